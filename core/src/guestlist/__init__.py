@@ -1,0 +1,88 @@
+"""guestlist invites people into organizations, whichever service the organization lives on.
+
+    from guestlist import Guestlist
+
+    with Guestlist() as guests:                 # accounts from guestlist.toml or the environment
+        result = guests.invite("ada@example.com", account="cloud")
+        print(result.outcome, guests.status("ada@example.com", account="cloud").state)
+
+Importing this module loads nothing but itself; the names below are loaded when they are used.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from guestlist._version import __version__
+
+if TYPE_CHECKING:
+    from guestlist.address import email_key as email_key
+    from guestlist.client import AsyncGuestlist as AsyncGuestlist
+    from guestlist.client import Guestlist as Guestlist
+    from guestlist.errors import AlreadyInvited as AlreadyInvited
+    from guestlist.errors import AlreadyMember as AlreadyMember
+    from guestlist.errors import CallerMistake as CallerMistake
+    from guestlist.errors import ConfigError as ConfigError
+    from guestlist.errors import Conflict as Conflict
+    from guestlist.errors import Forbidden as Forbidden
+    from guestlist.errors import GuestlistError as GuestlistError
+    from guestlist.errors import InvalidOrder as InvalidOrder
+    from guestlist.errors import MalformedResponse as MalformedResponse
+    from guestlist.errors import NotFound as NotFound
+    from guestlist.errors import OutcomeUnknown as OutcomeUnknown
+    from guestlist.errors import RateLimited as RateLimited
+    from guestlist.errors import Rejected as Rejected
+    from guestlist.errors import ServiceRefusal as ServiceRefusal
+    from guestlist.errors import ServiceTrouble as ServiceTrouble
+    from guestlist.errors import ServiceUnavailable as ServiceUnavailable
+    from guestlist.errors import Unauthorized as Unauthorized
+    from guestlist.errors import UnknownAccount as UnknownAccount
+    from guestlist.errors import UnknownRole as UnknownRole
+    from guestlist.errors import Unsupported as Unsupported
+    from guestlist.errors import WaitTimeout as WaitTimeout
+    from guestlist.event import Event as Event
+    from guestlist.exchange.account import Budget as Budget
+    from guestlist.models import Access as Access
+    from guestlist.models import Basis as Basis
+    from guestlist.models import Grant as Grant
+    from guestlist.models import Guest as Guest
+    from guestlist.models import Invitation as Invitation
+    from guestlist.models import InviteResult as InviteResult
+    from guestlist.models import Member as Member
+    from guestlist.models import MemberState as MemberState
+    from guestlist.models import Order as Order
+    from guestlist.models import Outcome as Outcome
+    from guestlist.models import Role as Role
+    from guestlist.models import RoleOutcome as RoleOutcome
+    from guestlist.models import RoleResult as RoleResult
+    from guestlist.models import State as State
+
+_HOMES = {
+    "address": "email_key",
+    "client": "AsyncGuestlist Guestlist",
+    "errors": """AlreadyInvited AlreadyMember CallerMistake ConfigError Conflict Forbidden
+        GuestlistError InvalidOrder MalformedResponse NotFound OutcomeUnknown RateLimited Rejected
+        ServiceRefusal ServiceTrouble ServiceUnavailable Unauthorized UnknownAccount UnknownRole
+        Unsupported WaitTimeout""",
+    "event": "Event",
+    "exchange.account": "Budget",
+    "models": """Access Basis Grant Guest Invitation InviteResult Member MemberState Order Outcome
+        Role RoleOutcome RoleResult State""",
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}
+
+__all__ = ["__version__", *sorted(_HOME_OF)]  # noqa: PLE0604 - all are strings
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME_OF:
+        raise AttributeError(f"module 'guestlist' has no attribute {name!r}")
+    import importlib
+
+    value = getattr(importlib.import_module(f"guestlist.{_HOME_OF[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOME_OF})

@@ -1,0 +1,82 @@
+"""E-mail addresses: what is accepted as one, and the key by which two are the same person.
+
+Addresses are sent to the services exactly as typed and compared by key. The key is trimmed, NFC,
+lower case, with the domain in its IDNA form. A `+tag` and dots are never stripped: whether they
+matter is the mail provider's business, and the services keep such addresses apart.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from functools import lru_cache
+
+from guestlist.errors import InvalidOrder
+
+LONGEST = 254
+"""Octets in an address that can be delivered (RFC 5321, erratum 1690)."""
+
+
+@lru_cache(maxsize=4096)
+def email_key(address: str) -> str:
+    """The form in which addresses are compared.
+
+    Never raises: services hold addresses that nobody would accept today, and those must still be
+    comparable with themselves.
+    """
+    local, at, domain = unicodedata.normalize("NFC", address.strip()).lower().rpartition("@")
+    return f"{local}{at}{_ascii_domain(domain) or domain}"
+
+
+def check_email(address: str) -> str:
+    """Returns the address as typed, without surrounding white space.
+
+    Raises:
+        InvalidOrder: it cannot be an address: what is wrong is in the message.
+    """
+    typed = address.strip()
+    wrong = _what_is_wrong(typed)
+    if wrong:
+        raise InvalidOrder(
+            f"{address!r} is not an e-mail address: {wrong}",
+            hint="Write it as name@example.com.",
+        )
+    return typed
+
+
+def _what_is_wrong(typed: str) -> str | None:
+    local, at, domain = typed.rpartition("@")
+    if any(unicodedata.category(c) in ("Cc", "Cf", "Cs", "Zl", "Zp") for c in typed):
+        return "it has a control character"
+    if any(c.isspace() for c in typed):
+        return "it has a space"
+    if not at or not local or not domain:
+        return "it needs a name, an @ and a domain"
+    if any(c in '@,;:<>()[]"\\' for c in local):
+        return "the part before the @ has a character that does not belong there"
+    if local.startswith(".") or local.endswith(".") or ".." in local:
+        return "the part before the @ has a dot too many"
+    if _ascii_domain(domain.lower()) is None:
+        return f"{domain!r} is not a domain"
+    if len(typed.encode()) > LONGEST:
+        return f"it is longer than {LONGEST} octets"
+    return None
+
+
+def _ascii_domain(domain: str) -> str | None:
+    """The domain in ASCII, or None when it cannot be one."""
+    if not domain.isascii():
+        import idna  # httpx brings it; needed for few addresses, so not at import
+
+        try:
+            domain = idna.encode(domain, uts46=True).decode("ascii")
+        except (idna.IDNAError, UnicodeError):
+            return None
+    labels = domain.split(".")
+    fits = len(labels) > 1 and all(
+        0 < len(label) < 64
+        and label.replace("-", "").isalnum()
+        and label[0] != "-"
+        and label[-1] != "-"
+        for label in labels
+    )
+    return domain if fits else None

@@ -1,0 +1,310 @@
+"""`Guestlist` and `AsyncGuestlist`: the same methods, one for sync and one for async callers.
+
+What each method means, its arguments and its errors are written once, in `guestlist.verbs`; the two
+classes only carry the steps out.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from types import MappingProxyType, TracebackType
+from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar, cast
+
+from guestlist import verbs
+from guestlist.config import Config, find_config, read_config
+from guestlist.errors import ConfigError
+from guestlist.event import Event
+from guestlist.exchange.account import Account, Budget
+from guestlist.exchange.clock import Clock, SystemClock
+from guestlist.exchange.drive import AsyncDriver, Driver
+from guestlist.exchange.step import Steps
+from guestlist.exchange.wire import AsyncHttpxWire, HttpxWire
+from guestlist.plugins import Plugins, installed
+from guestlist.provider import Flow, Provider
+from guestlist.verbs import Accounts, Walk
+
+P = ParamSpec("P")
+T = TypeVar("T")
+Plan = Callable[Concatenate[Accounts, P], Steps[T]]
+Listing = Callable[Concatenate[Accounts, P], Walk[T]]
+
+
+class _Client:
+    """What both clients are made of.
+
+    Args:
+        accounts: providers under names of your choice, such as `{"cloud": Vultr(api_key=...)}`.
+            Without it, a `guestlist.toml` or the environment is read (see `guestlist.config`).
+        http_client: an `httpx` or `httpx2` client to send with; you close it.
+        transport: a transport of `httpx` or `httpx2` to send with; you close it.
+        clock: another clock than the machine's.
+        budget: what one call may cost.
+        allowed_domains: if given, nobody outside these domains is ever invited.
+        watch: called with every event; besides it, plugins and the log are told.
+
+    Raises:
+        ConfigError: the configuration is not as it must be.
+    """
+
+    def __init__(
+        self,
+        accounts: Mapping[str, Provider] | None = None,
+        *,
+        http_client: Any = None,
+        transport: Any = None,
+        clock: Clock | None = None,
+        budget: Budget | None = None,
+        allowed_domains: Iterable[str] = (),
+        watch: Callable[[Event], None] | None = None,
+    ) -> None:
+        plugins = installed()
+        if accounts is None:
+            config = find_config(plugins)
+        else:
+            config = Config(dict(accounts), frozenset(allowed_domains), source="this program")
+        self._clock = clock or SystemClock()
+        self._accounts = _accounts(config, plugins, self._clock, watch, budget)
+        self._start(http_client, transport)
+
+    def _start(self, http_client: Any, transport: Any) -> None:
+        raise NotImplementedError
+
+    @classmethod
+    def from_file(cls, path: str | Path, **arguments: Any) -> Self:
+        """A client for the accounts of a configuration file.
+
+        Raises:
+            ConfigError: the file is not as it must be.
+        """
+        config = read_config(Path(path), installed())
+        arguments.setdefault("allowed_domains", config.allowed_domains)
+        arguments.setdefault("budget", config.budget)
+        return cls(config.accounts, **arguments)
+
+    @property
+    def accounts(self) -> Mapping[str, Provider]:
+        """The accounts: the providers, under their names."""
+        accounts = self._accounts.by_name
+        return MappingProxyType({name: account.provider for name, account in accounts.items()})
+
+    def account(self, name: str) -> Self:
+        """The same client, for which calls that name no account are about this one.
+
+        Raises:
+            UnknownAccount: there is none of that name.
+        """
+        return self._with(self._accounts.bound(name))
+
+    def with_budget(self, **changes: Any) -> Self:
+        """The same client with another budget: `guests.with_budget(total=5, attempts=1)`."""
+        return self._with(self._accounts.budgeted(replace(self._accounts.budget, **changes)))
+
+    def _with(self, accounts: Accounts) -> Self:
+        """A second face of the same client; it shares connections, paces and locks."""
+        other = object.__new__(type(self))
+        other.__dict__.update(self.__dict__, _accounts=accounts)
+        return other
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}: {', '.join(sorted(self._accounts.by_name)) or 'no accounts'}>"
+
+
+def _accounts(
+    config: Config,
+    plugins: Plugins,
+    clock: Clock,
+    watch: Callable[[Event], None] | None,
+    budget: Budget | None,
+) -> Accounts:
+    for name, provider in config.accounts.items():
+        if not isinstance(provider, Provider):
+            raise ConfigError(
+                f"the account {name!r} is a {type(provider).__name__} and no provider",
+                hint='Pass an instance, such as {"cloud": Vultr(api_key="...")}.',
+            )
+    watchers = [one for one in (watch, plugins.event if plugins.anybody_watches else None) if one]
+
+    def tell_all(event: Event) -> None:
+        for watcher in watchers:
+            watcher(event)
+
+    return Accounts(
+        {
+            name: Account(name, provider, clock, tell_all if watchers else None)
+            for name, provider in config.accounts.items()
+        },
+        budget=budget or config.budget,
+        allowed_domains=config.allowed_domains,
+        check_order=plugins.check_order,
+    )
+
+
+def _method(plan: Callable[..., Any], run: Callable[..., Any]) -> Any:
+    """A method that has the verb's name, text and signature."""
+    functools.update_wrapper(run, plan)
+    signature = inspect.signature(plan)
+    first, *others = signature.parameters.values()
+    run.__signature__ = signature.replace(parameters=[first.replace(name="self"), *others])  # type: ignore[attr-defined]
+    run.__qualname__ = plan.__name__
+    return run
+
+
+# To a type checker, a method made from a verb is a descriptor that keeps the verb's signature.
+
+
+class _Sync(Generic[P, T]):
+    def __get__(self, client: object, owner: type) -> Callable[P, T]: ...  # type: ignore[empty-body]
+
+
+def _sync(plan: Plan[P, T]) -> _Sync[P, T]:
+    def run(self: Guestlist, *args: P.args, **kwargs: P.kwargs) -> T:
+        return self._driver.run(plan(self._accounts, *args, **kwargs))
+
+    return cast(_Sync[P, T], _method(plan, run))
+
+
+def _sync_list(listing: Listing[P, T]) -> _Sync[P, Iterator[T]]:
+    def run(self: Guestlist, *args: P.args, **kwargs: P.kwargs) -> Iterator[T]:
+        return self._walk(listing(self._accounts, *args, **kwargs))
+
+    return cast(_Sync[P, Iterator[T]], _method(listing, run))
+
+
+def _async(plan: Plan[P, T]) -> _Sync[P, Awaitable[T]]:
+    async def run(self: AsyncGuestlist, *args: P.args, **kwargs: P.kwargs) -> T:
+        return await self._driver.run(plan(self._accounts, *args, **kwargs))
+
+    return cast(_Sync[P, Awaitable[T]], _method(plan, run))
+
+
+def _async_list(listing: Listing[P, T]) -> _Sync[P, AsyncIterator[T]]:
+    def run(self: AsyncGuestlist, *args: P.args, **kwargs: P.kwargs) -> AsyncIterator[T]:
+        return self._walk(listing(self._accounts, *args, **kwargs))
+
+    return cast(_Sync[P, AsyncIterator[T]], _method(listing, run))
+
+
+class Guestlist(_Client):
+    __doc__ = f"""Invites people into organizations, whichever service they live on.
+
+    Any number of threads may use one. Use it in a `with` block, or call `close`.
+
+    {(_Client.__doc__ or "").partition("Args:")[1]}{(_Client.__doc__ or "").partition("Args:")[2]}"""
+
+    def _start(self, http_client: Any, transport: Any) -> None:
+        self._wire = HttpxWire(http_client, transport)
+        self._driver = Driver(self._wire, self._clock)
+
+    invite = _sync(verbs.invite)
+    resend = _sync(verbs.resend)
+    status = _sync(verbs.status)
+    assign_role = _sync(verbs.assign_role)
+    unassign_role = _sync(verbs.unassign_role)
+    revoke = _sync(verbs.revoke)
+    remove = _sync(verbs.remove)
+    access = _sync(verbs.access)
+    wait = _sync(verbs.wait)
+    check = _sync(verbs.check)
+    invitations = _sync_list(verbs.invitations)
+    members = _sync_list(verbs.members)
+    roles = _sync_list(verbs.roles)
+
+    def call(
+        self,
+        operation: Callable[Concatenate[Any, P], Flow[T]],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        """Runs an operation that only one provider has: `guests.call(Vultr.suspend, member)`.
+
+        The account is the bound one (`guests.account("cloud").call(...)`), or the only one.
+
+        Raises:
+            Unsupported: the account's provider has no such operation.
+        """
+        return self._driver.run(verbs.call(self._accounts, operation, *args, **kwargs))
+
+    def _walk(self, walk: Walk[T]) -> Iterator[T]:
+        while (items := self._driver.run(walk.more())) is not None:
+            yield from items
+
+    def close(self) -> None:
+        """Closes the connections. Calls after it open new ones."""
+        self._wire.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+class AsyncGuestlist(_Client):
+    __doc__ = f"""Invites people into organizations, whichever service they live on: for async code.
+
+    The same methods as `Guestlist`, awaited; lists are iterated with `async for`. Any number of tasks
+    of one event loop may use one. Use it in an `async with` block, or await `aclose`.
+
+    {(_Client.__doc__ or "").partition("Args:")[1]}{(_Client.__doc__ or "").partition("Args:")[2]}"""
+
+    def _start(self, http_client: Any, transport: Any) -> None:
+        self._wire = AsyncHttpxWire(http_client, transport)
+        self._driver = AsyncDriver(self._wire, self._clock)
+
+    invite = _async(verbs.invite)
+    resend = _async(verbs.resend)
+    status = _async(verbs.status)
+    assign_role = _async(verbs.assign_role)
+    unassign_role = _async(verbs.unassign_role)
+    revoke = _async(verbs.revoke)
+    remove = _async(verbs.remove)
+    access = _async(verbs.access)
+    wait = _async(verbs.wait)
+    check = _async(verbs.check)
+    invitations = _async_list(verbs.invitations)
+    members = _async_list(verbs.members)
+    roles = _async_list(verbs.roles)
+
+    async def call(
+        self,
+        operation: Callable[Concatenate[Any, P], Flow[T]],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        """Runs an operation that only one provider has: `await guests.call(Vultr.suspend, member)`.
+
+        The account is the bound one (`guests.account("cloud").call(...)`), or the only one.
+
+        Raises:
+            Unsupported: the account's provider has no such operation.
+        """
+        return await self._driver.run(verbs.call(self._accounts, operation, *args, **kwargs))
+
+    async def _walk(self, walk: Walk[T]) -> AsyncIterator[T]:
+        while (items := await self._driver.run(walk.more())) is not None:
+            for item in items:
+                yield item
+
+    async def aclose(self) -> None:
+        """Closes the connections. Calls after it open new ones."""
+        await self._wire.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()

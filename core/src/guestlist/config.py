@@ -1,0 +1,195 @@
+"""Accounts from a `guestlist.toml` or from the environment.
+
+    allowed_domains = ["example.com"]      # optional: nobody else is ever invited
+
+    [budget]                               # optional: what one call may cost, in seconds
+    total = 120
+    timeout = 15
+    attempts = 4
+
+    [accounts.cloud]                       # the name is yours
+    provider = "vultr"
+    api_key = { env = "CLOUD_API_KEY" }    # or { file = "path" }, or the value itself
+
+A setting that is left out is read from the provider's own environment variable. Without a file, a
+provider whose settings are all in the environment becomes an account under its own name.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from guestlist.errors import ConfigError
+from guestlist.exchange.account import Budget
+from guestlist.plugins import Plugins
+from guestlist.provider import Provider
+from guestlist.provider.setting import environment_variable
+
+FILE = "guestlist.toml"
+VARIABLE = "GUESTLIST_CONFIG"
+"""The environment variable that names another file."""
+
+KEYS = ("accounts", "allowed_domains", "budget")
+
+
+@dataclass(frozen=True)
+class Config:
+    """What was configured.
+
+    Attributes:
+        accounts: the providers, under the names that the user chose.
+        source: where it came from, for people.
+    """
+
+    accounts: dict[str, Provider] = field(default_factory=dict)
+    allowed_domains: frozenset[str] = frozenset()
+    budget: Budget = field(default_factory=Budget)
+    source: str = ""
+
+
+def find_config(plugins: Plugins) -> Config:
+    """The file that `GUESTLIST_CONFIG` names, else `guestlist.toml` here, else the environment.
+
+    Raises:
+        ConfigError: the file is not as it must be.
+    """
+    named = os.environ.get(VARIABLE)
+    if named:
+        return read_config(Path(named), plugins)
+    if Path(FILE).exists():
+        return read_config(Path(FILE), plugins)
+    return from_environment(plugins)
+
+
+def from_environment(plugins: Plugins) -> Config:
+    """One account for each provider whose required settings are all in the environment."""
+    complete = {
+        name: provider
+        for name, provider in sorted(plugins.providers.items())
+        if _is_complete(provider)
+    }
+    return Config(
+        accounts={name: provider() for name, provider in complete.items()},  # type: ignore[call-arg]
+        source="the environment",
+    )
+
+
+def _is_complete(provider: type[Provider]) -> bool:
+    names = [environment_variable(info) for info in provider.model_fields.values() if info.is_required()]
+    return bool(names) and all(name and os.environ.get(name) for name in names)
+
+
+def read_config(path: Path, plugins: Plugins) -> Config:
+    """Reads a configuration file.
+
+    Raises:
+        ConfigError: it is missing, unreadable, no TOML, or says something that cannot be; the
+            message names the file and the place.
+    """
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(
+            f"there is no file {path}", hint="`guestlist config init` writes one."
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise ConfigError(f"{path} cannot be read: {reason}") from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path} is no TOML: {error}") from None
+    try:
+        check_names("", table, KEYS)
+        return Config(
+            accounts={
+                name: _account(name, settings, plugins, path.parent)
+                for name, settings in _table(table, "accounts").items()
+            },
+            allowed_domains=_domains(table.get("allowed_domains", [])),
+            budget=_budget(_table(table, "budget")),
+            source=str(path),
+        )
+    except ConfigError as error:
+        error.message = f"{path}: {error.message}"
+        raise
+
+
+def check_names(where: str, table: Mapping[str, Any], known: Iterable[str]) -> None:
+    """Refuses a name that is not known, with the nearest one.
+
+    Raises:
+        ConfigError: there is such a name.
+    """
+    known = tuple(known)
+    for name in table:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, 1)
+            hint = f"Did you mean {near[0]!r}?" if near else f"There are: {', '.join(known)}."
+            raise ConfigError(f"{where}there is no {name!r}", hint=hint)
+
+
+def _table(table: Mapping[str, Any], name: str) -> dict[str, Any]:
+    value = table.get(name, {})
+    if not isinstance(value, dict):
+        raise ConfigError(f"{name} has to be a table", hint=f"Write [{name}] on a line of its own.")
+    return value
+
+
+def _account(name: str, settings: Any, plugins: Plugins, folder: Path) -> Provider:
+    where = f"accounts.{name}: "
+    if not isinstance(settings, dict):
+        raise ConfigError(f"{where}it has to be a table", hint=f"Write [accounts.{name}].")
+    if not isinstance(settings.get("provider"), str):
+        known = ", ".join(sorted(plugins.providers)) or "none"
+        raise ConfigError(f"{where}provider is missing", hint=f"Installed are: {known}.")
+    values = {
+        key: _value(f"{where}{key}", value, folder)
+        for key, value in settings.items()
+        if key != "provider"
+    }
+    try:
+        return plugins.provider(settings["provider"])(**values)
+    except ConfigError as error:
+        error.message = where + error.message
+        raise
+
+
+def _value(where: str, value: Any, folder: Path) -> Any:
+    if not isinstance(value, dict):
+        return value
+    if set(value) == {"env"}:
+        found = os.environ.get(str(value["env"]))
+        if not found:
+            raise ConfigError(f"{where}: the environment variable {value['env']} is not set")
+        return found
+    if set(value) == {"file"}:
+        path = folder / Path(str(value["file"])).expanduser()
+        try:
+            return path.read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError):
+            raise ConfigError(f"{where}: the file {path} cannot be read") from None
+    raise ConfigError(
+        f"{where}: a table here has to name an environment variable or a file",
+        hint='Write { env = "NAME" } or { file = "path" }.',
+    )
+
+
+def _domains(value: Any) -> frozenset[str]:
+    if not isinstance(value, list) or not all(isinstance(one, str) and one for one in value):
+        raise ConfigError(
+            "allowed_domains has to be a list of domains", hint='Such as ["example.com"].'
+        )
+    return frozenset(one.strip().lower().lstrip("@") for one in value)
+
+
+def _budget(table: dict[str, Any]) -> Budget:
+    check_names("budget: ", table, (one.name for one in fields(Budget)))
+    for name, value in table.items():
+        if isinstance(value, bool) or not isinstance(value, int | float) or value <= 0:
+            raise ConfigError(f"budget.{name} has to be a number above 0")
+    return Budget(**table)

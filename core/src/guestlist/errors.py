@@ -1,0 +1,221 @@
+"""Everything that guestlist raises.
+
+    GuestlistError
+    ├── CallerMistake            the application's own; nothing was sent
+    │   ├── InvalidOrder           an address, id or option that cannot be
+    │   ├── UnknownRole            a role name that fits nothing, or more than one thing
+    │   ├── Unsupported            the service has no way to do it
+    │   └── ConfigError            accounts, settings, files
+    │       └── UnknownAccount
+    ├── ServiceRefusal           the service understood and said no
+    │   ├── Unauthorized           401
+    │   ├── Forbidden              403
+    │   ├── NotFound               404
+    │   ├── Conflict               409, or a state that does not allow it
+    │   │   ├── AlreadyInvited       only with if_exists="error"
+    │   │   └── AlreadyMember
+    │   └── Rejected               400, 422 and the other 4xx
+    ├── ServiceTrouble           the service could not answer properly
+    │   ├── RateLimited            429, and waiting was longer than allowed
+    │   ├── ServiceUnavailable     no connection, 5xx, time-outs
+    │   └── MalformedResponse      an answer that cannot be read
+    ├── OutcomeUnknown           it may or may not have happened, and looking could not tell
+    └── WaitTimeout              `wait` ended before the state was reached
+
+`str(error)` is one line for people. Nothing in an error is ever a secret: the exchange masks
+what a service echoes before an error is made from it.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+
+class GuestlistError(Exception):
+    """The root of all errors of guestlist.
+
+    Attributes:
+        message: what happened, without a full stop at the end.
+        hint: what to do next, as a sentence; empty if there is nothing to do.
+        account: the name of the account, once known.
+        email: the address that the call was about, if it was about one.
+        status: the HTTP status of the answer, if there was an answer.
+        code: the service's own code for it, if it gave one.
+        request_id: what to quote to the service's support, if it gave one.
+        happened: whether the request took effect all the same: False means certainly not,
+            True certainly, None not known.
+        attempts: how many times the request was sent or tried.
+        waited: seconds spent waiting between attempts.
+    """
+
+    happened: bool | None = False
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str = "",
+        account: str | None = None,
+        email: str | None = None,
+        status: int | None = None,
+        code: str | None = None,
+        request_id: str | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.account = account
+        self.email = email
+        self.status = status
+        self.code = code
+        self.request_id = request_id
+        self.attempts = 0
+        self.waited = 0.0
+
+    def about(self, *, account: str | None = None, email: str | None = None) -> Self:
+        """Adds where it happened, unless that is known already, and returns the error itself."""
+        self.account = self.account or account
+        self.email = self.email or email
+        return self
+
+    @property
+    def headline(self) -> str:
+        """What happened, where and about whom, on one line, without the hint."""
+        where = f"{self.account}: " if self.account else ""
+        about = f" ({self.email})" if self.email and self.email not in self.message else ""
+        told = [
+            f"HTTP {self.status}" if self.status else "",
+            f"code {self.code}" if self.code and self.code not in self.message else "",
+            f"request id {self.request_id}" if self.request_id else "",
+            f"{self.attempts} attempts" if self.attempts > 1 else "",
+            f"{self.waited:.1f} s waited" if self.waited >= 0.1 else "",
+        ]
+        details = ", ".join(part for part in told if part)
+        line = f"{where}{self.message}{about}" + (f" [{details}]" if details else "")
+        return " ".join(line.split())
+
+    def __str__(self) -> str:
+        return f"{self.headline}. {self.hint}".rstrip(" .") + "."
+
+    def to_dict(self) -> dict[str, Any]:
+        """The error for programs: `error` holds the class name; absent facts are left out."""
+        facts = {
+            "error": type(self).__name__,
+            "message": self.message,
+            "hint": self.hint,
+            "account": self.account,
+            "email": self.email,
+            "status": self.status,
+            "code": self.code,
+            "request_id": self.request_id,
+            "happened": self.happened,
+            "attempts": self.attempts,
+            "waited": round(self.waited, 3),
+        }
+        return {name: value for name, value in facts.items() if value not in (None, "", 0)}
+
+
+class CallerMistake(GuestlistError):
+    """The application asked for something that cannot be; nothing was sent."""
+
+
+class InvalidOrder(CallerMistake, ValueError):
+    """An address, id, option or combination that cannot be."""
+
+
+class UnknownRole(CallerMistake, LookupError):
+    """A role that fits nothing the service has, or fits more than one thing."""
+
+
+class Unsupported(CallerMistake, NotImplementedError):
+    """The service has no way to do this; the hint names the substitute."""
+
+
+class ConfigError(CallerMistake):
+    """Accounts, settings or a configuration file are not as they must be."""
+
+
+class UnknownAccount(ConfigError, LookupError):
+    """No account of that name is configured."""
+
+
+class ServiceRefusal(GuestlistError):
+    """The service understood the request and said no."""
+
+
+class Unauthorized(ServiceRefusal):
+    """The service does not accept the credentials (401)."""
+
+
+class Forbidden(ServiceRefusal):
+    """The credentials may not do this (403)."""
+
+
+class NotFound(ServiceRefusal, LookupError):
+    """The service does not know what was asked for (404)."""
+
+
+class Conflict(ServiceRefusal):
+    """The present state does not allow it (409, or seen before sending)."""
+
+
+class AlreadyInvited(Conflict):
+    """An invitation is open and the caller asked for an error in that case."""
+
+
+class AlreadyMember(Conflict):
+    """The person is a member and the caller asked for an error in that case."""
+
+
+class Rejected(ServiceRefusal):
+    """The service refused the request as it was made (400, 422, other 4xx)."""
+
+
+class ServiceTrouble(GuestlistError):
+    """The service could not answer properly; the same call may succeed later."""
+
+
+class RateLimited(ServiceTrouble):
+    """Too many requests, and waiting would have taken longer than the call may take.
+
+    Attributes:
+        retry_after: seconds after which the service will listen again, if it said so.
+    """
+
+    def __init__(self, message: str, *, retry_after: float | None = None, **facts: Any) -> None:
+        super().__init__(message, **facts)
+        self.retry_after = retry_after
+
+
+class ServiceUnavailable(ServiceTrouble):
+    """No connection, a time-out, or an error on the service's side."""
+
+
+class MalformedResponse(ServiceTrouble):
+    """An answer that cannot be read: not JSON, cut off, of another shape, or too large."""
+
+
+class OutcomeUnknown(GuestlistError):
+    """It may or may not have happened, and looking could not tell, or there was no time to look.
+
+    Attributes:
+        order: what was asked for (`guestlist.models.Order`), or None when it was not an invitation.
+    """
+
+    happened: bool | None = None
+
+    def __init__(self, message: str, *, order: Any = None, **facts: Any) -> None:
+        super().__init__(message, **facts)
+        self.order = order
+
+
+class WaitTimeout(GuestlistError, TimeoutError):
+    """`wait` ran out of time before the state was reached.
+
+    Attributes:
+        guest: the last that was seen (`guestlist.models.Guest`), or None when every look failed.
+    """
+
+    def __init__(self, message: str, *, guest: Any = None, **facts: Any) -> None:
+        super().__init__(message, **facts)
+        self.guest = guest

@@ -1,0 +1,184 @@
+"""An account as the exchange sees it: a provider with its name, pace, clock and watchers."""
+
+from __future__ import annotations
+
+import json
+import logging
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from pydantic import SecretStr
+
+from guestlist._version import __version__
+from guestlist.errors import GuestlistError, InvalidOrder
+from guestlist.event import Event
+from guestlist.exchange.clock import Clock, SystemClock
+from guestlist.exchange.pace import Pace
+from guestlist.exchange.redact import MASK, Redactor
+from guestlist.exchange.step import Outgoing
+from guestlist.models import Role
+from guestlist.provider import Provider, Request
+
+logger = logging.getLogger("guestlist")
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """What one call may cost. All times are seconds.
+
+    Attributes:
+        total: after which the call ends, whatever it was doing: with an error that says how far
+            it came.
+        attempts: how many times one request may be tried.
+        timeout: without progress after which one request is given up.
+        max_body: octets of an answer that are read at most.
+    """
+
+    total: float = 120.0
+    attempts: int = 4
+    timeout: float = 15.0
+    max_body: int = 32 * 1024 * 1024
+
+
+@dataclass
+class Account:
+    """One configured provider, under the name that the user chose."""
+
+    name: str
+    provider: Provider
+    clock: Clock = field(default_factory=SystemClock)
+    watch: Callable[[Event], None] | None = None
+    """Receives every event, besides the log."""
+    random: random.Random = field(default_factory=random.Random, repr=False)
+    """For jitter."""
+    roles: tuple[float, list[Role]] | None = field(default=None, repr=False)
+    """What can be granted, and when (monotonic, seconds) it was read."""
+
+    def __post_init__(self) -> None:
+        self.paces = tuple(Pace(limit) for limit in self.provider.limits)
+        self.redact = Redactor(self.provider.secrets(), self.provider.secret_fields)
+        self._logger = logger.getChild(self.name)
+        self._headers = {
+            "Accept": "application/json",
+            "Accept-Encoding": "gzip",
+            "User-Agent": f"guestlist/{__version__} (provider {self.provider.name})",
+        }
+
+    @property
+    def grace(self) -> float:
+        """Seconds after which a look that finds nothing is final: what got no answer can no longer
+        take effect, and the service's lists show what did. At least twice the time-out, counted
+        by `Call.grace`."""
+        return self.provider.late_effect + self.provider.list_lag
+
+    def outgoing(self, request: Request, budget: Budget, remaining: float) -> Outgoing:
+        """The request as it goes on the wire. Credentials are added unless it is public.
+
+        Raises:
+            InvalidOrder: a path segment that would change the path: empty, `.` or `..`.
+        """
+        headers = dict(self._headers)
+        content = None
+        if request.json is not None:
+            headers["Content-Type"] = "application/json"
+            content = json.dumps(request.json, ensure_ascii=False, separators=(",", ":")).encode()
+        if not request.public:
+            headers.update(self.provider.authorize())
+        return Outgoing(
+            method=request.method,
+            url=self.provider.base_url + _path(request) + _query(request),
+            headers=headers,
+            content=content,
+            timeout=min(budget.timeout, remaining),
+            total=remaining,
+            max_body=budget.max_body,
+        )
+
+    def tell(self, name: str, request: Request | None = None, **facts: Any) -> None:
+        """Emits an event, if anybody watches or logs at that level."""
+        level = logging.WARNING if name == "unknown" else logging.DEBUG
+        if name == "outcome":
+            level = logging.INFO
+        logged = self._logger.isEnabledFor(level)
+        if self.watch is None and not logged:
+            return
+        if facts.get("detail"):
+            facts["detail"] = self.redact(facts["detail"])
+        if request is not None:
+            facts.update(method=request.method, path=self.redact(_path(request, masked=True)))
+        event = Event(name, self.name, self.provider.name, self.clock.now(), **facts)
+        if logged:
+            self._logger.log(level, "%s", event)
+        if self.watch is not None:
+            self.watch(event)
+
+
+@dataclass
+class Call:
+    """One call of a verb on one account: its budget, and what it has used of it."""
+
+    account: Account
+    budget: Budget = field(default_factory=Budget)
+    email: str | None = None
+    attempts: int = 0
+    waited: float = 0.0
+
+    def __post_init__(self) -> None:
+        self._ends = self.account.clock.monotonic() + self.budget.total
+
+    @property
+    def provider(self) -> Provider:
+        return self.account.provider
+
+    @property
+    def remaining(self) -> float:
+        """Seconds left of the budget; never negative."""
+        return max(0.0, self._ends - self.account.clock.monotonic())
+
+    @property
+    def grace(self) -> float:
+        """Seconds to wait before a look that finds nothing is believed."""
+        return max(self.account.grace, 2 * self.budget.timeout + self.provider.list_lag)
+
+    def about(self, error: GuestlistError) -> GuestlistError:
+        """The error with everything it should tell, and nothing it must not."""
+        error.about(account=self.account.name, email=self.email)
+        error.attempts = error.attempts or self.attempts
+        error.waited = error.waited or self.waited
+        error.message = self.account.redact(error.message)
+        error.args = (error.message,)
+        if error.code:
+            error.code = self.account.redact(error.code)
+        return error
+
+    def within(self, total: float) -> Call:
+        """A call of its own with at most so many seconds, for one part of this one."""
+        budget = replace(self.budget, total=min(total, self.remaining))
+        return Call(self.account, budget, self.email)
+
+
+def _path(request: Request, *, masked: bool = False) -> str:
+    segments = []
+    for segment in request.path:
+        text = segment.get_secret_value() if isinstance(segment, SecretStr) else segment
+        if text in ("", ".", ".."):
+            raise InvalidOrder(f"{text!r} cannot be an identifier")
+        hide = masked and isinstance(segment, SecretStr)
+        segments.append(MASK if hide else quote(text, safe=""))
+    return "/" + "/".join(segments)
+
+
+def _query(request: Request) -> str:
+    pairs = {name: _text(value) for name, value in request.query.items() if value is not None}
+    return "?" + urlencode(pairs, quote_via=quote, safe="") if pairs else ""
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, SecretStr):
+        return value.get_secret_value()
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+

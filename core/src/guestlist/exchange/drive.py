@@ -1,0 +1,108 @@
+"""The two drivers: they carry out the steps that the policy yields, and nothing else."""
+
+from __future__ import annotations
+
+import threading
+from collections import defaultdict
+from contextlib import AsyncExitStack, ExitStack
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from guestlist.exchange.clock import Clock
+from guestlist.exchange.step import Failure, Hold, Outgoing, Result, Send, Sleep, Steps
+from guestlist.provider.message import Response
+
+if TYPE_CHECKING:
+    import anyio
+
+T = TypeVar("T")
+
+
+class Wire(Protocol):
+    """Sends requests for a sync client."""
+
+    def send(self, outgoing: Outgoing) -> Response | Failure: ...
+
+
+class AsyncWire(Protocol):
+    """Sends requests for an async client."""
+
+    async def send(self, outgoing: Outgoing) -> Response | Failure: ...
+
+
+class Driver:
+    """Runs steps for a sync client. Any number of threads may use one."""
+
+    def __init__(self, wire: Wire, clock: Clock) -> None:
+        self._wire = wire
+        self._clock = clock
+        self._locks: defaultdict[Any, threading.Lock] = defaultdict(threading.Lock)
+
+    def run(self, steps: Steps[T]) -> T:
+        """Carries the steps out and returns what they return."""
+        with ExitStack() as held:
+            held.callback(steps.close)
+            try:
+                step = next(steps)
+                while True:
+                    result: Result = None
+                    try:
+                        if isinstance(step, Send):
+                            result = self._wire.send(step.outgoing)
+                        elif isinstance(step, Sleep):
+                            self._clock.sleep(step.seconds)
+                        else:
+                            result = self._hold(step, held)
+                    except BaseException as interruption:
+                        step = steps.throw(interruption)
+                    else:
+                        step = steps.send(result)
+            except StopIteration as done:
+                return done.value  # type: ignore[no-any-return]
+
+    def _hold(self, step: Hold, held: ExitStack) -> bool:
+        lock = self._locks[step.key]
+        free = lock.acquire(timeout=step.seconds)
+        if free:
+            held.callback(lock.release)
+        return free
+
+
+class AsyncDriver:
+    """Runs steps for an async client. Any number of tasks may use one."""
+
+    def __init__(self, wire: AsyncWire, clock: Clock) -> None:
+        self._wire = wire
+        self._clock = clock
+        self._locks: dict[Any, anyio.Lock] = {}
+
+    async def run(self, steps: Steps[T]) -> T:
+        """Carries the steps out and returns what they return."""
+        async with AsyncExitStack() as held:
+            held.callback(steps.close)
+            try:
+                step = next(steps)
+                while True:
+                    result: Result = None
+                    try:
+                        if isinstance(step, Send):
+                            result = await self._wire.send(step.outgoing)
+                        elif isinstance(step, Sleep):
+                            await self._clock.asleep(step.seconds)
+                        else:
+                            result = await self._hold(step, held)
+                    except BaseException as interruption:
+                        step = steps.throw(interruption)
+                    else:
+                        step = steps.send(result)
+            except StopIteration as done:
+                return done.value  # type: ignore[no-any-return]
+
+    async def _hold(self, step: Hold, held: AsyncExitStack) -> bool:
+        import anyio
+
+        lock = self._locks.setdefault(step.key, anyio.Lock())
+        with anyio.move_on_after(step.seconds):
+            await lock.acquire()
+            held.callback(lock.release)
+            return True
+        return False

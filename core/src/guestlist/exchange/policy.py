@@ -1,0 +1,230 @@
+"""Running a provider's flow: every request is paced, sent, judged, and tried again where that is
+certain to be safe. The rules are section 5 of the design; each case names its rule."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import Enum, auto
+from functools import partial
+from itertools import count
+from typing import TypeVar
+
+from guestlist import errors
+from guestlist.errors import GuestlistError, MalformedResponse, OutcomeUnknown
+from guestlist.exchange.account import Call
+from guestlist.exchange.retry_after import retry_after
+from guestlist.exchange.step import Failure, Send, Sleep, Steps
+from guestlist.provider import Effect, Flow, Request, Response
+from guestlist.provider.explain import request_id
+
+T = TypeVar("T")
+
+READING_ERRORS = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError)
+"""What a provider's reading code raises when an answer has another shape than expected."""
+
+BACKOFF_FIRST = 0.5
+BACKOFF_LONGEST = 8.0
+
+
+def run(call: Call, flow: Flow[T]) -> Steps[T]:
+    """Runs a flow to its end and returns its value.
+
+    Raises:
+        GuestlistError: what the flow did not catch. Its `happened` says whether anything took
+            effect that was sent before.
+    """
+    resume: Callable[[], Request] = partial(next, flow)
+    acted = False
+    try:
+        while True:
+            try:
+                request = resume()
+            except StopIteration as done:
+                return done.value  # type: ignore[no-any-return]
+            try:
+                response = yield from exchange(call, request)
+            except GuestlistError as error:
+                resume = partial(flow.throw, error)
+            else:
+                acted = acted or request.effect is not Effect.READ
+                resume = partial(flow.send, response)
+    except GuestlistError as error:
+        if acted:
+            error.happened = True
+        raise call.about(error) from error.__cause__
+    except READING_ERRORS as error:
+        malformed = MalformedResponse(
+            f"the answer has another shape than expected ({type(error).__name__}: {_first(error)})",
+            hint="If it stays so, the service has changed: report it to the provider's authors.",
+        )
+        malformed.happened = acted
+        raise call.about(malformed) from error
+    finally:
+        flow.close()
+
+
+def _first(error: Exception) -> str:
+    return next(iter(str(error).splitlines()), "")[:200]
+
+
+class Verdict(Enum):
+    """What an answer, or its absence, proves."""
+
+    DONE = auto()
+    FINAL = auto()
+    NOT_SENT = auto()
+    LIMITED = auto()
+    UNKNOWN = auto()
+
+
+def judge(answer: Response | Failure) -> Verdict:
+    """What the answer proves about the request, whatever the request was."""
+    status = answer.status
+    if isinstance(answer, Failure) and not answer.sent:
+        return Verdict.NOT_SENT  # rule 1
+    if status is None:
+        return Verdict.UNKNOWN  # rule 4
+    if status == 429:
+        return Verdict.LIMITED  # rule 2
+    if 200 <= status < 300:
+        return Verdict.DONE  # rule 3: the status line alone proves it
+    if status in (301, 307, 308):
+        return Verdict.FINAL  # "not here": nothing was done
+    if 400 <= status < 500 and status != 408:
+        return Verdict.FINAL  # rule 3
+    return Verdict.UNKNOWN  # rule 4
+
+
+def exchange(call: Call, request: Request) -> Steps[Response]:
+    """Sends one request until it is decided.
+
+    Raises:
+        GuestlistError: what the service said, or what was in the way. `OutcomeUnknown` when the
+            request may have acted, acting twice would do harm, and no answer tells.
+    """
+    account = call.account
+    doubt = False  # whether an earlier try may have taken effect
+    for attempt in count(1):
+        yield from _pace(call, request)
+        outgoing = account.outgoing(request, call.budget, call.remaining)
+        call.attempts = attempt
+        began = account.clock.monotonic()
+        try:
+            answer = yield Send(outgoing)
+        except BaseException as interruption:
+            if request.effect is not Effect.READ:
+                account.tell("unknown", request, email=call.email, detail="interrupted")
+                about = f" for {call.email}" if call.email else ""
+                interruption.add_note(
+                    f"guestlist: interrupted while {request} on {account.name}{about} was under way;"
+                    " it may have happened. `status` tells."
+                )
+            raise
+        assert isinstance(answer, Response | Failure)
+        verdict = judge(answer)
+        _tell(call, request, answer, attempt, account.clock.monotonic() - began)
+        if verdict is Verdict.DONE and isinstance(answer, Response):
+            return answer
+        error = _error(call, answer)
+        if verdict is Verdict.FINAL:
+            error.happened = None if doubt else False
+            raise call.about(error)
+        if request.effect is Effect.CREATE and verdict in (Verdict.DONE, Verdict.UNKNOWN):
+            raise call.about(_undecided(request, verdict, error)) from error.__cause__
+        doubt = doubt or (verdict is not Verdict.NOT_SENT and verdict is not Verdict.LIMITED)
+        error.happened = None if doubt and request.effect is not Effect.READ else False
+        wait = _wait(call, answer, attempt)
+        if isinstance(answer, Failure) and answer.malformed:
+            raise call.about(error) from error.__cause__  # it would be as unreadable again
+        if verdict is Verdict.LIMITED:
+            for pace in account.paces:
+                pace.push_back(account.clock.monotonic() + wait)
+        if attempt >= call.budget.attempts or wait >= call.remaining:
+            raise call.about(error) from error.__cause__
+        account.tell("retry", request, email=call.email, seconds=wait, attempt=attempt)
+        yield from sleep(call, wait)
+    raise AssertionError("unreachable")
+
+
+def sleep(call: Call, seconds: float) -> Steps[None]:
+    """Waits, and remembers that it waited."""
+    call.waited += seconds
+    yield Sleep(seconds)
+
+
+def _pace(call: Call, request: Request) -> Steps[None]:
+    now = call.account.clock.monotonic()
+    delay = max((pace.reserve(now) for pace in call.account.paces), default=0.0)
+    if delay >= call.remaining or call.remaining <= 0:
+        error = errors.RateLimited(
+            f"no time is left: the next request may go in {delay:.1f} s",
+            hint="Give the call a larger budget, or make fewer calls at a time.",
+            retry_after=delay,
+        )
+        raise call.about(error)
+    if delay > 0:
+        call.account.tell("pace", request, email=call.email, seconds=delay)
+        yield from sleep(call, delay)
+
+
+def _wait(call: Call, answer: Response | Failure, attempt: int) -> float:
+    """Seconds before the next try: what the service asks for, else a doubling time with jitter."""
+    asked = None
+    if isinstance(answer, Response):
+        asked = retry_after(answer.headers, call.account.clock.now())
+    if asked is not None:
+        return asked
+    longest = min(BACKOFF_LONGEST, BACKOFF_FIRST * 2 ** (attempt - 1))
+    return longest * call.account.random.uniform(0.5, 1.0)
+
+
+def _error(call: Call, answer: Response | Failure) -> GuestlistError:
+    if isinstance(answer, Failure):
+        kind = MalformedResponse if answer.malformed else errors.ServiceUnavailable
+        error = kind(answer.reason, status=answer.status, hint="Try again later.")
+        error.__cause__ = answer.cause
+        return error
+    if 300 <= answer.status < 400:
+        return errors.Rejected(
+            "the service redirects elsewhere, and redirects are not followed",
+            status=answer.status,
+            request_id=request_id(answer),
+            hint="Check the account's base_url.",
+        )
+    error = call.provider.explain(answer)
+    if isinstance(error, errors.RateLimited):
+        error.retry_after = retry_after(answer.headers, call.account.clock.now())
+    return error
+
+
+def _undecided(request: Request, verdict: Verdict, error: GuestlistError) -> GuestlistError:
+    """A create that was answered 2xx and cannot be read has happened; any other is unknown."""
+    if verdict is Verdict.DONE:
+        malformed = MalformedResponse(error.message, status=error.status)
+        malformed.happened = True
+        malformed.__cause__ = error.__cause__
+        return malformed
+    unknown = OutcomeUnknown(
+        f"no answer tells whether {request} took effect: {error.message}",
+        status=error.status,
+        code=error.code,
+        request_id=error.request_id,
+    )
+    unknown.__cause__ = error.__cause__
+    return unknown
+
+
+def _tell(
+    call: Call, request: Request, answer: Response | Failure, attempt: int, seconds: float
+) -> None:
+    came = isinstance(answer, Response)
+    call.account.tell(
+        "answer" if came else "failure",
+        request,
+        email=call.email,
+        status=answer.status,
+        attempt=attempt,
+        seconds=seconds,
+        request_id=request_id(answer) if isinstance(answer, Response) else None,
+        detail=None if isinstance(answer, Response) else answer.reason,
+    )

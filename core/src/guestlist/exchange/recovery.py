@@ -1,0 +1,135 @@
+"""Settling what got no answer: look whether it happened, and send again only when it did not.
+
+A look that finds the effect decides at once, however early it comes. A look that finds nothing
+decides only when the grace period is over: until then the effect may still land, or the service's
+lists may not show it yet. Believing an early look is how people are invited twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import count
+from typing import Generic, TypeVar
+
+from guestlist import errors
+from guestlist.errors import GuestlistError, OutcomeUnknown, ServiceTrouble
+from guestlist.exchange.account import Call
+from guestlist.exchange.policy import run, sleep
+from guestlist.exchange.step import Steps
+from guestlist.provider import Flow
+
+T = TypeVar("T")
+
+LOOK_FIRST = 1.0
+LOOK_LONGEST = 10.0
+"""Seconds between two looks within the grace period: doubling from the first to the longest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settled(Generic[T]):
+    """What a create came to.
+
+    Attributes:
+        value: the record that it made.
+        answered: False when no readable answer came and the record was found by looking.
+    """
+
+    value: T
+    answered: bool
+
+
+def once(
+    call: Call,
+    create: Callable[[], Flow[T]],
+    look: Callable[[], Steps[T | None]] | None,
+    *,
+    conclusive: bool = True,
+) -> Steps[Settled[T]]:
+    """Runs a flow that creates something, so that it happens once.
+
+    Args:
+        call: the call that it is part of.
+        create: starts the flow; called again only when the look showed that nothing happened.
+        look: finds what the flow creates, and nothing that was there before; None where the
+            service offers no way to look.
+        conclusive: False where finding nothing, however late, would prove nothing.
+
+    Raises:
+        OutcomeUnknown: it may have happened, and looking could not decide within the budget.
+        GuestlistError: it certainly did not happen (`happened` is False), or it did and cannot be
+            found (`happened` is True).
+    """
+    for attempt in count(1):
+        try:
+            return Settled((yield from run(call, create())), answered=True)
+        except GuestlistError as error:
+            if error.happened is False:
+                raise
+            doubt = error
+        call.account.tell("unknown", email=call.email, attempt=attempt, detail=doubt.message)
+        found = yield from _search(call, doubt, look, conclusive)
+        if found is not None:
+            return Settled(found, answered=False)
+        if doubt.happened:
+            raise _lost(doubt) from doubt
+        if attempt >= call.budget.attempts:
+            raise call.about(
+                errors.ServiceUnavailable(
+                    f"it did not happen in {attempt} attempts: {doubt.message}",
+                    status=doubt.status,
+                    hint="Nothing was created. Try again later.",
+                )
+            ) from doubt
+        call.account.tell("retry", email=call.email, attempt=attempt, detail="nothing happened")
+    raise AssertionError("unreachable")
+
+
+def _search(
+    call: Call,
+    doubt: GuestlistError,
+    look: Callable[[], Steps[T | None]] | None,
+    conclusive: bool,
+) -> Steps[T | None]:
+    """What the look finds; None only when that is final.
+
+    Raises:
+        OutcomeUnknown: the look cannot be final within the budget, or there is no way to look.
+    """
+    clock = call.account.clock
+    final = clock.monotonic() + call.grace
+    pause = LOOK_FIRST
+    while look is not None:
+        is_final = clock.monotonic() >= final
+        call.account.tell("look", email=call.email, detail="final" if is_final else "early")
+        try:
+            found = yield from look()
+        except ServiceTrouble as trouble:
+            found, is_final = None, False
+            doubt.add_note(f"guestlist: looking failed too: {trouble.headline}")
+        if found is not None or (is_final and conclusive):
+            return found
+        if is_final:
+            break
+        if final - clock.monotonic() >= call.remaining or call.remaining <= 0:
+            break
+        wait = min(pause, max(0.0, final - clock.monotonic()) or LOOK_FIRST, call.remaining)
+        pause = min(2 * pause, LOOK_LONGEST)
+        yield from sleep(call, wait)
+    raise call.about(_unknown(doubt)) from doubt
+
+
+def _unknown(doubt: GuestlistError) -> OutcomeUnknown:
+    unknown = OutcomeUnknown(
+        f"it may have happened: {doubt.message}",
+        status=doubt.status,
+        code=doubt.code,
+        request_id=doubt.request_id,
+        hint="Look with `status` in a minute; do not simply try again.",
+    )
+    return unknown
+
+
+def _lost(doubt: GuestlistError) -> GuestlistError:
+    doubt.hint = doubt.hint or "It happened, but the service's lists do not show it yet."
+    return doubt

@@ -1,0 +1,53 @@
+"""Masking: what a service echoes must not carry a secret into an error, an event or a log."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from urllib.parse import quote
+
+MASK = "********"
+
+COMMON_FIELDS = frozenset(
+    {
+        "api_key",
+        "apikey",
+        "authorization",
+        "access_token",
+        "invitation_key",
+        "invitation_link",
+        "invite_url",
+        "password",
+        "refresh_token",
+        "secret",
+        "token",
+        "x-api-key",
+    }
+)
+"""Fields and parameters whose values are secrets on any service."""
+
+
+class Redactor:
+    """Masks the secrets of one account in text.
+
+    Args:
+        secrets: values that must never show: the account's credentials.
+        fields: names of fields and parameters whose values are masked wherever they show.
+    """
+
+    def __init__(self, secrets: Iterable[str], fields: Iterable[str] = ()) -> None:
+        spellings = {form for secret in secrets for form in (secret, quote(secret, safe=""))}
+        self._values = sorted(filter(None, spellings), key=len, reverse=True)
+        names = "|".join(sorted(map(re.escape, COMMON_FIELDS | frozenset(fields))))
+        self._assignments = re.compile(
+            rf"""(?ix) \b (?P<name>{names}) (?P<between>["']? \s* [=:] \s* (?:bearer\s+)? ["']?)
+                 (?P<value>[^\s"'&,;}}]+)"""
+        )
+        self._bearer = re.compile(r"(?i)\b(bearer\s+)(?!\*)[^\s\"',;]+")
+
+    def __call__(self, text: str) -> str:
+        """The text with every secret replaced by asterisks."""
+        for value in self._values:
+            text = text.replace(value, MASK)
+        text = self._assignments.sub(rf"\g<name>\g<between>{MASK}", text)
+        return self._bearer.sub(rf"\g<1>{MASK}", text)

@@ -1,0 +1,58 @@
+"""How long a service asks to wait, in all the ways services say it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+_WAITS = ("retry-after", "x-retry-after", "x-ratelimit-retry-after")
+_RESETS = ("ratelimit-reset", "x-ratelimit-reset", "x-ratelimit-reset-requests")
+
+_UNIX_TIMES_FROM = 1_000_000_000
+"""A larger number in a reset header is a moment, a smaller one a number of seconds."""
+
+
+def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
+    """Seconds to wait as the answer asks for, never negative; None when it does not say.
+
+    Args:
+        headers: of the answer, names in lower case.
+        now: used for moments when the answer has no `Date` of its own: the service's clock counts.
+    """
+    here = _date(headers.get("date", "")) or now
+    milliseconds = _number(headers.get("retry-after-ms"))
+    if milliseconds is not None:
+        return milliseconds / 1000
+    for name in _WAITS:
+        text = headers.get(name, "")
+        seconds = _number(text)
+        moment = _date(text) if seconds is None else None
+        if moment is not None:
+            seconds = max(0.0, (moment - here).total_seconds())
+        if seconds is not None:
+            return seconds
+    for name in _RESETS:
+        seconds = _number(headers.get(name))
+        if seconds is not None and seconds >= _UNIX_TIMES_FROM:
+            seconds = max(0.0, seconds - here.timestamp())
+        if seconds is not None:
+            return seconds
+    return None
+
+
+def _number(text: str | None) -> float | None:
+    try:
+        number = float(text or "")
+    except ValueError:
+        return None
+    return number if math.isfinite(number) and number >= 0 else None
+
+
+def _date(text: str) -> datetime | None:
+    try:
+        moment = parsedate_to_datetime(text)
+    except (TypeError, ValueError):
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

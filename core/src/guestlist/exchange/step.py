@@ -1,0 +1,90 @@
+"""What the policy yields and receives: the whole vocabulary between it and the outside.
+
+The policy (pacing, retry, recovery, paging, the verbs) is made of generators of the type `Steps`.
+They yield a step and receive its result; they do no I/O and read time only from the clock they
+are given. Two drivers run them, for sync and async callers; the simulator is a third.
+
+    Send     -> Response, or Failure when no complete answer came
+    Sleep    -> None
+    Hold     -> True once nobody else holds the key; False when that took too long
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass
+from typing import TypeVar
+
+from guestlist.provider.message import Response
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A request as it goes on the wire: absolute, with credentials. Its `repr` shows neither.
+
+    Attributes:
+        timeout: seconds without progress after which it is given up.
+        total: seconds after which it is given up in any case.
+        max_body: octets of a decompressed answer that are read at most.
+    """
+
+    method: str
+    url: str
+    headers: Mapping[str, str]
+    content: bytes | None
+    timeout: float
+    total: float
+    max_body: int
+
+    def __repr__(self) -> str:
+        return f"<Outgoing {self.method}>"
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """No complete answer came.
+
+    Attributes:
+        reason: in a few words, without secrets.
+        sent: False only with proof that sending never began; True means that it may have.
+        status: the status, when at least the status line came; it proves what the service did.
+        malformed: the answer came and cannot be read (too large, or encoded in an unknown way).
+        cause: the transport's own error.
+    """
+
+    reason: str
+    sent: bool = True
+    status: int | None = None
+    malformed: bool = False
+    cause: BaseException | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Send a request and read the answer to its end."""
+
+    outgoing: Outgoing
+
+
+@dataclass(frozen=True, slots=True)
+class Sleep:
+    """Let seconds pass."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Wait, at most `seconds`, until no other call of this client holds `key`; then hold it until
+    the call ends."""
+
+    key: tuple[str, ...]
+    seconds: float
+
+
+Step = Send | Sleep | Hold
+Result = Response | Failure | bool | None
+Steps = Generator[Step, Result, T]
+"""A generator of steps that returns a `T`."""

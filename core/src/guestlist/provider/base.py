@@ -1,0 +1,223 @@
+"""The `Provider` class: facts, settings and operations of one service."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
+
+from guestlist.errors import GuestlistError, Unsupported
+from guestlist.models import Grant, Invitation, Member, Order, Role
+from guestlist.provider.explain import explain
+from guestlist.provider.message import Limit, Page, Response
+from guestlist.provider.operation import Flow
+from guestlist.provider.setting import (
+    check_base_url,
+    is_secret,
+    setting,
+    settings_error,
+    with_environment,
+)
+
+
+class Options(BaseModel):
+    """The base of a provider's own options of an order. Unknown ones are an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+class Provider(BaseModel):
+    """One service's API, and the settings of one account on it.
+
+    A subclass declares facts (class attributes), settings (fields made with `setting`) and
+    operations (methods marked with `@operation`). An operation that is not redefined here is
+    unsupported, and callers are told so before anything is sent.
+
+    Raises:
+        ConfigError: on construction, for a setting that is missing, unknown or cannot be.
+    """
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", hide_input_in_errors=True, ignored_types=(property,)
+    )
+
+    # ------------------------------------------------------------------ facts
+
+    name: ClassVar[str]
+    """The word by which configuration and command line know the provider: lower case."""
+    title: ClassVar[str]
+    """What people call the service."""
+    docs_url: ClassVar[str] = ""
+    """Where the service documents its invitations."""
+    Options: ClassVar[type[BaseModel]] = Options
+    """What an order may say beyond address, roles and mail."""
+    sandbox: ClassVar[str | None] = None
+    """Where the local imitation is: `module:Class`, a `guestlist.sandbox.Service`."""
+    least_roles: ClassVar[int] = 0
+    """How many roles an invitation must name."""
+    most_roles: ClassVar[int] = 0
+    """How many roles an invitation can name; 0 where roles are given after acceptance."""
+    can_suppress_mail: ClassVar[bool] = False
+    """Whether an invitation can be made without a mail."""
+    refuses_duplicates: ClassVar[bool] = False
+    """Whether the service is known to refuse (explained as `Conflict`) an invitation of somebody
+    who is invited or a member already. Only then is the look before an invitation left out."""
+    lifetime: ClassVar[timedelta | None] = None
+    """How long an invitation can be accepted; None where that is not known."""
+    resend_moves_expiry: ClassVar[bool] = False
+    """Whether a resend is known to move `expires_at`, which is how a lost answer is settled."""
+    late_effect: ClassVar[float] = 30.0
+    """Seconds after which a request that got no answer can no longer take effect."""
+    list_lag: ClassVar[float] = 0.0
+    """Seconds for which the service's lists may miss what was just created."""
+    no_access: ClassVar[str] = "The person is a member and holds nothing that can be granted."
+    """What it means when `access` finds nothing."""
+    substitutes: ClassVar[Mapping[str, str]] = {}
+    """What to do instead of what is unsupported: an operation's name, `role` or `mail`, to a
+    sentence."""
+    secret_fields: ClassVar[frozenset[str]] = frozenset()
+    """Names of this service's JSON fields and query parameters that hold secrets."""
+
+    # ------------------------------------------------------------------ settings
+
+    base_url: str = setting("Where the service is")
+
+    @property
+    def limits(self) -> tuple[Limit, ...]:
+        """How fast the service may be called; may depend on the account's plan."""
+        return ()
+
+    # ------------------------------------------------------------------ what every provider says
+
+    def authorize(self) -> Mapping[str, str]:
+        """The headers that the account's credentials become. Sent to the account's origin only."""
+        return {}
+
+    def explain(self, response: Response) -> GuestlistError:
+        """What an answer outside 2xx means.
+
+        The default reads the usual error bodies and goes by the status. Override it for a service
+        that says "conflict" or "not found" in other ways, and call `super().explain` for the rest.
+        """
+        return explain(response)
+
+    # ------------------------------------------------------------------ what a provider may offer
+    #
+    # Redefine with @operation to offer it. What stays as it is here is unsupported.
+
+    def organization(self) -> Flow[str]:
+        """The name of the organization that the account reaches; a cheap call that proves the key."""
+        raise self.unsupported("organization")
+
+    def invite(self, order: Order) -> Flow[Invitation | Member]:
+        """Creates an invitation. Returns a member where the service added the person at once."""
+        raise self.unsupported("invite")
+
+    def resend(self, invitation: Invitation) -> Flow[Invitation]:
+        """Sends the mail again and returns the invitation as it is now.
+
+        May return one with another id where the service makes a new one.
+        """
+        raise self.unsupported("resend")
+
+    def revoke(self, invitation: Invitation) -> Flow[None]:
+        """Withdraws an open invitation. Callers have made sure that it is not accepted."""
+        raise self.unsupported("revoke")
+
+    def get_invitation(self, id: str) -> Flow[Invitation]:
+        """One invitation by its id. Raises NotFound."""
+        raise self.unsupported("get_invitation")
+
+    def find_invitation(self, email: str) -> Flow[Invitation | None]:
+        """The invitation of an address, where the service can be asked by address.
+
+        Leave it undefined where it cannot: callers then read the pages of `invitations`.
+        """
+        raise self.unsupported("find_invitation")
+
+    def invitations(self, cursor: str | None = None) -> Flow[Page[Invitation]]:
+        """One page of the invitations that the service tells of, whatever their state."""
+        raise self.unsupported("invitations")
+
+    def get_member(self, id: str) -> Flow[Member]:
+        """One member by id. Raises NotFound."""
+        raise self.unsupported("get_member")
+
+    def find_member(self, email: str) -> Flow[Member | None]:
+        """The member of an address, where the service can be asked by address.
+
+        Leave it undefined where it cannot: callers then read the pages of `members`.
+        """
+        raise self.unsupported("find_member")
+
+    def members(self, cursor: str | None = None) -> Flow[Page[Member]]:
+        """One page of the members, without those who are merely invited."""
+        raise self.unsupported("members")
+
+    def remove(self, member: Member) -> Flow[None]:
+        """Takes a member out of the organization."""
+        raise self.unsupported("remove")
+
+    def roles(self, cursor: str | None = None) -> Flow[Page[Role]]:
+        """One page of what can be granted, of every kind."""
+        raise self.unsupported("roles")
+
+    def assign_role(self, member: Member, role: Role) -> Flow[None]:
+        """Gives a role to a member."""
+        raise self.unsupported("assign_role")
+
+    def unassign_role(self, member: Member, role: Role) -> Flow[None]:
+        """Takes a role from a member."""
+        raise self.unsupported("unassign_role")
+
+    def access(self, member: Member) -> Flow[tuple[Grant, ...]]:
+        """Everything that a member effectively holds, direct and inherited."""
+        raise self.unsupported("access")
+
+    # ------------------------------------------------------------------ not for overriding
+
+    if not TYPE_CHECKING:  # the checkers derive a typed constructor from the fields
+
+        def __init__(self, **settings: Any) -> None:
+            try:
+                super().__init__(**with_environment(type(self), settings))
+            except ValidationError as error:
+                raise settings_error(type(self), self.title, error) from None
+
+    @field_validator("base_url")
+    @classmethod
+    def _check_base_url(cls, url: str) -> str:
+        return check_base_url(url)
+
+    @field_validator("*", mode="after")
+    @classmethod
+    def _check_text(cls, value: Any) -> Any:
+        if isinstance(value, str) and (not value or any(ord(c) < 32 for c in value)):
+            raise ValueError("it is empty" if not value else "it has a control character")
+        return value
+
+    @classmethod
+    def supports(cls, name: str) -> bool:
+        """Whether the provider defines the operation."""
+        return getattr(getattr(cls, name, None), "__guestlist_operation__", False)
+
+    @classmethod
+    def operations(cls) -> tuple[str, ...]:
+        """The names of all operations that the provider defines, in alphabetical order."""
+        return tuple(name for name in sorted(dir(cls)) if cls.supports(name))
+
+    @classmethod
+    def unsupported(cls, name: str) -> Unsupported:
+        """The error that says that the service cannot do it, and what to do instead."""
+        return Unsupported(
+            f"{cls.title} offers no way to {name.replace('_', ' ')}",
+            hint=cls.substitutes.get(name, ""),
+        )
+
+    def secrets(self) -> tuple[str, ...]:
+        """The values of the secret settings."""
+        fields = type(self).model_fields
+        values = (getattr(self, name) for name, info in fields.items() if is_secret(info))
+        return tuple(str(value) for value in values if value)

@@ -1,0 +1,119 @@
+"""What an answer outside 2xx means: one table from status to error, one reader of error bodies."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from guestlist import errors
+from guestlist.errors import GuestlistError, MalformedResponse
+from guestlist.provider.message import Response
+
+_BY_STATUS: dict[int, type[GuestlistError]] = {
+    401: errors.Unauthorized,
+    403: errors.Forbidden,
+    404: errors.NotFound,
+    409: errors.Conflict,
+    410: errors.NotFound,
+    429: errors.RateLimited,
+}
+
+_HINTS: dict[type[GuestlistError], str] = {
+    errors.Unauthorized: "Check the account's credentials",
+    errors.Forbidden: "Check what the account's credentials are allowed to do",
+    errors.RateLimited: "Try again later",
+    errors.ServiceUnavailable: "Try again later",
+}
+
+REQUEST_ID_HEADERS = ("x-request-id", "request-id", "x-correlation-id", "cf-ray")
+"""Where services put the id that their support asks for."""
+
+
+def explain(
+    response: Response, kind: type[GuestlistError] | None = None, hint: str | None = None
+) -> GuestlistError:
+    """The error for an answer outside 2xx.
+
+    Args:
+        response: the answer.
+        kind: the class, where the provider knows better than the status does.
+        hint: what to do next, where the provider knows better.
+    """
+    message, code = read_error(response)
+    kind = kind or _kind(response.status)
+    return kind(
+        message or f"the service answered {response.status}",
+        hint=_HINTS.get(kind, "") if hint is None else hint,
+        status=response.status,
+        code=code,
+        request_id=request_id(response),
+    )
+
+
+def _kind(status: int) -> type[GuestlistError]:
+    if status in _BY_STATUS:
+        return _BY_STATUS[status]
+    if status == 408 or status >= 500:
+        return errors.ServiceUnavailable
+    return errors.Rejected
+
+
+def request_id(response: Response) -> str | None:
+    """The id to quote to the service's support, from the headers or the error body."""
+    for name in REQUEST_ID_HEADERS:
+        if response.headers.get(name):
+            return response.headers[name]
+    if response.status < 400:
+        return None
+    for part in _parts(response):
+        for name in ("trace_id", "request_id", "requestId"):
+            if isinstance(part.get(name), str) and part[name]:
+                return str(part[name])
+    return None
+
+
+def read_error(response: Response) -> tuple[str, str | None]:
+    """The service's own words and code: `{"error": "..."}`, `{"error": {"message", "code"}}`,
+    `{"message", "code"}`, `{"errors": [...]}`, `{"detail": [{"loc", "msg"}]}`, or plain text."""
+    message, code = "", None
+    for part in _parts(response):
+        for name in ("message", "error", "detail", "msg", "title", "error_description"):
+            if not message and isinstance(part.get(name), str):
+                message = part[name]
+        if not message and isinstance(part.get("detail"), list):
+            message = "; ".join(_detail(item) for item in part["detail"][:5])
+        if code is None and isinstance(part.get("code"), str | int):
+            code = str(part["code"])
+    if not message and "html" not in response.headers.get("content-type", ""):
+        message = _text(response) if not code else code
+    return " ".join(message.split())[:500], code
+
+
+def _parts(response: Response) -> Iterator[dict[str, Any]]:
+    """The objects of an error body that may hold its words, the innermost first."""
+    try:
+        body = response.json()
+    except MalformedResponse:
+        return
+    if not isinstance(body, dict):
+        return
+    inner = body.get("error")
+    if isinstance(inner, dict):
+        yield inner
+    several = body.get("errors")
+    if isinstance(several, list) and several:
+        yield several[0] if isinstance(several[0], dict) else {"message": str(several[0])}
+    yield body
+
+
+def _detail(item: Any) -> str:
+    if not isinstance(item, dict):
+        return str(item)
+    where = ".".join(str(step) for step in item.get("loc", ()) if step != "body")
+    said = str(item.get("msg", "is not valid"))
+    return f"{where}: {said}" if where else said
+
+
+def _text(response: Response) -> str:
+    text = response.content[:500].decode("utf-8", "replace").strip()
+    return "" if text.startswith(("{", "[", "<")) else text

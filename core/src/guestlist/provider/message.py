@@ -1,0 +1,185 @@
+"""What a flow yields and receives: requests, responses, pages. Plain data, no I/O."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Generic, Self, TypeVar
+
+from pydantic import SecretStr
+from pydantic_core import from_json
+
+from guestlist.errors import MalformedResponse
+
+T = TypeVar("T")
+
+building = threading.local()
+"""`building.witness` is the list that notes the requests built by the operation that runs now."""
+
+
+class Effect(StrEnum):
+    """What sending a request may do, which decides what happens when no answer comes."""
+
+    READ = "read"
+    """Changes nothing."""
+    REPEATABLE = "repeatable"
+    """Sending it twice has the same result as once."""
+    CREATE = "create"
+    """Sending it twice may act twice: a second mail, a second record. Never sent again blindly."""
+
+
+_EFFECTS = {"GET": Effect.READ, "PUT": Effect.REPEATABLE, "DELETE": Effect.REPEATABLE}
+
+
+@dataclass(frozen=True, slots=True, weakref_slot=True)
+class Request:
+    """One HTTP request, as data. Made with `Request.get`, `.post`, `.put`, `.patch`, `.delete`.
+
+    Attributes:
+        method: upper case.
+        path: the segments after the base URL. Each is percent-encoded, so no identifier can leave
+            its segment. A secret in a path is passed as `SecretStr` and masked wherever it shows.
+        query: parameters; None values are left out, booleans become `true` and `false`.
+        json: the body, or None for no body.
+        effect: what sending it may do. GET reads; PUT and DELETE are repeatable; POST and PATCH
+            create unless said otherwise (a POST that lists is `Effect.READ`).
+        public: sent without credentials.
+    """
+
+    method: str
+    path: tuple[str | SecretStr, ...]
+    query: Mapping[str, str | int | bool | SecretStr | None] = field(default_factory=dict)
+    json: Any = None
+    effect: Effect = Effect.CREATE
+    public: bool = False
+
+    def __post_init__(self) -> None:
+        witness = getattr(building, "witness", None)
+        if witness is not None:
+            witness.append(self)
+
+    @classmethod
+    def get(cls, *path: str | SecretStr, **facts: Any) -> Self:
+        return cls._make("GET", path, facts)
+
+    @classmethod
+    def post(cls, *path: str | SecretStr, **facts: Any) -> Self:
+        return cls._make("POST", path, facts)
+
+    @classmethod
+    def put(cls, *path: str | SecretStr, **facts: Any) -> Self:
+        return cls._make("PUT", path, facts)
+
+    @classmethod
+    def patch(cls, *path: str | SecretStr, **facts: Any) -> Self:
+        return cls._make("PATCH", path, facts)
+
+    @classmethod
+    def delete(cls, *path: str | SecretStr, **facts: Any) -> Self:
+        return cls._make("DELETE", path, facts)
+
+    @classmethod
+    def _make(cls, method: str, path: tuple[str | SecretStr, ...], facts: dict[str, Any]) -> Self:
+        facts.setdefault("effect", _EFFECTS.get(method, Effect.CREATE))
+        return cls(method, path, **facts)
+
+    def __str__(self) -> str:
+        return f"{self.method} /{'/'.join(map(str, self.path))}"
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """One HTTP answer, as data, read to its end.
+
+    Attributes:
+        status: the status code.
+        headers: names in lower case.
+        content: the body, decompressed.
+    """
+
+    status: int
+    headers: Mapping[str, str] = field(default_factory=dict)
+    content: bytes = b""
+
+    def json(self) -> Any:
+        """The body as JSON.
+
+        Raises:
+            MalformedResponse: it is not JSON.
+        """
+        try:
+            return from_json(self.content)
+        except ValueError as error:
+            kind = self.headers.get("content-type", "no content type")
+            size = f"{len(self.content)} bytes" if self.content else "nothing"
+            raise MalformedResponse(
+                f"the answer is not JSON: {size} of {kind}", status=self.status
+            ) from error
+
+    def mapping(self, *envelopes: str) -> dict[str, Any]:
+        """The body as a JSON object; inside the first of `envelopes` that is there and an object.
+
+        Raises:
+            MalformedResponse: it is not a JSON object.
+        """
+        data = self.json()
+        if isinstance(data, dict):
+            for name in envelopes:
+                if isinstance(data.get(name), dict):
+                    return data[name]  # type: ignore[no-any-return]
+            return data
+        raise MalformedResponse(
+            f"the answer is a JSON {_json_type(data)} where an object was expected",
+            status=self.status,
+        )
+
+    def items(self, *names: str) -> list[dict[str, Any]]:
+        """The body as a list of JSON objects: bare, or under the first of `names` that is there.
+
+        Raises:
+            MalformedResponse: there is no such list, or it holds something else.
+        """
+        data = self.json()
+        if isinstance(data, dict):
+            found = [data[name] for name in names if name in data]
+            data = found[0] if found else None
+        if isinstance(data, list) and all(isinstance(item, dict) for item in data):
+            return data
+        raise MalformedResponse(
+            f"the answer has no list of {names[0] if names else 'items'}", status=self.status
+        )
+
+
+def _json_type(data: object) -> str:
+    names = {list: "list", str: "string", bool: "boolean", type(None): "null"}
+    return names.get(type(data), "number")
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[T]):
+    """One page of a list, and where the next one starts.
+
+    Attributes:
+        items: in the service's order.
+        next: what to pass as `cursor` for the next page; None at the end.
+        total: how many items there are on all pages, where the service says so.
+    """
+
+    items: Sequence[T]
+    next: str | None = None
+    total: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """How many requests a service allows.
+
+    Attributes:
+        count: requests.
+        per: seconds.
+    """
+
+    count: int
+    per: float = 1.0

@@ -1,0 +1,85 @@
+"""Operations: the generators that a provider is made of, and the marker that declares them."""
+
+from __future__ import annotations
+
+import functools
+import warnings
+from collections.abc import Callable, Generator
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+from guestlist.provider.message import Request, Response, building
+
+T = TypeVar("T")
+P = ParamSpec("P")
+S = TypeVar("S")
+
+Flow = Generator[Request, Response, T]
+"""A provider's generator: yields requests, receives responses, returns a normalized value."""
+
+
+class _Operation(Generator[Request, Response, T]):
+    """A flow that notices what no type checker sees: a request that is built and never yielded,
+    and a flow that is never run. Both are bugs of the provider; both warn."""
+
+    __slots__ = ("_built", "_flow", "_name", "_started")
+
+    def __init__(self, flow: Flow[T], name: str) -> None:
+        self._flow = flow
+        self._name = name
+        self._built: list[Request] = []
+        self._started = False
+
+    def send(self, value: Response) -> Request:
+        return self._resume(self._flow.send, value)
+
+    def throw(self, *error: Any) -> Request:
+        return self._resume(self._flow.throw, *error)
+
+    def close(self) -> None:
+        self._started = True
+        self._flow.close()
+
+    def _resume(self, step: Callable[..., Request], *args: Any) -> Request:
+        self._started = True
+        outer = getattr(building, "witness", None)
+        building.witness = self._built
+        try:
+            request = step(*args)
+        except StopIteration:
+            for unsent in self._built:
+                warnings.warn(f"{self._name} built {unsent} and never yielded it", stacklevel=3)
+            raise
+        finally:
+            building.witness = outer
+        if self._built and self._built[-1] is request:
+            self._built.pop()  # the usual case
+        else:
+            self._built[:] = [built for built in self._built if built is not request]
+        return request
+
+    def __del__(self) -> None:
+        if not self._started:
+            self._flow.close()
+            warnings.warn(
+                f"{self._name} was called and never run: `yield from` is missing", stacklevel=2
+            )
+
+
+def operation(
+    method: Callable[Concatenate[S, P], Flow[T]],
+) -> Callable[Concatenate[S, P], Flow[T]]:
+    """Marks a provider's method as something that it can do.
+
+    The marked methods are the provider's capabilities: `supports("revoke")` is true because
+    `revoke` is defined and marked, and there is no second list to keep in step.
+    """
+
+    @functools.wraps(method)
+    def start(self: S, *args: P.args, **kwargs: P.kwargs) -> Flow[T]:
+        flow = method(self, *args, **kwargs)
+        if not isinstance(flow, Generator):
+            raise TypeError(f"{method.__qualname__} is no generator: an operation has to yield")
+        return _Operation(flow, method.__qualname__)
+
+    start.__guestlist_operation__ = True  # type: ignore[attr-defined]
+    return start

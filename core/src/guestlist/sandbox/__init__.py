@@ -1,0 +1,88 @@
+"""A local stand-in for the services: for trying out, developing, testing and recording.
+
+A provider's sandbox subclasses `Service`; `Sandbox` runs any number of them together with a
+mailbox, in which a person (or `SandboxControl`) plays the people who are invited.
+
+Names are loaded on first use, so that importing this package costs nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from guestlist.sandbox.control import ReceivedMail, RunningService, SandboxControl
+    from guestlist.sandbox.errors import SandboxError
+    from guestlist.sandbox.limits import (
+        Limit,
+        RateLimited,
+        SlidingWindow,
+        TokenBucket,
+        Verdict,
+        client_address,
+        credentials,
+    )
+    from guestlist.sandbox.server import Sandbox
+    from guestlist.sandbox.service import Clock, Mail, Outbox, SandboxRefusal, Service
+    from guestlist.sandbox.world import Hosted, World
+
+_HOMES = {
+    "control": ("ReceivedMail", "RunningService", "SandboxControl"),
+    "errors": ("SandboxError",),
+    "limits": (
+        "Limit",
+        "RateLimited",
+        "SlidingWindow",
+        "TokenBucket",
+        "Verdict",
+        "client_address",
+        "credentials",
+    ),
+    "server": ("Sandbox",),
+    "service": ("Clock", "Mail", "Outbox", "SandboxRefusal", "Service"),
+    "world": ("Hosted", "World"),
+}
+_HOME = {name: home for home, names in _HOMES.items() for name in names}
+_EXTRA = frozenset({"jinja2", "starlette", "uvicorn"})
+
+__all__ = [
+    "Clock",
+    "Hosted",
+    "Limit",
+    "Mail",
+    "Outbox",
+    "RateLimited",
+    "ReceivedMail",
+    "RunningService",
+    "Sandbox",
+    "SandboxControl",
+    "SandboxError",
+    "SandboxRefusal",
+    "Service",
+    "SlidingWindow",
+    "TokenBucket",
+    "Verdict",
+    "World",
+    "client_address",
+    "credentials",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    try:
+        value = getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] not in _EXTRA:
+            raise
+        raise ImportError(
+            f'The sandbox needs {error.name}: pip install "guestlist[sandbox]"', name=error.name
+        ) from error
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

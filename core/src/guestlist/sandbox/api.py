@@ -1,0 +1,251 @@
+"""The mailbox's control over HTTP: what the page does, and a little more, as JSON under `/api`.
+
+Every answer is a JSON object; a refusal is `{"error": "..."}` with a status of 4xx.
+`SandboxControl` speaks it from Python.
+
+`GET /api/services`
+    `{"services": [...]}`, each with `name`, `title`, `base_url`, `profile`, `profiles` (what it
+    could be), `switches` (name to `{"value", "values"}`), `settings` (account settings with the
+    rights of an owner), `read_only_settings`, `can_decline`, and how many
+    `invitations` and `members` it holds.
+
+`GET /api/services/{name}/snapshot`
+    What the service holds: at least `invitations` and `members`.
+
+`POST /api/services/{name}/configure` with `{"profile": "...", "switches": {"name": "value"}}`
+    Changes how the service behaves; both keys may be left out. Answers like one of the services
+    above. 400 for a profile or switch that it does not have.
+
+`POST /api/services/{name}/invitations/{id}/accept`, `.../decline`
+    The invitee's click, without a mail. Answers `{"service", "invitation", "state"}`, the state in
+    the service's word. 409 when the service does not allow it, with its reason.
+
+`GET /api/mails`, `GET /api/mails?to=someone@example.com`
+    `{"mails": [...]}`, oldest first, each with the fields of `Mail` and `state`: where its
+    invitation stands now. Links are secrets and masked, in the text too; `?links=show` shows them.
+
+`GET /api/mails/{id}`
+    One of these. `?links=show` as above.
+
+`POST /api/mails/{id}/accept`, `POST /api/mails/{id}/decline`
+    The same as for the invitation that the mail is about.
+
+`GET /api/clock`
+    `{"now": "2026-05-04T09:15:00+00:00"}`, the sandbox's time.
+
+`POST /api/clock` with `{"advance_seconds": 3600}`
+    Moves it forward and answers like `GET`. 400 for a step back.
+
+`POST /api/reset`
+    Starts over with fresh services on the same ports, with the same seed, at the present time.
+    Answers like `GET /api/services`.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from datetime import datetime, timedelta
+from typing import Any
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from guestlist.sandbox.service import Mail, SandboxRefusal
+from guestlist.sandbox.world import Hosted, World
+
+ACTIONS = {"accept": "accepted", "decline": "declined"}
+"""What an invitee can do, and the word for having done it."""
+
+
+def hidden(link: str) -> str:
+    """A link with everything but its origin masked."""
+    scheme, _, rest = link.partition("://")
+    return f"{scheme}://{rest.partition('/')[0]}/••••••"
+
+
+def hidden_text(mail: Mail) -> str:
+    """A mail's text with its link masked."""
+    return mail.text.replace(mail.link, hidden(mail.link)) if mail.link else mail.text
+
+
+def click(hosted: Hosted, action: str, invitation: str) -> None:
+    """Does what the invitee's click does. Raises SandboxRefusal, as `Service.accept`."""
+    service = hosted.service
+    answer = {"accept": service.accept, "decline": service.decline}[action]
+    answer(invitation)
+
+
+def advance(world: World, seconds: float) -> None:
+    """Moves the clock of a world forward.
+
+    Raises:
+        HTTPException: 400 for a step back, or one past the last year there is.
+    """
+    try:
+        step = timedelta(seconds=seconds)
+        world.clock.now() + step
+        world.clock.advance(step)
+    except (OverflowError, ValueError) as error:
+        raise HTTPException(400, f"The clock cannot move by {seconds} seconds: {error}") from error
+
+
+def the_mail(world: World, request: Request) -> Mail:
+    """The mail that a path names. Raises HTTPException: 404 if there is none."""
+    id = request.path_params["id"]
+    mail = world.find_mail(id)
+    if mail is None:
+        raise HTTPException(404, f"There is no mail {id!r}")
+    return mail
+
+
+class Api:
+    """The endpoints under `/api` for one world."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def routes(self) -> list[Route]:
+        """Their routes, without the `/api`."""
+        service = "/services/{name}"
+        return [
+            Route("/services", self.services),
+            Route(f"{service}/snapshot", self.snapshot),
+            Route(f"{service}/configure", self.configure, methods=["POST"]),
+            *(
+                Route(path, self.act, methods=["POST"])
+                for action in ACTIONS
+                for path in (f"{service}/invitations/{{id}}/{action}", f"/mails/{{id}}/{action}")
+            ),
+            Route("/mails", self.mails),
+            Route("/mails/{id}", self.mail),
+            Route("/clock", self.clock, methods=["GET"]),
+            Route("/clock", self.advance, methods=["POST"]),
+            Route("/reset", self.reset, methods=["POST"]),
+        ]
+
+    async def services(self, request: Request) -> Response:
+        """All services."""
+        return self._services()
+
+    async def snapshot(self, request: Request) -> Response:
+        """What one service holds."""
+        return _answer(self._hosted(request.path_params["name"]).service.snapshot())
+
+    async def configure(self, request: Request) -> Response:
+        """Changes the profile and switches of one service."""
+        hosted = self._hosted(request.path_params["name"])
+        wanted = await _body(request, {"profile", "switches"})
+        switches = wanted.get("switches", {})
+        if not isinstance(switches, dict):
+            raise HTTPException(400, "`switches` is an object of names and values")
+        try:
+            hosted.service.configure(profile=wanted.get("profile"), **switches)
+        except (TypeError, ValueError) as error:
+            raise HTTPException(400, str(error)) from error
+        return _answer(_described(hosted))
+
+    async def mails(self, request: Request) -> Response:
+        """All mails, or those to one address."""
+        outbox = self._world.outbox
+        to = request.query_params.get("to")
+        found = outbox.mails if to is None else outbox.to(to)
+        return _answer({"mails": [self._mail(mail, request) for mail in found]})
+
+    async def mail(self, request: Request) -> Response:
+        """One mail."""
+        return _answer(self._mail(the_mail(self._world, request), request))
+
+    async def act(self, request: Request) -> Response:
+        """Accepts or declines, as the last part of the path says."""
+        name, invitation = request.path_params.get("name"), request.path_params["id"]
+        if name is None:
+            mail = the_mail(self._world, request)
+            name, invitation = mail.service, mail.invitation
+        hosted = self._hosted(name)
+        try:
+            click(hosted, request.scope["path"].rpartition("/")[2], invitation)
+        except SandboxRefusal as refusal:
+            raise HTTPException(409, str(refusal)) from refusal
+        state = hosted.state(invitation)
+        return _answer({"service": name, "invitation": invitation, "state": state})
+
+    async def clock(self, request: Request) -> Response:
+        """The sandbox's time."""
+        return _answer({"now": self._world.clock.now()})
+
+    async def advance(self, request: Request) -> Response:
+        """Moves the sandbox's time forward."""
+        seconds = (await _body(request, {"advance_seconds"})).get("advance_seconds")
+        if not isinstance(seconds, (int, float)) or isinstance(seconds, bool):
+            raise HTTPException(400, "`advance_seconds` is a number of seconds")
+        advance(self._world, seconds)
+        return await self.clock(request)
+
+    async def reset(self, request: Request) -> Response:
+        """Starts over."""
+        self._world.reset()
+        return self._services()
+
+    def _services(self) -> Response:
+        hosts = self._world.services.values()
+        return _answer({"services": [_described(hosted) for hosted in hosts]})
+
+    def _hosted(self, name: str) -> Hosted:
+        if name not in self._world.services:
+            known = ", ".join(self._world.services)
+            raise HTTPException(404, f"There is no service {name!r} here; there is {known}")
+        return self._world.services[name]
+
+    def _mail(self, mail: Mail, request: Request) -> dict[str, Any]:
+        described = asdict(mail) | {"state": self._hosted(mail.service).state(mail.invitation)}
+        if mail.link and request.query_params.get("links") != "show":
+            described |= {"link": hidden(mail.link), "text": hidden_text(mail)}
+        return described
+
+
+def _described(hosted: Hosted) -> dict[str, Any]:
+    service = hosted.service
+    snapshot = service.snapshot()
+    return {
+        "name": service.name,
+        "title": service.title,
+        "base_url": hosted.base_url,
+        "profile": service.profile,
+        "profiles": service.profiles,
+        "switches": {
+            name: {"value": service.chosen[name], "values": values}
+            for name, values in service.switches.items()
+        },
+        "settings": hosted.settings,
+        "read_only_settings": hosted.read_only_settings,
+        "can_decline": hosted.can_decline,
+        "invitations": len(snapshot["invitations"]),
+        "members": len(snapshot["members"]),
+    }
+
+
+async def _body(request: Request, known: set[str]) -> dict[str, Any]:
+    try:
+        body = await request.json()
+    except ValueError:
+        body = None
+    if not isinstance(body, dict):
+        raise HTTPException(400, "The body has to be a JSON object")
+    unknown = sorted(body.keys() - known)
+    if unknown:
+        raise HTTPException(
+            400, f"Nothing is called {unknown[0]!r} here; known: {', '.join(sorted(known))}"
+        )
+    return body
+
+
+def _plain(value: object) -> str:
+    return value.isoformat() if isinstance(value, datetime) else str(value)
+
+
+def _answer(content: dict[str, Any]) -> Response:
+    text = json.dumps(content, default=_plain, ensure_ascii=False)
+    return Response(text, media_type="application/json")

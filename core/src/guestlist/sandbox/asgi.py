@@ -1,0 +1,86 @@
+"""What stands in front of every application of a sandbox: its own date, and a guard."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container
+from email.utils import format_datetime
+from urllib.parse import urlsplit
+
+from starlette.datastructures import MutableHeaders
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from guestlist.sandbox.world import World
+
+LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost", "::1"})
+
+
+class Dated:
+    """Dates the answers of an application by its world's clock, unless they are dated already."""
+
+    def __init__(self, app: ASGIApp, world: World) -> None:
+        self._app = app
+        self._world = world
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_with_date(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                now = self._world.clock.now()
+                MutableHeaders(scope=message).setdefault("date", format_datetime(now, usegmt=True))
+            await send(message)
+
+        await self._app(scope, receive, send_with_date)
+
+
+class Guard:
+    """Keeps foreign web pages from reading or driving the mailbox through a visitor's browser.
+
+    A browser says on whose behalf it sends: in `Host` (a foreign name that was pointed at this
+    machine shows there), in `Origin` and in `Sec-Fetch-Site`. Clients that are no browsers send
+    neither of the last two and are let through.
+
+    Args:
+        hosts: the names this mailbox goes by, or None for any.
+        refuse: the answer to a request that is not let through, with the reason in words.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        hosts: Container[str] | None,
+        refuse: Callable[[Request, str], Response],
+    ) -> None:
+        self._app = app
+        self._hosts = hosts
+        self._refuse = refuse
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        app = self._app
+        if scope["type"] == "http":
+            request = Request(scope)
+            reason = self._reason_against(request)
+            if reason:
+                app = self._refuse(request, reason)
+        await app(scope, receive, send)
+
+    def _reason_against(self, request: Request) -> str | None:
+        host = request.headers.get("host", "")
+        if self._hosts is not None and _hostname(host) not in self._hosts:
+            return "This mailbox does not go by that name."
+        if request.method in ("GET", "HEAD"):
+            return None
+        own = f"{request.scope['scheme']}://{host}"
+        if request.headers.get("origin", own) != own or request.headers.get(
+            "sec-fetch-site", "same-origin"
+        ) not in ("same-origin", "none"):
+            return "Another web page may not act on this mailbox."
+        return None
+
+
+def _hostname(host: str) -> str | None:
+    try:
+        return urlsplit(f"//{host}").hostname
+    except ValueError:
+        return None

@@ -1,0 +1,232 @@
+"""The mailbox: the page on which a person plays the invitees, and its control over HTTP.
+
+`GET /`
+    All mails, newest first, the services and the clock. `?to=` keeps the addresses that contain it.
+`GET /mails/{id}`
+    One mail.
+`POST /mails/{id}/accept`, `POST /mails/{id}/decline`
+    The invitee's click; leads back to the mail, which then tells the outcome once.
+`POST /clock?advance_seconds=3600`, `POST /reset`
+    Moves the clock, starts over; leads back to the list.
+`/api`
+    The same for programs: see `guestlist.sandbox.api`.
+
+Nothing changes by `GET`, and a foreign web page cannot send the `POST`s: see `Guard`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container
+from dataclasses import dataclass
+from http import HTTPStatus
+from importlib.resources import files
+from secrets import token_urlsafe
+from typing import Any
+
+import jinja2
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import (
+    HTMLResponse,
+    JSONResponse,
+    PlainTextResponse,
+    RedirectResponse,
+    Response,
+)
+from starlette.routing import Mount, Route
+
+from guestlist.sandbox import wording
+from guestlist.sandbox.api import ACTIONS, Api, advance, click, hidden, hidden_text, the_mail
+from guestlist.sandbox.asgi import LOOPBACK_NAMES, Guard
+from guestlist.sandbox.service import Mail, SandboxRefusal
+from guestlist.sandbox.world import Hosted, World
+
+STEPS = (("+1 hour", 3_600), ("+1 day", 86_400), ("+3 days", 259_200), ("+7 days", 604_800))
+
+TONES = {
+    "pending": "open",
+    "awaiting_approval": "open",
+    "accepted": "good",
+    "active": "good",
+    "declined": "over",
+    "rejected": "over",
+    "revoked": "over",
+    "cancelled": "over",
+    "canceled": "over",
+    "expired": "over",
+    "gone": "over",
+}
+"""How a state looks; a word that is not here, whichever service it comes from, looks neutral."""
+
+FILES = {"mailbox.css": "text/css", "mailbox.js": "text/javascript"}
+
+PAGE_HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self';"
+        " img-src data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    ),
+    "Referrer-Policy": "same-origin",
+    "Cache-Control": "no-store",
+}
+
+
+@dataclass(frozen=True)
+class Flash:
+    """The outcome of what was just done, told once."""
+
+    tone: str
+    text: str
+
+
+def mailbox(world: World, *, hosts: Container[str] | None = LOOPBACK_NAMES) -> Starlette:
+    """The mailbox of a world as an ASGI application; `hosts` as in `Guard`."""
+    pages = Pages(world)
+    return Starlette(
+        routes=[
+            Mount("/api", routes=Api(world).routes()),
+            Route("/", pages.index),
+            Route("/mails/{id}", pages.mail),
+            *(Route(f"/mails/{{id}}/{action}", pages.act, methods=["POST"]) for action in ACTIONS),
+            Route("/clock", pages.advance, methods=["POST"]),
+            Route("/reset", pages.reset, methods=["POST"]),
+            *(Route(f"/{name}", file) for name, file in pages.files.items()),
+        ],
+        middleware=[Middleware(Guard, hosts=hosts, refuse=turn_away)],
+        exception_handlers={HTTPException: pages.on_error, Exception: pages.on_error},
+    )
+
+
+def for_programs(request: Request) -> bool:
+    """Whether it is JSON that the caller expects."""
+    return f"{request.scope['path']}/".startswith("/api/")
+
+
+def turn_away(request: Request, text: str) -> Response:
+    """The guard's answer. It holds nothing of the mailbox: whoever gets it may not look."""
+    if for_programs(request):
+        return JSONResponse({"error": text}, 403)
+    return PlainTextResponse(text, 403)
+
+
+class Pages:
+    """The endpoints that people see."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._flashes: dict[str, Flash] = {}
+        self._templates = jinja2.Environment(
+            loader=jinja2.PackageLoader("guestlist.sandbox"),
+            autoescape=True,
+            undefined=jinja2.StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        filters: dict[str, Callable[..., str]] = {
+            "absolute": wording.absolute,
+            "relative": lambda moment: wording.relative(moment, self._world.clock.now()),
+            "tone": lambda state: TONES.get(state.casefold(), "plain"),
+            "words": lambda state: state.replace("_", " ").casefold(),
+            "hidden": hidden,
+            "hidden_text": hidden_text,
+        }
+        self._templates.filters.update(filters)
+
+        folder = files("guestlist.sandbox").joinpath("static")
+        self.files = {
+            name: Response(folder.joinpath(name).read_bytes(), media_type=media_type)
+            for name, media_type in FILES.items()
+        }
+
+    async def index(self, request: Request) -> Response:
+        """All mails."""
+        to = request.query_params.get("to", "").strip()
+        mails = [
+            mail
+            for mail in reversed(self._world.outbox.mails)
+            if to.casefold() in mail.to.casefold()
+        ]
+        states = {
+            (name, str(record["id"])): str(record["state"])
+            for name, hosted in self._world.services.items()
+            for record in hosted.service.snapshot()["invitations"]
+        }
+        rows = [(mail, states.get((mail.service, mail.invitation), "gone")) for mail in mails]
+        return self._page(
+            request, "list.html", rows=rows, to=to, total=len(self._world.outbox.mails)
+        )
+
+    async def mail(self, request: Request) -> Response:
+        """One mail."""
+        mail = the_mail(self._world, request)
+        hosted = self._sender(mail)
+        return self._page(
+            request,
+            "mail.html",
+            mail=mail,
+            hosted=hosted,
+            state=hosted.state(mail.invitation),
+        )
+
+    async def act(self, request: Request) -> Response:
+        """The invitee's yes or no, as the last part of the path says."""
+        mail = the_mail(self._world, request)
+        action = request.scope["path"].rpartition("/")[2]
+        done = ACTIONS[action]
+        try:
+            click(self._sender(mail), action, mail.invitation)
+        except SandboxRefusal as refusal:
+            return self._done(f"/mails/{mail.id}", Flash("over", f"Not {done}: {refusal}"))
+        text = f"{done.capitalize()} on behalf of {mail.to}"
+        return self._done(f"/mails/{mail.id}", Flash("good", text))
+
+    async def advance(self, request: Request) -> Response:
+        """Moves the clock forward."""
+        wanted = request.query_params.get("advance_seconds", "")
+        steps = {str(seconds): (label, seconds) for label, seconds in STEPS}
+        if wanted not in steps:
+            raise HTTPException(400, "The clock moves by one of the steps on the page")
+        label, seconds = steps[wanted]
+        advance(self._world, seconds)
+        return self._done("/", Flash("good", f"The clock moved forward: {label}"))
+
+    async def reset(self, request: Request) -> Response:
+        """Starts over."""
+        self._world.reset()
+        return self._done(
+            "/", Flash("good", "Started over: no mails, fresh services, present time")
+        )
+
+    async def on_error(self, request: Request, error: Exception) -> Response:
+        """What cannot be, or (as a last resort) a bug, whose traceback goes to the log."""
+        if not isinstance(error, HTTPException):
+            text = f"The sandbox stumbled: {type(error).__name__}: {error}"
+            answer = self._trouble(request, 500, text)
+            answer.headers["Connection"] = "close"  # the server drops it after a bug, so say it
+            return answer
+        text = error.detail
+        if text == HTTPStatus.NOT_FOUND.phrase:
+            text = "There is no such page."
+        return self._trouble(request, error.status_code, text)
+
+    def _trouble(self, request: Request, status: int, text: str) -> Response:
+        if for_programs(request):
+            return JSONResponse({"error": text}, status)
+        return self._page(request, "trouble.html", status, text=text, status=status)
+
+    def _sender(self, mail: Mail) -> Hosted:
+        return self._world.services[mail.service]
+
+    def _page(self, request: Request, template: str, code: int = 200, **context: Any) -> Response:
+        flash = self._flashes.pop(request.query_params.get("flash", ""), None)
+        services = list(self._world.services.values())
+        html = self._templates.get_template(template).render(
+            flash=flash, services=services, now=self._world.clock.now(), steps=STEPS, **context
+        )
+        return HTMLResponse(html, code, PAGE_HEADERS)
+
+    def _done(self, path: str, flash: Flash) -> Response:
+        token = token_urlsafe(6)
+        self._flashes[token] = flash
+        return RedirectResponse(f"{path}?flash={token}", 303)

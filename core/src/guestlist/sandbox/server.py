@@ -1,0 +1,311 @@
+"""Runs a whole sandbox in one event loop: the mailbox on one port, every service on its own."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import ipaddress
+import os
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from types import TracebackType
+from typing import Any, Self
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from guestlist.sandbox.asgi import LOOPBACK_NAMES, Dated
+from guestlist.sandbox.errors import SandboxError
+from guestlist.sandbox.mailbox import mailbox
+from guestlist.sandbox.service import Clock, Outbox, Service
+from guestlist.sandbox.world import Hosted, World
+
+HIGHEST_PORT = 65_535
+LAST_ANSWERS = 1
+"""Seconds that a request under way may still take once the sandbox stops."""
+
+
+class Sandbox:
+    """Imitated services and the mailbox of the people who get invited, on local ports.
+
+    Blocking, until Ctrl-C, SIGTERM or `stop`:
+
+        Sandbox([VultrService], port=8700).run(lambda sandbox: print(sandbox.url))
+
+    Beside other work, in a thread of its own:
+
+        with Sandbox([VultrService]) as sandbox:
+            sandbox.services["vultr"].base_url
+
+    It can be started again after it has stopped; everything is fresh then.
+
+    Args:
+        kinds: the services' classes.
+        host: where to listen: a loopback name or address.
+        port: the mailbox's port; the services follow, in the order given. 0 takes free ports.
+        seed, profiles, switches, time_source: as for `World`.
+        allow_remote: permits a host that other machines can reach. The keys are known to
+            everybody who reads the source, and anyone may open the mailbox.
+
+    Raises:
+        SandboxError: the host is not loopback, two services have one name, or (on starting) a
+            port is taken or a profile or switch is not the service's.
+    """
+
+    def __init__(
+        self,
+        kinds: Iterable[type[Service]],
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        seed: int = 0,
+        profiles: Mapping[str, str] | None = None,
+        switches: Mapping[str, Mapping[str, str]] | None = None,
+        time_source: Callable[[], float] = time.time,
+        allow_remote: bool = False,
+    ) -> None:
+        self._kinds = tuple(kinds)
+        self._names = [kind.name for kind in self._kinds]
+        for name in self._names:
+            if self._names.count(name) > 1:
+                raise SandboxError(f"Two services are called {name!r}")
+        self._port = port
+        self._options: dict[str, Any] = {
+            "seed": seed,
+            "profiles": profiles,
+            "switches": switches,
+            "time_source": time_source,
+        }
+        self._family, self._host = _resolve(host)
+        self._allow_remote = allow_remote
+        if not (allow_remote or ipaddress.ip_address(self._host).is_loopback):
+            raise SandboxError(
+                f"{host} can be reached from other machines, where everybody knows the keys",
+                hint="Listen on 127.0.0.1, or allow remote access explicitly",
+            )
+        self._world: World | None = None
+        self._url: str | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stopping: asyncio.Event
+        self._thread: threading.Thread | None = None
+
+    @property
+    def world(self) -> World:
+        """What the sandbox holds. Raises SandboxError while it is not running."""
+        if self._world is None:
+            raise SandboxError("The sandbox is not running")
+        return self._world
+
+    @property
+    def url(self) -> str:
+        """Where the mailbox is. Raises SandboxError while the sandbox is not running."""
+        if self._url is None:
+            raise SandboxError("The sandbox is not running")
+        return self._url
+
+    @property
+    def services(self) -> dict[str, Hosted]:
+        """The services by name, each with its `base_url` and `settings`."""
+        return self.world.services
+
+    @property
+    def clock(self) -> Clock:
+        """The time of the sandbox; another object after `reset`."""
+        return self.world.clock
+
+    @property
+    def outbox(self) -> Outbox:
+        """All mails; another object after `reset`."""
+        return self.world.outbox
+
+    def run(self, on_ready: Callable[[Self], object] | None = None) -> None:
+        """Serves until Ctrl-C, SIGTERM or `stop`, then returns.
+
+        Args:
+            on_ready: called once all ports answer.
+        """
+        with self._open() as apps:
+            asyncio.run(self._serve(apps, on_ready))
+
+    def stop(self) -> None:
+        """Ends `run` from another thread or from a callback; does nothing if nothing runs."""
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._stopping.set)
+
+    def reset(self) -> None:
+        """Starts over with fresh services on the same ports, with the same seed.
+
+        Waits for its turn between two requests. From a request or `on_ready`, use `world.reset`.
+        """
+        if self._loop is None:
+            raise SandboxError("The sandbox is not running")
+        world = self.world
+
+        async def start_over() -> None:
+            world.reset()
+
+        asyncio.run_coroutine_threadsafe(start_over(), self._loop).result()
+
+    def __enter__(self) -> Self:
+        ready = threading.Event()
+        failures: list[BaseException] = []
+
+        def work() -> None:
+            try:
+                self.run(lambda _: ready.set())
+            except BaseException as error:
+                failures.append(error)
+            finally:
+                ready.set()
+
+        self._thread = threading.Thread(target=work, name="guestlist-sandbox", daemon=True)
+        self._thread.start()
+        ready.wait()
+        if failures:
+            self._thread.join()
+            raise failures[0]
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.stop()
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
+
+    @contextmanager
+    def _open(self) -> Iterator[list[tuple[ASGIApp, socket.socket]]]:
+        """Takes the ports and makes a fresh world behind them."""
+        if self._world is not None:
+            raise SandboxError("The sandbox is running already")
+        with ExitStack() as closing:
+            sockets = []
+            for offset, name in enumerate(["the mailbox", *self._names]):
+                port = self._port + offset if self._port else 0
+                sockets.append(closing.enter_context(self._listen(port, name)))
+            urls = [self._address(taken) for taken in sockets]
+            base_urls = dict(zip(self._names, urls[1:], strict=True))
+            world = World(self._kinds, base_urls, **self._options)
+            hosts = None if self._allow_remote else LOOPBACK_NAMES | {self._host}
+            self._world, self._url = world, urls[0]
+            closing.callback(self._forget)
+            apps: list[ASGIApp] = [mailbox(world, hosts=hosts), *world.services.values()]
+            dated = [Dated(app, world) for app in apps]
+            yield list(zip(dated, sockets, strict=True))
+
+    def _forget(self) -> None:
+        self._world = self._url = None
+
+    def _listen(self, port: int, name: str) -> socket.socket:
+        if port > HIGHEST_PORT:
+            raise SandboxError(f"There is no port {port} for {name}", hint="Choose a lower one")
+        listening = socket.socket(self._family, socket.SOCK_STREAM)
+        try:
+            if os.name == "posix":  # elsewhere the option would let two processes share a port
+                listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listening.bind((self._host, port))
+            # From here on a client is not refused, it waits until the event loop runs.
+            listening.listen()
+        except OSError as error:
+            listening.close()
+            taken = error.errno == errno.EADDRINUSE
+            reason = "is in use" if taken else f"cannot be had: {error.strerror}"
+            raise SandboxError(
+                f"Port {port} of {self._host}, for {name}, {reason}",
+                hint="Choose another port, or 0 for any free ones",
+            ) from error
+        return listening
+
+    def _address(self, listening: socket.socket) -> str:
+        address = ipaddress.ip_address(self._host)
+        if address.is_unspecified:
+            address = ipaddress.ip_address("127.0.0.1" if address.version == 4 else "::1")
+        host = f"[{address}]" if address.version == 6 else str(address)
+        return f"http://{host}:{listening.getsockname()[1]}"
+
+    async def _serve(
+        self,
+        apps: list[tuple[ASGIApp, socket.socket]],
+        on_ready: Callable[[Self], object] | None,
+    ) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._stopping = asyncio.Event()
+        servers = [_Server(app) for app, _ in apps]
+        tasks = [
+            asyncio.create_task(server.serve(sockets=[listening]))
+            for server, (_, listening) in zip(servers, apps, strict=True)
+        ]
+        try:
+            for server, task in zip(servers, tasks, strict=True):
+                await asyncio.wait([server.up, task], return_when=asyncio.FIRST_COMPLETED)
+                if task.done():
+                    await task
+            with self._signals():
+                if on_ready is not None:
+                    on_ready(self)
+                await self._stopping.wait()
+        finally:
+            self._loop = None
+            for server in servers:
+                server.should_exit = True
+            await asyncio.gather(*tasks)
+
+    @contextmanager
+    def _signals(self) -> Iterator[None]:
+        """Ctrl-C and SIGTERM stop the sandbox; only the main thread may listen to signals."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+
+        before = {
+            number: signal.signal(number, lambda *_: self.stop())
+            for number in (signal.SIGINT, signal.SIGTERM)
+        }
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+class _Server(uvicorn.Server):
+    """One application's server: it says when it is up, and leaves signals to the sandbox."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        super().__init__(
+            uvicorn.Config(
+                app,
+                lifespan="off",
+                ws="none",
+                access_log=False,
+                log_config=None,
+                date_header=False,
+                server_header=False,
+                timeout_graceful_shutdown=LAST_ANSWERS,
+            )
+        )
+        self.up: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.up.set_result(None)
+
+
+def _resolve(host: str) -> tuple[socket.AddressFamily, str]:
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, 0, type=socket.SOCK_STREAM)[0]
+    except OSError as error:
+        raise SandboxError(f"{host!r} is no address of this machine") from error
+    return family, str(address[0])

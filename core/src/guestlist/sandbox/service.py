@@ -1,0 +1,178 @@
+"""What every imitated service is made of: a clock, an outbox, and a `Service` to subclass.
+
+A provider ships one `Service`: a faithful, in-memory imitation of the service it speaks to,
+reachable as a plain ASGI application. `guestlist sandbox` serves it on a port of its own,
+without any path prefix, so that official clients work against it unchanged.
+
+Nothing in here waits: endpoints are `async def` functions that never suspend, so that a test or
+the simulator may run a request to its end without an event loop.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any, ClassVar
+
+from starlette.types import ASGIApp
+
+
+class Clock:
+    """The time a sandbox lives in: a source of seconds since 1970 plus an offset.
+
+    The offset is what "move the clock forward" changes. Tests hand in a source of their own, so
+    that nothing depends on the machine's clock.
+    """
+
+    def __init__(self, source: Callable[[], float] = time.time) -> None:
+        self._source = source
+        self._offset = 0.0
+
+    def seconds(self) -> float:
+        """Seconds since 1970, UTC."""
+        return self._source() + self._offset
+
+    def now(self) -> datetime:
+        """The present moment, aware, in UTC."""
+        return datetime.fromtimestamp(self.seconds(), UTC)
+
+    def advance(self, by: timedelta) -> None:
+        """Moves the clock forward. Raises ValueError for a step back: records would be in the future."""
+        if by < timedelta(0):
+            raise ValueError("the sandbox clock only moves forward")
+        self._offset += by.total_seconds()
+
+
+@dataclass(frozen=True)
+class Mail:
+    """A mail that a service would have sent."""
+
+    id: str
+    service: str
+    """The name of the service that sent it, such as `vultr`."""
+    invitation: str
+    """The service's id of the invitation it is about: what `Service.accept` takes."""
+    to: str
+    sender: str
+    organization: str
+    subject: str
+    text: str
+    link: str | None
+    """The invitation link, where the service puts one into its mail. A secret."""
+    sent_at: datetime
+    expires_at: datetime | None
+
+
+@dataclass
+class Outbox:
+    """All mails of all services of one sandbox, oldest first."""
+
+    clock: Clock
+    mails: list[Mail] = field(default_factory=list)
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+
+    def send(self, service: str, **mail: Any) -> Mail:
+        """Adds a mail; `mail` holds the fields of `Mail` except `id`, `service` and `sent_at`."""
+        with self._lock:
+            sent = Mail(
+                id=f"mail-{len(self.mails) + 1}", service=service, sent_at=self.clock.now(), **mail
+            )
+            self.mails.append(sent)
+        return sent
+
+    def to(self, address: str) -> Iterator[Mail]:
+        """The mails to one address, compared without case, oldest first."""
+        return (mail for mail in self.mails if mail.to.casefold() == address.casefold())
+
+
+class SandboxRefusal(Exception):
+    """An invitee's action that the service would not allow; the text says why."""
+
+
+class Service(ABC):
+    """One imitated service. Everything it holds is in memory and gone when it is dropped.
+
+    Raises:
+        ValueError: for a profile or switch that the service does not have.
+    """
+
+    name: ClassVar[str]
+    """The provider's name, such as `vultr`."""
+    title: ClassVar[str]
+    """What people call the service, such as `Vultr IAM`."""
+    profiles: ClassVar[tuple[str, ...]]
+    """The document shapes it can answer with; the first is the default."""
+    switches: ClassVar[dict[str, tuple[str, ...]]] = {}
+    """Behaviours that its documents leave open: name to possible values, the default first."""
+
+    def __init__(
+        self,
+        *,
+        clock: Clock | None = None,
+        outbox: Outbox | None = None,
+        profile: str | None = None,
+        seed: int = 0,
+        **switches: str,
+    ) -> None:
+        self.clock = clock or Clock()
+        self.outbox = outbox or Outbox(self.clock)
+        self.random = random.Random(seed)  # ids come from here, so that a recording can be repeated
+        self.configure(profile=profile or self.profiles[0], **switches)
+        self.app: ASGIApp = self.build()
+
+    def configure(self, *, profile: str | None = None, **switches: str) -> None:
+        """Chooses the profile and the switches; what is not named stays as it is."""
+        if profile is not None:
+            if profile not in self.profiles:
+                known = ", ".join(self.profiles)
+                raise ValueError(f"{self.name} has no profile {profile!r}; it has {known}")
+            self.profile = profile
+        chosen: dict[str, str] = getattr(
+            self, "chosen", {name: values[0] for name, values in self.switches.items()}
+        )
+        for name, value in switches.items():
+            if name not in self.switches:
+                known = ", ".join(self.switches) or "none"
+                raise ValueError(f"{self.name} has no switch {name!r}; it has {known}")
+            if value not in self.switches[name]:
+                known = ", ".join(self.switches[name])
+                raise ValueError(f"{name} of {self.name} cannot be {value!r}; it can be {known}")
+            chosen[name] = value
+        self.chosen = chosen
+
+    @abstractmethod
+    def build(self) -> ASGIApp:
+        """The ASGI application, serving the service's own paths with no prefix."""
+
+    @abstractmethod
+    def settings(self, base_url: str) -> dict[str, str]:
+        """The provider's account settings that reach this service with the seed key's owner rights."""
+
+    @abstractmethod
+    def read_only_settings(self, base_url: str) -> dict[str, str]:
+        """The same with the key that may read and nothing else."""
+
+    @abstractmethod
+    def accept(self, invitation: str) -> None:
+        """Does what the invitee's click on "accept" does.
+
+        Raises:
+            SandboxRefusal: the invitation is unknown, expired, withdrawn or used.
+        """
+
+    def decline(self, invitation: str) -> None:
+        """Does what the invitee's click on "decline" does.
+
+        Raises:
+            SandboxRefusal: the service offers no such thing, or the invitation is not open.
+        """
+        raise SandboxRefusal(f"{self.title} offers invitees no way to decline")
+
+    @abstractmethod
+    def snapshot(self) -> dict[str, Any]:
+        """What the service holds, for tests: `invitations` (`id`, `email`, `state`) and `members` (`id`, `email`)."""

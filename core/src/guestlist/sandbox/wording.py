@@ -1,0 +1,31 @@
+"""Moments and stretches of time in words, for people who look at the mailbox."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+_UNITS = (("day", 86_400), ("hour", 3_600), ("minute", 60))
+
+
+def stretch(length: timedelta) -> str:
+    """A length of time in its largest fitting unit, rounded down: `3 days`, `1 hour`."""
+    seconds = int(abs(length).total_seconds())
+    for name, size in _UNITS:
+        count = seconds // size
+        if count:
+            return f"{count} {name}" if count == 1 else f"{count} {name}s"
+    return "less than a minute"
+
+
+def relative(moment: datetime, now: datetime) -> str:
+    """A moment as seen from `now`: `just now`, `2 hours ago`, `in 3 days`."""
+    if moment > now:
+        return f"in {stretch(moment - now)}"
+    if now - moment < timedelta(minutes=1):
+        return "just now"
+    return f"{stretch(now - moment)} ago"
+
+
+def absolute(moment: datetime) -> str:
+    """A moment as date and time: `21 Nov 2026, 02:34:05 UTC`."""
+    return f"{moment.day} {moment:%b %Y, %H:%M:%S} UTC"

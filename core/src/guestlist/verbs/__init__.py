@@ -1,0 +1,32 @@
+"""What each verb means across providers, written once for sync and async callers."""
+
+from guestlist.verbs.accounts import Accounts
+from guestlist.verbs.direct import call, check
+from guestlist.verbs.find import Who, status
+from guestlist.verbs.invite import IfExists, invite, resend
+from guestlist.verbs.leave import remove, revoke
+from guestlist.verbs.lists import Walk, invitations, members, roles
+from guestlist.verbs.roles import RoleRef, access, assign_role, unassign_role
+from guestlist.verbs.wait import wait
+
+__all__ = [
+    "Accounts",
+    "IfExists",
+    "RoleRef",
+    "Walk",
+    "Who",
+    "access",
+    "assign_role",
+    "call",
+    "check",
+    "invitations",
+    "invite",
+    "members",
+    "remove",
+    "resend",
+    "revoke",
+    "roles",
+    "status",
+    "unassign_role",
+    "wait",
+]

@@ -1,0 +1,86 @@
+"""The accounts that a client works on, and the rules that hold for all of them."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+
+from guestlist.address import email_key
+from guestlist.errors import InvalidOrder, UnknownAccount
+from guestlist.exchange.account import Account, Budget, Call
+from guestlist.models import Order
+
+
+@dataclass(frozen=True)
+class Accounts:
+    """What every verb is given first.
+
+    Attributes:
+        by_name: the accounts, under the names that the user chose.
+        default: the account that is meant when a call names none.
+        budget: what one call may cost.
+        allowed_domains: domains that may be invited; empty for all.
+        check_order: lets plugins refuse an order.
+    """
+
+    by_name: Mapping[str, Account]
+    default: str | None = None
+    budget: Budget = field(default_factory=Budget)
+    allowed_domains: frozenset[str] = frozenset()
+    check_order: Callable[[Order], None] | None = None
+
+    def pick(self, name: str | None) -> Account:
+        """The account of that name; without a name the default, or the only one.
+
+        Raises:
+            UnknownAccount: there is none, or it has to be named.
+        """
+        name = name or self.default
+        if name is None and len(self.by_name) == 1:
+            return next(iter(self.by_name.values()))
+        known = ", ".join(sorted(self.by_name)) or "none"
+        if name is None:
+            raise UnknownAccount(
+                "no account is named" if self.by_name else "no account is configured",
+                hint=f"The accounts are: {known}." if self.by_name else HOW_TO_CONFIGURE,
+            )
+        if name not in self.by_name:
+            near = difflib.get_close_matches(name, self.by_name, 1)
+            raise UnknownAccount(
+                f"there is no account {name!r}",
+                hint=f"Did you mean {near[0]!r}?" if near else f"The accounts are: {known}.",
+            )
+        return self.by_name[name]
+
+    def call(self, name: str | None, email: str | None = None) -> Call:
+        """A call on an account, which begins now."""
+        return Call(self.pick(name), self.budget, email)
+
+    def check_domain(self, email: str) -> None:
+        """Refuses an address outside the allowed domains.
+
+        Raises:
+            InvalidOrder: the policy does not allow it.
+        """
+        domain = email_key(email).rpartition("@")[2]
+        if self.allowed_domains and domain not in self.allowed_domains:
+            allowed = ", ".join(sorted(self.allowed_domains))
+            raise InvalidOrder(
+                f"{email} is not in an allowed domain",
+                hint=f"allowed_domains permits: {allowed}.",
+            )
+
+    def bound(self, name: str) -> Accounts:
+        """The same with another default account."""
+        return replace(self, default=self.pick(name).name)
+
+    def budgeted(self, budget: Budget) -> Accounts:
+        """The same with another budget."""
+        return replace(self, budget=budget)
+
+
+HOW_TO_CONFIGURE = (
+    "Write a guestlist.toml (`guestlist config init`), or set the environment variables of a"
+    " provider (`guestlist providers`)."
+)

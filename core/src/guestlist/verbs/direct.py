@@ -1,0 +1,57 @@
+"""Calls that go to one provider's own operations: `check`, and what only that provider has."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from guestlist.errors import Unsupported
+from guestlist.exchange.policy import run
+from guestlist.exchange.step import Steps
+from guestlist.provider import Flow
+from guestlist.verbs.accounts import Accounts
+
+T = TypeVar("T")
+
+
+def check(accounts: Accounts, *, account: str | None = None) -> Steps[str]:
+    """Proves with a cheap call that the account's credentials work.
+
+    Returns:
+        The name of the organization that is reached; empty where the service does not tell.
+
+    Raises:
+        Unauthorized: the credentials do not work.
+    """
+    call = accounts.call(account)
+    provider = call.provider
+    if provider.supports("organization"):
+        return (yield from run(call, provider.organization()))
+    for listing in ("roles", "members", "invitations"):
+        if provider.supports(listing):
+            yield from run(call, getattr(provider, listing)(None))
+            return ""
+    raise call.about(provider.unsupported("organization"))
+
+
+def call(
+    accounts: Accounts, operation: Callable[..., Flow[T]], *args: Any, **kwargs: Any
+) -> Steps[T]:
+    """Runs an operation of the default account's provider.
+
+    Raises:
+        Unsupported: the provider has no such operation.
+    """
+    this = accounts.call(None)
+    name = getattr(operation, "__name__", str(operation))
+    own = getattr(type(this.provider), name, None)
+    if own is not operation or not this.provider.supports(name):
+        whose = getattr(operation, "__qualname__", name)
+        offered = ", ".join(this.provider.operations())
+        raise this.about(
+            Unsupported(
+                f"{whose} is no operation of {this.provider.title}",
+                hint=f"It has: {offered}.",
+            )
+        )
+    return (yield from run(this, operation(this.provider, *args, **kwargs)))

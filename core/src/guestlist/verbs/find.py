@@ -1,0 +1,141 @@
+"""Finding a guest, and `status`: where somebody stands, and how that is known."""
+
+from __future__ import annotations
+
+from guestlist.address import check_email, email_key
+from guestlist.errors import InvalidOrder, NotFound
+from guestlist.exchange.account import Call
+from guestlist.exchange.policy import run
+from guestlist.exchange.step import Steps
+from guestlist.models import OPEN_STATES, Guest, Invitation, Member, State
+from guestlist.verbs.accounts import Accounts
+from guestlist.verbs.lists import matching
+from guestlist.verbs.states import best, conclude, current
+
+Who = str | Guest | Invitation | Member
+"""Whom a verb is about: an address, the id of an invitation or member, or a value that guestlist
+returned."""
+
+
+def status(accounts: Accounts, who: Who, *, account: str | None = None) -> Steps[Guest]:
+    """Where somebody stands, and how that is known.
+
+    A record that has vanished is never taken for acceptance: the person is looked up among the
+    members, and the answer says `inferred`.
+
+    Args:
+        who: an address, the id of an invitation or member, or a value that guestlist returned.
+        account: which account; may be left out when there is only one.
+
+    Raises:
+        NotFound: an id that the service does not know. An address that it does not know is no
+            error: its state is `gone`.
+    """
+    call, email = yield from begin(accounts, who, account)
+    return (yield from look(call, email))
+
+
+def begin(accounts: Accounts, who: Who, account: str | None) -> Steps[tuple[Call, str]]:
+    """Starts a call about somebody; finds the address behind an id.
+
+    Raises:
+        InvalidOrder: neither an address nor anything that can be an id.
+        NotFound: an id that the service does not know.
+    """
+    if isinstance(who, Guest):
+        account = account or who.account
+    email = address_of(who)
+    call = accounts.call(account, email)
+    if email is None:
+        email = yield from _address_by_id(call, check_id(str(who)))
+        call.email = email
+    return call, email
+
+
+def address_of(who: Who) -> str | None:
+    """The address, if it is told; None for an id."""
+    if not isinstance(who, str):
+        return who.email
+    return check_email(who) if "@" in who else None
+
+
+def check_id(id: str) -> str:
+    """Returns the id.
+
+    Raises:
+        InvalidOrder: no service has such an id: it is empty, or has white space, slashes or
+            control characters.
+    """
+    if not id or any(c.isspace() or not c.isprintable() or c in "/\\?#" for c in id):
+        raise InvalidOrder(
+            f"{id!r} is neither an e-mail address nor an id",
+            hint="Give an address such as ada@example.com, or an id as `guestlist list` shows it.",
+        )
+    return id
+
+
+def _address_by_id(call: Call, id: str) -> Steps[str]:
+    for operation in ("get_invitation", "get_member"):
+        if call.provider.supports(operation):
+            try:
+                found = yield from run(call, getattr(call.provider, operation)(id))
+            except NotFound:
+                continue
+            return str(found.email)
+    raise call.about(
+        NotFound(
+            f"there is no invitation or member with the id {id!r}",
+            hint="A record may vanish when it succeeds: ask by the e-mail address.",
+        )
+    )
+
+
+def look(call: Call, email: str) -> Steps[Guest]:
+    """Where the guest stands now. Members are read only when no invitation is open."""
+    invitation = yield from find_invitation(call, email)
+    if invitation is not None and invitation.state in OPEN_STATES:
+        return conclude(call.account, email, invitation, None)
+    member = yield from find_member(call, email)
+    return conclude(call.account, email, invitation, member)
+
+
+def can_look(call: Call) -> bool:
+    """Whether the service can be asked about an address at all."""
+    return any(map(call.provider.supports, ("find_invitation", "invitations")))
+
+
+def find_invitation(call: Call, email: str) -> Steps[Invitation | None]:
+    """The invitation of an address that counts, as it stands now."""
+    now = call.account.clock.now()
+    provider = call.provider
+    if provider.supports("find_invitation"):
+        found = yield from run(call, provider.find_invitation(email))
+        return current(found, provider, now) if found else None
+    if not provider.supports("invitations"):
+        return None
+    key = email_key(email)
+    mine = yield from matching(call, provider.invitations, lambda one: email_key(one.email) == key)
+    return best(current(one, provider, now) for one in mine)
+
+
+def find_member(call: Call, email: str) -> Steps[Member | None]:
+    """The member of an address."""
+    provider = call.provider
+    if provider.supports("find_member"):
+        return (yield from run(call, provider.find_member(email)))
+    if not provider.supports("members"):
+        return None
+    key = email_key(email)
+    found = yield from matching(
+        call, provider.members, lambda one: email_key(one.email) == key, first=True
+    )
+    return found[0] if found else None
+
+
+def find_active_member(call: Call, email: str) -> Steps[Guest]:
+    """The guest with the member record, whatever the invitations say; without it the full look."""
+    member = yield from find_member(call, email)
+    guest = conclude(call.account, email, None, member)
+    if guest.state is State.ACCEPTED:
+        return guest
+    return (yield from look(call, email))

@@ -1,0 +1,442 @@
+"""`invite`, which makes sure that a person has an open invitation or is in, and `resend`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import partial
+from typing import Any, Literal
+
+from pydantic import BaseModel, ValidationError
+
+from guestlist import errors
+from guestlist.address import check_email, email_key
+from guestlist.errors import Conflict, GuestlistError, InvalidOrder, Unsupported
+from guestlist.exchange.account import Call
+from guestlist.exchange.policy import run
+from guestlist.exchange.recovery import Settled, once
+from guestlist.exchange.step import Hold, Steps
+from guestlist.models import (
+    OPEN_STATES,
+    Guest,
+    Invitation,
+    InviteResult,
+    Member,
+    Order,
+    Outcome,
+    Role,
+    State,
+)
+from guestlist.provider import Provider
+from guestlist.verbs.accounts import Accounts
+from guestlist.verbs.find import Who, begin, can_look, find_invitation, look
+from guestlist.verbs.roles import RoleRef, holds, resolve
+from guestlist.verbs.states import conclude, current
+
+IfExists = Literal["return", "resend", "replace", "error"]
+
+FOUND_BY_LOOKING = "No answer came; it was found by looking. Whether the mail went out is not known."
+
+
+def invite(
+    accounts: Accounts,
+    email: str,
+    *,
+    role: RoleRef | Iterable[RoleRef] | None = None,
+    mail: bool = True,
+    if_exists: IfExists = "return",
+    options: Mapping[str, Any] | BaseModel | None = None,
+    account: str | None = None,
+) -> Steps[InviteResult]:
+    """Makes sure that a person has an open invitation or is in. Safe to repeat.
+
+    Nothing is sent when the order cannot be honoured in full. A record that has ended (expired,
+    revoked, declined) counts as absent.
+
+    Args:
+        email: sent as typed, compared by key.
+        role: what the person shall be, by id, name or `kind:name`; several where the service
+            takes several.
+        mail: False suppresses the service's mail, where the service can.
+        if_exists: what to do about an open invitation: `return` it, `resend` it, `replace` it
+            (revoke and invite anew), or raise an `error` (also for a member).
+        options: the provider's own options.
+        account: which account; may be left out when there is only one.
+
+    Raises:
+        InvalidOrder: the address or an option cannot be, or the policy refuses it.
+        Unsupported: the service cannot do all that is asked.
+        UnknownRole: a role fits nothing, or more than one thing.
+        AlreadyInvited, AlreadyMember: with `if_exists="error"`.
+        OutcomeUnknown: it may have happened, and looking could not tell within the budget.
+    """
+    call = accounts.call(account, email.strip())
+    provider = call.provider
+    try:
+        call.email = check_email(email)
+        accounts.check_domain(call.email)
+        if if_exists not in ("return", "resend", "replace", "error"):
+            raise InvalidOrder(
+                f"if_exists cannot be {if_exists!r}",
+                hint="It can be return, resend, replace or error.",
+            )
+        wanted = [role] if isinstance(role, str | Role) else list(role or ())
+        _check_possible(provider, wanted, mail, if_exists)
+        chosen = _options(provider, options)
+        roles = []
+        for ref in wanted:
+            roles.append((yield from resolve(call, ref)))
+        order = Order(email=call.email, roles=tuple(roles), mail=mail, options=chosen)
+        if accounts.check_order is not None:
+            accounts.check_order(order)
+    except GuestlistError as error:
+        raise call.about(error) from error.__cause__
+    yield from hold(call, call.email)
+    known = None
+    if not provider.refuses_duplicates or if_exists == "replace":
+        known = yield from look(call, call.email)
+    try:
+        result = yield from _ensure(call, order, if_exists, known)
+    except errors.OutcomeUnknown as unknown:
+        unknown.order = order
+        raise
+    call.account.tell("outcome", email=call.email, detail=result.outcome)
+    return result
+
+
+def resend(accounts: Accounts, who: Who, *, account: str | None = None) -> Steps[InviteResult]:
+    """Sends the mail of an invitation again, and so renews it where the service renews.
+
+    Keeps the invitation where the service can. Where it cannot, the invitation is revoked and made
+    anew: `replaced` then holds the old one, whose link is dead.
+
+    Args:
+        who: an address, the id of an invitation, or a value that guestlist returned.
+        account: which account; may be left out when there is only one.
+
+    Raises:
+        NotFound: there is no invitation.
+        Conflict: it was accepted, declined or revoked.
+        Unsupported: the service has no way to do it.
+        OutcomeUnknown: the mail may have gone out again, and looking could not tell.
+    """
+    call, email = yield from begin(accounts, who, account)
+    _check_resendable(call.provider)
+    yield from hold(call, email)
+    guest = yield from look(call, email)
+    if guest.invitation is None or guest.state not in (*OPEN_STATES, State.EXPIRED):
+        raise call.about(_not_resendable(guest))
+    result = yield from _resend(call, guest, guest.invitation)
+    call.account.tell("outcome", email=email, detail=result.outcome)
+    return result
+
+
+def hold(call: Call, email: str) -> Steps[None]:
+    """Lets the calls of one client that change one guest go one after another."""
+    free = yield Hold((call.account.name, email_key(email)), call.remaining)
+    if not free:
+        raise call.about(
+            errors.ServiceUnavailable(
+                "another call about the same address is still under way",
+                hint="Nothing was sent. Try again later.",
+            )
+        )
+
+
+# ---------------------------------------------------------------------------- before sending
+
+
+def _check_possible(
+    provider: Provider, roles: list[RoleRef], mail: bool, if_exists: str
+) -> None:
+    """Refuses what the service cannot do, before anything is sent."""
+    title = provider.title
+    if not provider.supports("invite"):
+        raise provider.unsupported("invite")
+    if roles and provider.most_roles == 0:
+        raise Unsupported(
+            f"{title} takes no role at invitation time",
+            hint=provider.substitutes.get("role", "Assign it once the invitation is accepted."),
+        )
+    if len(roles) > provider.most_roles:
+        raise Unsupported(
+            f"{title} takes {provider.most_roles} role at invitation time, not {len(roles)}",
+            hint="Assign the others once the invitation is accepted.",
+        )
+    if len(roles) < provider.least_roles:
+        raise InvalidOrder(
+            f"{title} needs a role for an invitation", hint="`guestlist roles` shows them."
+        )
+    if not mail and not provider.can_suppress_mail:
+        raise Unsupported(
+            f"{title} always sends the mail itself", hint=provider.substitutes.get("mail", "")
+        )
+    if if_exists == "replace" and not provider.supports("revoke"):
+        raise provider.unsupported("revoke")
+    if if_exists == "resend":
+        _check_resendable(provider)
+
+
+def _check_resendable(provider: Provider) -> None:
+    emulated = provider.supports("revoke") and provider.supports("invite")
+    if not provider.supports("resend") and not emulated:
+        raise provider.unsupported("resend")
+
+
+def _options(provider: Provider, given: Mapping[str, Any] | BaseModel | None) -> BaseModel:
+    kind = provider.Options
+    if isinstance(given, BaseModel) and not isinstance(given, kind):
+        raise InvalidOrder(
+            f"{type(given).__name__} are not the options of {provider.title}",
+            hint=f"Use {kind.__name__}.",
+        )
+    if isinstance(given, BaseModel):
+        return given
+    try:
+        return kind.model_validate(dict(given or {}))
+    except ValidationError as error:
+        known = ", ".join(kind.model_fields) or "none"
+        wrong = "; ".join(
+            f"there is no option {problem['loc'][0]!r}"
+            if problem["type"] == "extra_forbidden"
+            else f"option {'.'.join(map(str, problem['loc']))}: {problem['msg']}"
+            for problem in error.errors(include_input=False, include_url=False)
+        )
+        raise InvalidOrder(
+            f"{provider.title}: {wrong}", hint=f"The options are: {known}."
+        ) from None
+
+
+# ---------------------------------------------------------------------------- inviting
+
+
+def _ensure(
+    call: Call, order: Order, if_exists: IfExists, known: Guest | None
+) -> Steps[InviteResult]:
+    """Brings it about that the person is invited or in, starting from what is known."""
+    if known is not None and known.state is State.ACCEPTED:
+        return _already_member(call, order, if_exists, known)
+    if known is not None and known.state in OPEN_STATES and known.invitation is not None:
+        if if_exists == "resend":
+            return (yield from _resend(call, known, known.invitation, order))
+        if if_exists != "replace":
+            return _already_invited(call, order, if_exists, known)
+        yield from run(call, call.provider.revoke(known.invitation))
+        result = yield from _create(call, order, known)
+        return result.model_copy(update={"replaced": known.invitation})
+    try:
+        return (yield from _create(call, order, known))
+    except Conflict as conflict:
+        return (yield from _after_conflict(call, order, if_exists, conflict))
+
+
+def _create(call: Call, order: Order, known: Guest | None) -> Steps[InviteResult]:
+    settled = yield from once(
+        call,
+        partial(call.provider.invite, order),
+        partial(_appeared, call, order.email, known) if can_look(call) else None,
+    )
+    return _created(call, order, settled)
+
+
+def _appeared(
+    call: Call, email: str, known: Guest | None
+) -> Steps[Invitation | Member | None]:
+    """What a create has made: an open invitation or a membership that was not there before."""
+    guest = yield from look(call, email)
+    before = known.invitation if known else None
+    if guest.state is State.ACCEPTED:
+        return guest.member or guest.invitation
+    if guest.state in OPEN_STATES and guest.invitation is not None:
+        one = guest.invitation
+        same = before is not None and (one.id, one.expires_at) == (before.id, before.expires_at)
+        return None if same else one
+    return None
+
+
+def _after_conflict(
+    call: Call, order: Order, if_exists: IfExists, conflict: Conflict
+) -> Steps[InviteResult]:
+    """The service says that somebody is invited or a member already: look, never send again.
+
+    Only an expired invitation that still blocks the address is cleared out of the way, once.
+    """
+    guest = yield from look(call, order.email)
+    blocking = guest.invitation
+    if guest.state is State.ACCEPTED or guest.state in OPEN_STATES:
+        if if_exists == "replace":
+            raise conflict
+        return (yield from _ensure(call, order, if_exists, guest))
+    if guest.state is State.EXPIRED and blocking is not None:
+        if call.provider.supports("revoke"):
+            yield from run(call, call.provider.revoke(blocking))
+            result = yield from _create(call, order, guest)
+            return result.model_copy(update={"replaced": blocking})
+        return (yield from _resend(call, guest, blocking, order))
+    raise conflict
+
+
+def _created(
+    call: Call, order: Order, settled: Settled[Invitation | Member]
+) -> InviteResult:
+    value = settled.value
+    mail = (order.mail or None) if not settled.answered else order.mail
+    if not settled.answered and order.mail:
+        mail = None
+    if isinstance(value, Member):
+        guest = conclude(call.account, order.email, None, value)
+        outcome, mail, held = Outcome.JOINED, None, value.roles
+    else:
+        now = call.account.clock.now()
+        value = current(value, call.provider, now, fresh=settled.answered)
+        guest = conclude(call.account, order.email, value, None)
+        held = value.roles or None
+        outcome = {
+            State.AWAITING_APPROVAL: Outcome.AWAITING_APPROVAL,
+            State.ACCEPTED: Outcome.JOINED,
+        }.get(value.state, Outcome.INVITED)
+    applied = _applied(order.roles, held)
+    warnings = [] if settled.answered else [FOUND_BY_LOOKING]
+    warnings += _role_warning(applied)
+    return InviteResult(
+        outcome=outcome,
+        guest=guest,
+        mail_sent=mail,
+        role_applied=applied,
+        warnings=tuple(warnings),
+    )
+
+
+def _already_member(
+    call: Call, order: Order, if_exists: IfExists, guest: Guest
+) -> InviteResult:
+    if if_exists == "error":
+        raise call.about(
+            errors.AlreadyMember(
+                f"{order.email} is a member already", hint="`assign_role` changes what they may do."
+            )
+        )
+    applied = _applied(order.roles, guest.member.roles if guest.member else None)
+    return InviteResult(
+        outcome=Outcome.ALREADY_MEMBER,
+        guest=guest,
+        mail_sent=False,
+        role_applied=applied,
+        warnings=tuple(_role_warning(applied)),
+    )
+
+
+def _already_invited(
+    call: Call, order: Order, if_exists: IfExists, guest: Guest
+) -> InviteResult:
+    invitation = guest.invitation
+    if if_exists == "error":
+        raise call.about(
+            errors.AlreadyInvited(
+                f"{order.email} has an open invitation already"
+                + (f" ({invitation.id})" if invitation and invitation.id else ""),
+                hint='if_exists="resend" sends the mail again, "replace" makes a new one.',
+            )
+        )
+    waiting = guest.state is State.AWAITING_APPROVAL
+    applied = _applied(order.roles, invitation.roles or None if invitation else None)
+    return InviteResult(
+        outcome=Outcome.AWAITING_APPROVAL if waiting else Outcome.ALREADY_INVITED,
+        guest=guest,
+        mail_sent=False,
+        role_applied=applied,
+        warnings=tuple(_role_warning(applied)),
+    )
+
+
+def _applied(wanted: Iterable[Role], held: Iterable[Role] | None) -> bool | None:
+    wanted = tuple(wanted)
+    if not wanted or held is None:
+        return None
+    held = tuple(held)
+    return all(holds(held, role) for role in wanted)
+
+
+def _role_warning(applied: bool | None) -> list[str]:
+    return ["What the person has or is offered differs from the role asked for."] * (
+        applied is False
+    )
+
+
+# ---------------------------------------------------------------------------- resending
+
+
+def _resend(
+    call: Call, guest: Guest, invitation: Invitation, order: Order | None = None
+) -> Steps[InviteResult]:
+    provider = call.provider
+    again = order or Order(email=invitation.email, roles=invitation.roles)
+    if not provider.supports("resend"):
+        return (yield from _replace(call, again, guest, invitation))
+    try:
+        settled = yield from once(
+            call,
+            partial(provider.resend, invitation),
+            partial(_renewed, call, invitation),
+            conclusive=provider.resend_moves_expiry and invitation.expires_at is not None,
+        )
+    except (errors.Rejected, Conflict, errors.NotFound) as refusal:
+        if guest.state is not State.EXPIRED or refusal.happened is not False:
+            raise
+        return (yield from _replace(call, again, guest, invitation))
+    now = call.account.clock.now()
+    renewed = current(settled.value, provider, now)
+    applied = _applied(again.roles, renewed.roles or None) if order else None
+    changed = renewed.id != invitation.id
+    warnings = [] if settled.answered else [FOUND_BY_LOOKING]
+    return InviteResult(
+        outcome=Outcome.RESENT,
+        guest=conclude(call.account, guest.email, renewed, None),
+        mail_sent=True if settled.answered else None,
+        role_applied=applied,
+        replaced=invitation if changed else None,
+        warnings=(*warnings, *_role_warning(applied)),
+    )
+
+
+def _renewed(call: Call, before: Invitation) -> Steps[Invitation | None]:
+    """The invitation, if it was renewed since: its expiry has moved, or it has another id."""
+    if call.provider.supports("get_invitation") and before.id is not None:
+        now = yield from run(call, call.provider.get_invitation(before.id))
+    else:
+        now = yield from find_invitation(call, before.email)
+    if now is None or now.expires_at is None or before.expires_at is None:
+        return None
+    moved = now.expires_at > before.expires_at or now.id != before.id
+    return now if moved else None
+
+
+def _replace(
+    call: Call, order: Order, guest: Guest, old: Invitation
+) -> Steps[InviteResult]:
+    """Resending where the service cannot: revoke, if it can, and invite anew."""
+    warnings = ["The invitation was made anew: it has another id"]
+    if call.provider.supports("revoke"):
+        yield from run(call, call.provider.revoke(old))
+        warnings[0] += ", and the old link is dead."
+    else:
+        warnings[0] += "; the old one stays until it expires."
+    result = yield from _create(call, order, guest)
+    return result.model_copy(
+        update={
+            "outcome": Outcome.RESENT if result.outcome is Outcome.INVITED else result.outcome,
+            "replaced": old,
+            "warnings": (*warnings, *result.warnings),
+        }
+    )
+
+
+def _not_resendable(guest: Guest) -> GuestlistError:
+    if guest.state is State.ACCEPTED:
+        return Conflict(f"{guest.email} has accepted already", hint="There is nothing to resend.")
+    if guest.invitation is None:
+        return errors.NotFound(
+            f"there is no invitation of {guest.email}", hint="Invite the person first."
+        )
+    return Conflict(
+        f"the invitation of {guest.email} is {guest.state}", hint="Invite the person anew."
+    )

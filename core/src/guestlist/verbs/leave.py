@@ -1,0 +1,127 @@
+"""`revoke`, which withdraws an invitation, and `remove`, which takes a member out.
+
+They are two verbs on purpose: several services delete the person when an accepted invitation is
+cancelled, and others report success while the person stays.
+"""
+
+from __future__ import annotations
+
+from guestlist.errors import Conflict, GuestlistError, NotFound
+from guestlist.exchange.account import Call
+from guestlist.exchange.policy import run
+from guestlist.exchange.step import Steps
+from guestlist.models import OPEN_STATES, Basis, Guest, Invitation, MemberState, State
+from guestlist.provider import Flow
+from guestlist.verbs.accounts import Accounts
+from guestlist.verbs.find import Who, begin, find_active_member, look
+from guestlist.verbs.invite import hold
+
+
+def revoke(accounts: Accounts, who: Who, *, account: str | None = None) -> Steps[Guest]:
+    """Withdraws an invitation. It is read again first, and refused when it has been accepted.
+
+    Args:
+        who: an address, the id of an invitation, or a value that guestlist returned.
+        account: which account; may be left out when there is only one.
+
+    Returns:
+        The guest as it is afterwards. An invitation that had been revoked already is no error.
+
+    Raises:
+        Conflict: it was accepted: `remove` takes a member out.
+        NotFound: there is no invitation.
+        Unsupported: the service has no way to do it.
+    """
+    call, email = yield from begin(accounts, who, account)
+    if not call.provider.supports("revoke"):
+        raise call.about(call.provider.unsupported("revoke"))
+    yield from hold(call, email)
+    guest = yield from look(call, email)
+    if guest.state is State.ACCEPTED:
+        raise call.about(
+            Conflict(
+                f"{email} has accepted the invitation", hint="`remove` takes a member out."
+            )
+        )
+    if guest.invitation is None:
+        raise call.about(
+            NotFound(f"there is no invitation of {email}", hint="Nothing had to be done.")
+        )
+    if guest.state in (State.REVOKED, State.DECLINED):
+        return guest
+    after = yield from _withdraw(call, email, guest.invitation)
+    if after.state is State.ACCEPTED:
+        raise call.about(
+            Conflict(
+                f"{email} accepted while the invitation was being revoked",
+                hint="`remove` takes a member out.",
+            )
+        )
+    call.account.tell("outcome", email=email, detail=State.REVOKED)
+    return after
+
+
+def remove(accounts: Accounts, who: Who, *, account: str | None = None) -> Steps[Guest]:
+    """Takes a member out of the organization, and withdraws an invitation that is open besides.
+
+    Args:
+        who: an address, the id of a member, or a value that guestlist returned.
+        account: which account; may be left out when there is only one.
+
+    Returns:
+        The guest as it is afterwards.
+
+    Raises:
+        Conflict: the person is merely invited: `revoke` withdraws an invitation.
+        NotFound: the person is neither invited nor a member.
+        Unsupported: the service has no way to do it.
+    """
+    call, email = yield from begin(accounts, who, account)
+    provider = call.provider
+    if not provider.supports("remove"):
+        raise call.about(provider.unsupported("remove"))
+    yield from hold(call, email)
+    guest = yield from find_active_member(call, email)
+    member = guest.member
+    if member is None or guest.state is not State.ACCEPTED:
+        raise call.about(_no_member(guest))
+    after = yield from _settled(call, provider.remove(member), email)
+    if after.member is not None and after.member.state is not MemberState.REMOVED:
+        lagging = {"state": State.GONE, "basis": Basis.INFERRED, "member": None}
+        after = after.model_copy(update=lagging)  # the list lags: the service has said yes
+    leftover = after.invitation
+    if leftover is not None and after.state in OPEN_STATES and provider.supports("revoke"):
+        after = yield from _withdraw(call, email, leftover)
+    call.account.tell("outcome", email=email, detail="removed")
+    return after
+
+
+def _withdraw(call: Call, email: str, invitation: Invitation) -> Steps[Guest]:
+    """Revokes, and returns the guest afterwards, also while the service's lists lag."""
+    after = yield from _settled(call, call.provider.revoke(invitation), email)
+    if after.invitation is not None and after.invitation.id == invitation.id:
+        if after.state in (*OPEN_STATES, State.EXPIRED):
+            known = {"state": State.REVOKED, "basis": Basis.INFERRED}
+            revoked = after.invitation.model_copy(update=known)
+            return after.model_copy(update={**known, "invitation": revoked})
+    return after
+
+
+def _settled(call: Call, flow: Flow[None], email: str) -> Steps[Guest]:
+    """Runs a flow that can be repeated, and looks. "Not there" after a try without an answer means
+    that the earlier try has done it."""
+    try:
+        yield from run(call, flow)
+    except NotFound as error:
+        if error.happened is False:
+            raise
+    return (yield from look(call, email))
+
+
+def _no_member(guest: Guest) -> GuestlistError:
+    if guest.state in OPEN_STATES:
+        return Conflict(
+            f"{guest.email} is invited and no member yet",
+            hint="`revoke` withdraws an invitation.",
+        )
+    return NotFound(f"{guest.email} is no member: {guest.state}", hint="Nothing had to be done.")

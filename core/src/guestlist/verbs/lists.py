@@ -1,0 +1,141 @@
+"""Lists: pages read one after another, and an end that is always found."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterable
+from typing import Any, Generic, TypeVar
+
+from guestlist.exchange.account import Call
+from guestlist.exchange.policy import run
+from guestlist.exchange.step import Result, Step, Steps
+from guestlist.models import Invitation, Member, Role, State
+from guestlist.provider import Flow, Page
+from guestlist.verbs.accounts import Accounts
+from guestlist.verbs.states import current
+
+T = TypeVar("T")
+Listing = Callable[[str | None], Flow[Page[T]]]
+"""A provider's operation that returns one page."""
+
+
+class Pages(Generic[T]):
+    """Walks through the pages of one list.
+
+    It ends where the service says so, and also when a page or a cursor comes a second time: some
+    services ignore the cursor and answer with the first page for ever.
+    """
+
+    def __init__(self, listing: Listing[T]) -> None:
+        self._listing = listing
+        self._cursor: str | None = None
+        self._cursors: set[str | None] = {None}
+        self._last: list[Any] | None = None
+        self.ended = False
+
+    def next(self, call: Call) -> Steps[list[T]]:
+        """The items of the next page; sets `ended` when it is the last."""
+        page = yield from run(call, self._listing(self._cursor))
+        items = list(page.items)
+        ids = [getattr(item, "id", None) for item in items]
+        repeated = bool(items) and ids == self._last and any(ids)
+        self._last = ids
+        self._cursor = page.next
+        self.ended = repeated or page.next in self._cursors
+        self._cursors.add(page.next)
+        if repeated:
+            call.account.tell("answer", detail="a page came twice; the list is taken to end there")
+        return [] if repeated else items
+
+
+def matching(
+    call: Call, listing: Listing[T], wanted: Callable[[T], bool], *, first: bool = False
+) -> Steps[list[T]]:
+    """The items of a list that are wanted; only those are kept in memory.
+
+    Args:
+        first: stop reading at the first one.
+    """
+    pages, found = Pages(listing), list[T]()
+    while not pages.ended and not (first and found):
+        found += filter(wanted, (yield from pages.next(call)))
+    return found
+
+
+class Walk(Generic[T]):
+    """A list verb under way: asked again and again for the next items, by either client."""
+
+    def __init__(
+        self, accounts: Accounts, account: str | None, operation: str, finish: Finish[T]
+    ) -> None:
+        self._accounts = accounts
+        self._account = accounts.pick(account)
+        if not self._account.provider.supports(operation):
+            raise self._account.provider.unsupported(operation).about(account=self._account.name)
+        self._pages: Pages[T] = Pages(getattr(self._account.provider, operation))
+        self._finish = finish
+
+    def more(self) -> Generator[Step, Result, list[T] | None]:
+        """The next items, perhaps none; None when there are no more pages."""
+        if self._pages.ended:
+            return None
+        call = Call(self._account, self._accounts.budget)
+        return list(self._finish(call, (yield from self._pages.next(call))))
+
+
+Finish = Callable[[Call, list[T]], Iterable[T]]
+"""What is done with each page: choosing, and deriving states."""
+
+
+def invitations(
+    accounts: Accounts, *, state: State | str | None = None, account: str | None = None
+) -> Walk[Invitation]:
+    """The invitations that the service tells of, one after another, read page by page.
+
+    Args:
+        state: only those in that state; by default all.
+        account: which account; may be left out when there is only one.
+
+    Raises:
+        Unsupported: the service lists no invitations.
+        ValueError: there is no such state.
+    """
+    wanted = State(state) if state is not None else None
+
+    def finish(call: Call, items: list[Invitation]) -> Iterable[Invitation]:
+        now = call.account.clock.now()
+        told = (current(item, call.provider, now) for item in items)
+        return (item for item in told if wanted is None or item.state is wanted)
+
+    return Walk(accounts, account, "invitations", finish)
+
+
+def members(accounts: Accounts, *, account: str | None = None) -> Walk[Member]:
+    """The members, one after another, read page by page; without those who are merely invited.
+
+    Args:
+        account: which account; may be left out when there is only one.
+
+    Raises:
+        Unsupported: the service lists no members.
+    """
+    return Walk(accounts, account, "members", lambda _call, items: items)
+
+
+def roles(
+    accounts: Accounts, *, kind: str | None = None, account: str | None = None
+) -> Walk[Role]:
+    """What can be granted, one after another, read page by page.
+
+    Args:
+        kind: only `role`, `group` or `policy`; by default all.
+        account: which account; may be left out when there is only one.
+
+    Raises:
+        Unsupported: the service lists no roles.
+    """
+    return Walk(
+        accounts,
+        account,
+        "roles",
+        lambda _call, items: (item for item in items if kind in (None, item.kind)),
+    )

@@ -1,0 +1,213 @@
+"""Roles: which one a name means, and giving, taking and seeing them."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+
+from guestlist.errors import Conflict, GuestlistError, Rejected, ServiceRefusal, UnknownRole
+from guestlist.exchange.account import Call
+from guestlist.exchange.policy import run
+from guestlist.exchange.step import Steps
+from guestlist.models import Access, Guest, Member, Role, RoleOutcome, RoleResult, State
+from guestlist.provider import Flow
+from guestlist.verbs.accounts import Accounts
+from guestlist.verbs.find import Who, begin, find_active_member
+from guestlist.verbs.lists import matching
+
+RoleRef = str | Role
+"""A role by its id, its name, `kind:name` (such as `group:Engineering`), or as a value."""
+
+REMEMBERED = 60.0
+"""Seconds for which an account's roles are remembered, so that a bulk of calls reads them once."""
+
+
+def assign_role(
+    accounts: Accounts, who: Who, role: RoleRef, *, account: str | None = None
+) -> Steps[RoleResult]:
+    """Gives a role to a member. Safe to repeat, and read back where the service shows roles.
+
+    Args:
+        who: an address, the id of a member, or a value that guestlist returned.
+        role: by id, name, or `kind:name`.
+        account: which account; may be left out when there is only one.
+
+    Raises:
+        Conflict: the person is no member (yet).
+        UnknownRole: the role fits nothing, or more than one thing.
+        Unsupported: the service has no way to do it.
+    """
+    return (yield from _change(accounts, who, role, account, give=True))
+
+
+def unassign_role(
+    accounts: Accounts, who: Who, role: RoleRef, *, account: str | None = None
+) -> Steps[RoleResult]:
+    """Takes a role from a member. Safe to repeat.
+
+    Only what was given directly can be taken; what comes through a group is left by leaving it.
+
+    Args and errors: as for `assign_role`.
+    """
+    return (yield from _change(accounts, who, role, account, give=False))
+
+
+def access(accounts: Accounts, who: Who, *, account: str | None = None) -> Steps[Access]:
+    """What a person can effectively do: everything held, direct and inherited.
+
+    The answer says plainly when it is nothing, and what the person sees then.
+
+    Args:
+        who: an address, the id of a member, or a value that guestlist returned.
+        account: which account; may be left out when there is only one.
+
+    Raises:
+        Unsupported: the service does not show what people hold.
+    """
+    call, email = yield from begin(accounts, who, account)
+    if not call.provider.supports("access"):
+        raise call.about(call.provider.unsupported("access"))
+    guest = yield from find_active_member(call, email)
+    if guest.member is None or guest.state is not State.ACCEPTED:
+        return Access(guest=guest, explanation=f"No access: {email} is no member ({guest.state}).")
+    grants = yield from run(call, call.provider.access(guest.member))
+    return Access(guest=guest, grants=grants, explanation=None if grants else call.provider.no_access)
+
+
+def resolve(call: Call, wanted: RoleRef) -> Steps[Role]:
+    """The role that is meant.
+
+    Raises:
+        UnknownRole: it fits nothing (the nearest names are told), or more than one thing.
+    """
+    if isinstance(wanted, Role):
+        return wanted
+    if not call.provider.supports("roles"):
+        return Role(id=wanted)
+    known = yield from _known_roles(call, fresh=False)
+    found = fitting(known, wanted)
+    if not found:
+        known = yield from _known_roles(call, fresh=True)
+        found = fitting(known, wanted)
+    if len(found) == 1:
+        return found[0]
+    raise call.about(_unknown_role(wanted, found, known))
+
+
+def fitting(roles: Iterable[Role], wanted: str) -> list[Role]:
+    """The roles that a word fits: by id, else by exact name, else by name without case."""
+    candidates = list(roles)
+    kind, colon, name = wanted.partition(":")
+    tests = (
+        lambda role: role.id == wanted,
+        lambda role: bool(colon) and role.kind == kind and name in (role.id, role.name),
+        lambda role: role.name == wanted,
+        lambda role: wanted.casefold() in ((role.name or "").casefold(), role.label.casefold()),
+    )
+    for test in tests:
+        found = [role for role in candidates if test(role)]
+        if found:
+            return found
+    return []
+
+
+def holds(held: Iterable[Role], role: Role) -> bool:
+    """Whether a role is among those held."""
+    return any(one.id == role.id and one.kind == role.kind for one in held)
+
+
+def _unknown_role(wanted: str, found: Sequence[Role], known: Sequence[Role]) -> UnknownRole:
+    if found:
+        each = " and ".join(f"{role.kind}:{role.name or role.id} ({role.id})" for role in found)
+        return UnknownRole(
+            f"{wanted!r} fits {each}", hint="Say which: by kind:name, or by the id."
+        )
+    labels = [role.label for role in known]
+    near = difflib.get_close_matches(wanted, labels, 3, cutoff=0.5)
+    if near:
+        hint = "The nearest are: " + ", ".join(near) + "."
+    elif labels:
+        hint = "There are: " + ", ".join(labels[:20]) + "."
+    else:
+        hint = "The organization has none."
+    return UnknownRole(f"there is no role {wanted!r}", hint=hint)
+
+
+def _known_roles(call: Call, *, fresh: bool) -> Steps[list[Role]]:
+    account = call.account
+    now = account.clock.monotonic()
+    read_at, roles = account.roles or (float("-inf"), [])
+    if fresh or now - read_at > REMEMBERED:
+        if fresh and read_at == now:
+            return roles
+        roles = yield from matching(call, call.provider.roles, lambda _role: True)
+        account.roles = (account.clock.monotonic(), roles)
+    return roles
+
+
+def _change(
+    accounts: Accounts, who: Who, wanted: RoleRef, account: str | None, *, give: bool
+) -> Steps[RoleResult]:
+    call, email = yield from begin(accounts, who, account)
+    provider = call.provider
+    operation = "assign_role" if give else "unassign_role"
+    if not provider.supports(operation):
+        raise call.about(provider.unsupported(operation))
+    role = yield from resolve(call, wanted)
+    guest = yield from find_active_member(call, email)
+    member = guest.member
+    if member is None or guest.state is not State.ACCEPTED:
+        raise call.about(_no_member(guest))
+    held = yield from _held(call, member)
+    if held is not None and holds(held, role) is give:
+        unchanged = RoleOutcome.ALREADY_ASSIGNED if give else RoleOutcome.NOT_ASSIGNED
+        return RoleResult(outcome=unchanged, guest=guest, role=role)
+    change: Flow[None] = getattr(provider, operation)(member, role)
+    refusal: GuestlistError | None = None
+    try:
+        yield from run(call, change)
+    except ServiceRefusal as error:
+        if error.happened is False:
+            raise
+        refusal = error  # an earlier try may have done it, and this one found it done
+    after = yield from _held(call, member, again=True)
+    if after is not None and holds(after, role) is not give:
+        raise refusal or call.about(
+            Rejected(
+                f"the service said yes to {operation.replace('_', ' ')} {role.label}"
+                " and the member's roles did not change"
+            )
+        )
+    done = RoleOutcome.ASSIGNED if give else RoleOutcome.UNASSIGNED
+    call.account.tell("outcome", email=email, detail=f"{done} {role.label}")
+    if after is not None and member.roles is not None:
+        guest = guest.model_copy(
+            update={"member": member.model_copy(update={"roles": tuple(after)})}
+        )
+    return RoleResult(outcome=done, guest=guest, role=role)
+
+
+def _held(call: Call, member: Member, *, again: bool = False) -> Steps[Sequence[Role] | None]:
+    """What a member holds directly; None where the service does not show it."""
+    provider = call.provider
+    if member.roles is None:
+        if not provider.supports("access"):
+            return None
+        grants = yield from run(call, provider.access(member))
+        return [grant.role for grant in grants if grant.direct]
+    if not again:
+        return member.roles
+    if provider.supports("get_member"):
+        fresh = yield from run(call, provider.get_member(member.id))
+        return fresh.roles
+    guest = yield from find_active_member(call, member.email)
+    return guest.member.roles if guest.member else None
+
+
+def _no_member(guest: Guest) -> Conflict:
+    hint = {
+        State.PENDING: "Wait until the invitation is accepted (`guestlist wait`).",
+        State.AWAITING_APPROVAL: "Wait until the organization has approved the invitation.",
+        State.EXPIRED: "The invitation has expired: resend it first.",
+    }.get(guest.state, "Invite the person first.")
+    return Conflict(f"{guest.email} is no member: {guest.state}", hint=hint)

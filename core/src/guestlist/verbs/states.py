@@ -1,0 +1,100 @@
+"""What the records of a service say about where somebody stands."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+
+from guestlist.exchange.account import Account
+from guestlist.models import (
+    OPEN_STATES,
+    Basis,
+    Guest,
+    Invitation,
+    Member,
+    MemberState,
+    State,
+)
+from guestlist.provider import Provider
+
+LONG_AGO = datetime.min.replace(tzinfo=UTC)
+
+
+def current(
+    invitation: Invitation, provider: Provider, now: datetime, *, fresh: bool = False
+) -> Invitation:
+    """The invitation as it stands at `now`: dates that the service left out are estimated, and one
+    that the service still calls pending past its date has expired.
+
+    Args:
+        fresh: it was created just now.
+    """
+    created, expires = invitation.created_at, invitation.expires_at
+    estimated = set(invitation.estimated)
+    if created is None and fresh:
+        created = now
+        estimated.add("created_at")
+    if expires is None and created is not None and provider.lifetime is not None:
+        expires = created + provider.lifetime
+        estimated.add("expires_at")
+    state, basis = invitation.state, invitation.basis
+    if state is State.PENDING and expires is not None and expires <= now:
+        state, basis = State.EXPIRED, Basis.DERIVED
+    if state is invitation.state and estimated == invitation.estimated:
+        return invitation
+    return invitation.model_copy(
+        update={
+            "created_at": created,
+            "expires_at": expires,
+            "estimated": frozenset(estimated),
+            "state": state,
+            "basis": basis,
+        }
+    )
+
+
+def best(invitations: Iterable[Invitation]) -> Invitation | None:
+    """Of several invitations of one address, the one that counts: open before closed, then the
+    latest. Services keep the closed ones, and some let several be open."""
+    return max(
+        invitations,
+        key=lambda one: (
+            one.state in OPEN_STATES,
+            one.created_at or LONG_AGO,
+            one.expires_at or LONG_AGO,
+        ),
+        default=None,
+    )
+
+
+def conclude(
+    account: Account, email: str, invitation: Invitation | None, member: Member | None
+) -> Guest:
+    """Where the guest stands, from both records. Both have been looked for."""
+    state, basis = State.GONE, Basis.INFERRED
+    if member is not None and member.state is not MemberState.REMOVED:
+        reported = invitation is not None and invitation.state is State.ACCEPTED
+        state, basis = State.ACCEPTED, Basis.REPORTED if reported else Basis.INFERRED
+    elif invitation is not None and (
+        invitation.state is not State.ACCEPTED or _accepted_just_now(account, invitation)
+    ):
+        state, basis = invitation.state, invitation.basis
+    return Guest(
+        account=account.name,
+        email=email,
+        state=state,
+        basis=basis,
+        raw_state=invitation.raw_state if invitation else None,
+        invitation=invitation,
+        member=member,
+    )
+
+
+def _accepted_just_now(account: Account, invitation: Invitation) -> bool:
+    """Whether the members may not show yet who accepted. A record that says accepted for long,
+    of somebody who is no member, is of one who has left since."""
+    if not account.provider.supports("members") and not account.provider.supports("find_member"):
+        return True
+    lag = timedelta(seconds=account.provider.list_lag)
+    responded = invitation.responded_at
+    return responded is not None and account.clock.now() - responded < lag

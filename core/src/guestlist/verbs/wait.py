@@ -1,0 +1,95 @@
+"""`wait`: looking again and again until somebody is where they are expected."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from guestlist.errors import Conflict, InvalidOrder, ServiceTrouble, WaitTimeout
+from guestlist.exchange.policy import sleep
+from guestlist.exchange.step import Steps
+from guestlist.models import Guest, State
+from guestlist.verbs.accounts import Accounts
+from guestlist.verbs.find import Who, begin, look
+
+FIRST_PAUSE = 2.0
+LONGEST_PAUSE = 60.0
+"""Seconds between two looks: growing by half from the first to the longest, with jitter."""
+
+ENDED = frozenset({State.DECLINED, State.EXPIRED, State.REVOKED})
+"""States from which nobody gets anywhere without a new invitation."""
+
+
+def wait(
+    accounts: Accounts,
+    who: Who,
+    *,
+    until: State | str | Iterable[State | str] = State.ACCEPTED,
+    timeout: float = 300.0,
+    account: str | None = None,
+) -> Steps[Guest]:
+    """Looks again and again until a state is reached, and returns the guest.
+
+    Args:
+        who: an address, the id of an invitation or member, or a value that guestlist returned.
+        until: the state, or several.
+        timeout: seconds.
+        account: which account; may be left out when there is only one.
+
+    Raises:
+        WaitTimeout: the time was up; `guest` holds what was seen last.
+        Conflict: the invitation ended in another way, so that waiting is in vain.
+    """
+    wanted = _states(until)
+    call, email = yield from begin(accounts, who, account)
+    clock = call.account.clock
+    ends = clock.monotonic() + timeout
+    pause, guest, trouble = FIRST_PAUSE, None, None
+    while True:
+        left = max(0.0, ends - clock.monotonic())
+        look_call = accounts.call(call.account.name, email)
+        try:
+            guest = yield from look(look_call, email)
+        except ServiceTrouble as error:
+            trouble = error  # it may be over by the next look
+        else:
+            if guest.state in wanted:
+                return guest
+            if guest.state in ENDED:
+                raise call.about(_in_vain(guest, wanted))
+        jittered = pause * call.account.random.uniform(0.75, 1.25)
+        left = ends - clock.monotonic()
+        if left <= 0:
+            raise call.about(_timeout(guest, email, wanted, timeout)) from trouble
+        yield from sleep(call, min(jittered, left))
+        pause = min(LONGEST_PAUSE, pause * 1.5)
+
+
+def _states(until: State | str | Iterable[State | str]) -> frozenset[State]:
+    several = [until] if isinstance(until, str) else list(until)
+    try:
+        return frozenset(State(one) for one in several)
+    except ValueError as error:
+        known = ", ".join(State)
+        raise InvalidOrder(f"{error}".replace("State", "state"), hint=f"States: {known}.") from None
+
+
+def _words(wanted: Iterable[State]) -> str:
+    return " or ".join(sorted(wanted))
+
+
+def _in_vain(guest: Guest, wanted: Iterable[State]) -> Conflict:
+    return Conflict(
+        f"{guest.email} is {guest.state} and will not become {_words(wanted)}",
+        hint="Invite or resend, then wait again.",
+    )
+
+
+def _timeout(
+    guest: Guest | None, email: str, wanted: Iterable[State], timeout: float
+) -> WaitTimeout:
+    seen = f"still {guest.state}" if guest else "no look succeeded"
+    return WaitTimeout(
+        f"{email} did not become {_words(wanted)} in {timeout:g} s: {seen}",
+        guest=guest,
+        hint="Wait longer, or ask again later with `status`.",
+    )

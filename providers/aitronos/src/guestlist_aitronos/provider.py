@@ -1,0 +1,438 @@
+"""Aitronos organizations, through its "Freddy" API.
+
+The facts below name where they come from: Aitronos' documentation (which has two families of pages
+for the same calls, "crew management" and "organizations"), and aitronos-sdk 5.0.0, the official
+client, generated from the service's schema. *Unverified* is what no source says.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any, ClassVar, Literal
+
+from pydantic import ConfigDict, SecretStr, ValidationInfo, field_validator
+
+from guestlist.errors import (
+    Conflict,
+    Forbidden,
+    GuestlistError,
+    InvalidOrder,
+    MalformedResponse,
+    NotFound,
+)
+from guestlist.models import Grant, Invitation, Member, MemberState, Order, Role, email_key
+from guestlist.provider import (
+    Effect,
+    Flow,
+    Limit,
+    Page,
+    Provider,
+    Request,
+    Response,
+    explain,
+    operation,
+    setting,
+)
+from guestlist_aitronos.reading import (
+    INVITED,
+    Rows,
+    is_invited,
+    named,
+    plain,
+    read_bulk,
+    read_invitation,
+    read_lost_invitation,
+    read_member,
+    read_role,
+    read_rows,
+    read_status,
+)
+from guestlist_aitronos.results import BulkResend, Status
+
+PAGE = 100
+"""Rows of the member list per request: the most that crew management allows."""
+INVITED_PAGE = 25
+"""The same for `invitations`, where every row costs a request of its own: at the standard plan's
+100 a minute, a page of 100 would take longer than a caller expects of one."""
+BULK = 1000
+"""Users per bulk call: the most that crew management allows."""
+
+SETTLED = re.compile(r"already (?:been )?(?:accepted|used|a member)", re.IGNORECASE)
+"""How a 400 or 422 says that the invitation is over: the sample of the bulk resend has "Invitation
+already accepted"; that the single calls word it alike is unverified."""
+
+RANK = {MemberState.ACTIVE: 0, MemberState.SUSPENDED: 1, MemberState.REMOVED: 2}
+
+
+class Aitronos(Provider):
+    """An organization on Aitronos."""
+
+    model_config = ConfigDict(validate_default=True)  # what `token` needs depends on `api_key`
+
+    name = "aitronos"
+    title = "Aitronos"
+    docs_url = (
+        "https://docs.aitronos.com/docs/api-reference/organizations/crew-management/introduction"
+    )
+    sandbox = "guestlist_aitronos.sandbox:AitronosService"
+
+    least_roles = 1  # documentation and SDK: `role_id` is required
+    most_roles = 1  # the same; lists of roles are for "invite v2", which the SDK does not have
+    can_suppress_mail = True  # documentation and SDK: `send_invitation`
+    refuses_duplicates = False  # a member is refused (SDK); whoever is invited only: unverified
+    lifetime = timedelta(days=7)  # the invitation object's page and the validate page
+    resend_moves_expiry = False  # the mail goes again; whether the expiry moves: unverified
+    no_access = "The person is a member and holds no role in the organization."
+    substitutes: ClassVar[Mapping[str, str]] = {
+        "role": (
+            "An Aitronos invitation names exactly one role. Invite with one;"
+            " `assign_role` replaces it once the person has accepted"
+        )
+    }
+    secret_fields = frozenset(
+        {"invitation_link", "invitation_key", "email_key", "invite", "token", "refresh_token"}
+    )
+
+    base_url: str = setting("Where the service is", default="https://api.aitronos.com")
+    organization_id: str = setting(
+        "The organization's id, such as org_...", env="AITRONOS_ORGANIZATION_ID"
+    )
+    api_key: str | None = setting(
+        "An API key of an Admin or Owner", env="FREDDY_API_KEY", default=None, secret=True
+    )
+    credential: Literal["x-api-key", "bearer"] = setting(
+        "How the API key is sent: in X-API-Key, or as Authorization: Bearer", default="x-api-key"
+    )
+    token: str | None = setting(
+        "An access token (JWT); sent as Authorization: Bearer, besides the API key if there is one",
+        env="FREDDY_JWT_TOKEN",
+        default=None,
+        secret=True,
+    )
+    plan: Literal["standard", "premium"] = setting(
+        "The organization's plan, which decides how fast it may call", default="standard"
+    )
+
+    @field_validator("token")
+    @classmethod
+    def _check_credentials(cls, token: str | None, info: ValidationInfo) -> str | None:
+        settings = info.data
+        if token is None and settings.get("api_key", "") is None:
+            raise ValueError("it is missing, and so is api_key (or set FREDDY_API_KEY)")
+        if token and settings.get("api_key") and settings.get("credential") == "bearer":
+            raise ValueError("it goes where credential = 'bearer' puts the api_key; leave out one")
+        return token
+
+    @property
+    def limits(self) -> tuple[Limit, ...]:
+        """The documented rate per minute. The daily one (10,000 or 100,000) is left to the
+        service to enforce: spread evenly it would allow one request every nine seconds."""
+        return (Limit(1000 if self.plan == "premium" else 100, 60.0),)
+
+    def authorize(self) -> Mapping[str, str]:
+        """One credential per request, or both where both are configured, as the SDK does."""
+        headers: dict[str, str] = {}
+        if self.api_key and self.credential == "x-api-key":
+            headers["X-API-Key"] = self.api_key
+        bearer = self.token or (self.api_key if self.credential == "bearer" else None)
+        if bearer:
+            headers["Authorization"] = f"Bearer {bearer}"
+        return headers
+
+    def explain(self, response: Response) -> GuestlistError:
+        error = super().explain(response)
+        if response.status in (400, 422) and SETTLED.search(error.message):
+            return explain(response, Conflict)
+        if isinstance(error, Forbidden) and error.code in (None, "INSUFFICIENT_PERMISSIONS"):
+            # the SDK says that any member may invite, the documentation says Admin or Owner
+            return explain(response, hint="The key may have to be an Admin's or an Owner's")
+        return error
+
+    # ------------------------------------------------------------------ invitations
+
+    @operation
+    def organization(self) -> Flow[str]:
+        reply = yield Request.get(*self._path())
+        return str(reply.mapping()["name"])
+
+    @operation
+    def invite(self, order: Order) -> Flow[Invitation]:
+        """Creates an invitation. One family of answers tells no link, the other no dates; they
+        are left None rather than asked for with a second request."""
+        reply = yield Request.post(
+            *self._path("invite-user"),
+            json={
+                "email": order.email,
+                "role_id": order.roles[0].id,
+                "send_invitation": order.mail,
+            },
+        )
+        return read_invitation(
+            reply.mapping(),
+            email=order.email,
+            roles=order.roles,
+            organization_id=self.organization_id,
+        )
+
+    @operation
+    def resend(self, invitation: Invitation) -> Flow[Invitation]:
+        """Sends the mail again, to the user id, and reads the invitation anew."""
+        user_id = invitation.user_id
+        if user_id is None:
+            user_id = (yield from self._read_again(invitation)).user_id
+        if user_id is None:
+            raise MalformedResponse("the invitation came without the invited person's user id")
+        yield Request.post(*self._path("users", user_id, "resend-invitation"))
+        try:
+            return (yield from self._read(user_id=user_id))
+        except NotFound:
+            return invitation
+
+    @operation
+    def revoke(self, invitation: Invitation) -> Flow[None]:
+        """Cancels an invitation. Only the SDK tells of this call."""
+        id = invitation.id or (yield from self._read_again(invitation)).id
+        if id is None:
+            raise MalformedResponse("the invitation came without its id")
+        yield Request.delete(*self._path("invitations", id))
+
+    @operation
+    def get_invitation(self, id: str) -> Flow[Invitation]:
+        """One invitation by its id, or by the user or membership id of the invited person."""
+        if id.startswith(("usr_", "orgusr_", "orguser_")):
+            return (yield from self._read(user_id=id))
+        return (yield from self._read(invitation_id=id))
+
+    @operation
+    def find_invitation(self, email: str) -> Flow[Invitation | None]:
+        try:
+            return (yield from self._read(email=email))
+        except NotFound:
+            return None
+
+    @operation
+    def invitations(self, cursor: str | None = None) -> Flow[Page[Invitation]]:
+        """One page of the people whose status says that they are invited, each with the
+        invitation that the service holds for them. Costs one request per person: Aitronos has no
+        list of invitations. Whoever has no invitation any more is in state unknown.
+
+        The cursor is the statuses yet to be listed and the rows to skip: `status_1,status_2:25`.
+        """
+        if cursor is None:
+            statuses = yield from self.statuses()
+            waiting = [status.id for status in statuses if plain(status.name) in INVITED]
+            skip = 0
+        else:
+            ids, _, rows_before = cursor.rpartition(":")
+            waiting, skip = ids.split(","), int(rows_before)
+        # without a status to ask for, everybody is read, and whoever is not invited is left out
+        asked = {"status_id": waiting[0]} if waiting and waiting[0] else {}
+        # the oldest first: whoever is added meanwhile comes at the end and shifts nobody
+        order = {"sort_field": "created_at", "sort_direction": "asc"}
+        rows = yield from self._rows(skip, INVITED_PAGE, **asked, **order)
+        items = []
+        for row in rows.items:
+            if not is_invited(row) and (not asked or named(row, "status")[1] is not None):
+                continue
+            invitation = yield from self._invitation_of(row)
+            items.append(invitation)
+        if rows.next is not None:
+            return Page(items, f"{','.join(waiting)}:{rows.next}")
+        return Page(items, f"{','.join(waiting[1:])}:0" if waiting[1:] else None)
+
+    # ------------------------------------------------------------------ members
+
+    @operation
+    def get_member(self, id: str) -> Flow[Member]:
+        """One member by membership or user id."""
+        reply = yield Request.get(*self._path("users", id))
+        row = reply.mapping()
+        if is_invited(row):
+            raise NotFound(f"{id} is invited and has not accepted yet")
+        return read_member(row)
+
+    @operation
+    def find_member(self, email: str) -> Flow[Member | None]:
+        """The member of an address. A person who was removed is found too, in that state."""
+        wanted = email_key(email)
+        found: Member | None = None
+        before, skip = None, 0
+        while True:
+            rows = yield from self._rows(skip, PAGE, search_term=email, include_deleted=True)
+            for row in rows.items:
+                if email_key(row["email"]) != wanted or is_invited(row):
+                    continue
+                member = read_member(row)
+                if found is None or RANK[member.state] < RANK[found.state]:
+                    found = member
+            if rows.next is None or rows.items == before:
+                return found
+            before, skip = rows.items, rows.next
+
+    @operation
+    def members(self, cursor: str | None = None) -> Flow[Page[Member]]:
+        return (yield from self._members(cursor))
+
+    @operation
+    def search(
+        self, term: str, cursor: str | None = None, *, include_deleted: bool = False
+    ) -> Flow[Page[Member]]:
+        """One page of the members whose name, address or user name holds `term`.
+
+        Args:
+            term: what to look for.
+            cursor: where the page starts.
+            include_deleted: whether those who were removed are found too, to `restore` them.
+        """
+        deleted = {"include_deleted": True} if include_deleted else {}
+        return (yield from self._members(cursor, search_term=term, **deleted))
+
+    @operation
+    def remove(self, member: Member) -> Flow[None]:
+        """Takes a member out; `restore` takes the person back. Never the owner."""
+        yield Request.delete(*self._path("users", member.id, "delete"))
+
+    @operation
+    def restore(self, member: Member) -> Flow[None]:
+        """Takes back a member who was removed."""
+        yield Request.post(*self._path("users", member.id, "restore"), effect=Effect.REPEATABLE)
+
+    @operation
+    def statuses(self) -> Flow[tuple[Status, ...]]:
+        """The statuses that the organization has, those it no longer gives out included."""
+        reply = yield Request.get(*self._path("statuses"), query={"active_only": False})
+        return tuple(read_status(raw) for raw in reply.items("statuses"))
+
+    @operation
+    def set_status(self, member: Member, status: Status | str) -> Flow[Member]:
+        """Gives a member another status, such as `Inactive`, and returns the member as it is now.
+
+        Args:
+            member: the member.
+            status: one of `statuses`, or its name or id.
+
+        Raises:
+            InvalidOrder: the organization has no such status.
+        """
+        if isinstance(status, str):
+            status = yield from self._status(status)
+        reply = yield Request.put(*self._path("users", member.id), json={"status_id": status.id})
+        row = reply.mapping()
+        if "email" not in row:  # one family of pages answers with a confirmation and no member
+            reply = yield Request.get(*self._path("users", member.id))
+            row = reply.mapping()
+        return read_member(row)
+
+    # ------------------------------------------------------------------ roles
+
+    @operation
+    def roles(self, cursor: str | None = None) -> Flow[Page[Role]]:
+        """All roles, the system's and the organization's own; the service knows no pages here."""
+        reply = yield Request.get(*self._path("roles"))
+        return Page([read_role(raw) for raw in reply.items("roles")])
+
+    @operation
+    def assign_role(self, member: Member, role: Role) -> Flow[None]:
+        """Gives a member the role in place of the one held until now."""
+        yield Request.put(*self._path("users", member.id), json={"role_id": role.id})
+
+    @operation
+    def unassign_role(self, member: Member, role: Role) -> Flow[None]:
+        """Takes a role from a member. The last owner keeps it."""
+        user_id = member.user_id or member.id
+        yield Request.delete(*self._path("roles", role.id, "members", user_id))
+
+    @operation
+    def access(self, member: Member) -> Flow[tuple[Grant, ...]]:
+        """The role that the member record names; its description says what it allows."""
+        reply = yield Request.get(*self._path("users", member.id))
+        held = read_member(reply.mapping()).roles
+        if not held:
+            return ()
+        page = yield from self.roles()
+        known = {role.id: role for role in page.items}
+        return tuple(Grant(role=known.get(role.id, role)) for role in held)
+
+    # ------------------------------------------------------------------ only here
+
+    @operation
+    def bulk_resend(self, user_ids: Sequence[str]) -> Flow[BulkResend]:
+        """Sends many invitations again with one request; some may fail while others succeed.
+
+        Args:
+            user_ids: user or membership ids of invited people, at most 1,000.
+
+        Raises:
+            InvalidOrder: there are more.
+        """
+        if len(user_ids) > BULK:
+            raise InvalidOrder(
+                f"{len(user_ids)} invitations are too many for one bulk resend",
+                hint=f"Aitronos takes {BULK} at a time",
+            )
+        reply = yield Request.post(
+            *self._path("users", "resend-invitation-bulk"), json={"user_ids": list(user_ids)}
+        )
+        return read_bulk(reply.mapping())
+
+    @operation
+    def validate_key(self, key: SecretStr | str) -> Flow[Invitation]:
+        """The invitation that a key belongs to. Sent without credentials.
+
+        Raises:
+            NotFound: there is no such key.
+            Rejected: it has expired.
+            Conflict: it was used.
+        """
+        secret = key if isinstance(key, SecretStr) else SecretStr(key)
+        reply = yield Request.get("v1", "invitations", "validate", secret, public=True)
+        invitation = read_invitation(reply.mapping(), organization_id=self.organization_id)
+        return invitation.model_copy(update={"key": secret})
+
+    # ------------------------------------------------------------------ parts of flows
+
+    def _path(self, *rest: str) -> tuple[str, ...]:
+        return ("v1", "organizations", self.organization_id, *rest)
+
+    def _read(self, **selector: str) -> Flow[Invitation]:
+        """The pending invitation by exactly one of `email`, `user_id` and `invitation_id`."""
+        reply = yield Request.get(*self._path("invitation"), query=selector)
+        return read_invitation(reply.mapping(), organization_id=self.organization_id)
+
+    def _read_again(self, invitation: Invitation) -> Flow[Invitation]:
+        """The invitation with what a shorter answer left out."""
+        if invitation.id is not None:
+            return (yield from self._read(invitation_id=invitation.id))
+        return (yield from self._read(email=invitation.email))
+
+    def _invitation_of(self, row: Mapping[str, Any]) -> Flow[Invitation]:
+        try:
+            return (yield from self._read(user_id=row.get("user_id") or row["id"]))
+        except NotFound:
+            return read_lost_invitation(row, organization_id=self.organization_id)
+
+    def _rows(self, skip: int, take: int, **filters: str | bool) -> Flow[Rows]:
+        """A part of the member list: people who are invited are in it as well."""
+        reply = yield Request.post(
+            *self._path("users"),
+            json={"skip": skip, "take": take, **filters},
+            effect=Effect.READ,
+        )
+        return read_rows(reply, skip, take)
+
+    def _members(self, cursor: str | None, **filters: str | bool) -> Flow[Page[Member]]:
+        rows = yield from self._rows(int(cursor or 0), PAGE, **filters)
+        items = [read_member(row) for row in rows.items if not is_invited(row)]
+        return Page(items, None if rows.next is None else str(rows.next))
+
+    def _status(self, word: str) -> Flow[Status]:
+        statuses = yield from self.statuses()
+        for status in statuses:
+            if word == status.id or plain(word) == plain(status.name):
+                return status
+        raise InvalidOrder(
+            f"there is no status {word!r}",
+            hint=f"The statuses are: {', '.join(status.name for status in statuses)}",
+        )

@@ -1,0 +1,219 @@
+"""Reading Aitronos' answers: every variant that a source shows becomes the same value.
+
+Two families of the documentation describe the same calls with different answers, and the official
+SDK (5.0.0) sides with one of them. So no field is relied on that one of them leaves out, and ids
+are opaque: their prefixes differ between the sources too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+from pydantic import SecretStr
+
+from guestlist.errors import MalformedResponse
+from guestlist.models import Basis, Invitation, Member, MemberState, Role, State
+from guestlist.provider import Response
+from guestlist_aitronos.results import BulkResend, ResendFailure, Status
+
+Raw = Mapping[str, Any]
+
+INVITED = frozenset({"invitationsent", "invited", "pending", "invitationpending"})
+"""Statuses of people who were invited and have not accepted. `InvitationSent` is in the status
+object's page, `Pending` in the list of statuses; the others are unverified."""
+
+MEMBER_STATES = {
+    "active": MemberState.ACTIVE,
+    "inactive": MemberState.SUSPENDED,
+    "deactivated": MemberState.SUSPENDED,  # the word of the users v2 pages
+    "deleted": MemberState.REMOVED,
+}
+"""Statuses of members. An organization may have its own; whoever has one of those is a member."""
+
+
+def plain(name: str) -> str:
+    """A status name as it is compared: without case, spaces and underscores."""
+    return name.lower().replace(" ", "").replace("_", "")
+
+
+def named(raw: Raw, what: str) -> tuple[str | None, str | None]:
+    """Id and name of a member's `role` or `status`: nested, or flat as `role_id`, `role_name`."""
+    nested = raw.get(what)
+    if isinstance(nested, dict):
+        return nested.get("id"), nested.get("name")
+    return raw.get(f"{what}_id"), raw.get(f"{what}_name")
+
+
+def is_invited(raw: Raw) -> bool:
+    """Whether a row of the member list is a person who has not accepted yet."""
+    status = named(raw, "status")[1]
+    return status is not None and plain(status) in INVITED
+
+
+def moment(text: str | None) -> datetime | None:
+    """A date of the service; UTC where it does not say."""
+    if not text:
+        return None
+    date = datetime.fromisoformat(text)
+    return date if date.tzinfo else date.replace(tzinfo=UTC)
+
+
+def key_in(link: str | None) -> str | None:
+    """The invitation key that a link holds in its `invite` parameter."""
+    try:
+        parameters = dict(parse_qsl(urlsplit(link or "").query))
+    except ValueError:  # a link that cannot be taken apart is still a link
+        return None
+    return parameters.get("invite")
+
+
+def read_invitation(
+    raw: Raw, *, email: str | None = None, roles: Sequence[Role] = (), organization_id: str
+) -> Invitation:
+    """An invitation, from any of the calls that tell of one.
+
+    No answer has a state. That the service still knows the invitation means that it is pending,
+    or expired: callers compare `expires_at`.
+
+    Args:
+        raw: the answer.
+        email: the address that was asked for, where the answer may lack it.
+        roles: the roles that were asked for: the answer may lack them, and never names them.
+        organization_id: the organization that was asked.
+    """
+    link, role_id = raw.get("invitation_link"), raw.get("role_id")
+    key = raw.get("invitation_key") or key_in(link)
+    if role_id is not None:
+        asked = [role for role in roles if role.id == role_id]
+        roles = asked or [Role(id=role_id, name=raw.get("role_name"))]
+    usable = raw.get("valid", True)  # only in the answer to a key
+    return Invitation(
+        id=raw.get("invitation_id") if raw.get("user_id") else raw["invitation_id"],
+        email=raw.get("email") or email or raw["email"],
+        state=State.PENDING if usable else State.UNKNOWN,
+        raw_state=None if usable else "not valid",
+        roles=tuple(roles),
+        organization_id=raw.get("organization_id") or organization_id,
+        organization=raw.get("organization_name"),
+        created_at=moment(raw.get("created_at")),
+        expires_at=moment(raw.get("expires_at")),
+        user_id=raw.get("user_id"),
+        link=SecretStr(link) if link else None,
+        key=SecretStr(key) if key else None,
+        raw=raw,
+    )
+
+
+def read_lost_invitation(raw: Raw, *, organization_id: str) -> Invitation:
+    """A person whom the member list shows as invited while there is no invitation of theirs.
+
+    It has probably expired; no source says so, and the state is not guessed.
+    """
+    return Invitation(
+        id=None,
+        email=raw["email"],
+        state=State.UNKNOWN,
+        raw_state=named(raw, "status")[1],
+        basis=Basis.INFERRED,
+        roles=_roles(raw) or (),
+        organization_id=organization_id,
+        created_at=moment(raw.get("created_at")),
+        user_id=raw.get("user_id"),
+        raw=raw,
+    )
+
+
+def read_member(raw: Raw) -> Member:
+    """A member. `joined_at` is weak: some samples have there when the person was invited."""
+    status = named(raw, "status")[1]
+    user_id = raw.get("user_id")
+    return Member(
+        id=raw.get("id") or raw["user_id"],
+        email=raw["email"],
+        name=raw.get("full_name") or raw.get("username"),
+        user_id=user_id,
+        roles=_roles(raw),
+        state=MEMBER_STATES.get(plain(status or ""), MemberState.ACTIVE),
+        joined_at=moment(raw.get("joined_at")),
+        raw=raw,
+    )
+
+
+def _roles(raw: Raw) -> tuple[Role, ...] | None:
+    id, name = named(raw, "role")
+    return None if id is None else (_role(id, name),)
+
+
+@lru_cache(maxsize=1024)  # a page of members holds few roles many times
+def _role(id: str, name: str | None) -> Role:
+    return Role(id=id, name=name)
+
+
+def read_role(raw: Raw) -> Role:
+    """A role. What it allows is part of the description: there is nothing else to learn it from."""
+    allows = ", ".join(capabilities(raw))
+    description = raw.get("description") or ""
+    if allows:
+        description = f"{description} (allows: {allows})".strip()
+    return Role(id=raw["id"], name=raw["name"], description=description or None, raw=raw)
+
+
+def capabilities(raw: Raw) -> list[str]:
+    """What a role allows: `capabilities`, or the SDK's `permissions`, an object or a list."""
+    allowed = raw.get("capabilities") or raw.get("permissions") or ()
+    if isinstance(allowed, dict):
+        return [name for name, granted in allowed.items() if granted]
+    return [str(name) for name in allowed]
+
+
+def read_status(raw: Raw) -> Status:
+    """A status of the organization."""
+    return Status(id=raw["id"], name=raw["name"], description=raw.get("description"), raw=raw)
+
+
+def read_bulk(raw: Raw) -> BulkResend:
+    """What a bulk operation came to."""
+    failures = tuple(
+        ResendFailure(id=failure["id"], reason=failure["error"])
+        for failure in raw.get("failed_operations") or ()
+    )
+    return BulkResend(
+        sent=raw["success_count"],
+        failed=raw.get("failure_count", len(failures)),
+        failures=failures,
+        raw=raw,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """A part of the member list.
+
+    Attributes:
+        items: the rows, unread: some are members and some are invited.
+        next: how many rows to skip for the next part; None at the end.
+    """
+
+    items: list[dict[str, Any]]
+    next: int | None
+
+
+def read_rows(reply: Response, skip: int, take: int) -> Rows:
+    """The rows of one answer to the member list, and where the next ones start.
+
+    The list ends where the total is reached; without a total, at a part shorter than `take`; and
+    at an empty part whatever the total says.
+    """
+    body = reply.mapping()
+    rows = body["users"] if "users" in body else body.get("members")
+    if not isinstance(rows, list):
+        raise MalformedResponse("the answer has no list of users", status=reply.status)
+    end = skip + len(rows)
+    total = body.get("total_users_count", body.get("total"))
+    more = len(rows) >= take if total is None else end < total
+    return Rows(rows, end if rows and more else None)

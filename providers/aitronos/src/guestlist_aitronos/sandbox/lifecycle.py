@@ -1,0 +1,153 @@
+"""What becomes of an invitation, whoever asks for it. No HTTP in here.
+
+Documented: seven days of validity (OBJ-inv, OI-validate); the user exists before the mail is sent;
+a key works once; resending sends the mail again. Unverified choices: resending moves `expires_at`
+and keeps the key; cancelling removes the row of one who never was a member; deleting an invitee
+and inviting again after the invitation has expired withdraw it.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from guestlist_aitronos.sandbox.records import (
+    ACTIVE,
+    DELETED,
+    INVITED,
+    Change,
+    Invitation,
+    Membership,
+    Organization,
+    User,
+)
+from guestlist_aitronos.sandbox.seed import add_membership, add_user
+
+if TYPE_CHECKING:
+    from guestlist_aitronos.sandbox.service import AitronosService
+
+VALIDITY = timedelta(days=7)
+
+
+def invite(
+    service: AitronosService,
+    inviter: User,
+    organization: Organization,
+    email: str,
+    role_ids: list[str],
+    *,
+    send: bool,
+    custom_message: str | None = None,
+) -> Invitation:
+    """Creates an invitation, and the user and membership row of somebody new."""
+    records, now = service.records, service.clock.now()
+    user = records.user_by_email(email) or add_user(records, email, None, None, now)
+    row = records.membership(organization.id, user.id)
+    if row is None:
+        row = add_membership(records, organization.id, user, role_ids, INVITED, now)
+    else:
+        _withdraw(service, row)
+        row.role_ids, row.status, row.last_modified_at = role_ids, INVITED, now
+    invitation = Invitation(
+        id=records.new_id("inv"),
+        key=records.new_id("invkey"),
+        organization_id=organization.id,
+        user_id=user.id,
+        email=email,
+        inviter_id=inviter.id,
+        is_new_user=not user.is_registered,
+        created_at=now,
+        expires_at=now + VALIDITY,
+        role_ids=role_ids,
+        custom_message=custom_message,
+    )
+    records.invitations[invitation.id] = invitation
+    records.log(inviter, "created", row, now, Change("status", None, INVITED))
+    if send:
+        mail(service, invitation)
+    return invitation
+
+
+def resend(service: AitronosService, invitation: Invitation, *, send: bool = True) -> None:
+    """Makes an open invitation fresh again and mails it."""
+    if service.chosen["resend_moves_expiry"] == "yes":
+        invitation.expires_at = service.clock.now() + VALIDITY
+    if send:
+        mail(service, invitation)
+
+
+def cancel(service: AitronosService, invitation: Invitation, actor: User) -> None:
+    """Withdraws an invitation."""
+    records, now = service.records, service.clock.now()
+    invitation.cancelled_at = now
+    row = row_of(service, invitation)
+    if row is not None and row.status == INVITED:
+        records.log(actor, "deleted", row, now, Change("status", INVITED, None))
+        _vacate(service, row)
+
+
+def accept(service: AitronosService, invitation: Invitation, user: User) -> None:
+    """Burns the key and lets a person in: the invited one, or another who has the key."""
+    records, now = service.records, service.clock.now()
+    row = row_of(service, invitation)
+    own = records.membership(invitation.organization_id, user.id)
+    if own is None:
+        if row is not None:
+            _vacate(service, row)
+        own = add_membership(
+            records, invitation.organization_id, user, invitation.role_ids, INVITED, now
+        )
+    invitation.used_at = now
+    records.log(user, "updated", own, now, Change("status", own.status, ACTIVE))
+    own.role_ids, own.status, own.was_active = invitation.role_ids, ACTIVE, True
+    own.joined_at = own.last_modified_at = now
+
+
+def delete(service: AitronosService, row: Membership, actor: User) -> None:
+    """Soft-deletes a membership; an open invitation is withdrawn with it."""
+    records, now = service.records, service.clock.now()
+    _withdraw(service, row)
+    records.log(actor, "deleted", row, now, Change("status", row.status, DELETED))
+    row.status, row.last_modified_at = DELETED, now
+
+
+def row_of(service: AitronosService, invitation: Invitation) -> Membership | None:
+    """The membership row that an invitation is about."""
+    return service.records.membership(invitation.organization_id, invitation.user_id)
+
+
+def _withdraw(service: AitronosService, row: Membership) -> None:
+    invitation = service.records.open_invitation(row)
+    if invitation is not None:
+        invitation.cancelled_at = service.clock.now()
+
+
+def _vacate(service: AitronosService, row: Membership) -> None:
+    """Takes an invitee's row away; a former member's goes back to deleted."""
+    if row.was_active:
+        row.status, row.last_modified_at = DELETED, service.clock.now()
+    else:
+        del service.records.memberships[row.id]
+
+
+def mail(service: AitronosService, invitation: Invitation) -> None:
+    """Sends the invitation's mail."""
+    records = service.records
+    organization = records.organizations[invitation.organization_id].name
+    inviter = records.users[invitation.inviter_id]
+    lines = [
+        f"{inviter.full_name} invites you to join {organization} on Aitronos.",
+        invitation.custom_message or "",
+        "Open the link to accept. It works once, within seven days.",
+    ]
+    service.outbox.send(
+        service.name,
+        invitation=invitation.id,
+        to=invitation.email,
+        sender="no-reply@aitronos.com",
+        organization=organization,
+        subject=f"Join {organization} on Aitronos",
+        text="\n\n".join(line for line in lines if line),
+        link=invitation.link,
+        expires_at=invitation.expires_at,
+    )

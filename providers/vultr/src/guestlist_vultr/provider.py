@@ -1,0 +1,412 @@
+"""The provider: Vultr's facts, the account's settings, and the calls that each operation makes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any, ClassVar, Literal
+
+from pydantic import BaseModel, field_validator
+
+from guestlist.errors import (
+    ConfigError,
+    Conflict,
+    GuestlistError,
+    InvalidOrder,
+    NotFound,
+    Rejected,
+    Unsupported,
+)
+from guestlist.models import Grant, Invitation, Member, MemberState, Order, Role, State
+from guestlist.provider import (
+    Effect,
+    Flow,
+    Limit,
+    Options,
+    Page,
+    Provider,
+    Request,
+    Response,
+    explain,
+    operation,
+    setting,
+)
+from guestlist_vultr import reading
+from guestlist_vultr.grants import read_grants
+
+PAGE_SIZE = 500
+"""Records of a page: the most that Vultr sends (govultr's README, the OpenAPI document)."""
+
+LISTS = {"group": "groups", "role": "roles", "policy": "policies"}
+"""Where each kind of grant is listed. Roles come before policies, which may come from roles."""
+
+_AFTER = {"group": "role:", "role": "policy:", "policy": None}
+"""The cursor at which the list after that of a kind starts."""
+
+MISSING = (
+    "Invite not found",
+    "Invalid user",
+    "Group not found",
+    "Role not found",
+    "Policy not found",
+    "Organization not found.",
+)
+"""Texts by which Vultr's Terraform provider recognizes that a thing does not exist, whatever the
+status. At least `Invalid user` may come with 400 (unverified)."""
+
+
+class VultrOptions(Options):
+    """What an invitation to Vultr may say besides the address."""
+
+    api_enabled: bool = False
+    """Whether the person may make API keys. Fixed once sent; `set_api_enabled` changes it for a
+    member."""
+
+
+class Vultr(Provider):
+    """Organizations of Vultr IAM. The API key decides which organization an invitation is for."""
+
+    name = "vultr"
+    title = "Vultr IAM"
+    docs_url = "https://docs.vultr.com/platform/iam/organizations/organization-invitations"
+    Options = VultrOptions
+    sandbox = "guestlist_vultr.sandbox:VultrService"
+
+    # The console can attach roles to an invitation, the API cannot (Terraform provider, OpenAPI).
+    most_roles = 0
+    # No source knows of a way to leave the mail out.
+    can_suppress_mail = False
+    # What happens to a second invitation of one address is nowhere documented.
+    refuses_duplicates = False
+    # "3 days": Vultr's guides to inviting and granting access, and its support page on validity.
+    lifetime = timedelta(days=3)
+    # Vultr's guide to resending: the expiry moves to three days after the resend.
+    resend_moves_expiry = True
+    # late_effect and list_lag: nothing is known about either, the defaults stand.
+    no_access = (
+        "The person is a member without any group, role or policy: Vultr's console shows them "
+        '"No Active Organization" until a group, role or policy is assigned.'
+    )
+    substitutes: ClassVar[Mapping[str, str]] = {
+        "revoke": (
+            "Let it expire, 3 days after its last mail; until then it can be accepted, and `remove`"
+            " takes the person out again."
+        ),
+        "role": (
+            "Invite without a role and use `assign_role` once the person has accepted: Vultr's API"
+            " gives nobody a role before."
+        ),
+        "mail": "Let Vultr send its mail, or invite later: an invitation is nothing but that mail.",
+        "link": "The link is only in Vultr's mail: `resend` sends that again.",
+        "find_invitation": "Read `invitations` and compare addresses: Vultr has no search.",
+        "find_member": "Read `members` and compare addresses: Vultr has no search.",
+    }
+    # `api_key` of a user is shown when it is made (govultr). No invitation holds a secret.
+    secret_fields = frozenset({"api_key"})
+
+    base_url: str = setting(
+        "Where the service is, without the /v2 of its paths", default="https://api.vultr.com"
+    )
+    api_key: str = setting(
+        "An API key of the root user, or of a user with iam.invitation.* and what else is needed",
+        env="VULTR_API_KEY",
+        secret=True,
+    )
+    organization_id: str | None = setting(
+        "The id of the organization, needed to remove or suspend somebody where the key reaches"
+        " several",
+        env="VULTR_ORGANIZATION_ID",
+        default=None,
+    )
+    boolean: Literal["words", "json"] = setting(
+        'How an invitation says api_enabled: words ("yes", as in Vultr\'s guide) or json (true, as'
+        " in Vultr's Go client)",
+        default="words",
+    )
+
+    @field_validator("base_url")
+    @classmethod
+    def _without_version(cls, url: str) -> str:
+        """The OpenAPI document's server URL ends in /v2, and its IAM paths begin with it again."""
+        return url.removesuffix("/v2")
+
+    @property
+    def limits(self) -> tuple[Limit, ...]:
+        """30 requests in a second from one address (the OpenAPI document)."""
+        return (Limit(30, 1.0),)
+
+    def authorize(self) -> Mapping[str, str]:
+        return {"Authorization": f"Bearer {self.api_key}"}
+
+    def explain(self, response: Response) -> GuestlistError:
+        """Vultr's errors have a text and no code; the texts are known in part only.
+
+        That a 400 with "already" in it is about the present state is an assumption.
+        """
+        error = super().explain(response)
+        if response.status == 400 and any(known in error.message for known in MISSING):
+            return explain(response, NotFound)
+        if response.status == 400 and "already" in error.message.lower():
+            return explain(response, Conflict)
+        if response.status == 405:
+            return explain(response, Unsupported, "Vultr's API does not offer this here.")
+        if response.status in _HINTS:
+            error.hint = _HINTS[response.status]
+        return error
+
+    # ------------------------------------------------------------------ organization
+
+    @operation
+    def organization(self) -> Flow[str]:
+        """The name of the organization: the configured one, or the only one.
+
+        Raises:
+            ConfigError: the key reaches several organizations, or none, and none is configured.
+        """
+        if self.organization_id:
+            reply = yield Request.get("v2", "organizations", self.organization_id)
+            raw = reply.mapping("organization", "org")
+        else:
+            raw = yield from self._only_organization()
+        return _name(raw)
+
+    def _organization_id(self) -> Flow[str]:
+        if self.organization_id:
+            return self.organization_id
+        return reading.identifier((yield from self._only_organization()), "id")
+
+    def _only_organization(self) -> Flow[reading.Raw]:
+        pages = yield from self._pages("organizations", names=("orgs", "organizations"))
+        found = [raw for content in pages for raw in reading.records(content)]
+        if len(found) == 1:
+            return found[0]
+        if found:
+            named = ", ".join(f"{_name(raw)} ({raw['id']})" for raw in found)
+            raise ConfigError(
+                f"the API key reaches several organizations: {named}",
+                hint="Set organization_id (or VULTR_ORGANIZATION_ID) to the id of one of them.",
+            )
+        raise ConfigError(
+            "Vultr names no organization that the API key reaches",
+            hint="Create one in Vultr's console, or use the API key of one of its users.",
+        )
+
+    # ------------------------------------------------------------------ invitations
+
+    @operation
+    def invite(self, order: Order) -> Flow[Invitation]:
+        """Creates an invitation; Vultr sends the mail."""
+        options = order.options if isinstance(order.options, VultrOptions) else VultrOptions()
+        return (yield from self._create(order.email, options.api_enabled))
+
+    def _create(self, email: str, api_enabled: bool) -> Flow[Invitation]:
+        word = "yes" if api_enabled else "no"
+        permissions = {"api_enabled": word if self.boolean == "words" else api_enabled}
+        reply = yield Request.post(
+            "v2", "invitation", json={"email_invited": email, "permissions": permissions}
+        )
+        return _invitation(reply)
+
+    @operation
+    def resend(self, invitation: Invitation) -> Flow[Invitation]:
+        """Sends the mail again; the invitation keeps its id and lasts 3 days from now.
+
+        Vultr's guide allows it for pending invitations only, and recommends it for expired ones.
+        Where Vultr refuses and says that the invitation has expired, a new one with the same
+        permission is made.
+        """
+        id = _id(invitation)
+        try:
+            reply = yield Request.post("v2", "invitation", id, "resend")
+        except (Conflict, Rejected) as error:
+            refusal = error
+        else:
+            return _invitation(reply)
+        now = yield from self.get_invitation(id)
+        if now.state is not State.EXPIRED:
+            if now.state is State.PENDING:
+                refusal.hint = "If its 3 days are over, invite the address again."
+            raise refusal
+        return (yield from self._create(now.email, reading.api_enabled(now.raw)))
+
+    @operation
+    def get_invitation(self, id: str) -> Flow[Invitation]:
+        return _invitation((yield Request.get("v2", "invitation", id)))
+
+    @operation
+    def invitations(self, cursor: str | None = None) -> Flow[Page[Invitation]]:
+        """One page of invitations. Vultr's guide shows all of them in the list, the OpenAPI
+        document speaks of pending ones: to be absent here says nothing about acceptance."""
+        reply = yield _list("invitation", cursor=cursor)
+        found = reading.page(reply, "invites", "invitations")
+        return Page([reading.invitation(raw) for raw in found.items], found.next, found.total)
+
+    # ------------------------------------------------------------------ members
+
+    @operation
+    def members(self, cursor: str | None = None) -> Flow[Page[Member]]:
+        """One page of the users, service users among them: those are members who never were
+        invited, and `raw["service_user"]` tells them."""
+        reply = yield _list("users", cursor=cursor)
+        found = reading.page(reply, "users")
+        members = [
+            reading.member(raw) for raw in found.items if not reading.is_merely_invited(raw)
+        ]
+        return Page(members, found.next, found.total)
+
+    @operation
+    def get_member(self, id: str) -> Flow[Member]:
+        reply = yield Request.get("v2", "users", id)
+        return reading.member(reply.mapping("user"))
+
+    @operation
+    def remove(self, member: Member) -> Flow[None]:
+        """Takes a member out of the organization. The person's Vultr account survives."""
+        organization = yield from self._organization_id()
+        yield Request.delete("v2", "organizations", organization, "user", member.id)
+
+    @operation
+    def suspend(self, member: Member) -> Flow[None]:
+        """Shuts a member out until `unsuspend`."""
+        organization = yield from self._organization_id()
+        yield Request.put("v2", "organizations", organization, "user", member.id, "suspend")
+
+    @operation
+    def unsuspend(self, member: Member) -> Flow[None]:
+        """Lets a suspended member in again."""
+        organization = yield from self._organization_id()
+        yield Request.put("v2", "organizations", organization, "user", member.id, "unsuspend")
+
+    @operation
+    def suspended(self, cursor: str | None = None) -> Flow[Page[Member]]:
+        """One page of the suspended members."""
+        organization = yield from self._organization_id()
+        reply = yield _list("organizations", organization, "suspended-users", cursor=cursor)
+        found = reading.page(reply, "users", "members")
+        members = [reading.member(raw, MemberState.SUSPENDED) for raw in found.items]
+        return Page(members, found.next, found.total)
+
+    @operation
+    def set_api_enabled(self, member: Member, enabled: bool) -> Flow[None]:
+        """Allows or forbids a member the API: what an invitation cannot change once it is sent."""
+        yield Request.patch(
+            "v2", "users", member.id, json={"api_enabled": enabled}, effect=Effect.REPEATABLE
+        )
+
+    # ------------------------------------------------------------------ grants
+
+    @operation
+    def roles(self, cursor: str | None = None) -> Flow[Page[Role]]:
+        """One page of the groups, then of the roles, then of the policies.
+
+        A cursor is the kind and Vultr's own cursor in that kind's list: `role:bmV4dF9fMg==`.
+        """
+        kind, _, rest = (cursor or "group:").partition(":")
+        if kind not in LISTS:
+            raise InvalidOrder(f"{cursor!r} is no cursor of the roles of {self.title}")
+        reply = yield _list(LISTS[kind], cursor=rest or None)
+        found = reading.page(reply, LISTS[kind])
+        roles = [
+            reading.role(raw, kind) for raw in found.items if raw.get("status") != "deleted"
+        ]
+        return Page(roles, f"{kind}:{found.next}" if found.next else _AFTER[kind])
+
+    @operation
+    def assign_role(self, member: Member, role: Role) -> Flow[None]:
+        """Adds a member to a group, or attaches a role or policy. No mail is sent.
+
+        Whether Vultr accepts it a second time is not documented; a refusal that says so is taken
+        as success, since the request may be a repetition whose first answer was lost.
+        """
+        if role.kind == "group":
+            # govultr and the guide name the user in user_id, the OpenAPI document in display_name
+            named = {"user_id": member.id, "display_name": member.name or member.email}
+            request = Request.post(
+                "v2", "groups", role.id, "members", json=named, effect=Effect.REPEATABLE
+            )
+        else:
+            request = Request.post(*_attachment(member, role), effect=Effect.REPEATABLE)
+        try:
+            yield request
+        except Conflict:
+            return
+
+    @operation
+    def unassign_role(self, member: Member, role: Role) -> Flow[None]:
+        """Takes a member out of a group, or detaches a role or policy. What is inherited stays."""
+        if role.kind == "group":
+            yield Request.delete("v2", "groups", role.id, "members", member.id)
+        else:
+            yield Request.delete(*_attachment(member, role))
+
+    @operation
+    def restore_group_member(self, member: Member, group: Role) -> Flow[None]:
+        """Undoes the removal of a member from a group. Only the OpenAPI document has this."""
+        if group.kind != "group":
+            raise InvalidOrder(f"{group.label} is no group")
+        yield Request.put("v2", "groups", group.id, "members", member.id)
+
+    @operation
+    def access(self, member: Member) -> Flow[tuple[Grant, ...]]:
+        """A member's groups, roles and policies, direct and inherited."""
+        return (yield from self._grants(member.id))
+
+    @operation
+    def my_access(self) -> Flow[tuple[Grant, ...]]:
+        """The same for the owner of the API key, who needs no permission for that."""
+        return (yield from self._grants("me"))
+
+    def _grants(self, who: str) -> Flow[tuple[Grant, ...]]:
+        grants: list[Grant] = []
+        for kind, path in LISTS.items():
+            names = (path, "assignments", f"{kind}_user_relationships")
+            contents = yield from self._pages("users", who, path, names=names)
+            roles = {grant.role.id: grant.role for grant in grants if grant.role.kind == "role"}
+            grants += read_grants(kind, contents, roles)
+        return tuple(grants)
+
+    def _pages(self, *path: str, names: tuple[str, ...]) -> Flow[list[Any]]:
+        """What all pages of a list hold; a cursor that comes again ends it."""
+        contents, cursor, seen = [], None, {None}
+        while True:
+            body = (yield _list(*path, cursor=cursor)).json()
+            contents.append(reading.content(body, *names))
+            cursor = reading.next_cursor(body)
+            if cursor in seen:
+                return contents
+            seen.add(cursor)
+
+
+_HINTS = {
+    # What a key that is limited to other addresses gets is not documented; 401 is likely.
+    401: "Check the API key, and whether Vultr lets it be used from this machine's address.",
+    403: (
+        "Use the root user's API key, or one whose user has a policy that allows the action:"
+        " iam.invitation.*, iam.group.*, iam.role.*, iam.policy.* or account.user.*."
+    ),
+}
+
+
+def _list(*path: str, cursor: str | None) -> Request:
+    return Request.get("v2", *path, query={"per_page": PAGE_SIZE, "cursor": cursor})
+
+
+def _invitation(reply: Response) -> Invitation:
+    """Bare in govultr, in an envelope in the OpenAPI document."""
+    return reading.invitation(reply.mapping("invitation", "invite"))
+
+
+def _name(organization: reading.Raw) -> str:
+    return reading.text(organization, "name") or reading.identifier(organization, "id")
+
+
+def _id(invitation: Invitation) -> str:
+    if invitation.id is None:
+        raise InvalidOrder(f"the invitation of {invitation.email} has no id")
+    return invitation.id
+
+
+def _attachment(member: Member, role: Role) -> tuple[str, ...]:
+    if role.kind not in LISTS:
+        raise InvalidOrder(f"{role.label}: Vultr knows the kinds {', '.join(LISTS)}")
+    return ("v2", LISTS[role.kind], role.id, "users", member.id)

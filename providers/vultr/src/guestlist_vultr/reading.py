@@ -1,0 +1,250 @@
+"""What Vultr answers, as normalized values.
+
+Vultr's sources disagree about almost every shape: its guides, its Go client (govultr 3.32, which
+Vultr ships and runs) and its OpenAPI document (whose IAM part is labelled pre-release). Everything
+that any of them describes is read here. A record of quite another shape fails with `KeyError`,
+`TypeError` or `ValueError`.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from pydantic_core import from_json
+
+from guestlist.errors import MalformedResponse
+from guestlist.models import Invitation, Member, MemberState, Role, State
+from guestlist.provider import Page, Response
+
+Raw = dict[str, Any]
+"""A record as Vultr sent it."""
+
+# ---------------------------------------------------------------------------- values
+
+_UNSET = ("0000-", "0001-")
+"""How databases write a moment that never was; not seen from Vultr, which leaves it empty."""
+
+
+def moment(value: str | None) -> datetime | None:
+    """A moment; UTC where no zone is told, as in some of Vultr's objects outside IAM.
+
+    Unset is an empty string in govultr; null is read the same way.
+    """
+    if not value or value.startswith(_UNSET):
+        return None
+    read = datetime.fromisoformat(value)
+    return read if read.tzinfo else read.replace(tzinfo=UTC)
+
+
+def text(raw: Raw, *names: str) -> str | None:
+    """The first of the fields that holds a text; None when none does."""
+    for name in names:
+        value = raw.get(name)
+        if value and isinstance(value, str):
+            return value
+    return None
+
+
+def identifier(raw: Raw, *names: str) -> str:
+    """The first of the fields that holds an id. Ids are opaque: UUIDs, older users 13 hex digits.
+
+    Raises:
+        KeyError: there is none.
+    """
+    for name in names:
+        value = raw.get(name)
+        if value and isinstance(value, str | int):
+            return str(value)
+    raise KeyError(names[0])
+
+
+_YES = frozenset({"yes", "true", "1"})
+_NO = frozenset({"no", "false", "0"})
+
+
+def flag(value: Any) -> bool | None:
+    """A yes or no: Vultr's guide writes words, govultr booleans. None for anything else."""
+    word = str(value).strip().lower()
+    return True if word in _YES else False if word in _NO else None
+
+
+def api_enabled(raw: Raw) -> bool:
+    """Whether an invitation grants use of the API.
+
+    `permissions` is an object in govultr and a string in the OpenAPI document; what the string
+    holds is not described, so JSON and plain words are read. Absent counts as not granted.
+    """
+    permissions = raw.get("permissions")
+    if isinstance(permissions, str) and permissions.lstrip().startswith("{"):
+        permissions = from_json(permissions)
+    if isinstance(permissions, dict):
+        permissions = permissions.get("api_enabled")
+    return flag(permissions) or False
+
+
+# ---------------------------------------------------------------------------- lists
+
+
+def content(body: Any, *names: str) -> Any:
+    """What a list answer is about: the value under the first of `names` that is there, or the
+    answer itself where it is a bare list. An unset list is null in JSON made by Go: read as empty.
+
+    Raises:
+        MalformedResponse: there is nothing of that name.
+    """
+    if isinstance(body, list):
+        return body
+    if isinstance(body, dict):
+        for name in names:
+            if name in body:
+                return [] if body[name] is None else body[name]
+    raise MalformedResponse(f"the answer has no list of {names[0]}")
+
+
+def records(value: Any) -> list[Raw]:
+    """The value, which has to be a list of objects, or null for an empty one.
+
+    Raises:
+        TypeError: it is something else.
+    """
+    if value is None:
+        return []
+    if isinstance(value, list) and all(isinstance(item, dict) for item in value):
+        return value
+    raise TypeError("expected a list of objects")
+
+
+def next_cursor(body: Any) -> str | None:
+    """Where the next page starts: None at the end, which Vultr marks with an empty text.
+
+    Null, no `links` and no `meta` end a list too. Anything else in their place is an error: to
+    read it as the end would hide the rest of the list.
+    """
+    links = _part(_part(body, "meta"), "links")
+    following = _part(links, "next")
+    if following is None or isinstance(following, str):
+        return following or None
+    raise TypeError("meta.links.next is no text")
+
+
+def _part(value: Any, name: str) -> Any:
+    if not value or isinstance(value, list):  # a bare list has no meta; PHP writes {} as []
+        return None
+    if isinstance(value, dict):
+        return value.get(name)
+    raise TypeError(f"expected an object that may hold {name}")
+
+
+def page(response: Response, *names: str) -> Page[Raw]:
+    """One page of records, which are under the first of `names` or bare."""
+    body = response.json()
+    total = _part(_part(body, "meta"), "total")
+    return Page(
+        records(content(body, *names)),
+        next_cursor(body),
+        total if isinstance(total, int) else None,
+    )
+
+
+# ---------------------------------------------------------------------------- records
+
+INVITATION_STATES = {
+    "Pending": State.PENDING,  # Vultr's guides to inviting and resending
+    "Accepted": State.ACCEPTED,  # the guide to inviting
+}
+"""The documented words. No source spells those for expired, declined or withdrawn."""
+
+
+def invitation_state(word: str | None) -> State:
+    """The state that Vultr's word means.
+
+    The undocumented words are recognized by how they would have to begin or sound; whatever fits
+    nothing is unknown.
+    """
+    state = INVITATION_STATES.get(word or "")
+    if state is not None:
+        return state
+    lower = (word or "").strip().lower()
+    if lower.startswith("expir"):
+        return State.EXPIRED
+    if "declin" in lower or "reject" in lower:
+        return State.DECLINED
+    return INVITATION_STATES.get(lower.capitalize(), State.UNKNOWN)
+
+
+def invitation(raw: Raw) -> Invitation:
+    """An invitation. Its `api_enabled` stays in `raw`.
+
+    The guides speak of `invite_status`, Terraform publishes `status`, govultr has `status_full`
+    besides; they are read in this order.
+    """
+    word = text(raw, "invite_status", "status", "status_full")
+    return Invitation(
+        id=identifier(raw, "id", "uuid"),
+        email=text(raw, "email_invited", "email_registered") or raw["email_invited"],
+        state=invitation_state(word),
+        raw_state=word,
+        organization_id=raw.get("org_id") or None,
+        organization=raw.get("org_name") or None,
+        created_at=moment(raw.get("date_created")),
+        expires_at=moment(raw.get("expiration_date")),
+        responded_at=moment(raw.get("date_responded")),
+        invited_by=text(raw, "inviter_email", "inviter_name"),
+        raw=raw,
+    )
+
+
+_MEMBER_STATES = {
+    "suspended": MemberState.SUSPENDED,
+    "deleted": MemberState.REMOVED,
+    "removed": MemberState.REMOVED,
+}
+
+
+def member(raw: Raw, state: MemberState | None = None) -> Member:
+    """A user, regular or service user, of the organization; service users may have no address.
+
+    Args:
+        raw: a user, in the shape of the user list, of the suspended users or of a group's members.
+        state: where the list it comes from tells it.
+    """
+    names = (text(raw, "first_name"), text(raw, "last_name"))
+    return Member(
+        id=identifier(raw, "id", "uuid"),  # the guide to suspending speaks of a uuid
+        email=raw.get("email") or "",
+        name=text(raw, "name", "display_name") or " ".join(filter(None, names)) or None,
+        state=state or _member_state(raw),
+        raw=raw,
+    )
+
+
+def _member_state(raw: Raw) -> MemberState:
+    """The guide to listing users promises a status; neither govultr nor OpenAPI has one."""
+    told = _MEMBER_STATES.get((text(raw, "status") or "").lower())
+    if told is not None:
+        return told
+    off = raw.get("date_suspended") or flag(raw.get("active")) is False
+    return MemberState.SUSPENDED if off else MemberState.ACTIVE
+
+
+def is_merely_invited(raw: Raw) -> bool:
+    """Whether a row of the user list is no member yet, should Vultr show such rows (unverified)."""
+    word = (text(raw, "status") or "").lower()
+    return "pending" in word or "invite" in word
+
+
+def role(raw: Raw, kind: str) -> Role:
+    """A group, role or policy, as itself or as one side of a relationship.
+
+    Raises:
+        KeyError: it has no id.
+    """
+    return Role(
+        id=identifier(raw, "id", f"{kind}_id"),
+        # a group has display_name; so have roles where govultr reads them from a group
+        name=text(raw, "display_name", "name", f"{kind}_name"),
+        kind=kind,
+        description=text(raw, "description", f"{kind}_description"),
+        raw=raw,
+    )

@@ -1,0 +1,116 @@
+"""One request as the endpoints see it, and how their answers become responses."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from .access import may
+from .refusal import Refused
+from .shapes import Shapes
+from .state import Key, Person, World
+
+
+@dataclass(frozen=True)
+class Call:
+    """A request of a caller whose key works. Endpoints look records up before they read `body`."""
+
+    world: World
+    shapes: Shapes
+    choices: Mapping[str, str]
+    """The service's switches."""
+    caller: Person
+    path: Mapping[str, str]
+    query: Mapping[str, str]
+    raw: bytes
+
+    def body(self) -> dict[str, Any]:
+        """The JSON object of the request. Raises Refused (400) for anything else."""
+        try:
+            body = json.loads(self.raw)
+            # Numbers that overflow and halves of surrogate pairs parse, but cannot be answered.
+            json.dumps(body, ensure_ascii=False, allow_nan=False).encode()
+        except (ValueError, RecursionError):
+            raise Refused(400, "Bad request.") from None
+        if not isinstance(body, dict):
+            raise Refused(400, "Bad request.")
+        return body
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A status and a JSON object; `None` for no body at all."""
+
+    status: int
+    body: Mapping[str, Any] | None = None
+
+
+NO_CONTENT = Answer(204)
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """What one method of one path does; `action` is what a policy must allow, if anything.
+
+    `iam.role.AttachUser` and `account.user.List` are spelled in docs D-actions; the other actions
+    are formed after them and unverified.
+    """
+
+    action: str | None
+    handle: Callable[[Call], Answer]
+
+
+Endpoints = dict[str, dict[str, Endpoint]]
+"""Path to method to endpoint."""
+
+
+def routes(endpoints: Endpoints) -> list[Route]:
+    """One route per path, so that a 405 names all methods of it."""
+    return [
+        Route(path, _dispatcher(methods), methods=list(methods))
+        for path, methods in endpoints.items()
+    ]
+
+
+def refusal(status: int, text: str, headers: Mapping[str, str] | None = None) -> Response:
+    """The service's error envelope."""
+    return JSONResponse({"error": text, "status": status}, status, headers)
+
+
+def not_allowed() -> NoReturn:
+    """Refuses a method that the path does not have."""
+    raise Refused(405, "Method not allowed.")
+
+
+def _dispatcher(methods: dict[str, Endpoint]) -> Callable[[Request], Any]:
+    async def dispatch(request: Request) -> Response:
+        endpoint = methods["GET" if request.method == "HEAD" else request.method]
+        service = request.app.state.service
+        world: World = service.world
+        key: Key
+        caller: Person
+        key, caller = request.state.key, request.state.caller
+        reads = request.method in ("GET", "HEAD")
+        if endpoint.action and not may(world, caller, key, endpoint.action, reads=reads):
+            raise Refused(403, "Forbidden.")  # text unverified
+        call = Call(
+            world=world,
+            shapes=Shapes(world, service.profile, service.chosen),
+            choices=service.chosen,
+            caller=caller,
+            path=request.path_params,
+            query=request.query_params,
+            raw=await request.body(),
+        )
+        answer = endpoint.handle(call)
+        if answer.body is None:
+            return Response(status_code=answer.status)
+        return JSONResponse(answer.body, answer.status)
+
+    return dispatch

@@ -1,0 +1,124 @@
+"""Reading the fields of a request's body. Unknown fields are ignored (C-20).
+
+Every function raises Refused (400) for a value it cannot take. The texts are unverified.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from .refusal import Refused
+
+Body = dict[str, Any]
+
+_ADDRESS = re.compile(r"[^@\s]+@[^@\s.]+(\.[^@\s.]+)+")
+_LONGEST_ADDRESS = 254
+
+_YES_AND_NO = {"yes": True, "true": True, "no": False, "false": False}
+
+ACLS = frozenset(
+    {
+        "abuse",
+        "activity_logs",
+        "alerts",
+        "billing",
+        "dns",
+        "firewall",
+        "loadbalancer",
+        "manage_users",
+        "objstore",
+        "provisioning",
+        "subscriptions",
+        "subscriptions_view",
+        "support",
+        "upgrade",
+    }
+)
+"""The permissions of a platform account (dossier 2.2)."""
+
+
+def text(body: Body, name: str, default: str | None = None) -> str:
+    """A string. An absent or null one is the default; without a default it must not be empty."""
+    value = body.get(name)
+    if value is None and default is not None:
+        return default
+    if not isinstance(value, str) or (default is None and not value.strip()):
+        raise Refused(400, f"Invalid {name}.")
+    return value
+
+
+def address(body: Body, name: str) -> str:
+    """An e-mail address, as it was typed apart from spaces around it."""
+    value = text(body, name).strip()
+    if len(value) > _LONGEST_ADDRESS or not _ADDRESS.fullmatch(value):
+        raise Refused(400, f"Invalid {name}.")
+    return value
+
+
+def flag(body: Body, name: str, default: bool) -> bool:
+    """A boolean, as `true`, `"yes"`, `"true"`, `1` or their opposites (C-1)."""
+    value = body.get(name)
+    if value is None:
+        return default
+    if isinstance(value, str):
+        value = _YES_AND_NO.get(value.lower())
+    if value not in (True, False):
+        raise Refused(400, f"Invalid {name}.")
+    return bool(value)
+
+
+def count(body: Body, name: str, default: int) -> int:
+    """A whole number; zero, which the Go client sends for "not set", is the default."""
+    value = body.get(name) or default
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise Refused(400, f"Invalid {name}.")
+    return value
+
+
+def acls(body: Body, default: list[str]) -> list[str]:
+    """A list of known permissions."""
+    value = body.get("acls")
+    if value is None:
+        return default
+    if not isinstance(value, list) or not all(isinstance(a, str) and a in ACLS for a in value):
+        raise Refused(400, "Invalid acls.")
+    return value
+
+
+def names(body: Body) -> tuple[str, str, str] | None:
+    """First name, last name and full name, from either way of sending them (C-13)."""
+    first, last = text(body, "first_name", ""), text(body, "last_name", "")
+    full = text(body, "name", "") or f"{first} {last}".strip()
+    if not full.strip():
+        return None
+    if not first and not last:
+        first, _, last = full.partition(" ")
+    return first, last, full
+
+
+def document(body: Body) -> Body:
+    """A policy document with the keys that the service knows.
+
+    The Go client cannot decode one in which a statement lacks `Effect`, `Action` or `Resource`,
+    so that these are taken as required. The version may stand inside or beside it (C-16).
+    """
+    value = body.get("policy_document")
+    if not isinstance(value, dict):
+        raise Refused(400, "Invalid policy_document.")
+    statements = value.get("Statement")
+    if not isinstance(statements, list) or not statements:
+        raise Refused(400, "Invalid policy_document.")
+    version = text(value, "Version", "") or text(body, "version", "") or "2012-10-17"
+    return {"Version": version, "Statement": [_statement(each) for each in statements]}
+
+
+def _statement(value: Any) -> Body:
+    if not isinstance(value, dict) or value.get("Effect") not in ("Allow", "Deny"):
+        raise Refused(400, "Invalid policy_document.")
+    for name in ("Action", "Resource"):
+        named = value.get(name)
+        listed = named if isinstance(named, list) else [named]
+        if not listed or not all(isinstance(each, str) for each in listed):
+            raise Refused(400, "Invalid policy_document.")
+    return {name: value[name] for name in ("Effect", "Action", "Resource")}

@@ -1,0 +1,12 @@
+"""How the service says no."""
+
+from __future__ import annotations
+
+
+class Refused(Exception):
+    """Becomes the flat envelope `{"error": text, "status": status}` (dossier 1.2)."""
+
+    def __init__(self, status: int, text: str) -> None:
+        super().__init__(text)
+        self.status = status
+        self.text = text

@@ -1,0 +1,134 @@
+"""The imitated service: its switches, its application, and the invitee's side of it."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp
+
+from guestlist.sandbox.limits import RateLimited
+from guestlist.sandbox.service import Service
+
+from . import groups, invitations, organizations, policies, relations, roles, seed, users
+from .call import refusal, routes
+from .gate import ChosenLimit, KeyCheck, too_many
+from .refusal import Refused
+from .state import World
+
+ROUTES = routes(
+    {
+        **invitations.ENDPOINTS,
+        **users.ENDPOINTS,
+        **organizations.ENDPOINTS,
+        **groups.ENDPOINTS,
+        **roles.ENDPOINTS,
+        **policies.ENDPOINTS,
+        **relations.ENDPOINTS,
+    }
+)
+
+
+class VultrService(Service):
+    """Vultr IAM: organizations, invitations, users, groups, roles, policies and their access.
+
+    The profile `govultr` answers as Vultr's own Go client decodes, `openapi` as the OpenAPI
+    document describes. Role trusts, assumed roles and SCIM are not imitated: they answer 404.
+
+    A request counts against the rate limit of its address, then needs a working key (401), then
+    a path and method that exist (404, 405), a permission (403), records that exist (404), and last
+    a body that makes sense (400).
+
+    `expired`: whether an expired invitation reads `Pending` and can be resent, or not (C-5).
+    `listing`: whether the list holds all invitations or the pending ones (C-4).
+    `duplicates`: whether a second open invitation of an address, and the invitation of a member,
+    is refused with 400. Undocumented either way.
+    `rate`: how the 30 requests of a second are counted.
+    `retry_after`: whether a 429 says when to come back (C-18).
+    `timestamps`: ISO 8601, or the plain form that other Vultr objects have.
+    `permissions`: whether an invitation shows them as an object, or as JSON in a string (C-7).
+    `status_fields`: whether an invitation has `status` and `status_full` beside `invite_status`
+    (C-6). The Go client 3.33.2 and later takes a text in `status` at the top of an answer for a
+    broken error, and therefore fails on every single bare invitation that has one; older ones,
+    such as Terraform's, publish it.
+    `user_status`: whether a user shows `status` and `active` (C-14).
+    `reattach`: whether attaching what is attached is accepted again or refused. Undocumented.
+    """
+
+    name = "vultr"
+    title = "Vultr IAM"
+    profiles = ("govultr", "openapi")
+    switches: ClassVar[dict[str, tuple[str, ...]]] = {
+        "expired": ("pending", "expired"),
+        "listing": ("all", "pending"),
+        "duplicates": ("refuse", "allow"),
+        "rate": ("bucket", "window", "off"),
+        "retry_after": ("sent", "absent"),
+        "timestamps": ("iso", "plain"),
+        "permissions": ("object", "string"),
+        "status_fields": ("all", "invite_status"),
+        "user_status": ("absent", "present"),
+        "reattach": ("accept", "refuse"),
+    }
+
+    world: World
+
+    def build(self) -> ASGIApp:
+        self.world = World(self.clock, self.outbox, self.random)
+        seed.plant(self.world)
+        application = Starlette(
+            routes=ROUTES,
+            exception_handlers={Refused: _refused, HTTPException: _no_such_path_or_method},
+        )
+        application.router.redirect_slashes = False
+        application.state.service = self
+        return RateLimited(
+            KeyCheck(application, self.world),
+            limit=ChosenLimit(lambda: self.chosen),
+            clock=self.clock,
+            refuse=lambda verdict: too_many(verdict, tell=self.chosen["retry_after"] == "sent"),
+        )
+
+    def settings(self, base_url: str) -> dict[str, str]:
+        return {"api_key": seed.OWNER_KEY, "base_url": base_url}
+
+    def read_only_settings(self, base_url: str) -> dict[str, str]:
+        return {"api_key": seed.READ_ONLY_KEY, "base_url": base_url}
+
+    def key_of(self, email: str) -> str:
+        """The API key that a person would create in the Console.
+
+        Raises:
+            LookupError: nobody has the address.
+        """
+        person = self.world.find_person(email)
+        if person is None:
+            raise LookupError(f"nobody has the address {email}")
+        return person.api_key
+
+    def accept(self, invitation: str) -> None:
+        invitations.accept(self.world, invitation)
+
+    def snapshot(self) -> dict[str, Any]:
+        now = self.clock.now()
+        return {
+            "invitations": [
+                {"id": one.id, "email": one.email, "state": one.state(now)}
+                for one in self.world.invitations
+            ],
+            "members": [
+                {"id": person.id, "email": person.email} for person in self.world.members()
+            ],
+        }
+
+
+async def _refused(_: Request, error: Any) -> Response:
+    return refusal(error.status, error.text)
+
+
+async def _no_such_path_or_method(_: Request, error: Any) -> Response:
+    texts = {404: "Not found.", 405: "Method not allowed."}
+    return refusal(error.status_code, texts.get(error.status_code, error.detail), error.headers)

@@ -1,0 +1,302 @@
+"""Records as JSON: what the official Go client decodes, or what the OpenAPI document says."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+from .access import Effective, Grant, policies_of_role
+from .paging import page
+from .state import (
+    Group,
+    Invitation,
+    Organization,
+    Person,
+    Policy,
+    Record,
+    RecordT,
+    Role,
+    Tie,
+    World,
+)
+
+Json = dict[str, Any]
+
+PLAIN = "%Y-%m-%d %H:%M:%S"
+"""How some objects outside IAM write a moment, in UTC and without saying so (dossier 1)."""
+
+
+class Shapes:
+    """The service's tongue in one profile and with one choice of switches."""
+
+    def __init__(self, world: World, profile: str, choices: Mapping[str, str]) -> None:
+        self._world = world
+        self._choices = choices
+        self.openapi = profile == "openapi"
+
+    # Envelopes
+
+    def one(self, name: str, body: Json, *, wrapped: bool = False) -> Json:
+        """A single object. The OpenAPI document wraps all of them, the Go client some (C-8)."""
+        return {name: body} if self.openapi or wrapped else body
+
+    def many(
+        self,
+        key: str,
+        records: Iterable[RecordT],
+        shape: Callable[[RecordT], Json],
+        query: Mapping[str, str],
+    ) -> Json:
+        """One page of a list of records."""
+        shown, meta = page(records, _number, query)
+        return {key: [shape(record) for record in shown], "meta": meta}
+
+    def granted(
+        self,
+        key: str,
+        grants: Iterable[Grant[RecordT]],
+        shape: Callable[[Grant[RecordT]], Json],
+        query: Mapping[str, str],
+    ) -> Json:
+        """One page of a flat list of grants."""
+        shown, meta = page(grants, _granted_number, query)
+        return {key: [shape(grant) for grant in shown], "meta": meta}
+
+    def effective(
+        self,
+        key: str,
+        effective: Effective[RecordT],
+        shape: Callable[[Grant[RecordT]], Json],
+        query: Mapping[str, str],
+        inherited: str = "inherited",
+    ) -> Json:
+        """Grants by how they came about (G, C-9). Pages cut `all`; the parts follow it."""
+        shown, meta = page(effective.all, _granted_number, query)
+        ids = {grant.what.id for grant in shown}
+        parts = {"all": shown, "direct": effective.direct, inherited: effective.inherited}
+        cut = {
+            part: [shape(grant) for grant in grants if grant.what.id in ids]
+            for part, grants in parts.items()
+        }
+        return {key: cut, "meta": meta}
+
+    # Values
+
+    def moment(self, moment: datetime | None) -> str | None:
+        """ISO 8601 with an offset, in whole seconds.
+
+        Unset moments are an empty string in the Go client. OpenAPI declares date-times, which an
+        empty string is not; that they are null there is an unverified choice.
+        """
+        if moment is None:
+            return None if self.openapi else ""
+        if self._choices["timestamps"] == "plain":
+            return moment.strftime(PLAIN)
+        return moment.isoformat(timespec="seconds")
+
+    # Objects
+
+    def invitation(self, invitation: Invitation) -> Json:
+        """All status fields that are there carry the same text (C-6)."""
+        status = self.status(invitation)
+        others = {"status": status, "status_full": status}
+        if self._choices["status_fields"] == "invite_status":
+            others = {}
+        permissions: Json | str = {"api_enabled": invitation.api_enabled}
+        if self._choices["permissions"] == "string":
+            permissions = json.dumps(permissions)
+        return {
+            "id": invitation.id,
+            "inviter_name": invitation.inviter_name,
+            "inviter_email": invitation.inviter_email,
+            "email_invited": invitation.email,
+            "email_registered": invitation.registered,
+            "permissions": permissions,
+            "org_id": self._world.home.id,
+            "org_name": self._world.home.name,
+            **others,
+            "invite_status": status,
+            "date_created": self.moment(invitation.created),
+            "date_responded": self.moment(invitation.responded),
+            "expiration_date": self.moment(invitation.expires),
+        }
+
+    def status(self, invitation: Invitation) -> str:
+        """`Pending` or `Accepted` (docs D-invite); the word `Expired` is unverified (C-5)."""
+        state = invitation.state(self._world.clock.now())
+        if state == "expired" and self._choices["expired"] == "pending":
+            state = "pending"
+        return state.capitalize()
+
+    def user(self, person: Person) -> Json:
+        """Without `status` and `active` by default: the documents disagree (C-14)."""
+        body: Json = {
+            "id": person.id,
+            "name": person.name,
+            "email": person.email,
+            "api_enabled": person.api_enabled,
+            "acls": list(person.acls),
+            "service_user": person.service_user,
+        }
+        if self._choices["user_status"] == "present":
+            active = self._suspended(person) is None
+            body |= {"status": "Active" if active else "Suspended", "active": active}
+        return body
+
+    def organization(self, organization: Organization) -> Json:
+        return {
+            "id": organization.id,
+            "name": organization.name,
+            "type": organization.type,
+            "date_created": self.moment(organization.created),
+        }
+
+    def member(self, person: Person, suspended: datetime | None = None) -> Json:
+        """`OrgUser` in the Go client, the group member's object in OpenAPI."""
+        if self.openapi:
+            return self.group_member(person)
+        return {
+            "id": person.id,
+            "name": person.name,
+            "first_name": person.first_name,
+            "last_name": person.last_name,
+            "email": person.email,
+            "date_created": self.moment(person.created),
+            "date_suspended": self.moment(suspended or self._suspended(person)),
+        }
+
+    def group_member(self, person: Person) -> Json:
+        return {
+            "id": person.id,
+            "display_name": person.name,
+            "email": person.email,
+            "first_name": person.first_name,
+            "last_name": person.last_name,
+            "active": self._suspended(person) is None,
+            "service_user": person.service_user,
+            "date_created": self.moment(person.created),
+            "date_updated": self.moment(person.updated),
+        }
+
+    def group(self, group: Group) -> Json:
+        members = self._world.group_members
+        body: Json = {
+            "id": group.id,
+            "display_name": group.name,
+            "description": group.description,
+            "members": [
+                self.member(person)
+                for person in self._world.members()
+                if members.get(group.id, person.id)
+            ],
+            "date_created": self.moment(group.created),
+        }
+        if self.openapi:
+            body |= {"status": "active", "date_updated": self.moment(group.updated)}
+        return body
+
+    def granted_group(self, grant: Grant[Group]) -> Json:
+        return {**self.group(grant.what), "assigned_date": self.moment(grant.tie.since)}
+
+    def role(self, role: Role) -> Json:
+        return {
+            "id": role.id,
+            "name": role.name,
+            "description": role.description,
+            "role_type": role.role_type,
+            "max_session_duration": role.max_session_duration,
+            "policies": [self.policy(p.what) for p in policies_of_role(self._world, role)],
+            "date_created": self.moment(role.created),
+        }
+
+    def granted_role(self, grant: Grant[Role]) -> Json:
+        return self.role(grant.what)
+
+    def role_in_group(self, grant: Grant[Role]) -> Json:
+        """The Go client reads a role's name from `display_name` here, and only here."""
+        return {
+            "id": grant.what.id,
+            "display_name": grant.what.name,
+            "description": grant.what.description,
+            "role_type": grant.what.role_type,
+            "date_assigned": self.moment(grant.tie.since),
+        }
+
+    def policy(self, policy: Policy) -> Json:
+        return {
+            "id": policy.id,
+            "name": policy.name,
+            "description": policy.description,
+            "policy_document": policy.document,
+            "version": policy.document["Version"],
+            "is_system_policy": policy.system,
+            "date_created": self.moment(policy.created),
+        }
+
+    def granted_policy(self, grant: Grant[Policy]) -> Json:
+        origin = {"from_role": grant.role} if grant.role else {}
+        return {**self.policy(grant.what), **origin, "source": grant.source}
+
+    # Relationships
+
+    def role_user(self, role: Role, person: Person, tie: Tie) -> Json:
+        return {"user_id": person.id, **self._of_role(role, tie), **self._assigner(tie)}
+
+    def role_group(self, role: Role, group: Group, tie: Tie) -> Json:
+        return {**_of_group(group), **self._of_role(role, tie), **self._assigner(tie)}
+
+    def role_policy(self, role: Role, policy: Policy, tie: Tie) -> Json:
+        """`assigned_by` in both profiles; the role's name in OpenAPI alone."""
+        body = {
+            "policy_id": policy.id,
+            "policy_name": policy.name,
+            **self._of_role(role, tie),
+            "assigned_by": tie.by,
+        }
+        if not self.openapi:
+            del body["role_name"]
+        return body
+
+    def policy_user(self, policy: Policy, person: Person, tie: Tie) -> Json:
+        return {"user_id": person.id, **self._of_policy(policy, tie), **self._assigner(tie)}
+
+    def policy_group(self, policy: Policy, group: Group, tie: Tie) -> Json:
+        return {**_of_group(group), **self._of_policy(policy, tie), **self._assigner(tie)}
+
+    def _of_role(self, role: Role, tie: Tie) -> Json:
+        return {
+            "role_id": role.id,
+            "role_name": role.name,
+            "role_description": role.description,
+            "role_type": role.role_type,
+            "date_assigned": self.moment(tie.since),
+        }
+
+    def _of_policy(self, policy: Policy, tie: Tie) -> Json:
+        return {
+            "policy_id": policy.id,
+            "policy_name": policy.name,
+            "policy_description": policy.description,
+            "date_assigned": self.moment(tie.since),
+        }
+
+    def _assigner(self, tie: Tie) -> Json:
+        return {"assigned_by": tie.by} if self.openapi else {}
+
+    def _suspended(self, person: Person) -> datetime | None:
+        membership = self._world.home.members.get(person.id)
+        return membership.suspended if membership else None
+
+
+def _of_group(group: Group) -> Json:
+    return {"group_id": group.id, "group_name": group.name}
+
+
+def _number(record: Record) -> int:
+    return record.number
+
+
+def _granted_number(grant: Grant[RecordT]) -> int:
+    return grant.what.number

@@ -1,0 +1,159 @@
+"""Users and what they effectively may do (dossier 2.2 and 2.6)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from . import fields
+from .access import groups_of, policies_of, roles_of
+from .call import NO_CONTENT, Answer, Call, Endpoint, Endpoints
+from .refusal import Refused
+from .state import Membership, Person
+
+Whose = Callable[[Call], Person]
+
+
+def list_users(call: Call) -> Answer:
+    """Regular, service and (unverified choice) suspended users together."""
+    return Answer(
+        200, call.shapes.many("users", call.world.members(), call.shapes.user, call.query)
+    )
+
+
+def create_user(call: Call) -> Answer:
+    """A user with a password, without invitation. The answer alone shows the API key."""
+    body = call.body()
+    email = fields.address(body, "email")
+    fields.text(body, "password")
+    names = fields.names(body)
+    if names is None:
+        raise Refused(400, "Invalid name.")
+    first, last, full = names
+    api_enabled = fields.flag(body, "api_enabled", default=True)
+    service_user = fields.flag(body, "service_user", default=False)
+    acls = fields.acls(body, [])
+    _refuse_taken(call, email)
+    person = call.world.add_person(
+        email=email,
+        first_name=first,
+        last_name=last,
+        name=full,
+        api_enabled=api_enabled,
+        acls=acls,
+        service_user=service_user,
+    )
+    call.world.home.members[person.id] = Membership()
+    return Answer(201, {"user": {**call.shapes.user(person), "api_key": person.api_key}})
+
+
+def get_user(call: Call) -> Answer:
+    return Answer(200, {"user": call.shapes.user(_somebody(call))})
+
+
+def update_user(call: Call) -> Answer:
+    """Changes what is named; what a value cannot be read is refused as a whole."""
+    person = _somebody(call)
+    body = call.body()
+    email = fields.address(body, "email") if body.get("email") is not None else person.email
+    if body.get("password") is not None:
+        fields.text(body, "password")
+    first, last, full = fields.names(body) or (person.first_name, person.last_name, person.name)
+    api_enabled = fields.flag(body, "api_enabled", default=person.api_enabled)
+    acls = fields.acls(body, person.acls)
+    if email.casefold() != person.email.casefold():
+        _refuse_taken(call, email)
+    person.email, person.api_enabled, person.acls = email, api_enabled, acls
+    person.first_name, person.last_name, person.name = first, last, full
+    person.updated = call.world.clock.now()
+    return NO_CONTENT
+
+
+def delete_user(call: Call) -> Answer:
+    """Ends the platform account, and with it every membership and the key."""
+    person = _somebody(call)
+    for organization in call.world.organizations:
+        if organization.owner == person.id:
+            raise Refused(400, "The root user cannot be deleted.")  # unverified
+    for organization in call.world.organizations:
+        if person.id in organization.members:
+            call.world.leave(person, organization)
+    person.deleted = call.world.clock.now()
+    return NO_CONTENT
+
+
+def _groups(whose: Whose) -> Callable[[Call], Answer]:
+    def handle(call: Call) -> Answer:
+        grants = groups_of(call.world, whose(call))
+        shape = call.shapes.granted_group
+        return Answer(200, call.shapes.granted("groups", grants, shape, call.query))
+
+    return handle
+
+
+def _roles(whose: Whose) -> Callable[[Call], Answer]:
+    def handle(call: Call) -> Answer:
+        person, shapes = whose(call), call.shapes
+        roles = roles_of(call.world, person)
+        if shapes.openapi:
+            body = shapes.granted(
+                "roles",
+                roles.all,
+                lambda grant: shapes.role_user(grant.what, person, grant.tie),
+                call.query,
+            )
+        else:
+            body = shapes.effective("roles", roles, shapes.granted_role, call.query)
+        return Answer(200, body)
+
+    return handle
+
+
+def _policies(whose: Whose) -> Callable[[Call], Answer]:
+    def handle(call: Call) -> Answer:
+        person, shapes = whose(call), call.shapes
+        policies = policies_of(call.world, person)
+        if shapes.openapi:
+            body = shapes.granted(
+                "policies",
+                policies.all,
+                lambda grant: shapes.policy_user(grant.what, person, grant.tie),
+                call.query,
+            )
+        else:
+            body = shapes.effective("policies", policies, shapes.granted_policy, call.query)
+        return Answer(200, body)
+
+    return handle
+
+
+def _somebody(call: Call) -> Person:
+    return call.world.member(call.path["user"])
+
+
+def _caller(call: Call) -> Person:
+    return call.caller
+
+
+def _refuse_taken(call: Call, email: str) -> None:
+    if call.world.find_person(email) is not None:
+        raise Refused(400, "This email is already in use.")  # unverified
+
+
+ENDPOINTS: Endpoints = {
+    "/v2/users": {
+        "GET": Endpoint("account.user.List", list_users),
+        "POST": Endpoint("account.user.Create", create_user),
+    },
+    # Everybody may ask about themselves: nothing in docs D-grant demands a permission for it.
+    "/v2/users/me/groups": {"GET": Endpoint(None, _groups(_caller))},
+    "/v2/users/me/roles": {"GET": Endpoint(None, _roles(_caller))},
+    "/v2/users/me/policies": {"GET": Endpoint(None, _policies(_caller))},
+    "/v2/users/{user}": {
+        "GET": Endpoint("account.user.Get", get_user),
+        "PATCH": Endpoint("account.user.Update", update_user),
+        "DELETE": Endpoint("account.user.Delete", delete_user),
+    },
+    "/v2/users/{user}/groups": {"GET": Endpoint("iam.user.ListGroups", _groups(_somebody))},
+    "/v2/users/{user}/roles": {"GET": Endpoint("iam.user.ListRoles", _roles(_somebody))},
+    "/v2/users/{user}/policies": {"GET": Endpoint("iam.user.ListPolicies", _policies(_somebody))},
+}

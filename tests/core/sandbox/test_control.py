@@ -1,0 +1,167 @@
+"""`SandboxControl` and the JSON calls that it is made of."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+import httpx
+import pytest
+
+from guestlist.sandbox import Sandbox, SandboxControl, SandboxError
+
+Invite = Callable[..., str]
+START = datetime(2027, 1, 15, 8, tzinfo=UTC)
+
+
+def test_services(control: SandboxControl, sandbox: Sandbox, invite: Invite) -> None:
+    invite("ada@example.com")
+    club, choir = control.services()
+    assert (club.name, club.title, club.profile) == ("club", "The Club", "plain")
+    assert club.base_url == sandbox.services["club"].base_url
+    assert club.settings == {"base_url": club.base_url, "key": "owner"}
+    assert club.read_only_settings["key"] == "reader"
+    assert club.profiles == ("plain", "fancy")
+    assert club.switches["duplicates"].value == "refuse"
+    assert club.switches["duplicates"].values == ("refuse", "allow")
+    assert (club.invitations, club.members) == (1, 0)
+    assert (club.can_decline, choir.can_decline) == (False, True)
+
+
+def test_mails(control: SandboxControl, invite: Invite) -> None:
+    id = invite("Ada@example.com")
+    invite("grace@example.com")
+    assert [mail.to for mail in control.mails()] == ["Ada@example.com", "grace@example.com"]
+    (mail,) = control.mails(to="ada@EXAMPLE.com")
+    assert (mail.invitation, mail.state) == (id, "pending")
+    assert (mail.sent_at, mail.expires_at) == (START, START + timedelta(days=3))
+    assert mail.link == "https://club.example/••••••"
+    assert "secret" not in mail.text
+    (mail,) = control.mails(to="ada@example.com", show_links=True)
+    assert mail.link == f"https://club.example/join?key={id}-secret"
+    assert mail.link in mail.text
+
+
+def test_one_mail(page: httpx.Client, invite: Invite) -> None:
+    invite("ada@example.com")
+    assert "••••••" in page.get("/api/mails/mail-1").json()["link"]
+    assert "secret" in page.get("/api/mails/mail-1?links=show").json()["link"]
+
+
+def test_accept_and_decline(control: SandboxControl, invite: Invite) -> None:
+    first, second = invite("ada@example.com"), invite("ada@example.com", "choir")
+    assert control.accept(control.mails()[0]) == "accepted"
+    with pytest.raises(SandboxError, match="is not open") as caught:
+        control.accept("mail-1")
+    assert caught.value.status == 409
+    with pytest.raises(SandboxError, match="no way to decline"):
+        control.decline(first, service="club")
+    assert control.decline(second, service="choir") == "declined"
+    assert control.snapshot("club")["members"][0]["email"] == "ada@example.com"
+
+
+def test_clock(control: SandboxControl, sandbox: Sandbox) -> None:
+    assert control.now() == START
+    assert control.advance(timedelta(hours=1, microseconds=5)) == START + timedelta(
+        hours=1, microseconds=5
+    )
+    assert sandbox.clock.now() == control.now()
+    with pytest.raises(SandboxError, match="only moves forward"):
+        control.advance(timedelta(seconds=-1))
+    with pytest.raises(SandboxError, match="cannot move"):
+        control.advance(timedelta(days=9_999_999))
+
+
+def test_configure(control: SandboxControl, sandbox: Sandbox) -> None:
+    after = control.configure("club", profile="fancy", duplicates="allow")
+    assert (after.profile, after.switches["duplicates"].value) == ("fancy", "allow")
+    answer = httpx.get(after.base_url, trust_env=False)
+    assert answer.json() == {"profile": "fancy"}
+    assert control.configure("club").profile == "fancy"
+    for wrong in ({"profile": "grand"}, {"duplicates": "perhaps"}, {"manners": "good"}):
+        with pytest.raises(SandboxError, match=r"has|can be") as caught:
+            control.configure("club", **wrong)
+        assert caught.value.status == 400
+
+
+def test_reset(control: SandboxControl, invite: Invite) -> None:
+    before = control.services()
+    first = invite("ada@example.com")
+    control.configure("club", profile="fancy")
+    control.advance(timedelta(days=1))
+    assert control.reset() == before
+    assert control.mails() == []
+    assert control.now() == START
+    assert invite("ada@example.com") == first
+
+
+def test_ids_are_taken_as_they_are(control: SandboxControl) -> None:
+    for call in (
+        lambda: control.accept("../../reset"),
+        lambda: control.accept("no/such?one", service="club"),
+        lambda: control.snapshot("strangers"),
+    ):
+        with pytest.raises(SandboxError) as caught:
+            call()
+        assert caught.value.status in (404, 409)
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("clock", "soon"),
+        ("clock", "[]"),
+        ("clock", "{}"),
+        ("clock", '{"advance_seconds": true}'),
+        ("clock", '{"advance_seconds": NaN}'),
+        ("clock", '{"advance_seconds": 1e999}'),
+        ("clock", '{"advance_seconds": 1, "back": 1}'),
+        ("services/club/configure", '{"switches": []}'),
+        ("services/club/configure", '{"switches": ["x"]}'),
+        ("services/club/configure", '{"profile": ["plain"]}'),
+        ("services/club/configure", '{"switches": {"profile": "plain"}}'),
+        ("services/club/configure", '{"switches": {"duplicates": []}}'),
+    ],
+)
+def test_what_cannot_be_is_told_in_json(page: httpx.Client, path: str, body: str) -> None:
+    answer = page.post(f"/api/{path}", content=body)
+    assert answer.status_code == 400, answer.text
+    assert isinstance(answer.json()["error"], str)
+
+
+@pytest.mark.parametrize("path", ["/api/", "/api/nothing", "/api/mails/mail-9"])
+def test_unknown_paths_are_told_in_json(page: httpx.Client, path: str) -> None:
+    answer = page.get(path)
+    assert answer.status_code == 404
+    assert isinstance(answer.json()["error"], str)
+
+
+def test_bug_in_a_service_is_told(
+    control: SandboxControl, caplog: pytest.LogCaptureFixture
+) -> None:
+    with pytest.raises(SandboxError, match="RuntimeError: a bug in the club") as caught:
+        control.accept("broken", service="club")
+    assert caught.value.status == 500
+    assert control.services()  # it goes on
+    assert "Traceback" in caplog.text
+
+
+def test_nothing_listens() -> None:
+    with socket.socket() as reserved:
+        reserved.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{reserved.getsockname()[1]}"
+        with (
+            SandboxControl(url) as control,
+            pytest.raises(SandboxError, match=f"No sandbox answers at {url}") as caught,
+        ):
+            control.services()
+    assert "\n" not in str(caught.value)
+
+
+def test_something_else_listens(sandbox: Sandbox) -> None:
+    with (
+        SandboxControl(sandbox.services["club"].base_url) as control,
+        pytest.raises(SandboxError, match="is not a sandbox"),
+    ):
+        control.services()

@@ -1,0 +1,158 @@
+"""The page, over real HTTP, as a person with a browser meets it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import httpx
+import pytest
+
+from guestlist.sandbox import Sandbox
+
+Invite = Callable[..., str]
+
+
+def follow(page: httpx.Client, path: str) -> str:
+    answer = page.post(path)
+    assert answer.status_code == 303
+    return page.get(answer.headers["Location"]).text
+
+
+def test_empty(page: httpx.Client) -> None:
+    text = page.get("/").text
+    assert "No mail yet" in text
+    assert "The Club" in text
+    assert "15 Jan 2027, 08:00:00 UTC" in text
+
+
+def test_list_tells_the_newest_first_and_filters(page: httpx.Client, invite: Invite) -> None:
+    invite("ada@example.com")
+    invite("Grace@example.com", "choir")
+    text = page.get("/").text
+    assert text.index("Grace@example.com") < text.index("ada@example.com")
+    assert text.count("pending") == 2
+    only = page.get("/", params={"to": "GRACE"}).text
+    assert "Grace@example.com" in only
+    assert "ada@example.com" not in only
+    assert "None of the 2 mails" in page.get("/", params={"to": "<b>"}).text
+
+
+def test_everything_is_escaped(page: httpx.Client, invite: Invite) -> None:
+    invite("<script>alert(1)</script>@example.com")
+    for path in ("/", "/mails/mail-1", "/?to=<script>alert(1)", "/mails/<script>alert(1)"):
+        text = page.get(path).text
+        assert "<script>alert" not in text
+        assert "&lt;script&gt;alert(1)" in text
+    assert "Chess &amp; &lt;Checkers&gt;" in page.get("/mails/mail-1").text
+
+
+def test_link_is_masked_until_shown(page: httpx.Client, invite: Invite) -> None:
+    id = invite("ada@example.com")
+    before, _, inside = page.get("/mails/mail-1").text.partition('<details class="link">')
+    assert "https://club.example/••••••" in before
+    assert f"{id}-secret" not in before
+    assert inside.count(f"{id}-secret") == 1
+
+
+def test_accept_shows_the_outcome_once(page: httpx.Client, invite: Invite) -> None:
+    invite("ada@example.com")
+    answer = page.post("/mails/mail-1/accept")
+    shown = answer.headers["Location"]
+    assert "Accepted on behalf of ada@example.com" in page.get(shown).text
+    assert "on behalf of" not in page.get(shown).text
+    assert "accepted" in page.get("/").text
+    assert "1 member\n" in page.get("/").text
+    again = follow(page, "/mails/mail-1/accept")
+    assert "Not accepted: this invitation is not open" in again
+
+
+def test_decline_only_where_it_is_offered(page: httpx.Client, invite: Invite) -> None:
+    invite("ada@example.com", "club")
+    invite("ada@example.com", "choir")
+    club, choir = (page.get(f"/mails/mail-{number}").text for number in (1, 2))
+    assert "<button disabled>Decline</button>" in club
+    assert "The Club offers invitees no way to decline" in club
+    assert "disabled" not in choir
+    assert "Not declined: The Club offers invitees no way" in follow(page, "/mails/mail-1/decline")
+    assert "Declined on behalf of" in follow(page, "/mails/mail-2/decline")
+
+
+def test_clock_and_words_for_time(page: httpx.Client, invite: Invite) -> None:
+    invite("ada@example.com")
+    assert "just now" in page.get("/").text
+    text = follow(page, "/clock?advance_seconds=86400")
+    assert "16 Jan 2027, 08:00:00 UTC" in text
+    assert "1 day ago" in text
+    mail = page.get("/mails/mail-1").text
+    assert "Expires" in mail
+    assert "in 2 days" in mail
+    follow(page, "/clock?advance_seconds=259200")
+    assert "Expired" in page.get("/mails/mail-1").text
+    assert page.post("/clock?advance_seconds=-5").status_code == 400
+
+
+def test_start_over(page: httpx.Client, invite: Invite) -> None:
+    invite("ada@example.com")
+    follow(page, "/clock?advance_seconds=86400")
+    text = follow(page, "/reset")
+    assert "No mail yet" in text
+    assert "15 Jan 2027, 08:00:00 UTC" in text
+
+
+@pytest.mark.parametrize("path", ["/mails/mail-9", "/mails/mail-9/accept", "/nowhere"])
+def test_what_does_not_exist_is_a_friendly_page(page: httpx.Client, path: str) -> None:
+    answer = page.post(path) if path.endswith("accept") else page.get(path)
+    assert answer.status_code == 404
+    assert "Not here" in answer.text
+    assert "All invitations" in answer.text
+
+
+@pytest.mark.parametrize("path", ["/mails/mail-1/accept", "/clock", "/reset", "/api/reset"])
+def test_looking_changes_nothing(page: httpx.Client, invite: Invite, path: str) -> None:
+    invite("ada@example.com")
+    assert page.get(path).status_code == 405
+    assert "pending" in page.get("/").text
+
+
+@pytest.mark.parametrize("path", ["/mails/mail-1/accept", "/reset", "/api/reset"])
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": "https://evil.example"},
+        {"Origin": "null"},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+        {"Host": "evil.example", "Origin": "http://evil.example"},
+    ],
+    ids=str,
+)
+def test_foreign_page_cannot_act(
+    page: httpx.Client, invite: Invite, path: str, headers: dict[str, str]
+) -> None:
+    invite("ada@example.com")
+    answer = page.post(path, headers=headers)
+    assert answer.status_code == 403
+    if path.startswith("/api"):
+        assert answer.json()["error"]
+    assert "pending" in page.get("/").text
+
+
+def test_foreign_name_cannot_even_look(page: httpx.Client) -> None:
+    assert page.get("/api/mails", headers={"Host": "evil.example"}).status_code == 403
+    for host in ("evil.example", "[evil"):
+        answer = page.get("/", headers={"Host": host})
+        assert answer.status_code == 403
+        assert "Club" not in answer.text
+
+
+def test_own_page_may_act(page: httpx.Client, sandbox: Sandbox) -> None:
+    headers = {"Origin": sandbox.url, "Sec-Fetch-Site": "same-origin"}
+    assert page.post("/reset", headers=headers).status_code == 303
+
+
+def test_nothing_foreign_is_loaded(page: httpx.Client) -> None:
+    answer = page.get("/")
+    assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
+    for path, kind in {"/mailbox.css": "text/css", "/mailbox.js": "text/javascript"}.items():
+        assert f'"{path}"' in answer.text
+        assert page.get(path).headers["Content-Type"].startswith(kind)
