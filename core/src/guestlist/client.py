@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -110,7 +111,9 @@ class _Client:
         return other
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__}: {', '.join(sorted(self._accounts.by_name)) or 'no accounts'}>"
+        return (
+            f"<{type(self).__name__}: {', '.join(sorted(self._accounts.by_name)) or 'no accounts'}>"
+        )
 
 
 def _accounts(
@@ -148,7 +151,11 @@ def _method(plan: Callable[..., Any], run: Callable[..., Any]) -> Any:
     functools.update_wrapper(run, plan)
     signature = inspect.signature(plan)
     first, *others = signature.parameters.values()
-    run.__signature__ = signature.replace(parameters=[first.replace(name="self"), *others])  # type: ignore[attr-defined]
+    returned = re.sub(r"^(Steps|Walk)\[(.*)\]$", r"\2", str(signature.return_annotation))
+    run.__signature__ = signature.replace(  # type: ignore[attr-defined]
+        parameters=[first.replace(name="self", annotation=first.empty), *others],
+        return_annotation=returned,
+    )
     run.__qualname__ = plan.__name__
     return run
 
@@ -188,12 +195,15 @@ def _async_list(listing: Listing[P, T]) -> _Sync[P, AsyncIterator[T]]:
     return cast(_Sync[P, AsyncIterator[T]], _method(listing, run))
 
 
+_ARGUMENTS = "Args:" + (_Client.__doc__ or "").partition("Args:")[2]
+
+
 class Guestlist(_Client):
     __doc__ = f"""Invites people into organizations, whichever service they live on.
 
     Any number of threads may use one. Use it in a `with` block, or call `close`.
 
-    {(_Client.__doc__ or "").partition("Args:")[1]}{(_Client.__doc__ or "").partition("Args:")[2]}"""
+    {_ARGUMENTS}"""
 
     def _start(self, http_client: Any, transport: Any) -> None:
         self._wire = HttpxWire(http_client, transport)
@@ -251,10 +261,10 @@ class Guestlist(_Client):
 class AsyncGuestlist(_Client):
     __doc__ = f"""Invites people into organizations, whichever service they live on: for async code.
 
-    The same methods as `Guestlist`, awaited; lists are iterated with `async for`. Any number of tasks
-    of one event loop may use one. Use it in an `async with` block, or await `aclose`.
+    The same methods as `Guestlist`, awaited; lists are iterated with `async for`. Any number of
+    tasks of one event loop may use one. Use it in an `async with` block, or await `aclose`.
 
-    {(_Client.__doc__ or "").partition("Args:")[1]}{(_Client.__doc__ or "").partition("Args:")[2]}"""
+    {_ARGUMENTS}"""
 
     def _start(self, http_client: Any, transport: Any) -> None:
         self._wire = AsyncHttpxWire(http_client, transport)

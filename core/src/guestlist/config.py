@@ -21,6 +21,7 @@ import difflib
 import os
 import tomllib
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,7 @@ from guestlist.errors import ConfigError
 from guestlist.exchange.account import Budget
 from guestlist.plugins import Plugins
 from guestlist.provider import Provider
-from guestlist.provider.setting import environment_variable
+from guestlist.provider.settings import environment_variable
 
 FILE = "guestlist.toml"
 VARIABLE = "GUESTLIST_CONFIG"
@@ -69,20 +70,13 @@ def find_config(plugins: Plugins) -> Config:
 
 def from_environment(plugins: Plugins) -> Config:
     """One account for each provider whose required settings are all in the environment."""
-    complete = {
-        name: provider
-        for name, provider in sorted(plugins.providers.items())
-        if _is_complete(provider)
-    }
-    return Config(
-        accounts={name: provider() for name, provider in complete.items()},  # type: ignore[call-arg]
-        source="the environment",
-    )
-
-
-def _is_complete(provider: type[Provider]) -> bool:
-    names = [environment_variable(info) for info in provider.model_fields.values() if info.is_required()]
-    return bool(names) and all(name and os.environ.get(name) for name in names)
+    accounts = {}
+    for name, provider in sorted(plugins.providers.items()):
+        variables = map(environment_variable, provider.model_fields.values())
+        if any(variable and os.environ.get(variable) for variable in variables):
+            with suppress(ConfigError):  # some settings are there, and not all that are needed
+                accounts[name] = provider()  # type: ignore[call-arg]
+    return Config(accounts, source="the environment")
 
 
 def read_config(path: Path, plugins: Plugins) -> Config:

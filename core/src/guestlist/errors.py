@@ -87,12 +87,15 @@ class GuestlistError(Exception):
             f"HTTP {self.status}" if self.status else "",
             f"code {self.code}" if self.code and self.code not in self.message else "",
             f"request id {self.request_id}" if self.request_id else "",
-            f"{self.attempts} attempts" if self.attempts > 1 else "",
-            f"{self.waited:.1f} s waited" if self.waited >= 0.1 else "",
+            *self._effort(),
         ]
         details = ", ".join(part for part in told if part)
         line = f"{where}{self.message}{about}" + (f" [{details}]" if details else "")
         return " ".join(line.split())
+
+    def _effort(self) -> tuple[str, ...]:
+        """What was spent before giving up; told where giving up is the matter."""
+        return ()
 
     def __str__(self) -> str:
         return f"{self.headline}. {self.hint}".rstrip(" .") + "."
@@ -171,7 +174,17 @@ class Rejected(ServiceRefusal):
     """The service refused the request as it was made (400, 422, other 4xx)."""
 
 
-class ServiceTrouble(GuestlistError):
+class _GaveUp(GuestlistError):
+    """What ended because time or tries ran out tells how much of both was spent."""
+
+    def _effort(self) -> tuple[str, ...]:
+        return (
+            f"{self.attempts} attempts" if self.attempts > 1 else "",
+            f"{self.waited:.1f} s waited" if self.waited >= 0.1 else "",
+        )
+
+
+class ServiceTrouble(_GaveUp):
     """The service could not answer properly; the same call may succeed later."""
 
 
@@ -195,7 +208,7 @@ class MalformedResponse(ServiceTrouble):
     """An answer that cannot be read: not JSON, cut off, of another shape, or too large."""
 
 
-class OutcomeUnknown(GuestlistError):
+class OutcomeUnknown(_GaveUp):
     """It may or may not have happened, and looking could not tell, or there was no time to look.
 
     Attributes:
@@ -209,7 +222,7 @@ class OutcomeUnknown(GuestlistError):
         self.order = order
 
 
-class WaitTimeout(GuestlistError, TimeoutError):
+class WaitTimeout(_GaveUp, TimeoutError):
     """`wait` ran out of time before the state was reached.
 
     Attributes:

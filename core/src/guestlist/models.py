@@ -13,7 +13,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, SerializeAsAny
 
-from guestlist.address import email_key
+from guestlist.address import email_key as email_key
 
 
 class State(StrEnum):
@@ -81,6 +81,12 @@ class MemberState(StrEnum):
     SUSPENDED = "suspended"
     REMOVED = "removed"
     """Deleted in a way that the service can undo."""
+    INVITED = "invited"
+    """Listed among the members without having accepted."""
+
+
+MEMBERSHIPS = frozenset({MemberState.ACTIVE, MemberState.SUSPENDED})
+"""The states of somebody who is in the organization."""
 
 
 class Model(BaseModel):
@@ -207,7 +213,7 @@ class InviteResult(Model):
     role_applied: bool | None = None
     """Whether the wanted roles took effect; None when none were wanted or it cannot be seen."""
     replaced: Invitation | None = None
-    """The earlier invitation, when the id changed; its link is dead where the service could revoke it."""
+    """The earlier invitation, when the id changed. Its link is dead where it could be revoked."""
     warnings: tuple[str, ...] = ()
 
 

@@ -539,7 +539,9 @@ def test_who_is_invited_is_no_member(aitronos: Aitronos, status: str) -> None:
     email = "guest1@example.net"
     request = list_users(search_term=email, include_deleted=True)
     flow = aitronos.find_member(email)
-    assert play(aitronos, flow, (request, answer(users(row(status))))) is None
+    found = play(aitronos, flow, (request, answer(users(row(status)))))
+    assert found is not None
+    assert found.state is MemberState.INVITED
     one = aitronos.get_member("orgusr_b1")
     next(one)
     with pytest.raises(NotFound):

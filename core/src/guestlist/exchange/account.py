@@ -20,9 +20,12 @@ from guestlist.exchange.pace import Pace
 from guestlist.exchange.redact import MASK, Redactor
 from guestlist.exchange.step import Outgoing
 from guestlist.models import Role
-from guestlist.provider import Provider, Request
+from guestlist.provider import Limit, Provider, Request
 
 logger = logging.getLogger("guestlist")
+
+UNLIMITED = Limit(1_000_000)
+"""Where no limit is declared, so that a service can still ask for a rest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +61,7 @@ class Account:
     """What can be granted, and when (monotonic, seconds) it was read."""
 
     def __post_init__(self) -> None:
-        self.paces = tuple(Pace(limit) for limit in self.provider.limits)
+        self.paces = tuple(map(Pace, self.provider.limits)) or (Pace(UNLIMITED),)
         self.redact = Redactor(self.provider.secrets(), self.provider.secret_fields)
         self._logger = logger.getChild(self.name)
         self._headers = {
@@ -73,6 +76,12 @@ class Account:
         take effect, and the service's lists show what did. At least twice the time-out, counted
         by `Call.grace`."""
         return self.provider.late_effect + self.provider.list_lag
+
+    def rest(self, seconds: float) -> None:
+        """Lets no call of this account go for so long: the service has asked for it."""
+        if seconds > 0:
+            for pace in self.paces:
+                pace.push_back(self.clock.monotonic() + seconds)
 
     def outgoing(self, request: Request, budget: Budget, remaining: float) -> Outgoing:
         """The request as it goes on the wire. Credentials are added unless it is public.
@@ -180,5 +189,3 @@ def _text(value: Any) -> str:
     if isinstance(value, SecretStr):
         return value.get_secret_value()
     return str(value).lower() if isinstance(value, bool) else str(value)
-
-

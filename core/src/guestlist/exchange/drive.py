@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from guestlist.exchange.clock import Clock
 from guestlist.exchange.step import Failure, Hold, Outgoing, Result, Send, Sleep, Steps
-from guestlist.provider.message import Response
+from guestlist.provider.messages import Response
 
 if TYPE_CHECKING:
     import anyio

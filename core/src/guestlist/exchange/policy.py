@@ -12,10 +12,10 @@ from typing import TypeVar
 from guestlist import errors
 from guestlist.errors import GuestlistError, MalformedResponse, OutcomeUnknown
 from guestlist.exchange.account import Call
-from guestlist.exchange.retry_after import retry_after
+from guestlist.exchange.retry_after import retry_after, used_up
 from guestlist.exchange.step import Failure, Send, Sleep, Steps
 from guestlist.provider import Effect, Flow, Request, Response
-from guestlist.provider.explain import request_id
+from guestlist.provider.explanations import request_id
 
 T = TypeVar("T")
 
@@ -116,15 +116,18 @@ def exchange(call: Call, request: Request) -> Steps[Response]:
                 account.tell("unknown", request, email=call.email, detail="interrupted")
                 about = f" for {call.email}" if call.email else ""
                 interruption.add_note(
-                    f"guestlist: interrupted while {request} on {account.name}{about} was under way;"
-                    " it may have happened. `status` tells."
+                    f"guestlist: interrupted while {request} on {account.name}{about} was under"
+                    " way; it may have happened. `status` tells."
                 )
             raise
-        assert isinstance(answer, Response | Failure)
+        if not isinstance(answer, Response | Failure):
+            raise TypeError(f"a Send was answered with {type(answer).__name__}")
         verdict = judge(answer)
         _tell(call, request, answer, attempt, account.clock.monotonic() - began)
-        if verdict is Verdict.DONE and isinstance(answer, Response):
-            return answer
+        if isinstance(answer, Response):
+            account.rest(used_up(answer.headers, account.clock.now()) or 0.0)
+            if verdict is Verdict.DONE:
+                return answer
         error = _error(call, answer)
         if verdict is Verdict.FINAL:
             error.happened = None if doubt else False
@@ -137,8 +140,7 @@ def exchange(call: Call, request: Request) -> Steps[Response]:
         if isinstance(answer, Failure) and answer.malformed:
             raise call.about(error) from error.__cause__  # it would be as unreadable again
         if verdict is Verdict.LIMITED:
-            for pace in account.paces:
-                pace.push_back(account.clock.monotonic() + wait)
+            account.rest(wait)
         if attempt >= call.budget.attempts or wait >= call.remaining:
             raise call.about(error) from error.__cause__
         account.tell("retry", request, email=call.email, seconds=wait, attempt=attempt)

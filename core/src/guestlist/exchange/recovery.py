@@ -120,14 +120,13 @@ def _search(
 
 
 def _unknown(doubt: GuestlistError) -> OutcomeUnknown:
-    unknown = OutcomeUnknown(
+    return OutcomeUnknown(
         f"it may have happened: {doubt.message}",
         status=doubt.status,
         code=doubt.code,
         request_id=doubt.request_id,
         hint="Look with `status` in a minute; do not simply try again.",
     )
-    return unknown
 
 
 def _lost(doubt: GuestlistError) -> GuestlistError:

@@ -10,6 +10,8 @@ from email.utils import parsedate_to_datetime
 _WAITS = ("retry-after", "x-retry-after", "x-ratelimit-retry-after")
 _RESETS = ("ratelimit-reset", "x-ratelimit-reset", "x-ratelimit-reset-requests")
 
+_REMAINING = ("ratelimit-remaining", "x-ratelimit-remaining", "x-ratelimit-remaining-requests")
+
 _UNIX_TIMES_FROM = 1_000_000_000
 """A larger number in a reset header is a moment, a smaller one a number of seconds."""
 
@@ -33,6 +35,18 @@ def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
             seconds = max(0.0, (moment - here).total_seconds())
         if seconds is not None:
             return seconds
+    return _reset(headers, here)
+
+
+def used_up(headers: Mapping[str, str], now: datetime) -> float | None:
+    """Seconds until requests are allowed again, where an answer says that this was the last one."""
+    left = next((headers[name] for name in _REMAINING if name in headers), None)
+    if _number(left) != 0:
+        return None
+    return _reset(headers, _date(headers.get("date", "")) or now)
+
+
+def _reset(headers: Mapping[str, str], here: datetime) -> float | None:
     for name in _RESETS:
         seconds = _number(headers.get(name))
         if seconds is not None and seconds >= _UNIX_TIMES_FROM:

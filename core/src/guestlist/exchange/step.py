@@ -15,7 +15,7 @@ from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
-from guestlist.provider.message import Response
+from guestlist.provider.messages import Response
 
 T = TypeVar("T")
 

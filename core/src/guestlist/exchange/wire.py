@@ -22,7 +22,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from guestlist.exchange.step import Failure, Outgoing
-from guestlist.provider.message import Response
+from guestlist.provider.messages import Response
 
 LIBRARIES = ("httpx", "httpx2")
 

@@ -9,7 +9,7 @@ async) is done outside, once, for all providers.
         name = "acme"
         title = "Acme"
         base_url: str = "https://api.acme.example"
-        api_key: str = setting("An API key with the right to invite", env="ACME_API_KEY", secret=True)
+        api_key: str = setting("A key that may invite", env="ACME_API_KEY", secret=True)
 
         def authorize(self):
             return {"Authorization": f"Bearer {self.api_key}"}
@@ -21,7 +21,7 @@ async) is done outside, once, for all providers.
 
         def read_invitation(self, raw):
             state = STATES.get(raw["status"], State.UNKNOWN)
-            return Invitation(id=raw["id"], email=raw["email"], state=state, raw_state=raw["status"], raw=raw)
+            return Invitation(id=raw["id"], email=raw["email"], state=state, raw=raw)
 
     @hookimpl
     def guestlist_register(register):
@@ -40,10 +40,10 @@ Rules of a flow:
 import pluggy
 
 from guestlist.provider.base import Options, Provider
-from guestlist.provider.explain import explain
-from guestlist.provider.message import Effect, Limit, Page, Request, Response
-from guestlist.provider.operation import Flow, operation
-from guestlist.provider.setting import setting
+from guestlist.provider.explanations import explain
+from guestlist.provider.messages import Effect, Limit, Page, Request, Response
+from guestlist.provider.operations import Flow, operation
+from guestlist.provider.settings import setting
 
 hookimpl = pluggy.HookimplMarker("guestlist")
 """Marks a plugin's hook implementations, such as `guestlist_register`."""

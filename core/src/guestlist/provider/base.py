@@ -10,10 +10,10 @@ from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
 from guestlist.errors import GuestlistError, Unsupported
 from guestlist.models import Grant, Invitation, Member, Order, Role
-from guestlist.provider.explain import explain
-from guestlist.provider.message import Limit, Page, Response
-from guestlist.provider.operation import Flow
-from guestlist.provider.setting import (
+from guestlist.provider.explanations import explain
+from guestlist.provider.messages import Limit, Page, Response
+from guestlist.provider.operations import Flow
+from guestlist.provider.settings import (
     check_base_url,
     is_secret,
     setting,
@@ -108,7 +108,7 @@ class Provider(BaseModel):
     # Redefine with @operation to offer it. What stays as it is here is unsupported.
 
     def organization(self) -> Flow[str]:
-        """The name of the organization that the account reaches; a cheap call that proves the key."""
+        """The name of the organization that is reached: a cheap call that proves the key."""
         raise self.unsupported("organization")
 
     def invite(self, order: Order) -> Flow[Invitation | Member]:
@@ -148,7 +148,8 @@ class Provider(BaseModel):
     def find_member(self, email: str) -> Flow[Member | None]:
         """The member of an address, where the service can be asked by address.
 
-        Leave it undefined where it cannot: callers then read the pages of `members`.
+        One who is merely invited may be returned with `MemberState.INVITED`. Leave it undefined
+        where the service cannot: callers then read the pages of `members`.
         """
         raise self.unsupported("find_member")
 

@@ -42,7 +42,7 @@ class Clock:
         return datetime.fromtimestamp(self.seconds(), UTC)
 
     def advance(self, by: timedelta) -> None:
-        """Moves the clock forward. Raises ValueError for a step back: records would be in the future."""
+        """Moves the clock forward. A step back is a ValueError: records would be in the future."""
         if by < timedelta(0):
             raise ValueError("the sandbox clock only moves forward")
         self._offset += by.total_seconds()
@@ -127,14 +127,11 @@ class Service(ABC):
 
     def configure(self, *, profile: str | None = None, **switches: str) -> None:
         """Chooses the profile and the switches; what is not named stays as it is."""
-        if profile is not None:
-            if profile not in self.profiles:
-                known = ", ".join(self.profiles)
-                raise ValueError(f"{self.name} has no profile {profile!r}; it has {known}")
-            self.profile = profile
-        chosen: dict[str, str] = getattr(
-            self, "chosen", {name: values[0] for name, values in self.switches.items()}
-        )
+        if profile is not None and profile not in self.profiles:
+            known = ", ".join(self.profiles)
+            raise ValueError(f"{self.name} has no profile {profile!r}; it has {known}")
+        defaults = {name: values[0] for name, values in self.switches.items()}
+        chosen = {**defaults, **getattr(self, "chosen", {})}
         for name, value in switches.items():
             if name not in self.switches:
                 known = ", ".join(self.switches) or "none"
@@ -143,7 +140,8 @@ class Service(ABC):
                 known = ", ".join(self.switches[name])
                 raise ValueError(f"{name} of {self.name} cannot be {value!r}; it can be {known}")
             chosen[name] = value
-        self.chosen = chosen
+        self.chosen: dict[str, str] = chosen
+        self.profile: str = profile or self.profile
 
     @abstractmethod
     def build(self) -> ASGIApp:
@@ -151,7 +149,7 @@ class Service(ABC):
 
     @abstractmethod
     def settings(self, base_url: str) -> dict[str, str]:
-        """The provider's account settings that reach this service with the seed key's owner rights."""
+        """The provider's account settings that reach this service with the owner's key."""
 
     @abstractmethod
     def read_only_settings(self, base_url: str) -> dict[str, str]:
@@ -175,4 +173,5 @@ class Service(ABC):
 
     @abstractmethod
     def snapshot(self) -> dict[str, Any]:
-        """What the service holds, for tests: `invitations` (`id`, `email`, `state`) and `members` (`id`, `email`)."""
+        """What the service holds, for tests: `invitations` (each with `id`, `email`, `state`) and
+        `members` (each with `id`, `email`)."""

@@ -34,7 +34,9 @@ from guestlist.verbs.states import conclude, current
 
 IfExists = Literal["return", "resend", "replace", "error"]
 
-FOUND_BY_LOOKING = "No answer came; it was found by looking. Whether the mail went out is not known."
+FOUND_BY_LOOKING = (
+    "No answer came; it was found by looking. Whether the mail went out is not known."
+)
 
 
 def invite(
@@ -82,10 +84,10 @@ def invite(
         wanted = [role] if isinstance(role, str | Role) else list(role or ())
         _check_possible(provider, wanted, mail, if_exists)
         chosen = _options(provider, options)
-        roles = []
+        roles: tuple[Role, ...] = ()
         for ref in wanted:
-            roles.append((yield from resolve(call, ref)))
-        order = Order(email=call.email, roles=tuple(roles), mail=mail, options=chosen)
+            roles += ((yield from resolve(call, ref)),)
+        order = Order(email=call.email, roles=roles, mail=mail, options=chosen)
         if accounts.check_order is not None:
             accounts.check_order(order)
     except GuestlistError as error:
@@ -145,9 +147,7 @@ def hold(call: Call, email: str) -> Steps[None]:
 # ---------------------------------------------------------------------------- before sending
 
 
-def _check_possible(
-    provider: Provider, roles: list[RoleRef], mail: bool, if_exists: str
-) -> None:
+def _check_possible(provider: Provider, roles: list[RoleRef], mail: bool, if_exists: str) -> None:
     """Refuses what the service cannot do, before anything is sent."""
     title = provider.title
     if not provider.supports("invite"):
@@ -238,9 +238,7 @@ def _create(call: Call, order: Order, known: Guest | None) -> Steps[InviteResult
     return _created(call, order, settled)
 
 
-def _appeared(
-    call: Call, email: str, known: Guest | None
-) -> Steps[Invitation | Member | None]:
+def _appeared(call: Call, email: str, known: Guest | None) -> Steps[Invitation | Member | None]:
     """What a create has made: an open invitation or a membership that was not there before."""
     guest = yield from look(call, email)
     before = known.invitation if known else None
@@ -275,13 +273,9 @@ def _after_conflict(
     raise conflict
 
 
-def _created(
-    call: Call, order: Order, settled: Settled[Invitation | Member]
-) -> InviteResult:
+def _created(call: Call, order: Order, settled: Settled[Invitation | Member]) -> InviteResult:
     value = settled.value
-    mail = (order.mail or None) if not settled.answered else order.mail
-    if not settled.answered and order.mail:
-        mail = None
+    mail = None if order.mail and not settled.answered else order.mail
     if isinstance(value, Member):
         guest = conclude(call.account, order.email, None, value)
         outcome, mail, held = Outcome.JOINED, None, value.roles
@@ -306,9 +300,7 @@ def _created(
     )
 
 
-def _already_member(
-    call: Call, order: Order, if_exists: IfExists, guest: Guest
-) -> InviteResult:
+def _already_member(call: Call, order: Order, if_exists: IfExists, guest: Guest) -> InviteResult:
     if if_exists == "error":
         raise call.about(
             errors.AlreadyMember(
@@ -325,9 +317,7 @@ def _already_member(
     )
 
 
-def _already_invited(
-    call: Call, order: Order, if_exists: IfExists, guest: Guest
-) -> InviteResult:
+def _already_invited(call: Call, order: Order, if_exists: IfExists, guest: Guest) -> InviteResult:
     invitation = guest.invitation
     if if_exists == "error":
         raise call.about(
@@ -410,9 +400,7 @@ def _renewed(call: Call, before: Invitation) -> Steps[Invitation | None]:
     return now if moved else None
 
 
-def _replace(
-    call: Call, order: Order, guest: Guest, old: Invitation
-) -> Steps[InviteResult]:
+def _replace(call: Call, order: Order, guest: Guest, old: Invitation) -> Steps[InviteResult]:
     """Resending where the service cannot: revoke, if it can, and invite anew."""
     warnings = ["The invitation was made anew: it has another id"]
     if call.provider.supports("revoke"):

@@ -10,7 +10,7 @@ from guestlist.errors import Conflict, GuestlistError, NotFound
 from guestlist.exchange.account import Call
 from guestlist.exchange.policy import run
 from guestlist.exchange.step import Steps
-from guestlist.models import OPEN_STATES, Basis, Guest, Invitation, MemberState, State
+from guestlist.models import MEMBERSHIPS, OPEN_STATES, Basis, Guest, Invitation, State
 from guestlist.provider import Flow
 from guestlist.verbs.accounts import Accounts
 from guestlist.verbs.find import Who, begin, find_active_member, look
@@ -39,9 +39,7 @@ def revoke(accounts: Accounts, who: Who, *, account: str | None = None) -> Steps
     guest = yield from look(call, email)
     if guest.state is State.ACCEPTED:
         raise call.about(
-            Conflict(
-                f"{email} has accepted the invitation", hint="`remove` takes a member out."
-            )
+            Conflict(f"{email} has accepted the invitation", hint="`remove` takes a member out.")
         )
     if guest.invitation is None:
         raise call.about(
@@ -86,7 +84,7 @@ def remove(accounts: Accounts, who: Who, *, account: str | None = None) -> Steps
     if member is None or guest.state is not State.ACCEPTED:
         raise call.about(_no_member(guest))
     after = yield from _settled(call, provider.remove(member), email)
-    if after.member is not None and after.member.state is not MemberState.REMOVED:
+    if after.member is not None and after.member.state in MEMBERSHIPS:
         lagging = {"state": State.GONE, "basis": Basis.INFERRED, "member": None}
         after = after.model_copy(update=lagging)  # the list lags: the service has said yes
     leftover = after.invitation
@@ -99,12 +97,11 @@ def remove(accounts: Accounts, who: Who, *, account: str | None = None) -> Steps
 def _withdraw(call: Call, email: str, invitation: Invitation) -> Steps[Guest]:
     """Revokes, and returns the guest afterwards, also while the service's lists lag."""
     after = yield from _settled(call, call.provider.revoke(invitation), email)
-    if after.invitation is not None and after.invitation.id == invitation.id:
-        if after.state in (*OPEN_STATES, State.EXPIRED):
-            known = {"state": State.REVOKED, "basis": Basis.INFERRED}
-            revoked = after.invitation.model_copy(update=known)
-            return after.model_copy(update={**known, "invitation": revoked})
-    return after
+    same = after.invitation
+    if same is None or same.id != invitation.id or after.state not in (*OPEN_STATES, State.EXPIRED):
+        return after
+    known = {"state": State.REVOKED, "basis": Basis.INFERRED}
+    return after.model_copy(update={**known, "invitation": same.model_copy(update=known)})
 
 
 def _settled(call: Call, flow: Flow[None], email: str) -> Steps[Guest]:

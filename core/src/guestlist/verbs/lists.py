@@ -121,9 +121,7 @@ def members(accounts: Accounts, *, account: str | None = None) -> Walk[Member]:
     return Walk(accounts, account, "members", lambda _call, items: items)
 
 
-def roles(
-    accounts: Accounts, *, kind: str | None = None, account: str | None = None
-) -> Walk[Role]:
+def roles(accounts: Accounts, *, kind: str | None = None, account: str | None = None) -> Walk[Role]:
     """What can be granted, one after another, read page by page.
 
     Args:

@@ -69,9 +69,11 @@ def access(accounts: Accounts, who: Who, *, account: str | None = None) -> Steps
         raise call.about(call.provider.unsupported("access"))
     guest = yield from find_active_member(call, email)
     if guest.member is None or guest.state is not State.ACCEPTED:
-        return Access(guest=guest, explanation=f"No access: {email} is no member ({guest.state}).")
+        nothing = f"No access: {email} is no member ({guest.state})."
+        return Access(guest=guest, explanation=nothing)
     grants = yield from run(call, call.provider.access(guest.member))
-    return Access(guest=guest, grants=grants, explanation=None if grants else call.provider.no_access)
+    nothing = None if grants else call.provider.no_access
+    return Access(guest=guest, grants=grants, explanation=nothing)
 
 
 def resolve(call: Call, wanted: RoleRef) -> Steps[Role]:
@@ -119,9 +121,7 @@ def holds(held: Iterable[Role], role: Role) -> bool:
 def _unknown_role(wanted: str, found: Sequence[Role], known: Sequence[Role]) -> UnknownRole:
     if found:
         each = " and ".join(f"{role.kind}:{role.name or role.id} ({role.id})" for role in found)
-        return UnknownRole(
-            f"{wanted!r} fits {each}", hint="Say which: by kind:name, or by the id."
-        )
+        return UnknownRole(f"{wanted!r} fits {each}", hint="Say which: by kind:name, or by the id.")
     labels = [role.label for role in known]
     near = difflib.get_close_matches(wanted, labels, 3, cutoff=0.5)
     if near:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from guestlist.exchange.account import Account
 from guestlist.models import (
+    MEMBERSHIPS,
     OPEN_STATES,
     Basis,
     Guest,
@@ -72,13 +73,15 @@ def conclude(
 ) -> Guest:
     """Where the guest stands, from both records. Both have been looked for."""
     state, basis = State.GONE, Basis.INFERRED
-    if member is not None and member.state is not MemberState.REMOVED:
+    if member is not None and member.state in MEMBERSHIPS:
         reported = invitation is not None and invitation.state is State.ACCEPTED
         state, basis = State.ACCEPTED, Basis.REPORTED if reported else Basis.INFERRED
     elif invitation is not None and (
         invitation.state is not State.ACCEPTED or _accepted_just_now(account, invitation)
     ):
         state, basis = invitation.state, invitation.basis
+    elif member is not None and member.state is MemberState.INVITED:
+        state = State.UNKNOWN  # invited once, and the invitation is not to be seen
     return Guest(
         account=account.name,
         email=email,

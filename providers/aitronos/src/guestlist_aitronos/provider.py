@@ -63,7 +63,12 @@ SETTLED = re.compile(r"already (?:been )?(?:accepted|used|a member)", re.IGNOREC
 """How a 400 or 422 says that the invitation is over: the sample of the bulk resend has "Invitation
 already accepted"; that the single calls word it alike is unverified."""
 
-RANK = {MemberState.ACTIVE: 0, MemberState.SUSPENDED: 1, MemberState.REMOVED: 2}
+RANK = {
+    MemberState.ACTIVE: 0,
+    MemberState.SUSPENDED: 1,
+    MemberState.INVITED: 2,
+    MemberState.REMOVED: 3,
+}
 
 
 class Aitronos(Provider):
@@ -255,14 +260,14 @@ class Aitronos(Provider):
 
     @operation
     def find_member(self, email: str) -> Flow[Member | None]:
-        """The member of an address. A person who was removed is found too, in that state."""
+        """The member of an address. Who was removed or is merely invited is found in that state."""
         wanted = email_key(email)
         found: Member | None = None
         before, skip = None, 0
         while True:
             rows = yield from self._rows(skip, PAGE, search_term=email, include_deleted=True)
             for row in rows.items:
-                if email_key(row["email"]) != wanted or is_invited(row):
+                if email_key(row["email"]) != wanted:
                     continue
                 member = read_member(row)
                 if found is None or RANK[member.state] < RANK[found.state]:

@@ -130,7 +130,7 @@ def read_lost_invitation(raw: Raw, *, organization_id: str) -> Invitation:
 
 def read_member(raw: Raw) -> Member:
     """A member. `joined_at` is weak: some samples have there when the person was invited."""
-    status = named(raw, "status")[1]
+    status = plain(named(raw, "status")[1] or "")
     user_id = raw.get("user_id")
     return Member(
         id=raw.get("id") or raw["user_id"],
@@ -138,7 +138,9 @@ def read_member(raw: Raw) -> Member:
         name=raw.get("full_name") or raw.get("username"),
         user_id=user_id,
         roles=_roles(raw),
-        state=MEMBER_STATES.get(plain(status or ""), MemberState.ACTIVE),
+        state=MemberState.INVITED
+        if status in INVITED
+        else MEMBER_STATES.get(status, MemberState.ACTIVE),
         joined_at=moment(raw.get("joined_at")),
         raw=raw,
     )

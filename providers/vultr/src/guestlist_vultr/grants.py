@@ -6,7 +6,11 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from guestlist.models import Grant, Role
-from guestlist_vultr.reading import Raw, identifier, records, role, text
+from guestlist_vultr.reading import Raw, identifier, is_deleted, records, role, text
+
+PARTS = {"all": "all", "direct": "direct", "inherited": "inherited", "from_roles": "inherited"}
+"""The names under which govultr groups effective grants, and what each means here. It has
+`from_roles` where it reads a group's policies."""
 
 
 def read_grants(kind: str, contents: Iterable[Any], roles: Mapping[str, Role]) -> list[Grant]:
@@ -22,32 +26,38 @@ def read_grants(kind: str, contents: Iterable[Any], roles: Mapping[str, Role]) -
     """
     parts: dict[str, list[Raw]] = {}
     for content in contents:
-        for name, value in content.items() if isinstance(content, dict) else [("all", content)]:
-            parts.setdefault(_SAME.get(name, name), []).extend(records(value))
-    ids = {name: {_id(raw, kind) for raw in part} for name, part in parts.items()}
-    direct, inherited = ids.get("direct"), ids.get("inherited", set())
-    described = parts.get("direct", []) + parts.get("inherited", [])
+        for name, found in _divided(content).items():
+            parts.setdefault(name, []).extend(found)
+    told = parts.get("direct", []) + parts.get("inherited", [])
+    effective = parts.get("all") or told
+
     origins: dict[str, dict[str, Role]] = {}
-    for raw in parts.get("all", []) + described:
+    for raw in effective + told:
         origins.setdefault(_id(raw, kind), {}).update(_origins(raw, kind, roles))
+    if "direct" in parts:
+        direct = {_id(raw, kind) for raw in parts["direct"]}
+    else:
+        inherited = {_id(raw, kind) for raw in parts.get("inherited", [])}
+        direct = {id for id, via in origins.items() if not via} - inherited
 
-    grants: dict[str, Grant] = {}
-    for raw in parts.get("all") or described:
-        id = _id(raw, kind)
-        if id in grants or raw.get("status") == "deleted":
-            continue
-        if direct is not None:
-            is_direct = id in direct
-        else:
-            is_direct = id not in inherited and not origins[id]
-        grants[id] = Grant(
-            role=role(raw, kind), direct=is_direct, via=tuple(origins[id].values())
-        )
-    return list(grants.values())
+    once = {_id(raw, kind): raw for raw in effective if not is_deleted(raw)}
+    return [
+        Grant(role=role(raw, kind), direct=id in direct, via=tuple(origins[id].values()))
+        for id, raw in once.items()
+    ]
 
 
-_SAME = {"from_roles": "inherited"}
-"""What govultr calls the inherited policies of a group."""
+def _divided(content: Any) -> dict[str, list[Raw]]:
+    """The records by part; those of a flat list are all that there are."""
+    if not isinstance(content, dict):
+        return {"all": records(content)}
+    if content and not content.keys() & PARTS.keys():
+        raise KeyError("all")
+    return {
+        part: records(content[name])
+        for name, part in PARTS.items()
+        if content.get(name) is not None
+    }
 
 
 def _id(raw: Raw, kind: str) -> str:
@@ -59,7 +69,7 @@ def _origins(raw: Raw, kind: str, roles: Mapping[str, Role]) -> dict[str, Role]:
     found = {}
     if kind != "group" and (group := text(raw, "group_id")):
         found[group] = Role(id=group, name=text(raw, "group_name"), kind="group")
-    # a role's record names itself in role_id
+    # only of a policy: a role's own record names itself in role_id
     if kind == "policy" and (origin := text(raw, "from_role", "role_id")):
         found[origin] = roles.get(origin) or Role(id=origin, name=text(raw, "role_name"))
     return found

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any, ClassVar, Literal
 
-from pydantic import BaseModel, field_validator
+from pydantic import field_validator
 
 from guestlist.errors import (
     ConfigError,
@@ -43,6 +43,9 @@ LISTS = {"group": "groups", "role": "roles", "policy": "policies"}
 _AFTER = {"group": "role:", "role": "policy:", "policy": None}
 """The cursor at which the list after that of a kind starts."""
 
+INVITATIONS = ("invites", "invitations")
+"""What the list of invitations is called: in govultr, in the OpenAPI document."""
+
 MISSING = (
     "Invite not found",
     "Invalid user",
@@ -50,9 +53,12 @@ MISSING = (
     "Role not found",
     "Policy not found",
     "Organization not found.",
+    "Invalid UUID format",
 )
-"""Texts by which Vultr's Terraform provider recognizes that a thing does not exist, whatever the
-status. At least `Invalid user` may come with 400 (unverified)."""
+"""What a 400 says that is about something that does not exist. The last is seen from other parts
+of Vultr's API, and nothing can have such an id; by the others Vultr's Terraform provider
+recognizes what is missing, whatever the status. At least `Invalid user` may come with 400
+(unverified)."""
 
 
 class VultrOptions(Options):
@@ -212,8 +218,8 @@ class Vultr(Provider):
         """Sends the mail again; the invitation keeps its id and lasts 3 days from now.
 
         Vultr's guide allows it for pending invitations only, and recommends it for expired ones.
-        Where Vultr refuses and says that the invitation has expired, a new one with the same
-        permission is made.
+        Where Vultr refuses and says that the invitation has expired, the address is invited again
+        with the same permission, unless that was done before: then the open invitation is returned.
         """
         id = _id(invitation)
         try:
@@ -227,6 +233,12 @@ class Vultr(Provider):
             if now.state is State.PENDING:
                 refusal.hint = "If its 3 days are over, invite the address again."
             raise refusal
+        # an earlier try may have invited again without having got an answer
+        pages = yield from self._pages("invitation", names=INVITATIONS)
+        for raw in (raw for content in pages for raw in reading.records(content)):
+            other = reading.invitation(raw)
+            if other.state is State.PENDING and other.email.lower() == now.email.lower():
+                return other
         return (yield from self._create(now.email, reading.api_enabled(now.raw)))
 
     @operation
@@ -238,7 +250,7 @@ class Vultr(Provider):
         """One page of invitations. Vultr's guide shows all of them in the list, the OpenAPI
         document speaks of pending ones: to be absent here says nothing about acceptance."""
         reply = yield _list("invitation", cursor=cursor)
-        found = reading.page(reply, "invites", "invitations")
+        found = reading.page(reply, *INVITATIONS)
         return Page([reading.invitation(raw) for raw in found.items], found.next, found.total)
 
     # ------------------------------------------------------------------ members
@@ -249,9 +261,7 @@ class Vultr(Provider):
         invited, and `raw["service_user"]` tells them."""
         reply = yield _list("users", cursor=cursor)
         found = reading.page(reply, "users")
-        members = [
-            reading.member(raw) for raw in found.items if not reading.is_merely_invited(raw)
-        ]
+        members = [reading.member(raw) for raw in found.items if not reading.is_merely_invited(raw)]
         return Page(members, found.next, found.total)
 
     @operation
@@ -306,17 +316,15 @@ class Vultr(Provider):
             raise InvalidOrder(f"{cursor!r} is no cursor of the roles of {self.title}")
         reply = yield _list(LISTS[kind], cursor=rest or None)
         found = reading.page(reply, LISTS[kind])
-        roles = [
-            reading.role(raw, kind) for raw in found.items if raw.get("status") != "deleted"
-        ]
+        roles = [reading.role(raw, kind) for raw in found.items if not reading.is_deleted(raw)]
         return Page(roles, f"{kind}:{found.next}" if found.next else _AFTER[kind])
 
     @operation
     def assign_role(self, member: Member, role: Role) -> Flow[None]:
         """Adds a member to a group, or attaches a role or policy. No mail is sent.
 
-        Whether Vultr accepts it a second time is not documented; a refusal that says so is taken
-        as success, since the request may be a repetition whose first answer was lost.
+        Vultr's guide wants the member of a group to be active. Whether anything is accepted a
+        second time is not documented.
         """
         if role.kind == "group":
             # govultr and the guide name the user in user_id, the OpenAPI document in display_name
@@ -326,10 +334,7 @@ class Vultr(Provider):
             )
         else:
             request = Request.post(*_attachment(member, role), effect=Effect.REPEATABLE)
-        try:
-            yield request
-        except Conflict:
-            return
+        yield request
 
     @operation
     def unassign_role(self, member: Member, role: Role) -> Flow[None]:
@@ -367,7 +372,9 @@ class Vultr(Provider):
 
     def _pages(self, *path: str, names: tuple[str, ...]) -> Flow[list[Any]]:
         """What all pages of a list hold; a cursor that comes again ends it."""
-        contents, cursor, seen = [], None, {None}
+        contents: list[Any] = []
+        cursor: str | None = None
+        seen: set[str | None] = {None}
         while True:
             body = (yield _list(*path, cursor=cursor)).json()
             contents.append(reading.content(body, *names))

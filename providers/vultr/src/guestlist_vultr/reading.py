@@ -54,7 +54,7 @@ def identifier(raw: Raw, *names: str) -> str:
     """
     for name in names:
         value = raw.get(name)
-        if value and isinstance(value, str | int):
+        if value and isinstance(value, (str, int)):
             return str(value)
     raise KeyError(names[0])
 
@@ -185,8 +185,8 @@ def invitation(raw: Raw) -> Invitation:
         email=text(raw, "email_invited", "email_registered") or raw["email_invited"],
         state=invitation_state(word),
         raw_state=word,
-        organization_id=raw.get("org_id") or None,
-        organization=raw.get("org_name") or None,
+        organization_id=text(raw, "org_id"),
+        organization=text(raw, "org_name"),
         created_at=moment(raw.get("date_created")),
         expires_at=moment(raw.get("expiration_date")),
         responded_at=moment(raw.get("date_responded")),
@@ -248,3 +248,8 @@ def role(raw: Raw, kind: str) -> Role:
         description=text(raw, "description", f"{kind}_description"),
         raw=raw,
     )
+
+
+def is_deleted(raw: Raw) -> bool:
+    """Whether a group was deleted and can be restored (the OpenAPI document): it grants nothing."""
+    return raw.get("status") == "deleted"

@@ -51,13 +51,14 @@ def get_user(call: Call) -> Answer:
 
 
 def update_user(call: Call) -> Answer:
-    """Changes what is named; what a value cannot be read is refused as a whole."""
+    """Changes what is named, all of it or (where one value is no good) nothing."""
     person = _somebody(call)
     body = call.body()
     email = fields.address(body, "email") if body.get("email") is not None else person.email
     if body.get("password") is not None:
         fields.text(body, "password")
-    first, last, full = fields.names(body) or (person.first_name, person.last_name, person.name)
+    name = fields.names({"name": body.get("name")})
+    first, last, full = name or (person.first_name, person.last_name, person.name)
     api_enabled = fields.flag(body, "api_enabled", default=person.api_enabled)
     acls = fields.acls(body, person.acls)
     if email.casefold() != person.email.casefold():

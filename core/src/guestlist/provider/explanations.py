@@ -7,7 +7,7 @@ from typing import Any
 
 from guestlist import errors
 from guestlist.errors import GuestlistError, MalformedResponse
-from guestlist.provider.message import Response
+from guestlist.provider.messages import Response
 
 _BY_STATUS: dict[int, type[GuestlistError]] = {
     401: errors.Unauthorized,
@@ -85,7 +85,7 @@ def read_error(response: Response) -> tuple[str, str | None]:
         if code is None and isinstance(part.get("code"), str | int):
             code = str(part["code"])
     if not message and "html" not in response.headers.get("content-type", ""):
-        message = _text(response) if not code else code
+        message = code or _text(response)
     return " ".join(message.split())[:500], code
 
 

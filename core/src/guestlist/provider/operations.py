@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Callable, Generator
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from guestlist.provider.message import Request, Response, building
+from guestlist.provider.messages import Request, Response, building
 
 T = TypeVar("T")
 P = ParamSpec("P")
