@@ -119,6 +119,13 @@ class Vultr:
                 return str(each["id"])
         raise LookupError(name)
 
+    def let_lena(self, effect: str, action: str) -> None:
+        """Attaches a policy to the engineer."""
+        statement = {"Effect": effect, "Action": action, "Resource": "*"}
+        body = {"name": action, "policy_document": {"Statement": [statement]}}
+        policy = self.ok("POST", "/v2/policies", body)["id"]
+        self.ok("POST", f"/v2/policies/{policy}/users/{self.id('users', 'lena@example.org')}")
+
     @property
     def home(self) -> str:
         return str(self.ok("GET", "/v2/organizations")["orgs"][0]["id"])
@@ -737,6 +744,10 @@ def test_a_stranger_to_an_organization(vultr: Vultr) -> None:
     lena = vultr.id("users", "lena@example.org")
     path = f"/v2/organizations/{second}/user/{lena}"
     assert vultr("DELETE", path).error == (404, "Invalid user")
+    vultr.let_lena("Allow", "iam.organization.*")
+    for method, what in (("GET", ""), ("PATCH", "/restore")):
+        reply = vultr(method, f"/v2/organizations/{second}{what}", key=ENGINEER_KEY)
+        assert reply.error == (404, "Organization not found.")
 
 
 # Groups
@@ -869,6 +880,24 @@ def test_the_version_of_a_policy_may_stand_in_either_place(vultr: Vultr) -> None
     ):
         body = {"name": "x", "policy_document": {**bare, "Version": inside}, "version": beside}
         assert vultr.ok("POST", "/v2/policies", body)["version"] == expected
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        None,
+        {},
+        {"Statement": []},
+        {"Statement": ["Allow"]},
+        {"Statement": [{"Effect": "Allow", "Action": "a.b.C"}]},
+        {"Statement": [{"Effect": "Allow", "Action": [], "Resource": "*"}]},
+        {"Statement": [{"Effect": "Allow", "Action": ["a", 7], "Resource": "*"}]},
+        {"Statement": [{"Effect": "Perhaps", "Action": "a.b.C", "Resource": "*"}]},
+    ],
+)
+def test_policies_that_make_no_sense(vultr: Vultr, document: Any) -> None:
+    body = {"name": "x", "policy_document": document}
+    assert vultr("POST", "/v2/policies", body).error == (400, "Invalid policy_document.")
 
 
 def test_a_system_policy_is_read_only(vultr: Vultr) -> None:
@@ -1023,23 +1052,15 @@ def test_what_is_deleted_grants_nothing_until_it_is_restored(vultr: Vultr) -> No
 
 
 def test_policies_open_doors_and_denials_close_them(vultr: Vultr) -> None:
-    lena = vultr.id("users", "lena@example.org")
-
-    def attach(effect: str, action: str) -> None:
-        statement = {"Effect": effect, "Action": action, "Resource": "*"}
-        body = {"name": action, "policy_document": {"Statement": [statement]}}
-        policy = vultr.ok("POST", "/v2/policies", body)["id"]
-        vultr.ok("POST", f"/v2/policies/{policy}/users/{lena}")
-
     def statuses() -> list[int]:
         body = {"display_name": "Night"}
         created = vultr("POST", "/v2/groups", body, key=ENGINEER_KEY).status
         return [created, vultr("GET", "/v2/groups", key=ENGINEER_KEY).status]
 
     assert statuses() == [403, 403]
-    attach("Allow", "iam.group.*")
+    vultr.let_lena("Allow", "iam.group.*")
     assert statuses() == [201, 200]
-    attach("Deny", "iam.group.Create")
+    vultr.let_lena("Deny", "iam.group.Create")
     assert statuses() == [403, 200]
 
 

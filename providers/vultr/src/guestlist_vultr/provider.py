@@ -65,7 +65,7 @@ class VultrOptions(Options):
     """What an invitation to Vultr may say besides the address."""
 
     api_enabled: bool = False
-    """Whether the person may make API keys. Fixed once sent; `set_api_enabled` changes it for a
+    """Whether the person may use the API. Fixed once sent; `set_api_enabled` changes it for a
     member."""
 
 
@@ -90,8 +90,8 @@ class Vultr(Provider):
     resend_moves_expiry = True
     # late_effect and list_lag: nothing is known about either, the defaults stand.
     no_access = (
-        "The person is a member without any group, role or policy: Vultr's console shows them "
-        '"No Active Organization" until a group, role or policy is assigned.'
+        "The person is a member without any group, role or policy. Vultr's console shows "
+        '"No Active Organization" to somebody in no group: assign a group.'
     )
     substitutes: ClassVar[Mapping[str, str]] = {
         "revoke": (
