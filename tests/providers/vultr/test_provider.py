@@ -50,9 +50,7 @@ PENDING: dict[str, Any] = {
     "date_responded": "",
     "expiration_date": "2026-05-07T09:15:00+00:00",
 }
-EXPIRED = PENDING | {"invite_status": "Expired"}
 ACCEPTED = PENDING | {"invite_status": "Accepted"}
-NEWER = PENDING | {"id": "newer"}
 ROSA: dict[str, Any] = {
     "id": "63f1a0c2b4d5e",
     "name": "Rosa",
@@ -353,48 +351,18 @@ def test_resend_keeps_the_invitation__c5(vultr: Vultr) -> None:
     assert again.expires_at == datetime(2026, 5, 9, 10, tzinfo=UTC)
 
 
-@pytest.mark.parametrize("text", ["Only pending invitations can be resent.", "already expired"])
-def test_refused_resend_of_an_expired_invites_anew__c5(vultr: Vultr, text: str) -> None:
-    again = play(
-        vultr.resend(INVITATION),
-        (resending(), refusal(vultr, 400, text)),
-        (Request.get("v2", "invitation", ID), answer(EXPIRED)),
-        (listing("invitation"), listed("invites", EXPIRED, ACCEPTED | {"id": "older"})),
-        (
-            Request.post(
-                "v2",
-                "invitation",
-                json={"email_invited": "rosa@example.net", "permissions": {"api_enabled": "yes"}},
-            ),
-            answer(NEWER, 201),
-        ),
-    )
-    assert again.id == "newer"
+def test_refused_resend_is_the_callers_to_settle__c5(vultr: Vultr) -> None:
+    with pytest.raises(Rejected, match="Only pending"):
+        refused = refusal(vultr, 400, "Only pending invitations can be resent.")
+        play(vultr.resend(INVITATION), (resending(), refused))
 
 
-def test_refused_resend_finds_what_an_earlier_try_made__c5(vultr: Vultr) -> None:
-    again = play(
-        vultr.resend(INVITATION),
-        (resending(), refusal(vultr, 400, "no")),
-        (Request.get("v2", "invitation", ID), answer(EXPIRED)),
-        (listing("invitation"), listed("invites", EXPIRED, following="2")),
-        (
-            listing("invitation", cursor="2"),
-            listed("invites", NEWER | {"email_invited": "Rosa@Example.net"}),
-        ),
-    )
-    assert again.id == "newer"
-
-
-@pytest.mark.parametrize(("now", "hinted"), [(PENDING, True), (ACCEPTED, False)])
-def test_refused_resend_of_another_is_refused__c5(vultr: Vultr, now: Any, hinted: bool) -> None:
-    with pytest.raises(Rejected, match="no") as caught:
-        play(
-            vultr.resend(INVITATION),
-            (resending(), refusal(vultr, 400, "no")),
-            (Request.get("v2", "invitation", ID), answer(now)),
-        )
-    assert bool(caught.value.hint) is hinted
+@pytest.mark.parametrize("api_enabled", [True, False])
+def test_the_same_order_once_more_keeps_the_permission(vultr: Vultr, api_enabled: bool) -> None:
+    old = INVITATION.model_copy(update={"raw": {"permissions": {"api_enabled": api_enabled}}})
+    again = vultr.order_of(old)
+    assert again.email == old.email
+    assert again.options == VultrOptions(api_enabled=api_enabled)
 
 
 def test_resend_of_an_unknown_one(vultr: Vultr) -> None:

@@ -95,6 +95,10 @@ class Provider(BaseModel):
         """The headers that the account's credentials become. Sent to the account's origin only."""
         return {}
 
+    def order_of(self, invitation: Invitation) -> Order:
+        """The order that would make the same invitation once more. Override it for options."""
+        return Order(email=invitation.email, roles=invitation.roles)
+
     def explain(self, response: Response) -> GuestlistError:
         """What an answer outside 2xx means.
 

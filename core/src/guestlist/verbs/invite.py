@@ -359,7 +359,7 @@ def _resend(
     call: Call, guest: Guest, invitation: Invitation, order: Order | None = None
 ) -> Steps[InviteResult]:
     provider = call.provider
-    again = order or Order(email=invitation.email, roles=invitation.roles)
+    again = order or provider.order_of(invitation)
     if not provider.supports("resend"):
         return (yield from _replace(call, again, guest, invitation))
     try:

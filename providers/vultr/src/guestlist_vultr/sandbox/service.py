@@ -69,7 +69,7 @@ class VultrService(Service):
         "retry_after": ("sent", "absent"),
         "timestamps": ("iso", "plain"),
         "permissions": ("object", "string"),
-        "status_fields": ("all", "invite_status"),
+        "status_fields": ("invite_status", "all"),
         "user_status": ("absent", "present"),
         "reattach": ("accept", "refuse"),
     }
