@@ -26,6 +26,7 @@ from guestlist.exchange.step import Steps
 from guestlist.exchange.wire import AsyncHttpxWire, HttpxWire
 from guestlist.plugins import Plugins, installed
 from guestlist.provider import Flow, Provider
+from guestlist.telemetry import telemetry
 from guestlist.verbs import Accounts, Walk
 
 P = ParamSpec("P")
@@ -68,7 +69,10 @@ class _Client:
         else:
             config = Config(dict(accounts), frozenset(allowed_domains), source="this program")
         self._clock = clock or SystemClock()
-        self._accounts = _accounts(config, plugins, self._clock, watch, budget)
+        base_urls = {name: provider.base_url for name, provider in config.accounts.items()}
+        self._span, spans = telemetry(base_urls)
+        watchers = (watch, plugins.event if plugins.anybody_watches else None, spans)
+        self._accounts = _accounts(config, plugins, self._clock, watchers, budget)
         self._start(http_client, transport)
 
     def _start(self, http_client: Any, transport: Any) -> None:
@@ -120,7 +124,7 @@ def _accounts(
     config: Config,
     plugins: Plugins,
     clock: Clock,
-    watch: Callable[[Event], None] | None,
+    watchers: Iterable[Callable[[Event], None] | None],
     budget: Budget | None,
 ) -> Accounts:
     for name, provider in config.accounts.items():
@@ -129,15 +133,15 @@ def _accounts(
                 f"the account {name!r} is a {type(provider).__name__} and no provider",
                 hint='Pass an instance, such as {"cloud": Vultr(api_key="...")}.',
             )
-    watchers = [one for one in (watch, plugins.event if plugins.anybody_watches else None) if one]
+    told = [watcher for watcher in watchers if watcher is not None]
 
     def tell_all(event: Event) -> None:
-        for watcher in watchers:
+        for watcher in told:
             watcher(event)
 
     return Accounts(
         {
-            name: Account(name, provider, clock, tell_all if watchers else None)
+            name: Account(name, provider, clock, tell_all if told else None)
             for name, provider in config.accounts.items()
         },
         budget=budget or config.budget,
@@ -169,7 +173,8 @@ class _Sync(Generic[P, T]):
 
 def _sync(plan: Plan[P, T]) -> _Sync[P, T]:
     def run(self: Guestlist, *args: P.args, **kwargs: P.kwargs) -> T:
-        return self._driver.run(plan(self._accounts, *args, **kwargs))
+        with self._span(plan.__name__):
+            return self._driver.run(plan(self._accounts, *args, **kwargs))
 
     return cast(_Sync[P, T], _method(plan, run))
 
@@ -183,7 +188,8 @@ def _sync_list(listing: Listing[P, T]) -> _Sync[P, Iterator[T]]:
 
 def _async(plan: Plan[P, T]) -> _Sync[P, Awaitable[T]]:
     async def run(self: AsyncGuestlist, *args: P.args, **kwargs: P.kwargs) -> T:
-        return await self._driver.run(plan(self._accounts, *args, **kwargs))
+        with self._span(plan.__name__):
+            return await self._driver.run(plan(self._accounts, *args, **kwargs))
 
     return cast(_Sync[P, Awaitable[T]], _method(plan, run))
 

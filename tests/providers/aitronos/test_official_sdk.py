@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+import httpx
 import pytest
 import uvicorn
 from starlette.types import Receive, Scope, Send
@@ -365,7 +366,9 @@ class Server:
         self.world = World()
         self._socket = socket.create_server(("127.0.0.1", 0))  # listens, so nobody has to wait
         self.base_url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
-        self._server = uvicorn.Server(uvicorn.Config(self._app, log_level="error", lifespan="off"))
+        config = uvicorn.Config(self._app, interface="asgi3", lifespan="off", log_config=None)
+        self._server = uvicorn.Server(config)
+        self._client = httpx.Client()  # the SDK cannot close one of its own
         self._thread = threading.Thread(target=self._server.run, args=([self._socket],))
 
     async def _app(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -378,13 +381,13 @@ class Server:
     def __exit__(self, *_: object) -> None:
         self._server.should_exit = True
         self._thread.join()
+        self._client.close()
         self._socket.close()
 
     def sync(self, key: str = seed.OWNER_KEY, **options: Any) -> Any:
-        return aitronos.Aitronos(base_url=self.base_url, api_key=key, **options)
-
-    def asynchronous(self, key: str = seed.OWNER_KEY, **options: Any) -> Any:
-        return aitronos.AsyncAitronos(base_url=self.base_url, api_key=key, **options)
+        return aitronos.Aitronos(
+            base_url=self.base_url, api_key=key, httpx_client=self._client, **options
+        )
 
 
 @pytest.fixture(scope="module")
@@ -410,12 +413,14 @@ def make(server: Server, call: Call, is_async: bool) -> Any:
     """Makes a call with either client."""
     arguments = call.arguments(server.world)
     if not is_async:
-        with_client = server.sync(call.key)
-        return getattr(getattr(with_client, call.group), call.method)(**arguments)
+        return getattr(getattr(server.sync(call.key), call.group), call.method)(**arguments)
 
     async def run() -> Any:
-        client = server.asynchronous(call.key)
-        return await getattr(getattr(client, call.group), call.method)(**arguments)
+        async with httpx.AsyncClient() as http:
+            client = aitronos.AsyncAitronos(
+                base_url=server.base_url, api_key=call.key, httpx_client=http
+            )
+            return await getattr(getattr(client, call.group), call.method)(**arguments)
 
     return asyncio.run(run())
 

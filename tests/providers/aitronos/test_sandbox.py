@@ -14,7 +14,7 @@ import pytest
 from starlette.types import Message, Scope
 
 from guestlist.sandbox.service import Clock, SandboxRefusal
-from guestlist_aitronos.sandbox import AitronosService, seed
+from guestlist_aitronos.sandbox import AitronosService, members, seed
 from guestlist_aitronos.sandbox.bodies import Fields
 from guestlist_aitronos.sandbox.service import ROUTES
 
@@ -150,7 +150,7 @@ Make = Callable[..., Sandbox]
 
 @pytest.fixture
 def make() -> Make:
-    def make(**options: str) -> Sandbox:
+    def make(**options: Any) -> Sandbox:
         return Sandbox(AitronosService(clock=Clock(lambda: START), **options))
 
     return make
@@ -162,7 +162,7 @@ def sandbox(make: Make) -> Sandbox:
 
 
 def key_of(invited: Mapping[str, Any]) -> str:
-    return parse_qs(urlsplit(invited["invitation_link"]).query)["invite"][0]
+    return str(parse_qs(urlsplit(invited["invitation_link"]).query)["invite"][0])
 
 
 # --- inviting -----------------------------------------------------------------------------------
@@ -190,6 +190,27 @@ def test_invite_answers_variant_a_in_the_other_profile(make: Make) -> None:
     assert invited.pop("invitation_key").startswith("invkey_")
     assert invited.pop("user_id").startswith("usr_")
     assert invited == {"email": EMAIL, "is_new_user": True, "expires_at": "2026-02-09T02:40:00Z"}
+
+
+@pytest.mark.parametrize("profile", AitronosService.profiles)
+def test_invite_may_answer_the_union(make: Make, profile: str) -> None:
+    invited = make(profile=profile, invite_reply="union").invite()
+    assert invited["invitation_link"].endswith(invited["invitation_key"])
+    assert {"role_id", "is_new_user", "expires_at"} <= set(invited)
+
+
+@pytest.mark.parametrize(
+    ("days", "expires_at"), [("1", "2026-02-03T02:40:00Z"), ("30", "2026-03-04T02:40:00Z")]
+)
+def test_invitations_live_as_long_as_chosen(make: Make, days: str, expires_at: str) -> None:
+    sandbox = make(validity_days=days)
+    sandbox.invite()
+    assert sandbox.details(email=EMAIL).body["expires_at"] == expires_at
+
+
+def test_invite_wants_a_role(sandbox: Sandbox) -> None:
+    reply = sandbox.post(f"{ORG}/invite-user", {"email": EMAIL})
+    assert (reply.status, reply.code) == (422, "VALIDATION_ERROR")
 
 
 def test_invite_tells_that_an_account_exists(make: Make) -> None:
@@ -292,7 +313,7 @@ def test_ids_repeat_with_the_seed(make: Make) -> None:
     for _ in range(5):
         chatty.get(f"{ORG}/nothing")
     assert quiet.invite() == chatty.invite()
-    assert make(seed=1).invite() != make(seed=2).invite()  # type: ignore[arg-type]
+    assert make(seed=1).invite() != make(seed=2).invite()
 
 
 def test_invite_v2(sandbox: Sandbox) -> None:
@@ -951,6 +972,11 @@ def test_export(sandbox: Sandbox) -> None:
     assert sandbox.post(f"{ORG}/users/export-csv", {}, key=seed.READ_ONLY_KEY).status == 403
 
 
+def test_export_has_a_limit(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(members, "EXPORT_LIMIT", 2)
+    assert sandbox.post(f"{ORG}/users/export-csv", {}).code == "VALIDATION_ERROR"
+
+
 def test_change_logs_name_the_inviter(sandbox: Sandbox) -> None:
     invited = sandbox.invite()
     sandbox.forward(hours=1)
@@ -1147,7 +1173,7 @@ def test_organizations(sandbox: Sandbox) -> None:
 
 
 def test_only_the_right_people_change_an_organization(sandbox: Sandbox) -> None:
-    reader = {"key": seed.READ_ONLY_KEY}
+    reader: dict[str, Any] = {"key": seed.READ_ONLY_KEY}
     assert sandbox.call("PATCH", ORG, {"name": "X"}, **reader).status == 403
     assert sandbox.call("DELETE", ORG, **reader).code == "INSUFFICIENT_PERMISSIONS"
     update(sandbox, seed.READ_ONLY_EMAIL, role_id=sandbox.role("Admin"))
@@ -1296,7 +1322,7 @@ def test_the_rate_is_limited(make: Make, plan: str, rate: str, most: int, wait: 
         assert reply.status == 200
         assert reply.headers["x-ratelimit-remaining"] == str(left)
         assert reply.headers["x-ratelimit-limit"] == str(most)
-    assert reply.headers["x-ratelimit-retry-after"] == "0"
+        assert reply.headers["x-ratelimit-retry-after"] == "0"
     refused = sandbox.get("/v1/user/me")
     assert (refused.status, refused.code) == (429, "RATE_LIMIT_EXCEEDED")
     assert refused.headers["retry-after"] == wait
@@ -1321,7 +1347,7 @@ def test_the_limit_can_be_off(make: Make) -> None:
     sandbox = make(rate="off")
     for _ in range(200):
         reply = sandbox.get("/v1/user/me")
-    assert (reply.status, reply.headers["x-ratelimit-remaining"]) == (200, "120")
+        assert (reply.status, reply.headers["x-ratelimit-remaining"]) == (200, "120")
 
 
 @pytest.mark.parametrize(

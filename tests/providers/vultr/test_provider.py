@@ -352,8 +352,8 @@ def test_resend_keeps_the_invitation__c5(vultr: Vultr) -> None:
 
 
 def test_refused_resend_is_the_callers_to_settle__c5(vultr: Vultr) -> None:
+    refused = refusal(vultr, 400, "Only pending invitations can be resent.")
     with pytest.raises(Rejected, match="Only pending"):
-        refused = refusal(vultr, 400, "Only pending invitations can be resent.")
         play(vultr.resend(INVITATION), (resending(), refused))
 
 

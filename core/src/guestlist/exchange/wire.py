@@ -208,6 +208,8 @@ class HttpxWire(_Wire):
             try:
                 status = answer.status_code
                 headers = _headers(answer)
+                if answer.is_stream_consumed:  # a mock, or a hook of the caller's client
+                    return Response(status, headers, answer.content)
                 body = _Body(outgoing, headers, started)
                 for chunk in answer.iter_raw():
                     body.add(chunk)
@@ -245,6 +247,8 @@ class AsyncHttpxWire(_Wire):
                 try:
                     status = answer.status_code
                     headers = _headers(answer)
+                    if answer.is_stream_consumed:
+                        return Response(status, headers, answer.content)
                     body = _Body(outgoing, headers, started)
                     async for chunk in answer.aiter_raw():
                         body.add(chunk)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any
 
+from guestlist import sandbox
 from guestlist.plugins import Plugins, installed
-from guestlist.sandbox import EXTRA
 from guestlist.sandbox.errors import SandboxError
 
 if TYPE_CHECKING:
@@ -20,8 +20,9 @@ def service_classes(plugins: Plugins | None = None) -> list[type[Service]]:
         plugins: where the providers come from; by default everything installed.
 
     Raises:
-        SandboxError: what a service needs is not installed, or a plugin's service cannot be loaded.
+        SandboxError: a plugin's service cannot be loaded, or what all of them need is missing.
     """
+    require_extra()
     plugins = plugins or installed()
     return [
         _load(name, provider.sandbox)
@@ -30,22 +31,24 @@ def service_classes(plugins: Plugins | None = None) -> list[type[Service]]:
     ]
 
 
+def require_extra() -> None:
+    """Checks that what the sandbox needs beyond the core is installed.
+
+    Raises:
+        SandboxError: it is not; the hint says what to install.
+    """
+    try:
+        sandbox.Sandbox  # noqa: B018 - loads the server and everything below it
+    except ImportError as error:
+        what, _, command = str(error).partition(": ")
+        raise SandboxError(what, hint=f"Run: {command}") from error
+
+
 def _load(provider: str, place: str) -> Any:
     try:
         return resolve_name(place)
-    except ModuleNotFoundError as error:
-        missing = (error.name or "").partition(".")[0]
-        if missing in EXTRA:
-            raise SandboxError(
-                f"the sandbox needs {missing}", hint='Run: pip install "guestlist[sandbox]"'
-            ) from error
-        raise _broken(provider, place, error) from error
     except (ImportError, AttributeError, ValueError) as error:
-        raise _broken(provider, place, error) from error
-
-
-def _broken(provider: str, place: str, error: Exception) -> SandboxError:
-    return SandboxError(
-        f"the sandbox of the provider {provider!r} ({place}) cannot be loaded: {error}",
-        hint="Reinstall the plugin, or report it to its authors.",
-    )
+        raise SandboxError(
+            f"the sandbox of the provider {provider!r} ({place}) cannot be loaded: {error}",
+            hint="Reinstall the plugin, or report it to its authors.",
+        ) from error

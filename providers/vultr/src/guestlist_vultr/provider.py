@@ -14,10 +14,9 @@ from guestlist.errors import (
     GuestlistError,
     InvalidOrder,
     NotFound,
-    Rejected,
     Unsupported,
 )
-from guestlist.models import Grant, Invitation, Member, MemberState, Order, Role, State
+from guestlist.models import Grant, Invitation, Member, MemberState, Order, Role
 from guestlist.provider import (
     Effect,
     Flow,

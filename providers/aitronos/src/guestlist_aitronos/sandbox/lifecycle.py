@@ -8,7 +8,7 @@ and inviting again after the invitation has expired withdraw it.
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from guestlist_aitronos.sandbox.records import (
@@ -25,8 +25,6 @@ from guestlist_aitronos.sandbox.seed import add_membership, add_user
 
 if TYPE_CHECKING:
     from guestlist_aitronos.sandbox.service import AitronosService
-
-VALIDITY = timedelta(days=7)
 
 
 def invite(
@@ -57,7 +55,7 @@ def invite(
         inviter_id=inviter.id,
         is_new_user=not user.is_registered,
         created_at=now,
-        expires_at=now + VALIDITY,
+        expires_at=expiry(service),
         role_ids=role_ids,
         custom_message=custom_message,
     )
@@ -68,10 +66,15 @@ def invite(
     return invitation
 
 
+def expiry(service: AitronosService) -> datetime:
+    """When an invitation that is sent now expires."""
+    return service.clock.now() + timedelta(days=int(service.chosen["validity_days"]))
+
+
 def resend(service: AitronosService, invitation: Invitation, *, send: bool = True) -> None:
     """Makes an open invitation fresh again and mails it."""
     if service.chosen["resend_moves_expiry"] == "yes":
-        invitation.expires_at = service.clock.now() + VALIDITY
+        invitation.expires_at = expiry(service)
     if send:
         mail(service, invitation)
 
@@ -136,9 +139,9 @@ def mail(service: AitronosService, invitation: Invitation) -> None:
     organization = records.organizations[invitation.organization_id].name
     inviter = records.users[invitation.inviter_id]
     lines = [
-        f"{inviter.full_name} invites you to join {organization} on Aitronos.",
+        f"{inviter.full_name or inviter.email} invites you to join {organization} on Aitronos.",
         invitation.custom_message or "",
-        "Open the link to accept. It works once, within seven days.",
+        f"Open the link to accept. It works once, until {invitation.expires_at:%Y-%m-%d %H:%M} UTC.",
     ]
     service.outbox.send(
         service.name,

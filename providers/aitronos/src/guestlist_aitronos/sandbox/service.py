@@ -51,29 +51,31 @@ class AitronosService(Service):
     Profiles are the two families of pages that describe the same endpoints: `crew` (the newer,
     and what the SDK is typed after) and `organizations`.
 
-    Switches: what happens on inviting an invited address (`duplicates`), who may invite, resend
-    and cancel (`who_may_invite`), whether unknown body fields are refused (`extra_fields`), what
-    the status of invitees is called (`invitee_status`), whether an expired invitation is found
-    (`expired_lookup`), whether resending moves the expiry (`resend_moves_expiry`), which shape a
-    422 has (`validation_body`), whether only the invited address may accept (`accept_address`),
-    whether members lists hold invitees (`members_include_invited`), whether protecting the owner
-    is a 400 or a 403 (`owner_refusal`), and the limits (`rate`, `plan`).
+    The switches are what the pages leave open or contradict each other about. `who_may_invite`
+    also decides who may resend and cancel.
     """
 
     name = "aitronos"
     title = "Aitronos"
     profiles = ("crew", "organizations")
     switches = {  # noqa: RUF012 - the base class types it as a class variable
+        # inviting: which fields answer it, an address that is invited already, whom it takes
+        "invite_reply": ("profile", "union"),
         "duplicates": ("refuse", "refresh"),
         "who_may_invite": ("admin", "member"),
-        "extra_fields": ("lenient", "strict"),
-        "invitee_status": (INVITED, "Pending"),
-        "expired_lookup": ("found", "missing"),
+        # what becomes of an invitation
+        "validity_days": ("7", "1", "30"),
         "resend_moves_expiry": ("yes", "no"),
-        "validation_body": ("envelope", "detail"),
+        "expired_lookup": ("found", "missing"),
         "accept_address": ("must_match", "any"),
+        # what the members' endpoints say about invitees
         "members_include_invited": ("yes", "no"),
+        "invitee_status": (INVITED, "Pending"),
+        # unknown body fields, the shape of a 422, and whether protecting the owner is 400 or 403
+        "extra_fields": ("lenient", "strict"),
+        "validation_body": ("envelope", "detail"),
         "owner_refusal": ("validation", "forbidden"),
+        # how many requests are let through
         "rate": ("bucket", "window", "off"),
         "plan": ("standard", "premium"),
     }

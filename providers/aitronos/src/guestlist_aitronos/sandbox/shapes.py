@@ -54,19 +54,18 @@ def invitation_details(invitation: Invitation) -> dict[str, Any]:
 
 
 def invitation_created(service: AitronosService, invitation: Invitation) -> dict[str, Any]:
-    """Variant B (CM-invite, SDK), or variant A (OI-send) in the `organizations` profile."""
-    if service.profile == "organizations":
-        return {
-            "invitation_id": invitation.id,
-            "email": invitation.email,
-            "invitation_key": invitation.key,
-            "is_new_user": invitation.is_new_user,
-            "user_id": invitation.user_id,
-            "expires_at": stamp(invitation.expires_at),
-        }
-    wanted = ("invitation_id", "email", "role_id", "user_id", "invitation_link")
-    details = invitation_details(invitation)
-    return {name: details[name] for name in wanted}
+    """Variant B (CM-invite, SDK), variant A (OI-send) in the `organizations` profile, or both."""
+    details = invitation_details(invitation) | {
+        "invitation_key": invitation.key,
+        "is_new_user": invitation.is_new_user,
+    }
+    wanted = {"invitation_id", "email", "user_id"}
+    is_union = service.chosen["invite_reply"] == "union"
+    if is_union or service.profile == "crew":
+        wanted |= {"role_id", "invitation_link"}
+    if is_union or service.profile == "organizations":
+        wanted |= {"invitation_key", "is_new_user", "expires_at"}
+    return {name: value for name, value in details.items() if name in wanted}
 
 
 def status_name(service: AitronosService, row: Membership) -> str:

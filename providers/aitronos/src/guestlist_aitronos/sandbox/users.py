@@ -41,8 +41,8 @@ async def create_user(call: Call) -> Response:
         raise conflict("A user with this email exists")
     if not is_email(body.email):
         raise bad_email()
-    name = f"{body.first_name} {body.last_name}".strip()
-    user = add_user(call.records, body.email, name, None, call.service.clock.now())
+    user = add_user(call.records, body.email, None, None, call.service.clock.now())
+    user.full_name = f"{body.first_name} {body.last_name}".strip() or None
     user.password = body.password
     return JSONResponse(shapes.user(user), HTTPStatus.CREATED)
 

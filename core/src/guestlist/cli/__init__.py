@@ -1,0 +1,57 @@
+"""The command line.
+
+`main` parses what was typed, and loads everything else (the client, the tables, the sandbox) only
+once it is clear which command is meant: `guestlist --help` and `--version` load none of it.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command line.
+
+    Args:
+        argv: what was typed after `guestlist`; by default, what was.
+
+    Returns:
+        The exit code, as documented in docs/cli.md.
+    """
+    words = list(sys.argv[1:] if argv is None else argv)
+    try:
+        return _main(words)
+    except KeyboardInterrupt:
+        print("interrupted: nothing was changed", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        # the reader has left, as `head` does; nothing can be told any more, at exit either
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+
+
+def _main(words: list[str]) -> int:
+    from guestlist.cli.arguments import build_parser
+    from guestlist.cli.parser import UsageError, with_default_sandbox
+
+    if "_ARGCOMPLETE" in os.environ:
+        from guestlist.cli.completing import complete
+
+        complete(build_parser())
+    parser = build_parser(words)
+    try:
+        arguments = parser.parse_args(with_default_sandbox(words))
+        if arguments.command is None:
+            parser.print_help()
+            return 2
+    except SystemExit as done:  # argparse has printed the help or the version
+        return int(done.code or 0)
+    except UsageError as error:
+        from guestlist.cli.report import report_usage
+
+        return report_usage(error, words)
+    from guestlist.cli.running import run
+
+    return run(arguments)

@@ -1,0 +1,336 @@
+"""The commands: what each is for, and which arguments it takes. What it does is in `commands`."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Container
+from typing import Any
+
+from guestlist.cli.parser import MainParser, Parser
+
+DESCRIPTION = "Invites people into organizations, whichever service the organization lives on."
+
+EPILOG = (
+    "Try it out: `guestlist demo`. One command's arguments: `guestlist invite --help`.\n"
+    "Exit codes: 0 done, 1 refused or failed, 2 asked wrongly, 3 outcome not known,\n"
+    "4 waited in vain, 130 interrupted."
+)
+
+IF_EXISTS = ("return", "resend", "replace", "error")
+SHELLS = ("bash", "zsh", "fish", "tcsh", "powershell")
+
+
+def build_parser(words: Container[str] | None = None) -> MainParser:
+    """The parser of the whole command line.
+
+    Args:
+        words: what was typed, so that only the parsers are made that it may need.
+    """
+    return MainParser(DESCRIPTION, COMMANDS, EPILOG, only=words)
+
+
+# ---------------------------------------------------------------------------- shared arguments
+
+
+def _examples(parser: Parser, *lines: str) -> None:
+    parser.epilog = "examples:\n" + "\n".join(f"  guestlist {line}" for line in lines)
+
+
+def _people(parser: Parser, *, ids: bool = True) -> None:
+    parser.add_argument(
+        "who",
+        metavar="ADDRESS",
+        nargs="+",
+        help="an e-mail address" + (", or an id as `list` and `members` show it" if ids else ""),
+    )
+
+
+def _accounts(parser: Parser, without: str) -> None:
+    option = parser.add_argument(
+        "-a",
+        "--account",
+        metavar="NAME",
+        action="append",
+        default=[],
+        help=f"an account; may be repeated (without it: {without})",
+    )
+    complete(option, account_names)
+
+
+def complete(option: argparse.Action, words: Callable[..., Any]) -> None:
+    """Tells the shell's completion what can stand there."""
+    option.completer = words  # type: ignore[attr-defined]  # where argcomplete looks for it
+
+
+def account_names(parsed_args: argparse.Namespace, **_: object) -> list[str]:
+    """The names of the configured accounts, for the shell's completion."""
+    import os
+    import tomllib
+    from pathlib import Path
+
+    path = Path(parsed_args.config or os.environ.get("GUESTLIST_CONFIG") or "guestlist.toml")
+    try:
+        accounts = tomllib.loads(path.read_text(encoding="utf-8")).get("accounts", {})
+    except (OSError, ValueError):
+        return []
+    return list(accounts)
+
+
+def _state(text: str) -> str:
+    from guestlist.models import State
+
+    try:
+        return State(text.replace("-", "_")).value
+    except ValueError:
+        known = ", ".join(State)
+        raise argparse.ArgumentTypeError(f"there is no state {text!r}; there are: {known}") from None
+
+
+def _states(**_: object) -> list[str]:
+    from guestlist.models import State
+
+    return list(State)
+
+
+def pair(text: str) -> tuple[str, str]:
+    """`name=value`."""
+    name, equals, value = text.partition("=")
+    if not name or not equals:
+        raise argparse.ArgumentTypeError(f"{text!r} is not of the form name=value")
+    return name, value
+
+
+ONLY_ONE = "the only one there is"
+ALL = "all of them at once"
+
+
+# ---------------------------------------------------------------------------- people
+
+
+def _invite(parser: Parser) -> None:
+    _people(parser, ids=False)
+    _accounts(parser, ONLY_ONE)
+    parser.add_argument(
+        "--role",
+        action="append",
+        default=[],
+        metavar="ROLE",
+        help="what they shall be: an id, a name or kind:name; may be repeated",
+    )
+    parser.add_argument("--no-mail", action="store_true", help="let the service send no mail")
+    parser.add_argument(
+        "--if-exists",
+        choices=IF_EXISTS,
+        default="return",
+        help="about an invitation that is open: leave it (return), send its mail again (resend),"
+        " make a new one (replace), or fail (error)",
+    )
+    parser.add_argument(
+        "--option",
+        action="append",
+        default=[],
+        type=pair,
+        metavar="NAME=VALUE",
+        help="an option of the provider (`providers` shows them); may be repeated",
+    )
+    _examples(
+        parser,
+        "invite ada@example.com grace@example.com --account cloud",
+        "invite ada@example.com -a office --role Member --no-mail",
+        "invite ada@example.com -a cloud --option api_enabled=yes",
+    )
+
+
+def _resend(parser: Parser) -> None:
+    _people(parser)
+    _accounts(parser, ONLY_ONE)
+
+
+def _status(parser: Parser) -> None:
+    _people(parser)
+    _accounts(parser, ALL)
+    _examples(parser, "status ada@example.com", "status ada@example.com -a cloud --json")
+
+
+def _wait(parser: Parser) -> None:
+    _people(parser)
+    _accounts(parser, ONLY_ONE)
+    option = parser.add_argument(
+        "--until",
+        action="append",
+        default=[],
+        type=_state,
+        metavar="STATE",
+        help="the state to wait for; may be repeated (without it: accepted)",
+    )
+    complete(option, _states)
+    _examples(parser, "wait ada@example.com -a cloud --timeout 2h")
+
+
+def _revoke(parser: Parser) -> None:
+    _people(parser)
+    _accounts(parser, ONLY_ONE)
+
+
+_remove = _revoke
+
+
+# ---------------------------------------------------------------------------- roles
+
+
+def _roles(parser: Parser) -> None:
+    _accounts(parser, ALL)
+    parser.add_argument("--kind", help="only `role`, `group`, or `policy`")
+
+
+def _assign(parser: Parser) -> None:
+    _people(parser)
+    parser.add_argument(
+        "--role",
+        action="append",
+        required=True,
+        metavar="ROLE",
+        help="an id, a name or kind:name, such as group:Engineering; may be repeated",
+    )
+    _accounts(parser, ONLY_ONE)
+    _examples(parser, f"{parser.prog.split()[-1]} ada@example.com --role group:Engineering -a cloud")
+
+
+_unassign = _assign
+
+
+def _access(parser: Parser) -> None:
+    _people(parser)
+    _accounts(parser, ALL)
+
+
+# ---------------------------------------------------------------------------- lists
+
+
+def _list(parser: Parser) -> None:
+    _accounts(parser, ALL)
+    option = parser.add_argument(
+        "--state", type=_state, metavar="STATE", help="only those in this state"
+    )
+    complete(option, _states)
+
+
+def _members(parser: Parser) -> None:
+    _accounts(parser, ALL)
+
+
+# ---------------------------------------------------------------------------- setting up
+
+
+def _config(parser: Parser) -> None:
+    parser.add_argument(
+        "action",
+        choices=("init", "check", "path"),
+        metavar="ACTION",
+        help="init: write a commented file; check: read it and say what is wrong;"
+        " path: say where the accounts come from",
+    )
+    parser.add_argument(
+        "file", nargs="?", metavar="FILE", help="the file to write (init; else guestlist.toml)"
+    )
+    parser.add_argument(
+        "--provider",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="init: write an account for this provider only; may be repeated",
+    )
+    _examples(parser, "config init", "config init --provider vultr", "config check")
+
+
+def _nothing(parser: Parser) -> None:
+    """The command has no arguments of its own."""
+
+
+def _accounts_command(parser: Parser) -> None:
+    _accounts(parser, ALL)
+
+
+def _completion(parser: Parser) -> None:
+    parser.add_argument("shell", choices=SHELLS, metavar="SHELL", help=", ".join(SHELLS))
+    _examples(parser, "completion bash >> ~/.bashrc", "completion zsh >> ~/.zshrc")
+
+
+# ---------------------------------------------------------------------------- trying out
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or int(text) > 65_535:
+        raise argparse.ArgumentTypeError(f"{text!r} is no port: 0 to 65535")
+    return int(text)
+
+
+def _demo(parser: Parser) -> None:
+    parser.add_argument(
+        "--keep", action="store_true", help="leave the sandbox running afterwards, until Ctrl-C"
+    )
+    parser.add_argument(
+        "--port", type=_port, default=0, help="the mailbox's port (without it: a free one)"
+    )
+
+
+def _sandbox(parser: Parser) -> None:
+    parser.add_argument(
+        "--port",
+        type=_port,
+        default=8030,
+        help="the mailbox's port; the services get the next ones (8030; 0: free ones)",
+    )
+    parser.add_argument("--host", default="127.0.0.1", help="where to listen (127.0.0.1)")
+    parser.add_argument(
+        "--allow-remote", action="store_true", help="permit a host that others can reach"
+    )
+    parser.add_argument(
+        "--profile",
+        action="append",
+        default=[],
+        type=pair,
+        metavar="SERVICE=PROFILE",
+        help="the shape of a service's answers, such as vultr=openapi; may be repeated",
+    )
+    parser.add_argument(
+        "--switch",
+        action="append",
+        default=[],
+        type=pair,
+        metavar="SERVICE.SWITCH=VALUE",
+        help="how a service behaves, such as vultr.duplicates=allow; may be repeated",
+    )
+
+
+COMMANDS: dict[str, dict[str, tuple[str, Callable[[Parser], None]]]] = {
+    "people": {
+        "invite": ("Make sure that people have an open invitation or are in.", _invite),
+        "resend": ("Send the mail of an invitation again.", _resend),
+        "status": ("Tell where people stand, and how that is known.", _status),
+        "wait": ("Wait until people have accepted, or another state is reached.", _wait),
+        "revoke": ("Withdraw an invitation that is open.", _revoke),
+        "remove": ("Take a member out of the organization.", _remove),
+    },
+    "roles": {
+        "roles": ("List what can be granted: roles, groups, policies.", _roles),
+        "assign": ("Give members a role.", _assign),
+        "unassign": ("Take a role from members.", _unassign),
+        "access": ("Show what people can effectively do, and why.", _access),
+    },
+    "lists": {
+        "list": ("List the invitations.", _list),
+        "members": ("List the members.", _members),
+    },
+    "setting up": {
+        "config": ("Write, check or find the accounts' file.", _config),
+        "accounts": ("List the accounts, each with a live check of its key.", _accounts_command),
+        "providers": ("List the installed providers and what each supports.", _nothing),
+        "completion": ("Print the script that completes commands in your shell.", _completion),
+    },
+    "trying out": {
+        "demo": ("Play a whole story on a local sandbox, and watch it.", _demo),
+        "sandbox": ("Run local imitations of the services, with a mailbox.", _sandbox),
+    },
+}
+"""The commands by group: name to one line about it, and what adds its arguments."""

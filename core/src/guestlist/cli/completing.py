@@ -1,0 +1,25 @@
+"""Completion in the shell, by argcomplete: the script to install, and the answers to it."""
+
+from __future__ import annotations
+
+from guestlist.cli.parser import MainParser
+from guestlist.errors import ConfigError
+
+try:
+    import argcomplete
+except ModuleNotFoundError:
+    raise ConfigError(
+        "completion needs argcomplete", hint='Run: pip install "guestlist[cli]"'
+    ) from None
+
+
+def complete(parser: MainParser) -> None:
+    """Answers the shell and exits, where it is the shell that asks."""
+    for command in parser.commands.values():
+        command.fill()
+    argcomplete.autocomplete(parser)
+
+
+def script(shell: str) -> str:
+    """What makes a shell complete `guestlist`."""
+    return argcomplete.shellcode(["guestlist"], shell=shell)

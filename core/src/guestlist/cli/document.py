@@ -1,0 +1,240 @@
+"""What `--json` prints: one document for every command.
+
+The schema of it is docs/cli-schema.json, written by `python -m guestlist.cli.document`.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic_core import to_jsonable_python
+
+from guestlist.errors import GuestlistError
+from guestlist.exchange.redact import MASK
+from guestlist.models import Access, Guest, Invitation, InviteResult, Member, Role, RoleResult
+
+SCHEMA = "https://json-schema.org/draft/2020-12/schema"
+
+
+class Row(BaseModel):
+    """What all rows that are no values of the library have in common."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class GuestRow(Guest):
+    """Where somebody stands: `status`, `wait`, `revoke`, `remove`."""
+
+    type: Literal["guest"] = "guest"
+
+
+class InviteRow(InviteResult):
+    """What `invite` or `resend` did."""
+
+    type: Literal["invite"] = "invite"
+
+
+class RoleChangeRow(RoleResult):
+    """What `assign` or `unassign` did."""
+
+    type: Literal["role_change"] = "role_change"
+
+
+class AccessRow(Access):
+    """What somebody can effectively do."""
+
+    type: Literal["access"] = "access"
+
+
+class InvitationRow(Invitation):
+    """One of `list`."""
+
+    type: Literal["invitation"] = "invitation"
+    account: str
+
+
+class MemberRow(Member):
+    """One of `members`."""
+
+    type: Literal["member"] = "member"
+    account: str
+
+
+class RoleRow(Role):
+    """One of `roles`."""
+
+    type: Literal["role"] = "role"
+    account: str
+
+
+class AccountRow(Row):
+    """One of `accounts`, or of `config check`."""
+
+    type: Literal["account"] = "account"
+    account: str
+    provider: str
+    title: str
+    base_url: str
+    working: bool | None = None
+    """Whether the service accepts the key; null where it was not asked."""
+    organization: str | None = None
+    """What the key reaches, where the service tells."""
+
+
+class SettingRow(Row):
+    """One setting of a provider."""
+
+    name: str
+    description: str
+    env: str | None
+    required: bool
+    secret: bool
+
+
+class ProviderRow(Row):
+    """One of `providers`."""
+
+    type: Literal["provider"] = "provider"
+    name: str
+    title: str
+    docs_url: str
+    distribution: str
+    operations: tuple[str, ...]
+    """Everything that it defines, what only this provider has included."""
+    least_roles: int
+    most_roles: int
+    """How many roles an invitation must and can name."""
+    can_suppress_mail: bool
+    lifetime: float | None
+    """Seconds for which an invitation can be accepted."""
+    sandbox: bool
+    """Whether it brings a local imitation of the service."""
+    substitutes: dict[str, str]
+    """What to do instead of what is unsupported."""
+    options: tuple[str, ...]
+    """What `invite --option` takes."""
+    settings: tuple[SettingRow, ...]
+
+
+class FileRow(Row):
+    """The file of `config`."""
+
+    type: Literal["file"] = "file"
+    path: str | None
+    """Null where the accounts come from the environment."""
+    written: bool = False
+
+
+class ServiceRow(Row):
+    """One service of a sandbox. The keys are made up and no secrets."""
+
+    type: Literal["service"] = "service"
+    account: str
+    title: str
+    base_url: str
+    settings: dict[str, str]
+    read_only_settings: dict[str, str]
+
+
+class MailboxRow(Row):
+    """The mailbox of a sandbox."""
+
+    type: Literal["mailbox"] = "mailbox"
+    url: str
+
+
+class StepRow(Row):
+    """One step of `demo`."""
+
+    type: Literal["step"] = "step"
+    chapter: str
+    call: str
+    result: str
+    expected: str
+    as_told: bool
+
+
+AnyRow = (
+    GuestRow
+    | InviteRow
+    | RoleChangeRow
+    | AccessRow
+    | InvitationRow
+    | MemberRow
+    | RoleRow
+    | AccountRow
+    | ProviderRow
+    | FileRow
+    | ServiceRow
+    | MailboxRow
+    | StepRow
+)
+
+
+class ErrorRow(Row):
+    """One error. `error` is the class of `guestlist.errors`, or `Interrupted`, or `Bug`."""
+
+    error: str
+    message: str
+    hint: str = ""
+    account: str | None = None
+    email: str | None = None
+    status: int | None = None
+    """The HTTP status of the service's answer."""
+    code: str | None = None
+    request_id: str | None = None
+    happened: bool | None = None
+    """Whether the request took effect all the same; null where that is not known."""
+    attempts: int = 0
+    waited: float = 0.0
+    """Seconds spent waiting between attempts."""
+
+
+class Document(BaseModel):
+    """What a command did, and what went wrong."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    guestlist: Literal[1] = 1
+    """The version of this schema: keys may be added to it, none will go or change its meaning."""
+    command: str | None
+    """Null when what was typed names none."""
+    ok: bool
+    """Whether the exit code is 0."""
+    exit_code: int
+    results: list[Annotated[AnyRow, Field(discriminator="type")]]
+    errors: list[ErrorRow]
+
+    def text(self, *, show_secrets: bool) -> str:
+        """The document as JSON, with links and keys masked unless they are to be shown."""
+        plain = _unwrapped(self.model_dump(), show_secrets)
+        return json.dumps(to_jsonable_python(plain), indent=2)
+
+
+def error_row(error: GuestlistError) -> ErrorRow:
+    """An error as a row."""
+    told = error.to_dict()
+    told.setdefault("happened", error.happened)
+    return ErrorRow(**told)
+
+
+def _unwrapped(value: Any, show_secrets: bool) -> Any:
+    if isinstance(value, SecretStr):
+        return value.get_secret_value() if show_secrets else MASK
+    if isinstance(value, dict):
+        return {name: _unwrapped(one, show_secrets) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_unwrapped(one, show_secrets) for one in value]
+    return sorted(value) if isinstance(value, frozenset) else value
+
+
+def schema() -> str:
+    """The JSON Schema of the document."""
+    described = Document.model_json_schema(mode="serialization")
+    return json.dumps({"$schema": SCHEMA, **described}, indent=2) + "\n"
+
+
+if __name__ == "__main__":
+    print(schema(), end="")

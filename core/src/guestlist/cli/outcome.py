@@ -1,0 +1,47 @@
+"""How a command ends: exit codes, and errors that only the command line has."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from guestlist.errors import CallerMistake, GuestlistError, OutcomeUnknown, WaitTimeout
+
+DONE = 0
+FAILED = 1
+MISTAKE = 2
+UNKNOWN = 3
+WAITED_IN_VAIN = 4
+BUG = 70
+INTERRUPTED = 130
+
+_SEVERITY = (BUG, INTERRUPTED, UNKNOWN, FAILED, WAITED_IN_VAIN, MISTAKE, DONE)
+"""Which code counts when several things went wrong: what needs looking at first, comes first."""
+
+
+class Interrupted(GuestlistError):
+    """Ctrl-C. The message says what may have happened."""
+
+
+class Bug(GuestlistError):
+    """Something that guestlist did not foresee."""
+
+    happened = None
+
+
+def code_of(error: GuestlistError) -> int:
+    """The exit code that an error stands for."""
+    kinds: tuple[tuple[type[GuestlistError], int], ...] = (
+        (Bug, BUG),
+        (Interrupted, INTERRUPTED),
+        (OutcomeUnknown, UNKNOWN),
+        (WaitTimeout, WAITED_IN_VAIN),
+        (CallerMistake, MISTAKE),
+    )
+    if error.happened is None and not isinstance(error, Bug | Interrupted):
+        return UNKNOWN
+    return next((code for kind, code in kinds if isinstance(error, kind)), FAILED)
+
+
+def exit_code(errors: Iterable[GuestlistError]) -> int:
+    """The exit code of a command that ended with these errors."""
+    return min(map(code_of, errors), key=_SEVERITY.index, default=DONE)

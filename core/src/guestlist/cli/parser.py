@@ -1,0 +1,204 @@
+"""The argument parser: argparse, with the commands' own arguments added when they are asked for.
+
+argparse because start-up counts: importing click costs several times what starting Python does
+(docs/cli.md has the figures). Nothing here may import httpx, pydantic, rich or asyncio.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Callable, Container, Mapping, Sequence
+from functools import partial
+from typing import Any, NoReturn
+
+from guestlist._version import __version__
+from guestlist.errors import CallerMistake
+
+DEFAULT_SANDBOX = "http://127.0.0.1:8030"
+"""Where `guestlist sandbox` has its mailbox unless told otherwise."""
+
+WIDEST = 100
+"""Columns that help texts use at most."""
+
+
+class UsageError(CallerMistake):
+    """What was typed is no command line of guestlist."""
+
+
+class Parser(argparse.ArgumentParser):
+    """Raises `UsageError` where argparse would print and exit, and names what was nearly typed."""
+
+    def __init__(self, **facts: Any) -> None:
+        facts.setdefault("formatter_class", partial(_Help, width=_width()))
+        super().__init__(allow_abbrev=False, **facts)
+        self._positionals.title = "arguments"
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(message, hint=f"`{self.prog} --help` shows how.")
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        if action.choices is None or value in action.choices:
+            return
+        import difflib
+
+        known = [str(choice) for choice in action.choices]
+        near = difflib.get_close_matches(str(value), known, 1)
+        more = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(known)}"
+        name = (action.metavar or action.dest) if not action.option_strings else ""
+        what = str(name).lower() or "/".join(action.option_strings)
+        raise argparse.ArgumentError(None, f"there is no {what} {value!r}; {more}")
+
+
+class CommandParser(Parser):
+    """The parser of one command. Its arguments are added when it is used, not before."""
+
+    def __init__(self, *, fill: Callable[[Parser], None] | None = None, **facts: Any) -> None:
+        super().__init__(**facts)
+        self._fill = fill
+
+    def fill(self) -> None:
+        """Adds the command's arguments, once."""
+        fill, self._fill = self._fill, None
+        if fill is not None:
+            fill(self)
+            add_global_options(self, again=True)
+            shapes = {"+": "{} ...", "?": "[{}]"}
+            places = [one for one in self._actions if not one.option_strings]
+            typed = [shapes.get(str(one.nargs), "{}").format(one.metavar) for one in places]
+            self.usage = " ".join(["%(prog)s [OPTIONS]", *typed])
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        if self._fill is None:
+            return super().parse_known_args(args, namespace)
+        self.fill()
+        # addresses and options in any order: `status ada@example.com -a cloud bob@example.com`
+        return self.parse_known_intermixed_args(args, namespace)
+
+
+class _Help(argparse.RawDescriptionHelpFormatter):
+    """Descriptions are laid out by hand; commands are shown in groups, by `overview`."""
+
+    def __init__(self, prog: str, **facts: Any) -> None:
+        super().__init__(prog, max_help_position=26, **facts)
+
+
+def _width() -> int:
+    try:
+        columns = int(os.environ.get("COLUMNS") or os.get_terminal_size().columns)
+    except (OSError, ValueError):
+        columns = 80
+    return max(40, min(columns, WIDEST) - 2)
+
+
+def add_global_options(parser: argparse.ArgumentParser, *, again: bool = False) -> None:
+    """The options that every command has.
+
+    Args:
+        again: after the command, where only what is given there counts.
+    """
+    group = parser.add_argument_group("options for every command") if again else parser
+    facts: dict[str, Any] = {"default": argparse.SUPPRESS} if again else {}
+    flag = {"action": "store_true", **facts}
+    source = group.add_mutually_exclusive_group()
+    source.add_argument(
+        "--config", metavar="FILE", help="the accounts' file (else guestlist.toml here)", **facts
+    )
+    source.add_argument(
+        "--sandbox",
+        metavar="URL",
+        nargs="?",
+        const=DEFAULT_SANDBOX,
+        help=f"talk to a running sandbox (URL: {DEFAULT_SANDBOX})",
+        **facts,
+    )
+    group.add_argument(
+        "--timeout",
+        metavar="TIME",
+        type=duration,
+        help="how long one call, or `wait`, may take: 90, 5m, 1h",
+        **facts,
+    )
+    group.add_argument("--json", help="one JSON document, for programs", **flag)
+    group.add_argument(
+        "-v", "--verbose", help="what happens on stderr; exact times and ids", **flag
+    )
+    group.add_argument("--show-secrets", help="show invitation links and keys", **flag)
+    group.add_argument("--debug", help="tracebacks with errors", **flag)
+
+
+def duration(text: str) -> float:
+    """Seconds: `90`, `90s`, `1.5m`, `2h`, `3d`."""
+    seconds = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+    number, unit = (text[:-1], text[-1]) if text[-1:] in seconds else (text, "s")
+    try:
+        length = float(number) * seconds[unit]
+    except ValueError:
+        length = -1.0
+    if not 0 < length < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is no length of time such as 90, 5m or 2h")
+    return length
+
+
+def with_default_sandbox(argv: Sequence[str]) -> list[str]:
+    """Lets `--sandbox` stand alone before a command or an address: only a URL is its value."""
+    told, rest = [], list(argv)
+    while rest:
+        word = rest.pop(0)
+        if word == "--":
+            return [*told, word, *rest]
+        if word == "--sandbox" and not (rest and "://" in rest[0]):
+            word = f"--sandbox={DEFAULT_SANDBOX}"
+        told.append(word)
+    return told
+
+
+class MainParser(Parser):
+    """The parser of the whole: global options, then a command.
+
+    Args:
+        groups: the commands by group: name, one line about it, what adds its arguments.
+        only: names that the commands to be expected are among; None for all.
+    """
+
+    def __init__(
+        self,
+        description: str,
+        groups: Mapping[str, Mapping[str, tuple[str, Callable[[Parser], None]]]],
+        epilog: str,
+        only: Container[str] | None = None,
+    ) -> None:
+        super().__init__(
+            prog="guestlist",
+            usage="%(prog)s [OPTIONS] COMMAND ...",
+            description=description,
+            epilog=epilog,
+        )
+        self._groups = groups
+        self.add_argument("--version", action="version", version=f"guestlist {__version__}")
+        add_global_options(self)
+        commands = self.add_subparsers(
+            dest="command", metavar="COMMAND", parser_class=CommandParser
+        )
+        every = {name: one for group in groups.values() for name, one in group.items()}
+        self.commands: dict[str, CommandParser] = {
+            name: commands.add_parser(
+                name, prog=f"guestlist {name}", description=about, fill=fill
+            )
+            for name, (about, fill) in every.items()
+            if only is None or name in only
+        }
+        commands.choices = tuple(every)
+
+    def format_help(self) -> str:
+        """The overview: every command in its group, on one line."""
+        lines = ["usage: guestlist [OPTIONS] COMMAND ...", "", self.description or "", ""]
+        for title, group in self._groups.items():
+            lines += [f"{title}:"]
+            lines += [f"  {name:<12} {about}" for name, (about, _) in group.items()]
+            lines += [""]
+        formatter = self._get_formatter()
+        formatter.start_section("options")
+        formatter.add_arguments([one for one in self._actions if one.option_strings])
+        formatter.end_section()
+        return "\n".join(lines) + "\n" + formatter.format_help() + f"\n{self.epilog}\n"

@@ -1,0 +1,90 @@
+"""What is waited for, on stderr of a terminal, once it takes a moment."""
+
+from __future__ import annotations
+
+import threading
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from guestlist.cli.words import printable
+
+if TYPE_CHECKING:
+    from rich.status import Status
+
+    from guestlist.cli.screen import Screen
+    from guestlist.event import Event
+
+PATIENCE = 0.7
+"""Seconds before anything is shown: what is quicker needs no explanation."""
+
+
+class Progress:
+    """Shows what is under way. Any thread may tell it something.
+
+    Args:
+        screen: where to show it; None, or one that is no terminal, for nowhere.
+    """
+
+    def __init__(self, screen: Screen | None) -> None:
+        self._console = screen.err if screen is not None and screen.err.is_terminal else None
+        self._lock = threading.Lock()
+        self._status: Status | None = None
+        self._timer: threading.Timer | None = None
+        self._what = self._how = ""
+
+    def __enter__(self) -> Self:
+        if self._console is not None:
+            self._timer = threading.Timer(PATIENCE, self._show)
+            self._timer.daemon = True
+            self._timer.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        with self._lock:
+            if self._timer is not None:
+                self._timer.cancel()
+            if self._status is not None:
+                self._status.stop()
+            self._console = self._status = None
+
+    def tell(self, what: str) -> None:
+        """What is under way as a whole."""
+        self._what = what
+        self._update()
+
+    def watch(self, event: Event) -> None:
+        """What is going on at the moment."""
+        self._how = _in_words(event)
+        self._update()
+
+    def _show(self) -> None:
+        with self._lock:
+            if self._console is not None:
+                self._status = self._console.status(self._text(), spinner="dots")
+                self._status.start()
+
+    def _update(self) -> None:
+        with self._lock:
+            if self._status is not None:
+                self._status.update(self._text())
+
+    def _text(self) -> str:
+        return printable(self._what + (f" · {self._how}" if self._how else ""))
+
+
+def _in_words(event: Event) -> str:
+    seconds = f"{event.seconds:.0f} s" if event.seconds and event.seconds >= 1 else "a moment"
+    about = f"{event.account}: "
+    told = {
+        "retry": f"waiting {seconds} before trying again",
+        "pace": f"waiting {seconds} to stay below the service's limit",
+        "unknown": "no answer came; it may have happened",
+        "look": "looking whether it happened",
+        "failure": f"no answer ({event.detail})",
+    }
+    return about + told[event.name] if event.name in told else ""

@@ -1,0 +1,73 @@
+"""Telling what went wrong, and the whole as JSON."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from guestlist.cli.outcome import Interrupted, exit_code
+from guestlist.cli.words import printable
+from guestlist.errors import GuestlistError
+
+if TYPE_CHECKING:
+    from guestlist.cli.document import AnyRow
+
+COLOURS = {"error": "31", "warning": "33", "interrupted": "33", "hint": "2"}
+"""SGR codes of the word before the colon."""
+
+
+def say(kind: str, text: str) -> None:
+    """One line on stderr: what kind of thing it is, a colon, and the text.
+
+    Without rich: it has to work when rich is what is missing.
+    """
+    word = f"{kind}:"
+    if sys.stderr.isatty() and not os.environ.get("NO_COLOR"):
+        word = f"\x1b[{COLOURS[kind]}m{word}\x1b[0m"
+    print(word, printable(text), file=sys.stderr)
+
+
+def tell_errors(errors: Sequence[GuestlistError], *, debug: bool = False) -> None:
+    """Each error on one line, and what to do about it on another. A hint that holds for several
+    errors in a row is given once."""
+    for error, following in zip(errors, [*errors[1:], None], strict=True):
+        if debug:
+            traceback.print_exception(error)
+        if isinstance(error, Interrupted):
+            say("interrupted", error.message)
+        else:
+            say("error", error.headline)
+        if error.hint and (following is None or following.hint != error.hint):
+            say("hint", error.hint)
+
+
+def print_document(
+    command: str | None,
+    results: Sequence[AnyRow],
+    errors: Sequence[GuestlistError],
+    *,
+    show_secrets: bool = False,
+) -> None:
+    """The JSON document on stdout."""
+    from guestlist.cli.document import Document, error_row
+
+    code = exit_code(errors)
+    document = Document.model_construct(
+        command=command,
+        ok=code == 0,
+        exit_code=code,
+        results=list(results),
+        errors=[error_row(error) for error in errors],
+    )
+    print(document.text(show_secrets=show_secrets), flush=True)
+
+
+def report_usage(error: GuestlistError, words: Sequence[str]) -> int:
+    """Tells what is wrong with what was typed; the exit code."""
+    tell_errors([error], debug="--debug" in words)
+    if "--json" in words:
+        print_document(None, [], [error])
+    return exit_code([error])

@@ -1,0 +1,66 @@
+"""Runs one command to its end, whatever that is."""
+
+from __future__ import annotations
+
+import argparse
+from contextlib import ExitStack
+from importlib import import_module
+
+from guestlist.cli.outcome import Bug, Interrupted, exit_code
+from guestlist.cli.report import print_document, tell_errors
+from guestlist.cli.session import Session
+from guestlist.errors import GuestlistError
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Runs the command; the exit code."""
+    try:
+        session = _carried_out(arguments)
+    except GuestlistError as error:  # before there was anything to carry out
+        tell_errors([error], debug=arguments.debug)
+        if arguments.json:
+            print_document(arguments.command, [], [error])
+        return exit_code([error])
+    if arguments.json and not session.printed:
+        print_document(
+            arguments.command,
+            session.results,
+            session.errors,
+            show_secrets=arguments.show_secrets,
+        )
+    tell_errors(session.errors, debug=arguments.debug)
+    return exit_code(session.errors)
+
+
+def _carried_out(arguments: argparse.Namespace) -> Session:
+    command = import_module(f"guestlist.cli.commands.{arguments.command}")
+    screen = None
+    if not arguments.json:
+        from guestlist.cli.screen import Screen
+
+        screen = Screen(everything=arguments.verbose)
+    with ExitStack() as closing:
+        session = Session(arguments, screen, closing)
+        try:
+            command.run(session)
+        except GuestlistError as error:
+            session.errors.append(error)
+        except KeyboardInterrupt:
+            session.errors.append(Interrupted("nothing was changed"))
+        except BrokenPipeError:
+            raise
+        except Exception as error:
+            if arguments.debug:
+                raise
+            session.errors.append(_bug(error))
+    if screen is not None and session.results:
+        command.show(session, screen)
+    return session
+
+
+def _bug(error: Exception) -> Bug:
+    # the text of an unforeseen error may hold anything, secrets too: only --debug shows it
+    return Bug(
+        f"guestlist itself failed ({type(error).__name__})",
+        hint="Run it again with --debug and report what it prints.",
+    )

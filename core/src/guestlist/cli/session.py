@@ -1,0 +1,125 @@
+"""One run of a command: its arguments, its accounts, and what came of it."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+from contextlib import ExitStack
+from datetime import datetime
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from guestlist.cli.parser import UsageError
+from guestlist.cli.progress import Progress
+from guestlist.cli.words import printable
+from guestlist.client import Guestlist
+from guestlist.errors import ConfigError, GuestlistError, UnknownAccount
+from guestlist.event import Event
+from guestlist.exchange.clock import Clock, SystemClock
+from guestlist.verbs.accounts import HOW_TO_CONFIGURE
+
+if TYPE_CHECKING:
+    from guestlist.cli.document import AnyRow
+    from guestlist.cli.screen import Screen
+
+
+class Session:
+    """What a command is given, and what it fills in.
+
+    Attributes:
+        arguments: as parsed.
+        screen: None for a program, which gets the results as JSON.
+        results, errors: what the command fills in.
+        stirred: accounts on which something other than a read was sent.
+    """
+
+    def __init__(
+        self, arguments: argparse.Namespace, screen: Screen | None, closing: ExitStack
+    ) -> None:
+        self.arguments = arguments
+        self.screen = screen
+        self.results: list[AnyRow] = []
+        self.errors: list[GuestlistError] = []
+        self.stirred: set[str] = set()
+        self.clock: Clock = SystemClock()
+        self.progress = closing.enter_context(Progress(screen))
+        self._closing = closing
+        # warnings of the library are events here: without a handler, logging would print them
+        logging.getLogger("guestlist").addHandler(logging.NullHandler())
+
+    @cached_property
+    def guests(self) -> Guestlist:
+        """The client for the accounts that were chosen.
+
+        Raises:
+            ConfigError: the configuration is not as it must be.
+            SandboxError: no sandbox answers.
+        """
+        given = self.arguments
+        if given.sandbox:
+            guests = self._of_sandbox(given.sandbox)
+        elif given.config:
+            guests = Guestlist.from_file(given.config, watch=self.watch)
+        else:
+            guests = Guestlist(watch=self.watch)
+        self._closing.enter_context(guests)
+        return guests.with_budget(total=given.timeout) if given.timeout else guests
+
+    def _of_sandbox(self, url: str) -> Guestlist:
+        if self.arguments.config:
+            raise UsageError("--config and --sandbox exclude each other", hint="Leave out one.")
+        from guestlist.sandbox.services import require_extra
+
+        require_extra()
+        from guestlist.sandbox.connect import SandboxClock, accounts_of
+        from guestlist.sandbox.control import SandboxControl
+
+        control = self._closing.enter_context(SandboxControl(url))
+        self.clock = SandboxClock(control.now)
+        return Guestlist(accounts_of(control), clock=self.clock, watch=self.watch)
+
+    @property
+    def now(self) -> datetime:
+        """The present moment, the sandbox's where one is talked to."""
+        return self.clock.now()
+
+    def accounts(self, *, every: bool) -> list[str]:
+        """The accounts that the command is about.
+
+        Args:
+            every: without `--account`, all of them; otherwise there has to be only one.
+
+        Raises:
+            UnknownAccount: there is none of that name, none at all, or it has to be named.
+        """
+        known = list(self.guests.accounts)
+        for name in self.arguments.account:
+            self.guests.account(name)
+        named = list(dict.fromkeys(self.arguments.account))
+        if named or (known and every) or len(known) == 1:
+            return named or known
+        if known:
+            raise UnknownAccount(
+                "no account is named", hint=f"Name it with --account: {', '.join(known)}."
+            )
+        raise UnknownAccount("no account is configured", hint=HOW_TO_CONFIGURE)
+
+    def watch(self, event: Event) -> None:
+        """Receives every event of the client."""
+        if event.method not in (None, "GET"):
+            self.stirred.add(event.account)
+        self.progress.watch(event)
+        if self.arguments.verbose:
+            text = f"  {event.at:%H:%M:%S} {printable(str(event))}"
+            if self.screen is not None:
+                self.screen.err.print(text, soft_wrap=True, style="dim")
+            else:
+                import sys
+
+                print(text, file=sys.stderr)
+
+
+def check_no_account_given(arguments: argparse.Namespace) -> None:
+    """For commands without accounts."""
+    if arguments.sandbox or arguments.config:
+        raise ConfigError("this command uses no accounts")

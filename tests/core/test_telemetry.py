@@ -1,0 +1,82 @@
+"""OpenTelemetry: what an operator sees of a call, and what is never there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+from opentelemetry import metrics, trace
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+from guestlist import Guestlist, GuestlistError
+from guestlist.telemetry import telemetry
+from guestlist_vultr import Vultr
+
+SECRET = "TELEMETRY-SECRET-KEY"
+
+
+@pytest.fixture
+def seen(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[InMemorySpanExporter, Any]]:
+    spans, reader = InMemorySpanExporter(), InMemoryMetricReader()
+    tracing = TracerProvider()
+    tracing.add_span_processor(SimpleSpanProcessor(spans))
+    measuring = MeterProvider([reader])
+    monkeypatch.setattr(trace, "get_tracer", tracing.get_tracer)
+    monkeypatch.setattr(metrics, "get_meter", measuring.get_meter)
+    yield spans, reader
+    tracing.shutdown()
+    measuring.shutdown()
+
+
+def answer(request: httpx.Request) -> httpx.Response:
+    if request.method == "POST":
+        return httpx.Response(403, json={"error": f"no, not with {SECRET}", "status": 403})
+    return httpx.Response(200, json={"invites": [], "users": []})
+
+
+def test_a_call_is_a_span_and_its_requests_are_client_spans(seen: Any) -> None:
+    spans, reader = seen
+    transport = httpx.MockTransport(answer)
+    with (
+        Guestlist({"cloud": Vultr(api_key=SECRET)}, transport=transport) as guests,
+        pytest.raises(GuestlistError),
+    ):
+        guests.invite("ada@example.com")
+
+    *requests, call = spans.get_finished_spans()
+    assert call.name == "guestlist.invite"
+    assert call.status.status_code is trace.StatusCode.ERROR
+    assert [span.name for span in requests] == ["GET", "GET", "POST"]
+    assert {span.parent.span_id for span in requests} == {call.context.span_id}
+    post = requests[-1]
+    assert post.kind is trace.SpanKind.CLIENT
+    assert dict(post.attributes) == {
+        "guestlist.account": "cloud",
+        "guestlist.provider": "vultr",
+        "http.request.method": "POST",
+        "server.address": "api.vultr.com",
+        "server.port": 443,
+        "http.response.status_code": 403,
+        "error.type": "403",
+        "url.full": "https://api.vultr.com/v2/invitation",
+    }
+    assert post.status.status_code is trace.StatusCode.ERROR
+    assert requests[0].status.status_code is trace.StatusCode.UNSET
+
+    everything = "".join(span.to_json() for span in spans.get_finished_spans())
+    everything += reader.get_metrics_data().to_json()
+    assert "http.client.request.duration" in everything
+    assert SECRET not in everything
+
+
+def test_without_opentelemetry_nothing_watches(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    span, watcher = telemetry({})
+    with span("invite"):
+        assert watcher is None
