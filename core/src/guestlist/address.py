@@ -23,8 +23,19 @@ def email_key(address: str) -> str:
     Never raises: services hold addresses that nobody would accept today, and those must still be
     comparable with themselves.
     """
-    local, at, domain = unicodedata.normalize("NFC", address.strip()).lower().rpartition("@")
-    return f"{local}{at}{_ascii_domain(domain) or domain}"
+    local, at, domain = _folded(address.strip()).rpartition("@")
+    return f"{local}{at}{domain_key(domain)}"
+
+
+def domain_key(domain: str) -> str:
+    """The form in which domains are compared. Never raises."""
+    domain = _folded(domain.strip())
+    return _ascii_domain(domain) or domain
+
+
+def _folded(text: str) -> str:
+    # twice, because the lower case of a composed letter may be a decomposed one
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).lower())
 
 
 def check_email(address: str) -> str:
@@ -47,6 +58,8 @@ def _what_is_wrong(typed: str) -> str | None:
     local, at, domain = typed.rpartition("@")
     if any(unicodedata.category(c) in ("Cc", "Cf", "Cs", "Zl", "Zp") for c in typed):
         return "it has a control character"
+    if len(typed.encode()) > LONGEST:
+        return f"it is longer than {LONGEST} octets"
     if any(c.isspace() for c in typed):
         return "it has a space"
     if not at or not local or not domain:
@@ -57,8 +70,6 @@ def _what_is_wrong(typed: str) -> str | None:
         return "the part before the @ has a dot too many"
     if _ascii_domain(domain.lower()) is None:
         return f"{domain!r} is not a domain"
-    if len(typed.encode()) > LONGEST:
-        return f"it is longer than {LONGEST} octets"
     return None
 
 

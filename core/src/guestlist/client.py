@@ -19,7 +19,7 @@ from guestlist import verbs
 from guestlist.config import Config, find_config, read_config
 from guestlist.errors import ConfigError
 from guestlist.event import Event
-from guestlist.exchange.account import Account, Budget
+from guestlist.exchange.account import Account, Budget, paces_of
 from guestlist.exchange.clock import Clock, SystemClock
 from guestlist.exchange.drive import AsyncDriver, Driver
 from guestlist.exchange.step import Steps
@@ -139,9 +139,20 @@ def _accounts(
         for watcher in told:
             watcher(event)
 
+    shared = {
+        provider.base_url: paces_of(provider)
+        for provider in config.accounts.values()
+        if provider.limits_count_addresses
+    }
     return Accounts(
         {
-            name: Account(name, provider, clock, tell_all if told else None)
+            name: Account(
+                name,
+                provider,
+                clock,
+                tell_all if told else None,
+                paces=shared.get(provider.base_url, ()),
+            )
             for name, provider in config.accounts.items()
         },
         budget=budget or config.budget,

@@ -98,10 +98,14 @@ class GuestlistError(Exception):
         return ()
 
     def __str__(self) -> str:
-        return f"{self.headline}. {self.hint}".rstrip(" .") + "."
+        line = " ".join(f"{self.headline}. {self.hint}".split()).rstrip(" .")
+        return line if line.endswith(("?", "!")) else f"{line}."
 
     def to_dict(self) -> dict[str, Any]:
-        """The error for programs: `error` holds the class name; absent facts are left out."""
+        """The error for programs: `error` holds the class name; absent facts are left out.
+
+        `happened` is always there: true, false, or null where that is not known.
+        """
         facts = {
             "error": type(self).__name__,
             "message": self.message,
@@ -111,11 +115,11 @@ class GuestlistError(Exception):
             "status": self.status,
             "code": self.code,
             "request_id": self.request_id,
-            "happened": self.happened,
             "attempts": self.attempts,
             "waited": round(self.waited, 3),
         }
-        return {name: value for name, value in facts.items() if value not in (None, "", 0)}
+        told = {name: value for name, value in facts.items() if value not in (None, "", 0)}
+        return {**told, "happened": self.happened}
 
 
 class CallerMistake(GuestlistError):

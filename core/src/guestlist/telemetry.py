@@ -1,8 +1,9 @@
 """Spans and metrics for OpenTelemetry, when its API is installed; otherwise nothing at all.
 
 Each call of a verb is a span (`guestlist.invite`), each request within it a client span after the
-HTTP semantic conventions. Metrics: `http.client.request.duration` in seconds, `guestlist.wait.duration`
-in seconds by reason, `guestlist.outcomes` by outcome. No attribute holds a secret or an address.
+HTTP semantic conventions. Metrics: `http.client.request.duration` in seconds,
+`guestlist.wait.duration` in seconds by reason, `guestlist.outcomes` by outcome. No attribute holds a
+secret or an address.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ def telemetry(base_urls: Mapping[str, str]) -> tuple[Span, Callable[[Event], Non
         base_urls: of the accounts, by name.
     """
     if importlib.util.find_spec("opentelemetry") is None:
-        return lambda verb: nullcontext(), None
+        return lambda _verb: nullcontext(), None
     watching = _Telemetry(base_urls)
     return watching.span, watching
 
@@ -75,13 +76,17 @@ class _Telemetry:
         failed = event.name == "failure" or (event.status or 0) >= 400
         if failed:
             measured["error.type"] = str(event.status or "no_answer")
-        resent = {"http.request.resend_count": event.attempt - 1} if (event.attempt or 1) > 1 else {}
+        resent = (
+            {"http.request.resend_count": event.attempt - 1} if (event.attempt or 1) > 1 else {}
+        )
         span = self._tracer.start_span(
             event.method or "HTTP",
             kind=self._kinds.CLIENT,
             start_time=ended - int((event.seconds or 0.0) * 1e9),
-            attributes={**about, **measured, **resent, "url.full": f"{base_url}{event.path}"},
+            attributes={**about, **measured, "url.full": f"{base_url}{event.path}"},
         )
+        if resent:
+            span.set_attribute("http.request.resend_count", resent)
         if failed:
             span.set_status(self._error)
         span.end(end_time=ended)

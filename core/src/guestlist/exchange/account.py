@@ -57,11 +57,13 @@ class Account:
     """Receives every event, besides the log."""
     random: random.Random = field(default_factory=random.Random, repr=False)
     """For jitter."""
+    paces: tuple[Pace, ...] = field(default=(), repr=False)
+    """Shared with other accounts, where the service counts them together."""
     roles: tuple[float, list[Role]] | None = field(default=None, repr=False)
     """What can be granted, and when (monotonic, seconds) it was read."""
 
     def __post_init__(self) -> None:
-        self.paces = tuple(map(Pace, self.provider.limits)) or (Pace(UNLIMITED),)
+        self.paces = self.paces or paces_of(self.provider)
         self.redact = Redactor(self.provider.secrets(), self.provider.secret_fields)
         self._logger = logger.getChild(self.name)
         self._headers = {
@@ -123,6 +125,11 @@ class Account:
             self._logger.log(level, "%s", event)
         if self.watch is not None:
             self.watch(event)
+
+
+def paces_of(provider: Provider) -> tuple[Pace, ...]:
+    """A fresh pace for each limit of an account."""
+    return tuple(map(Pace, provider.limits)) or (Pace(UNLIMITED),)
 
 
 @dataclass

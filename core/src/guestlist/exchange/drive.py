@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections import defaultdict
+from collections.abc import Callable, Hashable
 from contextlib import AsyncExitStack, ExitStack
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from guestlist.exchange.clock import Clock
 from guestlist.exchange.step import Failure, Hold, Outgoing, Result, Send, Sleep, Steps
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import anyio
 
 T = TypeVar("T")
+L = TypeVar("L")
 
 
 class Wire(Protocol):
@@ -29,13 +30,34 @@ class AsyncWire(Protocol):
     async def send(self, outgoing: Outgoing) -> Response | Failure: ...
 
 
+class _Locks(Generic[L]):
+    """One lock for each key that somebody holds or waits for; forgotten when nobody does."""
+
+    def __init__(self, make: Callable[[], L]) -> None:
+        self._make = make
+        self._guard = threading.Lock()
+        self._used: dict[Hashable, tuple[L, int]] = {}
+
+    def take(self, key: Hashable) -> L:
+        with self._guard:
+            lock, users = self._used.get(key) or (self._make(), 0)
+            self._used[key] = (lock, users + 1)
+        return lock
+
+    def drop(self, key: Hashable) -> None:
+        with self._guard:
+            lock, users = self._used.pop(key)
+            if users > 1:
+                self._used[key] = (lock, users - 1)
+
+
 class Driver:
     """Runs steps for a sync client. Any number of threads may use one."""
 
     def __init__(self, wire: Wire, clock: Clock) -> None:
         self._wire = wire
         self._clock = clock
-        self._locks: defaultdict[Any, threading.Lock] = defaultdict(threading.Lock)
+        self._locks = _Locks(threading.Lock)
 
     def run(self, steps: Steps[T]) -> T:
         """Carries the steps out and returns what they return."""
@@ -60,7 +82,8 @@ class Driver:
                 return done.value  # type: ignore[no-any-return]
 
     def _hold(self, step: Hold, held: ExitStack) -> bool:
-        lock = self._locks[step.key]
+        lock = self._locks.take(step.key)
+        held.callback(self._locks.drop, step.key)
         free = lock.acquire(timeout=step.seconds)
         if free:
             held.callback(lock.release)
@@ -73,7 +96,7 @@ class AsyncDriver:
     def __init__(self, wire: AsyncWire, clock: Clock) -> None:
         self._wire = wire
         self._clock = clock
-        self._locks: dict[Any, anyio.Lock] = {}
+        self._locks: _Locks[anyio.Lock] = _Locks(_anyio_lock)
 
     async def run(self, steps: Steps[T]) -> T:
         """Carries the steps out and returns what they return."""
@@ -100,9 +123,16 @@ class AsyncDriver:
     async def _hold(self, step: Hold, held: AsyncExitStack) -> bool:
         import anyio
 
-        lock = self._locks.setdefault(step.key, anyio.Lock())
+        lock = self._locks.take(step.key)
+        held.callback(self._locks.drop, step.key)
         with anyio.move_on_after(step.seconds):
             await lock.acquire()
             held.callback(lock.release)
             return True
         return False
+
+
+def _anyio_lock() -> anyio.Lock:
+    import anyio
+
+    return anyio.Lock()

@@ -72,6 +72,9 @@ class Provider(BaseModel):
     """Seconds after which a request that got no answer can no longer take effect."""
     list_lag: ClassVar[float] = 0.0
     """Seconds for which the service's lists may miss what was just created."""
+    limits_count_addresses: ClassVar[bool] = False
+    """Whether the service's limits count what comes from one network address: then all accounts
+    on it share them."""
     no_access: ClassVar[str] = "The person is a member and holds nothing that can be granted."
     """What it means when `access` finds nothing."""
     substitutes: ClassVar[Mapping[str, str]] = {}

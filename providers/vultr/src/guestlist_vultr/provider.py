@@ -87,6 +87,8 @@ class Vultr(Provider):
     lifetime = timedelta(days=3)
     # Vultr's guide to resending: the expiry moves to three days after the resend.
     resend_moves_expiry = True
+    # "Per source IP": the OpenAPI document and Vultr's page on rate limits.
+    limits_count_addresses = True
     # late_effect and list_lag: nothing is known about either, the defaults stand.
     no_access = (
         "The person is a member without any group, role or policy. Vultr's console shows "

@@ -141,7 +141,7 @@ def mail(service: AitronosService, invitation: Invitation) -> None:
     lines = [
         f"{inviter.full_name or inviter.email} invites you to join {organization} on Aitronos.",
         invitation.custom_message or "",
-        f"Open the link to accept. It works once, until {invitation.expires_at:%Y-%m-%d %H:%M} UTC.",
+        f"The link in this mail works once, until {invitation.expires_at:%d %b %Y, %H:%M} UTC.",
     ]
     service.outbox.send(
         service.name,

@@ -1,0 +1,1 @@
+"""What the commands do: one module each, loaded when the command is run."""
