@@ -2,8 +2,8 @@
 
 Each call of a verb is a span (`guestlist.invite`), each request within it a client span after the
 HTTP semantic conventions. Metrics: `http.client.request.duration` in seconds,
-`guestlist.wait.duration` in seconds by reason, `guestlist.outcomes` by outcome. No attribute holds a
-secret or an address.
+`guestlist.wait.duration` in seconds by reason, `guestlist.outcomes` by outcome. No attribute holds
+a secret or an address.
 """
 
 from __future__ import annotations
@@ -76,17 +76,15 @@ class _Telemetry:
         failed = event.name == "failure" or (event.status or 0) >= 400
         if failed:
             measured["error.type"] = str(event.status or "no_answer")
-        resent = (
-            {"http.request.resend_count": event.attempt - 1} if (event.attempt or 1) > 1 else {}
-        )
+        resends = (event.attempt or 1) - 1
         span = self._tracer.start_span(
             event.method or "HTTP",
             kind=self._kinds.CLIENT,
             start_time=ended - int((event.seconds or 0.0) * 1e9),
             attributes={**about, **measured, "url.full": f"{base_url}{event.path}"},
         )
-        if resent:
-            span.set_attribute("http.request.resend_count", resent)
+        if resends:
+            span.set_attribute("http.request.resend_count", resends)
         if failed:
             span.set_status(self._error)
         span.end(end_time=ended)
