@@ -11,11 +11,12 @@ Importing this module loads nothing but itself; the names below are loaded when 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from guestlist._version import __version__
 
+TYPE_CHECKING = False  # checkers take it for true; the real one would load half of `typing`
 if TYPE_CHECKING:
+    from typing import Any
+
     from guestlist.address import email_key as email_key
     from guestlist.client import AsyncGuestlist as AsyncGuestlist
     from guestlist.client import Guestlist as Guestlist
