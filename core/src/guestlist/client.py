@@ -16,7 +16,7 @@ from types import MappingProxyType, TracebackType
 from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar, cast
 
 from guestlist import verbs
-from guestlist.config import Config, find_config, read_config
+from guestlist.config import Config, domains, find_config, read_config
 from guestlist.errors import ConfigError
 from guestlist.event import Event
 from guestlist.exchange.account import Account, Budget, paces_of
@@ -45,7 +45,8 @@ class _Client:
         transport: a transport of `httpx` or `httpx2` to send with; you close it.
         clock: another clock than the machine's.
         budget: what one call may cost.
-        allowed_domains: if given, nobody outside these domains is ever invited.
+        allowed_domains: if given, nobody outside these domains is ever invited. Takes the place of
+            those in the configuration.
         watch: called with every event; besides it, plugins and the log are told.
 
     Raises:
@@ -67,15 +68,19 @@ class _Client:
         if accounts is None:
             config = find_config(plugins)
         else:
-            config = Config(dict(accounts), frozenset(allowed_domains), source="this program")
+            config = Config(dict(accounts), source="this program")
+        if allowed := domains(allowed_domains):
+            config = replace(config, allowed_domains=allowed)
         self._clock = clock or SystemClock()
         base_urls = {name: provider.base_url for name, provider in config.accounts.items()}
         self._span, spans = telemetry(base_urls)
         watchers = (watch, plugins.event if plugins.anybody_watches else None, spans)
         self._accounts = _accounts(config, plugins, self._clock, watchers, budget)
-        self._start(http_client, transport)
+        ready = self._start(http_client, transport)
+        for account in self._accounts.by_name.values():
+            account.ready = ready
 
-    def _start(self, http_client: Any, transport: Any) -> None:
+    def _start(self, http_client: Any, transport: Any) -> Callable[[str], None]:
         raise NotImplementedError
 
     @classmethod
@@ -222,9 +227,10 @@ class Guestlist(_Client):
 
     {_ARGUMENTS}"""
 
-    def _start(self, http_client: Any, transport: Any) -> None:
+    def _start(self, http_client: Any, transport: Any) -> Callable[[str], None]:
         self._wire = HttpxWire(http_client, transport)
         self._driver = Driver(self._wire, self._clock)
+        return self._wire.ready
 
     invite = _sync(verbs.invite)
     resend = _sync(verbs.resend)
@@ -283,9 +289,10 @@ class AsyncGuestlist(_Client):
 
     {_ARGUMENTS}"""
 
-    def _start(self, http_client: Any, transport: Any) -> None:
+    def _start(self, http_client: Any, transport: Any) -> Callable[[str], None]:
         self._wire = AsyncHttpxWire(http_client, transport)
         self._driver = AsyncDriver(self._wire, self._clock)
+        return self._wire.ready
 
     invite = _async(verbs.invite)
     resend = _async(verbs.resend)

@@ -18,19 +18,22 @@ provider whose settings are all in the environment becomes an account under its 
 from __future__ import annotations
 
 import difflib
+import math
 import os
 import tomllib
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from pydantic.fields import FieldInfo
+
+from guestlist.address import domain_key
 from guestlist.errors import ConfigError
 from guestlist.exchange.account import Budget
 from guestlist.plugins import Plugins
 from guestlist.provider import Provider
-from guestlist.provider.settings import environment_variable
+from guestlist.provider.settings import environment_variable, is_secret
 
 FILE = "guestlist.toml"
 VARIABLE = "GUESTLIST_CONFIG"
@@ -69,14 +72,27 @@ def find_config(plugins: Plugins) -> Config:
 
 
 def from_environment(plugins: Plugins) -> Config:
-    """One account for each provider whose required settings are all in the environment."""
+    """One account for each provider whose credentials and required settings are all there.
+
+    Raises:
+        ConfigError: they are there, and one of them cannot be.
+    """
     accounts = {}
     for name, provider in sorted(plugins.providers.items()):
-        variables = map(environment_variable, provider.model_fields.values())
-        if any(variable and os.environ.get(variable) for variable in variables):
-            with suppress(ConfigError):  # some settings are there, and not all that are needed
-                accounts[name] = provider()  # type: ignore[call-arg]
+        settings = provider.model_fields.values()
+        telling = [info for info in settings if is_secret(info)] or settings
+        required = [info for info in settings if info.is_required()]
+        if any(map(_in_environment, telling)) and all(map(_in_environment, required)):
+            try:
+                accounts[name] = provider()
+            except ConfigError as error:
+                error.message = f"the environment: {error.message}"
+                raise
     return Config(accounts, source="the environment")
+
+
+def _in_environment(info: FieldInfo) -> bool:
+    return bool(os.environ.get(environment_variable(info) or ""))
 
 
 def read_config(path: Path, plugins: Plugins) -> Config:
@@ -87,7 +103,7 @@ def read_config(path: Path, plugins: Plugins) -> Config:
             message names the file and the place.
     """
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        table = tomllib.loads(path.read_text(encoding="utf-8-sig"))  # editors may add the mark
     except FileNotFoundError:
         raise ConfigError(
             f"there is no file {path}", hint="`guestlist config init` writes one."
@@ -165,8 +181,8 @@ def _value(where: str, value: Any, folder: Path) -> Any:
         path = folder / Path(str(value["file"])).expanduser()
         try:
             return path.read_text(encoding="utf-8").strip()
-        except (OSError, UnicodeDecodeError):
-            raise ConfigError(f"{where}: the file {path} cannot be read") from None
+        except (OSError, ValueError):  # not there, not readable, not UTF-8, or not even a path
+            raise ConfigError(f"{where}: the file {str(path)!r} cannot be read") from None
     raise ConfigError(
         f"{where}: a table here has to name an environment variable or a file",
         hint='Write { env = "NAME" } or { file = "path" }.',
@@ -178,12 +194,21 @@ def _domains(value: Any) -> frozenset[str]:
         raise ConfigError(
             "allowed_domains has to be a list of domains", hint='Such as ["example.com"].'
         )
-    return frozenset(one.strip().lower().lstrip("@") for one in value)
+    return domains(value)
+
+
+def domains(names: Iterable[str]) -> frozenset[str]:
+    """Domains (or a single one), in the form in which they are compared, without an @ before it."""
+    several = [names] if isinstance(names, str) else names
+    return frozenset(domain_key(name.strip().lstrip("@")) for name in several)
 
 
 def _budget(table: dict[str, Any]) -> Budget:
     check_names("budget: ", table, (one.name for one in fields(Budget)))
     for name, value in table.items():
-        if isinstance(value, bool) or not isinstance(value, int | float) or value <= 0:
-            raise ConfigError(f"budget.{name} has to be a number above 0")
+        whole = name in ("attempts", "max_body")
+        if isinstance(value, bool) or not isinstance(value, int if whole else int | float):
+            raise ConfigError(f"budget.{name} has to be a {'whole ' * whole}number")
+        if not 0 < value < math.inf:
+            raise ConfigError(f"budget.{name} has to be above 0, and finite")
     return Budget(**table)

@@ -46,6 +46,8 @@ class GuestlistError(Exception):
             True certainly, None not known.
         attempts: how many times the request was sent or tried.
         waited: seconds spent waiting between attempts.
+        budget: the part of the call's budget that ended it, such as `4 attempts` or `120 s in
+            all`; None when none did.
     """
 
     happened: bool | None = False
@@ -71,6 +73,7 @@ class GuestlistError(Exception):
         self.request_id = request_id
         self.attempts = 0
         self.waited = 0.0
+        self.budget: str | None = None
 
     def about(self, *, account: str | None = None, email: str | None = None) -> Self:
         """Adds where it happened, unless that is known already, and returns the error itself."""
@@ -117,6 +120,7 @@ class GuestlistError(Exception):
             "request_id": self.request_id,
             "attempts": self.attempts,
             "waited": round(self.waited, 3),
+            "budget": self.budget,
         }
         told = {name: value for name, value in facts.items() if value not in (None, "", 0)}
         return {**told, "happened": self.happened}
@@ -185,6 +189,7 @@ class _GaveUp(GuestlistError):
         return (
             f"{self.attempts} attempts" if self.attempts > 1 else "",
             f"{self.waited:.1f} s waited" if self.waited >= 0.1 else "",
+            f"the budget is {self.budget}" if self.budget else "",
         )
 
 

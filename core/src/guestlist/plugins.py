@@ -103,9 +103,19 @@ class Plugins:
         """Adds a plugin that is not installed: a module or object with hook implementations.
 
         Raises:
-            ConfigError: it brings a provider whose name is taken.
+            ConfigError: it brings a provider whose name is taken, or something that is no provider.
         """
         name = self.manager.register(plugin)
+        try:
+            found = self._brought_by(plugin, origin)
+        except BaseException:
+            self.manager.unregister(name=name)  # none of its hooks, if not all of it
+            raise
+        for provider in found:
+            self.providers[provider.name] = provider
+            self.origins[provider.name] = origin
+
+    def _brought_by(self, plugin: object, origin: str) -> list[type[Provider]]:
         found: list[type[Provider]] = []
         own = self.manager.subset_hook_caller(
             "guestlist_register",
@@ -113,16 +123,16 @@ class Plugins:
         )
         own(register=found.append)
         for provider in found:
+            if not (isinstance(provider, type) and issubclass(provider, Provider)):
+                raise ConfigError(f"{origin} registers {provider!r}, which is no provider class")
             taken = self.providers.get(provider.name)
             if taken is not None and taken is not provider:
-                self.manager.unregister(name=name)
                 raise ConfigError(
                     f"two plugins bring a provider {provider.name!r}: "
                     f"{self.origins[provider.name]} and {origin}",
                     hint="Uninstall one of them.",
                 )
-            self.providers[provider.name] = provider
-            self.origins[provider.name] = origin
+        return found
 
 
 @functools.cache

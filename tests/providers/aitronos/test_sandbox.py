@@ -1440,7 +1440,7 @@ def test_settings_and_snapshot(sandbox: Sandbox) -> None:
     settings = sandbox.service.settings("http://127.0.0.1:9")
     assert settings == {
         "api_key": seed.OWNER_KEY,
-        "organization": seed.ORGANIZATION,
+        "organization_id": seed.ORGANIZATION,
         "base_url": "http://127.0.0.1:9",
     }
     reader = sandbox.service.read_only_settings("http://127.0.0.1:9")

@@ -6,6 +6,7 @@ once it is clear which command is meant: `guestlist --help` and `--version` load
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -21,6 +22,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit code, as documented in docs/cli.md.
     """
     words = list(sys.argv[1:] if argv is None else argv)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal without Unicode gets a ?
     try:
         return _main(words)
     except KeyboardInterrupt:

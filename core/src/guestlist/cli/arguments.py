@@ -83,7 +83,9 @@ def _state(text: str) -> str:
         return State(text.replace("-", "_")).value
     except ValueError:
         known = ", ".join(State)
-        raise argparse.ArgumentTypeError(f"there is no state {text!r}; there are: {known}") from None
+        raise argparse.ArgumentTypeError(
+            f"there is no state {text!r}; there are: {known}"
+        ) from None
 
 
 def _states(**_: object) -> list[str]:
@@ -186,14 +188,10 @@ def _roles(parser: Parser) -> None:
 def _assign(parser: Parser) -> None:
     _people(parser)
     parser.add_argument(
-        "--role",
-        action="append",
-        required=True,
-        metavar="ROLE",
-        help="an id, a name or kind:name, such as group:Engineering; may be repeated",
+        "role", metavar="ROLE", help="an id, a name or kind:name, such as group:Engineering"
     )
     _accounts(parser, ONLY_ONE)
-    _examples(parser, f"{parser.prog.split()[-1]} ada@example.com --role group:Engineering -a cloud")
+    _examples(parser, f"{parser.prog.split()[-1]} ada@example.com group:Engineering -a cloud")
 
 
 _unassign = _assign

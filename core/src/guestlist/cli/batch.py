@@ -56,9 +56,7 @@ def run_each(session: Session, tasks: Sequence[Task], work: Work, *, changes: bo
 
 
 class _Batch:
-    def __init__(
-        self, session: Session, tasks: Sequence[Task], work: Work, changes: bool
-    ) -> None:
+    def __init__(self, session: Session, tasks: Sequence[Task], work: Work, changes: bool) -> None:
         self.outcomes: dict[Task, list[AnyRow] | GuestlistError] = {}
         self._session = session
         self._tasks = tasks

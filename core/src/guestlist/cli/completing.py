@@ -7,6 +7,7 @@ from guestlist.errors import ConfigError
 
 try:
     import argcomplete
+    from argcomplete.shell_integration import shellcode
 except ModuleNotFoundError:
     raise ConfigError(
         "completion needs argcomplete", hint='Run: pip install "guestlist[cli]"'
@@ -22,4 +23,4 @@ def complete(parser: MainParser) -> None:
 
 def script(shell: str) -> str:
     """What makes a shell complete `guestlist`."""
-    return argcomplete.shellcode(["guestlist"], shell=shell)
+    return shellcode(["guestlist"], shell=shell)

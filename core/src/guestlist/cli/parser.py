@@ -142,7 +142,8 @@ def duration(text: str) -> float:
 
 def with_default_sandbox(argv: Sequence[str]) -> list[str]:
     """Lets `--sandbox` stand alone before a command or an address: only a URL is its value."""
-    told, rest = [], list(argv)
+    told: list[str] = []
+    rest = list(argv)
     while rest:
         word = rest.pop(0)
         if word == "--":
@@ -182,13 +183,12 @@ class MainParser(Parser):
         )
         every = {name: one for group in groups.values() for name, one in group.items()}
         self.commands: dict[str, CommandParser] = {
-            name: commands.add_parser(
-                name, prog=f"guestlist {name}", description=about, fill=fill
-            )
+            name: commands.add_parser(name, prog=f"guestlist {name}", description=about, fill=fill)
             for name, (about, fill) in every.items()
             if only is None or name in only
         }
-        commands.choices = tuple(every)
+        # what can be chosen is more than what was made
+        commands.choices = dict.fromkeys(every)  # type: ignore[assignment]
 
     def format_help(self) -> str:
         """The overview: every command in its group, on one line."""

@@ -64,7 +64,7 @@ class Progress:
 
     def _show(self) -> None:
         with self._lock:
-            if self._console is not None:
+            if self._console is not None and self._what:
                 self._status = self._console.status(self._text(), spinner="dots")
                 self._status.start()
 

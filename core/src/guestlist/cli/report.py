@@ -33,7 +33,8 @@ def say(kind: str, text: str) -> None:
 def tell_errors(errors: Sequence[GuestlistError], *, debug: bool = False) -> None:
     """Each error on one line, and what to do about it on another. A hint that holds for several
     errors in a row is given once."""
-    for error, following in zip(errors, [*errors[1:], None], strict=True):
+    for place, error in enumerate(errors):
+        following = errors[place + 1] if errors[place + 1 :] else None
         if debug:
             traceback.print_exception(error)
         if isinstance(error, Interrupted):

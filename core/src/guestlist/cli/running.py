@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import argparse
 from contextlib import ExitStack
-from importlib import import_module
+from typing import TYPE_CHECKING
 
+from guestlist.cli.commands import find
 from guestlist.cli.outcome import Bug, Interrupted, exit_code
 from guestlist.cli.report import print_document, tell_errors
 from guestlist.cli.session import Session
 from guestlist.errors import GuestlistError
+
+if TYPE_CHECKING:
+    from guestlist.cli.screen import Screen
+
+NOTHING = {"list": "No invitations.", "members": "No members.", "roles": "Nothing to grant."}
+"""What is said when there is nothing to show and nothing went wrong."""
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -33,16 +40,17 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _carried_out(arguments: argparse.Namespace) -> Session:
-    command = import_module(f"guestlist.cli.commands.{arguments.command}")
     screen = None
     if not arguments.json:
         from guestlist.cli.screen import Screen
 
         screen = Screen(everything=arguments.verbose)
+    carry_out = find(arguments.command)
     with ExitStack() as closing:
         session = Session(arguments, screen, closing)
         try:
-            command.run(session)
+            with session.progress:
+                carry_out(session)
         except GuestlistError as error:
             session.errors.append(error)
         except KeyboardInterrupt:
@@ -53,9 +61,23 @@ def _carried_out(arguments: argparse.Namespace) -> Session:
             if arguments.debug:
                 raise
             session.errors.append(_bug(error))
-    if screen is not None and session.results:
-        command.show(session, screen)
+        if screen is not None and not session.printed:
+            _show(session, screen)
     return session
+
+
+def _show(session: Session, screen: Screen) -> None:
+    from guestlist.cli.facts import Facts
+    from guestlist.cli.labels import Labels
+    from guestlist.cli.tables import Tables
+
+    given = session.arguments
+    if session.results:
+        facts = Facts(session.now, Labels(lambda: session.guests), exact=given.verbose)
+        tables = Tables(screen, facts, secrets=given.show_secrets, details=given.verbose)
+        tables.show(session.results)
+    elif not session.errors:
+        screen.line(NOTHING.get(given.command, "Nothing."))
 
 
 def _bug(error: Exception) -> Bug:

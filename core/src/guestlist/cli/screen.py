@@ -12,12 +12,11 @@ from guestlist.errors import ConfigError
 from guestlist.models import Outcome, State
 
 try:
-    from rich import box
     from rich.console import Console
     from rich.measure import Measurement
     from rich.padding import Padding
     from rich.table import Table
-    from rich.text import Text
+    from rich.text import Text as Text
 except ModuleNotFoundError as error:
     raise ConfigError(
         f"the command line needs {error.name} for its tables (`--json` does without)",
@@ -43,6 +42,8 @@ STYLES: dict[str, str] = {
     Outcome.JOINED: GOOD,
     Outcome.ALREADY_INVITED: OPEN,
     Outcome.ALREADY_MEMBER: OPEN,
+    "nothing": OPEN,
+    "Unsupported": OPEN,
 }
 """How a state or an outcome looks; the terminal's own colours, so that light and dark both work."""
 
@@ -53,12 +54,14 @@ class Column:
 
     Attributes:
         whole: never wrapped while there is room.
+        cut: what does not fit is left out, instead of wrapped.
         spare: left out where the table is too wide otherwise, the highest number first; 0 never.
     """
 
     title: str
     style: str = ""
     whole: bool = False
+    cut: bool = False
     spare: int = 0
 
 
@@ -69,7 +72,7 @@ class Screen:
     """The terminal, or what stands for it.
 
     Args:
-        everything: leaves out no column, however narrow it is.
+        everything: leaves nothing out; where a table is too wide, each row becomes a block.
     """
 
     def __init__(self, *, everything: bool = False) -> None:
@@ -80,6 +83,9 @@ class Screen:
 
     def line(self, text: Cell = "", *, indent: int = 0, style: str = "") -> None:
         """Text, wrapped at the screen's width."""
+        if not text:
+            self.out.print()
+            return
         shown = Text(text, style=style) if isinstance(text, str) else text
         self.out.print(Padding(shown, (0, 0, 0, indent), expand=False))
 
@@ -87,48 +93,56 @@ class Screen:
         self, columns: Sequence[Column], rows: Iterable[Sequence[Cell]], *, indent: int = 0
     ) -> None:
         """A table. Columns that are empty, or that there is no room for, are left out."""
-        cells = [[_text(cell) for cell in row] for row in rows]
-        shown = [
-            place for place, _ in enumerate(columns) if any(row[place].plain for row in cells)
-        ]
-        while True:
-            table = Padding(_table(columns, cells, shown), (0, 0, 0, indent), expand=False)
-            spare = max(shown, key=lambda place: columns[place].spare, default=None)
-            needed = Measurement.get(self.out, self.out.options, table).maximum
-            full = _width(columns, cells, shown) + indent
-            if self._everything or spare is None or not columns[spare].spare:
+        cut = [column.cut and not self._everything for column in columns]
+        cells = [[_text(*one) for one in zip(row, cut, strict=True)] for row in rows]
+        shown = [place for place in range(len(columns)) if any(row[place].plain for row in cells)]
+        table = _table(columns, cells, shown)
+        while self._wanted(table) + indent > self.out.width:
+            spare = max(shown, key=lambda place: columns[place].spare)
+            if self._everything:
+                table = _records(columns, cells, shown)
                 break
-            if max(needed, full) <= self.out.width:
+            if not columns[spare].spare:
                 break
             shown.remove(spare)
-        self.out.print(table)
+            table = _table(columns, cells, shown)
+        self.out.print(Padding(table, (0, 0, 0, indent), expand=False))
+
+    def _wanted(self, table: Table) -> int:
+        """The width at which nothing in a table wraps."""
+        endless = self.out.options.update(width=UNBOUNDED)
+        return Measurement.get(self.out, endless, table).maximum
 
 
 def _table(columns: Sequence[Column], cells: list[list[Text]], shown: list[int]) -> Table:
-    table = Table(
-        box=box.SIMPLE_HEAD, border_style=QUIET, header_style="bold", padding=(0, 1), pad_edge=False
-    )
+    table = Table(box=None, header_style="bold", padding=(0, 1), pad_edge=False)
     for place in shown:
         column = columns[place]
-        table.add_column(
-            column.title, style=column.style, no_wrap=column.whole, overflow="fold"
-        )
+        table.add_column(column.title, style=column.style, no_wrap=column.whole, overflow="fold")
     for row in cells:
         table.add_row(*(row[place] for place in shown))
     return table
 
 
-def _width(columns: Sequence[Column], cells: list[list[Text]], shown: list[int]) -> int:
-    """What the table takes when nothing wraps: two columns between two cells."""
-    widest = [
-        max([len(columns[place].title), *(row[place].cell_len for row in cells)])
-        for place in shown
-    ]
-    return sum(widest) + 2 * (len(shown) - 1)
+def _records(columns: Sequence[Column], cells: list[list[Text]], shown: list[int]) -> Table:
+    """Each row as a block of lines, title and value."""
+    table = Table(box=None, show_header=False, padding=(0, 1), pad_edge=False)
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    for number, row in enumerate(cells):
+        if number:
+            table.add_row()
+        for place in shown:
+            if row[place].plain:
+                table.add_row(columns[place].title, row[place])
+    return table
 
 
-def _text(cell: Cell) -> Text:
-    return Text(printable(cell)) if isinstance(cell, str) else cell
+def _text(cell: Cell, cut: bool) -> Text:
+    text = Text(printable(cell)) if isinstance(cell, str) else cell
+    if cut:
+        text.no_wrap, text.overflow = True, "ellipsis"
+    return text
 
 
 def state(value: State | Outcome) -> Text:

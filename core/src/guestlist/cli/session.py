@@ -13,7 +13,7 @@ from guestlist.cli.parser import UsageError
 from guestlist.cli.progress import Progress
 from guestlist.cli.words import printable
 from guestlist.client import Guestlist
-from guestlist.errors import ConfigError, GuestlistError, UnknownAccount
+from guestlist.errors import GuestlistError, UnknownAccount
 from guestlist.event import Event
 from guestlist.exchange.clock import Clock, SystemClock
 from guestlist.verbs.accounts import HOW_TO_CONFIGURE
@@ -30,6 +30,7 @@ class Session:
         arguments: as parsed.
         screen: None for a program, which gets the results as JSON.
         results, errors: what the command fills in.
+        printed: whether the command has printed all there is to print.
         stirred: accounts on which something other than a read was sent.
     """
 
@@ -40,9 +41,10 @@ class Session:
         self.screen = screen
         self.results: list[AnyRow] = []
         self.errors: list[GuestlistError] = []
+        self.printed = False
         self.stirred: set[str] = set()
         self.clock: Clock = SystemClock()
-        self.progress = closing.enter_context(Progress(screen))
+        self.progress = Progress(screen)
         self._closing = closing
         # warnings of the library are events here: without a handler, logging would print them
         logging.getLogger("guestlist").addHandler(logging.NullHandler())
@@ -117,9 +119,3 @@ class Session:
                 import sys
 
                 print(text, file=sys.stderr)
-
-
-def check_no_account_given(arguments: argparse.Namespace) -> None:
-    """For commands without accounts."""
-    if arguments.sandbox or arguments.config:
-        raise ConfigError("this command uses no accounts")

@@ -2,50 +2,76 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from datetime import datetime
+from collections.abc import Sequence
+from itertools import groupby
 
 from guestlist.cli import screen
 from guestlist.cli.document import (
     AccessRow,
+    AccountRow,
+    AnyRow,
     GuestRow,
     InvitationRow,
     InviteRow,
     MemberRow,
+    ProviderRow,
     RoleChangeRow,
     RoleRow,
 )
+from guestlist.cli.facts import Facts, basis, through
+from guestlist.cli.matrix import matrix
 from guestlist.cli.report import say
-from guestlist.cli.screen import Column, Screen
+from guestlist.cli.screen import Cell, Column, Screen, Text
 from guestlist.cli.words import words
-from guestlist.models import OPEN_STATES, Basis, Grant, Guest, Invitation, Member, Role, State
-from guestlist.sandbox.wording import absolute, relative
+from guestlist.models import Guest, Invitation, Member, State
 
 WHO = Column("Guest", whole=True)
 ACCOUNT = Column("Account", whole=True)
 ID = Column("Id", style="dim", whole=True, spare=9)
 
-BASES = {
-    Basis.REPORTED: "the service says so",
-    Basis.DERIVED: "by its date",
-    Basis.INFERRED: "from the other list",
+TABLES: dict[type, str] = {
+    GuestRow: "guests",
+    InviteRow: "invites",
+    RoleChangeRow: "role_changes",
+    AccessRow: "access",
+    InvitationRow: "invitations",
+    MemberRow: "members",
+    RoleRow: "roles",
+    AccountRow: "accounts",
+    ProviderRow: "providers",
 }
+"""The method of `Tables` that shows a kind of row."""
 
 
 class Tables:
     """Shows results.
 
     Args:
-        now: the moment that times are relative to.
-        exact: shows times as dates.
+        facts: what the records say.
         secrets: shows invitation links and keys.
+        details: shows what is left out otherwise.
+        indent: columns left free at the left.
     """
 
-    def __init__(self, screen: Screen, now: datetime, *, exact: bool, secrets: bool) -> None:
+    def __init__(
+        self,
+        screen: Screen,
+        facts: Facts,
+        *,
+        secrets: bool = False,
+        details: bool = False,
+        indent: int = 0,
+    ) -> None:
         self._screen = screen
-        self._now = now
-        self._exact = exact
+        self._facts = facts
         self._secrets = secrets
+        self._details = details
+        self._indent = indent
+
+    def show(self, rows: Sequence[AnyRow]) -> None:
+        """Each kind of row in a table of its own."""
+        for kind, of_kind in groupby(rows, type):
+            getattr(self, TABLES[kind])(list(of_kind))
 
     def guests(self, rows: Sequence[GuestRow]) -> None:
         """Where people stand."""
@@ -59,16 +85,16 @@ class Tables:
             ID,
             *self._secret_columns(),
         ]
-        self._screen.table(
+        self._table(
             columns,
             [
                 (
                     row.email,
                     row.account,
                     screen.state(row.state),
-                    _roles(_held(row)),
-                    self._when(row),
-                    _basis(row),
+                    self._facts.roles_of(row),
+                    self._facts.when(row),
+                    basis(row),
                     _id(row),
                     *self._secret_cells(row.invitation),
                 )
@@ -88,16 +114,16 @@ class Tables:
             ID,
             *self._secret_columns(),
         ]
-        self._screen.table(
+        self._table(
             columns,
             [
                 (
                     row.guest.email,
                     row.guest.account,
                     screen.state(row.outcome),
-                    _roles(_held(row.guest)),
+                    self._facts.roles_of(row.guest),
                     screen.yes_or_no(row.mail_sent, "sent", "not sent", "not known"),
-                    self._when(row.guest),
+                    self._facts.when(row.guest),
                     _id(row.guest),
                     *self._secret_cells(row.guest.invitation),
                 )
@@ -109,7 +135,7 @@ class Tables:
     def role_changes(self, rows: Sequence[RoleChangeRow]) -> None:
         """What `assign` and `unassign` did."""
         columns = [WHO, ACCOUNT, Column("Role"), Column("Outcome", whole=True)]
-        self._screen.table(
+        self._table(
             columns,
             [
                 (row.guest.email, row.guest.account, row.role.label, words(row.outcome))
@@ -123,18 +149,19 @@ class Tables:
         columns = [
             WHO,
             ACCOUNT,
-            Column("Holds"),
+            Column("Holds", whole=True),
             Column("Through", style="dim"),
-            Column("Description", style="dim", spare=5),
+            Column("Description", style="dim", cut=True),
         ]
         told = [
             (row.guest.email, row.guest.account, *cells) for row in rows for cells in _grants(row)
         ]
-        self._screen.table(columns, told)
+        self._table(columns, told)
         for row in rows:
             if row.explanation:
-                about = f"{row.guest.email} on {row.guest.account}: {row.explanation}"
-                self._screen.line(about, style="yellow")
+                about = "" if row.guest.email in row.explanation else f"{row.guest.email}: "
+                text = f"{row.guest.account}: {about}{row.explanation}"
+                self._screen.line(text, style="yellow")
 
     def invitations(self, rows: Sequence[InvitationRow]) -> None:
         """The invitations of accounts."""
@@ -149,16 +176,16 @@ class Tables:
             ID,
             *self._secret_columns(),
         ]
-        self._screen.table(
+        self._table(
             columns,
             [
                 (
                     row.email,
                     row.account,
                     screen.state(row.state),
-                    _roles(row.roles),
-                    self._time(row.created_at),
-                    self._expiry(row),
+                    self._facts.roles(row.account, row.roles),
+                    self._facts.time(row.created_at),
+                    self._facts.expiry(row),
                     row.invited_by or "",
                     row.id or "",
                     *self._secret_cells(row),
@@ -178,16 +205,16 @@ class Tables:
             Column("Joined", style="dim", whole=True, spare=5),
             ID,
         ]
-        self._screen.table(
+        self._table(
             columns,
             [
                 (
                     row.email,
                     row.account,
                     row.name or "",
-                    _roles(row.roles or ()),
+                    self._facts.roles(row.account, row.roles or ()),
                     words(row.state),
-                    self._time(row.joined_at),
+                    self._facts.time(row.joined_at),
                     row.id,
                 )
                 for row in rows
@@ -200,10 +227,10 @@ class Tables:
             ACCOUNT,
             Column("Kind", whole=True),
             Column("Name", whole=True),
-            Column("Description", style="dim"),
+            Column("Description", style="dim", cut=True),
             ID,
         ]
-        self._screen.table(
+        self._table(
             columns,
             [
                 (row.account, row.kind, row.name or "", row.description or "", row.id)
@@ -211,30 +238,39 @@ class Tables:
             ],
         )
 
+    def accounts(self, rows: Sequence[AccountRow]) -> None:
+        """The configured accounts, and whether their keys work."""
+        columns = [
+            ACCOUNT,
+            Column("Service"),
+            Column("Key", whole=True),
+            Column("Organization"),
+            Column("Address", style="dim", spare=1),
+        ]
+        marks = {True: Text("works", "green"), False: Text("does not work", "red"), None: Text()}
+        self._table(
+            columns,
+            [
+                (row.account, row.title, marks[row.working], row.organization or "", row.base_url)
+                for row in rows
+            ],
+        )
+
+    def providers(self, rows: Sequence[ProviderRow]) -> None:
+        """What each provider supports: a column for each."""
+        columns = [Column("", whole=True), *(Column(row.title) for row in rows)]
+        self._table(columns, [(name, *cells) for name, cells in matrix(rows)])
+        for row in rows if self._details else ():
+            for name, substitute in row.substitutes.items():
+                self._screen.line(f"{row.title}, {words(name)}: {substitute}", style="dim")
+
+    def _table(self, columns: Sequence[Column], rows: Sequence[Sequence[Cell]]) -> None:
+        self._screen.table(columns, rows, indent=self._indent)
+
     def _warn(self, rows: Sequence[InviteRow | RoleChangeRow]) -> None:
         for row in rows:
             for warning in row.warnings:
                 say("warning", f"{row.guest.account}: {row.guest.email}: {warning}")
-
-    def _when(self, guest: Guest) -> str:
-        if guest.state is State.ACCEPTED:
-            joined = guest.member.joined_at if guest.member else None
-            return f"joined {self._time(joined)}" if joined else ""
-        return self._expiry(guest.invitation) if guest.invitation else ""
-
-    def _expiry(self, invitation: Invitation) -> str:
-        if invitation.expires_at is None:
-            return ""
-        if invitation.state in OPEN_STATES:
-            return f"expires {self._time(invitation.expires_at)}"
-        if invitation.state is State.EXPIRED:
-            return f"expired {self._time(invitation.expires_at)}"
-        return ""
-
-    def _time(self, moment: datetime | None) -> str:
-        if moment is None:
-            return ""
-        return absolute(moment) if self._exact else relative(moment, self._now)
 
     def _secret_columns(self) -> list[Column]:
         return [Column("Link"), Column("Key")] if self._secrets else []
@@ -246,24 +282,6 @@ class Tables:
         return [secret.get_secret_value() if secret else "" for secret in secrets]
 
 
-def _held(guest: Guest) -> Iterable[Role]:
-    if guest.state is State.ACCEPTED:
-        return (guest.member.roles if guest.member else None) or ()
-    return guest.invitation.roles if guest.invitation else ()
-
-
-def _roles(roles: Iterable[Role]) -> str:
-    return ", ".join(role.label for role in roles)
-
-
-def _basis(guest: Guest) -> str:
-    told = f" ({guest.raw_state})" if guest.state is State.UNKNOWN and guest.raw_state else ""
-    return {
-        (State.ACCEPTED, Basis.INFERRED): "is among the members",
-        (State.GONE, Basis.INFERRED): "neither invited nor a member",
-    }.get((guest.state, guest.basis), BASES[guest.basis]) + told
-
-
 def _id(guest: Guest) -> str:
     record: Invitation | Member | None = guest.invitation
     if guest.state is State.ACCEPTED:
@@ -273,11 +291,5 @@ def _id(guest: Guest) -> str:
 
 def _grants(row: AccessRow) -> list[tuple[str, str, str]]:
     return [
-        (grant.role.label, _through(grant), grant.role.description or "") for grant in row.grants
+        (grant.role.label, through(grant), grant.role.description or "") for grant in row.grants
     ] or [("nothing", "", "")]
-
-
-def _through(grant: Grant) -> str:
-    if grant.direct:
-        return "directly"
-    return " > ".join(role.label for role in grant.via) or "inherited"

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -13,7 +14,7 @@ from urllib.parse import quote, urlencode
 from pydantic import SecretStr
 
 from guestlist._version import __version__
-from guestlist.errors import GuestlistError, InvalidOrder
+from guestlist.errors import ConfigError, GuestlistError, InvalidOrder
 from guestlist.event import Event
 from guestlist.exchange.clock import Clock, SystemClock
 from guestlist.exchange.pace import Pace
@@ -24,8 +25,12 @@ from guestlist.provider import Limit, Provider, Request
 
 logger = logging.getLogger("guestlist")
 
-UNLIMITED = Limit(1_000_000)
+UNLIMITED = Limit(1_000_000, 60.0)
 """Where no limit is declared, so that a service can still ask for a rest."""
+
+LONGEST_REST = 3600.0
+"""Seconds after which a service is asked again, however long a rest it wants: one wrong header must
+not silence a program that runs for months."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +40,8 @@ class Budget:
     Attributes:
         total: after which the call ends, whatever it was doing: with an error that says how far
             it came.
+        waiting: that it may spend without a request under way: for the service's pace, before
+            another try, and until a look is final.
         attempts: how many times one request may be tried.
         timeout: without progress after which one request is given up.
         max_body: octets of an answer that are read at most.
@@ -44,6 +51,7 @@ class Budget:
     attempts: int = 4
     timeout: float = 15.0
     max_body: int = 32 * 1024 * 1024
+    waiting: float = math.inf
 
 
 @dataclass
@@ -55,6 +63,8 @@ class Account:
     clock: Clock = field(default_factory=SystemClock)
     watch: Callable[[Event], None] | None = None
     """Receives every event, besides the log."""
+    ready: Callable[[str], None] | None = field(default=None, repr=False)
+    """Called with the service's URL before a request is paced: makes what sending needs."""
     random: random.Random = field(default_factory=random.Random, repr=False)
     """For jitter."""
     paces: tuple[Pace, ...] = field(default=(), repr=False)
@@ -79,17 +89,24 @@ class Account:
         by `Call.grace`."""
         return self.provider.late_effect + self.provider.list_lag
 
-    def rest(self, seconds: float) -> None:
-        """Lets no call of this account go for so long: the service has asked for it."""
+    def rest(self, seconds: float, *, refused: bool = False) -> None:
+        """Lets no call of this account go for so long: the service has asked for it.
+
+        Args:
+            seconds: at most `LONGEST_REST` of them are believed.
+            refused: whether a request was refused.
+        """
         if seconds > 0:
             for pace in self.paces:
-                pace.push_back(self.clock.monotonic() + seconds)
+                rest = min(seconds, LONGEST_REST)
+                pace.push_back(self.clock.monotonic(), rest, refused=refused)
 
     def outgoing(self, request: Request, budget: Budget, remaining: float) -> Outgoing:
         """The request as it goes on the wire. Credentials are added unless it is public.
 
         Raises:
             InvalidOrder: a path segment that would change the path: empty, `.` or `..`.
+            ConfigError: credentials that no header can carry.
         """
         headers = dict(self._headers)
         content = None
@@ -97,7 +114,7 @@ class Account:
             headers["Content-Type"] = "application/json"
             content = json.dumps(request.json, ensure_ascii=False, separators=(",", ":")).encode()
         if not request.public:
-            headers.update(self.provider.authorize())
+            headers.update(self._credentials())
         return Outgoing(
             method=request.method,
             url=self.provider.base_url + _path(request) + _query(request),
@@ -108,6 +125,15 @@ class Account:
             max_body=budget.max_body,
         )
 
+    def _credentials(self) -> Mapping[str, str]:
+        credentials = self.provider.authorize()
+        if not all(value.isascii() and value.isprintable() for value in credentials.values()):
+            raise ConfigError(
+                "the credentials hold a character that cannot be sent",
+                hint="Copy the key once more: it has letters, digits and signs of ASCII only.",
+            )
+        return credentials
+
     def tell(self, name: str, request: Request | None = None, **facts: Any) -> None:
         """Emits an event, if anybody watches or logs at that level."""
         level = logging.WARNING if name == "unknown" else logging.DEBUG
@@ -116,15 +142,21 @@ class Account:
         logged = self._logger.isEnabledFor(level)
         if self.watch is None and not logged:
             return
-        if facts.get("detail"):
-            facts["detail"] = self.redact(facts["detail"])
+        for text in ("detail", "request_id"):
+            if facts.get(text):
+                facts[text] = self.redact(facts[text])
         if request is not None:
             facts.update(method=request.method, path=self.redact(_path(request, masked=True)))
         event = Event(name, self.name, self.provider.name, self.clock.now(), **facts)
         if logged:
             self._logger.log(level, "%s", event)
         if self.watch is not None:
-            self.watch(event)
+            try:
+                self.watch(event)
+            except Exception as error:  # what was sent stays sent, whoever stumbles over the news
+                self._logger.warning(
+                    "%s: whoever watches events failed: %s", self.name, self.redact(repr(error))
+                )
 
 
 def paces_of(provider: Provider) -> tuple[Pace, ...]:
@@ -141,6 +173,8 @@ class Call:
     email: str | None = None
     attempts: int = 0
     waited: float = 0.0
+    sent: Request | None = None
+    """The last request that may have changed something."""
 
     def __post_init__(self) -> None:
         self._ends = self.account.clock.monotonic() + self.budget.total
@@ -154,6 +188,16 @@ class Call:
         """Seconds left of the budget; never negative."""
         return max(0.0, self._ends - self.account.clock.monotonic())
 
+    def exceeded(self, wait: float, attempt: int = 0) -> str | None:
+        """What of the budget does not allow another request in so many seconds, after so many
+        attempts; None when it is allowed."""
+        budget = self.budget
+        if attempt >= budget.attempts:
+            return f"{attempt} attempts" if attempt > 1 else "one attempt"
+        if wait > 0 and self.waited + wait > budget.waiting:
+            return f"{budget.waiting:g} s of waiting"
+        return f"{budget.total:g} s in all" if wait >= self.remaining else None
+
     @property
     def grace(self) -> float:
         """Seconds to wait before a look that finds nothing is believed."""
@@ -164,10 +208,12 @@ class Call:
         error.about(account=self.account.name, email=self.email)
         error.attempts = error.attempts or self.attempts
         error.waited = error.waited or self.waited
-        error.message = self.account.redact(error.message)
+        redact = self.account.redact
+        error.message = redact(error.message)
         error.args = (error.message,)
-        if error.code:
-            error.code = self.account.redact(error.code)
+        error.hint = redact(error.hint)
+        error.code = redact(error.code) if error.code else None
+        error.request_id = redact(error.request_id) if error.request_id else None
         return error
 
     def within(self, total: float) -> Call:

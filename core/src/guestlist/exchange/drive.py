@@ -84,7 +84,7 @@ class Driver:
     def _hold(self, step: Hold, held: ExitStack) -> bool:
         lock = self._locks.take(step.key)
         held.callback(self._locks.drop, step.key)
-        free = lock.acquire(timeout=step.seconds)
+        free = lock.acquire(timeout=min(step.seconds, threading.TIMEOUT_MAX))
         if free:
             held.callback(lock.release)
         return free

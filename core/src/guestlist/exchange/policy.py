@@ -14,8 +14,8 @@ from guestlist.errors import GuestlistError, MalformedResponse, OutcomeUnknown
 from guestlist.exchange.account import Call
 from guestlist.exchange.retry_after import retry_after, used_up
 from guestlist.exchange.step import Failure, Send, Sleep, Steps
-from guestlist.provider import Effect, Flow, Request, Response
-from guestlist.provider.explanations import request_id
+from guestlist.provider import Effect, Flow, Request, Response, explain
+from guestlist.provider.explanations import request_id, shorten
 
 T = TypeVar("T")
 
@@ -44,7 +44,8 @@ def run(call: Call, flow: Flow[T]) -> Steps[T]:
             try:
                 response = yield from exchange(call, request)
             except GuestlistError as error:
-                resume = partial(flow.throw, error)
+                # so that the traceback ends on the provider's line
+                resume = partial(flow.throw, error.with_traceback(None))
             else:
                 acted = acted or request.effect is not Effect.READ
                 resume = partial(flow.send, response)
@@ -64,7 +65,7 @@ def run(call: Call, flow: Flow[T]) -> Steps[T]:
 
 
 def _first(error: Exception) -> str:
-    return next(iter(str(error).splitlines()), "")[:200]
+    return shorten(next(iter(str(error).splitlines()), ""), 200)
 
 
 class Verdict(Enum):
@@ -103,26 +104,31 @@ def exchange(call: Call, request: Request) -> Steps[Response]:
             request may have acted, acting twice would do harm, and no answer tells.
     """
     account = call.account
-    doubt = False  # whether an earlier try may have taken effect
+    reads = request.effect is Effect.READ
+    happened: bool | None = False  # whether an earlier try took effect
+    if account.ready is not None:
+        account.ready(account.provider.base_url)
     for attempt in count(1):
-        yield from _pace(call, request)
+        try:
+            yield from _pace(call, request)
+        except GuestlistError as too_late:
+            too_late.happened = happened
+            raise
         outgoing = account.outgoing(request, call.budget, call.remaining)
         call.attempts = attempt
         began = account.clock.monotonic()
         try:
             answer = yield Send(outgoing)
         except BaseException as interruption:
-            if request.effect is not Effect.READ:
-                account.tell("unknown", request, email=call.email, detail="interrupted")
-                about = f" for {call.email}" if call.email else ""
-                interruption.add_note(
-                    f"guestlist: interrupted while {request} on {account.name}{about} was under"
-                    " way; it may have happened. `status` tells."
-                )
+            if not reads:
+                call.sent = request
+            _note(call, interruption)
             raise
         if not isinstance(answer, Response | Failure):
             raise TypeError(f"a Send was answered with {type(answer).__name__}")
         verdict = judge(answer)
+        if not reads and verdict in (Verdict.DONE, Verdict.UNKNOWN):
+            call.sent = request
         _tell(call, request, answer, attempt, account.clock.monotonic() - began)
         if isinstance(answer, Response):
             account.rest(used_up(answer.headers, account.clock.now()) or 0.0)
@@ -130,18 +136,22 @@ def exchange(call: Call, request: Request) -> Steps[Response]:
                 return answer
         error = _error(call, answer)
         if verdict is Verdict.FINAL:
-            error.happened = None if doubt else False
+            error.happened = happened
             raise call.about(error)
         if request.effect is Effect.CREATE and verdict in (Verdict.DONE, Verdict.UNKNOWN):
             raise call.about(_undecided(request, verdict, error)) from error.__cause__
-        doubt = doubt or (verdict is not Verdict.NOT_SENT and verdict is not Verdict.LIMITED)
-        error.happened = None if doubt and request.effect is not Effect.READ else False
+        if not reads and verdict is Verdict.DONE:
+            happened = True
+        elif not reads and verdict is Verdict.UNKNOWN and happened is False:
+            happened = None
+        error.happened = happened
         wait = _wait(call, answer, attempt)
         if isinstance(answer, Failure) and answer.malformed:
             raise call.about(error) from error.__cause__  # it would be as unreadable again
         if verdict is Verdict.LIMITED:
-            account.rest(wait)
-        if attempt >= call.budget.attempts or wait >= call.remaining:
+            account.rest(wait, refused=True)
+        error.budget = call.exceeded(wait, attempt)
+        if error.budget:
             raise call.about(error) from error.__cause__
         account.tell("retry", request, email=call.email, seconds=wait, attempt=attempt)
         yield from sleep(call, wait)
@@ -151,22 +161,58 @@ def exchange(call: Call, request: Request) -> Steps[Response]:
 def sleep(call: Call, seconds: float) -> Steps[None]:
     """Waits, and remembers that it waited."""
     call.waited += seconds
-    yield Sleep(seconds)
+    try:
+        yield Sleep(seconds)
+    except BaseException as interruption:
+        _note(call, interruption)
+        raise
+
+
+def _note(call: Call, interruption: BaseException) -> None:
+    """Says of an interruption what may have happened before it."""
+    if call.sent is None:
+        return
+    call.account.tell("unknown", call.sent, email=call.email, detail="interrupted")
+    about = f" for {call.email}" if call.email else ""
+    interruption.add_note(
+        f"guestlist: interrupted when {call.sent} on {call.account.name}{about} was sent;"
+        " it may have happened. `status` tells."
+    )
 
 
 def _pace(call: Call, request: Request) -> Steps[None]:
-    now = call.account.clock.monotonic()
-    delay = max((pace.reserve(now) for pace in call.account.paces), default=0.0)
-    if delay >= call.remaining or call.remaining <= 0:
+    paces = call.account.paces
+    while True:
+        now = call.account.clock.monotonic()
+        delay = max(pace.reserve(now, patience=0) for pace in paces)
+        exceeded = call.exceeded(delay)
+        if exceeded:
+            raise call.about(_out_of_budget(exceeded, delay))
+        rests = [pace.rests for pace in paces]
+        for pace in paces:
+            delay += pace.reserve(now + delay)
+        if delay <= 0:
+            return
+        call.account.tell("pace", request, email=call.email, seconds=delay)
+        yield from sleep(call, delay)
+        if rests == [pace.rests for pace in paces]:
+            return
+
+
+def _out_of_budget(exceeded: str, delay: float) -> GuestlistError:
+    if delay <= 0:
+        error: GuestlistError = errors.ServiceUnavailable(
+            f"the call took all the time it may take ({exceeded})",
+            hint="Try again later, or give the call a larger budget.",
+        )
+    else:
         error = errors.RateLimited(
             f"no time is left: the next request may go in {delay:.1f} s",
             hint="Give the call a larger budget, or make fewer calls at a time.",
             retry_after=delay,
         )
-        raise call.about(error)
-    if delay > 0:
-        call.account.tell("pace", request, email=call.email, seconds=delay)
-        yield from sleep(call, delay)
+    error.budget = exceeded
+    return error
 
 
 def _wait(call: Call, answer: Response | Failure, attempt: int) -> float:
@@ -176,16 +222,20 @@ def _wait(call: Call, answer: Response | Failure, attempt: int) -> float:
         asked = retry_after(answer.headers, call.account.clock.now())
     if asked is not None:
         return asked
-    longest = min(BACKOFF_LONGEST, BACKOFF_FIRST * 2 ** (attempt - 1))
+    longest = min(BACKOFF_LONGEST, BACKOFF_FIRST * 2.0 ** (attempt - 1))
     return longest * call.account.random.uniform(0.5, 1.0)
 
 
 def _error(call: Call, answer: Response | Failure) -> GuestlistError:
-    if isinstance(answer, Failure):
-        kind = MalformedResponse if answer.malformed else errors.ServiceUnavailable
-        error = kind(answer.reason, status=answer.status, hint="Try again later.")
-        error.__cause__ = answer.cause
-        return error
+    if isinstance(answer, Failure) and (answer.status is None or 200 <= answer.status < 300):
+        kind = errors.ServiceUnavailable if answer.status is None else MalformedResponse
+        trouble = kind(answer.reason, status=answer.status, hint="Try again later.")
+        trouble.__cause__ = answer.cause
+        return trouble
+    if isinstance(answer, Failure):  # the status is all that came of a refusal, and it tells
+        refusal = _error(call, Response(answer.status or 0))
+        refusal.__cause__ = answer.cause
+        return refusal
     if 300 <= answer.status < 400:
         return errors.Rejected(
             "the service redirects elsewhere, and redirects are not followed",
@@ -193,7 +243,10 @@ def _error(call: Call, answer: Response | Failure) -> GuestlistError:
             request_id=request_id(answer),
             hint="Check the account's base_url.",
         )
-    error = call.provider.explain(answer)
+    try:
+        error = call.provider.explain(answer)
+    except (GuestlistError, *READING_ERRORS):
+        error = explain(answer)  # the status stands, whatever the provider expected of the body
     if isinstance(error, errors.RateLimited):
         error.retry_after = retry_after(answer.headers, call.account.clock.now())
     return error
@@ -211,6 +264,7 @@ def _undecided(request: Request, verdict: Verdict, error: GuestlistError) -> Gue
         status=error.status,
         code=error.code,
         request_id=error.request_id,
+        hint="Look before you try again.",
     )
     unknown.__cause__ = error.__cause__
     return unknown

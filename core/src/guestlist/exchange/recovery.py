@@ -71,16 +71,15 @@ def once(
         found = yield from _search(call, doubt, look, conclusive)
         if found is not None:
             return Settled(found, answered=False)
-        if doubt.happened:
-            raise _lost(doubt) from doubt
         if attempt >= call.budget.attempts:
-            raise call.about(
-                errors.ServiceUnavailable(
-                    f"it did not happen in {attempt} attempts: {doubt.message}",
-                    status=doubt.status,
-                    hint="Nothing was created. Try again later.",
-                )
-            ) from doubt
+            gave_up = errors.ServiceUnavailable(
+                f"it did not happen in {attempt} attempts: {doubt.message}",
+                status=doubt.status,
+                hint="Nothing was created. Try again later.",
+            )
+            gave_up.attempts = attempt
+            gave_up.budget = call.exceeded(0.0, attempt)
+            raise call.about(gave_up) from doubt
         call.account.tell("retry", email=call.email, attempt=attempt, detail="nothing happened")
     raise AssertionError("unreachable")
 
@@ -91,10 +90,11 @@ def _search(
     look: Callable[[], Steps[T | None]] | None,
     conclusive: bool,
 ) -> Steps[T | None]:
-    """What the look finds; None only when that is final.
+    """What the look finds; None only when that is final, and proves that nothing happened.
 
     Raises:
         OutcomeUnknown: the look cannot be final within the budget, or there is no way to look.
+        GuestlistError: the doubt itself, when it certainly happened and is not to be found.
     """
     clock = call.account.clock
     final = clock.monotonic() + call.grace
@@ -107,28 +107,32 @@ def _search(
         except ServiceTrouble as trouble:
             found, is_final = None, False
             doubt.add_note(f"guestlist: looking failed too: {trouble.headline}")
-        if found is not None or (is_final and conclusive):
+        except GuestlistError as refusal:
+            doubt.add_note(f"guestlist: looking was refused: {refusal.headline}")
+            break
+        if found is not None or (is_final and conclusive and not doubt.happened):
             return found
         if is_final:
             break
-        if final - clock.monotonic() >= call.remaining or call.remaining <= 0:
+        doubt.budget = call.exceeded(max(0.0, final - clock.monotonic()))
+        if doubt.budget:
             break
         wait = min(pause, max(0.0, final - clock.monotonic()) or LOOK_FIRST, call.remaining)
         pause = min(2 * pause, LOOK_LONGEST)
         yield from sleep(call, wait)
+    if doubt.happened:
+        doubt.hint = "It happened; ask again with `status` in a minute, when the lists show it."
+        raise doubt
     raise call.about(_unknown(doubt)) from doubt
 
 
 def _unknown(doubt: GuestlistError) -> OutcomeUnknown:
-    return OutcomeUnknown(
+    unknown = OutcomeUnknown(
         f"it may have happened: {doubt.message}",
         status=doubt.status,
         code=doubt.code,
         request_id=doubt.request_id,
         hint="Look with `status` in a minute; do not simply try again.",
     )
-
-
-def _lost(doubt: GuestlistError) -> GuestlistError:
-    doubt.hint = doubt.hint or "It happened, but the service's lists do not show it yet."
-    return doubt
+    unknown.budget = doubt.budget
+    return unknown

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable
 from urllib.parse import quote
@@ -36,7 +37,11 @@ class Redactor:
     """
 
     def __init__(self, secrets: Iterable[str], fields: Iterable[str] = ()) -> None:
-        spellings = {form for secret in secrets for form in (secret, quote(secret, safe=""))}
+        spellings = {
+            form
+            for secret in secrets
+            for form in (secret, quote(secret, safe=""), json.dumps(secret)[1:-1])
+        }
         self._values = sorted(filter(None, spellings), key=len, reverse=True)
         names = "|".join(sorted(map(re.escape, COMMON_FIELDS | frozenset(fields))))
         self._assignments = re.compile(

@@ -12,16 +12,21 @@ the connection failed, and sending never began.
 from __future__ import annotations
 
 import importlib
+import ssl
 import threading
 import time
 import urllib.request
 import zlib
+from contextlib import suppress
 from functools import cached_property
 from types import ModuleType
 from typing import Any
 from urllib.parse import urlsplit
 
+from guestlist.exchange.deadline import bound, until
+from guestlist.exchange.leftover import retire_if_left_over
 from guestlist.exchange.step import Failure, Outgoing
+from guestlist.provider.explanations import shorten
 from guestlist.provider.messages import Response
 
 LIBRARIES = ("httpx", "httpx2")
@@ -66,23 +71,57 @@ class _Wire:
         client: a client that the caller brings and closes.
         transport: a transport that the caller brings and closes.
         connections: at most so many at a time.
+
+    Raises:
+        TypeError: what was brought is of no library that is known, or of the other kind (sync,
+            async); or both were brought.
     """
+
+    _client_has: str
+    """A method that clients of this kind have, and those of the other kind lack."""
+    _transport_has: str
+    _transport_kind: str
 
     def __init__(
         self, client: Any = None, transport: Any = None, *, connections: int = 100
     ) -> None:
+        if client is not None and transport is not None:
+            raise TypeError("bring a client or a transport, not both: a client has its own")
+        for brought, needed in ((client, self._client_has), (transport, self._transport_has)):
+            if brought is not None and library_of(brought) and not hasattr(brought, needed):
+                name = f"{type(brought).__module__.partition('.')[0]}.{type(brought).__name__}"
+                raise TypeError(
+                    f"{name} has no {needed}(): sync ones are for Guestlist,"
+                    " async ones for AsyncGuestlist"
+                )
         self._client = client
         self._brought = transport
         self._connections = connections
-        self._transports: dict[str, Any] = {}
+        self._transports: dict[tuple[str, str], Any] = {}
         self._lock = threading.Lock()
 
     @cached_property
     def _library(self) -> ModuleType:
         return library_of(self._client or self._brought)
 
+    def ready(self, url: str) -> None:
+        """Makes what sending to a URL needs, so that requests leave at the moment they are paced
+        for: the first ones would otherwise be late together and arrive as one burst."""
+        with suppress(Exception):  # sending will say what is wrong
+            if self._client is None:
+                self._transport(url)
+
+    def _prepared(self, outgoing: Outgoing, trace: Any) -> tuple[Any, Any]:
+        """The library's own request object, and the transport for it; none for a brought client."""
+        request = self._request(outgoing, trace)
+        return request, None if self._client is not None else self._transport(outgoing.url)
+
+    @cached_property
+    def _certificates(self) -> ssl.SSLContext:
+        """Loaded once for all origins: it takes tens of milliseconds."""
+        return self._library.create_ssl_context()  # type: ignore[no-any-return]
+
     def _request(self, outgoing: Outgoing, trace: Any) -> Any:
-        """The library's own request object."""
         timeout = max(outgoing.timeout, 0.001)
         phases = {
             "connect": min(timeout, CONNECT_TIMEOUT),
@@ -98,25 +137,36 @@ class _Wire:
             extensions={"timeout": phases, "trace": trace},
         )
 
-    def _transport(self, url: str, kind: str) -> Any:
+    def _transport(self, url: str) -> Any:
         """The transport for a URL, made at first use: building one costs tens of milliseconds."""
         if self._brought is not None:
             return self._brought
+        scheme, _, rest = url.partition("://")
+        origin = scheme, rest.partition("/")[0]
+        with self._lock:
+            if origin not in self._transports:
+                self._transports[origin] = self._make(url)
+            return self._transports[origin]
+
+    def _make(self, url: str) -> Any:
+        """A transport for one origin, through the proxy that the environment names for it."""
         parts = urlsplit(url)
         proxies = urllib.request.getproxies()
-        proxy = proxies.get(parts.scheme) or proxies.get("all") or ""
+        proxy = proxies.get(parts.scheme) or proxies.get("all")
         if proxy and urllib.request.proxy_bypass(parts.hostname or ""):
-            proxy = ""
-        with self._lock:
-            if proxy not in self._transports:
-                limits = self._library.Limits(
-                    max_connections=self._connections,
-                    max_keepalive_connections=self._connections,
-                    keepalive_expiry=KEEP_ALIVE,
-                )
-                make = getattr(self._library, kind)
-                self._transports[proxy] = make(limits=limits, proxy=proxy or None)
-            return self._transports[proxy]
+            proxy = None
+        limits = self._library.Limits(
+            max_connections=self._connections,
+            max_keepalive_connections=self._connections,
+            keepalive_expiry=KEEP_ALIVE,
+        )
+        # plain http goes to this machine only and has nothing to verify
+        verify = self._certificates if parts.scheme == "https" else False
+        made = getattr(self._library, self._transport_kind)(
+            limits=limits, proxy=proxy, verify=verify
+        )
+        bound(made)
+        return made
 
     def _forget(self) -> list[Any]:
         """All transports that were made, forgotten at once."""
@@ -160,8 +210,21 @@ class Unreadable(Exception):
     """The answer came and is no use."""
 
 
+def _bounded(content: bytes, outgoing: Outgoing) -> bytes:
+    """A body that somebody else has read already."""
+    if len(content) > outgoing.max_body:
+        raise Unreadable("the answer is unreasonably large")
+    return content
+
+
 def _headers(response: Any) -> dict[str, str]:
     return {name.lower(): value for name, value in response.headers.items()}
+
+
+def _unsendable(error: Exception) -> Failure:
+    """A request, or a proxy of the environment, that the library cannot do anything with."""
+    said = _said(error)
+    return Failure(f"it cannot be sent ({type(error).__name__}): {said}", sent=False, cause=error)
 
 
 def _failure(error: Exception, trace: Trace, status: int | None) -> Failure:
@@ -172,10 +235,16 @@ def _failure(error: Exception, trace: Trace, status: int | None) -> Failure:
         return Failure(str(error), status=status, malformed=True)
     if isinstance(error, zlib.error):
         return Failure("the answer cannot be decompressed", status=status, malformed=True)
-    said = next(iter(str(error).splitlines()), "")[:200]
+    if status is None:  # a hook of the caller's client may have raised for the status
+        status = getattr(getattr(error, "response", None), "status_code", None)
+    said = _said(error)
     reason = f"{_in_words(error)}" + (f": {said}" if said else "")
     sent = status is not None or not trace.never_sent(error)
     return Failure(reason, sent=sent, status=status, cause=error)
+
+
+def _said(error: Exception) -> str:
+    return shorten(next(iter(str(error).splitlines()), ""), 200)
 
 
 def _in_words(error: Exception) -> str:
@@ -194,28 +263,38 @@ def _in_words(error: Exception) -> str:
 class HttpxWire(_Wire):
     """Sends for a sync client. Any number of threads may use one."""
 
+    _client_has = "close"
+    _transport_has = "handle_request"
+    _transport_kind = "HTTPTransport"
+
     def send(self, outgoing: Outgoing) -> Response | Failure:
         trace = Trace()
         status = None
         started = time.monotonic()
         try:
-            request = self._request(outgoing, trace)
-            if self._client is not None:
-                answer = self._client.send(request, stream=True, auth=None, follow_redirects=False)
-            else:
-                transport = self._transport(outgoing.url, "HTTPTransport")
-                answer = transport.handle_request(request)
-            try:
-                status = answer.status_code
-                headers = _headers(answer)
-                if answer.is_stream_consumed:  # a mock, or a hook of the caller's client
-                    return Response(status, headers, answer.content)
-                body = _Body(outgoing, headers, started)
-                for chunk in answer.iter_raw():
-                    body.add(chunk)
-                return Response(status, headers, body.content())
-            finally:
-                answer.close()
+            request, transport = self._prepared(outgoing, trace)
+        except Exception as error:
+            return _unsendable(error)
+        try:
+            with until(started + outgoing.total):
+                if transport is None:
+                    answer = self._client.send(
+                        request, stream=True, auth=None, follow_redirects=False
+                    )
+                else:
+                    answer = transport.handle_request(request)
+                try:
+                    status = answer.status_code
+                    headers = _headers(answer)
+                    if answer.is_stream_consumed:  # a mock, or a hook of the caller's client
+                        return Response(status, headers, _bounded(answer.content, outgoing))
+                    body = _Body(outgoing, headers, started)
+                    for chunk in answer.stream:  # `iter_raw` would close the answer
+                        body.add(chunk)
+                    retire_if_left_over(answer)
+                    return Response(status, headers, body.content())
+                finally:
+                    answer.close()
         except Exception as error:
             return _failure(error, trace, status)
 
@@ -228,6 +307,10 @@ class HttpxWire(_Wire):
 class AsyncHttpxWire(_Wire):
     """Sends for an async client. Any number of tasks may use one."""
 
+    _client_has = "aclose"
+    _transport_has = "handle_async_request"
+    _transport_kind = "AsyncHTTPTransport"
+
     async def send(self, outgoing: Outgoing) -> Response | Failure:
         import anyio
 
@@ -235,23 +318,26 @@ class AsyncHttpxWire(_Wire):
         status = None
         started = time.monotonic()
         try:
+            request, transport = self._prepared(outgoing, trace.listen)
+        except Exception as error:
+            return _unsendable(error)
+        try:
             with anyio.fail_after(outgoing.total):
-                request = self._request(outgoing, trace.listen)
-                if self._client is not None:
+                if transport is None:
                     answer = await self._client.send(
                         request, stream=True, auth=None, follow_redirects=False
                     )
                 else:
-                    transport = self._transport(outgoing.url, "AsyncHTTPTransport")
                     answer = await transport.handle_async_request(request)
                 try:
                     status = answer.status_code
                     headers = _headers(answer)
                     if answer.is_stream_consumed:
-                        return Response(status, headers, answer.content)
+                        return Response(status, headers, _bounded(answer.content, outgoing))
                     body = _Body(outgoing, headers, started)
-                    async for chunk in answer.aiter_raw():
+                    async for chunk in answer.stream:
                         body.add(chunk)
+                    retire_if_left_over(answer)
                     return Response(status, headers, body.content())
                 finally:
                     with anyio.CancelScope(shield=True):

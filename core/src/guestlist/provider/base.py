@@ -202,8 +202,13 @@ class Provider(BaseModel):
     @field_validator("*", mode="after")
     @classmethod
     def _check_text(cls, value: Any) -> Any:
-        if isinstance(value, str) and (not value or any(ord(c) < 32 for c in value)):
-            raise ValueError("it is empty" if not value else "it has a control character")
+        if isinstance(value, str):
+            if not value.strip():
+                raise ValueError("it is empty")
+            if value != value.strip():
+                raise ValueError("it begins or ends with white space")
+            if not value.isprintable():
+                raise ValueError("it has a control character")
         return value
 
     @classmethod

@@ -86,7 +86,13 @@ def read_error(response: Response) -> tuple[str, str | None]:
             code = str(part["code"])
     if not message and "html" not in response.headers.get("content-type", ""):
         message = code or _text(response)
-    return " ".join(message.split())[:500], code
+    return shorten(message, 500), code
+
+
+def shorten(text: str, length: int) -> str:
+    """The text on one line, cut off between two words: half a secret would not be recognized."""
+    line = " ".join(text.split())
+    return line if len(line) <= length else line[: length + 1].rpartition(" ")[0]
 
 
 def _parts(response: Response) -> Iterator[dict[str, Any]]:
@@ -115,5 +121,5 @@ def _detail(item: Any) -> str:
 
 
 def _text(response: Response) -> str:
-    text = response.content[:500].decode("utf-8", "replace").strip()
+    text = shorten(response.content[:2000].decode("utf-8", "replace"), 500)
     return "" if text.startswith(("{", "[", "<")) else text

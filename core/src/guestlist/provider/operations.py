@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import warnings
 from collections.abc import Callable, Generator
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 
 from guestlist.provider.messages import Request, Response, building
 
@@ -82,4 +82,4 @@ def operation(
         return _Operation(flow, method.__qualname__)
 
     start.__guestlist_operation__ = True  # type: ignore[attr-defined]
-    return start
+    return cast(Callable[Concatenate[S, P], Flow[T]], start)

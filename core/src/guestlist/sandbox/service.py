@@ -14,7 +14,8 @@ import random
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
@@ -170,6 +171,13 @@ class Service(ABC):
             SandboxRefusal: the service offers no such thing, or the invitation is not open.
         """
         raise SandboxRefusal(f"{self.title} offers invitees no way to decline")
+
+    def hide(self, invitations: Collection[str]) -> AbstractContextManager[None]:
+        """Leaves invitations out of every answer meanwhile, by their ids: so lists are that lag.
+
+        Only reading requests come meanwhile. The default hides nothing.
+        """
+        return nullcontext()
 
     @abstractmethod
     def snapshot(self) -> dict[str, Any]:

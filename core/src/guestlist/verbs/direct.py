@@ -54,4 +54,6 @@ def call(
                 hint=f"It has: {offered}.",
             )
         )
-    return (yield from run(this, operation(this.provider, *args, **kwargs)))
+    flow: Flow[T] = operation(this.provider, *args, **kwargs)
+    result: T = yield from run(this, flow)
+    return result

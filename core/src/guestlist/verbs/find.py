@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from guestlist.address import check_email, email_key
-from guestlist.errors import InvalidOrder, NotFound
+from guestlist.errors import CallerMistake, GuestlistError, InvalidOrder, NotFound
 from guestlist.exchange.account import Call
 from guestlist.exchange.policy import run
 from guestlist.exchange.step import Steps
 from guestlist.models import OPEN_STATES, Guest, Invitation, Member, State
+from guestlist.provider import Provider
 from guestlist.verbs.accounts import Accounts
 from guestlist.verbs.lists import matching
 from guestlist.verbs.states import best, conclude, current
@@ -35,20 +38,51 @@ def status(accounts: Accounts, who: Who, *, account: str | None = None) -> Steps
     return (yield from look(call, email))
 
 
-def begin(accounts: Accounts, who: Who, account: str | None) -> Steps[tuple[Call, str]]:
+Check = Callable[[Provider], None]
+"""Raises `Unsupported` where a provider cannot do what is asked."""
+
+
+def needs(operation: str) -> Check:
+    """The check that a provider has an operation."""
+
+    def check(provider: Provider) -> None:
+        if not provider.supports(operation):
+            raise provider.unsupported(operation)
+
+    return check
+
+
+def begin(
+    accounts: Accounts, who: Who, account: str | None, check: Check | None = None
+) -> Steps[tuple[Call, str]]:
     """Starts a call about somebody; finds the address behind an id.
 
+    Args:
+        check: made before the service is asked for anything.
+
     Raises:
-        InvalidOrder: neither an address nor anything that can be an id.
+        Unsupported: from the check.
+        InvalidOrder: neither an address nor anything that can be an id; or a record that has no
+            address, such as a service user's.
         NotFound: an id that the service does not know.
     """
     if isinstance(who, Guest):
         account = account or who.account
-    email = address_of(who)
-    call = accounts.call(account, email)
-    if email is None:
-        email = yield from _address_by_id(call, check_id(str(who)))
-        call.email = email
+    call = accounts.call(account)
+    try:
+        if check is not None:
+            check(call.provider)
+        email = address_of(who)
+        if email is None:
+            email = yield from _address_by_id(call, check_id(str(who)))
+        if not email:
+            raise InvalidOrder(
+                "the record has no e-mail address, which is how people are told apart here",
+                hint="Use an operation of the provider: `call`.",
+            )
+    except CallerMistake as error:
+        raise call.about(error) from error.__cause__
+    call.email = email
     return call, email
 
 
@@ -91,12 +125,24 @@ def _address_by_id(call: Call, id: str) -> Steps[str]:
 
 
 def look(call: Call, email: str) -> Steps[Guest]:
-    """Where the guest stands now. Members are read only when no invitation is open."""
-    invitation = yield from find_invitation(call, email)
-    if invitation is not None and invitation.state in OPEN_STATES:
+    """Where the guest stands now. Members are read only when no invitation is open, or when another
+    one was accepted besides."""
+    records = yield from _invitations(call, email)
+    invitation = best(records)
+    accepted = any(one.state is State.ACCEPTED for one in records)
+    if invitation is not None and invitation.state in OPEN_STATES and not accepted:
         return conclude(call.account, email, invitation, None)
     member = yield from find_member(call, email)
     return conclude(call.account, email, invitation, member)
+
+
+def look_after(call: Call, email: str, happened: bool | None = True) -> Steps[Guest]:
+    """Where the guest stands now that something was done; None for perhaps."""
+    try:
+        return (yield from look(call, email))
+    except GuestlistError as error:
+        error.happened = happened  # not what was asked for now, but what was done before
+        raise
 
 
 def can_look(call: Call) -> bool:
@@ -106,16 +152,23 @@ def can_look(call: Call) -> bool:
 
 def find_invitation(call: Call, email: str) -> Steps[Invitation | None]:
     """The invitation of an address that counts, as it stands now."""
+    return best((yield from _invitations(call, email)))
+
+
+def _invitations(call: Call, email: str) -> Steps[list[Invitation]]:
+    """The invitations of an address that the service tells of, as they stand now."""
     now = call.account.clock.now()
     provider = call.provider
     if provider.supports("find_invitation"):
         found = yield from run(call, provider.find_invitation(email))
-        return current(found, provider, now) if found else None
+        return [current(found, provider, now)] if found else []
     if not provider.supports("invitations"):
-        return None
+        return []
     key = email_key(email)
-    mine = yield from matching(call, provider.invitations, lambda one: email_key(one.email) == key)
-    return best(current(one, provider, now) for one in mine)
+    mine = yield from matching(
+        call, provider.invitations, lambda one: email_key(one.email) == key, proof=True
+    )
+    return [current(one, provider, now) for one in mine]
 
 
 def find_member(call: Call, email: str) -> Steps[Member | None]:
@@ -127,7 +180,7 @@ def find_member(call: Call, email: str) -> Steps[Member | None]:
         return None
     key = email_key(email)
     found = yield from matching(
-        call, provider.members, lambda one: email_key(one.email) == key, first=True
+        call, provider.members, lambda one: email_key(one.email) == key, first=True, proof=True
     )
     return found[0] if found else None
 

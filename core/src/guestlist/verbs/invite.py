@@ -12,11 +12,12 @@ from guestlist import errors
 from guestlist.address import check_email, email_key
 from guestlist.errors import Conflict, GuestlistError, InvalidOrder, Unsupported
 from guestlist.exchange.account import Call
-from guestlist.exchange.policy import run
+from guestlist.exchange.policy import run, sleep
 from guestlist.exchange.recovery import Settled, once
 from guestlist.exchange.step import Hold, Steps
 from guestlist.models import (
     OPEN_STATES,
+    Basis,
     Guest,
     Invitation,
     InviteResult,
@@ -28,11 +29,15 @@ from guestlist.models import (
 )
 from guestlist.provider import Provider
 from guestlist.verbs.accounts import Accounts
-from guestlist.verbs.find import Who, begin, can_look, find_invitation, look
+from guestlist.verbs.find import Who, begin, can_look, find_invitation, look, look_after
 from guestlist.verbs.roles import RoleRef, holds, resolve
 from guestlist.verbs.states import conclude, current
 
 IfExists = Literal["return", "resend", "replace", "error"]
+
+GRAIN = 1.1
+"""Seconds between reading an expiry of whole seconds and renewing it. Within the same second as the
+last renewal it would not be seen to move, and a resend that got no answer would be repeated."""
 
 FOUND_BY_LOOKING = (
     "No answer came; it was found by looking. Whether the mail went out is not known."
@@ -121,8 +126,7 @@ def resend(accounts: Accounts, who: Who, *, account: str | None = None) -> Steps
         Unsupported: the service has no way to do it.
         OutcomeUnknown: the mail may have gone out again, and looking could not tell.
     """
-    call, email = yield from begin(accounts, who, account)
-    _check_resendable(call.provider)
+    call, email = yield from begin(accounts, who, account, _check_resendable)
     yield from hold(call, email)
     guest = yield from look(call, email)
     if guest.invitation is None or guest.state not in (*OPEN_STATES, State.EXPIRED):
@@ -220,9 +224,7 @@ def _ensure(
             return (yield from _resend(call, known, known.invitation, order))
         if if_exists != "replace":
             return _already_invited(call, order, if_exists, known)
-        yield from run(call, call.provider.revoke(known.invitation))
-        result = yield from _create(call, order, known)
-        return result.model_copy(update={"replaced": known.invitation})
+        return (yield from _anew(call, order, known, known.invitation))
     try:
         return (yield from _create(call, order, known))
     except Conflict as conflict:
@@ -238,14 +240,44 @@ def _create(call: Call, order: Order, known: Guest | None) -> Steps[InviteResult
     return _created(call, order, settled)
 
 
+def _anew(call: Call, order: Order, guest: Guest, old: Invitation) -> Steps[InviteResult]:
+    """Revokes an invitation and makes another."""
+    try:
+        yield from run(call, call.provider.revoke(old))
+    except errors.NotFound as gone:  # an earlier try has done it, or it was accepted just now
+        now = yield from look_after(call, order.email, gone.happened)
+        if now.state is State.ACCEPTED:
+            return _already_member(call, order, "replace", now)
+    try:
+        result = yield from _create(call, order, guest)
+    except GuestlistError as error:
+        if error.happened is False:
+            error.happened = True  # not all of it, but certainly not nothing
+        error.hint = f"The earlier invitation is revoked already. {error.hint}"
+        raise
+    return result.model_copy(update={"replaced": old})
+
+
 def _appeared(call: Call, email: str, known: Guest | None) -> Steps[Invitation | Member | None]:
-    """What a create has made: an open invitation or a membership that was not there before."""
+    """What a create has made: an open invitation or a membership that was not there before.
+
+    One that has expired by this machine's clock alone is open: the clock may have been set forward
+    meanwhile, and to take the new invitation for an old one would send another mail.
+
+    Raises:
+        MalformedResponse: nobody looked before, and whether it is new cannot be told.
+    """
     guest = yield from look(call, email)
     before = known.invitation if known else None
     if guest.state is State.ACCEPTED:
         return guest.member or guest.invitation
-    if guest.state in OPEN_STATES and guest.invitation is not None:
-        one = guest.invitation
+    one = guest.invitation
+    by_our_clock = guest.state is State.EXPIRED and guest.basis is Basis.DERIVED
+    if by_our_clock and known is None:
+        raise call.about(
+            errors.MalformedResponse(f"{email} has an invitation that may be new or long expired")
+        )
+    if one is not None and (by_our_clock or guest.state in OPEN_STATES):
         same = before is not None and (one.id, one.expires_at) == (before.id, before.expires_at)
         return None if same else one
     return None
@@ -261,14 +293,10 @@ def _after_conflict(
     guest = yield from look(call, order.email)
     blocking = guest.invitation
     if guest.state is State.ACCEPTED or guest.state in OPEN_STATES:
-        if if_exists == "replace":
-            raise conflict
         return (yield from _ensure(call, order, if_exists, guest))
     if guest.state is State.EXPIRED and blocking is not None:
         if call.provider.supports("revoke"):
-            yield from run(call, call.provider.revoke(blocking))
-            result = yield from _create(call, order, guest)
-            return result.model_copy(update={"replaced": blocking})
+            return (yield from _anew(call, order, guest, blocking))
         return (yield from _resend(call, guest, blocking, order))
     raise conflict
 
@@ -283,6 +311,9 @@ def _created(call: Call, order: Order, settled: Settled[Invitation | Member]) ->
         now = call.account.clock.now()
         value = current(value, call.provider, now, fresh=settled.answered)
         guest = conclude(call.account, order.email, value, None)
+        if value.state is State.ACCEPTED:  # the service says so; the members were not asked
+            told = {"state": State.ACCEPTED, "basis": value.basis}
+            guest = guest.model_copy(update=told)
         held = value.roles or None
         outcome = {
             State.AWAITING_APPROVAL: Outcome.AWAITING_APPROVAL,
@@ -362,12 +393,16 @@ def _resend(
     again = order or provider.order_of(invitation)
     if not provider.supports("resend"):
         return (yield from _replace(call, again, guest, invitation))
+    expires = invitation.expires_at
+    conclusive = provider.resend_moves_expiry and expires is not None
+    if conclusive and expires is not None and expires.microsecond == 0:
+        yield from sleep(call, min(GRAIN, call.remaining))
     try:
         settled = yield from once(
             call,
             partial(provider.resend, invitation),
             partial(_renewed, call, invitation),
-            conclusive=provider.resend_moves_expiry and invitation.expires_at is not None,
+            conclusive=conclusive,
         )
     except (errors.Rejected, Conflict, errors.NotFound) as refusal:
         if guest.state is not State.EXPIRED or refusal.happened is not False:
@@ -376,8 +411,12 @@ def _resend(
     now = call.account.clock.now()
     renewed = current(settled.value, provider, now)
     applied = _applied(again.roles, renewed.roles or None) if order else None
-    changed = renewed.id != invitation.id
+    changed = None not in (renewed.id, invitation.id) and renewed.id != invitation.id
     warnings = [] if settled.answered else [FOUND_BY_LOOKING]
+    if renewed.state is State.EXPIRED:
+        warnings.append(
+            'The mail went out, and the invitation is past its expiry still: "replace" it.'
+        )
     return InviteResult(
         outcome=Outcome.RESENT,
         guest=conclude(call.account, guest.email, renewed, None),
@@ -389,26 +428,48 @@ def _resend(
 
 
 def _renewed(call: Call, before: Invitation) -> Steps[Invitation | None]:
-    """The invitation, if it was renewed since: its expiry has moved, or it has another id."""
+    """The invitation, if it was renewed since: its expiry has moved, or it has another id.
+
+    Raises:
+        MalformedResponse: it is gone, perhaps accepted: nobody can tell whether it was renewed.
+    """
+    now = None
     if call.provider.supports("get_invitation") and before.id is not None:
-        now = yield from run(call, call.provider.get_invitation(before.id))
-    else:
+        try:
+            now = yield from run(call, call.provider.get_invitation(before.id))
+        except errors.NotFound:
+            now = None  # perhaps the service has made another in its place
+    if now is None:
         now = yield from find_invitation(call, before.email)
-    if now is None or now.expires_at is None or before.expires_at is None:
+    if now is None:
+        raise call.about(errors.MalformedResponse(f"the invitation of {before.email} is gone"))
+    if now.expires_at is None or before.expires_at is None:
         return None
     moved = now.expires_at > before.expires_at or now.id != before.id
     return now if moved else None
 
 
 def _replace(call: Call, order: Order, guest: Guest, old: Invitation) -> Steps[InviteResult]:
-    """Resending where the service cannot: revoke, if it can, and invite anew."""
+    """Resending where the service cannot: revoke, if it can, and invite anew.
+
+    Raises:
+        Conflict: what the old one offered is not known; nothing was revoked.
+    """
+    if len(order.roles) < call.provider.least_roles:
+        raise call.about(
+            Conflict(
+                f"the invitation of {guest.email} is {guest.state}, cannot be resent, and does not"
+                " tell its role",
+                hint="Invite the person anew, with a role.",
+            )
+        )
     warnings = ["The invitation was made anew: it has another id"]
     if call.provider.supports("revoke"):
-        yield from run(call, call.provider.revoke(old))
         warnings[0] += ", and the old link is dead."
+        result = yield from _anew(call, order, guest, old)
     else:
         warnings[0] += "; the old one stays until it expires."
-    result = yield from _create(call, order, guest)
+        result = yield from _create(call, order, guest)
     return result.model_copy(
         update={
             "outcome": Outcome.RESENT if result.outcome is Outcome.INVITED else result.outcome,

@@ -13,7 +13,7 @@ from guestlist.exchange.step import Steps
 from guestlist.models import MEMBERSHIPS, OPEN_STATES, Basis, Guest, Invitation, State
 from guestlist.provider import Flow
 from guestlist.verbs.accounts import Accounts
-from guestlist.verbs.find import Who, begin, find_active_member, look
+from guestlist.verbs.find import Who, begin, find_active_member, look, look_after, needs
 from guestlist.verbs.invite import hold
 
 
@@ -32,9 +32,7 @@ def revoke(accounts: Accounts, who: Who, *, account: str | None = None) -> Steps
         NotFound: there is no invitation.
         Unsupported: the service has no way to do it.
     """
-    call, email = yield from begin(accounts, who, account)
-    if not call.provider.supports("revoke"):
-        raise call.about(call.provider.unsupported("revoke"))
+    call, email = yield from begin(accounts, who, account, needs("revoke"))
     yield from hold(call, email)
     guest = yield from look(call, email)
     if guest.state is State.ACCEPTED:
@@ -74,10 +72,8 @@ def remove(accounts: Accounts, who: Who, *, account: str | None = None) -> Steps
         NotFound: the person is neither invited nor a member.
         Unsupported: the service has no way to do it.
     """
-    call, email = yield from begin(accounts, who, account)
+    call, email = yield from begin(accounts, who, account, needs("remove"))
     provider = call.provider
-    if not provider.supports("remove"):
-        raise call.about(provider.unsupported("remove"))
     yield from hold(call, email)
     guest = yield from find_active_member(call, email)
     member = guest.member
@@ -107,12 +103,14 @@ def _withdraw(call: Call, email: str, invitation: Invitation) -> Steps[Guest]:
 def _settled(call: Call, flow: Flow[None], email: str) -> Steps[Guest]:
     """Runs a flow that can be repeated, and looks. "Not there" after a try without an answer means
     that the earlier try has done it."""
+    happened: bool | None = True
     try:
         yield from run(call, flow)
     except NotFound as error:
         if error.happened is False:
             raise
-    return (yield from look(call, email))
+        happened = error.happened
+    return (yield from look_after(call, email, happened))
 
 
 def _no_member(guest: Guest) -> GuestlistError:

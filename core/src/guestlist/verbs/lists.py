@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
+from guestlist.errors import MalformedResponse
 from guestlist.exchange.account import Call
 from guestlist.exchange.policy import run
 from guestlist.exchange.step import Result, Step, Steps
 from guestlist.models import Invitation, Member, Role, State
 from guestlist.provider import Flow, Page
 from guestlist.verbs.accounts import Accounts
-from guestlist.verbs.states import current
+from guestlist.verbs.states import current, state_named
 
 T = TypeVar("T")
 Listing = Callable[[str | None], Flow[Page[T]]]
@@ -22,25 +23,30 @@ class Pages(Generic[T]):
     """Walks through the pages of one list.
 
     It ends where the service says so, and also when a page or a cursor comes a second time: some
-    services ignore the cursor and answer with the first page for ever.
+    services ignore the cursor and answer with the first page for ever. Then it is `broken` as well:
+    what is on no page that came may be in the list all the same.
     """
 
     def __init__(self, listing: Listing[T]) -> None:
         self._listing = listing
         self._cursor: str | None = None
         self._cursors: set[str | None] = {None}
-        self._last: list[Any] | None = None
+        self._seen: set[int] = set()  # hashes, so that a long list is not kept for this
         self.ended = False
+        self.broken = False
 
     def next(self, call: Call) -> Steps[list[T]]:
         """The items of the next page; sets `ended` when it is the last."""
         page = yield from run(call, self._listing(self._cursor))
         items = list(page.items)
-        ids = [getattr(item, "id", None) for item in items]
-        repeated = bool(items) and ids == self._last and any(ids)
-        self._last = ids
+        # kinds may number their records independently of each other
+        ids = tuple((getattr(item, "kind", None), getattr(item, "id", None)) for item in items)
+        repeated = hash(ids) in self._seen
+        if any(id is not None for _kind, id in ids):
+            self._seen.add(hash(ids))
         self._cursor = page.next
-        self.ended = repeated or page.next in self._cursors
+        self.broken = repeated or (page.next is not None and page.next in self._cursors)
+        self.ended = self.broken or page.next is None
         self._cursors.add(page.next)
         if repeated:
             call.account.tell("answer", detail="a page came twice; the list is taken to end there")
@@ -48,16 +54,33 @@ class Pages(Generic[T]):
 
 
 def matching(
-    call: Call, listing: Listing[T], wanted: Callable[[T], bool], *, first: bool = False
+    call: Call,
+    listing: Listing[T],
+    wanted: Callable[[T], bool],
+    *,
+    first: bool = False,
+    proof: bool = False,
 ) -> Steps[list[T]]:
     """The items of a list that are wanted; only those are kept in memory.
 
     Args:
         first: stop reading at the first one.
+        proof: that none is found shall prove that there is none.
+
+    Raises:
+        MalformedResponse: nothing is found, and the list cannot be read to its end, though that
+            shall prove something.
     """
     pages, found = Pages(listing), list[T]()
     while not pages.ended and not (first and found):
         found += filter(wanted, (yield from pages.next(call)))
+    if proof and pages.broken and not found:
+        raise call.about(
+            MalformedResponse(
+                "the list repeats itself and cannot be read to its end",
+                hint="Nobody can tell who is not in it. Try again later.",
+            )
+        )
     return found
 
 
@@ -97,9 +120,9 @@ def invitations(
 
     Raises:
         Unsupported: the service lists no invitations.
-        ValueError: there is no such state.
+        InvalidOrder: there is no such state.
     """
-    wanted = State(state) if state is not None else None
+    wanted = state_named(state) if state is not None else None
 
     def finish(call: Call, items: list[Invitation]) -> Iterable[Invitation]:
         now = call.account.clock.now()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from guestlist.errors import Conflict, GuestlistError, Rejected, ServiceRefusal, UnknownRole
 from guestlist.exchange.account import Call
@@ -12,7 +12,7 @@ from guestlist.exchange.step import Steps
 from guestlist.models import Access, Guest, Member, Role, RoleOutcome, RoleResult, State
 from guestlist.provider import Flow
 from guestlist.verbs.accounts import Accounts
-from guestlist.verbs.find import Who, begin, find_active_member
+from guestlist.verbs.find import Who, begin, find_active_member, needs
 from guestlist.verbs.lists import matching
 
 RoleRef = str | Role
@@ -64,13 +64,10 @@ def access(accounts: Accounts, who: Who, *, account: str | None = None) -> Steps
     Raises:
         Unsupported: the service does not show what people hold.
     """
-    call, email = yield from begin(accounts, who, account)
-    if not call.provider.supports("access"):
-        raise call.about(call.provider.unsupported("access"))
+    call, email = yield from begin(accounts, who, account, needs("access"))
     guest = yield from find_active_member(call, email)
     if guest.member is None or guest.state is not State.ACCEPTED:
-        nothing = f"No access: {email} is no member ({guest.state})."
-        return Access(guest=guest, explanation=nothing)
+        return Access(guest=guest, explanation=f"No access: {email} is no member ({guest.state}).")
     grants = yield from run(call, call.provider.access(guest.member))
     nothing = None if grants else call.provider.no_access
     return Access(guest=guest, grants=grants, explanation=nothing)
@@ -86,10 +83,11 @@ def resolve(call: Call, wanted: RoleRef) -> Steps[Role]:
         return wanted
     if not call.provider.supports("roles"):
         return Role(id=wanted)
-    known = yield from _known_roles(call, fresh=False)
+    now = call.account.clock.monotonic()
+    known = yield from _known_roles(call, since=now - REMEMBERED)
     found = fitting(known, wanted)
     if not found:
-        known = yield from _known_roles(call, fresh=True)
+        known = yield from _known_roles(call, since=now)
         found = fitting(known, wanted)
     if len(found) == 1:
         return found[0]
@@ -97,20 +95,26 @@ def resolve(call: Call, wanted: RoleRef) -> Steps[Role]:
 
 
 def fitting(roles: Iterable[Role], wanted: str) -> list[Role]:
-    """The roles that a word fits: by id, else by exact name, else by name without case."""
+    """The roles that a word fits: by id, else by exact name, else by name without case. A role
+    that has no name is known by its id alone."""
     candidates = list(roles)
     kind, colon, name = wanted.partition(":")
-    tests = (
+    tests: tuple[Callable[[Role], bool], ...] = (
         lambda role: role.id == wanted,
         lambda role: bool(colon) and role.kind == kind and name in (role.id, role.name),
         lambda role: role.name == wanted,
-        lambda role: wanted.casefold() in ((role.name or "").casefold(), role.label.casefold()),
+        lambda role: wanted.casefold() in _names(role),
     )
     for test in tests:
         found = [role for role in candidates if test(role)]
         if found:
             return found
     return []
+
+
+def _names(role: Role) -> tuple[str, ...]:
+    name = (role.name or "").casefold()
+    return (name, f"{role.kind}:{name}") if name else ()
 
 
 def holds(held: Iterable[Role], role: Role) -> bool:
@@ -133,13 +137,11 @@ def _unknown_role(wanted: str, found: Sequence[Role], known: Sequence[Role]) -> 
     return UnknownRole(f"there is no role {wanted!r}", hint=hint)
 
 
-def _known_roles(call: Call, *, fresh: bool) -> Steps[list[Role]]:
+def _known_roles(call: Call, *, since: float) -> Steps[list[Role]]:
+    """What can be granted, as it was read at `since` (monotonic, seconds) or later."""
     account = call.account
-    now = account.clock.monotonic()
     read_at, roles = account.roles or (float("-inf"), [])
-    if fresh or now - read_at > REMEMBERED:
-        if fresh and read_at == now:
-            return roles
+    if read_at < since:
         roles = yield from matching(call, call.provider.roles, lambda _role: True)
         account.roles = (account.clock.monotonic(), roles)
     return roles
@@ -148,11 +150,9 @@ def _known_roles(call: Call, *, fresh: bool) -> Steps[list[Role]]:
 def _change(
     accounts: Accounts, who: Who, wanted: RoleRef, account: str | None, *, give: bool
 ) -> Steps[RoleResult]:
-    call, email = yield from begin(accounts, who, account)
-    provider = call.provider
     operation = "assign_role" if give else "unassign_role"
-    if not provider.supports(operation):
-        raise call.about(provider.unsupported(operation))
+    call, email = yield from begin(accounts, who, account, needs(operation))
+    provider = call.provider
     role = yield from resolve(call, wanted)
     guest = yield from find_active_member(call, email)
     member = guest.member
@@ -170,8 +170,12 @@ def _change(
         if error.happened is False:
             raise
         refusal = error  # an earlier try may have done it, and this one found it done
-    after = yield from _held(call, member, again=True)
-    if after is not None and holds(after, role) is not give:
+    try:
+        after = yield from _held(call, member, again=True)
+    except GuestlistError as error:
+        error.happened = True if refusal is None else None
+        raise
+    if (after is None and refusal) or (after is not None and holds(after, role) is not give):
         raise refusal or call.about(
             Rejected(
                 f"the service said yes to {operation.replace('_', ' ')} {role.label}"

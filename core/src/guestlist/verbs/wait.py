@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from guestlist.errors import Conflict, InvalidOrder, ServiceTrouble, WaitTimeout
+from guestlist.exchange.account import Call
 from guestlist.exchange.policy import sleep
 from guestlist.exchange.step import Steps
 from guestlist.models import Guest, State
 from guestlist.verbs.accounts import Accounts
 from guestlist.verbs.find import Who, begin, look
+from guestlist.verbs.states import state_named
 
 FIRST_PAUSE = 2.0
 LONGEST_PAUSE = 60.0
@@ -32,7 +35,7 @@ def wait(
     Args:
         who: an address, the id of an invitation or member, or a value that guestlist returned.
         until: the state, or several.
-        timeout: seconds.
+        timeout: seconds; the last look may take a request's time-out longer.
         account: which account; may be left out when there is only one.
 
     Raises:
@@ -45,13 +48,13 @@ def wait(
     ends = clock.monotonic() + timeout
     pause, guest, trouble = FIRST_PAUSE, None, None
     while True:
-        left = max(0.0, ends - clock.monotonic())
-        look_call = accounts.call(call.account.name, email)
+        left = ends - clock.monotonic()
         try:
-            guest = yield from look(look_call, email)
+            guest = yield from look(_a_look(accounts, call, left), email)
         except ServiceTrouble as error:
             trouble = error  # it may be over by the next look
         else:
+            trouble = None
             if guest.state in wanted:
                 return guest
             if guest.state in ENDED:
@@ -64,13 +67,18 @@ def wait(
         pause = min(LONGEST_PAUSE, pause * 1.5)
 
 
+def _a_look(accounts: Accounts, call: Call, left: float) -> Call:
+    """A call of its own for one look, within the time that is left: enough for one request."""
+    budget = call.budget
+    total = min(budget.total, max(left, budget.timeout))
+    return accounts.budgeted(replace(budget, total=total)).call(call.account.name, call.email)
+
+
 def _states(until: State | str | Iterable[State | str]) -> frozenset[State]:
     several = [until] if isinstance(until, str) else list(until)
-    try:
-        return frozenset(State(one) for one in several)
-    except ValueError as error:
-        known = ", ".join(State)
-        raise InvalidOrder(f"{error}".replace("State", "state"), hint=f"States: {known}.") from None
+    if not several:
+        raise InvalidOrder("no state is named that shall be waited for")
+    return frozenset(map(state_named, several))
 
 
 def _words(wanted: Iterable[State]) -> str:

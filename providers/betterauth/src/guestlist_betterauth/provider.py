@@ -7,20 +7,12 @@ a running 1.6.25 with its defaults, unless another source is named.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any, ClassVar
 
-from pydantic import field_validator
-
-from guestlist.errors import (
-    Conflict,
-    Forbidden,
-    GuestlistError,
-    MalformedResponse,
-    NotFound,
-    Rejected,
-)
-from guestlist.models import Grant, Invitation, Member, Order, Role
+from guestlist.errors import Conflict, Forbidden, GuestlistError, MalformedResponse, NotFound
+from guestlist.models import Grant, Invitation, Member, Order, Role, State
 from guestlist.provider import (
     Effect,
     Flow,
@@ -33,42 +25,33 @@ from guestlist.provider import (
     operation,
     setting,
 )
-from guestlist_betterauth import reading
 
 PAGE_SIZE = 500
 """Members of a page. The server knows no most."""
 
-_MEANINGS: dict[str, tuple[type[GuestlistError], str]] = {
+STATES = {
+    "pending": State.PENDING,  # an expired one too, for ever
+    "accepted": State.ACCEPTED,
+    "rejected": State.DECLINED,
+    "canceled": State.REVOKED,  # of an accepted one too, while the person stays a member
+}
+"""The server's words. Any other is `UNKNOWN`."""
+
+_MEMBER = "Or the token's owner is no member: check organization_id with `guestlist check`."
+_MEANINGS: dict[str, tuple[type[GuestlistError] | None, str]] = {
     "USER_IS_ALREADY_INVITED_TO_THIS_ORGANIZATION": (Conflict, ""),
     "USER_IS_ALREADY_A_MEMBER_OF_THIS_ORGANIZATION": (Conflict, ""),
-    "YOU_CANNOT_LEAVE_THE_ORGANIZATION_AS_THE_ONLY_OWNER": (
-        Conflict,
-        "Make somebody else an owner first; only an owner can.",
-    ),
-    "YOU_CANNOT_LEAVE_THE_ORGANIZATION_WITHOUT_AN_OWNER": (
-        Conflict,
-        "Make somebody else an owner first.",
-    ),
-    # answered with 403
-    "INVITATION_LIMIT_REACHED": (
-        Conflict,
-        "Revoke invitations, or raise invitationLimit of the server's organization plugin.",
-    ),
+    "YOU_CANNOT_LEAVE_THE_ORGANIZATION_AS_THE_ONLY_OWNER": (Conflict, ""),
+    "YOU_CANNOT_LEAVE_THE_ORGANIZATION_WITHOUT_AN_OWNER": (Conflict, ""),
+    "INVITATION_LIMIT_REACHED": (None, "Revoke some, or raise the server's invitationLimit."),
     "INVITATION_NOT_FOUND": (NotFound, ""),
-    "MEMBER_NOT_FOUND": (
-        NotFound,
-        "Either that, or the token's owner is no member of the organization: check"
-        " organization_id with `guestlist check`.",
-    ),
-    "ORGANIZATION_NOT_FOUND": (NotFound, "Check organization_id."),
-    "ROLE_NOT_FOUND": (Rejected, "List the roles that the server has in role_names."),
+    "MEMBER_NOT_FOUND": (NotFound, _MEMBER),
+    "ROLE_NOT_FOUND": (None, "List the roles that the server has in role_names."),
     # answered with 401, although the token is good
-    "YOU_ARE_NOT_ALLOWED_TO_DELETE_THIS_MEMBER": (
-        Forbidden,
-        "Use the token of an owner or admin.",
-    ),
+    "YOU_ARE_NOT_ALLOWED_TO_DELETE_THIS_MEMBER": (Forbidden, "Use an owner's or admin's token."),
 }
-"""What the server's codes mean where the status says something else: nearly all come with 400."""
+"""What the server's codes mean, where the status does not say it (None: it does), and what to do.
+Nearly all come with 400."""
 
 
 class BetterAuth(Provider):
@@ -88,39 +71,20 @@ class BetterAuth(Provider):
     # The default of invitationExpiresIn; every answer tells the date itself.
     lifetime = timedelta(hours=48)
     resend_moves_expiry = True
+    # by the address and the path (source of 1.6.25)
+    limits_count_addresses = True
     no_access = "The person is a member without a role, and may do nothing that asks for one."
     substitutes: ClassVar[Mapping[str, str]] = {
         "mail": "The server's own sendInvitationEmail decides: leave the mail out there.",
-        "find_invitation": "Read `invitations` and compare addresses: there is no search.",
-        "find_member": "Read `members` and compare addresses: there is no search.",
     }
 
-    base_url: str = setting(
-        "Where better-auth is mounted, such as https://app.example.com/api/auth",
-        env="BETTER_AUTH_BASE_URL",
-    )
-    token: str = setting(
-        "The session token (set-auth-token) of an owner or admin of the organization",
-        env="BETTER_AUTH_TOKEN",
-        secret=True,
-    )
-    organization_id: str = setting("The id of the organization", env="BETTER_AUTH_ORGANIZATION_ID")
+    base_url: str = setting("Its URL with the path, such as /api/auth", env="BETTER_AUTH_BASE_URL")
+    token: str = setting("Session token of an owner or admin", env="BETTER_AUTH_TOKEN", secret=True)
+    organization_id: str = setting("The organization's id", env="BETTER_AUTH_ORGANIZATION_ID")
     role_names: tuple[str, ...] = setting(
-        "The names of the roles that the server has, which it does not tell",
-        default=("owner", "admin", "member"),
+        "The server's roles, which no call tells", default=("owner", "admin", "member")
     )
-    list_limit: int = setting(
-        "How many invitations the server lists at most: advanced.database.defaultFindManyLimit",
-        default=100,
-    )
-
-    @field_validator("role_names")
-    @classmethod
-    def _check_role_names(cls, names: tuple[str, ...]) -> tuple[str, ...]:
-        for name in names:
-            if not name.strip() or name != name.strip() or "," in name:
-                raise ValueError(f"{name!r} cannot be the name of a role")
-        return names
+    list_limit: int = setting("How many invitations the server lists at most", default=100)
 
     @property
     def limits(self) -> tuple[Limit, ...]:
@@ -146,20 +110,17 @@ class BetterAuth(Provider):
     def organization(self) -> Flow[str]:
         """The name of the organization, which the token's owner has to be a member of."""
         reply = yield Request.get("organization", "list")
-        known = {raw["id"]: raw["name"] for raw in reply.items()}
-        if self.organization_id in known:
-            return str(known[self.organization_id])
-        others = ", ".join(f"{name} ({id})" for id, name in known.items()) or "none"
-        raise NotFound(
-            f"the token's owner is in no organization with the id {self.organization_id}",
-            hint=f"Check organization_id. The organizations are: {others}.",
-        )
+        names = {raw["id"]: str(raw["name"]) for raw in reply.items()}
+        if self.organization_id not in names:
+            known = ", ".join(f"{name} ({id})" for id, name in names.items()) or "none"
+            who = f"the token's owner is in no organization with the id {self.organization_id}"
+            raise NotFound(who, hint=f"Check organization_id. There are: {known}.")
+        return names[self.organization_id]
 
     @operation
     def invite(self, order: Order) -> Flow[Invitation]:
         """Creates an invitation; the server sends the mail before it answers."""
-        reply = yield self._post("invite-member", email=order.email, role=_names(order.roles))
-        return reading.invitation(reply.mapping())
+        return (yield from self._invite(order))
 
     @operation
     def resend(self, invitation: Invitation) -> Flow[Invitation]:
@@ -169,19 +130,13 @@ class BetterAuth(Provider):
         where it finds one. Where the last has expired, it makes a new one, and the old record
         stays `pending` for ever.
         """
-        reply = yield self._post(
-            "invite-member", email=invitation.email, role=_names(invitation.roles), resend=True
-        )
-        return reading.invitation(reply.mapping())
+        return (yield from self._invite(self.order_of(invitation), resend=True))
 
     @operation
     def revoke(self, invitation: Invitation) -> Flow[None]:
         """Cancels an invitation, as often as it is asked: also an accepted one, which changes the
         record and leaves the person in. So callers look first."""
-        request = {"invitationId": invitation.id}
-        yield Request.post(
-            "organization", "cancel-invitation", json=request, effect=Effect.REPEATABLE
-        )
+        yield self._post("cancel-invitation", Effect.REPEATABLE, invitationId=invitation.id)
 
     @operation
     def get_invitation(self, id: str) -> Flow[Invitation]:
@@ -199,14 +154,11 @@ class BetterAuth(Provider):
             MalformedResponse: the server cuts its list off, and there may be later ones.
         """
         reply = yield self._list("list-invitations")
-        found = [reading.invitation(raw) for raw in reply.items()]
+        found = [read_invitation(raw) for raw in reply.items()]
         if len(found) >= self.list_limit:
             raise MalformedResponse(
-                f"the server lists at most {self.list_limit} invitations, and so many there are:"
-                " later ones may be missing",
-                hint="Raise advanced.database.defaultFindManyLimit on the server, and list_limit"
-                " of the account to the same.",
-                status=reply.status,
+                f"the server lists at most {self.list_limit} invitations, and more may be there",
+                hint="Raise advanced.database.defaultFindManyLimit there, and list_limit here.",
             )
         return Page(found, total=len(found))
 
@@ -214,38 +166,34 @@ class BetterAuth(Provider):
     def members(self, cursor: str | None = None) -> Flow[Page[Member]]:
         """One page of the members, in the order in which they joined."""
         start = int(cursor or 0)
-        reply = yield self._list(
-            "list-members", limit=PAGE_SIZE, offset=start, sortBy="createdAt", sortDirection="asc"
-        )
-        found = [reading.member(raw) for raw in reply.items("members")]
-        total, end = reply.mapping().get("total"), start + len(found)
-        more = end < total if total is not None else len(found) == PAGE_SIZE
-        return Page(found, str(end) if found and more else None, total)
+        reply = yield self._list("list-members", limit=PAGE_SIZE, offset=start, sortBy="createdAt")
+        found = [read_member(raw) for raw in reply.items("members")]
+        total, end = reply.mapping()["total"], start + len(found)
+        return Page(found, str(end) if found and end < total else None, total)
 
     @operation
     def get_member(self, id: str) -> Flow[Member]:
         reply = yield self._list("list-members", filterField="id", filterValue=id)
-        for raw in reply.items("members"):
-            if raw["id"] == id:
-                return reading.member(raw)
+        for found in map(read_member, reply.items("members")):
+            if found.id == id:
+                return found
         raise NotFound(f"there is no member with the id {id!r}")
 
     @operation
     def remove(self, member: Member) -> Flow[None]:
         """Takes a member out of the organization. The person's account on the server survives."""
-        yield self._post("remove-member", memberIdOrEmail=member.id, effect=Effect.REPEATABLE)
+        yield self._post("remove-member", Effect.REPEATABLE, memberIdOrEmail=member.id)
 
     @operation
     def roles(self, cursor: str | None = None) -> Flow[Page[Role]]:
         """The configured roles: the server has no call that tells them."""
         yield from ()
-        return Page(reading.roles(",".join(self.role_names)))
+        return Page(read_roles(",".join(self.role_names)))
 
     @operation
     def assign_role(self, member: Member, role: Role) -> Flow[None]:
         """Adds a role to those that the member has now: the server takes all of them at once."""
-        held = yield from self._held(member)
-        yield from self._set_roles(member, [name for name in held if name != role.id] + [role.id])
+        yield from self._set_roles(member, role, held=True)
 
     @operation
     def unassign_role(self, member: Member, role: Role) -> Flow[None]:
@@ -254,13 +202,7 @@ class BetterAuth(Provider):
         Raises:
             Conflict: it is the only one; the server takes no empty list.
         """
-        left = [name for name in (yield from self._held(member)) if name != role.id]
-        if not left:
-            raise Conflict(
-                f"{role.label} is the only role of {member.email}, and a member needs one",
-                hint="Assign another role first; `remove` takes a member out.",
-            )
-        yield from self._set_roles(member, left)
+        yield from self._set_roles(member, role, held=False)
 
     @operation
     def access(self, member: Member) -> Flow[tuple[Grant, ...]]:
@@ -268,22 +210,67 @@ class BetterAuth(Provider):
         now = yield from self.get_member(member.id)
         return tuple(Grant(role=role) for role in now.roles or ())
 
-    def _held(self, member: Member) -> Flow[list[str]]:
-        return _names((yield from self.get_member(member.id)).roles or ())
+    def _invite(self, order: Order, **more: Any) -> Flow[Invitation]:
+        names = [role.id for role in order.roles]
+        reply = yield self._post("invite-member", email=order.email, role=names, **more)
+        return read_invitation(reply.mapping())
 
-    def _set_roles(self, member: Member, names: list[str]) -> Flow[None]:
-        yield self._post(
-            "update-member-role", memberId=member.id, role=names, effect=Effect.REPEATABLE
-        )
+    def _set_roles(self, member: Member, role: Role, *, held: bool) -> Flow[None]:
+        now = yield from self.get_member(member.id)
+        names = [one.id for one in now.roles or () if one.id != role.id] + [role.id] * held
+        if not names:
+            raise Conflict(
+                f"{role.label} is the only role of {member.email}, and a member needs one",
+                hint="Assign another role first; `remove` takes a member out.",
+            )
+        yield self._post("update-member-role", Effect.REPEATABLE, memberId=member.id, role=names)
 
     def _list(self, what: str, **query: str | int) -> Request:
         query["organizationId"] = self.organization_id
         return Request.get("organization", what, query=query)
 
-    def _post(self, what: str, *, effect: Effect = Effect.CREATE, **body: Any) -> Request:
+    def _post(self, what: str, effect: Effect = Effect.CREATE, **body: Any) -> Request:
         body["organizationId"] = self.organization_id
         return Request.post("organization", what, json=body, effect=effect)
 
 
-def _names(roles: tuple[Role, ...]) -> list[str]:
-    return [role.id for role in roles]
+@lru_cache(maxsize=1024)
+def read_roles(text: str | None) -> tuple[Role, ...]:
+    """The roles of a member or invitation: their names, separated by commas. A role has no id."""
+    names = (name.strip() for name in (text or "").split(","))
+    return tuple(Role(id=name, name=name) for name in dict.fromkeys(names) if name)
+
+
+def read_moment(text: str | None) -> datetime | None:
+    """A date of the server; UTC where it does not say."""
+    date = datetime.fromisoformat(text) if text else None
+    return date.replace(tzinfo=date.tzinfo or UTC) if date else None
+
+
+def read_invitation(raw: Mapping[str, Any]) -> Invitation:
+    """An invitation. Its id is what the mail's link holds, and every member may list it."""
+    return Invitation(
+        id=raw["id"],
+        email=raw["email"],
+        state=STATES.get(raw["status"], State.UNKNOWN),
+        raw_state=raw["status"],
+        roles=read_roles(raw.get("role")),
+        organization_id=raw.get("organizationId"),
+        created_at=read_moment(raw.get("createdAt")),
+        expires_at=read_moment(raw.get("expiresAt")),
+        invited_by=raw.get("inviterId"),
+        raw=raw,
+    )
+
+
+def read_member(raw: Mapping[str, Any]) -> Member:
+    """A member; the person is nested in `user`."""
+    return Member(
+        id=raw["id"],
+        email=raw["user"]["email"],
+        name=raw["user"].get("name"),
+        user_id=raw.get("userId"),
+        roles=read_roles(raw.get("role")),
+        joined_at=read_moment(raw.get("createdAt")),
+        raw=raw,
+    )

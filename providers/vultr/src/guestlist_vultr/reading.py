@@ -54,7 +54,7 @@ def identifier(raw: Raw, *names: str) -> str:
     """
     for name in names:
         value = raw.get(name)
-        if value and isinstance(value, (str, int)):
+        if value and isinstance(value, (str, int)) and value is not True:
             return str(value)
     raise KeyError(names[0])
 

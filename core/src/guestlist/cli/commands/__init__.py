@@ -1,1 +1,28 @@
-"""What the commands do: one module each, loaded when the command is run."""
+"""What the commands do. A module is loaded when one of its commands is run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from guestlist.cli.session import Session
+
+_HOMES = {
+    "completion": "completion",
+    "config": "config",
+    "demo": "demo",
+    "lists": "list members roles accounts",
+    "people": "invite resend status wait revoke remove access assign unassign",
+    "providers": "providers",
+    "sandbox": "sandbox",
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}
+
+
+def find(name: str) -> Callable[[Session], None]:
+    """The function that carries out a command: `run_invite` for `invite`."""
+    module = import_module(f"{__name__}.{_HOME_OF[name]}")
+    found: Callable[[Session], None] = getattr(module, f"run_{name}")
+    return found

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection, Iterator
+from contextlib import contextmanager
 from http import HTTPStatus
 from random import Random
 from typing import Any
@@ -126,6 +127,23 @@ class AitronosService(Service):
             user.password = seed.PASSWORD
         lifecycle.accept(self, found, user)
 
+    @contextmanager
+    def hide(self, invitations: Collection[str]) -> Iterator[None]:
+        """The rows of those who are merely invited go with their invitations."""
+        records = self.records
+        everything, rows = records.invitations, records.memberships
+        people = {everything[id].user_id for id in invitations if id in everything}
+        records.invitations = {id: one for id, one in everything.items() if id not in invitations}
+        records.memberships = {
+            id: row
+            for id, row in rows.items()
+            if row.status != INVITED or row.user_id not in people
+        }
+        try:
+            yield
+        finally:
+            records.invitations, records.memberships = everything, rows
+
     def snapshot(self) -> dict[str, Any]:
         now = self.clock.now()
         people = self.records.users
@@ -156,7 +174,7 @@ class AitronosService(Service):
         return row.status != INVITED or self.chosen["members_include_invited"] == "yes"
 
     def _settings(self, base_url: str, key: str) -> dict[str, str]:
-        return {"api_key": key, "organization": seed.ORGANIZATION, "base_url": base_url}
+        return {"api_key": key, "organization_id": seed.ORGANIZATION, "base_url": base_url}
 
     def _adapt(self, endpoint: Endpoint) -> Callable[[Request], Awaitable[Response]]:
         async def answer(request: Request) -> Response:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from typing import Any, ClassVar
 
 from starlette.applications import Starlette
@@ -111,6 +113,11 @@ class VultrService(Service):
 
     def accept(self, invitation: str) -> None:
         invitations.accept(self.world, invitation)
+
+    @contextmanager
+    def hide(self, invitations: Collection[str]) -> Iterator[None]:
+        with self.world.invitations.without(invitations):
+            yield
 
     def snapshot(self) -> dict[str, Any]:
         now = self.clock.now()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import random
 import uuid
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Generic, TypeVar
@@ -130,6 +131,16 @@ class Table(Generic[RecordT]):
         if record.deleted is not None:
             raise Refused(404, self.missing)
         return record
+
+    @contextmanager
+    def without(self, ids: Collection[str]) -> Iterator[None]:
+        """Knows nothing of some records meanwhile. None may be added meanwhile."""
+        everything = self._records
+        self._records = {id: one for id, one in everything.items() if id not in ids}
+        try:
+            yield
+        finally:
+            self._records = everything
 
     def even_deleted(self, id: str) -> RecordT:
         """Raises Refused (404) for an id that never was."""

@@ -1,0 +1,12 @@
+"""`completion`: the script that makes a shell complete `guestlist`."""
+
+from __future__ import annotations
+
+from guestlist.cli.completing import script
+from guestlist.cli.session import Session
+
+
+def run_completion(session: Session) -> None:
+    """Prints the script, which is no result but a text for the shell."""
+    print(script(session.arguments.shell))
+    session.printed = True

@@ -1,0 +1,87 @@
+"""`config`: writes, checks and finds the file in which the accounts are."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from guestlist.cli.commands.template import needed_variables, template
+from guestlist.cli.document import AccountRow, FileRow
+from guestlist.cli.parser import UsageError
+from guestlist.cli.session import Session
+from guestlist.cli.words import listed
+from guestlist.config import FILE, VARIABLE
+from guestlist.errors import ConfigError
+from guestlist.plugins import installed
+
+OWNER_ONLY = 0o600
+"""Who may read the file: keys may be written into it."""
+
+
+def run_config(session: Session) -> None:
+    """Does what the action says."""
+    given = session.arguments
+    if given.sandbox:
+        raise UsageError("a sandbox has no configuration", hint="Leave out --sandbox.")
+    if given.action != "init" and (given.file or given.provider):
+        raise UsageError(
+            f"`config {given.action}` takes neither a file nor --provider",
+            hint="Another file is named by --config.",
+        )
+    {"init": _init, "check": _check, "path": _path}[given.action](session)
+
+
+def _init(session: Session) -> None:
+    given = session.arguments
+    plugins = installed()
+    names = list(dict.fromkeys(given.provider)) or sorted(plugins.providers)
+    providers = [plugins.provider(name) for name in names]
+    if not providers:
+        raise ConfigError(
+            "no provider is installed", hint="Install one, such as: pip install guestlist-vultr"
+        )
+    path = Path(given.file or given.config or FILE)
+    text = template(providers)
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, OWNER_ONLY)
+    except FileExistsError:
+        raise ConfigError(
+            f"{path} is there already, and is left as it is",
+            hint="Name another file: `guestlist config init FILE`.",
+        ) from None
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be written: {error.strerror}") from None
+    with open(descriptor, "w", encoding="utf-8") as file:
+        file.write(text)
+    session.results.append(FileRow(path=str(path), written=True))
+    if session.screen is not None:
+        session.screen.line(f"{path} written.")
+        variables = listed(needed_variables(providers))
+        session.screen.line(
+            f"Next: set {variables}, or take out what you do not use;"
+            " then `guestlist accounts` checks the keys."
+        )
+        session.printed = True
+
+
+def _check(session: Session) -> None:
+    for name, provider in session.guests.accounts.items():
+        session.results.append(
+            AccountRow(
+                account=name,
+                provider=provider.name,
+                title=provider.title,
+                base_url=provider.base_url,
+            )
+        )
+    if not session.results:
+        session.accounts(every=True)  # says what to do about it
+
+
+def _path(session: Session) -> None:
+    named = session.arguments.config or os.environ.get(VARIABLE)
+    found = named or (FILE if Path(FILE).exists() else None)
+    session.results.append(FileRow(path=str(Path(found).absolute()) if found else None))
+    if session.screen is not None:
+        session.screen.line(str(Path(found).absolute()) if found else "the environment")
+        session.printed = True

@@ -1,0 +1,70 @@
+"""The commands that list what accounts hold, and the accounts themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from guestlist.cli.batch import Task, run_each, tasks_for
+from guestlist.cli.document import AccountRow, AnyRow, InvitationRow, MemberRow, RoleRow
+from guestlist.cli.session import Session
+from guestlist.errors import GuestlistError
+
+
+def run_list(session: Session) -> None:
+    """`list`: the invitations."""
+
+    def invitations(task: Task) -> Iterator[AnyRow]:
+        found = session.guests.invitations(state=session.arguments.state, account=task.account)
+        for one in found:
+            yield InvitationRow.model_construct(**dict(one), account=task.account)
+
+    _ask(session, invitations)
+
+
+def run_members(session: Session) -> None:
+    """`members`: who is in."""
+
+    def members(task: Task) -> Iterator[AnyRow]:
+        for one in session.guests.members(account=task.account):
+            yield MemberRow.model_construct(**dict(one), account=task.account)
+
+    _ask(session, members)
+
+
+def run_roles(session: Session) -> None:
+    """`roles`: what can be granted."""
+
+    def roles(task: Task) -> Iterator[AnyRow]:
+        for one in session.guests.roles(kind=session.arguments.kind, account=task.account):
+            yield RoleRow.model_construct(**dict(one), account=task.account)
+
+    _ask(session, roles)
+
+
+def run_accounts(session: Session) -> None:
+    """`accounts`: what is configured, and whether each key works."""
+
+    def check(task: Task) -> Iterator[AnyRow]:
+        provider = session.guests.accounts[task.account]
+        refusal: GuestlistError | None = None
+        organization = ""
+        try:
+            organization = session.guests.check(account=task.account)
+        except GuestlistError as error:
+            refusal = error
+        yield AccountRow(
+            account=task.account,
+            provider=provider.name,
+            title=provider.title,
+            base_url=provider.base_url,
+            working=refusal is None,
+            organization=organization or None,
+        )
+        if refusal is not None:
+            session.errors.append(refusal)
+
+    _ask(session, check)
+
+
+def _ask(session: Session, work: Callable[[Task], Iterator[AnyRow]]) -> None:
+    run_each(session, tasks_for(session.accounts(every=True)), work, changes=False)

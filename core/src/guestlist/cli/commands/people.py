@@ -1,0 +1,132 @@
+"""The commands about people: each verb, for every address on every account that was named."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from guestlist.cli.batch import Task, run_each, tasks_for
+from guestlist.cli.document import AccessRow, AnyRow, GuestRow, InviteRow, RoleChangeRow
+from guestlist.cli.parser import UsageError
+from guestlist.cli.session import Session
+from guestlist.models import Guest, InviteResult, RoleResult, State
+
+
+def run_invite(session: Session) -> None:
+    """`invite`: people have an open invitation, or are in."""
+    given = session.arguments
+    options = dict(given.option)
+    if len(options) < len(given.option):
+        raise UsageError("an option is given twice", hint="Give each --option once.")
+
+    def invite(task: Task) -> Iterator[AnyRow]:
+        result = session.guests.invite(
+            task.who,
+            role=given.role,
+            mail=not given.no_mail,
+            if_exists=given.if_exists,
+            options=options,
+            account=task.account,
+        )
+        yield _invited(result)
+
+    _change(session, invite)
+
+
+def run_resend(session: Session) -> None:
+    """`resend`: the mail goes out again."""
+
+    def resend(task: Task) -> Iterator[AnyRow]:
+        yield _invited(session.guests.resend(task.who, account=task.account))
+
+    _change(session, resend)
+
+
+def run_status(session: Session) -> None:
+    """`status`: where people stand."""
+
+    def status(task: Task) -> Iterator[AnyRow]:
+        yield _guest(session.guests.status(task.who, account=task.account))
+
+    _look(session, status)
+
+
+def run_wait(session: Session) -> None:
+    """`wait`: until a state is reached. `--timeout` is how long; one look keeps its own budget."""
+    given = session.arguments
+    longest = {} if given.timeout is None else {"timeout": given.timeout}
+    states = given.until or [State.ACCEPTED]
+
+    def wait(task: Task) -> Iterator[AnyRow]:
+        found = session.guests.wait(task.who, until=states, account=task.account, **longest)
+        yield _guest(found)
+
+    accounts = session.accounts(every=False)
+    run_each(session, tasks_for(accounts, given.who), wait, changes=False)
+
+
+def run_revoke(session: Session) -> None:
+    """`revoke`: invitations are withdrawn."""
+
+    def revoke(task: Task) -> Iterator[AnyRow]:
+        yield _guest(session.guests.revoke(task.who, account=task.account))
+
+    _change(session, revoke)
+
+
+def run_remove(session: Session) -> None:
+    """`remove`: members leave."""
+
+    def remove(task: Task) -> Iterator[AnyRow]:
+        yield _guest(session.guests.remove(task.who, account=task.account))
+
+    _change(session, remove)
+
+
+def run_assign(session: Session) -> None:
+    """`assign`: members get roles."""
+    _change_roles(session, lambda: session.guests.assign_role)
+
+
+def run_unassign(session: Session) -> None:
+    """`unassign`: members lose roles."""
+    _change_roles(session, lambda: session.guests.unassign_role)
+
+
+def run_access(session: Session) -> None:
+    """`access`: what people can effectively do."""
+
+    def access(task: Task) -> Iterator[AnyRow]:
+        found = session.guests.access(task.who, account=task.account)
+        yield AccessRow.model_construct(**dict(found))
+
+    _look(session, access)
+
+
+def _change_roles(session: Session, verb: Callable[[], Callable[..., RoleResult]]) -> None:
+    def change(task: Task) -> Iterator[AnyRow]:
+        result = verb()(task.who, session.arguments.role, account=task.account)
+        yield RoleChangeRow.model_construct(**dict(result))
+
+    _change(session, change)
+
+
+def _change(session: Session, work: Callable[[Task], Iterator[AnyRow]]) -> None:
+    """For verbs that change something: the account has to be clear."""
+    accounts = session.accounts(every=False)
+    run_each(session, tasks_for(accounts, session.arguments.who), work, changes=True)
+
+
+def _look(session: Session, work: Callable[[Task], Iterator[AnyRow]]) -> None:
+    """For verbs that change nothing: every account may be asked, unless it is about an id, which
+    belongs to one."""
+    people = session.arguments.who
+    accounts = session.accounts(every=all("@" in who for who in people))
+    run_each(session, tasks_for(accounts, people), work, changes=False)
+
+
+def _guest(guest: Guest) -> GuestRow:
+    return GuestRow.model_construct(**dict(guest))
+
+
+def _invited(result: InviteResult) -> InviteRow:
+    return InviteRow.model_construct(**dict(result))

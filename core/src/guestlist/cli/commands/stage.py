@@ -1,0 +1,201 @@
+"""The stage of `demo`: makes the calls of a story, shows them, and checks what they come to."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from guestlist.cli.document import GuestRow, StepRow
+from guestlist.cli.facts import Facts, basis, through
+from guestlist.cli.labels import Labels
+from guestlist.cli.screen import STYLES, Text, yes_or_no
+from guestlist.cli.session import Session
+from guestlist.cli.tables import Tables
+from guestlist.cli.words import count, listed, words
+from guestlist.client import Guestlist
+from guestlist.errors import GuestlistError
+from guestlist.exchange.clock import SystemClock
+from guestlist.models import Access, Guest, InviteResult, RoleResult
+from guestlist.sandbox.wording import stretch
+
+if TYPE_CHECKING:
+    from guestlist.sandbox.control import SandboxControl
+    from guestlist.sandbox.server import Sandbox
+
+CALL, RESULT = 3, 5
+"""Columns by which calls and results are indented."""
+
+
+class StageClock(SystemClock):
+    """The sandbox's clock. Waiting moves it forward instead of taking time."""
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        self._clock = sandbox.clock
+
+    def monotonic(self) -> float:
+        return self._clock.seconds()
+
+    def now(self) -> datetime:
+        return self._clock.now()
+
+    def sleep(self, seconds: float) -> None:
+        self._clock.advance(timedelta(seconds=seconds))
+
+
+class NotAsTold(GuestlistError):
+    """A step of the story came out differently."""
+
+
+class Stage:
+    """What a story is played on."""
+
+    def __init__(
+        self, session: Session, sandbox: Sandbox, guests: Guestlist, invitees: SandboxControl
+    ) -> None:
+        self._session = session
+        self._screen = session.screen
+        self._sandbox = sandbox
+        self._guests = guests
+        self._invitees = invitees
+        self._labels = Labels(lambda: guests)
+        self._chapters = 0
+        self._chapter = ""
+
+    def open(self, title: str, text: str) -> None:
+        """How the story begins, and where it plays."""
+        self._line(title, style="bold")
+        self._line(text)
+        self._line()
+        if self._screen is None:
+            return
+        for hosted in self._sandbox.services.values():
+            self._screen.line(f"{hosted.service.title:<14}{hosted.base_url}", indent=CALL)
+        self._screen.line(f"{'Mailbox':<14}{self._sandbox.url}", indent=CALL)
+
+    def chapter(self, title: str, text: str = "") -> None:
+        """A part of the story."""
+        self._chapters += 1
+        self._chapter = title
+        self._line()
+        self._line(f"{self._chapters:<{CALL}}{title}", style="bold")
+        if text:
+            self._line(text, indent=CALL, style="dim")
+
+    def call(self, verb: str, *args: Any, expect: str, **kwargs: Any) -> None:
+        """A call of the client.
+
+        Args:
+            expect: its outcome, state, number of items, or class of error.
+
+        Raises:
+            NotAsTold: it came out differently.
+        """
+        given = [*map(_quoted, args), *(f"{k}={_quoted(v)}" for k, v in kwargs.items())]
+        text = f"guests.{verb}({', '.join(given)})"
+        self._line(text, indent=CALL, style="cyan")
+        try:
+            result = getattr(self._guests, verb)(*args, **kwargs)
+            if not isinstance(result, Guest | InviteResult | RoleResult | Access):
+                result = list(result)
+        except GuestlistError as error:
+            result = error
+        key, facts = self._describe(result)
+        shown = count(len(result), verb.removesuffix("s")) if isinstance(result, list) else ""
+        self._step(text, key, facts, expect, shown)
+
+    def accept(self, name: str, email: str) -> None:
+        """An invitee reads the mails and accepts what is offered in each.
+
+        Raises:
+            NotAsTold: there is no mail, or it cannot be accepted.
+        """
+        mails = [mail for mail in self._invitees.mails(email) if mail.state != "accepted"]
+        if not mails:
+            self._step(f"{name} reads the mail", "nothing", ["no mail came"], "accepted")
+        for mail in mails:
+            service = self._sandbox.services[mail.service].service.title
+            text = f'{name} opens "{mail.subject}" from {service} and accepts'
+            self._line(text, indent=CALL, style="italic")
+            state = self._invitees.accept(mail).lower()
+            self._step(text, state, [], "accepted")
+
+    def pass_time(self, length: timedelta) -> None:
+        """The sandbox's clock moves."""
+        self._invitees.advance(length)
+        self._line(f"{stretch(length).capitalize()} pass.", indent=CALL, style="italic")
+
+    def close(self, people: Iterable[tuple[str, str]]) -> None:
+        """The table of everybody, and what all of it came to."""
+        rows = [
+            GuestRow.model_construct(**dict(self._guests.status(email, account=account)))
+            for email, account in people
+        ]
+        steps = len(self._session.results)
+        self._session.results.extend(rows)
+        if self._screen is None:
+            return
+        self._line()
+        Tables(self._screen, self._facts(), indent=CALL).guests(rows)
+        self._line()
+        self._line(f"{count(steps, 'step')}, all as told.", style="bold green")
+
+    def keep(self) -> None:
+        """How to look around afterwards."""
+        url = self._sandbox.url
+        self._line()
+        self._line("The sandbox keeps running until Ctrl-C. The mailbox is at:")
+        self._line(url, indent=CALL, style="cyan")
+        self._line("From another terminal:")
+        self._line(f"guestlist --sandbox {url} status ada@example.com", indent=CALL, style="cyan")
+
+    def _step(self, text: str, key: str, facts: list[str], expected: str, shown: str = "") -> None:
+        as_told = key == expected
+        shown = shown or words(key)
+        told = " · ".join(filter(None, [shown, *facts]))
+        if self._screen is not None:
+            line = Text(f"→ {told}")
+            style = STYLES.get(key, "green") if as_told else "bold red"
+            line.stylize(style, 0, len(shown) + 2)
+            self._screen.line(line, indent=RESULT)
+        self._session.results.append(
+            StepRow(
+                chapter=self._chapter, call=text, result=told, expected=expected, as_told=as_told
+            )
+        )
+        if not as_told:
+            raise NotAsTold(
+                f"the demo did not go as told: {text} came to {key!r}, not {expected!r}",
+                hint="Run it again with --verbose and report what it prints.",
+            )
+
+    def _describe(self, result: Any) -> tuple[str, list[str]]:
+        """What a call came to: in a word, and the facts that go with it."""
+        facts = self._facts()
+        if isinstance(result, GuestlistError):
+            return type(result).__name__, [result.headline, result.hint]
+        if isinstance(result, RoleResult):
+            return result.outcome, [result.role.label]
+        if isinstance(result, Access):
+            held = [f"{grant.role.label} ({through(grant)})" for grant in result.grants]
+            return ("access" if held else "nothing"), held or [result.explanation or ""]
+        if isinstance(result, InviteResult):
+            mail = yes_or_no(result.mail_sent, "mail sent", "no mail sent", "mail not known")
+            role = facts.roles_of(result.guest)
+            return result.outcome, [role and f"as {role}", mail, facts.when(result.guest)]
+        if isinstance(result, Guest):
+            return result.state, [basis(result), facts.when(result)]
+        return str(len(result)), [listed([one.email for one in result])]
+
+    def _facts(self) -> Facts:
+        return Facts(self._sandbox.clock.now(), self._labels)
+
+    def _line(self, text: str = "", *, indent: int = 0, style: str = "") -> None:
+        if self._screen is not None:
+            self._screen.line(text, indent=indent, style=style)
+
+
+def _quoted(value: object) -> str:
+    """As it stands in a program; strings in double quotes."""
+    return json.dumps(value) if isinstance(value, str) else repr(value)

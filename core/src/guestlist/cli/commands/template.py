@@ -1,0 +1,105 @@
+"""The text of a new `guestlist.toml`, made from what the providers say of their settings."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import tomlkit
+from tomlkit.items import InlineTable
+
+from guestlist.cli.commands.providers import settings_of
+from guestlist.cli.document import SettingRow
+from guestlist.exchange.account import Budget
+from guestlist.provider import Provider
+
+WIDTH = 88
+FILL_IN = "FILL IN"
+"""What stands for a value that only the user can know."""
+
+
+def template(providers: Sequence[type[Provider]]) -> str:
+    """The file: an account for each provider, everything optional commented out."""
+    budget = Budget()
+    lines = [
+        *_comment(
+            "The accounts that `guestlist` invites people into. `guestlist accounts` checks them."
+            " A line that begins with # is not in force."
+        ),
+        "",
+        *_comment("If it is set, nobody outside these domains is ever invited."),
+        _off("allowed_domains", ["example.com"]),
+        "",
+        *_comment("What one call may cost: seconds in all, seconds without progress, tries."),
+        "# [budget]",
+        _off("total", int(budget.total)),
+        _off("timeout", int(budget.timeout)),
+        _off("attempts", budget.attempts),
+    ]
+    for provider in providers:
+        lines += ["", "", *_account(provider)]
+    return "\n".join(lines) + "\n"
+
+
+def needed_variables(providers: Iterable[type[Provider]]) -> list[str]:
+    """The environment variables that the file reads."""
+    needed = [
+        setting.env
+        for provider in providers
+        for setting in settings_of(provider)
+        if setting.name in _in_force(provider)
+    ]
+    return [name for name in needed if name]
+
+
+def _account(provider: type[Provider]) -> Iterator[str]:
+    yield from _comment(provider.title)
+    yield from _comment(provider.docs_url)
+    yield f"[accounts.{provider.name}]" + " " * 4 + "# the name is yours"
+    yield _pair("provider", provider.name)
+    in_force = _in_force(provider)
+    for setting in settings_of(provider):
+        yield ""
+        yield from _comment(setting.description.removesuffix(".") + ".")
+        if setting.name in in_force:
+            yield _pair(setting.name, _from_environment(setting) if setting.env else FILL_IN)
+        elif setting.env:
+            yield _off(setting.name, _from_environment(setting))
+        else:
+            default = provider.model_fields[setting.name].get_default(call_default_factory=True)
+            simple = isinstance(default, str | int | float | list | tuple)
+            yield _off(setting.name, default if simple else FILL_IN)
+
+
+def _in_force(provider: type[Provider]) -> set[str]:
+    """What is not commented out: what has to be there, and one credential."""
+    settings = settings_of(provider)
+    chosen = {setting.name for setting in settings if setting.required}
+    secrets = [setting.name for setting in settings if setting.secret]
+    return chosen if chosen & set(secrets) else chosen | set(secrets[:1])
+
+
+def _from_environment(setting: SettingRow) -> InlineTable:
+    table = tomlkit.inline_table()
+    table["env"] = setting.env
+    return table
+
+
+def _pair(name: str, value: Any) -> str:
+    return f"{name} = {tomlkit.item(value).as_string()}"
+
+
+def _off(name: str, value: Any) -> str:
+    return f"# {_pair(name, value)}"
+
+
+def _comment(text: str) -> list[str]:
+    return textwrap.wrap(
+        text,
+        WIDTH,
+        initial_indent="# ",
+        subsequent_indent="# ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )

@@ -1,0 +1,61 @@
+"""Accounts for cassettes: those that are recorded, and the ones that stand in for them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from guestlist.errors import ConfigError
+from guestlist.plugins import installed
+from guestlist.provider import Provider
+from guestlist.provider.settings import is_secret
+
+
+def stand_in(kind: type[Provider]) -> Provider:
+    """The account whose settings are in cassettes, in place of those of the recorded one.
+
+    What is secret or has no default is its own name in capitals, such as `API_KEY`; the rest is at
+    its default, the service's real address included. Nothing is read from the environment.
+    """
+    settings = _defaults(kind) | {name: name.upper() for name in personal(kind)}
+    settings.setdefault("base_url", f"https://{kind.name}.example.com")
+    return kind(**settings)
+
+
+def live_accounts() -> dict[str, Provider]:
+    """An account on each real service whose credentials are in the environment.
+
+    Only what `stand_in` masks is read from there, so that a cassette fits the stand-in.
+
+    Raises:
+        ConfigError: there are none.
+    """
+    accounts: dict[str, Provider] = {}
+    missing = []
+    for name, kind in sorted(installed().providers.items()):
+        try:
+            accounts[name] = kind(**_defaults(kind))
+        except ConfigError as error:
+            missing.append(error.message)
+    if not accounts:
+        raise ConfigError(
+            "no account of a real service is in the environment: " + "; ".join(missing),
+            hint="Set the variables, or record against the sandbox.",
+        )
+    return accounts
+
+
+def personal(kind: type[Provider]) -> Iterator[str]:
+    """The names of the settings that are masked in cassettes."""
+    for name, info in kind.model_fields.items():
+        if name != "base_url" and (info.is_required() or is_secret(info)):
+            yield name
+
+
+def _defaults(kind: type[Provider]) -> dict[str, Any]:
+    masked = set(personal(kind))
+    return {
+        name: info.get_default(call_default_factory=True)
+        for name, info in kind.model_fields.items()
+        if name not in masked and not info.is_required()
+    }

@@ -1,0 +1,92 @@
+"""Time that passes only when somebody sleeps or moves it."""
+
+from __future__ import annotations
+
+import threading
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from guestlist.sandbox import Sandbox
+
+
+class _Time(Protocol):
+    """What a `VirtualClock` reads and moves; the clock of a sandbox is one."""
+
+    def seconds(self) -> float: ...
+
+    def advance(self, by: timedelta) -> None: ...
+
+
+class VirtualClock:
+    """A clock for a client under test: to sleep moves it, so that nothing ever waits.
+
+    Tasks that sleep at the same time move it one after another: by the sum, not by the longest.
+
+    Args:
+        start: the moment that it shows first; aware.
+        sandbox: shows and moves the time of a sandbox instead, so that both have the same.
+    """
+
+    def __init__(self, start: datetime | None = None, *, sandbox: Sandbox | None = None) -> None:
+        if (start is None) is (sandbox is None):
+            raise TypeError("a VirtualClock needs either a start or a sandbox")
+        self._own = _Still(start.timestamp()) if start else None
+        self._sandbox = sandbox
+        self._lock = threading.Lock()
+        self._last = self._time.seconds()
+        self._elapsed = 0.0
+
+    @property
+    def _time(self) -> _Time:
+        if self._sandbox is not None:
+            return self._sandbox.clock  # another one after a reset
+        assert self._own is not None
+        return self._own
+
+    def now(self) -> datetime:
+        """The present moment, aware, in UTC."""
+        return datetime.fromtimestamp(self._time.seconds(), UTC)
+
+    def monotonic(self) -> float:
+        """Seconds since the clock was made. A sandbox that starts over does not turn them back."""
+        with self._lock:
+            seconds = self._time.seconds()
+            self._elapsed += max(0.0, seconds - self._last)
+            self._last = seconds
+            return self._elapsed
+
+    def advance(self, by: timedelta) -> None:
+        """Moves the time forward.
+
+        Raises:
+            ValueError: `by` is negative.
+        """
+        with self._lock:
+            self._time.advance(by)
+
+    def sleep(self, seconds: float) -> None:
+        """Moves the time forward, at once."""
+        self.advance(timedelta(seconds=seconds))
+
+    async def asleep(self, seconds: float) -> None:
+        """Moves the time forward, and lets other tasks have a turn."""
+        import anyio.lowlevel
+
+        self.advance(timedelta(seconds=seconds))
+        await anyio.lowlevel.checkpoint()
+
+
+class _Still:
+    """Time of its own."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+
+    def seconds(self) -> float:
+        return self._seconds
+
+    def advance(self, by: timedelta) -> None:
+        if by < timedelta(0):
+            raise ValueError("a virtual clock only moves forward")
+        self._seconds += by.total_seconds()

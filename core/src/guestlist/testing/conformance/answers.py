@@ -1,0 +1,271 @@
+"""Rules about answers that are not what they should be."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+import pytest
+
+from guestlist.errors import GuestlistError, MalformedResponse, OutcomeUnknown
+from guestlist.exchange.step import Failure
+from guestlist.models import Invitation, Member, Role, State
+from guestlist.provider import Page
+from guestlist.testing.conformance import tricks
+from guestlist.testing.conformance.base import Rules, samples_of
+from guestlist.testing.conformance.remark import place, remark
+from guestlist.testing.conformance.tour import Replay, Sample, Tour
+from guestlist.testing.conformance.wires import Astray
+
+KINDS: tuple[Any, ...] = (None, 7, "", True, [], {}, ["x"], {"x": 1}, "\x00")
+"""What a field may hold instead of what it should."""
+
+NO_WORDS: tuple[Any, ...] = (None, 0, [], {})
+"""What a state may be that is not told in a word."""
+
+UNKNOWN_WORD = "zugzwang"
+"""A word that no service has for anything."""
+
+
+class Answers(Rules):
+    """Not JSON, cut off, of another shape, with words that nobody knows."""
+
+    def test_unreadable_answer(self, tour: Tour, operation: str) -> None:
+        """An answer that is no JSON is MalformedResponse, unless nothing is read from it; it is
+        never taken for an empty list, an absence or a success."""
+        for sample in samples_of(tour, operation):
+            for nth in range(len(sample.played)):
+                for what, content in tricks.UNREADABLE.items():
+                    _same_or_malformed(sample, sample.again(nth, tricks.body(content)), nth, what)
+
+    def test_another_shape(self, tour: Tour, operation: str) -> None:
+        """JSON of another shape than expected is MalformedResponse, unless nothing is read from
+        it; it is never taken for an empty list, an absence or a success."""
+        for sample in samples_of(tour, operation):
+            for nth in range(len(sample.played)):
+                for what, shape in tricks.SHAPES.items():
+                    trick = tricks.body(json.dumps(shape).encode())
+                    _same_or_malformed(sample, sample.again(nth, trick), nth, what)
+
+    def test_answer_that_is_too_large(self, tour: Tour, operation: str) -> None:
+        """An answer that is too large to be read is MalformedResponse; a change that was answered
+        so is known to have happened."""
+        for sample in samples_of(tour, operation):
+            for nth, (_, answer) in enumerate(sample.played):
+                trick = tricks.breaks(
+                    Failure(
+                        "the answer is unreasonably large", status=answer.status, malformed=True
+                    )
+                )
+                replay = sample.again(nth, trick)
+                if not isinstance(replay.error, MalformedResponse | OutcomeUnknown):
+                    _misread(sample, replay, nth, "a huge body", "MalformedResponse")
+
+    def test_field_of_another_kind(self, tour: Tour, operation: str) -> None:
+        """A field of another kind is tolerated or MalformedResponse: reading never crashes, and
+        never makes an id or an address of nothing."""
+        for sample, nth, path in _fields(tour, operation):
+            for value in KINDS:
+                trick = tricks.document(partial(tricks.put, path=path, new=value))
+                replay = sample.again(nth, trick)
+                _sane(sample, replay, nth, f"{_named(path)} is {value!r}")
+
+    def test_field_that_is_missing(self, tour: Tour, operation: str) -> None:
+        """A field that is missing is tolerated or MalformedResponse: reading never crashes, and
+        never makes an id or an address of nothing."""
+        for sample, nth, path in _fields(tour, operation):
+            trick = tricks.document(partial(tricks.cut, path=path))
+            _sane(sample, sample.again(nth, trick), nth, f"{_named(path)} is missing")
+
+    def test_fields_that_are_new(self, tour: Tour, operation: str) -> None:
+        """Fields that nobody knows yet are ignored."""
+
+        def extend(value: Any) -> Any:
+            if isinstance(value, dict):
+                return {**{key: extend(one) for key, one in value.items()}, "zzz_new": {"a": [1]}}
+            return [extend(one) for one in value] if isinstance(value, list) else value
+
+        for sample in samples_of(tour, operation):
+            for nth in range(len(sample.played)):
+                replay = sample.again(nth, tricks.document(extend))
+                if replay.error is not None or replay.value != sample.value:
+                    _misread(sample, replay, nth, "new fields", repr(sample.value))
+
+    # ------------------------------------------------------------------ words
+
+    def test_unknown_state_word(self, tour: Tour, telling: str) -> None:
+        """A state in a word that nobody knows is `unknown`, and the word is kept in `raw_state`;
+        it is never guessed, and never an error."""
+        known = False
+        for sample, invitation in _worded(tour, telling):
+            known = True
+
+            def change(one: Any, word: str | None = invitation.raw_state) -> Any:
+                return UNKNOWN_WORD if one == word else one
+
+            trick = tricks.document(tricks.everywhere(change))
+            told = [nth for nth, (_, answer) in enumerate(sample.played) if trick(answer) != answer]
+            for nth in told[-1:]:
+                replay = sample.again(nth, trick)
+                found = [
+                    one
+                    for one in _invitations(replay.value)
+                    if one.id == invitation.id and one.raw_state == UNKNOWN_WORD
+                ]
+                if not found or found[0].state is not State.UNKNOWN:
+                    remark(
+                        str(self.test_unknown_state_word.__doc__),
+                        expected=f"state unknown, raw_state {UNKNOWN_WORD!r}",
+                        came=replay.came,
+                        look_at="the table from the service's words to states",
+                    )
+        if not known:
+            pytest.skip(f"{telling} tells no state in a word of the service")
+
+    def test_state_that_is_no_word(self, tour: Tour, telling: str) -> None:
+        """A state that is not told, or not in a word, is `unknown` or MalformedResponse: never
+        pending, and never accepted."""
+        known = False
+        for sample, invitation in _worded(tour, telling):
+            known = True
+            for value in NO_WORDS:
+
+                def blur(one: Any, word: str | None = invitation.raw_state, to: Any = value) -> Any:
+                    return to if one == word else one
+
+                replay = sample.again(0, tricks.document(tricks.everywhere(blur)))
+                wrong = [
+                    one
+                    for one in _invitations(replay.value)
+                    if one.id == invitation.id and one.state is not State.UNKNOWN
+                ]
+                if wrong and len(sample.played) == 1:
+                    remark(
+                        str(self.test_state_that_is_no_word.__doc__),
+                        expected="state unknown",
+                        came=repr(wrong[0]),
+                        look_at="the table from the service's words to states",
+                    )
+        if not known:
+            pytest.skip(f"{telling} tells no state in a word of the service")
+
+    # ------------------------------------------------------------------ dates
+
+    def test_dates_in_every_notation(
+        self, tour: Tour, operation: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A moment is the same in every notation, and on machines of every time zone; one without
+        a zone is UTC."""
+        monkeypatch.setenv("TZ", "Pacific/Auckland")
+        time.tzset()
+        try:
+            for sample in samples_of(tour, operation):
+                for nth in range(len(sample.played)):
+                    for how, write in tricks.DATES.items():
+                        replay = sample.again(nth, tricks.dates(write))
+                        if replay.error or _moments(replay.value) != _moments(sample.value):
+                            what = f"dates written with {how}"
+                            _misread(sample, replay, nth, what, repr(sample.value))
+        finally:
+            monkeypatch.undo()
+            time.tzset()
+
+    def test_moments_are_aware(self, tour: Tour) -> None:
+        """Every moment has a zone, and invitations of this minute were created this minute."""
+        for sample in tour.samples.values():
+            for invitation in _invitations(sample.value):
+                for name in ("created_at", "expires_at", "responded_at"):
+                    at = getattr(invitation, name)
+                    if at is not None and at.tzinfo is None:
+                        remark(
+                            str(self.test_moments_are_aware.__doc__),
+                            expected="an aware datetime",
+                            came=f"{name}={at!r}",
+                            look_at=place(sample.provider, sample.name),
+                        )
+            if sample.name == "invite" and isinstance(sample.value, Invitation):
+                at = sample.value.created_at
+                now = sample.clock.now()
+                if at is not None and abs((at - now).total_seconds()) > 120:
+                    remark(
+                        str(self.test_moments_are_aware.__doc__),
+                        expected=f"created_at about {now}",
+                        came=at,
+                        look_at=place(sample.provider, "invite"),
+                    )
+
+
+def _same_or_malformed(sample: Sample, replay: Replay, nth: int, what: str) -> None:
+    if isinstance(replay.error, MalformedResponse):
+        acted = [one.effect for one in sample.requests[: nth + 1]]
+        if "read" not in acted[nth : nth + 1] and replay.error.happened is not True:
+            _misread(sample, replay, nth, what, "an error with `happened` True")
+        return
+    if replay.error is None and replay.value == sample.value:
+        return
+    _misread(sample, replay, nth, what, "MalformedResponse")
+
+
+def _sane(sample: Sample, replay: Replay, nth: int, what: str) -> None:
+    if isinstance(replay.error, GuestlistError | Astray):
+        return
+    if replay.error is not None:
+        _misread(sample, replay, nth, what, "a value or MalformedResponse")
+    for one in _records(replay.value):
+        email = getattr(one, "email", "")
+        ids = (getattr(one, "id", ""), email)
+        if any(said in ("None", "null", "True", "[]", "{}") for said in ids):
+            _misread(sample, replay, nth, what, "no id or address made of nothing")
+
+
+def _misread(sample: Sample, replay: Replay, nth: int, what: str, expected: str) -> None:
+    remark(
+        f"an answer to {sample.requests[nth] if nth < len(sample.requests) else sample.name}"
+        f" ({what}) is read rightly or refused",
+        expected=expected,
+        came=replay.came,
+        look_at=place(sample.provider, sample.name),
+    )
+
+
+def _named(path: tuple[str | int, ...]) -> str:
+    return ".".join(map(str, path)) or "the whole"
+
+
+def _fields(tour: Tour, operation: str) -> list[tuple[Sample, int, tuple[str | int, ...]]]:
+    """Every place in every answer of an operation; of long lists only the first two records."""
+    found = []
+    for sample in samples_of(tour, operation):
+        for nth, (_, answer) in enumerate(sample.played):
+            for path, _ in tricks.nodes(tricks.told(answer)):
+                if not any(isinstance(step, int) and step > 1 for step in path):
+                    found.append((sample, nth, path))
+    return found
+
+
+def _records(value: Any) -> list[Any]:
+    if isinstance(value, Page):
+        return list(value.items)
+    if isinstance(value, tuple | list):
+        return [getattr(one, "role", one) for one in value]
+    return [value] if isinstance(value, Invitation | Member | Role) else []
+
+
+def _invitations(value: Any) -> list[Invitation]:
+    return [one for one in _records(value) if isinstance(one, Invitation)]
+
+
+def _worded(tour: Tour, operation: str) -> Iterator[tuple[Sample, Invitation]]:
+    """The samples with the invitations whose state is told in a word of the service."""
+    for sample in samples_of(tour, operation):
+        for invitation in _invitations(sample.value):
+            if invitation.raw_state is not None:
+                yield sample, invitation
+
+
+def _moments(value: Any) -> list[Any]:
+    names = ("created_at", "expires_at", "responded_at", "joined_at")
+    return [[getattr(one, name, None) for name in names] for one in _records(value)]

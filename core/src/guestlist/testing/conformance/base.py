@@ -1,0 +1,158 @@
+"""What all parts of the suite share: the author's attributes, and the fixtures."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import ClassVar
+
+import pytest
+
+from guestlist.plugins import installed
+from guestlist.provider import Provider
+from guestlist.sandbox import Service
+from guestlist.testing.conformance.scene import Scene
+from guestlist.testing.conformance.setting import SandboxSetting, Setting
+from guestlist.testing.conformance.tour import CHANGING, READING, Sample, Tour, lead
+
+CONTRACT = sorted(READING | CHANGING)
+"""The operations of the contract."""
+
+TELLING = ("find_invitation", "get_invitation", "invitations", "invite", "resend")
+"""Those that tell of invitations."""
+
+VERBS = (
+    "access",
+    "assign_role",
+    "invitations",
+    "invite",
+    "members",
+    "remove",
+    "revoke",
+    "roles",
+    "unassign_role",
+)
+"""Those that callers know as verbs: without one, they have to learn what to do instead."""
+
+
+class Rules:
+    """One provider under test.
+
+    Attributes:
+        service: its sandbox; or override `setting`.
+        kind: the provider class; by default the installed one of the service's name.
+        facts: profile and switches of the sandbox.
+        cassettes: the folder of the recordings. With it the suite replays what was recorded from
+            `setting`, and records it with `--guestlist-record`.
+        role: the role that invitations name, by id, name or `kind:name`; by default the last one
+            that the service lists.
+    """
+
+    cassettes: ClassVar[Path | None] = None
+    service: ClassVar[type[Service] | None] = None
+    kind: ClassVar[type[Provider] | None] = None
+    facts: ClassVar[dict[str, str]] = {}
+    role: ClassVar[str | None] = None
+
+    def setting(self) -> Setting:
+        """A fresh setting. Override it for a live service."""
+        if self.service is None:
+            raise TypeError(f"{type(self).__name__} needs a `service`, or a `setting` of its own")
+        return SandboxSetting(self.service, self.provider_class(), **self.facts)
+
+    @classmethod
+    def provider_class(cls) -> type[Provider]:
+        """The provider under test."""
+        if cls.kind is not None:
+            return cls.kind
+        if cls.service is None:
+            raise TypeError(f"{cls.__name__} needs a `service`, or a `kind` and a `setting`")
+        return installed().provider(cls.service.name)
+
+    def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
+        """One test for each operation that there is, or is not."""
+        kind = self.provider_class()
+        offered = [name for name in CONTRACT if kind.supports(name)]
+        chosen = {
+            "operation": offered,
+            "reading": [name for name in offered if name in READING],
+            "changing": [name for name in offered if name in CHANGING],
+            "getting": [name for name in offered if name.startswith("get_")],
+            "telling": [name for name in offered if name in TELLING],
+            "missing": [name for name in CONTRACT if not kind.supports(name)],
+            "missing_verb": [name for name in VERBS if not kind.supports(name)],
+        }
+        for argument, names in chosen.items():
+            if argument in metafunc.fixturenames:
+                metafunc.parametrize(argument, names)
+
+    @pytest.fixture
+    def provider_kind(self) -> type[Provider]:
+        """The provider under test."""
+        return self.provider_class()
+
+    @classmethod
+    @contextmanager
+    def on_stage(cls, request: pytest.FixtureRequest, name: str) -> Iterator[Scene]:
+        """A scene: in a fresh setting, in one that is being recorded, or in a recorded one."""
+        with ExitStack() as ending:
+            if cls.cassettes is None:
+                setting = cls().setting()
+            else:
+                from guestlist.testing.conformance.recorded import recording, replaying
+
+                if request.config.getoption("--guestlist-record"):
+                    true = cls().setting()
+                    source = true.source
+                    setting = ending.enter_context(recording(cls.cassettes, name, true, source))
+                else:
+                    kind = cls.provider_class()
+                    setting = ending.enter_context(replaying(cls.cassettes, name, kind))
+            scene = Scene(setting, cls.role)
+            ending.callback(scene.close)
+            yield scene
+
+    @pytest.fixture
+    def scene(self, request: pytest.FixtureRequest) -> Iterator[Scene]:
+        """A fresh setting with a client in it."""
+        with self.on_stage(request, _name(request)) as scene:
+            yield scene
+
+    @pytest.fixture
+    def another_scene(self, request: pytest.FixtureRequest) -> Iterator[Scene]:
+        """A second one, for tests that compare with the tour."""
+        with self.on_stage(request, f"{_name(request)}.again") as scene:
+            yield scene
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def tour(cls, request: pytest.FixtureRequest) -> Iterator[Tour]:
+        """Every operation, run once and recorded."""
+        with cls.on_stage(request, "tour") as scene:
+            yield lead(scene)
+
+
+def _name(request: pytest.FixtureRequest) -> str:
+    """The test's name as that of a file."""
+    return re.sub(r"[^\w-]+", "-", request.node.name).strip("-")
+
+
+def samples_of(tour: Tour, operation: str) -> list[Sample]:
+    """The samples of one operation: several where a list has several pages.
+
+    Skips the test where the setting could not run it.
+    """
+    found = [one for one in tour.samples.values() if one.name == operation]
+    if not found:
+        pytest.skip(tour.lacking.get(operation, f"the tour could not run {operation}"))
+    return found
+
+
+def sent_by(tour: Tour, operation: str) -> list[Sample]:
+    """The same of an operation that sends something: some know their answer without asking."""
+    found = [one for one in samples_of(tour, operation) if one.played]
+    if not found:
+        pytest.skip(f"{operation} asks the service nothing")
+    return found

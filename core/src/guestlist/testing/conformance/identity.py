@@ -1,0 +1,323 @@
+"""Rules about what a provider says of itself."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import re
+from collections.abc import Callable
+from datetime import timedelta
+from pkgutil import resolve_name
+from typing import Any
+
+import pytest
+from pydantic import BaseModel
+
+from guestlist.errors import ConfigError, InvalidOrder, Unsupported
+from guestlist.models import Invitation, Member, Order, Role, State
+from guestlist.plugins import GROUP, installed
+from guestlist.provider import Limit, Provider
+from guestlist.provider.settings import environment_variable, is_secret
+from guestlist.testing.conformance.base import CONTRACT, VERBS, Rules
+from guestlist.testing.conformance.remark import place, remark
+from guestlist.testing.conformance.scene import Scene
+
+NAMED = frozenset({*CONTRACT, "link", "mail", "role"})
+"""What `substitutes` may speak of."""
+
+
+class Identity(Rules):
+    """Name, facts, settings, and what is unsupported."""
+
+    def test_name_is_one_lower_case_word(self, provider_kind: type[Provider]) -> None:
+        """`name` is what people type: lower case letters, digits and dashes."""
+        if not re.fullmatch(r"[a-z][a-z0-9-]*", provider_kind.name):
+            remark(
+                str(self.test_name_is_one_lower_case_word.__doc__),
+                expected="such as acme",
+                came=repr(provider_kind.name),
+                look_at=f"{provider_kind.__name__}.name",
+            )
+
+    def test_title_and_docs_are_told(self, provider_kind: type[Provider]) -> None:
+        """`title` is what people call the service, and `docs_url` leads to its documentation."""
+        docs = provider_kind.docs_url
+        if not provider_kind.title.strip() or not docs.startswith("https://"):
+            remark(
+                str(self.test_title_and_docs_are_told.__doc__),
+                expected="a title, and a docs_url that begins with https://",
+                came=f"{provider_kind.title!r}, {docs!r}",
+                look_at=f"{provider_kind.__name__}.title, .docs_url",
+            )
+
+    def test_is_found_by_its_entry_point(self, provider_kind: type[Provider]) -> None:
+        """An installed provider is found through the entry point that bears its name."""
+        names = [entry.name for entry in importlib.metadata.entry_points(group=GROUP)]
+        if provider_kind.name not in names:
+            pytest.skip(f"{provider_kind.name} is not installed as a package")
+        found = installed().provider(provider_kind.name)
+        if found is not provider_kind:
+            remark(
+                str(self.test_is_found_by_its_entry_point.__doc__),
+                expected=provider_kind,
+                came=found,
+                look_at="[project.entry-points.guestlist] of its pyproject.toml",
+            )
+
+    def test_facts_agree_with_each_other(self, provider_kind: type[Provider]) -> None:
+        """Facts are possible and agree: numbers of roles, lifetime, delays, substitutes."""
+        kind = provider_kind
+        wrong = [
+            text
+            for wrong, text in (
+                (not 0 <= kind.least_roles <= kind.most_roles, "least_roles exceeds most_roles"),
+                (
+                    kind.lifetime is not None and kind.lifetime <= timedelta(0),
+                    "lifetime is not positive",
+                ),
+                (kind.late_effect < 0 or kind.list_lag < 0, "late_effect or list_lag is negative"),
+                (
+                    kind.resend_moves_expiry and not kind.supports("resend"),
+                    "resend_moves_expiry without resend",
+                ),
+                (not issubclass(kind.Options, BaseModel), "Options is no pydantic model"),
+                (
+                    kind.most_roles > 0 and not kind.supports("invite"),
+                    "most_roles without invite",
+                ),
+            )
+            if wrong
+        ]
+        wrong += [
+            f"substitutes[{name!r}] is about nothing that could be lacking"
+            for name in kind.substitutes
+            if name not in NAMED or kind.supports(name)
+        ]
+        if wrong:
+            remark(
+                str(self.test_facts_agree_with_each_other.__doc__),
+                expected="facts that agree",
+                came="; ".join(wrong),
+                look_at=f"the facts of {kind.__name__}",
+            )
+
+    def test_operations_have_names_of_the_contract(self, provider_kind: type[Provider]) -> None:
+        """What overrides an operation of the contract is marked with `@operation`."""
+        unmarked = [
+            name
+            for name in CONTRACT
+            if getattr(provider_kind, name) is not getattr(Provider, name)
+            and not provider_kind.supports(name)
+        ]
+        if unmarked:
+            remark(
+                str(self.test_operations_have_names_of_the_contract.__doc__),
+                expected="@operation above each",
+                came=f"unmarked: {', '.join(unmarked)}",
+                look_at=place(provider_kind, unmarked[0]),
+            )
+
+    def test_invites_and_can_look(self, provider_kind: type[Provider]) -> None:
+        """A provider can invite, and can look whether it has: without a look, an invitation that
+        gets no answer stays unknown for ever."""
+        can = [provider_kind.supports(name) for name in ("invitations", "find_invitation")]
+        if not provider_kind.supports("invite") or not any(can):
+            remark(
+                str(self.test_invites_and_can_look.__doc__),
+                expected="invite, and invitations or find_invitation",
+                came=", ".join(provider_kind.operations()),
+                look_at=f"the operations of {provider_kind.__name__}",
+            )
+
+    def test_sandbox_is_there(self, provider_kind: type[Provider]) -> None:
+        """`sandbox` names a class that can be imported, for a service of the provider's name."""
+        if provider_kind.sandbox is None:
+            pytest.skip(f"{provider_kind.title} has no sandbox")
+        service = resolve_name(provider_kind.sandbox)
+        if service.name != provider_kind.name:
+            remark(
+                str(self.test_sandbox_is_there.__doc__),
+                expected=provider_kind.name,
+                came=service.name,
+                look_at=f"{provider_kind.__name__}.sandbox",
+            )
+
+    # ------------------------------------------------------------------ settings
+
+    def test_missing_settings_are_named(
+        self, provider_kind: type[Provider], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Without settings, the error names each one that is missing, and its variable."""
+        for info in provider_kind.model_fields.values():
+            monkeypatch.delenv(environment_variable(info) or "", raising=False)
+        required = {
+            name: info for name, info in provider_kind.model_fields.items() if info.is_required()
+        }
+        if not required:
+            pytest.skip("no setting is required")
+        with pytest.raises(ConfigError) as caught:
+            provider_kind()
+        for name, info in required.items():
+            env = environment_variable(info)
+            if name not in str(caught.value) or (env and env not in str(caught.value)):
+                remark(
+                    str(self.test_missing_settings_are_named.__doc__),
+                    expected=f"{name} and {env}",
+                    came=str(caught.value),
+                    look_at=f"{provider_kind.__name__}.{name}",
+                )
+
+    def test_credentials_are_secret_settings(self, scene: Scene) -> None:
+        """What `authorize` sends comes from settings that are marked `secret=True`."""
+        told = {**scene.provider.authorize()}
+        hidden = scene.provider.secrets()
+        for header, value in told.items():
+            if not any(secret in value for secret in hidden):
+                remark(
+                    str(self.test_credentials_are_secret_settings.__doc__),
+                    expected=f"a secret setting in the header {header}",
+                    came="a value that no secret setting holds",
+                    look_at=place(scene.provider, "authorize"),
+                )
+        if not told:
+            pytest.skip("no credentials are sent")
+
+    def test_secret_settings_are_masked(self, scene: Scene) -> None:
+        """Secrets show neither in `repr`, nor in `str`, nor in a dump of the account."""
+        provider = scene.provider
+        shown = repr(provider) + str(provider) + provider.model_dump_json()
+        for name, info in type(provider).model_fields.items():
+            value = getattr(provider, name)
+            if is_secret(info) and value and str(value) in shown:
+                remark(
+                    str(self.test_secret_settings_are_masked.__doc__),
+                    expected="asterisks, or nothing",
+                    came=f"the value of {name}",
+                    look_at=f"{type(provider).__name__}.{name}: made with `setting(secret=True)`?",
+                )
+
+    def test_plain_http_is_refused(self, scene: Scene) -> None:
+        """Credentials never travel over plain http, this machine excepted."""
+        settings = dict(scene.provider)
+        with pytest.raises(ConfigError):
+            type(scene.provider)(**{**settings, "base_url": "http://service.example.com"})
+
+    def test_limits_are_possible(self, scene: Scene) -> None:
+        """`limits` are positive numbers of requests in positive times."""
+        for limit in scene.provider.limits:
+            if not isinstance(limit, Limit) or limit.count < 1 or limit.per <= 0:
+                remark(
+                    str(self.test_limits_are_possible.__doc__),
+                    expected="Limit(count >= 1, per > 0)",
+                    came=repr(limit),
+                    look_at=place(scene.provider, "limits"),
+                )
+
+    # ------------------------------------------------------------------ what is unsupported
+
+    def test_missing_operation_is_unsupported(self, scene: Scene, missing: str) -> None:
+        """What is not offered raises Unsupported before anything is sent, and says who cannot do
+        what, and what to do instead."""
+        arguments: dict[str, tuple[Any, ...]] = {
+            "invite": (Order(email="ada@example.com"),),
+            "resend": (_INVITATION,),
+            "revoke": (_INVITATION,),
+            "remove": (_MEMBER,),
+            "access": (_MEMBER,),
+            "assign_role": (_MEMBER, _ROLE),
+            "unassign_role": (_MEMBER, _ROLE),
+            "find_invitation": ("ada@example.com",),
+            "find_member": ("ada@example.com",),
+            "get_invitation": ("1",),
+            "get_member": ("1",),
+        }
+        with pytest.raises(Unsupported) as caught:
+            getattr(scene.provider, missing)(*arguments.get(missing, ()))
+        told = str(caught.value)
+        needs_hint = missing in VERBS
+        if scene.provider.title not in told or (needs_hint and not caught.value.hint):
+            remark(
+                str(self.test_missing_operation_is_unsupported.__doc__),
+                expected="the service, the verb and a hint",
+                came=told,
+                look_at=f"{type(scene.provider).__name__}.substitutes[{missing!r}]",
+            )
+        assert not scene.wire.noted, "something was sent"
+
+    def test_missing_verb_is_unsupported_for_callers(self, scene: Scene, missing_verb: str) -> None:
+        """A verb of guestlist that the service cannot do ends before anything is changed."""
+        someone = scene.address("ada")
+        guests = scene.guests
+        calls: dict[str, Callable[[], Any]] = {
+            "invite": lambda: guests.invite(someone),
+            "revoke": lambda: guests.revoke(someone),
+            "remove": lambda: guests.remove(someone),
+            "access": lambda: guests.access(someone),
+            "assign_role": lambda: guests.assign_role(someone, "x"),
+            "unassign_role": lambda: guests.unassign_role(someone, "x"),
+            "invitations": lambda: list(guests.invitations()),
+            "members": lambda: list(guests.members()),
+            "roles": lambda: list(guests.roles()),
+        }
+        with pytest.raises(Unsupported):
+            calls[missing_verb]()
+        assert not scene.changes(), "something was changed"
+
+    def test_role_that_cannot_be_invited_with(self, scene: Scene) -> None:
+        """Where an invitation takes no role, or not so many, that is said before anything is
+        sent; and an invitation without a role that it needs is refused in the same way."""
+        scene.needs("invite")
+        kind = type(scene.provider)
+        many = [Role(id=f"r{n}") for n in range(kind.most_roles + 1)]
+        with pytest.raises(Unsupported) as caught:
+            scene.guests.invite(scene.address("ada"), role=many)
+        if kind.most_roles == 0 and not caught.value.hint:
+            remark(
+                str(self.test_role_that_cannot_be_invited_with.__doc__),
+                expected="a hint what to do instead",
+                came=str(caught.value),
+                look_at=f"{kind.__name__}.substitutes['role']",
+            )
+        if kind.least_roles:
+            with pytest.raises(InvalidOrder):
+                scene.guests.invite(scene.address("ada"))
+        assert not scene.wire.noted, "something was sent"
+
+    def test_mail_that_cannot_be_suppressed(self, scene: Scene) -> None:
+        """Without `can_suppress_mail`, an invitation without a mail is Unsupported; with it, no
+        mail is sent."""
+        scene.needs("invite")
+        if not scene.provider.can_suppress_mail:
+            with pytest.raises(Unsupported) as caught:
+                scene.invite("ada", mail=False)
+            assert not scene.changes(), "something was changed"
+            assert caught.value.hint or scene.provider.title in str(caught.value)
+            return
+        result = scene.invite("ada", mail=False)
+        sent = scene.setting.mails(scene.address("ada"))
+        if sent or result.mail_sent:
+            remark(
+                str(self.test_mail_that_cannot_be_suppressed.__doc__),
+                expected="0 mails",
+                came=f"{sent} mails",
+                look_at=f"{place(scene.provider, 'invite')}: does it use `order.mail`?",
+            )
+
+    def test_unknown_options_are_refused(self, scene: Scene) -> None:
+        """An option that the provider does not know is an error that names the known ones."""
+        scene.needs("invite")
+        with pytest.raises(InvalidOrder) as caught:
+            scene.invite("ada", options={"no_such_option": 1})
+        told = str(caught.value)
+        if any(name not in told for name in scene.provider.Options.model_fields):
+            remark(
+                str(self.test_unknown_options_are_refused.__doc__),
+                expected="the names of the known options",
+                came=told,
+                look_at=f"{type(scene.provider).__name__}.Options",
+            )
+        assert not scene.changes(), "something was sent"
+
+
+_INVITATION = Invitation(id="1", email="ada@example.com", state=State.PENDING)
+_MEMBER = Member(id="1", email="ada@example.com")
+_ROLE = Role(id="1")

@@ -1,0 +1,417 @@
+"""Rules about `invite`."""
+
+from __future__ import annotations
+
+import unicodedata
+
+import pytest
+
+from guestlist import errors
+from guestlist.address import email_key
+from guestlist.errors import GuestlistError
+from guestlist.models import (
+    Outcome,
+    State,
+)
+from guestlist.testing.conformance.base import Rules
+from guestlist.testing.conformance.judging import HOUR, MINUTE, check
+from guestlist.testing.conformance.scene import Scene
+
+
+class Inviting(Rules):
+    """`invite`."""
+
+    def test_invite_makes_a_pending_invitation(self, scene: Scene) -> None:
+        """An address that the service has not seen is invited: outcome invited, state pending,
+        one mail, and the invitation has the address, an id and dates that make sense."""
+        result = scene.invite("ada")
+        one = result.guest.invitation
+        now = scene.setting.clock.now()
+        good = (
+            result.outcome is Outcome.INVITED
+            and result.guest.state is State.PENDING
+            and one is not None
+            and email_key(one.email) == email_key(scene.address("ada"))
+            and one.id != ""
+            and (one.created_at is None or abs(one.created_at - now) < 2 * MINUTE)
+            and (one.expires_at is None or one.expires_at > now)
+        )
+        check(
+            good,
+            self.test_invite_makes_a_pending_invitation,
+            scene,
+            expected="invited, pending, dates around now",
+            came=result,
+            look_at="invite",
+        )
+        assert scene.setting.mails(scene.address("ada")) == 1
+
+    def test_address_is_sent_as_typed(self, scene: Scene) -> None:
+        """The address goes to the service as it was typed."""
+        typed = scene.address("Ada.Byron")
+        terms = scene.terms()
+        scene.forget()
+        scene.guests.invite(typed, **terms)
+        sent = [str(request.json) + str(request.query) for request in scene.changes()]
+        check(
+            any(typed in one for one in sent),
+            self.test_address_is_sent_as_typed,
+            scene,
+            expected=typed,
+            came=sent,
+            look_at="invite",
+        )
+
+    def test_lifetime_is_what_the_service_says(self, scene: Scene) -> None:
+        """`lifetime` is as long as the invitations of the service really live."""
+        one = scene.invitation("ada")
+        if scene.provider.lifetime is None or "expires_at" in one.estimated:
+            pytest.skip("the service or the provider does not tell")
+        if one.created_at is None or one.expires_at is None:
+            pytest.skip("the service does not tell")
+        check(
+            abs(one.expires_at - one.created_at - scene.provider.lifetime) < HOUR,
+            self.test_lifetime_is_what_the_service_says,
+            scene,
+            expected=scene.provider.lifetime,
+            came=one.expires_at - one.created_at,
+            look_at="lifetime invite",
+        )
+
+    def test_invitation_names_the_role(self, scene: Scene) -> None:
+        """The role of the order is the role of the invitation, and of the member after it."""
+        role = scene.role()
+        if role is None:
+            pytest.skip("an invitation takes no role here")
+        result = scene.invite("ada", role=role)
+        one = result.guest.invitation
+        named = [role.id for role in one.roles] if one else []
+        check(
+            result.role_applied is not False and (not named or named == [role.id]),
+            self.test_invitation_names_the_role,
+            scene,
+            expected=role,
+            came=result,
+            look_at="invite",
+        )
+        found = scene.status("ada").invitation
+        check(
+            found is None or not found.roles or [r.id for r in found.roles] == [role.id],
+            self.test_invitation_names_the_role,
+            scene,
+            expected=role,
+            came=found,
+            look_at="find_invitation invitations",
+        )
+        assert one is not None
+        scene.setting.accept(one)
+        member = scene.status("ada").member
+        assert member is not None
+        held = (
+            [grant.role.id for grant in scene.guests.access(member).grants]
+            if scene.provider.supports("access")
+            else [held.id for held in member.roles or ()]
+        )
+        check(
+            role.id in held,
+            self.test_invitation_names_the_role,
+            scene,
+            expected=f"a member with {role.label}",
+            came=held,
+            look_at="invite members access",
+        )
+
+    def test_another_role_is_not_taken_for_the_first(self, scene: Scene) -> None:
+        """Two people invited with two roles get these two roles."""
+        first = scene.role()
+        if first is None:
+            pytest.skip("an invitation takes no role here")
+        second = scene.another_role()
+        scene.invite("ada", role=first)
+        result = scene.invite("bob", role=second)
+        one = result.guest.invitation
+        check(
+            result.role_applied is not False
+            and one is not None
+            and (not one.roles or [role.id for role in one.roles] == [second.id]),
+            self.test_another_role_is_not_taken_for_the_first,
+            scene,
+            expected=second,
+            came=result,
+            look_at="invite",
+        )
+
+    def test_invite_twice_is_once(self, scene: Scene) -> None:
+        """A second call invites nobody again: already invited, the same invitation, one mail."""
+        first = scene.invitation("ada")
+        again = scene.invite("ada")
+        second = again.guest.invitation
+        check(
+            again.outcome is Outcome.ALREADY_INVITED
+            and second is not None
+            and (first.id is None or second.id == first.id),
+            self.test_invite_twice_is_once,
+            scene,
+            expected=f"already_invited, {first.id}",
+            came=again,
+            look_at="find_invitation invitations",
+        )
+        assert scene.setting.mails(scene.address("ada")) == 1
+
+    @pytest.mark.parametrize("way", ["upper case", "title case", "spaces"])
+    def test_spelling_of_an_address(self, scene: Scene, way: str) -> None:
+        """However an address is spelt, it is one person: no second invitation, no second mail."""
+        typed = scene.address("ada.byron")
+        other = {"upper case": typed.upper(), "title case": typed.title(), "spaces": f" {typed} "}
+        scene.guests.invite(typed, **scene.terms())
+        again = scene.guests.invite(other[way], **scene.terms())
+        check(
+            again.outcome is Outcome.ALREADY_INVITED,
+            self.test_spelling_of_an_address,
+            scene,
+            expected="already_invited",
+            came=again,
+            look_at="find_invitation invitations",
+        )
+        assert scene.setting.mails(typed) == 1
+        stands = scene.guests.status(other[way])
+        check(
+            stands.state is State.PENDING,
+            self.test_spelling_of_an_address,
+            scene,
+            expected="pending",
+            came=stands,
+            look_at="find_invitation invitations",
+        )
+
+    def test_spelling_of_a_member(self, scene: Scene) -> None:
+        """A member who joined as ada@ is a member also as ADA@."""
+        member = scene.member("ada")
+        found = scene.guests.status(member.email.upper())
+        check(
+            found.state is State.ACCEPTED,
+            self.test_spelling_of_a_member,
+            scene,
+            expected="accepted",
+            came=found,
+            look_at="find_member members",
+        )
+
+    def test_upper_case_invitation_is_found(self, scene: Scene) -> None:
+        """An address invited in capitals is found in small letters, before and after joining."""
+        typed = scene.address("ada").upper()
+        one = scene.guests.invite(typed, **scene.terms()).guest.invitation
+        found = scene.guests.status(typed.lower())
+        check(
+            found.state is State.PENDING,
+            self.test_upper_case_invitation_is_found,
+            scene,
+            expected="pending",
+            came=found,
+            look_at="find_invitation invitations",
+        )
+        assert one is not None
+        scene.setting.accept(one)
+        found = scene.guests.status(typed.lower())
+        check(
+            found.state is State.ACCEPTED,
+            self.test_upper_case_invitation_is_found,
+            scene,
+            expected="accepted",
+            came=found,
+            look_at="find_member members",
+        )
+
+    def test_plus_address_is_another_person(self, scene: Scene) -> None:
+        """ada+team@ and ada@ are two people: each gets an invitation and a mail."""
+        plain, tagged = scene.address("ada"), scene.address("ada+team")
+        results = [scene.guests.invite(one, **scene.terms()) for one in (plain, tagged)]
+        check(
+            [one.outcome for one in results] == [Outcome.INVITED] * 2,
+            self.test_plus_address_is_another_person,
+            scene,
+            expected="invited, invited",
+            came=[one.outcome for one in results],
+            look_at="find_invitation invitations invite",
+        )
+        for address in (plain, tagged):
+            found = scene.guests.status(address)
+            assert found.invitation is not None
+            check(
+                email_key(found.invitation.email) == email_key(address),
+                self.test_plus_address_is_another_person,
+                scene,
+                expected=address,
+                came=found.invitation.email,
+                look_at="find_invitation invitations",
+            )
+            assert scene.setting.mails(address) == 1
+
+    def test_part_of_an_address_is_nobody(self, scene: Scene) -> None:
+        """Whoever's address is part of an invited one, or holds it, is nobody."""
+        scene.member("zoe.ada")
+        scene.invite("bob.ada")
+        for name in ("ada", "zoe.ada2", "b.ada"):
+            found = scene.status(name)
+            check(
+                found.state is State.GONE and found.member is None and found.invitation is None,
+                self.test_part_of_an_address_is_nobody,
+                scene,
+                expected=f"{scene.address(name)} is gone",
+                came=found,
+                look_at="find_member find_invitation",
+            )
+
+    def test_unicode_address(self, scene: Scene) -> None:
+        """An address with letters beyond ASCII is invited and found again, or refused by the
+        service: never mangled."""
+        composed = unicodedata.normalize("NFC", scene.address("jo\u0308rg"))
+        try:
+            scene.guests.invite(composed, **scene.terms())
+        except errors.Rejected:
+            return
+        found = scene.guests.status(composed)
+        check(
+            found.state is State.PENDING,
+            self.test_unicode_address,
+            scene,
+            expected="pending",
+            came=found,
+            look_at="find_invitation invitations",
+        )
+
+    def test_invite_a_member(self, scene: Scene) -> None:
+        """Inviting a member changes nothing: already a member, no mail."""
+        member = scene.member("ada")
+        before = scene.setting.mails(member.email)
+        result = scene.invite("ada")
+        check(
+            result.outcome is Outcome.ALREADY_MEMBER and result.guest.state is State.ACCEPTED,
+            self.test_invite_a_member,
+            scene,
+            expected="already_member",
+            came=result,
+            look_at="members find_member",
+        )
+        assert scene.setting.mails(member.email) == before
+
+    def test_if_exists_error(self, scene: Scene) -> None:
+        """With `if_exists="error"`, an open invitation and a member are errors of their own."""
+        scene.invitation("ada")
+        with pytest.raises(errors.AlreadyInvited):
+            scene.invite("ada", if_exists="error")
+        scene.member("bob")
+        with pytest.raises(errors.AlreadyMember):
+            scene.invite("bob", if_exists="error")
+
+    def test_if_exists_resend(self, scene: Scene) -> None:
+        """With `if_exists="resend"`, an open invitation is sent again, once."""
+        if not scene.provider.supports("resend"):
+            scene.needs("revoke")
+        scene.invitation("ada")
+        result = scene.invite("ada", if_exists="resend")
+        check(
+            result.outcome is Outcome.RESENT,
+            self.test_if_exists_resend,
+            scene,
+            expected="resent",
+            came=result,
+            look_at="resend",
+        )
+        assert scene.setting.mails(scene.address("ada")) == 2
+
+    def test_if_exists_replace(self, scene: Scene) -> None:
+        """With `if_exists="replace"`, the old invitation is withdrawn and a new one made."""
+        scene.needs("revoke")
+        old = scene.invitation("ada")
+        result = scene.invite("ada", if_exists="replace")
+        new = result.guest.invitation
+        check(
+            result.outcome is Outcome.INVITED and result.replaced is not None and new is not None,
+            self.test_if_exists_replace,
+            scene,
+            expected=f"another than {old.id}",
+            came=result,
+            look_at="revoke invite",
+        )
+        found = scene.status("ada")
+        check(
+            found.state is State.PENDING,
+            self.test_if_exists_replace,
+            scene,
+            expected="pending",
+            came=found,
+            look_at="revoke find_invitation invitations",
+        )
+
+    def test_conflict_on_creation_is_explained(self, scene: Scene) -> None:
+        """Where the service refuses a duplicate, that is Conflict: guestlist then looks, and does
+        not invite again. `refuses_duplicates` may only be true if it does."""
+        scene.needs("invite")
+        order = scene.order("ada")
+        scene.run(scene.provider.invite(order))
+        before = scene.setting.mails(order.email)
+        try:
+            scene.run(scene.provider.invite(order))
+        except GuestlistError as error:
+            check(
+                isinstance(error, errors.Conflict),
+                self.test_conflict_on_creation_is_explained,
+                scene,
+                expected="Conflict",
+                came=repr(error),
+                look_at="explain refuses_duplicates",
+            )
+            assert scene.setting.mails(order.email) == before
+        else:
+            check(
+                not scene.provider.refuses_duplicates,
+                self.test_conflict_on_creation_is_explained,
+                scene,
+                expected="Conflict, as refuses_duplicates says",
+                came="a second invitation",
+                look_at="refuses_duplicates",
+            )
+
+    def test_result_of_invite_is_what_a_look_finds(self, scene: Scene) -> None:
+        """What `invite` returns and what a look finds afterwards is the same invitation."""
+        told = scene.invitation("ada")
+        found = scene.status("ada").invitation
+        assert found is not None
+        same = found.id == told.id and email_key(found.email) == email_key(told.email)
+        if "expires_at" not in told.estimated | found.estimated:
+            same = same and found.expires_at == told.expires_at
+        check(
+            same,
+            self.test_result_of_invite_is_what_a_look_finds,
+            scene,
+            expected=told,
+            came=found,
+            look_at="invite find_invitation invitations",
+        )
+        if scene.provider.supports("get_invitation") and told.id is not None:
+            read = scene.run(scene.provider.get_invitation(told.id))
+            check(
+                read.id == told.id and read.state is State.PENDING,
+                self.test_result_of_invite_is_what_a_look_finds,
+                scene,
+                expected=told,
+                came=read,
+                look_at="get_invitation",
+            )
+
+    def test_lost_answer_of_invite(self, scene: Scene) -> None:
+        """An invitation whose answer is lost is found by looking, and there is only one."""
+        scene.needs("invite")
+        scene.roles()
+        scene.lose_an_answer()
+        result = scene.invite("ada")
+        check(
+            result.outcome is Outcome.INVITED and result.guest.state is State.PENDING,
+            self.test_lost_answer_of_invite,
+            scene,
+            expected="invited",
+            came=result,
+            look_at="invite find_invitation invitations",
+        )
+        assert scene.setting.mails(scene.address("ada")) == 1

@@ -1,0 +1,277 @@
+"""Rules about lists: every page is read, once, and the end is found."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, NoReturn
+from urllib.parse import urlsplit
+
+import pytest
+
+from guestlist.address import email_key
+from guestlist.errors import MalformedResponse
+from guestlist.exchange.step import Outgoing
+from guestlist.models import State
+from guestlist.provider import Page
+from guestlist.testing.conformance import tricks
+from guestlist.testing.conformance.base import Rules, sent_by
+from guestlist.testing.conformance.remark import place, remark
+from guestlist.testing.conformance.scene import Scene
+from guestlist.testing.conformance.tour import LISTS, Sample, Tour
+from guestlist.testing.conformance.wires import (
+    Answer,
+    Endless,
+    filters,
+    page_size,
+    with_page_size,
+)
+
+PEOPLE = ("ada", "bob", "cleo", "dan", "eve")
+
+
+class Listing(Rules):
+    """`invitations`, `members`, `roles`, and the flows that read pages themselves.
+
+    Attributes:
+        short_page_ends: whether this service marks the end of a list by nothing but a page that is
+            shorter than asked for. Then smaller pages cannot be tried out.
+    """
+
+    short_page_ends = False
+
+    @pytest.mark.parametrize("size", [1, 2, 3, 4, 7])
+    @pytest.mark.parametrize("listing", LISTS)
+    def test_pages_of_any_size(self, scene: Scene, listing: str, size: int) -> None:
+        """Whatever the size of the service's pages, a list holds everything once: with one page,
+        exactly a page, and many."""
+        scene.needs(listing)
+        self._people(scene)
+        whole = [one.id or one.email for one in getattr(scene.guests, listing)()]
+        if all(page_size(outgoing) is None for outgoing, _ in scene.wire.noted[-1:]):
+            pytest.skip(f"{listing} asks for no page size")
+        if self.short_page_ends:
+            pytest.skip("a page shorter than asked for is the end of a list here")
+        scene.wire.before = lambda outgoing: with_page_size(outgoing, size)
+        scene.forget()
+        paged = [one.id or one.email for one in getattr(scene.guests, listing)()]
+        if sorted(paged) != sorted(whole):
+            remark(
+                " ".join(str(self.test_pages_of_any_size.__doc__).split()),
+                expected=f"{len(whole)} {listing}",
+                came=f"{len(paged)} with pages of {size}, {len(set(paged))} different ones",
+                look_at=place(scene.provider, listing),
+            )
+
+    @pytest.mark.parametrize("size", [1, 3])
+    def test_finding_reads_every_page(self, scene: Scene, size: int) -> None:
+        """Somebody on the last page is found like somebody on the first."""
+        if self.short_page_ends:
+            pytest.skip("a page shorter than asked for is the end of a list here")
+        self._people(scene)
+        states = [scene.status(name).state for name in PEOPLE]
+        scene.wire.before = lambda outgoing: with_page_size(outgoing, size)
+        paged = [scene.status(name).state for name in PEOPLE]
+        if states != paged:
+            remark(
+                str(self.test_finding_reads_every_page.__doc__),
+                expected=states,
+                came=paged,
+                look_at=place(scene.provider, "invitations"),
+            )
+
+    @pytest.mark.parametrize("size", [1, 2])
+    def test_operations_read_every_page(self, scene: Scene, size: int) -> None:
+        """Operations that read a list themselves, such as `access`, read all of its pages."""
+        scene.needs("access", "assign_role")
+        if self.short_page_ends:
+            pytest.skip("a page shorter than asked for is the end of a list here")
+        member = scene.member("ada")
+        for role in scene.roles():
+            if "owner" not in role.label.lower():
+                scene.run(scene.provider.assign_role(member, role))
+        whole = {grant.role.id for grant in scene.guests.access(member).grants}
+        scene.wire.before = lambda outgoing: with_page_size(outgoing, size)
+        scene.forget()
+        paged = {grant.role.id for grant in scene.guests.access(member).grants}
+        if whole != paged:
+            remark(
+                str(self.test_operations_read_every_page.__doc__),
+                expected=whole,
+                came=paged,
+                look_at=place(scene.provider, "access"),
+            )
+
+    @pytest.mark.parametrize("listing", LISTS)
+    def test_empty_list(self, tour: Tour, listing: str) -> None:
+        """An empty list is an empty page, and the end."""
+        for sample in self._samples(tour, listing):
+            nth = self._list_of(sample)
+
+            def empty(told: Any) -> Any:
+                path = tricks.longest(told)
+                return told if path is None else tricks.resized(told, path, [])
+
+            replay = sample.again(nth, tricks.document(empty))
+            value = replay.value
+            if not isinstance(value, Page) or list(value.items):
+                _lost(sample, "an empty page", replay.came)
+
+    @pytest.mark.parametrize("listing", LISTS)
+    def test_page_that_comes_for_ever(self, scene: Scene, listing: str) -> None:
+        """A service that answers every cursor with the same page cannot keep guestlist reading."""
+        scene.needs(listing)
+        self._people(scene)
+        scene.wire.before = lambda outgoing: with_page_size(outgoing, 2)
+        scene.wire.after = _always_the_first_page()
+        scene.forget()
+        try:
+            found = list(getattr(scene.guests, listing)())
+        except MalformedResponse:
+            return  # guestlist says that the list cannot be read to its end
+        except Endless as endless:
+            _incomplete(scene, listing, "an end", endless)
+        ids = [one.id or one.email for one in found]
+        if len(ids) != len(set(ids)):
+            _incomplete(scene, listing, "everybody once", ids)
+
+    def test_finding_ends(self, scene: Scene) -> None:
+        """A service that answers every cursor with the same page cannot keep a search going."""
+        self._people(scene)
+        member = next(iter(scene.guests.members()), None) if self._lists(scene) else None
+        scene.wire.before = lambda outgoing: with_page_size(outgoing, 1)
+        scene.wire.after = _always_the_first_page()
+        scene.forget()
+        try:
+            with suppress(MalformedResponse):  # the list cannot be read to its end
+                scene.status("nobody")
+            if member is not None and scene.provider.supports("access"):
+                scene.run(scene.provider.access(member))
+        except Endless as endless:
+            _incomplete(scene, "find_member", "an end", endless)
+
+    @pytest.mark.parametrize("listing", LISTS)
+    def test_more_than_asked_for(self, tour: Tour, listing: str) -> None:
+        """A service that ignores the size asked for, and sends everything at once, loses
+        nothing."""
+        for sample in self._samples(tour, listing):
+            if len(sample.played) != 1:
+                pytest.skip(f"{listing} needs several requests for a page here")
+            path = tricks.longest(tricks.told(sample.played[0][1]))
+            size = page_size(sample.played[0][0])
+            if path is None or size is None or not sample.value.items:
+                continue
+            count = size + 7
+
+            def grow(told: Any, path: Any = path, count: int = count) -> Any:
+                records = tricks.at(told, path)
+                return tricks.resized(
+                    told, path, [_renamed(records[n % len(records)], n) for n in range(count)]
+                )
+
+            replay = sample.again(0, tricks.document(grow))
+            came = len(replay.value.items) if isinstance(replay.value, Page) else replay.came
+            shown = len(sample.value.items) / len(tricks.at(tricks.told(sample.played[0][1]), path))
+            if came != count and shown == 1:
+                _lost(sample, f"{count} {listing}", came)
+
+    def test_list_of_invitations_tells_who_is_pending(self, scene: Scene) -> None:
+        """Whoever is pending is in the list of invitations, in that state."""
+        scene.needs("invitations")
+        scene.invitation("ada")
+        scene.invitation("bob")
+        listed = {email_key(one.email): one.state for one in scene.guests.invitations()}
+        wanted = {email_key(scene.address(name)): State.PENDING for name in ("ada", "bob")}
+        if {**listed, **wanted} != listed:
+            _incomplete(scene, "invitations", wanted, listed)
+        chosen = [email_key(one.email) for one in scene.guests.invitations(state="pending")]
+        assert sorted(set(chosen)) == sorted(
+            {one for one, state in listed.items() if state is State.PENDING}
+        )
+
+    def test_who_has_accepted_is_not_listed_as_pending(self, scene: Scene) -> None:
+        """Whoever has accepted is not pending in the list of invitations."""
+        scene.needs("invitations")
+        member = scene.member("ada")
+        pending = [
+            one
+            for one in scene.guests.invitations(state="pending")
+            if email_key(one.email) == email_key(member.email)
+        ]
+        if pending:
+            _incomplete(scene, "invitations", "nobody who has accepted", pending)
+
+    def test_roles_can_be_told_apart(self, scene: Scene) -> None:
+        """Every role has an id of its own within its kind, and a name that people know."""
+        scene.needs("roles")
+        roles = scene.roles()
+        ids = [(role.kind, role.id) for role in roles]
+        if len(ids) != len(set(ids)) or not all(role.id and role.label for role in roles):
+            _incomplete(scene, "roles", "different ids, and names", roles)
+
+    # ------------------------------------------------------------------ parts of tests
+
+    def _lists(self, scene: Scene) -> bool:
+        return scene.provider.supports("members")
+
+    def _people(self, scene: Scene) -> None:
+        """Five invitations, two of them accepted."""
+        for name in PEOPLE:
+            scene.invitation(name)
+        for name in PEOPLE[1:4:2]:
+            found = scene.status(name).invitation
+            assert found is not None
+            scene.setting.accept(found)
+
+    def _samples(self, tour: Tour, listing: str) -> list[Sample]:
+        if not self.provider_class().supports(listing):
+            pytest.skip(f"there is no list of {listing}")
+        return sent_by(tour, listing)
+
+    def _list_of(self, sample: Sample) -> int:
+        """Which of the requests of a list tells who is in it: the first that asks for a size, or
+        the only one."""
+        sizes = [page_size(outgoing) for outgoing, _ in sample.played]
+        return next((nth for nth, size in enumerate(sizes) if size), 0)
+
+
+def _incomplete(scene: Scene, name: str, expected: object, came: object) -> NoReturn:
+    remark(
+        f"{name} is complete, and ends",
+        expected=expected,
+        came=came,
+        look_at=place(scene.provider, name),
+    )
+
+
+def _lost(sample: Sample, expected: object, came: object) -> NoReturn:
+    remark(
+        f"{sample.name} is complete, and ends",
+        expected=expected,
+        came=came,
+        look_at=place(sample.provider, sample.name),
+    )
+
+
+def _always_the_first_page() -> Callable[[Outgoing, Answer], Answer]:
+    """A service that ignores the cursor: a list is told by its path and what it is filtered by."""
+    first: dict[object, Answer] = {}
+
+    def answer_again(outgoing: Outgoing, answer: Answer) -> Answer:
+        if page_size(outgoing) is None:
+            return answer
+        return first.setdefault((urlsplit(outgoing.url).path, filters(outgoing)), answer)
+
+    return answer_again
+
+
+def _renamed(record: Any, n: int) -> Any:
+    """A record of another person: every id and address in it is another."""
+    if isinstance(record, dict):
+        return {
+            key: f"{n}-{value}"
+            if isinstance(value, str) and (str(key) in ("id", "uuid", "email") or "@" in value)
+            else _renamed(value, n)
+            for key, value in record.items()
+        }
+    return record

@@ -1,0 +1,226 @@
+"""A setting that is recorded once and replayed ever after, without the service.
+
+The exchanges go into cassettes, as those of applications do. What else a setting tells (how many
+mails came, whether somebody could accept, what it lacks) goes into `asides.yaml` beside them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from vcr.request import Request as VcrRequest
+
+from guestlist.exchange.drive import Wire
+from guestlist.exchange.step import Outgoing
+from guestlist.models import Invitation
+from guestlist.provider import Provider, Response
+from guestlist.testing.accounts import stand_in
+from guestlist.testing.cassettes import Cassette
+from guestlist.testing.clock import VirtualClock
+from guestlist.testing.conformance.setting import START, Lacking, Setting
+from guestlist.testing.conformance.wires import Answer, Astray
+
+ASIDES = "asides.yaml"
+
+
+@contextmanager
+def recording(folder: Path, name: str, setting: Setting, source: str) -> Iterator[Setting]:
+    """The setting of one test, recorded.
+
+    Args:
+        folder: where the cassettes of the suite are.
+        name: of the test.
+        setting: the true one.
+        source: what is recorded against, for the first line of the file.
+    """
+    path = folder / f"{name}.yaml"
+    path.unlink(missing_ok=True)
+    cassette = Cassette(path, [setting.provider()], source=source)
+    recorder = _Recorder(setting, cassette)
+    with cassette.running():
+        yield recorder
+        cassette.finish()
+    known = _asides(folder)
+    known[name] = {"began": recorder.began.isoformat(), "told": recorder.told}
+    (folder / ASIDES).write_text(yaml.safe_dump(known, sort_keys=True), "utf-8")
+
+
+@contextmanager
+def replaying(folder: Path, name: str, kind: type[Provider]) -> Iterator[Setting]:
+    """The setting of one test, replayed.
+
+    Args:
+        folder: where the cassettes of the suite are.
+        name: of the test.
+        kind: the provider.
+    """
+    path, asides = folder / f"{name}.yaml", _asides(folder)
+    if name not in asides:
+        pytest.fail(f"{path} was never recorded: run the suite with --guestlist-record")
+    cassette = Cassette(path, [stand_in(kind)])
+    began = datetime.fromisoformat(asides[name]["began"])
+    with cassette.running() if path.exists() else _without_requests():
+        yield _Replayer(kind, cassette, began, list(asides[name]["told"]))
+        if path.exists():
+            cassette.finish()
+
+
+@contextmanager
+def _without_requests() -> Iterator[None]:
+    """A test that sends nothing has no cassette."""
+    yield
+
+
+def _asides(folder: Path) -> dict[str, Any]:
+    try:
+        return dict(yaml.safe_load((folder / ASIDES).read_text("utf-8")))
+    except FileNotFoundError:
+        return {}
+
+
+class _Recorder(Setting):
+    """Passes on to the true setting, and notes what it tells."""
+
+    def __init__(self, setting: Setting, cassette: Cassette) -> None:
+        self._setting = setting
+        self._cassette = cassette
+        self.clock = setting.clock
+        self.began = setting.clock.now()
+        self.told: list[dict[str, Any]] = []
+
+    def provider(self) -> Provider:
+        return self._setting.provider()
+
+    def wire(self) -> Wire:
+        return _Taping(self._setting.wire(), self._cassette)
+
+    def address(self, name: str) -> str:
+        return self._setting.address(name)
+
+    def read_only(self) -> Provider:
+        provider: Provider = self._noted(self._setting.read_only, quiet=True)
+        return provider
+
+    def accept(self, invitation: Invitation) -> None:
+        self._noted(lambda: self._setting.accept(invitation))
+
+    def decline(self, invitation: Invitation) -> None:
+        self._noted(lambda: self._setting.decline(invitation))
+
+    def forward(self, by: timedelta) -> None:
+        self._noted(lambda: self._setting.forward(by))
+
+    def mails(self, address: str) -> int:
+        return int(self._noted(lambda: self._setting.mails(address)))
+
+    def close(self) -> None:
+        self._setting.close()
+
+    def _noted(self, ask: Callable[[], Any], *, quiet: bool = False) -> Any:
+        before = self.clock.now()
+        try:
+            value = ask()
+        except Lacking as reason:
+            self.told.append({"lacks": str(reason)})
+            raise
+        except Exception as error:
+            self.told.append({"refused": type(error).__name__})
+            raise
+        aside = {"value": None if quiet else value}
+        if self.clock.now() - before >= timedelta(seconds=5):
+            aside["forward"] = (self.clock.now() - before).total_seconds()
+        self.told.append(aside)
+        return value
+
+
+class _Replayer(Setting):
+    """Tells what was told when the test was recorded."""
+
+    def __init__(
+        self, kind: type[Provider], cassette: Cassette, began: datetime, told: list[dict[str, Any]]
+    ) -> None:
+        self._kind = kind
+        self._cassette = cassette
+        self._told = told
+        self._virtual = VirtualClock(began or START)
+        self.clock = self._virtual
+
+    def provider(self) -> Provider:
+        return stand_in(self._kind)
+
+    def wire(self) -> Wire:
+        return _Playing(self._cassette)
+
+    def read_only(self) -> Provider:
+        self._next("read_only")
+        return stand_in(self._kind)
+
+    def accept(self, invitation: Invitation) -> None:
+        self._next("accept")
+
+    def decline(self, invitation: Invitation) -> None:
+        self._next("decline")
+
+    def forward(self, by: timedelta) -> None:
+        self._next("forward")
+
+    def mails(self, address: str) -> int:
+        return int(self._next("mails"))
+
+    def _next(self, what: str) -> Any:
+        if not self._told:
+            raise Astray(f"the test asks for {what}, which it did not when it was recorded")
+        aside = self._told.pop(0)
+        if "lacks" in aside:
+            pytest.skip(aside["lacks"])
+        if "refused" in aside:
+            raise RuntimeError(f"refused when it was recorded: {aside['refused']}")
+        self._virtual.advance(timedelta(seconds=aside.get("forward", 0.0)))
+        return aside["value"]
+
+
+class _Taping:
+    """Passes on, and sees to it that the cassette has the exchange."""
+
+    def __init__(self, wire: Wire, cassette: Cassette) -> None:
+        self._wire = wire
+        self._cassette = cassette
+
+    def send(self, outgoing: Outgoing) -> Answer:
+        """What the service answers."""
+        tape = self._cassette._tape
+        count = len(tape)
+        answer = self._wire.send(outgoing)
+        if isinstance(answer, Response) and len(tape) == count:  # not sent through a transport
+            headers = {name: [value] for name, value in answer.headers.items()}
+            status = {"code": int(answer.status), "message": ""}
+            body = {"string": answer.content}
+            tape.append(_asked(outgoing), {"status": status, "headers": headers, "body": body})
+        return answer
+
+
+class _Playing:
+    """Answers from the cassette, without any transport."""
+
+    def __init__(self, cassette: Cassette) -> None:
+        self._cassette = cassette
+
+    def send(self, outgoing: Outgoing) -> Response:
+        """The recorded answer."""
+        request = _asked(outgoing)
+        tape = self._cassette._tape
+        if tape is None or not tape.can_play_response_for(request):
+            raise Astray(f"{outgoing.method} {outgoing.url} is not in {self._cassette.path}")
+        told = tape.play_response(request)
+        headers = {name.lower(): values[0] for name, values in told["headers"].items()}
+        return Response(told["status"]["code"], headers, told["body"]["string"])
+
+
+def _asked(outgoing: Outgoing) -> Any:
+    return VcrRequest(outgoing.method, outgoing.url, outgoing.content, dict(outgoing.headers))

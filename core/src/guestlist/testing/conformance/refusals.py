@@ -1,0 +1,266 @@
+"""Rules about errors: what a service refuses, and what gets no answer."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from email.utils import format_datetime
+from itertools import product
+from typing import Any, NoReturn
+
+import pytest
+
+from guestlist import errors
+from guestlist.errors import GuestlistError
+from guestlist.exchange.account import Budget
+from guestlist.exchange.step import Failure
+from guestlist.provider import Effect, Response
+from guestlist.testing.conformance import tricks
+from guestlist.testing.conformance.base import Rules, sent_by
+from guestlist.testing.conformance.remark import place, remark
+from guestlist.testing.conformance.scene import PATIENT, Scene
+from guestlist.testing.conformance.tour import Replay, Sample, Tour
+
+REFUSED: dict[int, tuple[type[GuestlistError], ...]] = {
+    400: (errors.Rejected,),
+    401: (errors.Unauthorized,),
+    402: (errors.Rejected,),
+    403: (errors.Forbidden,),
+    404: (errors.NotFound,),
+    409: (errors.Conflict,),
+    410: (errors.NotFound,),
+    413: (errors.Rejected,),
+    422: (errors.Rejected,),
+}
+TROUBLE = (500, 502, 503, 504)
+BODIES = (
+    b"",
+    b"null",
+    b"7",
+    b"[]",
+    b'"text"',
+    b"{}",
+    b'{"error": null}',
+    b'{"error": []}',
+    b'{"error": {"message": 7, "code": {}}}',
+    b'{"errors": [7]}',
+    b'{"detail": [{"loc": ["body", "email"], "msg": "bad"}]}',
+    b'{"detail": [7]}',
+    b"<html><title>Bad gateway</title>",
+    b"\xff\xfe",
+    b'{"message": "two\\nlines"}',
+    b"x" * 100_000,
+)
+"""What error bodies may be like."""
+
+ONCE = Budget(total=3600.0, attempts=1)
+
+
+class Refusals(Rules):
+    """401, 403, 404, 409, 422, 429, 5xx, and nothing at all."""
+
+    def test_refusal(self, tour: Tour, operation: str) -> None:
+        """A refusal becomes the error that the status stands for, with the status, the service's
+        words, its code and its request id; only where absence is an answer, 404 is one."""
+        refusal = {"error": {"message": tricks.WORDS, "code": tricks.CODE}}
+        for sample in sent_by(tour, operation):
+            for nth in range(len(sample.played)):
+                for status, kinds in REFUSED.items():
+                    trick = tricks.says(status, refusal, {"x-request-id": "req-7"})
+                    replay = sample.again(nth, trick)
+                    if kinds == (errors.NotFound,) and _absence_is_an_answer(sample, nth):
+                        _no_crash(sample, replay, f"{status} as absence")
+                        continue
+                    error = replay.error
+                    if not isinstance(error, kinds):
+                        _misjudged(sample, nth, replay, str(status), _names(kinds))
+                    told = (error.status, error.request_id, tricks.WORDS in str(error))
+                    if told != (status, "req-7", True):
+                        wanted = "an error with status, request id and words"
+                        _misjudged(sample, nth, replay, str(status), wanted)
+
+    def test_words_of_the_service_are_passed_on(self, tour: Tour, operation: str) -> None:
+        """An error tells the service's own words, whichever of the usual bodies they come in."""
+        for sample in sent_by(tour, operation):
+            for shape, body in tricks.REFUSALS.items():
+                replay = sample.again(0, tricks.says(422, body))
+                if tricks.WORDS not in str(replay.error):
+                    wanted = f"an error with {tricks.WORDS!r}"
+                    _misjudged(sample, 0, replay, f"422 with {shape}", wanted)
+
+    def test_trouble_of_the_service(self, tour: Tour, operation: str) -> None:
+        """5xx for ever is ServiceUnavailable after some tries; for a request that creates it is
+        OutcomeUnknown after one, because nobody knows whether it has happened."""
+        for sample in sent_by(tour, operation):
+            for nth, request in enumerate(sample.requests):
+                for status in TROUBLE:
+                    replay = sample.again(nth, tricks.says(status, b"<html>"))
+                    creates = request.effect is Effect.CREATE
+                    wanted = errors.OutcomeUnknown if creates else errors.ServiceUnavailable
+                    if not isinstance(replay.error, wanted):
+                        _misjudged(sample, nth, replay, f"{status} for ever", wanted.__name__)
+
+    def test_trouble_that_passes(self, tour: Tour, operation: str) -> None:
+        """One 503 in answer to a request that can be repeated is waited out, and the result is the
+        same."""
+        for sample in sent_by(tour, operation):
+            for nth, request in enumerate(sample.requests):
+                if request.effect is Effect.CREATE:
+                    continue
+                replay = sample.again(nth, tricks.says(503, {"error": "later"}), times=1)
+                if replay.error is not None or replay.value != sample.value:
+                    _misjudged(sample, nth, replay, "503 once", repr(sample.value))
+
+    def test_no_answer(self, tour: Tour, operation: str) -> None:
+        """A request that gets no answer is tried again, unless it creates: then it is sent once,
+        and the outcome is unknown."""
+        failure = Failure("no answer in time", sent=True)
+        for sample in sent_by(tour, operation):
+            for nth, request in enumerate(sample.requests):
+                replay = sample.again(nth, tricks.breaks(failure))
+                creates = request.effect is Effect.CREATE
+                wanted = errors.OutcomeUnknown if creates else errors.ServiceUnavailable
+                if not isinstance(replay.error, wanted):
+                    _misjudged(sample, nth, replay, "no answer", wanted.__name__)
+
+    def test_never_sent(self, tour: Tour, operation: str) -> None:
+        """A request that certainly never left is tried again, whatever it is."""
+        failure = Failure("no connection", sent=False)
+        for sample in sent_by(tour, operation):
+            for nth in range(len(sample.requests)):
+                replay = sample.again(nth, tricks.breaks(failure), times=1)
+                if replay.error is not None or replay.value != sample.value:
+                    _misjudged(sample, nth, replay, "not sent, once", repr(sample.value))
+
+    def test_too_many_requests(self, tour: Tour, operation: str) -> None:
+        """After 429 guestlist waits for as long as the service asks, in every way of asking, and
+        goes on."""
+        for sample in sent_by(tour, operation):
+            for how, asked in _ways_to_say(sample.clock.now() + timedelta(seconds=7)).items():
+                replay = sample.again(0, tricks.says(429, {"error": "slowly"}, asked), times=1)
+                if replay.error is not None or replay.value != sample.value:
+                    _misjudged(sample, 0, replay, f"429 with {how}", repr(sample.value))
+                if not 6.0 <= replay.waited <= 60.0:
+                    wanted = f"a pause of 7 s, not of {replay.waited:.1f} s"
+                    _misjudged(sample, 0, replay, f"429 with {how}", wanted)
+
+    def test_too_many_requests_for_ever(self, tour: Tour, operation: str) -> None:
+        """429 for ever is RateLimited, and it says when to come back."""
+        for sample in sent_by(tour, operation):
+            trick = tricks.says(429, {"error": "slowly"}, {"retry-after": "7"})
+            replay = sample.again(0, trick, budget=ONCE)
+            error = replay.error
+            if not isinstance(error, errors.RateLimited) or error.retry_after != 7.0:
+                _misjudged(sample, 0, replay, "429 for ever", "RateLimited with retry_after 7.0")
+
+    def test_redirects_are_not_followed(self, tour: Tour, operation: str) -> None:
+        """A redirect is an error: credentials go nowhere else, and nothing is sent twice."""
+        for sample in sent_by(tour, operation):
+            trick = tricks.says(308, b"", {"location": "https://elsewhere.example/"})
+            replay = sample.again(0, trick, budget=PATIENT)
+            if not isinstance(replay.error, GuestlistError):
+                _misjudged(sample, 0, replay, "308", "an error")
+
+    def test_explain_is_total(self, scene: Scene) -> None:
+        """`explain` makes an error of every answer outside 2xx, with one line of text for
+        people, whatever its body."""
+        statuses = (*range(300, 309), *range(400, 452), 499, *range(500, 512), 520, 599)
+        for status, content in product(statuses, BODIES):
+            answer = Response(status, {"content-type": "application/json"}, content)
+            try:
+                error: Any = scene.provider.explain(answer)
+            except Exception as crash:
+                error = crash
+            if (
+                not isinstance(error, GuestlistError)
+                or error.status != status
+                or "\n" in str(error)
+                or len(str(error)) > 2000
+            ):
+                remark(
+                    str(self.test_explain_is_total.__doc__),
+                    expected="one of guestlist's errors, with the status, on one line",
+                    came=f"{type(error).__name__}: {str(error)[:300]}",
+                    look_at=place(scene.provider, "explain"),
+                )
+
+    # ------------------------------------------------------------------ a service that refuses
+
+    def test_wrong_credentials(self, scene: Scene) -> None:
+        """With wrong credentials everything is Unauthorized, and nothing has happened."""
+        bad = {
+            name: value + "X"
+            if isinstance(value, str) and value in scene.provider.secrets()
+            else value
+            for name, value in scene.provider
+        }
+        if bad == dict(scene.provider):
+            pytest.skip("no credentials are sent")
+        stranger = scene.stranger(type(scene.provider)(**bad))
+        with pytest.raises(GuestlistError) as caught:
+            stranger.check()
+        if not isinstance(caught.value, errors.Unauthorized) or caught.value.happened is not False:
+            remark(
+                str(self.test_wrong_credentials.__doc__),
+                expected="Unauthorized",
+                came=repr(caught.value),
+                look_at=f"{place(scene.provider, 'explain')}, {place(scene.provider, 'authorize')}",
+            )
+
+    def test_credentials_that_may_only_read(self, scene: Scene) -> None:
+        """With credentials that may only read, lists work, and an invitation is Forbidden: it has
+        certainly not happened, and no mail has gone out."""
+        scene.needs("invite")
+        reader = scene.stranger(scene.setting.read_only())
+        for name in ("members", "roles", "invitations"):
+            if scene.provider.supports(name):
+                list(getattr(reader, name)())
+        with pytest.raises(GuestlistError) as caught:
+            reader.invite(scene.address("ada"), **scene.terms())
+        error = caught.value
+        if not isinstance(error, errors.Forbidden | errors.Unauthorized) or error.happened:
+            remark(
+                str(self.test_credentials_that_may_only_read.__doc__),
+                expected="Forbidden",
+                came=repr(error),
+                look_at=place(scene.provider, "explain"),
+            )
+        assert scene.setting.mails(scene.address("ada")) == 0
+
+
+def _ways_to_say(moment: datetime) -> dict[str, dict[str, str]]:
+    """The ways in which services ask to be left alone until a moment, seven seconds from now."""
+    return {
+        "retry-after": {"retry-after": "7"},
+        "retry-after with fractions": {"retry-after": "7.0"},
+        "retry-after as a date": {"retry-after": format_datetime(moment, usegmt=True)},
+        "retry-after-ms": {"retry-after-ms": "7000"},
+        "x-retry-after": {"x-retry-after": "7"},
+        "x-ratelimit-retry-after": {"x-ratelimit-retry-after": "7"},
+        "ratelimit-reset": {"ratelimit-reset": "7"},
+        "x-ratelimit-reset": {"x-ratelimit-reset": str(int(moment.timestamp()))},
+    }
+
+
+def _no_crash(sample: Sample, replay: Replay, what: str) -> None:
+    if replay.error is not None and not isinstance(replay.error, GuestlistError):
+        if type(replay.error).__name__ != "Astray":
+            _misjudged(sample, 0, replay, what, "None, or one of guestlist's errors")
+    elif sample.name.startswith("find_") and replay.error is None and replay.value is not None:
+        _misjudged(sample, 0, replay, what, "None")
+
+
+def _misjudged(sample: Sample, nth: int, replay: Replay, what: str, expected: str) -> NoReturn:
+    remark(
+        f"{what} in answer to {sample.requests[nth]} becomes the right error",
+        expected=expected,
+        came=replay.came,
+        look_at=f"{place(sample.provider, sample.name)}, {place(sample.provider, 'explain')}",
+    )
+
+
+def _absence_is_an_answer(sample: Sample, nth: int) -> bool:
+    return sample.name.startswith("find_") or nth > 0
+
+
+def _names(kinds: tuple[type[GuestlistError], ...]) -> str:
+    return " or ".join(kind.__name__ for kind in kinds)

@@ -1,0 +1,129 @@
+"""Rules about `revoke`."""
+
+from __future__ import annotations
+
+import pytest
+
+from guestlist import errors
+from guestlist.errors import GuestlistError
+from guestlist.models import (
+    Guest,
+    Outcome,
+    State,
+)
+from guestlist.testing.conformance.base import Rules
+from guestlist.testing.conformance.judging import check
+from guestlist.testing.conformance.scene import Scene
+
+
+class Revoking(Rules):
+    """`revoke`."""
+
+    def test_revoke_withdraws(self, scene: Scene) -> None:
+        """A revoked invitation is revoked or gone, cannot be accepted, and others stay."""
+        scene.needs("revoke")
+        one = scene.invitation("ada")
+        scene.invitation("bob")
+        guest = scene.guests.revoke(scene.address("ada"))
+        found = scene.status("ada")
+        for stands in (guest, found):
+            check(
+                stands.state in (State.REVOKED, State.GONE),
+                self.test_revoke_withdraws,
+                scene,
+                expected="revoked or gone",
+                came=stands,
+                look_at="revoke",
+            )
+        assert scene.status("bob").state is State.PENDING
+        try:
+            scene.setting.accept(one)
+        except pytest.skip.Exception:
+            raise
+        except Exception:
+            return  # the service does not let anybody in
+        stands = scene.status("ada")
+        check(
+            stands.state is not State.ACCEPTED,
+            self.test_revoke_withdraws,
+            scene,
+            expected="nobody can accept it",
+            came=stands,
+            look_at="revoke",
+        )
+
+    def test_revoke_twice(self, scene: Scene) -> None:
+        """Revoking again is no error where the record stays, and NotFound where it is gone."""
+        scene.needs("revoke")
+        scene.invitation("ada")
+        scene.guests.revoke(scene.address("ada"))
+        try:
+            again: Guest | None = scene.guests.revoke(scene.address("ada"))
+        except errors.NotFound:
+            again = None
+        check(
+            again is None or again.state in (State.REVOKED, State.GONE),
+            self.test_revoke_twice,
+            scene,
+            expected="revoked",
+            came=again,
+            look_at="revoke",
+        )
+
+    def test_revoke_after_acceptance_is_refused(self, scene: Scene) -> None:
+        """An accepted invitation is not revoked: Conflict, nothing is sent, the person stays."""
+        scene.needs("revoke")
+        member = scene.member("ada")
+        scene.forget()
+        with pytest.raises(errors.Conflict):
+            scene.guests.revoke(member.email)
+        assert not scene.changes()
+        check(
+            scene.status("ada").state is State.ACCEPTED,
+            self.test_revoke_after_acceptance_is_refused,
+            scene,
+            expected="accepted",
+            came=scene.status("ada"),
+            look_at="revoke",
+        )
+
+    def test_revoke_nobody(self, scene: Scene) -> None:
+        """There is nothing to revoke for somebody who was never invited: NotFound."""
+        scene.needs("revoke")
+        with pytest.raises(errors.NotFound):
+            scene.guests.revoke(scene.address("nobody"))
+        assert not scene.changes()
+
+    def test_revoke_of_an_unknown_id_is_not_found(self, scene: Scene) -> None:
+        """The service's answer about an invitation that is not there is NotFound, or nothing:
+        repeating a revoke whose answer was lost has to succeed."""
+        scene.needs("revoke")
+        one = scene.invitation("ada")
+        scene.run(scene.provider.revoke(one))
+        try:
+            scene.run(scene.provider.revoke(one))
+        except GuestlistError as error:
+            check(
+                isinstance(error, errors.NotFound | errors.Conflict),
+                self.test_revoke_of_an_unknown_id_is_not_found,
+                scene,
+                expected="NotFound",
+                came=repr(error),
+                look_at="revoke explain",
+            )
+
+    def test_invite_after_revoke(self, scene: Scene) -> None:
+        """Whoever was revoked can be invited again, and gets a mail."""
+        scene.needs("revoke")
+        scene.invitation("ada")
+        scene.guests.revoke(scene.address("ada"))
+        result = scene.invite("ada")
+        check(
+            result.outcome is Outcome.INVITED and scene.status("ada").state is State.PENDING,
+            self.test_invite_after_revoke,
+            scene,
+            expected="invited, pending",
+            came=result,
+            look_at="revoke find_invitation invitations",
+        )
+        assert scene.setting.mails(scene.address("ada")) == 2

@@ -1,0 +1,338 @@
+"""Rules about what is sent: effects, identifiers, origin, secrets."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from collections.abc import Iterator
+from itertools import product
+from typing import Any, NoReturn
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+import pytest
+from pydantic import BaseModel, SecretStr
+
+from guestlist.errors import GuestlistError
+from guestlist.exchange.redact import COMMON_FIELDS
+from guestlist.exchange.step import Outgoing
+from guestlist.models import Invitation, Member, Role
+from guestlist.provider import Effect, Page, Request, Response
+from guestlist.testing.conformance import tricks
+from guestlist.testing.conformance.base import Rules, samples_of
+from guestlist.testing.conformance.remark import place, remark
+from guestlist.testing.conformance.scene import Scene
+from guestlist.testing.conformance.tour import READING, Sample, Tour, lead
+from guestlist.testing.conformance.wires import Answer, Inventing
+
+HOSTILE = (
+    "a/b",
+    "a?b=c",
+    "a#b",
+    "a%2Fb",
+    "..%2f..",
+    "a b",
+    "a\nb",
+    "a&b=c",
+    "ünï",
+    "a;b",
+    "a\\b",
+    "../../v9/keys",
+)
+"""Identifiers that would lead elsewhere if they were pasted into a path."""
+
+SECRET_NAME = re.compile(r"(?i)(secret|password|token|_key|apikey|_link|_url)$")
+"""Names of fields that look as if they held a secret."""
+
+LONG_ENOUGH = 16
+"""Characters that a secret has at least; shorter values of such fields are names."""
+
+
+class Sending(Rules):
+    """What leaves the machine."""
+
+    def test_every_request_is_yielded(self, tour: Tour) -> None:
+        """A request that is built is yielded, and a flow that is started is run."""
+        if tour.complaints:
+            remark(
+                str(self.test_every_request_is_yielded.__doc__),
+                expected="no warning",
+                came="; ".join(sorted(set(tour.complaints))),
+                look_at="the operations named; is a `yield` or `yield from` missing?",
+            )
+
+    def test_requests_are_well_formed(self, tour: Tour, operation: str) -> None:
+        """A flow yields `Request`s: an upper-case method, a path in segments, a query of plain
+        values, a body that is JSON."""
+        for sample in samples_of(tour, operation):
+            for request in sample.requests:
+                good = (
+                    isinstance(request, Request)
+                    and request.method in ("GET", "POST", "PUT", "PATCH", "DELETE")
+                    and bool(request.path)
+                    and not any("/" in str(segment) for segment in request.path[:1])
+                )
+                if not good:
+                    _missent(sample, request, "a well-formed request", repr(request))
+                json.dumps(request.json)
+
+    def test_looks_are_reads(self, tour: Tour, reading: str) -> None:
+        """An operation that only looks sends only requests of `Effect.READ`, POST included:
+        others are not repeated freely when no answer comes."""
+        for sample in samples_of(tour, reading):
+            for request in sample.requests:
+                if request.effect is not Effect.READ:
+                    _missent(sample, request, "Effect.READ", request.effect)
+
+    def test_changes_are_no_reads(self, tour: Tour, changing: str) -> None:
+        """An operation that changes something says so with the effect of one of its requests."""
+        for sample in samples_of(tour, changing):
+            if all(request.effect is Effect.READ for request in sample.requests):
+                _missent(
+                    sample,
+                    sample.requests[-1] if sample.requests else "no request",
+                    "Effect.CREATE or Effect.REPEATABLE",
+                    "reads only",
+                )
+
+    def test_what_may_be_repeated_is_the_same_twice(self, tour: Tour, another_scene: Scene) -> None:
+        """Whatever is marked READ or REPEATABLE can be sent twice with the result of once: the
+        same mails, the same invitations. What makes a second mail is `Effect.CREATE`."""
+        scene = another_scene
+        doubled: list[Request] = []
+
+        def again(outgoing: Outgoing, answer: Answer) -> Answer:
+            request = scene.spy.asked[-1][0]
+            if request.effect is not Effect.CREATE:
+                doubled.append(request)
+                scene.wire.wire.send(outgoing)
+            return answer
+
+        scene.wire.after = again
+        twice = lead(scene)
+        for name, mails in tour.mails.items():
+            if mails >= 0 and twice.mails[name] != mails:
+                remark(
+                    str(self.test_what_may_be_repeated_is_the_same_twice.__doc__),
+                    expected=f"{mails} mails",
+                    came=f"{twice.mails[name]} mails",
+                    look_at="the effects of: "
+                    + ", ".join(
+                        sorted({str(one) for one in doubled if one.effect is not Effect.READ})
+                        or sorted({str(one) for one in doubled if one.method == "POST"})
+                    ),
+                )
+        for name, sample in tour.samples.items():
+            if sample.name in READING and isinstance(sample.value, Page):
+                count = len(sample.value.items)
+                came = len(twice.samples[name].value.items)
+                if came != count:
+                    remark(
+                        str(self.test_what_may_be_repeated_is_the_same_twice.__doc__),
+                        expected=f"{count} {name}",
+                        came=f"{came} {name}",
+                        look_at="the effects of the requests",
+                    )
+
+    # ------------------------------------------------------------------ identifiers
+
+    def test_identifiers_stay_in_their_segment(self, tour: Tour, operation: str) -> None:
+        """An identifier is one segment of the path, one value of the query or one text of the
+        body, whatever is in it: it never leads to another path."""
+        for sample, hostile in product(samples_of(tour, operation), HOSTILE):
+            changed = tuple(_with_ids(one, hostile) for one in sample.arguments)
+            if changed == sample.arguments:
+                continue
+            lengths = [(request.method, len(request.path)) for request in sample.requests]
+            replay = sample.again(arguments=changed, wire=Inventing(Response(404)))
+            for (request, outgoing), (method, length) in zip(replay.asked, lengths, strict=False):
+                parts = urlsplit(outgoing.url)
+                base = urlsplit(sample.provider.base_url).path
+                path = [unquote(one) for one in parts.path.removeprefix(base).split("/")[1:]]
+                query = dict(parse_qsl(parts.query, keep_blank_values=True))
+                told = [*path, *query.values(), *_texts((outgoing.content or b"").decode())]
+                if request.method == method and len(path) != length:
+                    _missent(sample, request, f"{length} segments", outgoing.url)
+                if _has(hostile, request) and not any(hostile in one for one in told):
+                    _missent(sample, request, f"{hostile!r} in one piece", outgoing.url)
+            if not isinstance(replay.error, GuestlistError | None):
+                _missent(sample, sample.name, "one of guestlist's errors", replay.came)
+
+    # ------------------------------------------------------------------ origin
+
+    def test_requests_stay_on_the_account_origin(self, tour: Tour) -> None:
+        """Every request goes to the account's own `base_url`."""
+        for sample in tour.samples.values():
+            for outgoing, _ in sample.played:
+                if not outgoing.url.startswith(sample.provider.base_url + "/"):
+                    _missent(sample, outgoing.method, sample.provider.base_url, outgoing.url)
+
+    def test_links_in_answers_are_not_followed(self, tour: Tour, operation: str) -> None:
+        """A URL in an answer, such as that of the next page, never takes a request elsewhere."""
+        far = "https://elsewhere.example/steal?cursor=x"
+
+        def lure(value: Any) -> Any:
+            return far if isinstance(value, str) and "://" in value else value
+
+        for sample in samples_of(tour, operation):
+            for nth in range(len(sample.played)):
+                replay = sample.again(nth, tricks.document(tricks.everywhere(lure)))
+                for _, outgoing in replay.asked:
+                    if urlsplit(outgoing.url).netloc != urlsplit(sample.provider.base_url).netloc:
+                        _missent(sample, outgoing.method, "the account's origin", outgoing.url)
+
+    def test_credentials_are_sent_in_headers_only(self, tour: Tour) -> None:
+        """Credentials are in headers, never in a URL or body; a public request has none."""
+        for sample in tour.samples.values():
+            secrets = sample.provider.secrets()
+            replay = sample.again()
+            for request, outgoing in replay.asked:
+                said = outgoing.url + (outgoing.content or b"").decode()
+                headers = "".join(outgoing.headers.values())
+                if any(secret in unquote(said) for secret in secrets):
+                    _missent(sample, request, "credentials in headers", "in the URL or body")
+                if request.public and any(secret in headers for secret in secrets):
+                    _missent(sample, request, "no credentials", "credentials")
+                if secrets and not (request.public or any(one in headers for one in secrets)):
+                    _missent(sample, request, "the account's credentials", "none")
+
+    # ------------------------------------------------------------------ secrets
+
+    def test_secrets_of_answers_are_masked(self, tour: Tour) -> None:
+        """Links and keys show neither in `repr` nor in JSON of what is returned."""
+        for sample in tour.samples.values():
+            hidden = set(_secrets(sample))
+            for one in _values(sample.value):
+                shown = repr(one) + str(one)
+                if isinstance(one, BaseModel):
+                    shown += one.model_dump_json() + str(one.model_dump())
+                if any(secret in shown for secret in hidden):
+                    remark(
+                        str(self.test_secrets_of_answers_are_masked.__doc__),
+                        expected="asterisks",
+                        came=f"a secret in the {type(one).__name__} of {sample.name}",
+                        look_at=place(sample.provider, sample.name),
+                    )
+
+    def test_fields_that_hold_secrets_are_declared(self, tour: Tour) -> None:
+        """A field of an answer that is named like a secret and holds something long is in
+        `secret_fields`, so that it is masked in errors, logs and cassettes."""
+        for sample in tour.samples.values():
+            declared = COMMON_FIELDS | sample.provider.secret_fields
+            for _, answer in sample.played:
+                for path, value in tricks.nodes(tricks.told(answer)):
+                    name = str(path[-1])
+                    if (
+                        SECRET_NAME.search(name)
+                        and isinstance(value, str)
+                        and len(value) >= LONG_ENOUGH
+                        and name.lower() not in {one.lower() for one in declared}
+                    ):
+                        remark(
+                            str(self.test_fields_that_hold_secrets_are_declared.__doc__),
+                            expected=f"{name!r} in secret_fields",
+                            came=f"{sorted(sample.provider.secret_fields)}",
+                            look_at=f"{type(sample.provider).__name__}.secret_fields",
+                        )
+
+    def test_links_and_keys_are_secret(self, tour: Tour) -> None:
+        """An invitation's link and key are `SecretStr`, and what they hold is declared."""
+        for sample in tour.samples.values():
+            for one in _values(sample.value):
+                if isinstance(one, Invitation):
+                    for value in (one.link, one.key):
+                        assert value is None or isinstance(value, SecretStr)
+
+    def test_secrets_are_masked_in_errors(
+        self, tour: Tour, operation: str, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """Whatever a service echoes, no secret of the account comes into an error, an event or
+        the log; nor does a link or key of an invitation."""
+        for sample in samples_of(tour, operation):
+            account = sample.provider.secrets()
+            fields = {name: f"S3CRET-{name}-VALUE" for name in sample.provider.secret_fields}
+            echoed = f"bad credentials {' '.join(account)} sent"
+            assigned = " ".join(f'"{name}": "{value}"' for name, value in fields.items())
+            body = {"error": {"message": f"{echoed} {assigned}", "code": "BAD"}}
+            events: list[Any] = []
+            with caplog.at_level(logging.DEBUG, logger="guestlist"):
+                replay = sample.again(0, tricks.says(400, body), watch=events.append)
+            told = f"{replay.error} {replay.error!r} {getattr(replay.error, 'to_dict', dict)()}"
+            told += caplog.text + " ".join(map(str, events))
+            for secret in (*account, *fields.values()):
+                if secret in told:
+                    remark(
+                        str(self.test_secrets_are_masked_in_errors.__doc__),
+                        expected="asterisks",
+                        came="a secret in an error, an event or the log",
+                        look_at=f"{place(sample.provider, 'explain')}, its `secret_fields`",
+                    )
+
+    def test_secrets_are_masked_in_events(self, scene: Scene) -> None:
+        """Nothing that is told to watchers holds a secret, in the course of a whole tour."""
+        tour = lead(scene)
+        hidden = {*scene.provider.secrets()}
+        for sample in tour.samples.values():
+            hidden |= set(_secrets(sample))
+        told = " ".join(repr(event) + str(event) for event in tour.events)
+        assert tour.events
+        if any(secret in told for secret in hidden):
+            remark(
+                str(self.test_secrets_are_masked_in_events.__doc__),
+                expected="asterisks",
+                came="a secret in an event",
+                look_at="a secret in a path has to be a SecretStr",
+            )
+
+
+def _missent(sample: Sample, request: object, expected: object, came: object) -> NoReturn:
+    remark(
+        f"{request}, sent by {sample.name}, is what the contract asks for",
+        expected=expected,
+        came=came,
+        look_at=place(sample.provider, sample.name),
+    )
+
+
+def _with_ids(value: Any, id: str) -> Any:
+    if isinstance(value, Invitation):
+        return value.model_copy(
+            update={"id": id, "user_id": id if value.user_id is not None else None}
+        )
+    if isinstance(value, Member):
+        return value.model_copy(
+            update={"id": id, "user_id": id if value.user_id is not None else None}
+        )
+    if isinstance(value, Role):
+        return value.model_copy(update={"id": id})
+    return id if isinstance(value, str) and "@" not in value else value
+
+
+def _has(text: str, request: Request) -> bool:
+    """Whether a request was meant to carry a text, in pieces or whole."""
+    pieces = [piece for piece in re.split(r"[^\w.]+", text) if len(piece) > 3]
+    return any(piece in str(request) for piece in pieces)
+
+
+def _texts(body: str) -> Iterator[str]:
+    for _, value in tricks.leaves(json.loads(body)) if body else ():
+        yield str(value)
+
+
+def _values(value: Any) -> list[Any]:
+    if isinstance(value, Page):
+        return list(value.items)
+    return list(value) if isinstance(value, tuple) else [value]
+
+
+def _secrets(sample: Sample) -> Iterator[str]:
+    """Every secret that an answer holds: by the name of its field, or as a link or key."""
+    declared = {one.lower() for one in COMMON_FIELDS | sample.provider.secret_fields}
+    for _, answer in sample.played:
+        for path, value in tricks.nodes(tricks.told(answer)):
+            if str(path[-1]).lower() in declared and isinstance(value, str) and value:
+                yield value
+    for one in _values(sample.value):
+        for secret in (getattr(one, "link", None), getattr(one, "key", None)):
+            if secret is not None and hasattr(secret, "get_secret_value"):
+                yield secret.get_secret_value()

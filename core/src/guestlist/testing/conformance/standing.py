@@ -1,0 +1,151 @@
+"""Rules about `status`: every state, and how it is known."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from guestlist import errors
+from guestlist.address import email_key
+from guestlist.models import (
+    Basis,
+    InviteResult,
+    MemberState,
+    Outcome,
+    State,
+)
+from guestlist.testing.conformance.base import Rules
+from guestlist.testing.conformance.judging import MINUTE, check, expire
+from guestlist.testing.conformance.scene import Scene
+
+
+class Standing(Rules):
+    """`status`: every state, and how it is known."""
+
+    def test_nobody(self, scene: Scene) -> None:
+        """Of an address that the service does not know, the state is gone."""
+        found = scene.status("nobody")
+        check(
+            found.state is State.GONE and found.basis is Basis.INFERRED,
+            self.test_nobody,
+            scene,
+            expected="gone",
+            came=found,
+            look_at="find_invitation invitations find_member members",
+        )
+
+    def test_unknown_id(self, scene: Scene) -> None:
+        """An id that the service does not know is NotFound."""
+        scene.needs("get_invitation")
+        with pytest.raises(errors.NotFound):
+            scene.guests.status("00000000-0000-4000-8000-000000000000")
+
+    def test_get_of_an_unknown_id(self, scene: Scene, getting: str) -> None:
+        """`get_invitation` and `get_member` of an id that the service does not know are
+        NotFound, whatever status the service says it with."""
+        with pytest.raises(errors.NotFound):
+            scene.run(getattr(scene.provider, getting)("00000000-0000-4000-8000-000000000000"))
+
+    def test_pending(self, scene: Scene) -> None:
+        """Whoever was invited is pending, by address and by id."""
+        one = scene.invitation("ada")
+        whos: list[Any] = [scene.address("ada"), one]
+        if scene.provider.supports("get_invitation") and one.id is not None:
+            whos.append(one.id)
+        for who in whos:
+            found = scene.guests.status(who)
+            check(
+                found.state is State.PENDING and found.member is None,
+                self.test_pending,
+                scene,
+                expected="pending",
+                came=found,
+                look_at="find_invitation invitations get_invitation",
+            )
+
+    def test_accepted(self, scene: Scene) -> None:
+        """Whoever has accepted is accepted, with a member record of that address."""
+        member = scene.member("ada")
+        check(
+            email_key(member.email) == email_key(scene.address("ada"))
+            and member.state is MemberState.ACTIVE
+            and bool(member.id),
+            self.test_accepted,
+            scene,
+            expected="an active member",
+            came=member,
+            look_at="find_member members",
+        )
+
+    def test_declined(self, scene: Scene) -> None:
+        """Whoever has declined is declined or gone: never pending, never a member."""
+        one = scene.invitation("ada")
+        scene.setting.decline(one)
+        found = scene.status("ada")
+        check(
+            found.state in (State.DECLINED, State.GONE),
+            self.test_declined,
+            scene,
+            expected="declined or gone",
+            came=found,
+            look_at="find_invitation invitations",
+        )
+
+    def test_expired(self, scene: Scene) -> None:
+        """Past its date an invitation is expired or gone, even if the service says pending; a
+        minute before, it is pending."""
+        one = scene.invitation("ada")
+        if one.expires_at is None:
+            pytest.skip("nobody knows when invitations expire here")
+        left = one.expires_at - scene.setting.clock.now()
+        scene.setting.forward(left - MINUTE)
+        before = scene.status("ada")
+        scene.setting.forward(2 * MINUTE)
+        after = scene.status("ada")
+        check(
+            before.state is State.PENDING
+            and after.state in (State.EXPIRED, State.GONE, State.UNKNOWN),
+            self.test_expired,
+            scene,
+            expected="pending, then expired",
+            came=f"{before.state}, then {after.state} ({after.basis})",
+            look_at="find_invitation invitations lifetime",
+        )
+
+    def test_invite_after_expiry(self, scene: Scene) -> None:
+        """Whoever let an invitation lapse can be invited again, gets a mail, and can accept."""
+        scene.invitation("ada")
+        expire(scene, "ada")
+        result = scene.invite("ada")
+        check(
+            result.outcome in (Outcome.INVITED, Outcome.RESENT)
+            and result.guest.state is State.PENDING,
+            self.test_invite_after_expiry,
+            scene,
+            expected="invited, pending",
+            came=result,
+            look_at="invite explain find_invitation invitations",
+        )
+        assert scene.setting.mails(scene.address("ada")) == 2
+        assert result.guest.invitation is not None
+        scene.setting.accept(result.guest.invitation)
+        assert scene.status("ada").state is State.ACCEPTED
+
+    def test_invite_after_removal(self, scene: Scene) -> None:
+        """Whoever was removed can be invited again, unless the service refuses."""
+        scene.needs("remove")
+        scene.member("ada")
+        scene.guests.remove(scene.address("ada"))
+        try:
+            result: InviteResult | None = scene.invite("ada")
+        except errors.ServiceRefusal:
+            result = None
+        check(
+            result is None or result.outcome in (Outcome.INVITED, Outcome.JOINED),
+            self.test_invite_after_removal,
+            scene,
+            expected="invited",
+            came=result,
+            look_at="members find_member remove",
+        )

@@ -1,0 +1,252 @@
+"""The tour: every operation of a provider, run once against the service and recorded.
+
+What the tests on unreadable answers, errors and words need are true answers to alter. They come
+from here, so that no provider's author has to write any.
+"""
+
+from __future__ import annotations
+
+import gc
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from guestlist.event import Event
+from guestlist.exchange.account import Budget, Call
+from guestlist.exchange.drive import Driver
+from guestlist.exchange.policy import run
+from guestlist.exchange.step import Failure, Outgoing
+from guestlist.models import Invitation, Member, Role
+from guestlist.provider import Effect, Provider, Request, Response
+from guestlist.testing.clock import VirtualClock
+from guestlist.testing.conformance.scene import PATIENT, Scene, spy_on
+from guestlist.testing.conformance.setting import Lacking
+from guestlist.testing.conformance.wires import Replaying, Trick
+
+READING = frozenset(
+    {
+        "access",
+        "find_invitation",
+        "find_member",
+        "get_invitation",
+        "get_member",
+        "invitations",
+        "members",
+        "organization",
+        "roles",
+    }
+)
+"""The operations of the contract that change nothing."""
+
+CHANGING = frozenset({"assign_role", "invite", "remove", "resend", "revoke", "unassign_role"})
+"""Those that change something."""
+
+PAGES = 4
+"""At most so many pages of a list are recorded: services of several kinds of roles need several."""
+
+LISTS = ("invitations", "members", "roles")
+
+
+@dataclass
+class Sample:
+    """One operation, as it went against the service.
+
+    Attributes:
+        arguments: what the operation was called with.
+        requests: what it asked for.
+        played: what was sent, with the answers.
+        value: what it returned.
+        at: when it was run.
+    """
+
+    provider: Provider
+    name: str
+    arguments: tuple[Any, ...]
+    requests: list[Request]
+    played: list[tuple[Outgoing, Response]]
+    value: Any
+    clock: VirtualClock = field(repr=False)
+
+    def again(
+        self,
+        nth: int = 0,
+        trick: Trick | None = None,
+        *,
+        times: int = 10_000,
+        provider: Provider | None = None,
+        arguments: tuple[Any, ...] | None = None,
+        budget: Budget = PATIENT,
+        wire: Any = None,
+        watch: Callable[[Event], None] | None = None,
+    ) -> Replay:
+        """Runs the operation once more, on the recorded answers, one of them altered."""
+        clock = VirtualClock(self.clock.now())
+        wire = wire or Replaying(self.played, nth, trick, times)
+        spy = spy_on(provider or self.provider, clock, watch)
+        operation = getattr(spy.provider, self.name)
+        given = self.arguments if arguments is None else arguments
+        replay = Replay(clock, spy.asked, wire)
+        call = Call(spy, budget)
+        try:
+            replay.value = Driver(wire, clock).run(run(call, operation(*given)))
+        except Exception as error:  # the tests judge it
+            replay.error = error
+        replay.waited = call.waited
+        return replay
+
+
+@dataclass
+class Replay:
+    """What became of a sample that was run once more."""
+
+    clock: VirtualClock
+    asked: list[tuple[Request, Outgoing]]
+    wire: Any
+    value: Any = None
+    error: Exception | None = None
+    waited: float = 0.0
+
+    @property
+    def came(self) -> str:
+        """What came of it, in words."""
+        if self.error is not None:
+            return f"{type(self.error).__name__}: {self.error}"
+        return repr(self.value)
+
+
+@dataclass
+class Tour:
+    """All samples, and what was noticed on the way.
+
+    Attributes:
+        complaints: warnings of `@operation`: requests never yielded, flows never run.
+        lacking: what could not be run, with the reason.
+    """
+
+    samples: dict[str, Sample]
+    complaints: list[str]
+    lacking: dict[str, str]
+    mails: dict[str, int]
+    events: list[Event]
+
+
+class Guide:
+    """Leads through the tour."""
+
+    def __init__(self, scene: Scene) -> None:
+        self.scene = scene
+        self.samples: dict[str, Sample] = {}
+        self.lacking: dict[str, str] = {}
+
+    def take(self, name: str, *arguments: Any, page: int = 1) -> Any:
+        """Runs one operation and keeps the sample; None where the provider has none."""
+        scene = self.scene
+        if not scene.provider.supports(name):
+            return None
+        scene.forget()
+        value = scene.run(getattr(scene.provider, name)(*arguments))
+        answers = [(sent, got) for sent, got in scene.wire.noted if not isinstance(got, Failure)]
+        self.samples[name if page == 1 else f"{name}, page {page}"] = Sample(
+            scene.provider,
+            name,
+            arguments,
+            [request for request, _ in scene.spy.asked],
+            answers,
+            value,
+            VirtualClock(scene.setting.clock.now()),
+        )
+        return value
+
+    def lead(self) -> None:
+        """The whole way."""
+        take, scene = self.take, self.scene
+        take("organization")
+        self._pages("roles")
+        order = scene.order("ada")
+        invited = take("invite", order)
+        if isinstance(invited, Invitation):
+            self._invitation(invited)
+        take("find_invitation", order.email)
+        self._pages("invitations")
+        member = self._member()
+        self._pages("members")
+        if member is not None:
+            take("find_member", member.email)
+            take("get_member", member.id)
+            self._grants(member)
+            take("remove", member)
+        if isinstance(invited, Invitation) and scene.provider.supports("revoke"):
+            take("revoke", invited)
+
+    def _pages(self, name: str) -> None:
+        cursor = None
+        for page in range(1, PAGES + 1):
+            found = self.take(name, cursor, page=page)
+            cursor = found.next if found else None
+            if cursor is None:
+                return
+
+    def _invitation(self, invited: Invitation) -> None:
+        if invited.id is not None:
+            self.take("get_invitation", invited.id)
+        self.take("resend", invited)
+
+    def _member(self) -> Member | None:
+        scene = self.scene
+        order = scene.order("bob")
+        try:
+            invited = scene.run(scene.provider.invite(order))
+            if isinstance(invited, Invitation):
+                scene.setting.accept(invited)
+            return scene.guests.status(order.email).member
+        except Lacking as reason:
+            for name in ("find_member", "get_member", "assign_role", "unassign_role", "remove"):
+                self.lacking[name] = str(reason)
+            return None
+
+    def _grants(self, member: Member) -> None:
+        scene = self.scene
+        if scene.provider.supports("assign_role"):
+            role = self._free_role(member)
+            if role is not None:
+                self.take("assign_role", member, role)
+                self.take("access", member)
+                self.take("unassign_role", member, role)
+                return
+        self.take("access", member)
+
+    def _free_role(self, member: Member) -> Role | None:
+        held = {role.id for role in member.roles or ()}
+        free = [role for role in self.scene.roles() if role.id not in held]
+        plain = [role for role in free if "owner" not in role.label.lower()]
+        return (plain or free or [None])[-1]  # type: ignore[list-item]
+
+
+def lead(scene: Scene) -> Tour:
+    """Takes the tour."""
+    guide = Guide(scene)
+    with warnings.catch_warnings(record=True) as noticed:
+        warnings.simplefilter("always")
+        guide.lead()
+        gc.collect()
+    said = [str(one.message) for one in noticed]
+    return Tour(
+        guide.samples,
+        [one for one in said if "never yielded" in one or "never run" in one],
+        guide.lacking,
+        {name: _mails(scene, name) for name in ("ada", "bob")},
+        list(scene.events),
+    )
+
+
+def _mails(scene: Scene, name: str) -> int:
+    try:
+        return scene.setting.mails(scene.address(name))
+    except Lacking:
+        return -1
+
+
+def changes(sample: Sample) -> list[int]:
+    """Which of a sample's requests are more than a look."""
+    return [n for n, one in enumerate(sample.requests) if one.effect is not Effect.READ]

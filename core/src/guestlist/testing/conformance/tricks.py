@@ -1,0 +1,226 @@
+"""Tricks: what else a service might have answered."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+from guestlist.exchange.step import Failure
+from guestlist.provider import Response
+from guestlist.testing.conformance.wires import Trick
+
+Path = tuple[str | int, ...]
+"""Where a value is in a JSON document."""
+
+WORDS = "the moon is in the way"
+CODE = "MOON_IN_THE_WAY"
+"""What a service says with an error; the error has to pass it on."""
+
+REFUSALS: dict[str, dict[str, Any]] = {
+    "an error text": {"error": WORDS},
+    "a message": {"message": WORDS},
+    "a message and a code": {"message": WORDS, "code": CODE},
+    "an error object": {"error": {"message": WORDS, "code": CODE}},
+    "a list of errors": {"errors": [{"message": WORDS}]},
+    "a detail": {"detail": WORDS},
+}
+"""The usual shapes of error bodies."""
+
+UNREADABLE: dict[str, bytes] = {
+    "an empty body": b"",
+    "a web page": b"<!doctype html><title>Please wait</title>",
+    "plain text": b"OK",
+    "half a document": b'{"id": "7", "email": "ada@exam',
+    "bytes that are no text": b"\xff\xfe\x00{}",
+    "two documents": b"{}{}",
+}
+"""Bodies that are no JSON."""
+
+SHAPES: dict[str, Any] = {
+    "null": None,
+    "a number": 7,
+    "a text": "done",
+    "true": True,
+    "an empty object": {},
+    "an array of numbers": [1, 2, 3],
+    "an array of arrays": [[]],
+    "an object with an unknown key": {"zzz": {"zzz": []}},
+}
+"""JSON of another shape than any answer has."""
+
+
+def says(status: int, body: Any, headers: dict[str, str] | None = None) -> Trick:
+    """The service answers that instead."""
+    content = body if isinstance(body, bytes) else json.dumps(body).encode()
+    told = {"content-type": "application/json", **(headers or {})}
+    return lambda _answer: Response(status, told, content)
+
+
+def body(content: bytes) -> Trick:
+    """The same status, and another body."""
+    return lambda answer: replace(answer, content=content)
+
+
+def breaks(failure: Failure) -> Trick:
+    """No complete answer comes."""
+    return lambda _answer: failure
+
+
+def document(change: Callable[[Any], Any]) -> Trick:
+    """The same answer, its JSON altered; an answer that is no JSON stays as it is."""
+
+    def trick(answer: Response) -> Response:
+        try:
+            told = json.loads(answer.content)
+        except ValueError:
+            return answer
+        return replace(answer, content=json.dumps(change(copy.deepcopy(told))).encode())
+
+    return trick
+
+
+def told(answer: Response) -> Any:
+    """The JSON of an answer; None where it is none."""
+    try:
+        return json.loads(answer.content)
+    except ValueError:
+        return None
+
+
+def leaves(value: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
+    """Every value in a document that holds no other, with its place."""
+    inner = value.items() if isinstance(value, dict) else enumerate(value)
+    for key, one in inner:
+        if isinstance(one, dict | list) and one:
+            yield from leaves(one, (*path, key))
+        else:
+            yield (*path, key), one
+
+
+def nodes(value: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
+    """Every value in a document below its top, with its place."""
+    if isinstance(value, dict | list):
+        inner = list(value.items() if isinstance(value, dict) else enumerate(value))
+        for key, one in inner:
+            yield (*path, key), one
+            yield from nodes(one, (*path, key))
+
+
+def put(value: Any, path: Path, new: Any) -> Any:
+    """The document with another value at a place."""
+    *before, last = path
+    inner = value
+    for step in before:
+        inner = inner[step]
+    inner[last] = new
+    return value
+
+
+def cut(value: Any, path: Path) -> Any:
+    """The document without a place."""
+    *before, last = path
+    inner = value
+    for step in before:
+        inner = inner[step]
+    del inner[last]
+    return value
+
+
+def everywhere(change: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Alters every leaf of a document."""
+
+    def walk(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: walk(one) for key, one in value.items()}
+        if isinstance(value, list):
+            return [walk(one) for one in value]
+        return change(value)
+
+    return walk
+
+
+# ---------------------------------------------------------------------------- dates
+
+
+def moment(value: Any) -> datetime | None:
+    """The moment that a text tells, if it is one with a date and a time."""
+    if not isinstance(value, str) or len(value) < 16 or value[4:5] != "-":
+        return None
+    try:
+        return datetime.fromisoformat(value)
+    except ValueError:
+        return None
+
+
+def _aware(value: datetime) -> datetime:
+    return value if value.tzinfo else value.replace(tzinfo=UTC)
+
+
+def _zone(hours: int, minutes: int = 0) -> timezone:
+    return timezone(timedelta(hours=hours, minutes=minutes))
+
+
+DATES: dict[str, Callable[[datetime], str]] = {
+    "Z": lambda at: at.astimezone(UTC).isoformat().replace("+00:00", "Z"),
+    "+00:00": lambda at: at.astimezone(UTC).isoformat(),
+    "no zone, which means UTC": lambda at: at.astimezone(UTC).replace(tzinfo=None).isoformat(),
+    "a zone in the east": lambda at: at.astimezone(_zone(5, 30)).isoformat(),
+    "a zone in the west": lambda at: at.astimezone(_zone(-8)).isoformat(),
+    "microseconds": lambda at: at.astimezone(UTC).isoformat(timespec="microseconds"),
+}
+"""The ways in which services write the same moment."""
+
+
+def dates(write: Callable[[datetime], str]) -> Trick:
+    """Writes every moment of an answer in another way."""
+
+    def change(value: Any) -> Any:
+        at = moment(value)
+        return write(_aware(at)) if at else value
+
+    return document(everywhere(change))
+
+
+# ---------------------------------------------------------------------------- lists
+
+
+def longest(value: Any, path: Path = ()) -> Path | None:
+    """Where the list of records of an answer is: the outermost list of objects."""
+    if isinstance(value, list):
+        return path if all(isinstance(one, dict) for one in value) else None
+    if isinstance(value, dict):
+        for key, one in value.items():
+            found = longest(one, (*path, key))
+            if found is not None:
+                return found
+    return None
+
+
+def at(value: Any, path: Path) -> Any:
+    """The value at a place."""
+    for step in path:
+        value = value[step]
+    return value
+
+
+def resized(value: Any, path: Path, records: list[Any]) -> Any:
+    """The document with other records in its list, and a total that fits."""
+    count = len(at(value, path))
+
+    def fit(one: Any) -> Any:
+        if isinstance(one, dict):
+            return {
+                key: len(records)
+                if "total" in str(key).lower() and inner == count and inner is not True
+                else fit(inner)
+                for key, inner in one.items()
+            }
+        return one
+
+    if not path:
+        return records
+    return put(fit(value), path, records)

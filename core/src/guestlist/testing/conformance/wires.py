@@ -1,0 +1,197 @@
+"""Wires that stand between the exchange and a service: they note, alter and invent answers."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+
+from guestlist.exchange.drive import Wire
+from guestlist.exchange.step import Failure, Outgoing
+from guestlist.provider import Response
+
+Answer = Response | Failure
+Trick = Callable[[Response], Answer]
+"""Makes another answer of one that came."""
+
+MOST = 400
+"""Requests after which one call is taken never to end."""
+
+
+class Endless(Exception):
+    """A call sends requests for ever."""
+
+
+class Astray(Exception):
+    """A call sends a request that the recorded run did not send: there is no answer to it."""
+
+
+@dataclass
+class Noting:
+    """Passes on and notes. `before` may alter a request, `after` an answer."""
+
+    wire: Wire
+    before: Callable[[Outgoing], Outgoing] | None = None
+    after: Callable[[Outgoing, Answer], Answer] | None = None
+
+    def __post_init__(self) -> None:
+        self.noted: list[tuple[Outgoing, Answer]] = []
+
+    def send(self, outgoing: Outgoing) -> Answer:
+        """What the service answers."""
+        if len(self.noted) >= MOST:
+            raise Endless(f"{MOST} requests, the last one {outgoing.method} {outgoing.url}")
+        sent = self.before(outgoing) if self.before else outgoing
+        answer = self.wire.send(sent)
+        if self.after:
+            answer = self.after(outgoing, answer)
+        self.noted.append((outgoing, answer))
+        return answer
+
+    def close(self) -> None:
+        """Closes the wire behind."""
+        close = getattr(self.wire, "close", None)
+        if close is not None:
+            close()
+
+
+class Replaying:
+    """Answers from a recorded run, and plays a trick on one of its answers.
+
+    Args:
+        played: the requests of the run, with their answers.
+        nth: which of them the trick is for.
+        trick: makes another answer of it.
+        times: how often; a retried request gets the true answer once the trick is used up.
+    """
+
+    def __init__(
+        self,
+        played: list[tuple[Outgoing, Response]],
+        nth: int = 0,
+        trick: Trick | None = None,
+        times: int = MOST,
+    ) -> None:
+        self._played = played
+        self._nth = nth
+        self._trick = trick
+        self._times = times
+        self.sent: list[Outgoing] = []
+
+    def send(self, outgoing: Outgoing) -> Answer:
+        """The recorded answer to the same request, or what the trick makes of it."""
+        if len(self.sent) >= MOST:
+            raise Endless(f"{MOST} requests, the last one {outgoing.method} {outgoing.url}")
+        self.sent.append(outgoing)
+        asked = wording(outgoing)
+        matching = [n for n, (one, _) in enumerate(self._played) if wording(one) == asked]
+        if not matching:
+            raise Astray(f"{outgoing.method} {outgoing.url}")
+        if self._trick and self._times > 0 and self._nth in matching:
+            self._times -= 1
+            return self._trick(self._played[self._nth][1])
+        return self._played[matching[0]][1]
+
+
+def wording(outgoing: Outgoing) -> tuple[str, str, bytes | None]:
+    """What makes two requests the same."""
+    return outgoing.method, outgoing.url, outgoing.content
+
+
+class Inventing:
+    """Answers every request in the same way, and counts."""
+
+    def __init__(self, answer: Answer) -> None:
+        self._answer = answer
+        self.sent: list[Outgoing] = []
+
+    def send(self, outgoing: Outgoing) -> Answer:
+        """The answer."""
+        self.sent.append(outgoing)
+        return self._answer
+
+
+class OnceMore:
+    """An async wire over a sync one: what an async client sends through."""
+
+    def __init__(self, wire: Wire) -> None:
+        self._wire = wire
+
+    async def send(self, outgoing: Outgoing) -> Answer:
+        """What the service answers."""
+        return self._wire.send(outgoing)
+
+    async def close(self) -> None:
+        """The wire behind is another's."""
+
+
+# ---------------------------------------------------------------------------- page sizes
+
+
+def page_size(outgoing: Outgoing) -> int | None:
+    """The page size that a request asks for: the largest number among its parameters."""
+    numbers = [number for number in _numbers(outgoing).values() if number > 1]
+    return max(numbers, default=None)
+
+
+def with_page_size(outgoing: Outgoing, size: int) -> Outgoing:
+    """The same request, asking for pages of another size."""
+    numbers = _numbers(outgoing)
+    asked = page_size(outgoing)
+    names = {name for name, number in numbers.items() if number == asked}
+    if asked is None:
+        return outgoing
+    parts = urlsplit(outgoing.url)
+    query = [
+        (name, str(size) if name in names else value)
+        for name, value in parse_qsl(parts.query, keep_blank_values=True)
+    ]
+    body = _body(outgoing)
+    changed = {name: size if name in names else value for name, value in body.items()}
+    content = json.dumps(changed).encode() if body else outgoing.content
+    url = urlunsplit(parts._replace(query=urlencode(query)))
+    return replace(outgoing, url=url, content=content)
+
+
+def filters(outgoing: Outgoing) -> frozenset[tuple[str, str]]:
+    """What a list is filtered by: its parameters without page size and cursor."""
+    told = {**dict(parse_qsl(urlsplit(outgoing.url).query)), **_body(outgoing)}
+    size = page_size(outgoing)
+    return frozenset(
+        (name, str(value))
+        for name, value in told.items()
+        if str(value) != str(size) and not _CURSOR.search(name)
+    )
+
+
+_CURSOR = re.compile(r"(?i)skip|offset|start|page|after|before|first|cursor|continu|next")
+"""Names of parameters that say where a page begins."""
+
+
+def _numbers(outgoing: Outgoing) -> dict[str, int]:
+    query = dict(parse_qsl(urlsplit(outgoing.url).query))
+    numbers = {name: int(value) for name, value in query.items() if value.isdecimal()}
+    body = {
+        name: value
+        for name, value in _body(outgoing).items()
+        if isinstance(value, int) and not isinstance(value, bool)
+    }
+    return {
+        name: number
+        for name, number in {**numbers, **body}.items()
+        if not _CURSOR.search(name) or _SIZE.search(name)
+    }
+
+
+_SIZE = re.compile(r"(?i)size|limit|per_?page|count|take|max")
+"""Names of parameters that say how large a page is, whatever else is in the name."""
+
+
+def _body(outgoing: Outgoing) -> dict[str, Any]:
+    if not outgoing.content:
+        return {}
+    body = json.loads(outgoing.content)
+    return body if isinstance(body, dict) else {}

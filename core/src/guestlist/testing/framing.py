@@ -1,0 +1,70 @@
+"""Enough of HTTP/1.1 to know where a request and an answer end. Everything stays as the bytes that
+came."""
+
+from __future__ import annotations
+
+import re
+from asyncio import StreamReader
+from collections.abc import Mapping
+from email.message import Message
+from email.parser import BytesHeaderParser
+from http import HTTPStatus
+
+END_OF_HEAD = b"\r\n\r\n"
+
+
+def split(message: bytes) -> tuple[bytes, bytes]:
+    """The head with the empty line after it, and the body."""
+    head, end, body = message.partition(END_OF_HEAD)
+    return head + end, body
+
+
+def headers_of(head: bytes) -> Message:
+    """The headers of a head; names are compared without case."""
+    return BytesHeaderParser().parsebytes(head.partition(b"\r\n")[2])
+
+
+def addressed(head: bytes, host: str) -> bytes:
+    """A request's head with another host."""
+    return re.sub(rb"(?im)^host:[^\r\n]*", b"Host: " + host.encode("ascii"), head, count=1)
+
+
+def answer_of(status: int, body: bytes, headers: Mapping[str, str]) -> bytes:
+    """An answer, ready to be sent."""
+    fields = {"Content-Length": str(len(body)), **headers}
+    lines = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
+    return f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\n{lines}\r\n".encode("latin-1") + body
+
+
+async def read_body(reader: StreamReader, headers: Message) -> bytes:
+    """The body of a message that says how long it is; nothing where it does not."""
+    if "chunked" in headers.get("transfer-encoding", "").lower():
+        return await _read_chunks(reader)
+    return await reader.readexactly(int(headers.get("content-length", "0")))
+
+
+async def read_answer(reader: StreamReader, method: str) -> bytes:
+    """A whole answer; answers that only announce another one (1xx) are passed over."""
+    while True:
+        head = await reader.readuntil(END_OF_HEAD)
+        status = int(head.split(b" ", 2)[1])
+        if status >= 200:
+            break
+    headers = headers_of(head)
+    if method == "HEAD" or status in (204, 304):
+        return head
+    if "content-length" in headers or "transfer-encoding" in headers:
+        return head + await read_body(reader, headers)
+    return head + await reader.read()
+
+
+async def _read_chunks(reader: StreamReader) -> bytes:
+    body = b""
+    size = -1
+    while size != 0:
+        line = await reader.readuntil(b"\r\n")
+        size = int(line.partition(b";")[0], 16)
+        body += line + await reader.readexactly(size + 2 if size else 0)
+    while not body.endswith(END_OF_HEAD):  # trailers, and the empty line
+        body += await reader.readuntil(b"\r\n")
+    return body

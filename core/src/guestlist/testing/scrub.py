@@ -1,0 +1,193 @@
+"""What is taken out of an exchange before it is written: credentials, links, keys, people.
+
+Everything is replaced by something of the same shape, always in the same way, and what was
+replaced stays as it is when it is scrubbed again. So the recorded requests and those of a replay
+can be compared, and a key from one answer still leads to the next request.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
+
+from guestlist.address import email_key
+from guestlist.exchange.redact import COMMON_FIELDS
+from guestlist.provider import Provider
+from guestlist.testing.accounts import personal, stand_in
+
+REQUEST_HEADERS = frozenset({"accept", "content-type"})
+RESPONSE_HEADERS = frozenset(
+    {"content-type", "date", "retry-after", "retry-after-ms", "x-retry-after", "x-request-id"}
+)
+"""The headers that are kept; of an answer also those about its rate limit."""
+
+ADDRESS = re.compile(r"[^\s@<>\"'(),:;\[\]\\/?&=#]+@((?:[\w-]+\.)+[\w-]+)")
+EXAMPLE = re.compile(r"(?:.+\.)?example(?:\.(?:com|net|org))?", re.IGNORECASE)
+"""Domains that belong to nobody (RFC 2606)."""
+
+LINK = re.compile(r"https?://\S+")
+LONG = 16
+"""Characters from which on a segment of a secret link's path is taken for a key."""
+KNOWN = 8
+"""Characters from which on a secret is replaced also where no field's name marks it."""
+
+
+class Scrubber:
+    """Scrubs the exchanges of one recording.
+
+    Args:
+        accounts: those that are recorded.
+        people: addresses that are replaced by certain others.
+    """
+
+    def __init__(
+        self, accounts: Iterable[Provider], people: Mapping[str, str] | None = None
+    ) -> None:
+        self._fields = set(COMMON_FIELDS)
+        self._origins: list[tuple[str, str]] = []
+        self._credentials: dict[str, str] = {}
+        self._values: dict[str, str] = {}
+        self._people = {email_key(real): shown for real, shown in (people or {}).items()}
+        self._blanks = 0
+        for account in accounts:
+            self._add(account)
+
+    def _add(self, account: Provider) -> None:
+        shown = stand_in(type(account))
+        self._fields |= {field.lower() for field in account.secret_fields}
+        self._credentials |= {name.lower(): text for name, text in shown.authorize().items()}
+        self._origins += [(shown.base_url, shown.base_url), (account.base_url, shown.base_url)]
+        for name in ("base_url", *personal(type(account))):
+            real, mask = getattr(account, name), getattr(shown, name)
+            if real is not None and real != mask:
+                self._values[str(real)] = mask
+
+    # ------------------------------------------------------------------ parts of an exchange
+
+    def url(self, url: str) -> str | None:
+        """The URL at the service's real address; None where it belongs to no account."""
+        for base, shown in self._origins:
+            if url == base or url.startswith((f"{base}/", f"{base}?")):
+                parts = urlsplit(url[len(base) :])
+                path = "/".join(
+                    quote(self.text(unquote(segment)), safe="") for segment in parts.path.split("/")
+                )
+                query = [
+                    (name, self._value(name, value))
+                    for name, value in parse_qsl(parts.query, keep_blank_values=True)
+                ]
+                return shown + path + (f"?{urlencode(query, quote_via=quote)}" if query else "")
+        return None
+
+    def request_headers(self, headers: Mapping[str, str]) -> dict[str, str]:
+        """The few that matter; those that hold credentials with the stand-in's."""
+        kept = {}
+        for name, text in headers.items():
+            lower = name.lower()
+            if lower in REQUEST_HEADERS:
+                kept[lower] = text
+            elif lower in self._credentials:
+                kept[lower] = self._credentials[lower]
+        return kept
+
+    def response_headers(self, headers: Mapping[str, list[str]]) -> dict[str, list[str]]:
+        """The few that matter to a client."""
+        return {
+            name.lower(): [self.text(text) for text in texts]
+            for name, texts in headers.items()
+            if name.lower() in RESPONSE_HEADERS or "ratelimit" in name.lower()
+        }
+
+    def body(self, content: bytes) -> bytes:
+        """A body: JSON indented for reading, anything else as text."""
+        text = content.decode("utf-8", "replace")
+        try:
+            data = json.loads(text)
+        except ValueError:
+            return self.text(text).encode()
+        return json.dumps(self._json(data), indent=2).encode()
+
+    def text(self, text: str) -> str:
+        """A text without anything that is known to be a secret or a person's address."""
+        for real in sorted(self._values, key=len, reverse=True):
+            text = text.replace(real, self._values[real])
+        return ADDRESS.sub(self._address, text)
+
+    # ------------------------------------------------------------------ what is replaced by what
+
+    def _json(self, data: Any, field: str = "") -> Any:
+        if isinstance(data, dict):
+            return {self.text(name): self._json(value, name) for name, value in data.items()}
+        if isinstance(data, list):
+            return [self._json(item, field) for item in data]
+        return self._value(field, data) if isinstance(data, str) else data
+
+    def _value(self, field: str, value: str) -> str:
+        secret = field.lower() in self._fields
+        return self.text(self._secret(value) if secret else value)
+
+    def _secret(self, value: str) -> str:
+        """A link keeps its host and the words of its path; anything else only its shape."""
+        if not LINK.fullmatch(value):
+            return self._blank(value)
+        parts = urlsplit(value)
+        segments = [
+            self._blank(segment) if len(segment) >= LONG else segment
+            for segment in parts.path.split("/")
+        ]
+        query = [(name, self._blank(text)) for name, text in parse_qsl(parts.query)]
+        fragment = f"#{self._blank(parts.fragment)}" if parts.fragment else ""
+        return (
+            f"{parts.scheme}://{parts.hostname}{'/'.join(segments)}"
+            + (f"?{urlencode(query)}" if query else "")
+            + fragment
+        )
+
+    def _blank(self, secret: str) -> str:
+        """The same for the same secret: its prefix and punctuation, then zeros and a number."""
+        if not secret or secret in self._values.values() or _is_blank(secret):
+            return secret
+        if secret in self._values:
+            return self._values[secret]
+        self._blanks += 1
+        blank = _blank(secret, self._blanks)
+        if len(secret) >= KNOWN:
+            self._values[secret] = blank
+        return blank
+
+    def _address(self, found: re.Match[str]) -> str:
+        key = email_key(found[0])
+        if key in self._people:
+            return self._people[key]
+        if EXAMPLE.fullmatch(found[1]):
+            return found[0]
+        return self._people.setdefault(key, f"person-{len(self._people) + 1}@example.net")
+
+
+_PREFIX = re.compile(r"([a-z]{2,10}_)?(.*)", re.DOTALL)
+"""A prefix such as `invkey_` says what kind of secret it is, and nothing of the secret."""
+
+
+def _blank(secret: str, number: int) -> str:
+    prefix, rest = _split(secret)
+    shape = list(re.sub(r"[^-.]", "0", rest))
+    shape += "0" * (8 - shape.count("0"))
+    places = [place for place, character in enumerate(shape) if character == "0"][-4:]
+    for place, digit in zip(places, f"{number:04}", strict=True):
+        shape[place] = digit
+    return prefix + "".join(shape)
+
+
+def _is_blank(text: str) -> bool:
+    return bool(re.fullmatch(r"0{4,}\d{4}", re.sub(r"[-.]", "", _split(text)[1])))
+
+
+def _split(secret: str) -> tuple[str, str]:
+    found = _PREFIX.fullmatch(secret)
+    assert found is not None  # it fits everything
+    prefix, rest = found[1] or "", found[2]
+    # where more underscores follow, the first part may belong to the secret itself
+    return ("", secret) if "_" in rest else (prefix, rest)

@@ -1,0 +1,313 @@
+"""The verdicts: what callers were told, compared with what the service holds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from guestlist.address import email_key
+from guestlist.errors import GuestlistError, NotFound, OutcomeUnknown
+from guestlist.exchange.account import Call
+from guestlist.models import OPEN_STATES, Guest, InviteResult, Outcome, State
+from guestlist.provider import Effect
+from guestlist.testing.simulation.driver import Caller
+from guestlist.testing.simulation.world import Landed, Truth
+
+if TYPE_CHECKING:
+    from guestlist.testing.simulation.run import Run
+
+MARGIN = 0.001
+"""Seconds by which sums of times may be off."""
+
+FRAGMENT = 12
+"""So many first characters of a secret count as the secret."""
+
+SENDING = frozenset({"invite", "resend"})
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """A promise that was broken in a run."""
+
+    rule: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.rule}: {self.text}"
+
+
+def check(run: Run) -> list[Violation]:
+    """All promises that were broken."""
+    found = [
+        Violation(rule.__name__.removeprefix("_").replace("_", " "), f"{caller}: {text}")
+        for caller in run.callers
+        for rule in RULES
+        for text in rule(run, caller)
+    ]
+    found += [Violation("two mails through one client", text) for text in _one_client(run)]
+    found += [Violation("a secret shows", text) for text in _events(run)]
+    return found
+
+
+def _ended(run: Run, caller: Caller) -> Iterator[str]:
+    if caller.ended is None:
+        yield "it never ended"
+
+
+def _ended_in_time(run: Run, caller: Caller) -> Iterator[str]:
+    """Within the budget and one request's time-out; `wait` within its own time-out and that; a
+    list within that for each page."""
+    budget = caller.budget
+    allowed = budget.total
+    if caller.verb == "wait":
+        allowed = max(budget.total, caller.order["timeout"]) + budget.timeout
+    if caller.verb in ("invitations", "members"):
+        allowed *= 1 + len(
+            {one.request.query.get("cursor") or str(one.request.json) for one in caller.sent}
+        )
+    took = (caller.ended or 0.0) - (caller.started or 0.0)
+    if took > allowed + budget.timeout + MARGIN:
+        yield f"it took {took:.1f} s of {allowed:g} s and {budget.timeout:g} s for a request"
+
+
+def _only_our_errors(run: Run, caller: Caller) -> Iterator[str]:
+    error = caller.error
+    if error is not None and error is not caller.interruption:
+        if not isinstance(error, GuestlistError):
+            yield f"it raised {type(error).__name__}: {error}"
+        elif "\n" in str(error):
+            yield "the error has several lines"
+
+
+def _interruptions_pass(run: Run, caller: Caller) -> Iterator[str]:
+    interruption = caller.interruption
+    if interruption is None:
+        return
+    if caller.error is not interruption:
+        yield "the interruption was swallowed"
+    elif _acted(run, caller) and not any(
+        note.startswith("guestlist: ") for note in getattr(interruption, "__notes__", ())
+    ):
+        yield "interrupted after it acted, and no note says so"
+
+
+def _one_mail_for_one_order(run: Run, caller: Caller) -> Iterator[str]:
+    mails = _mails(run, caller)
+    if mails > 1:
+        yield f"{mails} mails"
+
+
+def _mails_as_told(run: Run, caller: Caller) -> Iterator[str]:
+    if isinstance(caller.value, InviteResult):
+        told, mails = caller.value.mail_sent, _mails(run, caller)
+        if told is not None and told != bool(mails):
+            yield f"told mail_sent={told}, and there were {mails}"
+
+
+def _not_lost(run: Run, caller: Caller) -> Iterator[str]:
+    """Told that the person is invited or in: then the service holds it, unless somebody else has
+    changed it meanwhile; and a mail that was told of has been sent by somebody."""
+    result = caller.value
+    if not isinstance(result, InviteResult) or caller.started is None or caller.ended is None:
+        return
+    if result.guest.state is State.EXPIRED:
+        return  # told as it is: sent again, and expired all the same
+    if run.stepped and result.outcome is Outcome.ALREADY_INVITED:
+        return  # where the service tells no state, the client's clock says what has expired
+    meddled = _touched_by_others(run, caller)
+    truths = run.site.truths(caller.email, caller.started, caller.ended)
+    if not (any(one.here for one in truths) if meddled else truths[-1].here):
+        yield f"told {result.outcome}, and there is nothing"
+    if not _touched_by_others(run, caller, ever=True) and not run.site.truth(caller.email).here:
+        yield f"told {result.outcome}, and later there is nothing"
+    sending = result.outcome in (Outcome.INVITED, Outcome.RESENT)
+    # where nobody looked before, an older invitation is taken for the order's own
+    if (
+        sending
+        and not run.subject.provider.refuses_duplicates
+        and result.mail_sent is None
+        and caller.order.get("mail", True)
+    ):
+        since = caller.started - run.subject.provider.list_lag
+        sent = [one for one in _about(run, caller) if one.mails]
+        if not any(since <= one.at <= caller.ended for one in sent):
+            yield f"told {result.outcome}, and no mail was sent"
+
+
+def _failed_means_failed(run: Run, caller: Caller) -> Iterator[str]:
+    error = caller.error
+    if isinstance(error, GuestlistError) and error is not caller.interruption:
+        acted = _acted(run, caller)
+        if error.happened is False and acted:
+            yield f"told that nothing happened ({type(error).__name__}), and it did"
+        if error.happened is True and not acted:
+            yield f"told that it happened ({type(error).__name__}), and it did not"
+        unsaid = error.happened is None and not isinstance(error, OutcomeUnknown)
+        if unsaid and caller.verb in SENDING and not _revoking(caller):
+            yield f"{type(error).__name__} says that it does not know"
+
+
+def _unknown_only_where_it_must(run: Run, caller: Caller) -> Iterator[str]:
+    """`OutcomeUnknown` for an order: only where looking cannot tell, or the grace period does not
+    fit into the budget, or the service refused to be looked at, or every final look failed."""
+    if not isinstance(caller.error, OutcomeUnknown) or caller.verb not in SENDING:
+        return
+    doubts = [
+        one
+        for one in caller.sent
+        if one.request.effect is Effect.CREATE
+        and one.told is not None
+        and (one.told.status is None or one.told.status >= 500 or one.told.status == 408)
+    ]
+    refused = any(
+        one.request.effect is Effect.READ
+        and one.told is not None
+        and one.told.status is not None
+        and (300 <= one.told.status < 500 and one.told.status not in (404, 408, 429))
+        for one in caller.sent
+    )
+    if refused or _revoking(caller):
+        return
+    if not doubts:
+        yield "and no request is in doubt"
+        return
+    provider = run.subject.provider
+    resent = any("resend" in str(part) for part in doubts[-1].request.path)
+    if resent and not provider.resend_moves_expiry:
+        return
+    deadline = (caller.started or 0.0) + caller.budget.total
+    grace = Call(caller.client.account, caller.budget).grace
+    final = (doubts[-1].ended or 0.0) + grace
+    if final < deadline - MARGIN and (caller.ended or 0.0) < deadline - MARGIN:
+        yield f"at {caller.ended:.1f} s, with a final look possible from {final:.1f} s"
+
+
+def _revoking(caller: Caller) -> bool:
+    """Whether revoking what is to be replaced went wrong, which is safe to repeat."""
+    return any(
+        one.fault is not None and one.request.effect is Effect.REPEATABLE for one in caller.sent
+    )
+
+
+def _no_secret(run: Run, caller: Caller) -> Iterator[str]:
+    error = caller.error
+    if isinstance(error, GuestlistError):
+        notes = getattr(error, "__notes__", ())
+        yield from _leaks(run, f"{error} {error.to_dict()} {error!r} {error.args} {notes}")
+    yield from _leaks(run, repr(caller.value))
+
+
+def _status_as_it_is(run: Run, caller: Caller) -> Iterator[str]:
+    """What `status`, `wait`, `revoke` and `remove` say was so at some time of the call."""
+    guest = caller.value
+    if not isinstance(guest, Guest) or run.stepped or caller.started is None:
+        return
+    since = caller.started - run.subject.provider.list_lag
+    truths = run.site.truths(caller.email, since, caller.ended or 0.0)
+    if guest.state in OPEN_STATES and not any(one.open for one in truths):
+        yield f"told {guest.state}, and no invitation was open"
+    if guest.state is State.ACCEPTED and not any(one.members for one in truths):
+        yield "told accepted, and there was no member"
+    if guest.state is State.GONE and all(one.here for one in truths):
+        yield f"told gone, and there was {truths[-1]}"
+    if guest.state in (State.REVOKED, State.EXPIRED) and not _ever_closed(truths):
+        yield f"told {guest.state}, and the invitation was open"
+
+
+def _there_is_somebody(run: Run, caller: Caller) -> Iterator[str]:
+    """Whoever is told that there is nobody was told right at some time of the call."""
+    error = caller.error
+    if not isinstance(error, NotFound) or error.status is not None or caller.started is None:
+        return
+    since = caller.started - run.subject.provider.list_lag
+    truths = run.site.truths(caller.email, since, caller.ended or 0.0)
+    there = [one.members if caller.verb == "remove" else one.open for one in truths]
+    if all(there):
+        yield f"told that there is none, and there was {truths[-1]}"
+
+
+def _ever_closed(truths: list[Truth]) -> bool:
+    kept = frozenset.intersection(*(one.open for one in truths))
+    return not kept
+
+
+RULES: tuple[Callable[[Run, Caller], Iterator[str]], ...] = (
+    _ended,
+    _ended_in_time,
+    _only_our_errors,
+    _interruptions_pass,
+    _one_mail_for_one_order,
+    _mails_as_told,
+    _not_lost,
+    _failed_means_failed,
+    _unknown_only_where_it_must,
+    _no_secret,
+    _status_as_it_is,
+    _there_is_somebody,
+)
+
+
+def _one_client(run: Run) -> Iterator[str]:
+    """Orders that want one open invitation, given through one client, send one mail together:
+    unless one of them was left in doubt, or the lists lag, or something else was ordered too."""
+    if run.site.lagged or run.stepped or run.subject.provider.list_lag:
+        return
+    for email in {email_key(caller.email) for caller in run.callers}:
+        mine = [caller for caller in run.callers if email_key(caller.email) == email]
+        plain = all(
+            caller.verb in ("status", "wait", "invitations", "members", "assign_role")
+            or (caller.verb == "invite" and caller.order["if_exists"] in ("return", "error"))
+            for caller in mine
+        )
+        decided = all(
+            caller.interruption is None and not isinstance(caller.error, OutcomeUnknown)
+            for caller in mine
+        )
+        if not plain or not decided or len({caller.client.name for caller in mine}) > 1:
+            continue
+        mails = sum(_mails(run, caller) for caller in mine)
+        if mails > 1:
+            yield f"{mails} mails to {email}"
+
+
+def _events(run: Run) -> Iterator[str]:
+    for event in run.events:
+        yield from _leaks(run, f"{event} {event!r}")
+
+
+def _leaks(run: Run, text: str) -> Iterator[str]:
+    for secret in run.secrets:
+        if secret[:FRAGMENT] in text:
+            yield f"{secret[:FRAGMENT]}... in {text[:300]}"
+
+
+def _mine(run: Run, caller: Caller) -> list[Landed]:
+    return [landed for landed in run.site.landed if landed.by == caller.number]
+
+
+def _mails(run: Run, caller: Caller) -> int:
+    return sum(len(landed.mails) for landed in _mine(run, caller))
+
+
+def _acted(run: Run, caller: Caller) -> bool:
+    return any(landed.accepted for landed in _mine(run, caller))
+
+
+def _about(run: Run, caller: Caller) -> list[Landed]:
+    """What landed about the address of a call, whoever sent it."""
+    key = email_key(caller.email)
+    return [
+        landed
+        for landed in run.site.landed
+        if key in landed.touched or any(email_key(mail.to) == key for mail in landed.mails)
+    ]
+
+
+def _touched_by_others(run: Run, caller: Caller, *, ever: bool = False) -> bool:
+    """Whether anybody else changed the address while the call was under way, or ever since."""
+    until = float("inf") if ever else caller.ended or 0.0
+    return any(
+        landed.by != caller.number and (caller.started or 0.0) <= landed.at <= until
+        for landed in _about(run, caller)
+    )

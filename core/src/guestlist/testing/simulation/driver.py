@@ -1,0 +1,304 @@
+"""The third driver of steps: carries them out on the virtual clock, several calls interleaved."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict, deque
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any
+
+from guestlist.exchange.account import Account, Budget
+from guestlist.exchange.step import Failure, Hold, Outgoing, Result, Send, Sleep, Steps
+from guestlist.models import Guest, InviteResult, RoleResult
+from guestlist.provider import Effect, Request, Response
+from guestlist.testing.simulation.faults import AT_ONCE, LATE, Case, Fault, Faults
+from guestlist.testing.simulation.world import PAGE_SIZES, ClientClock, Site, Time
+
+Say = Callable[[str], None]
+
+
+class WatchedAccount(Account):
+    """An account that remembers which request became which bytes."""
+
+    def outgoing(self, request: Request, budget: Budget, remaining: float) -> Outgoing:
+        made = super().outgoing(request, budget, remaining)
+        self.__dict__.setdefault("requests", {})[id(made)] = request
+        return made
+
+    def request_of(self, outgoing: Outgoing) -> Request:
+        """What an outgoing was made from; asked for once."""
+        found: Request = self.__dict__["requests"].pop(id(outgoing))
+        return found
+
+
+@dataclass
+class Client:
+    """One client: its account, and who holds which address."""
+
+    name: str
+    account: WatchedAccount
+    clock: ClientClock
+    held: dict[Hashable, int] = field(default_factory=dict)
+    waiting: defaultdict[Hashable, deque[tuple[Caller, int]]] = field(
+        default_factory=lambda: defaultdict(deque)
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """One request of a call.
+
+    Attributes:
+        told: what the call was told about it; None while, or because, it never was.
+        ended: when it was told.
+    """
+
+    request: Request
+    fault: Fault | None
+    began: float
+    ended: float | None = None
+    told: Response | Failure | None = None
+
+
+@dataclass
+class Caller:
+    """One call under way.
+
+    Attributes:
+        number: from 1, in the order in which calls were drawn.
+        verb: the verb's name, and `order` what it was given, for people and for the checker.
+        interrupt: which step of the call is interrupted, counted from 1; None for none.
+    """
+
+    number: int
+    client: Client
+    verb: str
+    order: dict[str, Any]
+    email: str
+    steps: Steps[Any]
+    starts: float
+    budget: Budget = field(default_factory=Budget)
+    interrupt: int | None = None
+    interruption: BaseException | None = None
+    started: float | None = None
+    ended: float | None = None
+    value: Any = None
+    error: BaseException | None = None
+    sent: list[Sent] = field(default_factory=list)
+    before: tuple[tuple[Any, ...], Response] | None = None
+    taken: int = 0
+    """Steps so far; what is due for an earlier step is no longer of interest."""
+
+    def __str__(self) -> str:
+        words = [f"{name}={getattr(one, 'label', one)}" for name, one in self.order.items()]
+        return f"{self.client.name} #{self.number} {self.verb}({', '.join([self.email, *words])})"
+
+
+class Driver:
+    """Carries out the steps of all calls of one run."""
+
+    def __init__(
+        self,
+        time: Time,
+        site: Site,
+        faults: Faults,
+        random: Random,
+        secrets: Callable[[], list[str]],
+        say: Say,
+    ) -> None:
+        self._time = time
+        self._site = site
+        self._faults = faults
+        self._random = random
+        self._secrets = secrets
+        self._say = say
+        self.late_effect = 0.0
+
+    def start(self, caller: Caller) -> None:
+        """Lets a call begin when it is due."""
+
+        def begin() -> None:
+            caller.started = self._time.now
+            self._say(f"{caller} begins")
+            self._go_on(caller, lambda: next(caller.steps))
+
+        self._time.at(caller.starts, begin)
+
+    # ------------------------------------------------------------------ steps
+
+    def _go_on(self, caller: Caller, resume: Callable[[], Any]) -> None:
+        try:
+            step = resume()
+        except StopIteration as done:
+            caller.value = done.value
+            self._end(caller, f"returns {_brief(done.value)}")
+        except BaseException as error:  # also the interruption that was thrown in
+            caller.error = error
+            self._end(caller, f"raises {type(error).__name__}: {error}")
+        else:
+            self._carry_out(caller, step)
+
+    def _carry_out(self, caller: Caller, step: Any) -> None:
+        caller.taken += 1
+        if isinstance(step, Send):
+            until = self._send(caller, step.outgoing)
+        elif isinstance(step, Sleep):
+            self._say(f"#{caller.number} sleeps {step.seconds:.3f} s")
+            until = self._time.now + step.seconds
+            self._resume_at(until, caller, None)
+        else:
+            until = self._hold(caller, step)
+        if caller.interrupt == caller.taken:
+            self._interrupt(caller, self._random.uniform(self._time.now, until))
+
+    def _resume_at(self, moment: float, caller: Caller, result: Result) -> None:
+        turn = caller.taken
+
+        def resume() -> None:
+            if caller.taken == turn and caller.ended is None:
+                self._go_on(caller, lambda: caller.steps.send(result))
+
+        self._time.at(moment, resume)
+
+    def _interrupt(self, caller: Caller, moment: float) -> None:
+        turn = caller.taken
+        kind = self._random.choice((KeyboardInterrupt, asyncio.CancelledError))
+
+        def interrupt() -> None:
+            if caller.taken == turn and caller.ended is None:
+                caller.interruption = kind()
+                caller.taken += 1
+                self._say(f"#{caller.number} is interrupted by {kind.__name__}")
+                error = caller.interruption
+                self._go_on(caller, lambda: caller.steps.throw(error))
+
+        self._time.at(moment, interrupt)
+
+    def _end(self, caller: Caller, how: str) -> None:
+        caller.ended = self._time.now
+        self._say(f"#{caller.number} {how}")
+        caller.steps.close()
+        for key in [key for key, one in caller.client.held.items() if one == caller.number]:
+            self._release(caller.client, key)
+
+    # ------------------------------------------------------------------ holding
+
+    def _hold(self, caller: Caller, step: Hold) -> float:
+        client, ends = caller.client, self._time.now + step.seconds
+        if step.key not in client.held:
+            client.held[step.key] = caller.number
+            self._resume_at(self._time.now, caller, True)
+            return self._time.now
+        self._say(f"#{caller.number} waits for call #{client.held[step.key]}")
+        client.waiting[step.key].append((caller, caller.taken))
+        self._resume_at(ends, caller, False)
+        return ends
+
+    def _release(self, client: Client, key: Hashable) -> None:
+        del client.held[key]
+        waiting = client.waiting[key]
+        while waiting:
+            following, turn = waiting.popleft()
+            if following.taken == turn and following.ended is None:
+                client.held[key] = following.number
+                self._time.at(self._time.now, lambda: self._let_in(following, turn, key))
+                return
+
+    def _let_in(self, caller: Caller, turn: int, key: Hashable) -> None:
+        if caller.taken == turn and caller.ended is None:
+            self._go_on(caller, lambda: caller.steps.send(True))
+        elif caller.client.held.get(key) == caller.number:
+            self._release(caller.client, key)
+
+    # ------------------------------------------------------------------ sending
+
+    def _send(self, caller: Caller, outgoing: Outgoing) -> float:
+        """Plans what becomes of a request; returns when the call is told."""
+        now, random, number = self._time.now, self._random, len(caller.sent)
+        request = caller.client.account.request_of(outgoing)
+        fault = self._faults.draw()
+        reads = request.effect is Effect.READ
+        latency = random.choice((0.004, 0.01, 0.05, 0.2, 1.0)) * random.uniform(0.5, 1.0)
+        told_at = now + min(latency, outgoing.timeout)
+        if fault is not None and fault.slow:
+            told_at = now + outgoing.timeout
+        if fault is not None and fault.total:
+            told_at = now + outgoing.total
+        acts_at = now + random.uniform(0.0, min(latency, outgoing.timeout))
+        acts = AT_ONCE if fault is None else fault.acts
+        if acts is LATE:
+            acts_at = told_at + random.choice((0.1, 0.5, 1.0)) * self.late_effect
+        caller.sent.append(Sent(request, fault, now))
+        self._say(f"#{caller.number} sends {request}" + (f"   <-- {fault.name}" if fault else ""))
+        real: list[Response] = []
+
+        def act() -> None:
+            response = self._site.answer(outgoing, request.effect, caller.number)
+            real.append(response)
+            if not reads:
+                late = " late" if acts is LATE else ""
+                self._say(f"    the service acts{late} on {request}: {response.status}")
+
+        def tell() -> None:
+            result: Any = real[0] if real else None
+            page = _page_of(outgoing)
+            before = caller.before
+            if fault is not None:
+                follows = before is not None and reads and _follows(before[0], page)
+                case = Case(
+                    random,
+                    outgoing,
+                    now,
+                    self._secrets(),
+                    before[1] if before and follows else None,
+                )
+                result = fault.tell(case, real[0] if real and acts is AT_ONCE else None)
+            if reads and isinstance(result, Response):
+                caller.before = (page, result)
+            caller.sent[number] = Sent(request, fault, now, self._time.now, result)
+            self._say(f"#{caller.number} is told {_words(result)}")
+            self._go_on(caller, lambda: caller.steps.send(result))
+
+        if acts is AT_ONCE or (acts is LATE and not reads):
+            self._time.at(acts_at, act)
+        turn = caller.taken
+
+        def tell_in_turn() -> None:
+            if caller.taken == turn and caller.ended is None:
+                tell()
+
+        self._time.at(told_at, tell_in_turn)
+        return told_at
+
+
+def _page_of(outgoing: Outgoing) -> tuple[Any, ...]:
+    path, _, query = outgoing.url.partition("?")
+    return outgoing.method, path, query, outgoing.content
+
+
+def _follows(before: tuple[Any, ...], page: tuple[Any, ...]) -> bool:
+    """Whether a request asks for another page of the list that was read just before."""
+    asked = f"{page[2]} {page[3]}"
+    sized = any(f"{name}=" in asked or f'"{name}":' in asked for name in PAGE_SIZES)
+    return sized and before[:2] == page[:2] and before[2:] != page[2:]
+
+
+def _words(result: Response | Failure) -> str:
+    if isinstance(result, Failure):
+        seen = f" (status {result.status})" if result.status else ""
+        return f"nothing: {result.reason}{seen}"
+    return f"{result.status} {result.content[:120].decode('utf-8', 'replace')}"
+
+
+def _brief(value: Any) -> str:
+    """What a call returned, in a few words."""
+    if isinstance(value, InviteResult):
+        return f"{value.outcome}, mail_sent={value.mail_sent}, {_brief(value.guest)}"
+    if isinstance(value, Guest):
+        invitation = value.invitation.id if value.invitation else None
+        return f"{value.email} is {value.state} ({value.basis}), invitation {invitation}"
+    if isinstance(value, RoleResult):
+        return f"{value.outcome} {value.role.label}"
+    return f"{len(value)} records" if isinstance(value, list) else repr(value)

@@ -1,0 +1,183 @@
+"""The faults, and the seeded scheduler that decides which request meets which.
+
+A fault decides three things about a request: whether and when the service acts on it, what the
+client is told, and when. `LATE` marks those whose effect lands only after the client has given up:
+at most the provider's `late_effect` later, which is what is assumed of a service.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from random import Random
+
+from guestlist.exchange.step import Failure, Outgoing, Result
+from guestlist.provider import Response
+from guestlist.testing.simulation.world import EPOCH
+
+NEVER, AT_ONCE, LATE = "never", "at once", "late"
+
+Tell = Callable[["Case", Response | None], Result]
+"""From what the service answered (None if it did not act before the answer) to what is told."""
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One request that meets a fault."""
+
+    random: Random
+    outgoing: Outgoing
+    now: float
+    secrets: Sequence[str]
+    before: Response | None
+    """The answer for the page before this one, if there was one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One way in which a request goes wrong.
+
+    Attributes:
+        acts: whether the service acts on it: never, at once, or late.
+        tell: what the client is told.
+        slow: whether that comes only after the request's time-out; `total` for after all the time
+            that the call has left.
+    """
+
+    name: str
+    acts: str
+    tell: Tell
+    slow: bool = False
+    total: bool = False
+
+
+def _failure(reason: str, *, sent: bool = True) -> Tell:
+    return lambda _case, _real: Failure(reason, sent=sent)
+
+
+def _status(status: int) -> Tell:
+    body = b'{"error": "something went wrong"}'
+    return lambda _case, _real: Response(status, {"content-type": "application/json"}, body)
+
+
+def _limited(*names: str) -> Tell:
+    def tell(case: Case, _real: Response | None) -> Result:
+        seconds = case.random.choice((0, 1, 2, 7, 45))
+        moment = datetime.fromtimestamp(EPOCH + case.now, UTC)
+        date = format_datetime(moment + timedelta(seconds=seconds), usegmt=True)
+        values = {"retry-after": str(seconds), "x-retry-after": str(seconds), "date": date}
+        headers = {name: values[name] for name in names}
+        if "date" in names:
+            headers = {"retry-after": date, "date": format_datetime(moment, usegmt=True)}
+        return Response(429, headers, b'{"error": "too many requests"}')
+
+    return tell
+
+
+def _body(make: Callable[[Case, bytes], bytes]) -> Tell:
+    def tell(case: Case, real: Response | None) -> Result:
+        if real is None or not 200 <= real.status < 300:
+            return real
+        return replace(real, content=make(case, real.content))
+
+    return tell
+
+
+def _wrong_shape(case: Case, _content: bytes) -> bytes:
+    shapes = (b'{"unexpected": true}', b'"a text"', b"42", b"null", b"[1, 2]", b'{"data": [[]]}')
+    return case.random.choice(shapes)
+
+
+def _cut(case: Case, content: bytes) -> bytes:
+    return content[: case.random.randrange(len(content))] if content else b"{"
+
+
+def _with_status(reason: str, *, malformed: bool = False) -> Tell:
+    def tell(_case: Case, real: Response | None) -> Result:
+        assert real is not None
+        return Failure(reason, status=real.status, malformed=malformed)
+
+    return tell
+
+
+def _echo(status: int) -> Tell:
+    """An answer that repeats what it should not: whole, or where a reader may cut it. What only
+    the service knows comes with its name; nobody could recognize it otherwise."""
+
+    def tell(case: Case, _real: Response | None) -> Result:
+        secret = case.random.choice(case.secrets)
+        filler = "x" * case.random.choice((0, 10, 470, 480, 490))
+        forms = [f'{{"error": "see {filler} https://service.example/join?token={secret}"}}']
+        if secret == case.secrets[0]:
+            forms = [
+                f'{{"error": "not accepted: {filler} {secret} was sent"}}',
+                f'{{"message": "{filler} Authorization: Bearer {secret}"}}',
+                f'{{"detail": [{{"loc": ["header"], "msg": "{secret} is not valid"}}]}}',
+                f"{filler} {secret}",
+            ]
+        body = case.random.choice(forms).encode()
+        return Response(status, {"content-type": "application/json"}, body)
+
+    return tell
+
+
+def _page_before(case: Case, real: Response | None) -> Result:
+    return case.before or real
+
+
+FAULTS = (
+    Fault("dns", NEVER, _failure("no connection: unknown host", sent=False)),
+    Fault("connect", NEVER, _failure("no connection: refused", sent=False)),
+    Fault("pool", NEVER, _failure("no free connection in time", sent=False), slow=True),
+    Fault("reset, unread", NEVER, _failure("the connection broke")),
+    Fault("reset, read", NEVER, _failure("the connection broke after reading")),
+    Fault("reset, acted", AT_ONCE, _failure("the connection broke")),
+    Fault("reset, acts late", LATE, _failure("the connection broke")),
+    Fault("reset in answer", AT_ONCE, _with_status("the connection broke (during the answer)")),
+    Fault("time-out", NEVER, _failure("no answer in time"), slow=True),
+    Fault("time-out, acted", AT_ONCE, _failure("no answer in time"), slow=True),
+    Fault("time-out, acts late", LATE, _failure("no answer in time"), slow=True),
+    Fault("slow drip", AT_ONCE, _with_status("the answer came too slowly"), total=True),
+    Fault("429 seconds", NEVER, _limited("retry-after")),
+    Fault("429 date", NEVER, _limited("date")),
+    Fault("429 x-retry-after", NEVER, _limited("x-retry-after")),
+    Fault("429 bare", NEVER, _limited()),
+    *(Fault(f"{status}", NEVER, _status(status)) for status in (408, 500, 502, 503, 504)),
+    *(Fault(f"{status}, acted", AT_ONCE, _status(status)) for status in (500, 502, 503, 504)),
+    *(Fault(f"{status}, acts late", LATE, _status(status)) for status in (502, 503, 504)),
+    Fault("2xx empty", AT_ONCE, _body(lambda _case, _content: b"")),
+    Fault("2xx truncated", AT_ONCE, _body(_cut)),
+    Fault("2xx not JSON", AT_ONCE, _body(lambda _case, _content: b"<html>welcome</html>")),
+    Fault("2xx wrong shape", AT_ONCE, _body(_wrong_shape)),
+    Fault("2xx huge", AT_ONCE, _with_status("the answer is unreasonably large", malformed=True)),
+    Fault("2xx, error inside", AT_ONCE, _body(lambda _case, _content: b'{"error": "internal"}')),
+    Fault("401", NEVER, _status(401)),
+    Fault("403", NEVER, _status(403)),
+    Fault("redirect", NEVER, _status(307)),
+    Fault("secret in 400", NEVER, _echo(400)),
+    Fault("secret in 500", NEVER, _echo(500)),
+    Fault("page repeated", AT_ONCE, _page_before),
+)
+
+
+class Faults:
+    """Decides, request by request, from a seed. Each run uses only some kinds of faults, so that
+    rare combinations of a few are tried as well as all at once."""
+
+    def __init__(self, random: Random) -> None:
+        self._random = random
+        self.rate = random.choice((0.0, 0.1, 0.25, 0.25, 0.5, 0.8))
+        late = [fault for fault in FAULTS if fault.acts is LATE]
+        repeated = [fault for fault in FAULTS if fault.name == "page repeated"]
+        drawn = (random.sample(late, 2), _some(random), _some(random), _some(random), repeated)
+        self.kinds = random.choice(drawn)
+
+    def draw(self) -> Fault | None:
+        """The fault that the next request meets."""
+        return self._random.choice(self.kinds) if self._random.random() < self.rate else None
+
+
+def _some(random: Random) -> list[Fault]:
+    return random.sample(FAULTS, random.choice((1, 2, 3, 5, len(FAULTS))))

@@ -1,0 +1,128 @@
+"""Many runs: carried out by several processes, added up, and printed as a table."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from itertools import islice
+
+from guestlist.testing.simulation.faults import FAULTS
+from guestlist.testing.simulation.run import simulate
+from guestlist.testing.simulation.sabotage import sabotaged
+from guestlist.testing.simulation.subject import provider_named
+
+VERDICTS = (
+    "done",
+    "found by looking",
+    "failed",
+    "happened",
+    "unknown",
+    "interrupted",
+)
+"""What a call can be told: a result; a result found by looking; an error that says that nothing,
+or something, happened, or that nobody knows; or it was interrupted."""
+
+CHUNK = 200
+KEPT = 20
+"""Violations that are kept to be shown."""
+
+
+@dataclass
+class Tally:
+    """What many runs came to.
+
+    Attributes:
+        verdicts: calls, by fault and verdict.
+        violations: provider, seed, and what was broken.
+    """
+
+    seeds: int = 0
+    calls: int = 0
+    verdicts: Counter[tuple[str, str]] = field(default_factory=Counter)
+    violations: list[tuple[str, int, str]] = field(default_factory=list)
+    broken: int = 0
+    """Runs with a violation."""
+
+    def add(self, other: Tally) -> None:
+        self.seeds += other.seeds
+        self.calls += other.calls
+        self.verdicts += other.verdicts
+        self.broken += other.broken
+        self.violations = [*self.violations, *other.violations][:KEPT]
+
+    def table(self) -> Iterator[str]:
+        """Faults against verdicts, one line each."""
+        names = ["(none)", *(fault.name for fault in FAULTS)]
+        names += ["list lag", "clock stepped", "interrupted"]
+        yield f"{'fault':20}" + "".join(f"{verdict:>18}" for verdict in VERDICTS)
+        for name in names:
+            counts = [self.verdicts[name, verdict] for verdict in VERDICTS]
+            yield f"{name:20}" + "".join(f"{number or '-':>18}" for number in counts)
+
+
+def tally(
+    providers: Sequence[str], seeds: range, *, jobs: int = 1, sabotage: str | None = None
+) -> Tally:
+    """Runs the seeds, in turn with each provider."""
+    total = Tally()
+    chunks = [
+        (providers, range(first, min(first + CHUNK, seeds.stop)), sabotage)
+        for first in range(seeds.start, seeds.stop, CHUNK)
+    ]
+    for part in _carried_out(chunks, jobs):
+        total.add(part)
+    return total
+
+
+Chunk = tuple[Sequence[str], range, str | None]
+
+
+def _carried_out(chunks: Iterable[Chunk], jobs: int) -> Iterator[Tally]:
+    if jobs <= 1:
+        yield from map(_chunk, chunks)
+        return
+    with ProcessPoolExecutor(jobs) as pool:
+        yield from pool.map(_chunk, chunks)
+
+
+def _chunk(chunk: Chunk) -> Tally:
+    providers, seeds, sabotage = chunk
+    done = Tally()
+    with sabotaged(sabotage) if sabotage else nullcontext(), silence():
+        for seed in seeds:
+            name = providers[seed % len(providers)]
+            run = simulate(seed, provider_named(name))
+            done.seeds += 1
+            done.calls += len(run.callers)
+            done.verdicts += run.verdicts()
+            done.broken += bool(run.violations)
+            done.violations += [(name, seed, str(one)) for one in run.violations]
+    done.violations = done.violations[:KEPT]
+    return done
+
+
+class silence:  # noqa: N801 - used as a `with` word
+    """Keeps the log quiet meanwhile: simulated trouble is nobody's news. Its events are checked."""
+
+    def __enter__(self) -> None:
+        self._logger = logging.getLogger("guestlist")
+        self._before = self._logger.level
+        self._logger.setLevel(logging.CRITICAL + 1)
+
+    def __exit__(self, *_error: object) -> None:
+        self._logger.setLevel(self._before)
+
+
+def first_found(providers: Sequence[str], sabotage: str, seeds: int) -> int | None:
+    """The first seed that finds a sabotage; None if none does."""
+    with sabotaged(sabotage), silence():
+        found = (
+            seed
+            for seed in range(seeds)
+            if simulate(seed, provider_named(providers[seed % len(providers)])).violations
+        )
+        return next(islice(found, 1), None)

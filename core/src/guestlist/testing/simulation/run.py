@@ -1,0 +1,352 @@
+"""One run: draws a world, calls and faults from a seed, lets them happen, and has them judged."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from random import Random
+from typing import Any
+
+from guestlist import verbs
+from guestlist.errors import GuestlistError
+from guestlist.event import Event
+from guestlist.exchange.account import Budget
+from guestlist.exchange.step import Steps
+from guestlist.models import Order, Role
+from guestlist.provider import Effect, Flow, Provider
+from guestlist.testing.simulation.checker import Violation, check
+from guestlist.testing.simulation.driver import Caller, Client, Driver, WatchedAccount
+from guestlist.testing.simulation.faults import Faults
+from guestlist.testing.simulation.subject import Subject, draw
+from guestlist.testing.simulation.world import (
+    OPEN,
+    ClientClock,
+    Site,
+    Time,
+    call,
+    later,
+    open_mails,
+)
+from guestlist.verbs import Accounts, Walk
+
+ADDRESSES = ("ada@example.com", "Grace.Hopper@example.com")
+
+PASTS = ("new", "new", "open", "open", "expired", "member", "removed")
+"""Where an address stands when a run begins."""
+
+VERBS = (
+    ("invite", 45),
+    ("resend", 16),
+    ("revoke", 9),
+    ("remove", 7),
+    ("assign_role", 7),
+    ("unassign_role", 3),
+    ("status", 5),
+    ("wait", 4),
+    ("invitations", 2),
+    ("members", 2),
+)
+"""What is called, and how often in a hundred."""
+
+BUDGETS = (
+    Budget(),
+    Budget(),
+    Budget(total=90.0, attempts=3, timeout=10.0),
+    Budget(total=300.0, attempts=2, timeout=5.0),
+    Budget(total=20.0, timeout=5.0),
+    Budget(total=4.0, attempts=1, timeout=2.0),
+)
+
+
+@dataclass
+class Run:
+    """One run, after it is over.
+
+    Attributes:
+        violations: the promises that were broken; empty when all is well.
+        lines: what happened, one line for each step; only when asked for.
+    """
+
+    seed: int
+    subject: Subject
+    site: Site
+    callers: list[Caller]
+    events: list[Event] = field(default_factory=list)
+    secrets: list[str] = field(default_factory=list)
+    stepped: bool = False
+    violations: list[Violation] = field(default_factory=list)
+    lines: list[str] = field(default_factory=list)
+
+    def verdicts(self) -> Counter[tuple[str, str]]:
+        """How often each fault met each verdict: once for each call that it happened to."""
+        found: Counter[tuple[str, str]] = Counter()
+        for caller in self.callers:
+            met = {one.fault.name for one in caller.sent if one.fault is not None}
+            if caller.interruption is not None:
+                met.add("interrupted")
+            if self.site.lagged:
+                met.add("list lag")
+            if self.stepped:
+                met.add("clock stepped")
+            for name in met or {"(none)"}:
+                found[name, verdict(caller)] += 1
+        return found
+
+
+def usable(subject: Subject) -> bool:
+    """Whether one can invite at all: some switches of a service forbid it."""
+    time = Time()
+    random = Random(0)
+    site = subject.site(time, random)
+    world = _World(random, subject, time, site, lambda _text: None)
+    try:
+        world.invite_somebody()
+    except GuestlistError:
+        return False
+    return True
+
+
+def verdict(caller: Caller) -> str:
+    """What a call was told, in a word."""
+    error = caller.error
+    if error is None:
+        looked = getattr(caller.value, "mail_sent", False) is None
+        return "found by looking" if looked else "done"
+    if error is caller.interruption:
+        return "interrupted"
+    happened = getattr(error, "happened", None)
+    return {False: "failed", True: "happened", None: "unknown"}[happened]
+
+
+def simulate(seed: int, provider: type[Provider], *, verbose: bool = False) -> Run:
+    """Runs one seed. The same seed and provider give the same run, step by step."""
+    random = Random(seed)
+    subject = draw(provider, random)
+    if not usable(subject):
+        subject = draw(provider, random, as_usual=True)
+    time = Time()
+    lines: list[str] = []
+
+    def say(text: str) -> None:
+        if verbose:
+            lines.append(f"{time.now:9.3f}  {text}")
+
+    site = subject.site(time, random)
+    world = _World(random, subject, time, site, say)
+    world.prepare()
+    faults = Faults(random)
+    driver = Driver(time, site, faults, random, world.secrets, say)
+    driver.late_effect = subject.provider.late_effect
+    callers = world.calls()
+    for caller in callers:
+        driver.start(caller)
+    stepped = world.surprises()
+    say(f"seed {seed}: {subject}")
+    say(f"faults: {faults.rate:.0%} of requests, of {', '.join(one.name for one in faults.kinds)}")
+    time.run()
+    run = Run(seed, subject, site, callers, world.events, world.secrets(), stepped, lines=lines)
+    run.violations = check(run)
+    for violation in run.violations:
+        say(f"VIOLATION {violation}")
+    return run
+
+
+class _World:
+    """Draws what there is before the run, who calls, and what comes in between."""
+
+    def __init__(
+        self, random: Random, subject: Subject, time: Time, site: Site, say: Callable[[str], None]
+    ) -> None:
+        self._random = random
+        self._provider = subject.provider
+        self._time = time
+        self._site = site
+        self._say = say
+        self.events: list[Event] = []
+        self._addresses = ADDRESSES[: random.choice((1, 1, 2))]
+        self._clients = [self._client(name) for name in ("A", "B")[: random.choice((1, 1, 2))]]
+        self._roles: list[Role] = []
+
+    def secrets(self) -> list[str]:
+        """What must never show: the credentials, and what the links of the mails hold."""
+        links = [mail.link for mail in self._site.outbox.mails if mail.link]
+        return [*self._provider.secrets(), *(re.split(r"[=/#]", link)[-1] for link in links)]
+
+    # ------------------------------------------------------------------ before
+
+    def prepare(self) -> None:
+        """Members, invitations old and new, from before the run."""
+        provider = self._provider
+        if provider.supports("roles"):
+            self._roles = list(self._plainly(provider.roles()).items)
+        for number in range(self._random.choice((0, 0, 1, 3, 3))):
+            self._plainly(provider.invite(self._order(f"other{number}@example.com")))
+        for email in self._addresses:
+            past = self._random.choice(PASTS)
+            if past == "new":
+                continue
+            self._plainly(provider.invite(self._order(email)))
+            if past == "expired" and provider.lifetime is not None:
+                self._time.now += later(provider.lifetime)
+            if past in ("member", "removed"):
+                self._accept(email)
+            if past == "removed" and provider.supports("remove"):
+                self._remove(email)
+        self._time.now += provider.list_lag + self._random.choice((0.0, 0.0, 0.3, 5.0, 3600.0))
+        self._site.restart_history()
+
+    def invite_somebody(self) -> None:
+        """Invites, without faults.
+
+        Raises:
+            GuestlistError: that is not possible.
+        """
+        if self._provider.supports("roles"):
+            self._roles = list(self._plainly(self._provider.roles()).items)
+        self._plainly(self._provider.invite(self._order("somebody@example.com")))
+
+    def _plainly(self, flow: Flow[Any]) -> Any:
+        """Runs a flow against the service, without faults and in no time."""
+        account = self._clients[0].account
+        try:
+            request = next(flow)
+            while True:
+                outgoing = account.outgoing(request, Budget(), 60.0)
+                account.request_of(outgoing)
+                response = call(self._site.service, outgoing)
+                if 200 <= response.status < 300:
+                    request = flow.send(response)
+                else:
+                    request = flow.throw(self._provider.explain(response))
+        except StopIteration as done:
+            self._time.now += 0.05  # stays below the service's limits
+            return done.value
+
+    def _accept(self, email: str) -> None:
+        self._site.restart_history()
+        for mail in open_mails(self._site, [email]):
+            self._site.service.accept(mail.invitation)
+            break
+
+    def _remove(self, email: str) -> None:
+        provider, cursor = self._provider, None
+        while True:
+            page = self._plainly(provider.members(cursor))
+            for member in page.items:
+                if member.email.casefold() == email.casefold():
+                    self._plainly(provider.remove(member))
+                    return
+            if page.next is None:
+                return
+            cursor = page.next
+
+    def _order(self, email: str) -> Order:
+        roles = tuple(self._roles[-1:]) if self._provider.least_roles else ()
+        return Order(email=email, roles=roles, options=self._provider.Options())
+
+    # ------------------------------------------------------------------ callers
+
+    def _client(self, name: str) -> Client:
+        clock = ClientClock(self._time)
+        account = WatchedAccount(
+            name,
+            self._provider,
+            clock,
+            watch=self.events.append,
+            random=Random(self._random.getrandbits(32)),
+        )
+        return Client(name, account, clock)
+
+    def calls(self) -> list[Caller]:
+        """Who calls what, and when."""
+        return [self._call(number) for number in range(1, self._random.choice((1, 1, 2, 3, 4)) + 1)]
+
+    def _call(self, number: int) -> Caller:
+        random = self._random
+        client = random.choice(self._clients)
+        email = random.choice(self._addresses)
+        names, weights = zip(*VERBS, strict=True)
+        verb: str = random.choices(names, weights)[0]
+        accounts = Accounts({client.name: client.account}, budget=random.choice(BUDGETS))
+        order = self._given(verb)
+        return Caller(
+            number=number,
+            client=client,
+            verb=verb,
+            order=order,
+            email=email,
+            steps=self._steps(accounts, verb, email, order),
+            starts=self._time.now + random.choice((0.0, 0.0, 0.1, 3.0, 20.0, 50.0)),
+            interrupt=random.randint(1, 12) if random.random() < 0.12 else None,
+            budget=accounts.budget,
+        )
+
+    def _given(self, verb: str) -> dict[str, Any]:
+        random, provider = self._random, self._provider
+        order: dict[str, Any] = {}
+        if verb == "invite":
+            ways = ["return", "return", "error", "resend"]
+            if provider.supports("revoke"):
+                ways.append("replace")
+            order["if_exists"] = random.choice(ways)
+            if provider.least_roles and self._roles:
+                role = self._roles[-1]
+                order["role"] = role if random.random() < 0.5 else role.id
+            if provider.can_suppress_mail and random.random() < 0.15:
+                order["mail"] = False
+        if verb in ("assign_role", "unassign_role"):
+            order["role"] = random.choice(self._roles) if self._roles else "any"
+        if verb == "wait":
+            order["timeout"] = random.choice((5.0, 40.0))
+        return order
+
+    def _steps(
+        self, accounts: Accounts, verb: str, email: str, order: dict[str, Any]
+    ) -> Steps[Any]:
+        method = getattr(verbs, verb)
+        if verb in ("invitations", "members"):
+            return _walk(method(accounts))
+        given: Steps[Any] = method(accounts, email, **order)
+        return given
+
+    # ------------------------------------------------------------------ surprises
+
+    def surprises(self) -> bool:
+        """What comes in between: invitees who click, wall clocks that are stepped.
+
+        Returns:
+            Whether a clock is stepped.
+        """
+        random = self._random
+        if random.random() < 0.3:
+            service = self._site.service
+            action = random.choice((service.accept, service.accept, service.decline))
+            self._time.at(self._time.now + random.uniform(0, 60), partial(self._click, action))
+        stepped = random.random() < 0.12
+        if stepped:
+            client = random.choice(self._clients)
+            by = random.choice((-86400.0, -30.0, -1.0, 1.0, 30.0, 3600.0, 5 * 86400.0, 30 * 86400))
+            self._time.at(
+                self._time.now + random.uniform(0, 30), partial(self._step_clock, client, by)
+            )
+        return stepped
+
+    def _click(self, action: Callable[[str], None]) -> None:
+        for mail in open_mails(self._site, self._addresses):
+            done = self._site.click(action, mail.invitation)
+            self._say(f"    {mail.to} clicks {action.__name__}" + ("" if done else " in vain"))
+            return
+
+    def _step_clock(self, client: Client, by: float) -> None:
+        client.clock.offset += by
+        self._say(f"    the wall clock of {client.name} is stepped by {by:g} s")
+
+
+def _walk(walk: Walk[Any]) -> Steps[list[Any]]:
+    items: list[Any] = []
+    while (more := (yield from walk.more())) is not None:
+        items += more
+    return items

@@ -1,0 +1,136 @@
+"""What is put to the test: a provider, the imitation of its service, and variations of both.
+
+Each run draws one variation, so that the policy also meets facts and gaps that none of the
+installed providers has: lists that lag, a service that refuses a second invitation, one that cannot
+resend or has no search. A switch of the service that is named like a fact of the provider, with the
+values `yes` and `no`, decides that fact; `duplicates` decides `refuses_duplicates`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import lru_cache
+from importlib import import_module
+from random import Random
+from typing import Any
+
+from guestlist.errors import ConfigError
+from guestlist.plugins import installed
+from guestlist.provider import Provider
+from guestlist.sandbox.service import Service
+from guestlist.testing.simulation.world import Site, Time
+
+BASE_URL = "http://127.0.0.1:1"
+FACTS = ("resend_moves_expiry", "refuses_duplicates")
+
+
+@dataclass(frozen=True)
+class Subject:
+    """One variation of a provider and of its service."""
+
+    provider: Provider
+    service: type[Service]
+    profile: str
+    switches: dict[str, str] = field(default_factory=dict)
+    page: int | None = None
+
+    def site(self, time: Time, random: Random) -> Site:
+        """The service, fresh."""
+        return Site(
+            self.service,
+            time,
+            random,
+            lag=self.provider.list_lag,
+            page=self.page,
+            profile=self.profile,
+            switches=self.switches,
+        )
+
+    def __str__(self) -> str:
+        facts = {name: getattr(self.provider, name) for name in ("list_lag", "late_effect", *FACTS)}
+        drawn = {"profile": self.profile, "page": self.page, **facts, **self.switches}
+        return f"{self.provider.title}: " + ", ".join(f"{key}={one}" for key, one in drawn.items())
+
+
+def provider_named(name: str) -> type[Provider]:
+    """An installed provider that has a sandbox.
+
+    Raises:
+        ConfigError: there is none of that name.
+    """
+    found = with_sandbox()
+    if name not in found:
+        raise ConfigError(
+            f"there is no provider {name!r} with a sandbox",
+            hint=f"There are: {', '.join(sorted(found)) or 'none'}.",
+        )
+    return found[name]
+
+
+def with_sandbox() -> dict[str, type[Provider]]:
+    """The installed providers that bring an imitation of their service."""
+    return {name: kind for name, kind in installed().providers.items() if kind.sandbox}
+
+
+@lru_cache
+def service_of(provider: type[Provider]) -> type[Service]:
+    """The imitation of a provider's service."""
+    module, _, name = (provider.sandbox or "").partition(":")
+    found: type[Service] = getattr(import_module(module), name)
+    return found
+
+
+def draw(provider: type[Provider], random: Random, *, as_usual: bool = False) -> Subject:
+    """Draws a variation.
+
+    Args:
+        as_usual: with all switches of the service as they are by default.
+    """
+    service = service_of(provider)
+    switches = {
+        name: values[0] if as_usual or random.random() < 0.6 else random.choice(values)
+        for name, values in sorted(service.switches.items())
+    }
+    facts: list[tuple[str, Any]] = []
+    if random.random() < 0.3:
+        facts.append(("list_lag", 3.0))
+    if random.random() < 0.3:
+        facts.append(("late_effect", 6.0))
+    for fact in FACTS:
+        word = switches.get(fact)
+        if word in ("yes", "no"):
+            facts.append((fact, word == "yes"))
+    if switches.get("duplicates") == "refuse" and random.random() < 0.5:
+        facts.append(("refuses_duplicates", True))
+    without = []
+    if provider.supports("revoke") and provider.supports("resend") and random.random() < 0.2:
+        without.append("resend")
+    listed = provider.supports("find_invitation") and provider.supports("invitations")
+    complete = all(switches[name] == values[0] for name, values in service.switches.items())
+    if listed and complete:
+        without.append("find_invitation")
+    kind = _variation(provider, tuple(facts), tuple(without))
+    settings = _settings(provider)
+    return Subject(
+        provider=kind(**settings),
+        service=service,
+        profile=random.choice(service.profiles),
+        switches=switches,
+        page=2 if random.random() < 0.5 else None,
+    )
+
+
+@lru_cache
+def _settings(provider: type[Provider]) -> dict[str, Any]:
+    return dict(service_of(provider)().settings(BASE_URL))
+
+
+@lru_cache(maxsize=1024)
+def _variation(
+    provider: type[Provider], facts: tuple[tuple[str, Any], ...], without: tuple[str, ...]
+) -> type[Provider]:
+    changed = {**dict(facts), **{name: getattr(Provider, name) for name in without}}
+    if not changed:
+        return provider
+    module = {"__module__": provider.__module__}
+    return type(provider.__name__, (provider,), {**module, **changed})

@@ -1,0 +1,292 @@
+"""A world of its own: virtual time, one service in memory, and the truth about what it holds."""
+
+from __future__ import annotations
+
+import heapq
+import json
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import nullcontext
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from random import Random
+from typing import Any
+from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
+
+from starlette.types import Message
+
+from guestlist.address import email_key
+from guestlist.exchange.step import Outgoing
+from guestlist.provider import Effect, Response
+from guestlist.sandbox.service import Clock as ServiceClock
+from guestlist.sandbox.service import Mail, Outbox, SandboxRefusal, Service
+
+EPOCH = 1_800_000_000.25
+"""When a run begins, in seconds since 1970. Not a whole second: services cut fractions off."""
+
+OPEN = frozenset({"pending", "awaiting_approval"})
+"""The words of `Service.snapshot` for an invitation that can still lead to membership."""
+
+
+class Time:
+    """Virtual time: what is due happens in order, and nothing takes any time by itself."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self._due: list[tuple[float, int, Callable[[], None]]] = []
+        self._number = count()
+
+    def at(self, moment: float, action: Callable[[], None]) -> None:
+        """Lets something happen at a moment, in seconds; what is past happens next."""
+        heapq.heappush(self._due, (max(moment, self.now), next(self._number), action))
+
+    def run(self) -> None:
+        """Goes on until nothing is due any more."""
+        while self._due:
+            self.now, _, action = heapq.heappop(self._due)
+            action()
+
+
+class ClientClock:
+    """The clock of one client. Its wall clock may be stepped; its monotonic one never is."""
+
+    def __init__(self, time: Time) -> None:
+        self._time = time
+        self.offset = 0.0
+
+    def monotonic(self) -> float:
+        return self._time.now
+
+    def now(self) -> datetime:
+        return datetime.fromtimestamp(EPOCH + self._time.now + self.offset, UTC)
+
+    def sleep(self, seconds: float) -> None:
+        raise AssertionError("the simulator carries sleeps out itself")
+
+    async def asleep(self, seconds: float) -> None:
+        raise AssertionError("the simulator carries sleeps out itself")
+
+
+@dataclass(frozen=True, slots=True)
+class Truth:
+    """What the service really holds about one address."""
+
+    open: frozenset[str] = frozenset()
+    """Ids of the invitations that can be accepted."""
+    members: frozenset[str] = frozenset()
+
+    @property
+    def here(self) -> bool:
+        """Whether the person is invited or in."""
+        return bool(self.open or self.members)
+
+
+@dataclass(frozen=True, slots=True)
+class Landed:
+    """One request, or click of an invitee, that reached the service and was not a mere read.
+
+    Attributes:
+        by: the number of the call that sent it; None for the invitee and for what came before.
+        mails: those that it made the service send.
+        touched: the addresses whose truth it changed.
+        accepted: whether the service said 2xx.
+    """
+
+    at: float
+    by: int | None
+    mails: tuple[Mail, ...]
+    touched: frozenset[str]
+    accepted: bool
+
+
+class Site:
+    """One service in memory, reached without sockets and without an event loop.
+
+    Args:
+        kind: the service.
+        lag: how long its lists may miss a new invitation, in seconds.
+        page: records of a page at most, so that small organizations have several; None for the
+            service's own size.
+    """
+
+    def __init__(
+        self,
+        kind: type[Service],
+        time: Time,
+        random: Random,
+        *,
+        lag: float = 0.0,
+        page: int | None = None,
+        profile: str | None = None,
+        switches: Mapping[str, str] | None = None,
+    ) -> None:
+        self._time = time
+        self._random = random
+        self._lag = lag
+        self._page = page
+        self.clock = ServiceClock(lambda: EPOCH + time.now)
+        self.outbox = Outbox(self.clock)
+        self.service = kind(
+            clock=self.clock,
+            outbox=self.outbox,
+            seed=random.getrandbits(32),
+            profile=profile,
+            **(switches or {}),
+        )
+        self.landed: list[Landed] = []
+        self.lagged = False
+        self._shows_at: dict[str, float] = {}
+        self._truth: dict[str, Truth] = {}
+        self.history: list[tuple[float, dict[str, Truth]]] = []
+        self._notice(new_shows_at=0.0)
+
+    def truth(self, email: str) -> Truth:
+        """What the service holds about an address now."""
+        return self._truth.get(email_key(email), Truth())
+
+    def truths(self, email: str, since: float, until: float) -> list[Truth]:
+        """All that was true of an address between two moments, in order."""
+        key = email_key(email)
+        before = [known for at, known in self.history if at < since]
+        during = [known for at, known in self.history if since <= at <= until]
+        return [known.get(key, Truth()) for known in (*before[-1:], *during)]
+
+    def answer(self, outgoing: Outgoing, effect: Effect, by: int | None) -> Response:
+        """The service's answer to a request that reaches it now."""
+        if effect is Effect.READ:
+            hidden = [id for id, at in self._shows_at.items() if at > self._time.now]
+            self.lagged = self.lagged or bool(hidden)
+            with self.service.hide(hidden) if hidden else nullcontext():
+                return call(self.service, self._in_small_pages(outgoing))
+        mails = len(self.outbox.mails)
+        response = call(self.service, outgoing)
+        self._land(by, mails, 200 <= response.status < 300)
+        return response
+
+    def click(self, action: Callable[[str], None], invitation: str) -> bool:
+        """Lets an invitee accept or decline; False where the service does not allow it."""
+        mails = len(self.outbox.mails)
+        try:
+            action(invitation)
+        except SandboxRefusal:
+            return False
+        self._land(None, mails, True)
+        return True
+
+    def restart_history(self) -> None:
+        """Forgets how the present truth came about."""
+        self.landed.clear()
+        self.history.clear()
+        self._shows_at.clear()
+        self._notice(new_shows_at=0.0)
+
+    def _land(self, by: int | None, mails: int, accepted: bool) -> None:
+        lag = self._lag * self._random.choice((0.0, self._random.random(), 1.0))
+        touched = self._notice(self._time.now + lag)
+        sent = tuple(self.outbox.mails[mails:])
+        self.landed.append(Landed(self._time.now, by, sent, touched, accepted))
+
+    def _notice(self, new_shows_at: float) -> frozenset[str]:
+        """Reads the truth anew and returns the addresses of which it has changed."""
+        snapshot = self.service.snapshot()
+        found: dict[str, tuple[set[str], set[str]]] = {}
+        for record in snapshot["invitations"]:
+            if record["state"] in OPEN:
+                found.setdefault(email_key(record["email"]), (set(), set()))[0].add(record["id"])
+            if self._lag and record["id"] not in self._shows_at:
+                self._shows_at[record["id"]] = new_shows_at
+        for record in snapshot["members"]:
+            found.setdefault(email_key(record["email"]), (set(), set()))[1].add(record["id"])
+        truth = {
+            key: Truth(frozenset(open_ones), frozenset(members))
+            for key, (open_ones, members) in found.items()
+        }
+        changed = {
+            key
+            for key in truth.keys() | self._truth.keys()
+            if truth.get(key) != self._truth.get(key)
+        }
+        self._truth = truth
+        self.history.append((self._time.now, truth))
+        return frozenset(changed)
+
+    def _in_small_pages(self, outgoing: Outgoing) -> Outgoing:
+        """The same request for a smaller page, where it names the size of one."""
+        if self._page is None:
+            return outgoing
+        url, content = outgoing.url, outgoing.content
+        address, mark, query = url.partition("?")
+        pairs = [
+            (name, str(self._page) if name in PAGE_SIZES else value)
+            for name, value in parse_qsl(query, keep_blank_values=True)
+        ]
+        body = json.loads(content) if content else None
+        if isinstance(body, dict) and PAGE_SIZES & body.keys():
+            small = {name: self._page for name in PAGE_SIZES & body.keys()}
+            content = json.dumps(body | small).encode()
+        return Outgoing(
+            method=outgoing.method,
+            url=address + mark + urlencode(pairs),
+            headers=outgoing.headers,
+            content=content,
+            timeout=outgoing.timeout,
+            total=outgoing.total,
+            max_body=outgoing.max_body,
+        )
+
+
+PAGE_SIZES = frozenset({"per_page", "page_size", "limit", "take"})
+"""What services call the size of a page."""
+
+
+def call(service: Service, outgoing: Outgoing) -> Response:
+    """Runs one request to its end: the endpoints of a sandbox never wait."""
+    parts = urlsplit(outgoing.url)
+    raw = [(name.lower().encode(), value.encode()) for name, value in outgoing.headers.items()]
+    scope = {
+        "type": "http",
+        "asgi": {"version": "3.0"},
+        "http_version": "1.1",
+        "method": outgoing.method,
+        "scheme": parts.scheme,
+        "path": unquote(parts.path),
+        "raw_path": parts.path.encode(),
+        "root_path": "",
+        "query_string": parts.query.encode(),
+        "headers": [(b"host", parts.netloc.encode()), *raw],
+        "client": ("127.0.0.1", 1),
+        "server": (parts.hostname, 80),
+        "state": {},
+    }
+    sent: list[Message] = []
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": outgoing.content or b"", "more_body": False}
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    running: Any = service.app(scope, receive, send)
+    try:
+        running.send(None)
+    except StopIteration:
+        pass
+    else:
+        running.close()
+        raise RuntimeError(f"an endpoint of {service.name} waits; the simulator cannot")
+    headers = {name.decode().lower(): value.decode() for name, value in sent[0].get("headers", ())}
+    content = b"".join(message.get("body", b"") for message in sent[1:])
+    return Response(sent[0]["status"], headers, content)
+
+
+def later(moment: timedelta) -> float:
+    """A length of time in seconds, with a margin of an hour."""
+    return moment.total_seconds() + 3600.0
+
+
+def open_mails(site: Site, addresses: Collection[str]) -> Iterator[Mail]:
+    """The mails to some addresses whose invitation is still open, the newest first."""
+    keys = {email_key(address) for address in addresses}
+    for mail in reversed(site.outbox.mails):
+        if email_key(mail.to) in keys and mail.invitation in site.truth(mail.to).open:
+            yield mail

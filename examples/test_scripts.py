@@ -1,0 +1,93 @@
+"""The scripts do what they say, on a sandbox."""
+
+from __future__ import annotations
+
+import io
+import json
+import runpy
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from guestlist.provider import Provider
+from guestlist.sandbox import Sandbox
+
+HERE = Path(__file__).parent
+
+
+@pytest.fixture
+def run(
+    guestlist_accounts: dict[str, Provider],
+    guestlist_sandbox: Sandbox,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Callable[..., int]:
+    """Runs a script whose `guestlist.toml` leads to the sandbox; its exit code."""
+    lines = []
+    for name in ("aitronos", "vultr"):
+        lines += [f"[accounts.{name}]", f"provider = {json.dumps(name)}"]
+        settings = guestlist_sandbox.services[name].settings
+        lines += [f"{key} = {json.dumps(value)}" for key, value in settings.items()]
+    (tmp_path / "guestlist.toml").write_text("\n".join(lines))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("GUESTLIST_CONFIG", raising=False)
+
+    def run(script: str, *arguments: str) -> int:
+        monkeypatch.setattr(sys, "argv", [script, *arguments])
+        with pytest.raises(SystemExit) as exit:
+            runpy.run_path(str(HERE / script), run_name="__main__")
+        code = exit.value.code
+        assert isinstance(code, int)
+        return code
+
+    return run
+
+
+def test_invite(run: Callable[..., int], capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("invite.py", "ada@example.com") == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "aitronos: invited, pending",
+        "vultr: invited, pending",
+    ]
+
+    assert run("invite.py", "ada") == 1
+    assert capsys.readouterr().err.count("'ada' is not an e-mail address") == 2
+
+
+def test_async_many(
+    run: Callable[..., int],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    guestlist_sandbox: Sandbox,
+) -> None:
+    people = [f"guest-{number}@example.com" for number in range(5)]
+    monkeypatch.setattr("sys.stdin", io.StringIO("\n".join([*people, "", people[0], "nobody"])))
+
+    assert run("async_many.py", "vultr") == 1
+
+    told = capsys.readouterr()
+    assert told.out == "1 already_invited, 1 failed, 5 invited\n"
+    assert "nobody" in told.err
+    assert sorted(mail.to for mail in guestlist_sandbox.outbox.mails) == people
+
+
+def test_offboard(
+    run: Callable[..., int],
+    capsys: pytest.CaptureFixture[str],
+    guestlist_accept: Callable[..., None],
+) -> None:
+    run("invite.py", "ada@example.com")
+    guestlist_accept("ada@example.com", service="vultr")
+    capsys.readouterr()
+
+    assert run("offboard.py", "ada@example.com") == 0
+    assert capsys.readouterr().out.splitlines() == ["aitronos: revoked", "vultr: removed"]
+    assert run("offboard.py", "ada@example.com") == 0
+    assert capsys.readouterr().out.count("nothing to do") == 2
+
+    run("invite.py", "grace@example.com")
+    capsys.readouterr()
+    assert run("offboard.py", "grace@example.com") == 1
+    assert "Vultr IAM offers no way to revoke" in capsys.readouterr().err

@@ -1,0 +1,216 @@
+"""What each command does to the services, and what it shows."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from guestlist.sandbox import Sandbox, SandboxControl
+
+from .conftest import Cli
+
+ADA, GRACE = "ada@example.com", "grace@example.com"
+
+
+def accept(sandbox: Sandbox, email: str) -> None:
+    with SandboxControl(sandbox.url) as control:
+        for mail in control.mails(email):
+            control.accept(mail)
+
+
+def states(sandbox: Sandbox, service: str) -> dict[str, str]:
+    records = sandbox.services[service].service.snapshot()["invitations"]
+    return {record["email"]: record["state"].lower() for record in records}
+
+
+def test_invite(cli: Cli, sandbox: Sandbox) -> None:
+    run = cli("invite", ADA, GRACE, "-a", "vultr")
+    assert run.code == 0
+    assert run.table == [
+        "Guest              Account  Outcome  Mail  When",
+        "ada@example.com    vultr    invited  sent  expires in 3 days",
+        "grace@example.com  vultr    invited  sent  expires in 3 days",
+    ]
+    assert run.err == ""
+    assert states(sandbox, "vultr") == {ADA: "pending", GRACE: "pending"}
+
+
+def test_invite_again_changes_nothing(cli: Cli, sandbox: Sandbox) -> None:
+    cli("invite", ADA, "-a", "vultr")
+    run = cli("invite", ADA, "-a", "vultr")
+    assert "already invited  not sent" in run.out
+    assert len(list(sandbox.outbox.to(ADA))) == 1
+
+
+def test_invite_with_a_role_and_without_a_mail(cli: Cli, sandbox: Sandbox) -> None:
+    run = cli("invite", ADA, "-a", "aitronos", "--role", "member", "--no-mail")
+    assert "invited  Member  not sent" in run.out
+    assert not sandbox.outbox.mails
+
+
+def test_invite_with_an_option_of_the_provider(cli: Cli, sandbox: Sandbox) -> None:
+    run = cli("invite", ADA, "-a", "vultr", "--option", "api_enabled=yes", "--json")
+    assert run.code == 0
+    invitation = run.results[0]["guest"]["invitation"]["id"]
+    accept(sandbox, ADA)
+    assert invitation
+    assert cli("status", ADA, "-a", "vultr", "--json").results[0]["state"] == "accepted"
+
+
+@pytest.mark.parametrize(
+    ("if_exists", "outcome", "mails"),
+    [("return", "already_invited", 1), ("resend", "resent", 2), ("replace", "invited", 2)],
+)
+def test_invite_if_exists(
+    cli: Cli, sandbox: Sandbox, if_exists: str, outcome: str, mails: int
+) -> None:
+    invite = ("invite", ADA, "-a", "aitronos", "--role", "Member", "--json")
+    cli(*invite)
+    run = cli(*invite, "--if-exists", if_exists)
+    assert run.results[0]["outcome"] == outcome
+    assert len(list(sandbox.outbox.to(ADA))) == mails
+
+
+def test_status_asks_every_account_at_once(cli: Cli) -> None:
+    cli("invite", ADA, "-a", "vultr")
+    run = cli("status", ADA, GRACE)
+    assert run.code == 0
+    assert run.table == [
+        "Guest              Account   State    When               How we know",
+        "ada@example.com    aitronos  gone                        neither invited nor a member",
+        "ada@example.com    vultr     pending  expires in 3 days  the service says so",
+        "grace@example.com  aitronos  gone                        neither invited nor a member",
+        "grace@example.com  vultr     gone                        neither invited nor a member",
+    ]
+
+
+def test_status_names_the_role_that_the_service_tells_by_its_id(cli: Cli) -> None:
+    cli("invite", ADA, "-a", "aitronos", "--role", "Member")
+    assert "pending  Member" in cli("status", ADA, "-a", "aitronos").out
+
+
+def test_options_and_addresses_in_any_order(cli: Cli) -> None:
+    run = cli("status", ADA, "-a", "vultr", GRACE, "--json", "-a", "aitronos", "-a", "vultr")
+    asked = [(row["email"], row["account"]) for row in run.results]
+    assert asked == [
+        (ADA, "vultr"),
+        (ADA, "aitronos"),
+        (GRACE, "vultr"),
+        (GRACE, "aitronos"),
+    ]
+
+
+def test_status_by_the_id_that_list_shows(cli: Cli) -> None:
+    cli("invite", ADA, "-a", "vultr")
+    id = cli("list", "-a", "vultr", "--json").results[0]["id"]
+    assert cli("status", id, "-a", "vultr", "--json").results[0]["email"] == ADA
+
+
+def test_the_sandbox_clock_is_the_clients(cli: Cli, sandbox: Sandbox) -> None:
+    cli("invite", ADA, "-a", "vultr")
+    sandbox.clock.advance(timedelta(days=5))
+    run = cli("status", ADA, "-a", "vultr")
+    assert "expired" in run.out
+    assert "expired 2 days ago" in run.out
+
+
+def test_resend(cli: Cli, sandbox: Sandbox) -> None:
+    cli("invite", ADA, "-a", "vultr")
+    assert "resent" in cli("resend", ADA, "-a", "vultr").out
+    assert len(list(sandbox.outbox.to(ADA))) == 2
+
+
+def test_wait(cli: Cli, sandbox: Sandbox) -> None:
+    cli("invite", ADA, "-a", "vultr")
+    assert cli("wait", ADA, "-a", "vultr", "--until", "pending").code == 0
+    accept(sandbox, ADA)
+    assert "accepted" in cli("wait", ADA, "-a", "vultr", "--timeout", "30").out
+
+
+def test_revoke(cli: Cli, sandbox: Sandbox) -> None:
+    cli("invite", ADA, "-a", "aitronos", "--role", "Member")
+    assert cli("revoke", ADA, "-a", "aitronos").code == 0
+    assert states(sandbox, "aitronos") == {ADA: "cancelled"}
+
+
+def test_remove(cli: Cli, sandbox: Sandbox) -> None:
+    assert "gone" in cli("remove", "omar@example.org", "-a", "vultr").out
+    members = sandbox.services["vultr"].service.snapshot()["members"]
+    assert "omar@example.org" not in [member["email"] for member in members]
+
+
+def test_assign_access_unassign(cli: Cli) -> None:
+    who = "lena@example.org"
+    assert cli("assign", who, "group:Support", "-a", "vultr").table == [
+        "Guest             Account  Role           Outcome",
+        "lena@example.org  vultr    group:Support  assigned",
+    ]
+    assert "already assigned" in cli("assign", who, "group:Support", "-a", "vultr").out
+    held = cli("access", who, "-a", "vultr", "--json").results[0]["grants"]
+    assert ("Support", "group", True) in [
+        (grant["role"]["name"], grant["role"]["kind"], grant["direct"]) for grant in held
+    ]
+    assert "unassigned" in cli("unassign", who, "group:Support", "-a", "vultr").out
+
+
+def test_access_says_plainly_that_it_is_nothing(cli: Cli, sandbox: Sandbox) -> None:
+    cli("invite", ADA, "-a", "vultr")
+    accept(sandbox, ADA)
+    run = cli("access", ADA, "-a", "vultr")
+    assert "nothing" in run.out
+    assert "No Active Organization" in " ".join(run.out.split())
+
+
+def test_list_by_state(cli: Cli, sandbox: Sandbox) -> None:
+    cli("invite", ADA, GRACE, "-a", "vultr")
+    accept(sandbox, ADA)
+    run = cli("list", "-a", "vultr", "--state", "pending", "--json")
+    assert [row["email"] for row in run.results] == [GRACE]
+
+
+def test_an_empty_list_says_so(cli: Cli) -> None:
+    run = cli("list")
+    assert (run.code, run.out, run.err) == (0, "No invitations.\n", "")
+
+
+def test_members_of_all_accounts(cli: Cli) -> None:
+    run = cli("members", "--json")
+    assert [(row["account"], row["email"]) for row in run.results] == [
+        ("aitronos", "olga.owner@works.example"),
+        ("aitronos", "rita.reader@works.example"),
+        ("aitronos", "sam.support@works.example"),
+        ("vultr", "ines@example.org"),
+        ("vultr", "lena@example.org"),
+        ("vultr", "omar@example.org"),
+    ]
+
+
+def test_roles_of_a_kind(cli: Cli) -> None:
+    run = cli("roles", "-a", "vultr", "--kind", "group")
+    assert run.table == [
+        "Account  Kind   Name         Description",
+        "vultr    group  Engineering  Builds what we sell",
+        "vultr    group  Support      Answers customers",
+    ] or "Id" in run.table[0]
+
+
+def test_accounts_are_checked_live(cli: Cli) -> None:
+    run = cli("accounts", "--json")
+    assert [(row["account"], row["working"], row["organization"]) for row in run.results] == [
+        ("aitronos", True, "Example Works"),
+        ("vultr", True, "Example Works"),
+    ]
+
+
+def test_providers_is_made_from_the_classes(plain: Cli) -> None:
+    run = plain("providers", "--json")
+    assert run.code == 0
+    by_name = {row["name"]: row for row in run.results}
+    assert "revoke" in by_name["aitronos"]["operations"]
+    assert "revoke" not in by_name["vultr"]["operations"]
+    assert by_name["vultr"]["options"] == ["api_enabled"]
+    secret = {setting["name"] for setting in by_name["vultr"]["settings"] if setting["secret"]}
+    assert secret == {"api_key"}
+    table = plain("providers").table
+    assert len({line.split()[0] for line in table}) == len(table), "nothing wraps into the names"

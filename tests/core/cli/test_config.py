@@ -1,0 +1,101 @@
+"""`config`: a file to begin with, and what is wrong with one."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from .conftest import Cli
+
+FILE = Path("guestlist.toml")
+
+
+def test_init_writes_a_file_that_works_once_the_variables_are_set(
+    plain: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = plain("config", "init", "--provider", "vultr", "--provider", "aitronos")
+    assert run.code == 0
+    said = " ".join(run.out.split())
+    assert "set VULTR_API_KEY, AITRONOS_ORGANIZATION_ID and FREDDY_API_KEY" in said
+    assert FILE.stat().st_mode & 0o077 == 0
+    written = tomllib.loads(FILE.read_text(encoding="utf-8"))
+    assert written["accounts"]["vultr"] == {
+        "provider": "vultr",
+        "api_key": {"env": "VULTR_API_KEY"},
+    }
+    for name in ("VULTR_API_KEY", "AITRONOS_ORGANIZATION_ID", "FREDDY_API_KEY"):
+        monkeypatch.setenv(name, "some-value")
+    accounts = plain("config", "check", "--json").results
+    assert [(row["account"], row["working"]) for row in accounts] == [
+        ("vultr", None),
+        ("aitronos", None),
+    ]
+
+
+def test_every_line_that_is_commented_out_would_be_valid(
+    plain: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain("config", "init", "--provider", "vultr")
+    text = FILE.read_text(encoding="utf-8")
+    lines = [
+        line.removeprefix("# ")
+        for line in text.splitlines()
+        if " = " in line or line.removeprefix("# ").startswith("[")
+    ]
+    FILE.write_text("\n".join(lines), encoding="utf-8")
+    monkeypatch.setenv("VULTR_API_KEY", "some-value")
+    monkeypatch.setenv("VULTR_ORGANIZATION_ID", "some-id")
+    assert plain("config", "check").code == 0
+
+
+def test_init_never_overwrites(plain: Cli) -> None:
+    FILE.write_text("precious")
+    run = plain("config", "init")
+    assert run.code == 2
+    assert "guestlist.toml is there already" in run.err
+    assert FILE.read_text() == "precious"
+    assert plain("config", "init", "other.toml", "--provider", "vultr").code == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[accounts.x\n", "is no TOML"),
+        ("[acounts.x]\n", "there is no 'acounts'"),
+        ("[accounts.x]\n", "provider is missing"),
+        ('[accounts.x]\nprovider = "vult"\n', "no provider 'vult' is installed"),
+        ('[accounts.x]\nprovider = "vultr"\n', "api_key is missing (or set VULTR_API_KEY)"),
+        ('[accounts.x]\nprovider = "vultr"\napikey = "k"\n', "no setting 'apikey'"),
+    ],
+)
+def test_check_names_what_is_wrong(plain: Cli, text: str, message: str) -> None:
+    FILE.write_text(text)
+    run = plain("config", "check")
+    assert run.code == 2
+    assert message in run.err
+    assert "guestlist.toml" in run.err
+    assert "Traceback" not in run.err
+
+
+def test_a_file_that_cannot_be_read(plain: Cli) -> None:
+    FILE.mkdir()
+    run = plain("members")
+    assert run.code == 2
+    assert "guestlist.toml cannot be read" in run.err
+
+
+def test_path(plain: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert plain("config", "path").out == "the environment\n"
+    FILE.touch()
+    assert plain("config", "path", "--json").results[0]["path"] == str(FILE.absolute())
+    monkeypatch.setenv("GUESTLIST_CONFIG", "/elsewhere.toml")
+    assert plain("config", "path").out == "/elsewhere.toml\n"
+
+
+def test_init_makes_no_account_for_what_is_not_installed(plain: Cli) -> None:
+    run = plain("config", "init", "--provider", "acme")
+    assert run.code == 2
+    assert "pip install guestlist-acme" in run.err
+    assert not FILE.exists()

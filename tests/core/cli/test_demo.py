@@ -1,0 +1,76 @@
+"""`demo`: the story comes out as told, and it notices when it does not."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+
+import pytest
+
+from guestlist.cli.commands.stage import Stage
+
+from .conftest import SCRIPT, Cli, script
+
+
+def test_the_program_tells_the_whole_story() -> None:
+    done = script("demo")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert 'guests.invite("ada@example.com", account="vultr")' in done.stdout
+    assert re.search(r"^\d+ steps, all as told\.$", done.stdout, re.MULTILINE)
+    table = done.stdout.partition("And this is where everybody stands")[2].splitlines()
+    assert [line.split()[:3] for line in table if "@" in line] == [
+        ["ada@example.com", "vultr", "accepted"],
+        ["ada@example.com", "aitronos", "accepted"],
+        ["alan@example.com", "aitronos", "gone"],
+        ["barbara@example.com", "vultr", "gone"],
+        ["grace@example.com", "vultr", "pending"],
+    ]
+    assert all(len(line) <= 80 for line in done.stdout.splitlines())
+
+
+def test_as_json(plain: Cli) -> None:
+    run = plain("demo", "--json")
+    steps = [row for row in run.results if row["type"] == "step"]
+    assert len(steps) > 25
+    assert all(step["as_told"] for step in steps)
+
+
+def test_a_step_that_comes_out_differently_ends_it(
+    plain: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def tell(stage: Stage) -> None:
+        stage.chapter("Something else")
+        stage.call("status", "ada@example.com", account="vultr", expect="accepted")
+        raise AssertionError("the story went on")
+
+    monkeypatch.setattr("guestlist.cli.commands.demo.tell", tell)
+    run = plain("demo", "--json")
+    assert run.code == 1
+    assert "did not go as told" in run.errors[0]["message"]
+    [step] = run.results
+    assert (step["expected"], step["as_told"]) == ("accepted", False)
+
+
+def test_keep_leaves_the_sandbox_running_until_ctrl_c() -> None:
+    running = subprocess.Popen(
+        [SCRIPT, "demo", "--keep"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    )
+    assert running.stdout is not None
+    url = ""
+    for line in running.stdout:
+        told = re.search(r"guestlist --sandbox (\S+) status", line)
+        if told:
+            url = told[1]
+            break
+    asked = script("--sandbox", url, "status", "grace@example.com", "-a", "vultr", "--json")
+    assert json.loads(asked.stdout)["results"][0]["state"] == "pending"
+    running.send_signal(signal.SIGINT)
+    _, err = running.communicate(timeout=30)
+    assert (running.returncode, err) == (0, "")

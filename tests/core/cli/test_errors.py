@@ -1,0 +1,232 @@
+"""What goes wrong: one readable line, the hint, the exit code, and no traceback."""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from guestlist import errors
+from guestlist.cli.outcome import Bug, Interrupted, exit_code
+from guestlist.sandbox import Sandbox
+
+from .conftest import Cli, Run
+
+ADA = "ada@example.com"
+
+
+def failed(run: Run, code: int, message: str, hint: str = "") -> None:
+    """One line of error, one of hint at most, nothing else."""
+    assert run.code == code
+    lines = run.err.splitlines()
+    assert lines[0].startswith("error: ")
+    assert message in lines[0]
+    assert [line for line in lines[1:] if not line.startswith("hint: ")] == []
+    assert hint in "".join(lines[1:])
+    assert "Traceback" not in run.err
+
+
+@pytest.mark.parametrize(
+    ("kinds", "code"),
+    [
+        ([], 0),
+        ([errors.Forbidden], 1),
+        ([errors.ServiceUnavailable], 1),
+        ([errors.Conflict], 1),
+        ([errors.InvalidOrder], 2),
+        ([errors.UnknownRole], 2),
+        ([errors.Unsupported], 2),
+        ([errors.UnknownAccount], 2),
+        ([errors.OutcomeUnknown], 3),
+        ([errors.WaitTimeout], 4),
+        ([Bug], 70),
+        ([Interrupted], 130),
+        ([errors.InvalidOrder, errors.Conflict], 1),
+        ([errors.InvalidOrder, errors.WaitTimeout], 4),
+        ([errors.Conflict, errors.OutcomeUnknown, errors.InvalidOrder], 3),
+    ],
+)
+def test_exit_codes(kinds: list[type[errors.GuestlistError]], code: int) -> None:
+    assert exit_code([kind("no") for kind in kinds]) == code
+
+
+def test_an_error_of_a_call_that_may_have_happened_is_an_unknown_outcome() -> None:
+    error = errors.ServiceUnavailable("no answer")
+    error.happened = None
+    assert exit_code([error]) == 3
+
+
+@pytest.mark.parametrize(
+    ("words", "message", "hint"),
+    [
+        (["invit", ADA], "there is no command 'invit'; did you mean 'invite'?", "--help"),
+        (["invite"], "the following arguments are required: ADDRESS", "guestlist invite --help"),
+        (["invite", ADA, "--rol", "x"], "unrecognized arguments: --rol", "invite --help"),
+        (["invite", ADA, "--if-exists", "renew"], "there is no --if-exists 'renew'", ""),
+        (["invite", ADA, "--option", "x"], "'x' is not of the form name=value", ""),
+        (["list", "--state", "open"], "there is no state 'open'; there are: pending", ""),
+        (["wait", ADA, "--timeout", "soon"], "'soon' is no length of time", ""),
+        (["config", "write"], "there is no action 'write'", ""),
+        (["completion", "csh"], "there is no shell 'csh'; did you mean 'tcsh'", ""),
+        (["sandbox", "--port", "99999"], "'99999' is no port", ""),
+        (["sandbox", "--profile", "acme=x"], "there is no service 'acme'", "vultr"),
+        (["sandbox", "--switch", "vultr=x"], "'vultr' names no switch", "SERVICE.SWITCH=VALUE"),
+        (["sandbox", "--switch", "vultr.x=y"], "vultr has no switch 'x'", ""),
+        (["sandbox", "--host", "0.0.0.0"], "can be reached from other machines", "127.0.0.1"),
+        (["status", ADA], "no account is configured", "guestlist config init"),
+        (["status", ADA, "--config", "no.toml"], "there is no file no.toml", "config init"),
+        (["--config", "a", "status", ADA, "--sandbox"], "exclude each other", "Leave out one"),
+    ],
+)
+def test_what_cannot_be_typed(plain: Cli, words: list[str], message: str, hint: str) -> None:
+    run = plain(*words)
+    failed(run, 1 if "--host" in words or "vultr.x=y" in words else 2, message, hint)
+
+
+@pytest.mark.parametrize(
+    ("words", "message", "hint"),
+    [
+        (["invite", "ada", "-a", "vultr"], "'ada' is not an e-mail address", "name@example.com"),
+        (["invite", "a@b@c.d", "-a", "vultr"], "is not an e-mail address", ""),
+        (["invite", ADA], "no account is named", "--account: aitronos, vultr"),
+        (["invite", ADA, "-a", "vultrr"], "there is no account 'vultrr'", "Did you mean 'vultr'?"),
+        (["invite", ADA, "-a", "vultr", "--role", "x"], "takes no role at invitation", "assign"),
+        (["invite", ADA, "-a", "aitronos"], "needs a role", "guestlist roles"),
+        (["invite", ADA, "-a", "aitronos", "--role", "Membr"], "no role 'Membr'", "Member"),
+        (["invite", ADA, "-a", "vultr", "--no-mail"], "always sends the mail", ""),
+        (["invite", ADA, "-a", "vultr", "--option", "x=1"], "no option 'x'", "api_enabled"),
+        (["invite", ADA, "-a", "vultr", *["--option", "x=1"] * 2], "given twice", ""),
+        (["status", "a/b", "-a", "vultr"], "'a/b' is neither an e-mail address nor an id", ""),
+        (["status", "a\x07b", "-a", "vultr"], "'a\\x07b' is neither", ""),
+        (["status", "some-id"], "no account is named", "--account"),
+        (["assign", "omar@example.org", "Support", "-a", "vultr"], "'Support' fits", "kind:name"),
+        (["revoke", ADA, "-a", "vultr"], "offers no way to revoke", "Let it expire"),
+    ],
+)
+def test_what_cannot_be_asked(
+    cli: Cli, sandbox: Sandbox, words: list[str], message: str, hint: str
+) -> None:
+    failed(cli(*words), 2, message, hint)
+    assert not sandbox.outbox.mails
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        (["invite", ADA, "-a", "vultr", "--if-exists", "error"], 1, "has an open invitation"),
+        (["assign", ADA, "group:Support", "-a", "vultr"], 1, "is no member: pending"),
+        (["remove", ADA, "-a", "vultr"], 1, "is invited and no member yet"),
+        (["status", "00000000-aaaa", "-a", "vultr"], 1, "no invitation or member with the id"),
+        (["wait", ADA, "-a", "vultr", "--timeout", "0.01"], 4, "still pending"),
+    ],
+)
+def test_what_the_service_or_a_person_does_not_do(
+    cli: Cli, words: list[str], code: int, message: str
+) -> None:
+    cli("invite", ADA, "-a", "vultr")
+    failed(cli(*words), code, message)
+
+
+def test_one_failure_does_not_stop_the_others(cli: Cli, sandbox: Sandbox) -> None:
+    run = cli("invite", "x@@y", ADA, "-a", "aitronos", "-a", "vultr", "--role", "Member", "--json")
+    assert run.code == 2
+    assert [row["guest"]["email"] for row in run.results] == [ADA]
+    assert [(one["account"], one["error"]) for one in run.errors] == [
+        ("aitronos", "InvalidOrder"),
+        ("vultr", "InvalidOrder"),
+        ("vultr", "Unsupported"),
+    ]
+    assert [mail.to for mail in sandbox.outbox.mails] == [ADA]
+
+
+def test_a_hint_that_holds_for_several_is_given_once(cli: Cli) -> None:
+    run = cli("invite", "x@@y", "z@@y", "-a", "vultr")
+    assert [line.partition(":")[0] for line in run.err.splitlines()] == ["error", "error", "hint"]
+
+
+def test_a_bad_key(plain: Cli, sandbox: Sandbox) -> None:
+    base_url = sandbox.services["vultr"].base_url
+    Path("guestlist.toml").write_text(
+        f'[accounts.cloud]\nprovider = "vultr"\napi_key = "wrong-key-123"\nbase_url = "{base_url}"\n'
+    )
+    failed(plain("status", ADA), 1, "cloud: ", "Check")
+    run = plain("accounts")
+    failed(run, 1, "HTTP 401")
+    assert "does not work" in run.out
+    assert "wrong-key-123" not in run.out + run.err
+
+
+def test_no_sandbox_there(plain: Cli) -> None:
+    run = plain("--sandbox", "http://127.0.0.1:9", "status", ADA)
+    failed(run, 1, "No sandbox answers at http://127.0.0.1:9", "guestlist sandbox")
+
+
+def test_sandbox_stands_alone_before_a_command(plain: Cli, sandbox: Sandbox) -> None:
+    run = plain("--sandbox", sandbox.url, "members", "-a", "vultr")
+    assert run.code == 0
+    run = plain("--sandbox", "members", "--json", "--sandbox", sandbox.url)
+    assert run.code == 0
+    assert run.document["command"] == "members"
+
+
+def test_a_bug_is_no_traceback_unless_asked_for(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise ZeroDivisionError("key hunter2")
+
+    monkeypatch.setattr("guestlist.client.Guestlist.status", broken)
+    failed(cli("status", ADA, "-a", "vultr"), 70, "guestlist itself failed (Zero", "--debug")
+    with pytest.raises(ZeroDivisionError):
+        cli("status", ADA, "--debug")
+
+
+def test_debug_adds_the_traceback(cli: Cli) -> None:
+    run = cli("revoke", ADA, "-a", "vultr", "--debug")
+    assert "Traceback" in run.err
+    assert "error: vultr: " in run.err
+
+
+@pytest.fixture
+def without(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Hides a package, as if it were not installed, and what has been made from it."""
+    import sys
+
+    def hide(package: str) -> None:
+        real = builtins.__import__
+
+        def no(name: str, *args: Any, **kwargs: Any) -> Any:
+            if name.partition(".")[0] == package:
+                raise ModuleNotFoundError(f"No module named {package!r}", name=package)
+            return real(name, *args, **kwargs)
+
+        for name in list(sys.modules):
+            if name.partition(".")[0] == package or name.startswith("guestlist.cli."):
+                monkeypatch.delitem(sys.modules, name)
+        monkeypatch.setattr(builtins, "__import__", no)
+
+    return hide
+
+
+def test_without_the_extra_the_command_line_says_what_to_install(
+    cli: Cli, sandbox: Sandbox, without: Callable[[str], None]
+) -> None:
+    without("rich")
+    failed(cli("invite", ADA, "-a", "vultr"), 2, "needs rich", 'pip install "guestlist[cli]"')
+    assert not sandbox.outbox.mails, "nothing is sent before it is clear that it can be shown"
+    assert cli("status", ADA, "-a", "vultr", "--json").code == 0
+
+
+@pytest.mark.parametrize("words", [["sandbox"], ["demo"], ["--sandbox", "members"]])
+def test_without_its_extra_the_sandbox_says_what_to_install(
+    plain: Cli, monkeypatch: pytest.MonkeyPatch, words: list[str]
+) -> None:
+    def missing(name: str) -> None:
+        raise ImportError('The sandbox needs uvicorn: pip install "guestlist[sandbox]"')
+
+    monkeypatch.delattr("guestlist.sandbox.Sandbox", raising=False)
+    monkeypatch.setattr("guestlist.sandbox.__getattr__", missing)
+    failed(plain(*words), 1, "needs uvicorn", 'pip install "guestlist[sandbox]"')

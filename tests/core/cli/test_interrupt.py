@@ -1,0 +1,103 @@
+"""Ctrl-C: one line that says what may have happened."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import subprocess
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from .conftest import SCRIPT
+
+EMPTY = json.dumps({"invitations": [], "users": [], "meta": {"total": 0}}).encode()
+ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s"
+
+
+class Silent:
+    """A service that answers reads, and never a request that changes something."""
+
+    def __init__(self) -> None:
+        self._listening = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._listening.getsockname()[1]}"
+        self.asked = threading.Event()
+        self.posted = threading.Event()
+        self.reads = True
+        self._open: list[socket.socket] = []
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                connection, _ = self._listening.accept()
+            except OSError:
+                return
+            self._open.append(connection)
+            threading.Thread(target=self._answer, args=(connection,), daemon=True).start()
+
+    def _answer(self, connection: socket.socket) -> None:
+        while head := connection.recv(65536):
+            self.asked.set()
+            if head.startswith(b"POST"):
+                self.posted.set()
+                return
+            if not self.reads:
+                return
+            connection.sendall(ANSWER % (len(EMPTY), EMPTY))
+
+    def close(self) -> None:
+        for connection in (*self._open, self._listening):
+            connection.close()
+
+
+@pytest.fixture
+def service() -> Iterator[Silent]:
+    service = Silent()
+    account = f'provider = "vultr"\napi_key = "hunter2-hunter2"\nbase_url = "{service.url}"\n'
+    Path("guestlist.toml").write_text(f"[accounts.cloud]\n{account}\n[accounts.other]\n{account}")
+    yield service
+    service.close()
+
+
+def interrupted(words: list[str], when: threading.Event) -> tuple[int, str]:
+    running = subprocess.Popen(
+        [SCRIPT, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert when.wait(30)
+    running.send_signal(signal.SIGINT)
+    _, err = running.communicate(timeout=30)
+    return running.returncode, err
+
+
+def test_in_the_middle_of_a_change(service: Silent) -> None:
+    words = ["invite", "ada@example.com", "bob@example.com", "-a", "cloud"]
+    code, err = interrupted(words, service.posted)
+    assert code == 130
+    assert err == (
+        "interrupted: invite ada@example.com on cloud may have happened"
+        " (`guestlist status` tells); 1 not done\n"
+    )
+
+
+def test_in_the_middle_of_changes_on_two_accounts(service: Silent) -> None:
+    service.reads = False
+    words = ["invite", "ada@example.com", "-a", "cloud", "-a", "other"]
+    code, err = interrupted(words, service.asked)
+    assert code == 130
+    assert err.startswith("interrupted: invite ada@example.com on ")
+    assert err.count("\n") == 1
+
+
+def test_in_the_middle_of_looking(service: Silent) -> None:
+    service.reads = False
+    assert interrupted(["status", "ada@example.com"], service.asked) == (
+        130,
+        "interrupted: nothing was changed\n",
+    )
+    service.asked.clear()
+    words = ["invite", "ada@example.com", "-a", "cloud"]
+    assert interrupted(words, service.asked) == (130, "interrupted: nothing was changed\n")

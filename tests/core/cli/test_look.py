@@ -1,0 +1,46 @@
+"""How results look: narrow and wide, for people and for pipes."""
+
+from __future__ import annotations
+
+import pytest
+
+from .conftest import Cli
+
+LONG = "somebody.with.a.rather.long.name@a-department.of.a.long.example.com"
+
+
+@pytest.mark.parametrize("columns", [80, 120])
+def test_nothing_is_wider_than_the_screen_and_no_address_is_cut(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch, columns: int
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    cli("invite", LONG, "-a", "vultr")
+    for words in (["status", LONG], ["list"], ["list", "-v"], ["members"], ["roles"]):
+        run = cli(*words)
+        assert all(len(line) <= columns for line in run.table)
+        assert (LONG in run.out) is (words[0] in ("status", "list"))
+
+
+def test_a_pipe_gets_whole_lines(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("COLUMNS")
+    cli("invite", LONG, "-a", "vultr")
+    run = cli("list", "-a", "vultr")
+    header, line = run.table
+    assert header.split()[-1] == "Id"
+    assert LONG in line
+    assert "\x1b" not in run.out
+
+
+def test_verbose_gives_dates_and_leaves_nothing_out(cli: Cli) -> None:
+    cli("invite", LONG, "-a", "vultr")
+    run = cli("list", "-a", "vultr", "-v")
+    titles = [line.split("  ")[0] for line in run.table]
+    assert titles == ["Guest", "Account", "State", "Invited", "When", "By", "Id"]
+    assert "UTC" in run.out
+    assert "GET /v2/invitation" in run.err
+
+
+def test_what_a_service_says_cannot_act_on_the_terminal(plain: Cli) -> None:
+    run = plain("status", "\x1b[31m@example.com", "--config", "x\x1b[2J.toml")
+    assert run.code == 2
+    assert "\x1b" not in run.err + run.out

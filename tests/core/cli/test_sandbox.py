@@ -1,0 +1,57 @@
+"""`sandbox`: started as a program, and talked to by another one."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from guestlist.sandbox import SandboxControl
+
+from .conftest import SCRIPT, script
+
+Started = tuple[subprocess.Popen[str], list[dict[str, Any]]]
+
+
+@pytest.fixture
+def started() -> Iterator[Started]:
+    running = subprocess.Popen(
+        [
+            SCRIPT,
+            *("sandbox", "--port", "0", "--json"),
+            *("--profile", "vultr=openapi", "--switch", "vultr.duplicates=allow"),
+        ],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    )
+    assert running.stdout is not None
+    text = ""
+    for line in running.stdout:
+        text += line
+        if line == "}\n":
+            break
+    yield running, json.loads(text)["results"]
+    running.kill()
+    running.communicate()
+
+
+def test_it_says_where_everything_is_and_ends_with_ctrl_c(started: Started) -> None:
+    running, rows = started
+    mailbox = rows[0]["url"]
+    assert {"aitronos", "vultr"} <= {row["account"] for row in rows[1:]}
+    invite = ("invite", "ada@example.com", "-a", "vultr")
+    assert script("--sandbox", mailbox, *invite).returncode == 0
+    with SandboxControl(mailbox) as control:
+        assert [mail.to for mail in control.mails()] == ["ada@example.com"]
+        [vultr] = [one for one in control.services() if one.name == "vultr"]
+        assert (vultr.profile, vultr.switches["duplicates"].value) == ("openapi", "allow")
+    running.send_signal(signal.SIGINT)
+    _, err = running.communicate(timeout=30)
+    assert (running.returncode, err) == (0, "")

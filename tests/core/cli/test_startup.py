@@ -1,0 +1,67 @@
+"""Starting: the program itself, what it loads, and how long that takes."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from guestlist import __version__
+from guestlist.cli.arguments import COMMANDS
+
+from .conftest import SCRIPT, script
+
+HEAVY = """
+import sys
+from guestlist.cli import main
+code = main(sys.argv[1:])
+print(sorted({"asyncio", "httpx", "pydantic", "rich", "pluggy"} & set(sys.modules)), code)
+"""
+
+LONGEST = 4.5
+"""How many times the CPU time of `python -c pass` a start may take."""
+
+
+def test_version() -> None:
+    done = script("--version")
+    assert (done.returncode, done.stdout) == (0, f"guestlist {__version__}\n")
+
+
+def test_help_names_every_command_on_a_line_of_its_own() -> None:
+    done = script("--help")
+    assert done.returncode == 0
+    for group in COMMANDS.values():
+        for name, (about, _) in group.items():
+            assert f"  {name:<12} {about}" in done.stdout.splitlines()
+
+
+def test_without_a_command_the_overview_is_shown_and_the_code_says_so() -> None:
+    done = script()
+    assert done.returncode == 2
+    assert "invite" in done.stdout
+
+
+@pytest.mark.parametrize("words", [["--version"], ["--help"], ["invite", "--help"], ["revok"]])
+def test_nothing_heavy_is_loaded(words: list[str]) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", HEAVY, *words], capture_output=True, text=True, check=True
+    )
+    code = 2 if words == ["revok"] else 0
+    assert done.stdout.splitlines()[-1] == f"[] {code}"
+
+
+@pytest.mark.skipif(not hasattr(os, "wait4"), reason="CPU time of a child is not to be had here")
+@pytest.mark.parametrize("word", ["--version", "--help"])
+def test_it_starts_quickly(word: str) -> None:
+    def cpu(*command: str) -> float:
+        child = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        _, status, usage = os.wait4(child.pid, 0)
+        child.returncode = os.waitstatus_to_exitcode(status)
+        assert child.returncode == 0
+        return usage.ru_utime + usage.ru_stime
+
+    least = min(cpu(sys.executable, "-c", "pass") for _ in range(20))
+    ours = min(cpu(sys.executable, str(SCRIPT), word) for _ in range(20))
+    assert ours / least < LONGEST

@@ -1,0 +1,53 @@
+"""From a sandbox to accounts and a clock; from the plugins to the services."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+
+from guestlist.plugins import Plugins, installed
+from guestlist.sandbox import Sandbox, SandboxControl, SandboxError
+from guestlist.sandbox.connect import SandboxClock, accounts_of
+from guestlist.sandbox.services import service_classes
+
+
+@pytest.fixture
+def running() -> Iterator[Sandbox]:
+    with Sandbox(service_classes()) as sandbox:
+        yield sandbox
+
+
+def test_accounts_are_the_same_from_inside_and_from_outside(running: Sandbox) -> None:
+    accounts = accounts_of(running)
+    with SandboxControl(running.url) as control:
+        assert accounts_of(control) == accounts
+    assert {"aitronos", "vultr"} <= set(accounts)
+    assert accounts["vultr"].base_url == running.services["vultr"].base_url
+
+
+def test_no_secret_of_the_environment_gets_into_a_sandbox_account(
+    running: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FREDDY_JWT_TOKEN", "a-real-token")
+    monkeypatch.setenv("VULTR_ORGANIZATION_ID", "a-real-organization")
+    accounts = accounts_of(running)
+    assert accounts["aitronos"].secrets() == (running.services["aitronos"].settings["api_key"],)
+    assert accounts["vultr"].organization_id is None  # type: ignore[attr-defined]
+
+
+def test_the_clock_follows_the_sandbox(running: Sandbox) -> None:
+    running.clock.advance(timedelta(days=3))
+    with SandboxControl(running.url) as control:
+        ahead = SandboxClock(control.now).now() - running.clock.now()
+    assert abs(ahead) < timedelta(seconds=5)
+
+
+def test_a_service_that_cannot_be_loaded_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    vultr = installed().providers["vultr"]
+    monkeypatch.setattr(vultr, "sandbox", "guestlist_vultr.sandbox:NoSuchService")
+    plugins = Plugins(installed().manager, {"vultr": vultr})
+    with pytest.raises(SandboxError, match="sandbox of the provider 'vultr'") as caught:
+        service_classes(plugins)
+    assert "\n" not in str(caught.value)

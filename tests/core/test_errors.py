@@ -1,0 +1,171 @@
+"""The tree of errors, and what each tells people and programs."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+import json
+import pickle
+
+import pytest
+
+import guestlist
+from guestlist import errors
+from guestlist.errors import (
+    GuestlistError,
+    NotFound,
+    OutcomeUnknown,
+    RateLimited,
+    ServiceUnavailable,
+    Unauthorized,
+    WaitTimeout,
+)
+from guestlist.models import Guest, Order, State
+
+KINDS = {
+    "CallerMistake": {"InvalidOrder", "UnknownRole", "Unsupported", "ConfigError"},
+    "ConfigError": {"UnknownAccount"},
+    "ServiceRefusal": {"Unauthorized", "Forbidden", "NotFound", "Conflict", "Rejected"},
+    "Conflict": {"AlreadyInvited", "AlreadyMember"},
+    "ServiceTrouble": {"RateLimited", "ServiceUnavailable", "MalformedResponse"},
+}
+ALL = [
+    kind
+    for _, kind in inspect.getmembers(errors, inspect.isclass)
+    if issubclass(kind, GuestlistError) and not kind.__name__.startswith("_")
+]
+
+
+@pytest.mark.parametrize("parent", KINDS)
+def test_the_tree(parent: str) -> None:
+    children = {kind.__name__ for kind in getattr(errors, parent).__subclasses__()}
+    assert children == KINDS[parent]
+
+
+def test_the_four_groups_are_apart() -> None:
+    groups = [
+        errors.CallerMistake,
+        errors.ServiceRefusal,
+        errors.ServiceTrouble,
+        errors.OutcomeUnknown,
+        errors.WaitTimeout,
+    ]
+    for kind in ALL:
+        assert sum(issubclass(kind, group) for group in groups) == (kind is not GuestlistError)
+
+
+@pytest.mark.parametrize(
+    ("kind", "builtin"),
+    [
+        (errors.InvalidOrder, ValueError),
+        (errors.UnknownRole, LookupError),
+        (errors.UnknownAccount, LookupError),
+        (errors.Unsupported, NotImplementedError),
+        (errors.NotFound, LookupError),
+        (errors.WaitTimeout, TimeoutError),
+    ],
+)
+def test_those_who_do_not_know_guestlist_can_catch_them(
+    kind: type[GuestlistError], builtin: type[Exception]
+) -> None:
+    assert issubclass(kind, builtin)
+
+
+@pytest.mark.parametrize("kind", ALL)
+def test_all_are_public_and_explained(kind: type[GuestlistError]) -> None:
+    assert getattr(guestlist, kind.__name__) is kind
+    assert kind.__doc__
+    assert kind.__name__ in (errors.__doc__ or "")
+
+
+def test_one_line_says_everything() -> None:
+    error = NotFound(
+        "there is\nno invitation",
+        hint="Invite the person\nfirst.",
+        account="cloud",
+        email="ada@example.com",
+        status=404,
+        code="MISSING",
+        request_id="req-1",
+    )
+    assert str(error) == (
+        "cloud: there is no invitation (ada@example.com)"
+        " [HTTP 404, code MISSING, request id req-1]. Invite the person first."
+    )
+    assert error.headline == str(error).removesuffix(". Invite the person first.")
+
+
+@pytest.mark.parametrize(
+    ("hint", "end"),
+    [
+        ("", "it failed."),
+        ("Try again", "it failed. Try again."),
+        ("Try again.", "it failed. Try again."),
+        ("Did you mean 'cloud'?", "it failed. Did you mean 'cloud'?"),
+    ],
+)
+def test_it_ends_as_a_sentence_ends(hint: str, end: str) -> None:
+    assert str(NotFound("it failed", hint=hint)) == end
+
+
+def test_what_the_message_names_is_not_told_twice() -> None:
+    error = NotFound("ada@example.com has no E7", email="ada@example.com", code="E7")
+    assert str(error) == "ada@example.com has no E7."
+
+
+def test_where_it_happened_is_told_once() -> None:
+    error = NotFound("no", account="first").about(account="second", email="ada@example.com")
+    assert (error.account, error.email) == ("first", "ada@example.com")
+
+
+def test_who_gives_up_tells_what_was_spent() -> None:
+    error = ServiceUnavailable("no connection")
+    error.attempts, error.waited = 4, 3.25
+    assert str(error) == "no connection [4 attempts, 3.2 s waited]."
+    refusal = Unauthorized("no")
+    refusal.attempts, refusal.waited = 4, 3.25
+    assert str(refusal) == "no."  # giving up was not the matter
+
+
+@pytest.mark.parametrize("kind", ALL)
+def test_programs_get_the_same_facts(kind: type[GuestlistError]) -> None:
+    error = kind("it failed", hint="Do something", account="cloud", status=500)
+    told = json.loads(json.dumps(error.to_dict()))
+    assert told["error"] == kind.__name__
+    assert (told["message"], told["hint"], told["account"]) == (
+        "it failed",
+        "Do something",
+        "cloud",
+    )
+    assert "email" not in told
+    assert "attempts" not in told
+
+
+@pytest.mark.parametrize("happened", [True, False, None])
+def test_programs_can_tell_no_from_unknown(happened: bool | None) -> None:
+    error = ServiceUnavailable("no answer")
+    error.happened = happened
+    assert error.to_dict()["happened"] is happened
+
+
+def test_by_default_nothing_happened_and_an_unknown_outcome_is_unknown() -> None:
+    assert NotFound("no").happened is False
+    assert OutcomeUnknown("perhaps").happened is None
+
+
+def test_some_carry_more() -> None:
+    order = Order(email="ada@example.com")
+    guest = Guest(account="cloud", email="ada@example.com", state=State.PENDING)
+    assert OutcomeUnknown("perhaps", order=order).order is order
+    assert WaitTimeout("no", guest=guest).guest is guest
+    assert RateLimited("slower", retry_after=7.5).retry_after == 7.5
+
+
+@pytest.mark.parametrize("kind", ALL)
+def test_errors_cross_processes(kind: type[GuestlistError]) -> None:
+    error = kind("it failed", hint="Do something", account="cloud", status=500, code="E")
+    error.happened, error.attempts = None, 3
+    for twin in (pickle.loads(pickle.dumps(error)), copy.copy(error)):  # noqa: S301 - our own
+        assert type(twin) is kind
+        assert str(twin) == str(error)
+        assert twin.to_dict() == error.to_dict()

@@ -1,0 +1,591 @@
+"""What is sent, sent again, waited for and concluded: the rules of the policy, one by one.
+
+The steps are driven by hand, with made-up answers on a virtual clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from guestlist import errors
+from guestlist.errors import (
+    Forbidden,
+    GuestlistError,
+    MalformedResponse,
+    NotFound,
+    OutcomeUnknown,
+    RateLimited,
+    Rejected,
+    ServiceUnavailable,
+    Unauthorized,
+)
+from guestlist.exchange.account import Budget, Call
+from guestlist.exchange.policy import Verdict, exchange, judge, run
+from guestlist.exchange.step import Failure
+from guestlist.models import Order
+from guestlist.provider import Flow, Provider, Request, Response, operation
+
+READ = Request.get("things")
+REPEATABLE = Request.put("things", "1")
+CREATE = Request.post("things", json={"name": "x"})
+EFFECTS = [READ, REPEATABLE, CREATE]
+
+REFUSED = Failure("no connection", sent=False)
+RESET = Failure("the connection broke", cause=ConnectionResetError("reset"))
+CUT_OFF = Failure("the connection broke", status=200)
+HUGE = Failure("the answer is unreasonably large", status=200, malformed=True)
+ENCODED = Failure("the answer is encoded", status=200, malformed=True)
+
+UNDECIDED = [RESET, *map(Response, (408, 500, 502, 503, 504, 599, 100, 302, 303))]
+FINAL = {
+    400: Rejected,
+    401: Unauthorized,
+    403: Forbidden,
+    404: NotFound,
+    409: errors.Conflict,
+    410: NotFound,
+    422: Rejected,
+    301: Rejected,
+    307: Rejected,
+    308: Rejected,
+}
+Reply = Callable[..., Response]
+
+
+def by_effect(request: Request) -> str:
+    return request.effect.value
+
+
+def by_status(answer: Response | Failure) -> str:
+    return str(answer.status) if isinstance(answer, Response) else answer.reason
+
+
+# ---------------------------------------------------------------------------- judging
+
+
+@pytest.mark.parametrize(
+    ("answer", "verdict"),
+    [
+        (REFUSED, Verdict.NOT_SENT),
+        (CUT_OFF, Verdict.DONE),
+        (HUGE, Verdict.DONE),
+        (Failure("cut off", status=404), Verdict.FINAL),
+        (Failure("cut off", status=500), Verdict.UNKNOWN),
+        (Failure("cut off", status=429), Verdict.LIMITED),
+        *((Response(status), Verdict.DONE) for status in (200, 201, 202, 204, 299)),
+        *((Response(status), Verdict.FINAL) for status in (*FINAL, 402, 405, 418, 499)),
+        (Response(429), Verdict.LIMITED),
+        *((answer, Verdict.UNKNOWN) for answer in UNDECIDED),
+    ],
+    ids=str,
+)
+def test_verdicts(answer: Response | Failure, verdict: Verdict) -> None:
+    assert judge(answer) is verdict
+
+
+# ---------------------------------------------------------------------------- rule 1: not sent
+
+
+@pytest.mark.parametrize("request_", EFFECTS, ids=by_effect)
+def test_what_was_never_sent_is_sent_again(stage: Any, reply: Reply, request_: Request) -> None:
+    acme = stage()
+    response = acme.run(exchange(acme.call, request_), REFUSED, REFUSED, reply({"id": 1}))
+    assert response.json() == {"id": 1}
+    assert len(acme.sent) == 3
+    assert 0.25 <= acme.slept[0] <= 0.5  # backing off, with jitter
+    assert 0.5 <= acme.slept[1] <= 1.0
+
+
+@pytest.mark.parametrize("request_", EFFECTS, ids=by_effect)
+def test_giving_up_on_what_was_never_sent_is_certain(stage: Any, request_: Request) -> None:
+    acme = stage(attempts=3)
+    with pytest.raises(ServiceUnavailable, match="no connection") as caught:
+        acme.run(exchange(acme.call, request_), REFUSED, REFUSED, REFUSED)
+    assert caught.value.happened is False
+    assert caught.value.attempts == 3
+    assert caught.value.waited == pytest.approx(sum(acme.slept))
+    assert "3 attempts" in str(caught.value)
+    assert caught.value.account == "acme"
+    assert caught.value.email == "ada@example.com"
+
+
+# ---------------------------------------------------------------------------- rule 2: refused
+
+
+@pytest.mark.parametrize("request_", EFFECTS, ids=by_effect)
+def test_a_limit_is_waited_for_as_long_as_is_asked(
+    stage: Any, reply: Reply, request_: Request
+) -> None:
+    acme = stage()
+    acme.run(exchange(acme.call, request_), reply(status=429, retry_after="7"), reply())
+    assert acme.sent[1][0] == pytest.approx(7.0)
+    assert sum(acme.slept) == pytest.approx(7.0)
+
+
+def test_every_form_of_asking_is_heard(stage: Any, reply: Reply) -> None:
+    for headers, seconds in (
+        ({"x_retry_after": "11"}, 11.0),
+        ({"retry_after_ms": "1500"}, 1.5),
+        ({"x_ratelimit_reset": "13"}, 13.0),
+        ({"retry_after": "Fri, 15 Jan 2027 08:00:30 GMT"}, 30.0),
+    ):
+        acme = stage()
+        acme.run(exchange(acme.call, CREATE), reply(status=429, **headers), reply())
+        assert acme.sent[1][0] == pytest.approx(seconds)
+
+
+def test_a_limit_that_would_take_too_long(stage: Any, reply: Reply) -> None:
+    acme = stage(total=60)
+    with pytest.raises(RateLimited) as caught:
+        acme.run(exchange(acme.call, CREATE), reply(status=429, retry_after="61"))
+    assert caught.value.retry_after == 61.0
+    assert caught.value.happened is False
+    assert acme.slept == []
+
+
+def test_a_limit_holds_for_every_call_of_the_account(stage: Any, reply: Reply) -> None:
+    acme = stage(attempts=1)
+    with pytest.raises(RateLimited):
+        acme.run(exchange(acme.call, READ), reply(status=429, retry_after="20"))
+    acme.run(exchange(Call(acme.account), READ), reply())
+    assert acme.sent[1][0] == pytest.approx(20.0)
+
+
+def test_a_limit_without_a_time_is_waited_for_a_little(stage: Any, reply: Reply) -> None:
+    acme = stage()
+    acme.run(exchange(acme.call, CREATE), *[reply(status=429)] * 3, reply())
+    assert len(acme.sent) == 4
+    assert sum(acme.slept) < 5
+
+
+def test_the_last_one_for_now_makes_the_next_one_wait(stage: Any, reply: Reply) -> None:
+    acme = stage()
+    headers = {"x_ratelimit_remaining": "0", "x_ratelimit_reset": "9"}
+    acme.run(exchange(acme.call, READ), reply(**headers))
+    acme.run(exchange(acme.call, READ), reply())
+    assert [at for at, _ in acme.sent] == pytest.approx([0.0, 9.0])
+    assert acme.told("pace")[0].seconds == pytest.approx(9.0)
+
+
+# ---------------------------------------------------------------------------- rule 3: decided
+
+
+@pytest.mark.parametrize("request_", EFFECTS, ids=by_effect)
+@pytest.mark.parametrize("status", FINAL)
+def test_what_is_final_is_never_sent_again(stage: Any, request_: Request, status: int) -> None:
+    acme = stage()
+    with pytest.raises(FINAL[status]) as caught:
+        acme.run(exchange(acme.call, request_), Response(status))
+    assert type(caught.value) is FINAL[status]
+    assert caught.value.happened is False
+    assert caught.value.status == status
+    assert acme.slept == []
+
+
+@pytest.mark.parametrize("status", [401, 404, 409, 422])
+def test_a_refusal_whose_body_is_cut_off_is_that_refusal(stage: Any, status: int) -> None:
+    acme = stage()
+    with pytest.raises(FINAL[status]) as caught:
+        acme.run(exchange(acme.call, CREATE), Failure("the connection broke", status=status))
+    assert caught.value.happened is False
+
+
+def test_a_redirect_is_told(stage: Any, reply: Reply) -> None:
+    acme = stage()
+    elsewhere = reply(status=307, location="https://evil.example/")
+    with pytest.raises(Rejected, match="redirects are not followed") as caught:
+        acme.run(exchange(acme.call, CREATE), elsewhere)
+    assert "base_url" in caught.value.hint
+    assert "evil" not in str(caught.value)
+
+
+@pytest.mark.parametrize("answer", [CUT_OFF, HUGE, ENCODED], ids=by_status)
+def test_a_create_that_was_answered_yes_has_happened(stage: Any, answer: Failure) -> None:
+    acme = stage()
+    with pytest.raises(MalformedResponse) as caught:
+        acme.run(exchange(acme.call, CREATE), answer)
+    assert caught.value.happened is True
+    assert len(acme.sent) == 1
+
+
+def test_a_repeatable_that_was_answered_yes_has_happened(stage: Any) -> None:
+    acme = stage(attempts=2)
+    with pytest.raises(NotFound) as caught:  # it is gone since the first
+        acme.run(exchange(acme.call, REPEATABLE), CUT_OFF, Response(404))
+    assert caught.value.happened is True
+    with pytest.raises(MalformedResponse) as huge:
+        acme.run(exchange(acme.call, REPEATABLE), HUGE)
+    assert huge.value.happened is True
+
+
+def test_an_answer_that_is_no_use_is_not_asked_for_again(stage: Any) -> None:
+    acme = stage()
+    with pytest.raises(MalformedResponse, match="unreasonably large") as caught:
+        acme.run(exchange(acme.call, READ), HUGE)
+    assert caught.value.happened is False
+    assert acme.slept == []
+
+
+def test_an_answer_that_is_always_cut_off_is_malformed(stage: Any) -> None:
+    acme = stage(attempts=2)
+    with pytest.raises(MalformedResponse) as caught:
+        acme.run(exchange(acme.call, READ), CUT_OFF, CUT_OFF)
+    assert caught.value.happened is False
+    assert caught.value.attempts == 2
+
+
+# ---------------------------------------------------------------------------- rule 4: unknown
+
+
+@pytest.mark.parametrize("answer", UNDECIDED, ids=by_status)
+def test_a_create_is_never_sent_again_blindly(stage: Any, answer: Response | Failure) -> None:
+    acme = stage()
+    with pytest.raises(OutcomeUnknown, match="no answer tells whether POST /things") as caught:
+        acme.run(exchange(acme.call, CREATE), answer)
+    assert caught.value.happened is None
+    assert len(acme.sent) == 1
+    assert acme.slept == []
+    assert caught.value.hint
+
+
+@pytest.mark.parametrize("request_", [READ, REPEATABLE], ids=by_effect)
+@pytest.mark.parametrize("answer", UNDECIDED, ids=by_status)
+def test_what_may_be_repeated_is(
+    stage: Any, reply: Reply, request_: Request, answer: Response | Failure
+) -> None:
+    acme = stage()
+    assert acme.run(exchange(acme.call, request_), answer, answer, reply({})).status == 200
+    assert len(acme.sent) == 3
+
+
+@pytest.mark.parametrize(("request_", "happened"), [(READ, False), (REPEATABLE, None)])
+def test_whether_it_happened_after_all_attempts(
+    stage: Any, request_: Request, happened: bool | None
+) -> None:
+    acme = stage(attempts=3)
+    with pytest.raises(ServiceUnavailable) as caught:
+        acme.run(exchange(acme.call, request_), RESET, Response(503), REFUSED)
+    assert caught.value.happened is happened
+
+
+@pytest.mark.parametrize(("request_", "happened"), [(READ, False), (REPEATABLE, None)])
+def test_a_refusal_after_a_doubt_leaves_the_doubt(
+    stage: Any, request_: Request, happened: bool | None
+) -> None:
+    acme = stage()
+    with pytest.raises(NotFound) as caught:
+        acme.run(exchange(acme.call, request_), Response(503), Response(404))
+    assert caught.value.happened is happened
+
+
+def test_a_create_that_is_refused_after_a_limit_is_certain(stage: Any, reply: Reply) -> None:
+    acme = stage()
+    with pytest.raises(Rejected) as caught:
+        acme.run(exchange(acme.call, CREATE), REFUSED, reply(status=429), Response(422))
+    assert caught.value.happened is False
+
+
+def test_a_doubt_is_kept_when_the_time_runs_out(stage: Any, limited: Any) -> None:
+    acme = stage(limited(), total=50)
+
+    def meanwhile_another_call_is_refused(_: object) -> Response:
+        acme.account.rest(1000.0)
+        return Response(503)
+
+    with pytest.raises(RateLimited) as caught:
+        acme.run(exchange(acme.call, REPEATABLE), meanwhile_another_call_is_refused)
+    assert caught.value.happened is None
+
+
+def test_503_is_asked_again_when_it_says(stage: Any, reply: Reply) -> None:
+    acme = stage()
+    acme.run(exchange(acme.call, READ), reply(status=503, retry_after="9"), reply())
+    assert acme.sent[1][0] == pytest.approx(9.0)
+
+
+# ---------------------------------------------------------------------------- budgets
+
+
+def test_no_more_attempts_than_allowed(stage: Any) -> None:
+    for attempts in (1, 2, 7):
+        acme = stage(attempts=attempts)
+        with pytest.raises(ServiceUnavailable) as caught:
+            acme.run(exchange(acme.call, READ), *[Response(500)] * attempts)
+        assert caught.value.attempts == attempts
+
+
+def test_the_total_ends_it(stage: Any) -> None:
+    acme = stage(total=30, attempts=1000)
+    slow = acme.later(8.0, Response(500))
+    with pytest.raises(ServiceUnavailable):
+        acme.run(exchange(acme.call, READ), *[slow] * 4)
+    assert acme.clock.elapsed <= 30 + 8
+
+
+def test_a_request_gets_no_more_time_than_is_left(stage: Any, reply: Reply) -> None:
+    acme = stage(total=20, timeout=15)
+    acme.run(exchange(acme.call, READ), acme.later(12.0, Response(500)), reply())
+    first, second = (outgoing for _, outgoing in acme.sent)
+    assert (first.timeout, first.total) == (15, 20)
+    assert second.timeout == second.total < 8
+
+
+def test_nothing_is_sent_when_the_time_is_over(stage: Any) -> None:
+    acme = stage(total=5)
+    acme.clock.sleep(5)
+    with pytest.raises(ServiceUnavailable, match=r"\b5 s\b") as caught:
+        acme.run(exchange(acme.call, CREATE))
+    assert caught.value.happened is False
+    assert acme.sent == []
+
+
+def test_pacing_counts_against_the_total_and_takes_no_turn_in_vain(
+    stage: Any, limited: Any, reply: Reply
+) -> None:
+    acme = stage(limited(), total=60)
+    for _ in range(2):
+        acme.run(exchange(acme.call, READ), reply())
+    before = acme.clock.elapsed
+    for _ in range(50):
+        impatient = Call(acme.account, Budget(total=1))
+        with pytest.raises(RateLimited) as caught:
+            acme.run(exchange(impatient, READ))
+        assert 6 < (caught.value.retry_after or 0) < 8
+    acme.run(exchange(acme.call, READ), reply())  # nobody took the turns that were not used
+    assert acme.clock.elapsed - before < 8
+
+
+def test_who_waits_for_a_turn_when_a_rest_is_asked_waits_for_its_end(
+    stage: Any, limited: Any, reply: Reply
+) -> None:
+    acme = stage(limited())
+    for _ in range(2):
+        acme.run(exchange(acme.call, READ), reply())
+    steps = exchange(acme.call, READ)
+    waiting: Any = next(steps)
+    assert 0 < waiting.seconds < 10
+    acme.account.rest(30.0)  # another call was refused meanwhile
+    acme.clock.sleep(waiting.seconds)
+    more: Any = steps.send(None)
+    assert acme.clock.elapsed + more.seconds >= 30.0
+    steps.close()
+
+
+# ---------------------------------------------------------------------------- interruptions
+
+
+@pytest.mark.parametrize("interruption", [KeyboardInterrupt(), TimeoutError("mine")], ids=repr)
+@pytest.mark.parametrize("request_", [REPEATABLE, CREATE], ids=by_effect)
+def test_an_interruption_says_what_may_have_happened(
+    stage: Any, interruption: BaseException, request_: Request
+) -> None:
+    acme = stage()
+    with pytest.raises(type(interruption)) as caught:
+        acme.run(exchange(acme.call, request_), interruption)
+    (note,) = caught.value.__notes__
+    assert str(request_) in note
+    assert "acme for ada@example.com" in note
+    assert "it may have happened" in note
+    assert acme.told("unknown")[0].detail == "interrupted"
+    del interruption.__notes__
+
+
+def test_an_interrupted_read_needs_no_note(stage: Any) -> None:
+    acme = stage()
+    with pytest.raises(KeyboardInterrupt) as caught:
+        acme.run(exchange(acme.call, READ), KeyboardInterrupt())
+    assert not hasattr(caught.value, "__notes__")
+
+
+# ---------------------------------------------------------------------------- flows
+
+
+class Several(Provider):
+    """Operations of several requests."""
+
+    name = "steps"
+    title = "Steps"
+    base_url: str = "https://steps.example"
+
+    @operation
+    def look_then_create(self) -> Flow[Any]:
+        try:
+            yield Request.get("one")
+        except NotFound:
+            return "absent"
+        reply = yield Request.post("two")
+        return reply.json()["id"]
+
+    @operation
+    def create_then_read(self) -> Flow[Any]:
+        yield Request.post("one")
+        reply = yield Request.get("two")
+        return reply.json()["id"]
+
+    @operation
+    def reads(self, reading: Callable[[Response], Any]) -> Flow[Any]:
+        return reading((yield Request.get("one")))
+
+
+@pytest.fixture
+def steps() -> Provider:
+    return Several()
+
+
+def test_a_refusal_arrives_where_it_was_asked_for(stage: Any, steps: Any) -> None:
+    acme = stage(steps)
+    assert acme.run(run(acme.call, steps.look_then_create()), Response(404)) == "absent"
+
+
+def test_what_the_flow_does_not_catch_says_where_it_happened(stage: Any, steps: Any) -> None:
+    acme = stage(steps)
+    with pytest.raises(Forbidden) as caught:
+        acme.run(run(acme.call, steps.look_then_create()), Response(403))
+    assert (caught.value.account, caught.value.email) == ("acme", "ada@example.com")
+    assert caught.traceback[-1].name == "look_then_create"
+
+
+@pytest.mark.parametrize(
+    "second",
+    [Response(403), Response(200, {}, b"{}"), Response(200, {}, b"<html>"), HUGE],
+    ids=str,
+)
+def test_once_something_was_done_every_failure_says_so(
+    stage: Any, steps: Any, second: Response | Failure
+) -> None:
+    acme = stage(steps)
+    with pytest.raises(GuestlistError) as caught:
+        acme.run(run(acme.call, steps.create_then_read()), Response(201), second)
+    assert caught.value.happened is True
+
+
+@pytest.mark.parametrize("second", [Response(400), REFUSED])
+def test_as_long_as_nothing_was_done_every_failure_says_so(
+    stage: Any, steps: Any, second: Response | Failure
+) -> None:
+    acme = stage(steps, attempts=1)
+    with pytest.raises(GuestlistError) as caught:
+        acme.run(run(acme.call, steps.look_then_create()), Response(200), second)
+    assert caught.value.happened is False
+
+
+READERS: dict[str, Callable[[Response], Any]] = {
+    "KeyError": lambda reply: reply.json()["missing"],
+    "TypeError": lambda reply: reply.json() + 1,
+    "ValueError": lambda reply: int("seven"),
+    "AttributeError": lambda reply: reply.json().nothing,
+    "IndexError": lambda reply: [][0],
+    "ZeroDivisionError": lambda reply: 1 // 0,
+    "ValidationError": lambda reply: Order.model_validate(reply.json()),
+}
+
+
+@pytest.mark.parametrize("kind", READERS)
+def test_reading_that_fails_is_a_malformed_response(stage: Any, steps: Any, kind: str) -> None:
+    acme = stage(steps)
+    body = Response(200, {}, b'{"token": "s3cr3t"}')
+    with pytest.raises(MalformedResponse, match=f"another shape than expected \\({kind}") as caught:
+        acme.run(run(acme.call, steps.reads(READERS[kind])), body)
+    assert "s3cr3t" not in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert caught.value.__cause__ is not None
+
+
+def test_a_bug_is_not_dressed_up(stage: Any, steps: Any) -> None:
+    def reading(reply: Response) -> None:
+        raise RuntimeError("a bug")
+
+    acme = stage(steps)
+    with pytest.raises(RuntimeError, match="a bug"):
+        acme.run(run(acme.call, steps.reads(reading)), Response(200))
+
+
+class Clumsy(Several):
+    """Its explanations fail on bodies it did not expect."""
+
+    name = "clumsy"
+
+    def explain(self, response: Response) -> GuestlistError:
+        return Rejected(response.mapping()["error"]["message"])
+
+
+@pytest.mark.parametrize("content", [b"", b"<html>", b"{}", b'{"error": "text"}'])
+def test_an_explanation_that_fails_leaves_the_status(stage: Any, content: bytes) -> None:
+    acme = stage(Clumsy())
+    with pytest.raises(OutcomeUnknown) as caught:
+        acme.run(exchange(acme.call, CREATE), Response(500, {}, content))
+    assert caught.value.status == 500
+    with pytest.raises(NotFound):
+        acme.run(exchange(acme.call, CREATE), Response(404, {}, content))
+
+
+# ---------------------------------------------------------------------------- telling
+
+
+def test_what_is_told(stage: Any, reply: Reply) -> None:
+    acme = stage()
+    acme.run(
+        exchange(acme.call, READ),
+        acme.later(0.25, RESET),
+        reply(status=429, retry_after="2", x_request_id="r-1"),
+        reply({}),
+    )
+    told = [(event.name, event.status, event.attempt, event.detail) for event in acme.events]
+    assert told == [
+        ("failure", None, 1, "the connection broke"),
+        ("retry", None, 1, None),
+        ("answer", 429, 2, None),
+        ("retry", None, 2, None),
+        ("answer", 200, 3, None),
+    ]
+    first, _, limited, wait, _ = acme.events
+    assert first.seconds == 0.25
+    assert (first.method, first.path, first.account, first.provider) == (
+        "GET",
+        "/things",
+        "acme",
+        "acme",
+    )
+    assert limited.request_id == "r-1"
+    assert wait.seconds == 2.0
+    assert "acme: answer ada@example.com, GET /things, 429, attempt 2" in str(limited)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"error": "key hunter2-hunter2 is bad", "code": "hunter2-hunter2"}',
+        b'{"error": "door_code=s3cr3t"}',
+        b"Bearer hunter2-hunter2",
+        b'{"detail": [{"loc": ["hunter2-hunter2"], "msg": "x"}]}',
+    ],
+)
+def test_what_a_service_echoes_is_masked(stage: Any, body: bytes) -> None:
+    acme = stage()
+    headers = {"x-request-id": "hunter2-hunter2"}
+    with pytest.raises(GuestlistError) as caught:
+        acme.run(exchange(acme.call, CREATE), Response(400, headers, body))
+    error = caught.value
+    shown = (
+        f"{error} {error!r} {error.to_dict()} {error.args} {acme.events} {[*map(str, acme.events)]}"
+    )
+    assert "hunter2" not in shown
+    assert "s3cr3t" not in shown
+    assert "********" in shown
+
+
+def test_a_watcher_that_fails_stops_nothing(
+    stage: Any, reply: Reply, caplog: pytest.LogCaptureFixture
+) -> None:
+    acme = stage()
+
+    def watch(event: object) -> None:
+        raise RuntimeError("the disk of the audit is full: hunter2-hunter2")
+
+    acme.account.watch = watch
+    assert acme.run(exchange(acme.call, CREATE), reply({"id": 1})).json() == {"id": 1}
+    assert "the disk of the audit is full" in caplog.text
+    assert "hunter2" not in caplog.text

@@ -1,0 +1,335 @@
+"""A create that got no answer: looking, waiting, sending again only when nothing happened."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, ClassVar
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from guestlist.errors import (
+    Forbidden,
+    GuestlistError,
+    MalformedResponse,
+    OutcomeUnknown,
+    Rejected,
+    ServiceUnavailable,
+)
+from guestlist.exchange.policy import run
+from guestlist.exchange.recovery import Settled, once
+from guestlist.exchange.step import Failure, Outgoing, Steps
+from guestlist.provider import Flow, Provider, Request, Response, operation
+
+LOST = Failure("the connection broke")
+TIMED_OUT = Failure("no answer in time")
+GRACE = 30.0
+
+
+class Box(Provider):
+    """Puts things into a box, and tells what is in it."""
+
+    name = "box"
+    title = "Box"
+    base_url: str = "https://box.example"
+    list_lag: ClassVar[float] = 0.0
+
+    @operation
+    def put(self) -> Flow[str]:
+        reply = yield Request.post("things")
+        return str(reply.json()["id"])
+
+    @operation
+    def find(self) -> Flow[str | None]:
+        reply = yield Request.get("things")
+        return reply.json() or None
+
+
+class Slow(Box):
+    """The same, whose list lags and whose late effects come late."""
+
+    name = "slow"
+    late_effect: ClassVar[float] = 45.0
+    list_lag: ClassVar[float] = 20.0
+
+
+class Service:
+    """The other side: what is in the box, and when it can be seen."""
+
+    def __init__(self, scene: Any, fates: list[str], effect_after: float = 0.0) -> None:
+        self.scene = scene
+        self.fates = fates
+        self.effect_after = effect_after
+        self.created: list[float] = []  # from when on each can be seen
+        self.posts = 0
+        self.looks: list[float] = []
+        self.broken_until = 0.0
+
+    def __call__(self, outgoing: Outgoing) -> Response | Failure:
+        now = self.scene.clock.elapsed
+        if outgoing.method == "POST":
+            self.posts += 1
+            return self._create(self.fates.pop(0), now)
+        self.looks.append(now)
+        if now < self.broken_until:
+            return Response(503)
+        seen = [at for at in self.created if at <= now]
+        return Response(200, {}, b'"t1"' if seen else b"null")
+
+    def _create(self, fate: str, now: float) -> Response | Failure:
+        if fate in ("done", "lost after", "unreadable"):
+            self.created.append(now + self.effect_after)
+        answers: dict[str, Response | Failure] = {
+            "done": Response(201, {}, b'{"id": "t1"}'),
+            "lost after": LOST,
+            "lost before": TIMED_OUT,
+            "unreadable": Response(201, {}, b"<html>"),
+            "refused": Response(422),
+            "not sent": Failure("no connection", sent=False),
+        }
+        return answers[fate]
+
+
+@pytest.fixture
+def play(stage: Any) -> Callable[..., Any]:
+    """Runs `once` against a service that behaves as told; returns scene, service and outcome."""
+
+    def run_once(
+        *fates: str,
+        provider: Provider | None = None,
+        effect_after: float = 0.0,
+        broken_until: float = 0.0,
+        conclusive: bool = True,
+        can_look: bool = True,
+        **budget: Any,
+    ) -> Any:
+        scene = stage(provider or Box(), **budget)
+        service = Service(scene, list(fates), effect_after)
+        service.broken_until = broken_until
+        box: Any = scene.account.provider
+
+        def look() -> Steps[str | None]:
+            return run(scene.call, box.find())
+
+        steps = once(scene.call, box.put, look if can_look else None, conclusive=conclusive)
+        try:
+            outcome = scene.serve(steps, service)
+        except GuestlistError as error:
+            outcome = error
+        assert not service.fates
+        return scene, service, outcome
+
+    return run_once
+
+
+# ---------------------------------------------------------------------------- it answers
+
+
+def test_an_answer_is_an_answer(play: Any) -> None:
+    _, service, outcome = play("done")
+    assert outcome == Settled("t1", answered=True)
+    assert service.looks == []
+
+
+def test_a_refusal_is_a_refusal(play: Any) -> None:
+    _, service, outcome = play("refused")
+    assert isinstance(outcome, Rejected)
+    assert outcome.happened is False
+    assert service.looks == []
+
+
+def test_what_was_not_sent_is_sent_without_looking(play: Any) -> None:
+    scene, service, outcome = play("not sent", "done")
+    assert outcome == Settled("t1", answered=True)
+    assert service.looks == []
+    assert scene.clock.elapsed < 1
+
+
+# ---------------------------------------------------------------------------- no answer
+
+
+def test_it_happened_and_is_found_at_once(play: Any) -> None:
+    scene, service, outcome = play("lost after")
+    assert outcome == Settled("t1", answered=False)
+    assert service.posts == 1
+    assert scene.clock.elapsed == 0
+    assert [event.detail for event in scene.told("look")] == ["early"]
+
+
+@pytest.mark.parametrize("after", [0.5, 3.0, 12.0, 29.9])
+def test_a_late_effect_is_waited_for(play: Any, after: float) -> None:
+    scene, service, outcome = play("lost after", effect_after=after)
+    assert outcome == Settled("t1", answered=False)
+    assert service.posts == 1
+    assert after <= scene.clock.elapsed <= GRACE
+
+
+def test_nothing_happened_so_it_is_sent_again_after_the_grace_period(play: Any) -> None:
+    scene, service, outcome = play("lost before", "done")
+    assert outcome == Settled("t1", answered=True)
+    assert service.posts == 2
+    second = [at for at, outgoing in scene.sent if outgoing.method == "POST"][1]
+    assert second >= GRACE
+    assert service.looks[-1] >= GRACE
+    assert [event.detail for event in scene.told("look")][-1] == "final"
+    assert len(service.looks) <= 8  # it does not ask every second
+
+
+def test_the_grace_period_is_the_provider_s_fact(play: Any) -> None:
+    scene, _, _ = play("lost before", "done", provider=Slow(), total=300)
+    second = [at for at, outgoing in scene.sent if outgoing.method == "POST"][1]
+    assert second >= 45 + 20
+
+
+def test_the_grace_period_is_at_least_twice_the_timeout(play: Any) -> None:
+    scene, _, _ = play("lost before", "done", timeout=40, total=300)
+    second = [at for at, outgoing in scene.sent if outgoing.method == "POST"][1]
+    assert second >= 80
+
+
+def test_it_may_be_lost_again(play: Any) -> None:
+    scene, service, outcome = play("lost before", "lost before", "lost after", total=300)
+    assert outcome == Settled("t1", answered=False)
+    assert service.posts == 3
+    assert 2 * GRACE <= scene.clock.elapsed < 3 * GRACE
+
+
+def test_after_all_attempts_it_is_certain_that_nothing_happened(play: Any) -> None:
+    _, service, outcome = play("lost before", "lost before", attempts=2, total=300)
+    assert isinstance(outcome, ServiceUnavailable)
+    assert outcome.happened is False
+    assert service.posts == 2
+    assert "2 attempts" in str(outcome)
+
+
+def test_what_is_tried_again_may_be_refused(play: Any) -> None:
+    _, _, outcome = play("lost before", "refused")
+    assert isinstance(outcome, Rejected)
+    assert outcome.happened is False
+
+
+# ---------------------------------------------------------------------------- looking
+
+
+def test_a_look_that_fails_is_repeated(play: Any) -> None:
+    scene, _, outcome = play("lost after", broken_until=40.0)
+    assert outcome == Settled("t1", answered=False)
+    assert scene.clock.elapsed >= 40.0
+
+
+def test_a_look_that_keeps_failing_decides_nothing(play: Any) -> None:
+    scene, service, outcome = play("lost before", broken_until=1e9)
+    assert isinstance(outcome, OutcomeUnknown)
+    assert outcome.happened is None
+    assert service.posts == 1
+    assert scene.clock.elapsed <= 120 + 1
+
+
+def test_a_look_that_is_refused_decides_nothing(stage: Any) -> None:
+    scene = stage(Box())
+
+    def look() -> Steps[None]:
+        raise Forbidden("may invite, may not list")
+        yield
+
+    with pytest.raises(OutcomeUnknown) as caught:
+        scene.run(once(scene.call, scene.account.provider.put, look), LOST)
+    assert caught.value.happened is None
+    assert any("may not list" in note for note in caught.value.__cause__.__notes__)  # type: ignore[union-attr]
+
+
+def test_no_way_to_look(play: Any) -> None:
+    scene, service, outcome = play("lost after", can_look=False)
+    assert isinstance(outcome, OutcomeUnknown)
+    assert service.posts == 1
+    assert scene.clock.elapsed == 0
+    assert "do not simply try again" in outcome.hint
+
+
+def test_a_look_that_proves_nothing_by_finding_nothing(play: Any) -> None:
+    _, service, outcome = play("lost before", conclusive=False)
+    assert isinstance(outcome, OutcomeUnknown)
+    assert service.posts == 1
+    _, service, outcome = play("lost after", conclusive=False, effect_after=20.0)
+    assert outcome == Settled("t1", answered=False)
+
+
+@pytest.mark.parametrize("total", [1, 10, 29])
+def test_no_time_to_wait_for_certainty(play: Any, total: float) -> None:
+    scene, service, outcome = play("lost before", total=total)
+    assert isinstance(outcome, OutcomeUnknown)
+    assert service.posts == 1
+    assert service.looks  # it looks at least once: finding it would be certain
+    assert scene.clock.elapsed <= total
+    assert outcome.email == "ada@example.com"
+
+
+def test_no_time_and_it_is_found_all_the_same(play: Any) -> None:
+    _, _, outcome = play("lost after", total=1)
+    assert outcome == Settled("t1", answered=False)
+
+
+# ---------------------------------------------------------------------------- it did happen
+
+
+def test_it_happened_and_the_answer_is_no_use(play: Any) -> None:
+    _, service, outcome = play("unreadable", effect_after=4.0)
+    assert outcome == Settled("t1", answered=False)
+    assert service.posts == 1
+
+
+@pytest.mark.parametrize(
+    "how", [{"effect_after": 1e9}, {"can_look": False}, {"total": 5, "effect_after": 1e9}], ids=str
+)
+def test_it_happened_and_is_not_to_be_found(play: Any, how: dict[str, Any]) -> None:
+    """Then nothing is sent again, however long the lists do not show it."""
+    _, service, outcome = play("unreadable", **how)
+    assert isinstance(outcome, MalformedResponse)
+    assert outcome.happened is True
+    assert service.posts == 1
+    assert "status" in outcome.hint
+
+
+# ---------------------------------------------------------------------------- whatever happens
+
+
+FATES = st.sampled_from(["done", "lost after", "lost before", "unreadable", "not sent"])
+
+
+@given(
+    fates=st.lists(FATES, min_size=40, max_size=40),
+    effect_after=st.floats(0, GRACE - 0.1),
+    broken_until=st.floats(0, 200),
+    total=st.floats(0.5, 400),
+    attempts=st.integers(1, 5),
+)
+def test_never_twice_and_never_a_wrong_word(
+    stage: Any,
+    fates: list[str],
+    effect_after: float,
+    broken_until: float,
+    total: float,
+    attempts: int,
+) -> None:
+    scene = stage(Box(), total=total, attempts=attempts)
+    service = Service(scene, fates, effect_after)
+    service.broken_until = broken_until
+    provider: Any = scene.account.provider
+    steps = once(scene.call, provider.put, partial(_look, scene, provider))
+    error: GuestlistError | None = None
+    try:
+        settled: Settled[str] | None = scene.serve(steps, service)
+    except GuestlistError as caught:
+        settled, error = None, caught
+    assert len(service.created) <= 1
+    assert scene.clock.elapsed <= total + 1
+    if settled is not None:
+        assert len(service.created) == 1
+    elif error is not None and error.happened is not None:
+        assert len(service.created) == int(error.happened)
+
+
+def _look(scene: Any, provider: Any) -> Steps[str | None]:
+    return run(scene.call, provider.find())

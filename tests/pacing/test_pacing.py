@@ -1,0 +1,277 @@
+"""Pace: all that a service allows, and nothing more. Virtual time; nothing waits."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from tests.pacing.traffic import (
+    CASES,
+    PATIENT,
+    Case,
+    SimulatedTime,
+    bulk,
+    most_within,
+    network,
+)
+
+from guestlist import Guestlist
+from guestlist.errors import GuestlistError, OutcomeUnknown, RateLimited, ServiceUnavailable
+from guestlist.exchange.account import Account, Budget, Call, paces_of
+from guestlist.exchange.pace import MARGIN, Pace
+from guestlist.exchange.policy import run
+from guestlist.exchange.recovery import once
+from guestlist.exchange.step import Failure, Send, Steps
+from guestlist.provider import Flow, Limit, Request, Response
+from guestlist.verbs import Accounts, check
+from guestlist_vultr import Vultr
+
+VULTR_WINDOW = next(case for case in CASES if case.name == "30/s window")
+MINUTE = next(case for case in CASES if case.name == "100/min window")
+
+
+def names(case: Case) -> str:
+    return case.name
+
+
+@pytest.mark.parametrize("case", CASES, ids=names)
+@pytest.mark.parametrize("callers", [1, 8, 32])
+@pytest.mark.parametrize("jitter", [0.0, MARGIN])
+def test_a_bulk_uses_what_is_allowed_and_is_never_refused(
+    case: Case, callers: int, jitter: float
+) -> None:
+    traffic = bulk(case, callers, 2000, jitter=jitter, seed=callers)
+    assert traffic.statuses == {200: 2000}
+    assert not traffic.errors
+    alone = callers == 1 and case.per_second == 30  # answers take longer than the interval
+    if not (alone and jitter):
+        assert traffic.share(case.per_second) >= 0.96
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("jitter", [0.05, 0.1])
+def test_a_network_worse_than_the_margin_is_learned(seed: int, jitter: float) -> None:
+    """No sender can use 96 % here for certain: 30 in 1.05 s are 95.2 %."""
+    traffic = bulk(VULTR_WINDOW, 32, 5000, jitter=jitter, seed=seed)
+    assert traffic.statuses[200] == 5000
+    assert traffic.statuses[429] <= 20
+    assert traffic.share(30) >= (0.92 if jitter == 0.05 else 0.85)
+
+
+def test_a_refusal_is_forgotten_in_time() -> None:
+    pace = Pace(Limit(30))
+    interval = _interval(pace, 0.0)
+    pace.push_back(10.0, 1.0, refused=True)
+    assert _interval(pace, 20.0) > interval
+    assert _interval(pace, 700.0) == pytest.approx(interval)
+
+
+def _interval(pace: Pace, now: float) -> float:
+    return -pace.reserve(now) + pace.reserve(now)
+
+
+@pytest.mark.parametrize(
+    "limit", [Limit(30), Limit(100, 60.0), Limit(1000, 60.0), Limit(1), Limit(5, 3600.0)]
+)
+@pytest.mark.parametrize("seed", range(5))
+def test_no_window_holds_more_than_the_limit(limit: Limit, seed: int) -> None:
+    """However calls come: in bursts, after pauses, and with rests between."""
+    pace, source, now = Pace(limit), random.Random(seed), 0.0
+    moments: list[float] = []
+    for _ in range(2000):
+        now += source.choice([0.0, 0.0, 0.0, 0.01, limit.per / limit.count, limit.per])
+        moments.append(now + pace.reserve(now))
+    assert moments == sorted(moments)
+    assert most_within(moments, limit.per + MARGIN * 0.999) <= limit.count
+
+
+def test_a_few_calls_do_not_wait_where_the_limit_is_long() -> None:
+    pace = Pace(Limit(100, 60.0))
+    assert [pace.reserve(0.0) for _ in range(20)] == [0.0] * 20
+    assert pace.reserve(0.0) > 0
+
+
+# ---------------------------------------------------------------------------- who shares
+
+
+def test_accounts_that_the_service_counts_together_share_a_pace() -> None:
+    simulation, provider = network(VULTR_WINDOW, jitter=0.02)
+    guests = Guestlist({"a": provider, "b": provider.model_copy()}, clock=simulation.time)
+    accounts = replace(guests._accounts, budget=PATIENT)
+    left = iter(range(1500))
+
+    def calls(name: str) -> Any:
+        return lambda: check(accounts, account=name) if next(left, None) is not None else None
+
+    for caller in range(16):
+        simulation.start(calls("ab"[caller % 2]))
+    traffic = simulation.run()
+    assert traffic.statuses == {200: 1500}
+    assert traffic.share(30) >= 0.96
+
+
+def test_accounts_that_the_service_counts_apart_do_not() -> None:
+    simulation, provider = network(MINUTE)
+    guests = Guestlist({"a": provider, "b": provider.model_copy()}, clock=simulation.time)
+    one, other = (guests._accounts.pick(name) for name in "ab")
+    assert one.paces[0] is not other.paces[0]
+
+
+def test_another_service_at_another_address_has_its_own() -> None:
+    here = Vultr(api_key="a", base_url="http://127.0.0.1:1")
+    there = Vultr(api_key="a", base_url="http://127.0.0.1:2")
+    guests = Guestlist({"here": here, "there": there, "again": here})
+    paces = {name: guests._accounts.pick(name).paces for name in ("here", "there", "again")}
+    assert paces["here"] is paces["again"]
+    assert paces["here"] is not paces["there"]
+
+
+def test_every_face_of_a_client_shares_the_pace() -> None:
+    guests = Guestlist({"a": Vultr(api_key="a")})
+    bound, patient = guests.account("a"), guests.with_budget(total=5)
+    paces = [face._accounts.pick("a").paces for face in (guests, bound, patient)]
+    assert paces[0] is paces[1] is paces[2]
+
+
+# ---------------------------------------------------------------------------- what headers say
+
+
+def test_none_remaining_pushes_everybody_back() -> None:
+    simulation, provider = network(VULTR_WINDOW, jitter=0.0)
+    accounts = Accounts({"a": Account("a", provider, simulation.time)}, budget=PATIENT)
+    seen = []
+
+    def none_left(response: Response) -> Response:
+        seen.append(response)
+        if len(seen) != 10:
+            return response
+        told = {"ratelimit-remaining": "0", "ratelimit-reset": "7"}
+        return replace(response, headers={**response.headers, **told})
+
+    simulation.tamper = none_left
+    left = iter(range(100))
+    for _ in range(8):
+        simulation.start(lambda: check(accounts) if next(left, None) is not None else None)
+    departures = simulation.run().departures
+    gaps = [after - before for before, after in pairwise(departures)]
+    assert len(departures) == 100
+    assert max(gaps) == pytest.approx(7.0, abs=0.1)
+    assert gaps.index(max(gaps)) == 9
+
+
+def test_a_refusal_pushes_everybody_back_once() -> None:
+    simulation, provider = network(VULTR_WINDOW, jitter=0.0)
+    accounts = Accounts({"a": Account("a", provider, simulation.time)}, budget=PATIENT)
+    seen = []
+
+    def refuse(response: Response) -> Response:
+        seen.append(response)
+        return Response(429, {"retry-after": "5"}) if len(seen) == 10 else response
+
+    simulation.tamper = refuse
+    left = iter(range(100))
+    for _ in range(8):
+        simulation.start(lambda: check(accounts) if next(left, None) is not None else None)
+    traffic = simulation.run()
+    departures = traffic.departures
+    refused = departures[9]
+    assert traffic.statuses == {200: 100, 429: 1}
+    assert not [moment for moment in departures[10:] if moment < refused + 5]
+    assert most_within(departures, 1.0) <= 30
+
+
+def test_a_wrong_header_does_not_silence_a_client_for_ever() -> None:
+    time = SimulatedTime()
+    account = Account("a", Vultr(api_key="a"), time)
+    account.rest(1e300)
+    assert account.paces[0].reserve(0.0) == 3600.0
+
+
+# ---------------------------------------------------------------------------- budgets
+
+
+def _get() -> Flow[int]:
+    return (yield Request.get("v2", "account")).status
+
+
+def _post() -> Flow[int]:
+    return (yield Request.post("v2", "invitation", json={})).status
+
+
+def carry_out(time: SimulatedTime, steps: Steps[Any], *answers: Response | Failure) -> Any:
+    """Runs steps; the last answer is given again and again."""
+    left = list(answers)
+    step = next(steps)
+    while True:
+        if isinstance(step, Send):
+            answer = left.pop(0) if len(left) > 1 else left[0]
+        else:
+            time.at += step.seconds
+            answer = None
+        try:
+            step = steps.send(answer)
+        except StopIteration as done:
+            return done.value
+
+
+def fails(budget: Budget, flow: Flow[int], *answers: Response | Failure) -> GuestlistError:
+    time = SimulatedTime()
+    account = Account("cloud", Vultr(api_key="a"), time, random=random.Random(0))
+    with pytest.raises(GuestlistError) as failed:
+        carry_out(time, run(Call(account, budget), flow), *answers)
+    return failed.value
+
+
+def test_attempts_are_told_when_they_are_used_up() -> None:
+    error = fails(Budget(attempts=3), _get(), Response(503))
+    assert isinstance(error, ServiceUnavailable)
+    assert (error.attempts, error.budget) == (3, "3 attempts")
+    assert error.waited > 0
+    assert "3 attempts" in str(error)
+    assert "s waited" in str(error)
+    assert "the budget is 3 attempts" in str(error)
+    assert error.to_dict()["budget"] == "3 attempts"
+
+
+def test_total_is_told_when_the_service_asks_for_more() -> None:
+    error = fails(Budget(total=20), _get(), Response(429, {"retry-after": "60"}))
+    assert isinstance(error, RateLimited)
+    assert error.retry_after == 60
+    assert error.budget == "20 s in all"
+    assert "20 s in all" in str(error)
+
+
+def test_total_is_told_when_the_pace_needs_more() -> None:
+    time = SimulatedTime()
+    provider = Vultr(api_key="a")
+    account = Account("cloud", provider, time, paces=paces_of(provider))
+    for _ in range(60):
+        account.paces[0].reserve(0.0)
+    with pytest.raises(RateLimited, match="the budget is 1 s in all") as failed:
+        carry_out(time, run(Call(account, Budget(total=1)), _get()), Response(200))
+    assert failed.value.happened is False
+
+
+def test_waiting_is_told_when_it_is_used_up() -> None:
+    error = fails(Budget(waiting=1.0, attempts=100), _get(), Response(503))
+    assert error.budget == "1 s of waiting"
+    assert error.waited <= 1.0
+    assert "1 s of waiting" in str(error)
+
+
+def test_a_doubt_that_may_not_wait_tells_so() -> None:
+    time = SimulatedTime()
+    account = Account("cloud", Vultr(api_key="a"), time, random=random.Random(0))
+
+    def look() -> Steps[int | None]:
+        yield from ()
+        return None
+
+    call = Call(account, Budget(waiting=5.0))
+    with pytest.raises(OutcomeUnknown, match="5 s of waiting") as failed:
+        carry_out(time, once(call, _post, look), Failure("broken"))
+    assert failed.value.budget == "5 s of waiting"
+    assert failed.value.happened is None

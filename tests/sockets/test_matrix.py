@@ -1,0 +1,66 @@
+"""Every fault, with every client, against every service: what happened against what was concluded.
+
+`pytest -s tests/sockets/test_matrix.py` shows the table; `python -m tests.sockets` makes it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from tests.sockets.matrix import COLUMNS, FOREIGN, SUBJECTS, Cell, Stage
+from tests.sockets.rows import ROWS
+from tests.sockets.table import Cells, table
+
+
+@pytest.fixture(scope="module")
+def cells() -> Iterator[Cells]:
+    cells: Cells = {}
+    yield cells
+    print("\n\n" + table(cells))
+
+
+@pytest.mark.parametrize("service", SUBJECTS)
+@pytest.mark.parametrize("column", COLUMNS)
+@pytest.mark.parametrize("name", ROWS)
+def test_what_is_concluded_is_what_happened(
+    stage: Stage, cells: Cells, name: str, column: str, service: str
+) -> None:
+    row = ROWS[name]
+    cell = cells[name, column, service] = stage.play(row, column, service)
+
+    check_the_promise(cell)
+    foreign = column == FOREIGN
+    assert cell.told == row.told_by(foreign=foreign)
+    assert (cell.mails, cell.records, cell.creates) == (row.mails,) * 3
+    assert not cell.leaked
+    # what is left of the fault disturbs no call after it
+    assert cell.stranger == "gone"
+    assert cell.guest == ("pending" if row.mails else "gone")
+
+
+def check_the_promise(cell: Cell) -> None:
+    """What holds whatever the fault is."""
+    assert cell.mails <= 1
+    if cell.told.startswith("invited"):
+        assert cell.mails == 1
+    if cell.told.endswith("did not happen"):
+        assert cell.mails == 0
+    if cell.told.endswith(": happened"):
+        assert cell.mails == 1
+
+
+@pytest.mark.parametrize("column", COLUMNS)
+def test_a_connection_with_left_over_bytes_is_closed_and_costs_nothing(
+    stage: Stage, column: str
+) -> None:
+    assert not stage.play(ROWS["look answered twice"], column, "vultr").doubted
+
+
+def test_only_a_transport_of_httpx_is_believed_when_it_says_that_nothing_was_sent(
+    stage: Stage,
+) -> None:
+    row = ROWS["refused, back after 1 s"]
+    doubted = {column for column in COLUMNS if stage.play(row, column, "vultr").doubted}
+
+    assert doubted == {FOREIGN}

@@ -1,0 +1,118 @@
+"""Recovery from end to end, where the matrix does not reach: resends, and the bounds of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from tests.sockets.matrix import SUBJECTS, Stage, said
+from tests.sockets.rows import FOUND, INVITED, SHORT
+
+from guestlist import Guestlist
+from guestlist.sandbox.connect import accounts_of
+from guestlist.testing.faults import LATE, End, Fault, Forward, answering, on, unanswered
+from guestlist.testing.proxy import FaultProxy
+from guestlist_vultr import Vultr
+
+EMAIL = "rosa@example.net"
+
+
+@pytest.fixture(autouse=True)
+def fresh(stage: Stage) -> None:
+    stage.sandbox.reset()
+    stage.clock.clear()
+
+
+def mails(stage: Stage) -> int:
+    return len(list(stage.sandbox.outbox.to(EMAIL)))
+
+
+class Hasty(Vultr):
+    """Declares that two seconds are enough for every effect: more than is true."""
+
+    late_effect = 2.0
+
+
+def invite_late(stage: Stage, kind: type[Vultr], seconds: float) -> str:
+    """Invites, and lets the request take effect only so much later, in virtual time."""
+    hosted = stage.sandbox.services["vultr"]
+    with FaultProxy(hosted.base_url, on("POST /v2/invitation ", LATE)) as proxy:
+        account = kind(base_url=proxy.url, api_key=hosted.settings["api_key"])
+        stage.clock.at(seconds, proxy.release)
+        with Guestlist({"v": account}, clock=stage.clock) as guests:
+            told = said(lambda: guests.with_budget(timeout=SHORT).invite(EMAIL))
+        stage.clock.sleep(seconds)  # what has not landed yet lands now
+    return told
+
+
+def test_an_effect_that_lands_at_the_end_of_the_grace_is_found(stage: Stage) -> None:
+    assert invite_late(stage, Vultr, 29.9) == FOUND
+    assert mails(stage) == 1
+
+
+def test_a_grace_that_is_too_short_invites_twice(stage: Stage) -> None:
+    """The documented limit: `late_effect` has to be true. The caller is told of one invitation."""
+    assert invite_late(stage, Hasty, 12) == INVITED
+    assert mails(stage) == 2
+
+
+def test_an_effect_after_the_declared_bound_invites_twice(stage: Stage) -> None:
+    """The same limit with the default of 30 seconds."""
+    assert invite_late(stage, Vultr, 31) == INVITED
+    assert mails(stage) == 2
+
+
+@pytest.mark.parametrize(
+    ("fault", "told"),
+    [
+        (unanswered(End.RESET), "resent, found by looking"),
+        (unanswered(End.RESET, Forward.NEVER), "resent"),
+    ],
+    ids=["with effect", "without effect"],
+)
+def test_a_resend_whose_answer_is_lost_is_settled_by_the_expiry(
+    stage: Stage, fault: Fault, told: str
+) -> None:
+    hosted = stage.sandbox.services["vultr"]
+    with (
+        FaultProxy(hosted.base_url, on("POST /v2/invitation/[^/]+/resend ", fault)) as proxy,
+        Guestlist(through(stage, "vultr", proxy), clock=stage.clock) as guests,
+    ):
+        guests.invite(EMAIL)
+        stage.clock.sleep(3600)  # or the expiry would not move
+
+        assert said(lambda: guests.resend(EMAIL)) == told
+    assert mails(stage) == 2
+
+
+def test_a_resend_that_nothing_can_settle_is_not_repeated(stage: Stage) -> None:
+    """Aitronos does not say that a resend moves the expiry: that it did not is no proof."""
+    stage.sandbox.services["aitronos"].service.configure(resend_moves_expiry="no")
+    lost = on("POST .*/resend-invitation ", unanswered(End.RESET))
+    hosted = stage.sandbox.services["aitronos"]
+    with (
+        FaultProxy(hosted.base_url, lost) as proxy,
+        Guestlist(through(stage, "aitronos", proxy), clock=stage.clock) as guests,
+    ):
+        guests.invite(EMAIL, **SUBJECTS["aitronos"].order)
+
+        assert said(lambda: guests.resend(EMAIL)) == "OutcomeUnknown: not known"
+    assert mails(stage) == 2
+
+
+def test_a_2xx_that_lies_is_believed_and_never_called_an_invitation(stage: Stage) -> None:
+    """The documented limit: something between client and service that answers 2xx by itself."""
+    portal = answering(200, b"<html>Welcome to our wireless network</html>")
+    hosted = stage.sandbox.services["vultr"]
+    with (
+        FaultProxy(hosted.base_url, on("POST /v2/invitation ", portal)) as proxy,
+        Guestlist(through(stage, "vultr", proxy), clock=stage.clock) as guests,
+    ):
+        assert said(lambda: guests.invite(EMAIL)) == "MalformedResponse: happened"
+    assert mails(stage) == 0
+
+
+def through(stage: Stage, service: str, proxy: FaultProxy) -> dict[str, Any]:
+    """The account of a service, reached through a proxy."""
+    account = accounts_of(stage.sandbox)[service]
+    return {service: account.model_copy(update={"base_url": proxy.url})}

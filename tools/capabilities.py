@@ -1,0 +1,76 @@
+"""Writes the capability table of README.md from the providers' classes.
+
+    uv run tools/capabilities.py            # writes it
+    uv run tools/capabilities.py --check    # fails when it is not what the classes say
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from guestlist.plugins import installed
+from guestlist.provider import Provider
+
+README = Path(__file__).parents[1] / "README.md"
+START, END = "<!-- capabilities -->\n", "<!-- /capabilities -->"
+
+ROWS = {
+    "invite": "invite",
+    "resend": "resend",
+    "revoke an invitation": "revoke",
+    "list invitations": "invitations",
+    "list members": "members",
+    "remove a member": "remove",
+    "list roles": "roles",
+    "assign a role": "assign_role",
+    "unassign a role": "unassign_role",
+    "effective access": "access",
+}
+
+
+def table(providers: list[type[Provider]]) -> str:
+    """The table in Markdown."""
+    rows = [["", *(provider.title for provider in providers)]]
+    rows += [
+        [words, *("yes" if provider.supports(name) else "—" for provider in providers)]
+        for words, name in ROWS.items()
+    ]
+    rows.append(["role at invitation", *map(_roles, providers)])
+    rows.append(["without a mail", *("yes" if p.can_suppress_mail else "—" for p in providers)])
+    rows.append(["lasts", *map(_lifetime, providers)])
+    rows.insert(1, ["---"] * len(rows[0]))
+    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
+
+
+def _roles(provider: type[Provider]) -> str:
+    if provider.most_roles == 0:
+        return "after acceptance"
+    count = "one" if provider.most_roles == 1 else "several"
+    return f"{count}, required" if provider.least_roles else count
+
+
+def _lifetime(provider: type[Provider]) -> str:
+    if provider.lifetime is None:
+        return "not known"
+    hours = provider.lifetime.total_seconds() / 3600
+    return f"{hours / 24:g} days" if hours >= 24 else f"{hours:g} hours"
+
+
+def main(arguments: list[str]) -> int:
+    text = README.read_text(encoding="utf-8")
+    before, _, rest = text.partition(START)
+    _, _, after = rest.partition(END)
+    providers = [provider for _, provider in sorted(installed().providers.items())]
+    made = f"{before}{START}{table(providers)}{END}{after}"
+    if "--check" in arguments:
+        if made != text:
+            print("README.md: the capability table is not what the providers say", file=sys.stderr)
+            return 1
+        return 0
+    README.write_text(made, encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
