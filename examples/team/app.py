@@ -96,7 +96,7 @@ class Team:
 
     async def invite(self, request: Request) -> Response:
         order = await request.json()
-        result = await self._invite(order["email"], order["account"])
+        result = await self._invite(order.get("email", ""), order.get("account", ""))
         guest = result.guest
         row = Row(account=guest.account, email=guest.email, state=guest.state)
         return JSONResponse({"outcome": result.outcome, "guest": row}, 201)

@@ -40,7 +40,7 @@ FORBIDDEN = [
 ]
 
 ADDRESS = re.compile(r"[\w.+-]+(?:@|%40)([\w.-]*\w)")
-NOBODYS = re.compile(r"(?:[\w-]+\.)*example(?:\.(?:com|net|org))?")
+NOBODYS = re.compile(r"(?:[\w-]+\.)*example(?:\.(?:com|net|org))?", re.IGNORECASE)
 
 BLANK = re.compile(r"(?:[a-z]+_)?[0.-]{4,}\d{4}")
 SECRET_FIELDS = ("api_key", "invitation_key", "invitation_link", "refresh_token", "token")
@@ -79,7 +79,7 @@ def test_nothing_secret_is_in_a_cassette(path: Path) -> None:
     text = path.read_text("utf-8")
 
     assert leaks(text) == []
-    assert text.startswith("# Recorded against ")
+    assert text.startswith("# Recorded against ") or "\ninteractions:" not in text
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,6 @@ def test_the_search_finds_what_must_not_be_there(planted: str) -> None:
 
 
 def test_recording_again_gives_the_same_bytes(tmp_path: Path) -> None:
-    # not `pytest`: the one of this environment, in a session of its own
     done = subprocess.run(
         [
             *(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"),
@@ -123,12 +122,15 @@ def test_recording_again_gives_the_same_bytes(tmp_path: Path) -> None:
     recorded = contents(tmp_path)
     kept = contents(CASSETTES)
     assert recorded.keys() == kept.keys()
-    assert [
+    stale = [
         str(path)
         for path in sorted(kept)
         if kept[path] != recorded[path] and b"sandbox" in kept[path].splitlines()[0]
-    ] == []
+    ]
+    assert stale == [], "what is sent or answered has changed: look at it, and record again"
 
 
 def contents(folder: Path) -> dict[Path, bytes]:
-    return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*.yaml")}
+    """Of the files that the scenarios beside this test are recorded to."""
+    paths = [path for name in ("aitronos", "vultr") for path in folder.glob(f"{name}/*.yaml")]
+    return {path.relative_to(folder): path.read_bytes() for path in paths}

@@ -12,7 +12,7 @@ import functools
 import inspect
 import json
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -54,13 +54,16 @@ class Case:
 
     provider: Provider
     operation: str
+    recorded: tuple[Response, ...] = field(default=(), repr=False)
+    """What the provider's sandbox answers to it, where the case was made there."""
+    arguments: Mapping[str, Any] | None = field(default=None, repr=False)
 
     def __str__(self) -> str:
         return f"{self.provider.name}.{self.operation}"
 
     def flow(self) -> Any:
         method = getattr(self.provider, self.operation)
-        return method(**_arguments(method))
+        return method(**(_arguments(method) if self.arguments is None else self.arguments))
 
 
 def _arguments(method: Callable[..., Any]) -> dict[str, Any]:
@@ -183,6 +186,15 @@ def act(provider: Provider, plan: Callable[[Accounts], Steps[Any]], answers: Ans
     accounts = Accounts({"account": account}, budget=Budget(total=600.0))
     _carry_out(time, plan(accounts), answers, told, lambda: Effect.READ)
     return told
+
+
+def carry_out(time: SimulatedTime, steps: Steps[Any], answers: Answers) -> Any:
+    """What the steps return, with their requests answered so; raises what they raise."""
+    told = Told()
+    _carry_out(time, steps, answers, told, lambda: Effect.READ)
+    if told.error is not None:
+        raise told.error
+    return told.value
 
 
 def _carry_out(
@@ -433,13 +445,13 @@ def repeated(answers: list[Any]) -> Answers:
 
 
 @functools.cache
-def genuine(name: str) -> dict[str, tuple[Response, ...]]:
-    """What the provider's own sandbox answers to each of its operations.
+def genuine(name: str) -> tuple[Case, ...]:
+    """The operations of a provider with what its own sandbox answers to them.
 
     Where an argument names what is not there, the answers are refusals, and those are mutated too.
     """
     kind = installed().providers[name]
-    recorded: dict[str, tuple[Response, ...]] = {}
+    made = []
     for operation in kind.operations():
         service = _service(kind)
         provider = kind(**service.settings(BASE_URL))
@@ -453,8 +465,13 @@ def genuine(name: str) -> dict[str, tuple[Response, ...]]:
         }
         with suppress(GuestlistError):
             _record(account, method(**arguments), wire, time, kept)
-        recorded[operation] = tuple(kept)
-    return recorded
+        made.append(Case(provider, operation, tuple(kept), arguments))
+    return tuple(made)
+
+
+def recorded() -> list[Case]:
+    """The operations that send anything, of all providers, as `genuine`."""
+    return [case for name in providers() for case in genuine(name) if case.recorded]
 
 
 def _service(kind: type[Provider]) -> Service:
@@ -538,10 +555,10 @@ POISONS: list[Any] = [
 
 def _mutate(tree: Any, source: random.Random) -> Any:
     poison = copy.deepcopy(source.choice(POISONS))
-    places = list(_places(tree))
-    if not places or source.random() < 0.05:
+    found = list(places(tree))
+    if not found or source.random() < 0.05:
         return source.choice([poison, {"data": tree}, [tree]])
-    parent, key = source.choice(places)
+    parent, key = source.choice(found)
     kind = source.random()
     if kind < 0.3:
         del parent[key]
@@ -559,8 +576,9 @@ def _mutate(tree: Any, source: random.Random) -> Any:
     return tree
 
 
-def _places(tree: Any) -> Iterator[tuple[Any, Any]]:
+def places(tree: Any) -> Iterator[tuple[Any, Any]]:
+    """Every place in a JSON tree: what holds it, and its key or index there."""
     keys = range(len(tree)) if isinstance(tree, list) else tree if isinstance(tree, dict) else ()
     for key in list(keys):
         yield tree, key
-        yield from _places(tree[key])
+        yield from places(tree[key])

@@ -21,17 +21,13 @@ SEEDS = 1_500
 FOUND_WITHIN = 2_000
 
 ONCE_FAILED = (
-    ("vultr", 14),  # half a secret at the end of a message that was cut off
-    ("vultr", 1190),  # a clock that was set back: "accepted just now", for a day
-    ("vultr", 1193),  # a clock that was set forward: the invitation looked expired, two mails
-    ("aitronos", 22),  # interrupted during the grace period, and no word of it
-    ("aitronos", 207),  # the old invitation revoked, the new one refused: "nothing happened"
-    ("aitronos", 854),  # the same, with a look that failed in between
     ("aitronos", 1793),  # accepted while a resend was in doubt: "nothing happened"
-    ("vultr", 5960),
+    ("aitronos", 5059),  # found by looking, made by the other client without a mail
+    ("vultr", 5960),  # a wrong clock, and a service that does not say what has expired
+    ("aitronos", 11403),  # revoked by another client, and told as this one's doing
+    ("aitronos", 16583),  # a role given, and changed by another call at once
 )
-"""Seeds that have broken a promise. What a seed draws changes with the simulator; they are kept
-because they cost nothing."""
+"""Seeds that have broken a promise."""
 
 
 def test_no_promise_is_broken_and_every_verdict_occurs() -> None:

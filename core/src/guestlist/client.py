@@ -68,7 +68,7 @@ class _Client:
         if accounts is None:
             config = find_config(plugins)
         else:
-            config = Config(dict(accounts), source="this program")
+            config = Config(_checked(accounts), source="this program")
         if allowed := domains(allowed_domains):
             config = replace(config, allowed_domains=allowed)
         self._clock = clock or SystemClock()
@@ -125,6 +125,16 @@ class _Client:
         )
 
 
+def _checked(accounts: Mapping[str, Provider]) -> dict[str, Provider]:
+    for name, provider in accounts.items():
+        if not isinstance(provider, Provider):
+            raise ConfigError(
+                f"the account {name!r} is a {type(provider).__name__} and no provider",
+                hint='Pass an instance, such as {"cloud": Vultr(api_key="...")}.',
+            )
+    return dict(accounts)
+
+
 def _accounts(
     config: Config,
     plugins: Plugins,
@@ -132,12 +142,6 @@ def _accounts(
     watchers: Iterable[Callable[[Event], None] | None],
     budget: Budget | None,
 ) -> Accounts:
-    for name, provider in config.accounts.items():
-        if not isinstance(provider, Provider):
-            raise ConfigError(
-                f"the account {name!r} is a {type(provider).__name__} and no provider",
-                hint='Pass an instance, such as {"cloud": Vultr(api_key="...")}.',
-            )
     told = [watcher for watcher in watchers if watcher is not None]
 
     def tell_all(event: Event) -> None:

@@ -50,6 +50,7 @@ class Silent:
             connection.sendall(ANSWER % (len(EMPTY), EMPTY))
 
     def close(self) -> None:
+        self._listening.shutdown(socket.SHUT_RDWR)  # ends the thread that accepts
         for connection in (*self._open, self._listening):
             connection.close()
 

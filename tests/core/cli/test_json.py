@@ -82,6 +82,7 @@ def everything(run: Run) -> str:
 
 
 def test_no_secret_is_shown_unless_asked_for(cli: Cli, sandbox: Sandbox) -> None:
+    cli("invite", "eve@example.com", "-a", "aitronos", "--role", "Member")
     shown = ""
     for command, words in COMMANDS.items():
         for more in ((), ("--json",), ("-v",)):

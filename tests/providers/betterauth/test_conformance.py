@@ -59,14 +59,10 @@ class RealSetting(Setting):
         owner = self.organization
         query = "select id, createdAt, expiresAt from invitation where organizationId = ?"
         for id, *dates in owner.server.execute(query, owner.id):
-            earlier = [
-                (datetime.fromisoformat(at) - by).isoformat("T", "milliseconds") for at in dates
-            ]
-            owner.server.execute(
-                "update invitation set createdAt = ?, expiresAt = ? where id = ?",
-                *(at.replace("+00:00", "Z") for at in earlier),
-                id,
-            )
+            moved = [datetime.fromisoformat(date) - by for date in dates]
+            written = [date.isoformat("T", "milliseconds")[:23] + "Z" for date in moved]
+            change = "update invitation set createdAt = ?, expiresAt = ? where id = ?"
+            owner.server.execute(change, *written, id)
 
     def mails(self, address: str) -> int:
         return self._received(address) - self._before.get(email_key(address), 0)

@@ -301,6 +301,28 @@ def _sandbox(parser: Parser) -> None:
     )
 
 
+# ---------------------------------------------------------------------------- writing providers
+
+
+def _new_provider(parser: Parser) -> None:
+    parser.add_argument("name", metavar="NAME", help="of the provider, such as acme")
+    parser.add_argument(
+        "--into", metavar="DIR", default=".", help="where to make its folder (without it: here)"
+    )
+
+
+def _check_provider(parser: Parser) -> None:
+    option = parser.add_argument("name", metavar="NAME", help="of an installed provider")
+    complete(option, provider_names)
+
+
+def provider_names(**_: object) -> list[str]:
+    """The names of the installed providers, for the shell's completion."""
+    from importlib.metadata import entry_points
+
+    return sorted(entry.name for entry in entry_points(group="guestlist"))
+
+
 COMMANDS: dict[str, dict[str, tuple[str, Callable[[Parser], None]]]] = {
     "people": {
         "invite": ("Make sure that people have an open invitation or are in.", _invite),
@@ -329,6 +351,10 @@ COMMANDS: dict[str, dict[str, tuple[str, Callable[[Parser], None]]]] = {
     "trying out": {
         "demo": ("Play a whole story on a local sandbox, and watch it.", _demo),
         "sandbox": ("Run local imitations of the services, with a mailbox.", _sandbox),
+    },
+    "writing providers": {
+        "new-provider": ("Write the package of a new provider, to begin with.", _new_provider),
+        "check-provider": ("Tell what an installed provider still lacks.", _check_provider),
     },
 }
 """The commands by group: name to one line about it, and what adds its arguments."""

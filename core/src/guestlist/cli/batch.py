@@ -101,7 +101,8 @@ class _Batch:
         try:
             self.outcomes[task] = list(self._work(task))
         except GuestlistError as error:
-            self.outcomes[task] = error
+            email = task.who if "@" in task.who else None
+            self.outcomes[task] = error.about(account=task.account, email=email)
         except KeyboardInterrupt:
             raise
         except BaseException as bug:

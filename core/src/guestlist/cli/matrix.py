@@ -26,11 +26,20 @@ COMMANDS = {
 """A command, and the operations of which it needs at least one."""
 
 
-def matrix(rows: Sequence[ProviderRow]) -> list[tuple[str, list[Cell]]]:
-    """A fact's name, and what each provider has to say about it."""
+def matrix(
+    rows: Sequence[ProviderRow], *, everything: bool = False
+) -> list[tuple[str, list[Cell]]]:
+    """A fact's name, and what each provider has to say about it.
+
+    Args:
+        everything: what only one provider has, too.
+    """
     commands: list[tuple[str, list[Cell]]] = [
         (command, [_yes(bool(needed & set(row.operations))) for row in rows])
         for command, needed in COMMANDS.items()
+    ]
+    own: list[tuple[str, list[Cell]]] = [
+        ("only here", [", ".join(_own(row)) or _none() for row in rows])
     ]
     return [
         ("provider", [row.name for row in rows]),
@@ -40,8 +49,8 @@ def matrix(rows: Sequence[ProviderRow]) -> list[tuple[str, list[Cell]]]:
         ("lasts", [_lasts(row) for row in rows]),
         ("--option", [", ".join(row.options) or _none() for row in rows]),
         ("local sandbox", [_yes(row.sandbox) for row in rows]),
-        ("only here", [", ".join(_own(row)) or _none() for row in rows]),
         ("package", [row.distribution for row in rows]),
+        *(own if everything else ()),
     ]
 
 

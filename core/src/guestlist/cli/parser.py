@@ -40,14 +40,11 @@ class Parser(argparse.ArgumentParser):
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         if action.choices is None or value in action.choices:
             return
-        import difflib
-
         known = [str(choice) for choice in action.choices]
-        near = difflib.get_close_matches(str(value), known, 1)
-        more = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(known)}"
+        more = _nearest(str(value), known) or f"; there are: {', '.join(known)}"
         name = (action.metavar or action.dest) if not action.option_strings else ""
         what = str(name).lower() or "/".join(action.option_strings)
-        raise argparse.ArgumentError(None, f"there is no {what} {value!r}; {more}")
+        raise argparse.ArgumentError(None, f"there is no {what} {value!r}{more}")
 
 
 class CommandParser(Parser):
@@ -73,7 +70,11 @@ class CommandParser(Parser):
             return super().parse_known_args(args, namespace)
         self.fill()
         # addresses and options in any order: `status ada@example.com -a cloud bob@example.com`
-        return self.parse_known_intermixed_args(args, namespace)
+        known, unknown = self.parse_known_intermixed_args(args, namespace)
+        if unknown:
+            options = [word for one in self._actions for word in one.option_strings]
+            self.error(f"there is no {unknown[0]!r} here{_nearest(unknown[0], options)}")
+        return known, unknown
 
 
 class _Help(argparse.RawDescriptionHelpFormatter):
@@ -89,6 +90,13 @@ def _width() -> int:
     except (OSError, ValueError):
         columns = 80
     return max(40, min(columns, WIDEST) - 2)
+
+
+def _nearest(word: str, known: Sequence[str]) -> str:
+    import difflib  # only when something is wrong
+
+    near = difflib.get_close_matches(word, known, 1)
+    return f"; did you mean {near[0]!r}?" if near else ""
 
 
 def add_global_options(parser: argparse.ArgumentParser, *, again: bool = False) -> None:

@@ -78,13 +78,13 @@ class Progress:
 
 
 def _in_words(event: Event) -> str:
-    seconds = f"{event.seconds:.0f} s" if event.seconds and event.seconds >= 1 else "a moment"
-    about = f"{event.account}: "
+    pause = f"waiting {event.seconds:.0f} s" if event.seconds and event.seconds >= 1 else ""
+    again = f"trying again (attempt {(event.attempt or 1) + 1})"
     told = {
-        "retry": f"waiting {seconds} before trying again",
-        "pace": f"waiting {seconds} to stay below the service's limit",
+        "retry": f"{pause}, then {again}" if pause else again,
+        "pace": f"{pause or 'waiting'} to stay below the service's limit",
         "unknown": "no answer came; it may have happened",
         "look": "looking whether it happened",
         "failure": f"no answer ({event.detail})",
     }
-    return about + told[event.name] if event.name in told else ""
+    return f"{event.account}: {told[event.name]}" if event.name in told else ""

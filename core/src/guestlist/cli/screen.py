@@ -12,8 +12,8 @@ from guestlist.errors import ConfigError
 from guestlist.models import Outcome, State
 
 try:
+    from rich.cells import cell_len
     from rich.console import Console
-    from rich.measure import Measurement
     from rich.padding import Padding
     from rich.table import Table
     from rich.text import Text as Text
@@ -92,39 +92,73 @@ class Screen:
     def table(
         self, columns: Sequence[Column], rows: Iterable[Sequence[Cell]], *, indent: int = 0
     ) -> None:
-        """A table. Columns that are empty, or that there is no room for, are left out."""
-        cut = [column.cut and not self._everything for column in columns]
-        cells = [[_text(*one) for one in zip(row, cut, strict=True)] for row in rows]
+        """A table. Columns that are empty, or that there is no room for, are left out; where that
+        is not enough, each row becomes a block of lines."""
+        cells = self._cells(columns, rows)
         shown = [place for place in range(len(columns)) if any(row[place].plain for row in cells)]
-        table = _table(columns, cells, shown)
-        while self._wanted(table) + indent > self.out.width:
+        room = self.out.width - indent
+        while not self._everything and _width(columns, cells, shown, wrapped=False) > room:
             spare = max(shown, key=lambda place: columns[place].spare)
-            if self._everything:
-                table = _records(columns, cells, shown)
-                break
             if not columns[spare].spare:
                 break
             shown.remove(spare)
-            table = _table(columns, cells, shown)
+        fits = _width(columns, cells, shown, wrapped=not self._everything) <= room
+        table = (_table if fits else _blocks)(columns, cells, shown)
         self.out.print(Padding(table, (0, 0, 0, indent), expand=False))
 
-    def _wanted(self, table: Table) -> int:
-        """The width at which nothing in a table wraps."""
-        endless = self.out.options.update(width=UNBOUNDED)
-        return Measurement.get(self.out, endless, table).maximum
+    def fits(self, columns: Sequence[Column], rows: Iterable[Sequence[Cell]]) -> bool:
+        """Whether there is room for the whole table, with its words wrapped."""
+        cells, shown = self._cells(columns, rows), list(range(len(columns)))
+        return _width(columns, cells, shown, wrapped=True) <= self.out.width
+
+    def _cells(self, columns: Sequence[Column], rows: Iterable[Sequence[Cell]]) -> list[list[Text]]:
+        cut = [column.cut and not self._everything for column in columns]
+        return [[_text(*one) for one in zip(row, cut, strict=True)] for row in rows]
 
 
 def _table(columns: Sequence[Column], cells: list[list[Text]], shown: list[int]) -> Table:
     table = Table(box=None, header_style="bold", padding=(0, 1), pad_edge=False)
     for place in shown:
         column = columns[place]
-        table.add_column(column.title, style=column.style, no_wrap=column.whole, overflow="fold")
+        table.add_column(
+            column.title,
+            style=column.style,
+            no_wrap=column.whole,
+            overflow="fold",
+            min_width=_least(column, [row[place] for row in cells]),
+        )
     for row in cells:
         table.add_row(*(row[place] for place in shown))
     return table
 
 
-def _records(columns: Sequence[Column], cells: list[list[Text]], shown: list[int]) -> Table:
+def _width(
+    columns: Sequence[Column], cells: list[list[Text]], shown: list[int], *, wrapped: bool
+) -> int:
+    """The width that a table needs, two columns between two cells.
+
+    Args:
+        wrapped: what may wrap is wrapped at every word, and what may be cut is.
+    """
+    widths = []
+    for place in shown:
+        column, texts = columns[place], [row[place] for row in cells]
+        full = max([len(column.title), *(text.cell_len for text in texts)])
+        widths.append(_least(column, texts) if wrapped else full)
+    return sum(widths) + 2 * (len(widths) - 1)
+
+
+def _least(column: Column, texts: Sequence[Text]) -> int:
+    """The width at which no address, and no word, is broken."""
+    if column.cut:
+        return len(column.title)
+    if column.whole:
+        return max([len(column.title), *(text.cell_len for text in texts)])
+    words_of = [word for text in texts for word in text.plain.split()]
+    return max(map(cell_len, [*column.title.split(), *words_of]), default=0)
+
+
+def _blocks(columns: Sequence[Column], cells: list[list[Text]], shown: list[int]) -> Table:
     """Each row as a block of lines, title and value."""
     table = Table(box=None, show_header=False, padding=(0, 1), pad_edge=False)
     table.add_column(style="bold", no_wrap=True)

@@ -257,12 +257,22 @@ class Tables:
         )
 
     def providers(self, rows: Sequence[ProviderRow]) -> None:
-        """What each provider supports: a column for each."""
-        columns = [Column("", whole=True), *(Column(row.title) for row in rows)]
-        self._table(columns, [(name, *cells) for name, cells in matrix(rows)])
+        """What each provider supports: a column for each, in as many tables as that takes."""
+        rest = list(rows)
+        while rest:
+            size = len(rest)
+            while size > 1 and not self._screen.fits(*self._matrix(rest[:size])):
+                size -= 1
+            self._table(*self._matrix(rest[:size]))
+            rest = rest[size:]
         for row in rows if self._details else ():
             for name, substitute in row.substitutes.items():
                 self._screen.line(f"{row.title}, {words(name)}: {substitute}", style="dim")
+
+    def _matrix(self, rows: Sequence[ProviderRow]) -> tuple[list[Column], list[tuple[Cell, ...]]]:
+        columns = [Column("", whole=True), *(Column(row.title) for row in rows)]
+        facts = matrix(rows, everything=self._details)
+        return columns, [(name, *cells) for name, cells in facts]
 
     def _table(self, columns: Sequence[Column], rows: Sequence[Sequence[Cell]]) -> None:
         self._screen.table(columns, rows, indent=self._indent)

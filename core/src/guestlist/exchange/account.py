@@ -105,19 +105,26 @@ class Account:
         """The request as it goes on the wire. Credentials are added unless it is public.
 
         Raises:
-            InvalidOrder: a path segment that would change the path: empty, `.` or `..`.
+            InvalidOrder: a path segment that would change the path: empty, `.` or `..`; text that
+                is no Unicode, a number that is none.
             ConfigError: credentials that no header can carry.
         """
         headers = dict(self._headers)
         content = None
-        if request.json is not None:
-            headers["Content-Type"] = "application/json"
-            content = json.dumps(request.json, ensure_ascii=False, separators=(",", ":")).encode()
+        try:
+            url = self.provider.base_url + _path(request) + _query(request)
+            if request.json is not None:
+                headers["Content-Type"] = "application/json"
+                content = _json(request.json)
+        except InvalidOrder:
+            raise
+        except ValueError as error:
+            raise InvalidOrder(f"the request holds what cannot be sent: {error}") from None
         if not request.public:
             headers.update(self._credentials())
         return Outgoing(
             method=request.method,
-            url=self.provider.base_url + _path(request) + _query(request),
+            url=url,
             headers=headers,
             content=content,
             timeout=min(budget.timeout, remaining),
@@ -214,12 +221,19 @@ class Call:
         error.hint = redact(error.hint)
         error.code = redact(error.code) if error.code else None
         error.request_id = redact(error.request_id) if error.request_id else None
+        redact.mask_behind(error)
         return error
 
     def within(self, total: float) -> Call:
         """A call of its own with at most so many seconds, for one part of this one."""
         budget = replace(self.budget, total=min(total, self.remaining))
         return Call(self.account, budget, self.email)
+
+
+def _json(value: Any) -> bytes:
+    """Raises ValueError for a number that is none, and for half of a surrogate pair."""
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return text.encode()
 
 
 def _path(request: Request, *, masked: bool = False) -> str:

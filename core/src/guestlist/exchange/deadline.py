@@ -2,8 +2,9 @@
 
 httpcore's time-outs begin anew with every byte, so a service that drips its answer can hold a
 sync call for as long as it likes. Here the network backend of a transport is wrapped, so that no
-connecting, reading or writing outlasts the end that `until` has set for its thread. What the
-operating system does to resolve a name has no time-out in Python and is not bounded.
+connecting, reading or writing outlasts the end that `until` has set for its thread. Two things
+are not bounded: what the operating system does to resolve a name has no time-out in Python, and
+where a name has several addresses that do not answer, each is tried for the time that was left.
 
 An async call is simply cancelled at its end. For that the wrapping closes the one socket that
 httpcore leaves open then: that of a TLS handshake under way.

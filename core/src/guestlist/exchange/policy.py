@@ -59,7 +59,8 @@ def run(call: Call, flow: Flow[T]) -> Steps[T]:
             hint="If it stays so, the service has changed: report it to the provider's authors.",
         )
         malformed.happened = acted
-        raise call.about(malformed) from error
+        malformed.__cause__ = error
+        raise call.about(malformed) from malformed.__cause__
     finally:
         flow.close()
 

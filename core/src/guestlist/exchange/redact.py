@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterable
 from urllib.parse import quote
 
+from guestlist.errors import GuestlistError
+
 MASK = "********"
 
 COMMON_FIELDS = frozenset(
@@ -40,7 +42,12 @@ class Redactor:
         spellings = {
             form
             for secret in secrets
-            for form in (secret, quote(secret, safe=""), json.dumps(secret)[1:-1])
+            for form in (
+                secret,
+                quote(secret, safe=""),
+                json.dumps(secret)[1:-1],
+                repr(secret)[1:-1],
+            )
         }
         self._values = sorted(filter(None, spellings), key=len, reverse=True)
         names = "|".join(sorted(map(re.escape, COMMON_FIELDS | frozenset(fields))))
@@ -56,3 +63,30 @@ class Redactor:
             text = text.replace(value, MASK)
         text = self._assignments.sub(rf"\g<name>\g<between>{MASK}", text)
         return self._bearer.sub(rf"\g<1>{MASK}", text)
+
+    def mask_behind(self, error: BaseException) -> None:
+        """Masks the secrets in what the exceptions behind an error say: a traceback shows them.
+
+        One that cannot be masked is left out of the traceback.
+        """
+        seen = {id(error)}
+        waiting = [error]
+        while waiting:
+            one = waiting.pop()
+            for link in ("__cause__", "__context__"):
+                behind = getattr(one, link)
+                if behind is None or id(behind) in seen:
+                    continue
+                seen.add(id(behind))
+                if self._mask(behind):
+                    waiting.append(behind)
+                else:
+                    setattr(one, link, None)
+
+    def _mask(self, error: BaseException) -> bool:
+        """Masks what one exception says; False when it still says it."""
+        if self(str(error)) != str(error):
+            error.args = tuple(self(said) if isinstance(said, str) else said for said in error.args)
+            if isinstance(error, GuestlistError):
+                error.message = self(error.message)
+        return self(str(error)) == str(error)

@@ -14,6 +14,8 @@ _REMAINING = ("ratelimit-remaining", "x-ratelimit-remaining", "x-ratelimit-remai
 
 _UNIX_TIMES_FROM = 1_000_000_000
 """A larger number in a reset header is a moment, a smaller one a number of seconds."""
+_UNIX_MILLISECONDS_FROM = 1_000_000_000_000
+"""A still larger one is a moment in milliseconds."""
 
 
 def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
@@ -49,6 +51,8 @@ def used_up(headers: Mapping[str, str], now: datetime) -> float | None:
 def _reset(headers: Mapping[str, str], here: datetime) -> float | None:
     for name in _RESETS:
         seconds = _number(headers.get(name))
+        if seconds is not None and seconds >= _UNIX_MILLISECONDS_FROM:
+            seconds /= 1000
         if seconds is not None and seconds >= _UNIX_TIMES_FROM:
             seconds = max(0.0, seconds - here.timestamp())
         if seconds is not None:
@@ -67,6 +71,6 @@ def _number(text: str | None) -> float | None:
 def _date(text: str) -> datetime | None:
     try:
         moment = parsedate_to_datetime(text)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -193,6 +193,8 @@ class _Body:
     def add(self, chunk: bytes) -> None:
         if self._inflater is not None:
             chunk = self._inflater.decompress(chunk, self._left + 1)
+            if self._inflater.unused_data:  # zlib would keep all of it
+                raise Unreadable("something follows the compressed answer")
         self._left -= len(chunk)
         if self._left < 0:
             raise Unreadable("the answer is unreasonably large")

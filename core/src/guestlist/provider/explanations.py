@@ -115,7 +115,9 @@ def _parts(response: Response) -> Iterator[dict[str, Any]]:
 def _detail(item: Any) -> str:
     if not isinstance(item, dict):
         return str(item)
-    where = ".".join(str(step) for step in item.get("loc", ()) if step != "body")
+    steps = item.get("loc")
+    named = steps if isinstance(steps, list) else ()
+    where = ".".join(str(step) for step in named if step != "body")
     said = str(item.get("msg", "is not valid"))
     return f"{where}: {said}" if where else said
 

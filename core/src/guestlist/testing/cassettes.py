@@ -16,11 +16,14 @@ from typing import Any
 
 import yaml
 from vcr import VCR
+from vcr.patch import PATCHER_NAMES
 from vcr.persisters.filesystem import CassetteNotFoundError
 from vcr.record_mode import RecordMode
+from vcr.request import Request
 from vcr.serialize import deserialize, serialize
 
-from guestlist.provider import Provider
+from guestlist.exchange.step import Outgoing
+from guestlist.provider import Provider, Response
 from guestlist.testing.scrub import Scrubber
 
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -52,9 +55,15 @@ class Cassette:
         self._worth_keeping = False
 
     @contextmanager
-    def running(self) -> Iterator[Cassette]:
-        """Records or replays what is sent meanwhile."""
+    def running(self, *, listening: bool = True) -> Iterator[Cassette]:
+        """Records or replays what is sent meanwhile.
+
+        Args:
+            listening: whether whatever is sent is meant; otherwise only what is passed to `note`
+                and `play`.
+        """
         vcr = VCR(
+            skip_patchers=() if listening else PATCHER_NAMES,
             record_mode=RecordMode.ALL if self.source else RecordMode.NONE,
             match_on=MATCH,
             decode_compressed_response=True,
@@ -66,6 +75,26 @@ class Cassette:
         vcr.register_persister(self)
         with vcr.use_cassette(self.path) as self._tape:
             yield self
+
+    def note(self, outgoing: Outgoing, response: Response) -> None:
+        """Records one exchange that went another way than through an HTTP library."""
+        self._tape.append(
+            _asked(outgoing),
+            {
+                "status": {"code": int(response.status), "message": ""},
+                "headers": {name: [value] for name, value in response.headers.items()},
+                "body": {"string": response.content},
+            },
+        )
+
+    def play(self, outgoing: Outgoing) -> Response | None:
+        """The recorded answer to a request, which is used up; None if there is none."""
+        request = _asked(outgoing)
+        if not self._tape.can_play_response_for(request):
+            return None
+        told = self._tape.play_response(request)
+        headers = {name.lower(): values[0] for name, values in told["headers"].items()}
+        return Response(told["status"]["code"], headers, told["body"]["string"])
 
     @property
     def began(self) -> datetime | None:
@@ -120,6 +149,10 @@ class Cassette:
         headers = self._scrub.response_headers(response["headers"])
         body = {"string": self._scrub.body(response["body"]["string"])}
         return {"status": response["status"], "headers": headers, "body": body}
+
+
+def _asked(outgoing: Outgoing) -> Request:
+    return Request(outgoing.method, outgoing.url, outgoing.content, dict(outgoing.headers))
 
 
 class _Layout:

@@ -100,7 +100,7 @@ def _in_one_line(
         yield
         return
     except ImportError as error:
-        text = f'{error.name} is missing: pip install "guestlist[testing]"'
+        text = f'{error.name or error} is missing: pip install "guestlist[testing]"'
     except reported as error:
         text = str(error)
     raise error_of(text) from None

@@ -100,7 +100,8 @@ def check_id(id: str) -> str:
         InvalidOrder: no service has such an id: it is empty, or has white space, slashes or
             control characters.
     """
-    if not id or any(c.isspace() or not c.isprintable() or c in "/\\?#" for c in id):
+    odd = any(c.isspace() or not c.isprintable() or c in "/\\?#" for c in id)
+    if odd or id in ("", ".", ".."):
         raise InvalidOrder(
             f"{id!r} is neither an e-mail address nor an id",
             hint="Give an address such as ada@example.com, or an id as `guestlist list` shows it.",

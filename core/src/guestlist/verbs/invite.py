@@ -188,7 +188,7 @@ def _check_resendable(provider: Provider) -> None:
 
 def _options(provider: Provider, given: Mapping[str, Any] | BaseModel | None) -> BaseModel:
     kind = provider.Options
-    if isinstance(given, BaseModel) and not isinstance(given, kind):
+    if isinstance(given, BaseModel) and type(given) is not kind:  # the base has many subclasses
         raise InvalidOrder(
             f"{type(given).__name__} are not the options of {provider.title}",
             hint=f"Use {kind.__name__}.",
@@ -242,17 +242,19 @@ def _create(call: Call, order: Order, known: Guest | None) -> Steps[InviteResult
 
 def _anew(call: Call, order: Order, guest: Guest, old: Invitation) -> Steps[InviteResult]:
     """Revokes an invitation and makes another."""
+    revoked: bool | None = True
     try:
         yield from run(call, call.provider.revoke(old))
     except errors.NotFound as gone:  # an earlier try has done it, or it was accepted just now
-        now = yield from look_after(call, order.email, gone.happened)
+        revoked = gone.happened
+        now = yield from look_after(call, order.email, revoked)
         if now.state is State.ACCEPTED:
             return _already_member(call, order, "replace", now)
     try:
         result = yield from _create(call, order, guest)
     except GuestlistError as error:
         if error.happened is False:
-            error.happened = True  # not all of it, but certainly not nothing
+            error.happened = revoked  # not all of it, but not nothing either
         error.hint = f"The earlier invitation is revoked already. {error.hint}"
         raise
     return result.model_copy(update={"replaced": old})

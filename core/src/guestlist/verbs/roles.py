@@ -176,12 +176,12 @@ def _change(
         error.happened = True if refusal is None else None
         raise
     if (after is None and refusal) or (after is not None and holds(after, role) is not give):
-        raise refusal or call.about(
-            Rejected(
-                f"the service said yes to {operation.replace('_', ' ')} {role.label}"
-                " and the member's roles did not change"
-            )
+        undone = Rejected(
+            f"the service said yes to {operation.replace('_', ' ')} {role.label}"
+            " and the member's roles did not change"
         )
+        undone.happened = None  # somebody else may have changed them back
+        raise refusal or call.about(undone)
     done = RoleOutcome.ASSIGNED if give else RoleOutcome.UNASSIGNED
     call.account.tell("outcome", email=email, detail=f"{done} {role.label}")
     if after is not None and member.roles is not None:

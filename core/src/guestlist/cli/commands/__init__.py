@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from guestlist.cli.session import Session
 
 _HOMES = {
+    "authors": "new-provider check-provider",
     "completion": "completion",
     "config": "config",
     "demo": "demo",
@@ -24,5 +25,5 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split
 def find(name: str) -> Callable[[Session], None]:
     """The function that carries out a command: `run_invite` for `invite`."""
     module = import_module(f"{__name__}.{_HOME_OF[name]}")
-    found: Callable[[Session], None] = getattr(module, f"run_{name}")
+    found: Callable[[Session], None] = getattr(module, f"run_{name.replace('-', '_')}")
     return found

@@ -43,27 +43,26 @@ def run_roles(session: Session) -> None:
 
 def run_accounts(session: Session) -> None:
     """`accounts`: what is configured, and whether each key works."""
+    refusals: dict[str, GuestlistError] = {}
 
     def check(task: Task) -> Iterator[AnyRow]:
         provider = session.guests.accounts[task.account]
-        refusal: GuestlistError | None = None
         organization = ""
         try:
             organization = session.guests.check(account=task.account)
         except GuestlistError as error:
-            refusal = error
+            refusals[task.account] = error
         yield AccountRow(
             account=task.account,
             provider=provider.name,
             title=provider.title,
             base_url=provider.base_url,
-            working=refusal is None,
+            working=task.account not in refusals,
             organization=organization or None,
         )
-        if refusal is not None:
-            session.errors.append(refusal)
 
     _ask(session, check)
+    session.errors += [refusals[name] for name in sorted(refusals)]
 
 
 def _ask(session: Session, work: Callable[[Task], Iterator[AnyRow]]) -> None:

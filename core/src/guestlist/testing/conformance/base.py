@@ -13,12 +13,10 @@ import pytest
 from guestlist.plugins import installed
 from guestlist.provider import Provider
 from guestlist.sandbox import Service
+from guestlist.testing.checking import CHANGING, CONTRACT, READING
 from guestlist.testing.conformance.scene import Scene
 from guestlist.testing.conformance.setting import SandboxSetting, Setting
-from guestlist.testing.conformance.tour import CHANGING, READING, Sample, Tour, lead
-
-CONTRACT = sorted(READING | CHANGING)
-"""The operations of the contract."""
+from guestlist.testing.conformance.tour import Sample, Tour, lead
 
 TELLING = ("find_invitation", "get_invitation", "invitations", "invite", "resend")
 """Those that tell of invitations."""

@@ -5,24 +5,19 @@ from __future__ import annotations
 import importlib.metadata
 import re
 from collections.abc import Callable
-from datetime import timedelta
-from pkgutil import resolve_name
 from typing import Any
 
 import pytest
-from pydantic import BaseModel
 
 from guestlist.errors import ConfigError, InvalidOrder, Unsupported
 from guestlist.models import Invitation, Member, Order, Role, State
 from guestlist.plugins import GROUP, installed
 from guestlist.provider import Limit, Provider
 from guestlist.provider.settings import environment_variable, is_secret
-from guestlist.testing.conformance.base import CONTRACT, VERBS, Rules
+from guestlist.testing.checking import CONTRACT, facts, sketches
+from guestlist.testing.conformance.base import VERBS, Rules
 from guestlist.testing.conformance.remark import place, remark
 from guestlist.testing.conformance.scene import Scene
-
-NAMED = frozenset({*CONTRACT, "link", "mail", "role"})
-"""What `substitutes` may speak of."""
 
 
 class Identity(Rules):
@@ -65,39 +60,24 @@ class Identity(Rules):
 
     def test_facts_agree_with_each_other(self, provider_kind: type[Provider]) -> None:
         """Facts are possible and agree: numbers of roles, lifetime, delays, substitutes."""
-        kind = provider_kind
-        wrong = [
-            text
-            for wrong, text in (
-                (not 0 <= kind.least_roles <= kind.most_roles, "least_roles exceeds most_roles"),
-                (
-                    kind.lifetime is not None and kind.lifetime <= timedelta(0),
-                    "lifetime is not positive",
-                ),
-                (kind.late_effect < 0 or kind.list_lag < 0, "late_effect or list_lag is negative"),
-                (
-                    kind.resend_moves_expiry and not kind.supports("resend"),
-                    "resend_moves_expiry without resend",
-                ),
-                (not issubclass(kind.Options, BaseModel), "Options is no pydantic model"),
-                (
-                    kind.most_roles > 0 and not kind.supports("invite"),
-                    "most_roles without invite",
-                ),
-            )
-            if wrong
-        ]
-        wrong += [
-            f"substitutes[{name!r}] is about nothing that could be lacking"
-            for name in kind.substitutes
-            if name not in NAMED or kind.supports(name)
-        ]
+        wrong = [f"{problem.rule}: {problem.hint}" for problem in facts(provider_kind)]
         if wrong:
             remark(
                 str(self.test_facts_agree_with_each_other.__doc__),
                 expected="facts that agree",
                 came="; ".join(wrong),
-                look_at=f"the facts of {kind.__name__}",
+                look_at=f"the facts of {provider_kind.__name__}",
+            )
+
+    def test_nothing_is_left_of_the_template(self, provider_kind: type[Provider]) -> None:
+        """What `guestlist new-provider` has sketched is written, or deleted."""
+        left = [f"{problem.rule}. {problem.hint}" for problem in sketches(provider_kind)]
+        if left:
+            remark(
+                str(self.test_nothing_is_left_of_the_template.__doc__),
+                expected="no sketch",
+                came=f"{len(left)} left to do:\n    " + "\n    ".join(left),
+                look_at=place(provider_kind, "invite"),
             )
 
     def test_operations_have_names_of_the_contract(self, provider_kind: type[Provider]) -> None:
@@ -126,19 +106,6 @@ class Identity(Rules):
                 expected="invite, and invitations or find_invitation",
                 came=", ".join(provider_kind.operations()),
                 look_at=f"the operations of {provider_kind.__name__}",
-            )
-
-    def test_sandbox_is_there(self, provider_kind: type[Provider]) -> None:
-        """`sandbox` names a class that can be imported, for a service of the provider's name."""
-        if provider_kind.sandbox is None:
-            pytest.skip(f"{provider_kind.title} has no sandbox")
-        service = resolve_name(provider_kind.sandbox)
-        if service.name != provider_kind.name:
-            remark(
-                str(self.test_sandbox_is_there.__doc__),
-                expected=provider_kind.name,
-                came=service.name,
-                look_at=f"{provider_kind.__name__}.sandbox",
             )
 
     # ------------------------------------------------------------------ settings

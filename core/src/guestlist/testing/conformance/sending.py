@@ -18,11 +18,12 @@ from guestlist.exchange.redact import COMMON_FIELDS
 from guestlist.exchange.step import Outgoing
 from guestlist.models import Invitation, Member, Role
 from guestlist.provider import Effect, Page, Request, Response
+from guestlist.testing.checking import READING
 from guestlist.testing.conformance import tricks
 from guestlist.testing.conformance.base import Rules, samples_of
 from guestlist.testing.conformance.remark import place, remark
 from guestlist.testing.conformance.scene import Scene
-from guestlist.testing.conformance.tour import READING, Sample, Tour, lead
+from guestlist.testing.conformance.tour import Sample, Tour, lead
 from guestlist.testing.conformance.wires import Answer, Inventing
 
 HOSTILE = (

@@ -24,24 +24,6 @@ from guestlist.testing.conformance.scene import PATIENT, Scene, spy_on
 from guestlist.testing.conformance.setting import Lacking
 from guestlist.testing.conformance.wires import Replaying, Trick
 
-READING = frozenset(
-    {
-        "access",
-        "find_invitation",
-        "find_member",
-        "get_invitation",
-        "get_member",
-        "invitations",
-        "members",
-        "organization",
-        "roles",
-    }
-)
-"""The operations of the contract that change nothing."""
-
-CHANGING = frozenset({"assign_role", "invite", "remove", "resend", "revoke", "unassign_role"})
-"""Those that change something."""
-
 PAGES = 4
 """At most so many pages of a list are recorded: services of several kinds of roles need several."""
 

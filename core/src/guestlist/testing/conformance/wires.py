@@ -53,9 +53,14 @@ class Noting:
 
     def close(self) -> None:
         """Closes the wire behind."""
-        close = getattr(self.wire, "close", None)
-        if close is not None:
-            close()
+        close_wire(self.wire)
+
+
+def close_wire(wire: Wire) -> None:
+    """Closes a wire, if that is anything that can be closed."""
+    close = getattr(wire, "close", None)
+    if close is not None:
+        close()
 
 
 class Replaying:

@@ -50,12 +50,12 @@ def check(run: Run) -> list[Violation]:
     return found
 
 
-def _ended(run: Run, caller: Caller) -> Iterator[str]:
+def _ended(_run: Run, caller: Caller) -> Iterator[str]:
     if caller.ended is None:
         yield "it never ended"
 
 
-def _ended_in_time(run: Run, caller: Caller) -> Iterator[str]:
+def _ended_in_time(_run: Run, caller: Caller) -> Iterator[str]:
     """Within the budget and one request's time-out; `wait` within its own time-out and that; a
     list within that for each page."""
     budget = caller.budget
@@ -71,7 +71,7 @@ def _ended_in_time(run: Run, caller: Caller) -> Iterator[str]:
         yield f"it took {took:.1f} s of {allowed:g} s and {budget.timeout:g} s for a request"
 
 
-def _only_our_errors(run: Run, caller: Caller) -> Iterator[str]:
+def _only_our_errors(_run: Run, caller: Caller) -> Iterator[str]:
     error = caller.error
     if error is not None and error is not caller.interruption:
         if not isinstance(error, GuestlistError):
@@ -113,7 +113,7 @@ def _not_lost(run: Run, caller: Caller) -> Iterator[str]:
         return
     if result.guest.state is State.EXPIRED:
         return  # told as it is: sent again, and expired all the same
-    if run.stepped and result.outcome is Outcome.ALREADY_INVITED:
+    if run.stepped and not result.mail_sent:
         return  # where the service tells no state, the client's clock says what has expired
     meddled = _touched_by_others(run, caller)
     truths = run.site.truths(caller.email, caller.started, caller.ended)
@@ -125,6 +125,7 @@ def _not_lost(run: Run, caller: Caller) -> Iterator[str]:
     # where nobody looked before, an older invitation is taken for the order's own
     if (
         sending
+        and not meddled
         and not run.subject.provider.refuses_duplicates
         and result.mail_sent is None
         and caller.order.get("mail", True)

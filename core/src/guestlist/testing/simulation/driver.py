@@ -6,6 +6,7 @@ import asyncio
 from collections import defaultdict, deque
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
+from functools import partial
 from random import Random
 from typing import Any
 
@@ -203,7 +204,7 @@ class Driver:
             following, turn = waiting.popleft()
             if following.taken == turn and following.ended is None:
                 client.held[key] = following.number
-                self._time.at(self._time.now, lambda: self._let_in(following, turn, key))
+                self._time.at(self._time.now, partial(self._let_in, following, turn, key))
                 return
 
     def _let_in(self, caller: Caller, turn: int, key: Hashable) -> None:
@@ -229,7 +230,7 @@ class Driver:
         acts_at = now + random.uniform(0.0, min(latency, outgoing.timeout))
         acts = AT_ONCE if fault is None else fault.acts
         if acts is LATE:
-            acts_at = told_at + random.choice((0.1, 0.5, 1.0)) * self.late_effect
+            acts_at = told_at + random.choice((0.1, 0.5, 1.0, 1.0)) * self.late_effect
         caller.sent.append(Sent(request, fault, now))
         self._say(f"#{caller.number} sends {request}" + (f"   <-- {fault.name}" if fault else ""))
         real: list[Response] = []

@@ -168,7 +168,7 @@ class Faults:
 
     def __init__(self, random: Random) -> None:
         self._random = random
-        self.rate = random.choice((0.0, 0.1, 0.25, 0.25, 0.5, 0.8))
+        self.rate = random.choice((0.0, 0.1, 0.25, 0.5, 0.5, 0.8))
         late = [fault for fault in FAULTS if fault.acts is LATE]
         repeated = [fault for fault in FAULTS if fault.name == "page repeated"]
         drawn = (random.sample(late, 2), _some(random), _some(random), _some(random), repeated)

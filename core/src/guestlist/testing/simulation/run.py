@@ -16,13 +16,12 @@ from guestlist.event import Event
 from guestlist.exchange.account import Budget
 from guestlist.exchange.step import Steps
 from guestlist.models import Order, Role
-from guestlist.provider import Effect, Flow, Provider
+from guestlist.provider import Flow, Provider
 from guestlist.testing.simulation.checker import Violation, check
 from guestlist.testing.simulation.driver import Caller, Client, Driver, WatchedAccount
 from guestlist.testing.simulation.faults import Faults
 from guestlist.testing.simulation.subject import Subject, draw
 from guestlist.testing.simulation.world import (
-    OPEN,
     ClientClock,
     Site,
     Time,
@@ -33,6 +32,9 @@ from guestlist.testing.simulation.world import (
 from guestlist.verbs import Accounts, Walk
 
 ADDRESSES = ("ada@example.com", "Grace.Hopper@example.com")
+
+STARTS = (0.0, 0.0, 0.1, 3.0, 20.0, 50.0)
+"""Seconds after which a call begins."""
 
 PASTS = ("new", "new", "open", "open", "expired", "member", "removed")
 """Where an address stands when a run begins."""
@@ -169,6 +171,8 @@ class _World:
         self._addresses = ADDRESSES[: random.choice((1, 1, 2))]
         self._clients = [self._client(name) for name in ("A", "B")[: random.choice((1, 1, 2))]]
         self._roles: list[Role] = []
+        self._rush = random.random() < 0.2
+        """Everything at once, within the second in which the invitation was made."""
 
     def secrets(self) -> list[str]:
         """What must never show: the credentials, and what the links of the mails hold."""
@@ -185,7 +189,7 @@ class _World:
         for number in range(self._random.choice((0, 0, 1, 3, 3))):
             self._plainly(provider.invite(self._order(f"other{number}@example.com")))
         for email in self._addresses:
-            past = self._random.choice(PASTS)
+            past = "open" if self._rush else self._random.choice(PASTS)
             if past == "new":
                 continue
             self._plainly(provider.invite(self._order(email)))
@@ -195,7 +199,8 @@ class _World:
                 self._accept(email)
             if past == "removed" and provider.supports("remove"):
                 self._remove(email)
-        self._time.now += provider.list_lag + self._random.choice((0.0, 0.0, 0.3, 5.0, 3600.0))
+        pauses = (0.0,) if self._rush else (0.0, 0.3, 5.0, 3600.0)
+        self._time.now += provider.list_lag + self._random.choice(pauses)
         self._site.restart_history()
 
     def invite_somebody(self) -> None:
@@ -269,7 +274,7 @@ class _World:
         client = random.choice(self._clients)
         email = random.choice(self._addresses)
         names, weights = zip(*VERBS, strict=True)
-        verb: str = random.choices(names, weights)[0]
+        verb: str = "resend" if self._rush and number == 1 else random.choices(names, weights)[0]
         accounts = Accounts({client.name: client.account}, budget=random.choice(BUDGETS))
         order = self._given(verb)
         return Caller(
@@ -279,7 +284,7 @@ class _World:
             order=order,
             email=email,
             steps=self._steps(accounts, verb, email, order),
-            starts=self._time.now + random.choice((0.0, 0.0, 0.1, 3.0, 20.0, 50.0)),
+            starts=self._time.now + (0.0 if self._rush else random.choice(STARTS)),
             interrupt=random.randint(1, 12) if random.random() < 0.12 else None,
             budget=accounts.budget,
         )

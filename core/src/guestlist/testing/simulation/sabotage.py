@@ -17,8 +17,9 @@ from guestlist.exchange.policy import Verdict
 from guestlist.exchange.step import Failure, Steps
 from guestlist.models import Outcome, State
 from guestlist.provider import Effect, Request
-from guestlist.verbs import find, leave, lists
+from guestlist.verbs import leave, lists
 
+find = import_module("guestlist.verbs.find")
 invite = import_module("guestlist.verbs.invite")  # the package has a function of that name
 Patches = list[Any]
 Sabotage = Callable[[], Patches]
@@ -241,7 +242,7 @@ def unreadable_called_failed() -> Patches:
 
     class Failed(MalformedResponse):
         @property
-        def happened(self) -> bool | None:  # type: ignore[override]
+        def happened(self) -> bool | None:
             return False
 
         @happened.setter
@@ -256,9 +257,7 @@ def every_resend_conclusive() -> Patches:
     """A resend is looked for by its expiry, also where resending does not move that."""
     once = invite.once
     return [
-        _instead(
-            invite, "once", lambda call, create, look, conclusive=True: once(call, create, look)
-        )
+        _instead(invite, "once", lambda call, create, look, **_conclusive: once(call, create, look))
     ]
 
 
@@ -266,7 +265,7 @@ def every_resend_conclusive() -> Patches:
 def any_invitation_is_renewed() -> Patches:
     """The invitation that is to be resent is taken for the resent one."""
 
-    def renewed(call: Call, before: Any) -> Steps[Any]:
+    def renewed(_call: Call, before: Any) -> Steps[Any]:
         return before
         yield
 

@@ -91,8 +91,11 @@ def draw(provider: type[Provider], random: Random, *, as_usual: bool = False) ->
         name: values[0] if as_usual or random.random() < 0.6 else random.choice(values)
         for name, values in sorted(service.switches.items())
     }
+    for name in FACTS:
+        if name in switches and not as_usual:
+            switches[name] = random.choice(service.switches[name])
     facts: list[tuple[str, Any]] = []
-    if random.random() < 0.3:
+    if random.random() < 0.4:
         facts.append(("list_lag", 3.0))
     if random.random() < 0.3:
         facts.append(("late_effect", 6.0))

@@ -181,7 +181,7 @@ class Site:
         self._notice(new_shows_at=0.0)
 
     def _land(self, by: int | None, mails: int, accepted: bool) -> None:
-        lag = self._lag * self._random.choice((0.0, self._random.random(), 1.0))
+        lag = self._lag * self._random.choice((0.0, self._random.random(), 1.0, 1.0))
         touched = self._notice(self._time.now + lag)
         sent = tuple(self.outbox.mails[mails:])
         self.landed.append(Landed(self._time.now, by, sent, touched, accepted))
@@ -222,7 +222,7 @@ class Site:
         ]
         body = json.loads(content) if content else None
         if isinstance(body, dict) and PAGE_SIZES & body.keys():
-            small = {name: self._page for name in PAGE_SIZES & body.keys()}
+            small = dict.fromkeys(PAGE_SIZES & body.keys(), self._page)
             content = json.dumps(body | small).encode()
         return Outgoing(
             method=outgoing.method,

@@ -1,0 +1,188 @@
+"""`guestlist check-provider`: what can be said of a provider without running it."""
+
+from __future__ import annotations
+
+import ast
+import importlib.metadata
+import importlib.util
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from inspect import getsourcefile
+from pathlib import Path
+from pkgutil import resolve_name
+
+from pydantic import BaseModel
+
+from guestlist.plugins import GROUP
+from guestlist.provider import Provider
+
+ALLOWED = ("guestlist.provider", "guestlist.models", "guestlist.errors")
+"""What a provider may import of guestlist."""
+
+SKETCH = "Sketch"
+"""The word with which docstrings of `guestlist new-provider` begin."""
+
+READING = (
+    "access",
+    "find_invitation",
+    "find_member",
+    "get_invitation",
+    "get_member",
+    "invitations",
+    "members",
+    "organization",
+    "roles",
+)
+"""The operations of the contract that change nothing."""
+
+CHANGING = ("assign_role", "invite", "remove", "resend", "revoke", "unassign_role")
+"""Those that change something."""
+
+CONTRACT = tuple(sorted(READING + CHANGING))
+"""All operations of the contract."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something that is not as it has to be.
+
+    Attributes:
+        rule: what is wrong, as half a sentence.
+        hint: what to do about it.
+    """
+
+    rule: str
+    hint: str
+
+
+def check(kind: type[Provider]) -> list[Problem]:
+    """Everything that is wrong with a provider as far as that shows without running it."""
+    return [
+        *_names(kind),
+        *facts(kind),
+        *sketches(kind),
+        *_package(kind),
+        *_imports(kind),
+        *_types(kind),
+    ]
+
+
+def _names(kind: type[Provider]) -> Iterator[Problem]:
+    if not re.fullmatch(r"[a-z][a-z0-9-]*", kind.name):
+        yield Problem(f"name is {kind.name!r}", "Use lower case letters, digits and dashes.")
+    if not kind.title.strip():
+        yield Problem("title is empty", "Write what people call the service.")
+    if not kind.docs_url.startswith("https://"):
+        yield Problem("docs_url is missing", "Name the page that documents the invitations.")
+    for name in CONTRACT:
+        redefined = getattr(kind, name) is not getattr(Provider, name)
+        if redefined and not kind.supports(name):
+            yield Problem(f"{name} is not marked", "Write @operation above it.")
+
+
+def facts(kind: type[Provider]) -> Iterator[Problem]:
+    """Facts that cannot be, or that contradict each other."""
+    if not 0 <= kind.least_roles <= kind.most_roles:
+        yield Problem("least_roles exceeds most_roles", "Correct one of them.")
+    if kind.lifetime is not None and kind.lifetime <= timedelta(0):
+        yield Problem("lifetime is not positive", "Write None where it is not known.")
+    if kind.late_effect < 0 or kind.list_lag < 0:
+        yield Problem("late_effect or list_lag is negative", "They are seconds.")
+    if kind.resend_moves_expiry and not kind.supports("resend"):
+        yield Problem("resend_moves_expiry without resend", "Leave it out.")
+    if kind.most_roles > 0 and not kind.supports("invite"):
+        yield Problem("most_roles without invite", "Leave it out.")
+    if not issubclass(kind.Options, BaseModel):
+        yield Problem("Options is no model", "Derive it from guestlist.provider.Options.")
+    for name in kind.substitutes:
+        if kind.supports(name) or name not in (*CONTRACT, "link", "mail", "role"):
+            yield Problem(f"substitutes[{name!r}] is about nothing that is lacking", "Drop it.")
+    if kind.sandbox is not None:
+        try:
+            service = resolve_name(kind.sandbox)
+        except (ImportError, AttributeError, ValueError) as error:
+            yield Problem(f"sandbox cannot be loaded: {error}", "Write module:Class.")
+        else:
+            if service.name != kind.name:
+                yield Problem(f"the sandbox is called {service.name!r}", f"Call it {kind.name!r}.")
+
+
+def sketches(kind: type[Provider]) -> Iterator[Problem]:
+    """What is left of the template."""
+    for name in CONTRACT:
+        if kind.supports(name) and (getattr(kind, name).__doc__ or "").startswith(SKETCH):
+            yield Problem(
+                f"{name} is a sketch",
+                f"Write what the service takes and answers, or delete it; then drop {SKETCH!r}.",
+            )
+    default = kind.model_fields["base_url"].default
+    for what, url in (("docs_url", kind.docs_url), ("base_url", default)):
+        if isinstance(url, str) and re.match(r"https://\w+\.example\.com\b", url):
+            yield Problem(f"{what} is still {url}", "Write the service's own.")
+
+
+def _package(kind: type[Provider]) -> Iterator[Problem]:
+    entries = [one for one in importlib.metadata.entry_points(group=GROUP) if one.name == kind.name]
+    if not entries or entries[0].dist is None:
+        yield Problem(
+            f"no entry point {kind.name!r} in the group {GROUP!r}",
+            "Write [project.entry-points.guestlist] in pyproject.toml, and install the package.",
+        )
+        return
+    told = {name.lower() for name in entries[0].dist.metadata}
+    if not told & {"license-expression", "license"}:
+        yield Problem("the package names no licence", 'Write license = "MIT", or another.')
+    if "license-file" not in told:
+        yield Problem("the package has no licence file", 'Write license-files = ["LICENSE"].')
+    if "description-content-type" not in told:
+        yield Problem("the package has no README", 'Write readme = "README.md".')
+    if not any(one.startswith("guestlist") for one in entries[0].dist.requires or ()):
+        yield Problem("the package does not require guestlist", "Add it to dependencies.")
+
+
+def _sources(kind: type[Provider]) -> list[Path]:
+    """The provider's modules, without its sandbox."""
+    root = kind.__module__.partition(".")[0]
+    spec = importlib.util.find_spec(root)
+    if spec is not None and spec.submodule_search_locations:
+        folder = Path(spec.submodule_search_locations[0])
+        found = folder.rglob("*.py")
+        return [one for one in found if "sandbox" not in one.relative_to(folder).as_posix()]
+    file = getsourcefile(kind)
+    return [Path(file)] if file else []
+
+
+def _imports(kind: type[Provider]) -> Iterator[Problem]:
+    for path in _sources(kind):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            names = []
+            if isinstance(node, ast.Import):
+                names = [one.name for one in node.names]
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                names = [node.module]
+                if node.module == "guestlist":
+                    names = [f"guestlist.{one.name}" for one in node.names]
+            for name in names:
+                if name.split(".")[0] == "guestlist" and not name.startswith(ALLOWED):
+                    yield Problem(
+                        f"{path.name} imports {name}", f"Import from {', '.join(ALLOWED)} only."
+                    )
+
+
+def _types(kind: type[Provider]) -> Iterator[Problem]:
+    if importlib.util.find_spec("mypy") is None:
+        return
+    sources = [str(path) for path in _sources(kind)]
+    done = subprocess.run(
+        [sys.executable, "-m", "mypy", "--strict", "--no-error-summary", *sources],
+        capture_output=True,
+        text=True,
+    )
+    for line in done.stdout.splitlines():
+        if ": error:" in line:
+            where, _, said = line.partition(": error: ")
+            yield Problem(f"{Path(where).name}: {said}", "Correct the types.")

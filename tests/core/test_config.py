@@ -1,0 +1,232 @@
+"""Accounts from a file or from the environment, and one clear error for whatever is wrong."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from guestlist.config import find_config, read_config
+from guestlist.errors import ConfigError
+from guestlist.exchange.account import Budget
+from guestlist.plugins import installed
+
+ACCOUNT = '[accounts.cloud]\nprovider = "vultr"\n'
+KEY = 'api_key = "s3cr3t-key"\n'
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def read(text: str | bytes, name: str = "guestlist.toml") -> Any:
+    path = Path(name)
+    path.write_bytes(text.encode() if isinstance(text, str) else text)
+    return read_config(path, installed())
+
+
+# ---------------------------------------------------------------------------- good files
+
+
+def test_a_whole_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CLOUD_KEY", "from the environment")
+    Path("key.txt").write_text("from a file\n")
+    config = read(
+        """
+        allowed_domains = ["Example.com", "@bücher.example"]
+
+        [budget]
+        total = 60
+        timeout = 7.5
+        attempts = 2
+
+        [accounts.cloud]
+        provider = "vultr"
+        api_key = { env = "CLOUD_KEY" }
+        boolean = "json"
+
+        [accounts."second one"]
+        provider = "vultr"
+        api_key = { file = "key.txt" }
+
+        [accounts.team]
+        provider = "aitronos"
+        api_key = "ak"
+        organization_id = "org_1"
+        """
+    )
+    assert list(config.accounts) == ["cloud", "second one", "team"]
+    assert config.accounts["cloud"].api_key == "from the environment"
+    assert config.accounts["second one"].api_key == "from a file"
+    assert config.accounts["team"].organization_id == "org_1"
+    assert config.allowed_domains == {"example.com", "xn--bcher-kva.example"}
+    assert config.budget == Budget(total=60, timeout=7.5, attempts=2)
+    assert config.source == "guestlist.toml"
+    assert "ak" not in repr(config).replace("base_url", "")
+
+
+def test_what_is_left_out_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VULTR_API_KEY", "from outside")
+    assert read(ACCOUNT).accounts["cloud"].api_key == "from outside"
+    assert read(ACCOUNT + KEY).accounts["cloud"].api_key == "s3cr3t-key"
+
+
+def test_a_file_beside_the_configuration_is_found_from_anywhere(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "sub").mkdir()
+    Path("sub/key").write_text("k1")
+    Path("sub/guestlist.toml").write_text(ACCOUNT + 'api_key = { file = "key" }')
+    config = read_config(Path("sub/guestlist.toml"), installed())
+    assert config.accounts["cloud"].secrets() == ("k1",)
+
+
+def test_windows_editors_are_forgiven() -> None:
+    text = (ACCOUNT + KEY).replace("\n", "\r\n")
+    assert list(read(b"\xef\xbb\xbf" + text.encode()).accounts) == ["cloud"]
+
+
+def test_an_empty_file_configures_nothing() -> None:
+    assert read("").accounts == {}
+
+
+# ---------------------------------------------------------------------------- wrong files
+
+WRONG: dict[str, tuple[str | bytes, str, str]] = {
+    "no TOML": ("accounts = [1,,]", "is no TOML", "line 1"),
+    "twice": (ACCOUNT + ACCOUNT, "is no TOML", "line"),
+    "not UTF-8": (b"\xff\xfe", "cannot be read", "not UTF-8"),
+    "unknown table": ("[account.cloud]", "there is no 'account'", "Did you mean 'accounts'?"),
+    "unknown key": ("x = 1", "there is no 'x'", "accounts, allowed_domains, budget"),
+    "accounts": ("accounts = 1", "accounts has to be a table", "[accounts]"),
+    "account": ("accounts.cloud = 1", "accounts.cloud: it has to be a table", "[accounts.cloud]"),
+    "no provider": ("[accounts.cloud]", "accounts.cloud: provider is missing", "vultr"),
+    "number": ("[accounts.cloud]\nprovider = 1", "provider is missing", "aitronos"),
+    "unknown provider": (
+        '[accounts.cloud]\nprovider = "vultre"',
+        "accounts.cloud: no provider 'vultre' is installed",
+        "guestlist-vultre",
+    ),
+    "no key": (ACCOUNT, "api_key is missing (or set VULTR_API_KEY)", "accounts.cloud: "),
+    "empty key": (ACCOUNT + 'api_key = ""', "accounts.cloud: ", "api_key: it is empty"),
+    "key with a line": (ACCOUNT + 'api_key = "s3cr3t\\n"', "api_key", "white space"),
+    "key as number": (ACCOUNT + "api_key = 7", "api_key", "string"),
+    "key as list": (ACCOUNT + 'api_key = ["s3cr3t"]', "api_key", "string"),
+    "misspelt setting": (ACCOUNT + KEY + 'apikey = "x"', "no setting 'apikey'", "api_key"),
+    "wrong word": (ACCOUNT + KEY + 'boolean = "yes"', "boolean", "words"),
+    "plain http": (ACCOUNT + KEY + 'base_url = "http://a.example"', "base_url", "https"),
+    "missing variable": (
+        ACCOUNT + 'api_key = { env = "NO_SUCH" }',
+        "accounts.cloud: api_key",
+        "the environment variable NO_SUCH is not set",
+    ),
+    "missing file": (
+        ACCOUNT + 'api_key = { file = "no/such" }',
+        "accounts.cloud: api_key",
+        "no/such' cannot be read",
+    ),
+    "no path": (
+        ACCOUNT + 'api_key = { file = "a\\u0000b" }',
+        "accounts.cloud: api_key",
+        "cannot be read",
+    ),
+    "unknown source": (
+        ACCOUNT + 'api_key = { vault = "x" }',
+        "accounts.cloud: api_key",
+        '{ env = "NAME" }',
+    ),
+    "two sources": (
+        ACCOUNT + 'api_key = { env = "A", file = "b" }',
+        "accounts.cloud: api_key",
+        '{ file = "path" }',
+    ),
+    "domains": ('allowed_domains = "example.com"', "allowed_domains", "a list of domains"),
+    "domain": ("allowed_domains = [7]", "allowed_domains", "a list of domains"),
+    "budget": ("budget = 7", "budget has to be a table", "[budget]"),
+    "budget name": ("budget.timeouts = 7", "there is no 'timeouts'", "Did you mean 'timeout'?"),
+    "budget word": ('budget.total = "7"', "budget.total", "a number"),
+    "budget flag": ("budget.total = true", "budget.total", "a number"),
+    "budget zero": ("budget.total = 0", "budget.total", "above 0"),
+    "budget negative": ("budget.timeout = -1", "budget.timeout", "above 0"),
+    "budget nan": ("budget.total = nan", "budget.total", "finite"),
+    "budget inf": ("budget.total = inf", "budget.total", "finite"),
+    "attempts": ("budget.attempts = 1.5", "budget.attempts", "whole number"),
+    "max_body": ("budget.max_body = 1e6", "budget.max_body", "whole number"),
+}
+
+
+@pytest.mark.parametrize("what", WRONG)
+def test_what_is_wrong_is_told_with_file_and_place(what: str) -> None:
+    text, *told = WRONG[what]
+    with pytest.raises(ConfigError) as caught:
+        read(text, "my.toml")
+    line = str(caught.value)
+    assert line.startswith("my.toml")
+    assert "\n" not in line
+    assert [part for part in told if part not in line] == []
+    assert "s3cr3t" not in line
+    # nobody has to read how it was found out
+    assert caught.value.__context__ is None or caught.value.__suppress_context__
+
+
+@pytest.mark.parametrize(
+    ("path", "told"),
+    [
+        ("missing.toml", "there is no file missing.toml. `guestlist config init` writes one."),
+        (".", "cannot be read: Is a directory"),
+        ("file/guestlist.toml", "cannot be read: Not a directory"),
+    ],
+)
+def test_no_file(path: str, told: str) -> None:
+    Path("file").touch()
+    with pytest.raises(ConfigError) as caught:
+        read_config(Path(path), installed())
+    assert told in str(caught.value)
+
+
+# ---------------------------------------------------------------------------- where from
+
+
+def test_the_file_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FREDDY_API_KEY", "ak")
+    monkeypatch.setenv("AITRONOS_ORGANIZATION_ID", "org_1")
+    Path("guestlist.toml").write_text(ACCOUNT + KEY)
+    assert list(find_config(installed()).accounts) == ["cloud"]
+
+
+def test_another_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("guestlist.toml").write_text("[nonsense]")
+    Path("other.toml").write_text(ACCOUNT + KEY)
+    monkeypatch.setenv("GUESTLIST_CONFIG", "other.toml")
+    assert find_config(installed()).source == "other.toml"
+    monkeypatch.setenv("GUESTLIST_CONFIG", "missing.toml")
+    with pytest.raises(ConfigError, match=r"there is no file missing\.toml"):
+        find_config(installed())
+
+
+def test_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert find_config(installed()).accounts == {}
+    monkeypatch.setenv("VULTR_API_KEY", "vk")
+    assert list(find_config(installed()).accounts) == ["vultr"]
+    monkeypatch.setenv("FREDDY_API_KEY", "ak")
+    assert list(find_config(installed()).accounts) == ["vultr"]  # which organization?
+    monkeypatch.setenv("AITRONOS_ORGANIZATION_ID", "org_1")
+    assert list(find_config(installed()).accounts) == ["aitronos", "vultr"]
+    assert find_config(installed()).source == "the environment"
+
+
+def test_an_organization_without_a_key_is_no_account(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AITRONOS_ORGANIZATION_ID", "org_1")
+    monkeypatch.setenv("VULTR_ORGANIZATION_ID", "org_2")
+    assert find_config(installed()).accounts == {}
+
+
+@pytest.mark.parametrize("key", ["s3cr3t\r", "s3cr3t\n", " s3cr3t", "s3\x1bcr3t", " "])
+def test_a_key_that_cannot_be_is_told(key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VULTR_API_KEY", key)
+    with pytest.raises(ConfigError, match="the environment: Vultr IAM: api_key: it ") as caught:
+        find_config(installed())
+    assert "s3cr3t" not in str(caught.value)

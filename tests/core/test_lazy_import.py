@@ -1,0 +1,87 @@
+"""`import guestlist` costs nothing until something is used."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import guestlist
+
+HEAVY = ("anyio", "asyncio", "httpcore", "httpx", "pluggy", "pydantic", "pydantic_core", "tomllib")
+
+
+def loaded_after(program: str) -> set[str]:
+    """The modules that a fresh interpreter has loaded when the program is done."""
+    ran = subprocess.run(
+        [sys.executable, "-c", f"{program}\nimport sys\nprint(*sys.modules, sep='\\n')"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return set(ran.stdout.split())
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        "import guestlist",
+        "import guestlist; guestlist.__version__; dir(guestlist)",
+        "from guestlist import GuestlistError, NotFound, Event",
+    ],
+)
+def test_nothing_heavy_is_loaded(program: str) -> None:
+    loaded = loaded_after(program)
+    assert "guestlist" in loaded
+    assert loaded.isdisjoint(HEAVY)
+
+
+def test_what_is_used_is_loaded() -> None:
+    assert "pydantic" in loaded_after("from guestlist import State")
+    loaded = loaded_after("from guestlist import Guestlist; Guestlist({})")
+    assert {"pydantic", "pluggy"} <= loaded
+    assert "asyncio" not in loaded
+
+
+def test_every_name_is_there() -> None:
+    assert guestlist.__all__ == ["__version__", *sorted(set(guestlist.__all__) - {"__version__"})]
+    for name in guestlist.__all__:
+        assert getattr(guestlist, name) is not None
+    assert set(guestlist.__all__) <= set(dir(guestlist))
+
+
+def test_type_checkers_see_the_same_names() -> None:
+    tree = ast.parse(Path(inspect.getfile(guestlist)).read_text(encoding="utf-8"))
+    (block,) = (node for node in tree.body if isinstance(node, ast.If))
+    imports = [node for node in block.body if isinstance(node, ast.ImportFrom)]
+    seen = {
+        alias.asname: f"{node.module}.{alias.name}"
+        for node in imports
+        for alias in node.names
+        if alias.asname  # said to be public
+    }
+    assert set(seen) == set(guestlist.__all__) - {"__version__"}
+    for name, path in seen.items():
+        value = getattr(guestlist, str(name))
+        assert f"{value.__module__}.{value.__qualname__}" == path or not inspect.isclass(value)
+
+
+def test_every_error_and_model_is_public() -> None:
+    from guestlist import errors, models
+
+    for module in (errors, models):
+        for name, value in inspect.getmembers(module, inspect.isclass):
+            own = value.__module__ == module.__name__ and not name.startswith("_")
+            if own and name not in ("Model", "Answered"):
+                assert name in guestlist.__all__
+
+
+def test_what_is_not_there() -> None:
+    with pytest.raises(AttributeError, match="module 'guestlist' has no attribute 'guestlit'"):
+        guestlist.guestlit  # noqa: B018
+    with pytest.raises(ImportError, match="guestlit"):
+        exec("from guestlist import guestlit")  # noqa: S102

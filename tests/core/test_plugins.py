@@ -1,0 +1,242 @@
+"""Plugins: one that is broken is named and the others work; hooks refuse and observe."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from itertools import count
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import httpx
+import pytest
+
+from guestlist import plugins as module
+from guestlist.client import Guestlist
+from guestlist.errors import ConfigError, InvalidOrder
+from guestlist.event import Event
+from guestlist.models import Order
+from guestlist.plugins import Plugins, installed, load_plugins
+from guestlist.provider import Provider, hookimpl, setting
+
+NUMBERS = count()
+
+
+def provider(word: str) -> type[Provider]:
+    class Made(Provider):
+        name = word
+        title = word.title()
+        base_url: str = setting("Where", default=f"https://{word}.example")
+
+    return Made
+
+
+def plugin(**hooks: Callable[..., Any]) -> ModuleType:
+    made = ModuleType(f"plugin_{next(NUMBERS)}")
+    for name, function in hooks.items():
+        setattr(made, name, hookimpl(function))
+    return made
+
+
+def bringing(*kinds: object) -> ModuleType:
+    def guestlist_register(register: Callable[[object], None]) -> None:
+        for kind in kinds:
+            register(kind)
+
+    return plugin(guestlist_register=guestlist_register)
+
+
+@dataclass
+class Entry:
+    """An entry point of an installed distribution."""
+
+    name: str
+    load: Callable[[], object]
+    dist: Any = field(default_factory=lambda: SimpleNamespace(name="guestlist-x", version="1.2"))
+
+
+@pytest.fixture
+def load(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Plugins]:
+    def loading(*entries: Entry) -> Plugins:
+        monkeypatch.setattr(importlib.metadata, "entry_points", lambda group: entries)
+        return load_plugins()
+
+    return loading
+
+
+def test_the_installed_ones() -> None:
+    found = installed()
+    assert {"aitronos", "vultr"} <= set(found.providers)
+    assert found.origins["vultr"].startswith("guestlist-vultr ")
+    assert installed() is found
+
+
+def fails(error: BaseException) -> Callable[[], object]:
+    def load() -> object:
+        raise error
+
+    return load
+
+
+def refuses(register: object) -> None:
+    raise RuntimeError("not today")
+
+
+def takes_something_else(wrong: object) -> None:
+    """Not the arguments that the hook has."""
+
+
+@pytest.mark.parametrize(
+    ("entry", "cause"),
+    [
+        (fails(ImportError("no module named 'acme_sdk'")), "ImportError: no module named"),
+        (fails(SyntaxError("what?")), "SyntaxError: what?"),
+        (fails(ZeroDivisionError()), "ZeroDivisionError"),
+        (lambda: plugin(guestlist_register=refuses), "RuntimeError: not today"),
+        (lambda: plugin(guestlist_register=takes_something_else), "PluginValidationError"),
+        (lambda: bringing("no class"), "ConfigError: .*which is no provider class"),
+        (lambda: bringing(int), "ConfigError: .*which is no provider class"),
+    ],
+    ids=["import", "syntax", "anything", "registering", "signature", "value", "class"],
+)
+def test_a_broken_plugin_is_named_and_the_others_work(
+    load: Any, entry: Callable[[], object], cause: str
+) -> None:
+    good = provider("good")
+    found = load(Entry("broken", entry), Entry("good", lambda: bringing(good)))
+    assert found.providers == {"good": good}
+    (broken,) = found.broken
+    assert (broken.name, broken.distribution, broken.version) == ("broken", "guestlist-x", "1.2")
+    with pytest.raises(ConfigError, match="'broken' is installed and cannot be loaded") as caught:
+        found.provider("broken")
+    assert "guestlist-x 1.2" in caught.value.hint
+    assert str(broken).startswith("broken (from guestlist-x 1.2): ")
+    with pytest.raises(ConfigError, match=cause):
+        found.provider("broken")
+
+
+def test_nothing_of_a_broken_plugin_is_left(load: Any) -> None:
+    heard: list[Event] = []
+    one = plugin(guestlist_register=refuses, guestlist_event=lambda event: heard.append(event))
+    found = load(Entry("broken", lambda: one))
+    assert not found.anybody_watches
+
+
+def test_a_provider_that_is_not_installed() -> None:
+    with pytest.raises(ConfigError, match="no provider 'acme' is installed") as caught:
+        installed().provider("acme")
+    assert "pip install guestlist-acme" in caught.value.hint
+    assert "vultr" in caught.value.message
+
+
+def test_two_of_one_name(load: Any) -> None:
+    first, second = provider("twin"), provider("twin")
+    found = load(Entry("one", lambda: bringing(first)), Entry("two", lambda: bringing(second)))
+    assert found.providers["twin"] is first
+    assert "two plugins bring a provider 'twin'" in found.broken[0].cause
+
+
+def test_the_second_of_one_name_takes_nothing_along(load: Any) -> None:
+    both = bringing(provider("new"), provider("twin"))
+    found = load(Entry("one", lambda: bringing(provider("twin"))), Entry("two", lambda: both))
+    assert set(found.providers) == {"twin"}
+
+
+def test_the_same_class_twice_is_fine(load: Any) -> None:
+    kind = provider("same")
+    found = load(Entry("one", lambda: bringing(kind)), Entry("two", lambda: bringing(kind)))
+    assert found.providers == {"same": kind}
+    assert found.broken == []
+
+
+# ---------------------------------------------------------------------------- hooks in a client
+
+
+@pytest.fixture
+def guests(
+    load: Any, acme: Any, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., tuple[Guestlist, list[str]]]:
+    """A client with plugins, and what it has sent."""
+
+    def make(*extensions: ModuleType) -> tuple[Guestlist, list[str]]:
+        found = load(*(Entry(f"p{n}", lambda one=one: one) for n, one in enumerate(extensions)))
+        assert found.broken == []
+        monkeypatch.setattr("guestlist.client.installed", lambda: found)
+        sent: list[str] = []
+
+        def answer(request: httpx.Request) -> httpx.Response:
+            sent.append(request.method)
+            return httpx.Response(201, json={"id": "i1", "email": "ada@example.com"})
+
+        client = Guestlist({"acme": acme()}, transport=httpx.MockTransport(answer))
+        return client, sent
+
+    return make
+
+
+def test_a_plugin_refuses_an_order(guests: Any) -> None:
+    asked: list[Order] = []
+
+    def check(order: Order) -> None:
+        asked.append(order)
+        raise InvalidOrder("not on a Friday", hint="Wait until Monday.")
+
+    client, sent = guests(plugin(guestlist_check_order=check))
+    with client, pytest.raises(InvalidOrder) as caught:
+        client.invite("Ada@example.com")
+    assert sent == []
+    assert str(caught.value) == "acme: not on a Friday (Ada@example.com). Wait until Monday."
+    assert asked[0].email == "Ada@example.com"
+
+
+def test_all_have_to_agree(guests: Any) -> None:
+    def refuse(order: Order) -> None:
+        raise InvalidOrder("no")
+
+    client, sent = guests(
+        plugin(guestlist_check_order=lambda order: None), plugin(guestlist_check_order=refuse)
+    )
+    with client, pytest.raises(InvalidOrder):
+        client.invite("ada@example.com")
+    assert sent == []
+
+
+def test_a_check_that_breaks_lets_nothing_through(guests: Any) -> None:
+    def broken(order: Order) -> None:
+        raise RuntimeError("the policy server is down")
+
+    client, sent = guests(plugin(guestlist_check_order=broken))
+    with client, pytest.raises(RuntimeError):
+        client.invite("ada@example.com")
+    assert sent == []
+
+
+def test_plugins_see_what_happens(guests: Any) -> None:
+    heard: list[Event] = []
+    client, sent = guests(plugin(guestlist_event=lambda event: heard.append(event)))
+    with client:
+        client.invite("ada@example.com")
+    assert sent == ["POST"]
+    assert [event.name for event in heard] == ["answer", "outcome"]
+    assert heard[1].detail == "invited"
+    assert {event.account for event in heard} == {"acme"}
+
+
+def test_a_watcher_that_breaks_stops_nothing(guests: Any, caplog: pytest.LogCaptureFixture) -> None:
+    def broken(event: Event) -> None:
+        raise OSError("the disk is full")
+
+    client, _ = guests(plugin(guestlist_event=broken))
+    with client:
+        assert client.invite("ada@example.com").outcome == "invited"
+    assert "the disk is full" in caplog.text
+
+
+def test_a_plugin_of_this_program() -> None:
+    found = Plugins(load_plugins().manager)
+    kind = provider("mine")
+    found.add(bringing(kind))
+    assert found.provider("mine") is kind
+    assert found.origins["mine"] == "this program"
+    assert module.GROUP == "guestlist"

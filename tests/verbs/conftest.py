@@ -1,0 +1,248 @@
+"""Every verb on every service, for sync and async callers, over real HTTP against the sandbox.
+
+Time is the sandbox's, and passes only when a client sleeps or a test moves it: nothing waits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import ssl
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+import httpx
+import pytest
+
+from guestlist import AsyncGuestlist, Guestlist
+from guestlist.event import Event
+from guestlist.provider import Provider
+from guestlist.sandbox import Mail, Sandbox, Service
+from guestlist_aitronos import Aitronos
+from guestlist_aitronos.sandbox import AitronosService
+from guestlist_vultr import Vultr
+from guestlist_vultr.sandbox import VultrService
+
+START = 1_800_000_000.0
+
+
+@dataclass(frozen=True)
+class Case:
+    """A service, and what tests need to know of its seed.
+
+    Attributes:
+        inviting: what every invitation has to say beside the address.
+        member: the address of somebody who is in.
+        role: the name of something that can be granted.
+        holds: what the member holds.
+    """
+
+    name: str
+    provider: type[Provider]
+    member: str
+    role: str
+    holds: str
+    inviting: Mapping[str, Any] = field(default_factory=dict)
+    secret: str = ""
+
+
+CASES = {
+    "vultr": Case(
+        name="vultr",
+        provider=Vultr,
+        member="lena@example.org",
+        role="Support Engineer",
+        holds="group:Engineering",
+        secret="VULTR-SANDBOX-OWNER-KEY",
+    ),
+    "aitronos": Case(
+        name="aitronos",
+        provider=Aitronos,
+        member="sam.support@works.example",
+        role="Admin",
+        holds="Support",
+        inviting={"role": "Member"},
+        secret="ak_sandboxowner",
+    ),
+}
+
+
+class SandboxClock:
+    """The client's clock: the sandbox's."""
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        self._sandbox = sandbox
+
+    def monotonic(self) -> float:
+        return self._sandbox.clock.seconds()
+
+    def now(self) -> datetime:
+        return self._sandbox.clock.now()
+
+    def sleep(self, seconds: float) -> None:
+        # a microsecond more, because that is how exactly the sandbox's clock is moved
+        self._sandbox.clock.advance(timedelta(seconds=seconds, microseconds=1))
+
+    async def asleep(self, seconds: float) -> None:
+        self.sleep(seconds)
+
+
+class Party:
+    """A client of either kind, called in one way, and the service that it talks to.
+
+    Methods that are not here are the client's. What a method of the async client gives is awaited,
+    and a list is read to its end.
+    """
+
+    def __init__(
+        self, case: Case, sandbox: Sandbox, client: Any, wait: Callable[[Any], Any]
+    ) -> None:
+        self.case = case
+        self.sandbox = sandbox
+        self.client = client
+        self.events: list[Event] = []
+        self._wait = wait
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        method = getattr(self.client, name)
+        return lambda *args, **kwargs: self.result(method(*args, **kwargs))
+
+    def result(self, given: Any) -> Any:
+        if inspect.iscoroutine(given):
+            return self._wait(given)
+        if isinstance(given, AsyncIterator):
+
+            async def read() -> list[Any]:
+                return [item async for item in given]
+
+            return self._wait(read())
+        return list(given) if isinstance(given, Iterator) else given
+
+    def invite(self, email: str, **how: Any) -> Any:
+        """Invites, saying what the service needs unless it is said."""
+        return self.result(self.client.invite(email, **{**self.case.inviting, **how}))
+
+    def budgeted(self, **budget: Any) -> Party:
+        """The same with another budget."""
+        other = Party(self.case, self.sandbox, self.client.with_budget(**budget), self._wait)
+        other.events = self.events
+        return other
+
+    # ------------------------------------------------------------------ what was sent
+
+    @property
+    def requests(self) -> list[str]:
+        """The requests so far: method and path."""
+        answered = [event for event in self.events if event.name in ("answer", "failure")]
+        return [f"{event.method} {event.path}" for event in answered if event.method]
+
+    @property
+    def writes(self) -> list[str]:
+        """Those that may have changed something."""
+        return [
+            one
+            for one in self.requests
+            if not one.startswith("GET ")
+            and not one.endswith("0001/users")  # how Aitronos lists members
+        ]
+
+    def forget(self) -> None:
+        """Begins to count anew."""
+        self.events.clear()
+
+    # ------------------------------------------------------------------ the other side
+
+    @property
+    def service(self) -> Any:
+        return self.sandbox.services[self.case.name].service
+
+    def mails(self, to: str) -> list[Mail]:
+        return list(self.sandbox.outbox.to(to))
+
+    def accept(self, email: str) -> None:
+        """Plays the invitee: accepts the newest invitation of an address."""
+        self.service.accept(self.invitations_of(email)[-1]["id"])
+
+    def invitations_of(self, email: str) -> list[dict[str, Any]]:
+        """What the service holds."""
+        found: list[dict[str, Any]] = self.service.snapshot()["invitations"]
+        return [one for one in found if one["email"].casefold() == email.casefold()]
+
+    def is_member(self, email: str) -> bool:
+        members = self.service.snapshot()["members"]
+        return any(one["email"].casefold() == email.casefold() for one in members)
+
+    def later(self, **time: float) -> None:
+        """Lets time pass."""
+        self.sandbox.clock.advance(timedelta(**time))
+
+
+@pytest.fixture(scope="session")
+def shared_sandbox() -> Iterator[Sandbox]:
+    kinds: list[type[Service]] = [VultrService, AitronosService]
+    with Sandbox(kinds, time_source=lambda: START) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def sandbox(shared_sandbox: Sandbox) -> Sandbox:
+    shared_sandbox.reset()
+    return shared_sandbox
+
+
+@pytest.fixture(params=CASES)
+def case(request: pytest.FixtureRequest) -> Case:
+    return CASES[request.param]
+
+
+@pytest.fixture(params=["sync", "async"])
+def kind(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+Make = Callable[..., Party]
+
+
+@pytest.fixture(scope="session")
+def tls() -> ssl.SSLContext:
+    """Made once: it costs tens of milliseconds and nobody here needs it."""
+    return ssl.create_default_context()
+
+
+@pytest.fixture
+def make(case: Case, kind: str, sandbox: Sandbox, tls: ssl.SSLContext) -> Iterator[Make]:
+    """Makes clients of the kind for the service; settings and a transport may be given."""
+    with asyncio.Runner() as runner, ExitStack() as closing:
+
+        def making(
+            *, transport: Any = None, settings: dict[str, Any] | None = None, **arguments: Any
+        ) -> Party:
+            events: list[Event] = []
+            if transport is None and kind == "sync":
+                transport = closing.enter_context(httpx.HTTPTransport(verify=tls))
+            elif transport is None:
+                opened = httpx.AsyncHTTPTransport(verify=tls)
+                closing.callback(lambda: runner.run(opened.aclose()))
+                transport = opened
+            host = sandbox.services[case.name]
+            provider = case.provider(**{**host.settings, **(settings or {})})
+            client = (Guestlist if kind == "sync" else AsyncGuestlist)(
+                {"home": provider},
+                clock=SandboxClock(sandbox),
+                transport=transport,
+                watch=events.append,
+                **arguments,
+            )
+            party = Party(case, sandbox, client, runner.run)
+            party.events = events
+            return party
+
+        yield making
+
+
+@pytest.fixture
+def guests(make: Make) -> Party:
+    return make()

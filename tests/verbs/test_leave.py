@@ -1,0 +1,162 @@
+"""`revoke` withdraws an invitation, `remove` takes a member out, and neither does the other's."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from guestlist import Basis, Conflict, Forbidden, InvalidOrder, NotFound, State, Unsupported
+from guestlist.models import Member
+
+ADA = "ada@example.com"
+on_vultr = pytest.mark.parametrize("case", ["vultr"], indirect=True)
+on_aitronos = pytest.mark.parametrize("case", ["aitronos"], indirect=True)
+
+
+# ---------------------------------------------------------------------------- revoke
+
+
+@on_aitronos
+@pytest.mark.parametrize("how", ["address", "id", "invitation", "guest"])
+def test_an_open_invitation_is_withdrawn(guests: Any, how: str) -> None:
+    guest = guests.invite(ADA).guest
+    who = {
+        "address": ADA.upper(),
+        "id": guest.invitation.id,
+        "invitation": guest.invitation,
+        "guest": guest,
+    }[how]
+    after = guests.revoke(who)
+    assert after.state in (State.REVOKED, State.GONE)
+    assert guests.invitations_of(ADA)[0]["state"] == "cancelled"
+    with pytest.raises(Exception, match="cancelled"):
+        guests.accept(ADA)
+
+
+@on_aitronos
+def test_an_expired_invitation_is_withdrawn_too(guests: Any) -> None:
+    guests.invite(ADA)
+    guests.later(days=8)
+    assert guests.revoke(ADA).state in (State.REVOKED, State.GONE)
+
+
+@on_aitronos
+def test_an_accepted_invitation_is_not_revoked(guests: Any) -> None:
+    guest = guests.invite(ADA).guest
+    guests.accept(ADA)
+    guests.forget()
+    for who in (ADA, guest, guest.invitation):
+        with pytest.raises(Conflict, match="has accepted the invitation") as caught:
+            guests.revoke(who)
+        assert "remove" in caught.value.hint
+    assert guests.writes == []
+    assert guests.is_member(ADA)
+
+
+@on_aitronos
+def test_nothing_to_revoke(guests: Any) -> None:
+    with pytest.raises(NotFound, match=r"home: there is no invitation of ada@example\.com"):
+        guests.revoke(ADA)
+    guests.invite(ADA)
+    guests.revoke(ADA)
+    guests.forget()
+    with pytest.raises(NotFound):
+        guests.revoke(ADA)
+    assert guests.writes == []
+
+
+@on_vultr
+@pytest.mark.parametrize("who", [ADA, "00000000-0000-4000-8000-000000000000"])
+def test_what_cannot_be_revoked(guests: Any, who: str) -> None:
+    guests.invite(ADA)
+    guests.forget()
+    with pytest.raises(Unsupported, match="home: Vultr IAM offers no way to revoke") as caught:
+        guests.revoke(who)
+    assert "Let it expire" in caught.value.hint
+    assert guests.requests == []
+
+
+# ---------------------------------------------------------------------------- remove
+
+
+@pytest.mark.parametrize("how", ["address", "id", "member", "guest"])
+def test_a_member_is_taken_out(guests: Any, how: str) -> None:
+    guests.invite(ADA)
+    guests.accept(ADA)
+    guest = guests.status(ADA)
+    who = {"address": ADA, "id": guest.member.id, "member": guest.member, "guest": guest}[how]
+    after = guests.remove(who)
+    assert after.state is State.GONE
+    assert not guests.is_member(ADA)
+    assert guests.is_member(guests.case.member)
+    assert [event.detail for event in guests.events if event.name == "outcome"][-1] == "removed"
+
+
+def test_who_is_only_invited_is_not_removed(guests: Any) -> None:
+    guests.invite(ADA)
+    guests.forget()
+    with pytest.raises(Conflict, match="is invited and no member yet") as caught:
+        guests.remove(ADA)
+    assert "revoke" in caught.value.hint
+    assert guests.writes == []
+    assert guests.status(ADA).state is State.PENDING
+
+
+def test_nobody_to_remove(guests: Any) -> None:
+    with pytest.raises(NotFound, match=r"ada@example\.com is no member: gone"):
+        guests.remove(ADA)
+    guests.invite(ADA)
+    guests.accept(ADA)
+    guests.remove(ADA)
+    guests.forget()
+    with pytest.raises(NotFound, match="is no member"):
+        guests.remove(ADA)
+    assert guests.writes == []
+
+
+def test_nobody_is_removed_in_place_of_a_record_without_an_address(guests: Any) -> None:
+    with pytest.raises(InvalidOrder, match="no e-mail address"):
+        guests.remove(Member(id="m1", email=""))
+    assert guests.requests == []
+
+
+@on_vultr
+def test_an_invitation_that_is_open_besides_is_told(guests: Any) -> None:
+    """Vultr cannot withdraw it, so the person might come back."""
+    from guestlist_vultr.sandbox.state import VALIDITY, Invitation
+
+    world = guests.service.world
+    world.invitations.add(
+        Invitation(
+            **world.identity(),
+            inviter_name="Ines",
+            inviter_email="ines@example.org",
+            email=guests.case.member,
+            api_enabled=False,
+            expires=world.clock.now() + VALIDITY,
+        )
+    )
+    after = guests.remove(guests.case.member)
+    assert not guests.is_member(guests.case.member)
+    assert after.state is State.PENDING
+    assert after.basis is Basis.REPORTED
+
+
+@on_aitronos
+def test_the_owner_stays(guests: Any) -> None:
+    owner = "olga.owner@works.example"
+    for refusal in ("validation", "forbidden"):
+        guests.service.configure(owner_refusal=refusal)
+        with pytest.raises(Exception, match="home: ") as caught:
+            guests.remove(owner)
+        assert getattr(caught.value, "happened", None) is False
+    assert guests.is_member(owner)
+
+
+def test_a_key_that_may_only_read(make: Any, case: Any, sandbox: Any) -> None:
+    settings = sandbox.services[case.name].read_only_settings
+    guests = make(settings={"api_key": settings["api_key"]})
+    with pytest.raises(Forbidden, match="home: "):
+        guests.remove(case.member)
+    assert guests.is_member(case.member)

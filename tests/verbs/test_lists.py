@@ -1,0 +1,121 @@
+"""`invitations`, `members` and `roles`: page by page, to the end."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from guestlist import InvalidOrder, State
+
+on_vultr = pytest.mark.parametrize("case", ["vultr"], indirect=True)
+on_aitronos = pytest.mark.parametrize("case", ["aitronos"], indirect=True)
+
+
+def test_nothing_yet(guests: Any) -> None:
+    assert guests.invitations() == []
+
+
+@pytest.mark.parametrize("many", [1, 30])
+def test_all_invitations(guests: Any, many: int) -> None:
+    emails = [f"guest{n}@example.com" for n in range(many)]
+    for email in emails:
+        guests.invite(email)
+    found = guests.invitations()
+    assert sorted(one.email for one in found) == sorted(emails)
+    assert len({one.id for one in found}) == many
+    assert {one.state for one in found} == {State.PENDING}
+
+
+def test_by_state(guests: Any) -> None:
+    guests.invite("old@example.com")
+    guests.later(days=8)
+    guests.invite("new@example.com")
+    for state in (State.EXPIRED, "expired"):
+        assert [one.email for one in guests.invitations(state=state)] == ["old@example.com"]
+    assert [one.email for one in guests.invitations(state="pending")] == ["new@example.com"]
+    assert guests.invitations(state="declined") == []
+
+
+@pytest.mark.parametrize("state", ["Pending", "open", ""])
+def test_no_such_state(guests: Any, state: str) -> None:
+    with pytest.raises(InvalidOrder, match=f"there is no state '{state}'"):
+        guests.invitations(state=state)
+    assert guests.requests == []
+
+
+def test_all_members(guests: Any) -> None:
+    before = {one.email for one in guests.members()}
+    assert guests.case.member in before
+    guests.invite("ada@example.com")
+    assert {one.email for one in guests.members()} == before  # to be invited is not to be in
+    guests.accept("ada@example.com")
+    assert {one.email for one in guests.members()} == before | {"ada@example.com"}
+
+
+def test_many_members(guests: Any) -> None:
+    """More than any page holds."""
+    add = ADDING[guests.case.name]
+    emails = {f"member{n}@example.com" for n in range(620)}
+    for email in sorted(emails):
+        add(guests.service, email)
+    found = [one.email for one in guests.members()]
+    assert emails <= set(found)
+    assert len(found) == len(set(found))
+    assert len(guests.requests) > 1
+    assert guests.status("member619@example.com").state is State.ACCEPTED
+
+
+def _to_vultr(service: Any, email: str) -> None:
+    from guestlist_vultr.sandbox.state import Membership
+
+    person = service.world.add_person(
+        email=email, name="M", first_name="M", last_name="", api_enabled=False
+    )
+    service.world.home.members[person.id] = Membership()
+
+
+def _to_aitronos(service: Any, email: str) -> None:
+    from guestlist_aitronos.sandbox import seed
+
+    now = service.clock.now()
+    user = seed.add_user(service.records, email, "M", None, now)
+    role = service.records.system_role(seed.MEMBER)
+    seed.add_membership(service.records, seed.ORGANIZATION, user, [role.id], seed.ACTIVE, now)
+
+
+ADDING = {"vultr": _to_vultr, "aitronos": _to_aitronos}
+
+
+def test_all_roles(guests: Any) -> None:
+    labels = {one.label for one in guests.roles()}
+    assert {guests.case.role, guests.case.holds} <= labels
+
+
+@on_vultr
+def test_roles_of_one_kind(guests: Any) -> None:
+    assert {one.name for one in guests.roles(kind="group")} == {"Engineering", "Support"}
+    assert {one.kind for one in guests.roles()} == {"group", "role", "policy"}
+    assert guests.roles(kind="department") == []
+
+
+PROFILES = {"vultr": ("govultr", "openapi"), "aitronos": ("crew", "organizations")}
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_every_family_of_documents(guests: Any, which: int) -> None:
+    guests.service.configure(profile=PROFILES[guests.case.name][which])
+    guests.invite("ada@example.com")
+    assert [one.email for one in guests.invitations()] == ["ada@example.com"]
+    assert guests.case.member in {one.email for one in guests.members()}
+    assert guests.case.role in {one.name for one in guests.roles()}
+    guests.accept("ada@example.com")
+    assert guests.status("ada@example.com").state is State.ACCEPTED
+    assert guests.check() == "Example Works"
+
+
+def test_a_page_at_a_time(make: Any) -> None:
+    """Nothing is asked for before it is used."""
+    guests = make()
+    guests.client.members()
+    assert guests.requests == []

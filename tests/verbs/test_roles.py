@@ -1,0 +1,227 @@
+"""`assign_role`, `unassign_role` and `access`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from guestlist import (
+    Conflict,
+    Forbidden,
+    InvalidOrder,
+    NotFound,
+    Role,
+    RoleOutcome,
+    UnknownRole,
+)
+from guestlist.models import Member
+
+ADA = "ada@example.com"
+on_vultr = pytest.mark.parametrize("case", ["vultr"], indirect=True)
+on_aitronos = pytest.mark.parametrize("case", ["aitronos"], indirect=True)
+
+
+def labels(access: Any, *, direct: bool | None = None) -> set[str]:
+    return {one.role.label for one in access.grants if direct in (None, one.direct)}
+
+
+@pytest.mark.parametrize("how", ["id", "name", "other case", "kind:name", "kind:id", "value"])
+def test_a_role_is_given(guests: Any, how: str) -> None:
+    name = guests.case.role
+    role = next(one for one in guests.roles() if one.name == name)
+    wanted = {
+        "id": role.id,
+        "name": name,
+        "other case": name.upper(),
+        "kind:name": f"role:{name}",
+        "kind:id": f"role:{role.id}",
+        "value": role,
+    }[how]
+    result = guests.assign_role(guests.case.member, wanted)
+    assert result.outcome is RoleOutcome.ASSIGNED
+    assert result.role.id == role.id
+    assert result.guest.email == guests.case.member
+    assert name in labels(guests.access(guests.case.member))
+
+
+@pytest.mark.parametrize("how", ["address", "id", "member", "guest"])
+def test_to_whom(guests: Any, how: str) -> None:
+    guest = guests.status(guests.case.member)
+    who = {
+        "address": guest.email.upper(),
+        "id": guest.member.id,
+        "member": guest.member,
+        "guest": guest,
+    }[how]
+    assert guests.assign_role(who, guests.case.role).outcome is RoleOutcome.ASSIGNED
+    assert guests.case.role in labels(guests.access(who))
+
+
+def test_giving_is_safe_to_repeat(guests: Any) -> None:
+    member, role = guests.case.member, guests.case.role
+    guests.assign_role(member, role)
+    guests.forget()
+    assert guests.assign_role(member, role).outcome is RoleOutcome.ALREADY_ASSIGNED
+    assert guests.writes == []
+
+
+def test_taking_is_safe_to_repeat(guests: Any) -> None:
+    member, role = guests.case.member, guests.case.holds
+    result = guests.unassign_role(member, role)
+    assert result.outcome is RoleOutcome.UNASSIGNED
+    assert role not in labels(guests.access(member))
+    guests.forget()
+    assert guests.unassign_role(member, role).outcome is RoleOutcome.NOT_ASSIGNED
+    assert guests.writes == []
+
+
+@on_aitronos
+def test_the_guest_shows_what_is_held_afterwards(guests: Any) -> None:
+    result = guests.assign_role(guests.case.member, "Admin")
+    assert [role.name for role in result.guest.member.roles] == ["Admin"]
+
+
+@on_aitronos
+def test_another_role_takes_the_place_of_the_first(guests: Any) -> None:
+    guests.assign_role(guests.case.member, "Admin")
+    assert labels(guests.access(guests.case.member)) == {"Admin"}
+
+
+@on_vultr
+@pytest.mark.parametrize("role", ["group:Support", "role:Billing Viewer", "policy:Compute"])
+def test_every_kind(guests: Any, role: str) -> None:
+    guests.unassign_role(guests.case.member, guests.case.holds)
+    assert guests.assign_role(guests.case.member, role).outcome is RoleOutcome.ASSIGNED
+    kind, _, name = role.partition(":")
+    held = guests.access(guests.case.member).grants
+    assert (kind, name) in [(one.role.kind, one.role.name) for one in held if one.direct]
+    assert guests.unassign_role(guests.case.member, role).outcome is RoleOutcome.UNASSIGNED
+
+
+@on_vultr
+@pytest.mark.parametrize("reattach", ["accept", "refuse"])
+def test_whatever_the_service_does_about_attaching_twice(guests: Any, reattach: str) -> None:
+    guests.service.configure(reattach=reattach)
+    for outcome in (RoleOutcome.ASSIGNED, RoleOutcome.ALREADY_ASSIGNED):
+        assert guests.assign_role(guests.case.member, "role:Support").outcome is outcome
+
+
+@on_vultr
+def test_what_is_inherited_is_not_held_directly(guests: Any) -> None:
+    """Omar has the policy through his role, and may get it directly besides."""
+    omar, policy = "omar@example.org", "policy:Ticket Handling"
+    assert policy in labels(guests.access(omar), direct=False)
+    assert guests.unassign_role(omar, policy).outcome is RoleOutcome.NOT_ASSIGNED
+    assert guests.assign_role(omar, policy).outcome is RoleOutcome.ASSIGNED
+    assert guests.unassign_role(omar, policy).outcome is RoleOutcome.UNASSIGNED
+
+
+# ---------------------------------------------------------------------------- what cannot be
+
+
+@on_vultr
+def test_a_name_that_fits_two_is_told_with_both(guests: Any) -> None:
+    with pytest.raises(UnknownRole) as caught:
+        guests.assign_role(guests.case.member, "Support")
+    ids = [one.id for one in guests.roles() if one.name == "Support"]
+    for told in ("'Support' fits ", "group:Support", "role:Support", *ids):
+        assert told in str(caught.value)
+    assert guests.writes == []
+
+
+@pytest.mark.parametrize("verb", ["assign_role", "unassign_role"])
+def test_a_name_that_fits_nothing_is_told_with_the_nearest(guests: Any, verb: str) -> None:
+    typo = guests.case.role[:-1] + "z"
+    with pytest.raises(UnknownRole, match="home: there is no role") as caught:
+        getattr(guests, verb)(guests.case.member, typo)
+    assert guests.case.role in caught.value.hint
+    assert guests.writes == []
+
+
+@pytest.mark.parametrize("role", ["", " ", "role:", ":", "group:Nobody", "a/b", "../x", "x\ny"])
+def test_words_that_are_no_role(guests: Any, role: str) -> None:
+    with pytest.raises(UnknownRole) as caught:
+        guests.assign_role(guests.case.member, role)
+    assert "\n" not in str(caught.value)
+    assert guests.writes == []
+
+
+def test_a_role_that_was_deleted_meanwhile(guests: Any) -> None:
+    gone = Role(id="00000000-0000-4000-8000-000000000000", name="Gone")
+    with pytest.raises(NotFound, match="home: ") as caught:
+        guests.assign_role(guests.case.member, gone)
+    assert caught.value.happened is False
+
+
+def test_who_is_only_invited(guests: Any) -> None:
+    guests.invite(ADA)
+    guests.forget()
+    with pytest.raises(Conflict, match="is no member: pending") as caught:
+        guests.assign_role(ADA, guests.case.role)
+    assert "wait" in caught.value.hint
+    assert guests.writes == []
+    guests.later(days=8)
+    with pytest.raises(Conflict, match="is no member: expired") as caught:
+        guests.assign_role(ADA, guests.case.role)
+    assert "resend" in caught.value.hint
+
+
+def test_who_is_nobody(guests: Any) -> None:
+    with pytest.raises(Conflict, match="is no member: gone") as caught:
+        guests.unassign_role("nobody@example.com", guests.case.role)
+    assert "Invite" in caught.value.hint
+
+
+def test_a_record_without_an_address(guests: Any) -> None:
+    with pytest.raises(InvalidOrder, match="no e-mail address"):
+        guests.assign_role(Member(id="m1", email=""), guests.case.role)
+    assert guests.requests == []
+
+
+def test_a_key_that_may_only_read(make: Any, case: Any, sandbox: Any) -> None:
+    settings = sandbox.services[case.name].read_only_settings
+    guests = make(settings={"api_key": settings["api_key"]})
+    with pytest.raises(Forbidden, match="home: ") as caught:
+        guests.assign_role(case.member, case.role)
+    assert caught.value.happened is False
+
+
+# ---------------------------------------------------------------------------- access
+
+
+def test_access_says_what_is_held(guests: Any) -> None:
+    access = guests.access(guests.case.member)
+    assert guests.case.holds in labels(access)
+    assert access
+    assert access.explanation is None
+    assert access.guest.email == guests.case.member
+
+
+@on_vultr
+def test_access_tells_direct_from_inherited_and_through_what(guests: Any) -> None:
+    access = guests.access("omar@example.org")
+    assert labels(access, direct=True) >= {"group:Support", "Billing Viewer"}
+    assert labels(access, direct=False) >= {"Support Engineer", "policy:Ticket Handling"}
+    through = {one.role.label: [via.label for via in one.via] for one in access.grants}
+    assert through["policy:Ticket Handling"] == ["Support Engineer"]
+    assert through["group:Support"] == []
+
+
+@on_vultr
+def test_access_to_nothing_says_what_the_person_sees(guests: Any) -> None:
+    guests.invite(ADA)
+    guests.accept(ADA)
+    access = guests.access(ADA)
+    assert not access
+    assert "No Active Organization" in access.explanation
+    guests.assign_role(ADA, "group:Engineering")
+    assert guests.access(ADA).explanation is None
+
+
+@pytest.mark.parametrize("who", [ADA, "nobody@example.com"])
+def test_access_of_somebody_who_is_not_in(guests: Any, who: str) -> None:
+    guests.invite(ADA)
+    access = guests.access(who)
+    assert not access
+    assert f"{who} is no member" in access.explanation

@@ -1,0 +1,198 @@
+"""`status`: where somebody stands, and how that is known."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from guestlist import Basis, InvalidOrder, MemberState, NotFound, State
+from guestlist.models import Member
+
+ADA = "ada@example.com"
+on_vultr = pytest.mark.parametrize("case", ["vultr"], indirect=True)
+on_aitronos = pytest.mark.parametrize("case", ["aitronos"], indirect=True)
+
+
+def test_nobody(guests: Any) -> None:
+    guest = guests.status(ADA)
+    assert (guest.state, guest.basis) == (State.GONE, Basis.INFERRED)
+    assert guest.invitation is guest.member is None
+
+
+def test_invited(guests: Any) -> None:
+    guests.invite(ADA)
+    guest = guests.status("ADA@example.com")
+    assert guest.state is State.PENDING
+    assert guest.basis is Basis.REPORTED
+    assert guest.invitation.email == ADA
+    assert guest.member is None
+
+
+def test_expired(guests: Any) -> None:
+    guests.invite(ADA)
+    guests.later(days=8)
+    guest = guests.status(ADA)
+    assert (guest.state, guest.basis) == (State.EXPIRED, Basis.DERIVED)
+    assert guest.invitation.state is State.EXPIRED
+
+
+@on_vultr
+def test_expired_by_the_service_s_word(guests: Any) -> None:
+    guests.service.configure(expired="expired")
+    guests.invite(ADA)
+    guests.later(days=4)
+    guest = guests.status(ADA)
+    assert (guest.state, guest.basis) == (State.EXPIRED, Basis.REPORTED)
+    assert guest.raw_state
+
+
+def test_accepted(guests: Any) -> None:
+    guests.invite(ADA)
+    guests.accept(ADA)
+    guest = guests.status(ADA)
+    assert guest.state is State.ACCEPTED
+    assert guest.member.email == ADA
+    # Vultr keeps the invitation and says so; on Aitronos it is gone
+    told = Basis.REPORTED if guests.case.name == "vultr" else Basis.INFERRED
+    assert guest.basis is told
+
+
+def test_a_member_who_never_was_invited(guests: Any) -> None:
+    guest = guests.status(guests.case.member)
+    assert (guest.state, guest.basis) == (State.ACCEPTED, Basis.INFERRED)
+    assert guest.invitation is None
+
+
+@on_vultr
+def test_a_list_of_pending_ones_only_proves_no_acceptance(guests: Any) -> None:
+    guests.service.configure(listing="pending")
+    guests.invite(ADA)
+    guests.accept(ADA)
+    assert guests.status(ADA).state is State.ACCEPTED
+    guests.remove(ADA)
+    assert guests.status(ADA).state is State.GONE
+
+
+def test_removed(guests: Any) -> None:
+    guests.invite(ADA)
+    guests.accept(ADA)
+    guests.remove(ADA)
+    guest = guests.status(ADA)
+    assert guest.state is State.GONE  # whatever the record of the invitation still says
+    assert guest.member is None or guest.member.state is MemberState.REMOVED
+
+
+@on_aitronos
+def test_revoked(guests: Any) -> None:
+    guests.invite(ADA)
+    guests.revoke(ADA)
+    assert guests.status(ADA).state is State.GONE
+
+
+@on_vultr
+def test_a_member_with_another_invitation_besides(guests: Any) -> None:
+    """Who has accepted one of two invitations is in, whatever the other one says."""
+    guests.service.configure(duplicates="allow")
+    from guestlist_vultr.sandbox import invitations  # what another tool would do
+    from guestlist_vultr.sandbox.state import VALIDITY, Invitation
+
+    world = guests.service.world
+    guests.invite(ADA)
+    assert invitations.ENDPOINTS
+    second = Invitation(
+        **world.identity(),
+        inviter_name="Ines",
+        inviter_email="ines@example.org",
+        email=ADA,
+        api_enabled=False,
+        expires=world.clock.now() + VALIDITY,
+    )
+    world.invitations.add(second)
+    guests.service.accept(second.id)
+    assert guests.status(ADA).state is State.ACCEPTED
+    assert guests.invite(ADA).outcome == "already_member"
+
+
+# ---------------------------------------------------------------------------- whom
+
+
+def test_by_everything_that_names_somebody(guests: Any) -> None:
+    guest = guests.invite(ADA).guest
+    for who in (ADA, guest.invitation.id, guest.invitation, guest):
+        assert guests.status(who).invitation.id == guest.invitation.id
+    guests.accept(ADA)
+    member = guests.status(ADA).member
+    for who in (ADA, member.id, member, guest, guest.invitation):
+        assert guests.status(who).state is State.ACCEPTED
+
+
+@on_aitronos
+def test_by_a_user_s_id(guests: Any) -> None:
+    user_id = guests.invite(ADA).guest.invitation.user_id
+    assert guests.status(user_id).email == ADA
+
+
+@pytest.mark.parametrize("id", ["inv_nobody", "00000000-0000-4000-8000-000000000000", "63f1a0c2b4"])
+def test_an_id_that_nobody_has(guests: Any, id: str) -> None:
+    with pytest.raises(NotFound, match=f"home: there is no invitation or member with the id '{id}"):
+        guests.status(id)
+
+
+BAD_IDS = [
+    "",
+    " ",
+    "a b",
+    "a/b",
+    "..\\x",
+    "../../v2/users",
+    "a?b",
+    "a#b",
+    "a\nb",
+    "a\x00b",
+    "\u200b",
+    ".",
+    "..",
+]
+
+
+@pytest.mark.parametrize("id", BAD_IDS, ids=repr)
+def test_an_id_that_cannot_be(guests: Any, id: str) -> None:
+    with pytest.raises(InvalidOrder) as caught:
+        guests.status(id)
+    assert "\n" not in str(caught.value)
+    assert repr(id) in str(caught.value)
+    assert guests.requests == []
+
+
+@pytest.mark.parametrize("email", ["ada@", "@", "a b@example.com", "ada@localhost", "a@b@"])
+def test_an_address_that_cannot_be(guests: Any, email: str) -> None:
+    with pytest.raises(InvalidOrder, match=r"home: .* is not an e-mail address"):
+        guests.status(email)
+    assert guests.requests == []
+
+
+def test_a_record_without_an_address_is_nobody_in_particular(guests: Any) -> None:
+    """Vultr's service users have none: any of them would fit."""
+    with pytest.raises(InvalidOrder, match="home: the record has no e-mail address"):
+        guests.status(Member(id="m1", email=""))
+    assert guests.requests == []
+
+
+# ---------------------------------------------------------------------------- what it costs
+
+
+def test_an_open_invitation_is_found_without_reading_the_members(guests: Any) -> None:
+    guests.invite(ADA)
+    guests.forget()
+    guests.status(ADA)
+    assert len(guests.requests) == 1
+
+
+def test_nothing_is_changed_by_looking(guests: Any) -> None:
+    guests.invite(ADA)
+    guests.forget()
+    guests.status(ADA)
+    guests.status(guests.case.member)
+    guests.status("nobody@example.com")
+    assert guests.writes == []
