@@ -33,25 +33,11 @@ def account() -> Iterator[Vultr]:
 
 @contextmanager
 def nothing_left() -> Iterator[None]:
-    """Neither a thread nor a socket is left behind. (ResourceWarnings are errors besides.)"""
-    threads, sockets = threading.active_count(), _sockets()
+    """No thread is left behind; a socket would be a ResourceWarning, and that an error."""
+    threads = threading.active_count()
     yield
     gc.collect()
     assert threading.active_count() == threads
-    assert len(_sockets() - sockets) == 0
-
-
-def _sockets() -> set[int]:
-    return {
-        id(one)
-        for one in gc.get_objects()
-        if isinstance(one, socket.socket) and one.fileno() != -1 and not _listens(one)
-    }
-
-
-def _listens(one: socket.socket) -> bool:
-    """Whether it is the sandbox's side, which ends its connections in its own time."""
-    return getattr(one, "_accepted", False)
 
 
 class Held:
@@ -86,6 +72,9 @@ class Held:
             taken.close()
 
 
+QUICK = Budget(total=2.0, timeout=0.5, attempts=1)
+
+
 def test_closing_under_load_ends_every_call() -> None:
     told: list[Any] = []
     with Held() as held:
@@ -108,9 +97,6 @@ def test_closing_under_load_ends_every_call() -> None:
             assert not thread.is_alive()
     assert len(told) == 8
     assert all(isinstance(one, GuestlistError) for one in told)
-
-
-QUICK = Budget(total=2.0, timeout=0.5, attempts=1)
 
 
 def test_closing_under_load_ends_every_task() -> None:
@@ -158,7 +144,7 @@ def test_closing_while_others_work_loses_nothing(account: Vultr) -> None:
     threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
     for thread in threads:
         thread.start()
-    for _ in range(20):
+    for _ in range(10):
         before = len(told)
         while len(told) < before + 5:
             time.sleep(0.001)  # bounded by what happens: eight threads go on telling
@@ -168,6 +154,7 @@ def test_closing_while_others_work_loses_nothing(account: Vultr) -> None:
         thread.join(PATIENCE)
         assert not thread.is_alive()
     guests.close()
+    gc.collect()  # a connection that nobody has closed would warn now
     good = [one for one in told if one == "Example Works"]
     assert all(isinstance(one, str | GuestlistError) for one in told)
     assert len(good) > len(told) / 2
@@ -242,8 +229,12 @@ def test_one_client_in_one_loop_after_another(account: Vultr) -> None:
     ] * 3
 
 
+@pytest.mark.filterwarnings(
+    "ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"
+)
 def test_a_client_that_was_not_closed_in_its_loop(account: Vultr) -> None:
-    """Its connections died with the loop. The next call in another loop still ends."""
+    """Its connections died with the loop, and Python says so. The next call in another loop ends
+    all the same, with its result or an error."""
     guests = AsyncGuestlist({"cloud": account}, budget=Budget(total=5.0, timeout=1.0))
 
     async def main() -> Any:
@@ -254,4 +245,7 @@ def test_a_client_that_was_not_closed_in_its_loop(account: Vultr) -> None:
                 return error
 
     assert anyio.run(main) == "Example Works"
-    assert isinstance(anyio.run(main), str | GuestlistError)
+    again = anyio.run(main)
+    assert again == "Example Works" or isinstance(again, GuestlistError)
+    guests._wire._forget()
+    gc.collect()

@@ -14,6 +14,7 @@ from guestlist import AsyncGuestlist, Guestlist
 from guestlist.errors import Conflict, GuestlistError
 from guestlist.models import Outcome, State
 from guestlist.sandbox import Sandbox
+from guestlist.testing.clock import VirtualClock
 from guestlist_vultr import Vultr
 from guestlist_vultr.sandbox import VultrService
 
@@ -34,10 +35,6 @@ def sandbox(duplicates: str) -> Iterator[Sandbox]:
         yield running
 
 
-def provider(sandbox: Sandbox) -> Vultr:
-    return Unpaced(**sandbox.services["vultr"].settings)
-
-
 class Unpaced(Vultr):
     """Without a limit: what is tried here is concurrency, not the pace."""
 
@@ -46,15 +43,21 @@ class Unpaced(Vultr):
         return ()
 
 
+def using(sandbox: Sandbox) -> dict[str, Any]:
+    """The account on the sandbox, and its clock: what sleeps moves it and does not wait."""
+    account = Unpaced(**sandbox.services["vultr"].settings)
+    return {"accounts": {"cloud": account}, "clock": VirtualClock(sandbox=sandbox)}
+
+
 Calls = list[tuple[int, str, tuple[Any, ...]]]
 """Which client makes the call, the verb, its arguments."""
 
 
-def in_threads(account: Vultr, clients: int, calls: Calls) -> list[Any]:
+def in_threads(sandbox: Sandbox, clients: int, calls: Calls) -> list[Any]:
     """What every call came to: its value or its error. All start at the same moment."""
     told: list[Any] = [None] * len(calls)
     together = threading.Barrier(len(calls))
-    made = [Guestlist({"cloud": account}) for _ in range(clients)]
+    made = [Guestlist(**using(sandbox)) for _ in range(clients)]
 
     def work(number: int) -> None:
         client, verb, arguments = calls[number]
@@ -74,11 +77,11 @@ def in_threads(account: Vultr, clients: int, calls: Calls) -> list[Any]:
     return told
 
 
-def in_tasks(account: Vultr, clients: int, calls: Calls) -> list[Any]:
+def in_tasks(sandbox: Sandbox, clients: int, calls: Calls) -> list[Any]:
     told: list[Any] = [None] * len(calls)
 
     async def main() -> None:
-        made = [AsyncGuestlist({"cloud": account}) for _ in range(clients)]
+        made = [AsyncGuestlist(**using(sandbox)) for _ in range(clients)]
 
         async def work(number: int) -> None:
             client, verb, arguments = calls[number]
@@ -97,7 +100,7 @@ def in_tasks(account: Vultr, clients: int, calls: Calls) -> list[Any]:
     return told
 
 
-Ways = Callable[[Vultr, int, Calls], list[Any]]
+Ways = Callable[[Sandbox, int, Calls], list[Any]]
 KINDS = pytest.mark.parametrize("together", [in_threads, in_tasks], ids=["threads", "tasks"])
 
 
@@ -110,7 +113,7 @@ def test_one_client_sends_one_mail(sandbox: Sandbox, together: Ways) -> None:
     """Also to addresses that are the same by key; the others are told so."""
     spellings = [ADA, "Ada@Example.com", " ada@EXAMPLE.com"]
     calls: Calls = [(0, "invite", (spellings[n % 3],)) for n in range(MANY)]
-    told = together(provider(sandbox), 1, calls)
+    told = together(sandbox, 1, calls)
     assert outcomes(told) == {Outcome.INVITED: 1, Outcome.ALREADY_INVITED: MANY - 1}
     assert sum(one.mail_sent for one in told) == 1
     assert len(list(sandbox.outbox.to(ADA))) == 1
@@ -123,7 +126,7 @@ def test_two_clients_are_told_the_truth(sandbox: Sandbox, together: Ways, duplic
     where it allows them, each client may send one, and says so: there is no lock between
     processes but the service's."""
     calls: Calls = [(n % 2, "invite", (ADA,)) for n in range(MANY)]
-    told = together(provider(sandbox), 2, calls)
+    told = together(sandbox, 2, calls)
     mails = len(list(sandbox.outbox.to(ADA)))
     assert set(outcomes(told)) <= {Outcome.INVITED, Outcome.ALREADY_INVITED}
     assert sum(one.mail_sent for one in told) == outcomes(told)[Outcome.INVITED] == mails
@@ -137,7 +140,7 @@ def test_mixed_verbs_on_one_address(sandbox: Sandbox, together: Ways) -> None:
     """Whatever the order: as many mails as were reported, and nobody is told what is not so."""
     verbs = ["invite", "status", "resend", "invite", "status"]
     calls: Calls = [(0, verbs[n % len(verbs)], (ADA,)) for n in range(MANY)]
-    told = together(provider(sandbox), 1, calls)
+    told = together(sandbox, 1, calls)
     mails = sum(bool(getattr(one, "mail_sent", False)) for one in told)
     assert mails == len(list(sandbox.outbox.to(ADA)))
     assert outcomes(told)[Outcome.INVITED] == 1
@@ -152,7 +155,7 @@ def test_mixed_verbs_on_one_address(sandbox: Sandbox, together: Ways) -> None:
 @KINDS
 def test_many_addresses_go_in_parallel(sandbox: Sandbox, together: Ways) -> None:
     calls: Calls = [(0, "invite", (f"guest{n}@example.com",)) for n in range(MANY)]
-    told = together(provider(sandbox), 1, calls)
+    told = together(sandbox, 1, calls)
     assert outcomes(told) == {Outcome.INVITED: MANY}
     assert Counter(mail.to for mail in sandbox.outbox.mails) == {
         f"guest{n}@example.com": 1 for n in range(MANY)
@@ -163,7 +166,7 @@ def test_many_addresses_go_in_parallel(sandbox: Sandbox, together: Ways) -> None
 def test_one_address_is_held_by_one_call_at_a_time(sandbox: Sandbox, together: Ways) -> None:
     """`error` instead of silence for those who want it, and still one mail."""
     calls: Calls = [(0, "invite", (ADA,)) for _ in range(10)]
-    told = together(provider(sandbox), 1, [*calls, *((0, "remove", (ADA,)) for _ in range(10))])
+    told = together(sandbox, 1, [*calls, *((0, "remove", (ADA,)) for _ in range(10))])
     assert outcomes(told[:10]) == {Outcome.INVITED: 1, Outcome.ALREADY_INVITED: 9}
     for one in told[10:]:
         assert isinstance(one, GuestlistError)

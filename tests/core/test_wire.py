@@ -728,7 +728,7 @@ def test_a_proxy_that_cannot_be_used_is_told(own: Send, monkeypatch: pytest.Monk
         (HttpxWire, {"client": socket}),
         (AsyncHttpxWire, {"transport": Lying(OSError())}),
     ],
-    ids=str,
+    ids=["client", "transport", "a module", "a sync transport for async"],
 )
 def test_what_cannot_send_is_refused_at_once(wire: Any, given: dict[str, Any]) -> None:
     with pytest.raises(TypeError):

@@ -214,25 +214,32 @@ def tls() -> ssl.SSLContext:
 
 @pytest.fixture
 def make(case: Case, kind: str, sandbox: Sandbox, tls: ssl.SSLContext) -> Iterator[Make]:
-    """Makes clients of the kind for the service; settings and a transport may be given."""
+    """Makes clients of the kind for the service.
+
+    `settings` are the account's, besides those of the sandbox; `wrap` puts a transport around the
+    real one.
+    """
     with asyncio.Runner() as runner, ExitStack() as closing:
 
         def making(
-            *, transport: Any = None, settings: dict[str, Any] | None = None, **arguments: Any
+            *,
+            wrap: Callable[[Any], Any] | None = None,
+            settings: dict[str, Any] | None = None,
+            **arguments: Any,
         ) -> Party:
             events: list[Event] = []
-            if transport is None and kind == "sync":
-                transport = closing.enter_context(httpx.HTTPTransport(verify=tls))
-            elif transport is None:
-                opened = httpx.AsyncHTTPTransport(verify=tls)
-                closing.callback(lambda: runner.run(opened.aclose()))
-                transport = opened
+            real: Any
+            if kind == "sync":
+                real = closing.enter_context(httpx.HTTPTransport(verify=tls))
+            else:
+                real = httpx.AsyncHTTPTransport(verify=tls)
+                closing.callback(lambda: runner.run(real.aclose()))
             host = sandbox.services[case.name]
             provider = case.provider(**{**host.settings, **(settings or {})})
             client = (Guestlist if kind == "sync" else AsyncGuestlist)(
                 {"home": provider},
                 clock=SandboxClock(sandbox),
-                transport=transport,
+                transport=wrap(real) if wrap else real,
                 watch=events.append,
                 **arguments,
             )
@@ -241,6 +248,49 @@ def make(case: Case, kind: str, sandbox: Sandbox, tls: ssl.SSLContext) -> Iterat
             return party
 
         yield making
+
+
+Fault = Callable[[httpx.Request, httpx.Response | None], httpx.Response | Exception | None]
+"""What becomes of a request: asked before it is sent (with None) and when its answer has come. None
+lets things take their course."""
+
+
+class Faulty(httpx.BaseTransport, httpx.AsyncBaseTransport):
+    """The network between the client and the service, at its worst. For both kinds of clients."""
+
+    def __init__(self, real: Any, fault: Fault) -> None:
+        self._real = real
+        self._fault = fault
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        instead = self._instead(request, None)
+        if instead is not None:
+            return instead
+        answer = self._real.handle_request(request)
+        answer.read()
+        return self._instead(request, answer) or answer
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        instead = self._instead(request, None)
+        if instead is not None:
+            return instead
+        answer = await self._real.handle_async_request(request)
+        await answer.aread()
+        return self._instead(request, answer) or answer
+
+    def _instead(
+        self, request: httpx.Request, answer: httpx.Response | None
+    ) -> httpx.Response | None:
+        instead = self._fault(request, answer)
+        if isinstance(instead, Exception):
+            raise instead
+        return instead
+
+
+@pytest.fixture
+def faulty(make: Make) -> Callable[..., Party]:
+    """Makes clients behind a bad network."""
+    return lambda fault, **how: make(wrap=lambda real: Faulty(real, fault), **how)
 
 
 @pytest.fixture

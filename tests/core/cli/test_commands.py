@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 
+from guestlist.plugins import Broken, Plugins, installed
 from guestlist.sandbox import Sandbox, SandboxControl
 
 from .conftest import Cli
@@ -228,3 +229,17 @@ def test_providers_that_do_not_fit_side_by_side_are_shown_below_each_other(
     lines = plain("providers").table
     assert sum(line.startswith("provider ") for line in lines) > 1
     assert all(len(line) <= 45 for line in lines)
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_providers_names_a_plugin_that_cannot_be_loaded(
+    plain: Cli, monkeypatch: pytest.MonkeyPatch, as_json: bool
+) -> None:
+    plugins = installed()
+    broken = [Broken("acme", "guestlist-acme", "1.2", "ImportError: no module named 'acme'")]
+    found = Plugins(plugins.manager, plugins.providers, plugins.origins, broken)
+    monkeypatch.setattr("guestlist.cli.commands.providers.installed", lambda: found)
+    run = plain("providers", *["--json"] * as_json)
+    assert run.code == 2
+    assert "the plugin acme of guestlist-acme 1.2 cannot be loaded: ImportError" in run.err
+    assert "vultr" in run.out, "the others work"

@@ -17,7 +17,7 @@ def column(section: str) -> set[str]:
     """The words in the first column of the first table of a section."""
     table = TEXT.partition(f"\n## {section}\n")[2].partition("\n## ")[0]
     cells = re.findall(r"^\| ([^|]+) \|", table, re.MULTILINE)
-    return {word for cell in cells for word in re.findall(r"[a-z_]+|\d+", cell)}
+    return {word for cell in cells for word in re.findall(r"[a-z_-]+|\d+", cell)}
 
 
 def test_every_command() -> None:

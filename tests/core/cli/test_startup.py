@@ -34,7 +34,7 @@ def test_help_names_every_command_on_a_line_of_its_own() -> None:
     assert done.returncode == 0
     for group in COMMANDS.values():
         for name, (about, _) in group.items():
-            assert f"  {name:<12} {about}" in done.stdout.splitlines()
+            assert f"  {name:<15} {about}" in done.stdout.splitlines()
 
 
 def test_without_a_command_the_overview_is_shown_and_the_code_says_so() -> None:

@@ -94,7 +94,7 @@ class SettingRow(Row):
 
 
 class ProviderRow(Row):
-    """One of `providers`."""
+    """One of `providers`, or the one of `check-provider`."""
 
     type: Literal["provider"] = "provider"
     name: str
@@ -119,7 +119,7 @@ class ProviderRow(Row):
 
 
 class FileRow(Row):
-    """The file of `config`."""
+    """The file of `config`, or the folder of `new-provider`."""
 
     type: Literal["file"] = "file"
     path: str | None

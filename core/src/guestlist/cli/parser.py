@@ -203,7 +203,7 @@ class MainParser(Parser):
         lines = ["usage: guestlist [OPTIONS] COMMAND ...", "", self.description or "", ""]
         for title, group in self._groups.items():
             lines += [f"{title}:"]
-            lines += [f"  {name:<12} {about}" for name, (about, _) in group.items()]
+            lines += [f"  {name:<15} {about}" for name, (about, _) in group.items()]
             lines += [""]
         formatter = self._get_formatter()
         formatter.start_section("options")

@@ -168,6 +168,13 @@ class _Wire:
         bound(made)
         return made
 
+    def _is_forgotten(self, transport: Any) -> bool:
+        """Whether the client was closed while a request of this transport was under way: a
+        connection that was being opened at that moment has still to be closed."""
+        with self._lock:
+            ours = self._client is None and self._brought is None
+            return ours and transport not in self._transports.values()
+
     def _forget(self) -> list[Any]:
         """All transports that were made, forgotten at once."""
         with self._lock:
@@ -293,7 +300,7 @@ class HttpxWire(_Wire):
                     body = _Body(outgoing, headers, started)
                     for chunk in answer.stream:  # `iter_raw` would close the answer
                         body.add(chunk)
-                    retire_if_left_over(answer)
+                    retire_if_left_over(answer, always=self._is_forgotten(transport))
                     return Response(status, headers, body.content())
                 finally:
                     answer.close()
@@ -339,7 +346,7 @@ class AsyncHttpxWire(_Wire):
                     body = _Body(outgoing, headers, started)
                     async for chunk in answer.stream:
                         body.add(chunk)
-                    retire_if_left_over(answer)
+                    retire_if_left_over(answer, always=self._is_forgotten(transport))
                     return Response(status, headers, body.content())
                 finally:
                     with anyio.CancelScope(shield=True):

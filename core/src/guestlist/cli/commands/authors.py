@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from guestlist.cli.commands.providers import describe
+from guestlist.cli.document import FileRow
 from guestlist.cli.session import Session
 from guestlist.errors import CallerMistake
 from guestlist.plugins import installed
@@ -20,6 +21,7 @@ def run_new_provider(session: Session) -> None:
 
     name = session.arguments.name
     folder = new_provider(name, Path(session.arguments.into))
+    session.results.append(FileRow(path=str(folder), written=True))
     if session.screen is not None:
         session.screen.line(f"{folder} is written. What comes next:")
         for command in (

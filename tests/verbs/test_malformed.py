@@ -1,0 +1,128 @@
+"""Answers that cannot be read: an error that says so, for every verb, and never anything else."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+import pytest
+
+from guestlist import GuestlistError, MalformedResponse, NotFound
+
+ADA = "ada@example.com"
+
+VERBS: dict[str, tuple[Any, ...]] = {
+    "invite": (ADA,),
+    "resend": (ADA,),
+    "status": (ADA,),
+    "assign_role": (ADA, "Admin"),
+    "unassign_role": (ADA, "Admin"),
+    "revoke": (ADA,),
+    "remove": (ADA,),
+    "access": (ADA,),
+    "check": (),
+    "invitations": (),
+    "members": (),
+    "roles": (),
+}
+
+NO_USE: dict[str, dict[str, Any]] = {
+    "HTML": {"html": "<html><body>Down for maintenance</body></html>"},
+    "nothing": {"content": b""},
+    "cut off": {"content": b'{"invites": [{"id": "1", "email_inv'},
+    "no text": {"content": b"\x00\xff\xfe\x80"},
+    "deep": {"content": b"[" * 50_000},
+    "number": {"json": 7},
+    "text": {"json": "fine"},
+    "null": {"json": None},
+    "huge": {"content": b" " * 70_000},
+}
+
+ODD: list[Any] = [
+    {},
+    [],
+    [[]],
+    [None],
+    {"data": {}},
+    {"invites": None, "users": None, "groups": None, "roles": None},
+    {"invites": 7, "users": 7, "groups": 7, "roles": 7, "statuses": 7, "members": 7},
+    {"invites": [7], "users": [7], "groups": [7], "roles": [7], "statuses": [7]},
+    {"invites": [{}], "users": [{}], "groups": [{}], "roles": [{}], "statuses": [{}]},
+    {"users": [{"id": {}, "email": []}], "invites": [{"id": [], "email_invited": 7}]},
+    {"users": [], "groups": [], "invites": [], "roles": [], "meta": {"links": {"next": 7}}},
+    {"users": [], "groups": [], "invites": [], "roles": [], "meta": "none", "total": "many"},
+    {"email": ADA, "id": "x", "invitation_id": "y", "expires_at": "soon", "name": None},
+    {"error": "an error inside a 200"},
+]
+
+
+def answering(**answer: Any) -> Any:
+    return lambda request, _: httpx.Response(200, **answer)
+
+
+def skip_unsupported(guests: Any, verb: str) -> None:
+    if verb == "revoke" and guests.case.name == "vultr":
+        pytest.skip("Vultr cannot revoke")
+
+
+@pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.parametrize("what", NO_USE)
+def test_an_answer_of_no_use(faulty: Any, verb: str, what: str) -> None:
+    guests = faulty(answering(**NO_USE[what])).budgeted(max_body=60_000)
+    skip_unsupported(guests, verb)
+    with pytest.raises(MalformedResponse) as caught:
+        getattr(guests, verb)(*VERBS[verb])
+    error = caught.value
+    assert str(error).startswith("home: ")
+    assert len(str(error)) < 400
+    assert error.happened is False
+    assert len(guests.requests) == 1  # it would be as unreadable again
+
+
+@pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.parametrize("body", ODD, ids=lambda body: str(body)[:50])
+def test_an_answer_of_another_shape(faulty: Any, verb: str, body: Any) -> None:
+    """It may be read as "nothing", or is told; it is no other error, and it ends."""
+    guests = faulty(answering(json=body)).budgeted(total=60)
+    skip_unsupported(guests, verb)
+    try:
+        getattr(guests, verb)(*VERBS[verb])
+    except GuestlistError as error:
+        told = error
+    else:
+        told = None
+    assert len(guests.requests) < 20
+    if told is not None:
+        assert "\n" not in str(told)
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 409, 422, 429, 500, 503])
+@pytest.mark.parametrize("what", [*NO_USE])
+def test_an_error_with_a_body_of_no_use(faulty: Any, what: str, status: int) -> None:
+    guests = faulty(lambda request, _: httpx.Response(status, **NO_USE[what]))
+    with pytest.raises(GuestlistError) as caught:
+        guests.budgeted(attempts=2, max_body=60_000).check()
+    assert caught.value.status == status
+    assert not isinstance(caught.value, MalformedResponse)
+    assert len(str(caught.value)) < 700
+
+
+def test_a_list_that_never_ends(faulty: Any) -> None:
+    """The service ignores the cursor, and answers with the first page for ever."""
+
+    def same_page(request: httpx.Request, answer: httpx.Response | None) -> Any:
+        if answer is None or request.url.path not in ("/v2/users", "/v1/organizations/o/users"):
+            return None
+        body = answer.json()
+        body["meta"] = {"links": {"next": f"more-{len(guests.requests)}"}}
+        return httpx.Response(200, json=body)
+
+    guests = faulty(same_page)
+    emails = [one.email for one in guests.members()]
+    assert len(emails) == len(set(emails)) == 3
+
+
+def test_an_id_is_not_guessed(faulty: Any) -> None:
+    guests = faulty(lambda request, _: httpx.Response(404, html="<h1>Not found"))
+    with pytest.raises(NotFound, match="no invitation or member with the id 'x1'"):
+        guests.status("x1")
