@@ -20,9 +20,10 @@ import subprocess
 import sys
 import tempfile
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -95,7 +96,7 @@ def generic(provider: str) -> Iterator[Mutant]:
             yield Mutant(provider, name, path.name, ast.unparse(ast.fix_missing_locations(tree)))
 
 
-def _places(tree: ast.Module) -> Iterator[tuple[ast.AST, object]]:
+def _places(tree: ast.Module) -> Iterator[tuple[ast.AST, Callable[[], None]]]:
     skipped = {
         id(inner)
         for node in ast.walk(tree)
@@ -108,22 +109,27 @@ def _places(tree: ast.Module) -> Iterator[tuple[ast.AST, object]]:
         if id(node) in skipped:
             continue
         if isinstance(node, ast.Compare) and type(node.ops[0]) in _COMPARED:
-            yield node, lambda node=node: node.ops.__setitem__(0, _COMPARED[type(node.ops[0])]())
+            yield node, partial(setattr, node, "ops", [_COMPARED[type(node.ops[0])]()])
         elif isinstance(node, ast.BoolOp):
-            other = ast.And if isinstance(node.op, ast.Or) else ast.Or
-            yield node, lambda node=node, other=other: setattr(node, "op", other())
+            other = ast.And() if isinstance(node.op, ast.Or) else ast.Or()
+            yield node, partial(setattr, node, "op", other)
         elif isinstance(node, ast.IfExp | ast.If | ast.While):
-            test = ast.UnaryOp(ast.Not(), node.test)
-            yield node, lambda node=node, test=test: setattr(node, "test", test)
-        elif isinstance(node, ast.Constant) and node.value in (True, False) and node.value is not 0:  # noqa: F632
-            if isinstance(node.value, bool):
-                yield node, lambda node=node: setattr(node, "value", not node.value)
-        elif isinstance(node, ast.Constant) and isinstance(node.value, int | float):
-            yield node, lambda node=node: setattr(node, "value", node.value + 1)
-        elif isinstance(node, ast.Constant) and _is_word(node.value):
-            yield node, lambda node=node: setattr(node, "value", f"x{node.value}x")
+            yield node, partial(setattr, node, "test", ast.UnaryOp(ast.Not(), node.test))
+        elif isinstance(node, ast.Constant):
+            other_value = _another(node.value)
+            if other_value is not None:
+                yield node, partial(setattr, node, "value", other_value)
         elif isinstance(node, ast.Return) and node.value is not None:
-            yield node, lambda node=node: setattr(node, "value", ast.Constant(None))
+            yield node, partial(setattr, node, "value", ast.Constant(None))
+
+
+def _another(value: object) -> object:
+    """Another constant of the same kind; None where the value is a text for people."""
+    if isinstance(value, bool):
+        return not value
+    if isinstance(value, int | float):
+        return value + 1
+    return f"x{value}x" if _is_word(value) else None
 
 
 def _is_word(value: object) -> bool:
@@ -137,15 +143,15 @@ def noticed(mutant: Mutant, *, own: bool) -> bool:
     """Whether the suite fails on the mutant."""
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / package(mutant.provider).name
-        shutil.copytree(package(mutant.provider), copy, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(
+            package(mutant.provider), copy, ignore=shutil.ignore_patterns("__pycache__")
+        )
         (copy / mutant.file).write_text(mutant.text, "utf-8")
         tests = ROOT / "tests" / "providers" / mutant.provider
         chosen = ["test_conformance.py"]
         if own:
-            chosen += [name for name in ("test_reading.py", "test_provider.py")]
-        others = [
-            str(path) for path in (ROOT / "core" / "src", *ROOT.glob("providers/*/src"))
-        ]
+            chosen += ["test_reading.py", "test_provider.py"]
+        others = [str(path) for path in (ROOT / "core" / "src", *ROOT.glob("providers/*/src"))]
         environment = {
             **os.environ,
             "PYTHONPATH": os.pathsep.join([folder, *others]),
@@ -187,9 +193,7 @@ def main() -> int:
             found = list(pool.map(lambda mutant: noticed(mutant, own=given.own), mutants))
         survivors = [one for one, was in zip(mutants, found, strict=True) if not was]
         share = sum(found) / len(mutants)
-        failed |= share < ENOUGH or (
-            not given.generic and any(not one.reason for one in survivors)
-        )
+        failed |= share < ENOUGH or (not given.generic and any(not one.reason for one in survivors))
         print(f"{provider}: {sum(found)} of {len(mutants)} mutants found ({share:.1%})")
         for one in survivors:
             print(f"    survived: {one.name}" + (f" ({one.reason})" if one.reason else ""))

@@ -12,7 +12,7 @@ from typing import Any
 
 import anyio
 import pytest
-from tests.concurrency.test_one_address import Unpaced
+from tests.concurrency.test_one_address import Unpaced, unpaced
 
 from guestlist import AsyncGuestlist, Guestlist
 from guestlist.errors import GuestlistError
@@ -28,7 +28,7 @@ PATIENCE = 20.0
 @pytest.fixture
 def account() -> Iterator[Vultr]:
     with Sandbox([VultrService], switches={"vultr": {"rate": "off"}}) as sandbox:
-        yield Unpaced(**sandbox.services["vultr"].settings)
+        yield unpaced(sandbox)
 
 
 @contextmanager
@@ -205,9 +205,13 @@ def test_a_cancelled_task_leaves_the_client_usable(account: Vultr) -> None:
         with Held() as held:
             accounts = {"cloud": account, "held": Unpaced(api_key="k", base_url=held.url)}
             async with AsyncGuestlist(accounts) as guests:
+
+                async def work() -> None:
+                    await guests.account("held").invite("ada@example.com")
+
                 for _ in range(5):
                     async with anyio.create_task_group() as group:
-                        group.start_soon(guests.account("held").invite, "ada@example.com")
+                        group.start_soon(work)
                         await anyio.to_thread.run_sync(held.arrived.acquire)
                         group.cancel_scope.cancel()
                 assert not guests._driver._locks._used

@@ -45,8 +45,13 @@ class Unpaced(Vultr):
 
 def using(sandbox: Sandbox) -> dict[str, Any]:
     """The account on the sandbox, and its clock: what sleeps moves it and does not wait."""
-    account = Unpaced(**sandbox.services["vultr"].settings)
+    account = unpaced(sandbox)
     return {"accounts": {"cloud": account}, "clock": VirtualClock(sandbox=sandbox)}
+
+
+def unpaced(sandbox: Sandbox) -> Vultr:
+    settings: dict[str, Any] = {**sandbox.services["vultr"].settings}
+    return Unpaced(**settings)
 
 
 Calls = list[tuple[int, str, tuple[Any, ...]]]

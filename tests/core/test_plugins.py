@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import count
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -45,6 +46,10 @@ def bringing(*kinds: object) -> ModuleType:
             register(kind)
 
     return plugin(guestlist_register=guestlist_register)
+
+
+def passing(plugin: object) -> object:
+    return plugin
 
 
 @dataclass
@@ -160,7 +165,7 @@ def guests(
     """A client with plugins, and what it has sent."""
 
     def make(*extensions: ModuleType) -> tuple[Guestlist, list[str]]:
-        found = load(*(Entry(f"p{n}", lambda one=one: one) for n, one in enumerate(extensions)))
+        found = load(*(Entry(one.__name__, partial(passing, one)) for one in extensions))
         assert found.broken == []
         monkeypatch.setattr("guestlist.client.installed", lambda: found)
         sent: list[str] = []

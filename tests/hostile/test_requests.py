@@ -242,7 +242,7 @@ def test_a_next_link_elsewhere_is_only_a_cursor() -> None:
             steps, result = walk.more(), None
             while True:
                 try:
-                    step = steps.send(result)  # type: ignore[arg-type]
+                    step = steps.send(result)
                 except StopIteration as done:
                     if done.value is None:
                         return None

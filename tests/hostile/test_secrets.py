@@ -77,7 +77,7 @@ def test_an_echoed_secret_shows_nowhere(case: Case, seed: int, secret: str) -> N
     records: list[logging.LogRecord] = []
     logger = logging.getLogger("guestlist.cloud")
     handler = logging.Handler()
-    handler.emit = records.append  # type: ignore[method-assign]
+    handler.emit = records.append  # type: ignore[method-assign, assignment]
     level, logger.level = logger.level, 1
     logger.addHandler(handler)
     answers = repeated([echoed(one, secret, source) for one in case.recorded])

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import anyio
+from tests.pacing.traffic import most_within
 
 from guestlist import AsyncGuestlist, Guestlist
 from guestlist.event import Event
@@ -17,7 +18,6 @@ from guestlist.exchange.pace import MARGIN
 from guestlist.sandbox import Sandbox
 from guestlist_vultr import Vultr
 from guestlist_vultr.sandbox import VultrService
-from tests.pacing.traffic import most_within
 
 ALLOWED = 30
 """Requests in a second."""
@@ -97,5 +97,6 @@ def against_sandbox(kind: str, rate: str, *, callers: int, calls: int) -> Seen:
         hosted = sandbox.services["vultr"]
         service = hosted.service
         assert isinstance(service, VultrService)
-        provider = Vultr(**hosted.settings, organization_id=service.world.home.id)
+        settings: dict[str, Any] = {**hosted.settings}
+        provider = Vultr(**settings, organization_id=service.world.home.id)
         return KINDS[kind](provider, callers, calls)

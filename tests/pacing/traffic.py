@@ -99,7 +99,7 @@ class Traffic:
 
     Attributes:
         statuses: how many answers had which status.
-        seconds: from the first departure to the last.
+        departures, arrivals: when each request left and came, in seconds.
         errors: what callers were told instead of an answer.
     """
 
@@ -122,7 +122,7 @@ class Simulation:
 
     Args:
         jitter: seconds; every way takes between none and so much.
-        stalled: seconds for which answers may be held back besides, as slow services do.
+        seed: of the times.
     """
 
     def __init__(self, service: Service, time: SimulatedTime, *, jitter: float, seed: int) -> None:
@@ -191,7 +191,8 @@ class Simulation:
 def network(case: Case, *, jitter: float = 0.05, seed: int = 0) -> tuple[Simulation, Provider]:
     """A fresh service behind a network, and a provider that reaches it."""
     time = SimulatedTime()
-    service = case.service(clock=ServiceClock(lambda: START + time.at), **case.switches)
+    service = case.service(clock=ServiceClock(lambda: START + time.at))
+    service.configure(**case.switches)
     return Simulation(service, time, jitter=jitter, seed=seed), case.provider(service)
 
 

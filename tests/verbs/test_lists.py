@@ -76,12 +76,12 @@ def _to_vultr(service: Any, email: str) -> None:
 
 
 def _to_aitronos(service: Any, email: str) -> None:
-    from guestlist_aitronos.sandbox import seed
+    from guestlist_aitronos.sandbox import records, seed
 
     now = service.clock.now()
     user = seed.add_user(service.records, email, "M", None, now)
-    role = service.records.system_role(seed.MEMBER)
-    seed.add_membership(service.records, seed.ORGANIZATION, user, [role.id], seed.ACTIVE, now)
+    role = service.records.system_role(records.MEMBER)
+    seed.add_membership(service.records, seed.ORGANIZATION, user, [role.id], records.ACTIVE, now)
 
 
 ADDING = {"vultr": _to_vultr, "aitronos": _to_aitronos}

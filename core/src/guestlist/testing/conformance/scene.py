@@ -205,11 +205,11 @@ class Scene:
         return self.guests.status(self.address(name))
 
     def lose_an_answer(self) -> None:
-        """Lets the next request that creates something take effect and get no answer."""
+        """Lets the next request that changes something take effect and get no answer."""
         lost: list[Answer] = []
 
         def lose(_outgoing: Outgoing, answer: Answer) -> Answer:
-            if lost or self.spy.asked[-1][0].effect is not Effect.CREATE:
+            if lost or self.spy.asked[-1][0].effect is Effect.READ:
                 return answer
             lost.append(answer)
             return Failure("no answer in time")

@@ -256,9 +256,12 @@ class Sending(Rules):
             assigned = " ".join(f'"{name}": "{value}"' for name, value in fields.items())
             body = {"error": {"message": f"{echoed} {assigned}", "code": "BAD"}}
             events: list[Any] = []
-            with caplog.at_level(logging.DEBUG, logger="guestlist"):
-                replay = sample.again(0, tricks.says(400, body), watch=events.append)
-            told = f"{replay.error} {replay.error!r} {getattr(replay.error, 'to_dict', dict)()}"
+            told = ""
+            for status in (400, 401, 403, 404, 409, 422, 429, 500):
+                with caplog.at_level(logging.DEBUG, logger="guestlist"):
+                    replay = sample.again(0, tricks.says(status, body), watch=events.append)
+                error = replay.error
+                told += f"{error} {error!r} {getattr(error, 'to_dict', dict)()}"
             told += caplog.text + " ".join(map(str, events))
             for secret in (*account, *fields.values()):
                 if secret in told:

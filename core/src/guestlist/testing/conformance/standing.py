@@ -113,6 +113,44 @@ class Standing(Rules):
             look_at="find_invitation invitations lifetime",
         )
 
+    def test_expired_in_the_list(self, scene: Scene) -> None:
+        """Past its date an invitation is pending in no list, and not accepted."""
+        scene.needs("invitations")
+        scene.invitation("ada")
+        expire(scene, "ada")
+        key = email_key(scene.address("ada"))
+        listed = [one.state for one in scene.guests.invitations() if email_key(one.email) == key]
+        check(
+            not {State.PENDING, State.ACCEPTED} & set(listed),
+            self.test_expired_in_the_list,
+            scene,
+            expected="expired, unknown, or not listed",
+            came=listed,
+            look_at="invitations",
+        )
+
+    def test_return_after_removal(self, scene: Scene) -> None:
+        """Whoever was removed, invited again and has accepted is a member again, and is found as
+        one whatever the service remembers."""
+        scene.needs("remove")
+        scene.member("ada")
+        scene.guests.remove(scene.address("ada"))
+        try:
+            one = scene.invite("ada").guest.invitation
+        except errors.ServiceRefusal:
+            pytest.skip("the service does not let anybody come back")
+        assert one is not None
+        scene.setting.accept(one)
+        found = scene.status("ada")
+        check(
+            found.state is State.ACCEPTED,
+            self.test_return_after_removal,
+            scene,
+            expected="accepted",
+            came=found,
+            look_at="find_member members",
+        )
+
     def test_invite_after_expiry(self, scene: Scene) -> None:
         """Whoever let an invitation lapse can be invited again, gets a mail, and can accept."""
         scene.invitation("ada")

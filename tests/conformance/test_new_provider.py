@@ -1,0 +1,111 @@
+"""What `guestlist new-provider` writes, and what `guestlist check-provider` says."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+from guestlist.errors import ConfigError, InvalidOrder
+from guestlist.plugins import installed
+from guestlist.provider import Provider
+from guestlist.testing.checking import check, facts, sketches
+from guestlist.testing.scaffold import new_provider
+
+
+@pytest.fixture
+def package(tmp_path: Path) -> Path:
+    return new_provider("acme-cloud", tmp_path)
+
+
+@pytest.fixture
+def acme(package: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Provider]]:
+    monkeypatch.syspath_prepend(str(package / "src"))
+    kind: type[Provider] = import_module("guestlist_acme_cloud").AcmeCloud
+    yield kind
+    for name in [name for name in sys.modules if name.startswith("guestlist_acme_cloud")]:
+        del sys.modules[name]
+
+
+def test_package_is_complete(package: Path) -> None:
+    written = {str(path.relative_to(package)) for path in package.rglob("*") if path.is_file()}
+    assert written == {
+        "LICENSE",
+        "README.md",
+        "pyproject.toml",
+        "src/guestlist_acme_cloud/__init__.py",
+        "src/guestlist_acme_cloud/provider.py",
+        "src/guestlist_acme_cloud/py.typed",
+        "src/guestlist_acme_cloud/sandbox.py",
+        "tests/test_conformance.py",
+    }
+    project = tomllib.loads((package / "pyproject.toml").read_text("utf-8"))["project"]
+    assert project["name"] == "guestlist-acme-cloud"
+    assert project["entry-points"] == {"guestlist": {"acme-cloud": "guestlist_acme_cloud"}}
+
+
+def test_its_suite_says_what_is_left_to_do(package: Path) -> None:
+    program = package / "tests" / "test_conformance.py"
+    text = program.read_text("utf-8")
+    # it is not installed here, so its class is named
+    text = text.replace("    service =", "    kind = AcmeCloud\n    service =")
+    named = "from guestlist_acme_cloud import AcmeCloud\n"
+    text = text.replace("from guestlist_acme", f"{named}from guestlist_acme", 1)
+    program.write_text(text, "utf-8")
+    path = os.pathsep.join([str(package / "src"), os.environ.get("PYTHONPATH", "")])
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "--tb=short", "-p", "no:cacheprovider"],
+        cwd=package,
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1
+    failed = [line for line in done.stdout.splitlines() if line.startswith("FAILED")]
+    assert len(failed) == 1
+    assert "test_nothing_is_left_of_the_template" in failed[0]
+    assert "invite is a sketch" in done.stdout
+
+
+def test_what_is_left_of_the_template_is_told(acme: type[Provider]) -> None:
+    left = [problem.rule for problem in sketches(acme)]
+    assert "revoke is a sketch" in left
+    assert "base_url is still https://api.example.com" in left
+    assert not list(facts(acme))
+
+
+@pytest.mark.parametrize("name", ["Acme", "9acme", "acme_cloud", "acme-", "a/b", ""])
+def test_name_that_cannot_be(tmp_path: Path, name: str) -> None:
+    with pytest.raises(InvalidOrder):
+        new_provider(name, tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_nothing_is_overwritten(package: Path) -> None:
+    with pytest.raises(ConfigError):
+        new_provider("acme-cloud", package.parent)
+
+
+@pytest.mark.parametrize("name", ["aitronos", "vultr"])
+def test_our_own_are_ready(name: str) -> None:
+    assert check(installed().provider(name)) == []
+
+
+def test_facts_that_cannot_be_are_told() -> None:
+    class Odd(Provider):
+        name = "odd"
+        title = "Odd"
+        least_roles = 2
+        resend_moves_expiry = True
+        sandbox = "nowhere:Nothing"
+        substitutes = {"tea": "Make some."}  # noqa: RUF012
+
+    told = " ".join(problem.rule for problem in facts(Odd))
+    for word in ("least_roles", "resend_moves_expiry", "sandbox", "'tea'"):
+        assert word in told
