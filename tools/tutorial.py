@@ -5,11 +5,10 @@
     uv run tools/tutorial.py --check --pip  # the same, with packages really installed by pip
 
 A block of Python begins with the name of its file. What it defines takes the place of what bears
-the same name there; what is new follows what it follows in the block, or else goes to the end of the
-class, where it is indented, or of the file. In
-blocks of the console three dots stand for any lines, or any words; where they are no longer true,
-everything is written, to be shortened again by hand. Times, counts of tests and of simulated calls
-may differ.
+the same name there; what is new follows what it follows in the block, or else goes to the end of
+the class, where it is indented, or of the file. In blocks of the console three dots stand for any
+lines, or any words; where they are no longer true everything is written, to be shortened again by
+hand. Times, counts of tests and of simulated calls may differ.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ import argparse
 from tests.pacing.realtime import ALLOWED, KINDS, against_sandbox
 from tests.pacing.traffic import CASES, bulk
 
-JITTERS = (0.0, 0.02, 0.04, 0.05, 0.1)
+JITTERS = (0.0, 0.02, 0.035, 0.05, 0.1)
 
 
 def main() -> None:

@@ -104,7 +104,7 @@ class ProviderRow(Row):
     operations: tuple[str, ...]
     """Everything that it defines, what only this provider has included."""
     least_roles: int
-    most_roles: int
+    most_roles: int | None
     """How many roles an invitation must and can name."""
     can_suppress_mail: bool
     lifetime: float | None

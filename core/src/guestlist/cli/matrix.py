@@ -65,6 +65,8 @@ def _none() -> Text:
 def _how_many(row: ProviderRow) -> Cell:
     if row.most_roles == 0:
         return _none()
+    if row.most_roles is None:
+        return f"{row.least_roles} or more"
     if row.least_roles == row.most_roles:
         return f"exactly {row.most_roles}"
     return f"{row.least_roles} to {row.most_roles}"

@@ -57,8 +57,9 @@ class Provider(BaseModel):
     """Where the local imitation is: `module:Class`, a `guestlist.sandbox.Service`."""
     least_roles: ClassVar[int] = 0
     """How many roles an invitation must name."""
-    most_roles: ClassVar[int] = 0
-    """How many roles an invitation can name; 0 where roles are given after acceptance."""
+    most_roles: ClassVar[int | None] = 0
+    """How many roles an invitation can name; 0 where roles are given after acceptance, None for
+    any number."""
     can_suppress_mail: ClassVar[bool] = False
     """Whether an invitation can be made without a mail."""
     refuses_duplicates: ClassVar[bool] = False

@@ -165,11 +165,14 @@ class Page(Generic[T]):
         items: in the service's order.
         next: what to pass as `cursor` for the next page; None at the end.
         total: how many items there are on all pages, where the service says so.
+        cut_off: what to do about it, as a sentence, where the service may have ended its list here
+            without saying that there is more. Then nobody can be told to be absent.
     """
 
     items: Sequence[T]
     next: str | None = None
     total: int | None = None
+    cut_off: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

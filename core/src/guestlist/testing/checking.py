@@ -86,7 +86,8 @@ def _names(kind: type[Provider]) -> Iterator[Problem]:
 
 def facts(kind: type[Provider]) -> Iterator[Problem]:
     """Facts that cannot be, or that contradict each other."""
-    if not 0 <= kind.least_roles <= kind.most_roles:
+    most = float("inf") if kind.most_roles is None else kind.most_roles
+    if not 0 <= kind.least_roles <= most:
         yield Problem("least_roles exceeds most_roles", "Correct one of them.")
     if kind.lifetime is not None and kind.lifetime <= timedelta(0):
         yield Problem("lifetime is not positive", "Write None where it is not known.")
@@ -94,7 +95,7 @@ def facts(kind: type[Provider]) -> Iterator[Problem]:
         yield Problem("late_effect or list_lag is negative", "They are seconds.")
     if kind.resend_moves_expiry and not kind.supports("resend"):
         yield Problem("resend_moves_expiry without resend", "Leave it out.")
-    if kind.most_roles > 0 and not kind.supports("invite"):
+    if most > 0 and not kind.supports("invite"):
         yield Problem("most_roles without invite", "Leave it out.")
     if not issubclass(kind.Options, BaseModel):
         yield Problem("Options is no model", "Derive it from guestlist.provider.Options.")

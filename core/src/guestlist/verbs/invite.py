@@ -161,7 +161,7 @@ def _check_possible(provider: Provider, roles: list[RoleRef], mail: bool, if_exi
             f"{title} takes no role at invitation time",
             hint=provider.substitutes.get("role", "Assign it once the invitation is accepted."),
         )
-    if len(roles) > provider.most_roles:
+    if provider.most_roles is not None and len(roles) > provider.most_roles:
         raise Unsupported(
             f"{title} takes {provider.most_roles} role at invitation time, not {len(roles)}",
             hint="Assign the others once the invitation is accepted.",

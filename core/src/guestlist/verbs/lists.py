@@ -23,8 +23,9 @@ class Pages(Generic[T]):
     """Walks through the pages of one list.
 
     It ends where the service says so, and also when a page or a cursor comes a second time: some
-    services ignore the cursor and answer with the first page for ever. Then it is `broken` as well:
-    what is on no page that came may be in the list all the same.
+    services ignore the cursor and answer with the first page for ever. Then it is `broken` as well,
+    as one is that the service cuts off: what is on no page that came may be in the list all the
+    same.
     """
 
     def __init__(self, listing: Listing[T]) -> None:
@@ -34,6 +35,7 @@ class Pages(Generic[T]):
         self._seen: set[int] = set()  # hashes, so that a long list is not kept for this
         self.ended = False
         self.broken = False
+        self.cut_off: str | None = None
 
     def next(self, call: Call) -> Steps[list[T]]:
         """The items of the next page; sets `ended` when it is the last."""
@@ -45,8 +47,10 @@ class Pages(Generic[T]):
         if any(id is not None for _kind, id in ids):
             self._seen.add(hash(ids))
         self._cursor = page.next
-        self.broken = repeated or (page.next is not None and page.next in self._cursors)
-        self.ended = self.broken or page.next is None
+        again = repeated or (page.next is not None and page.next in self._cursors)
+        self.cut_off = page.cut_off
+        self.broken = again or page.cut_off is not None
+        self.ended = again or page.next is None
         self._cursors.add(page.next)
         if repeated:
             call.account.tell("answer", detail="a page came twice; the list is taken to end there")
@@ -75,13 +79,17 @@ def matching(
     while not pages.ended and not (first and found):
         found += filter(wanted, (yield from pages.next(call)))
     if proof and pages.broken and not found:
-        raise call.about(
-            MalformedResponse(
-                "the list repeats itself and cannot be read to its end",
-                hint="Nobody can tell who is not in it. Try again later.",
-            )
-        )
+        raise call.about(_unfinished(pages.cut_off))
     return found
+
+
+def _unfinished(cut_off: str | None) -> MalformedResponse:
+    if cut_off:
+        return MalformedResponse("the service cuts its list off", hint=cut_off)
+    return MalformedResponse(
+        "the list repeats itself and cannot be read to its end",
+        hint="Nobody can tell who is not in it. Try again later.",
+    )
 
 
 class Walk(Generic[T]):
@@ -98,10 +106,16 @@ class Walk(Generic[T]):
         self._finish = finish
 
     def more(self) -> Generator[Step, Result, list[T] | None]:
-        """The next items, perhaps none; None when there are no more pages."""
+        """The next items, perhaps none; None when there are no more pages.
+
+        Raises:
+            MalformedResponse: the service cuts its list off: what came is not all.
+        """
+        call = Call(self._account, self._accounts.budget)
+        if self._pages.ended and self._pages.cut_off:
+            raise call.about(_unfinished(self._pages.cut_off))
         if self._pages.ended:
             return None
-        call = Call(self._account, self._accounts.budget)
         return list(self._finish(call, (yield from self._pages.next(call))))
 
 

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any, ClassVar
 
-from guestlist.errors import Conflict, Forbidden, GuestlistError, MalformedResponse, NotFound
+from guestlist.errors import Conflict, Forbidden, GuestlistError, NotFound
 from guestlist.models import Grant, Invitation, Member, Order, Role, State
 from guestlist.provider import (
     Effect,
@@ -28,6 +28,8 @@ from guestlist.provider import (
 
 PAGE_SIZE = 500
 """Members of a page. The server knows no most."""
+
+CUT_OFF = "Raise advanced.database.defaultFindManyLimit on the server, and list_limit here."
 
 STATES = {
     "pending": State.PENDING,  # an expired one too, for ever
@@ -64,8 +66,7 @@ class BetterAuth(Provider):
 
     # Without `role` an invitation is refused; with an empty list, one is made that gives nothing.
     least_roles = 1
-    # The server knows no most.
-    most_roles = 100
+    most_roles = None  # the server knows no most
     # Not so with its option cancelPendingInvitationsOnReInvite (source of 1.6.25; off by default).
     refuses_duplicates = True
     # The default of invitationExpiresIn; every answer tells the date itself.
@@ -148,19 +149,11 @@ class BetterAuth(Provider):
 
     @operation
     def invitations(self, cursor: str | None = None) -> Flow[Page[Invitation]]:
-        """All invitations, whatever their state: the list has no pages.
-
-        Raises:
-            MalformedResponse: the server cuts its list off, and there may be later ones.
-        """
+        """All invitations, whatever their state: the list has no pages, and is cut off silently
+        at the server's advanced.database.defaultFindManyLimit."""
         reply = yield self._list("list-invitations")
         found = [read_invitation(raw) for raw in reply.items()]
-        if len(found) >= self.list_limit:
-            raise MalformedResponse(
-                f"the server lists at most {self.list_limit} invitations, and more may be there",
-                hint="Raise advanced.database.defaultFindManyLimit there, and list_limit here.",
-            )
-        return Page(found, total=len(found))
+        return Page(found, cut_off=CUT_OFF if len(found) >= self.list_limit else None)
 
     @operation
     def members(self, cursor: str | None = None) -> Flow[Page[Member]]:

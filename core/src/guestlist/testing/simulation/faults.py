@@ -166,13 +166,13 @@ class Faults:
     """Decides, request by request, from a seed. Each run uses only some kinds of faults, so that
     rare combinations of a few are tried as well as all at once."""
 
-    def __init__(self, random: Random) -> None:
+    def __init__(self, random: Random, *, late_only: bool = False) -> None:
         self._random = random
         self.rate = random.choice((0.0, 0.1, 0.25, 0.5, 0.5, 0.8))
         late = [fault for fault in FAULTS if fault.acts is LATE]
         repeated = [fault for fault in FAULTS if fault.name == "page repeated"]
         drawn = (random.sample(late, 2), _some(random), _some(random), _some(random), repeated)
-        self.kinds = random.choice(drawn)
+        self.kinds = random.choice(drawn[:1] if late_only else drawn)
 
     def draw(self) -> Fault | None:
         """The fault that the next request meets."""

@@ -62,6 +62,9 @@ BUDGETS = (
     Budget(total=4.0, attempts=1, timeout=2.0),
 )
 
+PATIENT = Budget(total=300.0, timeout=3.0)
+"""Enough for two grace periods, and little besides what the provider's facts ask for."""
+
 
 @dataclass
 class Run:
@@ -139,7 +142,7 @@ def simulate(seed: int, provider: type[Provider], *, verbose: bool = False) -> R
     site = subject.site(time, random)
     world = _World(random, subject, time, site, say)
     world.prepare()
-    faults = Faults(random)
+    faults = Faults(random, late_only=world.patient)
     driver = Driver(time, site, faults, random, world.secrets, say)
     driver.late_effect = subject.provider.late_effect
     callers = world.calls()
@@ -173,6 +176,8 @@ class _World:
         self._roles: list[Role] = []
         self._rush = random.random() < 0.2
         """Everything at once, within the second in which the invitation was made."""
+        self.patient = not self._rush and random.random() < 0.2
+        """One invitation, effects that come late, and time enough for the final look."""
 
     def secrets(self) -> list[str]:
         """What must never show: the credentials, and what the links of the mails hold."""
@@ -190,6 +195,7 @@ class _World:
             self._plainly(provider.invite(self._order(f"other{number}@example.com")))
         for email in self._addresses:
             past = "open" if self._rush else self._random.choice(PASTS)
+            past = "new" if self.patient else past
             if past == "new":
                 continue
             self._plainly(provider.invite(self._order(email)))
@@ -267,7 +273,8 @@ class _World:
 
     def calls(self) -> list[Caller]:
         """Who calls what, and when."""
-        return [self._call(number) for number in range(1, self._random.choice((1, 1, 2, 3, 4)) + 1)]
+        number = 1 if self.patient else self._random.choice((1, 1, 2, 3, 4))
+        return [self._call(one) for one in range(1, number + 1)]
 
     def _call(self, number: int) -> Caller:
         random = self._random
@@ -275,7 +282,9 @@ class _World:
         email = random.choice(self._addresses)
         names, weights = zip(*VERBS, strict=True)
         verb: str = "resend" if self._rush and number == 1 else random.choices(names, weights)[0]
-        accounts = Accounts({client.name: client.account}, budget=random.choice(BUDGETS))
+        verb = "invite" if self.patient else verb
+        budget = PATIENT if self.patient else random.choice(BUDGETS)
+        accounts = Accounts({client.name: client.account}, budget=budget)
         order = self._given(verb)
         return Caller(
             number=number,
@@ -330,7 +339,7 @@ class _World:
             service = self._site.service
             action = random.choice((service.accept, service.accept, service.decline))
             self._time.at(self._time.now + random.uniform(0, 60), partial(self._click, action))
-        stepped = random.random() < 0.12
+        stepped = random.random() < (0.3 if self.patient else 0.12)
         if stepped:
             client = random.choice(self._clients)
             by = random.choice((-86400.0, -30.0, -1.0, 1.0, 30.0, 3600.0, 5 * 86400.0, 30 * 86400))
