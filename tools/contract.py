@@ -77,7 +77,7 @@ def definitions(source: str, body: list[ast.stmt]) -> Iterator[Definition]:
             case ast.ClassDef(name=name):
                 inner = tuple(definitions(source, node.body))
             case ast.FunctionDef(name=name):
-                pass
+                pass  # it holds nothing that anybody may use
             case ast.Assign(targets=[ast.Name(id=name)]) | ast.AnnAssign(target=ast.Name(id=name)):
                 if isinstance(following, ast.Expr) and isinstance(following.value, ast.Constant):
                     told = inspect.cleandoc(str(following.value.value))
@@ -94,14 +94,13 @@ def written(source: str, node: ast.stmt) -> str:
     """What is defined, as it is written, without its body."""
     if not isinstance(node, Documented):
         return ast.get_source_segment(source, node) or ""
-    heads = [f"@{ast.unparse(one)}" for one in node.decorator_list]
-    if isinstance(node, ast.ClassDef):
-        heads = []
-    lines = source.splitlines()[node.lineno - 1 : node.body[0].lineno - 1] or [
-        source.splitlines()[node.lineno - 1].partition(": ")[0]
-    ]
-    text = inspect.cleandoc("\n".join(lines)).strip()
-    return "\n".join([*heads, text.removesuffix(":")])
+    first = node.lineno if isinstance(node, ast.ClassDef) else _first_line(node)
+    lines = source.splitlines()[first - 1 : node.body[0].lineno - 1]
+    return inspect.cleandoc("\n".join(lines)).rstrip(":\n")
+
+
+def _first_line(node: ast.FunctionDef) -> int:
+    return min([node.lineno, *(one.lineno for one in node.decorator_list)])
 
 
 def section(one: Definition) -> Iterator[str]:

@@ -179,6 +179,7 @@ def main() -> int:
     parser.add_argument("providers", nargs="*", default=known, help=", ".join(known))
     parser.add_argument("--generic", action="store_true", help="made by machine, not by hand")
     parser.add_argument("--sample", type=int, help="only so many of each provider's")
+    parser.add_argument("--only", default="", help="those whose name holds this text")
     parser.add_argument(
         "--own", action="store_true", help="let the provider's own tests help the suite"
     )
@@ -187,6 +188,9 @@ def main() -> int:
     failed = False
     for provider in given.providers:
         mutants = list(generic(provider) if given.generic else listed(provider))
+        mutants = [mutant for mutant in mutants if given.only in mutant.name]
+        if not mutants:
+            continue
         if given.sample is not None and given.sample < len(mutants):
             mutants = random.Random(0).sample(mutants, given.sample)  # noqa: S311 - a fixed sample
         with ThreadPoolExecutor(given.jobs) as pool:

@@ -243,6 +243,12 @@ def _put(text: str, name: str, chunk: list[str], *, inside: bool, after: str, ga
     return "\n".join(lines) + "\n"
 
 
+def difference(told: str, came: str) -> str:
+    """What the document tells and what came, where they differ."""
+    lines = (told.splitlines(keepends=True), came.splitlines(keepends=True))
+    return "".join(unified_diff(*lines, "told", "came"))
+
+
 def main(arguments: list[str]) -> int:
     text = DOCUMENT.read_text("utf-8")
     with TemporaryDirectory() as folder:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tools.tutorial import DOCUMENT, Newcomer, alike, merged, without
+from tools.tutorial import DOCUMENT, Newcomer, alike, difference, merged, without
 
 MODULE = '''"""A module."""
 
@@ -26,7 +26,7 @@ class Acme:
 def test_the_tutorial_is_true(tmp_path: Path) -> None:
     text = DOCUMENT.read_text("utf-8")
 
-    assert Newcomer(tmp_path).follow(text) == text
+    assert difference(text, Newcomer(tmp_path).follow(text)) == ""
 
 
 def test_what_is_defined_takes_the_place_of_what_bears_its_name() -> None:

@@ -78,7 +78,8 @@ def test_an_echoed_secret_shows_nowhere(case: Case, seed: int, secret: str) -> N
     logger = logging.getLogger("guestlist.cloud")
     handler = logging.Handler()
     handler.emit = records.append  # type: ignore[method-assign, assignment]
-    level, logger.level = logger.level, 1
+    level = logger.level
+    logger.setLevel(1)
     logger.addHandler(handler)
     answers = repeated([echoed(one, secret, source) for one in case.recorded])
     shown: list[str] = []
@@ -90,7 +91,7 @@ def test_an_echoed_secret_shows_nowhere(case: Case, seed: int, secret: str) -> N
         shown += [repr(vars(error)), json.dumps(getattr(error, "to_dict", dict)())]
     finally:
         logger.removeHandler(handler)
-        logger.level = level
+        logger.setLevel(level)
     shown += map(repr, events)
     shown += map(str, events)
     shown += (record.getMessage() for record in records)

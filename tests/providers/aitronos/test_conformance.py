@@ -14,4 +14,8 @@ class TestAitronos(ProviderSuite):
 
 class TestAitronosOrganizations(ProviderSuite):
     service = AitronosService
-    facts: ClassVar = {"profile": "organizations", "expired_lookup": "missing"}
+    facts: ClassVar = {
+        "profile": "organizations",
+        "expired_lookup": "missing",
+        "duplicates": "refresh",
+    }

@@ -96,6 +96,10 @@ class Cassette:
         headers = {name.lower(): values[0] for name, values in told["headers"].items()}
         return Response(told["status"]["code"], headers, told["body"]["string"])
 
+    def shown(self, text: str) -> str:
+        """A text as it would stand in the file: without secrets and people's addresses."""
+        return self._scrub.text(text)
+
     @property
     def began(self) -> datetime | None:
         """When the first recorded answer was given, if it says so."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Iterator
 from functools import partial
@@ -25,6 +26,9 @@ KINDS: tuple[Any, ...] = (None, 7, "", True, [], {}, ["x"], {"x": 1}, "\x00")
 
 NO_WORDS: tuple[Any, ...] = (None, 0, [], {})
 """What a state may be that is not told in a word."""
+
+STATUS_NAME = re.compile(r"(?i)(?:invit\w*?_?)?(?:status|state)(?:_full)?")
+"""Names of fields that tell where an invitation stands."""
 
 UNKNOWN_WORD = "zugzwang"
 """A word that no service has for anything."""
@@ -124,6 +128,25 @@ class Answers(Rules):
                     )
         if not known:
             pytest.skip(f"{telling} tells no state in a word of the service")
+
+    def test_word_for_the_state_is_kept(self, tour: Tour, telling: str) -> None:
+        """The service's own word for where an invitation stands is kept in `raw_state`."""
+        for sample in samples_of(tour, telling):
+            if not isinstance(sample.value, Invitation) or not sample.played:
+                continue
+            told = tricks.told(sample.played[-1][1])
+            words = [
+                value
+                for path, value in tricks.leaves(told if isinstance(told, dict) else {})
+                if STATUS_NAME.fullmatch(str(path[-1])) and isinstance(value, str) and value
+            ]
+            if words and sample.value.raw_state not in words:
+                remark(
+                    str(self.test_word_for_the_state_is_kept.__doc__),
+                    expected=f"raw_state is one of {words}",
+                    came=repr(sample.value.raw_state),
+                    look_at=place(sample.provider, sample.name),
+                )
 
     def test_state_that_is_no_word(self, tour: Tour, telling: str) -> None:
         """A state that is not told, or not in a word, is `unknown` or MalformedResponse: never

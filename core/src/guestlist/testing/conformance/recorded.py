@@ -1,7 +1,7 @@
 """A setting that is recorded once and replayed ever after, without the service.
 
 The exchanges go into cassettes, as those of applications do. What else a setting tells (how many
-mails came, whether somebody could accept, what it lacks) goes into `asides.json` beside them.
+mails came, whether somebody could accept, what it lacks, whom it called how) goes into `asides.json` beside them.
 """
 
 from __future__ import annotations
@@ -47,6 +47,8 @@ def recording(folder: Path, name: str, setting: Setting, source: str) -> Iterato
         cassette.finish()
     known = _asides(folder)
     known[name] = {"began": recorder.began.isoformat(), "told": recorder.told}
+    if recorder.people:
+        known[name]["people"] = recorder.people
     text = json.dumps(known, indent=1, sort_keys=True)
     (folder / ASIDES).write_text(f"{text}\n", "utf-8")
 
@@ -64,12 +66,12 @@ def replaying(folder: Path, name: str, kind: type[Provider]) -> Iterator[Setting
     if name not in asides:
         pytest.fail(f"{path} was never recorded: run the suite with --guestlist-record")
     began = datetime.fromisoformat(asides[name]["began"])
-    told = list(asides[name]["told"])
+    told, people = list(asides[name]["told"]), asides[name].get("people", {})
     if not path.exists():  # nothing was sent
-        yield _Replayer(kind, None, began, told)
+        yield _Replayer(kind, None, began, told, people)
         return
     with Cassette(path, [stand_in(kind)]).running(listening=False) as cassette:
-        yield _Replayer(kind, cassette, began, told)
+        yield _Replayer(kind, cassette, began, told, people)
         cassette.finish()
 
 
@@ -89,6 +91,7 @@ class _Recorder(Setting):
         self.clock = setting.clock
         self.began = setting.clock.now()
         self.told: list[dict[str, Any]] = []
+        self.people: dict[str, str] = {}
 
     def provider(self) -> Provider:
         return self._setting.provider()
@@ -97,7 +100,10 @@ class _Recorder(Setting):
         return _Taping(self._setting.wire(), self._cassette)
 
     def address(self, name: str) -> str:
-        return self._setting.address(name)
+        address = self._setting.address(name)
+        if address != super().address(name):
+            self.people[name] = self._cassette.shown(address)
+        return address
 
     def read_only(self) -> Provider:
         provider: Provider = self._noted(self._setting.read_only, quiet=True)
@@ -144,10 +150,12 @@ class _Replayer(Setting):
         cassette: Cassette | None,
         began: datetime,
         told: list[dict[str, Any]],
+        people: dict[str, str],
     ) -> None:
         self._kind = kind
         self._cassette = cassette
         self._told = told
+        self._people = people
         self._virtual = VirtualClock(began)
         self.clock = self._virtual
 
@@ -156,6 +164,9 @@ class _Replayer(Setting):
 
     def wire(self) -> Wire:
         return _Playing(self._cassette)
+
+    def address(self, name: str) -> str:
+        return self._people.get(name) or super().address(name)
 
     def read_only(self) -> Provider:
         self._next("read_only")

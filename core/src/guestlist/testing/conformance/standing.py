@@ -70,7 +70,8 @@ class Standing(Rules):
         check(
             email_key(member.email) == email_key(scene.address("ada"))
             and member.state is MemberState.ACTIVE
-            and bool(member.id),
+            and bool(member.id)
+            and member.name != member.id,
             self.test_accepted,
             scene,
             expected="an active member",
