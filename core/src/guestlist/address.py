@@ -33,6 +33,11 @@ def domain_key(domain: str) -> str:
     return _ascii_domain(domain) or domain
 
 
+def is_domain(domain: str) -> bool:
+    """Whether it can be a domain."""
+    return _ascii_domain(domain) is not None
+
+
 def _folded(text: str) -> str:
     # twice, because the lower case of a composed letter may be a decomposed one
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).lower())

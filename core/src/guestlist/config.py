@@ -28,7 +28,7 @@ from typing import Any
 
 from pydantic.fields import FieldInfo
 
-from guestlist.address import domain_key
+from guestlist.address import domain_key, is_domain
 from guestlist.errors import ConfigError
 from guestlist.exchange.account import Budget
 from guestlist.plugins import Plugins
@@ -75,20 +75,36 @@ def from_environment(plugins: Plugins) -> Config:
     """One account for each provider whose credentials and required settings are all there.
 
     Raises:
-        ConfigError: they are there, and one of them cannot be.
+        ConfigError: they are there, and one of them cannot be; or there is no account, because
+            something is missing besides the credentials.
     """
-    accounts = {}
+    accounts: dict[str, Provider] = {}
+    try:
+        for name in (begun := _begun(plugins)):
+            if _complete(plugins.providers[name]):
+                accounts[name] = plugins.providers[name]()
+        if begun and not accounts:
+            plugins.providers[begun[0]]()  # raises: the error says what is missing
+    except ConfigError as error:
+        error.message = f"the environment: {error.message}"
+        raise
+    return Config(accounts, source="the environment")
+
+
+def _begun(plugins: Plugins) -> list[str]:
+    """Providers of whose credentials some are in the environment."""
+    found = []
     for name, provider in sorted(plugins.providers.items()):
         settings = provider.model_fields.values()
         telling = [info for info in settings if is_secret(info)] or settings
-        required = [info for info in settings if info.is_required()]
-        if any(map(_in_environment, telling)) and all(map(_in_environment, required)):
-            try:
-                accounts[name] = provider()
-            except ConfigError as error:
-                error.message = f"the environment: {error.message}"
-                raise
-    return Config(accounts, source="the environment")
+        if any(map(_in_environment, telling)):
+            found.append(name)
+    return found
+
+
+def _complete(provider: type[Provider]) -> bool:
+    settings = provider.model_fields.values()
+    return all(_in_environment(info) for info in settings if info.is_required())
 
 
 def _in_environment(info: FieldInfo) -> bool:
@@ -152,11 +168,16 @@ def _table(table: Mapping[str, Any], name: str) -> dict[str, Any]:
 
 def _account(name: str, settings: Any, plugins: Plugins, folder: Path) -> Provider:
     where = f"accounts.{name}: "
+    if not name.strip():
+        raise ConfigError(
+            f"accounts.{name!r}: an account needs a name", hint="Write [accounts.cloud]."
+        )
     if not isinstance(settings, dict):
         raise ConfigError(f"{where}it has to be a table", hint=f"Write [accounts.{name}].")
     if not isinstance(settings.get("provider"), str):
         known = ", ".join(sorted(plugins.providers)) or "none"
-        raise ConfigError(f"{where}provider is missing", hint=f"Installed are: {known}.")
+        wrong = "has to be text" if "provider" in settings else "is missing"
+        raise ConfigError(f"{where}provider {wrong}", hint=f"Installed are: {known}.")
     values = {
         key: _value(f"{where}{key}", value, folder)
         for key, value in settings.items()
@@ -194,7 +215,12 @@ def _domains(value: Any) -> frozenset[str]:
         raise ConfigError(
             "allowed_domains has to be a list of domains", hint='Such as ["example.com"].'
         )
-    return domains(value)
+    for one in (found := domains(value)):
+        if not is_domain(one):
+            raise ConfigError(
+                f"allowed_domains: {one!r} is not a domain", hint='Write it as "example.com".'
+            )
+    return found
 
 
 def domains(names: Iterable[str]) -> frozenset[str]:

@@ -31,6 +31,10 @@ from __future__ import annotations
 from typing import Any, Self
 
 
+LONGEST_WORD, SHORTENED = 500, 60
+"""Letters of a word that a headline shows, and those that are left of a longer one."""
+
+
 class GuestlistError(Exception):
     """The root of all errors of guestlist.
 
@@ -94,7 +98,7 @@ class GuestlistError(Exception):
         ]
         details = ", ".join(part for part in told if part)
         line = f"{where}{self.message}{about}" + (f" [{details}]" if details else "")
-        return " ".join(line.split())
+        return " ".join(map(_shortened, line.split()))
 
     def _effort(self) -> tuple[str, ...]:
         """What was spent before giving up; told where giving up is the matter."""
@@ -124,6 +128,11 @@ class GuestlistError(Exception):
         }
         told = {name: value for name, value in facts.items() if value not in (None, "", 0)}
         return {**told, "happened": self.happened}
+
+
+def _shortened(word: str) -> str:
+    """A word that would fill the screen, such as a file given for an address, cut short."""
+    return word if len(word) <= LONGEST_WORD else f"{word[:SHORTENED]}…"
 
 
 class CallerMistake(GuestlistError):

@@ -22,6 +22,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit code, as documented in docs/cli.md.
     """
     words = list(sys.argv[1:] if argv is None else argv)
+    if sys.stdout is None:  # the shell has closed it: `guestlist members >&-`
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - open until the end
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal without Unicode gets a ?
@@ -34,6 +36,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         # the reader has left, as `head` does; nothing can be told any more, at exit either
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
+    except OSError as error:  # of the output: what commands meet, they tell themselves
+        print(f"error: the output cannot be written: {error.strerror}", file=sys.stderr)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
 
 
 def _main(words: list[str]) -> int:

@@ -78,7 +78,7 @@ class AccountRow(Row):
     title: str
     base_url: str
     working: bool | None = None
-    """Whether the service accepts the key; null where it was not asked."""
+    """Whether the service accepts the key; null where it was not asked, or did not answer."""
     organization: str | None = None
     """What the key reaches, where the service tells."""
 
@@ -190,6 +190,8 @@ class ErrorRow(Row):
     attempts: int = 0
     waited: float = 0.0
     """Seconds spent waiting between attempts."""
+    budget: str | None = None
+    """The part of the call's budget that ended it, such as `4 attempts`; null when none did."""
 
 
 class Document(BaseModel):

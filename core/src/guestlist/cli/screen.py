@@ -68,6 +68,11 @@ class Column:
 Cell = str | Text
 
 
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError  # rich would end the program here, with a code of its own
+
+
 class Screen:
     """The terminal, or what stands for it.
 
@@ -77,8 +82,8 @@ class Screen:
 
     def __init__(self, *, everything: bool = False) -> None:
         wide = None if sys.stdout.isatty() or os.environ.get("COLUMNS") else UNBOUNDED
-        self.out = Console(width=wide, highlight=False, emoji=False, markup=False)
-        self.err = Console(stderr=True, highlight=False, emoji=False, markup=False)
+        self.out = _Console(width=wide, highlight=False, emoji=False, markup=False)
+        self.err = _Console(stderr=True, highlight=False, emoji=False, markup=False)
         self._everything = everything
 
     def line(self, text: Cell = "", *, indent: int = 0, style: str = "") -> None:

@@ -41,6 +41,10 @@ def run(call: Call, flow: Flow[T]) -> Steps[T]:
                 request = resume()
             except StopIteration as done:
                 return done.value  # type: ignore[no-any-return]
+            except GuestlistError:
+                raise
+            except READING_ERRORS as error:
+                raise _misread(error) from error
             try:
                 response = yield from exchange(call, request)
             except GuestlistError as error:
@@ -53,20 +57,16 @@ def run(call: Call, flow: Flow[T]) -> Steps[T]:
         if acted:
             error.happened = True
         raise call.about(error) from error.__cause__
-    except READING_ERRORS as error:
-        malformed = MalformedResponse(
-            f"the answer has another shape than expected ({type(error).__name__}: {_first(error)})",
-            hint="If it stays so, the service has changed: report it to the provider's authors.",
-        )
-        malformed.happened = acted
-        malformed.__cause__ = error
-        raise call.about(malformed) from malformed.__cause__
     finally:
         flow.close()
 
 
-def _first(error: Exception) -> str:
-    return shorten(next(iter(str(error).splitlines()), ""), 200)
+def _misread(error: Exception) -> MalformedResponse:
+    said = shorten(next(iter(str(error).splitlines()), ""), 200)
+    return MalformedResponse(
+        f"the answer has another shape than expected ({type(error).__name__}: {said})",
+        hint="If it stays so, the service has changed: report it to the provider's authors.",
+    )
 
 
 class Verdict(Enum):

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, Field, ValidationError
 from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
 
 from guestlist.errors import ConfigError
 
@@ -70,9 +71,17 @@ def settings_error(provider: type[BaseModel], title: str, error: ValidationError
         elif problem["type"] == "extra_forbidden":
             wrong.append(f"there is no setting {name!r}")
         else:
-            wrong.append(f"{name}: {problem['msg'].removeprefix('Value error, ')}")
+            wrong.append(f"{name}: {in_words(problem)}")
     known = ", ".join(fields)
     return ConfigError(f"{title}: {'; '.join(wrong)}", hint=f"The settings are: {known}.")
+
+
+def in_words(problem: ErrorDetails) -> str:
+    """What is wrong with a value, as the rest of guestlist says it."""
+    if problem["type"] in ("bool_parsing", "bool_type"):
+        return "it has to be yes or no"
+    told = problem["msg"].removeprefix("Value error, ")
+    return told.replace("Input should be", "it has to be", 1)
 
 
 def check_base_url(url: str) -> str:

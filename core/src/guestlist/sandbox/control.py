@@ -158,9 +158,12 @@ class SandboxControl:
         content = _content(answer)
         if answer.is_success and content is not None and "error" not in content:
             return content
-        if content is None or "error" not in content:
-            raise SandboxError(f"What answers at {self._url} is not a sandbox's mailbox")
-        raise SandboxError(str(content["error"]), status=answer.status_code)
+        if content is None or not isinstance(content.get("error"), str):
+            raise SandboxError(
+                f"What answers at {self._url} is not a sandbox's mailbox",
+                hint="Give the mailbox's address, as `guestlist sandbox` prints it",
+            )
+        raise SandboxError(content["error"], status=answer.status_code)
 
 
 def _content(answer: httpx.Response) -> dict[str, Any] | None:

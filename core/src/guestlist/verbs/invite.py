@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from functools import partial
 from typing import Any, Literal
 
@@ -28,6 +29,7 @@ from guestlist.models import (
     State,
 )
 from guestlist.provider import Provider
+from guestlist.provider.settings import in_words
 from guestlist.verbs.accounts import Accounts
 from guestlist.verbs.find import Who, begin, can_look, find_invitation, look, look_after
 from guestlist.verbs.roles import RoleRef, holds, resolve
@@ -202,7 +204,7 @@ def _options(provider: Provider, given: Mapping[str, Any] | BaseModel | None) ->
         wrong = "; ".join(
             f"there is no option {problem['loc'][0]!r}"
             if problem["type"] == "extra_forbidden"
-            else f"option {'.'.join(map(str, problem['loc']))}: {problem['msg']}"
+            else f"option {'.'.join(map(str, problem['loc']))}: {in_words(problem)}"
             for problem in error.errors(include_input=False, include_url=False)
         )
         raise InvalidOrder(
@@ -430,25 +432,27 @@ def _resend(
 
 
 def _renewed(call: Call, before: Invitation) -> Steps[Invitation | None]:
-    """The invitation, if it was renewed since: its expiry has moved, or it has another id.
+    """The invitation, if it was renewed since: its expiry has moved, or it has another id. The old
+    record alone cannot tell: some services leave it as it is and make another one beside it.
 
     Raises:
         MalformedResponse: it is gone, perhaps accepted: nobody can tell whether it was renewed.
     """
-    now = None
     if call.provider.supports("get_invitation") and before.id is not None:
-        try:
-            now = yield from run(call, call.provider.get_invitation(before.id))
-        except errors.NotFound:
-            now = None  # perhaps the service has made another in its place
-    if now is None:
-        now = yield from find_invitation(call, before.email)
+        with suppress(errors.NotFound):
+            same = yield from run(call, call.provider.get_invitation(before.id))
+            if _moved(before, same):
+                return same
+    now = yield from find_invitation(call, before.email)
     if now is None:
         raise call.about(errors.MalformedResponse(f"the invitation of {before.email} is gone"))
+    return now if _moved(before, now) else None
+
+
+def _moved(before: Invitation, now: Invitation) -> bool:
     if now.expires_at is None or before.expires_at is None:
-        return None
-    moved = now.expires_at > before.expires_at or now.id != before.id
-    return now if moved else None
+        return False
+    return now.expires_at > before.expires_at or now.id != before.id
 
 
 def _replace(call: Call, order: Order, guest: Guest, old: Invitation) -> Steps[InviteResult]:

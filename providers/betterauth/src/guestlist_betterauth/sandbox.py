@@ -27,6 +27,8 @@ MOUNT = "/api/auth"
 NAME = "Example Works"
 OWNER_TOKEN = "BETTER-AUTH-SANDBOX-OWNER-TOKEN"
 READ_ONLY_TOKEN = "BETTER-AUTH-SANDBOX-MEMBER-TOKEN"
+ORGANIZATION_ID = "zJ4vU8sQm2Wn6Lc0RkTy1HbX9dPfGe7A"
+"""The same in every sandbox, like the tokens: settings that worked once work again."""
 PEOPLE = {
     "ines@example.org": ("Ines Owner", "owner"),
     "lena@example.org": ("Lena Admin", "admin"),
@@ -105,7 +107,7 @@ class BetterAuthService(Service):
         now = written(self.clock.now())
         self.window = SlidingWindow(100, 10.0)
         self.world = World({"name": NAME, "slug": "example-works", "logo": None, "createdAt": now})
-        self.world.organization |= {"metadata": None, "id": self.new_id()}
+        self.world.organization |= {"metadata": None, "id": ORGANIZATION_ID}
         for email, (name, role) in PEOPLE.items():
             self.join(self.user(email, name), role)
         endpoints: Mapping[str, tuple[str, Callable[[Body, Body], Any]]] = {

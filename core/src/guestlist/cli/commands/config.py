@@ -40,7 +40,7 @@ def _init(session: Session) -> None:
         raise ConfigError(
             "no provider is installed", hint="Install one, such as: pip install guestlist-vultr"
         )
-    path = Path(given.file or given.config or FILE)
+    path = Path(given.file or given.config or os.environ.get(VARIABLE) or FILE)
     text = template(providers)
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, OWNER_ONLY)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from guestlist.cli.batch import Task, run_each, tasks_for
 from guestlist.cli.document import AccountRow, AnyRow, InvitationRow, MemberRow, RoleRow
 from guestlist.cli.session import Session
-from guestlist.errors import GuestlistError
+from guestlist.errors import GuestlistError, ServiceTrouble
 
 
 def run_list(session: Session) -> None:
@@ -48,16 +48,18 @@ def run_accounts(session: Session) -> None:
     def check(task: Task) -> Iterator[AnyRow]:
         provider = session.guests.accounts[task.account]
         organization = ""
+        refused: GuestlistError | None = None
         try:
             organization = session.guests.check(account=task.account)
         except GuestlistError as error:
-            refusals[task.account] = error
+            refusals[task.account] = refused = error
         yield AccountRow(
             account=task.account,
             provider=provider.name,
             title=provider.title,
             base_url=provider.base_url,
-            working=task.account not in refusals,
+            # a service that does not answer says nothing about the key
+            working=None if isinstance(refused, ServiceTrouble) else refused is None,
             organization=organization or None,
         )
 

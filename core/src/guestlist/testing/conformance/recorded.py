@@ -1,7 +1,8 @@
 """A setting that is recorded once and replayed ever after, without the service.
 
 The exchanges go into cassettes, as those of applications do. What else a setting tells (how many
-mails came, whether somebody could accept, what it lacks, whom it called how) goes into `asides.json` beside them.
+mails came, whether somebody could accept, what it lacks, which addresses it gave) goes into
+`asides.json` beside them.
 """
 
 from __future__ import annotations

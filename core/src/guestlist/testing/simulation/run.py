@@ -180,9 +180,14 @@ class _World:
         """One invitation, effects that come late, and time enough for the final look."""
 
     def secrets(self) -> list[str]:
-        """What must never show: the credentials, and what the links of the mails hold."""
-        links = [mail.link for mail in self._site.outbox.mails if mail.link]
-        return [*self._provider.secrets(), *(re.split(r"[=/#]", link)[-1] for link in links)]
+        """What must never show: the credentials, and what the links of the mails hold, unless that
+        is the id of the invitation, which the service itself shows to every member."""
+        held = [
+            (re.split(r"[=/#]", mail.link)[-1], mail.invitation)
+            for mail in self._site.outbox.mails
+            if mail.link
+        ]
+        return [*self._provider.secrets(), *(key for key, id in held if key != id)]
 
     # ------------------------------------------------------------------ before
 
