@@ -104,7 +104,8 @@ WRONG: dict[str, tuple[str | bytes, str, str]] = {
     "accounts": ("accounts = 1", "accounts has to be a table", "[accounts]"),
     "account": ("accounts.cloud = 1", "accounts.cloud: it has to be a table", "[accounts.cloud]"),
     "no provider": ("[accounts.cloud]", "accounts.cloud: provider is missing", "vultr"),
-    "number": ("[accounts.cloud]\nprovider = 1", "provider is missing", "aitronos"),
+    "number": ("[accounts.cloud]\nprovider = 1", "provider has to be text", "aitronos"),
+    "no name": ('[accounts.""]\nprovider = "vultr"', "an account needs a name", "[accounts.cloud]"),
     "unknown provider": (
         '[accounts.cloud]\nprovider = "vultre"',
         "accounts.cloud: no provider 'vultre' is installed",
@@ -145,6 +146,7 @@ WRONG: dict[str, tuple[str | bytes, str, str]] = {
     ),
     "domains": ('allowed_domains = "example.com"', "allowed_domains", "a list of domains"),
     "domain": ("allowed_domains = [7]", "allowed_domains", "a list of domains"),
+    "no domain": ('allowed_domains = ["*.a.example"]', "'*.a.example' is not a domain", '"example'),
     "budget": ("budget = 7", "budget has to be a table", "[budget]"),
     "budget name": ("budget.timeouts = 7", "there is no 'timeouts'", "Did you mean 'timeout'?"),
     "budget word": ('budget.total = "7"', "budget.total", "a number"),
@@ -195,6 +197,15 @@ def test_the_file_here(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AITRONOS_ORGANIZATION_ID", "org_1")
     Path("guestlist.toml").write_text(ACCOUNT + KEY)
     assert list(find_config(installed()).accounts) == ["cloud"]
+
+
+def test_half_an_account_in_the_environment_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FREDDY_API_KEY", "ak")
+    with pytest.raises(ConfigError) as caught:
+        find_config(installed())
+    assert "Aitronos: organization_id is missing (or set AITRONOS_ORG" in str(caught.value)
+    monkeypatch.setenv("VULTR_API_KEY", "key")  # one that is whole is enough
+    assert list(find_config(installed()).accounts) == ["vultr"]
 
 
 def test_another_file(monkeypatch: pytest.MonkeyPatch) -> None:

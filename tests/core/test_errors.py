@@ -128,6 +128,12 @@ def test_who_gives_up_tells_what_was_spent() -> None:
     assert str(refusal) == "no."  # giving up was not the matter
 
 
+def test_a_headline_does_not_fill_the_screen() -> None:
+    error = GuestlistError(f"{'a' * 100_000} is not an address", email="b" * 100_000)
+    assert "is not an address" in error.headline
+    assert len(error.headline) < 200
+
+
 @pytest.mark.parametrize("kind", ALL)
 def test_programs_get_the_same_facts(kind: type[GuestlistError]) -> None:
     error = kind("it failed", hint="Do something", account="cloud", status=500)

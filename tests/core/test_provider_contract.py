@@ -388,8 +388,8 @@ def test_settings_come_from_code_or_the_environment(monkeypatch: pytest.MonkeyPa
         ({"api_key": " s3cr3t"}, "api_key: it begins or ends with white space"),
         ({"api_key": "s3\x00cr3t"}, "api_key: it has a control character"),
         ({"api_key": "s3\u200bcr3t"}, "api_key: it has a control character"),
-        ({"api_key": ["s3cr3t"]}, "api_key: Input should be a valid string"),
-        ({"api_key": "s3cr3t", "size": "s3cr3t"}, "size: Input should be a valid integer"),
+        ({"api_key": ["s3cr3t"]}, "api_key: it has to be a valid string"),
+        ({"api_key": "s3cr3t", "size": "s3cr3t"}, "size: it has to be a valid integer"),
     ],
 )
 def test_wrong_settings_are_told_without_their_values(given: Any, told: str) -> None:

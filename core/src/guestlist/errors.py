@@ -30,7 +30,6 @@ from __future__ import annotations
 
 from typing import Any, Self
 
-
 LONGEST_WORD, SHORTENED = 500, 60
 """Letters of a word that a headline shows, and those that are left of a longer one."""
 

@@ -99,3 +99,12 @@ def test_init_makes_no_account_for_what_is_not_installed(plain: Cli) -> None:
     assert run.code == 2
     assert "pip install guestlist-acme" in run.err
     assert not FILE.exists()
+
+
+def test_init_writes_the_file_that_the_variable_names(
+    plain: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GUESTLIST_CONFIG", "mine.toml")
+    assert plain("config", "init").code == 0
+    assert Path("mine.toml").exists()
+    assert not Path("guestlist.toml").exists()

@@ -99,6 +99,7 @@ def test_what_cannot_be_typed(plain: Cli, words: list[str], message: str, hint: 
         (["invite", ADA, "-a", "aitronos", "--role", "Membr"], "no role 'Membr'", "Member"),
         (["invite", ADA, "-a", "vultr", "--no-mail"], "always sends the mail", ""),
         (["invite", ADA, "-a", "vultr", "--option", "x=1"], "no option 'x'", "api_enabled"),
+        (["invite", ADA, "-a", "vultr", "--option", "api_enabled=x"], "has to be yes or no", ""),
         (["invite", ADA, "-a", "vultr", *["--option", "x=1"] * 2], "given twice", ""),
         (["status", "a/b", "-a", "vultr"], "'a/b' is neither an e-mail address nor an id", ""),
         (["status", "a\x07b", "-a", "vultr"], "'a\\x07b' is neither", ""),
@@ -164,6 +165,12 @@ def test_a_bad_key(plain: Cli, sandbox: Sandbox) -> None:
 def test_no_sandbox_there(plain: Cli) -> None:
     run = plain("--sandbox", "http://127.0.0.1:9", "status", ADA)
     failed(run, 1, "No sandbox answers at http://127.0.0.1:9", "guestlist sandbox")
+
+
+def test_a_service_is_not_the_mailbox(plain: Cli, sandbox: Sandbox) -> None:
+    for hosted in sandbox.services.values():
+        run = plain("--sandbox", hosted.base_url, "status", ADA)
+        failed(run, 1, "is not a sandbox's mailbox", "as `guestlist sandbox` prints it")
 
 
 def test_sandbox_stands_alone_before_a_command(plain: Cli, sandbox: Sandbox) -> None:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from guestlist.cli.document import schema
+from guestlist.cli.document import error_row, schema
+from guestlist.errors import GuestlistError
 from guestlist.sandbox import Sandbox
 
 from .conftest import Cli, Run
@@ -62,6 +63,27 @@ def test_errors_are_in_the_document_and_on_stderr(cli: Cli) -> None:
     )
     assert error["hint"]
     assert run.err.startswith("error: vultr: ")
+
+
+@pytest.mark.parametrize("command", ["accounts", "members"])
+def test_a_service_that_is_down_is_told_in_json_too(plain: Cli, command: str) -> None:
+    Path("guestlist.toml").write_text(
+        '[accounts.cloud]\nprovider = "vultr"\napi_key = "k-123456"\n'
+        'base_url = "http://127.0.0.1:9"\n[budget]\nattempts = 1\n'
+    )
+    run = plain(command, "--json")
+    assert run.code == 1
+    [error] = run.errors
+    assert (error["error"], error["budget"]) == ("ServiceUnavailable", "one attempt")
+    assert [row["working"] for row in run.results] == [None] * (command == "accounts")
+
+
+def test_every_fact_of_an_error_has_its_place_in_the_document() -> None:
+    error = GuestlistError(
+        "m", hint="h", account="a", email="e", status=500, code="c", request_id="r"
+    )
+    error.attempts, error.waited, error.budget = 4, 1.5, "4 attempts"
+    assert error_row(error).model_dump() == error.to_dict()
 
 
 def test_what_was_typed_wrongly_is_answered_in_json_too(plain: Cli) -> None:

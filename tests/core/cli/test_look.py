@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
+import subprocess
+from pathlib import Path
+
 import pytest
 
-from .conftest import Cli
+from .conftest import SCRIPT, Cli
 
 LONG = "somebody.with.a.rather.long.name@a-department.of.a.long.example.com"
 
@@ -29,6 +33,32 @@ def test_a_pipe_gets_whole_lines(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> N
     assert header.split()[-1] == "Id"
     assert LONG in line
     assert "\x1b" not in run.out
+
+
+@pytest.mark.parametrize("words", [["providers"], ["providers", "--json"]])
+def test_a_reader_that_has_left_is_no_failure(words: list[str]) -> None:
+    program = subprocess.Popen([SCRIPT, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert program.stdout is not None
+    program.stdout.close()
+    _, told = program.communicate(timeout=60)
+    assert (program.returncode, told) == (141, b"")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no /dev/full")
+@pytest.mark.parametrize("words", [["providers"], ["providers", "--json"]])
+def test_a_full_disk_is_one_line(words: list[str]) -> None:
+    with open("/dev/full", "w") as full:
+        run = subprocess.run(
+            [SCRIPT, *words], stdout=full, stderr=subprocess.PIPE, text=True, timeout=60
+        )
+    told = "error: the output cannot be written: No space left on device\n"
+    assert (run.returncode, run.stderr) == (1, told)
+
+
+def test_no_output_at_all() -> None:
+    command = f"{shlex.quote(str(SCRIPT))} providers >&-"
+    run = subprocess.run(["sh", "-c", command], stderr=subprocess.PIPE, text=True, timeout=60)
+    assert (run.returncode, run.stderr) == (0, "")
 
 
 def test_verbose_gives_dates_and_leaves_nothing_out(cli: Cli) -> None:

@@ -18,4 +18,5 @@ class TestAitronosOrganizations(ProviderSuite):
         "profile": "organizations",
         "expired_lookup": "missing",
         "duplicates": "refresh",
+        "invitee_status": "Pending",
     }

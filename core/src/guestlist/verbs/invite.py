@@ -18,7 +18,6 @@ from guestlist.exchange.recovery import Settled, once
 from guestlist.exchange.step import Hold, Steps
 from guestlist.models import (
     OPEN_STATES,
-    Basis,
     Guest,
     Invitation,
     InviteResult,
@@ -263,27 +262,27 @@ def _anew(call: Call, order: Order, guest: Guest, old: Invitation) -> Steps[Invi
 
 
 def _appeared(call: Call, email: str, known: Guest | None) -> Steps[Invitation | Member | None]:
-    """What a create has made: an open invitation or a membership that was not there before.
-
-    One that has expired by this machine's clock alone is open: the clock may have been set forward
-    meanwhile, and to take the new invitation for an old one would send another mail.
+    """What a create has made: a record or a membership that was not there before. The invitee may
+    have answered already: a new invitation that was declined was made all the same.
 
     Raises:
         MalformedResponse: nobody looked before, and whether it is new cannot be told.
     """
     guest = yield from look(call, email)
-    before = known.invitation if known else None
-    if guest.state is State.ACCEPTED:
-        return guest.member or guest.invitation
     one = guest.invitation
-    by_our_clock = guest.state is State.EXPIRED and guest.basis is Basis.DERIVED
-    if by_our_clock and known is None:
+    if guest.state is State.ACCEPTED:
+        return guest.member or one
+    if one is None:
+        return None
+    if known is None and guest.state in OPEN_STATES:
+        return one
+    if known is None:  # no date tells: this machine's clock may have been set meanwhile
         raise call.about(
-            errors.MalformedResponse(f"{email} has an invitation that may be new or long expired")
+            errors.MalformedResponse(f"an invitation of {email} is {one.state} and may be new")
         )
-    if one is not None and (by_our_clock or guest.state in OPEN_STATES):
-        same = before is not None and (one.id, one.expires_at) == (before.id, before.expires_at)
-        return None if same else one
+    before = known.invitation
+    if before is None or (one.id, one.expires_at) != (before.id, before.expires_at):
+        return one
     return None
 
 

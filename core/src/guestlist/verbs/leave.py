@@ -47,12 +47,12 @@ def revoke(accounts: Accounts, who: Who, *, account: str | None = None) -> Steps
         return guest
     after = yield from _withdraw(call, email, guest.invitation)
     if after.state is State.ACCEPTED:
-        raise call.about(
-            Conflict(
-                f"{email} accepted while the invitation was being revoked",
-                hint="`remove` takes a member out.",
-            )
+        accepted = Conflict(
+            f"{email} accepted while the invitation was being revoked",
+            hint="`remove` takes a member out.",
         )
+        accepted.happened = None  # some services mark the record revoked all the same
+        raise call.about(accepted)
     call.account.tell("outcome", email=email, detail=State.REVOKED)
     return after
 

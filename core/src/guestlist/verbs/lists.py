@@ -63,22 +63,22 @@ def matching(
     wanted: Callable[[T], bool],
     *,
     first: bool = False,
-    proof: bool = False,
+    proof: Callable[[T], bool] | None = None,
 ) -> Steps[list[T]]:
     """The items of a list that are wanted; only those are kept in memory.
 
     Args:
         first: stop reading at the first one.
-        proof: that none is found shall prove that there is none.
+        proof: what settles the question. That none such is found shall prove that there is none.
 
     Raises:
-        MalformedResponse: nothing is found, and the list cannot be read to its end, though that
-            shall prove something.
+        MalformedResponse: nothing that settles it is found, and the list cannot be read to its
+            end.
     """
     pages, found = Pages(listing), list[T]()
     while not pages.ended and not (first and found):
         found += filter(wanted, (yield from pages.next(call)))
-    if proof and pages.broken and not found:
+    if proof is not None and pages.broken and not any(map(proof, found)):
         raise call.about(_unfinished(pages.cut_off))
     return found
 

@@ -304,6 +304,10 @@ class BetterAuthService(Service):
         }
         self.world.members[member["id"]] = member
 
+    def state_of(self, invitation: Body) -> str:
+        lapsed = invitation["status"] == "pending" and not self.is_open(invitation)
+        return "expired" if lapsed else str(invitation["status"])
+
     def is_open(self, invitation: Body) -> bool:
         expires = datetime.fromisoformat(invitation["expiresAt"])
         return invitation["status"] == "pending" and expires > self.clock.now()
@@ -353,9 +357,10 @@ class BetterAuthService(Service):
         record["status"] = "rejected"
 
     def snapshot(self) -> dict[str, Any]:
+        """As it is: what the server calls pending for ever is expired here once it has lapsed."""
         return {
             "invitations": [
-                {"id": one["id"], "email": one["email"], "state": one["status"]}
+                {"id": one["id"], "email": one["email"], "state": self.state_of(one)}
                 for one in self.world.invitations.values()
             ],
             "members": [

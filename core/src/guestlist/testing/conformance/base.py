@@ -78,6 +78,7 @@ class Rules:
             "reading": [name for name in offered if name in READING],
             "changing": [name for name in offered if name in CHANGING],
             "getting": [name for name in offered if name.startswith("get_")],
+            "finding": [name for name in offered if name.startswith(("find_", "get_"))],
             "telling": [name for name in offered if name in TELLING],
             "missing": [name for name in CONTRACT if not kind.supports(name)],
             "missing_verb": [name for name in VERBS if not kind.supports(name)],

@@ -121,6 +121,34 @@ class Inviting(Rules):
             look_at="invite members access",
         )
 
+    def test_several_roles(self, scene: Scene) -> None:
+        """Where an invitation takes several roles, all of them are offered, and held after it."""
+        first = scene.role()
+        if first is None or scene.provider.most_roles < 2:
+            pytest.skip("an invitation takes no second role here")
+        wanted = {first.id, scene.another_role().id}
+        one = scene.invite("ada", role=sorted(wanted)).guest.invitation
+        assert one is not None
+        check(
+            not one.roles or {role.id for role in one.roles} == wanted,
+            self.test_several_roles,
+            scene,
+            expected=wanted,
+            came=one,
+            look_at="invite",
+        )
+        scene.setting.accept(one)
+        member = scene.status("ada").member
+        assert member is not None
+        check(
+            member.roles is None or {role.id for role in member.roles} == wanted,
+            self.test_several_roles,
+            scene,
+            expected=wanted,
+            came=member,
+            look_at="members find_member",
+        )
+
     def test_another_role_is_not_taken_for_the_first(self, scene: Scene) -> None:
         """Two people invited with two roles get these two roles."""
         first = scene.role()

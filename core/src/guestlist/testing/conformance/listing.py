@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
@@ -15,13 +17,14 @@ from guestlist.exchange.step import Outgoing
 from guestlist.models import State
 from guestlist.provider import Page
 from guestlist.testing.conformance import tricks
-from guestlist.testing.conformance.base import Rules, sent_by
+from guestlist.testing.conformance.base import Rules, samples_of, sent_by
 from guestlist.testing.conformance.remark import place, remark
 from guestlist.testing.conformance.scene import Scene
 from guestlist.testing.conformance.tour import LISTS, Sample, Tour
 from guestlist.testing.conformance.wires import (
     Answer,
     Endless,
+    Inventing,
     filters,
     page_size,
     with_page_size,
@@ -161,6 +164,37 @@ class Listing(Rules):
         except Endless as endless:
             _incomplete(scene, "find_member", "an end", endless)
 
+    def test_finding_takes_nobody_else(self, tour: Tour, finding: str) -> None:
+        """Where a record is found by searching a list, it is the right one that counts, not the
+        first: the service may ignore what it is asked for."""
+        for sample in samples_of(tour, finding):
+            for nth, (_, answer) in enumerate(sample.played):
+                path = tricks.longest(tricks.told(answer))
+                records = tricks.at(tricks.told(answer), path) if path is not None else []
+                if path is None or not records or sample.value is None:
+                    continue
+                more = [tricks.renamed(records[0], 7), *records]
+                grown = tricks.resized(tricks.told(answer), path, more)
+                replay = sample.again(nth, tricks.body(json.dumps(grown).encode()))
+                if replay.error is None and replay.value != sample.value:
+                    _lost(sample, sample.value, replay.came)
+
+    def test_search_that_finds_others_for_ever(self, tour: Tour, finding: str) -> None:
+        """A search ends, also where the service ignores the cursor, tells no total, and answers
+        with full pages of other people."""
+        for sample in samples_of(tour, finding):
+            outgoing, answer = sample.played[-1]
+            path, size = tricks.longest(tricks.told(answer)), page_size(outgoing)
+            if path is None or size is None or not tricks.at(tricks.told(answer), path):
+                continue
+            one = tricks.at(tricks.told(answer), path)[0]
+            others = [tricks.renamed(one, n) for n in range(size)]
+            told = tricks.resized(tricks.told(answer), path, others)
+            content = json.dumps(tricks.without_totals(told)).encode()
+            replay = sample.again(wire=Inventing(replace(answer, content=content)))
+            if isinstance(replay.error, Endless) or replay.value is not None:
+                _lost(sample, "nobody, in the end", replay.came)
+
     @pytest.mark.parametrize("listing", LISTS)
     def test_more_than_asked_for(self, tour: Tour, listing: str) -> None:
         """A service that ignores the size asked for, and sends everything at once, loses
@@ -177,7 +211,7 @@ class Listing(Rules):
             def grow(told: Any, path: Any = path, count: int = count) -> Any:
                 records = tricks.at(told, path)
                 return tricks.resized(
-                    told, path, [_renamed(records[n % len(records)], n) for n in range(count)]
+                    told, path, [tricks.renamed(records[n % len(records)], n) for n in range(count)]
                 )
 
             replay = sample.again(0, tricks.document(grow))
@@ -271,15 +305,3 @@ def _always_the_first_page() -> Callable[[Outgoing, Answer], Answer]:
         return first.setdefault((urlsplit(outgoing.url).path, filters(outgoing)), answer)
 
     return answer_again
-
-
-def _renamed(record: Any, n: int) -> Any:
-    """A record of another person: every id and address in it is another."""
-    if isinstance(record, dict):
-        return {
-            key: f"{n}-{value}"
-            if isinstance(value, str) and (str(key) in ("id", "uuid", "email") or "@" in value)
-            else _renamed(value, n)
-            for key, value in record.items()
-        }
-    return record

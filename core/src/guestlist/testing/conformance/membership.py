@@ -122,6 +122,16 @@ class Membership(Rules):
             came=f"{result.outcome}, {self._held(scene, member.email)}",
             look_at="assign_role access members",
         )
+        if scene.provider.supports("access"):
+            now = [grant.role.id for grant in scene.run(scene.provider.access(member))]
+            check(
+                role.id in now,
+                self.test_assign_and_unassign,
+                scene,
+                expected=f"{role.label}, asked with a member record from before",
+                came=now,
+                look_at="access",
+            )
         again = scene.guests.assign_role(member.email, role.label)
         assert again.outcome.value in ("already_assigned", "assigned")
         assert self._held(scene, other.email) == before

@@ -115,6 +115,8 @@ class Inventing:
 
     def send(self, outgoing: Outgoing) -> Answer:
         """The answer."""
+        if len(self.sent) >= MOST:
+            raise Endless(f"{MOST} requests, the last one {outgoing.method} {outgoing.url}")
         self.sent.append(outgoing)
         return self._answer
 

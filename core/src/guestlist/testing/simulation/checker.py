@@ -251,7 +251,8 @@ RULES: tuple[Callable[[Run, Caller], Iterator[str]], ...] = (
 
 def _one_client(run: Run) -> Iterator[str]:
     """Orders that want one open invitation, given through one client, send one mail together:
-    unless one of them was left in doubt, or the lists lag, or something else was ordered too."""
+    unless one of them was left in doubt, or the lists lag, or something else was ordered too, or
+    the invitee answered in between (a new order after a refusal is a new mail)."""
     if run.site.lagged or run.stepped or run.subject.provider.list_lag:
         return
     for email in {email_key(caller.email) for caller in run.callers}:
@@ -265,7 +266,8 @@ def _one_client(run: Run) -> Iterator[str]:
             caller.interruption is None and not isinstance(caller.error, OutcomeUnknown)
             for caller in mine
         )
-        if not plain or not decided or len({caller.client.name for caller in mine}) > 1:
+        answered = any(one.by is None and email in one.touched for one in run.site.landed)
+        if not plain or not decided or answered or len({c.client.name for c in mine}) > 1:
             continue
         mails = sum(_mails(run, caller) for caller in mine)
         if mails > 1:
