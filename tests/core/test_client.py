@@ -188,6 +188,8 @@ def test_methods_have_the_verb_s_text_and_signature(client: type, name: str) -> 
     returned = str(inspect.signature(method).return_annotation)
     assert "Steps" not in returned
     assert "Walk" not in returned
+    listed = {Guestlist: "Iterator[", AsyncGuestlist: "AsyncIterator["}[client]
+    assert returned.startswith(listed) is (name in ("invitations", "members", "roles"))
 
 
 @pytest.mark.parametrize("client", [Guestlist, AsyncGuestlist])

@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import inspect
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType, TracebackType
@@ -170,12 +170,17 @@ def _accounts(
     )
 
 
-def _method(plan: Callable[..., Any], run: Callable[..., Any]) -> Any:
-    """A method that has the verb's name, text and signature."""
+def _method(plan: Callable[..., Any], run: Callable[..., Any], walk: str = "") -> Any:
+    """A method that has the verb's name, text and signature.
+
+    Args:
+        walk: what the method of a list returns instead of a `Walk`.
+    """
     functools.update_wrapper(run, plan)
     signature = inspect.signature(plan)
     first, *others = signature.parameters.values()
-    returned = re.sub(r"^(Steps|Walk)\[(.*)\]$", r"\2", str(signature.return_annotation))
+    returned = re.sub(r"^Steps\[(.*)\]$", r"\1", str(signature.return_annotation))
+    returned = re.sub(r"^Walk\b", walk, returned)
     run.__signature__ = signature.replace(  # type: ignore[attr-defined]
         parameters=[first.replace(name="self", annotation=first.empty), *others],
         return_annotation=returned,
@@ -203,22 +208,22 @@ def _sync_list(listing: Listing[P, T]) -> _Sync[P, Iterator[T]]:
     def run(self: Guestlist, *args: P.args, **kwargs: P.kwargs) -> Iterator[T]:
         return self._walk(listing(self._accounts, *args, **kwargs))
 
-    return cast(_Sync[P, Iterator[T]], _method(listing, run))
+    return cast(_Sync[P, Iterator[T]], _method(listing, run, "Iterator"))
 
 
-def _async(plan: Plan[P, T]) -> _Sync[P, Awaitable[T]]:
+def _async(plan: Plan[P, T]) -> _Sync[P, Coroutine[Any, Any, T]]:
     async def run(self: AsyncGuestlist, *args: P.args, **kwargs: P.kwargs) -> T:
         with self._span(plan.__name__):
             return await self._driver.run(plan(self._accounts, *args, **kwargs))
 
-    return cast(_Sync[P, Awaitable[T]], _method(plan, run))
+    return cast(_Sync[P, Coroutine[Any, Any, T]], _method(plan, run))
 
 
 def _async_list(listing: Listing[P, T]) -> _Sync[P, AsyncIterator[T]]:
     def run(self: AsyncGuestlist, *args: P.args, **kwargs: P.kwargs) -> AsyncIterator[T]:
         return self._walk(listing(self._accounts, *args, **kwargs))
 
-    return cast(_Sync[P, AsyncIterator[T]], _method(listing, run))
+    return cast(_Sync[P, AsyncIterator[T]], _method(listing, run, "AsyncIterator"))
 
 
 _ARGUMENTS = "Args:" + (_Client.__doc__ or "").partition("Args:")[2]

@@ -130,6 +130,7 @@ class Account:
             timeout=min(budget.timeout, remaining),
             total=remaining,
             max_body=budget.max_body,
+            hidden=_hidden(request),
         )
 
     def _credentials(self) -> Mapping[str, str]:
@@ -245,6 +246,12 @@ def _path(request: Request, *, masked: bool = False) -> str:
         hide = masked and isinstance(segment, SecretStr)
         segments.append(MASK if hide else quote(text, safe=""))
     return "/" + "/".join(segments)
+
+
+def _hidden(request: Request) -> tuple[str, ...]:
+    parts = (*request.path, *request.query.values())
+    secrets = (part.get_secret_value() for part in parts if isinstance(part, SecretStr))
+    return tuple(quote(secret, safe="") for secret in secrets if secret)
 
 
 def _query(request: Request) -> str:

@@ -28,6 +28,7 @@ class Outgoing:
         timeout: seconds without progress after which it is given up.
         total: seconds after which it is given up in any case.
         max_body: octets of a decompressed answer that are read at most.
+        hidden: parts of the URL that are secret.
     """
 
     method: str
@@ -37,6 +38,7 @@ class Outgoing:
     timeout: float
     total: float
     max_body: int
+    hidden: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return f"<Outgoing {self.method}>"

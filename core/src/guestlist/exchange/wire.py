@@ -17,13 +17,14 @@ import threading
 import time
 import urllib.request
 import zlib
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from functools import cached_property
 from types import ModuleType
 from typing import Any
 from urllib.parse import urlsplit
 
 from guestlist.exchange.deadline import bound, until
+from guestlist.exchange.hush import Hush
 from guestlist.exchange.leftover import retire_if_left_over
 from guestlist.exchange.step import Failure, Outgoing
 from guestlist.provider.explanations import shorten
@@ -95,6 +96,7 @@ class _Wire:
                     " async ones for AsyncGuestlist"
                 )
         self._client = client
+        self._hush = Hush(library_of(client).__name__) if client is not None else None
         self._brought = transport
         self._connections = connections
         self._transports: dict[tuple[str, str], Any] = {}
@@ -110,6 +112,12 @@ class _Wire:
         with suppress(Exception):  # sending will say what is wrong
             if self._client is None:
                 self._transport(url)
+
+    def _hushed(self, outgoing: Outgoing) -> AbstractContextManager[None]:
+        """Keeps the client's own log from showing what is secret in the URL."""
+        if self._hush is None or not outgoing.hidden:
+            return nullcontext()
+        return self._hush.hushed(outgoing.hidden)
 
     def _prepared(self, outgoing: Outgoing, trace: Any) -> tuple[Any, Any]:
         """The library's own request object, and the transport for it; none for a brought client."""
@@ -285,7 +293,7 @@ class HttpxWire(_Wire):
         except Exception as error:
             return _unsendable(error)
         try:
-            with until(started + outgoing.total):
+            with until(started + outgoing.total), self._hushed(outgoing):
                 if transport is None:
                     answer = self._client.send(
                         request, stream=True, auth=None, follow_redirects=False
@@ -331,7 +339,7 @@ class AsyncHttpxWire(_Wire):
         except Exception as error:
             return _unsendable(error)
         try:
-            with anyio.fail_after(outgoing.total):
+            with anyio.fail_after(outgoing.total), self._hushed(outgoing):
                 if transport is None:
                     answer = await self._client.send(
                         request, stream=True, auth=None, follow_redirects=False

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     import httpx
 
 
+REFUSALS = (400, 403, 404, 409)
+"""With what a mailbox refuses. Another answer is somebody else's, such as a service's 401."""
+
+
 @dataclass(frozen=True)
 class ReceivedMail(Mail):
     """A mail, and where its invitation stands now."""
@@ -158,12 +162,13 @@ class SandboxControl:
         content = _content(answer)
         if answer.is_success and content is not None and "error" not in content:
             return content
-        if content is None or not isinstance(content.get("error"), str):
+        told = content.get("error") if content is not None else None
+        if not isinstance(told, str) or answer.status_code not in REFUSALS:
             raise SandboxError(
                 f"What answers at {self._url} is not a sandbox's mailbox",
                 hint="Give the mailbox's address, as `guestlist sandbox` prints it",
             )
-        raise SandboxError(content["error"], status=answer.status_code)
+        raise SandboxError(told, status=answer.status_code)
 
 
 def _content(answer: httpx.Response) -> dict[str, Any] | None:
