@@ -1,7 +1,9 @@
 """Writes the capability table of README.md from the providers' classes.
 
     uv run tools/capabilities.py            # writes it
-    uv run tools/capabilities.py --check    # fails when it is not what the classes say
+    uv run tools/capabilities.py --check    # only says whether it is up to date
+
+The table stands between two markers there.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ import tempfile
 import tomllib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -158,7 +158,14 @@ def noticed(mutant: Mutant, *, own: bool) -> bool:
             "PYTHONDONTWRITEBYTECODE": "1",
         }
         command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider"]
-        command += ["--no-header", "--tb=no", "-k", "not RealServer and not Recorded"]
+        command += [
+            "-o",
+            "addopts=--import-mode=importlib",
+            "--no-header",
+            "--tb=no",
+            "-k",
+            "not RealServer and not Recorded",
+        ]
         files = [str(tests / name) for name in chosen if (tests / name).exists()]
         try:
             done = subprocess.run(
@@ -193,6 +200,10 @@ def main() -> int:
             continue
         if given.sample is not None and given.sample < len(mutants):
             mutants = random.Random(0).sample(mutants, given.sample)  # noqa: S311 - a fixed sample
+        source = mutants[0]
+        unbroken = replace(source, text=(package(provider) / source.file).read_text("utf-8"))
+        if noticed(unbroken, own=given.own):
+            sys.exit(f"{provider}: the suite fails on the provider as it is")
         with ThreadPoolExecutor(given.jobs) as pool:
             found = list(pool.map(lambda mutant: noticed(mutant, own=given.own), mutants))
         survivors = [one for one, was in zip(mutants, found, strict=True) if not was]

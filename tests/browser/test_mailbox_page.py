@@ -11,9 +11,8 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from guestlist import Guestlist, State
 from guestlist.sandbox import Sandbox
-from guestlist_aitronos import Aitronos
+from guestlist.sandbox.connect import accounts_of
 from guestlist_aitronos.sandbox import AitronosService
-from guestlist_vultr import Vultr
 from guestlist_vultr.sandbox import VultrService
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -22,10 +21,14 @@ pytestmark = pytest.mark.skipif(
     CHROMIUM is None, reason="there is no chromium here: apt-get install chromium"
 )
 
-QUIET = (
-    "--disable-gpu --disable-quic --no-first-run --disable-background-networking"
-    " --disable-component-update --disable-sync"
-).split()
+QUIET = [
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 
 
 @pytest.fixture(scope="module")
@@ -56,11 +59,7 @@ def sandbox() -> Iterator[Sandbox]:
 
 @pytest.fixture
 def guests(sandbox: Sandbox) -> Iterator[Guestlist]:
-    accounts = {
-        "vultr": Vultr(**sandbox.services["vultr"].settings),
-        "aitronos": Aitronos(**sandbox.services["aitronos"].settings),
-    }
-    with Guestlist(accounts) as guests:
+    with Guestlist(accounts_of(sandbox)) as guests:
         yield guests
 
 
@@ -115,4 +114,5 @@ def test_moving_the_clock_makes_an_invitation_expire(
     page.get_by_role("link", name="ada@example.com").click()
     page.get_by_role("button", name="Accept").click()
     expect(page.get_by_role("status")).to_contain_text("expired")
-    assert [member.email for member in guests.members(account="vultr")].count("ada@example.com") == 0
+    members = {member.email for member in guests.members(account="vultr")}
+    assert "ada@example.com" not in members

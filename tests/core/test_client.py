@@ -25,7 +25,7 @@ from guestlist.errors import (
     Unsupported,
 )
 from guestlist.event import Event
-from guestlist.models import Invitation, Member, State
+from guestlist.models import Invitation, InviteResult, Member, State
 from guestlist.provider import Flow, Page, Provider, Request, operation, setting
 
 VERBS = [
@@ -188,8 +188,8 @@ def test_methods_have_the_verb_s_text_and_signature(client: type, name: str) -> 
     returned = str(inspect.signature(method).return_annotation)
     assert "Steps" not in returned
     assert "Walk" not in returned
-    listed = {Guestlist: "Iterator[", AsyncGuestlist: "AsyncIterator["}[client]
-    assert returned.startswith(listed) is (name in ("invitations", "members", "roles"))
+    each = "AsyncIterator[" if client is AsyncGuestlist else "Iterator["
+    assert returned.startswith(each) is (name in LISTS)
 
 
 @pytest.mark.parametrize("client", [Guestlist, AsyncGuestlist])
@@ -507,11 +507,11 @@ def test_many_threads_invite_each_person_once(house: House) -> None:
 
 
 def test_many_tasks_invite_each_person_once(house: House) -> None:
-    async def invite_all() -> list[Any]:
+    async def invite_all() -> list[InviteResult]:
         transport = httpx.MockTransport(house)
         async with AsyncGuestlist({"chess": Club()}, transport=transport) as guests:
             calls = [guests.invite(f"{n % 5}@EXAMPLE.com".title()) for n in range(40)]
-            return await asyncio.gather(*calls)
+            return list(await asyncio.gather(*calls))
 
     results = asyncio.run(invite_all())
     assert sum(result.outcome == "invited" for result in results) == 5

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     import httpx
 
 
-REFUSALS = (400, 403, 404, 409)
-"""With what a mailbox refuses. Another answer is somebody else's, such as a service's 401."""
+REFUSALS = (400, 403, 404, 409, 500)
+"""With what a mailbox refuses, or fails. Another answer is another's, such as a service's 401."""
 
 
 @dataclass(frozen=True)
