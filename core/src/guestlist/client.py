@@ -9,10 +9,10 @@ from __future__ import annotations
 import functools
 import inspect
 import re
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from types import CoroutineType, MappingProxyType, TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar, cast
 
 from guestlist import verbs
@@ -211,12 +211,12 @@ def _sync_list(listing: Listing[P, T]) -> _Sync[P, Iterator[T]]:
     return cast(_Sync[P, Iterator[T]], _method(listing, run, "Iterator"))
 
 
-def _async(plan: Plan[P, T]) -> _Sync[P, CoroutineType[Any, Any, T]]:
+def _async(plan: Plan[P, T]) -> _Sync[P, Coroutine[Any, Any, T]]:
     async def run(self: AsyncGuestlist, *args: P.args, **kwargs: P.kwargs) -> T:
         with self._span(plan.__name__):
             return await self._driver.run(plan(self._accounts, *args, **kwargs))
 
-    return cast(_Sync[P, CoroutineType[Any, Any, T]], _method(plan, run))
+    return cast(_Sync[P, Coroutine[Any, Any, T]], _method(plan, run))
 
 
 def _async_list(listing: Listing[P, T]) -> _Sync[P, AsyncIterator[T]]:
