@@ -314,7 +314,7 @@ DOMAINS: list[Any] = [
 ]
 
 
-@pytest.mark.parametrize("domains", DOMAINS, ids=str)
+@pytest.mark.parametrize("domains", DOMAINS, ids=lambda domains: " ".join(sorted(domains)))
 def test_nobody_else_is_invited(make: Make, house: House, domains: Any) -> None:
     guests = make({"chess": Club()}, allowed_domains=domains)
     assert do(guests.invite("Ada@EXAMPLE.com")).outcome == "invited"

@@ -49,8 +49,8 @@ def check_email(address: str) -> str:
     Raises:
         InvalidOrder: it cannot be an address: what is wrong is in the message.
     """
-    typed = address.strip()
-    wrong = _what_is_wrong(typed)
+    typed = address.strip() if isinstance(address, str) else address
+    wrong = _what_is_wrong(typed) if isinstance(address, str) else "it is no text"
     if wrong:
         raise InvalidOrder(
             f"{address!r} is not an e-mail address: {wrong}",

@@ -10,10 +10,12 @@ from guestlist_aitronos.sandbox import AitronosService
 
 class TestAitronos(ProviderSuite):
     service = AitronosService
+    role = "Member"
 
 
 class TestAitronosOrganizations(ProviderSuite):
     service = AitronosService
+    role = "Member"
     facts: ClassVar = {
         "profile": "organizations",
         "expired_lookup": "missing",

@@ -74,10 +74,12 @@ class RealSetting(Setting):
 
 class TestSandbox(ProviderSuite):
     service = BetterAuthService
+    role = "member"
 
 
 class OnTheRealServer(ProviderSuite):
     kind = BetterAuth
+    role = "member"
     organize: ClassVar[Callable[[], Any]]
 
     def setting(self) -> Setting:

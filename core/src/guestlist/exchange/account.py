@@ -45,6 +45,9 @@ class Budget:
         attempts: how many times one request may be tried.
         timeout: without progress after which one request is given up.
         max_body: octets of an answer that are read at most.
+
+    Raises:
+        ConfigError: fewer attempts than one.
     """
 
     total: float = 120.0
@@ -52,6 +55,10 @@ class Budget:
     timeout: float = 15.0
     max_body: int = 32 * 1024 * 1024
     waiting: float = math.inf
+
+    def __post_init__(self) -> None:
+        if self.attempts < 1:
+            raise ConfigError("a request has to be tried at least once", hint="Set attempts to 1.")
 
 
 @dataclass

@@ -11,6 +11,10 @@ from guestlist.errors import GuestlistError
 
 MASK = "********"
 
+SHORTEST = 4
+"""Characters of a value that is masked wherever it shows: a shorter one is no secret, and masking
+it would garble every sentence."""
+
 COMMON_FIELDS = frozenset(
     {
         "api_key",
@@ -49,7 +53,8 @@ class Redactor:
                 repr(secret)[1:-1],
             )
         }
-        self._values = sorted(filter(None, spellings), key=len, reverse=True)
+        masked = (spelling for spelling in spellings if len(spelling) >= SHORTEST)
+        self._values = sorted(masked, key=len, reverse=True)
         names = "|".join(sorted(map(re.escape, COMMON_FIELDS | frozenset(fields))))
         self._assignments = re.compile(
             rf"""(?ix) \b (?P<name>{names}) (?P<between>["']? \s* [=:] \s* (?:bearer\s+)? ["']?)

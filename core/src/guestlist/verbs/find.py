@@ -88,8 +88,13 @@ def begin(
 
 def address_of(who: Who) -> str | None:
     """The address, if it is told; None for an id."""
-    if not isinstance(who, str):
+    if isinstance(who, Guest | Invitation | Member):
         return who.email
+    if not isinstance(who, str):
+        raise InvalidOrder(
+            f"{who!r} is nobody",
+            hint="Give an address, an id, or a guest, invitation or member.",
+        )
     return check_email(who) if "@" in who else None
 
 

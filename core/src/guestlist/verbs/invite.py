@@ -77,7 +77,7 @@ def invite(
         AlreadyInvited, AlreadyMember: with `if_exists="error"`.
         OutcomeUnknown: it may have happened, and looking could not tell within the budget.
     """
-    call = accounts.call(account, email.strip())
+    call = accounts.call(account, email.strip() if isinstance(email, str) else None)
     provider = call.provider
     try:
         call.email = check_email(email)

@@ -16,6 +16,8 @@ from guestlist.verbs.accounts import Accounts
 from guestlist.verbs.find import Who, begin, find_active_member, look, look_after, needs
 from guestlist.verbs.invite import hold
 
+CHECK = "Check the address: `guestlist status` tells more."
+
 
 def revoke(accounts: Accounts, who: Who, *, account: str | None = None) -> Steps[Guest]:
     """Withdraws an invitation. It is read again first, and refused when it has been accepted.
@@ -41,7 +43,10 @@ def revoke(accounts: Accounts, who: Who, *, account: str | None = None) -> Steps
         )
     if guest.invitation is None:
         raise call.about(
-            NotFound(f"there is no invitation of {email}", hint="Nothing had to be done.")
+            NotFound(
+                f"there is no invitation of {email}",
+                hint=CHECK,
+            )
         )
     if guest.state in (State.REVOKED, State.DECLINED):
         return guest
@@ -119,4 +124,7 @@ def _no_member(guest: Guest) -> GuestlistError:
             f"{guest.email} is invited and no member yet",
             hint="`revoke` withdraws an invitation.",
         )
-    return NotFound(f"{guest.email} is no member: {guest.state}", hint="Nothing had to be done.")
+    return NotFound(
+        f"{guest.email} is no member: {guest.state}",
+        hint=CHECK,
+    )

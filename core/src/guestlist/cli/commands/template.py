@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
@@ -20,7 +21,8 @@ FILL_IN = "FILL IN"
 
 
 def template(providers: Sequence[type[Provider]]) -> str:
-    """The file: an account for each provider, everything optional commented out."""
+    """The file: an account for each provider, everything optional commented out; so are, where the
+    environment is ready for some providers, the accounts of the others."""
     budget = Budget()
     lines = [
         *_comment(
@@ -37,9 +39,24 @@ def template(providers: Sequence[type[Provider]]) -> str:
         _off("timeout", int(budget.timeout)),
         _off("attempts", budget.attempts),
     ]
+    ready = [provider for provider in providers if _is_ready(provider)]
     for provider in providers:
-        lines += ["", "", *_account(provider)]
+        account = _account(provider)
+        in_force = provider in ready or not ready
+        lines += ["", "", *(account if in_force else _commented(account))]
     return "\n".join(lines) + "\n"
+
+
+def _is_ready(provider: type[Provider]) -> bool:
+    """Whether the environment has all that the account needs. One that lacks something would stop
+    the whole file from being read."""
+    needed = [setting for setting in settings_of(provider) if setting.name in _in_force(provider)]
+    return all(setting.env and os.environ.get(setting.env) for setting in needed)
+
+
+def _commented(account: Iterable[str]) -> Iterator[str]:
+    for line in account:
+        yield f"# {line}" if line and not line.startswith("#") else line
 
 
 def needed_variables(providers: Iterable[type[Provider]]) -> list[str]:

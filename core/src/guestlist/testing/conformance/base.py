@@ -45,7 +45,7 @@ class Rules:
         cassettes: the folder of the recordings. With it the suite replays what was recorded from
             `setting`, and records it with `--guestlist-record`.
         role: the role that invitations name, by id, name or `kind:name`; by default the last one
-            that the service lists.
+            that the service lists. Name it: then a list that is read wrongly is noticed.
     """
 
     cassettes: ClassVar[Path | None] = None

@@ -140,12 +140,19 @@ class Scene:
         if self.provider.most_roles == 0:
             return None
         known = self.roles()
+        if self._role is None:
+            return known[-1] if known else None
+        if not self.provider.supports("roles"):
+            return Role(id=self._role)
         fits = [role for role in known if self._role in (role.id, role.name, role.label)]
-        if not fits and known and self._role is None:
-            fits = known[-1:]
-        if not fits and self._role is not None:
-            fits = [Role(id=self._role)]
-        return fits[0] if fits else None
+        if not fits:
+            remark(
+                "the list of roles has the one that the author of the suite names",
+                expected=self._role,
+                came=[role.label for role in known],
+                look_at=place(self.provider, "roles"),
+            )
+        return fits[0]
 
     def another_role(self, held: Iterable[Role] = ()) -> Role:
         """A role that is not among those held."""
