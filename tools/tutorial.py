@@ -34,6 +34,8 @@ HEADING = re.compile(
 )
 VARYING = re.compile(r"\d+(?= (?:passed|skipped|calls))|\b[\d.]+ ?s\b")
 """What is not the same on every machine and in every version."""
+INSTALLED = re.compile(r"\S*/(?=guestlist/testing/)")
+"""Where guestlist happens to be installed."""
 
 
 @dataclass
@@ -114,9 +116,8 @@ class Newcomer:
             stderr=subprocess.STDOUT,
             text=True,
         )
-        return "\n".join(line.rstrip() for line in done.stdout.splitlines()) + "\n" * bool(
-            done.stdout
-        )
+        printed = INSTALLED.sub(".../", done.stdout)
+        return "".join(f"{line.rstrip()}\n" for line in printed.splitlines())
 
     def _install(self) -> None:
         project = tomllib.loads((self.folder / "pyproject.toml").read_text("utf-8"))["project"]
