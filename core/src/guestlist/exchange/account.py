@@ -7,7 +7,7 @@ import logging
 import math
 import random
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -231,11 +231,6 @@ class Call:
         error.request_id = redact(error.request_id) if error.request_id else None
         redact.mask_behind(error)
         return error
-
-    def within(self, total: float) -> Call:
-        """A call of its own with at most so many seconds, for one part of this one."""
-        budget = replace(self.budget, total=min(total, self.remaining))
-        return Call(self.account, budget, self.email)
 
 
 def _json(value: Any) -> bytes:
