@@ -287,7 +287,7 @@ def test_a_connection_is_used_again(send: Send, serve: Any) -> None:
 
 
 def test_threads_share_a_wire(serve: Any) -> None:
-    server = serve(answering(*[OK] * 50))
+    server = serve(answering(*[OK] * 100))  # one connection may get to answer every request
     wire = HttpxWire()
     with ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(wire.send, [outgoing(server.url)] * 100))
