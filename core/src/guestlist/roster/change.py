@@ -1,0 +1,62 @@
+"""One difference between the roster and a service, and what it rests on."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any
+
+from pydantic import Field
+
+from guestlist.models import Invitation, Member, Model, State
+
+
+class Action(StrEnum):
+    """What is to be done about one person in one account. In the order in which they are done."""
+
+    INVITE = "invite"
+    RESEND = "resend"
+    """The invitation has expired: its mail goes out again."""
+    REPLACE = "replace"
+    """What the invitation offers cannot be changed: it is revoked and made anew."""
+    ASSIGN = "assign"
+    SETTLE = "settle"
+    """A role that was owed since the invitation, and can be given now."""
+    UNASSIGN = "unassign"
+    REVOKE = "revoke"
+    REMOVE = "remove"
+    CANNOT = "cannot"
+    """The service has no way to do it, or a policy forbids it; `reason` tells."""
+
+
+MAILS = frozenset({Action.INVITE, Action.RESEND, Action.REPLACE})
+"""The actions by which a person gets a mail."""
+WITHDRAWALS = frozenset({Action.UNASSIGN, Action.REVOKE, Action.REMOVE})
+"""The actions that take something away. They come last."""
+ORDER = {action: place for place, action in enumerate(Action)}
+
+
+class Change(Model):
+    """What is to be done about one person in one account, and what was seen there before.
+
+    `before_*` are what the change rests on: if they hold no longer, it must not be made.
+    """
+
+    action: Action
+    account: str
+    email: str
+    """As typed in the roster; as the service holds it where the roster does not name the person."""
+    key: str
+    roles: tuple[str, ...] = ()
+    """For `invite` and `replace` those that the invitation names, for `assign`, `settle` and
+    `unassign` the one: by id, name or `kind:name`."""
+    owed: tuple[str, ...] = ()
+    """Roles that the service takes only once the invitation is accepted."""
+    options: dict[str, Any] = Field(default_factory=dict)
+    """The provider's own options of an order."""
+    reason: str = ""
+    """Why, in a few words for people."""
+    state: State = State.GONE
+    """Where the person stood."""
+    invitation: Invitation | None = None
+    """The invitation that counted, without secrets."""
+    member: Member | None = None
