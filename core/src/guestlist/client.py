@@ -19,11 +19,12 @@ from guestlist import verbs
 from guestlist.config import Config, domains, find_config, read_config
 from guestlist.errors import ConfigError
 from guestlist.event import Event
-from guestlist.exchange.account import Account, Budget, paces_of
+from guestlist.exchange.account import Account, Budget, Entry, paces_of
 from guestlist.exchange.clock import Clock, SystemClock
 from guestlist.exchange.drive import AsyncDriver, Driver
 from guestlist.exchange.step import Steps
 from guestlist.exchange.wire import AsyncHttpxWire, HttpxWire
+from guestlist.models import Guest
 from guestlist.plugins import Plugins, installed
 from guestlist.provider import Flow, Provider
 from guestlist.telemetry import telemetry
@@ -101,6 +102,16 @@ class _Client:
         accounts = self._accounts.by_name
         return MappingProxyType({name: account.provider for name, account in accounts.items()})
 
+    @property
+    def budget(self) -> Budget:
+        """What one call may cost."""
+        return self._accounts.budget
+
+    @property
+    def clock(self) -> Clock:
+        """Where it reads the time."""
+        return self._clock
+
     def account(self, name: str) -> Self:
         """The same client, for which calls that name no account are about this one.
 
@@ -108,6 +119,18 @@ class _Client:
             UnknownAccount: there is none of that name.
         """
         return self._with(self._accounts.bound(name))
+
+    def of_run(self, known: Guest, entry: Entry | None = None) -> Self:
+        """The same client for a call that is part of a run over many guests.
+
+        Nothing is read about this one alone, and no call waits for what is in doubt: it raises
+        `OutcomeUnknown` at once, and the run looks for all of them together (`standing`).
+
+        Args:
+            known: where the guest stands, as the run has read it.
+            entry: the ledger's line, where each request is written down before it leaves.
+        """
+        return self._with(self._accounts.of_run(known, entry))
 
     def with_budget(self, **changes: Any) -> Self:
         """The same client with another budget: `guests.with_budget(total=5, attempts=1)`."""
@@ -244,6 +267,7 @@ class Guestlist(_Client):
     invite = _sync(verbs.invite)
     resend = _sync(verbs.resend)
     status = _sync(verbs.status)
+    standing = _sync(verbs.standing)
     assign_role = _sync(verbs.assign_role)
     unassign_role = _sync(verbs.unassign_role)
     revoke = _sync(verbs.revoke)
@@ -306,6 +330,7 @@ class AsyncGuestlist(_Client):
     invite = _async(verbs.invite)
     resend = _async(verbs.resend)
     status = _async(verbs.status)
+    standing = _async(verbs.standing)
     assign_role = _async(verbs.assign_role)
     unassign_role = _async(verbs.unassign_role)
     revoke = _async(verbs.revoke)

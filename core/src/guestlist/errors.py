@@ -19,6 +19,7 @@
     │   ├── RateLimited            429, and waiting was longer than allowed
     │   ├── ServiceUnavailable     no connection, 5xx, time-outs
     │   └── MalformedResponse      an answer that cannot be read
+    ├── LedgerError              the ledger cannot be read or written: nothing was sent
     ├── OutcomeUnknown           it may or may not have happened, and looking could not tell
     └── WaitTimeout              `wait` ended before the state was reached
 
@@ -223,6 +224,10 @@ class ServiceUnavailable(ServiceTrouble):
 
 class MalformedResponse(ServiceTrouble):
     """An answer that cannot be read: not JSON, cut off, of another shape, or too large."""
+
+
+class LedgerError(GuestlistError):
+    """The ledger cannot be read or written. What is not written down is not sent."""
 
 
 class OutcomeUnknown(_GaveUp):

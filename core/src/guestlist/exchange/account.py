@@ -8,7 +8,7 @@ import math
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import quote, urlencode
 
 from pydantic import SecretStr
@@ -20,7 +20,7 @@ from guestlist.exchange.clock import Clock, SystemClock
 from guestlist.exchange.pace import Pace
 from guestlist.exchange.redact import MASK, Redactor
 from guestlist.exchange.step import Outgoing
-from guestlist.models import Role
+from guestlist.models import Guest, Role
 from guestlist.provider import Limit, Provider, Request
 
 logger = logging.getLogger("guestlist")
@@ -88,13 +88,6 @@ class Account:
             "Accept-Encoding": "gzip",
             "User-Agent": f"guestlist/{__version__} (provider {self.provider.name})",
         }
-
-    @property
-    def grace(self) -> float:
-        """Seconds after which a look that finds nothing is final: what got no answer can no longer
-        take effect, and the service's lists show what did. At least twice the time-out, counted
-        by `Call.grace`."""
-        return self.provider.late_effect + self.provider.list_lag
 
     def rest(self, seconds: float, *, refused: bool = False) -> None:
         """Lets no call of this account go for so long: the service has asked for it.
@@ -179,13 +172,34 @@ def paces_of(provider: Provider) -> tuple[Pace, ...]:
     return tuple(map(Pace, provider.limits)) or (Pace(UNLIMITED),)
 
 
+class Entry(Protocol):
+    """The line of the ledger that a call belongs to."""
+
+    def intend(self, request: str) -> None:
+        """Writes down that a request is about to leave, which may change something. Returns when
+        that is on disk.
+
+        Raises:
+            GuestlistError: it cannot be written, or somebody else has taken the order. Nothing is
+                sent then.
+        """
+
+
 @dataclass
 class Call:
-    """One call of a verb on one account: its budget, and what it has used of it."""
+    """One call of a verb on one account: its budget, and what it has used of it.
+
+    Attributes:
+        known: where the guest stands, as a run over many has read it. Then nothing is read for
+            this one guest alone, and what remains in doubt is the run's to settle.
+        entry: where what is sent is written down before.
+    """
 
     account: Account
     budget: Budget = field(default_factory=Budget)
     email: str | None = None
+    known: Guest | None = None
+    entry: Entry | None = None
     attempts: int = 0
     waited: float = 0.0
     sent: Request | None = None
@@ -216,7 +230,7 @@ class Call:
     @property
     def grace(self) -> float:
         """Seconds to wait before a look that finds nothing is believed."""
-        return max(self.account.grace, 2 * self.budget.timeout + self.provider.list_lag)
+        return grace(self.provider, self.budget)
 
     def about(self, error: GuestlistError) -> GuestlistError:
         """The error with everything it should tell, and nothing it must not."""
@@ -231,6 +245,12 @@ class Call:
         error.request_id = redact(error.request_id) if error.request_id else None
         redact.mask_behind(error)
         return error
+
+
+def grace(provider: Provider, budget: Budget) -> float:
+    """Seconds after which a look that finds nothing is final: what got no answer can no longer take
+    effect, and the service's lists show what did."""
+    return max(provider.late_effect, 2 * budget.timeout) + provider.list_lag
 
 
 def _json(value: Any) -> bytes:

@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack, ExitStack
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from guestlist.exchange.clock import Clock
-from guestlist.exchange.step import Failure, Hold, Outgoing, Result, Send, Sleep, Steps
+from guestlist.exchange.step import Failure, Hold, Outgoing, Result, Send, Sleep, Steps, Write
 from guestlist.provider.messages import Response
 
 if TYPE_CHECKING:
@@ -72,6 +72,8 @@ class Driver:
                             result = self._wire.send(step.outgoing)
                         elif isinstance(step, Sleep):
                             self._clock.sleep(step.seconds)
+                        elif isinstance(step, Write):
+                            step.write()
                         else:
                             result = self._hold(step, held)
                     except BaseException as interruption:
@@ -111,6 +113,8 @@ class AsyncDriver:
                             result = await self._wire.send(step.outgoing)
                         elif isinstance(step, Sleep):
                             await self._clock.asleep(step.seconds)
+                        elif isinstance(step, Write):
+                            await _in_a_thread(step.write)
                         else:
                             result = await self._hold(step, held)
                     except BaseException as interruption:
@@ -130,6 +134,12 @@ class AsyncDriver:
             held.callback(lock.release)
             return True
         return False
+
+
+async def _in_a_thread(work: Callable[[], None]) -> None:
+    import anyio.to_thread
+
+    await anyio.to_thread.run_sync(work)
 
 
 def _anyio_lock() -> anyio.Lock:

@@ -13,7 +13,7 @@ from guestlist import errors
 from guestlist.errors import GuestlistError, MalformedResponse, OutcomeUnknown
 from guestlist.exchange.account import Call
 from guestlist.exchange.retry_after import retry_after, used_up
-from guestlist.exchange.step import Failure, Send, Sleep, Steps
+from guestlist.exchange.step import Failure, Send, Sleep, Steps, Write
 from guestlist.provider import Effect, Flow, Request, Response, explain
 from guestlist.provider.explanations import request_id, shorten
 
@@ -116,6 +116,12 @@ def exchange(call: Call, request: Request) -> Steps[Response]:
             too_late.happened = happened
             raise
         outgoing = account.outgoing(request, call.budget, call.remaining)
+        if call.entry is not None and not reads:
+            try:
+                yield Write(partial(call.entry.intend, str(request)))
+            except GuestlistError as unwritten:
+                unwritten.happened = happened
+                raise call.about(unwritten) from unwritten.__cause__
         call.attempts = attempt
         began = account.clock.monotonic()
         try:

@@ -90,7 +90,8 @@ def _search(
     look: Callable[[], Steps[T | None]] | None,
     conclusive: bool,
 ) -> Steps[T | None]:
-    """What the look finds; None only when that is final, and proves that nothing happened.
+    """What the look finds; None only when that is final, and proves that nothing happened. In a run
+    over many, the run looks for all of them together.
 
     Raises:
         OutcomeUnknown: the look cannot be final within the budget, or there is no way to look.
@@ -99,7 +100,7 @@ def _search(
     clock = call.account.clock
     final = clock.monotonic() + call.grace
     pause = LOOK_FIRST
-    while look is not None:
+    while look is not None and call.known is None:
         is_final = clock.monotonic() >= final
         call.account.tell("look", email=call.email, detail="final" if is_final else "early")
         try:

@@ -7,11 +7,12 @@ are given. Two drivers run them, for sync and async callers; the simulator is a 
     Send     -> Response, or Failure when no complete answer came
     Sleep    -> None
     Hold     -> True once nobody else holds the key; False when that took too long
+    Write    -> None, once the ledger has it on disk
 """
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -86,7 +87,15 @@ class Hold:
     seconds: float
 
 
-Step = Send | Sleep | Hold
+@dataclass(frozen=True, slots=True)
+class Write:
+    """Have the ledger write something down. `write` blocks until it is durable, and raises when it
+    cannot be."""
+
+    write: Callable[[], None]
+
+
+Step = Send | Sleep | Hold | Write
 Result = Response | Failure | bool | None
 Steps = Generator[Step, Result, T]
 """A generator of steps that returns a `T`."""

@@ -6,6 +6,7 @@ from guestlist.verbs.find import Who, status
 from guestlist.verbs.invite import IfExists, invite, resend
 from guestlist.verbs.leave import remove, revoke
 from guestlist.verbs.lists import Walk, invitations, members, roles
+from guestlist.verbs.many import standing
 from guestlist.verbs.roles import RoleRef, access, assign_role, unassign_role
 from guestlist.verbs.wait import wait
 
@@ -26,6 +27,7 @@ __all__ = [
     "resend",
     "revoke",
     "roles",
+    "standing",
     "status",
     "unassign_role",
     "wait",

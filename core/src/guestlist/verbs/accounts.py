@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 
 from guestlist.address import email_key
 from guestlist.errors import InvalidOrder, UnknownAccount
-from guestlist.exchange.account import Account, Budget, Call
-from guestlist.models import Order
+from guestlist.exchange.account import Account, Budget, Call, Entry
+from guestlist.models import Guest, Order
 
 
 @dataclass(frozen=True)
@@ -22,6 +22,7 @@ class Accounts:
         budget: what one call may cost.
         allowed_domains: domains that may be invited; empty for all.
         check_order: lets plugins refuse an order.
+        known, entry: of calls that belong to a run: see `Call`.
     """
 
     by_name: Mapping[str, Account]
@@ -29,6 +30,8 @@ class Accounts:
     budget: Budget = field(default_factory=Budget)
     allowed_domains: frozenset[str] = frozenset()
     check_order: Callable[[Order], None] | None = None
+    known: Guest | None = None
+    entry: Entry | None = None
 
     def pick(self, name: str | None) -> Account:
         """The account of that name; without a name the default, or the only one.
@@ -55,7 +58,7 @@ class Accounts:
 
     def call(self, name: str | None, email: str | None = None) -> Call:
         """A call on an account, which begins now."""
-        return Call(self.pick(name), self.budget, email)
+        return Call(self.pick(name), self.budget, email, self.known, self.entry)
 
     def check_domain(self, email: str) -> None:
         """Refuses an address outside the allowed domains.
@@ -74,6 +77,10 @@ class Accounts:
     def bound(self, name: str) -> Accounts:
         """The same with another default account."""
         return replace(self, default=self.pick(name).name)
+
+    def of_run(self, known: Guest, entry: Entry | None) -> Accounts:
+        """The same for one call of a run that has read where everybody stands."""
+        return replace(self, default=known.account, known=known, entry=entry)
 
     def budgeted(self, budget: Budget) -> Accounts:
         """The same with another budget."""

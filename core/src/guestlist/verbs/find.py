@@ -130,15 +130,21 @@ def _address_by_id(call: Call, id: str) -> Steps[str]:
     )
 
 
-def look(call: Call, email: str) -> Steps[Guest]:
+def look(call: Call, email: str, *, again: bool = False) -> Steps[Guest]:
     """Where the guest stands now. Members are read only when no invitation is open, or when another
-    one was accepted besides."""
+    one was accepted besides.
+
+    Args:
+        again: what is known from a run's reading is out of date.
+    """
+    if call.known is not None and not again:
+        return call.known
     records = yield from _invitations(call, email)
     invitation = best(records)
     accepted = any(one.state is State.ACCEPTED for one in records)
     if invitation is not None and invitation.state in OPEN_STATES and not accepted:
         return conclude(call.account, email, invitation, None)
-    member = yield from find_member(call, email)
+    member = yield from find_member(call, email, again=again)
     return conclude(call.account, email, invitation, member)
 
 
@@ -180,9 +186,15 @@ def _invitations(call: Call, email: str) -> Steps[list[Invitation]]:
     return [current(one, provider, now) for one in mine]
 
 
-def find_member(call: Call, email: str) -> Steps[Member | None]:
-    """The member of an address."""
+def find_member(call: Call, email: str, *, again: bool = False) -> Steps[Member | None]:
+    """The member of an address.
+
+    Args:
+        again: what is known from a run's reading is out of date.
+    """
     provider = call.provider
+    if call.known is not None and not again:
+        return call.known.member
     if provider.supports("find_member"):
         return (yield from run(call, provider.find_member(email)))
     if not provider.supports("members"):

@@ -100,7 +100,7 @@ def invite(
         raise call.about(error) from error.__cause__
     yield from hold(call, call.email)
     known = None
-    if not provider.refuses_duplicates or if_exists == "replace":
+    if not provider.refuses_duplicates or if_exists == "replace" or call.known is not None:
         known = yield from look(call, call.email)
     try:
         result = yield from _ensure(call, order, if_exists, known)
@@ -262,13 +262,29 @@ def _anew(call: Call, order: Order, guest: Guest, old: Invitation) -> Steps[Invi
 
 
 def _appeared(call: Call, email: str, known: Guest | None) -> Steps[Invitation | Member | None]:
-    """What a create has made: a record or a membership that was not there before. The invitee may
-    have answered already: a new invitation that was declined was made all the same.
+    """What a create has made: a record or a membership that was not there before.
 
     Raises:
         MalformedResponse: nobody looked before, and whether it is new cannot be told.
     """
     guest = yield from look(call, email)
+    try:
+        return appeared(guest, known)
+    except GuestlistError as error:
+        raise call.about(error) from None
+
+
+def appeared(guest: Guest, known: Guest | None) -> Invitation | Member | None:
+    """What is there now and was not before. The invitee may have answered already: a new
+    invitation that was declined was made all the same.
+
+    Args:
+        guest: where the person stands now.
+        known: where the person stood before; None when nobody looked.
+
+    Raises:
+        MalformedResponse: nobody looked before, and whether it is new cannot be told.
+    """
     one = guest.invitation
     if guest.state is State.ACCEPTED:
         return guest.member or one
@@ -277,8 +293,8 @@ def _appeared(call: Call, email: str, known: Guest | None) -> Steps[Invitation |
     if known is None and guest.state in OPEN_STATES:
         return one
     if known is None:  # no date tells: this machine's clock may have been set meanwhile
-        raise call.about(
-            errors.MalformedResponse(f"an invitation of {email} is {one.state} and may be new")
+        raise errors.MalformedResponse(
+            f"an invitation of {guest.email} is {one.state} and may be new"
         )
     before = known.invitation
     if before is None or (one.id, one.expires_at) != (before.id, before.expires_at):
@@ -293,7 +309,7 @@ def _after_conflict(
 
     Only an expired invitation that still blocks the address is cleared out of the way, once.
     """
-    guest = yield from look(call, order.email)
+    guest = yield from look(call, order.email, again=True)
     blocking = guest.invitation
     if guest.state is State.ACCEPTED or guest.state in OPEN_STATES:
         return (yield from _ensure(call, order, if_exists, guest))
@@ -398,7 +414,7 @@ def _resend(
         return (yield from _replace(call, again, guest, invitation))
     expires = invitation.expires_at
     conclusive = provider.resend_moves_expiry and expires is not None
-    if conclusive and expires is not None and expires.microsecond == 0:
+    if conclusive and expires is not None and expires.microsecond == 0 and call.known is None:
         yield from sleep(call, min(GRAIN, call.remaining))
     try:
         settled = yield from once(
@@ -440,15 +456,16 @@ def _renewed(call: Call, before: Invitation) -> Steps[Invitation | None]:
     if call.provider.supports("get_invitation") and before.id is not None:
         with suppress(errors.NotFound):
             same = yield from run(call, call.provider.get_invitation(before.id))
-            if _moved(before, same):
+            if moved(before, same):
                 return same
     now = yield from find_invitation(call, before.email)
     if now is None:
         raise call.about(errors.MalformedResponse(f"the invitation of {before.email} is gone"))
-    return now if _moved(before, now) else None
+    return now if moved(before, now) else None
 
 
-def _moved(before: Invitation, now: Invitation) -> bool:
+def moved(before: Invitation, now: Invitation) -> bool:
+    """Whether an invitation was renewed: its expiry is later, or it has another id."""
     if now.expires_at is None or before.expires_at is None:
         return False
     return now.expires_at > before.expires_at or now.id != before.id

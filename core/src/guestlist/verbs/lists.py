@@ -79,11 +79,11 @@ def matching(
     while not pages.ended and not (first and found):
         found += filter(wanted, (yield from pages.next(call)))
     if proof is not None and pages.broken and not any(map(proof, found)):
-        raise call.about(_unfinished(pages.cut_off))
+        raise call.about(unfinished(pages.cut_off))
     return found
 
 
-def _unfinished(cut_off: str | None) -> MalformedResponse:
+def unfinished(cut_off: str | None) -> MalformedResponse:
     if cut_off:
         return MalformedResponse("the service cuts its list off", hint=cut_off)
     return MalformedResponse(
@@ -113,7 +113,7 @@ class Walk(Generic[T]):
         """
         call = Call(self._account, self._accounts.budget)
         if self._pages.ended and self._pages.cut_off:
-            raise call.about(_unfinished(self._pages.cut_off))
+            raise call.about(unfinished(self._pages.cut_off))
         if self._pages.ended:
             return None
         return list(self._finish(call, (yield from self._pages.next(call))))

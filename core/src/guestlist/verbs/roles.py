@@ -204,6 +204,8 @@ def _held(call: Call, member: Member, *, again: bool = False) -> Steps[Sequence[
     if provider.supports("get_member"):
         fresh = yield from run(call, provider.get_member(member.id))
         return fresh.roles
+    if call.known is not None:
+        return None
     guest = yield from find_active_member(call, member.email)
     return guest.member.roles if guest.member else None
 

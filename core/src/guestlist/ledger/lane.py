@@ -1,0 +1,254 @@
+"""One account's part of a run: its orders, as many at a time as the account's pace needs.
+
+What is in doubt is not waited for: the lane goes on, and looks for all of it together from time to
+time and at the end.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import Protocol
+
+from guestlist.client import Guestlist
+from guestlist.errors import (
+    ConfigError,
+    GuestlistError,
+    LedgerError,
+    RateLimited,
+    ServiceTrouble,
+    ServiceUnavailable,
+    Unauthorized,
+)
+from guestlist.ledger.doubts import Doubts
+from guestlist.ledger.entry import OrderEntry
+from guestlist.ledger.orders import Order, Taken
+from guestlist.ledger.perform import REPEATABLE, perform
+from guestlist.ledger.schema import OrderState
+from guestlist.ledger.stop import Stop, Stopped
+from guestlist.ledger.store import Store
+from guestlist.ledger.tally import Tally
+from guestlist.provider import Provider
+
+MOST_WORKERS = 32
+"""Requests of one account that are under way at a time. More threads make each of them slower."""
+SLOW = 2.0
+"""Seconds that requests may take without the account's pace being missed."""
+MOST_DOUBTS = 256
+"""Doubts at which nothing new is sent: the service does not answer, and each may be a mail."""
+PATIENCE = 300.0
+"""Seconds without any answer after which the lane leaves the rest to a later run."""
+REST_FIRST, REST_LONGEST = 0.5, 30.0
+
+
+class Work(Protocol):
+    """Where a lane's orders come from."""
+
+    def next(self) -> list[Order]:
+        """Some more orders that nothing was sent for, of one action; none at the end of a pass.
+        The next pass begins with what was put back meanwhile."""
+
+
+class Lane:
+    """Carries out the orders of one account."""
+
+    def __init__(self, guests: Guestlist, store: Store, stop: Stop, tally: Tally) -> None:
+        self._guests = guests.account(tally.account)
+        self._store = store
+        self._stop = stop
+        self._clock = guests.clock
+        self._tally = tally
+        self._doubts = Doubts(self._guests, tally.account, tally)
+        self._workers = workers(guests.accounts[tally.account])
+        self._slots = threading.BoundedSemaphore(self._workers)
+        self._guard = threading.Lock()
+        self._heard = self._clock.monotonic()
+        self._rest = REST_FIRST
+        self._rest_until = -math.inf
+
+    def recover(self, orders: list[Order], *, alone: bool) -> None:
+        """Takes up what others have left in doubt. What is safe to repeat is simply asked again.
+
+        Args:
+            alone: nobody else works on this ledger: whoever began has ended before now.
+        """
+        wall, monotonic = self._clock.now().timestamp(), self._clock.monotonic()
+        for order in orders:
+            entry = OrderEntry(self._store, order, self._clock)
+            if order.change.action in REPEATABLE:
+                entry.ask_again(order.change, "the run was interrupted")
+                continue
+            ended = (order.intended or wall) + self._guests.budget.total
+            since = monotonic + (min(ended, wall) if alone else ended) - wall
+            crash = ServiceUnavailable("the run was interrupted before an answer was written down")
+            self._doubts.add(entry, crash, since)
+
+    def run(self, work: Work) -> None:
+        """Works until nothing is left, or until the lane is to end. What is left then stays in the
+        ledger.
+
+        Raises:
+            LedgerError: something could not be written down. Everybody else is stopped too.
+        """
+        try:
+            with ThreadPoolExecutor(self._workers, f"guestlist-{self._tally.account}") as pool:
+                self._feed(pool, work)
+        except Stopped:
+            pass
+        except LedgerError as error:
+            self._stop(error)
+            raise
+
+    # ------------------------------------------------------------------ feeding
+
+    def _feed(self, pool: ThreadPoolExecutor, work: Work) -> None:
+        came = False  # whether this pass has brought anything
+        while not self._ended:
+            orders = work.next()
+            for order in orders:
+                self._wait_until_calm()
+                self._look_when_due()
+                self._slots.acquire()
+                if self._ended:
+                    self._slots.release()
+                    return
+                pool.submit(self._one, order)
+            if orders:
+                came = True
+                continue
+            self._drain()
+            came = came or bool(self._doubts)
+            self._settle_doubts()
+            if not came:
+                return
+            came = False
+
+    @property
+    def _ended(self) -> bool:
+        return bool(self._stop) or self._tally.halted is not None
+
+    def _drain(self) -> None:
+        """Waits for everything that is under way."""
+        for _ in range(self._workers):
+            self._slots.acquire()
+        for _ in range(self._workers):
+            self._slots.release()
+
+    def _wait_until_calm(self) -> None:
+        while not self._ended and (rest := self._rest_until - self._clock.monotonic()) > 0:
+            self._clock.sleep(rest)
+
+    def _look_when_due(self) -> None:
+        if self._clock.monotonic() >= self._doubts.next_look:
+            self._look()
+        while len(self._doubts) >= MOST_DOUBTS and not self._ended:
+            self._drain()
+            self._sleep_until_look()
+            self._look()
+
+    def _settle_doubts(self) -> None:
+        while self._doubts and not self._ended:
+            self._sleep_until_look()
+            self._look()
+
+    def _sleep_until_look(self) -> None:
+        wait = self._doubts.next_look - self._clock.monotonic()
+        if 0 < wait < math.inf:
+            self._clock.sleep(wait)
+
+    def _look(self) -> None:
+        trouble = self._doubts.look()
+        if trouble is None:
+            self._has_answered()
+        else:
+            self._is_in_trouble(trouble)
+
+    # ------------------------------------------------------------------ one order
+
+    def _one(self, order: Order) -> None:
+        try:
+            self._carry_out(order)
+        except LedgerError as error:
+            self._stop(error)
+        finally:
+            self._slots.release()
+
+    def _carry_out(self, order: Order) -> None:
+        entry = OrderEntry(self._store, order, self._clock)
+        try:
+            done = perform(self._guests, order, entry)
+        except (Taken, Stopped):
+            return  # it is somebody else's; or nothing was sent
+        except LedgerError:
+            raise
+        except GuestlistError as error:
+            self._went_wrong(entry, error)
+        except Exception as error:  # a bug in a plugin must not end the others' orders
+            self._went_wrong(entry, _bug(entry, error))
+        else:
+            entry.settle(
+                OrderState.DONE,
+                outcome=done.outcome,
+                mail=done.mail,
+                detail=done.detail,
+                owed=done.owed,
+            )
+            self._tally.was_done(done.outcome, done.mail)
+            self._has_answered()
+
+    def _went_wrong(self, entry: OrderEntry, error: GuestlistError) -> None:
+        change = entry.order.change
+        if error.happened is not False and change.action not in REPEATABLE:
+            self._doubts.add(entry, error)
+        elif error.happened is not False or isinstance(error, ServiceTrouble):
+            entry.ask_again(change, error.message)
+            self._is_in_trouble(error)
+        elif isinstance(error, Unauthorized | ConfigError):
+            entry.ask_again(change, error.message)
+            self._halt(error)
+        else:
+            entry.settle(OrderState.REFUSED, outcome=type(error).__name__, detail=error.message)
+            self._tally.was_refused(error)
+            self._has_answered()
+
+    # ------------------------------------------------------------------ how the service does
+
+    def _has_answered(self) -> None:
+        with self._guard:
+            self._heard = self._clock.monotonic()
+            self._rest = REST_FIRST
+
+    def _is_in_trouble(self, error: GuestlistError) -> None:
+        """Lets nothing new begin for a while; for good, when that has gone on for long."""
+        with self._guard:
+            now = self._clock.monotonic()
+            if isinstance(error, RateLimited):
+                self._heard = now  # it does answer
+            if now - self._heard > PATIENCE:
+                self._tally.halted = self._tally.halted or error
+            elif now >= self._rest_until:  # those of one wave count once
+                asked = getattr(error, "retry_after", None) or 0.0
+                self._rest_until = now + max(self._rest, asked)
+                self._rest = min(2 * self._rest, REST_LONGEST)
+
+    def _halt(self, error: GuestlistError) -> None:
+        with self._guard:
+            self._tally.halted = self._tally.halted or error
+
+
+def workers(provider: Provider) -> int:
+    """How many requests have to be under way to keep an account's pace."""
+    rates = [limit.count / limit.per for limit in provider.limits]
+    if not rates:
+        return MOST_WORKERS
+    return max(2, min(MOST_WORKERS, math.ceil(SLOW * min(rates))))
+
+
+def _bug(entry: OrderEntry, error: Exception) -> GuestlistError:
+    bug = GuestlistError(
+        f"the provider failed ({type(error).__name__})", hint="Report it to its authors."
+    )
+    bug.happened = None if entry.mark is not None else False
+    bug.about(account=entry.order.change.account, email=entry.order.change.email)
+    return bug

@@ -1,0 +1,352 @@
+"""Orders: what was asked for, one row each, and what has become of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+from sqlalchemy import Connection, and_, func, insert, or_, select, update
+from sqlalchemy.sql import ColumnElement
+
+from guestlist.errors import GuestlistError
+from guestlist.ledger.schema import IS_OPEN, IS_OWED, OrderState, entries, orders, runs
+from guestlist.ledger.store import Store
+from guestlist.models import Guest
+from guestlist.roster import Action, Change
+from guestlist.roster.change import ORDER
+
+MANY = 5_000
+"""Rows that are written with one statement."""
+
+IN_COLUMNS = {"action", "account", "email", "key"}
+"""What of a change has a column of its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """One order as the ledger holds it."""
+
+    id: int
+    run: int | None
+    change: Change
+    attempts: int
+    intended: float | None
+
+    @property
+    def known(self) -> Guest:
+        """Where the guest stood when the order was made."""
+        change = self.change
+        return Guest(
+            account=change.account,
+            email=change.email,
+            state=change.state,
+            invitation=change.invitation,
+            member=change.member,
+        )
+
+
+def begin_run(store: Store, now: float, roster: str, source: str) -> int:
+    """A new run; returns its number.
+
+    Args:
+        roster: the digest of what is asked for.
+        source: the name of its file.
+    """
+    with store.writing() as connection:
+        made = connection.execute(
+            insert(runs).values(began=now, roster=roster, source=source).returning(runs.c.id)
+        )
+        return int(made.scalar_one())
+
+
+def end_run(store: Store, run: int, now: float) -> None:
+    """Says that nothing of a run is left to do."""
+    store.write(lambda c: c.execute(update(runs).where(runs.c.id == run).values(ended=now)))
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run that was begun."""
+
+    id: int
+    began: float
+    roster: str
+    source: str
+
+
+def unfinished_run(store: Store) -> Run | None:
+    """The last run, if it did not come to its end."""
+    with store.reading() as connection:
+        row = connection.execute(
+            select(runs.c.id, runs.c.began, runs.c.roster, runs.c.source, runs.c.ended)
+            .order_by(runs.c.id.desc())
+            .limit(1)
+        ).first()
+    return None if row is None or row.ended is not None else Run(*row[:4])
+
+
+def add(store: Store, changes: Iterable[Change], *, run: int | None, now: float) -> int:
+    """Writes orders down; returns how many. All are on disk then, and nothing was sent.
+
+    Changes that cannot be made are left out.
+    """
+    rows = (_row(change, run, now) for change in changes if change.action is not Action.CANNOT)
+    count = 0
+    with store.writing() as connection:
+        while some := list(islice(rows, MANY)):
+            connection.execute(insert(orders), some)
+            count += len(some)
+    return count
+
+
+def _row(
+    change: Change, run: int | None, now: float, state: int = OrderState.ASKED
+) -> dict[str, Any]:
+    return {
+        "run": run,
+        "account": change.account,
+        "key": change.key,
+        "email": change.email,
+        "action": change.action.value,
+        "place": ORDER[change.action],
+        "facts": change.model_dump_json(exclude=IN_COLUMNS, exclude_defaults=True),
+        "state": state,
+        "asked": now,
+    }
+
+
+_columns = (
+    orders.c.id,
+    orders.c.run,
+    orders.c.account,
+    orders.c.key,
+    orders.c.email,
+    orders.c.action,
+    orders.c.facts,
+    orders.c.attempts,
+    orders.c.intended,
+)
+
+
+def _order(row: Any) -> Order:
+    id, run, account, key, email, action, facts, attempts, intended = row
+    told = {"account": account, "key": key, "email": email, "action": action, **json.loads(facts)}
+    return Order(id, run, Change.model_validate(told), attempts, intended)
+
+
+def _open(state: OrderState, run: int | None, account: str) -> ColumnElement[bool]:
+    return and_(
+        IS_OPEN,
+        orders.c.run == run,
+        orders.c.account == account,
+        orders.c.state == state,
+    )
+
+
+def next_place(store: Store, run: int, account: str) -> int | None:
+    """The place of the first kind of order of which one was not begun; None when all were."""
+    with store.reading() as connection:
+        return connection.scalar(
+            select(orders.c.place)
+            .where(_open(OrderState.ASKED, run, account))
+            .order_by(orders.c.place)
+            .limit(1)
+        )
+
+
+def asked(store: Store, run: int, account: str, place: int, after: int, limit: int) -> list[Order]:
+    """The next orders of one place that nothing was sent for, by number."""
+    with store.reading() as connection:
+        rows = connection.execute(
+            select(*_columns)
+            .where(
+                _open(OrderState.ASKED, run, account), orders.c.place == place, orders.c.id > after
+            )
+            .order_by(orders.c.id)
+            .limit(limit)
+        ).all()
+    return [_order(row) for row in rows]
+
+
+def chosen(store: Store, account: str, ids: Iterable[int]) -> list[Order]:
+    """Those of some orders of an account that nothing was sent for, in their order of execution."""
+    with store.reading() as connection:
+        rows = connection.execute(
+            select(*_columns)
+            .where(
+                orders.c.id.in_(list(ids)),
+                orders.c.account == account,
+                orders.c.state == OrderState.ASKED,
+            )
+            .order_by(orders.c.place, orders.c.id)
+        ).all()
+    return [_order(row) for row in rows]
+
+
+def in_doubt(store: Store, account: str | None = None, run: int | None = None) -> list[Order]:
+    """The orders of which nobody knows whether they happened."""
+    where: list[Any] = [IS_OPEN, orders.c.state == OrderState.INTENDED]
+    if account is not None:
+        where.append(orders.c.account == account)
+    if run is not None:
+        where.append(orders.c.run == run)
+    with store.reading() as connection:
+        rows = connection.execute(select(*_columns).where(*where).order_by(orders.c.id)).all()
+    return [_order(row) for row in rows]
+
+
+def left(store: Store, run: int) -> dict[str, int]:
+    """How many orders of a run are still to be worked on, by account."""
+    with store.reading() as connection:
+        rows = connection.execute(
+            select(orders.c.account, func.count())
+            .where(IS_OPEN, orders.c.run == run, orders.c.state < OrderState.OWED)
+            .group_by(orders.c.account)
+        ).all()
+    return {row.account: row[1] for row in rows}
+
+
+def drop(store: Store, now: float) -> int:
+    """Drops what was asked for and not begun, in runs before: a later plan takes its place."""
+    with store.writing() as connection:
+        gone = connection.execute(
+            update(orders)
+            .where(IS_OPEN, orders.c.state == OrderState.ASKED, orders.c.run.is_not(None))
+            .values(state=OrderState.DROPPED, settled=now)
+        )
+        return int(gone.rowcount)
+
+
+# ---------------------------------------------------------------------------- one order's way
+
+
+def intend(connection: Connection, id: int, request: str, now: float, mark: float | None) -> bool:
+    """Writes down that a request is about to leave. False when the order is somebody else's.
+
+    Args:
+        mark: when the same sender last wrote so; None for the first time.
+    """
+    mine = orders.c.state == OrderState.ASKED
+    if mark is not None:
+        mine = or_(mine, and_(orders.c.state == OrderState.INTENDED, orders.c.intended == mark))
+    taken = connection.execute(
+        update(orders)
+        .where(orders.c.id == id, mine)
+        .values(
+            state=OrderState.INTENDED, intended=now, attempts=orders.c.attempts + (mark is None)
+        )
+    )
+    if taken.rowcount:
+        _say(connection, id, now, "sent", request)
+    return bool(taken.rowcount)
+
+
+def settle(
+    connection: Connection,
+    id: int,
+    now: float,
+    mark: float | None,
+    state: OrderState,
+    *,
+    outcome: str | None = None,
+    mail: bool | None = None,
+    detail: str | None = None,
+    owed: Iterable[Change] = (),
+) -> bool:
+    """Writes down what has become of an order, and which roles the person is owed from now on.
+    False when somebody else has settled it."""
+    settled = connection.execute(
+        update(orders)
+        .where(
+            orders.c.id == id,
+            or_(
+                orders.c.state.in_((OrderState.ASKED, OrderState.OWED)),
+                and_(orders.c.state == OrderState.INTENDED, orders.c.intended == mark),
+            ),
+        )
+        .values(state=state, settled=now, outcome=outcome, mail=mail, detail=detail)
+    )
+    if settled.rowcount:
+        _say(connection, id, now, outcome or state.name.lower(), detail)
+        for change in owed:
+            _owe(connection, change, now)
+    return bool(settled.rowcount)
+
+
+def ask_again(
+    connection: Connection, id: int, now: float, mark: float | None, change: Change, why: str
+) -> bool:
+    """Puts an order back: it certainly did not happen. Its facts are those of the last look."""
+    again = connection.execute(
+        update(orders)
+        .where(orders.c.id == id, orders.c.state == OrderState.INTENDED, orders.c.intended == mark)
+        .values(
+            state=OrderState.ASKED,
+            intended=None,
+            action=change.action.value,
+            facts=_row(change, None, now)["facts"],
+        )
+    )
+    if again.rowcount:
+        _say(connection, id, now, "did not happen", why)
+    return bool(again.rowcount)
+
+
+def note(connection: Connection, id: int, now: float, what: str, detail: str | None) -> None:
+    """Adds a line to what the log tells of an order."""
+    _say(connection, id, now, what, detail)
+
+
+def _say(connection: Connection, id: int, now: float, what: str, detail: str | None) -> None:
+    connection.execute(insert(entries), {"order": id, "at": now, "what": what, "detail": detail})
+
+
+# ---------------------------------------------------------------------------- owed roles
+
+
+def _owe(connection: Connection, change: Change, now: float) -> None:
+    """Writes down that a role is owed, unless it is already."""
+    row = _row(change, None, now, OrderState.OWED)
+    same = connection.scalar(
+        select(orders.c.id)
+        .where(
+            IS_OWED,
+            orders.c.account == change.account,
+            orders.c.key == change.key,
+            orders.c.facts == row["facts"],
+        )
+        .limit(1)
+    )
+    if same is None:
+        connection.execute(insert(orders), row)
+
+
+def owed(store: Store, account: str | None = None) -> Iterator[Order]:
+    """The roles that people are owed."""
+    where: list[Any] = [IS_OWED]
+    if account is not None:
+        where.append(orders.c.account == account)
+    with store.reading() as connection:
+        rows = connection.execute(select(*_columns).where(*where).order_by(orders.c.id)).all()
+    return (_order(row) for row in rows)
+
+
+def fall_due(store: Store, due: Iterable[tuple[int, Change]], run: int) -> int:
+    """Makes owed roles orders of a run, now that the people have accepted."""
+    count = 0
+    with store.writing() as connection:
+        for id, change in due:
+            made = connection.execute(
+                update(orders)
+                .where(orders.c.id == id, orders.c.state == OrderState.OWED)
+                .values(state=OrderState.ASKED, run=run, facts=_row(change, None, 0.0)["facts"])
+            )
+            count += made.rowcount
+    return count
+
+
+class Taken(GuestlistError):
+    """Another worker has taken the order; nothing was sent here."""

@@ -1,0 +1,116 @@
+"""What an order means: which verb carries it out, and what its result says."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from guestlist.client import Guestlist
+from guestlist.exchange.account import Entry
+from guestlist.ledger.orders import Order
+from guestlist.models import Guest, InviteResult, RoleResult, State
+from guestlist.roster import Action, Change
+from guestlist.verbs.invite import appeared, moved
+
+REPEATABLE = frozenset(
+    {Action.ASSIGN, Action.SETTLE, Action.UNASSIGN, Action.REVOKE, Action.REMOVE}
+)
+"""What can simply be done again when nobody knows whether it happened: nobody gets a mail."""
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What has become of an order.
+
+    Attributes:
+        outcome: in a word.
+        mail: whether one was sent; None when none was due or nobody knows.
+        detail: what people should know besides.
+        owed: roles that are to be given when the person has accepted.
+    """
+
+    outcome: str
+    mail: bool | None = None
+    detail: str | None = None
+    owed: tuple[Change, ...] = ()
+
+
+def perform(guests: Guestlist, order: Order, entry: Entry) -> Done:
+    """Carries an order out.
+
+    Raises:
+        GuestlistError: what the verb raises; `OutcomeUnknown` at once, without a look.
+    """
+    change, known = order.change, order.known
+    client = guests.of_run(known, entry)
+    match change.action:
+        case Action.INVITE | Action.REPLACE:
+            result = client.invite(
+                change.email,
+                role=change.roles,
+                options=change.options,
+                if_exists="replace" if change.action is Action.REPLACE else "return",
+            )
+            return _invited(change, result)
+        case Action.RESEND:
+            return _invited(change, client.resend(known))
+        case Action.ASSIGN | Action.SETTLE:
+            return _role_changed(client.assign_role(known, change.roles[0]))
+        case Action.UNASSIGN:
+            return _role_changed(client.unassign_role(known, change.roles[0]))
+        case Action.REVOKE:
+            return Done(client.revoke(known).state)
+        case Action.REMOVE:
+            client.remove(known)
+            return Done("removed")
+        case _:
+            raise AssertionError(f"{change.action} is nothing to be done")
+
+
+def _invited(change: Change, result: InviteResult) -> Done:
+    return Done(
+        result.outcome,
+        result.mail_sent,
+        " ".join(result.warnings) or None,
+        owed_roles(change),
+    )
+
+
+def _role_changed(result: RoleResult) -> Done:
+    return Done(result.outcome, None, " ".join(result.warnings) or None)
+
+
+def owed_roles(change: Change) -> tuple[Change, ...]:
+    """The orders to give the roles that an invitation cannot carry."""
+    return tuple(
+        Change(
+            action=Action.SETTLE,
+            account=change.account,
+            email=change.email,
+            key=change.key,
+            roles=(role,),
+        )
+        for role in change.owed
+    )
+
+
+def found(order: Order, now: Guest) -> Done | None:
+    """What a look says of an order of which nobody knew whether it happened; None when there is
+    no trace of it.
+
+    Raises:
+        GuestlistError: the look can never tell.
+    """
+    change = order.change
+    if change.action is Action.RESEND and order.known.invitation is not None:
+        before, after = order.known.invitation, now.invitation
+        if now.state is State.ACCEPTED or (after is not None and moved(before, after)):
+            return Done("resent", None, FOUND, owed_roles(change))
+        return None
+    if appeared(now, order.known) is None:
+        return None
+    return Done(
+        "joined" if now.state is State.ACCEPTED else "invited", None, FOUND, owed_roles(change)
+    )
+
+
+FOUND = "No answer came; it was found by looking."

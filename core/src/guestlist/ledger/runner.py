@@ -1,0 +1,170 @@
+"""Carrying out what the ledger holds, on this machine: a lane for each account, side by side."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from guestlist.client import Guestlist
+from guestlist.errors import LedgerError
+from guestlist.ledger import orders
+from guestlist.ledger.lane import Lane, Work
+from guestlist.ledger.orders import Order
+from guestlist.ledger.stop import Stop
+from guestlist.ledger.store import Store
+from guestlist.ledger.tally import Tally
+from guestlist.ledger.work import RunWork
+
+TICK = 0.1
+"""Seconds between two looks at how far the lanes are."""
+
+Progress = Callable[[Mapping[str, Tally]], None]
+"""Told now and then how far each account is."""
+
+
+@dataclass
+class Summary:
+    """What a run did.
+
+    Attributes:
+        tallies: by account.
+        interrupted: somebody asked it to end.
+    """
+
+    tallies: dict[str, Tally] = field(default_factory=dict)
+    interrupted: bool = False
+
+    @property
+    def left(self) -> int:
+        """Orders that are still to be worked on."""
+        return sum(tally.left for tally in self.tallies.values())
+
+    @property
+    def failed(self) -> bool:
+        """Whether anything did not come about."""
+        return self.left > 0 or any(
+            tally.refused or tally.unknown or tally.halted for tally in self.tallies.values()
+        )
+
+
+class Runner:
+    """Works on a ledger on this machine. One process at a time does, where it is a SQLite file.
+
+    Args:
+        guests: the client. Its clock has to be a `StopClock` of the same signal, so that whoever
+            waits ends at once.
+        stop: the signal to end early.
+    """
+
+    def __init__(self, guests: Guestlist, store: Store, stop: Stop) -> None:
+        self._guests = guests
+        self._store = store
+        self._stop = stop
+
+    def settle_doubts(self, progress: Progress | None = None) -> Summary:
+        """Finds out what has become of everything that an interrupted run or call has left in
+        doubt. Nothing is sent, but for the look."""
+        doubts = orders.in_doubt(self._store)
+        accounts = {order.change.account for order in doubts} & set(self._guests.accounts)
+        work: dict[str, Work] = dict.fromkeys(accounts, Nothing())
+        return self._work(work, doubts, progress)
+
+    def run(self, run: int, progress: Progress | None = None) -> Summary:
+        """Carries out all orders of a run, and ends it when none is left.
+
+        Raises:
+            LedgerError: something could not be written down; nothing was sent for it.
+        """
+        left = orders.left(self._store, run)
+        doubts = [order for order in orders.in_doubt(self._store) if order.run == run]
+        known = [account for account in left if account in self._guests.accounts]
+        work: dict[str, Work] = {account: RunWork(self._store, run, account) for account in known}
+        summary = self._work(work, doubts, progress, left)
+        if not orders.left(self._store, run):
+            orders.end_run(self._store, run, self._guests.clock.now().timestamp())
+        return summary
+
+    def _work(
+        self,
+        work: Mapping[str, Work],
+        doubts: list[Order],
+        progress: Progress | None,
+        left: Mapping[str, int] | None = None,
+    ) -> Summary:
+        summary = Summary()
+        threads = []
+        for account, source in work.items():
+            mine = [order for order in doubts if order.change.account == account]
+            tally = Tally(account, left=(left or {}).get(account, len(mine)))
+            summary.tallies[account] = tally
+            lane = Lane(self._guests, self._store, self._stop, tally)
+            threads.append(
+                threading.Thread(
+                    target=_run_lane,
+                    args=(lane, source, mine, self._stop, tally),
+                    name=f"guestlist-{account}",
+                )
+            )
+        for thread in threads:
+            thread.start()
+        try:
+            while any(thread.is_alive() for thread in threads):
+                for thread in threads:
+                    thread.join(TICK / len(threads))
+                if progress is not None:
+                    progress(summary.tallies)
+        except KeyboardInterrupt:
+            self._stop()
+            summary.interrupted = True
+            for thread in threads:
+                thread.join()
+        if self._stop.reason is not None:
+            raise self._stop.reason
+        summary.interrupted = summary.interrupted or bool(self._stop)
+        return summary
+
+
+def _run_lane(lane: Lane, work: Work, doubts: list[Order], stop: Stop, tally: Tally) -> None:
+    try:
+        lane.recover(doubts, alone=True)
+        lane.run(work)
+    except Exception as error:
+        tally.halted = error
+        stop(error)  # a ledger that fails ends everything; so does a bug of ours
+
+
+class Nothing:
+    """No orders: only doubts are to be settled."""
+
+    def next(self) -> list[Order]:
+        return []
+
+
+@contextmanager
+def alone(store: Store) -> Iterator[None]:
+    """Keeps every other process from working on the same SQLite ledger.
+
+    The lock ends with the process, however it ends.
+
+    Raises:
+        LedgerError: another one works on it.
+    """
+    if not store.is_sqlite:
+        yield
+        return
+    lock = FileLock(Path(store.name).with_suffix(".lock"))
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise LedgerError(
+            f"another run is under way on {store.name}", hint="Wait for its end, or stop it."
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()

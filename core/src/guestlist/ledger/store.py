@@ -1,0 +1,180 @@
+"""The database of a ledger: how it is opened, read and written.
+
+On SQLite the journal is a write-ahead log and every commit is synced to the disk. All that
+concerns what is sent goes through one writer (`Store.write`): what many threads want written at the
+same time is committed together, because the sync is what costs.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, TypeVar
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
+
+from guestlist.errors import ConfigError, LedgerError
+from guestlist.ledger.migrations import migrate
+
+T = TypeVar("T")
+
+TOGETHER = 512
+"""Changes that are committed together at most."""
+READING = {"guestlist_reading": True}
+BUSY = 30.0
+"""Seconds to wait for another process that is writing to the same SQLite file."""
+
+
+class Store:
+    """An open database. Any number of threads may use one.
+
+    Raises:
+        ConfigError: the URL is none, or names a kind of database that is not supported.
+        LedgerError: it cannot be opened, or is of a newer version.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.engine = _engine(url)
+        self.name = _name(self.engine)
+        self._queue: queue.SimpleQueue[tuple[Callable[[Connection], Any], Future[Any]] | None]
+        self._queue = queue.SimpleQueue()
+        self._writer: threading.Thread | None = None
+        self._starting = threading.Lock()
+        with self._translated(), self.engine.begin() as connection:
+            migrate(connection, self.name)
+
+    @property
+    def is_sqlite(self) -> bool:
+        return self.engine.dialect.name == "sqlite"
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """A connection to read with, outside of any transaction."""
+        with self._translated(), self.engine.connect() as connection:
+            yield connection.execution_options(**READING)
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """A transaction of its own, for much at a time. Committed at the end of the block."""
+        with self._translated(), self.engine.begin() as connection:
+            yield connection
+
+    def write(self, change: Callable[[Connection], T]) -> T:
+        """Makes a change, together with those of other threads, and returns once it is on disk.
+
+        Raises:
+            LedgerError: it is not.
+        """
+        made: Future[T] = Future()
+        self._start()
+        self._queue.put((change, made))
+        return made.result()
+
+    def close(self) -> None:
+        """Waits for what is being written, and closes the database."""
+        with self._starting:
+            if self._writer is not None:
+                self._queue.put(None)
+                self._writer.join()
+                self._writer = None
+        self.engine.dispose()
+
+    def _start(self) -> None:
+        if self._writer is None:
+            with self._starting:
+                if self._writer is None:
+                    self._writer = threading.Thread(
+                        target=self._write_all, name="guestlist-ledger", daemon=True
+                    )
+                    self._writer.start()
+
+    def _write_all(self) -> None:
+        while (first := self._queue.get()) is not None:
+            batch = [first]
+            last = False
+            with suppress(queue.Empty):
+                while len(batch) < TOGETHER:
+                    more = self._queue.get_nowait()
+                    if more is None:
+                        last = True
+                        break
+                    batch.append(more)
+            self._commit(batch)
+            if last:
+                return
+
+    def _commit(self, batch: list[tuple[Callable[[Connection], Any], Future[Any]]]) -> None:
+        try:
+            with self._translated(), self.engine.begin() as connection:
+                results = [change(connection) for change, _made in batch]
+        except Exception as error:
+            for _change, made in batch:
+                made.set_exception(error)
+        else:
+            for (_change, made), result in zip(batch, results, strict=True):
+                made.set_result(result)
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except SQLAlchemyError as error:
+            reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
+            raise LedgerError(
+                f"the ledger {self.name} fails: {reason}",
+                hint="Nothing is sent that cannot be written down. Run it again when it works.",
+            ) from error
+
+
+def _engine(url: str) -> Engine:
+    try:
+        parsed = make_url(url)
+        if parsed.drivername in ("postgresql", "postgres"):
+            parsed = parsed.set(drivername="postgresql+psycopg")
+        if parsed.get_backend_name() not in ("sqlite", "postgresql"):
+            raise ConfigError(
+                f"a ledger cannot be kept in {parsed.get_backend_name()}",
+                hint="It can be a SQLite file (sqlite:///guestlist.db) or PostgreSQL.",
+            )
+        if parsed.get_backend_name() == "sqlite":
+            return _sqlite(parsed)
+        return create_engine(parsed, pool_pre_ping=True)
+    except (ArgumentError, NoSuchModuleError):
+        raise ConfigError(
+            "the ledger's URL is none",
+            hint="Write sqlite:///guestlist.db or postgresql://user@host/name.",
+        ) from None
+    except ModuleNotFoundError as error:
+        raise ConfigError(
+            f"PostgreSQL needs the package {error.name}",
+            hint='Install it with `pip install "guestlist[durable]"`.',
+        ) from None
+
+
+def _sqlite(url: URL) -> Engine:
+    engine = create_engine(url, connect_args={"timeout": BUSY, "check_same_thread": False})
+
+    def connected(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None  # BEGIN is said below, and nowhere else
+        for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
+            connection.execute(f"PRAGMA {pragma}")
+
+    def begun(connection: Connection) -> None:
+        if not connection.get_execution_options().get("guestlist_reading"):
+            # at once: a transaction that becomes one of writing later can fail for being late
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    event.listen(engine, "connect", connected)
+    event.listen(engine, "begin", begun)
+    return engine
+
+
+def _name(engine: Engine) -> str:
+    if engine.dialect.name == "sqlite":
+        return str(Path(engine.url.database or ":memory:"))
+    return engine.url.render_as_string(hide_password=True)

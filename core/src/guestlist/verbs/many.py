@@ -1,0 +1,95 @@
+"""`standing`: where many people stand, without reading the lists once for each of them."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from typing import TypeVar
+
+from guestlist.address import check_email, email_key
+from guestlist.exchange.account import Call
+from guestlist.exchange.step import Steps
+from guestlist.models import OPEN_STATES, Guest, Invitation, Member, State
+from guestlist.verbs.accounts import Accounts
+from guestlist.verbs.find import look
+from guestlist.verbs.lists import Listing, Pages, unfinished
+from guestlist.verbs.states import best, conclude, current
+
+R = TypeVar("R", Invitation, Member)
+
+FEW = 20
+"""So many are asked for by address, where that can be done; for more the lists are read."""
+
+
+def standing(
+    accounts: Accounts, emails: Iterable[str], *, account: str | None = None
+) -> Steps[dict[str, Guest]]:
+    """Where many people stand. Each list of the service is read at most once, however many they
+    are; the budget counts for each page, not for the whole.
+
+    Args:
+        emails: addresses.
+        account: which account; may be left out when there is only one.
+
+    Returns:
+        The guests by the key of their address (`guestlist.models.email_key`).
+
+    Raises:
+        InvalidOrder: one of the addresses cannot be.
+        MalformedResponse: a list cannot be read to its end, and somebody is not in the part that
+            came.
+    """
+    chosen = accounts.pick(account)
+    wanted = {email_key(email): email for email in map(check_email, emails)}
+    provider = chosen.provider
+    if len(wanted) <= FEW and provider.supports("find_invitation"):
+        guests = {}
+        for key, email in wanted.items():
+            guests[key] = yield from look(accounts.call(chosen.name, email), email)
+        return guests
+
+    def begin() -> Call:
+        return accounts.call(chosen.name)
+
+    now = chosen.clock.now()
+    invitations: dict[str, list[Invitation]] = {}
+    if provider.supports("invitations"):
+        invitations = yield from _records(begin, provider.invitations, wanted, _is_open)
+    counting = {
+        key: best([current(one, provider, now) for one in invitations.get(key, ())])
+        for key in wanted
+    }
+    closed = {
+        key
+        for key, invitation in counting.items()
+        if invitation is None
+        or invitation.state not in OPEN_STATES
+        or any(one.state is State.ACCEPTED for one in invitations[key])
+    }
+    members: dict[str, list[Member]] = {}
+    if closed and provider.supports("members"):
+        members = yield from _records(begin, provider.members, closed, lambda _one: True)
+    return {
+        key: conclude(chosen, email, counting[key], next(iter(members.get(key, ())), None))
+        for key, email in wanted.items()
+    }
+
+
+def _is_open(invitation: Invitation) -> bool:
+    return invitation.state in OPEN_STATES
+
+
+def _records(
+    begin: Callable[[], Call], listing: Listing[R], keys: Iterable[str], proof: Callable[[R], bool]
+) -> Steps[dict[str, list[R]]]:
+    """The records of a list that are about one of the keys, by key."""
+    keys = frozenset(keys)
+    found: dict[str, list[R]] = defaultdict(list)
+    pages: Pages[R] = Pages(listing)
+    while not pages.ended:
+        for record in (yield from pages.next(begin())):
+            if (key := email_key(record.email)) in keys:
+                found[key].append(record)
+    if pages.broken and not all(any(map(proof, found.get(key, ()))) for key in keys):
+        raise begin().about(unfinished(pages.cut_off))
+    return dict(found)
