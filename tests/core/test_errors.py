@@ -43,11 +43,12 @@ def test_the_tree(parent: str) -> None:
     assert children == KINDS[parent]
 
 
-def test_the_four_groups_are_apart() -> None:
+def test_the_groups_are_apart() -> None:
     groups = [
         errors.CallerMistake,
         errors.ServiceRefusal,
         errors.ServiceTrouble,
+        errors.LedgerError,
         errors.OutcomeUnknown,
         errors.WaitTimeout,
     ]

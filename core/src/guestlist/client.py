@@ -19,7 +19,7 @@ from guestlist import verbs
 from guestlist.config import Config, domains, find_config, read_config
 from guestlist.errors import ConfigError
 from guestlist.event import Event
-from guestlist.exchange.account import Account, Budget, Entry, paces_of
+from guestlist.exchange.account import Account, Budget, Entry, Journal, paces_of
 from guestlist.exchange.clock import Clock, SystemClock
 from guestlist.exchange.drive import AsyncDriver, Driver
 from guestlist.exchange.step import Steps
@@ -49,6 +49,8 @@ class _Client:
         allowed_domains: if given, nobody outside these domains is ever invited. Takes the place of
             those in the configuration.
         watch: called with every event; besides it, plugins and the log are told.
+        ledger: a `guestlist.ledger.Ledger`: every change is written down before its request
+            leaves. You close it.
 
     Raises:
         ConfigError: the configuration is not as it must be.
@@ -64,6 +66,7 @@ class _Client:
         budget: Budget | None = None,
         allowed_domains: Iterable[str] = (),
         watch: Callable[[Event], None] | None = None,
+        ledger: Journal | None = None,
     ) -> None:
         plugins = installed()
         if accounts is None:
@@ -76,7 +79,9 @@ class _Client:
         base_urls = {name: provider.base_url for name, provider in config.accounts.items()}
         self._span, spans = telemetry(base_urls)
         watchers = (watch, plugins.event if plugins.anybody_watches else None, spans)
-        self._accounts = _accounts(config, plugins, self._clock, watchers, budget)
+        self._accounts = replace(
+            _accounts(config, plugins, self._clock, watchers, budget), journal=ledger
+        )
         ready = self._start(http_client, transport)
         for account in self._accounts.by_name.values():
             account.ready = ready

@@ -212,6 +212,9 @@ class InviteResult(Model):
     """None where nobody can know: no answer came and the invitation was found by looking."""
     role_applied: bool | None = None
     """Whether the wanted roles took effect; None when none were wanted or it cannot be seen."""
+    owed: tuple[Role, ...] = ()
+    """Roles that the service takes only once the person has accepted. They are in the ledger, and
+    `guestlist settle` gives them then."""
     replaced: Invitation | None = None
     """The earlier invitation, when the id changed. Its link is dead where it could be revoked."""
     warnings: tuple[str, ...] = ()

@@ -173,16 +173,45 @@ def paces_of(provider: Provider) -> tuple[Pace, ...]:
 
 
 class Entry(Protocol):
-    """The line of the ledger that a call belongs to."""
+    """The line of the ledger that a call belongs to. Every method returns when it is on disk."""
 
     def intend(self, request: str) -> None:
-        """Writes down that a request is about to leave, which may change something. Returns when
-        that is on disk.
+        """Writes down that a request is about to leave, which may change something.
 
         Raises:
             GuestlistError: it cannot be written, or somebody else has taken the order. Nothing is
                 sent then.
         """
+
+
+class CallEntry(Entry, Protocol):
+    """The line of a single call, which is no part of a run."""
+
+    def ended(self, outcome: str, mail: bool | None, owed: tuple[str, ...]) -> None:
+        """Writes down what the call did, and which roles the person is owed from now on."""
+
+    def failed(self, error: GuestlistError) -> None:
+        """Writes down that it failed. What may have happened all the same stays in doubt."""
+
+
+class Doubt(Protocol):
+    """An earlier call about the same guest, of which nobody knows whether it happened."""
+
+    seconds: float
+    """Until a look that finds nothing is final; negative when it would be now."""
+
+    def settle(self, happened: bool) -> None:
+        """Writes down what a look has shown."""
+
+
+class Journal(Protocol):
+    """The ledger, as single calls see it. Every method may block."""
+
+    def entry(self, account: str, email: str, action: str, roles: tuple[str, ...]) -> CallEntry:
+        """The line of a call that begins. Nothing is written yet."""
+
+    def doubt(self, call: Call) -> Doubt | None:
+        """The last call about the guest, if it came to no end: its process was killed, say."""
 
 
 @dataclass
@@ -193,6 +222,7 @@ class Call:
         known: where the guest stands, as a run over many has read it. Then nothing is read for
             this one guest alone, and what remains in doubt is the run's to settle.
         entry: where what is sent is written down before.
+        journal: the ledger, if the client has one.
     """
 
     account: Account
@@ -200,6 +230,7 @@ class Call:
     email: str | None = None
     known: Guest | None = None
     entry: Entry | None = None
+    journal: Journal | None = None
     attempts: int = 0
     waited: float = 0.0
     sent: Request | None = None

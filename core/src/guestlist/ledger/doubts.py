@@ -21,7 +21,6 @@ from guestlist.errors import (
 from guestlist.exchange.account import grace
 from guestlist.ledger.entry import OrderEntry
 from guestlist.ledger.perform import found
-from guestlist.ledger.schema import OrderState
 from guestlist.ledger.tally import Tally
 from guestlist.models import Guest
 from guestlist.roster import Action
@@ -116,13 +115,7 @@ class Doubts:
             self._unknown(doubt, error)
             return
         if done is not None:
-            entry.settle(
-                OrderState.DONE,
-                outcome=done.outcome,
-                mail=done.mail,
-                detail=done.detail,
-                owed=done.owed,
-            )
+            entry.done(done)
             self._tally.was_done(done.outcome, done.mail)
             self._forget(doubt)
         elif began >= doubt.since + self._grace:
@@ -142,7 +135,7 @@ class Doubts:
                 f"it did not happen: {doubt.error.message}", hint="Ask for it once more."
             )
             error.about(account=change.account, email=change.email)
-            entry.settle(OrderState.REFUSED, outcome=type(error).__name__, detail=error.message)
+            entry.refused(error)
             self._tally.was_refused(error)
             self._forget(doubt)
         else:
@@ -157,7 +150,7 @@ class Doubts:
             hint="It is not sent again by itself. Ask the person, or `guestlist status`.",
         )
         error.about(account=change.account, email=change.email)
-        doubt.entry.settle(OrderState.UNKNOWN, outcome="unknown", detail=error.message)
+        doubt.entry.unknown(error)
         self._tally.stays_unknown(error)
         self._forget(doubt)
 

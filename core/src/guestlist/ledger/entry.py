@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from functools import partial
-
+from guestlist.errors import GuestlistError
 from guestlist.exchange.clock import Clock
-from guestlist.ledger.orders import Order, Taken, ask_again, intend, settle
+from guestlist.ledger import orders
+from guestlist.ledger.orders import Order, Taken
+from guestlist.ledger.outcome import Done
 from guestlist.ledger.schema import OrderState
 from guestlist.ledger.store import Store
 from guestlist.roster import Change
@@ -32,46 +33,71 @@ class OrderEntry:
             Taken: the order is another worker's.
             LedgerError: it cannot be written.
         """
-        now = self._now()
-        taken = self._store.write(
-            lambda connection: intend(connection, self.order.id, request, now, self.mark)
-        )
-        if not taken:
+        id, now, mark = self.order.id, self._now(), self.mark
+        if not self._store.write(lambda c: orders.intend(c, id, request, now, mark)):
             raise Taken("another worker has taken the order")
         self.mark = now
 
-    def settle(
-        self,
-        state: OrderState,
-        *,
-        outcome: str | None = None,
-        mail: bool | None = None,
-        detail: str | None = None,
-        owed: tuple[Change, ...] = (),
-    ) -> None:
-        """Says what has become of it, and which roles the person is owed from now on."""
-        change = partial(
-            settle,
-            id=self.order.id,
-            now=self._now(),
-            mark=self.mark,
-            state=state,
-            outcome=outcome,
-            mail=mail,
-            detail=detail,
-            owed=owed,
-        )
-        self._store.write(change)
+    def done(self, done: Done) -> None:
+        """Says that it came about, and which roles the person is owed from now on."""
+        self._settle(OrderState.DONE, done)
+
+    def refused(self, error: GuestlistError) -> None:
+        """Says that it did not come about, and will not."""
+        self._settle(OrderState.REFUSED, Done(type(error).__name__, detail=error.message))
+
+    def not_happened(self) -> None:
+        """Says that a look has found nothing, and that it is not tried again."""
+        self._settle(OrderState.REFUSED, Done("did not happen"))
+
+    def unknown(self, error: GuestlistError) -> None:
+        """Says that nobody will ever know."""
+        self._settle(OrderState.UNKNOWN, Done("unknown", detail=error.message))
 
     def ask_again(self, change: Change, why: str) -> None:
         """Puts it back: nothing happened. Does nothing when nothing was sent."""
         if self.mark is None:
             return
-        now, mark = self._now(), self.mark
-        self._store.write(
-            lambda connection: ask_again(connection, self.order.id, now, mark, change, why)
-        )
+        id, now, mark = self.order.id, self._now(), self.mark
+        self._store.write(lambda c: orders.ask_again(c, id, now, mark, change, why))
         self.mark = None
+
+    def _settle(self, state: OrderState, done: Done) -> None:
+        id, now, mark = self.order.id, self._now(), self.mark
+        self._store.write(lambda c: orders.settle(c, id, now, mark, state, done))
 
     def _now(self) -> float:
         return self._clock.now().timestamp()
+
+
+class SingleEntry:
+    """The line of a single call. It is begun when a request is about to leave, or at the end."""
+
+    def __init__(self, store: Store, change: Change, clock: Clock) -> None:
+        self._store = store
+        self._change = change
+        self._clock = clock
+        self._begun: OrderEntry | None = None
+
+    def intend(self, request: str) -> None:
+        """Says that a request is about to leave."""
+        self._entry.intend(request)
+
+    def ended(self, outcome: str, mail: bool | None, owed: tuple[str, ...]) -> None:
+        """Says what the call did, and which roles the person is owed from now on."""
+        change = self._change.model_copy(update={"owed": owed})
+        self._entry.done(Done(outcome, mail, owed=change.owed_roles()))
+
+    def failed(self, error: GuestlistError) -> None:
+        """Says that it failed. What may have happened all the same stays in doubt."""
+        if error.happened is False:
+            self._entry.refused(error)
+
+    @property
+    def _entry(self) -> OrderEntry:
+        if self._begun is None:
+            now = self._clock.now().timestamp()
+            id = self._store.write(lambda c: orders.add_single(c, self._change, now))
+            order = Order(id, None, self._change, 0, None)
+            self._begun = OrderEntry(self._store, order, self._clock)
+        return self._begun

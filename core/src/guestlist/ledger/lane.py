@@ -25,7 +25,6 @@ from guestlist.ledger.doubts import Doubts
 from guestlist.ledger.entry import OrderEntry
 from guestlist.ledger.orders import Order, Taken
 from guestlist.ledger.perform import REPEATABLE, perform
-from guestlist.ledger.schema import OrderState
 from guestlist.ledger.stop import Stop, Stopped
 from guestlist.ledger.store import Store
 from guestlist.ledger.tally import Tally
@@ -187,13 +186,7 @@ class Lane:
         except Exception as error:  # a bug in a plugin must not end the others' orders
             self._went_wrong(entry, _bug(entry, error))
         else:
-            entry.settle(
-                OrderState.DONE,
-                outcome=done.outcome,
-                mail=done.mail,
-                detail=done.detail,
-                owed=done.owed,
-            )
+            entry.done(done)
             self._tally.was_done(done.outcome, done.mail)
             self._has_answered()
 
@@ -208,7 +201,7 @@ class Lane:
             entry.ask_again(change, error.message)
             self._halt(error)
         else:
-            entry.settle(OrderState.REFUSED, outcome=type(error).__name__, detail=error.message)
+            entry.refused(error)
             self._tally.was_refused(error)
             self._has_answered()
 

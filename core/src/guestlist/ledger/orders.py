@@ -12,6 +12,7 @@ from sqlalchemy import Connection, and_, func, insert, or_, select, update
 from sqlalchemy.sql import ColumnElement
 
 from guestlist.errors import GuestlistError
+from guestlist.ledger.outcome import Done
 from guestlist.ledger.schema import IS_OPEN, IS_OWED, OrderState, entries, orders, runs
 from guestlist.ledger.store import Store
 from guestlist.models import Guest
@@ -100,6 +101,28 @@ def add(store: Store, changes: Iterable[Change], *, run: int | None, now: float)
             connection.execute(insert(orders), some)
             count += len(some)
     return count
+
+
+def add_single(connection: Connection, change: Change, now: float) -> int:
+    """Writes the order of a single call down; returns its number."""
+    made = connection.execute(insert(orders).values(_row(change, None, now)).returning(orders.c.id))
+    return int(made.scalar_one())
+
+
+def last_doubt(store: Store, account: str, key: str) -> Order | None:
+    """The last order about a guest, if nobody knows whether it happened."""
+    with store.reading() as connection:
+        row = connection.execute(
+            select(*_columns)
+            .where(
+                orders.c.key == key,
+                orders.c.account == account,
+                orders.c.state == OrderState.INTENDED,
+            )
+            .order_by(orders.c.id.desc())
+            .limit(1)
+        ).first()
+    return None if row is None else _order(row)
 
 
 def _row(
@@ -250,11 +273,7 @@ def settle(
     now: float,
     mark: float | None,
     state: OrderState,
-    *,
-    outcome: str | None = None,
-    mail: bool | None = None,
-    detail: str | None = None,
-    owed: Iterable[Change] = (),
+    done: Done,
 ) -> bool:
     """Writes down what has become of an order, and which roles the person is owed from now on.
     False when somebody else has settled it."""
@@ -267,11 +286,11 @@ def settle(
                 and_(orders.c.state == OrderState.INTENDED, orders.c.intended == mark),
             ),
         )
-        .values(state=state, settled=now, outcome=outcome, mail=mail, detail=detail)
+        .values(state=state, settled=now, outcome=done.outcome, mail=done.mail, detail=done.detail)
     )
     if settled.rowcount:
-        _say(connection, id, now, outcome or state.name.lower(), detail)
-        for change in owed:
+        _say(connection, id, now, done.outcome, done.detail)
+        for change in done.owed:
             _owe(connection, change, now)
     return bool(settled.rowcount)
 

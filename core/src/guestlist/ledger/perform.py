@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from guestlist.client import Guestlist
 from guestlist.exchange.account import Entry
 from guestlist.ledger.orders import Order
+from guestlist.ledger.outcome import Done
 from guestlist.models import Guest, InviteResult, RoleResult, State
 from guestlist.roster import Action, Change
 from guestlist.verbs.invite import appeared, moved
@@ -15,23 +14,6 @@ REPEATABLE = frozenset(
     {Action.ASSIGN, Action.SETTLE, Action.UNASSIGN, Action.REVOKE, Action.REMOVE}
 )
 """What can simply be done again when nobody knows whether it happened: nobody gets a mail."""
-
-
-@dataclass(frozen=True, slots=True)
-class Done:
-    """What has become of an order.
-
-    Attributes:
-        outcome: in a word.
-        mail: whether one was sent; None when none was due or nobody knows.
-        detail: what people should know besides.
-        owed: roles that are to be given when the person has accepted.
-    """
-
-    outcome: str
-    mail: bool | None = None
-    detail: str | None = None
-    owed: tuple[Change, ...] = ()
 
 
 def perform(guests: Guestlist, order: Order, entry: Entry) -> Done:
@@ -71,26 +53,12 @@ def _invited(change: Change, result: InviteResult) -> Done:
         result.outcome,
         result.mail_sent,
         " ".join(result.warnings) or None,
-        owed_roles(change),
+        change.owed_roles(),
     )
 
 
 def _role_changed(result: RoleResult) -> Done:
     return Done(result.outcome, None, " ".join(result.warnings) or None)
-
-
-def owed_roles(change: Change) -> tuple[Change, ...]:
-    """The orders to give the roles that an invitation cannot carry."""
-    return tuple(
-        Change(
-            action=Action.SETTLE,
-            account=change.account,
-            email=change.email,
-            key=change.key,
-            roles=(role,),
-        )
-        for role in change.owed
-    )
 
 
 def found(order: Order, now: Guest) -> Done | None:
@@ -104,12 +72,12 @@ def found(order: Order, now: Guest) -> Done | None:
     if change.action is Action.RESEND and order.known.invitation is not None:
         before, after = order.known.invitation, now.invitation
         if now.state is State.ACCEPTED or (after is not None and moved(before, after)):
-            return Done("resent", None, FOUND, owed_roles(change))
+            return Done("resent", None, FOUND, change.owed_roles())
         return None
     if appeared(now, order.known) is None:
         return None
     return Done(
-        "joined" if now.state is State.ACCEPTED else "invited", None, FOUND, owed_roles(change)
+        "joined" if now.state is State.ACCEPTED else "invited", None, FOUND, change.owed_roles()
     )
 
 

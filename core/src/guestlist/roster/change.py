@@ -60,3 +60,16 @@ class Change(Model):
     invitation: Invitation | None = None
     """The invitation that counted, without secrets."""
     member: Member | None = None
+
+    def owed_roles(self) -> tuple[Change, ...]:
+        """The orders to give the roles that the invitation cannot carry, once it is accepted."""
+        return tuple(
+            Change(
+                action=Action.SETTLE,
+                account=self.account,
+                email=self.email,
+                key=self.key,
+                roles=(role,),
+            )
+            for role in self.owed
+        )

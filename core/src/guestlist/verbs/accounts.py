@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from guestlist.address import email_key
 from guestlist.errors import InvalidOrder, UnknownAccount
-from guestlist.exchange.account import Account, Budget, Call, Entry
+from guestlist.exchange.account import Account, Budget, Call, Entry, Journal
 from guestlist.models import Guest, Order
 
 
@@ -22,6 +22,7 @@ class Accounts:
         budget: what one call may cost.
         allowed_domains: domains that may be invited; empty for all.
         check_order: lets plugins refuse an order.
+        journal: the ledger, if there is one.
         known, entry: of calls that belong to a run: see `Call`.
     """
 
@@ -30,6 +31,7 @@ class Accounts:
     budget: Budget = field(default_factory=Budget)
     allowed_domains: frozenset[str] = frozenset()
     check_order: Callable[[Order], None] | None = None
+    journal: Journal | None = None
     known: Guest | None = None
     entry: Entry | None = None
 
@@ -58,7 +60,7 @@ class Accounts:
 
     def call(self, name: str | None, email: str | None = None) -> Call:
         """A call on an account, which begins now."""
-        return Call(self.pick(name), self.budget, email, self.known, self.entry)
+        return Call(self.pick(name), self.budget, email, self.known, self.entry, self.journal)
 
     def check_domain(self, email: str) -> None:
         """Refuses an address outside the allowed domains.

@@ -31,6 +31,7 @@ from guestlist.provider import Provider
 from guestlist.provider.settings import in_words
 from guestlist.verbs.accounts import Accounts
 from guestlist.verbs.find import Who, begin, can_look, find_invitation, look, look_after
+from guestlist.verbs.journal import settle_earlier, written
 from guestlist.verbs.roles import RoleRef, holds, resolve
 from guestlist.verbs.states import conclude, current
 
@@ -63,7 +64,8 @@ def invite(
     Args:
         email: sent as typed, compared by key.
         role: what the person shall be, by id, name or `kind:name`; several where the service
-            takes several.
+            takes several. What it takes only after acceptance is refused, unless the client has
+            a ledger: there it is owed, until `guestlist settle` gives it.
         mail: False suppresses the service's mail, where the service can.
         if_exists: what to do about an open invitation: `return` it, `resend` it, `replace` it
             (revoke and invite anew), or raise an `error` (also for a member).
@@ -88,27 +90,43 @@ def invite(
                 hint="It can be return, resend, replace or error.",
             )
         wanted = [role] if isinstance(role, str | Role) else list(role or ())
-        _check_possible(provider, wanted, mail, if_exists)
+        _check_possible(provider, wanted, mail, if_exists, can_owe=call.journal is not None)
         chosen = _options(provider, options)
         roles: tuple[Role, ...] = ()
         for ref in wanted:
             roles += ((yield from resolve(call, ref)),)
-        order = Order(email=call.email, roles=roles, mail=mail, options=chosen)
+        taken = len(roles) if provider.most_roles is None else provider.most_roles
+        owed = roles[taken:]
+        order = Order(email=call.email, roles=roles[:taken], mail=mail, options=chosen)
         if accounts.check_order is not None:
             accounts.check_order(order)
     except GuestlistError as error:
         raise call.about(error) from error.__cause__
     yield from hold(call, call.email)
+    yield from settle_earlier(call)
+    labels = [role.label for role in roles]
+    steps = _invite(call, order, owed, if_exists)
+    result = yield from written(call, "invite", labels, steps, lambda result: result.outcome)
+    call.account.tell("outcome", email=call.email, detail=result.outcome)
+    return result
+
+
+def _invite(
+    call: Call, order: Order, owed: tuple[Role, ...], if_exists: IfExists
+) -> Steps[InviteResult]:
     known = None
-    if not provider.refuses_duplicates or if_exists == "replace" or call.known is not None:
-        known = yield from look(call, call.email)
+    if not call.provider.refuses_duplicates or if_exists == "replace" or call.known is not None:
+        known = yield from look(call, order.email)
     try:
         result = yield from _ensure(call, order, if_exists, known)
     except errors.OutcomeUnknown as unknown:
         unknown.order = order
         raise
-    call.account.tell("outcome", email=call.email, detail=result.outcome)
-    return result
+    if not owed:
+        return result
+    names = ", ".join(role.label for role in owed)
+    later = f"{names}: given once the invitation is accepted, by `guestlist settle`."
+    return result.model_copy(update={"owed": owed, "warnings": (*result.warnings, later)})
 
 
 def resend(accounts: Accounts, who: Who, *, account: str | None = None) -> Steps[InviteResult]:
@@ -129,10 +147,12 @@ def resend(accounts: Accounts, who: Who, *, account: str | None = None) -> Steps
     """
     call, email = yield from begin(accounts, who, account, _check_resendable)
     yield from hold(call, email)
+    yield from settle_earlier(call)
     guest = yield from look(call, email)
     if guest.invitation is None or guest.state not in (*OPEN_STATES, State.EXPIRED):
         raise call.about(_not_resendable(guest))
-    result = yield from _resend(call, guest, guest.invitation)
+    steps = _resend(call, guest, guest.invitation)
+    result = yield from written(call, "resend", (), steps, lambda result: result.outcome)
     call.account.tell("outcome", email=email, detail=result.outcome)
     return result
 
@@ -152,17 +172,25 @@ def hold(call: Call, email: str) -> Steps[None]:
 # ---------------------------------------------------------------------------- before sending
 
 
-def _check_possible(provider: Provider, roles: list[RoleRef], mail: bool, if_exists: str) -> None:
-    """Refuses what the service cannot do, before anything is sent."""
+def _check_possible(
+    provider: Provider, roles: list[RoleRef], mail: bool, if_exists: str, *, can_owe: bool
+) -> None:
+    """Refuses what the service cannot do, before anything is sent.
+
+    Args:
+        can_owe: roles can be given later: there is a ledger that remembers them.
+    """
     title = provider.title
+    can_owe = can_owe and provider.supports("assign_role")
     if not provider.supports("invite"):
         raise provider.unsupported("invite")
-    if roles and provider.most_roles == 0:
+    if roles and provider.most_roles == 0 and not can_owe:
         raise Unsupported(
             f"{title} takes no role at invitation time",
-            hint=provider.substitutes.get("role", "Assign it once the invitation is accepted."),
+            hint=provider.substitutes.get("role", "Assign it once the invitation is accepted.")
+            + " A client with a ledger remembers it until then.",
         )
-    if provider.most_roles is not None and len(roles) > provider.most_roles:
+    if provider.most_roles is not None and len(roles) > provider.most_roles and not can_owe:
         raise Unsupported(
             f"{title} takes {provider.most_roles} role at invitation time, not {len(roles)}",
             hint="Assign the others once the invitation is accepted.",

@@ -15,6 +15,7 @@ from guestlist.provider import Flow
 from guestlist.verbs.accounts import Accounts
 from guestlist.verbs.find import Who, begin, find_active_member, look, look_after, needs
 from guestlist.verbs.invite import hold
+from guestlist.verbs.journal import written
 
 CHECK = "Check the address: `guestlist status` tells more."
 
@@ -50,7 +51,8 @@ def revoke(accounts: Accounts, who: Who, *, account: str | None = None) -> Steps
         )
     if guest.state in (State.REVOKED, State.DECLINED):
         return guest
-    after = yield from _withdraw(call, email, guest.invitation)
+    steps = _withdraw(call, email, guest.invitation)
+    after = yield from written(call, "revoke", (), steps, lambda after: after.state)
     if after.state is State.ACCEPTED:
         accepted = Conflict(
             f"{email} accepted while the invitation was being revoked",
@@ -84,7 +86,8 @@ def remove(accounts: Accounts, who: Who, *, account: str | None = None) -> Steps
     member = guest.member
     if member is None or guest.state is not State.ACCEPTED:
         raise call.about(_no_member(guest))
-    after = yield from _settled(call, provider.remove(member), email)
+    steps = _settled(call, provider.remove(member), email)
+    after = yield from written(call, "remove", (), steps, lambda _after: "removed")
     if after.member is not None and after.member.state in MEMBERSHIPS:
         lagging = {"state": State.GONE, "basis": Basis.INFERRED, "member": None}
         after = after.model_copy(update=lagging)  # the list lags: the service has said yes

@@ -13,6 +13,7 @@ from guestlist.models import Access, Guest, Member, Role, RoleOutcome, RoleResul
 from guestlist.provider import Flow
 from guestlist.verbs.accounts import Accounts
 from guestlist.verbs.find import Who, begin, find_active_member, needs
+from guestlist.verbs.journal import written
 from guestlist.verbs.lists import matching
 
 RoleRef = str | Role
@@ -152,7 +153,6 @@ def _change(
 ) -> Steps[RoleResult]:
     operation = "assign_role" if give else "unassign_role"
     call, email = yield from begin(accounts, who, account, needs(operation))
-    provider = call.provider
     role = yield from resolve(call, wanted)
     guest = yield from find_active_member(call, email)
     member = guest.member
@@ -162,7 +162,16 @@ def _change(
     if held is not None and holds(held, role) is give:
         unchanged = RoleOutcome.ALREADY_ASSIGNED if give else RoleOutcome.NOT_ASSIGNED
         return RoleResult(outcome=unchanged, guest=guest, role=role)
-    change: Flow[None] = getattr(provider, operation)(member, role)
+    change = _give_or_take(call, guest, member, role, give=give)
+    action = "assign" if give else "unassign"
+    return (yield from written(call, action, (role.label,), change, lambda done: done.outcome))
+
+
+def _give_or_take(
+    call: Call, guest: Guest, member: Member, role: Role, *, give: bool
+) -> Steps[RoleResult]:
+    operation = "assign_role" if give else "unassign_role"
+    change: Flow[None] = getattr(call.provider, operation)(member, role)
     refusal: GuestlistError | None = None
     try:
         yield from run(call, change)
@@ -183,7 +192,7 @@ def _change(
         undone.happened = None  # somebody else may have changed them back
         raise refusal or call.about(undone)
     done = RoleOutcome.ASSIGNED if give else RoleOutcome.UNASSIGNED
-    call.account.tell("outcome", email=email, detail=f"{done} {role.label}")
+    call.account.tell("outcome", email=guest.email, detail=f"{done} {role.label}")
     if after is not None and member.roles is not None:
         guest = guest.model_copy(
             update={"member": member.model_copy(update={"roles": tuple(after)})}

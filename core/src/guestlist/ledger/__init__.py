@@ -1,0 +1,33 @@
+"""The durable record: what was asked for, what was about to be sent, and what became of it.
+
+Needs the extra `guestlist[ledger]`. Names are loaded on first use, so that importing this package
+costs nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from guestlist.errors import ConfigError
+
+if TYPE_CHECKING:
+    from guestlist.ledger.book import Ledger
+
+_HOMES = {"Ledger": "book"}
+
+__all__ = ["Ledger"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    try:
+        return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in ("filelock", "sqlalchemy"):
+            raise
+        raise ConfigError(
+            f"a ledger needs the package {error.name}",
+            hint='Install it with `pip install "guestlist[ledger]"`.',
+        ) from None

@@ -1,0 +1,90 @@
+"""`Ledger`: the durable record of what was asked for and what became of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from guestlist.address import email_key
+from guestlist.exchange.account import Call, grace
+from guestlist.exchange.clock import Clock, SystemClock
+from guestlist.ledger import orders
+from guestlist.ledger.entry import OrderEntry, SingleEntry
+from guestlist.ledger.outcome import Done
+from guestlist.ledger.store import Store
+from guestlist.roster import Action, Change
+
+
+class Ledger:
+    """A ledger that is open. Any number of threads may use one, and several processes at a time.
+
+    Given to a client, it remembers every change before its request leaves, so that a call which
+    was interrupted is looked for before anything is sent again; and roles that a service takes
+    only after acceptance can be given with the invitation: they are owed, until `guestlist settle`
+    gives them.
+
+        with Ledger("guestlist.db") as ledger, Guestlist(ledger=ledger) as guests:
+            guests.invite("ada@example.com", role="group:Engineering")
+
+    Args:
+        place: a file for SQLite, or the URL of a database: `postgresql://user@host/name`.
+        clock: another clock than the machine's.
+
+    Raises:
+        ConfigError: the place is none, or the extra `guestlist[ledger]` is not installed.
+        LedgerError: it cannot be opened.
+    """
+
+    def __init__(self, place: str | Path, *, clock: Clock | None = None) -> None:
+        text = str(place)
+        self.store = Store(text if "://" in text else f"sqlite:///{text}")
+        self._clock = clock or SystemClock()
+
+    def entry(self, account: str, email: str, action: str, roles: tuple[str, ...]) -> SingleEntry:
+        """The line of a single call that begins. Nothing is written yet."""
+        change = Change(
+            action=Action(action), account=account, email=email, key=email_key(email), roles=roles
+        )
+        return SingleEntry(self.store, change, self._clock)
+
+    def doubt(self, call: Call) -> CallDoubt | None:
+        """The last call about a guest, if it came to no end."""
+        order = orders.last_doubt(self.store, call.account.name, email_key(call.email or ""))
+        return None if order is None else CallDoubt(self.store, order, call, self._clock)
+
+    def close(self) -> None:
+        """Waits for what is being written, and closes the database."""
+        self.store.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+class CallDoubt:
+    """A call that came to no end.
+
+    Attributes:
+        seconds: until a look that finds nothing is final; negative when it would be now.
+    """
+
+    def __init__(self, store: Store, order: orders.Order, call: Call, clock: Clock) -> None:
+        self._entry = OrderEntry(store, order, clock)
+        now = clock.now().timestamp()
+        left = min((order.intended or now) + call.budget.total, now)  # when its request had left
+        self.seconds = left + grace(call.provider, call.budget) - now
+
+    def settle(self, happened: bool) -> None:
+        """Says what a look has shown."""
+        if happened:
+            self._entry.done(Done("found", detail="No answer came; it was found by looking."))
+        else:
+            self._entry.not_happened()
