@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from guestlist.errors import Forbidden as Forbidden
     from guestlist.errors import GuestlistError as GuestlistError
     from guestlist.errors import InvalidOrder as InvalidOrder
+    from guestlist.errors import LedgerError as LedgerError
     from guestlist.errors import MalformedResponse as MalformedResponse
     from guestlist.errors import NotFound as NotFound
     from guestlist.errors import OutcomeUnknown as OutcomeUnknown
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     from guestlist.models import InviteResult as InviteResult
     from guestlist.models import Member as Member
     from guestlist.models import MemberState as MemberState
+    from guestlist.models import Onboarding as Onboarding
     from guestlist.models import Order as Order
     from guestlist.models import Outcome as Outcome
     from guestlist.models import Role as Role
@@ -62,13 +64,13 @@ _HOMES = {
     "address": "email_key",
     "client": "AsyncGuestlist Guestlist",
     "errors": """AlreadyInvited AlreadyMember CallerMistake ConfigError Conflict Forbidden
-        GuestlistError InvalidOrder MalformedResponse NotFound OutcomeUnknown RateLimited Rejected
-        ServiceRefusal ServiceTrouble ServiceUnavailable Unauthorized UnknownAccount UnknownRole
+        GuestlistError InvalidOrder LedgerError MalformedResponse NotFound OutcomeUnknown
+        RateLimited Rejected ServiceRefusal ServiceTrouble ServiceUnavailable Unauthorized UnknownAccount UnknownRole
         Unsupported WaitTimeout""",
     "event": "Event",
     "exchange.account": "Budget",
-    "models": """Access Basis Grant Guest Invitation InviteResult Member MemberState Order Outcome
-        Role RoleOutcome RoleResult State""",
+    "models": """Access Basis Grant Guest Invitation InviteResult Member MemberState Onboarding Order
+        Outcome Role RoleOutcome RoleResult State""",
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}
 

@@ -249,3 +249,16 @@ class Access(Model):
 
     def __bool__(self) -> bool:
         return bool(self.grants)
+
+
+class Onboarding(Model):
+    """What a call of `onboard` did."""
+
+    guest: Guest
+    """The member."""
+    invited: InviteResult
+    """What the invitation was like."""
+    granted: tuple[RoleResult, ...] = ()
+    """The roles that were wanted, each as it is now held."""
+    access: Access | None = None
+    """What the person can effectively do; None where the service does not tell."""

@@ -7,6 +7,7 @@ from guestlist.verbs.invite import IfExists, invite, resend
 from guestlist.verbs.leave import remove, revoke
 from guestlist.verbs.lists import Walk, invitations, members, roles
 from guestlist.verbs.many import standing
+from guestlist.verbs.onboard import onboard
 from guestlist.verbs.roles import RoleRef, access, assign_role, unassign_role
 from guestlist.verbs.wait import wait
 
@@ -23,6 +24,7 @@ __all__ = [
     "invitations",
     "invite",
     "members",
+    "onboard",
     "remove",
     "resend",
     "revoke",

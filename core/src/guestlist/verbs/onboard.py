@@ -1,0 +1,74 @@
+"""`onboard`: the whole way of a person into an organization, as one call."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from pydantic import BaseModel
+
+from guestlist.exchange.step import Steps
+from guestlist.models import Access, InviteResult, Onboarding, Role, RoleResult, State
+from guestlist.verbs.accounts import Accounts
+from guestlist.verbs.find import needs
+from guestlist.verbs.invite import invite
+from guestlist.verbs.roles import RoleRef, access, assign_role
+from guestlist.verbs.wait import wait
+
+ONE_WEEK = 7 * 86_400.0
+"""Seconds: as long as any of the services known here lets an invitation live."""
+
+
+def onboard(
+    accounts: Accounts,
+    email: str,
+    roles: RoleRef | Iterable[RoleRef] = (),
+    *,
+    options: Mapping[str, Any] | BaseModel | None = None,
+    timeout: float = ONE_WEEK,
+    account: str | None = None,
+) -> Steps[Onboarding]:
+    """Invites a person, waits until they have accepted, gives the roles, and reads back what they
+    can effectively do.
+
+    Safe to repeat: what was done already is not done again. So a program that was interrupted
+    while it waited calls it once more. With a ledger nobody has to: the roles are owed, and
+    `guestlist settle` gives them.
+
+    Args:
+        email: sent as typed.
+        roles: by id, name or `kind:name`. Those that the service takes with an invitation go with
+            it, the others are given after acceptance.
+        options: the provider's own options.
+        timeout: seconds to wait for acceptance.
+        account: which account; may be left out when there is only one.
+
+    Raises:
+        WaitTimeout: the person has not accepted in time; the invitation stays.
+        Conflict: the invitation was declined, revoked, or has expired.
+        Unsupported: the service has no way to give the roles; nothing was sent.
+        GuestlistError: as for `invite`, `assign_role` and `access`.
+    """
+    provider = accounts.pick(account).provider
+    wanted: list[RoleRef] = [roles] if isinstance(roles, str | Role) else list(roles)
+    with_invitation = len(wanted) if provider.most_roles is None else provider.most_roles
+    if with_invitation < len(wanted):
+        needs("assign_role")(provider)
+    invited: InviteResult = yield from invite(
+        accounts,
+        email,
+        role=wanted if accounts.journal is not None else wanted[:with_invitation],
+        options=options,
+        account=account,
+    )
+    guest = invited.guest
+    if guest.state is not State.ACCEPTED:
+        guest = yield from wait(accounts, guest, timeout=timeout, account=account)
+    granted: list[RoleResult] = []
+    if provider.supports("assign_role"):
+        for role in wanted:
+            granted.append((yield from assign_role(accounts, guest, role, account=account)))
+    seen: Access | None = None
+    if provider.supports("access"):
+        seen = yield from access(accounts, guest, account=account)
+    return Onboarding(guest=guest, invited=invited, granted=tuple(granted), access=seen)
