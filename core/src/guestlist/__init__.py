@@ -65,12 +65,12 @@ _HOMES = {
     "client": "AsyncGuestlist Guestlist",
     "errors": """AlreadyInvited AlreadyMember CallerMistake ConfigError Conflict Forbidden
         GuestlistError InvalidOrder LedgerError MalformedResponse NotFound OutcomeUnknown
-        RateLimited Rejected ServiceRefusal ServiceTrouble ServiceUnavailable Unauthorized UnknownAccount UnknownRole
-        Unsupported WaitTimeout""",
+        RateLimited Rejected ServiceRefusal ServiceTrouble ServiceUnavailable Unauthorized
+        UnknownAccount UnknownRole Unsupported WaitTimeout""",
     "event": "Event",
     "exchange.account": "Budget",
-    "models": """Access Basis Grant Guest Invitation InviteResult Member MemberState Onboarding Order
-        Outcome Role RoleOutcome RoleResult State""",
+    "models": """Access Basis Grant Guest Invitation InviteResult Member MemberState Onboarding
+        Order Outcome Role RoleOutcome RoleResult State""",
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}
 

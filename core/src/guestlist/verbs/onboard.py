@@ -64,11 +64,10 @@ def onboard(
     guest = invited.guest
     if guest.state is not State.ACCEPTED:
         guest = yield from wait(accounts, guest, timeout=timeout, account=account)
-    granted: list[RoleResult] = []
-    if provider.supports("assign_role"):
-        for role in wanted:
-            granted.append((yield from assign_role(accounts, guest, role, account=account)))
+    granted: tuple[RoleResult, ...] = ()
+    for role in wanted if provider.supports("assign_role") else ():
+        granted += ((yield from assign_role(accounts, guest, role, account=account)),)
     seen: Access | None = None
     if provider.supports("access"):
         seen = yield from access(accounts, guest, account=account)
-    return Onboarding(guest=guest, invited=invited, granted=tuple(granted), access=seen)
+    return Onboarding(guest=guest, invited=invited, granted=granted, access=seen)
