@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import Connection, and_, func, insert, or_, select, update
+from sqlalchemy import Connection, TextClause, and_, func, insert, or_, select, update
 from sqlalchemy.sql import ColumnElement
 
 from guestlist.errors import GuestlistError
@@ -89,16 +89,22 @@ def unfinished_run(store: Store) -> Run | None:
     return None if row is None or row.ended is not None else Run(*row[:4])
 
 
-def add(store: Store, changes: Iterable[Change], *, run: int | None, now: float) -> int:
+def add(store: Store, changes: Iterable[Change], *, run: int, now: float) -> int:
     """Writes orders down; returns how many. All are on disk then, and nothing was sent.
 
-    Changes that cannot be made are left out.
+    Changes that cannot be made are left out. A role that the ledger knows as owed falls due.
     """
-    rows = (_row(change, run, now) for change in changes if change.action is not Action.CANNOT)
+    doable = (change for change in changes if change.action is not Action.CANNOT)
     count = 0
     with store.writing() as connection:
-        while some := list(islice(rows, MANY)):
-            connection.execute(insert(orders), some)
+        while some := list(islice(doable, MANY)):
+            rows = [
+                _row(change, run, now)
+                for change in some
+                if change.action is not Action.SETTLE or not _fall_due(connection, change, run)
+            ]
+            if rows:
+                connection.execute(insert(orders), rows)
             count += len(some)
     return count
 
@@ -135,6 +141,7 @@ def _row(
         "email": change.email,
         "action": change.action.value,
         "place": ORDER[change.action],
+        "role": change.roles[0] if change.action is Action.SETTLE else None,
         "facts": change.model_dump_json(exclude=IN_COLUMNS, exclude_defaults=True),
         "state": state,
         "asked": now,
@@ -233,12 +240,17 @@ def left(store: Store, run: int) -> dict[str, int]:
 
 
 def drop(store: Store, now: float) -> int:
-    """Drops what was asked for and not begun, in runs before: a later plan takes its place."""
+    """Drops what was asked for and not begun, in runs before: a later plan takes its place. Roles
+    that were owed are owed again."""
+    not_begun: list[Any] = [IS_OPEN, orders.c.state == OrderState.ASKED, orders.c.run.is_not(None)]
     with store.writing() as connection:
-        gone = connection.execute(
+        connection.execute(
             update(orders)
-            .where(IS_OPEN, orders.c.state == OrderState.ASKED, orders.c.run.is_not(None))
-            .values(state=OrderState.DROPPED, settled=now)
+            .where(*not_begun, orders.c.action == Action.SETTLE)
+            .values(state=OrderState.OWED, run=None)
+        )
+        gone = connection.execute(
+            update(orders).where(*not_begun).values(state=OrderState.DROPPED, settled=now)
         )
         return int(gone.rowcount)
 
@@ -328,43 +340,34 @@ def _say(connection: Connection, id: int, now: float, what: str, detail: str | N
 
 def _owe(connection: Connection, change: Change, now: float) -> None:
     """Writes down that a role is owed, unless it is already."""
-    row = _row(change, None, now, OrderState.OWED)
-    same = connection.scalar(
-        select(orders.c.id)
-        .where(
-            IS_OWED,
-            orders.c.account == change.account,
-            orders.c.key == change.key,
-            orders.c.facts == row["facts"],
-        )
-        .limit(1)
+    if connection.scalar(select(orders.c.id).where(*_same_owed(change)).limit(1)) is None:
+        connection.execute(insert(orders), _row(change, None, now, OrderState.OWED))
+
+
+def _fall_due(connection: Connection, change: Change, run: int) -> bool:
+    """Makes an owed role an order of a run, now that the person has accepted. False when the
+    ledger knows of no such debt."""
+    due = {"state": OrderState.ASKED, "run": run, "facts": _row(change, run, 0.0)["facts"]}
+    return connection.execute(update(orders).where(*_same_owed(change)).values(due)).rowcount > 0
+
+
+def _same_owed(change: Change) -> tuple[ColumnElement[bool] | TextClause, ...]:
+    return (
+        IS_OWED,
+        orders.c.account == change.account,
+        orders.c.key == change.key,
+        orders.c.role == change.roles[0],
     )
-    if same is None:
-        connection.execute(insert(orders), row)
 
 
-def owed(store: Store, account: str | None = None) -> Iterator[Order]:
+def owed(store: Store, account: str | None = None) -> list[Order]:
     """The roles that people are owed."""
     where: list[Any] = [IS_OWED]
     if account is not None:
         where.append(orders.c.account == account)
     with store.reading() as connection:
         rows = connection.execute(select(*_columns).where(*where).order_by(orders.c.id)).all()
-    return (_order(row) for row in rows)
-
-
-def fall_due(store: Store, due: Iterable[tuple[int, Change]], run: int) -> int:
-    """Makes owed roles orders of a run, now that the people have accepted."""
-    count = 0
-    with store.writing() as connection:
-        for id, change in due:
-            made = connection.execute(
-                update(orders)
-                .where(orders.c.id == id, orders.c.state == OrderState.OWED)
-                .values(state=OrderState.ASKED, run=run, facts=_row(change, None, 0.0)["facts"])
-            )
-            count += made.rowcount
-    return count
+    return [_order(row) for row in rows]
 
 
 class Taken(GuestlistError):

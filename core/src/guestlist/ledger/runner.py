@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +20,8 @@ from guestlist.ledger.stop import Stop
 from guestlist.ledger.store import Store
 from guestlist.ledger.tally import Tally
 from guestlist.ledger.work import RunWork
+from guestlist.models import Guest, State
+from guestlist.roster import Change
 
 TICK = 0.1
 """Seconds between two looks at how far the lanes are."""
@@ -73,6 +76,43 @@ class Runner:
         accounts = {order.change.account for order in doubts} & set(self._guests.accounts)
         work: dict[str, Work] = dict.fromkeys(accounts, Nothing())
         return self._work(work, doubts, progress)
+
+    def begin(self, changes: Iterable[Change], roster: str, source: str) -> int:
+        """Writes a new run down; returns its number. What earlier runs did not begin is dropped:
+        these changes take its place. Nothing is sent yet.
+
+        Args:
+            roster: the digest of what is asked for.
+            source: the name of its file.
+        """
+        now = self._guests.clock.now().timestamp()
+        orders.drop(self._store, now)
+        run = orders.begin_run(self._store, now, roster, source)
+        orders.add(self._store, changes, run=run, now=now)
+        return run
+
+    def due(self) -> tuple[list[Change], list[Guest]]:
+        """Looks who has accepted of those who are owed a role.
+
+        Returns:
+            What can be given now, and where the others stand.
+        """
+        debts: dict[str, list[Change]] = defaultdict(list)
+        for order in orders.owed(self._store):
+            if order.change.account in self._guests.accounts:
+                debts[order.change.account].append(order.change)
+        changes: list[Change] = []
+        others: dict[tuple[str, str], Guest] = {}
+        for account, owed in debts.items():
+            found = self._guests.standing({change.email for change in owed}, account=account)
+            for change in owed:
+                guest = found[change.key]
+                if guest.state is State.ACCEPTED:
+                    facts = {"state": guest.state, "member": guest.member}
+                    changes.append(change.model_copy(update=facts))
+                else:
+                    others[account, change.key] = guest
+        return changes, list(others.values())
 
     def run(self, run: int, progress: Progress | None = None) -> Summary:
         """Carries out all orders of a run, and ends it when none is left.

@@ -72,6 +72,7 @@ orders = Table(
     Column("email", Text, nullable=False),
     Column("action", Text, nullable=False),
     Column("place", SmallInteger, nullable=False),  # of the action in the order of execution
+    Column("role", Text),  # the owed one
     Column("facts", Text, nullable=False),  # the rest of the change, as JSON
     Column("state", SmallInteger, nullable=False),
     Column("asked", Double, nullable=False),
@@ -103,7 +104,7 @@ _part(
     orders.c.place,
     orders.c.id,
 )
-_part("orders_owed", IS_OWED, orders.c.account, orders.c.key, orders.c.facts)
+_part("orders_owed", IS_OWED, orders.c.account, orders.c.key, orders.c.role)
 Index("orders_person", orders.c.key, orders.c.settled)
 
 entries = Table(
