@@ -63,12 +63,16 @@ def find_config(plugins: Plugins) -> Config:
     Raises:
         ConfigError: the file is not as it must be.
     """
+    path = find_path()
+    return from_environment(plugins) if path is None else read_config(path, plugins)
+
+
+def find_path() -> Path | None:
+    """The file that `GUESTLIST_CONFIG` names, else `guestlist.toml` here, if there is one."""
     named = os.environ.get(VARIABLE)
     if named:
-        return read_config(Path(named), plugins)
-    if Path(FILE).exists():
-        return read_config(Path(FILE), plugins)
-    return from_environment(plugins)
+        return Path(named)
+    return Path(FILE) if Path(FILE).exists() else None
 
 
 def from_environment(plugins: Plugins) -> Config:
@@ -118,17 +122,7 @@ def read_config(path: Path, plugins: Plugins) -> Config:
         ConfigError: it is missing, unreadable, no TOML, or says something that cannot be; the
             message names the file and the place.
     """
-    try:
-        table = tomllib.loads(path.read_text(encoding="utf-8-sig"))  # editors may add the mark
-    except FileNotFoundError:
-        raise ConfigError(
-            f"there is no file {path}", hint="`guestlist config init` writes one."
-        ) from None
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-        raise ConfigError(f"{path} cannot be read: {reason}") from None
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{path} is no TOML: {error}") from None
+    table = _read_toml(path)
     try:
         check_names("", table, KEYS)
         return Config(
@@ -143,6 +137,34 @@ def read_config(path: Path, plugins: Plugins) -> Config:
     except ConfigError as error:
         error.message = f"{path}: {error.message}"
         raise
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))  # editors may add the mark
+    except FileNotFoundError:
+        raise ConfigError(
+            f"there is no file {path}", hint="`guestlist config init` writes one."
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise ConfigError(f"{path} cannot be read: {reason}") from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path} is no TOML: {error}") from None
+
+
+def providers_of(path: Path) -> dict[str, str]:
+    """The accounts of a file, and the name of the provider of each; other settings are not read.
+
+    Raises:
+        ConfigError: it is missing, unreadable or no TOML, or an account names no provider.
+    """
+    accounts = _table(_read_toml(path), "accounts")
+    found = {name: table.get("provider") for name, table in accounts.items()}
+    for name, provider in found.items():
+        if not isinstance(provider, str):
+            raise ConfigError(f"{path}: accounts.{name}: provider is missing")
+    return {name: str(provider) for name, provider in found.items()}
 
 
 def check_names(where: str, table: Mapping[str, Any], known: Iterable[str]) -> None:

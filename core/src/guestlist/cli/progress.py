@@ -57,6 +57,14 @@ class Progress:
         self._what = what
         self._update()
 
+    def pause(self) -> None:
+        """Shows nothing until there is something new: somebody else writes to the terminal."""
+        with self._lock:
+            if self._status is not None:
+                self._status.stop()
+                self._status = None
+        self._what = self._how = ""
+
     def watch(self, event: Event) -> None:
         """What is going on at the moment."""
         self._how = _in_words(event)

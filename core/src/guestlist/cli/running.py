@@ -36,7 +36,9 @@ def run(arguments: argparse.Namespace) -> int:
             show_secrets=arguments.show_secrets,
         )
     tell_errors(session.errors, debug=arguments.debug)
-    return exit_code(session.errors)
+    if session.errors or session.exit_code is None:
+        return exit_code(session.errors)
+    return session.exit_code
 
 
 def _carried_out(arguments: argparse.Namespace) -> Session:

@@ -31,6 +31,7 @@ class Session:
         screen: None for a program, which gets the results as JSON.
         results, errors: what the command fills in.
         printed: whether the command has printed all there is to print.
+        exit_code: where nothing went wrong; None for the usual one.
         stirred: accounts on which something other than a read was sent.
     """
 
@@ -42,6 +43,7 @@ class Session:
         self.results: list[AnyRow] = []
         self.errors: list[GuestlistError] = []
         self.printed = False
+        self.exit_code: int | None = None
         self.stirred: set[str] = set()
         self.clock: Clock = SystemClock()
         self.progress = Progress(screen)

@@ -53,7 +53,7 @@ def begin_run(store: Store, now: float, roster: str, source: str) -> int:
     """A new run; returns its number.
 
     Args:
-        roster: the digest of what is asked for.
+        roster: the digest of what is asked for; empty for what follows from an earlier run.
         source: the name of its file.
     """
     with store.writing() as connection:
@@ -79,10 +79,11 @@ class Run:
 
 
 def unfinished_run(store: Store) -> Run | None:
-    """The last run, if it did not come to its end."""
+    """The last run of a roster, if it did not come to its end."""
     with store.reading() as connection:
         row = connection.execute(
             select(runs.c.id, runs.c.began, runs.c.roster, runs.c.source, runs.c.ended)
+            .where(runs.c.roster != "")
             .order_by(runs.c.id.desc())
             .limit(1)
         ).first()
@@ -237,6 +238,31 @@ def left(store: Store, run: int) -> dict[str, int]:
             .group_by(orders.c.account)
         ).all()
     return {row.account: row[1] for row in rows}
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """An order that has come to its end."""
+
+    change: Change
+    state: OrderState
+    outcome: str
+    detail: str | None
+
+
+def ended(store: Store, run: int, limit: int) -> list[Ended]:
+    """What has become of the first orders of a run."""
+    with store.reading() as connection:
+        rows = connection.execute(
+            select(*_columns, orders.c.state, orders.c.outcome, orders.c.detail)
+            .where(orders.c.run == run, orders.c.settled.is_not(None))
+            .order_by(orders.c.id)
+            .limit(limit)
+        ).all()
+    return [
+        Ended(_order(row[:9]).change, OrderState(row.state), row.outcome or "", row.detail)
+        for row in rows
+    ]
 
 
 def drop(store: Store, now: float) -> int:
