@@ -1,4 +1,4 @@
-"""On which line of a TOML file something is said: `tomllib` reads the values, and tells no positions."""
+"""On which line of a TOML file something is said: `tomllib` does not tell."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from collections.abc import Iterator
 Place = tuple[str | int, ...]
 """The keys, and the numbers in lists (from 0), that lead to something."""
 
-_TOKEN = re.compile(
+_WORD = re.compile(
     r"""
       (?P<text> \"{3} (?:\\.|[^\\])*? \"{3,5} | '{3} .*? '{3,5} | "(?:\\.|[^"\\])*" | '[^']*' )
     | (?P<comment> \# [^\n]* )
     | (?P<mark> [][{},=.\n] )
-    | (?P<word> [^][{},=.\s"'\#]+ )
+    | (?P<bare> [^][{},=.\s"'\#]+ )
     """,
     re.VERBOSE | re.DOTALL,
 )
@@ -41,27 +41,27 @@ class _Scanner:
         self.found: dict[Place, int] = {}
         self._counts: dict[Place, int] = {}
         """How many tables each list of tables has so far."""
-        self._tokens = _tokens(text)
+        self._words = _cut(text)
         self._advance()
         inside: Place = ()
-        while self._token != _END:
-            if self._token == "\n":
+        while self._word != _END:
+            if self._word == "\n":
                 self._advance()
-            elif self._token == "[":
+            elif self._word == "[":
                 inside = self._header()
             else:
                 self._pair(inside)
 
     def _advance(self) -> str:
-        """Goes to the next token, and returns the one that was there."""
-        token = getattr(self, "_token", _END)
-        self._token, self._line = next(self._tokens)
-        return token
+        """Goes to the next word, and returns the one that was there."""
+        word = getattr(self, "_word", _END)
+        self._word, self._line = next(self._words)
+        return word
 
     def _header(self) -> Place:
         line = self._line
         self._advance()
-        another = self._token == "["
+        another = self._word == "["
         if another:
             self._advance()
         place: Place = ()
@@ -74,13 +74,13 @@ class _Scanner:
             if place in self._counts:
                 place = (*place, self._counts[place] - 1)
                 self.found.setdefault(place, line)
-        while self._token == "]":
+        while self._word == "]":
             self._advance()
         return place
 
     def _keys(self) -> list[str]:
         keys = [_key(self._advance())]
-        while self._token == ".":
+        while self._word == ".":
             self._advance()
             keys.append(_key(self._advance()))
         return keys
@@ -94,46 +94,46 @@ class _Scanner:
         self._value(inside)
 
     def _value(self, place: Place) -> None:
-        if self._token == "[":
+        if self._word == "[":
             self._advance()
             number = 0
             while self._skipped_to("]"):
                 self.found.setdefault((*place, number), self._line)
                 self._value((*place, number))
                 number += 1
-        elif self._token == "{":
+        elif self._word == "{":
             self._advance()
             while self._skipped_to("}"):
                 self._pair(place)
         else:  # numbers and times are several words and dots
-            while self._token not in (",", "]", "}", "\n", _END):
+            while self._word not in (",", "]", "}", "\n", _END):
                 self._advance()
 
     def _skipped_to(self, close: str) -> bool:
         """Whether another element comes before the list or table closes."""
-        while self._token in (",", "\n"):
+        while self._word in (",", "\n"):
             self._advance()
-        if self._token == close:
+        if self._word == close:
             self._advance()
             return False
-        return self._token != _END
+        return self._word != _END
 
 
-def _tokens(text: str) -> Iterator[tuple[str, int]]:
+def _cut(text: str) -> Iterator[tuple[str, int]]:
     """What is said and where, without white space and comments."""
     line = 1
-    for match in _TOKEN.finditer(text):
-        token = match.group()
+    for match in _WORD.finditer(text):
+        word = match.group()
         if match.lastgroup != "comment":
-            yield token, line
-        if match.lastgroup == "text" or token == "\n":
-            line += token.count("\n")
+            yield word, line
+        if match.lastgroup == "text" or word == "\n":
+            line += word.count("\n")
     while True:
         yield _END, line
 
 
-def _key(token: str) -> str:
+def _key(word: str) -> str:
     """A key as `tomllib` reads it."""
-    if token.startswith('"') and "\\" in token:
-        return str(tomllib.loads(f"key = {token}")["key"])
-    return token[1:-1] if token.startswith(('"', "'")) else token
+    if word.startswith('"') and "\\" in word:
+        return str(tomllib.loads(f"key = {word}")["key"])
+    return word[1:-1] if word.startswith(('"', "'")) else word
