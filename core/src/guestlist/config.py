@@ -39,7 +39,9 @@ FILE = "guestlist.toml"
 VARIABLE = "GUESTLIST_CONFIG"
 """The environment variable that names another file."""
 
-KEYS = ("accounts", "allowed_domains", "budget")
+ROSTER_KEYS = ("groups", "people", "people_from", "limits", "ledger")
+"""What `guestlist.roster` reads from the same file."""
+KEYS = ("accounts", "allowed_domains", "budget", *ROSTER_KEYS)
 
 
 @dataclass(frozen=True)
