@@ -24,6 +24,7 @@ from guestlist.exchange.clock import Clock, SystemClock
 from guestlist.exchange.drive import AsyncDriver, Driver
 from guestlist.exchange.step import Steps
 from guestlist.exchange.wire import AsyncHttpxWire, HttpxWire
+from guestlist.models import Order
 from guestlist.plugins import Plugins, installed
 from guestlist.provider import Flow, Provider
 from guestlist.telemetry import telemetry
@@ -100,6 +101,19 @@ class _Client:
         """The accounts: the providers, under their names."""
         accounts = self._accounts.by_name
         return MappingProxyType({name: account.provider for name, account in accounts.items()})
+
+    @property
+    def clock(self) -> Clock:
+        """The clock that it goes by."""
+        return self._clock
+
+    def check_order(self, order: Order) -> None:
+        """Whether the policy lets an order pass: the allowed domains, and the plugins.
+
+        Raises:
+            InvalidOrder: it does not.
+        """
+        self._accounts.check(order)
 
     def account(self, name: str) -> Self:
         """The same client, for which calls that name no account are about this one.
