@@ -24,7 +24,7 @@ from guestlist.exchange.clock import Clock, SystemClock
 from guestlist.exchange.drive import AsyncDriver, Driver
 from guestlist.exchange.step import Steps
 from guestlist.exchange.wire import AsyncHttpxWire, HttpxWire
-from guestlist.models import Guest
+from guestlist.models import Guest, Order
 from guestlist.plugins import Plugins, installed
 from guestlist.provider import Flow, Provider
 from guestlist.telemetry import telemetry
@@ -116,6 +116,14 @@ class _Client:
     def clock(self) -> Clock:
         """Where it reads the time."""
         return self._clock
+
+    def check_order(self, order: Order) -> None:
+        """Whether the policy lets an order pass: the allowed domains, and the plugins.
+
+        Raises:
+            InvalidOrder: it does not.
+        """
+        self._accounts.check(order)
 
     def account(self, name: str) -> Self:
         """The same client, for which calls that name no account are about this one.

@@ -171,6 +171,8 @@ class Member(Answered):
     roles: tuple[Role, ...] | None = None
     """None where the member record does not tell; `access` does."""
     state: MemberState = MemberState.ACTIVE
+    service: bool = False
+    """Whether it is a program's login and no person's: it was never invited."""
     joined_at: datetime | None = None
 
 

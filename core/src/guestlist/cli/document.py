@@ -13,8 +13,8 @@ from pydantic_core import to_jsonable_python
 
 from guestlist.errors import GuestlistError
 from guestlist.exchange.redact import MASK
-from guestlist.roster.change import Change
 from guestlist.models import Access, Guest, Invitation, InviteResult, Member, Role, RoleResult
+from guestlist.roster.change import Change
 
 SCHEMA = "https://json-schema.org/draft/2020-12/schema"
 

@@ -76,6 +76,16 @@ class Accounts:
                 hint=f"allowed_domains permits: {allowed}.",
             )
 
+    def check(self, order: Order) -> None:
+        """Refuses an order that the policy does not allow.
+
+        Raises:
+            InvalidOrder: its domain is not allowed, or a plugin refused it.
+        """
+        self.check_domain(order.email)
+        if self.check_order is not None:
+            self.check_order(order)
+
     def bound(self, name: str) -> Accounts:
         """The same with another default account."""
         return replace(self, default=self.pick(name).name)

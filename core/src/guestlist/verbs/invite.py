@@ -91,15 +91,14 @@ def invite(
             )
         wanted = [role] if isinstance(role, str | Role) else list(role or ())
         _check_possible(provider, wanted, mail, if_exists, can_owe=call.journal is not None)
-        chosen = _options(provider, options)
+        chosen = options_of(provider, options)
         roles: tuple[Role, ...] = ()
         for ref in wanted:
             roles += ((yield from resolve(call, ref)),)
         taken = len(roles) if provider.most_roles is None else provider.most_roles
         owed = roles[taken:]
         order = Order(email=call.email, roles=roles[:taken], mail=mail, options=chosen)
-        if accounts.check_order is not None:
-            accounts.check_order(order)
+        accounts.check(order)
     except GuestlistError as error:
         raise call.about(error) from error.__cause__
     yield from hold(call, call.email)
@@ -215,7 +214,12 @@ def _check_resendable(provider: Provider) -> None:
         raise provider.unsupported("resend")
 
 
-def _options(provider: Provider, given: Mapping[str, Any] | BaseModel | None) -> BaseModel:
+def options_of(provider: Provider, given: Mapping[str, Any] | BaseModel | None) -> BaseModel:
+    """What was given, as the provider's own options.
+
+    Raises:
+        InvalidOrder: there is no such option, or it cannot have that value.
+    """
     kind = provider.Options
     if isinstance(given, BaseModel) and type(given) is not kind:  # the base has many subclasses
         raise InvalidOrder(

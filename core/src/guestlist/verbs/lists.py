@@ -109,10 +109,10 @@ class Walk(Generic[T]):
         """The next items, perhaps none; None when there are no more pages.
 
         Raises:
-            MalformedResponse: the service cuts its list off: what came is not all.
+            MalformedResponse: the list breaks off or repeats itself: what came is not all.
         """
         call = Call(self._account, self._accounts.budget)
-        if self._pages.ended and self._pages.cut_off:
+        if self._pages.ended and self._pages.broken:
             raise call.about(unfinished(self._pages.cut_off))
         if self._pages.ended:
             return None

@@ -92,7 +92,7 @@ def resolve(call: Call, wanted: RoleRef) -> Steps[Role]:
         found = fitting(known, wanted)
     if len(found) == 1:
         return found[0]
-    raise call.about(_unknown_role(wanted, found, known))
+    raise call.about(unknown_role(wanted, found, known))
 
 
 def fitting(roles: Iterable[Role], wanted: str) -> list[Role]:
@@ -123,7 +123,8 @@ def holds(held: Iterable[Role], role: Role) -> bool:
     return any(one.id == role.id and one.kind == role.kind for one in held)
 
 
-def _unknown_role(wanted: str, found: Sequence[Role], known: Sequence[Role]) -> UnknownRole:
+def unknown_role(wanted: str, found: Sequence[Role], known: Sequence[Role]) -> UnknownRole:
+    """The error about a word that fits nothing that is known, or all of what was found."""
     if found:
         each = " and ".join(f"{role.kind}:{role.name or role.id} ({role.id})" for role in found)
         return UnknownRole(f"{wanted!r} fits {each}", hint="Say which: by kind:name, or by the id.")

@@ -6,6 +6,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,7 +21,6 @@ from guestlist.cli.session import Session
 from guestlist.cli.words import count
 from guestlist.errors import Conflict, GuestlistError, WaitTimeout
 from guestlist.ledger import orders
-from guestlist.ledger.history import mails_to
 from guestlist.ledger.runner import Summary, alone
 from guestlist.models import OPEN_STATES, Guest
 from guestlist.roster import Action, Limits, Over, Plan, make_plan, moved, read_plan
@@ -86,7 +86,7 @@ def _planned(session: Session, at: Desk) -> Iterator[Plan]:
         session.progress.tell(f"reading {', '.join(told)}")
 
     session.progress.tell(f"reading {at.roster.source}")
-    mails = mails_to(at.store, at.guests.clock.now() - limits.period)
+    since = (at.guests.clock.now() - limits.period).timestamp()
     with make_plan(
         at.guests,
         at.roster.wanted(),
@@ -103,7 +103,7 @@ def _planned(session: Session, at: Desk) -> Iterator[Plan]:
             (debt.change.account, debt.change.key, debt.change.roles[0])
             for debt in orders.owed(at.store)
         ],
-        mails=mails,
+        mails=partial(orders.mails_to, at.store, since),
         progress=progress,
     ) as plan:
         yield plan
@@ -119,8 +119,8 @@ def _show(session: Session, at: Desk, plan: Plan) -> None:
                 session.results.append(ChangeRow.model_construct(**dict(change)))
         session.results.append(
             PlanRow(
-                counts=dict(plan.summary.counts),
-                notes=dict(plan.summary.notes),
+                counts={name: dict(by) for name, by in plan.summary.counts.items()},
+                notes={name: dict(by) for name, by in plan.summary.notes.items()},
                 over=tuple(map(str, plan.summary.over)),
                 nothing=plan.nothing,
             )
