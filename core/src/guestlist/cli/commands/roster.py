@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from guestlist.cli.changes import SHOWN, in_words, show_changes, show_notes
 from guestlist.cli.desk import Desk, desk
@@ -119,8 +119,8 @@ def _show(session: Session, at: Desk, plan: Plan) -> None:
                 session.results.append(ChangeRow.model_construct(**dict(change)))
         session.results.append(
             PlanRow(
-                counts={name: dict(by) for name, by in plan.summary.counts.items()},
-                notes={name: dict(by) for name, by in plan.summary.notes.items()},
+                counts=_plain(plan.summary.counts),
+                notes=_plain(plan.summary.notes),
                 over=tuple(map(str, plan.summary.over)),
                 nothing=plan.nothing,
             )
@@ -133,6 +133,10 @@ def _show(session: Session, at: Desk, plan: Plan) -> None:
     for problem in plan.summary.over:
         say("warning", str(problem))
     session.printed = True
+
+
+def _plain(counts: Mapping[str, Mapping[Any, int]]) -> dict[str, dict[str, int]]:
+    return {account: dict(counted) for account, counted in counts.items()}
 
 
 # ---------------------------------------------------------------------------- applying
