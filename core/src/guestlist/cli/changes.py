@@ -19,7 +19,6 @@ SIGNS = {
     Action.UNASSIGN: ("-", "red"),
     Action.REVOKE: ("-", "red"),
     Action.REMOVE: ("-", "red"),
-    Action.CANNOT: ("!", "magenta"),
 }
 """What stands before a change, and its colour."""
 
@@ -52,7 +51,13 @@ def show_changes(
                 shown.append(change)
             else:
                 left += 1
-        screen.table(COLUMNS, [_cells(change) for change in shown], indent=2)
+        possible = [change for change in shown if change.action is not Action.CANNOT]
+        if possible:
+            screen.table(COLUMNS, [_cells(change) for change in possible], indent=2)
+        for change in shown:
+            if change.action is Action.CANNOT:
+                whom = f"{change.email}: " if change.email else ""
+                screen.line(Text.assemble(("!  ", "magenta"), whom, change.reason), indent=2)
         if left:
             screen.line(f"… and {left:,} more (-v shows all)", indent=2, style="dim")
         screen.line()

@@ -15,7 +15,12 @@ from guestlist.errors import GuestlistError
 if TYPE_CHECKING:
     from guestlist.cli.screen import Screen
 
-NOTHING = {"list": "No invitations.", "members": "No members.", "roles": "Nothing to grant."}
+NOTHING = {
+    "list": "No invitations.",
+    "members": "No members.",
+    "roles": "Nothing to grant.",
+    "settle": "Nobody is owed a role.",
+}
 """What is said when there is nothing to show and nothing went wrong."""
 
 

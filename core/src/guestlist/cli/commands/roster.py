@@ -19,7 +19,7 @@ from guestlist.cli.parser import UsageError
 from guestlist.cli.report import say
 from guestlist.cli.session import Session
 from guestlist.cli.words import count
-from guestlist.errors import Conflict, GuestlistError, WaitTimeout
+from guestlist.errors import Conflict, GuestlistError, UnknownRole, WaitTimeout
 from guestlist.ledger import orders
 from guestlist.ledger.runner import Summary, alone
 from guestlist.models import OPEN_STATES, Guest
@@ -41,7 +41,6 @@ def run_plan(session: Session) -> None:
         _show(session, at, plan)
         if given.out:
             plan.write(Path(given.out))
-        session.errors += plan.errors.values()
         if given.detailed_exitcode and not plan.nothing:
             session.exit_code = CHANGES
 
@@ -106,6 +105,13 @@ def _planned(session: Session, at: Desk) -> Iterator[Plan]:
         mails=partial(orders.mails_to, at.store, since),
         progress=progress,
     ) as plan:
+        session.errors += plan.errors.values()
+        if plan.summary.total(frozenset({Action.CANNOT})):
+            session.errors += (
+                UnknownRole(change.reason.rstrip("."), account=change.account)
+                for change in plan.changes()
+                if not change.email  # it holds for everybody in the account
+            )
         yield plan
 
 
@@ -166,7 +172,6 @@ def _from_roster(session: Session, at: Desk) -> int | None:
     _settle_doubts(session, at)
     with _planned(session, at) as plan:
         _show(session, at, plan)
-        session.errors += plan.errors.values()
         if not _confirmed(session, at, nothing=plan.nothing, over=plan.summary.over):
             return None
         return at.runner.begin(plan.changes(), _digest(session, at), at.roster.source.name)
@@ -289,6 +294,7 @@ def _tell_owed(session: Session, others: Sequence[Guest], wait: float | None) ->
         )
     if session.screen is None:
         return
+    session.printed = session.printed or bool(others)
     if waiting:
         session.screen.line(
             f"{count(len(waiting), 'guest')} will get roles after accepting: `guestlist settle`,"
