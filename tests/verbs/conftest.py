@@ -71,16 +71,21 @@ CASES = {
 
 
 class SandboxClock:
-    """The client's clock: the sandbox's."""
+    """The client's clock: the sandbox's.
 
-    def __init__(self, sandbox: Sandbox) -> None:
+    Args:
+        ahead: by how much its wall clock is wrong.
+    """
+
+    def __init__(self, sandbox: Sandbox, ahead: timedelta = timedelta(0)) -> None:
         self._sandbox = sandbox
+        self._ahead = ahead
 
     def monotonic(self) -> float:
         return self._sandbox.clock.seconds()
 
     def now(self) -> datetime:
-        return self._sandbox.clock.now()
+        return self._sandbox.clock.now() + self._ahead
 
     def sleep(self, seconds: float) -> None:
         # a microsecond more, because that is how exactly the sandbox's clock is moved
@@ -217,7 +222,7 @@ def make(case: Case, kind: str, sandbox: Sandbox, tls: ssl.SSLContext) -> Iterat
     """Makes clients of the kind for the service.
 
     `settings` are the account's, besides those of the sandbox; `wrap` puts a transport around the
-    real one.
+    real one; `ahead` is by how much the client's wall clock is wrong.
     """
     with asyncio.Runner() as runner, ExitStack() as closing:
 
@@ -225,6 +230,7 @@ def make(case: Case, kind: str, sandbox: Sandbox, tls: ssl.SSLContext) -> Iterat
             *,
             wrap: Callable[[Any], Any] | None = None,
             settings: dict[str, Any] | None = None,
+            ahead: timedelta = timedelta(0),
             **arguments: Any,
         ) -> Party:
             events: list[Event] = []
@@ -238,7 +244,7 @@ def make(case: Case, kind: str, sandbox: Sandbox, tls: ssl.SSLContext) -> Iterat
             provider = case.provider(**{**host.settings, **(settings or {})})
             client = (Guestlist if kind == "sync" else AsyncGuestlist)(
                 {"home": provider},
-                clock=SandboxClock(sandbox),
+                clock=SandboxClock(sandbox, ahead),
                 transport=wrap(real) if wrap else real,
                 watch=events.append,
                 **arguments,

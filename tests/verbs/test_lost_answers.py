@@ -18,6 +18,7 @@ from guestlist import (
     RoleOutcome,
     State,
 )
+from guestlist_aitronos.sandbox import lifecycle
 
 ADA = "ada@example.com"
 GRACE = 30.0
@@ -158,6 +159,51 @@ def test_the_replaced_one_is_not_taken_for_the_new_one(faulty: Any) -> None:
     assert result.replaced.id == first
     assert result.guest.invitation.id != first
     assert [one["state"] for one in guests.invitations_of(ADA)] == ["cancelled", "pending"]
+
+
+@on_aitronos
+def test_what_another_withdrew_meanwhile_was_never_there_for_a_service_that_forgets(
+    faulty: Any,
+) -> None:
+    """No answer could tell it from an invitation that was not made. The first link is dead."""
+
+    def lose_and_withdraw(request: httpx.Request, answer: httpx.Response | None) -> Any:
+        if answer is None or not request.url.path.endswith("/invite-user") or len(lost):
+            return None
+        lost.append(request)
+        service = guests.service
+        made = next(reversed(service.records.invitations.values()))
+        lifecycle.cancel(service, made, service.records.users[made.inviter_id])
+        return httpx.Response(503)
+
+    lost: list[httpx.Request] = []
+    guests = faulty(lose_and_withdraw)
+    result = guests.invite(ADA)
+    assert (result.outcome, result.mail_sent) == (Outcome.INVITED, True)
+    assert waited(guests) >= GRACE
+    assert [one["state"] for one in guests.invitations_of(ADA)] == ["cancelled", "pending"]
+    assert len(guests.mails(ADA)) == 2
+
+
+@pytest.mark.parametrize("case", ["aitronos", "vultr"], indirect=True)
+def test_a_lapsed_one_is_surely_over_only_by_the_service_s_clock(faulty: Any) -> None:
+    """Where no answer is dated, a service may hold it open still and have renewed it in place."""
+
+    def undated_and_lost(request: httpx.Request, answer: httpx.Response | None) -> Any:
+        if answer is not None:
+            answer.headers.pop("date")
+        return losing(request, answer)
+
+    losing = Losing(before=True, many=0)
+    guests = faulty(undated_and_lost)
+    guests.invite(ADA)
+    guests.later(days=8)
+    losing.left = 1
+    if guests.case.provider.resend_moves_expiry:
+        assert guests.invite(ADA).outcome is Outcome.INVITED
+    else:
+        with pytest.raises(OutcomeUnknown):
+            guests.invite(ADA)
 
 
 # ---------------------------------------------------------------------------- resend

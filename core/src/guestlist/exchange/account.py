@@ -8,6 +8,7 @@ import math
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import MAXYEAR, datetime, timedelta
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -19,6 +20,7 @@ from guestlist.event import Event
 from guestlist.exchange.clock import Clock, SystemClock
 from guestlist.exchange.pace import Pace
 from guestlist.exchange.redact import MASK, Redactor
+from guestlist.exchange.retry_after import date_of, used_up
 from guestlist.exchange.step import Outgoing
 from guestlist.models import Role
 from guestlist.provider import Limit, Provider, Request
@@ -82,6 +84,7 @@ class Account:
     def __post_init__(self) -> None:
         self.paces = self.paces or paces_of(self.provider)
         self.redact = Redactor(self.provider.secrets(), self.provider.secret_fields)
+        self._dated: tuple[datetime, float] | None = None
         self._logger = logger.getChild(self.name)
         self._headers = {
             "Accept": "application/json",
@@ -95,6 +98,32 @@ class Account:
         take effect, and the service's lists show what did. At least twice the time-out, counted
         by `Call.grace`."""
         return self.provider.late_effect + self.provider.list_lag
+
+    @property
+    def is_dated(self) -> bool:
+        """Whether `now` is the service's own time."""
+        return self._dated is not None
+
+    def now(self) -> datetime:
+        """The present moment by the service's clock, whose dates it is compared with: the `Date`
+        of its last answer that had one, and the time since. Until one came, by this machine's
+        clock, which may be wrong. At most a second and that answer's way behind."""
+        if self._dated is None:
+            return self.clock.now()
+        date, came = self._dated
+        return date + timedelta(seconds=self.clock.monotonic() - came)
+
+    def hear(self, headers: Mapping[str, str]) -> None:
+        """Takes from an answer of the service what holds for all that follows: its time, and
+        whether it wants a rest.
+
+        Args:
+            headers: names in lower case.
+        """
+        date = date_of(headers)
+        if date is not None and date.year < MAXYEAR:  # time has to be able to go on from there
+            self._dated = (date, self.clock.monotonic())
+        self.rest(used_up(headers, self.now()) or 0.0)
 
     def rest(self, seconds: float, *, refused: bool = False) -> None:
         """Lets no call of this account go for so long: the service has asked for it.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from datetime import datetime
 from functools import partial
 from typing import Any, Literal
 
@@ -18,6 +19,7 @@ from guestlist.exchange.recovery import Settled, once
 from guestlist.exchange.step import Hold, Steps
 from guestlist.models import (
     OPEN_STATES,
+    Basis,
     Guest,
     Invitation,
     InviteResult,
@@ -35,6 +37,9 @@ from guestlist.verbs.roles import RoleRef, holds, resolve
 from guestlist.verbs.states import conclude, current
 
 IfExists = Literal["return", "resend", "replace", "error"]
+
+ENDED = frozenset({State.EXPIRED, State.REVOKED, State.DECLINED, State.ACCEPTED})
+"""The states of an invitation that nobody can accept any more."""
 
 GRAIN = 1.1
 """Seconds between reading an expiry of whole seconds and renewing it. Within the same second as the
@@ -233,12 +238,42 @@ def _ensure(
 
 
 def _create(call: Call, order: Order, known: Guest | None) -> Steps[InviteResult]:
+    before = known.invitation if known is not None else None
+    conclusive = (
+        before is None or _has_ended(call, before) or (yield from _would_show(call, before))
+    )
     settled = yield from once(
         call,
         partial(call.provider.invite, order),
         partial(_appeared, call, order.email, known) if can_look(call) else None,
+        conclusive=conclusive,
     )
     return _created(call, order, settled)
+
+
+def _has_ended(call: Call, invitation: Invitation) -> bool:
+    """Whether an invitation is certainly over. Where it might still be open, a service may answer
+    another order for the address by renewing it in place."""
+    if invitation.basis is not Basis.DERIVED:
+        return invitation.state in ENDED
+    told = _told_expiry(invitation)
+    return told is not None and call.account.is_dated and told <= call.account.now()
+
+
+def _would_show(call: Call, invitation: Invitation) -> Steps[bool]:
+    """Whether one sees if an invitation is renewed, by an expiry that moves; waits until it would.
+    Where none shows, finding no change proves nothing."""
+    told = _told_expiry(invitation)
+    if not call.provider.resend_moves_expiry or told is None:
+        return False
+    if told.microsecond == 0:
+        yield from sleep(call, min(GRAIN, call.remaining))
+    return True
+
+
+def _told_expiry(invitation: Invitation) -> datetime | None:
+    """When an invitation expires, if the service says so."""
+    return None if "expires_at" in invitation.estimated else invitation.expires_at
 
 
 def _anew(call: Call, order: Order, guest: Guest, old: Invitation) -> Steps[InviteResult]:
@@ -251,8 +286,9 @@ def _anew(call: Call, order: Order, guest: Guest, old: Invitation) -> Steps[Invi
         now = yield from look_after(call, order.email, revoked)
         if now.state is State.ACCEPTED:
             return _already_member(call, order, "replace", now)
+    over = old.model_copy(update={"state": State.REVOKED, "basis": Basis.INFERRED})
     try:
-        result = yield from _create(call, order, guest)
+        result = yield from _create(call, order, guest.model_copy(update={"invitation": over}))
     except GuestlistError as error:
         if error.happened is False:
             error.happened = revoked  # not all of it, but not nothing either
@@ -283,7 +319,8 @@ def _appeared(call: Call, email: str, known: Guest | None) -> Steps[Invitation |
     before = known.invitation
     if before is None or (one.id, one.expires_at) != (before.id, before.expires_at):
         return one
-    return None
+    reopened = before.basis is Basis.REPORTED and before.state in ENDED
+    return one if reopened and one.state in OPEN_STATES else None
 
 
 def _after_conflict(
@@ -311,7 +348,7 @@ def _created(call: Call, order: Order, settled: Settled[Invitation | Member]) ->
         guest = conclude(call.account, order.email, None, value)
         outcome, mail, held = Outcome.JOINED, None, value.roles
     else:
-        now = call.account.clock.now()
+        now = call.account.now()
         value = current(value, call.provider, now, fresh=settled.answered)
         guest = conclude(call.account, order.email, value, None)
         if value.state is State.ACCEPTED:  # the service says so; the members were not asked
@@ -396,10 +433,7 @@ def _resend(
     again = order or provider.order_of(invitation)
     if not provider.supports("resend"):
         return (yield from _replace(call, again, guest, invitation))
-    expires = invitation.expires_at
-    conclusive = provider.resend_moves_expiry and expires is not None
-    if conclusive and expires is not None and expires.microsecond == 0:
-        yield from sleep(call, min(GRAIN, call.remaining))
+    conclusive = yield from _would_show(call, invitation)
     try:
         settled = yield from once(
             call,
@@ -411,7 +445,7 @@ def _resend(
         if guest.state is not State.EXPIRED or refusal.happened is not False:
             raise
         return (yield from _replace(call, again, guest, invitation))
-    now = call.account.clock.now()
+    now = call.account.now()
     renewed = current(settled.value, provider, now)
     applied = _applied(again.roles, renewed.roles or None) if order else None
     changed = None not in (renewed.id, invitation.id) and renewed.id != invitation.id
