@@ -18,7 +18,7 @@ from guestlist.testing.simulation.subject import provider_named
 
 PROVIDERS = ("aitronos", "vultr")
 SEEDS = 1_500
-FOUND_WITHIN = 2_000
+FOUND_WITHIN = 1_000
 
 ONCE_FAILED = (
     ("aitronos", 1793),  # accepted while a resend was in doubt: "nothing happened"

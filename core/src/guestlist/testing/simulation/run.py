@@ -82,7 +82,7 @@ class Run:
     events: list[Event] = field(default_factory=list)
     secrets: list[str] = field(default_factory=list)
     stepped: bool = False
-    """Whether a client's wall clock was stepped."""
+    """Whether a client's wall clock was stepped, or wrong all the time."""
     violations: list[Violation] = field(default_factory=list)
     lines: list[str] = field(default_factory=list)
 
@@ -185,6 +185,7 @@ class _World:
         say: Callable[[str], None],
     ) -> None:
         self._random = random
+        self._aside = aside
         self._provider = subject.provider
         self._time = time
         self._site = site
@@ -369,10 +370,11 @@ class _World:
     # ------------------------------------------------------------------ surprises
 
     def surprises(self) -> bool:
-        """What comes in between: invitees who click, wall clocks that are stepped.
+        """What comes in between: invitees who click, wall clocks that are stepped or were wrong
+        all the time.
 
         Returns:
-            Whether a clock is stepped.
+            Whether a clock is wrong.
         """
         random = self._random
         if random.random() < 0.3:
@@ -386,7 +388,11 @@ class _World:
             self._time.at(
                 self._time.now + random.uniform(0, 30), partial(self._step_clock, client, by)
             )
-        return stepped
+        wrong = self._aside.random() < 0.1
+        if wrong:
+            days = self._aside.choice((-30, -1, 5, 30))
+            self._step_clock(self._aside.choice(self._clients), days * 86400.0)
+        return stepped or wrong
 
     def _click(self, action: Callable[[str], None]) -> None:
         for mail in open_mails(self._site, self._addresses):

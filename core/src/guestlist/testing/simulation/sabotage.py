@@ -279,6 +279,12 @@ def expiry_compared_at_once() -> Patches:
 
 
 @_listed
+def our_clock_decides() -> Patches:
+    """Dates of the service are compared with this machine's clock, whatever the service's says."""
+    return [_instead(account.Account, "now", lambda self: self.clock.now())]
+
+
+@_listed
 def expired_by_our_clock() -> Patches:
     """What a look finds is judged by this machine's clock alone."""
     appeared = invite._appeared
