@@ -19,9 +19,10 @@ from guestlist import verbs
 from guestlist.config import Config, domains, find_config, read_config
 from guestlist.errors import ConfigError
 from guestlist.event import Event
-from guestlist.exchange.account import Account, Budget, paces_of
+from guestlist.exchange.account import Account, Budget
 from guestlist.exchange.clock import Clock, SystemClock
 from guestlist.exchange.drive import AsyncDriver, Driver
+from guestlist.exchange.pace import Pace
 from guestlist.exchange.step import Steps
 from guestlist.exchange.wire import AsyncHttpxWire, HttpxWire
 from guestlist.plugins import Plugins, installed
@@ -149,7 +150,7 @@ def _accounts(
             watcher(event)
 
     shared = {
-        provider.base_url: paces_of(provider)
+        provider.base_url: Pace(*provider.limits)
         for provider in config.accounts.values()
         if provider.limits_count_addresses
     }
@@ -160,7 +161,7 @@ def _accounts(
                 provider,
                 clock,
                 tell_all if told else None,
-                paces=shared.get(provider.base_url, ()),
+                sharing=shared.get(provider.base_url),
             )
             for name, provider in config.accounts.items()
         },

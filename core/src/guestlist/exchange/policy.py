@@ -182,21 +182,20 @@ def _note(call: Call, interruption: BaseException) -> None:
 
 
 def _pace(call: Call, request: Request) -> Steps[None]:
-    paces = call.account.paces
+    pace = call.account.pace
     while True:
         now = call.account.clock.monotonic()
-        delay = max(pace.reserve(now, patience=0) for pace in paces)
+        delay = pace.reserve(now, patience=0)
         exceeded = call.exceeded(delay)
         if exceeded:
             raise call.about(_out_of_budget(exceeded, delay))
-        rests = [pace.rests for pace in paces]
-        for pace in paces:
-            delay += pace.reserve(now + delay)
+        rests = pace.rests
+        delay = pace.reserve(now)
         if delay <= 0:
             return
         call.account.tell("pace", request, email=call.email, seconds=delay)
         yield from sleep(call, delay)
-        if rests == [pace.rests for pace in paces]:
+        if rests == pace.rests:
             return
 
 
