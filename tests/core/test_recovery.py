@@ -112,7 +112,7 @@ def play(stage: Any) -> Callable[..., Any]:
         service.broken_until = broken_until
         box: Any = scene.account.provider
 
-        def look() -> Steps[str | None]:
+        def look(_happened: bool) -> Steps[str | None]:
             return run(scene.call, box.find())
 
         steps = once(scene.call, box.put, look if can_look else None, conclusive=conclusive)
@@ -232,7 +232,7 @@ def test_a_look_that_keeps_failing_decides_nothing(play: Any) -> None:
 def test_a_look_that_is_refused_decides_nothing(stage: Any) -> None:
     scene = stage(Box())
 
-    def look() -> Steps[None]:
+    def look(_happened: bool) -> Steps[None]:
         raise Forbidden("may invite, may not list")
         yield
 
@@ -333,7 +333,7 @@ def test_never_twice_and_never_a_wrong_word(
         assert len(service.created) == int(error.happened)
 
 
-def _look(scene: Any, provider: Any) -> Steps[str | None]:
+def _look(scene: Any, provider: Any, _happened: bool) -> Steps[str | None]:
     return run(scene.call, provider.find())
 
 

@@ -306,7 +306,7 @@ def test_a_doubt_that_may_not_wait_tells_so() -> None:
     time = SimulatedTime()
     account = Account("cloud", Vultr(api_key="a"), time, random=random.Random(0))
 
-    def look() -> Steps[int | None]:
+    def look(_happened: bool) -> Steps[int | None]:
         yield from ()
         return None
 

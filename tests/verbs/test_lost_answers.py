@@ -252,6 +252,39 @@ def test_a_resend_that_cannot_be_seen_is_not_repeated(faulty: Any, before: bool)
     assert len(guests.mails(ADA)) == (1 if before else 2)
 
 
+@on_aitronos
+@pytest.mark.parametrize("there", [True, False])
+def test_a_resend_that_surely_happened_need_not_be_seen(faulty: Any, there: bool) -> None:
+    """The mail is out; nothing would show more, however long one waits."""
+
+    def garble(request: httpx.Request, answer: httpx.Response | None) -> Any:
+        if answer is None:
+            return None
+        if request.url.path.endswith("/resend-invitation"):
+            resent.append(request)
+            if not there:
+                guests.service.accept(guests.invitations_of(ADA)[0]["id"])
+        elif len(resent) == 1 and request.url.path.endswith("/invitation"):
+            resent.append(request)
+            return httpx.Response(200, content=b"<html>")
+        return None
+
+    resent: list[httpx.Request] = []
+    guests = faulty(garble)
+    guests.service.configure(resend_moves_expiry="no")
+    guests.invite(ADA)
+    if there:
+        result = guests.resend(ADA)
+        assert (result.outcome, result.mail_sent) == (Outcome.RESENT, None)
+        assert result.guest.state is State.PENDING
+        assert waited(guests) < 2
+    else:
+        with pytest.raises(GuestlistError) as caught:
+            guests.resend(ADA)
+        assert caught.value.happened is True
+    assert len(guests.mails(ADA)) == 2
+
+
 @on_vultr
 @pytest.mark.parametrize("attempts", [1, 4])
 def test_making_an_expired_one_anew_happens_once(faulty: Any, attempts: int) -> None:

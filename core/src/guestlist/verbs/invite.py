@@ -297,7 +297,9 @@ def _anew(call: Call, order: Order, guest: Guest, old: Invitation) -> Steps[Invi
     return result.model_copy(update={"replaced": old})
 
 
-def _appeared(call: Call, email: str, known: Guest | None) -> Steps[Invitation | Member | None]:
+def _appeared(
+    call: Call, email: str, known: Guest | None, _happened: bool
+) -> Steps[Invitation | Member | None]:
     """What a create has made: a record or a membership that was not there before. The invitee may
     have answered already: a new invitation that was declined was made all the same.
 
@@ -438,7 +440,7 @@ def _resend(
         settled = yield from once(
             call,
             partial(provider.resend, invitation),
-            partial(_renewed, call, invitation),
+            partial(_renewed, call, invitation, conclusive),
             conclusive=conclusive,
         )
     except (errors.Rejected, Conflict, errors.NotFound) as refusal:
@@ -464,9 +466,16 @@ def _resend(
     )
 
 
-def _renewed(call: Call, before: Invitation) -> Steps[Invitation | None]:
+def _renewed(
+    call: Call, before: Invitation, shows: bool, happened: bool
+) -> Steps[Invitation | None]:
     """The invitation, if it was renewed since: its expiry has moved, or it has another id. The old
     record alone cannot tell: some services leave it as it is and make another one beside it.
+
+    Args:
+        shows: whether a renewal shows by an expiry that moves.
+        happened: whether it was surely renewed. Where that does not show, waiting shows no more,
+            and the invitation as it is will do.
 
     Raises:
         MalformedResponse: it is gone, perhaps accepted: nobody can tell whether it was renewed.
@@ -479,7 +488,8 @@ def _renewed(call: Call, before: Invitation) -> Steps[Invitation | None]:
     now = yield from find_invitation(call, before.email)
     if now is None:
         raise call.about(errors.MalformedResponse(f"the invitation of {before.email} is gone"))
-    return now if _moved(before, now) else None
+    as_it_is = happened and not shows and now.state in (*OPEN_STATES, State.EXPIRED)
+    return now if as_it_is or _moved(before, now) else None
 
 
 def _moved(before: Invitation, now: Invitation) -> bool:
