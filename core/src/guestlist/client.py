@@ -19,9 +19,10 @@ from guestlist import verbs
 from guestlist.config import Config, domains, find_config, read_config
 from guestlist.errors import ConfigError
 from guestlist.event import Event
-from guestlist.exchange.account import Account, Budget, Entry, Journal, paces_of
+from guestlist.exchange.account import Account, Budget, Entry, Journal
 from guestlist.exchange.clock import Clock, SystemClock
 from guestlist.exchange.drive import AsyncDriver, Driver
+from guestlist.exchange.pace import Pace
 from guestlist.exchange.step import Steps
 from guestlist.exchange.wire import AsyncHttpxWire, HttpxWire
 from guestlist.models import Guest, Order
@@ -185,7 +186,7 @@ def _accounts(
             watcher(event)
 
     shared = {
-        provider.base_url: paces_of(provider)
+        provider.base_url: Pace(*provider.limits)
         for provider in config.accounts.values()
         if provider.limits_count_addresses
     }
@@ -196,7 +197,7 @@ def _accounts(
                 provider,
                 clock,
                 tell_all if told else None,
-                paces=shared.get(provider.base_url, ()),
+                sharing=shared.get(provider.base_url),
             )
             for name, provider in config.accounts.items()
         },

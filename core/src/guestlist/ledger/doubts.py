@@ -20,10 +20,9 @@ from guestlist.errors import (
 )
 from guestlist.exchange.account import grace
 from guestlist.ledger.entry import OrderEntry
-from guestlist.ledger.perform import found
+from guestlist.ledger.perform import found, is_final
 from guestlist.ledger.tally import Tally
 from guestlist.models import Guest
-from guestlist.roster import Action
 
 LOOK_FIRST, LOOK_LONGEST = 1.0, 10.0
 """Seconds between two looks: doubling from the first to the longest."""
@@ -126,7 +125,7 @@ class Doubts:
         entry = doubt.entry
         order = entry.order
         change = order.change
-        if change.action is Action.RESEND and not self._provider.resend_moves_expiry:
+        if not is_final(self._provider, order, now):
             self._unknown(doubt, doubt.error)
         elif doubt.error.happened:
             self._unknown(doubt, MalformedResponse("it happened, and the service does not show it"))

@@ -169,11 +169,10 @@ def find_invitation(call: Call, email: str) -> Steps[Invitation | None]:
 
 def _invitations(call: Call, email: str) -> Steps[list[Invitation]]:
     """The invitations of an address that the service tells of, as they stand now."""
-    now = call.account.clock.now()
     provider = call.provider
     if provider.supports("find_invitation"):
         found = yield from run(call, provider.find_invitation(email))
-        return [current(found, provider, now)] if found else []
+        return [current(found, provider, call.account.now())] if found else []
     if not provider.supports("invitations"):
         return []
     key = email_key(email)
@@ -183,6 +182,7 @@ def _invitations(call: Call, email: str) -> Steps[list[Invitation]]:
         lambda one: email_key(one.email) == key,
         proof=lambda one: one.state in OPEN_STATES,  # a closed one may hide an open one
     )
+    now = call.account.now()
     return [current(one, provider, now) for one in mine]
 
 

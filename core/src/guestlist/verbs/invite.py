@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from datetime import datetime
 from functools import partial
 from typing import Any, Literal
 
@@ -18,6 +19,7 @@ from guestlist.exchange.recovery import Settled, once
 from guestlist.exchange.step import Hold, Steps
 from guestlist.models import (
     OPEN_STATES,
+    Basis,
     Guest,
     Invitation,
     InviteResult,
@@ -36,6 +38,9 @@ from guestlist.verbs.roles import RoleRef, holds, resolve
 from guestlist.verbs.states import conclude, current
 
 IfExists = Literal["return", "resend", "replace", "error"]
+
+ENDED = frozenset({State.EXPIRED, State.REVOKED, State.DECLINED, State.ACCEPTED})
+"""The states of an invitation that nobody can accept any more."""
 
 GRAIN = 1.1
 """Seconds between reading an expiry of whole seconds and renewing it. Within the same second as the
@@ -265,12 +270,47 @@ def _ensure(
 
 
 def _create(call: Call, order: Order, known: Guest | None) -> Steps[InviteResult]:
+    before = known.invitation if known is not None else None
+    conclusive = (
+        before is None or _has_ended(call, before) or (yield from _would_show(call, before))
+    )
     settled = yield from once(
         call,
         partial(call.provider.invite, order),
         partial(_appeared, call, order.email, known) if can_look(call) else None,
+        conclusive=conclusive,
     )
     return _created(call, order, settled)
+
+
+def _has_ended(call: Call, invitation: Invitation) -> bool:
+    """Whether an invitation is certainly over. Where it might still be open, a service may answer
+    another order for the address by renewing it in place."""
+    if invitation.basis is not Basis.DERIVED:
+        return invitation.state in ENDED
+    told = _told_expiry(invitation)
+    return told is not None and call.account.is_dated and told <= call.account.now()
+
+
+def _would_show(call: Call, invitation: Invitation) -> Steps[bool]:
+    """Whether one sees if an invitation is renewed, by an expiry that moves; waits until it would.
+    Where none shows, finding no change proves nothing."""
+    told = _told_expiry(invitation)
+    if not shows_renewal(call.provider, invitation):
+        return False
+    if told is not None and told.microsecond == 0 and call.known is None:
+        yield from sleep(call, min(GRAIN, call.remaining))
+    return True
+
+
+def shows_renewal(provider: Provider, invitation: Invitation) -> bool:
+    """Whether an invitation that is renewed in place has another expiry then."""
+    return provider.resend_moves_expiry and _told_expiry(invitation) is not None
+
+
+def _told_expiry(invitation: Invitation) -> datetime | None:
+    """When an invitation expires, if the service says so."""
+    return None if "expires_at" in invitation.estimated else invitation.expires_at
 
 
 def _anew(call: Call, order: Order, guest: Guest, old: Invitation) -> Steps[InviteResult]:
@@ -283,8 +323,9 @@ def _anew(call: Call, order: Order, guest: Guest, old: Invitation) -> Steps[Invi
         now = yield from look_after(call, order.email, revoked)
         if now.state is State.ACCEPTED:
             return _already_member(call, order, "replace", now)
+    over = old.model_copy(update={"state": State.REVOKED, "basis": Basis.INFERRED})
     try:
-        result = yield from _create(call, order, guest)
+        result = yield from _create(call, order, guest.model_copy(update={"invitation": over}))
     except GuestlistError as error:
         if error.happened is False:
             error.happened = revoked  # not all of it, but not nothing either
@@ -293,7 +334,9 @@ def _anew(call: Call, order: Order, guest: Guest, old: Invitation) -> Steps[Invi
     return result.model_copy(update={"replaced": old})
 
 
-def _appeared(call: Call, email: str, known: Guest | None) -> Steps[Invitation | Member | None]:
+def _appeared(
+    call: Call, email: str, known: Guest | None, _happened: bool
+) -> Steps[Invitation | Member | None]:
     """What a create has made: a record or a membership that was not there before.
 
     Raises:
@@ -331,7 +374,8 @@ def appeared(guest: Guest, known: Guest | None) -> Invitation | Member | None:
     before = known.invitation
     if before is None or (one.id, one.expires_at) != (before.id, before.expires_at):
         return one
-    return None
+    reopened = before.basis is Basis.REPORTED and before.state in ENDED
+    return one if reopened and one.state in OPEN_STATES else None
 
 
 def _after_conflict(
@@ -359,7 +403,7 @@ def _created(call: Call, order: Order, settled: Settled[Invitation | Member]) ->
         guest = conclude(call.account, order.email, None, value)
         outcome, mail, held = Outcome.JOINED, None, value.roles
     else:
-        now = call.account.clock.now()
+        now = call.account.now()
         value = current(value, call.provider, now, fresh=settled.answered)
         guest = conclude(call.account, order.email, value, None)
         if value.state is State.ACCEPTED:  # the service says so; the members were not asked
@@ -444,22 +488,19 @@ def _resend(
     again = order or provider.order_of(invitation)
     if not provider.supports("resend"):
         return (yield from _replace(call, again, guest, invitation))
-    expires = invitation.expires_at
-    conclusive = provider.resend_moves_expiry and expires is not None
-    if conclusive and expires is not None and expires.microsecond == 0 and call.known is None:
-        yield from sleep(call, min(GRAIN, call.remaining))
+    conclusive = yield from _would_show(call, invitation)
     try:
         settled = yield from once(
             call,
             partial(provider.resend, invitation),
-            partial(_renewed, call, invitation),
+            partial(_renewed, call, invitation, conclusive),
             conclusive=conclusive,
         )
     except (errors.Rejected, Conflict, errors.NotFound) as refusal:
         if guest.state is not State.EXPIRED or refusal.happened is not False:
             raise
         return (yield from _replace(call, again, guest, invitation))
-    now = call.account.clock.now()
+    now = call.account.now()
     renewed = current(settled.value, provider, now)
     applied = _applied(again.roles, renewed.roles or None) if order else None
     changed = None not in (renewed.id, invitation.id) and renewed.id != invitation.id
@@ -478,9 +519,16 @@ def _resend(
     )
 
 
-def _renewed(call: Call, before: Invitation) -> Steps[Invitation | None]:
+def _renewed(
+    call: Call, before: Invitation, shows: bool, happened: bool
+) -> Steps[Invitation | None]:
     """The invitation, if it was renewed since: its expiry has moved, or it has another id. The old
     record alone cannot tell: some services leave it as it is and make another one beside it.
+
+    Args:
+        shows: whether a renewal shows by an expiry that moves.
+        happened: whether it was surely renewed. Where that does not show, waiting shows no more,
+            and the invitation as it is will do.
 
     Raises:
         MalformedResponse: it is gone, perhaps accepted: nobody can tell whether it was renewed.
@@ -493,7 +541,8 @@ def _renewed(call: Call, before: Invitation) -> Steps[Invitation | None]:
     now = yield from find_invitation(call, before.email)
     if now is None:
         raise call.about(errors.MalformedResponse(f"the invitation of {before.email} is gone"))
-    return now if moved(before, now) else None
+    as_it_is = happened and not shows and now.state in (*OPEN_STATES, State.EXPIRED)
+    return now if as_it_is or moved(before, now) else None
 
 
 def moved(before: Invitation, now: Invitation) -> bool:

@@ -139,7 +139,7 @@ def invitations(
     wanted = state_named(state) if state is not None else None
 
     def finish(call: Call, items: list[Invitation]) -> Iterable[Invitation]:
-        now = call.account.clock.now()
+        now = call.account.now()
         told = (current(item, call.provider, now) for item in items)
         return (item for item in told if wanted is None or item.state is wanted)
 

@@ -51,10 +51,10 @@ def standing(
     def begin() -> Call:
         return accounts.call(chosen.name)
 
-    now = chosen.clock.now()
     invitations: dict[str, list[Invitation]] = {}
     if provider.supports("invitations"):
         invitations = yield from _records(begin, provider.invitations, wanted, _is_open)
+    now = chosen.now()  # the service's own, now that it has answered
     counting = {
         key: best([current(one, provider, now) for one in invitations.get(key, ())])
         for key in wanted

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import json
 import string
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, ClassVar
@@ -355,6 +356,17 @@ class BetterAuthService(Service):
         if record is None or record["status"] != "pending":
             raise SandboxRefusal("Invitation not found")
         record["status"] = "rejected"
+
+    @contextmanager
+    def hide(self, invitations: Collection[str]) -> Iterator[None]:
+        everything = self.world.invitations
+        self.world.invitations = {
+            id: one for id, one in everything.items() if id not in invitations
+        }
+        try:
+            yield
+        finally:
+            self.world.invitations = everything
 
     def snapshot(self) -> dict[str, Any]:
         """As it is: what the server calls pending for ever is expired here once it has lapsed."""
