@@ -16,7 +16,7 @@ from types import MappingProxyType, TracebackType
 from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar, cast
 
 from guestlist import verbs
-from guestlist.config import Config, domains, find_config, read_config
+from guestlist.config import Config, check_account_name, domains, find_config, read_config
 from guestlist.errors import ConfigError
 from guestlist.event import Event
 from guestlist.exchange.account import Account, Budget, paces_of
@@ -126,7 +126,13 @@ class _Client:
 
 
 def _checked(accounts: Mapping[str, Provider]) -> dict[str, Provider]:
+    if not isinstance(accounts, Mapping):
+        raise ConfigError(
+            f"the accounts cannot be {accounts!r}",
+            hint='Pass them by name, such as {"cloud": Vultr(api_key="...")}.',
+        )
     for name, provider in accounts.items():
+        check_account_name(name)
         if not isinstance(provider, Provider):
             raise ConfigError(
                 f"the account {name!r} is a {type(provider).__name__} and no provider",

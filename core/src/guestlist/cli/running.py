@@ -10,7 +10,7 @@ from guestlist.cli.commands import find
 from guestlist.cli.outcome import Bug, Interrupted, exit_code
 from guestlist.cli.report import print_document, tell_errors
 from guestlist.cli.session import Session
-from guestlist.errors import GuestlistError
+from guestlist.errors import ConfigError, GuestlistError
 
 if TYPE_CHECKING:
     from guestlist.cli.screen import Screen
@@ -51,6 +51,8 @@ def _carried_out(arguments: argparse.Namespace) -> Session:
         try:
             with session.progress:
                 carry_out(session)
+        except ConfigError as error:
+            session.errors += error.problems or (error,)
         except GuestlistError as error:
             session.errors.append(error)
         except KeyboardInterrupt:
