@@ -62,13 +62,11 @@ def begin(
 
     Raises:
         Unsupported: from the check.
-        InvalidOrder: neither an address nor anything that can be an id; or a record that has no
-            address, such as a service user's.
+        InvalidOrder: neither an address nor anything that can be an id; a guest of another account;
+            or a record that has no address, such as a service user's.
         NotFound: an id that the service does not know.
     """
-    if isinstance(who, Guest):
-        account = account or who.account
-    call = accounts.call(account)
+    call = accounts.call(_account_of(accounts, who, account))
     try:
         if check is not None:
             check(call.provider)
@@ -84,6 +82,19 @@ def begin(
         raise call.about(error) from error.__cause__
     call.email = email
     return call, email
+
+
+def _account_of(accounts: Accounts, who: Who, account: str | None) -> str | None:
+    """The account that a call is about: a guest is one of its own account only."""
+    if not isinstance(who, Guest):
+        return account
+    named = accounts.default if account is None else account
+    if named is not None and named != who.account:
+        raise InvalidOrder(
+            f"{who.email} is a guest of {who.account!r}, and the call is about {named!r}",
+            hint="Pass the address, which may be a guest of several accounts.",
+        )
+    return who.account
 
 
 def address_of(who: Who) -> str | None:
