@@ -157,7 +157,7 @@ class SandboxControl:
             answer = self._http.request(method, path, json=body, params=query)
         except (httpx.TransportError, httpx.InvalidURL) as error:
             raise SandboxError(
-                f"No sandbox answers at {self._url}", hint="Start one with `guestlist sandbox`"
+                f"no sandbox answers at {self._url}", hint="Start one with `guestlist sandbox`."
             ) from error
         content = _content(answer)
         if answer.is_success and content is not None and "error" not in content:
@@ -165,8 +165,8 @@ class SandboxControl:
         told = content.get("error") if content is not None else None
         if not isinstance(told, str) or answer.status_code not in REFUSALS:
             raise SandboxError(
-                f"What answers at {self._url} is not a sandbox's mailbox",
-                hint="Give the mailbox's address, as `guestlist sandbox` prints it",
+                f"what answers at {self._url} is not a sandbox's mailbox",
+                hint="Give the mailbox's address, as `guestlist sandbox` prints it.",
             )
         raise SandboxError(told, status=answer.status_code)
 
