@@ -22,7 +22,7 @@ from guestlist.cli.facts import Facts, basis, through
 from guestlist.cli.matrix import matrix
 from guestlist.cli.report import say
 from guestlist.cli.screen import Cell, Column, Screen, Text
-from guestlist.cli.words import words
+from guestlist.cli.words import words, yes_or_no
 from guestlist.models import Guest, Invitation, Member, State
 
 WHO = Column("Guest", whole=True)
@@ -122,7 +122,7 @@ class Tables:
                     row.guest.account,
                     screen.state(row.outcome),
                     self._facts.roles_of(row.guest),
-                    screen.yes_or_no(row.mail_sent, "sent", "not sent", "not known"),
+                    yes_or_no(row.mail_sent, "sent", "not sent", "not known"),
                     self._facts.when(row.guest),
                     _id(row.guest),
                     *self._secret_cells(row.guest.invitation),
