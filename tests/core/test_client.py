@@ -195,7 +195,9 @@ def test_methods_have_the_verb_s_text_and_signature(client: type, name: str) -> 
 
 @pytest.mark.parametrize("client", [Guestlist, AsyncGuestlist])
 def test_help_tells_what_one_needs(client: type) -> None:
-    text = pydoc.plain(pydoc.render_doc(client))
+    # Python 3.13 gives a long signature a line for each argument
+    text = " ".join(pydoc.plain(pydoc.render_doc(client)).replace("|", " ").split())
+    text = text.replace("( ", "(")
     for told in ("allowed_domains:", "invite(self, email:", "if_exists:", "UnknownRole:"):
         assert told in text
     assert "accounts: Accounts" not in text

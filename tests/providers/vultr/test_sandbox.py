@@ -264,7 +264,7 @@ def test_unknown_ids_are_not_found(vultr: Vultr, method: str, path: str) -> None
     assert reply.error == (404, texts[path.split("/")[2]])
 
 
-NASTY: list[Any] = [None, True, -1, 0.5, 10**300, "", " ", "x" * 9000, "\u0000", [], [[]], {}]
+NASTY: list[Any] = [None, True, -1, 1.0, 0.5, 10**300, "", " ", "x" * 9000, "\u0000", [], [[]], {}]
 
 
 @pytest.mark.parametrize("profile", VultrService.profiles)
@@ -358,7 +358,8 @@ def test_api_enabled_is_read_in_many_forms(vultr: Vultr, permissions: Any, enabl
         {"email_invited": "rosa@example.net", "permissions": []},
         *[
             {"email_invited": "rosa@example.net", "permissions": {"api_enabled": wrong}}
-            for wrong in ("perhaps", "", 2, 1.0, [], {}, [True])
+            for wrong in NASTY
+            if wrong is not None and wrong is not True
         ],
     ],
 )

@@ -5,11 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from guestlist.address import check_email, email_key
-from guestlist.errors import CallerMistake, GuestlistError, InvalidOrder, NotFound
+from guestlist.errors import (
+    CallerMistake,
+    Forbidden,
+    GuestlistError,
+    InvalidOrder,
+    MalformedResponse,
+    NotFound,
+)
 from guestlist.exchange.account import Call
 from guestlist.exchange.policy import run
 from guestlist.exchange.step import Steps
-from guestlist.models import OPEN_STATES, Guest, Invitation, Member, State
+from guestlist.models import MEMBERSHIPS, OPEN_STATES, Guest, Invitation, Member, State
 from guestlist.provider import Provider
 from guestlist.verbs.accounts import Accounts
 from guestlist.verbs.lists import matching
@@ -141,15 +148,29 @@ def _address_by_id(call: Call, id: str) -> Steps[str]:
     )
 
 
-def look(call: Call, email: str) -> Steps[Guest]:
-    """Where the guest stands now. Members are read only when no invitation is open, or when another
-    one was accepted besides."""
+def look(call: Call, email: str, *, members: bool = True) -> Steps[Guest]:
+    """Where the guest stands now.
+
+    An open invitation is no proof that the person is no member: another one may have been accepted,
+    on a service that lists the open ones only, or somebody has added the person directly.
+
+    Args:
+        members: whether they are read although an invitation is open and none was accepted. Where
+            they cannot be read, the open invitation is all there is to go by.
+    """
     records = yield from _invitations(call, email)
     invitation = best(records)
     accepted = any(one.state is State.ACCEPTED for one in records)
-    if invitation is not None and invitation.state in OPEN_STATES and not accepted:
-        return conclude(call.account, email, invitation, None)
-    member = yield from find_member(call, email)
+    undecided = invitation is not None and invitation.state in OPEN_STATES and not accepted
+    member = None
+    if members or not undecided:
+        try:
+            member = yield from find_member(call, email)
+        except (Forbidden, MalformedResponse):
+            if not undecided:
+                raise
+    if undecided and member is not None and member.state not in MEMBERSHIPS:
+        member = None  # who is listed as invited, or was removed once
     return conclude(call.account, email, invitation, member)
 
 
@@ -215,4 +236,4 @@ def find_active_member(call: Call, email: str) -> Steps[Guest]:
     guest = conclude(call.account, email, None, member)
     if guest.state is State.ACCEPTED:
         return guest
-    return (yield from look(call, email))
+    return (yield from look(call, email, members=False))

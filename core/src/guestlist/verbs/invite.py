@@ -285,7 +285,7 @@ def _appeared(call: Call, email: str, known: Guest | None) -> Steps[Invitation |
     Raises:
         MalformedResponse: nobody looked before, and whether it is new cannot be told.
     """
-    guest = yield from look(call, email)
+    guest = yield from look(call, email, members=False)  # a new invitation is proof enough
     one = guest.invitation
     if guest.state is State.ACCEPTED:
         return guest.member or one
