@@ -12,11 +12,11 @@ import re
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from types import MappingProxyType, TracebackType
+from types import MappingProxyType
 from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar, cast
 
 from guestlist import verbs
-from guestlist.config import Config, domains, find_config, read_config
+from guestlist.config import Config, check_account_name, domains, find_config, read_config
 from guestlist.errors import ConfigError
 from guestlist.event import Event
 from guestlist.exchange.account import Account, Budget, Entry, Journal
@@ -163,7 +163,13 @@ class _Client:
 
 
 def _checked(accounts: Mapping[str, Provider]) -> dict[str, Provider]:
+    if not isinstance(accounts, Mapping):
+        raise ConfigError(
+            f"the accounts cannot be {accounts!r}",
+            hint='Pass them by name, such as {"cloud": Vultr(api_key="...")}.',
+        )
     for name, provider in accounts.items():
+        check_account_name(name)
         if not isinstance(provider, Provider):
             raise ConfigError(
                 f"the account {name!r} is a {type(provider).__name__} and no provider",
@@ -320,12 +326,7 @@ class Guestlist(_Client):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
 
@@ -385,10 +386,5 @@ class AsyncGuestlist(_Client):
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *error: object) -> None:
         await self.aclose()

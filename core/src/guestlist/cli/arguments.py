@@ -94,6 +94,19 @@ def _states(**_: object) -> list[str]:
     return list(State)
 
 
+def _kind(text: str) -> str:
+    if text not in _kinds():
+        known = ", ".join(_kinds())
+        raise argparse.ArgumentTypeError(f"there is no kind {text!r}; there are: {known}")
+    return text
+
+
+def _kinds(**_: object) -> tuple[str, ...]:
+    from guestlist.models import KINDS
+
+    return KINDS
+
+
 def pair(text: str) -> tuple[str, str]:
     """`name=value`."""
     name, equals, value = text.partition("=")
@@ -264,7 +277,10 @@ _remove = _revoke
 
 def _roles(parser: Parser) -> None:
     _accounts(parser, ALL)
-    parser.add_argument("--kind", help="only `role`, `group`, or `policy`")
+    option = parser.add_argument(
+        "--kind", type=_kind, metavar="KIND", help="only `role`, `group`, or `policy`"
+    )
+    complete(option, _kinds)
 
 
 def _assign(parser: Parser) -> None:

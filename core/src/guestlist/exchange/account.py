@@ -7,7 +7,7 @@ import logging
 import math
 import random
 from collections.abc import Callable, Mapping
-from dataclasses import InitVar, dataclass, field
+from dataclasses import InitVar, dataclass, field, fields
 from datetime import MAXYEAR, datetime, timedelta
 from typing import Any, Protocol
 from urllib.parse import quote, urlencode
@@ -46,7 +46,7 @@ class Budget:
         max_body: octets of an answer that are read at most.
 
     Raises:
-        ConfigError: fewer attempts than one.
+        ConfigError: something that is no number, or less than it can be.
     """
 
     total: float = 120.0
@@ -56,8 +56,18 @@ class Budget:
     waiting: float = math.inf
 
     def __post_init__(self) -> None:
-        if self.attempts < 1:
-            raise ConfigError("a request has to be tried at least once", hint="Set attempts to 1.")
+        told = ((one.name, getattr(self, one.name)) for one in fields(self))
+        if wrong := [problem for name, value in told if (problem := budget_problem(name, value))]:
+            raise ConfigError("; ".join(wrong))
+
+
+def budget_problem(name: str, value: Any) -> str | None:
+    """What is wrong with a value of a budget; None when it can be."""
+    whole = name in ("attempts", "max_body")
+    if isinstance(value, bool) or not isinstance(value, int if whole else int | float):
+        return f"budget.{name} has to be a {'whole ' * whole}number"
+    least = int(whole)
+    return None if value >= least else f"budget.{name} has to be at least {least}"
 
 
 @dataclass

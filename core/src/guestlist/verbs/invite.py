@@ -34,7 +34,7 @@ from guestlist.provider.settings import in_words
 from guestlist.verbs.accounts import Accounts
 from guestlist.verbs.find import Who, begin, can_look, find_invitation, look, look_after
 from guestlist.verbs.journal import settle_earlier, written
-from guestlist.verbs.roles import RoleRef, holds, resolve
+from guestlist.verbs.roles import RoleRef, holds, no_role, resolve
 from guestlist.verbs.states import conclude, current
 
 IfExists = Literal["return", "resend", "replace", "error"]
@@ -94,7 +94,9 @@ def invite(
                 f"if_exists cannot be {if_exists!r}",
                 hint="It can be return, resend, replace or error.",
             )
-        wanted = [role] if isinstance(role, str | Role) else list(role or ())
+        if not isinstance(mail, bool):
+            raise InvalidOrder(f"mail cannot be {mail!r}", hint="It can be True or False.")
+        wanted = _roles(role)
         _check_possible(provider, wanted, mail, if_exists, can_owe=call.journal is not None)
         chosen = options_of(provider, options)
         roles: tuple[Role, ...] = ()
@@ -176,6 +178,17 @@ def hold(call: Call, email: str) -> Steps[None]:
 # ---------------------------------------------------------------------------- before sending
 
 
+def _roles(role: RoleRef | Iterable[RoleRef] | None) -> list[RoleRef]:
+    """What was given, as a list."""
+    if role is None:
+        return []
+    if isinstance(role, str | Role):
+        return [role]
+    if isinstance(role, Iterable):
+        return list(role)
+    raise no_role(role)
+
+
 def _check_possible(
     provider: Provider, roles: list[RoleRef], mail: bool, if_exists: str, *, can_owe: bool
 ) -> None:
@@ -233,6 +246,10 @@ def options_of(provider: Provider, given: Mapping[str, Any] | BaseModel | None) 
         )
     if isinstance(given, BaseModel):
         return given
+    if not isinstance(given, Mapping | None):
+        raise InvalidOrder(
+            f"the options cannot be {given!r}", hint="Give them by name, as a dictionary."
+        )
     try:
         return kind.model_validate(dict(given or {}))
     except ValidationError as error:
@@ -342,7 +359,7 @@ def _appeared(
     Raises:
         MalformedResponse: nobody looked before, and whether it is new cannot be told.
     """
-    guest = yield from look(call, email)
+    guest = yield from look(call, email, members=False)  # a new invitation is proof enough
     try:
         return appeared(guest, known)
     except GuestlistError as error:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterable
 from typing import Generic, TypeVar
 
-from guestlist.errors import MalformedResponse
+from guestlist.errors import InvalidOrder, MalformedResponse
 from guestlist.exchange.account import Call
 from guestlist.exchange.policy import run
 from guestlist.exchange.step import Result, Step, Steps
-from guestlist.models import Invitation, Member, Role, State
+from guestlist.models import KINDS, Invitation, Member, Role, State
 from guestlist.provider import Flow, Page
 from guestlist.verbs.accounts import Accounts
 from guestlist.verbs.states import current, state_named
@@ -167,7 +167,10 @@ def roles(accounts: Accounts, *, kind: str | None = None, account: str | None = 
 
     Raises:
         Unsupported: the service lists no roles.
+        InvalidOrder: there is no such kind.
     """
+    if kind is not None and kind not in KINDS:
+        raise InvalidOrder(f"there is no kind {kind!r}", hint=f"The kinds are: {', '.join(KINDS)}.")
     return Walk(
         accounts,
         account,
