@@ -118,6 +118,13 @@ class _Help(argparse.RawDescriptionHelpFormatter):
     def __init__(self, prog: str, **facts: Any) -> None:
         super().__init__(prog, max_help_position=26, **facts)
 
+    def _format_action_invocation(self, action: argparse.Action) -> str:
+        """`-a, --account NAME`, as Python 3.13 writes it: the value once."""
+        if not action.option_strings or action.nargs == 0:
+            return super()._format_action_invocation(action)
+        value = self._format_args(action, self._get_default_metavar_for_optional(action))
+        return f"{', '.join(action.option_strings)} {value}"
+
 
 def _width() -> int:
     try:
