@@ -18,6 +18,7 @@ from guestlist.exchange.clock import Clock
 from guestlist.provider import Provider
 
 if TYPE_CHECKING:
+    from guestlist.ledger.book import Ledger
     from guestlist.ledger.runner import Runner
     from guestlist.ledger.store import Store
     from guestlist.roster.file import Roster
@@ -61,13 +62,12 @@ def desk(session: Session) -> Iterator[Desk]:
             imitated, clock = _sandbox(session, closing)
             accounts = _by_name(path, imitated)
         session.clock = StopClock(stop, clock)
-        guests = _client(path, accounts, session)
-        closing.enter_context(guests)
         place = session.arguments.ledger
         if place is None and session.arguments.sandbox:  # its world will be gone as well
             folder = closing.enter_context(tempfile.TemporaryDirectory(prefix="guestlist-"))
             place = str(Path(folder) / "guestlist.db")
         ledger = closing.enter_context(Ledger(place or roster.ledger.url, clock=session.clock))
+        guests = closing.enter_context(_client(path, accounts, session, ledger))
         runner = Runner(guests, ledger.store, stop)
         yield Desk(roster, guests, ledger.store, runner, accounts is not None)
 
@@ -88,10 +88,12 @@ def roster_path(session: Session) -> Path:
     return path
 
 
-def _client(path: Path, accounts: Mapping[str, Provider] | None, session: Session) -> Guestlist:
+def _client(
+    path: Path, accounts: Mapping[str, Provider] | None, session: Session, ledger: Ledger
+) -> Guestlist:
     if accounts is None:
-        return Guestlist.from_file(path, watch=session.watch, clock=session.clock)
-    return Guestlist(accounts, watch=session.watch, clock=session.clock)
+        return Guestlist.from_file(path, watch=session.watch, clock=session.clock, ledger=ledger)
+    return Guestlist(accounts, watch=session.watch, clock=session.clock, ledger=ledger)
 
 
 def _sandbox(session: Session, closing: ExitStack) -> tuple[dict[str, Provider], Clock]:

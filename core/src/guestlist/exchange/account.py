@@ -240,6 +240,9 @@ class Journal(Protocol):
     def entry(self, account: str, email: str, action: str, roles: tuple[str, ...]) -> CallEntry:
         """The line of a call that begins. Nothing is written yet."""
 
+    def pace(self, provider: Provider) -> Pace:
+        """The pace of an account, shared by all processes that have the same ledger."""
+
     def doubt(self, call: Call) -> Doubt | None:
         """The last call about the guest, if it came to no end: its process was killed, say."""
 

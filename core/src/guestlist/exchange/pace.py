@@ -16,6 +16,8 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from collections.abc import Mapping
+from typing import Any
 
 from guestlist.provider import Limit
 
@@ -43,7 +45,10 @@ class Pace:
     Attributes:
         rests: how often the service has asked for a rest. Each makes void what was reserved and
             not yet used: whoever has waited for such a moment reserves another.
+        shared: whether its state is somewhere else, for several processes: reserving blocks then.
     """
+
+    shared = False
 
     def __init__(self, *limits: Limit) -> None:
         self._gauges = tuple(map(_Gauge, limits))
@@ -84,6 +89,28 @@ class Pace:
             self._last = min(self._last, now)
             for gauge in self._gauges:
                 gauge.push_back(now, self._rested, refused)
+
+    def look(self) -> None:
+        """Brings `rests` up to date, where that is somewhere else."""
+
+    def state(self) -> dict[str, Any]:
+        """Everything it knows, as JSON has it."""
+        with self._lock:
+            return {
+                "rests": self.rests,
+                "rested": self._rested,
+                "last": self._last,
+                "gauges": [gauge.state() for gauge in self._gauges],
+            }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Takes over what another of the same limits knew."""
+        with self._lock:
+            self.rests = state["rests"]
+            self._rested = state["rested"]
+            self._last = state["last"]
+            for gauge, known in zip(self._gauges, state["gauges"], strict=True):
+                gauge.restore(known)
 
 
 class _Gauge:
@@ -126,6 +153,22 @@ class _Gauge:
         """Counts a request that will go then: no earlier than any before."""
         self._taken.append(moment)
         self._expected = max(self._expected, moment) + self._interval
+
+    def state(self) -> dict[str, Any]:
+        """Everything it knows, as JSON has it."""
+        return {
+            "margin": self._margin,
+            "expected": self._expected,
+            "taken": list(self._taken),
+            "refused": self._refused,
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Takes over what another of the same limit knew."""
+        self._margin = state["margin"]
+        self._expected = state["expected"]
+        self._taken = deque(state["taken"])
+        self._refused = state["refused"]
 
     def push_back(self, now: float, rested: float, refused: bool) -> None:
         """Forgets what was taken and not used, and allows no burst after the rest."""
