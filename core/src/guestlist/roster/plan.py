@@ -353,6 +353,9 @@ def _agreed(account: _Account, wish: Wish | None, facts: Sequence[Fact]) -> dict
     if wish is None:
         if kinds == [Kind.NOT_YET]:
             return {Note.NOT_YET: 1}
+        left_alone = not account.rules.prune and facts[0].key not in account.rules.keep
+        if kinds == [Kind.MEMBER] and facts[0].brief and left_alone:
+            return {Note.UNLISTED: 1}
         return None
     if wish.problems:
         return None
