@@ -373,10 +373,12 @@ def test_ceilings(guests: Guestlist) -> None:
 
 
 def test_an_account_is_not_emptied_by_an_empty_roster(guests: Guestlist) -> None:
-    with make_plan(guests, [], accounts=["vultr"], prune=True) as plan:
-        assert [str(one) for one in plan.summary.over] == [
-            "vultr: the roster wants nobody there, and all 3 would be taken out"
-        ]
+    over = want("vultr", "lena@example.org", ends=date(2020, 1, 1))
+    for roster in ([], [over]):
+        with make_plan(guests, roster, accounts=["vultr"], prune=True) as plan:
+            assert [str(one) for one in plan.summary.over] == [
+                "vultr: the roster wants nobody there, and all 3 would be taken out"
+            ]
 
 
 # ---------------------------------------------------------------------------- accounts
