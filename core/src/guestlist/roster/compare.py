@@ -17,7 +17,6 @@ from guestlist.roster.present import Reading, invitation_from, roles_from, seen
 from guestlist.roster.scratch import Fact, Kind, Scratch
 from guestlist.roster.wishes import Wish, Wishes, merged
 
-
 Row = tuple[int, int, str, str]
 """A change as it is kept: account, place of the action in the order, key and body."""
 
