@@ -63,12 +63,17 @@ def find_config(plugins: Plugins) -> Config:
     Raises:
         ConfigError: the file is not as it must be.
     """
-    named = os.environ.get(VARIABLE)
+    path = config_path()
+    return read_config(path, plugins) if path else from_environment(plugins)
+
+
+def config_path(named: str | None = None) -> Path | None:
+    """The configuration file: the one that is named, else the one that `GUESTLIST_CONFIG` names,
+    else `guestlist.toml` here; None where there is none of these."""
+    named = named or os.environ.get(VARIABLE)
     if named:
-        return read_config(Path(named), plugins)
-    if Path(FILE).exists():
-        return read_config(Path(FILE), plugins)
-    return from_environment(plugins)
+        return Path(named)
+    return Path(FILE) if Path(FILE).exists() else None
 
 
 def from_environment(plugins: Plugins) -> Config:

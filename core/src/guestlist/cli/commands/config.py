@@ -10,7 +10,7 @@ from guestlist.cli.document import AccountRow, FileRow
 from guestlist.cli.parser import UsageError
 from guestlist.cli.session import Session
 from guestlist.cli.words import listed
-from guestlist.config import FILE, VARIABLE
+from guestlist.config import FILE, VARIABLE, config_path
 from guestlist.errors import ConfigError
 from guestlist.plugins import installed
 
@@ -79,9 +79,8 @@ def _check(session: Session) -> None:
 
 
 def _path(session: Session) -> None:
-    named = session.arguments.config or os.environ.get(VARIABLE)
-    found = named or (FILE if Path(FILE).exists() else None)
-    session.results.append(FileRow(path=str(Path(found).absolute()) if found else None))
+    found = config_path(session.arguments.config)
+    session.results.append(FileRow(path=str(found.absolute()) if found else None))
     if session.screen is not None:
-        session.screen.line(str(Path(found).absolute()) if found else "the environment")
+        session.screen.line(str(found.absolute()) if found else "the environment")
         session.printed = True
