@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from guestlist.cli.commands import find
-from guestlist.cli.outcome import Bug, Interrupted, exit_code
+from guestlist.cli.outcome import Bug, Interrupted, OutputError, exit_code
 from guestlist.cli.report import print_document, tell_errors
 from guestlist.cli.session import Session
 from guestlist.errors import GuestlistError
@@ -15,7 +15,12 @@ from guestlist.errors import GuestlistError
 if TYPE_CHECKING:
     from guestlist.cli.screen import Screen
 
-NOTHING = {"list": "No invitations.", "members": "No members.", "roles": "Nothing to grant."}
+NOTHING = {
+    "list": "No invitations.",
+    "log": "No orders.",
+    "members": "No members.",
+    "roles": "Nothing to grant.",
+}
 """What is said when there is nothing to show and nothing went wrong."""
 
 
@@ -55,7 +60,7 @@ def _carried_out(arguments: argparse.Namespace) -> Session:
             session.errors.append(error)
         except KeyboardInterrupt:
             session.errors.append(Interrupted("nothing was changed"))
-        except BrokenPipeError:
+        except (BrokenPipeError, OutputError):
             raise
         except Exception as error:
             if arguments.debug:

@@ -14,6 +14,7 @@ from guestlist.cli.document import (
     InvitationRow,
     InviteRow,
     MemberRow,
+    OrderRow,
     ProviderRow,
     RoleChangeRow,
     RoleRow,
@@ -22,7 +23,8 @@ from guestlist.cli.facts import Facts, basis, through
 from guestlist.cli.matrix import matrix
 from guestlist.cli.report import say
 from guestlist.cli.screen import Cell, Column, Screen, Text
-from guestlist.cli.words import words
+from guestlist.cli.words import printable, words
+from guestlist.ledger.line import LineState
 from guestlist.models import Guest, Invitation, Member, State
 
 WHO = Column("Guest", whole=True)
@@ -37,6 +39,7 @@ TABLES: dict[type, str] = {
     InvitationRow: "invitations",
     MemberRow: "members",
     RoleRow: "roles",
+    OrderRow: "orders",
     AccountRow: "accounts",
     ProviderRow: "providers",
 }
@@ -238,6 +241,47 @@ class Tables:
             ],
         )
 
+    def orders(self, rows: Sequence[OrderRow]) -> None:
+        """What was asked for, and what became of it; in full with all that happened to it."""
+        columns = [
+            Column("When", style="dim", whole=True),
+            WHO,
+            ACCOUNT,
+            Column("Action", whole=True),
+            Column("Role", spare=4),
+            Column("Result", yields=True),
+            Column("Mail", spare=5),
+            Column("Run", style="dim", whole=True, spare=8),
+            Column("Order", style="dim", whole=True, spare=9),
+            *([Column("History")] if self._details else []),
+        ]
+        self._table(
+            columns,
+            [
+                (
+                    self._facts.time(row.last_at),
+                    row.email,
+                    row.account,
+                    row.action,
+                    ", ".join((*row.roles, *(f"{role} (owed)" for role in row.owed))),
+                    _result(row),
+                    "" if row.mail is None else screen.yes_or_no(row.mail, "sent", "not sent"),
+                    "" if row.run is None else str(row.run),
+                    str(row.id),
+                    *([self._history(row)] if self._details else []),
+                )
+                for row in rows
+            ],
+        )
+
+    def _history(self, row: OrderRow) -> Text:
+        told = [
+            f"{self._facts.time(entry.at)}  {words(entry.what)}"
+            + (f": {entry.detail}" if entry.detail else "")
+            for entry in row.entries
+        ]
+        return self._screen.lines(told)
+
     def accounts(self, rows: Sequence[AccountRow]) -> None:
         """The configured accounts, and whether their keys work."""
         columns = [
@@ -297,6 +341,13 @@ def _id(guest: Guest) -> str:
     if guest.state is State.ACCEPTED:
         record = guest.member
     return (record.id if record else None) or ""
+
+
+def _result(row: OrderRow) -> Text:
+    state = screen.state(row.state)
+    if row.state is LineState.DONE and row.outcome:  # says that, and more
+        state.plain = words(row.outcome)
+    return Text().append_text(state).append(f": {printable(row.detail)}" if row.detail else "")
 
 
 def _grants(row: AccessRow) -> list[tuple[str, str, str]]:
