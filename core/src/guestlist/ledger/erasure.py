@@ -1,9 +1,10 @@
 """Deleting from the ledger: a person, on request, and what has been kept long enough.
 
 On SQLite what is deleted is gone from the file as well. Deleting alone would leave it in free pages
-and in the write-ahead log, so deleted content is overwritten (`secure_delete`), the file is written
-anew without its free space (`VACUUM`: earlier versions of a row may lie there), and the log is
-emptied into it. On PostgreSQL the server's own vacuum frees the space.
+and in the write-ahead log. So deleted content is overwritten (`secure_delete`, which is off in many
+builds of SQLite), the file is written anew without its free space (`VACUUM`: where it was off, what
+a row was before it was changed still lies there), and the log is emptied into it. On PostgreSQL the
+server's own vacuum frees the space.
 
 Nobody else may be at work on a SQLite ledger meanwhile: SQLite gives the number of a deleted order
 to the next one, and a run that holds the old one would carry out another person's.

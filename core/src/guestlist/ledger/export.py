@@ -30,7 +30,8 @@ def write_csv(lines: Iterable[LogLine], out: TextIO) -> None:
     A cell that a spreadsheet could take for a formula gets an apostrophe before it: services and
     rosters are written by others, and what they say must not be run by whoever opens the file.
     """
-    writer = csv.writer(out, lineterminator="\n")
+    # all in quotes: the csv module leaves a lone carriage return bare, and readers break there
+    writer = csv.writer(out, lineterminator="\n", quoting=csv.QUOTE_ALL)
     writer.writerow(COLUMNS)
     for line in lines:
         writer.writerow([_inert(_cell(getattr(line, name))) for name in COLUMNS])
