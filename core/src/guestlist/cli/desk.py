@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from guestlist.cli.parser import DEFAULT_SANDBOX
 from guestlist.cli.session import Session
 from guestlist.client import Guestlist
-from guestlist.config import FILE, VARIABLE, find_path, providers_of
+from guestlist.config import FILE, VARIABLE, config_path, providers_of
 from guestlist.errors import ConfigError
 from guestlist.exchange.clock import Clock
 from guestlist.provider import Provider
@@ -79,7 +79,7 @@ def roster_path(session: Session) -> Path:
         ConfigError: there is none.
     """
     given = session.arguments.roster or session.arguments.config
-    path = Path(given) if given else find_path()
+    path = Path(given) if given else config_path()
     if path is None:
         raise ConfigError(
             f"there is no {FILE} here",

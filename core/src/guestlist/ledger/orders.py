@@ -313,7 +313,7 @@ def intend(connection: Connection, id: int, request: str, now: float, mark: floa
         update(orders)
         .where(orders.c.id == id, mine)
         .values(
-            state=OrderState.INTENDED, intended=now, attempts=orders.c.attempts + (mark is None)
+            state=OrderState.INTENDED, intended=now, attempts=orders.c.attempts + int(mark is None)
         )
     )
     if taken.rowcount:
