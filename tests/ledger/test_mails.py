@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from tests.ledger.story import ADA, BOB, EVE, Story, day
 
-from guestlist.ledger.mails import mails_since
+from guestlist.ledger.mails import MailsPerPerson, mails_since
 from guestlist.ledger.schema import OrderState
 from guestlist.roster import Action
 
@@ -67,3 +67,12 @@ def test_the_order_is_that_of_python(
     keys = [key for key, _ in mails_since(story.store, day(0))]
     assert len(keys) == len(names)
     assert keys == sorted(keys)
+
+
+def test_a_plan_asks_for_one_person_after_another(story: Story) -> None:
+    story.settled(ADA, mail=True)
+    story.settled(EVE, mail=True)
+    story.settled(EVE, mail=True)
+    mails = MailsPerPerson(story.store, day(0))
+    people = sorted([ADA, ADA, BOB, EVE, "zoe@example.com"])
+    assert [mails(key) for key in people] == [{ADA: 1, EVE: 2}.get(key, 0) for key in people]

@@ -43,3 +43,17 @@ def mails_since(store: Store, moment: datetime) -> Iterator[tuple[str, int]]:
     with store.reading() as connection:
         rows = connection.execution_options(yield_per=AT_A_TIME).execute(wanted)
         yield from map(tuple, rows)
+
+
+class MailsPerPerson:
+    """The same, asked for one person after another, in the order of their keys."""
+
+    def __init__(self, store: Store, moment: datetime) -> None:
+        self._rows = mails_since(store, moment)
+        self._next: tuple[str, int] | None = ("", 0)
+
+    def __call__(self, key: str) -> int:
+        """How many mails the person has had. Keys have to come in their order."""
+        while self._next is not None and self._next[0] < key:
+            self._next = next(self._rows, None)
+        return self._next[1] if self._next is not None and self._next[0] == key else 0

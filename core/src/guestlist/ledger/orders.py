@@ -265,22 +265,6 @@ def ended(store: Store, run: int, limit: int) -> list[Ended]:
     ]
 
 
-def mails_to(store: Store, since: float, key: str) -> int:
-    """How many mails a person got, or may have got, since then."""
-    with store.reading() as connection:
-        found = connection.scalar(
-            select(func.count()).where(
-                orders.c.key == key,
-                orders.c.settled >= since,
-                orders.c.place <= ORDER[Action.REPLACE],
-                or_(
-                    orders.c.mail, and_(orders.c.mail.is_(None), orders.c.state == OrderState.DONE)
-                ),
-            )
-        )
-    return int(found or 0)
-
-
 def drop(store: Store, now: float) -> int:
     """Drops what was asked for and not begun, in runs before: a later plan takes its place. Roles
     that were owed are owed again."""

@@ -6,7 +6,6 @@ import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +20,7 @@ from guestlist.cli.session import Session
 from guestlist.cli.words import count
 from guestlist.errors import Conflict, GuestlistError, UnknownRole, WaitTimeout
 from guestlist.ledger import orders
+from guestlist.ledger.mails import MailsPerPerson
 from guestlist.ledger.runner import Summary, alone
 from guestlist.models import OPEN_STATES, Guest
 from guestlist.roster import Action, Limits, Over, Plan, make_plan, moved, read_plan
@@ -85,7 +85,7 @@ def _planned(session: Session, at: Desk) -> Iterator[Plan]:
         session.progress.tell(f"reading {', '.join(told)}")
 
     session.progress.tell(f"reading {at.roster.source}")
-    since = (at.guests.clock.now() - limits.period).timestamp()
+    mails = MailsPerPerson(at.store, at.guests.clock.now() - limits.period)
     with make_plan(
         at.guests,
         at.roster.wanted(),
@@ -102,7 +102,7 @@ def _planned(session: Session, at: Desk) -> Iterator[Plan]:
             (debt.change.account, debt.change.key, debt.change.roles[0])
             for debt in orders.owed(at.store)
         ],
-        mails=partial(orders.mails_to, at.store, since),
+        mails=mails,
         progress=progress,
     ) as plan:
         session.errors += plan.errors.values()
