@@ -12,23 +12,25 @@ from dataclasses import dataclass
 
 from guestlist.client import Guestlist
 from guestlist.errors import (
+    ConfigError,
     GuestlistError,
-    MalformedResponse,
     OutcomeUnknown,
     ServiceTrouble,
     ServiceUnavailable,
+    Unauthorized,
 )
 from guestlist.exchange.account import grace
 from guestlist.ledger.entry import OrderEntry
 from guestlist.ledger.perform import found
 from guestlist.ledger.tally import Tally
 from guestlist.models import Guest
-from guestlist.roster import Action
+from guestlist.roster import Action, Change
 
 LOOK_FIRST, LOOK_LONGEST = 1.0, 10.0
 """Seconds between two looks: doubling from the first to the longest."""
 ATTEMPTS = 5
 """Times that an order is sent at most, when each look shows that nothing happened."""
+INTERRUPTED = "the run was interrupted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +38,18 @@ class Doubt:
     """One order of which nobody knows whether it happened.
 
     Attributes:
-        since: the monotonic clock when the request can have left at the latest.
-        error: what came instead of an answer.
+        since: the monotonic clock since when no request of it is under way any more.
+        error: what came instead of an answer; None when whoever waited for it is gone.
     """
 
     entry: OrderEntry
     since: float
-    error: GuestlistError
+    error: GuestlistError | None
+
+    @property
+    def why(self) -> str:
+        """What came instead of an answer, for people."""
+        return self.error.message if self.error is not None else INTERRUPTED
 
 
 class Doubts:
@@ -66,11 +73,15 @@ class Doubts:
     def __len__(self) -> int:
         return len(self._open)
 
-    def add(self, entry: OrderEntry, error: GuestlistError, since: float | None = None) -> None:
+    def add(
+        self, entry: OrderEntry, error: GuestlistError | None, since: float | None = None
+    ) -> None:
         """Takes up a doubt.
 
         Args:
-            since: the monotonic clock when the request can have left at the latest; None for now.
+            error: what came instead of an answer; None when whoever waited for it is gone.
+            since: the monotonic clock since when no request of it is under way any more; None for
+                now.
         """
         now = self._clock.monotonic()
         with self._guard:
@@ -85,19 +96,25 @@ class Doubts:
 
         Returns:
             What kept the service from answering, if it did not.
+
+        Raises:
+            Unauthorized, ConfigError: nobody can look with these credentials. All stay in doubt.
         """
         began = self._clock.monotonic()
         with self._guard:
             doubts = list(self._open.values())
         trouble = None
         try:
+            self._check_can_look()
             emails = {doubt.entry.order.change.email for doubt in doubts}
             guests = self._guests.standing(emails)
         except ServiceTrouble as error:
             trouble = error
+        except (Unauthorized, ConfigError):
+            raise
         except GuestlistError as refusal:  # nobody will ever be able to look
             for doubt in doubts:
-                self._unknown(doubt, refusal)
+                self._unknown(doubt, refusal.message)
         else:
             for doubt in doubts:
                 self._decide(doubt, guests[doubt.entry.order.change.key], began)
@@ -106,13 +123,22 @@ class Doubts:
             self.next_look = self._clock.monotonic() + self._pause if self._open else math.inf
         return trouble
 
+    def _check_can_look(self) -> None:
+        """Not to be found proves something only where somebody can be found.
+
+        Raises:
+            Unsupported: the service tells nobody whom it has invited.
+        """
+        if not any(map(self._provider.supports, ("find_invitation", "invitations"))):
+            raise self._provider.unsupported("invitations")
+
     def _decide(self, doubt: Doubt, now: Guest, began: float) -> None:
         entry = doubt.entry
         order = entry.order
         try:
             done = found(order, now)
         except GuestlistError as error:
-            self._unknown(doubt, error)
+            self._unknown(doubt, error.message)
             return
         if done is not None:
             entry.done(done)
@@ -126,13 +152,13 @@ class Doubts:
         entry = doubt.entry
         order = entry.order
         change = order.change
-        if change.action is Action.RESEND and not self._provider.resend_moves_expiry:
-            self._unknown(doubt, doubt.error)
-        elif doubt.error.happened:
-            self._unknown(doubt, MalformedResponse("it happened, and the service does not show it"))
-        elif order.run is None or order.attempts + 1 >= ATTEMPTS:
+        if change.action is Action.RESEND and not self._shows_resends(change, now):
+            self._unknown(doubt, doubt.why)
+        elif doubt.error is not None and doubt.error.happened:
+            self._unknown(doubt, "it happened, and the service does not show it")
+        elif order.run is None or entry.attempts >= ATTEMPTS:
             error = ServiceUnavailable(
-                f"it did not happen: {doubt.error.message}", hint="Ask for it once more."
+                f"it did not happen: {doubt.why}", hint="Ask for it once more."
             )
             error.about(account=change.account, email=change.email)
             entry.refused(error)
@@ -140,13 +166,19 @@ class Doubts:
             self._forget(doubt)
         else:
             fresh = {"state": now.state, "invitation": now.invitation, "member": now.member}
-            entry.ask_again(change.model_copy(update=fresh), doubt.error.message)
+            change = change.model_copy(update=fresh)
+            entry.ask_again(change, doubt.why, counts=doubt.error is not None)
             self._forget(doubt)
 
-    def _unknown(self, doubt: Doubt, why: GuestlistError) -> None:
+    def _shows_resends(self, change: Change, now: Guest) -> bool:
+        """Whether a resend would have been seen: only by an expiry that moves."""
+        dates = [one and one.expires_at for one in (change.invitation, now.invitation)]
+        return self._provider.resend_moves_expiry and None not in dates
+
+    def _unknown(self, doubt: Doubt, why: str) -> None:
         change = doubt.entry.order.change
         error = OutcomeUnknown(
-            f"it may have happened: {why.message}",
+            f"it may have happened: {why}",
             hint="It is not sent again by itself. Ask the person, or `guestlist status`.",
         )
         error.about(account=change.account, email=change.email)

@@ -18,12 +18,11 @@ from guestlist.errors import (
     LedgerError,
     RateLimited,
     ServiceTrouble,
-    ServiceUnavailable,
     Unauthorized,
 )
-from guestlist.ledger.doubts import Doubts
+from guestlist.ledger.doubts import INTERRUPTED, Doubts
 from guestlist.ledger.entry import OrderEntry
-from guestlist.ledger.orders import Order, Taken
+from guestlist.ledger.orders import Order, Taken, doubt_all
 from guestlist.ledger.perform import REPEATABLE, perform
 from guestlist.ledger.stop import Stop, Stopped
 from guestlist.ledger.store import Store
@@ -36,6 +35,8 @@ SLOW = 2.0
 """Seconds that requests may take without the account's pace being missed."""
 MOST_DOUBTS = 256
 """Doubts at which nothing new is sent: the service does not answer, and each may be a mail."""
+SKEW = 10.0
+"""Seconds by which the clocks of two machines may differ."""
 PATIENCE = 300.0
 """Seconds without any answer after which the lane leaves the rest to a later run."""
 REST_FIRST, REST_LONGEST = 0.5, 30.0
@@ -70,18 +71,24 @@ class Lane:
         """Takes up what others have left in doubt. What is safe to repeat is simply asked again.
 
         Args:
-            alone: nobody else works on this ledger: whoever began has ended before now.
+            alone: nobody else works on a run of this ledger: whoever began has ended before now.
         """
         wall, monotonic = self._clock.now().timestamp(), self._clock.monotonic()
+        ended: list[Order] = []
         for order in orders:
             entry = OrderEntry(self._store, order, self._clock)
             if order.change.action in REPEATABLE:
-                entry.ask_again(order.change, "the run was interrupted")
+                entry.ask_again(order.change, INTERRUPTED, counts=False)
                 continue
-            ended = (order.intended or wall) + self._guests.budget.total
-            since = monotonic + (min(ended, wall) if alone else ended) - wall
-            crash = ServiceUnavailable("the run was interrupted before an answer was written down")
-            self._doubts.add(entry, crash, since)
+            since = order.doubted
+            if since is None:
+                since = (order.intended or wall) + self._guests.budget.total + SKEW
+                if alone and order.run is not None and wall < since:
+                    since = wall
+                    ended.append(order)
+            self._doubts.add(entry, None, monotonic + since - wall)
+        if ended:
+            self._store.write(lambda c: doubt_all(c, ended, wall, INTERRUPTED))
 
     def run(self, work: Work) -> None:
         """Works until nothing is left, or until the lane is to end. What is left then stays in the
@@ -157,7 +164,11 @@ class Lane:
             self._clock.sleep(wait)
 
     def _look(self) -> None:
-        trouble = self._doubts.look()
+        try:
+            trouble = self._doubts.look()
+        except (Unauthorized, ConfigError) as refusal:
+            self._halt(refusal)
+            return
         if trouble is None:
             self._has_answered()
         else:
@@ -168,7 +179,7 @@ class Lane:
     def _one(self, order: Order) -> None:
         try:
             self._carry_out(order)
-        except LedgerError as error:
+        except Exception as error:  # a ledger that fails ends everything; so does a bug of ours
             self._stop(error)
         finally:
             self._slots.release()
@@ -193,6 +204,7 @@ class Lane:
     def _went_wrong(self, entry: OrderEntry, error: GuestlistError) -> None:
         change = entry.order.change
         if error.happened is not False and change.action not in REPEATABLE:
+            entry.doubted(error.message)
             self._doubts.add(entry, error)
         elif error.happened is not False or isinstance(error, ServiceTrouble):
             entry.ask_again(change, error.message)
