@@ -27,7 +27,8 @@ from tests.durable.kit import (
 )
 
 from guestlist.ledger import orders
-from guestlist.ledger.lane import SKEW, Lane
+from guestlist.ledger.doubts import SKEW
+from guestlist.ledger.lane import Lane
 from guestlist.ledger.schema import OrderState
 from guestlist.ledger.tally import Tally
 from guestlist.ledger.work import ChunkWork

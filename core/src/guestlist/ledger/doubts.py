@@ -21,7 +21,9 @@ from guestlist.errors import (
 )
 from guestlist.exchange.account import grace
 from guestlist.ledger.entry import OrderEntry
-from guestlist.ledger.perform import found
+from guestlist.ledger.orders import Order, doubt_all
+from guestlist.ledger.perform import REPEATABLE, found
+from guestlist.ledger.store import Store
 from guestlist.ledger.tally import Tally
 from guestlist.models import Guest
 from guestlist.roster import Action, Change
@@ -30,6 +32,8 @@ LOOK_FIRST, LOOK_LONGEST = 1.0, 10.0
 """Seconds between two looks: doubling from the first to the longest."""
 ATTEMPTS = 5
 """Times that an order is sent at most, when each look shows that nothing happened."""
+SKEW = 10.0
+"""Seconds by which the clocks of two machines may differ."""
 INTERRUPTED = "the run was interrupted"
 
 
@@ -90,6 +94,29 @@ class Doubts:
                 self.next_look = now + self._pause
             self._open[entry.order.id] = Doubt(entry, now if since is None else since, error)
         self._tally.is_in_doubt(1)
+
+    def recover(self, store: Store, orders: list[Order], *, alone: bool) -> None:
+        """Takes up what others have left in doubt. What is safe to repeat is simply asked again.
+
+        Args:
+            alone: nobody else works on a run of this ledger: whoever began has ended before now.
+        """
+        wall, monotonic = self._clock.now().timestamp(), self._clock.monotonic()
+        ended: list[Order] = []
+        for order in orders:
+            entry = OrderEntry(store, order, self._clock)
+            if order.change.action in REPEATABLE:
+                entry.ask_again(order.change, INTERRUPTED, counts=False)
+                continue
+            since = order.doubted
+            if since is None:
+                since = (order.intended or wall) + self._guests.budget.total + SKEW
+                if alone and order.run is not None and wall < since:
+                    since = wall
+                    ended.append(order)
+            self.add(entry, None, monotonic + since - wall)
+        if ended:
+            store.write(lambda c: doubt_all(c, ended, wall, INTERRUPTED))
 
     def look(self) -> ServiceTrouble | None:
         """Looks for all of them, and settles what the look decides.

@@ -20,9 +20,9 @@ from guestlist.errors import (
     ServiceTrouble,
     Unauthorized,
 )
-from guestlist.ledger.doubts import INTERRUPTED, Doubts
+from guestlist.ledger.doubts import Doubts
 from guestlist.ledger.entry import OrderEntry
-from guestlist.ledger.orders import Order, Taken, doubt_all
+from guestlist.ledger.orders import Order, Taken
 from guestlist.ledger.perform import REPEATABLE, perform
 from guestlist.ledger.stop import Stop, Stopped
 from guestlist.ledger.store import Store
@@ -35,8 +35,6 @@ SLOW = 2.0
 """Seconds that requests may take without the account's pace being missed."""
 MOST_DOUBTS = 256
 """Doubts at which nothing new is sent: the service does not answer, and each may be a mail."""
-SKEW = 10.0
-"""Seconds by which the clocks of two machines may differ."""
 PATIENCE = 300.0
 """Seconds without any answer after which the lane leaves the rest to a later run."""
 REST_FIRST, REST_LONGEST = 0.5, 30.0
@@ -51,16 +49,31 @@ class Work(Protocol):
 
 
 class Lane:
-    """Carries out the orders of one account."""
+    """Carries out the orders of one account.
 
-    def __init__(self, guests: Guestlist, store: Store, stop: Stop, tally: Tally) -> None:
+    Args:
+        threads: requests under way at a time; None for as many as the account's pace needs.
+        settles_doubts: whether it looks for what got no answer. Somebody else has to, otherwise.
+    """
+
+    def __init__(
+        self,
+        guests: Guestlist,
+        store: Store,
+        stop: Stop,
+        tally: Tally,
+        *,
+        threads: int | None = None,
+        settles_doubts: bool = True,
+    ) -> None:
         self._guests = guests.account(tally.account)
         self._store = store
         self._stop = stop
         self._clock = guests.clock
         self._tally = tally
         self._doubts = Doubts(self._guests, tally.account, tally)
-        self._workers = workers(guests.accounts[tally.account])
+        self._settles_doubts = settles_doubts
+        self._workers = threads or workers(guests.accounts[tally.account])
         self._slots = threading.BoundedSemaphore(self._workers)
         self._guard = threading.Lock()
         self._heard = self._clock.monotonic()
@@ -68,27 +81,8 @@ class Lane:
         self._rest_until = -math.inf
 
     def recover(self, orders: list[Order], *, alone: bool) -> None:
-        """Takes up what others have left in doubt. What is safe to repeat is simply asked again.
-
-        Args:
-            alone: nobody else works on a run of this ledger: whoever began has ended before now.
-        """
-        wall, monotonic = self._clock.now().timestamp(), self._clock.monotonic()
-        ended: list[Order] = []
-        for order in orders:
-            entry = OrderEntry(self._store, order, self._clock)
-            if order.change.action in REPEATABLE:
-                entry.ask_again(order.change, INTERRUPTED, counts=False)
-                continue
-            since = order.doubted
-            if since is None:
-                since = (order.intended or wall) + self._guests.budget.total + SKEW
-                if alone and order.run is not None and wall < since:
-                    since = wall
-                    ended.append(order)
-            self._doubts.add(entry, None, monotonic + since - wall)
-        if ended:
-            self._store.write(lambda c: doubt_all(c, ended, wall, INTERRUPTED))
+        """Takes up what others have left in doubt: see `Doubts.recover`."""
+        self._doubts.recover(self._store, orders, alone=alone)
 
     def run(self, work: Work) -> None:
         """Works until nothing is left, or until the lane is to end. What is left then stays in the
@@ -205,7 +199,8 @@ class Lane:
         change = entry.order.change
         if error.happened is not False and change.action not in REPEATABLE:
             entry.doubted(error.message)
-            self._doubts.add(entry, error)
+            if self._settles_doubts:
+                self._doubts.add(entry, error)
         elif error.happened is not False or isinstance(error, ServiceTrouble):
             entry.ask_again(change, error.message)
             self._is_in_trouble(error)

@@ -274,7 +274,7 @@ def intend(connection: Connection, id: int, request: str, now: float, mark: floa
             state=OrderState.INTENDED,
             intended=now,
             doubted=None,
-            attempts=orders.c.attempts + (mark is None),
+            attempts=orders.c.attempts + int(mark is None),
         )
     )
     if taken.rowcount:

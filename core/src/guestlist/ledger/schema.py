@@ -118,6 +118,15 @@ entries = Table(
     Column("detail", Text),
 )
 
+halts = Table(
+    "halts",
+    metadata,
+    Column("run", _id, ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True),
+    Column("account", Text, primary_key=True),
+    Column("at", Double, nullable=False),
+    Column("why", Text, nullable=False),
+)
+
 paces = Table(
     "paces",
     metadata,
