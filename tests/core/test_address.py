@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from guestlist.address import LONGEST, check_email, domain_key, email_key
+from guestlist.address import LONGEST, check_email, domain_key, email_key, read_email
 from guestlist.errors import InvalidOrder
 
 SAME = [
@@ -126,6 +126,31 @@ def test_whatever_is_typed_is_kept_as_typed_or_refused(text: str) -> None:
         local, _, domain = typed.rpartition("@")
         assert local
         assert domain_key(domain).isascii()
+
+
+def read(text: str) -> tuple[str, str] | None:
+    """The address as it is kept and its key; None when it was refused."""
+    try:
+        return read_email(text)
+    except InvalidOrder:
+        return None
+
+
+PARTS = st.text("abYZ09.-_+'!@,\u212a\u017fé\n ", max_size=6) | st.sampled_from(
+    ["x" * 63, "y" * 64]
+)
+
+
+@given(
+    st.text()
+    | st.emails()
+    | st.sampled_from([*GOOD, *BAD])
+    | st.lists(PARTS, min_size=1, max_size=5).map(".".join).map("ada@{}".format)
+    | st.builds("{}@{}.example".format, PARTS, PARTS)
+)
+def test_many_are_read_as_each_is_checked_and_compared(text: str) -> None:
+    typed = accepted(text)
+    assert read(text) == (None if typed is None else (typed, email_key(text)))
 
 
 def test_domains_have_a_key_of_their_own() -> None:

@@ -152,8 +152,8 @@ WRONG: dict[str, tuple[str | bytes, str, str]] = {
     "budget word": ('budget.total = "7"', "budget.total", "a number"),
     "budget flag": ("budget.total = true", "budget.total", "a number"),
     "budget zero": ("budget.total = 0", "budget.total", "above 0"),
-    "budget negative": ("budget.timeout = -1", "budget.timeout", "above 0"),
-    "budget nan": ("budget.total = nan", "budget.total", "finite"),
+    "budget negative": ("budget.timeout = -1", "budget.timeout", "at least 0"),
+    "budget nan": ("budget.total = nan", "budget.total", "at least 0"),
     "budget inf": ("budget.total = inf", "budget.total", "finite"),
     "attempts": ("budget.attempts = 1.5", "budget.attempts", "whole number"),
     "max_body": ("budget.max_body = 1e6", "budget.max_body", "whole number"),
@@ -172,6 +172,50 @@ def test_what_is_wrong_is_told_with_file_and_place(what: str) -> None:
     assert "s3cr3t" not in line
     # nobody has to read how it was found out
     assert caught.value.__context__ is None or caught.value.__suppress_context__
+
+
+def test_everything_that_is_wrong_is_told_with_its_line() -> None:
+    text = """\
+allowed_domains = [
+    "example.com",
+    "*.example",    # line 3
+]
+budgett = 1
+
+[accounts.cloud]    # line 7: no key
+provider = "vultr"
+apikey = "s3cr3t"
+boolean = "perhaps"
+
+[accounts.office]
+provider = "aitronos"
+api_key = { env = "NO_SUCH" }
+organization_id = 7
+
+["accounts"."x.y"]
+provider = 7
+
+[budget]
+total = "7"
+attempts = 0
+"""
+    with pytest.raises(ConfigError) as caught:
+        read(text, "my.toml")
+    told = [one.message.removeprefix("my.toml, line ") for one in caught.value.problems]
+    assert told == [
+        "3: allowed_domains: '*.example' is not a domain",
+        "5: there is no 'budgett'",
+        "7: accounts.cloud: Vultr IAM: api_key is missing (or set VULTR_API_KEY)",
+        "9: accounts.cloud: Vultr IAM: there is no setting 'apikey'",
+        "10: accounts.cloud: Vultr IAM: boolean: it has to be 'words' or 'json'",
+        "14: accounts.office: api_key: the environment variable NO_SUCH is not set",
+        "15: accounts.office: Aitronos: organization_id: it has to be a valid string",
+        "18: accounts.x.y: provider has to be text",
+        "21: budget.total has to be a number",
+        "22: budget.attempts has to be at least 1",
+    ]
+    assert "\n" not in str(caught.value)
+    assert "s3cr3t" not in str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -22,8 +22,8 @@ LIMITS = [
 ]
 
 
-def departures(limit: Limit, arrivals: list[float]) -> list[float]:
-    pace = Pace(limit)
+def departures(limits: list[Limit], arrivals: list[float]) -> list[float]:
+    pace = Pace(*limits)
     return [now + pace.reserve(now) for now in arrivals]
 
 
@@ -40,22 +40,32 @@ def most_in_a_window(moments: list[float], per: float) -> int:
 GAPS = st.lists(st.floats(0, 30) | st.just(0.0) | st.floats(0, 0.05), min_size=1, max_size=400)
 
 
-@pytest.mark.parametrize("limit", LIMITS, ids=str)
+@pytest.mark.parametrize(
+    "limits",
+    [
+        *([limit] for limit in LIMITS),
+        [Limit(30, 1.0), Limit(1000, 60.0)],
+        [Limit(1000, 60.0), Limit(30, 1.0)],
+        [Limit(20, 60.0), Limit(3, 1.0), Limit(5, 4.0)],
+    ],
+    ids=str,
+)
 @given(gaps=GAPS)
-def test_never_more_than_the_count_in_any_window(limit: Limit, gaps: list[float]) -> None:
+def test_never_more_than_the_count_in_any_window(limits: list[Limit], gaps: list[float]) -> None:
     now, arrivals = 0.0, []
     for gap in gaps:
         now += gap
         arrivals.append(now)
-    moments = departures(limit, arrivals)
+    moments = departures(limits, arrivals)
     assert all(moment >= now for moment, now in zip(moments, arrivals, strict=True))
-    assert most_in_a_window(moments, limit.per) <= limit.count
+    for limit in limits:
+        assert most_in_a_window(moments, limit.per) <= limit.count
 
 
 @pytest.mark.parametrize("limit", [Limit(30, 1.0), Limit(100, 60.0), Limit(1000, 60.0)], ids=str)
 def test_a_long_run_uses_at_least_96_percent(limit: Limit) -> None:
     count = limit.count * 60
-    moments = departures(limit, [0.0] * count)
+    moments = departures([limit], [0.0] * count)
     assert most_in_a_window(moments, limit.per) <= limit.count
     allowed = limit.count / limit.per * moments[-1]
     assert count / allowed >= 0.96
@@ -104,6 +114,13 @@ def test_a_shorter_rest_does_not_end_a_longer_one() -> None:
     assert pace.reserve(2.0) == pytest.approx(58.0)
 
 
+def test_without_a_limit_only_a_rest_is_waited_for() -> None:
+    pace = Pace()
+    assert [pace.reserve(0.0) for _ in range(1000)] == [0.0] * 1000
+    pace.push_back(0.0, 20.0)
+    assert [pace.reserve(0.0) for _ in range(1000)] == [20.0] * 1000
+
+
 def test_threads_share_it() -> None:
     pace, waits = Pace(Limit(100, 60.0)), list[float]()
 
@@ -115,4 +132,4 @@ def test_threads_share_it() -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    assert sorted(waits) == departures(Limit(100, 60.0), [0.0] * 800)
+    assert sorted(waits) == departures([Limit(100, 60.0)], [0.0] * 800)

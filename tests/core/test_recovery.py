@@ -21,7 +21,9 @@ from guestlist.errors import (
 from guestlist.exchange.policy import run
 from guestlist.exchange.recovery import Settled, once
 from guestlist.exchange.step import Failure, Outgoing, Steps
+from guestlist.models import Invitation, Order, Outcome, State
 from guestlist.provider import Flow, Provider, Request, Response, operation
+from guestlist.verbs import Accounts, invite
 
 LOST = Failure("the connection broke")
 TIMED_OUT = Failure("no answer in time")
@@ -110,7 +112,7 @@ def play(stage: Any) -> Callable[..., Any]:
         service.broken_until = broken_until
         box: Any = scene.account.provider
 
-        def look() -> Steps[str | None]:
+        def look(_happened: bool) -> Steps[str | None]:
             return run(scene.call, box.find())
 
         steps = once(scene.call, box.put, look if can_look else None, conclusive=conclusive)
@@ -230,7 +232,7 @@ def test_a_look_that_keeps_failing_decides_nothing(play: Any) -> None:
 def test_a_look_that_is_refused_decides_nothing(stage: Any) -> None:
     scene = stage(Box())
 
-    def look() -> Steps[None]:
+    def look(_happened: bool) -> Steps[None]:
         raise Forbidden("may invite, may not list")
         yield
 
@@ -331,5 +333,51 @@ def test_never_twice_and_never_a_wrong_word(
         assert len(service.created) == int(error.happened)
 
 
-def _look(scene: Any, provider: Any) -> Steps[str | None]:
+def _look(scene: Any, provider: Any, _happened: bool) -> Steps[str | None]:
     return run(scene.call, provider.find())
+
+
+# ---------------------------------------------------------------------------- renewed in place
+
+
+class Renewing(Provider):
+    """Says itself what has expired, and answers an order for it by opening it again as it was."""
+
+    name = "renewing"
+    title = "Renewing"
+    base_url: str = "https://renewing.example"
+
+    @operation
+    def invite(self, order: Order) -> Flow[Invitation]:
+        yield Request.post("invites")
+        return Invitation(id="1", email=order.email, state=State.PENDING)
+
+    @operation
+    def find_invitation(self, email: str) -> Flow[Invitation | None]:
+        reply = yield Request.get("invites", query={"email": email})
+        return Invitation(id="1", email=email, state=State(reply.json()))
+
+
+@pytest.mark.parametrize("before", [State.EXPIRED, State.REVOKED, State.DECLINED])
+def test_a_reopened_record_is_found_by_its_state(stage: Any, reply: Any, before: State) -> None:
+    scene = stage(Renewing())
+    accounts = Accounts({"acme": scene.account})
+    steps = invite(accounts, "ada@example.com")
+    result = scene.run(steps, reply(before), reply(status=503), reply("pending"))
+    assert result.outcome is Outcome.INVITED
+    assert result.mail_sent is None
+
+
+def test_a_record_in_an_unknown_state_may_be_open_and_proves_nothing(
+    stage: Any, reply: Any
+) -> None:
+    scene = stage(Renewing())
+    accounts = Accounts({"acme": scene.account})
+
+    def service(outgoing: Outgoing) -> Response:
+        answer: Response = reply(status=503) if outgoing.method == "POST" else reply("unknown")
+        return answer
+
+    with pytest.raises(OutcomeUnknown):
+        scene.serve(invite(accounts, "ada@example.com"), service)
+    assert [outgoing.method for _, outgoing in scene.sent].count("POST") == 1

@@ -1,4 +1,4 @@
-"""A PostgreSQL of one's own: started as an ordinary user, in a temporary folder, gone afterwards."""
+"""A PostgreSQL of one's own: run by an ordinary user in a temporary folder, gone afterwards."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import os
 import shutil
 import subprocess
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -89,5 +88,4 @@ def running() -> Iterator[Server]:
         yield server
     finally:
         server.stop()
-        time.sleep(0)
         shutil.rmtree(folder, ignore_errors=True)

@@ -20,12 +20,13 @@ from tests.pacing.traffic import (
 
 from guestlist import Guestlist
 from guestlist.errors import GuestlistError, OutcomeUnknown, RateLimited, ServiceUnavailable
-from guestlist.exchange.account import Account, Budget, Call, paces_of
+from guestlist.exchange.account import Account, Budget, Call
 from guestlist.exchange.pace import MARGIN, Pace
 from guestlist.exchange.policy import run
 from guestlist.exchange.recovery import once
 from guestlist.exchange.step import Failure, Send, Steps
 from guestlist.provider import Flow, Limit, Request, Response
+from guestlist.sandbox.limits import SlidingWindow
 from guestlist.verbs import Accounts, check
 from guestlist_vultr import Vultr
 
@@ -94,6 +95,45 @@ def test_a_few_calls_do_not_wait_where_the_limit_is_long() -> None:
     assert pace.reserve(0.0) > 0
 
 
+# ---------------------------------------------------------------------------- several limits
+
+
+class Both(Vultr):
+    """30 in a second, and 1,000 in a minute."""
+
+    @property
+    def limits(self) -> tuple[Limit, ...]:
+        return (Limit(30), Limit(1000, 60.0))
+
+
+@pytest.mark.parametrize("jitter", [0.0, MARGIN])
+@pytest.mark.parametrize("pause", [0.0, 90.0])
+def test_two_limits_together_are_used_and_never_exceeded(jitter: float, pause: float) -> None:
+    """The service counts both strictly; after a pause some may go at once."""
+    case = replace(VULTR_WINDOW, account=Both)
+    simulation, provider = network(case, jitter=jitter)
+    minute = SlidingWindow(1000, 60.0)
+
+    def counted(response: Response) -> Response:
+        taken = minute.take("all", simulation.time.at)
+        return response if taken.allowed else Response(429, {"retry-after": "1"})
+
+    simulation.tamper = counted
+    accounts = Accounts({"a": Account("a", provider, simulation.time)}, budget=PATIENT)
+    left = iter(range(6000))
+
+    def next_call() -> Steps[Any] | None:
+        return check(accounts) if next(left, None) is not None else None
+
+    simulation.start(next_call)
+    for _ in range(31):
+        simulation.start(next_call, at=pause)
+    traffic = simulation.run()
+    assert traffic.statuses == {200: 6000}
+    if not pause:
+        assert traffic.share(1000 / 60) >= 0.96
+
+
 # ---------------------------------------------------------------------------- who shares
 
 
@@ -117,14 +157,14 @@ def test_accounts_that_the_service_counts_apart_do_not() -> None:
     simulation, provider = network(MINUTE)
     guests = Guestlist({"a": provider, "b": provider.model_copy()}, clock=simulation.time)
     one, other = (guests._accounts.pick(name) for name in "ab")
-    assert one.paces[0] is not other.paces[0]
+    assert one.pace is not other.pace
 
 
 def test_another_service_at_another_address_has_its_own() -> None:
     here = Vultr(api_key="a", base_url="http://127.0.0.1:1")
     there = Vultr(api_key="a", base_url="http://127.0.0.1:2")
     guests = Guestlist({"here": here, "there": there, "again": here})
-    paces = {name: guests._accounts.pick(name).paces for name in ("here", "there", "again")}
+    paces = {name: guests._accounts.pick(name).pace for name in ("here", "there", "again")}
     assert paces["here"] is paces["again"]
     assert paces["here"] is not paces["there"]
 
@@ -132,7 +172,7 @@ def test_another_service_at_another_address_has_its_own() -> None:
 def test_every_face_of_a_client_shares_the_pace() -> None:
     guests = Guestlist({"a": Vultr(api_key="a")})
     bound, patient = guests.account("a"), guests.with_budget(total=5)
-    paces = [face._accounts.pick("a").paces for face in (guests, bound, patient)]
+    paces = [face._accounts.pick("a").pace for face in (guests, bound, patient)]
     assert paces[0] is paces[1] is paces[2]
 
 
@@ -187,7 +227,7 @@ def test_a_wrong_header_does_not_silence_a_client_for_ever() -> None:
     time = SimulatedTime()
     account = Account("a", Vultr(api_key="a"), time)
     account.rest(1e300)
-    assert account.paces[0].reserve(0.0) == 3600.0
+    assert account.pace.reserve(0.0) == 3600.0
 
 
 # ---------------------------------------------------------------------------- budgets
@@ -247,9 +287,9 @@ def test_total_is_told_when_the_service_asks_for_more() -> None:
 def test_total_is_told_when_the_pace_needs_more() -> None:
     time = SimulatedTime()
     provider = Vultr(api_key="a")
-    account = Account("cloud", provider, time, paces=paces_of(provider))
+    account = Account("cloud", provider, time)
     for _ in range(60):
-        account.paces[0].reserve(0.0)
+        account.pace.reserve(0.0)
     with pytest.raises(RateLimited, match="the budget is 1 s in all") as failed:
         carry_out(time, run(Call(account, Budget(total=1)), _get()), Response(200))
     assert failed.value.happened is False
@@ -266,7 +306,7 @@ def test_a_doubt_that_may_not_wait_tells_so() -> None:
     time = SimulatedTime()
     account = Account("cloud", Vultr(api_key="a"), time, random=random.Random(0))
 
-    def look() -> Steps[int | None]:
+    def look(_happened: bool) -> Steps[int | None]:
         yield from ()
         return None
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from tests.sockets.matrix import SUBJECTS, Stage, said
+from tests.sockets.matrix import COLUMNS, SUBJECTS, Stage, Timetable, said
 from tests.sockets.rows import FOUND, INVITED, SHORT
 
 from guestlist import Guestlist
+from guestlist.sandbox import Sandbox
 from guestlist.sandbox.connect import accounts_of
 from guestlist.testing.faults import LATE, End, Fault, Forward, answering, on, unanswered
 from guestlist.testing.proxy import FaultProxy
+from guestlist_betterauth.sandbox import BetterAuthService
 from guestlist_vultr import Vultr
 
 EMAIL = "rosa@example.net"
@@ -60,6 +62,35 @@ def test_an_effect_after_the_declared_bound_invites_twice(stage: Stage) -> None:
     """The same limit with the default of 30 seconds."""
     assert invite_late(stage, Vultr, 31) == INVITED
     assert mails(stage) == 2
+
+
+@pytest.mark.parametrize(
+    ("fault", "told", "sent"),
+    [
+        (unanswered(End.RESET), FOUND, 1),
+        (unanswered(End.RESET, Forward.NEVER), INVITED, 2),
+    ],
+    ids=["with effect", "without effect"],
+)
+@pytest.mark.parametrize("column", COLUMNS)
+def test_a_service_that_is_not_asked_before(
+    stage: Stage, column: str, fault: Fault, told: str, sent: int
+) -> None:
+    """better-auth refuses duplicates: the order is the first request on a new connection. It has no
+    part in the matrix, whose faults begin with the look before an order."""
+    with (
+        Sandbox([BetterAuthService]) as sandbox,
+        FaultProxy(
+            sandbox.services["betterauth"].base_url, on("POST .*/invite-member ", fault)
+        ) as proxy,
+    ):
+        account = accounts_of(sandbox)["betterauth"]
+        there = {"base_url": f"{proxy.url}/api/auth"}
+        accounts = {"b": account.model_copy(update=there)}
+        with COLUMNS[column](accounts, Timetable(sandbox)) as client:
+            assert said(lambda: client.invite(EMAIL, timeout=10, role="member")) == told
+        assert len(list(sandbox.outbox.to(EMAIL))) == 1
+    assert [one.line for one in proxy.seen if "/invite-member " in one.line][sent:] == []
 
 
 @pytest.mark.parametrize(

@@ -96,7 +96,8 @@ def test_all_roles(guests: Any) -> None:
 def test_roles_of_one_kind(guests: Any) -> None:
     assert {one.name for one in guests.roles(kind="group")} == {"Engineering", "Support"}
     assert {one.kind for one in guests.roles()} == {"group", "role", "policy"}
-    assert guests.roles(kind="department") == []
+    with pytest.raises(InvalidOrder, match=r"there is no kind 'department'\. The kinds are: role"):
+        guests.roles(kind="department")
 
 
 PROFILES = {"vultr": ("govultr", "openapi"), "aitronos": ("crew", "organizations")}

@@ -18,6 +18,7 @@ from guestlist import (
     RoleOutcome,
     State,
 )
+from guestlist_aitronos.sandbox import lifecycle
 
 ADA = "ada@example.com"
 GRACE = 30.0
@@ -160,6 +161,51 @@ def test_the_replaced_one_is_not_taken_for_the_new_one(faulty: Any) -> None:
     assert [one["state"] for one in guests.invitations_of(ADA)] == ["cancelled", "pending"]
 
 
+@on_aitronos
+def test_what_another_withdrew_meanwhile_was_never_there_for_a_service_that_forgets(
+    faulty: Any,
+) -> None:
+    """No answer could tell it from an invitation that was not made. The first link is dead."""
+
+    def lose_and_withdraw(request: httpx.Request, answer: httpx.Response | None) -> Any:
+        if answer is None or not request.url.path.endswith("/invite-user") or len(lost):
+            return None
+        lost.append(request)
+        service = guests.service
+        made = next(reversed(service.records.invitations.values()))
+        lifecycle.cancel(service, made, service.records.users[made.inviter_id])
+        return httpx.Response(503)
+
+    lost: list[httpx.Request] = []
+    guests = faulty(lose_and_withdraw)
+    result = guests.invite(ADA)
+    assert (result.outcome, result.mail_sent) == (Outcome.INVITED, True)
+    assert waited(guests) >= GRACE
+    assert [one["state"] for one in guests.invitations_of(ADA)] == ["cancelled", "pending"]
+    assert len(guests.mails(ADA)) == 2
+
+
+@pytest.mark.parametrize("case", ["aitronos", "vultr"], indirect=True)
+def test_a_lapsed_one_is_surely_over_only_by_the_service_s_clock(faulty: Any) -> None:
+    """Where no answer is dated, a service may hold it open still and have renewed it in place."""
+
+    def undated_and_lost(request: httpx.Request, answer: httpx.Response | None) -> Any:
+        if answer is not None:
+            answer.headers.pop("date")
+        return losing(request, answer)
+
+    losing = Losing(before=True, many=0)
+    guests = faulty(undated_and_lost)
+    guests.invite(ADA)
+    guests.later(days=8)
+    losing.left = 1
+    if guests.case.provider.resend_moves_expiry:
+        assert guests.invite(ADA).outcome is Outcome.INVITED
+    else:
+        with pytest.raises(OutcomeUnknown):
+            guests.invite(ADA)
+
+
 # ---------------------------------------------------------------------------- resend
 
 
@@ -204,6 +250,39 @@ def test_a_resend_that_cannot_be_seen_is_not_repeated(faulty: Any, before: bool)
         guests.resend(ADA)
     assert caught.value.happened is None
     assert len(guests.mails(ADA)) == (1 if before else 2)
+
+
+@on_aitronos
+@pytest.mark.parametrize("there", [True, False])
+def test_a_resend_that_surely_happened_need_not_be_seen(faulty: Any, there: bool) -> None:
+    """The mail is out; nothing would show more, however long one waits."""
+
+    def garble(request: httpx.Request, answer: httpx.Response | None) -> Any:
+        if answer is None:
+            return None
+        if request.url.path.endswith("/resend-invitation"):
+            resent.append(request)
+            if not there:
+                guests.service.accept(guests.invitations_of(ADA)[0]["id"])
+        elif len(resent) == 1 and request.url.path.endswith("/invitation"):
+            resent.append(request)
+            return httpx.Response(200, content=b"<html>")
+        return None
+
+    resent: list[httpx.Request] = []
+    guests = faulty(garble)
+    guests.service.configure(resend_moves_expiry="no")
+    guests.invite(ADA)
+    if there:
+        result = guests.resend(ADA)
+        assert (result.outcome, result.mail_sent) == (Outcome.RESENT, None)
+        assert result.guest.state is State.PENDING
+        assert waited(guests) < 2
+    else:
+        with pytest.raises(GuestlistError) as caught:
+            guests.resend(ADA)
+        assert caught.value.happened is True
+    assert len(guests.mails(ADA)) == 2
 
 
 @on_vultr

@@ -4,9 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
+import httpx
 import pytest
 
-from guestlist import Basis, InvalidOrder, MemberState, NotFound, State
+from guestlist import (
+    Basis,
+    Conflict,
+    Forbidden,
+    InvalidOrder,
+    MalformedResponse,
+    MemberState,
+    NotFound,
+    State,
+)
 from guestlist.models import Member
 
 ADA = "ada@example.com"
@@ -91,9 +101,11 @@ def test_revoked(guests: Any) -> None:
 
 
 @on_vultr
-def test_a_member_with_another_invitation_besides(guests: Any) -> None:
-    """Who has accepted one of two invitations is in, whatever the other one says."""
-    guests.service.configure(duplicates="allow")
+@pytest.mark.parametrize("listing", ["all", "pending"])
+def test_a_member_with_another_invitation_besides(guests: Any, listing: str) -> None:
+    """Who has accepted one of two invitations is in, whatever the other one says, and whether the
+    service still tells of the one that was accepted or not."""
+    guests.service.configure(duplicates="allow", listing=listing)
     from guestlist_vultr.sandbox import invitations  # what another tool would do
     from guestlist_vultr.sandbox.state import VALIDITY, Invitation
 
@@ -111,7 +123,11 @@ def test_a_member_with_another_invitation_besides(guests: Any) -> None:
     world.invitations.add(second)
     guests.service.accept(second.id)
     assert guests.status(ADA).state is State.ACCEPTED
+    assert guests.wait(ADA, timeout=1).state is State.ACCEPTED
     assert guests.invite(ADA).outcome == "already_member"
+    with pytest.raises(Conflict, match="has accepted already"):
+        guests.resend(ADA)
+    assert len(guests.mails(ADA)) == 1
 
 
 # ---------------------------------------------------------------------------- whom
@@ -182,11 +198,15 @@ def test_a_record_without_an_address_is_nobody_in_particular(guests: Any) -> Non
 # ---------------------------------------------------------------------------- what it costs
 
 
-def test_an_open_invitation_is_found_without_reading_the_members(guests: Any) -> None:
+def test_an_open_invitation_costs_one_look_at_each_list(guests: Any) -> None:
     guests.invite(ADA)
     guests.forget()
     guests.status(ADA)
-    assert len(guests.requests) == 1
+    assert len(guests.requests) == 2
+    guests.forget()
+    with pytest.raises(Conflict, match="is invited and no member yet"):
+        guests.remove(ADA)
+    assert len(guests.requests) == 2
 
 
 def test_nothing_is_changed_by_looking(guests: Any) -> None:
@@ -196,3 +216,18 @@ def test_nothing_is_changed_by_looking(guests: Any) -> None:
     guests.status(guests.case.member)
     guests.status("nobody@example.com")
     assert guests.writes == []
+
+
+@on_vultr
+@pytest.mark.parametrize("status", [403, 200])
+def test_where_the_members_cannot_be_read_an_open_invitation_counts(
+    guests: Any, faulty: Any, status: int
+) -> None:
+    def unreadable(request: httpx.Request, _: httpx.Response | None) -> httpx.Response | None:
+        refused = request.url.path == "/v2/users"
+        return httpx.Response(status, json={"error": "no"}) if refused else None
+
+    guests.invite(ADA)
+    assert faulty(unreadable).status(ADA).state is State.PENDING
+    with pytest.raises((Forbidden, MalformedResponse)):
+        faulty(unreadable).status("nobody@example.com")

@@ -7,6 +7,7 @@ matter is the mail provider's business, and the services keep such addresses apa
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from functools import lru_cache
 
@@ -14,6 +15,15 @@ from guestlist.errors import InvalidOrder
 
 LONGEST = 254
 """Octets in an address that can be delivered (RFC 5321, erratum 1690)."""
+
+_PLAIN = re.compile(
+    r"[a-z0-9!#$%&'*+/=?^_`{|}~-]+ (\. [a-z0-9!#$%&'*+/=?^_`{|}~-]+)*"
+    r"@ ([a-z0-9] ([a-z0-9-]{0,61} [a-z0-9])? \.)+ [a-z0-9] ([a-z0-9-]{0,61} [a-z0-9])?".replace(
+        " ", ""
+    ),
+    re.ASCII | re.IGNORECASE,
+)
+"""Most addresses: nothing is wrong with them, and in lower case they are their own key."""
 
 
 @lru_cache(maxsize=4096)
@@ -36,6 +46,18 @@ def domain_key(domain: str) -> str:
 def is_domain(domain: str) -> bool:
     """Whether it can be a domain."""
     return _ascii_domain(domain) is not None
+
+
+def read_email(address: str) -> tuple[str, str]:
+    """The address as typed, without surrounding white space, and its key. For many of them.
+
+    Raises:
+        InvalidOrder: it cannot be an address: what is wrong is in the message.
+    """
+    typed = address.strip()
+    if len(typed) <= LONGEST and _PLAIN.fullmatch(typed):
+        return typed, typed.lower()
+    return check_email(typed), email_key(typed)
 
 
 def _folded(text: str) -> str:

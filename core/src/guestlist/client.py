@@ -12,19 +12,20 @@ import re
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from types import MappingProxyType, TracebackType
+from types import MappingProxyType
 from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar, cast
 
 from guestlist import verbs
-from guestlist.config import Config, domains, find_config, read_config
+from guestlist.config import Config, check_account_name, domains, find_config, read_config
 from guestlist.errors import ConfigError
 from guestlist.event import Event
-from guestlist.exchange.account import Account, Budget, Entry, Journal, paces_of
+from guestlist.exchange.account import Account, Budget, Entry, Journal
 from guestlist.exchange.clock import Clock, SystemClock
 from guestlist.exchange.drive import AsyncDriver, Driver
+from guestlist.exchange.pace import Pace
 from guestlist.exchange.step import Steps
 from guestlist.exchange.wire import AsyncHttpxWire, HttpxWire
-from guestlist.models import Guest
+from guestlist.models import Guest, Order
 from guestlist.plugins import Plugins, installed
 from guestlist.provider import Flow, Provider
 from guestlist.telemetry import telemetry
@@ -117,6 +118,14 @@ class _Client:
         """Where it reads the time."""
         return self._clock
 
+    def check_order(self, order: Order) -> None:
+        """Whether the policy lets an order pass: the allowed domains, and the plugins.
+
+        Raises:
+            InvalidOrder: it does not.
+        """
+        self._accounts.check(order)
+
     def account(self, name: str) -> Self:
         """The same client, for which calls that name no account are about this one.
 
@@ -154,7 +163,13 @@ class _Client:
 
 
 def _checked(accounts: Mapping[str, Provider]) -> dict[str, Provider]:
+    if not isinstance(accounts, Mapping):
+        raise ConfigError(
+            f"the accounts cannot be {accounts!r}",
+            hint='Pass them by name, such as {"cloud": Vultr(api_key="...")}.',
+        )
     for name, provider in accounts.items():
+        check_account_name(name)
         if not isinstance(provider, Provider):
             raise ConfigError(
                 f"the account {name!r} is a {type(provider).__name__} and no provider",
@@ -177,7 +192,7 @@ def _accounts(
             watcher(event)
 
     shared = {
-        provider.base_url: paces_of(provider)
+        provider.base_url: Pace(*provider.limits)
         for provider in config.accounts.values()
         if provider.limits_count_addresses
     }
@@ -188,7 +203,7 @@ def _accounts(
                 provider,
                 clock,
                 tell_all if told else None,
-                paces=shared.get(provider.base_url, ()),
+                sharing=shared.get(provider.base_url),
             )
             for name, provider in config.accounts.items()
         },
@@ -311,12 +326,7 @@ class Guestlist(_Client):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
 
@@ -376,10 +386,5 @@ class AsyncGuestlist(_Client):
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *error: object) -> None:
         await self.aclose()

@@ -20,7 +20,6 @@ from __future__ import annotations
 import difflib
 import math
 import os
-import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -30,16 +29,22 @@ from pydantic.fields import FieldInfo
 
 from guestlist.address import domain_key, is_domain
 from guestlist.errors import ConfigError
-from guestlist.exchange.account import Budget
+from guestlist.exchange.account import Budget, budget_problem
 from guestlist.plugins import Plugins
 from guestlist.provider import Provider
 from guestlist.provider.settings import environment_variable, is_secret
+from guestlist.tomlfile import Problems, read_toml
 
 FILE = "guestlist.toml"
 VARIABLE = "GUESTLIST_CONFIG"
 """The environment variable that names another file."""
 
-KEYS = ("accounts", "allowed_domains", "budget")
+STAND_IN = "unread"
+"""What takes the place of a value that could not be had, so that it is not called missing, too."""
+
+ROSTER_KEYS = ("groups", "people", "people_from", "limits", "ledger")
+"""What `guestlist.roster` reads from the same file."""
+KEYS = ("accounts", "allowed_domains", "budget", *ROSTER_KEYS)
 
 
 @dataclass(frozen=True)
@@ -63,12 +68,16 @@ def find_config(plugins: Plugins) -> Config:
     Raises:
         ConfigError: the file is not as it must be.
     """
+    path = find_path()
+    return from_environment(plugins) if path is None else read_config(path, plugins)
+
+
+def find_path() -> Path | None:
+    """The file that `GUESTLIST_CONFIG` names, else `guestlist.toml` here, if there is one."""
     named = os.environ.get(VARIABLE)
     if named:
-        return read_config(Path(named), plugins)
-    if Path(FILE).exists():
-        return read_config(Path(FILE), plugins)
-    return from_environment(plugins)
+        return Path(named)
+    return Path(FILE) if Path(FILE).exists() else None
 
 
 def from_environment(plugins: Plugins) -> Config:
@@ -86,8 +95,7 @@ def from_environment(plugins: Plugins) -> Config:
         if begun and not accounts:
             plugins.providers[begun[0]]()  # raises: the error says what is missing
     except ConfigError as error:
-        error.message = f"the environment: {error.message}"
-        raise
+        raise error.within("the environment: ") from None
     return Config(accounts, source="the environment")
 
 
@@ -116,125 +124,184 @@ def read_config(path: Path, plugins: Plugins) -> Config:
 
     Raises:
         ConfigError: it is missing, unreadable, no TOML, or says something that cannot be; the
-            message names the file and the place.
+            message names the file and the line of everything that is wrong.
     """
-    try:
-        table = tomllib.loads(path.read_text(encoding="utf-8-sig"))  # editors may add the mark
-    except FileNotFoundError:
-        raise ConfigError(
-            f"there is no file {path}", hint="`guestlist config init` writes one."
-        ) from None
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-        raise ConfigError(f"{path} cannot be read: {reason}") from None
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{path} is no TOML: {error}") from None
-    try:
+    file = read_toml(path, hint="`guestlist config init` writes one.")
+    table, problems = file.table, Problems()
+    with problems:
         check_names("", table, KEYS)
-        return Config(
-            accounts={
-                name: _account(name, settings, plugins, path.parent)
-                for name, settings in _table(table, "accounts").items()
-            },
-            allowed_domains=_domains(table.get("allowed_domains", [])),
-            budget=_budget(_table(table, "budget")),
-            source=str(path),
-        )
-    except ConfigError as error:
-        error.message = f"{path}: {error.message}"
-        raise
+    accounts: dict[str, Provider] = {}
+    with problems:
+        accounts = _accounts(_table(table, "accounts"), plugins, path.parent)
+    allowed: frozenset[str] = frozenset()
+    with problems:
+        allowed = _domains(table.get("allowed_domains", []))
+    budget = Budget()
+    with problems:
+        budget = _budget(_table(table, "budget"))
+    if problems.found:
+        raise file.located(ConfigError.of(problems.found))
+    return Config(accounts, allowed, budget, source=str(path))
+
+
+def providers_of(path: Path) -> dict[str, str]:
+    """The accounts of a file, and the name of the provider of each; other settings are not read.
+
+    Raises:
+        ConfigError: it is missing, unreadable or no TOML, or an account names no provider.
+    """
+    accounts = _table(read_toml(path).table, "accounts")
+    found = {name: table.get("provider") for name, table in accounts.items()}
+    for name, provider in found.items():
+        if not isinstance(provider, str):
+            raise ConfigError(f"{path}: accounts.{name}: provider is missing")
+    return {name: str(provider) for name, provider in found.items()}
 
 
 def check_names(where: str, table: Mapping[str, Any], known: Iterable[str]) -> None:
-    """Refuses a name that is not known, with the nearest one.
+    """Refuses names that are not known, with the nearest ones.
 
     Raises:
         ConfigError: there is such a name.
     """
-    known = tuple(known)
+    known, problems = tuple(known), Problems()
     for name in table:
-        if name not in known:
-            near = difflib.get_close_matches(name, known, 1)
-            hint = f"Did you mean {near[0]!r}?" if near else f"There are: {', '.join(known)}."
-            raise ConfigError(f"{where}there is no {name!r}", hint=hint)
+        with problems:
+            if name not in known:
+                near = difflib.get_close_matches(name, known, 1)
+                hint = f"Did you mean {near[0]!r}?" if near else f"There are: {', '.join(known)}."
+                raise ConfigError(f"{where}there is no {name!r}", hint=hint, place=(name,))
+    problems.check()
+
+
+def check_account_name(name: object) -> None:
+    """Refuses what cannot be typed as the name of an account.
+
+    Raises:
+        ConfigError: it is no text, or empty.
+    """
+    if not isinstance(name, str) or not name.strip():
+        raise ConfigError(
+            f"{name!r}: an account needs a name", hint="Such as cloud, in [accounts.cloud]."
+        )
 
 
 def _table(table: Mapping[str, Any], name: str) -> dict[str, Any]:
     value = table.get(name, {})
     if not isinstance(value, dict):
-        raise ConfigError(f"{name} has to be a table", hint=f"Write [{name}] on a line of its own.")
+        hint = f"Write [{name}] on a line of its own."
+        raise ConfigError(f"{name} has to be a table", hint=hint, place=(name,))
     return value
 
 
+def _accounts(table: dict[str, Any], plugins: Plugins, folder: Path) -> dict[str, Provider]:
+    accounts, problems = dict[str, Provider](), Problems()
+    for name, settings in table.items():
+        with problems:
+            try:
+                check_account_name(name)
+                accounts[name] = _account(name, settings, plugins, folder)
+            except ConfigError as error:
+                raise error.within(f"accounts.{name}: ", "accounts", name) from None
+    problems.check()
+    return accounts
+
+
 def _account(name: str, settings: Any, plugins: Plugins, folder: Path) -> Provider:
-    where = f"accounts.{name}: "
-    if not name.strip():
-        raise ConfigError(
-            f"accounts.{name!r}: an account needs a name", hint="Write [accounts.cloud]."
-        )
     if not isinstance(settings, dict):
-        raise ConfigError(f"{where}it has to be a table", hint=f"Write [accounts.{name}].")
+        raise ConfigError("it has to be a table", hint=f"Write [accounts.{name}].")
     if not isinstance(settings.get("provider"), str):
         known = ", ".join(sorted(plugins.providers)) or "none"
         wrong = "has to be text" if "provider" in settings else "is missing"
-        raise ConfigError(f"{where}provider {wrong}", hint=f"Installed are: {known}.")
-    values = {
-        key: _value(f"{where}{key}", value, folder)
-        for key, value in settings.items()
-        if key != "provider"
-    }
+        hint = f"Installed are: {known}."
+        raise ConfigError(f"provider {wrong}", hint=hint, place=("provider",))
+    kind = plugins.provider(settings["provider"])
+    values, problems = dict[str, Any](), Problems()
+    for key in [key for key in settings if key != "provider"]:
+        values[key] = STAND_IN
+        with problems:
+            values[key] = _value(key, settings[key], folder)
     try:
-        return plugins.provider(settings["provider"])(**values)
+        provider = kind(**values)
     except ConfigError as error:
-        error.message = where + error.message
-        raise
+        told = {one.place for one in problems.found}  # a stand-in may be wrong as well
+        problems.found += [one for one in error.problems or (error,) if one.place not in told]
+        raise ConfigError.of(problems.found) from None
+    problems.check()
+    return provider
 
 
-def _value(where: str, value: Any, folder: Path) -> Any:
+def _value(key: str, value: Any, folder: Path) -> Any:
     if not isinstance(value, dict):
         return value
+    hint = 'Write { env = "NAME" } or { file = "path" }.'
+    wrong = "a table here has to name an environment variable or a file"
     if set(value) == {"env"}:
         found = os.environ.get(str(value["env"]))
-        if not found:
-            raise ConfigError(f"{where}: the environment variable {value['env']} is not set")
-        return found
-    if set(value) == {"file"}:
+        if found:
+            return found
+        wrong, hint = f"the environment variable {value['env']} is not set", ""
+    elif set(value) == {"file"}:
         path = folder / Path(str(value["file"])).expanduser()
         try:
             return path.read_text(encoding="utf-8").strip()
         except (OSError, ValueError):  # not there, not readable, not UTF-8, or not even a path
-            raise ConfigError(f"{where}: the file {str(path)!r} cannot be read") from None
-    raise ConfigError(
-        f"{where}: a table here has to name an environment variable or a file",
-        hint='Write { env = "NAME" } or { file = "path" }.',
-    )
+            wrong, hint = f"the file {str(path)!r} cannot be read", ""
+    raise ConfigError(f"{key}: {wrong}", hint=hint, place=(key,))
 
 
 def _domains(value: Any) -> frozenset[str]:
-    if not isinstance(value, list) or not all(isinstance(one, str) and one for one in value):
-        raise ConfigError(
-            "allowed_domains has to be a list of domains", hint='Such as ["example.com"].'
-        )
-    for one in (found := domains(value)):
-        if not is_domain(one):
-            raise ConfigError(
-                f"allowed_domains: {one!r} is not a domain", hint='Write it as "example.com".'
-            )
-    return found
+    if not isinstance(value, list):
+        raise _no_domains()
+    try:
+        return domains(value)
+    except ConfigError as error:
+        raise error.within("", "allowed_domains") from None
 
 
 def domains(names: Iterable[str]) -> frozenset[str]:
-    """Domains (or a single one), in the form in which they are compared, without an @ before it."""
-    several = [names] if isinstance(names, str) else names
-    return frozenset(domain_key(name.strip().lstrip("@")) for name in several)
+    """Domains (or a single one), in the form in which they are compared, without an @ before it.
+
+    Raises:
+        ConfigError: one of them is no domain.
+    """
+    if not isinstance(names, Iterable):
+        raise _no_domains()
+    found, problems = set[str](), Problems()
+    for place, name in enumerate([names] if isinstance(names, str) else names):
+        with problems:
+            if not isinstance(name, str):
+                raise _no_domains().within("", place)
+            key = domain_key(name.strip().lstrip("@"))
+            if not is_domain(key):
+                raise ConfigError(
+                    f"allowed_domains: {name!r} is not a domain",
+                    hint='Write it as "example.com".',
+                    place=(place,),
+                )
+            found.add(key)
+    problems.check()
+    return frozenset(found)
+
+
+def _no_domains() -> ConfigError:
+    return ConfigError(
+        "allowed_domains has to be a list of domains", hint='Such as ["example.com"].'
+    )
 
 
 def _budget(table: dict[str, Any]) -> Budget:
-    check_names("budget: ", table, (one.name for one in fields(Budget)))
-    for name, value in table.items():
-        whole = name in ("attempts", "max_body")
-        if isinstance(value, bool) or not isinstance(value, int if whole else int | float):
-            raise ConfigError(f"budget.{name} has to be a {'whole ' * whole}number")
-        if not 0 < value < math.inf:
-            raise ConfigError(f"budget.{name} has to be above 0, and finite")
+    known, problems = [one.name for one in fields(Budget)], Problems()
+    with problems:
+        check_names("budget: ", table, known)
+    for name in [one for one in table if one in known]:
+        with problems:
+            wrong = budget_problem(name, table[name])
+            if wrong or not 0 < table[name] < math.inf:
+                unbounded = f"budget.{name} has to be above 0, and finite"
+                raise ConfigError(wrong or unbounded, place=(name,))
+    try:
+        problems.check()
+    except ConfigError as error:
+        raise error.within("", "budget") from None
     return Budget(**table)

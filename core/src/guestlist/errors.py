@@ -29,6 +29,7 @@ what a service echoes before an error is made from it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Self
 
 LONGEST_WORD, SHORTENED = 500, 60
@@ -152,7 +153,42 @@ class Unsupported(CallerMistake, NotImplementedError):
 
 
 class ConfigError(CallerMistake):
-    """Accounts, settings or a configuration file are not as they must be."""
+    """Accounts, settings or a configuration file are not as they must be.
+
+    Attributes:
+        problems: where several things are wrong, an error for each; this one tells all of them.
+        place: the keys that lead to what is wrong, from the outermost on; empty for the whole.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        place: tuple[str | int, ...] = (),
+        problems: Sequence[ConfigError] = (),
+        **facts: Any,
+    ) -> None:
+        super().__init__(message, **facts)
+        self.place = place
+        self.problems = tuple(problems)
+
+    @classmethod
+    def of(cls, problems: Sequence[ConfigError]) -> ConfigError:
+        """The one problem, or one error that tells them all."""
+        flat = [one for problem in problems for one in problem.problems or (problem,)]
+        if len(flat) == 1:
+            return flat[0]
+        hints = dict.fromkeys(one.hint for one in flat if one.hint)
+        message = "; ".join(one.message for one in flat)
+        return ConfigError(message, hint=" ".join(hints), problems=flat)
+
+    def within(self, where: str, *place: str | int) -> Self:
+        """Adds where it was met: words before the message, keys before the place."""
+        self.message = where + self.message
+        self.place = (*place, *self.place)
+        for one in self.problems:
+            one.within(where, *place)
+        return self
 
 
 class UnknownAccount(ConfigError, LookupError):

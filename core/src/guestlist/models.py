@@ -89,6 +89,10 @@ MEMBERSHIPS = frozenset({MemberState.ACTIVE, MemberState.SUSPENDED})
 """The states of somebody who is in the organization."""
 
 
+KINDS = ("role", "group", "policy")
+"""What a service may call something that it grants."""
+
+
 class Model(BaseModel):
     """What all normalized values have in common."""
 
@@ -119,7 +123,7 @@ class Role(Answered):
     name: str | None = None
     """None where the service mentions a role by its id alone."""
     kind: str = "role"
-    """What the service calls it: `role`, `group` or `policy`."""
+    """What the service calls it: one of `KINDS`."""
     description: str | None = None
 
     @property
@@ -171,6 +175,8 @@ class Member(Answered):
     roles: tuple[Role, ...] | None = None
     """None where the member record does not tell; `access` does."""
     state: MemberState = MemberState.ACTIVE
+    service: bool = False
+    """Whether it is a program's login and no person's: it was never invited."""
     joined_at: datetime | None = None
 
 

@@ -19,15 +19,6 @@ from guestlist.sandbox.services import service_classes
 
 SCRIPT = Path(sys.executable).with_name("guestlist")
 
-ENVIRONMENT = (
-    "AITRONOS_ORGANIZATION_ID",
-    "FREDDY_API_KEY",
-    "FREDDY_JWT_TOKEN",
-    "GUESTLIST_CONFIG",
-    "VULTR_API_KEY",
-    "VULTR_ORGANIZATION_ID",
-)
-
 
 @dataclass
 class Run:
@@ -67,10 +58,8 @@ Cli = Callable[..., Run]
 
 @pytest.fixture(autouse=True)
 def clean(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """An empty folder, a plain terminal, and no account in the environment."""
+    """An empty folder and a plain terminal."""
     monkeypatch.chdir(tmp_path)
-    for name in ENVIRONMENT:
-        monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("COLUMNS", "80")
     monkeypatch.setenv("NO_COLOR", "1")
 

@@ -153,7 +153,7 @@ def test_nothing_listens() -> None:
         url = f"http://127.0.0.1:{reserved.getsockname()[1]}"
         with (
             SandboxControl(url) as control,
-            pytest.raises(SandboxError, match=f"No sandbox answers at {url}") as caught,
+            pytest.raises(SandboxError, match=f"no sandbox answers at {url}") as caught,
         ):
             control.services()
     assert "\n" not in str(caught.value)

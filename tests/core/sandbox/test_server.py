@@ -125,7 +125,7 @@ def test_signal_ends_it_cleanly(number: signal.Signals) -> None:
 def test_port_in_use_is_one_clear_error(kinds: Kinds, offset: int) -> None:
     port = free_ports(3)
     names = ["the mailbox", "club", "choir"]
-    text = f"Port {port + offset} of 127.0.0.1, for {names[offset]}, is in use"
+    text = f"port {port + offset} of 127.0.0.1, for {names[offset]}, is in use"
     with socket.create_server(("127.0.0.1", port + offset)):
         for start in (lambda: Sandbox(kinds, port=port).run(), Sandbox(kinds, port=port).__enter__):
             with pytest.raises(SandboxError, match=text):
@@ -139,7 +139,7 @@ def test_other_reasons_not_to_start(kinds: Kinds) -> None:
         Sandbox(kinds, port=65_535).run()
     with pytest.raises(SandboxError, match="has no profile 'grand'"):
         Sandbox(kinds, profiles={"club": "grand"}).run()
-    with pytest.raises(SandboxError, match="Two services are called 'club'"):
+    with pytest.raises(SandboxError, match="two services are called 'club'"):
         Sandbox([kinds[0], kinds[0]])
     with pytest.raises(SandboxError, match="no address"):
         Sandbox(kinds, host="no such host")

@@ -32,6 +32,8 @@ class Ask:
     path: str
     values: dict[str, Any] = field(default_factory=dict)
     token: str = "owner"
+    raw: str | None = None
+    """The whole body, where it is no object."""
     keep: dict[str, str] = field(default_factory=dict)
     """Names for ids in the answer: name to where it is, such as `members.1.id`."""
 
@@ -50,11 +52,29 @@ def get(path: str, **values: Any) -> Ask:
 
 def post(path: str, *, token: str = "owner", keep: str = "", **values: Any) -> Ask:
     kept = {keep: "id"} if keep else {}
-    return Ask("POST", path, {"organizationId": "{org}", **values}, token, kept)
+    return Ask("POST", path, {"organizationId": "{org}", **values}, token, keep=kept)
 
 
 def invite(email: str, *role: str, **more: Any) -> Ask:
     return post("invite-member", email=email, role=list(role), **more)
+
+
+TEXTS: list[Any] = [None, 5, 1.5, True, [], {}, "", ["x"]]
+ROLES: list[Any] = [*TEXTS, [5], [["member"]], [""]]
+INVITE = {
+    "email": TEXTS,
+    "role": ROLES,
+    "resend": [*TEXTS, 0, "true", False],
+    "organizationId": TEXTS,
+}
+CANCEL = {"invitationId": TEXTS}
+UPDATE = {"memberId": TEXTS, "role": ROLES}
+REMOVE = {"memberIdOrEmail": TEXTS}
+"""Fields, and what they are tried with."""
+
+
+def each(fields: dict[str, list[Any]]) -> list[tuple[str, Any]]:
+    return [(name, odd) for name, odds in fields.items() for odd in odds]
 
 
 EVERYBODY = {"owner_member": "members.0.id", "member": "members.2.id"}
@@ -117,6 +137,29 @@ STEPS: list[Ask | Act] = [
     post("remove-member", memberIdOrEmail="{member}"),
     post("remove-member", memberIdOrEmail="{member}"),
     get("list-members"),
+    # of another type
+    *(
+        post("invite-member", **{"email": f"type{n}@example.com", "role": "member", name: odd})
+        for n, (name, odd) in enumerate(each(INVITE))
+    ),
+    post("invite-member", email=5, role=5, resend=5),
+    post("invite-member"),
+    post("invite-member", token="nonsense"),
+    *(Ask("POST", "cancel-invitation", {name: odd}) for name, odd in each(CANCEL)),
+    Ask("POST", "cancel-invitation"),
+    *(
+        post("update-member-role", **{"memberId": "nope", "role": "member", name: odd})
+        for name, odd in each(UPDATE)
+    ),
+    post("update-member-role"),
+    *(post("remove-member", **{name: odd}) for name, odd in each(REMOVE)),
+    post("remove-member"),
+    *(
+        Ask("POST", "invite-member", raw=raw)
+        for raw in ("", "[]", "5", "null", "true", '"x"', "{", "nonsense")
+    ),
+    *(get("list-members", limit=odd) for odd in ("x", "-1", "", "0")),
+    *(get("list-members", offset=odd) for odd in ("x", "-5", "")),
     # refusals
     Ask("GET", "list", token="nonsense"),
     Ask("GET", "list", token=""),
@@ -177,9 +220,13 @@ def answers(place: Imitation | Real) -> Iterator[tuple[int, Any]]:
             answer = client.request(
                 step.method,
                 f"/organization/{step.path}",
-                headers={"Authorization": f"Bearer {token}"} if token else {},
+                headers={
+                    **({"Authorization": f"Bearer {token}"} if token else {}),
+                    **({"Content-Type": "application/json"} if step.method == "POST" else {}),
+                },
                 params=values if step.method == "GET" else None,
-                json=values if step.method == "POST" else None,
+                json=values if step.method == "POST" and step.raw is None else None,
+                content=step.raw,
             )
             client.cookies.clear()
             body: Any = answer.json() if answer.content else None

@@ -410,6 +410,7 @@ def test_members__c14(vultr: Vultr) -> None:
     invited = ROSA | {"id": "u3", "status": "Invite Pending"}
     page = play(vultr.members(), (listing("users"), listed("users", ROSA, robot, invited)))
     assert [one.id for one in page.items] == [MEMBER.id, "s1"]  # a service user is a member
+    assert [one.service for one in page.items] == [False, True]
     assert page.items[0] == MEMBER
     assert page.items[0].roles is None
 

@@ -264,7 +264,7 @@ def test_unknown_ids_are_not_found(vultr: Vultr, method: str, path: str) -> None
     assert reply.error == (404, texts[path.split("/")[2]])
 
 
-NASTY: list[Any] = [None, True, -1, 0.5, 10**300, "", " ", "x" * 9000, "\u0000", [], [[]], {}]
+NASTY: list[Any] = [None, True, -1, 1.0, 0.5, 10**300, "", " ", "x" * 9000, "\u0000", [], [[]], {}]
 
 
 @pytest.mark.parametrize("profile", VultrService.profiles)
@@ -355,8 +355,12 @@ def test_api_enabled_is_read_in_many_forms(vultr: Vultr, permissions: Any, enabl
         ],
         {"email_invited": f"{'x' * 250}@example.net"},
         {"email_invited": "rosa@example.net", "permissions": "yes"},
-        {"email_invited": "rosa@example.net", "permissions": {"api_enabled": "perhaps"}},
-        {"email_invited": "rosa@example.net", "permissions": {"api_enabled": 2}},
+        {"email_invited": "rosa@example.net", "permissions": []},
+        *[
+            {"email_invited": "rosa@example.net", "permissions": {"api_enabled": wrong}}
+            for wrong in NASTY
+            if wrong is not None and wrong is not True
+        ],
     ],
 )
 def test_invitations_that_make_no_sense(vultr: Vultr, body: Any) -> None:
@@ -683,9 +687,14 @@ def test_organizations_as_openapi_describes_them(openapi: Vultr) -> None:
     assert openapi.ok("GET", path) == {"organization": listed[0]}
     changed = openapi.ok("PUT", path, {"name": "New", "type": "Personal"})["organization"]
     assert (changed["name"], changed["type"]) == ("New", "Personal")
-    for method, missing in (("POST", "/v2/organizations"), ("DELETE", path)):
-        assert openapi(method, missing, {"name": "x"}).status == 405
-    assert openapi("PATCH", f"{path}/restore").status == 405
+    for method, missing, offered in (
+        ("POST", "/v2/organizations", "GET"),
+        ("DELETE", path, "GET, PUT"),
+        ("PATCH", f"{path}/restore", ""),
+    ):
+        reply = openapi(method, missing, {"name": "x"})
+        assert reply.error == (405, "Method not allowed.")
+        assert reply.headers["allow"] == offered
 
 
 def test_suspending(vultr: Vultr) -> None:
@@ -838,7 +847,9 @@ def test_the_life_of_a_role(vultr: Vultr) -> None:
     changed = vultr.ok("PUT", path, {"role_type": "assignable", "max_session_duration": 60})
     assert changed == {**created.json, "role_type": "assignable", "max_session_duration": 60}
     assert vultr("PUT", path, {"role_type": "eternal"}).error[0] == 400
-    assert vultr("PUT", path, {"max_session_duration": -1}).error[0] == 400
+    odds: list[Any] = [-1, 1.5, False, "", "60", [], {}]
+    for odd in odds:
+        assert vultr("PUT", path, {"max_session_duration": odd}).error[0] == 400
     assert vultr("DELETE", path).status == 204
     assert vultr("GET", path).error == (404, "Role not found")
     assert vultr("PATCH", f"{path}/restore").json == changed

@@ -53,6 +53,8 @@ def _main(words: list[str]) -> int:
     parser = build_parser(words)
     try:
         arguments = parser.parse_args(with_default_sandbox(words))
+        if arguments.command is None and arguments.json:
+            parser.error("COMMAND is missing")
         if arguments.command is None:
             parser.print_help()
             return 2

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Callable, Container
 from typing import Any
 
-from guestlist.cli.parser import MainParser, Parser
+from guestlist.cli.parser import MainParser, Parser, duration
 
 DESCRIPTION = "Invites people into organizations, whichever service the organization lives on."
 
@@ -94,6 +94,19 @@ def _states(**_: object) -> list[str]:
     return list(State)
 
 
+def _kind(text: str) -> str:
+    if text not in _kinds():
+        known = ", ".join(_kinds())
+        raise argparse.ArgumentTypeError(f"there is no kind {text!r}; there are: {known}")
+    return text
+
+
+def _kinds(**_: object) -> tuple[str, ...]:
+    from guestlist.models import KINDS
+
+    return KINDS
+
+
 def pair(text: str) -> tuple[str, str]:
     """`name=value`."""
     name, equals, value = text.partition("=")
@@ -104,6 +117,88 @@ def pair(text: str) -> tuple[str, str]:
 
 ONLY_ONE = "the only one there is"
 ALL = "all of them at once"
+
+
+def _ledger(parser: Parser) -> None:
+    parser.add_argument(
+        "--ledger",
+        metavar="PLACE",
+        help="a SQLite file or a database URL (without it: what [ledger] says, else guestlist.db"
+        " beside the roster)",
+    )
+
+
+# ---------------------------------------------------------------------------- the guest list
+
+
+def _roster(parser: Parser) -> None:
+    parser.add_argument(
+        "roster",
+        metavar="ROSTER",
+        nargs="?",
+        help="the file that says who belongs where (without it: guestlist.toml)",
+    )
+    _ledger(parser)
+
+
+def _planning(parser: Parser) -> None:
+    _roster(parser)
+    parser.add_argument(
+        "--prune",
+        action="store_true",
+        help="take out whoever is there and not in the roster (without it: they are counted)",
+    )
+    parser.add_argument(
+        "--invite-declined", action="store_true", help="ask those again who have declined"
+    )
+
+
+def _plan(parser: Parser) -> None:
+    _planning(parser)
+    parser.add_argument(
+        "--out", metavar="FILE", help="write the plan, for an exact `apply --plan FILE` later"
+    )
+    parser.add_argument(
+        "--detailed-exitcode",
+        action="store_true",
+        help="exit with 0 when nothing would change, 2 when something would, 1 for an error",
+    )
+    _examples(parser, "plan", "plan team.toml --prune --out team.plan", "plan --json")
+
+
+def _apply(parser: Parser) -> None:
+    _planning(parser)
+    parser.add_argument(
+        "--plan",
+        metavar="FILE",
+        help="carry out a plan that was written; refused if something has moved since",
+    )
+    parser.add_argument("--yes", action="store_true", help="do not ask")
+    parser.add_argument(
+        "--force",
+        action="store_true",
+        help="even if the plan asks for more than [limits] allows one run",
+    )
+    parser.add_argument(
+        "--fresh", action="store_true", help="plan anew instead of going on with a run"
+    )
+    _wait_for_owed(parser)
+    _examples(parser, "apply", "apply team.toml --yes --wait 2h", "apply --plan team.plan")
+
+
+def _settle(parser: Parser) -> None:
+    _roster(parser)
+    _wait_for_owed(parser)
+    _examples(parser, "settle", "settle --wait 1d")
+
+
+def _wait_for_owed(parser: Parser) -> None:
+    parser.add_argument(
+        "--wait",
+        metavar="TIME",
+        type=duration,
+        help="wait so long for people to accept, to give them the roles they are owed",
+    )
 
 
 # ---------------------------------------------------------------------------- people
@@ -182,7 +277,10 @@ _remove = _revoke
 
 def _roles(parser: Parser) -> None:
     _accounts(parser, ALL)
-    parser.add_argument("--kind", help="only `role`, `group`, or `policy`")
+    option = parser.add_argument(
+        "--kind", type=_kind, metavar="KIND", help="only `role`, `group`, or `policy`"
+    )
+    complete(option, _kinds)
 
 
 def _assign(parser: Parser) -> None:
@@ -324,6 +422,11 @@ def provider_names(**_: object) -> list[str]:
 
 
 COMMANDS: dict[str, dict[str, tuple[str, Callable[[Parser], None]]]] = {
+    "the guest list": {
+        "plan": ("Show what would change, so that everybody is where the roster says.", _plan),
+        "apply": ("Make it so: invite, resend, assign; with --prune also take out.", _apply),
+        "settle": ("Give people who have accepted the roles that they are owed.", _settle),
+    },
     "people": {
         "invite": ("Make sure that people have an open invitation or are in.", _invite),
         "resend": ("Send the mail of an invitation again.", _resend),

@@ -44,7 +44,8 @@ def run_each(session: Session, tasks: Sequence[Task], work: Work, *, changes: bo
     """
     batch = _Batch(session, tasks, work, changes)
     try:
-        batch.run()
+        with session.progress:
+            batch.run()
     except KeyboardInterrupt as interruption:
         session.errors.append(batch.interrupted(interruption))
     for task in tasks:

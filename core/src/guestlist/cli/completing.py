@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
+from guestlist.cli.extra import missing
 from guestlist.cli.parser import MainParser
-from guestlist.errors import ConfigError
 
 try:
     import argcomplete
     from argcomplete.shell_integration import shellcode
-except ModuleNotFoundError:
-    raise ConfigError(
-        "completion needs argcomplete", hint='Run: pip install "guestlist[cli]"'
-    ) from None
+except ModuleNotFoundError as error:
+    raise missing("completion", error) from None
 
 
 def complete(parser: MainParser) -> None:

@@ -14,6 +14,7 @@ from pydantic_core import to_jsonable_python
 from guestlist.errors import GuestlistError
 from guestlist.exchange.redact import MASK
 from guestlist.models import Access, Guest, Invitation, InviteResult, Member, Role, RoleResult
+from guestlist.roster.change import Change
 
 SCHEMA = "https://json-schema.org/draft/2020-12/schema"
 
@@ -67,6 +68,41 @@ class RoleRow(Role):
 
     type: Literal["role"] = "role"
     account: str
+
+
+class ChangeRow(Change):
+    """One of `plan`, or of what `apply` was about to do."""
+
+    type: Literal["change"] = "change"
+
+
+class PlanRow(Row):
+    """What a plan comes to: the last row of `plan`."""
+
+    type: Literal["plan"] = "plan"
+    counts: dict[str, dict[str, int]]
+    """How many changes there are, by account and action."""
+    notes: dict[str, dict[str, int]]
+    """What was counted and is no change, by account."""
+    over: tuple[str, ...]
+    """Why it must be confirmed with --force."""
+    nothing: bool
+    """Whether there is nothing to do."""
+
+
+class RunRow(Row):
+    """What `apply` or `settle` did on one account."""
+
+    type: Literal["run"] = "run"
+    account: str
+    done: dict[str, int]
+    """How many orders, by outcome."""
+    refused: dict[str, int]
+    """How many failed for good, by the kind of error."""
+    unknown: int
+    """Of how many nobody can tell whether they happened."""
+    left: int
+    mails: int
 
 
 class AccountRow(Row):
@@ -164,6 +200,9 @@ AnyRow = (
     | InvitationRow
     | MemberRow
     | RoleRow
+    | ChangeRow
+    | PlanRow
+    | RunRow
     | AccountRow
     | ProviderRow
     | FileRow

@@ -9,6 +9,8 @@ from guestlist.errors import CallerMistake, GuestlistError, OutcomeUnknown, Wait
 DONE = 0
 FAILED = 1
 MISTAKE = 2
+CHANGES = 2
+"""Of `plan --detailed-exitcode`: there is something to do."""
 UNKNOWN = 3
 WAITED_IN_VAIN = 4
 BUG = 70

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Callable, Container, Mapping, Sequence
+import re
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, NoReturn
 
@@ -20,6 +21,18 @@ DEFAULT_SANDBOX = "http://127.0.0.1:8030"
 
 WIDEST = 100
 """Columns that help texts use at most."""
+
+
+FEW = 8
+"""How many words an error names where none is near to what was typed."""
+
+WORDING = (
+    (r"^the following arguments are required: (.*)$", r"\1 is missing"),
+    (r"^argument (.*): expected (one|at least one) argument$", r"\1 needs a value"),
+    (r"^argument (.*): not allowed with argument (.*)$", r"\1 and \2 exclude each other"),
+    (r"^argument ", ""),
+)
+"""What argparse says, and what is said here."""
 
 
 class UsageError(CallerMistake):
@@ -35,13 +48,21 @@ class Parser(argparse.ArgumentParser):
         self._positionals.title = "arguments"
 
     def error(self, message: str) -> NoReturn:
+        for argparse_s, ours in WORDING:
+            message = re.sub(argparse_s, ours, message)
         raise UsageError(message, hint=f"`{self.prog} --help` shows how.")
+
+    @property
+    def options(self) -> list[str]:
+        """What it has, long and short."""
+        return [word for one in self._actions for word in one.option_strings]
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         if action.choices is None or value in action.choices:
             return
         known = [str(choice) for choice in action.choices]
-        more = _nearest(str(value), known) or f"; there are: {', '.join(known)}"
+        few = f"; there are: {', '.join(known)}" if len(known) <= FEW else ""
+        more = _nearest(str(value), known) or few
         name = (action.metavar or action.dest) if not action.option_strings else ""
         what = str(name).lower() or "/".join(action.option_strings)
         raise argparse.ArgumentError(None, f"there is no {what} {value!r}{more}")
@@ -69,12 +90,26 @@ class CommandParser(Parser):
         if self._fill is None:
             return super().parse_known_args(args, namespace)
         self.fill()
-        # addresses and options in any order: `status ada@example.com -a cloud bob@example.com`
-        known, unknown = self.parse_known_intermixed_args(args, namespace)
+        words = list(args)
+        self.check_options(words)
+        # addresses and options in any order: `status ada@example.com -a cloud bob@example.com`;
+        # what argparse has for that does not know of the -- before an address such as -x@b.example
+        mixed = "--" not in words
+        parse = self.parse_known_intermixed_args if mixed else super().parse_known_args
+        known, unknown = parse(words, namespace)
         if unknown:
-            options = [word for one in self._actions for word in one.option_strings]
-            self.error(f"there is no {unknown[0]!r} here{_nearest(unknown[0], options)}")
+            self.error(f"there is no {unknown[0]!r} here")
         return known, unknown
+
+    def check_options(self, words: Sequence[str]) -> None:
+        """Refuses an option that the command does not have, before anything is called missing.
+
+        Raises:
+            UsageError: there is one.
+        """
+        for word in _options_in(words):
+            if word not in self.options:
+                self.error(f"there is no {word!r} here{_nearest(word, self.options)}")
 
 
 class _Help(argparse.RawDescriptionHelpFormatter):
@@ -90,6 +125,17 @@ def _width() -> int:
     except (OSError, ValueError):
         columns = 80
     return max(40, min(columns, WIDEST) - 2)
+
+
+def _options_in(words: Sequence[str]) -> Iterator[str]:
+    """The options among what was typed, without their values; -5 is a number."""
+    for word in words:
+        if word == "--":
+            return
+        if word.startswith("-") and word[1:2].isidentifier():
+            yield word[:2]
+        elif word.startswith("--"):
+            yield word.partition("=")[0]
 
 
 def _nearest(word: str, known: Sequence[str]) -> str:
@@ -110,11 +156,16 @@ def add_global_options(parser: argparse.ArgumentParser, *, again: bool = False) 
     flag = {"action": "store_true", **facts}
     source = group.add_mutually_exclusive_group()
     source.add_argument(
-        "--config", metavar="FILE", help="the accounts' file (else guestlist.toml here)", **facts
+        "--config",
+        metavar="FILE",
+        type=file_name,
+        help="the accounts' file (else guestlist.toml here)",
+        **facts,
     )
     source.add_argument(
         "--sandbox",
         metavar="URL",
+        type=web_address,
         nargs="?",
         const=DEFAULT_SANDBOX,
         help=f"talk to a running sandbox (URL: {DEFAULT_SANDBOX})",
@@ -135,6 +186,28 @@ def add_global_options(parser: argparse.ArgumentParser, *, again: bool = False) 
     group.add_argument("--debug", help="tracebacks with errors", **flag)
 
 
+def file_name(text: str) -> str:
+    """Any text but none."""
+    if not text:
+        raise argparse.ArgumentTypeError("'' is no file")
+    return text
+
+
+def web_address(text: str) -> str:
+    """`http://127.0.0.1:8030`, or `127.0.0.1:8030`."""
+    from urllib.parse import urlsplit
+
+    url = text if "://" in text else f"http://{text}"
+    try:
+        parts = urlsplit(url)
+        good = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:
+        good = None
+    if not good:
+        raise argparse.ArgumentTypeError(f"{text!r} is no address such as {DEFAULT_SANDBOX}")
+    return url
+
+
 def duration(text: str) -> float:
     """Seconds: `90`, `90s`, `1.5m`, `2h`, `3d`."""
     seconds = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -149,14 +222,15 @@ def duration(text: str) -> float:
 
 
 def with_default_sandbox(argv: Sequence[str]) -> list[str]:
-    """Lets `--sandbox` stand alone before a command or an address: only a URL is its value."""
+    """Lets `--sandbox` stand alone before a command or an e-mail address: only what ends like the
+    address of a server is its value."""
     told: list[str] = []
     rest = list(argv)
     while rest:
         word = rest.pop(0)
         if word == "--":
             return [*told, word, *rest]
-        if word == "--sandbox" and not (rest and "://" in rest[0]):
+        if word == "--sandbox" and not (rest and re.search(r"://|:\d+/?$", rest[0])):
             word = f"--sandbox={DEFAULT_SANDBOX}"
         told.append(word)
     return told
@@ -197,6 +271,23 @@ class MainParser(Parser):
         }
         # what can be chosen is more than what was made
         commands.choices = dict.fromkeys(every)  # type: ignore[assignment]
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        words = list(args)
+        first = next((place for place, word in enumerate(words) if word in self.commands), None)
+        for word in _options_in(words[:first]):
+            if word not in self.options:
+                self._misplaced(word, words[first] if first is not None else None)
+        return super().parse_known_args(words, namespace)
+
+    def _misplaced(self, word: str, command: str | None) -> NoReturn:
+        if command is not None:
+            parser = self.commands[command]
+            parser.fill()
+            if word in parser.options:
+                hint = f"Write it behind: `guestlist {command} {word} ...`."
+                raise UsageError(f"{word!r} is an option of `{command}`", hint=hint)
+        self.error(f"there is no {word!r} here{_nearest(word, self.options)}")
 
     def format_help(self) -> str:
         """The overview: every command in its group, on one line."""

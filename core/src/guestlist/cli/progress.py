@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from guestlist.cli.words import printable
@@ -39,12 +38,7 @@ class Progress:
             self._timer.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         with self._lock:
             if self._timer is not None:
                 self._timer.cancel()
@@ -56,6 +50,14 @@ class Progress:
         """What is under way as a whole."""
         self._what = what
         self._update()
+
+    def pause(self) -> None:
+        """Shows nothing until there is something new: somebody else writes to the terminal."""
+        with self._lock:
+            if self._status is not None:
+                self._status.stop()
+                self._status = None
+        self._what = self._how = ""
 
     def watch(self, event: Event) -> None:
         """What is going on at the moment."""

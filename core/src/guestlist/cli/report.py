@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
+import textwrap
 import traceback
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -28,6 +30,15 @@ def say(kind: str, text: str) -> None:
     if sys.stderr.isatty() and not os.environ.get("NO_COLOR"):
         word = f"\x1b[{COLOURS[kind]}m{word}\x1b[0m"
     print(word, printable(text), file=sys.stderr)
+
+
+def tell(text: str) -> None:
+    """Text on stdout for people: wrapped where a terminal would break words. Without rich."""
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 0
+    for line in (
+        textwrap.wrap(text, width, break_on_hyphens=False) if 0 < width < len(text) else [text]
+    ):
+        print(line)
 
 
 def tell_errors(errors: Sequence[GuestlistError], *, debug: bool = False) -> None:

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import argparse
 from contextlib import ExitStack
-from typing import TYPE_CHECKING
 
 from guestlist.cli.commands import find
 from guestlist.cli.outcome import Bug, Interrupted, exit_code
-from guestlist.cli.report import print_document, tell_errors
+from guestlist.cli.report import print_document, tell, tell_errors
 from guestlist.cli.session import Session
-from guestlist.errors import GuestlistError
+from guestlist.errors import ConfigError, GuestlistError
 
-if TYPE_CHECKING:
-    from guestlist.cli.screen import Screen
-
-NOTHING = {"list": "No invitations.", "members": "No members.", "roles": "Nothing to grant."}
+NOTHING = {
+    "list": "No invitations.",
+    "members": "No members.",
+    "roles": "Nothing to grant.",
+    "settle": "Nobody is owed a role.",
+}
 """What is said when there is nothing to show and nothing went wrong."""
 
 
@@ -36,21 +37,19 @@ def run(arguments: argparse.Namespace) -> int:
             show_secrets=arguments.show_secrets,
         )
     tell_errors(session.errors, debug=arguments.debug)
-    return exit_code(session.errors)
+    if session.errors or session.exit_code is None:
+        return exit_code(session.errors)
+    return session.exit_code
 
 
 def _carried_out(arguments: argparse.Namespace) -> Session:
-    screen = None
-    if not arguments.json:
-        from guestlist.cli.screen import Screen
-
-        screen = Screen(everything=arguments.verbose)
     carry_out = find(arguments.command)
     with ExitStack() as closing:
-        session = Session(arguments, screen, closing)
+        session = Session(arguments, closing)
         try:
-            with session.progress:
-                carry_out(session)
+            carry_out(session)
+        except ConfigError as error:
+            session.errors += error.problems or (error,)
         except GuestlistError as error:
             session.errors.append(error)
         except KeyboardInterrupt:
@@ -61,23 +60,23 @@ def _carried_out(arguments: argparse.Namespace) -> Session:
             if arguments.debug:
                 raise
             session.errors.append(_bug(error))
-        if screen is not None and not session.printed:
-            _show(session, screen)
+        if not arguments.json and not session.printed:
+            _show(session)
     return session
 
 
-def _show(session: Session, screen: Screen) -> None:
-    from guestlist.cli.facts import Facts
-    from guestlist.cli.labels import Labels
-    from guestlist.cli.tables import Tables
-
+def _show(session: Session) -> None:
     given = session.arguments
-    if session.results:
+    if session.results and session.screen is not None:
+        from guestlist.cli.facts import Facts
+        from guestlist.cli.labels import Labels
+        from guestlist.cli.tables import Tables
+
         facts = Facts(session.now, Labels(lambda: session.guests), exact=given.verbose)
-        tables = Tables(screen, facts, secrets=given.show_secrets, details=given.verbose)
+        tables = Tables(session.screen, facts, secrets=given.show_secrets, details=given.verbose)
         tables.show(session.results)
     elif not session.errors:
-        screen.line(NOTHING.get(given.command, "Nothing."))
+        tell(NOTHING.get(given.command, "Nothing."))
 
 
 def _bug(error: Exception) -> Bug:

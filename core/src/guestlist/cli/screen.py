@@ -7,8 +7,8 @@ import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from guestlist.cli.extra import missing
 from guestlist.cli.words import printable, words
-from guestlist.errors import ConfigError
 from guestlist.models import Outcome, State
 
 try:
@@ -18,10 +18,7 @@ try:
     from rich.table import Table
     from rich.text import Text as Text
 except ModuleNotFoundError as error:
-    raise ConfigError(
-        f"the command line needs {error.name} for its tables (`--json` does without)",
-        hint='Run: pip install "guestlist[cli]"',
-    ) from None
+    raise missing("the command line", error, " for its tables (`--json` does without)") from None
 
 UNBOUNDED = 10_000
 """Columns of an output that is no terminal: lines are for programs such as grep, and never wrap."""
@@ -187,8 +184,3 @@ def _text(cell: Cell, cut: bool) -> Text:
 def state(value: State | Outcome) -> Text:
     """A state or an outcome in words, in its colour."""
     return Text(words(value), style=STYLES.get(value, ""))
-
-
-def yes_or_no(value: bool | None, yes: str = "yes", no: str = "no", unknown: str = "?") -> str:
-    """A fact that may not be known."""
-    return unknown if value is None else yes if value else no

@@ -28,26 +28,41 @@ class Session:
 
     Attributes:
         arguments: as parsed.
-        screen: None for a program, which gets the results as JSON.
         results, errors: what the command fills in.
         printed: whether the command has printed all there is to print.
+        exit_code: where nothing went wrong; None for the usual one.
         stirred: accounts on which something other than a read was sent.
     """
 
-    def __init__(
-        self, arguments: argparse.Namespace, screen: Screen | None, closing: ExitStack
-    ) -> None:
+    def __init__(self, arguments: argparse.Namespace, closing: ExitStack) -> None:
         self.arguments = arguments
-        self.screen = screen
         self.results: list[AnyRow] = []
         self.errors: list[GuestlistError] = []
         self.printed = False
+        self.exit_code: int | None = None
         self.stirred: set[str] = set()
         self.clock: Clock = SystemClock()
-        self.progress = Progress(screen)
         self._closing = closing
         # warnings of the library are events here: without a handler, logging would print them
         logging.getLogger("guestlist").addHandler(logging.NullHandler())
+
+    @cached_property
+    def screen(self) -> Screen | None:
+        """What people see; None for a program, which gets the results as JSON.
+
+        Raises:
+            ConfigError: what it is made with is not installed.
+        """
+        if self.arguments.json:
+            return None
+        from guestlist.cli.screen import Screen
+
+        return Screen(everything=self.arguments.verbose)
+
+    @cached_property
+    def progress(self) -> Progress:
+        """Tells what is waited for."""
+        return Progress(self.screen)
 
     @cached_property
     def guests(self) -> Guestlist:
@@ -104,7 +119,7 @@ class Session:
             raise UnknownAccount(
                 "no account is named", hint=f"Name it with --account: {', '.join(known)}."
             )
-        raise UnknownAccount("no account is configured", hint=HOW_TO_CONFIGURE)
+        raise nothing_configured()
 
     def watch(self, event: Event) -> None:
         """Receives every event of the client."""
@@ -119,3 +134,8 @@ class Session:
                 import sys
 
                 print(text, file=sys.stderr)
+
+
+def nothing_configured() -> UnknownAccount:
+    """The error for something that needs an account, and there is none."""
+    return UnknownAccount("no account is configured", hint=HOW_TO_CONFIGURE)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import groupby
+from typing import Any, TypeVar
 
 from guestlist.cli import screen
 from guestlist.cli.document import (
@@ -22,12 +23,20 @@ from guestlist.cli.facts import Facts, basis, through
 from guestlist.cli.matrix import matrix
 from guestlist.cli.report import say
 from guestlist.cli.screen import Cell, Column, Screen, Text
-from guestlist.cli.words import words
+from guestlist.cli.words import words, yes_or_no
 from guestlist.models import Guest, Invitation, Member, State
 
 WHO = Column("Guest", whole=True)
 ACCOUNT = Column("Account", whole=True)
+STATE = Column("State", whole=True)
+ROLE = Column("Role")
+WHEN = Column("When", style="dim", whole=True, spare=2)
+DESCRIPTION = Column("Description", style="dim", cut=True)
 ID = Column("Id", style="dim", whole=True, spare=9)
+
+SENT = ("sent", "not sent", "not known")
+
+R = TypeVar("R")
 
 TABLES: dict[type, str] = {
     GuestRow: "guests",
@@ -75,88 +84,54 @@ class Tables:
 
     def guests(self, rows: Sequence[GuestRow]) -> None:
         """Where people stand."""
-        columns = [
-            WHO,
-            ACCOUNT,
-            Column("State", whole=True),
-            Column("Role"),
-            Column("When", style="dim", whole=True, spare=2),
-            Column("How we know", style="dim", whole=True, spare=3),
-            ID,
-            *self._secret_columns(),
-        ]
-        self._table(
-            columns,
-            [
-                (
-                    row.email,
-                    row.account,
-                    screen.state(row.state),
-                    self._facts.roles_of(row),
-                    self._facts.when(row),
-                    basis(row),
-                    _id(row),
-                    *self._secret_cells(row.invitation),
-                )
-                for row in rows
-            ],
+        self._list(
+            rows,
+            (WHO, lambda row: row.email),
+            (ACCOUNT, lambda row: row.account),
+            (STATE, lambda row: screen.state(row.state)),
+            (ROLE, self._facts.roles_of),
+            (WHEN, self._facts.when),
+            (Column("How we know", style="dim", whole=True, spare=3), basis),
+            (ID, _id),
+            *self._secret_columns(lambda row: row.invitation),
         )
 
     def invites(self, rows: Sequence[InviteRow]) -> None:
         """What `invite` and `resend` did."""
-        columns = [
-            WHO,
-            ACCOUNT,
-            Column("Outcome", whole=True),
-            Column("Role"),
-            Column("Mail", spare=3),
-            Column("When", style="dim", whole=True, spare=2),
-            ID,
-            *self._secret_columns(),
-        ]
-        self._table(
-            columns,
-            [
-                (
-                    row.guest.email,
-                    row.guest.account,
-                    screen.state(row.outcome),
-                    self._facts.roles_of(row.guest),
-                    screen.yes_or_no(row.mail_sent, "sent", "not sent", "not known"),
-                    self._facts.when(row.guest),
-                    _id(row.guest),
-                    *self._secret_cells(row.guest.invitation),
-                )
-                for row in rows
-            ],
+        self._list(
+            rows,
+            (WHO, lambda row: row.guest.email),
+            (ACCOUNT, lambda row: row.guest.account),
+            (Column("Outcome", whole=True), lambda row: screen.state(row.outcome)),
+            (ROLE, lambda row: self._facts.roles_of(row.guest)),
+            (Column("Mail", spare=3), lambda row: yes_or_no(row.mail_sent, *SENT)),
+            (WHEN, lambda row: self._facts.when(row.guest)),
+            (ID, lambda row: _id(row.guest)),
+            *self._secret_columns(lambda row: row.guest.invitation),
         )
         self._warn(rows)
 
     def role_changes(self, rows: Sequence[RoleChangeRow]) -> None:
         """What `assign` and `unassign` did."""
-        columns = [WHO, ACCOUNT, Column("Role"), Column("Outcome", whole=True)]
-        self._table(
-            columns,
-            [
-                (row.guest.email, row.guest.account, row.role.label, words(row.outcome))
-                for row in rows
-            ],
+        self._list(
+            rows,
+            (WHO, lambda row: row.guest.email),
+            (ACCOUNT, lambda row: row.guest.account),
+            (ROLE, lambda row: row.role.label),
+            (Column("Outcome", whole=True), lambda row: words(row.outcome)),
         )
         self._warn(rows)
 
     def access(self, rows: Sequence[AccessRow]) -> None:
         """What people hold; in words where that is nothing."""
-        columns = [
-            WHO,
-            ACCOUNT,
-            Column("Holds", whole=True),
-            Column("Through", style="dim"),
-            Column("Description", style="dim", cut=True),
-        ]
-        told = [
-            (row.guest.email, row.guest.account, *cells) for row in rows for cells in _grants(row)
-        ]
-        self._table(columns, told)
+        self._list(
+            [(row.guest, *grant) for row in rows for grant in _grants(row)],
+            (WHO, lambda held: held[0].email),
+            (ACCOUNT, lambda held: held[0].account),
+            (Column("Holds", whole=True), lambda held: held[1]),
+            (Column("Through", style="dim"), lambda held: held[2]),
+            (DESCRIPTION, lambda held: held[3]),
+        )
         for row in rows:
             if row.explanation:
                 about = "" if row.guest.email in row.explanation else f"{row.guest.email}: "
@@ -165,95 +140,55 @@ class Tables:
 
     def invitations(self, rows: Sequence[InvitationRow]) -> None:
         """The invitations of accounts."""
-        columns = [
-            WHO,
-            ACCOUNT,
-            Column("State", whole=True),
-            Column("Role"),
-            Column("Invited", style="dim", whole=True, spare=3),
-            Column("When", style="dim", whole=True, spare=2),
-            Column("By", style="dim", spare=8),
-            ID,
-            *self._secret_columns(),
-        ]
-        self._table(
-            columns,
-            [
-                (
-                    row.email,
-                    row.account,
-                    screen.state(row.state),
-                    self._facts.roles(row.account, row.roles),
-                    self._facts.time(row.created_at),
-                    self._facts.expiry(row),
-                    row.invited_by or "",
-                    row.id or "",
-                    *self._secret_cells(row),
-                )
-                for row in rows
-            ],
+        invited = Column("Invited", style="dim", whole=True, spare=3)
+        self._list(
+            rows,
+            (WHO, lambda row: row.email),
+            (ACCOUNT, lambda row: row.account),
+            (STATE, lambda row: screen.state(row.state)),
+            (ROLE, lambda row: self._facts.roles(row.account, row.roles)),
+            (invited, lambda row: self._facts.time(row.created_at)),
+            (WHEN, self._facts.expiry),
+            (Column("By", style="dim", spare=8), lambda row: row.invited_by or ""),
+            (ID, lambda row: row.id or ""),
+            *self._secret_columns(lambda row: row),
         )
 
     def members(self, rows: Sequence[MemberRow]) -> None:
         """The members of accounts."""
-        columns = [
-            Column("Member", whole=True),
-            ACCOUNT,
-            Column("Name", spare=4),
-            Column("Role"),
-            Column("State", spare=3),
-            Column("Joined", style="dim", whole=True, spare=5),
-            ID,
-        ]
-        self._table(
-            columns,
-            [
-                (
-                    row.email,
-                    row.account,
-                    row.name or "",
-                    self._facts.roles(row.account, row.roles or ()),
-                    words(row.state),
-                    self._facts.time(row.joined_at),
-                    row.id,
-                )
-                for row in rows
-            ],
+        joined = Column("Joined", style="dim", whole=True, spare=5)
+        self._list(
+            rows,
+            (Column("Member", whole=True), lambda row: row.email),
+            (ACCOUNT, lambda row: row.account),
+            (Column("Name", spare=4), lambda row: row.name or ""),
+            (ROLE, lambda row: self._facts.roles(row.account, row.roles or ())),
+            (Column("State", spare=3), lambda row: words(row.state)),
+            (joined, lambda row: self._facts.time(row.joined_at)),
+            (ID, lambda row: row.id),
         )
 
     def roles(self, rows: Sequence[RoleRow]) -> None:
         """What can be granted."""
-        columns = [
-            ACCOUNT,
-            Column("Kind", whole=True),
-            Column("Name", whole=True),
-            Column("Description", style="dim", cut=True),
-            ID,
-        ]
-        self._table(
-            columns,
-            [
-                (row.account, row.kind, row.name or "", row.description or "", row.id)
-                for row in rows
-            ],
+        self._list(
+            rows,
+            (ACCOUNT, lambda row: row.account),
+            (Column("Kind", whole=True), lambda row: row.kind),
+            (Column("Name", whole=True), lambda row: row.name or ""),
+            (DESCRIPTION, lambda row: row.description or ""),
+            (ID, lambda row: row.id),
         )
 
     def accounts(self, rows: Sequence[AccountRow]) -> None:
         """The configured accounts, and whether their keys work."""
-        columns = [
-            ACCOUNT,
-            Column("Service"),
-            Column("Key", whole=True),
-            Column("Organization"),
-            Column("Address", style="dim", spare=1),
-        ]
         marks = {True: Text("works", "green"), False: Text("does not work", "red"), None: Text()}
-        self._table(
-            columns,
-            [
-                (row.account, row.title, marks[row.working], row.organization or "", row.base_url)
-                for row in rows
-            ],
+        self._list(
+            rows,
+            (ACCOUNT, lambda row: row.account),
+            (Column("Service"), lambda row: row.title),
+            (Column("Key", whole=True), lambda row: marks[row.working]),
+            (Column("Organization"), lambda row: row.organization or ""),
+            (Column("Address", style="dim", spare=1), lambda row: row.base_url),
         )
 
     def providers(self, rows: Sequence[ProviderRow]) -> None:
@@ -274,6 +209,11 @@ class Tables:
         facts = matrix(rows, everything=self._details)
         return columns, [(name, *cells) for name, cells in facts]
 
+    def _list(self, rows: Sequence[R], *columns: tuple[Column, Callable[[R], Cell]]) -> None:
+        """A line for each row; each column with what it shows of a row."""
+        shown = [[cell(row) for _, cell in columns] for row in rows]
+        self._table([column for column, _ in columns], shown)
+
     def _table(self, columns: Sequence[Column], rows: Sequence[Sequence[Cell]]) -> None:
         self._screen.table(columns, rows, indent=self._indent)
 
@@ -282,14 +222,20 @@ class Tables:
             for warning in row.warnings:
                 say("warning", f"{row.guest.account}: {row.guest.email}: {warning}")
 
-    def _secret_columns(self) -> list[Column]:
-        return [Column("Link"), Column("Key")] if self._secrets else []
-
-    def _secret_cells(self, invitation: Invitation | None) -> list[str]:
+    def _secret_columns(
+        self, invitation_of: Callable[[Any], Invitation | None]
+    ) -> list[tuple[Column, Callable[[Any], Cell]]]:
         if not self._secrets:
             return []
-        secrets = (invitation.link, invitation.key) if invitation else (None, None)
-        return [secret.get_secret_value() if secret else "" for secret in secrets]
+
+        def secret(name: str) -> Callable[[Any], Cell]:
+            def shown(row: Any) -> Cell:
+                value = getattr(invitation_of(row), name, None)
+                return value.get_secret_value() if value else ""
+
+            return shown
+
+        return [(Column("Link"), secret("link")), (Column("Key"), secret("key"))]
 
 
 def _id(guest: Guest) -> str:

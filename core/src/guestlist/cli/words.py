@@ -23,3 +23,8 @@ def listed(items: list[str], last: str = "and") -> str:
 def count(number: int, noun: str) -> str:
     """`1 call`, `2 calls`."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def yes_or_no(value: bool | None, yes: str = "yes", no: str = "no", unknown: str = "?") -> str:
+    """A fact that may not be known."""
+    return unknown if value is None else yes if value else no

@@ -7,7 +7,8 @@ import logging
 import math
 import random
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass, field, fields
+from datetime import MAXYEAR, datetime, timedelta
 from typing import Any, Protocol
 from urllib.parse import quote, urlencode
 
@@ -19,14 +20,12 @@ from guestlist.event import Event
 from guestlist.exchange.clock import Clock, SystemClock
 from guestlist.exchange.pace import Pace
 from guestlist.exchange.redact import MASK, Redactor
+from guestlist.exchange.retry_after import date_of, used_up
 from guestlist.exchange.step import Outgoing
 from guestlist.models import Guest, Role
-from guestlist.provider import Limit, Provider, Request
+from guestlist.provider import Provider, Request
 
 logger = logging.getLogger("guestlist")
-
-UNLIMITED = Limit(1_000_000, 60.0)
-"""Where no limit is declared, so that a service can still ask for a rest."""
 
 LONGEST_REST = 3600.0
 """Seconds after which a service is asked again, however long a rest it wants: one wrong header must
@@ -47,7 +46,7 @@ class Budget:
         max_body: octets of an answer that are read at most.
 
     Raises:
-        ConfigError: fewer attempts than one.
+        ConfigError: something that is no number, or less than it can be.
     """
 
     total: float = 120.0
@@ -57,8 +56,18 @@ class Budget:
     waiting: float = math.inf
 
     def __post_init__(self) -> None:
-        if self.attempts < 1:
-            raise ConfigError("a request has to be tried at least once", hint="Set attempts to 1.")
+        told = ((one.name, getattr(self, one.name)) for one in fields(self))
+        if wrong := [problem for name, value in told if (problem := budget_problem(name, value))]:
+            raise ConfigError("; ".join(wrong))
+
+
+def budget_problem(name: str, value: Any) -> str | None:
+    """What is wrong with a value of a budget; None when it can be."""
+    whole = name in ("attempts", "max_body")
+    if isinstance(value, bool) or not isinstance(value, int if whole else int | float):
+        return f"budget.{name} has to be a {'whole ' * whole}number"
+    least = int(whole)
+    return None if value >= least else f"budget.{name} has to be at least {least}"
 
 
 @dataclass
@@ -74,20 +83,47 @@ class Account:
     """Called with the service's URL before a request is paced: makes what sending needs."""
     random: random.Random = field(default_factory=random.Random, repr=False)
     """For jitter."""
-    paces: tuple[Pace, ...] = field(default=(), repr=False)
-    """Shared with other accounts, where the service counts them together."""
+    sharing: InitVar[Pace | None] = None
+    """The pace of all accounts that the service counts together; None for one of its own."""
     roles: tuple[float, list[Role]] | None = field(default=None, repr=False)
     """What can be granted, and when (monotonic, seconds) it was read."""
 
-    def __post_init__(self) -> None:
-        self.paces = self.paces or paces_of(self.provider)
+    def __post_init__(self, sharing: Pace | None) -> None:
+        self.pace = sharing or Pace(*self.provider.limits)
         self.redact = Redactor(self.provider.secrets(), self.provider.secret_fields)
+        self._dated: tuple[datetime, float] | None = None
         self._logger = logger.getChild(self.name)
         self._headers = {
             "Accept": "application/json",
             "Accept-Encoding": "gzip",
             "User-Agent": f"guestlist/{__version__} (provider {self.provider.name})",
         }
+
+    @property
+    def is_dated(self) -> bool:
+        """Whether `now` is the service's own time."""
+        return self._dated is not None
+
+    def now(self) -> datetime:
+        """The present moment by the service's clock, whose dates it is compared with: the `Date`
+        of its last answer that had one, and the time since. Until one came, by this machine's
+        clock, which may be wrong. At most a second and that answer's way behind."""
+        if self._dated is None:
+            return self.clock.now()
+        date, came = self._dated
+        return date + timedelta(seconds=self.clock.monotonic() - came)
+
+    def hear(self, headers: Mapping[str, str]) -> None:
+        """Takes from an answer of the service what holds for all that follows: its time, and
+        whether it wants a rest.
+
+        Args:
+            headers: names in lower case.
+        """
+        date = date_of(headers)
+        if date is not None and date.year < MAXYEAR:  # time has to be able to go on from there
+            self._dated = (date, self.clock.monotonic())
+        self.rest(used_up(headers, self.now()) or 0.0)
 
     def rest(self, seconds: float, *, refused: bool = False) -> None:
         """Lets no call of this account go for so long: the service has asked for it.
@@ -97,9 +133,8 @@ class Account:
             refused: whether a request was refused.
         """
         if seconds > 0:
-            for pace in self.paces:
-                rest = min(seconds, LONGEST_REST)
-                pace.push_back(self.clock.monotonic(), rest, refused=refused)
+            rest = min(seconds, LONGEST_REST)
+            self.pace.push_back(self.clock.monotonic(), rest, refused=refused)
 
     def outgoing(self, request: Request, budget: Budget, remaining: float) -> Outgoing:
         """The request as it goes on the wire. Credentials are added unless it is public.
@@ -165,11 +200,6 @@ class Account:
                 self._logger.warning(
                     "%s: whoever watches events failed: %s", self.name, self.redact(repr(error))
                 )
-
-
-def paces_of(provider: Provider) -> tuple[Pace, ...]:
-    """A fresh pace for each limit of an account."""
-    return tuple(map(Pace, provider.limits)) or (Pace(UNLIMITED),)
 
 
 class Entry(Protocol):

@@ -1,7 +1,7 @@
 """Staying below a service's limit: reserve a moment, then wait for it.
 
-All threads and tasks of a client share one pace per limit. Reserving takes the next free moment;
-nobody polls. Two rules make a moment free:
+All threads and tasks of a client share one pace. Reserving takes the next moment that is free under
+all limits of the service; nobody polls. Two rules make a moment free under a limit:
 
 * the generic cell rate algorithm keeps requests evenly apart, after a small burst for those who
   call now and then;
@@ -38,37 +38,19 @@ taken would make everybody wait for its window to end."""
 
 
 class Pace:
-    """The pace of one account under one limit.
+    """The pace of one account, or of all that the service counts together.
 
     Attributes:
         rests: how often the service has asked for a rest. Each makes void what was reserved and
             not yet used: whoever has waited for such a moment reserves another.
     """
 
-    def __init__(self, limit: Limit) -> None:
-        long = limit.per >= LONG_WINDOW
-        self._per = limit.per
-        self._allowed = max(1, int(limit.count * LONG_SHARE) if long else limit.count)
-        self._burst = max(1, int(limit.count * BURST_SHARE)) if long else 1
-        self._margin = MARGIN
-        self._expected = float("-inf")
-        self._taken: deque[float] = deque()
+    def __init__(self, *limits: Limit) -> None:
+        self._gauges = tuple(map(_Gauge, limits))
         self.rests = 0
         self._rested = float("-inf")
-        self._refused = float("-inf")
+        self._last = float("-inf")
         self._lock = threading.Lock()
-
-    @property
-    def _window(self) -> float:
-        return self._per + self._margin
-
-    @property
-    def _interval(self) -> float:
-        return self._window / self._allowed
-
-    @property
-    def _tolerance(self) -> float:
-        return self._interval * (self._burst - 1)
 
     def reserve(self, now: float, patience: float = float("inf")) -> float:
         """Takes the next free moment and returns how many seconds away it is.
@@ -79,18 +61,13 @@ class Pace:
                 taken.
         """
         with self._lock:
-            if now - self._refused > FORGOTTEN:
-                self._margin = MARGIN
-            while self._taken and self._taken[0] <= now - self._window:
-                self._taken.popleft()
-            moment = max(now, self._rested, self._expected - self._tolerance)
-            if self._taken:
-                moment = max(moment, self._taken[-1])
-            if len(self._taken) >= self._allowed:
-                moment = max(moment, self._taken[-self._allowed] + self._window)
+            # what is free under a limit stays so: the latest of their moments is free under all
+            free = (gauge.free(now) for gauge in self._gauges)
+            moment = max(now, self._rested, self._last, *free)
             if moment - now < patience:
-                self._taken.append(moment)
-                self._expected = max(self._expected, moment) + self._interval
+                self._last = moment
+                for gauge in self._gauges:
+                    gauge.take(moment)
         return moment - now
 
     def push_back(self, now: float, seconds: float, *, refused: bool = False) -> None:
@@ -104,9 +81,57 @@ class Pace:
         with self._lock:
             self.rests += 1
             self._rested = max(self._rested, now + seconds)
-            self._expected = self._rested + self._tolerance
-            while self._taken and self._taken[-1] > now:
-                self._taken.pop()
-            if refused and now - self._refused >= self._per:  # those of one wave count once
-                self._margin = min(self._margin + WIDENED * self._per, self._per)
-                self._refused = now
+            self._last = min(self._last, now)
+            for gauge in self._gauges:
+                gauge.push_back(now, self._rested, refused)
+
+
+class _Gauge:
+    """What one limit allows."""
+
+    def __init__(self, limit: Limit) -> None:
+        long = limit.per >= LONG_WINDOW
+        self._per = limit.per
+        self._allowed = max(1, int(limit.count * LONG_SHARE) if long else limit.count)
+        self._burst = max(1, int(limit.count * BURST_SHARE)) if long else 1
+        self._margin = MARGIN
+        self._expected = float("-inf")
+        self._taken: deque[float] = deque()
+        self._refused = float("-inf")
+
+    @property
+    def _window(self) -> float:
+        return self._per + self._margin
+
+    @property
+    def _interval(self) -> float:
+        return self._window / self._allowed
+
+    @property
+    def _tolerance(self) -> float:
+        return self._interval * (self._burst - 1)
+
+    def free(self, now: float) -> float:
+        """The moment from which on a request may go."""
+        if now - self._refused > FORGOTTEN:
+            self._margin = MARGIN
+        while self._taken and self._taken[0] <= now - self._window:
+            self._taken.popleft()
+        moment = self._expected - self._tolerance
+        if len(self._taken) >= self._allowed:
+            moment = max(moment, self._taken[-self._allowed] + self._window)
+        return moment
+
+    def take(self, moment: float) -> None:
+        """Counts a request that will go then: no earlier than any before."""
+        self._taken.append(moment)
+        self._expected = max(self._expected, moment) + self._interval
+
+    def push_back(self, now: float, rested: float, refused: bool) -> None:
+        """Forgets what was taken and not used, and allows no burst after the rest."""
+        self._expected = rested + self._tolerance
+        while self._taken and self._taken[-1] > now:
+            self._taken.pop()
+        if refused and now - self._refused >= self._per:  # those of one wave count once
+            self._margin = min(self._margin + WIDENED * self._per, self._per)
+            self._refused = now

@@ -13,7 +13,7 @@ from typing import TypeVar
 from guestlist import errors
 from guestlist.errors import GuestlistError, MalformedResponse, OutcomeUnknown
 from guestlist.exchange.account import Call
-from guestlist.exchange.retry_after import retry_after, used_up
+from guestlist.exchange.retry_after import retry_after
 from guestlist.exchange.step import Failure, Send, Sleep, Steps, Write
 from guestlist.provider import Effect, Flow, Request, Response, explain
 from guestlist.provider.explanations import request_id, shorten
@@ -145,7 +145,7 @@ def exchange(call: Call, request: Request) -> Steps[Response]:
             call.sent = request
         _tell(call, request, answer, attempt, account.clock.monotonic() - began)
         if isinstance(answer, Response):
-            account.rest(used_up(answer.headers, account.clock.now()) or 0.0)
+            account.hear(answer.headers)
             if verdict is Verdict.DONE:
                 return answer
         error = _error(call, answer)
@@ -195,21 +195,20 @@ def _note(call: Call, interruption: BaseException) -> None:
 
 
 def _pace(call: Call, request: Request) -> Steps[None]:
-    paces = call.account.paces
+    pace = call.account.pace
     while True:
         now = call.account.clock.monotonic()
-        delay = max(pace.reserve(now, patience=0) for pace in paces)
+        delay = pace.reserve(now, patience=0)
         exceeded = call.exceeded(delay)
         if exceeded:
             raise call.about(_out_of_budget(exceeded, delay))
-        rests = [pace.rests for pace in paces]
-        for pace in paces:
-            delay += pace.reserve(now + delay)
+        rests = pace.rests
+        delay = pace.reserve(now)
         if delay <= 0:
             return
         call.account.tell("pace", request, email=call.email, seconds=delay)
         yield from sleep(call, delay)
-        if rests == [pace.rests for pace in paces]:
+        if rests == pace.rests:
             return
 
 
@@ -233,7 +232,7 @@ def _wait(call: Call, answer: Response | Failure, attempt: int) -> float:
     """Seconds before the next try: what the service asks for, else a doubling time with jitter."""
     asked = None
     if isinstance(answer, Response):
-        asked = retry_after(answer.headers, call.account.clock.now())
+        asked = retry_after(answer.headers, call.account.now())
     if asked is not None:
         return asked
     longest = min(BACKOFF_LONGEST, BACKOFF_FIRST * 2.0 ** (attempt - 1))
@@ -262,7 +261,7 @@ def _error(call: Call, answer: Response | Failure) -> GuestlistError:
     except (GuestlistError, *READING_ERRORS):
         error = explain(answer)  # the status stands, whatever the provider expected of the body
     if isinstance(error, errors.RateLimited):
-        error.retry_after = retry_after(answer.headers, call.account.clock.now())
+        error.retry_after = retry_after(answer.headers, call.account.now())
     return error
 
 

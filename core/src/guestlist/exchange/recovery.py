@@ -21,6 +21,9 @@ from guestlist.provider import Flow
 
 T = TypeVar("T")
 
+Look = Callable[[bool], Steps[T | None]]
+"""A look for what a flow creates."""
+
 LOOK_FIRST = 1.0
 LOOK_LONGEST = 10.0
 """Seconds between two looks within the grace period: doubling from the first to the longest."""
@@ -42,7 +45,7 @@ class Settled(Generic[T]):
 def once(
     call: Call,
     create: Callable[[], Flow[T]],
-    look: Callable[[], Steps[T | None]] | None,
+    look: Look[T] | None,
     *,
     conclusive: bool = True,
 ) -> Steps[Settled[T]]:
@@ -52,7 +55,8 @@ def once(
         call: the call that it is part of.
         create: starts the flow; called again only when the look showed that nothing happened.
         look: finds what the flow creates, and nothing that was there before; None where the
-            service offers no way to look.
+            service offers no way to look. It is told whether it surely happened: then it may
+            return what it cannot tell from what was there before.
         conclusive: False where finding nothing, however late, would prove nothing.
 
     Raises:
@@ -87,7 +91,7 @@ def once(
 def _search(
     call: Call,
     doubt: GuestlistError,
-    look: Callable[[], Steps[T | None]] | None,
+    look: Look[T] | None,
     conclusive: bool,
 ) -> Steps[T | None]:
     """What the look finds; None only when that is final, and proves that nothing happened. In a run
@@ -104,7 +108,7 @@ def _search(
         is_final = clock.monotonic() >= final
         call.account.tell("look", email=call.email, detail="final" if is_final else "early")
         try:
-            found = yield from look()
+            found = yield from look(doubt.happened is True)
         except ServiceTrouble as trouble:
             found, is_final = None, False
             doubt.add_note(f"guestlist: looking failed too: {trouble.headline}")

@@ -25,7 +25,7 @@ def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
         headers: of the answer, names in lower case.
         now: used for moments when the answer has no `Date` of its own: the service's clock counts.
     """
-    here = _date(headers.get("date", "")) or now
+    here = date_of(headers) or now
     milliseconds = _number(headers.get("retry-after-ms"))
     if milliseconds is not None:
         return milliseconds / 1000
@@ -45,7 +45,13 @@ def used_up(headers: Mapping[str, str], now: datetime) -> float | None:
     left = next((headers[name] for name in _REMAINING if name in headers), None)
     if _number(left) != 0:
         return None
-    return _reset(headers, _date(headers.get("date", "")) or now)
+    return _reset(headers, date_of(headers) or now)
+
+
+def date_of(headers: Mapping[str, str]) -> datetime | None:
+    """When an answer was made, by the clock of whoever made it; None when it does not say, or
+    was kept by somebody on the way (`Age`)."""
+    return None if "age" in headers else _date(headers.get("date", ""))
 
 
 def _reset(headers: Mapping[str, str], here: datetime) -> float | None:

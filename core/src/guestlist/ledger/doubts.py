@@ -22,11 +22,10 @@ from guestlist.errors import (
 from guestlist.exchange.account import grace
 from guestlist.ledger.entry import OrderEntry
 from guestlist.ledger.orders import Order, doubt_all
-from guestlist.ledger.perform import REPEATABLE, found
+from guestlist.ledger.perform import REPEATABLE, found, is_final
 from guestlist.ledger.store import Store
 from guestlist.ledger.tally import Tally
 from guestlist.models import Guest
-from guestlist.roster import Action, Change
 
 LOOK_FIRST, LOOK_LONGEST = 1.0, 10.0
 """Seconds between two looks: doubling from the first to the longest."""
@@ -179,7 +178,7 @@ class Doubts:
         entry = doubt.entry
         order = entry.order
         change = order.change
-        if change.action is Action.RESEND and not self._shows_resends(change, now):
+        if not is_final(self._provider, order, now):
             self._unknown(doubt, doubt.why)
         elif doubt.error is not None and doubt.error.happened:
             self._unknown(doubt, "it happened, and the service does not show it")
@@ -196,11 +195,6 @@ class Doubts:
             change = change.model_copy(update=fresh)
             entry.ask_again(change, doubt.why, counts=doubt.error is not None)
             self._forget(doubt)
-
-    def _shows_resends(self, change: Change, now: Guest) -> bool:
-        """Whether a resend would have been seen: only by an expiry that moves."""
-        dates = [one and one.expires_at for one in (change.invitation, now.invitation)]
-        return self._provider.resend_moves_expiry and None not in dates
 
     def _unknown(self, doubt: Doubt, why: str) -> None:
         change = doubt.entry.order.change

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import Connection, TextClause, and_, func, insert, select, update
+from sqlalchemy import Connection, TextClause, and_, func, insert, or_, select, update
 from sqlalchemy.sql import ColumnElement
 
 from guestlist.errors import GuestlistError
@@ -54,7 +54,7 @@ def begin_run(store: Store, now: float, roster: str, source: str) -> int:
     """A new run; returns its number.
 
     Args:
-        roster: the digest of what is asked for.
+        roster: the digest of what is asked for; empty for what follows from an earlier run.
         source: the name of its file.
     """
     with store.writing() as connection:
@@ -80,10 +80,11 @@ class Run:
 
 
 def unfinished_run(store: Store) -> Run | None:
-    """The last run, if it did not come to its end."""
+    """The last run of a roster, if it did not come to its end."""
     with store.reading() as connection:
         row = connection.execute(
             select(runs.c.id, runs.c.began, runs.c.roster, runs.c.source, runs.c.ended)
+            .where(runs.c.roster != "")
             .order_by(runs.c.id.desc())
             .limit(1)
         ).first()
@@ -239,6 +240,48 @@ def left(store: Store, run: int) -> dict[str, int]:
             .group_by(orders.c.account)
         ).all()
     return {row.account: row[1] for row in rows}
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """An order that has come to its end."""
+
+    change: Change
+    state: OrderState
+    outcome: str
+    detail: str | None
+
+
+def ended(store: Store, run: int, limit: int) -> list[Ended]:
+    """What has become of the first orders of a run."""
+    with store.reading() as connection:
+        rows = connection.execute(
+            select(*_columns, orders.c.state, orders.c.outcome, orders.c.detail)
+            .where(orders.c.run == run, orders.c.settled.is_not(None))
+            .order_by(orders.c.id)
+            .limit(limit)
+        ).all()
+    told = len(_columns)
+    return [
+        Ended(_order(row[:told]).change, OrderState(row.state), row.outcome or "", row.detail)
+        for row in rows
+    ]
+
+
+def mails_to(store: Store, since: float, key: str) -> int:
+    """How many mails a person got, or may have got, since then."""
+    with store.reading() as connection:
+        found = connection.scalar(
+            select(func.count()).where(
+                orders.c.key == key,
+                orders.c.settled >= since,
+                orders.c.place <= ORDER[Action.REPLACE],
+                or_(
+                    orders.c.mail, and_(orders.c.mail.is_(None), orders.c.state == OrderState.DONE)
+                ),
+            )
+        )
+    return int(found or 0)
 
 
 def drop(store: Store, now: float) -> int:

@@ -6,9 +6,10 @@ from guestlist.client import Guestlist
 from guestlist.exchange.account import Entry
 from guestlist.ledger.orders import Order
 from guestlist.ledger.outcome import Done
-from guestlist.models import Guest, InviteResult, RoleResult, State
+from guestlist.models import OPEN_STATES, Basis, Guest, InviteResult, RoleResult, State
+from guestlist.provider import Provider
 from guestlist.roster import Action, Change
-from guestlist.verbs.invite import appeared, moved
+from guestlist.verbs.invite import appeared, moved, shows_renewal
 
 REPEATABLE = frozenset(
     {Action.ASSIGN, Action.SETTLE, Action.UNASSIGN, Action.REVOKE, Action.REMOVE}
@@ -79,6 +80,15 @@ def found(order: Order, now: Guest) -> Done | None:
     return Done(
         "joined" if now.state is State.ACCEPTED else "invited", None, FOUND, change.owed_roles()
     )
+
+
+def is_final(provider: Provider, order: Order, now: Guest) -> bool:
+    """Whether it proves something that a look finds no trace of an order, however late it is. Where
+    the earlier invitation is still there, a service may have renewed it without showing that."""
+    before, after = order.known.invitation, now.invitation
+    if before is None or after is None or shows_renewal(provider, before):
+        return True
+    return after.basis is Basis.REPORTED and after.state not in (*OPEN_STATES, State.UNKNOWN)
 
 
 FOUND = "No answer came; it was found by looking."

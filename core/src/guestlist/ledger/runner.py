@@ -77,16 +77,19 @@ class Runner:
         work: dict[str, Work] = dict.fromkeys(accounts, Nothing())
         return self._work(work, doubts, progress)
 
-    def begin(self, changes: Iterable[Change], roster: str, source: str) -> int:
-        """Writes a new run down; returns its number. What earlier runs did not begin is dropped:
-        these changes take its place. Nothing is sent yet.
+    def begin(
+        self, changes: Iterable[Change], roster: str, source: str, *, replace: bool = True
+    ) -> int:
+        """Writes a new run down; returns its number. Nothing is sent yet.
 
         Args:
-            roster: the digest of what is asked for.
+            roster: the digest of what is asked for; empty for what follows from an earlier run.
             source: the name of its file.
+            replace: what earlier runs did not begin is dropped.
         """
         now = self._guests.clock.now().timestamp()
-        orders.drop(self._store, now)
+        if replace:
+            orders.drop(self._store, now)
         run = orders.begin_run(self._store, now, roster, source)
         orders.add(self._store, changes, run=run, now=now)
         return run

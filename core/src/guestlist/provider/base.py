@@ -60,6 +60,8 @@ class Provider(BaseModel):
     most_roles: ClassVar[int | None] = 0
     """How many roles an invitation can name; 0 where roles are given after acceptance, None for
     any number."""
+    one_role: ClassVar[bool] = False
+    """Whether a member holds one role at a time, so that assigning another replaces it."""
     can_suppress_mail: ClassVar[bool] = False
     """Whether an invitation can be made without a mail."""
     refuses_duplicates: ClassVar[bool] = False

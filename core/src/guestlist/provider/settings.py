@@ -62,18 +62,19 @@ def with_environment(provider: type[BaseModel], settings: Mapping[str, Any]) -> 
 def settings_error(provider: type[BaseModel], title: str, error: ValidationError) -> ConfigError:
     """What is wrong with the settings, without showing any value: it may be a secret."""
     fields = provider.model_fields
-    wrong = []
+    hint = f"The settings are: {', '.join(fields)}."
+    problems = []
     for problem in error.errors(include_input=False, include_url=False):
         name = str(problem["loc"][0]) if problem["loc"] else ""
         env = environment_variable(fields[name]) if name in fields else None
         if problem["type"] == "missing":
-            wrong.append(f"{name} is missing" + (f" (or set {env})" if env else ""))
+            wrong = f"{name} is missing" + (f" (or set {env})" if env else "")
         elif problem["type"] == "extra_forbidden":
-            wrong.append(f"there is no setting {name!r}")
+            wrong = f"there is no setting {name!r}"
         else:
-            wrong.append(f"{name}: {in_words(problem)}")
-    known = ", ".join(fields)
-    return ConfigError(f"{title}: {'; '.join(wrong)}", hint=f"The settings are: {known}.")
+            wrong = f"{name}: {in_words(problem)}"
+        problems.append(ConfigError(f"{title}: {wrong}", hint=hint, place=(name,)))
+    return ConfigError.of(problems)
 
 
 def in_words(problem: ErrorDetails) -> str:

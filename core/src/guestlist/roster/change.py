@@ -38,17 +38,19 @@ ORDER = {action: place for place, action in enumerate(Action)}
 class Change(Model):
     """What is to be done about one person in one account, and what was seen there before.
 
-    `before_*` are what the change rests on: if they hold no longer, it must not be made.
+    `state`, `invitation` and `member` are what the change rests on: if they hold no longer, it must
+    not be made. Both records are without the service's own answer and without secrets.
     """
 
     action: Action
     account: str
     email: str
-    """As typed in the roster; as the service holds it where the roster does not name the person."""
+    """As typed in the roster; as the service holds it where the roster does not name the person.
+    Empty for what cannot be done for anybody in the account."""
     key: str
     roles: tuple[str, ...] = ()
     """For `invite` and `replace` those that the invitation names, for `assign`, `settle` and
-    `unassign` the one: by id, name or `kind:name`."""
+    `unassign` the one: by id, name or `kind:name`, as the roster says it."""
     owed: tuple[str, ...] = ()
     """Roles that the service takes only once the invitation is accepted."""
     options: dict[str, Any] = Field(default_factory=dict)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from guestlist.sandbox.control import ReceivedMail, RunningService, SandboxControl
-    from guestlist.sandbox.errors import SandboxError
+    from guestlist.sandbox.errors import SandboxError, SandboxMistake
     from guestlist.sandbox.limits import (
         Limit,
         RateLimited,
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "control": ("ReceivedMail", "RunningService", "SandboxControl"),
-    "errors": ("SandboxError",),
+    "errors": ("SandboxError", "SandboxMistake"),
     "limits": (
         "Limit",
         "RateLimited",
@@ -58,6 +58,7 @@ __all__ = [
     "Sandbox",
     "SandboxControl",
     "SandboxError",
+    "SandboxMistake",
     "SandboxRefusal",
     "Service",
     "SlidingWindow",
@@ -78,7 +79,7 @@ def __getattr__(name: str) -> Any:
         if error.name is None or error.name.partition(".")[0] not in _EXTRA:
             raise
         raise ImportError(
-            f'The sandbox needs {error.name}: pip install "guestlist[sandbox]"', name=error.name
+            f'the sandbox needs {error.name}: pip install "guestlist[sandbox]"', name=error.name
         ) from error
     globals()[name] = value
     return value

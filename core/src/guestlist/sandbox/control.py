@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote
 
@@ -131,12 +130,7 @@ class SandboxControl:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
     def _act(self, action: str, what: Mail | str, service: str | None) -> str:
@@ -157,7 +151,7 @@ class SandboxControl:
             answer = self._http.request(method, path, json=body, params=query)
         except (httpx.TransportError, httpx.InvalidURL) as error:
             raise SandboxError(
-                f"No sandbox answers at {self._url}", hint="Start one with `guestlist sandbox`"
+                f"no sandbox answers at {self._url}", hint="Start one with `guestlist sandbox`."
             ) from error
         content = _content(answer)
         if answer.is_success and content is not None and "error" not in content:
@@ -165,8 +159,8 @@ class SandboxControl:
         told = content.get("error") if content is not None else None
         if not isinstance(told, str) or answer.status_code not in REFUSALS:
             raise SandboxError(
-                f"What answers at {self._url} is not a sandbox's mailbox",
-                hint="Give the mailbox's address, as `guestlist sandbox` prints it",
+                f"what answers at {self._url} is not a sandbox's mailbox",
+                hint="Give the mailbox's address, as `guestlist sandbox` prints it.",
             )
         raise SandboxError(told, status=answer.status_code)
 

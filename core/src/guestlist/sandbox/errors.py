@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from guestlist.errors import GuestlistError
+from guestlist.errors import CallerMistake, GuestlistError
 
 
 class SandboxError(GuestlistError):
@@ -10,3 +10,8 @@ class SandboxError(GuestlistError):
 
     `status` is the HTTP status that the mailbox refused with, None when it did not get that far.
     """
+
+
+class SandboxMistake(SandboxError, CallerMistake):
+    """A sandbox was asked for that cannot be: a profile, switch, address or port that there is none
+    of, or something that is not installed."""

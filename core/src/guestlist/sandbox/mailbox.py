@@ -208,7 +208,9 @@ class Pages:
         text = error.detail
         if text == HTTPStatus.NOT_FOUND.phrase:
             text = "There is no such page."
-        return self._trouble(request, error.status_code, text)
+        answer = self._trouble(request, error.status_code, text)
+        answer.headers.update(error.headers or {})  # a 405 names the methods that there are
+        return answer
 
     def _trouble(self, request: Request, status: int, text: str) -> Response:
         if for_programs(request):

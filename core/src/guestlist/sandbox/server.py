@@ -12,14 +12,13 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from types import TracebackType
 from typing import Any, Self
 
 import uvicorn
 from starlette.types import ASGIApp
 
 from guestlist.sandbox.asgi import LOOPBACK_NAMES, Dated
-from guestlist.sandbox.errors import SandboxError
+from guestlist.sandbox.errors import SandboxError, SandboxMistake
 from guestlist.sandbox.mailbox import mailbox
 from guestlist.sandbox.service import Clock, Outbox, Service
 from guestlist.sandbox.world import Hosted, World
@@ -72,7 +71,7 @@ class Sandbox:
         self._names = [kind.name for kind in self._kinds]
         for name in self._names:
             if self._names.count(name) > 1:
-                raise SandboxError(f"Two services are called {name!r}")
+                raise SandboxMistake(f"two services are called {name!r}")
         self._port = port
         self._options: dict[str, Any] = {
             "seed": seed,
@@ -83,9 +82,9 @@ class Sandbox:
         self._family, self._host = _resolve(host)
         self._allow_remote = allow_remote
         if not (allow_remote or ipaddress.ip_address(self._host).is_loopback):
-            raise SandboxError(
+            raise SandboxMistake(
                 f"{host} can be reached from other machines, where everybody knows the keys",
-                hint="Listen on 127.0.0.1, or allow remote access explicitly",
+                hint="Listen on 127.0.0.1, or allow remote access explicitly.",
             )
         self._world: World | None = None
         self._url: str | None = None
@@ -97,14 +96,14 @@ class Sandbox:
     def world(self) -> World:
         """What the sandbox holds. Raises SandboxError while it is not running."""
         if self._world is None:
-            raise SandboxError("The sandbox is not running")
+            raise SandboxError("the sandbox is not running")
         return self._world
 
     @property
     def url(self) -> str:
         """Where the mailbox is. Raises SandboxError while the sandbox is not running."""
         if self._url is None:
-            raise SandboxError("The sandbox is not running")
+            raise SandboxError("the sandbox is not running")
         return self._url
 
     @property
@@ -142,7 +141,7 @@ class Sandbox:
         Waits for its turn between two requests. From a request or `on_ready`, use `world.reset`.
         """
         if self._loop is None:
-            raise SandboxError("The sandbox is not running")
+            raise SandboxError("the sandbox is not running")
         world = self.world
 
         async def start_over() -> None:
@@ -170,12 +169,7 @@ class Sandbox:
             raise failures[0]
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.stop()
         if self._thread is not None:
             self._thread.join()
@@ -185,7 +179,7 @@ class Sandbox:
     def _open(self) -> Iterator[list[tuple[ASGIApp, socket.socket]]]:
         """Takes the ports and makes a fresh world behind them."""
         if self._world is not None:
-            raise SandboxError("The sandbox is running already")
+            raise SandboxError("the sandbox is running already")
         with ExitStack() as closing:
             sockets = []
             for offset, name in enumerate(["the mailbox", *self._names]):
@@ -206,7 +200,7 @@ class Sandbox:
 
     def _listen(self, port: int, name: str) -> socket.socket:
         if port > HIGHEST_PORT:
-            raise SandboxError(f"There is no port {port} for {name}", hint="Choose a lower one")
+            raise SandboxMistake(f"there is no port {port} for {name}", hint="Choose a lower one.")
         # asyncio switches Nagle's algorithm off only for sockets that say they are TCP; with it,
         # every other answer would come 40 ms late
         listening = socket.socket(self._family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
@@ -221,8 +215,8 @@ class Sandbox:
             taken = error.errno == errno.EADDRINUSE
             reason = "is in use" if taken else f"cannot be had: {error.strerror}"
             raise SandboxError(
-                f"Port {port} of {self._host}, for {name}, {reason}",
-                hint="Choose another port, or 0 for any free ones",
+                f"port {port} of {self._host}, for {name}, {reason}",
+                hint="Choose another port, or 0 for any free ones.",
             ) from error
         return listening
 
@@ -309,5 +303,5 @@ def _resolve(host: str) -> tuple[socket.AddressFamily, str]:
     try:
         family, _, _, _, address = socket.getaddrinfo(host, 0, type=socket.SOCK_STREAM)[0]
     except OSError as error:
-        raise SandboxError(f"{host!r} is no address of this machine") from error
+        raise SandboxMistake(f"{host!r} is no address of this machine") from error
     return family, str(address[0])

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from guestlist import sandbox
 from guestlist.plugins import Plugins, installed
-from guestlist.sandbox.errors import SandboxError
+from guestlist.sandbox.errors import SandboxError, SandboxMistake
 
 if TYPE_CHECKING:
     from guestlist.sandbox.service import Service
@@ -41,7 +41,7 @@ def require_extra() -> None:
         sandbox.Sandbox  # noqa: B018 - loads the server and everything below it
     except ImportError as error:
         what, _, command = str(error).partition(": ")
-        raise SandboxError(what, hint=f"Run: {command}") from error
+        raise SandboxMistake(what, hint=f"Run: {command}") from error
 
 
 def _load(provider: str, place: str) -> Any:

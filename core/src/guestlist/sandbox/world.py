@@ -8,7 +8,7 @@ from typing import Any
 
 from starlette.types import Receive, Scope, Send
 
-from guestlist.sandbox.errors import SandboxError
+from guestlist.sandbox.errors import SandboxMistake
 from guestlist.sandbox.service import Clock, Mail, Outbox, Service
 
 
@@ -103,4 +103,4 @@ class World:
                 for kind in self._kinds.values()
             ]
         except ValueError as error:
-            raise SandboxError(str(error)) from error
+            raise SandboxMistake(str(error)) from error

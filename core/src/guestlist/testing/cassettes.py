@@ -81,7 +81,7 @@ class Cassette:
         self._tape.append(
             _asked(outgoing),
             {
-                "status": {"code": int(response.status), "message": ""},
+                "status": _status(response.status),
                 "headers": {name: [value] for name, value in response.headers.items()},
                 "body": {"string": response.content},
             },
@@ -152,7 +152,13 @@ class Cassette:
     def _response(self, response: Any) -> Any:
         headers = self._scrub.response_headers(response["headers"])
         body = {"string": self._scrub.body(response["body"]["string"])}
-        return {"status": response["status"], "headers": headers, "body": body}
+        status = _status(response["status"]["code"])
+        return {"status": status, "headers": headers, "body": body}
+
+
+def _status(code: int) -> dict[str, Any]:
+    """Without the phrase, which nobody reads: Python 3.13 has renamed some of them."""
+    return {"code": int(code), "message": ""}
 
 
 def _asked(outgoing: Outgoing) -> Request:

@@ -41,22 +41,23 @@ class Accounts:
         Raises:
             UnknownAccount: there is none, or it has to be named.
         """
-        name = name or self.default
+        name = self.default if name is None else name
         if name is None and len(self.by_name) == 1:
             return next(iter(self.by_name.values()))
-        known = ", ".join(sorted(self.by_name)) or "none"
-        if name is None:
-            raise UnknownAccount(
-                "no account is named" if self.by_name else "no account is configured",
-                hint=f"The accounts are: {known}." if self.by_name else HOW_TO_CONFIGURE,
-            )
-        if name not in self.by_name:
-            near = difflib.get_close_matches(name, self.by_name, 1)
-            raise UnknownAccount(
-                f"there is no account {name!r}",
-                hint=f"Did you mean {near[0]!r}?" if near else f"The accounts are: {known}.",
-            )
-        return self.by_name[name]
+        if isinstance(name, str) and name in self.by_name:
+            return self.by_name[name]
+        near = isinstance(name, str) and difflib.get_close_matches(name, self.by_name, 1)
+        if not self.by_name:
+            hint = HOW_TO_CONFIGURE
+        elif near:
+            hint = f"Did you mean {near[0]!r}?"
+        else:
+            hint = f"The accounts are: {', '.join(sorted(self.by_name))}."
+        if name is not None:
+            raise UnknownAccount(f"there is no account {name!r}", hint=hint)
+        raise UnknownAccount(
+            "no account is named" if self.by_name else "no account is configured", hint=hint
+        )
 
     def call(self, name: str | None, email: str | None = None) -> Call:
         """A call on an account, which begins now."""
@@ -75,6 +76,16 @@ class Accounts:
                 f"{email} is not in an allowed domain",
                 hint=f"allowed_domains permits: {allowed}.",
             )
+
+    def check(self, order: Order) -> None:
+        """Refuses an order that the policy does not allow.
+
+        Raises:
+            InvalidOrder: its domain is not allowed, or a plugin refused it.
+        """
+        self.check_domain(order.email)
+        if self.check_order is not None:
+            self.check_order(order)
 
     def bound(self, name: str) -> Accounts:
         """The same with another default account."""

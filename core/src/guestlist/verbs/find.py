@@ -5,11 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from guestlist.address import check_email, email_key
-from guestlist.errors import CallerMistake, GuestlistError, InvalidOrder, NotFound
+from guestlist.errors import (
+    CallerMistake,
+    Forbidden,
+    GuestlistError,
+    InvalidOrder,
+    MalformedResponse,
+    NotFound,
+)
 from guestlist.exchange.account import Call
 from guestlist.exchange.policy import run
 from guestlist.exchange.step import Steps
-from guestlist.models import OPEN_STATES, Guest, Invitation, Member, State
+from guestlist.models import MEMBERSHIPS, OPEN_STATES, Guest, Invitation, Member, State
 from guestlist.provider import Provider
 from guestlist.verbs.accounts import Accounts
 from guestlist.verbs.lists import matching
@@ -62,13 +69,11 @@ def begin(
 
     Raises:
         Unsupported: from the check.
-        InvalidOrder: neither an address nor anything that can be an id; or a record that has no
-            address, such as a service user's.
+        InvalidOrder: neither an address nor anything that can be an id; a guest of another account;
+            or a record that has no address, such as a service user's.
         NotFound: an id that the service does not know.
     """
-    if isinstance(who, Guest):
-        account = account or who.account
-    call = accounts.call(account)
+    call = accounts.call(_account_of(accounts, who, account))
     try:
         if check is not None:
             check(call.provider)
@@ -84,6 +89,19 @@ def begin(
         raise call.about(error) from error.__cause__
     call.email = email
     return call, email
+
+
+def _account_of(accounts: Accounts, who: Who, account: str | None) -> str | None:
+    """The account that a call is about: a guest is one of its own account only."""
+    if not isinstance(who, Guest):
+        return account
+    named = accounts.default if account is None else account
+    if named is not None and named != who.account:
+        raise InvalidOrder(
+            f"{who.email} is a guest of {who.account!r}, and the call is about {named!r}",
+            hint="Pass the address, which may be a guest of several accounts.",
+        )
+    return who.account
 
 
 def address_of(who: Who) -> str | None:
@@ -130,11 +148,15 @@ def _address_by_id(call: Call, id: str) -> Steps[str]:
     )
 
 
-def look(call: Call, email: str, *, again: bool = False) -> Steps[Guest]:
-    """Where the guest stands now. Members are read only when no invitation is open, or when another
-    one was accepted besides.
+def look(call: Call, email: str, *, members: bool = True, again: bool = False) -> Steps[Guest]:
+    """Where the guest stands now.
+
+    An open invitation is no proof that the person is no member: another one may have been accepted,
+    on a service that lists the open ones only, or somebody has added the person directly.
 
     Args:
+        members: whether they are read although an invitation is open and none was accepted. Where
+            they cannot be read, the open invitation is all there is to go by.
         again: what is known from a run's reading is out of date.
     """
     if call.known is not None and not again:
@@ -142,9 +164,16 @@ def look(call: Call, email: str, *, again: bool = False) -> Steps[Guest]:
     records = yield from _invitations(call, email)
     invitation = best(records)
     accepted = any(one.state is State.ACCEPTED for one in records)
-    if invitation is not None and invitation.state in OPEN_STATES and not accepted:
-        return conclude(call.account, email, invitation, None)
-    member = yield from find_member(call, email, again=again)
+    undecided = invitation is not None and invitation.state in OPEN_STATES and not accepted
+    member = None
+    if members or not undecided:
+        try:
+            member = yield from find_member(call, email, again=again)
+        except (Forbidden, MalformedResponse):
+            if not undecided:
+                raise
+    if undecided and member is not None and member.state not in MEMBERSHIPS:
+        member = None  # who is listed as invited, or was removed once
     return conclude(call.account, email, invitation, member)
 
 
@@ -169,11 +198,10 @@ def find_invitation(call: Call, email: str) -> Steps[Invitation | None]:
 
 def _invitations(call: Call, email: str) -> Steps[list[Invitation]]:
     """The invitations of an address that the service tells of, as they stand now."""
-    now = call.account.clock.now()
     provider = call.provider
     if provider.supports("find_invitation"):
         found = yield from run(call, provider.find_invitation(email))
-        return [current(found, provider, now)] if found else []
+        return [current(found, provider, call.account.now())] if found else []
     if not provider.supports("invitations"):
         return []
     key = email_key(email)
@@ -183,6 +211,7 @@ def _invitations(call: Call, email: str) -> Steps[list[Invitation]]:
         lambda one: email_key(one.email) == key,
         proof=lambda one: one.state in OPEN_STATES,  # a closed one may hide an open one
     )
+    now = call.account.now()
     return [current(one, provider, now) for one in mine]
 
 
@@ -216,4 +245,4 @@ def find_active_member(call: Call, email: str) -> Steps[Guest]:
     guest = conclude(call.account, email, None, member)
     if guest.state is State.ACCEPTED:
         return guest
-    return (yield from look(call, email))
+    return (yield from look(call, email, members=False))

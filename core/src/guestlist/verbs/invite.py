@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from datetime import datetime
 from functools import partial
 from typing import Any, Literal
 
@@ -18,6 +19,7 @@ from guestlist.exchange.recovery import Settled, once
 from guestlist.exchange.step import Hold, Steps
 from guestlist.models import (
     OPEN_STATES,
+    Basis,
     Guest,
     Invitation,
     InviteResult,
@@ -32,10 +34,13 @@ from guestlist.provider.settings import in_words
 from guestlist.verbs.accounts import Accounts
 from guestlist.verbs.find import Who, begin, can_look, find_invitation, look, look_after
 from guestlist.verbs.journal import settle_earlier, written
-from guestlist.verbs.roles import RoleRef, holds, resolve
+from guestlist.verbs.roles import RoleRef, holds, no_role, resolve
 from guestlist.verbs.states import conclude, current
 
 IfExists = Literal["return", "resend", "replace", "error"]
+
+ENDED = frozenset({State.EXPIRED, State.REVOKED, State.DECLINED, State.ACCEPTED})
+"""The states of an invitation that nobody can accept any more."""
 
 GRAIN = 1.1
 """Seconds between reading an expiry of whole seconds and renewing it. Within the same second as the
@@ -89,17 +94,18 @@ def invite(
                 f"if_exists cannot be {if_exists!r}",
                 hint="It can be return, resend, replace or error.",
             )
-        wanted = [role] if isinstance(role, str | Role) else list(role or ())
+        if not isinstance(mail, bool):
+            raise InvalidOrder(f"mail cannot be {mail!r}", hint="It can be True or False.")
+        wanted = _roles(role)
         _check_possible(provider, wanted, mail, if_exists, can_owe=call.journal is not None)
-        chosen = _options(provider, options)
+        chosen = options_of(provider, options)
         roles: tuple[Role, ...] = ()
         for ref in wanted:
             roles += ((yield from resolve(call, ref)),)
         taken = len(roles) if provider.most_roles is None else provider.most_roles
         owed = roles[taken:]
         order = Order(email=call.email, roles=roles[:taken], mail=mail, options=chosen)
-        if accounts.check_order is not None:
-            accounts.check_order(order)
+        accounts.check(order)
     except GuestlistError as error:
         raise call.about(error) from error.__cause__
     yield from hold(call, call.email)
@@ -172,6 +178,17 @@ def hold(call: Call, email: str) -> Steps[None]:
 # ---------------------------------------------------------------------------- before sending
 
 
+def _roles(role: RoleRef | Iterable[RoleRef] | None) -> list[RoleRef]:
+    """What was given, as a list."""
+    if role is None:
+        return []
+    if isinstance(role, str | Role):
+        return [role]
+    if isinstance(role, Iterable):
+        return list(role)
+    raise no_role(role)
+
+
 def _check_possible(
     provider: Provider, roles: list[RoleRef], mail: bool, if_exists: str, *, can_owe: bool
 ) -> None:
@@ -215,7 +232,12 @@ def _check_resendable(provider: Provider) -> None:
         raise provider.unsupported("resend")
 
 
-def _options(provider: Provider, given: Mapping[str, Any] | BaseModel | None) -> BaseModel:
+def options_of(provider: Provider, given: Mapping[str, Any] | BaseModel | None) -> BaseModel:
+    """What was given, as the provider's own options.
+
+    Raises:
+        InvalidOrder: there is no such option, or it cannot have that value.
+    """
     kind = provider.Options
     if isinstance(given, BaseModel) and type(given) is not kind:  # the base has many subclasses
         raise InvalidOrder(
@@ -224,6 +246,10 @@ def _options(provider: Provider, given: Mapping[str, Any] | BaseModel | None) ->
         )
     if isinstance(given, BaseModel):
         return given
+    if not isinstance(given, Mapping | None):
+        raise InvalidOrder(
+            f"the options cannot be {given!r}", hint="Give them by name, as a dictionary."
+        )
     try:
         return kind.model_validate(dict(given or {}))
     except ValidationError as error:
@@ -261,12 +287,47 @@ def _ensure(
 
 
 def _create(call: Call, order: Order, known: Guest | None) -> Steps[InviteResult]:
+    before = known.invitation if known is not None else None
+    conclusive = (
+        before is None or _has_ended(call, before) or (yield from _would_show(call, before))
+    )
     settled = yield from once(
         call,
         partial(call.provider.invite, order),
         partial(_appeared, call, order.email, known) if can_look(call) else None,
+        conclusive=conclusive,
     )
     return _created(call, order, settled)
+
+
+def _has_ended(call: Call, invitation: Invitation) -> bool:
+    """Whether an invitation is certainly over. Where it might still be open, a service may answer
+    another order for the address by renewing it in place."""
+    if invitation.basis is not Basis.DERIVED:
+        return invitation.state in ENDED
+    told = _told_expiry(invitation)
+    return told is not None and call.account.is_dated and told <= call.account.now()
+
+
+def _would_show(call: Call, invitation: Invitation) -> Steps[bool]:
+    """Whether one sees if an invitation is renewed, by an expiry that moves; waits until it would.
+    Where none shows, finding no change proves nothing."""
+    told = _told_expiry(invitation)
+    if not shows_renewal(call.provider, invitation):
+        return False
+    if told is not None and told.microsecond == 0 and call.known is None:
+        yield from sleep(call, min(GRAIN, call.remaining))
+    return True
+
+
+def shows_renewal(provider: Provider, invitation: Invitation) -> bool:
+    """Whether an invitation that is renewed in place has another expiry then."""
+    return provider.resend_moves_expiry and _told_expiry(invitation) is not None
+
+
+def _told_expiry(invitation: Invitation) -> datetime | None:
+    """When an invitation expires, if the service says so."""
+    return None if "expires_at" in invitation.estimated else invitation.expires_at
 
 
 def _anew(call: Call, order: Order, guest: Guest, old: Invitation) -> Steps[InviteResult]:
@@ -279,8 +340,9 @@ def _anew(call: Call, order: Order, guest: Guest, old: Invitation) -> Steps[Invi
         now = yield from look_after(call, order.email, revoked)
         if now.state is State.ACCEPTED:
             return _already_member(call, order, "replace", now)
+    over = old.model_copy(update={"state": State.REVOKED, "basis": Basis.INFERRED})
     try:
-        result = yield from _create(call, order, guest)
+        result = yield from _create(call, order, guest.model_copy(update={"invitation": over}))
     except GuestlistError as error:
         if error.happened is False:
             error.happened = revoked  # not all of it, but not nothing either
@@ -289,13 +351,15 @@ def _anew(call: Call, order: Order, guest: Guest, old: Invitation) -> Steps[Invi
     return result.model_copy(update={"replaced": old})
 
 
-def _appeared(call: Call, email: str, known: Guest | None) -> Steps[Invitation | Member | None]:
+def _appeared(
+    call: Call, email: str, known: Guest | None, _happened: bool
+) -> Steps[Invitation | Member | None]:
     """What a create has made: a record or a membership that was not there before.
 
     Raises:
         MalformedResponse: nobody looked before, and whether it is new cannot be told.
     """
-    guest = yield from look(call, email)
+    guest = yield from look(call, email, members=False)  # a new invitation is proof enough
     try:
         return appeared(guest, known)
     except GuestlistError as error:
@@ -327,7 +391,8 @@ def appeared(guest: Guest, known: Guest | None) -> Invitation | Member | None:
     before = known.invitation
     if before is None or (one.id, one.expires_at) != (before.id, before.expires_at):
         return one
-    return None
+    reopened = before.basis is Basis.REPORTED and before.state in ENDED
+    return one if reopened and one.state in OPEN_STATES else None
 
 
 def _after_conflict(
@@ -355,7 +420,7 @@ def _created(call: Call, order: Order, settled: Settled[Invitation | Member]) ->
         guest = conclude(call.account, order.email, None, value)
         outcome, mail, held = Outcome.JOINED, None, value.roles
     else:
-        now = call.account.clock.now()
+        now = call.account.now()
         value = current(value, call.provider, now, fresh=settled.answered)
         guest = conclude(call.account, order.email, value, None)
         if value.state is State.ACCEPTED:  # the service says so; the members were not asked
@@ -440,22 +505,19 @@ def _resend(
     again = order or provider.order_of(invitation)
     if not provider.supports("resend"):
         return (yield from _replace(call, again, guest, invitation))
-    expires = invitation.expires_at
-    conclusive = provider.resend_moves_expiry and expires is not None
-    if conclusive and expires is not None and expires.microsecond == 0 and call.known is None:
-        yield from sleep(call, min(GRAIN, call.remaining))
+    conclusive = yield from _would_show(call, invitation)
     try:
         settled = yield from once(
             call,
             partial(provider.resend, invitation),
-            partial(_renewed, call, invitation),
+            partial(_renewed, call, invitation, conclusive),
             conclusive=conclusive,
         )
     except (errors.Rejected, Conflict, errors.NotFound) as refusal:
         if guest.state is not State.EXPIRED or refusal.happened is not False:
             raise
         return (yield from _replace(call, again, guest, invitation))
-    now = call.account.clock.now()
+    now = call.account.now()
     renewed = current(settled.value, provider, now)
     applied = _applied(again.roles, renewed.roles or None) if order else None
     changed = None not in (renewed.id, invitation.id) and renewed.id != invitation.id
@@ -474,9 +536,16 @@ def _resend(
     )
 
 
-def _renewed(call: Call, before: Invitation) -> Steps[Invitation | None]:
+def _renewed(
+    call: Call, before: Invitation, shows: bool, happened: bool
+) -> Steps[Invitation | None]:
     """The invitation, if it was renewed since: its expiry has moved, or it has another id. The old
     record alone cannot tell: some services leave it as it is and make another one beside it.
+
+    Args:
+        shows: whether a renewal shows by an expiry that moves.
+        happened: whether it was surely renewed. Where that does not show, waiting shows no more,
+            and the invitation as it is will do.
 
     Raises:
         MalformedResponse: it is gone, perhaps accepted: nobody can tell whether it was renewed.
@@ -489,7 +558,8 @@ def _renewed(call: Call, before: Invitation) -> Steps[Invitation | None]:
     now = yield from find_invitation(call, before.email)
     if now is None:
         raise call.about(errors.MalformedResponse(f"the invitation of {before.email} is gone"))
-    return now if moved(before, now) else None
+    as_it_is = happened and not shows and now.state in (*OPEN_STATES, State.EXPIRED)
+    return now if as_it_is or moved(before, now) else None
 
 
 def moved(before: Invitation, now: Invitation) -> bool:

@@ -16,6 +16,7 @@ from guestlist.verbs.accounts import Accounts
 from guestlist.verbs.find import Who, begin, find_active_member, look, look_after, needs
 from guestlist.verbs.invite import hold
 from guestlist.verbs.journal import written
+from guestlist.verbs.states import conclude
 
 CHECK = "Check the address: `guestlist status` tells more."
 
@@ -89,8 +90,10 @@ def remove(accounts: Accounts, who: Who, *, account: str | None = None) -> Steps
     steps = _settled(call, provider.remove(member), email)
     after = yield from written(call, "remove", (), steps, lambda _after: "removed")
     if after.member is not None and after.member.state in MEMBERSHIPS:
-        lagging = {"state": State.GONE, "basis": Basis.INFERRED, "member": None}
-        after = after.model_copy(update=lagging)  # the list lags: the service has said yes
+        # the list lags: the service has said yes
+        after = conclude(call.account, email, after.invitation, None)
+        if after.state is State.ACCEPTED:
+            after = after.model_copy(update={"state": State.GONE, "basis": Basis.INFERRED})
     leftover = after.invitation
     if leftover is not None and after.state in OPEN_STATES and provider.supports("revoke"):
         after = yield from _withdraw(call, email, leftover)

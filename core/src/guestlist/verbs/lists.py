@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterable
 from typing import Generic, TypeVar
 
-from guestlist.errors import MalformedResponse
+from guestlist.errors import InvalidOrder, MalformedResponse
 from guestlist.exchange.account import Call
 from guestlist.exchange.policy import run
 from guestlist.exchange.step import Result, Step, Steps
-from guestlist.models import Invitation, Member, Role, State
+from guestlist.models import KINDS, Invitation, Member, Role, State
 from guestlist.provider import Flow, Page
 from guestlist.verbs.accounts import Accounts
 from guestlist.verbs.states import current, state_named
@@ -109,10 +109,10 @@ class Walk(Generic[T]):
         """The next items, perhaps none; None when there are no more pages.
 
         Raises:
-            MalformedResponse: the service cuts its list off: what came is not all.
+            MalformedResponse: the list breaks off or repeats itself: what came is not all.
         """
         call = Call(self._account, self._accounts.budget)
-        if self._pages.ended and self._pages.cut_off:
+        if self._pages.ended and self._pages.broken:
             raise call.about(unfinished(self._pages.cut_off))
         if self._pages.ended:
             return None
@@ -139,7 +139,7 @@ def invitations(
     wanted = state_named(state) if state is not None else None
 
     def finish(call: Call, items: list[Invitation]) -> Iterable[Invitation]:
-        now = call.account.clock.now()
+        now = call.account.now()
         told = (current(item, call.provider, now) for item in items)
         return (item for item in told if wanted is None or item.state is wanted)
 
@@ -167,7 +167,10 @@ def roles(accounts: Accounts, *, kind: str | None = None, account: str | None = 
 
     Raises:
         Unsupported: the service lists no roles.
+        InvalidOrder: there is no such kind.
     """
+    if kind is not None and kind not in KINDS:
+        raise InvalidOrder(f"there is no kind {kind!r}", hint=f"The kinds are: {', '.join(KINDS)}.")
     return Walk(
         accounts,
         account,

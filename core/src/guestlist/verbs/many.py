@@ -9,7 +9,7 @@ from typing import TypeVar
 from guestlist.address import check_email, email_key
 from guestlist.exchange.account import Call
 from guestlist.exchange.step import Steps
-from guestlist.models import OPEN_STATES, Guest, Invitation, Member, State
+from guestlist.models import OPEN_STATES, Guest, Invitation, Member
 from guestlist.verbs.accounts import Accounts
 from guestlist.verbs.find import look
 from guestlist.verbs.lists import Listing, Pages, unfinished
@@ -52,24 +52,20 @@ def standing(
     def begin() -> Call:
         return accounts.call(chosen.name)
 
-    now = chosen.clock.now()
     invitations: dict[str, list[Invitation]] = {}
     if provider.supports("invitations"):
-        invitations = yield from _records(begin, provider.invitations, wanted, _is_open)
+        invitations = yield from _records(begin, provider.invitations, wanted, wanted, _is_open)
+    now = chosen.now()  # the service's own, now that it has answered
     counting = {
         key: best([current(one, provider, now) for one in invitations.get(key, ())])
         for key in wanted
     }
-    closed = {
-        key
-        for key, invitation in counting.items()
-        if invitation is None
-        or invitation.state not in OPEN_STATES
-        or any(one.state is State.ACCEPTED for one in invitations[key])
+    undecided = {
+        key for key, one in counting.items() if one is None or one.state not in OPEN_STATES
     }
     members: dict[str, list[Member]] = {}
-    if closed and provider.supports("members"):
-        members = yield from _records(begin, provider.members, closed, lambda _one: True)
+    if provider.supports("members"):
+        members = yield from _records(begin, provider.members, wanted, undecided, lambda _one: True)
     return {
         key: conclude(chosen, email, counting[key], next(iter(members.get(key, ())), None))
         for key, email in wanted.items()
@@ -81,9 +77,20 @@ def _is_open(invitation: Invitation) -> bool:
 
 
 def _records(
-    begin: Callable[[], Call], listing: Listing[R], keys: Iterable[str], proof: Callable[[R], bool]
+    begin: Callable[[], Call],
+    listing: Listing[R],
+    keys: Iterable[str],
+    asked: Iterable[str],
+    proof: Callable[[R], bool],
 ) -> Steps[dict[str, list[R]]]:
-    """The records of a list that are about one of the keys, by key."""
+    """The records of a list that are about one of the keys, by key.
+
+    Args:
+        asked: the keys of which it has to be certain when there is none that is a proof.
+
+    Raises:
+        MalformedResponse: it is not, because the list cannot be read to its end.
+    """
     keys = frozenset(keys)
     found: dict[str, list[R]] = defaultdict(list)
     pages: Pages[R] = Pages(listing)
@@ -91,6 +98,6 @@ def _records(
         for record in (yield from pages.next(begin())):
             if (key := email_key(record.email)) in keys:
                 found[key].append(record)
-    if pages.broken and not all(any(map(proof, found.get(key, ()))) for key in keys):
+    if pages.broken and not all(any(map(proof, found.get(key, ()))) for key in asked):
         raise begin().about(unfinished(pages.cut_off))
     return dict(found)

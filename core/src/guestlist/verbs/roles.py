@@ -5,7 +5,14 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Iterable, Sequence
 
-from guestlist.errors import Conflict, GuestlistError, Rejected, ServiceRefusal, UnknownRole
+from guestlist.errors import (
+    Conflict,
+    GuestlistError,
+    InvalidOrder,
+    Rejected,
+    ServiceRefusal,
+    UnknownRole,
+)
 from guestlist.exchange.account import Call
 from guestlist.exchange.policy import run
 from guestlist.exchange.step import Steps
@@ -79,9 +86,12 @@ def resolve(call: Call, wanted: RoleRef) -> Steps[Role]:
 
     Raises:
         UnknownRole: it fits nothing (the nearest names are told), or more than one thing.
+        InvalidOrder: it is neither text nor a role.
     """
     if isinstance(wanted, Role):
         return wanted
+    if not isinstance(wanted, str):
+        raise call.about(no_role(wanted))
     if not call.provider.supports("roles"):
         return Role(id=wanted)
     now = call.account.clock.monotonic()
@@ -92,7 +102,12 @@ def resolve(call: Call, wanted: RoleRef) -> Steps[Role]:
         found = fitting(known, wanted)
     if len(found) == 1:
         return found[0]
-    raise call.about(_unknown_role(wanted, found, known))
+    raise call.about(unknown_role(wanted, found, known))
+
+
+def no_role(given: object) -> InvalidOrder:
+    """The error for something that names no role."""
+    return InvalidOrder(f"{given!r} is no role", hint="Give an id, a name, kind:name, or a Role.")
 
 
 def fitting(roles: Iterable[Role], wanted: str) -> list[Role]:
@@ -123,7 +138,8 @@ def holds(held: Iterable[Role], role: Role) -> bool:
     return any(one.id == role.id and one.kind == role.kind for one in held)
 
 
-def _unknown_role(wanted: str, found: Sequence[Role], known: Sequence[Role]) -> UnknownRole:
+def unknown_role(wanted: str, found: Sequence[Role], known: Sequence[Role]) -> UnknownRole:
+    """The error about a word that fits nothing that is known, or all of what was found."""
     if found:
         each = " and ".join(f"{role.kind}:{role.name or role.id} ({role.id})" for role in found)
         return UnknownRole(f"{wanted!r} fits {each}", hint="Say which: by kind:name, or by the id.")

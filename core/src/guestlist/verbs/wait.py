@@ -43,6 +43,8 @@ def wait(
         Conflict: the invitation ended in another way, so that waiting is in vain.
     """
     wanted = _states(until)
+    if isinstance(timeout, bool) or not isinstance(timeout, int | float) or timeout != timeout:
+        raise InvalidOrder(f"timeout cannot be {timeout!r}", hint="It is a number of seconds.")
     call, email = yield from begin(accounts, who, account)
     clock = call.account.clock
     ends = clock.monotonic() + timeout
@@ -75,7 +77,7 @@ def _a_look(accounts: Accounts, call: Call, left: float) -> Call:
 
 
 def _states(until: State | str | Iterable[State | str]) -> frozenset[State]:
-    several = [until] if isinstance(until, str) else list(until)
+    several = list(until) if isinstance(until, Iterable) and not isinstance(until, str) else [until]
     if not several:
         raise InvalidOrder("no state is named that shall be waited for")
     return frozenset(map(state_named, several))

@@ -85,6 +85,7 @@ class Aitronos(Provider):
 
     least_roles = 1  # documentation and SDK: `role_id` is required
     most_roles = 1  # the same; lists of roles are for "invite v2", which the SDK does not have
+    one_role = True  # a member's record and its update have one `role_id`
     can_suppress_mail = True  # documentation and SDK: `send_invitation`
     refuses_duplicates = False  # a member is refused (SDK); whoever is invited only: unverified
     lifetime = timedelta(days=7)  # the invitation object's page and the validate page

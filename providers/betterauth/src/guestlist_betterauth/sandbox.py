@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import json
 import string
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, ClassVar
@@ -42,6 +43,30 @@ LIFETIME = timedelta(hours=48)
 LISTED = 100
 """How many records a list without a limit of its own ends at, without saying so."""
 
+TAKES = {
+    "invite-member": {
+        "email": "string",
+        "role": "",
+        "organizationId": "string?",
+        "resend": "boolean?",
+    },
+    "cancel-invitation": {"invitationId": "string"},
+    "update-member-role": {"role": "", "memberId": "string", "organizationId": "string?"},
+    "remove-member": {"memberIdOrEmail": "string", "organizationId": "string?"},
+}
+"""The fields of each body and their types, `?` for those that may be absent; a role, which is one
+text or several, has none. In the order in which the server names what is wrong."""
+
+TYPES: dict[type, str] = {
+    type(...): "undefined",
+    type(None): "null",
+    bool: "boolean",
+    str: "string",
+    list: "array",
+    dict: "object",
+}
+"""What JavaScript calls them."""
+
 Body = dict[str, Any]
 
 
@@ -61,6 +86,38 @@ class Refused(Exception):
 def coded(message: str, status: int = 400) -> Refused:
     """The usual refusal, whose code is its message in capitals."""
     return Refused(status, message, message.upper().replace(" ", "_"))
+
+
+def parsed(content: bytes, path: str) -> Body:
+    """The body of a request, checked as the server does before it looks who is asking."""
+    try:
+        body: Any = json.loads(content) if content else ...
+    except ValueError:
+        raise Refused(400, "Invalid JSON in request body", "BAD_REQUEST") from None
+    wrong = [expected("body", "object", body)]
+    if isinstance(body, dict):
+        fields = TAKES[path].items()
+        wrong = [expected(f"body.{name}", kind, body.get(name, ...)) for name, kind in fields]
+    if any(wrong):
+        raise Refused(400, "; ".join(filter(None, wrong)), "VALIDATION_ERROR")
+    return dict(body)
+
+
+def expected(where: str, kind: str, value: Any) -> str:
+    """What is wrong with a value; empty if nothing is. `...` stands for an absent one."""
+    if not kind:
+        several = value if isinstance(value, list) else [value]
+        good = all(isinstance(one, str) for one in several)
+        return "" if good else f"[{where}] Invalid input"
+    received = TYPES.get(type(value), "number")
+    if received == kind.removesuffix("?") or (received == "undefined" and kind.endswith("?")):
+        return ""
+    return f"[{where}] Invalid input: expected {kind.removesuffix('?')}, received {received}"
+
+
+def number(text: str, default: int) -> int:
+    """A number in a query. What is none, or below one, counts as absent."""
+    return int(text) if text.isdecimal() and int(text) else default
 
 
 def listed(roles: str | list[str]) -> list[str]:
@@ -120,18 +177,17 @@ class BetterAuthService(Service):
             "remove-member": ("POST", self.remove),
         }
         routes = [
-            Route(f"{MOUNT}/organization/{path}", self.endpoint(answer), methods=[method])
+            Route(f"{MOUNT}/organization/{path}", self.endpoint(path, answer), methods=[method])
             for path, (method, answer) in endpoints.items()
         ]
         return Starlette(routes=routes, exception_handlers={404: nothing, 405: nothing})
 
-    def endpoint(self, answer: Callable[[Body, Body], Any]) -> Callable[[Request], Any]:
+    def endpoint(self, path: str, answer: Callable[[Body, Body], Any]) -> Callable[[Request], Any]:
         async def handle(request: Request) -> Response:
             try:
                 self.count(request)
-                body = dict(request.query_params)
-                if request.method == "POST":
-                    body = json.loads(await request.body())
+                posted = request.method == "POST"
+                body = parsed(await request.body(), path) if posted else dict(request.query_params)
                 return JSONResponse(answer(self.caller(request), body))
             except Refused as refused:
                 return refused.response
@@ -172,13 +228,11 @@ class BetterAuthService(Service):
             for member in self.world.members.values()
             if query.get("filterField") != "id" or member["id"] == query.get("filterValue")
         ]
-        start = int(query.get("offset") or 0)
-        end = start + int(query.get("limit") or LISTED)
+        start = number(query.get("offset", ""), 0)
+        end = start + number(query.get("limit", ""), LISTED)
         return {"members": wanted[start:end], "total": len(wanted)}
 
     def invite(self, caller: Body, body: Body) -> Body:
-        if not isinstance(body.get("role"), str | list):
-            raise Refused(400, "[body.role] Invalid input", "VALIDATION_ERROR")
         email, roles = body["email"].lower(), listed(body["role"])
         if "@" not in email:
             raise coded("Invalid email")
@@ -257,7 +311,7 @@ class BetterAuthService(Service):
 
     def is_foreign(self, body: Body) -> bool:
         own = self.world.organization["id"]
-        return bool(body.get("organizationId", own) != own)
+        return bool((body.get("organizationId") or own) != own)
 
     def check(self, caller: Body, body: Body, refusal: str, *, status: int = 403) -> None:
         if self.is_foreign(body):
@@ -355,6 +409,17 @@ class BetterAuthService(Service):
         if record is None or record["status"] != "pending":
             raise SandboxRefusal("Invitation not found")
         record["status"] = "rejected"
+
+    @contextmanager
+    def hide(self, invitations: Collection[str]) -> Iterator[None]:
+        everything = self.world.invitations
+        self.world.invitations = {
+            id: one for id, one in everything.items() if id not in invitations
+        }
+        try:
+            yield
+        finally:
+            self.world.invitations = everything
 
     def snapshot(self) -> dict[str, Any]:
         """As it is: what the server calls pending for ever is expired here once it has lapsed."""

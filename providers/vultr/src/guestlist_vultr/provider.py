@@ -242,7 +242,7 @@ class Vultr(Provider):
     @operation
     def members(self, cursor: str | None = None) -> Flow[Page[Member]]:
         """One page of the users, service users among them: those are members who never were
-        invited, and `raw["service_user"]` tells them."""
+        invited, and `service` tells them."""
         reply = yield _list("users", cursor=cursor)
         found = reading.page(reply, "users")
         members = [reading.member(raw) for raw in found.items if not reading.is_merely_invited(raw)]

@@ -215,6 +215,7 @@ def member(raw: Raw, state: MemberState | None = None) -> Member:
         email=raw.get("email") or "",
         name=text(raw, "name", "display_name") or " ".join(filter(None, names)) or None,
         state=state or _member_state(raw),
+        service=flag(raw.get("service_user")) or False,
         raw=raw,
     )
 

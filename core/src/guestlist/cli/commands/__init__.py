@@ -17,6 +17,7 @@ _HOMES = {
     "lists": "list members roles accounts",
     "people": "invite resend status wait revoke remove access assign unassign",
     "providers": "providers",
+    "roster": "plan apply settle",
     "sandbox": "sandbox",
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from guestlist.cli.commands.providers import describe
 from guestlist.cli.document import FileRow
+from guestlist.cli.report import tell
 from guestlist.cli.session import Session
 from guestlist.errors import CallerMistake
 from guestlist.plugins import installed
@@ -22,15 +23,15 @@ def run_new_provider(session: Session) -> None:
     name = session.arguments.name
     folder = new_provider(name, Path(session.arguments.into))
     session.results.append(FileRow(path=str(folder), written=True))
-    if session.screen is not None:
-        session.screen.line(f"{folder} is written. What comes next:")
+    if not session.arguments.json:
+        tell(f"{folder} is written. What comes next:")
         for command in (
             f"cd {folder}",
             'pip install -e ".[sandbox,test]" mypy',
             "pytest",
             f"guestlist check-provider {name}",
         ):
-            session.screen.line(f"    {command}")
+            tell(f"    {command}")
         session.printed = True
 
 

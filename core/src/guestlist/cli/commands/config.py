@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from guestlist.cli.commands.template import needed_variables, template
 from guestlist.cli.document import AccountRow, FileRow
 from guestlist.cli.parser import UsageError
-from guestlist.cli.session import Session
+from guestlist.cli.report import tell
+from guestlist.cli.session import Session, nothing_configured
 from guestlist.cli.words import listed
 from guestlist.config import FILE, VARIABLE
 from guestlist.errors import ConfigError
@@ -32,6 +32,8 @@ def run_config(session: Session) -> None:
 
 
 def _init(session: Session) -> None:
+    from guestlist.cli.commands.template import needed_variables, template
+
     given = session.arguments
     plugins = installed()
     names = list(dict.fromkeys(given.provider)) or sorted(plugins.providers)
@@ -54,10 +56,10 @@ def _init(session: Session) -> None:
     with open(descriptor, "w", encoding="utf-8") as file:
         file.write(text)
     session.results.append(FileRow(path=str(path), written=True))
-    if session.screen is not None:
-        session.screen.line(f"{path} written.")
+    if not given.json:
+        tell(f"{path} written.")
         variables = listed(needed_variables(providers))
-        session.screen.line(
+        tell(
             f"Next: set {variables}, or take out what you do not use;"
             " then `guestlist accounts` checks the keys."
         )
@@ -75,13 +77,13 @@ def _check(session: Session) -> None:
             )
         )
     if not session.results:
-        session.accounts(every=True)  # says what to do about it
+        raise nothing_configured()
 
 
 def _path(session: Session) -> None:
     named = session.arguments.config or os.environ.get(VARIABLE)
     found = named or (FILE if Path(FILE).exists() else None)
     session.results.append(FileRow(path=str(Path(found).absolute()) if found else None))
-    if session.screen is not None:
-        session.screen.line(str(Path(found).absolute()) if found else "the environment")
+    if not session.arguments.json:
+        tell(str(Path(found).absolute()) if found else "the environment")
         session.printed = True

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 from guestlist.cli.document import MailboxRow, ServiceRow
 from guestlist.cli.parser import DEFAULT_SANDBOX, UsageError
 from guestlist.cli.report import print_document
-from guestlist.cli.screen import Column, Screen
 from guestlist.cli.session import Session
 from guestlist.cli.words import listed
-from guestlist.sandbox.errors import SandboxError
+from guestlist.sandbox.errors import SandboxMistake
 from guestlist.sandbox.services import service_classes
 
 if TYPE_CHECKING:
+    from guestlist.cli.screen import Screen
     from guestlist.sandbox.server import Sandbox
 
 
@@ -26,13 +26,14 @@ def run_sandbox(session: Session) -> None:
         raise UsageError("`sandbox` starts one of its own", hint="Leave out the option.")
     kinds = service_classes()
     if not kinds:
-        raise SandboxError(
+        raise SandboxMistake(
             "no installed provider brings a sandbox",
             hint="Install some, such as: pip install guestlist-vultr guestlist-aitronos",
         )
     names = [kind.name for kind in kinds]
     from guestlist.sandbox.server import Sandbox
 
+    _ = session.screen  # what cannot be shown is not started
     sandbox = Sandbox(
         kinds,
         host=given.host,
@@ -69,6 +70,8 @@ def _announce(session: Session, sandbox: Sandbox) -> None:
 
 
 def _show(screen: Screen, sandbox: Sandbox) -> None:
+    from guestlist.cli.screen import Column
+
     screen.line("The sandbox is running. Ctrl-C ends it, and forgets everything.", style="bold")
     screen.line()
     places = [(hosted.service.title, hosted.base_url) for hosted in sandbox.services.values()]

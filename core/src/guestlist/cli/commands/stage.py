@@ -10,10 +10,8 @@ from typing import TYPE_CHECKING, Any
 from guestlist.cli.document import GuestRow, StepRow
 from guestlist.cli.facts import Facts, basis, through
 from guestlist.cli.labels import Labels
-from guestlist.cli.screen import STYLES, Text, yes_or_no
 from guestlist.cli.session import Session
-from guestlist.cli.tables import Tables
-from guestlist.cli.words import count, listed, words
+from guestlist.cli.words import count, listed, words, yes_or_no
 from guestlist.client import Guestlist
 from guestlist.errors import GuestlistError
 from guestlist.exchange.clock import SystemClock
@@ -136,6 +134,8 @@ class Stage:
         self._session.results.extend(rows)
         if self._screen is None:
             return
+        from guestlist.cli.tables import Tables
+
         self._line()
         Tables(self._screen, self._facts(), indent=CALL).guests(rows)
         self._line()
@@ -155,6 +155,8 @@ class Stage:
         shown = shown or words(key)
         told = " · ".join(filter(None, [shown, *facts]))
         if self._screen is not None:
+            from guestlist.cli.screen import STYLES, Text
+
             line = Text(f"→ {told}")
             style = STYLES.get(key, "green") if as_told else "bold red"
             line.stylize(style, 0, len(shown) + 2)

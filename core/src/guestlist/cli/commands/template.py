@@ -7,13 +7,17 @@ import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-import tomlkit
-from tomlkit.items import InlineTable
-
 from guestlist.cli.commands.providers import settings_of
 from guestlist.cli.document import SettingRow
+from guestlist.cli.extra import missing
 from guestlist.exchange.account import Budget
 from guestlist.provider import Provider
+
+try:
+    import tomlkit
+    from tomlkit.items import InlineTable
+except ModuleNotFoundError as error:
+    raise missing("`config init`", error) from None
 
 WIDTH = 88
 FILL_IN = "FILL IN"

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from guestlist.address import email_key
 from guestlist.errors import GuestlistError, NotFound, OutcomeUnknown
 from guestlist.exchange.account import Call
 from guestlist.models import OPEN_STATES, Guest, InviteResult, Outcome, State
-from guestlist.provider import Effect
+from guestlist.provider import Effect, Response
 from guestlist.testing.simulation.driver import Caller
 from guestlist.testing.simulation.world import Landed, Truth
 
@@ -93,9 +94,32 @@ def _interruptions_pass(run: Run, caller: Caller) -> Iterator[str]:
 
 
 def _one_mail_for_one_order(run: Run, caller: Caller) -> Iterator[str]:
-    mails = _mails(run, caller)
-    if mails > 1:
-        yield f"{mails} mails"
+    """Not counting those whose invitation another call withdrew before the next one was sent, on a
+    service that forgets it: that cannot be told from an invitation that was never made."""
+    mails = [(landed.at, mail) for landed in _mine(run, caller) for mail in landed.mails]
+    lost = sum(
+        _undone_unseen(run, caller, mail.invitation, since, until)
+        for (since, mail), (until, _) in pairwise(mails)
+    )
+    if len(mails) - lost > 1:
+        yield f"{len(mails)} mails"
+
+
+def _undone_unseen(run: Run, caller: Caller, id: str, since: float, until: float) -> bool:
+    """Whether what a call had made was gone by another call's doing, and no answer showed it."""
+    key = email_key(caller.email)
+    undone = any(
+        landed.by not in (None, caller.number)
+        and key in landed.touched
+        and since <= landed.at <= until
+        for landed in run.site.landed
+    )
+    seen = any(
+        isinstance(one.told, Response) and id.encode() in one.told.content
+        for one in caller.sent
+        if since <= (one.ended or 0.0) <= until
+    )
+    return undone and not seen and not run.site.truths(caller.email, until, until)[0].here
 
 
 def _mails_as_told(run: Run, caller: Caller) -> Iterator[str]:
@@ -113,10 +137,10 @@ def _not_lost(run: Run, caller: Caller) -> Iterator[str]:
         return
     if result.guest.state is State.EXPIRED:
         return  # told as it is: sent again, and expired all the same
-    if run.stepped and not result.mail_sent:
-        return  # where the service tells no state, the client's clock says what has expired
     meddled = _touched_by_others(run, caller)
     truths = run.site.truths(caller.email, caller.started, caller.ended)
+    if run.misled and any(one.lapsed for one in truths):
+        return  # where the service tells neither state nor time, the client's clock decides
     if not (any(one.here for one in truths) if meddled else truths[-1].here):
         yield f"told {result.outcome}, and there is nothing"
     if not _touched_by_others(run, caller, ever=True) and not run.site.truth(caller.email).here:
@@ -175,7 +199,9 @@ def _unknown_only_where_it_must(run: Run, caller: Caller) -> Iterator[str]:
         return
     provider = run.subject.provider
     resent = any("resend" in str(part) for part in doubts[-1].request.path)
-    if resent and not provider.resend_moves_expiry:
+    lapsed = any(one.lapsed for one in run.site.truths(caller.email, 0.0, caller.ended or 0.0))
+    misled = run.misled or (lapsed and not run.subject.dated)
+    if (resent or misled) and not provider.resend_moves_expiry:
         return
     deadline = (caller.started or 0.0) + caller.budget.total
     grace = Call(caller.client.account, caller.budget).grace
@@ -202,7 +228,7 @@ def _no_secret(run: Run, caller: Caller) -> Iterator[str]:
 def _status_as_it_is(run: Run, caller: Caller) -> Iterator[str]:
     """What `status`, `wait`, `revoke` and `remove` say was so at some time of the call."""
     guest = caller.value
-    if not isinstance(guest, Guest) or run.stepped or caller.started is None:
+    if not isinstance(guest, Guest) or run.misled or caller.started is None:
         return
     since = caller.started - run.subject.provider.list_lag
     truths = run.site.truths(caller.email, since, caller.ended or 0.0)
@@ -253,7 +279,7 @@ def _one_client(run: Run) -> Iterator[str]:
     """Orders that want one open invitation, given through one client, send one mail together:
     unless one of them was left in doubt, or the lists lag, or something else was ordered too, or
     the invitee answered in between (a new order after a refusal is a new mail)."""
-    if run.site.lagged or run.stepped or run.subject.provider.list_lag:
+    if run.site.lagged or run.misled or run.subject.provider.list_lag:
         return
     for email in {email_key(caller.email) for caller in run.callers}:
         mine = [caller for caller in run.callers if email_key(caller.email) == email]

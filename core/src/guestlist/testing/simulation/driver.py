@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections import defaultdict, deque
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from functools import partial
 from random import Random
 from typing import Any
+from urllib.parse import parse_qsl
 
 from guestlist.exchange.account import Account, Budget
 from guestlist.exchange.step import Failure, Hold, Outgoing, Result, Send, Sleep, Steps
 from guestlist.models import Guest, InviteResult, RoleResult
 from guestlist.provider import Effect, Request, Response
 from guestlist.testing.simulation.faults import AT_ONCE, LATE, Case, Fault, Faults
-from guestlist.testing.simulation.world import PAGE_SIZES, ClientClock, Site, Time
+from guestlist.testing.simulation.world import PAGE_SIZES, PAGE_STARTS, ClientClock, Site, Time
 
 Say = Callable[[str], None]
 
@@ -275,15 +277,17 @@ class Driver:
 
 
 def _page_of(outgoing: Outgoing) -> tuple[Any, ...]:
+    """The list that a request asks for, and which part of it."""
     path, _, query = outgoing.url.partition("?")
-    return outgoing.method, path, query, outgoing.content
+    body = json.loads(outgoing.content or b"{}")
+    asked = {**dict(parse_qsl(query)), **(body if isinstance(body, dict) else {"": body})}
+    parts = {name: asked.pop(name) for name in PAGE_STARTS if name in asked}
+    return (outgoing.method, path, asked), parts
 
 
 def _follows(before: tuple[Any, ...], page: tuple[Any, ...]) -> bool:
     """Whether a request asks for another page of the list that was read just before."""
-    asked = f"{page[2]} {page[3]}"
-    sized = any(f"{name}=" in asked or f'"{name}":' in asked for name in PAGE_SIZES)
-    return sized and before[:2] == page[:2] and before[2:] != page[2:]
+    return before[0] == page[0] and before[1] != page[1] and bool(PAGE_SIZES & page[0][2].keys())
 
 
 def _words(result: Response | Failure) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from enum import Enum, auto
 from random import Random
 
 from guestlist.exchange.step import Failure, Outgoing, Result
@@ -162,17 +163,28 @@ FAULTS = (
 )
 
 
+class Kinds(Enum):
+    """Faults that belong together."""
+
+    LATE = auto()
+    """Those whose effect lands late."""
+    ACTED = auto()
+    """Those by which the answer is lost, and the service has acted."""
+
+
 class Faults:
     """Decides, request by request, from a seed. Each run uses only some kinds of faults, so that
     rare combinations of a few are tried as well as all at once."""
 
-    def __init__(self, random: Random, *, late_only: bool = False) -> None:
+    def __init__(self, random: Random, *, of: Kinds | None = None) -> None:
         self._random = random
         self.rate = random.choice((0.0, 0.1, 0.25, 0.5, 0.5, 0.8))
         late = [fault for fault in FAULTS if fault.acts is LATE]
         repeated = [fault for fault in FAULTS if fault.name == "page repeated"]
         drawn = (random.sample(late, 2), _some(random), _some(random), _some(random), repeated)
-        self.kinds = random.choice(drawn[:1] if late_only else drawn)
+        self.kinds = random.choice(drawn[:1] if of is Kinds.LATE else drawn)
+        if of is Kinds.ACTED:
+            self.kinds = [fault for fault in FAULTS if fault.name.endswith(", acted")]
 
     def draw(self) -> Fault | None:
         """The fault that the next request meets."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from random import Random
 from typing import Any
@@ -19,7 +19,7 @@ from guestlist.models import Order, Role
 from guestlist.provider import Flow, Provider
 from guestlist.testing.simulation.checker import Violation, check
 from guestlist.testing.simulation.driver import Caller, Client, Driver, WatchedAccount
-from guestlist.testing.simulation.faults import Faults
+from guestlist.testing.simulation.faults import Faults, Kinds
 from guestlist.testing.simulation.subject import Subject, draw
 from guestlist.testing.simulation.world import (
     ClientClock,
@@ -82,8 +82,14 @@ class Run:
     events: list[Event] = field(default_factory=list)
     secrets: list[str] = field(default_factory=list)
     stepped: bool = False
+    """Whether a client's wall clock was stepped, or wrong all the time."""
     violations: list[Violation] = field(default_factory=list)
     lines: list[str] = field(default_factory=list)
+
+    @property
+    def misled(self) -> bool:
+        """Whether a client could not know the time."""
+        return self.stepped and not self.subject.dated
 
     def verdicts(self) -> Counter[tuple[str, str]]:
         """How often each fault met each verdict: once for each call that it happened to."""
@@ -106,7 +112,7 @@ def usable(subject: Subject) -> bool:
     time = Time()
     random = Random(0)
     site = subject.site(time, random)
-    world = _World(random, subject, time, site, lambda _text: None)
+    world = _World(random, random, subject, time, site, lambda _text: None)
     try:
         world.invite_somebody()
     except GuestlistError:
@@ -128,10 +134,11 @@ def verdict(caller: Caller) -> str:
 
 def simulate(seed: int, provider: type[Provider], *, verbose: bool = False) -> Run:
     """Runs one seed. The same seed and provider give the same run, step by step."""
-    random = Random(seed)
+    random, aside = Random(seed), Random(f"aside {seed}")
     subject = draw(provider, random)
     if not usable(subject):
         subject = draw(provider, random, as_usual=True)
+    subject = replace(subject, dated=aside.random() < 0.5)
     time = Time()
     lines: list[str] = []
 
@@ -140,9 +147,9 @@ def simulate(seed: int, provider: type[Provider], *, verbose: bool = False) -> R
             lines.append(f"{time.now:9.3f}  {text}")
 
     site = subject.site(time, random)
-    world = _World(random, subject, time, site, say)
+    world = _World(random, aside, subject, time, site, say)
     world.prepare()
-    faults = Faults(random, late_only=world.patient)
+    faults = Faults(random, of=world.faults)
     driver = Driver(time, site, faults, random, world.secrets, say)
     driver.late_effect = subject.provider.late_effect
     callers = world.calls()
@@ -160,12 +167,25 @@ def simulate(seed: int, provider: type[Provider], *, verbose: bool = False) -> R
 
 
 class _World:
-    """Draws what there is before the run, who calls, and what comes in between."""
+    """Draws what there is before the run, who calls, and what comes in between.
+
+    Args:
+        random: what most is drawn from.
+        aside: what was thought of later is drawn from this one, so that a seed that once failed
+            stays the same run.
+    """
 
     def __init__(
-        self, random: Random, subject: Subject, time: Time, site: Site, say: Callable[[str], None]
+        self,
+        random: Random,
+        aside: Random,
+        subject: Subject,
+        time: Time,
+        site: Site,
+        say: Callable[[str], None],
     ) -> None:
         self._random = random
+        self._aside = aside
         self._provider = subject.provider
         self._time = time
         self._site = site
@@ -178,6 +198,19 @@ class _World:
         """Everything at once, within the second in which the invitation was made."""
         self.patient = not self._rush and random.random() < 0.2
         """One invitation, effects that come late, and time enough for the final look."""
+        self._crowd = not self._rush and not self.patient and aside.random() < 0.15
+        """Orders for one new address at once, through one client."""
+        if self._crowd:
+            self._addresses, self._clients = self._addresses[:1], self._clients[:1]
+        self._lossy = self._rush and aside.random() < 0.5
+        """Answers are lost after the service has acted."""
+
+    @property
+    def faults(self) -> Kinds | None:
+        """The kinds of faults that make the most of the scene."""
+        if self.patient:
+            return Kinds.LATE
+        return Kinds.ACTED if self._lossy else None
 
     def secrets(self) -> list[str]:
         """What must never show: the credentials, and what the links of the mails hold, unless that
@@ -200,7 +233,7 @@ class _World:
             self._plainly(provider.invite(self._order(f"other{number}@example.com")))
         for email in self._addresses:
             past = "open" if self._rush else self._random.choice(PASTS)
-            past = "new" if self.patient else past
+            past = "new" if self.patient or self._crowd else past
             if past == "new":
                 continue
             self._plainly(provider.invite(self._order(email)))
@@ -279,6 +312,7 @@ class _World:
     def calls(self) -> list[Caller]:
         """Who calls what, and when."""
         number = 1 if self.patient else self._random.choice((1, 1, 2, 3, 4))
+        number = max(2, number) if self._crowd else number
         return [self._call(one) for one in range(1, number + 1)]
 
     def _call(self, number: int) -> Caller:
@@ -287,7 +321,7 @@ class _World:
         email = random.choice(self._addresses)
         names, weights = zip(*VERBS, strict=True)
         verb: str = "resend" if self._rush and number == 1 else random.choices(names, weights)[0]
-        verb = "invite" if self.patient else verb
+        verb = "invite" if self.patient or self._crowd else verb
         budget = PATIENT if self.patient else random.choice(BUDGETS)
         accounts = Accounts({client.name: client.account}, budget=budget)
         order = self._given(verb)
@@ -298,7 +332,7 @@ class _World:
             order=order,
             email=email,
             steps=self._steps(accounts, verb, email, order),
-            starts=self._time.now + (0.0 if self._rush else random.choice(STARTS)),
+            starts=self._time.now + (0.0 if self._rush or self._crowd else random.choice(STARTS)),
             interrupt=random.randint(1, 12) if random.random() < 0.12 else None,
             budget=accounts.budget,
         )
@@ -308,7 +342,9 @@ class _World:
         order: dict[str, Any] = {}
         if verb == "invite":
             ways = ["return", "return", "error", "resend"]
-            if provider.supports("revoke"):
+            if self._crowd:
+                ways = ways[:3]
+            elif provider.supports("revoke"):
                 ways.append("replace")
             order["if_exists"] = random.choice(ways)
             if provider.least_roles and self._roles:
@@ -334,10 +370,11 @@ class _World:
     # ------------------------------------------------------------------ surprises
 
     def surprises(self) -> bool:
-        """What comes in between: invitees who click, wall clocks that are stepped.
+        """What comes in between: invitees who click, wall clocks that are stepped or were wrong
+        all the time.
 
         Returns:
-            Whether a clock is stepped.
+            Whether a clock is wrong.
         """
         random = self._random
         if random.random() < 0.3:
@@ -351,7 +388,11 @@ class _World:
             self._time.at(
                 self._time.now + random.uniform(0, 30), partial(self._step_clock, client, by)
             )
-        return stepped
+        wrong = self._aside.random() < 0.1
+        if wrong:
+            days = self._aside.choice((-30, -1, 5, 30))
+            self._step_clock(self._aside.choice(self._clients), days * 86400.0)
+        return stepped or wrong
 
     def _click(self, action: Callable[[str], None]) -> None:
         for mail in open_mails(self._site, self._addresses):

@@ -208,9 +208,9 @@ def failed_look_believed() -> Patches:
     search = recovery._search
 
     def gullible(call: Call, doubt: Any, look: Any, conclusive: bool) -> Steps[Any]:
-        def careless() -> Steps[Any]:
+        def careless(happened: bool) -> Steps[Any]:
             try:
-                return (yield from look())
+                return (yield from look(happened))
             except ServiceTrouble:
                 return None
 
@@ -265,7 +265,7 @@ def every_resend_conclusive() -> Patches:
 def any_invitation_is_renewed() -> Patches:
     """The invitation that is to be resent is taken for the resent one."""
 
-    def renewed(_call: Call, before: Any) -> Steps[Any]:
+    def renewed(_call: Call, before: Any, *_told: bool) -> Steps[Any]:
         return before
         yield
 
@@ -279,12 +279,18 @@ def expiry_compared_at_once() -> Patches:
 
 
 @_listed
+def our_clock_decides() -> Patches:
+    """Dates of the service are compared with this machine's clock, whatever the service's says."""
+    return [_instead(account.Account, "now", lambda self: self.clock.now())]
+
+
+@_listed
 def expired_by_our_clock() -> Patches:
     """What a look finds is judged by this machine's clock alone."""
     appeared = invite._appeared
 
-    def strict(call: Call, email: str, known: Any) -> Steps[Any]:
-        found = yield from appeared(call, email, known)
+    def strict(*args: Any) -> Steps[Any]:
+        found = yield from appeared(*args)
         return None if getattr(found, "state", None) is State.EXPIRED else found
 
     return [_instead(invite, "_appeared", strict)]

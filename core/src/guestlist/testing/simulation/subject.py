@@ -33,6 +33,7 @@ class Subject:
     profile: str
     switches: dict[str, str] = field(default_factory=dict)
     page: int | None = None
+    dated: bool = True
 
     def site(self, time: Time, random: Random) -> Site:
         """The service, fresh."""
@@ -42,13 +43,15 @@ class Subject:
             random,
             lag=self.provider.list_lag,
             page=self.page,
+            dated=self.dated,
             profile=self.profile,
             switches=self.switches,
         )
 
     def __str__(self) -> str:
         facts = {name: getattr(self.provider, name) for name in ("list_lag", "late_effect", *FACTS)}
-        drawn = {"profile": self.profile, "page": self.page, **facts, **self.switches}
+        own = {"profile": self.profile, "page": self.page, "dated": self.dated}
+        drawn = {**own, **facts, **self.switches}
         return f"{self.provider.title}: " + ", ".join(f"{key}={one}" for key, one in drawn.items())
 
 

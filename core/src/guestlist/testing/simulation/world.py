@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import heapq
 import json
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from itertools import count
 from random import Random
 from typing import Any
@@ -24,6 +26,7 @@ from guestlist.sandbox.service import Mail, Outbox, SandboxRefusal, Service
 EPOCH = 1_800_000_000.25
 """When a run begins, in seconds since 1970. Not a whole second: services cut fractions off."""
 
+LAPSED = "expired"
 OPEN = frozenset({"pending", "awaiting_approval"})
 """The words of `Service.snapshot` for an invitation that can still lead to membership."""
 
@@ -74,6 +77,8 @@ class Truth:
     open: frozenset[str] = frozenset()
     """Ids of the invitations that can be accepted."""
     members: frozenset[str] = frozenset()
+    lapsed: frozenset[str] = frozenset()
+    """Ids of the invitations that could be accepted once, and nobody has ended."""
 
     @property
     def here(self) -> bool:
@@ -107,6 +112,7 @@ class Site:
         lag: how long its lists may miss a new invitation, in seconds.
         page: records of a page at most, so that small organizations have several; None for the
             service's own size.
+        dated: whether its answers tell the time.
     """
 
     def __init__(
@@ -117,6 +123,7 @@ class Site:
         *,
         lag: float = 0.0,
         page: int | None = None,
+        dated: bool = True,
         profile: str | None = None,
         switches: Mapping[str, str] | None = None,
     ) -> None:
@@ -124,6 +131,7 @@ class Site:
         self._random = random
         self._lag = lag
         self._page = page
+        self._dated = dated
         self.clock = ServiceClock(lambda: EPOCH + time.now)
         self.outbox = Outbox(self.clock)
         self.service = kind(
@@ -157,11 +165,17 @@ class Site:
             hidden = [id for id, at in self._shows_at.items() if at > self._time.now]
             self.lagged = self.lagged or bool(hidden)
             with self.service.hide(hidden) if hidden else nullcontext():
-                return call(self.service, self._in_small_pages(outgoing))
+                return self._date(call(self.service, self._in_small_pages(outgoing)))
         mails = len(self.outbox.mails)
         response = call(self.service, outgoing)
         self._land(by, mails, 200 <= response.status < 300)
-        return response
+        return self._date(response)
+
+    def _date(self, response: Response) -> Response:
+        if not self._dated:
+            return response
+        date = format_datetime(self.clock.now(), usegmt=True)
+        return replace(response, headers={**response.headers, "date": date})
 
     def click(self, action: Callable[[str], None], invitation: str) -> bool:
         """Lets an invitee accept or decline; False where the service does not allow it."""
@@ -189,18 +203,18 @@ class Site:
     def _notice(self, new_shows_at: float) -> frozenset[str]:
         """Reads the truth anew and returns the addresses of which it has changed."""
         snapshot = self.service.snapshot()
-        found: dict[str, tuple[set[str], set[str]]] = {}
+        found: defaultdict[str, tuple[set[str], set[str], set[str]]]
+        found = defaultdict(lambda: (set(), set(), set()))
         for record in snapshot["invitations"]:
             if record["state"] in OPEN:
-                found.setdefault(email_key(record["email"]), (set(), set()))[0].add(record["id"])
+                found[email_key(record["email"])][0].add(record["id"])
+            if record["state"] == LAPSED:
+                found[email_key(record["email"])][2].add(record["id"])
             if self._lag and record["id"] not in self._shows_at:
                 self._shows_at[record["id"]] = new_shows_at
         for record in snapshot["members"]:
-            found.setdefault(email_key(record["email"]), (set(), set()))[1].add(record["id"])
-        truth = {
-            key: Truth(frozenset(open_ones), frozenset(members))
-            for key, (open_ones, members) in found.items()
-        }
+            found[email_key(record["email"])][1].add(record["id"])
+        truth = {key: Truth(*map(frozenset, ids)) for key, ids in found.items()}
         changed = {
             key
             for key in truth.keys() | self._truth.keys()
@@ -237,6 +251,8 @@ class Site:
 
 PAGE_SIZES = frozenset({"per_page", "page_size", "limit", "take"})
 """What services call the size of a page."""
+PAGE_STARTS = frozenset({"cursor", "offset", "page", "skip", "start"})
+"""What they call the place where it begins."""
 
 
 def call(service: Service, outgoing: Outgoing) -> Response:

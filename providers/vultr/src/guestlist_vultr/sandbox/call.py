@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any
 
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -64,6 +65,8 @@ class Endpoint:
 
     action: str | None
     handle: Callable[[Call], Answer]
+    only_in_go: bool = False
+    """The Go client has the call, the OpenAPI document has not (C-10)."""
 
 
 Endpoints = dict[str, dict[str, Endpoint]]
@@ -83,15 +86,13 @@ def refusal(status: int, text: str, headers: Mapping[str, str] | None = None) ->
     return JSONResponse({"error": text, "status": status}, status, headers)
 
 
-def not_allowed() -> NoReturn:
-    """Refuses a method that the path does not have."""
-    raise Refused(405, "Method not allowed.")
-
-
 def _dispatcher(methods: dict[str, Endpoint]) -> Callable[[Request], Any]:
     async def dispatch(request: Request) -> Response:
         endpoint = methods["GET" if request.method == "HEAD" else request.method]
         service = request.app.state.service
+        if endpoint.only_in_go and service.profile == "openapi":
+            offered = [method for method, one in methods.items() if not one.only_in_go]
+            raise HTTPException(405, headers={"Allow": ", ".join(offered)})
         world: World = service.world
         key: Key
         caller: Person

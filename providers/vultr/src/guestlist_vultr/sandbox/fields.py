@@ -63,17 +63,19 @@ def flag(body: Body, name: str, default: bool) -> bool:
         return default
     if isinstance(value, str):
         value = _YES_AND_NO.get(value.lower())
-    if value not in (True, False):
+    if not isinstance(value, int) or value not in (0, 1):  # a boolean is an int, 1.0 is none
         raise Refused(400, f"Invalid {name}.")
     return bool(value)
 
 
 def count(body: Body, name: str, default: int) -> int:
     """A whole number; zero, which the Go client sends for "not set", is the default."""
-    value = body.get(name) or default
+    value = body.get(name, 0)
+    if value is None:
+        return default
     if not isinstance(value, int) or isinstance(value, bool) or value < 0:
         raise Refused(400, f"Invalid {name}.")
-    return value
+    return value or default
 
 
 def acls(body: Body, default: list[str]) -> list[str]:

@@ -90,32 +90,30 @@ def restore_member(call: Call) -> Answer:
 
 def list_policies(call: Call) -> Answer:
     group, shapes = _group(call), call.shapes
-    policies = policies_of_group(call.world, group)
-    if shapes.openapi:
-        body = shapes.granted(
-            "policy_group_relationships",
-            policies.all,
-            lambda grant: shapes.policy_group(grant.what, group, grant.tie),
-            call.query,
-        )
-    else:
-        shape = shapes.granted_policy
-        body = shapes.effective("policies", policies, shape, call.query, inherited="from_roles")
+    body = shapes.held(
+        "policies",
+        group,
+        policies_of_group(call.world, group),
+        shapes.policy_group,
+        shapes.granted_policy,
+        call.query,
+        relationships="policy_group_relationships",
+        inherited="from_roles",
+    )
     return Answer(200, body)
 
 
 def list_roles(call: Call) -> Answer:
     group, shapes = _group(call), call.shapes
-    roles = roles_of_group(call.world, group)
-    if shapes.openapi:
-        body = shapes.granted(
-            "role_group_relationships",
-            roles.all,
-            lambda grant: shapes.role_group(grant.what, group, grant.tie),
-            call.query,
-        )
-    else:
-        body = shapes.effective("roles", roles, shapes.role_in_group, call.query)
+    body = shapes.held(
+        "roles",
+        group,
+        roles_of_group(call.world, group),
+        shapes.role_group,
+        shapes.role_in_group,
+        call.query,
+        relationships="role_group_relationships",
+    )
     return Answer(200, body)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from . import fields
-from .call import NO_CONTENT, Answer, Call, Endpoint, Endpoints, not_allowed
+from .call import NO_CONTENT, Answer, Call, Endpoint, Endpoints
 from .refusal import Refused
 from .state import Membership, Organization, Person
 
@@ -19,7 +19,6 @@ def list_organizations(call: Call) -> Answer:
 
 def create_organization(call: Call) -> Answer:
     """A further organization of the caller; their key still selects the old one."""
-    _only_in_go(call)
     body = call.body()
     organization = Organization(
         **call.world.identity(),
@@ -46,7 +45,6 @@ def update_organization(call: Call) -> Answer:
 
 
 def delete_organization(call: Call) -> Answer:
-    _only_in_go(call)
     organization = _mine(call)
     if organization is call.world.home:
         # Nothing would answer afterwards. What the service does is not documented.
@@ -57,7 +55,6 @@ def delete_organization(call: Call) -> Answer:
 
 def restore_organization(call: Call) -> Answer:
     """Status unverified: the Go client takes any success and ignores the body."""
-    _only_in_go(call)
     organization = _of_caller(call, call.world.organizations.even_deleted(call.path["id"]))
     organization.deleted = None
     return NO_CONTENT
@@ -121,14 +118,10 @@ def _refuse_owner(organization: Organization, person: Person) -> None:
         raise Refused(400, "The root user cannot be removed or suspended.")  # unverified
 
 
-def _only_in_go(call: Call) -> None:
-    """The OpenAPI document has no such call (C-10)."""
-    if call.shapes.openapi:
-        not_allowed()
-
-
-def _endpoint(operation: str, handle: Callable[[Call], Answer]) -> Endpoint:
-    return Endpoint(f"iam.organization.{operation}", handle)
+def _endpoint(
+    operation: str, handle: Callable[[Call], Answer], *, only_in_go: bool = False
+) -> Endpoint:
+    return Endpoint(f"iam.organization.{operation}", handle, only_in_go)
 
 
 _ONE = "/v2/organizations/{id}"
@@ -136,14 +129,14 @@ _ONE = "/v2/organizations/{id}"
 ENDPOINTS: Endpoints = {
     "/v2/organizations": {
         "GET": _endpoint("List", list_organizations),
-        "POST": _endpoint("Create", create_organization),
+        "POST": _endpoint("Create", create_organization, only_in_go=True),
     },
     _ONE: {
         "GET": _endpoint("Get", get_organization),
         "PUT": _endpoint("Update", update_organization),
-        "DELETE": _endpoint("Delete", delete_organization),
+        "DELETE": _endpoint("Delete", delete_organization, only_in_go=True),
     },
-    f"{_ONE}/restore": {"PATCH": _endpoint("Restore", restore_organization)},
+    f"{_ONE}/restore": {"PATCH": _endpoint("Restore", restore_organization, only_in_go=True)},
     f"{_ONE}/suspended-users": {"GET": _endpoint("ListSuspendedUsers", list_suspended)},
     f"{_ONE}/user/{{user}}": {"DELETE": _endpoint("RemoveUser", remove_user)},
     f"{_ONE}/user/{{user}}/suspend": {"PUT": _endpoint("SuspendUser", suspend_user)},

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from .access import Effective, Grant, policies_of_role
 from .paging import page
@@ -26,6 +26,8 @@ Json = dict[str, Any]
 
 PLAIN = "%Y-%m-%d %H:%M:%S"
 """How some objects outside IAM write a moment, in UTC and without saying so (dossier 1)."""
+
+HolderT = TypeVar("HolderT", Person, Group)
 
 
 class Shapes:
@@ -81,6 +83,33 @@ class Shapes:
             for part, grants in parts.items()
         }
         return {key: cut, "meta": meta}
+
+    def held(
+        self,
+        key: str,
+        holder: HolderT,
+        held: Effective[RecordT],
+        tied: Callable[[RecordT, HolderT, Tie], Json],
+        shape: Callable[[Grant[RecordT]], Json],
+        query: Mapping[str, str],
+        *,
+        relationships: str | None = None,
+        inherited: str = "inherited",
+    ) -> Json:
+        """What somebody holds: a flat list of ties in the OpenAPI document, grants by how they came
+        about in the Go client.
+
+        Args:
+            relationships: what the OpenAPI document calls the list, if not `key`.
+        """
+        if not self.openapi:
+            return self.effective(key, held, shape, query, inherited)
+        return self.granted(
+            relationships or key,
+            held.all,
+            lambda grant: tied(grant.what, holder, grant.tie),
+            query,
+        )
 
     # Values
 

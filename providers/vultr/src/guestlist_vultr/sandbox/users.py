@@ -95,16 +95,8 @@ def _roles(whose: Whose) -> Callable[[Call], Answer]:
     def handle(call: Call) -> Answer:
         person, shapes = whose(call), call.shapes
         roles = roles_of(call.world, person)
-        if shapes.openapi:
-            body = shapes.granted(
-                "roles",
-                roles.all,
-                lambda grant: shapes.role_user(grant.what, person, grant.tie),
-                call.query,
-            )
-        else:
-            body = shapes.effective("roles", roles, shapes.granted_role, call.query)
-        return Answer(200, body)
+        shape = shapes.granted_role
+        return Answer(200, shapes.held("roles", person, roles, shapes.role_user, shape, call.query))
 
     return handle
 
@@ -112,17 +104,9 @@ def _roles(whose: Whose) -> Callable[[Call], Answer]:
 def _policies(whose: Whose) -> Callable[[Call], Answer]:
     def handle(call: Call) -> Answer:
         person, shapes = whose(call), call.shapes
-        policies = policies_of(call.world, person)
-        if shapes.openapi:
-            body = shapes.granted(
-                "policies",
-                policies.all,
-                lambda grant: shapes.policy_user(grant.what, person, grant.tie),
-                call.query,
-            )
-        else:
-            body = shapes.effective("policies", policies, shapes.granted_policy, call.query)
-        return Answer(200, body)
+        held = policies_of(call.world, person)
+        tied, shape = shapes.policy_user, shapes.granted_policy
+        return Answer(200, shapes.held("policies", person, held, tied, shape, call.query))
 
     return handle
 

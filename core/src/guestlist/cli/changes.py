@@ -1,0 +1,118 @@
+"""Showing a plan: each change on a line, and what it all comes to."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from itertools import groupby
+
+from guestlist.cli.screen import Column, Screen, Text
+from guestlist.cli.words import count, listed
+from guestlist.roster import Action, Change, Note
+
+SIGNS = {
+    Action.INVITE: ("+", "green"),
+    Action.RESEND: ("~", "yellow"),
+    Action.REPLACE: ("~", "yellow"),
+    Action.ASSIGN: ("+", "green"),
+    Action.SETTLE: ("+", "green"),
+    Action.UNASSIGN: ("-", "red"),
+    Action.REVOKE: ("-", "red"),
+    Action.REMOVE: ("-", "red"),
+}
+"""What stands before a change, and its colour."""
+
+SHOWN = 40
+"""Changes of one account that are shown, unless everything is asked for."""
+
+COLUMNS = [
+    Column(""),
+    Column("Change", whole=True),
+    Column("Guest", whole=True),
+    Column("What", spare=1),
+    Column("Why", style="dim", spare=2),
+]
+
+
+def show_changes(
+    screen: Screen, changes: Iterable[Change], titles: dict[str, str], *, everything: bool
+) -> None:
+    """Shows the changes, account by account. They come sorted so.
+
+    Args:
+        titles: what people call the service of an account.
+    """
+    for account, of_account in groupby(changes, lambda change: change.account):
+        screen.line(Text.assemble((account, "bold"), (f"  {titles.get(account, '')}", "dim")))
+        shown: list[Change] = []
+        left = 0
+        for change in of_account:
+            if everything or len(shown) < SHOWN:
+                shown.append(change)
+            else:
+                left += 1
+        possible = [change for change in shown if change.action is not Action.CANNOT]
+        if possible:
+            screen.table(COLUMNS, [_cells(change) for change in possible], indent=2)
+        for change in shown:
+            if change.action is Action.CANNOT:
+                whom = f"{change.email}: " if change.email else ""
+                screen.line(Text.assemble(("!  ", "magenta"), whom, change.reason), indent=2)
+        if left:
+            screen.line(f"… and {left:,} more (-v shows all)", indent=2, style="dim")
+        screen.line()
+
+
+def _cells(change: Change) -> list[str | Text]:
+    sign, style = SIGNS[change.action]
+    return [
+        Text(sign, style=style),
+        Text(change.action, style=style),
+        change.email,
+        what(change),
+        change.reason,
+    ]
+
+
+def what(change: Change) -> str:
+    """What a change gives or takes."""
+    told = [", ".join(change.roles)] if change.roles else []
+    if change.owed:
+        told.append(f"{listed(list(change.owed))} when accepted")
+    told += [f"{name}={value}" for name, value in change.options.items()]
+    return "; ".join(told)
+
+
+NOTES = {
+    "fits": "as the roster wants them",
+    "invited": "invited, and not accepted yet",
+    "owed": "roles to be given after acceptance",
+    "not yet": "wanted from a later day on",
+    "ended": "past their last day (--prune takes them out)",
+    "unlisted": "there, and not in the roster (--prune takes them out)",
+    "kept": "not in the roster, and never taken out",
+    "programs": "logins of programs, left alone",
+    "unseen": "members of whom the service does not show what they hold",
+    "held back": "held back by a problem of the whole account",
+}
+"""What is counted and is no change, in words."""
+
+
+def show_notes(screen: Screen, notes: Mapping[str, Mapping[Note, int]]) -> None:
+    """Says what was counted besides."""
+    for account, counted in sorted(notes.items()):
+        told = [f"{number:,} {NOTES[note]}" for note, number in counted.items() if number]
+        if told:
+            screen.line(Text.assemble((f"{account}: ", "bold"), (", ".join(told), "dim")))
+
+
+def in_words(counts: Counter[Action]) -> str:
+    """What a plan comes to: `3 to invite, 1 to assign`."""
+    told = [
+        f"{counts[action]:,} to {action}"
+        for action in Action
+        if counts[action] and action is not Action.CANNOT
+    ]
+    if counts[Action.CANNOT]:
+        told.append(f"{count(counts[Action.CANNOT], 'change')} not possible")
+    return ", ".join(told) or "nothing to do"

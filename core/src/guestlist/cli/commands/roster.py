@@ -1,0 +1,310 @@
+"""The commands of a roster: `plan`, `apply` and `settle`."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from guestlist.cli.changes import SHOWN, in_words, show_changes, show_notes
+from guestlist.cli.desk import Desk, desk
+from guestlist.cli.document import ChangeRow, PlanRow, RunRow
+from guestlist.cli.live import Live, show_ended, show_tallies
+from guestlist.cli.outcome import CHANGES, Interrupted
+from guestlist.cli.parser import UsageError
+from guestlist.cli.report import say
+from guestlist.cli.session import Session
+from guestlist.cli.words import count
+from guestlist.errors import Conflict, GuestlistError, UnknownRole, WaitTimeout
+from guestlist.ledger import orders
+from guestlist.ledger.runner import Summary, alone
+from guestlist.models import OPEN_STATES, Guest
+from guestlist.roster import Action, Limits, Over, Plan, make_plan, moved, read_plan
+
+if TYPE_CHECKING:
+    from guestlist.ledger.tally import Tally
+
+SETTLE_EVERY = 15.0
+"""Seconds between two looks for people who have accepted, with `--wait`."""
+IN_JSON = 100_000
+"""Changes that a JSON document holds at most; `--out` writes all of any number."""
+
+
+def run_plan(session: Session) -> None:
+    """`plan`: what would change."""
+    given = session.arguments
+    with desk(session) as at, _planned(session, at) as plan:
+        _show(session, at, plan)
+        if given.out:
+            plan.write(Path(given.out))
+        if given.detailed_exitcode and not plan.nothing:
+            session.exit_code = CHANGES
+
+
+def run_apply(session: Session) -> None:
+    """`apply`: makes it so."""
+    given = session.arguments
+    with desk(session) as at, alone(at.store):
+        run = _continued(session, at)
+        if run is None and given.plan:
+            run = _from_plan(session, at, Path(given.plan))
+        elif run is None:
+            run = _from_roster(session, at)
+        if run is None:
+            return
+        summary = _carry_out(session, at, run)
+        if summary.interrupted:
+            session.errors.append(_interrupted(summary.left))
+            return
+        _settle(session, at, given.wait)
+
+
+def run_settle(session: Session) -> None:
+    """`settle`: gives people the roles that they are owed, as far as they have accepted."""
+    with desk(session) as at, alone(at.store):
+        _settle_doubts(session, at)
+        _settle(session, at, session.arguments.wait)
+
+
+# ---------------------------------------------------------------------------- planning
+
+
+@contextmanager
+def _planned(session: Session, at: Desk) -> Iterator[Plan]:
+    given = session.arguments
+    limits = at.roster.limits
+    reading: Counter[tuple[str, str]] = Counter()
+
+    def progress(account: str, what: str, read: int) -> None:
+        reading[account, what] = read
+        told = [f"{name}: {number:,} {kind}" for (name, kind), number in sorted(reading.items())]
+        session.progress.tell(f"reading {', '.join(told)}")
+
+    session.progress.tell(f"reading {at.roster.source}")
+    since = (at.guests.clock.now() - limits.period).timestamp()
+    with make_plan(
+        at.guests,
+        at.roster.wanted(),
+        accounts=at.roster.accounts,
+        limits=Limits(
+            mails_per_person=limits.mails_per_person,
+            days=max(1, limits.period.days),
+            invitations=limits.invitations,
+            removals=limits.removals,
+        ),
+        prune=given.prune,
+        invite_declined=given.invite_declined,
+        owed=[
+            (debt.change.account, debt.change.key, debt.change.roles[0])
+            for debt in orders.owed(at.store)
+        ],
+        mails=partial(orders.mails_to, at.store, since),
+        progress=progress,
+    ) as plan:
+        session.errors += plan.errors.values()
+        if plan.summary.total(frozenset({Action.CANNOT})):
+            session.errors += (
+                UnknownRole(change.reason.rstrip("."), account=change.account)
+                for change in plan.changes()
+                if not change.email  # it holds for everybody in the account
+            )
+        yield plan
+
+
+def _show(session: Session, at: Desk, plan: Plan) -> None:
+    counts = Counter[Action]()
+    for by_action in plan.summary.counts.values():
+        counts.update(by_action)
+    if session.screen is None:
+        for number, change in enumerate(plan.changes()):
+            if number < IN_JSON:
+                session.results.append(ChangeRow.model_construct(**dict(change)))
+        session.results.append(
+            PlanRow(
+                counts=_plain(plan.summary.counts),
+                notes=_plain(plan.summary.notes),
+                over=tuple(map(str, plan.summary.over)),
+                nothing=plan.nothing,
+            )
+        )
+        return
+    titles = {name: provider.title for name, provider in at.guests.accounts.items()}
+    show_changes(session.screen, plan.changes(), titles, everything=session.arguments.verbose)
+    show_notes(session.screen, plan.summary.notes)
+    session.screen.line(f"Plan: {in_words(counts)}.", style="bold")
+    for problem in plan.summary.over:
+        say("warning", str(problem))
+    session.printed = True
+
+
+def _plain(counts: Mapping[str, Mapping[Any, int]]) -> dict[str, dict[str, int]]:
+    return {account: dict(counted) for account, counted in counts.items()}
+
+
+# ---------------------------------------------------------------------------- applying
+
+
+def _continued(session: Session, at: Desk) -> int | None:
+    """The last run, if it did not come to its end and the same is asked for still."""
+    run = orders.unfinished_run(at.store)
+    if run is None or session.arguments.fresh or run.roster != _digest(session, at):
+        return None
+    if session.screen is not None:
+        left = sum(orders.left(at.store, run.id).values())
+        session.screen.line(
+            f"Going on with a run that was interrupted: {left:,} left (--fresh plans anew)."
+        )
+    return run.id
+
+
+def _digest(session: Session, at: Desk) -> str:
+    """What is asked for: the roster, and how it is to be taken."""
+    given = session.arguments
+    return f"{at.roster.digest} {given.prune:d}{given.invite_declined:d}"
+
+
+def _from_roster(session: Session, at: Desk) -> int | None:
+    """Plans, and writes a run down if that is wanted."""
+    _settle_doubts(session, at)
+    with _planned(session, at) as plan:
+        _show(session, at, plan)
+        if not _confirmed(session, at, nothing=plan.nothing, over=plan.summary.over):
+            return None
+        return at.runner.begin(plan.changes(), _digest(session, at), at.roster.source.name)
+
+
+def _from_plan(session: Session, at: Desk, path: Path) -> int | None:
+    """Writes a run down for a plan that was made earlier, if nothing has moved since."""
+    _settle_doubts(session, at)
+    plan = read_plan(path)
+    session.progress.tell("looking whether anything has changed since the plan was made")
+    changed = [
+        f"{change.email} on {change.account} {what}" for change, what in moved(at.guests, plan)
+    ]
+    if changed:
+        more = f" and {len(changed) - 3} more" if changed[3:] else ""
+        raise Conflict(
+            f"the world has moved since the plan was made: {'; '.join(changed[:3])}{more}",
+            hint="Nothing was sent. Make the plan again, and look at it.",
+        )
+    if not _confirmed(session, at, nothing=plan.summary.nothing, over=plan.summary.over):
+        return None
+    return at.runner.begin(plan.changes(), plan.summary.digest, path.name)
+
+
+def _confirmed(session: Session, at: Desk, *, nothing: bool, over: Sequence[Over]) -> bool:
+    given = session.arguments
+    if nothing:
+        return True
+    if over and not given.force:
+        raise Conflict(
+            f"the plan asks for more than one run may do: {'; '.join(map(str, over))}",
+            hint="Nothing was sent. If it is meant so, say --force; [limits] has the ceilings.",
+        )
+    if given.yes or at.imitated:
+        return True
+    if session.screen is None or not sys.stdin.isatty():
+        raise UsageError("nobody is there to be asked", hint="Say --yes to apply without.")
+    session.progress.pause()
+    answer = input("Do it? Only yes means yes: ")
+    if answer.strip().lower() == "yes":
+        return True
+    session.screen.line("Nothing was done.")
+    return False
+
+
+def _settle_doubts(session: Session, at: Desk) -> None:
+    session.progress.tell("looking what became of requests that got no answer")
+    _tell_failures(session, at.runner.settle_doubts())
+
+
+def _carry_out(session: Session, at: Desk, run: int) -> Summary:
+    session.progress.pause()
+    with Live(session.screen) as live:
+        summary = at.runner.run(run, live.follow)
+    _tell_failures(session, summary)
+    _show_run(session, at, run, summary)
+    return summary
+
+
+def _tell_failures(session: Session, summary: Summary) -> None:
+    for tally in summary.tallies.values():
+        session.errors += tally.problems
+        if isinstance(tally.halted, GuestlistError):
+            session.errors.append(tally.halted.about(account=tally.account))
+
+
+def _show_run(session: Session, at: Desk, run: int, summary: Summary) -> None:
+    tallies = summary.tallies
+    if session.screen is None:
+        session.results += map(_run_row, tallies.values())
+        return
+    ended = orders.ended(at.store, run, SHOWN + 1)
+    if len(ended) <= SHOWN:
+        show_ended(session.screen, ended)
+    else:
+        show_tallies(session.screen, tallies)
+    session.printed = True
+
+
+def _run_row(tally: Tally) -> RunRow:
+    return RunRow(
+        account=tally.account,
+        done=dict(tally.done),
+        refused=dict(tally.refused),
+        unknown=tally.unknown,
+        left=tally.left,
+        mails=tally.mails,
+    )
+
+
+# ---------------------------------------------------------------------------- owed roles
+
+
+def _settle(session: Session, at: Desk, wait: float | None) -> None:
+    """Gives the roles that have fallen due; waits for the others, if asked to."""
+    ends = at.guests.clock.monotonic() + (wait or 0.0)
+    while True:
+        session.progress.tell("looking who has accepted")
+        due, others = at.runner.due()
+        if due:
+            run = at.runner.begin(due, "", "settle", replace=False)
+            if _carry_out(session, at, run).interrupted:
+                return
+        left = ends - at.guests.clock.monotonic()
+        waiting = [guest for guest in others if guest.state in OPEN_STATES]
+        if not waiting or left <= 0:
+            break
+        told = count(len(waiting), "person").replace("persons", "people")
+        session.progress.tell(f"waiting for {told} to accept")
+        at.guests.clock.sleep(min(SETTLE_EVERY, left))
+    _tell_owed(session, others, wait)
+
+
+def _tell_owed(session: Session, others: Sequence[Guest], wait: float | None) -> None:
+    waiting = [guest for guest in others if guest.state in OPEN_STATES]
+    if waiting and wait is not None:
+        raise WaitTimeout(
+            f"{len(waiting)} of those who are owed a role have not accepted in {wait:g} s",
+            hint="`guestlist settle` gives the roles later.",
+        )
+    if session.screen is None:
+        return
+    session.printed = session.printed or bool(others)
+    if waiting:
+        session.screen.line(
+            f"{count(len(waiting), 'guest')} will get roles after accepting: `guestlist settle`,"
+            " or `apply --wait`."
+        )
+    lost = [guest for guest in others if guest.state not in OPEN_STATES]
+    for guest in lost[:SHOWN]:
+        say("warning", f"{guest.email} on {guest.account} is owed a role, and is {guest.state}")
+
+
+def _interrupted(left: int) -> Interrupted:
+    told = f"{left:,} left; `guestlist apply` goes on" if left else "everything was done"
+    return Interrupted(f"stopped: {told}")

@@ -1,0 +1,128 @@
+"""What the commands of a roster work with: the roster, its accounts, and the ledger."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from guestlist.cli.parser import DEFAULT_SANDBOX
+from guestlist.cli.session import Session
+from guestlist.client import Guestlist
+from guestlist.config import FILE, VARIABLE, find_path, providers_of
+from guestlist.errors import ConfigError
+from guestlist.exchange.clock import Clock
+from guestlist.provider import Provider
+
+if TYPE_CHECKING:
+    from guestlist.ledger.runner import Runner
+    from guestlist.ledger.store import Store
+    from guestlist.roster.file import Roster
+
+
+@dataclass
+class Desk:
+    """A roster on the desk.
+
+    Attributes:
+        guests: a client whose waits end when `stop` is given.
+        imitated: the accounts are a sandbox's: nothing that is sent is real.
+    """
+
+    roster: Roster
+    guests: Guestlist
+    store: Store
+    runner: Runner
+    imitated: bool
+
+
+@contextmanager
+def desk(session: Session) -> Iterator[Desk]:
+    """Opens everything that belongs to a roster; closes it at the end.
+
+    Raises:
+        ConfigError: the roster, the accounts or the ledger are not as they must be.
+        SandboxError: no sandbox answers at the URL that was given.
+    """
+    from guestlist.ledger import Ledger
+    from guestlist.ledger.runner import Runner
+    from guestlist.ledger.stop import Stop, StopClock
+    from guestlist.roster.file import read_roster
+
+    path = roster_path(session)
+    roster = read_roster(path)
+    stop = Stop()
+    with ExitStack() as closing:
+        accounts, clock = None, None
+        if session.arguments.sandbox:
+            imitated, clock = _sandbox(session, closing)
+            accounts = _by_name(path, imitated)
+        session.clock = StopClock(stop, clock)
+        guests = _client(path, accounts, session)
+        closing.enter_context(guests)
+        place = session.arguments.ledger
+        if place is None and session.arguments.sandbox:  # its world will be gone as well
+            folder = closing.enter_context(tempfile.TemporaryDirectory(prefix="guestlist-"))
+            place = str(Path(folder) / "guestlist.db")
+        ledger = closing.enter_context(Ledger(place or roster.ledger.url, clock=session.clock))
+        runner = Runner(guests, ledger.store, stop)
+        yield Desk(roster, guests, ledger.store, runner, accounts is not None)
+
+
+def roster_path(session: Session) -> Path:
+    """The roster: the file that was given, or where the accounts are configured.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    given = session.arguments.roster or session.arguments.config
+    path = Path(given) if given else find_path()
+    if path is None:
+        raise ConfigError(
+            f"there is no {FILE} here",
+            hint=f"Name the roster, or set {VARIABLE}; `guestlist config init` writes one.",
+        )
+    return path
+
+
+def _client(path: Path, accounts: Mapping[str, Provider] | None, session: Session) -> Guestlist:
+    if accounts is None:
+        return Guestlist.from_file(path, watch=session.watch, clock=session.clock)
+    return Guestlist(accounts, watch=session.watch, clock=session.clock)
+
+
+def _sandbox(session: Session, closing: ExitStack) -> tuple[dict[str, Provider], Clock]:
+    """The accounts of the sandbox that was named; of one of its own where none runs."""
+    from guestlist.sandbox.services import require_extra, service_classes
+
+    require_extra()
+    from guestlist.sandbox.connect import SandboxClock, accounts_of
+    from guestlist.sandbox.control import SandboxControl
+    from guestlist.sandbox.errors import SandboxError
+    from guestlist.sandbox.server import Sandbox
+
+    url = session.arguments.sandbox
+    control = closing.enter_context(SandboxControl(url))
+    try:
+        return accounts_of(control), SandboxClock(control.now)
+    except SandboxError:
+        if url != DEFAULT_SANDBOX:
+            raise
+    sandbox = closing.enter_context(Sandbox(service_classes()))
+    session.progress.tell("starting a sandbox")
+    control = closing.enter_context(SandboxControl(sandbox.url))
+    return accounts_of(control), SandboxClock(control.now)
+
+
+def _by_name(path: Path, imitated: Mapping[str, Provider]) -> dict[str, Provider]:
+    """The accounts of the file, each on the imitation of its service."""
+    named = providers_of(path)
+    missing = sorted({provider for provider in named.values() if provider not in imitated})
+    if missing:
+        raise ConfigError(
+            f"the sandbox has no {missing[0]}", hint=f"It has: {', '.join(sorted(imitated))}."
+        )
+    return {name: imitated[provider] for name, provider in named.items()}

@@ -1,0 +1,154 @@
+"""How far a run is, while it runs: a bar for each account, on stderr of a terminal."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
+from rich.progress import Task as Bar
+from rich.progress import TimeRemainingColumn as Left
+from rich.text import Text
+
+from guestlist.cli.screen import Column
+from guestlist.cli.words import words
+from guestlist.ledger.schema import OrderState
+
+if TYPE_CHECKING:
+    from guestlist.cli.screen import Screen
+    from guestlist.ledger.orders import Ended
+    from guestlist.ledger.tally import Tally
+
+
+class Live:
+    """Bars that follow tallies.
+
+    Args:
+        screen: where to show them; None, or one whose stderr is no terminal, for nowhere.
+    """
+
+    def __init__(self, screen: Screen | None) -> None:
+        self._progress: Progress | None = None
+        self._bars: dict[str, TaskID] = {}
+        if screen is not None and screen.err.is_terminal:
+            self._progress = Progress(
+                TextColumn("{task.description}"),
+                BarColumn(bar_width=24),
+                MofNCompleteColumn(),
+                _Rate(),
+                Left(compact=True),
+                TextColumn("{task.fields[trouble]}", style="yellow"),
+                console=screen.err,
+                transient=True,
+            )
+
+    def __enter__(self) -> Self:
+        if self._progress is not None:
+            self._progress.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._progress is not None:
+            self._progress.stop()
+
+    def follow(self, tallies: Mapping[str, Tally]) -> None:
+        """Shows the tallies as they are now."""
+        if self._progress is None:
+            return
+        for account, tally in sorted(tallies.items()):
+            total = tally.left + tally.ended
+            if account not in self._bars:
+                self._bars[account] = self._progress.add_task(account, total=total, trouble="")
+            self._progress.update(
+                self._bars[account], completed=tally.ended, total=total, trouble=trouble(tally)
+            )
+
+
+class _Rate(TextColumn):
+    def __init__(self) -> None:
+        super().__init__("")
+
+    def render(self, task: Bar) -> Text:
+        return Text(f"{task.speed:.1f}/s" if task.speed else "", style="dim")
+
+
+def trouble(tally: Tally) -> str:
+    """What goes wrong, in few words: failures by kind, and what is in doubt."""
+    kinds: Counter[str] = tally.refused + Counter()
+    told = [f"{number} {_spaced(kind)}" for kind, number in kinds.most_common(3)]
+    if tally.unknown:
+        told.append(f"{tally.unknown} unknown")
+    if tally.in_doubt:
+        told.append(f"{tally.in_doubt} in doubt")
+    return ", ".join(told)
+
+
+def _spaced(kind: str) -> str:
+    """`UnknownRole` as people write it."""
+    spaced = "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in kind)
+    return words(spaced.strip("_"))
+
+
+def show_ended(screen: Screen, ended: Sequence[Ended]) -> None:
+    """What has become of each order."""
+    columns = [
+        Column("Guest", whole=True),
+        Column("Account", whole=True),
+        Column("Change", whole=True),
+        Column("Outcome", whole=True),
+        Column("What we know", style="dim", spare=1),
+    ]
+    screen.table(
+        columns,
+        [
+            (
+                one.change.email,
+                one.change.account,
+                one.change.action,
+                Text(words(one.outcome), style=_STYLES[one.state]),
+                one.detail or "",
+            )
+            for one in ended
+        ],
+    )
+
+
+_STYLES = {
+    OrderState.DONE: "green",
+    OrderState.REFUSED: "red",
+    OrderState.UNKNOWN: "magenta",
+    OrderState.DROPPED: "dim",
+}
+
+
+def show_tallies(screen: Screen, tallies: Mapping[str, Tally]) -> None:
+    """What each account has come to, in numbers."""
+    columns = [
+        Column("Account", whole=True),
+        Column("Done"),
+        Column("Failed", style="red"),
+        Column("Unknown", style="magenta"),
+        Column("Left"),
+        Column("Mails"),
+    ]
+    screen.table(
+        columns,
+        [
+            (
+                account,
+                ", ".join(f"{number:,} {words(what)}" for what, number in tally.done.items()),
+                ", ".join(f"{number:,} {_spaced(kind)}" for kind, number in tally.refused.items()),
+                f"{tally.unknown:,}" if tally.unknown else "",
+                f"{tally.left:,}" if tally.left else "",
+                f"{tally.mails:,}",
+            )
+            for account, tally in sorted(tallies.items())
+        ],
+    )

@@ -1,0 +1,360 @@
+"""The difference between what is wanted of a person and what is there. Pure: no I/O, no clock."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from guestlist.errors import GuestlistError
+from guestlist.models import OPEN_STATES, Basis, Guest, Invitation, Order, Role, State
+from guestlist.provider import Provider
+from guestlist.roster.change import Action, Change
+from guestlist.roster.present import OfInvitation, ids_of, without_secrets
+from guestlist.roster.wishes import Wish
+from guestlist.verbs.roles import holds
+
+
+class Note(StrEnum):
+    """What is counted and is no change."""
+
+    FITS = "fits"
+    """Members who are as the roster wants them."""
+    INVITED = "invited"
+    """People whose open invitation is as the roster wants it."""
+    OWED = "owed"
+    """Roles that the service takes only once somebody has accepted."""
+    NOT_YET = "not yet"
+    """People who are wanted from a later day on."""
+    ENDED = "ended"
+    """People whose last day is over and who are still there; only pruning takes them out."""
+    UNLISTED = "unlisted"
+    """People who are there and not in the roster; only pruning takes them out."""
+    KEPT = "kept"
+    """People whom the roster does not name and whom nobody may take out."""
+    PROGRAMS = "programs"
+    """Members that are logins of programs, or have no address."""
+    UNSEEN = "unseen"
+    """Members of whom the service does not show what they hold."""
+    HELD_BACK = "held back"
+    """People for whom nothing is done because of a problem of the whole account."""
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What holds for everybody in one account.
+
+    Attributes:
+        account: its name.
+        roles: what can be granted; what else somebody holds is never taken away.
+        word: how a role is named so that it is understood.
+        check: lets the policy refuse an order, with `InvalidOrder`.
+        prune: whether those who are not wanted are taken out.
+        invite_declined: whether those who have declined are asked again.
+        keep: keys of people from whom nothing is taken.
+    """
+
+    account: str
+    provider: Provider
+    roles: Collection[Role] = ()
+    word: Callable[[Role], str] = lambda role: role.label
+    check: Callable[[Order], None] = lambda _order: None
+    prune: bool = False
+    invite_declined: bool = False
+    keep: frozenset[str] = frozenset()
+
+    def known(self, role: Role) -> Role | None:
+        """The same role as the account's list has it: other records may tell its id alone."""
+        same = (one for one in self.roles if (one.kind, one.id) == (role.kind, role.id))
+        return next(same, None)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What the roster says of one person.
+
+    Attributes:
+        wish: None for somebody who is not wanted.
+        owed: kinds and ids of the roles that are owed since an earlier invitation.
+        ended: the last day, for somebody who was wanted until then.
+    """
+
+    key: str
+    email: str
+    wish: Wish | None = None
+    owed: Collection[tuple[str, str]] = frozenset()
+    ended: str = ""
+
+
+def differences(
+    rules: Rules, entry: Entry, guest: Guest, carried: Mapping[str, Any] | None = None
+) -> Iterator[Change | Note]:
+    """What is to be done about a person, and what is to be counted.
+
+    Args:
+        guest: where the person stands.
+        carried: the options of the invitation; None where nobody can tell.
+    """
+    person = _Person(rules, entry, guest)
+    if entry.wish is None:
+        yield from _not_wanted(person)
+    elif guest.state is State.ACCEPTED:
+        yield from _of_member(person, entry.wish)
+    elif entry.wish.problems:
+        yield Note.HELD_BACK
+    elif guest.state in OPEN_STATES and guest.invitation is not None:
+        yield from _of_open(person, entry.wish, guest.invitation, carried)
+    else:
+        yield _of_absent(person, entry.wish, carried)
+
+
+@dataclass(frozen=True)
+class _Person:
+    rules: Rules
+    entry: Entry
+    guest: Guest
+
+    def change(self, action: Action, reason: str, **more: Any) -> Change:
+        invitation = self.guest.invitation
+        return Change(
+            action=action,
+            account=self.rules.account,
+            email=self.entry.email,
+            key=self.entry.key,
+            reason=reason,
+            state=self.guest.state,
+            invitation=invitation and without_secrets(invitation),
+            member=self.guest.member,
+            **more,
+        )
+
+    def cannot(self, why: str | GuestlistError, **more: Any) -> Change:
+        return self.change(Action.CANNOT, str(why), **more)
+
+    def if_possible(self, operation: str, action: Action, reason: str, **more: Any) -> Change:
+        """The change, where the provider has the operation."""
+        provider = self.rules.provider
+        if provider.supports(operation):
+            return self.change(action, reason, **more)
+        return self.cannot(provider.unsupported(operation), **more)
+
+
+# ---------------------------------------------------------------------------- not wanted
+
+
+def _not_wanted(person: _Person) -> Iterator[Change | Note]:
+    rules, entry, guest = person.rules, person.entry, person.guest
+    if guest.state is not State.ACCEPTED and guest.state not in OPEN_STATES:
+        return
+    if entry.key in rules.keep:
+        yield Note.KEPT
+    elif not rules.prune:
+        yield Note.ENDED if entry.ended else Note.UNLISTED
+    else:
+        reason = f"wanted until {entry.ended}" if entry.ended else "not in the roster"
+        inside = guest.state is State.ACCEPTED
+        operation, action = ("remove", Action.REMOVE) if inside else ("revoke", Action.REVOKE)
+        yield person.if_possible(operation, action, reason)
+
+
+# ---------------------------------------------------------------------------- members
+
+
+def _of_member(person: _Person, wish: Wish) -> Iterator[Change | Note]:
+    member = person.guest.member
+    if wish.roles is None or member is None:  # who has accepted just now may not be listed yet
+        yield Note.FITS
+        return
+    if member.roles is None:
+        yield from _settling_unseen(person, wish)
+        return
+    found = [
+        *_missing(person, wish, member.roles),
+        *_too_much(person, wish, member.roles),
+    ]
+    yield from found
+    if not found:
+        yield Note.HELD_BACK if wish.problems else Note.FITS
+
+
+def _settling_unseen(person: _Person, wish: Wish) -> Iterator[Change | Note]:
+    """Where nobody sees what members hold, what is owed is given all the same: it is safe to
+    repeat."""
+    for word, role in zip(wish.words, wish.roles or (), strict=True):
+        if (role.kind, role.id) in person.entry.owed:
+            yield person.if_possible("assign_role", Action.SETTLE, "has accepted", roles=(word,))
+    yield Note.UNSEEN
+
+
+def _missing(person: _Person, wish: Wish, held: Sequence[Role]) -> Iterator[Change]:
+    for word, role in zip(wish.words, wish.roles or (), strict=True):
+        if holds(held, role):
+            continue
+        if (role.kind, role.id) in person.entry.owed:
+            action, reason = Action.SETTLE, "has accepted"
+        elif person.rules.provider.one_role and held:
+            action, reason = Action.ASSIGN, f"in place of {_labels(person.rules, held)}"
+        else:
+            action, reason = Action.ASSIGN, "does not hold it"
+        yield person.if_possible("assign_role", action, reason, roles=(word,))
+
+
+def _too_much(person: _Person, wish: Wish, held: Sequence[Role]) -> Iterator[Change]:
+    rules = person.rules
+    replaced = rules.provider.one_role and wish.roles
+    if replaced or wish.problems or person.entry.key in rules.keep:
+        return
+    for role in map(rules.known, held):
+        if role is not None and not holds(wish.roles or (), role):
+            yield person.if_possible(
+                "unassign_role",
+                Action.UNASSIGN,
+                "not in the roster",
+                roles=(rules.word(role),),
+            )
+
+
+# ---------------------------------------------------------------------------- invited
+
+
+def _of_open(
+    person: _Person, wish: Wish, invitation: Invitation, carried: Mapping[str, Any] | None
+) -> Iterator[Change | Note]:
+    provider = person.rules.provider
+    told = OfInvitation(invitation.state, ids_of(invitation.roles), carried)
+    unlike = unlikeness(provider, wish, told)
+    if not unlike:
+        yield Note.INVITED
+        for _ in range(owed_after(provider, wish, told)):
+            yield Note.OWED
+        return
+    reason = _in_words(person.rules, unlike, wish, invitation, carried)
+    if provider.supports("revoke"):
+        yield _with_invitation(person, wish, Action.REPLACE, reason)
+    else:
+        yield person.cannot(f"{reason}. {provider.unsupported('revoke')}", options=wish.given)
+
+
+def unlikeness(provider: Provider, wish: Wish, told: OfInvitation) -> list[str]:
+    """In what an invitation is not as it is wanted: names of options, and `roles`."""
+    different = []
+    if told.carried is not None:
+        different = [name for name in wish.given if told.carried.get(name) != wish.given[name]]
+    if wish.ids is not None and provider.most_roles != 0 and told.offered:
+        most = len(wish.ids) if provider.most_roles is None else provider.most_roles
+        as_many = len(told.offered) >= min(most, len(wish.ids))
+        if not (as_many and told.offered <= wish.ids):
+            different.append("roles")
+    return different
+
+
+def owed_after(provider: Provider, wish: Wish, told: OfInvitation) -> int:
+    """How many roles are owed when an invitation that is as it is wanted is accepted."""
+    wanted = len(wish.ids or ())
+    most = wanted if provider.most_roles is None else provider.most_roles
+    return wanted - (len(told.offered) or min(most, wanted)) if wish.ids is not None else 0
+
+
+def _in_words(
+    rules: Rules,
+    unlike: Iterable[str],
+    wish: Wish,
+    invitation: Invitation,
+    carried: Mapping[str, Any] | None,
+) -> str:
+    told = []
+    for name in unlike:
+        if name == "roles":
+            here = _labels(rules, wish.roles or ()) or "no role"
+            there = _labels(rules, invitation.roles)
+            told.append(f"offers {there}, and {here} is wanted")
+        else:
+            here, there = _value(wish.given[name]), _value((carried or {}).get(name))
+            told.append(f"has {name} = {there}, and {here} is wanted")
+    return "the invitation " + "; it ".join(told)
+
+
+def _value(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _labels(rules: Rules, roles: Iterable[Role]) -> str:
+    return ", ".join((rules.known(role) or role).label for role in roles)
+
+
+# ---------------------------------------------------------------------------- absent
+
+
+def _of_absent(person: _Person, wish: Wish, carried: Mapping[str, Any] | None) -> Change:
+    guest, rules = person.guest, person.rules
+    state, invitation = guest.state, guest.invitation
+    if state is State.DECLINED and not rules.invite_declined:
+        return person.cannot(_declined(invitation))
+    if state is State.UNKNOWN and guest.basis is Basis.REPORTED:
+        word = f" {guest.raw_state!r}" if guest.raw_state else ""
+        return person.cannot(
+            f"the service calls the invitation{word}, and what that means is not known."
+            " Look there, and invite by hand."
+        )
+    if state is State.EXPIRED and invitation is not None:
+        told = OfInvitation(state, ids_of(invitation.roles), carried)
+        if _can_resend(rules.provider, invitation) and not unlikeness(rules.provider, wish, told):
+            owed = [
+                word
+                for word, role in zip(wish.words, wish.roles or (), strict=True)
+                if not holds(invitation.roles, role)
+            ]
+            return person.change(Action.RESEND, _expired(invitation), owed=tuple(owed))
+    return _with_invitation(person, wish, Action.INVITE, _absence(guest))
+
+
+def _with_invitation(person: _Person, wish: Wish, action: Action, reason: str) -> Change:
+    """A change that makes an invitation; or why it cannot be made."""
+    provider = person.rules.provider
+    words, roles, most = wish.words, wish.roles or (), provider.most_roles
+    if most is not None:
+        words, roles = words[:most], roles[:most]
+    if not provider.supports("invite"):
+        return person.cannot(provider.unsupported("invite"))
+    if len(words) < provider.least_roles:
+        return person.cannot(
+            f"{provider.title} needs a role for an invitation, and the roster names none."
+        )
+    try:
+        person.rules.check(Order(email=person.entry.email, roles=roles, options=wish.options))
+    except GuestlistError as refusal:
+        return person.cannot(refusal)
+    owed = wish.words[len(words) :]
+    return person.change(action, reason, roles=words, owed=owed, options=dict(wish.given))
+
+
+def _can_resend(provider: Provider, invitation: Invitation) -> bool:
+    """Whether the verb `resend` will manage: natively, or by making the invitation anew."""
+    if provider.supports("resend"):
+        return True
+    enough = len(invitation.roles) >= provider.least_roles
+    return enough and provider.supports("revoke") and provider.supports("invite")
+
+
+def _declined(invitation: Invitation | None) -> str:
+    when = invitation.responded_at if invitation else None
+    return f"declined{f' on {when:%Y-%m-%d}' if when else ''}. `--invite-declined` asks again."
+
+
+def _expired(invitation: Invitation) -> str:
+    when = invitation.expires_at
+    return f"the invitation expired{f' on {when:%Y-%m-%d}' if when else ''}"
+
+
+def _absence(guest: Guest) -> str:
+    invitation = guest.invitation
+    if guest.state is State.EXPIRED and invitation is not None:
+        return _expired(invitation)
+    if guest.state in (State.REVOKED, State.DECLINED):
+        return f"the invitation was {guest.state}"
+    if guest.state is State.UNKNOWN:
+        return "was invited, and the invitation is not to be seen"
+    if invitation is not None and invitation.state is State.ACCEPTED:
+        return "was a member and has left"
+    return "is not there"

@@ -1,0 +1,118 @@
+"""A plan in a file: JSON Lines, first what the plan comes to, then one change per line."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+from typing import Literal
+
+from pydantic import ValidationError
+
+from guestlist.errors import ConfigError
+from guestlist.models import Model
+from guestlist.roster.change import Change
+from guestlist.roster.summary import Summary
+
+
+class _Header(Model):
+    """The first line."""
+
+    format: Literal["guestlist plan"] = "guestlist plan"
+    version: Literal[1] = 1
+    plan: Summary
+
+
+@dataclass(frozen=True)
+class PlanFile:
+    """A plan that was written into a file.
+
+    Attributes:
+        path: the file.
+        summary: what the plan comes to.
+    """
+
+    path: Path
+    summary: Summary
+
+    def changes(self, account: str | None = None) -> Iterator[Change]:
+        """The changes by account, and in each in the order of execution; read as they are used.
+
+        Args:
+            account: only those of this one.
+
+        Raises:
+            ConfigError: the file cannot be read, was cut off, or holds what is no change.
+        """
+        count = 0
+        for number, line in _lines(self.path):
+            if number == 1:
+                continue
+            try:
+                change = Change.model_validate_json(line)
+            except ValidationError:
+                raise ConfigError(f"{self.path}:{number}: this is no change", hint=AGAIN) from None
+            count += 1
+            if account in (None, change.account):
+                yield change
+        if count != self.summary.changes:
+            raise ConfigError(
+                f"{self.path} holds {count} changes instead of {self.summary.changes}", hint=AGAIN
+            )
+
+
+AGAIN = "Make the plan again."
+
+
+def write_plan(path: Path, summary: Summary, changes: Iterable[str]) -> None:
+    """Writes a plan: all of it, or nothing. Nobody but the owner may read the file.
+
+    Args:
+        changes: as JSON, in their order.
+
+    Raises:
+        ConfigError: it cannot be written.
+    """
+    try:
+        with NamedTemporaryFile(  # made with the permissions 0600
+            "w", encoding="utf-8", dir=path.parent, prefix=f".{path.name}-", delete=False
+        ) as file:
+            try:
+                file.write(_Header(plan=summary).model_dump_json() + "\n")
+                file.writelines(f"{change}\n" for change in changes)
+                file.flush()
+                os.fsync(file.fileno())
+                os.replace(file.name, path)
+            except BaseException:
+                with suppress(OSError):
+                    os.unlink(file.name)
+                raise
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be written: {error.strerror}") from None
+
+
+def read_plan(path: Path) -> PlanFile:
+    """A plan from a file. Its changes are read when they are asked for.
+
+    Raises:
+        ConfigError: the file cannot be read, or is no plan of this version.
+    """
+    _, line = next(_lines(path), (0, ""))
+    try:
+        return PlanFile(path, _Header.model_validate_json(line).plan)
+    except ValidationError:
+        raise ConfigError(
+            f"{path} is no plan that this version of guestlist has written", hint=AGAIN
+        ) from None
+
+
+def _lines(path: Path) -> Iterator[tuple[int, str]]:
+    try:
+        with path.open(encoding="utf-8") as file:
+            yield from enumerate(file, 1)
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise ConfigError(f"{path} cannot be read: {reason}") from None

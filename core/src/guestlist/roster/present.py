@@ -1,0 +1,306 @@
+"""Reading who is there: every account once, page by page, into scratch space."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import lru_cache
+from itertools import islice
+from typing import Any, NamedTuple, TypeVar
+
+from guestlist.address import email_key
+from guestlist.client import Guestlist
+from guestlist.errors import GuestlistError, NotFound
+from guestlist.exchange.account import Account
+from guestlist.models import MEMBERSHIPS, Guest, Invitation, Member, Role, State
+from guestlist.provider import Provider
+from guestlist.roster.scratch import Fact, Kind, Scratch
+from guestlist.verbs.states import best, conclude
+
+T = TypeVar("T")
+
+READERS = 32
+"""Accounts that are read at the same time."""
+ASKERS = 4
+"""Members of one account of whom is asked at the same time what they hold."""
+BATCH = 500
+"""Records that are stored at once, and after which progress is told."""
+
+Progress = Callable[[str, str, int], None]
+"""Told the account, what is read (`roles`, `invitations`, `members`, `access`; `people` where there
+are no lists), and how many so far. Called from several threads, one at a time."""
+
+
+@dataclass
+class Reading:
+    """What reading one account came to.
+
+    Attributes:
+        roles: what can be granted, if that had to be known.
+        programs: members that are logins of programs, or have no address: they are left out.
+        error: why the account cannot be read; then what was read of it is of no use.
+    """
+
+    roles: list[Role] = field(default_factory=list)
+    programs: int = 0
+    error: GuestlistError | None = None
+
+
+def read_accounts(
+    guests: Guestlist,
+    names: Sequence[str],
+    scratch: Scratch,
+    *,
+    managed: Iterable[str],
+    progress: Progress | None = None,
+) -> dict[str, Reading]:
+    """Reads accounts, all at the same time. One that cannot be read does not stop the others.
+
+    Args:
+        names: the accounts; their numbers are the places in this list.
+        managed: those in which roles matter.
+        progress: see `Progress`.
+
+    Returns:
+        By account what it came to. The people are in the scratch space.
+    """
+    stop, managed = threading.Event(), frozenset(managed)
+    tell = _one_at_a_time(progress)
+    readers = [
+        _Reader(guests.account(name), name, number, scratch, stop, tell)
+        for number, name in enumerate(names)
+    ]
+    with ThreadPoolExecutor(min(len(names), READERS) or 1) as pool:
+        running = {pool.submit(one.read, one.name in managed): one.name for one in readers}
+        try:
+            return {running[done]: done.result() for done in as_completed(running)}
+        except BaseException:  # Ctrl-C, or a fault of ours: the threads end at their next record
+            stop.set()
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+def _one_at_a_time(progress: Progress | None) -> Progress:
+    lock = threading.Lock()
+
+    def tell(account: str, what: str, count: int) -> None:
+        if progress is not None:
+            with lock:
+                progress(account, what, count)
+
+    return tell
+
+
+class _Reader:
+    """Reads one account."""
+
+    def __init__(
+        self,
+        guests: Guestlist,
+        name: str,
+        number: int,
+        scratch: Scratch,
+        stop: threading.Event,
+        tell: Progress,
+    ) -> None:
+        self.name = name
+        self._guests = guests
+        self._provider = guests.accounts[name]
+        self._number = number
+        self._scratch = scratch
+        self._stop = stop
+        self._tell = tell
+        self._reading = Reading()
+
+    def read(self, roles_matter: bool) -> Reading:
+        reading = self._reading
+        try:
+            if roles_matter and self._provider.supports("roles"):
+                reading.roles = list(self._told("roles", self._guests.roles()))
+            if self._has_lists():
+                self._store("invitations", self._guests.invitations(), self._of_invitation)
+                self._store("members", self._guests.members(), self._of_member)
+            else:
+                self._look_for_each()
+            if roles_matter and self._provider.supports("access"):
+                self._ask()
+        except GuestlistError as error:
+            reading.error = error.about(account=self.name)
+        return reading
+
+    def _told(self, what: str, items: Iterator[T]) -> Iterator[T]:
+        """The items; progress is told after each batch and at the end."""
+        count = 0
+        for item in items:
+            if self._stop.is_set():
+                return
+            count += 1
+            if count % BATCH == 0:
+                self._tell(self.name, what, count)
+            yield item
+        self._tell(self.name, what, count)
+
+    def _store(self, what: str, items: Iterator[T], fact: Callable[[T], Fact | None]) -> None:
+        facts = filter(None, map(fact, self._told(what, items)))
+        while batch := list(islice(facts, BATCH)):
+            self._scratch.add(batch)
+
+    def _of_invitation(self, one: Invitation) -> Fact:
+        brief = _invitation_brief(one, carried(self._provider, one))
+        body = without_secrets(one).model_dump_json(exclude_defaults=True)
+        return Fact(email_key(one.email), self._number, Kind.INVITATION, False, brief, body)
+
+    def _of_member(self, one: Member) -> Fact | None:
+        if one.service or not one.email:
+            self._reading.programs += 1
+            return None
+        inside = one.state in MEMBERSHIPS
+        brief = roles_brief(one.roles) if inside else ""
+        body = one.model_dump_json(exclude_defaults=True)
+        ask = inside and one.roles is None
+        return Fact(email_key(one.email), self._number, Kind.MEMBER, ask, brief, body)
+
+    def _has_lists(self) -> bool:
+        return all(map(self._provider.supports, ("invitations", "members")))
+
+    def _look_for_each(self) -> None:
+        """Where the service has no lists, everybody in the roster is looked for. Who is there
+        besides cannot be known."""
+        with ThreadPoolExecutor(ASKERS) as pool:
+            people = (
+                one
+                for some in self._scratch.wanted(self._number, BATCH)
+                for one in pool.map(self._look, some)
+            )
+            for found in self._told("people", people):
+                self._scratch.add(found)
+
+    def _look(self, one: tuple[str, str]) -> list[Fact]:
+        key, body = one
+        guest = self._guests.status(body.partition("\n")[0])
+        found = [
+            self._of_invitation(guest.invitation) if guest.invitation else None,
+            self._of_member(guest.member) if guest.member else None,
+        ]
+        return [fact._replace(key=key) for fact in found if fact is not None]
+
+    def _ask(self) -> None:
+        """Asks what members hold, where their records do not tell and the roster says what they
+        shall hold."""
+        with ThreadPoolExecutor(ASKERS) as pool:
+            everybody = (
+                one
+                for some in self._scratch.whom_to_ask(self._number, BATCH)
+                for one in pool.map(self._held, some)
+            )
+            self._store("access", everybody, lambda fact: fact)
+
+    def _held(self, one: tuple[str, str]) -> Fact | None:
+        if self._stop.is_set():
+            return None
+        key, body = one
+        member = Member.model_validate_json(body)
+        access = type(self._provider).access
+        with suppress(NotFound):  # has left since the list was read
+            grants = self._guests.call(access, member)
+            held = tuple(grant.role for grant in grants if grant.direct)
+            kept = json.dumps([one.model_dump(exclude_defaults=True) for one in held])
+            return Fact(key, self._number, Kind.HELD, False, roles_brief(held), kept)
+        return None
+
+
+# ---------------------------------------------------------------------------- briefs
+
+
+class OfInvitation(NamedTuple):
+    """What mostly suffices to know of an invitation.
+
+    Attributes:
+        state: where it stands.
+        offered: kinds and ids of the roles that it names.
+        carried: the options that it carries; None where nobody can tell.
+    """
+
+    state: State
+    offered: frozenset[tuple[str, str]]
+    carried: Mapping[str, Any] | None
+
+
+def carried(provider: Provider, invitation: Invitation) -> dict[str, Any] | None:
+    """The options of an invitation, as JSON has them; None where nobody can tell. Only as long as
+    the service's own answer is at hand."""
+    options = provider.order_of(invitation).options
+    return None if options is None else options.model_dump(mode="json")
+
+
+def without_secrets(invitation: Invitation) -> Invitation:
+    """The invitation as it may be written down."""
+    if invitation.link is None and invitation.key is None:
+        return invitation
+    return invitation.model_copy(update={"link": None, "key": None})
+
+
+def ids_of(roles: Iterable[Role]) -> frozenset[tuple[str, str]]:
+    """Kinds and ids of roles."""
+    return frozenset((role.kind, role.id) for role in roles)
+
+
+def _invitation_brief(one: Invitation, options: dict[str, Any] | None) -> str:
+    return json.dumps([one.state, sorted(ids_of(one.roles)), options], separators=(",", ":"))
+
+
+@lru_cache(4096)
+def invitation_from(brief: str) -> OfInvitation:
+    """Understands the brief of an invitation."""
+    state, offered, options = json.loads(brief)
+    return OfInvitation(State(state), frozenset(map(tuple, offered)), options)
+
+
+def roles_brief(roles: Iterable[Role] | None) -> str:
+    """The brief of what a member holds; that of somebody who is no member is empty."""
+    return "null" if roles is None else json.dumps(sorted(ids_of(roles)), separators=(",", ":"))
+
+
+@lru_cache(4096)
+def roles_from(brief: str) -> frozenset[tuple[str, str]] | None:
+    """Understands the brief of what a member holds: kinds and ids; None where it is not told."""
+    told = json.loads(brief)
+    return None if told is None else frozenset(map(tuple, told))
+
+
+# ---------------------------------------------------------------------------- where people stand
+
+
+class Seen(NamedTuple):
+    """Where somebody stands, and what the invitation that counts carries."""
+
+    guest: Guest
+    carried: Mapping[str, Any] | None
+
+
+def seen(account: Account, email: str, facts: Sequence[Fact]) -> Seen:
+    """Where somebody stands, from the facts about the person, as `status` would say."""
+    invitations, member, held = list[tuple[Invitation, str]](), None, None
+    for fact in facts:
+        if fact.kind == Kind.INVITATION:
+            invitations.append((Invitation.model_validate_json(fact.body), fact.brief))
+        elif fact.kind == Kind.MEMBER:
+            member = _better(member, Member.model_validate_json(fact.body))
+        elif fact.kind == Kind.HELD:
+            held = tuple(map(Role.model_validate, json.loads(fact.body)))
+    if member is not None and held is not None:
+        member = member.model_copy(update={"roles": held})
+    invitation = best(one for one, _ in invitations)
+    options = next(
+        (invitation_from(brief).carried for one, brief in invitations if one is invitation), None
+    )
+    return Seen(conclude(account, email, invitation, member), options)
+
+
+def _better(one: Member | None, other: Member) -> Member:
+    """Of two records about one address, that of somebody who is in."""
+    return other if one is None or one.state not in MEMBERSHIPS else one

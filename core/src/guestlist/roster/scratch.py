@@ -1,0 +1,186 @@
+"""Scratch space in which people are brought together by their address, however many they are.
+
+A private temporary database of SQLite: it is on disk as soon as it outgrows its cache, nobody else
+can open it, and it is gone when it is closed, however the program ends.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from enum import IntEnum
+from itertools import islice
+from typing import Any, NamedTuple
+
+from guestlist.errors import GuestlistError
+
+CACHE = 16 * 1024
+"""KiB of the database that are kept in memory, and of what is being sorted."""
+BATCH = 1000
+"""Rows that are written at once."""
+
+
+class Kind(IntEnum):
+    """What a fact about somebody is. In the order in which those about one person are told."""
+
+    WANTED = 0
+    NOT_YET = 1
+    ENDED = 2
+    OWED = 3
+    BEFORE = 4
+    """What a change rested on when it was planned."""
+    INVITATION = 5
+    MEMBER = 6
+    HELD = 7
+    """What a member holds, where that had to be asked for."""
+
+
+class Fact(NamedTuple):
+    """One thing that is known of one person in one account.
+
+    Attributes:
+        key: the address as it is compared.
+        account: the number of the account, which is its place among the names.
+        kind: a `Kind`.
+        ask: whether what the person holds matters (of the roster), or is not told (of a member).
+        brief: what mostly suffices to decide; few people differ in it.
+        body: all of it.
+    """
+
+    key: str
+    account: int
+    kind: int
+    ask: bool
+    brief: str
+    body: str
+
+
+class Scratch:
+    """Facts and changes on disk. Any number of threads may add; one at a time reads.
+
+    Raises:
+        GuestlistError: from any method: the disk is full, or cannot be written.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        with _in_words():
+            self._db = sqlite3.connect("", isolation_level=None, check_same_thread=False)
+            self._db.executescript(
+                f"""
+                PRAGMA journal_mode = off;
+                PRAGMA synchronous = off;
+                PRAGMA cache_size = -{CACHE};
+                CREATE TABLE fact (key TEXT, account INT, kind INT, ask INT, brief TEXT, body TEXT);
+                CREATE TABLE asking (account INT, key TEXT, body TEXT);
+                CREATE TABLE problem (account INT, text TEXT, people INT,
+                                      PRIMARY KEY (account, text)) WITHOUT ROWID;
+                CREATE TABLE change (account INT, place INT, key TEXT, body TEXT);
+                BEGIN;
+                """
+            )
+
+    def close(self) -> None:
+        """Gives the space free. Nothing can be read any more."""
+        self._db.close()
+
+    # ------------------------------------------------------------------ facts
+
+    def add(self, facts: Iterable[Fact]) -> None:
+        """Keeps facts, all of them or, after an error, some."""
+        self._insert("INSERT INTO fact VALUES (?, ?, ?, ?, ?, ?)", facts)
+
+    def people(self) -> Iterator[list[Fact]]:
+        """What is known, by person and account, in the order of the keys."""
+        rows = self._read(
+            "SELECT key, account, kind, ask, brief, body FROM fact"
+            " ORDER BY key, account, kind, rowid"
+        )
+        found: list[Fact] = []
+        for row in map(Fact._make, rows):
+            if found and (row[0] != found[0][0] or row[1] != found[0][1]):
+                yield found
+                found = []
+            found.append(row)
+        if found:
+            yield found
+
+    def whom_to_ask(self, account: int, size: int) -> Iterator[list[tuple[str, str]]]:
+        """Key and body of the members of whom has to be asked what they hold, so many at a time."""
+        with self._lock, _in_words():
+            self._db.execute(
+                "INSERT INTO asking SELECT account, key, max(iif(kind = :member, body, NULL))"
+                " FROM fact WHERE account = :account GROUP BY key"
+                " HAVING max(ask AND kind = :member) AND max(ask AND kind <> :member)",
+                {"account": account, "member": Kind.MEMBER},
+            )
+        yield from self._pieces("asking WHERE", account, size)
+
+    def wanted(self, account: int, size: int) -> Iterator[list[tuple[str, str]]]:
+        """Key and body of the people who are wanted in an account, so many at a time."""
+        return self._pieces(f"fact WHERE kind = {Kind.WANTED:d} AND", account, size)
+
+    def _pieces(self, source: str, account: int, size: int) -> Iterator[list[tuple[str, str]]]:
+        """Rows of an account, so many at a time, while others are being added."""
+        last = 0
+        while True:
+            with self._lock, _in_words():
+                rows = self._db.execute(
+                    f"SELECT key, body, rowid FROM {source} account = ? AND rowid > ?"  # noqa: S608
+                    " ORDER BY rowid LIMIT ?",
+                    (account, last, size),
+                ).fetchall()
+            if not rows:
+                return
+            last = rows[-1][2]
+            yield [(key, body) for key, body, _ in rows]
+
+    # ------------------------------------------------------------------ results
+
+    def add_problem(self, account: int, text: str) -> None:
+        """Counts one more person whom a problem of the whole account keeps from something."""
+        with self._lock, _in_words():
+            self._db.execute(
+                "INSERT INTO problem VALUES (?, ?, 1)"
+                " ON CONFLICT DO UPDATE SET people = people + 1",
+                (account, text),
+            )
+
+    def problems(self) -> Iterator[tuple[int, str, int]]:
+        """Account, text, and how many people each problem keeps from something."""
+        return self._read("SELECT account, text, people FROM problem ORDER BY account, text")
+
+    def add_changes(self, changes: Iterable[tuple[int, int, str, str]]) -> None:
+        """Keeps changes: account, place of the action in the order, key and body."""
+        self._insert("INSERT INTO change VALUES (?, ?, ?, ?)", changes)
+
+    def changes(self, account: int | None = None) -> Iterator[str]:
+        """The bodies of the changes, by account and in the order of execution."""
+        rows = self._read(
+            "SELECT body FROM change WHERE ? IN (account, -1) ORDER BY account, place, key, rowid",
+            -1 if account is None else account,
+        )
+        return (body for (body,) in rows)
+
+    def _insert(self, query: str, rows: Iterable[tuple[Any, ...]]) -> None:
+        iterator = iter(rows)
+        while batch := list(islice(iterator, BATCH)):  # the lock is free while the rows are made
+            with self._lock, _in_words():
+                self._db.executemany(query, batch)
+
+    def _read(self, query: str, *values: Any) -> Iterator[tuple[Any, ...]]:
+        with _in_words():
+            yield from self._db.execute(query, values)
+
+
+@contextmanager
+def _in_words() -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        raise GuestlistError(
+            f"the temporary file of the plan cannot be written: {error}",
+            hint="Make room, or name another folder in SQLITE_TMPDIR. Nothing was changed.",
+        ) from error

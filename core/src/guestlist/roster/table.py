@@ -1,0 +1,263 @@
+"""People in a CSV file: read row by row, so that there may be a million."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import date
+from functools import cached_property
+from pathlib import Path
+from typing import IO, Any, NamedTuple
+
+from guestlist.address import read_email
+from guestlist.errors import ConfigError, InvalidOrder
+from guestlist.roster import cells
+from guestlist.roster.circle import Circle, Stay, Stays, check_days, check_somewhere, together
+from guestlist.roster.document import Columns, PeopleFile, read_day
+from guestlist.roster.problems import Problems
+from guestlist.roster.wanted import Wanted
+
+COLUMNS = tuple(info.alias or name for name, info in Columns.model_fields.items())
+SEPARATORS = ",;\t"
+REMEMBERED = 10_000
+"""Different rows, their addresses left aside, of which it is remembered what they mean."""
+
+
+class _Place(NamedTuple):
+    """Where somebody is, and on which days: what a row says apart from the address."""
+
+    account: str
+    roles: tuple[str, ...] | None
+    options: Any
+    starts: date | None
+    ends: date | None
+
+
+class Heading(NamedTuple):
+    """The first row, understood.
+
+    Attributes:
+        separator: what is between the values of a row.
+        width: how many values a row has.
+        columns: the number of each column that is there.
+    """
+
+    separator: str
+    width: int
+    columns: dict[str, int]
+
+
+class PeopleTable:
+    """A CSV file of people.
+
+    Args:
+        path: where the file is; also its name in messages.
+        settings: what the roster says about it.
+        circle: what its rows can refer to.
+        everybody: where everybody in it is.
+
+    Attributes:
+        digest: identifies what is in it.
+
+    Raises:
+        ConfigError: it cannot be read, or lacks a column.
+    """
+
+    def __init__(self, path: Path, settings: PeopleFile, circle: Circle, everybody: Stays) -> None:
+        self.path = path
+        self._circle = circle
+        self._everybody = everybody
+        self._own = tuple(settings.accounts)
+        with _readable(path), path.open("rb") as file:
+            self._version = _version(file)
+            self.digest = hashlib.file_digest(file, "sha256").hexdigest()
+        with self._opened() as text:
+            self._heading = _heading(path, text, settings.columns)
+
+    @cached_property
+    def accounts(self) -> set[str]:
+        """The accounts that its people are in. Reads the whole file if it has a column for them."""
+        found = set(self._everybody)
+        columns = self._heading.columns
+        if "groups" in columns:
+            found |= self._circle.of_groups()
+        if "accounts" in columns:
+            number = columns["accounts"]
+            with self._opened() as text:
+                seen = {row[number] for _, row in self._rows(text) if len(row) > number}
+            found.update(name for cell in seen for name in cells.split(cell))
+        return found.intersection(self._circle.accounts)
+
+    def wanted(self) -> Iterator[Wanted]:
+        """Everybody in it, row by row.
+
+        Raises:
+            ConfigError: rows are wrong: up to some number of them, at the end of the file; or the
+                file has changed since the digest was taken.
+        """
+        problems, width = Problems(), self._heading.width
+        columns = [self._heading.columns.get(name, -1) for name in COLUMNS[1:]]
+        address = self._heading.columns["email"]
+        remembered: dict[tuple[str, ...], tuple[_Place, ...]] = {}
+        with self._opened() as text:
+            for line, row in self._rows(text):
+                where = f"{self.path}:{line}"
+                if len(row) != width:
+                    if len(row) > width:
+                        problems.add(_too_long(len(row), self._heading), where)
+                        continue
+                    row += [""] * (width - len(row))
+                row.append("")  # what a column that is not there says, under number -1
+                said = tuple([row[number] for number in columns])
+                try:
+                    places = remembered.get(said)
+                    if places is None:
+                        if len(remembered) == REMEMBERED:
+                            remembered.clear()
+                        places = remembered[said] = tuple(self._places(*said))
+                    email, key = read_email(row[address])
+                except (InvalidOrder, ConfigError) as error:
+                    if any(map(str.strip, row)):
+                        problems.add(ConfigError(error.message, hint=error.hint), where)
+                    continue
+                for account, roles, options, starts, ends in places:
+                    yield Wanted(account, key, email, roles, options, starts, ends, where)
+        problems.check()
+
+    def _places(
+        self, accounts: str, roles: str, groups: str, first: str, last: str
+    ) -> Iterator[_Place]:
+        starts, ends = _day("from", first), _day("until", last)
+        check_days(starts, ends)
+        parts = [self._everybody, *map(self._circle.group, cells.split(groups))]
+        named = [self._circle.account(name) for name in cells.split(accounts)]
+        held = cells.split(roles) if roles.strip() != cells.NOTHING else ()
+        if named or roles.strip():
+            if not (named or self._own):
+                raise ConfigError("there are roles, and no account in which they are")
+            stay = Stay(tuple(dict.fromkeys(held)) if roles.strip() else None)
+            parts.append(dict.fromkeys(named or self._own, stay))
+        for account, stay in check_somewhere(together(parts)).items():
+            yield _Place(account, *stay, starts, ends)
+
+    def _rows(self, text: IO[str]) -> Iterator[tuple[int, list[str]]]:
+        """Each row below the heading with the line on which it begins, empty lines left out."""
+        reader = csv.reader(text, delimiter=self._heading.separator, strict=True)
+        next(reader)
+        line = reader.line_num + 1
+        try:
+            for row in reader:
+                if row:
+                    yield line, row
+                line = reader.line_num + 1
+        except csv.Error as error:
+            raise ConfigError(f"{self.path}:{line}: this row is no CSV: {error}") from None
+
+    @contextmanager
+    def _opened(self) -> Iterator[IO[str]]:
+        """The file as text; afterwards, that it still is the one whose digest was taken."""
+        with _readable(self.path), self.path.open(encoding="utf-8-sig", newline="") as text:
+            yield text
+            if _version(text) != self._version:
+                raise ConfigError(f"{self.path} has changed while it was read", hint="Start again.")
+
+
+def _version(file: IO[Any]) -> tuple[int, ...]:
+    status = os.fstat(file.fileno())
+    return status.st_ino, status.st_size, status.st_mtime_ns
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError:
+        raise ConfigError(f"there is no file {path}") from None
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ConfigError(
+            f"{path}{_undecodable(path)} is not UTF-8",
+            hint="Save it from the spreadsheet as CSV UTF-8.",
+        ) from None
+
+
+def _undecodable(path: Path) -> str:
+    """The line that is not UTF-8, as it is written behind the name of a file."""
+    with path.open("rb") as file:
+        for number, line in enumerate(file, 1):
+            try:
+                line.decode()
+            except UnicodeDecodeError:
+                return f":{number}"
+    return ""
+
+
+def _heading(path: Path, text: IO[str], wanted: Columns) -> Heading:
+    found, problem = [], "it is empty"
+    for separator in SEPARATORS:
+        text.seek(0)
+        try:
+            titles = next(csv.reader(text, delimiter=separator, strict=True), [])
+        except csv.Error as error:  # also where it is separated by something else
+            problem = f"the heading is no CSV: {error}"
+        else:
+            found.append((separator, [title.strip() for title in titles]))
+    separator, titles = max(
+        found,
+        key=lambda one: (bool(_fitting("email", wanted.email, one[1])), len(one[1])),
+        default=("", []),
+    )
+    if not titles:
+        raise ConfigError(f"{path}:1: {problem}")
+    try:
+        return Heading(separator, len(titles), _columns(titles, wanted))
+    except ConfigError as error:
+        error.message = f"{path}:1: {error.message}"
+        raise
+
+
+def _fitting(name: str, told: str | None, titles: Sequence[str]) -> list[int]:
+    """The numbers of the columns that may be meant."""
+    known = [told.strip()] if told else [name, name.removesuffix("s")]
+    known = [one.casefold() for one in known]
+    return [number for number, title in enumerate(titles) if title.casefold() in known]
+
+
+def _columns(titles: Sequence[str], wanted: Columns) -> dict[str, int]:
+    """The number of each column that is there.
+
+    Raises:
+        ConfigError: one that has to be there is not, or is there twice.
+    """
+    found = {}
+    for name, told in wanted.model_dump(by_alias=True).items():
+        fitting = _fitting(name, told, titles)
+        if len(fitting) > 1:
+            raise ConfigError(f"there are {len(fitting)} columns {titles[fitting[0]]!r}")
+        if fitting:
+            found[name] = fitting[0]
+        elif told or name == "email":
+            there = ", ".join(map(repr, titles))
+            hint = f"There are: {there}."
+            if not told:
+                hint += ' Say which it is: columns = { email = "…" }.'
+            raise ConfigError(f"there is no column {told or name!r}", hint=hint)
+    return found
+
+
+def _too_long(count: int, heading: Heading) -> ConfigError:
+    return ConfigError(
+        f"the row has {count} values, and the heading {heading.width}",
+        hint=f"A value that has a {heading.separator!r} in it needs quotes around it.",
+    )
+
+
+def _day(name: str, written: str) -> date | None:
+    try:
+        return read_day(written.strip()) if written.strip() else None
+    except ValueError:
+        raise ConfigError(f"{name} {written!r} is not a day: write it as 2026-01-31") from None

@@ -1,0 +1,198 @@
+"""What the roster wants, on its way into scratch space and in the terms of one account."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import date
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from pydantic import BaseModel
+
+from guestlist.errors import CallerMistake
+from guestlist.models import Role
+from guestlist.provider import Provider
+from guestlist.roster.scratch import Fact, Kind
+from guestlist.roster.wanted import Wanted
+from guestlist.verbs.invite import options_of
+from guestlist.verbs.roles import fitting, unknown_role
+
+REMEMBERED = 4096
+"""How many different wishes are kept in mind; people are many, their wishes few."""
+
+
+class Intake:
+    """Turns the people of a roster into facts, and keeps what has to be known of all of them.
+
+    Args:
+        numbers: of the accounts that are planned, by name.
+        today: what `from` and `until` are compared with.
+
+    Attributes:
+        people: how many entries there are, by account, also by those that nobody configured.
+        managed: the accounts in which the roster says of somebody which roles to hold.
+    """
+
+    def __init__(self, numbers: Mapping[str, int], today: date) -> None:
+        self._numbers = numbers
+        self._today = today
+        self._hash = hashlib.sha256()
+        self.people: dict[str, int] = {}
+        self.managed: set[str] = set()
+
+    @property
+    def digest(self) -> str:
+        """Tells two rosters apart: what they want, and in which order."""
+        return self._hash.hexdigest()
+
+    def facts(self, wanted: Iterable[Wanted]) -> Iterator[Fact]:
+        """The facts of those whose account is planned."""
+        for one in wanted:
+            brief = _brief(one)
+            self._hash.update(
+                f"{one.account}\0{one.email}\0{brief}\0{one.starts}\0{one.ends}\n".encode()
+            )
+            self.people[one.account] = self.people.get(one.account, 0) + 1
+            number = self._numbers.get(one.account)
+            if number is None:
+                continue
+            if one.roles is not None:
+                self.managed.add(one.account)
+            kind = self._kind(one)
+            body = str(one.ends) if kind is Kind.ENDED else f"{one.email}\n{one.place}"
+            ask = kind is Kind.WANTED and one.roles is not None
+            yield Fact(one.key, number, kind, ask, brief, body)
+
+    def _kind(self, one: Wanted) -> Kind:
+        if one.ends is not None and one.ends < self._today:
+            return Kind.ENDED
+        if one.starts is not None and one.starts > self._today:
+            return Kind.NOT_YET
+        return Kind.WANTED
+
+
+def _brief(one: Wanted) -> str:
+    return _as_json(one.roles, one.options) if one.options else _without_options(one.roles)
+
+
+@lru_cache(REMEMBERED)
+def _without_options(roles: tuple[str, ...] | None) -> str:
+    return _as_json(roles, {})
+
+
+def _as_json(roles: Sequence[str] | None, options: Mapping[str, Any]) -> str:
+    return json.dumps([roles, dict(options)], separators=(",", ":"), sort_keys=True, default=str)
+
+
+def merged(entries: Sequence[Fact]) -> tuple[str, str]:
+    """One wish of several entries about one person: all the roles, all the options.
+
+    Returns:
+        The wish, and the problem where two entries want an option to be different.
+    """
+    roles: list[str] | None = None
+    options: dict[str, Any] = {}
+    problem = ""
+    for entry in entries:
+        more, given = json.loads(entry.brief)
+        if more is not None:
+            roles = [*(roles or []), *more]
+        for name in given.keys() & options.keys():
+            if given[name] != options[name]:
+                places = " and ".join(
+                    filter(None, (one.body.partition("\n")[2] for one in entries))
+                )
+                problem = f"the roster wants {name} to be two things" + f" ({places})" * bool(
+                    places
+                )
+        options.update(given)
+    return _as_json(roles, options), problem
+
+
+class Wish(NamedTuple):
+    """What is wanted for somebody, in the terms of an account.
+
+    Attributes:
+        words: the roles as the roster names them, each once.
+        roles: the same, resolved; None where the roster does not say.
+        ids: their kinds and ids.
+        options: the provider's options; None where they cannot be.
+        given: those that the roster names, as JSON has them.
+        problems: why it cannot be had by anybody; then nobody is invited with it, and nothing is
+            taken away for its sake.
+    """
+
+    words: tuple[str, ...]
+    roles: tuple[Role, ...] | None
+    ids: frozenset[tuple[str, str]] | None
+    options: BaseModel | None
+    given: Mapping[str, Any]
+    problems: tuple[str, ...]
+
+
+class Wishes:
+    """Understands the wishes for one account, each once.
+
+    Args:
+        roles: what can be granted.
+    """
+
+    def __init__(self, provider: Provider, roles: Sequence[Role]) -> None:
+        self._provider = provider
+        self._roles = roles
+        self.understood = lru_cache(REMEMBERED)(self._understood)
+        self.role = lru_cache(REMEMBERED)(self._role)
+
+    def _understood(self, brief: str) -> Wish:
+        words, given = json.loads(brief)
+        problems: list[str] = []
+        options = None
+        try:
+            options = options_of(self._provider, given)
+            given = options.model_dump(mode="json", include=options.model_fields_set)
+        except CallerMistake as error:
+            problems.append(str(error))
+        roles: dict[tuple[str, str], tuple[str, Role]] = {}
+        for word in words or ():
+            try:
+                role = self.role(word)
+            except CallerMistake as error:
+                problems.append(str(error))
+            else:
+                roles.setdefault((role.kind, role.id), (word, role))
+        problems += self._impossible(len(roles))
+        return Wish(
+            words=tuple(word for word, _ in roles.values()),
+            roles=None if words is None else tuple(role for _, role in roles.values()),
+            ids=None if words is None else frozenset(roles),
+            options=options,
+            given=given,
+            problems=tuple(problems),
+        )
+
+    def _role(self, word: str) -> Role:
+        """The role that a word means.
+
+        Raises:
+            UnknownRole: it fits nothing, or more than one thing.
+        """
+        if not self._provider.supports("roles"):
+            return Role(id=word)
+        found = fitting(self._roles, word)
+        if len(found) == 1:
+            return found[0]
+        raise unknown_role(word, found, self._roles)
+
+    def word(self, role: Role) -> str:
+        """How a role is named so that it is understood: its label, or else its id."""
+        return role.label if fitting(self._roles, role.label) == [role] else role.id
+
+    def _impossible(self, roles: int) -> Iterator[str]:
+        provider = self._provider
+        if provider.one_role and roles > 1:
+            yield f"A member of {provider.title} holds one role, and the roster wants {roles}."
+        later = roles - (roles if provider.most_roles is None else provider.most_roles)
+        if later > 0 and not provider.supports("assign_role"):
+            yield str(provider.unsupported("assign_role"))

@@ -1,0 +1,223 @@
+"""`plan`, `apply` and `settle`: from a file of people to what the services hold."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from tests.core.cli.conftest import SCRIPT, Cli, Run
+
+from guestlist.ledger import Ledger
+from guestlist.sandbox import Sandbox, SandboxControl
+
+ROSTER = """
+[accounts.cloud]
+provider = "vultr"
+
+[accounts.office]
+provider = "aitronos"
+
+[[people]]
+email = "ada@example.com"
+accounts.cloud = ["group:Engineering"]
+accounts.office = ["Member"]
+
+[[people]]
+email = "omar@example.org"
+accounts.cloud = ["group:Support", "Billing Viewer", "group:Engineering"]
+"""
+
+Roster = Callable[..., Run]
+
+
+@pytest.fixture
+def roster(cli: Cli) -> Roster:
+    """Runs a command on `guestlist.toml`, with a ledger beside it."""
+    Path("guestlist.toml").write_text(ROSTER)
+
+    def run(command: str, *words: str) -> Run:
+        return cli(command, "guestlist.toml", "--ledger", "ledger.db", *words)
+
+    return run
+
+
+def accept(sandbox: Sandbox, address: str) -> None:
+    with SandboxControl(sandbox.url) as people:
+        for mail in people.mails():
+            if mail.to == address:
+                people.accept(mail.id)
+
+
+def mails(sandbox: Sandbox) -> Counter[tuple[str, str]]:
+    return Counter((mail.service, mail.to) for mail in sandbox.outbox.mails)
+
+
+def test_a_plan_shows_each_change_and_sends_nothing(roster: Roster, sandbox: Sandbox) -> None:
+    shown = roster("plan")
+    assert shown.code == 0
+    assert any(
+        line.startswith("  +  invite  ada@example.com   group:Engineering when accepted")
+        for line in shown.table
+    )
+    assert any(line.startswith("  +  assign  omar@example.org") for line in shown.table)
+    assert "Plan: 2 to invite, 1 to assign." in shown.table
+    assert not sandbox.outbox.mails
+
+
+def test_what_would_change_is_told_to_a_pipeline(roster: Roster) -> None:
+    assert roster("plan", "--detailed-exitcode").code == 2
+    roster("apply", "--yes")
+    assert roster("plan", "--detailed-exitcode").code == 0
+    document = roster("plan", "--json").results
+    assert [row["type"] for row in document] == ["plan"]
+    assert document[0]["nothing"] is True
+
+
+def test_applying_makes_it_so_and_again_does_nothing(roster: Roster, sandbox: Sandbox) -> None:
+    done = roster("apply", "--yes")
+    assert done.code == 0, done.err
+    assert mails(sandbox) == {("vultr", "ada@example.com"): 1, ("aitronos", "ada@example.com"): 1}
+    assert any("omar@example.org" in line and "assigned" in line for line in done.table)
+    again = roster("apply", "--yes")
+    assert "Plan: nothing to do." in again.table
+    assert mails(sandbox).total() == 2
+
+
+def test_owed_roles_are_given_once_somebody_has_accepted(roster: Roster, sandbox: Sandbox) -> None:
+    told = roster("apply", "--yes")
+    assert "1 guest will get roles after accepting" in told.out
+    assert "1 guest will get roles after accepting" in roster("settle").out
+    accept(sandbox, "ada@example.com")
+    settled = roster("settle")
+    assert settled.code == 0, settled.err
+    assert any("ada@example.com" in line and "assigned" in line for line in settled.table)
+    assert roster("settle").out == "Nobody is owed a role.\n"
+
+
+def test_waiting_for_acceptance_ends(roster: Roster) -> None:
+    waited = roster("apply", "--yes", "--wait", "0.1s")
+    assert waited.code == 4
+    assert "have not accepted in 0.1 s" in waited.err
+
+
+def test_nobody_is_taken_out_unless_that_is_asked_for(roster: Roster) -> None:
+    assert "to remove" not in roster("plan").out
+    pruned = roster("plan", "--prune")
+    assert "5 to remove" in pruned.out
+    assert "lena@example.org" in pruned.out
+
+
+def test_ceilings_have_to_be_confirmed(roster: Roster, sandbox: Sandbox) -> None:
+    with Path("guestlist.toml").open("a") as file:
+        file.write("[limits]\ninvitations = 1\n")
+    refused = roster("apply", "--yes")
+    assert refused.code == 1
+    assert "2 invitations are more than the 1 that one run may make" in refused.err
+    assert not sandbox.outbox.mails
+    assert roster("apply", "--yes", "--force").code == 0
+    assert mails(sandbox).total() == 2
+
+
+def test_nobody_gets_too_many_mails(roster: Roster, sandbox: Sandbox) -> None:
+    with Path("guestlist.toml").open("a") as file:
+        file.write("[limits]\nmails_per_person = 1\n")
+    shown = roster("plan")
+    assert "1 to invite" in shown.out
+    assert "1 change not possible" in shown.out
+
+
+def test_without_a_terminal_a_real_apply_asks_for_yes(
+    plain: Cli, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("guestlist.toml").write_text(
+        '[accounts.cloud]\nprovider = "vultr"\n'
+        f'base_url = "{sandbox.services["vultr"].base_url}"\n'
+        '[[people]]\nemail = "ada@example.com"\naccounts.cloud = true\n'
+    )
+    monkeypatch.setenv("VULTR_API_KEY", sandbox.services["vultr"].settings["api_key"])
+    refused = plain("apply", "guestlist.toml")
+    assert refused.code == 2
+    assert "Say --yes" in refused.err
+    assert not sandbox.outbox.mails
+    assert plain("apply", "guestlist.toml", "--yes").code == 0
+    assert Path("guestlist.db").exists()
+
+
+def test_a_plan_in_a_file_is_carried_out_exactly(roster: Roster, sandbox: Sandbox) -> None:
+    assert roster("plan", "--out", "team.plan").code == 0
+    assert Path("team.plan").stat().st_mode & 0o777 == 0o600
+    assert roster("apply", "--plan", "team.plan", "--yes").code == 0
+    assert mails(sandbox).total() == 2
+
+
+def test_a_plan_is_refused_when_the_world_has_moved(
+    roster: Roster, cli: Cli, sandbox: Sandbox
+) -> None:
+    roster("plan", "--out", "team.plan")
+    cli("invite", "ada@example.com", "-a", "vultr")
+    refused = roster("apply", "--plan", "team.plan", "--yes")
+    assert refused.code == 1
+    assert "ada@example.com on cloud was gone, and is pending" in refused.err
+    assert mails(sandbox).total() == 1
+
+
+def test_one_account_that_fails_does_not_stop_the_other(roster: Roster, sandbox: Sandbox) -> None:
+    text = ROSTER.replace('["Member"]', '["Nobody"]')
+    Path("guestlist.toml").write_text(text)
+    done = roster("apply", "--yes")
+    assert done.code == 2
+    assert "there is no role 'Nobody'" in done.err
+    assert mails(sandbox) == {("vultr", "ada@example.com"): 1}
+
+
+def test_two_runs_at_a_time_are_refused(roster: Roster) -> None:
+    from guestlist.ledger.runner import alone
+
+    with Ledger("ledger.db") as ledger, alone(ledger.store):
+        refused = roster("apply", "--yes")
+    assert refused.code == 1
+    assert "another run is under way" in refused.err
+
+
+def test_a_roster_that_is_wrong_is_told_with_its_lines(roster: Roster) -> None:
+    Path("guestlist.toml").write_text(ROSTER.replace("ada@example.com", "ada at example"))
+    wrong = roster("plan")
+    assert wrong.code == 2
+    assert "guestlist.toml:9" in wrong.err
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are sent")
+def test_ctrl_c_stops_cleanly_and_the_next_apply_goes_on(
+    roster: Roster, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    people = "".join(f"p{number}@example.com\n" for number in range(120))
+    Path("people.csv").write_text("email\n" + people)
+    Path("guestlist.toml").write_text(
+        '[accounts.cloud]\nprovider = "vultr"\n'
+        '[[people_from]]\nfile = "people.csv"\naccounts.cloud = true\n'
+    )
+    words = ["apply", "guestlist.toml", "--ledger", "ledger.db", f"--sandbox={sandbox.url}"]
+    with subprocess.Popen([SCRIPT, *words], stderr=subprocess.PIPE, text=True) as running:
+        ends = time.monotonic() + 30
+        while len(sandbox.outbox.mails) < 20:  # 30 a second at most: it cannot be over by then
+            assert time.monotonic() < ends
+            assert running.poll() is None
+            os.sched_yield()
+        running.send_signal(signal.SIGINT)
+        _, err = running.communicate(timeout=30)
+    assert running.returncode == 130
+    assert "left; `guestlist apply` goes on" in err
+    begun = mails(sandbox).total()
+    assert begun < 120
+    done = roster("apply")
+    assert "Going on with a run that was interrupted" in done.out
+    assert done.code == 0, done.err
+    assert set(mails(sandbox).values()) == {1}
+    assert mails(sandbox).total() == 120

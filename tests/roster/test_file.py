@@ -1,0 +1,264 @@
+"""Who is wanted where, from a guestlist.toml."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from pathlib import Path
+
+import pytest
+from tests.roster.conftest import ACCOUNTS, Read
+
+from guestlist import config
+from guestlist.config import read_config
+from guestlist.errors import ConfigError
+from guestlist.plugins import installed
+from guestlist.roster import Wanted
+from guestlist.roster.document import Document
+from guestlist.roster.file import read_roster
+
+WHOLE = """
+[groups.engineering]
+accounts.cloud = ["group:Engineering"]
+accounts.chat = { roles = ["member"], options = { a = 1, b = 1 } }
+
+[groups.guests]
+accounts.chat = true
+
+[[people]]
+email = " Ada@Example.com "     # line 14
+groups = ["guests", "engineering"]
+accounts.cloud = ["policy:Read only", "group:Engineering"]
+accounts.chat.options = { b = 2 }
+from = 2026-01-01
+until = "2026-12-31"
+
+[[people]]
+email = ["bob@example.com",
+         "eve@example.com"]     # line 23
+groups = ["guests"]
+
+[[people]]
+email = "dan@example.com"       # line 27
+accounts.cloud = []
+"""
+
+
+def test_everybody_with_what_groups_and_they_themselves_say(read: Read) -> None:
+    here = "guestlist.toml"
+    days = date(2026, 1, 1), date(2026, 12, 31)
+    ada, key = "Ada@Example.com", "ada@example.com"
+    bob, eve, dan = "bob@example.com", "eve@example.com", "dan@example.com"
+    both = ("group:Engineering", "policy:Read only")
+    assert list(read(WHOLE).wanted()) == [
+        Wanted("chat", key, ada, ("member",), {"a": 1, "b": 2}, *days, f"{here}:14"),
+        Wanted("cloud", key, ada, both, {}, *days, f"{here}:14"),
+        Wanted("chat", bob, bob, None, {}, None, None, f"{here}:22"),
+        Wanted("chat", eve, eve, None, {}, None, None, f"{here}:23"),
+        Wanted("cloud", dan, dan, (), {}, None, None, f"{here}:27"),
+    ]
+
+
+def test_the_accounts_it_speaks_of(read: Read) -> None:
+    assert read(WHOLE).accounts == ("cloud", "chat")
+    assert read("").accounts == ()
+    assert read("[groups.nobody]\naccounts.chat = true").accounts == ("chat",)
+    assert read('[[people]]\nemail = "a@b.co"\naccounts.chat = []').accounts == ("chat",)
+    cloud = '[[people_from]]\nfile = "people.csv"\naccounts.cloud = true'
+    assert read(cloud, people_csv="email\n").accounts == ("cloud",)
+    rows = "email,account\na@b.co,chat\n"
+    assert read(cloud, people_csv=rows).accounts == ("cloud", "chat")
+    groups = '[groups.g]\naccounts.chat = true\n[[people_from]]\nfile = "people.csv"'
+    assert read(groups, people_csv="email,group\na@b.co,g\n").accounts == ("chat",)
+
+
+def test_people_in_a_toml_file_of_their_own(read: Read) -> None:
+    roster = read(
+        '[groups.g]\naccounts.cloud = ["x"]\n'
+        '[[people_from]]\nfile = "more.toml"\ngroups = ["g"]\naccounts.chat = true',
+        more_toml='# more\n[[people]]\nemail = "a@b.co"\n[[people]]\nemail = "c@b.co"\n'
+        'accounts.cloud = ["y"]',
+    )
+    assert [(one.account, one.email, one.roles, one.place) for one in roster.wanted()] == [
+        ("cloud", "a@b.co", ("x",), "more.toml:3"),
+        ("chat", "a@b.co", None, "more.toml:3"),
+        ("cloud", "c@b.co", ("x", "y"), "more.toml:5"),
+        ("chat", "c@b.co", None, "more.toml:5"),
+    ]
+
+
+def test_files_are_named_as_seen_from_the_roster(folder: Path) -> None:
+    (folder / "sub").mkdir()
+    (folder / "sub/people.csv").write_text("email\na@b.co\n")
+    path = Path("sub/guestlist.toml")
+    path.write_text(ACCOUNTS + '[[people_from]]\nfile = "people.csv"\naccounts.chat = true')
+    assert [one.place for one in read_roster(path).wanted()] == ["sub/people.csv:2"]
+    assert read_roster(path).ledger.url == f"sqlite:///{folder}/sub/guestlist.db"
+
+
+def test_the_digest_tells_what_was_asked(read: Read) -> None:
+    table = '[[people_from]]\nfile = "{}"\naccounts.chat = true\n'
+    text = table.format("people.csv") + table.format("more.toml")
+    files = {"people_csv": "email\na@b.co\n", "more_toml": '[[people]]\nemail = "a@b.co"\n'}
+    digest = read(text, **files).digest
+    assert read(text, **files).digest == digest
+    changed = [
+        read(text + "\n", **files),
+        read(text, **files | {"people_csv": "email\na@b.cc\n"}),
+        read(text, **files | {"more_toml": '[[people]]\nemail = "a@b.cc"\n'}),
+    ]
+    assert len({digest, *(roster.digest for roster in changed)}) == 4
+
+
+def test_limits_and_ledger(read: Read, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = read("")
+    assert plain.limits.model_dump() == {
+        "mails_per_person": 3,
+        "period": timedelta(days=7),
+        "invitations": 500,
+        "removals": 10,
+    }
+    assert (plain.ledger.url, plain.ledger.keep) == (
+        f"sqlite:///{folder}/guestlist.db",
+        timedelta(days=400),
+    )
+    told = read(
+        '[limits]\nmails_per_person = 1\nperiod = "12 hours"\ninvitations = 0\nremovals = 0\n'
+        '[ledger]\nurl = "postgresql://u:s3cr3t@db/x"\nkeep = "2 weeks"'
+    )
+    assert (told.limits.period, told.limits.removals) == (timedelta(hours=12), 0)
+    assert (told.ledger.url, told.ledger.keep) == (
+        "postgresql://u:s3cr3t@db/x",
+        timedelta(days=14),
+    )
+    assert "s3cr3t" not in repr(told)
+    assert read('[ledger]\nurl = "sqlite:///x/y.db"').ledger.url == f"sqlite:///{folder}/x/y.db"
+    assert read('[ledger]\nurl = "sqlite:////y.db"').ledger.url == "sqlite:////y.db"
+    monkeypatch.setenv("LEDGER", "sqlite://")
+    assert read('[ledger]\nurl = { env = "LEDGER" }').ledger.url == "sqlite://"
+
+
+def test_the_accounts_are_read_from_the_same_file(read: Read) -> None:
+    read("[limits]\n[ledger]\n" + WHOLE + '[[people_from]]\nfile = "p.csv"', p_csv="email\n")
+    text = Path("guestlist.toml").read_text().replace('"vultr"', '"vultr"\napi_key = "k"')
+    Path("guestlist.toml").write_text(text.replace('"aitronos"', '"vultr"\napi_key = "k"'))
+    assert list(read_config(Path("guestlist.toml"), installed()).accounts) == ["cloud", "chat"]
+    assert set(config.KEYS) == set(Document.model_fields)
+
+
+# ---------------------------------------------------------------------------- what is wrong
+
+PERSON = '[[people]]\nemail = "a@b.co"\n'
+GROUP = "[groups.engineering]\naccounts.chat = true\n"
+WRONG = {
+    "[peple]": ":5: peple: there is no key 'peple'. Did you mean 'people'?",
+    "[limit]\nx = 1": ":5: limit: there is no key 'limit'. Did you mean 'limits'?",
+    "[people]": ":5: people: it has to be a list. Write [[people]].",
+    "[[people]]": ":5: people.1.email: it is missing",
+    '[[people]]\n\nemail = ""': ":7: people.1.email: '' is not an e-mail address: it needs",
+    "[[people]]\nemail = []": ":6: people.1.email: it is empty",
+    "[[people]]\nemail = 7": ":6: people.1.email: has to be an e-mail address",
+    '[[people]]\nemail = "ada"': ":6: people.1.email: 'ada' is not an e-mail address: it needs",
+    '[[people]]\nemail = [\n"a@b.co",\n"ada"]': ":8: people.1.email.2: 'ada' is not an e-mail",
+    PERSON: ":5: people.1: no account is named. Name an account, or a group that has one.",
+    PERSON + PERSON + "from = 1": ":9: people.2.from: 1 is not a day: write it as 2026-01-31",
+    PERSON + 'until = "2026-02-30"': ":7: people.1.until: '2026-02-30' is not a day",
+    PERSON + "until = 2026-02-20T00:00:00": ":7: people.1.until: 2026-02-20 00:00:00 is not a day",
+    PERSON + "accounts.chat = true\nfrom = 2026-02-02\nuntil = 2026-02-01": (
+        ":5: people.1: until 2026-02-01 is before from 2026-02-02"
+    ),
+    PERSON
+    + "unitl = 2026-01-01": ":7: people.1.unitl: there is no key 'unitl'. Did you mean 'until'",
+    PERSON + "accounts.chatt = []": (
+        ":7: people.1.accounts.chatt: there is no account 'chatt'. Did you mean 'chat'?"
+    ),
+    PERSON
+    + "accounts.x = []": ":7: people.1.accounts.x: there is no account 'x'. There are: cloud",
+    PERSON
+    + "accounts.chat = false": ":7: people.1.accounts.chat: has to be a list of roles, or true",
+    PERSON + "accounts.chat = [\n'a',\n7]": ":9: people.1.accounts.chat.2: it has to be text",
+    PERSON + "accounts.chat = { role = [] }": (
+        ":7: people.1.accounts.chat.role: there is no key 'role'. Did you mean 'roles'?"
+    ),
+    PERSON + 'groups = "x"': ":7: people.1.groups: it has to be a list. Such as",
+    PERSON + 'groups = ["x"]': ":7: people.1.groups.1: there is no group 'x'. There is no group at",
+    GROUP + PERSON + 'groups = [\n"enginering"]': (
+        ":10: people.1.groups.1: there is no group 'enginering'. Did you mean 'engineering'?"
+    ),
+    "[groups.accounts]\naccounts.chat.x = 1": (
+        ":6: groups.accounts.accounts.chat.x: there is no key 'x'. There are: roles, options."
+    ),
+    "[groups.x]\naccounts.y = true": ":6: groups.x.accounts.y: there is no account 'y'",
+    "[limits]\nremovals = -1": ":6: limits.removals: it has to be at least 0",
+    "[limits]\nremovals = true": ":6: limits.removals: it has to be a whole number",
+    '[limits]\nperiod = "1 month"': ":6: limits.period: '1 month' is not a period: write it as",
+    '[limits]\nperiod = "0 days"': ":6: limits.period: '0 days' is not a period",
+    "[limits]\nperiod = 7": ":6: limits.period: 7 is not a period",
+    "[ledger]\nurl = 1": ":6: ledger.url: has to be text, or",
+    '[ledger]\nurl = { env = "NOT_SET" }': ":6: ledger.url: the environment variable NOT_SET is",
+    '[[people_from]]\nfile = "no.csv"': ":6: people_from.1.file: there is no file no.csv",
+    "[[people_from]]\nfile = '.'": ":6: people_from.1.file: there is no file",
+    '[[people_from]]\nfile = "x.csv"\ngroups = ["y"]': ":7: people_from.1.groups.1: there is no g",
+    '[[people_from]]\nfile = "x.csv"\ncolumns.mail = "y"': (
+        ":7: people_from.1.columns.mail: there is no key 'mail'. Did you mean 'email'?"
+    ),
+    '[[people_from]]\nfile = "guestlist.toml"\ncolumns.email = "y"': (
+        ":7: people_from.1.columns: only a CSV file has columns. Leave it out."
+    ),
+    "x = [": "guestlist.toml is no TOML: Invalid value (at end of document)",
+}
+
+
+@pytest.mark.parametrize(("text", "told"), WRONG.items(), ids=[repr(text) for text in WRONG])
+def test_what_is_wrong_is_told_with_its_line(text: str, told: str, read: Read) -> None:
+    with pytest.raises(ConfigError) as caught:
+        read(text)
+    line = str(caught.value)
+    assert line.startswith("guestlist.toml")
+    assert told in line
+    assert line.count("guestlist.toml:") <= 1
+    assert "\n" not in line
+
+
+def test_all_that_is_wrong_is_told_at_once(read: Read) -> None:
+    with pytest.raises(ConfigError) as caught:
+        read('[[people]]\nemail = "ada"\nuntil = 1\n[limits]\nremoval = 1')
+    assert [part.split(": ")[0] for part in caught.value.message.split("; ")] == [
+        "guestlist.toml:6",
+        "guestlist.toml:7",
+        "guestlist.toml:9",
+    ]
+    table = '[[people_from]]\nfile = "more.toml"\n'
+    with pytest.raises(ConfigError) as caught:
+        read(PERSON + table, more_toml="[[people]]\nemail = 1")
+    assert [part.split(": ")[0] for part in caught.value.message.split("; ")] == [
+        "guestlist.toml:5",
+        "more.toml:2",
+    ]
+    with pytest.raises(ConfigError) as caught:
+        read(PERSON + table, more_toml='peple = ""\n[groups.x]')
+    assert "more.toml:1: peple: there is no key 'peple' (Did you mean 'people'?); more.toml:2:" in (
+        caught.value.message
+    )
+
+
+def test_not_more_than_can_be_read(read: Read) -> None:
+    with pytest.raises(ConfigError, match=r"guestlist.toml:24: .*; there may be more\.$") as caught:
+        read("[[people]]\n" * 1000)
+    assert caught.value.message.count("it is missing") == 20
+
+
+def test_files_that_cannot_be_read(read: Read, folder: Path) -> None:
+    with pytest.raises(ConfigError, match=r"there is no file none.toml. `guestlist config init`"):
+        read_roster(Path("none.toml"))
+    with pytest.raises(ConfigError, match="cannot be read: Is a directory"):
+        read_roster(folder)
+    Path("guestlist.toml").write_bytes(b"\xff\xfe")
+    with pytest.raises(ConfigError, match=r"guestlist.toml cannot be read: it is not UTF-8"):
+        read_roster(Path("guestlist.toml"))
+    with pytest.raises(ConfigError, match=r"more.toml is no TOML"):
+        read('[[people_from]]\nfile = "more.toml"', more_toml="x")
+
+
+def test_the_mark_of_an_editor_does_not_matter() -> None:
+    Path("guestlist.toml").write_bytes(b"\xef\xbb\xbf" + (ACCOUNTS + WHOLE).encode())
+    assert len(list(read_roster(Path("guestlist.toml")).wanted())) == 5

@@ -1,0 +1,220 @@
+"""People in a CSV file: which columns, what a row means, and what is wrong with one."""
+
+from __future__ import annotations
+
+import os
+import tracemalloc
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.roster.conftest import Read
+
+from guestlist.errors import ConfigError
+from guestlist.roster import cells
+from guestlist.roster.table import REMEMBERED
+
+GROUPS = '[groups.dev]\naccounts.cloud = ["x"]\n[groups.ops]\naccounts.chat = true\n'
+FILE = GROUPS + '[[people_from]]\nfile = "people.csv"\n'
+
+
+def found(read: Read, rows: str | bytes, settings: str = "") -> Any:
+    """Address, account and roles of everybody."""
+    roster = read(FILE + settings, people_csv=rows)
+    return [(one.email, one.account, one.roles) for one in roster.wanted()]
+
+
+def wrong(read: Read, rows: str | bytes, settings: str = "") -> str:
+    with pytest.raises(ConfigError) as caught:
+        found(read, rows, settings)
+    return str(caught.value)
+
+
+# ---------------------------------------------------------------------------- rows
+
+
+@pytest.mark.parametrize(
+    ("row", "meaning"),
+    [
+        ("cloud,,", [("cloud", None)]),
+        ("cloud,-,", [("cloud", ())]),
+        ("cloud,a;b;a,", [("cloud", ("a", "b"))]),
+        ("cloud; chat,a,", [("cloud", ("a",)), ("chat", ("a",))]),
+        (",,dev", [("cloud", ("x",))]),
+        ("cloud,y,dev", [("cloud", ("x", "y"))]),
+        ("cloud,-,dev", [("cloud", ("x",))]),
+        ("cloud,,dev", [("cloud", ("x",))]),
+        (",,dev;ops", [("cloud", ("x",)), ("chat", None)]),
+        ('cloud,"""a; b"";"" c""",', [("cloud", ("a; b", " c"))]),
+        ('cloud,"""-""",', [("cloud", ("-",))]),
+    ],
+)
+def test_what_a_row_says(row: str, meaning: list[Any], read: Read) -> None:
+    people = found(read, f"email,accounts,roles,groups\nada@example.com,{row}\n")
+    assert [one[1:] for one in people] == meaning
+
+
+def test_everybody_in_the_file_is_somewhere_besides(read: Read) -> None:
+    settings = 'groups = ["ops"]\naccounts.cloud = ["y"]'
+    assert found(read, "email,role,group\na@b.co,z,\nc@b.co,,dev\n", settings) == [
+        ("a@b.co", "chat", None),
+        ("a@b.co", "cloud", ("y", "z")),
+        ("c@b.co", "chat", None),
+        ("c@b.co", "cloud", ("y", "x")),
+    ]
+
+
+def test_days_keys_and_lines(read: Read) -> None:
+    rows = 'note,email,account,from,until\n"two\nlines",Ada@B.co ,cloud,2026-01-31,\n\n'
+    rows += ",,,,\n,e@b.co,cloud,, 2026-02-01\n"
+    ada, eve = read(FILE, people_csv=rows).wanted()
+    assert (ada.email, ada.key, ada.place) == ("Ada@B.co", "ada@b.co", "people.csv:2")
+    assert (ada.starts, ada.ends) == (date(2026, 1, 31), None)
+    assert (eve.starts, eve.ends, eve.place) == (None, date(2026, 2, 1), "people.csv:6")
+
+
+def test_options_of_a_group_reach_the_rows(read: Read) -> None:
+    text = FILE.replace("true", "{ options = { api_enabled = true } }")
+    [one] = read(text, people_csv="email,group\na@b.co,ops\n").wanted()
+    assert one.options == {"api_enabled": True}
+
+
+# ---------------------------------------------------------------------------- the heading
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
+def test_as_spreadsheets_write_it(read: Read, separator: str, end: str, mark: bytes) -> None:
+    lines = [("Full, name; or not", " EMail ", "Roles", "account"), ("x", "a@b.co", "r;s", "chat")]
+    rows = "".join(separator.join(f'"{one}"' for one in line) + end for line in lines)
+    assert found(read, mark + rows.encode()) == [("a@b.co", "chat", ("r", "s"))]
+
+
+def test_headings_of_ones_own(read: Read) -> None:
+    settings = 'columns = { email = "E-mail address", groups = "Team" }'
+    rows = "Team,groups,roles,E-Mail Address\nops,ignored,,a@b.co\n"
+    assert found(read, rows, settings) == [("a@b.co", "chat", None)]
+
+
+def test_a_single_column(read: Read) -> None:
+    assert found(read, "email\na@b.co", 'groups = ["ops"]') == [("a@b.co", "chat", None)]
+
+
+# ---------------------------------------------------------------------------- what is wrong
+
+
+@pytest.mark.parametrize(
+    ("rows", "settings", "told"),
+    [
+        ("", "", "people.csv:1: it is empty"),
+        ("mail,x\n", "", ":1: there is no column 'email'. There are: 'mail', 'x'. Say which it is"),
+        ("e\n", 'columns.email = "E-mail"', ":1: there is no column 'E-mail'. There are: 'e'."),
+        ("email,x\n", 'columns.until = "end"', ":1: there is no column 'end'. There are: 'email'"),
+        ("email,Email\n", "", ":1: there are 2 columns 'email'"),
+        ("email,group,groups\n", "", ":1: there are 2 columns 'group'"),
+        ('"email', "", ":1: the heading is no CSV: unexpected end of data"),
+        ("email\nada\n", 'groups = ["ops"]', ":2: 'ada' is not an e-mail address: it needs"),
+        ("email,group\n,ops\n", "", ":2: '' is not an e-mail address: it needs"),
+        ("email,group\na@b.co,opps\n", "", ":2: there is no group 'opps'. Did you mean 'ops'?"),
+        ("email,account\na@b.co,chta\n", "", ":2: there is no account 'chta'. Did you mean 'chat'"),
+        ("email,from\na@b.co,31.1.2026\n", "", ":2: from '31.1.2026' is not a day: write it as"),
+        ("email,until\na@b.co,2026-02-30\n", "", ":2: until '2026-02-30' is not a day"),
+        ("email,until,from\na@b.co,2026-02-01,2026-02-02\n", "", ":2: until 2026-02-01 is before"),
+        ("email,group\na@b.co,\n", "", ":2: no account is named. Name an account, or a group"),
+        ("email,role\na@b.co,r\n", "", ":2: there are roles, and no account in which they are"),
+        ("email,group\na@b.co,ops,x\n", "", ":2: the row has 3 values, and the heading 2. A value"),
+        ('email\n\n"a"b\n', "", ":3: this row is no CSV"),
+        ('email,group\na@b.co,"ops\n\n', "", ":2: this row is no CSV: unexpected end of data"),
+        ('email\n"' + "x\n" * 100_000 + '"', "", ":2: this row is no CSV: field larger than"),
+        (b"email,name\na@b.co,x\ne@b.co,J\xf6rg\n", "", ":3 is not UTF-8. Save it from the"),
+        (b"PK\x03\x04\xff", "", "people.csv:1 is not UTF-8"),
+    ],
+)
+def test_what_is_wrong(rows: str | bytes, settings: str, told: str, read: Read) -> None:
+    line = wrong(read, rows, settings)
+    assert line.startswith("people.csv")
+    assert told in line
+
+
+def test_a_row_may_lack_its_last_values(read: Read) -> None:
+    assert found(read, "email,groups,until,x\na@b.co,ops\n") == [("a@b.co", "chat", None)]
+
+
+def test_all_that_is_wrong_is_told_at_the_end(read: Read) -> None:
+    rows = read(
+        FILE, people_csv="email,group\nada,ops\na@b.co,ops\ne@b.co,x\nb@b.co,dev\n"
+    ).wanted()
+    assert [next(rows).email, next(rows).email] == ["a@b.co", "b@b.co"]
+    with pytest.raises(ConfigError, match=r"people.csv:2: 'ada' .*; people.csv:4: there is no gro"):
+        next(rows)
+
+
+def test_not_more_than_can_be_read(read: Read) -> None:
+    line = wrong(read, "email,group\n" + "ada,ops\n" * 100)
+    assert line.count("is not an e-mail address") == 20
+    assert line.endswith("; there may be more.")
+
+
+@pytest.mark.parametrize("late", [False, True], ids=["before", "while reading"])
+def test_a_file_that_changes_after_its_digest_was_taken(late: bool, read: Read) -> None:
+    rows = read(FILE, people_csv="email,group\n" + "a@b.co,ops\n" * 10_000).wanted()
+    if late:
+        next(rows)
+    with Path("people.csv").open("a") as file:
+        file.write("e@b.co,ops\n")
+    with pytest.raises(ConfigError, match=r"people.csv has changed while it was read. Start again"):
+        list(rows)
+
+
+def test_a_file_that_is_gone(read: Read) -> None:
+    rows = read(FILE, people_csv="email,group\n").wanted()
+    os.remove("people.csv")
+    with pytest.raises(ConfigError, match=r"there is no file people.csv"):
+        list(rows)
+
+
+# ---------------------------------------------------------------------------- many
+
+
+def test_many_rows_that_all_differ_need_no_more_memory_than_few(read: Read) -> None:
+    def lines(count: int) -> Iterator[str]:
+        yield "email,account,role\n"
+        for number in range(count):
+            yield f"ada.{number}@example.com,cloud,role {number}\n"
+
+    def peak(count: int) -> int:
+        roster = read(FILE, people_csv="".join(lines(count)))
+        tracemalloc.start()
+        assert sum(1 for _ in roster.wanted()) == count
+        highest = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return highest
+
+    assert peak(4 * REMEMBERED) < 1.2 * peak(REMEMBERED)
+
+
+# ---------------------------------------------------------------------------- cells
+
+
+@given(st.lists(st.text(st.sampled_from('ab;"- \n,'), min_size=1) | st.text(min_size=1)))
+def test_a_cell_is_read_as_it_was_written(values: list[str]) -> None:
+    assert cells.split(cells.join(values)) == values
+
+
+@pytest.mark.parametrize(
+    ("cell", "values"),
+    [
+        ("", []),
+        (" ; ;", []),
+        (" a , b ;c;", ["a , b", "c"]),
+        ('say "x"; "y" z', ['say "x"', '"y" z']),
+        ('"a;b"', ["a;b"]),
+    ],
+)
+def test_cells_of_people(cell: str, values: list[str]) -> None:
+    assert cells.split(cell) == values
