@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from enum import Enum, auto
 from functools import partial
 from itertools import count
@@ -123,6 +124,12 @@ def exchange(call: Call, request: Request) -> Steps[Response]:
             except GuestlistError as unwritten:
                 unwritten.happened = happened
                 raise call.about(unwritten) from unwritten.__cause__
+            if exceeded := call.exceeded(0.0):  # writing took long, or the machine was asleep
+                late = call.about(_out_of_budget(exceeded, 0.0))
+                late.happened = happened
+                raise late
+            left = call.remaining
+            outgoing = replace(outgoing, timeout=min(outgoing.timeout, left), total=left)
         call.attempts = attempt
         began = account.clock.monotonic()
         try:

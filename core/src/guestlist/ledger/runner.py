@@ -12,7 +12,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from guestlist.client import Guestlist
-from guestlist.errors import LedgerError
+from guestlist.errors import LedgerError, UnknownAccount
 from guestlist.ledger import orders
 from guestlist.ledger.lane import Lane, Work
 from guestlist.ledger.orders import Order
@@ -128,6 +128,8 @@ class Runner:
         known = [account for account in left if account in self._guests.accounts]
         work: dict[str, Work] = {account: RunWork(self._store, run, account) for account in known}
         summary = self._work(work, doubts, progress, left)
+        for account in left.keys() - set(known):
+            summary.tallies[account] = Tally(account, left=left[account], halted=_nobody(account))
         if not orders.left(self._store, run):
             orders.end_run(self._store, run, self._guests.clock.now().timestamp())
         return summary
@@ -164,6 +166,10 @@ class Runner:
         except KeyboardInterrupt:
             self._stop()
             summary.interrupted = True
+        except BaseException:  # of whoever shows the progress
+            self._stop()
+            raise
+        finally:
             for thread in threads:
                 thread.join()
         if self._stop.reason is not None:
@@ -179,6 +185,14 @@ def _run_lane(lane: Lane, work: Work, doubts: list[Order], stop: Stop, tally: Ta
     except Exception as error:
         tally.halted = error
         stop(error)  # a ledger that fails ends everything; so does a bug of ours
+
+
+def _nobody(account: str) -> UnknownAccount:
+    error = UnknownAccount(
+        "the ledger has orders for an account that is not configured",
+        hint="Configure it again, or make a new plan.",
+    )
+    return error.about(account=account)
 
 
 class Nothing:

@@ -119,11 +119,11 @@ class Store:
 
     def _commit(self, batch: list[tuple[Callable[[Connection], Any], Future[Any]]]) -> None:
         try:
-            with self._translated(), self.engine.begin() as connection:
+            with self.engine.begin() as connection:
                 results = [change(connection) for change, _made in batch]
-        except Exception as error:
+        except BaseException as error:  # whatever it is, nobody may wait for ever
             for _change, made in batch:
-                made.set_exception(error)
+                made.set_exception(self._failure(error))
         else:
             for (_change, made), result in zip(batch, results, strict=True):
                 made.set_result(result)
@@ -133,11 +133,17 @@ class Store:
         try:
             yield
         except SQLAlchemyError as error:
-            reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
-            raise LedgerError(
-                f"the ledger {self.name} fails: {reason}",
-                hint="Nothing is sent that cannot be written down. Run it again when it works.",
-            ) from error
+            raise self._failure(error) from error
+
+    def _failure(self, error: BaseException) -> LedgerError:
+        """An error of its own for everybody who waits, because each adds whom it is about."""
+        said = str(getattr(error, "orig", None) or error).strip() or type(error).__name__
+        failure = LedgerError(
+            f"the ledger {self.name} fails: {said.splitlines()[0]}",
+            hint="Nothing is sent that cannot be written down. Run it again when it works.",
+        )
+        failure.__cause__ = error
+        return failure
 
 
 def _engine(url: str, *, synchronous: str = "FULL") -> Engine:
