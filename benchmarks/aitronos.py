@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
+from urllib.parse import unquote
 
 import httpx
 
@@ -101,10 +102,12 @@ class Recorded:
 
     @cached_property
     def site(self) -> Site:
-        """Answers every request of every verb."""
+        """Answers every request of every verb, and what is no part of them with 501."""
         known = {
-            (one.method, one.target): answer(one.status, one.content)
+            (one.method, unquote(one.target)): answer(one.status, one.content)
             for sent in self.verbs.values()
             for one in sent
         }
-        return lambda method, target, _body: known[method, target]
+        unknown = answer(501)
+        # clients quote the @ of an address or leave it
+        return lambda method, target, _body: known.get((method, unquote(target)), unknown)

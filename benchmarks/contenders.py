@@ -44,9 +44,7 @@ def bare_async(client: httpx.AsyncClient, sent: Sequence[Sent]) -> AsyncCall:
     async def call() -> None:
         for one in sent:
             headers = JSON if one.body else None
-            answer = await client.request(
-                one.method, one.target, content=one.body, headers=headers
-            )
+            answer = await client.request(one.method, one.target, content=one.body, headers=headers)
             answer.content  # noqa: B018
 
     return call
@@ -60,7 +58,7 @@ def with_requests(session: requests.Session, base_url: str, sent: Sequence[Sent]
             headers = JSON if one.body else None
             session.request(
                 one.method, base_url + one.target, data=one.body or None, headers=headers
-            ).content  # noqa: B018
+            ).content
 
     return call
 
