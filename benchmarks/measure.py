@@ -89,6 +89,8 @@ def in_turns(
     """
     cpu: dict[str, list[float]] = {name: [] for name in contenders}
     wall: dict[str, list[float]] = {name: [] for name in contenders}
+    gc.collect()
+    gc.freeze()
     for turn in range(-warm_up, rounds):
         names = list(contenders) if turn % 2 else list(contenders)[::-1]
         for name in names:
