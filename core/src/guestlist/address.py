@@ -15,6 +15,9 @@ from guestlist.errors import InvalidOrder
 LONGEST = 254
 """Octets in an address that can be delivered (RFC 5321, erratum 1690)."""
 
+OUT_OF_PLACE = frozenset('@,;:<>()[]"\\')
+"""Characters that do not belong before the @."""
+
 
 @lru_cache(maxsize=4096)
 def email_key(address: str) -> str:
@@ -61,15 +64,16 @@ def check_email(address: str) -> str:
 
 def _what_is_wrong(typed: str) -> str | None:
     local, at, domain = typed.rpartition("@")
-    if any(unicodedata.category(c) in ("Cc", "Cf", "Cs", "Zl", "Zp") for c in typed):
+    plain = typed.isascii() and typed.isprintable()
+    if not plain and any(unicodedata.category(c) in ("Cc", "Cf", "Cs", "Zl", "Zp") for c in typed):
         return "it has a control character"
     if len(typed.encode()) > LONGEST:
         return f"it is longer than {LONGEST} octets"
-    if any(c.isspace() for c in typed):
+    if len(typed.split()) > 1:
         return "it has a space"
     if not at or not local or not domain:
         return "it needs a name, an @ and a domain"
-    if any(c in '@,;:<>()[]"\\' for c in local):
+    if not OUT_OF_PLACE.isdisjoint(local):
         return "the part before the @ has a character that does not belong there"
     if local.startswith(".") or local.endswith(".") or ".." in local:
         return "the part before the @ has a dot too many"

@@ -50,7 +50,7 @@ class Pace:
         self._per = limit.per
         self._allowed = max(1, int(limit.count * LONG_SHARE) if long else limit.count)
         self._burst = max(1, int(limit.count * BURST_SHARE)) if long else 1
-        self._margin = MARGIN
+        self._widen(MARGIN)
         self._expected = float("-inf")
         self._taken: deque[float] = deque()
         self.rests = 0
@@ -58,17 +58,12 @@ class Pace:
         self._refused = float("-inf")
         self._lock = threading.Lock()
 
-    @property
-    def _window(self) -> float:
-        return self._per + self._margin
-
-    @property
-    def _interval(self) -> float:
-        return self._window / self._allowed
-
-    @property
-    def _tolerance(self) -> float:
-        return self._interval * (self._burst - 1)
+    def _widen(self, margin: float) -> None:
+        """Sets the margin, and what follows from it."""
+        self._margin = margin
+        self._window = self._per + margin
+        self._interval = self._window / self._allowed
+        self._tolerance = self._interval * (self._burst - 1)
 
     def reserve(self, now: float, patience: float = float("inf")) -> float:
         """Takes the next free moment and returns how many seconds away it is.
@@ -79,8 +74,8 @@ class Pace:
                 taken.
         """
         with self._lock:
-            if now - self._refused > FORGOTTEN:
-                self._margin = MARGIN
+            if self._margin != MARGIN and now - self._refused > FORGOTTEN:
+                self._widen(MARGIN)
             while self._taken and self._taken[0] <= now - self._window:
                 self._taken.popleft()
             moment = max(now, self._rested, self._expected - self._tolerance)
@@ -108,5 +103,5 @@ class Pace:
             while self._taken and self._taken[-1] > now:
                 self._taken.pop()
             if refused and now - self._refused >= self._per:  # those of one wave count once
-                self._margin = min(self._margin + WIDENED * self._per, self._per)
+                self._widen(min(self._margin + WIDENED * self._per, self._per))
                 self._refused = now

@@ -7,12 +7,13 @@ are opaque: their prefixes differ between the sources too.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import unquote_plus
 
 from pydantic import SecretStr
 
@@ -63,13 +64,13 @@ def moment(text: str | None) -> datetime | None:
     return date if date.tzinfo else date.replace(tzinfo=UTC)
 
 
+_INVITE = re.compile(r"[^?#]*\?(?:[^#]*&)?invite=([^&#]+)").match
+
+
 def key_in(link: str | None) -> str | None:
     """The invitation key that a link holds in its `invite` parameter."""
-    try:
-        parameters = dict(parse_qsl(urlsplit(link or "").query))
-    except ValueError:  # a link that cannot be taken apart is still a link
-        return None
-    return parameters.get("invite")
+    found = _INVITE(link or "")
+    return unquote_plus(found[1]) if found else None
 
 
 def read_invitation(
