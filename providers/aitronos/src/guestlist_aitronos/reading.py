@@ -18,11 +18,13 @@ from urllib.parse import unquote_plus
 from pydantic import SecretStr
 
 from guestlist.errors import MalformedResponse
-from guestlist.models import Basis, Invitation, Member, MemberState, Role, State
+from guestlist.models import Basis, Invitation, Member, MemberState, Role, State, constructor
 from guestlist.provider import Response
 from guestlist_aitronos.results import BulkResend, ResendFailure, Status
 
 Raw = Mapping[str, Any]
+
+_new_member = constructor(Member)
 
 INVITED = frozenset({"invitationsent", "invited", "pending", "invitationpending"})
 """Statuses of people who were invited and have not accepted. `InvitationSent` is in the status
@@ -37,6 +39,7 @@ MEMBER_STATES = {
 """Statuses of members. An organization may have its own; whoever has one of those is a member."""
 
 
+@lru_cache(maxsize=1024)  # a page of members holds few statuses many times
 def plain(name: str) -> str:
     """A status name as it is compared: without case, spaces and underscores."""
     return name.lower().replace(" ", "").replace("_", "")
@@ -133,7 +136,7 @@ def read_member(raw: Raw) -> Member:
     """A member. `joined_at` is weak: some samples have there when the person was invited."""
     status = plain(named(raw, "status")[1] or "")
     user_id = raw.get("user_id")
-    return Member(
+    return _new_member(
         id=raw.get("id") or raw["user_id"],
         email=raw["email"],
         name=raw.get("full_name") or raw.get("username"),
