@@ -2,15 +2,17 @@
 
 The sandbox is asked once for each request that the verbs make; from then on a server answers that
 only looks up bytes. So guestlist, bare HTTP clients and the official SDK get the sandbox's own
-answers, and none of them waits for it.
+answers, and none of them waits for it. Every call is about another address, as a user's calls are;
+the server does not tell them apart.
 """
 
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache
 from typing import Any
 from urllib.parse import unquote
 
@@ -22,8 +24,20 @@ from guestlist.provider import Limit
 from guestlist_aitronos import Aitronos
 from guestlist_aitronos.sandbox import AitronosService, seed
 
-NEWCOMER, GUEST = "ada@example.com", "noor@example.net"
-"""Who is invited, and who has an invitation that is asked for and sent again."""
+KEY = seed.OWNER_KEY
+ORGANIZATION = seed.ORGANIZATION
+NUMBER = re.compile(r"-\d+@").sub
+"""What is replaced with `-0@`, so that addresses are alike."""
+
+
+def newcomer(number: int) -> str:
+    """Somebody who is invited."""
+    return f"ada-{number}@example.com"
+
+
+def guest(number: int) -> str:
+    """Somebody whose invitation is asked for, or sent again."""
+    return f"noor-{number}@example.net"
 
 
 class Unpaced(Aitronos):
@@ -36,9 +50,7 @@ class Unpaced(Aitronos):
 
 def provider(base_url: str) -> Unpaced:
     """An account on a server that answers as the sandbox does."""
-    return Unpaced(
-        base_url=base_url, api_key=seed.OWNER_KEY, organization_id=seed.ORGANIZATION, token=None
-    )
+    return Unpaced(base_url=base_url, api_key=KEY, organization_id=ORGANIZATION, token=None)
 
 
 @dataclass(frozen=True)
@@ -48,9 +60,12 @@ class Sent:
     method: str
     target: str
     body: bytes
-    headers: dict[str, str]
     status: int
     content: bytes
+
+    def target_for(self, number: int) -> str:
+        """The target of the same request about another address."""
+        return self.target.replace("-0%40", f"-{number}%40")
 
 
 class _Recorder(httpx.AsyncBaseTransport):
@@ -61,46 +76,38 @@ class _Recorder(httpx.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         answered = await self._inner.handle_async_request(request)
         content = await answered.aread()
+        target = request.url.raw_path.decode()
         self.sent.append(
-            Sent(
-                request.method,
-                request.url.raw_path.decode(),
-                request.content,
-                dict(request.headers),
-                answered.status_code,
-                content,
-            )
+            Sent(request.method, target, request.content, answered.status_code, content)
         )
         return httpx.Response(answered.status_code, headers=answered.headers, content=content)
 
 
-VERBS: dict[str, Callable[[Any, Role], Any]] = {
-    "status": lambda guests, _: guests.status(GUEST),
-    "invite": lambda guests, role: guests.invite(NEWCOMER, role=role),
-    "resend": lambda guests, _: guests.resend(GUEST),
+VERBS: dict[str, Callable[[Any, Role, int], Any]] = {
+    "status": lambda guests, _, number: guests.status(guest(number)),
+    "invite": lambda guests, role, number: guests.invite(newcomer(number), role=role),
+    "resend": lambda guests, _, number: guests.resend(guest(number)),
 }
 
 
+@dataclass(frozen=True)
 class Recorded:
-    """The verbs' requests to the sandbox, with its answers."""
+    """The verbs' requests to the sandbox, with its answers.
 
-    def __init__(self) -> None:
-        self.verbs: dict[str, tuple[Sent, ...]] = {}
-        asyncio.run(self._record())
+    Attributes:
+        role: what the invitation offers.
+        verbs: what each verb sent.
+    """
 
-    async def _record(self) -> None:
-        recorder = _Recorder(AitronosService())
-        account = provider("http://127.0.0.1:1")
-        async with AsyncGuestlist({"aitronos": account}, transport=recorder) as guests:
-            roles = {role.name: role async for role in guests.roles()}
-            self.role = roles["Member"]
-            await guests.invite(GUEST, role=self.role)
-            for name, verb in VERBS.items():
-                recorder.sent.clear()
-                await verb(guests, self.role)
-                self.verbs[name] = tuple(recorder.sent)
+    role: Role
+    verbs: dict[str, tuple[Sent, ...]]
 
-    @cached_property
+    @property
+    def user_id(self) -> str:
+        """Of the guest whose invitation is sent again."""
+        return self.verbs["resend"][1].target.split("/")[5]
+
+    @property
     def site(self) -> Site:
         """Answers every request of every verb, and what is no part of them with 501."""
         known = {
@@ -109,5 +116,30 @@ class Recorded:
             for one in sent
         }
         unknown = answer(501)
-        # clients quote the @ of an address or leave it
-        return lambda method, target, _body: known.get((method, unquote(target)), unknown)
+
+        def find(method: str, target: str, _body: bytes) -> bytes:
+            # clients quote the @ of an address or leave it
+            alike = NUMBER("-0@", target.replace("%40", "@"))
+            return known.get((method, alike), unknown)
+
+        return find
+
+
+@cache
+def recorded() -> Recorded:
+    """Asks the sandbox, once."""
+    return asyncio.run(_record())
+
+
+async def _record() -> Recorded:
+    recorder = _Recorder(AitronosService())
+    verbs = {}
+    account = provider("http://127.0.0.1:1")
+    async with AsyncGuestlist({"aitronos": account}, transport=recorder) as guests:
+        roles = {role.name: role async for role in guests.roles()}
+        await guests.invite(guest(0), role=roles["Member"])
+        for name, verb in VERBS.items():
+            recorder.sent.clear()
+            await verb(guests, roles["Member"], 0)
+            verbs[name] = tuple(recorder.sent)
+    return Recorded(roles["Member"], verbs)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 import os
+import resource
 import statistics
 import sys
 import time
@@ -18,6 +19,15 @@ from benchmarks.machine import CORES
 
 Block = Callable[[], object]
 """Does a number of calls of one kind."""
+
+
+SCALE = [1.0]
+"""The part of the calls and rounds that is made; set before the rows are imported."""
+
+
+def scaled(number: int) -> int:
+    """So many, or fewer in a quick run; at least one."""
+    return max(1, int(number * SCALE[0]))
 
 
 @dataclass(frozen=True)
@@ -60,6 +70,10 @@ class Measured:
         return Figure.of([seconds * 1000 for seconds in self.cpu], "ms")
 
     @property
+    def cpu_us(self) -> Figure:
+        return Figure.of([seconds * 1e6 for seconds in self.cpu], "µs")
+
+    @property
     def wall_ms(self) -> Figure:
         return Figure.of([seconds * 1000 for seconds in self.wall], "ms")
 
@@ -77,7 +91,12 @@ class Measured:
 
 
 def in_turns(
-    contenders: Mapping[str, Block], *, calls: int, rounds: int, warm_up: int = 1
+    contenders: Mapping[str, Block],
+    *,
+    calls: int,
+    rounds: int,
+    warm_up: int = 1,
+    cpu_clock: Callable[[], float] = time.process_time,
 ) -> dict[str, Measured]:
     """Runs a block of each contender in each round, every other round in the other order.
 
@@ -86,6 +105,7 @@ def in_turns(
         calls: in a block.
         rounds: that count.
         warm_up: rounds before, that do not.
+        cpu_clock: seconds of CPU; by default those of this process.
     """
     cpu: dict[str, list[float]] = {name: [] for name in contenders}
     wall: dict[str, list[float]] = {name: [] for name in contenders}
@@ -95,14 +115,20 @@ def in_turns(
         names = list(contenders) if turn % 2 else list(contenders)[::-1]
         for name in names:
             gc.collect()
-            cpu_began, wall_began = time.process_time(), time.perf_counter()
+            cpu_began, wall_began = cpu_clock(), time.perf_counter()
             contenders[name]()
-            cpu_took = time.process_time() - cpu_began
+            cpu_took = cpu_clock() - cpu_began
             wall_took = time.perf_counter() - wall_began
             if turn >= 0:
                 cpu[name].append(cpu_took / calls)
                 wall[name].append(wall_took / calls)
     return {name: Measured(tuple(cpu[name]), tuple(wall[name])) for name in contenders}
+
+
+def children_cpu() -> float:
+    """Seconds that processes took which this one has started and waited for."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def settle_down() -> None:
