@@ -121,27 +121,22 @@ class _Gauge:
         self._per = limit.per
         self._allowed = max(1, int(limit.count * LONG_SHARE) if long else limit.count)
         self._burst = max(1, int(limit.count * BURST_SHARE)) if long else 1
-        self._margin = MARGIN
+        self._widen(MARGIN)
         self._expected = float("-inf")
         self._taken: deque[float] = deque()
         self._refused = float("-inf")
 
-    @property
-    def _window(self) -> float:
-        return self._per + self._margin
-
-    @property
-    def _interval(self) -> float:
-        return self._window / self._allowed
-
-    @property
-    def _tolerance(self) -> float:
-        return self._interval * (self._burst - 1)
+    def _widen(self, margin: float) -> None:
+        """Sets the margin, and what follows from it."""
+        self._margin = margin
+        self._window = self._per + margin
+        self._interval = self._window / self._allowed
+        self._tolerance = self._interval * (self._burst - 1)
 
     def free(self, now: float) -> float:
         """The moment from which on a request may go."""
-        if now - self._refused > FORGOTTEN:
-            self._margin = MARGIN
+        if self._margin != MARGIN and now - self._refused > FORGOTTEN:
+            self._widen(MARGIN)
         while self._taken and self._taken[0] <= now - self._window:
             self._taken.popleft()
         moment = self._expected - self._tolerance
@@ -165,7 +160,7 @@ class _Gauge:
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Takes over what another of the same limit knew."""
-        self._margin = state["margin"]
+        self._widen(state["margin"])
         self._expected = state["expected"]
         self._taken = deque(state["taken"])
         self._refused = state["refused"]
@@ -176,5 +171,5 @@ class _Gauge:
         while self._taken and self._taken[-1] > now:
             self._taken.pop()
         if refused and now - self._refused >= self._per:  # those of one wave count once
-            self._margin = min(self._margin + WIDENED * self._per, self._per)
+            self._widen(min(self._margin + WIDENED * self._per, self._per))
             self._refused = now

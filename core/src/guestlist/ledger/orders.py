@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import Connection, TextClause, and_, func, insert, or_, select, update
+from sqlalchemy import Connection, TextClause, and_, func, insert, select, update
 from sqlalchemy.sql import ColumnElement
 
 from guestlist.errors import GuestlistError

@@ -145,7 +145,7 @@ class Response:
         if isinstance(data, dict):
             found = [data[name] for name in names if name in data]
             data = found[0] if found else None
-        if isinstance(data, list) and all(isinstance(item, dict) for item in data):
+        if isinstance(data, list) and set(map(type, data)) <= {dict}:
             return data
         raise MalformedResponse(
             f"the answer has no list of {names[0] if names else 'items'}", status=self.status

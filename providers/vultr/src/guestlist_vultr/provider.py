@@ -388,7 +388,7 @@ def _invitation(reply: Response) -> Invitation:
 
 
 def _name(organization: reading.Raw) -> str:
-    return reading.text(organization, "name") or reading.identifier(organization, "id")
+    return reading.text(organization.get("name")) or reading.identifier(organization, "id")
 
 
 def _id(invitation: Invitation) -> str:
