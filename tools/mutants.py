@@ -38,9 +38,6 @@ from typing import Any
 
 import pytest
 
-import guestlist.sandbox
-import guestlist.testing.conformance
-
 ROOT = Path(__file__).parents[1]
 LISTS = ROOT / "tests" / "conformance" / "mutants"
 DOCUMENT = ROOT / "docs" / "conformance.md"
@@ -308,7 +305,7 @@ class Jury:
             else:
                 waiting.append(mutant)
         waiting.reverse()
-        running: dict[int, tuple[Mutant, Any, Connection]] = {}
+        running: dict[Any, tuple[Mutant, Any, Connection]] = {}
         while waiting or running:
             while waiting and len(running) < self._jobs:
                 mutant = waiting.pop()

@@ -14,6 +14,7 @@ from guestlist.plugins import installed
 from guestlist.provider import Provider
 from guestlist.sandbox import Service
 from guestlist.testing.checking import CHANGING, CONTRACT, READING
+from guestlist.testing.conformance.remark import ruling
 from guestlist.testing.conformance.scene import Scene
 from guestlist.testing.conformance.setting import SandboxSetting, Setting
 from guestlist.testing.conformance.tour import Sample, Tour, lead
@@ -86,6 +87,12 @@ class Rules:
         for argument, names in chosen.items():
             if argument in metafunc.fixturenames:
                 metafunc.parametrize(argument, names)
+
+    @pytest.fixture(autouse=True)
+    def _rule(self, request: pytest.FixtureRequest) -> Iterator[None]:
+        """What the test says of itself is the rule that its remarks name."""
+        with ruling(str(request.function.__doc__)):
+            yield
 
     @pytest.fixture
     def provider_kind(self) -> type[Provider]:

@@ -20,7 +20,8 @@ from guestlist.exchange.step import Failure, Outgoing
 from guestlist.models import Invitation, Member, Role
 from guestlist.provider import Effect, Provider, Request, Response
 from guestlist.testing.clock import VirtualClock
-from guestlist.testing.conformance.scene import PATIENT, Scene, spy_on
+from guestlist.testing.conformance.clients import PATIENT, spy_on
+from guestlist.testing.conformance.scene import Scene
 from guestlist.testing.conformance.setting import Lacking
 from guestlist.testing.conformance.wires import Replaying, Trick
 
