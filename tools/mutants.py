@@ -48,6 +48,8 @@ LONGEST = 60
 """Seconds of computing after which a run is taken to hang, which counts as noticed."""
 MEMORY = 4 * 2**30
 """Bytes that a run may take; a mutant that gathers for ever counts as noticed."""
+TEXTS = ("title", "docs_url")
+"""Facts that are texts for people."""
 LINE = 90
 """Characters of code that a mutant's name shows."""
 BROKEN = "it does not load, or does not end"
@@ -188,12 +190,26 @@ def _places(node: ast.AST, where: str) -> Iterator[Place]:
             holder = value if isinstance(value, list) else node
             if isinstance(inner, ast.Expr | ast.Raise | ast.AugAssign) and not _is_text(inner):
                 yield Place(where, holder, at, ast.Pass())
-            elif isinstance(inner, ast.Constant):
-                other = _another(inner.value)
-                if other is not None:
-                    around = node if isinstance(node, ast.expr | ast.keyword) else inner
-                    yield Place(where, inner, "value", other, around)
-            yield from _places(inner, where)
+            elif isinstance(inner, ast.Constant) and (other := _another(inner.value)) is not None:
+                yield Place(where, inner, "value", other, _around(node, inner, at))
+            if not _is_for_people(inner):
+                yield from _places(inner, where)
+
+
+def _around(node: ast.AST, inner: ast.Constant, at: int | str) -> ast.AST:
+    """What a reader has to see of a constant: the call, pair or setting that it is a part of."""
+    if isinstance(node, ast.Dict) and isinstance(at, int):
+        return ast.Dict([node.keys[at]], [node.values[at]])
+    return node if isinstance(node, ast.expr | ast.keyword | ast.Assign) else inner
+
+
+def _is_for_people(node: ast.AST) -> bool:
+    """Whether it is a text to read: in an error, a hint, a title, a description."""
+    if isinstance(node, ast.Assign):
+        return all(isinstance(one, ast.Name) and one.id in TEXTS for one in node.targets)
+    if isinstance(node, ast.keyword):
+        return node.arg == "hint"
+    return isinstance(node, ast.JoinedStr | ast.Raise)
 
 
 def _changes(node: ast.AST, where: str) -> Iterator[Place]:
@@ -248,7 +264,7 @@ def attempt(mutant: Mutant, first: list[str], answer: Connection) -> None:
     """Runs the suite on the mutant, in a process of its own, and tells which test found it."""
     resource.setrlimit(resource.RLIMIT_CPU, (LONGEST, LONGEST))
     resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
-    sink = os.open("/tmp/h/mut.out", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    sink = os.open(os.devnull, os.O_WRONLY)
     os.dup2(sink, 1)
     os.dup2(sink, 2)
     sys.dont_write_bytecode = True

@@ -9,19 +9,33 @@ from typing import Any
 
 import pytest
 
-from guestlist.errors import ConfigError, InvalidOrder, Unsupported
-from guestlist.models import Invitation, Member, Order, Role, State
+from guestlist.errors import (
+    ConfigError,
+    GuestlistError,
+    InvalidOrder,
+    MalformedResponse,
+    Unsupported,
+)
+from guestlist.models import Role
 from guestlist.plugins import GROUP, installed
-from guestlist.provider import Limit, Provider
+from guestlist.provider import Flow, Limit, Provider
 from guestlist.provider.settings import environment_variable, is_secret
 from guestlist.testing.checking import CONTRACT, facts, sketches
 from guestlist.testing.conformance.base import VERBS, Rules
+from guestlist.testing.conformance.documented import made_up
 from guestlist.testing.conformance.remark import place, remark
 from guestlist.testing.conformance.scene import Scene
 
 
 class Identity(Rules):
-    """Name, facts, settings, and what is unsupported."""
+    """Name, facts, settings, and what is unsupported.
+
+    Attributes:
+        organization_in_requests: whether every request names the organization of the settings;
+            not so where the credentials decide which one is meant.
+    """
+
+    organization_in_requests = True
 
     def test_name_is_one_lower_case_word(self, provider_kind: type[Provider]) -> None:
         """`name` is what people type: lower case letters, digits and dashes."""
@@ -124,6 +138,55 @@ class Identity(Rules):
                     look_at=f"{provider_kind.__name__}.{name}",
                 )
 
+    def test_environment_variables_are_in_capitals(self, provider_kind: type[Provider]) -> None:
+        """The environment variable of a setting is in capitals, digits and underscores."""
+        told = {name: environment_variable(o) for name, o in provider_kind.model_fields.items()}
+        for name, variable in told.items():
+            if variable and not re.fullmatch(r"[A-Z][A-Z0-9_]*", variable):
+                remark(
+                    expected="such as ACME_API_KEY",
+                    came=variable,
+                    look_at=f"{provider_kind.__name__}.{name}",
+                )
+
+    def test_organization_is_named(self, scene: Scene) -> None:
+        """`organization` tells the name of the organization, not its id, and not nothing."""
+        scene.needs("organization")
+        came: object = scene.run(scene.provider.organization())
+        scene.check(
+            isinstance(came, str) and bool(came.strip()) and came not in _settings(scene).values(),
+            expected="a name",
+            came=repr(came),
+            look_at="organization",
+        )
+
+    def test_another_organization_is_not_reached(self, scene: Scene) -> None:
+        """With the id of an organization that is not there, everything ends with an error that
+        says so: nothing is read from another one, and nobody is invited into it."""
+        scene.needs("organization", "invite")
+        wrong = {name: "none-7" for name in _settings(scene) if "organization" in name}
+        if not wrong:
+            pytest.skip("no setting names the organization")
+        order = scene.order("ada")
+        scene.forget()
+        provider = scene.provider.model_copy(update=wrong)
+        flows: dict[str, Callable[[], Flow[Any]]] = {
+            "organization": provider.organization,
+            "invitations": provider.invitations,
+            "members": provider.members,
+            "invite": lambda: provider.invite(order),
+        }
+        for name, flow in flows.items():
+            if provider.supports(name) and self.organization_in_requests | (name == "organization"):
+                with scene.refused(GuestlistError, look_at=name, tried=True) as caught:
+                    scene.run(flow())
+                scene.check(
+                    not isinstance(caught.error, MalformedResponse),
+                    expected="an error that says that there is no such organization",
+                    came=repr(caught.error),
+                    look_at=name,
+                )
+
     def test_credentials_are_secret_settings(self, scene: Scene) -> None:
         """What `authorize` sends comes from settings that are marked `secret=True`."""
         told = {**scene.provider.authorize()}
@@ -177,21 +240,8 @@ class Identity(Rules):
     def test_missing_operation_is_unsupported(self, scene: Scene, missing: str) -> None:
         """What is not offered raises Unsupported before anything is sent, and says who cannot do
         what, and what to do instead."""
-        arguments: dict[str, tuple[Any, ...]] = {
-            "invite": (Order(email="ada@example.com"),),
-            "resend": (_INVITATION,),
-            "revoke": (_INVITATION,),
-            "remove": (_MEMBER,),
-            "access": (_MEMBER,),
-            "assign_role": (_MEMBER, _ROLE),
-            "unassign_role": (_MEMBER, _ROLE),
-            "find_invitation": ("ada@example.com",),
-            "find_member": ("ada@example.com",),
-            "get_invitation": ("1",),
-            "get_member": ("1",),
-        }
         with scene.refused(Unsupported, look_at=missing) as caught:
-            getattr(scene.provider, missing)(*arguments.get(missing, ()))
+            getattr(scene.provider, missing)(*made_up(type(scene.provider), missing))
         told = str(caught.error)
         needs_hint = missing in VERBS
         if scene.provider.title not in told or (needs_hint and not caught.error.hint):
@@ -268,6 +318,11 @@ class Identity(Rules):
             )
 
 
+def _settings(scene: Scene) -> dict[str, Any]:
+    """The settings that have a value."""
+    return {name: value for name, value in scene.provider if value is not None}
+
+
 def _complaint(kind: type[Provider], settings: dict[str, Any]) -> str:
     """What is said of settings that cannot be."""
     try:
@@ -279,8 +334,3 @@ def _complaint(kind: type[Provider], settings: dict[str, Any]) -> str:
 def _untouched(scene: Scene, look_at: str) -> None:
     sent = [f"{outgoing.method} {outgoing.url}" for outgoing, _ in scene.wire.noted]
     scene.check(not sent, expected="nothing is sent", came=sent, look_at=look_at)
-
-
-_INVITATION = Invitation(id="1", email="ada@example.com", state=State.PENDING)
-_MEMBER = Member(id="1", email="ada@example.com")
-_ROLE = Role(id="1")

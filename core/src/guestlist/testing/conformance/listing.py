@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
@@ -20,11 +21,12 @@ from guestlist.testing.conformance import tricks
 from guestlist.testing.conformance.base import Rules, samples_of, sent_by
 from guestlist.testing.conformance.remark import place, remark
 from guestlist.testing.conformance.scene import Scene
+from guestlist.testing.conformance.setting import Lacking
 from guestlist.testing.conformance.tour import LISTS, Sample, Tour
 from guestlist.testing.conformance.wires import (
     Answer,
     Endless,
-    Inventing,
+    Reciting,
     filters,
     page_size,
     with_page_size,
@@ -32,6 +34,9 @@ from guestlist.testing.conformance.wires import (
 
 ALIKE = ("zoe.finn", "y.finn", "finn")
 """People who are found when the last of them is searched for by a part of the address."""
+
+SIZES = (1, 2, 3, 4, 7)
+"""Of pages that the service is made to answer with."""
 
 PEOPLE = ("ada", "bob", "cleo", "dan", "eve")
 
@@ -46,28 +51,24 @@ class Listing(Rules):
 
     short_page_ends = False
 
-    @pytest.mark.parametrize("size", [1, 2, 3, 4, 7])
     @pytest.mark.parametrize("listing", LISTS)
-    def test_pages_of_any_size(self, scene: Scene, listing: str, size: int) -> None:
+    def test_pages_of_any_size(self, scene: Scene, listing: str) -> None:
         """Whatever the size of the service's pages, a list holds everything once: with one page,
         exactly a page, and many."""
         scene.needs(listing)
         self._people(scene)
         scene.forget()
-        whole = [one.id or one.email for one in getattr(scene.guests, listing)()]
-        if all(page_size(outgoing) is None for outgoing, _ in scene.wire.noted):
-            pytest.skip(f"{listing} asks for no page size")
-        if self.short_page_ends:
-            pytest.skip("a page shorter than asked for is the end of a list here")
-        scene.wire.before = lambda outgoing: with_page_size(outgoing, size)
-        scene.forget()
-        paged = [one.id or one.email for one in getattr(scene.guests, listing)()]
-        if sorted(paged) != sorted(whole):
-            remark(
-                expected=f"{len(whole)} {listing}",
-                came=f"{len(paged)} with pages of {size}, {len(set(paged))} different ones",
-                look_at=place(scene.provider, listing),
-            )
+        whole = _listed(scene, listing)
+        in_pages = any(page_size(outgoing) for outgoing, _ in scene.wire.noted)
+        for size in SIZES if in_pages and not self.short_page_ends else ():
+            scene.wire.before = partial(with_page_size, size=size)
+            scene.forget()
+            paged = _listed(scene, listing)
+            if sorted(paged) != sorted(whole):
+                came = f"{len(paged)} with pages of {size}, {len(set(paged))} different ones"
+                _incomplete(scene.provider, listing, f"{len(whole)} {listing}", came)
+        if len(set(whole)) != len(whole):
+            _incomplete(scene.provider, listing, "everything once", whole)
 
     @pytest.mark.parametrize("size", [1, 3])
     def test_finding_reads_every_page(self, scene: Scene, size: int) -> None:
@@ -117,6 +118,22 @@ class Listing(Rules):
             _incomplete(scene.provider, "access", "an end", endless)
 
     @pytest.mark.parametrize("listing", LISTS)
+    def test_total_is_true(self, scene: Scene, listing: str) -> None:
+        """Where a page tells a total, so many are on all pages together, and the page that holds
+        the last of them is the last."""
+        scene.needs(listing)
+        self._people(scene)
+        count, cursor = 0, None
+        while True:
+            page = scene.run(getattr(scene.provider, listing)(cursor))
+            count, cursor = count + len(page.items), page.next
+            if cursor is None or (page.total is not None and count >= page.total):
+                break
+        if page.total is not None and (count != page.total or cursor is not None):
+            came = f"{count}, and then {'the end' if cursor is None else repr(cursor)}"
+            _incomplete(scene.provider, listing, f"{page.total}, and then the end", came)
+
+    @pytest.mark.parametrize("listing", LISTS)
     def test_empty_list(self, tour: Tour, listing: str) -> None:
         """An empty list is an empty page, and the end."""
         for sample in self._samples(tour, listing):
@@ -140,14 +157,13 @@ class Listing(Rules):
         scene.wire.after = _always_the_first_page()
         scene.forget()
         try:
-            found = list(getattr(scene.guests, listing)())
+            found = _listed(scene, listing)
         except MalformedResponse:
             return  # guestlist says that the list cannot be read to its end
         except Endless as endless:
             _incomplete(scene.provider, listing, "an end", endless)
-        ids = [one.id or one.email for one in found]
-        if len(ids) != len(set(ids)):
-            _incomplete(scene.provider, listing, "everybody once", ids)
+        if len(found) != len(set(found)):
+            _incomplete(scene.provider, listing, "everybody once", found)
 
     def test_finding_ends(self, scene: Scene) -> None:
         """A service that answers every cursor with the same page cannot keep a search going."""
@@ -188,7 +204,7 @@ class Listing(Rules):
             others = [tricks.renamed(one, n) for n in range(size)]
             told = tricks.resized(tricks.told(answer), path, others)
             content = json.dumps(tricks.without_totals(told)).encode()
-            replay = sample.again(wire=Inventing(replace(answer, content=content)))
+            replay = sample.again(wire=Reciting(replace(answer, content=content)))
             if isinstance(replay.error, Endless) or replay.value is not None:
                 _incomplete(sample.provider, sample.name, "nobody, in the end", replay.came)
 
@@ -243,6 +259,23 @@ class Listing(Rules):
         if pending:
             _incomplete(scene.provider, "invitations", "nobody who has accepted", pending)
 
+    def test_words_of_the_service_are_known(self, scene: Scene) -> None:
+        """Every word in which the service tells where an invitation stands is known: whoever has
+        accepted is listed as accepted, whoever has declined as declined, if at all."""
+        scene.needs("invitations")
+        wanted = {scene.member("ada").email: State.ACCEPTED}
+        with suppress(Lacking):
+            scene.setting.decline(scene.invitation("bob"))
+            wanted[scene.address("bob")] = State.DECLINED
+        if scene.provider.supports("revoke"):
+            scene.run(scene.provider.revoke(scene.invitation("cleo")))
+            wanted[scene.address("cleo")] = State.REVOKED
+        page = scene.run(scene.provider.invitations())
+        for address, state in wanted.items():
+            told = [one for one in page.items if email_key(one.email) == email_key(address)]
+            if any(one.state is not state for one in told):
+                _incomplete(scene.provider, "invitations", f"{address} is {state}", told)
+
     def test_roles_can_be_told_apart(self, scene: Scene) -> None:
         """Every role has an id of its own within its kind, and a name that people know."""
         scene.needs("roles")
@@ -270,6 +303,12 @@ class Listing(Rules):
         the only one."""
         sizes = [page_size(outgoing) for outgoing, _ in sample.played]
         return next((nth for nth, size in enumerate(sizes) if size), 0)
+
+
+def _listed(scene: Scene, listing: str) -> list[str]:
+    """Everything in a list, told apart: roles of two kinds may have one id."""
+    found = getattr(scene.guests, listing)()
+    return [f"{getattr(one, 'kind', '')} {one.id or one.email}" for one in found]
 
 
 def _incomplete(provider: Provider, name: str, expected: object, came: object) -> NoReturn:

@@ -24,7 +24,7 @@ from guestlist.testing.conformance.base import Rules, samples_of
 from guestlist.testing.conformance.remark import place, remark
 from guestlist.testing.conformance.scene import Scene
 from guestlist.testing.conformance.tour import Sample, Tour, lead
-from guestlist.testing.conformance.wires import Answer, Inventing
+from guestlist.testing.conformance.wires import Answer, Reciting
 
 HOSTILE = (
     "a/b",
@@ -60,6 +60,13 @@ class Sending(Rules):
                 came="; ".join(sorted(set(tour.complaints))),
                 look_at="the operations named; is a `yield` or `yield from` missing?",
             )
+
+    def test_own_operations_are_tried(self, tour: Tour, own: str) -> None:
+        """What only this service can do is a part of the tour: `detour` of the suite runs it."""
+        if not any(sample.name == own for sample in tour.samples.values()) and not tour.lacking:
+            kind = self.provider_class()
+            wanted = f"guide.take({own!r}, ...) in `detour` of {type(self).__name__}"
+            remark(expected=wanted, came="it is never run", look_at=place(kind, own))
 
     def test_requests_are_well_formed(self, tour: Tour, operation: str) -> None:
         """A flow yields `Request`s: an upper-case method, a path in segments, a query of plain
@@ -109,7 +116,7 @@ class Sending(Rules):
             return answer
 
         scene.wire.after = again
-        twice = lead(scene)
+        twice = lead(scene, self.detour)
         for name, mails in tour.mails.items():
             if mails >= 0 and twice.mails[name] != mails:
                 remark(
@@ -142,7 +149,7 @@ class Sending(Rules):
             if changed == sample.arguments:
                 continue
             lengths = [(request.method, len(request.path)) for request in sample.requests]
-            replay = sample.again(arguments=changed, wire=Inventing(Response(404)))
+            replay = sample.again(arguments=changed, wire=Reciting(Response(404)))
             for (request, outgoing), (method, length) in zip(replay.asked, lengths, strict=False):
                 parts = urlsplit(outgoing.url)
                 base = urlsplit(sample.provider.base_url).path
@@ -273,7 +280,7 @@ class Sending(Rules):
 
     def test_secrets_are_masked_in_events(self, scene: Scene) -> None:
         """Nothing that is told to watchers holds a secret, in the course of a whole tour."""
-        tour = lead(scene)
+        tour = lead(scene, self.detour)
         hidden = {*scene.provider.secrets()}
         for sample in tour.samples.values():
             hidden |= set(_secrets(sample))

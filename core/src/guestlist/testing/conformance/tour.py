@@ -141,7 +141,7 @@ class Guide:
         )
         return value
 
-    def lead(self) -> None:
+    def lead(self, detour: Detour) -> None:
         """The whole way."""
         take, scene = self.take, self.scene
         take("organization")
@@ -158,6 +158,7 @@ class Guide:
             take("find_member", member.email)
             take("get_member", member.id)
             self._grants(member)
+            detour(self, member)
             take("remove", member)
         if isinstance(invited, Invitation) and scene.provider.supports("revoke"):
             take("revoke", invited)
@@ -206,12 +207,16 @@ class Guide:
         return (plain or free or [None])[-1]  # type: ignore[list-item]
 
 
-def lead(scene: Scene) -> Tour:
-    """Takes the tour."""
+Detour = Callable[[Guide, Member], None]
+"""Runs what only this service can do."""
+
+
+def lead(scene: Scene, detour: Detour) -> Tour:
+    """Takes the tour, with a detour to what only this service can do."""
     guide = Guide(scene)
     with warnings.catch_warnings(record=True) as noticed:
         warnings.simplefilter("always")
-        guide.lead()
+        guide.lead(detour)
         gc.collect()
     said = [str(one.message) for one in noticed]
     return Tour(
