@@ -221,7 +221,7 @@ def _changes(node: ast.AST, where: str) -> Iterator[Place]:
         yield Place(where, node, "op", _COMPUTED[type(node.op)](), node)
     elif isinstance(node, ast.IfExp | ast.If | ast.While):
         yield Place(where, node, "test", ast.UnaryOp(ast.Not(), node.test))
-    elif isinstance(node, ast.Return) and node.value is not None:
+    elif isinstance(node, ast.Return) and ast.unparse(node) not in ("return", "return None"):
         yield Place(where, node, "value", ast.Constant(None), node)
 
 
