@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from guestlist.errors import Conflict, InvalidOrder, MalformedResponse, NotFound
+from guestlist.errors import ConfigError, Conflict, InvalidOrder, MalformedResponse, NotFound
 from guestlist.models import Invitation, Member, State
 from guestlist.testing.conformance import Guide, ProviderSuite, Shown
 from guestlist_aitronos import Aitronos
@@ -327,7 +327,24 @@ DOCUMENTED = (
         )
         for code, says in (("INSUFFICIENT_PERMISSIONS", "Admin's"), ("LOCKED", "allowed to do"))
     ),
-    Shown("organization", {"name": "Works"}, "Works"),
+    # ------------------------------------------------------------------ accounts
+    Shown("organization", {"name": "Works"}, "Works", sends=["'X-API-Key': 'API_KEY'"]),
+    *(
+        Shown("organization", {"name": "Works"}, "Works", settings=settings, sends=sends)
+        for settings, sends in (
+            ({"token": None, "credential": "bearer"}, ["Bearer API_KEY"]),
+            ({"api_key": None}, ["Bearer TOKEN"]),
+            ({"credential": "x-api-key"}, ["'X-API-Key': 'API_KEY'", "Bearer TOKEN"]),
+            ({"api_key": None, "credential": "bearer"}, ["Bearer TOKEN"]),
+        )
+    ),
+    *(
+        Shown("organization", {}, ConfigError, settings=settings, says=says)
+        for settings, says in (
+            ({"api_key": None, "token": None}, "FREDDY_API_KEY"),
+            ({"credential": "bearer"}, "leave out one"),
+        )
+    ),
 )
 
 
@@ -365,4 +382,5 @@ class TestAitronosOrganizations(Aitronoses):
         "expired_lookup": "missing",
         "duplicates": "refresh",
         "invitee_status": "Pending",
+        "resend_moves_expiry": "no",
     }

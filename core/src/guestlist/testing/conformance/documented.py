@@ -41,9 +41,9 @@ class Shown:
         status: of the last answer.
         says: what the error says or hints at.
         several: whether `answers` is a list of answers, of which the last one is repeated.
-        sends: bodies or paths, of which each has to be part of a request.
+        sends: what has to be a part of a request: of method and URL, body, or headers.
         arguments: what the operation is called with; by default somebody made up.
-        settings: of the account.
+        settings: of the account, besides those made up; None for one that is left out.
     """
 
     operation: str
@@ -98,8 +98,6 @@ class Documented(Rules):
 
     def test_documented_answer_is_read(self, provider_kind: type[Provider], shown: Shown) -> None:
         """An answer that the documentation shows is read as what it means."""
-        provider = stand_in(provider_kind)
-        provider = type(provider)(**{**dict(provider), **shown.settings})
         bodies = shown.answers if shown.several else [shown.answers]
         statuses = [200] * (len(bodies) - 1) + [shown.status]
         wire = Reciting(
@@ -111,14 +109,19 @@ class Documented(Rules):
         given = shown.arguments
         if given is None:
             given = made_up(provider_kind, shown.operation)
+        settings = {**dict(stand_in(provider_kind)), **shown.settings}
         clock = VirtualClock(START)
-        call = Call(spy_on(provider, clock), PATIENT)
         came: Any
         try:
+            provider = provider_kind(**{k: v for k, v in settings.items() if v is not None})
+            call = Call(spy_on(provider, clock), PATIENT)
             came = Driver(wire, clock).run(run(call, getattr(provider, shown.operation)(*given)))
         except GuestlistError as error:
             came = error
-        sent = [f"{one.method} {one.url} {(one.content or b'').decode()}" for one in wire.sent]
+        sent = [
+            f"{one.method} {one.url} {(one.content or b'').decode()} {dict(one.headers)}"
+            for one in wire.sent
+        ]
         wrong = list(_differences(came, shown.means))
         if isinstance(came, GuestlistError) and shown.says not in f"{came} {came.hint}":
             wrong.append(f"an error that says {shown.says!r}")
@@ -127,7 +130,7 @@ class Documented(Rules):
             remark(
                 expected="; ".join(wrong),
                 came=f"{came!r}, after {'; '.join(sent) or 'no request'}",
-                look_at=place(provider, shown.operation),
+                look_at=place(provider_kind, shown.operation),
             )
 
 

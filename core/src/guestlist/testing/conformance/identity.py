@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -16,15 +17,16 @@ from guestlist.errors import (
     MalformedResponse,
     Unsupported,
 )
-from guestlist.models import Role
+from guestlist.models import Order, Role
 from guestlist.plugins import GROUP, installed
-from guestlist.provider import Flow, Limit, Provider
+from guestlist.provider import Flow, Limit, Provider, Response
 from guestlist.provider.settings import environment_variable, is_secret
 from guestlist.testing.checking import CONTRACT, facts, sketches
 from guestlist.testing.conformance.base import VERBS, Rules
 from guestlist.testing.conformance.documented import made_up
 from guestlist.testing.conformance.remark import place, remark
 from guestlist.testing.conformance.scene import Scene
+from guestlist.testing.conformance.wires import Reciting
 
 
 class Identity(Rules):
@@ -188,7 +190,11 @@ class Identity(Rules):
                 )
 
     def test_credentials_are_secret_settings(self, scene: Scene) -> None:
-        """What `authorize` sends comes from settings that are marked `secret=True`."""
+        """What `authorize` sends comes from settings that are marked `secret=True`, and so is
+        every setting that is called a key, token, secret or password."""
+        for name, info in type(scene.provider).model_fields.items():
+            if re.search(r"(?:key|token|secret|password)$", name) and not is_secret(info):
+                scene.remark(expected="secret=True", came="a setting for all to see", look_at=name)
         told = {**scene.provider.authorize()}
         hidden = scene.provider.secrets()
         for header, value in told.items():
@@ -294,6 +300,16 @@ class Identity(Rules):
         """Without `can_suppress_mail`, an invitation without a mail is Unsupported; with it, no
         mail is sent."""
         scene.needs("invite")
+        order = scene.order("ada")
+        bodies = [
+            self._asked(scene, order.model_copy(update={"mail": mail})) for mail in (True, False)
+        ]
+        scene.check(
+            scene.provider.can_suppress_mail is (bodies[0] != bodies[1]),
+            expected="can_suppress_mail, exactly if `invite` uses `order.mail`",
+            came=f"{scene.provider.can_suppress_mail}; with and without a mail {bodies}",
+            look_at="can_suppress_mail invite",
+        )
         if not scene.provider.can_suppress_mail:
             with scene.refused(Unsupported, look_at="can_suppress_mail"):
                 scene.invite("ada", mail=False)
@@ -303,6 +319,13 @@ class Identity(Rules):
         if sent or result.mail_sent:
             look_at = f"{place(scene.provider, 'invite')}: does it use `order.mail`?"
             remark(expected="0 mails", came=f"{sent} mails", look_at=look_at)
+
+    def _asked(self, scene: Scene, order: Order) -> list[str]:
+        """What `invite` sends."""
+        wire = Reciting(Response(404))
+        with suppress(GuestlistError):
+            scene.run(scene.provider.invite(order), wire)
+        return [f"{one.method} {one.url} {one.content!r}" for one in wire.sent]
 
     def test_unknown_options_are_refused(self, scene: Scene) -> None:
         """An option that the provider does not know is an error that names the known ones."""
