@@ -37,6 +37,15 @@ VERBS = (
 """Those that callers know as verbs: without one, they have to learn what to do instead."""
 
 
+NOTHING = {
+    "missing": "every operation of the contract is offered",
+    "missing_verb": "every verb is offered",
+    "own": "every operation is one of the contract",
+    "shown": "`documented` is empty: paste there what the documentation shows",
+}
+"""Why a test has nothing to do, by its argument."""
+
+
 class Rules:
     """One provider under test.
 
@@ -75,7 +84,7 @@ class Rules:
         """One test for each operation that there is, or is not."""
         for argument, names in self.choices().items():
             if argument in metafunc.fixturenames:
-                metafunc.parametrize(argument, names)
+                metafunc.parametrize(argument, names or [_none(argument)])
 
     @classmethod
     def choices(cls) -> dict[str, Sequence[Any]]:
@@ -154,6 +163,12 @@ class Rules:
             guide.take("suspend", member)
             assert [one.id for one in guide.take("suspended").items] == [member.id]
         """
+
+
+def _none(argument: str) -> Any:
+    """What a test is run for where there is nothing: it is skipped, with the reason."""
+    reason = NOTHING.get(argument, "the provider has no such operation")
+    return pytest.param(None, id="none", marks=pytest.mark.skip(reason=reason))
 
 
 def _name(request: pytest.FixtureRequest) -> str:

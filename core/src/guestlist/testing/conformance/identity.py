@@ -232,7 +232,15 @@ class Identity(Rules):
         )
 
     def test_limits_are_possible(self, scene: Scene) -> None:
-        """`limits` are positive numbers of requests in positive times."""
+        """`limits` are positive numbers of requests in positive times, and `refuses_duplicates` is
+        True or False."""
+        refuses = scene.provider.refuses_duplicates
+        scene.check(
+            isinstance(refuses, bool),
+            expected="True or False",
+            came=repr(refuses),
+            look_at="refuses_duplicates",
+        )
         for limit in scene.provider.limits:
             if not isinstance(limit, Limit) or limit.count < 1 or limit.per <= 0:
                 remark(
