@@ -35,6 +35,7 @@ from tools.mutants.making import ROOT, Mutant, package
 
 import guestlist.sandbox
 import guestlist.testing.conformance  # noqa: F401 - what no mutant changes is loaded once
+from guestlist.plugins import installed
 
 CACHE = ROOT / ".mutants_cache.json"
 LONGEST = 60
@@ -183,6 +184,7 @@ def prepare(provider: str) -> None:
         )
         if own and not loaded.startswith(f"{name}.sandbox"):
             del sys.modules[loaded]
+    installed.cache_clear()
 
 
 @cache
@@ -225,14 +227,27 @@ class Jury:
                 loaded.append(mutant)
             else:
                 changed.append(mutant)
-        if loaded:
+        self._load(provider, loaded, found)
+        self._change(provider, changed, found)
+        return found
+
+    def unbroken(self, mutant: Mutant) -> tuple[str, str]:
+        """What finds the provider as it is, in either way of trying: two empty texts."""
+        ways: tuple[dict[str, str], dict[str, str]] = ({}, {})
+        self._change(mutant.provider, [mutant], ways[0])
+        self._load(mutant.provider, [mutant], ways[1])
+        return ways[0][mutant.name], ways[1][mutant.name]
+
+    def _load(self, provider: str, mutants: list[Mutant], found: dict[str, str]) -> None:
+        if mutants:
             prepare(provider)
-            found.update(self._tried(loaded, load_and_try))
-        if changed:
-            bench = Bench(lambda target: found.update(self._tried(changed, target)))
+            found.update(self._tried(mutants, load_and_try))
+
+    def _change(self, provider: str, mutants: list[Mutant], found: dict[str, str]) -> None:
+        if mutants:
+            bench = Bench(lambda target: found.update(self._tried(mutants, target)))
             with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
                 pytest.main([*PYTEST, *classes(provider)], plugins=[bench])
-        return found
 
     def _tried(self, mutants: list[Mutant], target: Target) -> Iterator[tuple[str, str]]:
         waiting = mutants[::-1]
