@@ -26,6 +26,7 @@ from guestlist.provider import (
     operation,
     setting,
 )
+from guestlist.provider.messages import Query
 
 ORDER = Order(email="ada@example.com")
 INVITATION = Invitation(id="i1", email="ada@example.com", state=State.PENDING)
@@ -94,7 +95,14 @@ def test_a_path_before_the_service_s_own_is_kept() -> None:
 
 
 def test_query() -> None:
-    query = {"a": "x&y=z", "n": 7, "yes": True, "no": False, "left_out": None, "k": SecretStr("s")}
+    query: Query = {
+        "a": "x&y=z",
+        "n": 7,
+        "yes": True,
+        "no": False,
+        "left_out": None,
+        "k": SecretStr("s"),
+    }
     assert url(Request.get("v1", query=query)).partition("?")[2] == (
         "a=x%26y%3Dz&n=7&yes=true&no=false&k=s"
     )
