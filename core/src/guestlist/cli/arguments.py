@@ -193,6 +193,11 @@ def _settle(parser: Parser) -> None:
     _examples(parser, "settle", "settle --wait 1d")
 
 
+def _worker(parser: Parser) -> None:
+    _roster(parser)
+    _examples(parser, "worker team.toml --ledger postgresql://guestlist@db/ledger")
+
+
 def _wait_for_owed(parser: Parser) -> None:
     parser.add_argument(
         "--wait",
@@ -518,6 +523,7 @@ COMMANDS: dict[str, dict[str, tuple[str, Callable[[Parser], None]]]] = {
     "the guest list": {
         "plan": ("Show what would change, so that everybody is where the roster says.", _plan),
         "apply": ("Make it so: invite, resend, assign; with --prune also take out.", _apply),
+        "worker": ("Help to carry out the runs of a ledger in PostgreSQL.", _worker),
         "settle": ("Give people who have accepted the roles that they are owed.", _settle),
     },
     "people": {

@@ -53,7 +53,8 @@ TEND = 1.0
 POLL = 1.0
 """Seconds between two looks for a chunk that was given back. New ones are announced."""
 
-logging.getLogger("procrastinate").addHandler(logging.NullHandler())
+for name in ("procrastinate", "psycopg.pool"):  # what goes wrong is told as an error of ours
+    logging.getLogger(name).addHandler(logging.NullHandler())
 
 
 class Queue:
@@ -153,7 +154,7 @@ def run_worker(make: Callable[[Clock], Guestlist], url: str, *, stop: Stop | Non
     Raises:
         LedgerError: the ledger fails. Nothing was sent that it does not hold.
     """
-    stop = stop or Stop()
+    stop = Stop() if stop is None else stop
     store = Store(url)
     try:
         with make(StopClock(stop)) as guests, Queue(store) as queue, _signals(stop):

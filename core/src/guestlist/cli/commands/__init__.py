@@ -19,7 +19,7 @@ _HOMES = {
     "log": "log",
     "people": "invite resend status wait revoke remove access assign unassign",
     "providers": "providers",
-    "roster": "plan apply settle",
+    "roster": "plan apply settle worker",
     "sandbox": "sandbox",
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}

@@ -70,6 +70,16 @@ def run_settle(session: Session) -> None:
         _settle(session, at, session.arguments.wait)
 
 
+def run_worker(session: Session) -> None:
+    """`worker`: works on the runs of a ledger in PostgreSQL, until it is stopped."""
+    with desk(session) as at:
+        from guestlist.ledger import engine
+
+        session.progress.tell(f"working on {at.store.name}")
+        engine.run_worker(at.make, at.url, stop=at.stop)
+    session.printed = True
+
+
 # ---------------------------------------------------------------------------- planning
 
 
@@ -225,7 +235,12 @@ def _settle_doubts(session: Session, at: Desk) -> None:
 def _carry_out(session: Session, at: Desk, run: int) -> Summary:
     session.progress.pause()
     with Live(session.screen) as live:
-        summary = at.runner.run(run, live.follow)
+        if at.store.is_sqlite:
+            summary = at.runner.run(run, live.follow)
+        else:
+            from guestlist.ledger.pool import run_together
+
+            summary = run_together(at.store, run, at.make, at.url, at.stop, live.follow)
     _tell_failures(session, summary)
     _show_run(session, at, run, summary)
     return summary
