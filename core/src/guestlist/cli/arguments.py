@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Callable, Container
 from typing import Any
 
-from guestlist.cli.parser import MainParser, Parser, duration, moment
+from guestlist.cli.parser import MainParser, Parser, moment
 
 DESCRIPTION = "Invites people into organizations, whichever service the organization lives on."
 
@@ -401,9 +401,9 @@ def _forget(parser: Parser) -> None:
     )
     parser.add_argument(
         "--older-than",
-        type=duration,
-        metavar="TIME",
-        help="delete what was settled so long ago, such as 365d, of everybody",
+        type=moment,
+        metavar="WHEN",
+        help="delete what was settled so long ago, or before a day, of everybody: 365d, 2026-01-01",
     )
     parser.add_argument(
         "--force", action="store_true", help="also while an order of theirs is in doubt"

@@ -209,7 +209,7 @@ class Tables:
 
     def _history(self, row: OrderRow) -> Text:
         told = [
-            f"{self._facts.time(entry.at)}  {words(entry.what)}"
+            f"{self._facts.time(entry.at)} {words(entry.what)}"
             + (f": {entry.detail}" if entry.detail else "")
             for entry in row.entries
         ]

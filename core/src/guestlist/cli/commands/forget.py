@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from guestlist.cli.asking import confirm
 from guestlist.cli.document import ForgottenRow
+from guestlist.cli.moments import resolve
 from guestlist.cli.outcome import Interrupted
 from guestlist.cli.parser import UsageError
 from guestlist.cli.session import Session
@@ -68,7 +68,7 @@ def _older(session: Session, store: Store) -> ForgottenRow:
     from guestlist.ledger.erasure import expire
 
     given = session.arguments
-    before = _before(session.now, given.older_than)
+    before = resolve(given.older_than, session.now)
     confirm(f"Delete what was settled before {absolute(before)} from {store.name}?", yes=given.yes)
     erased = expire(store, before)
     return ForgottenRow(
@@ -93,10 +93,3 @@ def _question(email: str, found: dict[LineState, int], ledger: str) -> str:
     among = f" ({listed(lost)})" if lost else ""
     number = count(sum(found.values()), "order")
     return f"Delete everything about {email} from {ledger}: {number}{among}?"
-
-
-def _before(now: datetime, seconds: float) -> datetime:
-    try:
-        return now - timedelta(seconds=seconds)
-    except OverflowError:
-        raise UsageError("that is before there was time", hint="Such as 365d.") from None

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING
 
 from guestlist.cli.document import OrderRow
+from guestlist.cli.moments import resolve
 from guestlist.cli.outcome import OutputError
 from guestlist.cli.parser import UsageError
 from guestlist.cli.report import say
@@ -77,17 +77,7 @@ def _search(session: Session) -> Search:
         emails=given.who,
         accounts=given.account,
         states=[LineState(state) for state in given.state],
-        since=_moment(given.since, session.now),
-        until=_moment(given.until, session.now, end=True),
+        since=None if given.since is None else resolve(given.since, session.now),
+        until=None if given.until is None else resolve(given.until, session.now, end=True),
         run=given.run,
     )
-
-
-def _moment(told: date | timedelta | None, now: datetime, *, end: bool = False) -> datetime | None:
-    """What was meant: a moment, or the beginning or end of a day in UTC."""
-    match told:
-        case None | datetime():
-            return told
-        case timedelta():
-            return now - told
-    return datetime.combine(told + timedelta(days=end), time(), UTC)
