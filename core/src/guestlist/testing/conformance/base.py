@@ -40,6 +40,7 @@ VERBS = (
 NOTHING = {
     "missing": "every operation of the contract is offered",
     "missing_verb": "every verb is offered",
+    "option": "an order has no option that is on or off",
     "own": "every operation is one of the contract",
     "shown": "`documented` is empty: paste there what the documentation shows",
 }
@@ -95,6 +96,11 @@ class Rules:
         return {
             "operation": [*offered, *own],
             "own": own,
+            "option": [
+                name
+                for name, field in kind.Options.model_fields.items()
+                if isinstance(field.default, bool)
+            ],
             "reading": [name for name in offered if name in READING],
             "changing": [name for name in offered if name in CHANGING],
             "getting": [name for name in offered if name.startswith("get_")],

@@ -10,6 +10,7 @@ from guestlist import errors
 from guestlist.address import email_key
 from guestlist.errors import GuestlistError
 from guestlist.models import (
+    Invitation,
     Outcome,
     State,
 )
@@ -333,6 +334,19 @@ class Inviting(Rules):
                 came=read,
                 look_at="get_invitation",
             )
+
+    def test_order_once_more_keeps_its_options(self, scene: Scene, option: str) -> None:
+        """`order_of` makes of an invitation the order that it came from, its options included:
+        whoever is invited anew after an expiry gets the same."""
+        scene.needs("invite")
+        usual = scene.provider.Options()
+        other = usual.model_copy(update={option: not getattr(usual, option)})
+        for who, options in (("ada", usual), ("bob", other)):
+            order = scene.order(who).model_copy(update={"options": options})
+            invited = scene.run(scene.provider.invite(order))
+            if isinstance(invited, Invitation):
+                came = scene.provider.order_of(invited).options
+                scene.check(came == options, expected=options, came=came, look_at="order_of")
 
     def test_lost_answer_of_invite(self, scene: Scene) -> None:
         """An invitation whose answer is lost is found by looking, and there is only one."""
