@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Callable, Container
 from typing import Any
 
-from guestlist.cli.parser import MainParser, Parser, moment
+from guestlist.cli.parser import MainParser, Parser, duration, moment
 
 DESCRIPTION = "Invites people into organizations, whichever service the organization lives on."
 
