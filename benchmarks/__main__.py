@@ -38,11 +38,10 @@ def main() -> int:
         from benchmarks.check import check
 
         return check()
-    results = _read()
     for name in () if chosen.page else chosen.rows or ROWS:
         began = time.monotonic()
         report: Report = import_module(f"benchmarks.{name}").measure()
-        results["machine"] = machine()
+        results = _read() | {"machine": machine()}
         results["rows"][name] = _as_data(report)
         RESULTS.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n", "utf-8")
         print(f"{name}: {time.monotonic() - began:.0f} s")

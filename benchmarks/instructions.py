@@ -65,7 +65,10 @@ def main(contender: str, base_url: str) -> None:
 
 def _control(what: str) -> None:
     subprocess.run(
-        ["callgrind_control", what, str(os.getpid())], check=True, stdout=subprocess.DEVNULL
+        ["callgrind_control", what, str(os.getpid())],
+        check=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
     )
 
 

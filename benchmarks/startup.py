@@ -18,7 +18,7 @@ from benchmarks.server import serving
 ROUNDS = max(3, scaled(15))
 HEAVY = ("httpx", "pydantic", "asyncio")
 NOTHING, IMPORT = "python -c pass", "import guestlist"
-FLOOR = "import httpx, pydantic; one model, one request"
+FLOOR = "httpx and pydantic, once"
 
 USE = """
 import sys, httpx
