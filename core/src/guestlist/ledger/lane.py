@@ -75,10 +75,14 @@ class Lane:
         wall, monotonic = self._clock.now().timestamp(), self._clock.monotonic()
         for order in orders:
             entry = OrderEntry(self._store, order, self._clock)
+            ended = (order.intended or wall) + self._guests.budget.total
+            if order.change.action in REPEATABLE and order.run is None:
+                if ended <= wall:  # it is not under way any more, and nobody asks for it again
+                    entry.unknown(ServiceUnavailable("the call was interrupted; make it again"))
+                continue
             if order.change.action in REPEATABLE:
                 entry.ask_again(order.change, "the run was interrupted")
                 continue
-            ended = (order.intended or wall) + self._guests.budget.total
             since = monotonic + (min(ended, wall) if alone else ended) - wall
             crash = ServiceUnavailable("the run was interrupted before an answer was written down")
             self._doubts.add(entry, crash, since)
