@@ -287,3 +287,5 @@ class Onboarding(Model):
     """The roles that were wanted, each as it is now held."""
     access: Access | None = None
     """What the person can effectively do; None where the service does not tell."""
+    missing: tuple[Role, ...] = ()
+    """The wanted roles that are not among what the person can effectively do."""

@@ -221,34 +221,59 @@ class Entry(Protocol):
 class CallEntry(Entry, Protocol):
     """The line of a single call, which is no part of a run."""
 
-    def ended(self, outcome: str, mail: bool | None, owed: tuple[str, ...]) -> None:
-        """Writes down what the call did, and which roles the person is owed from now on."""
+    def ended(self, outcome: str, mail: bool | None) -> None:
+        """Writes down what the call did; what the person is owed counts from now on.
+
+        Raises:
+            GuestlistError: it cannot be written.
+        """
 
     def failed(self, error: GuestlistError) -> None:
-        """Writes down that it failed. What may have happened all the same stays in doubt."""
+        """Writes down that it failed. What may have happened all the same stays in doubt.
+
+        Raises:
+            GuestlistError: it cannot be written.
+        """
 
 
 class Doubt(Protocol):
-    """An earlier call about the same guest, of which nobody knows whether it happened."""
+    """An earlier call about the same guest, of which nobody knows whether it happened.
 
+    Attributes:
+        action: what it was to do, in a word.
+        seconds: until a look that finds nothing is final; negative when it would be now.
+    """
+
+    action: str
     seconds: float
-    """Until a look that finds nothing is final; negative when it would be now."""
 
-    def settle(self, happened: bool) -> None:
-        """Writes down what a look has shown."""
+    def judge(self, now: Guest, *, final: bool) -> bool | None:
+        """What a look shows: whether it happened; None while that cannot be said."""
+
+    def settle(self, happened: bool | None) -> bool:
+        """Writes down what the last look has shown; None for nothing, and for good. False when
+        whoever made the call has written something since."""
 
 
 class Journal(Protocol):
     """The ledger, as single calls see it. Every method may block."""
 
-    def entry(self, account: str, email: str, action: str, roles: tuple[str, ...]) -> CallEntry:
-        """The line of a call that begins. Nothing is written yet."""
+    def entry(
+        self, known: Guest, action: str, roles: tuple[str, ...], owed: tuple[str, ...]
+    ) -> CallEntry:
+        """The line of a call that begins. Nothing is written yet.
+
+        Args:
+            known: where the guest stands.
+            owed: roles that the person is owed once the call has done what it is for.
+        """
 
     def pace(self, provider: Provider) -> Pace:
         """The pace of an account, shared by all processes that have the same ledger."""
 
     def doubt(self, call: Call) -> Doubt | None:
-        """The last call about the guest, if it came to no end: its process was killed, say."""
+        """The last call that was to send the guest a mail, if it came to no end: its process was
+        killed, say."""
 
 
 @dataclass

@@ -118,7 +118,7 @@ def add_single(connection: Connection, change: Change, now: float) -> int:
 
 
 def last_doubt(store: Store, account: str, key: str) -> Order | None:
-    """The last order about a guest, if nobody knows whether it happened."""
+    """The last order to send a guest a mail of which nobody knows whether it happened."""
     with store.reading() as connection:
         row = connection.execute(
             select(*_columns)
@@ -126,6 +126,7 @@ def last_doubt(store: Store, account: str, key: str) -> Order | None:
                 orders.c.key == key,
                 orders.c.account == account,
                 orders.c.state == OrderState.INTENDED,
+                orders.c.place <= ORDER[Action.REPLACE],
             )
             .order_by(orders.c.id.desc())
             .limit(1)
@@ -407,6 +408,15 @@ def _fall_due(connection: Connection, change: Change, run: int) -> bool:
     ledger knows of no such debt."""
     due = {"state": OrderState.ASKED, "run": run, "facts": _row(change, run, 0.0)["facts"]}
     return connection.execute(update(orders).where(*_same_owed(change)).values(due)).rowcount > 0
+
+
+def pay(connection: Connection, change: Change, now: float) -> None:
+    """Writes down that a role is not owed any more: it was given otherwise."""
+    connection.execute(
+        update(orders)
+        .where(*_same_owed(change))
+        .values(state=OrderState.DONE, settled=now, outcome="assigned")
+    )
 
 
 def _same_owed(change: Change) -> tuple[ColumnElement[bool] | TextClause, ...]:

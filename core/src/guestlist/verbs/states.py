@@ -83,6 +83,24 @@ def best(invitations: Iterable[Invitation]) -> Invitation | None:
     )
 
 
+def is_undecided(records: Iterable[Invitation]) -> bool:
+    """Whether somebody is invited and, by these records, not in yet: the members may know more."""
+    records = list(records)
+    counting = best(records)
+    open_one = counting is not None and counting.state in OPEN_STATES
+    return open_one and all(one.state is not State.ACCEPTED for one in records)
+
+
+def conclude_from(
+    account: Account, email: str, records: Iterable[Invitation], member: Member | None
+) -> Guest:
+    """Where the guest stands, from all records about the address."""
+    records = list(records)
+    if is_undecided(records) and member is not None and member.state not in MEMBERSHIPS:
+        member = None  # who is listed as invited, or was removed once
+    return conclude(account, email, best(records), member)
+
+
 def conclude(
     account: Account, email: str, invitation: Invitation | None, member: Member | None
 ) -> Guest:
