@@ -23,24 +23,26 @@ def main() -> None:
         proof.add_argument("--seed", type=int, default=1)
     throughput = proofs.add_parser("throughput", help="orders per second and process")
     throughput.add_argument("--orders", type=int, default=5_000)
-    throughput.add_argument("--profile", action="store_true")
     proofs.add_parser("memory", help="resident memory of 10,000 to 1,000,000 orders")
     proofs.add_parser("restart", help="seconds from exec to the first byte, with 1,000,000 rows")
     chosen = options.parse_args()
-    how = {name: getattr(chosen, name, None) for name in ("kills", "seed")}
     if chosen.proof == "sqlite":
         with tempfile.TemporaryDirectory() as folder:
             place = Path(folder) / "guestlist.db"
-            print(kills.on_sqlite(place, count=chosen.orders, share=chosen.faults, **how))
+            print(kills.on_sqlite(place, _fire(chosen)))
     elif chosen.proof == "postgres":
         with postgres.running() as server:
-            print(kills.on_postgres(server.url, count=chosen.orders, share=chosen.faults, **how))
+            print(kills.on_postgres(server.url, _fire(chosen)))
     elif chosen.proof == "throughput":
-        print(bench.throughput(chosen.orders, profile=chosen.profile))
+        print(bench.throughput(chosen.orders))
     elif chosen.proof == "memory":
         print(bench.memory())
     else:
         print(bench.restart())
+
+
+def _fire(chosen: argparse.Namespace) -> kills.Fire:
+    return kills.Fire(chosen.orders, chosen.kills, chosen.faults, chosen.seed)
 
 
 if __name__ == "__main__":

@@ -33,6 +33,28 @@ STUCK = 300.0
 WORKERS = 4
 
 
+@dataclass(frozen=True)
+class Fire:
+    """What a run is exposed to.
+
+    Attributes:
+        orders: how many there are.
+        kills: how often somebody is killed.
+        share: of the invitations that meet a fault.
+        seed: decides when, who and which.
+    """
+
+    orders: int
+    kills: int
+    share: float = 0.05
+    seed: int = 1
+
+    def moments(self) -> list[int]:
+        """After how many mails somebody is killed."""
+        moments = range(1, int(self.orders * 0.98))
+        return sorted(random.Random(self.seed).sample(moments, self.kills))
+
+
 @dataclass
 class Figures:
     """What a run under fire came to.
@@ -101,20 +123,15 @@ class Children:
 
 
 @contextmanager
-def _run(url: str, count: int, share: float, seed: int) -> Iterator[tuple[World, Store, int]]:
+def _run(url: str, fire: Fire) -> Iterator[tuple[World, Store, int]]:
     store = Store(url)
     try:
         run = orders.begin_run(store, time.time(), "digest", "guestlist.toml")
-        orders.add(store, everybody(count), run=run, now=time.time())
-        with World(share, seed) as world:
+        orders.add(store, everybody(fire.orders), run=run, now=time.time())
+        with World(fire.share, fire.seed) as world:
             yield world, store, run
     finally:
         store.close()
-
-
-def _moments(count: int, kills: int, seed: int) -> list[int]:
-    """After how many mails somebody is killed."""
-    return sorted(random.Random(seed).sample(range(1, int(count * 0.98)), kills))
 
 
 class _Watch:
@@ -135,13 +152,13 @@ class _Watch:
         return sent
 
 
-def on_sqlite(place: Path, *, count: int, kills: int, share: float, seed: int) -> Figures:
+def on_sqlite(place: Path, fire: Fire) -> Figures:
     """One process on a file, started again whenever it was killed."""
     url = f"sqlite:///{place}"
-    figures = Figures(count)
+    figures = Figures(fire.orders)
     began = time.monotonic()
-    with _run(url, count, share, seed) as (world, store, run):
-        moments = _moments(count, kills, seed)
+    with _run(url, fire) as (world, store, run):
+        moments = fire.moments()
         with Children("apply", url, run, world) as children:
             children.start()
             watch = _Watch(world)
@@ -162,14 +179,14 @@ def on_sqlite(place: Path, *, count: int, kills: int, share: float, seed: int) -
     return figures
 
 
-def on_postgres(url: str, *, count: int, kills: int, share: float, seed: int) -> Figures:
+def on_postgres(url: str, fire: Fire) -> Figures:
     """Four workers on a server. All but one are started again when they were killed."""
-    figures = Figures(count)
+    figures = Figures(fire.orders)
     began = time.monotonic()
-    chance = random.Random(seed)
-    with _run(url, count, share, seed) as (world, store, run):
-        moments = _moments(count, kills, seed)
-        stays_dead = kills // 2
+    chance = random.Random(fire.seed)
+    with _run(url, fire) as (world, store, run):
+        moments = fire.moments()
+        stays_dead = fire.kills // 2
         with Children("work", url, run, world) as children:
             for _ in range(WORKERS):
                 children.start()

@@ -19,6 +19,7 @@ from sqlalchemy import event
 
 from guestlist import Guestlist
 from guestlist.exchange.account import Budget
+from guestlist.exchange.clock import Clock
 from guestlist.ledger.orders import Order
 from guestlist.ledger.runner import Runner, Summary
 from guestlist.ledger.stop import Stop, Stopped
@@ -160,7 +161,7 @@ class Service(httpx.BaseTransport):
         sent: is told of each changing request as its first byte would leave.
     """
 
-    def __init__(self, clock: VirtualClock) -> None:
+    def __init__(self, clock: Clock) -> None:
         self.mails: Counter[str] = Counter()
         self.faults: defaultdict[str, list[Fault]] = defaultdict(list)
         self.everybody: Fault | None = None

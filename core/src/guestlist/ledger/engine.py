@@ -31,7 +31,7 @@ from sqlalchemy import make_url, text
 
 from guestlist.client import Guestlist
 from guestlist.errors import ConfigError, LedgerError, Unauthorized
-from guestlist.exchange.clock import Clock
+from guestlist.exchange.clock import Clock, SystemClock
 from guestlist.ledger import orders, shared
 from guestlist.ledger.keeper import Keeper, advance, halt
 from guestlist.ledger.lane import MOST_DOUBTS, Lane, workers
@@ -50,6 +50,8 @@ DEAD = 8.0
 """Seconds without one after which its chunks are given to others."""
 TEND = 1.0
 """Seconds between two looks after what is left, and for workers that are dead."""
+SOON = 0.05
+"""Seconds between two looks whether what is under way has ended."""
 POLL = 1.0
 """Seconds between two looks for a chunk that was given back. New ones are announced."""
 
@@ -77,7 +79,9 @@ class Queue:
         self._store = store
         self.conninfo = _conninfo(store)
         _create(self.conninfo)
-        self._app = App(connector=SyncPsycopgConnector(conninfo=self.conninfo, min_size=1))
+        self._app = App(
+            connector=SyncPsycopgConnector(conninfo=self.conninfo, min_size=1, max_size=2)
+        )
         self._app.open()
 
     def is_busy(self, account: str) -> bool:
@@ -128,11 +132,17 @@ def enqueue(store: Store, run: int, now: float) -> None:
                     advance(store, queue, run, account, now)
 
 
-def follow(store: Store, run: int, stop: Stop, progress: Progress | None = None) -> Summary:
+def follow(
+    store: Store,
+    run: int,
+    stop: Stop,
+    progress: Progress | None = None,
+    *,
+    clock: Clock | None = None,
+) -> Summary:
     """Watches a run that workers carry out, until nothing is left, all that is left rests, or
     somebody ends the watching. The workers go on."""
     while True:
-        ended = shared.has_ended(store, run)
         resting = shared.halted(store, run)
         tallies = shared.tallies(store, run)
         for account, why in resting.items():
@@ -140,7 +150,9 @@ def follow(store: Store, run: int, stop: Stop, progress: Progress | None = None)
         if progress is not None:
             progress(tallies)
         left = {account for account, tally in tallies.items() if tally.left}
-        if ended or left <= resting.keys() or stop.wait(TEND):
+        if not left and not shared.has_ended(store, run):
+            orders.end_run(store, run, (clock or SystemClock()).now().timestamp())
+        if left <= resting.keys() or stop.wait(TEND):
             return Summary(tallies, interrupted=bool(stop))
 
 
@@ -154,7 +166,7 @@ def run_worker(make: Callable[[Clock], Guestlist], url: str, *, stop: Stop | Non
     Raises:
         LedgerError: the ledger fails. Nothing was sent that it does not hold.
     """
-    stop = Stop() if stop is None else stop
+    stop = Stop() if stop is None else stop  # one that was not given yet is false
     store = Store(url)
     try:
         with make(StopClock(stop)) as guests, Queue(store) as queue, _signals(stop):
@@ -171,8 +183,9 @@ class _Worker:
         self._store = store
         self._queue = queue
         self._stop = stop
-        self._app = App(connector=PsycopgConnector(conninfo=queue.conninfo, min_size=1))
+        self._app = App(connector=PsycopgConnector(conninfo=queue.conninfo, min_size=1, max_size=4))
         self._app.task(name=TASK)(self._chunk)
+        self._under_way = 0
         self._threads = ThreadPoolExecutor(AT_ONCE * len(guests.accounts), "guestlist-chunk")
 
     def run(self) -> None:
@@ -216,11 +229,22 @@ class _Worker:
                     await asyncio.wait(working, timeout=TEND)
             finally:
                 self._stop()
-                for task in working:
-                    task.cancel()
-                ended = await asyncio.gather(*working, return_exceptions=True)
-        for error in ended:
-            if isinstance(error, Exception):
+                await self._end(working)
+
+    async def _end(self, working: list[asyncio.Task[None]]) -> None:
+        """Ends the workers once nothing is under way any more.
+
+        A task that is cancelled at an unlucky moment does not notice, so it is told again.
+        """
+        while self._under_way:
+            await asyncio.sleep(SOON)
+        pending = set(working)
+        while pending:
+            for task in pending:
+                task.cancel()
+            _ended, pending = await asyncio.wait(pending, timeout=TEND)
+        for task in working:
+            if not task.cancelled() and (error := task.exception()) is not None:
                 raise error
 
     async def _retry_stalled(self) -> None:
@@ -233,7 +257,14 @@ class _Worker:
 
     async def _chunk(self, run: int, account: str, ids: list[int]) -> None:
         loop = asyncio.get_running_loop()
-        await loop.run_in_executor(self._threads, self._work, run, account, ids)
+        self._under_way += 1
+        try:
+            await loop.run_in_executor(self._threads, self._work, run, account, ids)
+        except Exception as error:  # or the same chunk would be cut again and again
+            self._stop(error)
+            raise
+        finally:
+            self._under_way -= 1
 
     def _work(self, run: int, account: str, ids: list[int]) -> None:
         if account in shared.halted(self._store, run):

@@ -8,7 +8,17 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import Connection, TextClause, and_, func, insert, select, update
+from sqlalchemy import (
+    Connection,
+    Double,
+    TextClause,
+    and_,
+    bindparam,
+    func,
+    insert,
+    select,
+    update,
+)
 from sqlalchemy.sql import ColumnElement
 
 from guestlist.errors import GuestlistError
@@ -287,6 +297,28 @@ def drop(store: Store, now: float) -> int:
 
 # ---------------------------------------------------------------------------- one order's way
 
+# The statements of every order are made once: making them takes longer than carrying them out.
+_THIS = orders.c.id == bindparam("this")
+_ASKED = (_THIS, orders.c.state == OrderState.ASKED)
+_SENT = (
+    _THIS,
+    orders.c.state == OrderState.INTENDED,
+    orders.c.intended == bindparam("mark", type_=Double),
+)
+_INTENDED = {"state": OrderState.INTENDED, "intended": bindparam("now"), "doubted": None}
+_BEGIN = update(orders).where(*_ASKED).values(**_INTENDED, attempts=orders.c.attempts + 1)
+_GO_ON = update(orders).where(*_SENT).values(**_INTENDED)
+_SETTLED: dict[str, Any] = {
+    "state": bindparam("to"),
+    "settled": bindparam("now"),
+    "outcome": bindparam("what"),
+    "mail": bindparam("mailed"),
+    "detail": bindparam("why"),
+}
+_SETTLE_ASKED = update(orders).where(*_ASKED).values(**_SETTLED)
+_SETTLE = update(orders).where(*_SENT).values(**_SETTLED)
+_SAY = insert(entries)
+
 
 def intend(connection: Connection, id: int, request: str, now: float, mark: float | None) -> bool:
     """Writes down that a request is about to leave. False when the order is somebody else's.
@@ -294,16 +326,8 @@ def intend(connection: Connection, id: int, request: str, now: float, mark: floa
     Args:
         mark: when the same sender last wrote so; None for the first time.
     """
-    mine = _is_intended(mark) if mark is not None else orders.c.state == OrderState.ASKED
     taken = connection.execute(
-        update(orders)
-        .where(orders.c.id == id, mine)
-        .values(
-            state=OrderState.INTENDED,
-            intended=now,
-            doubted=None,
-            attempts=orders.c.attempts + int(mark is None),
-        )
+        _BEGIN if mark is None else _GO_ON, {"this": id, "mark": mark, "now": now}
     )
     if taken.rowcount:
         _say(connection, id, now, "sent", request)
@@ -324,11 +348,10 @@ def settle(
     Args:
         mark: when its sender last wrote that a request was about to leave; None when none was.
     """
-    mine = _is_intended(mark) if mark is not None else orders.c.state == OrderState.ASKED
+    facts = {"to": state, "what": done.outcome, "mailed": done.mail, "why": done.detail}
     settled = connection.execute(
-        update(orders)
-        .where(orders.c.id == id, mine)
-        .values(state=state, settled=now, outcome=done.outcome, mail=done.mail, detail=done.detail)
+        _SETTLE_ASKED if mark is None else _SETTLE,
+        {"this": id, "mark": mark, "now": now, **facts},
     )
     if settled.rowcount:
         _say(connection, id, now, done.outcome, done.detail)
@@ -337,14 +360,10 @@ def settle(
     return bool(settled.rowcount)
 
 
-def _is_intended(mark: float) -> ColumnElement[bool]:
-    return and_(orders.c.state == OrderState.INTENDED, orders.c.intended == mark)
-
-
 def doubt(connection: Connection, id: int, now: float, mark: float, why: str) -> bool:
     """Writes down that no answer will come any more. From now on anybody may look for it."""
     doubted = connection.execute(
-        update(orders).where(orders.c.id == id, _is_intended(mark)).values(doubted=now)
+        update(orders).where(*_SENT).values(doubted=now), {"this": id, "mark": mark}
     )
     if doubted.rowcount:
         _say(connection, id, now, "no answer", why)
@@ -371,14 +390,15 @@ def ask_again(
     """Puts an order back: it certainly did not happen. Its facts are those of the last look."""
     again = connection.execute(
         update(orders)
-        .where(orders.c.id == id, _is_intended(mark))
+        .where(*_SENT)
         .values(
             state=OrderState.ASKED,
             intended=None,
             doubted=None,
             attempts=attempts,
             facts=_row(change, None, now)["facts"],
-        )
+        ),
+        {"this": id, "mark": mark},
     )
     if again.rowcount:
         _say(connection, id, now, "did not happen", why)
@@ -391,7 +411,7 @@ def note(connection: Connection, id: int, now: float, what: str, detail: str | N
 
 
 def _say(connection: Connection, id: int, now: float, what: str, detail: str | None) -> None:
-    connection.execute(insert(entries), {"order": id, "at": now, "what": what, "detail": detail})
+    connection.execute(_SAY, {"order": id, "at": now, "what": what, "detail": detail})
 
 
 # ---------------------------------------------------------------------------- owed roles

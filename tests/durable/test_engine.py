@@ -1,0 +1,188 @@
+"""Runs that workers carry out together, on a PostgreSQL of the test's own."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+import pytest
+from sqlalchemy import text
+from tests.durable import postgres
+from tests.durable.kit import BUDGET, Facts, Plain, Service, change, invites, refused
+
+from guestlist import Guestlist
+from guestlist.errors import ConfigError, LedgerError
+from guestlist.exchange.clock import Clock, SystemClock
+from guestlist.ledger import orders
+from guestlist.ledger.engine import enqueue, follow, run_worker, schema
+from guestlist.ledger.schema import OrderState
+from guestlist.ledger.stop import Stop
+from guestlist.ledger.store import Store
+from guestlist.roster import Action, Change
+
+pytestmark = pytest.mark.skipif(postgres.missing() is not None, reason=str(postgres.missing()))
+numbers = itertools.count()
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[postgres.Server]:
+    with postgres.running() as server:
+        yield server
+
+
+class Pool:
+    """A ledger on the server, and workers on it, each with a client of its own."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.store = Store(url)
+        self.service = Service(SystemClock())
+        self.stop = Stop()
+        self.failures: list[Exception] = []
+
+    @contextmanager
+    def workers(self, count: int = 2) -> Iterator[None]:
+        """So many workers."""
+        threads = [threading.Thread(target=self._work) for _ in range(count)]
+        for thread in threads:
+            thread.start()
+        try:
+            yield
+        finally:
+            self.stop()
+            for thread in threads:
+                thread.join()
+            self.stop = Stop()
+
+    def _work(self) -> None:
+        try:
+            run_worker(self._client, self.url, stop=self.stop)
+        except Exception as error:
+            self.failures.append(error)
+
+    def _client(self, clock: Clock) -> Guestlist:
+        accounts = {"plain": Plain(base_url="https://plain.test")}
+        return Guestlist(accounts, transport=self.service, clock=clock, budget=BUDGET)
+
+    def begin(self, changes: list[Change]) -> int:
+        """Writes a run down and puts it into the queue."""
+        run = orders.begin_run(self.store, time.time(), "digest", "guestlist.toml")
+        orders.add(self.store, changes, run=run, now=time.time())
+        enqueue(self.store, run, time.time())
+        return run
+
+    def tamper(self, statement: str) -> None:
+        """Changes the queue's tables."""
+        with self.store.writing() as connection:
+            connection.execute(text(f"SET LOCAL search_path = {schema()}"))
+            connection.execute(text(statement))
+
+
+@pytest.fixture
+def pool(server: postgres.Server) -> Iterator[Pool]:
+    name = f"test{next(numbers)}"
+    admin = Store(server.url)
+    with admin.engine.connect() as connection:
+        connection.execution_options(isolation_level="AUTOCOMMIT").execute(
+            text(f"CREATE DATABASE {name}")
+        )
+    admin.close()
+    with ExitStack() as closing:
+        pool = Pool(server.url.replace("/postgres?", f"/{name}?"))
+        closing.callback(pool.store.close)
+        yield pool
+
+
+def test_several_workers_share_a_run(pool: Pool) -> None:
+    run = pool.begin(invites(450))
+    with pool.workers(3):
+        summary = follow(pool.store, run, Stop())
+    assert summary.tallies["plain"].done == {"invited": 450}
+    assert pool.service.mails == {one.email: 1 for one in invites(450)}
+    assert not pool.failures
+    assert orders.unfinished_run(pool.store) is None
+
+
+def test_one_kind_of_order_after_another(pool: Pool) -> None:
+    people = [pool.service.add_person(f"guest{n}@example.com", "old") for n in range(150)]
+    lines: list[str] = []
+    pool.service.sent = lambda line, _email: lines.append(line.split()[0])
+    changes = []
+    for person in people:
+        facts: Facts = {"state": "accepted", "member": person}
+        changes.append(change(person.email, Action.UNASSIGN, roles=("old",), **facts))
+        changes.append(change(person.email, Action.ASSIGN, roles=("new",), **facts))
+    run = pool.begin(changes)
+    with pool.workers():
+        follow(pool.store, run, Stop())
+    assert lines == ["PUT"] * 150 + ["DELETE"] * 150
+    assert {tuple(one["roles"]) for one in pool.service.people} == {("new",)}
+
+
+def test_a_withdrawn_key_has_the_account_rest_until_somebody_asks_again(pool: Pool) -> None:
+    pool.service.everybody = refused(401)
+    run = pool.begin(invites(1000))
+    with pool.workers():
+        summary = follow(pool.store, run, Stop())
+        assert "401" in str(summary.tallies["plain"].halted)
+        assert summary.left == 1000
+        assert sum(pool.service.posts.values()) < 1000
+        pool.service.everybody = None
+        enqueue(pool.store, run, time.time())
+        assert follow(pool.store, run, Stop()).left == 0
+    assert set(pool.service.mails.values()) == {1}
+
+
+def test_a_queue_that_is_emptied_loses_nothing(pool: Pool) -> None:
+    run = pool.begin(invites(500))
+    pool.tamper("DELETE FROM procrastinate_jobs")
+    with pool.workers(1):
+        assert follow(pool.store, run, Stop()).left == 0
+    assert pool.service.mails == {one.email: 1 for one in invites(500)}
+
+
+def test_a_chunk_that_is_handed_out_twice_is_carried_out_once(pool: Pool) -> None:
+    run = pool.begin(invites(300))
+    pool.tamper(
+        "INSERT INTO procrastinate_jobs (queue_name, task_name, args)"
+        " SELECT queue_name, task_name, args FROM procrastinate_jobs"
+    )
+    with pool.workers():
+        assert follow(pool.store, run, Stop()).left == 0
+    assert pool.service.mails == {one.email: 1 for one in invites(300)}
+
+
+def test_a_database_that_goes_away_ends_the_workers_before_anything_unrecorded_is_sent(
+    pool: Pool, server: postgres.Server
+) -> None:
+    pool.begin(invites(3000))
+    gone = threading.Event()
+
+    def sent(_line: str, _email: str) -> None:
+        if sum(pool.service.posts.values()) > 200 and not gone.is_set():
+            gone.set()
+            server.stop()
+
+    pool.service.sent = sent
+    with pool.workers():
+        deadline = time.monotonic() + 60
+        while len(pool.failures) < 2 and time.monotonic() < deadline:
+            time.sleep(0.05)
+    server.start()
+    assert len(pool.failures) == 2
+    with pool.store.reading() as connection:
+        rows = connection.execute(text("SELECT email, state FROM orders"))
+        states = {row.email: row.state for row in rows}
+    sent_to = pool.service.posts
+    assert 200 < len(sent_to) < 3000
+    assert {states[email] for email in sent_to} <= {OrderState.INTENDED, OrderState.DONE}
+
+
+def test_a_file_is_nothing_to_share() -> None:
+    store = Store("sqlite://")
+    with pytest.raises(ConfigError, match="PostgreSQL"):
+        enqueue(store, 1, 0.0)
+    store.close()
