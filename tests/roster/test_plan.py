@@ -159,8 +159,8 @@ def test_someone_who_declined_is_left_in_peace(
 
 
 def test_roles_of_members_are_asked_for_where_their_records_do_not_tell(guests: Guestlist) -> None:
-    """Lena is in Engineering and has a policy of her own; what her group brings is not hers. Of Ines
-    the roster says no roles, so nobody is asked, and nothing is taken."""
+    """Lena is in Engineering and has a policy of her own; what her group brings is not hers. Of
+    Ines the roster says no roles, so nobody is asked, and nothing is taken."""
     told: list[tuple[str, str, int]] = []
     found = planned(
         guests,
