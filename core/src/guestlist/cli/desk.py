@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,13 +12,16 @@ from typing import TYPE_CHECKING
 from guestlist.cli.parser import DEFAULT_SANDBOX
 from guestlist.cli.session import Session
 from guestlist.client import Guestlist
-from guestlist.config import FILE, VARIABLE, find_path, providers_of
+from guestlist.config import FILE, VARIABLE, find_path, read_config
 from guestlist.errors import ConfigError
 from guestlist.exchange.clock import Clock
+from guestlist.plugins import installed
 from guestlist.provider import Provider
+from guestlist.tomlfile import TomlFile
 
 if TYPE_CHECKING:
     from guestlist.ledger.runner import Runner
+    from guestlist.ledger.stop import Stop
     from guestlist.ledger.store import Store
     from guestlist.roster.file import Roster
 
@@ -49,27 +52,49 @@ def desk(session: Session) -> Iterator[Desk]:
     """
     from guestlist.ledger import Ledger
     from guestlist.ledger.runner import Runner
-    from guestlist.ledger.stop import Stop, StopClock
+    from guestlist.ledger.stop import Stop
     from guestlist.roster.file import read_roster
 
-    path = roster_path(session)
-    roster = read_roster(path)
+    roster = read_roster(roster_path(session))
     stop = Stop()
     with ExitStack() as closing:
-        accounts, clock = None, None
-        if session.arguments.sandbox:
-            imitated, clock = _sandbox(session, closing)
-            accounts = _by_name(path, imitated)
-        session.clock = StopClock(stop, clock)
-        guests = _client(path, accounts, session)
-        closing.enter_context(guests)
+        guests = closing.enter_context(roster_guests(session, roster.toml, stop))
         place = session.arguments.ledger
         if place is None and session.arguments.sandbox:  # its world will be gone as well
             folder = closing.enter_context(tempfile.TemporaryDirectory(prefix="guestlist-"))
             place = str(Path(folder) / "guestlist.db")
         ledger = closing.enter_context(Ledger(place or roster.ledger.url, clock=session.clock))
         runner = Runner(guests, ledger.store, stop)
-        yield Desk(roster, guests, ledger.store, runner, accounts is not None)
+        yield Desk(roster, guests, ledger.store, runner, bool(session.arguments.sandbox))
+
+
+@contextmanager
+def roster_guests(session: Session, roster: TomlFile, stop: Stop) -> Iterator[Guestlist]:
+    """A client for the accounts of a roster; for their imitations, where a sandbox was named.
+
+    Args:
+        stop: ends its waits.
+
+    Raises:
+        ConfigError: the accounts are not as they must be.
+        SandboxError: no sandbox answers at the URL that was given.
+    """
+    from guestlist.ledger.stop import StopClock
+
+    with ExitStack() as closing:
+        imitated, clock = None, None
+        if session.arguments.sandbox:
+            imitated, clock = _sandbox(session, closing)
+        session.clock = StopClock(stop, clock)
+        config = read_config(roster, installed(), instead=imitated)
+        guests = Guestlist(
+            config.accounts,
+            allowed_domains=config.allowed_domains,
+            budget=config.budget,
+            watch=session.watch,
+            clock=session.clock,
+        )
+        yield closing.enter_context(guests)
 
 
 def roster_path(session: Session) -> Path:
@@ -86,12 +111,6 @@ def roster_path(session: Session) -> Path:
             hint=f"Name the roster, or set {VARIABLE}; `guestlist config init` writes one.",
         )
     return path
-
-
-def _client(path: Path, accounts: Mapping[str, Provider] | None, session: Session) -> Guestlist:
-    if accounts is None:
-        return Guestlist.from_file(path, watch=session.watch, clock=session.clock)
-    return Guestlist(accounts, watch=session.watch, clock=session.clock)
 
 
 def _sandbox(session: Session, closing: ExitStack) -> tuple[dict[str, Provider], Clock]:
@@ -115,14 +134,3 @@ def _sandbox(session: Session, closing: ExitStack) -> tuple[dict[str, Provider],
     session.progress.tell("starting a sandbox")
     control = closing.enter_context(SandboxControl(sandbox.url))
     return accounts_of(control), SandboxClock(control.now)
-
-
-def _by_name(path: Path, imitated: Mapping[str, Provider]) -> dict[str, Provider]:
-    """The accounts of the file, each on the imitation of its service."""
-    named = providers_of(path)
-    missing = sorted({provider for provider in named.values() if provider not in imitated})
-    if missing:
-        raise ConfigError(
-            f"the sandbox has no {missing[0]}", hint=f"It has: {', '.join(sorted(imitated))}."
-        )
-    return {name: imitated[provider] for name, provider in named.items()}

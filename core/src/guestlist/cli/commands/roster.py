@@ -84,7 +84,7 @@ def _planned(session: Session, at: Desk) -> Iterator[Plan]:
         told = [f"{name}: {number:,} {kind}" for (name, kind), number in sorted(reading.items())]
         session.progress.tell(f"reading {', '.join(told)}")
 
-    session.progress.tell(f"reading {at.roster.source}")
+    session.progress.tell(f"reading {at.roster.toml.path}")
     since = (at.guests.clock.now() - limits.period).timestamp()
     with make_plan(
         at.guests,
@@ -174,7 +174,7 @@ def _from_roster(session: Session, at: Desk) -> int | None:
         _show(session, at, plan)
         if not _confirmed(session, at, nothing=plan.nothing, over=plan.summary.over):
             return None
-        return at.runner.begin(plan.changes(), _digest(session, at), at.roster.source.name)
+        return at.runner.begin(plan.changes(), _digest(session, at), at.roster.toml.path.name)
 
 
 def _from_plan(session: Session, at: Desk, path: Path) -> int | None:
