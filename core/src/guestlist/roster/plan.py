@@ -127,8 +127,8 @@ def make_plan(
     with the number of people.
 
     Args:
-        wanted: the roster. Several entries about one person in one account are taken together:
-            the person shall have all their roles, as long as one of them is valid.
+        wanted: the roster. Several entries about one person in one account, those of them that
+            count today, are taken together (`guestlist.roster.stay`).
         accounts: the accounts to plan, instead of all; entries of others are passed over.
         today: the day for `from` and `until`; by default that of the client's clock, in UTC.
         limits: what the plan may ask for.
@@ -314,13 +314,7 @@ class _Comparison:
         if facts[0].kind != Kind.WANTED:
             return None
         entries = [fact for fact in facts if fact.kind == Kind.WANTED]
-        if len(entries) == 1:
-            wish = account.wishes.understood(entries[0].brief)
-        else:
-            brief, problem = merged(entries)
-            wish = account.wishes.understood(brief)
-            if problem:
-                wish = wish._replace(problems=(*wish.problems, f"{facts[0].key}: {problem}."))
+        wish = account.wishes.understood(entries[0].brief if len(entries) == 1 else merged(entries))
         for problem in wish.problems:
             self._scratch.add_problem(number, problem)
         return wish
@@ -377,7 +371,7 @@ def _compared(
     kinds = {fact.kind for fact in facts}
     if wish is None and Kind.NOT_YET in kinds:
         return iter([Note.NOT_YET])
-    email = first.body.partition("\n")[0] if wish is not None else ""
+    email = first.body if wish is not None else ""
     found = seen(account.account, email or first.key, facts)
     record = found.guest.member or found.guest.invitation
     entry = Entry(

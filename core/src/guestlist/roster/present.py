@@ -180,8 +180,8 @@ class _Reader:
                 self._scratch.add(found)
 
     def _look(self, one: tuple[str, str]) -> list[Fact]:
-        key, body = one
-        guest = self._guests.status(body.partition("\n")[0])
+        key, email = one
+        guest = self._guests.status(email)
         found = [
             self._of_invitation(guest.invitation) if guest.invitation else None,
             self._of_member(guest.member) if guest.member else None,
