@@ -437,7 +437,7 @@ def test_a_list_that_repeats_itself_is_no_basis(
         def handle_request(self, request: httpx.Request) -> httpx.Response:
             answer = self.real.handle_request(request)
             body = json.loads(answer.read())
-            if "users" in body:
+            if "users" in body or "cursor" in request.url.params:
                 self.first = self.first or body
                 more = {"links": {"next": f"more-{next(self.number)}"}}
                 return httpx.Response(200, json={**self.first, "meta": more})
