@@ -89,6 +89,26 @@ def test_windows_editors_are_forgiven() -> None:
     assert list(read(b"\xef\xbb\xbf" + text.encode()).accounts) == ["cloud"]
 
 
+def test_imitations_instead_of_the_accounts() -> None:
+    """No key is read, all else holds; nothing that is not imitated is reached."""
+    cloud = installed().provider("vultr")(api_key="made up")
+    text = (
+        'allowed_domains = ["example.com"]\n[budget]\nattempts = 2\n'
+        '[accounts.cloud]\nprovider = "vultr"\napi_key = { env = "NO_SUCH" }\n'
+    )
+    Path("guestlist.toml").write_text(text)
+    config = read_config(open_config(Path("guestlist.toml")), installed(), instead={"vultr": cloud})
+    assert config.accounts == {"cloud": cloud}
+    assert config.allowed_domains == {"example.com"}
+    assert config.budget == Budget(attempts=2)
+    Path("guestlist.toml").write_text(text + '[accounts.office]\nprovider = "aitronos"\n')
+    with pytest.raises(ConfigError) as caught:
+        read_config(open_config(Path("guestlist.toml")), installed(), instead={"vultr": cloud})
+    assert str(caught.value) == (
+        "guestlist.toml:8: accounts.office.provider: the sandbox has no 'aitronos'. It has: vultr."
+    )
+
+
 def test_an_empty_file_configures_nothing() -> None:
     assert read("").accounts == {}
 
