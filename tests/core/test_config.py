@@ -11,6 +11,7 @@ from guestlist.config import find_config, open_config, read_config
 from guestlist.errors import ConfigError
 from guestlist.exchange.account import Budget
 from guestlist.plugins import installed
+from guestlist_vultr import Vultr
 
 ACCOUNT = '[accounts.cloud]\nprovider = "vultr"\n'
 KEY = 'api_key = "s3cr3t-key"\n'
@@ -91,7 +92,7 @@ def test_windows_editors_are_forgiven() -> None:
 
 def test_imitations_instead_of_the_accounts() -> None:
     """No key is read, all else holds; nothing that is not imitated is reached."""
-    cloud = installed().provider("vultr")(api_key="made up")
+    cloud = Vultr(api_key="made up")
     text = (
         'allowed_domains = ["example.com"]\n[budget]\nattempts = 2\n'
         '[accounts.cloud]\nprovider = "vultr"\napi_key = { env = "NO_SUCH" }\n'

@@ -131,13 +131,17 @@ def _ledger(parser: Parser) -> None:
 # ---------------------------------------------------------------------------- the guest list
 
 
-def _roster(parser: Parser) -> None:
+def _roster_file(parser: Parser) -> None:
     parser.add_argument(
         "roster",
         metavar="ROSTER",
         nargs="?",
         help="the file that says who belongs where (without it: guestlist.toml)",
     )
+
+
+def _roster(parser: Parser) -> None:
+    _roster_file(parser)
     _ledger(parser)
 
 
@@ -190,6 +194,22 @@ def _settle(parser: Parser) -> None:
     _roster(parser)
     _wait_for_owed(parser)
     _examples(parser, "settle", "settle --wait 1d")
+
+
+def _pull(parser: Parser) -> None:
+    _roster_file(parser)
+    _accounts(parser, ALL)
+    parser.add_argument(
+        "--replace",
+        action="store_true",
+        help="people who are in the roster give way, with their days, groups and options",
+    )
+    parser.add_argument(
+        "--csv",
+        action="store_true",
+        help="write them into people.csv beside the roster (without it: only if there are many)",
+    )
+    _examples(parser, "pull", "pull team.toml -a cloud --replace")
 
 
 def _wait_for_owed(parser: Parser) -> None:
@@ -426,6 +446,7 @@ COMMANDS: dict[str, dict[str, tuple[str, Callable[[Parser], None]]]] = {
         "plan": ("Show what would change, so that everybody is where the roster says.", _plan),
         "apply": ("Make it so: invite, resend, assign; with --prune also take out.", _apply),
         "settle": ("Give people who have accepted the roles that they are owed.", _settle),
+        "pull": ("Write the roster's people from what the services hold.", _pull),
     },
     "people": {
         "invite": ("Make sure that people have an open invitation or are in.", _invite),

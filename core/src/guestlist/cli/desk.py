@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -95,6 +95,18 @@ def roster_guests(session: Session, roster: TomlFile, stop: Stop) -> Iterator[Gu
             clock=session.clock,
         )
         yield closing.enter_context(guests)
+
+
+def telling(session: Session) -> Callable[[str, str, int], None]:
+    """Tells how much of which account has been read, as `guestlist.roster.present.Progress`."""
+    reading: dict[tuple[str, str], int] = {}
+
+    def progress(account: str, what: str, read: int) -> None:
+        reading[account, what] = read
+        told = [f"{name}: {number:,} {kind}" for (name, kind), number in sorted(reading.items())]
+        session.progress.tell(f"reading {', '.join(told)}")
+
+    return progress
 
 
 def roster_path(session: Session) -> Path:

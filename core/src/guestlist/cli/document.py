@@ -105,6 +105,19 @@ class RunRow(Row):
     mails: int
 
 
+class PulledRow(Row):
+    """What `pull` wrote."""
+
+    type: Literal["pulled"] = "pulled"
+    files: tuple[str, ...]
+    """The roster, and the file of people beside it where there are many."""
+    memberships: int
+    """How many people are in them, counted once for each account."""
+    left_out: tuple[str, ...]
+    """Who cannot be in a roster, and why; the first of them."""
+    left_out_count: int
+
+
 class AccountRow(Row):
     """One of `accounts`, or of `config check`."""
 
@@ -203,6 +216,7 @@ AnyRow = (
     | ChangeRow
     | PlanRow
     | RunRow
+    | PulledRow
     | AccountRow
     | ProviderRow
     | FileRow

@@ -69,7 +69,9 @@ class Pulled:
     left_out_count: int = 0
 
 
-def pull(path: Path, present: Iterable[Present], *, replace: bool = False) -> Pulled:
+def pull(
+    path: Path, present: Iterable[Present], *, replace: bool = False, table: bool = False
+) -> Pulled:
     """Writes who is in the accounts, or has an open invitation, as the people of a roster.
 
     Args:
@@ -78,6 +80,7 @@ def pull(path: Path, present: Iterable[Present], *, replace: bool = False) -> Pu
             invitation is passed over.
         replace: whether people who are in the roster already give way, with their days, options
             and groups, and a `people.csv` beside it.
+        table: write rows of a `people.csv`, however few there are.
 
     Raises:
         ConfigError: the roster cannot be read or written, lacks an account, or has people in it
@@ -90,7 +93,7 @@ def pull(path: Path, present: Iterable[Present], *, replace: bool = False) -> Pu
     for row in rows:
         person = found.setdefault(email_key(row.email), _Person(row.email, {}))
         person.stays.update(together([person.stays, {row.account: Stay(row.roles)}]))
-        if len(found) > MANY:
+        if table or len(found) > MANY:
             _write_many(path, kept, chain(_rows(found), rows), pulled, replace)
             return pulled
     with _written(path) as file:
@@ -145,7 +148,7 @@ class _Kept:
 
 
 def _in_the_way(what: str) -> ConfigError:
-    return ConfigError(what, hint="They give way only if you ask for it.")
+    return ConfigError(what, hint="They give way only if you ask for it: --replace.")
 
 
 def _checked(

@@ -17,6 +17,7 @@ _HOMES = {
     "lists": "list members roles accounts",
     "people": "invite resend status wait revoke remove access assign unassign",
     "providers": "providers",
+    "pull": "pull",
     "roster": "plan apply settle",
     "sandbox": "sandbox",
 }

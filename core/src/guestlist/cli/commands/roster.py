@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from guestlist.cli.changes import SHOWN, in_words, show_changes, show_notes
-from guestlist.cli.desk import Desk, desk
+from guestlist.cli.desk import Desk, desk, telling
 from guestlist.cli.document import ChangeRow, PlanRow, RunRow
 from guestlist.cli.live import Live, show_ended, show_tallies
 from guestlist.cli.outcome import CHANGES, Interrupted
@@ -77,13 +77,6 @@ def run_settle(session: Session) -> None:
 def _planned(session: Session, at: Desk) -> Iterator[Plan]:
     given = session.arguments
     limits = at.roster.limits
-    reading: Counter[tuple[str, str]] = Counter()
-
-    def progress(account: str, what: str, read: int) -> None:
-        reading[account, what] = read
-        told = [f"{name}: {number:,} {kind}" for (name, kind), number in sorted(reading.items())]
-        session.progress.tell(f"reading {', '.join(told)}")
-
     session.progress.tell(f"reading {at.roster.toml.path}")
     since = (at.guests.clock.now() - limits.period).timestamp()
     with make_plan(
@@ -103,7 +96,7 @@ def _planned(session: Session, at: Desk) -> Iterator[Plan]:
             for debt in orders.owed(at.store)
         ],
         mails=partial(orders.mails_to, at.store, since),
-        progress=progress,
+        progress=telling(session),
     ) as plan:
         session.errors += plan.errors.values()
         if plan.summary.total(frozenset({Action.CANNOT})):
