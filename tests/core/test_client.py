@@ -336,8 +336,8 @@ def test_arguments_of_another_type(
         ({"accounts": 5}, "the accounts cannot be 5"),
         ({"accounts": {5: Club()}}, "5: an account needs a name"),
         ({"accounts": {" ": Club()}}, "' ': an account needs a name"),
-        ({"accounts": {}, "allowed_domains": 5}, "allowed_domains has to be a list"),
-        ({"accounts": {}, "allowed_domains": [5]}, "allowed_domains has to be a list"),
+        ({"accounts": {}, "allowed_domains": 5}, "allowed_domains: it has to be a list"),
+        ({"accounts": {}, "allowed_domains": [5]}, "allowed_domains: it has to be a list"),
         ({"accounts": {}, "allowed_domains": ["*.a.example"]}, r"'\*\.a\.example' is not a domain"),
     ],
 )
@@ -447,7 +447,7 @@ def test_another_budget(make: Make, house: House) -> None:
     with pytest.raises(TypeError, match="attemps"):
         guests.with_budget(attemps=2)
     with pytest.raises(
-        ConfigError, match=r"budget\.total has to be a number; budget\.attempts has"
+        ConfigError, match=r"budget\.total: it has to be a number; budget\.attempts: it has"
     ):
         guests.with_budget(total="5", attempts=0)
 

@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
-from guestlist.config import find_config, read_config
+from guestlist.config import find_config, open_config, read_config
 from guestlist.errors import ConfigError
 from guestlist.exchange.account import Budget
 from guestlist.plugins import installed
+from guestlist_vultr import Vultr
 
 ACCOUNT = '[accounts.cloud]\nprovider = "vultr"\n'
 KEY = 'api_key = "s3cr3t-key"\n'
@@ -25,7 +26,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def read(text: str | bytes, name: str = "guestlist.toml") -> Any:
     path = Path(name)
     path.write_bytes(text.encode() if isinstance(text, str) else text)
-    return read_config(path, installed())
+    return read_config(open_config(path), installed())
 
 
 # ---------------------------------------------------------------------------- good files
@@ -80,13 +81,33 @@ def test_a_file_beside_the_configuration_is_found_from_anywhere(
     (folder / "sub").mkdir()
     Path("sub/key").write_text("k1")
     Path("sub/guestlist.toml").write_text(ACCOUNT + 'api_key = { file = "key" }')
-    config = read_config(Path("sub/guestlist.toml"), installed())
+    config = read_config(open_config(Path("sub/guestlist.toml")), installed())
     assert config.accounts["cloud"].secrets() == ("k1",)
 
 
 def test_windows_editors_are_forgiven() -> None:
     text = (ACCOUNT + KEY).replace("\n", "\r\n")
     assert list(read(b"\xef\xbb\xbf" + text.encode()).accounts) == ["cloud"]
+
+
+def test_imitations_instead_of_the_accounts() -> None:
+    """No key is read, all else holds; nothing that is not imitated is reached."""
+    cloud = Vultr(api_key="made up")
+    text = (
+        'allowed_domains = ["example.com"]\n[budget]\nattempts = 2\n'
+        '[accounts.cloud]\nprovider = "vultr"\napi_key = { env = "NO_SUCH" }\n'
+    )
+    Path("guestlist.toml").write_text(text)
+    config = read_config(open_config(Path("guestlist.toml")), installed(), instead={"vultr": cloud})
+    assert config.accounts == {"cloud": cloud}
+    assert config.allowed_domains == {"example.com"}
+    assert config.budget == Budget(attempts=2)
+    Path("guestlist.toml").write_text(text + '[accounts.office]\nprovider = "aitronos"\n')
+    with pytest.raises(ConfigError) as caught:
+        read_config(open_config(Path("guestlist.toml")), installed(), instead={"vultr": cloud})
+    assert str(caught.value) == (
+        "guestlist.toml:8: accounts.office.provider: the sandbox has no 'aitronos'. It has: vultr."
+    )
 
 
 def test_an_empty_file_configures_nothing() -> None:
@@ -99,20 +120,28 @@ WRONG: dict[str, tuple[str | bytes, str, str]] = {
     "no TOML": ("accounts = [1,,]", "is no TOML", "line 1"),
     "twice": (ACCOUNT + ACCOUNT, "is no TOML", "line"),
     "not UTF-8": (b"\xff\xfe", "cannot be read", "not UTF-8"),
-    "unknown table": ("[account.cloud]", "there is no 'account'", "Did you mean 'accounts'?"),
-    "unknown key": ("x = 1", "there is no 'x'", "accounts, allowed_domains, budget"),
-    "accounts": ("accounts = 1", "accounts has to be a table", "[accounts]"),
+    "unknown table": (
+        "[account.cloud]",
+        "account: there is no key 'account'",
+        "Did you mean 'accounts'?",
+    ),
+    "unknown key": ("x = 1", "x: there is no key 'x'", "accounts, allowed_domains, budget"),
+    "accounts": ("accounts = 1", ":1: accounts: it has to be a table", "[accounts]"),
     "account": ("accounts.cloud = 1", "accounts.cloud: it has to be a table", "[accounts.cloud]"),
-    "no provider": ("[accounts.cloud]", "accounts.cloud: provider is missing", "vultr"),
-    "number": ("[accounts.cloud]\nprovider = 1", "provider has to be text", "aitronos"),
+    "no provider": ("[accounts.cloud]", "accounts.cloud.provider: it is missing", "vultr"),
+    "number": (
+        "[accounts.cloud]\nprovider = 1",
+        "accounts.cloud.provider: it has to be text",
+        "aitronos",
+    ),
     "no name": ('[accounts.""]\nprovider = "vultr"', "an account needs a name", "[accounts.cloud]"),
     "unknown provider": (
         '[accounts.cloud]\nprovider = "vultre"',
-        "accounts.cloud: no provider 'vultre' is installed",
+        "my.toml:2: accounts.cloud.provider: no provider 'vultre' is installed",
         "guestlist-vultre",
     ),
-    "no key": (ACCOUNT, "api_key is missing (or set VULTR_API_KEY)", "accounts.cloud: "),
-    "empty key": (ACCOUNT + 'api_key = ""', "accounts.cloud: ", "api_key: it is empty"),
+    "no key": (ACCOUNT, "accounts.cloud.api_key: it is missing (or set VULTR_API_KEY)", ":1: "),
+    "empty key": (ACCOUNT + 'api_key = ""', ":3: ", "accounts.cloud.api_key: it is empty"),
     "key with a line": (ACCOUNT + 'api_key = "s3cr3t\\n"', "api_key", "white space"),
     "key as number": (ACCOUNT + "api_key = 7", "api_key", "string"),
     "key as list": (ACCOUNT + 'api_key = ["s3cr3t"]', "api_key", "string"),
@@ -121,34 +150,38 @@ WRONG: dict[str, tuple[str | bytes, str, str]] = {
     "plain http": (ACCOUNT + KEY + 'base_url = "http://a.example"', "base_url", "https"),
     "missing variable": (
         ACCOUNT + 'api_key = { env = "NO_SUCH" }',
-        "accounts.cloud: api_key",
+        "accounts.cloud.api_key: ",
         "the environment variable NO_SUCH is not set",
     ),
     "missing file": (
         ACCOUNT + 'api_key = { file = "no/such" }',
-        "accounts.cloud: api_key",
+        "accounts.cloud.api_key: ",
         "no/such' cannot be read",
     ),
     "no path": (
         ACCOUNT + 'api_key = { file = "a\\u0000b" }',
-        "accounts.cloud: api_key",
+        "accounts.cloud.api_key: ",
         "cannot be read",
     ),
     "unknown source": (
         ACCOUNT + 'api_key = { vault = "x" }',
-        "accounts.cloud: api_key",
+        "accounts.cloud.api_key: ",
         '{ env = "NAME" }',
     ),
     "two sources": (
         ACCOUNT + 'api_key = { env = "A", file = "b" }',
-        "accounts.cloud: api_key",
+        "accounts.cloud.api_key: ",
         '{ file = "path" }',
     ),
     "domains": ('allowed_domains = "example.com"', "allowed_domains", "a list of domains"),
     "domain": ("allowed_domains = [7]", "allowed_domains", "a list of domains"),
     "no domain": ('allowed_domains = ["*.a.example"]', "'*.a.example' is not a domain", '"example'),
-    "budget": ("budget = 7", "budget has to be a table", "[budget]"),
-    "budget name": ("budget.timeouts = 7", "there is no 'timeouts'", "Did you mean 'timeout'?"),
+    "budget": ("budget = 7", "budget: it has to be a table", "[budget]"),
+    "budget name": (
+        "budget.timeouts = 7",
+        "budget.timeouts: there is no key 'timeouts'",
+        "Did you mean 'timeout'?",
+    ),
     "budget word": ('budget.total = "7"', "budget.total", "a number"),
     "budget flag": ("budget.total = true", "budget.total", "a number"),
     "budget zero": ("budget.total = 0", "budget.total", "above 0"),
@@ -201,18 +234,18 @@ attempts = 0
 """
     with pytest.raises(ConfigError) as caught:
         read(text, "my.toml")
-    told = [one.message.removeprefix("my.toml, line ") for one in caught.value.problems]
+    told = [one.message.removeprefix("my.toml:") for one in caught.value.problems]
     assert told == [
-        "3: allowed_domains: '*.example' is not a domain",
-        "5: there is no 'budgett'",
-        "7: accounts.cloud: Vultr IAM: api_key is missing (or set VULTR_API_KEY)",
-        "9: accounts.cloud: Vultr IAM: there is no setting 'apikey'",
-        "10: accounts.cloud: Vultr IAM: boolean: it has to be 'words' or 'json'",
-        "14: accounts.office: api_key: the environment variable NO_SUCH is not set",
-        "15: accounts.office: Aitronos: organization_id: it has to be a valid string",
-        "18: accounts.x.y: provider has to be text",
-        "21: budget.total has to be a number",
-        "22: budget.attempts has to be at least 1",
+        "3: allowed_domains.2: '*.example' is not a domain",
+        "5: budgett: there is no key 'budgett'",
+        "7: accounts.cloud.api_key: it is missing (or set VULTR_API_KEY)",
+        "9: accounts.cloud.apikey: there is no setting 'apikey'",
+        "10: accounts.cloud.boolean: it has to be 'words' or 'json'",
+        "14: accounts.office.api_key: the environment variable NO_SUCH is not set",
+        "15: accounts.office.organization_id: it has to be a valid string",
+        "18: accounts.x.y.provider: it has to be text",
+        "21: budget.total: it has to be a number",
+        "22: budget.attempts: it has to be at least 1",
     ]
     assert "\n" not in str(caught.value)
     assert "s3cr3t" not in str(caught.value)
@@ -229,7 +262,7 @@ attempts = 0
 def test_no_file(path: str, told: str) -> None:
     Path("file").touch()
     with pytest.raises(ConfigError) as caught:
-        read_config(Path(path), installed())
+        open_config(Path(path))
     assert told in str(caught.value)
 
 
@@ -247,7 +280,7 @@ def test_half_an_account_in_the_environment_is_told(monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("FREDDY_API_KEY", "ak")
     with pytest.raises(ConfigError) as caught:
         find_config(installed())
-    assert "Aitronos: organization_id is missing (or set AITRONOS_ORG" in str(caught.value)
+    assert "Aitronos: organization_id: it is missing (or set AITRONOS_ORG" in str(caught.value)
     monkeypatch.setenv("VULTR_API_KEY", "key")  # one that is whole is enough
     assert list(find_config(installed()).accounts) == ["vultr"]
 

@@ -389,7 +389,7 @@ def test_settings_come_from_code_or_the_environment(monkeypatch: pytest.MonkeyPa
 @pytest.mark.parametrize(
     ("given", "told"),
     [
-        ({}, r"Settled: api_key is missing \(or set SETTLED_KEY\)"),
+        ({}, r"Settled: api_key: it is missing \(or set SETTLED_KEY\)"),
         ({"api_key": "s3cr3t", "apikey": "s3cr3t"}, "there is no setting 'apikey'"),
         ({"api_key": ""}, "api_key: it is empty"),
         ({"api_key": "  "}, "api_key: it is empty"),

@@ -157,7 +157,7 @@ def test_all_that_is_wrong_is_told_at_the_end(read: Read) -> None:
 def test_not_more_than_can_be_read(read: Read) -> None:
     line = wrong(read, "email,group\n" + "ada,ops\n" * 100)
     assert line.count("is not an e-mail address") == 20
-    assert line.endswith("; there may be more.")
+    assert "; there may be more. " in line
 
 
 @pytest.mark.parametrize("late", [False, True], ids=["before", "while reading"])

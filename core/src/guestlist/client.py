@@ -16,7 +16,14 @@ from types import MappingProxyType
 from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar, cast
 
 from guestlist import verbs
-from guestlist.config import Config, check_account_name, domains, find_config, read_config
+from guestlist.config import (
+    Config,
+    check_account_name,
+    domains,
+    find_config,
+    open_config,
+    read_config,
+)
 from guestlist.errors import ConfigError
 from guestlist.event import Event
 from guestlist.exchange.account import Account, Budget, Entry, Journal
@@ -95,7 +102,7 @@ class _Client:
         Raises:
             ConfigError: the file is not as it must be.
         """
-        config = read_config(Path(path), installed())
+        config = read_config(open_config(Path(path)), installed())
         arguments.setdefault("allowed_domains", config.allowed_domains)
         arguments.setdefault("budget", config.budget)
         return cls(config.accounts, **arguments)

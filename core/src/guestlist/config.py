@@ -17,8 +17,6 @@ provider whose settings are all in the environment becomes an account under its 
 
 from __future__ import annotations
 
-import difflib
-import math
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
@@ -33,7 +31,7 @@ from guestlist.exchange.account import Budget, budget_problem
 from guestlist.plugins import Plugins
 from guestlist.provider import Provider
 from guestlist.provider.settings import environment_variable, is_secret
-from guestlist.tomlfile import Problems, read_toml
+from guestlist.tomlfile import Problems, TomlFile, read_toml, unknown
 
 FILE = "guestlist.toml"
 VARIABLE = "GUESTLIST_CONFIG"
@@ -69,7 +67,7 @@ def find_config(plugins: Plugins) -> Config:
         ConfigError: the file is not as it must be.
     """
     path = config_path()
-    return read_config(path, plugins) if path else from_environment(plugins)
+    return from_environment(plugins) if path is None else read_config(open_config(path), plugins)
 
 
 def config_path(named: str | None = None) -> Path | None:
@@ -120,59 +118,56 @@ def _in_environment(info: FieldInfo) -> bool:
     return bool(os.environ.get(environment_variable(info) or ""))
 
 
-def read_config(path: Path, plugins: Plugins) -> Config:
-    """Reads a configuration file.
+def open_config(path: Path) -> TomlFile:
+    """The file as it is written, for `read_config` and `guestlist.roster`.
 
     Raises:
-        ConfigError: it is missing, unreadable, no TOML, or says something that cannot be; the
-            message names the file and the line of everything that is wrong.
+        ConfigError: it is missing, unreadable or no TOML.
     """
-    file = read_toml(path, hint="`guestlist config init` writes one.")
+    return read_toml(path, hint="`guestlist config init` writes one.")
+
+
+def read_config(
+    file: TomlFile, plugins: Plugins, *, instead: Mapping[str, Provider] | None = None
+) -> Config:
+    """Understands a configuration file.
+
+    Args:
+        instead: imitations, by the name of what they imitate: the accounts are taken from these
+            alone, and no key is read.
+
+    Raises:
+        ConfigError: it says something that cannot be; the message names the file and the line of
+            everything that is wrong.
+    """
+    try:
+        return _config(file, plugins, instead)
+    except ConfigError as error:
+        raise file.located(error) from None
+
+
+def _config(file: TomlFile, plugins: Plugins, instead: Mapping[str, Provider] | None) -> Config:
     table, problems = file.table, Problems()
-    with problems:
-        check_names("", table, KEYS)
+    for name in table:
+        with problems:
+            _check_key(name, KEYS)
     accounts: dict[str, Provider] = {}
     with problems:
-        accounts = _accounts(_table(table, "accounts"), plugins, path.parent)
+        accounts = _accounts(_table(table, "accounts"), plugins, file.path.parent, instead)
     allowed: frozenset[str] = frozenset()
     with problems:
         allowed = _domains(table.get("allowed_domains", []))
     budget = Budget()
     with problems:
         budget = _budget(_table(table, "budget"))
-    if problems.found:
-        raise file.located(ConfigError.of(problems.found))
-    return Config(accounts, allowed, budget, source=str(path))
-
-
-def providers_of(path: Path) -> dict[str, str]:
-    """The accounts of a file, and the name of the provider of each; other settings are not read.
-
-    Raises:
-        ConfigError: it is missing, unreadable or no TOML, or an account names no provider.
-    """
-    accounts = _table(read_toml(path).table, "accounts")
-    found = {name: table.get("provider") for name, table in accounts.items()}
-    for name, provider in found.items():
-        if not isinstance(provider, str):
-            raise ConfigError(f"{path}: accounts.{name}: provider is missing")
-    return {name: str(provider) for name, provider in found.items()}
-
-
-def check_names(where: str, table: Mapping[str, Any], known: Iterable[str]) -> None:
-    """Refuses names that are not known, with the nearest ones.
-
-    Raises:
-        ConfigError: there is such a name.
-    """
-    known, problems = tuple(known), Problems()
-    for name in table:
-        with problems:
-            if name not in known:
-                near = difflib.get_close_matches(name, known, 1)
-                hint = f"Did you mean {near[0]!r}?" if near else f"There are: {', '.join(known)}."
-                raise ConfigError(f"{where}there is no {name!r}", hint=hint, place=(name,))
     problems.check()
+    return Config(accounts, allowed, budget, source=str(file.path))
+
+
+def _check_key(name: str, known: Iterable[str]) -> None:
+    known = tuple(known)
+    if name not in known:
+        raise unknown("key", name, known).within("", name)
 
 
 def check_account_name(name: object) -> None:
@@ -191,45 +186,71 @@ def _table(table: Mapping[str, Any], name: str) -> dict[str, Any]:
     value = table.get(name, {})
     if not isinstance(value, dict):
         hint = f"Write [{name}] on a line of its own."
-        raise ConfigError(f"{name} has to be a table", hint=hint, place=(name,))
+        raise ConfigError("it has to be a table", hint=hint, place=(name,))
     return value
 
 
-def _accounts(table: dict[str, Any], plugins: Plugins, folder: Path) -> dict[str, Provider]:
+def _accounts(
+    table: dict[str, Any],
+    plugins: Plugins,
+    folder: Path,
+    instead: Mapping[str, Provider] | None,
+) -> dict[str, Provider]:
     accounts, problems = dict[str, Provider](), Problems()
     for name, settings in table.items():
         with problems:
             try:
                 check_account_name(name)
-                accounts[name] = _account(name, settings, plugins, folder)
+                provider = _provider_of(name, settings, plugins)
+                accounts[name] = (
+                    _account(provider, settings, plugins, folder)
+                    if instead is None
+                    else _imitated(provider, instead)
+                )
             except ConfigError as error:
-                raise error.within(f"accounts.{name}: ", "accounts", name) from None
+                raise error.within("", "accounts", name) from None
     problems.check()
     return accounts
 
 
-def _account(name: str, settings: Any, plugins: Plugins, folder: Path) -> Provider:
+def _provider_of(account: str, settings: Any, plugins: Plugins) -> str:
     if not isinstance(settings, dict):
-        raise ConfigError("it has to be a table", hint=f"Write [accounts.{name}].")
-    if not isinstance(settings.get("provider"), str):
-        known = ", ".join(sorted(plugins.providers)) or "none"
-        wrong = "has to be text" if "provider" in settings else "is missing"
-        hint = f"Installed are: {known}."
-        raise ConfigError(f"provider {wrong}", hint=hint, place=("provider",))
-    kind = plugins.provider(settings["provider"])
+        raise ConfigError("it has to be a table", hint=f"Write [accounts.{account}].")
+    provider = settings.get("provider")
+    if isinstance(provider, str):
+        return provider
+    wrong = "it has to be text" if "provider" in settings else "it is missing"
+    known = ", ".join(sorted(plugins.providers)) or "none"
+    raise ConfigError(wrong, hint=f"Installed are: {known}.", place=("provider",))
+
+
+def _imitated(provider: str, instead: Mapping[str, Provider]) -> Provider:
+    if provider not in instead:
+        known = ", ".join(sorted(instead))
+        raise ConfigError(
+            f"the sandbox has no {provider!r}", hint=f"It has: {known}.", place=("provider",)
+        )
+    return instead[provider]
+
+
+def _account(provider: str, settings: dict[str, Any], plugins: Plugins, folder: Path) -> Provider:
+    try:
+        kind = plugins.provider(provider)
+    except ConfigError as error:
+        raise error.within("", "provider") from None
     values, problems = dict[str, Any](), Problems()
     for key in [key for key in settings if key != "provider"]:
         values[key] = STAND_IN
         with problems:
             values[key] = _value(key, settings[key], folder)
     try:
-        provider = kind(**values)
+        made = kind(**values)
     except ConfigError as error:
         told = {one.place for one in problems.found}  # a stand-in may be wrong as well
         problems.found += [one for one in error.problems or (error,) if one.place not in told]
         raise ConfigError.of(problems.found) from None
     problems.check()
-    return provider
+    return made
 
 
 def _value(key: str, value: Any, folder: Path) -> Any:
@@ -248,13 +269,13 @@ def _value(key: str, value: Any, folder: Path) -> Any:
             return path.read_text(encoding="utf-8").strip()
         except (OSError, ValueError):  # not there, not readable, not UTF-8, or not even a path
             wrong, hint = f"the file {str(path)!r} cannot be read", ""
-    raise ConfigError(f"{key}: {wrong}", hint=hint, place=(key,))
+    raise ConfigError(wrong, hint=hint, place=(key,))
 
 
 def _domains(value: Any) -> frozenset[str]:
-    if not isinstance(value, list):
-        raise _no_domains()
     try:
+        if not isinstance(value, list):
+            raise _no_domains()
         return domains(value)
     except ConfigError as error:
         raise error.within("", "allowed_domains") from None
@@ -276,7 +297,8 @@ def domains(names: Iterable[str]) -> frozenset[str]:
             key = domain_key(name.strip().lstrip("@"))
             if not is_domain(key):
                 raise ConfigError(
-                    f"allowed_domains: {name!r} is not a domain",
+                    f"{name!r} is not a domain",
+                    where="allowed_domains: ",
                     hint='Write it as "example.com".',
                     place=(place,),
                 )
@@ -287,20 +309,19 @@ def domains(names: Iterable[str]) -> frozenset[str]:
 
 def _no_domains() -> ConfigError:
     return ConfigError(
-        "allowed_domains has to be a list of domains", hint='Such as ["example.com"].'
+        "it has to be a list of domains",
+        where="allowed_domains: ",
+        hint='Such as ["example.com"].',
     )
 
 
 def _budget(table: dict[str, Any]) -> Budget:
     known, problems = [one.name for one in fields(Budget)], Problems()
-    with problems:
-        check_names("budget: ", table, known)
-    for name in [one for one in table if one in known]:
+    for name, value in table.items():
         with problems:
-            wrong = budget_problem(name, table[name])
-            if wrong or not 0 < table[name] < math.inf:
-                unbounded = f"budget.{name} has to be above 0, and finite"
-                raise ConfigError(wrong or unbounded, place=(name,))
+            _check_key(name, known)
+            if wrong := budget_problem(name, value, bounded=True):
+                raise wrong
     try:
         problems.check()
     except ConfigError as error:

@@ -164,13 +164,19 @@ class ConfigError(CallerMistake):
         self,
         message: str,
         *,
+        where: str = "",
         place: tuple[str | int, ...] = (),
         problems: Sequence[ConfigError] = (),
         **facts: Any,
     ) -> None:
-        super().__init__(message, **facts)
+        """
+        Args:
+            where: words before the message that tell the place, unless a file can tell it.
+        """
+        super().__init__(where + message, **facts)
         self.place = place
         self.problems = tuple(problems)
+        self._wrong = message
 
     @classmethod
     def of(cls, problems: Sequence[ConfigError]) -> ConfigError:
@@ -188,6 +194,11 @@ class ConfigError(CallerMistake):
         self.place = (*place, *self.place)
         for one in self.problems:
             one.within(where, *place)
+        return self
+
+    def found_at(self, where: str) -> Self:
+        """Says where it was met in words that take the place of all others."""
+        self.message = where + self._wrong
         return self
 
 

@@ -62,11 +62,11 @@ def test_init_never_overwrites(plain: Cli) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("[accounts.x\n", "is no TOML"),
-        ("[acounts.x]\n", "there is no 'acounts'"),
-        ("[accounts.x]\n", "provider is missing"),
+        ("[accounts.x\n", "guestlist.toml:1 is no TOML"),
+        ("[acounts.x]\n", "guestlist.toml:1: acounts: there is no key 'acounts'"),
+        ("[accounts.x]\n", "accounts.x.provider: it is missing"),
         ('[accounts.x]\nprovider = "vult"\n', "no provider 'vult' is installed"),
-        ('[accounts.x]\nprovider = "vultr"\n', "api_key is missing (or set VULTR_API_KEY)"),
+        ('[accounts.x]\nprovider = "vultr"\n', "api_key: it is missing (or set VULTR_API_KEY)"),
         ('[accounts.x]\nprovider = "vultr"\napikey = "k"\n', "no setting 'apikey'"),
     ],
 )

@@ -133,6 +133,15 @@ def test_nobody_gets_too_many_mails(roster: Roster, sandbox: Sandbox) -> None:
     assert "1 change not possible" in shown.out
 
 
+def test_the_allowed_domains_hold_against_a_sandbox(roster: Roster, sandbox: Sandbox) -> None:
+    Path("guestlist.toml").write_text('allowed_domains = ["example.org"]\n' + ROSTER)
+    shown = roster("plan")
+    assert "2 changes not possible" in shown.out
+    assert "is not in an allowed domain" in " ".join(shown.out.split())
+    roster("apply", "--yes")
+    assert not sandbox.outbox.mails
+
+
 def test_without_a_terminal_a_real_apply_asks_for_yes(
     plain: Cli, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -132,13 +132,17 @@ ALL = "all of them at once"
 # ---------------------------------------------------------------------------- the guest list
 
 
-def _roster(parser: Parser) -> None:
+def _roster_file(parser: Parser) -> None:
     parser.add_argument(
         "roster",
         metavar="ROSTER",
         nargs="?",
         help="the file that says who belongs where (without it: guestlist.toml)",
     )
+
+
+def _roster(parser: Parser) -> None:
+    _roster_file(parser)
     ledger_option(parser)
 
 
@@ -196,6 +200,22 @@ def _settle(parser: Parser) -> None:
 def _worker(parser: Parser) -> None:
     _roster(parser)
     _examples(parser, "worker team.toml --ledger postgresql://guestlist@db/ledger")
+
+
+def _pull(parser: Parser) -> None:
+    _roster_file(parser)
+    _accounts(parser, ALL)
+    parser.add_argument(
+        "--replace",
+        action="store_true",
+        help="people who are in the roster give way, with their days, groups and options",
+    )
+    parser.add_argument(
+        "--csv",
+        action="store_true",
+        help="write them into people.csv beside the roster (without it: only if there are many)",
+    )
+    _examples(parser, "pull", "pull team.toml -a cloud --replace")
 
 
 def _wait_for_owed(parser: Parser) -> None:
@@ -525,6 +545,7 @@ COMMANDS: dict[str, dict[str, tuple[str, Callable[[Parser], None]]]] = {
         "apply": ("Make it so: invite, resend, assign; with --prune also take out.", _apply),
         "worker": ("Help to carry out the runs of a ledger in PostgreSQL.", _worker),
         "settle": ("Give people who have accepted the roles that they are owed.", _settle),
+        "pull": ("Write the roster's people from what the services hold.", _pull),
     },
     "people": {
         "invite": ("Make sure that people have an open invitation or are in.", _invite),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING
 from guestlist.cli.parser import DEFAULT_SANDBOX
 from guestlist.cli.session import Session
 from guestlist.client import Guestlist
-from guestlist.config import FILE, VARIABLE, config_path, providers_of
+from guestlist.config import FILE, VARIABLE, Config, config_path, read_config
 from guestlist.errors import ConfigError
 from guestlist.event import Event
 from guestlist.exchange.clock import Clock
+from guestlist.plugins import installed
 from guestlist.provider import Provider
+from guestlist.tomlfile import TomlFile
 
 if TYPE_CHECKING:
     from guestlist.ledger.book import Ledger
@@ -60,14 +62,10 @@ def desk(session: Session) -> Iterator[Desk]:
     from guestlist.ledger.stop import Stop, StopClock
     from guestlist.roster.file import read_roster
 
-    path = roster_path(session)
-    roster = read_roster(path)
+    roster = read_roster(roster_path(session))
     stop = Stop()
     with ExitStack() as closing:
-        accounts, clock = None, None
-        if session.arguments.sandbox:
-            imitated, clock = _sandbox(session, closing)
-            accounts = _by_name(path, imitated)
+        config, clock = _accounts_of(session, roster.toml, closing)
         session.clock = StopClock(stop, clock)
         place = session.arguments.ledger
         if place is None and session.arguments.sandbox:  # its world will be gone as well
@@ -77,13 +75,74 @@ def desk(session: Session) -> Iterator[Desk]:
         ledger = closing.enter_context(Ledger(place, clock=session.clock))
 
         def make(clock: Clock) -> Guestlist:
-            return _client(path, accounts, session.watch, clock, ledger)
+            return _client(config, session.watch, clock, ledger)
 
         guests = closing.enter_context(make(session.clock))
         runner = Runner(guests, ledger.store, stop)
         yield Desk(
-            roster, guests, ledger.store, runner, stop, make, place, imitated=accounts is not None
+            roster,
+            guests,
+            ledger.store,
+            runner,
+            stop,
+            make,
+            place,
+            imitated=bool(session.arguments.sandbox),
         )
+
+
+@contextmanager
+def roster_guests(session: Session, roster: TomlFile, stop: Stop) -> Iterator[Guestlist]:
+    """A client for the accounts of a roster; for their imitations, where a sandbox was named.
+
+    Args:
+        stop: ends its waits.
+
+    Raises:
+        ConfigError: the accounts are not as they must be.
+        SandboxError: no sandbox answers at the URL that was given.
+    """
+    from guestlist.ledger.stop import StopClock
+
+    with ExitStack() as closing:
+        config, clock = _accounts_of(session, roster, closing)
+        session.clock = StopClock(stop, clock)
+        yield closing.enter_context(_client(config, session.watch, session.clock))
+
+
+def _accounts_of(
+    session: Session, roster: TomlFile, closing: ExitStack
+) -> tuple[Config, Clock | None]:
+    """What a roster configures, and the clock of the sandbox, where one was named."""
+    imitated, clock = None, None
+    if session.arguments.sandbox:
+        imitated, clock = _sandbox(session, closing)
+    return read_config(roster, installed(), instead=imitated), clock
+
+
+def _client(
+    config: Config, watch: Callable[[Event], None], clock: Clock, ledger: Ledger | None = None
+) -> Guestlist:
+    return Guestlist(
+        config.accounts,
+        allowed_domains=config.allowed_domains,
+        budget=config.budget,
+        watch=watch,
+        clock=clock,
+        ledger=ledger,
+    )
+
+
+def telling(session: Session) -> Callable[[str, str, int], None]:
+    """Tells how much of which account has been read, as `guestlist.roster.present.Progress`."""
+    reading: dict[tuple[str, str], int] = {}
+
+    def progress(account: str, what: str, read: int) -> None:
+        reading[account, what] = read
+        told = [f"{name}: {number:,} {kind}" for (name, kind), number in sorted(reading.items())]
+        session.progress.tell(f"reading {', '.join(told)}")
+
+    return progress
 
 
 def roster_path(session: Session) -> Path:
@@ -100,18 +159,6 @@ def roster_path(session: Session) -> Path:
             hint=f"Name the roster, or set {VARIABLE}; `guestlist config init` writes one.",
         )
     return path
-
-
-def _client(
-    path: Path,
-    accounts: Mapping[str, Provider] | None,
-    watch: Callable[[Event], None],
-    clock: Clock,
-    ledger: Ledger,
-) -> Guestlist:
-    if accounts is None:
-        return Guestlist.from_file(path, watch=watch, clock=clock, ledger=ledger)
-    return Guestlist(accounts, watch=watch, clock=clock, ledger=ledger)
 
 
 def _sandbox(session: Session, closing: ExitStack) -> tuple[dict[str, Provider], Clock]:
@@ -135,14 +182,3 @@ def _sandbox(session: Session, closing: ExitStack) -> tuple[dict[str, Provider],
     session.progress.tell("starting a sandbox")
     control = closing.enter_context(SandboxControl(sandbox.url))
     return accounts_of(control), SandboxClock(control.now)
-
-
-def _by_name(path: Path, imitated: Mapping[str, Provider]) -> dict[str, Provider]:
-    """The accounts of the file, each on the imitation of its service."""
-    named = providers_of(path)
-    missing = sorted({provider for provider in named.values() if provider not in imitated})
-    if missing:
-        raise ConfigError(
-            f"the sandbox has no {missing[0]}", hint=f"It has: {', '.join(sorted(imitated))}."
-        )
-    return {name: imitated[provider] for name, provider in named.items()}

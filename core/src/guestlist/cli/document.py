@@ -127,6 +127,19 @@ class ForgottenRow(Row):
     entries: int
 
 
+class PulledRow(Row):
+    """What `pull` wrote."""
+
+    type: Literal["pulled"] = "pulled"
+    files: tuple[str, ...]
+    """The roster, and the file of people beside it where there are many."""
+    memberships: int
+    """How many people are in them, counted once for each account."""
+    left_out: tuple[str, ...]
+    """Who cannot be in a roster, and why; the first of them."""
+    left_out_count: int
+
+
 class AccountRow(Row):
     """One of `accounts`, or of `config check`."""
 
@@ -227,6 +240,7 @@ AnyRow = (
     | RunRow
     | OrderRow
     | ForgottenRow
+    | PulledRow
     | AccountRow
     | ProviderRow
     | FileRow

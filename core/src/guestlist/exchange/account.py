@@ -61,17 +61,26 @@ class Budget:
 
     def __post_init__(self) -> None:
         told = ((one.name, getattr(self, one.name)) for one in fields(self))
-        if wrong := [problem for name, value in told if (problem := budget_problem(name, value))]:
-            raise ConfigError("; ".join(wrong))
+        wrong = [problem for name, value in told if (problem := budget_problem(name, value))]
+        if wrong:
+            raise ConfigError.of(wrong)
 
 
-def budget_problem(name: str, value: Any) -> str | None:
-    """What is wrong with a value of a budget; None when it can be."""
-    whole = name in ("attempts", "max_body")
-    if isinstance(value, bool) or not isinstance(value, int if whole else int | float):
-        return f"budget.{name} has to be a {'whole ' * whole}number"
+def budget_problem(name: str, value: Any, *, bounded: bool = False) -> ConfigError | None:
+    """What is wrong with a value of a budget; None when it can be.
+
+    Args:
+        bounded: it has to be above 0 and finite: a budget for everybody, and not for one call.
+    """
+    whole, wrong = name in ("attempts", "max_body"), ""
     least = int(whole)
-    return None if value >= least else f"budget.{name} has to be at least {least}"
+    if isinstance(value, bool) or not isinstance(value, int if whole else int | float):
+        wrong = f"it has to be a {'whole ' * whole}number"
+    elif not value >= least:
+        wrong = f"it has to be at least {least}"
+    elif bounded and not 0 < value < math.inf:
+        wrong = "it has to be above 0, and finite"
+    return ConfigError(wrong, where=f"budget.{name}: ", place=(name,)) if wrong else None
 
 
 @dataclass

@@ -67,13 +67,14 @@ def settings_error(provider: type[BaseModel], title: str, error: ValidationError
     for problem in error.errors(include_input=False, include_url=False):
         name = str(problem["loc"][0]) if problem["loc"] else ""
         env = environment_variable(fields[name]) if name in fields else None
+        where = f"{title}: {name}: "
         if problem["type"] == "missing":
-            wrong = f"{name} is missing" + (f" (or set {env})" if env else "")
+            wrong = "it is missing" + (f" (or set {env})" if env else "")
         elif problem["type"] == "extra_forbidden":
-            wrong = f"there is no setting {name!r}"
+            where, wrong = f"{title}: ", f"there is no setting {name!r}"
         else:
-            wrong = f"{name}: {in_words(problem)}"
-        problems.append(ConfigError(f"{title}: {wrong}", hint=hint, place=(name,)))
+            wrong = in_words(problem)
+        problems.append(ConfigError(wrong, where=where, hint=hint, place=(name,)))
     return ConfigError.of(problems)
 
 

@@ -4,20 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
-from typing import Any, NamedTuple
 
 from guestlist.errors import ConfigError
 from guestlist.roster.document import Accesses, Group, Membership
-from guestlist.roster.lines import Place
-from guestlist.roster.problems import unknown
-
-
-class Stay(NamedTuple):
-    """How somebody is in an account; see `guestlist.roster.Wanted`."""
-
-    roles: tuple[str, ...] | None = None
-    options: Mapping[str, Any] = {}
-
+from guestlist.roster.stay import Stay, both, each_once
+from guestlist.tomlfile import unknown
 
 Stays = Mapping[str, Stay]
 """By the name of the account."""
@@ -58,20 +49,18 @@ class Circle:
         """The accounts that groups lead to."""
         return {account for group in self._groups.values() for account in group}
 
-    def wrong_names(
-        self, accounts: Accesses, groups: Iterable[str] = ()
-    ) -> Iterator[tuple[Place, ConfigError]]:
+    def wrong_names(self, accounts: Accesses, groups: Iterable[str] = ()) -> Iterator[ConfigError]:
         """The names that nothing is called by, each with its place."""
         for account in accounts:
             try:
                 self.account(account)
             except ConfigError as error:
-                yield ("accounts", account), error
+                yield error.within("", "accounts", account)
         for number, group in enumerate(groups):
             try:
                 self.group(group)
             except ConfigError as error:
-                yield ("groups", number), error
+                yield error.within("", "groups", number)
 
 
 def stays(accounts: Accesses) -> Stays:
@@ -79,23 +68,20 @@ def stays(accounts: Accesses) -> Stays:
     found = {}
     for account, access in accounts.items():
         if isinstance(access, Membership):
-            roles = None if access.roles is None else _each_once(access.roles)
+            roles = None if access.roles is None else each_once(access.roles)
             found[account] = Stay(roles, access.options)
         else:
-            found[account] = Stay(None if access is True else _each_once(access))
+            found[account] = Stay(None if access is True else each_once(access))
     return found
 
 
 def together(parts: Iterable[Stays]) -> Stays:
-    """All that is said about one person: the roles of all parts; of an option, the last value.
-
-    A part that says nothing of roles adds nothing to those that the others name.
-    """
+    """All that is said about one person."""
     found: dict[str, Stay] = {}
     for part in parts:
         for account, stay in part.items():
             before = found.get(account)
-            found[account] = _both(before, stay) if before else stay
+            found[account] = both(before, stay) if before else stay
     return found
 
 
@@ -118,13 +104,3 @@ def check_somewhere(found: Stays) -> Stays:
     if not found:
         raise ConfigError("no account is named", hint="Name an account, or a group that has one.")
     return found
-
-
-def _both(one: Stay, other: Stay) -> Stay:
-    said = [stay.roles for stay in (one, other) if stay.roles is not None]
-    roles = _each_once(role for roles in said for role in roles) if said else None
-    return Stay(roles, {**one.options, **other.options})
-
-
-def _each_once(roles: Iterable[str]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(roles))

@@ -93,13 +93,7 @@ def _wish(account: Compared, facts: Sequence[Fact]) -> Wish | None:
     if facts[0].kind != Kind.WANTED:
         return None
     entries = [fact for fact in facts if fact.kind == Kind.WANTED]
-    if len(entries) == 1:
-        return account.wishes.understood(entries[0].brief)
-    brief, problem = merged(entries)
-    wish = account.wishes.understood(brief)
-    if problem:
-        wish = wish._replace(problems=(*wish.problems, f"{facts[0].key}: {problem}."))
-    return wish
+    return account.wishes.understood(entries[0].brief if len(entries) == 1 else merged(entries))
 
 
 def _of_problems(scratch: Scratch, accounts: Sequence[Compared | None]) -> Iterator[Row]:
@@ -149,7 +143,7 @@ def _looked_into(
     kinds = {fact.kind for fact in facts}
     if wish is None and Kind.NOT_YET in kinds:
         return iter([Note.NOT_YET])
-    email = first.body.partition("\n")[0] if wish is not None else ""
+    email = first.body if wish is not None else ""
     found = seen(account.account, email or first.key, facts)
     record = found.guest.member or found.guest.invitation
     entry = Entry(

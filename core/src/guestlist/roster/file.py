@@ -7,17 +7,17 @@ from __future__ import annotations
 
 import hashlib
 import os
-import tomllib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 from pydantic import ValidationError
 
 from guestlist.address import email_key
+from guestlist.config import open_config
 from guestlist.errors import ConfigError
 from guestlist.roster.circle import Circle, Stays, check_days, check_somewhere, stays, together
 from guestlist.roster.document import (
@@ -28,10 +28,10 @@ from guestlist.roster.document import (
     PeopleDocument,
     Person,
 )
-from guestlist.roster.lines import Place, line_of, lines
-from guestlist.roster.problems import Problems, found_by_pydantic, named
+from guestlist.roster.problems import MOST, found_by_pydantic
 from guestlist.roster.table import PeopleTable
 from guestlist.roster.wanted import Wanted
+from guestlist.tomlfile import Problems, TomlFile, read_toml
 
 LEDGER = "guestlist.db"
 """The file of the ledger, beside the roster, where nothing else is said."""
@@ -58,13 +58,13 @@ class Roster:
     """Who should be where.
 
     Attributes:
-        source: the file.
+        toml: the file.
         digest: identifies what was asked: it differs when the file differs, or one that it names.
         limits: what guards against mistakes.
         ledger: where the ledger is.
     """
 
-    source: Path
+    toml: TomlFile
     digest: str
     limits: Limits
     ledger: LedgerSettings
@@ -92,9 +92,8 @@ class Roster:
 
         Also those whose first day is still to come or whose last day is over: `starts` and `ends`
         tell. Somebody who is named in several places, such as two rows, comes several times, also
-        with the same account. Whoever reads the stream puts them together: of those that count
-        today, all roles (None adds none to those of another place), and of an option the last
-        value.
+        with the same account. Whoever reads the stream puts those that count today together, as
+        `guestlist.roster.stay.both` does.
 
         Raises:
             ConfigError: rows of a CSV file are wrong, which is told at its end, or the file has
@@ -117,40 +116,45 @@ def read_roster(path: Path) -> Roster:
         ConfigError: files are missing or unreadable, or something in them cannot be: the message
             tells all that was found, with file and line.
     """
-    problems = Problems()
-    main = _Toml.read(path, Document, problems, hint="`guestlist config init` writes one.")
-    if main is None:
-        raise problems.error()
-    document = main.document
+    problems = Problems(MOST)
+    main = _File(open_config(path), problems)
+    document = main.shaped(Document)
+    if document is None:
+        raise ConfigError.of(problems.found)
     circle = Circle(document.accounts, document.groups)
     for name, group in document.groups.items():
-        main.refuse(circle.wrong_names(group.accounts), ("groups", name))
-    entries = list(_entries(main, circle, {}))
-    tables, digests = list[PeopleTable](), [main.digest]
+        main.refuse(circle.wrong_names(group.accounts), "groups", name)
+    entries = list(_entries(main, document.people, circle, {}))
+    tables, digests = list[PeopleTable](), [main.toml.digest]
     for number, settings in enumerate(document.people_from):
-        place: Place = ("people_from", number)
-        if main.refuse(circle.wrong_names(settings.accounts, settings.groups), place):
+        place = ("people_from", number)
+        if main.refuse(circle.wrong_names(settings.accounts, settings.groups), *place):
             continue
         people = path.parent / Path(settings.file).expanduser()
         everybody = together([*map(circle.group, settings.groups), stays(settings.accounts)])
         if not people.is_file():
-            main.refuse([(("file",), ConfigError(f"there is no file {people}"))], place)
+            main.refuse([ConfigError(f"there is no file {people}")], *place, "file")
         elif people.suffix.lower() != ".toml":
-            try:
+            with problems:
                 tables.append(PeopleTable(people, settings, circle, everybody))
-            except ConfigError as error:
-                problems.add(error)
         elif "columns" in settings.model_fields_set:
             columns = ConfigError("only a CSV file has columns", hint="Leave it out.")
-            main.refuse([(("columns",), columns)], place)
-        elif file := _Toml.read(people, PeopleDocument, problems):
-            entries += _entries(file, circle, everybody)
-            digests.append(file.digest)
-    ledger = _ledger(main)
+            main.refuse([columns], *place, "columns")
+        else:
+            toml = None
+            with problems:
+                toml = read_toml(people)
+            if toml is None:
+                continue
+            file = _File(toml, problems)
+            digests.append(toml.digest)
+            if shaped := file.shaped(PeopleDocument):
+                entries += _entries(file, shaped.people, circle, everybody)
+    ledger = _ledger(main, document.ledger)
     problems.check()
     digests += [table.digest for table in tables]
     digest = hashlib.sha256("\n".join(digests).encode()).hexdigest()
-    return Roster(path, digest, document.limits, ledger, circle, tuple(entries), tuple(tables))
+    return Roster(main.toml, digest, document.limits, ledger, circle, tuple(entries), tuple(tables))
 
 
 class _Entry(NamedTuple):
@@ -166,89 +170,61 @@ class _Entry(NamedTuple):
     ends: date | None
 
 
-class _Toml(Generic[D]):
-    """A TOML file that has the right shape."""
+class _File:
+    """A TOML file, and the problems of all files."""
 
-    def __init__(self, path: Path, content: bytes, text: str, document: D, problems: Problems):
-        self.path = path
-        self.digest = hashlib.sha256(content).hexdigest()
-        self.document = document
-        self._lines = lines(text)
+    def __init__(self, toml: TomlFile, problems: Problems) -> None:
+        self.toml = toml
         self._problems = problems
 
-    @classmethod
-    def read(
-        cls, path: Path, shape: type[D], problems: Problems, *, hint: str = ""
-    ) -> _Toml[D] | None:
-        """Reads it. None if it cannot be read or its shape is wrong: the problems tell.
-
-        Args:
-            hint: what to do when there is none.
-        """
+    def shaped(self, shape: type[D]) -> D | None:
+        """What it says. None if its shape is wrong: the problems tell."""
         try:
-            content = path.read_bytes()
-            text = content.decode("utf-8-sig")  # editors may add the mark
-            table = tomllib.loads(text)
-        except FileNotFoundError:
-            problems.add(ConfigError(f"there is no file {path}", hint=hint))
-        except (OSError, UnicodeDecodeError) as error:
-            reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-            problems.add(ConfigError(f"{path} cannot be read: {reason}"))
-        except (tomllib.TOMLDecodeError, RecursionError) as error:
-            problems.add(ConfigError(f"{path} is no TOML: {error}"))
-        else:
-            try:
-                return cls(path, content, text, shape.model_validate(table), problems)
-            except ValidationError as error:
-                found = lines(text)
-                for place, one in found_by_pydantic(error, shape):
-                    problems.add(one, f"{path}:{line_of(found, place)}: {named(place)}")
+            return shape.model_validate(self.toml.table)
+        except ValidationError as error:
+            self.refuse(found_by_pydantic(error, shape))
         return None
 
-    def line(self, place: Place) -> str:
-        """File and line of a place, for people."""
-        return f"{self.path}:{line_of(self._lines, place)}"
-
-    def refuse(self, wrong: Iterable[tuple[Place, ConfigError]], inside: Place) -> bool:
+    def refuse(self, wrong: Iterable[ConfigError], *inside: str | int) -> bool:
         """Adds to the problems what is wrong inside a place; returns whether anything is."""
         number = len(self._problems.found)
-        for place, error in wrong:
-            whole = (*inside, *place)
-            self._problems.add(error, f"{self.line(whole)}: {named(whole)}")
+        for error in wrong:
+            self._problems.add(self.toml.located(error.within("", *inside)))
         return len(self._problems.found) > number
 
 
-def _entries(file: _Toml[Any], circle: Circle, everybody: Stays) -> Iterator[_Entry]:
+def _entries(
+    file: _File, people: Iterable[Person], circle: Circle, everybody: Stays
+) -> Iterator[_Entry]:
     """What the people of a file are, those of whom something is wrong left out."""
-    people: list[Person] = file.document.people
     for number, person in enumerate(people):
-        place: Place = ("people", number)
-        if file.refuse(circle.wrong_names(person.accounts, person.groups), place):
+        place = ("people", number)
+        if file.refuse(circle.wrong_names(person.accounts, person.groups), *place):
             continue
         try:
             check_days(person.from_, person.until)
             parts = [everybody, *map(circle.group, person.groups), stays(person.accounts)]
             found = check_somewhere(together(parts))
         except ConfigError as error:
-            file.refuse([((), error)], place)
+            file.refuse([error], *place)
             continue
         if isinstance(person.email, str):
-            addresses = [(person.email, file.line((*place, "email")))]
+            addresses = [(person.email, file.toml.where((*place, "email")))]
         else:
             addresses = [
-                (email, file.line((*place, "email", one))) for one, email in enumerate(person.email)
+                (email, file.toml.where((*place, "email", one)))
+                for one, email in enumerate(person.email)
             ]
         yield _Entry(tuple(addresses), found, person.from_, person.until)
 
 
-def _ledger(file: _Toml[Document]) -> LedgerSettings:
-    told: LedgerTable = file.document.ledger
-    url, folder = told.url, file.path.parent
+def _ledger(file: _File, told: LedgerTable) -> LedgerSettings:
+    url, folder = told.url, file.toml.path.parent
     if isinstance(url, FromEnvironment):
         found = os.environ.get(url.env, "")
         if not found:
             error = ConfigError(f"the environment variable {url.env} is not set")
-            file.refuse([((), error)], ("ledger", "url"))
+            file.refuse([error], "ledger", "url")
         url = found
     if url is None:
         url = _SQLITE + LEDGER

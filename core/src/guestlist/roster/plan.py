@@ -97,8 +97,8 @@ def make_plan(
     with the number of people.
 
     Args:
-        wanted: the roster. Several entries about one person in one account are taken together:
-            the person shall have all their roles, as long as one of them is valid.
+        wanted: the roster. Several entries about one person in one account, those of them that
+            count today, are taken together (`guestlist.roster.stay`).
         accounts: the accounts to plan, instead of all; entries of others are passed over.
         today: the day for `from` and `until`; by default that of the client's clock, in UTC.
         limits: what the plan may ask for.

@@ -30,6 +30,9 @@ ASKERS = 4
 BATCH = 500
 """Records that are stored at once, and after which progress is told."""
 
+LISTS = ("invitations", "members")
+"""The operations that tell everybody who is there."""
+
 Progress = Callable[[str, str, int], None]
 """Told the account, what is read (`roles`, `invitations`, `members`, `access`; `people` where there
 are no lists), and how many so far. Called from several threads, one at a time."""
@@ -56,6 +59,7 @@ def read_accounts(
     scratch: Scratch,
     *,
     managed: Iterable[str],
+    everybody: bool = False,
     progress: Progress | None = None,
 ) -> dict[str, Reading]:
     """Reads accounts, all at the same time. One that cannot be read does not stop the others.
@@ -63,6 +67,8 @@ def read_accounts(
     Args:
         names: the accounts; their numbers are the places in this list.
         managed: those in which roles matter.
+        everybody: they matter of all who are there, and not only of those in the scratch space. An
+            account whose service has no lists cannot be read then.
         progress: see `Progress`.
 
     Returns:
@@ -71,7 +77,7 @@ def read_accounts(
     stop, managed = threading.Event(), frozenset(managed)
     tell = _one_at_a_time(progress)
     readers = [
-        _Reader(guests.account(name), name, number, scratch, stop, tell)
+        _Reader(guests.account(name), name, number, scratch, stop, tell, everybody)
         for number, name in enumerate(names)
     ]
     with ThreadPoolExecutor(min(len(names), READERS) or 1) as pool:
@@ -106,6 +112,7 @@ class _Reader:
         scratch: Scratch,
         stop: threading.Event,
         tell: Progress,
+        everybody: bool,
     ) -> None:
         self.name = name
         self._guests = guests
@@ -114,6 +121,7 @@ class _Reader:
         self._scratch = scratch
         self._stop = stop
         self._tell = tell
+        self._everybody = everybody
         self._reading = Reading()
 
     def read(self, roles_matter: bool) -> Reading:
@@ -121,7 +129,10 @@ class _Reader:
         try:
             if roles_matter and self._provider.supports("roles"):
                 reading.roles = list(self._told("roles", self._guests.roles()))
-            if self._has_lists():
+            lacking = [name for name in LISTS if not self._provider.supports(name)]
+            if lacking and self._everybody:
+                raise self._provider.unsupported(lacking[0])
+            if not lacking:
                 self._store("invitations", self._guests.invitations(), self._of_invitation)
                 self._store("members", self._guests.members(), self._of_member)
             else:
@@ -164,9 +175,6 @@ class _Reader:
         ask = inside and one.roles is None
         return Fact(email_key(one.email), self._number, Kind.MEMBER, ask, brief, body)
 
-    def _has_lists(self) -> bool:
-        return all(map(self._provider.supports, ("invitations", "members")))
-
     def _look_for_each(self) -> None:
         """Where the service has no lists, everybody in the roster is looked for. Who is there
         besides cannot be known."""
@@ -180,8 +188,8 @@ class _Reader:
                 self._scratch.add(found)
 
     def _look(self, one: tuple[str, str]) -> list[Fact]:
-        key, body = one
-        guest = self._guests.status(body.partition("\n")[0])
+        key, email = one
+        guest = self._guests.status(email)
         found = [
             self._of_invitation(guest.invitation) if guest.invitation else None,
             self._of_member(guest.member) if guest.member else None,
@@ -194,7 +202,9 @@ class _Reader:
         with ThreadPoolExecutor(ASKERS) as pool:
             everybody = (
                 one
-                for some in self._scratch.whom_to_ask(self._number, BATCH)
+                for some in self._scratch.whom_to_ask(
+                    self._number, BATCH, everybody=self._everybody
+                )
                 for one in pool.map(self._held, some)
             )
             self._store("access", everybody, lambda fact: fact)

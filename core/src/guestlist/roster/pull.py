@@ -24,11 +24,14 @@ import tomlkit
 from tomlkit.exceptions import TOMLKitError
 
 from guestlist.address import email_key, read_email
+from guestlist.config import open_config
 from guestlist.errors import ConfigError, InvalidOrder
 from guestlist.models import OPEN_STATES, State
 from guestlist.roster import cells
-from guestlist.roster.circle import Stay, together
-from guestlist.roster.problems import MOST, unknown
+from guestlist.roster.circle import together
+from guestlist.roster.problems import MOST
+from guestlist.roster.stay import Stay
+from guestlist.tomlfile import unknown
 
 MANY = 1000
 """People in the file itself, at most."""
@@ -66,7 +69,9 @@ class Pulled:
     left_out_count: int = 0
 
 
-def pull(path: Path, present: Iterable[Present], *, replace: bool = False) -> Pulled:
+def pull(
+    path: Path, present: Iterable[Present], *, replace: bool = False, table: bool = False
+) -> Pulled:
     """Writes who is in the accounts, or has an open invitation, as the people of a roster.
 
     Args:
@@ -75,6 +80,7 @@ def pull(path: Path, present: Iterable[Present], *, replace: bool = False) -> Pu
             invitation is passed over.
         replace: whether people who are in the roster already give way, with their days, options
             and groups, and a `people.csv` beside it.
+        table: write rows of a `people.csv`, however few there are.
 
     Raises:
         ConfigError: the roster cannot be read or written, lacks an account, or has people in it
@@ -87,7 +93,7 @@ def pull(path: Path, present: Iterable[Present], *, replace: bool = False) -> Pu
     for row in rows:
         person = found.setdefault(email_key(row.email), _Person(row.email, {}))
         person.stays.update(together([person.stays, {row.account: Stay(row.roles)}]))
-        if len(found) > MANY:
+        if table or len(found) > MANY:
             _write_many(path, kept, chain(_rows(found), rows), pulled, replace)
             return pulled
     with _written(path) as file:
@@ -120,27 +126,18 @@ class _Kept:
 
     @classmethod
     def read(cls, path: Path, replace: bool) -> _Kept:
-        try:
-            text = path.read_bytes().decode("utf-8-sig")
-            document = tomlkit.parse(text)
-        except FileNotFoundError:
-            raise ConfigError(
-                f"there is no file {path}", hint="`guestlist config init` writes one."
-            ) from None
-        except (OSError, UnicodeDecodeError) as error:
-            reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-            raise ConfigError(f"{path} cannot be read: {reason}") from None
-        except TOMLKitError as error:
-            raise ConfigError(f"{path} is no TOML: {error}") from None
-        for key in PEOPLE:
-            if key in document and not replace:
-                raise _in_the_way(f"{path} has people in it")
-            document.pop(key, None)
-        left = tomlkit.dumps(document)
-        table = tomllib.loads(left)
-        if table != {key: value for key, value in tomllib.loads(text).items() if key not in PEOPLE}:
-            raise ConfigError(f"{path} cannot be rewritten", hint="Take the people out of it.")
-        return cls(tuple(table.get("accounts", {})), left.rstrip())
+        file = open_config(path)
+        if not replace and not file.table.keys().isdisjoint(PEOPLE):
+            raise _in_the_way(f"{path} has people in it")
+        kept = {key: value for key, value in file.table.items() if key not in PEOPLE}
+        with suppress(TOMLKitError, tomllib.TOMLDecodeError):
+            document = tomlkit.parse(file.text)
+            for key in PEOPLE:
+                document.pop(key, None)
+            left = tomlkit.dumps(document)
+            if tomllib.loads(left) == kept:
+                return cls(tuple(kept.get("accounts", {})), left.rstrip())
+        raise ConfigError(f"{path} cannot be rewritten", hint="Take the people out of it.")
 
     def followed_by(self, people: str) -> bytes:
         """The roster with other people."""
@@ -151,7 +148,7 @@ class _Kept:
 
 
 def _in_the_way(what: str) -> ConfigError:
-    return ConfigError(what, hint="They give way only if you ask for it.")
+    return ConfigError(what, hint="They give way only if you ask for it: --replace.")
 
 
 def _checked(

@@ -107,14 +107,21 @@ class Scratch:
         if found:
             yield found
 
-    def whom_to_ask(self, account: int, size: int) -> Iterator[list[tuple[str, str]]]:
-        """Key and body of the members of whom has to be asked what they hold, so many at a time."""
+    def whom_to_ask(
+        self, account: int, size: int, *, everybody: bool = False
+    ) -> Iterator[list[tuple[str, str]]]:
+        """Key and body of the members of whom has to be asked what they hold, so many at a time.
+
+        Args:
+            everybody: also of those of whom nobody wants to know.
+        """
         with self._lock, _in_words():
             self._db.execute(
                 "INSERT INTO asking SELECT account, key, max(iif(kind = :member, body, NULL))"
                 " FROM fact WHERE account = :account GROUP BY key"
-                " HAVING max(ask AND kind = :member) AND max(ask AND kind <> :member)",
-                {"account": account, "member": Kind.MEMBER},
+                " HAVING max(ask AND kind = :member)"
+                " AND (:everybody OR max(ask AND kind <> :member))",
+                {"account": account, "member": Kind.MEMBER, "everybody": everybody},
             )
         yield from self._pieces("asking WHERE", account, size)
 

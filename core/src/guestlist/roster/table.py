@@ -15,10 +15,12 @@ from typing import IO, Any, NamedTuple
 from guestlist.address import read_email
 from guestlist.errors import ConfigError, InvalidOrder
 from guestlist.roster import cells
-from guestlist.roster.circle import Circle, Stay, Stays, check_days, check_somewhere, together
+from guestlist.roster.circle import Circle, Stays, check_days, check_somewhere, together
 from guestlist.roster.document import Columns, PeopleFile, read_day
-from guestlist.roster.problems import Problems
+from guestlist.roster.problems import MOST
+from guestlist.roster.stay import Stay, each_once
 from guestlist.roster.wanted import Wanted
+from guestlist.tomlfile import Problems
 
 PLACING = ("accounts", "roles", "groups")
 """The columns that say where somebody is."""
@@ -89,7 +91,7 @@ class PeopleTable:
             ConfigError: rows are wrong: up to some number of them, at the end of the file; or the
                 file has changed since the digest was taken.
         """
-        problems, width = Problems(), self._heading.width
+        problems, width = Problems(MOST), self._heading.width
         columns = self._heading.columns
         address, first, last = (columns.get(name, -1) for name in ("email", "from", "until"))
         placing = [columns.get(name, -1) for name in PLACING]
@@ -99,7 +101,7 @@ class PeopleTable:
                 where = f"{self.path}:{line}"
                 if len(row) != width:
                     if len(row) > width:
-                        problems.add(_too_long(len(row), self._heading), where)
+                        problems.add(_too_long(len(row), self._heading).found_at(f"{where}: "))
                         continue
                     row += [""] * (width - len(row))
                 row.append("")  # what a column that is not there says, under number -1
@@ -115,7 +117,7 @@ class PeopleTable:
                     email, key = read_email(row[address])
                 except (InvalidOrder, ConfigError) as error:
                     if any(map(str.strip, row)):
-                        problems.add(ConfigError(error.message, hint=error.hint), where)
+                        problems.add(ConfigError(f"{where}: {error.message}", hint=error.hint))
                     continue
                 for account, (roles, options) in places:
                     yield Wanted(account, key, email, roles, options, starts, ends, where)
@@ -128,7 +130,7 @@ class PeopleTable:
         if named or roles.strip():
             if not (named or self._own):
                 raise ConfigError("there are roles, and no account in which they are")
-            stay = Stay(tuple(dict.fromkeys(held)) if roles.strip() else None)
+            stay = Stay(each_once(held) if roles.strip() else None)
             parts.append(dict.fromkeys(named or self._own, stay))
         return check_somewhere(together(parts))
 
@@ -205,8 +207,7 @@ def _heading(path: Path, text: IO[str], wanted: Columns) -> Heading:
     try:
         return Heading(separator, len(titles), _columns(titles, wanted))
     except ConfigError as error:
-        error.message = f"{path}:1: {error.message}"
-        raise
+        raise error.found_at(f"{path}:1: ") from None
 
 
 def _fitting(name: str, told: str | None, titles: Sequence[str]) -> list[int]:

@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
-from functools import lru_cache
+from functools import lru_cache, reduce
 from typing import Any, NamedTuple
 
 from pydantic import BaseModel
@@ -15,6 +15,7 @@ from guestlist.errors import CallerMistake
 from guestlist.models import Role
 from guestlist.provider import Provider
 from guestlist.roster.scratch import Fact, Kind
+from guestlist.roster.stay import Stay, both
 from guestlist.roster.wanted import Wanted
 from guestlist.verbs.invite import options_of
 from guestlist.verbs.roles import fitting, unknown_role
@@ -65,7 +66,7 @@ class Intake:
             kind = self._kind(one)
             if kind is not Kind.ENDED:
                 self.wanted.add(one.account)
-            body = str(one.ends) if kind is Kind.ENDED else f"{one.email}\n{one.place}"
+            body = str(one.ends) if kind is Kind.ENDED else one.email
             ask = kind is Kind.WANTED and one.roles is not None
             yield Fact(one.key, number, kind, ask, brief, body)
 
@@ -90,29 +91,9 @@ def _as_json(roles: Sequence[str] | None, options: Mapping[str, Any]) -> str:
     return json.dumps([roles, dict(options)], separators=(",", ":"), sort_keys=True, default=str)
 
 
-def merged(entries: Sequence[Fact]) -> tuple[str, str]:
-    """One wish of several entries about one person: all the roles, all the options.
-
-    Returns:
-        The wish, and the problem where two entries want an option to be different.
-    """
-    roles: list[str] | None = None
-    options: dict[str, Any] = {}
-    problem = ""
-    for entry in entries:
-        more, given = json.loads(entry.brief)
-        if more is not None:
-            roles = [*(roles or []), *more]
-        for name in given.keys() & options.keys():
-            if given[name] != options[name]:
-                places = " and ".join(
-                    filter(None, (one.body.partition("\n")[2] for one in entries))
-                )
-                problem = f"the roster wants {name} to be two things" + f" ({places})" * bool(
-                    places
-                )
-        options.update(given)
-    return _as_json(roles, options), problem
+def merged(entries: Sequence[Fact]) -> str:
+    """The brief of one wish of several entries about one person."""
+    return _as_json(*reduce(both, (Stay(*json.loads(entry.brief)) for entry in entries)))
 
 
 class Wish(NamedTuple):

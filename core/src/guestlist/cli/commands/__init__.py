@@ -19,6 +19,7 @@ _HOMES = {
     "log": "log",
     "people": "invite resend status wait revoke remove access assign unassign",
     "providers": "providers",
+    "pull": "pull",
     "roster": "plan apply settle worker",
     "sandbox": "sandbox",
 }

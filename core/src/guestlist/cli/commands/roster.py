@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from guestlist.cli.changes import SHOWN, in_words, show_changes, show_notes
-from guestlist.cli.desk import Desk, desk
+from guestlist.cli.desk import Desk, desk, telling
 from guestlist.cli.document import ChangeRow, PlanRow, RunRow
 from guestlist.cli.live import Live, show_ended, show_tallies
 from guestlist.cli.outcome import CHANGES, Interrupted
@@ -87,14 +87,7 @@ def run_worker(session: Session) -> None:
 def _planned(session: Session, at: Desk) -> Iterator[Plan]:
     given = session.arguments
     limits = at.roster.limits
-    reading: Counter[tuple[str, str]] = Counter()
-
-    def progress(account: str, what: str, read: int) -> None:
-        reading[account, what] = read
-        told = [f"{name}: {number:,} {kind}" for (name, kind), number in sorted(reading.items())]
-        session.progress.tell(f"reading {', '.join(told)}")
-
-    session.progress.tell(f"reading {at.roster.source}")
+    session.progress.tell(f"reading {at.roster.toml.path}")
     mails = MailsPerPerson(at.store, at.guests.clock.now() - limits.period)
     with make_plan(
         at.guests,
@@ -113,7 +106,7 @@ def _planned(session: Session, at: Desk) -> Iterator[Plan]:
             for debt in orders.owed(at.store)
         ],
         mails=mails,
-        progress=progress,
+        progress=telling(session),
     ) as plan:
         session.errors += plan.errors.values()
         if plan.summary.total(frozenset({Action.CANNOT})):
@@ -184,7 +177,7 @@ def _from_roster(session: Session, at: Desk) -> int | None:
         _show(session, at, plan)
         if not _confirmed(session, at, nothing=plan.nothing, over=plan.summary.over):
             return None
-        return at.runner.begin(plan.changes(), _digest(session, at), at.roster.source.name)
+        return at.runner.begin(plan.changes(), _digest(session, at), at.roster.toml.path.name)
 
 
 def _from_plan(session: Session, at: Desk, path: Path) -> int | None:

@@ -31,11 +31,6 @@ def lines(text: str) -> dict[Place, int]:
     return _Scanner(text).found
 
 
-def line_of(found: dict[Place, int], place: Place) -> int:
-    """The line of a place, or of the nearest one around it; 1 when there is none."""
-    return next((found[place[:end]] for end in range(len(place), 0, -1) if place[:end] in found), 1)
-
-
 class _Scanner:
     def __init__(self, text: str) -> None:
         self.found: dict[Place, int] = {}

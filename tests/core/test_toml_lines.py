@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from guestlist.roster.lines import Place, line_of, lines
+from guestlist.tomlfile.lines import Place, lines
 
 FILE = """\
 # a comment with [brackets] and key = "value"
@@ -98,13 +98,6 @@ def places(value: Any, place: Place = ()) -> Iterator[Place]:
 
 def test_every_place_has_a_line_and_nothing_else_has() -> None:
     assert set(lines(FILE)) == set(places(tomllib.loads(FILE)))
-
-
-def test_what_has_no_line_of_its_own_has_that_of_what_is_around_it() -> None:
-    found = lines("[a]\nb = 1\n")
-    assert line_of(found, ("a", "missing")) == 1
-    assert line_of(found, ("a", "b", 3, "x")) == 2
-    assert line_of(found, ("elsewhere",)) == 1
 
 
 @given(

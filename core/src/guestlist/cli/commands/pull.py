@@ -1,0 +1,67 @@
+"""`pull`: writes the people of a roster from what the services hold."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from guestlist.cli.desk import roster_guests, roster_path, telling
+from guestlist.cli.document import PulledRow
+from guestlist.cli.extra import missing
+from guestlist.cli.report import say
+from guestlist.cli.screen import Screen
+from guestlist.cli.session import Session, nothing_configured
+from guestlist.cli.words import count, listed
+from guestlist.client import Guestlist
+from guestlist.config import open_config
+from guestlist.ledger.stop import Stop
+from guestlist.roster.everybody import Everybody
+
+try:
+    from guestlist.roster.pull import Present, Pulled, pull
+except ModuleNotFoundError as error:
+    raise missing("pull", error) from None
+
+
+def run_pull(session: Session) -> None:
+    """Reads the accounts, and writes the file."""
+    given = session.arguments
+    roster = open_config(roster_path(session))
+    with roster_guests(session, roster, Stop()) as guests:
+        names = list(dict.fromkeys(given.account)) or list(guests.accounts)
+        if not names:
+            raise nothing_configured()
+        for name in names:
+            guests.account(name)
+        present = _everybody(session, guests, names)
+        pulled = pull(roster.path, present, replace=given.replace, table=given.csv)
+    session.results.append(
+        PulledRow(
+            files=tuple(map(str, pulled.files)),
+            memberships=pulled.memberships,
+            left_out=pulled.left_out,
+            left_out_count=pulled.left_out_count,
+        )
+    )
+    if session.screen is not None:
+        session.progress.pause()
+        _show(session.screen, pulled)
+        session.printed = True
+
+
+def _everybody(session: Session, guests: Guestlist, names: Sequence[str]) -> Iterator[Present]:
+    """All who are there, once all accounts have been read; nobody if one of them cannot be."""
+    with Everybody(guests, names, progress=telling(session)) as everybody:
+        failed = [one.error for one in everybody.read.values() if one.error]
+        if failed:
+            session.errors += failed[1:]
+            raise failed[0]
+        yield from everybody
+
+
+def _show(screen: Screen, pulled: Pulled) -> None:
+    files = listed(list(map(str, pulled.files)))
+    screen.line(f"{files} written: {count(pulled.memberships, 'membership')}.")
+    for line in pulled.left_out:
+        say("warning", f"left out: {line}")
+    if more := pulled.left_out_count - len(pulled.left_out):
+        say("warning", f"{more:,} more were left out")

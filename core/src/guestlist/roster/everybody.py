@@ -1,0 +1,103 @@
+"""Everybody whom the services hold, as a roster names them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from guestlist.client import Guestlist
+from guestlist.errors import UnknownRole
+from guestlist.exchange.account import Account
+from guestlist.models import Role, State
+from guestlist.roster.present import Progress, Reading, read_accounts, seen
+from guestlist.roster.scratch import Scratch
+from guestlist.roster.wishes import Wishes
+
+if TYPE_CHECKING:
+    from guestlist.roster.pull import Present
+
+
+class Everybody:
+    """Those who are in accounts, or invited. Use it in a `with` block: they are on disk until it is
+    closed. Memory does not grow with their number.
+
+    Args:
+        names: the accounts. They are read at once.
+        progress: see `guestlist.roster.present.Progress`.
+
+    Attributes:
+        read: what reading came to, by account.
+    """
+
+    def __init__(
+        self, guests: Guestlist, names: Sequence[str], *, progress: Progress | None = None
+    ) -> None:
+        self._guests = guests
+        self._names = names
+        self._scratch = Scratch()
+        try:
+            self.read = read_accounts(
+                guests, names, self._scratch, managed=names, everybody=True, progress=progress
+            )
+        except BaseException:
+            self._scratch.close()
+            raise
+
+    def __enter__(self) -> Everybody:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._scratch.close()
+
+    def __iter__(self) -> Iterator[Present]:
+        """Each person once in each account, with what a plan would leave as it is."""
+        accounts = [_Account(self._guests, name, self.read[name]) for name in self._names]
+        for facts in self._scratch.people():
+            account = accounts[facts[0].account]
+            guest = seen(account.account, facts[0].key, facts).guest
+            member, invitation = guest.member, guest.invitation
+            if guest.state is State.ACCEPTED and member is not None:
+                roles = None if member.roles is None else account.of_member(member.roles)
+                yield guest.account, member.email, roles, guest.state
+            elif invitation is not None:
+                offered = account.of_invitation(invitation.roles)
+                yield guest.account, invitation.email, offered, guest.state
+            elif member is not None:
+                yield guest.account, member.email, None, guest.state
+
+
+class _Account:
+    """Names the roles of one account."""
+
+    def __init__(self, guests: Guestlist, name: str, reading: Reading) -> None:
+        provider = guests.accounts[name]
+        self.account = Account(name, provider, guests.clock)
+        self._wishes = Wishes(provider, reading.roles)
+        self._listed: Mapping[tuple[str, str], Role] = {
+            (role.kind, role.id): role for role in reading.roles
+        }
+        self._any = not provider.supports("roles")
+
+    def of_member(self, held: Iterable[Role]) -> tuple[str, ...] | None:
+        """What somebody holds of what can be granted: nothing else is ever taken away. None where
+        a roster cannot say it."""
+        held = list(held)
+        grantable = [role for role in held if self._any or (role.kind, role.id) in self._listed]
+        return self._words(grantable) if grantable or not held else None
+
+    def of_invitation(self, offered: Sequence[Role]) -> tuple[str, ...] | None:
+        """What an invitation offers; None where it does not tell, or a roster cannot say it."""
+        return self._words(offered) if offered else None
+
+    def _words(self, roles: Iterable[Role]) -> tuple[str, ...] | None:
+        found = []
+        for role in roles:
+            word = self._wishes.word(self._listed.get((role.kind, role.id), role))
+            try:
+                meant = self._wishes.role(word)
+            except UnknownRole:
+                return None
+            if (meant.kind, meant.id) != (role.kind, role.id):
+                return None
+            found.append(word)
+        return tuple(found)
