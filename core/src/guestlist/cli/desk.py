@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from guestlist.cli.parser import DEFAULT_SANDBOX
 from guestlist.cli.session import Session
 from guestlist.client import Guestlist
-from guestlist.config import FILE, VARIABLE, find_path, read_config
+from guestlist.config import FILE, VARIABLE, Config, config_path, read_config
 from guestlist.errors import ConfigError
 from guestlist.exchange.clock import Clock
 from guestlist.plugins import installed
@@ -20,6 +20,7 @@ from guestlist.provider import Provider
 from guestlist.tomlfile import TomlFile
 
 if TYPE_CHECKING:
+    from guestlist.ledger.book import Ledger
     from guestlist.ledger.runner import Runner
     from guestlist.ledger.stop import Stop
     from guestlist.ledger.store import Store
@@ -32,6 +33,8 @@ class Desk:
 
     Attributes:
         guests: a client whose waits end when `stop` is given.
+        make: makes another, with the clock that is given, for a worker in this process.
+        url: of the ledger's database.
         imitated: the accounts are a sandbox's: nothing that is sent is real.
     """
 
@@ -39,6 +42,9 @@ class Desk:
     guests: Guestlist
     store: Store
     runner: Runner
+    stop: Stop
+    make: Callable[[Clock], Guestlist]
+    url: str
     imitated: bool
 
 
@@ -58,22 +64,38 @@ def desk(session: Session) -> Iterator[Desk]:
     roster = read_roster(roster_path(session))
     stop = Stop()
     with ExitStack() as closing:
-        guests = closing.enter_context(roster_guests(session, roster.toml, stop))
+        config = configured(session, roster.toml, stop, closing)
         place = session.arguments.ledger
         if place is None and session.arguments.sandbox:  # its world will be gone as well
             folder = closing.enter_context(tempfile.TemporaryDirectory(prefix="guestlist-"))
             place = str(Path(folder) / "guestlist.db")
-        ledger = closing.enter_context(Ledger(place or roster.ledger.url, clock=session.clock))
+        place = place or roster.ledger.url
+        ledger = closing.enter_context(Ledger(place, clock=session.clock))
+
+        def make(clock: Clock) -> Guestlist:
+            return client(session, config, clock, ledger)
+
+        guests = closing.enter_context(make(session.clock))
         runner = Runner(guests, ledger.store, stop)
-        yield Desk(roster, guests, ledger.store, runner, bool(session.arguments.sandbox))
+        yield Desk(
+            roster,
+            guests,
+            ledger.store,
+            runner,
+            stop,
+            make,
+            place,
+            imitated=bool(session.arguments.sandbox),
+        )
 
 
-@contextmanager
-def roster_guests(session: Session, roster: TomlFile, stop: Stop) -> Iterator[Guestlist]:
-    """A client for the accounts of a roster; for their imitations, where a sandbox was named.
+def configured(session: Session, roster: TomlFile, stop: Stop, closing: ExitStack) -> Config:
+    """The accounts of a roster; their imitations, where a sandbox was named. Sets the session's
+    clock, the sandbox's in that case.
 
     Args:
-        stop: ends its waits.
+        stop: ends the waits of that clock.
+        closing: where the sandbox is closed.
 
     Raises:
         ConfigError: the accounts are not as they must be.
@@ -81,20 +103,25 @@ def roster_guests(session: Session, roster: TomlFile, stop: Stop) -> Iterator[Gu
     """
     from guestlist.ledger.stop import StopClock
 
-    with ExitStack() as closing:
-        imitated, clock = None, None
-        if session.arguments.sandbox:
-            imitated, clock = _sandbox(session, closing)
-        session.clock = StopClock(stop, clock)
-        config = read_config(roster, installed(), instead=imitated)
-        guests = Guestlist(
-            config.accounts,
-            allowed_domains=config.allowed_domains,
-            budget=config.budget,
-            watch=session.watch,
-            clock=session.clock,
-        )
-        yield closing.enter_context(guests)
+    imitated, clock = None, None
+    if session.arguments.sandbox:
+        imitated, clock = _sandbox(session, closing)
+    session.clock = StopClock(stop, clock)
+    return read_config(roster, installed(), instead=imitated)
+
+
+def client(
+    session: Session, config: Config, clock: Clock, ledger: Ledger | None = None
+) -> Guestlist:
+    """A client for what was configured."""
+    return Guestlist(
+        config.accounts,
+        allowed_domains=config.allowed_domains,
+        budget=config.budget,
+        watch=session.watch,
+        clock=clock,
+        ledger=ledger,
+    )
 
 
 def telling(session: Session) -> Callable[[str, str, int], None]:
@@ -116,7 +143,7 @@ def roster_path(session: Session) -> Path:
         ConfigError: there is none.
     """
     given = session.arguments.roster or session.arguments.config
-    path = Path(given) if given else find_path()
+    path = Path(given) if given else config_path()
     if path is None:
         raise ConfigError(
             f"there is no {FILE} here",

@@ -6,11 +6,12 @@ import json
 import logging
 import math
 import random
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import InitVar, dataclass, field, fields
 from datetime import MAXYEAR, datetime, timedelta
 from typing import Any, Protocol
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 
 from pydantic import SecretStr
 
@@ -26,6 +27,9 @@ from guestlist.models import Guest, Role
 from guestlist.provider import Provider, Request
 
 logger = logging.getLogger("guestlist")
+
+PLAIN = re.compile(r"[A-Za-z0-9_.~-]+").fullmatch
+"""Matches what a URL holds as it is (RFC 3986, unreserved)."""
 
 LONGEST_REST = 3600.0
 """Seconds after which a service is asked again, however long a rest it wants: one wrong header must
@@ -249,6 +253,9 @@ class Journal(Protocol):
     def entry(self, account: str, email: str, action: str, roles: tuple[str, ...]) -> CallEntry:
         """The line of a call that begins. Nothing is written yet."""
 
+    def pace(self, provider: Provider) -> Pace:
+        """The pace of an account, shared by all processes that have the same ledger."""
+
     def doubt(self, call: Call) -> Doubt | None:
         """The last call about the guest, if it came to no end: its process was killed, say."""
 
@@ -336,19 +343,29 @@ def _path(request: Request, *, masked: bool = False) -> str:
         if text in ("", ".", ".."):
             raise InvalidOrder(f"{text!r} cannot be an identifier")
         hide = masked and isinstance(segment, SecretStr)
-        segments.append(MASK if hide else quote(text, safe=""))
+        segments.append(MASK if hide else _quoted(text))
     return "/" + "/".join(segments)
 
 
 def _hidden(request: Request) -> tuple[str, ...]:
     parts = (*request.path, *request.query.values())
     secrets = (part.get_secret_value() for part in parts if isinstance(part, SecretStr))
-    return tuple(quote(secret, safe="") for secret in secrets if secret)
+    return tuple(_quoted(secret) for secret in secrets if secret)
 
 
 def _query(request: Request) -> str:
-    pairs = {name: _text(value) for name, value in request.query.items() if value is not None}
-    return "?" + urlencode(pairs, quote_via=quote, safe="") if pairs else ""
+    pairs = (
+        f"{_quoted(name)}={_quoted(_text(value))}"
+        for name, value in request.query.items()
+        if value is not None
+    )
+    query = "&".join(pairs)
+    return f"?{query}" if query else ""
+
+
+def _quoted(text: str) -> str:
+    """Percent-encoded, which is nearly always the same."""
+    return text if PLAIN(text) else quote(text, safe="")
 
 
 def _text(value: Any) -> str:

@@ -9,10 +9,13 @@ from typing import Self
 from guestlist.address import email_key
 from guestlist.exchange.account import Call, grace
 from guestlist.exchange.clock import Clock, SystemClock
+from guestlist.exchange.pace import Pace
 from guestlist.ledger import orders
 from guestlist.ledger.entry import OrderEntry, SingleEntry
 from guestlist.ledger.outcome import Done
+from guestlist.ledger.pace import pace_for
 from guestlist.ledger.store import Store
+from guestlist.provider import Provider
 from guestlist.roster import Action, Change
 
 
@@ -47,6 +50,10 @@ class Ledger:
             action=Action(action), account=account, email=email, key=email_key(email), roles=roles
         )
         return SingleEntry(self.store, change, self._clock)
+
+    def pace(self, provider: Provider) -> Pace:
+        """The pace of an account, shared by all processes that have the same ledger."""
+        return pace_for(self.store, provider, self._clock)
 
     def doubt(self, call: Call) -> CallDoubt | None:
         """The last call about a guest, if it came to no end."""

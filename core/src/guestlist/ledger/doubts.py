@@ -12,15 +12,18 @@ from dataclasses import dataclass
 
 from guestlist.client import Guestlist
 from guestlist.errors import (
+    ConfigError,
     GuestlistError,
-    MalformedResponse,
     OutcomeUnknown,
     ServiceTrouble,
     ServiceUnavailable,
+    Unauthorized,
 )
 from guestlist.exchange.account import grace
 from guestlist.ledger.entry import OrderEntry
-from guestlist.ledger.perform import found, is_final
+from guestlist.ledger.orders import Order, doubt_all
+from guestlist.ledger.perform import REPEATABLE, found, is_final
+from guestlist.ledger.store import Store
 from guestlist.ledger.tally import Tally
 from guestlist.models import Guest
 
@@ -28,6 +31,9 @@ LOOK_FIRST, LOOK_LONGEST = 1.0, 10.0
 """Seconds between two looks: doubling from the first to the longest."""
 ATTEMPTS = 5
 """Times that an order is sent at most, when each look shows that nothing happened."""
+SKEW = 10.0
+"""Seconds by which the clocks of two machines may differ."""
+INTERRUPTED = "the run was interrupted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +41,18 @@ class Doubt:
     """One order of which nobody knows whether it happened.
 
     Attributes:
-        since: the monotonic clock when the request can have left at the latest.
-        error: what came instead of an answer.
+        since: the monotonic clock since when no request of it is under way any more.
+        error: what came instead of an answer; None when whoever waited for it is gone.
     """
 
     entry: OrderEntry
     since: float
-    error: GuestlistError
+    error: GuestlistError | None
+
+    @property
+    def why(self) -> str:
+        """What came instead of an answer, for people."""
+        return self.error.message if self.error is not None else INTERRUPTED
 
 
 class Doubts:
@@ -65,11 +76,15 @@ class Doubts:
     def __len__(self) -> int:
         return len(self._open)
 
-    def add(self, entry: OrderEntry, error: GuestlistError, since: float | None = None) -> None:
+    def add(
+        self, entry: OrderEntry, error: GuestlistError | None, since: float | None = None
+    ) -> None:
         """Takes up a doubt.
 
         Args:
-            since: the monotonic clock when the request can have left at the latest; None for now.
+            error: what came instead of an answer; None when whoever waited for it is gone.
+            since: the monotonic clock since when no request of it is under way any more; None for
+                now.
         """
         now = self._clock.monotonic()
         with self._guard:
@@ -79,24 +94,53 @@ class Doubts:
             self._open[entry.order.id] = Doubt(entry, now if since is None else since, error)
         self._tally.is_in_doubt(1)
 
+    def recover(self, store: Store, orders: list[Order], *, alone: bool) -> None:
+        """Takes up what others have left in doubt. What is safe to repeat is simply asked again.
+
+        Args:
+            alone: nobody else works on a run of this ledger: whoever began has ended before now.
+        """
+        wall, monotonic = self._clock.now().timestamp(), self._clock.monotonic()
+        ended: list[Order] = []
+        for order in orders:
+            entry = OrderEntry(store, order, self._clock)
+            if order.change.action in REPEATABLE:
+                entry.ask_again(order.change, INTERRUPTED, counts=False)
+                continue
+            since = order.doubted
+            if since is None:
+                since = (order.intended or wall) + self._guests.budget.total + SKEW
+                if alone and order.run is not None and wall < since:
+                    since = wall
+                    ended.append(order)
+            self.add(entry, None, monotonic + since - wall)
+        if ended:
+            store.write(lambda c: doubt_all(c, ended, wall, INTERRUPTED))
+
     def look(self) -> ServiceTrouble | None:
         """Looks for all of them, and settles what the look decides.
 
         Returns:
             What kept the service from answering, if it did not.
+
+        Raises:
+            Unauthorized, ConfigError: nobody can look with these credentials. All stay in doubt.
         """
         began = self._clock.monotonic()
         with self._guard:
             doubts = list(self._open.values())
         trouble = None
         try:
+            self._check_can_look()
             emails = {doubt.entry.order.change.email for doubt in doubts}
             guests = self._guests.standing(emails)
         except ServiceTrouble as error:
             trouble = error
+        except (Unauthorized, ConfigError):
+            raise
         except GuestlistError as refusal:  # nobody will ever be able to look
             for doubt in doubts:
-                self._unknown(doubt, refusal)
+                self._unknown(doubt, refusal.message)
         else:
             for doubt in doubts:
                 self._decide(doubt, guests[doubt.entry.order.change.key], began)
@@ -105,13 +149,22 @@ class Doubts:
             self.next_look = self._clock.monotonic() + self._pause if self._open else math.inf
         return trouble
 
+    def _check_can_look(self) -> None:
+        """Not to be found proves something only where somebody can be found.
+
+        Raises:
+            Unsupported: the service tells nobody whom it has invited.
+        """
+        if not any(map(self._provider.supports, ("find_invitation", "invitations"))):
+            raise self._provider.unsupported("invitations")
+
     def _decide(self, doubt: Doubt, now: Guest, began: float) -> None:
         entry = doubt.entry
         order = entry.order
         try:
             done = found(order, now)
         except GuestlistError as error:
-            self._unknown(doubt, error)
+            self._unknown(doubt, error.message)
             return
         if done is not None:
             entry.done(done)
@@ -126,12 +179,12 @@ class Doubts:
         order = entry.order
         change = order.change
         if not is_final(self._provider, order, now):
-            self._unknown(doubt, doubt.error)
-        elif doubt.error.happened:
-            self._unknown(doubt, MalformedResponse("it happened, and the service does not show it"))
-        elif order.run is None or order.attempts + 1 >= ATTEMPTS:
+            self._unknown(doubt, doubt.why)
+        elif doubt.error is not None and doubt.error.happened:
+            self._unknown(doubt, "it happened, and the service does not show it")
+        elif order.run is None or entry.attempts >= ATTEMPTS:
             error = ServiceUnavailable(
-                f"it did not happen: {doubt.error.message}", hint="Ask for it once more."
+                f"it did not happen: {doubt.why}", hint="Ask for it once more."
             )
             error.about(account=change.account, email=change.email)
             entry.refused(error)
@@ -139,13 +192,14 @@ class Doubts:
             self._forget(doubt)
         else:
             fresh = {"state": now.state, "invitation": now.invitation, "member": now.member}
-            entry.ask_again(change.model_copy(update=fresh), doubt.error.message)
+            change = change.model_copy(update=fresh)
+            entry.ask_again(change, doubt.why, counts=doubt.error is not None)
             self._forget(doubt)
 
-    def _unknown(self, doubt: Doubt, why: GuestlistError) -> None:
+    def _unknown(self, doubt: Doubt, why: str) -> None:
         change = doubt.entry.order.change
         error = OutcomeUnknown(
-            f"it may have happened: {why.message}",
+            f"it may have happened: {why}",
             hint="It is not sent again by itself. Ask the person, or `guestlist status`.",
         )
         error.about(account=change.account, email=change.email)

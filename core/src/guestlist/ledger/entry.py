@@ -18,11 +18,13 @@ class OrderEntry:
     Attributes:
         mark: when a request was last about to leave; the token by which nobody else's writing is
             taken for ours. None as long as nothing was sent.
+        attempts: how often somebody has begun to carry it out.
     """
 
     def __init__(self, store: Store, order: Order, clock: Clock) -> None:
         self.order = order
         self.mark = order.intended
+        self.attempts = order.attempts
         self._store = store
         self._clock = clock
 
@@ -36,6 +38,7 @@ class OrderEntry:
         id, now, mark = self.order.id, self._now(), self.mark
         if not self._store.write(lambda c: orders.intend(c, id, request, now, mark)):
             raise Taken("another worker has taken the order")
+        self.attempts += mark is None
         self.mark = now
 
     def done(self, done: Done) -> None:
@@ -54,12 +57,26 @@ class OrderEntry:
         """Says that nobody will ever know."""
         self._settle(OrderState.UNKNOWN, Done("unknown", detail=error.message))
 
-    def ask_again(self, change: Change, why: str) -> None:
-        """Puts it back: nothing happened. Does nothing when nothing was sent."""
+    def doubted(self, why: str) -> None:
+        """Says that no answer will come any more. Does nothing when nothing was sent."""
         if self.mark is None:
             return
         id, now, mark = self.order.id, self._now(), self.mark
-        self._store.write(lambda c: orders.ask_again(c, id, now, mark, change, why))
+        self._store.write(lambda c: orders.doubt(c, id, now, mark, why))
+
+    def ask_again(self, change: Change, why: str, *, counts: bool = True) -> None:
+        """Puts it back: nothing happened. Does nothing when nothing was sent.
+
+        Args:
+            counts: whether the attempt counts as one; not when this machine was to blame.
+        """
+        if self.mark is None:
+            return
+        id, now, mark = self.order.id, self._now(), self.mark
+        attempts = self.attempts = self.attempts - (not counts)
+        self._store.write(
+            lambda c: orders.ask_again(c, id, now, mark, change, why, attempts=attempts)
+        )
         self.mark = None
 
     def _settle(self, state: OrderState, done: Done) -> None:
@@ -92,6 +109,8 @@ class SingleEntry:
         """Says that it failed. What may have happened all the same stays in doubt."""
         if error.happened is False:
             self._entry.refused(error)
+        else:
+            self._entry.doubted(error.message)
 
     @property
     def _entry(self) -> OrderEntry:

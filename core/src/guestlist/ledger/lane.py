@@ -18,7 +18,6 @@ from guestlist.errors import (
     LedgerError,
     RateLimited,
     ServiceTrouble,
-    ServiceUnavailable,
     Unauthorized,
 )
 from guestlist.ledger.doubts import Doubts
@@ -50,16 +49,31 @@ class Work(Protocol):
 
 
 class Lane:
-    """Carries out the orders of one account."""
+    """Carries out the orders of one account.
 
-    def __init__(self, guests: Guestlist, store: Store, stop: Stop, tally: Tally) -> None:
+    Args:
+        threads: requests under way at a time; None for as many as the account's pace needs.
+        settles_doubts: whether it looks for what got no answer. Somebody else has to, otherwise.
+    """
+
+    def __init__(
+        self,
+        guests: Guestlist,
+        store: Store,
+        stop: Stop,
+        tally: Tally,
+        *,
+        threads: int | None = None,
+        settles_doubts: bool = True,
+    ) -> None:
         self._guests = guests.account(tally.account)
         self._store = store
         self._stop = stop
         self._clock = guests.clock
         self._tally = tally
         self._doubts = Doubts(self._guests, tally.account, tally)
-        self._workers = workers(guests.accounts[tally.account])
+        self._settles_doubts = settles_doubts
+        self._workers = threads or workers(guests.accounts[tally.account])
         self._slots = threading.BoundedSemaphore(self._workers)
         self._guard = threading.Lock()
         self._heard = self._clock.monotonic()
@@ -67,21 +81,8 @@ class Lane:
         self._rest_until = -math.inf
 
     def recover(self, orders: list[Order], *, alone: bool) -> None:
-        """Takes up what others have left in doubt. What is safe to repeat is simply asked again.
-
-        Args:
-            alone: nobody else works on this ledger: whoever began has ended before now.
-        """
-        wall, monotonic = self._clock.now().timestamp(), self._clock.monotonic()
-        for order in orders:
-            entry = OrderEntry(self._store, order, self._clock)
-            if order.change.action in REPEATABLE:
-                entry.ask_again(order.change, "the run was interrupted")
-                continue
-            ended = (order.intended or wall) + self._guests.budget.total
-            since = monotonic + (min(ended, wall) if alone else ended) - wall
-            crash = ServiceUnavailable("the run was interrupted before an answer was written down")
-            self._doubts.add(entry, crash, since)
+        """Takes up what others have left in doubt: see `Doubts.recover`."""
+        self._doubts.recover(self._store, orders, alone=alone)
 
     def run(self, work: Work) -> None:
         """Works until nothing is left, or until the lane is to end. What is left then stays in the
@@ -157,7 +158,11 @@ class Lane:
             self._clock.sleep(wait)
 
     def _look(self) -> None:
-        trouble = self._doubts.look()
+        try:
+            trouble = self._doubts.look()
+        except (Unauthorized, ConfigError) as refusal:
+            self._halt(refusal)
+            return
         if trouble is None:
             self._has_answered()
         else:
@@ -168,7 +173,7 @@ class Lane:
     def _one(self, order: Order) -> None:
         try:
             self._carry_out(order)
-        except LedgerError as error:
+        except Exception as error:  # a ledger that fails ends everything; so does a bug of ours
             self._stop(error)
         finally:
             self._slots.release()
@@ -193,7 +198,9 @@ class Lane:
     def _went_wrong(self, entry: OrderEntry, error: GuestlistError) -> None:
         change = entry.order.change
         if error.happened is not False and change.action not in REPEATABLE:
-            self._doubts.add(entry, error)
+            entry.doubted(error.message)
+            if self._settles_doubts:
+                self._doubts.add(entry, error)
         elif error.happened is not False or isinstance(error, ServiceTrouble):
             entry.ask_again(change, error.message)
             self._is_in_trouble(error)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import Connection, TextClause, and_, func, insert, or_, select, update
+from sqlalchemy import Connection, TextClause, and_, func, insert, select, update
 from sqlalchemy.sql import ColumnElement
 
 from guestlist.errors import GuestlistError
@@ -35,6 +35,7 @@ class Order:
     change: Change
     attempts: int
     intended: float | None
+    doubted: float | None = None
 
     @property
     def known(self) -> Guest:
@@ -159,13 +160,14 @@ _columns = (
     orders.c.facts,
     orders.c.attempts,
     orders.c.intended,
+    orders.c.doubted,
 )
 
 
 def _order(row: Any) -> Order:
-    id, run, account, key, email, action, facts, attempts, intended = row
+    id, run, account, key, email, action, facts, attempts, intended, doubted = row
     told = {"account": account, "key": key, "email": email, "action": action, **json.loads(facts)}
-    return Order(id, run, Change.model_validate(told), attempts, intended)
+    return Order(id, run, Change.model_validate(told), attempts, intended, doubted)
 
 
 def _open(state: OrderState, run: int | None, account: str) -> ColumnElement[bool]:
@@ -259,26 +261,11 @@ def ended(store: Store, run: int, limit: int) -> list[Ended]:
             .order_by(orders.c.id)
             .limit(limit)
         ).all()
+    told = len(_columns)
     return [
-        Ended(_order(row[:9]).change, OrderState(row.state), row.outcome or "", row.detail)
+        Ended(_order(row[:told]).change, OrderState(row.state), row.outcome or "", row.detail)
         for row in rows
     ]
-
-
-def mails_to(store: Store, since: float, key: str) -> int:
-    """How many mails a person got, or may have got, since then."""
-    with store.reading() as connection:
-        found = connection.scalar(
-            select(func.count()).where(
-                orders.c.key == key,
-                orders.c.settled >= since,
-                orders.c.place <= ORDER[Action.REPLACE],
-                or_(
-                    orders.c.mail, and_(orders.c.mail.is_(None), orders.c.state == OrderState.DONE)
-                ),
-            )
-        )
-    return int(found or 0)
 
 
 def drop(store: Store, now: float) -> int:
@@ -306,14 +293,15 @@ def intend(connection: Connection, id: int, request: str, now: float, mark: floa
     Args:
         mark: when the same sender last wrote so; None for the first time.
     """
-    mine = orders.c.state == OrderState.ASKED
-    if mark is not None:
-        mine = or_(mine, and_(orders.c.state == OrderState.INTENDED, orders.c.intended == mark))
+    mine = _is_intended(mark) if mark is not None else orders.c.state == OrderState.ASKED
     taken = connection.execute(
         update(orders)
         .where(orders.c.id == id, mine)
         .values(
-            state=OrderState.INTENDED, intended=now, attempts=orders.c.attempts + (mark is None)
+            state=OrderState.INTENDED,
+            intended=now,
+            doubted=None,
+            attempts=orders.c.attempts + int(mark is None),
         )
     )
     if taken.rowcount:
@@ -330,16 +318,15 @@ def settle(
     done: Done,
 ) -> bool:
     """Writes down what has become of an order, and which roles the person is owed from now on.
-    False when somebody else has settled it."""
+    False when somebody else has settled it, or has put it back.
+
+    Args:
+        mark: when its sender last wrote that a request was about to leave; None when none was.
+    """
+    mine = _is_intended(mark) if mark is not None else orders.c.state == OrderState.ASKED
     settled = connection.execute(
         update(orders)
-        .where(
-            orders.c.id == id,
-            or_(
-                orders.c.state.in_((OrderState.ASKED, OrderState.OWED)),
-                and_(orders.c.state == OrderState.INTENDED, orders.c.intended == mark),
-            ),
-        )
+        .where(orders.c.id == id, mine)
         .values(state=state, settled=now, outcome=done.outcome, mail=done.mail, detail=done.detail)
     )
     if settled.rowcount:
@@ -349,17 +336,46 @@ def settle(
     return bool(settled.rowcount)
 
 
+def _is_intended(mark: float) -> ColumnElement[bool]:
+    return and_(orders.c.state == OrderState.INTENDED, orders.c.intended == mark)
+
+
+def doubt(connection: Connection, id: int, now: float, mark: float, why: str) -> bool:
+    """Writes down that no answer will come any more. From now on anybody may look for it."""
+    doubted = connection.execute(
+        update(orders).where(orders.c.id == id, _is_intended(mark)).values(doubted=now)
+    )
+    if doubted.rowcount:
+        _say(connection, id, now, "no answer", why)
+    return bool(doubted.rowcount)
+
+
+def doubt_all(connection: Connection, some: Iterable[Order], now: float, why: str) -> None:
+    """The same of several orders, whose senders are gone."""
+    for order in some:
+        if order.intended is not None:
+            doubt(connection, order.id, now, order.intended, why)
+
+
 def ask_again(
-    connection: Connection, id: int, now: float, mark: float | None, change: Change, why: str
+    connection: Connection,
+    id: int,
+    now: float,
+    mark: float,
+    change: Change,
+    why: str,
+    *,
+    attempts: int,
 ) -> bool:
     """Puts an order back: it certainly did not happen. Its facts are those of the last look."""
     again = connection.execute(
         update(orders)
-        .where(orders.c.id == id, orders.c.state == OrderState.INTENDED, orders.c.intended == mark)
+        .where(orders.c.id == id, _is_intended(mark))
         .values(
             state=OrderState.ASKED,
             intended=None,
-            action=change.action.value,
+            doubted=None,
+            attempts=attempts,
             facts=_row(change, None, now)["facts"],
         )
     )

@@ -76,9 +76,10 @@ orders = Table(
     Column("facts", Text, nullable=False),  # the rest of the change, as JSON
     Column("state", SmallInteger, nullable=False),
     Column("asked", Double, nullable=False),
-    Column(
-        "intended", Double
-    ),  # when a request was last about to leave; also the token of its sender
+    # when a request was last about to leave; also the token of its sender
+    Column("intended", Double),
+    # since when no request of it is under way any more, though no answer came
+    Column("doubted", Double),
     Column("settled", Double),
     Column("attempts", SmallInteger, nullable=False, default=0),
     Column("outcome", Text),
@@ -115,6 +116,15 @@ entries = Table(
     Column("at", Double, nullable=False),
     Column("what", Text, nullable=False),
     Column("detail", Text),
+)
+
+halts = Table(
+    "halts",
+    metadata,
+    Column("run", _id, ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True),
+    Column("account", Text, primary_key=True),
+    Column("at", Double, nullable=False),
+    Column("why", Text, nullable=False),
 )
 
 paces = Table(

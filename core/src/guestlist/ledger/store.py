@@ -40,6 +40,7 @@ class Store:
 
     def __init__(self, url: str) -> None:
         self.engine = _engine(url)
+        self._unsynced = _engine(url, synchronous="NORMAL") if self.is_sqlite else self.engine
         self.name = _name(self.engine)
         self._queue: queue.SimpleQueue[tuple[Callable[[Connection], Any], Future[Any]] | None]
         self._queue = queue.SimpleQueue()
@@ -64,6 +65,13 @@ class Store:
         with self._translated(), self.engine.begin() as connection:
             yield connection
 
+    @contextmanager
+    def pacing(self) -> Iterator[Connection]:
+        """A transaction for the pace. It need not survive a power cut, so nobody waits for the
+        disk."""
+        with self._translated(), self._unsynced.begin() as connection:
+            yield connection
+
     def write(self, change: Callable[[Connection], T]) -> T:
         """Makes a change, together with those of other threads, and returns once it is on disk.
 
@@ -83,6 +91,7 @@ class Store:
                 self._writer.join()
                 self._writer = None
         self.engine.dispose()
+        self._unsynced.dispose()
 
     def _start(self) -> None:
         if self._writer is None:
@@ -110,11 +119,11 @@ class Store:
 
     def _commit(self, batch: list[tuple[Callable[[Connection], Any], Future[Any]]]) -> None:
         try:
-            with self._translated(), self.engine.begin() as connection:
+            with self.engine.begin() as connection:
                 results = [change(connection) for change, _made in batch]
-        except Exception as error:
+        except BaseException as error:  # whatever it is, nobody may wait for ever
             for _change, made in batch:
-                made.set_exception(error)
+                made.set_exception(self._failure(error))
         else:
             for (_change, made), result in zip(batch, results, strict=True):
                 made.set_result(result)
@@ -124,14 +133,20 @@ class Store:
         try:
             yield
         except SQLAlchemyError as error:
-            reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
-            raise LedgerError(
-                f"the ledger {self.name} fails: {reason}",
-                hint="Nothing is sent that cannot be written down. Run it again when it works.",
-            ) from error
+            raise self._failure(error) from error
+
+    def _failure(self, error: BaseException) -> LedgerError:
+        """An error of its own for everybody who waits, because each adds whom it is about."""
+        said = str(getattr(error, "orig", None) or error).strip() or type(error).__name__
+        failure = LedgerError(
+            f"the ledger {self.name} fails: {said.splitlines()[0]}",
+            hint="Nothing is sent that cannot be written down. Run it again when it works.",
+        )
+        failure.__cause__ = error
+        return failure
 
 
-def _engine(url: str) -> Engine:
+def _engine(url: str, *, synchronous: str = "FULL") -> Engine:
     try:
         parsed = make_url(url)
         if parsed.drivername in ("postgresql", "postgres"):
@@ -142,7 +157,7 @@ def _engine(url: str) -> Engine:
                 hint="It can be a SQLite file (sqlite:///guestlist.db) or PostgreSQL.",
             )
         if parsed.get_backend_name() == "sqlite":
-            return _sqlite(parsed)
+            return _sqlite(parsed, synchronous)
         return create_engine(parsed, pool_pre_ping=True)
     except (ArgumentError, NoSuchModuleError):
         raise ConfigError(
@@ -156,12 +171,12 @@ def _engine(url: str) -> Engine:
         ) from None
 
 
-def _sqlite(url: URL) -> Engine:
+def _sqlite(url: URL, synchronous: str) -> Engine:
     engine = create_engine(url, connect_args={"timeout": BUSY, "check_same_thread": False})
 
     def connected(connection: Any, _record: Any) -> None:
         connection.isolation_level = None  # BEGIN is said below, and nowhere else
-        for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
+        for pragma in ("journal_mode = WAL", f"synchronous = {synchronous}", "foreign_keys = ON"):
             connection.execute(f"PRAGMA {pragma}")
 
     def begun(connection: Connection) -> None:

@@ -2,8 +2,9 @@
 
 from guestlist.roster.change import Action, Change
 from guestlist.roster.diff import Note
+from guestlist.roster.guard import Limits
 from guestlist.roster.moved import moved
-from guestlist.roster.plan import Limits, Plan, make_plan
+from guestlist.roster.plan import Plan, make_plan
 from guestlist.roster.planfile import PlanFile, read_plan
 from guestlist.roster.summary import Over, Summary
 from guestlist.roster.wanted import Wanted

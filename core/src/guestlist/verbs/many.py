@@ -17,8 +17,9 @@ from guestlist.verbs.states import best, conclude, current
 
 R = TypeVar("R", Invitation, Member)
 
-FEW = 20
-"""So many are asked for by address, where that can be done; for more the lists are read."""
+FEW = 256
+"""So many are asked for by address, where that can be done; for more the lists are read. What a run
+leaves in doubt is fewer, and a list may cost a request for each person in it."""
 
 
 def standing(

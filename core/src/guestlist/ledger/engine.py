@@ -1,0 +1,318 @@
+"""Runs on many machines: Procrastinate hands out chunks of orders, and the ledger remembers.
+
+A chunk is a list of numbers of orders. Whatever becomes of the queue (a chunk handed out twice, a
+worker that dies, a queue that is emptied), the ledger decides what is still to be sent: an order is
+claimed before its request leaves, and what no chunk covers is cut into chunks again.
+
+Each account has a queue of its own, so that a slow service keeps nobody else waiting; a worker
+takes chunks of the accounts that it has the keys of.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+import signal
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from functools import cache
+from types import TracebackType
+from typing import Any, Self
+
+import psycopg
+from procrastinate import App, PsycopgConnector, SyncPsycopgConnector
+from procrastinate.exceptions import ConnectorException
+from procrastinate.schema import SchemaManager
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from sqlalchemy import make_url, text
+
+from guestlist.client import Guestlist
+from guestlist.errors import ConfigError, LedgerError, Unauthorized
+from guestlist.exchange.clock import Clock
+from guestlist.ledger import orders, shared
+from guestlist.ledger.keeper import Keeper, advance, halt
+from guestlist.ledger.lane import MOST_DOUBTS, Lane, workers
+from guestlist.ledger.runner import Progress, Summary
+from guestlist.ledger.stop import Stop, StopClock, Stopped
+from guestlist.ledger.store import Store
+from guestlist.ledger.tally import Tally
+from guestlist.ledger.work import ChunkWork
+
+TASK = "guestlist:chunk"
+AT_ONCE = 2
+"""Chunks of one account that a worker works on, so that the end of one does not slow it down."""
+HEARTBEAT = 2.0
+"""Seconds between two signs of life of a worker."""
+DEAD = 8.0
+"""Seconds without one after which its chunks are given to others."""
+TEND = 1.0
+"""Seconds between two looks after what is left, and for workers that are dead."""
+POLL = 1.0
+"""Seconds between two looks for a chunk that was given back. New ones are announced."""
+
+for name in ("procrastinate", "psycopg.pool"):  # what goes wrong is told as an error of ours
+    logging.getLogger(name).addHandler(logging.NullHandler())
+
+
+class Queue:
+    """The queue of a ledger, in a schema of its own beside it.
+
+    The schema's name tells the version of its tables: another version of Procrastinate makes itself
+    another queue, and what waits in the old one is cut into chunks again.
+
+    Raises:
+        LedgerError: the database does not answer, or forbids it.
+        ConfigError: it is no PostgreSQL.
+    """
+
+    def __init__(self, store: Store) -> None:
+        if store.is_sqlite:
+            raise ConfigError(
+                "many machines cannot share a SQLite file",
+                hint="Keep the ledger in PostgreSQL: postgresql://user@host/name.",
+            )
+        self._store = store
+        self.conninfo = _conninfo(store)
+        _create(self.conninfo)
+        self._app = App(connector=SyncPsycopgConnector(conninfo=self.conninfo, min_size=1))
+        self._app.open()
+
+    def is_busy(self, account: str) -> bool:
+        with self._store.reading() as connection:
+            return bool(
+                connection.scalar(
+                    text(
+                        f"SELECT EXISTS (SELECT 1 FROM {schema()}.procrastinate_jobs"  # noqa: S608
+                        " WHERE queue_name = :name AND status IN ('todo', 'doing'))"
+                    ),
+                    {"name": name_of(account)},
+                )
+            )
+
+    def put(self, run: int, account: str, chunks: Sequence[Sequence[int]]) -> None:
+        jobs: list[Any] = [{"run": run, "account": account, "ids": list(ids)} for ids in chunks]
+        with _translated():
+            self._app.configure_task(TASK, queue=name_of(account)).batch_defer(*jobs)
+
+    def close(self) -> None:
+        """Closes its connections."""
+        self._app.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def enqueue(store: Store, run: int, now: float) -> None:
+    """Has the workers carry out what is left of a run. Accounts that rested go on.
+
+    Raises:
+        ConfigError: the ledger is no PostgreSQL.
+        LedgerError: it fails.
+    """
+    shared.go_on(store, run)
+    with Queue(store) as queue:
+        for account in orders.left(store, run):
+            with shared.sole(store, account) as mine:
+                if mine:  # or else a worker is just about to do it
+                    advance(store, queue, run, account, now)
+
+
+def follow(store: Store, run: int, stop: Stop, progress: Progress | None = None) -> Summary:
+    """Watches a run that workers carry out, until nothing is left, all that is left rests, or
+    somebody ends the watching. The workers go on."""
+    while True:
+        ended = shared.has_ended(store, run)
+        resting = shared.halted(store, run)
+        tallies = shared.tallies(store, run)
+        for account, why in resting.items():
+            tallies[account].halted = LedgerError(why)
+        if progress is not None:
+            progress(tallies)
+        left = {account for account, tally in tallies.items() if tally.left}
+        if ended or left <= resting.keys() or stop.wait(TEND):
+            return Summary(tallies, interrupted=bool(stop))
+
+
+def run_worker(make: Callable[[Clock], Guestlist], url: str, *, stop: Stop | None = None) -> None:
+    """Works on the runs of a ledger, until Ctrl-C, SIGTERM or `stop`.
+
+    Args:
+        make: makes the client, whose clock has to be the one that is given.
+        url: of the ledger's database.
+
+    Raises:
+        LedgerError: the ledger fails. Nothing was sent that it does not hold.
+    """
+    stop = Stop() if stop is None else stop
+    store = Store(url)
+    try:
+        with make(StopClock(stop)) as guests, Queue(store) as queue, _signals(stop):
+            _Worker(guests, store, queue, stop).run()
+    finally:
+        store.close()
+    if stop.reason is not None:
+        raise stop.reason
+
+
+class _Worker:
+    def __init__(self, guests: Guestlist, store: Store, queue: Queue, stop: Stop) -> None:
+        self._guests = guests
+        self._store = store
+        self._queue = queue
+        self._stop = stop
+        self._app = App(connector=PsycopgConnector(conninfo=queue.conninfo, min_size=1))
+        self._app.task(name=TASK)(self._chunk)
+        self._threads = ThreadPoolExecutor(AT_ONCE * len(guests.accounts), "guestlist-chunk")
+
+    def run(self) -> None:
+        keepers = [
+            threading.Thread(target=self._keep, args=(account,), name=f"guestlist-keeper-{account}")
+            for account in self._guests.accounts
+        ]
+        for keeper in keepers:
+            keeper.start()
+        try:
+            with _translated():
+                asyncio.run(self._serve())
+        except LedgerError as error:
+            self._stop(error)
+        finally:
+            self._stop()
+            for keeper in keepers:
+                keeper.join()
+            self._threads.shutdown()
+
+    async def _serve(self) -> None:
+        async with self._app.open_async():
+            working = [
+                asyncio.create_task(
+                    self._app.run_worker_async(
+                        queues=[name_of(account)],
+                        name=account,
+                        concurrency=AT_ONCE,
+                        delete_jobs="always",
+                        fetch_job_polling_interval=POLL,
+                        update_heartbeat_interval=HEARTBEAT,
+                        stalled_worker_timeout=DEAD,
+                        install_signal_handlers=False,
+                    )
+                )
+                for account in self._guests.accounts
+            ]
+            try:
+                while not self._stop and not any(task.done() for task in working):
+                    await self._retry_stalled()
+                    await asyncio.wait(working, timeout=TEND)
+            finally:
+                self._stop()
+                for task in working:
+                    task.cancel()
+                ended = await asyncio.gather(*working, return_exceptions=True)
+        for error in ended:
+            if isinstance(error, Exception):
+                raise error
+
+    async def _retry_stalled(self) -> None:
+        """Gives the chunks of dead workers to others. Every worker does it, and it is no job: all
+        places for jobs may be taken for minutes."""
+        manager = self._app.job_manager
+        for job in await manager.get_stalled_jobs(seconds_since_heartbeat=DEAD):
+            with suppress(ConnectorException):  # another worker was faster
+                await manager.retry_job(job)
+
+    async def _chunk(self, run: int, account: str, ids: list[int]) -> None:
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(self._threads, self._work, run, account, ids)
+
+    def _work(self, run: int, account: str, ids: list[int]) -> None:
+        if account in shared.halted(self._store, run):
+            return
+        while shared.doubts(self._store, account) >= MOST_DOUBTS:
+            if self._stop.wait(TEND):
+                return
+        provider = self._guests.accounts[account]
+        tally = Tally(account, left=len(ids))
+        threads = -(-workers(provider) // AT_ONCE)
+        lane = Lane(
+            self._guests, self._store, self._stop, tally, threads=threads, settles_doubts=False
+        )
+        lane.run(ChunkWork(self._store, account, ids))
+        if isinstance(tally.halted, Unauthorized | ConfigError):
+            now = self._guests.clock.now().timestamp()
+            halt(self._store, run, account, now, tally.halted)
+
+    def _keep(self, account: str) -> None:
+        keeper = Keeper(self._guests, self._store, self._queue, account)
+        try:
+            while not self._stop.wait(TEND):
+                keeper.tend()
+        except Stopped:
+            pass
+        except Exception as error:  # a ledger that fails ends everything; so does a bug of ours
+            self._stop(error)
+
+
+def name_of(account: str) -> str:
+    """The name of an account's queue, which is announced under it: at most 63 characters long."""
+    return f"guestlist-{hashlib.blake2s(account.encode(), digest_size=8).hexdigest()}"
+
+
+@cache
+def schema() -> str:
+    """The name of the schema that the queue's tables are in."""
+    tables = hashlib.blake2s(SchemaManager.get_schema().encode(), digest_size=4).hexdigest()
+    return f"guestlist_queue_{tables}"
+
+
+def _conninfo(store: Store) -> str:
+    url = make_url(store.engine.url).set(drivername="postgresql")
+    plain = url.render_as_string(hide_password=False)
+    options = str(conninfo_to_dict(plain).get("options") or "")
+    return make_conninfo(plain, options=f"{options} -c search_path={schema()}".strip())
+
+
+def _create(conninfo: str) -> None:
+    with _translated(), psycopg.connect(conninfo) as connection:
+        connection.execute("SELECT pg_advisory_xact_lock(8617)")
+        made = connection.execute("SELECT to_regclass('procrastinate_jobs')").fetchone()
+        if made is None or made[0] is None:
+            connection.execute(f"CREATE SCHEMA IF NOT EXISTS {schema()}")
+            connection.execute(SchemaManager.get_schema().encode())
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except (ConnectorException, psycopg.Error) as error:
+        said = (str(error.__cause__ or error).strip() or type(error).__name__).splitlines()[0]
+        raise LedgerError(
+            f"the queue of the ledger fails: {said}",
+            hint="Nothing is sent meanwhile. Run it again when the database works.",
+        ) from error
+
+
+@contextmanager
+def _signals(stop: Stop) -> Iterator[None]:
+    """Ctrl-C and SIGTERM end the work; only the main thread may listen to signals."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.signal(number, lambda *_: stop()) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

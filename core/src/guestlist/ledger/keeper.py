@@ -1,0 +1,104 @@
+"""What is to be done for an account besides its orders, where many workers share a ledger: looking
+for what is in doubt, and having what is left cut into chunks. One worker at a time does it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Protocol
+
+from guestlist.client import Guestlist
+from guestlist.errors import ConfigError, Unauthorized
+from guestlist.ledger import orders, shared
+from guestlist.ledger.doubts import LOOK_FIRST, LOOK_LONGEST, SKEW, Doubts
+from guestlist.ledger.store import Store
+from guestlist.ledger.tally import Tally
+
+CHUNK = 100
+"""Orders of a chunk. So many lie idle while a dead worker is not yet known to be dead."""
+CHUNKS = 100
+"""Chunks that are put into the queue together."""
+
+
+class Queue(Protocol):
+    """Where chunks wait for a worker."""
+
+    def is_busy(self, account: str) -> bool:
+        """Whether chunks of the account wait, or are being worked on."""
+
+    def put(self, run: int, account: str, chunks: Sequence[Sequence[int]]) -> None:
+        """Adds chunks: numbers of orders."""
+
+
+class Keeper:
+    """Looks after one account."""
+
+    def __init__(self, guests: Guestlist, store: Store, queue: Queue, account: str) -> None:
+        self._guests = guests.account(account)
+        self._store = store
+        self._queue = queue
+        self._account = account
+        self._clock = guests.clock
+        self._next_look = -math.inf
+        self._pause = LOOK_FIRST
+
+    def tend(self) -> None:
+        """Does what is due, unless another worker is at it.
+
+        Raises:
+            LedgerError: the ledger fails.
+        """
+        with shared.sole(self._store, self._account) as mine:
+            if not mine:
+                return
+            self._look()
+            for run in shared.unfinished_runs(self._store):
+                advance(self._store, self._queue, run, self._account, self._clock.now().timestamp())
+
+    def _look(self) -> None:
+        """Looks for what got no answer, and for what a dead worker has left."""
+        wall = self._clock.now().timestamp()
+        total = self._guests.budget.total
+        lost = [
+            order
+            for order in orders.in_doubt(self._store, self._account)
+            if order.doubted is not None or (order.intended or wall) + total + SKEW <= wall
+        ]
+        if not lost:
+            self._pause = LOOK_FIRST
+            return
+        if self._clock.monotonic() < self._next_look:
+            return
+        doubts = Doubts(self._guests, self._account, Tally(self._account))
+        doubts.recover(self._store, lost, alone=False)
+        try:
+            doubts.look()
+        except (Unauthorized, ConfigError) as refusal:
+            for run in {order.run for order in lost if order.run is not None}:
+                halt(self._store, run, self._account, wall, refusal)
+        self._next_look = self._clock.monotonic() + self._pause
+        self._pause = min(2 * self._pause, LOOK_LONGEST)
+
+
+def halt(store: Store, run: int, account: str, now: float, why: Exception) -> None:
+    """Has an account's orders of a run rest until somebody asks for the run again."""
+    store.write(lambda c: shared.halt(c, run, account, now, str(why)))
+
+
+def advance(store: Store, queue: Queue, run: int, account: str, now: float) -> None:
+    """Cuts what is to be done next into chunks, when the chunks before are done; ends the run when
+    nothing is left. Only one at a time may do that for an account.
+
+    One kind of order after another: none begins while one of a kind before it is in doubt.
+    """
+    if queue.is_busy(account) or account in shared.halted(store, run):
+        return
+    asked, doubted = shared.open_place(store, run, account)
+    if asked is None and doubted is None and not orders.left(store, run):
+        orders.end_run(store, run, now)
+    if asked is None or (doubted is not None and doubted < asked):
+        return
+    after = 0
+    while ids := shared.asked_ids(store, run, account, asked, after, CHUNK * CHUNKS):
+        queue.put(run, account, [ids[at : at + CHUNK] for at in range(0, len(ids), CHUNK)])
+        after = ids[-1]

@@ -1,0 +1,166 @@
+"""What workers on several machines ask the ledger: it is all that they have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy import Connection, delete, exists, func, insert, select, text
+
+from guestlist.ledger.schema import IS_OPEN, OrderState, halts, orders, runs
+from guestlist.ledger.store import Store
+from guestlist.ledger.tally import Tally
+
+LOCK = 8618
+"""The first key of the locks that workers take for an account."""
+KEEP_ALIVE = {"idle": 5, "interval": 5, "count": 3}
+"""Seconds after which the database asks a silent worker whether it is there, and how often."""
+
+
+@contextmanager
+def sole(store: Store, account: str) -> Iterator[bool]:
+    """Whether nobody else is in this block for the same account. The database lets go when the
+    worker, its machine or the network between them dies."""
+    with store.reading() as connection:
+        connection = connection.execution_options(isolation_level="AUTOCOMMIT")
+        for name, value in KEEP_ALIVE.items():
+            connection.execute(text(f"SET tcp_keepalives_{name} = {value}"))
+        key = {"lock": LOCK, "account": account}
+        lock = "advisory_lock(:lock, hashtext(:account))"
+        mine = bool(connection.scalar(text(f"SELECT pg_try_{lock}"), key))
+        try:
+            yield mine
+        finally:
+            if mine:
+                connection.execute(text(f"SELECT pg_{lock.replace('_lock', '_unlock')}"), key)
+
+
+def unfinished_runs(store: Store) -> list[int]:
+    """The runs that did not come to their end, the oldest first."""
+    with store.reading() as connection:
+        return list(
+            connection.scalars(select(runs.c.id).where(runs.c.ended.is_(None)).order_by(runs.c.id))
+        )
+
+
+def open_place(store: Store, run: int, account: str) -> tuple[int | None, int | None]:
+    """The places of the first order that nothing was sent for, and of the first in doubt."""
+    with store.reading() as connection:
+        first = {
+            state: connection.scalar(
+                select(orders.c.place)
+                .where(
+                    IS_OPEN,
+                    orders.c.run == run,
+                    orders.c.account == account,
+                    orders.c.state == state,
+                )
+                .order_by(orders.c.place)
+                .limit(1)
+            )
+            for state in (OrderState.ASKED, OrderState.INTENDED)
+        }
+    return first[OrderState.ASKED], first[OrderState.INTENDED]
+
+
+def asked_ids(
+    store: Store, run: int, account: str, place: int, after: int, limit: int
+) -> list[int]:
+    """The numbers of the next orders of one place that nothing was sent for."""
+    with store.reading() as connection:
+        return list(
+            connection.scalars(
+                select(orders.c.id)
+                .where(
+                    IS_OPEN,
+                    orders.c.run == run,
+                    orders.c.account == account,
+                    orders.c.state == OrderState.ASKED,
+                    orders.c.place == place,
+                    orders.c.id > after,
+                )
+                .order_by(orders.c.id)
+                .limit(limit)
+            )
+        )
+
+
+def doubts(store: Store, account: str) -> int:
+    """How many orders of an account got no answer and are to be looked for."""
+    with store.reading() as connection:
+        return (
+            connection.scalar(
+                select(func.count()).where(
+                    IS_OPEN,
+                    orders.c.account == account,
+                    orders.c.state == OrderState.INTENDED,
+                    orders.c.doubted.is_not(None),
+                )
+            )
+            or 0
+        )
+
+
+# ---------------------------------------------------------------------------- accounts that rest
+
+
+def halt(connection: Connection, run: int, account: str, now: float, why: str) -> None:
+    """Says that an account's orders of a run rest until somebody asks for the run again."""
+    resting = select(halts.c.run).where(halts.c.run == run, halts.c.account == account)
+    if connection.scalar(resting) is None:
+        connection.execute(insert(halts).values(run=run, account=account, at=now, why=why))
+
+
+def go_on(store: Store, run: int) -> None:
+    """Lets all accounts of a run go on."""
+    with store.writing() as connection:
+        connection.execute(delete(halts).where(halts.c.run == run))
+
+
+def halted(store: Store, run: int) -> dict[str, str]:
+    """The accounts whose orders of a run rest, and why."""
+    with store.reading() as connection:
+        rows = connection.execute(select(halts.c.account, halts.c.why).where(halts.c.run == run))
+        return {row.account: row.why for row in rows}
+
+
+# ---------------------------------------------------------------------------- how far it is
+
+
+def has_ended(store: Store, run: int) -> bool:
+    """Whether nothing of a run is left to do."""
+    with store.reading() as connection:
+        return bool(
+            connection.scalar(select(exists().where(runs.c.id == run, runs.c.ended.is_not(None))))
+        )
+
+
+def tallies(store: Store, run: int) -> dict[str, Tally]:
+    """What a run has done so far, as the ledger knows it, by account."""
+    counted = (
+        select(
+            orders.c.account,
+            orders.c.state,
+            orders.c.outcome,
+            orders.c.mail,
+            func.count().label("n"),
+        )
+        .where(orders.c.run == run)
+        .group_by(orders.c.account, orders.c.state, orders.c.outcome, orders.c.mail)
+    )
+    told: dict[str, Tally] = {}
+    with store.reading() as connection:
+        rows = connection.execute(counted).all()
+    for row in rows:
+        tally = told.setdefault(row.account, Tally(row.account))
+        if row.state == OrderState.DONE:
+            tally.done[row.outcome] += row.n
+        elif row.state == OrderState.REFUSED:
+            tally.refused[row.outcome] += row.n
+        elif row.state == OrderState.UNKNOWN:
+            tally.unknown += row.n
+        elif row.state in (OrderState.ASKED, OrderState.INTENDED):
+            tally.left += row.n
+        tally.in_doubt += row.n * (row.state == OrderState.INTENDED)
+        tally.mails += row.n * (row.mail is True)
+    return told

@@ -1,0 +1,31 @@
+"""A process that is to be killed: `python -m tests.durable.child apply|work URL RUN SETTINGS`."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+
+from tests.durable.world import client
+
+from guestlist.ledger.engine import run_worker
+from guestlist.ledger.runner import Runner, alone
+from guestlist.ledger.stop import Stop, StopClock
+from guestlist.ledger.store import Store
+
+
+def main(what: str, url: str, run: str, settings: str) -> None:
+    logging.getLogger("guestlist").addHandler(logging.NullHandler())
+    accounts = json.loads(settings)
+    if what == "work":
+        run_worker(lambda clock: client(accounts, clock), url)
+        return
+    store, stop = Store(url), Stop()
+    with client(accounts, StopClock(stop)) as guests, alone(store):
+        summary = Runner(guests, store, stop).run(int(run))
+    store.close()
+    sys.exit(summary.left > 0)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

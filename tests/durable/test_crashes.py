@@ -1,0 +1,129 @@
+"""The process dies at every single step of a small run, and another one finishes it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from sqlalchemy import event
+from tests.durable.kit import (
+    LATE_EFFECT,
+    LOST,
+    VOID,
+    Crash,
+    Facts,
+    Fault,
+    Hasty,
+    Machine,
+    Plain,
+    _read,
+    change,
+    late,
+)
+
+from guestlist.errors import LedgerError
+from guestlist.ledger.schema import OrderState
+from guestlist.roster import Action, Change
+
+LATE = late(LATE_EFFECT - 0.1)
+CASES: dict[str, tuple[Action, list[Fault]]] = {
+    "invite": (Action.INVITE, []),
+    "invite, no answer": (Action.INVITE, [LOST]),
+    "invite, nothing happens, then late": (Action.INVITE, [VOID, LATE]),
+    "resend, late": (Action.RESEND, [LATE]),
+    "replace, nothing happens": (Action.REPLACE, [VOID]),
+}
+ADA, BOB = "ada@example.com", "bob@example.com"
+
+
+class Steps:
+    """Counts the steps that show outside of the process, and ends it at one of them."""
+
+    def __init__(self, last: int) -> None:
+        self.count = 0
+        self._last = last
+        self._lock = threading.Lock()
+
+    def __call__(self) -> None:
+        with self._lock:
+            self.count += 1
+            if self.count > self._last:
+                raise Crash
+
+
+def changes(machine: Machine, action: Action) -> list[Change]:
+    made = []
+    for email in (ADA, BOB):
+        facts: Facts = {}
+        if action is not Action.INVITE:
+            state = "expired" if action is Action.RESEND else "pending"
+            facts = {
+                "state": state,
+                "invitation": _read(machine.service.add_invitation(email, state)),
+            }
+        made.append(change(email, action, **facts))
+    machine.clock.sleep(10)
+    return made
+
+
+def crashed(
+    place: Path, action: Action, faults: list[Fault], last: int, kind: type[Plain]
+) -> tuple[Machine, bool]:
+    """A run that ends after so many steps, and the run after it. Also whether the first one came
+    to its end all the same."""
+    machine = Machine(place / f"{last}.db", {"plain": kind})
+    run = machine.begin(changes(machine, action))
+    machine.service.faults[ADA] = list(faults)
+    steps = Steps(last)
+
+    def step() -> None:
+        try:
+            steps()
+        except Crash:
+            process.stop()
+            raise
+
+    with machine.process() as process:
+        machine.service.sent = lambda _line, _email: step()
+        machine.service.answered = step
+        process.die(commit=step)
+        event.listen(process.store.engine, "checkin", _after_commit(step))
+        with suppress(LedgerError):
+            process.runner.run(run)
+    machine.service.sent = lambda _line, _email: None
+    machine.service.answered = lambda: None
+    over = steps.count <= last
+    machine.run(run)
+    machine.service.finish()
+    return machine, over
+
+
+def _after_commit(step: Callable[[], None]) -> Callable[..., None]:
+    """After a commit, and before anybody is told of it."""
+
+    def checkin(*_: object) -> None:
+        if threading.current_thread().name == "guestlist-ledger":
+            step()
+
+    return checkin
+
+
+@pytest.mark.parametrize(("action", "faults"), CASES.values(), ids=CASES)
+def test_nothing_is_lost_and_nothing_doubled(
+    tmp_path: Path, action: Action, faults: list[Fault]
+) -> None:
+    over, last = False, 0
+    while not over:
+        machine, over = crashed(tmp_path, action, faults, last, Plain)
+        assert machine.service.mails == {ADA: 1, BOB: 1}, f"died at step {last + 1}"
+        assert {row["state"] for row in machine.rows()} == {OrderState.DONE}
+        last += 1
+    assert last > 8
+
+
+def test_they_would_be_doubled_if_the_grace_period_were_too_short(tmp_path: Path) -> None:
+    runs = [crashed(tmp_path, Action.INVITE, [LATE], last, Hasty)[0] for last in range(10)]
+    assert max(machine.service.mails[ADA] for machine in runs) == 2

@@ -1,0 +1,227 @@
+"""What got no answer: it is looked for, and sent again only when that proves to be safe."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import httpx
+import pytest
+from tests.durable.kit import (
+    BUDGET,
+    GRACE,
+    LATE_EFFECT,
+    LOST,
+    VOID,
+    Blind,
+    Facts,
+    Hasty,
+    Machine,
+    Process,
+    _read,
+    change,
+    invites,
+    late,
+    refused,
+)
+
+from guestlist.ledger import orders
+from guestlist.ledger.doubts import SKEW
+from guestlist.ledger.lane import Lane
+from guestlist.ledger.schema import OrderState
+from guestlist.ledger.tally import Tally
+from guestlist.ledger.work import ChunkWork
+from guestlist.roster import Action
+
+ADA = "ada@example.com"
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Machine:
+    return Machine(tmp_path / "guestlist.db")
+
+
+def test_an_early_look_that_finds_it_is_believed(machine: Machine) -> None:
+    machine.service.faults[ADA] = [LOST]
+    tally = machine.run(machine.begin([change(ADA)])).tallies["plain"]
+    assert tally.done == {"invited": 1}
+    assert machine.service.mails == {ADA: 1}
+    assert machine.clock.monotonic() < GRACE
+    assert machine.rows("mail, detail") == [
+        {"mail": None, "detail": "No answer came; it was found by looking."}
+    ]
+
+
+def test_it_is_sent_again_when_the_final_look_finds_nothing(machine: Machine) -> None:
+    machine.service.faults[ADA] = [VOID, VOID]
+    machine.run(machine.begin([change(ADA)]))
+    assert machine.service.mails == {ADA: 1}
+    assert machine.clock.monotonic() >= 2 * GRACE
+    assert [row["attempts"] for row in machine.rows()] == [3]
+
+
+def test_what_comes_late_is_waited_for(machine: Machine) -> None:
+    machine.service.faults[ADA] = [late(LATE_EFFECT - 0.1)]
+    machine.run(machine.begin([change(ADA)]))
+    machine.service.finish()
+    assert machine.service.mails == {ADA: 1}
+
+
+def test_a_grace_period_that_is_too_short_makes_duplicates(tmp_path: Path) -> None:
+    """The test above can fail."""
+    machine = Machine(tmp_path / "guestlist.db", {"plain": Hasty})
+    machine.service.faults[ADA] = [late(LATE_EFFECT - 0.1)]
+    machine.run(machine.begin([change(ADA)]))
+    machine.service.finish()
+    assert machine.service.mails == {ADA: 2}
+
+
+def test_many_doubts_are_settled_with_one_reading_of_the_list(machine: Machine) -> None:
+    everybody = invites(200)
+    for one in everybody:
+        machine.service.faults[one.email] = [LOST]
+    machine.run(machine.begin(everybody))
+    assert machine.service.mails == {one.email: 1 for one in everybody}
+    assert machine.clock.monotonic() < GRACE
+
+
+def test_it_is_given_up_when_nothing_ever_happens(machine: Machine) -> None:
+    machine.service.faults[ADA] = [VOID] * 9
+    tally = machine.run(machine.begin([change(ADA), *invites(3)])).tallies["plain"]
+    assert tally.refused == {"ServiceUnavailable": 1}
+    assert tally.done == {"invited": 3}
+    assert machine.service.posts[ADA] == 5
+
+
+def test_it_is_asked_again_with_what_the_look_has_seen(machine: Machine) -> None:
+    old = machine.service.add_invitation(ADA, "expired")
+    machine.clock.sleep(10)
+    machine.service.faults[ADA] = [VOID]
+    machine.service.answered = lambda: old.update(state="revoked")
+    run = machine.begin([change(ADA, state="expired", invitation=_read(old))])
+    machine.run(run)
+    assert machine.service.mails == {ADA: 1}
+    assert '"state":"revoked"' in machine.rows("facts")[0]["facts"]
+
+
+def test_a_resend_is_known_by_its_expiry(machine: Machine) -> None:
+    for fault in (LOST, VOID, late(LATE_EFFECT - 0.1)):
+        old = machine.service.add_invitation(ADA, "expired")
+        machine.clock.sleep(10)
+        machine.service.faults[ADA] = [fault]
+        machine.service.mails.clear()
+        facts: Facts = {"state": "expired", "invitation": _read(old)}
+        machine.run(machine.begin([change(ADA, Action.RESEND, **facts)]))
+        machine.service.finish()
+        assert machine.service.mails == {ADA: 1}
+        machine.service.invitations.clear()
+
+
+def test_a_resend_without_an_expiry_stays_unknown(machine: Machine) -> None:
+    old = machine.service.add_invitation(ADA)
+    old["expires"] = None
+    machine.clock.sleep(10)
+    machine.service.faults[ADA] = [VOID]
+    facts: Facts = {"state": "pending", "invitation": _read(old)}
+    tally = machine.run(machine.begin([change(ADA, Action.RESEND, **facts)])).tallies["plain"]
+    assert tally.unknown == 1
+    assert machine.service.posts == {ADA: 1}
+
+
+def test_nothing_is_sent_again_where_nobody_can_look(tmp_path: Path) -> None:
+    machine = Machine(tmp_path / "guestlist.db", {"blind": Blind})
+    machine.service.faults[ADA] = [LOST]
+    tally = machine.run(machine.begin([change(ADA, account="blind")])).tallies["blind"]
+    assert tally.unknown == 1
+    machine.run(machine.begin([]))
+    assert machine.service.mails == {ADA: 1}
+
+
+def test_a_key_that_is_withdrawn_leaves_the_doubts_to_a_later_run(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine.service.faults[ADA] = [VOID]
+    run = machine.begin([change(ADA)])
+    shown = machine.service._shown
+    with monkeypatch.context() as patched:
+        patched.setattr(machine.service, "handle_request", _withdrawn(machine))
+        tally = machine.run(run).tallies["plain"]
+    assert tally.halted is not None
+    assert [row["state"] for row in machine.rows()] == [OrderState.INTENDED]
+    assert shown("invitations") == []
+    machine.run(run)
+    assert machine.service.mails == {ADA: 1}
+
+
+def _withdrawn(machine: Machine) -> Callable[[httpx.Request], httpx.Response]:
+    original = machine.service.handle_request
+
+    def handle(request: httpx.Request) -> httpx.Response:
+        return httpx.Response(401) if request.method == "GET" else original(request)
+
+    return handle
+
+
+def test_only_senders_that_can_still_wait_are_waited_for(machine: Machine) -> None:
+    """On one machine the run before is over. Elsewhere nobody knows; and a single call in another
+    process may be under way still."""
+    machine.begin([change(ADA)])
+    with machine.process() as dead:
+        _intend(machine, dead)
+    for alone, wait in ((True, GRACE), (False, BUDGET.total + SKEW + GRACE)):
+        copy = Machine(machine.place, clock=machine.clock)
+        began = machine.clock.monotonic()
+        with copy.process() as process:
+            lane = Lane(process.guests, process.store, process.stop, Tally("plain"))
+            found = orders.in_doubt(process.store)
+            if not alone:
+                found = [replace(one, doubted=None) for one in found]
+            lane.recover(found, alone=alone)
+            lane._settle_doubts()
+        assert wait <= machine.clock.monotonic() - began < wait + 11
+        (again,) = machine.rows()
+        assert (again["state"], again["attempts"]) == (OrderState.ASKED, 0)
+        with copy.process() as process:
+            _intend(machine, process)
+
+
+def _intend(machine: Machine, process: Process) -> None:
+    """Says of the only order that its request is about to leave."""
+    now = machine.clock.now().timestamp()
+    process.store.write(lambda c: orders.intend(c, 1, "POST", now, None))
+
+
+def test_a_restart_does_not_begin_the_grace_period_anew(machine: Machine) -> None:
+    """Or a machine that fails every few seconds would never come to an end."""
+    run = machine.begin([change(ADA)])
+    with machine.process() as dead:
+        _intend(machine, dead)
+    for _ in range(2):
+        with machine.process() as process:
+            lane = Lane(process.guests, process.store, process.stop, Tally("plain"))
+            lane.recover(orders.in_doubt(process.store), alone=True)
+        machine.clock.sleep(GRACE / 2)
+    began = machine.clock.monotonic()
+    machine.run(run)
+    assert machine.clock.monotonic() - began < GRACE / 2
+    assert machine.service.mails == {ADA: 1}
+
+
+def test_a_chunk_is_worked_on_until_nothing_of_it_is_left(machine: Machine) -> None:
+    machine.begin(invites(10))
+    for number in range(5):
+        machine.service.faults[f"guest{number}@example.com"] = [VOID]
+    with machine.process() as process:
+        lane = Lane(process.guests, process.store, process.stop, Tally("plain", left=5))
+        lane.run(ChunkWork(process.store, "plain", range(1, 6)))
+    done = [row["id"] for row in machine.rows("id", "state = 10")]
+    assert done == [1, 2, 3, 4, 5]
+    assert set(machine.service.mails.values()) == {1}
+
+
+def test_a_request_that_was_refused_for_good_is_not_looked_for(machine: Machine) -> None:
+    machine.service.faults[ADA] = [refused(409)]
+    tally = machine.run(machine.begin([change(ADA)])).tallies["plain"]
+    assert tally.refused.total() == 1
+    assert machine.clock.monotonic() == 0

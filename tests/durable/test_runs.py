@@ -1,0 +1,308 @@
+"""A run: what is written before what is sent, what stops it, and how it goes on."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from sqlalchemy import event, text
+from tests.durable.kit import (
+    BUDGET,
+    LOST,
+    VOID,
+    Facts,
+    Machine,
+    Plain,
+    an_order,
+    change,
+    invites,
+    refused,
+)
+
+from guestlist.errors import LedgerError, Unauthorized, UnknownAccount
+from guestlist.ledger import orders
+from guestlist.ledger.entry import OrderEntry
+from guestlist.ledger.orders import Taken
+from guestlist.ledger.runner import alone
+from guestlist.ledger.schema import OrderState
+from guestlist.ledger.store import Store
+from guestlist.roster import Action
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Machine:
+    return Machine(tmp_path / "guestlist.db")
+
+
+def states(machine: Machine) -> Counter[str]:
+    return Counter(OrderState(row["state"]).name for row in machine.rows("state"))
+
+
+def test_the_intent_is_committed_before_the_request_leaves(machine: Machine) -> None:
+    seen: dict[str, list[int]] = {}
+
+    def sent(_line: str, email: str) -> None:
+        seen[email] = [row["state"] for row in machine.rows("state", f"email = '{email}'")]
+
+    machine.service.sent = sent
+    machine.run(machine.begin(invites(20)))
+    assert seen == {one.email: [OrderState.INTENDED] for one in invites(20)}
+    assert states(machine) == {"DONE": 20}
+
+
+def test_a_commit_is_synced_to_the_disk(machine: Machine) -> None:
+    with machine.process() as process, process.store.writing() as connection:
+        assert connection.scalar(text("PRAGMA synchronous")) == 2  # FULL
+        assert connection.scalar(text("PRAGMA journal_mode")) == "wal"
+
+
+def test_what_many_threads_write_at_once_is_committed_together(machine: Machine) -> None:
+    with machine.process() as process:
+        store = process.store
+        commits: list[int] = []
+        event.listen(store.engine, "commit", lambda _connection: commits.append(1))
+        going, writing = threading.Event(), threading.Event()
+
+        def first(_connection: object) -> None:
+            writing.set()
+            going.wait(10)
+
+        threads = [threading.Thread(target=store.write, args=(first,))]
+        threads[0].start()
+        writing.wait(10)
+        threads += [
+            threading.Thread(target=store.write, args=(lambda _connection: None,))
+            for _ in range(20)
+        ]
+        for thread in threads[1:]:
+            thread.start()
+        while store._queue.qsize() < 20:
+            pass
+        going.set()
+        for thread in threads:
+            thread.join()
+        assert len(commits) == 2
+
+
+def test_an_order_is_claimed_by_one(machine: Machine) -> None:
+    machine.begin(invites(1))
+    with machine.process() as one, machine.process() as other:
+        first = OrderEntry(one.store, an_order(), one.clock)
+        second = OrderEntry(other.store, an_order(), other.clock)
+        first.intend("POST invitations")
+        with pytest.raises(Taken):
+            second.intend("POST invitations")
+        machine.clock.sleep(1)
+        first.intend("POST invitations")  # another request of the same order
+    assert [row["attempts"] for row in machine.rows()] == [1]
+
+
+def test_a_worker_that_wakes_up_late_finds_its_order_taken(machine: Machine) -> None:
+    machine.begin(invites(1))
+    with machine.process() as process:
+        sleeper = OrderEntry(process.store, an_order(), process.clock)
+        sleeper.intend("POST invitations")
+        (found,) = orders.in_doubt(process.store)
+        OrderEntry(process.store, found, process.clock).ask_again(found.change, "a look")
+        sleeper.refused(Unauthorized("too late to tell"))
+        assert states(machine) == {"ASKED": 1}
+        with pytest.raises(Taken):
+            sleeper.intend("POST invitations")
+
+
+def test_a_request_does_not_leave_when_writing_took_the_time_of_the_call(machine: Machine) -> None:
+    run = machine.begin(invites(1))
+    slept: list[bool] = []
+
+    def commit() -> None:
+        if not slept:
+            slept.append(True)
+            machine.clock.sleep(BUDGET.total)
+
+    with machine.process() as process:
+        process.die(commit=commit)
+        summary = process.runner.run(run)
+    assert slept
+    assert machine.service.posts == {"guest0@example.com": 1}
+    assert [row["attempts"] for row in machine.rows()] == [2]
+    assert summary.tallies["plain"].done == {"invited": 1}
+
+
+def test_one_account_does_not_stop_another(tmp_path: Path) -> None:
+    machine = Machine(tmp_path / "guestlist.db", {"good": Plain, "bad": Plain})
+    machine.services["bad"].everybody = refused(401)
+    run = machine.begin([*invites(50, "good"), *invites(50, "bad")])
+    summary = machine.run(run)
+    assert summary.tallies["good"].done == {"invited": 50}
+    assert isinstance(summary.tallies["bad"].halted, Unauthorized)
+    assert summary.tallies["bad"].left == 50
+    assert len(machine.services["bad"].posts) < 50
+    machine.services["bad"].everybody = None
+    assert machine.run(run).tallies["bad"].done == {"invited": 50}
+    assert set(machine.services["bad"].mails.values()) == {1}
+
+
+def test_one_person_does_not_stop_another(machine: Machine) -> None:
+    machine.service.faults["guest3@example.com"] = [refused(422)]
+    tally = machine.run(machine.begin(invites(10))).tallies["plain"]
+    assert tally.done == {"invited": 9}
+    assert tally.refused == {"Rejected": 1}
+
+
+def test_an_account_that_is_gone_from_the_configuration_is_told(machine: Machine) -> None:
+    run = machine.begin([change("ada@example.com", account="old"), *invites(1)])
+    summary = machine.run(run)
+    assert isinstance(summary.tallies["old"].halted, UnknownAccount)
+    assert summary.failed
+    assert summary.tallies["plain"].done == {"invited": 1}
+
+
+def test_a_service_that_is_down_is_left_to_a_later_run(machine: Machine) -> None:
+    facts: Facts = {"state": "accepted", "member": machine.service.add_person("ada@example.com")}
+    run = machine.begin([change("ada@example.com", Action.ASSIGN, roles=("dev",), **facts)])
+    machine.service.everybody = refused(503)
+    summary = machine.run(run)
+    assert summary.tallies["plain"].halted is not None
+    assert states(machine) == {"ASKED": 1}
+
+
+def test_what_was_interrupted_goes_on(machine: Machine) -> None:
+    run = machine.begin(invites(300))
+
+    with machine.process() as process:
+        machine.service.answered = lambda: (
+            process.stop() if sum(machine.service.posts.values()) >= 40 else None
+        )
+        summary = process.runner.run(run)
+        assert summary.interrupted
+    machine.service.answered = lambda: None
+    assert 0 < states(machine)["ASKED"] < 300
+    with machine.process() as process:
+        unfinished = orders.unfinished_run(process.store)
+        assert unfinished is not None
+        assert unfinished.id == run
+        assert process.runner.run(run).left == 0
+        assert orders.unfinished_run(process.store) is None
+    assert machine.service.mails == {one.email: 1 for one in invites(300)}
+
+
+def test_ctrl_c_ends_the_run_and_says_so(machine: Machine) -> None:
+    def interrupt(_tallies: object) -> None:
+        raise KeyboardInterrupt
+
+    summary = machine.run(machine.begin(invites(2000)), progress=interrupt)
+    assert summary.interrupted
+    assert summary.left > 0
+    assert not [one for one in threading.enumerate() if one.name.startswith("guestlist-plain")]
+
+
+def test_a_failing_display_ends_the_run(machine: Machine) -> None:
+    def broken(_tallies: object) -> None:
+        raise BrokenPipeError
+
+    with pytest.raises(BrokenPipeError):
+        machine.run(machine.begin(invites(2000)), progress=broken)
+    assert not [one for one in threading.enumerate() if one.name.startswith("guestlist-plain")]
+
+
+def test_a_disk_that_fills_up_stops_the_run_before_anything_unrecorded_is_sent(
+    machine: Machine,
+) -> None:
+    run = machine.begin(invites(500))
+    with machine.process() as process:
+        with process.store.writing() as connection:
+            pages = connection.scalar(text("PRAGMA page_count"))
+
+        def connected(connection: object, _record: object) -> None:
+            connection.execute(f"PRAGMA max_page_count = {pages + 2}")  # type: ignore[attr-defined]
+
+        event.listen(process.store.engine, "connect", connected)
+        process.store.engine.dispose()
+        with pytest.raises(LedgerError, match="full"):
+            process.runner.run(run)
+    sent = sum(machine.service.posts.values())
+    assert 0 < sent < 500
+    assert sent <= states(machine)["INTENDED"] + states(machine)["DONE"]
+    machine.run(run)
+    assert machine.service.mails == {one.email: 1 for one in invites(500)}
+
+
+def test_a_ledger_that_fails_stops_the_run_before_anything_unrecorded_is_sent(
+    tmp_path: Path,
+) -> None:
+    machine = Machine(tmp_path / "guestlist.db", {"one": Plain, "other": Plain})
+    run = machine.begin([*invites(100, "one"), *invites(100, "other")])
+    gone = []
+
+    def commit() -> None:
+        if sum(sum(one.posts.values()) for one in machine.services.values()) > 30:
+            gone.append(1)
+            raise OSError("the database went away")
+
+    with machine.process() as process:
+        process.die(commit=commit)
+        with pytest.raises(LedgerError, match="went away"):
+            process.runner.run(run)
+    sent = sum(sum(one.posts.values()) for one in machine.services.values())
+    assert gone
+    assert sent <= states(machine)["INTENDED"] + states(machine)["DONE"] < 200
+    machine.run(run)
+    for service in machine.services.values():
+        assert service.mails == {one.email: 1 for one in invites(100)}
+
+
+def test_each_that_waits_gets_an_error_of_its_own(machine: Machine) -> None:
+    """Each error says whom it is about."""
+    with machine.process() as process:
+        errors: list[LedgerError] = []
+
+        def write() -> None:
+            try:
+                process.store.write(lambda connection: connection.execute(text("nonsense")))
+            except LedgerError as error:
+                errors.append(error)
+
+        threads = [threading.Thread(target=write) for _ in range(5)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert len({id(error) for error in errors}) == 5
+
+
+def test_two_runs_on_one_file_are_refused(machine: Machine) -> None:
+    with machine.process() as one, machine.process() as other, alone(one.store):
+        with pytest.raises(LedgerError, match="another run is under way"), alone(other.store):
+            pass
+        with alone(Store("sqlite://")):
+            pass
+
+
+def test_owed_roles_are_written_once(machine: Machine) -> None:
+    machine.service.faults["ada@example.com"] = [LOST]
+    run = machine.begin([change("ada@example.com", owed=("dev", "ops"))])
+    machine.run(run)
+    owed = machine.rows("role, state", "action = 'settle'")
+    assert [(row["role"], row["state"]) for row in owed] == [("dev", 2), ("ops", 2)]
+    machine.run(machine.begin([change("ada@example.com", owed=("dev", "ops"))]))
+    assert len(machine.rows("*", "action = 'settle'")) == 2
+
+
+def test_passes_go_in_the_order_of_the_actions(machine: Machine) -> None:
+    """A role is taken only when the other one is given, whatever had to be repeated."""
+    ada = machine.service.add_person("ada@example.com", "old")
+    lines: list[str] = []
+    machine.service.sent = lambda line, _email: lines.append(line)
+    machine.service.faults["ada@example.com"] = [VOID, VOID, VOID, VOID, VOID]
+    facts: Facts = {"state": "accepted", "member": ada}
+    run = machine.begin(
+        [
+            change("ada@example.com", Action.UNASSIGN, roles=("old",), **facts),
+            change("ada@example.com", Action.ASSIGN, roles=("new",), **facts),
+        ]
+    )
+    assert not machine.run(run).failed
+    assert machine.service.people[0]["roles"] == ["new"]
+    assert [line.split()[0] for line in lines] == ["PUT"] * 6 + ["DELETE"]
