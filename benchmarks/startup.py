@@ -11,11 +11,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from benchmarks.aitronos import KEY, ORGANIZATION, guest, recorded
-from benchmarks.measure import Block, children_cpu, in_turns
+from benchmarks.measure import Block, children_cpu, in_turns, scaled
 from benchmarks.report import Chart, Report, Table, Target
 from benchmarks.server import serving
 
-ROUNDS = 15
+ROUNDS = max(3, scaled(15))
 HEAVY = ("httpx", "pydantic", "asyncio")
 NOTHING, IMPORT = "python -c pass", "import guestlist"
 FLOOR = "import httpx, pydantic; one model, one request"

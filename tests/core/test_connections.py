@@ -20,7 +20,7 @@ from guestlist.provider import Response
 def now(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The time, to be set by the test."""
     time = [100.0]
-    monkeypatch.setattr(connections.time, "monotonic", lambda: time[0])
+    monkeypatch.setattr(f"{connections.__name__}.time.monotonic", lambda: time[0])
     return time
 
 

@@ -92,7 +92,9 @@ class Story:
         """Ada's invitation is put back."""
         change = Change(action=Action.INVITE, account="cloud", email=ADA, key=ADA, **facts)
         now, mark = day(at).timestamp(), day(sent).timestamp()
-        assert self._write(lambda c: orders.ask_again(c, id, now, mark, change, "HTTP 503"))
+        assert self._write(
+            lambda c: orders.ask_again(c, id, now, mark, change, "HTTP 503", attempts=1)
+        )
 
     def _owed(self, email: str, facts: dict[str, Any]) -> tuple[Change, ...]:
         told = {"action": Action.INVITE, "account": "cloud", "key": email_key(email), **facts}

@@ -128,7 +128,8 @@ def test_no_more_than_a_page_is_in_memory(on_file: Story, monkeypatch: pytest.Mo
         Change(action=Action.INVITE, account="cloud", email=f"{n}@x.example", key=f"{n}@x.example")
         for n in range(100)
     ]
-    orders.add(on_file.store, story_of_many, run=None, now=0.0)
+    run = orders.begin_run(on_file.store, 0.0, "digest", "guestlist.toml")
+    orders.add(on_file.store, story_of_many, run=run, now=0.0)
     alive = [
         sum(isinstance(one, LogLine) for one in gc.get_objects())
         for place, _line in enumerate(lines(on_file.store))

@@ -46,13 +46,13 @@ def current(
         fresh: it was created just now.
     """
     created, expires = invitation.created_at, invitation.expires_at
-    estimated = set(invitation.estimated)
+    estimated = invitation.estimated
     if created is None and fresh:
         created = now
-        estimated.add("created_at")
+        estimated |= {"created_at"}
     if expires is None and created is not None and provider.lifetime is not None:
         expires = created + provider.lifetime
-        estimated.add("expires_at")
+        estimated |= {"expires_at"}
     state, basis = invitation.state, invitation.basis
     if state is State.PENDING and expires is not None and expires <= now:
         state, basis = State.EXPIRED, Basis.DERIVED
@@ -62,7 +62,7 @@ def current(
         update={
             "created_at": created,
             "expires_at": expires,
-            "estimated": frozenset(estimated),
+            "estimated": estimated,
             "state": state,
             "basis": basis,
         }

@@ -69,6 +69,8 @@ _NO = frozenset({"no", "false", "0"})
 
 def flag(value: Any) -> bool | None:
     """A yes or no: Vultr's guide writes words, govultr booleans. None for anything else."""
+    if value is None:
+        return None
     word = str(value).strip().lower()
     return True if word in _YES else False if word in _NO else None
 
@@ -232,17 +234,17 @@ def _full_name(raw: Raw) -> str | None:
 
 def _member_state(raw: Raw) -> MemberState:
     """The guide to listing users promises a status; neither govultr nor OpenAPI has one."""
-    told = _MEMBER_STATES.get((text(raw.get("status")) or "").lower())
-    if told is not None:
-        return told
+    word = text(raw.get("status"))
+    if word is not None and word.lower() in _MEMBER_STATES:
+        return _MEMBER_STATES[word.lower()]
     off = raw.get("date_suspended") or flag(raw.get("active")) is False
     return MemberState.SUSPENDED if off else MemberState.ACTIVE
 
 
 def is_merely_invited(raw: Raw) -> bool:
     """Whether a row of the user list is no member yet, should Vultr show such rows (unverified)."""
-    word = (text(raw.get("status")) or "").lower()
-    return "pending" in word or "invite" in word
+    word = text(raw.get("status"))
+    return word is not None and ("pending" in word.lower() or "invite" in word.lower())
 
 
 def role(raw: Raw, kind: str) -> Role:
