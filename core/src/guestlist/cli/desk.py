@@ -14,7 +14,6 @@ from guestlist.cli.session import Session
 from guestlist.client import Guestlist
 from guestlist.config import FILE, VARIABLE, Config, config_path, read_config
 from guestlist.errors import ConfigError
-from guestlist.event import Event
 from guestlist.exchange.clock import Clock
 from guestlist.plugins import installed
 from guestlist.provider import Provider
@@ -59,14 +58,13 @@ def desk(session: Session) -> Iterator[Desk]:
     """
     from guestlist.ledger import Ledger
     from guestlist.ledger.runner import Runner
-    from guestlist.ledger.stop import Stop, StopClock
+    from guestlist.ledger.stop import Stop
     from guestlist.roster.file import read_roster
 
     roster = read_roster(roster_path(session))
     stop = Stop()
     with ExitStack() as closing:
-        config, clock = _accounts_of(session, roster.toml, closing)
-        session.clock = StopClock(stop, clock)
+        config = configured(session, roster.toml, stop, closing)
         place = session.arguments.ledger
         if place is None and session.arguments.sandbox:  # its world will be gone as well
             folder = closing.enter_context(tempfile.TemporaryDirectory(prefix="guestlist-"))
@@ -75,7 +73,7 @@ def desk(session: Session) -> Iterator[Desk]:
         ledger = closing.enter_context(Ledger(place, clock=session.clock))
 
         def make(clock: Clock) -> Guestlist:
-            return _client(config, session.watch, clock, ledger)
+            return client(session, config, clock, ledger)
 
         guests = closing.enter_context(make(session.clock))
         runner = Runner(guests, ledger.store, stop)
@@ -91,12 +89,13 @@ def desk(session: Session) -> Iterator[Desk]:
         )
 
 
-@contextmanager
-def roster_guests(session: Session, roster: TomlFile, stop: Stop) -> Iterator[Guestlist]:
-    """A client for the accounts of a roster; for their imitations, where a sandbox was named.
+def configured(session: Session, roster: TomlFile, stop: Stop, closing: ExitStack) -> Config:
+    """The accounts of a roster; their imitations, where a sandbox was named. Sets the session's
+    clock, the sandbox's in that case.
 
     Args:
-        stop: ends its waits.
+        stop: ends the waits of that clock.
+        closing: where the sandbox is closed.
 
     Raises:
         ConfigError: the accounts are not as they must be.
@@ -104,30 +103,22 @@ def roster_guests(session: Session, roster: TomlFile, stop: Stop) -> Iterator[Gu
     """
     from guestlist.ledger.stop import StopClock
 
-    with ExitStack() as closing:
-        config, clock = _accounts_of(session, roster, closing)
-        session.clock = StopClock(stop, clock)
-        yield closing.enter_context(_client(config, session.watch, session.clock))
-
-
-def _accounts_of(
-    session: Session, roster: TomlFile, closing: ExitStack
-) -> tuple[Config, Clock | None]:
-    """What a roster configures, and the clock of the sandbox, where one was named."""
     imitated, clock = None, None
     if session.arguments.sandbox:
         imitated, clock = _sandbox(session, closing)
-    return read_config(roster, installed(), instead=imitated), clock
+    session.clock = StopClock(stop, clock)
+    return read_config(roster, installed(), instead=imitated)
 
 
-def _client(
-    config: Config, watch: Callable[[Event], None], clock: Clock, ledger: Ledger | None = None
+def client(
+    session: Session, config: Config, clock: Clock, ledger: Ledger | None = None
 ) -> Guestlist:
+    """A client for what was configured."""
     return Guestlist(
         config.accounts,
         allowed_domains=config.allowed_domains,
         budget=config.budget,
-        watch=watch,
+        watch=session.watch,
         clock=clock,
         ledger=ledger,
     )

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 
-from guestlist.cli.desk import roster_guests, roster_path, telling
+from guestlist.cli.desk import client, configured, roster_path, telling
 from guestlist.cli.document import PulledRow
 from guestlist.cli.extra import missing
 from guestlist.cli.report import say
@@ -26,7 +27,9 @@ def run_pull(session: Session) -> None:
     """Reads the accounts, and writes the file."""
     given = session.arguments
     roster = open_config(roster_path(session))
-    with roster_guests(session, roster, Stop()) as guests:
+    with ExitStack() as closing:
+        config = configured(session, roster, Stop(), closing)
+        guests = closing.enter_context(client(session, config, session.clock))
         names = list(dict.fromkeys(given.account)) or list(guests.accounts)
         if not names:
             raise nothing_configured()
