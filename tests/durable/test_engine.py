@@ -14,7 +14,7 @@ from tests.durable import postgres
 from tests.durable.kit import BUDGET, Facts, Plain, Service, change, invites, refused
 
 from guestlist import Guestlist
-from guestlist.errors import ConfigError, LedgerError
+from guestlist.errors import ConfigError
 from guestlist.exchange.clock import Clock, SystemClock
 from guestlist.ledger import orders
 from guestlist.ledger.engine import enqueue, follow, run_worker, schema
