@@ -32,7 +32,7 @@ BLOCK = re.compile(r"^```(python|console|pycon)\n(.*?)^```$", re.MULTILINE | re.
 HEADING = re.compile(
     r"# (?P<path>[\w/.]+)(?:: (?P<how>the whole file|delete (?P<names>[\w, ]+)))?\n"
 )
-VARYING = re.compile(r"\d+(?= (?:passed|skipped|calls))|\b[\d.]+ ?s\b")
+VARYING = re.compile(r"\d+(?= (?:passed|skipped|deselected|calls))|\b[\d.]+ ?s\b(?: \([\d:]+\))?")
 """What is not the same on every machine and in every version."""
 INSTALLED = re.compile(r"\S*/(?=guestlist/testing/)")
 """Where guestlist happens to be installed."""

@@ -13,7 +13,10 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from guestlist import Guestlist
 from guestlist.provider import Provider
+from guestlist_aitronos.sandbox import seed as aitronos
+from guestlist_vultr.sandbox import seed as vultr
 
+READ_ONLY = {"aitronos": aitronos.READ_ONLY_KEY, "vultr": vultr.READ_ONLY_KEY}
 ROOT = Path(__file__).parents[2] / "cassettes"
 
 
@@ -32,13 +35,14 @@ def guestlist_cassette_dir() -> Path:
 
 @pytest.fixture
 def guestlist_accounts(guestlist_accounts: dict[str, Provider]) -> dict[str, Provider]:
-    """Besides each account one whose key does not work."""
-    locked_out = {
-        f"{name}-wrong": account.model_copy(update={"api_key": "a-key-that-does-not-work"})
+    """Besides each account one whose key may only read, and one whose key does not work."""
+    others = {
+        f"{name}-{kind}": account.model_copy(update={"api_key": key})
         for name, account in guestlist_accounts.items()
-        if name in ("aitronos", "vultr")
+        if name in READ_ONLY
+        for kind, key in (("reader", READ_ONLY[name]), ("wrong", "a-key-that-does-not-work"))
     }
-    return guestlist_accounts | locked_out
+    return guestlist_accounts | others
 
 
 @pytest.fixture(params=["sync", "async"])

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
+from tests.cassettes.scenarios import scenarios
 
 from guestlist import (
     Basis,
@@ -22,29 +23,13 @@ from guestlist import (
     Unauthorized,
     UnknownRole,
 )
-from guestlist.provider import Provider
 from guestlist.testing.clock import VirtualClock
 from guestlist_aitronos import Aitronos
-from guestlist_aitronos.sandbox.seed import READ_ONLY_KEY
 
 NOBODY = "inv_00000000000000000000000000000000"
 
 
-def scenario(name: str, *, live: bool = True) -> pytest.MarkDecorator:
-    """A test for each profile, with a cassette each; the default one may be of the real service."""
-    named = pytest.mark.guestlist_cassette
-    return pytest.mark.parametrize(
-        "profile",
-        [
-            pytest.param("crew", marks=named(f"aitronos/{name}", live=live)),
-            pytest.param(
-                "organizations",
-                marks=named(
-                    f"aitronos/{name}.organizations", profiles={"aitronos": "organizations"}
-                ),
-            ),
-        ],
-    )
+scenario = scenarios("aitronos", "crew", "organizations")
 
 
 @pytest.fixture
@@ -191,12 +176,6 @@ def test_a_key_that_may_not_invite(client: Guestlist) -> None:
     assert list(reader.members())
     with pytest.raises(Forbidden, match="Admin"):
         reader.invite("ada@example.com", role="Member")
-
-
-@pytest.fixture
-def guestlist_accounts(guestlist_accounts: dict[str, Provider]) -> dict[str, Provider]:
-    reader = guestlist_accounts["aitronos"].model_copy(update={"api_key": READ_ONLY_KEY})
-    return guestlist_accounts | {"aitronos-reader": reader}
 
 
 @scenario("expired", live=False)

@@ -19,7 +19,15 @@ from guestlist_vultr.sandbox import seed as vultr
 
 ROOT = Path(__file__).parents[2]
 CASSETTES = ROOT / "cassettes"
-FILES = sorted([*CASSETTES.rglob("*.yaml"), *ROOT.glob("examples/**/cassettes/**/*.yaml")])
+FILES = sorted(
+    path
+    for folder in (CASSETTES, *ROOT.glob("examples/**/cassettes"))
+    for path in folder.rglob("*")
+    if path.is_file()
+)
+
+DATA = (".yaml", ".json")
+"""What has fields; the rest are texts for people."""
 
 SECRETS = {
     value
@@ -46,10 +54,10 @@ BLANK = re.compile(r"(?:[a-z]+_)?[0.-]{4,}\d{4}")
 SECRET_FIELDS = ("api_key", "invitation_key", "invitation_link", "refresh_token", "token")
 
 
-def leaks(text: str) -> list[str]:
+def leaks(text: str, kind: str = ".yaml") -> list[str]:
     found = [hit[0] for pattern in FORBIDDEN for hit in re.finditer(pattern, text, re.MULTILINE)]
     found += [hit[0] for hit in ADDRESS.finditer(text) if not NOBODYS.fullmatch(hit[1])]
-    for field, value in fields(yaml.safe_load(text)):
+    for field, value in fields(yaml.safe_load(text) if kind in DATA else None):
         shown = re.sub(r"^https://[\w./]+\?invite=", "", value)
         if field in SECRET_FIELDS and shown != "API_KEY" and not BLANK.fullmatch(shown):
             found.append(f"{field}: {value}")
@@ -78,8 +86,8 @@ def test_the_cassettes_are_found() -> None:
 def test_nothing_secret_is_in_a_cassette(path: Path) -> None:
     text = path.read_text("utf-8")
 
-    assert leaks(text) == []
-    assert text.startswith("# Recorded against ") or "\ninteractions:" not in text
+    assert leaks(text, path.suffix) == []
+    assert text.startswith("# Recorded against ") or path.suffix != ".yaml"
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
+from tests.cassettes.scenarios import scenarios
 
 from guestlist import (
     AlreadyInvited,
@@ -23,27 +24,13 @@ from guestlist import (
     Unauthorized,
     Unsupported,
 )
-from guestlist.provider import Provider
 from guestlist.testing.clock import VirtualClock
 from guestlist_vultr import Vultr
-from guestlist_vultr.sandbox.seed import READ_ONLY_KEY
 
 NOBODY = "00000000-0000-4000-8000-000000000000"
 
 
-def scenario(name: str, *, live: bool = True) -> pytest.MarkDecorator:
-    """A test for each profile, with a cassette each; the default one may be of the real service."""
-    named = pytest.mark.guestlist_cassette
-    return pytest.mark.parametrize(
-        "profile",
-        [
-            pytest.param("govultr", marks=named(f"vultr/{name}", live=live)),
-            pytest.param(
-                "openapi",
-                marks=named(f"vultr/{name}.openapi", profiles={"vultr": "openapi"}),
-            ),
-        ],
-    )
+scenario = scenarios("vultr", "govultr", "openapi")
 
 
 @pytest.fixture
@@ -188,12 +175,6 @@ def test_a_key_that_may_only_read(client: Guestlist) -> None:
     assert list(reader.members())
     with pytest.raises(Forbidden, match=r"iam\.invitation"):
         reader.invite("ada@example.com")
-
-
-@pytest.fixture
-def guestlist_accounts(guestlist_accounts: dict[str, Provider]) -> dict[str, Provider]:
-    reader = guestlist_accounts["vultr"].model_copy(update={"api_key": READ_ONLY_KEY})
-    return guestlist_accounts | {"vultr-reader": reader}
 
 
 @pytest.mark.parametrize(

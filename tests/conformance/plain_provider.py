@@ -28,7 +28,6 @@ class Plain(Provider):
     title = "Plain"
     docs_url = "https://docs.plain.example/invitations"
     most_roles = 1
-    refuses_duplicates = True
     lifetime = timedelta(days=7)
     substitutes: ClassVar[Mapping[str, str]] = {
         "remove": "Take the person out on the service's own pages.",
@@ -40,6 +39,10 @@ class Plain(Provider):
 
     base_url: str = setting("Where the service is", default="https://api.plain.example")
     api_key: str = setting("A key that may invite", env="PLAIN_API_KEY", secret=True)
+
+    @property
+    def refuses_duplicates(self) -> bool:
+        return True
 
     def authorize(self) -> Mapping[str, str]:
         return {"Authorization": f"Bearer {self.api_key}"}

@@ -15,6 +15,7 @@ import pytest
 from guestlist.errors import ConfigError, InvalidOrder
 from guestlist.plugins import installed
 from guestlist.provider import Provider
+from guestlist.sandbox import SandboxError
 from guestlist.testing.checking import check, facts, sketches
 from guestlist.testing.scaffold import new_provider
 
@@ -109,3 +110,15 @@ def test_facts_that_cannot_be_are_told() -> None:
     told = " ".join(problem.rule for problem in facts(Odd))
     for word in ("least_roles", "resend_moves_expiry", "sandbox", "'tea'"):
         assert word in told
+
+
+def test_without_the_extra_a_sandbox_is_not_at_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing() -> None:
+        raise SandboxError(
+            "The sandbox needs starlette", hint='Run: pip install "guestlist[sandbox]"'
+        )
+
+    monkeypatch.setattr("guestlist.testing.checking.require_extra", missing)
+    (problem,) = facts(installed().provider("vultr"))
+    assert "starlette" in problem.rule
+    assert problem.hint == 'Run: pip install "guestlist[sandbox]"'

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -52,6 +53,7 @@ def test_every_function_has_its_signature(name: str, function: Any) -> None:
 
 def compact(signature: str) -> str:
     """Without what is a matter of layout."""
+    signature = re.sub(r"<(\w+\.\w+): '\w+'>", r"\1", signature)  # of an enumeration
     text = "".join(signature.replace("'", "").replace("Ellipsis", "...").split())
     return text.replace(",)", ")")
 

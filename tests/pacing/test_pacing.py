@@ -24,7 +24,7 @@ from guestlist.exchange.account import Account, Budget, Call
 from guestlist.exchange.pace import MARGIN, Pace
 from guestlist.exchange.policy import run
 from guestlist.exchange.recovery import once
-from guestlist.exchange.step import Failure, Send, Steps
+from guestlist.exchange.step import Failure, Send, Steps, Write
 from guestlist.provider import Flow, Limit, Request, Response
 from guestlist.sandbox.limits import SlidingWindow
 from guestlist.verbs import Accounts, check
@@ -249,8 +249,11 @@ def carry_out(time: SimulatedTime, steps: Steps[Any], *answers: Response | Failu
         if isinstance(step, Send):
             answer = left.pop(0) if len(left) > 1 else left[0]
         else:
-            time.at += step.seconds
             answer = None
+            if isinstance(step, Write):
+                step.write()
+            else:
+                time.at += step.seconds
         try:
             step = steps.send(answer)
         except StopIteration as done:

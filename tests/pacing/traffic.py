@@ -18,7 +18,7 @@ from typing import Any
 
 from guestlist.errors import GuestlistError
 from guestlist.exchange.account import Account, Budget
-from guestlist.exchange.step import Failure, Hold, Result, Send, Steps
+from guestlist.exchange.step import Failure, Hold, Result, Send, Steps, Write
 from guestlist.provider import Provider, Response
 from guestlist.sandbox.service import Clock as ServiceClock
 from guestlist.sandbox.service import Service
@@ -173,6 +173,9 @@ class Simulation:
             self.at(arrival, lambda: self._arrive(steps, step, calls))
         elif isinstance(step, Hold):
             self._resume(steps, True, calls)
+        elif isinstance(step, Write):
+            step.write()
+            self._resume(steps, None, calls)
         else:
             self.at(now + step.seconds, lambda: self._resume(steps, None, calls))
 

@@ -241,6 +241,20 @@ def test_all_that_is_wrong_is_told_at_once(read: Read) -> None:
     )
 
 
+def test_one_file_that_cannot_be_read_hides_nothing_of_the_others(read: Read) -> None:
+    names = ["a.csv", "b.toml", "c.csv", "d.toml"]
+    tables = "".join(f'[[people_from]]\nfile = "{name}"\n' for name in names)
+    with pytest.raises(ConfigError) as caught:
+        read(tables + PERSON, a_csv="mail\n", b_toml="x", d_toml="[[people]]\n")
+    assert [part.split(": ")[0] for part in caught.value.message.split("; ")] == [
+        "guestlist.toml:13",
+        "a.csv:1",
+        "b.toml is no TOML",
+        "guestlist.toml:10",
+        "d.toml:1",
+    ]
+
+
 def test_not_more_than_can_be_read(read: Read) -> None:
     with pytest.raises(ConfigError, match=r"guestlist.toml:24: .*; there may be more\.$") as caught:
         read("[[people]]\n" * 1000)

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -19,6 +20,7 @@ import pytest
 
 from guestlist import AsyncGuestlist, Guestlist
 from guestlist.event import Event
+from guestlist.ledger import Ledger
 from guestlist.provider import Provider
 from guestlist.sandbox import Mail, Sandbox, Service
 from guestlist_aitronos import Aitronos
@@ -268,7 +270,7 @@ def make(case: Case, kind: str, sandbox: Sandbox, tls: ssl.SSLContext) -> Iterat
         yield making
 
 
-Fault = Callable[[httpx.Request, httpx.Response | None], httpx.Response | Exception | None]
+Fault = Callable[[httpx.Request, httpx.Response | None], httpx.Response | BaseException | None]
 """What becomes of a request: asked before it is sent (with None) and when its answer has come. None
 lets things take their course."""
 
@@ -300,7 +302,7 @@ class Faulty(httpx.BaseTransport, httpx.AsyncBaseTransport):
         self, request: httpx.Request, answer: httpx.Response | None
     ) -> httpx.Response | None:
         instead = self._fault(request, answer)
-        if isinstance(instead, Exception):
+        if isinstance(instead, BaseException):
             raise instead
         return instead
 
@@ -314,3 +316,51 @@ def faulty(make: Make) -> Callable[..., Party]:
 @pytest.fixture
 def guests(make: Make) -> Party:
     return make()
+
+
+@pytest.fixture
+def after(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[float, Callable[[], None]], None]:
+    """Has something happen once so many seconds of sandbox time have passed."""
+    clock = type(sandbox.clock)
+    due: list[tuple[float, Callable[[], None]]] = []
+    advance = clock.advance
+
+    def advancing(self: Any, by: timedelta) -> None:
+        advance(self, by)
+        for one in [one for one in due if one[0] <= self.seconds()]:
+            due.remove(one)
+            one[1]()
+
+    monkeypatch.setattr(clock, "advance", advancing)
+    return lambda seconds, act: due.append((sandbox.clock.seconds() + seconds, act))
+
+
+class Killed(BaseException):
+    """The process ends here: nothing of it can be caught."""
+
+
+class Kill:
+    """Kills the process when a request that changes something is sent.
+
+    Args:
+        before: whether the service never gets it.
+    """
+
+    def __init__(self, *, before: bool) -> None:
+        self.before = before
+        self.left = 1
+
+    def __call__(self, request: httpx.Request, answer: httpx.Response | None) -> Any:
+        reads = request.method == "GET" or request.url.path.endswith("0001/users")
+        if reads or not self.left or (answer is None) is not self.before:
+            return None
+        self.left -= 1
+        return Killed()
+
+
+@pytest.fixture
+def ledger(sandbox: Sandbox, tmp_path: Path) -> Iterator[Ledger]:
+    with Ledger(tmp_path / "guestlist.db", clock=SandboxClock(sandbox)) as ledger:
+        yield ledger

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -11,25 +9,6 @@ import pytest
 from guestlist import Conflict, InvalidOrder, State, WaitTimeout
 
 ADA = "ada@example.com"
-
-
-@pytest.fixture
-def after(
-    sandbox: Any, monkeypatch: pytest.MonkeyPatch
-) -> Callable[[float, Callable[[], None]], None]:
-    """Has something happen once so many seconds of sandbox time have passed."""
-    clock = type(sandbox.clock)
-    due: list[tuple[float, Callable[[], None]]] = []
-    advance = clock.advance
-
-    def advancing(self: Any, by: timedelta) -> None:
-        advance(self, by)
-        for one in [one for one in due if one[0] <= self.seconds()]:
-            due.remove(one)
-            one[1]()
-
-    monkeypatch.setattr(clock, "advance", advancing)
-    return lambda seconds, act: due.append((sandbox.clock.seconds() + seconds, act))
 
 
 def shortly_before_it_expires(guests: Any) -> None:
@@ -81,6 +60,16 @@ def test_it_asks_less_and_less_often(guests: Any) -> None:
     with pytest.raises(WaitTimeout):
         guests.wait(ADA, timeout=3600)
     assert 10 < len(guests.requests) < 200
+
+
+def test_days_take_few_looks(guests: Any, after: Any) -> None:
+    guests.invite(ADA)
+    guests.forget()
+    after(2 * 86_400, lambda: guests.accept(ADA))
+    began = guests.sandbox.clock.seconds()
+    assert guests.wait(ADA, timeout=86_400 * 3).state is State.ACCEPTED
+    assert guests.sandbox.clock.seconds() - began < 2 * 86_400 + 1200
+    assert len(guests.requests) < 1000
 
 
 def test_once(guests: Any) -> None:

@@ -25,6 +25,9 @@ _PLAIN = re.compile(
 )
 """Most addresses: nothing is wrong with them, and in lower case they are their own key."""
 
+OUT_OF_PLACE = frozenset('@,;:<>()[]"\\')
+"""Characters that do not belong before the @."""
+
 
 @lru_cache(maxsize=4096)
 def email_key(address: str) -> str:
@@ -83,15 +86,16 @@ def check_email(address: str) -> str:
 
 def _what_is_wrong(typed: str) -> str | None:
     local, at, domain = typed.rpartition("@")
-    if any(unicodedata.category(c) in ("Cc", "Cf", "Cs", "Zl", "Zp") for c in typed):
+    plain = typed.isascii() and typed.isprintable()
+    if not plain and any(unicodedata.category(c) in ("Cc", "Cf", "Cs", "Zl", "Zp") for c in typed):
         return "it has a control character"
     if len(typed.encode()) > LONGEST:
         return f"it is longer than {LONGEST} octets"
-    if any(c.isspace() for c in typed):
+    if len(typed.split()) > 1:
         return "it has a space"
     if not at or not local or not domain:
         return "it needs a name, an @ and a domain"
-    if any(c in '@,;:<>()[]"\\' for c in local):
+    if not OUT_OF_PLACE.isdisjoint(local):
         return "the part before the @ has a character that does not belong there"
     if local.startswith(".") or local.endswith(".") or ".." in local:
         return "the part before the @ has a dot too many"

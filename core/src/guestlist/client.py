@@ -80,9 +80,7 @@ class _Client:
         base_urls = {name: provider.base_url for name, provider in config.accounts.items()}
         self._span, spans = telemetry(base_urls)
         watchers = (watch, plugins.event if plugins.anybody_watches else None, spans)
-        self._accounts = replace(
-            _accounts(config, plugins, self._clock, watchers, budget), journal=ledger
-        )
+        self._accounts = _accounts(config, plugins, self._clock, watchers, budget, ledger)
         ready = self._start(http_client, transport)
         for account in self._accounts.by_name.values():
             account.ready = ready
@@ -184,6 +182,7 @@ def _accounts(
     clock: Clock,
     watchers: Iterable[Callable[[Event], None] | None],
     budget: Budget | None,
+    journal: Journal | None,
 ) -> Accounts:
     told = [watcher for watcher in watchers if watcher is not None]
 
@@ -191,8 +190,11 @@ def _accounts(
         for watcher in told:
             watcher(event)
 
+    def pace(provider: Provider) -> Pace:
+        return Pace(*provider.limits) if journal is None else journal.pace(provider)
+
     shared = {
-        provider.base_url: Pace(*provider.limits)
+        provider.base_url: pace(provider)
         for provider in config.accounts.values()
         if provider.limits_count_addresses
     }
@@ -203,13 +205,14 @@ def _accounts(
                 provider,
                 clock,
                 tell_all if told else None,
-                sharing=shared.get(provider.base_url),
+                sharing=shared.get(provider.base_url) or pace(provider),
             )
             for name, provider in config.accounts.items()
         },
         budget=budget or config.budget,
         allowed_domains=config.allowed_domains,
         check_order=plugins.check_order,
+        journal=journal,
     )
 
 

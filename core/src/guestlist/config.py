@@ -68,13 +68,14 @@ def find_config(plugins: Plugins) -> Config:
     Raises:
         ConfigError: the file is not as it must be.
     """
-    path = find_path()
-    return from_environment(plugins) if path is None else read_config(path, plugins)
+    path = config_path()
+    return read_config(path, plugins) if path else from_environment(plugins)
 
 
-def find_path() -> Path | None:
-    """The file that `GUESTLIST_CONFIG` names, else `guestlist.toml` here, if there is one."""
-    named = os.environ.get(VARIABLE)
+def config_path(named: str | None = None) -> Path | None:
+    """The configuration file: the one that is named, else the one that `GUESTLIST_CONFIG` names,
+    else `guestlist.toml` here; None where there is none of these."""
+    named = named or os.environ.get(VARIABLE)
     if named:
         return Path(named)
     return Path(FILE) if Path(FILE).exists() else None

@@ -7,13 +7,17 @@ answer, which may hold secrets too.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, SerializeAsAny
 
 from guestlist.address import email_key as email_key
+
+P = ParamSpec("P")
+M = TypeVar("M", bound="Model")
 
 
 class State(StrEnum):
@@ -97,6 +101,21 @@ class Model(BaseModel):
     """What all normalized values have in common."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+def constructor(kind: Callable[P, M]) -> Callable[P, M]:
+    """What constructs values of a class with the same checks and less work: for whoever reads
+    lists, whose pages hold hundreds of them.
+
+    Args:
+        kind: a subclass of `Model`.
+    """
+    validate: Callable[[dict[str, Any]], M] = kind.__pydantic_validator__.validate_python  # type: ignore[attr-defined]
+
+    def construct(*_: P.args, **fields: P.kwargs) -> M:
+        return validate(fields)
+
+    return construct
 
 
 class Answered(Model):
@@ -268,3 +287,5 @@ class Onboarding(Model):
     """The roles that were wanted, each as it is now held."""
     access: Access | None = None
     """What the person can effectively do; None where the service does not tell."""
+    missing: tuple[Role, ...] = ()
+    """The wanted roles that are not among what the person can effectively do."""

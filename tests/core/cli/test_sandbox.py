@@ -55,3 +55,24 @@ def test_it_says_where_everything_is_and_ends_with_ctrl_c(started: Started) -> N
     running.send_signal(signal.SIGINT)
     _, err = running.communicate(timeout=30)
     assert (running.returncode, err) == (0, "")
+
+
+def test_the_start_fits_a_terminal_of_80_columns() -> None:
+    running = subprocess.Popen(
+        [SCRIPT, "sandbox", "--port", "0"],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": "1", "COLUMNS": "80"},
+    )
+    assert running.stdout is not None
+    lines = []
+    for line in running.stdout:
+        lines.append(line.rstrip("\n"))
+        if line.endswith(" members\n"):
+            break
+    running.kill()
+    running.communicate()
+    assert max(map(len, lines)) <= 80
+    [header, _] = [line.split() for line in lines if line.startswith("Account ")]
+    assert header == ["Account", "Setting", "Value"]  # a table, and no blocks of lines
+    assert "Keys that may only read:" in lines

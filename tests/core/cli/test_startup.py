@@ -37,6 +37,10 @@ def test_help_names_every_command_on_a_line_of_its_own() -> None:
             assert f"  {name:<15} {about}" in done.stdout.splitlines()
 
 
+def test_help_of_a_command_names_an_option_s_value_once() -> None:
+    assert "  -a, --account NAME " in script("invite", "--help").stdout
+
+
 def test_without_a_command_the_overview_is_shown_and_the_code_says_so() -> None:
     done = script()
     assert done.returncode == 2

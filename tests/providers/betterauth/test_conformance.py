@@ -11,16 +11,113 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import pytest
 
 from guestlist.address import email_key
+from guestlist.errors import Conflict, Forbidden, NotFound, Rejected, Unauthorized
 from guestlist.models import Invitation
 from guestlist.provider import Provider
-from guestlist.testing.conformance import ProviderSuite, Setting
+from guestlist.testing.conformance import ProviderSuite, Setting, Shown
 from guestlist_betterauth import BetterAuth
+from guestlist_betterauth.provider import CUT_OFF
 from guestlist_betterauth.sandbox import BetterAuthService
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 CASSETTES = Path(__file__).parents[3] / "cassettes" / "betterauth" / "conformance"
+
+
+RAW: dict[str, Any] = {
+    "id": "i-1",
+    "email": "ada@example.com",
+    "status": "pending",
+    "role": "admin, member,admin",
+    "organizationId": "o1",
+    "inviterId": "u9",
+    "createdAt": "2026-05-04T12:00:00.000Z",
+    "expiresAt": "2026-05-06T12:00:00",
+}
+READ = {
+    "id": "i-1",
+    "email": "ada@example.com",
+    "state": "pending",
+    "raw_state": "pending",
+    "roles": ["admin", "member"],
+    "organization_id": "o1",
+    "invited_by": "u9",
+    "created_at": "2026-05-04T12:00:00+00:00",
+    "expires_at": "2026-05-06T12:00:00+00:00",
+}
+PERSON: dict[str, Any] = {
+    "id": "m-1",
+    "userId": "u-1",
+    "role": "member",
+    "createdAt": "2026-05-04T12:00:00.000Z",
+    "user": {"email": "ada@example.com", "name": "Ada"},
+}
+MEMBER = {
+    "id": "m-1",
+    "email": "ada@example.com",
+    "name": "Ada",
+    "user_id": "u-1",
+    "roles": ["member"],
+    "joined_at": "2026-05-04T12:00:00+00:00",
+}
+OF_THE_ORGANIZATION = "organizationId=ORGANIZATION_ID"
+IN_THE_ORGANIZATION = '"organizationId":"ORGANIZATION_ID"'
+
+
+def refused(code: str, means: type[Exception], status: int = 400, says: str = "") -> Shown:
+    body = {"code": code, "message": "No"}
+    return Shown("remove", body, means, status=status, says=says)
+
+
+DOCUMENTED = (
+    Shown("invitations", [RAW], [READ], sends=[OF_THE_ORGANIZATION]),
+    Shown("invitations", [RAW] * 99, {"cut_off": None}),
+    Shown("invitations", [RAW] * 100, {"cut_off": CUT_OFF}),
+    *(
+        Shown("invitations", [RAW | {"status": word}], [{"state": state, "raw_state": word}])
+        for word, state in (
+            ("accepted", "accepted"),
+            ("rejected", "declined"),
+            ("canceled", "revoked"),
+            ("Pending", "unknown"),
+        )
+    ),
+    Shown(
+        "invite", RAW | {"role": ""}, {"roles": []}, sends=[IN_THE_ORGANIZATION, '"role":["r-1"]']
+    ),
+    Shown(
+        "members", {"members": [PERSON], "total": 1}, {"items": [MEMBER], "next": None, "total": 1}
+    ),
+    Shown(
+        "members",
+        {"members": [PERSON], "total": 9},
+        {"items": [MEMBER], "next": "8"},
+        arguments=("7",),
+        sends=["offset=7", "limit=500", "sortBy=createdAt"],
+    ),
+    Shown("members", {"members": [], "total": 9}, {"items": [], "next": None}, sends=["offset=0"]),
+    Shown("get_member", {"members": [PERSON]}, MEMBER, sends=["filterField=id", "filterValue=m-1"]),
+    Shown("roles", {}, [{"id": "owner", "name": "owner"}, {"id": "admin"}, {"id": "member"}]),
+    Shown("unassign_role", {"members": [PERSON | {"role": "r-1"}]}, Conflict, says="only role"),
+    Shown("organization", [{"id": "ORGANIZATION_ID", "name": "Works"}], "Works"),
+    Shown("organization", [{"id": "o2", "name": "Works"}], NotFound, says="There are: Works (o2)."),
+    Shown("organization", [], NotFound, says="There are: none."),
+    refused("USER_IS_ALREADY_INVITED_TO_THIS_ORGANIZATION", Conflict),
+    refused("USER_IS_ALREADY_A_MEMBER_OF_THIS_ORGANIZATION", Conflict),
+    refused("YOU_CANNOT_LEAVE_THE_ORGANIZATION_AS_THE_ONLY_OWNER", Conflict),
+    refused("YOU_CANNOT_LEAVE_THE_ORGANIZATION_WITHOUT_AN_OWNER", Conflict),
+    refused("INVITATION_LIMIT_REACHED", Rejected, says="invitationLimit"),
+    refused("INVITATION_LIMIT_REACHED", Forbidden, status=403, says="invitationLimit"),
+    refused("INVITATION_NOT_FOUND", NotFound),
+    refused("MEMBER_NOT_FOUND", NotFound, says="organization_id"),
+    refused("ROLE_NOT_FOUND", Rejected, says="role_names"),
+    refused("YOU_ARE_NOT_ALLOWED_TO_DELETE_THIS_MEMBER", Forbidden, status=401, says="owner's"),
+    Shown("invite", {"message": "ROLE_NOT_FOUND: x"}, Rejected, status=400, says="role_names"),
+    Shown("invite", {"message": "No"}, Unauthorized, status=401, says="new token"),
+    Shown("invite", {"message": "No"}, NotFound, status=404, says="mount path"),
+    Shown("invite", {"message": "No"}, Rejected, status=400, says="No"),
+)
 
 
 class RealSetting(Setting):
@@ -75,6 +172,7 @@ class RealSetting(Setting):
 class TestSandbox(ProviderSuite):
     service = BetterAuthService
     role = "member"
+    documented = DOCUMENTED
 
 
 class OnTheRealServer(ProviderSuite):

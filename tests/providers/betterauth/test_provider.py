@@ -118,6 +118,14 @@ def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> 
 # ---------------------------------------------------------------------------- invitations
 
 
+@pytest.mark.parametrize("cancels", [True, False])
+def test_a_server_that_cancels_on_a_second_invitation_does_not_refuse(
+    auth: BetterAuth, cancels: bool
+) -> None:
+    told = auth.model_copy(update={"reinvite_cancels": cancels})
+    assert told.refuses_duplicates is not cancels
+
+
 def test_invite(auth: BetterAuth) -> None:
     order = Order(email="Ada@Example.com", roles=(ADMIN, MEMBER))
     request = post("invite-member", email="Ada@Example.com", role=["admin", "member"], **ORG)

@@ -124,11 +124,11 @@ def test_facts() -> None:
     assert Vultr.lifetime == timedelta(days=3)
     assert Vultr.resend_moves_expiry
     assert not Vultr.can_suppress_mail
-    assert not Vultr.refuses_duplicates
     assert "No Active Organization" in Vultr.no_access
 
 
 def test_limits(vultr: Vultr) -> None:
+    assert not vultr.refuses_duplicates
     assert vultr.limits == (Limit(30, 1.0),)
 
 

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Callable, Container
 from typing import Any
 
-from guestlist.cli.parser import MainParser, Parser, duration
+from guestlist.cli.parser import MainParser, Parser, duration, moment
 
 DESCRIPTION = "Invites people into organizations, whichever service the organization lives on."
 
@@ -17,6 +17,7 @@ EPILOG = (
 )
 
 IF_EXISTS = ("return", "resend", "replace", "error")
+EXPORTS = ("csv", "jsonl")
 SHELLS = ("bash", "zsh", "fish", "tcsh", "powershell")
 
 
@@ -107,6 +108,15 @@ def _kinds(**_: object) -> tuple[str, ...]:
     return KINDS
 
 
+def ledger_option(parser: Parser) -> None:
+    """Adds the option of every command that reads or writes the ledger."""
+    parser.add_argument(
+        "--ledger",
+        metavar="PLACE",
+        help="a SQLite file or a database's URL (else guestlist.db beside the accounts' file)",
+    )
+
+
 def pair(text: str) -> tuple[str, str]:
     """`name=value`."""
     name, equals, value = text.partition("=")
@@ -119,15 +129,6 @@ ONLY_ONE = "the only one there is"
 ALL = "all of them at once"
 
 
-def _ledger(parser: Parser) -> None:
-    parser.add_argument(
-        "--ledger",
-        metavar="PLACE",
-        help="a SQLite file or a database URL (without it: what [ledger] says, else guestlist.db"
-        " beside the roster)",
-    )
-
-
 # ---------------------------------------------------------------------------- the guest list
 
 
@@ -138,7 +139,7 @@ def _roster(parser: Parser) -> None:
         nargs="?",
         help="the file that says who belongs where (without it: guestlist.toml)",
     )
-    _ledger(parser)
+    ledger_option(parser)
 
 
 def _planning(parser: Parser) -> None:
@@ -190,6 +191,11 @@ def _settle(parser: Parser) -> None:
     _roster(parser)
     _wait_for_owed(parser)
     _examples(parser, "settle", "settle --wait 1d")
+
+
+def _worker(parser: Parser) -> None:
+    _roster(parser)
+    _examples(parser, "worker team.toml --ledger postgresql://guestlist@db/ledger")
 
 
 def _wait_for_owed(parser: Parser) -> None:
@@ -315,6 +321,98 @@ def _members(parser: Parser) -> None:
     _accounts(parser, ALL)
 
 
+# ---------------------------------------------------------------------------- ledger
+
+
+def _line_state(text: str) -> str:
+    from guestlist.ledger.line import LineState
+
+    try:
+        return LineState(text.replace("-", "_")).value
+    except ValueError:
+        known = ", ".join(LineState)
+        raise argparse.ArgumentTypeError(
+            f"there is no state {text!r}; there are: {known}"
+        ) from None
+
+
+def _line_states(**_: object) -> list[str]:
+    from guestlist.ledger.line import LineState
+
+    return list(LineState)
+
+
+def _number(text: str) -> int:
+    if not text.isdecimal() or not int(text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number above 0")
+    return int(text)
+
+
+def _log(parser: Parser) -> None:
+    parser.add_argument(
+        "who", metavar="ADDRESS", nargs="*", help="only about these people (without it: everybody)"
+    )
+    _accounts(parser, ALL)
+    option = parser.add_argument(
+        "--state",
+        action="append",
+        default=[],
+        type=_line_state,
+        metavar="STATE",
+        help="only orders in this state, such as refused or in_doubt; may be repeated",
+    )
+    complete(option, _line_states)
+    parser.add_argument(
+        "--since",
+        type=moment,
+        metavar="WHEN",
+        help="only orders to which something has happened since: 7d (ago), 2026-11-21",
+    )
+    parser.add_argument(
+        "--until",
+        type=moment,
+        metavar="WHEN",
+        help="only orders asked for until then; of a day, its end",
+    )
+    parser.add_argument("--run", type=_number, metavar="NUMBER", help="only orders of this run")
+    parser.add_argument(
+        "--last",
+        type=_number,
+        metavar="NUMBER",
+        help="only so many, the newest (tables: 100, unless told otherwise)",
+    )
+    parser.add_argument(
+        "--export",
+        choices=EXPORTS,
+        help="write them as CSV or as JSON lines, however many there are",
+    )
+    ledger_option(parser)
+    _examples(
+        parser,
+        "log ada@example.com -v",
+        "log --state refused --since 7d",
+        "log -a cloud --since 2026-11-01 --until 2026-11-30 --export csv > november.csv",
+    )
+
+
+def _forget(parser: Parser) -> None:
+    parser.add_argument(
+        "who", metavar="ADDRESS", nargs="?", help="of whom everything is deleted, in all accounts"
+    )
+    parser.add_argument(
+        "--older-than",
+        type=moment,
+        metavar="WHEN",
+        help="delete what was settled so long ago, or before a day, of everybody: 365d, 2026-01-01",
+    )
+    parser.add_argument(
+        "--force", action="store_true", help="also while an order of theirs is in doubt"
+    )
+    parser.add_argument("-y", "--yes", action="store_true", help="do not ask whether it is meant")
+    ledger_option(parser)
+    _examples(parser, "forget ada@example.com", "forget --older-than 365d --yes")
+
+
 # ---------------------------------------------------------------------------- setting up
 
 
@@ -425,6 +523,7 @@ COMMANDS: dict[str, dict[str, tuple[str, Callable[[Parser], None]]]] = {
     "the guest list": {
         "plan": ("Show what would change, so that everybody is where the roster says.", _plan),
         "apply": ("Make it so: invite, resend, assign; with --prune also take out.", _apply),
+        "worker": ("Help to carry out the runs of a ledger in PostgreSQL.", _worker),
         "settle": ("Give people who have accepted the roles that they are owed.", _settle),
     },
     "people": {
@@ -444,6 +543,10 @@ COMMANDS: dict[str, dict[str, tuple[str, Callable[[Parser], None]]]] = {
     "lists": {
         "list": ("List the invitations.", _list),
         "members": ("List the members.", _members),
+    },
+    "ledger": {
+        "log": ("Show what was asked for and what became of it.", _log),
+        "forget": ("Delete a person from the ledger, or what is old.", _forget),
     },
     "setting up": {
         "config": ("Write, check or find the accounts' file.", _config),

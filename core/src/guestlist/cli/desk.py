@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,13 +12,16 @@ from typing import TYPE_CHECKING
 from guestlist.cli.parser import DEFAULT_SANDBOX
 from guestlist.cli.session import Session
 from guestlist.client import Guestlist
-from guestlist.config import FILE, VARIABLE, find_path, providers_of
+from guestlist.config import FILE, VARIABLE, config_path, providers_of
 from guestlist.errors import ConfigError
+from guestlist.event import Event
 from guestlist.exchange.clock import Clock
 from guestlist.provider import Provider
 
 if TYPE_CHECKING:
+    from guestlist.ledger.book import Ledger
     from guestlist.ledger.runner import Runner
+    from guestlist.ledger.stop import Stop
     from guestlist.ledger.store import Store
     from guestlist.roster.file import Roster
 
@@ -29,6 +32,8 @@ class Desk:
 
     Attributes:
         guests: a client whose waits end when `stop` is given.
+        make: makes another, with the clock that is given, for a worker in this process.
+        url: of the ledger's database.
         imitated: the accounts are a sandbox's: nothing that is sent is real.
     """
 
@@ -36,6 +41,9 @@ class Desk:
     guests: Guestlist
     store: Store
     runner: Runner
+    stop: Stop
+    make: Callable[[Clock], Guestlist]
+    url: str
     imitated: bool
 
 
@@ -61,15 +69,21 @@ def desk(session: Session) -> Iterator[Desk]:
             imitated, clock = _sandbox(session, closing)
             accounts = _by_name(path, imitated)
         session.clock = StopClock(stop, clock)
-        guests = _client(path, accounts, session)
-        closing.enter_context(guests)
         place = session.arguments.ledger
         if place is None and session.arguments.sandbox:  # its world will be gone as well
             folder = closing.enter_context(tempfile.TemporaryDirectory(prefix="guestlist-"))
             place = str(Path(folder) / "guestlist.db")
-        ledger = closing.enter_context(Ledger(place or roster.ledger.url, clock=session.clock))
+        place = place or roster.ledger.url
+        ledger = closing.enter_context(Ledger(place, clock=session.clock))
+
+        def make(clock: Clock) -> Guestlist:
+            return _client(path, accounts, session.watch, clock, ledger)
+
+        guests = closing.enter_context(make(session.clock))
         runner = Runner(guests, ledger.store, stop)
-        yield Desk(roster, guests, ledger.store, runner, accounts is not None)
+        yield Desk(
+            roster, guests, ledger.store, runner, stop, make, place, imitated=accounts is not None
+        )
 
 
 def roster_path(session: Session) -> Path:
@@ -79,7 +93,7 @@ def roster_path(session: Session) -> Path:
         ConfigError: there is none.
     """
     given = session.arguments.roster or session.arguments.config
-    path = Path(given) if given else find_path()
+    path = Path(given) if given else config_path()
     if path is None:
         raise ConfigError(
             f"there is no {FILE} here",
@@ -88,10 +102,16 @@ def roster_path(session: Session) -> Path:
     return path
 
 
-def _client(path: Path, accounts: Mapping[str, Provider] | None, session: Session) -> Guestlist:
+def _client(
+    path: Path,
+    accounts: Mapping[str, Provider] | None,
+    watch: Callable[[Event], None],
+    clock: Clock,
+    ledger: Ledger,
+) -> Guestlist:
     if accounts is None:
-        return Guestlist.from_file(path, watch=session.watch, clock=session.clock)
-    return Guestlist(accounts, watch=session.watch, clock=session.clock)
+        return Guestlist.from_file(path, watch=watch, clock=clock, ledger=ledger)
+    return Guestlist(accounts, watch=watch, clock=clock, ledger=ledger)
 
 
 def _sandbox(session: Session, closing: ExitStack) -> tuple[dict[str, Provider], Clock]:

@@ -6,6 +6,7 @@ The schema of it is docs/cli-schema.json, written by `python -m guestlist.cli.do
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
@@ -13,6 +14,7 @@ from pydantic_core import to_jsonable_python
 
 from guestlist.errors import GuestlistError
 from guestlist.exchange.redact import MASK
+from guestlist.ledger.line import LogLine
 from guestlist.models import Access, Guest, Invitation, InviteResult, Member, Role, RoleResult
 from guestlist.roster.change import Change
 
@@ -103,6 +105,26 @@ class RunRow(Row):
     """Of how many nobody can tell whether they happened."""
     left: int
     mails: int
+
+
+class OrderRow(LogLine):
+    """One of `log`."""
+
+    type: Literal["order"] = "order"
+
+
+class ForgottenRow(Row):
+    """What `forget` has deleted."""
+
+    type: Literal["forgotten"] = "forgotten"
+    ledger: str
+    """The database, without a password."""
+    email: str | None
+    """Whose orders; null where it was those of a certain age."""
+    before: datetime | None
+    """The moment before which they were settled; null where it was those of a person."""
+    orders: int
+    entries: int
 
 
 class AccountRow(Row):
@@ -203,6 +225,8 @@ AnyRow = (
     | ChangeRow
     | PlanRow
     | RunRow
+    | OrderRow
+    | ForgottenRow
     | AccountRow
     | ProviderRow
     | FileRow

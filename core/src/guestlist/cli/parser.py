@@ -11,10 +11,13 @@ import os
 import re
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from functools import partial
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from guestlist._version import __version__
 from guestlist.errors import CallerMistake
+
+if TYPE_CHECKING:
+    from datetime import date, timedelta
 
 DEFAULT_SANDBOX = "http://127.0.0.1:8030"
 """Where `guestlist sandbox` has its mailbox unless told otherwise."""
@@ -81,7 +84,7 @@ class CommandParser(Parser):
         if fill is not None:
             fill(self)
             add_global_options(self, again=True)
-            shapes = {"+": "{} ...", "?": "[{}]"}
+            shapes = {"+": "{} ...", "*": "[{} ...]", "?": "[{}]"}
             places = [one for one in self._actions if not one.option_strings]
             typed = [shapes.get(str(one.nargs), "{}").format(one.metavar) for one in places]
             self.usage = " ".join(["%(prog)s [OPTIONS]", *typed])
@@ -117,6 +120,13 @@ class _Help(argparse.RawDescriptionHelpFormatter):
 
     def __init__(self, prog: str, **facts: Any) -> None:
         super().__init__(prog, max_help_position=26, **facts)
+
+    def _format_action_invocation(self, action: argparse.Action) -> str:
+        """`-a, --account NAME`, as Python 3.13 writes it: the value once."""
+        if not action.option_strings or action.nargs == 0:
+            return super()._format_action_invocation(action)
+        value = self._format_args(action, self._get_default_metavar_for_optional(action))
+        return f"{', '.join(action.option_strings)} {value}"
 
 
 def _width() -> int:
@@ -219,6 +229,24 @@ def duration(text: str) -> float:
     if not 0 < length < float("inf"):
         raise argparse.ArgumentTypeError(f"{text!r} is no length of time such as 90, 5m or 2h")
     return length
+
+
+def moment(text: str) -> date | timedelta:
+    """A day, `2026-11-21`; a time of it, `2026-11-21T02:34`, in UTC unless it says otherwise; or
+    how long ago, `7d`."""
+    from datetime import UTC, date, datetime, timedelta
+
+    try:
+        if len(text) == len("2026-11-21") and text.count("-") == 2:
+            return date.fromisoformat(text)
+        if "-" in text:
+            told = datetime.fromisoformat(text)
+            return told if told.tzinfo else told.replace(tzinfo=UTC)
+        return timedelta(seconds=duration(text))
+    except (ValueError, OverflowError, argparse.ArgumentTypeError):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is neither a day such as 2026-11-21 nor a length of time such as 7d"
+        ) from None
 
 
 def with_default_sandbox(argv: Sequence[str]) -> list[str]:

@@ -6,13 +6,14 @@ import argparse
 from contextlib import ExitStack
 
 from guestlist.cli.commands import find
-from guestlist.cli.outcome import Bug, Interrupted, exit_code
+from guestlist.cli.outcome import Bug, Interrupted, OutputError, exit_code
 from guestlist.cli.report import print_document, tell, tell_errors
 from guestlist.cli.session import Session
 from guestlist.errors import ConfigError, GuestlistError
 
 NOTHING = {
     "list": "No invitations.",
+    "log": "No orders.",
     "members": "No members.",
     "roles": "Nothing to grant.",
     "settle": "Nobody is owed a role.",
@@ -54,7 +55,7 @@ def _carried_out(arguments: argparse.Namespace) -> Session:
             session.errors.append(error)
         except KeyboardInterrupt:
             session.errors.append(Interrupted("nothing was changed"))
-        except BrokenPipeError:
+        except (BrokenPipeError, OutputError):
             raise
         except Exception as error:
             if arguments.debug:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from guestlist.cli.extra import missing
 from guestlist.cli.words import printable, words
+from guestlist.ledger.line import LineState
 from guestlist.models import Outcome, State
 
 try:
@@ -22,6 +23,9 @@ except ModuleNotFoundError as error:
 
 UNBOUNDED = 10_000
 """Columns of an output that is no terminal: lines are for programs such as grep, and never wrap."""
+
+ENOUGH = 30
+"""Columns in which a sentence can be read."""
 
 GOOD, OPEN, OVER, ODD, QUIET = "green", "yellow", "red", "magenta", "dim"
 
@@ -39,6 +43,13 @@ STYLES: dict[str, str] = {
     Outcome.JOINED: GOOD,
     Outcome.ALREADY_INVITED: OPEN,
     Outcome.ALREADY_MEMBER: OPEN,
+    LineState.DONE: GOOD,
+    LineState.REFUSED: OVER,
+    LineState.UNKNOWN: ODD,
+    LineState.IN_DOUBT: ODD,
+    LineState.OWED: OPEN,
+    LineState.WAITING: OPEN,
+    LineState.DROPPED: QUIET,
     "nothing": OPEN,
     "Unsupported": OPEN,
 }
@@ -52,6 +63,7 @@ class Column:
     Attributes:
         whole: never wrapped while there is room.
         cut: what does not fit is left out, instead of wrapped.
+        yields: wrapped before another column is left out, down to `ENOUGH` columns.
         spare: left out where the table is too wide otherwise, the highest number first; 0 never.
     """
 
@@ -59,6 +71,7 @@ class Column:
     style: str = ""
     whole: bool = False
     cut: bool = False
+    yields: bool = False
     spare: int = 0
 
 
@@ -108,6 +121,11 @@ class Screen:
         table = (_table if fits else _blocks)(columns, cells, shown)
         self.out.print(Padding(table, (0, 0, 0, indent), expand=False))
 
+    def lines(self, texts: Sequence[str]) -> Text:
+        """A cell of several lines; of one where lines are for programs."""
+        separator = "; " if self.out.width == UNBOUNDED else "\n"
+        return Text(separator.join(map(printable, texts)))
+
     def fits(self, columns: Sequence[Column], rows: Iterable[Sequence[Cell]]) -> bool:
         """Whether there is room for the whole table, with its words wrapped."""
         cells, shown = self._cells(columns, rows), list(range(len(columns)))
@@ -145,7 +163,9 @@ def _width(
     widths = []
     for place in shown:
         column, texts = columns[place], [row[place] for row in cells]
-        full = max([len(column.title), *(text.cell_len for text in texts)])
+        full = max([len(column.title), *map(_across, texts)])
+        if column.yields:
+            full = max(min(full, ENOUGH), _least(column, texts))
         widths.append(_least(column, texts) if wrapped else full)
     return sum(widths) + 2 * (len(widths) - 1)
 
@@ -155,9 +175,14 @@ def _least(column: Column, texts: Sequence[Text]) -> int:
     if column.cut:
         return len(column.title)
     if column.whole:
-        return max([len(column.title), *(text.cell_len for text in texts)])
+        return max([len(column.title), *map(_across, texts)])
     words_of = [word for text in texts for word in text.plain.split()]
     return max(map(cell_len, [*column.title.split(), *words_of]), default=0)
+
+
+def _across(text: Text) -> int:
+    """The width of a cell's longest line."""
+    return max(map(cell_len, text.plain.split("\n")))
 
 
 def _blocks(columns: Sequence[Column], cells: list[list[Text]], shown: list[int]) -> Table:
@@ -181,6 +206,6 @@ def _text(cell: Cell, cut: bool) -> Text:
     return text
 
 
-def state(value: State | Outcome) -> Text:
+def state(value: State | Outcome | LineState) -> Text:
     """A state or an outcome in words, in its colour."""
     return Text(words(value), style=STYLES.get(value, ""))

@@ -13,14 +13,17 @@ from guestlist.cli.parser import UsageError
 from guestlist.cli.progress import Progress
 from guestlist.cli.words import printable
 from guestlist.client import Guestlist
+from guestlist.config import config_path
 from guestlist.errors import GuestlistError, UnknownAccount
 from guestlist.event import Event
 from guestlist.exchange.clock import Clock, SystemClock
+from guestlist.ledger.place import ledger_url, open_ledger
 from guestlist.verbs.accounts import HOW_TO_CONFIGURE
 
 if TYPE_CHECKING:
     from guestlist.cli.document import AnyRow
     from guestlist.cli.screen import Screen
+    from guestlist.ledger import Ledger
 
 
 class Session:
@@ -94,6 +97,20 @@ class Session:
         control = self._closing.enter_context(SandboxControl(url))
         self.clock = SandboxClock(control.now)
         return Guestlist(accounts_of(control), clock=self.clock, watch=self.watch)
+
+    def ledger(self, *, create: bool) -> Ledger:
+        """The ledger that is meant, open until the command ends.
+
+        Args:
+            create: makes one where there is none; otherwise that is an error.
+
+        Raises:
+            ConfigError: it cannot be, or the extra `guestlist[ledger]` is not installed.
+            LedgerError: it cannot be opened.
+        """
+        given = self.arguments
+        url = ledger_url(config_path(given.config), given.ledger)
+        return self._closing.enter_context(open_ledger(url, create=create))
 
     @property
     def now(self) -> datetime:

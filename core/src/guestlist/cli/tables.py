@@ -15,6 +15,7 @@ from guestlist.cli.document import (
     InvitationRow,
     InviteRow,
     MemberRow,
+    OrderRow,
     ProviderRow,
     RoleChangeRow,
     RoleRow,
@@ -23,7 +24,8 @@ from guestlist.cli.facts import Facts, basis, through
 from guestlist.cli.matrix import matrix
 from guestlist.cli.report import say
 from guestlist.cli.screen import Cell, Column, Screen, Text
-from guestlist.cli.words import words, yes_or_no
+from guestlist.cli.words import printable, words, yes_or_no
+from guestlist.ledger.line import LineState
 from guestlist.models import Guest, Invitation, Member, State
 
 WHO = Column("Guest", whole=True)
@@ -46,6 +48,7 @@ TABLES: dict[type, str] = {
     InvitationRow: "invitations",
     MemberRow: "members",
     RoleRow: "roles",
+    OrderRow: "orders",
     AccountRow: "accounts",
     ProviderRow: "providers",
 }
@@ -179,6 +182,39 @@ class Tables:
             (ID, lambda row: row.id),
         )
 
+    def orders(self, rows: Sequence[OrderRow]) -> None:
+        """What was asked for, and what became of it; in full with all that happened to it."""
+        self._list(
+            rows,
+            (Column("When", style="dim", whole=True), lambda row: self._facts.time(row.last_at)),
+            (WHO, lambda row: row.email),
+            (ACCOUNT, lambda row: row.account),
+            (Column("Action", whole=True), lambda row: row.action),
+            (
+                Column("Role", spare=4),
+                lambda row: ", ".join((*row.roles, *(f"{role} (owed)" for role in row.owed))),
+            ),
+            (Column("Result", yields=True), _result),
+            (
+                Column("Mail", spare=5),
+                lambda row: "" if row.mail is None else yes_or_no(row.mail, "sent", "not sent"),
+            ),
+            (
+                Column("Run", style="dim", whole=True, spare=8),
+                lambda row: "" if row.run is None else str(row.run),
+            ),
+            (Column("Order", style="dim", whole=True, spare=9), lambda row: str(row.id)),
+            *([(Column("History"), self._history)] if self._details else []),
+        )
+
+    def _history(self, row: OrderRow) -> Text:
+        told = [
+            f"{self._facts.time(entry.at)} {words(entry.what)}"
+            + (f": {entry.detail}" if entry.detail else "")
+            for entry in row.entries
+        ]
+        return self._screen.lines(told)
+
     def accounts(self, rows: Sequence[AccountRow]) -> None:
         """The configured accounts, and whether their keys work."""
         marks = {True: Text("works", "green"), False: Text("does not work", "red"), None: Text()}
@@ -243,6 +279,13 @@ def _id(guest: Guest) -> str:
     if guest.state is State.ACCEPTED:
         record = guest.member
     return (record.id if record else None) or ""
+
+
+def _result(row: OrderRow) -> Text:
+    state = screen.state(row.state)
+    if row.state is LineState.DONE and row.outcome:  # says that, and more
+        state.plain = words(row.outcome)
+    return Text().append_text(state).append(f": {printable(row.detail)}" if row.detail else "")
 
 
 def _grants(row: AccessRow) -> list[tuple[str, str, str]]:

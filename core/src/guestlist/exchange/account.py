@@ -6,11 +6,12 @@ import json
 import logging
 import math
 import random
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import InitVar, dataclass, field, fields
 from datetime import MAXYEAR, datetime, timedelta
 from typing import Any, Protocol
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 
 from pydantic import SecretStr
 
@@ -26,6 +27,9 @@ from guestlist.models import Guest, Role
 from guestlist.provider import Provider, Request
 
 logger = logging.getLogger("guestlist")
+
+PLAIN = re.compile(r"[A-Za-z0-9_.~-]+").fullmatch
+"""Matches what a URL holds as it is (RFC 3986, unreserved)."""
 
 LONGEST_REST = 3600.0
 """Seconds after which a service is asked again, however long a rest it wants: one wrong header must
@@ -217,31 +221,59 @@ class Entry(Protocol):
 class CallEntry(Entry, Protocol):
     """The line of a single call, which is no part of a run."""
 
-    def ended(self, outcome: str, mail: bool | None, owed: tuple[str, ...]) -> None:
-        """Writes down what the call did, and which roles the person is owed from now on."""
+    def ended(self, outcome: str, mail: bool | None) -> None:
+        """Writes down what the call did; what the person is owed counts from now on.
+
+        Raises:
+            GuestlistError: it cannot be written.
+        """
 
     def failed(self, error: GuestlistError) -> None:
-        """Writes down that it failed. What may have happened all the same stays in doubt."""
+        """Writes down that it failed. What may have happened all the same stays in doubt.
+
+        Raises:
+            GuestlistError: it cannot be written.
+        """
 
 
 class Doubt(Protocol):
-    """An earlier call about the same guest, of which nobody knows whether it happened."""
+    """An earlier call about the same guest, of which nobody knows whether it happened.
 
+    Attributes:
+        action: what it was to do, in a word.
+        seconds: until a look that finds nothing is final; negative when it would be now.
+    """
+
+    action: str
     seconds: float
-    """Until a look that finds nothing is final; negative when it would be now."""
 
-    def settle(self, happened: bool) -> None:
-        """Writes down what a look has shown."""
+    def judge(self, now: Guest, *, final: bool) -> bool | None:
+        """What a look shows: whether it happened; None while that cannot be said."""
+
+    def settle(self, happened: bool | None) -> bool:
+        """Writes down what the last look has shown; None for nothing, and for good. False when
+        whoever made the call has written something since."""
 
 
 class Journal(Protocol):
     """The ledger, as single calls see it. Every method may block."""
 
-    def entry(self, account: str, email: str, action: str, roles: tuple[str, ...]) -> CallEntry:
-        """The line of a call that begins. Nothing is written yet."""
+    def entry(
+        self, known: Guest, action: str, roles: tuple[str, ...], owed: tuple[str, ...]
+    ) -> CallEntry:
+        """The line of a call that begins. Nothing is written yet.
+
+        Args:
+            known: where the guest stands.
+            owed: roles that the person is owed once the call has done what it is for.
+        """
+
+    def pace(self, provider: Provider) -> Pace:
+        """The pace of an account, shared by all processes that have the same ledger."""
 
     def doubt(self, call: Call) -> Doubt | None:
-        """The last call about the guest, if it came to no end: its process was killed, say."""
+        """The last call that was to send the guest a mail, if it came to no end: its process was
+        killed, say."""
 
 
 @dataclass
@@ -327,19 +359,29 @@ def _path(request: Request, *, masked: bool = False) -> str:
         if text in ("", ".", ".."):
             raise InvalidOrder(f"{text!r} cannot be an identifier")
         hide = masked and isinstance(segment, SecretStr)
-        segments.append(MASK if hide else quote(text, safe=""))
+        segments.append(MASK if hide else _quoted(text))
     return "/" + "/".join(segments)
 
 
 def _hidden(request: Request) -> tuple[str, ...]:
     parts = (*request.path, *request.query.values())
     secrets = (part.get_secret_value() for part in parts if isinstance(part, SecretStr))
-    return tuple(quote(secret, safe="") for secret in secrets if secret)
+    return tuple(_quoted(secret) for secret in secrets if secret)
 
 
 def _query(request: Request) -> str:
-    pairs = {name: _text(value) for name, value in request.query.items() if value is not None}
-    return "?" + urlencode(pairs, quote_via=quote, safe="") if pairs else ""
+    pairs = (
+        f"{_quoted(name)}={_quoted(_text(value))}"
+        for name, value in request.query.items()
+        if value is not None
+    )
+    query = "&".join(pairs)
+    return f"?{query}" if query else ""
+
+
+def _quoted(text: str) -> str:
+    """Percent-encoded, which is nearly always the same."""
+    return text if PLAIN(text) else quote(text, safe="")
 
 
 def _text(value: Any) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Hashable
-from contextlib import AsyncExitStack, ExitStack
+from functools import partial
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from guestlist.exchange.clock import Clock
@@ -61,34 +61,35 @@ class Driver:
 
     def run(self, steps: Steps[T]) -> T:
         """Carries the steps out and returns what they return."""
-        with ExitStack() as held:
-            held.callback(steps.close)
-            try:
-                step = next(steps)
-                while True:
-                    result: Result = None
-                    try:
-                        if isinstance(step, Send):
-                            result = self._wire.send(step.outgoing)
-                        elif isinstance(step, Sleep):
-                            self._clock.sleep(step.seconds)
-                        elif isinstance(step, Write):
-                            step.write()
-                        else:
-                            result = self._hold(step, held)
-                    except BaseException as interruption:
-                        step = steps.throw(interruption)
+        held: list[Callable[[], object]] = []
+        try:
+            step = next(steps)
+            while True:
+                result: Result = None
+                try:
+                    if isinstance(step, Send):
+                        result = self._wire.send(step.outgoing)
+                    elif isinstance(step, Sleep):
+                        self._clock.sleep(step.seconds)
+                    elif isinstance(step, Write):
+                        step.write()
                     else:
-                        step = steps.send(result)
-            except StopIteration as done:
-                return done.value  # type: ignore[no-any-return]
+                        result = self._hold(step, held)
+                except BaseException as interruption:
+                    step = steps.throw(interruption)
+                else:
+                    step = steps.send(result)
+        except StopIteration as done:
+            return done.value  # type: ignore[no-any-return]
+        finally:
+            _end(steps, held)
 
-    def _hold(self, step: Hold, held: ExitStack) -> bool:
+    def _hold(self, step: Hold, held: list[Callable[[], object]]) -> bool:
         lock = self._locks.take(step.key)
-        held.callback(self._locks.drop, step.key)
+        held.append(partial(self._locks.drop, step.key))
         free = lock.acquire(timeout=min(step.seconds, threading.TIMEOUT_MAX))
         if free:
-            held.callback(lock.release)
+            held.append(lock.release)
         return free
 
 
@@ -102,36 +103,37 @@ class AsyncDriver:
 
     async def run(self, steps: Steps[T]) -> T:
         """Carries the steps out and returns what they return."""
-        async with AsyncExitStack() as held:
-            held.callback(steps.close)
-            try:
-                step = next(steps)
-                while True:
-                    result: Result = None
-                    try:
-                        if isinstance(step, Send):
-                            result = await self._wire.send(step.outgoing)
-                        elif isinstance(step, Sleep):
-                            await self._clock.asleep(step.seconds)
-                        elif isinstance(step, Write):
-                            await _in_a_thread(step.write)
-                        else:
-                            result = await self._hold(step, held)
-                    except BaseException as interruption:
-                        step = steps.throw(interruption)
+        held: list[Callable[[], object]] = []
+        try:
+            step = next(steps)
+            while True:
+                result: Result = None
+                try:
+                    if isinstance(step, Send):
+                        result = await self._wire.send(step.outgoing)
+                    elif isinstance(step, Sleep):
+                        await self._clock.asleep(step.seconds)
+                    elif isinstance(step, Write):
+                        await _in_a_thread(step.write)
                     else:
-                        step = steps.send(result)
-            except StopIteration as done:
-                return done.value  # type: ignore[no-any-return]
+                        result = await self._hold(step, held)
+                except BaseException as interruption:
+                    step = steps.throw(interruption)
+                else:
+                    step = steps.send(result)
+        except StopIteration as done:
+            return done.value  # type: ignore[no-any-return]
+        finally:
+            _end(steps, held)
 
-    async def _hold(self, step: Hold, held: AsyncExitStack) -> bool:
+    async def _hold(self, step: Hold, held: list[Callable[[], object]]) -> bool:
         import anyio
 
         lock = self._locks.take(step.key)
-        held.callback(self._locks.drop, step.key)
+        held.append(partial(self._locks.drop, step.key))
         with anyio.move_on_after(step.seconds):
             await lock.acquire()
-            held.callback(lock.release)
+            held.append(lock.release)
             return True
         return False
 
@@ -140,6 +142,15 @@ async def _in_a_thread(work: Callable[[], None]) -> None:
     import anyio.to_thread
 
     await anyio.to_thread.run_sync(work)
+
+
+def _end(steps: Steps[T], held: list[Callable[[], object]]) -> None:
+    """Lets go of what is held, the last first, and ends the steps."""
+    try:
+        for let_go in reversed(held):
+            let_go()
+    finally:
+        steps.close()
 
 
 def _anyio_lock() -> anyio.Lock:

@@ -13,17 +13,13 @@ _INWARDS = ("_stream", "_httpcore_stream", "_connection")
 """From an answer's stream, through the layers of httpx and httpcore, to the connection."""
 
 
-def retire_if_left_over(answer: Any, *, always: bool = False) -> None:
+def retire_if_left_over(answer: Any) -> None:
     """Has httpcore close the connection of an answer, read to its end, after which more came.
 
     To be called before the answer is closed. Transports that are built otherwise are left alone.
-
-    Args:
-        answer: the answer of the transport.
-        always: whether to close it in any case.
     """
     part = answer.stream
     while part is not None and not hasattr(part, "_h11_state"):
         part = next((getattr(part, name) for name in _INWARDS if hasattr(part, name)), None)
-    if part is not None and (always or part._h11_state.trailing_data[0]):
+    if part is not None and part._h11_state.trailing_data[0]:
         part._h11_state.send_failed()  # httpcore keeps only connections whose both sides are done

@@ -16,6 +16,8 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from collections.abc import Mapping
+from typing import Any
 
 from guestlist.provider import Limit
 
@@ -43,7 +45,10 @@ class Pace:
     Attributes:
         rests: how often the service has asked for a rest. Each makes void what was reserved and
             not yet used: whoever has waited for such a moment reserves another.
+        shared: whether its state is somewhere else, for several processes: reserving blocks then.
     """
+
+    shared = False
 
     def __init__(self, *limits: Limit) -> None:
         self._gauges = tuple(map(_Gauge, limits))
@@ -85,6 +90,28 @@ class Pace:
             for gauge in self._gauges:
                 gauge.push_back(now, self._rested, refused)
 
+    def look(self) -> None:
+        """Brings `rests` up to date, where that is somewhere else."""
+
+    def state(self) -> dict[str, Any]:
+        """Everything it knows, as JSON has it."""
+        with self._lock:
+            return {
+                "rests": self.rests,
+                "rested": self._rested,
+                "last": self._last,
+                "gauges": [gauge.state() for gauge in self._gauges],
+            }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Takes over what another of the same limits knew."""
+        with self._lock:
+            self.rests = state["rests"]
+            self._rested = state["rested"]
+            self._last = state["last"]
+            for gauge, known in zip(self._gauges, state["gauges"], strict=True):
+                gauge.restore(known)
+
 
 class _Gauge:
     """What one limit allows."""
@@ -94,27 +121,22 @@ class _Gauge:
         self._per = limit.per
         self._allowed = max(1, int(limit.count * LONG_SHARE) if long else limit.count)
         self._burst = max(1, int(limit.count * BURST_SHARE)) if long else 1
-        self._margin = MARGIN
+        self._widen(MARGIN)
         self._expected = float("-inf")
         self._taken: deque[float] = deque()
         self._refused = float("-inf")
 
-    @property
-    def _window(self) -> float:
-        return self._per + self._margin
-
-    @property
-    def _interval(self) -> float:
-        return self._window / self._allowed
-
-    @property
-    def _tolerance(self) -> float:
-        return self._interval * (self._burst - 1)
+    def _widen(self, margin: float) -> None:
+        """Sets the margin, and what follows from it."""
+        self._margin = margin
+        self._window = self._per + margin
+        self._interval = self._window / self._allowed
+        self._tolerance = self._interval * (self._burst - 1)
 
     def free(self, now: float) -> float:
         """The moment from which on a request may go."""
-        if now - self._refused > FORGOTTEN:
-            self._margin = MARGIN
+        if self._margin != MARGIN and now - self._refused > FORGOTTEN:
+            self._widen(MARGIN)
         while self._taken and self._taken[0] <= now - self._window:
             self._taken.popleft()
         moment = self._expected - self._tolerance
@@ -127,11 +149,27 @@ class _Gauge:
         self._taken.append(moment)
         self._expected = max(self._expected, moment) + self._interval
 
+    def state(self) -> dict[str, Any]:
+        """Everything it knows, as JSON has it."""
+        return {
+            "margin": self._margin,
+            "expected": self._expected,
+            "taken": list(self._taken),
+            "refused": self._refused,
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Takes over what another of the same limit knew."""
+        self._widen(state["margin"])
+        self._expected = state["expected"]
+        self._taken = deque(state["taken"])
+        self._refused = state["refused"]
+
     def push_back(self, now: float, rested: float, refused: bool) -> None:
         """Forgets what was taken and not used, and allows no burst after the rest."""
         self._expected = rested + self._tolerance
         while self._taken and self._taken[-1] > now:
             self._taken.pop()
         if refused and now - self._refused >= self._per:  # those of one wave count once
-            self._margin = min(self._margin + WIDENED * self._per, self._per)
+            self._widen(min(self._margin + WIDENED * self._per, self._per))
             self._refused = now

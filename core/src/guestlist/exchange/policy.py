@@ -3,6 +3,7 @@ certain to be safe. The rules are section 5 of the design; each case names its r
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from enum import Enum, auto
@@ -197,19 +198,29 @@ def _note(call: Call, interruption: BaseException) -> None:
 def _pace(call: Call, request: Request) -> Steps[None]:
     pace = call.account.pace
     while True:
-        now = call.account.clock.monotonic()
-        delay = pace.reserve(now, patience=0)
+        delay = yield from _reserve(call, patience=0)
         exceeded = call.exceeded(delay)
         if exceeded:
             raise call.about(_out_of_budget(exceeded, delay))
+        delay = yield from _reserve(call)
         rests = pace.rests
-        delay = pace.reserve(now)
         if delay <= 0:
             return
         call.account.tell("pace", request, email=call.email, seconds=delay)
         yield from sleep(call, delay)
+        if pace.shared:
+            yield Write(pace.look)
         if rests == pace.rests:
             return
+
+
+def _reserve(call: Call, patience: float = math.inf) -> Steps[float]:
+    pace, now = call.account.pace, call.account.clock.monotonic()
+    if not pace.shared:
+        return pace.reserve(now, patience)
+    delays: list[float] = []
+    yield Write(lambda: delays.append(pace.reserve(now, patience)))
+    return delays[0]
 
 
 def _out_of_budget(exceeded: str, delay: float) -> GuestlistError:

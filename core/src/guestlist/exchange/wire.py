@@ -17,12 +17,14 @@ import threading
 import time
 import urllib.request
 import zlib
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager, nullcontext, suppress
-from functools import cached_property
+from functools import cached_property, lru_cache, partial
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from guestlist.exchange.connections import KEEP_ALIVE, Connections
 from guestlist.exchange.deadline import bound, until
 from guestlist.exchange.hush import Hush
 from guestlist.exchange.leftover import retire_if_left_over
@@ -30,13 +32,13 @@ from guestlist.exchange.step import Failure, Outgoing
 from guestlist.provider.explanations import shorten
 from guestlist.provider.messages import Response
 
+if TYPE_CHECKING:
+    import anyio
+
 LIBRARIES = ("httpx", "httpx2")
 
 CONNECT_TIMEOUT = 10.0
 """Seconds; a connection that takes longer will not come."""
-KEEP_ALIVE = 5.0
-"""Seconds for which an idle connection is kept. Short, because a request on a connection that the
-service closes at that moment fails with an unknown outcome."""
 
 
 class Trace:
@@ -71,7 +73,7 @@ class _Wire:
     Args:
         client: a client that the caller brings and closes.
         transport: a transport that the caller brings and closes.
-        connections: at most so many at a time.
+        connections: at most so many at a time to one origin.
 
     Raises:
         TypeError: what was brought is of no library that is known, or of the other kind (sync,
@@ -98,8 +100,8 @@ class _Wire:
         self._client = client
         self._hush = Hush(library_of(client).__name__) if client is not None else None
         self._brought = transport
-        self._connections = connections
-        self._transports: dict[tuple[str, str], Any] = {}
+        self._most = connections
+        self._origins: dict[tuple[str, str], Connections[Any, Any]] = {}
         self._lock = threading.Lock()
 
     @cached_property
@@ -110,8 +112,8 @@ class _Wire:
         """Makes what sending to a URL needs, so that requests leave at the moment they are paced
         for: the first ones would otherwise be late together and arrive as one burst."""
         with suppress(Exception):  # sending will say what is wrong
-            if self._client is None:
-                self._transport(url)
+            if self._client is None and self._brought is None:
+                self._connections_to(url)
 
     def _hushed(self, outgoing: Outgoing) -> AbstractContextManager[None]:
         """Keeps the client's own log from showing what is secret in the URL."""
@@ -119,17 +121,14 @@ class _Wire:
             return nullcontext()
         return self._hush.hushed(outgoing.hidden)
 
-    def _prepared(self, outgoing: Outgoing, trace: Any) -> tuple[Any, Any]:
-        """The library's own request object, and the transport for it; none for a brought client."""
-        request = self._request(outgoing, trace)
-        return request, None if self._client is not None else self._transport(outgoing.url)
-
     @cached_property
     def _certificates(self) -> ssl.SSLContext:
         """Loaded once for all origins: it takes tens of milliseconds."""
         return self._library.create_ssl_context()  # type: ignore[no-any-return]
 
     def _request(self, outgoing: Outgoing, trace: Any) -> Any:
+        """The library's own request object, as its constructor makes it out of a method, a URL,
+        headers and content, and in half the time: the headers are gone through once only."""
         timeout = max(outgoing.timeout, 0.001)
         phases = {
             "connect": min(timeout, CONNECT_TIMEOUT),
@@ -137,58 +136,72 @@ class _Wire:
             "write": timeout,
             "pool": timeout,
         }
-        return self._library.Request(
+        url = (self._library.URL if outgoing.hidden else self._url)(outgoing.url)
+        content = outgoing.content or b""
+        headers = {"Host": url.netloc.decode("ascii"), **outgoing.headers}
+        if content or outgoing.method in ("POST", "PUT", "PATCH"):
+            headers["Content-Length"] = str(len(content))
+        request = self._library.Request(
             outgoing.method,
-            outgoing.url,
-            headers=outgoing.headers,
-            content=outgoing.content,
+            url,
+            headers=headers,
+            stream=self._library.ByteStream(content),
             extensions={"timeout": phases, "trace": trace},
         )
+        request.read()
+        return request
 
-    def _transport(self, url: str) -> Any:
-        """The transport for a URL, made at first use: building one costs tens of milliseconds."""
-        if self._brought is not None:
-            return self._brought
+    @cached_property
+    def _url(self) -> Callable[[str], Any]:
+        """Takes a URL apart. Most requests of an account go to few URLs."""
+        return lru_cache(maxsize=64)(self._library.URL)
+
+    def _connections_to(self, url: str) -> Connections[Any, Any]:
+        """The connections to the origin of a URL."""
         scheme, _, rest = url.partition("://")
         origin = scheme, rest.partition("/")[0]
-        with self._lock:
-            if origin not in self._transports:
-                self._transports[origin] = self._make(url)
-            return self._transports[origin]
+        found = self._origins.get(origin)
+        if found is None:
+            with self._lock:
+                if origin not in self._origins:
+                    make, free = self._maker(url), self._semaphore(self._most)
+                    self._origins[origin] = Connections(make, free)
+                found = self._origins[origin]
+        return found
 
-    def _make(self, url: str) -> Any:
-        """A transport for one origin, through the proxy that the environment names for it."""
+    def _semaphore(self, most: int) -> Any:
+        """Of the kind that this wire can wait for."""
+        raise NotImplementedError
+
+    def _maker(self, url: str) -> Callable[[], Any]:
+        """Makes transports for one origin, through the proxy that the environment names for it."""
         parts = urlsplit(url)
         proxies = urllib.request.getproxies()
         proxy = proxies.get(parts.scheme) or proxies.get("all")
         if proxy and urllib.request.proxy_bypass(parts.hostname or ""):
             proxy = None
-        limits = self._library.Limits(
-            max_connections=self._connections,
-            max_keepalive_connections=self._connections,
-            keepalive_expiry=KEEP_ALIVE,
-        )
+        limits = self._library.Limits(max_connections=1, keepalive_expiry=KEEP_ALIVE)
         # plain http goes to this machine only and has nothing to verify
-        verify = self._certificates if parts.scheme == "https" else False
-        made = getattr(self._library, self._transport_kind)(
-            limits=limits, proxy=proxy, verify=verify
+        trusted = (
+            self._certificates
+            if parts.scheme == "https"
+            else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         )
-        bound(made)
-        return made
+        kind = getattr(self._library, self._transport_kind)
 
-    def _is_forgotten(self, transport: Any) -> bool:
-        """Whether the client was closed while a request of this transport was under way: a
-        connection that was being opened at that moment has still to be closed."""
-        with self._lock:
-            ours = self._client is None and self._brought is None
-            return ours and transport not in self._transports.values()
+        def make() -> Any:
+            made = kind(limits=limits, proxy=proxy, verify=trusted)
+            bound(made)
+            return made
+
+        return make
 
     def _forget(self) -> list[Any]:
         """All transports that were made, forgotten at once."""
         with self._lock:
-            made = list(self._transports.values())
-            self._transports.clear()
-        return made
+            origins = list(self._origins.values())
+            self._origins.clear()
+        return [transport for connections in origins for transport in connections.forget()]
 
 
 class _Body:
@@ -225,6 +238,9 @@ class _Body:
 
 class Unreadable(Exception):
     """The answer came and is no use."""
+
+
+NO_CONNECTION = Failure("no free connection in time", sent=False)
 
 
 def _bounded(content: bytes, outgoing: Outgoing) -> bytes:
@@ -285,21 +301,43 @@ class HttpxWire(_Wire):
     _transport_kind = "HTTPTransport"
 
     def send(self, outgoing: Outgoing) -> Response | Failure:
+        if self._client is not None:
+            handle = partial(self._client.send, stream=True, auth=None, follow_redirects=False)
+            return self._send(outgoing, handle)
+        if self._brought is not None:
+            return self._send(outgoing, self._brought.handle_request)
+        try:
+            connections = self._connections_to(outgoing.url)
+        except Exception as error:
+            return _unsendable(error)
+        if not connections.free.acquire(timeout=outgoing.timeout):
+            return NO_CONNECTION
+        transport = connections.take()
+        answer = None
+        try:
+            answer = self._send(outgoing, transport.handle_request)
+            return answer
+        finally:
+            usable = isinstance(answer, Response)
+            for one in connections.give_back(transport, usable=usable):
+                with suppress(Exception):
+                    one.close()
+            connections.free.release()
+
+    def _semaphore(self, most: int) -> threading.Semaphore:
+        return threading.Semaphore(most)
+
+    def _send(self, outgoing: Outgoing, handle: Callable[[Any], Any]) -> Response | Failure:
         trace = Trace()
         status = None
         started = time.monotonic()
         try:
-            request, transport = self._prepared(outgoing, trace)
+            request = self._request(outgoing, trace)
         except Exception as error:
             return _unsendable(error)
         try:
             with until(started + outgoing.total), self._hushed(outgoing):
-                if transport is None:
-                    answer = self._client.send(
-                        request, stream=True, auth=None, follow_redirects=False
-                    )
-                else:
-                    answer = transport.handle_request(request)
+                answer = handle(request)
                 try:
                     status = answer.status_code
                     headers = _headers(answer)
@@ -308,7 +346,7 @@ class HttpxWire(_Wire):
                     body = _Body(outgoing, headers, started)
                     for chunk in answer.stream:  # `iter_raw` would close the answer
                         body.add(chunk)
-                    retire_if_left_over(answer, always=self._is_forgotten(transport))
+                    retire_if_left_over(answer)
                     return Response(status, headers, body.content())
                 finally:
                     answer.close()
@@ -329,23 +367,56 @@ class AsyncHttpxWire(_Wire):
     _transport_kind = "AsyncHTTPTransport"
 
     async def send(self, outgoing: Outgoing) -> Response | Failure:
+        if self._client is not None:
+            handle = partial(self._client.send, stream=True, auth=None, follow_redirects=False)
+            return await self._send(outgoing, handle)
+        if self._brought is not None:
+            return await self._send(outgoing, self._brought.handle_async_request)
+        import anyio
+
+        try:
+            connections = self._connections_to(outgoing.url)
+        except Exception as error:
+            return _unsendable(error)
+        try:
+            connections.free.acquire_nowait()
+        except anyio.WouldBlock:
+            with anyio.move_on_after(outgoing.timeout) as waiting:
+                await connections.free.acquire()
+            if waiting.cancelled_caught:
+                return NO_CONNECTION
+        transport = connections.take()
+        answer = None
+        try:
+            answer = await self._send(outgoing, transport.handle_async_request)
+            return answer
+        finally:
+            usable = isinstance(answer, Response)
+            for one in connections.give_back(transport, usable=usable):
+                with anyio.CancelScope(shield=True), suppress(Exception):
+                    await one.aclose()
+            connections.free.release()
+
+    def _semaphore(self, most: int) -> anyio.Semaphore:
+        import anyio
+
+        return anyio.Semaphore(most)
+
+    async def _send(
+        self, outgoing: Outgoing, handle: Callable[[Any], Awaitable[Any]]
+    ) -> Response | Failure:
         import anyio
 
         trace = Trace()
         status = None
         started = time.monotonic()
         try:
-            request, transport = self._prepared(outgoing, trace.listen)
+            request = self._request(outgoing, trace.listen)
         except Exception as error:
             return _unsendable(error)
         try:
             with anyio.fail_after(outgoing.total), self._hushed(outgoing):
-                if transport is None:
-                    answer = await self._client.send(
-                        request, stream=True, auth=None, follow_redirects=False
-                    )
-                else:
-                    answer = await transport.handle_async_request(request)
+                answer = await handle(request)
                 try:
                     status = answer.status_code
                     headers = _headers(answer)
@@ -354,7 +425,7 @@ class AsyncHttpxWire(_Wire):
                     body = _Body(outgoing, headers, started)
                     async for chunk in answer.stream:
                         body.add(chunk)
-                    retire_if_left_over(answer, always=self._is_forgotten(transport))
+                    retire_if_left_over(answer)
                     return Response(status, headers, body.content())
                 finally:
                     with anyio.CancelScope(shield=True):

@@ -7,13 +7,20 @@ from types import TracebackType
 from typing import Self
 
 from guestlist.address import email_key
+from guestlist.errors import GuestlistError, OutcomeUnknown
 from guestlist.exchange.account import Call, grace
 from guestlist.exchange.clock import Clock, SystemClock
+from guestlist.exchange.pace import Pace
 from guestlist.ledger import orders
 from guestlist.ledger.entry import OrderEntry, SingleEntry
 from guestlist.ledger.outcome import Done
+from guestlist.ledger.pace import pace_for
+from guestlist.ledger.perform import found, is_final
 from guestlist.ledger.store import Store
+from guestlist.models import Guest
+from guestlist.provider import Provider
 from guestlist.roster import Action, Change
+from guestlist.roster.present import without_secrets
 
 
 class Ledger:
@@ -41,15 +48,29 @@ class Ledger:
         self.store = Store(text if "://" in text else f"sqlite:///{text}")
         self._clock = clock or SystemClock()
 
-    def entry(self, account: str, email: str, action: str, roles: tuple[str, ...]) -> SingleEntry:
+    def entry(
+        self, known: Guest, action: str, roles: tuple[str, ...], owed: tuple[str, ...]
+    ) -> SingleEntry:
         """The line of a single call that begins. Nothing is written yet."""
         change = Change(
-            action=Action(action), account=account, email=email, key=email_key(email), roles=roles
+            action=Action(action),
+            account=known.account,
+            email=known.email,
+            key=known.key,
+            roles=roles,
+            owed=owed,
+            state=known.state,
+            invitation=known.invitation and without_secrets(known.invitation),
+            member=known.member,
         )
         return SingleEntry(self.store, change, self._clock)
 
+    def pace(self, provider: Provider) -> Pace:
+        """The pace of an account, shared by all processes that have the same ledger."""
+        return pace_for(self.store, provider, self._clock)
+
     def doubt(self, call: Call) -> CallDoubt | None:
-        """The last call about a guest, if it came to no end."""
+        """The last call that was to send the guest a mail, if it came to no end."""
         order = orders.last_doubt(self.store, call.account.name, email_key(call.email or ""))
         return None if order is None else CallDoubt(self.store, order, call, self._clock)
 
@@ -73,18 +94,35 @@ class CallDoubt:
     """A call that came to no end.
 
     Attributes:
+        action: what it was to do.
         seconds: until a look that finds nothing is final; negative when it would be now.
     """
 
     def __init__(self, store: Store, order: orders.Order, call: Call, clock: Clock) -> None:
+        self.action = order.change.action.value
+        self._order = order
         self._entry = OrderEntry(store, order, clock)
+        self._provider = call.provider
+        self._done: Done | None = None
         now = clock.now().timestamp()
         left = min((order.intended or now) + call.budget.total, now)  # when its request had left
         self.seconds = left + grace(call.provider, call.budget) - now
 
-    def settle(self, happened: bool) -> None:
-        """Says what a look has shown."""
-        if happened:
-            self._entry.done(Done("found", detail="No answer came; it was found by looking."))
-        else:
-            self._entry.not_happened()
+    def judge(self, now: Guest, *, final: bool) -> bool | None:
+        """What a look shows: whether it happened; None while that cannot be said."""
+        try:
+            self._done = found(self._order, now)
+        except GuestlistError:
+            return None
+        if self._done is not None:
+            return True
+        return False if final and is_final(self._provider, self._order, now) else None
+
+    def settle(self, happened: bool | None) -> bool:
+        """Writes down what the last look has shown. False when whoever made the call has written
+        something since."""
+        if happened and self._done is not None:
+            return self._entry.done(self._done)
+        if happened is None:
+            return self._entry.unknown(OutcomeUnknown("no look can tell"))
+        return self._entry.not_happened()

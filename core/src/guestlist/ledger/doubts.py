@@ -104,6 +104,11 @@ class Doubts:
         ended: list[Order] = []
         for order in orders:
             entry = OrderEntry(store, order, self._clock)
+            if order.change.action in REPEATABLE and order.run is None:
+                # nobody asks for it again; it may be under way still
+                if (order.intended or wall) + self._guests.budget.total <= wall:
+                    entry.unknown(ServiceUnavailable("the call was interrupted; make it again"))
+                continue
             if order.change.action in REPEATABLE:
                 entry.ask_again(order.change, INTERRUPTED, counts=False)
                 continue

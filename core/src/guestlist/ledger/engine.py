@@ -55,7 +55,8 @@ SOON = 0.05
 POLL = 1.0
 """Seconds between two looks for a chunk that was given back. New ones are announced."""
 
-logging.getLogger("procrastinate").addHandler(logging.NullHandler())
+for name in ("procrastinate", "psycopg.pool"):  # what goes wrong is told as an error of ours
+    logging.getLogger(name).addHandler(logging.NullHandler())
 
 
 class Queue:

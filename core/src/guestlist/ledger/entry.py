@@ -9,7 +9,7 @@ from guestlist.ledger.orders import Order, Taken
 from guestlist.ledger.outcome import Done
 from guestlist.ledger.schema import OrderState
 from guestlist.ledger.store import Store
-from guestlist.roster import Change
+from guestlist.roster import Action, Change
 
 
 class OrderEntry:
@@ -41,21 +41,22 @@ class OrderEntry:
         self.attempts += mark is None
         self.mark = now
 
-    def done(self, done: Done) -> None:
-        """Says that it came about, and which roles the person is owed from now on."""
-        self._settle(OrderState.DONE, done)
+    def done(self, done: Done) -> bool:
+        """Says that it came about, and which roles the person is owed from now on. False, here and
+        below, when somebody else has written since."""
+        return self._settle(OrderState.DONE, done)
 
-    def refused(self, error: GuestlistError) -> None:
+    def refused(self, error: GuestlistError) -> bool:
         """Says that it did not come about, and will not."""
-        self._settle(OrderState.REFUSED, Done(type(error).__name__, detail=error.message))
+        return self._settle(OrderState.REFUSED, Done(type(error).__name__, detail=error.message))
 
-    def not_happened(self) -> None:
+    def not_happened(self) -> bool:
         """Says that a look has found nothing, and that it is not tried again."""
-        self._settle(OrderState.REFUSED, Done("did not happen"))
+        return self._settle(OrderState.REFUSED, Done("did not happen"))
 
-    def unknown(self, error: GuestlistError) -> None:
+    def unknown(self, error: GuestlistError) -> bool:
         """Says that nobody will ever know."""
-        self._settle(OrderState.UNKNOWN, Done("unknown", detail=error.message))
+        return self._settle(OrderState.UNKNOWN, Done("unknown", detail=error.message))
 
     def doubted(self, why: str) -> None:
         """Says that no answer will come any more. Does nothing when nothing was sent."""
@@ -79,9 +80,9 @@ class OrderEntry:
         )
         self.mark = None
 
-    def _settle(self, state: OrderState, done: Done) -> None:
+    def _settle(self, state: OrderState, done: Done) -> bool:
         id, now, mark = self.order.id, self._now(), self.mark
-        self._store.write(lambda c: orders.settle(c, id, now, mark, state, done))
+        return self._store.write(lambda c: orders.settle(c, id, now, mark, state, done))
 
     def _now(self) -> float:
         return self._clock.now().timestamp()
@@ -100,15 +101,18 @@ class SingleEntry:
         """Says that a request is about to leave."""
         self._entry.intend(request)
 
-    def ended(self, outcome: str, mail: bool | None, owed: tuple[str, ...]) -> None:
-        """Says what the call did, and which roles the person is owed from now on."""
-        change = self._change.model_copy(update={"owed": owed})
-        self._entry.done(Done(outcome, mail, owed=change.owed_roles()))
+    def ended(self, outcome: str, mail: bool | None) -> None:
+        """Says what the call did; what the person is owed counts from now on."""
+        self._entry.done(Done(outcome, mail, owed=self._change.owed_roles()))
+        if self._change.action is Action.ASSIGN:
+            self._store.write(lambda c: orders.pay(c, self._change, self._clock.now().timestamp()))
 
     def failed(self, error: GuestlistError) -> None:
         """Says that it failed. What may have happened all the same stays in doubt."""
         if error.happened is False:
             self._entry.refused(error)
+        elif error.happened:
+            self._entry.done(Done("done", detail=error.message, owed=self._change.owed_roles()))
         else:
             self._entry.doubted(error.message)
 

@@ -16,7 +16,6 @@ from sqlalchemy import (
     bindparam,
     func,
     insert,
-    or_,
     select,
     update,
 )
@@ -129,7 +128,7 @@ def add_single(connection: Connection, change: Change, now: float) -> int:
 
 
 def last_doubt(store: Store, account: str, key: str) -> Order | None:
-    """The last order about a guest, if nobody knows whether it happened."""
+    """The last order to send a guest a mail of which nobody knows whether it happened."""
     with store.reading() as connection:
         row = connection.execute(
             select(*_columns)
@@ -137,6 +136,7 @@ def last_doubt(store: Store, account: str, key: str) -> Order | None:
                 orders.c.key == key,
                 orders.c.account == account,
                 orders.c.state == OrderState.INTENDED,
+                orders.c.place <= ORDER[Action.REPLACE],
             )
             .order_by(orders.c.id.desc())
             .limit(1)
@@ -277,22 +277,6 @@ def ended(store: Store, run: int, limit: int) -> list[Ended]:
         Ended(_order(row[:told]).change, OrderState(row.state), row.outcome or "", row.detail)
         for row in rows
     ]
-
-
-def mails_to(store: Store, since: float, key: str) -> int:
-    """How many mails a person got, or may have got, since then."""
-    with store.reading() as connection:
-        found = connection.scalar(
-            select(func.count()).where(
-                orders.c.key == key,
-                orders.c.settled >= since,
-                orders.c.place <= ORDER[Action.REPLACE],
-                or_(
-                    orders.c.mail, and_(orders.c.mail.is_(None), orders.c.state == OrderState.DONE)
-                ),
-            )
-        )
-    return int(found or 0)
 
 
 def drop(store: Store, now: float) -> int:
@@ -444,6 +428,15 @@ def _fall_due(connection: Connection, change: Change, run: int) -> bool:
     ledger knows of no such debt."""
     due = {"state": OrderState.ASKED, "run": run, "facts": _row(change, run, 0.0)["facts"]}
     return connection.execute(update(orders).where(*_same_owed(change)).values(due)).rowcount > 0
+
+
+def pay(connection: Connection, change: Change, now: float) -> None:
+    """Writes down that a role is not owed any more: it was given otherwise."""
+    connection.execute(
+        update(orders)
+        .where(*_same_owed(change))
+        .values(state=OrderState.DONE, settled=now, outcome="assigned")
+    )
 
 
 def _same_owed(change: Change) -> tuple[ColumnElement[bool] | TextClause, ...]:

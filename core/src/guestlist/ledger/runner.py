@@ -13,7 +13,7 @@ from filelock import FileLock, Timeout
 
 from guestlist.client import Guestlist
 from guestlist.errors import LedgerError, UnknownAccount
-from guestlist.ledger import orders
+from guestlist.ledger import orders, shared
 from guestlist.ledger.lane import Lane, Work
 from guestlist.ledger.orders import Order
 from guestlist.ledger.stop import Stop
@@ -151,7 +151,7 @@ class Runner:
             threads.append(
                 threading.Thread(
                     target=_run_lane,
-                    args=(lane, source, mine, self._stop, tally),
+                    args=(lane, source, mine, self._stop, tally, self._store.is_sqlite),
                     name=f"guestlist-{account}",
                 )
             )
@@ -178,9 +178,11 @@ class Runner:
         return summary
 
 
-def _run_lane(lane: Lane, work: Work, doubts: list[Order], stop: Stop, tally: Tally) -> None:
+def _run_lane(
+    lane: Lane, work: Work, doubts: list[Order], stop: Stop, tally: Tally, is_alone: bool
+) -> None:
     try:
-        lane.recover(doubts, alone=True)
+        lane.recover(doubts, alone=is_alone)
         lane.run(work)
     except Exception as error:
         tally.halted = error
@@ -204,24 +206,44 @@ class Nothing:
 
 @contextmanager
 def alone(store: Store) -> Iterator[None]:
-    """Keeps every other process from working on the same SQLite ledger.
+    """Keeps every other process from planning and beginning a run on the same ledger; on a SQLite
+    file, from working on one as well.
 
     The lock ends with the process, however it ends.
 
     Raises:
-        LedgerError: another one works on it.
+        LedgerError: another one has it.
     """
-    if not store.is_sqlite:
-        yield
-        return
+    if store.is_sqlite:
+        with _file_lock(store) as mine:
+            _check_alone(store, mine)
+            yield
+    else:
+        with shared.sole(store, PLANNING) as mine:
+            _check_alone(store, mine)
+            yield
+
+
+PLANNING = ""
+"""Stands for an account: for whoever plans all of them."""
+
+
+@contextmanager
+def _file_lock(store: Store) -> Iterator[bool]:
     lock = FileLock(Path(store.name).with_suffix(".lock"))
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        raise LedgerError(
-            f"another run is under way on {store.name}", hint="Wait for its end, or stop it."
-        ) from None
+        yield False
+        return
     try:
-        yield
+        yield True
     finally:
         lock.release()
+
+
+def _check_alone(store: Store, mine: bool) -> None:
+    if not mine:
+        raise LedgerError(
+            f"another run is under way on {store.name}", hint="Wait for its end, or stop it."
+        )

@@ -8,7 +8,7 @@ async) is done outside, once, for all providers.
     class Acme(Provider):
         name = "acme"
         title = "Acme"
-        base_url: str = "https://api.acme.example"
+        base_url: str = setting("Where the service is", default="https://api.acme.example")
         api_key: str = setting("A key that may invite", env="ACME_API_KEY", secret=True)
 
         def authorize(self):

@@ -64,17 +64,16 @@ class Provider(BaseModel):
     """Whether a member holds one role at a time, so that assigning another replaces it."""
     can_suppress_mail: ClassVar[bool] = False
     """Whether an invitation can be made without a mail."""
-    refuses_duplicates: ClassVar[bool] = False
-    """Whether the service is known to refuse (explained as `Conflict`) an invitation of somebody
-    who is invited or a member already. Only then is the look before an invitation left out."""
     lifetime: ClassVar[timedelta | None] = None
     """How long an invitation can be accepted; None where that is not known."""
     resend_moves_expiry: ClassVar[bool] = False
     """Whether a resend is known to move `expires_at`, which is how a lost answer is settled."""
     late_effect: ClassVar[float] = 30.0
-    """Seconds after which a request that got no answer can no longer take effect."""
+    """Seconds after which a request that got no answer can no longer take effect: how long the
+    service may sit on a request whose connection was lost. Keep the 30 s where nothing is known."""
     list_lag: ClassVar[float] = 0.0
-    """Seconds for which the service's lists may miss what was just created."""
+    """Seconds for which the service's lists may miss what it has already answered to have created:
+    replicas and caches. 0 where a list read after the answer holds it."""
     limits_count_addresses: ClassVar[bool] = False
     """Whether the service's limits count what comes from one network address: then all accounts
     on it share them."""
@@ -94,6 +93,13 @@ class Provider(BaseModel):
     def limits(self) -> tuple[Limit, ...]:
         """How fast the service may be called; may depend on the account's plan."""
         return ()
+
+    @property
+    def refuses_duplicates(self) -> bool:
+        """Whether the service is known to refuse (explained as `Conflict`) an invitation of
+        somebody who is invited or a member already; may depend on the account's settings. Only
+        then is the look before an invitation left out."""
+        return False
 
     # ------------------------------------------------------------------ what every provider says
 

@@ -30,7 +30,8 @@ class Effect(StrEnum):
     """Sending it twice may act twice: a second mail, a second record. Never sent again blindly."""
 
 
-_EFFECTS = {"GET": Effect.READ, "PUT": Effect.REPEATABLE, "DELETE": Effect.REPEATABLE}
+Query = Mapping[str, str | int | bool | SecretStr | None]
+"""The parameters of a URL."""
 
 
 @dataclass(frozen=True, slots=True, weakref_slot=True)
@@ -50,7 +51,7 @@ class Request:
 
     method: str
     path: tuple[str | SecretStr, ...]
-    query: Mapping[str, str | int | bool | SecretStr | None] = field(default_factory=dict)
+    query: Query = field(default_factory=dict)
     json: Any = None
     effect: Effect = Effect.CREATE
     public: bool = False
@@ -61,29 +62,69 @@ class Request:
             witness.append(self)
 
     @classmethod
-    def get(cls, *path: str | SecretStr, **facts: Any) -> Self:
-        return cls._make("GET", path, facts)
+    def get(cls, *path: str | SecretStr, query: Query | None = None, public: bool = False) -> Self:
+        """A request that reads.
+
+        Args:
+            path: the segments after the base URL.
+            query: parameters; None values are left out, booleans become `true` and `false`.
+            public: whether it is sent without credentials.
+        """
+        return cls("GET", path, query or {}, effect=Effect.READ, public=public)
 
     @classmethod
-    def post(cls, *path: str | SecretStr, **facts: Any) -> Self:
-        return cls._make("POST", path, facts)
+    def post(
+        cls,
+        *path: str | SecretStr,
+        json: Any = None,
+        query: Query | None = None,
+        effect: Effect = Effect.CREATE,
+        public: bool = False,
+    ) -> Self:
+        """A request that creates, unless `effect` says otherwise.
+
+        Args:
+            path: the segments after the base URL.
+            json: the body; None for no body.
+            query: parameters; None values are left out, booleans become `true` and `false`.
+            effect: what sending it may do: `Effect.READ` where it only looks, `Effect.REPEATABLE`
+                where twice is the same as once.
+            public: whether it is sent without credentials.
+        """
+        return cls("POST", path, query or {}, json, effect, public)
 
     @classmethod
-    def put(cls, *path: str | SecretStr, **facts: Any) -> Self:
-        return cls._make("PUT", path, facts)
+    def put(
+        cls,
+        *path: str | SecretStr,
+        json: Any = None,
+        query: Query | None = None,
+        effect: Effect = Effect.REPEATABLE,
+    ) -> Self:
+        """A request that may be repeated, unless `effect` says otherwise. See `post`."""
+        return cls("PUT", path, query or {}, json, effect)
 
     @classmethod
-    def patch(cls, *path: str | SecretStr, **facts: Any) -> Self:
-        return cls._make("PATCH", path, facts)
+    def patch(
+        cls,
+        *path: str | SecretStr,
+        json: Any = None,
+        query: Query | None = None,
+        effect: Effect = Effect.CREATE,
+    ) -> Self:
+        """A request that acts each time, unless `effect` says otherwise. See `post`."""
+        return cls("PATCH", path, query or {}, json, effect)
 
     @classmethod
-    def delete(cls, *path: str | SecretStr, **facts: Any) -> Self:
-        return cls._make("DELETE", path, facts)
-
-    @classmethod
-    def _make(cls, method: str, path: tuple[str | SecretStr, ...], facts: dict[str, Any]) -> Self:
-        facts.setdefault("effect", _EFFECTS.get(method, Effect.CREATE))
-        return cls(method, path, **facts)
+    def delete(
+        cls,
+        *path: str | SecretStr,
+        json: Any = None,
+        query: Query | None = None,
+        effect: Effect = Effect.REPEATABLE,
+    ) -> Self:
+        """A request that may be repeated, unless `effect` says otherwise. See `post`."""
+        return cls("DELETE", path, query or {}, json, effect)
 
     def __str__(self) -> str:
         return f"{self.method} /{'/'.join(map(str, self.path))}"
@@ -145,7 +186,7 @@ class Response:
         if isinstance(data, dict):
             found = [data[name] for name in names if name in data]
             data = found[0] if found else None
-        if isinstance(data, list) and all(isinstance(item, dict) for item in data):
+        if isinstance(data, list) and set(map(type, data)) <= {dict}:
             return data
         raise MalformedResponse(
             f"the answer has no list of {names[0] if names else 'items'}", status=self.status

@@ -1,12 +1,34 @@
-"""The guest list itself: who should be where, and the changes that bring it about."""
+"""The guest list itself: who should be where, and the changes that bring it about.
 
-from guestlist.roster.change import Action, Change
-from guestlist.roster.diff import Note
-from guestlist.roster.moved import moved
-from guestlist.roster.plan import Limits, Plan, make_plan
-from guestlist.roster.planfile import PlanFile, read_plan
-from guestlist.roster.summary import Over, Summary
-from guestlist.roster.wanted import Wanted
+Names are loaded on first use, so that reading a file of people loads no client.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from guestlist.roster.change import Action, Change
+    from guestlist.roster.diff import Note
+    from guestlist.roster.guard import Limits
+    from guestlist.roster.moved import moved
+    from guestlist.roster.plan import Plan, make_plan
+    from guestlist.roster.planfile import PlanFile, read_plan
+    from guestlist.roster.summary import Over, Summary
+    from guestlist.roster.wanted import Wanted
+
+_HOMES = {
+    "change": "Action Change",
+    "diff": "Note",
+    "moved": "moved",
+    "guard": "Limits",
+    "plan": "Plan make_plan",
+    "planfile": "PlanFile read_plan",
+    "summary": "Over Summary",
+    "wanted": "Wanted",
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}
 
 __all__ = [
     "Action",
@@ -22,3 +44,11 @@ __all__ = [
     "moved",
     "read_plan",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_HOME_OF[name]}"), name)
+    globals()[name] = value
+    return value

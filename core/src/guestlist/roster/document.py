@@ -89,7 +89,7 @@ class Part(BaseModel):
 
 
 Text = Annotated[str, Field(min_length=1)]
-Address = Annotated[str, Field(min_length=1, json_schema_extra={"format": "email"})]
+Address = Annotated[str, Field(min_length=1, json_schema_extra={"pattern": "@"})]
 Email = Annotated[
     Address, BeforeValidator(lambda one: _email(one) if isinstance(one, str) else one)
 ]

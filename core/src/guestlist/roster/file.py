@@ -119,12 +119,14 @@ def read_roster(path: Path) -> Roster:
     """
     problems = Problems()
     main = _Toml.read(path, Document, problems, hint="`guestlist config init` writes one.")
+    if main is None:
+        raise problems.error()
     document = main.document
     circle = Circle(document.accounts, document.groups)
     for name, group in document.groups.items():
         main.refuse(circle.wrong_names(group.accounts), ("groups", name))
     entries = list(_entries(main, circle, {}))
-    tables, digests = [], [main.digest]
+    tables, digests = list[PeopleTable](), [main.digest]
     for number, settings in enumerate(document.people_from):
         place: Place = ("people_from", number)
         if main.refuse(circle.wrong_names(settings.accounts, settings.groups), place):
@@ -134,17 +136,19 @@ def read_roster(path: Path) -> Roster:
         if not people.is_file():
             main.refuse([(("file",), ConfigError(f"there is no file {people}"))], place)
         elif people.suffix.lower() != ".toml":
-            tables.append(PeopleTable(people, settings, circle, everybody))
-            digests.append(tables[-1].digest)
+            try:
+                tables.append(PeopleTable(people, settings, circle, everybody))
+            except ConfigError as error:
+                problems.add(error)
         elif "columns" in settings.model_fields_set:
             columns = ConfigError("only a CSV file has columns", hint="Leave it out.")
             main.refuse([(("columns",), columns)], place)
-        else:
-            file = _Toml.read(people, PeopleDocument, problems)
+        elif file := _Toml.read(people, PeopleDocument, problems):
             entries += _entries(file, circle, everybody)
             digests.append(file.digest)
     ledger = _ledger(main)
     problems.check()
+    digests += [table.digest for table in tables]
     digest = hashlib.sha256("\n".join(digests).encode()).hexdigest()
     return Roster(path, digest, document.limits, ledger, circle, tuple(entries), tuple(tables))
 
@@ -173,33 +177,33 @@ class _Toml(Generic[D]):
         self._problems = problems
 
     @classmethod
-    def read(cls, path: Path, shape: type[D], problems: Problems, *, hint: str = "") -> _Toml[D]:
-        """Reads it.
+    def read(
+        cls, path: Path, shape: type[D], problems: Problems, *, hint: str = ""
+    ) -> _Toml[D] | None:
+        """Reads it. None if it cannot be read or its shape is wrong: the problems tell.
 
         Args:
             hint: what to do when there is none.
-
-        Raises:
-            ConfigError: it cannot be read, or its shape is wrong.
         """
         try:
             content = path.read_bytes()
             text = content.decode("utf-8-sig")  # editors may add the mark
             table = tomllib.loads(text)
         except FileNotFoundError:
-            raise ConfigError(f"there is no file {path}", hint=hint) from None
+            problems.add(ConfigError(f"there is no file {path}", hint=hint))
         except (OSError, UnicodeDecodeError) as error:
             reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-            raise ConfigError(f"{path} cannot be read: {reason}") from None
+            problems.add(ConfigError(f"{path} cannot be read: {reason}"))
         except (tomllib.TOMLDecodeError, RecursionError) as error:
-            raise ConfigError(f"{path} is no TOML: {error}") from None
-        try:
-            return cls(path, content, text, shape.model_validate(table), problems)
-        except ValidationError as error:
-            found = lines(text)
-            for place, one in found_by_pydantic(error, shape):
-                problems.add(one, f"{path}:{line_of(found, place)}: {named(place)}")
-            raise problems.error() from None
+            problems.add(ConfigError(f"{path} is no TOML: {error}"))
+        else:
+            try:
+                return cls(path, content, text, shape.model_validate(table), problems)
+            except ValidationError as error:
+                found = lines(text)
+                for place, one in found_by_pydantic(error, shape):
+                    problems.add(one, f"{path}:{line_of(found, place)}: {named(place)}")
+        return None
 
     def line(self, place: Place) -> str:
         """File and line of a place, for people."""

@@ -35,16 +35,17 @@ class Problems:
     def __init__(self) -> None:
         self.found: list[ConfigError] = []
 
-    def add(self, error: ConfigError, where: str) -> None:
+    def add(self, error: ConfigError, where: str = "") -> None:
         """Adds one.
 
         Args:
-            where: the file and the line, and what it is called there.
+            where: the file and the line, and what it is called there, unless the error says so.
 
         Raises:
             ConfigError: there are so many that it makes no sense to look for more.
         """
-        self.found.append(ConfigError(f"{where}: {error.message}", hint=error.hint))
+        message = f"{where}: {error.message}" if where else error.message
+        self.found.append(ConfigError(message, hint=error.hint))
         if len(self.found) == MOST:
             raise self.error("; there may be more")
 

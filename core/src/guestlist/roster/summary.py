@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Literal
 
@@ -80,14 +80,14 @@ def fingerprint(provider: Provider) -> str:
 
 def over(
     counts: Mapping[str, Mapping[Action, int]],
-    people: Mapping[str, int],
+    wanted: Collection[str],
     invitations: int | None,
     removals: int | None,
 ) -> tuple[Over, ...]:
     """What is over a ceiling, None being none; and accounts that would be emptied.
 
     Args:
-        people: how many entries of the roster each account has.
+        wanted: accounts in which the roster wants somebody.
     """
     found: list[Over] = []
     ceilings: tuple[tuple[Literal["invitations", "removals"], frozenset[Action], int | None], ...]
@@ -98,6 +98,6 @@ def over(
             found.append(Over(what=what, count=count, ceiling=ceiling))
     for account, by in counts.items():
         leaving = sum(by.get(action, 0) for action in REMOVALS)
-        if leaving and not people.get(account):
+        if leaving and account not in wanted:
             found.append(Over(what="everybody", count=leaving, ceiling=0, account=account))
     return tuple(found)

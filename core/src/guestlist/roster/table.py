@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
@@ -20,20 +20,11 @@ from guestlist.roster.document import Columns, PeopleFile, read_day
 from guestlist.roster.problems import Problems
 from guestlist.roster.wanted import Wanted
 
-COLUMNS = tuple(info.alias or name for name, info in Columns.model_fields.items())
+PLACING = ("accounts", "roles", "groups")
+"""The columns that say where somebody is."""
 SEPARATORS = ",;\t"
 REMEMBERED = 10_000
-"""Different rows, their addresses left aside, of which it is remembered what they mean."""
-
-
-class _Place(NamedTuple):
-    """Where somebody is, and on which days: what a row says apart from the address."""
-
-    account: str
-    roles: tuple[str, ...] | None
-    options: Any
-    starts: date | None
-    ends: date | None
+"""Different rows, addresses and days left aside, of which it is remembered what they mean."""
 
 
 class Heading(NamedTuple):
@@ -99,9 +90,10 @@ class PeopleTable:
                 file has changed since the digest was taken.
         """
         problems, width = Problems(), self._heading.width
-        columns = [self._heading.columns.get(name, -1) for name in COLUMNS[1:]]
-        address = self._heading.columns["email"]
-        remembered: dict[tuple[str, ...], tuple[_Place, ...]] = {}
+        columns = self._heading.columns
+        address, first, last = (columns.get(name, -1) for name in ("email", "from", "until"))
+        placing = [columns.get(name, -1) for name in PLACING]
+        remembered: dict[tuple[str, ...], tuple[tuple[str, Stay], ...]] = {}
         with self._opened() as text:
             for line, row in self._rows(text):
                 where = f"{self.path}:{line}"
@@ -111,27 +103,25 @@ class PeopleTable:
                         continue
                     row += [""] * (width - len(row))
                 row.append("")  # what a column that is not there says, under number -1
-                said = tuple([row[number] for number in columns])
+                said = tuple([row[number] for number in placing])
                 try:
                     places = remembered.get(said)
                     if places is None:
                         if len(remembered) == REMEMBERED:
                             remembered.clear()
-                        places = remembered[said] = tuple(self._places(*said))
+                        places = remembered[said] = tuple(self._stays(*said).items())
+                    starts, ends = _day("from", row[first]), _day("until", row[last])
+                    check_days(starts, ends)
                     email, key = read_email(row[address])
                 except (InvalidOrder, ConfigError) as error:
                     if any(map(str.strip, row)):
                         problems.add(ConfigError(error.message, hint=error.hint), where)
                     continue
-                for account, roles, options, starts, ends in places:
+                for account, (roles, options) in places:
                     yield Wanted(account, key, email, roles, options, starts, ends, where)
         problems.check()
 
-    def _places(
-        self, accounts: str, roles: str, groups: str, first: str, last: str
-    ) -> Iterator[_Place]:
-        starts, ends = _day("from", first), _day("until", last)
-        check_days(starts, ends)
+    def _stays(self, accounts: str, roles: str, groups: str) -> Stays:
         parts = [self._everybody, *map(self._circle.group, cells.split(groups))]
         named = [self._circle.account(name) for name in cells.split(accounts)]
         held = cells.split(roles) if roles.strip() != cells.NOTHING else ()
@@ -140,8 +130,7 @@ class PeopleTable:
                 raise ConfigError("there are roles, and no account in which they are")
             stay = Stay(tuple(dict.fromkeys(held)) if roles.strip() else None)
             parts.append(dict.fromkeys(named or self._own, stay))
-        for account, stay in check_somewhere(together(parts)).items():
-            yield _Place(account, *stay, starts, ends)
+        return check_somewhere(together(parts))
 
     def _rows(self, text: IO[str]) -> Iterator[tuple[int, list[str]]]:
         """Each row below the heading with the line on which it begins, empty lines left out."""
@@ -256,6 +245,7 @@ def _too_long(count: int, heading: Heading) -> ConfigError:
     )
 
 
+@lru_cache(maxsize=4096)
 def _day(name: str, written: str) -> date | None:
     try:
         return read_day(written.strip()) if written.strip() else None

@@ -31,7 +31,8 @@ class Intake:
         today: what `from` and `until` are compared with.
 
     Attributes:
-        people: how many entries there are, by account, also by those that nobody configured.
+        accounts: those that the roster names, also if nobody configured them.
+        wanted: those in which it wants somebody, now or later.
         managed: the accounts in which the roster says of somebody which roles to hold.
     """
 
@@ -39,7 +40,8 @@ class Intake:
         self._numbers = numbers
         self._today = today
         self._hash = hashlib.sha256()
-        self.people: dict[str, int] = {}
+        self.accounts: set[str] = set()
+        self.wanted: set[str] = set()
         self.managed: set[str] = set()
 
     @property
@@ -54,13 +56,15 @@ class Intake:
             self._hash.update(
                 f"{one.account}\0{one.email}\0{brief}\0{one.starts}\0{one.ends}\n".encode()
             )
-            self.people[one.account] = self.people.get(one.account, 0) + 1
+            self.accounts.add(one.account)
             number = self._numbers.get(one.account)
             if number is None:
                 continue
             if one.roles is not None:
                 self.managed.add(one.account)
             kind = self._kind(one)
+            if kind is not Kind.ENDED:
+                self.wanted.add(one.account)
             body = str(one.ends) if kind is Kind.ENDED else f"{one.email}\n{one.place}"
             ask = kind is Kind.WANTED and one.roles is not None
             yield Fact(one.key, number, kind, ask, brief, body)

@@ -19,6 +19,8 @@ from pydantic import BaseModel
 
 from guestlist.plugins import GROUP
 from guestlist.provider import Provider
+from guestlist.sandbox.errors import SandboxError
+from guestlist.sandbox.services import require_extra
 
 ALLOWED = ("guestlist.provider", "guestlist.models", "guestlist.errors")
 """What a provider may import of guestlist."""
@@ -104,7 +106,10 @@ def facts(kind: type[Provider]) -> Iterator[Problem]:
             yield Problem(f"substitutes[{name!r}] is about nothing that is lacking", "Drop it.")
     if kind.sandbox is not None:
         try:
+            require_extra()
             service = resolve_name(kind.sandbox)
+        except SandboxError as error:
+            yield Problem(f"the sandbox is not looked at: {error.message}", error.hint)
         except (ImportError, AttributeError, ValueError) as error:
             yield Problem(f"sandbox cannot be loaded: {error}", "Write module:Class.")
         else:

@@ -143,7 +143,7 @@ class FaultProxy:
         self._thread.join()
         self._loop.close()
         self._place.close()
-        if self._errors and error is None:
+        if self._errors and error[0] is None:
             raise self._errors[0]
 
     # ------------------------------------------------------------------ the thread

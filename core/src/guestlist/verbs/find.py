@@ -16,11 +16,11 @@ from guestlist.errors import (
 from guestlist.exchange.account import Call
 from guestlist.exchange.policy import run
 from guestlist.exchange.step import Steps
-from guestlist.models import MEMBERSHIPS, OPEN_STATES, Guest, Invitation, Member, State
+from guestlist.models import OPEN_STATES, Guest, Invitation, Member, State
 from guestlist.provider import Provider
 from guestlist.verbs.accounts import Accounts
 from guestlist.verbs.lists import matching
-from guestlist.verbs.states import best, conclude, current
+from guestlist.verbs.states import best, conclude, conclude_from, current, is_undecided
 
 Who = str | Guest | Invitation | Member
 """Whom a verb is about: an address, the id of an invitation or member, or a value that guestlist
@@ -162,9 +162,7 @@ def look(call: Call, email: str, *, members: bool = True, again: bool = False) -
     if call.known is not None and not again:
         return call.known
     records = yield from _invitations(call, email)
-    invitation = best(records)
-    accepted = any(one.state is State.ACCEPTED for one in records)
-    undecided = invitation is not None and invitation.state in OPEN_STATES and not accepted
+    undecided = is_undecided(records)
     member = None
     if members or not undecided:
         try:
@@ -172,9 +170,7 @@ def look(call: Call, email: str, *, members: bool = True, again: bool = False) -
         except (Forbidden, MalformedResponse):
             if not undecided:
                 raise
-    if undecided and member is not None and member.state not in MEMBERSHIPS:
-        member = None  # who is listed as invited, or was removed once
-    return conclude(call.account, email, invitation, member)
+    return conclude_from(call.account, email, records, member)
 
 
 def look_after(call: Call, email: str, happened: bool | None = True) -> Steps[Guest]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from functools import partial
@@ -34,7 +34,7 @@ from guestlist.provider.settings import in_words
 from guestlist.verbs.accounts import Accounts
 from guestlist.verbs.find import Who, begin, can_look, find_invitation, look, look_after
 from guestlist.verbs.journal import settle_earlier, written
-from guestlist.verbs.roles import RoleRef, holds, no_role, resolve
+from guestlist.verbs.roles import RoleRef, holds, no_role, resolve, word
 from guestlist.verbs.states import conclude, current
 
 IfExists = Literal["return", "resend", "replace", "error"]
@@ -49,6 +49,7 @@ last renewal it would not be seen to move, and a resend that got no answer would
 FOUND_BY_LOOKING = (
     "No answer came; it was found by looking. Whether the mail went out is not known."
 )
+DONE_EARLIER = "An earlier call has done it, and was interrupted. Nothing was sent now."
 
 
 def invite(
@@ -96,7 +97,7 @@ def invite(
             )
         if not isinstance(mail, bool):
             raise InvalidOrder(f"mail cannot be {mail!r}", hint="It can be True or False.")
-        wanted = _roles(role)
+        wanted = refs_of(role)
         _check_possible(provider, wanted, mail, if_exists, can_owe=call.journal is not None)
         chosen = options_of(provider, options)
         roles: tuple[Role, ...] = ()
@@ -109,20 +110,66 @@ def invite(
     except GuestlistError as error:
         raise call.about(error) from error.__cause__
     yield from hold(call, call.email)
-    yield from settle_earlier(call)
-    labels = [role.label for role in roles]
-    steps = _invite(call, order, owed, if_exists)
-    result = yield from written(call, "invite", labels, steps, lambda result: result.outcome)
+    action = if_exists if if_exists in ("resend", "replace") else "invite"
+    known = found = yield from settle_earlier(call, action)
+    if known is None and _looks_first(call, if_exists):
+        known = yield from look(call, call.email)
+    if found is None or (if_exists == "return" and found.state in (*OPEN_STATES, State.ACCEPTED)):
+        steps = _invite(call, order, owed, if_exists, known)
+    else:
+        steps = _done_earlier(found, Outcome.RESENT if action == "resend" else Outcome.INVITED)
+    words = [word(ref) for ref in wanted]
+    result = yield from _written(call, known, action, steps, words[:taken], words[taken:])
     call.account.tell("outcome", email=call.email, detail=result.outcome)
     return result
 
 
-def _invite(
-    call: Call, order: Order, owed: tuple[Role, ...], if_exists: IfExists
+def _looks_first(call: Call, if_exists: IfExists) -> bool:
+    """Whether one looks before sending. Where the service refuses duplicates that can be spared,
+    unless a later call shall be able to tell what this one has changed."""
+    remembers = call.known is not None or call.journal is not None
+    return remembers or if_exists == "replace" or not call.provider.refuses_duplicates
+
+
+def _written(
+    call: Call,
+    known: Guest | None,
+    action: str,
+    steps: Steps[InviteResult],
+    roles: Sequence[str] = (),
+    owed: Sequence[str] = (),
 ) -> Steps[InviteResult]:
-    known = None
-    if not call.provider.refuses_duplicates or if_exists == "replace" or call.known is not None:
-        known = yield from look(call, order.email)
+    if known is None:  # nobody looked, and nothing is written down
+        return (yield from steps)
+    return (
+        yield from written(
+            call,
+            known,
+            action,
+            steps,
+            lambda result: result.outcome,
+            roles=roles,
+            owed=owed,
+            mail=lambda result: result.mail_sent,
+        )
+    )
+
+
+def _done_earlier(guest: Guest, outcome: Outcome) -> Steps[InviteResult]:
+    """An earlier call has done it, and was interrupted before it could say so."""
+    if guest.state is State.ACCEPTED:
+        outcome = Outcome.ALREADY_MEMBER
+    return InviteResult(outcome=outcome, guest=guest, warnings=(DONE_EARLIER,))
+    yield  # no steps
+
+
+def _invite(
+    call: Call,
+    order: Order,
+    owed: tuple[Role, ...],
+    if_exists: IfExists,
+    known: Guest | None,
+) -> Steps[InviteResult]:
     try:
         result = yield from _ensure(call, order, if_exists, known)
     except errors.OutcomeUnknown as unknown:
@@ -153,12 +200,14 @@ def resend(accounts: Accounts, who: Who, *, account: str | None = None) -> Steps
     """
     call, email = yield from begin(accounts, who, account, _check_resendable)
     yield from hold(call, email)
-    yield from settle_earlier(call)
+    found = yield from settle_earlier(call, "resend")
+    if found is not None:
+        return (yield from _written(call, found, "resend", _done_earlier(found, Outcome.RESENT)))
     guest = yield from look(call, email)
     if guest.invitation is None or guest.state not in (*OPEN_STATES, State.EXPIRED):
         raise call.about(_not_resendable(guest))
     steps = _resend(call, guest, guest.invitation)
-    result = yield from written(call, "resend", (), steps, lambda result: result.outcome)
+    result = yield from _written(call, guest, "resend", steps)
     call.account.tell("outcome", email=email, detail=result.outcome)
     return result
 
@@ -178,8 +227,12 @@ def hold(call: Call, email: str) -> Steps[None]:
 # ---------------------------------------------------------------------------- before sending
 
 
-def _roles(role: RoleRef | Iterable[RoleRef] | None) -> list[RoleRef]:
-    """What was given, as a list."""
+def refs_of(role: RoleRef | Iterable[RoleRef] | None) -> list[RoleRef]:
+    """What was given, as a list.
+
+    Raises:
+        InvalidOrder: it is nothing that can name roles.
+    """
     if role is None:
         return []
     if isinstance(role, str | Role):

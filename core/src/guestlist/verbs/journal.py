@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TypeVar
 
-from guestlist import errors
-from guestlist.errors import GuestlistError
+from guestlist.errors import GuestlistError, OutcomeUnknown
 from guestlist.exchange.account import Call, Doubt
 from guestlist.exchange.policy import sleep
 from guestlist.exchange.step import Steps, Write
-from guestlist.models import OPEN_STATES, InviteResult, State
+from guestlist.models import Guest
 from guestlist.verbs.find import look
 
 T = TypeVar("T")
@@ -21,57 +20,112 @@ PAUSE = 5.0
 
 
 def written(
-    call: Call, action: str, roles: Iterable[str], steps: Steps[T], outcome: Callable[[T], str]
+    call: Call,
+    known: Guest,
+    action: str,
+    steps: Steps[T],
+    outcome: Callable[[T], str],
+    *,
+    roles: Sequence[str] = (),
+    owed: Sequence[str] = (),
+    mail: Callable[[T], bool | None] = lambda _result: None,
 ) -> Steps[T]:
     """Carries out a change, and has the ledger write down what becomes of it. In a run, the run
     does that.
 
     Args:
+        known: where the guest stands before.
         outcome: the result, in a word.
+        roles: that are given or taken, each by a word that names it.
+        owed: those that the person is owed once it has come about.
+        mail: whether the result sent one; None when none was due or nobody knows.
+
+    Raises:
+        LedgerError: it cannot be written down. Before a request, nothing is sent; `happened` says
+            so, or that it was done all the same.
     """
     if call.journal is None or call.entry is not None:
         return (yield from steps)
-    entry = call.journal.entry(call.account.name, call.email or "", action, tuple(roles))
+    entry = call.journal.entry(known, action, tuple(roles), tuple(owed))
     call.entry = entry
     try:
         result = yield from steps
     except GuestlistError as error:
-        yield Write(partial(entry.failed, error))
+        try:
+            yield Write(partial(entry.failed, error))
+        except GuestlistError as unwritten:
+            error.add_note(f"guestlist: that could not be written down: {unwritten.headline}")
         raise
-    mail: bool | None = None
-    owed: tuple[str, ...] = ()
-    if isinstance(result, InviteResult):
-        mail, owed = result.mail_sent, tuple(role.label for role in result.owed)
-    yield Write(partial(entry.ended, outcome(result), mail, owed))
+    try:
+        yield Write(partial(entry.ended, outcome(result), mail(result)))
+    except GuestlistError as unwritten:
+        if call.sent is not None:
+            unwritten.happened = True
+            unwritten.hint = "It was done, and the ledger does not know yet: ask again later."
+        raise call.about(unwritten) from unwritten.__cause__
     return result
 
 
-def settle_earlier(call: Call) -> Steps[None]:
+def settle_earlier(call: Call, action: str) -> Steps[Guest | None]:
     """Finds out what an earlier call did that came to no end, before another mail may go out.
 
+    Returns:
+        Where the guest stands, if the earlier call was about the same action, and has done it.
+
     Raises:
-        OutcomeUnknown: nobody can tell yet, and the budget does not allow to wait.
+        OutcomeUnknown: nobody can tell, or not yet, and the budget does not allow to wait.
     """
-    if call.journal is None or call.entry is not None:
-        return
-    earlier: list[Doubt | None] = []
-    yield Write(lambda journal=call.journal: earlier.append(journal.doubt(call)))  # type: ignore[misc]
-    doubt = earlier[0]
-    if doubt is None:
-        return
-    final = call.account.clock.monotonic() + doubt.seconds
+    if call.journal is None or call.entry is not None or call.known is not None:
+        return None
     while True:
-        is_final = call.account.clock.monotonic() >= final
-        guest = yield from look(call, call.email or "")
-        if is_final or guest.state in (*OPEN_STATES, State.ACCEPTED):
-            yield Write(partial(doubt.settle, guest.state in (*OPEN_STATES, State.ACCEPTED)))
-            return
-        wait = min(PAUSE, max(0.0, final - call.account.clock.monotonic()))
-        if call.exceeded(max(0.0, final - call.account.clock.monotonic())):
+        doubt = yield from _answered(call, partial(call.journal.doubt, call))
+        if doubt is None:
+            return None
+        guest, happened = yield from _find_out(call, doubt)
+        if not (yield from _answered(call, partial(doubt.settle, happened))):
+            continue  # who sent it is at work still, and has written since
+        if happened is None:
             raise call.about(
-                errors.OutcomeUnknown(
-                    "an earlier call about the address was interrupted, and may take effect yet",
-                    hint="Nothing was sent. Try again in a minute.",
+                OutcomeUnknown(
+                    "an earlier call about the address was interrupted, and no look can tell"
+                    " whether it sent a mail",
+                    hint="Nothing was sent now. Ask the person; the next call will send.",
                 )
             )
-        yield from sleep(call, wait)
+        return guest if happened and doubt.action == action else None
+
+
+def _find_out(call: Call, doubt: Doubt) -> Steps[tuple[Guest, bool | None]]:
+    """Looks until it is decided whether the earlier call has happened; None when it never will."""
+    clock = call.account.clock
+    final = clock.monotonic() + doubt.seconds
+    while True:
+        left = final - clock.monotonic()
+        guest = yield from look(call, call.email or "")
+        happened = doubt.judge(guest, final=left <= 0)
+        if happened is not None or left <= 0:
+            return guest, happened
+        left = max(0.0, final - clock.monotonic())
+        exceeded = call.exceeded(left)
+        if exceeded:
+            unknown = OutcomeUnknown(
+                "an earlier call about the address was interrupted, and may take effect yet",
+                hint="Nothing was sent now. Try again in a minute.",
+            )
+            unknown.budget = exceeded
+            raise call.about(unknown)
+        yield from sleep(call, min(PAUSE, left))
+
+
+def _answered(call: Call, question: Callable[[], T]) -> Steps[T]:
+    """Has the ledger asked, or told, something that it answers."""
+    answers: list[T] = []
+
+    def ask() -> None:
+        answers.append(question())
+
+    try:
+        yield Write(ask)
+    except GuestlistError as error:
+        raise call.about(error) from error.__cause__
+    return answers[0]

@@ -10,7 +10,7 @@ from guestlist.errors import Conflict, GuestlistError, NotFound
 from guestlist.exchange.account import Call
 from guestlist.exchange.policy import run
 from guestlist.exchange.step import Steps
-from guestlist.models import MEMBERSHIPS, OPEN_STATES, Basis, Guest, Invitation, State
+from guestlist.models import MEMBERSHIPS, OPEN_STATES, Basis, Guest, Invitation, Member, State
 from guestlist.provider import Flow
 from guestlist.verbs.accounts import Accounts
 from guestlist.verbs.find import Who, begin, find_active_member, look, look_after, needs
@@ -53,7 +53,7 @@ def revoke(accounts: Accounts, who: Who, *, account: str | None = None) -> Steps
     if guest.state in (State.REVOKED, State.DECLINED):
         return guest
     steps = _withdraw(call, email, guest.invitation)
-    after = yield from written(call, "revoke", (), steps, lambda after: after.state)
+    after = yield from written(call, guest, "revoke", steps, lambda after: after.state)
     if after.state is State.ACCEPTED:
         accepted = Conflict(
             f"{email} accepted while the invitation was being revoked",
@@ -81,14 +81,20 @@ def remove(accounts: Accounts, who: Who, *, account: str | None = None) -> Steps
         Unsupported: the service has no way to do it.
     """
     call, email = yield from begin(accounts, who, account, needs("remove"))
-    provider = call.provider
     yield from hold(call, email)
     guest = yield from find_active_member(call, email)
     member = guest.member
     if member is None or guest.state is not State.ACCEPTED:
         raise call.about(_no_member(guest))
-    steps = _settled(call, provider.remove(member), email)
-    after = yield from written(call, "remove", (), steps, lambda _after: "removed")
+    steps = _take_out(call, email, member)
+    after = yield from written(call, guest, "remove", steps, lambda _after: "removed")
+    call.account.tell("outcome", email=email, detail="removed")
+    return after
+
+
+def _take_out(call: Call, email: str, member: Member) -> Steps[Guest]:
+    provider = call.provider
+    after = yield from _settled(call, provider.remove(member), email)
     if after.member is not None and after.member.state in MEMBERSHIPS:
         # the list lags: the service has said yes
         after = conclude(call.account, email, after.invitation, None)
@@ -96,8 +102,11 @@ def remove(accounts: Accounts, who: Who, *, account: str | None = None) -> Steps
             after = after.model_copy(update={"state": State.GONE, "basis": Basis.INFERRED})
     leftover = after.invitation
     if leftover is not None and after.state in OPEN_STATES and provider.supports("revoke"):
-        after = yield from _withdraw(call, email, leftover)
-    call.account.tell("outcome", email=email, detail="removed")
+        try:
+            after = yield from _withdraw(call, email, leftover)
+        except GuestlistError as error:
+            error.happened = True  # the person is out
+            raise
     return after
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from guestlist.errors import InvalidOrder, MalformedResponse
 from guestlist.exchange.account import Call
@@ -41,10 +41,9 @@ class Pages(Generic[T]):
         """The items of the next page; sets `ended` when it is the last."""
         page = yield from run(call, self._listing(self._cursor))
         items = list(page.items)
-        # kinds may number their records independently of each other
-        ids = tuple((getattr(item, "kind", None), getattr(item, "id", None)) for item in items)
+        ids = tuple(map(_identity, items))
         repeated = hash(ids) in self._seen
-        if any(id is not None for _kind, id in ids):
+        if any(id is not None for id in ids):
             self._seen.add(hash(ids))
         self._cursor = page.next
         again = repeated or (page.next is not None and page.next in self._cursors)
@@ -55,6 +54,11 @@ class Pages(Generic[T]):
         if repeated:
             call.account.tell("answer", detail="a page came twice; the list is taken to end there")
         return [] if repeated else items
+
+
+def _identity(item: Any) -> object:
+    # kinds may number their records independently of each other
+    return (item.kind, item.id) if isinstance(item, Role) else item.id
 
 
 def matching(

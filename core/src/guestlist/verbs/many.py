@@ -7,13 +7,15 @@ from collections.abc import Callable, Iterable
 from typing import TypeVar
 
 from guestlist.address import check_email, email_key
+from guestlist.errors import Forbidden
 from guestlist.exchange.account import Call
 from guestlist.exchange.step import Steps
 from guestlist.models import OPEN_STATES, Guest, Invitation, Member
+from guestlist.provider import Provider
 from guestlist.verbs.accounts import Accounts
 from guestlist.verbs.find import look
 from guestlist.verbs.lists import Listing, Pages, unfinished
-from guestlist.verbs.states import best, conclude, current
+from guestlist.verbs.states import conclude_from, current, is_undecided
 
 R = TypeVar("R", Invitation, Member)
 
@@ -42,8 +44,10 @@ def standing(
     """
     chosen = accounts.pick(account)
     wanted = {email_key(email): email for email in map(check_email, emails)}
+    if not wanted:
+        return {}
     provider = chosen.provider
-    if len(wanted) <= FEW and provider.supports("find_invitation"):
+    if len(wanted) <= FEW and _by_address(provider):
         guests = {}
         for key, email in wanted.items():
             guests[key] = yield from look(accounts.call(chosen.name, email), email)
@@ -52,24 +56,31 @@ def standing(
     def begin() -> Call:
         return accounts.call(chosen.name)
 
-    invitations: dict[str, list[Invitation]] = {}
+    found: dict[str, list[Invitation]] = {}
     if provider.supports("invitations"):
-        invitations = yield from _records(begin, provider.invitations, wanted, wanted, _is_open)
+        found = yield from _records(begin, provider.invitations, wanted, wanted, _is_open)
     now = chosen.now()  # the service's own, now that it has answered
-    counting = {
-        key: best([current(one, provider, now) for one in invitations.get(key, ())])
-        for key in wanted
+    invitations = {
+        key: [current(one, provider, now) for one in found.get(key, ())] for key in wanted
     }
-    undecided = {
-        key for key, one in counting.items() if one is None or one.state not in OPEN_STATES
-    }
+    asked = {key for key, records in invitations.items() if not is_undecided(records)}
     members: dict[str, list[Member]] = {}
     if provider.supports("members"):
-        members = yield from _records(begin, provider.members, wanted, undecided, lambda _one: True)
+        try:
+            members = yield from _records(begin, provider.members, wanted, asked, lambda _one: True)
+        except Forbidden:
+            if asked:
+                raise
     return {
-        key: conclude(chosen, email, counting[key], next(iter(members.get(key, ())), None))
+        key: conclude_from(chosen, email, invitations[key], next(iter(members.get(key, ())), None))
         for key, email in wanted.items()
     }
+
+
+def _by_address(provider: Provider) -> bool:
+    """Whether one person costs less to ask for than the lists."""
+    members = provider.supports("find_member") or not provider.supports("members")
+    return provider.supports("find_invitation") and members
 
 
 def _is_open(invitation: Invitation) -> bool:

@@ -7,12 +7,14 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from guestlist.errors import GuestlistError, Unsupported
 from guestlist.exchange.step import Steps
 from guestlist.models import Access, InviteResult, Onboarding, Role, RoleResult, State
+from guestlist.provider import Provider
 from guestlist.verbs.accounts import Accounts
 from guestlist.verbs.find import needs
-from guestlist.verbs.invite import invite
-from guestlist.verbs.roles import RoleRef, access, assign_role
+from guestlist.verbs.invite import invite, refs_of
+from guestlist.verbs.roles import RoleRef, access, assign_role, holds, resolve
 from guestlist.verbs.wait import wait
 
 ONE_WEEK = 7 * 86_400.0
@@ -45,21 +47,17 @@ def onboard(
 
     Raises:
         WaitTimeout: the person has not accepted in time; the invitation stays.
-        Conflict: the invitation was declined, revoked, or has expired.
+        Conflict: the invitation was declined or revoked, or has expired.
+        UnknownRole: a role fits nothing, or more than one thing; nothing was sent.
         Unsupported: the service has no way to give the roles; nothing was sent.
         GuestlistError: as for `invite`, `assign_role` and `access`.
     """
     provider = accounts.pick(account).provider
-    wanted: list[RoleRef] = [roles] if isinstance(roles, str | Role) else list(roles)
-    with_invitation = len(wanted) if provider.most_roles is None else provider.most_roles
-    if with_invitation < len(wanted):
-        needs("assign_role")(provider)
+    wanted = yield from _resolved(accounts, roles, account)
+    remembers = accounts.journal is not None
+    with_it = wanted if remembers else wanted[: _most_roles(provider, len(wanted))]
     invited: InviteResult = yield from invite(
-        accounts,
-        email,
-        role=wanted if accounts.journal is not None else wanted[:with_invitation],
-        options=options,
-        account=account,
+        accounts, email, role=with_it, options=options, account=account
     )
     guest = invited.guest
     if guest.state is not State.ACCEPTED:
@@ -68,6 +66,37 @@ def onboard(
     for role in wanted if provider.supports("assign_role") else ():
         granted += ((yield from assign_role(accounts, guest, role, account=account)),)
     seen: Access | None = None
+    missing: tuple[Role, ...] = ()
     if provider.supports("access"):
         seen = yield from access(accounts, guest, account=account)
-    return Onboarding(guest=guest, invited=invited, granted=granted, access=seen)
+        held = [grant.role for grant in seen.grants]
+        missing = tuple(role for role in wanted if not holds(held, role))
+    return Onboarding(guest=guest, invited=invited, granted=granted, access=seen, missing=missing)
+
+
+def _resolved(
+    accounts: Accounts, roles: RoleRef | Iterable[RoleRef], account: str | None
+) -> Steps[list[Role]]:
+    """The roles that are meant. All that would be refused later is refused now: days may pass
+    between the invitation and the roles."""
+    call = accounts.call(account)
+    provider = call.provider
+    wanted: list[Role] = []
+    try:
+        for ref in refs_of(roles):
+            wanted += ((yield from resolve(call, ref)),)
+        if _most_roles(provider, len(wanted)) < len(wanted):
+            needs("assign_role")(provider)
+        if provider.one_role and len(wanted) > 1:
+            raise Unsupported(
+                f"a member of {provider.title} holds one role, not {len(wanted)}",
+                hint="Name the one that they shall have.",
+            )
+    except GuestlistError as error:
+        raise call.about(error) from error.__cause__
+    return wanted
+
+
+def _most_roles(provider: Provider, wanted: int) -> int:
+    """How many of so many roles can go with an invitation."""
+    return wanted if provider.most_roles is None else min(wanted, provider.most_roles)

@@ -105,6 +105,13 @@ def resolve(call: Call, wanted: RoleRef) -> Steps[Role]:
     raise call.about(unknown_role(wanted, found, known))
 
 
+def word(wanted: RoleRef) -> str:
+    """How a role is named so that `resolve` understands it."""
+    if isinstance(wanted, str):
+        return wanted
+    return f"{wanted.kind}:{wanted.name}" if wanted.name else wanted.id
+
+
 def no_role(given: object) -> InvalidOrder:
     """The error for something that names no role."""
     return InvalidOrder(f"{given!r} is no role", hint="Give an id, a name, kind:name, or a Role.")
@@ -174,18 +181,22 @@ def _change(
     member = guest.member
     if member is None or guest.state is not State.ACCEPTED:
         raise call.about(_no_member(guest))
-    held = yield from _held(call, member)
-    if held is not None and holds(held, role) is give:
-        unchanged = RoleOutcome.ALREADY_ASSIGNED if give else RoleOutcome.NOT_ASSIGNED
-        return RoleResult(outcome=unchanged, guest=guest, role=role)
     change = _give_or_take(call, guest, member, role, give=give)
     action = "assign" if give else "unassign"
-    return (yield from written(call, action, (role.label,), change, lambda done: done.outcome))
+    return (
+        yield from written(
+            call, guest, action, change, lambda done: done.outcome, roles=(word(wanted),)
+        )
+    )
 
 
 def _give_or_take(
     call: Call, guest: Guest, member: Member, role: Role, *, give: bool
 ) -> Steps[RoleResult]:
+    held = yield from _held(call, member)
+    if held is not None and holds(held, role) is give:
+        unchanged = RoleOutcome.ALREADY_ASSIGNED if give else RoleOutcome.NOT_ASSIGNED
+        return RoleResult(outcome=unchanged, guest=guest, role=role)
     operation = "assign_role" if give else "unassign_role"
     change: Flow[None] = getattr(call.provider, operation)(member, role)
     refusal: GuestlistError | None = None

@@ -46,13 +46,13 @@ def current(
         fresh: it was created just now.
     """
     created, expires = invitation.created_at, invitation.expires_at
-    estimated = set(invitation.estimated)
+    estimated = invitation.estimated
     if created is None and fresh:
         created = now
-        estimated.add("created_at")
+        estimated |= {"created_at"}
     if expires is None and created is not None and provider.lifetime is not None:
         expires = created + provider.lifetime
-        estimated.add("expires_at")
+        estimated |= {"expires_at"}
     state, basis = invitation.state, invitation.basis
     if state is State.PENDING and expires is not None and expires <= now:
         state, basis = State.EXPIRED, Basis.DERIVED
@@ -62,7 +62,7 @@ def current(
         update={
             "created_at": created,
             "expires_at": expires,
-            "estimated": frozenset(estimated),
+            "estimated": estimated,
             "state": state,
             "basis": basis,
         }
@@ -81,6 +81,24 @@ def best(invitations: Iterable[Invitation]) -> Invitation | None:
         ),
         default=None,
     )
+
+
+def is_undecided(records: Iterable[Invitation]) -> bool:
+    """Whether somebody is invited and, by these records, not in yet: the members may know more."""
+    records = list(records)
+    counting = best(records)
+    open_one = counting is not None and counting.state in OPEN_STATES
+    return open_one and all(one.state is not State.ACCEPTED for one in records)
+
+
+def conclude_from(
+    account: Account, email: str, records: Iterable[Invitation], member: Member | None
+) -> Guest:
+    """Where the guest stands, from all records about the address."""
+    records = list(records)
+    if is_undecided(records) and member is not None and member.state not in MEMBERSHIPS:
+        member = None  # who is listed as invited, or was removed once
+    return conclude(account, email, best(records), member)
 
 
 def conclude(

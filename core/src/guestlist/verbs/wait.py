@@ -17,6 +17,8 @@ from guestlist.verbs.states import state_named
 FIRST_PAUSE = 2.0
 LONGEST_PAUSE = 60.0
 """Seconds between two looks: growing by half from the first to the longest, with jitter."""
+SLOWEST_PAUSE = 900.0
+"""Whoever has waited for hours does not notice: then a sixtieth of that, up to this."""
 
 ENDED = frozenset({State.DECLINED, State.EXPIRED, State.REVOKED})
 """States from which nobody gets anywhere without a new invitation."""
@@ -47,7 +49,8 @@ def wait(
         raise InvalidOrder(f"timeout cannot be {timeout!r}", hint="It is a number of seconds.")
     call, email = yield from begin(accounts, who, account)
     clock = call.account.clock
-    ends = clock.monotonic() + timeout
+    began = clock.monotonic()
+    ends = began + timeout
     pause, guest, trouble = FIRST_PAUSE, None, None
     while True:
         left = ends - clock.monotonic()
@@ -66,7 +69,8 @@ def wait(
         if left <= 0:
             raise call.about(_timeout(guest, email, wanted, timeout)) from trouble
         yield from sleep(call, min(jittered, left))
-        pause = min(LONGEST_PAUSE, pause * 1.5)
+        waited = clock.monotonic() - began
+        pause = min(pause * 1.5, max(LONGEST_PAUSE, min(waited / 60, SLOWEST_PAUSE)))
 
 
 def _a_look(accounts: Accounts, call: Call, left: float) -> Call:

@@ -87,7 +87,7 @@ class Aitronos(Provider):
     most_roles = 1  # the same; lists of roles are for "invite v2", which the SDK does not have
     one_role = True  # a member's record and its update have one `role_id`
     can_suppress_mail = True  # documentation and SDK: `send_invitation`
-    refuses_duplicates = False  # a member is refused (SDK); whoever is invited only: unverified
+    # refuses_duplicates: a member is refused (SDK); whoever is invited only: unverified
     lifetime = timedelta(days=7)  # the invitation object's page and the validate page
     resend_moves_expiry = False  # the mail goes again; whether the expiry moves: unverified
     no_access = "The person is a member and holds no role in the organization."
@@ -97,9 +97,7 @@ class Aitronos(Provider):
             " `assign_role` replaces it once the person has accepted"
         )
     }
-    secret_fields = frozenset(
-        {"invitation_link", "invitation_key", "email_key", "invite", "token", "refresh_token"}
-    )
+    secret_fields = frozenset({"email_key", "invite"})  # besides those that are secret everywhere
 
     base_url: str = setting("Where the service is", default="https://api.aitronos.com")
     organization_id: str = setting(

@@ -7,21 +7,24 @@ are opaque: their prefixes differ between the sources too.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import unquote_plus
 
 from pydantic import SecretStr
 
 from guestlist.errors import MalformedResponse
-from guestlist.models import Basis, Invitation, Member, MemberState, Role, State
+from guestlist.models import Basis, Invitation, Member, MemberState, Role, State, constructor
 from guestlist.provider import Response
 from guestlist_aitronos.results import BulkResend, ResendFailure, Status
 
 Raw = Mapping[str, Any]
+
+_new_member = constructor(Member)
 
 INVITED = frozenset({"invitationsent", "invited", "pending", "invitationpending"})
 """Statuses of people who were invited and have not accepted. `InvitationSent` is in the status
@@ -36,6 +39,7 @@ MEMBER_STATES = {
 """Statuses of members. An organization may have its own; whoever has one of those is a member."""
 
 
+@lru_cache(maxsize=1024)  # a page of members holds few statuses many times
 def plain(name: str) -> str:
     """A status name as it is compared: without case, spaces and underscores."""
     return name.lower().replace(" ", "").replace("_", "")
@@ -63,13 +67,13 @@ def moment(text: str | None) -> datetime | None:
     return date if date.tzinfo else date.replace(tzinfo=UTC)
 
 
+_INVITE = re.compile(r"[^?#]*\?(?:[^#]*&)?invite=([^&#]+)").match
+
+
 def key_in(link: str | None) -> str | None:
     """The invitation key that a link holds in its `invite` parameter."""
-    try:
-        parameters = dict(parse_qsl(urlsplit(link or "").query))
-    except ValueError:  # a link that cannot be taken apart is still a link
-        return None
-    return parameters.get("invite")
+    found = _INVITE(link or "")
+    return unquote_plus(found[1]) if found else None
 
 
 def read_invitation(
@@ -132,7 +136,7 @@ def read_member(raw: Raw) -> Member:
     """A member. `joined_at` is weak: some samples have there when the person was invited."""
     status = plain(named(raw, "status")[1] or "")
     user_id = raw.get("user_id")
-    return Member(
+    return _new_member(
         id=raw.get("id") or raw["user_id"],
         email=raw["email"],
         name=raw.get("full_name") or raw.get("username"),

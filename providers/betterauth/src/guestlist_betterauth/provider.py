@@ -67,8 +67,6 @@ class BetterAuth(Provider):
     # Without `role` an invitation is refused; with an empty list, one is made that gives nothing.
     least_roles = 1
     most_roles = None  # the server knows no most
-    # Not so with its option cancelPendingInvitationsOnReInvite (source of 1.6.25; off by default).
-    refuses_duplicates = True
     # The default of invitationExpiresIn; every answer tells the date itself.
     lifetime = timedelta(hours=48)
     resend_moves_expiry = True
@@ -85,12 +83,20 @@ class BetterAuth(Provider):
     role_names: tuple[str, ...] = setting(
         "The server's roles, which no call tells", default=("owner", "admin", "member")
     )
+    reinvite_cancels: bool = setting(
+        "Whether the server's cancelPendingInvitationsOnReInvite is on", default=False
+    )
     list_limit: int = setting("How many invitations the server lists at most", default=100)
 
     @property
     def limits(self) -> tuple[Limit, ...]:
         """100 requests in 10 s to one path from one address: the default, on in production."""
         return (Limit(100, 10.0),)
+
+    @property
+    def refuses_duplicates(self) -> bool:
+        """Not so with cancelPendingInvitationsOnReInvite (source of 1.6.25; off by default)."""
+        return not self.reinvite_cancels
 
     def authorize(self) -> Mapping[str, str]:
         return {"Authorization": f"Bearer {self.token}"}

@@ -67,9 +67,9 @@ def _id(raw: Raw, kind: str) -> str:
 def _origins(raw: Raw, kind: str, roles: Mapping[str, Role]) -> dict[str, Role]:
     """The groups and roles that a record names as where it comes from, by id."""
     found = {}
-    if kind != "group" and (group := text(raw, "group_id")):
-        found[group] = Role(id=group, name=text(raw, "group_name"), kind="group")
+    if kind != "group" and (group := text(raw.get("group_id"))):
+        found[group] = Role(id=group, name=text(raw.get("group_name")), kind="group")
     # only of a policy: a role's own record names itself in role_id
-    if kind == "policy" and (origin := text(raw, "from_role", "role_id")):
-        found[origin] = roles.get(origin) or Role(id=origin, name=text(raw, "role_name"))
+    if kind == "policy" and (origin := text(raw.get("from_role")) or text(raw.get("role_id"))):
+        found[origin] = roles.get(origin) or Role(id=origin, name=text(raw.get("role_name")))
     return found

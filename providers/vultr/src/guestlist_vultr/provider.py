@@ -81,15 +81,13 @@ class Vultr(Provider):
     most_roles = 0
     # No source knows of a way to leave the mail out.
     can_suppress_mail = False
-    # What happens to a second invitation of one address is nowhere documented.
-    refuses_duplicates = False
     # "3 days": Vultr's guides to inviting and granting access, and its support page on validity.
     lifetime = timedelta(days=3)
     # Vultr's guide to resending: the expiry moves to three days after the resend.
     resend_moves_expiry = True
     # "Per source IP": the OpenAPI document and Vultr's page on rate limits.
     limits_count_addresses = True
-    # late_effect and list_lag: nothing is known about either, the defaults stand.
+    # late_effect, list_lag, refuses_duplicates: nothing is known about either, the defaults stand.
     no_access = (
         "The person is a member without any group, role or policy. Vultr's console shows "
         '"No Active Organization" to somebody in no group: assign a group.'
@@ -108,8 +106,6 @@ class Vultr(Provider):
         "find_invitation": "Read `invitations` and compare addresses: Vultr has no search.",
         "find_member": "Read `members` and compare addresses: Vultr has no search.",
     }
-    # `api_key` of a user is shown when it is made (govultr). No invitation holds a secret.
-    secret_fields = frozenset({"api_key"})
 
     base_url: str = setting(
         "Where the service is, without the /v2 of its paths", default="https://api.vultr.com"
@@ -388,7 +384,7 @@ def _invitation(reply: Response) -> Invitation:
 
 
 def _name(organization: reading.Raw) -> str:
-    return reading.text(organization, "name") or reading.identifier(organization, "id")
+    return reading.text(organization.get("name")) or reading.identifier(organization, "id")
 
 
 def _id(invitation: Invitation) -> str:

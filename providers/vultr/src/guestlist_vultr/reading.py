@@ -14,36 +14,40 @@ from typing import Any
 from pydantic_core import from_json
 
 from guestlist.errors import MalformedResponse
-from guestlist.models import Invitation, Member, MemberState, Role, State
+from guestlist.models import Invitation, Member, MemberState, Role, State, constructor
 from guestlist.provider import Page, Response
 
 Raw = dict[str, Any]
 """A record as Vultr sent it."""
 
-# ---------------------------------------------------------------------------- values
+_new_invitation = constructor(Invitation)
+_new_member = constructor(Member)
 
-_UNSET = ("0000-", "0001-")
-"""How databases write a moment that never was; not seen from Vultr, which leaves it empty."""
+# ---------------------------------------------------------------------------- values
 
 
 def moment(value: str | None) -> datetime | None:
     """A moment; UTC where no zone is told, as in some of Vultr's objects outside IAM.
 
-    Unset is an empty string in govultr; null is read the same way.
+    Unset is an empty string in govultr; null is read the same way, and so is a moment in the year 0
+    or 1: how databases write one that never was (not seen from Vultr).
     """
-    if not value or value.startswith(_UNSET):
+    if not value:
         return None
-    read = datetime.fromisoformat(value)
+    try:
+        read = datetime.fromisoformat(value)
+    except ValueError:
+        if value.startswith("0000-"):  # Python has no such year
+            return None
+        raise
+    if read.year == 1:
+        return None
     return read if read.tzinfo else read.replace(tzinfo=UTC)
 
 
-def text(raw: Raw, *names: str) -> str | None:
-    """The first of the fields that holds a text; None when none does."""
-    for name in names:
-        value = raw.get(name)
-        if value and isinstance(value, str):
-            return value
-    return None
+def text(value: object) -> str | None:
+    """The value of a field, if it is a text and not empty."""
+    return value if value and isinstance(value, str) else None
 
 
 def identifier(raw: Raw, *names: str) -> str:
@@ -54,7 +58,7 @@ def identifier(raw: Raw, *names: str) -> str:
     """
     for name in names:
         value = raw.get(name)
-        if value and isinstance(value, (str, int)) and value is not True:
+        if value and type(value) in (str, int):
             return str(value)
     raise KeyError(names[0])
 
@@ -65,6 +69,8 @@ _NO = frozenset({"no", "false", "0"})
 
 def flag(value: Any) -> bool | None:
     """A yes or no: Vultr's guide writes words, govultr booleans. None for anything else."""
+    if value is None:
+        return None
     word = str(value).strip().lower()
     return True if word in _YES else False if word in _NO else None
 
@@ -110,7 +116,7 @@ def records(value: Any) -> list[Raw]:
     """
     if value is None:
         return []
-    if isinstance(value, list) and all(isinstance(item, dict) for item in value):
+    if isinstance(value, list) and set(map(type, value)) <= {dict}:
         return value
     raise TypeError("expected a list of objects")
 
@@ -179,18 +185,20 @@ def invitation(raw: Raw) -> Invitation:
     The guides speak of `invite_status`, Terraform publishes `status`, govultr has `status_full`
     besides; they are read in this order.
     """
-    word = text(raw, "invite_status", "status", "status_full")
-    return Invitation(
+    told = raw.get
+    word = text(told("invite_status")) or text(told("status")) or text(told("status_full"))
+    email = text(told("email_invited")) or text(told("email_registered"))
+    return _new_invitation(
         id=identifier(raw, "id", "uuid"),
-        email=text(raw, "email_invited", "email_registered") or raw["email_invited"],
+        email=email or raw["email_invited"],
         state=invitation_state(word),
         raw_state=word,
-        organization_id=text(raw, "org_id"),
-        organization=text(raw, "org_name"),
-        created_at=moment(raw.get("date_created")),
-        expires_at=moment(raw.get("expiration_date")),
-        responded_at=moment(raw.get("date_responded")),
-        invited_by=text(raw, "inviter_email", "inviter_name"),
+        organization_id=text(told("org_id")),
+        organization=text(told("org_name")),
+        created_at=moment(told("date_created")),
+        expires_at=moment(told("expiration_date")),
+        responded_at=moment(told("date_responded")),
+        invited_by=text(told("inviter_email")) or text(told("inviter_name")),
         raw=raw,
     )
 
@@ -209,30 +217,34 @@ def member(raw: Raw, state: MemberState | None = None) -> Member:
         raw: a user, in the shape of the user list, of the suspended users or of a group's members.
         state: where the list it comes from tells it.
     """
-    names = (text(raw, "first_name"), text(raw, "last_name"))
-    return Member(
+    return _new_member(
         id=identifier(raw, "id", "uuid"),  # the guide to suspending speaks of a uuid
         email=raw.get("email") or "",
-        name=text(raw, "name", "display_name") or " ".join(filter(None, names)) or None,
+        name=text(raw.get("name")) or text(raw.get("display_name")) or _full_name(raw),
         state=state or _member_state(raw),
         service=flag(raw.get("service_user")) or False,
         raw=raw,
     )
 
 
+def _full_name(raw: Raw) -> str | None:
+    names = (text(raw.get("first_name")), text(raw.get("last_name")))
+    return " ".join(filter(None, names)) or None
+
+
 def _member_state(raw: Raw) -> MemberState:
     """The guide to listing users promises a status; neither govultr nor OpenAPI has one."""
-    told = _MEMBER_STATES.get((text(raw, "status") or "").lower())
-    if told is not None:
-        return told
+    word = text(raw.get("status"))
+    if word is not None and word.lower() in _MEMBER_STATES:
+        return _MEMBER_STATES[word.lower()]
     off = raw.get("date_suspended") or flag(raw.get("active")) is False
     return MemberState.SUSPENDED if off else MemberState.ACTIVE
 
 
 def is_merely_invited(raw: Raw) -> bool:
     """Whether a row of the user list is no member yet, should Vultr show such rows (unverified)."""
-    word = (text(raw, "status") or "").lower()
-    return "pending" in word or "invite" in word
+    word = text(raw.get("status"))
+    return word is not None and ("pending" in word.lower() or "invite" in word.lower())
 
 
 def role(raw: Raw, kind: str) -> Role:
@@ -244,9 +256,11 @@ def role(raw: Raw, kind: str) -> Role:
     return Role(
         id=identifier(raw, "id", f"{kind}_id"),
         # a group has display_name; so have roles where govultr reads them from a group
-        name=text(raw, "display_name", "name", f"{kind}_name"),
+        name=text(raw.get("display_name"))
+        or text(raw.get("name"))
+        or text(raw.get(f"{kind}_name")),
         kind=kind,
-        description=text(raw, "description", f"{kind}_description"),
+        description=text(raw.get("description")) or text(raw.get(f"{kind}_description")),
         raw=raw,
     )
 

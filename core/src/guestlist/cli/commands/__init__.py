@@ -14,10 +14,12 @@ _HOMES = {
     "completion": "completion",
     "config": "config",
     "demo": "demo",
+    "forget": "forget",
     "lists": "list members roles accounts",
+    "log": "log",
     "people": "invite resend status wait revoke remove access assign unassign",
     "providers": "providers",
-    "roster": "plan apply settle",
+    "roster": "plan apply settle worker",
     "sandbox": "sandbox",
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}

@@ -10,7 +10,7 @@ from guestlist.cli.parser import UsageError
 from guestlist.cli.report import tell
 from guestlist.cli.session import Session, nothing_configured
 from guestlist.cli.words import listed
-from guestlist.config import FILE, VARIABLE
+from guestlist.config import FILE, VARIABLE, config_path
 from guestlist.errors import ConfigError
 from guestlist.plugins import installed
 
@@ -81,9 +81,8 @@ def _check(session: Session) -> None:
 
 
 def _path(session: Session) -> None:
-    named = session.arguments.config or os.environ.get(VARIABLE)
-    found = named or (FILE if Path(FILE).exists() else None)
-    session.results.append(FileRow(path=str(Path(found).absolute()) if found else None))
+    found = config_path(session.arguments.config)
+    session.results.append(FileRow(path=str(found.absolute()) if found else None))
     if not session.arguments.json:
-        tell(str(Path(found).absolute()) if found else "the environment")
+        tell(str(found.absolute()) if found else "the environment")
         session.printed = True

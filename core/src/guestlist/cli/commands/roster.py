@@ -6,7 +6,6 @@ import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +20,7 @@ from guestlist.cli.session import Session
 from guestlist.cli.words import count
 from guestlist.errors import Conflict, GuestlistError, UnknownRole, WaitTimeout
 from guestlist.ledger import orders
+from guestlist.ledger.mails import MailsPerPerson
 from guestlist.ledger.runner import Summary, alone
 from guestlist.models import OPEN_STATES, Guest
 from guestlist.roster import Action, Limits, Over, Plan, make_plan, moved, read_plan
@@ -70,6 +70,16 @@ def run_settle(session: Session) -> None:
         _settle(session, at, session.arguments.wait)
 
 
+def run_worker(session: Session) -> None:
+    """`worker`: works on the runs of a ledger in PostgreSQL, until it is stopped."""
+    with desk(session) as at:
+        from guestlist.ledger import engine
+
+        session.progress.tell(f"working on {at.store.name}")
+        engine.run_worker(at.make, at.url, stop=at.stop)
+    session.printed = True
+
+
 # ---------------------------------------------------------------------------- planning
 
 
@@ -85,7 +95,7 @@ def _planned(session: Session, at: Desk) -> Iterator[Plan]:
         session.progress.tell(f"reading {', '.join(told)}")
 
     session.progress.tell(f"reading {at.roster.source}")
-    since = (at.guests.clock.now() - limits.period).timestamp()
+    mails = MailsPerPerson(at.store, at.guests.clock.now() - limits.period)
     with make_plan(
         at.guests,
         at.roster.wanted(),
@@ -102,7 +112,7 @@ def _planned(session: Session, at: Desk) -> Iterator[Plan]:
             (debt.change.account, debt.change.key, debt.change.roles[0])
             for debt in orders.owed(at.store)
         ],
-        mails=partial(orders.mails_to, at.store, since),
+        mails=mails,
         progress=progress,
     ) as plan:
         session.errors += plan.errors.values()
@@ -225,7 +235,12 @@ def _settle_doubts(session: Session, at: Desk) -> None:
 def _carry_out(session: Session, at: Desk, run: int) -> Summary:
     session.progress.pause()
     with Live(session.screen) as live:
-        summary = at.runner.run(run, live.follow)
+        if at.store.is_sqlite:
+            summary = at.runner.run(run, live.follow)
+        else:
+            from guestlist.ledger.pool import run_together
+
+            summary = run_together(at.store, run, at.make, at.url, at.stop, live.follow)
     _tell_failures(session, summary)
     _show_run(session, at, run, summary)
     return summary

@@ -79,17 +79,18 @@ def _show(screen: Screen, sandbox: Sandbox) -> None:
         [Column("Service", whole=True), Column("Address", whole=True, style="cyan")],
         [("Mailbox: read mails, accept, move the clock", sandbox.url), *places],
     )
-    screen.line("The keys are made up, and no secrets:")
-    screen.table(
-        [Column("Account", whole=True), Column("Setting", whole=True), Column("Value")],
-        [row for name, hosted in sandbox.services.items() for row in _keys(name, hosted.settings)]
-        + [
-            (f"{name}, read only", setting, value)
-            for name, hosted in sandbox.services.items()
-            for setting, value in hosted.read_only_settings.items()
-            if value != hosted.settings.get(setting)
-        ],
+    hosted = sandbox.services
+    own = {name: one.settings for name, one in hosted.items()}
+    _show_keys(screen, "The keys, which are made up and no secrets:", own)
+    _show_keys(
+        screen,
+        "Keys that may only read:",
+        {
+            name: dict(one.read_only_settings.items() - one.settings.items())
+            for name, one in hosted.items()
+        },
     )
+    screen.line()
     screen.line("Talk to it from another terminal:")
     where = "" if sandbox.url == DEFAULT_SANDBOX else f" {sandbox.url}"
     first = next(iter(sandbox.services))
@@ -97,8 +98,20 @@ def _show(screen: Screen, sandbox: Sandbox) -> None:
         screen.line(f"guestlist --sandbox{where} {command}", indent=2, style="cyan")
 
 
-def _keys(name: str, settings: Mapping[str, str]) -> list[tuple[str, str, str]]:
-    return [(name, setting, value) for setting, value in settings.items() if setting != "base_url"]
+def _show_keys(screen: Screen, title: str, settings: Mapping[str, Mapping[str, str]]) -> None:
+    from guestlist.cli.screen import Column
+
+    screen.line()
+    screen.line(title)
+    screen.table(
+        [Column("Account", whole=True), Column("Setting", whole=True), Column("Value")],
+        [
+            (account, setting, value)
+            for account, all_of_it in settings.items()
+            for setting, value in all_of_it.items()
+            if setting != "base_url"
+        ],
+    )
 
 
 def _profiles(pairs: Sequence[tuple[str, str]], names: Sequence[str]) -> dict[str, str]:

@@ -1,6 +1,7 @@
 """The conformance suite: what every provider has to do, as tests for its author to run.
 
     from guestlist.testing.conformance import ProviderSuite
+from guestlist.testing.conformance.tour import Guide
 
     class TestAcme(ProviderSuite):
         service = AcmeService               # its sandbox
@@ -10,7 +11,9 @@ what was recorded from one, see `Recorded`. The docstring of each test is the ru
 failure names the rule, what was expected, what came, and where to look.
 """
 
+from guestlist.testing.conformance.documented import Shown
 from guestlist.testing.conformance.setting import Lacking, SandboxSetting, Setting
 from guestlist.testing.conformance.suite import ProviderSuite
+from guestlist.testing.conformance.tour import Guide
 
-__all__ = ["Lacking", "ProviderSuite", "SandboxSetting", "Setting"]
+__all__ = ["Guide", "Lacking", "ProviderSuite", "SandboxSetting", "Setting", "Shown"]

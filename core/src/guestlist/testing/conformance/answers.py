@@ -121,7 +121,6 @@ class Answers(Rules):
                 ]
                 if not found or found[0].state is not State.UNKNOWN:
                     remark(
-                        str(self.test_unknown_state_word.__doc__),
                         expected=f"state unknown, raw_state {UNKNOWN_WORD!r}",
                         came=replay.came,
                         look_at="the table from the service's words to states",
@@ -142,7 +141,6 @@ class Answers(Rules):
             ]
             if words and sample.value.raw_state not in words:
                 remark(
-                    str(self.test_word_for_the_state_is_kept.__doc__),
                     expected=f"raw_state is one of {words}",
                     came=repr(sample.value.raw_state),
                     look_at=place(sample.provider, sample.name),
@@ -167,7 +165,6 @@ class Answers(Rules):
                 ]
                 if wrong and len(sample.played) == 1:
                     remark(
-                        str(self.test_state_that_is_no_word.__doc__),
                         expected="state unknown",
                         came=repr(wrong[0]),
                         look_at="the table from the service's words to states",
@@ -204,7 +201,6 @@ class Answers(Rules):
                     at = getattr(invitation, name)
                     if at is not None and at.tzinfo is None:
                         remark(
-                            str(self.test_moments_are_aware.__doc__),
                             expected="an aware datetime",
                             came=f"{name}={at!r}",
                             look_at=place(sample.provider, sample.name),
@@ -214,7 +210,6 @@ class Answers(Rules):
                 now = sample.clock.now()
                 if at is not None and abs((at - now).total_seconds()) > 120:
                     remark(
-                        str(self.test_moments_are_aware.__doc__),
                         expected=f"created_at about {now}",
                         came=at,
                         look_at=place(sample.provider, "invite"),
@@ -228,6 +223,8 @@ def _same_or_malformed(sample: Sample, replay: Replay, nth: int, what: str) -> N
             _misread(sample, replay, nth, what, "an error with `happened` True")
         return
     if replay.error is None and replay.value == sample.value:
+        return
+    if isinstance(replay.error, Astray):  # it asks for what the answer does not tell
         return
     _misread(sample, replay, nth, what, "MalformedResponse")
 
@@ -245,9 +242,9 @@ def _sane(sample: Sample, replay: Replay, nth: int, what: str) -> None:
 
 
 def _misread(sample: Sample, replay: Replay, nth: int, what: str, expected: str) -> None:
+    asked = sample.requests[nth] if nth < len(sample.requests) else sample.name
     remark(
-        f"an answer to {sample.requests[nth] if nth < len(sample.requests) else sample.name}"
-        f" ({what}) is read rightly or refused",
+        rule=f"an answer to {asked} ({what}) is read rightly or refused",
         expected=expected,
         came=replay.came,
         look_at=place(sample.provider, sample.name),

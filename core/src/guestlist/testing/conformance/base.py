@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pytest
 
+from guestlist.models import Member
 from guestlist.plugins import installed
 from guestlist.provider import Provider
 from guestlist.sandbox import Service
 from guestlist.testing.checking import CHANGING, CONTRACT, READING
+from guestlist.testing.conformance.remark import ruling
 from guestlist.testing.conformance.scene import Scene
 from guestlist.testing.conformance.setting import SandboxSetting, Setting
-from guestlist.testing.conformance.tour import Sample, Tour, lead
+from guestlist.testing.conformance.tour import Guide, Sample, Tour, lead
 
 TELLING = ("find_invitation", "get_invitation", "invitations", "invite", "resend")
 """Those that tell of invitations."""
@@ -33,6 +35,16 @@ VERBS = (
     "unassign_role",
 )
 """Those that callers know as verbs: without one, they have to learn what to do instead."""
+
+
+NOTHING = {
+    "missing": "every operation of the contract is offered",
+    "missing_verb": "every verb is offered",
+    "option": "an order has no option that is on or off",
+    "own": "every operation is one of the contract",
+    "shown": "`documented` is empty: paste there what the documentation shows",
+}
+"""Why a test has nothing to do, by its argument."""
 
 
 class Rules:
@@ -71,10 +83,24 @@ class Rules:
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         """One test for each operation that there is, or is not."""
-        kind = self.provider_class()
+        for argument, names in self.choices().items():
+            if argument in metafunc.fixturenames:
+                metafunc.parametrize(argument, names or [_none(argument)])
+
+    @classmethod
+    def choices(cls) -> dict[str, Sequence[Any]]:
+        """What each test is run for that has an argument of that name."""
+        kind = cls.provider_class()
         offered = [name for name in CONTRACT if kind.supports(name)]
-        chosen = {
-            "operation": offered,
+        own = [name for name in kind.operations() if name not in CONTRACT]
+        return {
+            "operation": [*offered, *own],
+            "own": own,
+            "option": [
+                name
+                for name, field in kind.Options.model_fields.items()
+                if isinstance(field.default, bool)
+            ],
             "reading": [name for name in offered if name in READING],
             "changing": [name for name in offered if name in CHANGING],
             "getting": [name for name in offered if name.startswith("get_")],
@@ -83,9 +109,12 @@ class Rules:
             "missing": [name for name in CONTRACT if not kind.supports(name)],
             "missing_verb": [name for name in VERBS if not kind.supports(name)],
         }
-        for argument, names in chosen.items():
-            if argument in metafunc.fixturenames:
-                metafunc.parametrize(argument, names)
+
+    @pytest.fixture(autouse=True)
+    def _rule(self, request: pytest.FixtureRequest) -> Iterator[None]:
+        """What the test says of itself is the rule that its remarks name."""
+        with ruling(str(request.function.__doc__)):
+            yield
 
     @pytest.fixture
     def provider_kind(self) -> type[Provider]:
@@ -130,7 +159,22 @@ class Rules:
     def tour(cls, request: pytest.FixtureRequest) -> Iterator[Tour]:
         """Every operation, run once and recorded."""
         with cls.on_stage(request, "tour") as scene:
-            yield lead(scene)
+            yield lead(scene, cls.detour)
+
+    @classmethod
+    def detour(cls, guide: Guide, member: Member) -> None:
+        """What only this service can do, as a part of the tour: override it, and run every
+        operation of the provider's own there, on a member or whatever comes of another operation:
+
+            guide.take("suspend", member)
+            assert [one.id for one in guide.take("suspended").items] == [member.id]
+        """
+
+
+def _none(argument: str) -> Any:
+    """What a test is run for where there is nothing: it is skipped, with the reason."""
+    reason = NOTHING.get(argument, "the provider has no such operation")
+    return pytest.param(None, id="none", marks=pytest.mark.skip(reason=reason))
 
 
 def _name(request: pytest.FixtureRequest) -> str:

@@ -5,29 +5,44 @@ from __future__ import annotations
 import importlib.metadata
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
 
-from guestlist.errors import ConfigError, InvalidOrder, Unsupported
-from guestlist.models import Invitation, Member, Order, Role, State
+from guestlist.errors import (
+    ConfigError,
+    GuestlistError,
+    InvalidOrder,
+    MalformedResponse,
+    Unsupported,
+)
+from guestlist.models import Order, Role
 from guestlist.plugins import GROUP, installed
-from guestlist.provider import Limit, Provider
+from guestlist.provider import Flow, Limit, Provider, Response
 from guestlist.provider.settings import environment_variable, is_secret
 from guestlist.testing.checking import CONTRACT, facts, sketches
 from guestlist.testing.conformance.base import VERBS, Rules
+from guestlist.testing.conformance.documented import made_up
 from guestlist.testing.conformance.remark import place, remark
 from guestlist.testing.conformance.scene import Scene
+from guestlist.testing.conformance.wires import Reciting
 
 
 class Identity(Rules):
-    """Name, facts, settings, and what is unsupported."""
+    """Name, facts, settings, and what is unsupported.
+
+    Attributes:
+        organization_in_requests: whether every request names the organization of the settings;
+            not so where the credentials decide which one is meant.
+    """
+
+    organization_in_requests = True
 
     def test_name_is_one_lower_case_word(self, provider_kind: type[Provider]) -> None:
         """`name` is what people type: lower case letters, digits and dashes."""
         if not re.fullmatch(r"[a-z][a-z0-9-]*", provider_kind.name):
             remark(
-                str(self.test_name_is_one_lower_case_word.__doc__),
                 expected="such as acme",
                 came=repr(provider_kind.name),
                 look_at=f"{provider_kind.__name__}.name",
@@ -38,7 +53,6 @@ class Identity(Rules):
         docs = provider_kind.docs_url
         if not provider_kind.title.strip() or not docs.startswith("https://"):
             remark(
-                str(self.test_title_and_docs_are_told.__doc__),
                 expected="a title, and a docs_url that begins with https://",
                 came=f"{provider_kind.title!r}, {docs!r}",
                 look_at=f"{provider_kind.__name__}.title, .docs_url",
@@ -52,7 +66,6 @@ class Identity(Rules):
         found = installed().provider(provider_kind.name)
         if found is not provider_kind:
             remark(
-                str(self.test_is_found_by_its_entry_point.__doc__),
                 expected=provider_kind,
                 came=found,
                 look_at="[project.entry-points.guestlist] of its pyproject.toml",
@@ -63,7 +76,6 @@ class Identity(Rules):
         wrong = [f"{problem.rule}: {problem.hint}" for problem in facts(provider_kind)]
         if wrong:
             remark(
-                str(self.test_facts_agree_with_each_other.__doc__),
                 expected="facts that agree",
                 came="; ".join(wrong),
                 look_at=f"the facts of {provider_kind.__name__}",
@@ -74,7 +86,6 @@ class Identity(Rules):
         left = [f"{problem.rule}. {problem.hint}" for problem in sketches(provider_kind)]
         if left:
             remark(
-                str(self.test_nothing_is_left_of_the_template.__doc__),
                 expected="no sketch",
                 came=f"{len(left)} left to do:\n    " + "\n    ".join(left),
                 look_at=place(provider_kind, "invite"),
@@ -90,7 +101,6 @@ class Identity(Rules):
         ]
         if unmarked:
             remark(
-                str(self.test_operations_have_names_of_the_contract.__doc__),
                 expected="@operation above each",
                 came=f"unmarked: {', '.join(unmarked)}",
                 look_at=place(provider_kind, unmarked[0]),
@@ -102,7 +112,6 @@ class Identity(Rules):
         can = [provider_kind.supports(name) for name in ("invitations", "find_invitation")]
         if not provider_kind.supports("invite") or not any(can):
             remark(
-                str(self.test_invites_and_can_look.__doc__),
                 expected="invite, and invitations or find_invitation",
                 came=", ".join(provider_kind.operations()),
                 look_at=f"the operations of {provider_kind.__name__}",
@@ -121,26 +130,76 @@ class Identity(Rules):
         }
         if not required:
             pytest.skip("no setting is required")
-        with pytest.raises(ConfigError) as caught:
-            provider_kind()
+        told = _complaint(provider_kind, {})
         for name, info in required.items():
             env = environment_variable(info)
-            if name not in str(caught.value) or (env and env not in str(caught.value)):
+            if name not in told or (env and env not in told):
                 remark(
-                    str(self.test_missing_settings_are_named.__doc__),
-                    expected=f"{name} and {env}",
-                    came=str(caught.value),
+                    expected=f"ConfigError that names {name} and {env}",
+                    came=told,
                     look_at=f"{provider_kind.__name__}.{name}",
                 )
 
+    def test_environment_variables_are_in_capitals(self, provider_kind: type[Provider]) -> None:
+        """The environment variable of a setting is in capitals, digits and underscores."""
+        told = {name: environment_variable(o) for name, o in provider_kind.model_fields.items()}
+        for name, variable in told.items():
+            if variable and not re.fullmatch(r"[A-Z][A-Z0-9_]*", variable):
+                remark(
+                    expected="such as ACME_API_KEY",
+                    came=variable,
+                    look_at=f"{provider_kind.__name__}.{name}",
+                )
+
+    def test_organization_is_named(self, scene: Scene) -> None:
+        """`organization` tells the name of the organization, not its id, and not nothing."""
+        scene.needs("organization")
+        came: object = scene.run(scene.provider.organization())
+        scene.check(
+            isinstance(came, str) and bool(came.strip()) and came not in _settings(scene).values(),
+            expected="a name",
+            came=repr(came),
+            look_at="organization",
+        )
+
+    def test_another_organization_is_not_reached(self, scene: Scene) -> None:
+        """With the id of an organization that is not there, everything ends with an error that
+        says so: nothing is read from another one, and nobody is invited into it."""
+        scene.needs("organization", "invite")
+        wrong = {name: "none-7" for name in _settings(scene) if "organization" in name}
+        if not wrong:
+            pytest.skip("no setting names the organization")
+        order = scene.order("ada")
+        scene.forget()
+        provider = scene.provider.model_copy(update=wrong)
+        flows: dict[str, Callable[[], Flow[Any]]] = {
+            "organization": provider.organization,
+            "invitations": provider.invitations,
+            "members": provider.members,
+            "invite": lambda: provider.invite(order),
+        }
+        for name, flow in flows.items():
+            if provider.supports(name) and self.organization_in_requests | (name == "organization"):
+                with scene.refused(GuestlistError, look_at=name, tried=True) as caught:
+                    scene.run(flow())
+                scene.check(
+                    not isinstance(caught.error, MalformedResponse),
+                    expected="an error that says that there is no such organization",
+                    came=repr(caught.error),
+                    look_at=name,
+                )
+
     def test_credentials_are_secret_settings(self, scene: Scene) -> None:
-        """What `authorize` sends comes from settings that are marked `secret=True`."""
+        """What `authorize` sends comes from settings that are marked `secret=True`, and so is
+        every setting that is called a key, token, secret or password."""
+        for name, info in type(scene.provider).model_fields.items():
+            if re.search(r"(?:key|token|secret|password)$", name) and not is_secret(info):
+                scene.remark(expected="secret=True", came="a setting for all to see", look_at=name)
         told = {**scene.provider.authorize()}
         hidden = scene.provider.secrets()
         for header, value in told.items():
             if not any(secret in value for secret in hidden):
                 remark(
-                    str(self.test_credentials_are_secret_settings.__doc__),
                     expected=f"a secret setting in the header {header}",
                     came="a value that no secret setting holds",
                     look_at=place(scene.provider, "authorize"),
@@ -156,7 +215,6 @@ class Identity(Rules):
             value = getattr(provider, name)
             if is_secret(info) and value and str(value) in shown:
                 remark(
-                    str(self.test_secret_settings_are_masked.__doc__),
                     expected="asterisks, or nothing",
                     came=f"the value of {name}",
                     look_at=f"{type(provider).__name__}.{name}: made with `setting(secret=True)`?",
@@ -164,16 +222,28 @@ class Identity(Rules):
 
     def test_plain_http_is_refused(self, scene: Scene) -> None:
         """Credentials never travel over plain http, this machine excepted."""
-        settings = dict(scene.provider)
-        with pytest.raises(ConfigError):
-            type(scene.provider)(**{**settings, "base_url": "http://service.example.com"})
+        settings = {**dict(scene.provider), "base_url": "http://service.example.com"}
+        told = _complaint(type(scene.provider), settings)
+        scene.check(
+            "https" in told,
+            expected="ConfigError that says to use https",
+            came=told,
+            look_at="base_url",
+        )
 
     def test_limits_are_possible(self, scene: Scene) -> None:
-        """`limits` are positive numbers of requests in positive times."""
+        """`limits` are positive numbers of requests in positive times, and `refuses_duplicates` is
+        True or False."""
+        refuses = scene.provider.refuses_duplicates
+        scene.check(
+            isinstance(refuses, bool),
+            expected="True or False",
+            came=repr(refuses),
+            look_at="refuses_duplicates",
+        )
         for limit in scene.provider.limits:
             if not isinstance(limit, Limit) or limit.count < 1 or limit.per <= 0:
                 remark(
-                    str(self.test_limits_are_possible.__doc__),
                     expected="Limit(count >= 1, per > 0)",
                     came=repr(limit),
                     look_at=place(scene.provider, "limits"),
@@ -184,31 +254,17 @@ class Identity(Rules):
     def test_missing_operation_is_unsupported(self, scene: Scene, missing: str) -> None:
         """What is not offered raises Unsupported before anything is sent, and says who cannot do
         what, and what to do instead."""
-        arguments: dict[str, tuple[Any, ...]] = {
-            "invite": (Order(email="ada@example.com"),),
-            "resend": (_INVITATION,),
-            "revoke": (_INVITATION,),
-            "remove": (_MEMBER,),
-            "access": (_MEMBER,),
-            "assign_role": (_MEMBER, _ROLE),
-            "unassign_role": (_MEMBER, _ROLE),
-            "find_invitation": ("ada@example.com",),
-            "find_member": ("ada@example.com",),
-            "get_invitation": ("1",),
-            "get_member": ("1",),
-        }
-        with pytest.raises(Unsupported) as caught:
-            getattr(scene.provider, missing)(*arguments.get(missing, ()))
-        told = str(caught.value)
+        with scene.refused(Unsupported, look_at=missing) as caught:
+            getattr(scene.provider, missing)(*made_up(type(scene.provider), missing))
+        told = str(caught.error)
         needs_hint = missing in VERBS
-        if scene.provider.title not in told or (needs_hint and not caught.value.hint):
+        if scene.provider.title not in told or (needs_hint and not caught.error.hint):
             remark(
-                str(self.test_missing_operation_is_unsupported.__doc__),
                 expected="the service, the verb and a hint",
                 came=told,
                 look_at=f"{type(scene.provider).__name__}.substitutes[{missing!r}]",
             )
-        assert not scene.wire.noted, "something was sent"
+        _untouched(scene, missing)
 
     def test_missing_verb_is_unsupported_for_callers(self, scene: Scene, missing_verb: str) -> None:
         """A verb of guestlist that the service cannot do ends before anything is changed."""
@@ -225,9 +281,8 @@ class Identity(Rules):
             "members": lambda: list(guests.members()),
             "roles": lambda: list(guests.roles()),
         }
-        with pytest.raises(Unsupported):
+        with scene.refused(Unsupported, look_at=missing_verb):
             calls[missing_verb]()
-        assert not scene.changes(), "something was changed"
 
     def test_role_that_cannot_be_invited_with(self, scene: Scene) -> None:
         """Where an invitation takes no role, or not so many, that is said before anything is
@@ -236,56 +291,77 @@ class Identity(Rules):
         kind = type(scene.provider)
         if kind.most_roles is not None:
             many = [Role(id=f"r{n}") for n in range(kind.most_roles + 1)]
-            with pytest.raises(Unsupported) as caught:
+            with scene.refused(Unsupported, look_at="most_roles") as caught:
                 scene.guests.invite(scene.address("ada"), role=many)
-            if kind.most_roles == 0 and not caught.value.hint:
+            if kind.most_roles == 0 and not caught.error.hint:
                 remark(
-                    str(self.test_role_that_cannot_be_invited_with.__doc__),
                     expected="a hint what to do instead",
-                    came=str(caught.value),
+                    came=str(caught.error),
                     look_at=f"{kind.__name__}.substitutes['role']",
                 )
         if kind.least_roles:
-            with pytest.raises(InvalidOrder):
+            with scene.refused(InvalidOrder, look_at="least_roles"):
                 scene.guests.invite(scene.address("ada"))
-        assert not scene.wire.noted, "something was sent"
+        _untouched(scene, "invite")
 
     def test_mail_that_cannot_be_suppressed(self, scene: Scene) -> None:
         """Without `can_suppress_mail`, an invitation without a mail is Unsupported; with it, no
         mail is sent."""
         scene.needs("invite")
+        order = scene.order("ada")
+        bodies = [
+            self._asked(scene, order.model_copy(update={"mail": mail})) for mail in (True, False)
+        ]
+        scene.check(
+            scene.provider.can_suppress_mail is (bodies[0] != bodies[1]),
+            expected="can_suppress_mail, exactly if `invite` uses `order.mail`",
+            came=f"{scene.provider.can_suppress_mail}; with and without a mail {bodies}",
+            look_at="can_suppress_mail invite",
+        )
         if not scene.provider.can_suppress_mail:
-            with pytest.raises(Unsupported) as caught:
+            with scene.refused(Unsupported, look_at="can_suppress_mail"):
                 scene.invite("ada", mail=False)
-            assert not scene.changes(), "something was changed"
-            assert caught.value.hint or scene.provider.title in str(caught.value)
             return
         result = scene.invite("ada", mail=False)
         sent = scene.setting.mails(scene.address("ada"))
         if sent or result.mail_sent:
-            remark(
-                str(self.test_mail_that_cannot_be_suppressed.__doc__),
-                expected="0 mails",
-                came=f"{sent} mails",
-                look_at=f"{place(scene.provider, 'invite')}: does it use `order.mail`?",
-            )
+            look_at = f"{place(scene.provider, 'invite')}: does it use `order.mail`?"
+            remark(expected="0 mails", came=f"{sent} mails", look_at=look_at)
+
+    def _asked(self, scene: Scene, order: Order) -> list[str]:
+        """What `invite` sends."""
+        wire = Reciting(Response(404))
+        with suppress(GuestlistError):
+            scene.run(scene.provider.invite(order), wire)
+        return [f"{one.method} {one.url} {one.content!r}" for one in wire.sent]
 
     def test_unknown_options_are_refused(self, scene: Scene) -> None:
         """An option that the provider does not know is an error that names the known ones."""
         scene.needs("invite")
-        with pytest.raises(InvalidOrder) as caught:
+        with scene.refused(InvalidOrder, look_at="Options") as caught:
             scene.invite("ada", options={"no_such_option": 1})
-        told = str(caught.value)
+        told = str(caught.error)
         if any(name not in told for name in scene.provider.Options.model_fields):
             remark(
-                str(self.test_unknown_options_are_refused.__doc__),
                 expected="the names of the known options",
                 came=told,
                 look_at=f"{type(scene.provider).__name__}.Options",
             )
-        assert not scene.changes(), "something was sent"
 
 
-_INVITATION = Invitation(id="1", email="ada@example.com", state=State.PENDING)
-_MEMBER = Member(id="1", email="ada@example.com")
-_ROLE = Role(id="1")
+def _settings(scene: Scene) -> dict[str, Any]:
+    """The settings that have a value."""
+    return {name: value for name, value in scene.provider if value is not None}
+
+
+def _complaint(kind: type[Provider], settings: dict[str, Any]) -> str:
+    """What is said of settings that cannot be."""
+    try:
+        return f"no error: {kind(**settings)!r}"
+    except ConfigError as error:
+        return str(error)
+
+
+def _untouched(scene: Scene, look_at: str) -> None:
+    sent = [f"{outgoing.method} {outgoing.url}" for outgoing, _ in scene.wire.noted]
+    scene.check(not sent, expected="nothing is sent", came=sent, look_at=look_at)

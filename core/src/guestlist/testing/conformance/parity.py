@@ -23,7 +23,6 @@ class Parity(Rules):
         for name, told in sync.items():
             if awaited[name] != told:
                 remark(
-                    str(self.test_sync_and_async_give_equal_answers.__doc__),
                     expected=told,
                     came=awaited[name],
                     look_at=place(scene.provider, name),
@@ -40,7 +39,6 @@ class Parity(Rules):
         found = scene.status("ada")
         if found.state is not result.guest.state:
             remark(
-                str(self.test_async_client_changes_things.__doc__),
                 expected=result.guest.state,
                 came=found,
                 look_at=place(scene.provider, "invite"),

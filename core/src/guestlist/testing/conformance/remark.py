@@ -3,35 +3,59 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import NoReturn
+
+import pytest
 
 from guestlist.provider import Provider
 
-
-class Remark(AssertionError):
-    """A rule that a provider does not keep."""
+_rule: ContextVar[str] = ContextVar("rule")
 
 
-def remark(rule: str, *, expected: object, came: object, look_at: str) -> NoReturn:
-    """Fails the test.
+@contextmanager
+def ruling(rule: str) -> Iterator[None]:
+    """What is remarked in here is about this rule, unless the remark names another."""
+    before = _rule.set(rule)
+    try:
+        yield
+    finally:
+        _rule.reset(before)
+
+
+def remark(*, expected: object, came: object, look_at: str, rule: str | None = None) -> NoReturn:
+    """Fails the test, and shows nothing of the suite's own code.
 
     Args:
-        rule: what every provider has to do, as a sentence.
         expected: what should have come.
         came: what came.
         look_at: where in the provider the cause is likely to be.
+        rule: what every provider has to do, as a sentence; by default what the test says of itself.
     """
-    raise Remark(
-        f"\n  rule:      {rule}"
-        f"\n  expected:  {expected}"
-        f"\n  came:      {came}"
-        f"\n  look at:   {look_at}"
-    )
+    __tracebackhide__ = True
+    raise pytest.fail.Exception(
+        f"rule:      {' '.join((rule or _rule.get()).split())}"
+        f"\nexpected:  {expected}"
+        f"\ncame:      {came}"
+        f"\nlook at:   {look_at}",
+        pytrace=False,
+    ) from None
 
 
-def place(provider: Provider | type[Provider], name: str) -> str:
-    """Where a method or fact of a provider is written: `Vultr.resend (provider.py:210)`."""
+def place(provider: Provider | type[Provider], names: str) -> str:
+    """Where methods or facts of a provider are written: `Vultr.resend (provider.py:210)`.
+
+    Args:
+        provider: whose.
+        names: separated by spaces.
+    """
     kind = provider if isinstance(provider, type) else type(provider)
+    return ", ".join(_place(kind, name) for name in names.split())
+
+
+def _place(kind: type[Provider], name: str) -> str:
     function = inspect.unwrap(getattr(kind, name, kind))
     try:
         file = (inspect.getsourcefile(function) or "?").rpartition("/")[2]

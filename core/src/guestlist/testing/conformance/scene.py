@@ -2,72 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any, TypeVar
+from datetime import timedelta
+from typing import Any, NoReturn, TypeVar
 
 import pytest
 
 from guestlist.client import AsyncGuestlist, Guestlist
+from guestlist.errors import GuestlistError
 from guestlist.event import Event
-from guestlist.exchange.account import Account, Budget, Call
-from guestlist.exchange.clock import Clock
-from guestlist.exchange.drive import AsyncDriver, Driver, Wire
+from guestlist.exchange.account import Call
+from guestlist.exchange.drive import Driver, Wire
 from guestlist.exchange.policy import run
 from guestlist.exchange.step import Failure, Outgoing
 from guestlist.models import Guest, Invitation, InviteResult, Member, Order, Role, State
 from guestlist.provider import Effect, Flow, Provider, Request
+from guestlist.testing.conformance.clients import (
+    ACCOUNT,
+    PATIENT,
+    Spy,
+    WiredAsyncGuestlist,
+    WiredGuestlist,
+    spy_on,
+)
 from guestlist.testing.conformance.remark import place, remark
 from guestlist.testing.conformance.setting import Setting
-from guestlist.testing.conformance.wires import Answer, Noting, OnceMore
+from guestlist.testing.conformance.wires import Answer, Noting
 
 T = TypeVar("T")
 
-ACCOUNT = "suite"
-"""The name of the account in every test."""
-
-PATIENT = Budget(total=3600.0)
-"""Virtual seconds: nothing that a test is about ends for lack of time."""
-
-
-class Spy(Account):
-    """An account that notes what its provider asks for."""
-
-    asked: list[tuple[Request, Outgoing]]
-
-    def outgoing(self, request: Request, budget: Budget, remaining: float) -> Outgoing:
-        outgoing = super().outgoing(request, budget, remaining)
-        self.asked.append((request, outgoing))
-        return outgoing
-
-
-def spy_on(provider: Provider, clock: Clock, watch: Callable[[Event], None] | None = None) -> Spy:
-    """An account with that provider that notes what it asks for."""
-    spy = Spy(ACCOUNT, provider, clock, watch)
-    spy.asked = []
-    return spy
-
-
-def _nothing(base_url: str) -> None:
-    """Prepares no connection."""
-
-
-class WiredGuestlist(Guestlist):
-    """The client, sending through a wire of ours."""
-
-    def _start(self, http_client: Any, transport: Any) -> Callable[[str], None]:
-        self._wire = transport
-        self._driver = Driver(transport, self._clock)
-        return _nothing
-
-
-class WiredAsyncGuestlist(AsyncGuestlist):
-    """The same for the async client."""
-
-    def _start(self, http_client: Any, transport: Any) -> Callable[[str], None]:
-        self._wire = OnceMore(transport)  # type: ignore[assignment]
-        self._driver = AsyncDriver(self._wire, self._clock)
-        return _nothing
+HOUR = timedelta(hours=1)
+MINUTE = timedelta(minutes=1)
 
 
 class Scene:
@@ -146,11 +113,11 @@ class Scene:
             return Role(id=self._role)
         fits = [role for role in known if self._role in (role.id, role.name, role.label)]
         if not fits:
-            remark(
-                "the list of roles has the one that the author of the suite names",
+            self.remark(
+                rule="the list of roles has the one that the author of the suite names",
                 expected=self._role,
                 came=[role.label for role in known],
-                look_at=place(self.provider, "roles"),
+                look_at="roles",
             )
         return fits[0]
 
@@ -182,26 +149,17 @@ class Scene:
         """The open invitation of somebody invited just now."""
         guest = self.invite(name).guest
         if guest.invitation is None or guest.state is not State.PENDING:
-            remark(
-                "inviting an address that the service has not seen makes a pending invitation",
+            self.remark(
+                rule="inviting an address that the service has not seen makes a pending invitation",
                 expected="a guest in state pending with an invitation",
-                came=repr(guest),
-                look_at=place(self.provider, "invite"),
+                came=guest,
+                look_at="invite",
             )
         return guest.invitation
 
     def member(self, name: str) -> Member:
         """Somebody who was invited and has accepted."""
-        self.setting.accept(self.invitation(name))
-        guest = self.guests.status(self.address(name))
-        if guest.member is None or guest.state is not State.ACCEPTED:
-            remark(
-                "whoever has accepted is found among the members",
-                expected="state accepted, with a member record",
-                came=repr(guest),
-                look_at=f"{place(self.provider, 'members')}, {place(self.provider, 'find_member')}",
-            )
-        return guest.member
+        return self.accept(self.invitation(name))
 
     def address(self, name: str) -> str:
         """The address of somebody in this test."""
@@ -223,6 +181,28 @@ class Scene:
 
         self.wire.after = lose
 
+    def expire(self, name: str) -> None:
+        """Lets time pass until somebody's invitation has lapsed."""
+        found = self.status(name).invitation
+        if found is None or found.expires_at is None:
+            pytest.skip("nobody knows when invitations expire here")
+        self.setting.forward(found.expires_at - self.setting.clock.now() + HOUR)
+
+    def accept(self, invitation: Invitation | None) -> Member:
+        """Lets the invitee accept, and returns the member that comes of it."""
+        if invitation is None:
+            self.remark(expected="an invitation", came="none", look_at="invite")
+        self.setting.accept(invitation)
+        found = self.guests.status(invitation.email)
+        if found.member is None or found.state is not State.ACCEPTED:
+            self.remark(
+                rule="whoever has accepted is found among the members",
+                expected="state accepted, with a member record",
+                came=found,
+                look_at="members find_member",
+            )
+        return found.member
+
     # ------------------------------------------------------------------ what was sent
 
     def changes(self) -> list[Request]:
@@ -233,3 +213,57 @@ class Scene:
         """Starts counting anew."""
         self.spy.asked.clear()
         self.wire.noted.clear()
+
+    # ------------------------------------------------------------------ judging
+
+    def remark(
+        self, *, expected: object, came: object, look_at: str, rule: str | None = None
+    ) -> NoReturn:
+        """Fails the test; `look_at` names operations or facts of the provider."""
+        remark(rule=rule, expected=expected, came=came, look_at=place(self.provider, look_at))
+
+    def check(self, good: bool, *, expected: object, came: object, look_at: str) -> None:
+        """Remarks that the rule of the test is not kept, unless it is."""
+        if not good:
+            self.remark(expected=expected, came=came, look_at=look_at)
+
+    def stands(self, who: str | Invitation, *states: State, look_at: str) -> Guest:
+        """Checks where somebody stands, found by what `status` takes."""
+        found = self.guests.status(who)
+        wanted = " or ".join(states)
+        self.check(found.state in states, expected=wanted, came=found, look_at=look_at)
+        return found
+
+    def mailed(self, address: str, count: int, look_at: str) -> None:
+        """Checks how many mails an address has got."""
+        came = self.setting.mails(address)
+        wanted = f"{count} mails to {address}"
+        self.check(came == count, expected=wanted, came=f"{came} mails", look_at=look_at)
+
+    @contextmanager
+    def refused(
+        self, *kinds: type[GuestlistError], look_at: str, tried: bool = False
+    ) -> Iterator[Refused]:
+        """Checks that one of these errors is raised in here, before anything is sent that changes
+        something; with `tried`, by the service's own refusal perhaps."""
+        wanted = " or ".join(kind.__name__ for kind in kinds)
+        before, caught = len(self.changes()), Refused()
+        try:
+            yield caught
+        except GuestlistError as error:
+            caught.error = error
+        else:
+            self.remark(expected=wanted, came="no error", look_at=look_at)
+        changed = [] if tried else self.changes()[before:]
+        self.check(
+            isinstance(caught.error, kinds) and not changed,
+            expected=wanted if tried else f"{wanted}, and nothing is sent that changes anything",
+            came="; ".join([repr(caught.error), *map(str, changed)]),
+            look_at=look_at,
+        )
+
+
+class Refused:
+    """What was raised: `error`, once the block has ended."""
+
+    error: GuestlistError

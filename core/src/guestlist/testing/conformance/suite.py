@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from guestlist.testing.conformance.answers import Answers
+from guestlist.testing.conformance.documented import Documented
 from guestlist.testing.conformance.identity import Identity
 from guestlist.testing.conformance.inviting import Inviting
 from guestlist.testing.conformance.listing import Listing
@@ -23,6 +24,7 @@ class ProviderSuite(
     Standing,
     Membership,
     Listing,
+    Documented,
     Answers,
     Refusals,
     Sending,

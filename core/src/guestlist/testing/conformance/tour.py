@@ -20,7 +20,8 @@ from guestlist.exchange.step import Failure, Outgoing
 from guestlist.models import Invitation, Member, Role
 from guestlist.provider import Effect, Provider, Request, Response
 from guestlist.testing.clock import VirtualClock
-from guestlist.testing.conformance.scene import PATIENT, Scene, spy_on
+from guestlist.testing.conformance.clients import PATIENT, spy_on
+from guestlist.testing.conformance.scene import Scene
 from guestlist.testing.conformance.setting import Lacking
 from guestlist.testing.conformance.wires import Replaying, Trick
 
@@ -140,7 +141,7 @@ class Guide:
         )
         return value
 
-    def lead(self) -> None:
+    def lead(self, detour: Detour) -> None:
         """The whole way."""
         take, scene = self.take, self.scene
         take("organization")
@@ -157,6 +158,7 @@ class Guide:
             take("find_member", member.email)
             take("get_member", member.id)
             self._grants(member)
+            detour(self, member)
             take("remove", member)
         if isinstance(invited, Invitation) and scene.provider.supports("revoke"):
             take("revoke", invited)
@@ -205,12 +207,16 @@ class Guide:
         return (plain or free or [None])[-1]  # type: ignore[list-item]
 
 
-def lead(scene: Scene) -> Tour:
-    """Takes the tour."""
+Detour = Callable[[Guide, Member], None]
+"""Runs what only this service can do."""
+
+
+def lead(scene: Scene, detour: Detour) -> Tour:
+    """Takes the tour, with a detour to what only this service can do."""
     guide = Guide(scene)
     with warnings.catch_warnings(record=True) as noticed:
         warnings.simplefilter("always")
-        guide.lead()
+        guide.lead(detour)
         gc.collect()
     said = [str(one.message) for one in noticed]
     return Tour(

@@ -106,19 +106,19 @@ def wording(outgoing: Outgoing) -> tuple[str, str, bytes | None]:
     return outgoing.method, outgoing.url, outgoing.content
 
 
-class Inventing:
-    """Answers every request in the same way, and counts."""
+class Reciting:
+    """Gives these answers, whatever is asked: the last one for ever."""
 
-    def __init__(self, answer: Answer) -> None:
-        self._answer = answer
+    def __init__(self, *answers: Answer) -> None:
+        self._answers = answers
         self.sent: list[Outgoing] = []
 
     def send(self, outgoing: Outgoing) -> Answer:
-        """The answer."""
+        """The next answer."""
         if len(self.sent) >= MOST:
             raise Endless(f"{MOST} requests, the last one {outgoing.method} {outgoing.url}")
         self.sent.append(outgoing)
-        return self._answer
+        return self._answers[min(len(self.sent), len(self._answers)) - 1]
 
 
 class OnceMore:

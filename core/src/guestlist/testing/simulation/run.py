@@ -17,6 +17,7 @@ from guestlist.exchange.account import Budget
 from guestlist.exchange.step import Steps
 from guestlist.models import Order, Role
 from guestlist.provider import Flow, Provider
+from guestlist.testing.calling import call
 from guestlist.testing.simulation.checker import Violation, check
 from guestlist.testing.simulation.driver import Caller, Client, Driver, WatchedAccount
 from guestlist.testing.simulation.faults import Faults, Kinds
@@ -25,7 +26,6 @@ from guestlist.testing.simulation.world import (
     ClientClock,
     Site,
     Time,
-    call,
     later,
     open_mails,
 )

@@ -22,6 +22,7 @@ from guestlist.testing.simulation.world import Site, Time
 
 BASE_URL = "http://127.0.0.1:1"
 FACTS = ("resend_moves_expiry", "refuses_duplicates")
+_YES = property(lambda _account: True)
 
 
 @dataclass(frozen=True)
@@ -94,20 +95,18 @@ def draw(provider: type[Provider], random: Random, *, as_usual: bool = False) ->
         name: values[0] if as_usual or random.random() < 0.6 else random.choice(values)
         for name, values in sorted(service.switches.items())
     }
-    for name in FACTS:
-        if name in switches and not as_usual:
-            switches[name] = random.choice(service.switches[name])
+    moves = "resend_moves_expiry"
+    if moves in switches and not as_usual:
+        switches[moves] = random.choice(service.switches[moves])
     facts: list[tuple[str, Any]] = []
     if random.random() < 0.4:
         facts.append(("list_lag", 3.0))
     if random.random() < 0.3:
         facts.append(("late_effect", 6.0))
-    for fact in FACTS:
-        word = switches.get(fact)
-        if word in ("yes", "no"):
-            facts.append((fact, word == "yes"))
+    if switches.get(moves) in ("yes", "no"):
+        facts.append((moves, switches[moves] == "yes"))
     if switches.get("duplicates") == "refuse" and random.random() < 0.5:
-        facts.append(("refuses_duplicates", True))
+        facts.append(("refuses_duplicates", _YES))
     without = []
     if provider.supports("revoke") and provider.supports("resend") and random.random() < 0.2:
         without.append("resend")

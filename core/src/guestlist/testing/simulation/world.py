@@ -12,16 +12,14 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from itertools import count
 from random import Random
-from typing import Any
-from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
-
-from starlette.types import Message
+from urllib.parse import parse_qsl, urlencode
 
 from guestlist.address import email_key
 from guestlist.exchange.step import Outgoing
 from guestlist.provider import Effect, Response
 from guestlist.sandbox.service import Clock as ServiceClock
 from guestlist.sandbox.service import Mail, Outbox, SandboxRefusal, Service
+from guestlist.testing.calling import call
 
 EPOCH = 1_800_000_000.25
 """When a run begins, in seconds since 1970. Not a whole second: services cut fractions off."""
@@ -253,46 +251,6 @@ PAGE_SIZES = frozenset({"per_page", "page_size", "limit", "take"})
 """What services call the size of a page."""
 PAGE_STARTS = frozenset({"cursor", "offset", "page", "skip", "start"})
 """What they call the place where it begins."""
-
-
-def call(service: Service, outgoing: Outgoing) -> Response:
-    """Runs one request to its end: the endpoints of a sandbox never wait."""
-    parts = urlsplit(outgoing.url)
-    raw = [(name.lower().encode(), value.encode()) for name, value in outgoing.headers.items()]
-    scope = {
-        "type": "http",
-        "asgi": {"version": "3.0"},
-        "http_version": "1.1",
-        "method": outgoing.method,
-        "scheme": parts.scheme,
-        "path": unquote(parts.path),
-        "raw_path": parts.path.encode(),
-        "root_path": "",
-        "query_string": parts.query.encode(),
-        "headers": [(b"host", parts.netloc.encode()), *raw],
-        "client": ("127.0.0.1", 1),
-        "server": (parts.hostname, 80),
-        "state": {},
-    }
-    sent: list[Message] = []
-
-    async def receive() -> Message:
-        return {"type": "http.request", "body": outgoing.content or b"", "more_body": False}
-
-    async def send(message: Message) -> None:
-        sent.append(message)
-
-    running: Any = service.app(scope, receive, send)
-    try:
-        running.send(None)
-    except StopIteration:
-        pass
-    else:
-        running.close()
-        raise RuntimeError(f"an endpoint of {service.name} waits; the simulator cannot")
-    headers = {name.decode().lower(): value.decode() for name, value in sent[0].get("headers", ())}
-    content = b"".join(message.get("body", b"") for message in sent[1:])
-    return Response(sent[0]["status"], headers, content)
 
 
 def later(moment: timedelta) -> float:

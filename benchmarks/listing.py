@@ -1,0 +1,226 @@
+"""Reading a large organization, page by page: time, and memory."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from itertools import chain
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import httpx
+
+from benchmarks.measure import Figure, scaled
+from benchmarks.parsing import invite
+from benchmarks.report import Chart, Report, Table, Target
+from benchmarks.server import Site, answer, serving
+from guestlist import Guestlist, Invitation, Member
+from guestlist.provider import Limit
+from guestlist_vultr import Vultr
+
+KEY = "made-up"
+PAGE = 500
+SIZES = (1_000, 10_000, 100_000, 1_000_000)
+INVITED = 5
+"""For each invitation there are so many members."""
+ROUNDS = {1_000: 7, 10_000: 7, 100_000: scaled(5), 1_000_000: scaled(3)}
+"""How often each size is read."""
+
+TEXT = f"""
+An organization of Vultr's kind, read with `members` and then `invitations`: a million members and
+{1_000_000 // INVITED:,} invitations, {PAGE} on a page. The bare loop asks httpx for the same pages,
+parses each with `response.json()`, and takes the id and the address of every record. Each reading
+is a process of its own; the two take turns. Memory is the largest resident set of that process.
+"""
+
+
+class Unpaced(Vultr):
+    """Without the service's limits: it is the code that is measured."""
+
+    @property
+    def limits(self) -> tuple[Limit, ...]:
+        return ()
+
+
+def _user(number: int) -> dict[str, Any]:
+    return {
+        "id": f"f1d5ab0c-66fd-4dfb-b839-{number:012d}",
+        "name": f"Member {number}",
+        "email": f"member.{number:07d}@example.com",
+        "api_enabled": True,
+        "service_user": False,
+        "acls": [],
+    }
+
+
+def site(people: int) -> Site:
+    """Pages of so many members, and of the invitations that belong to so many."""
+    users = _pages("users", [_user(number) for number in range(PAGE)], people)
+    invites = _pages("invites", [invite(number) for number in range(PAGE)], people // INVITED)
+
+    def find(_method: str, target: str, _body: bytes) -> bytes:
+        parts = urlsplit(target)
+        cursor = parse_qs(parts.query).get("cursor", ["0"])[0]
+        pages = users if parts.path.endswith("/users") else invites
+        return pages(int(cursor))
+
+    return find
+
+
+def _pages(name: str, records: list[dict[str, Any]], total: int) -> Callable[[int], bytes]:
+    """The pages of one list; all are alike but for a few digits of the ids."""
+    texts = [json.dumps(record, separators=(",", ":")) for record in records[:total]]
+    body = f'{{"{name}":[{",".join(texts)}],"meta":{{"total":{total},"links":{{"next":"NEXT"}}}}}}'
+
+    def page(cursor: int) -> bytes:
+        following = cursor + PAGE
+        told = str(following) if following < total else ""
+        unique = body.replace("b839-000000", f"b839-{cursor // PAGE:06d}")
+        return answer(200, unique.replace("NEXT", told).encode())
+
+    return page
+
+
+def read_ours(base_url: str) -> Iterator[int]:
+    """How many records there are, read with guestlist; first of all 0, when everything is ready."""
+    account = Unpaced(base_url=base_url, api_key=KEY, organization_id=None)
+    with Guestlist({"vultr": account}) as guests:
+        next(guests.members())
+        yield 0
+        people: Iterator[Member | Invitation] = chain(guests.members(), guests.invitations())
+        yield sum(1 for one in people if one.id and one.email)
+
+
+def read_bare(base_url: str) -> Iterator[int]:
+    """The same with httpx alone."""
+    found = 0
+    with httpx.Client(base_url=base_url, headers={"Authorization": f"Bearer {KEY}"}) as client:
+        client.get("/v2/users")
+        yield 0
+        for path, name, field in (
+            ("/v2/users", "users", "email"),
+            ("/v2/invitation", "invites", "email_invited"),
+        ):
+            cursor = ""
+            while True:
+                query = {"per_page": str(PAGE), **({"cursor": cursor} if cursor else {})}
+                body = client.get(path, params=query).json()
+                found += sum(1 for one in body[name] if one["id"] and one[field])
+                cursor = body["meta"]["links"]["next"]
+                if not cursor:
+                    break
+        yield found
+
+
+READERS = {"guestlist": read_ours, "httpx": read_bare}
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One organization, read once.
+
+    Attributes:
+        cpu: seconds for each record, from the moment that the client has read a first page.
+        wall: the same.
+        peak: MiB of the process at its largest.
+    """
+
+    cpu: float
+    wall: float
+    peak: float
+
+
+@cache
+def readings() -> dict[int, dict[str, list[Reading]]]:
+    """Each size read by each reader, in turns."""
+    measured: dict[int, dict[str, list[Reading]]] = {}
+    for people in SIZES:
+        with serving(site(people)) as base_url:
+            measured[people] = {name: [] for name in READERS}
+            for _ in range(ROUNDS[people]):
+                for name in READERS:
+                    measured[people][name].append(_read(name, base_url, people))
+    return measured
+
+
+def _read(name: str, base_url: str, people: int) -> Reading:
+    command = [sys.executable, "-m", "benchmarks.listing", name, base_url]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    told = json.loads(done.stdout)
+    expected = people + people // INVITED
+    if told["found"] != expected:
+        raise AssertionError(f"{name} found {told['found']} records of {expected}")
+    return Reading(told["cpu"] / expected, told["wall"] / expected, told["peak"])
+
+
+def main(name: str, base_url: str) -> None:
+    """Reads once, and prints what it took."""
+    reading = READERS[name](base_url)
+    next(reading)
+    cpu, wall = time.process_time(), time.perf_counter()
+    found = next(reading)
+    took = time.process_time() - cpu, time.perf_counter() - wall
+    # not of getrusage: that begins with the size of the process that forked this one
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    peak = int(status.partition("VmHWM:")[2].split()[0]) / 1024
+    print(json.dumps({"found": found, "cpu": took[0], "wall": took[1], "peak": peak}))
+
+
+def measure() -> Report:
+    """Measures the row."""
+    read = readings()
+    largest = max(SIZES)
+    ours, theirs = read[largest]["guestlist"], read[largest]["httpx"]
+    cpu = Figure.of([mine.cpu / its.cpu for mine, its in zip(ours, theirs, strict=True)])
+    memory = _peak(ours).median / _peak(read[10_000]["guestlist"]).median
+    return Report(
+        title="A million people",
+        text=TEXT,
+        targets=[
+            Target("CPU against the bare loop: at most 1.5", cpu.median, 1.5),
+            Target("peak memory at 1,000,000 against 10,000: at most 1.2", memory, 1.2),
+        ],
+        tables=[
+            Table(
+                "Reading everybody",
+                ("members", "with", "CPU per record, µs", "wall per record, µs", "peak, MiB"),
+                [
+                    (
+                        f"{people:,}",
+                        name,
+                        Figure.of([one.cpu * 1e6 for one in each], "µs"),
+                        Figure.of([one.wall * 1e6 for one in each], "µs"),
+                        _peak(each),
+                    )
+                    for people, by_name in read.items()
+                    for name, each in by_name.items()
+                ],
+            )
+        ],
+        charts=[
+            Chart(
+                "memory",
+                "Peak memory while reading, MiB",
+                [
+                    (f"{name}, {people:,}", _peak(each))
+                    for people, by_name in read.items()
+                    for name, each in by_name.items()
+                ],
+                ours=[f"guestlist, {people:,}" for people in SIZES],
+            )
+        ],
+    )
+
+
+def _peak(readings: list[Reading]) -> Figure:
+    return Figure.of([one.peak for one in readings], "MiB")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

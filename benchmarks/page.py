@@ -1,0 +1,74 @@
+"""The page `docs/performance.md`, made from `results.json`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+FOLDER = Path(__file__).parent
+TRIED = FOLDER / "tried.md"
+
+HEAD = """# Performance
+
+<!-- written by `python -m benchmarks`: edit what it is made from -->
+
+What guestlist costs its users, beside what they would use instead. Everything is measured in turns
+in one run against one local server, so read the **ratios**: a machine that does other work at the
+same time, as this one did, disturbs both alike, and the times would be others elsewhere. A figure
+is the median of the rounds, with the quartiles behind it; a ratio that of each round's ratios.
+
+    uv run --group benchmarks python -m benchmarks           # everything, and this page
+    uv run --group benchmarks python -m benchmarks calls     # one row
+    uv run python -m benchmarks --check                      # what CI compares
+"""
+
+
+def page(results: dict[str, Any]) -> str:
+    """The page, as Markdown."""
+    rows = results["rows"].values()
+    targets = [
+        f"| {row['title']} | {target['what']} | {target['reached']:.2f} | {_met(target)} |"
+        for row in rows
+        for target in row["targets"]
+    ]
+    parts = [
+        HEAD,
+        "\n".join(f"- {name}: {text}" for name, text in results["machine"].items()),
+        "## Targets",
+        "\n".join(["| row | what | measured | |", "|---|---|---|---|", *targets]),
+        *(part for row in rows for part in _section(row)),
+        TRIED.read_text(encoding="utf-8").strip(),
+    ]
+    return "\n\n".join(part.strip("\n") for part in parts) + "\n"
+
+
+def _met(target: dict[str, Any]) -> str:
+    return "reached" if target["met"] else "**missed**"
+
+
+def _section(row: dict[str, Any]) -> list[str]:
+    charts = [f"![{chart['title']}](performance/{chart['name']}.svg)" for chart in row["charts"]]
+    tables = [_table(table) for table in row["tables"]]
+    return [f"## {row['title']}", row["text"], *charts, *tables]
+
+
+def _table(table: dict[str, Any]) -> str:
+    lines = [f"**{table['title']}**", ""]
+    lines.append("| " + " | ".join(table["columns"]) + " |")
+    lines.append("|" + "---|" * len(table["columns"]))
+    lines += ["| " + " | ".join(map(_cell, cells)) + " |" for cells in table["rows"]]
+    return "\n".join(lines)
+
+
+def _cell(cell: Any) -> str:
+    if isinstance(cell, str):
+        return cell
+    low, median, high = (cell[name] for name in ("low", "median", "high"))
+    if low == median == high:
+        return _number(median)
+    return f"{_number(median)} ({_number(low)} to {_number(high)})"
+
+
+def _number(value: float) -> str:
+    digits = 0 if abs(value) >= 100 else 1 if abs(value) >= 10 else 2 if abs(value) >= 0.2 else 3
+    return f"{value:,.{digits}f}"

@@ -1,0 +1,72 @@
+"""The server's own limit: how far it is from being what is measured."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import socket
+import subprocess
+
+from benchmarks.aitronos import recorded
+from benchmarks.measure import Figure, in_turns
+from benchmarks.report import Cell, Report, Table, Target
+from benchmarks.server import serving
+
+CALLS, ROUNDS = 2000, 9
+FASTEST_NEEDED = 7000
+"""Requests in a second of the fastest client measured here (aiohttp, on an idle machine)."""
+
+TEXT = """
+The server (`benchmarks/server.py`) is a process of its own, on the machine's last core while the
+measured one keeps to the first: a loop over `epoll` that answers with bytes made before. A raw
+socket that sends the bytes of one `status` and reads the answer shows how fast it is with one
+request at a time, wrk (where it is installed) with 64.
+"""
+
+
+def measure() -> Report:
+    """Measures the row."""
+    one = recorded().verbs["status"][0]
+    with serving(recorded().site) as base_url:
+        port = int(base_url.rpartition(":")[2])
+        request = f"GET {one.target} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
+        with socket.create_connection(("127.0.0.1", port)) as connection:
+
+            def block() -> None:
+                for _ in range(CALLS):
+                    connection.sendall(request)
+                    connection.recv(65536)
+
+            raw = in_turns({"raw": block}, calls=CALLS, rounds=ROUNDS)["raw"]
+        rows: list[list[Cell]] = [["a raw socket, one request at a time", raw.rate]]
+        if (fast := _wrk(f"{base_url}{one.target}")) is not None:
+            rows.append(["wrk, 64 connections", fast])
+    best = max(row[1].median for row in rows if isinstance(row[1], Figure))
+    return Report(
+        title="The server",
+        text=TEXT,
+        targets=[
+            Target(
+                f"{FASTEST_NEEDED:,} requests in a second, which the fastest client makes here,"
+                " against what the server can: at most 1",
+                FASTEST_NEEDED / best,
+                1,
+            )
+        ],
+        tables=[Table("Requests in a second", ("client", "requests/s"), rows)],
+    )
+
+
+def _wrk(url: str) -> Figure | None:
+    if shutil.which("wrk") is None:
+        return None
+    told = []
+    for _ in range(3):
+        done = subprocess.run(
+            ["wrk", "-t1", "-c64", "-d2", url], check=True, capture_output=True, text=True
+        )
+        found = re.search(r"Requests/sec:\s+([\d.]+)", done.stdout)
+        if found is None or "Non-2xx" in done.stdout:
+            raise RuntimeError(f"wrk says: {done.stdout}")
+        told.append(float(found[1]))
+    return Figure.of(told, "/s")

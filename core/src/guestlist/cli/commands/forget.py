@@ -1,0 +1,95 @@
+"""`forget`: deletes a person from the ledger, or what has been kept long enough."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from guestlist.cli.asking import confirm
+from guestlist.cli.document import ForgottenRow
+from guestlist.cli.moments import resolve
+from guestlist.cli.outcome import Interrupted
+from guestlist.cli.parser import UsageError
+from guestlist.cli.session import Session
+from guestlist.cli.words import count, listed
+from guestlist.errors import LedgerError
+from guestlist.ledger.line import LineState
+from guestlist.sandbox.wording import absolute
+
+if TYPE_CHECKING:
+    from guestlist.ledger.store import Store
+
+
+def run_forget(session: Session) -> None:
+    """Deletes what is meant, once it is confirmed."""
+    given = session.arguments
+    if (given.who is None) == (given.older_than is None):
+        raise UsageError(
+            "either an address or --older-than has to be given",
+            hint="`guestlist forget ada@example.com`, or `guestlist forget --older-than 365d`.",
+        )
+    store = session.ledger(create=False).store
+    try:
+        row = _older(session, store) if given.who is None else _person(session, store)
+    except KeyboardInterrupt:
+        raise Interrupted(
+            "some of it may be deleted", hint="The same command again deletes the rest."
+        ) from None
+    session.results.append(row)
+    if session.screen is not None:
+        session.screen.line(
+            f"Deleted from {row.ledger}: {count(row.orders, 'order')}"
+            f" and {count(row.entries, 'row')} of history."
+        )
+        session.printed = True
+
+
+def _person(session: Session, store: Store) -> ForgottenRow:
+    from guestlist.ledger.erasure import forget
+    from guestlist.ledger.history import Search, counts
+
+    given = session.arguments
+    found = counts(store, Search(emails=[given.who]))
+    confirm(_question(given.who, found, store.name), yes=given.yes)
+    erased = forget(store, given.who, force=given.force)
+    if not erased.orders:
+        raise LedgerError(
+            f"{store.name} holds nothing about them", hint="Is the address right?"
+        ).about(email=given.who)
+    return ForgottenRow(
+        ledger=store.name,
+        email=given.who,
+        before=None,
+        orders=erased.orders,
+        entries=erased.entries,
+    )
+
+
+def _older(session: Session, store: Store) -> ForgottenRow:
+    from guestlist.ledger.erasure import expire
+
+    given = session.arguments
+    before = resolve(given.older_than, session.now)
+    confirm(f"Delete what was settled before {absolute(before)} from {store.name}?", yes=given.yes)
+    erased = expire(store, before)
+    return ForgottenRow(
+        ledger=store.name,
+        email=None,
+        before=before,
+        orders=erased.orders,
+        entries=erased.entries,
+    )
+
+
+def _question(email: str, found: dict[LineState, int], ledger: str) -> str:
+    lost = [
+        f"{found[state]} {told}"
+        for state, told in (
+            (LineState.WAITING, "waiting and not carried out then"),
+            (LineState.OWED, "owed and not given then"),
+            (LineState.IN_DOUBT, "in doubt"),
+        )
+        if found[state]
+    ]
+    among = f" ({listed(lost)})" if lost else ""
+    number = count(sum(found.values()), "order")
+    return f"Delete everything about {email} from {ledger}: {number}{among}?"

@@ -1,0 +1,83 @@
+"""`log`: what was asked for and what became of it, from the ledger."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from guestlist.cli.document import OrderRow
+from guestlist.cli.moments import resolve
+from guestlist.cli.outcome import OutputError
+from guestlist.cli.parser import UsageError
+from guestlist.cli.report import say
+from guestlist.cli.session import Session
+from guestlist.cli.words import count
+from guestlist.ledger.export import write_csv, write_jsonl
+from guestlist.ledger.line import LineState, LogLine
+
+if TYPE_CHECKING:
+    from guestlist.ledger.history import Search
+    from guestlist.ledger.store import Store
+
+LAST = 100
+"""Orders in a table, unless told otherwise: a table is laid out as a whole."""
+
+
+def run_log(session: Session) -> None:
+    """Shows or exports the orders that were asked for."""
+    given = session.arguments
+    if given.export and given.json:
+        raise UsageError("--export and --json exclude each other", hint="Leave out one.")
+    store = session.ledger(create=False).store
+    search = _search(session)
+    if given.export:
+        write = write_csv if given.export == "csv" else write_jsonl
+        try:
+            write(_lines(store, search, given.last), sys.stdout)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise OutputError(error.errno, error.strerror) from error
+        session.printed = True
+    elif session.screen is None:
+        session.results += map(_row, _lines(store, search, given.last))
+    else:
+        session.results += map(_row, _lines(store, search, given.last or LAST))
+        if given.last is None:
+            _tell_of_the_rest(store, search)
+
+
+def _lines(store: Store, search: Search, last: int | None) -> Iterator[LogLine]:
+    from guestlist.ledger import history
+
+    if last is None:
+        return history.lines(store, search)
+    return iter(history.latest(store, last, search))
+
+
+def _tell_of_the_rest(store: Store, search: Search) -> None:
+    from guestlist.ledger.history import counts
+
+    rest = counts(store, search).total() - LAST
+    if rest > 0:
+        say("hint", f"{count(rest, 'older order')} not shown: --last 1000, or --export, shows more")
+
+
+def _row(line: LogLine) -> OrderRow:
+    return OrderRow.model_construct(**dict(line))
+
+
+def _search(session: Session) -> Search:
+    from guestlist.ledger.history import Search
+
+    given = session.arguments
+    return Search(
+        emails=given.who,
+        accounts=given.account,
+        states=[LineState(state) for state in given.state],
+        since=None if given.since is None else resolve(given.since, session.now),
+        until=None if given.until is None else resolve(given.until, session.now, end=True),
+        run=given.run,
+    )

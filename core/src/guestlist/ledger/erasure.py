@@ -1,0 +1,145 @@
+"""Deleting from the ledger: a person, on request, and what has been kept long enough.
+
+On SQLite what is deleted is gone from the file as well. Deleting alone would leave it in free pages
+and in the write-ahead log. So deleted content is overwritten (`secure_delete`, which is off in many
+builds of SQLite), the file is written anew without its free space (`VACUUM`: where it was off, what
+a row was before it was changed still lies there), and the log is emptied into it. On PostgreSQL the
+server's own vacuum frees the space.
+
+Nobody else may be at work on a SQLite ledger meanwhile: SQLite gives the number of a deleted order
+to the next one, and a run that holds the old one would carry out another person's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, Connection, and_, delete, exists, func, or_, select
+
+from guestlist.address import email_key
+from guestlist.errors import LedgerError
+from guestlist.ledger.runner import alone
+from guestlist.ledger.schema import OrderState, entries, orders, runs
+from guestlist.ledger.store import Store
+
+BATCH = 5_000
+"""Orders that are deleted with one transaction."""
+
+
+@dataclass(frozen=True, slots=True)
+class Erased:
+    """How many rows were deleted."""
+
+    orders: int = 0
+    entries: int = 0
+
+    def __add__(self, other: Erased) -> Erased:
+        return Erased(self.orders + other.orders, self.entries + other.entries)
+
+
+def forget(store: Store, email: str, *, force: bool = False) -> Erased:
+    """Deletes everything about a person, in all accounts. What was waiting for them is not carried
+    out, and what they are owed is not given.
+
+    Args:
+        email: the address, in any spelling.
+        force: also while it is in doubt whether an order of theirs has happened. It may have, and
+            nothing will be known of it.
+
+    Raises:
+        LedgerError: an order is in doubt, a run is under way, or it cannot be written.
+    """
+    theirs = orders.c.key == email_key(email)
+    with alone(store):
+        with _deleting(store) as connection:
+            states = connection.scalars(select(orders.c.state).where(theirs).with_for_update())
+            if OrderState.INTENDED in states.all() and not force:
+                raise LedgerError(
+                    "nobody knows yet whether an order of theirs has happened",
+                    hint="`guestlist settle` finds out; --force deletes it all the same.",
+                ).about(email=email)
+            erased = _delete(connection, theirs)
+        _overwrite(store)
+    return erased
+
+
+def expire(store: Store, older_than: datetime) -> Erased:
+    """Deletes the orders that were settled before a moment, and the runs that have none left.
+    What waits, is owed or in doubt stays, however old it is.
+
+    Raises:
+        LedgerError: a run is under way, or it cannot be written.
+    """
+    moment = older_than.timestamp()
+    old = and_(orders.c.state >= OrderState.DONE, orders.c.settled < moment)
+    erased, after = Erased(), 0
+    with alone(store):
+        while (last := _end_of_batch(store, old, after)) is not None:
+            with _deleting(store) as connection:
+                erased += _delete(connection, and_(old, orders.c.id > after, orders.c.id <= last))
+            after = last
+        with store.writing() as connection:
+            _delete_runs(connection, moment)
+        _overwrite(store)
+    return erased
+
+
+@contextmanager
+def _deleting(store: Store) -> Iterator[Connection]:
+    with store.writing() as connection:
+        if store.is_sqlite:
+            connection.exec_driver_sql("PRAGMA secure_delete = ON")
+        yield connection
+
+
+def _delete(connection: Connection, which: ColumnElement[bool]) -> Erased:
+    told = connection.execute(
+        delete(entries).where(entries.c.order.in_(select(orders.c.id).where(which)))
+    )
+    return Erased(connection.execute(delete(orders).where(which)).rowcount, told.rowcount)
+
+
+def _end_of_batch(store: Store, which: ColumnElement[bool], after: int) -> int | None:
+    """The number of the last order of the next batch."""
+    batch = (
+        select(orders.c.id)
+        .where(which, orders.c.id > after)
+        .order_by(orders.c.id)
+        .limit(BATCH)
+        .subquery()
+    )
+    with store.reading() as connection:
+        last: int | None = connection.scalar(select(func.max(batch.c.id)))
+    return last
+
+
+def _delete_runs(connection: Connection, moment: float) -> None:
+    """The last run stays: whether there is one to go on with is read from it."""
+    newest = select(func.max(runs.c.id)).scalar_subquery()
+    connection.execute(
+        delete(runs).where(
+            runs.c.id < newest,
+            or_(runs.c.ended < moment, and_(runs.c.ended.is_(None), runs.c.began < moment)),
+            ~exists().where(orders.c.run == runs.c.id),
+        )
+    )
+
+
+def _overwrite(store: Store) -> None:
+    """Leaves nothing of what was deleted in the files of a SQLite ledger."""
+    if not store.is_sqlite:
+        return
+    try:
+        with store.reading() as connection:
+            connection.exec_driver_sql("VACUUM")
+            busy = connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").scalar_one()
+        if busy:
+            raise LedgerError("somebody else reads it")
+    except LedgerError as error:
+        raise LedgerError(
+            f"deleted, but traces are left in the file {store.name}: {error.message}",
+            hint="Do the same again when nobody else uses it.",
+        ) from error

@@ -1,0 +1,62 @@
+"""The log in files for other programs: JSON lines, complete, and CSV, for spreadsheets."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any, TextIO
+
+from guestlist.ledger.line import LogEntry, LogLine
+
+ACTIVE = tuple("=+-@\t\r\n＝＋－＠")  # noqa: RUF001 - the wide ones count as well
+"""What a spreadsheet takes for the beginning of a formula, or skips before one
+(OWASP, "CSV Injection")."""
+
+COLUMNS = tuple(name for name in LogLine.model_fields if name != "key")
+
+
+def write_jsonl(lines: Iterable[LogLine], out: TextIO) -> None:
+    """Each order on a line of its own, as a JSON object. Nothing is changed or left out."""
+    for line in lines:
+        out.write(line.model_dump_json())
+        out.write("\n")
+
+
+def write_csv(lines: Iterable[LogLine], out: TextIO) -> None:
+    """Each order as a row, below a row of titles.
+
+    A cell that a spreadsheet could take for a formula gets an apostrophe before it: services and
+    rosters are written by others, and what they say must not be run by whoever opens the file.
+    """
+    # all in quotes: the csv module leaves a lone carriage return bare, and readers break there
+    writer = csv.writer(out, lineterminator="\n", quoting=csv.QUOTE_ALL)
+    writer.writerow(COLUMNS)
+    for line in lines:
+        writer.writerow([_inert(_cell(getattr(line, name))) for name in COLUMNS])
+
+
+def _cell(value: Any) -> str:
+    match value:
+        case None:
+            return ""
+        case datetime():
+            return value.isoformat()
+        case bool():
+            return str(value).lower()
+        case dict():
+            return json.dumps(value, ensure_ascii=False) if value else ""
+        case tuple():
+            return "; ".join(_entry(one) if isinstance(one, LogEntry) else one for one in value)
+        case _:
+            return str(value)
+
+
+def _entry(entry: LogEntry) -> str:
+    about = f" ({entry.detail})" if entry.detail else ""
+    return f"{entry.at.isoformat()} {entry.what}{about}"
+
+
+def _inert(text: str) -> str:
+    return f"'{text}" if text.startswith(ACTIVE) else text

@@ -1,0 +1,176 @@
+"""Reading the ledger: what was asked for and what became of it, by order, oldest first.
+
+Orders are read in pages that begin after the last number read, each in a moment of its own: memory
+does not grow with the ledger, and no run is kept waiting.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Select, func, select
+
+from guestlist.address import email_key
+from guestlist.ledger.line import LineState, LogEntry, LogLine
+from guestlist.ledger.schema import OrderState, entries, orders, runs
+from guestlist.ledger.store import Store
+from guestlist.roster import Action
+
+PAGE = 1_000
+"""Orders that are read together."""
+
+STATES = {
+    OrderState.ASKED: LineState.WAITING,
+    OrderState.INTENDED: LineState.IN_DOUBT,
+    OrderState.OWED: LineState.OWED,
+    OrderState.DONE: LineState.DONE,
+    OrderState.REFUSED: LineState.REFUSED,
+    OrderState.UNKNOWN: LineState.UNKNOWN,
+    OrderState.DROPPED: LineState.DROPPED,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Search:
+    """Which orders are meant. What is left empty leaves nothing out.
+
+    Attributes:
+        emails: addresses in any spelling; they are compared by key.
+        since: only orders to which something has happened then or later.
+        until: only orders that were asked for before then.
+        run: the number of a run.
+    """
+
+    emails: Collection[str] = ()
+    accounts: Collection[str] = ()
+    actions: Collection[Action] = ()
+    states: Collection[LineState] = ()
+    since: datetime | None = None
+    until: datetime | None = None
+    run: int | None = None
+
+
+EVERYTHING = Search()
+
+
+def lines(store: Store, search: Search = EVERYTHING) -> Iterator[LogLine]:
+    """The orders that are meant, with their entries, in the order in which they were asked for.
+
+    Raises:
+        LedgerError: it cannot be read.
+    """
+    after = 0
+    while True:
+        with store.reading() as connection:
+            wanted = _orders(search).where(orders.c.id > after).order_by(orders.c.id).limit(PAGE)
+            page = _lines(connection, connection.execute(wanted).all())
+        yield from page
+        if len(page) < PAGE:
+            return
+        after = page[-1].id
+
+
+def latest(store: Store, number: int, search: Search = EVERYTHING) -> list[LogLine]:
+    """The last so many of them, the newest last.
+
+    Raises:
+        LedgerError: it cannot be read.
+    """
+    with store.reading() as connection:
+        wanted = _orders(search).order_by(orders.c.id.desc()).limit(number)
+        return _lines(connection, connection.execute(wanted).all()[::-1])
+
+
+def counts(store: Store, search: Search = EVERYTHING) -> Counter[LineState]:
+    """How many of them there are, by state.
+
+    Raises:
+        LedgerError: it cannot be read.
+    """
+    with store.reading() as connection:
+        rows = connection.execute(
+            select(orders.c.state, func.count()).where(*_where(search)).group_by(orders.c.state)
+        ).all()
+    return Counter({STATES[OrderState(state)]: number for state, number in rows})
+
+
+def _orders(search: Search) -> Select[Any]:
+    return (
+        select(orders, runs.c.source)
+        .join_from(orders, runs, orders.c.run == runs.c.id, isouter=True)
+        .where(*_where(search))
+    )
+
+
+def _where(search: Search) -> Iterator[ColumnElement[bool]]:
+    if search.emails:
+        yield orders.c.key.in_({email_key(email) for email in search.emails})
+    if search.accounts:
+        yield orders.c.account.in_(search.accounts)
+    if search.actions:
+        yield orders.c.action.in_([action.value for action in search.actions])
+    if search.states:
+        yield orders.c.state.in_([s for s, shown in STATES.items() if shown in search.states])
+    if search.since is not None:
+        last = func.coalesce(orders.c.settled, orders.c.intended, orders.c.asked)
+        yield last >= search.since.timestamp()
+    if search.until is not None:
+        yield orders.c.asked < search.until.timestamp()
+    if search.run is not None:
+        yield orders.c.run == search.run
+
+
+def _lines(connection: Connection, rows: Sequence[Any]) -> list[LogLine]:
+    told = _entries(connection, [row.id for row in rows])
+    return [_line(row, told[row.id]) for row in rows]
+
+
+def _entries(connection: Connection, ids: Iterable[int]) -> dict[int, list[LogEntry]]:
+    found: dict[int, list[LogEntry]] = defaultdict(list)
+    for id, at, what, detail in connection.execute(
+        select(entries.c.order, entries.c.at, entries.c.what, entries.c.detail)
+        .where(entries.c.order.in_(list(ids)))
+        .order_by(entries.c.id)
+    ):
+        found[id].append(LogEntry(at=_moment(at), what=what, detail=detail))
+    return found
+
+
+def _line(row: Any, told: list[LogEntry]) -> LogLine:
+    facts = json.loads(row.facts)
+    state = STATES[OrderState(row.state)]
+    reason = facts.get("reason", "")
+    happened = [LogEntry(at=_moment(row.asked), what="asked", detail=reason or None), *told]
+    if state is LineState.DROPPED:  # many at a time, without an entry for each
+        happened.append(LogEntry(at=_moment(row.settled), what="dropped"))
+    return LogLine(
+        id=row.id,
+        run=row.run,
+        source=row.source,
+        account=row.account,
+        email=row.email,
+        key=row.key,
+        action=row.action,
+        roles=facts.get("roles", ()),
+        owed=facts.get("owed", ()),
+        options=facts.get("options", {}),
+        reason=reason,
+        state=state,
+        asked_at=_moment(row.asked),
+        sent_at=None if row.intended is None else _moment(row.intended),
+        settled_at=None if row.settled is None else _moment(row.settled),
+        attempts=row.attempts,
+        outcome=row.outcome,
+        mail=row.mail,
+        detail=row.detail,
+        entries=tuple(happened),
+    )
+
+
+def _moment(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)

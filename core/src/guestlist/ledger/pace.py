@@ -1,0 +1,99 @@
+"""A pace that several processes share, through a row of the ledger."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import socket
+
+from sqlalchemy import Connection, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from guestlist.exchange.clock import Clock
+from guestlist.exchange.pace import Pace
+from guestlist.ledger.schema import paces
+from guestlist.ledger.store import Store
+from guestlist.provider import Provider
+
+AHEAD = 3600.0
+"""Seconds. A row that speaks of later moments than that was written under a wrong clock."""
+
+
+class SharedPace(Pace):
+    """Reserves in the ledger, so that all processes together stay below a service's limits.
+
+    The row holds moments of the wall clock: machines that share a PostgreSQL ledger need clocks
+    that agree to some hundredths of a second, as NTP keeps them.
+
+    Args:
+        name: of the row.
+    """
+
+    shared = True
+
+    def __init__(self, store: Store, name: str, provider: Provider, clock: Clock) -> None:
+        super().__init__(*provider.limits)
+        self._limits = provider.limits
+        self._store = store
+        self._name = name
+        self._clock = clock
+
+    def reserve(self, now: float, patience: float = float("inf")) -> float:
+        """Takes the next moment that is free for any process. Blocks for the ledger."""
+        ahead = self._clock.now().timestamp() - now
+        with self._store.pacing() as connection:
+            pace = self._read(connection, now + ahead)
+            delay = pace.reserve(now + ahead, patience)
+            if delay < patience:
+                self._write(connection, pace)
+        return delay
+
+    def push_back(self, now: float, seconds: float, *, refused: bool = False) -> None:
+        """Lets no process go for so long. Blocks for the ledger."""
+        ahead = self._clock.now().timestamp() - now
+        with self._store.pacing() as connection:
+            pace = self._read(connection, now + ahead)
+            pace.push_back(now + ahead, seconds, refused=refused)
+            self._write(connection, pace)
+            self.rests = pace.rests
+
+    def look(self) -> None:
+        """Brings `rests` up to date."""
+        with self._store.pacing() as connection:
+            self._read(connection, self._clock.now().timestamp())
+
+    def _read(self, connection: Connection, now: float) -> Pace:
+        pace = Pace(*self._limits)
+        written = select(paces.c.state).where(paces.c.name == self._name).with_for_update()
+        state = connection.scalar(written)
+        if state is None:
+            # another process may do so at the same time
+            insert = sqlite.insert if self._store.is_sqlite else postgresql.insert
+            fresh = insert(paces).values(name=self._name, state=json.dumps(pace.state()))
+            connection.execute(fresh.on_conflict_do_nothing())
+            state = connection.scalar(written)
+        known = json.loads(state or "{}")
+        if known and known["last"] <= now + AHEAD:
+            pace.restore(known)
+        self.rests = pace.rests
+        return pace
+
+    def _write(self, connection: Connection, pace: Pace) -> None:
+        connection.execute(
+            update(paces).where(paces.c.name == self._name).values(state=json.dumps(pace.state()))
+        )
+
+
+def pace_for(store: Store, provider: Provider, clock: Clock) -> Pace:
+    """The pace of an account: shared, where the service is known to limit anything."""
+    if not provider.limits:
+        return Pace()
+    return SharedPace(store, _name_of(provider), provider, clock)
+
+
+def _name_of(provider: Provider) -> str:
+    """What the service counts together: a network address, or whoever has the same credentials."""
+    if provider.limits_count_addresses:
+        return f"{provider.base_url} from {socket.gethostname()}"
+    told = json.dumps([provider.base_url, sorted(provider.authorize().items())])
+    return f"{provider.base_url} {hashlib.sha256(told.encode()).hexdigest()[:16]}"

@@ -1,0 +1,54 @@
+"""Carrying out a run together with the workers of other machines."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+
+from guestlist.client import Guestlist
+from guestlist.exchange.clock import Clock, SystemClock
+from guestlist.ledger.engine import enqueue, follow, run_worker
+from guestlist.ledger.runner import Progress, Summary
+from guestlist.ledger.stop import Stop
+from guestlist.ledger.store import Store
+from guestlist.ledger.tally import Tally
+
+
+def run_together(
+    store: Store,
+    run: int,
+    make: Callable[[Clock], Guestlist],
+    url: str,
+    stop: Stop,
+    progress: Progress | None = None,
+) -> Summary:
+    """Gives a run to the workers, is one of them until it has ended, and watches it.
+
+    Nobody else has to be there. Where there are others, they go on when this is stopped.
+
+    Args:
+        make: makes a client for this process, with the clock that is given.
+        url: of the ledger's database, which is PostgreSQL.
+        stop: ends the watching, and the work here.
+
+    Raises:
+        LedgerError: the ledger fails. Nothing was sent that it does not hold.
+    """
+    ends = Stop()
+    with ThreadPoolExecutor(1, "guestlist-worker") as here:
+        working = here.submit(run_worker, make, url, stop=ends)
+
+        def watch(tallies: Mapping[str, Tally]) -> None:
+            if working.done():
+                working.result()  # raises what it has ended for
+            if progress is not None:
+                progress(tallies)
+
+        try:
+            enqueue(store, run, SystemClock().now().timestamp())
+            return follow(store, run, stop, watch)
+        except KeyboardInterrupt:
+            stop()
+            return follow(store, run, stop, watch)
+        finally:
+            ends()

@@ -1,0 +1,173 @@
+"""Comparing what is wanted with what is there, one person after another."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+
+from guestlist.client import Guestlist
+from guestlist.errors import UnknownRole
+from guestlist.exchange.account import Account
+from guestlist.models import OPEN_STATES
+from guestlist.roster.change import ORDER, Action, Change
+from guestlist.roster.diff import Entry, Note, Rules, differences, owed_after, unlikeness
+from guestlist.roster.guard import Guard
+from guestlist.roster.present import Reading, invitation_from, roles_from, seen
+from guestlist.roster.scratch import Fact, Kind, Scratch
+from guestlist.roster.wishes import Wish, Wishes, merged
+
+Row = tuple[int, int, str, str]
+"""A change as it is kept: account, place of the action in the order, key and body."""
+
+
+class Compared:
+    """What is needed to compare the people of one account, and what that came to."""
+
+    def __init__(
+        self,
+        guests: Guestlist,
+        name: str,
+        reading: Reading,
+        prune: bool,
+        invite_declined: bool,
+        keep: frozenset[str],
+    ) -> None:
+        self.name = name
+        self.provider = guests.accounts[name]
+        self.wishes = Wishes(self.provider, reading.roles)
+        self.account = Account(name, self.provider, guests.clock)
+        self.rules = Rules(
+            account=name,
+            provider=self.provider,
+            roles=reading.roles,
+            word=self.wishes.word,
+            check=guests.check_order,
+            prune=prune,
+            invite_declined=invite_declined,
+            keep=keep,
+        )
+        self.counts: Counter[Action] = Counter()
+        self.notes: Counter[Note] = Counter({Note.PROGRAMS: reading.programs})
+
+    def row(self, number: int, change: Change) -> Row:
+        """Counts a change, and returns it as it is kept."""
+        self.counts[change.action] += 1
+        body = change.model_dump_json(exclude_defaults=True)
+        return number, ORDER[change.action], change.key, body
+
+
+def compare(scratch: Scratch, accounts: Sequence[Compared | None], guard: Guard) -> None:
+    """Goes through all people once, and writes the changes into the scratch space.
+
+    Args:
+        accounts: by number; None for one that cannot be read.
+    """
+    scratch.add_changes(_of_people(scratch, accounts, guard))
+    scratch.add_changes(_of_problems(scratch, accounts))
+
+
+def _of_people(
+    scratch: Scratch, accounts: Sequence[Compared | None], guard: Guard
+) -> Iterator[Row]:
+    for facts in scratch.people():
+        number = facts[0].account
+        account = accounts[number]
+        if account is None:
+            continue
+        wish = _wish(account, facts)
+        for problem in wish.problems if wish else ():
+            scratch.add_problem(number, problem)
+        notes = _agreed(account, wish, facts)
+        if notes is not None:
+            account.notes.update(notes)
+            continue
+        for found in _looked_into(account, wish, facts):
+            if isinstance(found, Note):
+                account.notes[found] += 1
+            else:
+                yield account.row(number, guard.pass_(found))
+
+
+def _wish(account: Compared, facts: Sequence[Fact]) -> Wish | None:
+    if facts[0].kind != Kind.WANTED:
+        return None
+    entries = [fact for fact in facts if fact.kind == Kind.WANTED]
+    if len(entries) == 1:
+        return account.wishes.understood(entries[0].brief)
+    brief, problem = merged(entries)
+    wish = account.wishes.understood(brief)
+    if problem:
+        wish = wish._replace(problems=(*wish.problems, f"{facts[0].key}: {problem}."))
+    return wish
+
+
+def _of_problems(scratch: Scratch, accounts: Sequence[Compared | None]) -> Iterator[Row]:
+    """What is a problem of an account is told once, and not of everybody."""
+    for number, text, people in scratch.problems():
+        account = accounts[number]
+        if account is not None:
+            whom = "one person" if people == 1 else f"{people} people"
+            reason = f"{text} It is wanted for {whom}."
+            change = Change(
+                action=Action.CANNOT, account=account.name, email="", key="", reason=reason
+            )
+            yield account.row(number, change)
+
+
+def _agreed(account: Compared, wish: Wish | None, facts: Sequence[Fact]) -> dict[Note, int] | None:
+    """What there is to be counted of somebody about whom both sides plainly agree; None where that
+    has to be looked into. It says what `differences` would, without making a value of anything."""
+    kinds = [fact.kind for fact in facts]
+    if wish is None:
+        if kinds == [Kind.NOT_YET]:
+            return {Note.NOT_YET: 1}
+        left_alone = not account.rules.prune and facts[0].key not in account.rules.keep
+        if kinds == [Kind.MEMBER] and facts[0].brief and left_alone:
+            return {Note.UNLISTED: 1}
+        return None
+    if wish.problems:
+        return None
+    if kinds == [Kind.WANTED, Kind.INVITATION]:
+        told = invitation_from(facts[1].brief)
+        if told.state in OPEN_STATES and not unlikeness(account.provider, wish, told):
+            return {Note.INVITED: 1, Note.OWED: owed_after(account.provider, wish, told)}
+    elif kinds in _MEMBERS and facts[1].brief:
+        held = roles_from(facts[-1].brief)
+        if wish.ids is None or held == wish.ids:
+            return {Note.FITS: 1}
+    return None
+
+
+_MEMBERS = ([Kind.WANTED, Kind.MEMBER], [Kind.WANTED, Kind.MEMBER, Kind.HELD])
+
+
+def _looked_into(
+    account: Compared, wish: Wish | None, facts: Sequence[Fact]
+) -> Iterator[Change | Note]:
+    first = facts[0]
+    kinds = {fact.kind for fact in facts}
+    if wish is None and Kind.NOT_YET in kinds:
+        return iter([Note.NOT_YET])
+    email = first.body.partition("\n")[0] if wish is not None else ""
+    found = seen(account.account, email or first.key, facts)
+    record = found.guest.member or found.guest.invitation
+    entry = Entry(
+        key=first.key,
+        email=email or (record.email if record else first.key),
+        wish=wish,
+        owed=_owed(account, facts) if wish else (),
+        ended=next((fact.body for fact in facts if fact.kind == Kind.ENDED), ""),
+    )
+    return differences(account.rules, entry, found.guest, found.carried)
+
+
+def _owed(account: Compared, facts: Iterable[Fact]) -> set[tuple[str, str]]:
+    """Kinds and ids of the roles that are owed. One that there is no more cannot be wanted."""
+    found = set()
+    for fact in facts:
+        if fact.kind == Kind.OWED:
+            with suppress(UnknownRole):
+                role = account.wishes.role(fact.body)
+                found.add((role.kind, role.id))
+    return found

@@ -1,0 +1,162 @@
+"""Rules about the answers that a service's documentation shows."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, ClassVar
+
+import pytest
+from pydantic import SecretStr
+
+from guestlist.errors import GuestlistError
+from guestlist.exchange.account import Call
+from guestlist.exchange.drive import Driver
+from guestlist.exchange.policy import run
+from guestlist.models import Invitation, Member, Order, Role, State
+from guestlist.provider import Page, Provider, Response
+from guestlist.testing.accounts import stand_in
+from guestlist.testing.clock import VirtualClock
+from guestlist.testing.conformance.base import Rules
+from guestlist.testing.conformance.clients import PATIENT, spy_on
+from guestlist.testing.conformance.remark import place, remark
+from guestlist.testing.conformance.setting import START
+from guestlist.testing.conformance.wires import Reciting
+
+
+@dataclass(frozen=True)
+class Shown:
+    """Answers as the documentation of a service shows them, and what they mean.
+
+        Shown("get_invitation", {"id": "7", "mail": "a@b.example"}, {"id": "7", "state": "unknown"})
+        Shown("invite", {"code": "seats_taken"}, Conflict, status=400, says="seat")
+
+    Attributes:
+        operation: whose answers they are.
+        answers: the bodies: a list of objects in `several`, or the only one.
+        means: the fields of what the operation returns, by name; a list of them for a list or a
+            page; or the class of the error. A role is told by its id, a moment in ISO 8601.
+        status: of the last answer.
+        says: what the error says or hints at.
+        several: whether `answers` is a list of answers, of which the last one is repeated.
+        sends: what has to be a part of a request: of method and URL, body, or headers.
+        arguments: what the operation is called with; by default somebody made up.
+        settings: of the account, besides those made up; None for one that is left out.
+    """
+
+    operation: str
+    answers: Any
+    means: Any
+    status: int = 200
+    says: str = ""
+    several: bool = False
+    sends: Sequence[str] = ()
+    arguments: tuple[Any, ...] | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+INVITATION = Invitation(id="i-1", email="ada@example.com", state=State.PENDING, user_id="u-1")
+MEMBER = Member(id="m-1", email="ada@example.com", user_id="u-1")
+ROLE = Role(id="r-1")
+
+
+def made_up(kind: type[Provider], operation: str) -> tuple[Any, ...]:
+    """Arguments for an operation of the contract."""
+    roles = (ROLE,) if kind.least_roles else ()
+    known: dict[str, tuple[Any, ...]] = {
+        "invite": (Order(email=INVITATION.email, roles=roles),),
+        "resend": (INVITATION,),
+        "revoke": (INVITATION,),
+        "remove": (MEMBER,),
+        "access": (MEMBER,),
+        "assign_role": (MEMBER, ROLE),
+        "unassign_role": (MEMBER, ROLE),
+        "find_invitation": (INVITATION.email,),
+        "find_member": (MEMBER.email,),
+        "get_invitation": ("i-1",),
+        "get_member": ("m-1",),
+    }
+    return known.get(operation, ())
+
+
+class Documented(Rules):
+    """What the documentation shows.
+
+    Attributes:
+        documented: the answers that the documentation shows, and what they mean: paste them here.
+    """
+
+    documented: ClassVar[Sequence[Shown]] = ()
+
+    @classmethod
+    def choices(cls) -> dict[str, Sequence[Any]]:
+        numbered = enumerate(cls.documented, 1)
+        shown = [pytest.param(one, id=f"{one.operation}-{number}") for number, one in numbered]
+        return {**super().choices(), "shown": shown}
+
+    def test_documented_answer_is_read(self, provider_kind: type[Provider], shown: Shown) -> None:
+        """An answer that the documentation shows is read as what it means."""
+        bodies = shown.answers if shown.several else [shown.answers]
+        statuses = [200] * (len(bodies) - 1) + [shown.status]
+        wire = Reciting(
+            *(
+                Response(status, {"content-type": "application/json"}, json.dumps(body).encode())
+                for status, body in zip(statuses, bodies, strict=True)
+            )
+        )
+        given = shown.arguments
+        if given is None:
+            given = made_up(provider_kind, shown.operation)
+        settings = {**dict(stand_in(provider_kind)), **shown.settings}
+        clock = VirtualClock(START)
+        came: Any
+        try:
+            provider = provider_kind(**{k: v for k, v in settings.items() if v is not None})
+            call = Call(spy_on(provider, clock), PATIENT)
+            came = Driver(wire, clock).run(run(call, getattr(provider, shown.operation)(*given)))
+        except GuestlistError as error:
+            came = error
+        sent = [
+            f"{one.method} {one.url} {(one.content or b'').decode()} {dict(one.headers)}"
+            for one in wire.sent
+        ]
+        wrong = list(_differences(came, shown.means))
+        if isinstance(came, GuestlistError) and shown.says not in f"{came} {came.hint}":
+            wrong.append(f"an error that says {shown.says!r}")
+        wrong += [f"{part!r} is sent" for part in shown.sends if not any(part in o for o in sent)]
+        if wrong:
+            remark(
+                expected="; ".join(wrong),
+                came=f"{came!r}, after {'; '.join(sent) or 'no request'}",
+                look_at=place(provider_kind, shown.operation),
+            )
+
+
+def _differences(came: Any, means: Any, where: str = "") -> Iterator[str]:
+    """What should have come and did not."""
+    if isinstance(means, type):
+        if not isinstance(came, means):
+            yield means.__name__
+    elif isinstance(means, Mapping):
+        for name, wanted in means.items():
+            one = getattr(came, name, "nothing of that name")
+            yield from _differences(one, wanted, f"{where} {name}")
+    elif isinstance(means, list | tuple):
+        items = came.items if isinstance(came, Page) else came
+        if not isinstance(items, list | tuple) or len(items) != len(means):
+            yield f"{where or 'a list'} of {len(means)}"
+            return
+        for number, (one, wanted) in enumerate(zip(items, means, strict=True)):
+            yield from _differences(one, wanted, f"{where}[{number}]")
+    elif _plain(came) != means:
+        yield f"{where.strip() or 'the value'} is {means!r}, not {_plain(came)!r}"
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, SecretStr):
+        return value.get_secret_value()
+    if isinstance(value, Role):
+        return value.id
+    return value.isoformat() if isinstance(value, datetime) else value

@@ -1,0 +1,48 @@
+"""What docs/ledger.md says about moving to PostgreSQL and about backups, done."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from tests.ledger.postgres import new_database
+from tests.ledger.story import ADA, BOB, EVE, Story
+
+from guestlist.ledger.history import lines
+from guestlist.ledger.store import Store
+
+TEXT = Path(__file__).parents[2].joinpath("docs", "ledger.md").read_text("utf-8")
+[MOVE] = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
+[BACKUP] = re.findall(r"^sqlite3 .*$", TEXT, re.MULTILINE)
+
+
+@pytest.fixture
+def filled(on_file: Story) -> Story:
+    on_file.settled(ADA, 1, run=on_file.run(), mail=True, owed=("group:Engineering",))
+    on_file.doubtful(BOB, 2)
+    return on_file
+
+
+def test_moving_to_postgresql(
+    filled: Story, file: Path, postgres: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = new_database(postgres, "moved")
+    code, replaced = re.subn(r'"postgresql://[^"]*"', repr(url), MOVE)
+    assert replaced == 1
+    monkeypatch.chdir(file.parent)
+    exec(code, {})  # noqa: S102 - it is ours
+    moved = Story(Store(url))
+    assert list(lines(moved.store)) == list(lines(filled.store))
+    assert moved.settled(EVE, 3, run=moved.run()) > max(line.id for line in lines(filled.store))
+    moved.store.close()
+
+
+@pytest.mark.skipif(shutil.which("sqlite3") is None, reason="the program sqlite3 is not installed")
+def test_a_backup_while_it_is_in_use(filled: Story, file: Path) -> None:
+    subprocess.run(BACKUP, shell=True, check=True, cwd=file.parent)  # noqa: S602 - it is ours
+    copy = Store(f"sqlite:///{file.with_name('backup.db')}")
+    assert list(lines(copy)) == list(lines(filled.store))
+    copy.close()

@@ -1,0 +1,111 @@
+"""A pace that processes share through the ledger: together they stay below a service's limits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from guestlist.exchange.pace import Pace
+from guestlist.ledger import Ledger
+from guestlist_aitronos import Aitronos
+from guestlist_vultr import Vultr
+
+
+class Clock:
+    """A virtual clock. Each process has its own idea of when monotonic time began."""
+
+    def __init__(self, began: float) -> None:
+        self.passed = 0.0
+        self._began = began
+
+    def monotonic(self) -> float:
+        return self._began + self.passed
+
+    def now(self) -> datetime:
+        return datetime(2027, 1, 1, tzinfo=UTC) + timedelta(seconds=self.passed)
+
+    def sleep(self, seconds: float) -> None:
+        self.passed += seconds
+
+    async def asleep(self, seconds: float) -> None:
+        self.sleep(seconds)
+
+
+class Process:
+    """A process that has opened the ledger."""
+
+    def __init__(self, path: Path, began: float, provider: Vultr | Aitronos) -> None:
+        self.clock = Clock(began)
+        self.ledger = Ledger(path, clock=self.clock)
+        self.pace: Pace = self.ledger.pace(provider)
+
+    def reserve(self) -> float:
+        """The moment, in seconds since the beginning, at which the next request may go."""
+        return self.clock.passed + self.pace.reserve(self.clock.monotonic())
+
+
+VULTR = Vultr(api_key="a-key")
+
+
+@pytest.fixture
+def processes(tmp_path: Path) -> Iterator[list[Process]]:
+    several = [Process(tmp_path / "ledger.db", 1000.0 * number, VULTR) for number in range(4)]
+    yield several
+    for one in several:
+        one.ledger.close()
+
+
+def test_all_processes_together_stay_below_the_limit(processes: list[Process]) -> None:
+    moments = sorted(processes[turn % 4].reserve() for turn in range(300))
+    for first, last in zip(moments, moments[30:], strict=False):
+        assert last - first > 1.0
+    assert 300 / moments[-1] > 0.96 * 30
+
+
+def test_a_rest_is_for_all_of_them(processes: list[Process]) -> None:
+    one, other = processes[:2]
+    before = other.pace.rests
+    one.pace.push_back(one.clock.monotonic(), 20.0, refused=True)
+    other.pace.look()
+    assert other.pace.rests == before + 1
+    assert other.reserve() >= 20.0
+
+
+def test_what_is_only_asked_for_is_not_taken(processes: list[Process]) -> None:
+    one, other = processes[:2]
+    for _ in range(5):
+        one.pace.reserve(one.clock.monotonic(), patience=0)
+    assert other.reserve() == 0.0
+
+
+def test_a_wrong_clock_of_yesterday_does_not_stop_everybody(processes: list[Process]) -> None:
+    one, other = processes[:2]
+    one.clock.passed = 86_400.0
+    one.reserve()
+    assert other.reserve() == 0.0
+
+
+def test_accounts_are_counted_as_the_service_does(tmp_path: Path) -> None:
+    """Vultr counts network addresses, Aitronos credentials: of one machine, all accounts share the
+    first, and other keys have a pace of their own under the second."""
+    with Ledger(tmp_path / "ledger.db") as ledger:
+        now = 0.0
+        one, two = ledger.pace(VULTR), ledger.pace(Vultr(api_key="another"))
+        one.reserve(now)
+        assert two.reserve(now) > 0
+        keys = [Aitronos(api_key=key, organization_id="org_1") for key in ("ak_1", "ak_2")]
+        first, second = map(ledger.pace, keys)
+        for _ in range(1000):
+            first.reserve(now)
+        assert first.reserve(now) > second.reserve(now)
+
+
+def test_no_key_can_be_read_from_the_ledger(tmp_path: Path) -> None:
+    with Ledger(tmp_path / "ledger.db") as ledger:
+        ledger.pace(Vultr(api_key="SECRET-KEY")).reserve(0.0)
+        ledger.pace(Aitronos(api_key="SECRET-KEY", organization_id="org_1")).reserve(0.0)
+    for file in tmp_path.iterdir():
+        assert b"SECRET" not in file.read_bytes()

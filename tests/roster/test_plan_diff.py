@@ -1,0 +1,321 @@
+"""What is to be done about one person: every state, on services of every ability."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import SecretStr
+from tests.roster.services import ADMIN, EDITOR, READER, ROLES, Service, service
+
+from guestlist import Guestlist, InvalidOrder
+from guestlist.models import Basis, Guest, Invitation, Member, MemberState, Order, Role, State
+from guestlist.provider import Options
+from guestlist.roster import Action, Change, Note, Wanted, make_plan
+from guestlist.roster.diff import Entry, Rules, differences
+from guestlist.roster.wishes import Wish, Wishes
+
+ADA = "ada@example.com"
+WHEN = datetime(2027, 1, 31, tzinfo=UTC)
+
+
+class Choice(Options):
+    api: bool = False
+
+
+def wish(kind: type[Service], roles: Sequence[str] | None, **options: Any) -> Wish:
+    return Wishes(kind(), ROLES).understood(json.dumps([roles, options]))
+
+
+def guest(state: State, *roles: Role, told: bool = True, **more: Any) -> Guest:
+    """Somebody in a state, with the record that goes with it, offering or holding the roles."""
+    invitation = member = None
+    if state is State.ACCEPTED:
+        member = Member(id="m", email=ADA, roles=roles if told else None)
+    elif state is not State.GONE:
+        invitation = Invitation(
+            id="i", email=ADA, state=state, roles=roles, expires_at=WHEN, responded_at=WHEN
+        )
+    facts = {"invitation": invitation, "member": member, **more}
+    return Guest(account="home", email=ADA, state=state, **facts)
+
+
+ANY = service(most_roles=None)
+ONE = service(most_roles=1, least_roles=1, one_role=True)
+LATER = service()
+CHOICE = service(Options=Choice)
+
+
+def no(*operations: str, **facts: Any) -> type[Service]:
+    return service(frozenset(operations), **{"most_roles": None, **facts})
+
+
+G, P, X, D, R, U, M = (
+    State.GONE,
+    State.PENDING,
+    State.EXPIRED,
+    State.DECLINED,
+    State.REVOKED,
+    State.UNKNOWN,
+    State.ACCEPTED,
+)
+
+# kind of service, roles wanted (None: not said), where the person stands, what is found
+TABLE: list[tuple[Any, Any, Guest, list[str]]] = [
+    # nobody there
+    (ANY, None, guest(G), ["invite"]),
+    (ANY, ["a", "e"], guest(G), ["invite a e"]),
+    (ANY, ["a", "a", "r0"], guest(G), ["invite a"]),
+    (ONE, ["e"], guest(G), ["invite e"]),
+    (LATER, ["a", "e"], guest(G), ["invite, owed a e"]),
+    (service(most_roles=1), ["a", "e"], guest(G), ["invite a, owed e"]),
+    (ONE, None, guest(G), ["cannot: Service needs a role for an invitation"]),
+    (ONE, [], guest(G), ["cannot: Service needs a role for an invitation"]),
+    (no("invite"), None, guest(G), ["cannot: Service offers no way to invite"]),
+    # ended
+    (ANY, ["a"], guest(R, ADMIN), ["invite a"]),
+    (ANY, ["a"], guest(X, ADMIN), ["resend"]),
+    (ANY, None, guest(X, ADMIN), ["resend"]),
+    (ANY, ["a", "e"], guest(X, ADMIN), ["invite a e"]),
+    (LATER, ["a"], guest(X), ["resend, owed a"]),
+    (no("resend"), ["a"], guest(X, ADMIN), ["resend"]),
+    (no("resend", "revoke"), ["a"], guest(X, ADMIN), ["invite a"]),
+    (no("resend", least_roles=1), ["a"], guest(X), ["invite a"]),
+    (ANY, ["a"], guest(D, ADMIN), ["cannot: declined on 2027-01-31. `--invite-declined`"]),
+    (ANY, ["a"], guest(U, raw_state="Odd"), ["cannot: the service calls the invitation 'Odd'"]),
+    (ANY, ["a"], guest(U, basis=Basis.INFERRED), ["invite a"]),
+    # invited
+    (ANY, ["a"], guest(P, ADMIN), ["invited"]),
+    (ANY, None, guest(P, ADMIN), ["invited"]),
+    (ANY, ["a"], guest(P), ["invited"]),  # it does not tell what it offers
+    (ANY, ["a"], guest(State.AWAITING_APPROVAL, ADMIN), ["invited"]),
+    (ANY, ["a", "e"], guest(P, ADMIN), ["replace a e"]),
+    (ANY, ["a"], guest(P, ADMIN, EDITOR), ["replace a"]),
+    (ANY, [], guest(P, ADMIN), ["replace"]),
+    (no("revoke"), ["e"], guest(P, ADMIN), ["cannot: the invitation offers a, and e is wanted."]),
+    (LATER, ["a", "e"], guest(P), ["invited", "owed", "owed"]),
+    (service(most_roles=1), ["a", "e"], guest(P, EDITOR), ["invited", "owed"]),
+    (service(most_roles=1), ["a", "e"], guest(P), ["invited", "owed"]),
+    (service(most_roles=1), ["a", "e"], guest(P, READER), ["replace a, owed e"]),
+    (ONE, [], guest(P, ADMIN), ["cannot: Service needs a role for an invitation"]),
+    # in
+    (ANY, None, guest(M, ADMIN), ["fits"]),
+    (ANY, ["a"], guest(M, ADMIN), ["fits"]),
+    (ANY, ["e"], guest(M, ADMIN), ["assign e", "unassign a"]),
+    (ANY, ["a", "e"], guest(M, ADMIN), ["assign e"]),
+    (ANY, [], guest(M, ADMIN, EDITOR), ["unassign a", "unassign e"]),
+    (ANY, [], guest(M, Role(id="r0")), ["unassign a"]),  # told by its id alone
+    (ANY, ["a"], guest(M, ADMIN, Role(id="own", name="own")), ["fits"]),  # nothing to grant
+    (ANY, ["a"], guest(M, ADMIN, Role(id="r1", kind="group")), ["fits"]),
+    (ANY, ["a"], guest(M, told=False), ["unseen"]),
+    (ANY, ["a"], guest(M, member=None), ["fits"]),  # accepted just now
+    (ONE, ["e"], guest(M, ADMIN), ["assign e"]),
+    (ONE, [], guest(M, ADMIN), ["unassign a"]),
+    (no("assign_role"), ["e"], guest(M), ["cannot e: Service offers no way to assign role"]),
+    (no("unassign_role"), [], guest(M, ADMIN), ["cannot a: Service offers no way to unassign"]),
+    # problems of the account
+    (ANY, ["a", "zzz"], guest(G), ["held back"]),
+    (ANY, ["a", "zzz"], guest(X, ADMIN), ["held back"]),
+    (ANY, ["a", "zzz"], guest(P, ADMIN), ["held back"]),
+    (ANY, ["a", "zzz"], guest(M, EDITOR), ["assign a"]),
+    (ANY, ["zzz"], guest(M, EDITOR), ["held back"]),
+    (ONE, ["a", "e"], guest(G), ["held back"]),
+    (no("assign_role", most_roles=1), ["a", "e"], guest(G), ["held back"]),
+]
+
+
+def told(found: Change | Note) -> str:
+    if isinstance(found, Note):
+        return found.value
+    words = " ".join((found.action.value, *found.roles))
+    if found.owed:
+        words += f", owed {' '.join(found.owed)}"
+    return f"{words}: {found.reason}" if found.action is Action.CANNOT else words
+
+
+def found(kind: type[Service], person: Guest, entry: Entry, **rules: Any) -> list[str]:
+    carried = rules.pop("carried", None)
+    provider = kind()
+    word = Wishes(provider, ROLES).word
+    facts: dict[str, Any] = {"roles": ROLES, "word": word, **rules}
+    return [*map(told, differences(Rules("home", provider, **facts), entry, person, carried))]
+
+
+@pytest.mark.parametrize(("kind", "roles", "person", "expected"), TABLE)
+def test_wanted(kind: type[Service], roles: Any, person: Guest, expected: list[str]) -> None:
+    came = found(kind, person, Entry(ADA, ADA, wish(kind, roles)))
+    assert len(came) == len(expected)
+    for line, start in zip(came, expected, strict=True):
+        assert line.startswith(start) if start.startswith("cannot") else line == start
+
+
+@pytest.mark.parametrize("state", State)
+def test_no_state_is_forgotten(state: State) -> None:
+    """Each leads to something that is told, wanted or not."""
+    assert found(ANY, guest(state), Entry(ADA, ADA, wish(ANY, None)))
+    for rules in ({"prune": True}, {}):
+        there = state in (M, P, State.AWAITING_APPROVAL)
+        assert bool(found(ANY, guest(state), Entry(ADA, ADA), **rules)) is there
+
+
+@pytest.mark.parametrize(
+    ("kind", "person", "expected"),
+    [
+        (ANY, guest(M), "remove"),
+        (ANY, guest(P), "revoke"),
+        (ANY, guest(State.AWAITING_APPROVAL), "revoke"),
+        (no("remove"), guest(M), "cannot: Service offers no way to remove"),
+        (no("revoke"), guest(P), "cannot: Service offers no way to revoke"),
+        (no("revoke", substitutes={"revoke": "Wait."}), guest(P), "cannot: Service offers no way"),
+    ],
+)
+def test_not_wanted(kind: type[Service], person: Guest, expected: str) -> None:
+    entry, ended = Entry(ADA, ADA), Entry(ADA, ADA, ended="2027-01-31")
+    [came] = found(kind, person, entry, prune=True)
+    assert came.startswith(expected)
+    assert found(kind, person, entry) == ["unlisted"]
+    assert found(kind, person, ended) == ["ended"]
+    kept = {"keep": frozenset({ADA}), "prune": True}
+    assert found(kind, person, entry, **kept) == ["kept"]
+
+
+def test_reasons_of_withdrawals() -> None:
+    for ended, reason in (("", "not in the roster"), ("2027-01-31", "wanted until 2027-01-31")):
+        rules = Rules("home", ANY(), prune=True)
+        [change] = differences(rules, Entry(ADA, ADA, ended=ended), guest(M))
+        assert isinstance(change, Change)
+        assert change.reason == reason
+
+
+def test_nothing_is_taken_from_those_who_are_kept() -> None:
+    entry = Entry(ADA, ADA, wish(ANY, ["e"]))
+    assert found(ANY, guest(M, ADMIN), entry, keep=frozenset({ADA})) == ["assign e"]
+
+
+def test_declined_and_asked_again() -> None:
+    entry = Entry(ADA, ADA, wish(ANY, ["e"]))
+    assert found(ANY, guest(D), entry, invite_declined=True) == ["invite e"]
+
+
+def test_owed_roles() -> None:
+    entry = Entry(ADA, ADA, wish(LATER, ["a", "e"]), owed={("role", "r0"), ("role", "r2")})
+    assert found(LATER, guest(M), entry) == ["settle a", "assign e"]
+    assert found(LATER, guest(M, told=False), entry) == ["settle a", "unseen"]
+    assert found(LATER, guest(M, ADMIN, EDITOR), entry) == ["fits"]
+    assert found(LATER, guest(P), entry) == ["invited", "owed", "owed"]
+
+
+@pytest.mark.parametrize(
+    ("state", "options", "carried", "expected"),
+    [
+        (P, {"api": True}, {"api": True}, "invited"),
+        (P, {}, {"api": True}, "invited"),  # the roster does not say
+        (P, {"api": True}, None, "invited"),  # nobody can tell
+        (P, {"api": True}, {"api": False}, "replace"),
+        (X, {"api": True}, {"api": False}, "invite"),
+        (X, {"api": False}, {"api": False}, "resend"),
+    ],
+)
+def test_options(state: State, options: Any, carried: Any, expected: str) -> None:
+    entry = Entry(ADA, ADA, wish(CHOICE, None, **options))
+    assert found(CHOICE, guest(state), entry, carried=carried) == [expected]
+
+
+def test_the_policy_sees_the_order() -> None:
+    asked: list[Order] = []
+
+    def check(order: Order) -> None:
+        asked.append(order)
+        raise InvalidOrder("no")
+
+    entry = Entry(ADA, "Ada@Example.com", wish(CHOICE, ["a"], api=True))
+    assert found(CHOICE, guest(G), entry, check=check) == ["cannot: no."]
+    assert asked == [Order(email="Ada@Example.com", options=Choice(api=True))]
+    entry = Entry(ADA, ADA, wish(ANY, ["a"]))
+    found(ANY, guest(P, EDITOR), entry, check=check)
+    assert asked[1].roles == (ADMIN,)
+    found(ANY, guest(M), entry, check=check)
+    assert len(asked) == 2  # no invitation is made
+
+
+def test_no_secret_in_a_change() -> None:
+    link, key = SecretStr("https://x/k"), SecretStr("k")
+    invitation = Invitation(id="i", email=ADA, state=P, roles=(EDITOR,), link=link, key=key)
+    person = guest(P, invitation=invitation)
+    [change] = differences(Rules("home", ANY()), Entry(ADA, ADA, wish(ANY, ["a"])), person)
+    assert isinstance(change, Change)
+    assert change.invitation == invitation.model_copy(update={"link": None, "key": None})
+
+
+# ---------------------------------------------------------------------------- the short cut
+
+roles_held = st.sets(st.sampled_from(ROLES)).map(lambda some: tuple(sorted(some, key=str)))
+wanted = st.builds(
+    Wanted,
+    st.just("home"),
+    st.just(ADA),
+    st.just(ADA),
+    st.none() | st.sets(st.sampled_from(["a", "e", "r", "zzz"])).map(lambda s: tuple(sorted(s))),
+    st.sampled_from([{}, {"api": True}, {"api": False}]),
+    st.sampled_from([None, WHEN.date(), datetime(2027, 6, 1, tzinfo=UTC).date()]),
+    st.sampled_from([None, datetime(2027, 6, 1, tzinfo=UTC).date()]),
+)
+records = st.builds(
+    Invitation,
+    id=st.sampled_from(["i1", "i2"]),
+    email=st.just(ADA),
+    state=st.sampled_from(State),
+    roles=roles_held,
+    raw=st.booleans(),
+)
+members = st.builds(
+    Member,
+    id=st.just("m"),
+    email=st.just(ADA),
+    roles=st.none() | roles_held,
+    state=st.sampled_from(MemberState),
+)
+
+
+def order_of(self: Service, invitation: Invitation) -> Order:
+    """The option is in the service's own answer only."""
+    return Order(email=invitation.email, options=Choice(api=invitation.raw))
+
+
+@settings(max_examples=400, deadline=None)
+@given(
+    st.lists(wanted, max_size=2),
+    st.lists(records, max_size=2),
+    st.lists(members, max_size=1),
+    st.sampled_from([0, 1, None]),
+    st.booleans(),
+)
+def test_the_short_cut_says_the_same(
+    roster: list[Wanted], there: list[Invitation], inside: list[Member], most: int | None, one: bool
+) -> None:
+    """People about whom both sides plainly agree are not looked into; to do it would make no
+    difference."""
+    facts = {"Options": Choice, "most_roles": most, "one_role": one, "order_of": order_of}
+    kind = service(frozenset({"access"}), **facts)
+    provider = kind(records=tuple(there), people=tuple(inside))
+    with Guestlist({"home": provider}) as guests, pytest.MonkeyPatch.context() as patch:
+        came = []
+        for _ in range(2):
+            with make_plan(guests, roster, today=datetime(2027, 3, 1, tzinfo=UTC).date()) as plan:
+                assert not plan.errors
+                came.append((Counter(plan.summary.notes["home"]), list(plan.changes())))
+            patch.setattr("guestlist.roster.compare._agreed", lambda *_: None)
+        assert came[0] == came[1]
+
+
+def test_a_name_that_fits_two_things_is_not_used() -> None:
+    """Where a role and a group have one name, the role is taken by its id."""
+    both = (Role(id="r", name="Support"), Role(id="g", name="Support", kind="group"))
+    wishes = Wishes(ANY(), both)
+    assert [wishes.word(role) for role in both] == ["r", "group:Support"]

@@ -1,0 +1,194 @@
+"""A plan in a file, and whether it still holds."""
+
+from __future__ import annotations
+
+import json
+import stat
+from collections.abc import Callable, Iterable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from guestlist import ConfigError, Guestlist, Unauthorized, email_key
+from guestlist.roster import Change, PlanFile, Wanted, make_plan, moved, read_plan
+from guestlist.testing.clock import VirtualClock
+
+ADA, BEA = "ada@example.com", "bea@example.com"
+LENA = "lena@example.org"
+SAM = "sam.support@works.example"
+
+Accept = Callable[..., None]
+
+
+def want(account: str, email: str, *roles: str) -> Wanted:
+    return Wanted(account, email_key(email), email, roles or None)
+
+
+ROSTER = [
+    want("vultr", ADA),
+    want("vultr", LENA, "group:Engineering", "role:Support"),
+    want("vultr", "ines@example.org"),
+    want("betterauth", ADA, "member"),
+    want("aitronos", SAM, "Admin"),
+]
+
+
+def written(
+    guests: Guestlist, path: Path, roster: Iterable[Wanted] = ROSTER, **how: Any
+) -> PlanFile:
+    with make_plan(guests, roster, **how) as plan:
+        plan.write(path)
+        read = read_plan(path)
+        assert read.summary == plan.summary
+        assert list(read.changes()) == list(plan.changes())
+        assert list(read.changes("vultr")) == list(plan.changes("vultr"))
+    return read
+
+
+def different(guests: Guestlist, plan: PlanFile) -> dict[tuple[str, str, str], str]:
+    return {
+        (change.account, change.email, change.action.value): what
+        for change, what in moved(guests, plan)
+    }
+
+
+def test_what_is_written_is_read(guests: Guestlist, tmp_path: Path) -> None:
+    """All of it: a change that is read equals the one that was planned."""
+    path = tmp_path / "plan.jsonl"
+    guests.invite(BEA, account="betterauth", role="admin")
+    plan = written(guests, path, [*ROSTER, want("betterauth", BEA, "member")], prune=True)
+    assert len(list(plan.changes())) == plan.summary.changes > 8
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert [one.name for one in tmp_path.iterdir()] == ["plan.jsonl"]
+    header = json.loads(path.read_text().splitlines()[0])
+    assert header["version"] == 1
+    for secret in ("API_KEY", "SANDBOX", "token", "link"):
+        assert secret not in path.read_text()
+
+
+def test_the_digest_tells_rosters_apart(guests: Guestlist, tmp_path: Path) -> None:
+    one = written(guests, tmp_path / "one", ROSTER)
+    same = written(guests, tmp_path / "two", iter(ROSTER))
+    other = written(guests, tmp_path / "three", ROSTER[1:])
+    assert one.summary.digest == same.summary.digest != other.summary.digest
+
+
+def test_files_that_are_no_plan(guests: Guestlist, tmp_path: Path) -> None:
+    path = tmp_path / "plan.jsonl"
+    plan = written(guests, path)
+    lines = path.read_text().splitlines(keepends=True)
+    for content in ("", "{}\n", "x", lines[0].replace('"version":1', '"version":2'), "\xff"):
+        path.write_text(content, encoding="latin-1")
+        with pytest.raises(ConfigError, match="plan"):
+            read_plan(path)
+    path.write_text("".join(lines[:-1]))  # cut off
+    with pytest.raises(ConfigError, match=r"holds \d changes instead of \d"):
+        list(plan.changes())
+    path.write_text("".join(lines[:-1]) + lines[-1][:40])
+    with pytest.raises(ConfigError, match=f":{len(lines)}: this is no change"):
+        list(plan.changes())
+    path.unlink()
+    with pytest.raises(ConfigError, match="cannot be read: No such file"):
+        read_plan(path)
+    with make_plan(guests, ROSTER) as made, pytest.raises(ConfigError, match="cannot be written"):
+        made.write(tmp_path / "no" / "such" / "folder")
+
+
+def test_an_earlier_plan_survives_a_failure(guests: Guestlist, tmp_path: Path) -> None:
+    path = tmp_path / "plan.jsonl"
+    written(guests, path)
+    before = path.read_text()
+    with make_plan(guests, ROSTER) as plan:
+        pass
+    with pytest.raises(Exception, match="closed"):
+        plan.write(path)
+    assert path.read_text() == before
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+# ---------------------------------------------------------------------------- the world
+
+
+def test_a_world_that_stands_still(guests: Guestlist, tmp_path: Path) -> None:
+    plan = written(guests, tmp_path / "plan", prune=True)
+    assert different(guests, plan) == {}
+
+
+def test_a_world_that_moves(guests: Guestlist, tmp_path: Path, guestlist_accept: Accept) -> None:
+    plan = written(guests, tmp_path / "plan")
+    guests.invite(ADA, account="vultr")
+    guests.invite(ADA, account="betterauth", role="member")
+    guestlist_accept(ADA, service="betterauth")
+    guests.assign_role(LENA, "Billing Viewer", account="vultr")
+    guests.assign_role(SAM, "Member", account="aitronos")
+    guests.remove("omar@example.org", account="vultr")  # nothing rests on him
+    assert different(guests, plan) == {
+        ("vultr", ADA, "invite"): "was gone, and is pending",
+        ("betterauth", ADA, "invite"): "was gone, and is accepted",
+        ("vultr", LENA, "assign"): "holds other roles now",
+        ("vultr", LENA, "unassign"): "holds other roles now",
+        ("aitronos", SAM, "assign"): "holds other roles now",
+    }
+
+
+def test_invitations_that_move(
+    guests: Guestlist, tmp_path: Path, guestlist_clock: VirtualClock
+) -> None:
+    guests.invite(ADA, account="betterauth", role="admin")
+    guests.invite(ADA, account="aitronos", role="Member")
+    roster = [want("betterauth", ADA, "member"), want("aitronos", ADA, "Admin")]
+    plan = written(guests, tmp_path / "plan", roster)
+    assert different(guests, plan) == {}
+    guestlist_clock.advance(timedelta(minutes=5))
+    guests.resend(ADA, account="betterauth")
+    renewed = {("betterauth", ADA, "replace"): "the invitation is another one, or was renewed"}
+    assert different(guests, plan) == renewed
+    guestlist_clock.advance(timedelta(days=30))
+    assert set(different(guests, plan).values()) == {"was pending, and is expired"}
+
+
+def test_somebody_who_left_and_came_back(
+    guests: Guestlist, tmp_path: Path, guestlist_accept: Accept
+) -> None:
+    guests.invite(ADA, account="betterauth", role="member")
+    guestlist_accept(ADA, service="betterauth")
+    plan = written(guests, tmp_path / "plan", [want("betterauth", ADA, "admin")])
+    guests.remove(ADA, account="betterauth")
+    assert set(different(guests, plan).values()) == {"was accepted, and is gone"}
+    guests.invite(ADA, account="betterauth", role="member")
+    guestlist_accept(ADA, service="betterauth")
+    assert len(different(guests, plan)) == 2
+
+
+def test_another_account_under_the_same_name(
+    guests: Guestlist, guestlist_accounts: dict[str, Any], tmp_path: Path
+) -> None:
+    plan = written(guests, tmp_path / "plan")
+    other = guestlist_accounts["betterauth"].model_copy(update={"organization_id": "another"})
+    with (
+        Guestlist({**guestlist_accounts, "betterauth": other}) as others,
+        pytest.raises(ConfigError, match="'betterauth' is not the one that the plan was made for"),
+    ):
+        list(moved(others, plan))
+
+
+def test_an_account_that_cannot_be_read_again(
+    guests: Guestlist, guestlist_accounts: dict[str, Any], tmp_path: Path
+) -> None:
+    """Nobody can say that nothing has moved. Another key is no other account."""
+    plan = written(guests, tmp_path / "plan")
+    other = guestlist_accounts["betterauth"].model_copy(update={"token": "wrong"})
+    with Guestlist({**guestlist_accounts, "betterauth": other}) as others:
+        with pytest.raises(Unauthorized) as caught:
+            list(moved(others, plan))
+        assert caught.value.account == "betterauth"
+
+
+def test_what_cannot_be_done_rests_on_nothing(guests: Guestlist, tmp_path: Path) -> None:
+    plan = written(guests, tmp_path / "plan", [want("aitronos", ADA)])
+    [change] = plan.changes()
+    assert isinstance(change, Change)
+    guests.invite(ADA, account="aitronos", role="Member")
+    assert different(guests, plan) == {}

@@ -1,0 +1,256 @@
+"""A roster that is written from what the services hold, and read back."""
+
+from __future__ import annotations
+
+import tracemalloc
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from guestlist.address import check_email, email_key
+from guestlist.errors import ConfigError, InvalidOrder, Unauthorized
+from guestlist.models import State
+from guestlist.roster import pull as module
+from guestlist.roster.file import Roster, read_roster
+from guestlist.roster.pull import MANY, Present, pull
+
+FILE = Path("guestlist.toml")
+HEAD = """\
+# ours
+allowed_domains = ["example.com"]   # nobody else
+
+[accounts.cloud]                    # the first
+provider = "vultr"
+
+[accounts."second \\" one"]
+provider = "aitronos"               # the last
+"""
+SECOND = 'second " one'
+IN, OPEN = State.ACCEPTED, State.PENDING
+
+
+@pytest.fixture(autouse=True)
+def roster() -> None:
+    FILE.write_text(HEAD)
+
+
+def wanted(source: Roster) -> dict[tuple[str, str], frozenset[str] | None]:
+    """Roles by account and person, those of several places together."""
+    found: dict[tuple[str, str], frozenset[str] | None] = {}
+    for one in source.wanted():
+        before = found.get((one.account, one.key))
+        roles = None if one.roles is None else frozenset(one.roles)
+        both = (
+            None
+            if before is None and roles is None
+            else (before or frozenset()) | (roles or frozenset())
+        )
+        found[one.account, one.key] = both
+    return found
+
+
+def test_people_who_are_alike_are_written_together() -> None:
+    ada, bob, eve, dan = (f"{name}@example.com" for name in ("Ada", "bob", "eve", "dan"))
+    pulled = pull(
+        FILE,
+        [
+            ("cloud", eve, ("group:B", "policy:A"), IN),
+            ("cloud", ada, ("policy:A", "group:B"), OPEN),
+            ("cloud", dan, (), State.AWAITING_APPROVAL),
+            (SECOND, bob, None, IN),
+            (SECOND, ada.lower(), None, IN),
+            (SECOND, eve, None, IN),
+        ],
+    )
+    assert (pulled.files, pulled.memberships, pulled.left_out) == ((FILE,), 6, ())
+    assert (
+        FILE.read_text()
+        == HEAD
+        + """
+[[people]]
+email = ["Ada@example.com", "eve@example.com"]
+accounts.cloud = ["group:B", "policy:A"]
+accounts."second \\" one" = true
+
+[[people]]
+email = "bob@example.com"
+accounts."second \\" one" = true
+
+[[people]]
+email = "dan@example.com"
+accounts.cloud = []
+"""
+    )
+
+
+def test_a_long_list_has_a_line_for_each() -> None:
+    pull(FILE, [("cloud", f"person.{number}@example.com", None, IN) for number in range(10)])
+    assert '\n    "person.3@example.com",\n' in FILE.read_text()
+    assert [one.place for one in read_roster(FILE).wanted()][3] == "guestlist.toml:15"
+
+
+def test_whoever_is_not_there_is_passed_over() -> None:
+    gone = [State.DECLINED, State.EXPIRED, State.REVOKED, State.GONE]
+    assert pull(FILE, [("cloud", "a@b.co", None, state) for state in gone]).memberships == 0
+    assert FILE.read_text() == HEAD
+
+
+def test_who_cannot_be_named_is_told() -> None:
+    pulled = pull(
+        FILE,
+        [
+            ("cloud", "not an address", None, IN),
+            ("cloud", "a@b.co", None, State.UNKNOWN),
+            ("cloud", "b@b.co", ("\ud800",), IN),
+            ("cloud", "c@b.co", ("",), IN),
+            ("cloud", "d@b.co", None, IN),
+            *[("cloud", "x", None, IN)] * 100,
+        ],
+    )
+    assert (pulled.memberships, pulled.left_out_count, len(pulled.left_out)) == (1, 104, 20)
+    told = ["has a space", "no known word", "whose name is no text", "a role without a name"]
+    for word, line in zip(told, pulled.left_out, strict=False):
+        assert line.startswith("cloud: ")
+        assert word in line
+
+
+def test_people_give_way_only_if_asked() -> None:
+    old = HEAD + (
+        "\n# people\n[[people]]\nemail = 'x@b.co'\naccounts.cloud = true\n"
+        "[groups.g]   # kept\naccounts.cloud = true\n[[people]]\nemail = 'y@b.co'\ngroups = ['g']\n"
+        "[[people_from]]\nfile = 'no.csv'\n[limits]\nremovals = 1   # few\n"
+    )
+    FILE.write_text(old)
+    with pytest.raises(ConfigError, match=r"guestlist.toml has people in it. They give way only"):
+        pull(FILE, [("cloud", "a@b.co", None, IN)])
+    assert FILE.read_text() == old
+    pull(FILE, [("cloud", "a@b.co", None, IN)], replace=True)
+    text = FILE.read_text()
+    assert [one.email for one in read_roster(FILE).wanted()] == ["a@b.co"]
+    assert [word for word in ("# ours", "# kept", "# few", "x@b.co", "no.csv") if word in text] == [
+        "# ours",
+        "# kept",
+        "# few",
+    ]
+    pull(FILE, [("cloud", "a@b.co", None, IN)], replace=True)
+    assert FILE.read_text() == text
+
+
+def test_line_ends_and_rights_stay() -> None:
+    FILE.write_bytes(HEAD.replace("\n", "\r\n").encode())
+    FILE.chmod(0o640)
+    pull(FILE, [("cloud", "a@b.co", None, IN)])
+    assert FILE.read_bytes().count(b"\n") == FILE.read_bytes().count(b"\r\n") == 12
+    assert FILE.stat().st_mode & 0o777 == 0o640
+
+
+@pytest.mark.parametrize("many", [False, True])
+def test_nothing_is_changed_when_it_breaks_off(many: bool, folder: Path) -> None:
+    def people() -> Iterable[Present]:
+        yield from many_people(2 * MANY if many else 2)
+        raise Unauthorized("the key is dead")
+
+    with pytest.raises(Unauthorized):
+        pull(FILE, people())
+    assert FILE.read_text() == HEAD
+    assert list(folder.iterdir()) == [folder / FILE]
+
+
+def test_an_account_that_the_roster_lacks(folder: Path) -> None:
+    with pytest.raises(ConfigError, match=r"there is no account 'clod'. Did you mean 'cloud'\?"):
+        pull(FILE, [("clod", "a@b.co", None, IN)])
+    with pytest.raises(ConfigError, match=r"there is no file none.toml. `guestlist config init`"):
+        pull(Path("none.toml"), [])
+    FILE.write_text("x = [")
+    with pytest.raises(ConfigError, match=r"guestlist.toml is no TOML"):
+        pull(FILE, [])
+
+
+# ---------------------------------------------------------------------------- many
+
+
+def many_people(count: int) -> Iterable[Present]:
+    for number in range(count):
+        roles = (f"r; {number % 3}", "ü") if number % 2 else () if number % 3 else None
+        yield "cloud" if number % 5 else SECOND, f"person.{number}@example.com", roles, IN
+
+
+def test_many_are_written_into_a_table_beside_it() -> None:
+    pulled = pull(FILE, many_people(MANY + 1))
+    assert pulled.files == (FILE, Path("people.csv"))
+    assert pulled.memberships == MANY + 1
+    assert FILE.read_text() == HEAD + '\n[[people_from]]\nfile = "people.csv"\n'
+    assert wanted(read_roster(FILE)) == {
+        (account, email): None if roles is None else frozenset(roles)
+        for account, email, roles, _ in many_people(MANY + 1)
+    }
+    FILE.write_text(HEAD)
+    with pytest.raises(ConfigError, match=r"people.csv is there already. They give way only"):
+        pull(FILE, many_people(MANY + 1))
+    assert FILE.read_text() == HEAD
+    pull(FILE, many_people(MANY + 2), replace=True)
+    assert len(wanted(read_roster(FILE))) == MANY + 2
+
+
+def test_a_thousand_are_not_many() -> None:
+    assert pull(FILE, many_people(MANY)).files == (FILE,)
+
+
+def test_many_need_no_more_memory_than_some() -> None:
+    def peak(count: int) -> int:
+        tracemalloc.start()
+        pull(FILE, many_people(count), replace=True)
+        highest = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return highest
+
+    assert peak(10 * MANY) < 1.2 * peak(2 * MANY)
+
+
+# ---------------------------------------------------------------------------- there and back
+
+
+def possible(email: str) -> bool:
+    try:
+        check_email(email)
+    except InvalidOrder:
+        return False
+    return True
+
+
+ODD = ";\"'-,\\ \n\r\t\x00\x7fa#\u2028é"
+ROLES = st.text(st.sampled_from(ODD), min_size=1, max_size=4) | st.text(min_size=1)
+EMAILS = st.sampled_from(["Ada@example.com", "ada@Example.com", "josé@bücher.example", "o'n@b.co"])
+PRESENT = st.lists(
+    st.tuples(
+        st.sampled_from(["cloud", SECOND]),
+        EMAILS | st.emails().filter(possible),
+        st.none() | st.lists(ROLES, max_size=3).map(tuple),
+        st.sampled_from([IN, OPEN]),
+    ),
+    max_size=12,
+)
+
+
+@given(PRESENT, st.sampled_from([0, 2, MANY]))
+@settings(deadline=None)
+def test_what_was_written_is_what_is_read(present: list[Any], many: int) -> None:
+    expected: dict[tuple[str, str], frozenset[str] | None] = {}
+    for account, email, roles, _ in present:
+        place = account, email_key(email)
+        before = expected.get(place)
+        expected[place] = before if roles is None else frozenset(roles) | (before or frozenset())
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(module, "MANY", many)
+        patched.setattr("os.fsync", lambda _: None)  # a disk takes its time, each time
+        FILE.write_text(HEAD)
+        pull(FILE, present, replace=True)
+        once = read_roster(FILE)
+        assert wanted(once) == expected
+        again = [(one.account, one.email, one.roles, IN) for one in once.wanted()]
+        pull(FILE, again, replace=True)
+        assert wanted(read_roster(FILE)) == expected

@@ -1,0 +1,470 @@
+"""Single calls with a ledger: what is on disk before a request leaves, and what a call that was
+killed leaves to the next one."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from guestlist import (
+    Conflict,
+    GuestlistError,
+    LedgerError,
+    Outcome,
+    OutcomeUnknown,
+    RoleOutcome,
+    State,
+    Unsupported,
+)
+from guestlist.ledger import Ledger
+from guestlist.ledger.schema import OrderState
+
+from .conftest import Kill, Killed
+
+ADA = "ada@example.com"
+everywhere = pytest.mark.parametrize("case", ["vultr", "aitronos", "betterauth"], indirect=True)
+on_vultr = pytest.mark.parametrize("case", ["vultr"], indirect=True)
+on_aitronos = pytest.mark.parametrize("case", ["aitronos"], indirect=True)
+
+
+def rows(folder: Path) -> list[tuple[str, OrderState, str | None]]:
+    """What is on the disk: action, state and outcome, in the order of asking."""
+    connection = sqlite3.connect(folder / "guestlist.db")
+    found = connection.execute("SELECT action, state, outcome FROM orders ORDER BY id").fetchall()
+    connection.close()
+    return [(action, OrderState(state), outcome) for action, state, outcome in found]
+
+
+# ---------------------------------------------------------------------------- written down
+
+
+@everywhere
+def test_the_intent_is_on_disk_before_the_request_leaves(
+    faulty: Any, ledger: Ledger, tmp_path: Path
+) -> None:
+    seen = []
+
+    def look(request: httpx.Request, answer: httpx.Response | None) -> Any:
+        if request.method != "GET" and "users" not in request.url.path:
+            seen.append(rows(tmp_path))
+
+    guests = faulty(look, ledger=ledger)
+    guests.invite(ADA)
+    sending, answered = seen
+    assert sending == answered == [("invite", OrderState.INTENDED, None)]
+    assert rows(tmp_path) == [("invite", OrderState.DONE, "invited")]
+
+
+@everywhere
+def test_every_change_and_what_became_of_it(make: Any, ledger: Ledger, tmp_path: Path) -> None:
+    guests = make(ledger=ledger)
+    case = guests.case
+    guests.invite(ADA)
+    guests.invite(ADA)
+    guests.resend(ADA)
+    guests.assign_role(case.member, case.role)
+    guests.assign_role(case.member, case.role)
+    with pytest.raises(GuestlistError):
+        guests.invite(ADA, if_exists="error")
+    guests.remove(case.member)
+    told = [(action, outcome) for action, _state, outcome in rows(tmp_path)]
+    assert told == [
+        ("invite", "invited"),
+        ("invite", "already_invited"),
+        ("resend", "resent"),
+        ("assign", "assigned"),
+        ("assign", "already_assigned"),
+        ("invite", "AlreadyInvited"),
+        ("remove", "removed"),
+    ]
+    assert {state for _, state, _ in rows(tmp_path)} == {OrderState.DONE, OrderState.REFUSED}
+
+
+@on_aitronos
+def test_who_is_taken_out_may_have_an_invitation_besides(
+    faulty: Any, ledger: Ledger, tmp_path: Path
+) -> None:
+    """Two changes of one call, on one line."""
+    kept: list[bytes] = []
+    is_on = False
+
+    def open_still(request: httpx.Request, answer: httpx.Response | None) -> Any:
+        if "invitation" not in request.url.path or answer is None:
+            return None
+        reads = request.method == "GET"
+        if is_on:  # as if another one had been made meanwhile
+            return httpx.Response(200, content=kept[0] if reads else b"{}")
+        if reads and answer.is_success:
+            kept.append(answer.content)
+        return None
+
+    guests = faulty(open_still, ledger=ledger)
+    guests.invite(ADA)
+    guests.status(ADA)
+    guests.accept(ADA)
+    is_on = True
+    assert guests.remove(ADA).state is State.REVOKED
+    assert len(guests.writes) == 3
+    assert rows(tmp_path)[-1] == ("remove", OrderState.DONE, "removed")
+
+
+def test_no_secret_is_written_down(make: Any, ledger: Ledger, tmp_path: Path) -> None:
+    guests = make(ledger=ledger)
+    link = guests.invite(ADA).guest.invitation
+    guests.resend(ADA)
+    connection = sqlite3.connect(tmp_path / "guestlist.db")
+    text = "\n".join(connection.iterdump())
+    connection.close()
+    assert guests.case.secret not in text
+    for name in ("link", "key"):
+        secret = getattr(link, name)
+        assert secret is None or secret.get_secret_value() not in text
+
+
+# ---------------------------------------------------------------------------- killed
+
+
+@everywhere
+@pytest.mark.parametrize("before", [True, False], ids=["unsent", "done"])
+def test_an_invitation_that_was_killed_is_looked_for_and_sent_once(
+    faulty: Any, make: Any, ledger: Ledger, tmp_path: Path, before: bool
+) -> None:
+    with pytest.raises(Killed):
+        faulty(Kill(before=before), ledger=ledger).invite(ADA)
+    assert rows(tmp_path) == [("invite", OrderState.INTENDED, None)]
+
+    guests = make(ledger=ledger)
+    began = guests.sandbox.clock.seconds()
+    result = guests.invite(ADA)
+    waited = guests.sandbox.clock.seconds() - began
+    if before:
+        assert result.outcome is Outcome.INVITED
+        assert 30 <= waited < 60, "what has left a dead process may take effect late"
+    else:
+        assert (result.outcome, result.mail_sent) == (Outcome.ALREADY_INVITED, False)
+        assert waited < 10
+    assert len(guests.mails(ADA)) == 1
+    earlier = "did not happen" if before else "invited"
+    assert rows(tmp_path) == [
+        ("invite", OrderState.REFUSED if before else OrderState.DONE, earlier),
+        ("invite", OrderState.DONE, result.outcome),
+    ]
+
+
+@everywhere
+def test_what_takes_effect_late_is_seen(faulty: Any, make: Any, ledger: Ledger, after: Any) -> None:
+    """The request of the dead process reaches the service while the next call waits."""
+    kept = []
+
+    def keep(request: httpx.Request, answer: httpx.Response | None) -> Any:
+        if request.method == "GET" or request.url.path.endswith("/users"):
+            return None
+        kept.append(request)
+        return Killed()
+
+    with pytest.raises(Killed):
+        faulty(keep, ledger=ledger).invite(ADA)
+
+    def arrive() -> None:
+        one = kept[0]
+        httpx.request(one.method, one.url, headers=one.headers, content=one.content)
+
+    after(20, arrive)
+    guests = make(ledger=ledger)
+    assert guests.invite(ADA).outcome is Outcome.ALREADY_INVITED
+    assert len(guests.mails(ADA)) == 1
+
+
+@everywhere
+def test_without_the_time_to_wait_nobody_knows(
+    faulty: Any, make: Any, ledger: Ledger, tmp_path: Path
+) -> None:
+    with pytest.raises(Killed):
+        faulty(Kill(before=True), ledger=ledger).invite(ADA)
+    guests = make(ledger=ledger)
+    with pytest.raises(OutcomeUnknown, match="may take effect yet") as caught:
+        guests.budgeted(total=10).invite(ADA)
+    assert str(caught.value).startswith("home: ")
+    assert caught.value.budget == "10 s in all"
+    assert guests.writes == []
+    assert rows(tmp_path) == [("invite", OrderState.INTENDED, None)]
+
+    guests.later(seconds=40)
+    assert guests.budgeted(total=10).invite(ADA).outcome is Outcome.INVITED
+    assert len(guests.mails(ADA)) == 1
+
+
+@on_vultr
+@pytest.mark.parametrize("before", [True, False], ids=["unsent", "done"])
+@pytest.mark.parametrize("verb", ["resend", "invite"])
+def test_a_mail_that_goes_again_goes_once(
+    faulty: Any, make: Any, ledger: Ledger, before: bool, verb: str
+) -> None:
+    """The invitation was there before: only its expiry tells."""
+    how = {"if_exists": "resend"} if verb == "invite" else {}
+    make().invite(ADA)
+    with pytest.raises(Killed):
+        getattr(faulty(Kill(before=before), ledger=ledger), verb)(ADA, **how)
+    guests = make(ledger=ledger)
+    result = getattr(guests, verb)(ADA, **how)
+    assert result.outcome is Outcome.RESENT
+    assert len(guests.mails(ADA)) == 2
+    assert (result.mail_sent is True) is before
+    assert bool(result.warnings) is not before
+    getattr(guests, verb)(ADA, **how)
+    assert len(guests.mails(ADA)) == 3, "asked for once more, it goes once more"
+
+
+@on_aitronos
+def test_where_a_renewal_does_not_show_it_is_said_once(
+    faulty: Any, make: Any, ledger: Ledger, tmp_path: Path
+) -> None:
+    make().invite(ADA)
+    with pytest.raises(Killed):
+        faulty(Kill(before=False), ledger=ledger).resend(ADA)
+    guests = make(ledger=ledger)
+    with pytest.raises(OutcomeUnknown, match="no look can tell whether it sent a mail") as caught:
+        guests.resend(ADA)
+    assert "the next call will send" in str(caught.value)
+    assert rows(tmp_path) == [("resend", OrderState.UNKNOWN, "unknown")]
+    assert guests.writes == []
+    assert guests.resend(ADA).outcome is Outcome.RESENT
+
+
+@on_aitronos
+def test_a_replacement_that_was_killed_half_way(
+    faulty: Any, make: Any, ledger: Ledger, tmp_path: Path
+) -> None:
+    make().invite(ADA)
+    with pytest.raises(Killed):
+        faulty(Kill(before=False), ledger=ledger).invite(ADA, if_exists="replace")
+    guests = make(ledger=ledger)
+    assert guests.invite(ADA, if_exists="replace").outcome is Outcome.INVITED
+    assert [one["state"] for one in guests.invitations_of(ADA)] == ["cancelled", "pending"]
+    assert len(guests.mails(ADA)) == 2
+
+
+@everywhere
+def test_somebody_who_has_answered_meanwhile_is_not_asked_again(
+    faulty: Any, make: Any, ledger: Ledger
+) -> None:
+    with pytest.raises(Killed):
+        faulty(Kill(before=False), ledger=ledger).invite(ADA)
+    guests = make(ledger=ledger)
+    guests.accept(ADA)
+    assert guests.invite(ADA).outcome is Outcome.ALREADY_MEMBER
+    assert len(guests.mails(ADA)) == 1
+
+
+# of Aitronos nobody knows whether it renews a lapsed invitation in place: no look can tell then
+@pytest.mark.parametrize("case", ["vultr", "betterauth"], indirect=True)
+def test_an_invitation_that_has_lapsed_before_is_no_trace_of_the_killed_call(
+    faulty: Any, make: Any, ledger: Ledger
+) -> None:
+    make().invite(ADA)
+    make().later(days=8)
+    with pytest.raises(Killed):
+        faulty(Kill(before=True), ledger=ledger).invite(ADA)
+    guests = make(ledger=ledger)
+    began = guests.sandbox.clock.seconds()
+    assert guests.invite(ADA).guest.state is State.PENDING
+    assert guests.sandbox.clock.seconds() - began >= 30
+    assert len(guests.mails(ADA)) == 2
+
+
+@everywhere
+@pytest.mark.parametrize("before", [True, False], ids=["unsent", "done"])
+def test_what_mails_nobody_is_simply_done_again(
+    faulty: Any, make: Any, ledger: Ledger, before: bool
+) -> None:
+    guests = make(ledger=ledger)
+    case = guests.case
+    with pytest.raises(Killed):
+        faulty(Kill(before=before), ledger=ledger).assign_role(case.member, case.role)
+    began = guests.sandbox.clock.seconds()
+    outcome = guests.assign_role(case.member, case.role).outcome
+    assert outcome is (RoleOutcome.ASSIGNED if before else RoleOutcome.ALREADY_ASSIGNED)
+    guests.invite(ADA)
+    assert guests.sandbox.clock.seconds() - began < 10
+
+
+def test_an_answer_that_got_lost_is_settled_in_the_call_itself(
+    faulty: Any, ledger: Ledger, tmp_path: Path
+) -> None:
+    left = [httpx.ReadError("gone")]
+
+    def lose(request: httpx.Request, answer: httpx.Response | None) -> Any:
+        writes = request.method == "POST" and not request.url.path.endswith("/users")
+        return left.pop() if writes and answer is not None and left else None
+
+    guests = faulty(lose, ledger=ledger)
+    assert guests.invite(ADA).mail_sent is None
+    assert rows(tmp_path) == [("invite", OrderState.DONE, "invited")]
+
+
+# ---------------------------------------------------------------------------- another at work
+
+
+@on_vultr
+def test_who_was_taken_for_dead_and_is_not_sends_no_more(
+    faulty: Any, make: Any, ledger: Ledger, tmp_path: Path
+) -> None:
+    """Two programs: while the first waits for its final look, the second decides."""
+    guests = make(ledger=ledger)
+    turns = [0]
+
+    def lost(request: httpx.Request, answer: httpx.Response | None) -> Any:
+        if request.method == "GET":
+            return None
+        turns[0] += 1
+        if turns[0] > 1:
+            return None
+        connection = sqlite3.connect(tmp_path / "guestlist.db")
+        connection.execute("UPDATE orders SET state = 11, outcome = 'did not happen'")
+        connection.commit()
+        connection.close()
+        return httpx.ReadError("lost")
+
+    with pytest.raises(GuestlistError, match="another worker has taken the order"):
+        faulty(lost, ledger=ledger).invite(ADA)
+    assert guests.mails(ADA) == []
+
+
+# ---------------------------------------------------------------------------- owed roles
+
+
+@on_vultr
+def test_roles_for_later_are_owed_once(make: Any, ledger: Ledger, tmp_path: Path) -> None:
+    guests = make(ledger=ledger)
+    role = guests.case.role
+    result = guests.invite(ADA, role=["group:Engineering", role])
+    assert [one.name for one in result.owed] == ["Engineering", role]
+    assert "`guestlist settle`" in " ".join(result.warnings)
+    guests.invite(ADA, role=["group:Engineering", role])
+    owed = [outcome for action, state, outcome in rows(tmp_path) if state is OrderState.OWED]
+    assert len(owed) == 2
+
+    guests.accept(ADA)
+    guests.assign_role(ADA, role)
+    assert rows(tmp_path).count(("settle", OrderState.DONE, "assigned")) == 1, "given otherwise"
+
+
+@on_vultr
+@pytest.mark.parametrize("before", [True, False], ids=["unsent", "done"])
+def test_a_killed_call_loses_no_debt(
+    faulty: Any, make: Any, ledger: Ledger, tmp_path: Path, before: bool
+) -> None:
+    with pytest.raises(Killed):
+        faulty(Kill(before=before), ledger=ledger).invite(ADA, role="group:Engineering")
+    assert not [one for one in rows(tmp_path) if one[0] == "settle"]
+    make(ledger=ledger).invite(ADA)  # whatever it is that asks next
+    debts = [one for one in rows(tmp_path) if one[0] == "settle"]
+    assert len(debts) == (0 if before else 1), "of what did not happen, nothing is owed"
+
+
+@on_vultr
+def test_without_a_ledger_roles_for_later_are_refused(guests: Any) -> None:
+    with pytest.raises(Unsupported, match="takes no role at invitation time") as caught:
+        guests.invite(ADA, role="group:Engineering")
+    assert "A client with a ledger remembers it until then" in caught.value.hint
+    assert guests.requests == []
+
+
+@on_aitronos
+def test_what_the_invitation_cannot_carry_is_owed(
+    make: Any, ledger: Ledger, tmp_path: Path
+) -> None:
+    guests = make(ledger=ledger)
+    result = guests.invite(ADA, role=["Member", "Admin"])
+    assert [one.name for one in result.owed] == ["Admin"]
+    connection = sqlite3.connect(tmp_path / "guestlist.db")
+    facts = connection.execute("SELECT facts FROM orders WHERE action = 'invite'").fetchone()[0]
+    connection.close()
+    assert json.loads(facts)["roles"] == ["Member"]
+
+
+# ---------------------------------------------------------------------------- a ledger that fails
+
+
+def broken(tmp_path: Path, when: str) -> None:
+    connection = sqlite3.connect(tmp_path / "guestlist.db")
+    connection.execute(
+        f"CREATE TRIGGER broken BEFORE {when} ON orders BEGIN SELECT RAISE(ABORT, 'disk full'); END"
+    )
+    connection.commit()
+    connection.close()
+
+
+@everywhere
+@pytest.mark.parametrize("verb", ["invite", "resend", "assign_role", "remove"])
+def test_what_cannot_be_written_down_is_not_sent(
+    make: Any, ledger: Ledger, tmp_path: Path, verb: str
+) -> None:
+    make().invite(ADA)
+    broken(tmp_path, "INSERT")
+    guests = make(ledger=ledger)
+    case = guests.case
+    arguments: dict[str, tuple[str, ...]] = {
+        "invite": ("grace@example.com",),
+        "resend": (ADA,),
+        "assign_role": (case.member, case.role),
+        "remove": (case.member,),
+    }
+    with pytest.raises(LedgerError, match="fails: disk full") as caught:
+        getattr(guests, verb)(*arguments[verb])
+    assert caught.value.happened is False
+    assert caught.value.account == "home"
+    assert guests.writes == []
+
+
+def test_a_ledger_that_fails_after_the_answer(
+    faulty: Any, make: Any, ledger: Ledger, tmp_path: Path
+) -> None:
+    """It was done, and the error says so; the next call finds it."""
+
+    def fail(request: httpx.Request, answer: httpx.Response | None) -> Any:
+        if request.method == "POST" and answer is not None and "users" not in request.url.path:
+            broken(tmp_path, "UPDATE")
+
+    with pytest.raises(LedgerError) as caught:
+        faulty(fail, ledger=ledger).invite(ADA)
+    assert caught.value.happened is True
+    assert "It was done" in str(caught.value)
+    connection = sqlite3.connect(tmp_path / "guestlist.db")
+    connection.execute("DROP TRIGGER broken")
+    connection.commit()
+    connection.close()
+    guests = make(ledger=ledger)
+    assert guests.invite(ADA).outcome is Outcome.ALREADY_INVITED
+    assert len(guests.mails(ADA)) == 1
+
+
+def test_a_ledger_that_cannot_be_read(make: Any, ledger: Ledger, tmp_path: Path) -> None:
+    connection = sqlite3.connect(tmp_path / "guestlist.db")
+    connection.execute("DROP TABLE entries")
+    connection.execute("DROP TABLE orders")
+    connection.commit()
+    connection.close()
+    guests = make(ledger=ledger)
+    with pytest.raises(LedgerError, match="no such table") as caught:
+        guests.invite(ADA)
+    assert caught.value.account == "home"
+    assert guests.writes == []
+
+
+def test_a_refusal_stays_the_error_when_it_cannot_be_written_down(
+    faulty: Any, ledger: Ledger, tmp_path: Path
+) -> None:
+    def refuse(request: httpx.Request, answer: httpx.Response | None) -> Any:
+        if request.method == "POST" and answer is None and "users" not in request.url.path:
+            broken(tmp_path, "UPDATE")
+            return httpx.Response(409, json={"error": "not today"})
+        return None
+
+    with pytest.raises(Conflict, match="not today"):
+        faulty(refuse, ledger=ledger).invite(ADA)

@@ -1,0 +1,298 @@
+"""Trying the conformance suite on mutants, fast.
+
+The suite is loaded once for each provider. A mutant is tried in a fork of that process, in which
+the code of one function is exchanged; only where more than functions has changed, such as a table
+or a fact, is the provider loaded anew. The tests that found the most mutants so far come first, and
+the first failure ends it.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import importlib
+import inspect
+import io
+import json
+import multiprocessing
+import os
+import resource
+import shutil
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import redirect_stderr, redirect_stdout
+from functools import cache
+from multiprocessing.connection import Connection, wait
+from pathlib import Path
+from types import CodeType, FunctionType
+from typing import Any
+
+import pytest
+from _pytest.runner import runtestprotocol
+from tools.mutants.making import ROOT, Mutant, package
+
+import guestlist.sandbox
+import guestlist.testing.conformance  # noqa: F401 - what no mutant changes is loaded once
+from guestlist.plugins import installed
+
+CACHE = ROOT / ".mutants_cache.json"
+LONGEST = 60
+"""Seconds of computing after which a run is taken to hang, which counts as noticed."""
+MEMORY = 4 * 2**30
+"""Bytes that a run may take; a mutant that gathers for ever counts as noticed."""
+BROKEN = "it does not load, or does not end"
+"""In place of a test, where it did not come to tests."""
+PYTEST = (
+    *("-x", "-q", "--tb=no", "--assert=plain", "--disable-plugin-autoload"),
+    *("-p", "guestlist.testing.plugin", "-p", "no:cacheprovider"),
+    *("-o", "addopts=--import-mode=importlib"),
+)
+
+Target = Callable[[Mutant, list[str], Connection], None]
+
+
+def suite(provider: str) -> Path:
+    return ROOT / "tests" / "providers" / provider / "test_conformance.py"
+
+
+class Order:
+    """The plugin that runs first what found the most mutants, and notes what finds this one."""
+
+    def __init__(self, first: list[str]) -> None:
+        self._first = {name: number for number, name in enumerate(first)}
+        self.found = BROKEN
+
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        items.sort(key=lambda item: self._first.get(item.nodeid, len(self._first)))
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.failed:
+            self.found = report.nodeid
+
+
+def confine() -> None:
+    """Lets this process say nothing, and end when it takes too much."""
+    resource.setrlimit(resource.RLIMIT_CPU, (LONGEST, LONGEST))
+    resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
+    sink = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(sink, 1)
+    os.dup2(sink, 2)
+
+
+def load_and_try(mutant: Mutant, first: list[str], answer: Connection) -> None:
+    """Loads the mutant, runs the suite on it, and tells which test found it."""
+    confine()
+    sys.dont_write_bytecode = True
+    with tempfile.TemporaryDirectory() as folder:
+        original = package(mutant.provider)
+        copy = Path(folder) / original.name
+        shutil.copytree(original, copy, ignore=shutil.ignore_patterns("sandbox*", "__pycache__"))
+        (copy / mutant.file).write_text(mutant.text, "utf-8")
+        sys.path.insert(0, folder)
+        order = Order(first)
+        code = pytest.main([*PYTEST, *classes(mutant.provider)], plugins=[order])
+        answer.send("" if code == pytest.ExitCode.OK else order.found)
+
+
+class Bench:
+    """The plugin that collects the suite, and then tries mutants instead of running it."""
+
+    def __init__(self, run: Callable[[Target], None]) -> None:
+        self._run = run
+
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        items = session.items
+
+        def change_and_try(mutant: Mutant, first: list[str], answer: Connection) -> None:
+            """Exchanges functions, runs the suite, and tells which test failed."""
+            confine()
+            for name, code in (changed_functions(mutant) or {}).items():
+                function(mutant, name).__code__ = code
+            place = {name: number for number, name in enumerate(first)}
+            ordered = sorted(items, key=lambda item: place.get(item.nodeid, len(place)))
+            for item, following in zip(ordered, [*ordered[1:], None], strict=True):
+                reports = runtestprotocol(item, nextitem=following, log=False)
+                if any(report.failed for report in reports):
+                    answer.send(item.nodeid)
+                    return
+            answer.send("")
+
+        self._run(change_and_try)
+        return True
+
+
+def changed_functions(mutant: Mutant) -> dict[str, CodeType] | None:
+    """The code of the functions that differ, by name; None where more than functions does."""
+    path = package(mutant.provider) / mutant.file
+    found: dict[str, CodeType] = {}
+    before, after = (
+        compile(ast.unparse(ast.parse(text)), str(path), "exec", dont_inherit=True)
+        for text in (path.read_text("utf-8"), mutant.text)
+    )
+    return found if _compare(before, after, found) else None
+
+
+def _compare(before: CodeType, after: CodeType, found: dict[str, CodeType]) -> bool:
+    """Gathers the functions that differ; False where two bodies of a class or module do."""
+    if before.co_flags & inspect.CO_OPTIMIZED:
+        if _essence(before) != _essence(after):
+            found[after.co_qualname] = after
+        return before.co_qualname == after.co_qualname and before.co_freevars == after.co_freevars
+    if _essence(before, deep=False) != _essence(after, deep=False):
+        return False
+    pairs = zip(before.co_consts, after.co_consts, strict=True)
+    return all(_compare(a, b, found) for a, b in pairs if isinstance(a, CodeType))
+
+
+def _essence(code: CodeType, *, deep: bool = True) -> Any:
+    """What a code does, wherever it stands."""
+    consts = [
+        (_essence(one) if deep else one.co_qualname)
+        if isinstance(one, CodeType)
+        else (type(one), repr(one))
+        for one in code.co_consts
+    ]
+    return code.co_code, code.co_names, code.co_varnames, code.co_argcount, consts
+
+
+def function(mutant: Mutant, name: str) -> FunctionType:
+    """The function itself, below everything that decorates it."""
+    stem = mutant.file.removesuffix(".py")
+    found: Any = sys.modules[f"{package(mutant.provider).name}.{stem}"]
+    for part in name.split("."):
+        found = inspect.getattr_static(found, part)
+    while not isinstance(found, FunctionType) or hasattr(found, "__wrapped__"):
+        inner = [getattr(found, one, None) for one in ("fget", "__wrapped__", "__func__")]
+        found = next(one for one in inner if one is not None)
+    return found
+
+
+def prepare(provider: str) -> None:
+    """Loads here what no mutant changes, so that every process has it: the sandbox, and whatever
+    else the provider imports."""
+    name = package(provider).name
+    for part in ("provider", "sandbox"):
+        importlib.import_module(f"{name}.{part}")
+    tests = suite(provider).stem
+    for loaded in list(sys.modules):
+        own = (
+            loaded == name
+            or loaded.startswith(f"{name}.")
+            or loaded.endswith(f"{provider}.{tests}")
+        )
+        if own and not loaded.startswith(f"{name}.sandbox"):
+            del sys.modules[loaded]
+    installed.cache_clear()
+
+
+@cache
+def classes(provider: str) -> tuple[str, ...]:
+    """The test classes of the suite that run on the sandbox, as pytest calls them."""
+    tests = ast.parse(suite(provider).read_text("utf-8")).body
+    names = [one.name for one in tests if isinstance(one, ast.ClassDef)]
+    return tuple(
+        f"{suite(provider)}::{name}"
+        for name in names
+        if name.startswith("Test") and "RealServer" not in name and "Recorded" not in name
+    )
+
+
+class Jury:
+    """Tries mutants, several at a time, and remembers what found them.
+
+    What was found is kept from run to run, under everything that it depends on; and what found a
+    mutant once is tried on it first.
+    """
+
+    def __init__(self, jobs: int) -> None:
+        self._jobs = jobs
+        self._forks = multiprocessing.get_context("fork")
+        try:
+            self._known = json.loads(CACHE.read_text("utf-8"))
+        except (FileNotFoundError, ValueError):
+            self._known = {}
+        self._ground = _digest((ROOT / "core" / "src").rglob("*.py"))
+
+    def verdicts(self, provider: str, mutants: Iterable[Mutant]) -> dict[str, str]:
+        """The test that found each mutant, by the mutant's name; an empty text for a survivor."""
+        found: dict[str, str] = {}
+        loaded, changed = [], []
+        for mutant in mutants:
+            known = self._known.get(f"{provider} {mutant.name}", {})
+            if known.get("state") == self._state(mutant):
+                found[mutant.name] = known["found"]
+            elif changed_functions(mutant) is None:
+                loaded.append(mutant)
+            else:
+                changed.append(mutant)
+        self._load(provider, loaded, found)
+        self._change(provider, changed, found)
+        return found
+
+    def unbroken(self, mutant: Mutant) -> tuple[str, str]:
+        """What finds the provider as it is, in either way of trying: two empty texts."""
+        ways: tuple[dict[str, str], dict[str, str]] = ({}, {})
+        self._change(mutant.provider, [mutant], ways[0])
+        self._load(mutant.provider, [mutant], ways[1])
+        return ways[0][mutant.name], ways[1][mutant.name]
+
+    def _load(self, provider: str, mutants: list[Mutant], found: dict[str, str]) -> None:
+        if mutants:
+            prepare(provider)
+            found.update(self._tried(mutants, load_and_try))
+
+    def _change(self, provider: str, mutants: list[Mutant], found: dict[str, str]) -> None:
+        if mutants:
+            bench = Bench(lambda target: found.update(self._tried(mutants, target)))
+            with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
+                pytest.main([*PYTEST, *classes(provider)], plugins=[bench])
+
+    def _tried(self, mutants: list[Mutant], target: Target) -> Iterator[tuple[str, str]]:
+        waiting = mutants[::-1]
+        running: dict[Any, tuple[Mutant, Any, Connection]] = {}
+        while waiting or running:
+            while waiting and len(running) < self._jobs:
+                mutant = waiting.pop()
+                ours, theirs = self._forks.Pipe(duplex=False)
+                given = (mutant, self._first(mutant), theirs)
+                process = self._forks.Process(target=target, args=given)
+                process.start()
+                theirs.close()
+                running[process.sentinel] = mutant, process, ours
+            for sentinel in wait(list(running)):
+                mutant, process, ours = running.pop(sentinel)
+                process.join()
+                found = ours.recv() if process.exitcode == 0 and ours.poll() else BROKEN
+                self._keep(mutant, found)
+                yield mutant.name, found
+
+    def _first(self, mutant: Mutant) -> list[str]:
+        mine = self._known.get(f"{mutant.provider} {mutant.name}", {}).get("found")
+        found = Counter(
+            known["found"]
+            for name, known in self._known.items()
+            if known["found"] and name.startswith(f"{mutant.provider} ")
+        )
+        return [*([mine] if mine else []), *(name for name, _ in found.most_common())]
+
+    def _keep(self, mutant: Mutant, found: str) -> None:
+        entry = {"state": self._state(mutant), "found": found}
+        self._known[f"{mutant.provider} {mutant.name}"] = entry
+        CACHE.write_text(json.dumps(self._known, indent=0), "utf-8")
+
+    def _state(self, mutant: Mutant) -> str:
+        """Of everything that decides whether a mutant is found."""
+        ground = self._ground + _tested(mutant.provider)
+        return hashlib.sha256((ground + mutant.text).encode()).hexdigest()
+
+
+@cache
+def _tested(provider: str) -> str:
+    return _digest([*package(provider).rglob("*.py"), suite(provider)])
+
+
+def _digest(files: Iterable[Path]) -> str:
+    texts = (f"{path}\0{path.read_text('utf-8')}\0" for path in sorted(files))
+    return hashlib.sha256("".join(texts).encode()).hexdigest()
