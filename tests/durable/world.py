@@ -8,7 +8,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from types import TracebackType
 from typing import Any, Self
 
@@ -194,7 +194,8 @@ class World:
     def _release(self) -> None:
         while not self._ended.wait(0.02) or self._late:
             while self._late and (self._late[0][0] <= time.monotonic() or self._ended.is_set()):
-                self._late.pop(0)[1].release()
+                with suppress(TimeoutError):  # whoever sent it was killed before it was sent
+                    self._late.pop(0)[1].release()
 
 
 def client(settings: dict[str, dict[str, str]], clock: Clock) -> Guestlist:

@@ -24,7 +24,7 @@ from sqlalchemy.sql import ColumnElement
 from guestlist.errors import GuestlistError
 from guestlist.ledger.outcome import Done
 from guestlist.ledger.schema import IS_OPEN, IS_OWED, OrderState, entries, orders, runs
-from guestlist.ledger.store import Store
+from guestlist.ledger.store import Store, later
 from guestlist.models import Guest
 from guestlist.roster import Action, Change
 from guestlist.roster.change import ORDER
@@ -411,7 +411,7 @@ def note(connection: Connection, id: int, now: float, what: str, detail: str | N
 
 
 def _say(connection: Connection, id: int, now: float, what: str, detail: str | None) -> None:
-    connection.execute(_SAY, {"order": id, "at": now, "what": what, "detail": detail})
+    later(connection, _SAY, {"order": id, "at": now, "what": what, "detail": detail})
 
 
 # ---------------------------------------------------------------------------- owed roles

@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, Insert, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
 from guestlist.errors import ConfigError, LedgerError
@@ -25,6 +25,7 @@ T = TypeVar("T")
 
 TOGETHER = 512
 """Changes that are committed together at most."""
+LATER = "guestlist_later"
 READING = {"guestlist_reading": True}
 BUSY = 30.0
 """Seconds to wait for another process that is writing to the same SQLite file."""
@@ -62,7 +63,7 @@ class Store:
     @contextmanager
     def writing(self) -> Iterator[Connection]:
         """A transaction of its own, for much at a time. Committed at the end of the block."""
-        with self._translated(), self.engine.begin() as connection:
+        with self._translated(), self.engine.begin() as connection, _together(connection):
             yield connection
 
     @contextmanager
@@ -119,7 +120,7 @@ class Store:
 
     def _commit(self, batch: list[tuple[Callable[[Connection], Any], Future[Any]]]) -> None:
         try:
-            with self.engine.begin() as connection:
+            with self.engine.begin() as connection, _together(connection):
                 results = [change(connection) for change, _made in batch]
         except BaseException as error:  # whatever it is, nobody may wait for ever
             for _change, made in batch:
@@ -144,6 +145,20 @@ class Store:
         )
         failure.__cause__ = error
         return failure
+
+
+def later(connection: Connection, statement: Insert, row: dict[str, Any]) -> None:
+    """Has a row inserted at the end of the transaction, together with others."""
+    connection.info[LATER].setdefault(statement, []).append(row)
+
+
+@contextmanager
+def _together(connection: Connection) -> Iterator[None]:
+    rows: dict[Insert, list[dict[str, Any]]] = {}
+    connection.info[LATER] = rows
+    yield
+    for statement, some in rows.items():
+        connection.execute(statement, some)
 
 
 def _engine(url: str, *, synchronous: str = "FULL") -> Engine:
