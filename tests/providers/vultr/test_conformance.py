@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from guestlist.errors import ConfigError, Conflict, InvalidOrder, NotFound, Unsupported
+from guestlist.errors import (
+    ConfigError,
+    Conflict,
+    InvalidOrder,
+    MalformedResponse,
+    NotFound,
+    Unsupported,
+)
 from guestlist.models import Invitation, Member, Order, Role, State
 from guestlist.testing.conformance import Guide, ProviderSuite, Shown
 from guestlist_vultr.provider import VultrOptions
@@ -106,7 +113,7 @@ DOCUMENTED = (
             {"id": "i1"},
             arguments=(Order(email="rosa@example.net", options=options),),
             settings={"boolean": boolean},
-            sends=[f'"api_enabled":{sent}', '"email_invited":"rosa@example.net"'],
+            sends=[f'"permissions":{{"api_enabled":{sent}}}', '"email_invited":"rosa@example.net"'],
         )
         for options, boolean, sent in (
             (VultrOptions(), "words", '"no"'),
@@ -153,6 +160,10 @@ DOCUMENTED = (
         )
     ),
     *(
+        user({"service_user": told}, service=means)
+        for told, means in (("yes", True), (True, True), (1, True), ("no", False), (None, False))
+    ),
+    *(
         Shown("members", {"users": [{"id": "u1", "status": word}, {"id": "u2"}]}, [{"id": "u2"}])
         for word in ("Pending", "Invited")
     ),
@@ -160,12 +171,20 @@ DOCUMENTED = (
         Shown("suspended", {name: [{"id": "u1"}]}, [{"state": "suspended"}], settings=ORGANIZATION)
         for name in ("users", "members")
     ),
+    Shown("set_api_enabled", {}, None, arguments=(ADA, True), sends=['{"api_enabled":true}']),
     # ------------------------------------------------------------------ organizations
     *(
         Shown("organization", {name: [{"id": "o1", "name": "Works"}]}, "Works")
         for name in ("orgs", "organizations")
     ),
     Shown("organization", {"orgs": [{"id": "o1"}]}, "o1"),
+    Shown(
+        "organization",
+        {"orgs": [{"id": "o1"}]},
+        "o1",
+        settings={"base_url": "https://api.vultr.com/v2"},
+        sends=["GET https://api.vultr.com/v2/organizations?"],
+    ),
     Shown("organization", {"orgs": []}, ConfigError, says="no organization"),
     Shown("organization", {"orgs": [{"id": "o1"}, {"id": "o2"}]}, ConfigError, says="o1 (o1), o2"),
     *(
@@ -230,6 +249,7 @@ DOCUMENTED = (
     held([], {"all": [A], "direct": [A, B]}, [], grant("a")),
     held([], {"direct": [A], "inherited": [A, B]}, [], grant("a"), grant("b", direct=False)),
     held([], {"all": None, "inherited": [B]}, [], grant("b", direct=False)),
+    Shown("access", {"groups": {"whole": [A]}}, MalformedResponse),
     held([], {"direct": [A], "from_roles": [B]}, [], grant("a"), grant("b", direct=False)),
     held([], [A, A, {"id": "b", "status": "deleted"}], {}, grant("a")),
     held([{"group_id": "g", "group_name": "G"}], [], [], grant("g")),

@@ -63,12 +63,13 @@ SETTLED = re.compile(r"already (?:been )?(?:accepted|used|a member)", re.IGNOREC
 """How a 400 or 422 says that the invitation is over: the sample of the bulk resend has "Invitation
 already accepted"; that the single calls word it alike is unverified."""
 
-RANK = {
-    MemberState.ACTIVE: 0,
-    MemberState.SUSPENDED: 1,
-    MemberState.INVITED: 2,
-    MemberState.REMOVED: 3,
-}
+RANK = (
+    MemberState.ACTIVE,
+    MemberState.SUSPENDED,
+    MemberState.INVITED,
+    MemberState.REMOVED,
+).index
+"""Which of several records of one address counts: the one of the lowest rank."""
 
 
 class Aitronos(Provider):
@@ -269,7 +270,7 @@ class Aitronos(Provider):
                 if email_key(row["email"]) != wanted:
                     continue
                 member = read_member(row)
-                if found is None or RANK[member.state] < RANK[found.state]:
+                if found is None or RANK(member.state) < RANK(found.state):
                     found = member
             if rows.next is None or rows.items == before:
                 return found

@@ -31,12 +31,12 @@ INVITED = frozenset({"invitationsent", "invited", "pending", "invitationpending"
 object's page, `Pending` in the list of statuses; the others are unverified."""
 
 MEMBER_STATES = {
-    "active": MemberState.ACTIVE,
     "inactive": MemberState.SUSPENDED,
     "deactivated": MemberState.SUSPENDED,  # the word of the users v2 pages
     "deleted": MemberState.REMOVED,
 }
-"""Statuses of members. An organization may have its own; whoever has one of those is a member."""
+"""Statuses of members who are not active. An organization may have its own besides; whoever has
+one of those is a member as with `Active`."""
 
 
 @lru_cache(maxsize=1024)  # a page of members holds few statuses many times

@@ -9,6 +9,7 @@ from guestlist.address import email_key
 from guestlist.models import (
     Member,
     MemberState,
+    Role,
     State,
 )
 from guestlist.testing.conformance.base import Rules
@@ -134,6 +135,25 @@ class Membership(Rules):
             look_at="unassign_role access members",
         )
         self._keeps(scene, other, before, "unassign_role")
+
+    def test_assigning_replaces_as_told(self, scene: Scene) -> None:
+        """With `one_role`, a role that is assigned takes the place of the one held; without it,
+        both are held."""
+        scene.needs("assign_role")
+        member = scene.member("ada")
+        held = self._held(scene, member.email)
+        if not held:
+            scene.guests.assign_role(member, scene.another_role())
+            held = self._held(scene, member.email)
+        role = scene.another_role(Role(id=id) for id in held)
+        scene.guests.assign_role(member, role)
+        wanted = {role.id} if scene.provider.one_role else {role.id, *held}
+        scene.check(
+            self._held(scene, member.email) == wanted,
+            expected=f"one_role to say whether {role.label} replaces {held}",
+            came=f"{scene.provider.one_role}; held now {self._held(scene, member.email)}",
+            look_at="one_role assign_role access",
+        )
 
     def test_every_role_can_be_assigned(self, scene: Scene) -> None:
         """Every role that is listed, of every kind, can be assigned and is then held directly;
