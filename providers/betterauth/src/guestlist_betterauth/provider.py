@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Any, ClassVar
 
 from guestlist.errors import Conflict, Forbidden, GuestlistError, NotFound
-from guestlist.models import Grant, Invitation, Member, Order, Role, State
+from guestlist.models import Grant, Invitation, Member, Order, Role, State, constructor
 from guestlist.provider import (
     Effect,
     Flow,
@@ -25,6 +25,9 @@ from guestlist.provider import (
     operation,
     setting,
 )
+
+_new_invitation = constructor(Invitation)
+_new_member = constructor(Member)
 
 PAGE_SIZE = 500
 """Members of a page. The server knows no most."""
@@ -248,7 +251,7 @@ def read_moment(text: str | None) -> datetime | None:
 
 def read_invitation(raw: Mapping[str, Any]) -> Invitation:
     """An invitation. Its id is what the mail's link holds, and every member may list it."""
-    return Invitation(
+    return _new_invitation(
         id=raw["id"],
         email=raw["email"],
         state=STATES.get(raw["status"], State.UNKNOWN),
@@ -264,7 +267,7 @@ def read_invitation(raw: Mapping[str, Any]) -> Invitation:
 
 def read_member(raw: Mapping[str, Any]) -> Member:
     """A member; the person is nested in `user`."""
-    return Member(
+    return _new_member(
         id=raw["id"],
         email=raw["user"]["email"],
         name=raw["user"].get("name"),
