@@ -339,14 +339,14 @@ def repeated_page_ends_the_list() -> Patches:
 @_listed
 def vanished_means_accepted() -> Patches:
     """Whoever is not found has accepted."""
-    conclude = find.conclude
+    conclude = find.conclude_from
 
     def hopeful(*args: Any) -> Any:
         guest = conclude(*args)
         gone = guest.state is State.GONE
         return guest.model_copy(update={"state": State.ACCEPTED}) if gone else guest
 
-    return [_instead(find, "conclude", hopeful)]
+    return [_instead(find, "conclude_from", hopeful)]
 
 
 @_listed
