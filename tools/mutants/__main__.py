@@ -1,7 +1,8 @@
 """Breaks the providers in the ways that authors do, and sees whether the conformance suite notices.
 
     python -m tools.mutants                   every mutant; the result goes into docs/conformance.md
-    python -m tools.mutants --listed          those that people have thought of: what CI runs
+    python -m tools.mutants --listed          those that people have thought of
+    python -m tools.mutants --check           tries none: whether each can still be made, for CI
     python -m tools.mutants --only read_member vultr
 
 Hand-listed mutants are in `tests/conformance/mutants/*.toml`: a text of the provider's source, and
@@ -83,9 +84,15 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("providers", nargs="*", default=PROVIDERS, help=", ".join(PROVIDERS))
     parser.add_argument("--listed", action="store_true", help="only those listed by hand")
+    parser.add_argument("--check", action="store_true", help="make them all, and try none")
     parser.add_argument("--only", default="", help="those whose name holds this text")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     given = parser.parse_args()
+    if given.check:
+        for provider in given.providers:
+            counts = [f"{len(list(think(provider)))} {kind}" for kind, think in KINDS.items()]
+            print(f"{provider}: {', '.join(counts)}")
+        return 0
     jury = Jury(given.jobs)
     accounts = []
     for provider in given.providers:

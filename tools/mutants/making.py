@@ -52,12 +52,20 @@ def table(provider: str) -> dict[str, Any]:
 
 
 def listed(provider: str) -> Iterator[Mutant]:
-    """The mutants that people have thought of."""
+    """The mutants that people have thought of.
+
+    Raises:
+        SystemExit: the text that one changes is no longer there, or what comes of it is no Python.
+    """
     for entry in table(provider)["mutant"]:
         text = (package(provider) / entry["file"]).read_text("utf-8")
         if entry["old"] not in text:
             sys.exit(f"{provider}: {entry['name']!r}: its text is no longer in {entry['file']}")
         changed = text.replace(entry["old"], entry["new"], 1)
+        try:
+            compile(changed, entry["file"], "exec", dont_inherit=True)
+        except SyntaxError as error:
+            sys.exit(f"{provider}: {entry['name']!r}: {error}")
         yield Mutant(provider, entry["name"], entry["file"], changed, entry.get("reason", ""))
 
 

@@ -31,7 +31,7 @@ from typing import Any
 
 import pytest
 from _pytest.runner import runtestprotocol
-from tools.mutants.making import ROOT, Mutant, package
+from tools.mutants.making import ROOT, Mutant, package, suite
 
 import guestlist.sandbox
 import guestlist.testing.conformance  # noqa: F401 - what no mutant changes is loaded once
@@ -51,10 +51,6 @@ PYTEST = (
 )
 
 Target = Callable[[Mutant, list[str], Connection], None]
-
-
-def suite(provider: str) -> Path:
-    return ROOT / "tests" / "providers" / provider / "test_conformance.py"
 
 
 class Order:

@@ -332,10 +332,13 @@ DOCUMENTED = (
     *(
         Shown("organization", {"name": "Works"}, "Works", settings=settings, sends=sends)
         for settings, sends in (
-            ({"token": None, "credential": "bearer"}, ["Bearer API_KEY"]),
-            ({"api_key": None}, ["Bearer TOKEN"]),
-            ({"credential": "x-api-key"}, ["'X-API-Key': 'API_KEY'", "Bearer TOKEN"]),
-            ({"api_key": None, "credential": "bearer"}, ["Bearer TOKEN"]),
+            ({"token": None, "credential": "bearer"}, ["'Authorization': 'Bearer API_KEY'"]),
+            ({"api_key": None}, ["'Authorization': 'Bearer TOKEN'"]),
+            (
+                {"credential": "x-api-key"},
+                ["'X-API-Key': 'API_KEY', 'Authorization': 'Bearer TOKEN'"],
+            ),
+            ({"api_key": None, "credential": "bearer"}, ["'Authorization': 'Bearer TOKEN'"]),
         )
     ),
     *(

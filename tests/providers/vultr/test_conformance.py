@@ -249,7 +249,12 @@ DOCUMENTED = (
     held([], {"all": [A], "direct": [A, B]}, [], grant("a")),
     held([], {"direct": [A], "inherited": [A, B]}, [], grant("a"), grant("b", direct=False)),
     held([], {"all": None, "inherited": [B]}, [], grant("b", direct=False)),
-    Shown("access", {"groups": {"whole": [A]}}, MalformedResponse),
+    Shown(
+        "access",
+        [{"groups": []}, {"roles": {"whole": [A]}}, {"policies": []}],
+        MalformedResponse,
+        several=True,
+    ),
     held([], {"direct": [A], "from_roles": [B]}, [], grant("a"), grant("b", direct=False)),
     held([], [A, A, {"id": "b", "status": "deleted"}], {}, grant("a")),
     held([{"group_id": "g", "group_name": "G"}], [], [], grant("g")),
