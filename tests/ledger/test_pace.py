@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import httpx
 import pytest
+from sqlalchemy import Connection
 
+from guestlist import Guestlist
 from guestlist.exchange.pace import Pace
 from guestlist.ledger import Ledger
 from guestlist_aitronos import Aitronos
@@ -74,6 +79,38 @@ def test_a_rest_is_for_all_of_them(processes: list[Process]) -> None:
     assert other.reserve() >= 20.0
 
 
+def test_the_wait_for_the_ledger_delays_no_request(
+    processes: list[Process], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A request that leaves later than at its moment arrives together with others."""
+    one, other = processes[:2]
+    pacing = one.ledger.store.pacing
+
+    @contextmanager
+    def held_up() -> Iterator[Connection]:
+        one.clock.sleep(0.05)
+        with pacing() as connection:
+            yield connection
+
+    monkeypatch.setattr(one.ledger.store, "pacing", held_up)
+    left: list[float] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        left.append(one.clock.passed)
+        return httpx.Response(200, json={"organization": {"name": "Works"}})
+
+    other.pace.push_back(other.clock.monotonic(), 20.0)
+    account = Vultr(api_key="a-key", organization_id="an-organization")
+    transport = httpx.MockTransport(answer)
+    with Guestlist(
+        {"cloud": account}, transport=transport, clock=one.clock, ledger=one.ledger
+    ) as guests:
+        guests.check()
+    assert left == [pytest.approx(20.0)]
+    later = one.clock.passed
+    assert one.reserve() >= 0.05 + later  # it is counted from when the ledger was free
+
+
 def test_what_is_only_asked_for_is_not_taken(processes: list[Process]) -> None:
     one, other = processes[:2]
     for _ in range(5):
@@ -92,7 +129,7 @@ def test_accounts_are_counted_as_the_service_does(tmp_path: Path) -> None:
     """Vultr counts network addresses, Aitronos credentials: of one machine, all accounts share the
     first, and other keys have a pace of their own under the second."""
     with Ledger(tmp_path / "ledger.db") as ledger:
-        now = 0.0
+        now = time.monotonic()
         one, two = ledger.pace(VULTR), ledger.pace(Vultr(api_key="another"))
         one.reserve(now)
         assert two.reserve(now) > 0

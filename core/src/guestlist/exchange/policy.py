@@ -215,12 +215,13 @@ def _pace(call: Call, request: Request) -> Steps[None]:
 
 
 def _reserve(call: Call, patience: float = math.inf) -> Steps[float]:
-    pace, now = call.account.pace, call.account.clock.monotonic()
+    pace, clock = call.account.pace, call.account.clock
+    now = clock.monotonic()
     if not pace.shared:
         return pace.reserve(now, patience)
     delays: list[float] = []
     yield Write(lambda: delays.append(pace.reserve(now, patience)))
-    return delays[0]
+    return delays[0] - (clock.monotonic() - now)
 
 
 def _out_of_budget(exceeded: str, delay: float) -> GuestlistError:

@@ -36,47 +36,66 @@ class SharedPace(Pace):
         self._limits = provider.limits
         self._store = store
         self._name = name
+        self._written = select(paces.c.state).where(paces.c.name == name)
         self._clock = clock
 
     def reserve(self, now: float, patience: float = float("inf")) -> float:
-        """Takes the next moment that is free for any process. Blocks for the ledger."""
-        ahead = self._clock.now().timestamp() - now
+        """Takes the next moment that is free for any process. Blocks for the ledger, but for a
+        mere question (`patience=0`)."""
+        if patience <= 0:
+            return self._look().reserve(self._wall(), patience) + self._since(now)
         with self._store.pacing() as connection:
-            pace = self._read(connection, now + ahead)
-            delay = pace.reserve(now + ahead, patience)
+            pace = self._locked(connection)
+            waited = self._since(now)
+            delay = pace.reserve(self._wall(), patience)
             if delay < patience:
                 self._write(connection, pace)
-        return delay
+        return waited + delay
 
     def push_back(self, now: float, seconds: float, *, refused: bool = False) -> None:
         """Lets no process go for so long. Blocks for the ledger."""
-        ahead = self._clock.now().timestamp() - now
+        ahead = self._wall() - now
         with self._store.pacing() as connection:
-            pace = self._read(connection, now + ahead)
+            pace = self._locked(connection)
             pace.push_back(now + ahead, seconds, refused=refused)
             self._write(connection, pace)
             self.rests = pace.rests
 
     def look(self) -> None:
-        """Brings `rests` up to date."""
-        with self._store.pacing() as connection:
-            self._read(connection, self._clock.now().timestamp())
+        """Brings `rests` up to date. Waits for nobody: a request is about to leave."""
+        self._look()
 
-    def _read(self, connection: Connection, now: float) -> Pace:
-        pace = Pace(*self._limits)
-        written = select(paces.c.state).where(paces.c.name == self._name).with_for_update()
+    def _look(self) -> Pace:
+        with self._store.reading() as connection:
+            return self._restored(connection.scalar(self._written))
+
+    def _locked(self, connection: Connection) -> Pace:
+        """What is written, which no other process changes before the end of the transaction."""
+        written = self._written.with_for_update()
         state = connection.scalar(written)
         if state is None:
             # another process may do so at the same time
             insert = sqlite.insert if self._store.is_sqlite else postgresql.insert
-            fresh = insert(paces).values(name=self._name, state=json.dumps(pace.state()))
+            fresh = insert(paces).values(
+                name=self._name, state=json.dumps(Pace(*self._limits).state())
+            )
             connection.execute(fresh.on_conflict_do_nothing())
             state = connection.scalar(written)
+        return self._restored(state)
+
+    def _restored(self, state: str | None) -> Pace:
+        pace = Pace(*self._limits)
         known = json.loads(state or "{}")
-        if known and known["last"] <= now + AHEAD:
+        if known and known["last"] <= self._wall() + AHEAD:
             pace.restore(known)
         self.rests = pace.rests
         return pace
+
+    def _wall(self) -> float:
+        return self._clock.now().timestamp()
+
+    def _since(self, moment: float) -> float:
+        return self._clock.monotonic() - moment
 
     def _write(self, connection: Connection, pace: Pace) -> None:
         connection.execute(
