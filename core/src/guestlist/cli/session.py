@@ -7,12 +7,14 @@ import logging
 from contextlib import ExitStack
 from datetime import datetime
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from guestlist.cli.parser import UsageError
 from guestlist.cli.progress import Progress
 from guestlist.cli.words import printable
 from guestlist.client import Guestlist
+from guestlist.config import find_path
 from guestlist.errors import GuestlistError, UnknownAccount
 from guestlist.event import Event
 from guestlist.exchange.clock import Clock, SystemClock
@@ -21,6 +23,7 @@ from guestlist.verbs.accounts import HOW_TO_CONFIGURE
 if TYPE_CHECKING:
     from guestlist.cli.document import AnyRow
     from guestlist.cli.screen import Screen
+    from guestlist.ledger import Ledger
 
 
 class Session:
@@ -76,11 +79,36 @@ class Session:
         if given.sandbox:
             guests = self._of_sandbox(given.sandbox)
         elif given.config:
-            guests = Guestlist.from_file(given.config, watch=self.watch)
+            ledger = self._ledger()
+            guests = Guestlist.from_file(given.config, watch=self.watch, ledger=ledger)
         else:
-            guests = Guestlist(watch=self.watch)
+            guests = Guestlist(watch=self.watch, ledger=self._ledger())
         self._closing.enter_context(guests)
-        return guests.with_budget(total=given.timeout) if given.timeout else guests
+        is_budget = given.timeout and not getattr(given, "waits", False)
+        return guests.with_budget(total=given.timeout) if is_budget else guests
+
+    def _ledger(self) -> Ledger | None:
+        """The ledger of a command that changes something, if there is one: named, configured, or
+        begun by an earlier command."""
+        if not getattr(self.arguments, "remembers", False):
+            return None
+        given = self.arguments.ledger
+        if given is None and self.arguments.sandbox:
+            return None  # its world will be gone, and what was done in it
+        from guestlist.ledger.place import FILE, ledger_url
+
+        path = Path(self.arguments.config) if self.arguments.config else find_path()
+        configured = None
+        if given is None and path is not None:
+            from guestlist.roster.file import configured_ledger
+
+            configured = configured_ledger(path)
+        if not (given or configured or ((path.parent if path else Path()) / FILE).exists()):
+            return None
+        from guestlist.ledger import Ledger
+
+        url = ledger_url(path, given, configured)
+        return self._closing.enter_context(Ledger(url, clock=self.clock))
 
     def _of_sandbox(self, url: str) -> Guestlist:
         if self.arguments.config:
@@ -93,7 +121,8 @@ class Session:
 
         control = self._closing.enter_context(SandboxControl(url))
         self.clock = SandboxClock(control.now)
-        return Guestlist(accounts_of(control), clock=self.clock, watch=self.watch)
+        accounts, ledger = accounts_of(control), self._ledger()
+        return Guestlist(accounts, clock=self.clock, watch=self.watch, ledger=ledger)
 
     @property
     def now(self) -> datetime:

@@ -23,8 +23,10 @@ from guestlist.roster.circle import Circle, Stays, check_days, check_somewhere, 
 from guestlist.roster.document import (
     Document,
     FromEnvironment,
+    LedgerDocument,
     LedgerTable,
     Limits,
+    Part,
     PeopleDocument,
     Person,
 )
@@ -37,7 +39,7 @@ LEDGER = "guestlist.db"
 """The file of the ledger, beside the roster, where nothing else is said."""
 _SQLITE = "sqlite:///"
 
-D = TypeVar("D", bound=PeopleDocument)
+D = TypeVar("D", bound=Part)
 
 
 @dataclass(frozen=True)
@@ -153,6 +155,21 @@ def read_roster(path: Path) -> Roster:
     return Roster(path, digest, document.limits, ledger, circle, tuple(entries), tuple(tables))
 
 
+def configured_ledger(path: Path) -> str | None:
+    """Where a configuration file wants the ledger, as a URL; None where it does not say. Nothing
+    else is read of it.
+
+    Raises:
+        ConfigError: the file is missing or unreadable, or says what cannot be.
+    """
+    problems = Problems()
+    file = _Toml.read(path, LedgerDocument, problems)
+    wanted = file is not None and file.document.ledger.url is not None
+    url = _ledger(file).url if file is not None and wanted else None
+    problems.check()
+    return url
+
+
 class _Entry(NamedTuple):
     """What one `[[people]]` says.
 
@@ -241,7 +258,7 @@ def _entries(file: _Toml[Any], circle: Circle, everybody: Stays) -> Iterator[_En
         yield _Entry(tuple(addresses), found, person.from_, person.until)
 
 
-def _ledger(file: _Toml[Document]) -> LedgerSettings:
+def _ledger(file: _Toml[Document] | _Toml[LedgerDocument]) -> LedgerSettings:
     told: LedgerTable = file.document.ledger
     url, folder = told.url, file.path.parent
     if isinstance(url, FromEnvironment):

@@ -15,7 +15,7 @@ _HOMES = {
     "config": "config",
     "demo": "demo",
     "lists": "list members roles accounts",
-    "people": "invite resend status wait revoke remove access assign unassign",
+    "people": "invite onboard resend status wait revoke remove access assign unassign",
     "providers": "providers",
     "roster": "plan apply settle",
     "sandbox": "sandbox",
