@@ -129,6 +129,17 @@ ONLY_ONE = "the only one there is"
 ALL = "all of them at once"
 
 
+def _remembering(parser: Parser) -> None:
+    """What every command has that changes something for single people."""
+    parser.add_argument(
+        "--ledger",
+        metavar="PLACE",
+        help="a SQLite file or a database URL, where it is written down (without it: what [ledger]"
+        " says, else guestlist.db beside the accounts' file, if there is one)",
+    )
+    parser.set_defaults(remembers=True)
+
+
 # ---------------------------------------------------------------------------- the guest list
 
 
@@ -240,6 +251,7 @@ def _invite(parser: Parser) -> None:
         metavar="ROLE",
         help="what they shall be: an id, a name or kind:name; may be repeated",
     )
+    _remembering(parser)
     parser.add_argument("--no-mail", action="store_true", help="let the service send no mail")
     parser.add_argument(
         "--if-exists",
@@ -248,14 +260,7 @@ def _invite(parser: Parser) -> None:
         help="about an invitation that is open: leave it (return), send its mail again (resend),"
         " make a new one (replace), or fail (error)",
     )
-    parser.add_argument(
-        "--option",
-        action="append",
-        default=[],
-        type=pair,
-        metavar="NAME=VALUE",
-        help="an option of the provider (`providers` shows them); may be repeated",
-    )
+    _options(parser)
     _examples(
         parser,
         "invite ada@example.com grace@example.com --account cloud",
@@ -264,9 +269,37 @@ def _invite(parser: Parser) -> None:
     )
 
 
+def _options(parser: Parser) -> None:
+    parser.add_argument(
+        "--option",
+        action="append",
+        default=[],
+        type=pair,
+        metavar="NAME=VALUE",
+        help="an option of the provider (`providers` shows them); may be repeated",
+    )
+
+
+def _onboard(parser: Parser) -> None:
+    _people(parser, ids=False)
+    _accounts(parser, ONLY_ONE)
+    parser.add_argument(
+        "--role",
+        action="append",
+        default=[],
+        metavar="ROLE",
+        help="what they shall be, as soon as the service allows it; may be repeated",
+    )
+    _options(parser)
+    _remembering(parser)
+    parser.set_defaults(waits=True)
+    _examples(parser, "onboard ada@example.com -a cloud --role group:Engineering --timeout 5d")
+
+
 def _resend(parser: Parser) -> None:
     _people(parser)
     _accounts(parser, ONLY_ONE)
+    _remembering(parser)
 
 
 def _status(parser: Parser) -> None:
@@ -287,12 +320,14 @@ def _wait(parser: Parser) -> None:
         help="the state to wait for; may be repeated (without it: accepted)",
     )
     complete(option, _states)
+    parser.set_defaults(waits=True)
     _examples(parser, "wait ada@example.com -a cloud --timeout 2h")
 
 
 def _revoke(parser: Parser) -> None:
     _people(parser)
     _accounts(parser, ONLY_ONE)
+    _remembering(parser)
 
 
 _remove = _revoke
@@ -315,6 +350,7 @@ def _assign(parser: Parser) -> None:
         "role", metavar="ROLE", help="an id, a name or kind:name, such as group:Engineering"
     )
     _accounts(parser, ONLY_ONE)
+    _remembering(parser)
     _examples(parser, f"{parser.prog.split()[-1]} ada@example.com group:Engineering -a cloud")
 
 
@@ -551,6 +587,7 @@ COMMANDS: dict[str, dict[str, tuple[str, Callable[[Parser], None]]]] = {
         "invite": ("Make sure that people have an open invitation or are in.", _invite),
         "resend": ("Send the mail of an invitation again.", _resend),
         "status": ("Tell where people stand, and how that is known.", _status),
+        "onboard": ("Invite people, wait until they are in, and give them roles.", _onboard),
         "wait": ("Wait until people have accepted, or another state is reached.", _wait),
         "revoke": ("Withdraw an invitation that is open.", _revoke),
         "remove": ("Take a member out of the organization.", _remove),

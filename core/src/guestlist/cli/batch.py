@@ -32,17 +32,26 @@ def tasks_for(accounts: Sequence[str], people: Sequence[str] = ("",)) -> list[Ta
     return [Task(account, who) for who in dict.fromkeys(people) for account in accounts]
 
 
-def run_each(session: Session, tasks: Sequence[Task], work: Work, *, changes: bool) -> None:
+def run_each(
+    session: Session,
+    tasks: Sequence[Task],
+    work: Work,
+    *,
+    changes: bool,
+    resumable: bool = False,
+) -> None:
     """Does the work for each task, and fills the session's results and errors in their order.
 
     Args:
         changes: whether the work changes anything. Then the tasks of an account go one after
             another, so that little is in doubt after a Ctrl-C.
+        resumable: each task may take days, and goes on when it is begun again. So all of them are
+            under way at once.
 
     Raises:
         Exception: a bug in the work, once.
     """
-    batch = _Batch(session, tasks, work, changes)
+    batch = _Batch(session, tasks, work, changes, resumable)
     try:
         with session.progress:
             batch.run()
@@ -57,13 +66,21 @@ def run_each(session: Session, tasks: Sequence[Task], work: Work, *, changes: bo
 
 
 class _Batch:
-    def __init__(self, session: Session, tasks: Sequence[Task], work: Work, changes: bool) -> None:
+    def __init__(
+        self,
+        session: Session,
+        tasks: Sequence[Task],
+        work: Work,
+        changes: bool,
+        resumable: bool,
+    ) -> None:
         self.outcomes: dict[Task, list[AnyRow] | GuestlistError] = {}
         self._session = session
         self._tasks = tasks
         self._work = work
         self._changes = changes
-        self._lanes = deque(_lanes(tasks, changes))
+        self._resumable = resumable
+        self._lanes = deque(_lanes(tasks, changes and not resumable))
         self._under_way: set[Task] = set()
         self._stopped = threading.Event()
         self._bugs: list[BaseException] = []
@@ -74,10 +91,11 @@ class _Batch:
         if len(self._lanes) == 1:
             self._drive()  # in this thread, so that Ctrl-C ends the request itself
         else:
+            side_by_side = min(SIDE_BY_SIDE, len(self._lanes))
             # daemons: after Ctrl-C nobody waits for a request that is under way
             self._threads = [
                 threading.Thread(target=self._drive, daemon=True)
-                for _ in range(min(SIDE_BY_SIDE, len(self._lanes)))
+                for _ in range(len(self._lanes) if self._resumable else side_by_side)
             ]
             for thread in self._threads:
                 thread.start()
@@ -123,7 +141,9 @@ class _Batch:
         doubtful = [task for task in self._tasks if self._may_have_happened(task, interruption)]
         left = len(self._tasks) - len(self.outcomes) - len(doubtful)
         told = []
-        if doubtful:
+        if doubtful and self._resumable:
+            told.append(f"{listed([task.who for task in doubtful])}: the same command goes on")
+        elif doubtful:
             verb = self._session.arguments.command
             which = listed([f"{verb} {task.who} on {task.account}" for task in doubtful])
             told.append(f"{which} may have happened (`guestlist status` tells)")

@@ -15,7 +15,16 @@ from pydantic_core import to_jsonable_python
 from guestlist.errors import GuestlistError
 from guestlist.exchange.redact import MASK
 from guestlist.ledger.line import LogLine
-from guestlist.models import Access, Guest, Invitation, InviteResult, Member, Role, RoleResult
+from guestlist.models import (
+    Access,
+    Guest,
+    Invitation,
+    InviteResult,
+    Member,
+    Onboarding,
+    Role,
+    RoleResult,
+)
 from guestlist.roster.change import Change
 
 SCHEMA = "https://json-schema.org/draft/2020-12/schema"
@@ -37,6 +46,12 @@ class InviteRow(InviteResult):
     """What `invite` or `resend` did."""
 
     type: Literal["invite"] = "invite"
+
+
+class OnboardingRow(Onboarding):
+    """What `onboard` did."""
+
+    type: Literal["onboarding"] = "onboarding"
 
 
 class RoleChangeRow(RoleResult):
@@ -230,6 +245,7 @@ class StepRow(Row):
 AnyRow = (
     GuestRow
     | InviteRow
+    | OnboardingRow
     | RoleChangeRow
     | AccessRow
     | InvitationRow

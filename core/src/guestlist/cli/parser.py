@@ -185,7 +185,7 @@ def add_global_options(parser: argparse.ArgumentParser, *, again: bool = False) 
         "--timeout",
         metavar="TIME",
         type=duration,
-        help="how long one call, or `wait`, may take: 90, 5m, 1h",
+        help="how long one call may take, or `wait` or `onboard` shall wait: 90, 5m, 7d",
         **facts,
     )
     group.add_argument("--json", help="one JSON document, for programs", **flag)

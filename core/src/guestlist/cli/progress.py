@@ -87,6 +87,7 @@ def _in_words(event: Event) -> str:
         "pace": f"{pause or 'waiting'} to stay below the service's limit",
         "unknown": "no answer came; it may have happened",
         "look": "looking whether it happened",
+        "wait": f"{event.email} is {event.detail or 'not to be seen'}; {pause} until the next look",
         "failure": f"no answer ({event.detail})",
     }
     return f"{event.account}: {told[event.name]}" if event.name in told else ""

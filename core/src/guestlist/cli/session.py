@@ -7,6 +7,7 @@ import logging
 from contextlib import ExitStack
 from datetime import datetime
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from guestlist.cli.parser import UsageError
@@ -17,6 +18,7 @@ from guestlist.config import config_path
 from guestlist.errors import GuestlistError, UnknownAccount
 from guestlist.event import Event
 from guestlist.exchange.clock import Clock, SystemClock
+from guestlist.ledger.place import FILE as LEDGER
 from guestlist.ledger.place import ledger_url, open_ledger
 from guestlist.verbs.accounts import HOW_TO_CONFIGURE
 
@@ -79,11 +81,35 @@ class Session:
         if given.sandbox:
             guests = self._of_sandbox(given.sandbox)
         elif given.config:
-            guests = Guestlist.from_file(given.config, watch=self.watch)
+            ledger = self._ledger()
+            guests = Guestlist.from_file(given.config, watch=self.watch, ledger=ledger)
         else:
-            guests = Guestlist(watch=self.watch)
+            guests = Guestlist(watch=self.watch, ledger=self._ledger())
         self._closing.enter_context(guests)
-        return guests.with_budget(total=given.timeout) if given.timeout else guests
+        is_budget = given.timeout and not getattr(given, "waits", False)
+        return guests.with_budget(total=given.timeout) if is_budget else guests
+
+    def _ledger(self) -> Ledger | None:
+        """The ledger of a command that changes something, if there is one: named, configured, or
+        begun by an earlier command."""
+        if not getattr(self.arguments, "remembers", False):
+            return None
+        given = self.arguments.ledger
+        if given is None and self.arguments.sandbox:
+            return None  # its world will be gone, and what was done in it
+        path = config_path(self.arguments.config)
+        beside = (path.parent if path else Path()) / LEDGER
+        if not (given or self._configured_ledger() or beside.exists()):
+            return None
+        return self.ledger(create=True)
+
+    def _configured_ledger(self) -> str | None:
+        path = config_path(self.arguments.config)
+        if path is None or self.arguments.ledger is not None:
+            return None
+        from guestlist.roster.file import configured_ledger
+
+        return configured_ledger(path)
 
     def _of_sandbox(self, url: str) -> Guestlist:
         if self.arguments.config:
@@ -96,7 +122,8 @@ class Session:
 
         control = self._closing.enter_context(SandboxControl(url))
         self.clock = SandboxClock(control.now)
-        return Guestlist(accounts_of(control), clock=self.clock, watch=self.watch)
+        accounts, ledger = accounts_of(control), self._ledger()
+        return Guestlist(accounts, clock=self.clock, watch=self.watch, ledger=ledger)
 
     def ledger(self, *, create: bool) -> Ledger:
         """The ledger that is meant, open until the command ends.
@@ -109,8 +136,8 @@ class Session:
             LedgerError: it cannot be opened.
         """
         given = self.arguments
-        url = ledger_url(config_path(given.config), given.ledger)
-        return self._closing.enter_context(open_ledger(url, create=create))
+        url = ledger_url(config_path(given.config), given.ledger, self._configured_ledger())
+        return self._closing.enter_context(open_ledger(url, create=create, clock=self.clock))
 
     @property
     def now(self) -> datetime:

@@ -15,6 +15,7 @@ from guestlist.cli.document import (
     InvitationRow,
     InviteRow,
     MemberRow,
+    OnboardingRow,
     OrderRow,
     ProviderRow,
     RoleChangeRow,
@@ -43,6 +44,7 @@ R = TypeVar("R")
 TABLES: dict[type, str] = {
     GuestRow: "guests",
     InviteRow: "invites",
+    OnboardingRow: "onboardings",
     RoleChangeRow: "role_changes",
     AccessRow: "access",
     InvitationRow: "invitations",
@@ -114,6 +116,20 @@ class Tables:
         )
         self._warn(rows)
 
+    def onboardings(self, rows: Sequence[OnboardingRow]) -> None:
+        """What `onboard` did."""
+        self._list(
+            rows,
+            (WHO, lambda row: row.guest.email),
+            (ACCOUNT, lambda row: row.guest.account),
+            (STATE, lambda row: screen.state(row.guest.state)),
+            (Column("Invitation", spare=2), lambda row: screen.state(row.invited.outcome)),
+            (ROLE, lambda row: ", ".join(one.role.label for one in row.granted)),
+            (WHEN, lambda row: self._facts.when(row.guest)),
+        )
+        for row in rows:
+            self._explain(row.guest, row.access.explanation if row.access else None)
+
     def role_changes(self, rows: Sequence[RoleChangeRow]) -> None:
         """What `assign` and `unassign` did."""
         self._list(
@@ -136,10 +152,7 @@ class Tables:
             (DESCRIPTION, lambda held: held[3]),
         )
         for row in rows:
-            if row.explanation:
-                about = "" if row.guest.email in row.explanation else f"{row.guest.email}: "
-                text = f"{row.guest.account}: {about}{row.explanation}"
-                self._screen.line(text, style="yellow")
+            self._explain(row.guest, row.explanation)
 
     def invitations(self, rows: Sequence[InvitationRow]) -> None:
         """The invitations of accounts."""
@@ -252,6 +265,12 @@ class Tables:
 
     def _table(self, columns: Sequence[Column], rows: Sequence[Sequence[Cell]]) -> None:
         self._screen.table(columns, rows, indent=self._indent)
+
+    def _explain(self, guest: Guest, explanation: str | None) -> None:
+        """Says why somebody can do nothing."""
+        if explanation:
+            about = "" if guest.email in explanation else f"{guest.email}: "
+            self._screen.line(f"{guest.account}: {about}{explanation}", style="yellow")
 
     def _warn(self, rows: Sequence[InviteRow | RoleChangeRow]) -> None:
         for row in rows:

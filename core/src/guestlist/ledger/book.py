@@ -11,7 +11,8 @@ from guestlist.errors import GuestlistError, OutcomeUnknown
 from guestlist.exchange.account import Call, grace
 from guestlist.exchange.clock import Clock, SystemClock
 from guestlist.exchange.pace import Pace
-from guestlist.ledger import orders
+from guestlist.ledger import answers, orders
+from guestlist.ledger.answers import Answer, Waiting
 from guestlist.ledger.entry import OrderEntry, SingleEntry
 from guestlist.ledger.outcome import Done
 from guestlist.ledger.pace import pace_for
@@ -21,6 +22,8 @@ from guestlist.models import Guest
 from guestlist.provider import Provider
 from guestlist.roster import Action, Change
 from guestlist.roster.present import without_secrets
+
+DAY = 86_400.0
 
 
 class Ledger:
@@ -73,6 +76,28 @@ class Ledger:
         """The last call that was to send the guest a mail, if it came to no end."""
         order = orders.last_doubt(self.store, call.account.name, email_key(call.email or ""))
         return None if order is None else CallDoubt(self.store, order, call, self._clock)
+
+    def waiting(self, *, days: float = 30.0) -> list[Waiting]:
+        """Those who were invited with this ledger in the last days, and are not known to have
+        answered. `standing` tells where they are, and `answered` takes that."""
+        return answers.waiting(self.store, self._clock.now().timestamp() - days * DAY)
+
+    def answered(self, one: Waiting, now: Guest) -> bool:
+        """Writes down where somebody stands. True when that ends the invitation, and nobody has
+        written so before."""
+        return answers.note(self.store, one, now, self._clock.now().timestamp())
+
+    def answers(self, after: int = 0, *, limit: int = 1000) -> list[Answer]:
+        """What has become of invitations, in the order in which it was written down, whoever did.
+
+        Args:
+            after: the number of the last answer that is known already.
+        """
+        return answers.answers(self.store, after, limit)
+
+    def last_answer(self) -> int:
+        """The number of the last answer; 0 for none. What comes after it is new."""
+        return answers.last(self.store)
 
     def close(self) -> None:
         """Waits for what is being written, and closes the database."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from guestlist.errors import ConfigError
 
 if TYPE_CHECKING:
+    from guestlist.exchange.clock import Clock
     from guestlist.ledger import Ledger
 
 FILE = "guestlist.db"
@@ -33,12 +34,13 @@ def ledger_url(
     return _url(configured or FILE, folder)
 
 
-def open_ledger(url: str, *, create: bool = True) -> Ledger:
+def open_ledger(url: str, *, create: bool = True, clock: Clock | None = None) -> Ledger:
     """Opens a ledger.
 
     Args:
         create: makes one where there is none. Otherwise that is an error, because whoever only
             reads has most likely named another file than was meant.
+        clock: another clock than the machine's.
 
     Raises:
         ConfigError: there is none, the URL is none, or the extra `guestlist[ledger]` is not
@@ -53,7 +55,7 @@ def open_ledger(url: str, *, create: bool = True) -> Ledger:
             f"there is no ledger {path}",
             hint="The first run makes one; another place is named by --ledger.",
         )
-    return Ledger(url)
+    return Ledger(url, clock=clock)
 
 
 def _url(place: str, folder: Path) -> str:

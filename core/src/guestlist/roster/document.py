@@ -218,6 +218,14 @@ class LedgerTable(Part):
     """How long it is kept."""
 
 
+class LedgerDocument(Part):
+    """A configuration file of which only the ledger's place matters."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    ledger: LedgerTable = LedgerTable()
+
+
 class AccountSettings(Part):
     """One account at one service. Its other settings depend on the provider."""
 

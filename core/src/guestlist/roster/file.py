@@ -19,12 +19,15 @@ from pydantic import ValidationError
 from guestlist.address import email_key
 from guestlist.config import open_config
 from guestlist.errors import ConfigError
+from guestlist.ledger.place import ledger_url
 from guestlist.roster.circle import Circle, Stays, check_days, check_somewhere, stays, together
 from guestlist.roster.document import (
     Document,
     FromEnvironment,
+    LedgerDocument,
     LedgerTable,
     Limits,
+    Part,
     PeopleDocument,
     Person,
 )
@@ -33,11 +36,7 @@ from guestlist.roster.table import PeopleTable
 from guestlist.roster.wanted import Wanted
 from guestlist.tomlfile import Problems, TomlFile, read_toml
 
-LEDGER = "guestlist.db"
-"""The file of the ledger, beside the roster, where nothing else is said."""
-_SQLITE = "sqlite:///"
-
-D = TypeVar("D", bound=PeopleDocument)
+D = TypeVar("D", bound=Part)
 
 
 @dataclass(frozen=True)
@@ -157,6 +156,22 @@ def read_roster(path: Path) -> Roster:
     return Roster(main.toml, digest, document.limits, ledger, circle, tuple(entries), tuple(tables))
 
 
+def configured_ledger(path: Path) -> str | None:
+    """Where a configuration file wants the ledger, as a URL; None where it does not say. Nothing
+    else is read of it.
+
+    Raises:
+        ConfigError: the file is missing or unreadable, or says what cannot be.
+    """
+    problems = Problems(MOST)
+    file = _File(open_config(path), problems)
+    document = file.shaped(LedgerDocument)
+    wanted = document is not None and document.ledger.url is not None
+    url = _ledger(file, document.ledger).url if wanted and document is not None else None
+    problems.check()
+    return url
+
+
 class _Entry(NamedTuple):
     """What one `[[people]]` says.
 
@@ -219,16 +234,11 @@ def _entries(
 
 
 def _ledger(file: _File, told: LedgerTable) -> LedgerSettings:
-    url, folder = told.url, file.toml.path.parent
+    url = told.url
     if isinstance(url, FromEnvironment):
         found = os.environ.get(url.env, "")
         if not found:
             error = ConfigError(f"the environment variable {url.env} is not set")
             file.refuse([error], "ledger", "url")
         url = found
-    if url is None:
-        url = _SQLITE + LEDGER
-    beside = url.removeprefix(_SQLITE)
-    if beside not in (url, "", ":memory:"):
-        url = f"{_SQLITE}{(folder / beside).absolute()}"
-    return LedgerSettings(url, told.keep)
+    return LedgerSettings(ledger_url(file.toml.path, configured=url), told.keep)

@@ -101,6 +101,8 @@ def _find_out(call: Call, doubt: Doubt) -> Steps[tuple[Guest, bool | None]]:
     final = clock.monotonic() + doubt.seconds
     while True:
         left = final - clock.monotonic()
+        how_sure = "final" if left <= 0 else "early"
+        call.account.tell("look", email=call.email, detail=f"an earlier call; {how_sure}")
         guest = yield from look(call, call.email or "")
         happened = doubt.judge(guest, final=left <= 0)
         if happened is not None or left <= 0:

@@ -68,7 +68,10 @@ def wait(
         left = ends - clock.monotonic()
         if left <= 0:
             raise call.about(_timeout(guest, email, wanted, timeout)) from trouble
-        yield from sleep(call, min(jittered, left))
+        rest = min(jittered, left)
+        seen = guest.state if guest is not None else None
+        call.account.tell("wait", email=email, seconds=rest, detail=seen)
+        yield from sleep(call, rest)
         waited = clock.monotonic() - began
         pause = min(pause * 1.5, max(LONGEST_PAUSE, min(waited / 60, SLOWEST_PAUSE)))
 

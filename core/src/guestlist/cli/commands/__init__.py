@@ -17,7 +17,7 @@ _HOMES = {
     "forget": "forget",
     "lists": "list members roles accounts",
     "log": "log",
-    "people": "invite resend status wait revoke remove access assign unassign",
+    "people": "invite onboard resend status wait revoke remove access assign unassign",
     "providers": "providers",
     "pull": "pull",
     "roster": "plan apply settle worker",

@@ -5,18 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from guestlist.cli.batch import Task, run_each, tasks_for
-from guestlist.cli.document import AccessRow, AnyRow, GuestRow, InviteRow, RoleChangeRow
+from guestlist.cli.document import (
+    AccessRow,
+    AnyRow,
+    GuestRow,
+    InviteRow,
+    OnboardingRow,
+    RoleChangeRow,
+)
 from guestlist.cli.parser import UsageError
 from guestlist.cli.session import Session
+from guestlist.errors import Conflict
 from guestlist.models import Guest, InviteResult, RoleResult, State
 
 
 def run_invite(session: Session) -> None:
     """`invite`: people have an open invitation, or are in."""
     given = session.arguments
-    options = dict(given.option)
-    if len(options) < len(given.option):
-        raise UsageError("an option is given twice", hint="Give each --option once.")
+    options = _options(session)
 
     def invite(task: Task) -> Iterator[AnyRow]:
         result = session.guests.invite(
@@ -30,6 +36,40 @@ def run_invite(session: Session) -> None:
         yield _invited(result)
 
     _change(session, invite)
+
+
+def run_onboard(session: Session) -> None:
+    """`onboard`: people are invited, and have what they shall have once they are in."""
+    given = session.arguments
+    options = _options(session)
+    longest = {} if given.timeout is None else {"timeout": given.timeout}
+
+    def onboard(task: Task) -> Iterator[AnyRow]:
+        done = session.guests.onboard(
+            task.who, given.role, options=options, account=task.account, **longest
+        )
+        yield OnboardingRow.model_construct(**dict(done))
+        if done.missing:
+            missing = ", ".join(role.label for role in done.missing)
+            session.errors.append(
+                Conflict(
+                    f"the service does not show {missing}, which was given",
+                    hint="Ask again: `guestlist access`. Somebody may have taken it back.",
+                    account=task.account,
+                    email=task.who,
+                )
+            )
+
+    accounts = session.accounts(every=False)
+    run_each(session, tasks_for(accounts, given.who), onboard, changes=True, resumable=True)
+
+
+def _options(session: Session) -> dict[str, str]:
+    given = session.arguments.option
+    options = dict(given)
+    if len(options) < len(given):
+        raise UsageError("an option is given twice", hint="Give each --option once.")
+    return options
 
 
 def run_resend(session: Session) -> None:
