@@ -22,7 +22,9 @@ from guestlist import (
     Unsupported,
 )
 from guestlist.ledger import Ledger
+from guestlist.ledger.runner import Runner
 from guestlist.ledger.schema import OrderState
+from guestlist.ledger.stop import Stop
 
 from .conftest import Kill, Killed
 
@@ -468,3 +470,40 @@ def test_a_refusal_stays_the_error_when_it_cannot_be_written_down(
 
     with pytest.raises(Conflict, match="not today"):
         faulty(refuse, ledger=ledger).invite(ADA)
+
+
+# ---------------------------------------------------------------------------- guestlist settle
+
+
+@on_vultr
+@pytest.mark.parametrize("kind", ["sync"], indirect=True)
+def test_a_killed_call_that_mails_nobody_is_closed_once_it_is_surely_over(
+    faulty: Any, make: Any, ledger: Ledger, tmp_path: Path
+) -> None:
+    """Nobody makes it again by itself: it was asked for by a person, and not by a roster."""
+    guests = make()
+    runner = Runner(guests.client, ledger.store, Stop())
+    with pytest.raises(Killed):
+        faulty(Kill(before=True), ledger=ledger).assign_role(guests.case.member, guests.case.role)
+    guests.later(seconds=60)
+    runner.settle_doubts()
+    assert rows(tmp_path) == [("assign", OrderState.INTENDED, None)], "it may be under way"
+    guests.later(seconds=61)
+    runner.settle_doubts()
+    assert rows(tmp_path) == [("assign", OrderState.UNKNOWN, "unknown")]
+    assert guests.writes == []
+
+
+@on_vultr
+@pytest.mark.parametrize("kind", ["sync"], indirect=True)
+def test_a_killed_invitation_is_found_with_what_is_owed(
+    faulty: Any, make: Any, ledger: Ledger, tmp_path: Path
+) -> None:
+    guests = make()
+    with pytest.raises(Killed):
+        faulty(Kill(before=False), ledger=ledger).invite(ADA, role="group:Engineering")
+    Runner(guests.client, ledger.store, Stop()).settle_doubts()
+    assert rows(tmp_path) == [
+        ("invite", OrderState.DONE, "invited"),
+        ("settle", OrderState.OWED, None),
+    ]
