@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import time
 from dataclasses import asdict
@@ -13,11 +14,20 @@ from typing import Any
 
 from benchmarks.charts import svg
 from benchmarks.machine import machine
-from benchmarks.measure import SCALE, settle_down
+from benchmarks.measure import MILLION, SCALE, settle_down
 from benchmarks.page import FOLDER, page
 from benchmarks.report import Report
 
-ROWS = ("server_limit", "calls", "parsing", "startup", "concurrency", "listing", "growth")
+ROWS = (
+    "server_limit",
+    "calls",
+    "parsing",
+    "startup",
+    "concurrency",
+    "bulk",
+    "listing",
+    "growth",
+)
 """Modules, in the order of the page."""
 RESULTS = FOLDER / "results.json"
 DOCS = FOLDER.parent / "docs"
@@ -28,21 +38,23 @@ def main() -> int:
     parser.add_argument("rows", nargs="*", metavar="NAME", help=f"of {', '.join(ROWS)}")
     parser.add_argument("--check", action="store_true", help="compare ratios, write nothing")
     parser.add_argument("--quick", action="store_true", help="a quarter of the calls and rounds")
+    parser.add_argument("--million", action="store_true", help="apply a million too: half an hour")
     parser.add_argument("--page", action="store_true", help="write the page from results.json only")
     chosen = parser.parse_args()
     if unknown := set(chosen.rows) - set(ROWS):
         parser.error(f"there is no row {', '.join(sorted(unknown))}")
     settle_down()
     SCALE[0] = 0.25 if chosen.quick else 1.0
+    MILLION[0] = chosen.million
     if chosen.check:
         from benchmarks.check import check
 
         return check()
     for name in () if chosen.page else chosen.rows or ROWS:
-        began = time.monotonic()
+        began, busy = time.monotonic(), os.getloadavg()[0]
         report: Report = import_module(f"benchmarks.{name}").measure()
         results = _read() | {"machine": machine()}
-        results["rows"][name] = _as_data(report)
+        results["rows"][name] = _as_data(report) | {"quick": chosen.quick, "busy": busy}
         RESULTS.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n", "utf-8")
         print(f"{name}: {time.monotonic() - began:.0f} s")
         for target in report.targets:

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import cache
 from itertools import chain
-from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
 
+from benchmarks.alone import Alone, alone, tell
 from benchmarks.measure import Figure, scaled
 from benchmarks.parsing import invite
 from benchmarks.report import Chart, Report, Table, Target
@@ -60,11 +57,14 @@ def _user(number: int) -> dict[str, Any]:
 
 
 def site(people: int) -> Site:
-    """Pages of so many members, and of the invitations that belong to so many."""
+    """Pages of so many members, and of the invitations that belong to so many; whoever is invited
+    besides is told so and not kept."""
     users = _pages("users", [_user(number) for number in range(PAGE)], people)
     invites = _pages("invites", [invite(number) for number in range(PAGE)], people // INVITED)
 
-    def find(_method: str, target: str, _body: bytes) -> bytes:
+    def find(method: str, target: str, body: bytes) -> bytes:
+        if method == "POST":
+            return invited(body)
         parts = urlsplit(target)
         cursor = parse_qs(parts.query).get("cursor", ["0"])[0]
         pages = users if parts.path.endswith("/users") else invites
@@ -74,7 +74,7 @@ def site(people: int) -> Site:
 
 
 def _pages(name: str, records: list[dict[str, Any]], total: int) -> Callable[[int], bytes]:
-    """The pages of one list; all are alike but for a few digits of the ids."""
+    """The pages of one list; all are alike but for a few digits of the ids and addresses."""
     texts = [json.dumps(record, separators=(",", ":")) for record in records[:total]]
     body = f'{{"{name}":[{",".join(texts)}],"meta":{{"total":{total},"links":{{"next":"NEXT"}}}}}}'
 
@@ -82,9 +82,24 @@ def _pages(name: str, records: list[dict[str, Any]], total: int) -> Callable[[in
         following = cursor + PAGE
         told = str(following) if following < total else ""
         unique = body.replace("b839-000000", f"b839-{cursor // PAGE:06d}")
+        unique = unique.replace(".0000", f".{cursor // PAGE:04d}")
         return answer(200, unique.replace("NEXT", told).encode())
 
     return page
+
+
+def member_email(number: int) -> str:
+    """The address of a member, counted from 0."""
+    return f"member.{number // PAGE:04d}{number % PAGE:03d}@example.com"
+
+
+_INVITED = json.dumps(invite(0)).encode().partition(invite(0)["email_invited"].encode())
+
+
+def invited(body: bytes) -> bytes:
+    """What Vultr answers to whoever invites somebody."""
+    email: str = json.loads(body)["email_invited"]
+    return answer(201, _INVITED[0] + email.encode() + _INVITED[2])
 
 
 def read_ours(base_url: str) -> Iterator[int]:
@@ -121,55 +136,19 @@ def read_bare(base_url: str) -> Iterator[int]:
 READERS = {"guestlist": read_ours, "httpx": read_bare}
 
 
-@dataclass(frozen=True)
-class Reading:
-    """One organization, read once.
-
-    Attributes:
-        cpu: seconds for each record, from the moment that the client has read a first page.
-        wall: the same.
-        peak: MiB of the process at its largest.
-    """
-
-    cpu: float
-    wall: float
-    peak: float
-
-
 @cache
-def readings() -> dict[int, dict[str, list[Reading]]]:
+def readings() -> dict[int, dict[str, list[Alone]]]:
     """Each size read by each reader, in turns."""
-    measured: dict[int, dict[str, list[Reading]]] = {}
+    measured: dict[int, dict[str, list[Alone]]] = {}
     for people in SIZES:
         with serving(site(people)) as base_url:
             measured[people] = {name: [] for name in READERS}
             for _ in range(ROUNDS[people]):
                 for name in READERS:
-                    measured[people][name].append(_read(name, base_url, people))
+                    records = people + people // INVITED
+                    reading = alone("benchmarks.listing", name, base_url, expected=records)
+                    measured[people][name].append(reading)
     return measured
-
-
-def _read(name: str, base_url: str, people: int) -> Reading:
-    command = [sys.executable, "-m", "benchmarks.listing", name, base_url]
-    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
-    told = json.loads(done.stdout)
-    expected = people + people // INVITED
-    if told["found"] != expected:
-        raise AssertionError(f"{name} found {told['found']} records of {expected}")
-    return Reading(told["cpu"] / expected, told["wall"] / expected, told["peak"])
-
-
-def main(name: str, base_url: str) -> None:
-    """Reads once, and prints what it took."""
-    reading = READERS[name](base_url)
-    next(reading)
-    cpu, wall = time.process_time(), time.perf_counter()
-    found = next(reading)
-    took = time.process_time() - cpu, time.perf_counter() - wall
-    # not of getrusage: that begins with the size of the process that forked this one
-    status = Path("/proc/self/status").read_text(encoding="ascii")
-    peak = int(status.partition("VmHWM:")[2].split()[0]) / 1024
-    print(json.dumps({"found": found, "cpu": took[0], "wall": took[1], "peak": peak}))
 
 
 def measure() -> Report:
@@ -218,9 +197,9 @@ def measure() -> Report:
     )
 
 
-def _peak(readings: list[Reading]) -> Figure:
+def _peak(readings: list[Alone]) -> Figure:
     return Figure.of([one.peak for one in readings], "MiB")
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    tell(READERS[sys.argv[1]](sys.argv[2]))

@@ -24,6 +24,9 @@ Block = Callable[[], object]
 SCALE = [1.0]
 """The part of the calls and rounds that is made; set before the rows are imported."""
 
+MILLION = [False]
+"""Whether a million orders are applied too; set before the rows are imported."""
+
 
 def scaled(number: int) -> int:
     """So many, or fewer in a quick run; at least one."""

@@ -14,8 +14,10 @@ HEAD = """# Performance
 
 What guestlist costs its users, beside what they would use instead. Everything is measured in turns
 in one run against one local server, so read the **ratios**: a machine that does other work at the
-same time, as this one did, disturbs both alike, and the times would be others elsewhere. A figure
-is the median of the rounds, with the quartiles behind it; a ratio that of each round's ratios.
+same time disturbs both alike, and the times would be others elsewhere. Each section says how much
+other work there was, and whether it was made with `--quick`, whose figures are of fewer calls and
+rounds and spread wider. A figure is the median of the rounds, with the quartiles behind it; a ratio
+that of each round's ratios.
 
     uv run --group benchmarks python -m benchmarks           # everything, and this page
     uv run --group benchmarks python -m benchmarks calls     # one row
@@ -49,7 +51,14 @@ def _met(target: dict[str, Any]) -> str:
 def _section(row: dict[str, Any]) -> list[str]:
     charts = [f"![{chart['title']}](performance/{chart['name']}.svg)" for chart in row["charts"]]
     tables = [_table(table) for table in row["tables"]]
-    return [f"## {row['title']}", row["text"], *charts, *tables]
+    return [f"## {row['title']}", row["text"], _circumstances(row), *charts, *tables]
+
+
+def _circumstances(row: dict[str, Any]) -> str:
+    """How much the figures of a row can be trusted."""
+    busy = f"{row['busy']:.1f}" if row["busy"] is not None else "unknown"
+    made = "with `--quick`: **a quarter of the calls and rounds**" if row["quick"] else "in full"
+    return f"*Measured {made}. The machine's load just before (of all its programs): {busy}.*"
 
 
 def _table(table: dict[str, Any]) -> str:

@@ -111,6 +111,28 @@ def test_the_wait_for_the_ledger_delays_no_request(
     assert one.reserve() >= 0.05 + later  # it is counted from when the ledger was free
 
 
+def test_what_went_before_a_rest_was_known_is_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    account = Aitronos(api_key="ak_1", organization_id="org_1")
+    one, other = (Process(tmp_path / "ledger.db", began, account) for began in (0.0, 1000.0))
+    pacing = one.ledger.store.pacing
+    moments = [other.reserve() for _ in range(97)]
+
+    @contextmanager
+    def held_up() -> Iterator[Connection]:
+        for process in (one, other):
+            process.clock.sleep(moments[-1])
+        with pacing() as connection:
+            yield connection
+
+    monkeypatch.setattr(one.ledger.store, "pacing", held_up)
+    one.pace.push_back(one.clock.monotonic(), 0.0)  # at 0, and known when all have gone
+    assert moments[-1] < 60.0 < other.reserve()
+    for process in (one, other):
+        process.ledger.close()
+
+
 def test_what_is_only_asked_for_is_not_taken(processes: list[Process]) -> None:
     one, other = processes[:2]
     for _ in range(5):

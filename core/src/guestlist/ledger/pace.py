@@ -54,10 +54,10 @@ class SharedPace(Pace):
 
     def push_back(self, now: float, seconds: float, *, refused: bool = False) -> None:
         """Lets no process go for so long. Blocks for the ledger."""
-        ahead = self._wall() - now
         with self._store.pacing() as connection:
             pace = self._locked(connection)
-            pace.push_back(now + ahead, seconds, refused=refused)
+            # not `now`: what has gone since then, while the ledger was somebody else's, counts
+            pace.push_back(self._wall(), max(0.0, seconds - self._since(now)), refused=refused)
             self._write(connection, pace)
             self.rests = pace.rests
 

@@ -1,0 +1,178 @@
+"""A bulk of invitations to services that limit the rate: how much of it is used."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import httpx
+
+from benchmarks.listing import KEY, invited
+from benchmarks.measure import scaled
+from benchmarks.report import Report, Table, Target
+from benchmarks.server import Site, answer, serving
+from guestlist import Guest, Guestlist, State
+from guestlist.exchange.pace import BURST_SHARE
+from guestlist.ledger import Ledger
+from guestlist.ledger.lane import workers
+from guestlist.provider import Limit
+from guestlist.sandbox.limits import SlidingWindow
+from guestlist_vultr import Vultr
+
+INVITATIONS = scaled(3000)
+LEAST = 0.96
+SEEN = "/seen"
+
+TEXT = f"""
+{INVITATIONS:,} invitations, one request each, as in a run that has read where everybody stands:
+from the threads of one client, and from four processes whose clients share a ledger, and the pace
+through it. The services count strictly, each with a server of its own: no window of the limit's
+length may hold more requests than the limit, and what is too much is answered with 429. The servers
+tell when requests came, and how many they refused. The rate is what came between the first and the
+last, without what a long limit lets go at once ({BURST_SHARE:.0%}), over what is allowed. All four
+cases take place side by side: nearly all that they do is wait. Requests that the machine holds up
+for longer than the pace's margin may come too close to others and be refused, which says something
+about the load of the machine.
+"""
+
+
+class PerMinute(Vultr):
+    """With another limit: 1,000 per minute, as Aitronos has on its premium plan."""
+
+    @property
+    def limits(self) -> tuple[Limit, ...]:
+        return (Limit(1000, 60.0),)
+
+
+SERVICES = {"30 per second": Vultr, "1,000 per minute": PerMinute}
+PROCESSES = (1, 4)
+
+
+@dataclass(frozen=True)
+class Bulk:
+    """What a service saw of a bulk.
+
+    Attributes:
+        used: the part of the allowed rate.
+        refused: how often it said 429.
+        seconds: from the first request to the last.
+    """
+
+    used: float
+    refused: int
+    seconds: float
+
+
+def site(limit: Limit) -> Site:
+    """Invites everybody, as fast as the limit allows."""
+    window = SlidingWindow(limit.count, limit.per)
+    came: list[float] = []
+    refused = [0]
+    too_many = answer(429, b'{"error":"Rate limit reached","status":429}')
+
+    def find(_method: str, target: str, body: bytes) -> bytes:
+        if target == SEEN:
+            return answer(200, json.dumps({"came": came, "refused": refused[0]}).encode())
+        now = time.monotonic()
+        if not window.take("", now).allowed:
+            refused[0] += 1
+            return too_many
+        came.append(now)
+        return invited(body)
+
+    return find
+
+
+def _invite(account: Vultr, ledger: Path | None, numbers: range) -> None:
+    """One process's part."""
+    with ExitStack() as closing:
+        journal = None if ledger is None else closing.enter_context(Ledger(ledger))
+        guests = closing.enter_context(Guestlist({"cloud": account}, ledger=journal))
+        pool = closing.enter_context(ThreadPoolExecutor(workers(account)))
+
+        def invite(number: int) -> None:
+            email = f"guest.{number:07d}@example.com"
+            nowhere = Guest(account="cloud", email=email, state=State.GONE)
+            guests.of_run(nowhere).invite(email)
+
+        for _ in pool.map(invite, numbers):
+            pass
+
+
+class _Running:
+    """A bulk under way."""
+
+    def __init__(self, kind: type[Vultr], processes: int, folder: Path, closing: ExitStack) -> None:
+        (self._limit,) = kind(api_key=KEY).limits
+        self._base_url = closing.enter_context(serving(site(self._limit)))
+        account = kind(base_url=self._base_url, api_key=KEY, organization_id=None)
+        ledger = None if processes == 1 else folder / f"{self._limit.count}.db"
+        if ledger is not None:
+            Ledger(ledger).close()  # makes the tables, once
+        parts = [range(number, INVITATIONS, processes) for number in range(processes)]
+        fork = multiprocessing.get_context("fork")
+        self._processes = [
+            fork.Process(target=_invite, args=(account, ledger, part)) for part in parts
+        ]
+        for process in self._processes:
+            process.start()
+
+    def end(self) -> Bulk:
+        """Waits for its end."""
+        for process in self._processes:
+            process.join()
+            if process.exitcode:
+                raise AssertionError("a process could not invite everybody")
+        seen = httpx.get(self._base_url + SEEN).json()
+        came, limit = seen["came"], self._limit
+        if len(came) != INVITATIONS:
+            raise AssertionError(f"{len(came)} of {INVITATIONS} invitations came")
+        steady = came[int(limit.count * BURST_SHARE) :]
+        rate = (len(steady) - 1) / (steady[-1] - steady[0])
+        return Bulk(rate * limit.per / limit.count, seen["refused"], came[-1] - came[0])
+
+
+def measure() -> Report:
+    """Measures the row."""
+    with TemporaryDirectory() as folder, ExitStack() as closing:
+        running = {
+            (name, processes): _Running(kind, processes, Path(folder), closing)
+            for name, kind in SERVICES.items()
+            for processes in PROCESSES
+        }
+        bulks = {case: one.end() for case, one in running.items()}
+    return Report(
+        title="A bulk of invitations",
+        text=TEXT,
+        targets=[
+            Target(
+                f"{LEAST} against the part of the allowed rate that is used,"
+                " the worst of four: at most 1",
+                LEAST / min(bulk.used for bulk in bulks.values()),
+                1,
+            ),
+            Target("429s, of all four: none", sum(bulk.refused for bulk in bulks.values()), 0),
+        ],
+        tables=[
+            Table(
+                "What the services saw",
+                ("allowed", "processes", "used", "429s", "seconds in all"),
+                [
+                    (
+                        name,
+                        str(processes),
+                        f"{bulk.used:.1%}",
+                        str(bulk.refused),
+                        f"{bulk.seconds:.0f}",
+                    )
+                    for (name, processes), bulk in bulks.items()
+                ],
+            )
+        ],
+    )
