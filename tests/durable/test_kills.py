@@ -17,15 +17,15 @@ def safe(figures: Figures) -> bool:
 
 
 def test_a_process_that_is_killed_again_and_again(tmp_path: Path) -> None:
-    figures = kills.on_sqlite(tmp_path / "guestlist.db", Fire(orders=160, kills=3, share=0.1))
-    assert figures.kills == 3
+    figures = kills.on_sqlite(tmp_path / "guestlist.db", Fire(orders=100, kills=2, share=0.1))
+    assert figures.kills == 2
     assert safe(figures), str(figures)
 
 
 @pytest.mark.skipif(postgres.missing() is not None, reason=str(postgres.missing()))
 def test_workers_that_are_killed_and_one_that_stays_dead() -> None:
     with postgres.running() as server:
-        figures = kills.on_postgres(server.url, Fire(orders=1200, kills=2))
+        figures = kills.on_postgres(server.url, Fire(orders=800, kills=2))
     assert figures.kills == 2
     assert safe(figures), str(figures)
     assert all(seconds < 15 for seconds in figures.takeover)

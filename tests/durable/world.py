@@ -31,7 +31,7 @@ LATE = 3.0
 """Seconds after which what is late takes effect."""
 LAG = 0.5
 """Seconds for which lists miss what is new."""
-BUDGET = Budget(total=8.0, timeout=1.0)
+BUDGET = Budget(total=5.0, timeout=1.0)
 INVITING = r"POST \S*(/v2/invitation|/invite-user) "
 
 SERVER_ERRORS = [

@@ -44,9 +44,10 @@ from guestlist.ledger.work import ChunkWork
 TASK = "guestlist:chunk"
 AT_ONCE = 2
 """Chunks of one account that a worker works on, so that the end of one does not slow it down."""
-HEARTBEAT = 2.0
+AGAIN = "-again"
+HEARTBEAT = 1.0
 """Seconds between two signs of life of a worker."""
-DEAD = 8.0
+DEAD = 6.0
 """Seconds without one after which its chunks are given to others."""
 TEND = 1.0
 """Seconds between two looks after what is left, and for workers that are dead."""
@@ -55,6 +56,7 @@ SOON = 0.05
 POLL = 1.0
 """Seconds between two looks for a chunk that was given back. New ones are announced."""
 
+logger = logging.getLogger("guestlist.worker")
 for name in ("procrastinate", "psycopg.pool"):  # what goes wrong is told as an error of ours
     logging.getLogger(name).addHandler(logging.NullHandler())
 
@@ -90,9 +92,9 @@ class Queue:
                 connection.scalar(
                     text(
                         f"SELECT EXISTS (SELECT 1 FROM {schema()}.procrastinate_jobs"  # noqa: S608
-                        " WHERE queue_name = :name AND status IN ('todo', 'doing'))"
+                        " WHERE queue_name IN (:name, :again) AND status IN ('todo', 'doing'))"
                     ),
-                    {"name": name_of(account)},
+                    {"name": name_of(account), "again": name_of(account, AGAIN)},
                 )
             )
 
@@ -186,7 +188,7 @@ class _Worker:
         self._app = App(connector=PsycopgConnector(conninfo=queue.conninfo, min_size=1, max_size=4))
         self._app.task(name=TASK)(self._chunk)
         self._under_way = 0
-        self._threads = ThreadPoolExecutor(AT_ONCE * len(guests.accounts), "guestlist-chunk")
+        self._threads = ThreadPoolExecutor(2 * AT_ONCE * len(guests.accounts), "guestlist-chunk")
 
     def run(self) -> None:
         keepers = [
@@ -207,11 +209,12 @@ class _Worker:
             self._threads.shutdown()
 
     async def _serve(self) -> None:
+        asyncio.get_running_loop().set_exception_handler(_note)
         async with self._app.open_async():
             working = [
                 asyncio.create_task(
                     self._app.run_worker_async(
-                        queues=[name_of(account)],
+                        queues=[name_of(account, way)],
                         name=account,
                         concurrency=AT_ONCE,
                         delete_jobs="always",
@@ -222,6 +225,7 @@ class _Worker:
                     )
                 )
                 for account in self._guests.accounts
+                for way in ("", AGAIN)
             ]
             try:
                 while not self._stop and not any(task.done() for task in working):
@@ -248,12 +252,13 @@ class _Worker:
                 raise error
 
     async def _retry_stalled(self) -> None:
-        """Gives the chunks of dead workers to others. Every worker does it, and it is no job: all
-        places for jobs may be taken for minutes."""
+        """Gives the chunks of dead workers to others, on a way of their own: the other may be full
+        for minutes. Every worker does it."""
         manager = self._app.job_manager
         for job in await manager.get_stalled_jobs(seconds_since_heartbeat=DEAD):
             with suppress(ConnectorException):  # another worker was faster
-                await manager.retry_job(job)
+                name = job.queue.removesuffix(AGAIN) + AGAIN
+                await manager.retry_job(job, queue=name)
 
     async def _chunk(self, run: int, account: str, ids: list[int]) -> None:
         loop = asyncio.get_running_loop()
@@ -294,9 +299,19 @@ class _Worker:
             self._stop(error)
 
 
-def name_of(account: str) -> str:
-    """The name of an account's queue, which is announced under it: at most 63 characters long."""
-    return f"guestlist-{hashlib.blake2s(account.encode(), digest_size=8).hexdigest()}"
+def _note(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """What nobody waits for: above all that a chunk is no longer there when it is done, because its
+    worker was so slow that it was taken for dead. What ends a worker is raised besides."""
+    logger.debug("%s: %r", context.get("message"), context.get("exception"))
+
+
+def name_of(account: str, way: str = "") -> str:
+    """The name of an account's queue, which is announced under it: at most 63 characters long.
+
+    Args:
+        way: `AGAIN` for that of chunks whose worker has died.
+    """
+    return f"guestlist-{hashlib.blake2s(account.encode(), digest_size=8).hexdigest()}{way}"
 
 
 @cache
