@@ -15,6 +15,7 @@ from sqlalchemy import Connection
 from guestlist import Guestlist
 from guestlist.exchange.pace import Pace
 from guestlist.ledger import Ledger
+from guestlist.ledger.pace import SharedPace
 from guestlist_aitronos import Aitronos
 from guestlist_vultr import Vultr
 
@@ -131,6 +132,36 @@ def test_what_went_before_a_rest_was_known_is_counted(
     assert moments[-1] < 60.0 < other.reserve()
     for process in (one, other):
         process.ledger.close()
+
+
+def test_a_rest_right_after_a_reservation_makes_it_void(
+    processes: list[Process], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = processes[0]
+    reserve = SharedPace.reserve
+    rests = iter([20.0])
+
+    def interrupted(pace: SharedPace, now: float, patience: float = float("inf")) -> float:
+        delay = reserve(pace, now, patience)
+        if patience > 0 and (rest := next(rests, None)):  # another thread's
+            pace.push_back(now, rest)
+        return delay
+
+    monkeypatch.setattr(SharedPace, "reserve", interrupted)
+    left: list[float] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        left.append(one.clock.passed)
+        return httpx.Response(200, json={"organization": {"name": "Works"}})
+
+    one.pace.push_back(one.clock.monotonic(), 1.0)
+    account = Vultr(api_key="a-key", organization_id="an-organization")
+    transport = httpx.MockTransport(answer)
+    with Guestlist(
+        {"cloud": account}, transport=transport, clock=one.clock, ledger=one.ledger
+    ) as guests:
+        guests.check()
+    assert left == [pytest.approx(20.0)]
 
 
 def test_what_is_only_asked_for_is_not_taken(processes: list[Process]) -> None:

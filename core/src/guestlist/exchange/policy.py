@@ -202,8 +202,8 @@ def _pace(call: Call, request: Request) -> Steps[None]:
         exceeded = call.exceeded(delay)
         if exceeded:
             raise call.about(_out_of_budget(exceeded, delay))
+        rests = pace.rests  # before: a rest that another thread notes afterwards makes it void
         delay = yield from _reserve(call)
-        rests = pace.rests
         if delay <= 0:
             return
         call.account.tell("pace", request, email=call.email, seconds=delay)
