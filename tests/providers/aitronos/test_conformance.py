@@ -117,7 +117,13 @@ DOCUMENTED = (
     Shown("resend", BARE, MalformedResponse, arguments=(ROSA,), says="user id"),
     Shown("resend", [{}, {"error": "none"}], {"id": "i-1"}, status=404, several=True),
     Shown("revoke", FULL, None, arguments=(NOBODY,), sends=["DELETE", "/invitations/inv_1"]),
-    Shown("revoke", {"user_id": "u"}, MalformedResponse, arguments=(NOBODY,)),
+    Shown(
+        "revoke",
+        {"user_id": "u", "email": "rosa@example.net"},
+        MalformedResponse,
+        arguments=(NOBODY,),
+        says="without its id",
+    ),
     Shown("validate_key", FULL, {**READ, "key": "k"}, arguments=("k",), sends=["/validate/k "]),
     Shown("validate_key", FULL | {"valid": True}, {"state": "pending"}, arguments=("k",)),
     Shown(
@@ -140,7 +146,22 @@ DOCUMENTED = (
         {"items": [READ], "next": "sts_2,sts_3:8"},
         several=True,
         arguments=("sts_2,sts_3:7",),
-        sends=['"skip":7', '"take":25', '"status_id":"sts_2"', '"sort_field":"created_at"'],
+        sends=[
+            '"skip":7',
+            '"take":25',
+            '"status_id":"sts_2"',
+            '"sort_field":"created_at"',
+            '"sort_direction":"asc"',
+            "user_id=usr_1",
+        ],
+    ),
+    Shown(
+        "invitations",
+        [{"users": [{**WAITING, "user_id": None}], "total": 1}, FULL],
+        {"items": [READ], "next": None},
+        several=True,
+        arguments=("sts_2:0",),
+        sends=["user_id=orgusr_1"],
     ),
     Shown(
         "invitations",
@@ -230,12 +251,18 @@ DOCUMENTED = (
         "search", {"users": [FLAT]}, [MEMBER], arguments=("ada",), sends=['"search_term":"ada"}']
     ),
     # ------------------------------------------------------------------ statuses and roles
-    Shown("statuses", STATUSES, [{"id": "sts_1"}, {"description": "D"}, {"name": "Pending"}]),
+    Shown(
+        "statuses",
+        STATUSES,
+        [{"id": "sts_1"}, {"description": "D"}, {"name": "Pending"}],
+        sends=["active_only=false"],
+    ),
     *(
         Shown(
             "set_status",
-            [STATUSES, FLAT],
+            [STATUSES, FLAT, {"error": "asked once more than needed"}],
             MEMBER,
+            status=500,
             several=True,
             arguments=(ADA, word),
             sends=['"status_id":"sts_2"'],

@@ -236,6 +236,7 @@ DOCUMENTED = (
         )
     ),
     held([A], [A], [A], grant("a"), grant("a"), grant("a")),
+    Shown("access", [{"assignments": [A]}], [grant("a")] * 3, several=True),
     held(
         None,
         {"all": [A, B], "direct": [A], "inherited": [B]},
