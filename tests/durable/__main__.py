@@ -23,7 +23,8 @@ def main() -> None:
         proof.add_argument("--seed", type=int, default=1)
     throughput = proofs.add_parser("throughput", help="orders per second and process")
     throughput.add_argument("--orders", type=int, default=5_000)
-    proofs.add_parser("memory", help="resident memory of 10,000 to 1,000,000 orders")
+    memory = proofs.add_parser("memory", help="resident memory of runs of several sizes")
+    memory.add_argument("--orders", type=int, nargs="+", default=bench.SIZES)
     proofs.add_parser("restart", help="seconds from exec to the first byte, with 1,000,000 rows")
     chosen = options.parse_args()
     if chosen.proof == "sqlite":
@@ -36,7 +37,7 @@ def main() -> None:
     elif chosen.proof == "throughput":
         print(bench.throughput(chosen.orders))
     elif chosen.proof == "memory":
-        print(bench.memory())
+        print(bench.memory(chosen.orders))
     else:
         print(bench.restart())
 

@@ -183,7 +183,7 @@ def throughput(count: int) -> str:
     )
 
 
-def memory(sizes: Iterable[int] = SIZES) -> str:
+def memory(sizes: Iterable[int]) -> str:
     """The largest resident memory of runs of several sizes."""
     lines = []
     for size in sizes:
