@@ -230,6 +230,9 @@ PLANNING = ""
 
 @contextmanager
 def _file_lock(store: Store) -> Iterator[bool]:
+    if store.engine.url.database in (None, "", ":memory:"):
+        yield True  # nobody else can see it
+        return
     lock = FileLock(Path(store.name).with_suffix(".lock"))
     try:
         lock.acquire(timeout=0)
