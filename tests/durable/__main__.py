@@ -6,7 +6,8 @@ import argparse
 import tempfile
 from pathlib import Path
 
-from tests.durable import bench, kills, postgres
+from tests import postgres
+from tests.durable import bench, kills
 
 
 def main() -> None:
@@ -32,7 +33,7 @@ def main() -> None:
             place = Path(folder) / "guestlist.db"
             print(kills.on_sqlite(place, _fire(chosen)))
     elif chosen.proof == "postgres":
-        with postgres.running() as server:
+        with postgres.running(fsync=True) as server:
             print(kills.on_postgres(server.url, _fire(chosen)))
     elif chosen.proof == "throughput":
         print(bench.throughput(chosen.orders))

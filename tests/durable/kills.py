@@ -21,7 +21,7 @@ from sqlalchemy import text
 from tests.durable.world import World, everybody
 
 from guestlist.ledger import orders
-from guestlist.ledger.engine import enqueue, schema
+from guestlist.ledger.engine import AGAIN, enqueue, schema
 from guestlist.ledger.schema import OrderState
 from guestlist.ledger.shared import has_ended
 from guestlist.ledger.store import Store
@@ -186,12 +186,15 @@ def on_postgres(url: str, fire: Fire) -> Figures:
     chance = random.Random(fire.seed)
     with _run(url, fire) as (world, store, run):
         moments = fire.moments()
-        stays_dead = fire.kills // 2
+        stays_dead = max(1, fire.kills // 10)
         with Children("work", url, run, world) as children:
-            for _ in range(WORKERS):
-                children.start()
+            children.start()
             enqueue(store, run, time.time())
             watch = _Watch(world)
+            while not watch.look():  # the first has chunks for sure: it is the one that stays dead
+                pass
+            for _ in range(WORKERS - 1):
+                children.start()
             takeover: _Takeover | None = None
             while not has_ended(store, run):
                 sent = watch.look()
@@ -201,13 +204,16 @@ def on_postgres(url: str, fire: Fire) -> Figures:
                 if any(child.poll() is not None for child in children.running):
                     raise RuntimeError("a worker has ended by itself")
                 if moments and sent >= moments[0] and takeover is None:
+                    if figures.kills + 1 == stays_dead and _is_orphaned(store):
+                        continue  # what the others left is taken over first
                     del moments[0]
                     figures.kills += 1
-                    before = _doing(store) if figures.kills == stays_dead else {}
-                    children.kill(chance.choice(children.running))
                     if figures.kills == stays_dead:
-                        takeover = _Takeover(store, before)
+                        doing = _doing(store)
+                        children.kill(children.running[0])
+                        takeover = _Takeover(store, doing)
                     else:
+                        children.kill(chance.choice(children.running))
                         children.start()
         _count(figures, world, store, began)
     return figures
@@ -223,6 +229,23 @@ def _doing(store: Store) -> dict[int, int]:
             )
         )
         return {row.id: row.worker_id for row in rows}
+
+
+def _is_orphaned(store: Store) -> bool:
+    """Whether a chunk lies that a dead worker has had."""
+    jobs, workers = (f"{schema()}.procrastinate_{name}" for name in ("jobs", "workers"))
+    with store.reading() as connection:
+        return bool(
+            connection.scalar(
+                text(
+                    f"SELECT EXISTS (SELECT 1 FROM {jobs} j LEFT JOIN {workers} w"  # noqa: S608
+                    " ON w.id = j.worker_id WHERE j.status = 'doing'"
+                    " AND (w.id IS NULL OR w.last_heartbeat < now() - interval '3 s')"
+                    " OR j.status = 'todo' AND j.queue_name LIKE :again)"
+                ),
+                {"again": f"%{AGAIN}"},
+            )
+        )
 
 
 class _Takeover:

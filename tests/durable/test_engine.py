@@ -10,7 +10,7 @@ from contextlib import ExitStack, contextmanager
 
 import pytest
 from sqlalchemy import text
-from tests.durable import postgres
+from tests import postgres
 from tests.durable.kit import BUDGET, Facts, Plain, Service, change, invites, refused
 
 from guestlist import Guestlist
@@ -93,15 +93,8 @@ class Pool:
 
 @pytest.fixture
 def pool(server: postgres.Server) -> Iterator[Pool]:
-    name = f"test{next(numbers)}"
-    admin = Store(server.url)
-    with admin.engine.connect() as connection:
-        connection.execution_options(isolation_level="AUTOCOMMIT").execute(
-            text(f"CREATE DATABASE {name}")
-        )
-    admin.close()
     with ExitStack() as closing:
-        pool = Pool(server.url.replace("/postgres?", f"/{name}?"))
+        pool = Pool(server.new_database(f"test{next(numbers)}"))
         closing.callback(pool.store.close)
         yield pool
 

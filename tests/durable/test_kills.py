@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tests.durable import kills, postgres
+from tests import postgres
+from tests.durable import kills
 from tests.durable.kills import Figures, Fire
 
 
@@ -25,7 +26,7 @@ def test_a_process_that_is_killed_again_and_again(tmp_path: Path) -> None:
 @pytest.mark.skipif(postgres.missing() is not None, reason=str(postgres.missing()))
 def test_workers_that_are_killed_and_one_that_stays_dead() -> None:
     with postgres.running() as server:
-        figures = kills.on_postgres(server.url, Fire(orders=800, kills=2))
+        figures = kills.on_postgres(server.url, Fire(orders=400, kills=2))
     assert figures.kills == 2
     assert safe(figures), str(figures)
     assert figures.takeover  # how soon, the documented run tells: this machine may be busy

@@ -7,7 +7,7 @@ from itertools import count
 from pathlib import Path
 
 import pytest
-from tests.ledger.postgres import new_database, programs, server
+from tests import postgres
 from tests.ledger.story import Story
 
 from guestlist.ledger.store import Store
@@ -16,11 +16,11 @@ _numbers = count()
 
 
 @pytest.fixture(scope="session")
-def postgres() -> Iterator[Path]:
-    if programs() is None:
-        pytest.skip("PostgreSQL is not installed")
-    with server() as folder:
-        yield folder
+def server() -> Iterator[postgres.Server]:
+    if missing := postgres.missing():
+        pytest.skip(missing)
+    with postgres.running() as server:
+        yield server
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def story(request: pytest.FixtureRequest, file: Path) -> Iterator[Story]:
     if request.param == "sqlite":
         url = f"sqlite:///{file}"
     else:
-        url = new_database(request.getfixturevalue("postgres"), f"ledger{next(_numbers)}")
+        url = request.getfixturevalue("server").new_database(f"ledger{next(_numbers)}")
     store = Store(url)
     yield Story(store)
     store.close()

@@ -8,8 +8,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from tests.ledger.postgres import new_database
 from tests.ledger.story import ADA, BOB, EVE, Story
+from tests.postgres import Server
 
 from guestlist.ledger.history import lines
 from guestlist.ledger.store import Store
@@ -27,9 +27,9 @@ def filled(on_file: Story) -> Story:
 
 
 def test_moving_to_postgresql(
-    filled: Story, file: Path, postgres: Path, monkeypatch: pytest.MonkeyPatch
+    filled: Story, file: Path, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    url = new_database(postgres, "moved")
+    url = server.new_database("moved")
     code, replaced = re.subn(r'"postgresql://[^"]*"', repr(url), MOVE)
     assert replaced == 1
     monkeypatch.chdir(file.parent)

@@ -7,12 +7,11 @@ import json
 import socket
 
 from sqlalchemy import Connection, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from guestlist.exchange.clock import Clock
 from guestlist.exchange.pace import Pace
 from guestlist.ledger.schema import paces
-from guestlist.ledger.store import Store
+from guestlist.ledger.store import Store, insert_absent
 from guestlist.provider import Provider
 
 AHEAD = 3600.0
@@ -74,12 +73,8 @@ class SharedPace(Pace):
         written = self._written.with_for_update()
         state = connection.scalar(written)
         if state is None:
-            # another process may do so at the same time
-            insert = sqlite.insert if self._store.is_sqlite else postgresql.insert
-            fresh = insert(paces).values(
-                name=self._name, state=json.dumps(Pace(*self._limits).state())
-            )
-            connection.execute(fresh.on_conflict_do_nothing())
+            fresh = {"name": self._name, "state": json.dumps(Pace(*self._limits).state())}
+            insert_absent(connection, paces, fresh)
             state = connection.scalar(written)
         return self._restored(state)
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from sqlalchemy import Connection, delete, exists, func, insert, select, text
+from sqlalchemy import Connection, delete, exists, func, select, text
 
 from guestlist.ledger.schema import IS_OPEN, OrderState, halts, orders, runs
-from guestlist.ledger.store import Store
+from guestlist.ledger.store import Store, insert_absent
 from guestlist.ledger.tally import Tally
 
 LOCK = 8618
@@ -106,9 +106,7 @@ def doubts(store: Store, account: str) -> int:
 
 def halt(connection: Connection, run: int, account: str, now: float, why: str) -> None:
     """Says that an account's orders of a run rest until somebody asks for the run again."""
-    resting = select(halts.c.run).where(halts.c.run == run, halts.c.account == account)
-    if connection.scalar(resting) is None:
-        connection.execute(insert(halts).values(run=run, account=account, at=now, why=why))
+    insert_absent(connection, halts, {"run": run, "account": account, "at": now, "why": why})
 
 
 def go_on(store: Store, run: int) -> None:

@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import URL, Connection, Engine, Insert, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, Insert, Table, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
 from guestlist.errors import ConfigError, LedgerError
@@ -150,6 +150,15 @@ class Store:
 def later(connection: Connection, statement: Insert, row: dict[str, Any]) -> None:
     """Has a row inserted at the end of the transaction, together with others."""
     connection.info[LATER].setdefault(statement, []).append(row)
+
+
+def insert_absent(connection: Connection, table: Table, row: dict[str, Any]) -> None:
+    """Inserts a row unless there is one with its key, also when others do so at the same time."""
+    if connection.dialect.name == "sqlite":
+        from sqlalchemy.dialects import sqlite as dialect
+    else:  # not imported for everybody: it takes longer than opening a ledger
+        from sqlalchemy.dialects import postgresql as dialect  # type: ignore[no-redef]
+    connection.execute(dialect.insert(table).values(row).on_conflict_do_nothing())
 
 
 @contextmanager

@@ -1,0 +1,43 @@
+"""Accounts whose orders rest until somebody asks again."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+
+from sqlalchemy import text
+from tests.ledger.story import Story
+from tests.postgres import Server
+
+from guestlist.ledger import shared
+from guestlist.ledger.store import Store
+
+
+def test_an_account_rests_once_and_its_first_reason_stands(story: Story) -> None:
+    run = story.run()
+    story.store.write(lambda connection: shared.halt(connection, run, "cloud", 0.0, "401"))
+    story.store.write(lambda connection: shared.halt(connection, run, "cloud", 0.0, "403"))
+    assert shared.halted(story.store, run) == {"cloud": "401"}
+    shared.go_on(story.store, run)
+    assert shared.halted(story.store, run) == {}
+
+
+def test_two_workers_may_say_so_at_the_same_time(server: Server) -> None:
+    url = server.new_database("halts")
+    with closing(Store(url)) as one, closing(Store(url)) as other, ThreadPoolExecutor() as pool:
+        run = Story(one).run()
+        with one.writing() as first:
+            shared.halt(first, run, "cloud", 0.0, "401")
+            second = pool.submit(
+                other.write, lambda connection: shared.halt(connection, run, "cloud", 0.0, "403")
+            )
+            while not second.done() and not _waits(one):
+                pass
+        second.result()
+        assert shared.halted(one, run) == {"cloud": "401"}
+
+
+def _waits(store: Store) -> bool:
+    """Whether somebody waits for another's transaction."""
+    with store.reading() as connection:
+        return bool(connection.scalar(text("SELECT count(*) FROM pg_locks WHERE NOT granted")))
