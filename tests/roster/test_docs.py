@@ -10,7 +10,15 @@ from pathlib import Path
 import pytest
 
 from guestlist.errors import ConfigError
-from guestlist.roster.document import Columns, Group, LedgerTable, Limits, Part, PeopleFile, Person
+from guestlist.roster.document import (
+    Columns,
+    Group,
+    LedgerTable,
+    LimitsTable,
+    Part,
+    PeopleFile,
+    Person,
+)
 from guestlist.roster.file import read_roster
 
 DOCS = Path(__file__).parents[2] / "docs" / "roster.md"
@@ -61,7 +69,7 @@ def test_the_error() -> None:
         ("in `[[people]]`", Person),
         ("in `[[people_from]]`", PeopleFile),
         ("column", Columns),
-        ("in `[limits]`", Limits),
+        ("in `[limits]`", LimitsTable),
         ("in `[ledger]`", LedgerTable),
     ],
 )

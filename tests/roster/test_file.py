@@ -12,7 +12,7 @@ from guestlist import config
 from guestlist.config import open_config, read_config
 from guestlist.errors import ConfigError
 from guestlist.plugins import installed
-from guestlist.roster import Wanted
+from guestlist.roster import Limits, Wanted
 from guestlist.roster.document import Document
 from guestlist.roster.file import read_roster
 
@@ -111,21 +111,20 @@ def test_the_digest_tells_what_was_asked(read: Read) -> None:
 
 def test_limits_and_ledger(read: Read, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     plain = read("")
-    assert plain.limits.model_dump() == {
-        "mails_per_person": 3,
-        "period": timedelta(days=7),
-        "invitations": 500,
-        "removals": 10,
-    }
+    assert plain.limits == Limits(
+        mails_per_person=3, period=timedelta(days=7), invitations=500, removals=10
+    )
     assert (plain.ledger.url, plain.ledger.keep) == (
         f"sqlite:///{folder}/guestlist.db",
         timedelta(days=400),
     )
     told = read(
         '[limits]\nmails_per_person = 1\nperiod = "12 hours"\ninvitations = 0\nremovals = 0\n'
+        'protected = ["Ada@Example.com"]\n'
         '[ledger]\nurl = "postgresql://u:s3cr3t@db/x"\nkeep = "2 weeks"'
     )
     assert (told.limits.period, told.limits.removals) == (timedelta(hours=12), 0)
+    assert told.limits.protected == {"ada@example.com"}
     assert (told.ledger.url, told.ledger.keep) == (
         "postgresql://u:s3cr3t@db/x",
         timedelta(days=14),
@@ -190,6 +189,7 @@ WRONG = {
     ),
     "[groups.x]\naccounts.y = true": ":6: groups.x.accounts.y: there is no account 'y'",
     "[limits]\nremovals = -1": ":6: limits.removals: it has to be at least 0",
+    '[limits]\nprotected = ["ada"]': ":6: limits.protected.1: ",
     "[limits]\nremovals = true": ":6: limits.removals: it has to be a whole number",
     '[limits]\nperiod = "1 month"': ":6: limits.period: '1 month' is not a period: write it as",
     '[limits]\nperiod = "0 days"': ":6: limits.period: '0 days' is not a period",

@@ -232,9 +232,20 @@ def test_nobody_is_taken_out_unless_asked(guests: Guestlist, account: str) -> No
         assert notes(plan, account)["unlisted"] == len(others)
     found = planned(guests, [first], accounts=[account], prune=True)
     assert short(found) == sorted(("remove", one.email) for one in others)
-    kept = Limits(keep=frozenset({others[0].key}))
+    kept = Limits(protected=frozenset({others[0].key}))
     found = planned(guests, [first], accounts=[account], prune=True, limits=kept)
     assert len(found) == len(others) - 1
+
+
+def test_nothing_is_taken_from_the_protected(guests: Guestlist) -> None:
+    """No role either, where a member has one and another would be in its place."""
+    owner = next(one for one in guests.members(account="aitronos") if one.email)
+    [held] = owner.roles or ()
+    other = next(one for one in guests.roles(account="aitronos") if one.id != held.id)
+    wanted = [want("aitronos", owner.email, other.label)]
+    protected = Limits(protected=frozenset({email_key(owner.email)}))
+    assert len(planned(guests, wanted, accounts=["aitronos"])) == 1
+    assert not planned(guests, wanted, accounts=["aitronos"], limits=protected)
 
 
 def test_invitations_that_nobody_wants(guests: Guestlist) -> None:
@@ -359,6 +370,23 @@ def test_nobody_gets_too_many_mails(guests: Guestlist) -> None:
     found = planned(guests, wanted, limits=limits, mails=past.__getitem__)
     assert short(found) == [("invite", ADA, "member"), ("invite", BEA), ("cannot", ADA)]
     assert found[-1].reason == "had 2 mails in 7 days, and 2 is the limit"
+
+
+@pytest.mark.parametrize(
+    ("period", "words"),
+    [
+        (timedelta(days=14), "14 days"),
+        (timedelta(hours=12), "12 hours"),
+        (timedelta(minutes=90), "90 minutes"),
+        (timedelta(days=1), "1 day"),
+    ],
+)
+def test_the_period_is_told_as_it_was_written(
+    guests: Guestlist, period: timedelta, words: str
+) -> None:
+    limits = Limits(mails_per_person=1, period=period)
+    [change] = planned(guests, [want("vultr", ADA)], limits=limits, mails=lambda _key: 1)
+    assert change.reason == f"had 1 mail in {words}, and 1 is the limit"
 
 
 def test_ceilings(guests: Guestlist) -> None:

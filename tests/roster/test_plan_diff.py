@@ -181,7 +181,7 @@ def test_not_wanted(kind: type[Service], person: Guest, expected: str) -> None:
     assert came.startswith(expected)
     assert found(kind, person, entry) == ["unlisted"]
     assert found(kind, person, ended) == ["ended"]
-    kept = {"keep": frozenset({ADA}), "prune": True}
+    kept = {"protected": frozenset({ADA}), "prune": True}
     assert found(kind, person, entry, **kept) == ["kept"]
 
 
@@ -195,7 +195,7 @@ def test_reasons_of_withdrawals() -> None:
 
 def test_nothing_is_taken_from_those_who_are_kept() -> None:
     entry = Entry(ADA, ADA, wish(ANY, ["e"]))
-    assert found(ANY, guest(M, ADMIN), entry, keep=frozenset({ADA})) == ["assign e"]
+    assert found(ANY, guest(M, ADMIN), entry, protected=frozenset({ADA})) == ["assign e"]
 
 
 def test_declined_and_asked_again() -> None:

@@ -190,8 +190,9 @@ def test_a_full_disk_is_one_line(week: Story) -> None:
         (["log", "--last", "0"], "is no number above 0"),
         (["log", "--json", "--export", "csv"], "exclude each other"),
         (["log", "--ledger", "nowhere.db"], "there is no ledger"),
-        (["forget"], "either an address or --older-than"),
-        (["forget", ADA, "--older-than", "7d"], "either an address or --older-than"),
+        (["forget"], "either an address, --older-than or --expired"),
+        (["forget", ADA, "--expired"], "either an address, --older-than or --expired"),
+        (["forget", ADA, "--older-than", "7d"], "either an address, --older-than or --expired"),
         (["forget", "--older-than", "900000d", "--yes"], "in no calendar"),
         (["forget", ADA], "it has to be confirmed"),
     ],
@@ -245,6 +246,15 @@ def test_forget_what_is_old(plain: Cli, week: Story) -> None:
     assert datetime.fromisoformat(row["before"]) == datetime(2026, 11, 23, 12, tzinfo=UTC)
     states = [one["state"] for one in plain("log", "--json").results]
     assert states == ["owed", "refused", "in_doubt", "waiting"]
+
+
+@pytest.mark.parametrize(("keep", "gone"), [("", 0), ('[ledger]\nkeep = "8 days"', 1)])
+def test_forget_what_the_file_says_is_old(
+    plain: Cli, week: Story, tmp_path: Path, keep: str, gone: int
+) -> None:
+    tmp_path.joinpath("guestlist.toml").write_text(keep)
+    [row] = plain("forget", "--expired", "--yes", "--json").results
+    assert row["orders"] == gone
 
 
 @pytest.mark.parametrize(

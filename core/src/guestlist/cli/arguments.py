@@ -462,11 +462,16 @@ def _forget(parser: Parser) -> None:
         help="delete what was settled so long ago, or before a day, of everybody: 365d, 2026-01-01",
     )
     parser.add_argument(
+        "--expired",
+        action="store_true",
+        help="delete what was settled longer ago than `keep` in [ledger] says (400 days)",
+    )
+    parser.add_argument(
         "--force", action="store_true", help="also while an order of theirs is in doubt"
     )
     parser.add_argument("-y", "--yes", action="store_true", help="do not ask whether it is meant")
     ledger_option(parser)
-    _examples(parser, "forget ada@example.com", "forget --older-than 365d --yes")
+    _examples(parser, "forget ada@example.com", "forget --expired --yes")
 
 
 # ---------------------------------------------------------------------------- setting up

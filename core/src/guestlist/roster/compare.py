@@ -31,7 +31,7 @@ class Compared:
         reading: Reading,
         prune: bool,
         invite_declined: bool,
-        keep: frozenset[str],
+        protected: frozenset[str],
     ) -> None:
         self.name = name
         self.provider = guests.accounts[name]
@@ -45,7 +45,7 @@ class Compared:
             check=guests.check_order,
             prune=prune,
             invite_declined=invite_declined,
-            keep=keep,
+            protected=protected,
         )
         self.counts: Counter[Action] = Counter()
         self.notes: Counter[Note] = Counter({Note.PROGRAMS: reading.programs})
@@ -116,7 +116,7 @@ def _agreed(account: Compared, wish: Wish | None, facts: Sequence[Fact]) -> dict
     if wish is None:
         if kinds == [Kind.NOT_YET]:
             return {Note.NOT_YET: 1}
-        left_alone = not account.rules.prune and facts[0].key not in account.rules.keep
+        left_alone = not account.rules.prune and facts[0].key not in account.rules.protected
         if kinds == [Kind.MEMBER] and facts[0].brief and left_alone:
             return {Note.UNLISTED: 1}
         return None

@@ -52,7 +52,7 @@ class Rules:
         check: lets the policy refuse an order, with `InvalidOrder`.
         prune: whether those who are not wanted are taken out.
         invite_declined: whether those who have declined are asked again.
-        keep: keys of people from whom nothing is taken.
+        protected: keys of people from whom nothing is taken.
     """
 
     account: str
@@ -62,7 +62,7 @@ class Rules:
     check: Callable[[Order], None] = lambda _order: None
     prune: bool = False
     invite_declined: bool = False
-    keep: frozenset[str] = frozenset()
+    protected: frozenset[str] = frozenset()
 
     def known(self, role: Role) -> Role | None:
         """The same role as the account's list has it: other records may tell its id alone."""
@@ -147,7 +147,7 @@ def _not_wanted(person: _Person) -> Iterator[Change | Note]:
     rules, entry, guest = person.rules, person.entry, person.guest
     if guest.state is not State.ACCEPTED and guest.state not in OPEN_STATES:
         return
-    if entry.key in rules.keep:
+    if entry.key in rules.protected:
         yield Note.KEPT
     elif not rules.prune:
         yield Note.ENDED if entry.ended else Note.UNLISTED
@@ -168,6 +168,10 @@ def _of_member(person: _Person, wish: Wish) -> Iterator[Change | Note]:
         return
     if member.roles is None:
         yield from _settling_unseen(person, wish)
+        return
+    replaced = person.rules.provider.one_role and member.roles
+    if replaced and person.entry.key in person.rules.protected:
+        yield Note.FITS if all(holds(member.roles, role) for role in wish.roles) else Note.KEPT
         return
     found = [
         *_missing(person, wish, member.roles),
@@ -203,7 +207,7 @@ def _missing(person: _Person, wish: Wish, held: Sequence[Role]) -> Iterator[Chan
 def _too_much(person: _Person, wish: Wish, held: Sequence[Role]) -> Iterator[Change]:
     rules = person.rules
     replaced = rules.provider.one_role and wish.roles
-    if replaced or wish.problems or person.entry.key in rules.keep:
+    if replaced or wish.problems or person.entry.key in rules.protected:
         return
     for role in map(rules.known, held):
         if role is not None and not holds(wish.roles or (), role):

@@ -178,7 +178,7 @@ class PeopleFile(Part):
     """Accounts that everybody in the file is in."""
 
 
-class Limits(Part):
+class LimitsTable(Part):
     """What guards against a mistake in the roster: more than this is not done unasked."""
 
     mails_per_person: StrictInt = Field(default=3, ge=1)
@@ -189,6 +189,8 @@ class Limits(Part):
     """How many invitations one run makes at most without being confirmed."""
     removals: StrictInt = Field(default=10, ge=0)
     """How many people one run removes at most without being confirmed."""
+    protected: list[Email] = []
+    """Addresses of people from whom nothing is ever taken, such as the owner of an API key."""
 
 
 class FromEnvironment(Part):
@@ -215,7 +217,7 @@ class LedgerTable(Part):
     """The database, such as `postgresql://…`. A password belongs into the environment:
     `{ env = "NAME" }`. Without it: `guestlist.db` beside this file."""
     keep: Period = timedelta(days=400)
-    """How long it is kept."""
+    """What was settled longer ago is deleted by `guestlist forget --expired`."""
 
 
 class LedgerDocument(Part):
@@ -255,5 +257,5 @@ class Document(PeopleDocument):
     """Groups of people with the same roles, under names of your own."""
     people_from: list[PeopleFile] = []
     """Files of people."""
-    limits: Limits = Limits()
+    limits: LimitsTable = LimitsTable()
     ledger: LedgerTable = LedgerTable()

@@ -26,11 +26,12 @@ from guestlist.roster.document import (
     FromEnvironment,
     LedgerDocument,
     LedgerTable,
-    Limits,
+    LimitsTable,
     Part,
     PeopleDocument,
     Person,
 )
+from guestlist.roster.guard import Limits
 from guestlist.roster.problems import MOST, found_by_pydantic
 from guestlist.roster.table import PeopleTable
 from guestlist.roster.wanted import Wanted
@@ -153,7 +154,9 @@ def read_roster(path: Path) -> Roster:
     problems.check()
     digests += [table.digest for table in tables]
     digest = hashlib.sha256("\n".join(digests).encode()).hexdigest()
-    return Roster(main.toml, digest, document.limits, ledger, circle, tuple(entries), tuple(tables))
+    return Roster(
+        main.toml, digest, _limits(document.limits), ledger, circle, tuple(entries), tuple(tables)
+    )
 
 
 def configured_ledger(path: Path) -> str | None:
@@ -170,6 +173,19 @@ def configured_ledger(path: Path) -> str | None:
     url = _ledger(file, document.ledger).url if wanted and document is not None else None
     problems.check()
     return url
+
+
+def retention(path: Path | None) -> timedelta:
+    """How long a configuration file wants what is settled to be kept; without one, how long it is
+    anyway. Nothing else is read of it.
+
+    Raises:
+        ConfigError: the file is missing or unreadable, or says what cannot be.
+    """
+    problems = Problems(MOST)
+    document = _File(open_config(path), problems).shaped(LedgerDocument) if path else None
+    problems.check()
+    return (document or LedgerDocument()).ledger.keep
 
 
 class _Entry(NamedTuple):
@@ -231,6 +247,16 @@ def _entries(
                 for one, email in enumerate(person.email)
             ]
         yield _Entry(tuple(addresses), found, person.from_, person.until)
+
+
+def _limits(told: LimitsTable) -> Limits:
+    return Limits(
+        mails_per_person=told.mails_per_person,
+        period=told.period,
+        invitations=told.invitations,
+        removals=told.removals,
+        protected=frozenset(map(email_key, told.protected)),
+    )
 
 
 def _ledger(file: _File, told: LedgerTable) -> LedgerSettings:

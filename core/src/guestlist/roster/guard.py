@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 
 from guestlist.roster.change import MAILS, Action, Change
 
@@ -13,18 +14,20 @@ class Limits:
     """What a plan may ask of people and services. None for any number.
 
     Attributes:
-        mails_per_person: mails that one person may get within `days`, from all accounts together.
-        days: the period that `mails` counts.
+        mails_per_person: mails that one person may get within the period, from all accounts
+            together.
+        period: the one that `mails_per_person` is about.
         invitations: mails of one run; more have to be confirmed.
         removals: people taken out in one run; more have to be confirmed.
-        keep: keys of people from whom nothing is taken, such as whoever an API key belongs to.
+        protected: keys of people from whom nothing is taken, such as whoever an API key belongs
+            to.
     """
 
     mails_per_person: int | None = None
-    days: int = 7
+    period: timedelta = timedelta(days=7)
     invitations: int | None = None
     removals: int | None = None
-    keep: frozenset[str] = frozenset()
+    protected: frozenset[str] = frozenset()
 
 
 class Guard:
@@ -33,7 +36,7 @@ class Guard:
 
     def __init__(self, limits: Limits, mails: Callable[[str], int] | None) -> None:
         self._most = limits.mails_per_person
-        self._days = limits.days
+        self._period = limits.period
         self._mails = mails
         self._key = ""
         self._count = 0
@@ -47,12 +50,22 @@ class Guard:
             self._count = self._mails(change.key) if self._mails else 0
         if self._count >= self._most:
             reason = (
-                f"had {_mails(self._count)} in {self._days} days, and {self._most} is the limit"
+                f"had {_number(self._count, 'mail')} in {_words(self._period)},"
+                f" and {self._most} is the limit"
             )
             return change.model_copy(update={"action": Action.CANNOT, "reason": reason})
         self._count += 1
         return change
 
 
-def _mails(count: int) -> str:
-    return f"{count} mail" + "s" * (count != 1)
+def _words(period: timedelta) -> str:
+    """As `[limits]` has it: in the largest unit that is whole."""
+    minutes = round(period / timedelta(minutes=1))
+    for unit, size in (("day", 24 * 60), ("hour", 60)):
+        if minutes % size == 0:
+            return _number(minutes // size, unit)
+    return _number(minutes, "minute")
+
+
+def _number(count: int, what: str) -> str:
+    return f"{count} {what}" + "s" * (count != 1)

@@ -105,7 +105,7 @@ def make_plan(
         prune: take out whoever is there and not wanted. Else they are counted.
         invite_declined: invite those who have declined once more.
         owed: roles that earlier runs could not give yet.
-        mails: how many mails the person with that key was sent in the last `limits.days` days.
+        mails: how many mails the person with that key was sent within `limits.period`.
         progress: see `guestlist.roster.present.Progress`.
 
     Raises:
@@ -125,7 +125,7 @@ def make_plan(
         scratch.add(_of_owed(owed, numbers))
         read = read_accounts(guests, names, scratch, managed=intake.managed, progress=progress)
         readable = {
-            name: Compared(guests, name, reading, prune, invite_declined, limits.keep)
+            name: Compared(guests, name, reading, prune, invite_declined, limits.protected)
             for name, reading in read.items()
             if reading.error is None
         }

@@ -11,6 +11,7 @@ from guestlist.cli.outcome import Interrupted
 from guestlist.cli.parser import UsageError
 from guestlist.cli.session import Session
 from guestlist.cli.words import count, listed
+from guestlist.config import config_path
 from guestlist.errors import LedgerError
 from guestlist.ledger.line import LineState
 from guestlist.sandbox.wording import absolute
@@ -22,9 +23,9 @@ if TYPE_CHECKING:
 def run_forget(session: Session) -> None:
     """Deletes what is meant, once it is confirmed."""
     given = session.arguments
-    if (given.who is None) == (given.older_than is None):
+    if (given.who is not None) + (given.older_than is not None) + given.expired != 1:
         raise UsageError(
-            "either an address or --older-than has to be given",
+            "either an address, --older-than or --expired has to be given",
             hint="`guestlist forget ada@example.com`, or `guestlist forget --older-than 365d`.",
         )
     store = session.ledger(create=False).store
@@ -66,9 +67,13 @@ def _person(session: Session, store: Store) -> ForgottenRow:
 
 def _older(session: Session, store: Store) -> ForgottenRow:
     from guestlist.ledger.erasure import expire
+    from guestlist.roster.file import retention
 
     given = session.arguments
-    before = resolve(given.older_than, session.now)
+    if given.expired:
+        before = session.now - retention(config_path(given.config))
+    else:
+        before = resolve(given.older_than, session.now)
     confirm(f"Delete what was settled before {absolute(before)} from {store.name}?", yes=given.yes)
     erased = expire(store, before)
     return ForgottenRow(

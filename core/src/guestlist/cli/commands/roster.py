@@ -23,7 +23,7 @@ from guestlist.ledger import orders
 from guestlist.ledger.mails import MailsPerPerson
 from guestlist.ledger.runner import Summary, alone
 from guestlist.models import OPEN_STATES, Guest
-from guestlist.roster import Action, Limits, Over, Plan, make_plan, moved, read_plan
+from guestlist.roster import Action, Over, Plan, make_plan, moved, read_plan
 
 if TYPE_CHECKING:
     from guestlist.ledger.tally import Tally
@@ -93,12 +93,7 @@ def _planned(session: Session, at: Desk) -> Iterator[Plan]:
         at.guests,
         at.roster.wanted(),
         accounts=at.roster.accounts,
-        limits=Limits(
-            mails_per_person=limits.mails_per_person,
-            days=max(1, limits.period.days),
-            invitations=limits.invitations,
-            removals=limits.removals,
-        ),
+        limits=limits,
         prune=given.prune,
         invite_declined=given.invite_declined,
         owed=[
