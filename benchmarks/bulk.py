@@ -18,7 +18,6 @@ from benchmarks.measure import scaled
 from benchmarks.report import Report, Table, Target
 from benchmarks.server import Site, answer, serving
 from guestlist import Guest, Guestlist, State
-from guestlist.exchange.pace import BURST_SHARE
 from guestlist.ledger import Ledger
 from guestlist.ledger.lane import workers
 from guestlist.provider import Limit
@@ -34,11 +33,9 @@ TEXT = f"""
 from the threads of one client, and from four processes whose clients share a ledger, and the pace
 through it. The services count strictly, each with a server of its own: no window of the limit's
 length may hold more requests than the limit, and what is too much is answered with 429. The servers
-tell when requests came, and how many they refused. The rate is what came between the first and the
-last, without what a long limit lets go at once ({BURST_SHARE:.0%}), over what is allowed. All four
-cases take place side by side: nearly all that they do is wait. Requests that the machine holds up
-for longer than the pace's margin may come too close to others and be refused, which says something
-about the load of the machine.
+tell when requests came, and how many they refused. Used is what came while the limit began anew
+some whole number of times, counted from the first request, over so many times the limit. All four
+cases take place side by side: nearly all that they do is wait.
 """
 
 
@@ -133,9 +130,10 @@ class _Running:
         came, limit = seen["came"], self._limit
         if len(came) != INVITATIONS:
             raise AssertionError(f"{len(came)} of {INVITATIONS} invitations came")
-        steady = came[int(limit.count * BURST_SHARE) :]
-        rate = (len(steady) - 1) / (steady[-1] - steady[0])
-        return Bulk(rate * limit.per / limit.count, seen["refused"], came[-1] - came[0])
+        seconds = came[-1] - came[0]
+        windows = int(seconds // limit.per)
+        within = sum(1 for moment in came if moment < came[0] + windows * limit.per)
+        return Bulk(within / (windows * limit.count), seen["refused"], seconds)
 
 
 def measure() -> Report:

@@ -6,7 +6,7 @@ import json
 from urllib.parse import quote
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from guestlist.exchange.redact import MASK, Redactor
@@ -59,6 +59,7 @@ def test_the_longer_of_two_secrets_goes_first() -> None:
 
 @given(st.text(alphabet=st.characters(min_codepoint=33, max_codepoint=126), min_size=8))
 def test_no_key_survives_an_echo(key: str) -> None:
+    assume(set(key) != {"*"})  # it would look like its mask
     redact = Redactor([key])
     for echo in (f"bad key {key}!", f"?k={quote(key, safe='')}", json.dumps({"got": key})):
         shown = redact(echo)

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 from sqlalchemy import Connection
 
-from guestlist import Guestlist
-from guestlist.exchange.pace import Pace
+from guestlist import Guest, Guestlist, State
+from guestlist.exchange.pace import MARGIN, Pace
 from guestlist.ledger import Ledger
 from guestlist.ledger.pace import SharedPace
 from guestlist_aitronos import Aitronos
@@ -110,6 +111,32 @@ def test_the_wait_for_the_ledger_delays_no_request(
     assert left == [pytest.approx(20.0)]
     later = one.clock.passed
     assert one.reserve() >= 0.05 + later  # it is counted from when the ledger was free
+
+
+def test_a_moment_that_is_missed_while_the_intent_is_written_is_not_used(
+    processes: list[Process], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = processes[0]
+    write = one.ledger.store.write
+
+    def slowly(change: Callable[[Connection], Any]) -> Any:
+        one.clock.sleep(0.5)
+        return write(change)
+
+    monkeypatch.setattr(one.ledger.store, "write", slowly)
+    apart: list[float] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        apart.append(one.reserve() - one.clock.passed)
+        return httpx.Response(201, json={"id": "1", "email_invited": "ada@example.com"})
+
+    transport = httpx.MockTransport(answer)
+    with Guestlist(
+        {"cloud": VULTR}, transport=transport, clock=one.clock, ledger=one.ledger
+    ) as guests:
+        nobody = Guest(account="cloud", email="ada@example.com", state=State.GONE)
+        guests.of_run(nobody).invite("ada@example.com")
+    assert apart == [pytest.approx((1 + MARGIN) / 30, abs=1e-5)]
 
 
 def test_what_went_before_a_rest_was_known_is_counted(

@@ -11,6 +11,7 @@ import pytest
 from tests.pacing.traffic import (
     CASES,
     PATIENT,
+    STALLS,
     Case,
     SimulatedTime,
     bulk,
@@ -60,6 +61,16 @@ def test_a_network_worse_than_the_margin_is_learned(seed: int, jitter: float) ->
     assert traffic.statuses[200] == 5000
     assert traffic.statuses[429] <= 20
     assert traffic.share(30) >= (0.92 if jitter == 0.05 else 0.85)
+
+
+@pytest.mark.parametrize("case", CASES, ids=names)
+@pytest.mark.parametrize("stall", [0.1, 0.5])
+def test_a_machine_that_stalls_is_not_refused(case: Case, stall: float) -> None:
+    """All who wake up together afterwards reserve anew."""
+    traffic = bulk(case, 32, 2000, jitter=0.0, stall=stall)
+    assert traffic.statuses == {200: 2000}
+    lost = stall / STALLS if case.per_second == 30 else 0.0
+    assert traffic.share(case.per_second) >= 0.95 * (1 - 2 * lost)
 
 
 def test_a_refusal_is_forgotten_in_time() -> None:

@@ -32,6 +32,8 @@ from guestlist_vultr.sandbox import VultrService
 START = datetime(2026, 5, 4, 9, 15, tzinfo=UTC).timestamp()
 BASE_URL = "http://127.0.0.1:1"
 PATIENT = Budget(total=100_000.0)
+STALLS = 5.0
+"""Seconds from one moment at which a machine does nothing to the next."""
 
 
 class SimulatedTime:
@@ -122,14 +124,18 @@ class Simulation:
 
     Args:
         jitter: seconds; every way takes between none and so much.
+        stall: seconds for which the callers' machine does nothing at all, every `STALLS` seconds.
         seed: of the times.
     """
 
-    def __init__(self, service: Service, time: SimulatedTime, *, jitter: float, seed: int) -> None:
+    def __init__(
+        self, service: Service, time: SimulatedTime, *, jitter: float, stall: float, seed: int
+    ) -> None:
         self.time = time
         self.traffic = Traffic()
         self._wire = ApplicationWire(service)
         self._jitter = jitter
+        self._stall = stall
         self._random = random.Random(seed)
         self._heap: list[tuple[float, int, Callable[[], None]]] = []
         self._order = count()
@@ -177,7 +183,13 @@ class Simulation:
             step.write()
             self._resume(steps, None, calls)
         else:
-            self.at(now + step.seconds, lambda: self._resume(steps, None, calls))
+            awake = self._awake(now + step.seconds)
+            self.at(awake, lambda: self._resume(steps, None, calls))
+
+    def _awake(self, moment: float) -> float:
+        """When the machine comes to what it should do at that moment."""
+        into = moment % STALLS
+        return moment - into + self._stall if into < self._stall else moment
 
     def _arrive(
         self, steps: Steps[Any], step: Send, calls: Callable[[], Steps[Any] | None]
@@ -187,21 +199,31 @@ class Simulation:
             answer = self.tamper(answer)
             self.traffic.statuses[answer.status] += 1
         self.traffic.arrivals.append(self.time.at)
-        back = self.time.at + self._random.uniform(0, self._jitter)
+        back = self._awake(self.time.at + self._random.uniform(0, self._jitter))
         self.at(back, lambda: self._resume(steps, answer, calls))
 
 
-def network(case: Case, *, jitter: float = 0.05, seed: int = 0) -> tuple[Simulation, Provider]:
+def network(
+    case: Case, *, jitter: float = 0.05, stall: float = 0.0, seed: int = 0
+) -> tuple[Simulation, Provider]:
     """A fresh service behind a network, and a provider that reaches it."""
     time = SimulatedTime()
     service = case.service(clock=ServiceClock(lambda: START + time.at))
     service.configure(**case.switches)
-    return Simulation(service, time, jitter=jitter, seed=seed), case.provider(service)
+    return Simulation(service, time, jitter=jitter, stall=stall, seed=seed), case.provider(service)
 
 
-def bulk(case: Case, callers: int, calls: int, *, jitter: float = 0.05, seed: int = 0) -> Traffic:
+def bulk(
+    case: Case,
+    callers: int,
+    calls: int,
+    *,
+    jitter: float = 0.05,
+    stall: float = 0.0,
+    seed: int = 0,
+) -> Traffic:
     """Many callers of one client make so many calls between them, of one request each."""
-    simulation, provider = network(case, jitter=jitter, seed=seed)
+    simulation, provider = network(case, jitter=jitter, stall=stall, seed=seed)
     accounts = Accounts({"a": Account("a", provider, simulation.time)}, budget=PATIENT)
     left = iter(range(calls))
 

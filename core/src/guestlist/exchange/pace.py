@@ -75,6 +75,11 @@ class Pace:
                     gauge.take(moment)
         return moment - now
 
+    def missed(self, late: float) -> bool:
+        """Whether a request that leaves so many seconds after its moment may come together with
+        others. Under long limits it may: part of them is left for that."""
+        return any(late > gauge.tolerated for gauge in self._gauges)
+
     def push_back(self, now: float, seconds: float, *, refused: bool = False) -> None:
         """Lets nobody go for so long: the service wants a rest.
 
@@ -119,12 +124,18 @@ class _Gauge:
     def __init__(self, limit: Limit) -> None:
         long = limit.per >= LONG_WINDOW
         self._per = limit.per
+        self._long = long
         self._allowed = max(1, int(limit.count * LONG_SHARE) if long else limit.count)
         self._burst = max(1, int(limit.count * BURST_SHARE)) if long else 1
         self._widen(MARGIN)
         self._expected = float("-inf")
         self._taken: deque[float] = deque()
         self._refused = float("-inf")
+
+    @property
+    def tolerated(self) -> float:
+        """Seconds by which a request may leave late."""
+        return float("inf") if self._long else self._margin
 
     def _widen(self, margin: float) -> None:
         """Sets the margin, and what follows from it."""

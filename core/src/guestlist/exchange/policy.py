@@ -15,7 +15,7 @@ from guestlist import errors
 from guestlist.errors import GuestlistError, MalformedResponse, OutcomeUnknown
 from guestlist.exchange.account import Call
 from guestlist.exchange.retry_after import retry_after
-from guestlist.exchange.step import Failure, Send, Sleep, Steps, Write
+from guestlist.exchange.step import Failure, Outgoing, Send, Sleep, Steps, Write
 from guestlist.provider import Effect, Flow, Request, Response, explain
 from guestlist.provider.explanations import request_id, shorten
 
@@ -113,23 +113,10 @@ def exchange(call: Call, request: Request) -> Steps[Response]:
         account.ready(account.provider.base_url)
     for attempt in count(1):
         try:
-            yield from _pace(call, request)
-        except GuestlistError as too_late:
-            too_late.happened = happened
-            raise
-        outgoing = account.outgoing(request, call.budget, call.remaining)
-        if call.entry is not None and not reads:
-            try:
-                yield Write(partial(call.entry.intend, str(request)))
-            except GuestlistError as unwritten:
-                unwritten.happened = happened
-                raise call.about(unwritten) from unwritten.__cause__
-            if exceeded := call.exceeded(0.0):  # writing took long, or the machine was asleep
-                late = call.about(_out_of_budget(exceeded, 0.0))
-                late.happened = happened
-                raise late
-            left = call.remaining
-            outgoing = replace(outgoing, timeout=min(outgoing.timeout, left), total=left)
+            outgoing = yield from _set_out(call, request)
+        except GuestlistError as unsent:
+            unsent.happened = happened
+            raise call.about(unsent) from unsent.__cause__
         call.attempts = attempt
         began = account.clock.monotonic()
         try:
@@ -195,8 +182,25 @@ def _note(call: Call, interruption: BaseException) -> None:
     )
 
 
-def _pace(call: Call, request: Request) -> Steps[None]:
-    pace = call.account.pace
+def _set_out(call: Call, request: Request) -> Steps[Outgoing]:
+    """Waits for the pace, and writes down that the request is about to leave."""
+    account = call.account
+    moment = yield from _pace(call, request)
+    outgoing = account.outgoing(request, call.budget, call.remaining)
+    if call.entry is not None and request.effect is not Effect.READ:
+        yield Write(partial(call.entry.intend, str(request)))
+    if account.pace.missed(account.clock.monotonic() - moment):
+        # once: a machine on which every moment is missed would send nothing
+        yield from _pace(call, request)
+    if exceeded := call.exceeded(0.0):  # writing took long, or the machine was asleep
+        raise call.about(_out_of_budget(exceeded, 0.0))
+    left = call.remaining
+    return replace(outgoing, timeout=min(outgoing.timeout, left), total=left)
+
+
+def _pace(call: Call, request: Request) -> Steps[float]:
+    """Waits for a moment that is free, and returns it."""
+    account, pace = call.account, call.account.pace
     while True:
         delay = yield from _reserve(call, patience=0)
         exceeded = call.exceeded(delay)
@@ -204,14 +208,15 @@ def _pace(call: Call, request: Request) -> Steps[None]:
             raise call.about(_out_of_budget(exceeded, delay))
         rests = pace.rests  # before: a rest that another thread notes afterwards makes it void
         delay = yield from _reserve(call)
+        moment = account.clock.monotonic() + delay
         if delay <= 0:
-            return
-        call.account.tell("pace", request, email=call.email, seconds=delay)
+            return moment
+        account.tell("pace", request, email=call.email, seconds=delay)
         yield from sleep(call, delay)
         if pace.shared:
             yield Write(pace.look)
         if rests == pace.rests:
-            return
+            return moment
 
 
 def _reserve(call: Call, patience: float = math.inf) -> Steps[float]:

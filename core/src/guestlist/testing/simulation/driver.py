@@ -23,16 +23,17 @@ Say = Callable[[str], None]
 
 
 class WatchedAccount(Account):
-    """An account that remembers which request became which bytes."""
+    """An account that remembers which request became which bytes: by their headers, which stay the
+    same when what is left of the time changes."""
 
     def outgoing(self, request: Request, budget: Budget, remaining: float) -> Outgoing:
         made = super().outgoing(request, budget, remaining)
-        self.__dict__.setdefault("requests", {})[id(made)] = request
+        self.__dict__.setdefault("requests", {})[id(made.headers)] = request
         return made
 
     def request_of(self, outgoing: Outgoing) -> Request:
         """What an outgoing was made from; asked for once."""
-        found: Request = self.__dict__["requests"].pop(id(outgoing))
+        found: Request = self.__dict__["requests"].pop(id(outgoing.headers))
         return found
 
 
