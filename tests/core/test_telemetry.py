@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -27,8 +29,8 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[InMemorySpanExporter
     tracing = TracerProvider()
     tracing.add_span_processor(SimpleSpanProcessor(spans))
     measuring = MeterProvider([reader])
-    monkeypatch.setattr(trace, "get_tracer", tracing.get_tracer)
-    monkeypatch.setattr(metrics, "get_meter", measuring.get_meter)
+    monkeypatch.setattr(trace, "get_tracer_provider", lambda: tracing)
+    monkeypatch.setattr(metrics, "get_meter_provider", lambda: measuring)
     yield spans, reader
     tracing.shutdown()
     measuring.shutdown()
@@ -77,6 +79,34 @@ def test_a_call_is_a_span_and_its_requests_are_client_spans(seen: Any) -> None:
 
 def test_without_opentelemetry_nothing_watches(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    span, watcher = telemetry({})
-    with span("invite"):
-        assert watcher is None
+    assert telemetry({}) is None
+    with Guestlist(
+        {"cloud": Vultr(api_key=SECRET)}, transport=httpx.MockTransport(answer)
+    ) as guests:
+        assert list(guests.members()) == []
+
+
+def test_a_collector_may_be_set_up_after_the_client(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a process of its own: a provider is set once and for all."""
+    code = """
+import httpx
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from guestlist import Guestlist
+from guestlist_vultr import Vultr
+
+answer = httpx.Response(200, json={"users": [], "invites": []})
+transport = httpx.MockTransport(lambda request: answer)
+with Guestlist({"cloud": Vultr(api_key="a-key")}, transport=transport) as guests:
+    guests.status("ada@example.com")
+    spans = InMemorySpanExporter()
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(spans))
+    trace.set_tracer_provider(provider)
+    list(guests.members())
+print(*(span.name for span in spans.get_finished_spans()))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("GET guestlist.members guestlist.members\n", "")

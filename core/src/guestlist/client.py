@@ -10,7 +10,7 @@ import functools
 import inspect
 import re
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar, cast
@@ -35,7 +35,7 @@ from guestlist.exchange.wire import AsyncHttpxWire, HttpxWire
 from guestlist.models import Guest, Order
 from guestlist.plugins import Plugins, installed
 from guestlist.provider import Flow, Provider
-from guestlist.telemetry import telemetry
+from guestlist.telemetry import Telemetry, no_span, telemetry
 from guestlist.verbs import Accounts, Walk
 
 P = ParamSpec("P")
@@ -85,8 +85,10 @@ class _Client:
             config = replace(config, allowed_domains=allowed)
         self._clock = clock or SystemClock()
         base_urls = {name: provider.base_url for name, provider in config.accounts.items()}
-        self._span, spans = telemetry(base_urls)
-        watchers = (watch, plugins.event if plugins.anybody_watches else None, spans)
+        spans = telemetry(base_urls)
+        self._span = no_span if spans is None else spans.span
+        told = (watch, plugins.event if plugins.anybody_watches else None)
+        watchers = _Watchers(tuple(one for one in told if one is not None), spans)
         self._accounts = _accounts(config, plugins, self._clock, watchers, budget, ledger)
         ready = self._start(http_client, transport)
         for account in self._accounts.by_name.values():
@@ -183,20 +185,31 @@ def _checked(accounts: Mapping[str, Provider]) -> dict[str, Provider]:
     return dict(accounts)
 
 
+@dataclass(frozen=True)
+class _Watchers:
+    """All who are told every event; false while there is nobody."""
+
+    told: tuple[Callable[[Event], None], ...]
+    spans: Telemetry | None
+
+    def __bool__(self) -> bool:
+        return bool(self.told) or (self.spans is not None and self.spans.wanted)
+
+    def __call__(self, event: Event) -> None:
+        for watcher in self.told:
+            watcher(event)
+        if self.spans is not None and self.spans.wanted:
+            self.spans(event)
+
+
 def _accounts(
     config: Config,
     plugins: Plugins,
     clock: Clock,
-    watchers: Iterable[Callable[[Event], None] | None],
+    watchers: _Watchers,
     budget: Budget | None,
     journal: Journal | None,
 ) -> Accounts:
-    told = [watcher for watcher in watchers if watcher is not None]
-
-    def tell_all(event: Event) -> None:
-        for watcher in told:
-            watcher(event)
-
     def pace(provider: Provider) -> Pace:
         return Pace(*provider.limits) if journal is None else journal.pace(provider)
 
@@ -211,7 +224,7 @@ def _accounts(
                 name,
                 provider,
                 clock,
-                tell_all if told else None,
+                watchers,
                 sharing=shared.get(provider.base_url) or pace(provider),
             )
             for name, provider in config.accounts.items()
@@ -259,7 +272,7 @@ def _sync(plan: Plan[P, T]) -> _Sync[P, T]:
 
 def _sync_list(listing: Listing[P, T]) -> _Sync[P, Iterator[T]]:
     def run(self: Guestlist, *args: P.args, **kwargs: P.kwargs) -> Iterator[T]:
-        return self._walk(listing(self._accounts, *args, **kwargs))
+        return self._walk(listing.__name__, listing(self._accounts, *args, **kwargs))
 
     return cast(_Sync[P, Iterator[T]], _method(listing, run, "Iterator"))
 
@@ -274,7 +287,7 @@ def _async(plan: Plan[P, T]) -> _Sync[P, Coroutine[Any, Any, T]]:
 
 def _async_list(listing: Listing[P, T]) -> _Sync[P, AsyncIterator[T]]:
     def run(self: AsyncGuestlist, *args: P.args, **kwargs: P.kwargs) -> AsyncIterator[T]:
-        return self._walk(listing(self._accounts, *args, **kwargs))
+        return self._walk(listing.__name__, listing(self._accounts, *args, **kwargs))
 
     return cast(_Sync[P, AsyncIterator[T]], _method(listing, run, "AsyncIterator"))
 
@@ -323,10 +336,15 @@ class Guestlist(_Client):
         Raises:
             Unsupported: the account's provider has no such operation.
         """
-        return self._driver.run(verbs.call(self._accounts, operation, *args, **kwargs))
+        with self._span("call"):
+            return self._driver.run(verbs.call(self._accounts, operation, *args, **kwargs))
 
-    def _walk(self, walk: Walk[T]) -> Iterator[T]:
-        while (items := self._driver.run(walk.more())) is not None:
+    def _walk(self, name: str, walk: Walk[T]) -> Iterator[T]:
+        while True:
+            with self._span(name):
+                items = self._driver.run(walk.more())
+            if items is None:
+                return
             yield from items
 
     def close(self) -> None:
@@ -382,10 +400,15 @@ class AsyncGuestlist(_Client):
         Raises:
             Unsupported: the account's provider has no such operation.
         """
-        return await self._driver.run(verbs.call(self._accounts, operation, *args, **kwargs))
+        with self._span("call"):
+            return await self._driver.run(verbs.call(self._accounts, operation, *args, **kwargs))
 
-    async def _walk(self, walk: Walk[T]) -> AsyncIterator[T]:
-        while (items := await self._driver.run(walk.more())) is not None:
+    async def _walk(self, name: str, walk: Walk[T]) -> AsyncIterator[T]:
+        while True:
+            with self._span(name):
+                items = await self._driver.run(walk.more())
+            if items is None:
+                return
             for item in items:
                 yield item
 

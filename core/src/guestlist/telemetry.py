@@ -1,16 +1,16 @@
 """Spans and metrics for OpenTelemetry, when its API is installed; otherwise nothing at all.
 
-Each call of a verb is a span (`guestlist.invite`), each request within it a client span after the
-HTTP semantic conventions. Metrics: `http.client.request.duration` in seconds,
-`guestlist.wait.duration` in seconds by reason, `guestlist.outcomes` by outcome. No attribute holds
-a secret or an address.
+Each call of a verb is a span (`guestlist.invite`), and so is the reading of each page of a list;
+each request within it is a client span after the HTTP semantic conventions. Metrics:
+`http.client.request.duration` in seconds, `guestlist.wait.duration` in seconds by reason,
+`guestlist.outcomes` by outcome. No attribute holds a secret or an address.
 """
 
 from __future__ import annotations
 
 import importlib.util
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,29 +18,43 @@ from urllib.parse import urlsplit
 from guestlist._version import __version__
 from guestlist.event import Event
 
-Span = Callable[[str], AbstractContextManager[Any]]
+OF_THE_API = ("opentelemetry.trace", "opentelemetry.metrics")
+"""Where the providers are from that do nothing, and stand there until the SDK's are set."""
+
+_NOTHING: AbstractContextManager[Any] = nullcontext()
 
 
-def telemetry(base_urls: Mapping[str, str]) -> tuple[Span, Callable[[Event], None] | None]:
-    """How to span a call, and who watches events; the second is None without OpenTelemetry.
+def telemetry(base_urls: Mapping[str, str]) -> Telemetry | None:
+    """Who spans calls and watches events; None without OpenTelemetry.
 
     Args:
         base_urls: of the accounts, by name.
     """
-    if importlib.util.find_spec("opentelemetry") is None:
-        return lambda _verb: nullcontext(), None
-    watching = _Telemetry(base_urls)
-    return watching.span, watching
+    return Telemetry(base_urls) if importlib.util.find_spec("opentelemetry") else None
 
 
-class _Telemetry:
+def no_span(_verb: str) -> AbstractContextManager[Any]:
+    """What there is around a call when nobody wants to know."""
+    return _NOTHING
+
+
+class Telemetry:
+    """Spans and metrics of one client.
+
+    Attributes:
+        wanted: whether anybody collects them, as was seen when the last call began. Where only the
+            API is installed, spans that lead nowhere would take a tenth of a call's CPU.
+    """
+
     def __init__(self, base_urls: Mapping[str, str]) -> None:
         from opentelemetry import metrics, trace
 
+        self.wanted = False
+        self._providers = (trace.get_tracer_provider, metrics.get_meter_provider)
         self._kinds = trace.SpanKind
         self._error = trace.Status(trace.StatusCode.ERROR)
-        self._tracer = trace.get_tracer("guestlist", __version__)
-        meter = metrics.get_meter("guestlist", __version__)
+        self._tracer = trace.get_tracer_provider().get_tracer("guestlist", __version__)
+        meter = metrics.get_meter_provider().get_meter("guestlist", __version__)
         self._requests = meter.create_histogram("http.client.request.duration", "s")
         self._waits = meter.create_histogram("guestlist.wait.duration", "s")
         self._outcomes = meter.create_counter("guestlist.outcomes")
@@ -48,6 +62,13 @@ class _Telemetry:
 
     def span(self, verb: str) -> AbstractContextManager[Any]:
         """A span around one call of a verb."""
+        if not self.wanted:
+            self.wanted = any(
+                not type(provider()).__module__.startswith(OF_THE_API)
+                for provider in self._providers
+            )
+        if not self.wanted:
+            return _NOTHING
         return self._tracer.start_as_current_span(f"guestlist.{verb}")
 
     def __call__(self, event: Event) -> None:

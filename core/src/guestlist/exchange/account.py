@@ -91,7 +91,7 @@ class Account:
     provider: Provider
     clock: Clock = field(default_factory=SystemClock)
     watch: Callable[[Event], None] | None = None
-    """Receives every event, besides the log."""
+    """Receives every event, besides the log. None is made for it while it is false."""
     ready: Callable[[str], None] | None = field(default=None, repr=False)
     """Called with the service's URL before a request is paced: makes what sending needs."""
     random: random.Random = field(default_factory=random.Random, repr=False)
@@ -196,7 +196,7 @@ class Account:
         if name == "outcome":
             level = logging.INFO
         logged = self._logger.isEnabledFor(level)
-        if self.watch is None and not logged:
+        if not self.watch and not logged:
             return
         for text in ("detail", "request_id"):
             if facts.get(text):
@@ -206,7 +206,7 @@ class Account:
         event = Event(name, self.name, self.provider.name, self.clock.now(), **facts)
         if logged:
             self._logger.log(level, "%s", event)
-        if self.watch is not None:
+        if self.watch:
             try:
                 self.watch(event)
             except Exception as error:  # what was sent stays sent, whoever stumbles over the news
