@@ -208,12 +208,22 @@ class Page(Generic[T]):
         total: how many items there are on all pages, where the service says so.
         cut_off: what to do about it, as a sentence, where the service may have ended its list here
             without saying that there is more. Then nobody can be told to be absent.
+
+    Raises:
+        TypeError: a cursor that is no text, a total that is no number.
     """
 
     items: Sequence[T]
     next: str | None = None
     total: int | None = None
     cut_off: str | None = None
+
+    def __post_init__(self) -> None:
+        # often passed on as the service sent it
+        for name, kind in (("next", str), ("total", int)):
+            value = getattr(self, name)
+            if value is not None and not isinstance(value, kind):
+                raise TypeError(f"{name} of a page has to be {kind.__name__} or None: {value!r}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,10 +13,10 @@ from urllib.parse import urlsplit
 import pytest
 
 from guestlist.address import email_key
-from guestlist.errors import MalformedResponse
+from guestlist.errors import GuestlistError, MalformedResponse
 from guestlist.exchange.step import Outgoing
 from guestlist.models import State
-from guestlist.provider import Page, Provider
+from guestlist.provider import Page, Provider, Response
 from guestlist.testing.conformance import tricks
 from guestlist.testing.conformance.base import Rules, samples_of, sent_by
 from guestlist.testing.conformance.remark import place, remark
@@ -27,6 +27,7 @@ from guestlist.testing.conformance.wires import (
     Answer,
     Endless,
     Reciting,
+    Trick,
     filters,
     page_size,
     with_page_size,
@@ -132,6 +133,33 @@ class Listing(Rules):
         if page.total is not None and (count != page.total or cursor is not None):
             came = f"{count}, and then {'the end' if cursor is None else repr(cursor)}"
             _incomplete(scene.provider, listing, f"{page.total}, and then the end", came)
+
+    @pytest.mark.parametrize("listing", LISTS)
+    def test_unreadable_cursor_is_no_end(self, scene: Scene, listing: str) -> None:
+        """What tells where the next page is, in a shape that is not known, does not make a list
+        that has more pages look complete."""
+        scene.needs(listing)
+        if self.short_page_ends:
+            pytest.skip("a page shorter than asked for is the end of a list here")
+        self._people(scene)
+        scene.wire.before = partial(with_page_size, size=2)
+        scene.forget()
+        whole = _listed(scene, listing)
+        pages = [
+            tricks.told(answer)
+            for outgoing, answer in scene.wire.noted
+            if page_size(outgoing) and isinstance(answer, Response)
+        ]
+        for path in tricks.beside(pages[0]) if pages else ():
+            scene.wire.after = _always(tricks.document(partial(tricks.disguised, path=path)))
+            scene.forget()
+            with suppress(GuestlistError):
+                found = _listed(scene, listing)
+                if set(found) < set(whole):
+                    where = ".".join(map(str, path))
+                    came = f"{len(found)} where the service answers {where!r} in another shape"
+                    expected = f"{len(whole)} {listing}, or an error"
+                    _incomplete(scene.provider, listing, expected, came)
 
     @pytest.mark.parametrize("listing", LISTS)
     def test_empty_list(self, tour: Tour, listing: str) -> None:
@@ -318,6 +346,17 @@ def _incomplete(provider: Provider, name: str, expected: object, came: object) -
         came=came,
         look_at=place(provider, name),
     )
+
+
+def _always(trick: Trick) -> Callable[[Outgoing, Answer], Answer]:
+    """Plays a trick with every page of a list."""
+
+    def changed(outgoing: Outgoing, answer: Answer) -> Answer:
+        if isinstance(answer, Response) and page_size(outgoing) is not None:
+            return trick(answer)
+        return answer
+
+    return changed
 
 
 def _always_the_first_page() -> Callable[[Outgoing, Answer], Answer]:

@@ -200,6 +200,27 @@ def longest(value: Any, path: Path = ()) -> Path | None:
     return None
 
 
+def beside(value: Any) -> list[Path]:
+    """The places in an answer that are not within its list of records, nor hold that."""
+    records = longest(value)
+    if records is None:
+        return []
+    return [
+        path
+        for path, _ in nodes(value)
+        if path[: len(records)] != records and records[: len(path)] != path
+    ]
+
+
+def disguised(value: Any, path: Path) -> Any:
+    """The document with a value of another kind at a place, which nothing can be made of."""
+    try:
+        plain = not isinstance(at(value, path), dict | list)
+    except LookupError:
+        return value
+    return put(value, path, {"zzz": 1} if plain else "zzz")
+
+
 def at(value: Any, path: Path) -> Any:
     """The value at a place."""
     for step in path:
