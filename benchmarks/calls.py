@@ -23,10 +23,10 @@ OURS, BARE, REQUESTS, SDK = "guestlist", "httpx", "requests", "aitronos-sdk"
 TEXT = """
 Each call is about another address. guestlist looks before it invites: `status` is two requests (is
 there an invitation, is there a member), `invite` three (the same, and create), `resend` four (the
-same, send, read anew). The others make the same requests, and no others, on one open connection. The server
-tells what Aitronos' sandbox answered to each. Bare httpx and requests read the body and leave it;
-guestlist and the SDK turn it into values. CPU is that of the client's process. Instructions are
-counted by callgrind and hold those outside the kernel only.
+same, send, read anew). The others make the same requests, and no others, on one open connection.
+The server tells what Aitronos' sandbox answered to each. Bare httpx and requests read the body and
+leave it; guestlist and the SDK turn it into values. CPU is that of the client's process.
+Instructions are counted by callgrind and hold those outside the kernel only.
 """
 
 

@@ -17,7 +17,6 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from guestlist import Guestlist, GuestlistError
-from guestlist.telemetry import telemetry
 from guestlist_vultr import Vultr
 
 SECRET = "TELEMETRY-SECRET-KEY"
@@ -77,36 +76,44 @@ def test_a_call_is_a_span_and_its_requests_are_client_spans(seen: Any) -> None:
     assert SECRET not in everything
 
 
-def test_without_opentelemetry_nothing_watches(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    assert telemetry({}) is None
-    with Guestlist(
-        {"cloud": Vultr(api_key=SECRET)}, transport=httpx.MockTransport(answer)
-    ) as guests:
-        assert list(guests.members()) == []
+def test_nothing_of_it_is_loaded_while_nobody_collects() -> None:
+    told = after("guests.status('ada@example.com'); print('opentelemetry' in sys.modules)")
+    assert told == "False\n"
 
 
-def test_a_collector_may_be_set_up_after_the_client(monkeypatch: pytest.MonkeyPatch) -> None:
-    """In a process of its own: a provider is set once and for all."""
+def test_a_collector_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTEL_PYTHON_TRACER_PROVIDER", "sdk_tracer_provider")
+    code = "sys.modules['opentelemetry'] = None; print(guests.status('ada@example.com').state)"
+    assert after(code) == "gone\n"
+
+
+def test_a_collector_may_be_set_up_after_the_client() -> None:
     code = """
-import httpx
+guests.status("ada@example.com")
 from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-from guestlist import Guestlist
-from guestlist_vultr import Vultr
-
-answer = httpx.Response(200, json={"users": [], "invites": []})
-transport = httpx.MockTransport(lambda request: answer)
-with Guestlist({"cloud": Vultr(api_key="a-key")}, transport=transport) as guests:
-    guests.status("ada@example.com")
-    spans = InMemorySpanExporter()
-    provider = TracerProvider()
-    provider.add_span_processor(SimpleSpanProcessor(spans))
-    trace.set_tracer_provider(provider)
-    list(guests.members())
+spans = InMemorySpanExporter()
+provider = TracerProvider()
+provider.add_span_processor(SimpleSpanProcessor(spans))
+trace.set_tracer_provider(provider)
+list(guests.members())
 print(*(span.name for span in spans.get_finished_spans()))
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert (done.stdout, done.stderr) == ("GET guestlist.members guestlist.members\n", "")
+    assert after(code) == "GET guestlist.members guestlist.members\n"
+
+
+def after(code: str) -> str:
+    """What is printed by code that has a client, in a process of its own: providers are set once
+    and for all."""
+    beginning = """
+import sys, httpx
+from guestlist import Guestlist
+from guestlist_vultr import Vultr
+answer = httpx.Response(200, json={"users": [], "invites": []})
+transport = httpx.MockTransport(lambda request: answer)
+guests = Guestlist({"cloud": Vultr(api_key="a-key")}, transport=transport)
+"""
+    program = [sys.executable, "-c", f"{beginning}\n{code}\nguests.close()"]
+    return subprocess.run(program, capture_output=True, text=True, check=True).stdout

@@ -35,7 +35,7 @@ from guestlist.exchange.wire import AsyncHttpxWire, HttpxWire
 from guestlist.models import Guest, Order
 from guestlist.plugins import Plugins, installed
 from guestlist.provider import Flow, Provider
-from guestlist.telemetry import Telemetry, no_span, telemetry
+from guestlist.telemetry import Telemetry
 from guestlist.verbs import Accounts, Walk
 
 P = ParamSpec("P")
@@ -85,8 +85,8 @@ class _Client:
             config = replace(config, allowed_domains=allowed)
         self._clock = clock or SystemClock()
         base_urls = {name: provider.base_url for name, provider in config.accounts.items()}
-        spans = telemetry(base_urls)
-        self._span = no_span if spans is None else spans.span
+        spans = Telemetry(base_urls)
+        self._span = spans.span
         told = (watch, plugins.event if plugins.anybody_watches else None)
         watchers = _Watchers(tuple(one for one in told if one is not None), spans)
         self._accounts = _accounts(config, plugins, self._clock, watchers, budget, ledger)
@@ -190,15 +190,15 @@ class _Watchers:
     """All who are told every event; false while there is nobody."""
 
     told: tuple[Callable[[Event], None], ...]
-    spans: Telemetry | None
+    spans: Telemetry
 
     def __bool__(self) -> bool:
-        return bool(self.told) or (self.spans is not None and self.spans.wanted)
+        return bool(self.told) or self.spans.wanted
 
     def __call__(self, event: Event) -> None:
         for watcher in self.told:
             watcher(event)
-        if self.spans is not None and self.spans.wanted:
+        if self.spans.wanted:
             self.spans(event)
 
 

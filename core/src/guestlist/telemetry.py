@@ -1,4 +1,4 @@
-"""Spans and metrics for OpenTelemetry, when its API is installed; otherwise nothing at all.
+"""Spans and metrics for OpenTelemetry, when somebody collects them; otherwise nothing at all.
 
 Each call of a verb is a span (`guestlist.invite`), and so is the reading of each page of a list;
 each request within it is a client span after the HTTP semantic conventions. Metrics:
@@ -8,7 +8,8 @@ each request within it is a client span after the HTTP semantic conventions. Met
 
 from __future__ import annotations
 
-import importlib.util
+import os
+import sys
 import time
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
@@ -18,24 +19,12 @@ from urllib.parse import urlsplit
 from guestlist._version import __version__
 from guestlist.event import Event
 
-OF_THE_API = ("opentelemetry.trace", "opentelemetry.metrics")
-"""Where the providers are from that do nothing, and stand there until the SDK's are set."""
+MODULES = ("opentelemetry.trace", "opentelemetry.metrics")
+"""Of the API. The providers that they bring do nothing, and stand there until others are set."""
+VARIABLES = ("OTEL_PYTHON_TRACER_PROVIDER", "OTEL_PYTHON_METER_PROVIDER")
+"""What names, in the environment, the providers that the API is to load by itself."""
 
 _NOTHING: AbstractContextManager[Any] = nullcontext()
-
-
-def telemetry(base_urls: Mapping[str, str]) -> Telemetry | None:
-    """Who spans calls and watches events; None without OpenTelemetry.
-
-    Args:
-        base_urls: of the accounts, by name.
-    """
-    return Telemetry(base_urls) if importlib.util.find_spec("opentelemetry") else None
-
-
-def no_span(_verb: str) -> AbstractContextManager[Any]:
-    """What there is around a call when nobody wants to know."""
-    return _NOTHING
 
 
 class Telemetry:
@@ -44,32 +33,35 @@ class Telemetry:
     Attributes:
         wanted: whether anybody collects them, as was seen when the last call began. Where only the
             API is installed, spans that lead nowhere would take a tenth of a call's CPU.
+
+    Args:
+        base_urls: of the accounts, by name.
     """
 
     def __init__(self, base_urls: Mapping[str, str]) -> None:
-        from opentelemetry import metrics, trace
-
         self.wanted = False
-        self._providers = (trace.get_tracer_provider, metrics.get_meter_provider)
-        self._kinds = trace.SpanKind
-        self._error = trace.Status(trace.StatusCode.ERROR)
-        self._tracer = trace.get_tracer_provider().get_tracer("guestlist", __version__)
-        meter = metrics.get_meter_provider().get_meter("guestlist", __version__)
-        self._requests = meter.create_histogram("http.client.request.duration", "s")
-        self._waits = meter.create_histogram("guestlist.wait.duration", "s")
-        self._outcomes = meter.create_counter("guestlist.outcomes")
         self._base_urls = dict(base_urls)
 
     def span(self, verb: str) -> AbstractContextManager[Any]:
         """A span around one call of a verb."""
-        if not self.wanted:
-            self.wanted = any(
-                not type(provider()).__module__.startswith(OF_THE_API)
-                for provider in self._providers
-            )
+        if not self.wanted and _is_set_up():
+            self._begin()
         if not self.wanted:
             return _NOTHING
-        return self._tracer.start_as_current_span(f"guestlist.{verb}")
+        span: AbstractContextManager[Any] = self._tracer.start_as_current_span(f"guestlist.{verb}")
+        return span
+
+    def _begin(self) -> None:
+        from opentelemetry import metrics, trace
+
+        self._kinds = trace.SpanKind
+        self._error = trace.Status(trace.StatusCode.ERROR)
+        self._tracer: Any = trace.get_tracer_provider().get_tracer("guestlist", __version__)
+        meter = metrics.get_meter_provider().get_meter("guestlist", __version__)
+        self._requests = meter.create_histogram("http.client.request.duration", "s")
+        self._waits = meter.create_histogram("guestlist.wait.duration", "s")
+        self._outcomes = meter.create_counter("guestlist.outcomes")
+        self.wanted = True
 
     def __call__(self, event: Event) -> None:
         about = {"guestlist.account": event.account, "guestlist.provider": event.provider}
@@ -110,3 +102,15 @@ class Telemetry:
             span.set_status(self._error)
         span.end(end_time=ended)
         self._requests.record(event.seconds or 0.0, measured)
+
+
+def _is_set_up() -> bool:
+    """Whether anybody has set a provider. Without the API being imported nobody can have."""
+    if not any(name in sys.modules for name in MODULES) and not any(map(os.environ.get, VARIABLES)):
+        return False
+    try:
+        from opentelemetry import metrics, trace
+    except ImportError:
+        return False
+    providers = (trace.get_tracer_provider(), metrics.get_meter_provider())
+    return not all(type(one).__module__.startswith(MODULES) for one in providers)
