@@ -10,7 +10,6 @@ import gc
 import os
 import resource
 import statistics
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -135,7 +134,5 @@ def children_cpu() -> float:
 
 
 def settle_down() -> None:
-    """Makes this process measurable: on the first core, the server has the last; without
-    OpenTelemetry's API, which tools of the development environment bring and few users have."""
+    """Makes this process measurable: on the first core, the server has the last."""
     os.sched_setaffinity(0, {CORES[0]})
-    sys.modules["opentelemetry"] = None  # type: ignore[assignment]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 from benchmarks.aitronos import KEY, ORGANIZATION, guest, recorded
@@ -140,9 +142,21 @@ def _python(program: str) -> list[str]:
 
 
 def _block(command: Sequence[str]) -> Block:
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    """Runs a program whose modules are compiled, as those of an installed package are."""
+    kept_out = ("PYTHONPATH", "PYTHONDONTWRITEBYTECODE")
+    environment = {name: value for name, value in os.environ.items() if name not in kept_out}
+    environment["PYTHONPYCACHEPREFIX"] = str(_compiled())
 
     def block() -> None:
         subprocess.run(command, check=True, capture_output=True, env=environment)
 
+    block()
     return block
+
+
+@cache
+def _compiled() -> Path:
+    """Where compiled modules lie until this process ends."""
+    folder = tempfile.TemporaryDirectory()
+    atexit.register(folder.cleanup)
+    return Path(folder.name)
