@@ -33,61 +33,61 @@ SCHEMA = "https://json-schema.org/draft/2020-12/schema"
 class Row(BaseModel):
     """What all rows that are no values of the library have in common."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
-class GuestRow(Guest):
+class GuestRow(Guest, defer_build=True):
     """Where somebody stands: `status`, `wait`, `revoke`, `remove`."""
 
     type: Literal["guest"] = "guest"
 
 
-class InviteRow(InviteResult):
+class InviteRow(InviteResult, defer_build=True):
     """What `invite` or `resend` did."""
 
     type: Literal["invite"] = "invite"
 
 
-class OnboardingRow(Onboarding):
+class OnboardingRow(Onboarding, defer_build=True):
     """What `onboard` did."""
 
     type: Literal["onboarding"] = "onboarding"
 
 
-class RoleChangeRow(RoleResult):
+class RoleChangeRow(RoleResult, defer_build=True):
     """What `assign` or `unassign` did."""
 
     type: Literal["role_change"] = "role_change"
 
 
-class AccessRow(Access):
+class AccessRow(Access, defer_build=True):
     """What somebody can effectively do."""
 
     type: Literal["access"] = "access"
 
 
-class InvitationRow(Invitation):
+class InvitationRow(Invitation, defer_build=True):
     """One of `list`."""
 
     type: Literal["invitation"] = "invitation"
     account: str
 
 
-class MemberRow(Member):
+class MemberRow(Member, defer_build=True):
     """One of `members`."""
 
     type: Literal["member"] = "member"
     account: str
 
 
-class RoleRow(Role):
+class RoleRow(Role, defer_build=True):
     """One of `roles`."""
 
     type: Literal["role"] = "role"
     account: str
 
 
-class ChangeRow(Change):
+class ChangeRow(Change, defer_build=True):
     """One of `plan`, or of what `apply` was about to do."""
 
     type: Literal["change"] = "change"
@@ -122,7 +122,7 @@ class RunRow(Row):
     mails: int
 
 
-class OrderRow(LogLine):
+class OrderRow(LogLine, defer_build=True):
     """One of `log`."""
 
     type: Literal["order"] = "order"
@@ -290,7 +290,7 @@ class ErrorRow(Row):
 class Document(BaseModel):
     """What a command did, and what went wrong."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", defer_build=True)
 
     guestlist: Literal[1] = 1
     """The version of this schema: keys may be added to it, none will go or change its meaning."""
