@@ -43,6 +43,8 @@ class State(StrEnum):
 
 OPEN_STATES = frozenset({State.PENDING, State.AWAITING_APPROVAL})
 """The states in which an invitation may still lead to membership."""
+MAY_BE_OPEN = OPEN_STATES | {State.UNKNOWN}
+"""Those, and a word that nobody knows: whoever invites once more without need mails twice."""
 
 
 class Basis(StrEnum):

@@ -186,6 +186,28 @@ def test_one_account_that_fails_does_not_stop_the_other(roster: Roster, sandbox:
     assert mails(sandbox) == {("vultr", "ada@example.com"): 1}
 
 
+def test_what_is_not_possible_is_no_success(roster: Roster, sandbox: Sandbox) -> None:
+    Path("guestlist.toml").write_text('allowed_domains = ["example.org"]\n' + ROSTER)
+    assert roster("plan", "--detailed-exitcode").code == 2
+    done = roster("apply", "--yes")
+    assert done.code == 1
+    assert "not possible" in done.err
+    assert not sandbox.outbox.mails
+    assert not roster("apply", "--yes", "--json").document["ok"]
+
+
+@pytest.mark.parametrize("command", ["plan", "apply", "settle", "worker"])
+def test_without_the_extra(command: str) -> None:
+    code = "import sys; sys.modules['sqlalchemy'] = None; from guestlist.cli import main; "
+    program = [sys.executable, "-c", f"{code}sys.exit(main(['{command}']))"]
+    done = subprocess.run(program, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.splitlines() == [
+        "error: a ledger needs the package sqlalchemy",
+        'hint: Install it with `pip install "guestlist[ledger]"`.',
+    ]
+
+
 def test_two_runs_at_a_time_are_refused(roster: Roster) -> None:
     from guestlist.ledger.runner import alone
 

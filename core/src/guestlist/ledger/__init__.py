@@ -6,6 +6,8 @@ costs nothing.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -16,14 +18,25 @@ if TYPE_CHECKING:
 
 _HOMES = {"Ledger": "book"}
 
-__all__ = ["Ledger"]
+__all__ = ["Ledger", "needing_extra"]
 
 
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    try:
+    with needing_extra():
         return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+
+
+@contextmanager
+def needing_extra() -> Iterator[None]:
+    """Around imports that need the extra.
+
+    Raises:
+        ConfigError: it is not installed.
+    """
+    try:
+        yield
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] not in ("filelock", "sqlalchemy"):
             raise

@@ -299,7 +299,7 @@ def _of_absent(person: _Person, wish: Wish, carried: Mapping[str, Any] | None) -
         word = f" {guest.raw_state!r}" if guest.raw_state else ""
         return person.cannot(
             f"the service calls the invitation{word}, and what that means is not known."
-            " Look there, and invite by hand."
+            " `guestlist resend`, or `invite --if-exists replace`, sends again."
         )
     if state is State.EXPIRED and invitation is not None:
         told = OfInvitation(state, ids_of(invitation.roles), carried)

@@ -18,6 +18,7 @@ from guestlist.exchange.policy import run, sleep
 from guestlist.exchange.recovery import Settled, once
 from guestlist.exchange.step import Hold, Steps
 from guestlist.models import (
+    MAY_BE_OPEN,
     OPEN_STATES,
     Basis,
     Guest,
@@ -204,7 +205,7 @@ def resend(accounts: Accounts, who: Who, *, account: str | None = None) -> Steps
     if found is not None:
         return (yield from _written(call, found, "resend", _done_earlier(found, Outcome.RESENT)))
     guest = yield from look(call, email)
-    if guest.invitation is None or guest.state not in (*OPEN_STATES, State.EXPIRED):
+    if guest.invitation is None or guest.state not in (*MAY_BE_OPEN, State.EXPIRED):
         raise call.about(_not_resendable(guest))
     steps = _resend(call, guest, guest.invitation)
     result = yield from _written(call, guest, "resend", steps)
@@ -327,7 +328,7 @@ def _ensure(
     """Brings it about that the person is invited or in, starting from what is known."""
     if known is not None and known.state is State.ACCEPTED:
         return _already_member(call, order, if_exists, known)
-    if known is not None and known.state in OPEN_STATES and known.invitation is not None:
+    if known is not None and known.state in MAY_BE_OPEN and known.invitation is not None:
         if if_exists == "resend":
             return (yield from _resend(call, known, known.invitation, order))
         if if_exists != "replace":
@@ -386,20 +387,26 @@ def _told_expiry(invitation: Invitation) -> datetime | None:
 def _anew(call: Call, order: Order, guest: Guest, old: Invitation) -> Steps[InviteResult]:
     """Revokes an invitation and makes another."""
     revoked: bool | None = True
+    over = old.model_copy(update={"state": State.REVOKED, "basis": Basis.INFERRED})
     try:
         yield from run(call, call.provider.revoke(old))
-    except errors.NotFound as gone:  # an earlier try has done it, or it was accepted just now
-        revoked = gone.happened
+    except (errors.NotFound, Conflict, errors.Rejected) as refusal:
+        # an earlier try has done it, it was accepted just now, or it is over and nothing to revoke
+        revoked = refusal.happened
         now = yield from look_after(call, order.email, revoked)
         if now.state is State.ACCEPTED:
             return _already_member(call, order, "replace", now)
-    over = old.model_copy(update={"state": State.REVOKED, "basis": Basis.INFERRED})
+        if not isinstance(refusal, errors.NotFound):
+            if now.state in OPEN_STATES or revoked is not False:
+                raise
+            over = old
     try:
         result = yield from _create(call, order, guest.model_copy(update={"invitation": over}))
     except GuestlistError as error:
         if error.happened is False:
             error.happened = revoked  # not all of it, but not nothing either
-        error.hint = f"The earlier invitation is revoked already. {error.hint}"
+        if over is not old:
+            error.hint = f"The earlier invitation is revoked already. {error.hint}"
         raise
     return result.model_copy(update={"replaced": old})
 
@@ -457,7 +464,7 @@ def _after_conflict(
     """
     guest = yield from look(call, order.email, again=True)
     blocking = guest.invitation
-    if guest.state is State.ACCEPTED or guest.state in OPEN_STATES:
+    if guest.state is State.ACCEPTED or guest.state in MAY_BE_OPEN:
         return (yield from _ensure(call, order, if_exists, guest))
     if guest.state is State.EXPIRED and blocking is not None:
         if call.provider.supports("revoke"):
@@ -518,7 +525,7 @@ def _already_invited(call: Call, order: Order, if_exists: IfExists, guest: Guest
     if if_exists == "error":
         raise call.about(
             errors.AlreadyInvited(
-                f"{order.email} has an open invitation already"
+                f"{order.email} has {_which(guest)} already"
                 + (f" ({invitation.id})" if invitation and invitation.id else ""),
                 hint='if_exists="resend" sends the mail again, "replace" makes a new one.',
             )
@@ -530,8 +537,21 @@ def _already_invited(call: Call, order: Order, if_exists: IfExists, guest: Guest
         guest=guest,
         mail_sent=False,
         role_applied=applied,
-        warnings=tuple(_role_warning(applied)),
+        warnings=(*_word_warning(guest), *_role_warning(applied)),
     )
+
+
+def _which(guest: Guest) -> str:
+    if guest.state is State.UNKNOWN:
+        return f"an invitation that the service calls {guest.raw_state!r}"
+    return "an open invitation"
+
+
+def _word_warning(guest: Guest) -> list[str]:
+    return [
+        f"The service calls the invitation {guest.raw_state or 'nothing'!r}, and what that means is"
+        ' not known: it may still be open. "resend" and "replace" send again.'
+    ] * (guest.state is State.UNKNOWN)
 
 
 def _applied(wanted: Iterable[Role], held: Iterable[Role] | None) -> bool | None:

@@ -23,7 +23,8 @@ from guestlist.ledger import orders
 from guestlist.ledger.mails import MailsPerPerson
 from guestlist.ledger.runner import Summary, alone
 from guestlist.models import OPEN_STATES, Guest
-from guestlist.roster import Action, Over, Plan, make_plan, moved, read_plan
+from guestlist.roster import Action, Change, Plan, make_plan, moved, read_plan
+from guestlist.roster.planfile import PlanFile
 
 if TYPE_CHECKING:
     from guestlist.ledger.tally import Tally
@@ -41,7 +42,7 @@ def run_plan(session: Session) -> None:
         _show(session, at, plan)
         if given.out:
             plan.write(Path(given.out))
-        if given.detailed_exitcode and not plan.nothing:
+        if given.detailed_exitcode and plan.summary.changes:
             session.exit_code = CHANGES
 
 
@@ -104,13 +105,19 @@ def _planned(session: Session, at: Desk) -> Iterator[Plan]:
         progress=telling(session),
     ) as plan:
         session.errors += plan.errors.values()
-        if plan.summary.total(frozenset({Action.CANNOT})):
-            session.errors += (
-                UnknownRole(change.reason.rstrip("."), account=change.account)
-                for change in plan.changes()
-                if not change.email  # it holds for everybody in the account
-            )
+        session.errors += (
+            UnknownRole(change.reason.rstrip("."), account=change.account)
+            for change in _impossible(plan)
+            if not change.email  # it holds for everybody in the account
+        )
         yield plan
+
+
+def _impossible(plan: Plan | PlanFile) -> Iterator[Change]:
+    """The changes that cannot be made. There may be a million others: they are passed over only
+    where there is one."""
+    if plan.summary.total(frozenset({Action.CANNOT})):
+        yield from (change for change in plan.changes() if change.action is Action.CANNOT)
 
 
 def _show(session: Session, at: Desk, plan: Plan) -> None:
@@ -170,7 +177,7 @@ def _from_roster(session: Session, at: Desk) -> int | None:
     _settle_doubts(session, at)
     with _planned(session, at) as plan:
         _show(session, at, plan)
-        if not _confirmed(session, at, nothing=plan.nothing, over=plan.summary.over):
+        if not _confirmed(session, at, plan):
             return None
         return at.runner.begin(plan.changes(), _digest(session, at), at.roster.toml.path.name)
 
@@ -189,18 +196,22 @@ def _from_plan(session: Session, at: Desk, path: Path) -> int | None:
             f"the world has moved since the plan was made: {'; '.join(changed[:3])}{more}",
             hint="Nothing was sent. Make the plan again, and look at it.",
         )
-    if not _confirmed(session, at, nothing=plan.summary.nothing, over=plan.summary.over):
+    if not _confirmed(session, at, plan):
         return None
     return at.runner.begin(plan.changes(), plan.summary.digest, path.name)
 
 
-def _confirmed(session: Session, at: Desk, *, nothing: bool, over: Sequence[Over]) -> bool:
-    given = session.arguments
-    if nothing:
+def _confirmed(session: Session, at: Desk, plan: Plan | PlanFile) -> bool:
+    given, summary = session.arguments, plan.summary
+    if cannot := sum(1 for change in _impossible(plan) if change.email):
+        session.errors.append(
+            Conflict(f"{count(cannot, 'change')} not possible", hint="The plan says why.")
+        )
+    if summary.nothing:
         return True
-    if over and not given.force:
+    if summary.over and not given.force:
         raise Conflict(
-            f"the plan asks for more than one run may do: {'; '.join(map(str, over))}",
+            f"the plan asks for more than one run may do: {'; '.join(map(str, summary.over))}",
             hint="Nothing was sent. If it is meant so, say --force; [limits] has the ceilings.",
         )
     if given.yes or at.imitated:
