@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -28,7 +29,7 @@ from guestlist.ledger.orders import Taken
 from guestlist.ledger.runner import alone
 from guestlist.ledger.schema import OrderState
 from guestlist.ledger.store import Store
-from guestlist.roster import Action
+from guestlist.roster import Action, Change
 
 
 @pytest.fixture
@@ -84,6 +85,23 @@ def test_what_many_threads_write_at_once_is_committed_together(machine: Machine)
         for thread in threads:
             thread.join()
         assert len(commits) == 2
+
+
+def test_a_run_is_written_down_with_all_its_orders_or_not_at_all(machine: Machine) -> None:
+    """A run of which only the beginning was on disk would be gone on with: nothing left to do."""
+    before = machine.begin(invites(2))
+
+    def interrupted() -> Iterator[Change]:
+        yield from invites(1)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        machine.begin(interrupted())
+    with machine.process() as process:
+        run = orders.unfinished_run(process.store)
+        assert run is not None
+        assert run.id == before
+        assert orders.left(process.store, before) == {"plain": 2}
 
 
 def test_an_order_is_claimed_by_one(machine: Machine) -> None:
