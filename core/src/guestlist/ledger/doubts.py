@@ -43,11 +43,13 @@ class Doubt:
     Attributes:
         since: the monotonic clock since when no request of it is under way any more.
         error: what came instead of an answer; None when whoever waited for it is gone.
+        counts: whether it was a try of the service's. It was not when this machine was to blame.
     """
 
     entry: OrderEntry
     since: float
     error: GuestlistError | None
+    counts: bool
 
     @property
     def why(self) -> str:
@@ -77,7 +79,12 @@ class Doubts:
         return len(self._open)
 
     def add(
-        self, entry: OrderEntry, error: GuestlistError | None, since: float | None = None
+        self,
+        entry: OrderEntry,
+        error: GuestlistError | None,
+        since: float | None = None,
+        *,
+        counts: bool = True,
     ) -> None:
         """Takes up a doubt.
 
@@ -85,13 +92,16 @@ class Doubts:
             error: what came instead of an answer; None when whoever waited for it is gone.
             since: the monotonic clock since when no request of it is under way any more; None for
                 now.
+            counts: whether it was a try of the service's, of which there are `ATTEMPTS`.
         """
         now = self._clock.monotonic()
         with self._guard:
             if not self._open:
                 self._pause = LOOK_FIRST
                 self.next_look = now + self._pause
-            self._open[entry.order.id] = Doubt(entry, now if since is None else since, error)
+            self._open[entry.order.id] = Doubt(
+                entry, now if since is None else since, error, counts
+            )
         self._tally.is_in_doubt(1)
 
     def recover(self, store: Store, orders: list[Order], *, alone: bool) -> None:
@@ -118,7 +128,8 @@ class Doubts:
                 if alone and order.run is not None and wall < since:
                     since = wall
                     ended.append(order)
-            self.add(entry, None, monotonic + since - wall)
+            # whoever has written that no answer came was there to wait for it
+            self.add(entry, None, monotonic + since - wall, counts=order.doubted is not None)
         if ended:
             store.write(lambda c: doubt_all(c, ended, wall, INTERRUPTED))
 
@@ -198,7 +209,7 @@ class Doubts:
         else:
             fresh = {"state": now.state, "invitation": now.invitation, "member": now.member}
             change = change.model_copy(update=fresh)
-            entry.ask_again(change, doubt.why, counts=doubt.error is not None)
+            entry.ask_again(change, doubt.why, counts=doubt.counts)
             self._forget(doubt)
 
     def _unknown(self, doubt: Doubt, why: str) -> None:

@@ -358,10 +358,17 @@ def settle(
     return bool(settled.rowcount)
 
 
-def doubt(connection: Connection, id: int, now: float, mark: float, why: str) -> bool:
-    """Writes down that no answer will come any more. From now on anybody may look for it."""
+def doubt(
+    connection: Connection, id: int, now: float, mark: float, why: str, *, counts: bool = True
+) -> bool:
+    """Writes down that no answer will come any more. From now on anybody may look for it.
+
+    Args:
+        counts: whether the attempt counts as one.
+    """
     doubted = connection.execute(
-        update(orders).where(*_SENT).values(doubted=now), {"this": id, "mark": mark}
+        update(orders).where(*_SENT).values(doubted=now, attempts=orders.c.attempts - (not counts)),
+        {"this": id, "mark": mark},
     )
     if doubted.rowcount:
         _say(connection, id, now, "no answer", why)
@@ -369,10 +376,10 @@ def doubt(connection: Connection, id: int, now: float, mark: float, why: str) ->
 
 
 def doubt_all(connection: Connection, some: Iterable[Order], now: float, why: str) -> None:
-    """The same of several orders, whose senders are gone."""
+    """The same of several orders, whose senders are gone: these attempts do not count."""
     for order in some:
         if order.intended is not None:
-            doubt(connection, order.id, now, order.intended, why)
+            doubt(connection, order.id, now, order.intended, why, counts=False)
 
 
 def ask_again(
