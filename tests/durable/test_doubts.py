@@ -27,6 +27,8 @@ from tests.durable.kit import (
     refused,
 )
 
+from guestlist import Guestlist
+from guestlist.errors import LedgerError
 from guestlist.ledger import orders
 from guestlist.ledger.doubts import SKEW, Doubts
 from guestlist.ledger.lane import Lane
@@ -151,6 +153,25 @@ def test_a_key_that_is_withdrawn_leaves_the_doubts_to_a_later_run(
     assert tally.halted is not None
     assert [row["state"] for row in machine.rows()] == [OrderState.INTENDED]
     assert shown("invitations") == []
+    machine.run(run)
+    assert machine.service.mails == {ADA: 1}
+
+
+def test_a_ledger_that_fails_decides_nothing(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The pace is in the ledger, so a look can fail for it."""
+    machine.service.faults[ADA] = [VOID]
+    run = machine.begin([change(ADA)])
+    with monkeypatch.context() as patched, machine.process() as process:
+
+        def standing(*_: object, **__: object) -> None:
+            raise LedgerError("the disk is full")
+
+        patched.setattr(Guestlist, "standing", standing)
+        with pytest.raises(LedgerError):
+            process.runner.run(run)
+    assert [row["state"] for row in machine.rows()] == [OrderState.INTENDED]
     machine.run(run)
     assert machine.service.mails == {ADA: 1}
 

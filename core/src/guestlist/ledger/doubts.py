@@ -14,6 +14,7 @@ from guestlist.client import Guestlist
 from guestlist.errors import (
     ConfigError,
     GuestlistError,
+    LedgerError,
     OutcomeUnknown,
     ServiceTrouble,
     ServiceUnavailable,
@@ -141,6 +142,7 @@ class Doubts:
 
         Raises:
             Unauthorized, ConfigError: nobody can look with these credentials. All stay in doubt.
+            LedgerError: the ledger fails, which says nothing about what is in doubt.
         """
         began = self._clock.monotonic()
         with self._guard:
@@ -152,7 +154,7 @@ class Doubts:
             guests = self._guests.standing(emails)
         except ServiceTrouble as error:
             trouble = error
-        except (Unauthorized, ConfigError):
+        except (Unauthorized, ConfigError, LedgerError):
             raise
         except GuestlistError as refusal:  # nobody will ever be able to look
             for doubt in doubts:
