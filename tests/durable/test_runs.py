@@ -16,6 +16,7 @@ from tests.durable.kit import (
     Facts,
     Machine,
     Plain,
+    _member,
     an_order,
     change,
     invites,
@@ -24,11 +25,17 @@ from tests.durable.kit import (
 
 from guestlist.errors import LedgerError, Unauthorized, UnknownAccount
 from guestlist.ledger import orders
+from guestlist.ledger.doubts import ATTEMPTS
 from guestlist.ledger.entry import OrderEntry
+from guestlist.ledger.lane import Lane
 from guestlist.ledger.orders import Taken
 from guestlist.ledger.runner import alone
 from guestlist.ledger.schema import OrderState
 from guestlist.ledger.store import Store
+from guestlist.ledger.tally import Tally
+from guestlist.ledger.work import ChunkWork, RunWork
+from guestlist.models import Member
+from guestlist.provider import Flow, Request, operation
 from guestlist.roster import Action, Change
 
 
@@ -167,6 +174,37 @@ def test_one_person_does_not_stop_another(machine: Machine) -> None:
     tally = machine.run(machine.begin(invites(10))).tallies["plain"]
     assert tally.done == {"invited": 9}
     assert tally.refused == {"Rejected": 1}
+
+
+class Watchful(Plain):
+    """One that shows what a member holds."""
+
+    @operation
+    def get_member(self, id: str) -> Flow[Member]:
+        reply = yield Request.get("members")
+        return next(_member(raw) for raw in reply.items("items") if raw["id"] == id)
+
+
+@pytest.mark.parametrize("chunks", [False, True])
+def test_what_a_service_says_yes_to_and_does_not_do_is_given_up(
+    tmp_path: Path, *, chunks: bool
+) -> None:
+    machine = Machine(tmp_path / "guestlist.db", {"plain": Watchful})
+    facts: Facts = {"state": "accepted", "member": machine.service.add_person("ada@example.com")}
+    machine.service.everybody = refused(200)
+    run = machine.begin([change("ada@example.com", Action.ASSIGN, roles=("dev",), **facts)])
+    tally = Tally("plain", left=1)
+    with machine.process() as process:
+        lane = Lane(process.guests, process.store, process.stop, tally, settles_doubts=not chunks)
+        work = ChunkWork(process.store, "plain", [1]) if chunks else None
+        lane.run(work or RunWork(process.store, run, "plain"))
+    assert tally.halted is None
+    assert tally.unknown == 1
+    assert [one.message for one in tally.problems] == [
+        "the service said yes to assign role dev and the member's roles did not change"
+    ]
+    assert machine.service.posts == {"ada@example.com": ATTEMPTS}
+    assert states(machine) == {"UNKNOWN": 1}
 
 
 def test_an_account_that_is_gone_from_the_configuration_is_told(machine: Machine) -> None:

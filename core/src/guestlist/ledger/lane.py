@@ -17,10 +17,11 @@ from guestlist.errors import (
     GuestlistError,
     LedgerError,
     RateLimited,
+    ServiceRefusal,
     ServiceTrouble,
     Unauthorized,
 )
-from guestlist.ledger.doubts import Doubts
+from guestlist.ledger.doubts import ATTEMPTS, Doubts
 from guestlist.ledger.entry import OrderEntry
 from guestlist.ledger.orders import Order, Taken
 from guestlist.ledger.perform import REPEATABLE, perform
@@ -201,6 +202,14 @@ class Lane:
             entry.doubted(error.message)
             if self._settles_doubts:
                 self._doubts.add(entry, error)
+        elif (
+            error.happened is not False
+            and isinstance(error, ServiceRefusal)
+            and entry.attempts >= ATTEMPTS
+        ):  # it answers, and each time as if it had done what it does not show
+            entry.unknown(error)
+            self._tally.stays_unknown(error)
+            self._has_answered()
         elif error.happened is not False or isinstance(error, ServiceTrouble):
             entry.ask_again(change, error.message)
             self._is_in_trouble(error)
