@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 from sqlalchemy import event, text
 from tests.durable.kit import (
@@ -24,6 +25,7 @@ from tests.durable.kit import (
 )
 
 from guestlist.errors import LedgerError, Unauthorized, UnknownAccount
+from guestlist.exchange.account import LONGEST_REST
 from guestlist.ledger import orders
 from guestlist.ledger.doubts import ATTEMPTS
 from guestlist.ledger.entry import OrderEntry
@@ -205,6 +207,20 @@ def test_what_a_service_says_yes_to_and_does_not_do_is_given_up(
     ]
     assert machine.service.posts == {"ada@example.com": ATTEMPTS}
     assert states(machine) == {"UNKNOWN": 1}
+
+
+def test_a_rest_of_years_is_not_believed(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One wrong header must not silence a run."""
+    original, asked = machine.service.handle_request, iter(["99999999999"])
+
+    def handle(request: httpx.Request) -> httpx.Response:
+        rest = next(asked, None) if request.method == "POST" else None
+        return httpx.Response(429, headers={"Retry-After": rest}) if rest else original(request)
+
+    monkeypatch.setattr(machine.service, "handle_request", handle)
+    machine.run(machine.begin(invites(1)))
+    assert states(machine) == {"DONE": 1}
+    assert machine.clock.monotonic() <= 2 * LONGEST_REST
 
 
 def test_an_account_that_is_gone_from_the_configuration_is_told(machine: Machine) -> None:

@@ -21,6 +21,7 @@ from guestlist.errors import (
     ServiceTrouble,
     Unauthorized,
 )
+from guestlist.exchange.account import LONGEST_REST
 from guestlist.ledger.doubts import ATTEMPTS, Doubts
 from guestlist.ledger.entry import OrderEntry
 from guestlist.ledger.orders import Order, Taken
@@ -237,7 +238,7 @@ class Lane:
             if now - self._heard > PATIENCE:
                 self._tally.halted = self._tally.halted or error
             elif now >= self._rest_until:  # those of one wave count once
-                asked = getattr(error, "retry_after", None) or 0.0
+                asked = min(getattr(error, "retry_after", None) or 0.0, LONGEST_REST)
                 self._rest_until = now + max(self._rest, asked)
                 self._rest = min(2 * self._rest, REST_LONGEST)
 
