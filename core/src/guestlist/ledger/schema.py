@@ -124,6 +124,7 @@ entries = Table(
     Column("at", Double, nullable=False),
     Column("what", Text, nullable=False),
     Column("detail", Text),
+    sqlite_autoincrement=True,  # programs ask for the answers after the last number they know
 )
 
 halts = Table(
