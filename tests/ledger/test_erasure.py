@@ -58,6 +58,14 @@ def test_no_answer_gets_the_number_of_one_that_is_deleted(story: Story) -> None:
     assert [one.email for one in answers.answers(story.store, known, 10)] == [ADA]
 
 
+def test_an_answer_of_somebody_who_is_forgotten_is_no_news(story: Story) -> None:
+    story.settled(ADA)
+    (one,) = answers.waiting(story.store, 0.0)
+    forget(story.store, ADA)
+    gone = Guest(account="cloud", email=ADA, state=State.GONE)
+    assert not answers.note(story.store, one, gone, 1.0)
+
+
 def test_not_while_an_order_is_in_doubt(story: Story) -> None:
     story.settled(ADA)
     story.doubtful(ADA, account="office")
