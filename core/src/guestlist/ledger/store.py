@@ -27,6 +27,8 @@ TOGETHER = 512
 """Changes that are committed together at most."""
 LATER = "guestlist_later"
 READING = {"guestlist_reading": True}
+PASSWORDS = ("password", "sslpassword")
+"""What of a PostgreSQL URL is secret, besides the password before the host."""
 BUSY = 30.0
 """Seconds to wait for another process that is writing to the same SQLite file."""
 
@@ -216,4 +218,4 @@ def _sqlite(url: URL, synchronous: str) -> Engine:
 def _name(engine: Engine) -> str:
     if engine.dialect.name == "sqlite":
         return str(Path(engine.url.database or ":memory:"))
-    return engine.url.render_as_string(hide_password=True)
+    return engine.url.difference_update_query(PASSWORDS).render_as_string(hide_password=True)
