@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
@@ -17,6 +19,32 @@ from guestlist.ledger.store import Store, _engine, _name
 )
 def test_what_people_know_it_by_holds_no_password(url: str) -> None:
     assert "s3cret" not in _name(_engine(url))
+
+
+def test_a_change_that_comes_as_it_is_closed_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or whoever waits for it would wait for ever."""
+    store = Store(f"sqlite:///{tmp_path}/guestlist.db")
+    store.write(lambda _connection: None)
+    closer = threading.Thread(target=store.close)
+    start = store._start
+
+    def started() -> None:
+        start()
+        monkeypatch.undo()
+        closer.start()
+        closer.join(0.2)
+
+    monkeypatch.setattr(store, "_start", started)
+    with ThreadPoolExecutor(1) as pool:
+        made = pool.submit(store.write, lambda _connection: "written")
+        try:
+            assert made.result(5) == "written"
+        finally:
+            store._start()  # so that nobody waits for ever where it fails
+    closer.join()
+    store.close()
 
 
 def test_two_files_whose_names_end_differently_are_two(tmp_path: Path) -> None:

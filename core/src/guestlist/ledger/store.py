@@ -82,8 +82,9 @@ class Store:
             LedgerError: it is not.
         """
         made: Future[T] = Future()
-        self._start()
-        self._queue.put((change, made))
+        with self._starting:  # what is queued after `close` has said the last is nobody's to write
+            self._start()
+            self._queue.put((change, made))
         return made.result()
 
     def close(self) -> None:
@@ -98,12 +99,10 @@ class Store:
 
     def _start(self) -> None:
         if self._writer is None:
-            with self._starting:
-                if self._writer is None:
-                    self._writer = threading.Thread(
-                        target=self._write_all, name="guestlist-ledger", daemon=True
-                    )
-                    self._writer.start()
+            self._writer = threading.Thread(
+                target=self._write_all, name="guestlist-ledger", daemon=True
+            )
+            self._writer.start()
 
     def _write_all(self) -> None:
         while (first := self._queue.get()) is not None:
