@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from guestlist.errors import LedgerError
 from guestlist.ledger.runner import alone
-from guestlist.ledger.store import Store, _engine, _name
+from guestlist.ledger.store import Store, _engine, _name, _use_write_ahead_log
 
 
 @pytest.mark.parametrize(
@@ -45,6 +47,26 @@ def test_a_change_that_comes_as_it_is_closed_is_written(
             store._start()  # so that nobody waits for ever where it fails
     closer.join()
     store.close()
+
+
+def test_a_file_that_others_open_at_the_same_time_is_waited_for() -> None:
+    """Of six processes that open a new file at once, one was told at times that it is locked."""
+
+    class Busy(sqlite3.Connection):
+        left = 2
+
+        def execute(self, *told: Any) -> sqlite3.Cursor:
+            self.left -= 1
+            if self.left >= 0:
+                error = sqlite3.OperationalError("database is locked")
+                error.sqlite_errorcode = sqlite3.SQLITE_BUSY
+                raise error
+            return super().execute(*told)
+
+    connection = Busy(":memory:")
+    _use_write_ahead_log(connection)
+    assert connection.left == -1
+    connection.close()
 
 
 def test_two_files_whose_names_end_differently_are_two(tmp_path: Path) -> None:

@@ -8,7 +8,9 @@ same time is committed together, because the sync is what costs.
 from __future__ import annotations
 
 import queue
+import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
@@ -31,6 +33,8 @@ PASSWORDS = ("password", "sslpassword")
 """What of a PostgreSQL URL is secret, besides the password before the host."""
 BUSY = 30.0
 """Seconds to wait for another process that is writing to the same SQLite file."""
+AGAIN = 0.01
+"""Seconds between two tries, where SQLite itself does not wait."""
 
 
 class Store:
@@ -201,7 +205,8 @@ def _sqlite(url: URL, synchronous: str) -> Engine:
 
     def connected(connection: Any, _record: Any) -> None:
         connection.isolation_level = None  # BEGIN is said below, and nowhere else
-        for pragma in ("journal_mode = WAL", f"synchronous = {synchronous}", "foreign_keys = ON"):
+        _use_write_ahead_log(connection)
+        for pragma in (f"synchronous = {synchronous}", "foreign_keys = ON"):
             connection.execute(f"PRAGMA {pragma}")
 
     def begun(connection: Connection) -> None:
@@ -212,6 +217,20 @@ def _sqlite(url: URL, synchronous: str) -> Engine:
     event.listen(engine, "connect", connected)
     event.listen(engine, "begin", begun)
     return engine
+
+
+def _use_write_ahead_log(connection: sqlite3.Connection) -> None:
+    """Several processes may open a new file at once. SQLite does not wait then by itself."""
+    ends = time.monotonic() + BUSY
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > ends:
+                raise
+            time.sleep(AGAIN)
+        else:
+            return
 
 
 def _name(engine: Engine) -> str:
