@@ -48,6 +48,7 @@ class Store:
     def __init__(self, url: str) -> None:
         self.engine = _engine(url)
         self._unsynced = _engine(url, synchronous="NORMAL") if self.is_sqlite else self.engine
+        self._apart = self.engine if self.is_sqlite else _engine(url, connections=0)
         self.name = _name(self.engine)
         self._queue: queue.SimpleQueue[tuple[Callable[[Connection], Any], Future[Any]] | None]
         self._queue = queue.SimpleQueue()
@@ -65,6 +66,13 @@ class Store:
         """A connection to read with, outside of any transaction."""
         with self._translated(), self.engine.connect() as connection:
             yield connection.execution_options(**READING)
+
+    @contextmanager
+    def apart(self) -> Iterator[Connection]:
+        """A connection to be held for long. However many there are, they take none of those that
+        everybody else shares."""
+        with self._translated(), self._apart.connect() as connection:
+            yield connection
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
@@ -100,6 +108,7 @@ class Store:
                 self._writer = None
         self.engine.dispose()
         self._unsynced.dispose()
+        self._apart.dispose()
 
     def _start(self) -> None:
         if self._writer is None:
@@ -175,7 +184,12 @@ def _together(connection: Connection) -> Iterator[None]:
         connection.execute(statement, some)
 
 
-def _engine(url: str, *, synchronous: str = "FULL") -> Engine:
+def _engine(url: str, *, synchronous: str = "FULL", connections: int = 5) -> Engine:
+    """
+    Args:
+        synchronous: when SQLite waits for the disk.
+        connections: to PostgreSQL, that are kept; 0 for as many as are wanted.
+    """
     try:
         parsed = make_url(url)
         if parsed.drivername in ("postgresql", "postgres"):
@@ -187,7 +201,7 @@ def _engine(url: str, *, synchronous: str = "FULL") -> Engine:
             )
         if parsed.get_backend_name() == "sqlite":
             return _sqlite(parsed, synchronous)
-        return create_engine(parsed, pool_pre_ping=True)
+        return create_engine(parsed, pool_pre_ping=True, pool_size=connections)
     except (ArgumentError, NoSuchModuleError):
         raise ConfigError(
             "the ledger's URL is none",
