@@ -8,7 +8,7 @@ from datetime import UTC, timedelta
 import pytest
 from tests.ledger.story import ADA, BOB, EVE, Story, day
 
-from guestlist.ledger import history, orders
+from guestlist.ledger import history, orders, shared
 from guestlist.ledger.erasure import forget
 from guestlist.ledger.history import Search, counts, latest, lines
 from guestlist.ledger.line import LineState, LogLine
@@ -139,3 +139,13 @@ def test_no_more_than_a_page_is_in_memory(on_file: Story, monkeypatch: pytest.Mo
     ]
     assert len(alive) == 10
     assert max(alive) <= 11
+
+
+def test_what_a_service_says_can_be_written_down_whatever_it_is(story: Story) -> None:
+    """Or the run would end for it, and each that goes on with it as well."""
+    run = story.run()
+    story.settled(state=OrderState.REFUSED, outcome="Rejected", detail="no \0 such name", run=run)
+    story.store.write(lambda connection: shared.halt(connection, run, "cloud", 0.0, "\0 401"))
+    (line,) = lines(story.store)
+    assert line.detail == line.entries[-1].detail == "no  such name"
+    assert shared.halted(story.store, run) == {"cloud": " 401"}
