@@ -157,6 +157,22 @@ def test_a_key_that_is_withdrawn_leaves_the_doubts_to_a_later_run(
     assert machine.service.mails == {ADA: 1}
 
 
+def test_an_address_that_only_a_service_accepts_keeps_nobody_from_being_found(
+    machine: Machine,
+) -> None:
+    """Such as one that was made before the service knew better, and is resent by its id."""
+    odd = "root@localhost"
+    old = machine.service.add_invitation(odd, "expired")
+    machine.clock.sleep(10)
+    for email in (ADA, odd):
+        machine.service.faults[email] = [LOST]
+    facts: Facts = {"state": "expired", "invitation": _read(old)}
+    run = machine.begin([change(ADA), change(odd, Action.RESEND, **facts)])
+    tally = machine.run(run).tallies["plain"]
+    assert tally.unknown == 0
+    assert tally.done == {"invited": 1, "resent": 1}
+
+
 def test_a_ledger_that_fails_decides_nothing(
     machine: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:

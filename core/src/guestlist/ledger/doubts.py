@@ -10,10 +10,12 @@ import math
 import threading
 from dataclasses import dataclass
 
+from guestlist.address import check_email
 from guestlist.client import Guestlist
 from guestlist.errors import (
     ConfigError,
     GuestlistError,
+    InvalidOrder,
     LedgerError,
     OutcomeUnknown,
     ServiceTrouble,
@@ -150,8 +152,7 @@ class Doubts:
         trouble = None
         try:
             self._check_can_look()
-            emails = {doubt.entry.order.change.email for doubt in doubts}
-            guests = self._guests.standing(emails)
+            guests = self._standing([doubt.entry.order for doubt in doubts])
         except ServiceTrouble as error:
             trouble = error
         except (Unauthorized, ConfigError, LedgerError):
@@ -166,6 +167,18 @@ class Doubts:
         with self._guard:
             self.next_look = self._clock.monotonic() + self._pause if self._open else math.inf
         return trouble
+
+    def _standing(self, orders: list[Order]) -> dict[str, Guest]:
+        """Where they all stand, by key. An address that only the service holds for one is asked for
+        on its own: it must not keep the others from being looked for."""
+        alone: dict[str, Guest] = {}
+        together = set[str]()
+        for order in orders:
+            try:
+                together.add(check_email(order.change.email))
+            except InvalidOrder:
+                alone[order.change.key] = self._guests.status(order.known)
+        return self._guests.standing(together) | alone
 
     def _check_can_look(self) -> None:
         """Not to be found proves something only where somebody can be found.
