@@ -26,7 +26,7 @@ from urllib.parse import urlsplit
 
 from guestlist.exchange.connections import KEEP_ALIVE, Connections
 from guestlist.exchange.deadline import bound, until
-from guestlist.exchange.hush import Hush
+from guestlist.exchange.hush import hush_of
 from guestlist.exchange.leftover import retire_if_left_over
 from guestlist.exchange.step import Failure, Outgoing
 from guestlist.provider.explanations import shorten
@@ -98,7 +98,7 @@ class _Wire:
                     " async ones for AsyncGuestlist"
                 )
         self._client = client
-        self._hush = Hush(library_of(client).__name__) if client is not None else None
+        self._hush = hush_of(library_of(client).__name__) if client is not None else None
         self._brought = transport
         self._most = connections
         self._origins: dict[tuple[str, str], Connections[Any, Any]] = {}
