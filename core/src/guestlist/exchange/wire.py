@@ -31,6 +31,7 @@ from guestlist.exchange.leftover import retire_if_left_over
 from guestlist.exchange.step import Failure, Outgoing
 from guestlist.provider.explanations import shorten
 from guestlist.provider.messages import Response
+from guestlist.provider.settings import is_this_machine
 
 if TYPE_CHECKING:
     import anyio
@@ -178,10 +179,11 @@ class _Wire:
         parts = urlsplit(url)
         proxies = urllib.request.getproxies()
         proxy = proxies.get(parts.scheme) or proxies.get("all")
-        if proxy and urllib.request.proxy_bypass(parts.hostname or ""):
-            proxy = None
+        host = parts.hostname or ""
+        if is_this_machine(host) or urllib.request.proxy_bypass(host):
+            proxy = None  # to this machine credentials may go in the clear, and no further
         limits = self._library.Limits(max_connections=1, keepalive_expiry=KEEP_ALIVE)
-        # plain http goes to this machine only and has nothing to verify
+        # an account's plain http goes to this machine only and has nothing to verify
         trusted = (
             self._certificates
             if parts.scheme == "https"
