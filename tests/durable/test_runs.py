@@ -24,9 +24,10 @@ from tests.durable.kit import (
     refused,
 )
 
+from guestlist import Guestlist
 from guestlist.errors import LedgerError, Unauthorized, UnknownAccount
 from guestlist.exchange.account import LONGEST_REST
-from guestlist.ledger import orders
+from guestlist.ledger import Ledger, orders
 from guestlist.ledger.doubts import ATTEMPTS
 from guestlist.ledger.entry import OrderEntry
 from guestlist.ledger.lane import Lane
@@ -36,7 +37,7 @@ from guestlist.ledger.schema import OrderState
 from guestlist.ledger.store import Store
 from guestlist.ledger.tally import Tally
 from guestlist.ledger.work import ChunkWork, RunWork
-from guestlist.models import Member
+from guestlist.models import Member, Role
 from guestlist.provider import Flow, Request, operation
 from guestlist.roster import Action, Change
 
@@ -221,6 +222,20 @@ def test_a_rest_of_years_is_not_believed(machine: Machine, monkeypatch: pytest.M
     machine.run(machine.begin(invites(1)))
     assert states(machine) == {"DONE": 1}
     assert machine.clock.monotonic() <= 2 * LONGEST_REST
+
+
+def test_an_owed_role_is_given_by_its_id_where_the_service_lists_none(machine: Machine) -> None:
+    editor = Role(id="r-7", name="Editor")
+    with Ledger(machine.place, clock=machine.clock) as ledger:
+        accounts = {"plain": Plain(base_url="https://plain.test")}
+        how: Facts = {"transport": machine.service, "clock": machine.clock, "ledger": ledger}
+        result = Guestlist(accounts, **how).invite("ada@example.com", role=["dev", editor])
+    assert result.owed == (editor,)
+    machine.service.add_person("ada@example.com")
+    with machine.process() as process:
+        due, _others = process.runner.due()
+        process.runner.run(process.runner.begin(due, "", "settle", replace=False))
+    assert [person["roles"] for person in machine.service.people] == [["r-7"]]
 
 
 def test_an_account_that_is_gone_from_the_configuration_is_told(machine: Machine) -> None:
