@@ -380,6 +380,10 @@ def test_from_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, house: Hou
         Guestlist(transport=transport),
         Guestlist.from_file(tmp_path / "my.toml", transport=transport),
         Guestlist.from_file(str(tmp_path / "my.toml"), transport=transport),
+        Guestlist(transport=transport, allowed_domains=(), budget=None),
+        Guestlist.from_file(
+            tmp_path / "my.toml", transport=transport, allowed_domains=(), budget=None
+        ),
     ):
         assert list(guests.accounts) == ["cloud"]
         with pytest.raises(InvalidOrder, match="not in an allowed domain"):

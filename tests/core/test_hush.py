@@ -51,3 +51,12 @@ def test_async(caplog: pytest.LogCaptureFixture) -> None:
     assert "/v1/invitations/validate/********" in logged[0]
     assert "https://elsewhere.example/plain" in logged[1]  # what is the caller's own stays as it is
     assert KEY not in caplog.text
+
+
+def test_a_program_that_makes_many_clients_has_one_filter() -> None:
+    """Each of them would be kept for ever, and be asked about every record."""
+    with httpx.Client(transport=httpx.MockTransport(answer)) as client:
+        Guestlist({"ai": account()}, http_client=client)
+        filters = list(logging.getLogger("httpx").filters)
+        Guestlist({"ai": account()}, http_client=client)
+    assert logging.getLogger("httpx").filters == filters

@@ -702,6 +702,17 @@ def test_exceptions_from_the_proxy(own: Send, serve: Any, monkeypatch: pytest.Mo
 
 
 @pytest.mark.usefixtures("_no_proxies")
+def test_what_is_for_this_machine_stays_on_it(
+    own: Send, serve: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Plain http is allowed to this machine only, because it shows the credentials."""
+    proxy, server = serve(answering(OK)), serve(answering(OK))
+    monkeypatch.setenv("http_proxy", proxy.url)
+    assert came(own(outgoing(server.url))).status == 200
+    assert proxy.requests == []
+
+
+@pytest.mark.usefixtures("_no_proxies")
 def test_a_refusing_proxy_proves_that_nothing_was_sent(
     own: Send, monkeypatch: pytest.MonkeyPatch
 ) -> None:

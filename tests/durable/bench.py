@@ -150,8 +150,9 @@ def _ledger(count: int, done: int = 0) -> Iterator[str]:
     with tempfile.TemporaryDirectory() as folder:
         url = f"sqlite:///{Path(folder) / 'guestlist.db'}"
         store = Store(url)
-        run = orders.begin_run(store, time.time(), "digest", "guestlist.toml")
-        orders.add(store, _people(count), run=run, now=time.time())
+        with store.writing() as connection:
+            run = orders.begin_run(connection, time.time(), "digest", "guestlist.toml")
+            orders.add(connection, _people(count), run=run, now=time.time())
         if done:
             with store.writing() as connection:
                 connection.exec_driver_sql(

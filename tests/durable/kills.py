@@ -126,8 +126,9 @@ class Children:
 def _run(url: str, fire: Fire) -> Iterator[tuple[World, Store, int]]:
     store = Store(url)
     try:
-        run = orders.begin_run(store, time.time(), "digest", "guestlist.toml")
-        orders.add(store, everybody(fire.orders), run=run, now=time.time())
+        with store.writing() as connection:
+            run = orders.begin_run(connection, time.time(), "digest", "guestlist.toml")
+            orders.add(connection, everybody(fire.orders), run=run, now=time.time())
         with World(fire.share, fire.seed) as world:
             yield world, store, run
     finally:

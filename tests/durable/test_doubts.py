@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -26,8 +27,10 @@ from tests.durable.kit import (
     refused,
 )
 
+from guestlist import Guestlist
+from guestlist.errors import LedgerError
 from guestlist.ledger import orders
-from guestlist.ledger.doubts import SKEW
+from guestlist.ledger.doubts import SKEW, Doubts
 from guestlist.ledger.lane import Lane
 from guestlist.ledger.schema import OrderState
 from guestlist.ledger.tally import Tally
@@ -154,6 +157,41 @@ def test_a_key_that_is_withdrawn_leaves_the_doubts_to_a_later_run(
     assert machine.service.mails == {ADA: 1}
 
 
+def test_an_address_that_only_a_service_accepts_keeps_nobody_from_being_found(
+    machine: Machine,
+) -> None:
+    """Such as one that was made before the service knew better, and is resent by its id."""
+    odd = "root@localhost"
+    old = machine.service.add_invitation(odd, "expired")
+    machine.clock.sleep(10)
+    for email in (ADA, odd):
+        machine.service.faults[email] = [LOST]
+    facts: Facts = {"state": "expired", "invitation": _read(old)}
+    run = machine.begin([change(ADA), change(odd, Action.RESEND, **facts)])
+    tally = machine.run(run).tallies["plain"]
+    assert tally.unknown == 0
+    assert tally.done == {"invited": 1, "resent": 1}
+
+
+def test_a_ledger_that_fails_decides_nothing(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The pace is in the ledger, so a look can fail for it."""
+    machine.service.faults[ADA] = [VOID]
+    run = machine.begin([change(ADA)])
+    with monkeypatch.context() as patched, machine.process() as process:
+
+        def standing(*_: object, **__: object) -> None:
+            raise LedgerError("the disk is full")
+
+        patched.setattr(Guestlist, "standing", standing)
+        with pytest.raises(LedgerError):
+            process.runner.run(run)
+    assert [row["state"] for row in machine.rows()] == [OrderState.INTENDED]
+    machine.run(run)
+    assert machine.service.mails == {ADA: 1}
+
+
 def _withdrawn(machine: Machine) -> Callable[[httpx.Request], httpx.Response]:
     original = machine.service.handle_request
 
@@ -206,6 +244,35 @@ def test_a_restart_does_not_begin_the_grace_period_anew(machine: Machine) -> Non
     machine.run(run)
     assert machine.clock.monotonic() - began < GRACE / 2
     assert machine.service.mails == {ADA: 1}
+
+
+def test_what_never_happens_is_given_up_also_where_somebody_else_looks(machine: Machine) -> None:
+    """Where many workers share a ledger, whoever sends is not the one who looks."""
+    machine.service.faults[ADA] = [VOID] * 9
+    machine.begin([change(ADA)])
+    for _ in range(9):
+        with machine.process() as process:
+            tally = Tally("plain")
+            how: dict[str, Any] = {"threads": 1, "settles_doubts": False}
+            lane = Lane(process.guests, process.store, process.stop, tally, **how)
+            lane.run(ChunkWork(process.store, "plain", [1]))
+            machine.clock.sleep(GRACE)
+            doubts = Doubts(process.guests.account("plain"), "plain", tally)
+            doubts.recover(process.store, orders.in_doubt(process.store), alone=False)
+            doubts.look()
+    assert machine.service.posts[ADA] == 5
+    assert [row["state"] for row in machine.rows()] == [OrderState.REFUSED]
+
+
+def test_an_attempt_that_was_interrupted_does_not_count(machine: Machine) -> None:
+    run = machine.begin([change(ADA)])
+    with machine.process() as dead:
+        _intend(machine, dead)
+    with machine.process() as dead_as_well:
+        lane = Lane(dead_as_well.guests, dead_as_well.store, dead_as_well.stop, Tally("plain"))
+        lane.recover(orders.in_doubt(dead_as_well.store), alone=True)
+    machine.run(run)
+    assert [row["attempts"] for row in machine.rows()] == [1]
 
 
 def test_a_chunk_is_worked_on_until_nothing_of_it_is_left(machine: Machine) -> None:

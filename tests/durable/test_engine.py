@@ -79,8 +79,9 @@ class Pool:
 
     def begin(self, changes: list[Change]) -> int:
         """Writes a run down and puts it into the queue."""
-        run = orders.begin_run(self.store, time.time(), "digest", "guestlist.toml")
-        orders.add(self.store, changes, run=run, now=time.time())
+        with self.store.writing() as connection:
+            run = orders.begin_run(connection, time.time(), "digest", "guestlist.toml")
+            orders.add(connection, changes, run=run, now=time.time())
         enqueue(self.store, run, time.time())
         return run
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 from sqlalchemy import event, text
 from tests.durable.kit import (
@@ -15,20 +17,29 @@ from tests.durable.kit import (
     Facts,
     Machine,
     Plain,
+    _member,
     an_order,
     change,
     invites,
     refused,
 )
 
+from guestlist import Guestlist
 from guestlist.errors import LedgerError, Unauthorized, UnknownAccount
-from guestlist.ledger import orders
+from guestlist.exchange.account import LONGEST_REST
+from guestlist.ledger import Ledger, orders
+from guestlist.ledger.doubts import ATTEMPTS
 from guestlist.ledger.entry import OrderEntry
+from guestlist.ledger.lane import Lane
 from guestlist.ledger.orders import Taken
 from guestlist.ledger.runner import alone
 from guestlist.ledger.schema import OrderState
 from guestlist.ledger.store import Store
-from guestlist.roster import Action
+from guestlist.ledger.tally import Tally
+from guestlist.ledger.work import ChunkWork, RunWork
+from guestlist.models import Member, Role
+from guestlist.provider import Flow, Request, operation
+from guestlist.roster import Action, Change
 
 
 @pytest.fixture
@@ -84,6 +95,23 @@ def test_what_many_threads_write_at_once_is_committed_together(machine: Machine)
         for thread in threads:
             thread.join()
         assert len(commits) == 2
+
+
+def test_a_run_is_written_down_with_all_its_orders_or_not_at_all(machine: Machine) -> None:
+    """A run of which only the beginning was on disk would be gone on with: nothing left to do."""
+    before = machine.begin(invites(2))
+
+    def interrupted() -> Iterator[Change]:
+        yield from invites(1)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        machine.begin(interrupted())
+    with machine.process() as process:
+        run = orders.unfinished_run(process.store)
+        assert run is not None
+        assert run.id == before
+        assert orders.left(process.store, before) == {"plain": 2}
 
 
 def test_an_order_is_claimed_by_one(machine: Machine) -> None:
@@ -149,6 +177,65 @@ def test_one_person_does_not_stop_another(machine: Machine) -> None:
     tally = machine.run(machine.begin(invites(10))).tallies["plain"]
     assert tally.done == {"invited": 9}
     assert tally.refused == {"Rejected": 1}
+
+
+class Watchful(Plain):
+    """One that shows what a member holds."""
+
+    @operation
+    def get_member(self, id: str) -> Flow[Member]:
+        reply = yield Request.get("members")
+        return next(_member(raw) for raw in reply.items("items") if raw["id"] == id)
+
+
+@pytest.mark.parametrize("chunks", [False, True])
+def test_what_a_service_says_yes_to_and_does_not_do_is_given_up(
+    tmp_path: Path, *, chunks: bool
+) -> None:
+    machine = Machine(tmp_path / "guestlist.db", {"plain": Watchful})
+    facts: Facts = {"state": "accepted", "member": machine.service.add_person("ada@example.com")}
+    machine.service.everybody = refused(200)
+    run = machine.begin([change("ada@example.com", Action.ASSIGN, roles=("dev",), **facts)])
+    tally = Tally("plain", left=1)
+    with machine.process() as process:
+        lane = Lane(process.guests, process.store, process.stop, tally, settles_doubts=not chunks)
+        work = ChunkWork(process.store, "plain", [1]) if chunks else None
+        lane.run(work or RunWork(process.store, run, "plain"))
+    assert tally.halted is None
+    assert tally.unknown == 1
+    assert [one.message for one in tally.problems] == [
+        "the service said yes to assign role dev and the member's roles did not change"
+    ]
+    assert machine.service.posts == {"ada@example.com": ATTEMPTS}
+    assert states(machine) == {"UNKNOWN": 1}
+
+
+def test_a_rest_of_years_is_not_believed(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One wrong header must not silence a run."""
+    original, asked = machine.service.handle_request, iter(["99999999999"])
+
+    def handle(request: httpx.Request) -> httpx.Response:
+        rest = next(asked, None) if request.method == "POST" else None
+        return httpx.Response(429, headers={"Retry-After": rest}) if rest else original(request)
+
+    monkeypatch.setattr(machine.service, "handle_request", handle)
+    machine.run(machine.begin(invites(1)))
+    assert states(machine) == {"DONE": 1}
+    assert machine.clock.monotonic() <= 2 * LONGEST_REST
+
+
+def test_an_owed_role_is_given_by_its_id_where_the_service_lists_none(machine: Machine) -> None:
+    editor = Role(id="r-7", name="Editor")
+    with Ledger(machine.place, clock=machine.clock) as ledger:
+        accounts = {"plain": Plain(base_url="https://plain.test")}
+        how: Facts = {"transport": machine.service, "clock": machine.clock, "ledger": ledger}
+        result = Guestlist(accounts, **how).invite("ada@example.com", role=["dev", editor])
+    assert result.owed == (editor,)
+    machine.service.add_person("ada@example.com")
+    with machine.process() as process:
+        due, _others = process.runner.due()
+        process.runner.run(process.runner.begin(due, "", "settle", replace=False))
+    assert [person["roles"] for person in machine.service.people] == [["r-7"]]
 
 
 def test_an_account_that_is_gone_from_the_configuration_is_told(machine: Machine) -> None:

@@ -11,7 +11,7 @@ from sqlalchemy import delete, event, func, select
 from tests.ledger.story import ADA, BOB, EVE, Story, day
 
 from guestlist.errors import LedgerError
-from guestlist.ledger import erasure, orders
+from guestlist.ledger import answers, erasure, orders
 from guestlist.ledger.erasure import Erased, expire, forget
 from guestlist.ledger.history import lines
 from guestlist.ledger.outcome import Done
@@ -19,7 +19,7 @@ from guestlist.ledger.runner import alone
 from guestlist.ledger.schema import OrderState, entries, runs
 from guestlist.ledger.schema import orders as orders_table
 from guestlist.ledger.store import Store
-from guestlist.models import Invitation, State
+from guestlist.models import Guest, Invitation, State
 from guestlist.roster import Action, Change
 
 
@@ -43,6 +43,27 @@ def test_everything_about_a_person_in_all_accounts(story: Story) -> None:
     assert people(story) == [BOB]
     assert rows_of_history(story) == 2
     assert forget(story.store, ADA) == Erased(0, 0)
+
+
+def test_no_answer_gets_the_number_of_one_that_is_deleted(story: Story) -> None:
+    """Or a program that asks for what comes after the last one it knows would never hear of it."""
+    for email in (ADA, BOB):
+        story.settled(email)
+    everybody = {one.email: one for one in answers.waiting(story.store, 0.0)}
+    gone = {email: Guest(account="cloud", email=email, state=State.GONE) for email in everybody}
+    assert answers.note(story.store, everybody[BOB], gone[BOB], 1.0)
+    known = answers.last(story.store)
+    forget(story.store, BOB)
+    assert answers.note(story.store, everybody[ADA], gone[ADA], 2.0)
+    assert [one.email for one in answers.answers(story.store, known, 10)] == [ADA]
+
+
+def test_an_answer_of_somebody_who_is_forgotten_is_no_news(story: Story) -> None:
+    story.settled(ADA)
+    (one,) = answers.waiting(story.store, 0.0)
+    forget(story.store, ADA)
+    gone = Guest(account="cloud", email=ADA, state=State.GONE)
+    assert not answers.note(story.store, one, gone, 1.0)
 
 
 def test_not_while_an_order_is_in_doubt(story: Story) -> None:

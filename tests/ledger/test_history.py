@@ -8,7 +8,7 @@ from datetime import UTC, timedelta
 import pytest
 from tests.ledger.story import ADA, BOB, EVE, Story, day
 
-from guestlist.ledger import history, orders
+from guestlist.ledger import history, orders, shared
 from guestlist.ledger.erasure import forget
 from guestlist.ledger.history import Search, counts, latest, lines
 from guestlist.ledger.line import LineState, LogLine
@@ -41,7 +41,8 @@ def test_all_that_happened_to_an_order(story: Story) -> None:
 
 def test_every_state(story: Story) -> None:
     story.asked(run=story.run())
-    orders.drop(story.store, day(1).timestamp())
+    with story.store.writing() as connection:
+        orders.drop(connection, day(1).timestamp())
     story.asked()
     story.doubtful()
     story.settled(owed=("group:Engineering",))
@@ -128,8 +129,9 @@ def test_no_more_than_a_page_is_in_memory(on_file: Story, monkeypatch: pytest.Mo
         Change(action=Action.INVITE, account="cloud", email=f"{n}@x.example", key=f"{n}@x.example")
         for n in range(100)
     ]
-    run = orders.begin_run(on_file.store, 0.0, "digest", "guestlist.toml")
-    orders.add(on_file.store, story_of_many, run=run, now=0.0)
+    with on_file.store.writing() as connection:
+        run = orders.begin_run(connection, 0.0, "digest", "guestlist.toml")
+        orders.add(connection, story_of_many, run=run, now=0.0)
     alive = [
         sum(isinstance(one, LogLine) for one in gc.get_objects())
         for place, _line in enumerate(lines(on_file.store))
@@ -137,3 +139,13 @@ def test_no_more_than_a_page_is_in_memory(on_file: Story, monkeypatch: pytest.Mo
     ]
     assert len(alive) == 10
     assert max(alive) <= 11
+
+
+def test_what_a_service_says_can_be_written_down_whatever_it_is(story: Story) -> None:
+    """Or the run would end for it, and each that goes on with it as well."""
+    run = story.run()
+    story.settled(state=OrderState.REFUSED, outcome="Rejected", detail="no \0 such name", run=run)
+    story.store.write(lambda connection: shared.halt(connection, run, "cloud", 0.0, "\0 401"))
+    (line,) = lines(story.store)
+    assert line.detail == line.entries[-1].detail == "no  such name"
+    assert shared.halted(story.store, run) == {"cloud": " 401"}

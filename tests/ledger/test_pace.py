@@ -17,6 +17,7 @@ from guestlist import Guest, Guestlist, State
 from guestlist.exchange.pace import MARGIN, Pace
 from guestlist.ledger import Ledger
 from guestlist.ledger.pace import SharedPace
+from guestlist.provider import Limit
 from guestlist_aitronos import Aitronos
 from guestlist_vultr import Vultr
 
@@ -226,3 +227,18 @@ def test_no_key_can_be_read_from_the_ledger(tmp_path: Path) -> None:
         ledger.pace(Aitronos(api_key="SECRET-KEY", organization_id="org_1")).reserve(0.0)
     for file in tmp_path.iterdir():
         assert b"SECRET" not in file.read_bytes()
+
+
+class Newer(Vultr):
+    """A later version of the plugin, whose authors have learned of another limit."""
+
+    @property
+    def limits(self) -> tuple[Limit, ...]:
+        return (*super().limits, Limit(1000, 60.0))
+
+
+def test_a_pace_is_begun_anew_when_the_service_has_other_limits(tmp_path: Path) -> None:
+    for provider in (VULTR, Newer(api_key="a-key"), VULTR):
+        process = Process(tmp_path / "ledger.db", 0.0, provider)
+        assert process.reserve() < 1.0
+        process.ledger.close()

@@ -26,6 +26,7 @@ from guestlist.exchange.pace import MARGIN, Pace
 from guestlist.exchange.policy import run
 from guestlist.exchange.recovery import once
 from guestlist.exchange.step import Failure, Send, Steps, Write
+from guestlist.ledger.orders import Taken
 from guestlist.provider import Flow, Limit, Request, Response
 from guestlist.sandbox.limits import SlidingWindow
 from guestlist.verbs import Accounts, check
@@ -329,3 +330,24 @@ def test_a_doubt_that_may_not_wait_tells_so() -> None:
         carry_out(time, once(call, _post, look), Failure("broken"))
     assert failed.value.budget == "5 s of waiting"
     assert failed.value.happened is None
+
+
+def test_nothing_long_is_waited_for_between_the_intent_and_the_request() -> None:
+    """Whoever looks in between concludes that nothing will be sent any more, and sends it."""
+    time = SimulatedTime()
+    account = Account("cloud", Vultr(api_key="a"), time, sharing=Pace(Limit(1, 5.0)))
+    carry_out(time, run(Call(account, Budget()), _get()), Response(200))
+
+    class Slow:
+        judged = False
+
+        def intend(self, _request: str) -> None:
+            if self.judged:
+                raise Taken("somebody else has looked")
+            time.at += 0.5
+            self.judged = True
+
+    call = Call(account, Budget(), entry=Slow())
+    with pytest.raises(Taken):
+        carry_out(time, run(call, _post()), Response(200))
+    assert call.sent is None

@@ -101,12 +101,16 @@ class _Client:
     def from_file(cls, path: str | Path, **arguments: Any) -> Self:
         """A client for the accounts of a configuration file.
 
+        Args:
+            path: of the file.
+            arguments: as for the class, but `accounts`. What is left empty is as the file says.
+
         Raises:
             ConfigError: the file is not as it must be.
         """
         config = read_config(open_config(Path(path)), installed())
-        arguments.setdefault("allowed_domains", config.allowed_domains)
-        arguments.setdefault("budget", config.budget)
+        arguments["allowed_domains"] = arguments.get("allowed_domains") or config.allowed_domains
+        arguments["budget"] = arguments.get("budget") or config.budget
         return cls(config.accounts, **arguments)
 
     @property

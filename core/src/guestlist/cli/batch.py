@@ -55,8 +55,8 @@ def run_each(
     try:
         with session.progress:
             batch.run()
-    except KeyboardInterrupt as interruption:
-        session.errors.append(batch.interrupted(interruption))
+    except KeyboardInterrupt:
+        session.errors.append(batch.interrupted())
     for task in tasks:
         outcome = batch.outcomes.get(task)
         if isinstance(outcome, GuestlistError):
@@ -135,10 +135,10 @@ class _Batch:
         done = f", {len(self.outcomes)} of {len(self._tasks)} done" if self._tasks[1:] else ""
         self._session.progress.tell(f"{self._session.arguments.command} on {accounts}{done}")
 
-    def interrupted(self, interruption: KeyboardInterrupt) -> Interrupted:
+    def interrupted(self) -> Interrupted:
         """What Ctrl-C leaves behind, in one line."""
         self._stopped.set()
-        doubtful = [task for task in self._tasks if self._may_have_happened(task, interruption)]
+        doubtful = [task for task in self._tasks if self._may_have_happened(task)]
         left = len(self._tasks) - len(self.outcomes) - len(doubtful)
         told = []
         if doubtful and self._resumable:
@@ -157,12 +157,10 @@ class _Batch:
         error.happened = None if doubtful else False
         return error
 
-    def _may_have_happened(self, task: Task, interruption: KeyboardInterrupt) -> bool:
+    def _may_have_happened(self, task: Task) -> bool:
         if not self._changes or task not in self._under_way:
             return False
-        notes = getattr(interruption, "__notes__", [])
-        sending = any(note.startswith("guestlist: interrupted while") for note in notes)
-        return bool(self._threads) or sending or task.account in self._session.stirred
+        return bool(self._threads) or task.account in self._session.stirred
 
 
 def _lanes(tasks: Sequence[Task], changes: bool) -> list[list[Task]]:

@@ -11,6 +11,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 
 from guestlist.exchange.redact import MASK
 
@@ -18,11 +19,10 @@ from guestlist.exchange.redact import MASK
 class Hush(logging.Filter):
     """Masks what is secret in the records of one logger."""
 
-    def __init__(self, logger: str) -> None:
+    def __init__(self) -> None:
         super().__init__()
         self._secret: Counter[str] = Counter()
         self._guard = threading.Lock()
-        logging.getLogger(logger).addFilter(self)
 
     @contextmanager
     def hushed(self, secrets: Sequence[str]) -> Iterator[None]:
@@ -45,3 +45,11 @@ class Hush(logging.Filter):
                 text = text.replace(secret, MASK)
             record.msg, record.args = text, ()
         return True
+
+
+@cache
+def hush_of(logger: str) -> Hush:
+    """The one of a logger, which has it from now on."""
+    hush = Hush()
+    logging.getLogger(logger).addFilter(hush)
+    return hush

@@ -27,6 +27,9 @@ READING_ERRORS = (LookupError, TypeError, ValueError, AttributeError, Arithmetic
 BACKOFF_FIRST = 0.5
 BACKOFF_LONGEST = 8.0
 
+FRESH = 1.0
+"""Seconds after which an intent does not say any more that its request is about to leave."""
+
 
 def run(call: Call, flow: Flow[T]) -> Steps[T]:
     """Runs a flow to its end and returns its value.
@@ -187,15 +190,22 @@ def _set_out(call: Call, request: Request) -> Steps[Outgoing]:
     account = call.account
     moment = yield from _pace(call, request)
     outgoing = account.outgoing(request, call.budget, call.remaining)
-    if call.entry is not None and request.effect is not Effect.READ:
-        yield Write(partial(call.entry.intend, str(request)))
-    if account.pace.missed(account.clock.monotonic() - moment):
+    yield from _intend(call, request)
+    written = account.clock.monotonic()
+    if account.pace.missed(written - moment):
         # once: a machine on which every moment is missed would send nothing
         yield from _pace(call, request)
+        if account.clock.monotonic() - written > FRESH:
+            yield from _intend(call, request)  # somebody may have judged the first meanwhile
     if exceeded := call.exceeded(0.0):  # writing took long, or the machine was asleep
         raise call.about(_out_of_budget(exceeded, 0.0))
     left = call.remaining
     return replace(outgoing, timeout=min(outgoing.timeout, left), total=left)
+
+
+def _intend(call: Call, request: Request) -> Steps[None]:
+    if call.entry is not None and request.effect is not Effect.READ:
+        yield Write(partial(call.entry.intend, str(request)))
 
 
 def _pace(call: Call, request: Request) -> Steps[float]:

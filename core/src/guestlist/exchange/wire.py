@@ -26,11 +26,12 @@ from urllib.parse import urlsplit
 
 from guestlist.exchange.connections import KEEP_ALIVE, Connections
 from guestlist.exchange.deadline import bound, until
-from guestlist.exchange.hush import Hush
+from guestlist.exchange.hush import hush_of
 from guestlist.exchange.leftover import retire_if_left_over
 from guestlist.exchange.step import Failure, Outgoing
 from guestlist.provider.explanations import shorten
 from guestlist.provider.messages import Response
+from guestlist.provider.settings import is_this_machine
 
 if TYPE_CHECKING:
     import anyio
@@ -98,7 +99,7 @@ class _Wire:
                     " async ones for AsyncGuestlist"
                 )
         self._client = client
-        self._hush = Hush(library_of(client).__name__) if client is not None else None
+        self._hush = hush_of(library_of(client).__name__) if client is not None else None
         self._brought = transport
         self._most = connections
         self._origins: dict[tuple[str, str], Connections[Any, Any]] = {}
@@ -178,10 +179,11 @@ class _Wire:
         parts = urlsplit(url)
         proxies = urllib.request.getproxies()
         proxy = proxies.get(parts.scheme) or proxies.get("all")
-        if proxy and urllib.request.proxy_bypass(parts.hostname or ""):
-            proxy = None
+        host = parts.hostname or ""
+        if is_this_machine(host) or urllib.request.proxy_bypass(host):
+            proxy = None  # to this machine credentials may go in the clear, and no further
         limits = self._library.Limits(max_connections=1, keepalive_expiry=KEEP_ALIVE)
-        # plain http goes to this machine only and has nothing to verify
+        # an account's plain http goes to this machine only and has nothing to verify
         trusted = (
             self._certificates
             if parts.scheme == "https"

@@ -81,7 +81,7 @@ def waiting(store: Store, since: float) -> list[Waiting]:
 
 def note(store: Store, one: Waiting, now: Guest, at: float) -> bool:
     """Writes down where somebody stands, if that is the end of the invitation. False if it is not,
-    or is known already."""
+    is known already, or is of somebody whom the ledger has forgotten."""
     if now.state not in ENDS:
         return False
 
@@ -89,7 +89,9 @@ def note(store: Store, one: Waiting, now: Guest, at: float) -> bool:
         if connection.dialect.name == "postgresql":
             # one machine at a time, so that answers appear in the order of their numbers
             connection.execute(text("SELECT pg_advisory_xact_lock(8618)"))
-        if connection.scalar(select(orders.c.id).where(orders.c.id == one.id, _answered)):
+        this = select(orders.c.id).where(orders.c.id == one.id, ~_answered)
+        # locked: whoever deletes it meanwhile waits, and deletes the line as well
+        if connection.scalar(this.with_for_update(read=True, key_share=True)) is None:
             return False
         line = {"order": one.id, "at": at, "what": now.state.value, "detail": None}
         connection.execute(insert(entries), line)

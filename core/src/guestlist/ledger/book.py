@@ -82,8 +82,8 @@ class Ledger:
         return answers.waiting(self.store, self._clock.now().timestamp() - days * DAY)
 
     def answered(self, one: Waiting, now: Guest) -> bool:
-        """Writes down where somebody stands. True when that ends the invitation, and nobody has
-        written so before."""
+        """Writes down where somebody stands. True when that ends the invitation, nobody has written
+        so before, and the ledger still knows of it."""
         return answers.note(self.store, one, now, self._clock.now().timestamp())
 
     def answers(self, after: int = 0, *, limit: int = 1000) -> list[Answer]:

@@ -10,10 +10,13 @@ import math
 import threading
 from dataclasses import dataclass
 
+from guestlist.address import check_email
 from guestlist.client import Guestlist
 from guestlist.errors import (
     ConfigError,
     GuestlistError,
+    InvalidOrder,
+    LedgerError,
     OutcomeUnknown,
     ServiceTrouble,
     ServiceUnavailable,
@@ -43,11 +46,13 @@ class Doubt:
     Attributes:
         since: the monotonic clock since when no request of it is under way any more.
         error: what came instead of an answer; None when whoever waited for it is gone.
+        counts: whether it was a try of the service's. It was not when this machine was to blame.
     """
 
     entry: OrderEntry
     since: float
     error: GuestlistError | None
+    counts: bool
 
     @property
     def why(self) -> str:
@@ -77,7 +82,12 @@ class Doubts:
         return len(self._open)
 
     def add(
-        self, entry: OrderEntry, error: GuestlistError | None, since: float | None = None
+        self,
+        entry: OrderEntry,
+        error: GuestlistError | None,
+        since: float | None = None,
+        *,
+        counts: bool = True,
     ) -> None:
         """Takes up a doubt.
 
@@ -85,13 +95,16 @@ class Doubts:
             error: what came instead of an answer; None when whoever waited for it is gone.
             since: the monotonic clock since when no request of it is under way any more; None for
                 now.
+            counts: whether it was a try of the service's, of which there are `ATTEMPTS`.
         """
         now = self._clock.monotonic()
         with self._guard:
             if not self._open:
                 self._pause = LOOK_FIRST
                 self.next_look = now + self._pause
-            self._open[entry.order.id] = Doubt(entry, now if since is None else since, error)
+            self._open[entry.order.id] = Doubt(
+                entry, now if since is None else since, error, counts
+            )
         self._tally.is_in_doubt(1)
 
     def recover(self, store: Store, orders: list[Order], *, alone: bool) -> None:
@@ -118,7 +131,8 @@ class Doubts:
                 if alone and order.run is not None and wall < since:
                     since = wall
                     ended.append(order)
-            self.add(entry, None, monotonic + since - wall)
+            # whoever has written that no answer came was there to wait for it
+            self.add(entry, None, monotonic + since - wall, counts=order.doubted is not None)
         if ended:
             store.write(lambda c: doubt_all(c, ended, wall, INTERRUPTED))
 
@@ -130,6 +144,7 @@ class Doubts:
 
         Raises:
             Unauthorized, ConfigError: nobody can look with these credentials. All stay in doubt.
+            LedgerError: the ledger fails, which says nothing about what is in doubt.
         """
         began = self._clock.monotonic()
         with self._guard:
@@ -137,11 +152,10 @@ class Doubts:
         trouble = None
         try:
             self._check_can_look()
-            emails = {doubt.entry.order.change.email for doubt in doubts}
-            guests = self._guests.standing(emails)
+            guests = self._standing([doubt.entry.order for doubt in doubts])
         except ServiceTrouble as error:
             trouble = error
-        except (Unauthorized, ConfigError):
+        except (Unauthorized, ConfigError, LedgerError):
             raise
         except GuestlistError as refusal:  # nobody will ever be able to look
             for doubt in doubts:
@@ -153,6 +167,18 @@ class Doubts:
         with self._guard:
             self.next_look = self._clock.monotonic() + self._pause if self._open else math.inf
         return trouble
+
+    def _standing(self, orders: list[Order]) -> dict[str, Guest]:
+        """Where they all stand, by key. An address that only the service holds for one is asked for
+        on its own: it must not keep the others from being looked for."""
+        alone: dict[str, Guest] = {}
+        together = set[str]()
+        for order in orders:
+            try:
+                together.add(check_email(order.change.email))
+            except InvalidOrder:
+                alone[order.change.key] = self._guests.status(order.known)
+        return self._guests.standing(together) | alone
 
     def _check_can_look(self) -> None:
         """Not to be found proves something only where somebody can be found.
@@ -198,7 +224,7 @@ class Doubts:
         else:
             fresh = {"state": now.state, "invitation": now.invitation, "member": now.member}
             change = change.model_copy(update=fresh)
-            entry.ask_again(change, doubt.why, counts=doubt.error is not None)
+            entry.ask_again(change, doubt.why, counts=doubt.counts)
             self._forget(doubt)
 
     def _unknown(self, doubt: Doubt, why: str) -> None:

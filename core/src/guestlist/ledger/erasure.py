@@ -6,8 +6,9 @@ builds of SQLite), the file is written anew without its free space (`VACUUM`: wh
 a row was before it was changed still lies there), and the log is emptied into it. On PostgreSQL the
 server's own vacuum frees the space.
 
-Nobody else may be at work on a SQLite ledger meanwhile: SQLite gives the number of a deleted order
-to the next one, and a run that holds the old one would carry out another person's.
+No run may be under way meanwhile: while others use a SQLite file, nothing in it can be overwritten.
+A worker that has read an order before it was deleted finds it taken, because no number is ever
+given again.
 """
 
 from __future__ import annotations

@@ -17,10 +17,12 @@ from guestlist.errors import (
     GuestlistError,
     LedgerError,
     RateLimited,
+    ServiceRefusal,
     ServiceTrouble,
     Unauthorized,
 )
-from guestlist.ledger.doubts import Doubts
+from guestlist.exchange.account import LONGEST_REST
+from guestlist.ledger.doubts import ATTEMPTS, Doubts
 from guestlist.ledger.entry import OrderEntry
 from guestlist.ledger.orders import Order, Taken
 from guestlist.ledger.perform import REPEATABLE, perform
@@ -201,6 +203,14 @@ class Lane:
             entry.doubted(error.message)
             if self._settles_doubts:
                 self._doubts.add(entry, error)
+        elif (
+            error.happened is not False
+            and isinstance(error, ServiceRefusal)
+            and entry.attempts >= ATTEMPTS
+        ):  # it answers, and each time as if it had done what it does not show
+            entry.unknown(error)
+            self._tally.stays_unknown(error)
+            self._has_answered()
         elif error.happened is not False or isinstance(error, ServiceTrouble):
             entry.ask_again(change, error.message)
             self._is_in_trouble(error)
@@ -228,7 +238,7 @@ class Lane:
             if now - self._heard > PATIENCE:
                 self._tally.halted = self._tally.halted or error
             elif now >= self._rest_until:  # those of one wave count once
-                asked = getattr(error, "retry_after", None) or 0.0
+                asked = min(getattr(error, "retry_after", None) or 0.0, LONGEST_REST)
                 self._rest_until = now + max(self._rest, asked)
                 self._rest = min(2 * self._rest, REST_LONGEST)
 

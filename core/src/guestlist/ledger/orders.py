@@ -60,18 +60,18 @@ class Order:
         )
 
 
-def begin_run(store: Store, now: float, roster: str, source: str) -> int:
-    """A new run; returns its number.
+def begin_run(connection: Connection, now: float, roster: str, source: str) -> int:
+    """A new run; returns its number. Its orders belong into the same transaction: a run without
+    any is one that has nothing left to do.
 
     Args:
         roster: the digest of what is asked for; empty for what follows from an earlier run.
         source: the name of its file.
     """
-    with store.writing() as connection:
-        made = connection.execute(
-            insert(runs).values(began=now, roster=roster, source=source).returning(runs.c.id)
-        )
-        return int(made.scalar_one())
+    made = connection.execute(
+        insert(runs).values(began=now, roster=roster, source=source).returning(runs.c.id)
+    )
+    return int(made.scalar_one())
 
 
 def end_run(store: Store, run: int, now: float) -> None:
@@ -101,23 +101,22 @@ def unfinished_run(store: Store) -> Run | None:
     return None if row is None or row.ended is not None else Run(*row[:4])
 
 
-def add(store: Store, changes: Iterable[Change], *, run: int, now: float) -> int:
-    """Writes orders down; returns how many. All are on disk then, and nothing was sent.
+def add(connection: Connection, changes: Iterable[Change], *, run: int, now: float) -> int:
+    """Writes orders down; returns how many. Nothing was sent for them.
 
     Changes that cannot be made are left out. A role that the ledger knows as owed falls due.
     """
     doable = (change for change in changes if change.action is not Action.CANNOT)
     count = 0
-    with store.writing() as connection:
-        while some := list(islice(doable, MANY)):
-            rows = [
-                _row(change, run, now)
-                for change in some
-                if change.action is not Action.SETTLE or not _fall_due(connection, change, run)
-            ]
-            if rows:
-                connection.execute(insert(orders), rows)
-            count += len(some)
+    while some := list(islice(doable, MANY)):
+        rows = [
+            _row(change, run, now)
+            for change in some
+            if change.action is not Action.SETTLE or not _fall_due(connection, change, run)
+        ]
+        if rows:
+            connection.execute(insert(orders), rows)
+        count += len(some)
     return count
 
 
@@ -279,20 +278,19 @@ def ended(store: Store, run: int, limit: int) -> list[Ended]:
     ]
 
 
-def drop(store: Store, now: float) -> int:
+def drop(connection: Connection, now: float) -> int:
     """Drops what was asked for and not begun, in runs before: a later plan takes its place. Roles
     that were owed are owed again."""
     not_begun: list[Any] = [IS_OPEN, orders.c.state == OrderState.ASKED, orders.c.run.is_not(None)]
-    with store.writing() as connection:
-        connection.execute(
-            update(orders)
-            .where(*not_begun, orders.c.action == Action.SETTLE)
-            .values(state=OrderState.OWED, run=None)
-        )
-        gone = connection.execute(
-            update(orders).where(*not_begun).values(state=OrderState.DROPPED, settled=now)
-        )
-        return int(gone.rowcount)
+    connection.execute(
+        update(orders)
+        .where(*not_begun, orders.c.action == Action.SETTLE)
+        .values(state=OrderState.OWED, run=None)
+    )
+    gone = connection.execute(
+        update(orders).where(*not_begun).values(state=OrderState.DROPPED, settled=now)
+    )
+    return int(gone.rowcount)
 
 
 # ---------------------------------------------------------------------------- one order's way
@@ -360,10 +358,17 @@ def settle(
     return bool(settled.rowcount)
 
 
-def doubt(connection: Connection, id: int, now: float, mark: float, why: str) -> bool:
-    """Writes down that no answer will come any more. From now on anybody may look for it."""
+def doubt(
+    connection: Connection, id: int, now: float, mark: float, why: str, *, counts: bool = True
+) -> bool:
+    """Writes down that no answer will come any more. From now on anybody may look for it.
+
+    Args:
+        counts: whether the attempt counts as one.
+    """
     doubted = connection.execute(
-        update(orders).where(*_SENT).values(doubted=now), {"this": id, "mark": mark}
+        update(orders).where(*_SENT).values(doubted=now, attempts=orders.c.attempts - (not counts)),
+        {"this": id, "mark": mark},
     )
     if doubted.rowcount:
         _say(connection, id, now, "no answer", why)
@@ -371,10 +376,10 @@ def doubt(connection: Connection, id: int, now: float, mark: float, why: str) ->
 
 
 def doubt_all(connection: Connection, some: Iterable[Order], now: float, why: str) -> None:
-    """The same of several orders, whose senders are gone."""
+    """The same of several orders, whose senders are gone: these attempts do not count."""
     for order in some:
         if order.intended is not None:
-            doubt(connection, order.id, now, order.intended, why)
+            doubt(connection, order.id, now, order.intended, why, counts=False)
 
 
 def ask_again(

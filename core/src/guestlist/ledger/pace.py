@@ -81,7 +81,12 @@ class SharedPace(Pace):
     def _restored(self, state: str | None) -> Pace:
         pace = Pace(*self._limits)
         known = json.loads(state or "{}")
-        if known and known["last"] <= self._wall() + AHEAD:
+        # of as many limits: an older version of the plugin may have known of others
+        if (
+            known
+            and len(known["gauges"]) == len(self._limits)
+            and known["last"] <= self._wall() + AHEAD
+        ):
             pace.restore(known)
         self.rests = pace.rests
         return pace

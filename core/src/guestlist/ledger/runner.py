@@ -80,7 +80,7 @@ class Runner:
     def begin(
         self, changes: Iterable[Change], roster: str, source: str, *, replace: bool = True
     ) -> int:
-        """Writes a new run down; returns its number. Nothing is sent yet.
+        """Writes a new run down, all of it or nothing; returns its number. Nothing is sent yet.
 
         Args:
             roster: the digest of what is asked for; empty for what follows from an earlier run.
@@ -88,10 +88,11 @@ class Runner:
             replace: what earlier runs did not begin is dropped.
         """
         now = self._guests.clock.now().timestamp()
-        if replace:
-            orders.drop(self._store, now)
-        run = orders.begin_run(self._store, now, roster, source)
-        orders.add(self._store, changes, run=run, now=now)
+        with self._store.writing() as connection:
+            if replace:
+                orders.drop(connection, now)
+            run = orders.begin_run(connection, now, roster, source)
+            orders.add(connection, changes, run=run, now=now)
         return run
 
     def due(self) -> tuple[list[Change], list[Guest]]:
@@ -124,7 +125,7 @@ class Runner:
             LedgerError: something could not be written down; nothing was sent for it.
         """
         left = orders.left(self._store, run)
-        doubts = [order for order in orders.in_doubt(self._store) if order.run == run]
+        doubts = orders.in_doubt(self._store, run=run)
         known = [account for account in left if account in self._guests.accounts]
         work: dict[str, Work] = {account: RunWork(self._store, run, account) for account in known}
         summary = self._work(work, doubts, progress, left)
@@ -233,7 +234,9 @@ def _file_lock(store: Store) -> Iterator[bool]:
     if store.engine.url.database in (None, "", ":memory:"):
         yield True  # nobody else can see it
         return
-    lock = FileLock(Path(store.name).with_suffix(".lock"))
+    # beside the file itself, wherever links lead to it, and under its whole name
+    file = Path(store.name).resolve()
+    lock = FileLock(file.with_name(f"{file.name}.lock"))
     try:
         lock.acquire(timeout=0)
     except Timeout:

@@ -14,6 +14,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    Dialect,
     Double,
     ForeignKey,
     Index,
@@ -23,6 +24,7 @@ from sqlalchemy import (
     Table,
     Text,
     TextClause,
+    TypeDecorator,
     event,
     text,
 )
@@ -31,6 +33,16 @@ VERSION = 1
 
 metadata = MetaData()
 _id = BigInteger().with_variant(Integer, "sqlite")  # SQLite numbers only INTEGER by itself
+
+
+class Words(TypeDecorator[str]):
+    """What a service or somebody else has said. PostgreSQL's text cannot hold every character."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        return None if value is None else value.replace("\0", "")
 
 
 class OrderState(IntEnum):
@@ -86,7 +98,7 @@ orders = Table(
     Column("attempts", SmallInteger, nullable=False, default=0),
     Column("outcome", Text),
     Column("mail", Boolean),  # whether one was sent; NULL: none was due, or nobody knows
-    Column("detail", Text),  # the error, or a warning
+    Column("detail", Words),  # the error, or a warning
     sqlite_autoincrement=True,  # a number is never given again, whoever still has it in mind
 )
 # An index of a part is used only by a query that repeats its condition word for word, not as a
@@ -123,7 +135,8 @@ entries = Table(
     Column("order", _id, ForeignKey("orders.id", ondelete="CASCADE"), nullable=False, index=True),
     Column("at", Double, nullable=False),
     Column("what", Text, nullable=False),
-    Column("detail", Text),
+    Column("detail", Words),
+    sqlite_autoincrement=True,  # programs ask for the answers after the last number they know
 )
 
 halts = Table(
@@ -132,7 +145,7 @@ halts = Table(
     Column("run", _id, ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True),
     Column("account", Text, primary_key=True),
     Column("at", Double, nullable=False),
-    Column("why", Text, nullable=False),
+    Column("why", Words, nullable=False),
 )
 
 paces = Table(

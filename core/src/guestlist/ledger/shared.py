@@ -21,7 +21,7 @@ KEEP_ALIVE = {"idle": 5, "interval": 5, "count": 3}
 def sole(store: Store, account: str) -> Iterator[bool]:
     """Whether nobody else is in this block for the same account. The database lets go when the
     worker, its machine or the network between them dies."""
-    with store.reading() as connection:
+    with store.apart() as connection:
         connection = connection.execution_options(isolation_level="AUTOCOMMIT")
         for name, value in KEEP_ALIVE.items():
             connection.execute(text(f"SET tcp_keepalives_{name} = {value}"))

@@ -8,7 +8,9 @@ same time is committed together, because the sync is what costs.
 from __future__ import annotations
 
 import queue
+import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
@@ -27,8 +29,12 @@ TOGETHER = 512
 """Changes that are committed together at most."""
 LATER = "guestlist_later"
 READING = {"guestlist_reading": True}
+PASSWORDS = ("password", "sslpassword")
+"""What of a PostgreSQL URL is secret, besides the password before the host."""
 BUSY = 30.0
 """Seconds to wait for another process that is writing to the same SQLite file."""
+AGAIN = 0.01
+"""Seconds between two tries, where SQLite itself does not wait."""
 
 
 class Store:
@@ -42,6 +48,7 @@ class Store:
     def __init__(self, url: str) -> None:
         self.engine = _engine(url)
         self._unsynced = _engine(url, synchronous="NORMAL") if self.is_sqlite else self.engine
+        self._apart = self.engine if self.is_sqlite else _engine(url, connections=0)
         self.name = _name(self.engine)
         self._queue: queue.SimpleQueue[tuple[Callable[[Connection], Any], Future[Any]] | None]
         self._queue = queue.SimpleQueue()
@@ -59,6 +66,13 @@ class Store:
         """A connection to read with, outside of any transaction."""
         with self._translated(), self.engine.connect() as connection:
             yield connection.execution_options(**READING)
+
+    @contextmanager
+    def apart(self) -> Iterator[Connection]:
+        """A connection to be held for long. However many there are, they take none of those that
+        everybody else shares."""
+        with self._translated(), self._apart.connect() as connection:
+            yield connection
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
@@ -80,8 +94,9 @@ class Store:
             LedgerError: it is not.
         """
         made: Future[T] = Future()
-        self._start()
-        self._queue.put((change, made))
+        with self._starting:  # what is queued after `close` has said the last is nobody's to write
+            self._start()
+            self._queue.put((change, made))
         return made.result()
 
     def close(self) -> None:
@@ -93,15 +108,14 @@ class Store:
                 self._writer = None
         self.engine.dispose()
         self._unsynced.dispose()
+        self._apart.dispose()
 
     def _start(self) -> None:
         if self._writer is None:
-            with self._starting:
-                if self._writer is None:
-                    self._writer = threading.Thread(
-                        target=self._write_all, name="guestlist-ledger", daemon=True
-                    )
-                    self._writer.start()
+            self._writer = threading.Thread(
+                target=self._write_all, name="guestlist-ledger", daemon=True
+            )
+            self._writer.start()
 
     def _write_all(self) -> None:
         while (first := self._queue.get()) is not None:
@@ -170,7 +184,12 @@ def _together(connection: Connection) -> Iterator[None]:
         connection.execute(statement, some)
 
 
-def _engine(url: str, *, synchronous: str = "FULL") -> Engine:
+def _engine(url: str, *, synchronous: str = "FULL", connections: int = 5) -> Engine:
+    """
+    Args:
+        synchronous: when SQLite waits for the disk.
+        connections: to PostgreSQL, that are kept; 0 for as many as are wanted.
+    """
     try:
         parsed = make_url(url)
         if parsed.drivername in ("postgresql", "postgres"):
@@ -182,7 +201,7 @@ def _engine(url: str, *, synchronous: str = "FULL") -> Engine:
             )
         if parsed.get_backend_name() == "sqlite":
             return _sqlite(parsed, synchronous)
-        return create_engine(parsed, pool_pre_ping=True)
+        return create_engine(parsed, pool_pre_ping=True, pool_size=connections)
     except (ArgumentError, NoSuchModuleError):
         raise ConfigError(
             "the ledger's URL is none",
@@ -200,7 +219,8 @@ def _sqlite(url: URL, synchronous: str) -> Engine:
 
     def connected(connection: Any, _record: Any) -> None:
         connection.isolation_level = None  # BEGIN is said below, and nowhere else
-        for pragma in ("journal_mode = WAL", f"synchronous = {synchronous}", "foreign_keys = ON"):
+        _use_write_ahead_log(connection)
+        for pragma in (f"synchronous = {synchronous}", "foreign_keys = ON"):
             connection.execute(f"PRAGMA {pragma}")
 
     def begun(connection: Connection) -> None:
@@ -213,7 +233,21 @@ def _sqlite(url: URL, synchronous: str) -> Engine:
     return engine
 
 
+def _use_write_ahead_log(connection: sqlite3.Connection) -> None:
+    """Several processes may open a new file at once. SQLite does not wait then by itself."""
+    ends = time.monotonic() + BUSY
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > ends:
+                raise
+            time.sleep(AGAIN)
+        else:
+            return
+
+
 def _name(engine: Engine) -> str:
     if engine.dialect.name == "sqlite":
         return str(Path(engine.url.database or ":memory:"))
-    return engine.url.render_as_string(hide_password=True)
+    return engine.url.difference_update_query(PASSWORDS).render_as_string(hide_password=True)

@@ -101,12 +101,13 @@ def check_base_url(url: str) -> str:
     if any(ord(c) <= 32 or ord(c) == 127 for c in url):
         raise ValueError("it has white space or control characters")
     parts.port  # noqa: B018 - raises ValueError for a port that cannot be
-    if parts.scheme == "http" and not _is_this_machine(parts.hostname):
+    if parts.scheme == "http" and not is_this_machine(parts.hostname):
         raise ValueError("plain http is allowed to this machine only; use https")
     return url.rstrip("/")
 
 
-def _is_this_machine(host: str) -> bool:
+def is_this_machine(host: str) -> bool:
+    """Whether what is sent there stays on this machine."""
     if host == "localhost" or host.endswith(".localhost"):
         return True
     try:

@@ -119,7 +119,7 @@ def invite(
         steps = _invite(call, order, owed, if_exists, known)
     else:
         steps = _done_earlier(found, Outcome.RESENT if action == "resend" else Outcome.INVITED)
-    words = [word(ref) for ref in wanted]
+    words = [word(provider, ref) for ref in wanted]
     result = yield from _written(call, known, action, steps, words[:taken], words[taken:])
     call.account.tell("outcome", email=call.email, detail=result.outcome)
     return result

@@ -17,7 +17,7 @@ from guestlist.exchange.account import Call
 from guestlist.exchange.policy import run
 from guestlist.exchange.step import Steps
 from guestlist.models import Access, Guest, Member, Role, RoleOutcome, RoleResult, State
-from guestlist.provider import Flow
+from guestlist.provider import Flow, Provider
 from guestlist.verbs.accounts import Accounts
 from guestlist.verbs.find import Who, begin, find_active_member, needs
 from guestlist.verbs.journal import written
@@ -105,11 +105,13 @@ def resolve(call: Call, wanted: RoleRef) -> Steps[Role]:
     raise call.about(unknown_role(wanted, found, known))
 
 
-def word(wanted: RoleRef) -> str:
-    """How a role is named so that `resolve` understands it."""
+def word(provider: Provider, wanted: RoleRef) -> str:
+    """How a role is named so that `resolve` understands it: where the service lists none, by id."""
     if isinstance(wanted, str):
         return wanted
-    return f"{wanted.kind}:{wanted.name}" if wanted.name else wanted.id
+    if not wanted.name or not provider.supports("roles"):
+        return wanted.id
+    return f"{wanted.kind}:{wanted.name}"
 
 
 def no_role(given: object) -> InvalidOrder:
@@ -185,7 +187,12 @@ def _change(
     action = "assign" if give else "unassign"
     return (
         yield from written(
-            call, guest, action, change, lambda done: done.outcome, roles=(word(wanted),)
+            call,
+            guest,
+            action,
+            change,
+            lambda done: done.outcome,
+            roles=(word(call.provider, wanted),),
         )
     )
 

@@ -1,0 +1,92 @@
+"""The database of a ledger: what it is called, who has it, and how it is opened and closed."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from guestlist.errors import LedgerError
+from guestlist.ledger.runner import alone
+from guestlist.ledger.store import Store, _engine, _name, _use_write_ahead_log
+
+
+@pytest.mark.parametrize(
+    "url", ["postgresql://ada:s3cret@db/x", "postgresql://ada@db/x?password=s3cret&sslmode=require"]
+)
+def test_what_people_know_it_by_holds_no_password(url: str) -> None:
+    assert "s3cret" not in _name(_engine(url))
+
+
+def test_a_change_that_comes_as_it_is_closed_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or whoever waits for it would wait for ever."""
+    store = Store(f"sqlite:///{tmp_path}/guestlist.db")
+    store.write(lambda _connection: None)
+    closer = threading.Thread(target=store.close)
+    start = store._start
+
+    def started() -> None:
+        start()
+        monkeypatch.undo()
+        closer.start()
+        closer.join(0.2)
+
+    monkeypatch.setattr(store, "_start", started)
+    with ThreadPoolExecutor(1) as pool:
+        made = pool.submit(store.write, lambda _connection: "written")
+        try:
+            assert made.result(5) == "written"
+        finally:
+            store._start()  # so that nobody waits for ever where it fails
+    closer.join()
+    store.close()
+
+
+def test_a_file_that_others_open_at_the_same_time_is_waited_for() -> None:
+    """Of six processes that open a new file at once, one was told at times that it is locked."""
+
+    class Busy(sqlite3.Connection):
+        left = 2
+
+        def execute(self, *told: Any) -> sqlite3.Cursor:
+            self.left -= 1
+            if self.left >= 0:
+                error = sqlite3.OperationalError("database is locked")
+                error.sqlite_errorcode = sqlite3.SQLITE_BUSY
+                raise error
+            return super().execute(*told)
+
+    connection = Busy(":memory:")
+    _use_write_ahead_log(connection)
+    assert connection.left == -1
+    connection.close()
+
+
+def test_two_files_whose_names_end_differently_are_two(tmp_path: Path) -> None:
+    with (
+        closing(Store(f"sqlite:///{tmp_path}/ledger.2026")) as one,
+        closing(Store(f"sqlite:///{tmp_path}/ledger.2027")) as other,
+        alone(one),
+        alone(other),
+    ):
+        pass
+
+
+def test_one_file_under_two_names_is_one(tmp_path: Path) -> None:
+    """Whoever believes to be alone takes what is under way elsewhere for interrupted."""
+    (tmp_path / "link.db").symlink_to(tmp_path / "guestlist.db")
+    with (
+        closing(Store(f"sqlite:///{tmp_path}/guestlist.db")) as one,
+        closing(Store(f"sqlite:///{tmp_path}/link.db")) as other,
+        alone(one),
+        pytest.raises(LedgerError, match="another run is under way"),
+        alone(other),
+    ):
+        pass
