@@ -24,7 +24,7 @@ from tests.pacing.traffic import BASE_URL, SimulatedTime
 from guestlist.errors import GuestlistError
 from guestlist.exchange.account import Account, Budget, Call
 from guestlist.exchange.policy import Verdict, judge, run
-from guestlist.exchange.step import Failure, Hold, Send, Steps, Write
+from guestlist.exchange.step import Failure, Hold, Release, Send, Sleep, Steps, Write
 from guestlist.models import Invitation, Member, Order, Role, State
 from guestlist.plugins import installed
 from guestlist.provider import Effect, Flow, Provider, Request, Response
@@ -220,7 +220,7 @@ def _carry_out(
                 raise Hang("it goes on asking")
             result = answers(len(told.answers))
             told.answers.append((effect(), result))
-        elif isinstance(step, Hold):
+        elif isinstance(step, Hold | Release):
             result = True
         elif isinstance(step, Write):
             step.write()
@@ -512,7 +512,7 @@ def _record(
             kept.append(result)
         elif isinstance(step, Write):
             step.write()
-        else:
+        elif isinstance(step, Sleep):
             time.at += step.seconds
 
 

@@ -25,7 +25,7 @@ from guestlist.exchange.account import Account, Budget, Call
 from guestlist.exchange.pace import MARGIN, Pace
 from guestlist.exchange.policy import run
 from guestlist.exchange.recovery import once
-from guestlist.exchange.step import Failure, Send, Steps, Write
+from guestlist.exchange.step import Failure, Send, Sleep, Steps, Write
 from guestlist.ledger.orders import Taken
 from guestlist.provider import Flow, Limit, Request, Response
 from guestlist.sandbox.limits import SlidingWindow
@@ -264,7 +264,7 @@ def carry_out(time: SimulatedTime, steps: Steps[Any], *answers: Response | Failu
             answer = None
             if isinstance(step, Write):
                 step.write()
-            else:
+            elif isinstance(step, Sleep):
                 time.at += step.seconds
         try:
             step = steps.send(answer)

@@ -232,3 +232,12 @@ def test_a_role_that_is_taken_away_again_meanwhile_is_missing(
     done = guests.onboard(ADA, "group:Engineering")
     assert [one.outcome for one in done.granted] == [RoleOutcome.ASSIGNED]
     assert [role.label for role in done.missing] == ["group:Engineering"]
+
+
+@pytest.mark.parametrize("case", ["betterauth"], indirect=True)
+@pytest.mark.parametrize("kind", ["sync"], indirect=True)
+def test_others_may_change_the_person_while_it_waits(guests: Any, after: Any) -> None:
+    """The same client, from another thread or the same program: the wait holds nobody up."""
+    after(DAY, lambda: guests.revoke(ADA))
+    with pytest.raises(Conflict, match="revoked"):
+        guests.onboard(ADA, ["admin"])

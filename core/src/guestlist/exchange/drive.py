@@ -8,14 +8,25 @@ from functools import partial
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from guestlist.exchange.clock import Clock
-from guestlist.exchange.step import Failure, Hold, Outgoing, Result, Send, Sleep, Steps, Write
+from guestlist.exchange.step import (
+    Failure,
+    Hold,
+    Outgoing,
+    Release,
+    Result,
+    Send,
+    Sleep,
+    Steps,
+    Write,
+)
 from guestlist.provider.messages import Response
 
 if TYPE_CHECKING:
     import anyio
 
 T = TypeVar("T")
-L = TypeVar("L")
+Held = dict[Hashable, Callable[[], None]]
+"""What a call holds, and how it lets go of it."""
 
 
 class Wire(Protocol):
@@ -28,6 +39,13 @@ class AsyncWire(Protocol):
     """Sends requests for an async client."""
 
     async def send(self, outgoing: Outgoing) -> Response | Failure: ...
+
+
+class _Lock(Protocol):
+    def release(self) -> None: ...
+
+
+L = TypeVar("L", bound=_Lock)
 
 
 class _Locks(Generic[L]):
@@ -44,7 +62,13 @@ class _Locks(Generic[L]):
             self._used[key] = (lock, users + 1)
         return lock
 
+    def give_back(self, key: Hashable, lock: L) -> None:
+        """Lets go of a lock that was acquired."""
+        lock.release()
+        self.drop(key)
+
     def drop(self, key: Hashable) -> None:
+        """Gives up waiting for a lock."""
         with self._guard:
             lock, users = self._used.pop(key)
             if users > 1:
@@ -61,7 +85,7 @@ class Driver:
 
     def run(self, steps: Steps[T]) -> T:
         """Carries the steps out and returns what they return."""
-        held: list[Callable[[], object]] = []
+        held: Held = {}
         try:
             step = next(steps)
             while True:
@@ -73,8 +97,10 @@ class Driver:
                         self._clock.sleep(step.seconds)
                     elif isinstance(step, Write):
                         step.write()
+                    elif isinstance(step, Release):
+                        held.pop(step.key)()
                     else:
-                        result = self._hold(step, held)
+                        result = step.key in held or self._hold(step, held)
                 except BaseException as interruption:
                     step = steps.throw(interruption)
                 else:
@@ -84,12 +110,16 @@ class Driver:
         finally:
             _end(steps, held)
 
-    def _hold(self, step: Hold, held: list[Callable[[], object]]) -> bool:
+    def _hold(self, step: Hold, held: Held) -> bool:
         lock = self._locks.take(step.key)
-        held.append(partial(self._locks.drop, step.key))
-        free = lock.acquire(timeout=min(step.seconds, threading.TIMEOUT_MAX))
-        if free:
-            held.append(lock.release)
+        free = False
+        try:
+            free = lock.acquire(timeout=min(step.seconds, threading.TIMEOUT_MAX))
+        finally:
+            if free:
+                held[step.key] = partial(self._locks.give_back, step.key, lock)
+            else:
+                self._locks.drop(step.key)
         return free
 
 
@@ -103,7 +133,7 @@ class AsyncDriver:
 
     async def run(self, steps: Steps[T]) -> T:
         """Carries the steps out and returns what they return."""
-        held: list[Callable[[], object]] = []
+        held: Held = {}
         try:
             step = next(steps)
             while True:
@@ -115,8 +145,10 @@ class AsyncDriver:
                         await self._clock.asleep(step.seconds)
                     elif isinstance(step, Write):
                         await _in_a_thread(step.write)
+                    elif isinstance(step, Release):
+                        held.pop(step.key)()
                     else:
-                        result = await self._hold(step, held)
+                        result = step.key in held or await self._hold(step, held)
                 except BaseException as interruption:
                     step = steps.throw(interruption)
                 else:
@@ -126,16 +158,21 @@ class AsyncDriver:
         finally:
             _end(steps, held)
 
-    async def _hold(self, step: Hold, held: list[Callable[[], object]]) -> bool:
+    async def _hold(self, step: Hold, held: Held) -> bool:
         import anyio
 
         lock = self._locks.take(step.key)
-        held.append(partial(self._locks.drop, step.key))
-        with anyio.move_on_after(step.seconds):
-            await lock.acquire()
-            held.append(lock.release)
-            return True
-        return False
+        free = False
+        try:
+            with anyio.move_on_after(step.seconds):
+                await lock.acquire()
+                free = True
+        finally:
+            if free:
+                held[step.key] = partial(self._locks.give_back, step.key, lock)
+            else:
+                self._locks.drop(step.key)
+        return free
 
 
 async def _in_a_thread(work: Callable[[], None]) -> None:
@@ -144,10 +181,10 @@ async def _in_a_thread(work: Callable[[], None]) -> None:
     await anyio.to_thread.run_sync(work)
 
 
-def _end(steps: Steps[T], held: list[Callable[[], object]]) -> None:
-    """Lets go of what is held, the last first, and ends the steps."""
+def _end(steps: Steps[T], held: Held) -> None:
+    """Lets go of what is held, and ends the steps."""
     try:
-        for let_go in reversed(held):
+        for let_go in held.values():
             let_go()
     finally:
         steps.close()

@@ -7,6 +7,7 @@ are given. Two drivers run them, for sync and async callers; the simulator is a 
     Send     -> Response, or Failure when no complete answer came
     Sleep    -> None
     Hold     -> True once nobody else holds the key; False when that took too long
+    Release  -> None
     Write    -> None, once the ledger has it on disk
 """
 
@@ -81,10 +82,17 @@ class Sleep:
 @dataclass(frozen=True, slots=True)
 class Hold:
     """Wait, at most `seconds`, until no other call of this client holds `key`; then hold it until
-    the call ends."""
+    it is released, or the call ends. A call that holds it already goes on."""
 
     key: tuple[str, ...]
     seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """Let other calls hold `key`."""
+
+    key: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +103,7 @@ class Write:
     write: Callable[[], None]
 
 
-Step = Send | Sleep | Hold | Write
+Step = Send | Sleep | Hold | Release | Write
 Result = Response | Failure | bool | None
 Steps = Generator[Step, Result, T]
 """A generator of steps that returns a `T`."""

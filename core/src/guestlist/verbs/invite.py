@@ -11,12 +11,12 @@ from typing import Any, Literal
 from pydantic import BaseModel, ValidationError
 
 from guestlist import errors
-from guestlist.address import check_email, email_key
+from guestlist.address import check_email
 from guestlist.errors import Conflict, GuestlistError, InvalidOrder, Unsupported
 from guestlist.exchange.account import Call
 from guestlist.exchange.policy import run, sleep
 from guestlist.exchange.recovery import Settled, once
-from guestlist.exchange.step import Hold, Steps
+from guestlist.exchange.step import Steps
 from guestlist.models import (
     MAY_BE_OPEN,
     OPEN_STATES,
@@ -34,6 +34,7 @@ from guestlist.provider import Provider
 from guestlist.provider.settings import in_words
 from guestlist.verbs.accounts import Accounts
 from guestlist.verbs.find import Who, begin, can_look, find_invitation, look, look_after
+from guestlist.verbs.hold import hold
 from guestlist.verbs.journal import settle_earlier, written
 from guestlist.verbs.roles import RoleRef, holds, no_role, resolve, word
 from guestlist.verbs.states import conclude, current
@@ -211,18 +212,6 @@ def resend(accounts: Accounts, who: Who, *, account: str | None = None) -> Steps
     result = yield from _written(call, guest, "resend", steps)
     call.account.tell("outcome", email=email, detail=result.outcome)
     return result
-
-
-def hold(call: Call, email: str) -> Steps[None]:
-    """Lets the calls of one client that change one guest go one after another."""
-    free = yield Hold((call.account.name, email_key(email)), call.remaining)
-    if not free:
-        raise call.about(
-            errors.ServiceUnavailable(
-                "another call about the same address is still under way",
-                hint="Nothing was sent. Try again later.",
-            )
-        )
 
 
 # ---------------------------------------------------------------------------- before sending

@@ -14,7 +14,7 @@ from guestlist.models import MEMBERSHIPS, OPEN_STATES, Basis, Guest, Invitation,
 from guestlist.provider import Flow
 from guestlist.verbs.accounts import Accounts
 from guestlist.verbs.find import Who, begin, find_active_member, look, look_after, needs
-from guestlist.verbs.invite import hold
+from guestlist.verbs.hold import hold
 from guestlist.verbs.journal import written
 from guestlist.verbs.states import conclude
 

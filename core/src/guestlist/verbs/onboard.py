@@ -13,6 +13,7 @@ from guestlist.models import Access, InviteResult, Onboarding, Role, RoleResult,
 from guestlist.provider import Provider
 from guestlist.verbs.accounts import Accounts
 from guestlist.verbs.find import needs
+from guestlist.verbs.hold import let_go
 from guestlist.verbs.invite import invite, refs_of
 from guestlist.verbs.roles import RoleRef, access, assign_role, holds, resolve
 from guestlist.verbs.wait import wait
@@ -60,6 +61,7 @@ def onboard(
         accounts, email, role=with_it, options=options, account=account
     )
     guest = invited.guest
+    yield from let_go(accounts.call(account), guest.email)  # a wait takes days
     if guest.state is not State.ACCEPTED:
         guest = yield from wait(accounts, guest, timeout=timeout, account=account)
     granted: tuple[RoleResult, ...] = ()

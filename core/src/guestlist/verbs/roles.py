@@ -20,6 +20,7 @@ from guestlist.models import Access, Guest, Member, Role, RoleOutcome, RoleResul
 from guestlist.provider import Flow, Provider
 from guestlist.verbs.accounts import Accounts
 from guestlist.verbs.find import Who, begin, find_active_member, needs
+from guestlist.verbs.hold import hold
 from guestlist.verbs.journal import written
 from guestlist.verbs.lists import matching
 
@@ -179,6 +180,7 @@ def _change(
     operation = "assign_role" if give else "unassign_role"
     call, email = yield from begin(accounts, who, account, needs(operation))
     role = yield from resolve(call, wanted)
+    yield from hold(call, email)
     guest = yield from find_active_member(call, email)
     member = guest.member
     if member is None or guest.state is not State.ACCEPTED:

@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from guestlist.exchange.account import Account, Budget
-from guestlist.exchange.step import Failure, Hold, Outgoing, Result, Send, Sleep, Steps
+from guestlist.exchange.step import Failure, Hold, Outgoing, Release, Result, Send, Sleep, Steps
 from guestlist.models import Guest, InviteResult, RoleResult
 from guestlist.provider import Effect, Request, Response
 from guestlist.testing.simulation.faults import AT_ONCE, LATE, Case, Fault, Faults
@@ -152,6 +152,10 @@ class Driver:
             self._say(f"#{caller.number} sleeps {step.seconds:.3f} s")
             until = self._time.now + step.seconds
             self._resume_at(until, caller, None)
+        elif isinstance(step, Release):
+            until = self._time.now
+            self._release(caller.client, step.key)
+            self._resume_at(until, caller, None)
         else:
             until = self._hold(caller, step)
         if caller.interrupt == caller.taken:
@@ -191,8 +195,7 @@ class Driver:
 
     def _hold(self, caller: Caller, step: Hold) -> float:
         client, ends = caller.client, self._time.now + step.seconds
-        if step.key not in client.held:
-            client.held[step.key] = caller.number
+        if client.held.setdefault(step.key, caller.number) == caller.number:
             self._resume_at(self._time.now, caller, True)
             return self._time.now
         self._say(f"#{caller.number} waits for call #{client.held[step.key]}")
