@@ -5,13 +5,17 @@ from __future__ import annotations
 import ast
 import importlib.util
 import io
+import json
 import sys
 import tokenize
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from guestlist.errors import GuestlistError
+from guestlist.provider import Response
 from guestlist.testing.conformance import ProviderSuite
 
 HERE = Path(__file__).parent
@@ -32,6 +36,46 @@ def load(name: str) -> ModuleType:
 class TestPlain(ProviderSuite):
     kind = load("plain_provider").Plain
     service = load("plain_service").PlainService
+
+
+class Polite(load("plain_provider").Plain):  # type: ignore[misc]
+    """A provider for the plain service, where that refuses within a 200."""
+
+    def refusal(self, response: Response) -> GuestlistError | None:
+        told = response.mapping()
+        if told.get("ok") is not False:
+            return None
+        error: GuestlistError = self.explain(Response(told["status"], {}, response.content))
+        return error
+
+
+class PoliteService(load("plain_service").PlainService):  # type: ignore[misc]
+    """The plain service, which says every no with a 200."""
+
+    def build(self) -> ASGIApp:
+        app = super().build()
+
+        async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+            said: list[Message] = []
+
+            async def listen(message: Message) -> None:
+                said.append(message)
+
+            await app(scope, receive, listen)
+            start, body = said
+            if start["status"] >= 400:
+                told = {"ok": False, "status": start["status"], **json.loads(body["body"])}
+                start = {"type": start["type"], "status": 200, "headers": []}
+                body = {"type": body["type"], "body": json.dumps(told).encode()}
+            await send(start)
+            await send(body)
+
+        return answer
+
+
+class TestRefusalsWithinA200(ProviderSuite):
+    kind = Polite
+    service = PoliteService
 
 
 def lines_of_code(text: str) -> int:

@@ -306,6 +306,8 @@ class Call:
     waited: float = 0.0
     sent: Request | None = None
     """The last request that may have changed something."""
+    sure: bool = True
+    """Whether the last 2xx was surely no refusal."""
 
     def __post_init__(self) -> None:
         self._ends = self.account.clock.monotonic() + self.budget.total
