@@ -15,10 +15,10 @@ from urllib.parse import quote
 
 from pydantic import SecretStr
 
-from guestlist._version import __version__
 from guestlist.errors import ConfigError, GuestlistError, InvalidOrder
 from guestlist.event import Event
 from guestlist.exchange.clock import Clock, SystemClock
+from guestlist.exchange.headers import constant
 from guestlist.exchange.pace import Pace
 from guestlist.exchange.redact import MASK, Redactor
 from guestlist.exchange.retry_after import date_of, used_up
@@ -106,11 +106,7 @@ class Account:
         self.redact = Redactor(self.provider.secrets(), self.provider.secret_fields)
         self._dated: tuple[datetime, float] | None = None
         self._logger = logger.getChild(self.name)
-        self._headers = {
-            "Accept": "application/json",
-            "Accept-Encoding": "gzip",
-            "User-Agent": f"guestlist/{__version__} (provider {self.provider.name})",
-        }
+        self._headers, self._content_type = constant(self.provider)
 
     @property
     def is_dated(self) -> bool:
@@ -162,7 +158,7 @@ class Account:
         try:
             url = self.provider.base_url + _path(request) + _query(request)
             if request.json is not None:
-                headers["Content-Type"] = "application/json"
+                headers["Content-Type"] = self._content_type
                 content = _json(request.json)
         except InvalidOrder:
             raise

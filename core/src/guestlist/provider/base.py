@@ -101,6 +101,17 @@ class Provider(BaseModel):
         then is the look before an invitation left out."""
         return False
 
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """Headers that go with every request, such as the version of the API or the kind of JSON;
+        may depend on the account's settings. No credentials: those are `authorize`'s.
+
+            return {"Accept": "application/vnd.acme+json", "X-Acme-Version": "2026-05-01"}
+
+        `Content-Type` goes with requests that have a body, which is JSON whatever it is called.
+        """
+        return {}
+
     # ------------------------------------------------------------------ what every provider says
 
     def authorize(self) -> Mapping[str, str]:

@@ -191,7 +191,8 @@ class Identity(Rules):
 
     def test_credentials_are_secret_settings(self, scene: Scene) -> None:
         """What `authorize` sends comes from settings that are marked `secret=True`, and so is
-        every setting that is called a key, token, secret or password."""
+        every setting that is called a key, token, secret or password. What is no secret, such as
+        the version of the API, is in `headers`."""
         for name, info in type(scene.provider).model_fields.items():
             if re.search(r"(?:key|token|secret|password)$", name) and not is_secret(info):
                 scene.remark(expected="secret=True", came="a setting for all to see", look_at=name)
@@ -200,8 +201,9 @@ class Identity(Rules):
         for header, value in told.items():
             if not any(secret in value for secret in hidden):
                 remark(
-                    expected=f"a secret setting in the header {header}",
-                    came="a value that no secret setting holds",
+                    expected=f"a secret setting in the header {header}; if it is the same for"
+                    " everybody, it belongs into the property `headers`",
+                    came="a value in which no secret setting has a part",
                     look_at=place(scene.provider, "authorize"),
                 )
         if not told:
