@@ -18,7 +18,7 @@ from pydantic import SecretStr
 from guestlist.errors import ConfigError, GuestlistError, InvalidOrder
 from guestlist.event import Event
 from guestlist.exchange.clock import Clock, SystemClock
-from guestlist.exchange.headers import constant
+from guestlist.exchange.headers import constant, spoken
 from guestlist.exchange.pace import Pace
 from guestlist.exchange.redact import MASK, Redactor
 from guestlist.exchange.retry_after import date_of, used_up
@@ -107,6 +107,7 @@ class Account:
         self._dated: tuple[datetime, float] | None = None
         self._logger = logger.getChild(self.name)
         self._headers, self._content_type = constant(self.provider)
+        self._credentials_known: Mapping[str, str] = {}
 
     @property
     def is_dated(self) -> bool:
@@ -184,6 +185,9 @@ class Account:
                 "the credentials hold a character that cannot be sent",
                 hint="Copy the key once more: it has letters, digits and signs of ASCII only.",
             )
+        if credentials != self._credentials_known:
+            self.redact.add(spoken(credentials))
+            self._credentials_known = dict(credentials)
         return credentials
 
     def tell(self, name: str, request: Request | None = None, **facts: Any) -> None:

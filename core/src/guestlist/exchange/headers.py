@@ -1,8 +1,9 @@
-"""What goes into the headers of every request."""
+"""What goes into the headers of every request, and what of it is secret."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Mapping
 
 from guestlist._version import __version__
 from guestlist.errors import ConfigError
@@ -66,3 +67,13 @@ def _wrong(name: object, value: object, secrets: list[str]) -> str:
     if name.lower() in CREDENTIALS or any(secret in value for secret in secrets):
         return "holds credentials: they belong into `authorize`"
     return ""
+
+
+def spoken(credentials: Mapping[str, str]) -> Iterator[str]:
+    """What of an account's credentials must never show: each value, and what follows the word for
+    the scheme (`Basic`, `Bearer`)."""
+    for value in credentials.values():
+        yield value
+        scheme, _, rest = value.partition(" ")
+        if rest and _is_token(scheme):
+            yield rest

@@ -115,7 +115,12 @@ class Provider(BaseModel):
     # ------------------------------------------------------------------ what every provider says
 
     def authorize(self) -> Mapping[str, str]:
-        """The headers that the account's credentials become. Sent to the account's origin only."""
+        """The headers that the account's credentials become. Sent to the account's origin only.
+
+        They may be derived, such as `Basic` and base64 of user and password: whatever is returned,
+        and what follows the word for the scheme, is masked like the secret settings. Each header is
+        made from a secret setting; others are for `headers`.
+        """
         return {}
 
     def order_of(self, invitation: Invitation) -> Order:
