@@ -366,7 +366,7 @@ def _json(value: Any) -> bytes:
 def _path(request: Request, *, masked: bool = False) -> str:
     segments = []
     for segment in request.path:
-        text = segment.get_secret_value() if isinstance(segment, SecretStr) else segment
+        text = segment.get_secret_value() if isinstance(segment, SecretStr) else str(segment)
         if text in ("", ".", ".."):
             raise InvalidOrder(f"{text!r} cannot be an identifier")
         hide = masked and isinstance(segment, SecretStr)

@@ -11,6 +11,9 @@ from functools import partial
 from itertools import count
 from typing import TypeVar, cast
 
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
 from guestlist import errors
 from guestlist.errors import GuestlistError, MalformedResponse, OutcomeUnknown
 from guestlist.exchange.account import Call
@@ -18,6 +21,7 @@ from guestlist.exchange.retry_after import retry_after
 from guestlist.exchange.step import Failure, Outgoing, Send, Sleep, Steps, Write
 from guestlist.provider import Effect, Flow, Provider, Request, Response, explain
 from guestlist.provider.explanations import request_id, shorten
+from guestlist.provider.settings import in_words
 
 T = TypeVar("T")
 
@@ -65,11 +69,20 @@ def run(call: Call, flow: Flow[T]) -> Steps[T]:
 
 
 def _misread(error: Exception) -> MalformedResponse:
-    said = shorten(next(iter(str(error).splitlines()), ""), 200)
+    said = next(iter(str(error).splitlines()), "")
+    if isinstance(error, ValidationError):
+        problems = error.errors(include_input=False, include_url=False)[:3]
+        said = "; ".join(f"{error.title}.{_field(problem)}" for problem in problems)
+    said = shorten(f"{type(error).__name__}: {said}", 240)
     return MalformedResponse(
-        f"the answer has another shape than expected ({type(error).__name__}: {said})",
+        f"the answer has another shape than expected ({said})",
         hint="If it stays so, the service has changed: report it to the provider's authors.",
     )
+
+
+def _field(problem: ErrorDetails) -> str:
+    """A field that cannot be read, without its value."""
+    return f"{'.'.join(map(str, problem['loc']))}: {in_words(problem)}"
 
 
 class Verdict(Enum):
