@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import ast
+import base64
 import importlib.util
 import io
+import json
 import sys
 import tokenize
+from collections.abc import Mapping
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import pytest
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from guestlist.errors import GuestlistError
+from guestlist.provider import Response
 from guestlist.testing.conformance import ProviderSuite
+from guestlist.testing.conformance.remark import ruling
 
 HERE = Path(__file__).parent
 PROVIDERS = HERE.parents[1] / "providers"
@@ -32,6 +39,73 @@ def load(name: str) -> ModuleType:
 class TestPlain(ProviderSuite):
     kind = load("plain_provider").Plain
     service = load("plain_service").PlainService
+
+
+class Polite(load("plain_provider").Plain):  # type: ignore[misc]
+    """A provider for the plain service, where that refuses within a 200, wants user and password,
+    and its version with every request."""
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        return {"X-Plain-Version": "2"}
+
+    def authorize(self) -> Mapping[str, str]:
+        pair = base64.b64encode(f"me:{self.api_key}".encode()).decode()
+        return {"Authorization": f"Basic {pair}"}
+
+    def refusal(self, response: Response) -> GuestlistError | None:
+        told = response.mapping()
+        if told.get("ok") is not False:
+            return None
+        error: GuestlistError = self.explain(Response(told["status"], {}, response.content))
+        return error
+
+
+class PoliteService(load("plain_service").PlainService):  # type: ignore[misc]
+    """The plain service, which says every no with a 200, and knows user and password only."""
+
+    def build(self) -> ASGIApp:
+        app = super().build()
+
+        async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+            said: list[Message] = []
+
+            async def listen(message: Message) -> None:
+                said.append(message)
+
+            headers = dict(scope["headers"])
+            assert headers[b"x-plain-version"] == b"2"
+            pair = base64.b64decode(headers[b"authorization"].removeprefix(b"Basic "))
+            headers[b"authorization"] = b"Bearer " + pair.removeprefix(b"me:")
+            await app({**scope, "headers": [*headers.items()]}, receive, listen)
+            start, body = said
+            if start["status"] >= 400:
+                told = {"ok": False, "status": start["status"], **json.loads(body["body"])}
+                start = {"type": start["type"], "status": 200, "headers": []}
+                body = {"type": body["type"], "body": json.dumps(told).encode()}
+            await send(start)
+            await send(body)
+
+        return answer
+
+
+class TestPolite(ProviderSuite):
+    kind = Polite
+    service = PoliteService
+
+
+@pytest.mark.parametrize("sent", ["2", "Bearer of-no-setting"])
+def test_credentials_that_hold_no_secret_setting_are_found(sent: str) -> None:
+    class Wrong(Polite):
+        def authorize(self) -> Mapping[str, str]:
+            return {**super().authorize(), "X-Other": sent}
+
+    suite, setting = TestPolite(), SimpleNamespace(provider=Wrong(api_key="k-1"))
+    told = pytest.raises(pytest.fail.Exception, match="X-Other; if it is the same for everybody")
+    with ruling("credentials"), told:
+        suite.test_credentials_are_secret_settings(setting)  # type: ignore[arg-type]
+    setting.provider = Polite(api_key="k-1")
+    suite.test_credentials_are_secret_settings(setting)  # type: ignore[arg-type]
 
 
 def lines_of_code(text: str) -> int:

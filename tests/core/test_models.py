@@ -164,3 +164,17 @@ def test_words_are_words() -> None:
 def test_every_word_is_lower_case(name: str) -> None:
     enum: Any = getattr(models, name)
     assert all(word == word.lower() for word in enum)
+
+
+def test_a_number_that_is_an_id_is_kept_as_text() -> None:
+    told: Any = 12
+    member = Member(id=told, email="ada@example.com", user_id=told, roles=(Role(id=told),))
+    assert (member.id, member.user_id, member.roles) == ("12", "12", (Role(id="12"),))
+    invitation = Invitation(id=told, email="ada@example.com", state=State.UNKNOWN, raw_state=told)
+    assert (invitation.id, invitation.raw_state) == ("12", "12")
+
+
+@pytest.mark.parametrize("told", [None, True, {}, [1]])
+def test_what_is_no_id_is_refused(told: Any) -> None:
+    with pytest.raises(ValidationError):
+        Role(id=told)

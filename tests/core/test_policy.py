@@ -25,7 +25,7 @@ from guestlist.errors import (
 from guestlist.exchange.account import Budget, Call
 from guestlist.exchange.policy import Verdict, exchange, judge, run
 from guestlist.exchange.step import Failure
-from guestlist.models import Order
+from guestlist.models import Member, Order
 from guestlist.provider import Flow, Provider, Request, Response, operation
 
 READ = Request.get("things")
@@ -589,3 +589,18 @@ def test_a_watcher_that_fails_stops_nothing(
     assert acme.run(exchange(acme.call, CREATE), reply({"id": 1})).json() == {"id": 1}
     assert "the disk of the audit is full" in caplog.text
     assert "hunter2" not in caplog.text
+
+
+def test_a_record_of_another_shape_is_told_by_its_fields(stage: Any, reply: Reply) -> None:
+    def flow() -> Flow[Member]:
+        raw = (yield READ).mapping()
+        return Member(id=raw["id"], email=raw["email"], joined_at=raw["since"])
+
+    acme = stage()
+    answer = reply({"id": None, "email": "x@example.com", "since": "s3cr3t"})
+    with pytest.raises(MalformedResponse) as caught:
+        acme.run(run(acme.call, flow()), answer)
+    told = str(caught.value)
+    assert "(ValidationError: Member.id: it has to be a valid string; Member.joined_at: " in told
+    assert "s3cr3t" not in told
+    assert "\n" not in told

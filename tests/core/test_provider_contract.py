@@ -90,6 +90,20 @@ def test_a_segment_that_would_change_the_path_is_refused(segment: str) -> None:
         url(Request.get("v1", segment))
 
 
+def test_a_whole_number_is_a_segment() -> None:
+    request = Request.get("roles", 12, SecretStr("s3cr3t"))
+    assert url(request) == "https://minimal.example/roles/12/s3cr3t"
+    assert request.path[:2] == ("roles", "12")
+    assert str(request) == "GET /roles/12/**********"
+
+
+@pytest.mark.parametrize("segment", [None, True, 1.5, ["a"], b"a"])
+def test_what_is_no_segment_is_refused_where_it_is_written(segment: Any) -> None:
+    kind = type(segment).__name__
+    with pytest.raises(errors.InvalidOrder, match=rf"^GET /roles/…: .* and is {kind}\.$"):
+        Request.get("roles", segment, "x")
+
+
 def test_a_path_before_the_service_s_own_is_kept() -> None:
     provider = Minimal(base_url="https://gateway.example/acme/")
     assert url(Request.get("v1"), provider) == "https://gateway.example/acme/v1"

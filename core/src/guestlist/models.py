@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, ParamSpec, TypeVar
+from typing import Annotated, Any, ParamSpec, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, SerializeAsAny
 
@@ -99,6 +99,10 @@ KINDS = ("role", "group", "policy")
 """What a service may call something that it grants."""
 
 
+Id = Annotated[str, Field(coerce_numbers_to_str=True)]
+"""What a service calls something by: text. A number is kept as text."""
+
+
 class Model(BaseModel):
     """What all normalized values have in common."""
 
@@ -140,7 +144,7 @@ class Answered(Model):
 class Role(Answered):
     """Anything that can be granted."""
 
-    id: str
+    id: Id
     name: str | None = None
     """None where the service mentions a role by its id alone."""
     kind: str = "role"
@@ -157,16 +161,16 @@ class Role(Answered):
 class Invitation(Answered):
     """A service's record of an offer to one address to join one organization."""
 
-    id: str | None
+    id: Id | None
     """None where a service creates invitations without telling an id."""
     email: str
     """As the service holds it."""
     state: State
-    raw_state: str | None = None
+    raw_state: Id | None = None
     """The service's own word, if it has one."""
     basis: Basis = Basis.REPORTED
     roles: tuple[Role, ...] = ()
-    organization_id: str | None = None
+    organization_id: Id | None = None
     organization: str | None = None
     """The organization's name."""
     created_at: datetime | None = None
@@ -175,8 +179,8 @@ class Invitation(Answered):
     """When the invitee accepted or declined."""
     estimated: frozenset[str] = frozenset()
     """Names of the fields that the service did not tell and that were computed instead."""
-    invited_by: str | None = None
-    user_id: str | None = None
+    invited_by: Id | None = None
+    user_id: Id | None = None
     """The service's id of the invited person, where it makes one before acceptance."""
     link: SecretStr | None = None
     """Whoever has it can accept."""
@@ -187,11 +191,11 @@ class Invitation(Answered):
 class Member(Answered):
     """A service's record of a person who is in the organization."""
 
-    id: str
+    id: Id
     """The id by which the service's member calls know the person."""
     email: str
     name: str | None = None
-    user_id: str | None = None
+    user_id: Id | None = None
     """The person's id across organizations, where that is another one."""
     roles: tuple[Role, ...] | None = None
     """None where the member record does not tell; `access` does."""

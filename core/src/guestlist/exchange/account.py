@@ -15,10 +15,10 @@ from urllib.parse import quote
 
 from pydantic import SecretStr
 
-from guestlist._version import __version__
 from guestlist.errors import ConfigError, GuestlistError, InvalidOrder
 from guestlist.event import Event
 from guestlist.exchange.clock import Clock, SystemClock
+from guestlist.exchange.headers import constant, spoken
 from guestlist.exchange.pace import Pace
 from guestlist.exchange.redact import MASK, Redactor
 from guestlist.exchange.retry_after import date_of, used_up
@@ -106,11 +106,8 @@ class Account:
         self.redact = Redactor(self.provider.secrets(), self.provider.secret_fields)
         self._dated: tuple[datetime, float] | None = None
         self._logger = logger.getChild(self.name)
-        self._headers = {
-            "Accept": "application/json",
-            "Accept-Encoding": "gzip",
-            "User-Agent": f"guestlist/{__version__} (provider {self.provider.name})",
-        }
+        self._headers, self._content_type = constant(self.provider)
+        self._credentials_known: Mapping[str, str] = {}
 
     @property
     def is_dated(self) -> bool:
@@ -162,7 +159,7 @@ class Account:
         try:
             url = self.provider.base_url + _path(request) + _query(request)
             if request.json is not None:
-                headers["Content-Type"] = "application/json"
+                headers["Content-Type"] = self._content_type
                 content = _json(request.json)
         except InvalidOrder:
             raise
@@ -188,6 +185,9 @@ class Account:
                 "the credentials hold a character that cannot be sent",
                 hint="Copy the key once more: it has letters, digits and signs of ASCII only.",
             )
+        if credentials != self._credentials_known:
+            self.redact.add(spoken(credentials))
+            self._credentials_known = dict(credentials)
         return credentials
 
     def tell(self, name: str, request: Request | None = None, **facts: Any) -> None:
@@ -306,6 +306,8 @@ class Call:
     waited: float = 0.0
     sent: Request | None = None
     """The last request that may have changed something."""
+    sure: bool = True
+    """Whether the last 2xx was surely no refusal."""
 
     def __post_init__(self) -> None:
         self._ends = self.account.clock.monotonic() + self.budget.total
@@ -364,7 +366,7 @@ def _json(value: Any) -> bytes:
 def _path(request: Request, *, masked: bool = False) -> str:
     segments = []
     for segment in request.path:
-        text = segment.get_secret_value() if isinstance(segment, SecretStr) else segment
+        text = segment.get_secret_value() if isinstance(segment, SecretStr) else str(segment)
         if text in ("", ".", ".."):
             raise InvalidOrder(f"{text!r} cannot be an identifier")
         hide = masked and isinstance(segment, SecretStr)

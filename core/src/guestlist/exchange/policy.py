@@ -9,15 +9,19 @@ from dataclasses import replace
 from enum import Enum, auto
 from functools import partial
 from itertools import count
-from typing import TypeVar
+from typing import TypeVar, cast
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from guestlist import errors
 from guestlist.errors import GuestlistError, MalformedResponse, OutcomeUnknown
 from guestlist.exchange.account import Call
 from guestlist.exchange.retry_after import retry_after
 from guestlist.exchange.step import Failure, Outgoing, Send, Sleep, Steps, Write
-from guestlist.provider import Effect, Flow, Request, Response, explain
+from guestlist.provider import Effect, Flow, Provider, Request, Response, explain
 from guestlist.provider.explanations import request_id, shorten
+from guestlist.provider.settings import in_words
 
 T = TypeVar("T")
 
@@ -39,7 +43,7 @@ def run(call: Call, flow: Flow[T]) -> Steps[T]:
             effect that was sent before.
     """
     resume: Callable[[], Request] = partial(next, flow)
-    acted = False
+    acted: bool | None = False
     try:
         while True:
             try:
@@ -56,22 +60,32 @@ def run(call: Call, flow: Flow[T]) -> Steps[T]:
                 # so that the traceback ends on the provider's line
                 resume = partial(flow.throw, error.with_traceback(None))
             else:
-                acted = acted or request.effect is not Effect.READ
+                if request.effect is not Effect.READ and not acted:
+                    acted = True if call.sure else None
                 resume = partial(flow.send, response)
     except GuestlistError as error:
-        if acted:
-            error.happened = True
+        if acted or (acted is None and error.happened is False):
+            error.happened = acted
         raise call.about(error) from error.__cause__
     finally:
         flow.close()
 
 
 def _misread(error: Exception) -> MalformedResponse:
-    said = shorten(next(iter(str(error).splitlines()), ""), 200)
+    said = next(iter(str(error).splitlines()), "")
+    if isinstance(error, ValidationError):
+        problems = error.errors(include_input=False, include_url=False)[:3]
+        said = "; ".join(f"{error.title}.{_field(problem)}" for problem in problems)
+    said = shorten(f"{type(error).__name__}: {said}", 240)
     return MalformedResponse(
-        f"the answer has another shape than expected ({type(error).__name__}: {said})",
+        f"the answer has another shape than expected ({said})",
         hint="If it stays so, the service has changed: report it to the provider's authors.",
     )
+
+
+def _field(problem: ErrorDetails) -> str:
+    """A field that cannot be read, without its value."""
+    return f"{'.'.join(map(str, problem['loc']))}: {in_words(problem)}"
 
 
 class Verdict(Enum):
@@ -85,7 +99,7 @@ class Verdict(Enum):
 
 
 def judge(answer: Response | Failure) -> Verdict:
-    """What the answer proves about the request, whatever the request was."""
+    """What the answer's status proves about the request, whatever the request was."""
     status = answer.status
     if isinstance(answer, Failure) and not answer.sent:
         return Verdict.NOT_SENT  # rule 1
@@ -131,15 +145,14 @@ def exchange(call: Call, request: Request) -> Steps[Response]:
             raise
         if not isinstance(answer, Response | Failure):
             raise TypeError(f"a Send was answered with {type(answer).__name__}")
-        verdict = judge(answer)
-        if not reads and verdict in (Verdict.DONE, Verdict.UNKNOWN):
-            call.sent = request
-        _tell(call, request, answer, attempt, account.clock.monotonic() - began)
         if isinstance(answer, Response):
             account.hear(answer.headers)
-            if verdict is Verdict.DONE:
-                return answer
-        error = _error(call, answer)
+        verdict, error = _read(call, answer)
+        if not reads and verdict in (Verdict.DONE, Verdict.UNKNOWN):
+            call.sent = request
+        _tell(call, request, answer, error, attempt, account.clock.monotonic() - began)
+        if error is None:
+            return cast(Response, answer)
         if verdict is Verdict.FINAL:
             error.happened = happened
             raise call.about(error)
@@ -150,7 +163,7 @@ def exchange(call: Call, request: Request) -> Steps[Response]:
         elif not reads and verdict is Verdict.UNKNOWN and happened is False:
             happened = None
         error.happened = happened
-        wait = _wait(call, answer, attempt)
+        wait = _wait(call, answer, error, attempt)
         if isinstance(answer, Failure) and answer.malformed:
             raise call.about(error) from error.__cause__  # it would be as unreadable again
         if verdict is Verdict.LIMITED:
@@ -255,15 +268,62 @@ def _out_of_budget(exceeded: str, delay: float) -> GuestlistError:
     return error
 
 
-def _wait(call: Call, answer: Response | Failure, attempt: int) -> float:
+def _wait(call: Call, answer: Response | Failure, error: GuestlistError, attempt: int) -> float:
     """Seconds before the next try: what the service asks for, else a doubling time with jitter."""
-    asked = None
-    if isinstance(answer, Response):
+    asked = error.retry_after if isinstance(error, errors.RateLimited) else None
+    if asked is None and isinstance(answer, Response):
         asked = retry_after(answer.headers, call.account.now())
     if asked is not None:
         return asked
     longest = min(BACKOFF_LONGEST, BACKOFF_FIRST * 2.0 ** (attempt - 1))
     return longest * call.account.random.uniform(0.5, 1.0)
+
+
+def _read(call: Call, answer: Response | Failure) -> tuple[Verdict, GuestlistError | None]:
+    """What the answer proves, and the error that it is; None where the service has done it. What
+    the provider reads in a body counts like the status that usually says so."""
+    verdict = judge(answer)
+    call.sure = True
+    if isinstance(answer, Failure):
+        if verdict is Verdict.DONE and may_refuse(call.provider):
+            verdict = Verdict.UNKNOWN
+        return verdict, _error(call, answer)
+    if verdict is Verdict.DONE:
+        call.sure, error = refusal(call.provider, answer)
+    else:
+        error = _error(call, answer)
+    if isinstance(error, errors.RateLimited):
+        error.retry_after = _seconds(error.retry_after)
+        if error.retry_after is None:
+            error.retry_after = retry_after(answer.headers, call.account.now())
+    if error is None or verdict not in (Verdict.DONE, Verdict.FINAL):
+        return verdict, error
+    if isinstance(error, errors.RateLimited):
+        return Verdict.LIMITED, error
+    if verdict is Verdict.DONE and isinstance(error, errors.ServiceTrouble | OutcomeUnknown):
+        return Verdict.UNKNOWN, error
+    return Verdict.FINAL, error
+
+
+def may_refuse(provider: Provider) -> bool:
+    """Whether the service may refuse within a 2xx: then that status alone proves nothing."""
+    return type(provider).refusal is not Provider.refusal
+
+
+def refusal(provider: Provider, answer: Response) -> tuple[bool, GuestlistError | None]:
+    """What the provider finds refused in a 2xx, and whether it could tell. Where it could not, the
+    flow decides: an answer without a body may be all that there is to say."""
+    try:
+        return True, provider.refusal(answer)
+    except errors.ServiceRefusal as raised:
+        return True, raised
+    except (GuestlistError, *READING_ERRORS):
+        return False, None
+
+
+def _seconds(told: object) -> float | None:
+    """A time to wait as a provider has read it; None where it is none."""
+    return told if isinstance(told, int | float) and 0 <= told < math.inf else None
 
 
 def _error(call: Call, answer: Response | Failure) -> GuestlistError:
@@ -273,9 +333,9 @@ def _error(call: Call, answer: Response | Failure) -> GuestlistError:
         trouble.__cause__ = answer.cause
         return trouble
     if isinstance(answer, Failure):  # the status is all that came of a refusal, and it tells
-        refusal = _error(call, Response(answer.status or 0))
-        refusal.__cause__ = answer.cause
-        return refusal
+        refused = _error(call, Response(answer.status or 0))
+        refused.__cause__ = answer.cause
+        return refused
     if 300 <= answer.status < 400:
         return errors.Rejected(
             "the service redirects elsewhere, and redirects are not followed",
@@ -287,8 +347,6 @@ def _error(call: Call, answer: Response | Failure) -> GuestlistError:
         error = call.provider.explain(answer)
     except (GuestlistError, *READING_ERRORS):
         error = explain(answer)  # the status stands, whatever the provider expected of the body
-    if isinstance(error, errors.RateLimited):
-        error.retry_after = retry_after(answer.headers, call.account.now())
     return error
 
 
@@ -311,16 +369,26 @@ def _undecided(request: Request, verdict: Verdict, error: GuestlistError) -> Gue
 
 
 def _tell(
-    call: Call, request: Request, answer: Response | Failure, attempt: int, seconds: float
+    call: Call,
+    request: Request,
+    answer: Response | Failure,
+    error: GuestlistError | None,
+    attempt: int,
+    seconds: float,
 ) -> None:
-    came = isinstance(answer, Response)
+    identifier: str | None = None
+    if isinstance(answer, Failure):
+        detail: str | None = answer.reason
+    else:
+        identifier = request_id(answer)
+        detail = error.message if error is not None and answer.status < 300 else None
     call.account.tell(
-        "answer" if came else "failure",
+        "failure" if isinstance(answer, Failure) else "answer",
         request,
         email=call.email,
         status=answer.status,
         attempt=attempt,
         seconds=seconds,
-        request_id=request_id(answer) if isinstance(answer, Response) else None,
-        detail=None if isinstance(answer, Response) else answer.reason,
+        request_id=identifier,
+        detail=detail,
     )

@@ -15,6 +15,9 @@ SHORTEST = 4
 """Characters of a value that is masked wherever it shows: a shorter one is no secret, and masking
 it would garble every sentence."""
 
+MOST_ADDED = 64
+"""Values that `add` remembers."""
+
 COMMON_FIELDS = frozenset(
     {
         "api_key",
@@ -43,9 +46,23 @@ class Redactor:
     """
 
     def __init__(self, secrets: Iterable[str], fields: Iterable[str] = ()) -> None:
+        self._known = tuple(secrets)
+        self._added: tuple[str, ...] = ()
+        self.add(())
+        names = "|".join(sorted(map(re.escape, COMMON_FIELDS | frozenset(fields))))
+        self._assignments = re.compile(
+            rf"""(?ix) \b (?P<name>{names}) (?P<between>["']? \s* [=:] \s*
+                 (?:(?:bearer|basic|token)\s+)? ["']?) (?P<value>[^\s"'&,;}}]+)"""
+        )
+        self._bearer = re.compile(r"(?i)\b(bearer\s+)(?!\*)[^\s\"',;]+")
+
+    def add(self, secrets: Iterable[str]) -> None:
+        """Masks these as well: what the credentials become. Of those that change with every
+        request the latest are remembered."""
+        self._added = tuple(dict.fromkeys((*self._added, *secrets)))[-MOST_ADDED:]
         spellings = {
             form
-            for secret in secrets
+            for secret in (*self._known, *self._added)
             for form in (
                 secret,
                 quote(secret, safe=""),
@@ -55,12 +72,6 @@ class Redactor:
         }
         masked = (spelling for spelling in spellings if len(spelling) >= SHORTEST)
         self._values = sorted(masked, key=len, reverse=True)
-        names = "|".join(sorted(map(re.escape, COMMON_FIELDS | frozenset(fields))))
-        self._assignments = re.compile(
-            rf"""(?ix) \b (?P<name>{names}) (?P<between>["']? \s* [=:] \s* (?:bearer\s+)? ["']?)
-                 (?P<value>[^\s"'&,;}}]+)"""
-        )
-        self._bearer = re.compile(r"(?i)\b(bearer\s+)(?!\*)[^\s\"',;]+")
 
     def __call__(self, text: str) -> str:
         """The text with every secret replaced by asterisks."""

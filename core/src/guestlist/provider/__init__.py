@@ -31,6 +31,7 @@ Rules of a flow:
 
 * An answer outside 2xx never arrives at the `yield`: it becomes an exception from
   `guestlist.errors`, raised there. Catch it where it is an answer (`NotFound` where absence is).
+  Nor does one within 2xx in which `Provider.refusal` finds an error.
 * Reading an answer of another shape may simply fail (`KeyError`, `TypeError`, `ValueError`): the
   caller gets `MalformedResponse`. Read liberally, send exactly.
 * To use another operation or helper that yields, write `yield from`.

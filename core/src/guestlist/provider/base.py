@@ -101,10 +101,26 @@ class Provider(BaseModel):
         then is the look before an invitation left out."""
         return False
 
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """Headers that go with every request, such as the version of the API or the kind of JSON;
+        may depend on the account's settings. No credentials: those are `authorize`'s.
+
+            return {"Accept": "application/vnd.acme+json", "X-Acme-Version": "2026-05-01"}
+
+        `Content-Type` goes with requests that have a body, which is JSON whatever it is called.
+        """
+        return {}
+
     # ------------------------------------------------------------------ what every provider says
 
     def authorize(self) -> Mapping[str, str]:
-        """The headers that the account's credentials become. Sent to the account's origin only."""
+        """The headers that the account's credentials become. Sent to the account's origin only.
+
+        They may be derived, such as `Basic` and base64 of user and password: whatever is returned,
+        and what follows the word for the scheme, is masked like the secret settings. Each header is
+        made from a secret setting; others are for `headers`.
+        """
         return {}
 
     def order_of(self, invitation: Invitation) -> Order:
@@ -116,8 +132,34 @@ class Provider(BaseModel):
 
         The default reads the usual error bodies and goes by the status. Override it for a service
         that says "conflict" or "not found" in other ways, and call `super().explain` for the rest.
+
+        A `RateLimited` counts like a 429, whatever the 4xx: the account rests, and the request is
+        tried again. Set its `retry_after` (seconds) where something else than the usual headers
+        tells it.
         """
         return explain(response)
+
+    def refusal(self, response: Response) -> GuestlistError | None:
+        """The error that an answer within 2xx is; None where the service did what it was asked.
+
+        Override it for a service that refuses with `200 {"ok": false, ...}`. It is asked about each
+        2xx before a flow sees it, and what it returns is raised at the `yield`:
+
+            def refusal(self, response):
+                told = response.mapping()
+                if told.get("ok") is not False:
+                    return None
+                return explain(response, REFUSALS.get(told.get("error"), Rejected))
+
+        The error counts like the status that usually says so: `RateLimited` like a 429 (see
+        `explain`), `ServiceUnavailable` like a 503, after which it may have happened, and a refusal
+        (`Rejected`, `Conflict`, `NotFound`, `Forbidden`, `Unauthorized`) like a 4xx: nothing
+        happened. So return one only where the answer says explicitly that it refused. An answer
+        that cannot be read here (`KeyError`, not JSON) reaches the flow, which may need none; a
+        flow that fails on it leaves the request in doubt. What a flow itself raises after a 2xx is
+        never taken for a refusal: the request has taken effect.
+        """
+        return None
 
     # ------------------------------------------------------------------ what a provider may offer
     #

@@ -1,4 +1,4 @@
-"""What an answer outside 2xx means: one table from status to error, one reader of error bodies."""
+"""What an answer that refuses means: one table from status to error, one reader of error bodies."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ REQUEST_ID_HEADERS = ("x-request-id", "request-id", "x-correlation-id", "cf-ray"
 def explain(
     response: Response, kind: type[GuestlistError] | None = None, hint: str | None = None
 ) -> GuestlistError:
-    """The error for an answer outside 2xx.
+    """The error for an answer that refuses, for `Provider.explain` and `Provider.refusal`.
 
     Args:
         response: the answer.
@@ -42,11 +42,12 @@ def explain(
     message, code = read_error(response)
     kind = kind or _kind(response.status)
     return kind(
-        message or f"the service answered {response.status}",
+        message
+        or f"the service answered {response.status}{' and refused' * (response.status < 300)}",
         hint=_HINTS.get(kind, "") if hint is None else hint,
         status=response.status,
         code=code,
-        request_id=request_id(response),
+        request_id=request_id(response) or _told_id(response),
     )
 
 
@@ -63,8 +64,10 @@ def request_id(response: Response) -> str | None:
     for name in REQUEST_ID_HEADERS:
         if response.headers.get(name):
             return response.headers[name]
-    if response.status < 400:
-        return None
+    return _told_id(response) if response.status >= 400 else None
+
+
+def _told_id(response: Response) -> str | None:
     for part in _parts(response):
         for name in ("trace_id", "request_id", "requestId"):
             if isinstance(part.get(name), str) and part[name]:

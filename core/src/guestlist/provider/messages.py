@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Generic, Self, TypeVar
@@ -11,7 +11,7 @@ from typing import Any, Generic, Self, TypeVar
 from pydantic import SecretStr
 from pydantic_core import from_json
 
-from guestlist.errors import MalformedResponse
+from guestlist.errors import InvalidOrder, MalformedResponse
 
 T = TypeVar("T")
 
@@ -33,6 +33,9 @@ class Effect(StrEnum):
 Query = Mapping[str, str | int | bool | SecretStr | None]
 """The parameters of a URL."""
 
+Segment = str | int | SecretStr
+"""A part of a path."""
+
 
 @dataclass(frozen=True, slots=True, weakref_slot=True)
 class Request:
@@ -40,29 +43,37 @@ class Request:
 
     Attributes:
         method: upper case.
-        path: the segments after the base URL. Each is percent-encoded, so no identifier can leave
-            its segment. A secret in a path is passed as `SecretStr` and masked wherever it shows.
+        path: the segments after the base URL: text, or whole numbers, which become text. Each is
+            percent-encoded, so no identifier can leave its segment. A secret in a path is passed as
+            `SecretStr` and masked wherever it shows.
         query: parameters; None values are left out, booleans become `true` and `false`.
         json: the body, or None for no body.
         effect: what sending it may do. GET reads; PUT and DELETE are repeatable; POST and PATCH
             create unless said otherwise (a POST that lists is `Effect.READ`).
         public: sent without credentials.
+
+    Raises:
+        InvalidOrder: a segment that is neither text nor a whole number, such as an id that is None.
     """
 
     method: str
-    path: tuple[str | SecretStr, ...]
+    path: tuple[Segment, ...]
     query: Query = field(default_factory=dict)
     json: Any = None
     effect: Effect = Effect.CREATE
     public: bool = False
 
     def __post_init__(self) -> None:
+        for segment in self.path:
+            if type(segment) is not str:
+                object.__setattr__(self, "path", tuple(_segments(self.method, self.path)))
+                break
         witness = getattr(building, "witness", None)
         if witness is not None:
             witness.append(self)
 
     @classmethod
-    def get(cls, *path: str | SecretStr, query: Query | None = None, public: bool = False) -> Self:
+    def get(cls, *path: Segment, query: Query | None = None, public: bool = False) -> Self:
         """A request that reads.
 
         Args:
@@ -75,7 +86,7 @@ class Request:
     @classmethod
     def post(
         cls,
-        *path: str | SecretStr,
+        *path: Segment,
         json: Any = None,
         query: Query | None = None,
         effect: Effect = Effect.CREATE,
@@ -96,7 +107,7 @@ class Request:
     @classmethod
     def put(
         cls,
-        *path: str | SecretStr,
+        *path: Segment,
         json: Any = None,
         query: Query | None = None,
         effect: Effect = Effect.REPEATABLE,
@@ -107,7 +118,7 @@ class Request:
     @classmethod
     def patch(
         cls,
-        *path: str | SecretStr,
+        *path: Segment,
         json: Any = None,
         query: Query | None = None,
         effect: Effect = Effect.CREATE,
@@ -118,7 +129,7 @@ class Request:
     @classmethod
     def delete(
         cls,
-        *path: str | SecretStr,
+        *path: Segment,
         json: Any = None,
         query: Query | None = None,
         effect: Effect = Effect.REPEATABLE,
@@ -128,6 +139,20 @@ class Request:
 
     def __str__(self) -> str:
         return f"{self.method} /{'/'.join(map(str, self.path))}"
+
+
+def _segments(method: str, path: tuple[Any, ...]) -> Iterator[str | SecretStr]:
+    for number, segment in enumerate(path):
+        if isinstance(segment, str | SecretStr):
+            yield segment
+        elif isinstance(segment, int) and not isinstance(segment, bool):
+            yield str(int(segment))
+        else:
+            before = "".join(f"/{one}" for one in path[:number])
+            raise InvalidOrder(
+                f"{method} {before}/…: what comes next in the path has to be text or a whole"
+                f" number, and is {type(segment).__name__}"
+            )
 
 
 @dataclass(frozen=True, slots=True)

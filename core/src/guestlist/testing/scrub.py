@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
 from guestlist.address import email_key
+from guestlist.exchange.headers import spoken
 from guestlist.exchange.redact import COMMON_FIELDS
 from guestlist.provider import Provider
 from guestlist.testing.accounts import personal, stand_in
@@ -58,7 +59,12 @@ class Scrubber:
     def _add(self, account: Provider) -> None:
         shown = stand_in(type(account))
         self._fields |= {field.lower() for field in account.secret_fields}
-        self._credentials |= {name.lower(): text for name, text in shown.authorize().items()}
+        credentials = shown.authorize()
+        self._credentials |= {name.lower(): text for name, text in credentials.items()}
+        for name, text in account.authorize().items():
+            masks = [*spoken({name: credentials.get(name, "CREDENTIALS")})]
+            for real, mask in zip(spoken({name: text}), [*masks, masks[-1]], strict=False):
+                self._values |= {real: mask} if real != mask else {}
         self._origins += [(shown.base_url, shown.base_url), (account.base_url, shown.base_url)]
         for name in ("base_url", *personal(type(account))):
             real, mask = getattr(account, name), getattr(shown, name)

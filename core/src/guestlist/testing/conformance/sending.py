@@ -14,6 +14,7 @@ import pytest
 from pydantic import BaseModel, SecretStr
 
 from guestlist.errors import GuestlistError
+from guestlist.exchange.headers import spoken
 from guestlist.exchange.redact import COMMON_FIELDS
 from guestlist.exchange.step import Outgoing
 from guestlist.models import Invitation, Member, Role
@@ -189,7 +190,8 @@ class Sending(Rules):
     def test_credentials_are_sent_in_headers_only(self, tour: Tour) -> None:
         """Credentials are in headers, never in a URL or body; a public request has none."""
         for sample in tour.samples.values():
-            secrets = sample.provider.secrets()
+            credentials = sample.provider.authorize()
+            secrets = (*sample.provider.secrets(), *spoken(credentials))
             replay = sample.again()
             for request, outgoing in replay.asked:
                 said = outgoing.url + (outgoing.content or b"").decode()
@@ -198,7 +200,7 @@ class Sending(Rules):
                     _missent(sample, request, "credentials in headers", "in the URL or body")
                 if request.public and any(secret in headers for secret in secrets):
                     _missent(sample, request, "no credentials", "credentials")
-                if secrets and not (request.public or any(one in headers for one in secrets)):
+                if not request.public and not credentials.keys() <= outgoing.headers.keys():
                     _missent(sample, request, "the account's credentials", "none")
 
     # ------------------------------------------------------------------ secrets
@@ -257,7 +259,7 @@ class Sending(Rules):
         """Whatever a service echoes, no secret of the account comes into an error, an event or
         the log; nor does a link or key of an invitation."""
         for sample in samples_of(tour, operation):
-            account = sample.provider.secrets()
+            account = (*sample.provider.secrets(), *spoken(sample.provider.authorize()))
             fields = {name: f"S3CRET-{name}-VALUE" for name in sample.provider.secret_fields}
             echoed = f"bad credentials {' '.join(account)} sent"
             assigned = " ".join(f'"{name}": "{value}"' for name, value in fields.items())

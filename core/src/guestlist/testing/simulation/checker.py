@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from guestlist.address import email_key
 from guestlist.errors import GuestlistError, NotFound, OutcomeUnknown
 from guestlist.exchange.account import Call
+from guestlist.exchange.policy import may_refuse
 from guestlist.models import OPEN_STATES, Guest, InviteResult, Outcome, State
 from guestlist.provider import Effect, Response
 from guestlist.testing.simulation.driver import Caller
@@ -183,7 +184,12 @@ def _unknown_only_where_it_must(run: Run, caller: Caller) -> Iterator[str]:
         for one in caller.sent
         if one.request.effect is Effect.CREATE
         and one.told is not None
-        and (one.told.status is None or one.told.status >= 500 or one.told.status == 408)
+        and (
+            one.told.status is None
+            or one.told.status >= 500
+            or one.told.status == 408
+            or (one.told.status < 300 and may_refuse(run.subject.provider))
+        )
     ]
     refused = any(
         one.request.effect is Effect.READ

@@ -260,6 +260,7 @@ class Driver:
                     now,
                     self._secrets(),
                     before[1] if before and follows else None,
+                    self._site.refuses,
                 )
                 result = fault.tell(case, real[0] if real and acts is AT_ONCE else None)
             if reads and isinstance(result, Response):

@@ -34,6 +34,8 @@ class Case:
     secrets: Sequence[str]
     before: Response | None
     """The answer for the page before this one, if there was one."""
+    refuses: Callable[[Response], bool]
+    """Whether an answer says that the service has not done it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +126,19 @@ def _echo(status: int) -> Tell:
     return tell
 
 
+def _in_wrong_shape(case: Case, real: Response | None) -> Result:
+    """A 2xx of another shape; what refuses is a 2xx of some services, and says so."""
+    return real if real is not None and case.refuses(real) else _body(_wrong_shape)(case, real)
+
+
+def _error_inside(case: Case, real: Response | None) -> Result:
+    """A 2xx that holds an error, of a service that does not refuse in that way."""
+    if real is None or case.refuses(real):
+        return real
+    told = replace(real, content=b'{"error": "internal"}')
+    return real if case.refuses(told) else told
+
+
 def _page_before(case: Case, real: Response | None) -> Result:
     return case.before or real
 
@@ -151,9 +166,9 @@ FAULTS = (
     Fault("2xx empty", AT_ONCE, _body(lambda _case, _content: b"")),
     Fault("2xx truncated", AT_ONCE, _body(_cut)),
     Fault("2xx not JSON", AT_ONCE, _body(lambda _case, _content: b"<html>welcome</html>")),
-    Fault("2xx wrong shape", AT_ONCE, _body(_wrong_shape)),
+    Fault("2xx wrong shape", AT_ONCE, _in_wrong_shape),
     Fault("2xx huge", AT_ONCE, _with_status("the answer is unreasonably large", malformed=True)),
-    Fault("2xx, error inside", AT_ONCE, _body(lambda _case, _content: b'{"error": "internal"}')),
+    Fault("2xx, error inside", AT_ONCE, _error_inside),
     Fault("401", NEVER, _status(401)),
     Fault("403", NEVER, _status(403)),
     Fault("redirect", NEVER, _status(307)),

@@ -14,6 +14,7 @@ from guestlist import verbs
 from guestlist.errors import GuestlistError
 from guestlist.event import Event
 from guestlist.exchange.account import Budget
+from guestlist.exchange.policy import refusal
 from guestlist.exchange.step import Steps
 from guestlist.models import Order, Role
 from guestlist.provider import Flow, Provider
@@ -266,10 +267,10 @@ class _World:
                 outgoing = account.outgoing(request, Budget(), 60.0)
                 account.request_of(outgoing)
                 response = call(self._site.service, outgoing)
-                if 200 <= response.status < 300:
-                    request = flow.send(response)
-                else:
-                    request = flow.throw(self._provider.explain(response))
+                _, error = refusal(self._provider, response)
+                if not 200 <= response.status < 300:
+                    error = self._provider.explain(response)
+                request = flow.throw(error) if error else flow.send(response)
         except StopIteration as done:
             self._time.now += 0.05  # stays below the service's limits
             return done.value

@@ -15,8 +15,9 @@ from random import Random
 from typing import Any
 
 from guestlist.errors import ConfigError
+from guestlist.exchange.policy import Verdict, judge, refusal
 from guestlist.plugins import installed
-from guestlist.provider import Provider
+from guestlist.provider import Provider, Response
 from guestlist.sandbox.service import Service
 from guestlist.testing.simulation.world import Site, Time
 
@@ -47,7 +48,12 @@ class Subject:
             dated=self.dated,
             profile=self.profile,
             switches=self.switches,
+            refuses=self.refuses,
         )
+
+    def refuses(self, response: Response) -> bool:
+        """Whether the service says that it has not done it: by the status, or within a 2xx."""
+        return judge(response) is not Verdict.DONE or bool(refusal(self.provider, response)[1])
 
     def __str__(self) -> str:
         facts = {name: getattr(self.provider, name) for name in ("list_lag", "late_effect", *FACTS)}

@@ -92,7 +92,7 @@ class Landed:
         by: the number of the call that sent it; None for the invitee and for what came before.
         mails: those that it made the service send.
         touched: the addresses whose truth it changed.
-        accepted: whether the service said 2xx.
+        accepted: whether the service said that it has done it.
     """
 
     at: float
@@ -111,6 +111,7 @@ class Site:
         page: records of a page at most, so that small organizations have several; None for the
             service's own size.
         dated: whether its answers tell the time.
+        refuses: whether an answer says that the service has not done what it was asked.
     """
 
     def __init__(
@@ -124,12 +125,14 @@ class Site:
         dated: bool = True,
         profile: str | None = None,
         switches: Mapping[str, str] | None = None,
+        refuses: Callable[[Response], bool],
     ) -> None:
         self._time = time
         self._random = random
         self._lag = lag
         self._page = page
         self._dated = dated
+        self.refuses = refuses
         self.clock = ServiceClock(lambda: EPOCH + time.now)
         self.outbox = Outbox(self.clock)
         self.service = kind(
@@ -166,7 +169,7 @@ class Site:
                 return self._date(call(self.service, self._in_small_pages(outgoing)))
         mails = len(self.outbox.mails)
         response = call(self.service, outgoing)
-        self._land(by, mails, 200 <= response.status < 300)
+        self._land(by, mails, not self.refuses(response))
         return self._date(response)
 
     def _date(self, response: Response) -> Response:
