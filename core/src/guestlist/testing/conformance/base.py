@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -15,10 +15,10 @@ from guestlist.plugins import installed
 from guestlist.provider import Provider
 from guestlist.sandbox import Service
 from guestlist.testing.checking import CHANGING, CONTRACT, READING
-from guestlist.testing.conformance.remark import ruling
+from guestlist.testing.conformance.remark import remarking, ruling
 from guestlist.testing.conformance.scene import Scene
 from guestlist.testing.conformance.setting import SandboxSetting, Setting
-from guestlist.testing.conformance.tour import Guide, Sample, Tour, lead
+from guestlist.testing.conformance.tour import Ended, Guide, Sample, Tour, lead
 
 TELLING = ("find_invitation", "get_invitation", "invitations", "invite", "resend")
 """Those that tell of invitations."""
@@ -142,6 +142,12 @@ class Rules:
             ending.callback(scene.close)
             yield scene
 
+    @classmethod
+    def remarked(cls) -> AbstractContextManager[None]:
+        """In which an error that nobody expected becomes a remark."""
+        others = [cls] if cls.service is None else [cls, cls.service]
+        return remarking(cls.provider_class(), *others)
+
     @pytest.fixture
     def scene(self, request: pytest.FixtureRequest) -> Iterator[Scene]:
         """A fresh setting with a client in it."""
@@ -156,10 +162,25 @@ class Rules:
 
     @pytest.fixture(scope="class")
     @classmethod
-    def tour(cls, request: pytest.FixtureRequest) -> Iterator[Tour]:
+    def _led(cls, request: pytest.FixtureRequest) -> Iterator[Tour | Ended]:
+        led: Tour | Ended
+        with ExitStack() as staged:
+            try:
+                with ExitStack() as trial:
+                    scene = trial.enter_context(cls.on_stage(request, "tour"))
+                    with ruling("every operation is run once"), cls.remarked():
+                        led = lead(scene, cls.detour)
+                    staged.enter_context(trial.pop_all())
+            except pytest.fail.Exception as failure:
+                led = Ended(str(failure))
+            yield led
+
+    @pytest.fixture
+    def tour(self, _led: Tour | Ended) -> Tour:
         """Every operation, run once and recorded."""
-        with cls.on_stage(request, "tour") as scene:
-            yield lead(scene, cls.detour)
+        if isinstance(_led, Ended):
+            _led.tell()
+        return _led
 
     @classmethod
     def detour(cls, guide: Guide, member: Member) -> None:

@@ -87,7 +87,7 @@ class Listing(Rules):
             remark(
                 expected=states,
                 came=paged,
-                look_at=place(scene.provider, "invitations"),
+                look_at=place(scene.provider, "find_member find_invitation"),
             )
 
     @pytest.mark.parametrize("size", [1, 2])
@@ -203,7 +203,8 @@ class Listing(Rules):
             with suppress(MalformedResponse):  # the list cannot be read to its end
                 scene.status("nobody")
         except Endless as endless:
-            _incomplete(scene.provider, "find_member", "an end", endless)
+            finding = "find_member members find_invitation invitations"
+            _incomplete(scene.provider, finding, "an end", endless)
 
     def test_finding_takes_nobody_else(self, tour: Tour, finding: str) -> None:
         """Where a record is found by searching a list, it is the right one that counts, not the
@@ -340,12 +341,7 @@ def _listed(scene: Scene, listing: str) -> list[str]:
 
 
 def _incomplete(provider: Provider, name: str, expected: object, came: object) -> NoReturn:
-    remark(
-        rule=f"{name} is complete, and ends",
-        expected=expected,
-        came=came,
-        look_at=place(provider, name),
-    )
+    remark(expected=expected, came=came, look_at=place(provider, name))
 
 
 def _always(trick: Trick) -> Callable[[Outgoing, Answer], Answer]:
