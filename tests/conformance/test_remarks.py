@@ -22,7 +22,7 @@ from guestlist.testing.conformance import ProviderSuite
 
 class Broken(Plain):
 {broken}
-
+{more}
 class Odd(PlainService):
 {odd}
 
@@ -49,19 +49,20 @@ class Told:
         self._pytester = pytester
         self.outcomes: dict[str, int] = {}
 
-    def __call__(self, broken: str, chosen: str = "", odd: str = "pass") -> str:
+    def __call__(self, broken: str, chosen: str = "", odd: str = "pass", more: str = "") -> str:
         """What is printed.
 
         Args:
             broken: the body of the provider's class.
             chosen: which tests.
             odd: the body of the class of its service.
+            more: what the module of the provider holds besides.
         """
         bodies = {
             name: indent(dedent(body), "    ").strip("\n")
             for name, body in (("broken", broken), ("odd", odd))
         }
-        self._pytester.makepyfile(test_broken=SUITE.format(**bodies))
+        self._pytester.makepyfile(test_broken=SUITE.format(**bodies, more=more))
         options = (
             "-n0",
             "-ra",
@@ -104,3 +105,110 @@ def test_an_error_in_the_middle_of_a_test_is_a_remark(told: Told) -> None:
     assert "rule:      Whoever was invited is pending, by address and by id." in said
     assert "look at:   Broken.get_invitation (test_broken.py:9)" in said
     assert len(said.splitlines()) < 30
+
+
+ROUNDABOUT = """
+    @operation
+    def invite(self, order):
+        yield Request.get("roles", query={"limit": 50})
+        return (yield from super().invite(order))
+
+    @operation
+    def resend(self, invitation):
+        yield Request.post("invitations", str(invitation.id), "resend")
+        return invitation.model_copy(update={"state": State.PENDING, "expires_at": None, "created_at": None})
+
+    @operation
+    def invitations(self, cursor=None):
+        known = yield Request.get("roles", query={"limit": 50})
+        page = yield from super().invitations(cursor)
+        names = {role["id"]: role["id"] for role in known.items("items")}
+        return Page([named(one, names) for one in page.items], page.next)
+
+    @operation
+    def members(self, cursor=None):
+        page = yield from super().members(cursor)
+        known = yield Request.get("roles", query={"limit": 50})
+        names = {role["id"]: role["id"] for role in known.items("items")}
+        return Page([named(one, names) for one in page.items], page.next)
+"""
+NAMED = """
+
+def named(one, names):
+    roles = [role.model_copy(update={"name": names.get(role.id)}) for role in one.roles]
+    return one.model_copy(update={"roles": tuple(roles)})
+"""
+REMINDING = """
+    def build(self):
+        app = super().build()
+        path = "/invitations/{id}/resend"
+        app.routes.insert(0, Route(path, self._guarded(self.resend), methods=["POST"]))
+        return app
+
+    async def resend(self, request):
+        record = self._find(request.path_params["id"])
+        if record is None:
+            return refusal(404, "no such invitation")
+        record["expires_at"] = (self.clock.now() + LIFETIME).isoformat()
+        self.outbox.send(
+            self.name,
+            invitation=record["id"],
+            to=record["email"],
+            sender="hello@plain.example",
+            organization="Plain",
+            subject="You are still invited",
+            text="Welcome",
+            link=None,
+            expires_at=self.clock.now() + LIFETIME,
+        )
+        return Response(status_code=202)
+"""
+
+
+def test_several_requests_and_answers_without_a_body_are_no_mistakes(told: Told) -> None:
+    said = told(ROUNDABOUT, odd=REMINDING, more=NAMED)
+
+    assert told.outcomes.keys() == {"passed", "skipped"}, said
+    assert "resend tells no state in a word of the service" in said
+
+
+GUESSED = """
+    @operation
+    def invitations(self, cursor=None):
+        known = yield Request.get("roles", query={"limit": 50})
+        page = yield from super().invitations(cursor)
+        guessed = [
+            one.model_copy(update={"state": State.PENDING})
+            if one.state is State.UNKNOWN
+            else one
+            for one in page.items
+        ]
+        return Page(guessed, page.next)
+"""
+
+
+def test_a_guessed_state_is_found_in_a_list_of_several_requests(told: Told) -> None:
+    said = told(GUESSED, "test_unknown_state_word or test_state_that_is_no_word")
+
+    assert told.outcomes["failed"] == 2
+    assert said.count("look at:   Broken.invitations (test_broken.py:6), its table from") == 2
+
+
+ENDLESS = """
+    @operation
+    def invitations(self, cursor=None):
+        cursor = "0"
+        while cursor:
+            reply = yield Request.get("roles", query={"limit": 50, "cursor": cursor})
+            cursor = following(reply.json())
+        return (yield from super().invitations(cursor))
+"""
+
+
+def test_remarks_point_at_what_the_author_has_written(told: Told) -> None:
+    said = told(ENDLESS, "test_finding_ends")
+
+    assert "rule:      A service that answers every cursor with the same page" in said
+    assert "the last one GET https://sandbox.test/roles" in said
+    assert "Broken.invitations (test_broken.py:6)" in said
+    assert "find_" not in said.replace("test_finding_ends", "")

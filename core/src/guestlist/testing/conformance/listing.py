@@ -328,10 +328,22 @@ class Listing(Rules):
         return sent_by(tour, listing)
 
     def _list_of(self, sample: Sample) -> int:
-        """Which of the requests of a list tells who is in it: the first that asks for a size, or
-        the only one."""
+        """Which of the answers of a list tells who is in it: the one that names the most of them;
+        of an empty list, the first that a size was asked for."""
+        named = [_naming(sample, tricks.told(answer)) for _, answer in sample.played]
+        if any(named):
+            return named.index(max(named))
         sizes = [page_size(outgoing) for outgoing, _ in sample.played]
         return next((nth for nth, size in enumerate(sizes) if size), 0)
+
+
+def _naming(sample: Sample, told: Any) -> int:
+    """How many of the values of a page the list of an answer names, by id or address."""
+    path = tricks.longest(told)
+    records = tricks.at(told, path) if path is not None else []
+    names = {email_key(str(one)) for _, one in tricks.leaves(records)}
+    wanted = [(one.id, getattr(one, "email", None)) for one in sample.value.items]
+    return sum(any(email_key(str(name)) in names for name in one if name) for one in wanted)
 
 
 def _listed(scene: Scene, listing: str) -> list[str]:

@@ -102,8 +102,8 @@ INSTEAD = {
 
 
 def place(provider: Provider | type[Provider], names: str) -> str:
-    """Where methods or facts of a provider are written: `Vultr.resend (provider.py:210)`. Those that
-    its author has not written are left out, in favour of what guestlist uses instead.
+    """Where methods or facts of a provider are written: `Vultr.resend (provider.py:210)`. In place
+    of operations that it does not offer stand those that guestlist uses instead.
 
     Args:
         provider: whose.
