@@ -116,7 +116,8 @@ ROUNDABOUT = """
     @operation
     def resend(self, invitation):
         yield Request.post("invitations", str(invitation.id), "resend")
-        return invitation.model_copy(update={"state": State.PENDING, "expires_at": None, "created_at": None})
+        now = {"state": State.PENDING, "expires_at": None, "created_at": None}
+        return invitation.model_copy(update=now)
 
     @operation
     def invitations(self, cursor=None):
