@@ -18,6 +18,7 @@ HERE = Path(__file__).parent
 SUITE = """\
 from plain_service import *
 from plain_provider import *
+from guestlist.provider import Options
 from guestlist.testing.conformance import ProviderSuite
 
 class Broken(Plain):
@@ -92,7 +93,7 @@ def test_an_operation_that_never_works_is_remarked_once(told: Told) -> None:
     assert told.outcomes["errors"] == 1
     assert "rule:      every operation works on the service" in said
     assert "KeyError: 'number'), after GET /invitations/i-0" in said
-    assert "look at:   Broken.get_invitation (test_broken.py:9)" in said
+    assert "look at:   Broken.get_invitation (test_broken.py:10)" in said
     assert "the tour has failed with MalformedResponse" in said
     assert "Traceback" not in said
     assert len(said.splitlines()) < 100  # most of them say what is skipped
@@ -103,7 +104,7 @@ def test_an_error_in_the_middle_of_a_test_is_a_remark(told: Told) -> None:
 
     assert told.outcomes == {"failed": 1, "passed": 1, "deselected": told.outcomes["deselected"]}
     assert "rule:      Whoever was invited is pending, by address and by id." in said
-    assert "look at:   Broken.get_invitation (test_broken.py:9)" in said
+    assert "look at:   Broken.get_invitation (test_broken.py:10)" in said
     assert len(said.splitlines()) < 30
 
 
@@ -192,7 +193,7 @@ def test_a_guessed_state_is_found_in_a_list_of_several_requests(told: Told) -> N
     said = told(GUESSED, "test_unknown_state_word or test_state_that_is_no_word")
 
     assert told.outcomes["failed"] == 2
-    assert said.count("look at:   Broken.invitations (test_broken.py:6), its table from") == 2
+    assert said.count("look at:   Broken.invitations (test_broken.py:7), its table from") == 2
 
 
 ENDLESS = """
@@ -211,5 +212,76 @@ def test_remarks_point_at_what_the_author_has_written(told: Told) -> None:
 
     assert "rule:      A service that answers every cursor with the same page" in said
     assert "the last one GET https://sandbox.test/roles" in said
-    assert "Broken.invitations (test_broken.py:6)" in said
+    assert "Broken.invitations (test_broken.py:7)" in said
     assert "find_" not in said.replace("test_finding_ends", "")
+
+
+FORGETFUL = """
+    @operation
+    def get_invitation(self, id):
+        read = yield from super().get_invitation(id)
+        return read.model_copy(update={"expires_at": None})
+
+    @operation
+    def members(self, cursor=None):
+        page = yield from super().members(cursor)
+        return Page([one.model_copy(update={"joined_at": None}) for one in page.items], page.next)
+"""
+JOINED = """
+    def accept(self, invitation):
+        super().accept(invitation)
+        self.people[-1]["joinedAt"] = int(self.clock.seconds() * 1000)
+"""
+
+
+def test_moments_that_are_not_read_are_found(told: Told) -> None:
+    said = told(FORGETFUL, "test_moments_that_are_told", odd=JOINED)
+
+    assert told.outcomes["failed"] == 2
+    assert "expected:  expires_at = 2026-05-11T09:15:00+00:00 in a field of the invitation" in said
+    assert "expected:  joinedAt = 2026-05-04T09:15:00+00:00 in a field of the member" in said
+    assert "look at:   Broken.members (test_broken.py:12)" in said
+
+
+DEAF = """
+    @operation
+    def revoke(self, invitation):
+        yield Request.delete("invitations", str(invitation.id))
+"""
+POLITE = """
+    def _guarded(self, handle):
+        guarded = super()._guarded(handle)
+
+        async def answer(request):
+            got = await guarded(request)
+            return JSONResponse({"ok": False}) if got.status_code == 403 else got
+
+        return answer
+"""
+
+
+def test_a_refusal_in_a_200_that_is_not_read_is_found(told: Told) -> None:
+    said = told(DEAF, "test_reading_credentials_change_nothing", odd=POLITE)
+
+    assert "came:      no error\nlook at:   Broken.revoke (test_broken.py:7)" in said
+
+
+OPTIONS = """
+    class Options(Options):
+        message: str = ""
+        team: str | None = None
+
+    @operation
+    def invite(self, order):
+        options = order.options or self.Options()
+        json = {"email": order.email, "role": "reader", "message": options.message}
+        reply = yield Request.post("invitations", json=json)
+        return read_invitation(reply.mapping())
+"""
+
+
+def test_an_option_that_is_not_sent_is_found(told: Told) -> None:
+    said = told(OPTIONS, "test_text_option_is_sent")
+
+    assert (told.outcomes["failed"], told.outcomes["passed"]) == (1, 1)
+    assert "expected:  team='zugzwang' in a request" in said

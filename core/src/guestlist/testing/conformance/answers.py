@@ -6,6 +6,7 @@ import json
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -30,6 +31,16 @@ NO_WORDS: tuple[Any, ...] = (None, 0, [], {})
 
 STATUS_NAME = re.compile(r"(?i)(?:invit\w*?_?)?(?:status|state)(?:_full)?")
 """Names of fields that tell where an invitation stands."""
+
+MOMENT_NAME: dict[type, re.Pattern[str]] = {
+    Invitation: re.compile(
+        r"(?i).*expir.*|(?:date_?)?(?:created|invited|sent)(?:_?(?:at|on|date))?"
+    ),
+    Member: re.compile(r"(?i).*(?:joined|member_?since).*"),
+}
+"""Names of fields that tell of an invitation or member what guestlist has a field for."""
+
+SECOND = timedelta(seconds=1)
 
 UNKNOWN_WORD = "zugzwang"
 """A word that no service has for anything."""
@@ -218,6 +229,21 @@ class Answers(Rules):
                         look_at=place(sample.provider, "invite"),
                     )
 
+    def test_moments_that_are_told_are_read(self, tour: Tour, operation: str) -> None:
+        """A moment that the service tells of an invitation or a member, such as its expiry, is in
+        one of the fields of what is returned."""
+        for sample in samples_of(tour, operation):
+            for one in _records(sample.value):
+                told = _moments_told(sample, one)
+                read = [at for at in _moments([one])[0] if at is not None]
+                for name, at in told.items():
+                    if not any(abs(at - other) <= SECOND for other in read):
+                        remark(
+                            expected=f"{name} = {at.isoformat()} in a field of the {_kind(one)}",
+                            came=", ".join(map(str, read)) or "no moment at all",
+                            look_at=place(sample.provider, sample.name),
+                        )
+
 
 def _same_or_malformed(sample: Sample, replay: Replay, nth: int, what: str) -> None:
     if isinstance(replay.error, MalformedResponse):
@@ -287,6 +313,27 @@ def _worded(tour: Tour, operation: str) -> Iterator[tuple[Sample, Invitation]]:
         for invitation in _invitations(sample.value):
             if invitation.raw_state is not None:
                 yield sample, invitation
+
+
+def _moments_told(sample: Sample, one: Any) -> dict[str, datetime]:
+    """The moments that the last answer with the record of a value tells of it, by their names."""
+    names = MOMENT_NAME.get(type(one))
+    for _, answer in reversed(sample.played if names else ()):
+        told = tricks.told(answer)
+        records = [told, *(inner for _, inner in tricks.nodes(told))]
+        for record in records:
+            if isinstance(record, dict) and one.id in map(str, record.values()):
+                found = {
+                    name: tricks.any_moment(value)
+                    for name, value in record.items()
+                    if names and names.fullmatch(name)
+                }
+                return {name: at for name, at in found.items() if at is not None}
+    return {}
+
+
+def _kind(one: Any) -> str:
+    return type(one).__name__.lower()
 
 
 def _altered(sample: Sample, invitation: Invitation, change: Callable[[Any], Any]) -> list[Replay]:

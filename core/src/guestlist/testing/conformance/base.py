@@ -6,9 +6,10 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, get_args
 
 import pytest
+from pydantic.fields import FieldInfo
 
 from guestlist.models import Member
 from guestlist.plugins import installed
@@ -41,6 +42,7 @@ NOTHING = {
     "missing": "every operation of the contract is offered",
     "missing_verb": "every verb is offered",
     "option": "an order has no option that is on or off",
+    "text_option": "an order has no option that is a text",
     "own": "every operation is one of the contract",
     "shown": "`documented` is empty: paste there what the documentation shows",
 }
@@ -100,6 +102,9 @@ class Rules:
                 name
                 for name, field in kind.Options.model_fields.items()
                 if isinstance(field.default, bool)
+            ],
+            "text_option": [
+                name for name, field in kind.Options.model_fields.items() if _takes_text(field)
             ],
             "reading": [name for name in offered if name in READING],
             "changing": [name for name in offered if name in CHANGING],
@@ -190,6 +195,10 @@ class Rules:
             guide.take("suspend", member)
             assert [one.id for one in guide.take("suspended").items] == [member.id]
         """
+
+
+def _takes_text(field: FieldInfo) -> bool:
+    return str in (field.annotation, *get_args(field.annotation))
 
 
 def _none(argument: str) -> Any:
