@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import re
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
-from guestlist.models import Outcome
-from guestlist.testing.conformance import SandboxSetting
+import pytest
+from starlette.responses import JSONResponse
+
+from guestlist.models import Invitation, Outcome
+from guestlist.provider import Flow, Page, Request, operation
+from guestlist.testing.conformance import SandboxSetting, Setting
 from guestlist.testing.conformance.recorded import recording, replaying
 from guestlist.testing.conformance.scene import Scene
 from guestlist_vultr import Vultr
@@ -26,4 +35,47 @@ def test_addresses_of_a_live_service_are_replayed(tmp_path: Path) -> None:
     with replaying(tmp_path, "test", Vultr) as setting:
         scene = Scene(setting)
         assert scene.invite("ada").guest.email == "ada.17@example.com"
+        scene.close()
+
+
+@pytest.fixture
+def plain(monkeypatch: pytest.MonkeyPatch) -> tuple[ModuleType, ModuleType]:
+    """The plain provider and its service: folders of tests are no packages."""
+    monkeypatch.syspath_prepend(str(Path(__file__).parent))
+    return import_module("plain_provider"), import_module("plain_service")
+
+
+def test_pages_that_are_told_by_links_are_replayed(
+    tmp_path: Path, plain: tuple[ModuleType, ModuleType]
+) -> None:
+    provider, service = plain
+
+    class Linked(provider.Plain):  # type: ignore[name-defined,misc]
+        @operation
+        def invitations(self, cursor: str | None = None) -> Flow[Page[Invitation]]:
+            reply = yield Request.get("invitations", query={"limit": 2, "cursor": cursor})
+            link = re.search(r'[?&]cursor=(\d+)[^>]*>; rel="next"', reply.headers.get("link", ""))
+            records = [provider.read_invitation(raw) for raw in reply.items("items")]
+            return Page(records, link[1] if link else None)
+
+    class LinkedService(service.PlainService):  # type: ignore[name-defined,misc]
+        async def listed(self, request: Any) -> Any:
+            told = json.loads((await super().listed(request)).body)
+            path = f"{request.url.path}?limit=2&cursor={told['next']}"
+            headers = (
+                {"link": f'<{request.base_url}{path[1:]}>; rel="next"'} if told["next"] else {}
+            )
+            return JSONResponse({"items": told["items"]}, headers=headers)
+
+    names = ["ada", "bob", "cleo", "dan", "eve"]
+    setting: Setting
+    with recording(tmp_path, "test", SandboxSetting(LinkedService, Linked), "Plain") as setting:
+        scene = Scene(setting)
+        invited = [scene.invite(name).guest.email for name in names]
+        assert [one.email for one in scene.guests.invitations()] == invited
+
+    with replaying(tmp_path, "test", Linked) as setting:
+        scene = Scene(setting)
+        assert [scene.invite(name).guest.email for name in names] == invited
+        assert [one.email for one in scene.guests.invitations()] == invited
         scene.close()

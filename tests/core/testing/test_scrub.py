@@ -139,6 +139,57 @@ def test_headers_that_nobody_asked_for_are_left_out(scrubber: Scrubber) -> None:
     ) == {"date": ["now"], "x-ratelimit-limit": ["9"]}
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Content-Type",
+        "Retry-After",
+        "X-Retry-After",
+        "RateLimit-Reset",
+        "X-Rate-Limit-Remaining",
+        "X-Total",
+        "X-Total-Count",
+        "X-Page",
+        "X-Per-Page",
+        "X-Next-Page",
+        "X-Pagination-Page-Count",
+        "Content-Range",
+    ],
+)
+def test_headers_that_a_provider_may_read_are_kept(scrubber: Scrubber, name: str) -> None:
+    assert scrubber.response_headers({name: ["7"]}) == {name.lower(): ["7"]}
+
+
+@pytest.mark.parametrize("name", ["Server", "Age", "ETag", "X-Powered-By", "X-Frame-Options"])
+def test_headers_that_say_nothing_are_left_out(scrubber: Scrubber, name: str) -> None:
+    assert scrubber.response_headers({name: ["7"]}) == {}
+
+
+@pytest.mark.parametrize(
+    ("told", "kept"),
+    [
+        (
+            "http://127.0.0.1:8031/v1/list?email=me%40company.test&cursor=2",
+            "https://api.aitronos.com/v1/list?email=ada%40example.com&cursor=2",
+        ),
+        (
+            f"/v1/list?token={KEY}&id=org_5a1d&cursor=2",
+            f"/v1/list?token={ZEROS}&id=ORGANIZATION_ID&cursor=2",
+        ),
+        (
+            f"https://app.test/join/{KEY}?page=2&x={KEY}",
+            f"https://app.test/join/{ZEROS}?page=2&x={ZEROS}",
+        ),
+    ],
+)
+def test_where_headers_lead_is_scrubbed(scrubber: Scrubber, told: str, kept: str) -> None:
+    headers = {"Link": [f'<{told}>; rel="next", </>; rel="first"'], "Location": [told]}
+    shown = {"link": [f'<{kept}>; rel="next", </>; rel="first"'], "location": [kept]}
+
+    assert scrubber.response_headers(headers) == shown
+    assert scrubber.response_headers(shown) == shown  # a replay scrubs what was scrubbed already
+
+
 def test_what_is_no_json_is_scrubbed_as_text(scrubber: Scrubber) -> None:
     assert scrubber.body(b"<p>boss@company.test</p>\xff") == "<p>person-2@example.net</p>�".encode()
 

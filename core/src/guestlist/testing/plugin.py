@@ -80,6 +80,14 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 
 
 @pytest.hookimpl(wrapper=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
+    if not pyfuncitem.function.__module__.startswith(f"{__package__}.conformance."):
+        return (yield)
+    with nullcontext() if pyfuncitem.config.getoption("fulltrace") else pyfuncitem.cls.remarked():
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None]:
     yield
     stage = item.stash.get(_stage, None)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
@@ -20,16 +20,21 @@ from guestlist.provider import Provider
 from guestlist.testing.accounts import personal, stand_in
 
 REQUEST_HEADERS = frozenset({"accept", "content-type"})
-RESPONSE_HEADERS = frozenset(
-    {"content-type", "date", "retry-after", "retry-after-ms", "x-retry-after", "x-request-id"}
+RESPONSE_HEADERS = re.compile(
+    r"content-type|content-range|date|link|location|x-request-id"
+    r"|(?:x-)?retry-after(?:-ms)?|.*rate-?limit.*"
+    r"|(?:x-)?(?:total|page|per-page|next|prev|pagination|cursor|has-more|count)(?:-.*|s|)"
 )
-"""The headers that are kept; of an answer also those about its rate limit."""
+"""The headers that are kept: what an answer is, where it leads, when it was given and by which id
+the service knows it, how long to wait, and where a list goes on."""
 
 ADDRESS = re.compile(r"[^\s@<>\"'(),:;\[\]\\/?&=#]+@((?:[\w-]+\.)+[\w-]+)")
 EXAMPLE = re.compile(r"(?:.+\.)?example(?:\.(?:com|net|org))?", re.IGNORECASE)
 """Domains that belong to nobody (RFC 2606)."""
 
 LINK = re.compile(r"https?://\S+")
+TARGET = re.compile(r"<([^<>]*)>")
+"""Where a `Link` header leads (RFC 8288)."""
 LONG = 16
 """Characters from which on a segment of a secret link's path is taken for a key."""
 KNOWN = 8
@@ -77,16 +82,20 @@ class Scrubber:
         """The URL at the service's real address; None where it belongs to no account."""
         for base, shown in self._origins:
             if url == base or url.startswith((f"{base}/", f"{base}?")):
-                parts = urlsplit(url[len(base) :])
-                path = "/".join(
-                    quote(self.text(unquote(segment)), safe="") for segment in parts.path.split("/")
-                )
-                query = [
-                    (name, self._value(name, value))
-                    for name, value in parse_qsl(parts.query, keep_blank_values=True)
-                ]
-                return shown + path + (f"?{urlencode(query, quote_via=quote)}" if query else "")
+                return shown + self._relative(url[len(base) :])
         return None
+
+    def _relative(self, url: str) -> str:
+        """What follows the service's address."""
+        parts = urlsplit(url)
+        path = "/".join(
+            quote(self.text(unquote(segment)), safe="") for segment in parts.path.split("/")
+        )
+        query = [
+            (name, self._value(name, value))
+            for name, value in parse_qsl(parts.query, keep_blank_values=True)
+        ]
+        return path + (f"?{urlencode(query, quote_via=quote)}" if query else "")
 
     def request_headers(self, headers: Mapping[str, str]) -> dict[str, str]:
         """The few that matter; those that hold credentials with the stand-in's."""
@@ -102,10 +111,30 @@ class Scrubber:
     def response_headers(self, headers: Mapping[str, list[str]]) -> dict[str, list[str]]:
         """The few that matter to a client."""
         return {
-            name.lower(): [self.text(text) for text in texts]
+            name.lower(): [self._header(name.lower(), text) for text in texts]
             for name, texts in headers.items()
-            if name.lower() in RESPONSE_HEADERS or "ratelimit" in name.lower()
+            if RESPONSE_HEADERS.fullmatch(name.lower())
         }
+
+    def _header(self, name: str, text: str) -> str:
+        if name == "location" or LINK.fullmatch(text):
+            return self._target(text)
+        if name == "link":
+            text = TARGET.sub(lambda found: f"<{self._target(found[1])}>", text)
+        return self.text(text)
+
+    def _target(self, url: str) -> str:
+        """Where a header leads: within the service as requests are written, elsewhere as links."""
+        shown = self.url(url)
+        if shown is not None:
+            return shown
+        if LINK.fullmatch(url):
+            return self.text(self._link(url, self._is_secret))
+        return self._relative(url)
+
+    def _is_secret(self, name: str, text: str) -> bool:
+        """Whether a parameter of a link elsewhere may be a key: cursors and numbers are shorter."""
+        return name.lower() in self._fields or len(text) >= LONG
 
     def body(self, content: bytes) -> bytes:
         """A body: JSON indented for reading, anything else as text."""
@@ -139,12 +168,18 @@ class Scrubber:
         """A link keeps its host and the words of its path; anything else only its shape."""
         if not LINK.fullmatch(value):
             return self._blank(value)
-        parts = urlsplit(value)
+        return self._link(value, lambda _name, _text: True)
+
+    def _link(self, url: str, secret: Callable[[str, str], bool]) -> str:
+        parts = urlsplit(url)
         segments = [
             self._blank(segment) if len(segment) >= LONG else segment
             for segment in parts.path.split("/")
         ]
-        query = [(name, self._blank(text)) for name, text in parse_qsl(parts.query)]
+        query = [
+            (name, self._blank(text) if secret(name, text) else text)
+            for name, text in parse_qsl(parts.query)
+        ]
         fragment = f"#{self._blank(parts.fragment)}" if parts.fragment else ""
         return (
             f"{parts.scheme}://{parts.hostname}{'/'.join(segments)}"

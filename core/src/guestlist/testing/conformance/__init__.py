@@ -1,7 +1,6 @@
 """The conformance suite: what every provider has to do, as tests for its author to run.
 
     from guestlist.testing.conformance import ProviderSuite
-from guestlist.testing.conformance.tour import Guide
 
     class TestAcme(ProviderSuite):
         service = AcmeService               # its sandbox

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
 import pytest
 
+from guestlist.address import email_key
 from guestlist.errors import GuestlistError, MalformedResponse, OutcomeUnknown
 from guestlist.exchange.policy import may_refuse
 from guestlist.exchange.step import Failure
@@ -30,6 +32,16 @@ NO_WORDS: tuple[Any, ...] = (None, 0, [], {})
 
 STATUS_NAME = re.compile(r"(?i)(?:invit\w*?_?)?(?:status|state)(?:_full)?")
 """Names of fields that tell where an invitation stands."""
+
+MOMENT_NAME: dict[type, re.Pattern[str]] = {
+    Invitation: re.compile(
+        r"(?i).*expir.*|(?:date_?)?(?:created|invited|sent)(?:_?(?:at|on|date))?"
+    ),
+    Member: re.compile(r"(?i).*(?:joined|member_?since).*"),
+}
+"""Names of fields that tell of an invitation or member what guestlist has a field for."""
+
+SECOND = timedelta(seconds=1)
 
 UNKNOWN_WORD = "zugzwang"
 """A word that no service has for anything."""
@@ -106,26 +118,24 @@ class Answers(Rules):
         it is never guessed, and never an error."""
         known = False
         for sample, invitation in _worded(tour, telling):
-            known = True
 
             def change(one: Any, word: str | None = invitation.raw_state) -> Any:
                 return UNKNOWN_WORD if one == word else one
 
-            trick = tricks.document(tricks.everywhere(change))
-            told = [nth for nth, (_, answer) in enumerate(sample.played) if trick(answer) != answer]
-            for nth in told[-1:]:
-                replay = sample.again(nth, trick)
-                found = [
-                    one
-                    for one in _invitations(replay.value)
-                    if one.id == invitation.id and one.raw_state == UNKNOWN_WORD
-                ]
-                if not found or found[0].state is not State.UNKNOWN:
-                    remark(
-                        expected=f"state unknown, raw_state {UNKNOWN_WORD!r}",
-                        came=replay.came,
-                        look_at="the table from the service's words to states",
-                    )
+            replays = _altered(sample, invitation, change)
+            known = known or bool(replays)
+            if replays and not any(
+                one.id == invitation.id
+                and one.raw_state == UNKNOWN_WORD
+                and one.state is State.UNKNOWN
+                for replay in replays
+                for one in _invitations(replay.value)
+            ):
+                remark(
+                    expected=f"state unknown, raw_state {UNKNOWN_WORD!r}",
+                    came=replays[-1].came,
+                    look_at=_table(sample),
+                )
         if not known:
             pytest.skip(f"{telling} tells no state in a word of the service")
 
@@ -134,7 +144,8 @@ class Answers(Rules):
         for sample in samples_of(tour, telling):
             if not isinstance(sample.value, Invitation) or not sample.played:
                 continue
-            told = tricks.told(sample.played[-1][1])
+            nth = _answers_about(sample, sample.value, range(len(sample.played)))[-1]
+            told = tricks.told(sample.played[nth][1])
             words = [
                 value
                 for path, value in tricks.leaves(told if isinstance(told, dict) else {})
@@ -152,23 +163,26 @@ class Answers(Rules):
         pending, and never accepted."""
         known = False
         for sample, invitation in _worded(tour, telling):
-            known = True
             for value in NO_WORDS:
 
                 def blur(one: Any, word: str | None = invitation.raw_state, to: Any = value) -> Any:
                     return to if one == word else one
 
-                replay = sample.again(0, tricks.document(tricks.everywhere(blur)))
-                wrong = [
-                    one
-                    for one in _invitations(replay.value)
-                    if one.id == invitation.id and one.state is not State.UNKNOWN
+                replays = _altered(sample, invitation, blur)
+                known = known or bool(replays)
+                guesses = [
+                    [
+                        one
+                        for one in _invitations(replay.value)
+                        if one.id == invitation.id and one.state is not State.UNKNOWN
+                    ]
+                    for replay in replays
                 ]
-                if wrong and len(sample.played) == 1:
+                if guesses and all(guesses):
                     remark(
                         expected="state unknown",
-                        came=repr(wrong[0]),
-                        look_at="the table from the service's words to states",
+                        came=repr(guesses[-1][0]),
+                        look_at=_table(sample),
                     )
         if not known:
             pytest.skip(f"{telling} tells no state in a word of the service")
@@ -215,6 +229,21 @@ class Answers(Rules):
                         came=at,
                         look_at=place(sample.provider, "invite"),
                     )
+
+    def test_moments_that_are_told_are_read(self, tour: Tour, operation: str) -> None:
+        """A moment that the service tells of an invitation or a member, such as its expiry, is in
+        one of the fields of what is returned."""
+        for sample in samples_of(tour, operation):
+            for one in _records(sample.value):
+                told = _moments_told(sample, one)
+                read = [at for at in _moments([one])[0] if at is not None]
+                for name, at in told.items():
+                    if not any(abs(at - other) <= SECOND for other in read):
+                        remark(
+                            expected=f"{name} = {at.isoformat()} in a field of the {_kind(one)}",
+                            came=", ".join(map(str, read)) or "no moment at all",
+                            look_at=place(sample.provider, sample.name),
+                        )
 
 
 def _same_or_malformed(sample: Sample, replay: Replay, nth: int, what: str) -> None:
@@ -287,6 +316,58 @@ def _worded(tour: Tour, operation: str) -> Iterator[tuple[Sample, Invitation]]:
         for invitation in _invitations(sample.value):
             if invitation.raw_state is not None:
                 yield sample, invitation
+
+
+def _moments_told(sample: Sample, one: Any) -> dict[str, datetime]:
+    """The moments that the last answer with the record of a value tells of it, by their names."""
+    names = MOMENT_NAME.get(type(one))
+    for _, answer in reversed(sample.played if names else ()):
+        told = tricks.told(answer)
+        records = [told, *(inner for _, inner in tricks.nodes(told))]
+        for record in records:
+            if isinstance(record, dict) and one.id in map(str, record.values()):
+                found = {
+                    name: tricks.any_moment(value)
+                    for name, value in record.items()
+                    if names and names.fullmatch(name)
+                }
+                return {name: at for name, at in found.items() if at is not None}
+    return {}
+
+
+def _kind(one: Any) -> str:
+    return type(one).__name__.lower()
+
+
+def _altered(sample: Sample, invitation: Invitation, change: Callable[[Any], Any]) -> list[Replay]:
+    """A sample run again on answers in which the word for the state of an invitation is another:
+    once for each answer that may be the one it is read from. None where no answer tells it."""
+    trick = tricks.document(tricks.everywhere(change))
+    telling = [nth for nth, (_, answer) in enumerate(sample.played) if trick(answer) != answer]
+    return [sample.again(nth, trick) for nth in _answers_about(sample, invitation, telling)]
+
+
+def _answers_about(sample: Sample, invitation: Invitation, among: Iterable[int]) -> list[int]:
+    """Which of the answers of a sample name an invitation by its id or address; all of them where
+    none does."""
+    names = {str(invitation.id), email_key(invitation.email)}
+    about = [
+        nth
+        for nth in among
+        if names & {email_key(str(one)) for one in _plain(sample, nth)}
+        or names & {str(one) for one in _plain(sample, nth)}
+    ]
+    return about or list(among)
+
+
+def _plain(sample: Sample, nth: int) -> list[Any]:
+    """The values of an answer that hold no other."""
+    told = tricks.told(sample.played[nth][1])
+    return [one for _, one in tricks.leaves(told)] if isinstance(told, dict | list) else []
+
+
+def _table(sample: Sample) -> str:
+    return f"{place(sample.provider, sample.name)}, its table from the service's words to states"
 
 
 def _moments(value: Any) -> list[Any]:

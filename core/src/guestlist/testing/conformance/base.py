@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, get_args
 
 import pytest
+from pydantic.fields import FieldInfo
 
 from guestlist.models import Member
 from guestlist.plugins import installed
 from guestlist.provider import Provider
 from guestlist.sandbox import Service
 from guestlist.testing.checking import CHANGING, CONTRACT, READING
-from guestlist.testing.conformance.remark import ruling
+from guestlist.testing.conformance.remark import remarking, ruling
 from guestlist.testing.conformance.scene import Scene
 from guestlist.testing.conformance.setting import SandboxSetting, Setting
-from guestlist.testing.conformance.tour import Guide, Sample, Tour, lead
+from guestlist.testing.conformance.tour import Ended, Guide, Sample, Tour, lead
 
 TELLING = ("find_invitation", "get_invitation", "invitations", "invite", "resend")
 """Those that tell of invitations."""
@@ -41,6 +42,7 @@ NOTHING = {
     "missing": "every operation of the contract is offered",
     "missing_verb": "every verb is offered",
     "option": "an order has no option that is on or off",
+    "text_option": "an order has no option that is a text",
     "own": "every operation is one of the contract",
     "shown": "`documented` is empty: paste there what the documentation shows",
 }
@@ -101,6 +103,9 @@ class Rules:
                 for name, field in kind.Options.model_fields.items()
                 if isinstance(field.default, bool)
             ],
+            "text_option": [
+                name for name, field in kind.Options.model_fields.items() if _takes_text(field)
+            ],
             "reading": [name for name in offered if name in READING],
             "changing": [name for name in offered if name in CHANGING],
             "getting": [name for name in offered if name.startswith("get_")],
@@ -142,6 +147,12 @@ class Rules:
             ending.callback(scene.close)
             yield scene
 
+    @classmethod
+    def remarked(cls) -> AbstractContextManager[None]:
+        """In which an error that nobody expected becomes a remark."""
+        others = [cls] if cls.service is None else [cls, cls.service]
+        return remarking(cls.provider_class(), *others)
+
     @pytest.fixture
     def scene(self, request: pytest.FixtureRequest) -> Iterator[Scene]:
         """A fresh setting with a client in it."""
@@ -156,10 +167,25 @@ class Rules:
 
     @pytest.fixture(scope="class")
     @classmethod
-    def tour(cls, request: pytest.FixtureRequest) -> Iterator[Tour]:
+    def _led(cls, request: pytest.FixtureRequest) -> Iterator[Tour | Ended]:
+        led: Tour | Ended
+        with ExitStack() as staged:
+            try:
+                with ExitStack() as trial:
+                    scene = trial.enter_context(cls.on_stage(request, "tour"))
+                    with ruling("every operation is run once"), cls.remarked():
+                        led = lead(scene, cls.detour)
+                    staged.enter_context(trial.pop_all())
+            except pytest.fail.Exception as failure:
+                led = Ended(str(failure))
+            yield led
+
+    @pytest.fixture
+    def tour(self, _led: Tour | Ended) -> Tour:
         """Every operation, run once and recorded."""
-        with cls.on_stage(request, "tour") as scene:
-            yield lead(scene, cls.detour)
+        if isinstance(_led, Ended):
+            _led.tell()
+        return _led
 
     @classmethod
     def detour(cls, guide: Guide, member: Member) -> None:
@@ -169,6 +195,10 @@ class Rules:
             guide.take("suspend", member)
             assert [one.id for one in guide.take("suspended").items] == [member.id]
         """
+
+
+def _takes_text(field: FieldInfo) -> bool:
+    return str in (field.annotation, *get_args(field.annotation))
 
 
 def _none(argument: str) -> Any:

@@ -19,14 +19,14 @@ from guestlist.errors import (
 )
 from guestlist.models import Order, Role
 from guestlist.plugins import GROUP, installed
-from guestlist.provider import Flow, Limit, Provider, Response
+from guestlist.provider import Effect, Flow, Limit, Provider
 from guestlist.provider.settings import environment_variable, is_secret
 from guestlist.testing.checking import CONTRACT, facts, sketches
 from guestlist.testing.conformance.base import VERBS, Rules
 from guestlist.testing.conformance.documented import made_up
 from guestlist.testing.conformance.remark import place, remark
 from guestlist.testing.conformance.scene import Scene
-from guestlist.testing.conformance.wires import Reciting
+from guestlist.testing.conformance.wires import Holding
 
 
 class Identity(Rules):
@@ -331,11 +331,11 @@ class Identity(Rules):
             remark(expected="0 mails", came=f"{sent} mails", look_at=look_at)
 
     def _asked(self, scene: Scene, order: Order) -> list[str]:
-        """What `invite` sends."""
-        wire = Reciting(Response(404))
+        """What `invite` sends to change something. It does not reach the service: looks do."""
+        wire = Holding(scene.wire, lambda: scene.spy.asked[-1][0].effect is Effect.READ)
         with suppress(GuestlistError):
             scene.run(scene.provider.invite(order), wire)
-        return [f"{one.method} {one.url} {one.content!r}" for one in wire.sent]
+        return [f"{one.method} {one.url} {one.content!r}" for one in wire.held]
 
     def test_unknown_options_are_refused(self, scene: Scene) -> None:
         """An option that the provider does not know is an error that names the known ones."""

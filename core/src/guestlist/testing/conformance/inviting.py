@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import unicodedata
+from contextlib import suppress
 
 import pytest
+from pydantic import ValidationError
 
 from guestlist import errors
 from guestlist.address import email_key
@@ -16,6 +18,15 @@ from guestlist.models import (
 )
 from guestlist.testing.conformance.base import Rules
 from guestlist.testing.conformance.scene import HOUR, MINUTE, Scene
+
+TEXTS = (
+    "zugzwang",
+    "1729",
+    "00000000-0000-4000-8000-000000001729",
+    "https://zugzwang.example/",
+    "zugzwang@example.com",
+)
+"""What the text of an option may have to be like."""
 
 
 class Inviting(Rules):
@@ -347,6 +358,28 @@ class Inviting(Rules):
             if isinstance(invited, Invitation):
                 came = scene.provider.order_of(invited).options
                 scene.check(came == options, expected=options, came=came, look_at="order_of")
+
+    def test_text_option_is_sent(self, scene: Scene, text_option: str) -> None:
+        """What a caller writes into an option of an order goes to the service."""
+        scene.needs("invite")
+        order, kind = scene.order("ada"), scene.provider.Options
+        for text in TEXTS:
+            try:
+                options = kind(**{text_option: text})
+            except ValidationError:
+                continue
+            scene.forget()
+            with suppress(GuestlistError):  # what matters is that it was sent
+                scene.run(scene.provider.invite(order.model_copy(update={"options": options})))
+            sent = [f"{request} {request.query} {request.json}" for request, _ in scene.spy.asked]
+            scene.check(
+                any(text in one for one in sent),
+                expected=f"{text_option}={text!r} in a request",
+                came=sent,
+                look_at="invite Options",
+            )
+            return
+        pytest.skip(f"{text_option} takes none of {', '.join(TEXTS)}")
 
     def test_lost_answer_of_invite(self, scene: Scene) -> None:
         """An invitation whose answer is lost is found by looking, and there is only one."""

@@ -87,7 +87,7 @@ class Listing(Rules):
             remark(
                 expected=states,
                 came=paged,
-                look_at=place(scene.provider, "invitations"),
+                look_at=place(scene.provider, "find_member find_invitation"),
             )
 
     @pytest.mark.parametrize("size", [1, 2])
@@ -203,7 +203,8 @@ class Listing(Rules):
             with suppress(MalformedResponse):  # the list cannot be read to its end
                 scene.status("nobody")
         except Endless as endless:
-            _incomplete(scene.provider, "find_member", "an end", endless)
+            finding = "find_member members find_invitation invitations"
+            _incomplete(scene.provider, finding, "an end", endless)
 
     def test_finding_takes_nobody_else(self, tour: Tour, finding: str) -> None:
         """Where a record is found by searching a list, it is the right one that counts, not the
@@ -327,10 +328,22 @@ class Listing(Rules):
         return sent_by(tour, listing)
 
     def _list_of(self, sample: Sample) -> int:
-        """Which of the requests of a list tells who is in it: the first that asks for a size, or
-        the only one."""
+        """Which of the answers of a list tells who is in it: the one that names the most of them;
+        of an empty list, the first that a size was asked for."""
+        named = [_naming(sample, tricks.told(answer)) for _, answer in sample.played]
+        if any(named):
+            return named.index(max(named))
         sizes = [page_size(outgoing) for outgoing, _ in sample.played]
         return next((nth for nth, size in enumerate(sizes) if size), 0)
+
+
+def _naming(sample: Sample, told: Any) -> int:
+    """How many of the values of a page the list of an answer names, by id or address."""
+    path = tricks.longest(told)
+    records = tricks.at(told, path) if path is not None else []
+    names = {email_key(str(one)) for _, one in tricks.leaves(records)}
+    wanted = [(one.id, getattr(one, "email", None)) for one in sample.value.items]
+    return sum(any(email_key(str(name)) in names for name in one if name) for one in wanted)
 
 
 def _listed(scene: Scene, listing: str) -> list[str]:
@@ -340,12 +353,7 @@ def _listed(scene: Scene, listing: str) -> list[str]:
 
 
 def _incomplete(provider: Provider, name: str, expected: object, came: object) -> NoReturn:
-    remark(
-        rule=f"{name} is complete, and ends",
-        expected=expected,
-        came=came,
-        look_at=place(provider, name),
-    )
+    remark(expected=expected, came=came, look_at=place(provider, name))
 
 
 def _always(trick: Trick) -> Callable[[Outgoing, Answer], Answer]:

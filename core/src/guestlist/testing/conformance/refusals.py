@@ -53,6 +53,9 @@ BODIES = (
 )
 """What error bodies may be like."""
 
+REFUSING = (errors.ServiceRefusal,)
+"""What a service says to whoever may not do something: some deny that there is anything."""
+
 ONCE = Budget(total=3600.0, attempts=1)
 
 
@@ -223,6 +226,37 @@ class Refusals(Rules):
             look_at="explain",
         )
         scene.mailed(scene.address("ada"), 0, "invite")
+
+    def test_reading_credentials_change_nothing(self, scene: Scene, changing: str) -> None:
+        """With credentials that may only read, every operation that changes something raises, also
+        where the service refuses within an answer of 200; and nothing has happened."""
+        arguments = self._arguments(scene, changing)
+        provider = scene.setting.read_only()
+        reader = scene.spy_on(provider)
+        with scene.refused(*REFUSING, look_at=f"{changing} explain", tried=True) as caught:
+            scene.run(getattr(provider, changing)(*arguments), spy=reader)
+        scene.check(
+            not caught.error.happened,
+            expected="an error that says that nothing has happened",
+            came=repr(caught.error),
+            look_at=f"{changing} explain",
+        )
+
+    def _arguments(self, scene: Scene, changing: str) -> tuple[Any, ...]:
+        """What an owner could call an operation with."""
+        if changing == "invite":
+            return (scene.order("ada"),)
+        if changing in ("resend", "revoke"):
+            return (scene.invitation("ada"),)
+        member = scene.member("ada")
+        if changing == "remove":
+            return (member,)
+        role = scene.another_role(member.roles or ())
+        if changing == "unassign_role":
+            scene.needs("assign_role")
+            scene.guests.assign_role(member.email, role)
+            member = scene.guests.status(member.email).member or member
+        return (member, role)
 
 
 def _ways_to_say(moment: datetime) -> dict[str, dict[str, str]]:

@@ -67,7 +67,11 @@ class Scene:
 
     def stranger(self, provider: Provider) -> Guestlist:
         """A client for the same service with other credentials."""
-        return self.client(spy_on(provider, self.setting.clock, self.events.append))
+        return self.client(self.spy_on(provider))
+
+    def spy_on(self, provider: Provider) -> Spy:
+        """An account of the same service with other credentials."""
+        return spy_on(provider, self.setting.clock, self.events.append)
 
     def async_client(self) -> AsyncGuestlist:
         """An async client for the scene's account."""
@@ -80,9 +84,9 @@ class Scene:
         client._accounts = replace(client._accounts, by_name={ACCOUNT: self.spy})
         return client
 
-    def run(self, flow: Flow[T], wire: Wire | None = None) -> T:
-        """Runs one operation of the provider."""
-        call = Call(self.spy, PATIENT)
+    def run(self, flow: Flow[T], wire: Wire | None = None, spy: Spy | None = None) -> T:
+        """Runs one operation of the provider, or of that of another account."""
+        call = Call(spy or self.spy, PATIENT)
         return Driver(wire or self.wire, self.setting.clock).run(run(call, flow))
 
     def close(self) -> None:

@@ -7,10 +7,13 @@ from here, so that no provider's author has to write any.
 from __future__ import annotations
 
 import gc
+import re
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NoReturn
+
+import pytest
 
 from guestlist.event import Event
 from guestlist.exchange.account import Budget, Call
@@ -21,6 +24,7 @@ from guestlist.models import Invitation, Member, Role
 from guestlist.provider import Effect, Provider, Request, Response
 from guestlist.testing.clock import VirtualClock
 from guestlist.testing.conformance.clients import PATIENT, spy_on
+from guestlist.testing.conformance.remark import origin, remark, said
 from guestlist.testing.conformance.scene import Scene
 from guestlist.testing.conformance.setting import Lacking
 from guestlist.testing.conformance.wires import Replaying, Trick
@@ -114,6 +118,27 @@ class Tour:
     events: list[Event]
 
 
+@dataclass
+class Ended:
+    """A tour that could not be taken to its end.
+
+    Attributes:
+        reason: the remark that it ended with.
+        told: whether a test has failed with it.
+    """
+
+    reason: str
+    told: bool = False
+
+    def tell(self) -> NoReturn:
+        """Fails the first test that needs the tour, with the reason, and skips the others."""
+        if self.told:
+            came = re.search(r"^came: +(.*)$", self.reason, re.MULTILINE)
+            pytest.skip(f"the tour has failed with {came[1] if came else 'an error'}")
+        self.told = True
+        pytest.fail(self.reason, pytrace=False)
+
+
 class Guide:
     """Leads through the tour."""
 
@@ -128,7 +153,10 @@ class Guide:
         if not scene.provider.supports(name):
             return None
         scene.forget()
-        value = scene.run(getattr(scene.provider, name)(*arguments))
+        try:
+            value = scene.run(getattr(scene.provider, name)(*arguments))
+        except Exception as error:
+            self._ended(name, error)
         answers = [(sent, got) for sent, got in scene.wire.noted if not isinstance(got, Failure)]
         self.samples[name if page == 1 else f"{name}, page {page}"] = Sample(
             scene.provider,
@@ -140,6 +168,18 @@ class Guide:
             VirtualClock(scene.setting.clock.now()),
         )
         return value
+
+    def _ended(self, name: str, error: Exception) -> NoReturn:
+        """Remarks that an operation has failed on the service itself, unaltered."""
+        asked = self.scene.spy.asked
+        sent = f", after {asked[-1][0]}" if asked else ", before anything was sent"
+        provider = type(self.scene.provider)
+        remark(
+            rule="every operation works on the service: most tests begin with what it returns",
+            expected=f"a value of {name}",
+            came=f"{said(error)}{sent}",
+            look_at=origin(error, provider),
+        )
 
     def lead(self, detour: Detour) -> None:
         """The whole way."""

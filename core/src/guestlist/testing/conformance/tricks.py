@@ -156,6 +156,22 @@ def moment(value: Any) -> datetime | None:
         return None
 
 
+def any_moment(value: Any) -> datetime | None:
+    """The moment that a value tells as a text, or in seconds or milliseconds since 1970."""
+    at = moment(value)
+    if at is not None:
+        return _aware(at)
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        seconds = value / 1000 if value > EPOCHS[1] else value
+        if EPOCHS[0] <= seconds <= EPOCHS[1]:
+            return datetime.fromtimestamp(seconds, UTC)
+    return None
+
+
+EPOCHS = (1e9, 1e11)
+"""Between which a number is taken for the seconds of a moment; what is greater are milliseconds."""
+
+
 def _aware(value: datetime) -> datetime:
     return value if value.tzinfo else value.replace(tzinfo=UTC)
 

@@ -121,6 +121,27 @@ class Reciting:
         return self._answers[min(len(self.sent), len(self._answers)) - 1]
 
 
+class Holding:
+    """Passes looks on, and answers 404 to whatever would change something.
+
+    Args:
+        wire: to the service.
+        looks: whether the request that is being sent only looks.
+    """
+
+    def __init__(self, wire: Wire, looks: Callable[[], bool]) -> None:
+        self._wire = wire
+        self._looks = looks
+        self.held: list[Outgoing] = []
+
+    def send(self, outgoing: Outgoing) -> Answer:
+        """What the service answers to a look."""
+        if self._looks():
+            return self._wire.send(outgoing)
+        self.held.append(outgoing)
+        return Response(404)
+
+
 class OnceMore:
     """An async wire over a sync one: what an async client sends through."""
 

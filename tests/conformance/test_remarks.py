@@ -1,0 +1,287 @@
+"""What the suite says of providers that are wrong: a short remark, once, at the right place."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from textwrap import dedent, indent
+
+import pytest
+
+import guestlist.sandbox
+import guestlist.testing.conformance
+from guestlist.plugins import installed
+
+pytest_plugins = ["pytester"]
+
+HERE = Path(__file__).parent
+
+SUITE = """\
+from plain_service import *
+from plain_provider import *
+from guestlist.provider import Options
+from guestlist.testing.conformance import ProviderSuite
+
+class Broken(Plain):
+{broken}
+{more}
+class Odd(PlainService):
+{odd}
+
+class TestBroken(ProviderSuite):
+    kind = Broken
+    service = Odd
+"""
+
+
+@pytest.fixture
+def told(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Told:
+    # pytester forgets what is loaded within its runs: two copies of a class would not be the same
+    assert guestlist.sandbox
+    assert guestlist.testing.conformance
+    assert installed().providers
+    monkeypatch.syspath_prepend(str(HERE))
+    return Told(pytester)
+
+
+class Told:
+    """Runs the suite on a provider that overrides something of the plain one."""
+
+    def __init__(self, pytester: pytest.Pytester) -> None:
+        self._pytester = pytester
+        self.outcomes: dict[str, int] = {}
+
+    def __call__(self, broken: str, chosen: str = "", odd: str = "pass", more: str = "") -> str:
+        """What is printed.
+
+        Args:
+            broken: the body of the provider's class.
+            chosen: which tests.
+            odd: the body of the class of its service.
+            more: what the module of the provider holds besides.
+        """
+        bodies = {
+            name: indent(dedent(body), "    ").strip("\n")
+            for name, body in (("broken", broken), ("odd", odd))
+        }
+        self._pytester.makepyfile(test_broken=SUITE.format(**bodies, more=more))
+        options = (
+            "-n0",
+            "-ra",
+            "-p",
+            "no:hypothesispytest",
+            "-p",
+            "no:cacheprovider",
+            "-k",
+            chosen,
+        )
+        result = self._pytester.runpytest_inprocess(*options)
+        self.outcomes = result.parseoutcomes()
+        return str(result.stdout)
+
+
+UNREADABLE = """
+    @operation
+    def get_invitation(self, id):
+        reply = yield Request.get("invitations", id)
+        return Invitation(id=reply.mapping()["number"])
+"""
+
+
+def test_an_operation_that_never_works_is_remarked_once(told: Told) -> None:
+    said = told(UNREADABLE)
+
+    assert told.outcomes["errors"] == 1
+    assert "rule:      every operation works on the service" in said
+    assert "KeyError: 'number'), after GET /invitations/i-0" in said
+    assert "look at:   Broken.get_invitation (test_broken.py:10)" in said
+    assert "the tour has failed with MalformedResponse" in said
+    assert "Traceback" not in said
+    assert len(said.splitlines()) < 100  # most of them say what is skipped
+
+
+def test_an_error_in_the_middle_of_a_test_is_a_remark(told: Told) -> None:
+    said = told(UNREADABLE, "test_get_of_an_unknown_id or test_pending")
+
+    assert told.outcomes == {"failed": 1, "passed": 1, "deselected": told.outcomes["deselected"]}
+    assert "rule:      Whoever was invited is pending, by address and by id." in said
+    assert "look at:   Broken.get_invitation (test_broken.py:10)" in said
+    assert len(said.splitlines()) < 30
+
+
+ROUNDABOUT = """
+    @operation
+    def invite(self, order):
+        yield Request.get("roles", query={"limit": 50})
+        return (yield from super().invite(order))
+
+    @operation
+    def resend(self, invitation):
+        yield Request.post("invitations", str(invitation.id), "resend")
+        now = {"state": State.PENDING, "expires_at": None, "created_at": None}
+        return invitation.model_copy(update=now)
+
+    @operation
+    def invitations(self, cursor=None):
+        known = yield Request.get("roles", query={"limit": 50})
+        page = yield from super().invitations(cursor)
+        names = {role["id"]: role["id"] for role in known.items("items")}
+        return Page([named(one, names) for one in page.items], page.next)
+
+    @operation
+    def members(self, cursor=None):
+        page = yield from super().members(cursor)
+        known = yield Request.get("roles", query={"limit": 50})
+        names = {role["id"]: role["id"] for role in known.items("items")}
+        return Page([named(one, names) for one in page.items], page.next)
+"""
+NAMED = """
+
+def named(one, names):
+    roles = [role.model_copy(update={"name": names.get(role.id)}) for role in one.roles]
+    return one.model_copy(update={"roles": tuple(roles)})
+"""
+REMINDING = """
+    def build(self):
+        app = super().build()
+        path = "/invitations/{id}/resend"
+        app.routes.insert(0, Route(path, self._guarded(self.resend), methods=["POST"]))
+        return app
+
+    async def resend(self, request):
+        record = self._find(request.path_params["id"])
+        if record is None:
+            return refusal(404, "no such invitation")
+        record["expires_at"] = (self.clock.now() + LIFETIME).isoformat()
+        self.outbox.send(
+            self.name,
+            invitation=record["id"],
+            to=record["email"],
+            sender="hello@plain.example",
+            organization="Plain",
+            subject="You are still invited",
+            text="Welcome",
+            link=None,
+            expires_at=self.clock.now() + LIFETIME,
+        )
+        return Response(status_code=202)
+"""
+
+
+def test_several_requests_and_answers_without_a_body_are_no_mistakes(told: Told) -> None:
+    said = told(ROUNDABOUT, odd=REMINDING, more=NAMED)
+
+    assert told.outcomes.keys() == {"passed", "skipped"}, said
+    assert "resend tells no state in a word of the service" in said
+
+
+GUESSED = """
+    @operation
+    def invitations(self, cursor=None):
+        known = yield Request.get("roles", query={"limit": 50})
+        page = yield from super().invitations(cursor)
+        guessed = [
+            one.model_copy(update={"state": State.PENDING})
+            if one.state is State.UNKNOWN
+            else one
+            for one in page.items
+        ]
+        return Page(guessed, page.next)
+"""
+
+
+def test_a_guessed_state_is_found_in_a_list_of_several_requests(told: Told) -> None:
+    said = told(GUESSED, "test_unknown_state_word or test_state_that_is_no_word")
+
+    assert told.outcomes["failed"] == 2
+    assert said.count("look at:   Broken.invitations (test_broken.py:7), its table from") == 2
+
+
+ENDLESS = """
+    @operation
+    def invitations(self, cursor=None):
+        cursor = "0"
+        while cursor:
+            reply = yield Request.get("roles", query={"limit": 50, "cursor": cursor})
+            cursor = following(reply.json())
+        return (yield from super().invitations(cursor))
+"""
+
+
+def test_remarks_point_at_what_the_author_has_written(told: Told) -> None:
+    said = told(ENDLESS, "test_finding_ends")
+
+    assert "rule:      A service that answers every cursor with the same page" in said
+    assert "the last one GET https://sandbox.test/roles" in said
+    assert "Broken.invitations (test_broken.py:7)" in said
+    assert "find_" not in said.replace("test_finding_ends", "")
+
+
+FORGETFUL = """
+    @operation
+    def get_invitation(self, id):
+        read = yield from super().get_invitation(id)
+        return read.model_copy(update={"expires_at": None})
+
+    @operation
+    def members(self, cursor=None):
+        page = yield from super().members(cursor)
+        return Page([one.model_copy(update={"joined_at": None}) for one in page.items], page.next)
+"""
+JOINED = """
+    def accept(self, invitation):
+        super().accept(invitation)
+        self.people[-1]["joinedAt"] = int(self.clock.seconds() * 1000)
+"""
+
+
+def test_moments_that_are_not_read_are_found(told: Told) -> None:
+    said = told(FORGETFUL, "test_moments_that_are_told", odd=JOINED)
+
+    assert told.outcomes["failed"] == 2
+    assert "expected:  expires_at = 2026-05-11T09:15:00+00:00 in a field of the invitation" in said
+    assert "expected:  joinedAt = 2026-05-04T09:15:00+00:00 in a field of the member" in said
+    assert "look at:   Broken.members (test_broken.py:12)" in said
+
+
+DEAF = """
+    @operation
+    def revoke(self, invitation):
+        yield Request.delete("invitations", str(invitation.id))
+"""
+POLITE = """
+    def _guarded(self, handle):
+        guarded = super()._guarded(handle)
+
+        async def answer(request):
+            got = await guarded(request)
+            return JSONResponse({"ok": False}) if got.status_code == 403 else got
+
+        return answer
+"""
+
+
+def test_a_refusal_in_a_200_that_is_not_read_is_found(told: Told) -> None:
+    said = told(DEAF, "test_reading_credentials_change_nothing", odd=POLITE)
+
+    assert "came:      no error\nlook at:   Broken.revoke (test_broken.py:7)" in said
+
+
+OPTIONS = """
+    class Options(Options):
+        message: str = ""
+        team: str | None = None
+
+    @operation
+    def invite(self, order):
+        options = order.options or self.Options()
+        json = {"email": order.email, "role": "reader", "message": options.message}
+        reply = yield Request.post("invitations", json=json)
+        return read_invitation(reply.mapping())
+"""
+
+
+def test_an_option_that_is_not_sent_is_found(told: Told) -> None:
+    said = told(OPTIONS, "test_text_option_is_sent")
+
+    assert (told.outcomes["failed"], told.outcomes["passed"]) == (1, 1)
+    assert "expected:  team='zugzwang' in a request" in said
