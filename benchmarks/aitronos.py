@@ -105,7 +105,8 @@ class Recorded:
     @property
     def user_id(self) -> str:
         """Of the guest whose invitation is sent again."""
-        return self.verbs["resend"][1].target.split("/")[5]
+        [path] = [one.target for one in self.verbs["resend"] if "resend" in one.target]
+        return path.split("/")[5]
 
     @property
     def site(self) -> Site:

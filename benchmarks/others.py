@@ -73,6 +73,7 @@ def official(client: Aitronos, known: Recorded) -> dict[str, Call]:
 
     def status(number: int) -> None:
         invitations.get_invitation(ORGANIZATION, email=guest(number))
+        members.list_members(ORGANIZATION, search_term=guest(number), include_deleted=True)
 
     def invite(number: int) -> None:
         email = newcomer(number)
@@ -82,7 +83,7 @@ def official(client: Aitronos, known: Recorded) -> dict[str, Call]:
         invitations.invite_user(ORGANIZATION, email=email, role_id=known.role.id)
 
     def resend(number: int) -> None:
-        invitations.get_invitation(ORGANIZATION, email=guest(number))
+        status(number)
         invitations.resend_invitation(ORGANIZATION, known.user_id)
         invitations.get_invitation(ORGANIZATION, user_id=known.user_id)
 
@@ -95,6 +96,7 @@ def official_async(client: AsyncAitronos, known: Recorded) -> dict[str, AsyncCal
 
     async def status(number: int) -> None:
         await invitations.get_invitation(ORGANIZATION, email=guest(number))
+        await members.list_members(ORGANIZATION, search_term=guest(number), include_deleted=True)
 
     async def invite(number: int) -> None:
         email = newcomer(number)
@@ -104,7 +106,7 @@ def official_async(client: AsyncAitronos, known: Recorded) -> dict[str, AsyncCal
         await invitations.invite_user(ORGANIZATION, email=email, role_id=known.role.id)
 
     async def resend(number: int) -> None:
-        await invitations.get_invitation(ORGANIZATION, email=guest(number))
+        await status(number)
         await invitations.resend_invitation(ORGANIZATION, known.user_id)
         await invitations.get_invitation(ORGANIZATION, user_id=known.user_id)
 
