@@ -18,7 +18,7 @@ from pathlib import Path
 from types import ModuleType
 
 from guestlist import plugins, provider
-from guestlist.provider import base, explanations, messages, operations, settings
+from guestlist.provider import base, explanations, messages, operations, paging, settings
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "contract.md"
 
@@ -34,6 +34,7 @@ ORDER: tuple[tuple[ModuleType, tuple[str, ...]], ...] = (
     (settings, ("setting",)),
     (operations, ("operation", "Flow")),
     (messages, ("Request", "Effect", "Response", "Page", "Limit")),
+    (paging, ("every",)),
     (explanations, ("explain",)),
     (provider, ("hookimpl",)),
     (plugins, ("Hooks",)),

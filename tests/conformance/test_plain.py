@@ -16,9 +16,9 @@ from types import ModuleType, SimpleNamespace
 import pytest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from guestlist.errors import GuestlistError
+from guestlist.errors import Conflict, GuestlistError
 from guestlist.provider import Response
-from guestlist.testing.conformance import ProviderSuite
+from guestlist.testing.conformance import ProviderSuite, Shown
 from guestlist.testing.conformance.remark import ruling
 
 HERE = Path(__file__).parent
@@ -92,6 +92,22 @@ class PoliteService(load("plain_service").PlainService):  # type: ignore[misc]
 class TestPolite(ProviderSuite):
     kind = Polite
     service = PoliteService
+    documented = (
+        Shown("invite", {"ok": False, "status": 409, "error": "in"}, Conflict, says="in"),
+        Shown("members", {"items": []}, [], headers={"Link": "<https://plain.example/2>"}),
+    )
+
+
+def test_documented_headers_come_with_the_answers() -> None:
+    link = {"Link": "<https://plain.example/2>"}
+    last, first = {"retry-after": "7"}, {"content-type": "application/scim+json"}
+    assert [reply.headers["link"] for reply in Shown("x", [1], [], headers=link).replies()] == [
+        link["Link"]
+    ]
+    replies = Shown("x", [1, 2], [], 429, several=True, headers=[first, last]).replies()
+    assert [reply.status for reply in replies] == [200, 429]
+    assert replies[0].headers == first
+    assert replies[1].headers == {"content-type": "application/json", **last}
 
 
 @pytest.mark.parametrize("sent", ["2", "Bearer of-no-setting"])

@@ -624,15 +624,24 @@ def test_no_access(vultr: Vultr) -> None:
     assert play(vultr.access(MEMBER), *replies) == ()
 
 
-def test_access_reads_all_pages_and_ends_when_one_repeats(vultr: Vultr) -> None:
+def test_access_reads_all_pages(vultr: Vultr) -> None:
     grants = play(
         vultr.access(MEMBER),
-        (listing("users", MEMBER.id, "groups"), listed("groups", G1, following="2")),
-        (listing("users", MEMBER.id, "groups", cursor="2"), listed("groups", G1, following="2")),
+        (listing("users", MEMBER.id, "groups"), listed("groups", following="2")),
+        (listing("users", MEMBER.id, "groups", cursor="2"), listed("groups", G1)),
         (listing("users", MEMBER.id, "roles"), listed("roles")),
         (listing("users", MEMBER.id, "policies"), listed("policies")),
     )
     assert grants == (Grant(role=GROUP),)
+
+
+def test_access_is_not_told_from_a_list_that_repeats_itself(vultr: Vultr) -> None:
+    with pytest.raises(MalformedResponse, match="repeats itself"):
+        play(
+            vultr.access(MEMBER),
+            (listing("users", MEMBER.id, "groups"), listed("groups", G1, following="2")),
+            (listing("users", MEMBER.id, "groups", cursor="2"), listed("groups", G1)),
+        )
 
 
 # ---------------------------------------------------------------------------- wrong shapes

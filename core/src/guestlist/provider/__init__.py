@@ -44,6 +44,7 @@ from guestlist.provider.base import Options, Provider
 from guestlist.provider.explanations import explain
 from guestlist.provider.messages import Effect, Limit, Page, Request, Response
 from guestlist.provider.operations import Flow, operation
+from guestlist.provider.paging import every
 from guestlist.provider.settings import setting
 
 hookimpl = pluggy.HookimplMarker("guestlist")
@@ -58,6 +59,7 @@ __all__ = [
     "Provider",
     "Request",
     "Response",
+    "every",
     "explain",
     "hookimpl",
     "operation",

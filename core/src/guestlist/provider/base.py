@@ -15,10 +15,11 @@ from guestlist.provider.messages import Limit, Page, Response
 from guestlist.provider.operations import Flow
 from guestlist.provider.settings import (
     check_base_url,
+    check_declared_url,
+    completed,
     is_secret,
     setting,
     settings_error,
-    with_environment,
 )
 
 
@@ -88,6 +89,18 @@ class Provider(BaseModel):
     # ------------------------------------------------------------------ settings
 
     base_url: str = setting("Where the service is")
+    """Redeclare it with a default where the service has one address for all:
+
+        base_url: str = setting("Where Acme is", default="https://api.acme.example/v1")
+
+    Where each customer has a host, let the default name the setting that tells it. Its value is put
+    there, if it is letters, digits, dashes and dots; whoever sets `base_url` overrides it.
+
+        tenant: str = setting("The name before .acme.example", env="ACME_TENANT")
+        base_url: str = setting("Where Acme is", default="https://{tenant}.acme.example/api")
+
+    A default that is no such text, a callable or a property is refused when the class is defined.
+    """
 
     @property
     def limits(self) -> tuple[Limit, ...]:
@@ -241,9 +254,13 @@ class Provider(BaseModel):
 
         def __init__(self, **settings: Any) -> None:
             try:
-                super().__init__(**with_environment(type(self), settings))
+                super().__init__(**completed(type(self), self.title, settings))
             except ValidationError as error:
                 raise settings_error(type(self), self.title, error) from None
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **_: Any) -> None:
+        check_declared_url(cls)
 
     @field_validator("base_url")
     @classmethod

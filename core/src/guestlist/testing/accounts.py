@@ -18,7 +18,8 @@ def stand_in(kind: type[Provider]) -> Provider:
     its default, the service's real address included. Nothing is read from the environment.
     """
     settings = _defaults(kind) | {name: name.upper() for name in personal(kind)}
-    settings.setdefault("base_url", f"https://{kind.name}.example.com")
+    if kind.model_fields["base_url"].is_required():
+        settings["base_url"] = f"https://{kind.name}.example.com"
     return kind(**settings)
 
 
@@ -54,8 +55,11 @@ def personal(kind: type[Provider]) -> Iterator[str]:
 
 def _defaults(kind: type[Provider]) -> dict[str, Any]:
     masked = set(personal(kind))
-    return {
+    defaults = {
         name: info.get_default(call_default_factory=True)
         for name, info in kind.model_fields.items()
         if name not in masked and not info.is_required()
     }
+    if "{" in defaults.get("base_url", ""):
+        del defaults["base_url"]  # made from other settings
+    return defaults

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterable
 from typing import Any, Generic, TypeVar
 
-from guestlist.errors import InvalidOrder, MalformedResponse
+from guestlist.errors import InvalidOrder
 from guestlist.exchange.account import Call
 from guestlist.exchange.policy import run
 from guestlist.exchange.step import Result, Step, Steps
 from guestlist.models import KINDS, Invitation, Member, Role, State
 from guestlist.provider import Flow, Page
+from guestlist.provider.paging import unfinished
 from guestlist.verbs.accounts import Accounts
 from guestlist.verbs.states import current, state_named
 
@@ -85,15 +86,6 @@ def matching(
     if proof is not None and pages.broken and not any(map(proof, found)):
         raise call.about(unfinished(pages.cut_off))
     return found
-
-
-def unfinished(cut_off: str | None) -> MalformedResponse:
-    if cut_off:
-        return MalformedResponse("the service cuts its list off", hint=cut_off)
-    return MalformedResponse(
-        "the list repeats itself and cannot be read to its end",
-        hint="Nobody can tell who is not in it. Try again later.",
-    )
 
 
 class Walk(Generic[T]):

@@ -12,9 +12,10 @@ from guestlist.exchange.account import Call
 from guestlist.exchange.step import Steps
 from guestlist.models import OPEN_STATES, Guest, Invitation, Member
 from guestlist.provider import Provider
+from guestlist.provider.paging import unfinished
 from guestlist.verbs.accounts import Accounts
 from guestlist.verbs.find import look
-from guestlist.verbs.lists import Listing, Pages, unfinished
+from guestlist.verbs.lists import Listing, Pages
 from guestlist.verbs.states import conclude_from, current, is_undecided
 
 R = TypeVar("R", Invitation, Member)

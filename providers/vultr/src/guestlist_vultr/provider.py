@@ -26,6 +26,7 @@ from guestlist.provider import (
     Provider,
     Request,
     Response,
+    every,
     explain,
     operation,
     setting,
@@ -351,17 +352,14 @@ class Vultr(Provider):
         return tuple(grants)
 
     def _pages(self, *path: str, names: tuple[str, ...]) -> Flow[list[Any]]:
-        """What all pages of a list hold; a cursor that comes again ends it."""
-        contents: list[Any] = []
-        cursor: str | None = None
-        seen: set[str | None] = {None}
-        while True:
+        """What all pages of a list hold; pages that hold nothing are left out."""
+
+        def page(cursor: str | None) -> Flow[Page[Any]]:
             body = (yield _list(*path, cursor=cursor)).json()
-            contents.append(reading.content(body, *names))
-            cursor = reading.next_cursor(body)
-            if cursor in seen:
-                return contents
-            seen.add(cursor)
+            content = reading.content(body, *names)
+            return Page([] if content in (None, [], {}) else [content], reading.next_cursor(body))
+
+        return (yield from every(page))
 
 
 _HINTS = {

@@ -44,6 +44,8 @@ class Shown:
         sends: what has to be a part of a request: of method and URL, body, or headers.
         arguments: what the operation is called with; by default somebody made up.
         settings: of the account, besides those made up; None for one that is left out.
+        headers: of every answer, such as `Retry-After`; or, where they differ, a list of them, as
+            for a `Link` to the next page.
     """
 
     operation: str
@@ -55,6 +57,22 @@ class Shown:
     sends: Sequence[str] = ()
     arguments: tuple[Any, ...] | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
+    headers: Mapping[str, str] | Sequence[Mapping[str, str]] = field(default_factory=dict)
+
+    def replies(self) -> list[Response]:
+        """The answers as they come."""
+        bodies = self.answers if self.several else [self.answers]
+        statuses = [200] * (len(bodies) - 1) + [self.status]
+        told = self.headers
+        headers = [told] * len(bodies) if isinstance(told, Mapping) else told
+        return [
+            Response(
+                status,
+                {"content-type": "application/json", **{n.lower(): v for n, v in more.items()}},
+                json.dumps(body).encode(),
+            )
+            for status, more, body in zip(statuses, headers, bodies, strict=True)
+        ]
 
 
 INVITATION = Invitation(id="i-1", email="ada@example.com", state=State.PENDING, user_id="u-1")
@@ -98,14 +116,7 @@ class Documented(Rules):
 
     def test_documented_answer_is_read(self, provider_kind: type[Provider], shown: Shown) -> None:
         """An answer that the documentation shows is read as what it means."""
-        bodies = shown.answers if shown.several else [shown.answers]
-        statuses = [200] * (len(bodies) - 1) + [shown.status]
-        wire = Reciting(
-            *(
-                Response(status, {"content-type": "application/json"}, json.dumps(body).encode())
-                for status, body in zip(statuses, bodies, strict=True)
-            )
-        )
+        wire = Reciting(*shown.replies())
         given = shown.arguments
         if given is None:
             given = made_up(provider_kind, shown.operation)

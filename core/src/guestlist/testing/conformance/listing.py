@@ -93,7 +93,7 @@ class Listing(Rules):
     @pytest.mark.parametrize("size", [1, 2])
     def test_operations_read_every_page(self, scene: Scene, size: int) -> None:
         """Operations that read a list themselves, such as `access`, read all of its pages, and end
-        also where the service answers every cursor with the same page."""
+        also where the service answers every cursor with the same page: `every` does both."""
         scene.needs("access", "assign_role")
         if self.short_page_ends:
             pytest.skip("a page shorter than asked for is the end of a list here")
@@ -114,7 +114,8 @@ class Listing(Rules):
         scene.wire.after = _always_the_first_page()
         scene.forget()
         try:
-            scene.run(scene.provider.access(member))
+            with suppress(MalformedResponse):  # that it cannot be read to its end is an end, too
+                scene.run(scene.provider.access(member))
         except Endless as endless:
             _incomplete(scene.provider, "access", "an end", endless)
 

@@ -1,0 +1,52 @@
+"""Reading a list to its end within a flow."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from guestlist.errors import MalformedResponse
+from guestlist.exchange.policy import run
+from guestlist.provider import Flow, Page, Request, every
+
+Pages = dict[str | None, Page[Any]]
+
+
+def reading(pages: Pages) -> Any:
+    def listing(cursor: str | None) -> Flow[Page[Any]]:
+        yield Request.get("things", query={"after": cursor})
+        return pages[cursor]
+
+    return every(listing)
+
+
+def read(stage: Any, reply: Any, pages: Pages) -> Any:
+    acme = stage()
+    return acme.serve(run(acme.call, reading(pages)), lambda _outgoing: reply({}))
+
+
+def test_all_pages_are_read(stage: Any, reply: Any) -> None:
+    pages: Pages = {None: Page([1, 2], "a"), "a": Page([], "b"), "b": Page([], "c"), "c": Page([3])}
+    assert read(stage, reply, pages) == [1, 2, 3]
+    assert read(stage, reply, {None: Page([])}) == []
+
+
+@pytest.mark.parametrize(
+    "pages",
+    [
+        {None: Page([1], "a"), "a": Page([2], "a")},
+        {None: Page([1], "a"), "a": Page([2], "b"), "b": Page([3], "a")},
+        {None: Page([1], "a"), "a": Page([1], "b"), "b": Page([1], "c")},
+        {None: Page([1], "a"), "a": Page([1])},
+    ],
+)
+def test_a_list_that_repeats_itself_is_none(stage: Any, reply: Any, pages: Pages) -> None:
+    with pytest.raises(MalformedResponse, match="repeats itself"):
+        read(stage, reply, pages)
+
+
+def test_a_list_that_is_cut_off_is_none(stage: Any, reply: Any) -> None:
+    with pytest.raises(MalformedResponse, match="cuts its list off") as caught:
+        read(stage, reply, {None: Page([1], cut_off="Raise the limit.")})
+    assert caught.value.hint == "Raise the limit."
