@@ -19,7 +19,7 @@ SUITE = """\
 from plain_service import *
 from plain_provider import *
 from guestlist.provider import Options
-from guestlist.testing.conformance import ProviderSuite
+from guestlist.testing.conformance import ProviderSuite, Shown
 
 class Broken(Plain):
 {broken}
@@ -30,6 +30,7 @@ class Odd(PlainService):
 class TestBroken(ProviderSuite):
     kind = Broken
     service = Odd
+    documented = {documented}
 """
 
 
@@ -50,7 +51,14 @@ class Told:
         self._pytester = pytester
         self.outcomes: dict[str, int] = {}
 
-    def __call__(self, broken: str, chosen: str = "", odd: str = "pass", more: str = "") -> str:
+    def __call__(
+        self,
+        broken: str,
+        chosen: str = "",
+        odd: str = "pass",
+        more: str = "",
+        documented: str = "()",
+    ) -> str:
         """What is printed.
 
         Args:
@@ -58,12 +66,15 @@ class Told:
             chosen: which tests.
             odd: the body of the class of its service.
             more: what the module of the provider holds besides.
+            documented: what the documentation of the service shows.
         """
         bodies = {
             name: indent(dedent(body), "    ").strip("\n")
             for name, body in (("broken", broken), ("odd", odd))
         }
-        self._pytester.makepyfile(test_broken=SUITE.format(**bodies, more=more))
+        self._pytester.makepyfile(
+            test_broken=SUITE.format(**bodies, more=more, documented=documented)
+        )
         options = (
             "-n0",
             "-ra",
@@ -285,3 +296,20 @@ def test_an_option_that_is_not_sent_is_found(told: Told) -> None:
 
     assert (told.outcomes["failed"], told.outcomes["passed"]) == (1, 1)
     assert "expected:  team='zugzwang' in a request" in said
+
+
+LINKED = """
+    @operation
+    def invitations(self, cursor=None):
+        reply = yield Request.get("invitations", query={"cursor": cursor})
+        return Page([], reply.headers.get("link"))
+"""
+
+
+def test_a_documented_answer_has_headers(told: Told) -> None:
+    shown = 'Shown("invitations", {{}}, {{"next": {}}}, headers={{"Link": "2"}})'
+    documented = f"({shown.format(repr('2'))}, {shown.format(repr('3'))})"
+    said = told(LINKED, "test_documented_answer_is_read", documented=documented)
+
+    assert (told.outcomes["failed"], told.outcomes["passed"]) == (1, 1)
+    assert "expected:  next is '3', not '2'" in said

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, ClassVar
 
@@ -39,6 +39,7 @@ class Shown:
         means: the fields of what the operation returns, by name; a list of them for a list or a
             page; or the class of the error. A role is told by its id, a moment in ISO 8601.
         status: of the last answer.
+        headers: of the last answer besides its content type, such as `Link` or `Retry-After`.
         says: what the error says or hints at.
         several: whether `answers` is a list of answers, of which the last one is repeated.
         sends: what has to be a part of a request: of method and URL, body, or headers.
@@ -50,12 +51,15 @@ class Shown:
     answers: Any
     means: Any
     status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
     says: str = ""
     several: bool = False
     sends: Sequence[str] = ()
     arguments: tuple[Any, ...] | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
 
+
+JSON = {"content-type": "application/json"}
 
 INVITATION = Invitation(id="i-1", email="ada@example.com", state=State.PENDING, user_id="u-1")
 MEMBER = Member(id="m-1", email="ada@example.com", user_id="u-1")
@@ -99,13 +103,10 @@ class Documented(Rules):
     def test_documented_answer_is_read(self, provider_kind: type[Provider], shown: Shown) -> None:
         """An answer that the documentation shows is read as what it means."""
         bodies = shown.answers if shown.several else [shown.answers]
-        statuses = [200] * (len(bodies) - 1) + [shown.status]
-        wire = Reciting(
-            *(
-                Response(status, {"content-type": "application/json"}, json.dumps(body).encode())
-                for status, body in zip(statuses, bodies, strict=True)
-            )
-        )
+        told = [Response(200, JSON, json.dumps(body).encode()) for body in bodies]
+        headers = {name.lower(): value for name, value in shown.headers.items()}
+        told[-1] = replace(told[-1], status=shown.status, headers={**JSON, **headers})
+        wire = Reciting(*told)
         given = shown.arguments
         if given is None:
             given = made_up(provider_kind, shown.operation)
