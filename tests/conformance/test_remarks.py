@@ -313,3 +313,20 @@ def test_a_documented_answer_has_headers(told: Told) -> None:
 
     assert (told.outcomes["failed"], told.outcomes["passed"]) == (1, 1)
     assert "expected:  next is '3', not '2'" in said
+
+
+def test_a_provider_that_is_not_installed_is_told_without_a_traceback(
+    told: Told, pytester: pytest.Pytester
+) -> None:
+    program = pytester.makepyfile("""
+        from plain_service import PlainService
+        from guestlist.testing.conformance import ProviderSuite
+
+        class TestNowhere(ProviderSuite):
+            service = PlainService
+    """)
+    said = str(pytester.runpytest_inprocess("-n0", "-p", "no:hypothesispytest", program).stdout)
+
+    assert "no provider 'plain' is installed" in said
+    assert "Or name its class in `kind`." in said
+    assert "conformance/base.py" not in said
