@@ -254,6 +254,21 @@ def test_moments_that_are_not_read_are_found(told: Told) -> None:
     assert "look at:   Broken.members (test_broken.py:12)" in said
 
 
+LASTING = """
+    async def get(self, request):
+        told = json.loads((await super().get(request)).body)
+        if told.pop("expires_at", None):
+            told["expires_in"] = 604800
+        return JSONResponse(told, 200 if "id" in told else 404)
+"""
+
+
+def test_a_duration_that_is_not_read_is_found(told: Told) -> None:
+    said = told(FORGETFUL, "test_moments_that_are_told and get_invitation", odd=LASTING)
+
+    assert "expected:  an expires_at, because of expires_in = 604800" in said
+
+
 DEAF = """
     @operation
     def revoke(self, invitation):
