@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
-from guestlist import plugins, provider
+from guestlist import models, plugins, provider
 from guestlist.provider import base, explanations, messages, operations, paging, settings
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "contract.md"
@@ -25,8 +25,10 @@ DOCUMENT = Path(__file__).parents[1] / "docs" / "contract.md"
 INTRODUCTION = """# The contract
 
 Made from the docstrings by `uv run tools/contract.py`. The way through it is
-[Writing a provider](writing-a-provider.md). Import from `guestlist.provider`, the normalized values
-from `guestlist.models`, the exceptions from `guestlist.errors`, and nothing else of guestlist.
+[Writing a provider](writing-a-provider.md). A provider imports from `guestlist.provider`, the
+normalized values from `guestlist.models`, the exceptions from `guestlist.errors`, and nothing else
+of guestlist. Its sandbox may import `guestlist.sandbox` besides, its tests `guestlist.testing`, and
+the clients from `guestlist`.
 """
 
 ORDER: tuple[tuple[ModuleType, tuple[str, ...]], ...] = (
@@ -36,6 +38,8 @@ ORDER: tuple[tuple[ModuleType, tuple[str, ...]], ...] = (
     (messages, ("Request", "Effect", "Response", "Page", "Limit")),
     (paging, ("every",)),
     (explanations, ("explain",)),
+    (models, ("Order", "Invitation", "Member", "Role", "Grant", "Guest")),
+    (models, ("State", "Basis", "MemberState")),
     (provider, ("hookimpl",)),
     (plugins, ("Hooks",)),
 )

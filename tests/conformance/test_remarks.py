@@ -19,7 +19,7 @@ SUITE = """\
 from plain_service import *
 from plain_provider import *
 from guestlist.provider import Options
-from guestlist.testing.conformance import ProviderSuite
+from guestlist.testing.conformance import ProviderSuite, Shown
 
 class Broken(Plain):
 {broken}
@@ -30,6 +30,7 @@ class Odd(PlainService):
 class TestBroken(ProviderSuite):
     kind = Broken
     service = Odd
+    documented = {documented}
 """
 
 
@@ -50,7 +51,14 @@ class Told:
         self._pytester = pytester
         self.outcomes: dict[str, int] = {}
 
-    def __call__(self, broken: str, chosen: str = "", odd: str = "pass", more: str = "") -> str:
+    def __call__(
+        self,
+        broken: str,
+        chosen: str = "",
+        odd: str = "pass",
+        more: str = "",
+        documented: str = "()",
+    ) -> str:
         """What is printed.
 
         Args:
@@ -58,12 +66,15 @@ class Told:
             chosen: which tests.
             odd: the body of the class of its service.
             more: what the module of the provider holds besides.
+            documented: what the documentation of the service shows.
         """
         bodies = {
             name: indent(dedent(body), "    ").strip("\n")
             for name, body in (("broken", broken), ("odd", odd))
         }
-        self._pytester.makepyfile(test_broken=SUITE.format(**bodies, more=more))
+        self._pytester.makepyfile(
+            test_broken=SUITE.format(**bodies, more=more, documented=documented)
+        )
         options = (
             "-n0",
             "-ra",
@@ -243,6 +254,21 @@ def test_moments_that_are_not_read_are_found(told: Told) -> None:
     assert "look at:   Broken.members (test_broken.py:12)" in said
 
 
+LASTING = """
+    async def get(self, request):
+        told = json.loads((await super().get(request)).body)
+        if told.pop("expires_at", None):
+            told["expires_in"] = 604800
+        return JSONResponse(told, 200 if "id" in told else 404)
+"""
+
+
+def test_a_duration_that_is_not_read_is_found(told: Told) -> None:
+    said = told(FORGETFUL, "test_moments_that_are_told and get_invitation", odd=LASTING)
+
+    assert "expected:  an expires_at, because of expires_in = 604800" in said
+
+
 DEAF = """
     @operation
     def revoke(self, invitation):
@@ -285,3 +311,37 @@ def test_an_option_that_is_not_sent_is_found(told: Told) -> None:
 
     assert (told.outcomes["failed"], told.outcomes["passed"]) == (1, 1)
     assert "expected:  team='zugzwang' in a request" in said
+
+
+LINKED = """
+    @operation
+    def invitations(self, cursor=None):
+        reply = yield Request.get("invitations", query={"cursor": cursor})
+        return Page([], reply.headers.get("link"))
+"""
+
+
+def test_a_documented_answer_has_headers(told: Told) -> None:
+    shown = 'Shown("invitations", {{}}, {{"next": {}}}, headers={{"Link": "2"}})'
+    documented = f"({shown.format(repr('2'))}, {shown.format(repr('3'))})"
+    said = told(LINKED, "test_documented_answer_is_read", documented=documented)
+
+    assert (told.outcomes["failed"], told.outcomes["passed"]) == (1, 1)
+    assert "expected:  next is '3', not '2'" in said
+
+
+def test_a_provider_that_is_not_installed_is_told_without_a_traceback(
+    told: Told, pytester: pytest.Pytester
+) -> None:
+    program = pytester.makepyfile("""
+        from plain_service import PlainService
+        from guestlist.testing.conformance import ProviderSuite
+
+        class TestNowhere(ProviderSuite):
+            service = PlainService
+    """)
+    said = str(pytester.runpytest_inprocess("-n0", "-p", "no:hypothesispytest", program).stdout)
+
+    assert "no provider 'plain' is installed" in said
+    assert "Or name its class in `kind`." in said
+    assert "conformance/base.py" not in said

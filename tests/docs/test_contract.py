@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from tools.contract import document
 
-from guestlist import provider
+from guestlist import models, provider
 from guestlist.plugins import Hooks
 
 TEXT = Path(__file__).parents[2].joinpath("docs", "contract.md").read_text("utf-8")
@@ -56,6 +56,19 @@ def compact(signature: str) -> str:
     signature = re.sub(r"<(\w+\.\w+): '\w+'>", r"\1", signature)  # of an enumeration
     text = "".join(signature.replace("'", "").replace("Ellipsis", "...").split())
     return text.replace(",)", ")")
+
+
+VALUES = ("Order", "Invitation", "Member", "Role", "Grant", "Guest")
+WORDS = ("State", "Basis", "MemberState")
+
+
+@pytest.mark.parametrize("name", [*VALUES, *WORDS])
+def test_every_field_of_a_value_is_told_in_the_page_and_by_help(name: str) -> None:
+    kind = getattr(models, name)
+    section = TEXT.partition(f"\n## `{name}`\n")[2].partition("\n## ")[0]
+    for field in kind.__members__ if name in WORDS else kind.model_fields:
+        assert f"* `{field}`: " in section
+        assert f"    {field}: " in kind.__doc__
 
 
 @pytest.mark.parametrize("fact", sorted(provider.Provider.__class_vars__))

@@ -21,24 +21,28 @@ M = TypeVar("M", bound="Model")
 
 
 class State(StrEnum):
-    """Where a guest stands."""
+    """Where a guest stands.
+
+    Attributes:
+        PENDING: an invitation can still be accepted.
+        AWAITING_APPROVAL: held in the organization's own approval queue; the invitee was not asked
+            yet.
+        ACCEPTED: is a member.
+        DECLINED: the invitee said no.
+        EXPIRED: lapsed, as the service says, or past `expires_at` while it still says pending.
+        REVOKED: withdrawn by the organization.
+        GONE: the service knows neither an open invitation nor a member. Not for invitations.
+        UNKNOWN: a word that is not mapped; it is kept in `raw_state`, never guessed.
+    """
 
     PENDING = "pending"
-    """An invitation can still be accepted."""
     AWAITING_APPROVAL = "awaiting_approval"
-    """Held in the organization's own approval queue; the invitee was not asked yet."""
     ACCEPTED = "accepted"
-    """Is a member."""
     DECLINED = "declined"
-    """The invitee said no."""
     EXPIRED = "expired"
-    """Lapsed: reported, or past `expires_at` while the service still says pending."""
     REVOKED = "revoked"
-    """Withdrawn by the organization."""
     GONE = "gone"
-    """The service knows neither an open invitation nor a member."""
     UNKNOWN = "unknown"
-    """A word that is not mapped; it is kept in `raw_state`, never guessed."""
 
 
 OPEN_STATES = frozenset({State.PENDING, State.AWAITING_APPROVAL})
@@ -48,14 +52,17 @@ MAY_BE_OPEN = OPEN_STATES | {State.UNKNOWN}
 
 
 class Basis(StrEnum):
-    """How a state is known."""
+    """How a state is known.
+
+    Attributes:
+        REPORTED: the service says so.
+        DERIVED: computed from a date.
+        INFERRED: concluded from another list, such as the members.
+    """
 
     REPORTED = "reported"
-    """The service says so."""
     DERIVED = "derived"
-    """Computed from a date."""
     INFERRED = "inferred"
-    """Concluded from another list, such as the members."""
 
 
 class Outcome(StrEnum):
@@ -81,14 +88,21 @@ class RoleOutcome(StrEnum):
 
 
 class MemberState(StrEnum):
-    """Whether a membership counts."""
+    """Whether a membership counts: ACTIVE and SUSPENDED do.
+
+    Attributes:
+        ACTIVE: in the organization.
+        SUSPENDED: in the organization, and locked out for now.
+        REMOVED: deleted in a way that the service can undo. Only `find_member` and `get_member`
+            return such a record; the list of members leaves it out.
+        INVITED: listed among the members without having accepted. Only `find_member` and
+            `get_member` return such a record; the list of members leaves it out.
+    """
 
     ACTIVE = "active"
     SUSPENDED = "suspended"
     REMOVED = "removed"
-    """Deleted in a way that the service can undo."""
     INVITED = "invited"
-    """Listed among the members without having accepted."""
 
 
 MEMBERSHIPS = frozenset({MemberState.ACTIVE, MemberState.SUSPENDED})
@@ -125,10 +139,14 @@ def constructor(kind: Callable[P, M]) -> Callable[P, M]:
 
 
 class Answered(Model):
-    """A value that was read from a service's answer."""
+    """A value that was read from a service's answer.
+
+    Attributes:
+        raw: the service's own answer, as parsed from JSON; None where nobody needs it. May hold
+            secrets, so that neither `repr` nor a dump shows it.
+    """
 
     raw: Any = Field(default=None, repr=False, exclude=True)
-    """The service's own answer, as parsed from JSON. May hold secrets."""
 
     def __eq__(self, other: object) -> bool:
         """Equal when the normalized fields are: two answers may differ in what nobody reads."""
@@ -142,13 +160,20 @@ class Answered(Model):
 
 
 class Role(Answered):
-    """Anything that can be granted."""
+    """Anything that can be granted.
+
+    Attributes:
+        id: what the service's calls take.
+        name: what people know it by; None where the service mentions a role by its id alone.
+        kind: what the service calls it: `role`, `group` or `policy`. Ids are told apart within a
+            kind.
+        description: what it is for, in the service's words; None where it does not say.
+        raw: the service's own record; None where there is none.
+    """
 
     id: Id
     name: str | None = None
-    """None where the service mentions a role by its id alone."""
     kind: str = "role"
-    """What the service calls it: one of `KINDS`."""
     description: str | None = None
 
     @property
@@ -159,54 +184,92 @@ class Role(Answered):
 
 
 class Invitation(Answered):
-    """A service's record of an offer to one address to join one organization."""
+    """A service's record of an offer to one address to join one organization.
+
+    Attributes:
+        id: what the service's calls take; None where it creates invitations without telling an id.
+            Then only its address leads back to it.
+        email: as the service holds it.
+        state: where it stands: never ACCEPTED or PENDING because nothing is told, but UNKNOWN.
+        raw_state: the service's own word, also where it is unknown; None where it tells none.
+        basis: how the state is known. A provider leaves it, unless no word of the service tells the
+            state and something else does.
+        roles: what it offers; empty where that is nothing, or is not told.
+        organization_id: the organization that it is for; None where the service does not say.
+        organization: that organization's name; None where the service does not say.
+        created_at: aware; None where the service does not say.
+        expires_at: until when it can be accepted, aware; None where the service does not say:
+            guestlist then counts `Provider.lifetime` from `created_at`.
+        responded_at: when the invitee accepted or declined, aware; None before, or where the
+            service does not say.
+        estimated: names of the fields that the service did not tell and that were computed
+            instead. guestlist adds those that it computes; a provider names only its own.
+        invited_by: an address, a name or an id; None where the service does not say.
+        user_id: the service's id of the invited person, where it makes one before acceptance;
+            None elsewhere.
+        link: whoever has it can accept; None where the service sends it by mail alone.
+        key: what the link holds, where the service takes it on its own; None elsewhere.
+        raw: the service's own record; None where there is none.
+    """
 
     id: Id | None
-    """None where a service creates invitations without telling an id."""
     email: str
-    """As the service holds it."""
     state: State
     raw_state: Id | None = None
-    """The service's own word, if it has one."""
     basis: Basis = Basis.REPORTED
     roles: tuple[Role, ...] = ()
     organization_id: Id | None = None
     organization: str | None = None
-    """The organization's name."""
     created_at: datetime | None = None
     expires_at: datetime | None = None
     responded_at: datetime | None = None
-    """When the invitee accepted or declined."""
     estimated: frozenset[str] = frozenset()
-    """Names of the fields that the service did not tell and that were computed instead."""
     invited_by: Id | None = None
     user_id: Id | None = None
-    """The service's id of the invited person, where it makes one before acceptance."""
     link: SecretStr | None = None
-    """Whoever has it can accept."""
     key: SecretStr | None = None
-    """What the link holds, where the service takes it on its own."""
 
 
 class Member(Answered):
-    """A service's record of a person who is in the organization."""
+    """A service's record of a person who is in the organization.
+
+    Attributes:
+        id: the id by which the service's member calls know the person.
+        email: as the service holds it.
+        name: of the person; None or empty where the service has none.
+        user_id: the person's id across organizations, where that is another one; None elsewhere.
+        roles: what the person holds directly; empty where that is nothing, and None where the
+            member record does not tell: `access` is asked then.
+        state: whether the membership counts.
+        service: whether it is a program's login and no person's: it was never invited, and a plan
+            leaves it alone.
+        joined_at: aware; None where the service does not say.
+        raw: the service's own record; None where there is none.
+    """
 
     id: Id
-    """The id by which the service's member calls know the person."""
     email: str
     name: str | None = None
     user_id: Id | None = None
-    """The person's id across organizations, where that is another one."""
     roles: tuple[Role, ...] | None = None
-    """None where the member record does not tell; `access` does."""
     state: MemberState = MemberState.ACTIVE
     service: bool = False
-    """Whether it is a program's login and no person's: it was never invited."""
     joined_at: datetime | None = None
 
 
 class Guest(Model):
-    """One address in one account, and where it stands."""
+    """One address in one account, and where it stands: what callers get.
+
+    Attributes:
+        account: the account's name.
+        email: as the caller wrote it.
+        state: concluded from both records.
+        basis: how the state is known.
+        raw_state: the service's word for the state of the invitation; None where it tells none.
+        invitation: of several the one that counts: an open one, else the latest; None where there
+            is none.
+        member: None where the person is no member.
+    """
 
     account: str
     email: str
@@ -223,15 +286,22 @@ class Guest(Model):
 
 
 class Order(Model):
-    """What the caller asked for, checked against the provider and with its roles resolved."""
+    """What the caller asked for, checked against the provider.
+
+    Attributes:
+        email: as typed.
+        roles: as many as `Provider.least_roles` and `most_roles` allow, each as the provider's
+            `roles` lists it, name and kind included. Where there is no such list, where the caller
+            made the `Role`, or in an order made anew by `order_of`, the `id` may be all there is.
+        mail: whether the service shall send a mail; False only with `Provider.can_suppress_mail`.
+        options: the provider's own options: an instance of its `Options`, with the defaults where
+            the caller named none; None in an order that `order_of` makes without any.
+    """
 
     email: str
-    """As typed."""
     roles: tuple[Role, ...] = ()
     mail: bool = True
-    """Whether the service shall send a mail."""
     options: SerializeAsAny[BaseModel] | None = None
-    """The provider's own options: an instance of its `Options`."""
 
 
 class InviteResult(Model):
@@ -261,13 +331,18 @@ class RoleResult(Model):
 
 
 class Grant(Model):
-    """One role that a person effectively holds."""
+    """One role that a person effectively holds.
+
+    Attributes:
+        role: what is held.
+        direct: False when it comes through another role or a group, and nobody gave it as such.
+        via: the roles or groups it comes through, where the service or a look tells; empty
+            elsewhere.
+    """
 
     role: Role
     direct: bool = True
-    """False when it comes through another role or a group."""
     via: tuple[Role, ...] = ()
-    """The roles or groups it comes through, where the service or a look tells."""
 
 
 class Access(Model):

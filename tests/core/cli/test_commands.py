@@ -7,7 +7,11 @@ from importlib import import_module
 
 import pytest
 
+from guestlist.cli.commands.providers import describe
+from guestlist.cli.matrix import matrix
+from guestlist.models import Invitation, Order
 from guestlist.plugins import Broken, Plugins, installed
+from guestlist.provider import Flow, Provider, Request, operation
 from guestlist.sandbox import Sandbox, SandboxControl
 
 from .conftest import Cli
@@ -246,3 +250,25 @@ def test_providers_names_a_plugin_that_cannot_be_loaded(
     assert run.code == 2
     assert "the plugin acme of guestlist-acme 1.2 cannot be loaded: ImportError" in run.err
     assert "vultr" in run.out, "the others work"
+
+
+def test_a_resend_that_is_made_of_others_is_shown() -> None:
+    class Made(Provider):
+        name = "made"
+        title = "Made"
+
+        @operation
+        def invite(self, order: Order) -> Flow[Invitation]:
+            yield Request.post("invites")
+            raise AssertionError("only its name is asked for")
+
+        @operation
+        def revoke(self, invitation: Invitation) -> Flow[None]:
+            yield Request.delete("invites")
+
+    row = describe(Made, "")
+    half = row.model_copy(update={"operations": ("invite",)})
+    assert [str(cell) for cell in dict(matrix([row, half]))["resend"]] == [
+        "by revoke and invite",
+        "no",
+    ]

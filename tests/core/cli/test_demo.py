@@ -7,10 +7,12 @@ import os
 import re
 import signal
 import subprocess
+from dataclasses import replace
 
 import pytest
 
 from guestlist.cli.commands.stage import Stage
+from guestlist.plugins import installed
 
 from .conftest import SCRIPT, Cli, script
 
@@ -52,6 +54,17 @@ def test_a_step_that_comes_out_differently_ends_it(
     assert "did not go as told" in run.errors[0]["message"]
     [step] = run.results
     assert (step["expected"], step["as_told"]) == ("accepted", False)
+
+
+def test_without_the_providers_of_the_story_it_names_them(
+    plain: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    others = replace(installed(), providers={"vultr": installed().provider("vultr")})
+    monkeypatch.setattr("guestlist.cli.commands.demo.installed", lambda: others)
+    run = plain("demo", "--json")
+    assert "with guestlist-vultr and guestlist-aitronos" in run.errors[0]["message"]
+    assert "not installed: guestlist-aitronos" in run.errors[0]["message"]
+    assert "pip install guestlist-aitronos" in run.errors[0]["hint"]
 
 
 def test_keep_leaves_the_sandbox_running_until_ctrl_c() -> None:

@@ -25,6 +25,9 @@ COMMANDS = {
 }
 """A command, and the operations of which it needs at least one."""
 
+RESENT_BY = {"invite", "revoke"}
+"""What a resend is made of where the service has none."""
+
 
 def matrix(
     rows: Sequence[ProviderRow], *, everything: bool = False
@@ -35,7 +38,7 @@ def matrix(
         everything: what only one provider has, too.
     """
     commands: list[tuple[str, list[Cell]]] = [
-        (command, [_yes(bool(needed & set(row.operations))) for row in rows])
+        (command, [_way(command, needed, set(row.operations)) for row in rows])
         for command, needed in COMMANDS.items()
     ]
     own: list[tuple[str, list[Cell]]] = [
@@ -52,6 +55,12 @@ def matrix(
         ("package", [row.distribution for row in rows]),
         *(own if everything else ()),
     ]
+
+
+def _way(command: str, needed: set[str], operations: set[str]) -> Text:
+    if command == "resend" and not needed & operations and operations >= RESENT_BY:
+        return Text("by revoke and invite", "green")
+    return _yes(bool(needed & operations))
 
 
 def _yes(fact: bool) -> Text:

@@ -24,7 +24,22 @@ from guestlist.provider.settings import (
 
 
 class Options(BaseModel):
-    """The base of a provider's own options of an order. Unknown ones are an error."""
+    """The base of a provider's own options of an order. Unknown ones are an error.
+
+        class AcmeOptions(Options):
+            message: str = ""  # words for the mail
+
+        class Acme(Provider):
+            Options = AcmeOptions
+
+            @operation
+            def invite(self, order):
+                options = order.options or AcmeOptions()
+                body = {"email": order.email, "message": options.message}
+                ...
+
+    Callers write `invite(..., options={"message": "Hello"})` or `--option message=Hello`.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
@@ -137,7 +152,16 @@ class Provider(BaseModel):
         return {}
 
     def order_of(self, invitation: Invitation) -> Order:
-        """The order that would make the same invitation once more. Override it for options."""
+        """The order that would make the same invitation once more: whoever is invited anew, because
+        the invitation has expired or because a resend is made so, gets the same.
+
+        The default knows address and roles. Override it for options that the service tells of an
+        invitation:
+
+            def order_of(self, invitation):
+                options = AcmeOptions(message=invitation.raw.get("message") or "")
+                return super().order_of(invitation).model_copy(update={"options": options})
+        """
         return Order(email=invitation.email, roles=invitation.roles)
 
     def explain(self, response: Response) -> GuestlistError:
@@ -187,14 +211,26 @@ class Provider(BaseModel):
         raise self.unsupported("invite")
 
     def resend(self, invitation: Invitation) -> Flow[Invitation]:
-        """Sends the mail again and returns the invitation as it is now.
+        """Sends the mail again and returns the invitation as it is now, open again if it had
+        expired.
 
-        May return one with another id where the service makes a new one.
+        May return one with another id where the service makes a new one. Where the service answers
+        nothing, read it anew (`return (yield from self.get_invitation(invitation.id))`), or return
+        what was given, if nothing of it has changed.
+
+        Leave it undefined where the service has no such call: guestlist then makes a resend of
+        `revoke` and `invite` (with `order_of`), so that the id changes and the old link is dead;
+        without `revoke` a resend is unsupported.
         """
         raise self.unsupported("resend")
 
     def revoke(self, invitation: Invitation) -> Flow[None]:
-        """Withdraws an open invitation. Callers have made sure that it is not accepted."""
+        """Withdraws an invitation. Callers have made sure that it is not accepted.
+
+        It is called for open ones, and for expired ones that stand in the way of a new one: what
+        the service answers about these, as about those that are withdrawn already, may be success,
+        `NotFound` or `Conflict`.
+        """
         raise self.unsupported("revoke")
 
     def get_invitation(self, id: str) -> Flow[Invitation]:
@@ -225,7 +261,10 @@ class Provider(BaseModel):
         raise self.unsupported("find_member")
 
     def members(self, cursor: str | None = None) -> Flow[Page[Member]]:
-        """One page of the members, without those who are merely invited."""
+        """One page of the members: everybody who is in, and nobody else. Leave out those who are
+        merely invited and those who were removed, where the service lists them; suspended ones
+        belong to it, with `MemberState.SUSPENDED`.
+        """
         raise self.unsupported("members")
 
     def remove(self, member: Member) -> Flow[None]:

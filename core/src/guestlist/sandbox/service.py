@@ -160,6 +160,10 @@ class Service(ABC):
     def accept(self, invitation: str) -> None:
         """Does what the invitee's click on "accept" does.
 
+        Args:
+            invitation: the `id` of `snapshot`, which is what the mail is sent with: a text, also
+                where the service's own ids are numbers.
+
         Raises:
             SandboxRefusal: the invitation is unknown, expired, withdrawn or used.
         """
@@ -182,4 +186,9 @@ class Service(ABC):
     @abstractmethod
     def snapshot(self) -> dict[str, Any]:
         """What the service holds, for tests: `invitations` (each with `id`, `email`, `state`) and
-        `members` (each with `id`, `email`)."""
+        `members` (each with `id`, `email`), oldest first; other keys are nobody's concern.
+
+        Ids are texts, also where the service's own are numbers: those that the provider's records
+        have. States are the words of `guestlist.models.State`, such as `pending`, not those of the
+        service, and as of now: `expired` once the time is over.
+        """

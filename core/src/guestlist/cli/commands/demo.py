@@ -22,10 +22,13 @@ def run_demo(session: Session) -> None:
     given = session.arguments
     if given.sandbox or given.config:
         raise UsageError("`demo` starts a sandbox of its own", hint="Leave out the option.")
-    missing = [name for name in ACCOUNTS if name not in installed().providers]
+    story = [f"guestlist-{name}" for name in ACCOUNTS]
+    missing = [f"guestlist-{name}" for name in ACCOUNTS if name not in installed().providers]
     if missing:
-        packages = " ".join(f"guestlist-{name}" for name in missing)
-        raise ConfigError("the story needs two providers", hint=f"Run: pip install {packages}")
+        raise ConfigError(
+            f"the story is played with {' and '.join(story)}; not installed: {', '.join(missing)}",
+            hint=f"Run: pip install {' '.join(missing)}. `guestlist sandbox` serves what there is.",
+        )
     kinds = service_classes()
     from guestlist.sandbox.control import SandboxControl
     from guestlist.sandbox.server import Sandbox

@@ -244,6 +244,15 @@ class Answers(Rules):
                             came=", ".join(map(str, read)) or "no moment at all",
                             look_at=place(sample.provider, sample.name),
                         )
+                if isinstance(one, Invitation) and one.expires_at is None:
+                    record = _record_of(sample, one)
+                    lasts = [f"{k} = {v!r}" for k, v in record.items() if _is_duration(k, v)]
+                    if lasts:
+                        remark(
+                            expected=f"an expires_at, because of {lasts[0]}",
+                            came="None",
+                            look_at=place(sample.provider, sample.name),
+                        )
 
 
 def _same_or_malformed(sample: Sample, replay: Replay, nth: int, what: str) -> None:
@@ -319,20 +328,30 @@ def _worded(tour: Tour, operation: str) -> Iterator[tuple[Sample, Invitation]]:
 
 
 def _moments_told(sample: Sample, one: Any) -> dict[str, datetime]:
-    """The moments that the last answer with the record of a value tells of it, by their names."""
+    """The moments that an answer tells of a value, by their names."""
     names = MOMENT_NAME.get(type(one))
-    for _, answer in reversed(sample.played if names else ()):
+    found = {
+        name: tricks.any_moment(value)
+        for name, value in (_record_of(sample, one) if names else {}).items()
+        if names and names.fullmatch(name)
+    }
+    return {name: at for name, at in found.items() if at is not None}
+
+
+def _record_of(sample: Sample, one: Any) -> dict[str, Any]:
+    """The record of a value in the last answer that has it, found by its id."""
+    for _, answer in reversed(sample.played):
         told = tricks.told(answer)
-        records = [told, *(inner for _, inner in tricks.nodes(told))]
-        for record in records:
+        for record in (told, *(inner for _, inner in tricks.nodes(told))):
             if isinstance(record, dict) and one.id in map(str, record.values()):
-                found = {
-                    name: tricks.any_moment(value)
-                    for name, value in record.items()
-                    if names and names.fullmatch(name)
-                }
-                return {name: at for name, at in found.items() if at is not None}
+                return record
     return {}
+
+
+def _is_duration(name: str, value: Any) -> bool:
+    """Whether a field tells for how long an invitation lasts: `expires_in`."""
+    told = re.fullmatch(r"(?i)expires?_?in(?:_?(?:s|secs|seconds))?", name)
+    return bool(told) and isinstance(value, int | float) and value > 0
 
 
 def _kind(one: Any) -> str:

@@ -11,6 +11,7 @@ from typing import Any, ClassVar, get_args
 import pytest
 from pydantic.fields import FieldInfo
 
+from guestlist.errors import ConfigError
 from guestlist.models import Member
 from guestlist.plugins import installed
 from guestlist.provider import Provider
@@ -85,7 +86,11 @@ class Rules:
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         """One test for each operation that there is, or is not."""
-        for argument, names in self.choices().items():
+        try:
+            choices = self.choices()
+        except ConfigError as error:
+            pytest.fail(f"{error} Or name its class in `kind`.", pytrace=False)
+        for argument, names in choices.items():
             if argument in metafunc.fixturenames:
                 metafunc.parametrize(argument, names or [_none(argument)])
 
