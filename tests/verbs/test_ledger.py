@@ -15,16 +15,20 @@ from guestlist import (
     Conflict,
     GuestlistError,
     LedgerError,
+    NotFound,
     Outcome,
     OutcomeUnknown,
     RoleOutcome,
     State,
     Unsupported,
 )
-from guestlist.ledger import Ledger
+from guestlist.ledger import Ledger, orders
+from guestlist.ledger.book import CallDoubt
+from guestlist.ledger.entry import SingleEntry
 from guestlist.ledger.runner import Runner
 from guestlist.ledger.schema import OrderState
 from guestlist.ledger.stop import Stop
+from guestlist.roster import Action, Change
 
 from .conftest import Kill, Killed
 
@@ -335,6 +339,83 @@ def test_who_was_taken_for_dead_and_is_not_sends_no_more(
     with pytest.raises(GuestlistError, match="another worker has taken the order"):
         faulty(lost, ledger=ledger).invite(ADA)
     assert guests.mails(ADA) == []
+
+
+# ---------------------------------------------------------------------------- a run before
+
+
+def crashed_run(runner: Runner) -> int:
+    """A run that was killed when Ada's invitation was about to leave."""
+    change = Change(action=Action.INVITE, account="home", email=ADA, key=ADA, state=State.GONE)
+    run = runner.begin([change], "digest", "guestlist.toml")
+    now = runner._guests.clock.now().timestamp()
+    assert runner._store.write(lambda c: orders.intend(c, 1, "POST", now, None))
+    return run
+
+
+@on_vultr
+@pytest.mark.parametrize("kind", ["sync"], indirect=True)
+def test_a_call_that_sends_nothing_leaves_the_order_to_its_run(
+    make: Any, ledger: Ledger, tmp_path: Path
+) -> None:
+    guests = make(ledger=ledger)
+    runner = Runner(make().client, ledger.store, Stop())
+    run = crashed_run(runner)
+    with pytest.raises(NotFound):
+        guests.resend(ADA)
+    assert rows(tmp_path) == [("invite", OrderState.INTENDED, None)]
+    assert not runner.run(run).failed
+    assert rows(tmp_path) == [("invite", OrderState.DONE, "invited")]
+    assert len(guests.mails(ADA)) == 1
+
+
+@on_vultr
+@pytest.mark.parametrize("kind", ["sync"], indirect=True)
+def test_a_call_that_sends_takes_the_place_of_the_order(
+    faulty: Any, make: Any, ledger: Ledger, tmp_path: Path
+) -> None:
+    """In the moment in which its request is about to leave, and not before."""
+    seen = []
+
+    def look(request: httpx.Request, answer: httpx.Response | None) -> None:
+        if answer is None:
+            seen.append((request.method, rows(tmp_path)))
+
+    runner = Runner(make().client, ledger.store, Stop())
+    run = crashed_run(runner)
+    guests = faulty(look, ledger=ledger)
+    assert guests.invite(ADA).outcome is Outcome.INVITED
+    waiting = ("invite", OrderState.INTENDED, None)
+    over = ("invite", OrderState.REFUSED, "did not happen")
+    assert all(found == [waiting] for method, found in seen if method == "GET")
+    assert [found for method, found in seen if method == "POST"] == [[over, waiting]]
+    runner.run(run)
+    assert len(guests.mails(ADA)) == 1
+
+
+@on_vultr
+@pytest.mark.parametrize("kind", ["sync"], indirect=True)
+def test_a_run_that_goes_on_meanwhile_keeps_its_order(
+    make: Any, ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runner = Runner(make().client, ledger.store, Stop())
+    run = crashed_run(runner)
+    entry = CallDoubt.entry
+
+    def late(doubt: CallDoubt, *told: Any) -> SingleEntry:
+        runner.run(run)
+        return entry(doubt, *told)
+
+    monkeypatch.setattr(CallDoubt, "entry", late)
+    guests = make(ledger=ledger)
+    with pytest.raises(GuestlistError, match="a run is about to do it") as caught:
+        guests.invite(ADA)
+    assert caught.value.happened is False
+    assert len(guests.mails(ADA)) == 1
+    assert rows(tmp_path) == [
+        ("invite", OrderState.DONE, "invited"),
+        ("invite", OrderState.REFUSED, "Taken"),
+    ]
 
 
 # ---------------------------------------------------------------------------- owed roles

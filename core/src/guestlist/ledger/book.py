@@ -51,9 +51,19 @@ class Ledger:
         self._clock = clock or SystemClock()
 
     def entry(
-        self, known: Guest, action: str, roles: tuple[str, ...], owed: tuple[str, ...]
+        self,
+        known: Guest,
+        action: str,
+        roles: tuple[str, ...],
+        owed: tuple[str, ...],
+        *,
+        instead: OrderEntry | None = None,
     ) -> SingleEntry:
-        """The line of a single call that begins. Nothing is written yet."""
+        """The line of a single call that begins. Nothing is written yet.
+
+        Args:
+            instead: an order of a run that did not happen, and whose place the call takes.
+        """
         change = Change(
             action=Action(action),
             account=known.account,
@@ -65,7 +75,7 @@ class Ledger:
             invitation=known.invitation and without_secrets(known.invitation),
             member=known.member,
         )
-        return SingleEntry(self.store, change, self._clock)
+        return SingleEntry(self.store, change, self._clock, instead)
 
     def pace(self, provider: Provider) -> Pace:
         """The pace of an account, shared by all processes that have the same ledger."""
@@ -74,7 +84,7 @@ class Ledger:
     def doubt(self, call: Call) -> CallDoubt | None:
         """The last call that was to send the guest a mail, if it came to no end."""
         order = orders.last_doubt(self.store, call.account.name, email_key(call.email or ""))
-        return None if order is None else CallDoubt(self.store, order, call, self._clock)
+        return None if order is None else CallDoubt(self, order, call, self._clock)
 
     def waiting(self, *, days: float = 30.0) -> list[Waiting]:
         """Those who were invited with this ledger in the last days, and are not known to have
@@ -117,10 +127,11 @@ class CallDoubt:
         seconds: until a look that finds nothing is final; negative when it would be now.
     """
 
-    def __init__(self, store: Store, order: orders.Order, call: Call, clock: Clock) -> None:
+    def __init__(self, ledger: Ledger, order: orders.Order, call: Call, clock: Clock) -> None:
         self.action = order.change.action.value
+        self._ledger = ledger
         self._order = order
-        self._entry = OrderEntry(store, order, clock)
+        self._entry = OrderEntry(ledger.store, order, clock)
         self._provider = call.provider
         self._done: Done | None = None
         now = clock.now().timestamp()
@@ -139,9 +150,24 @@ class CallDoubt:
 
     def settle(self, happened: bool | None) -> bool:
         """Writes down what the last look has shown. False when whoever made the call has written
-        something since."""
+        something since.
+
+        That a run's order did not happen is written by `entry` alone: until another request takes
+        its place, the run has to send it still.
+        """
         if happened and self._done is not None:
             return self._entry.done(self._done)
         if happened is None:
             return self._entry.unknown(OutcomeUnknown("no look can tell"))
-        return self._entry.not_happened()
+        return self._is_of_a_run or self._entry.not_happened()
+
+    def entry(
+        self, known: Guest, action: str, roles: tuple[str, ...], owed: tuple[str, ...]
+    ) -> SingleEntry:
+        """The line of the call that was to come after the one in doubt, which did not happen."""
+        instead = self._entry if self._is_of_a_run else None
+        return self._ledger.entry(known, action, roles, owed, instead=instead)
+
+    @property
+    def _is_of_a_run(self) -> bool:
+        return self._order.run is not None
