@@ -18,7 +18,15 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from sqlalchemy import URL, Connection, Engine, Insert, Table, create_engine, event, make_url
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.exc import (
+    ArgumentError,
+    DataError,
+    DBAPIError,
+    IntegrityError,
+    NoSuchModuleError,
+    SQLAlchemyError,
+)
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from guestlist.errors import ConfigError, LedgerError
 from guestlist.ledger.migrations import migrate
@@ -137,6 +145,10 @@ class Store:
             with self.engine.begin() as connection, _together(connection):
                 results = [change(connection) for change, _made in batch]
         except BaseException as error:  # whatever it is, nobody may wait for ever
+            if len(batch) > 1 and _is_of_one(error):
+                for one in batch:
+                    self._commit([one])
+                return
             for _change, made in batch:
                 made.set_exception(self._failure(error))
         else:
@@ -159,6 +171,14 @@ class Store:
         )
         failure.__cause__ = error
         return failure
+
+
+def _is_of_one(error: BaseException) -> bool:
+    """Whether an error is about one change, and says nothing of those that were made together with
+    it. A database that fails, fails for each: it would keep everybody waiting once for each."""
+    if isinstance(error, IntegrityError | DataError):
+        return True
+    return not isinstance(error, DBAPIError | PoolTimeout)
 
 
 def later(connection: Connection, statement: Insert, row: dict[str, Any]) -> None:
