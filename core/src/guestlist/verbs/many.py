@@ -10,12 +10,12 @@ from guestlist.address import check_email, email_key
 from guestlist.errors import Forbidden
 from guestlist.exchange.account import Call
 from guestlist.exchange.step import Steps
-from guestlist.models import OPEN_STATES, Guest, Invitation, Member
+from guestlist.models import MEMBERSHIPS, OPEN_STATES, Guest, Invitation, Member
 from guestlist.provider import Provider
 from guestlist.verbs.accounts import Accounts
 from guestlist.verbs.find import look
 from guestlist.verbs.lists import Listing, Pages, unfinished
-from guestlist.verbs.states import conclude_from, current, is_undecided
+from guestlist.verbs.states import best_member, conclude_from, current, is_undecided
 
 R = TypeVar("R", Invitation, Member)
 
@@ -67,12 +67,12 @@ def standing(
     members: dict[str, list[Member]] = {}
     if provider.supports("members"):
         try:
-            members = yield from _records(begin, provider.members, wanted, asked, lambda _one: True)
+            members = yield from _records(begin, provider.members, wanted, asked, _is_in)
         except Forbidden:
             if asked:
                 raise
     return {
-        key: conclude_from(chosen, email, invitations[key], next(iter(members.get(key, ())), None))
+        key: conclude_from(chosen, email, invitations[key], best_member(members.get(key, ())))
         for key, email in wanted.items()
     }
 
@@ -85,6 +85,10 @@ def _by_address(provider: Provider) -> bool:
 
 def _is_open(invitation: Invitation) -> bool:
     return invitation.state in OPEN_STATES
+
+
+def _is_in(member: Member) -> bool:
+    return member.state in MEMBERSHIPS
 
 
 def _records(
