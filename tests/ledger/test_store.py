@@ -15,7 +15,8 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import OperationalError
 from tests.ledger.story import Story
 
-from guestlist.errors import LedgerError
+from guestlist.errors import ConfigError, LedgerError
+from guestlist.ledger import Ledger
 from guestlist.ledger.runner import alone
 from guestlist.ledger.store import Store, _engine, _name, _use_write_ahead_log
 
@@ -118,6 +119,20 @@ def test_a_file_that_others_open_at_the_same_time_is_waited_for() -> None:
     _use_write_ahead_log(connection)
     assert connection.left == -1
     connection.close()
+
+
+@pytest.mark.parametrize(
+    "place",
+    [":memory:", "sqlite://", "sqlite:///:memory:", "sqlite:///file:x?mode=memory&uri=true"],
+)
+def test_it_is_not_kept_in_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    """Every thread would have a database of its own, and its tables in none of them."""
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigError, match="cannot be kept in memory"):
+        Ledger(place)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_two_files_whose_names_end_differently_are_two(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from guestlist.ledger.entry import OrderEntry, SingleEntry
 from guestlist.ledger.outcome import Done
 from guestlist.ledger.pace import pace_for
 from guestlist.ledger.perform import found, is_final
+from guestlist.ledger.place import url_of
 from guestlist.ledger.store import Store
 from guestlist.models import Guest
 from guestlist.provider import Provider
@@ -46,8 +47,7 @@ class Ledger:
     """
 
     def __init__(self, place: str | Path, *, clock: Clock | None = None) -> None:
-        text = str(place)
-        self.store = Store(text if "://" in text else f"sqlite:///{text}")
+        self.store = Store(url_of(str(place)))
         self._clock = clock or SystemClock()
 
     def entry(

@@ -231,9 +231,6 @@ PLANNING = ""
 
 @contextmanager
 def _file_lock(store: Store) -> Iterator[bool]:
-    if store.engine.url.database in (None, "", ":memory:"):
-        yield True  # nobody else can see it
-        return
     # beside the file itself, wherever links lead to it, and under its whole name
     file = Path(store.name).resolve()
     lock = FileLock(file.with_name(f"{file.name}.lock"))

@@ -235,6 +235,12 @@ def _engine(url: str, *, synchronous: str = "FULL", connections: int = 5) -> Eng
 
 
 def _sqlite(url: URL, synchronous: str) -> Engine:
+    file = url.database or ":memory:"
+    if file.endswith(":memory:") or url.query.get("mode") == "memory":
+        raise ConfigError(
+            "a ledger cannot be kept in memory: each thread would have another",
+            hint="Name a file: sqlite:///guestlist.db.",
+        )
     engine = create_engine(url, connect_args={"timeout": BUSY, "check_same_thread": False})
 
     def connected(connection: Any, _record: Any) -> None:
@@ -269,5 +275,5 @@ def _use_write_ahead_log(connection: sqlite3.Connection) -> None:
 
 def _name(engine: Engine) -> str:
     if engine.dialect.name == "sqlite":
-        return str(Path(engine.url.database or ":memory:"))
+        return str(Path(engine.url.database or ""))
     return engine.url.difference_update_query(PASSWORDS).render_as_string(hide_password=True)
