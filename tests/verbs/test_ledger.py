@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +30,9 @@ from guestlist.ledger.runner import Runner
 from guestlist.ledger.schema import OrderState
 from guestlist.ledger.stop import Stop
 from guestlist.roster import Action, Change
+from guestlist.sandbox import Sandbox
 
-from .conftest import Kill, Killed
+from .conftest import Kill, Killed, SandboxClock
 
 ADA = "ada@example.com"
 everywhere = pytest.mark.parametrize("case", ["vultr", "aitronos", "betterauth"], indirect=True)
@@ -200,9 +202,25 @@ def test_without_the_time_to_wait_nobody_knows(
     assert guests.writes == []
     assert rows(tmp_path) == [("invite", OrderState.INTENDED, None)]
 
-    guests.later(seconds=40)
+    guests.later(seconds=60)
     assert guests.budgeted(total=10).invite(ADA).outcome is Outcome.INVITED
     assert len(guests.mails(ADA)) == 1
+
+
+@on_vultr
+def test_the_clock_of_the_machine_that_looks_may_be_ahead(
+    faulty: Any, make: Any, ledger: Ledger, tmp_path: Path, sandbox: Sandbox
+) -> None:
+    """By its clock the call was over before it was, and what it sent may take effect later."""
+    with pytest.raises(Killed):
+        faulty(Kill(before=True), ledger=ledger).invite(ADA)
+    ahead = SandboxClock(sandbox, timedelta(seconds=9))
+    with Ledger(tmp_path / "guestlist.db", clock=ahead) as elsewhere:
+        guests = make(ledger=elsewhere)
+        guests.later(seconds=125)
+        began = guests.sandbox.clock.seconds()
+        assert guests.invite(ADA).outcome is Outcome.INVITED
+        assert guests.sandbox.clock.seconds() - began >= 120 + 30 - 125
 
 
 @on_vultr
@@ -569,7 +587,7 @@ def test_a_killed_call_that_mails_nobody_is_closed_once_it_is_surely_over(
     guests.later(seconds=60)
     runner.settle_doubts()
     assert rows(tmp_path) == [("assign", OrderState.INTENDED, None)], "it may be under way"
-    guests.later(seconds=61)
+    guests.later(seconds=71)
     runner.settle_doubts()
     assert rows(tmp_path) == [("assign", OrderState.UNKNOWN, "unknown")]
     assert guests.writes == []

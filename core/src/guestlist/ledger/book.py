@@ -135,7 +135,7 @@ class CallDoubt:
         self._provider = call.provider
         self._done: Done | None = None
         now = clock.now().timestamp()
-        left = min((order.intended or now) + call.budget.total, now)  # when its request had left
+        left = min(order.over(call.budget.total, now), now)  # when its request had left
         self.seconds = left + grace(call.provider, call.budget) - now
 
     def judge(self, now: Guest, *, final: bool) -> bool | None:

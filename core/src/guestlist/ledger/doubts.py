@@ -33,8 +33,6 @@ LOOK_FIRST, LOOK_LONGEST = 1.0, 10.0
 """Seconds between two looks: doubling from the first to the longest."""
 ATTEMPTS = 5
 """Times that an order is sent at most, when each look shows that nothing happened."""
-SKEW = 10.0
-"""Seconds by which the clocks of two machines may differ."""
 INTERRUPTED = "the run was interrupted"
 
 
@@ -118,7 +116,7 @@ class Doubts:
             entry = OrderEntry(store, order, self._clock)
             if order.change.action in REPEATABLE and order.run is None:
                 # nobody asks for it again; it may be under way still
-                if (order.intended or wall) + self._guests.budget.total <= wall:
+                if order.over(self._guests.budget.total, wall) <= wall:
                     entry.unknown(ServiceUnavailable("the call was interrupted; make it again"))
                 continue
             if order.change.action in REPEATABLE:
@@ -126,7 +124,7 @@ class Doubts:
                 continue
             since = order.doubted
             if since is None:
-                since = (order.intended or wall) + self._guests.budget.total + SKEW
+                since = order.over(self._guests.budget.total, wall)
                 if alone and order.run is not None and wall < since:
                     since = wall
                     ended.append(order)

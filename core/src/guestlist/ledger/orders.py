@@ -32,6 +32,9 @@ from guestlist.roster.change import ORDER
 MANY = 5_000
 """Rows that are written with one statement."""
 
+SKEW = 10.0
+"""Seconds by which the clocks of two machines may differ."""
+
 IN_COLUMNS = {"action", "account", "email", "key"}
 """What of a change has a column of its own."""
 
@@ -46,6 +49,11 @@ class Order:
     attempts: int
     intended: float | None
     doubted: float | None = None
+
+    def over(self, total: float, now: float) -> float:
+        """When no request of it is under way any more, for certain: of a sender that is given
+        `total` seconds, and whose clock may be another machine's."""
+        return (now if self.intended is None else self.intended) + total + SKEW
 
     @property
     def known(self) -> Guest:
