@@ -6,11 +6,13 @@ from __future__ import annotations
 import json
 import sqlite3
 from datetime import timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import event
 
 from guestlist import (
     Conflict,
@@ -329,6 +331,23 @@ def test_an_answer_that_got_lost_is_settled_in_the_call_itself(
     guests = faulty(lose, ledger=ledger)
     assert guests.invite(ADA).mail_sent is None
     assert rows(tmp_path) == [("invite", OrderState.DONE, "invited")]
+
+
+@pytest.mark.parametrize("kind", ["sync"], indirect=True)
+def test_a_line_is_on_disk_with_what_it_is_about_or_not_at_all(
+    make: Any, ledger: Ledger, tmp_path: Path
+) -> None:
+    """Nobody would ever work on one that waits, and belongs to no run."""
+    guests = make(ledger=ledger)
+    commits: list[list[tuple[str, OrderState, str | None]]] = []
+    event.listen(ledger.store.engine, "commit", lambda _connection: commits.append(rows(tmp_path)))
+    guests.invite(ADA)
+    guests.invite(ADA)
+    guests.assign_role(guests.case.member, guests.case.role)
+    commits.append(rows(tmp_path))
+    assert [one for found in commits for one in found if one[1] is OrderState.ASKED] == []
+    written = [after for before, after in pairwise(commits) if before != after]
+    assert len(written) == 5, "twice for what is sent, once for what is not"
 
 
 # ---------------------------------------------------------------------------- another at work

@@ -143,24 +143,28 @@ class SingleEntry:
 
     def ended(self, outcome: str, mail: bool | None) -> None:
         """Says what the call did; what the person is owed counts from now on."""
-        self._entry.done(Done(outcome, mail, owed=self._change.owed_roles()))
-        if self._change.action is Action.ASSIGN:
-            self._store.write(lambda c: orders.pay(c, self._change, self._clock.now().timestamp()))
+        self._settle(OrderState.DONE, Done(outcome, mail, owed=self._change.owed_roles()))
 
     def failed(self, error: GuestlistError) -> None:
         """Says that it failed. What may have happened all the same stays in doubt."""
-        if error.happened is False:
-            self._entry.refused(error)
-        elif error.happened:
-            self._entry.done(Done("done", detail=error.message, owed=self._change.owed_roles()))
+        if error.happened:
+            done = Done("done", detail=error.message, owed=self._change.owed_roles())
+            self._settle(OrderState.DONE, done)
+        elif self._begun is not None and error.happened is None:
+            self._begun.doubted(error.message)
         else:
-            self._entry.doubted(error.message)
+            self._settle(OrderState.REFUSED, Done(type(error).__name__, detail=error.message))
 
-    @property
-    def _entry(self) -> OrderEntry:
-        if self._begun is None:
-            now = self._clock.now().timestamp()
-            id = self._store.write(lambda c: orders.add_single(c, self._change, now))
-            order = Order(id, None, self._change, 0, None)
-            self._begun = OrderEntry(self._store, order, self._clock)
-        return self._begun
+    def _settle(self, state: OrderState, done: Done) -> None:
+        begun, now = self._begun, self._clock.now().timestamp()
+
+        def write(connection: Connection) -> None:
+            if begun is None:
+                id, mark = orders.add_single(connection, self._change, now), None
+            else:
+                id, mark = begun.order.id, begun.mark
+            orders.settle(connection, id, now, mark, state, done)
+            if state is OrderState.DONE and self._change.action is Action.ASSIGN:
+                orders.pay(connection, self._change, now)
+
+        self._store.write(write)
