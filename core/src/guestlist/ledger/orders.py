@@ -14,6 +14,7 @@ from sqlalchemy import (
     TextClause,
     and_,
     bindparam,
+    exists,
     func,
     insert,
     select,
@@ -24,7 +25,7 @@ from sqlalchemy.sql import ColumnElement
 from guestlist.errors import GuestlistError
 from guestlist.ledger.outcome import Done
 from guestlist.ledger.schema import IS_OPEN, IS_OWED, OrderState, entries, orders, runs
-from guestlist.ledger.store import Store, later
+from guestlist.ledger.store import Store, insert_absent, later
 from guestlist.models import Guest
 from guestlist.roster import Action, Change
 from guestlist.roster.change import ORDER
@@ -286,13 +287,28 @@ def ended(store: Store, run: int, limit: int) -> list[Ended]:
     ]
 
 
+_besides = orders.alias()
+_is_owed_besides = exists().where(
+    _besides.c.state == OrderState.OWED,
+    _besides.c.account == orders.c.account,
+    _besides.c.key == orders.c.key,
+    _besides.c.role == orders.c.role,
+)
+
+
 def drop(connection: Connection, now: float) -> int:
     """Drops what was asked for and not begun, in runs before: a later plan takes its place. Roles
-    that were owed are owed again."""
+    that were owed are owed again, each once."""
     not_begun: list[Any] = [IS_OPEN, orders.c.state == OrderState.ASKED, orders.c.run.is_not(None)]
     connection.execute(
         update(orders)
-        .where(*not_begun, orders.c.action == Action.SETTLE)
+        .where(
+            orders.c.id.in_(
+                select(func.min(orders.c.id))
+                .where(*not_begun, orders.c.action == Action.SETTLE, ~_is_owed_besides)
+                .group_by(orders.c.account, orders.c.key, orders.c.role)
+            )
+        )
         .values(state=OrderState.OWED, run=None)
     )
     gone = connection.execute(
@@ -432,8 +448,7 @@ def _say(connection: Connection, id: int, now: float, what: str, detail: str | N
 
 def _owe(connection: Connection, change: Change, now: float) -> None:
     """Writes down that a role is owed, unless it is already."""
-    if connection.scalar(select(orders.c.id).where(*_same_owed(change)).limit(1)) is None:
-        connection.execute(insert(orders), _row(change, None, now, OrderState.OWED))
+    insert_absent(connection, orders, _row(change, None, now, OrderState.OWED))
 
 
 def _fall_due(connection: Connection, change: Change, run: int) -> bool:
