@@ -24,7 +24,7 @@ from guestlist.exchange.redact import MASK, Redactor
 from guestlist.exchange.retry_after import date_of, used_up
 from guestlist.exchange.step import Outgoing
 from guestlist.models import Guest, Role
-from guestlist.provider import Provider, Request
+from guestlist.provider import Limit, Provider, Request
 
 logger = logging.getLogger("guestlist")
 
@@ -281,8 +281,12 @@ class Doubt(Lines, Protocol):
 class Journal(Lines, Protocol):
     """The ledger, as single calls see it. Every method may block."""
 
-    def pace(self, provider: Provider) -> Pace:
-        """The pace of an account, shared by all processes that have the same ledger."""
+    def pace(self, provider: Provider, limits: tuple[Limit, ...] | None = None) -> Pace:
+        """The pace of an account, shared by all processes that have the same ledger.
+
+        Args:
+            limits: of all accounts that the service counts together with it; None for its own.
+        """
 
     def doubt(self, call: Call) -> Doubt | None:
         """The last call that was to send the guest a mail, if it came to no end: its process was

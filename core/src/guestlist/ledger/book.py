@@ -19,7 +19,7 @@ from guestlist.ledger.perform import found, is_final
 from guestlist.ledger.place import url_of
 from guestlist.ledger.store import Store
 from guestlist.models import Guest
-from guestlist.provider import Provider
+from guestlist.provider import Limit, Provider
 from guestlist.roster import Action, Change
 from guestlist.roster.present import without_secrets
 
@@ -77,9 +77,14 @@ class Ledger:
         )
         return SingleEntry(self.store, change, self._clock, instead)
 
-    def pace(self, provider: Provider) -> Pace:
-        """The pace of an account, shared by all processes that have the same ledger."""
-        return pace_for(self.store, provider, self._clock)
+    def pace(self, provider: Provider, limits: tuple[Limit, ...] | None = None) -> Pace:
+        """The pace of an account, shared by all processes that have the same ledger.
+
+        Args:
+            limits: of all accounts that the service counts together with it; None for its own.
+        """
+        limits = provider.limits if limits is None else limits
+        return pace_for(self.store, provider, limits, self._clock)
 
     def doubt(self, call: Call) -> CallDoubt | None:
         """The last call that was to send the guest a mail, if it came to no end."""
