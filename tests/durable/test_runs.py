@@ -245,6 +245,19 @@ def test_an_account_that_is_gone_from_the_configuration_is_told(machine: Machine
     assert summary.tallies["plain"].done == {"invited": 1}
 
 
+def test_a_doubt_on_an_account_that_is_gone_from_the_configuration_is_told(
+    machine: Machine,
+) -> None:
+    machine.begin([change("ada@example.com", account="old")])
+    now = machine.clock.now().timestamp()
+    with machine.process() as process:
+        assert process.store.write(lambda c: orders.intend(c, 1, "POST", now, None))
+        summary = process.runner.settle_doubts()
+    assert isinstance(summary.tallies["old"].halted, UnknownAccount)
+    assert summary.failed
+    assert states(machine) == {"INTENDED": 1}
+
+
 def test_a_service_that_is_down_is_left_to_a_later_run(machine: Machine) -> None:
     facts: Facts = {"state": "accepted", "member": machine.service.add_person("ada@example.com")}
     run = machine.begin([change("ada@example.com", Action.ASSIGN, roles=("dev",), **facts)])
