@@ -26,8 +26,9 @@ from guestlist.errors import (
     Unsupported,
 )
 from guestlist.event import Event
+from guestlist.exchange.pace import Pace
 from guestlist.models import Guest, Invitation, InviteResult, Member, Role, State
-from guestlist.provider import Flow, Page, Provider, Request, operation, setting
+from guestlist.provider import Flow, Limit, Page, Provider, Request, operation, setting
 
 VERBS = [
     "invite",
@@ -643,3 +644,40 @@ def test_errors_say_which_account(make: Make) -> None:
     with pytest.raises(NotFound) as caught:
         do(guests.check(account="go"))
     assert str(caught.value).startswith("go: ")
+
+
+# ---------------------------------------------------------------------------- one pace for several
+
+
+class Counted(Club):
+    """Its service counts what comes from one network address."""
+
+    limits_count_addresses = True
+    per_minute: int = 100
+
+    @property
+    def limits(self) -> tuple[Limit, ...]:
+        return (Limit(self.per_minute, 60.0),)
+
+
+class Elsewhere(Club):
+    """Another service at the same address, which counts nothing."""
+
+
+def paces(*providers: Provider) -> list[Pace]:
+    named = {f"account{number}": one for number, one in enumerate(providers)}
+    return [account.pace for account in Guestlist(named)._accounts.by_name.values()]
+
+
+def test_accounts_that_are_counted_together_keep_the_limits_of_all() -> None:
+    for order in ([100, 10], [10, 100]):
+        one, other = paces(*(Counted(per_minute=count) for count in order))
+        assert one is other
+        assert max(one.reserve(0.0) for _ in range(11)) > 50
+
+
+def test_who_is_not_counted_has_a_pace_of_its_own() -> None:
+    for providers in ([Counted(), Elsewhere()], [Elsewhere(), Counted()]):
+        one, other = paces(*providers)
+        assert one is not other
+        assert len({bool(pace._gauges) for pace in (one, other)}) == 2

@@ -28,10 +28,11 @@ from tests.durable.kit import (
 )
 
 from guestlist import Guestlist
-from guestlist.errors import LedgerError
+from guestlist.errors import LedgerError, Rejected
 from guestlist.ledger import orders
-from guestlist.ledger.doubts import SKEW, Doubts
+from guestlist.ledger.doubts import Doubts
 from guestlist.ledger.lane import Lane
+from guestlist.ledger.orders import SKEW
 from guestlist.ledger.schema import OrderState
 from guestlist.ledger.tally import Tally
 from guestlist.ledger.work import ChunkWork
@@ -141,14 +142,16 @@ def test_nothing_is_sent_again_where_nobody_can_look(tmp_path: Path) -> None:
     assert machine.service.mails == {ADA: 1}
 
 
-def test_a_key_that_is_withdrawn_leaves_the_doubts_to_a_later_run(
-    machine: Machine, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("status", [302, 400, 401, 403, 404])
+def test_a_service_that_refuses_to_be_looked_at_leaves_the_doubts_to_a_later_run(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch, status: int
 ) -> None:
+    """The key was withdrawn; or a firewall before the service is in the way, for a minute."""
     machine.service.faults[ADA] = [VOID]
     run = machine.begin([change(ADA)])
     shown = machine.service._shown
     with monkeypatch.context() as patched:
-        patched.setattr(machine.service, "handle_request", _withdrawn(machine))
+        patched.setattr(machine.service, "handle_request", _refusing(machine, status))
         tally = machine.run(run).tallies["plain"]
     assert tally.halted is not None
     assert [row["state"] for row in machine.rows()] == [OrderState.INTENDED]
@@ -173,6 +176,29 @@ def test_an_address_that_only_a_service_accepts_keeps_nobody_from_being_found(
     assert tally.done == {"invited": 1, "resent": 1}
 
 
+def test_an_address_that_the_service_refuses_keeps_nobody_from_being_found(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor does it end every later run as well."""
+    both = (ADA, "root@localhost")
+    old = {email: machine.service.add_invitation(email, "expired") for email in both}
+    machine.clock.sleep(10)
+    for email in both:
+        machine.service.faults[email] = [LOST]
+
+    def status(*_: object) -> None:
+        raise Rejected("no such address can be", status=400)
+
+    monkeypatch.setattr(Guestlist, "status", status)
+    facts: dict[str, Facts] = {
+        email: {"state": "expired", "invitation": _read(one)} for email, one in old.items()
+    }
+    run = machine.begin([change(email, Action.RESEND, **facts[email]) for email in both])
+    tally = machine.run(run).tallies["plain"]
+    assert (tally.unknown, tally.halted) == (1, None)
+    assert tally.done == {"resent": 1}
+
+
 def test_a_ledger_that_fails_decides_nothing(
     machine: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -192,11 +218,11 @@ def test_a_ledger_that_fails_decides_nothing(
     assert machine.service.mails == {ADA: 1}
 
 
-def _withdrawn(machine: Machine) -> Callable[[httpx.Request], httpx.Response]:
+def _refusing(machine: Machine, status: int) -> Callable[[httpx.Request], httpx.Response]:
     original = machine.service.handle_request
 
     def handle(request: httpx.Request) -> httpx.Response:
-        return httpx.Response(401) if request.method == "GET" else original(request)
+        return httpx.Response(status) if request.method == "GET" else original(request)
 
     return handle
 

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
 import pytest
 from sqlalchemy import text
@@ -188,8 +189,8 @@ def test_a_database_that_goes_away_ends_the_workers_before_anything_unrecorded_i
     assert {states[email] for email in sent_to} <= {OrderState.INTENDED, OrderState.DONE}
 
 
-def test_a_file_is_nothing_to_share() -> None:
-    store = Store("sqlite://")
+def test_a_file_is_nothing_to_share(tmp_path: Path) -> None:
+    store = Store(f"sqlite:///{tmp_path}/guestlist.db")
     with pytest.raises(ConfigError, match="PostgreSQL"):
         enqueue(store, 1, 0.0)
     store.close()

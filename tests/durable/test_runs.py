@@ -34,7 +34,6 @@ from guestlist.ledger.lane import Lane
 from guestlist.ledger.orders import Taken
 from guestlist.ledger.runner import alone
 from guestlist.ledger.schema import OrderState
-from guestlist.ledger.store import Store
 from guestlist.ledger.tally import Tally
 from guestlist.ledger.work import ChunkWork, RunWork
 from guestlist.models import Member, Role
@@ -246,6 +245,19 @@ def test_an_account_that_is_gone_from_the_configuration_is_told(machine: Machine
     assert summary.tallies["plain"].done == {"invited": 1}
 
 
+def test_a_doubt_on_an_account_that_is_gone_from_the_configuration_is_told(
+    machine: Machine,
+) -> None:
+    machine.begin([change("ada@example.com", account="old")])
+    now = machine.clock.now().timestamp()
+    with machine.process() as process:
+        assert process.store.write(lambda c: orders.intend(c, 1, "POST", now, None))
+        summary = process.runner.settle_doubts()
+    assert isinstance(summary.tallies["old"].halted, UnknownAccount)
+    assert summary.failed
+    assert states(machine) == {"INTENDED": 1}
+
+
 def test_a_service_that_is_down_is_left_to_a_later_run(machine: Machine) -> None:
     facts: Facts = {"state": "accepted", "member": machine.service.add_person("ada@example.com")}
     run = machine.begin([change("ada@example.com", Action.ASSIGN, roles=("dev",), **facts)])
@@ -360,11 +372,14 @@ def test_each_that_waits_gets_an_error_of_its_own(machine: Machine) -> None:
 
 
 def test_two_runs_on_one_file_are_refused(machine: Machine) -> None:
-    with machine.process() as one, machine.process() as other, alone(one.store):
-        with pytest.raises(LedgerError, match="another run is under way"), alone(other.store):
-            pass
-        with alone(Store("sqlite://")):
-            pass
+    with (
+        machine.process() as one,
+        machine.process() as other,
+        alone(one.store),
+        pytest.raises(LedgerError, match="another run is under way"),
+        alone(other.store),
+    ):
+        pass
 
 
 def test_owed_roles_are_written_once(machine: Machine) -> None:

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import OperationalError
+from tests.ledger.story import Story
 
-from guestlist.errors import LedgerError
+from guestlist.errors import ConfigError, LedgerError
+from guestlist.ledger import Ledger
 from guestlist.ledger.runner import alone
 from guestlist.ledger.store import Store, _engine, _name, _use_write_ahead_log
 
@@ -49,6 +54,53 @@ def test_a_change_that_comes_as_it_is_closed_is_written(
     store.close()
 
 
+WRITTEN = text("INSERT INTO runs (began, roster, source) VALUES (0, :name, '')")
+
+
+def together(store: Store, *changes: Callable[[Connection], Any]) -> list[BaseException | None]:
+    """Has changes made in one transaction, if they can be; returns what was said to each."""
+    batch: list[tuple[Callable[[Connection], Any], Future[Any]]]
+    batch = [(change, Future()) for change in changes]
+    store._commit(batch)
+    return [made.exception(0) for _change, made in batch]
+
+
+def fine(connection: Connection) -> None:
+    connection.execute(WRITTEN, {"name": "fine"})
+
+
+def against_the_rules(connection: Connection) -> None:
+    connection.execute(WRITTEN, {"name": None})
+
+
+def by_mistake(_connection: Connection) -> None:
+    raise KeyError("a bug of ours")
+
+
+@pytest.mark.parametrize("wrong", [against_the_rules, by_mistake])
+def test_a_change_that_cannot_be_made_keeps_no_other_from_being_made(
+    story: Story, wrong: Callable[[Connection], Any]
+) -> None:
+    first, failed, last = together(story.store, fine, wrong, fine)
+    assert (first, last) == (None, None)
+    assert isinstance(failed, LedgerError)
+    with story.store.reading() as connection:
+        assert connection.scalar(text("SELECT count(*) FROM runs")) == 2
+
+
+def test_a_database_that_fails_is_asked_once_for_all(on_file: Story) -> None:
+    """SQLite waits for half a minute: once for each would be hours."""
+    asked: list[int] = []
+
+    def locked(_connection: Connection) -> None:
+        asked.append(1)
+        raise OperationalError("INSERT", {}, sqlite3.OperationalError("database is locked"))
+
+    said = together(on_file.store, fine, locked, fine)
+    assert all(isinstance(one, LedgerError) for one in said)
+    assert len(asked) == 1
+
+
 def test_a_file_that_others_open_at_the_same_time_is_waited_for() -> None:
     """Of six processes that open a new file at once, one was told at times that it is locked."""
 
@@ -67,6 +119,20 @@ def test_a_file_that_others_open_at_the_same_time_is_waited_for() -> None:
     _use_write_ahead_log(connection)
     assert connection.left == -1
     connection.close()
+
+
+@pytest.mark.parametrize(
+    "place",
+    [":memory:", "sqlite://", "sqlite:///:memory:", "sqlite:///file:x?mode=memory&uri=true"],
+)
+def test_it_is_not_kept_in_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    """Every thread would have a database of its own, and its tables in none of them."""
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigError, match="cannot be kept in memory"):
+        Ledger(place)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_two_files_whose_names_end_differently_are_two(tmp_path: Path) -> None:

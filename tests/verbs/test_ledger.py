@@ -5,28 +5,36 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from datetime import timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import event
 
 from guestlist import (
     Conflict,
     GuestlistError,
     LedgerError,
+    NotFound,
     Outcome,
     OutcomeUnknown,
     RoleOutcome,
     State,
     Unsupported,
 )
-from guestlist.ledger import Ledger
+from guestlist.ledger import Ledger, orders
+from guestlist.ledger.book import CallDoubt
+from guestlist.ledger.entry import SingleEntry
 from guestlist.ledger.runner import Runner
 from guestlist.ledger.schema import OrderState
 from guestlist.ledger.stop import Stop
+from guestlist.roster import Action, Change
+from guestlist.sandbox import Sandbox
 
-from .conftest import Kill, Killed
+from .conftest import Kill, Killed, SandboxClock
 
 ADA = "ada@example.com"
 everywhere = pytest.mark.parametrize("case", ["vultr", "aitronos", "betterauth"], indirect=True)
@@ -196,9 +204,25 @@ def test_without_the_time_to_wait_nobody_knows(
     assert guests.writes == []
     assert rows(tmp_path) == [("invite", OrderState.INTENDED, None)]
 
-    guests.later(seconds=40)
+    guests.later(seconds=60)
     assert guests.budgeted(total=10).invite(ADA).outcome is Outcome.INVITED
     assert len(guests.mails(ADA)) == 1
+
+
+@on_vultr
+def test_the_clock_of_the_machine_that_looks_may_be_ahead(
+    faulty: Any, make: Any, ledger: Ledger, tmp_path: Path, sandbox: Sandbox
+) -> None:
+    """By its clock the call was over before it was, and what it sent may take effect later."""
+    with pytest.raises(Killed):
+        faulty(Kill(before=True), ledger=ledger).invite(ADA)
+    ahead = SandboxClock(sandbox, timedelta(seconds=9))
+    with Ledger(tmp_path / "guestlist.db", clock=ahead) as elsewhere:
+        guests = make(ledger=elsewhere)
+        guests.later(seconds=125)
+        began = guests.sandbox.clock.seconds()
+        assert guests.invite(ADA).outcome is Outcome.INVITED
+        assert guests.sandbox.clock.seconds() - began >= 120 + 30 - 125
 
 
 @on_vultr
@@ -309,6 +333,23 @@ def test_an_answer_that_got_lost_is_settled_in_the_call_itself(
     assert rows(tmp_path) == [("invite", OrderState.DONE, "invited")]
 
 
+@pytest.mark.parametrize("kind", ["sync"], indirect=True)
+def test_a_line_is_on_disk_with_what_it_is_about_or_not_at_all(
+    make: Any, ledger: Ledger, tmp_path: Path
+) -> None:
+    """Nobody would ever work on one that waits, and belongs to no run."""
+    guests = make(ledger=ledger)
+    commits: list[list[tuple[str, OrderState, str | None]]] = []
+    event.listen(ledger.store.engine, "commit", lambda _connection: commits.append(rows(tmp_path)))
+    guests.invite(ADA)
+    guests.invite(ADA)
+    guests.assign_role(guests.case.member, guests.case.role)
+    commits.append(rows(tmp_path))
+    assert [one for found in commits for one in found if one[1] is OrderState.ASKED] == []
+    written = [after for before, after in pairwise(commits) if before != after]
+    assert len(written) == 5, "twice for what is sent, once for what is not"
+
+
 # ---------------------------------------------------------------------------- another at work
 
 
@@ -335,6 +376,83 @@ def test_who_was_taken_for_dead_and_is_not_sends_no_more(
     with pytest.raises(GuestlistError, match="another worker has taken the order"):
         faulty(lost, ledger=ledger).invite(ADA)
     assert guests.mails(ADA) == []
+
+
+# ---------------------------------------------------------------------------- a run before
+
+
+def crashed_run(runner: Runner) -> int:
+    """A run that was killed when Ada's invitation was about to leave."""
+    change = Change(action=Action.INVITE, account="home", email=ADA, key=ADA, state=State.GONE)
+    run = runner.begin([change], "digest", "guestlist.toml")
+    now = runner._guests.clock.now().timestamp()
+    assert runner._store.write(lambda c: orders.intend(c, 1, "POST", now, None))
+    return run
+
+
+@on_vultr
+@pytest.mark.parametrize("kind", ["sync"], indirect=True)
+def test_a_call_that_sends_nothing_leaves_the_order_to_its_run(
+    make: Any, ledger: Ledger, tmp_path: Path
+) -> None:
+    guests = make(ledger=ledger)
+    runner = Runner(make().client, ledger.store, Stop())
+    run = crashed_run(runner)
+    with pytest.raises(NotFound):
+        guests.resend(ADA)
+    assert rows(tmp_path) == [("invite", OrderState.INTENDED, None)]
+    assert not runner.run(run).failed
+    assert rows(tmp_path) == [("invite", OrderState.DONE, "invited")]
+    assert len(guests.mails(ADA)) == 1
+
+
+@on_vultr
+@pytest.mark.parametrize("kind", ["sync"], indirect=True)
+def test_a_call_that_sends_takes_the_place_of_the_order(
+    faulty: Any, make: Any, ledger: Ledger, tmp_path: Path
+) -> None:
+    """In the moment in which its request is about to leave, and not before."""
+    seen = []
+
+    def look(request: httpx.Request, answer: httpx.Response | None) -> None:
+        if answer is None:
+            seen.append((request.method, rows(tmp_path)))
+
+    runner = Runner(make().client, ledger.store, Stop())
+    run = crashed_run(runner)
+    guests = faulty(look, ledger=ledger)
+    assert guests.invite(ADA).outcome is Outcome.INVITED
+    waiting = ("invite", OrderState.INTENDED, None)
+    over = ("invite", OrderState.REFUSED, "did not happen")
+    assert all(found == [waiting] for method, found in seen if method == "GET")
+    assert [found for method, found in seen if method == "POST"] == [[over, waiting]]
+    runner.run(run)
+    assert len(guests.mails(ADA)) == 1
+
+
+@on_vultr
+@pytest.mark.parametrize("kind", ["sync"], indirect=True)
+def test_a_run_that_goes_on_meanwhile_keeps_its_order(
+    make: Any, ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runner = Runner(make().client, ledger.store, Stop())
+    run = crashed_run(runner)
+    entry = CallDoubt.entry
+
+    def late(doubt: CallDoubt, *told: Any) -> SingleEntry:
+        runner.run(run)
+        return entry(doubt, *told)
+
+    monkeypatch.setattr(CallDoubt, "entry", late)
+    guests = make(ledger=ledger)
+    with pytest.raises(GuestlistError, match="a run is about to do it") as caught:
+        guests.invite(ADA)
+    assert caught.value.happened is False
+    assert len(guests.mails(ADA)) == 1
+    assert rows(tmp_path) == [
+        ("invite", OrderState.DONE, "invited"),
+        ("invite", OrderState.REFUSED, "Taken"),
+    ]
 
 
 # ---------------------------------------------------------------------------- owed roles
@@ -488,7 +606,7 @@ def test_a_killed_call_that_mails_nobody_is_closed_once_it_is_surely_over(
     guests.later(seconds=60)
     runner.settle_doubts()
     assert rows(tmp_path) == [("assign", OrderState.INTENDED, None)], "it may be under way"
-    guests.later(seconds=61)
+    guests.later(seconds=71)
     runner.settle_doubts()
     assert rows(tmp_path) == [("assign", OrderState.UNKNOWN, "unknown")]
     assert guests.writes == []

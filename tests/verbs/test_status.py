@@ -18,6 +18,7 @@ from guestlist import (
     State,
 )
 from guestlist.models import Member
+from guestlist.provider import Flow, Page, operation
 
 ADA = "ada@example.com"
 on_vultr = pytest.mark.parametrize("case", ["vultr"], indirect=True)
@@ -231,3 +232,27 @@ def test_where_the_members_cannot_be_read_an_open_invitation_counts(
     assert faulty(unreadable).status(ADA).state is State.PENDING
     with pytest.raises((Forbidden, MalformedResponse)):
         faulty(unreadable).status("nobody@example.com")
+
+
+@pytest.mark.parametrize("on_own_page", [True, False])
+def test_who_was_removed_and_has_come_back(
+    guests: Any, monkeypatch: pytest.MonkeyPatch, on_own_page: bool
+) -> None:
+    """The service keeps the record of the first time, and lists it first."""
+    provider, email = guests.case.provider, guests.case.member
+    listing = provider.members
+
+    @operation
+    def members(self: Any, cursor: str | None = None) -> Flow[Page[Member]]:
+        old = [Member(id="old", email=email, state=MemberState.REMOVED)]
+        if cursor is None and on_own_page:
+            return Page(old, next="more")
+        page = yield from listing(self, None if cursor == "more" else cursor)
+        return Page([*(old if cursor is None else []), *page.items], next=page.next)
+
+    supports = provider.supports
+    lists_only = classmethod(lambda _cls, name: name != "find_member" and supports(name))
+    monkeypatch.setattr(provider, "supports", lists_only)
+    monkeypatch.setattr(provider, "members", members)
+    assert guests.status(email).state is State.ACCEPTED
+    assert guests.standing([email])[email].state is State.ACCEPTED

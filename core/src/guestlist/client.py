@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import inspect
 import re
+from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -214,23 +215,10 @@ def _accounts(
     budget: Budget | None,
     journal: Journal | None,
 ) -> Accounts:
-    def pace(provider: Provider) -> Pace:
-        return Pace(*provider.limits) if journal is None else journal.pace(provider)
-
-    shared = {
-        provider.base_url: pace(provider)
-        for provider in config.accounts.values()
-        if provider.limits_count_addresses
-    }
+    paces = _paces(config.accounts, journal)
     return Accounts(
         {
-            name: Account(
-                name,
-                provider,
-                clock,
-                watchers,
-                sharing=shared.get(provider.base_url) or pace(provider),
-            )
+            name: Account(name, provider, clock, watchers, sharing=paces[name])
             for name, provider in config.accounts.items()
         },
         budget=budget or config.budget,
@@ -238,6 +226,23 @@ def _accounts(
         check_order=plugins.check_order,
         journal=journal,
     )
+
+
+def _paces(accounts: Mapping[str, Provider], journal: Journal | None) -> dict[str, Pace]:
+    """The pace of each account. Those that a service counts together share one, which keeps the
+    limits of all of them."""
+    counted: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for name, provider in accounts.items():
+        alone = "" if provider.limits_count_addresses else name
+        counted[provider.base_url, alone].append(name)
+    paces = {}
+    for together in counted.values():
+        known = (limit for name in together for limit in accounts[name].limits)
+        limits = tuple(dict.fromkeys(known))
+        first = accounts[together[0]]
+        pace = Pace(*limits) if journal is None else journal.pace(first, limits)
+        paces.update(dict.fromkeys(together, pace))
+    return paces
 
 
 def _method(plan: Callable[..., Any], run: Callable[..., Any], walk: str = "") -> Any:

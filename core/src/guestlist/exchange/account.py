@@ -24,7 +24,7 @@ from guestlist.exchange.redact import MASK, Redactor
 from guestlist.exchange.retry_after import date_of, used_up
 from guestlist.exchange.step import Outgoing
 from guestlist.models import Guest, Role
-from guestlist.provider import Provider, Request
+from guestlist.provider import Limit, Provider, Request
 
 logger = logging.getLogger("guestlist")
 
@@ -245,7 +245,21 @@ class CallEntry(Entry, Protocol):
         """
 
 
-class Doubt(Protocol):
+class Lines(Protocol):
+    """Whoever has a line for a call."""
+
+    def entry(
+        self, known: Guest, action: str, roles: tuple[str, ...], owed: tuple[str, ...]
+    ) -> CallEntry:
+        """The line of a call that begins. Nothing is written yet.
+
+        Args:
+            known: where the guest stands.
+            owed: roles that the person is owed once the call has done what it is for.
+        """
+
+
+class Doubt(Lines, Protocol):
     """An earlier call about the same guest, of which nobody knows whether it happened.
 
     Attributes:
@@ -264,21 +278,15 @@ class Doubt(Protocol):
         whoever made the call has written something since."""
 
 
-class Journal(Protocol):
+class Journal(Lines, Protocol):
     """The ledger, as single calls see it. Every method may block."""
 
-    def entry(
-        self, known: Guest, action: str, roles: tuple[str, ...], owed: tuple[str, ...]
-    ) -> CallEntry:
-        """The line of a call that begins. Nothing is written yet.
+    def pace(self, provider: Provider, limits: tuple[Limit, ...] | None = None) -> Pace:
+        """The pace of an account, shared by all processes that have the same ledger.
 
         Args:
-            known: where the guest stands.
-            owed: roles that the person is owed once the call has done what it is for.
+            limits: of all accounts that the service counts together with it; None for its own.
         """
-
-    def pace(self, provider: Provider) -> Pace:
-        """The pace of an account, shared by all processes that have the same ledger."""
 
     def doubt(self, call: Call) -> Doubt | None:
         """The last call that was to send the guest a mail, if it came to no end: its process was
@@ -294,6 +302,7 @@ class Call:
             this one guest alone, and what remains in doubt is the run's to settle.
         entry: where what is sent is written down before.
         journal: the ledger, if the client has one.
+        instead: an earlier call that did not happen, whose place this one takes.
     """
 
     account: Account
@@ -302,6 +311,7 @@ class Call:
     known: Guest | None = None
     entry: Entry | None = None
     journal: Journal | None = None
+    instead: Doubt | None = None
     attempts: int = 0
     waited: float = 0.0
     sent: Request | None = None

@@ -16,9 +16,10 @@ from guestlist.ledger.entry import OrderEntry, SingleEntry
 from guestlist.ledger.outcome import Done
 from guestlist.ledger.pace import pace_for
 from guestlist.ledger.perform import found, is_final
+from guestlist.ledger.place import url_of
 from guestlist.ledger.store import Store
 from guestlist.models import Guest
-from guestlist.provider import Provider
+from guestlist.provider import Limit, Provider
 from guestlist.roster import Action, Change
 from guestlist.roster.present import without_secrets
 
@@ -46,14 +47,23 @@ class Ledger:
     """
 
     def __init__(self, place: str | Path, *, clock: Clock | None = None) -> None:
-        text = str(place)
-        self.store = Store(text if "://" in text else f"sqlite:///{text}")
+        self.store = Store(url_of(str(place)))
         self._clock = clock or SystemClock()
 
     def entry(
-        self, known: Guest, action: str, roles: tuple[str, ...], owed: tuple[str, ...]
+        self,
+        known: Guest,
+        action: str,
+        roles: tuple[str, ...],
+        owed: tuple[str, ...],
+        *,
+        instead: OrderEntry | None = None,
     ) -> SingleEntry:
-        """The line of a single call that begins. Nothing is written yet."""
+        """The line of a single call that begins. Nothing is written yet.
+
+        Args:
+            instead: an order of a run that did not happen, and whose place the call takes.
+        """
         change = Change(
             action=Action(action),
             account=known.account,
@@ -65,16 +75,21 @@ class Ledger:
             invitation=known.invitation and without_secrets(known.invitation),
             member=known.member,
         )
-        return SingleEntry(self.store, change, self._clock)
+        return SingleEntry(self.store, change, self._clock, instead)
 
-    def pace(self, provider: Provider) -> Pace:
-        """The pace of an account, shared by all processes that have the same ledger."""
-        return pace_for(self.store, provider, self._clock)
+    def pace(self, provider: Provider, limits: tuple[Limit, ...] | None = None) -> Pace:
+        """The pace of an account, shared by all processes that have the same ledger.
+
+        Args:
+            limits: of all accounts that the service counts together with it; None for its own.
+        """
+        limits = provider.limits if limits is None else limits
+        return pace_for(self.store, provider, limits, self._clock)
 
     def doubt(self, call: Call) -> CallDoubt | None:
         """The last call that was to send the guest a mail, if it came to no end."""
         order = orders.last_doubt(self.store, call.account.name, email_key(call.email or ""))
-        return None if order is None else CallDoubt(self.store, order, call, self._clock)
+        return None if order is None else CallDoubt(self, order, call, self._clock)
 
     def waiting(self, *, days: float = 30.0) -> list[Waiting]:
         """Those who were invited with this ledger in the last days, and are not known to have
@@ -117,14 +132,15 @@ class CallDoubt:
         seconds: until a look that finds nothing is final; negative when it would be now.
     """
 
-    def __init__(self, store: Store, order: orders.Order, call: Call, clock: Clock) -> None:
+    def __init__(self, ledger: Ledger, order: orders.Order, call: Call, clock: Clock) -> None:
         self.action = order.change.action.value
+        self._ledger = ledger
         self._order = order
-        self._entry = OrderEntry(store, order, clock)
+        self._entry = OrderEntry(ledger.store, order, clock)
         self._provider = call.provider
         self._done: Done | None = None
         now = clock.now().timestamp()
-        left = min((order.intended or now) + call.budget.total, now)  # when its request had left
+        left = min(order.over(call.budget.total, now), now)  # when its request had left
         self.seconds = left + grace(call.provider, call.budget) - now
 
     def judge(self, now: Guest, *, final: bool) -> bool | None:
@@ -139,9 +155,24 @@ class CallDoubt:
 
     def settle(self, happened: bool | None) -> bool:
         """Writes down what the last look has shown. False when whoever made the call has written
-        something since."""
+        something since.
+
+        That a run's order did not happen is written by `entry` alone: until another request takes
+        its place, the run has to send it still.
+        """
         if happened and self._done is not None:
             return self._entry.done(self._done)
         if happened is None:
             return self._entry.unknown(OutcomeUnknown("no look can tell"))
-        return self._entry.not_happened()
+        return self._is_of_a_run or self._entry.not_happened()
+
+    def entry(
+        self, known: Guest, action: str, roles: tuple[str, ...], owed: tuple[str, ...]
+    ) -> SingleEntry:
+        """The line of the call that was to come after the one in doubt, which did not happen."""
+        instead = self._entry if self._is_of_a_run else None
+        return self._ledger.entry(known, action, roles, owed, instead=instead)
+
+    @property
+    def _is_of_a_run(self) -> bool:
+        return self._order.run is not None

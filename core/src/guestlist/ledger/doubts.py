@@ -13,14 +13,13 @@ from dataclasses import dataclass
 from guestlist.address import check_email
 from guestlist.client import Guestlist
 from guestlist.errors import (
-    ConfigError,
     GuestlistError,
     InvalidOrder,
-    LedgerError,
     OutcomeUnknown,
+    Rejected,
     ServiceTrouble,
     ServiceUnavailable,
-    Unauthorized,
+    Unsupported,
 )
 from guestlist.exchange.account import grace
 from guestlist.ledger.entry import OrderEntry
@@ -34,8 +33,6 @@ LOOK_FIRST, LOOK_LONGEST = 1.0, 10.0
 """Seconds between two looks: doubling from the first to the longest."""
 ATTEMPTS = 5
 """Times that an order is sent at most, when each look shows that nothing happened."""
-SKEW = 10.0
-"""Seconds by which the clocks of two machines may differ."""
 INTERRUPTED = "the run was interrupted"
 
 
@@ -119,7 +116,7 @@ class Doubts:
             entry = OrderEntry(store, order, self._clock)
             if order.change.action in REPEATABLE and order.run is None:
                 # nobody asks for it again; it may be under way still
-                if (order.intended or wall) + self._guests.budget.total <= wall:
+                if order.over(self._guests.budget.total, wall) <= wall:
                     entry.unknown(ServiceUnavailable("the call was interrupted; make it again"))
                 continue
             if order.change.action in REPEATABLE:
@@ -127,7 +124,7 @@ class Doubts:
                 continue
             since = order.doubted
             if since is None:
-                since = (order.intended or wall) + self._guests.budget.total + SKEW
+                since = order.over(self._guests.budget.total, wall)
                 if alone and order.run is not None and wall < since:
                     since = wall
                     ended.append(order)
@@ -143,8 +140,8 @@ class Doubts:
             What kept the service from answering, if it did not.
 
         Raises:
-            Unauthorized, ConfigError: nobody can look with these credentials. All stay in doubt.
-            LedgerError: the ledger fails, which says nothing about what is in doubt.
+            GuestlistError: the service refuses to be looked at, or the ledger fails. That says
+                nothing about what is in doubt, and may be over soon: all of it stays so.
         """
         began = self._clock.monotonic()
         with self._guard:
@@ -155,11 +152,9 @@ class Doubts:
             guests = self._standing([doubt.entry.order for doubt in doubts])
         except ServiceTrouble as error:
             trouble = error
-        except (Unauthorized, ConfigError, LedgerError):
-            raise
-        except GuestlistError as refusal:  # nobody will ever be able to look
+        except Unsupported as never:  # nobody will ever be able to look
             for doubt in doubts:
-                self._unknown(doubt, refusal.message)
+                self._unknown(doubt, never.message)
         else:
             for doubt in doubts:
                 self._decide(doubt, guests[doubt.entry.order.change.key], began)
@@ -168,16 +163,20 @@ class Doubts:
             self.next_look = self._clock.monotonic() + self._pause if self._open else math.inf
         return trouble
 
-    def _standing(self, orders: list[Order]) -> dict[str, Guest]:
+    def _standing(self, orders: list[Order]) -> dict[str, Guest | None]:
         """Where they all stand, by key. An address that only the service holds for one is asked for
-        on its own: it must not keep the others from being looked for."""
-        alone: dict[str, Guest] = {}
+        on its own: it must not keep the others from being looked for. None where the service does
+        not take it for one either."""
+        alone: dict[str, Guest | None] = {}
         together = set[str]()
         for order in orders:
             try:
                 together.add(check_email(order.change.email))
             except InvalidOrder:
-                alone[order.change.key] = self._guests.status(order.known)
+                try:
+                    alone[order.change.key] = self._guests.status(order.known)
+                except (InvalidOrder, Rejected):
+                    alone[order.change.key] = None
         return self._guests.standing(together) | alone
 
     def _check_can_look(self) -> None:
@@ -189,9 +188,12 @@ class Doubts:
         if not any(map(self._provider.supports, ("find_invitation", "invitations"))):
             raise self._provider.unsupported("invitations")
 
-    def _decide(self, doubt: Doubt, now: Guest, began: float) -> None:
+    def _decide(self, doubt: Doubt, now: Guest | None, began: float) -> None:
         entry = doubt.entry
         order = entry.order
+        if now is None:
+            self._unknown(doubt, "the service cannot be asked about the address")
+            return
         try:
             done = found(order, now)
         except GuestlistError as error:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from sqlalchemy import Connection
+
 from guestlist.errors import GuestlistError
 from guestlist.exchange.clock import Clock
 from guestlist.ledger import orders
@@ -10,6 +12,8 @@ from guestlist.ledger.outcome import Done
 from guestlist.ledger.schema import OrderState
 from guestlist.ledger.store import Store
 from guestlist.roster import Action, Change
+
+NOT_HAPPENED = Done("did not happen")
 
 
 class OrderEntry:
@@ -52,7 +56,13 @@ class OrderEntry:
 
     def not_happened(self) -> bool:
         """Says that a look has found nothing, and that it is not tried again."""
-        return self._settle(OrderState.REFUSED, Done("did not happen"))
+        return self._settle(OrderState.REFUSED, NOT_HAPPENED)
+
+    def replaced(self, connection: Connection, now: float) -> bool:
+        """The same, in the transaction in which a call takes its place."""
+        return orders.settle(
+            connection, self.order.id, now, self.mark, OrderState.REFUSED, NOT_HAPPENED
+        )
 
     def unknown(self, error: GuestlistError) -> bool:
         """Says that nobody will ever know."""
@@ -89,38 +99,72 @@ class OrderEntry:
 
 
 class SingleEntry:
-    """The line of a single call. It is begun when a request is about to leave, or at the end."""
+    """The line of a single call. It is begun when a request is about to leave, or at the end.
 
-    def __init__(self, store: Store, change: Change, clock: Clock) -> None:
+    Args:
+        instead: an order of a run that did not happen. The call's first request takes its place.
+    """
+
+    def __init__(
+        self, store: Store, change: Change, clock: Clock, instead: OrderEntry | None = None
+    ) -> None:
         self._store = store
         self._change = change
         self._clock = clock
+        self._instead = instead
         self._begun: OrderEntry | None = None
 
     def intend(self, request: str) -> None:
-        """Says that a request is about to leave."""
-        self._entry.intend(request)
+        """Says that a request is about to leave.
+
+        Raises:
+            Taken: the run has gone on with the order that this call was to take the place of.
+        """
+        if self._begun is not None:
+            self._begun.intend(request)
+            return
+        now = self._clock.now().timestamp()
+        id = self._store.write(lambda c: self._begin(c, request, now))
+        if id is None:
+            raise Taken(
+                "a run is about to do it", hint="Nothing was sent now. Ask again when it has ended."
+            )
+        order = Order(id, None, self._change, attempts=1, intended=now)
+        self._begun = OrderEntry(self._store, order, self._clock)
+
+    def _begin(self, connection: Connection, request: str, now: float) -> int | None:
+        """In one transaction, or a crash could leave a line that nobody works on, or lose what the
+        run was asked for."""
+        if self._instead is not None and not self._instead.replaced(connection, now):
+            return None
+        id = orders.add_single(connection, self._change, now)
+        orders.intend(connection, id, request, now, None)
+        return id
 
     def ended(self, outcome: str, mail: bool | None) -> None:
         """Says what the call did; what the person is owed counts from now on."""
-        self._entry.done(Done(outcome, mail, owed=self._change.owed_roles()))
-        if self._change.action is Action.ASSIGN:
-            self._store.write(lambda c: orders.pay(c, self._change, self._clock.now().timestamp()))
+        self._settle(OrderState.DONE, Done(outcome, mail, owed=self._change.owed_roles()))
 
     def failed(self, error: GuestlistError) -> None:
         """Says that it failed. What may have happened all the same stays in doubt."""
-        if error.happened is False:
-            self._entry.refused(error)
-        elif error.happened:
-            self._entry.done(Done("done", detail=error.message, owed=self._change.owed_roles()))
+        if error.happened:
+            done = Done("done", detail=error.message, owed=self._change.owed_roles())
+            self._settle(OrderState.DONE, done)
+        elif self._begun is not None and error.happened is None:
+            self._begun.doubted(error.message)
         else:
-            self._entry.doubted(error.message)
+            self._settle(OrderState.REFUSED, Done(type(error).__name__, detail=error.message))
 
-    @property
-    def _entry(self) -> OrderEntry:
-        if self._begun is None:
-            now = self._clock.now().timestamp()
-            id = self._store.write(lambda c: orders.add_single(c, self._change, now))
-            order = Order(id, None, self._change, 0, None)
-            self._begun = OrderEntry(self._store, order, self._clock)
-        return self._begun
+    def _settle(self, state: OrderState, done: Done) -> None:
+        begun, now = self._begun, self._clock.now().timestamp()
+
+        def write(connection: Connection) -> None:
+            if begun is None:
+                id, mark = orders.add_single(connection, self._change, now), None
+            else:
+                id, mark = begun.order.id, begun.mark
+            orders.settle(connection, id, now, mark, state, done)
+            if state is OrderState.DONE and self._change.action is Action.ASSIGN:
+                orders.pay(connection, self._change, now)
+
+        self._store.write(write)

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from guestlist.client import Guestlist
-from guestlist.errors import ConfigError, Unauthorized
+from guestlist.errors import GuestlistError, LedgerError
 from guestlist.ledger import orders, shared
-from guestlist.ledger.doubts import LOOK_FIRST, LOOK_LONGEST, SKEW, Doubts
+from guestlist.ledger.doubts import LOOK_FIRST, LOOK_LONGEST, Doubts
 from guestlist.ledger.store import Store
 from guestlist.ledger.tally import Tally
 
@@ -62,7 +62,7 @@ class Keeper:
         lost = [
             order
             for order in orders.in_doubt(self._store, self._account)
-            if order.doubted is not None or (order.intended or wall) + total + SKEW <= wall
+            if order.doubted is not None or order.over(total, wall) <= wall
         ]
         if not lost:
             self._pause = LOOK_FIRST
@@ -73,7 +73,9 @@ class Keeper:
         doubts.recover(self._store, lost, alone=False)
         try:
             doubts.look()
-        except (Unauthorized, ConfigError) as refusal:
+        except LedgerError:
+            raise
+        except GuestlistError as refusal:
             for run in {order.run for order in lost if order.run is not None}:
                 halt(self._store, run, self._account, wall, refusal)
         self._next_look = self._clock.monotonic() + self._pause

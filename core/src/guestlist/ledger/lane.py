@@ -162,7 +162,9 @@ class Lane:
     def _look(self) -> None:
         try:
             trouble = self._doubts.look()
-        except (Unauthorized, ConfigError) as refusal:
+        except LedgerError:
+            raise
+        except GuestlistError as refusal:
             self._halt(refusal)
             return
         if trouble is None:

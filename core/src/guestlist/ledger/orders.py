@@ -14,6 +14,7 @@ from sqlalchemy import (
     TextClause,
     and_,
     bindparam,
+    exists,
     func,
     insert,
     select,
@@ -24,13 +25,16 @@ from sqlalchemy.sql import ColumnElement
 from guestlist.errors import GuestlistError
 from guestlist.ledger.outcome import Done
 from guestlist.ledger.schema import IS_OPEN, IS_OWED, OrderState, entries, orders, runs
-from guestlist.ledger.store import Store, later
+from guestlist.ledger.store import Store, insert_absent, later
 from guestlist.models import Guest
 from guestlist.roster import Action, Change
 from guestlist.roster.change import ORDER
 
 MANY = 5_000
 """Rows that are written with one statement."""
+
+SKEW = 10.0
+"""Seconds by which the clocks of two machines may differ."""
 
 IN_COLUMNS = {"action", "account", "email", "key"}
 """What of a change has a column of its own."""
@@ -46,6 +50,11 @@ class Order:
     attempts: int
     intended: float | None
     doubted: float | None = None
+
+    def over(self, total: float, now: float) -> float:
+        """When no request of it is under way any more, for certain: of a sender that is given
+        `total` seconds, and whose clock may be another machine's."""
+        return (now if self.intended is None else self.intended) + total + SKEW
 
     @property
     def known(self) -> Guest:
@@ -278,13 +287,28 @@ def ended(store: Store, run: int, limit: int) -> list[Ended]:
     ]
 
 
+_besides = orders.alias()
+_is_owed_besides = exists().where(
+    _besides.c.state == OrderState.OWED,
+    _besides.c.account == orders.c.account,
+    _besides.c.key == orders.c.key,
+    _besides.c.role == orders.c.role,
+)
+
+
 def drop(connection: Connection, now: float) -> int:
     """Drops what was asked for and not begun, in runs before: a later plan takes its place. Roles
-    that were owed are owed again."""
+    that were owed are owed again, each once."""
     not_begun: list[Any] = [IS_OPEN, orders.c.state == OrderState.ASKED, orders.c.run.is_not(None)]
     connection.execute(
         update(orders)
-        .where(*not_begun, orders.c.action == Action.SETTLE)
+        .where(
+            orders.c.id.in_(
+                select(func.min(orders.c.id))
+                .where(*not_begun, orders.c.action == Action.SETTLE, ~_is_owed_besides)
+                .group_by(orders.c.account, orders.c.key, orders.c.role)
+            )
+        )
         .values(state=OrderState.OWED, run=None)
     )
     gone = connection.execute(
@@ -424,8 +448,7 @@ def _say(connection: Connection, id: int, now: float, what: str, detail: str | N
 
 def _owe(connection: Connection, change: Change, now: float) -> None:
     """Writes down that a role is owed, unless it is already."""
-    if connection.scalar(select(orders.c.id).where(*_same_owed(change)).limit(1)) is None:
-        connection.execute(insert(orders), _row(change, None, now, OrderState.OWED))
+    insert_absent(connection, orders, _row(change, None, now, OrderState.OWED))
 
 
 def _fall_due(connection: Connection, change: Change, run: int) -> bool:

@@ -12,7 +12,7 @@ from guestlist.exchange.clock import Clock
 from guestlist.exchange.pace import Pace
 from guestlist.ledger.schema import paces
 from guestlist.ledger.store import Store, insert_absent
-from guestlist.provider import Provider
+from guestlist.provider import Limit, Provider
 
 AHEAD = 3600.0
 """Seconds. A row that speaks of later moments than that was written under a wrong clock."""
@@ -30,9 +30,9 @@ class SharedPace(Pace):
 
     shared = True
 
-    def __init__(self, store: Store, name: str, provider: Provider, clock: Clock) -> None:
-        super().__init__(*provider.limits)
-        self._limits = provider.limits
+    def __init__(self, store: Store, name: str, limits: tuple[Limit, ...], clock: Clock) -> None:
+        super().__init__(*limits)
+        self._limits = limits
         self._store = store
         self._name = name
         self._written = select(paces.c.state).where(paces.c.name == name)
@@ -103,11 +103,11 @@ class SharedPace(Pace):
         )
 
 
-def pace_for(store: Store, provider: Provider, clock: Clock) -> Pace:
+def pace_for(store: Store, provider: Provider, limits: tuple[Limit, ...], clock: Clock) -> Pace:
     """The pace of an account: shared, where the service is known to limit anything."""
-    if not provider.limits:
+    if not limits:
         return Pace()
-    return SharedPace(store, _name_of(provider), provider, clock)
+    return SharedPace(store, _name_of(provider), limits, clock)
 
 
 def _name_of(provider: Provider) -> str:

@@ -30,8 +30,8 @@ def ledger_url(
     """
     folder = config_path.parent if config_path else Path()
     if given:
-        return _url(given, Path())
-    return _url(configured or FILE, folder)
+        return url_of(given)
+    return url_of(configured or FILE, folder)
 
 
 def open_ledger(url: str, *, create: bool = True, clock: Clock | None = None) -> Ledger:
@@ -58,7 +58,16 @@ def open_ledger(url: str, *, create: bool = True, clock: Clock | None = None) ->
     return Ledger(url, clock=clock)
 
 
-def _url(place: str, folder: Path) -> str:
+def url_of(place: str, folder: Path = Path()) -> str:
+    """The URL of a place.
+
+    Args:
+        place: a URL, or the path of a SQLite file.
+        folder: beside which a relative path is meant.
+
+    Raises:
+        ConfigError: the path cannot be part of a URL.
+    """
     path = Path(place).expanduser() if "://" not in place else _file(place)
     if path is None:
         return place
@@ -68,6 +77,6 @@ def _url(place: str, folder: Path) -> str:
 
 
 def _file(url: str) -> Path | None:
-    """The file of a SQLite URL; None where it is in memory, has options, or is no such URL."""
+    """The file of a SQLite URL; None where it has options, or is no such URL."""
     name = url.removeprefix(_SQLITE)
-    return None if name in (url, "", ":memory:") or "?" in name else Path(name)
+    return None if name == url or "?" in name else Path(name)

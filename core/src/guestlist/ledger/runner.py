@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -73,9 +73,12 @@ class Runner:
         """Finds out what has become of everything that an interrupted run or call has left in
         doubt. Nothing is sent, but for the look."""
         doubts = orders.in_doubt(self._store)
-        accounts = {order.change.account for order in doubts} & set(self._guests.accounts)
-        work: dict[str, Work] = dict.fromkeys(accounts, Nothing())
-        return self._work(work, doubts, progress)
+        left = Counter(order.change.account for order in doubts)
+        work: dict[str, Work] = {account: Nothing() for account in self._known(left)}
+        summary = self._work(work, doubts, progress, left)
+        hint = "Configure it again; or `guestlist forget --force` deletes a person with them."
+        self._tell_unconfigured(summary, left, hint)
+        return summary
 
     def begin(
         self, changes: Iterable[Change], roster: str, source: str, *, replace: bool = True
@@ -126,27 +129,39 @@ class Runner:
         """
         left = orders.left(self._store, run)
         doubts = orders.in_doubt(self._store, run=run)
-        known = [account for account in left if account in self._guests.accounts]
-        work: dict[str, Work] = {account: RunWork(self._store, run, account) for account in known}
+        work: dict[str, Work] = {
+            account: RunWork(self._store, run, account) for account in self._known(left)
+        }
         summary = self._work(work, doubts, progress, left)
-        for account in left.keys() - set(known):
-            summary.tallies[account] = Tally(account, left=left[account], halted=_nobody(account))
+        self._tell_unconfigured(summary, left, "Configure it again, or make a new plan.")
         if not orders.left(self._store, run):
             orders.end_run(self._store, run, self._guests.clock.now().timestamp())
         return summary
+
+    def _known(self, accounts: Iterable[str]) -> list[str]:
+        return [account for account in accounts if account in self._guests.accounts]
+
+    def _tell_unconfigured(self, summary: Summary, left: Mapping[str, int], hint: str) -> None:
+        """Says of accounts that are not configured what is left of them."""
+        for account in left.keys() - self._guests.accounts.keys():
+            error = UnknownAccount(
+                "the ledger has orders for an account that is not configured", hint=hint
+            )
+            error.about(account=account)
+            summary.tallies[account] = Tally(account, left=left[account], halted=error)
 
     def _work(
         self,
         work: Mapping[str, Work],
         doubts: list[Order],
         progress: Progress | None,
-        left: Mapping[str, int] | None = None,
+        left: Mapping[str, int],
     ) -> Summary:
         summary = Summary()
         threads = []
         for account, source in work.items():
             mine = [order for order in doubts if order.change.account == account]
-            tally = Tally(account, left=(left or {}).get(account, len(mine)))
+            tally = Tally(account, left=left[account])
             summary.tallies[account] = tally
             lane = Lane(self._guests, self._store, self._stop, tally)
             threads.append(
@@ -190,14 +205,6 @@ def _run_lane(
         stop(error)  # a ledger that fails ends everything; so does a bug of ours
 
 
-def _nobody(account: str) -> UnknownAccount:
-    error = UnknownAccount(
-        "the ledger has orders for an account that is not configured",
-        hint="Configure it again, or make a new plan.",
-    )
-    return error.about(account=account)
-
-
 class Nothing:
     """No orders: only doubts are to be settled."""
 
@@ -231,9 +238,6 @@ PLANNING = ""
 
 @contextmanager
 def _file_lock(store: Store) -> Iterator[bool]:
-    if store.engine.url.database in (None, "", ":memory:"):
-        yield True  # nobody else can see it
-        return
     # beside the file itself, wherever links lead to it, and under its whole name
     file = Path(store.name).resolve()
     lock = FileLock(file.with_name(f"{file.name}.lock"))

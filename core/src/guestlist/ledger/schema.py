@@ -107,11 +107,12 @@ IS_OPEN = text("state < 3")
 IS_OWED = text("state = 2")
 
 
-def _part(name: str, condition: TextClause, *columns: Column[Any]) -> None:
-    Index(name, *columns, sqlite_where=condition).ddl_if(dialect="sqlite")
+def _part(name: str, condition: TextClause, *columns: Column[Any], unique: bool = False) -> None:
+    Index(name, *columns, sqlite_where=condition, unique=unique).ddl_if(dialect="sqlite")
     # said in words: to say it in the Index too would load PostgreSQL's dialect for everybody
     names = ", ".join(column.name for column in columns)
-    statement = f"CREATE INDEX {name} ON {orders.name} ({names}) WHERE {condition.text}"
+    kind = "UNIQUE INDEX" if unique else "INDEX"
+    statement = f"CREATE {kind} {name} ON {orders.name} ({names}) WHERE {condition.text}"
     made = DDL(statement)  # type: ignore[no-untyped-call]
     event.listen(orders, "after_create", made.execute_if(dialect="postgresql"))
 
@@ -125,7 +126,7 @@ _part(
     orders.c.place,
     orders.c.id,
 )
-_part("orders_owed", IS_OWED, orders.c.account, orders.c.key, orders.c.role)
+_part("orders_owed", IS_OWED, orders.c.account, orders.c.key, orders.c.role, unique=True)
 Index("orders_person", orders.c.key, orders.c.settled)
 
 entries = Table(

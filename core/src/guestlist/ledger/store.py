@@ -18,7 +18,15 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from sqlalchemy import URL, Connection, Engine, Insert, Table, create_engine, event, make_url
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.exc import (
+    ArgumentError,
+    DataError,
+    DBAPIError,
+    IntegrityError,
+    NoSuchModuleError,
+    SQLAlchemyError,
+)
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from guestlist.errors import ConfigError, LedgerError
 from guestlist.ledger.migrations import migrate
@@ -137,6 +145,10 @@ class Store:
             with self.engine.begin() as connection, _together(connection):
                 results = [change(connection) for change, _made in batch]
         except BaseException as error:  # whatever it is, nobody may wait for ever
+            if len(batch) > 1 and _is_of_one(error):
+                for one in batch:
+                    self._commit([one])
+                return
             for _change, made in batch:
                 made.set_exception(self._failure(error))
         else:
@@ -159,6 +171,14 @@ class Store:
         )
         failure.__cause__ = error
         return failure
+
+
+def _is_of_one(error: BaseException) -> bool:
+    """Whether an error is about one change, and says nothing of those that were made together with
+    it. A database that fails, fails for each: it would keep everybody waiting once for each."""
+    if isinstance(error, IntegrityError | DataError):
+        return True
+    return not isinstance(error, DBAPIError | PoolTimeout)
 
 
 def later(connection: Connection, statement: Insert, row: dict[str, Any]) -> None:
@@ -215,6 +235,12 @@ def _engine(url: str, *, synchronous: str = "FULL", connections: int = 5) -> Eng
 
 
 def _sqlite(url: URL, synchronous: str) -> Engine:
+    file = url.database or ":memory:"
+    if file.endswith(":memory:") or url.query.get("mode") == "memory":
+        raise ConfigError(
+            "a ledger cannot be kept in memory: each thread would have another",
+            hint="Name a file: sqlite:///guestlist.db.",
+        )
     engine = create_engine(url, connect_args={"timeout": BUSY, "check_same_thread": False})
 
     def connected(connection: Any, _record: Any) -> None:
@@ -249,5 +275,5 @@ def _use_write_ahead_log(connection: sqlite3.Connection) -> None:
 
 def _name(engine: Engine) -> str:
     if engine.dialect.name == "sqlite":
-        return str(Path(engine.url.database or ":memory:"))
+        return str(Path(engine.url.database or ""))
     return engine.url.difference_update_query(PASSWORDS).render_as_string(hide_password=True)

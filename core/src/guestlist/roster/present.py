@@ -19,7 +19,7 @@ from guestlist.exchange.account import Account
 from guestlist.models import MEMBERSHIPS, Guest, Invitation, Member, Role, State
 from guestlist.provider import Provider
 from guestlist.roster.scratch import Fact, Kind, Scratch
-from guestlist.verbs.states import best, conclude
+from guestlist.verbs.states import best, best_member, conclude
 
 T = TypeVar("T")
 
@@ -294,14 +294,15 @@ class Seen(NamedTuple):
 
 def seen(account: Account, email: str, facts: Sequence[Fact]) -> Seen:
     """Where somebody stands, from the facts about the person, as `status` would say."""
-    invitations, member, held = list[tuple[Invitation, str]](), None, None
+    invitations, members, held = list[tuple[Invitation, str]](), list[Member](), None
     for fact in facts:
         if fact.kind == Kind.INVITATION:
             invitations.append((Invitation.model_validate_json(fact.body), fact.brief))
         elif fact.kind == Kind.MEMBER:
-            member = _better(member, Member.model_validate_json(fact.body))
+            members.append(Member.model_validate_json(fact.body))
         elif fact.kind == Kind.HELD:
             held = tuple(map(Role.model_validate, json.loads(fact.body)))
+    member = best_member(members)
     if member is not None and held is not None:
         member = member.model_copy(update={"roles": held})
     invitation = best(one for one, _ in invitations)
@@ -309,8 +310,3 @@ def seen(account: Account, email: str, facts: Sequence[Fact]) -> Seen:
         (invitation_from(brief).carried for one, brief in invitations if one is invitation), None
     )
     return Seen(conclude(account, email, invitation, member), options)
-
-
-def _better(one: Member | None, other: Member) -> Member:
-    """Of two records about one address, that of somebody who is in."""
-    return other if one is None or one.state not in MEMBERSHIPS else one

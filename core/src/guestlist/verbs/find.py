@@ -16,11 +16,11 @@ from guestlist.errors import (
 from guestlist.exchange.account import Call
 from guestlist.exchange.policy import run
 from guestlist.exchange.step import Steps
-from guestlist.models import OPEN_STATES, Guest, Invitation, Member, State
+from guestlist.models import MEMBERSHIPS, OPEN_STATES, Guest, Invitation, Member, State
 from guestlist.provider import Provider
 from guestlist.verbs.accounts import Accounts
 from guestlist.verbs.lists import matching
-from guestlist.verbs.states import best, conclude, conclude_from, current, is_undecided
+from guestlist.verbs.states import best, best_member, conclude, conclude_from, current, is_undecided
 
 Who = str | Guest | Invitation | Member
 """Whom a verb is about: an address, the id of an invitation or member, or a value that guestlist
@@ -230,9 +230,9 @@ def find_member(call: Call, email: str, *, again: bool = False) -> Steps[Member 
         provider.members,
         lambda one: email_key(one.email) == key,
         first=True,
-        proof=lambda _one: True,
+        proof=lambda one: one.state in MEMBERSHIPS,  # one who was removed may have come back
     )
-    return found[0] if found else None
+    return best_member(found)
 
 
 def find_active_member(call: Call, email: str) -> Steps[Guest]:

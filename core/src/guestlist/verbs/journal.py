@@ -46,7 +46,8 @@ def written(
     """
     if call.journal is None or call.entry is not None:
         return (yield from steps)
-    entry = call.journal.entry(known, action, tuple(roles), tuple(owed))
+    lines = call.instead or call.journal
+    entry = lines.entry(known, action, tuple(roles), tuple(owed))
     call.entry = entry
     try:
         result = yield from steps
@@ -92,6 +93,8 @@ def settle_earlier(call: Call, action: str) -> Steps[Guest | None]:
                     hint="Nothing was sent now. Ask the person; the next call will send.",
                 )
             )
+        if not happened:
+            call.instead = doubt
         return guest if happened and doubt.action == action else None
 
 

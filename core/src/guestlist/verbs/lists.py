@@ -73,7 +73,7 @@ def matching(
     """The items of a list that are wanted; only those are kept in memory.
 
     Args:
-        first: stop reading at the first one.
+        first: stop reading at the first one that settles the question.
         proof: what settles the question. That none such is found shall prove that there is none.
 
     Raises:
@@ -81,9 +81,11 @@ def matching(
             end.
     """
     pages, found = Pages(listing), list[T]()
-    while not pages.ended and not (first and found):
+    settled = False
+    while not pages.ended and not (first and settled):
         found += filter(wanted, (yield from pages.next(call)))
-    if proof is not None and pages.broken and not any(map(proof, found)):
+        settled = proof is not None and any(map(proof, found))
+    if proof is not None and pages.broken and not settled:
         raise call.about(unfinished(pages.cut_off))
     return found
 

@@ -10,13 +10,13 @@ from guestlist.address import check_email, email_key
 from guestlist.errors import Forbidden
 from guestlist.exchange.account import Call
 from guestlist.exchange.step import Steps
-from guestlist.models import OPEN_STATES, Guest, Invitation, Member
+from guestlist.models import MEMBERSHIPS, OPEN_STATES, Guest, Invitation, Member
 from guestlist.provider import Provider
 from guestlist.provider.paging import unfinished
 from guestlist.verbs.accounts import Accounts
 from guestlist.verbs.find import look
 from guestlist.verbs.lists import Listing, Pages
-from guestlist.verbs.states import conclude_from, current, is_undecided
+from guestlist.verbs.states import best_member, conclude_from, current, is_undecided
 
 R = TypeVar("R", Invitation, Member)
 
@@ -68,12 +68,12 @@ def standing(
     members: dict[str, list[Member]] = {}
     if provider.supports("members"):
         try:
-            members = yield from _records(begin, provider.members, wanted, asked, lambda _one: True)
+            members = yield from _records(begin, provider.members, wanted, asked, _is_in)
         except Forbidden:
             if asked:
                 raise
     return {
-        key: conclude_from(chosen, email, invitations[key], next(iter(members.get(key, ())), None))
+        key: conclude_from(chosen, email, invitations[key], best_member(members.get(key, ())))
         for key, email in wanted.items()
     }
 
@@ -86,6 +86,10 @@ def _by_address(provider: Provider) -> bool:
 
 def _is_open(invitation: Invitation) -> bool:
     return invitation.state in OPEN_STATES
+
+
+def _is_in(member: Member) -> bool:
+    return member.state in MEMBERSHIPS
 
 
 def _records(

@@ -83,6 +83,16 @@ def best(invitations: Iterable[Invitation]) -> Invitation | None:
     )
 
 
+def best_member(members: Iterable[Member]) -> Member | None:
+    """Of several member records of one address, the one that counts: of somebody who is in, before
+    one who is invited, before one who was removed. Services keep what was removed."""
+    return max(
+        members,
+        key=lambda one: (one.state in MEMBERSHIPS, one.state is MemberState.INVITED),
+        default=None,
+    )
+
+
 def is_undecided(records: Iterable[Invitation]) -> bool:
     """Whether somebody is invited and, by these records, not in yet: the members may know more."""
     records = list(records)

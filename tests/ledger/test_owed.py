@@ -1,0 +1,54 @@
+"""Roles that people are owed: each once, whoever comes to owe it."""
+
+from __future__ import annotations
+
+import threading
+
+from sqlalchemy import Connection
+from tests.ledger.story import ADA, Story, day
+
+from guestlist.ledger import orders
+from guestlist.ledger.outcome import Done
+from guestlist.ledger.schema import OrderState
+from guestlist.roster import Action, Change
+
+ROLE = "group:Engineering"
+INVITED = Change(action=Action.INVITE, account="cloud", email=ADA, key=ADA, owed=(ROLE,))
+
+
+def invited(connection: Connection, id: int) -> None:
+    done = Done("invited", owed=INVITED.owed_roles())
+    now = day(1).timestamp()
+    assert orders.settle(connection, id, now, day(0).timestamp(), OrderState.DONE, done)
+
+
+def test_two_that_come_to_owe_it_at_the_same_time_owe_it_once(story: Story) -> None:
+    one, other = story.doubtful(), story.doubtful()
+
+    def later() -> None:
+        with story.store.writing() as connection:
+            invited(connection, other)
+
+    with story.store.writing() as connection:
+        invited(connection, one)
+        thread = threading.Thread(target=later)
+        thread.start()
+        thread.join(0.2)  # it waits, or it has not seen the other one
+    thread.join()
+    assert [order.change.roles for order in orders.owed(story.store)] == [(ROLE,)]
+
+
+def test_what_is_owed_again_before_it_was_given_is_owed_once(story: Story) -> None:
+    """Two runs were to give it, and did not begin; meanwhile it is owed anew."""
+    for _ in range(2):
+        story.settled(owed=(ROLE,))
+        with story.store.writing() as connection:
+            run = orders.begin_run(connection, 0.0, "", "settle")
+            orders.add(connection, INVITED.owed_roles(), run=run, now=0.0)
+    assert orders.owed(story.store) == []
+    for _ in range(2):
+        with story.store.writing() as connection:
+            orders.drop(connection, day(2).timestamp())
+        assert len(orders.owed(story.store)) == 1
+        story.settled(owed=(ROLE,))
+    assert len(orders.owed(story.store)) == 1
