@@ -10,6 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.core.cli.conftest import SCRIPT, Cli, Run
@@ -252,3 +253,93 @@ def test_ctrl_c_stops_cleanly_and_the_next_apply_goes_on(
     assert done.code == 0, done.err
     assert set(mails(sandbox).values()) == {1}
     assert mails(sandbox).total() == 120
+
+
+# ---------------------------------------------------------------------------- owed roles
+
+
+def edit(old: str, new: str) -> None:
+    """Changes the roster."""
+    file = Path("guestlist.toml")
+    text = file.read_text()
+    assert old in text
+    file.write_text(text.replace(old, new))
+
+
+def held(roster: Roster, cli: Cli, address: str) -> str:
+    """What somebody holds in `cloud`."""
+    return cli("access", address, "-a", "vultr").out
+
+
+ADA_IN_CLOUD = 'accounts.cloud = ["group:Engineering"]'
+NOT_ENTITLED = {
+    "taken out of the account": ("", "not in the roster"),
+    "wanted there until yesterday": (
+        f"{ADA_IN_CLOUD}\nuntil = 2020-01-01",
+        "wanted until 2020-01-01",
+    ),
+    "in it without roles": ("accounts.cloud = []", "the roster wants other roles"),
+}
+
+
+@pytest.mark.parametrize(("instead", "why"), NOT_ENTITLED.values(), ids=NOT_ENTITLED)
+@pytest.mark.parametrize("command", ["apply", "settle"])
+def test_what_the_roster_wants_no_more_is_not_given(
+    roster: Roster, cli: Cli, sandbox: Sandbox, command: str, instead: str, why: str
+) -> None:
+    roster("apply", "--yes")
+    edit(ADA_IN_CLOUD, instead)
+    accept(sandbox, "ada@example.com")
+    if command == "apply":
+        assert any("withdraw" in line and why in line for line in roster("plan", "-v").table)
+        assert roster("plan", "--detailed-exitcode").code == 2
+    done = roster(command, *["--yes"] * (command == "apply"))
+    assert "withdrawn" in done.out, done.out
+    assert "Engineering" not in held(roster, cli, "ada@example.com")
+    assert "Nobody is owed" in roster("settle").out
+    logged = roster_log(cli, "ada@example.com")
+    assert [(row["outcome"], row["detail"]) for row in logged if row["state"] == "dropped"] == [
+        ("withdrawn", why)
+    ]
+
+
+def roster_log(cli: Cli, address: str) -> list[dict[str, Any]]:
+    return cli("log", address, "--ledger", "ledger.db", "--json").results
+
+
+def test_other_roles_are_owed_when_the_roster_wants_others(
+    roster: Roster, cli: Cli, sandbox: Sandbox
+) -> None:
+    roster("apply", "--yes")
+    edit(ADA_IN_CLOUD, 'accounts.cloud = ["group:Support"]')
+    assert "1 to withdraw" in roster("plan").out
+    assert roster("apply", "--yes").code == 0
+    assert "Plan: nothing to do." in roster("plan").table
+    accept(sandbox, "ada@example.com")
+    assert "assigned" in roster("settle").out
+    roles = held(roster, cli, "ada@example.com")
+    assert "Support" in roles
+    assert "Engineering" not in roles
+
+
+def test_what_a_single_call_asked_for_is_given_unless_the_roster_speaks_against_it(
+    roster: Roster, cli: Cli, sandbox: Sandbox
+) -> None:
+    edit(ROSTER[ROSTER.index("[[people]]") :], "")
+    single = ("--ledger", "ledger.db", "-a", "vultr", "--role", "group:Engineering")
+    for address in ("ada@example.com", "eve@example.com"):
+        assert cli("invite", address, *single).code == 0
+    renamed = "[accounts.cloud]", "[accounts.vultr]"
+    edit(*renamed)
+    with Path("guestlist.toml").open("a") as file:
+        file.write('[[people]]\nemail = "eve@example.com"\naccounts.vultr = ["group:Support"]\n')
+    withdrawn = [row for row in roster("plan", "--json").results if row.get("action") == "withdraw"]
+    assert [(row["email"], row["owed"]) for row in withdrawn] == [
+        ("eve@example.com", ["group:Support"])
+    ]
+    for address in ("ada@example.com", "eve@example.com"):
+        accept(sandbox, address)
+    settled = roster("settle")
+    assert settled.code == 0, settled.err
+    assert "Engineering" in held(roster, cli, "ada@example.com")
+    assert "Engineering" not in held(roster, cli, "eve@example.com")

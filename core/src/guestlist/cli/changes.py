@@ -19,6 +19,7 @@ SIGNS = {
     Action.UNASSIGN: ("-", "red"),
     Action.REVOKE: ("-", "red"),
     Action.REMOVE: ("-", "red"),
+    Action.WITHDRAW: ("-", "yellow"),
 }
 """What stands before a change, and its colour."""
 

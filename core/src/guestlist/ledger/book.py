@@ -64,6 +64,7 @@ class Ledger:
             state=known.state,
             invitation=known.invitation and without_secrets(known.invitation),
             member=known.member,
+            single=True,
         )
         return SingleEntry(self.store, change, self._clock)
 

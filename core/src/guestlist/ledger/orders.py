@@ -104,7 +104,8 @@ def unfinished_run(store: Store) -> Run | None:
 def add(connection: Connection, changes: Iterable[Change], *, run: int, now: float) -> int:
     """Writes orders down; returns how many. Nothing was sent for them.
 
-    Changes that cannot be made are left out. A role that the ledger knows as owed falls due.
+    Changes that cannot be made are left out. A role that the ledger knows as owed falls due, or is
+    owed no more.
     """
     doable = (change for change in changes if change.action is not Action.CANNOT)
     count = 0
@@ -112,7 +113,7 @@ def add(connection: Connection, changes: Iterable[Change], *, run: int, now: flo
         rows = [
             _row(change, run, now)
             for change in some
-            if change.action is not Action.SETTLE or not _fall_due(connection, change, run)
+            if not _is_of_a_debt(connection, change, run, now)
         ]
         if rows:
             connection.execute(insert(orders), rows)
@@ -423,9 +424,39 @@ def _say(connection: Connection, id: int, now: float, what: str, detail: str | N
 
 
 def _owe(connection: Connection, change: Change, now: float) -> None:
-    """Writes down that a role is owed, unless it is already."""
-    if connection.scalar(select(orders.c.id).where(*_same_owed(change)).limit(1)) is None:
-        connection.execute(insert(orders), _row(change, None, now, OrderState.OWED))
+    """Writes down that a role is owed, unless it is already. What a single call had asked for and a
+    roster asks for now, is the roster's from now on."""
+    row = _row(change, None, now, OrderState.OWED)
+    id = connection.scalar(select(orders.c.id).where(*_same_owed(change)).limit(1))
+    if id is None:
+        connection.execute(insert(orders), row)
+    elif not change.single:
+        connection.execute(update(orders).where(orders.c.id == id).values(facts=row["facts"]))
+
+
+def _is_of_a_debt(connection: Connection, change: Change, run: int, now: float) -> bool:
+    """Does what a change means for a role that is owed. False when there has to be an order."""
+    if change.action is Action.SETTLE:
+        return _fall_due(connection, change, run)
+    if change.action is Action.WITHDRAW:
+        _withdraw(connection, change, run, now)
+        return True
+    return False
+
+
+def _withdraw(connection: Connection, change: Change, run: int, now: float) -> None:
+    """Writes down that a role is owed no more, and what is owed instead."""
+    settled = {"state": OrderState.DROPPED, "settled": now, "run": run}
+    ids = connection.scalars(
+        update(orders)
+        .where(*_same_owed(change))
+        .values(**settled, outcome="withdrawn", detail=change.reason)
+        .returning(orders.c.id)
+    ).all()
+    for id in ids:
+        _say(connection, id, now, "withdrawn", change.reason)
+    for instead in change.owed_roles():
+        _owe(connection, instead, now)
 
 
 def _fall_due(connection: Connection, change: Change, run: int) -> bool:

@@ -24,6 +24,7 @@ from guestlist.ledger.mails import MailsPerPerson
 from guestlist.ledger.runner import Summary, alone
 from guestlist.models import OPEN_STATES, Guest
 from guestlist.roster import Action, Change, Plan, make_plan, moved, read_plan
+from guestlist.roster.debts import Debt, Judged, judge
 from guestlist.roster.planfile import PlanFile
 
 if TYPE_CHECKING:
@@ -97,10 +98,7 @@ def _planned(session: Session, at: Desk) -> Iterator[Plan]:
         limits=limits,
         prune=given.prune,
         invite_declined=given.invite_declined,
-        owed=[
-            (debt.change.account, debt.change.key, debt.change.roles[0])
-            for debt in orders.owed(at.store)
-        ],
+        owed=_debts(at),
         mails=mails,
         progress=telling(session),
     ) as plan:
@@ -282,11 +280,17 @@ def _run_row(tally: Tally) -> RunRow:
 def _settle(session: Session, at: Desk, wait: float | None) -> None:
     """Gives the roles that have fallen due; waits for the others, if asked to."""
     ends = at.guests.clock.monotonic() + (wait or 0.0)
+    judged, day = Judged(), None
     while True:
+        today = at.guests.clock.now().date()
+        if today != day:
+            judged, day = _judged(session, at), today
         session.progress.tell("looking who has accepted")
-        due, others = at.runner.due()
-        if due:
-            run = at.runner.begin(due, "", "settle", replace=False)
+        due, others = at.runner.due({*judged.held, *map(Debt.of, judged.withdrawn)})
+        if due or judged.withdrawn:
+            changes = [*judged.withdrawn, *due]
+            run = at.runner.begin(changes, "", "settle", replace=False)
+            judged.withdrawn.clear()
             if _carry_out(session, at, run).interrupted:
                 return
         left = ends - at.guests.clock.monotonic()
@@ -297,6 +301,21 @@ def _settle(session: Session, at: Desk, wait: float | None) -> None:
         session.progress.tell(f"waiting for {told} to accept")
         at.guests.clock.sleep(min(SETTLE_EVERY, left))
     _tell_owed(session, others, wait)
+
+
+def _debts(at: Desk) -> list[Debt]:
+    return [Debt.of(debt.change) for debt in orders.owed(at.store)]
+
+
+def _judged(session: Session, at: Desk) -> Judged:
+    """What today's roster says of the debts."""
+    debts = [debt for debt in _debts(at) if debt.account in at.guests.accounts]
+    if not debts:
+        return Judged()
+    session.progress.tell(f"reading {at.roster.toml.path}")
+    judged = judge(at.guests, at.roster.wanted(), debts)
+    session.errors += judged.errors.values()
+    return judged
 
 
 def _tell_owed(session: Session, others: Sequence[Guest], wait: float | None) -> None:
