@@ -225,26 +225,42 @@ def test_a_roster_that_is_wrong_is_told_with_its_lines(roster: Roster) -> None:
     assert "guestlist.toml:9" in wrong.err
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="signals are sent")
-def test_ctrl_c_stops_cleanly_and_the_next_apply_goes_on(
-    roster: Roster, sandbox: Sandbox, tmp_path: Path
-) -> None:
-    people = "".join(f"p{number}@example.com\n" for number in range(120))
+PEOPLE_FROM = """
+[accounts.cloud]
+provider = "vultr"
+
+[[people_from]]
+file = "people.csv"
+accounts.cloud = true
+"""
+
+
+def many(number: int) -> None:
+    """Writes a roster of so many people."""
+    people = "".join(f"p{number}@example.com\n" for number in range(number))
     Path("people.csv").write_text("email\n" + people)
-    Path("guestlist.toml").write_text(
-        '[accounts.cloud]\nprovider = "vultr"\n'
-        '[[people_from]]\nfile = "people.csv"\naccounts.cloud = true\n'
-    )
-    words = ["apply", "guestlist.toml", "--ledger", "ledger.db", f"--sandbox={sandbox.url}"]
+    Path("guestlist.toml").write_text(PEOPLE_FROM)
+
+
+def stopped(sandbox: Sandbox, by: signal.Signals, *more: str) -> tuple[int, str]:
+    """What an `apply` came to that was stopped in the middle of mails."""
+    words = ["apply", "guestlist.toml", "--ledger", "ledger.db", f"--sandbox={sandbox.url}", *more]
     with subprocess.Popen([SCRIPT, *words], stderr=subprocess.PIPE, text=True) as running:
         ends = time.monotonic() + 30
         while len(sandbox.outbox.mails) < 20:  # 30 a second at most: it cannot be over by then
             assert time.monotonic() < ends
             assert running.poll() is None
             os.sched_yield()
-        running.send_signal(signal.SIGINT)
+        running.send_signal(by)
         _, err = running.communicate(timeout=30)
-    assert running.returncode == 130
+    return running.returncode, err
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are sent")
+def test_ctrl_c_stops_cleanly_and_the_next_apply_goes_on(roster: Roster, sandbox: Sandbox) -> None:
+    many(120)
+    code, err = stopped(sandbox, signal.SIGINT)
+    assert code == 130
     assert "left; `guestlist apply` goes on" in err
     begun = mails(sandbox).total()
     assert begun < 120
@@ -253,6 +269,85 @@ def test_ctrl_c_stops_cleanly_and_the_next_apply_goes_on(
     assert done.code == 0, done.err
     assert set(mails(sandbox).values()) == {1}
     assert mails(sandbox).total() == 120
+
+
+# ---------------------------------------------------------------------------- plans in files
+
+
+@pytest.fixture
+def half(plain: Cli, sandbox: Sandbox) -> Roster:
+    """Runs a command on a roster with two accounts, of which one cannot be read: its key is
+    wrong."""
+    service = sandbox.services["vultr"]
+    account = f'provider = "vultr"\nbase_url = "{service.base_url}"\n'
+    key = service.settings["api_key"]
+    Path("guestlist.toml").write_text(
+        f'[accounts.good]\n{account}api_key = "{key}"\n'
+        f'[accounts.bad]\n{account}api_key = "{key[::-1]}"\n'
+        '[[people]]\nemail = "omar@example.org"\naccounts.good = true\naccounts.bad = true\n'
+    )
+    return lambda command, *words: plain(command, "guestlist.toml", *words)
+
+
+def test_an_account_that_cannot_be_read_is_not_nothing_to_do(half: Roster) -> None:
+    shown = half("plan")
+    assert shown.code == 1
+    assert "Plan: bad could not be read; nothing to do elsewhere." in shown.table
+    (row,) = half("plan", "--json").results
+    assert row["nothing"] is False
+    edit("omar@example.org", "ada@example.com")
+    assert "Plan: 1 to invite; bad could not be read." in half("plan").table
+
+
+def test_what_a_plan_in_a_file_was_made_without_is_told_again(
+    half: Roster, sandbox: Sandbox
+) -> None:
+    edit("omar@example.org", "ada@example.com")
+    assert half("plan", "--out", "team.plan").code == 1
+    done = half("apply", "--plan", "team.plan", "--yes")
+    assert done.code == 1
+    assert "error: bad: there is nothing about this account in the plan" in done.err
+    assert mails(sandbox) == {("vultr", "ada@example.com"): 1}
+
+
+def test_people_who_were_held_back_are_told_again(roster: Roster) -> None:
+    edit('["Member"]', '["Nobody"]')
+    roster("plan", "--out", "team.plan")
+    done = roster("apply", "--plan", "team.plan", "--yes")
+    assert done.code == 2
+    assert "there is no role 'Nobody'" in done.err
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are sent")
+def test_a_plan_in_a_file_goes_on_after_ctrl_c(roster: Roster, sandbox: Sandbox) -> None:
+    many(120)
+    roster("plan", "--out", "team.plan")
+    code, _ = stopped(sandbox, signal.SIGINT, "--plan", "team.plan", "--yes")
+    assert code == 130
+    Path("other.plan").write_text(Path("team.plan").read_text().replace(":", ": ", 1))
+    refused = roster("apply", "--plan", "other.plan", "--yes")
+    assert "the world has moved" in refused.err, "another plan is not the run that was begun"
+    done = roster("apply", "--plan", "team.plan", "--yes")
+    assert "Going on with a run that was interrupted" in done.out
+    assert done.code == 0, done.err
+    assert mails(sandbox).total() == 120
+    assert set(mails(sandbox).values()) == {1}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are sent")
+def test_a_plan_in_a_file_comes_before_a_run_that_was_interrupted(
+    roster: Roster, sandbox: Sandbox
+) -> None:
+    Path("people.csv").write_text("email\nada@example.com\n")
+    Path("guestlist.toml").write_text(PEOPLE_FROM)
+    roster("plan", "--out", "team.plan")
+    many(120)
+    code, _ = stopped(sandbox, signal.SIGINT)
+    assert code == 130
+    begun = mails(sandbox).total()
+    done = roster("apply", "--plan", "team.plan", "--yes")
+    assert done.code == 0, done.err
+    assert mails(sandbox).total() == begun + 1
 
 
 # ---------------------------------------------------------------------------- owed roles

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 
 from guestlist.cli.screen import Column, Screen, Text
@@ -107,8 +107,12 @@ def show_notes(screen: Screen, notes: Mapping[str, Mapping[Note, int]]) -> None:
             screen.line(Text.assemble((f"{account}: ", "bold"), (", ".join(told), "dim")))
 
 
-def in_words(counts: Counter[Action]) -> str:
-    """What a plan comes to: `3 to invite, 1 to assign`."""
+def in_words(counts: Counter[Action], unread: Sequence[str] = ()) -> str:
+    """What a plan comes to: `3 to invite, 1 to assign`.
+
+    Args:
+        unread: accounts that could not be read.
+    """
     told = [
         f"{counts[action]:,} to {action}"
         for action in Action
@@ -116,4 +120,7 @@ def in_words(counts: Counter[Action]) -> str:
     ]
     if counts[Action.CANNOT]:
         told.append(f"{count(counts[Action.CANNOT], 'change')} not possible")
-    return ", ".join(told) or "nothing to do"
+    if not unread:
+        return ", ".join(told) or "nothing to do"
+    lacking = f"{listed(list(unread))} could not be read"
+    return f"{', '.join(told)}; {lacking}" if told else f"{lacking}; nothing to do elsewhere"

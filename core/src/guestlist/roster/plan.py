@@ -41,7 +41,7 @@ class Plan:
 
     @property
     def nothing(self) -> bool:
-        """Whether there is nothing to do, as far as the accounts could be read."""
+        """Whether all accounts were read, and there is nothing to do that can be done."""
         return self.summary.nothing
 
     def changes(self, account: str | None = None) -> Iterator[Change]:

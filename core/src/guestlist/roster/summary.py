@@ -58,9 +58,14 @@ class Summary(Model):
         return sum(sum(by_action.values()) for by_action in self.counts.values())
 
     @property
+    def possible(self) -> int:
+        """How many changes there are that can be made."""
+        return self.changes - self.total(frozenset({Action.CANNOT}))
+
+    @property
     def nothing(self) -> bool:
-        """Whether there is nothing to do, as far as the accounts could be read."""
-        return self.changes == self.total(frozenset({Action.CANNOT}))
+        """Whether all accounts were read, and there is nothing to do that can be done."""
+        return not self.possible and not self.errors
 
     def total(self, actions: frozenset[Action]) -> int:
         """How many changes of such actions there are, in all accounts."""

@@ -51,11 +51,15 @@ def run_apply(session: Session) -> None:
     """`apply`: makes it so."""
     given = session.arguments
     with desk(session) as at, alone(at.store):
-        run = _continued(session, at)
-        if run is None and given.plan:
-            run = _from_plan(session, at, Path(given.plan))
+        plan = read_plan(Path(given.plan)) if given.plan else None
+        if plan is not None:
+            _tell_lacking(session, plan)
+        asked = _digest(session, at) if plan is None else plan.digest
+        run = _continued(session, at, asked)
+        if run is None and plan is not None:
+            run = _from_plan(session, at, plan, asked)
         elif run is None:
-            run = _from_roster(session, at)
+            run = _from_roster(session, at, asked)
         if run is None:
             return
         summary = _carry_out(session, at, run)
@@ -103,12 +107,31 @@ def _planned(session: Session, at: Desk) -> Iterator[Plan]:
         progress=telling(session),
     ) as plan:
         session.errors += plan.errors.values()
-        session.errors += (
-            UnknownRole(change.reason.rstrip("."), account=change.account)
-            for change in _impossible(plan)
-            if not change.email  # it holds for everybody in the account
-        )
+        _tell_problems(session, plan)
         yield plan
+
+
+def _tell_problems(session: Session, plan: Plan | PlanFile) -> None:
+    """Tells what cannot be had by anybody in an account."""
+    session.errors += (
+        UnknownRole(change.reason.rstrip("."), account=change.account)
+        for change in _impossible(plan)
+        if not change.email
+    )
+
+
+def _tell_lacking(session: Session, plan: PlanFile) -> None:
+    """Tells what a plan was made without."""
+    session.errors += (
+        Conflict(
+            "there is nothing about this account in the plan, because it could not be read then:"
+            f" {why}",
+            hint="For this account, plan again.",
+            account=account,
+        )
+        for account, why in plan.summary.errors.items()
+    )
+    _tell_problems(session, plan)
 
 
 def _impossible(plan: Plan | PlanFile) -> Iterator[Change]:
@@ -138,7 +161,7 @@ def _show(session: Session, at: Desk, plan: Plan) -> None:
     titles = {name: provider.title for name, provider in at.guests.accounts.items()}
     show_changes(session.screen, plan.changes(), titles, everything=session.arguments.verbose)
     show_notes(session.screen, plan.summary.notes)
-    session.screen.line(f"Plan: {in_words(counts)}.", style="bold")
+    session.screen.line(f"Plan: {in_words(counts, sorted(plan.summary.errors))}.", style="bold")
     for problem in plan.summary.over:
         say("warning", str(problem))
     session.printed = True
@@ -151,10 +174,14 @@ def _plain(counts: Mapping[str, Mapping[Any, int]]) -> dict[str, dict[str, int]]
 # ---------------------------------------------------------------------------- applying
 
 
-def _continued(session: Session, at: Desk) -> int | None:
-    """The last run, if it did not come to its end and the same is asked for still."""
+def _continued(session: Session, at: Desk, asked: str) -> int | None:
+    """The last run, if it did not come to its end and the same is asked for still.
+
+    Args:
+        asked: the digest of what is asked for.
+    """
     run = orders.unfinished_run(at.store)
-    if run is None or session.arguments.fresh or run.roster != _digest(session, at):
+    if run is None or session.arguments.fresh or run.roster != asked:
         return None
     if session.screen is not None:
         left = sum(orders.left(at.store, run.id).values())
@@ -170,20 +197,19 @@ def _digest(session: Session, at: Desk) -> str:
     return f"{at.roster.digest} {given.prune:d}{given.invite_declined:d}"
 
 
-def _from_roster(session: Session, at: Desk) -> int | None:
+def _from_roster(session: Session, at: Desk, asked: str) -> int | None:
     """Plans, and writes a run down if that is wanted."""
     _settle_doubts(session, at)
     with _planned(session, at) as plan:
         _show(session, at, plan)
         if not _confirmed(session, at, plan):
             return None
-        return at.runner.begin(plan.changes(), _digest(session, at), at.roster.toml.path.name)
+        return at.runner.begin(plan.changes(), asked, at.roster.toml.path.name)
 
 
-def _from_plan(session: Session, at: Desk, path: Path) -> int | None:
+def _from_plan(session: Session, at: Desk, plan: PlanFile, asked: str) -> int | None:
     """Writes a run down for a plan that was made earlier, if nothing has moved since."""
     _settle_doubts(session, at)
-    plan = read_plan(path)
     session.progress.tell("looking whether anything has changed since the plan was made")
     changed = [
         f"{change.email} on {change.account} {what}" for change, what in moved(at.guests, plan)
@@ -196,7 +222,7 @@ def _from_plan(session: Session, at: Desk, path: Path) -> int | None:
         )
     if not _confirmed(session, at, plan):
         return None
-    return at.runner.begin(plan.changes(), plan.summary.digest, path.name)
+    return at.runner.begin(plan.changes(), asked, plan.path.name)
 
 
 def _confirmed(session: Session, at: Desk, plan: Plan | PlanFile) -> bool:
@@ -205,7 +231,7 @@ def _confirmed(session: Session, at: Desk, plan: Plan | PlanFile) -> bool:
         session.errors.append(
             Conflict(f"{count(cannot, 'change')} not possible", hint="The plan says why.")
         )
-    if summary.nothing:
+    if not summary.possible:
         return True
     if summary.over and not given.force:
         raise Conflict(
