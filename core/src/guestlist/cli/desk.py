@@ -75,7 +75,7 @@ def desk(session: Session) -> Iterator[Desk]:
         def make(clock: Clock) -> Guestlist:
             return client(session, config, clock, ledger)
 
-        guests = closing.enter_context(make(session.clock))
+        guests = within(session, closing.enter_context(make(session.clock)))
         runner = Runner(guests, ledger.store, stop)
         yield Desk(
             roster,
@@ -122,6 +122,12 @@ def client(
         clock=clock,
         ledger=ledger,
     )
+
+
+def within(session: Session, guests: Guestlist) -> Guestlist:
+    """The client, whose calls take no longer than `--timeout` says."""
+    total = session.arguments.timeout
+    return guests.with_budget(total=total) if total else guests
 
 
 def telling(session: Session) -> Callable[[str, str, int], None]:

@@ -423,6 +423,21 @@ def _say(connection: Connection, id: int, now: float, what: str, detail: str | N
 # ---------------------------------------------------------------------------- owed roles
 
 
+def owe_again(connection: Connection) -> None:
+    """Roles that a run of owed ones did not come to are owed again."""
+    of_debts = select(runs.c.id).where(runs.c.roster == "")
+    connection.execute(
+        update(orders)
+        .where(
+            IS_OPEN,
+            orders.c.state == OrderState.ASKED,
+            orders.c.action == Action.SETTLE,
+            orders.c.run.in_(of_debts),
+        )
+        .values(state=OrderState.OWED, run=None)
+    )
+
+
 def _owe(connection: Connection, change: Change, now: float) -> None:
     """Writes down that a role is owed, unless it is already. What a single call had asked for and a
     roster asks for now, is the roster's from now on."""

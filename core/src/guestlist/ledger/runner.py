@@ -105,6 +105,8 @@ class Runner:
         Returns:
             What can be given now, and where the others stand.
         """
+        with self._store.writing() as connection:
+            orders.owe_again(connection)
         debts: dict[str, list[Change]] = defaultdict(list)
         for order in orders.owed(self._store):
             is_known = order.change.account in self._guests.accounts

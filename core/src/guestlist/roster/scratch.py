@@ -179,7 +179,9 @@ class Scratch:
 
     def _read(self, query: str, *values: Any) -> Iterator[tuple[Any, ...]]:
         with _in_words():
-            yield from self._db.execute(query, values)
+            # `yield from` would close the cursor when the reader goes, the database being closed
+            for row in self._db.execute(query, values):  # noqa: UP028
+                yield row
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from guestlist.cli.outcome import CHANGES, Interrupted
 from guestlist.cli.parser import UsageError
 from guestlist.cli.report import say
 from guestlist.cli.session import Session
+from guestlist.cli.terminating import ends_on_sigterm
 from guestlist.cli.words import count
 from guestlist.errors import Conflict, GuestlistError, UnknownRole, WaitTimeout
 from guestlist.ledger import orders
@@ -50,7 +51,7 @@ def run_plan(session: Session) -> None:
 def run_apply(session: Session) -> None:
     """`apply`: makes it so."""
     given = session.arguments
-    with desk(session) as at, alone(at.store):
+    with ends_on_sigterm(session), desk(session) as at, alone(at.store):
         plan = read_plan(Path(given.plan)) if given.plan else None
         if plan is not None:
             _tell_lacking(session, plan)
@@ -71,7 +72,7 @@ def run_apply(session: Session) -> None:
 
 def run_settle(session: Session) -> None:
     """`settle`: gives people the roles that they are owed, as far as they have accepted."""
-    with desk(session) as at, alone(at.store):
+    with ends_on_sigterm(session), desk(session) as at, alone(at.store):
         _settle_doubts(session, at)
         _settle(session, at, session.arguments.wait)
 
@@ -251,7 +252,8 @@ def _confirmed(session: Session, at: Desk, plan: Plan | PlanFile) -> bool:
 
 
 def _settle_doubts(session: Session, at: Desk) -> None:
-    session.progress.tell("looking what became of requests that got no answer")
+    if orders.in_doubt(at.store):
+        session.progress.tell_waiting("looking what became of requests that got no answer")
     _tell_failures(session, at.runner.settle_doubts())
 
 
@@ -305,6 +307,19 @@ def _run_row(tally: Tally) -> RunRow:
 
 def _settle(session: Session, at: Desk, wait: float | None) -> None:
     """Gives the roles that have fallen due; waits for the others, if asked to."""
+    try:
+        others = _given(session, at, wait)
+    except KeyboardInterrupt:
+        others = None
+    if others is None:
+        told = "stopped: what is still owed stays owed; `guestlist settle` goes on"
+        session.errors.append(Interrupted(told))
+    else:
+        _tell_owed(session, others, wait)
+
+
+def _given(session: Session, at: Desk, wait: float | None) -> list[Guest] | None:
+    """Where those stand whose roles are still owed at the end; None when that was interrupted."""
     ends = at.guests.clock.monotonic() + (wait or 0.0)
     judged, day = Judged(), None
     while True:
@@ -318,15 +333,14 @@ def _settle(session: Session, at: Desk, wait: float | None) -> None:
             run = at.runner.begin(changes, "", "settle", replace=False)
             judged.withdrawn.clear()
             if _carry_out(session, at, run).interrupted:
-                return
+                return None
         left = ends - at.guests.clock.monotonic()
         waiting = [guest for guest in others if guest.state in OPEN_STATES]
         if not waiting or left <= 0:
-            break
+            return others
         told = count(len(waiting), "person").replace("persons", "people")
-        session.progress.tell(f"waiting for {told} to accept")
+        session.progress.tell_waiting(f"waiting for {told} to accept")
         at.guests.clock.sleep(min(SETTLE_EVERY, left))
-    _tell_owed(session, others, wait)
 
 
 def _debts(at: Desk) -> list[Debt]:
