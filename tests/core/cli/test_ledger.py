@@ -287,3 +287,10 @@ def _take_terminal() -> None:
     import termios
 
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+
+def test_reading_the_log_writes_nothing(week: Story, plain: Cli) -> None:
+    before = Path("guestlist.db").read_bytes(), Path("guestlist.db-wal").read_bytes()
+    assert plain("log").code == 0
+    assert plain("log", "--export", "csv").code == 0
+    assert (Path("guestlist.db").read_bytes(), Path("guestlist.db-wal").read_bytes()) == before

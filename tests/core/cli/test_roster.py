@@ -311,6 +311,13 @@ def test_what_a_killed_settle_had_begun_is_given(
     assert "assigned" in roster("settle").out
 
 
+def test_settling_makes_no_ledger(roster: Roster, cli: Cli) -> None:
+    refused = cli("settle", "guestlist.toml", "--ledger", "typo.db")
+    assert refused.code == 2
+    assert "there is no ledger" in refused.err
+    assert not Path("typo.db").exists()
+
+
 # ---------------------------------------------------------------------------- plans in files
 
 

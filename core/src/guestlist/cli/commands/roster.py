@@ -72,7 +72,7 @@ def run_apply(session: Session) -> None:
 
 def run_settle(session: Session) -> None:
     """`settle`: gives people the roles that they are owed, as far as they have accepted."""
-    with ends_on_sigterm(session), desk(session) as at, alone(at.store):
+    with ends_on_sigterm(session), desk(session, create=False) as at, alone(at.store):
         _settle_doubts(session, at)
         _settle(session, at, session.arguments.wait)
 
