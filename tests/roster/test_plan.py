@@ -417,7 +417,7 @@ def test_ceilings(guests: Guestlist) -> None:
     with make_plan(guests, wanted, limits=Limits(invitations=1, removals=1), **how) as plan:
         assert [str(one) for one in plan.summary.over] == [
             "2 invitations are more than the 1 that one run may make",
-            "2 removals are more than the 1 that one run may make",
+            "2 removals, revoked invitations among them, are more than the 1 that one run may make",
         ]
 
 

@@ -15,8 +15,10 @@ from typing import Any
 import pytest
 from tests.core.cli.conftest import SCRIPT, Cli, Run
 
+from guestlist.cli.changes import show_changes
+from guestlist.cli.screen import Screen
 from guestlist.ledger import Ledger, orders
-from guestlist.roster import Change, read_plan
+from guestlist.roster import Action, Change, read_plan
 from guestlist.roster.file import read_roster
 from guestlist.sandbox import Sandbox, SandboxControl
 
@@ -355,6 +357,28 @@ def test_what_a_plan_in_a_file_was_made_without_is_told_again(
     assert done.code == 1
     assert "error: bad: there is nothing about this account in the plan" in done.err
     assert mails(sandbox) == {("vultr", "ada@example.com"): 1}
+
+
+def test_a_reason_is_told_once(capsys: pytest.CaptureFixture[str]) -> None:
+    addresses = [f"{name}@example.com" for name in ("ada", "bob", "eve")]
+    why = ["it has no way to do that", "it has no way to do that", "declined"]
+    changes = [
+        Change(action=Action.CANNOT, account="cloud", email=email, key=email, reason=reason)
+        for email, reason in zip(addresses, why, strict=True)
+    ]
+    show_changes(Screen(), changes, {}, everything=False)
+    assert capsys.readouterr().out.splitlines()[1:4] == [
+        "  !  2 people: it has no way to do that",
+        "     ada@example.com, bob@example.com",
+        "  !  eve@example.com: declined",
+    ]
+
+
+def test_a_role_that_there_is_not_is_told_once(roster: Roster) -> None:
+    edit('["Member"]', '["Nobody"]')
+    done = roster("plan")
+    assert (done.out + done.err).count("there is no role 'Nobody'") == 1
+    assert "1 held back: what is wanted for them cannot be had" in " ".join(done.out.split())
 
 
 def test_people_who_were_held_back_are_told_again(roster: Roster) -> None:

@@ -55,13 +55,24 @@ def show_changes(
         possible = [change for change in shown if change.action is not Action.CANNOT]
         if possible:
             screen.table(COLUMNS, [_cells(change) for change in possible], indent=2)
-        for change in shown:
-            if change.action is Action.CANNOT:
-                whom = f"{change.email}: " if change.email else ""
-                screen.line(Text.assemble(("!  ", "magenta"), whom, change.reason), indent=2)
+        _show_impossible(screen, [change for change in shown if change.action is Action.CANNOT])
         if left:
             screen.line(f"… and {left:,} more (-v shows all)", indent=2, style="dim")
         screen.line()
+
+
+def _show_impossible(screen: Screen, changes: Iterable[Change]) -> None:
+    """Says of each reason once whom it is about. What cannot be had by anybody is an error, and
+    told as one."""
+    whom: dict[str, list[str]] = {}
+    for change in changes:
+        if change.email:
+            whom.setdefault(change.reason, []).append(change.email)
+    for reason, emails in whom.items():
+        about = emails[0] if len(emails) == 1 else f"{len(emails)} people"
+        screen.line(Text.assemble(("!  ", "magenta"), f"{about}: {reason}"), indent=2)
+        if emails[1:]:
+            screen.line(", ".join(emails), indent=5, style="dim")
 
 
 def _cells(change: Change) -> list[str | Text]:
@@ -94,7 +105,7 @@ NOTES = {
     "kept": "not in the roster, and never taken out",
     "programs": "logins of programs, left alone",
     "unseen": "members of whom the service does not show what they hold",
-    "held back": "held back by a problem of the whole account",
+    "held back": "held back: what is wanted for them cannot be had (see the error)",
 }
 """What is counted and is no change, in words."""
 

@@ -38,7 +38,7 @@ class Note(StrEnum):
     UNSEEN = "unseen"
     """Members of whom the service does not show what they hold."""
     HELD_BACK = "held back"
-    """People for whom nothing is done because of a problem of the whole account."""
+    """People for whom nothing is done because nobody could have what is wanted for them."""
 
 
 @dataclass(frozen=True)

@@ -147,7 +147,7 @@ class Scratch:
     # ------------------------------------------------------------------ results
 
     def add_problem(self, account: int, text: str) -> None:
-        """Counts one more person whom a problem of the whole account keeps from something."""
+        """Counts one more person for whom something is wanted that nobody can have."""
         with self._lock, _in_words():
             self._db.execute(
                 "INSERT INTO problem VALUES (?, ?, 1)"

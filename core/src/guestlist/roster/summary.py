@@ -32,7 +32,11 @@ class Over(Model):
                 f"{self.account}: the roster wants nobody there, and all {self.count} would be"
                 " taken out"
             )
-        return f"{self.count} {self.what} are more than the {self.ceiling} that one run may make"
+        revoked = ", revoked invitations among them," if self.what == "removals" else ""
+        return (
+            f"{self.count} {self.what}{revoked} are more than the {self.ceiling} that one run may"
+            " make"
+        )
 
 
 class Summary(Model):

@@ -164,7 +164,7 @@ def _show(session: Session, at: Desk, plan: Plan) -> None:
     show_notes(session.screen, plan.summary.notes)
     session.screen.line(f"Plan: {in_words(counts, sorted(plan.summary.errors))}.", style="bold")
     for problem in plan.summary.over:
-        say("warning", str(problem))
+        say("warning", f"{problem}; `apply` needs --force for that")
     session.printed = True
 
 
