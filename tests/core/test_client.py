@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import inspect
 import json
+import pickle
 import pydoc
 import re
 import threading
@@ -644,6 +646,19 @@ def test_errors_say_which_account(make: Make) -> None:
     with pytest.raises(NotFound) as caught:
         do(guests.check(account="go"))
     assert str(caught.value).startswith("go: ")
+
+
+@pytest.mark.parametrize("ledger", ["guestlist.db", 3, Path("guestlist.db")])
+def test_what_is_no_ledger_is_refused(make: Make, ledger: Any) -> None:
+    with pytest.raises(ConfigError, match="the ledger cannot be a") as caught:
+        make(ledger=ledger)
+    assert 'Ledger("guestlist.db")' in caught.value.hint
+
+
+@pytest.mark.parametrize("how", [copy.copy, copy.deepcopy, pickle.dumps])
+def test_a_client_is_not_copied(make: Make, how: Callable[[object], object]) -> None:
+    with pytest.raises(TypeError, match="cannot be copied or pickled: it holds connections"):
+        how(make())
 
 
 # ---------------------------------------------------------------------------- one pace for several

@@ -117,7 +117,7 @@ def test_an_empty_file_configures_nothing() -> None:
 # ---------------------------------------------------------------------------- wrong files
 
 WRONG: dict[str, tuple[str | bytes, str, str]] = {
-    "no TOML": ("accounts = [1,,]", "is no TOML", "line 1"),
+    "no TOML": ("accounts = [1,,]", "my.toml:1: this is no TOML", "line 1"),
     "twice": (ACCOUNT + ACCOUNT, "is no TOML", "line"),
     "not UTF-8": (b"\xff\xfe", "cannot be read", "not UTF-8"),
     "unknown table": (

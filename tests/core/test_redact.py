@@ -9,6 +9,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from guestlist.errors import ConfigError
 from guestlist.exchange.redact import MASK, Redactor
 
 KEY = "ak_live+/= 1234"
@@ -46,6 +47,19 @@ def test_masked(text: str) -> None:
 )
 def test_the_rest_stays(text: str) -> None:
     assert REDACT(text) == text
+
+
+def test_a_text_of_ours_keeps_its_words_and_no_secret() -> None:
+    hint = "Sign in again for a new token: it ends with its session."
+    assert REDACT.ours(hint) == hint
+    assert REDACT.ours(f"It is {KEY}.") == f"It is {MASK}."
+    behind = ConfigError("no password=s3cr3t-99 fits", hint=f"{hint} Not {KEY}.")
+    error = ValueError()
+    error.__cause__ = behind
+    REDACT.mask_behind(error)
+    assert error.__cause__ is behind
+    assert behind.message == f"no password={MASK} fits"
+    assert behind.hint == f"{hint} Not {MASK}."
 
 
 def test_once_masked_it_stays_as_it_is() -> None:

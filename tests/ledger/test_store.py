@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import sqlite3
+import sys
+import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, delete, text
 from sqlalchemy.exc import OperationalError
 from tests.ledger.story import Story
 
 from guestlist.errors import ConfigError, LedgerError
-from guestlist.ledger import Ledger
+from guestlist.ledger import Ledger, history
 from guestlist.ledger.runner import alone
+from guestlist.ledger.schema import runs
 from guestlist.ledger.store import Store, _engine, _name, _use_write_ahead_log
 
 
@@ -156,3 +161,70 @@ def test_one_file_under_two_names_is_one(tmp_path: Path) -> None:
         alone(other),
     ):
         pass
+
+
+# ---------------------------------------------------------------------------- other files
+
+
+@pytest.mark.parametrize("read_only", [True, False])
+def test_another_programs_database_is_refused_and_left_as_it_is(
+    tmp_path: Path, read_only: bool
+) -> None:
+    file = tmp_path / "shop.db"
+    with closing(sqlite3.connect(file)) as connection:
+        connection.execute("CREATE TABLE goods (name TEXT)")
+    before = file.read_bytes()
+    with pytest.raises(LedgerError, match=r"shop\.db is not a ledger: it holds other tables"):
+        Store(f"sqlite:///{file}", read_only=read_only)
+    assert file.read_bytes() == before
+
+
+@pytest.mark.parametrize("read_only", [True, False])
+def test_a_file_that_is_no_database_is_told(tmp_path: Path, read_only: bool) -> None:
+    file = tmp_path / "people.csv"
+    file.write_text("email\nada@example.com\n" * 100)
+    with pytest.raises(LedgerError, match=r"people\.csv is no database of SQLite") as told:
+        Store(f"sqlite:///{file}", read_only=read_only)
+    assert told.value.hint is not None
+    assert "--ledger" in told.value.hint
+
+
+@pytest.fixture
+def frozen() -> Iterator[Path]:
+    """A ledger in a folder where this user may write nothing."""
+    folder = Path(tempfile.mkdtemp())
+    file = folder / "guestlist.db"
+    Store(f"sqlite:///{file}").close()
+    file.chmod(0o444)
+    folder.chmod(0o555)
+    user = os.geteuid()
+    if user == 0:
+        os.seteuid(65534)  # nobody: for root nothing is read-only
+    try:
+        yield file
+    finally:
+        os.seteuid(user)
+        folder.chmod(0o755)
+        shutil.rmtree(folder)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="permissions of folders")
+def test_a_ledger_is_read_where_nothing_can_be_written(frozen: Path) -> None:
+    with pytest.raises(LedgerError, match="fails"):
+        Store(f"sqlite:///{frozen}")
+    store = Store(f"sqlite:///{frozen}", read_only=True)
+    assert list(history.lines(store)) == []
+    with pytest.raises(LedgerError, match="cannot be read") as told:
+        store.write(lambda connection: end_all(connection))
+    assert told.value.hint is not None
+    assert "Copy it" in told.value.hint
+    store.close()
+
+
+def end_all(connection: Connection) -> None:
+    connection.execute(delete(runs))
+
+
+def test_its_repr_tells_where_it_is_and_no_password(tmp_path: Path) -> None:
+    with Ledger(tmp_path / "guestlist.db") as ledger:
+        assert repr(ledger) == f"<Ledger: {tmp_path}/guestlist.db>"

@@ -14,6 +14,7 @@ import pytest
 from guestlist import ConfigError, Guestlist, UnknownAccount, email_key
 from guestlist.models import State
 from guestlist.roster import Action, Change, Limits, Plan, Wanted, make_plan
+from guestlist.roster.debts import Debt
 from guestlist.sandbox import Sandbox
 from guestlist.testing.clock import VirtualClock
 from guestlist_vultr.sandbox.state import Membership
@@ -212,13 +213,32 @@ def test_no_role_at_all(guests: Guestlist) -> None:
 def test_what_is_owed_is_settled(guests: Guestlist, guestlist_accept: Accept) -> None:
     guests.invite(ADA, account="vultr")
     wanted = [want("vultr", ADA, "Engineering", "Billing Viewer")]
-    owed = [("vultr", ADA, "Engineering"), ("vultr", ADA, "gone long since")]
+    owed = [Debt("vultr", ADA, ADA, "Engineering")]
     assert planned(guests, wanted, owed=owed) == []  # not accepted yet
     guestlist_accept(ADA, service="vultr")
     assert short(planned(guests, wanted, owed=owed)) == [
         ("assign", ADA, "Billing Viewer"),
         ("settle", ADA, "Engineering"),
     ]
+
+
+def test_a_role_that_is_there_no_more_is_owed_no_more(guests: Guestlist) -> None:
+    guests.invite(ADA, account="vultr")
+    owed = [Debt("vultr", ADA, ADA, "gone long since")]
+    assert short(planned(guests, [want("vultr", ADA, "Engineering")], owed=owed)) == [
+        ("withdraw", ADA, "gone long since")
+    ]
+
+
+def test_what_is_owed_where_the_roster_says_nothing(guests: Guestlist) -> None:
+    """What a roster has asked for before is withdrawn; what a single call has, is not."""
+    owed = [Debt("vultr", ADA, ADA, "Engineering"), Debt("vultr", BEA, BEA, "Engineering", True)]
+    wanted = [want("aitronos", ADA, "Member")]
+    with make_plan(guests, wanted, accounts=["aitronos"], owed=owed, prune=True) as plan:
+        assert short(plan.changes("vultr")) == [("withdraw", ADA, "Engineering")]
+        assert plan.summary.counts["vultr"] == {Action.WITHDRAW: 1}
+    with make_plan(guests, [*wanted, want("vultr", ADA)], accounts=["aitronos"], owed=owed) as plan:
+        assert short(plan.changes()) == [("invite", ADA, "Member")], "another plan's"
 
 
 # ---------------------------------------------------------------------------- people go
@@ -397,7 +417,7 @@ def test_ceilings(guests: Guestlist) -> None:
     with make_plan(guests, wanted, limits=Limits(invitations=1, removals=1), **how) as plan:
         assert [str(one) for one in plan.summary.over] == [
             "2 invitations are more than the 1 that one run may make",
-            "2 removals are more than the 1 that one run may make",
+            "2 removals, revoked invitations among them, are more than the 1 that one run may make",
         ]
 
 

@@ -37,6 +37,12 @@ def wrong(read: Read, rows: str | bytes, settings: str = "") -> str:
 # ---------------------------------------------------------------------------- rows
 
 
+@pytest.mark.parametrize("blank", ["", ",", ",,", ",,,,,", "  , ,", ' ,"",,'])
+def test_a_row_in_which_nothing_is_does_not_matter(blank: str, read: Read) -> None:
+    rows = f"email,accounts\n{blank}\nada@example.com,cloud\n{blank}\n"
+    assert found(read, rows) == [("ada@example.com", "cloud", None)]
+
+
 @pytest.mark.parametrize(
     ("row", "meaning"),
     [
@@ -131,8 +137,8 @@ def test_a_single_column(read: Read) -> None:
         ('email\n\n"a"b\n', "", ":3: this row is no CSV"),
         ('email,group\na@b.co,"ops\n\n', "", ":2: this row is no CSV: unexpected end of data"),
         ('email\n"' + "x\n" * 100_000 + '"', "", ":2: this row is no CSV: field larger than"),
-        (b"email,name\na@b.co,x\ne@b.co,J\xf6rg\n", "", ":3 is not UTF-8. Save it from the"),
-        (b"PK\x03\x04\xff", "", "people.csv:1 is not UTF-8"),
+        (b"email,name\na@b.co,x\ne@b.co,J\xf6rg\n", "", "people.csv:3: this is not UTF-8. Save it"),
+        (b"PK\x03\x04\xff", "", "people.csv:1: this is not UTF-8"),
     ],
 )
 def test_what_is_wrong(rows: str | bytes, settings: str, told: str, read: Read) -> None:

@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterat
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar, cast
+from typing import Any, Concatenate, Generic, NoReturn, ParamSpec, Self, TypeVar, cast
 
 from guestlist import verbs
 from guestlist.config import (
@@ -77,6 +77,11 @@ class _Client:
         watch: Callable[[Event], None] | None = None,
         ledger: Journal | None = None,
     ) -> None:
+        if ledger is not None and not isinstance(ledger, Journal):
+            raise ConfigError(
+                f"the ledger cannot be a {type(ledger).__name__}",
+                hint='Pass one that is open: guestlist.ledger.Ledger("guestlist.db").',
+            )
         plugins = installed()
         if accounts is None:
             config = find_config(plugins)
@@ -167,6 +172,12 @@ class _Client:
         other = object.__new__(type(self))
         other.__dict__.update(self.__dict__, _accounts=accounts)
         return other
+
+    def __reduce_ex__(self, _protocol: object) -> NoReturn:
+        raise TypeError(
+            f"a {type(self).__name__} cannot be copied or pickled: it holds connections and"
+            " secrets. Make one where it is needed"
+        )
 
     def __repr__(self) -> str:
         return (

@@ -102,3 +102,16 @@ def test_in_the_middle_of_looking(service: Silent) -> None:
     service.asked.clear()
     words = ["invite", "ada@example.com", "-a", "cloud"]
     assert interrupted(words, service.asked) == (130, "interrupted: nothing was changed\n")
+
+
+@pytest.mark.parametrize("command", ["plan", "apply"])
+def test_a_roster_is_read_no_longer_than_it_may_take(service: Silent, command: str) -> None:
+    service.reads = False
+    with Path("guestlist.toml").open("a") as file:
+        file.write('[[people]]\nemail = "ada@example.com"\naccounts.cloud = true\n')
+    done = subprocess.run(
+        [SCRIPT, command, "--timeout", "0.2s"], capture_output=True, text=True, timeout=30
+    )
+    assert done.returncode == 1
+    assert "error: cloud: " in done.stderr
+    assert "could not be read" in done.stdout

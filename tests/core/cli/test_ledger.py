@@ -102,11 +102,18 @@ def test_verbose_tells_all_that_happened(plain: Cli, week: Story) -> None:
     ]
 
 
-def test_a_pipe_gets_a_line_for_each_order(
+def test_a_pipe_gets_a_line_for_each_order_and_in_full_for_each_event(
     plain: Cli, week: Story, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("COLUMNS")
-    assert len(plain("log", "-v").table) == 1 + 5
+    assert len(plain("log").table) == 1 + 5
+    heading, *events = plain("log", ADA, "-v").table
+    assert heading.split() == [*WIDE[:5], "Event", "Detail", "Run", "Order"]
+    assert [line.split("invite", 1)[1].split() for line in events if "invite  " in line] == [
+        ["group:Engineering", "(owed)", "asked", "new", "1", "1"],
+        ["group:Engineering", "(owed)", "sent", "POST", "/v2/invitation", "1", "1"],
+        ["group:Engineering", "(owed)", "invited", "1", "1"],
+    ]
 
 
 @pytest.mark.parametrize(
@@ -287,3 +294,10 @@ def _take_terminal() -> None:
     import termios
 
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+
+def test_reading_the_log_writes_nothing(week: Story, plain: Cli) -> None:
+    before = Path("guestlist.db").read_bytes(), Path("guestlist.db-wal").read_bytes()
+    assert plain("log").code == 0
+    assert plain("log", "--export", "csv").code == 0
+    assert (Path("guestlist.db").read_bytes(), Path("guestlist.db-wal").read_bytes()) == before

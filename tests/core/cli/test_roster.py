@@ -10,11 +10,16 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.core.cli.conftest import SCRIPT, Cli, Run
 
-from guestlist.ledger import Ledger
+from guestlist.cli.changes import show_changes
+from guestlist.cli.screen import Screen
+from guestlist.ledger import Ledger, orders
+from guestlist.roster import Action, Change, read_plan
+from guestlist.roster.file import read_roster
 from guestlist.sandbox import Sandbox, SandboxControl
 
 ROSTER = """
@@ -224,31 +229,292 @@ def test_a_roster_that_is_wrong_is_told_with_its_lines(roster: Roster) -> None:
     assert "guestlist.toml:9" in wrong.err
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="signals are sent")
-def test_ctrl_c_stops_cleanly_and_the_next_apply_goes_on(
-    roster: Roster, sandbox: Sandbox, tmp_path: Path
-) -> None:
-    people = "".join(f"p{number}@example.com\n" for number in range(120))
+PEOPLE_FROM = """
+[accounts.cloud]
+provider = "vultr"
+
+[[people_from]]
+file = "people.csv"
+accounts.cloud = true
+"""
+
+
+def many(number: int) -> None:
+    """Writes a roster of so many people."""
+    people = "".join(f"p{number}@example.com\n" for number in range(number))
     Path("people.csv").write_text("email\n" + people)
-    Path("guestlist.toml").write_text(
-        '[accounts.cloud]\nprovider = "vultr"\n'
-        '[[people_from]]\nfile = "people.csv"\naccounts.cloud = true\n'
-    )
-    words = ["apply", "guestlist.toml", "--ledger", "ledger.db", f"--sandbox={sandbox.url}"]
+    Path("guestlist.toml").write_text(PEOPLE_FROM)
+
+
+def stopped(sandbox: Sandbox, by: signal.Signals, *more: str) -> tuple[int, str]:
+    """What an `apply` came to that was stopped in the middle of mails."""
+    words = ["apply", "guestlist.toml", "--ledger", "ledger.db", f"--sandbox={sandbox.url}", *more]
     with subprocess.Popen([SCRIPT, *words], stderr=subprocess.PIPE, text=True) as running:
         ends = time.monotonic() + 30
         while len(sandbox.outbox.mails) < 20:  # 30 a second at most: it cannot be over by then
             assert time.monotonic() < ends
             assert running.poll() is None
             os.sched_yield()
-        running.send_signal(signal.SIGINT)
+        running.send_signal(by)
         _, err = running.communicate(timeout=30)
-    assert running.returncode == 130
+    return running.returncode, err
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are sent")
+def test_ctrl_c_stops_cleanly_and_the_next_apply_goes_on(roster: Roster, sandbox: Sandbox) -> None:
+    many(120)
+    code, err = stopped(sandbox, signal.SIGINT)
+    assert code == 130
     assert "left; `guestlist apply` goes on" in err
-    begun = mails(sandbox).total()
-    assert begun < 120
+    assert mails(sandbox).total() < 120
     done = roster("apply")
     assert "Going on with a run that was interrupted" in done.out
     assert done.code == 0, done.err
     assert set(mails(sandbox).values()) == {1}
     assert mails(sandbox).total() == 120
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are sent")
+def test_sigterm_stops_as_ctrl_c_does(roster: Roster, sandbox: Sandbox) -> None:
+    many(120)
+    code, err = stopped(sandbox, signal.SIGTERM)
+    assert code == 143
+    assert "left; `guestlist apply` goes on" in err
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are sent")
+@pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGTERM])
+def test_waiting_says_so_in_a_pipe_and_ends_at_once(
+    roster: Roster, sandbox: Sandbox, by: signal.Signals
+) -> None:
+    roster("apply", "--yes")
+    words = ["settle", "guestlist.toml", "--ledger", "ledger.db", f"--sandbox={sandbox.url}"]
+    with subprocess.Popen(
+        [SCRIPT, *words, "--wait", "1h"], stderr=subprocess.PIPE, text=True
+    ) as running:
+        assert running.stderr is not None
+        assert running.stderr.readline() == "waiting for 1 person to accept\n"
+        running.send_signal(by)
+        _, err = running.communicate(timeout=30)
+    assert err == (
+        "interrupted: stopped: what is still owed stays owed; `guestlist settle` goes on\n"
+    )
+    assert running.returncode == 128 + by
+
+
+def test_what_a_killed_settle_had_begun_is_given(
+    roster: Roster, cli: Cli, sandbox: Sandbox
+) -> None:
+    roster("apply", "--yes")
+    accept(sandbox, "ada@example.com")
+    with Ledger("ledger.db") as ledger:
+        debts = [debt.change for debt in orders.owed(ledger.store)]
+    begun("", *debts)
+    assert "assigned" in roster("settle").out
+
+
+def test_settling_makes_no_ledger(roster: Roster, cli: Cli) -> None:
+    refused = cli("settle", "guestlist.toml", "--ledger", "typo.db")
+    assert refused.code == 2
+    assert "there is no ledger" in refused.err
+    assert not Path("typo.db").exists()
+
+
+# ---------------------------------------------------------------------------- plans in files
+
+
+@pytest.fixture
+def half(plain: Cli, sandbox: Sandbox) -> Roster:
+    """Runs a command on a roster with two accounts, of which one cannot be read: its key is
+    wrong."""
+    service = sandbox.services["vultr"]
+    account = f'provider = "vultr"\nbase_url = "{service.base_url}"\n'
+    key = service.settings["api_key"]
+    Path("guestlist.toml").write_text(
+        f'[accounts.good]\n{account}api_key = "{key}"\n'
+        f'[accounts.bad]\n{account}api_key = "{key[::-1]}"\n'
+        '[[people]]\nemail = "omar@example.org"\naccounts.good = true\naccounts.bad = true\n'
+    )
+    return lambda command, *words: plain(command, "guestlist.toml", *words)
+
+
+def test_an_account_that_cannot_be_read_is_not_nothing_to_do(half: Roster) -> None:
+    shown = half("plan")
+    assert shown.code == 1
+    assert "Plan: bad could not be read; nothing to do elsewhere." in shown.table
+    (row,) = half("plan", "--json").results
+    assert row["nothing"] is False
+    edit("omar@example.org", "ada@example.com")
+    assert "Plan: 1 to invite; bad could not be read." in half("plan").table
+
+
+def test_what_a_plan_in_a_file_was_made_without_is_told_again(
+    half: Roster, sandbox: Sandbox
+) -> None:
+    edit("omar@example.org", "ada@example.com")
+    assert half("plan", "--out", "team.plan").code == 1
+    done = half("apply", "--plan", "team.plan", "--yes")
+    assert done.code == 1
+    assert "error: bad: there is nothing about this account in the plan" in done.err
+    assert mails(sandbox) == {("vultr", "ada@example.com"): 1}
+
+
+def test_a_reason_is_told_once(capsys: pytest.CaptureFixture[str]) -> None:
+    addresses = [f"{name}@example.com" for name in ("ada", "bob", "eve")]
+    why = ["it has no way to do that", "it has no way to do that", "declined"]
+    changes = [
+        Change(action=Action.CANNOT, account="cloud", email=email, key=email, reason=reason)
+        for email, reason in zip(addresses, why, strict=True)
+    ]
+    show_changes(Screen(), changes, {}, everything=False)
+    assert capsys.readouterr().out.splitlines()[1:4] == [
+        "  !  2 people: it has no way to do that",
+        "     ada@example.com, bob@example.com",
+        "  !  eve@example.com: declined",
+    ]
+
+
+def test_a_role_that_there_is_not_is_told_once(roster: Roster) -> None:
+    edit('["Member"]', '["Nobody"]')
+    done = roster("plan")
+    assert (done.out + done.err).count("there is no role 'Nobody'") == 1
+    assert "1 held back: what is wanted for them cannot be had" in " ".join(done.out.split())
+
+
+def test_people_who_were_held_back_are_told_again(roster: Roster) -> None:
+    edit('["Member"]', '["Nobody"]')
+    roster("plan", "--out", "team.plan")
+    done = roster("apply", "--plan", "team.plan", "--yes")
+    assert done.code == 2
+    assert "there is no role 'Nobody'" in done.err
+
+
+def begun(digest: str, *changes: Change) -> None:
+    """A run in the ledger that was killed before anything was sent for it."""
+    with Ledger("ledger.db") as ledger, ledger.store.writing() as connection:
+        run = orders.begin_run(connection, 1.0, digest, "team.plan")
+        orders.add(connection, changes, run=run, now=1.0)
+
+
+def people(*names: str) -> None:
+    Path("people.csv").write_text("email\n" + "".join(f"{name}@example.com\n" for name in names))
+    Path("guestlist.toml").write_text(PEOPLE_FROM)
+
+
+def test_a_plan_in_a_file_goes_on_after_a_crash(roster: Roster, cli: Cli, sandbox: Sandbox) -> None:
+    people("ada", "bob")
+    roster("plan", "--out", "team.plan")
+    plan = read_plan(Path("team.plan"))
+    begun(plan.digest, *(one for one in plan.changes() if one.email == "bob@example.com"))
+    cli("invite", "ada@example.com", "-a", "vultr")  # what the run had done before
+    Path("other.plan").write_text(Path("team.plan").read_text().replace(":", ": ", 1))
+    refused = roster("apply", "--plan", "other.plan", "--yes")
+    assert "the world has moved" in refused.err, "another plan is not the run that was begun"
+    done = roster("apply", "--plan", "team.plan", "--yes")
+    assert "Going on with a run that was interrupted" in done.out
+    assert done.code == 0, done.err
+    assert mails(sandbox) == {("vultr", f"{name}@example.com"): 1 for name in ("ada", "bob")}
+
+
+def test_a_plan_in_a_file_comes_before_a_run_that_was_interrupted(
+    roster: Roster, sandbox: Sandbox
+) -> None:
+    people("ada")
+    roster("plan", "--out", "team.plan")
+    people("bob")
+    roster("plan", "--out", "other.plan")
+    digest = read_roster(Path("guestlist.toml")).digest
+    begun(f"{digest} 00", *read_plan(Path("other.plan")).changes())
+    done = roster("apply", "--plan", "team.plan", "--yes")
+    assert done.code == 0, done.err
+    assert mails(sandbox) == {("vultr", "ada@example.com"): 1}
+
+
+# ---------------------------------------------------------------------------- owed roles
+
+
+def edit(old: str, new: str) -> None:
+    """Changes the roster."""
+    file = Path("guestlist.toml")
+    text = file.read_text()
+    assert old in text
+    file.write_text(text.replace(old, new))
+
+
+def held(roster: Roster, cli: Cli, address: str) -> str:
+    """What somebody holds in `cloud`."""
+    return cli("access", address, "-a", "vultr").out
+
+
+ADA_IN_CLOUD = 'accounts.cloud = ["group:Engineering"]'
+NOT_ENTITLED = {
+    "taken out of the account": ("", "not in the roster"),
+    "wanted there until yesterday": (
+        f"{ADA_IN_CLOUD}\nuntil = 2020-01-01",
+        "wanted until 2020-01-01",
+    ),
+    "in it without roles": ("accounts.cloud = []", "the roster wants other roles"),
+}
+
+
+@pytest.mark.parametrize(("instead", "why"), NOT_ENTITLED.values(), ids=NOT_ENTITLED)
+@pytest.mark.parametrize("command", ["apply", "settle"])
+def test_what_the_roster_wants_no_more_is_not_given(
+    roster: Roster, cli: Cli, sandbox: Sandbox, command: str, instead: str, why: str
+) -> None:
+    roster("apply", "--yes")
+    edit(ADA_IN_CLOUD, instead)
+    accept(sandbox, "ada@example.com")
+    if command == "apply":
+        assert any("withdraw" in line and why in line for line in roster("plan", "-v").table)
+        assert roster("plan", "--detailed-exitcode").code == 2
+    done = roster(command, *["--yes"] * (command == "apply"))
+    assert "withdrawn" in done.out, done.out
+    assert "Engineering" not in held(roster, cli, "ada@example.com")
+    assert "Nobody is owed" in roster("settle").out
+    logged = roster_log(cli, "ada@example.com")
+    assert [(row["outcome"], row["detail"]) for row in logged if row["state"] == "dropped"] == [
+        ("withdrawn", why)
+    ]
+
+
+def roster_log(cli: Cli, address: str) -> list[dict[str, Any]]:
+    return cli("log", address, "--ledger", "ledger.db", "--json").results
+
+
+def test_other_roles_are_owed_when_the_roster_wants_others(
+    roster: Roster, cli: Cli, sandbox: Sandbox
+) -> None:
+    roster("apply", "--yes")
+    edit(ADA_IN_CLOUD, 'accounts.cloud = ["group:Support"]')
+    assert "1 to withdraw" in roster("plan").out
+    assert roster("apply", "--yes").code == 0
+    assert "Plan: nothing to do." in roster("plan").table
+    accept(sandbox, "ada@example.com")
+    assert "assigned" in roster("settle").out
+    roles = held(roster, cli, "ada@example.com")
+    assert "Support" in roles
+    assert "Engineering" not in roles
+
+
+def test_what_a_single_call_asked_for_is_given_unless_the_roster_speaks_against_it(
+    roster: Roster, cli: Cli, sandbox: Sandbox
+) -> None:
+    edit(ROSTER[ROSTER.index("[[people]]") :], "")
+    single = ("--ledger", "ledger.db", "-a", "vultr", "--role", "group:Engineering")
+    for address in ("ada@example.com", "eve@example.com"):
+        assert cli("invite", address, *single).code == 0
+    renamed = "[accounts.cloud]", "[accounts.vultr]"
+    edit(*renamed)
+    with Path("guestlist.toml").open("a") as file:
+        file.write('[[people]]\nemail = "eve@example.com"\naccounts.vultr = ["group:Support"]\n')
+    withdrawn = [row for row in roster("plan", "--json").results if row.get("action") == "withdraw"]
+    assert [(row["email"], row["owed"]) for row in withdrawn] == [
+        ("eve@example.com", ["group:Support"])
+    ]
+    for address in ("ada@example.com", "eve@example.com"):
+        accept(sandbox, address)
+    settled = roster("settle")
+    assert settled.code == 0, settled.err
+    assert "Engineering" in held(roster, cli, "ada@example.com")
+    assert "Engineering" not in held(roster, cli, "eve@example.com")

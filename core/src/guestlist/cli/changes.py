@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 
 from guestlist.cli.screen import Column, Screen, Text
@@ -19,6 +19,7 @@ SIGNS = {
     Action.UNASSIGN: ("-", "red"),
     Action.REVOKE: ("-", "red"),
     Action.REMOVE: ("-", "red"),
+    Action.WITHDRAW: ("-", "yellow"),
 }
 """What stands before a change, and its colour."""
 
@@ -54,13 +55,24 @@ def show_changes(
         possible = [change for change in shown if change.action is not Action.CANNOT]
         if possible:
             screen.table(COLUMNS, [_cells(change) for change in possible], indent=2)
-        for change in shown:
-            if change.action is Action.CANNOT:
-                whom = f"{change.email}: " if change.email else ""
-                screen.line(Text.assemble(("!  ", "magenta"), whom, change.reason), indent=2)
+        _show_impossible(screen, [change for change in shown if change.action is Action.CANNOT])
         if left:
             screen.line(f"… and {left:,} more (-v shows all)", indent=2, style="dim")
         screen.line()
+
+
+def _show_impossible(screen: Screen, changes: Iterable[Change]) -> None:
+    """Says of each reason once whom it is about. What cannot be had by anybody is an error, and
+    told as one."""
+    whom: dict[str, list[str]] = {}
+    for change in changes:
+        if change.email:
+            whom.setdefault(change.reason, []).append(change.email)
+    for reason, emails in whom.items():
+        about = emails[0] if len(emails) == 1 else f"{len(emails)} people"
+        screen.line(Text.assemble(("!  ", "magenta"), f"{about}: {reason}"), indent=2)
+        if emails[1:]:
+            screen.line(", ".join(emails), indent=5, style="dim")
 
 
 def _cells(change: Change) -> list[str | Text]:
@@ -93,7 +105,7 @@ NOTES = {
     "kept": "not in the roster, and never taken out",
     "programs": "logins of programs, left alone",
     "unseen": "members of whom the service does not show what they hold",
-    "held back": "held back by a problem of the whole account",
+    "held back": "held back: what is wanted for them cannot be had (see the error)",
 }
 """What is counted and is no change, in words."""
 
@@ -106,8 +118,12 @@ def show_notes(screen: Screen, notes: Mapping[str, Mapping[Note, int]]) -> None:
             screen.line(Text.assemble((f"{account}: ", "bold"), (", ".join(told), "dim")))
 
 
-def in_words(counts: Counter[Action]) -> str:
-    """What a plan comes to: `3 to invite, 1 to assign`."""
+def in_words(counts: Counter[Action], unread: Sequence[str] = ()) -> str:
+    """What a plan comes to: `3 to invite, 1 to assign`.
+
+    Args:
+        unread: accounts that could not be read.
+    """
     told = [
         f"{counts[action]:,} to {action}"
         for action in Action
@@ -115,4 +131,7 @@ def in_words(counts: Counter[Action]) -> str:
     ]
     if counts[Action.CANNOT]:
         told.append(f"{count(counts[Action.CANNOT], 'change')} not possible")
-    return ", ".join(told) or "nothing to do"
+    if not unread:
+        return ", ".join(told) or "nothing to do"
+    lacking = f"{listed(list(unread))} could not be read"
+    return f"{', '.join(told)}; {lacking}" if told else f"{lacking}; nothing to do elsewhere"

@@ -15,6 +15,7 @@ from guestlist.client import Guestlist
 from guestlist.config import FILE, VARIABLE, Config, config_path, read_config
 from guestlist.errors import ConfigError
 from guestlist.exchange.clock import Clock
+from guestlist.ledger.place import ledger_url, open_ledger
 from guestlist.plugins import installed
 from guestlist.provider import Provider
 from guestlist.tomlfile import TomlFile
@@ -49,14 +50,16 @@ class Desk:
 
 
 @contextmanager
-def desk(session: Session) -> Iterator[Desk]:
+def desk(session: Session, *, create: bool = True) -> Iterator[Desk]:
     """Opens everything that belongs to a roster; closes it at the end.
+
+    Args:
+        create: makes a ledger where one is named, and there is none.
 
     Raises:
         ConfigError: the roster, the accounts or the ledger are not as they must be.
         SandboxError: no sandbox answers at the URL that was given.
     """
-    from guestlist.ledger import Ledger
     from guestlist.ledger.runner import Runner
     from guestlist.ledger.stop import Stop
     from guestlist.roster.file import read_roster
@@ -69,13 +72,14 @@ def desk(session: Session) -> Iterator[Desk]:
         if place is None and session.arguments.sandbox:  # its world will be gone as well
             folder = closing.enter_context(tempfile.TemporaryDirectory(prefix="guestlist-"))
             place = str(Path(folder) / "guestlist.db")
-        place = place or roster.ledger.url
-        ledger = closing.enter_context(Ledger(place, clock=session.clock))
+        create = create or place is None
+        url = ledger_url(None, place) if place else roster.ledger.url
+        ledger = closing.enter_context(open_ledger(url, create=create, clock=session.clock))
 
         def make(clock: Clock) -> Guestlist:
             return client(session, config, clock, ledger)
 
-        guests = closing.enter_context(make(session.clock))
+        guests = within(session, closing.enter_context(make(session.clock)))
         runner = Runner(guests, ledger.store, stop)
         yield Desk(
             roster,
@@ -84,7 +88,7 @@ def desk(session: Session) -> Iterator[Desk]:
             runner,
             stop,
             make,
-            place,
+            url,
             imitated=bool(session.arguments.sandbox),
         )
 
@@ -122,6 +126,12 @@ def client(
         clock=clock,
         ledger=ledger,
     )
+
+
+def within(session: Session, guests: Guestlist) -> Guestlist:
+    """The client, whose calls take no longer than `--timeout` says."""
+    total = session.arguments.timeout
+    return guests.with_budget(total=total) if total else guests
 
 
 def telling(session: Session) -> Callable[[str, str, int], None]:

@@ -104,7 +104,7 @@ class PlanRow(Row):
     over: tuple[str, ...]
     """Why it must be confirmed with --force."""
     nothing: bool
-    """Whether there is nothing to do."""
+    """Whether there is nothing to do. False also where an account could not be read: `errors`."""
 
 
 class RunRow(Row):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from types import TracebackType
@@ -21,16 +22,22 @@ if TYPE_CHECKING:
     from guestlist.ledger.orders import Ended
     from guestlist.ledger.tally import Tally
 
+LINES_EVERY = 15.0
+"""Seconds between two lines on how far a run is, where there is no terminal."""
+
 
 class Live:
     """Bars that follow tallies.
 
     Args:
-        screen: where to show them; None, or one whose stderr is no terminal, for nowhere.
+        screen: where to show them; None for nowhere. Where stderr is no terminal, there is a line
+            for each account now and then.
     """
 
     def __init__(self, screen: Screen | None) -> None:
         self._progress: Progress | None = None
+        self._err = None if screen is None else screen.err
+        self._next_lines = time.monotonic() + LINES_EVERY
         self._bars: dict[str, TaskID] = {}
         if screen is not None and screen.err.is_terminal:
             self._progress = Progress(
@@ -61,6 +68,7 @@ class Live:
     def follow(self, tallies: Mapping[str, Tally]) -> None:
         """Shows the tallies as they are now."""
         if self._progress is None:
+            self._tell(tallies)
             return
         for account, tally in sorted(tallies.items()):
             total = tally.left + tally.ended
@@ -69,6 +77,15 @@ class Live:
             self._progress.update(
                 self._bars[account], completed=tally.ended, total=total, trouble=trouble(tally)
             )
+
+    def _tell(self, tallies: Mapping[str, Tally]) -> None:
+        if self._err is None or time.monotonic() < self._next_lines:
+            return
+        self._next_lines = time.monotonic() + LINES_EVERY
+        for account, tally in sorted(tallies.items()):
+            if tally.left:
+                told = [f"{account}: {tally.ended:,} of {tally.left + tally.ended:,}"]
+                self._err.print(", ".join(filter(None, [*told, trouble(tally)])), soft_wrap=True)
 
 
 class _Rate(TextColumn):

@@ -15,13 +15,18 @@ UNKNOWN = 3
 WAITED_IN_VAIN = 4
 BUG = 70
 INTERRUPTED = 130
+TERMINATED = 143
 
-_SEVERITY = (BUG, INTERRUPTED, UNKNOWN, FAILED, WAITED_IN_VAIN, MISTAKE, DONE)
+_SEVERITY = (BUG, TERMINATED, INTERRUPTED, UNKNOWN, FAILED, WAITED_IN_VAIN, MISTAKE, DONE)
 """Which code counts when several things went wrong: what needs looking at first, comes first."""
 
 
 class Interrupted(GuestlistError):
     """Ctrl-C. The message says what may have happened."""
+
+
+class Terminated(Interrupted):
+    """SIGTERM."""
 
 
 class Bug(GuestlistError):
@@ -38,6 +43,7 @@ def code_of(error: GuestlistError) -> int:
     """The exit code that an error stands for."""
     kinds: tuple[tuple[type[GuestlistError], int], ...] = (
         (Bug, BUG),
+        (Terminated, TERMINATED),
         (Interrupted, INTERRUPTED),
         (OutcomeUnknown, UNKNOWN),
         (WaitTimeout, WAITED_IN_VAIN),

@@ -21,11 +21,14 @@ class Progress:
     """Shows what is under way. Any thread may tell it something.
 
     Args:
-        screen: where to show it; None, or one that is no terminal, for nowhere.
+        screen: where to show it; None for nowhere. One that is no terminal gets only what
+            `tell_waiting` is told.
     """
 
     def __init__(self, screen: Screen | None) -> None:
-        self._console = screen.err if screen is not None and screen.err.is_terminal else None
+        terminal = screen is not None and screen.err.is_terminal
+        self._console = screen.err if screen is not None and terminal else None
+        self._elsewhere = screen.err if screen is not None and not terminal else None
         self._lock = threading.Lock()
         self._status: Status | None = None
         self._timer: threading.Timer | None = None
@@ -50,6 +53,12 @@ class Progress:
         """What is under way as a whole."""
         self._what = what
         self._update()
+
+    def tell_waiting(self, what: str) -> None:
+        """What may take long: where there is no terminal, it is a line of its own."""
+        if self._elsewhere is not None and what != self._what:
+            self._elsewhere.print(printable(what), soft_wrap=True)
+        self.tell(what)
 
     def pause(self) -> None:
         """Shows nothing until there is something new: somebody else writes to the terminal."""

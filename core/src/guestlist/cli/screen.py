@@ -121,10 +121,14 @@ class Screen:
         table = (_table if fits else _blocks)(columns, cells, shown)
         self.out.print(Padding(table, (0, 0, 0, indent), expand=False))
 
+    @property
+    def for_programs(self) -> bool:
+        """Whether lines are for programs, and a row of a table has to be one."""
+        return self.out.width == UNBOUNDED
+
     def lines(self, texts: Sequence[str]) -> Text:
-        """A cell of several lines; of one where lines are for programs."""
-        separator = "; " if self.out.width == UNBOUNDED else "\n"
-        return Text(separator.join(map(printable, texts)))
+        """A cell of several lines."""
+        return Text("\n".join(map(printable, texts)))
 
     def fits(self, columns: Sequence[Column], rows: Iterable[Sequence[Cell]]) -> bool:
         """Whether there is room for the whole table, with its words wrapped."""

@@ -125,11 +125,12 @@ class Session:
         accounts, ledger = accounts_of(control), self._ledger()
         return Guestlist(accounts, clock=self.clock, watch=self.watch, ledger=ledger)
 
-    def ledger(self, *, create: bool) -> Ledger:
+    def ledger(self, *, create: bool, read_only: bool = False) -> Ledger:
         """The ledger that is meant, open until the command ends.
 
         Args:
             create: makes one where there is none; otherwise that is an error.
+            read_only: nothing is ever written to it.
 
         Raises:
             ConfigError: it cannot be, or the extra `guestlist[ledger]` is not installed.
@@ -137,7 +138,9 @@ class Session:
         """
         given = self.arguments
         url = ledger_url(config_path(given.config), given.ledger, self._configured_ledger())
-        return self._closing.enter_context(open_ledger(url, create=create, clock=self.clock))
+        return self._closing.enter_context(
+            open_ledger(url, create=create, read_only=read_only, clock=self.clock)
+        )
 
     @property
     def now(self) -> datetime:

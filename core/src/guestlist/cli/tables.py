@@ -197,16 +197,16 @@ class Tables:
 
     def orders(self, rows: Sequence[OrderRow]) -> None:
         """What was asked for, and what became of it; in full with all that happened to it."""
+        if self._details and self._screen.for_programs:
+            self._events(rows)
+            return
         self._list(
             rows,
             (Column("When", style="dim", whole=True), lambda row: self._facts.time(row.last_at)),
             (WHO, lambda row: row.email),
             (ACCOUNT, lambda row: row.account),
             (Column("Action", whole=True), lambda row: row.action),
-            (
-                Column("Role", spare=4),
-                lambda row: ", ".join((*row.roles, *(f"{role} (owed)" for role in row.owed))),
-            ),
+            (Column("Role", spare=4), _of_order),
             (Column("Result", yields=True), _result),
             (
                 Column("Mail", spare=5),
@@ -218,6 +218,21 @@ class Tables:
             ),
             (Column("Order", style="dim", whole=True, spare=9), lambda row: str(row.id)),
             *([(Column("History"), self._history)] if self._details else []),
+        )
+
+    def _events(self, rows: Sequence[OrderRow]) -> None:
+        """Everything that happened, each on a line with the order that it belongs to."""
+        self._list(
+            [(row, entry) for row in rows for entry in row.entries],
+            (Column("When"), lambda one: self._facts.time(one[1].at)),
+            (WHO, lambda one: one[0].email),
+            (ACCOUNT, lambda one: one[0].account),
+            (Column("Action"), lambda one: one[0].action),
+            (Column("Role"), lambda one: _of_order(one[0])),
+            (Column("Event"), lambda one: words(one[1].what)),
+            (Column("Detail"), lambda one: one[1].detail or ""),
+            (Column("Run"), lambda one: "" if one[0].run is None else str(one[0].run)),
+            (Column("Order"), lambda one: str(one[0].id)),
         )
 
     def _history(self, row: OrderRow) -> Text:
@@ -298,6 +313,10 @@ def _id(guest: Guest) -> str:
     if guest.state is State.ACCEPTED:
         record = guest.member
     return (record.id if record else None) or ""
+
+
+def _of_order(row: OrderRow) -> str:
+    return ", ".join((*row.roles, *(f"{role} (owed)" for role in row.owed)))
 
 
 def _result(row: OrderRow) -> Text:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import InitVar, dataclass, field, fields
 from datetime import MAXYEAR, datetime, timedelta
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 from urllib.parse import quote
 
 from pydantic import SecretStr
@@ -278,6 +278,7 @@ class Doubt(Lines, Protocol):
         whoever made the call has written something since."""
 
 
+@runtime_checkable
 class Journal(Lines, Protocol):
     """The ledger, as single calls see it. Every method may block."""
 
@@ -354,7 +355,7 @@ class Call:
         redact = self.account.redact
         error.message = redact(error.message)
         error.args = (error.message,)
-        error.hint = redact(error.hint)
+        error.hint = redact.ours(error.hint)
         error.code = redact(error.code) if error.code else None
         error.request_id = redact(error.request_id) if error.request_id else None
         redact.mask_behind(error)

@@ -74,11 +74,17 @@ class Redactor:
         self._values = sorted(masked, key=len, reverse=True)
 
     def __call__(self, text: str) -> str:
-        """The text with every secret replaced by asterisks."""
+        """The text of a service with everything replaced by asterisks that is a secret, or looks
+        like one."""
+        text = self._assignments.sub(rf"\g<name>\g<between>{MASK}", self.ours(text))
+        return self._bearer.sub(rf"\g<1>{MASK}", text)
+
+    def ours(self, text: str) -> str:
+        """A text of guestlist or of a provider, with every secret of the account replaced. What
+        merely looks like one stays: `a new token: it ends`."""
         for value in self._values:
             text = text.replace(value, MASK)
-        text = self._assignments.sub(rf"\g<name>\g<between>{MASK}", text)
-        return self._bearer.sub(rf"\g<1>{MASK}", text)
+        return text
 
     def mask_behind(self, error: BaseException) -> None:
         """Masks the secrets in what the exceptions behind an error say: a traceback shows them.
@@ -101,8 +107,15 @@ class Redactor:
 
     def _mask(self, error: BaseException) -> bool:
         """Masks what one exception says; False when it still says it."""
-        if self(str(error)) != str(error):
+        if isinstance(error, GuestlistError):
+            error.hint = self.ours(error.hint)
+        if self(_said(error)) != _said(error):
             error.args = tuple(self(said) if isinstance(said, str) else said for said in error.args)
             if isinstance(error, GuestlistError):
                 error.message = self(error.message)
-        return self(str(error)) == str(error)
+        return self(_said(error)) == _said(error)
+
+
+def _said(error: BaseException) -> str:
+    """What an exception says, without a hint."""
+    return error.headline if isinstance(error, GuestlistError) else str(error)

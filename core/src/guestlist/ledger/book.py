@@ -40,14 +40,17 @@ class Ledger:
     Args:
         place: a file for SQLite, or the URL of a database: `postgresql://user@host/name`.
         clock: another clock than the machine's.
+        read_only: nothing is ever written to it.
 
     Raises:
         ConfigError: the place is none, or the extra `guestlist[ledger]` is not installed.
-        LedgerError: it cannot be opened.
+        LedgerError: it cannot be opened, or is none.
     """
 
-    def __init__(self, place: str | Path, *, clock: Clock | None = None) -> None:
-        self.store = Store(url_of(str(place)))
+    def __init__(
+        self, place: str | Path, *, clock: Clock | None = None, read_only: bool = False
+    ) -> None:
+        self.store = Store(url_of(str(place)), read_only=read_only)
         self._clock = clock or SystemClock()
 
     def entry(
@@ -74,6 +77,7 @@ class Ledger:
             state=known.state,
             invitation=known.invitation and without_secrets(known.invitation),
             member=known.member,
+            single=True,
         )
         return SingleEntry(self.store, change, self._clock, instead)
 
@@ -116,6 +120,9 @@ class Ledger:
     def close(self) -> None:
         """Waits for what is being written, and closes the database."""
         self.store.close()
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}: {self.store.name}>"
 
     def __enter__(self) -> Self:
         return self

@@ -27,7 +27,7 @@ class LineState(StrEnum):
     UNKNOWN = "unknown"
     """It may have happened, and no look can tell."""
     DROPPED = "dropped"
-    """A later plan took its place before anything was sent."""
+    """A later plan took its place before anything was sent, or it is not wanted any more."""
 
 
 class LogEntry(Model):

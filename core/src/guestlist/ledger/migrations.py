@@ -32,13 +32,37 @@ def migrate(connection: Connection, name: str) -> None:
         metadata.create_all(connection)
         connection.execute(insert(ledger).values(version=VERSION))
         return
+    version = _version(connection, name)
+    for older in range(version, VERSION):
+        MIGRATIONS[older](connection)
+    if version < VERSION:
+        connection.execute(update(ledger).values(version=VERSION))
+
+
+def check_version(connection: Connection, name: str) -> None:
+    """Sees to it that a ledger which is only read is one of today.
+
+    Args:
+        name: as of `migrate`.
+
+    Raises:
+        LedgerError: it is none, or of another version.
+    """
+    if not inspect(connection).has_table(ledger.name):
+        raise LedgerError(f"{name} is not a ledger: it is empty", hint="Name another one.")
+    version = _version(connection, name)
+    if version < VERSION:
+        raise LedgerError(
+            f"the ledger {name} is of version {version}, and this guestlist reads {VERSION}",
+            hint="`guestlist settle`, where it can be written, brings it up to date.",
+        )
+
+
+def _version(connection: Connection, name: str) -> int:
     version = connection.scalar(select(ledger.c.version)) or 0
     if version > VERSION:
         raise LedgerError(
             f"the ledger {name} is of version {version}, and this guestlist knows {VERSION}",
             hint="Upgrade guestlist.",
         )
-    for older in range(version, VERSION):
-        MIGRATIONS[older](connection)
-    if version < VERSION:
-        connection.execute(update(ledger).values(version=VERSION))
+    return version

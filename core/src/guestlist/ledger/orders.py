@@ -113,7 +113,8 @@ def unfinished_run(store: Store) -> Run | None:
 def add(connection: Connection, changes: Iterable[Change], *, run: int, now: float) -> int:
     """Writes orders down; returns how many. Nothing was sent for them.
 
-    Changes that cannot be made are left out. A role that the ledger knows as owed falls due.
+    Changes that cannot be made are left out. A role that the ledger knows as owed falls due, or is
+    owed no more.
     """
     doable = (change for change in changes if change.action is not Action.CANNOT)
     count = 0
@@ -121,7 +122,7 @@ def add(connection: Connection, changes: Iterable[Change], *, run: int, now: flo
         rows = [
             _row(change, run, now)
             for change in some
-            if change.action is not Action.SETTLE or not _fall_due(connection, change, run)
+            if not _is_of_a_debt(connection, change, run, now)
         ]
         if rows:
             connection.execute(insert(orders), rows)
@@ -446,9 +447,54 @@ def _say(connection: Connection, id: int, now: float, what: str, detail: str | N
 # ---------------------------------------------------------------------------- owed roles
 
 
+def owe_again(connection: Connection) -> None:
+    """Roles that a run of owed ones did not come to are owed again, unless they are meanwhile."""
+    of_debts = select(runs.c.id).where(runs.c.roster == "")
+    left = (
+        IS_OPEN,
+        orders.c.state == OrderState.ASKED,
+        orders.c.action == Action.SETTLE,
+        orders.c.run.in_(of_debts),
+    )
+    other = orders.alias()
+    same = (orders.c.account == other.c.account, orders.c.key == other.c.key)
+    owed = exists().where(other.c.state == OrderState.OWED, *same, orders.c.role == other.c.role)
+    connection.execute(update(orders).where(*left, owed).values(state=OrderState.DROPPED))
+    connection.execute(update(orders).where(*left).values(state=OrderState.OWED, run=None))
+
+
 def _owe(connection: Connection, change: Change, now: float) -> None:
-    """Writes down that a role is owed, unless it is already."""
-    insert_absent(connection, orders, _row(change, None, now, OrderState.OWED))
+    """Writes down that a role is owed, unless it is already. What a single call had asked for and a
+    roster asks for now, is the roster's from now on."""
+    row = _row(change, None, now, OrderState.OWED)
+    insert_absent(connection, orders, row)
+    if not change.single:
+        connection.execute(update(orders).where(*_same_owed(change)).values(facts=row["facts"]))
+
+
+def _is_of_a_debt(connection: Connection, change: Change, run: int, now: float) -> bool:
+    """Does what a change means for a role that is owed. False when there has to be an order."""
+    if change.action is Action.SETTLE:
+        return _fall_due(connection, change, run)
+    if change.action is Action.WITHDRAW:
+        _withdraw(connection, change, run, now)
+        return True
+    return False
+
+
+def _withdraw(connection: Connection, change: Change, run: int, now: float) -> None:
+    """Writes down that a role is owed no more, and what is owed instead."""
+    settled = {"state": OrderState.DROPPED, "settled": now, "run": run}
+    ids = connection.scalars(
+        update(orders)
+        .where(*_same_owed(change))
+        .values(**settled, outcome="withdrawn", detail=change.reason)
+        .returning(orders.c.id)
+    ).all()
+    for id in ids:
+        _say(connection, id, now, "withdrawn", change.reason)
+    for instead in change.owed_roles():
+        _owe(connection, instead, now)
 
 
 def _fall_due(connection: Connection, change: Change, run: int) -> bool:

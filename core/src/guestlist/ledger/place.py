@@ -34,12 +34,15 @@ def ledger_url(
     return url_of(configured or FILE, folder)
 
 
-def open_ledger(url: str, *, create: bool = True, clock: Clock | None = None) -> Ledger:
+def open_ledger(
+    url: str, *, create: bool = True, read_only: bool = False, clock: Clock | None = None
+) -> Ledger:
     """Opens a ledger.
 
     Args:
         create: makes one where there is none. Otherwise that is an error, because whoever only
             reads has most likely named another file than was meant.
+        read_only: nothing is ever written to it.
         clock: another clock than the machine's.
 
     Raises:
@@ -55,7 +58,7 @@ def open_ledger(url: str, *, create: bool = True, clock: Clock | None = None) ->
             f"there is no ledger {path}",
             hint="The first run makes one; another place is named by --ledger.",
         )
-    return Ledger(url, clock=clock)
+    return Ledger(url, clock=clock, read_only=read_only)
 
 
 def url_of(place: str, folder: Path = Path()) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +22,7 @@ from guestlist.ledger.tally import Tally
 from guestlist.ledger.work import RunWork
 from guestlist.models import Guest, State
 from guestlist.roster import Change
+from guestlist.roster.debts import Debt
 
 TICK = 0.1
 """Seconds between two looks at how far the lanes are."""
@@ -98,15 +99,21 @@ class Runner:
             orders.add(connection, changes, run=run, now=now)
         return run
 
-    def due(self) -> tuple[list[Change], list[Guest]]:
+    def due(self, held: Collection[Debt] = ()) -> tuple[list[Change], list[Guest]]:
         """Looks who has accepted of those who are owed a role.
+
+        Args:
+            held: what must not be given at the moment.
 
         Returns:
             What can be given now, and where the others stand.
         """
+        with self._store.writing() as connection:
+            orders.owe_again(connection)
         debts: dict[str, list[Change]] = defaultdict(list)
         for order in orders.owed(self._store):
-            if order.change.account in self._guests.accounts:
+            is_known = order.change.account in self._guests.accounts
+            if is_known and Debt.of(order.change) not in held:
                 debts[order.change.account].append(order.change)
         changes: list[Change] = []
         others: dict[tuple[str, str], Guest] = {}

@@ -61,7 +61,7 @@ class OrderState(IntEnum):
     UNKNOWN = 12
     """It may have happened, and no look can tell. Never sent again by itself."""
     DROPPED = 13
-    """A later plan took its place before anything was sent."""
+    """A later plan took its place before anything was sent, or it is not wanted any more."""
 
 
 ledger = Table("guestlist", metadata, Column("version", Integer, nullable=False))

@@ -29,7 +29,8 @@ from sqlalchemy.exc import (
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from guestlist.errors import ConfigError, LedgerError
-from guestlist.ledger.migrations import migrate
+from guestlist.ledger.file import BUSY, check_file, open_to_read
+from guestlist.ledger.migrations import check_version, migrate
 
 T = TypeVar("T")
 
@@ -39,8 +40,6 @@ LATER = "guestlist_later"
 READING = {"guestlist_reading": True}
 PASSWORDS = ("password", "sslpassword")
 """What of a PostgreSQL URL is secret, besides the password before the host."""
-BUSY = 30.0
-"""Seconds to wait for another process that is writing to the same SQLite file."""
 AGAIN = 0.01
 """Seconds between two tries, where SQLite itself does not wait."""
 
@@ -48,13 +47,17 @@ AGAIN = 0.01
 class Store:
     """An open database. Any number of threads may use one.
 
+    Args:
+        read_only: nothing is ever written, so that a file may be where nothing can be.
+
     Raises:
         ConfigError: the URL is none, or names a kind of database that is not supported.
-        LedgerError: it cannot be opened, or is of a newer version.
+        LedgerError: it cannot be opened, is no ledger, or is of another version.
     """
 
-    def __init__(self, url: str) -> None:
-        self.engine = _engine(url)
+    def __init__(self, url: str, *, read_only: bool = False) -> None:
+        self._read_only = read_only
+        self.engine = _engine(url, read_only=read_only)
         self._unsynced = _engine(url, synchronous="NORMAL") if self.is_sqlite else self.engine
         self._apart = self.engine if self.is_sqlite else _engine(url, connections=0)
         self.name = _name(self.engine)
@@ -62,8 +65,14 @@ class Store:
         self._queue = queue.SimpleQueue()
         self._writer: threading.Thread | None = None
         self._starting = threading.Lock()
-        with self._translated(), self.engine.begin() as connection:
-            migrate(connection, self.name)
+        if self.is_sqlite:
+            check_file(Path(self.engine.url.database or ""))
+        if read_only:
+            with self.reading() as connection:
+                check_version(connection, self.name)
+        else:
+            with self._translated(), self.engine.begin() as connection:
+                migrate(connection, self.name)
 
     @property
     def is_sqlite(self) -> bool:
@@ -165,10 +174,13 @@ class Store:
     def _failure(self, error: BaseException) -> LedgerError:
         """An error of its own for everybody who waits, because each adds whom it is about."""
         said = str(getattr(error, "orig", None) or error).strip() or type(error).__name__
-        failure = LedgerError(
-            f"the ledger {self.name} fails: {said.splitlines()[0]}",
-            hint="Nothing is sent that cannot be written down. Run it again when it works.",
-        )
+        if self._read_only:
+            what = "cannot be read"
+            hint = "Copy it, with the files beside it, into a folder where you may write."
+        else:
+            what = "fails"
+            hint = "Nothing is sent that cannot be written down. Run it again when it works."
+        failure = LedgerError(f"the ledger {self.name} {what}: {said.splitlines()[0]}", hint=hint)
         failure.__cause__ = error
         return failure
 
@@ -204,7 +216,9 @@ def _together(connection: Connection) -> Iterator[None]:
         connection.execute(statement, some)
 
 
-def _engine(url: str, *, synchronous: str = "FULL", connections: int = 5) -> Engine:
+def _engine(
+    url: str, *, synchronous: str = "FULL", connections: int = 5, read_only: bool = False
+) -> Engine:
     """
     Args:
         synchronous: when SQLite waits for the disk.
@@ -220,7 +234,7 @@ def _engine(url: str, *, synchronous: str = "FULL", connections: int = 5) -> Eng
                 hint="It can be a SQLite file (sqlite:///guestlist.db) or PostgreSQL.",
             )
         if parsed.get_backend_name() == "sqlite":
-            return _sqlite(parsed, synchronous)
+            return _sqlite_to_read(parsed) if read_only else _sqlite(parsed, synchronous)
         return create_engine(parsed, pool_pre_ping=True, pool_size=connections)
     except (ArgumentError, NoSuchModuleError):
         raise ConfigError(
@@ -257,6 +271,11 @@ def _sqlite(url: URL, synchronous: str) -> Engine:
     event.listen(engine, "connect", connected)
     event.listen(engine, "begin", begun)
     return engine
+
+
+def _sqlite_to_read(url: URL) -> Engine:
+    file = Path(url.database or "")
+    return create_engine(url, creator=lambda: open_to_read(file))
 
 
 def _use_write_ahead_log(connection: sqlite3.Connection) -> None:

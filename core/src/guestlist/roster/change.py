@@ -24,6 +24,8 @@ class Action(StrEnum):
     UNASSIGN = "unassign"
     REVOKE = "revoke"
     REMOVE = "remove"
+    WITHDRAW = "withdraw"
+    """A role that was owed since the invitation is owed no more: nothing is sent for it."""
     CANNOT = "cannot"
     """The service has no way to do it, or a policy forbids it; `reason` tells."""
 
@@ -32,6 +34,8 @@ MAILS = frozenset({Action.INVITE, Action.RESEND, Action.REPLACE})
 """The actions by which a person gets a mail."""
 WITHDRAWALS = frozenset({Action.UNASSIGN, Action.REVOKE, Action.REMOVE})
 """The actions that take something away. They come last."""
+UNFOUNDED = frozenset({Action.WITHDRAW, Action.CANNOT})
+"""The actions that rest on nothing that a service holds, and for which nothing is sent."""
 ORDER = {action: place for place, action in enumerate(Action)}
 
 
@@ -49,10 +53,11 @@ class Change(Model):
     Empty for what cannot be done for anybody in the account."""
     key: str
     roles: tuple[str, ...] = ()
-    """For `invite` and `replace` those that the invitation names, for `assign`, `settle` and
-    `unassign` the one: by id, name or `kind:name`, as the roster says it."""
+    """For `invite` and `replace` those that the invitation names, for `assign`, `settle`,
+    `unassign` and `withdraw` the one: by id, name or `kind:name`, as the roster says it."""
     owed: tuple[str, ...] = ()
-    """Roles that the service takes only once the invitation is accepted."""
+    """Roles that the service takes only once the invitation is accepted. For `withdraw`: those that
+    are owed instead."""
     options: dict[str, Any] = Field(default_factory=dict)
     """The provider's own options of an order."""
     reason: str = ""
@@ -62,6 +67,8 @@ class Change(Model):
     invitation: Invitation | None = None
     """The invitation that counted, without secrets."""
     member: Member | None = None
+    single: bool = False
+    """A single call has asked for it, such as `invite`, and no roster."""
 
     def owed_roles(self) -> tuple[Change, ...]:
         """The orders to give the roles that the invitation cannot carry, once it is accepted."""
@@ -72,6 +79,7 @@ class Change(Model):
                 email=self.email,
                 key=self.key,
                 roles=(role,),
+                single=self.single and self.action is not Action.WITHDRAW,
             )
             for role in self.owed
         )

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
 
 from guestlist.client import Guestlist
-from guestlist.errors import UnknownRole
 from guestlist.exchange.account import Account
 from guestlist.models import OPEN_STATES
 from guestlist.roster.change import ORDER, Action, Change
-from guestlist.roster.diff import Entry, Note, Rules, differences, owed_after, unlikeness
+from guestlist.roster.debts import Debt, unwanted, wish_brief
+from guestlist.roster.diff import (
+    Entry,
+    Note,
+    Rules,
+    differences,
+    owed_after,
+    owed_instead,
+    unlikeness,
+)
 from guestlist.roster.guard import Guard
 from guestlist.roster.present import Reading, invitation_from, roles_from, seen
 from guestlist.roster.scratch import Fact, Kind, Scratch
-from guestlist.roster.wishes import Wish, Wishes, merged
+from guestlist.roster.wishes import Wish, Wishes
 
 Row = tuple[int, int, str, str]
 """A change as it is kept: account, place of the action in the order, key and body."""
@@ -90,10 +98,8 @@ def _of_people(
 
 
 def _wish(account: Compared, facts: Sequence[Fact]) -> Wish | None:
-    if facts[0].kind != Kind.WANTED:
-        return None
-    entries = [fact for fact in facts if fact.kind == Kind.WANTED]
-    return account.wishes.understood(entries[0].brief if len(entries) == 1 else merged(entries))
+    brief = wish_brief(facts)
+    return None if brief is None else account.wishes.understood(brief)
 
 
 def _of_problems(scratch: Scratch, accounts: Sequence[Compared | None]) -> Iterator[Row]:
@@ -141,27 +147,29 @@ def _looked_into(
 ) -> Iterator[Change | Note]:
     first = facts[0]
     kinds = {fact.kind for fact in facts}
-    if wish is None and Kind.NOT_YET in kinds:
-        return iter([Note.NOT_YET])
+    debts = [Debt(*json.loads(fact.body)) for fact in facts if fact.kind == Kind.OWED]
     email = first.body if wish is not None else ""
     found = seen(account.account, email or first.key, facts)
     record = found.guest.member or found.guest.invitation
+    taken_out = account.rules.prune and first.key not in account.rules.protected
+    why = {
+        debt: unwanted(debt, facts, wish, account.wishes.meant, taken_out=taken_out)
+        for debt in debts
+    }
+    kept = {account.wishes.meant(debt.role) for debt, reason in why.items() if not reason}
     entry = Entry(
         key=first.key,
         email=email or (record.email if record else first.key),
         wish=wish,
-        owed=_owed(account, facts) if wish else (),
+        owed={role for role in kept if role is not None},
         ended=next((fact.body for fact in facts if fact.kind == Kind.ENDED), ""),
     )
-    return differences(account.rules, entry, found.guest, found.carried)
-
-
-def _owed(account: Compared, facts: Iterable[Fact]) -> set[tuple[str, str]]:
-    """Kinds and ids of the roles that are owed. One that there is no more cannot be wanted."""
-    found = set()
-    for fact in facts:
-        if fact.kind == Kind.OWED:
-            with suppress(UnknownRole):
-                role = account.wishes.role(fact.body)
-                found.add((role.kind, role.id))
-    return found
+    withdrawn = [(debt, reason) for debt, reason in why.items() if reason]
+    instead = owed_instead(account.rules, entry, found.guest) if withdrawn else ()
+    for debt, reason in withdrawn:
+        yield debt.withdrawal(reason, instead)
+        instead = ()
+    if wish is None and Kind.NOT_YET in kinds:
+        yield Note.NOT_YET
+        return
+    yield from differences(account.rules, entry, found.guest, found.carried)

@@ -38,7 +38,7 @@ class Note(StrEnum):
     UNSEEN = "unseen"
     """Members of whom the service does not show what they hold."""
     HELD_BACK = "held back"
-    """People for whom nothing is done because of a problem of the whole account."""
+    """People for whom nothing is done because nobody could have what is wanted for them."""
 
 
 @dataclass(frozen=True)
@@ -258,6 +258,29 @@ def owed_after(provider: Provider, wish: Wish, told: OfInvitation) -> int:
     wanted = len(wish.ids or ())
     most = wanted if provider.most_roles is None else provider.most_roles
     return wanted - (len(told.offered) or min(most, wanted)) if wish.ids is not None else 0
+
+
+def owed_instead(rules: Rules, entry: Entry, guest: Guest) -> tuple[str, ...]:
+    """The roles that are owed instead of others, which the roster does not want any more: what
+    neither the invitation brings, nor anybody can see that the member lacks."""
+    wish, member = entry.wish, guest.member
+    if wish is None or wish.problems:
+        return ()
+    if guest.state is State.ACCEPTED:
+        if member is None or member.roles is not None:
+            return ()
+        offered: Collection[tuple[str, str]] = ()
+    elif guest.state in OPEN_STATES and guest.invitation is not None:
+        offered = ids_of(guest.invitation.roles)
+        if not offered and rules.provider.most_roles != 0:  # it may bring them, untold
+            return ()
+    else:
+        return ()  # a new invitation says what is owed after it
+    return tuple(
+        word
+        for word, role in zip(wish.words, wish.roles or (), strict=True)
+        if (role.kind, role.id) not in {*offered, *entry.owed}
+    )
 
 
 def _in_words(

@@ -18,7 +18,8 @@ class Limits:
             together.
         period: the one that `mails_per_person` is about.
         invitations: mails of one run; more have to be confirmed.
-        removals: people taken out in one run; more have to be confirmed.
+        removals: people taken out in one run, be it that their invitation is revoked; more have to
+            be confirmed.
         protected: keys of people from whom nothing is taken, such as whoever an API key belongs
             to.
     """

@@ -8,7 +8,7 @@ from guestlist.client import Guestlist
 from guestlist.errors import ConfigError
 from guestlist.exchange.account import Account
 from guestlist.models import Guest, Invitation
-from guestlist.roster.change import Action, Change
+from guestlist.roster.change import UNFOUNDED, Change
 from guestlist.roster.planfile import PlanFile
 from guestlist.roster.present import Progress, ids_of, read_accounts, seen
 from guestlist.roster.scratch import Fact, Kind, Scratch
@@ -19,7 +19,8 @@ def moved(
     guests: Guestlist, plan: PlanFile, *, progress: Progress | None = None
 ) -> Iterator[tuple[Change, str]]:
     """Reads the accounts of a plan again, and yields each change that rests on what holds no
-    longer, with what is different now. Changes that cannot be made rest on nothing.
+    longer, with what is different now. Changes that cannot be made rest on nothing, and neither do
+    withdrawals of what is owed.
 
     Memory does not grow with the number of people.
 
@@ -27,7 +28,8 @@ def moved(
         ConfigError: an account is another one than it was, or the file cannot be read.
         GuestlistError: an account cannot be read.
     """
-    names = sorted(name for name, counts in plan.summary.counts.items() if counts)
+    counts = plan.summary.counts
+    names = sorted(name for name, of_account in counts.items() if of_account.keys() - UNFOUNDED)
     _check_accounts(guests, plan, names)
     scratch = Scratch()
     try:
@@ -63,7 +65,7 @@ def _check_accounts(guests: Guestlist, plan: PlanFile, names: Iterable[str]) -> 
 
 def _befores(changes: Iterable[Change], numbers: Mapping[str, int]) -> Iterator[Fact]:
     for one in changes:
-        if one.action is not Action.CANNOT:
+        if one.action not in UNFOUNDED:
             ask = one.member is not None and one.member.roles is not None
             body = one.model_dump_json(exclude_defaults=True)
             yield Fact(one.key, numbers[one.account], Kind.BEFORE, ask, "", body)

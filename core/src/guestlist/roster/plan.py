@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from datetime import date
 from pathlib import Path
@@ -9,8 +11,9 @@ from typing import Self
 
 from guestlist.client import Guestlist
 from guestlist.errors import GuestlistError, UnknownAccount
-from guestlist.roster.change import Change
-from guestlist.roster.compare import Compared, compare
+from guestlist.roster.change import ORDER, Action, Change
+from guestlist.roster.compare import Compared, Row, compare
+from guestlist.roster.debts import Debt, unwanted
 from guestlist.roster.guard import Guard, Limits
 from guestlist.roster.planfile import write_plan
 from guestlist.roster.present import Progress, read_accounts
@@ -18,9 +21,6 @@ from guestlist.roster.scratch import Fact, Kind, Scratch
 from guestlist.roster.summary import Summary, fingerprint, over
 from guestlist.roster.wanted import Wanted
 from guestlist.roster.wishes import Intake
-
-Owed = tuple[str, str, str]
-"""Account, key, and a role as a roster has named it."""
 
 
 class Plan:
@@ -41,7 +41,7 @@ class Plan:
 
     @property
     def nothing(self) -> bool:
-        """Whether there is nothing to do, as far as the accounts could be read."""
+        """Whether all accounts were read, and there is nothing to do that can be done."""
         return self.summary.nothing
 
     def changes(self, account: str | None = None) -> Iterator[Change]:
@@ -81,7 +81,7 @@ def make_plan(
     limits: Limits | None = None,
     prune: bool = False,
     invite_declined: bool = False,
-    owed: Iterable[Owed] = (),
+    owed: Iterable[Debt] = (),
     mails: Callable[[str], int] | None = None,
     progress: Progress | None = None,
 ) -> Plan:
@@ -98,7 +98,8 @@ def make_plan(
         limits: what the plan may ask for.
         prune: take out whoever is there and not wanted. Else they are counted.
         invite_declined: invite those who have declined once more.
-        owed: roles that earlier runs could not give yet.
+        owed: roles that could not be given yet. Those that the roster does not want are withdrawn
+            (`guestlist.roster.debts.unwanted`), also in accounts about which it says nothing.
         mails: how many mails the person with that key was sent within `limits.period`.
         progress: see `guestlist.roster.present.Progress`.
 
@@ -116,7 +117,8 @@ def make_plan(
     scratch = Scratch()
     try:
         scratch.add(intake.facts(wanted))
-        scratch.add(_of_owed(owed, numbers))
+        debts = list(owed)
+        scratch.add(_of_owed(debts, numbers))
         read = read_accounts(guests, names, scratch, managed=intake.managed, progress=progress)
         readable = {
             name: Compared(guests, name, reading, prune, invite_declined, limits.protected)
@@ -124,10 +126,13 @@ def make_plan(
             if reading.error is None
         }
         compare(scratch, [readable.get(name) for name in names], Guard(limits, mails))
+        aside = Aside(guests, debts, {*names, *intake.accounts})
+        scratch.add_changes(aside.rows(len(names)))
         errors = {name: reading.error for name, reading in read.items() if reading.error}
         if accounts is None:
             errors |= _not_configured(guests, intake.accounts)
-        return Plan(scratch, _summary(guests, names, intake, readable, errors, limits), errors)
+        summary = _summary(guests, names, intake, readable, aside, errors, limits)
+        return Plan(scratch, summary, errors)
     except BaseException:
         scratch.close()
         raise
@@ -138,14 +143,15 @@ def _summary(
     names: Iterable[str],
     intake: Intake,
     readable: Mapping[str, Compared],
+    aside: Aside,
     errors: Mapping[str, GuestlistError],
     limits: Limits,
 ) -> Summary:
-    counts = {name: dict(+readable[name].counts) for name in sorted(readable)}
+    counts = {name: dict(+readable[name].counts) for name in sorted(readable)} | aside.counts
     return Summary(
         made_at=guests.clock.now(),
         digest=intake.digest,
-        accounts={name: fingerprint(guests.accounts[name]) for name in names},
+        accounts={name: fingerprint(guests.accounts[name]) for name in [*names, *aside.counts]},
         counts=counts,
         notes={name: dict(+readable[name].notes) for name in sorted(readable)},
         errors={name: str(error) for name, error in errors.items()},
@@ -153,10 +159,44 @@ def _summary(
     )
 
 
-def _of_owed(owed: Iterable[Owed], numbers: Mapping[str, int]) -> Iterator[Fact]:
-    for account, key, role in owed:
-        if account in numbers:
-            yield Fact(key, numbers[account], Kind.OWED, False, "", role)
+def _of_owed(owed: Iterable[Debt], numbers: Mapping[str, int]) -> Iterator[Fact]:
+    for debt in owed:
+        if debt.account in numbers:
+            yield Fact(debt.key, numbers[debt.account], Kind.OWED, False, "", json.dumps(debt))
+
+
+class Aside:
+    """Debts in accounts about which the roster says nothing, so that nobody reads them.
+
+    Args:
+        known: accounts of which the roster speaks.
+    """
+
+    def __init__(self, guests: Guestlist, debts: Iterable[Debt], known: Collection[str]) -> None:
+        others = set(guests.accounts) - set(known)
+        changes = [
+            debt.withdrawal(reason)
+            for debt in debts
+            if debt.account in others and (reason := unwanted(debt, (), None, _nothing))
+        ]
+        self._changes = sorted(changes, key=lambda change: change.account)
+        found = Counter(change.account for change in self._changes)
+        self.counts = {name: {Action.WITHDRAW: number} for name, number in found.items()}
+
+    def rows(self, first: int) -> Iterator[Row]:
+        """The changes as they are kept.
+
+        Args:
+            first: the number of the first of these accounts.
+        """
+        numbers = {name: number for number, name in enumerate(self.counts, first)}
+        for change in self._changes:
+            body = change.model_dump_json(exclude_defaults=True)
+            yield numbers[change.account], ORDER[change.action], change.key, body
+
+
+def _nothing(_word: str) -> None:
+    """What a role means in an account that nobody reads."""
 
 
 def _not_configured(guests: Guestlist, people: Iterable[str]) -> dict[str, GuestlistError]:

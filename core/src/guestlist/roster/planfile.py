@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -37,6 +38,18 @@ class PlanFile:
 
     path: Path
     summary: Summary
+
+    @property
+    def digest(self) -> str:
+        """Tells this file from every other.
+
+        Raises:
+            ConfigError: the file cannot be read.
+        """
+        found = hashlib.sha256()
+        for _, line in _lines(self.path):
+            found.update(line.encode())
+        return found.hexdigest()
 
     def changes(self, account: str | None = None) -> Iterator[Change]:
         """The changes by account, and in each in the order of execution; read as they are used.

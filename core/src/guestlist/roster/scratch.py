@@ -147,7 +147,7 @@ class Scratch:
     # ------------------------------------------------------------------ results
 
     def add_problem(self, account: int, text: str) -> None:
-        """Counts one more person whom a problem of the whole account keeps from something."""
+        """Counts one more person for whom something is wanted that nobody can have."""
         with self._lock, _in_words():
             self._db.execute(
                 "INSERT INTO problem VALUES (?, ?, 1)"
@@ -179,7 +179,9 @@ class Scratch:
 
     def _read(self, query: str, *values: Any) -> Iterator[tuple[Any, ...]]:
         with _in_words():
-            yield from self._db.execute(query, values)
+            # `yield from` would close the cursor when the reader goes, the database being closed
+            for row in self._db.execute(query, values):  # noqa: UP028
+                yield row
 
 
 @contextmanager

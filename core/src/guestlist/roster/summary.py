@@ -32,7 +32,11 @@ class Over(Model):
                 f"{self.account}: the roster wants nobody there, and all {self.count} would be"
                 " taken out"
             )
-        return f"{self.count} {self.what} are more than the {self.ceiling} that one run may make"
+        revoked = ", revoked invitations among them," if self.what == "removals" else ""
+        return (
+            f"{self.count} {self.what}{revoked} are more than the {self.ceiling} that one run may"
+            " make"
+        )
 
 
 class Summary(Model):
@@ -58,9 +62,14 @@ class Summary(Model):
         return sum(sum(by_action.values()) for by_action in self.counts.values())
 
     @property
+    def possible(self) -> int:
+        """How many changes there are that can be made."""
+        return self.changes - self.total(frozenset({Action.CANNOT}))
+
+    @property
     def nothing(self) -> bool:
-        """Whether there is nothing to do, as far as the accounts could be read."""
-        return self.changes == self.total(frozenset({Action.CANNOT}))
+        """Whether all accounts were read, and there is nothing to do that can be done."""
+        return not self.possible and not self.errors
 
     def total(self, actions: frozenset[Action]) -> int:
         """How many changes of such actions there are, in all accounts."""

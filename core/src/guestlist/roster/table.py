@@ -116,8 +116,7 @@ class PeopleTable:
                     check_days(starts, ends)
                     email, key = read_email(row[address])
                 except (InvalidOrder, ConfigError) as error:
-                    if any(map(str.strip, row)):
-                        problems.add(ConfigError(f"{where}: {error.message}", hint=error.hint))
+                    problems.add(ConfigError(f"{where}: {error.message}", hint=error.hint))
                     continue
                 for account, (roles, options) in places:
                     yield Wanted(account, key, email, roles, options, starts, ends, where)
@@ -135,13 +134,13 @@ class PeopleTable:
         return check_somewhere(together(parts))
 
     def _rows(self, text: IO[str]) -> Iterator[tuple[int, list[str]]]:
-        """Each row below the heading with the line on which it begins, empty lines left out."""
+        """Each row below the heading with the line on which it begins; empty ones are left out."""
         reader = csv.reader(text, delimiter=self._heading.separator, strict=True)
         next(reader)
         line = reader.line_num + 1
         try:
             for row in reader:
-                if row:
+                if any(map(str.strip, row)):
                     yield line, row
                 line = reader.line_num + 1
         except csv.Error as error:
@@ -171,20 +170,20 @@ def _readable(path: Path) -> Iterator[None]:
         raise ConfigError(f"{path} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
         raise ConfigError(
-            f"{path}{_undecodable(path)} is not UTF-8",
+            f"{path}:{_undecodable(path)}: this is not UTF-8",
             hint="Save it from the spreadsheet as CSV UTF-8.",
         ) from None
 
 
-def _undecodable(path: Path) -> str:
-    """The line that is not UTF-8, as it is written behind the name of a file."""
+def _undecodable(path: Path) -> int:
+    """The number of the line that is not UTF-8; the first where it is one meanwhile."""
     with path.open("rb") as file:
         for number, line in enumerate(file, 1):
             try:
                 line.decode()
             except UnicodeDecodeError:
-                return f":{number}"
-    return ""
+                return number
+    return 1
 
 
 def _heading(path: Path, text: IO[str], wanted: Columns) -> Heading:

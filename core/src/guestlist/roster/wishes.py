@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from pydantic import BaseModel
 
-from guestlist.errors import CallerMistake
+from guestlist.errors import CallerMistake, UnknownRole
 from guestlist.models import Role
 from guestlist.provider import Provider
 from guestlist.roster.scratch import Fact, Kind
@@ -169,6 +169,14 @@ class Wishes:
         if len(found) == 1:
             return found[0]
         raise unknown_role(word, found, self._roles)
+
+    def meant(self, word: str) -> tuple[str, str] | None:
+        """Kind and id of the role that a word means; None where there is none any more."""
+        try:
+            role: Role = self.role(word)
+        except UnknownRole:
+            return None
+        return role.kind, role.id
 
     def word(self, role: Role) -> str:
         """How a role is named so that it is understood: its label, or else its id."""

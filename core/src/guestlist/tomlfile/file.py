@@ -65,6 +65,7 @@ def read_toml(path: Path, *, hint: str = "") -> TomlFile:
     Raises:
         ConfigError: it is missing, unreadable, or no TOML.
     """
+    text = ""
     try:
         text = path.read_bytes().decode("utf-8-sig")  # editors may add the mark
         return TomlFile(path, text, tomllib.loads(text))
@@ -73,10 +74,12 @@ def read_toml(path: Path, *, hint: str = "") -> TomlFile:
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
         raise ConfigError(f"{path} cannot be read: {reason}") from None
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        line = re.search(r"\(at line (\d+)", str(error))  # only Python 3.14 has it as a number
-        at = f":{line[1]}" if line else ""
-        raise ConfigError(f"{path}{at} is no TOML: {error}") from None
+    except RecursionError:
+        raise ConfigError(f"{path}:1: this is no TOML that can be read: it is too deep") from None
+    except tomllib.TOMLDecodeError as error:
+        said = re.search(r"\(at line (\d+)", str(error))  # only Python 3.14 has it as a number
+        line = said[1] if said else len(text.splitlines()) or 1
+        raise ConfigError(f"{path}:{line}: this is no TOML: {error}") from None
 
 
 def _named(place: Place) -> str:

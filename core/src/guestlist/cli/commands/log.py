@@ -29,7 +29,7 @@ def run_log(session: Session) -> None:
     given = session.arguments
     if given.export and given.json:
         raise UsageError("--export and --json exclude each other", hint="Leave out one.")
-    store = session.ledger(create=False).store
+    store = session.ledger(create=False, read_only=True).store
     search = _search(session)
     if given.export:
         write = write_csv if given.export == "csv" else write_jsonl

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 
-from guestlist.cli.desk import client, configured, roster_path, telling
+from guestlist.cli.desk import client, configured, roster_path, telling, within
 from guestlist.cli.document import PulledRow
 from guestlist.cli.extra import missing
 from guestlist.cli.report import say
@@ -29,7 +29,7 @@ def run_pull(session: Session) -> None:
     roster = open_config(roster_path(session))
     with ExitStack() as closing:
         config = configured(session, roster, Stop(), closing)
-        guests = closing.enter_context(client(session, config, session.clock))
+        guests = within(session, closing.enter_context(client(session, config, session.clock)))
         names = list(dict.fromkeys(given.account)) or list(guests.accounts)
         if not names:
             raise nothing_configured()

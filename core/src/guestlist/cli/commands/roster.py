@@ -17,6 +17,7 @@ from guestlist.cli.outcome import CHANGES, Interrupted
 from guestlist.cli.parser import UsageError
 from guestlist.cli.report import say
 from guestlist.cli.session import Session
+from guestlist.cli.terminating import ends_on_sigterm
 from guestlist.cli.words import count
 from guestlist.errors import Conflict, GuestlistError, UnknownRole, WaitTimeout
 from guestlist.ledger import orders
@@ -24,6 +25,7 @@ from guestlist.ledger.mails import MailsPerPerson
 from guestlist.ledger.runner import Summary, alone
 from guestlist.models import OPEN_STATES, Guest
 from guestlist.roster import Action, Change, Plan, make_plan, moved, read_plan
+from guestlist.roster.debts import Debt, Judged, judge
 from guestlist.roster.planfile import PlanFile
 
 if TYPE_CHECKING:
@@ -49,12 +51,16 @@ def run_plan(session: Session) -> None:
 def run_apply(session: Session) -> None:
     """`apply`: makes it so."""
     given = session.arguments
-    with desk(session) as at, alone(at.store):
-        run = _continued(session, at)
-        if run is None and given.plan:
-            run = _from_plan(session, at, Path(given.plan))
+    with ends_on_sigterm(session), desk(session) as at, alone(at.store):
+        plan = read_plan(Path(given.plan)) if given.plan else None
+        if plan is not None:
+            _tell_lacking(session, plan)
+        asked = _digest(session, at) if plan is None else plan.digest
+        run = _continued(session, at, asked)
+        if run is None and plan is not None:
+            run = _from_plan(session, at, plan, asked)
         elif run is None:
-            run = _from_roster(session, at)
+            run = _from_roster(session, at, asked)
         if run is None:
             return
         summary = _carry_out(session, at, run)
@@ -66,7 +72,7 @@ def run_apply(session: Session) -> None:
 
 def run_settle(session: Session) -> None:
     """`settle`: gives people the roles that they are owed, as far as they have accepted."""
-    with desk(session) as at, alone(at.store):
+    with ends_on_sigterm(session), desk(session, create=False) as at, alone(at.store):
         _settle_doubts(session, at)
         _settle(session, at, session.arguments.wait)
 
@@ -97,20 +103,36 @@ def _planned(session: Session, at: Desk) -> Iterator[Plan]:
         limits=limits,
         prune=given.prune,
         invite_declined=given.invite_declined,
-        owed=[
-            (debt.change.account, debt.change.key, debt.change.roles[0])
-            for debt in orders.owed(at.store)
-        ],
+        owed=_debts(at),
         mails=mails,
         progress=telling(session),
     ) as plan:
         session.errors += plan.errors.values()
-        session.errors += (
-            UnknownRole(change.reason.rstrip("."), account=change.account)
-            for change in _impossible(plan)
-            if not change.email  # it holds for everybody in the account
-        )
+        _tell_problems(session, plan)
         yield plan
+
+
+def _tell_problems(session: Session, plan: Plan | PlanFile) -> None:
+    """Tells what cannot be had by anybody in an account."""
+    session.errors += (
+        UnknownRole(change.reason.rstrip("."), account=change.account)
+        for change in _impossible(plan)
+        if not change.email
+    )
+
+
+def _tell_lacking(session: Session, plan: PlanFile) -> None:
+    """Tells what a plan was made without."""
+    session.errors += (
+        Conflict(
+            "there is nothing about this account in the plan, because it could not be read then:"
+            f" {why}",
+            hint="For this account, plan again.",
+            account=account,
+        )
+        for account, why in plan.summary.errors.items()
+    )
+    _tell_problems(session, plan)
 
 
 def _impossible(plan: Plan | PlanFile) -> Iterator[Change]:
@@ -140,9 +162,9 @@ def _show(session: Session, at: Desk, plan: Plan) -> None:
     titles = {name: provider.title for name, provider in at.guests.accounts.items()}
     show_changes(session.screen, plan.changes(), titles, everything=session.arguments.verbose)
     show_notes(session.screen, plan.summary.notes)
-    session.screen.line(f"Plan: {in_words(counts)}.", style="bold")
+    session.screen.line(f"Plan: {in_words(counts, sorted(plan.summary.errors))}.", style="bold")
     for problem in plan.summary.over:
-        say("warning", str(problem))
+        say("warning", f"{problem}; `apply` needs --force for that")
     session.printed = True
 
 
@@ -153,10 +175,14 @@ def _plain(counts: Mapping[str, Mapping[Any, int]]) -> dict[str, dict[str, int]]
 # ---------------------------------------------------------------------------- applying
 
 
-def _continued(session: Session, at: Desk) -> int | None:
-    """The last run, if it did not come to its end and the same is asked for still."""
+def _continued(session: Session, at: Desk, asked: str) -> int | None:
+    """The last run, if it did not come to its end and the same is asked for still.
+
+    Args:
+        asked: the digest of what is asked for.
+    """
     run = orders.unfinished_run(at.store)
-    if run is None or session.arguments.fresh or run.roster != _digest(session, at):
+    if run is None or session.arguments.fresh or run.roster != asked:
         return None
     if session.screen is not None:
         left = sum(orders.left(at.store, run.id).values())
@@ -172,20 +198,19 @@ def _digest(session: Session, at: Desk) -> str:
     return f"{at.roster.digest} {given.prune:d}{given.invite_declined:d}"
 
 
-def _from_roster(session: Session, at: Desk) -> int | None:
+def _from_roster(session: Session, at: Desk, asked: str) -> int | None:
     """Plans, and writes a run down if that is wanted."""
     _settle_doubts(session, at)
     with _planned(session, at) as plan:
         _show(session, at, plan)
         if not _confirmed(session, at, plan):
             return None
-        return at.runner.begin(plan.changes(), _digest(session, at), at.roster.toml.path.name)
+        return at.runner.begin(plan.changes(), asked, at.roster.toml.path.name)
 
 
-def _from_plan(session: Session, at: Desk, path: Path) -> int | None:
+def _from_plan(session: Session, at: Desk, plan: PlanFile, asked: str) -> int | None:
     """Writes a run down for a plan that was made earlier, if nothing has moved since."""
     _settle_doubts(session, at)
-    plan = read_plan(path)
     session.progress.tell("looking whether anything has changed since the plan was made")
     changed = [
         f"{change.email} on {change.account} {what}" for change, what in moved(at.guests, plan)
@@ -198,7 +223,7 @@ def _from_plan(session: Session, at: Desk, path: Path) -> int | None:
         )
     if not _confirmed(session, at, plan):
         return None
-    return at.runner.begin(plan.changes(), plan.summary.digest, path.name)
+    return at.runner.begin(plan.changes(), asked, plan.path.name)
 
 
 def _confirmed(session: Session, at: Desk, plan: Plan | PlanFile) -> bool:
@@ -207,7 +232,7 @@ def _confirmed(session: Session, at: Desk, plan: Plan | PlanFile) -> bool:
         session.errors.append(
             Conflict(f"{count(cannot, 'change')} not possible", hint="The plan says why.")
         )
-    if summary.nothing:
+    if not summary.possible:
         return True
     if summary.over and not given.force:
         raise Conflict(
@@ -227,7 +252,8 @@ def _confirmed(session: Session, at: Desk, plan: Plan | PlanFile) -> bool:
 
 
 def _settle_doubts(session: Session, at: Desk) -> None:
-    session.progress.tell("looking what became of requests that got no answer")
+    if orders.in_doubt(at.store):
+        session.progress.tell_waiting("looking what became of requests that got no answer")
     _tell_failures(session, at.runner.settle_doubts())
 
 
@@ -281,22 +307,55 @@ def _run_row(tally: Tally) -> RunRow:
 
 def _settle(session: Session, at: Desk, wait: float | None) -> None:
     """Gives the roles that have fallen due; waits for the others, if asked to."""
+    try:
+        others = _given(session, at, wait)
+    except KeyboardInterrupt:
+        others = None
+    if others is None:
+        told = "stopped: what is still owed stays owed; `guestlist settle` goes on"
+        session.errors.append(Interrupted(told))
+    else:
+        _tell_owed(session, others, wait)
+
+
+def _given(session: Session, at: Desk, wait: float | None) -> list[Guest] | None:
+    """Where those stand whose roles are still owed at the end; None when that was interrupted."""
     ends = at.guests.clock.monotonic() + (wait or 0.0)
+    judged, day = Judged(), None
     while True:
+        today = at.guests.clock.now().date()
+        if today != day:
+            judged, day = _judged(session, at), today
         session.progress.tell("looking who has accepted")
-        due, others = at.runner.due()
-        if due:
-            run = at.runner.begin(due, "", "settle", replace=False)
+        due, others = at.runner.due({*judged.held, *map(Debt.of, judged.withdrawn)})
+        if due or judged.withdrawn:
+            changes = [*judged.withdrawn, *due]
+            run = at.runner.begin(changes, "", "settle", replace=False)
+            judged.withdrawn.clear()
             if _carry_out(session, at, run).interrupted:
-                return
+                return None
         left = ends - at.guests.clock.monotonic()
         waiting = [guest for guest in others if guest.state in OPEN_STATES]
         if not waiting or left <= 0:
-            break
+            return others
         told = count(len(waiting), "person").replace("persons", "people")
-        session.progress.tell(f"waiting for {told} to accept")
+        session.progress.tell_waiting(f"waiting for {told} to accept")
         at.guests.clock.sleep(min(SETTLE_EVERY, left))
-    _tell_owed(session, others, wait)
+
+
+def _debts(at: Desk) -> list[Debt]:
+    return [Debt.of(debt.change) for debt in orders.owed(at.store)]
+
+
+def _judged(session: Session, at: Desk) -> Judged:
+    """What today's roster says of the debts."""
+    debts = [debt for debt in _debts(at) if debt.account in at.guests.accounts]
+    if not debts:
+        return Judged()
+    session.progress.tell(f"reading {at.roster.toml.path}")
+    judged = judge(at.guests, at.roster.wanted(), debts)
+    session.errors += judged.errors.values()
+    return judged
 
 
 def _tell_owed(session: Session, others: Sequence[Guest], wait: float | None) -> None:

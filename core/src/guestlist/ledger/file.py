@@ -1,0 +1,73 @@
+"""The file of a ledger in SQLite, looked at without writing to it."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+from guestlist.errors import LedgerError
+from guestlist.ledger.schema import ledger
+
+BUSY = 30.0
+"""Seconds to wait for another process that is writing to the same SQLite file."""
+
+ANOTHER = "Name another file with --ledger, or as `url` in [ledger]."
+
+
+def open_to_read(file: Path) -> sqlite3.Connection:
+    """A connection that never writes.
+
+    SQLite keeps an index of the write-ahead log beside the file. Where nothing can be written, and
+    the log is empty, the file is read as one that nobody changes.
+
+    Raises:
+        sqlite3.Error: it cannot be read.
+    """
+    try:
+        return _opened(file, "mode=ro")
+    except sqlite3.OperationalError:
+        log = file.with_name(f"{file.name}-wal")
+        if not file.exists() or (log.exists() and log.stat().st_size):
+            raise
+        return _opened(file, "immutable=1")
+
+
+def check_file(file: Path) -> None:
+    """Sees to it that a file which is there is a ledger, before anything is written to it.
+
+    Raises:
+        LedgerError: it is something else.
+    """
+    if not file.is_file() or not file.stat().st_size:
+        return
+    try:
+        with closing(open_to_read(file)) as connection:
+            tables = _tables(connection)
+    except sqlite3.OperationalError:
+        return  # whoever opens it in earnest tells why
+    except sqlite3.DatabaseError as error:
+        raise LedgerError(
+            f"{file} is no database of SQLite, or is damaged: {error}",
+            hint=f"{ANOTHER} A damaged ledger is to be had from a backup only.",
+        ) from None
+    if tables and ledger.name not in tables:
+        raise LedgerError(f"{file} is not a ledger: it holds other tables", hint=ANOTHER)
+
+
+def _opened(file: Path, how: str) -> sqlite3.Connection:
+    connection = sqlite3.connect(
+        f"{file.absolute().as_uri()}?{how}", uri=True, timeout=BUSY, check_same_thread=False
+    )
+    try:
+        connection.isolation_level = None
+        _tables(connection)  # nothing is read before
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _tables(connection: sqlite3.Connection) -> set[str]:
+    rows = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
+    return {name for (name,) in rows}

@@ -1,0 +1,165 @@
+"""Roles that people are owed, compared with what the roster wants today."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from typing import NamedTuple
+
+from guestlist.client import Guestlist
+from guestlist.errors import GuestlistError
+from guestlist.roster.change import Action, Change
+from guestlist.roster.scratch import Fact, Kind
+from guestlist.roster.wanted import Wanted
+from guestlist.roster.wishes import Intake, Wish, Wishes, merged
+
+
+class Debt(NamedTuple):
+    """A role that is owed until the person has accepted.
+
+    Attributes:
+        role: as whoever asked for it has named it.
+        single: a single call has asked for it, such as `invite`, and no roster.
+    """
+
+    account: str
+    key: str
+    email: str
+    role: str
+    single: bool = False
+
+    @classmethod
+    def of(cls, change: Change) -> Debt:
+        """That of a change which gives an owed role."""
+        return cls(change.account, change.key, change.email, change.roles[0], change.single)
+
+    def withdrawal(self, reason: str, owed: tuple[str, ...] = ()) -> Change:
+        """The change by which it is owed no more.
+
+        Args:
+            owed: the roles that are owed instead.
+        """
+        return Change(
+            action=Action.WITHDRAW,
+            account=self.account,
+            email=self.email,
+            key=self.key,
+            roles=(self.role,),
+            owed=owed,
+            reason=reason,
+            single=self.single,
+        )
+
+
+def unwanted(
+    debt: Debt,
+    facts: Iterable[Fact],
+    wish: Wish | None,
+    meant: Callable[[str], tuple[str, str] | None],
+    *,
+    taken_out: bool = False,
+) -> str:
+    """Why somebody must not be given what they are owed; empty where they may.
+
+    What a roster has asked for is given only while the roster wants it. What a single call has
+    asked for is given, unless the roster speaks against it.
+
+    Args:
+        facts: what the roster says of the person in that account.
+        wish: the same in the terms of the account; None for somebody who is not wanted today.
+        meant: kind and id of a role that is named; None where there is none.
+        taken_out: whoever is not in the roster is taken out.
+    """
+    if wish is not None:
+        if wish.problems:
+            return ""
+        if wish.ids is None:
+            return "" if debt.single else "the roster names no roles any more"
+        return "" if meant(debt.role) in wish.ids else "the roster wants other roles"
+    named = {fact.kind: fact.body for fact in facts}
+    if Kind.ENDED in named and Kind.NOT_YET not in named:
+        return f"wanted until {named[Kind.ENDED]}"
+    if debt.single and (Kind.NOT_YET in named or not taken_out):
+        return ""
+    return "wanted from a later day on" if Kind.NOT_YET in named else "not in the roster"
+
+
+@dataclass
+class Judged:
+    """What today's roster says of debts.
+
+    Attributes:
+        withdrawn: the changes by which those that it does not want are owed no more.
+        held: those of which it cannot be told; they stay, and must not be given.
+        errors: why, by account.
+    """
+
+    withdrawn: list[Change] = field(default_factory=list)
+    held: set[Debt] = field(default_factory=set)
+    errors: dict[str, GuestlistError] = field(default_factory=dict)
+
+
+def judge(
+    guests: Guestlist,
+    wanted: Iterable[Wanted],
+    debts: Collection[Debt],
+    *,
+    today: date | None = None,
+) -> Judged:
+    """Compares debts with a roster. Reads what can be granted where names of roles differ, and
+    nothing else.
+
+    Args:
+        debts: of configured accounts.
+        today: as of `make_plan`.
+    """
+    judged = Judged()
+    by_account: dict[str, list[Debt]] = defaultdict(list)
+    for debt in debts:
+        by_account[debt.account].append(debt)
+    numbers = {name: number for number, name in enumerate(by_account)}
+    of_whom = {(debt.account, debt.key) for debt in debts}
+    intake = Intake(numbers, today or guests.clock.now().date())
+    said: dict[tuple[int, str], list[Fact]] = defaultdict(list)
+    for fact in intake.facts(one for one in wanted if (one.account, one.key) in of_whom):
+        said[fact.account, fact.key].append(fact)
+    for name, number in numbers.items():
+        mine = [(debt, said[number, debt.key]) for debt in by_account[name]]
+        try:
+            _judge(guests.account(name), name, mine, judged)
+        except GuestlistError as error:
+            judged.errors[name] = error
+            judged.held.update(by_account[name])
+    return judged
+
+
+def _judge(
+    guests: Guestlist, name: str, debts: Iterable[tuple[Debt, list[Fact]]], judged: Judged
+) -> None:
+    provider = guests.accounts[name]
+    unnamed = Wishes(provider, ())
+    named: Wishes | None = None
+    for debt, facts in debts:
+        brief = wish_brief(facts)
+        words = None if brief is None else json.loads(brief)[0]
+        if words is not None and debt.role in words:
+            continue
+        if words is not None and named is None:
+            named = Wishes(provider, list(guests.roles()) if provider.supports("roles") else ())
+        wishes = named or unnamed
+        wish = None if brief is None else wishes.understood(brief)
+        if wish is not None and wish.problems:
+            judged.held.add(debt)
+        elif reason := unwanted(debt, facts, wish, wishes.meant):
+            judged.withdrawn.append(debt.withdrawal(reason))
+
+
+def wish_brief(facts: Sequence[Fact]) -> str | None:
+    """The brief of what the roster wants for somebody today; None for nothing."""
+    entries = [fact for fact in facts if fact.kind == Kind.WANTED]
+    if not entries:
+        return None
+    return entries[0].brief if len(entries) == 1 else merged(entries)
