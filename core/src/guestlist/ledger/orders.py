@@ -300,7 +300,11 @@ _is_owed_besides = exists().where(
 def drop(connection: Connection, now: float) -> int:
     """Drops what was asked for and not begun, in runs before: a later plan takes its place. Roles
     that were owed are owed again, each once."""
-    not_begun: list[Any] = [IS_OPEN, orders.c.state == OrderState.ASKED, orders.c.run.is_not(None)]
+    return _drop(connection, now, orders.c.run.is_not(None))
+
+
+def _drop(connection: Connection, now: float, which: ColumnElement[bool]) -> int:
+    not_begun = (IS_OPEN, orders.c.state == OrderState.ASKED, which)
     connection.execute(
         update(orders)
         .where(
@@ -391,8 +395,9 @@ def doubt(
     Args:
         counts: whether the attempt counts as one.
     """
+    attempts = orders.c.attempts - (0 if counts else 1)
     doubted = connection.execute(
-        update(orders).where(*_SENT).values(doubted=now, attempts=orders.c.attempts - (not counts)),
+        update(orders).where(*_SENT).values(doubted=now, attempts=attempts),
         {"this": id, "mark": mark},
     )
     if doubted.rowcount:
@@ -447,20 +452,9 @@ def _say(connection: Connection, id: int, now: float, what: str, detail: str | N
 # ---------------------------------------------------------------------------- owed roles
 
 
-def owe_again(connection: Connection) -> None:
-    """Roles that a run of owed ones did not come to are owed again, unless they are meanwhile."""
-    of_debts = select(runs.c.id).where(runs.c.roster == "")
-    left = (
-        IS_OPEN,
-        orders.c.state == OrderState.ASKED,
-        orders.c.action == Action.SETTLE,
-        orders.c.run.in_(of_debts),
-    )
-    other = orders.alias()
-    same = (orders.c.account == other.c.account, orders.c.key == other.c.key)
-    owed = exists().where(other.c.state == OrderState.OWED, *same, orders.c.role == other.c.role)
-    connection.execute(update(orders).where(*left, owed).values(state=OrderState.DROPPED))
-    connection.execute(update(orders).where(*left).values(state=OrderState.OWED, run=None))
+def owe_again(connection: Connection, now: float) -> None:
+    """Roles that a run of owed ones did not come to are owed again."""
+    _drop(connection, now, orders.c.run.in_(select(runs.c.id).where(runs.c.roster == "")))
 
 
 def _owe(connection: Connection, change: Change, now: float) -> None:

@@ -109,7 +109,7 @@ class Runner:
             What can be given now, and where the others stand.
         """
         with self._store.writing() as connection:
-            orders.owe_again(connection)
+            orders.owe_again(connection, self._guests.clock.now().timestamp())
         debts: dict[str, list[Change]] = defaultdict(list)
         for order in orders.owed(self._store):
             is_known = order.change.account in self._guests.accounts
