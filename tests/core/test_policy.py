@@ -22,7 +22,7 @@ from guestlist.errors import (
     ServiceUnavailable,
     Unauthorized,
 )
-from guestlist.exchange.account import Budget, Call
+from guestlist.exchange.account import LONGEST_REST, Budget, Call
 from guestlist.exchange.policy import Verdict, exchange, judge, run
 from guestlist.exchange.step import Failure
 from guestlist.models import Member, Order
@@ -144,6 +144,15 @@ def test_a_limit_that_would_take_too_long(stage: Any, reply: Reply) -> None:
     assert caught.value.retry_after == 61.0
     assert caught.value.happened is False
     assert acme.slept == []
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_rest_of_years_is_not_waited_for_whatever_the_budget(
+    stage: Any, reply: Reply, status: int
+) -> None:
+    acme = stage(total=float("inf"))
+    acme.run(exchange(acme.call, READ), reply(status=status, retry_after="99999999"), reply())
+    assert acme.sent[1][0] == pytest.approx(LONGEST_REST)
 
 
 def test_a_limit_holds_for_every_call_of_the_account(stage: Any, reply: Reply) -> None:

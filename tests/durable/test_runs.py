@@ -37,7 +37,7 @@ from guestlist.ledger.schema import OrderState
 from guestlist.ledger.tally import Tally
 from guestlist.ledger.work import ChunkWork, RunWork
 from guestlist.models import Member, Role
-from guestlist.provider import Flow, Request, operation
+from guestlist.provider import Flow, Page, Request, operation
 from guestlist.roster import Action, Change
 
 
@@ -230,6 +230,31 @@ def test_an_owed_role_is_given_by_its_id_where_the_service_lists_none(machine: M
         how: Facts = {"transport": machine.service, "clock": machine.clock, "ledger": ledger}
         result = Guestlist(accounts, **how).invite("ada@example.com", role=["dev", editor])
     assert result.owed == (editor,)
+    machine.service.add_person("ada@example.com")
+    with machine.process() as process:
+        due, _others = process.runner.due()
+        process.runner.run(process.runner.begin(due, "", "settle", replace=False))
+    assert [person["roles"] for person in machine.service.people] == [["r-7"]]
+
+
+class Listing(Plain):
+    """One that lists its roles, two of which have the same name."""
+
+    @operation
+    def roles(self, cursor: str | None = None) -> Flow[Page[Role]]:
+        if False:
+            yield Request.get("roles")
+        named = [Role(id=id, name="Editor") for id in ("r-6", "r-7")]
+        return Page([Role(id="dev"), *named, Role(id="r-8", name="r-7")])
+
+
+def test_an_owed_role_is_given_by_its_id_where_two_have_its_name(tmp_path: Path) -> None:
+    machine = Machine(tmp_path / "guestlist.db", {"plain": Listing})
+    editor = Role(id="r-7", name="Editor")
+    with Ledger(machine.place, clock=machine.clock) as ledger:
+        accounts = {"plain": Listing(base_url="https://plain.test")}
+        how: Facts = {"transport": machine.service, "clock": machine.clock, "ledger": ledger}
+        Guestlist(accounts, **how).invite("ada@example.com", role=["dev", editor])
     machine.service.add_person("ada@example.com")
     with machine.process() as process:
         due, _others = process.runner.due()

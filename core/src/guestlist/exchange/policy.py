@@ -16,7 +16,7 @@ from pydantic_core import ErrorDetails
 
 from guestlist import errors
 from guestlist.errors import GuestlistError, MalformedResponse, OutcomeUnknown
-from guestlist.exchange.account import Call
+from guestlist.exchange.account import LONGEST_REST, Call
 from guestlist.exchange.retry_after import retry_after
 from guestlist.exchange.step import Failure, Outgoing, Send, Sleep, Steps, Write
 from guestlist.provider import Effect, Flow, Provider, Request, Response, explain
@@ -269,12 +269,13 @@ def _out_of_budget(exceeded: str, delay: float) -> GuestlistError:
 
 
 def _wait(call: Call, answer: Response | Failure, error: GuestlistError, attempt: int) -> float:
-    """Seconds before the next try: what the service asks for, else a doubling time with jitter."""
+    """Seconds before the next try: what the service asks for, as far as it is believed, else a
+    doubling time with jitter."""
     asked = error.retry_after if isinstance(error, errors.RateLimited) else None
     if asked is None and isinstance(answer, Response):
         asked = retry_after(answer.headers, call.account.now())
     if asked is not None:
-        return asked
+        return min(asked, LONGEST_REST)
     longest = min(BACKOFF_LONGEST, BACKOFF_FIRST * 2.0 ** (attempt - 1))
     return longest * call.account.random.uniform(0.5, 1.0)
 

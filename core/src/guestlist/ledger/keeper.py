@@ -11,6 +11,7 @@ from guestlist.client import Guestlist
 from guestlist.errors import GuestlistError, LedgerError
 from guestlist.ledger import orders, shared
 from guestlist.ledger.doubts import LOOK_FIRST, LOOK_LONGEST, Doubts
+from guestlist.ledger.schema import OrderState
 from guestlist.ledger.store import Store
 from guestlist.ledger.tally import Tally
 
@@ -95,12 +96,13 @@ def advance(store: Store, queue: Queue, run: int, account: str, now: float) -> N
     """
     if queue.is_busy(account) or account in shared.halted(store, run):
         return
-    asked, doubted = shared.open_place(store, run, account)
+    asked = orders.next_place(store, run, account)
+    doubted = orders.next_place(store, run, account, OrderState.INTENDED)
     if asked is None and doubted is None and not orders.left(store, run):
         orders.end_run(store, run, now)
     if asked is None or (doubted is not None and doubted < asked):
         return
     after = 0
-    while ids := shared.asked_ids(store, run, account, asked, after, CHUNK * CHUNKS):
+    while ids := orders.asked_ids(store, run, account, asked, after, CHUNK * CHUNKS):
         queue.put(run, account, [ids[at : at + CHUNK] for at in range(0, len(ids), CHUNK)])
         after = ids[-1]

@@ -187,7 +187,7 @@ class Lane:
         try:
             done = perform(self._guests, order, entry)
         except (Taken, Stopped):
-            return  # it is somebody else's; or nothing was sent
+            return  # it is somebody else's; or what was sent before the wait stays in doubt
         except LedgerError:
             raise
         except GuestlistError as error:

@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import (
     Connection,
     Double,
+    Select,
     TextClause,
     and_,
     bindparam,
@@ -110,14 +111,13 @@ def unfinished_run(store: Store) -> Run | None:
     return None if row is None or row.ended is not None else Run(*row[:4])
 
 
-def add(connection: Connection, changes: Iterable[Change], *, run: int, now: float) -> int:
-    """Writes orders down; returns how many. Nothing was sent for them.
+def add(connection: Connection, changes: Iterable[Change], *, run: int, now: float) -> None:
+    """Writes orders down. Nothing was sent for them.
 
     Changes that cannot be made are left out. A role that the ledger knows as owed falls due, or is
     owed no more.
     """
     doable = (change for change in changes if change.action is not Action.CANNOT)
-    count = 0
     while some := list(islice(doable, MANY)):
         rows = [
             _row(change, run, now)
@@ -126,8 +126,6 @@ def add(connection: Connection, changes: Iterable[Change], *, run: int, now: flo
         ]
         if rows:
             connection.execute(insert(orders), rows)
-        count += len(some)
-    return count
 
 
 def add_single(connection: Connection, change: Change, now: float) -> int:
@@ -199,12 +197,15 @@ def _open(state: OrderState, run: int | None, account: str) -> ColumnElement[boo
     )
 
 
-def next_place(store: Store, run: int, account: str) -> int | None:
-    """The place of the first kind of order of which one was not begun; None when all were."""
+def next_place(
+    store: Store, run: int, account: str, state: OrderState = OrderState.ASKED
+) -> int | None:
+    """The place of the first kind of order of which one was not begun, or is in another state that
+    is none of the last; None when there is none."""
     with store.reading() as connection:
         return connection.scalar(
             select(orders.c.place)
-            .where(_open(OrderState.ASKED, run, account))
+            .where(_open(state, run, account))
             .order_by(orders.c.place)
             .limit(1)
         )
@@ -212,16 +213,31 @@ def next_place(store: Store, run: int, account: str) -> int | None:
 
 def asked(store: Store, run: int, account: str, place: int, after: int, limit: int) -> list[Order]:
     """The next orders of one place that nothing was sent for, by number."""
+    wanted = _asked(select(*_columns), run, account, place, after, limit)
     with store.reading() as connection:
-        rows = connection.execute(
-            select(*_columns)
-            .where(
-                _open(OrderState.ASKED, run, account), orders.c.place == place, orders.c.id > after
-            )
-            .order_by(orders.c.id)
-            .limit(limit)
-        ).all()
+        rows = connection.execute(wanted).all()
     return [_order(row) for row in rows]
+
+
+def asked_ids(
+    store: Store, run: int, account: str, place: int, after: int, limit: int
+) -> list[int]:
+    """Their numbers alone."""
+    wanted = _asked(select(orders.c.id), run, account, place, after, limit)
+    with store.reading() as connection:
+        return list(connection.scalars(wanted))
+
+
+def _asked(
+    what: Select[Any], run: int, account: str, place: int, after: int, limit: int
+) -> Select[Any]:
+    return (
+        what.where(
+            _open(OrderState.ASKED, run, account), orders.c.place == place, orders.c.id > after
+        )
+        .order_by(orders.c.id)
+        .limit(limit)
+    )
 
 
 def chosen(store: Store, account: str, ids: Iterable[int]) -> list[Order]:
@@ -297,7 +313,7 @@ _is_owed_besides = exists().where(
 )
 
 
-def drop(connection: Connection, now: float) -> int:
+def drop(connection: Connection, now: float) -> None:
     """Drops what was asked for and not begun, in runs before: a later plan takes its place. Roles
     that were owed are owed again, each once."""
     return _drop(connection, now, orders.c.run.is_not(None))
@@ -316,10 +332,9 @@ def _drop(connection: Connection, now: float, which: ColumnElement[bool]) -> int
         )
         .values(state=OrderState.OWED, run=None)
     )
-    gone = connection.execute(
+    connection.execute(
         update(orders).where(*not_begun).values(state=OrderState.DROPPED, settled=now)
     )
-    return int(gone.rowcount)
 
 
 # ---------------------------------------------------------------------------- one order's way
@@ -438,11 +453,6 @@ def ask_again(
     if again.rowcount:
         _say(connection, id, now, "did not happen", why)
     return bool(again.rowcount)
-
-
-def note(connection: Connection, id: int, now: float, what: str, detail: str | None) -> None:
-    """Adds a line to what the log tells of an order."""
-    _say(connection, id, now, what, detail)
 
 
 def _say(connection: Connection, id: int, now: float, what: str, detail: str | None) -> None:

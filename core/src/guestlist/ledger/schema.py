@@ -128,6 +128,7 @@ _part(
 )
 _part("orders_owed", IS_OWED, orders.c.account, orders.c.key, orders.c.role, unique=True)
 Index("orders_person", orders.c.key, orders.c.settled)
+Index("orders_run", orders.c.run)  # whoever watches a run counts its orders every second
 
 entries = Table(
     "entries",

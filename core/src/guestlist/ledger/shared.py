@@ -43,48 +43,6 @@ def unfinished_runs(store: Store) -> list[int]:
         )
 
 
-def open_place(store: Store, run: int, account: str) -> tuple[int | None, int | None]:
-    """The places of the first order that nothing was sent for, and of the first in doubt."""
-    with store.reading() as connection:
-        first = {
-            state: connection.scalar(
-                select(orders.c.place)
-                .where(
-                    IS_OPEN,
-                    orders.c.run == run,
-                    orders.c.account == account,
-                    orders.c.state == state,
-                )
-                .order_by(orders.c.place)
-                .limit(1)
-            )
-            for state in (OrderState.ASKED, OrderState.INTENDED)
-        }
-    return first[OrderState.ASKED], first[OrderState.INTENDED]
-
-
-def asked_ids(
-    store: Store, run: int, account: str, place: int, after: int, limit: int
-) -> list[int]:
-    """The numbers of the next orders of one place that nothing was sent for."""
-    with store.reading() as connection:
-        return list(
-            connection.scalars(
-                select(orders.c.id)
-                .where(
-                    IS_OPEN,
-                    orders.c.run == run,
-                    orders.c.account == account,
-                    orders.c.state == OrderState.ASKED,
-                    orders.c.place == place,
-                    orders.c.id > after,
-                )
-                .order_by(orders.c.id)
-                .limit(limit)
-            )
-        )
-
-
 def doubts(store: Store, account: str) -> int:
     """How many orders of an account got no answer and are to be looked for."""
     with store.reading() as connection:

@@ -9,7 +9,8 @@ from guestlist.exchange.clock import Clock, SystemClock
 
 
 class Stopped(BaseException):
-    """Raised in whoever waits when the run is to end. Nothing was sent after the wait."""
+    """Raised in whoever waits when the run is to end. Nothing was sent after the wait; what was
+    sent before it stays in doubt."""
 
 
 class Stop:

@@ -80,7 +80,8 @@ class Store:
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        """A connection to read with, outside of any transaction."""
+        """A connection to read with. On SQLite each statement sees what is there by then; on
+        PostgreSQL they are in a transaction, which does not outlast the block."""
         with self._translated(), self.engine.connect() as connection:
             yield connection.execution_options(**READING)
 

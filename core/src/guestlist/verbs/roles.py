@@ -107,12 +107,11 @@ def resolve(call: Call, wanted: RoleRef) -> Steps[Role]:
 
 
 def word(provider: Provider, wanted: RoleRef) -> str:
-    """How a role is named so that `resolve` understands it: where the service lists none, by id."""
+    """How a role is named so that `resolve` understands it. One that is given as a value is named
+    by its id, because several may have its name; with its kind where the service lists them."""
     if isinstance(wanted, str):
         return wanted
-    if not wanted.name or not provider.supports("roles"):
-        return wanted.id
-    return f"{wanted.kind}:{wanted.name}"
+    return f"{wanted.kind}:{wanted.id}" if provider.supports("roles") else wanted.id
 
 
 def no_role(given: object) -> InvalidOrder:
@@ -121,13 +120,14 @@ def no_role(given: object) -> InvalidOrder:
 
 
 def fitting(roles: Iterable[Role], wanted: str) -> list[Role]:
-    """The roles that a word fits: by id, else by exact name, else by name without case. A role
-    that has no name is known by its id alone."""
+    """The roles that a word fits: by id, else by kind and id, else by exact name, else by name
+    without case. A role that has no name is known by its id alone."""
     candidates = list(roles)
     kind, colon, name = wanted.partition(":")
     tests: tuple[Callable[[Role], bool], ...] = (
         lambda role: role.id == wanted,
-        lambda role: bool(colon) and role.kind == kind and name in (role.id, role.name),
+        lambda role: bool(colon) and role.kind == kind and role.id == name,
+        lambda role: bool(colon) and role.kind == kind and role.name == name,
         lambda role: role.name == wanted,
         lambda role: wanted.casefold() in _names(role),
     )
