@@ -472,6 +472,7 @@ def test_what_the_roster_wants_no_more_is_not_given(
     assert "withdrawn" in done.out, done.out
     assert "Engineering" not in held(roster, cli, "ada@example.com")
     assert "Nobody is owed" in roster("settle").out
+    assert "withdrawn: " in cli("log", "--ledger", "ledger.db").out
     logged = roster_log(cli, "ada@example.com")
     assert [(row["outcome"], row["detail"]) for row in logged if row["state"] == "dropped"] == [
         ("withdrawn", why)
