@@ -368,7 +368,9 @@ def doubt(
         counts: whether the attempt counts as one.
     """
     doubted = connection.execute(
-        update(orders).where(*_SENT).values(doubted=now, attempts=orders.c.attempts - (not counts)),
+        update(orders)
+        .where(*_SENT)
+        .values(doubted=now, attempts=orders.c.attempts - int(not counts)),
         {"this": id, "mark": mark},
     )
     if doubted.rowcount:
