@@ -119,6 +119,16 @@ def test_an_empty_file_configures_nothing() -> None:
 WRONG: dict[str, tuple[str | bytes, str, str]] = {
     "no TOML": ("accounts = [1,,]", "my.toml:1: this is no TOML", "line 1"),
     "twice": (ACCOUNT + ACCOUNT, "is no TOML", "line"),
+    "domains of an account": (
+        ACCOUNT + 'allowed_domains = ["example.com"]',
+        "allowed_domains: it holds for all accounts",
+        "at the beginning of the file, before any [table]",
+    ),
+    "budget of an account": (
+        ACCOUNT + "budget = { total = 5 }",
+        "budget: it holds for all accounts",
+        "Write [budget] as a table of its own",
+    ),
     "not UTF-8": (b"\xff\xfe", "cannot be read", "not UTF-8"),
     "unknown table": (
         "[account.cloud]",

@@ -112,7 +112,7 @@ def test_the_digest_tells_what_was_asked(read: Read) -> None:
 def test_limits_and_ledger(read: Read, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     plain = read("")
     assert plain.limits == Limits(
-        mails_per_person=3, period=timedelta(days=7), invitations=500, removals=10
+        mails_per_person=2 + 2, period=timedelta(days=7), invitations=500, removals=10
     )
     assert (plain.ledger.url, plain.ledger.keep) == (
         f"sqlite:///{folder}/guestlist.db",

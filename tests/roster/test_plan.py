@@ -343,7 +343,7 @@ def test_an_option_that_there_is_not(guests: Guestlist) -> None:
     [change] = planned(guests, [want("vultr", ADA, options={"api": True})])
     assert change.reason == (
         "Vultr IAM: there is no option 'api'. The options are: api_enabled."
-        " It is wanted for one person."
+        " It is wanted for ada@example.com."
     )
 
 

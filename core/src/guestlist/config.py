@@ -42,7 +42,12 @@ STAND_IN = "unread"
 
 ROSTER_KEYS = ("groups", "people", "people_from", "limits", "ledger")
 """What `guestlist.roster` reads from the same file."""
-KEYS = ("accounts", "allowed_domains", "budget", *ROSTER_KEYS)
+FOR_ALL = {
+    "allowed_domains": "it at the beginning of the file, before any [table]",
+    "budget": "[budget] as a table of its own",
+}
+"""What people look for in an account, and where it stands."""
+KEYS = ("accounts", *FOR_ALL, *ROSTER_KEYS)
 
 
 @dataclass(frozen=True)
@@ -240,6 +245,11 @@ def _account(provider: str, settings: dict[str, Any], plugins: Plugins, folder: 
         raise error.within("", "provider") from None
     values, problems = dict[str, Any](), Problems()
     for key in [key for key in settings if key != "provider"]:
+        if key in FOR_ALL and key not in kind.model_fields:
+            with problems:
+                hint = f"Write {FOR_ALL[key]}."
+                raise ConfigError("it holds for all accounts", hint=hint, place=(key,))
+            continue
         values[key] = STAND_IN
         with problems:
             values[key] = _value(key, settings[key], folder)

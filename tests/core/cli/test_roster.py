@@ -9,6 +9,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -416,6 +417,19 @@ def test_a_plan_in_a_file_goes_on_after_a_crash(roster: Roster, cli: Cli, sandbo
     assert mails(sandbox) == {("vultr", f"{name}@example.com"): 1 for name in ("ada", "bob")}
 
 
+def test_a_run_of_another_day_is_not_gone_on_with(roster: Roster, sandbox: Sandbox) -> None:
+    """The last day of somebody who was to be invited may be over."""
+    people("ada")
+    roster("plan", "--out", "team.plan")
+    digest = read_roster(Path("guestlist.toml")).digest
+    yesterday = datetime.now(UTC).date() - timedelta(days=1)
+    for day, told in ((yesterday, "1 to invite"), (yesterday + timedelta(days=1), "Going on")):
+        begun(f"{digest} 00 {day}", *read_plan(Path("team.plan")).changes())
+        shown = roster("apply", "--yes")
+        assert told in shown.out
+        sandbox.reset()
+
+
 def test_a_plan_in_a_file_comes_before_a_run_that_was_interrupted(
     roster: Roster, sandbox: Sandbox
 ) -> None:
@@ -424,7 +438,7 @@ def test_a_plan_in_a_file_comes_before_a_run_that_was_interrupted(
     people("bob")
     roster("plan", "--out", "other.plan")
     digest = read_roster(Path("guestlist.toml")).digest
-    begun(f"{digest} 00", *read_plan(Path("other.plan")).changes())
+    begun(f"{digest} 00 {datetime.now(UTC).date()}", *read_plan(Path("other.plan")).changes())
     done = roster("apply", "--plan", "team.plan", "--yes")
     assert done.code == 0, done.err
     assert mails(sandbox) == {("vultr", "ada@example.com"): 1}
@@ -472,6 +486,7 @@ def test_what_the_roster_wants_no_more_is_not_given(
     assert "withdrawn" in done.out, done.out
     assert "Engineering" not in held(roster, cli, "ada@example.com")
     assert "Nobody is owed" in roster("settle").out
+    assert "withdrawn: " in cli("log", "--ledger", "ledger.db").out
     logged = roster_log(cli, "ada@example.com")
     assert [(row["outcome"], row["detail"]) for row in logged if row["state"] == "dropped"] == [
         ("withdrawn", why)

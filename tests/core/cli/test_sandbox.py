@@ -57,6 +57,14 @@ def test_it_says_where_everything_is_and_ends_with_ctrl_c(started: Started) -> N
     assert (running.returncode, err) == (0, "")
 
 
+def test_what_it_prints_can_be_configured(started: Started) -> None:
+    """A server may be mounted below the address at which it listens."""
+    _, rows = started
+    printed = {row["account"]: row["base_url"] for row in rows[1:]}
+    assert printed == {row["account"]: row["settings"]["base_url"] for row in rows[1:]}
+    assert printed["betterauth"].endswith("/api/auth")
+
+
 def test_the_start_fits_a_terminal_of_80_columns() -> None:
     running = subprocess.Popen(
         [SCRIPT, "sandbox", "--port", "0"],

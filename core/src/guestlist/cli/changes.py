@@ -44,14 +44,18 @@ def show_changes(
         titles: what people call the service of an account.
     """
     for account, of_account in groupby(changes, lambda change: change.account):
-        screen.line(Text.assemble((account, "bold"), (f"  {titles.get(account, '')}", "dim")))
         shown: list[Change] = []
         left = 0
         for change in of_account:
+            if change.action is Action.CANNOT and not change.email:
+                continue  # nobody can have it, which is an error, and told as one
             if everything or len(shown) < SHOWN:
                 shown.append(change)
             else:
                 left += 1
+        if not shown:
+            continue
+        screen.line(Text.assemble((account, "bold"), (f"  {titles.get(account, '')}", "dim")))
         possible = [change for change in shown if change.action is not Action.CANNOT]
         if possible:
             screen.table(COLUMNS, [_cells(change) for change in possible], indent=2)
@@ -62,12 +66,10 @@ def show_changes(
 
 
 def _show_impossible(screen: Screen, changes: Iterable[Change]) -> None:
-    """Says of each reason once whom it is about. What cannot be had by anybody is an error, and
-    told as one."""
+    """Says of each reason once whom it is about."""
     whom: dict[str, list[str]] = {}
     for change in changes:
-        if change.email:
-            whom.setdefault(change.reason, []).append(change.email)
+        whom.setdefault(change.reason, []).append(change.email)
     for reason, emails in whom.items():
         about = emails[0] if len(emails) == 1 else f"{len(emails)} people"
         screen.line(Text.assemble(("!  ", "magenta"), f"{about}: {reason}"), indent=2)
@@ -90,7 +92,8 @@ def what(change: Change) -> str:
     """What a change gives or takes."""
     told = [", ".join(change.roles)] if change.roles else []
     if change.owed:
-        told.append(f"{listed(list(change.owed))} when accepted")
+        instead = "instead " if change.action is Action.WITHDRAW else ""
+        told.append(f"{instead}{listed(list(change.owed))} when accepted")
     told += [f"{name}={value}" for name, value in change.options.items()]
     return "; ".join(told)
 

@@ -321,7 +321,7 @@ def _of_order(row: OrderRow) -> str:
 
 def _result(row: OrderRow) -> Text:
     state = screen.state(row.state)
-    if row.state is LineState.DONE and row.outcome:  # says that, and more
+    if row.state in (LineState.DONE, LineState.DROPPED) and row.outcome:  # says that, and more
         state.plain = words(row.outcome)
     return Text().append_text(state).append(f": {printable(row.detail)}" if row.detail else "")
 

@@ -85,7 +85,7 @@ def _of_people(
             continue
         wish = _wish(account, facts)
         for problem in wish.problems if wish else ():
-            scratch.add_problem(number, problem)
+            scratch.add_problem(number, problem, facts[0].body)
         notes = _agreed(account, wish, facts)
         if notes is not None:
             account.notes.update(notes)
@@ -104,10 +104,10 @@ def _wish(account: Compared, facts: Sequence[Fact]) -> Wish | None:
 
 def _of_problems(scratch: Scratch, accounts: Sequence[Compared | None]) -> Iterator[Row]:
     """What is a problem of an account is told once, and not of everybody."""
-    for number, text, people in scratch.problems():
+    for number, text, people, who in scratch.problems():
         account = accounts[number]
         if account is not None:
-            whom = "one person" if people == 1 else f"{people} people"
+            whom = who if people == 1 else f"{people} people"
             reason = f"{text} It is wanted for {whom}."
             change = Change(
                 action=Action.CANNOT, account=account.name, email="", key="", reason=reason

@@ -181,8 +181,9 @@ class PeopleFile(Part):
 class LimitsTable(Part):
     """What guards against a mistake in the roster: more than this is not done unasked."""
 
-    mails_per_person: StrictInt = Field(default=3, ge=1)
-    """How many mails one person gets at most within the period."""
+    mails_per_person: StrictInt | None = Field(default=None, ge=1)
+    """How many mails one person gets at most within the period, from all accounts together.
+    Without it: one for each account of the file, and two more."""
     period: Period = timedelta(days=7)
     """The period in which a person's mails are counted."""
     invitations: StrictInt = Field(default=500, ge=0)

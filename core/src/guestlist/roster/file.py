@@ -155,7 +155,13 @@ def read_roster(path: Path) -> Roster:
     digests += [table.digest for table in tables]
     digest = hashlib.sha256("\n".join(digests).encode()).hexdigest()
     return Roster(
-        main.toml, digest, _limits(document.limits), ledger, circle, tuple(entries), tuple(tables)
+        main.toml,
+        digest,
+        _limits(document.limits, len(document.accounts)),
+        ledger,
+        circle,
+        tuple(entries),
+        tuple(tables),
     )
 
 
@@ -249,9 +255,13 @@ def _entries(
         yield _Entry(tuple(addresses), found, person.from_, person.until)
 
 
-def _limits(told: LimitsTable) -> Limits:
+AGAIN = 2
+"""Mails that a person may get within the period besides one from each account."""
+
+
+def _limits(told: LimitsTable, accounts: int) -> Limits:
     return Limits(
-        mails_per_person=told.mails_per_person,
+        mails_per_person=told.mails_per_person or accounts + AGAIN,
         period=told.period,
         invitations=told.invitations,
         removals=told.removals,

@@ -75,7 +75,7 @@ class Scratch:
                 PRAGMA cache_size = -{CACHE};
                 CREATE TABLE fact (key TEXT, account INT, kind INT, ask INT, brief TEXT, body TEXT);
                 CREATE TABLE asking (account INT, key TEXT, body TEXT);
-                CREATE TABLE problem (account INT, text TEXT, people INT,
+                CREATE TABLE problem (account INT, text TEXT, people INT, who TEXT,
                                       PRIMARY KEY (account, text)) WITHOUT ROWID;
                 CREATE TABLE change (account INT, place INT, key TEXT, body TEXT);
                 BEGIN;
@@ -146,18 +146,18 @@ class Scratch:
 
     # ------------------------------------------------------------------ results
 
-    def add_problem(self, account: int, text: str) -> None:
+    def add_problem(self, account: int, text: str, who: str) -> None:
         """Counts one more person for whom something is wanted that nobody can have."""
         with self._lock, _in_words():
             self._db.execute(
-                "INSERT INTO problem VALUES (?, ?, 1)"
+                "INSERT INTO problem VALUES (?, ?, 1, ?)"
                 " ON CONFLICT DO UPDATE SET people = people + 1",
-                (account, text),
+                (account, text, who),
             )
 
-    def problems(self) -> Iterator[tuple[int, str, int]]:
-        """Account, text, and how many people each problem keeps from something."""
-        return self._read("SELECT account, text, people FROM problem ORDER BY account, text")
+    def problems(self) -> Iterator[tuple[int, str, int, str]]:
+        """Account, text, how many people each problem is about, and the first of them."""
+        return self._read("SELECT account, text, people, who FROM problem ORDER BY account, text")
 
     def add_changes(self, changes: Iterable[tuple[int, int, str, str]]) -> None:
         """Keeps changes: account, place of the action in the order, key and body."""

@@ -193,9 +193,10 @@ def _continued(session: Session, at: Desk, asked: str) -> int | None:
 
 
 def _digest(session: Session, at: Desk) -> str:
-    """What is asked for: the roster, and how it is to be taken."""
-    given = session.arguments
-    return f"{at.roster.digest} {given.prune:d}{given.invite_declined:d}"
+    """What is asked for: the roster, how it is to be taken, and the day that it is taken on:
+    tomorrow somebody's last day may be over."""
+    given, today = session.arguments, at.guests.clock.now().date()
+    return f"{at.roster.digest} {given.prune:d}{given.invite_declined:d} {today}"
 
 
 def _from_roster(session: Session, at: Desk, asked: str) -> int | None:

@@ -17,6 +17,7 @@ from guestlist.sandbox.services import service_classes
 if TYPE_CHECKING:
     from guestlist.cli.screen import Screen
     from guestlist.sandbox.server import Sandbox
+    from guestlist.sandbox.world import Hosted
 
 
 def run_sandbox(session: Session) -> None:
@@ -51,13 +52,18 @@ def rows_of(sandbox: Sandbox) -> list[MailboxRow | ServiceRow]:
         ServiceRow(
             account=name,
             title=hosted.service.title,
-            base_url=hosted.base_url,
+            base_url=base_url_of(hosted),
             settings=hosted.settings,
             read_only_settings=hosted.read_only_settings,
         )
         for name, hosted in sandbox.services.items()
     ]
     return [MailboxRow(url=sandbox.url), *services]
+
+
+def base_url_of(hosted: Hosted) -> str:
+    """What has to be set as `base_url`, which may go on behind the server's own address."""
+    return hosted.settings.get("base_url", hosted.base_url)
 
 
 def _announce(session: Session, sandbox: Sandbox) -> None:
@@ -74,7 +80,7 @@ def _show(screen: Screen, sandbox: Sandbox) -> None:
 
     screen.line("The sandbox is running. Ctrl-C ends it, and forgets everything.", style="bold")
     screen.line()
-    places = [(hosted.service.title, hosted.base_url) for hosted in sandbox.services.values()]
+    places = [(one.service.title, base_url_of(one)) for one in sandbox.services.values()]
     screen.table(
         [Column("Service", whole=True), Column("Address", whole=True, style="cyan")],
         [("Mailbox: read mails, accept, move the clock", sandbox.url), *places],
