@@ -316,10 +316,10 @@ _is_owed_besides = exists().where(
 def drop(connection: Connection, now: float) -> None:
     """Drops what was asked for and not begun, in runs before: a later plan takes its place. Roles
     that were owed are owed again, each once."""
-    return _drop(connection, now, orders.c.run.is_not(None))
+    _drop(connection, now, orders.c.run.is_not(None))
 
 
-def _drop(connection: Connection, now: float, which: ColumnElement[bool]) -> int:
+def _drop(connection: Connection, now: float, which: ColumnElement[bool]) -> None:
     not_begun = (IS_OPEN, orders.c.state == OrderState.ASKED, which)
     connection.execute(
         update(orders)
