@@ -59,13 +59,13 @@ def test_what_is_idle_for_long_is_closed(
     assert numbered.take() == busy
 
 
-def test_what_is_lent_when_all_are_forgotten_is_closed_twice(
+def test_what_is_lent_when_all_are_forgotten_is_closed_when_it_comes_back(
     numbered: Connections[int, None],
 ) -> None:
-    """Once at once, and once when it comes back: it may have opened its connection meanwhile."""
+    """A transport of httpx that is closed while it opens its connection never closes that."""
     lent, idle = numbered.take(), numbered.take()
     numbered.give_back(idle)
-    assert sorted(numbered.forget()) == [lent, idle]
+    assert numbered.forget() == [idle]
     assert numbered.give_back(lent) == [lent]
 
 

@@ -368,7 +368,8 @@ class Guestlist(_Client):
             yield from items
 
     def close(self) -> None:
-        """Closes the connections. Calls after it open new ones."""
+        """Closes the connections, those of calls under way when they end. Calls after it open new
+        ones."""
         self._wire.close()
 
     def __enter__(self) -> Self:
@@ -433,7 +434,8 @@ class AsyncGuestlist(_Client):
                 yield item
 
     async def aclose(self) -> None:
-        """Closes the connections. Calls after it open new ones."""
+        """Closes the connections, those of calls under way when they end. Calls after it open new
+        ones."""
         await self._wire.close()
 
     async def __aenter__(self) -> Self:

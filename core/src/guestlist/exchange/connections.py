@@ -37,16 +37,13 @@ class Connections(Generic[T, S]):
         self._make = make
         # made at once, so that what is wrong with making one is known before it is needed
         self._idle = deque([(time.monotonic(), make())])
-        self._lent: list[T] = []
         self._forgotten = False
         self._guard = threading.Lock()
 
     def take(self) -> T:
         """The transport that was used last, or a new one."""
         with self._guard:
-            transport = self._idle.pop()[1] if self._idle else self._make()
-            self._lent.append(transport)
-        return transport
+            return self._idle.pop()[1] if self._idle else self._make()
 
     def give_back(self, transport: T, *, usable: bool = True) -> list[T]:
         """Takes a transport back, and returns those that have to be closed now.
@@ -59,7 +56,6 @@ class Connections(Generic[T, S]):
         with self._guard:
             if self._forgotten:
                 return [transport]
-            self._lent.remove(transport)
             if usable:
                 self._idle.append((now, transport))
             else:
@@ -69,10 +65,10 @@ class Connections(Generic[T, S]):
         return stale
 
     def forget(self) -> list[T]:
-        """All transports, for closing. What is lent still is to be closed when it comes back, too:
-        its connection may be opened only after this."""
+        """The transports that are free, for closing. What is lent is to be closed when it comes
+        back: one that is closed while it opens its connection loses sight of that."""
         with self._guard:
             self._forgotten = True
-            transports = [*self._lent, *(transport for _, transport in self._idle)]
+            transports = [transport for _, transport in self._idle]
             self._idle.clear()
         return transports
