@@ -36,7 +36,7 @@ ORDER: tuple[tuple[ModuleType, tuple[str, ...]], ...] = (
     (settings, ("setting",)),
     (operations, ("operation", "Flow")),
     (messages, ("Request", "Effect", "Response", "Page", "Limit")),
-    (paging, ("every",)),
+    (paging, ("Offset", "every")),
     (explanations, ("explain",)),
     (models, ("Order", "Invitation", "Member", "Role", "Grant", "Guest")),
     (models, ("State", "Basis", "MemberState")),

@@ -1,4 +1,4 @@
-"""Reading a list to its end within a flow."""
+"""Reading lists: all pages within a flow, and pages that are numbered from the beginning."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 
 from guestlist.errors import MalformedResponse
 from guestlist.exchange.policy import run
-from guestlist.provider import Flow, Page, Request, every
+from guestlist.provider import Flow, Offset, Page, Request, every
 
 Pages = dict[str | None, Page[Any]]
 
@@ -50,3 +50,33 @@ def test_a_list_that_is_cut_off_is_none(stage: Any, reply: Any) -> None:
     with pytest.raises(MalformedResponse, match="cuts its list off") as caught:
         read(stage, reply, {None: Page([1], cut_off="Raise the limit.")})
     assert caught.value.hint == "Raise the limit."
+
+
+@pytest.mark.parametrize("place", [Offset(), Offset(7), Offset(7, 40), Offset(7, 0)])
+def test_a_place_is_kept_as_a_cursor(place: Offset) -> None:
+    assert Offset.of(str(place)) == place
+    assert Offset.of(None) == Offset()
+
+
+@pytest.mark.parametrize("cursor", ["x", "7/x"])
+def test_what_is_no_place(cursor: str) -> None:
+    with pytest.raises(ValueError, match="invalid literal"):
+        Offset.of(cursor)
+
+
+@pytest.mark.parametrize(
+    ("place", "total", "earlier"),
+    [
+        (Offset(4, 6), 6, None),
+        (Offset(4, 6), 7, None),
+        (Offset(4, 6), 5, Offset(3, 5)),
+        (Offset(4, 6), 1, Offset(0, 1)),
+        (Offset(0, 6), 1, None),
+        (Offset(4, 6), None, None),
+        (Offset(4), 5, None),
+    ],
+)
+def test_a_list_that_has_shrunk_is_read_from_further_ahead(
+    place: Offset, total: int | None, earlier: Offset | None
+) -> None:
+    assert place.before(total) == earlier

@@ -31,6 +31,7 @@ ONCE_FAILED = (
     ("aitronos", 335493),  # the same, revoked
     ("aitronos", 324501),  # expired, and resent as open: the client's clock was wrong
     ("aitronos", 331083),  # the same
+    ("aitronos", 89307),  # a list read by offsets, out of which another call took somebody
 )
 """Seeds that have broken a promise."""
 

@@ -143,7 +143,7 @@ DOCUMENTED = (
     Shown(
         "invitations",
         [{"users": [WAITING], "total": 9}, FULL],
-        {"items": [READ], "next": "sts_2,sts_3:8"},
+        {"items": [READ], "next": "sts_2,sts_3:8/9"},
         several=True,
         arguments=("sts_2,sts_3:7",),
         sends=[
@@ -222,9 +222,9 @@ DOCUMENTED = (
     Shown(
         "members",
         {"users": [WAITING, FLAT], "total_users_count": 9},
-        {"items": [MEMBER], "next": "2"},
+        {"items": [MEMBER], "next": "2/9"},
     ),
-    Shown("members", {"members": [FLAT], "total": 9}, {"items": [MEMBER], "next": "1"}),
+    Shown("members", {"members": [FLAT], "total": 9}, {"items": [MEMBER], "next": "1/9"}),
     Shown("members", {"members": [FLAT], "total": 1}, {"items": [MEMBER], "next": None}),
     Shown("members", {"users": [FLAT] * 100}, {"next": "100"}, sends=['"take":100', '"skip":0']),
     Shown("members", {"users": [FLAT] * 99}, {"next": None}),

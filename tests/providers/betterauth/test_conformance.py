@@ -92,7 +92,7 @@ DOCUMENTED = (
     Shown(
         "members",
         {"members": [PERSON], "total": 9},
-        {"items": [MEMBER], "next": "8"},
+        {"items": [MEMBER], "next": "8/9"},
         arguments=("7",),
         sends=["offset=7", "limit=500", "sortBy=createdAt"],
     ),

@@ -20,7 +20,7 @@ from guestlist.errors import (
     Unauthorized,
 )
 from guestlist.models import Grant, Invitation, Member, Order, Role, State
-from guestlist.provider import Effect, Flow, Page, Provider, Request, Response
+from guestlist.provider import Effect, Flow, Offset, Page, Provider, Request, Response
 from guestlist_betterauth import BetterAuth, guestlist_register
 from guestlist_betterauth.provider import read_invitation, read_member, read_moment, read_roles
 
@@ -191,17 +191,23 @@ def page(start: int) -> Request:
     ("cursor", "body", "next_cursor"),
     [
         (None, {"members": [JOINED, JOINED], "total": 2}, None),
-        (None, {"members": [JOINED, JOINED], "total": 3}, "2"),
-        ("2", {"members": [JOINED], "total": 3}, None),
-        ("2", {"members": [], "total": 3}, None),  # somebody left meanwhile
+        (None, {"members": [JOINED, JOINED], "total": 3}, "2/3"),
+        ("2/3", {"members": [JOINED], "total": 3}, None),
+        ("2", {"members": [], "total": 3}, None),  # a total that is none
     ],
 )
 def test_members(
     auth: BetterAuth, cursor: str | None, body: dict[str, Any], next_cursor: str | None
 ) -> None:
-    found = finish(auth.members(cursor), (page(int(cursor or 0)), ok(body)))
+    found = finish(auth.members(cursor), (page(Offset.of(cursor).skip), ok(body)))
     assert list(found.items) == [PERSON] * len(body["members"])
     assert (found.next, found.total) == (next_cursor, body["total"])
+
+
+def test_whoever_moves_up_because_somebody_has_left_is_not_passed_over(auth: BetterAuth) -> None:
+    none = (page(2), ok({"members": [], "total": 2}))
+    found = finish(auth.members("2/3"), none, (page(1), ok({"members": [JOINED], "total": 2})))
+    assert list(found.items) == [PERSON]
 
 
 def test_a_member() -> None:

@@ -44,7 +44,7 @@ from guestlist.provider.base import Options, Provider
 from guestlist.provider.explanations import explain
 from guestlist.provider.messages import Effect, Limit, Page, Request, Response
 from guestlist.provider.operations import Flow, operation
-from guestlist.provider.paging import every
+from guestlist.provider.paging import Offset, every
 from guestlist.provider.settings import setting
 
 hookimpl = pluggy.HookimplMarker("guestlist")
@@ -54,6 +54,7 @@ __all__ = [
     "Effect",
     "Flow",
     "Limit",
+    "Offset",
     "Options",
     "Page",
     "Provider",

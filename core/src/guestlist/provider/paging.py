@@ -1,9 +1,10 @@
-"""Reading a list to its end within a flow."""
+"""Reading lists: all pages within a flow, and pages that a service numbers from the beginning."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from dataclasses import dataclass
+from typing import Self, TypeVar
 
 from guestlist.errors import MalformedResponse
 from guestlist.provider.messages import Page
@@ -37,6 +38,48 @@ def every(listing: Callable[[str | None], Flow[Page[T]]]) -> Flow[list[T]]:
         if cursor in cursors:
             raise unfinished(None)
         cursors.add(cursor)
+
+
+@dataclass(frozen=True, slots=True)
+class Offset:
+    """A place in a list whose pages a service numbers by records or rows to skip. As text it is a
+    cursor.
+
+    When somebody goes while such a list is read, all who follow move up, and the first of the next
+    page is on no page. The total tells: it is smaller than before.
+
+        place = Offset.of(cursor)
+        while True:
+            reply = yield Request.get("members", query={"offset": place.skip})
+            total = reply.mapping()["total"]
+            if (earlier := place.before(total)) is None:
+                break
+            place = earlier
+
+    Attributes:
+        skip: how many come before.
+        total: how many there were in all when that was known to be the place; None where the
+            service does not tell.
+    """
+
+    skip: int = 0
+    total: int | None = None
+
+    @classmethod
+    def of(cls, cursor: str | None) -> Self:
+        """The place that a cursor tells; the beginning for none."""
+        skip, _, total = (cursor or "0").partition("/")
+        return cls(int(skip), int(total) if total else None)
+
+    def before(self, total: int | None) -> Offset | None:
+        """Where to read instead, when the list has shrunk to `total`: so far ahead that nobody is
+        passed over, though somebody may come twice. None when this is the place."""
+        if total is None or self.total is None or not total < self.total or not self.skip:
+            return None
+        return Offset(max(0, self.skip - (self.total - total)), total)
+
+    def __str__(self) -> str:
+        return str(self.skip) if self.total is None else f"{self.skip}/{self.total}"
 
 
 def unfinished(cut_off: str | None) -> MalformedResponse:

@@ -27,6 +27,7 @@ from guestlist.provider import (
     Effect,
     Flow,
     Limit,
+    Offset,
     Page,
     Provider,
     Request,
@@ -223,20 +224,20 @@ class Aitronos(Provider):
         invitation that the service holds for them. Costs one request per person: Aitronos has no
         list of invitations. Whoever has no invitation any more is in state unknown.
 
-        The cursor is the statuses yet to be listed and the rows to skip: `status_1,status_2:25`.
+        The cursor is the statuses yet to be listed and the place: `status_1,status_2:25/40`.
         """
         if cursor is None:
             statuses = yield from self.statuses()
             waiting = [status.id for status in statuses if plain(status.name) in INVITED]
-            skip = 0
+            place = Offset()
         else:
-            ids, _, rows_before = cursor.rpartition(":")
-            waiting, skip = ids.split(","), int(rows_before)
+            ids, _, text = cursor.rpartition(":")
+            waiting, place = ids.split(","), Offset.of(text)
         # without a status to ask for, everybody is read, and whoever is not invited is left out
         asked = {"status_id": waiting[0]} if waiting and waiting[0] else {}
         # the oldest first: whoever is added meanwhile comes at the end and shifts nobody
         order = {"sort_field": "created_at", "sort_direction": "asc"}
-        rows = yield from self._rows(skip, INVITED_PAGE, **asked, **order)
+        rows = yield from self._rows(place, INVITED_PAGE, **asked, **order)
         items = []
         for row in rows.items:
             if not is_invited(row) and (not asked or named(row, "status")[1] is not None):
@@ -263,9 +264,9 @@ class Aitronos(Provider):
         """The member of an address. Who was removed or is merely invited is found in that state."""
         wanted = email_key(email)
         found: Member | None = None
-        before, skip = None, 0
+        before, place = None, Offset()
         while True:
-            rows = yield from self._rows(skip, PAGE, search_term=email, include_deleted=True)
+            rows = yield from self._rows(place, PAGE, search_term=email, include_deleted=True)
             for row in rows.items:
                 if email_key(row["email"]) != wanted:
                     continue
@@ -274,7 +275,7 @@ class Aitronos(Provider):
                     found = member
             if rows.next is None or rows.items == before:
                 return found
-            before, skip = rows.items, rows.next
+            before, place = rows.items, rows.next
 
     @operation
     def members(self, cursor: str | None = None) -> Flow[Page[Member]]:
@@ -418,17 +419,21 @@ class Aitronos(Provider):
         except NotFound:
             return read_lost_invitation(row, organization_id=self.organization_id)
 
-    def _rows(self, skip: int, take: int, **filters: str | bool) -> Flow[Rows]:
+    def _rows(self, place: Offset, take: int, **filters: str | bool) -> Flow[Rows]:
         """A part of the member list: people who are invited are in it as well."""
-        reply = yield Request.post(
-            *self._path("users"),
-            json={"skip": skip, "take": take, **filters},
-            effect=Effect.READ,
-        )
-        return read_rows(reply, skip, take)
+        while True:
+            reply = yield Request.post(
+                *self._path("users"),
+                json={"skip": place.skip, "take": take, **filters},
+                effect=Effect.READ,
+            )
+            rows = read_rows(reply, place.skip, take)
+            if (earlier := place.before(rows.total)) is None:
+                return rows
+            place = earlier
 
     def _members(self, cursor: str | None, **filters: str | bool) -> Flow[Page[Member]]:
-        rows = yield from self._rows(int(cursor or 0), PAGE, **filters)
+        rows = yield from self._rows(Offset.of(cursor), PAGE, **filters)
         items = [read_member(row) for row in rows.items if not is_invited(row)]
         return Page(items, None if rows.next is None else str(rows.next))
 

@@ -19,7 +19,7 @@ from pydantic import SecretStr
 
 from guestlist.errors import MalformedResponse
 from guestlist.models import Basis, Invitation, Member, MemberState, Role, State, constructor
-from guestlist.provider import Response
+from guestlist.provider import Offset, Response
 from guestlist_aitronos.results import BulkResend, ResendFailure, Status
 
 Raw = Mapping[str, Any]
@@ -202,11 +202,13 @@ class Rows:
 
     Attributes:
         items: the rows, unread: some are members and some are invited.
-        next: how many rows to skip for the next part; None at the end.
+        next: where the next part is; None at the end.
+        total: how many rows there are in all; None where the service does not tell.
     """
 
     items: list[dict[str, Any]]
-    next: int | None
+    next: Offset | None
+    total: int | None
 
 
 def read_rows(reply: Response, skip: int, take: int) -> Rows:
@@ -222,4 +224,4 @@ def read_rows(reply: Response, skip: int, take: int) -> Rows:
     end = skip + len(rows)
     total = body.get("total_users_count", body.get("total"))
     more = len(rows) >= take if total is None else end < total
-    return Rows(rows, end if rows and more else None)
+    return Rows(rows, Offset(end, total) if rows and more else None, total)

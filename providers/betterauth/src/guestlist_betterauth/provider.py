@@ -17,6 +17,7 @@ from guestlist.provider import (
     Effect,
     Flow,
     Limit,
+    Offset,
     Page,
     Provider,
     Request,
@@ -29,7 +30,7 @@ from guestlist.provider import (
 _new_invitation = constructor(Invitation)
 _new_member = constructor(Member)
 
-PAGE_SIZE = 500
+PAGE = 500
 """Members of a page. The server knows no most."""
 
 CUT_OFF = "Raise advanced.database.defaultFindManyLimit on the server, and list_limit here."
@@ -167,11 +168,16 @@ class BetterAuth(Provider):
     @operation
     def members(self, cursor: str | None = None) -> Flow[Page[Member]]:
         """One page of the members, in the order in which they joined."""
-        start = int(cursor or 0)
-        reply = yield self._list("list-members", limit=PAGE_SIZE, offset=start, sortBy="createdAt")
+        at = Offset.of(cursor)
+        while True:
+            reply = yield self._list("list-members", limit=PAGE, offset=at.skip, sortBy="createdAt")
+            total = reply.mapping()["total"]
+            if (earlier := at.before(total)) is None:
+                break
+            at = earlier
         found = [read_member(raw) for raw in reply.items("members")]
-        total, end = reply.mapping()["total"], start + len(found)
-        return Page(found, str(end) if found and end < total else None, total)
+        end = Offset(at.skip + len(found), total)
+        return Page(found, str(end) if found and end.skip < total else None, total)
 
     @operation
     def get_member(self, id: str) -> Flow[Member]:
