@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from random import Random
 from statistics import median
@@ -83,7 +84,7 @@ def _apply(base_url: str, folder: str, people: str) -> Iterator[int]:
         runner = Runner(guests, ledger.store, stop)
 
         def carry_out(numbers: range) -> int:
-            run = runner.begin(map(_change, numbers), roster="growth", source="growth")
+            run = runner.begin(partial(map, _change, numbers), roster="growth", source="growth")
             summary = runner.run(run)
             if summary.failed:
                 raise AssertionError(f"not everybody was invited: {summary}")

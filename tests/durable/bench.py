@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import Path
 
 from guestlist import Guestlist
@@ -150,11 +151,10 @@ def _ledger(count: int, done: int = 0) -> Iterator[str]:
     with tempfile.TemporaryDirectory() as folder:
         url = f"sqlite:///{Path(folder) / 'guestlist.db'}"
         store = Store(url)
-        with store.writing() as connection:
-            run = orders.begin_run(connection, time.time(), "digest", "guestlist.toml")
-            orders.add(connection, _people(count), run=run, now=time.time())
+        people = partial(_people, count)
+        orders.begin_run(store, people, "digest", "guestlist.toml", time.time())
         if done:
-            with store.writing() as connection:
+            with store.engine.begin() as connection:
                 connection.exec_driver_sql(
                     "UPDATE orders SET state = ?, settled = asked, outcome = 'invited', mail = 1,"
                     " intended = asked, attempts = 1 WHERE id <= ?",

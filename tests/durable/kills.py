@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -126,9 +127,8 @@ class Children:
 def _run(url: str, fire: Fire) -> Iterator[tuple[World, Store, int]]:
     store = Store(url)
     try:
-        with store.writing() as connection:
-            run = orders.begin_run(connection, time.time(), "digest", "guestlist.toml")
-            orders.add(connection, everybody(fire.orders), run=run, now=time.time())
+        people = partial(everybody, fire.orders)
+        run = orders.begin_run(store, people, "digest", "guestlist.toml", time.time())
         with World(fire.share, fire.seed) as world:
             yield world, store, run
     finally:

@@ -325,7 +325,7 @@ class Machine:
     def begin(self, changes: Iterable[Change]) -> int:
         """Writes a run down."""
         with self.process() as process:
-            return process.runner.begin(changes, "digest", "guestlist.toml")
+            return process.runner.begin(lambda: changes, "digest", "guestlist.toml")
 
     def run(self, run: int, **how: Any) -> Summary:
         """Works on a run in a process of its own."""

@@ -80,15 +80,13 @@ class Pool:
 
     def begin(self, changes: list[Change]) -> int:
         """Writes a run down and puts it into the queue."""
-        with self.store.writing() as connection:
-            run = orders.begin_run(connection, time.time(), "digest", "guestlist.toml")
-            orders.add(connection, changes, run=run, now=time.time())
+        run = orders.begin_run(self.store, lambda: changes, "digest", "guestlist.toml", time.time())
         enqueue(self.store, run, time.time())
         return run
 
     def tamper(self, statement: str) -> None:
         """Changes the queue's tables."""
-        with self.store.writing() as connection:
+        with self.store.engine.begin() as connection:
             connection.execute(text(f"SET LOCAL search_path = {schema()}"))
             connection.execute(text(statement))
 

@@ -63,7 +63,7 @@ def test_the_intent_is_committed_before_the_request_leaves(machine: Machine) -> 
 
 
 def test_a_commit_is_synced_to_the_disk(machine: Machine) -> None:
-    with machine.process() as process, process.store.writing() as connection:
+    with machine.process() as process, process.store.engine.begin() as connection:
         assert connection.scalar(text("PRAGMA synchronous")) == 2  # FULL
         assert connection.scalar(text("PRAGMA journal_mode")) == "wal"
 
@@ -233,7 +233,7 @@ def test_an_owed_role_is_given_by_its_id_where_the_service_lists_none(machine: M
     machine.service.add_person("ada@example.com")
     with machine.process() as process:
         due, _others = process.runner.due()
-        process.runner.run(process.runner.begin(due, "", "settle", replace=False))
+        process.runner.run(process.runner.begin(lambda: due, "", "settle", replace=False))
     assert [person["roles"] for person in machine.service.people] == [["r-7"]]
 
 
@@ -258,7 +258,7 @@ def test_an_owed_role_is_given_by_its_id_where_two_have_its_name(tmp_path: Path)
     machine.service.add_person("ada@example.com")
     with machine.process() as process:
         due, _others = process.runner.due()
-        process.runner.run(process.runner.begin(due, "", "settle", replace=False))
+        process.runner.run(process.runner.begin(lambda: due, "", "settle", replace=False))
     assert [person["roles"] for person in machine.service.people] == [["r-7"]]
 
 
@@ -336,7 +336,7 @@ def test_a_disk_that_fills_up_stops_the_run_before_anything_unrecorded_is_sent(
 ) -> None:
     run = machine.begin(invites(500))
     with machine.process() as process:
-        with process.store.writing() as connection:
+        with process.store.engine.begin() as connection:
             pages = connection.scalar(text("PRAGMA page_count"))
 
         def connected(connection: object, _record: object) -> None:

@@ -34,9 +34,8 @@ class Story:
         self.store = store
 
     def run(self, began: float = 0.0, *, ended: float | None = None) -> int:
-        with self.store.writing() as connection:
-            then = day(began).timestamp()
-            number = orders.begin_run(connection, then, "digest", "guestlist.toml")
+        then = day(began).timestamp()
+        number = orders.begin_run(self.store, tuple, "digest", "guestlist.toml", then)
         if ended is not None:
             orders.end_run(self.store, number, day(ended).timestamp())
         return number
@@ -55,8 +54,8 @@ class Story:
         change = Change(action=action, account=account, email=email, key=email_key(email), **facts)
         if run is None:
             return self._write(lambda c: orders.add_single(c, change, day(at).timestamp()))
-        with self.store.writing() as connection:
-            orders.add(connection, [change], run=run, now=day(at).timestamp())
+        now = day(at).timestamp()
+        self.store.make(lambda connection: orders.add(connection, [change], run=run, now=now))
         work = orders.asked(self.store, run, account, ORDER[action], 0, 1_000_000)
         return work[-1].id
 

@@ -137,7 +137,7 @@ def test_nothing_of_a_person_is_left_in_the_files(on_file: Story, file: Path) ->
 def test_deleting_alone_would_leave_traces(on_file: Story, file: Path, secure: str) -> None:
     """What the test above rests on: it would fail if the file was not written anew."""
     fill(on_file)
-    with on_file.store.writing() as connection:
+    with on_file.store.engine.begin() as connection:
         connection.exec_driver_sql(f"PRAGMA secure_delete = {secure}")
         connection.execute(delete(orders_table).where(orders_table.c.key == ADA))
     on_file.store.close()  # the last one to close empties the write-ahead log into the file

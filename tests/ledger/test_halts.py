@@ -26,7 +26,7 @@ def test_two_workers_may_say_so_at_the_same_time(server: Server) -> None:
     url = server.new_database("halts")
     with closing(Store(url)) as one, closing(Store(url)) as other, ThreadPoolExecutor() as pool:
         run = Story(one).run()
-        with one.writing() as first:
+        with one.engine.begin() as first:
             shared.halt(first, run, "cloud", 0.0, "401")
             second = pool.submit(
                 other.write, lambda connection: shared.halt(connection, run, "cloud", 0.0, "403")

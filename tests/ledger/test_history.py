@@ -41,8 +41,7 @@ def test_all_that_happened_to_an_order(story: Story) -> None:
 
 def test_every_state(story: Story) -> None:
     story.asked(run=story.run())
-    with story.store.writing() as connection:
-        orders.drop(connection, day(1).timestamp())
+    story.store.make(lambda connection: orders.drop(connection, day(1).timestamp()))
     story.asked()
     story.doubtful()
     story.settled(owed=("group:Engineering",))
@@ -129,9 +128,7 @@ def test_no_more_than_a_page_is_in_memory(on_file: Story, monkeypatch: pytest.Mo
         Change(action=Action.INVITE, account="cloud", email=f"{n}@x.example", key=f"{n}@x.example")
         for n in range(100)
     ]
-    with on_file.store.writing() as connection:
-        run = orders.begin_run(connection, 0.0, "digest", "guestlist.toml")
-        orders.add(connection, story_of_many, run=run, now=0.0)
+    orders.begin_run(on_file.store, lambda: story_of_many, "digest", "guestlist.toml", 0.0)
     alive = [
         sum(isinstance(one, LogLine) for one in gc.get_objects())
         for place, _line in enumerate(lines(on_file.store))

@@ -26,14 +26,16 @@ def test_two_that_come_to_owe_it_at_the_same_time_owe_it_once(story: Story) -> N
     one, other = story.doubtful(), story.doubtful()
 
     def later() -> None:
-        with story.store.writing() as connection:
-            invited(connection, other)
+        story.store.make(lambda connection: invited(connection, other))
 
-    with story.store.writing() as connection:
+    thread = threading.Thread(target=later)
+
+    def first(connection: Connection) -> None:
         invited(connection, one)
-        thread = threading.Thread(target=later)
         thread.start()
         thread.join(0.2)  # it waits, or it has not seen the other one
+
+    story.store.make(first)
     thread.join()
     assert [order.change.roles for order in orders.owed(story.store)] == [(ROLE,)]
 
@@ -42,13 +44,10 @@ def test_what_is_owed_again_before_it_was_given_is_owed_once(story: Story) -> No
     """Two runs were to give it, and did not begin; meanwhile it is owed anew."""
     for _ in range(2):
         story.settled(owed=(ROLE,))
-        with story.store.writing() as connection:
-            run = orders.begin_run(connection, 0.0, "", "settle")
-            orders.add(connection, INVITED.owed_roles(), run=run, now=0.0)
+        orders.begin_run(story.store, INVITED.owed_roles, "", "settle", 0.0)
     assert orders.owed(story.store) == []
     for _ in range(2):
-        with story.store.writing() as connection:
-            orders.drop(connection, day(2).timestamp())
+        story.store.make(lambda connection: orders.drop(connection, day(2).timestamp()))
         assert len(orders.owed(story.store)) == 1
         story.settled(owed=(ROLE,))
     assert len(orders.owed(story.store)) == 1

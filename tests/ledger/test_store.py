@@ -10,14 +10,16 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
+from threading import Barrier, BrokenBarrierError
 from typing import Any
 
 import pytest
 from sqlalchemy import Connection, delete, text
 from sqlalchemy.exc import OperationalError
 from tests.ledger.story import Story
+from tests.postgres import Server
 
 from guestlist.errors import ConfigError, LedgerError
 from guestlist.ledger import Ledger, history
@@ -104,6 +106,51 @@ def test_a_database_that_fails_is_asked_once_for_all(on_file: Story) -> None:
     said = together(on_file.store, fine, locked, fine)
     assert all(isinstance(one, LedgerError) for one in said)
     assert len(asked) == 1
+
+
+RENAME = text("UPDATE runs SET source = source || '.' WHERE id = :id")
+
+
+def renamed(id: int, met: Callable[[], object]) -> Callable[[Connection], None]:
+    """Renames a run, and goes on when the others have got that far, the first time."""
+
+    def change(connection: Connection) -> None:
+        connection.execute(
+            text("UPDATE runs SET source = source || '.' WHERE id = :id"), {"id": id}
+        )
+        met()
+
+    return change
+
+
+@pytest.mark.parametrize("joined", [True, False])
+def test_what_is_undone_for_another_is_made_again(server: Server, joined: bool) -> None:
+    """Two workers that were handed the same orders, and take them in another order: PostgreSQL
+    undoes what one of them has made."""
+    url = server.new_database(f"deadlock{joined}".lower())
+    barrier = Barrier(2)
+
+    def met() -> None:
+        with suppress(BrokenBarrierError):
+            barrier.wait(10)
+        barrier.abort()  # whoever makes it again meets nobody
+
+    with closing(Store(url)) as one, closing(Store(url)) as other, ThreadPoolExecutor(2) as pool:
+        first, second = Story(one).run(), Story(one).run()
+        said = [
+            pool.submit(make, store, renamed(here, met), renamed(there, lambda: None))
+            for store, here, there in ((one, first, second), (other, second, first))
+            for make in (together if joined else in_turn,)
+        ]
+        assert [answer.result(30) for answer in said] == [[None, None]] * 2
+        with one.reading() as connection:
+            names = connection.scalars(text("SELECT source FROM runs")).all()
+        assert names == ["guestlist.toml.."] * 2
+
+
+def in_turn(store: Store, *changes: Callable[[Connection], None]) -> list[None]:
+    """Has changes made as one."""
+    return store.make(lambda connection: [change(connection) for change in changes])
 
 
 def test_a_file_that_others_open_at_the_same_time_is_waited_for() -> None:

@@ -384,7 +384,7 @@ def test_who_was_taken_for_dead_and_is_not_sends_no_more(
 def crashed_run(runner: Runner) -> int:
     """A run that was killed when Ada's invitation was about to leave."""
     change = Change(action=Action.INVITE, account="home", email=ADA, key=ADA, state=State.GONE)
-    run = runner.begin([change], "digest", "guestlist.toml")
+    run = runner.begin(lambda: [change], "digest", "guestlist.toml")
     now = runner._guests.clock.now().timestamp()
     assert runner._store.write(lambda c: orders.intend(c, 1, "POST", now, None))
     return run

@@ -392,9 +392,8 @@ def test_people_who_were_held_back_are_told_again(roster: Roster) -> None:
 
 def begun(digest: str, *changes: Change) -> None:
     """A run in the ledger that was killed before anything was sent for it."""
-    with Ledger("ledger.db") as ledger, ledger.store.writing() as connection:
-        run = orders.begin_run(connection, 1.0, digest, "team.plan")
-        orders.add(connection, changes, run=run, now=1.0)
+    with Ledger("ledger.db") as ledger:
+        orders.begin_run(ledger.store, lambda: changes, digest, "team.plan", 1.0)
 
 
 def people(*names: str) -> None:

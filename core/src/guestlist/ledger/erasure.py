@@ -13,10 +13,9 @@ given again.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 from sqlalchemy import ColumnElement, Connection, and_, delete, exists, func, or_, select
 
@@ -53,16 +52,8 @@ def forget(store: Store, email: str, *, force: bool = False) -> Erased:
     Raises:
         LedgerError: an order is in doubt, a run is under way, or it cannot be written.
     """
-    theirs = orders.c.key == email_key(email)
     with alone(store):
-        with _deleting(store) as connection:
-            states = connection.scalars(select(orders.c.state).where(theirs).with_for_update())
-            if OrderState.INTENDED in states.all() and not force:
-                raise LedgerError(
-                    "nobody knows yet whether an order of theirs has happened",
-                    hint="`guestlist settle` finds out; --force deletes it all the same.",
-                ).about(email=email)
-            erased = _delete(connection, theirs)
+        erased = store.make(lambda connection: _forget(connection, email, force=force))
         _overwrite(store)
     return erased
 
@@ -79,24 +70,28 @@ def expire(store: Store, older_than: datetime) -> Erased:
     erased, after = Erased(), 0
     with alone(store):
         while (last := _end_of_batch(store, old, after)) is not None:
-            with _deleting(store) as connection:
-                erased += _delete(connection, and_(old, orders.c.id > after, orders.c.id <= last))
+            batch = and_(old, orders.c.id > after, orders.c.id <= last)
+            erased += store.make(partial(_delete, which=batch))
             after = last
-        with store.writing() as connection:
-            _delete_runs(connection, moment)
+        store.make(lambda connection: _delete_runs(connection, moment))
         _overwrite(store)
     return erased
 
 
-@contextmanager
-def _deleting(store: Store) -> Iterator[Connection]:
-    with store.writing() as connection:
-        if store.is_sqlite:
-            connection.exec_driver_sql("PRAGMA secure_delete = ON")
-        yield connection
+def _forget(connection: Connection, email: str, *, force: bool) -> Erased:
+    theirs = orders.c.key == email_key(email)
+    states = connection.scalars(select(orders.c.state).where(theirs).with_for_update())
+    if OrderState.INTENDED in states.all() and not force:
+        raise LedgerError(
+            "nobody knows yet whether an order of theirs has happened",
+            hint="`guestlist settle` finds out; --force deletes it all the same.",
+        ).about(email=email)
+    return _delete(connection, theirs)
 
 
 def _delete(connection: Connection, which: ColumnElement[bool]) -> Erased:
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql("PRAGMA secure_delete = ON")
     told = connection.execute(
         delete(entries).where(entries.c.order.in_(select(orders.c.id).where(which)))
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -70,18 +70,35 @@ class Order:
         )
 
 
-def begin_run(connection: Connection, now: float, roster: str, source: str) -> int:
-    """A new run; returns its number. Its orders belong into the same transaction: a run without
-    any is one that has nothing left to do.
+def begin_run(
+    store: Store,
+    changes: Callable[[], Iterable[Change]],
+    roster: str,
+    source: str,
+    now: float,
+    *,
+    replace: bool = False,
+) -> int:
+    """Writes a new run down with its orders, all of it or nothing; returns its number.
 
     Args:
+        changes: tells them, from the first one at each call.
         roster: the digest of what is asked for; empty for what follows from an earlier run.
         source: the name of its file.
+        replace: what earlier runs did not begin is dropped.
     """
-    made = connection.execute(
-        insert(runs).values(began=now, roster=roster, source=source).returning(runs.c.id)
-    )
-    return int(made.scalar_one())
+
+    def begin(connection: Connection) -> int:
+        if replace:
+            drop(connection, now)
+        made = connection.execute(
+            insert(runs).values(began=now, roster=roster, source=source).returning(runs.c.id)
+        )
+        run = int(made.scalar_one())
+        add(connection, changes(), run=run, now=now)
+        return run
+
+    return store.make(begin)
 
 
 def end_run(store: Store, run: int, now: float) -> None:

@@ -82,22 +82,23 @@ class Runner:
         return summary
 
     def begin(
-        self, changes: Iterable[Change], roster: str, source: str, *, replace: bool = True
+        self,
+        changes: Callable[[], Iterable[Change]],
+        roster: str,
+        source: str,
+        *,
+        replace: bool = True,
     ) -> int:
         """Writes a new run down, all of it or nothing; returns its number. Nothing is sent yet.
 
         Args:
+            changes: tells them, from the first one at each call.
             roster: the digest of what is asked for; empty for what follows from an earlier run.
             source: the name of its file.
             replace: what earlier runs did not begin is dropped.
         """
         now = self._guests.clock.now().timestamp()
-        with self._store.writing() as connection:
-            if replace:
-                orders.drop(connection, now)
-            run = orders.begin_run(connection, now, roster, source)
-            orders.add(connection, changes, run=run, now=now)
-        return run
+        return orders.begin_run(self._store, changes, roster, source, now, replace=replace)
 
     def due(self, held: Collection[Debt] = ()) -> tuple[list[Change], list[Guest]]:
         """Looks who has accepted of those who are owed a role.
@@ -108,8 +109,8 @@ class Runner:
         Returns:
             What can be given now, and where the others stand.
         """
-        with self._store.writing() as connection:
-            orders.owe_again(connection, self._guests.clock.now().timestamp())
+        now = self._guests.clock.now().timestamp()
+        self._store.make(lambda connection: orders.owe_again(connection, now))
         debts: dict[str, list[Change]] = defaultdict(list)
         for order in orders.owed(self._store):
             is_known = order.change.account in self._guests.accounts

@@ -69,8 +69,7 @@ def halt(connection: Connection, run: int, account: str, now: float, why: str) -
 
 def go_on(store: Store, run: int) -> None:
     """Lets all accounts of a run go on."""
-    with store.writing() as connection:
-        connection.execute(delete(halts).where(halts.c.run == run))
+    store.make(lambda connection: connection.execute(delete(halts).where(halts.c.run == run)))
 
 
 def halted(store: Store, run: int) -> dict[str, str]:

@@ -24,6 +24,7 @@ from sqlalchemy.exc import (
     DBAPIError,
     IntegrityError,
     NoSuchModuleError,
+    OperationalError,
     SQLAlchemyError,
 )
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -40,6 +41,8 @@ LATER = "guestlist_later"
 READING = {"guestlist_reading": True}
 PASSWORDS = ("password", "sslpassword")
 """What of a PostgreSQL URL is secret, besides the password before the host."""
+DEADLOCK = "40P01"
+"""PostgreSQL's code for it."""
 AGAIN = 0.01
 """Seconds between two tries, where SQLite itself does not wait."""
 
@@ -93,20 +96,25 @@ class Store:
             yield connection
 
     @contextmanager
-    def writing(self) -> Iterator[Connection]:
-        """A transaction of its own, for much at a time. Committed at the end of the block."""
-        with self._translated(), self.engine.begin() as connection, _together(connection):
-            yield connection
-
-    @contextmanager
     def pacing(self) -> Iterator[Connection]:
         """A transaction for the pace. It need not survive a power cut, so nobody waits for the
         disk."""
         with self._translated(), self._unsynced.begin() as connection:
             yield connection
 
+    def make(self, change: Callable[[Connection], T]) -> T:
+        """Makes a change with a transaction of its own, in the thread of the caller: for much at a
+        time. Made more than once where the database undoes it in favour of another's.
+
+        Raises:
+            LedgerError: it is not made.
+        """
+        with self._translated():
+            return self._make(change)
+
     def write(self, change: Callable[[Connection], T]) -> T:
         """Makes a change, together with those of other threads, and returns once it is on disk.
+        Made more than once where one of the others keeps them from being made together.
 
         Raises:
             LedgerError: it is not.
@@ -150,12 +158,25 @@ class Store:
             if last:
                 return
 
+    def _make(self, change: Callable[[Connection], T]) -> T:
+        """Alone. It is never undone for ever: whenever it is, another one has got on."""
+        while True:
+            try:
+                with self.engine.begin() as connection, _together(connection):
+                    return change(connection)
+            except OperationalError as error:
+                if not _was_undone(error):
+                    raise
+
     def _commit(self, batch: list[tuple[Callable[[Connection], Any], Future[Any]]]) -> None:
         try:
-            with self.engine.begin() as connection, _together(connection):
-                results = [change(connection) for change, _made in batch]
+            if len(batch) == 1:
+                results = [self._make(batch[0][0])]
+            else:
+                with self.engine.begin() as connection, _together(connection):
+                    results = [change(connection) for change, _made in batch]
         except BaseException as error:  # whatever it is, nobody may wait for ever
-            if len(batch) > 1 and _is_of_one(error):
+            if len(batch) > 1 and (_is_of_one(error) or _was_undone(error)):
                 for one in batch:
                     self._commit([one])
                 return
@@ -192,6 +213,12 @@ def _is_of_one(error: BaseException) -> bool:
     if isinstance(error, IntegrityError | DataError):
         return True
     return not isinstance(error, DBAPIError | PoolTimeout)
+
+
+def _was_undone(error: BaseException) -> bool:
+    """Whether PostgreSQL has undone a transaction because it and another one waited for each other.
+    SQLite has one that writes at a time."""
+    return getattr(getattr(error, "orig", None), "sqlstate", None) == DEADLOCK
 
 
 def later(connection: Connection, statement: Insert, row: dict[str, Any]) -> None:

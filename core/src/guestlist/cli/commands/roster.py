@@ -6,6 +6,8 @@ import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -206,7 +208,7 @@ def _from_roster(session: Session, at: Desk, asked: str) -> int | None:
         _show(session, at, plan)
         if not _confirmed(session, at, plan):
             return None
-        return at.runner.begin(plan.changes(), asked, at.roster.toml.path.name)
+        return at.runner.begin(plan.changes, asked, at.roster.toml.path.name)
 
 
 def _from_plan(session: Session, at: Desk, plan: PlanFile, asked: str) -> int | None:
@@ -224,7 +226,7 @@ def _from_plan(session: Session, at: Desk, plan: PlanFile, asked: str) -> int | 
         )
     if not _confirmed(session, at, plan):
         return None
-    return at.runner.begin(plan.changes(), asked, plan.path.name)
+    return at.runner.begin(plan.changes, asked, plan.path.name)
 
 
 def _confirmed(session: Session, at: Desk, plan: Plan | PlanFile) -> bool:
@@ -330,7 +332,7 @@ def _given(session: Session, at: Desk, wait: float | None) -> list[Guest] | None
         session.progress.tell("looking who has accepted")
         due, others = at.runner.due({*judged.held, *map(Debt.of, judged.withdrawn)})
         if due or judged.withdrawn:
-            changes = [*judged.withdrawn, *due]
+            changes = partial(chain, judged.withdrawn, due)
             run = at.runner.begin(changes, "", "settle", replace=False)
             judged.withdrawn.clear()
             if _carry_out(session, at, run).interrupted:
