@@ -54,6 +54,22 @@ class Process:
         """The moment, in seconds since the beginning, at which the next request may go."""
         return self.clock.passed + self.pace.reserve(self.clock.monotonic())
 
+    def check(self) -> list[float]:
+        """When the requests of a call left, in seconds since the beginning."""
+        left: list[float] = []
+
+        def answer(request: httpx.Request) -> httpx.Response:
+            left.append(self.clock.passed)
+            return httpx.Response(200, json={"organization": {"name": "Works"}})
+
+        account = Vultr(api_key="a-key", organization_id="an-organization")
+        transport = httpx.MockTransport(answer)
+        with Guestlist(
+            {"cloud": account}, transport=transport, clock=self.clock, ledger=self.ledger
+        ) as guests:
+            guests.check()
+        return left
+
 
 VULTR = Vultr(api_key="a-key")
 
@@ -96,20 +112,8 @@ def test_the_wait_for_the_ledger_delays_no_request(
             yield connection
 
     monkeypatch.setattr(one.ledger.store, "pacing", held_up)
-    left: list[float] = []
-
-    def answer(request: httpx.Request) -> httpx.Response:
-        left.append(one.clock.passed)
-        return httpx.Response(200, json={"organization": {"name": "Works"}})
-
     other.pace.push_back(other.clock.monotonic(), 20.0)
-    account = Vultr(api_key="a-key", organization_id="an-organization")
-    transport = httpx.MockTransport(answer)
-    with Guestlist(
-        {"cloud": account}, transport=transport, clock=one.clock, ledger=one.ledger
-    ) as guests:
-        guests.check()
-    assert left == [pytest.approx(20.0)]
+    assert one.check() == [pytest.approx(20.0)]
     later = one.clock.passed
     assert one.reserve() >= 0.05 + later  # it is counted from when the ledger was free
 
@@ -176,20 +180,8 @@ def test_a_rest_right_after_a_reservation_makes_it_void(
         return delay
 
     monkeypatch.setattr(SharedPace, "reserve", interrupted)
-    left: list[float] = []
-
-    def answer(request: httpx.Request) -> httpx.Response:
-        left.append(one.clock.passed)
-        return httpx.Response(200, json={"organization": {"name": "Works"}})
-
     one.pace.push_back(one.clock.monotonic(), 1.0)
-    account = Vultr(api_key="a-key", organization_id="an-organization")
-    transport = httpx.MockTransport(answer)
-    with Guestlist(
-        {"cloud": account}, transport=transport, clock=one.clock, ledger=one.ledger
-    ) as guests:
-        guests.check()
-    assert left == [pytest.approx(20.0)]
+    assert one.check() == [pytest.approx(20.0)]
 
 
 def test_what_is_only_asked_for_is_not_taken(processes: list[Process]) -> None:

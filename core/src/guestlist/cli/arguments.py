@@ -129,6 +129,10 @@ ONLY_ONE = "the only one there is"
 ALL = "all of them at once"
 
 
+def _role(parser: Parser, told: str) -> None:
+    parser.add_argument("--role", action="append", default=[], metavar="ROLE", help=told)
+
+
 def _remembering(parser: Parser) -> None:
     """What every command has that changes something for single people."""
     parser.add_argument(
@@ -244,13 +248,7 @@ def _wait_for_owed(parser: Parser) -> None:
 def _invite(parser: Parser) -> None:
     _people(parser, ids=False)
     _accounts(parser, ONLY_ONE)
-    parser.add_argument(
-        "--role",
-        action="append",
-        default=[],
-        metavar="ROLE",
-        help="what they shall be: an id, a name or kind:name; may be repeated",
-    )
+    _role(parser, "what they shall be: an id, a name or kind:name; may be repeated")
     _remembering(parser)
     parser.add_argument("--no-mail", action="store_true", help="let the service send no mail")
     parser.add_argument(
@@ -283,13 +281,7 @@ def _options(parser: Parser) -> None:
 def _onboard(parser: Parser) -> None:
     _people(parser, ids=False)
     _accounts(parser, ONLY_ONE)
-    parser.add_argument(
-        "--role",
-        action="append",
-        default=[],
-        metavar="ROLE",
-        help="what they shall be, as soon as the service allows it; may be repeated",
-    )
+    _role(parser, "what they shall be, as soon as the service allows it; may be repeated")
     _options(parser)
     _remembering(parser)
     parser.set_defaults(waits=True)

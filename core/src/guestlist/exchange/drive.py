@@ -62,13 +62,18 @@ class _Locks(Generic[L]):
             self._used[key] = (lock, users + 1)
         return lock
 
-    def give_back(self, key: Hashable, lock: L) -> None:
-        """Lets go of a lock that was acquired."""
-        lock.release()
-        self.drop(key)
+    def settle(self, key: Hashable, lock: L, held: Held, *, free: bool) -> None:
+        """Keeps a lock among what is held once it is ours, or gives up waiting for it."""
+        if free:
+            held[key] = partial(self._give_back, key, lock)
+        else:
+            self._drop(key)
 
-    def drop(self, key: Hashable) -> None:
-        """Gives up waiting for a lock."""
+    def _give_back(self, key: Hashable, lock: L) -> None:
+        lock.release()
+        self._drop(key)
+
+    def _drop(self, key: Hashable) -> None:
         with self._guard:
             lock, users = self._used.pop(key)
             if users > 1:
@@ -116,10 +121,7 @@ class Driver:
         try:
             free = lock.acquire(timeout=min(step.seconds, threading.TIMEOUT_MAX))
         finally:
-            if free:
-                held[step.key] = partial(self._locks.give_back, step.key, lock)
-            else:
-                self._locks.drop(step.key)
+            self._locks.settle(step.key, lock, held, free=free)
         return free
 
 
@@ -168,10 +170,7 @@ class AsyncDriver:
                 await lock.acquire()
                 free = True
         finally:
-            if free:
-                held[step.key] = partial(self._locks.give_back, step.key, lock)
-            else:
-                self._locks.drop(step.key)
+            self._locks.settle(step.key, lock, held, free=free)
         return free
 
 
