@@ -9,7 +9,7 @@ from guestlist.ledger.outcome import Done
 from guestlist.models import OPEN_STATES, Basis, Guest, InviteResult, RoleResult, State
 from guestlist.provider import Provider
 from guestlist.roster import Action, Change
-from guestlist.verbs.invite import appeared, moved, shows_renewal
+from guestlist.verbs.signs import appeared, moved, shows_renewal
 
 REPEATABLE = frozenset(
     {Action.ASSIGN, Action.SETTLE, Action.UNASSIGN, Action.REVOKE, Action.REMOVE}

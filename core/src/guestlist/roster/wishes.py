@@ -17,7 +17,7 @@ from guestlist.provider import Provider
 from guestlist.roster.scratch import Fact, Kind
 from guestlist.roster.stay import Stay, both
 from guestlist.roster.wanted import Wanted
-from guestlist.verbs.invite import options_of
+from guestlist.verbs.order import options_of
 from guestlist.verbs.roles import fitting, unknown_role
 
 REMEMBERED = 4096

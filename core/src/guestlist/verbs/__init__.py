@@ -3,11 +3,13 @@
 from guestlist.verbs.accounts import Accounts
 from guestlist.verbs.direct import call, check
 from guestlist.verbs.find import Who, status
-from guestlist.verbs.invite import IfExists, invite, resend
+from guestlist.verbs.invite import invite
 from guestlist.verbs.leave import remove, revoke
 from guestlist.verbs.lists import Walk, invitations, members, roles
 from guestlist.verbs.many import standing
 from guestlist.verbs.onboard import onboard
+from guestlist.verbs.order import IfExists
+from guestlist.verbs.resend import resend
 from guestlist.verbs.roles import RoleRef, access, assign_role, unassign_role
 from guestlist.verbs.wait import wait
 

@@ -10,7 +10,7 @@ from guestlist.errors import GuestlistError, OutcomeUnknown
 from guestlist.exchange.account import Call, Doubt
 from guestlist.exchange.policy import sleep
 from guestlist.exchange.step import Steps, Write
-from guestlist.models import Guest
+from guestlist.models import Guest, InviteResult
 from guestlist.verbs.find import look
 
 T = TypeVar("T")
@@ -65,6 +65,30 @@ def written(
             unwritten.hint = "It was done, and the ledger does not know yet: ask again later."
         raise call.about(unwritten) from unwritten.__cause__
     return result
+
+
+def written_result(
+    call: Call,
+    known: Guest | None,
+    action: str,
+    steps: Steps[InviteResult],
+    roles: Sequence[str] = (),
+    owed: Sequence[str] = (),
+) -> Steps[InviteResult]:
+    if known is None:  # nobody looked, and nothing is written down
+        return (yield from steps)
+    return (
+        yield from written(
+            call,
+            known,
+            action,
+            steps,
+            lambda result: result.outcome,
+            roles=roles,
+            owed=owed,
+            mail=lambda result: result.mail_sent,
+        )
+    )
 
 
 def settle_earlier(call: Call, action: str) -> Steps[Guest | None]:

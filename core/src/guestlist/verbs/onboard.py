@@ -14,7 +14,8 @@ from guestlist.provider import Provider
 from guestlist.verbs.accounts import Accounts
 from guestlist.verbs.find import needs
 from guestlist.verbs.hold import let_go
-from guestlist.verbs.invite import invite, refs_of
+from guestlist.verbs.invite import invite
+from guestlist.verbs.order import refs_of
 from guestlist.verbs.roles import RoleRef, access, assign_role, holds, resolve
 from guestlist.verbs.wait import wait
 

@@ -17,10 +17,12 @@ from guestlist.exchange.policy import Verdict
 from guestlist.exchange.step import Failure, Steps
 from guestlist.models import Outcome, State
 from guestlist.provider import Effect, Request
-from guestlist.verbs import leave, lists
+from guestlist.verbs import create, leave, lists, signs
 
 find = import_module("guestlist.verbs.find")
-invite = import_module("guestlist.verbs.invite")  # the package has a function of that name
+# the package has functions of these names
+invite = import_module("guestlist.verbs.invite")
+resend = import_module("guestlist.verbs.resend")
 Patches = list[Any]
 Sabotage = Callable[[], Patches]
 
@@ -255,10 +257,11 @@ def unreadable_called_failed() -> Patches:
 @_listed
 def every_resend_conclusive() -> Patches:
     """A resend is looked for by its expiry, also where resending does not move that."""
-    once = invite.once
-    return [
-        _instead(invite, "once", lambda call, create, look, **_conclusive: once(call, create, look))
-    ]
+
+    def once(call: Call, send: Any, look: Any, **_conclusive: bool) -> Steps[Any]:
+        return recovery.once(call, send, look)
+
+    return [_instead(resend, "once", once)]
 
 
 @_listed
@@ -269,13 +272,13 @@ def any_invitation_is_renewed() -> Patches:
         return before
         yield
 
-    return [_instead(invite, "_renewed", renewed)]
+    return [_instead(resend, "_renewed", renewed)]
 
 
 @_listed
 def expiry_compared_at_once() -> Patches:
     """A resend may go out within the second of the last mail, whose expiry is cut to seconds."""
-    return [_instead(invite, "GRAIN", 0.0)]
+    return [_instead(signs, "GRAIN", 0.0)]
 
 
 @_listed
@@ -287,13 +290,13 @@ def our_clock_decides() -> Patches:
 @_listed
 def expired_by_our_clock() -> Patches:
     """What a look finds is judged by this machine's clock alone."""
-    appeared = invite._appeared
+    appeared = create._appeared
 
     def strict(*args: Any) -> Steps[Any]:
         found = yield from appeared(*args)
         return None if getattr(found, "state", None) is State.EXPIRED else found
 
-    return [_instead(invite, "_appeared", strict)]
+    return [_instead(create, "_appeared", strict)]
 
 
 # ---------------------------------------------------------------------------- verbs
@@ -307,7 +310,7 @@ def nobody_waits() -> Patches:
         return
         yield
 
-    return [_instead(invite, "hold", hold), _instead(leave, "hold", hold)]
+    return [_instead(verb, "hold", hold) for verb in (invite, resend, leave)]
 
 
 @_listed
@@ -375,7 +378,7 @@ def conflict_means_again() -> Patches:
 @_listed
 def revoked_is_not_told() -> Patches:
     """When an invitation is replaced and the new one fails, nothing is said of the old one."""
-    anew = invite._anew
+    anew = create.make_anew
 
     def silent(*args: Any) -> Steps[Any]:
         try:
@@ -384,7 +387,7 @@ def revoked_is_not_told() -> Patches:
             error.happened = False
             raise
 
-    return [_instead(invite, "_anew", silent)]
+    return [_instead(verb, "make_anew", silent) for verb in (invite, resend)]
 
 
 @_listed

@@ -1,0 +1,79 @@
+"""Making an invitation, and making one in the place of another."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from guestlist import errors
+from guestlist.errors import Conflict, GuestlistError
+from guestlist.exchange.account import Call
+from guestlist.exchange.policy import run
+from guestlist.exchange.recovery import once
+from guestlist.exchange.step import Steps
+from guestlist.models import (
+    OPEN_STATES,
+    Basis,
+    Guest,
+    Invitation,
+    InviteResult,
+    Member,
+    Order,
+    State,
+)
+from guestlist.verbs.find import can_look, look, look_after
+from guestlist.verbs.results import already_member, created
+from guestlist.verbs.signs import appeared, has_ended, would_show
+
+
+def create(call: Call, order: Order, known: Guest | None) -> Steps[InviteResult]:
+    before = known.invitation if known is not None else None
+    conclusive = before is None or has_ended(call, before) or (yield from would_show(call, before))
+    settled = yield from once(
+        call,
+        partial(call.provider.invite, order),
+        partial(_appeared, call, order.email, known) if can_look(call) else None,
+        conclusive=conclusive,
+    )
+    return created(call, order, settled)
+
+
+def make_anew(call: Call, order: Order, guest: Guest, old: Invitation) -> Steps[InviteResult]:
+    """Revokes an invitation and makes another."""
+    revoked: bool | None = True
+    over = old.model_copy(update={"state": State.REVOKED, "basis": Basis.INFERRED})
+    try:
+        yield from run(call, call.provider.revoke(old))
+    except (errors.NotFound, Conflict, errors.Rejected) as refusal:
+        # an earlier try has done it, it was accepted just now, or it is over and nothing to revoke
+        revoked = refusal.happened
+        now = yield from look_after(call, order.email, revoked)
+        if now.state is State.ACCEPTED:
+            return already_member(call, order, "replace", now)
+        if not isinstance(refusal, errors.NotFound):
+            if now.state in OPEN_STATES or revoked is not False:
+                raise
+            over = old
+    try:
+        result = yield from create(call, order, guest.model_copy(update={"invitation": over}))
+    except GuestlistError as error:
+        if error.happened is False:
+            error.happened = revoked  # not all of it, but not nothing either
+        if over is not old:
+            error.hint = f"The earlier invitation is revoked already. {error.hint}"
+        raise
+    return result.model_copy(update={"replaced": old})
+
+
+def _appeared(
+    call: Call, email: str, known: Guest | None, _happened: bool
+) -> Steps[Invitation | Member | None]:
+    """What a create has made: a record or a membership that was not there before.
+
+    Raises:
+        MalformedResponse: nobody looked before, and whether it is new cannot be told.
+    """
+    guest = yield from look(call, email, members=False)  # a new invitation is proof enough
+    try:
+        return appeared(guest, known)
+    except GuestlistError as error:
+        raise call.about(error) from None

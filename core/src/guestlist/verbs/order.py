@@ -1,0 +1,108 @@
+"""What an order asks for: whether it can be, before anything is sent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal
+
+from pydantic import BaseModel, ValidationError
+
+from guestlist.errors import InvalidOrder, Unsupported
+from guestlist.models import Role
+from guestlist.provider import Provider
+from guestlist.provider.settings import in_words
+from guestlist.verbs.roles import RoleRef, no_role
+
+IfExists = Literal["return", "resend", "replace", "error"]
+"""What to do about an invitation that is open already."""
+
+
+def refs_of(role: RoleRef | Iterable[RoleRef] | None) -> list[RoleRef]:
+    """What was given, as a list.
+
+    Raises:
+        InvalidOrder: it is nothing that can name roles.
+    """
+    if role is None:
+        return []
+    if isinstance(role, str | Role):
+        return [role]
+    if isinstance(role, Iterable):
+        return list(role)
+    raise no_role(role)
+
+
+def check_possible(
+    provider: Provider, roles: list[RoleRef], mail: bool, if_exists: str, *, can_owe: bool
+) -> None:
+    """Refuses what the service cannot do, before anything is sent.
+
+    Args:
+        can_owe: roles can be given later: there is a ledger that remembers them.
+    """
+    title = provider.title
+    can_owe = can_owe and provider.supports("assign_role")
+    if not provider.supports("invite"):
+        raise provider.unsupported("invite")
+    if roles and provider.most_roles == 0 and not can_owe:
+        raise Unsupported(
+            f"{title} takes no role at invitation time",
+            hint=provider.substitutes.get("role", "Assign it once the invitation is accepted.")
+            + " A client with a ledger remembers it until then.",
+        )
+    if provider.most_roles is not None and len(roles) > provider.most_roles and not can_owe:
+        raise Unsupported(
+            f"{title} takes {provider.most_roles} role at invitation time, not {len(roles)}",
+            hint="Assign the others once the invitation is accepted.",
+        )
+    if len(roles) < provider.least_roles:
+        raise InvalidOrder(
+            f"{title} needs a role for an invitation", hint="`guestlist roles` shows them."
+        )
+    if not mail and not provider.can_suppress_mail:
+        raise Unsupported(
+            f"{title} always sends the mail itself", hint=provider.substitutes.get("mail", "")
+        )
+    if if_exists == "replace" and not provider.supports("revoke"):
+        raise provider.unsupported("revoke")
+    if if_exists == "resend":
+        check_resendable(provider)
+
+
+def check_resendable(provider: Provider) -> None:
+    emulated = provider.supports("revoke") and provider.supports("invite")
+    if not provider.supports("resend") and not emulated:
+        raise provider.unsupported("resend")
+
+
+def options_of(provider: Provider, given: Mapping[str, Any] | BaseModel | None) -> BaseModel:
+    """What was given, as the provider's own options.
+
+    Raises:
+        InvalidOrder: there is no such option, or it cannot have that value.
+    """
+    kind = provider.Options
+    if isinstance(given, BaseModel) and type(given) is not kind:  # the base has many subclasses
+        raise InvalidOrder(
+            f"{type(given).__name__} are not the options of {provider.title}",
+            hint=f"Use {kind.__name__}.",
+        )
+    if isinstance(given, BaseModel):
+        return given
+    if not isinstance(given, Mapping | None):
+        raise InvalidOrder(
+            f"the options cannot be {given!r}", hint="Give them by name, as a dictionary."
+        )
+    try:
+        return kind.model_validate(dict(given or {}))
+    except ValidationError as error:
+        known = ", ".join(kind.model_fields) or "none"
+        wrong = "; ".join(
+            f"there is no option {problem['loc'][0]!r}"
+            if problem["type"] == "extra_forbidden"
+            else f"option {'.'.join(map(str, problem['loc']))}: {in_words(problem)}"
+            for problem in error.errors(include_input=False, include_url=False)
+        )
+        raise InvalidOrder(
+            f"{provider.title}: {wrong}", hint=f"The options are: {known}."
+        ) from None

@@ -1,0 +1,169 @@
+"""`resend`, which sends the mail of an invitation again."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from functools import partial
+
+from guestlist import errors
+from guestlist.errors import Conflict, GuestlistError
+from guestlist.exchange.account import Call
+from guestlist.exchange.policy import run
+from guestlist.exchange.recovery import once
+from guestlist.exchange.step import Steps
+from guestlist.models import (
+    MAY_BE_OPEN,
+    OPEN_STATES,
+    Guest,
+    Invitation,
+    InviteResult,
+    Order,
+    Outcome,
+    State,
+)
+from guestlist.verbs.accounts import Accounts
+from guestlist.verbs.create import create, make_anew
+from guestlist.verbs.find import Who, begin, find_invitation, look
+from guestlist.verbs.hold import hold
+from guestlist.verbs.journal import settle_earlier, written_result
+from guestlist.verbs.order import check_resendable
+from guestlist.verbs.results import FOUND_BY_LOOKING, applied_of, done_earlier, role_warning
+from guestlist.verbs.signs import moved, would_show
+from guestlist.verbs.states import conclude, current
+
+
+def resend(accounts: Accounts, who: Who, *, account: str | None = None) -> Steps[InviteResult]:
+    """Sends the mail of an invitation again, and so renews it where the service renews.
+
+    Keeps the invitation where the service can. Where it cannot, the invitation is revoked and made
+    anew: `replaced` then holds the old one, whose link is dead.
+
+    Args:
+        who: an address, the id of an invitation, or a value that guestlist returned.
+        account: which account; may be left out when there is only one.
+
+    Raises:
+        NotFound: there is no invitation.
+        Conflict: it was accepted, declined or revoked.
+        Unsupported: the service has no way to do it.
+        OutcomeUnknown: the mail may have gone out again, and looking could not tell.
+    """
+    call, email = yield from begin(accounts, who, account, check_resendable)
+    yield from hold(call, email)
+    found = yield from settle_earlier(call, "resend")
+    if found is not None:
+        steps = done_earlier(found, Outcome.RESENT)
+        return (yield from written_result(call, found, "resend", steps))
+    guest = yield from look(call, email)
+    if guest.invitation is None or guest.state not in (*MAY_BE_OPEN, State.EXPIRED):
+        raise call.about(_not_resendable(guest))
+    steps = renew(call, guest, guest.invitation)
+    result = yield from written_result(call, guest, "resend", steps)
+    call.account.tell("outcome", email=email, detail=result.outcome)
+    return result
+
+
+def renew(
+    call: Call, guest: Guest, invitation: Invitation, order: Order | None = None
+) -> Steps[InviteResult]:
+    provider = call.provider
+    again = order or provider.order_of(invitation)
+    if not provider.supports("resend"):
+        return (yield from _replace(call, again, guest, invitation))
+    conclusive = yield from would_show(call, invitation)
+    try:
+        settled = yield from once(
+            call,
+            partial(provider.resend, invitation),
+            partial(_renewed, call, invitation, conclusive),
+            conclusive=conclusive,
+        )
+    except (errors.Rejected, Conflict, errors.NotFound) as refusal:
+        if guest.state is not State.EXPIRED or refusal.happened is not False:
+            raise
+        return (yield from _replace(call, again, guest, invitation))
+    now = call.account.now()
+    renewed = current(settled.value, provider, now)
+    applied = applied_of(again.roles, renewed.roles or None) if order else None
+    changed = None not in (renewed.id, invitation.id) and renewed.id != invitation.id
+    warnings = [] if settled.answered else [FOUND_BY_LOOKING]
+    if renewed.state is State.EXPIRED:
+        warnings.append(
+            'The mail went out, and the invitation is past its expiry still: "replace" it.'
+        )
+    return InviteResult(
+        outcome=Outcome.RESENT,
+        guest=conclude(call.account, guest.email, renewed, None),
+        mail_sent=True if settled.answered else None,
+        role_applied=applied,
+        replaced=invitation if changed else None,
+        warnings=(*warnings, *role_warning(applied)),
+    )
+
+
+def _renewed(
+    call: Call, before: Invitation, shows: bool, happened: bool
+) -> Steps[Invitation | None]:
+    """The invitation, if it was renewed since: its expiry has moved, or it has another id. The old
+    record alone cannot tell: some services leave it as it is and make another one beside it.
+
+    Args:
+        shows: whether a renewal shows by an expiry that moves.
+        happened: whether it was surely renewed. Where that does not show, waiting shows no more,
+            and the invitation as it is will do.
+
+    Raises:
+        MalformedResponse: it is gone, perhaps accepted: nobody can tell whether it was renewed.
+    """
+    if call.provider.supports("get_invitation") and before.id is not None:
+        with suppress(errors.NotFound):
+            same = yield from run(call, call.provider.get_invitation(before.id))
+            if moved(before, same):
+                return same
+    now = yield from find_invitation(call, before.email)
+    if now is None:
+        raise call.about(errors.MalformedResponse(f"the invitation of {before.email} is gone"))
+    as_it_is = happened and not shows and now.state in (*OPEN_STATES, State.EXPIRED)
+    return now if as_it_is or moved(before, now) else None
+
+
+def _replace(call: Call, order: Order, guest: Guest, old: Invitation) -> Steps[InviteResult]:
+    """Resending where the service cannot: revoke, if it can, and invite anew.
+
+    Raises:
+        Conflict: what the old one offered is not known; nothing was revoked.
+    """
+    if len(order.roles) < call.provider.least_roles:
+        raise call.about(
+            Conflict(
+                f"the invitation of {guest.email} is {guest.state}, cannot be resent, and does not"
+                " tell its role",
+                hint="Invite the person anew, with a role.",
+            )
+        )
+    warnings = ["The invitation was made anew: it has another id"]
+    if call.provider.supports("revoke"):
+        warnings[0] += ", and the old link is dead."
+        result = yield from make_anew(call, order, guest, old)
+    else:
+        warnings[0] += "; the old one stays until it expires."
+        result = yield from create(call, order, guest)
+    return result.model_copy(
+        update={
+            "outcome": Outcome.RESENT if result.outcome is Outcome.INVITED else result.outcome,
+            "replaced": old,
+            "warnings": (*warnings, *result.warnings),
+        }
+    )
+
+
+def _not_resendable(guest: Guest) -> GuestlistError:
+    if guest.state is State.ACCEPTED:
+        return Conflict(f"{guest.email} has accepted already", hint="There is nothing to resend.")
+    if guest.invitation is None:
+        return errors.NotFound(
+            f"there is no invitation of {guest.email}", hint="Invite the person first."
+        )
+    return Conflict(
+        f"the invitation of {guest.email} is {guest.state}", hint="Invite the person anew."
+    )

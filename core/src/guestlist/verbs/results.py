@@ -1,0 +1,122 @@
+"""What is returned of an invitation: outcome, guest, and warnings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from guestlist import errors
+from guestlist.exchange.account import Call
+from guestlist.exchange.recovery import Settled
+from guestlist.exchange.step import Steps
+from guestlist.models import Guest, Invitation, InviteResult, Member, Order, Outcome, Role, State
+from guestlist.verbs.order import IfExists
+from guestlist.verbs.roles import holds
+from guestlist.verbs.states import conclude, current
+
+FOUND_BY_LOOKING = (
+    "No answer came; it was found by looking. Whether the mail went out is not known."
+)
+DONE_EARLIER = "An earlier call has done it, and was interrupted. Nothing was sent now."
+
+
+def created(call: Call, order: Order, settled: Settled[Invitation | Member]) -> InviteResult:
+    value = settled.value
+    mail = None if order.mail and not settled.answered else order.mail
+    if isinstance(value, Member):
+        guest = conclude(call.account, order.email, None, value)
+        outcome, mail, held = Outcome.JOINED, None, value.roles
+    else:
+        now = call.account.now()
+        value = current(value, call.provider, now, fresh=settled.answered)
+        guest = conclude(call.account, order.email, value, None)
+        if value.state is State.ACCEPTED:  # the service says so; the members were not asked
+            told = {"state": State.ACCEPTED, "basis": value.basis}
+            guest = guest.model_copy(update=told)
+        held = value.roles or None
+        outcome = {
+            State.AWAITING_APPROVAL: Outcome.AWAITING_APPROVAL,
+            State.ACCEPTED: Outcome.JOINED,
+        }.get(value.state, Outcome.INVITED)
+    applied = applied_of(order.roles, held)
+    warnings = [] if settled.answered else [FOUND_BY_LOOKING]
+    warnings += role_warning(applied)
+    return InviteResult(
+        outcome=outcome,
+        guest=guest,
+        mail_sent=mail,
+        role_applied=applied,
+        warnings=tuple(warnings),
+    )
+
+
+def already_member(call: Call, order: Order, if_exists: IfExists, guest: Guest) -> InviteResult:
+    if if_exists == "error":
+        raise call.about(
+            errors.AlreadyMember(
+                f"{order.email} is a member already", hint="`assign_role` changes what they may do."
+            )
+        )
+    applied = applied_of(order.roles, guest.member.roles if guest.member else None)
+    return InviteResult(
+        outcome=Outcome.ALREADY_MEMBER,
+        guest=guest,
+        mail_sent=False,
+        role_applied=applied,
+        warnings=tuple(role_warning(applied)),
+    )
+
+
+def already_invited(call: Call, order: Order, if_exists: IfExists, guest: Guest) -> InviteResult:
+    invitation = guest.invitation
+    if if_exists == "error":
+        raise call.about(
+            errors.AlreadyInvited(
+                f"{order.email} has {_which(guest)} already"
+                + (f" ({invitation.id})" if invitation and invitation.id else ""),
+                hint='if_exists="resend" sends the mail again, "replace" makes a new one.',
+            )
+        )
+    waiting = guest.state is State.AWAITING_APPROVAL
+    applied = applied_of(order.roles, invitation.roles or None if invitation else None)
+    return InviteResult(
+        outcome=Outcome.AWAITING_APPROVAL if waiting else Outcome.ALREADY_INVITED,
+        guest=guest,
+        mail_sent=False,
+        role_applied=applied,
+        warnings=(*_word_warning(guest), *role_warning(applied)),
+    )
+
+
+def done_earlier(guest: Guest, outcome: Outcome) -> Steps[InviteResult]:
+    """An earlier call has done it, and was interrupted before it could say so."""
+    if guest.state is State.ACCEPTED:
+        outcome = Outcome.ALREADY_MEMBER
+    return InviteResult(outcome=outcome, guest=guest, warnings=(DONE_EARLIER,))
+    yield  # no steps
+
+
+def _which(guest: Guest) -> str:
+    if guest.state is State.UNKNOWN:
+        return f"an invitation that the service calls {guest.raw_state!r}"
+    return "an open invitation"
+
+
+def _word_warning(guest: Guest) -> list[str]:
+    return [
+        f"The service calls the invitation {guest.raw_state or 'nothing'!r}, and what that means is"
+        ' not known: it may still be open. "resend" and "replace" send again.'
+    ] * (guest.state is State.UNKNOWN)
+
+
+def applied_of(wanted: Iterable[Role], held: Iterable[Role] | None) -> bool | None:
+    wanted = tuple(wanted)
+    if not wanted or held is None:
+        return None
+    held = tuple(held)
+    return all(holds(held, role) for role in wanted)
+
+
+def role_warning(applied: bool | None) -> list[str]:
+    return ["What the person has or is offered differs from the role asked for."] * (
+        applied is False
+    )

@@ -1,0 +1,83 @@
+"""What shows that an invitation was made, renewed, or has ended."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from guestlist.errors import MalformedResponse
+from guestlist.exchange.account import Call
+from guestlist.exchange.policy import sleep
+from guestlist.exchange.step import Steps
+from guestlist.models import OPEN_STATES, Basis, Guest, Invitation, Member, State
+from guestlist.provider import Provider
+
+ENDED = frozenset({State.EXPIRED, State.REVOKED, State.DECLINED, State.ACCEPTED})
+"""The states of an invitation that nobody can accept any more."""
+
+GRAIN = 1.1
+"""Seconds between reading an expiry of whole seconds and renewing it. Within the same second as the
+last renewal it would not be seen to move, and a resend that got no answer would be repeated."""
+
+
+def appeared(guest: Guest, known: Guest | None) -> Invitation | Member | None:
+    """What is there now and was not before. The invitee may have answered already: a new
+    invitation that was declined was made all the same.
+
+    Args:
+        guest: where the person stands now.
+        known: where the person stood before; None when nobody looked.
+
+    Raises:
+        MalformedResponse: nobody looked before, and whether it is new cannot be told.
+    """
+    one = guest.invitation
+    if guest.state is State.ACCEPTED:
+        return guest.member or one
+    if one is None:
+        return None
+    if known is None and guest.state in OPEN_STATES:
+        return one
+    if known is None:  # no date tells: this machine's clock may have been set meanwhile
+        raise MalformedResponse(f"an invitation of {guest.email} is {one.state} and may be new")
+    before = known.invitation
+    if before is None or (one.id, one.expires_at) != (before.id, before.expires_at):
+        return one
+    reopened = before.basis is Basis.REPORTED and before.state in ENDED
+    return one if reopened and one.state in OPEN_STATES else None
+
+
+def moved(before: Invitation, now: Invitation) -> bool:
+    """Whether an invitation was renewed: its expiry is later, or it has another id."""
+    if now.expires_at is None or before.expires_at is None:
+        return False
+    return now.expires_at > before.expires_at or now.id != before.id
+
+
+def has_ended(call: Call, invitation: Invitation) -> bool:
+    """Whether an invitation is certainly over. Where it might still be open, a service may answer
+    another order for the address by renewing it in place."""
+    if invitation.basis is not Basis.DERIVED:
+        return invitation.state in ENDED
+    told = _told_expiry(invitation)
+    return told is not None and call.account.is_dated and told <= call.account.now()
+
+
+def would_show(call: Call, invitation: Invitation) -> Steps[bool]:
+    """Whether one sees if an invitation is renewed, by an expiry that moves; waits until it would.
+    Where none shows, finding no change proves nothing."""
+    told = _told_expiry(invitation)
+    if not shows_renewal(call.provider, invitation):
+        return False
+    if told is not None and told.microsecond == 0 and call.known is None:
+        yield from sleep(call, min(GRAIN, call.remaining))
+    return True
+
+
+def shows_renewal(provider: Provider, invitation: Invitation) -> bool:
+    """Whether an invitation that is renewed in place has another expiry then."""
+    return provider.resend_moves_expiry and _told_expiry(invitation) is not None
+
+
+def _told_expiry(invitation: Invitation) -> datetime | None:
+    """When an invitation expires, if the service says so."""
+    return None if "expires_at" in invitation.estimated else invitation.expires_at
