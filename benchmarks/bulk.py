@@ -10,6 +10,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import httpx
 
@@ -27,6 +28,8 @@ from guestlist_vultr import Vultr
 INVITATIONS = scaled(3000)
 LEAST = 0.96
 SEEN = "/seen"
+UNDER_WAY = 60
+"""Requests after which every process has sent some."""
 
 TEXT = f"""
 {INVITATIONS:,} invitations, one request each, as in a run that has read where everybody stands:
@@ -35,7 +38,8 @@ through it. The services count strictly, each with a server of its own: no windo
 length may hold more requests than the limit, and what is too much is answered with 429. The servers
 tell when requests came, and how many they refused. Used is what came while the limit began anew
 some whole number of times, counted from the first request, over so many times the limit. All four
-cases take place side by side: nearly all that they do is wait.
+cases take place side by side, because nearly all that they do is wait; each begins when the
+processes of the one before are under way, because starting is work.
 """
 
 
@@ -119,6 +123,8 @@ class _Running:
         ]
         for process in self._processes:
             process.start()
+        while len(self._seen()["came"]) < UNDER_WAY:
+            time.sleep(0.1)
 
     def end(self) -> Bulk:
         """Waits for its end."""
@@ -126,7 +132,7 @@ class _Running:
             process.join()
             if process.exitcode:
                 raise AssertionError("a process could not invite everybody")
-        seen = httpx.get(self._base_url + SEEN).json()
+        seen = self._seen()
         came, limit = seen["came"], self._limit
         if len(came) != INVITATIONS:
             raise AssertionError(f"{len(came)} of {INVITATIONS} invitations came")
@@ -134,6 +140,10 @@ class _Running:
         windows = int(seconds // limit.per)
         within = sum(1 for moment in came if moment < came[0] + windows * limit.per)
         return Bulk(within / (windows * limit.count), seen["refused"], seconds)
+
+    def _seen(self) -> dict[str, Any]:
+        seen: dict[str, Any] = httpx.get(self._base_url + SEEN).json()
+        return seen
 
 
 def measure() -> Report:

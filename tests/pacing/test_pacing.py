@@ -101,6 +101,17 @@ def test_no_window_holds_more_than_the_limit(limit: Limit, seed: int) -> None:
     assert most_within(moments, limit.per + MARGIN * 0.999) <= limit.count
 
 
+@pytest.mark.parametrize("limit", [Limit(100, 60.0), Limit(1000, 60.0)])
+def test_a_burst_may_come_late(limit: Limit) -> None:
+    """The first requests of a client are slow: it opens connections. Those that go when the window
+    has room again are not, and must not come together with them."""
+    pace = Pace(limit)
+    moments = [pace.reserve(0.0) for _ in range(3 * limit.count)]
+    late = [moment + 1.75 * (moment == 0.0) for moment in moments]
+    assert late.count(1.75) >= 0.19 * limit.count
+    assert most_within(late, limit.per) <= limit.count
+
+
 def test_a_few_calls_do_not_wait_where_the_limit_is_long() -> None:
     pace = Pace(Limit(100, 60.0))
     assert [pace.reserve(0.0) for _ in range(20)] == [0.0] * 20

@@ -5,7 +5,8 @@ all limits of the service; nobody polls. Two rules make a moment free under a li
 
 * the generic cell rate algorithm keeps requests evenly apart, after a small burst for those who
   call now and then;
-* no window of the limit's length and a margin ever holds more than the limit, burst or not.
+* no window of the limit's length and a margin ever holds more than the limit, burst or not. Who has
+  to wait for that goes evenly: a burst in each window would be too much whenever one comes late.
 
 A service counts arrivals, and pace knows departures only. Because of the margin, requests whose
 ways differ by less than it cannot arrive in one window of a service that counts strictly. Under
@@ -77,7 +78,7 @@ class Pace:
 
     def missed(self, late: float) -> bool:
         """Whether a request that leaves so many seconds after its moment may come together with
-        others. Under long limits it may: part of them is left for that."""
+        too many others. Under long limits it may be later: part of them is left for that."""
         return any(late > gauge.tolerated for gauge in self._gauges)
 
     def push_back(self, now: float, seconds: float, *, refused: bool = False) -> None:
@@ -135,7 +136,7 @@ class _Gauge:
     @property
     def tolerated(self) -> float:
         """Seconds by which a request may leave late."""
-        return float("inf") if self._long else self._margin
+        return self._per * (1 - LONG_SHARE) if self._long else self._margin
 
     def _widen(self, margin: float) -> None:
         """Sets the margin, and what follows from it."""
@@ -150,13 +151,18 @@ class _Gauge:
             self._widen(MARGIN)
         while self._taken and self._taken[0] <= now - self._window:
             self._taken.popleft()
-        moment = self._expected - self._tolerance
-        if len(self._taken) >= self._allowed:
-            moment = max(moment, self._taken[-self._allowed] + self._window)
-        return moment
+        return max(self._expected - self._tolerance, self._opens)
+
+    @property
+    def _opens(self) -> float:
+        """The moment from which on the window has room."""
+        full = len(self._taken) >= self._allowed
+        return self._taken[-self._allowed] + self._window if full else float("-inf")
 
     def take(self, moment: float) -> None:
         """Counts a request that will go then: no earlier than any before."""
+        if self._opens > self._expected - self._tolerance:
+            self._expected = moment + self._tolerance
         self._taken.append(moment)
         self._expected = max(self._expected, moment) + self._interval
 
