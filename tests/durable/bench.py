@@ -21,7 +21,7 @@ from functools import partial
 from pathlib import Path
 
 from guestlist import Guestlist
-from guestlist.ledger import orders
+from guestlist.ledger import runs
 from guestlist.ledger.runner import Runner, alone
 from guestlist.ledger.schema import OrderState
 from guestlist.ledger.stop import Stop, StopClock
@@ -118,7 +118,7 @@ def _apply(url: str, port: int) -> None:
     """Carries the last run out, and prints what that took."""
     store, stop = Store(url), Stop()
     accounts = {"vultr": Unlimited(base_url=f"http://127.0.0.1:{port}", api_key="key")}
-    unfinished = orders.unfinished_run(store)
+    unfinished = runs.unfinished_run(store)
     assert unfinished is not None
     used, began = _used(), time.monotonic()
     with Guestlist(accounts, clock=StopClock(stop)) as guests, alone(store):
@@ -152,7 +152,7 @@ def _ledger(count: int, done: int = 0) -> Iterator[str]:
         url = f"sqlite:///{Path(folder) / 'guestlist.db'}"
         store = Store(url)
         people = partial(_people, count)
-        orders.begin_run(store, people, "digest", "guestlist.toml", time.time())
+        runs.begin_run(store, people, "digest", "guestlist.toml", time.time())
         if done:
             with store.engine.begin() as connection:
                 connection.exec_driver_sql(

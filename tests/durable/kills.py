@@ -21,7 +21,7 @@ from typing import Any, Self
 from sqlalchemy import text
 from tests.durable.world import World, everybody
 
-from guestlist.ledger import orders
+from guestlist.ledger import runs
 from guestlist.ledger.engine import AGAIN, enqueue, schema
 from guestlist.ledger.schema import OrderState
 from guestlist.ledger.shared import has_ended
@@ -128,7 +128,7 @@ def _run(url: str, fire: Fire) -> Iterator[tuple[World, Store, int]]:
     store = Store(url)
     try:
         people = partial(everybody, fire.orders)
-        run = orders.begin_run(store, people, "digest", "guestlist.toml", time.time())
+        run = runs.begin_run(store, people, "digest", "guestlist.toml", time.time())
         with World(fire.share, fire.seed) as world:
             yield world, store, run
     finally:

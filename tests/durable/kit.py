@@ -20,7 +20,7 @@ from sqlalchemy import event
 from guestlist import Guestlist
 from guestlist.exchange.account import Budget
 from guestlist.exchange.clock import Clock
-from guestlist.ledger.orders import Order
+from guestlist.ledger.order import Order
 from guestlist.ledger.runner import Runner, Summary
 from guestlist.ledger.stop import Stop, Stopped
 from guestlist.ledger.store import Store

@@ -32,7 +32,7 @@ from guestlist.errors import LedgerError, Rejected
 from guestlist.ledger import orders
 from guestlist.ledger.doubts import Doubts
 from guestlist.ledger.lane import Lane
-from guestlist.ledger.orders import SKEW
+from guestlist.ledger.order import SKEW
 from guestlist.ledger.schema import OrderState
 from guestlist.ledger.tally import Tally
 from guestlist.ledger.work import ChunkWork

@@ -17,7 +17,7 @@ from tests.durable.kit import BUDGET, Facts, Plain, Service, change, invites, re
 from guestlist import Guestlist
 from guestlist.errors import ConfigError
 from guestlist.exchange.clock import Clock, SystemClock
-from guestlist.ledger import orders
+from guestlist.ledger import runs
 from guestlist.ledger.engine import enqueue, follow, run_worker, schema
 from guestlist.ledger.runner import Summary
 from guestlist.ledger.schema import OrderState
@@ -80,7 +80,7 @@ class Pool:
 
     def begin(self, changes: list[Change]) -> int:
         """Writes a run down and puts it into the queue."""
-        run = orders.begin_run(self.store, lambda: changes, "digest", "guestlist.toml", time.time())
+        run = runs.begin_run(self.store, lambda: changes, "digest", "guestlist.toml", time.time())
         enqueue(self.store, run, time.time())
         return run
 
@@ -106,7 +106,7 @@ def test_several_workers_share_a_run(pool: Pool) -> None:
     assert summary.tallies["plain"].done == {"invited": 450}
     assert pool.service.mails == {one.email: 1 for one in invites(450)}
     assert not pool.failures
-    assert orders.unfinished_run(pool.store) is None
+    assert runs.unfinished_run(pool.store) is None
 
 
 def test_one_kind_of_order_after_another(pool: Pool) -> None:

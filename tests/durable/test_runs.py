@@ -27,7 +27,7 @@ from tests.durable.kit import (
 from guestlist import Guestlist
 from guestlist.errors import LedgerError, Unauthorized, UnknownAccount
 from guestlist.exchange.account import LONGEST_REST
-from guestlist.ledger import Ledger, orders
+from guestlist.ledger import Ledger, orders, runs
 from guestlist.ledger.doubts import ATTEMPTS
 from guestlist.ledger.entry import OrderEntry
 from guestlist.ledger.lane import Lane
@@ -107,7 +107,7 @@ def test_a_run_is_written_down_with_all_its_orders_or_not_at_all(machine: Machin
     with pytest.raises(KeyboardInterrupt):
         machine.begin(interrupted())
     with machine.process() as process:
-        run = orders.unfinished_run(process.store)
+        run = runs.unfinished_run(process.store)
         assert run is not None
         assert run.id == before
         assert orders.left(process.store, before) == {"plain": 2}
@@ -304,11 +304,11 @@ def test_what_was_interrupted_goes_on(machine: Machine) -> None:
     machine.service.answered = lambda: None
     assert 0 < states(machine)["ASKED"] < 300
     with machine.process() as process:
-        unfinished = orders.unfinished_run(process.store)
+        unfinished = runs.unfinished_run(process.store)
         assert unfinished is not None
         assert unfinished.id == run
         assert process.runner.run(run).left == 0
-        assert orders.unfinished_run(process.store) is None
+        assert runs.unfinished_run(process.store) is None
     assert machine.service.mails == {one.email: 1 for one in invites(300)}
 
 

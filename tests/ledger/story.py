@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection
 
 from guestlist.address import email_key
-from guestlist.ledger import orders
+from guestlist.ledger import orders, runs
 from guestlist.ledger.outcome import Done
 from guestlist.ledger.schema import OrderState
 from guestlist.ledger.store import Store
@@ -35,9 +35,9 @@ class Story:
 
     def run(self, began: float = 0.0, *, ended: float | None = None) -> int:
         then = day(began).timestamp()
-        number = orders.begin_run(self.store, tuple, "digest", "guestlist.toml", then)
+        number = runs.begin_run(self.store, tuple, "digest", "guestlist.toml", then)
         if ended is not None:
-            orders.end_run(self.store, number, day(ended).timestamp())
+            runs.end_run(self.store, number, day(ended).timestamp())
         return number
 
     def asked(
@@ -55,7 +55,7 @@ class Story:
         if run is None:
             return self._write(lambda c: orders.add_single(c, change, day(at).timestamp()))
         now = day(at).timestamp()
-        self.store.make(lambda connection: orders.add(connection, [change], run=run, now=now))
+        self.store.make(lambda connection: runs.add(connection, [change], run=run, now=now))
         work = orders.asked(self.store, run, account, ORDER[action], 0, 1_000_000)
         return work[-1].id
 

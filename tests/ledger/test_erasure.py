@@ -11,13 +11,14 @@ from sqlalchemy import delete, event, func, select
 from tests.ledger.story import ADA, BOB, EVE, Story, day
 
 from guestlist.errors import LedgerError
-from guestlist.ledger import answers, erasure, orders
+from guestlist.ledger import answers, erasure, orders, runs
 from guestlist.ledger.erasure import Erased, expire, forget
 from guestlist.ledger.history import lines
 from guestlist.ledger.outcome import Done
 from guestlist.ledger.runner import alone
-from guestlist.ledger.schema import OrderState, entries, runs
+from guestlist.ledger.schema import OrderState, entries
 from guestlist.ledger.schema import orders as orders_table
+from guestlist.ledger.schema import runs as runs_table
 from guestlist.ledger.store import Store
 from guestlist.models import Guest, Invitation, State
 from guestlist.roster import Action, Change
@@ -203,10 +204,10 @@ def test_runs_without_orders_go_but_never_the_last(story: Story) -> None:
     last = story.run(1, ended=2)
     expire(story.store, day(9))
     with story.store.reading() as connection:
-        numbers = connection.scalars(select(runs.c.id).order_by(runs.c.id)).all()
+        numbers = connection.scalars(select(runs_table.c.id).order_by(runs_table.c.id)).all()
     assert numbers == [waiting, last]
     assert left not in numbers
-    assert orders.unfinished_run(story.store) is None
+    assert runs.unfinished_run(story.store) is None
 
 
 def test_nothing_of_what_is_old_is_left_in_the_file(on_file: Story, file: Path) -> None:

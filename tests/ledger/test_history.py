@@ -8,7 +8,7 @@ from datetime import UTC, timedelta
 import pytest
 from tests.ledger.story import ADA, BOB, EVE, Story, day
 
-from guestlist.ledger import history, orders, shared
+from guestlist.ledger import history, runs, shared
 from guestlist.ledger.erasure import forget
 from guestlist.ledger.history import Search, counts, latest, lines
 from guestlist.ledger.line import LineState, LogLine
@@ -41,7 +41,7 @@ def test_all_that_happened_to_an_order(story: Story) -> None:
 
 def test_every_state(story: Story) -> None:
     story.asked(run=story.run())
-    story.store.make(lambda connection: orders.drop(connection, day(1).timestamp()))
+    story.store.make(lambda connection: runs.drop(connection, day(1).timestamp()))
     story.asked()
     story.doubtful()
     story.settled(owed=("group:Engineering",))
@@ -128,7 +128,7 @@ def test_no_more_than_a_page_is_in_memory(on_file: Story, monkeypatch: pytest.Mo
         Change(action=Action.INVITE, account="cloud", email=f"{n}@x.example", key=f"{n}@x.example")
         for n in range(100)
     ]
-    orders.begin_run(on_file.store, lambda: story_of_many, "digest", "guestlist.toml", 0.0)
+    runs.begin_run(on_file.store, lambda: story_of_many, "digest", "guestlist.toml", 0.0)
     alive = [
         sum(isinstance(one, LogLine) for one in gc.get_objects())
         for place, _line in enumerate(lines(on_file.store))

@@ -7,7 +7,7 @@ import threading
 from sqlalchemy import Connection
 from tests.ledger.story import ADA, Story, day
 
-from guestlist.ledger import orders
+from guestlist.ledger import orders, owed, runs
 from guestlist.ledger.outcome import Done
 from guestlist.ledger.schema import OrderState
 from guestlist.roster import Action, Change
@@ -37,17 +37,17 @@ def test_two_that_come_to_owe_it_at_the_same_time_owe_it_once(story: Story) -> N
 
     story.store.make(first)
     thread.join()
-    assert [order.change.roles for order in orders.owed(story.store)] == [(ROLE,)]
+    assert [order.change.roles for order in owed.debts(story.store)] == [(ROLE,)]
 
 
 def test_what_is_owed_again_before_it_was_given_is_owed_once(story: Story) -> None:
     """Two runs were to give it, and did not begin; meanwhile it is owed anew."""
     for _ in range(2):
         story.settled(owed=(ROLE,))
-        orders.begin_run(story.store, INVITED.owed_roles, "", "settle", 0.0)
-    assert orders.owed(story.store) == []
+        runs.begin_run(story.store, INVITED.owed_roles, "", "settle", 0.0)
+    assert owed.debts(story.store) == []
     for _ in range(2):
-        story.store.make(lambda connection: orders.drop(connection, day(2).timestamp()))
-        assert len(orders.owed(story.store)) == 1
+        story.store.make(lambda connection: runs.drop(connection, day(2).timestamp()))
+        assert len(owed.debts(story.store)) == 1
         story.settled(owed=(ROLE,))
-    assert len(orders.owed(story.store)) == 1
+    assert len(owed.debts(story.store)) == 1

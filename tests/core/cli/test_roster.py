@@ -18,7 +18,7 @@ from tests.core.cli.conftest import SCRIPT, Cli, Run
 
 from guestlist.cli.changes import show_changes
 from guestlist.cli.screen import Screen
-from guestlist.ledger import Ledger, orders
+from guestlist.ledger import Ledger, owed, runs
 from guestlist.roster import Action, Change, read_plan
 from guestlist.roster.file import read_roster
 from guestlist.sandbox import Sandbox, SandboxControl
@@ -309,7 +309,7 @@ def test_what_a_killed_settle_had_begun_is_given(
     roster("apply", "--yes")
     accept(sandbox, "ada@example.com")
     with Ledger("ledger.db") as ledger:
-        debts = [debt.change for debt in orders.owed(ledger.store)]
+        debts = [debt.change for debt in owed.debts(ledger.store)]
     begun("", *debts)
     assert "assigned" in roster("settle").out
 
@@ -393,7 +393,7 @@ def test_people_who_were_held_back_are_told_again(roster: Roster) -> None:
 def begun(digest: str, *changes: Change) -> None:
     """A run in the ledger that was killed before anything was sent for it."""
     with Ledger("ledger.db") as ledger:
-        orders.begin_run(ledger.store, lambda: changes, digest, "team.plan", 1.0)
+        runs.begin_run(ledger.store, lambda: changes, digest, "team.plan", 1.0)
 
 
 def people(*names: str) -> None:

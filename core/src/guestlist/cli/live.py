@@ -19,7 +19,7 @@ from guestlist.ledger.schema import OrderState
 
 if TYPE_CHECKING:
     from guestlist.cli.screen import Screen
-    from guestlist.ledger.orders import Ended
+    from guestlist.ledger.order import Ended
     from guestlist.ledger.tally import Tally
 
 LINES_EVERY = 15.0

@@ -13,6 +13,7 @@ from guestlist.exchange.pace import Pace
 from guestlist.ledger import answers, orders
 from guestlist.ledger.answers import Answer, Waiting
 from guestlist.ledger.entry import OrderEntry, SingleEntry
+from guestlist.ledger.order import Order
 from guestlist.ledger.outcome import Done
 from guestlist.ledger.pace import pace_for
 from guestlist.ledger.perform import found, is_final
@@ -139,7 +140,7 @@ class CallDoubt:
         seconds: until a look that finds nothing is final; negative when it would be now.
     """
 
-    def __init__(self, ledger: Ledger, order: orders.Order, call: Call, clock: Clock) -> None:
+    def __init__(self, ledger: Ledger, order: Order, call: Call, clock: Clock) -> None:
         self.action = order.change.action.value
         self._ledger = ledger
         self._order = order

@@ -23,7 +23,8 @@ from guestlist.errors import (
 )
 from guestlist.exchange.account import grace
 from guestlist.ledger.entry import OrderEntry
-from guestlist.ledger.orders import Order, doubt_all
+from guestlist.ledger.order import Order
+from guestlist.ledger.orders import doubt_all
 from guestlist.ledger.perform import REPEATABLE, found, is_final
 from guestlist.ledger.store import Store
 from guestlist.ledger.tally import Tally

@@ -31,7 +31,7 @@ from sqlalchemy import make_url, text
 from guestlist.client import Guestlist
 from guestlist.errors import ConfigError, LedgerError, Unauthorized
 from guestlist.exchange.clock import Clock, SystemClock
-from guestlist.ledger import orders, shared
+from guestlist.ledger import orders, runs, shared
 from guestlist.ledger.keeper import Keeper, advance, halt
 from guestlist.ledger.lane import MOST_DOUBTS, Lane, workers
 from guestlist.ledger.runner import Progress, Summary
@@ -147,7 +147,7 @@ def follow(
             progress(tallies)
         left = {account for account, tally in tallies.items() if tally.left}
         if not left and not shared.has_ended(store, run):
-            orders.end_run(store, run, (clock or SystemClock()).now().timestamp())
+            runs.end_run(store, run, (clock or SystemClock()).now().timestamp())
         if left <= resting.keys() or stop.wait(TEND):
             return Summary(tallies, interrupted=bool(stop))
 

@@ -6,8 +6,9 @@ from sqlalchemy import Connection
 
 from guestlist.errors import GuestlistError
 from guestlist.exchange.clock import Clock
-from guestlist.ledger import orders
-from guestlist.ledger.orders import Order, Taken
+from guestlist.ledger import orders, owed
+from guestlist.ledger.order import Order
+from guestlist.ledger.orders import Taken
 from guestlist.ledger.outcome import Done
 from guestlist.ledger.schema import OrderState
 from guestlist.ledger.store import Store
@@ -165,6 +166,6 @@ class SingleEntry:
                 id, mark = begun.order.id, begun.mark
             orders.settle(connection, id, now, mark, state, done)
             if state is OrderState.DONE and self._change.action is Action.ASSIGN:
-                orders.pay(connection, self._change, now)
+                owed.pay(connection, self._change, now)
 
         self._store.write(write)

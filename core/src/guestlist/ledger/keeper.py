@@ -9,7 +9,7 @@ from typing import Protocol
 
 from guestlist.client import Guestlist
 from guestlist.errors import GuestlistError, LedgerError
-from guestlist.ledger import orders, shared
+from guestlist.ledger import orders, runs, shared
 from guestlist.ledger.doubts import LOOK_FIRST, LOOK_LONGEST, Doubts
 from guestlist.ledger.schema import OrderState
 from guestlist.ledger.store import Store
@@ -99,7 +99,7 @@ def advance(store: Store, queue: Queue, run: int, account: str, now: float) -> N
     asked = orders.next_place(store, run, account)
     doubted = orders.next_place(store, run, account, OrderState.INTENDED)
     if asked is None and doubted is None and not orders.left(store, run):
-        orders.end_run(store, run, now)
+        runs.end_run(store, run, now)
     if asked is None or (doubted is not None and doubted < asked):
         return
     after = 0

@@ -24,7 +24,8 @@ from guestlist.errors import (
 from guestlist.exchange.account import LONGEST_REST
 from guestlist.ledger.doubts import ATTEMPTS, Doubts
 from guestlist.ledger.entry import OrderEntry
-from guestlist.ledger.orders import Order, Taken
+from guestlist.ledger.order import Order
+from guestlist.ledger.orders import Taken
 from guestlist.ledger.perform import REPEATABLE, perform
 from guestlist.ledger.stop import Stop, Stopped
 from guestlist.ledger.store import Store

@@ -1,153 +1,28 @@
-"""Orders: what was asked for, one row each, and what has become of it."""
+"""Orders: which there are, and the way of each from being asked for to its end."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from itertools import islice
+from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import (
-    Connection,
-    Double,
-    Select,
-    TextClause,
-    and_,
-    bindparam,
-    exists,
-    func,
-    insert,
-    select,
-    update,
-)
+from sqlalchemy import Connection, Double, Select, and_, bindparam, func, insert, select, update
 from sqlalchemy.sql import ColumnElement
 
 from guestlist.errors import GuestlistError
+from guestlist.ledger.order import COLUMNS, Ended, Order, read, row_of, say
 from guestlist.ledger.outcome import Done
-from guestlist.ledger.schema import IS_OPEN, IS_OWED, OrderState, entries, orders, runs
-from guestlist.ledger.store import Store, insert_absent, later
-from guestlist.models import Guest
+from guestlist.ledger.owed import owe
+from guestlist.ledger.schema import IS_OPEN, OrderState, orders
+from guestlist.ledger.store import Store
 from guestlist.roster import Action, Change
 from guestlist.roster.change import ORDER
-
-MANY = 5_000
-"""Rows that are written with one statement."""
-
-SKEW = 10.0
-"""Seconds by which the clocks of two machines may differ."""
-
-IN_COLUMNS = {"action", "account", "email", "key"}
-"""What of a change has a column of its own."""
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """One order as the ledger holds it."""
-
-    id: int
-    run: int | None
-    change: Change
-    attempts: int
-    intended: float | None
-    doubted: float | None = None
-
-    def over(self, total: float, now: float) -> float:
-        """When no request of it is under way any more, for certain: of a sender that is given
-        `total` seconds, and whose clock may be another machine's."""
-        return (now if self.intended is None else self.intended) + total + SKEW
-
-    @property
-    def known(self) -> Guest:
-        """Where the guest stood when the order was made."""
-        change = self.change
-        return Guest(
-            account=change.account,
-            email=change.email,
-            state=change.state,
-            invitation=change.invitation,
-            member=change.member,
-        )
-
-
-def begin_run(
-    store: Store,
-    changes: Callable[[], Iterable[Change]],
-    roster: str,
-    source: str,
-    now: float,
-    *,
-    replace: bool = False,
-) -> int:
-    """Writes a new run down with its orders, all of it or nothing; returns its number.
-
-    Args:
-        changes: tells them, from the first one at each call.
-        roster: the digest of what is asked for; empty for what follows from an earlier run.
-        source: the name of its file.
-        replace: what earlier runs did not begin is dropped.
-    """
-
-    def begin(connection: Connection) -> int:
-        if replace:
-            drop(connection, now)
-        made = connection.execute(
-            insert(runs).values(began=now, roster=roster, source=source).returning(runs.c.id)
-        )
-        run = int(made.scalar_one())
-        add(connection, changes(), run=run, now=now)
-        return run
-
-    return store.make(begin)
-
-
-def end_run(store: Store, run: int, now: float) -> None:
-    """Says that nothing of a run is left to do."""
-    store.write(lambda c: c.execute(update(runs).where(runs.c.id == run).values(ended=now)))
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """A run that was begun."""
-
-    id: int
-    began: float
-    roster: str
-    source: str
-
-
-def unfinished_run(store: Store) -> Run | None:
-    """The last run of a roster, if it did not come to its end."""
-    with store.reading() as connection:
-        row = connection.execute(
-            select(runs.c.id, runs.c.began, runs.c.roster, runs.c.source, runs.c.ended)
-            .where(runs.c.roster != "")
-            .order_by(runs.c.id.desc())
-            .limit(1)
-        ).first()
-    return None if row is None or row.ended is not None else Run(*row[:4])
-
-
-def add(connection: Connection, changes: Iterable[Change], *, run: int, now: float) -> None:
-    """Writes orders down. Nothing was sent for them.
-
-    Changes that cannot be made are left out. A role that the ledger knows as owed falls due, or is
-    owed no more.
-    """
-    doable = (change for change in changes if change.action is not Action.CANNOT)
-    while some := list(islice(doable, MANY)):
-        rows = [
-            _row(change, run, now)
-            for change in some
-            if not _is_of_a_debt(connection, change, run, now)
-        ]
-        if rows:
-            connection.execute(insert(orders), rows)
 
 
 def add_single(connection: Connection, change: Change, now: float) -> int:
     """Writes the order of a single call down; returns its number."""
-    made = connection.execute(insert(orders).values(_row(change, None, now)).returning(orders.c.id))
+    made = connection.execute(
+        insert(orders).values(row_of(change, None, now)).returning(orders.c.id)
+    )
     return int(made.scalar_one())
 
 
@@ -155,7 +30,7 @@ def last_doubt(store: Store, account: str, key: str) -> Order | None:
     """The last order to send a guest a mail of which nobody knows whether it happened."""
     with store.reading() as connection:
         row = connection.execute(
-            select(*_columns)
+            select(*COLUMNS)
             .where(
                 orders.c.key == key,
                 orders.c.account == account,
@@ -165,53 +40,7 @@ def last_doubt(store: Store, account: str, key: str) -> Order | None:
             .order_by(orders.c.id.desc())
             .limit(1)
         ).first()
-    return None if row is None else _order(row)
-
-
-def _row(
-    change: Change, run: int | None, now: float, state: int = OrderState.ASKED
-) -> dict[str, Any]:
-    return {
-        "run": run,
-        "account": change.account,
-        "key": change.key,
-        "email": change.email,
-        "action": change.action.value,
-        "place": ORDER[change.action],
-        "role": change.roles[0] if change.action is Action.SETTLE else None,
-        "facts": change.model_dump_json(exclude=IN_COLUMNS, exclude_defaults=True),
-        "state": state,
-        "asked": now,
-    }
-
-
-_columns = (
-    orders.c.id,
-    orders.c.run,
-    orders.c.account,
-    orders.c.key,
-    orders.c.email,
-    orders.c.action,
-    orders.c.facts,
-    orders.c.attempts,
-    orders.c.intended,
-    orders.c.doubted,
-)
-
-
-def _order(row: Any) -> Order:
-    id, run, account, key, email, action, facts, attempts, intended, doubted = row
-    told = {"account": account, "key": key, "email": email, "action": action, **json.loads(facts)}
-    return Order(id, run, Change.model_validate(told), attempts, intended, doubted)
-
-
-def _open(state: OrderState, run: int | None, account: str) -> ColumnElement[bool]:
-    return and_(
-        IS_OPEN,
-        orders.c.run == run,
-        orders.c.account == account,
-        orders.c.state == state,
-    )
+    return None if row is None else read(row)
 
 
 def next_place(
@@ -230,10 +59,10 @@ def next_place(
 
 def asked(store: Store, run: int, account: str, place: int, after: int, limit: int) -> list[Order]:
     """The next orders of one place that nothing was sent for, by number."""
-    wanted = _asked(select(*_columns), run, account, place, after, limit)
+    wanted = _asked(select(*COLUMNS), run, account, place, after, limit)
     with store.reading() as connection:
         rows = connection.execute(wanted).all()
-    return [_order(row) for row in rows]
+    return [read(row) for row in rows]
 
 
 def asked_ids(
@@ -257,11 +86,20 @@ def _asked(
     )
 
 
+def _open(state: OrderState, run: int | None, account: str) -> ColumnElement[bool]:
+    return and_(
+        IS_OPEN,
+        orders.c.run == run,
+        orders.c.account == account,
+        orders.c.state == state,
+    )
+
+
 def chosen(store: Store, account: str, ids: Iterable[int]) -> list[Order]:
     """Those of some orders of an account that nothing was sent for, in their order of execution."""
     with store.reading() as connection:
         rows = connection.execute(
-            select(*_columns)
+            select(*COLUMNS)
             .where(
                 orders.c.id.in_(list(ids)),
                 orders.c.account == account,
@@ -269,7 +107,7 @@ def chosen(store: Store, account: str, ids: Iterable[int]) -> list[Order]:
             )
             .order_by(orders.c.place, orders.c.id)
         ).all()
-    return [_order(row) for row in rows]
+    return [read(row) for row in rows]
 
 
 def in_doubt(store: Store, account: str | None = None, run: int | None = None) -> list[Order]:
@@ -280,8 +118,8 @@ def in_doubt(store: Store, account: str | None = None, run: int | None = None) -
     if run is not None:
         where.append(orders.c.run == run)
     with store.reading() as connection:
-        rows = connection.execute(select(*_columns).where(*where).order_by(orders.c.id)).all()
-    return [_order(row) for row in rows]
+        rows = connection.execute(select(*COLUMNS).where(*where).order_by(orders.c.id)).all()
+    return [read(row) for row in rows]
 
 
 def left(store: Store, run: int) -> dict[str, int]:
@@ -295,63 +133,20 @@ def left(store: Store, run: int) -> dict[str, int]:
     return {row.account: row[1] for row in rows}
 
 
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """An order that has come to its end."""
-
-    change: Change
-    state: OrderState
-    outcome: str
-    detail: str | None
-
-
 def ended(store: Store, run: int, limit: int) -> list[Ended]:
     """What has become of the first orders of a run."""
     with store.reading() as connection:
         rows = connection.execute(
-            select(*_columns, orders.c.state, orders.c.outcome, orders.c.detail)
+            select(*COLUMNS, orders.c.state, orders.c.outcome, orders.c.detail)
             .where(orders.c.run == run, orders.c.settled.is_not(None))
             .order_by(orders.c.id)
             .limit(limit)
         ).all()
-    told = len(_columns)
+    told = len(COLUMNS)
     return [
-        Ended(_order(row[:told]).change, OrderState(row.state), row.outcome or "", row.detail)
+        Ended(read(row[:told]).change, OrderState(row.state), row.outcome or "", row.detail)
         for row in rows
     ]
-
-
-_besides = orders.alias()
-_is_owed_besides = exists().where(
-    _besides.c.state == OrderState.OWED,
-    _besides.c.account == orders.c.account,
-    _besides.c.key == orders.c.key,
-    _besides.c.role == orders.c.role,
-)
-
-
-def drop(connection: Connection, now: float) -> None:
-    """Drops what was asked for and not begun, in runs before: a later plan takes its place. Roles
-    that were owed are owed again, each once."""
-    _drop(connection, now, orders.c.run.is_not(None))
-
-
-def _drop(connection: Connection, now: float, which: ColumnElement[bool]) -> None:
-    not_begun = (IS_OPEN, orders.c.state == OrderState.ASKED, which)
-    connection.execute(
-        update(orders)
-        .where(
-            orders.c.id.in_(
-                select(func.min(orders.c.id))
-                .where(*not_begun, orders.c.action == Action.SETTLE, ~_is_owed_besides)
-                .group_by(orders.c.account, orders.c.key, orders.c.role)
-            )
-        )
-        .values(state=OrderState.OWED, run=None)
-    )
-    connection.execute(
-        update(orders).where(*not_begun).values(state=OrderState.DROPPED, settled=now)
-    )
 
 
 # ---------------------------------------------------------------------------- one order's way
@@ -376,7 +171,6 @@ _SETTLED: dict[str, Any] = {
 }
 _SETTLE_ASKED = update(orders).where(*_ASKED).values(**_SETTLED)
 _SETTLE = update(orders).where(*_SENT).values(**_SETTLED)
-_SAY = insert(entries)
 
 
 def intend(connection: Connection, id: int, request: str, now: float, mark: float | None) -> bool:
@@ -389,7 +183,7 @@ def intend(connection: Connection, id: int, request: str, now: float, mark: floa
         _BEGIN if mark is None else _GO_ON, {"this": id, "mark": mark, "now": now}
     )
     if taken.rowcount:
-        _say(connection, id, now, "sent", request)
+        say(connection, id, now, "sent", request)
     return bool(taken.rowcount)
 
 
@@ -413,9 +207,9 @@ def settle(
         {"this": id, "mark": mark, "now": now, **facts},
     )
     if settled.rowcount:
-        _say(connection, id, now, done.outcome, done.detail)
+        say(connection, id, now, done.outcome, done.detail)
         for change in done.owed:
-            _owe(connection, change, now)
+            owe(connection, change, now)
     return bool(settled.rowcount)
 
 
@@ -433,7 +227,7 @@ def doubt(
         {"this": id, "mark": mark},
     )
     if doubted.rowcount:
-        _say(connection, id, now, "no answer", why)
+        say(connection, id, now, "no answer", why)
     return bool(doubted.rowcount)
 
 
@@ -463,94 +257,13 @@ def ask_again(
             intended=None,
             doubted=None,
             attempts=attempts,
-            facts=_row(change, None, now)["facts"],
+            facts=row_of(change, None, now)["facts"],
         ),
         {"this": id, "mark": mark},
     )
     if again.rowcount:
-        _say(connection, id, now, "did not happen", why)
+        say(connection, id, now, "did not happen", why)
     return bool(again.rowcount)
-
-
-def _say(connection: Connection, id: int, now: float, what: str, detail: str | None) -> None:
-    later(connection, _SAY, {"order": id, "at": now, "what": what, "detail": detail})
-
-
-# ---------------------------------------------------------------------------- owed roles
-
-
-def owe_again(connection: Connection, now: float) -> None:
-    """Roles that a run of owed ones did not come to are owed again."""
-    _drop(connection, now, orders.c.run.in_(select(runs.c.id).where(runs.c.roster == "")))
-
-
-def _owe(connection: Connection, change: Change, now: float) -> None:
-    """Writes down that a role is owed, unless it is already. What a single call had asked for and a
-    roster asks for now, is the roster's from now on."""
-    row = _row(change, None, now, OrderState.OWED)
-    insert_absent(connection, orders, row)
-    if not change.single:
-        connection.execute(update(orders).where(*_same_owed(change)).values(facts=row["facts"]))
-
-
-def _is_of_a_debt(connection: Connection, change: Change, run: int, now: float) -> bool:
-    """Does what a change means for a role that is owed. False when there has to be an order."""
-    if change.action is Action.SETTLE:
-        return _fall_due(connection, change, run)
-    if change.action is Action.WITHDRAW:
-        _withdraw(connection, change, run, now)
-        return True
-    return False
-
-
-def _withdraw(connection: Connection, change: Change, run: int, now: float) -> None:
-    """Writes down that a role is owed no more, and what is owed instead."""
-    settled = {"state": OrderState.DROPPED, "settled": now, "run": run}
-    ids = connection.scalars(
-        update(orders)
-        .where(*_same_owed(change))
-        .values(**settled, outcome="withdrawn", detail=change.reason)
-        .returning(orders.c.id)
-    ).all()
-    for id in ids:
-        _say(connection, id, now, "withdrawn", change.reason)
-    for instead in change.owed_roles():
-        _owe(connection, instead, now)
-
-
-def _fall_due(connection: Connection, change: Change, run: int) -> bool:
-    """Makes an owed role an order of a run, now that the person has accepted. False when the
-    ledger knows of no such debt."""
-    due = {"state": OrderState.ASKED, "run": run, "facts": _row(change, run, 0.0)["facts"]}
-    return connection.execute(update(orders).where(*_same_owed(change)).values(due)).rowcount > 0
-
-
-def pay(connection: Connection, change: Change, now: float) -> None:
-    """Writes down that a role is not owed any more: it was given otherwise."""
-    connection.execute(
-        update(orders)
-        .where(*_same_owed(change))
-        .values(state=OrderState.DONE, settled=now, outcome="assigned")
-    )
-
-
-def _same_owed(change: Change) -> tuple[ColumnElement[bool] | TextClause, ...]:
-    return (
-        IS_OWED,
-        orders.c.account == change.account,
-        orders.c.key == change.key,
-        orders.c.role == change.roles[0],
-    )
-
-
-def owed(store: Store, account: str | None = None) -> list[Order]:
-    """The roles that people are owed."""
-    where: list[Any] = [IS_OWED]
-    if account is not None:
-        where.append(orders.c.account == account)
-    with store.reading() as connection:
-        rows = connection.execute(select(*_columns).where(*where).order_by(orders.c.id)).all()
-    return [_order(row) for row in rows]
 
 
 class Taken(GuestlistError):

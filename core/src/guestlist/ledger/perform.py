@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from guestlist.client import Guestlist
 from guestlist.exchange.account import Entry
-from guestlist.ledger.orders import Order
+from guestlist.ledger.order import Order
 from guestlist.ledger.outcome import Done
 from guestlist.models import OPEN_STATES, Basis, Guest, InviteResult, RoleResult, State
 from guestlist.provider import Provider

@@ -13,9 +13,9 @@ from filelock import FileLock, Timeout
 
 from guestlist.client import Guestlist
 from guestlist.errors import LedgerError, UnknownAccount
-from guestlist.ledger import orders, shared
+from guestlist.ledger import orders, owed, runs, shared
 from guestlist.ledger.lane import Lane, Work
-from guestlist.ledger.orders import Order
+from guestlist.ledger.order import Order
 from guestlist.ledger.stop import Stop
 from guestlist.ledger.store import Store
 from guestlist.ledger.tally import Tally
@@ -98,7 +98,7 @@ class Runner:
             replace: what earlier runs did not begin is dropped.
         """
         now = self._guests.clock.now().timestamp()
-        return orders.begin_run(self._store, changes, roster, source, now, replace=replace)
+        return runs.begin_run(self._store, changes, roster, source, now, replace=replace)
 
     def due(self, held: Collection[Debt] = ()) -> tuple[list[Change], list[Guest]]:
         """Looks who has accepted of those who are owed a role.
@@ -110,17 +110,17 @@ class Runner:
             What can be given now, and where the others stand.
         """
         now = self._guests.clock.now().timestamp()
-        self._store.make(lambda connection: orders.owe_again(connection, now))
+        self._store.make(lambda connection: runs.owe_again(connection, now))
         debts: dict[str, list[Change]] = defaultdict(list)
-        for order in orders.owed(self._store):
+        for order in owed.debts(self._store):
             is_known = order.change.account in self._guests.accounts
             if is_known and Debt.of(order.change) not in held:
                 debts[order.change.account].append(order.change)
         changes: list[Change] = []
         others: dict[tuple[str, str], Guest] = {}
-        for account, owed in debts.items():
-            found = self._guests.standing({change.email for change in owed}, account=account)
-            for change in owed:
+        for account, some in debts.items():
+            found = self._guests.standing({change.email for change in some}, account=account)
+            for change in some:
                 guest = found[change.key]
                 if guest.state is State.ACCEPTED:
                     facts = {"state": guest.state, "member": guest.member}
@@ -143,7 +143,7 @@ class Runner:
         summary = self._work(work, doubts, progress, left)
         self._tell_unconfigured(summary, left, "Configure it again, or make a new plan.")
         if not orders.left(self._store, run):
-            orders.end_run(self._store, run, self._guests.clock.now().timestamp())
+            runs.end_run(self._store, run, self._guests.clock.now().timestamp())
         return summary
 
     def _known(self, accounts: Iterable[str]) -> list[str]:

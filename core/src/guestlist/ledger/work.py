@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from guestlist.ledger.orders import Order, asked, chosen, next_place
+from guestlist.ledger.order import Order
+from guestlist.ledger.orders import asked, chosen, next_place
 from guestlist.ledger.store import Store
 
 AT_A_TIME = 500

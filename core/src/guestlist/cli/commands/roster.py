@@ -22,7 +22,7 @@ from guestlist.cli.session import Session
 from guestlist.cli.terminating import ends_on_sigterm
 from guestlist.cli.words import count
 from guestlist.errors import Conflict, GuestlistError, UnknownRole, WaitTimeout
-from guestlist.ledger import orders
+from guestlist.ledger import orders, owed, runs
 from guestlist.ledger.mails import MailsPerPerson
 from guestlist.ledger.runner import Summary, alone
 from guestlist.models import OPEN_STATES, Guest
@@ -183,7 +183,7 @@ def _continued(session: Session, at: Desk, asked: str) -> int | None:
     Args:
         asked: the digest of what is asked for.
     """
-    run = orders.unfinished_run(at.store)
+    run = runs.unfinished_run(at.store)
     if run is None or session.arguments.fresh or run.roster != asked:
         return None
     if session.screen is not None:
@@ -347,7 +347,7 @@ def _given(session: Session, at: Desk, wait: float | None) -> list[Guest] | None
 
 
 def _debts(at: Desk) -> list[Debt]:
-    return [Debt.of(debt.change) for debt in orders.owed(at.store)]
+    return [Debt.of(debt.change) for debt in owed.debts(at.store)]
 
 
 def _judged(session: Session, at: Desk) -> Judged:

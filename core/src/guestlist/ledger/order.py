@@ -1,0 +1,106 @@
+"""One order: what was asked for, as the ledger holds it in a row."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, insert
+
+from guestlist.ledger.schema import OrderState, entries, orders
+from guestlist.ledger.store import later
+from guestlist.models import Guest
+from guestlist.roster import Action, Change
+from guestlist.roster.change import ORDER
+
+SKEW = 10.0
+"""Seconds by which the clocks of two machines may differ."""
+
+IN_COLUMNS = {"action", "account", "email", "key"}
+"""What of a change has a column of its own."""
+
+COLUMNS = (
+    orders.c.id,
+    orders.c.run,
+    orders.c.account,
+    orders.c.key,
+    orders.c.email,
+    orders.c.action,
+    orders.c.facts,
+    orders.c.attempts,
+    orders.c.intended,
+    orders.c.doubted,
+)
+"""What an order is read from."""
+
+_SAY = insert(entries)
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """One order as the ledger holds it."""
+
+    id: int
+    run: int | None
+    change: Change
+    attempts: int
+    intended: float | None
+    doubted: float | None = None
+
+    def over(self, total: float, now: float) -> float:
+        """When no request of it is under way any more, for certain: of a sender that is given
+        `total` seconds, and whose clock may be another machine's."""
+        return (now if self.intended is None else self.intended) + total + SKEW
+
+    @property
+    def known(self) -> Guest:
+        """Where the guest stood when the order was made."""
+        change = self.change
+        return Guest(
+            account=change.account,
+            email=change.email,
+            state=change.state,
+            invitation=change.invitation,
+            member=change.member,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """An order that has come to its end."""
+
+    change: Change
+    state: OrderState
+    outcome: str
+    detail: str | None
+
+
+def row_of(
+    change: Change, run: int | None, now: float, state: int = OrderState.ASKED
+) -> dict[str, Any]:
+    """The row of a new order."""
+    return {
+        "run": run,
+        "account": change.account,
+        "key": change.key,
+        "email": change.email,
+        "action": change.action.value,
+        "place": ORDER[change.action],
+        "role": change.roles[0] if change.action is Action.SETTLE else None,
+        "facts": change.model_dump_json(exclude=IN_COLUMNS, exclude_defaults=True),
+        "state": state,
+        "asked": now,
+    }
+
+
+def read(row: Any) -> Order:
+    """The order in a row of `COLUMNS`."""
+    id, run, account, key, email, action, facts, attempts, intended, doubted = row
+    told = {"account": account, "key": key, "email": email, "action": action, **json.loads(facts)}
+    return Order(id, run, Change.model_validate(told), attempts, intended, doubted)
+
+
+def say(connection: Connection, id: int, now: float, what: str, detail: str | None) -> None:
+    """Has an entry written about an order, with the transaction."""
+    later(connection, _SAY, {"order": id, "at": now, "what": what, "detail": detail})

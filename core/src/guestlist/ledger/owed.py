@@ -1,0 +1,82 @@
+"""Roles that people are owed: each once, until it is given, or the roster wants it no more."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Connection, TextClause, select, update
+from sqlalchemy.sql import ColumnElement
+
+from guestlist.ledger.order import COLUMNS, Order, read, row_of, say
+from guestlist.ledger.schema import IS_OWED, OrderState, orders
+from guestlist.ledger.store import Store, insert_absent
+from guestlist.roster import Action, Change
+
+
+def debts(store: Store, account: str | None = None) -> list[Order]:
+    """The roles that people are owed."""
+    where: list[Any] = [IS_OWED]
+    if account is not None:
+        where.append(orders.c.account == account)
+    with store.reading() as connection:
+        rows = connection.execute(select(*COLUMNS).where(*where).order_by(orders.c.id)).all()
+    return [read(row) for row in rows]
+
+
+def owe(connection: Connection, change: Change, now: float) -> None:
+    """Writes down that a role is owed, unless it is already. What a single call had asked for and a
+    roster asks for now, is the roster's from now on."""
+    row = row_of(change, None, now, OrderState.OWED)
+    insert_absent(connection, orders, row)
+    if not change.single:
+        connection.execute(update(orders).where(*_same_owed(change)).values(facts=row["facts"]))
+
+
+def pay(connection: Connection, change: Change, now: float) -> None:
+    """Writes down that a role is not owed any more: it was given otherwise."""
+    connection.execute(
+        update(orders)
+        .where(*_same_owed(change))
+        .values(state=OrderState.DONE, settled=now, outcome="assigned")
+    )
+
+
+def is_of_a_debt(connection: Connection, change: Change, run: int, now: float) -> bool:
+    """Does what a change means for a role that is owed. False when there has to be an order."""
+    if change.action is Action.SETTLE:
+        return _fall_due(connection, change, run)
+    if change.action is Action.WITHDRAW:
+        _withdraw(connection, change, run, now)
+        return True
+    return False
+
+
+def _fall_due(connection: Connection, change: Change, run: int) -> bool:
+    """Makes an owed role an order of a run, now that the person has accepted. False when the
+    ledger knows of no such debt."""
+    due = {"state": OrderState.ASKED, "run": run, "facts": row_of(change, run, 0.0)["facts"]}
+    return connection.execute(update(orders).where(*_same_owed(change)).values(due)).rowcount > 0
+
+
+def _withdraw(connection: Connection, change: Change, run: int, now: float) -> None:
+    """Writes down that a role is owed no more, and what is owed instead."""
+    settled = {"state": OrderState.DROPPED, "settled": now, "run": run}
+    ids = connection.scalars(
+        update(orders)
+        .where(*_same_owed(change))
+        .values(**settled, outcome="withdrawn", detail=change.reason)
+        .returning(orders.c.id)
+    ).all()
+    for id in ids:
+        say(connection, id, now, "withdrawn", change.reason)
+    for instead in change.owed_roles():
+        owe(connection, instead, now)
+
+
+def _same_owed(change: Change) -> tuple[ColumnElement[bool] | TextClause, ...]:
+    return (
+        IS_OWED,
+        orders.c.account == change.account,
+        orders.c.key == change.key,
+        orders.c.role == change.roles[0],
+    )

@@ -1,0 +1,132 @@
+"""Runs: many orders that are carried out together, and go on after a crash."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from itertools import islice
+
+from sqlalchemy import Connection, exists, func, insert, select, update
+from sqlalchemy.sql import ColumnElement
+
+from guestlist.ledger.order import row_of
+from guestlist.ledger.owed import is_of_a_debt
+from guestlist.ledger.schema import IS_OPEN, OrderState, orders, runs
+from guestlist.ledger.store import Store
+from guestlist.roster import Action, Change
+
+MANY = 5_000
+"""Rows that are written with one statement."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run that was begun."""
+
+    id: int
+    began: float
+    roster: str
+    source: str
+
+
+def begin_run(
+    store: Store,
+    changes: Callable[[], Iterable[Change]],
+    roster: str,
+    source: str,
+    now: float,
+    *,
+    replace: bool = False,
+) -> int:
+    """Writes a new run down with its orders, all of it or nothing; returns its number.
+
+    Args:
+        changes: tells them, from the first one at each call.
+        roster: the digest of what is asked for; empty for what follows from an earlier run.
+        source: the name of its file.
+        replace: what earlier runs did not begin is dropped.
+    """
+
+    def begin(connection: Connection) -> int:
+        if replace:
+            drop(connection, now)
+        made = connection.execute(
+            insert(runs).values(began=now, roster=roster, source=source).returning(runs.c.id)
+        )
+        run = int(made.scalar_one())
+        add(connection, changes(), run=run, now=now)
+        return run
+
+    return store.make(begin)
+
+
+def end_run(store: Store, run: int, now: float) -> None:
+    """Says that nothing of a run is left to do."""
+    store.write(lambda c: c.execute(update(runs).where(runs.c.id == run).values(ended=now)))
+
+
+def unfinished_run(store: Store) -> Run | None:
+    """The last run of a roster, if it did not come to its end."""
+    with store.reading() as connection:
+        row = connection.execute(
+            select(runs.c.id, runs.c.began, runs.c.roster, runs.c.source, runs.c.ended)
+            .where(runs.c.roster != "")
+            .order_by(runs.c.id.desc())
+            .limit(1)
+        ).first()
+    return None if row is None or row.ended is not None else Run(*row[:4])
+
+
+def add(connection: Connection, changes: Iterable[Change], *, run: int, now: float) -> None:
+    """Writes orders down. Nothing was sent for them.
+
+    Changes that cannot be made are left out. A role that the ledger knows as owed falls due, or is
+    owed no more.
+    """
+    doable = (change for change in changes if change.action is not Action.CANNOT)
+    while some := list(islice(doable, MANY)):
+        rows = [
+            row_of(change, run, now)
+            for change in some
+            if not is_of_a_debt(connection, change, run, now)
+        ]
+        if rows:
+            connection.execute(insert(orders), rows)
+
+
+def drop(connection: Connection, now: float) -> None:
+    """Drops what was asked for and not begun, in runs before: a later plan takes its place. Roles
+    that were owed are owed again, each once."""
+    _drop(connection, now, orders.c.run.is_not(None))
+
+
+def owe_again(connection: Connection, now: float) -> None:
+    """Roles that a run of owed ones did not come to are owed again."""
+    _drop(connection, now, orders.c.run.in_(select(runs.c.id).where(runs.c.roster == "")))
+
+
+_besides = orders.alias()
+_is_owed_besides = exists().where(
+    _besides.c.state == OrderState.OWED,
+    _besides.c.account == orders.c.account,
+    _besides.c.key == orders.c.key,
+    _besides.c.role == orders.c.role,
+)
+
+
+def _drop(connection: Connection, now: float, which: ColumnElement[bool]) -> None:
+    not_begun = (IS_OPEN, orders.c.state == OrderState.ASKED, which)
+    connection.execute(
+        update(orders)
+        .where(
+            orders.c.id.in_(
+                select(func.min(orders.c.id))
+                .where(*not_begun, orders.c.action == Action.SETTLE, ~_is_owed_besides)
+                .group_by(orders.c.account, orders.c.key, orders.c.role)
+            )
+        )
+        .values(state=OrderState.OWED, run=None)
+    )
+    connection.execute(
+        update(orders).where(*not_begun).values(state=OrderState.DROPPED, settled=now)
+    )
