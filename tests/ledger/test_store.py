@@ -115,9 +115,7 @@ def renamed(id: int, met: Callable[[], object]) -> Callable[[Connection], None]:
     """Renames a run, and goes on when the others have got that far, the first time."""
 
     def change(connection: Connection) -> None:
-        connection.execute(
-            text("UPDATE runs SET source = source || '.' WHERE id = :id"), {"id": id}
-        )
+        connection.execute(RENAME, {"id": id})
         met()
 
     return change

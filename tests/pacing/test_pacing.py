@@ -101,15 +101,37 @@ def test_no_window_holds_more_than_the_limit(limit: Limit, seed: int) -> None:
     assert most_within(moments, limit.per + MARGIN * 0.999) <= limit.count
 
 
-@pytest.mark.parametrize("limit", [Limit(100, 60.0), Limit(1000, 60.0)])
-def test_a_burst_may_come_late(limit: Limit) -> None:
+LONG = [Limit(100, 60.0), Limit(1000, 60.0)]
+
+
+@pytest.mark.parametrize("limit", LONG)
+@pytest.mark.parametrize("back", [0.0, 12.0, 60.04, 61.0])
+def test_a_burst_may_come_late(limit: Limit, back: float) -> None:
     """The first requests of a client are slow: it opens connections. Those that go when the window
-    has room again are not, and must not come together with them."""
+    has room again are not, and must not come together with them, nor when callers come back."""
     pace = Pace(limit)
-    moments = [pace.reserve(0.0) for _ in range(3 * limit.count)]
+    moments = [pace.reserve(0.0) for _ in range(int(0.97 * limit.count))]
     late = [moment + 1.75 * (moment == 0.0) for moment in moments]
+    late += [back + pace.reserve(back) for _ in range(2 * limit.count)]
     assert late.count(1.75) >= 0.19 * limit.count
     assert most_within(late, limit.per) <= limit.count
+
+
+@pytest.mark.parametrize("limit", LONG)
+def test_a_burst_is_had_again_after_a_pause(limit: Limit) -> None:
+    pace = Pace(limit)
+    for _ in range(limit.count // 2):
+        pace.reserve(0.0)
+    assert max(pace.reserve(70.0) for _ in range(limit.count // 5)) == pytest.approx(0.0)
+
+
+def test_a_moment_is_missed_by_more_than_is_left_free() -> None:
+    for limit in LONG:
+        assert Pace(limit).missed(1.9)
+        assert not Pace(limit).missed(1.7)
+    for limit in (Limit(30), Limit(1, 10.0)):
+        assert Pace(limit).missed(MARGIN * 1.01)
+        assert not Pace(limit).missed(MARGIN * 0.99)
 
 
 def test_a_few_calls_do_not_wait_where_the_limit_is_long() -> None:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from typing import Any
 
+import httpx
 import pytest
 
-from guestlist import InvalidOrder, State
+from guestlist import Guestlist, InvalidOrder, State
+from guestlist_aitronos import Aitronos
+from guestlist_betterauth import BetterAuth
 
 on_vultr = pytest.mark.parametrize("case", ["vultr"], indirect=True)
 on_aitronos = pytest.mark.parametrize("case", ["aitronos"], indirect=True)
@@ -120,3 +125,63 @@ def test_a_page_at_a_time(make: Any) -> None:
     guests = make()
     guests.client.members()
     assert guests.requests == []
+
+
+# ---------------------------------------------------------------------------- while somebody goes
+
+AITRONOS = Aitronos(api_key="a-key", organization_id="org_1")
+BETTERAUTH = BetterAuth(base_url="https://auth.test", token="a-token", organization_id="o-1")
+Rows = list[dict[str, Any]]
+
+
+def row(number: int, status: str = "Active") -> dict[str, Any]:
+    """Somebody, as either service tells it."""
+    email = f"p{number}@example.com"
+    aitronos = {"status": {"id": "s-1", "name": status}, "role": {"id": "r-1", "name": "Member"}}
+    user = {"id": f"u-{number}", "email": email, "name": "P"}
+    betterauth = {"userId": user["id"], "user": user, "createdAt": "2026-05-04T12:00:00Z"}
+    return {"id": f"m-{number}", "email": email, **aitronos, **betterauth}
+
+
+def listed(account: Any, rows: Rows, goes: Callable[[Rows], None]) -> list[str]:
+    """Who is listed, where some go before the second request."""
+    asked: list[httpx.Request] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request)
+        if len(asked) == 2:
+            goes(rows)
+        if request.method == "POST":
+            told = json.loads(request.content)
+            part = rows[told["skip"] : told["skip"] + told["take"]]
+            return httpx.Response(200, json={"users": part, "total_users_count": len(rows)})
+        start, limit = (int(request.url.params[name]) for name in ("offset", "limit"))
+        part = [one | {"role": "member"} for one in rows[start : start + limit]]
+        return httpx.Response(200, json={"members": part, "total": len(rows)})
+
+    with Guestlist({"a": account}, transport=httpx.MockTransport(answer)) as guests:
+        return [one.email for one in guests.members()]
+
+
+@pytest.mark.parametrize("account", [AITRONOS, BETTERAUTH], ids=["aitronos", "betterauth"])
+@pytest.mark.parametrize("gone", [slice(0, 1), slice(500, 501), slice(3, 53), slice(500, 700)])
+def test_nobody_is_passed_over_or_comes_twice(account: Any, gone: slice) -> None:
+    rows = [row(number) for number in range(700)]
+    left = [one["email"] for one in rows[: gone.start] + rows[gone.stop :]]
+
+    def go(rows: Rows) -> None:
+        del rows[gone]
+
+    found = listed(account, rows, go)
+    assert set(left) <= set(found)
+    assert len(found) == len(set(found))
+
+
+def test_a_page_that_comes_again_for_that_is_no_list_that_repeats_itself() -> None:
+    """Of those on the pages, one alone is a member."""
+    rows = [row(n, "Active" if n == 99 else "InvitationSent") for n in range(150)]
+
+    def go(rows: Rows) -> None:
+        del rows[120]
+
+    assert listed(AITRONOS, rows, go) == ["p99@example.com"]

@@ -5,8 +5,9 @@ all limits of the service; nobody polls. Two rules make a moment free under a li
 
 * the generic cell rate algorithm keeps requests evenly apart, after a small burst for those who
   call now and then;
-* no window of the limit's length and a margin ever holds more than the limit, burst or not. Who has
-  to wait for that goes evenly: a burst in each window would be too much whenever one comes late.
+* no window of the limit's length and a margin ever holds more than the limit, burst or not. While
+  most of a limit is used, all go evenly: a burst in each window would be too much whenever the
+  requests of one come late.
 
 A service counts arrivals, and pace knows departures only. Because of the margin, requests whose
 ways differ by less than it cannot arrive in one window of a service that counts strictly. Under
@@ -125,8 +126,8 @@ class _Gauge:
     def __init__(self, limit: Limit) -> None:
         long = limit.per >= LONG_WINDOW
         self._per = limit.per
-        self._long = long
         self._allowed = max(1, int(limit.count * LONG_SHARE) if long else limit.count)
+        self._spare = limit.per * (1 - self._allowed / limit.count)
         self._burst = max(1, int(limit.count * BURST_SHARE)) if long else 1
         self._widen(MARGIN)
         self._expected = float("-inf")
@@ -135,8 +136,8 @@ class _Gauge:
 
     @property
     def tolerated(self) -> float:
-        """Seconds by which a request may leave late."""
-        return self._per * (1 - LONG_SHARE) if self._long else self._margin
+        """Seconds by which a request may leave late: as many as the part that is not used takes."""
+        return max(self._margin, self._spare)
 
     def _widen(self, margin: float) -> None:
         """Sets the margin, and what follows from it."""
@@ -149,19 +150,17 @@ class _Gauge:
         """The moment from which on a request may go."""
         if self._margin != MARGIN and now - self._refused > FORGOTTEN:
             self._widen(MARGIN)
-        while self._taken and self._taken[0] <= now - self._window:
+        while self._taken and self._taken[0] <= now - self._window - self.tolerated:
             self._taken.popleft()
-        return max(self._expected - self._tolerance, self._opens)
-
-    @property
-    def _opens(self) -> float:
-        """The moment from which on the window has room."""
-        full = len(self._taken) >= self._allowed
-        return self._taken[-self._allowed] + self._window if full else float("-inf")
+        moment = self._expected - self._tolerance
+        if len(self._taken) >= self._allowed:
+            moment = max(moment, self._taken[-self._allowed] + self._window)
+        return moment
 
     def take(self, moment: float) -> None:
-        """Counts a request that will go then: no earlier than any before."""
-        if self._opens > self._expected - self._tolerance:
+        """Counts a request that will go then: no earlier than any before. A burst begins only where
+        it has room besides all that may come late."""
+        if len(self._taken) > self._allowed - self._burst:
             self._expected = moment + self._tolerance
         self._taken.append(moment)
         self._expected = max(self._expected, moment) + self._interval

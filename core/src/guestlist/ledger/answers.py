@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 
 from sqlalchemy import Connection, exists, func, insert, select, text
 
-from guestlist.ledger.schema import OrderState, entries, orders
+from guestlist.ledger.schema import ANSWERING, OrderState, entries, orders
 from guestlist.ledger.store import Store
 from guestlist.models import Guest, Outcome, State
 from guestlist.roster import Action
@@ -88,7 +88,7 @@ def note(store: Store, one: Waiting, now: Guest, at: float) -> bool:
     def write(connection: Connection) -> bool:
         if connection.dialect.name == "postgresql":
             # one machine at a time, so that answers appear in the order of their numbers
-            connection.execute(text("SELECT pg_advisory_xact_lock(8618)"))
+            connection.execute(text(f"SELECT pg_advisory_xact_lock({ANSWERING})"))
         this = select(orders.c.id).where(orders.c.id == one.id, ~_answered)
         # locked: whoever deletes it meanwhile waits, and deletes the line as well
         if connection.scalar(this.with_for_update(read=True, key_share=True)) is None:

@@ -35,6 +35,7 @@ from guestlist.ledger import orders, runs, shared
 from guestlist.ledger.keeper import Keeper, advance, halt
 from guestlist.ledger.lane import MOST_DOUBTS, Lane, workers
 from guestlist.ledger.runner import Progress, Summary
+from guestlist.ledger.schema import MAKING
 from guestlist.ledger.stop import Stop, StopClock, Stopped
 from guestlist.ledger.store import Store
 from guestlist.ledger.tally import Tally
@@ -324,7 +325,7 @@ def _conninfo(store: Store) -> str:
 
 def _create(conninfo: str) -> None:
     with _translated(), psycopg.connect(conninfo) as connection:
-        connection.execute("SELECT pg_advisory_xact_lock(8617)")
+        connection.execute(f"SELECT pg_advisory_xact_lock({MAKING})")
         made = connection.execute("SELECT to_regclass('procrastinate_jobs')").fetchone()
         if made is None or made[0] is None:
             connection.execute(f"CREATE SCHEMA IF NOT EXISTS {schema()}")

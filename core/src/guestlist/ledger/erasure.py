@@ -1,10 +1,9 @@
 """Deleting from the ledger: a person, on request, and what has been kept long enough.
 
 On SQLite what is deleted is gone from the file as well. Deleting alone would leave it in free pages
-and in the write-ahead log. So deleted content is overwritten (`secure_delete`, which is off in many
-builds of SQLite), the file is written anew without its free space (`VACUUM`: where it was off, what
-a row was before it was changed still lies there), and the log is emptied into it. On PostgreSQL the
-server's own vacuum frees the space.
+and in the write-ahead log, with what the rows were before they were changed. So the file is written
+anew without its free space (`VACUUM`), and the log is emptied into it. On PostgreSQL the server's
+own vacuum frees the space.
 
 No run may be under way meanwhile: while others use a SQLite file, nothing in it can be overwritten.
 A worker that has read an order before it was deleted finds it taken, because no number is ever
@@ -90,8 +89,6 @@ def _forget(connection: Connection, email: str, *, force: bool) -> Erased:
 
 
 def _delete(connection: Connection, which: ColumnElement[bool]) -> Erased:
-    if connection.dialect.name == "sqlite":
-        connection.exec_driver_sql("PRAGMA secure_delete = ON")
     told = connection.execute(
         delete(entries).where(entries.c.order.in_(select(orders.c.id).where(which)))
     )

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from sqlalchemy import Connection, insert, inspect, select, text, update
 
 from guestlist.errors import LedgerError
-from guestlist.ledger.schema import VERSION, ledger, metadata
+from guestlist.ledger.schema import MAKING, VERSION, ledger, metadata
 
 MIGRATIONS: dict[int, Callable[[Connection], None]] = {}
 """From a version to the next. An empty ledger is created as of today."""
@@ -27,7 +27,7 @@ def migrate(connection: Connection, name: str) -> None:
         LedgerError: it was written by a newer guestlist.
     """
     if connection.dialect.name == "postgresql":  # two processes may open an empty ledger at once
-        connection.execute(text("SELECT pg_advisory_xact_lock(8617)"))
+        connection.execute(text(f"SELECT pg_advisory_xact_lock({MAKING})"))
     if not inspect(connection).has_table(ledger.name):
         metadata.create_all(connection)
         connection.execute(insert(ledger).values(version=VERSION))

@@ -31,6 +31,9 @@ from sqlalchemy import (
 
 VERSION = 1
 
+MAKING, ANSWERING = 8617, 8618
+"""PostgreSQL's locks of whoever makes tables, and of whoever writes an answer down."""
+
 metadata = MetaData()
 _id = BigInteger().with_variant(Integer, "sqlite")  # SQLite numbers only INTEGER by itself
 

@@ -233,6 +233,8 @@ class Page(Generic[T]):
         total: how many items there are on all pages, where the service says so.
         cut_off: what to do about it, as a sentence, where the service may have ended its list here
             without saying that there is more. Then nobody can be told to be absent.
+        moved: whether the list has shrunk, and this page was read from further ahead (`Offset`):
+            it may hold the same as the one before.
 
     Raises:
         TypeError: a cursor that is no text, a total that is no number.
@@ -242,6 +244,7 @@ class Page(Generic[T]):
     next: str | None = None
     total: int | None = None
     cut_off: str | None = None
+    moved: bool = False
 
     def __post_init__(self) -> None:
         # often passed on as the service sent it

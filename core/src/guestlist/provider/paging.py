@@ -29,7 +29,8 @@ def every(listing: Callable[[str | None], Flow[Page[T]]]) -> Flow[list[T]]:
     cursor: str | None = None
     while True:
         page = yield from listing(cursor)
-        if page.cut_off is not None or (page.items and page.items in read):
+        repeated = page.items and page.items in read and not page.moved
+        if page.cut_off is not None or repeated:
             raise unfinished(page.cut_off)
         read.append(page.items)
         cursor = page.next
@@ -46,15 +47,18 @@ class Offset:
     cursor.
 
     When somebody goes while such a list is read, all who follow move up, and the first of the next
-    page is on no page. The total tells: it is smaller than before.
+    page is on no page. The total tells: it is smaller than before. As many as have come meanwhile
+    may still be passed over, because they make up for it.
 
-        place = Offset.of(cursor)
+        place = start = Offset.of(cursor)
         while True:
             reply = yield Request.get("members", query={"offset": place.skip})
             total = reply.mapping()["total"]
             if (earlier := place.before(total)) is None:
                 break
             place = earlier
+        ...
+        return Page(members, next, total, moved=place != start)
 
     Attributes:
         skip: how many come before.
@@ -73,7 +77,7 @@ class Offset:
 
     def before(self, total: int | None) -> Offset | None:
         """Where to read instead, when the list has shrunk to `total`: so far ahead that nobody is
-        passed over, though somebody may come twice. None when this is the place."""
+        passed over for that, though somebody may come twice. None when this is the place."""
         if total is None or self.total is None or not total < self.total or not self.skip:
             return None
         return Offset(max(0, self.skip - (self.total - total)), total)

@@ -34,6 +34,7 @@ class Pages(Generic[T]):
         self._cursor: str | None = None
         self._cursors: set[str | None] = {None}
         self._seen: set[int] = set()  # hashes, so that a long list is not kept for this
+        self._before: tuple[object, ...] = ()
         self.ended = False
         self.broken = False
         self.cut_off: str | None = None
@@ -43,9 +44,13 @@ class Pages(Generic[T]):
         page = yield from run(call, self._listing(self._cursor))
         items = list(page.items)
         ids = tuple(map(_identity, items))
-        repeated = hash(ids) in self._seen
+        if page.moved:  # what was on the page before comes again
+            before = set(self._before)
+            items = [item for id, item in zip(ids, items, strict=True) if id not in before]
+        repeated = hash(ids) in self._seen and not page.moved
         if any(id is not None for id in ids):
             self._seen.add(hash(ids))
+        self._before = tuple(id for id in ids if id is not None)
         self._cursor = page.next
         again = repeated or (page.next is not None and page.next in self._cursors)
         self.cut_off = page.cut_off
@@ -124,7 +129,8 @@ Finish = Callable[[Call, list[T]], Iterable[T]]
 def invitations(
     accounts: Accounts, *, state: State | str | None = None, account: str | None = None
 ) -> Walk[Invitation]:
-    """The invitations that the service tells of, one after another, read page by page.
+    """The invitations that the service tells of, one after another, read page by page. When many
+    go meanwhile, somebody may come twice.
 
     Args:
         state: only those in that state; by default all.
@@ -145,7 +151,8 @@ def invitations(
 
 
 def members(accounts: Accounts, *, account: str | None = None) -> Walk[Member]:
-    """The members, one after another, read page by page; without those who are merely invited.
+    """The members, one after another, read page by page; without those who are merely invited. When
+    many go meanwhile, somebody may come twice.
 
     Args:
         account: which account; may be left out when there is only one.

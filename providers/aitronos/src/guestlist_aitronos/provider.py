@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any, ClassVar, Literal
 
@@ -245,8 +246,10 @@ class Aitronos(Provider):
             invitation = yield from self._invitation_of(row)
             items.append(invitation)
         if rows.next is not None:
-            return Page(items, f"{','.join(waiting)}:{rows.next}")
-        return Page(items, f"{','.join(waiting[1:])}:0" if waiting[1:] else None)
+            more: str | None = f"{','.join(waiting)}:{rows.next}"
+        else:
+            more = f"{','.join(waiting[1:])}:0" if waiting[1:] else None
+        return Page(items, more, moved=rows.moved)
 
     # ------------------------------------------------------------------ members
 
@@ -273,7 +276,7 @@ class Aitronos(Provider):
                 member = read_member(row)
                 if found is None or RANK(member.state) < RANK(found.state):
                     found = member
-            if rows.next is None or rows.items == before:
+            if rows.next is None or (rows.items == before and not rows.moved):
                 return found
             before, place = rows.items, rows.next
 
@@ -419,8 +422,9 @@ class Aitronos(Provider):
         except NotFound:
             return read_lost_invitation(row, organization_id=self.organization_id)
 
-    def _rows(self, place: Offset, take: int, **filters: str | bool) -> Flow[Rows]:
+    def _rows(self, start: Offset, take: int, **filters: str | bool) -> Flow[Rows]:
         """A part of the member list: people who are invited are in it as well."""
+        place = start
         while True:
             reply = yield Request.post(
                 *self._path("users"),
@@ -429,13 +433,14 @@ class Aitronos(Provider):
             )
             rows = read_rows(reply, place.skip, take)
             if (earlier := place.before(rows.total)) is None:
-                return rows
+                return replace(rows, moved=place != start)
             place = earlier
 
     def _members(self, cursor: str | None, **filters: str | bool) -> Flow[Page[Member]]:
         rows = yield from self._rows(Offset.of(cursor), PAGE, **filters)
         items = [read_member(row) for row in rows.items if not is_invited(row)]
-        return Page(items, None if rows.next is None else str(rows.next))
+        more = None if rows.next is None else str(rows.next)
+        return Page(items, more, moved=rows.moved)
 
     def _status(self, word: str) -> Flow[Status]:
         statuses = yield from self.statuses()

@@ -204,11 +204,13 @@ class Rows:
         items: the rows, unread: some are members and some are invited.
         next: where the next part is; None at the end.
         total: how many rows there are in all; None where the service does not tell.
+        moved: whether they were read from further ahead than asked for, because some have gone.
     """
 
     items: list[dict[str, Any]]
     next: Offset | None
     total: int | None
+    moved: bool = False
 
 
 def read_rows(reply: Response, skip: int, take: int) -> Rows:
@@ -223,5 +225,6 @@ def read_rows(reply: Response, skip: int, take: int) -> Rows:
         raise MalformedResponse("the answer has no list of users", status=reply.status)
     end = skip + len(rows)
     total = body.get("total_users_count", body.get("total"))
+    total = None if total is None else int(total)
     more = len(rows) >= take if total is None else end < total
     return Rows(rows, Offset(end, total) if rows and more else None, total)

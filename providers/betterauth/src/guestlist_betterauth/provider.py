@@ -168,7 +168,7 @@ class BetterAuth(Provider):
     @operation
     def members(self, cursor: str | None = None) -> Flow[Page[Member]]:
         """One page of the members, in the order in which they joined."""
-        at = Offset.of(cursor)
+        at = start = Offset.of(cursor)
         while True:
             reply = yield self._list("list-members", limit=PAGE, offset=at.skip, sortBy="createdAt")
             total = reply.mapping()["total"]
@@ -177,7 +177,8 @@ class BetterAuth(Provider):
             at = earlier
         found = [read_member(raw) for raw in reply.items("members")]
         end = Offset(at.skip + len(found), total)
-        return Page(found, str(end) if found and end.skip < total else None, total)
+        more = str(end) if found and end.skip < total else None
+        return Page(found, more, total, moved=at != start)
 
     @operation
     def get_member(self, id: str) -> Flow[Member]:
