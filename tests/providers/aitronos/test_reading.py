@@ -175,19 +175,19 @@ def rows(count: int, **facts: Any) -> Response:
 def test_the_list_ends_at_the_total_or_at_a_short_part(
     reply: Response, following: int | None
 ) -> None:
-    place = read_rows(reply, 0, 2).next
+    place = read_rows(reply, Offset(), 2).next
     assert (None if place is None else place.skip) == following
 
 
 def test_c4_c22_the_other_vocabulary_of_lists() -> None:
     reply = Response(200, {}, json.dumps({"members": [FLAT], "total": 9, "limit": 1}).encode())
-    part = read_rows(reply, 3, 1)
+    part = read_rows(reply, Offset(3), 1)
     assert (part.items, part.next, part.total) == ([FLAT], Offset(4, 9), 9)
 
 
 def test_a_list_that_is_none() -> None:
     with pytest.raises(MalformedResponse):
-        read_rows(Response(200, {}, b'{"users": {}}'), 0, 100)
+        read_rows(Response(200, {}, b'{"users": {}}'), Offset(), 100)
 
 
 @pytest.mark.parametrize(

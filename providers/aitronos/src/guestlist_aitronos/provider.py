@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any, ClassVar, Literal
 
@@ -249,7 +248,7 @@ class Aitronos(Provider):
             more: str | None = f"{','.join(waiting)}:{rows.next}"
         else:
             more = f"{','.join(waiting[1:])}:0" if waiting[1:] else None
-        return Page(items, more, moved=rows.moved)
+        return Page(items, more, moved=rows.place != place)
 
     # ------------------------------------------------------------------ members
 
@@ -276,7 +275,7 @@ class Aitronos(Provider):
                 member = read_member(row)
                 if found is None or RANK(member.state) < RANK(found.state):
                     found = member
-            if rows.next is None or (rows.items == before and not rows.moved):
+            if rows.next is None or (rows.items == before and rows.place == place):
                 return found
             before, place = rows.items, rows.next
 
@@ -422,25 +421,25 @@ class Aitronos(Provider):
         except NotFound:
             return read_lost_invitation(row, organization_id=self.organization_id)
 
-    def _rows(self, start: Offset, take: int, **filters: str | bool) -> Flow[Rows]:
+    def _rows(self, place: Offset, take: int, **filters: str | bool) -> Flow[Rows]:
         """A part of the member list: people who are invited are in it as well."""
-        place = start
         while True:
             reply = yield Request.post(
                 *self._path("users"),
                 json={"skip": place.skip, "take": take, **filters},
                 effect=Effect.READ,
             )
-            rows = read_rows(reply, place.skip, take)
+            rows = read_rows(reply, place, take)
             if (earlier := place.before(rows.total)) is None:
-                return replace(rows, moved=place != start)
+                return rows
             place = earlier
 
     def _members(self, cursor: str | None, **filters: str | bool) -> Flow[Page[Member]]:
-        rows = yield from self._rows(Offset.of(cursor), PAGE, **filters)
+        place = Offset.of(cursor)
+        rows = yield from self._rows(place, PAGE, **filters)
         items = [read_member(row) for row in rows.items if not is_invited(row)]
         more = None if rows.next is None else str(rows.next)
-        return Page(items, more, moved=rows.moved)
+        return Page(items, more, moved=rows.place != place)
 
     def _status(self, word: str) -> Flow[Status]:
         statuses = yield from self.statuses()

@@ -202,18 +202,18 @@ class Rows:
 
     Attributes:
         items: the rows, unread: some are members and some are invited.
+        place: where they were read; ahead of where they were asked for when some have gone.
         next: where the next part is; None at the end.
         total: how many rows there are in all; None where the service does not tell.
-        moved: whether they were read from further ahead than asked for, because some have gone.
     """
 
     items: list[dict[str, Any]]
+    place: Offset
     next: Offset | None
     total: int | None
-    moved: bool = False
 
 
-def read_rows(reply: Response, skip: int, take: int) -> Rows:
+def read_rows(reply: Response, place: Offset, take: int) -> Rows:
     """The rows of one answer to the member list, and where the next ones start.
 
     The list ends where the total is reached; without a total, at a part shorter than `take`; and
@@ -223,8 +223,8 @@ def read_rows(reply: Response, skip: int, take: int) -> Rows:
     rows = body["users"] if "users" in body else body.get("members")
     if not isinstance(rows, list):
         raise MalformedResponse("the answer has no list of users", status=reply.status)
-    end = skip + len(rows)
+    end = place.skip + len(rows)
     total = body.get("total_users_count", body.get("total"))
     total = None if total is None else int(total)
     more = len(rows) >= take if total is None else end < total
-    return Rows(rows, Offset(end, total) if rows and more else None, total)
+    return Rows(rows, place, Offset(end, total) if rows and more else None, total)
