@@ -32,6 +32,11 @@ ONCE_FAILED = (
     ("aitronos", 324501),  # expired, and resent as open: the client's clock was wrong
     ("aitronos", 331083),  # the same
     ("aitronos", 89307),  # a list read by offsets, out of which another call took somebody
+    (
+        "vultr",
+        227372,
+    ),  # a list that broke off, with one on it that is called pending and has expired
+    ("betterauth", 237166),  # revoked by another client while it looked, with a wrong clock
 )
 """Seeds that have broken a promise."""
 

@@ -140,6 +140,22 @@ def test_a_list_of_invitations_that_repeats_itself(faulty: Any) -> None:
 
 
 @on_vultr
+@pytest.mark.parametrize("verb", ["status", "standing"])
+def test_one_that_has_expired_may_hide_another_in_a_list_that_repeats_itself(
+    faulty: Any, verb: str
+) -> None:
+    """Also while the service still calls it pending."""
+    fault = Fault(of_invitations)
+    guests = faulty(fault)
+    guests.service.configure(expired="pending")
+    guests.invite(ADA)
+    guests.later(days=4)
+    fault.is_on = True
+    with pytest.raises(MalformedResponse, match="repeats itself"):
+        guests.status(ADA) if verb == "status" else guests.standing([ADA])
+
+
+@on_vultr
 @pytest.mark.parametrize(("kind_of", "error"), [(Fault, MalformedResponse), (Hidden, Forbidden)])
 def test_members_that_cannot_be_read(faulty: Any, kind_of: type[Fault], error: Any) -> None:
     """Who is invited is known to be, as `status` says it; of whoever is not, nobody can tell."""

@@ -16,11 +16,19 @@ from guestlist.errors import (
 from guestlist.exchange.account import Call
 from guestlist.exchange.policy import run
 from guestlist.exchange.step import Steps
-from guestlist.models import MEMBERSHIPS, OPEN_STATES, Guest, Invitation, Member, State
+from guestlist.models import MEMBERSHIPS, Guest, Invitation, Member, State
 from guestlist.provider import Provider
 from guestlist.verbs.accounts import Accounts
 from guestlist.verbs.lists import matching
-from guestlist.verbs.states import best, best_member, conclude, conclude_from, current, is_undecided
+from guestlist.verbs.states import (
+    best,
+    best_member,
+    conclude,
+    conclude_from,
+    current,
+    is_open,
+    is_undecided,
+)
 
 Who = str | Guest | Invitation | Member
 """Whom a verb is about: an address, the id of an invitation or member, or a value that guestlist
@@ -205,7 +213,7 @@ def _invitations(call: Call, email: str) -> Steps[list[Invitation]]:
         call,
         provider.invitations,
         lambda one: email_key(one.email) == key,
-        proof=lambda one: one.state in OPEN_STATES,  # a closed one may hide an open one
+        proof=lambda one: is_open(one, call.account),  # a closed one may hide an open one
     )
     now = call.account.now()
     return [current(one, provider, now) for one in mine]

@@ -10,13 +10,13 @@ from guestlist.address import check_email, email_key
 from guestlist.errors import Forbidden
 from guestlist.exchange.account import Call
 from guestlist.exchange.step import Steps
-from guestlist.models import MEMBERSHIPS, OPEN_STATES, Guest, Invitation, Member
+from guestlist.models import MEMBERSHIPS, Guest, Invitation, Member
 from guestlist.provider import Provider
 from guestlist.provider.paging import unfinished
 from guestlist.verbs.accounts import Accounts
 from guestlist.verbs.find import look
 from guestlist.verbs.lists import Listing, Pages
-from guestlist.verbs.states import best_member, conclude_from, current, is_undecided
+from guestlist.verbs.states import best_member, conclude_from, current, is_open, is_undecided
 
 R = TypeVar("R", Invitation, Member)
 
@@ -59,7 +59,9 @@ def standing(
 
     found: dict[str, list[Invitation]] = {}
     if provider.supports("invitations"):
-        found = yield from _records(begin, provider.invitations, wanted, wanted, _is_open)
+        found = yield from _records(
+            begin, provider.invitations, wanted, wanted, lambda one: is_open(one, chosen)
+        )
     now = chosen.now()  # the service's own, now that it has answered
     invitations = {
         key: [current(one, provider, now) for one in found.get(key, ())] for key in wanted
@@ -82,10 +84,6 @@ def _by_address(provider: Provider) -> bool:
     """Whether one person costs less to ask for than the lists."""
     members = provider.supports("find_member") or not provider.supports("members")
     return provider.supports("find_invitation") and members
-
-
-def _is_open(invitation: Invitation) -> bool:
-    return invitation.state in OPEN_STATES
 
 
 def _is_in(member: Member) -> bool:

@@ -69,6 +69,11 @@ def current(
     )
 
 
+def is_open(invitation: Invitation, account: Account) -> bool:
+    """Whether an invitation is open as it stands now, whatever the service still calls it."""
+    return current(invitation, account.provider, account.now()).state in OPEN_STATES
+
+
 def best(invitations: Iterable[Invitation]) -> Invitation | None:
     """Of several invitations of one address, the one that counts: open before closed, then the
     latest. Services keep the closed ones, and some let several be open."""

@@ -107,7 +107,8 @@ def _one_mail_for_one_order(run: Run, caller: Caller) -> Iterator[str]:
 
 
 def _undone_unseen(run: Run, caller: Caller, id: str, since: float, until: float) -> bool:
-    """Whether what a call had made was gone by another call's doing, and no answer showed it."""
+    """Whether what a call had made was gone by another call's doing, and no answer showed it; or
+    only an answer beside an older one that a wrong clock took for open."""
     key = email_key(caller.email)
     undone = any(
         landed.by not in (None, caller.number)
@@ -120,7 +121,11 @@ def _undone_unseen(run: Run, caller: Caller, id: str, since: float, until: float
         for one in caller.sent
         if since <= (one.ended or 0.0) <= until
     )
-    return undone and not seen and not run.site.truths(caller.email, until, until)[0].here
+    return (
+        undone
+        and (run.misled or not seen)
+        and not run.site.truths(caller.email, until, until)[0].here
+    )
 
 
 def _mails_as_told(run: Run, caller: Caller) -> Iterator[str]:
