@@ -69,18 +69,22 @@ class PlainService(Service):
             "expires_at": (now + LIFETIME).isoformat(),
         }
         self.records.append(record)
+        self.mail(record, "You are invited")
+        return JSONResponse(self._shown(record), 201)
+
+    def mail(self, record: dict[str, Any], subject: str) -> None:
+        """Sends the mail of an invitation."""
         self.outbox.send(
             self.name,
             invitation=record["id"],
             to=record["email"],
             sender="hello@plain.example",
             organization="Plain",
-            subject="You are invited",
+            subject=subject,
             text="Welcome",
             link=None,
-            expires_at=now + LIFETIME,
+            expires_at=self.clock.now() + LIFETIME,
         )
-        return JSONResponse(self._shown(record), 201)
 
     async def listed(self, request: Request) -> Response:
         return page(request, [self._shown(one) for one in self.records])

@@ -163,17 +163,7 @@ REMINDING = """
         if record is None:
             return refusal(404, "no such invitation")
         record["expires_at"] = (self.clock.now() + LIFETIME).isoformat()
-        self.outbox.send(
-            self.name,
-            invitation=record["id"],
-            to=record["email"],
-            sender="hello@plain.example",
-            organization="Plain",
-            subject="You are still invited",
-            text="Welcome",
-            link=None,
-            expires_at=self.clock.now() + LIFETIME,
-        )
+        self.mail(record, "You are still invited")
         return Response(status_code=202)
 """
 

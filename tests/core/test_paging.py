@@ -32,6 +32,11 @@ def test_all_pages_are_read(stage: Any, reply: Any) -> None:
     assert read(stage, reply, {None: Page([])}) == []
 
 
+def test_a_page_that_has_moved_may_be_the_same(stage: Any, reply: Any) -> None:
+    pages: Pages = {None: Page([1], "a"), "a": Page([1], "b", moved=True), "b": Page([2])}
+    assert read(stage, reply, pages) == [1, 1, 2]
+
+
 @pytest.mark.parametrize(
     "pages",
     [

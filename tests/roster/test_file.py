@@ -197,7 +197,7 @@ WRONG = {
     "[ledger]\nurl = 1": ":6: ledger.url: has to be text, or",
     '[ledger]\nurl = { env = "NOT_SET" }': ":6: ledger.url: the environment variable NOT_SET is",
     '[[people_from]]\nfile = "no.csv"': ":6: people_from.1.file: there is no file no.csv",
-    "[[people_from]]\nfile = '.'": ":6: people_from.1.file: there is no file",
+    "[[people_from]]\nfile = '.'": ":6: people_from.1.file: . is a folder, no file",
     '[[people_from]]\nfile = "x.csv"\ngroups = ["y"]': ":7: people_from.1.groups.1: there is no g",
     '[[people_from]]\nfile = "x.csv"\ncolumns.mail = "y"': (
         ":7: people_from.1.columns.mail: there is no key 'mail'. Did you mean 'email'?"

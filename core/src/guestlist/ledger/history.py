@@ -146,9 +146,8 @@ def _line(row: Any, told: list[LogEntry]) -> LogLine:
     state = STATES[OrderState(row.state)]
     reason = facts.get("reason", "")
     happened = [LogEntry(at=_moment(row.asked), what="asked", detail=reason or None), *told]
-    if (
-        state is LineState.DROPPED and row.outcome is None
-    ):  # many at a time, without an entry for each
+    # many at a time, without an entry for each
+    if state is LineState.DROPPED and row.outcome is None:
         happened.append(LogEntry(at=_moment(row.settled), what="dropped"))
     return LogLine(
         id=row.id,

@@ -89,14 +89,7 @@ class Runner:
         *,
         replace: bool = True,
     ) -> int:
-        """Writes a new run down, all of it or nothing; returns its number. Nothing is sent yet.
-
-        Args:
-            changes: tells them, from the first one at each call.
-            roster: the digest of what is asked for; empty for what follows from an earlier run.
-            source: the name of its file.
-            replace: what earlier runs did not begin is dropped.
-        """
+        """Writes a new run down, as `begin_run` does, at this moment. Nothing is sent yet."""
         now = self._guests.clock.now().timestamp()
         return runs.begin_run(self._store, changes, roster, source, now, replace=replace)
 

@@ -133,7 +133,9 @@ def read_roster(path: Path) -> Roster:
         people = path.parent / Path(settings.file).expanduser()
         everybody = together([*map(circle.group, settings.groups), stays(settings.accounts)])
         if not people.is_file():
-            main.refuse([ConfigError(f"there is no file {people}")], *place, "file")
+            folder = people.is_dir()
+            said = f"{people} is a folder, no file" if folder else f"there is no file {people}"
+            main.refuse([ConfigError(said)], *place, "file")
         elif people.suffix.lower() != ".toml":
             with problems:
                 tables.append(PeopleTable(people, settings, circle, everybody))

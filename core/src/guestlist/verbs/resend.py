@@ -66,6 +66,11 @@ def resend(accounts: Accounts, who: Who, *, account: str | None = None) -> Steps
 def renew(
     call: Call, guest: Guest, invitation: Invitation, order: Order | None = None
 ) -> Steps[InviteResult]:
+    """Has the mail of an invitation sent again, or makes another one where that cannot be.
+
+    Args:
+        order: what an `invite` asks for; None for what the invitation offers.
+    """
     provider = call.provider
     again = order or provider.order_of(invitation)
     if not provider.supports("resend"):

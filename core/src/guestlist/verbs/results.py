@@ -20,6 +20,7 @@ DONE_EARLIER = "An earlier call has done it, and was interrupted. Nothing was se
 
 
 def created(call: Call, order: Order, settled: Settled[Invitation | Member]) -> InviteResult:
+    """For an invitation or a membership that was made, or was found to be made."""
     value = settled.value
     mail = None if order.mail and not settled.answered else order.mail
     if isinstance(value, Member):
@@ -50,6 +51,11 @@ def created(call: Call, order: Order, settled: Settled[Invitation | Member]) -> 
 
 
 def already_member(call: Call, order: Order, if_exists: IfExists, guest: Guest) -> InviteResult:
+    """For somebody who is in.
+
+    Raises:
+        AlreadyMember: that counts as an error.
+    """
     if if_exists == "error":
         raise call.about(
             errors.AlreadyMember(
@@ -67,6 +73,11 @@ def already_member(call: Call, order: Order, if_exists: IfExists, guest: Guest) 
 
 
 def already_invited(call: Call, order: Order, if_exists: IfExists, guest: Guest) -> InviteResult:
+    """For somebody whose invitation is open, or may be.
+
+    Raises:
+        AlreadyInvited: that counts as an error.
+    """
     invitation = guest.invitation
     if if_exists == "error":
         raise call.about(
@@ -109,6 +120,7 @@ def _word_warning(guest: Guest) -> list[str]:
 
 
 def applied_of(wanted: Iterable[Role], held: Iterable[Role] | None) -> bool | None:
+    """Whether all roles that are wanted are held or offered; None when that is not known."""
     wanted = tuple(wanted)
     if not wanted or held is None:
         return None
@@ -117,6 +129,7 @@ def applied_of(wanted: Iterable[Role], held: Iterable[Role] | None) -> bool | No
 
 
 def role_warning(applied: bool | None) -> list[str]:
+    """What has to be said of roles, if anything."""
     return ["What the person has or is offered differs from the role asked for."] * (
         applied is False
     )
