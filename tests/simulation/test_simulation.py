@@ -36,6 +36,10 @@ ONCE_FAILED = (
         "vultr",
         227372,
     ),  # a list that broke off, with one on it that is called pending and has expired
+    ("aitronos", 756177),  # invited without a mail, and again before the lists showed it
+    ("aitronos", 902529),  # the same
+    ("aitronos", 915309),  # the same
+    ("aitronos", 37494),  # resent before the lists showed it, and its expiry was not told
     ("betterauth", 237166),  # revoked by another client while it looked, with a wrong clock
 )
 """Seeds that have broken a promise."""

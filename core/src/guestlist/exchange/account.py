@@ -20,6 +20,7 @@ from guestlist.event import Event
 from guestlist.exchange.clock import Clock, SystemClock
 from guestlist.exchange.headers import constant, spoken
 from guestlist.exchange.pace import Pace
+from guestlist.exchange.recent import Recent
 from guestlist.exchange.redact import MASK, Redactor
 from guestlist.exchange.retry_after import date_of, used_up
 from guestlist.exchange.step import Outgoing
@@ -104,6 +105,7 @@ class Account:
     def __post_init__(self, sharing: Pace | None) -> None:
         self.pace = sharing or Pace(*self.provider.limits)
         self.redact = Redactor(self.provider.secrets(), self.provider.secret_fields)
+        self.recent = Recent(self.provider.list_lag)
         self._dated: tuple[datetime, float] | None = None
         self._logger = logger.getChild(self.name)
         self._headers, self._content_type = constant(self.provider)

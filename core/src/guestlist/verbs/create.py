@@ -34,13 +34,16 @@ def create(call: Call, order: Order, known: Guest | None) -> Steps[InviteResult]
         partial(_appeared, call, order.email, known) if can_look(call) else None,
         conclusive=conclusive,
     )
-    return created(call, order, settled)
+    result = created(call, order, settled)
+    call.account.recent.add(result.guest, call.account.clock.monotonic())
+    return result
 
 
 def make_anew(call: Call, order: Order, guest: Guest, old: Invitation) -> Steps[InviteResult]:
     """Revokes an invitation and makes another."""
     revoked: bool | None = True
     over = old.model_copy(update={"state": State.REVOKED, "basis": Basis.INFERRED})
+    call.account.recent.forget(order.email)
     try:
         yield from run(call, call.provider.revoke(old))
     except (errors.NotFound, Conflict, errors.Rejected) as refusal:

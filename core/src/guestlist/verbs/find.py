@@ -201,22 +201,31 @@ def find_invitation(call: Call, email: str) -> Steps[Invitation | None]:
 
 
 def _invitations(call: Call, email: str) -> Steps[list[Invitation]]:
-    """The invitations of an address that the service tells of, as they stand now."""
+    """The invitations of an address that the service tells of, as they stand now, and the one that
+    was made too recently for that."""
     provider = call.provider
+    mine: list[Invitation] = []
     if provider.supports("find_invitation"):
         found = yield from run(call, provider.find_invitation(email))
-        return [current(found, provider, call.account.now())] if found else []
-    if not provider.supports("invitations"):
-        return []
-    key = email_key(email)
-    mine = yield from matching(
-        call,
-        provider.invitations,
-        lambda one: email_key(one.email) == key,
-        proof=lambda one: is_open(one, call.account),  # a closed one may hide an open one
-    )
+        mine = [found] if found else []
+    elif provider.supports("invitations"):
+        key = email_key(email)
+        mine = yield from matching(
+            call,
+            provider.invitations,
+            lambda one: email_key(one.email) == key,
+            proof=lambda one: is_open(one, call.account),  # a closed one may hide an open one
+        )
+    made = _recent(call, email)
+    if made is not None and made.invitation is not None:
+        ids = [one.id for one in mine]
+        mine += [made.invitation] * (made.invitation.id not in ids)
     now = call.account.now()
     return [current(one, provider, now) for one in mine]
+
+
+def _recent(call: Call, email: str) -> Guest | None:
+    return call.account.recent.of(email, call.account.clock.monotonic())
 
 
 def find_member(call: Call, email: str, *, again: bool = False) -> Steps[Member | None]:
@@ -228,19 +237,24 @@ def find_member(call: Call, email: str, *, again: bool = False) -> Steps[Member 
     provider = call.provider
     if call.known is not None and not again:
         return call.known.member
+    found: Member | None = None
     if provider.supports("find_member"):
-        return (yield from run(call, provider.find_member(email)))
-    if not provider.supports("members"):
-        return None
-    key = email_key(email)
-    found = yield from matching(
-        call,
-        provider.members,
-        lambda one: email_key(one.email) == key,
-        first=True,
-        proof=lambda one: one.state in MEMBERSHIPS,  # one who was removed may have come back
-    )
-    return best_member(found)
+        found = yield from run(call, provider.find_member(email))
+    elif provider.supports("members"):
+        key = email_key(email)
+        found = best_member(
+            (
+                yield from matching(
+                    call,
+                    provider.members,
+                    lambda one: email_key(one.email) == key,
+                    first=True,
+                    proof=lambda one: one.state in MEMBERSHIPS,  # one who was removed may be back
+                )
+            )
+        )
+    made = _recent(call, email)
+    return made.member if found is None and made is not None else found
 
 
 def find_active_member(call: Call, email: str) -> Steps[Guest]:

@@ -124,6 +124,7 @@ def _settled(call: Call, flow: Flow[None], email: str) -> Steps[Guest]:
     """Runs a flow that can be repeated, and looks. "Not there" after a try without an answer means
     that the earlier try has done it."""
     happened: bool | None = True
+    call.account.recent.forget(email)
     try:
         yield from run(call, flow)
     except NotFound as error:

@@ -116,15 +116,19 @@ def _undone_unseen(run: Run, caller: Caller, id: str, since: float, until: float
         and since <= landed.at <= until
         for landed in run.site.landed
     )
-    seen = any(
+    return (
+        undone
+        and (run.misled or not _was_shown(caller, id, since, until))
+        and not run.site.truths(caller.email, until, until)[0].here
+    )
+
+
+def _was_shown(caller: Caller, id: str, since: float, until: float) -> bool:
+    """Whether an answer to the call has held an id between two moments."""
+    return any(
         isinstance(one.told, Response) and id.encode() in one.told.content
         for one in caller.sent
         if since <= (one.ended or 0.0) <= until
-    )
-    return (
-        undone
-        and (run.misled or not seen)
-        and not run.site.truths(caller.email, until, until)[0].here
     )
 
 
@@ -181,7 +185,8 @@ def _failed_means_failed(run: Run, caller: Caller) -> Iterator[str]:
 
 def _unknown_only_where_it_must(run: Run, caller: Caller) -> Iterator[str]:
     """`OutcomeUnknown` for an order: only where looking cannot tell, or the grace period does not
-    fit into the budget, or the service refused to be looked at, or every final look failed."""
+    fit into the budget, or the service refused to be looked at, or every final look failed. No look
+    can tell whether an invitation was renewed that no list had shown before."""
     if not isinstance(caller.error, OutcomeUnknown) or caller.verb not in SENDING:
         return
     doubts = [
@@ -213,6 +218,10 @@ def _unknown_only_where_it_must(run: Run, caller: Caller) -> Iterator[str]:
     lapsed = any(one.lapsed for one in run.site.truths(caller.email, 0.0, caller.ended or 0.0))
     misled = run.misled or (lapsed and not run.subject.dated)
     if (resent or misled) and not provider.resend_moves_expiry:
+        return
+    sent = doubts[-1].began
+    renewed = run.site.truths(caller.email, sent, sent)[-1].open
+    if resent and not any(_was_shown(caller, id, 0.0, sent) for id in renewed):
         return
     deadline = (caller.started or 0.0) + caller.budget.total
     grace = Call(caller.client.account, caller.budget).grace
@@ -288,9 +297,9 @@ RULES: tuple[Callable[[Run, Caller], Iterator[str]], ...] = (
 
 def _one_client(run: Run) -> Iterator[str]:
     """Orders that want one open invitation, given through one client, send one mail together:
-    unless one of them was left in doubt, or the lists lag, or something else was ordered too, or
-    the invitee answered in between (a new order after a refusal is a new mail)."""
-    if run.site.lagged or run.misled or run.subject.provider.list_lag:
+    unless one of them was left in doubt, or something else was ordered too, or the invitee answered
+    in between (a new order after a refusal is a new mail)."""
+    if run.misled:
         return
     for email in {email_key(caller.email) for caller in run.callers}:
         mine = [caller for caller in run.callers if email_key(caller.email) == email]

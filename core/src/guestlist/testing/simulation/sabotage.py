@@ -11,7 +11,7 @@ from unittest import mock
 
 from guestlist import errors
 from guestlist.errors import GuestlistError, MalformedResponse, ServiceTrouble
-from guestlist.exchange import account, policy, recovery, redact
+from guestlist.exchange import account, policy, recent, recovery, redact
 from guestlist.exchange.account import Call
 from guestlist.exchange.policy import Verdict
 from guestlist.exchange.step import Failure, Steps
@@ -202,6 +202,12 @@ def grace_without_late_effect() -> Patches:
 def grace_without_lag() -> Patches:
     """The grace period covers the late effect alone."""
     return [_instead(account.Call, "grace", property(lambda self: self.provider.late_effect))]
+
+
+@_listed
+def own_work_forgotten() -> Patches:
+    """What the client has made itself is only known once the lists show it."""
+    return [_instead(recent.Recent, "of", lambda *_: None)]
 
 
 @_listed
