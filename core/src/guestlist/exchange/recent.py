@@ -25,6 +25,9 @@ class Recent:
         self._guests: OrderedDict[str, tuple[float, Guest]] = OrderedDict()
         self._lock = threading.Lock()
 
+    def __len__(self) -> int:
+        return len(self._guests)
+
     def add(self, guest: Guest, now: float) -> None:
         """Keeps a guest for whom a record was made just now (`now`: monotonic, seconds)."""
         if not self._lag:

@@ -89,7 +89,8 @@ class Provider(BaseModel):
     service may sit on a request whose connection was lost. Keep the 30 s where nothing is known."""
     list_lag: ClassVar[float] = 0.0
     """Seconds for which the service's lists may miss what it has already answered to have created:
-    replicas and caches. 0 where a list read after the answer holds it."""
+    replicas and caches. For so long a client remembers what it has made itself. 0 where a list read
+    after the answer holds it."""
     limits_count_addresses: ClassVar[bool] = False
     """Whether the service's limits count what comes from one network address: then all accounts
     on it share them."""
