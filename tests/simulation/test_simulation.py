@@ -39,6 +39,7 @@ ONCE_FAILED = (
     ("aitronos", 756177),  # invited without a mail, and again before the lists showed it
     ("aitronos", 902529),  # the same
     ("aitronos", 915309),  # the same
+    ("aitronos", 82041),  # it happened, and its answer was no use: ordered again before it showed
     ("aitronos", 37494),  # resent before the lists showed it, and its expiry was not told
     ("betterauth", 237166),  # revoked by another client while it looked, with a wrong clock
 )

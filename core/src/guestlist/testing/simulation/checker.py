@@ -297,8 +297,9 @@ RULES: tuple[Callable[[Run, Caller], Iterator[str]], ...] = (
 
 def _one_client(run: Run) -> Iterator[str]:
     """Orders that want one open invitation, given through one client, send one mail together:
-    unless one of them was left in doubt, or something else was ordered too, or the invitee answered
-    in between (a new order after a refusal is a new mail)."""
+    unless one of them was left in doubt, or has happened and its answer is no use, or something
+    else was ordered too, or the invitee answered in between (a new order after a refusal is a new
+    mail)."""
     if run.misled:
         return
     for email in {email_key(caller.email) for caller in run.callers}:
@@ -309,7 +310,7 @@ def _one_client(run: Run) -> Iterator[str]:
             for caller in mine
         )
         decided = all(
-            caller.interruption is None and not isinstance(caller.error, OutcomeUnknown)
+            caller.interruption is None and getattr(caller.error, "happened", False) is False
             for caller in mine
         )
         answered = any(one.by is None and email in one.touched for one in run.site.landed)
