@@ -7,14 +7,14 @@ from tests.sockets.matrix import FOREIGN, Stage
 from tests.sockets.rows import ROWS
 
 from guestlist.errors import MalformedResponse
-from guestlist.exchange import account, wire
+from guestlist.exchange import account, passage, wire
 
 
 def test_believing_the_names_of_errors_invites_twice(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        wire.Trace, "never_sent", lambda self, error: "Connect" in type(error).__name__
+        passage.Passage, "never_sent", lambda self, error: "Connect" in type(error).__name__
     )
 
     assert stage.play(ROWS["effect, then reset"], FOREIGN, "vultr").mails == 2

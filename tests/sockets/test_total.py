@@ -13,7 +13,7 @@ import httpx
 import httpx2
 import pytest
 
-from guestlist.exchange.deadline import bound
+from guestlist.exchange.passage import wrap
 from guestlist.exchange.step import Failure, Outgoing
 from guestlist.exchange.wire import AsyncHttpxWire, HttpxWire
 from guestlist.provider import Response
@@ -41,7 +41,7 @@ def sync(url: str) -> Response | Failure:
 
 def bounded_httpx2(url: str) -> Response | Failure:
     with httpx2.HTTPTransport() as transport:
-        bound(transport)
+        wrap(transport)
         return HttpxWire(transport=transport).send(outgoing(url))
 
 

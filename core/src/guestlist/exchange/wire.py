@@ -5,8 +5,8 @@ client that the caller brings is used through its `send`. Redirects are never fo
 sent twice, and no environment or cookie of a client adds to what the exchange has built.
 
 Whether a request was sent is never concluded from the name of an exception: some transports call
-"the server acted, then hung up" a connect error. The proof is the trace that httpcore gives:
-the connection failed, and sending never began.
+"the server acted, then hung up" a connect error. The proof is what was seen of its passage: the
+connection failed, and sending never began.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from guestlist.exchange.connections import KEEP_ALIVE, Connections
-from guestlist.exchange.deadline import bound, until
 from guestlist.exchange.hush import hush_of
 from guestlist.exchange.leftover import retire_if_left_over
+from guestlist.exchange.passage import Passage, under_way, wrap
 from guestlist.exchange.step import Failure, Outgoing
 from guestlist.provider.explanations import shorten
 from guestlist.provider.messages import Response
@@ -40,32 +40,6 @@ LIBRARIES = ("httpx", "httpx2")
 
 CONNECT_TIMEOUT = 10.0
 """Seconds; a connection that takes longer will not come."""
-
-
-class Trace:
-    """Listens to httpcore: did sending begin, did connecting fail?"""
-
-    def __init__(self) -> None:
-        self.sending = False
-        self.connecting = False
-
-    def __call__(self, name: str, info: Any) -> None:
-        if "send_request" in name:
-            self.sending = True
-        elif name.startswith("connection."):
-            self.connecting = True
-
-    async def listen(self, name: str, info: Any) -> None:
-        self(name, info)
-
-    def never_sent(self, error: BaseException) -> bool:
-        """Whether it is proved that nothing left: httpcore was seen connecting and not sending, or
-        says itself that there was no free connection."""
-        if self.sending:
-            return False
-        cause = error.__cause__
-        from_pool = type(cause).__module__.partition(".")[0] in ("httpcore", "httpcore2")
-        return self.connecting or (from_pool and type(cause).__name__ == "PoolTimeout")
 
 
 class _Wire:
@@ -101,6 +75,7 @@ class _Wire:
         self._client = client
         self._hush = hush_of(library_of(client).__name__) if client is not None else None
         self._brought = transport
+        self._is_ours = client is None and transport is None
         self._most = connections
         self._origins: dict[tuple[str, str], Connections[Any, Any]] = {}
         self._lock = threading.Lock()
@@ -113,13 +88,13 @@ class _Wire:
         """Makes what sending to a URL needs, so that requests leave at the moment they are paced
         for: the first ones would otherwise be late together and arrive as one burst."""
         with suppress(Exception):  # sending will say what is wrong
-            if self._client is None and self._brought is None:
+            if self._is_ours:
                 self._connections_to(url)
 
     def _hushed(self, outgoing: Outgoing) -> AbstractContextManager[None]:
         """Keeps the client's own log from showing what is secret in the URL."""
         if self._hush is None or not outgoing.hidden:
-            return nullcontext()
+            return NO_BOUND
         return self._hush.hushed(outgoing.hidden)
 
     @cached_property
@@ -127,7 +102,12 @@ class _Wire:
         """Loaded once for all origins: it takes tens of milliseconds."""
         return self._library.create_ssl_context()  # type: ignore[no-any-return]
 
-    def _request(self, outgoing: Outgoing, trace: Any) -> Any:
+    def _set_out(self, outgoing: Outgoing) -> Passage:
+        passage = Passage(time.monotonic() + outgoing.total)
+        under_way.set(passage)
+        return passage
+
+    def _request(self, outgoing: Outgoing, trace: Callable[[str, Any], Any]) -> Any:
         """The library's own request object, as its constructor makes it out of a method, a URL,
         headers and content, and in half the time: the headers are gone through once only."""
         timeout = max(outgoing.timeout, 0.001)
@@ -147,7 +127,10 @@ class _Wire:
             url,
             headers=headers,
             stream=self._library.ByteStream(content),
-            extensions={"timeout": phases, "trace": trace},
+            # a transport of ours tells the passage itself
+            extensions={"timeout": phases}
+            if self._is_ours
+            else {"timeout": phases, "trace": trace},
         )
         request.read()
         return request
@@ -193,7 +176,7 @@ class _Wire:
 
         def make() -> Any:
             made = kind(limits=limits, proxy=proxy, verify=trusted)
-            bound(made)
+            wrap(made)
             return made
 
         return make
@@ -209,9 +192,9 @@ class _Wire:
 class _Body:
     """An answer's body as it arrives: decompressed, bounded in size and in time."""
 
-    def __init__(self, outgoing: Outgoing, headers: dict[str, str], started: float) -> None:
+    def __init__(self, outgoing: Outgoing, headers: dict[str, str], passage: Passage) -> None:
         self._left = outgoing.max_body
-        self._ends = started + outgoing.total
+        self._ends = passage.end
         self._parts: list[bytes] = []
         self._inflater: Any = None
         encoding = headers.get("content-encoding", "").strip().lower()
@@ -242,6 +225,7 @@ class Unreadable(Exception):
     """The answer came and is no use."""
 
 
+NO_BOUND = nullcontext()
 NO_CONNECTION = Failure("no free connection in time", sent=False)
 
 
@@ -262,7 +246,7 @@ def _unsendable(error: Exception) -> Failure:
     return Failure(f"it cannot be sent ({type(error).__name__}): {said}", sent=False, cause=error)
 
 
-def _failure(error: Exception, trace: Trace, status: int | None) -> Failure:
+def _failure(error: Exception, passage: Passage, status: int | None) -> Failure:
     """What it means that no complete answer came."""
     if isinstance(error, AssertionError) or type(error).__module__.partition(".")[0] == "vcr":
         raise error  # what a mock or a cassette complains of is the test's failure
@@ -274,7 +258,7 @@ def _failure(error: Exception, trace: Trace, status: int | None) -> Failure:
         status = getattr(getattr(error, "response", None), "status_code", None)
     said = _said(error)
     reason = f"{_in_words(error)}" + (f": {said}" if said else "")
-    sent = status is not None or not trace.never_sent(error)
+    sent = status is not None or not passage.never_sent(error)
     return Failure(reason, sent=sent, status=status, cause=error)
 
 
@@ -330,22 +314,21 @@ class HttpxWire(_Wire):
         return threading.Semaphore(most)
 
     def _send(self, outgoing: Outgoing, handle: Callable[[Any], Any]) -> Response | Failure:
-        trace = Trace()
+        passage = self._set_out(outgoing)
         status = None
-        started = time.monotonic()
         try:
-            request = self._request(outgoing, trace)
+            request = self._request(outgoing, passage.trace)
         except Exception as error:
             return _unsendable(error)
         try:
-            with until(started + outgoing.total), self._hushed(outgoing):
+            with self._hushed(outgoing):
                 answer = handle(request)
                 try:
                     status = answer.status_code
                     headers = _headers(answer)
                     if answer.is_stream_consumed:  # a mock, or a hook of the caller's client
                         return Response(status, headers, _bounded(answer.content, outgoing))
-                    body = _Body(outgoing, headers, started)
+                    body = _Body(outgoing, headers, passage)
                     for chunk in answer.stream:  # `iter_raw` would close the answer
                         body.add(chunk)
                     retire_if_left_over(answer)
@@ -353,7 +336,7 @@ class HttpxWire(_Wire):
                 finally:
                     answer.close()
         except Exception as error:
-            return _failure(error, trace, status)
+            return _failure(error, passage, status)
 
     def close(self) -> None:
         """Closes the connections that were opened here; what the caller brought stays open."""
@@ -404,36 +387,45 @@ class AsyncHttpxWire(_Wire):
 
         return anyio.Semaphore(most)
 
+    def _bounded(self, outgoing: Outgoing) -> AbstractContextManager[object]:
+        """Ends what a transport that the caller brings would not end in time."""
+        import anyio
+
+        return NO_BOUND if self._is_ours else anyio.fail_after(outgoing.total)
+
+    def _shielded(self) -> AbstractContextManager[object]:
+        """Keeps a cancellation from closing an answer; httpcore does so itself."""
+        import anyio
+
+        return NO_BOUND if self._is_ours else anyio.CancelScope(shield=True)
+
     async def _send(
         self, outgoing: Outgoing, handle: Callable[[Any], Awaitable[Any]]
     ) -> Response | Failure:
-        import anyio
-
-        trace = Trace()
+        passage = self._set_out(outgoing)
         status = None
-        started = time.monotonic()
         try:
-            request = self._request(outgoing, trace.listen)
+            request = self._request(outgoing, passage.trace_async)
         except Exception as error:
             return _unsendable(error)
         try:
-            with anyio.fail_after(outgoing.total), self._hushed(outgoing):
+            with self._bounded(outgoing), self._hushed(outgoing):
                 answer = await handle(request)
                 try:
                     status = answer.status_code
                     headers = _headers(answer)
                     if answer.is_stream_consumed:
                         return Response(status, headers, _bounded(answer.content, outgoing))
-                    body = _Body(outgoing, headers, started)
+                    body = _Body(outgoing, headers, passage)
                     async for chunk in answer.stream:
                         body.add(chunk)
                     retire_if_left_over(answer)
                     return Response(status, headers, body.content())
                 finally:
-                    with anyio.CancelScope(shield=True):
+                    with self._shielded():
                         await answer.aclose()
         except Exception as error:
-            return _failure(error, trace, status)
+            return _failure(error, passage, status)
 
     async def close(self) -> None:
         """Closes the connections that were opened here; what the caller brought stays open."""

@@ -1,0 +1,172 @@
+"""The passage of one request over the network: when it has to end, and how far it came.
+
+httpcore's time-outs begin anew with every byte, so a service that drips its answer can hold a call
+for as long as it likes; and the name of an error does not prove that nothing was sent. So the
+network backend of a transport is wrapped: no connecting, reading or writing outlasts the end of
+the passage under way, and the passage notes what is done. What is written leaves when an answer is
+waited for: head and body of a request in one packet, where httpcore sends two.
+
+Two things are not bounded for a sync call: what the operating system does to resolve a name has no
+time-out in Python, and where a name has several addresses that do not answer, each is tried for
+the time that was left.
+"""
+
+from __future__ import annotations
+
+import inspect
+import time
+from contextvars import ContextVar
+from typing import Any
+
+
+class Passage:
+    """One request under way.
+
+    Args:
+        end: when it has to be over (monotonic, seconds).
+    """
+
+    __slots__ = ("connecting", "end", "sending")
+
+    def __init__(self, end: float) -> None:
+        self.end = end
+        self.connecting = False
+        self.sending = False
+
+    def trace(self, name: str, info: Any) -> None:
+        """What httpcore tells of a transport that is not wrapped."""
+        if "send_request" in name:
+            self.sending = True
+        elif name.startswith("connection."):
+            self.connecting = True
+
+    async def trace_async(self, name: str, info: Any) -> None:
+        self.trace(name, info)
+
+    def never_sent(self, error: BaseException) -> bool:
+        """Whether it is proved that nothing left: it was seen connecting and not sending, or
+        httpcore says itself that there was no free connection."""
+        if self.sending:
+            return False
+        cause = error.__cause__
+        from_pool = type(cause).__module__.partition(".")[0] in ("httpcore", "httpcore2")
+        return self.connecting or (from_pool and type(cause).__name__ == "PoolTimeout")
+
+
+under_way: ContextVar[Passage | None] = ContextVar("guestlist_passage", default=None)
+"""The passage of this thread or task. Nobody takes it away at its end: the next one replaces it."""
+
+
+def wrap(transport: Any) -> None:
+    """Has a transport of httpx or httpx2 keep to the passage under way, and note what it does.
+
+    A transport that is built otherwise stays as it is: its time-outs then hold per byte.
+    """
+    pool: Any = getattr(transport, "_pool", None)
+    if hasattr(pool, "_network_backend"):
+        backend = pool._network_backend
+        is_async = inspect.iscoroutinefunction(backend.connect_tcp)
+        pool._network_backend = (_AsyncStream if is_async else _Stream)(backend)
+
+
+def _left(timeout: float | None) -> float | None:
+    """The time-out, or what is left of the passage, whichever is shorter."""
+    passage = under_way.get()
+    if passage is None:
+        return timeout
+    left = passage.end - time.monotonic()
+    if left <= 0:
+        raise TimeoutError("the time for the call is over")
+    return left if timeout is None else min(timeout, left)
+
+
+class _Wrapped:
+    """A network backend, or one of its streams."""
+
+    def __init__(self, inner: Any) -> None:
+        self._inner = inner
+        self._unsent: list[bytes] = []
+        self._timeout: float | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+    def _connecting(self) -> None:
+        passage = under_way.get()
+        if passage is not None:
+            passage.connecting = True
+
+    def _keep(self, buffer: bytes, timeout: float | None) -> None:
+        """Keeps what is to be written until an answer is waited for."""
+        passage = under_way.get()
+        if passage is not None:
+            passage.sending = True
+        if buffer:
+            self._unsent.append(buffer)
+            self._timeout = timeout
+
+    def _taken(self) -> bytes:
+        """What is to be written now."""
+        buffer = b"".join(self._unsent)
+        self._unsent.clear()
+        return buffer
+
+
+class _Stream(_Wrapped):
+    def connect_tcp(self, *args: Any, timeout: float | None = None, **kwargs: Any) -> Any:
+        self._connecting()
+        return _Stream(self._inner.connect_tcp(*args, timeout=_left(timeout), **kwargs))
+
+    def start_tls(
+        self, ssl_context: Any, server_hostname: str | None = None, timeout: float | None = None
+    ) -> Any:
+        return _Stream(self._inner.start_tls(ssl_context, server_hostname, _left(timeout)))
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        self._keep(buffer, timeout)
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> Any:
+        if self._unsent:
+            try:
+                self._inner.write(self._taken(), timeout=_left(self._timeout))
+            except Exception as error:
+                _may_be_answered(error)
+        return self._inner.read(max_bytes, timeout=_left(timeout))
+
+
+class _AsyncStream(_Wrapped):
+    async def connect_tcp(self, *args: Any, timeout: float | None = None, **kwargs: Any) -> Any:
+        self._connecting()
+        return _AsyncStream(await self._inner.connect_tcp(*args, timeout=_left(timeout), **kwargs))
+
+    async def start_tls(
+        self, ssl_context: Any, server_hostname: str | None = None, timeout: float | None = None
+    ) -> Any:
+        import anyio
+
+        try:
+            return _AsyncStream(
+                await self._inner.start_tls(ssl_context, server_hostname, _left(timeout))
+            )
+        except BaseException:  # httpcore leaves this one socket open
+            with anyio.CancelScope(shield=True):
+                await self._inner.aclose()
+            raise
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        self._keep(buffer, timeout)
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> Any:
+        if self._unsent:
+            try:
+                await self._inner.write(self._taken(), timeout=_left(self._timeout))
+            except Exception as error:
+                _may_be_answered(error)
+        return await self._inner.read(max_bytes, timeout=_left(timeout))
+
+
+def _may_be_answered(error: Exception) -> None:
+    """A service may close its side before it has read everything, and answer all the same: httpcore
+    goes on to read after such an error, and so does this."""
+    if type(error).__name__ != "WriteError":
+        raise error
