@@ -12,6 +12,7 @@ import pytest
 
 from guestlist.event import Event
 from guestlist.exchange.account import Account, Budget, Call
+from guestlist.exchange.policy import run
 from guestlist.exchange.step import Failure, Outgoing, Send, Sleep, Steps
 from guestlist.models import Invitation, Order, State
 from guestlist.provider import (
@@ -120,6 +121,14 @@ class Stage:
             return self.serve(steps, answering)
         finally:
             assert not left, f"never asked for: {left}"
+
+    def send(self, request: Request, *answers: Answer) -> Response:
+        """Runs a flow of one request to its end."""
+
+        def flow() -> Flow[Response]:
+            return (yield request)
+
+        return self.run(run(self.call, flow()), *answers)
 
     def serve(self, steps: Steps[T], service: Callable[[Outgoing], Response | Failure]) -> T:
         """Runs the steps to their end; the service answers every request."""

@@ -23,7 +23,7 @@ from guestlist.errors import (
     Unauthorized,
 )
 from guestlist.exchange.account import LONGEST_REST, Budget, Call
-from guestlist.exchange.policy import Verdict, exchange, judge, run
+from guestlist.exchange.policy import Verdict, judge, run
 from guestlist.exchange.step import Failure
 from guestlist.models import Member, Order
 from guestlist.provider import Flow, Provider, Request, Response, operation
@@ -53,6 +53,11 @@ FINAL = {
     308: Rejected,
 }
 Reply = Callable[..., Response]
+
+
+def one(request: Request) -> Flow[Response]:
+    """A flow of one request."""
+    return (yield request)
 
 
 def by_effect(request: Request) -> str:
@@ -92,7 +97,7 @@ def test_verdicts(answer: Response | Failure, verdict: Verdict) -> None:
 @pytest.mark.parametrize("request_", EFFECTS, ids=by_effect)
 def test_what_was_never_sent_is_sent_again(stage: Any, reply: Reply, request_: Request) -> None:
     acme = stage()
-    response = acme.run(exchange(acme.call, request_), REFUSED, REFUSED, reply({"id": 1}))
+    response = acme.send(request_, REFUSED, REFUSED, reply({"id": 1}))
     assert response.json() == {"id": 1}
     assert len(acme.sent) == 3
     assert 0.25 <= acme.slept[0] <= 0.5  # backing off, with jitter
@@ -103,7 +108,7 @@ def test_what_was_never_sent_is_sent_again(stage: Any, reply: Reply, request_: R
 def test_giving_up_on_what_was_never_sent_is_certain(stage: Any, request_: Request) -> None:
     acme = stage(attempts=3)
     with pytest.raises(ServiceUnavailable, match="no connection") as caught:
-        acme.run(exchange(acme.call, request_), REFUSED, REFUSED, REFUSED)
+        acme.send(request_, REFUSED, REFUSED, REFUSED)
     assert caught.value.happened is False
     assert caught.value.attempts == 3
     assert caught.value.waited == pytest.approx(sum(acme.slept))
@@ -120,7 +125,7 @@ def test_a_limit_is_waited_for_as_long_as_is_asked(
     stage: Any, reply: Reply, request_: Request
 ) -> None:
     acme = stage()
-    acme.run(exchange(acme.call, request_), reply(status=429, retry_after="7"), reply())
+    acme.send(request_, reply(status=429, retry_after="7"), reply())
     assert acme.sent[1][0] == pytest.approx(7.0)
     assert sum(acme.slept) == pytest.approx(7.0)
 
@@ -133,14 +138,14 @@ def test_every_form_of_asking_is_heard(stage: Any, reply: Reply) -> None:
         ({"retry_after": "Fri, 15 Jan 2027 08:00:30 GMT"}, 30.0),
     ):
         acme = stage()
-        acme.run(exchange(acme.call, CREATE), reply(status=429, **headers), reply())
+        acme.send(CREATE, reply(status=429, **headers), reply())
         assert acme.sent[1][0] == pytest.approx(seconds)
 
 
 def test_a_limit_that_would_take_too_long(stage: Any, reply: Reply) -> None:
     acme = stage(total=60)
     with pytest.raises(RateLimited) as caught:
-        acme.run(exchange(acme.call, CREATE), reply(status=429, retry_after="61"))
+        acme.send(CREATE, reply(status=429, retry_after="61"))
     assert caught.value.retry_after == 61.0
     assert caught.value.happened is False
     assert acme.slept == []
@@ -151,21 +156,21 @@ def test_a_rest_of_years_is_not_waited_for_whatever_the_budget(
     stage: Any, reply: Reply, status: int
 ) -> None:
     acme = stage(total=float("inf"))
-    acme.run(exchange(acme.call, READ), reply(status=status, retry_after="99999999"), reply())
+    acme.send(READ, reply(status=status, retry_after="99999999"), reply())
     assert acme.sent[1][0] == pytest.approx(LONGEST_REST)
 
 
 def test_a_limit_holds_for_every_call_of_the_account(stage: Any, reply: Reply) -> None:
     acme = stage(attempts=1)
     with pytest.raises(RateLimited):
-        acme.run(exchange(acme.call, READ), reply(status=429, retry_after="20"))
-    acme.run(exchange(Call(acme.account), READ), reply())
+        acme.send(READ, reply(status=429, retry_after="20"))
+    acme.run(run(Call(acme.account), one(READ)), reply())
     assert acme.sent[1][0] == pytest.approx(20.0)
 
 
 def test_a_limit_without_a_time_is_waited_for_a_little(stage: Any, reply: Reply) -> None:
     acme = stage()
-    acme.run(exchange(acme.call, CREATE), *[reply(status=429)] * 3, reply())
+    acme.send(CREATE, *[reply(status=429)] * 3, reply())
     assert len(acme.sent) == 4
     assert sum(acme.slept) < 5
 
@@ -173,8 +178,8 @@ def test_a_limit_without_a_time_is_waited_for_a_little(stage: Any, reply: Reply)
 def test_the_last_one_for_now_makes_the_next_one_wait(stage: Any, reply: Reply) -> None:
     acme = stage()
     headers = {"x_ratelimit_remaining": "0", "x_ratelimit_reset": "9"}
-    acme.run(exchange(acme.call, READ), reply(**headers))
-    acme.run(exchange(acme.call, READ), reply())
+    acme.send(READ, reply(**headers))
+    acme.send(READ, reply())
     assert [at for at, _ in acme.sent] == pytest.approx([0.0, 9.0])
     assert acme.told("pace")[0].seconds == pytest.approx(9.0)
 
@@ -187,7 +192,7 @@ def test_the_last_one_for_now_makes_the_next_one_wait(stage: Any, reply: Reply) 
 def test_what_is_final_is_never_sent_again(stage: Any, request_: Request, status: int) -> None:
     acme = stage()
     with pytest.raises(FINAL[status]) as caught:
-        acme.run(exchange(acme.call, request_), Response(status))
+        acme.send(request_, Response(status))
     assert type(caught.value) is FINAL[status]
     assert caught.value.happened is False
     assert caught.value.status == status
@@ -198,7 +203,7 @@ def test_what_is_final_is_never_sent_again(stage: Any, request_: Request, status
 def test_a_refusal_whose_body_is_cut_off_is_that_refusal(stage: Any, status: int) -> None:
     acme = stage()
     with pytest.raises(FINAL[status]) as caught:
-        acme.run(exchange(acme.call, CREATE), Failure("the connection broke", status=status))
+        acme.send(CREATE, Failure("the connection broke", status=status))
     assert caught.value.happened is False
 
 
@@ -206,7 +211,7 @@ def test_a_redirect_is_told(stage: Any, reply: Reply) -> None:
     acme = stage()
     elsewhere = reply(status=307, location="https://evil.example/")
     with pytest.raises(Rejected, match="redirects are not followed") as caught:
-        acme.run(exchange(acme.call, CREATE), elsewhere)
+        acme.send(CREATE, elsewhere)
     assert "base_url" in caught.value.hint
     assert "evil" not in str(caught.value)
 
@@ -215,7 +220,7 @@ def test_a_redirect_is_told(stage: Any, reply: Reply) -> None:
 def test_a_create_that_was_answered_yes_has_happened(stage: Any, answer: Failure) -> None:
     acme = stage()
     with pytest.raises(MalformedResponse) as caught:
-        acme.run(exchange(acme.call, CREATE), answer)
+        acme.send(CREATE, answer)
     assert caught.value.happened is True
     assert len(acme.sent) == 1
 
@@ -223,17 +228,17 @@ def test_a_create_that_was_answered_yes_has_happened(stage: Any, answer: Failure
 def test_a_repeatable_that_was_answered_yes_has_happened(stage: Any) -> None:
     acme = stage(attempts=2)
     with pytest.raises(NotFound) as caught:  # it is gone since the first
-        acme.run(exchange(acme.call, REPEATABLE), CUT_OFF, Response(404))
+        acme.send(REPEATABLE, CUT_OFF, Response(404))
     assert caught.value.happened is True
     with pytest.raises(MalformedResponse) as huge:
-        acme.run(exchange(acme.call, REPEATABLE), HUGE)
+        acme.send(REPEATABLE, HUGE)
     assert huge.value.happened is True
 
 
 def test_an_answer_that_is_no_use_is_not_asked_for_again(stage: Any) -> None:
     acme = stage()
     with pytest.raises(MalformedResponse, match="unreasonably large") as caught:
-        acme.run(exchange(acme.call, READ), HUGE)
+        acme.send(READ, HUGE)
     assert caught.value.happened is False
     assert acme.slept == []
 
@@ -241,7 +246,7 @@ def test_an_answer_that_is_no_use_is_not_asked_for_again(stage: Any) -> None:
 def test_an_answer_that_is_always_cut_off_is_malformed(stage: Any) -> None:
     acme = stage(attempts=2)
     with pytest.raises(MalformedResponse) as caught:
-        acme.run(exchange(acme.call, READ), CUT_OFF, CUT_OFF)
+        acme.send(READ, CUT_OFF, CUT_OFF)
     assert caught.value.happened is False
     assert caught.value.attempts == 2
 
@@ -253,7 +258,7 @@ def test_an_answer_that_is_always_cut_off_is_malformed(stage: Any) -> None:
 def test_a_create_is_never_sent_again_blindly(stage: Any, answer: Response | Failure) -> None:
     acme = stage()
     with pytest.raises(OutcomeUnknown, match="no answer tells whether POST /things") as caught:
-        acme.run(exchange(acme.call, CREATE), answer)
+        acme.send(CREATE, answer)
     assert caught.value.happened is None
     assert len(acme.sent) == 1
     assert acme.slept == []
@@ -266,7 +271,7 @@ def test_what_may_be_repeated_is(
     stage: Any, reply: Reply, request_: Request, answer: Response | Failure
 ) -> None:
     acme = stage()
-    assert acme.run(exchange(acme.call, request_), answer, answer, reply({})).status == 200
+    assert acme.send(request_, answer, answer, reply({})).status == 200
     assert len(acme.sent) == 3
 
 
@@ -276,7 +281,7 @@ def test_whether_it_happened_after_all_attempts(
 ) -> None:
     acme = stage(attempts=3)
     with pytest.raises(ServiceUnavailable) as caught:
-        acme.run(exchange(acme.call, request_), RESET, Response(503), REFUSED)
+        acme.send(request_, RESET, Response(503), REFUSED)
     assert caught.value.happened is happened
 
 
@@ -286,14 +291,14 @@ def test_a_refusal_after_a_doubt_leaves_the_doubt(
 ) -> None:
     acme = stage()
     with pytest.raises(NotFound) as caught:
-        acme.run(exchange(acme.call, request_), Response(503), Response(404))
+        acme.send(request_, Response(503), Response(404))
     assert caught.value.happened is happened
 
 
 def test_a_create_that_is_refused_after_a_limit_is_certain(stage: Any, reply: Reply) -> None:
     acme = stage()
     with pytest.raises(Rejected) as caught:
-        acme.run(exchange(acme.call, CREATE), REFUSED, reply(status=429), Response(422))
+        acme.send(CREATE, REFUSED, reply(status=429), Response(422))
     assert caught.value.happened is False
 
 
@@ -305,13 +310,13 @@ def test_a_doubt_is_kept_when_the_time_runs_out(stage: Any, limited: Any) -> Non
         return Response(503)
 
     with pytest.raises(RateLimited) as caught:
-        acme.run(exchange(acme.call, REPEATABLE), meanwhile_another_call_is_refused)
+        acme.send(REPEATABLE, meanwhile_another_call_is_refused)
     assert caught.value.happened is None
 
 
 def test_503_is_asked_again_when_it_says(stage: Any, reply: Reply) -> None:
     acme = stage()
-    acme.run(exchange(acme.call, READ), reply(status=503, retry_after="9"), reply())
+    acme.send(READ, reply(status=503, retry_after="9"), reply())
     assert acme.sent[1][0] == pytest.approx(9.0)
 
 
@@ -322,7 +327,7 @@ def test_no_more_attempts_than_allowed(stage: Any) -> None:
     for attempts in (1, 2, 7):
         acme = stage(attempts=attempts)
         with pytest.raises(ServiceUnavailable) as caught:
-            acme.run(exchange(acme.call, READ), *[Response(500)] * attempts)
+            acme.send(READ, *[Response(500)] * attempts)
         assert caught.value.attempts == attempts
 
 
@@ -330,13 +335,13 @@ def test_the_total_ends_it(stage: Any) -> None:
     acme = stage(total=30, attempts=1000)
     slow = acme.later(8.0, Response(500))
     with pytest.raises(ServiceUnavailable):
-        acme.run(exchange(acme.call, READ), *[slow] * 4)
+        acme.send(READ, *[slow] * 4)
     assert acme.clock.elapsed <= 30 + 8
 
 
 def test_a_request_gets_no_more_time_than_is_left(stage: Any, reply: Reply) -> None:
     acme = stage(total=20, timeout=15)
-    acme.run(exchange(acme.call, READ), acme.later(12.0, Response(500)), reply())
+    acme.send(READ, acme.later(12.0, Response(500)), reply())
     first, second = (outgoing for _, outgoing in acme.sent)
     assert (first.timeout, first.total) == (15, 20)
     assert second.timeout == second.total < 8
@@ -346,7 +351,7 @@ def test_nothing_is_sent_when_the_time_is_over(stage: Any) -> None:
     acme = stage(total=5)
     acme.clock.sleep(5)
     with pytest.raises(ServiceUnavailable, match=r"\b5 s\b") as caught:
-        acme.run(exchange(acme.call, CREATE))
+        acme.send(CREATE)
     assert caught.value.happened is False
     assert acme.sent == []
 
@@ -356,14 +361,14 @@ def test_pacing_counts_against_the_total_and_takes_no_turn_in_vain(
 ) -> None:
     acme = stage(limited(), total=60)
     for _ in range(2):
-        acme.run(exchange(acme.call, READ), reply())
+        acme.send(READ, reply())
     before = acme.clock.elapsed
     for _ in range(50):
         impatient = Call(acme.account, Budget(total=1))
         with pytest.raises(RateLimited) as caught:
-            acme.run(exchange(impatient, READ))
+            acme.run(run(impatient, one(READ)))
         assert 6 < (caught.value.retry_after or 0) < 8
-    acme.run(exchange(acme.call, READ), reply())  # nobody took the turns that were not used
+    acme.send(READ, reply())  # nobody took the turns that were not used
     assert acme.clock.elapsed - before < 8
 
 
@@ -372,8 +377,8 @@ def test_who_waits_for_a_turn_when_a_rest_is_asked_waits_for_its_end(
 ) -> None:
     acme = stage(limited())
     for _ in range(2):
-        acme.run(exchange(acme.call, READ), reply())
-    steps = exchange(acme.call, READ)
+        acme.send(READ, reply())
+    steps = run(acme.call, one(READ))
     waiting: Any = next(steps)
     assert 0 < waiting.seconds < 10
     acme.account.rest(30.0)  # another call was refused meanwhile
@@ -393,7 +398,7 @@ def test_an_interruption_says_what_may_have_happened(
 ) -> None:
     acme = stage()
     with pytest.raises(type(interruption)) as caught:
-        acme.run(exchange(acme.call, request_), interruption)
+        acme.send(request_, interruption)
     (note,) = caught.value.__notes__
     assert str(request_) in note
     assert "acme for ada@example.com" in note
@@ -405,7 +410,7 @@ def test_an_interruption_says_what_may_have_happened(
 def test_an_interrupted_read_needs_no_note(stage: Any) -> None:
     acme = stage()
     with pytest.raises(KeyboardInterrupt) as caught:
-        acme.run(exchange(acme.call, READ), KeyboardInterrupt())
+        acme.send(READ, KeyboardInterrupt())
     assert not hasattr(caught.value, "__notes__")
 
 
@@ -525,10 +530,10 @@ class Clumsy(Several):
 def test_an_explanation_that_fails_leaves_the_status(stage: Any, content: bytes) -> None:
     acme = stage(Clumsy())
     with pytest.raises(OutcomeUnknown) as caught:
-        acme.run(exchange(acme.call, CREATE), Response(500, {}, content))
+        acme.send(CREATE, Response(500, {}, content))
     assert caught.value.status == 500
     with pytest.raises(NotFound):
-        acme.run(exchange(acme.call, CREATE), Response(404, {}, content))
+        acme.send(CREATE, Response(404, {}, content))
 
 
 # ---------------------------------------------------------------------------- telling
@@ -536,8 +541,8 @@ def test_an_explanation_that_fails_leaves_the_status(stage: Any, content: bytes)
 
 def test_what_is_told(stage: Any, reply: Reply) -> None:
     acme = stage()
-    acme.run(
-        exchange(acme.call, READ),
+    acme.send(
+        READ,
         acme.later(0.25, RESET),
         reply(status=429, retry_after="2", x_request_id="r-1"),
         reply({}),
@@ -576,7 +581,7 @@ def test_what_a_service_echoes_is_masked(stage: Any, body: bytes) -> None:
     acme = stage()
     headers = {"x-request-id": "hunter2-hunter2"}
     with pytest.raises(GuestlistError) as caught:
-        acme.run(exchange(acme.call, CREATE), Response(400, headers, body))
+        acme.send(CREATE, Response(400, headers, body))
     error = caught.value
     shown = (
         f"{error} {error!r} {error.to_dict()} {error.args} {acme.events} {[*map(str, acme.events)]}"
@@ -595,7 +600,7 @@ def test_a_watcher_that_fails_stops_nothing(
         raise RuntimeError("the disk of the audit is full: hunter2-hunter2")
 
     acme.account.watch = watch
-    assert acme.run(exchange(acme.call, CREATE), reply({"id": 1})).json() == {"id": 1}
+    assert acme.send(CREATE, reply({"id": 1})).json() == {"id": 1}
     assert "the disk of the audit is full" in caplog.text
     assert "hunter2" not in caplog.text
 

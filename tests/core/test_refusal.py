@@ -21,7 +21,7 @@ from guestlist.errors import (
     Rejected,
     ServiceUnavailable,
 )
-from guestlist.exchange.policy import exchange, run
+from guestlist.exchange.policy import run
 from guestlist.exchange.step import Failure
 from guestlist.models import Invitation, InviteResult, Member, Order, Outcome, State
 from guestlist.provider import Flow, Page, Provider, Request, Response, explain, operation, setting
@@ -89,7 +89,7 @@ def refusal(reply: Reply, error: str, **more: Any) -> Response:
 def test_a_refusal_is_final(stage: Any, reply: Reply, request_: Request) -> None:
     chatty = stage(Chatty())
     with pytest.raises(Forbidden, match="not_allowed") as caught:
-        chatty.run(exchange(chatty.call, request_), refusal(reply, "not_allowed"))
+        chatty.send(request_, refusal(reply, "not_allowed"))
     assert caught.value.happened is False
     assert (caught.value.status, caught.value.account) == (200, "acme")
     assert chatty.slept == []
@@ -101,11 +101,11 @@ def test_a_refusal_is_final(stage: Any, reply: Reply, request_: Request) -> None
 def test_a_limit_is_waited_for(stage: Any, reply: Reply, request_: Request) -> None:
     chatty = stage(Chatty())
     limited = refusal(reply, "ratelimited", seconds=7)
-    chatty.run(exchange(chatty.call, request_), limited, reply({"ok": True}))
+    chatty.send(request_, limited, reply({"ok": True}))
     assert chatty.sent[1][0] == pytest.approx(7.0)
     again = stage(Chatty())
-    again.run(
-        exchange(again.call, request_),
+    again.send(
+        request_,
         Response(200, {"retry-after": "9"}, b'{"ok": false, "error": "ratelimited"}'),
         reply({"ok": True}),
     )
@@ -122,14 +122,14 @@ def test_a_wait_that_is_none_is_not_believed(stage: Any, reply: Reply, seconds: 
             return error
 
     odd = stage(Odd())
-    odd.run(exchange(odd.call, CREATE), refusal(reply, "ratelimited"), reply({}))
+    odd.send(CREATE, refusal(reply, "ratelimited"), reply({}))
     assert 0.25 <= odd.slept[0] <= 0.5
 
 
 def test_a_limit_makes_the_whole_account_rest(stage: Any, reply: Reply) -> None:
     chatty = stage(Chatty(), total=5.0)
     with pytest.raises(RateLimited) as caught:
-        chatty.run(exchange(chatty.call, CREATE), refusal(reply, "ratelimited", seconds=60))
+        chatty.send(CREATE, refusal(reply, "ratelimited", seconds=60))
     assert caught.value.happened is False
     assert caught.value.retry_after == 60
     assert chatty.account.pace.reserve(chatty.clock.monotonic(), 0) > 50
@@ -142,17 +142,17 @@ def test_a_limit_that_comes_with_another_status(stage: Any, reply: Reply) -> Non
             return explain(response, RateLimited) if limited else super().explain(response)
 
     hub = stage(Hub())
-    hub.run(exchange(hub.call, CREATE), reply(status=403, retry_after="6"), reply({}))
+    hub.send(CREATE, reply(status=403, retry_after="6"), reply({}))
     assert hub.sent[1][0] == pytest.approx(6.0)
     with pytest.raises(Forbidden):
-        hub.run(exchange(hub.call, CREATE), reply(status=403))
+        hub.send(CREATE, reply(status=403))
 
 
 def test_trouble_within_a_2xx_may_have_happened(stage: Any, reply: Reply) -> None:
     chatty = stage(Chatty())
     with pytest.raises(OutcomeUnknown, match="fatal_error"):
-        chatty.run(exchange(chatty.call, CREATE), refusal(reply, "fatal_error"))
-    chatty.run(exchange(chatty.call, REPEATABLE), refusal(reply, "fatal_error"), reply({}))
+        chatty.send(CREATE, refusal(reply, "fatal_error"))
+    chatty.send(REPEATABLE, refusal(reply, "fatal_error"), reply({}))
     assert len(chatty.sent) == 3
 
 
@@ -179,12 +179,12 @@ def test_what_cannot_be_read_may_be_a_refusal(stage: Any, content: bytes, happen
 def test_a_2xx_of_which_only_the_status_came_may_be_a_refusal(stage: Any, malformed: bool) -> None:
     chatty, cut = stage(Chatty()), Failure("cut off", status=200, malformed=malformed)
     with pytest.raises(OutcomeUnknown):
-        chatty.run(exchange(chatty.call, CREATE), cut)
+        chatty.send(CREATE, cut)
 
 
 def test_an_answer_without_a_body_reaches_the_flow(stage: Any) -> None:
     chatty = stage(Chatty())
-    assert chatty.run(exchange(chatty.call, REPEATABLE), Response(204)).status == 204
+    assert chatty.send(REPEATABLE, Response(204)).status == 204
 
 
 def test_one_that_is_raised_instead_of_returned_is_believed(stage: Any, reply: Reply) -> None:
@@ -194,7 +194,7 @@ def test_one_that_is_raised_instead_of_returned_is_believed(stage: Any, reply: R
 
     raising = stage(Raising())
     with pytest.raises(Forbidden) as caught:
-        raising.run(exchange(raising.call, CREATE), refusal(reply, "not_allowed"))
+        raising.send(CREATE, refusal(reply, "not_allowed"))
     assert caught.value.happened is False
 
 

@@ -29,6 +29,9 @@ from guestlist.provider import Limit, Provider, Request
 
 logger = logging.getLogger("guestlist")
 
+LEVELS = {"unknown": logging.WARNING, "outcome": logging.INFO}
+"""At which events are logged; all others at DEBUG."""
+
 PLAIN = re.compile(r"[A-Za-z0-9_.~-]+").fullmatch
 """Matches what a URL holds as it is (RFC 3986, unreserved)."""
 
@@ -94,7 +97,7 @@ class Account:
     watch: Callable[[Event], None] | None = None
     """Receives every event, besides the log. None is made for it while it is false."""
     ready: Callable[[str], None] | None = field(default=None, repr=False)
-    """Called with the service's URL before a request is paced: makes what sending needs."""
+    """Called with the service's URL before the first request is paced: makes what sending needs."""
     random: random.Random = field(default_factory=random.Random, repr=False)
     """For jitter."""
     sharing: InitVar[Pace | None] = None
@@ -110,6 +113,12 @@ class Account:
         self._logger = logger.getChild(self.name)
         self._headers, self._content_type = constant(self.provider)
         self._credentials_known: Mapping[str, str] = {}
+
+    def get_ready(self) -> None:
+        """Has what sending needs made, once."""
+        if self.ready is not None:
+            self.ready(self.provider.base_url)
+            self.ready = None  # afterwards: others wait until it is made
 
     @property
     def is_dated(self) -> bool:
@@ -192,13 +201,13 @@ class Account:
             self._credentials_known = dict(credentials)
         return credentials
 
+    def is_heard(self, name: str) -> bool:
+        """Whether anybody watches, or logs events of that name."""
+        return bool(self.watch) or self._logger.isEnabledFor(LEVELS.get(name, logging.DEBUG))
+
     def tell(self, name: str, request: Request | None = None, **facts: Any) -> None:
-        """Emits an event, if anybody watches or logs at that level."""
-        level = logging.WARNING if name == "unknown" else logging.DEBUG
-        if name == "outcome":
-            level = logging.INFO
-        logged = self._logger.isEnabledFor(level)
-        if not self.watch and not logged:
+        """Emits an event, if anybody hears it."""
+        if not self.is_heard(name):
             return
         for text in ("detail", "request_id"):
             if facts.get(text):
@@ -206,8 +215,7 @@ class Account:
         if request is not None:
             facts.update(method=request.method, path=self.redact(_path(request, masked=True)))
         event = Event(name, self.name, self.provider.name, self.clock.now(), **facts)
-        if logged:
-            self._logger.log(level, "%s", event)
+        self._logger.log(LEVELS.get(name, logging.DEBUG), "%s", event)
         if self.watch:
             try:
                 self.watch(event)
@@ -334,6 +342,11 @@ class Call:
         """Seconds left of the budget; never negative."""
         return max(0.0, self._ends - self.account.clock.monotonic())
 
+    @property
+    def patience(self) -> float:
+        """Seconds that the call may wait now; never negative."""
+        return max(0.0, min(self.remaining, self.budget.waiting - self.waited))
+
     def exceeded(self, wait: float, attempt: int = 0) -> str | None:
         """What of the budget does not allow another request in so many seconds, after so many
         attempts; None when it is allowed."""
@@ -370,10 +383,12 @@ def grace(provider: Provider, budget: Budget) -> float:
     return max(provider.late_effect, 2 * budget.timeout) + provider.list_lag
 
 
+_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
+
+
 def _json(value: Any) -> bytes:
     """Raises ValueError for a number that is none, and for half of a surrogate pair."""
-    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    return text.encode()
+    return _encode(value).encode()
 
 
 def _path(request: Request, *, masked: bool = False) -> str:

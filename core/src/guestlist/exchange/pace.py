@@ -64,14 +64,13 @@ class Pace:
 
         Args:
             now: the monotonic clock, in seconds.
-            patience: seconds; a moment that is not nearer is left for others. With 0 nothing is
-                taken.
+            patience: seconds; a moment that is further away is left for others.
         """
         with self._lock:
             # what is free under a limit stays so: the latest of their moments is free under all
             free = (gauge.free(now) for gauge in self._gauges)
             moment = max(now, self._rested, self._last, *free)
-            if moment - now < patience:
+            if moment - now <= patience:
                 self._last = moment
                 for gauge in self._gauges:
                     gauge.take(moment)

@@ -3,8 +3,7 @@
 httpcore's time-outs begin anew with every byte, so a service that drips its answer can hold a call
 for as long as it likes; and the name of an error does not prove that nothing was sent. So the
 network backend of a transport is wrapped: no connecting, reading or writing outlasts the end of
-the passage under way, and the passage notes what is done. What is written leaves when an answer is
-waited for: head and body of a request in one packet, where httpcore sends two.
+the passage under way, and the passage notes what is done.
 
 Two things are not bounded for a sync call: what the operating system does to resolve a name has no
 time-out in Python, and where a name has several addresses that do not answer, each is tried for
@@ -85,8 +84,6 @@ class _Wrapped:
 
     def __init__(self, inner: Any) -> None:
         self._inner = inner
-        self._unsent: list[bytes] = []
-        self._timeout: float | None = None
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._inner, name)
@@ -96,20 +93,10 @@ class _Wrapped:
         if passage is not None:
             passage.connecting = True
 
-    def _keep(self, buffer: bytes, timeout: float | None) -> None:
-        """Keeps what is to be written until an answer is waited for."""
+    def _sending(self) -> None:
         passage = under_way.get()
         if passage is not None:
             passage.sending = True
-        if buffer:
-            self._unsent.append(buffer)
-            self._timeout = timeout
-
-    def _taken(self) -> bytes:
-        """What is to be written now."""
-        buffer = b"".join(self._unsent)
-        self._unsent.clear()
-        return buffer
 
 
 class _Stream(_Wrapped):
@@ -123,14 +110,10 @@ class _Stream(_Wrapped):
         return _Stream(self._inner.start_tls(ssl_context, server_hostname, _left(timeout)))
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        self._keep(buffer, timeout)
+        self._sending()
+        self._inner.write(buffer, timeout=_left(timeout))
 
     def read(self, max_bytes: int, timeout: float | None = None) -> Any:
-        if self._unsent:
-            try:
-                self._inner.write(self._taken(), timeout=_left(self._timeout))
-            except Exception as error:
-                _may_be_answered(error)
         return self._inner.read(max_bytes, timeout=_left(timeout))
 
 
@@ -154,19 +137,8 @@ class _AsyncStream(_Wrapped):
             raise
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        self._keep(buffer, timeout)
+        self._sending()
+        await self._inner.write(buffer, timeout=_left(timeout))
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> Any:
-        if self._unsent:
-            try:
-                await self._inner.write(self._taken(), timeout=_left(self._timeout))
-            except Exception as error:
-                _may_be_answered(error)
         return await self._inner.read(max_bytes, timeout=_left(timeout))
-
-
-def _may_be_answered(error: Exception) -> None:
-    """A service may close its side before it has read everything, and answer all the same: httpcore
-    goes on to read after such an error, and so does this."""
-    if type(error).__name__ != "WriteError":
-        raise error

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import replace
 from enum import Enum, auto
 from functools import partial
 from itertools import count
@@ -126,14 +125,13 @@ def exchange(call: Call, request: Request) -> Steps[Response]:
     account = call.account
     reads = request.effect is Effect.READ
     happened: bool | None = False  # whether an earlier try took effect
-    if account.ready is not None:
-        account.ready(account.provider.base_url)
+    account.get_ready()
     for attempt in count(1):
         try:
             outgoing = yield from _set_out(call, request)
         except GuestlistError as unsent:
             unsent.happened = happened
-            raise call.about(unsent) from unsent.__cause__
+            raise
         call.attempts = attempt
         began = account.clock.monotonic()
         try:
@@ -155,9 +153,9 @@ def exchange(call: Call, request: Request) -> Steps[Response]:
             return cast(Response, answer)
         if verdict is Verdict.FINAL:
             error.happened = happened
-            raise call.about(error)
+            raise error
         if request.effect is Effect.CREATE and verdict in (Verdict.DONE, Verdict.UNKNOWN):
-            raise call.about(_undecided(request, verdict, error)) from error.__cause__
+            raise _undecided(request, verdict, error) from error.__cause__
         if not reads and verdict is Verdict.DONE:
             happened = True
         elif not reads and verdict is Verdict.UNKNOWN and happened is False:
@@ -165,12 +163,12 @@ def exchange(call: Call, request: Request) -> Steps[Response]:
         error.happened = happened
         wait = _wait(call, answer, error, attempt)
         if isinstance(answer, Failure) and answer.malformed:
-            raise call.about(error) from error.__cause__  # it would be as unreadable again
+            raise error from error.__cause__  # it would be as unreadable again
         if verdict is Verdict.LIMITED:
             account.rest(wait, refused=True)
         error.budget = call.exceeded(wait, attempt)
         if error.budget:
-            raise call.about(error) from error.__cause__
+            raise error from error.__cause__
         account.tell("retry", request, email=call.email, seconds=wait, attempt=attempt)
         yield from sleep(call, wait)
     raise AssertionError("unreachable")
@@ -211,9 +209,10 @@ def _set_out(call: Call, request: Request) -> Steps[Outgoing]:
         if account.clock.monotonic() - written > FRESH:
             yield from _intend(call, request)  # somebody may have judged the first meanwhile
     if exceeded := call.exceeded(0.0):  # writing took long, or the machine was asleep
-        raise call.about(_out_of_budget(exceeded, 0.0))
-    left = call.remaining
-    return replace(outgoing, timeout=min(outgoing.timeout, left), total=left)
+        raise _out_of_budget(exceeded, 0.0)
+    outgoing.total = call.remaining
+    outgoing.timeout = min(outgoing.timeout, outgoing.total)
+    return outgoing
 
 
 def _intend(call: Call, request: Request) -> Steps[None]:
@@ -225,12 +224,12 @@ def _pace(call: Call, request: Request) -> Steps[float]:
     """Waits for a moment that is free, and returns it."""
     account, pace = call.account, call.account.pace
     while True:
-        delay = yield from _reserve(call, patience=0)
-        exceeded = call.exceeded(delay)
-        if exceeded:
-            raise call.about(_out_of_budget(exceeded, delay))
+        if pace.shared:
+            yield Write(pace.look)
         rests = pace.rests  # before: a rest that another thread notes afterwards makes it void
         delay = yield from _reserve(call)
+        if exceeded := call.exceeded(delay):
+            raise _out_of_budget(exceeded, delay)
         moment = account.clock.monotonic() + delay
         if delay <= 0:
             return moment
@@ -242,8 +241,8 @@ def _pace(call: Call, request: Request) -> Steps[float]:
             return moment
 
 
-def _reserve(call: Call, patience: float = math.inf) -> Steps[float]:
-    pace, clock = call.account.pace, call.account.clock
+def _reserve(call: Call) -> Steps[float]:
+    pace, clock, patience = call.account.pace, call.account.clock, call.patience
     now = clock.monotonic()
     if not pace.shared:
         return pace.reserve(now, patience)
@@ -377,6 +376,9 @@ def _tell(
     attempt: int,
     seconds: float,
 ) -> None:
+    name = "failure" if isinstance(answer, Failure) else "answer"
+    if not call.account.is_heard(name):
+        return
     identifier: str | None = None
     if isinstance(answer, Failure):
         detail: str | None = answer.reason
@@ -384,7 +386,7 @@ def _tell(
         identifier = request_id(answer)
         detail = error.message if error is not None and answer.status < 300 else None
     call.account.tell(
-        "failure" if isinstance(answer, Failure) else "answer",
+        name,
         request,
         email=call.email,
         status=answer.status,

@@ -22,9 +22,10 @@ from guestlist.provider.messages import Response
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Outgoing:
     """A request as it goes on the wire: absolute, with credentials. Its `repr` shows neither.
+    Its times are told anew when it leaves.
 
     Attributes:
         timeout: seconds without progress after which it is given up.

@@ -39,15 +39,12 @@ class SharedPace(Pace):
         self._clock = clock
 
     def reserve(self, now: float, patience: float = float("inf")) -> float:
-        """Takes the next moment that is free for any process. Blocks for the ledger, but for a
-        mere question (`patience=0`)."""
-        if patience <= 0:
-            return self._look().reserve(self._wall(), patience) + self._since(now)
+        """Takes the next moment that is free for any process. Blocks for the ledger."""
         with self._store.pacing() as connection:
             pace = self._locked(connection)
             waited = self._since(now)
             delay = pace.reserve(self._wall(), patience)
-            if delay < patience:
+            if delay <= patience:
                 self._write(connection, pace)
         return waited + delay
 
@@ -62,11 +59,8 @@ class SharedPace(Pace):
 
     def look(self) -> None:
         """Brings `rests` up to date. Waits for nobody: a request is about to leave."""
-        self._look()
-
-    def _look(self) -> Pace:
         with self._store.reading() as connection:
-            return self._restored(connection.scalar(self._written))
+            self._restored(connection.scalar(self._written))
 
     def _locked(self, connection: Connection) -> Pace:
         """What is written, which no other process changes before the end of the transaction."""
