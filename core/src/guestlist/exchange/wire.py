@@ -19,7 +19,7 @@ import urllib.request
 import zlib
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager, nullcontext, suppress
-from functools import cached_property, lru_cache, partial
+from functools import cached_property, partial
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -29,6 +29,7 @@ from guestlist.exchange.hush import hush_of
 from guestlist.exchange.leftover import retire_if_left_over
 from guestlist.exchange.passage import Passage, under_way, wrap
 from guestlist.exchange.step import Failure, Outgoing
+from guestlist.exchange.urls import Urls
 from guestlist.provider.explanations import shorten
 from guestlist.provider.messages import Response
 from guestlist.provider.settings import is_this_machine
@@ -117,7 +118,7 @@ class _Wire:
             "write": timeout,
             "pool": timeout,
         }
-        url = (self._library.URL if outgoing.hidden else self._url)(outgoing.url)
+        url = (self._library.URL if outgoing.hidden else self._urls.of)(outgoing.url)
         content = outgoing.content or b""
         headers = {"Host": url.netloc.decode("ascii"), **outgoing.headers}
         if content or outgoing.method in ("POST", "PUT", "PATCH"):
@@ -136,9 +137,8 @@ class _Wire:
         return request
 
     @cached_property
-    def _url(self) -> Callable[[str], Any]:
-        """Takes a URL apart. Most requests of an account go to few URLs."""
-        return lru_cache(maxsize=64)(self._library.URL)
+    def _urls(self) -> Urls:
+        return Urls(self._library.URL)
 
     def _connections_to(self, url: str) -> Connections[Any, Any]:
         """The connections to the origin of a URL."""
