@@ -36,7 +36,10 @@ def email_key(address: str) -> str:
     Never raises: services hold addresses that nobody would accept today, and those must still be
     comparable with themselves.
     """
-    local, at, domain = _folded(address.strip()).rpartition("@")
+    typed = address.strip()
+    if _is_plain(typed):
+        return typed.lower()
+    local, at, domain = _folded(typed).rpartition("@")
     return f"{local}{at}{domain_key(domain)}"
 
 
@@ -58,9 +61,13 @@ def read_email(address: str) -> tuple[str, str]:
         InvalidOrder: it cannot be an address: what is wrong is in the message.
     """
     typed = address.strip()
-    if len(typed) <= LONGEST and _PLAIN.fullmatch(typed):
+    if _is_plain(typed):
         return typed, typed.lower()
     return check_email(typed), email_key(typed)
+
+
+def _is_plain(typed: str) -> bool:
+    return len(typed) <= LONGEST and _PLAIN.fullmatch(typed) is not None
 
 
 def _folded(text: str) -> str:
@@ -85,6 +92,8 @@ def check_email(address: str) -> str:
 
 
 def _what_is_wrong(typed: str) -> str | None:
+    if _is_plain(typed):
+        return None
     local, at, domain = typed.rpartition("@")
     plain = typed.isascii() and typed.isprintable()
     if not plain and any(unicodedata.category(c) in ("Cc", "Cf", "Cs", "Zl", "Zp") for c in typed):

@@ -404,8 +404,8 @@ def _path(request: Request, *, masked: bool = False) -> str:
 
 def _hidden(request: Request) -> tuple[str, ...]:
     parts = (*request.path, *request.query.values())
-    secrets = (part.get_secret_value() for part in parts if isinstance(part, SecretStr))
-    return tuple(_quoted(secret) for secret in secrets if secret)
+    hidden = [part.get_secret_value() for part in parts if isinstance(part, SecretStr)]
+    return tuple(_quoted(secret) for secret in hidden if secret)
 
 
 def _query(request: Request) -> str:

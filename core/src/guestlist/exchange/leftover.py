@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from typing import Any
 
-_INWARDS = ("_stream", "_httpcore_stream", "_connection")
-"""From an answer's stream, through the layers of httpx and httpcore, to the connection."""
+_INWARDS = ("_stream", "_httpcore_stream", "_stream", "_connection")
+"""From an answer's stream, through the layers of httpx and httpcore, to the connection. The first
+is there where a client was brought."""
 
 
 def retire_if_left_over(answer: Any) -> None:
@@ -19,7 +20,8 @@ def retire_if_left_over(answer: Any) -> None:
     To be called before the answer is closed. Transports that are built otherwise are left alone.
     """
     part = answer.stream
-    while part is not None and not hasattr(part, "_h11_state"):
-        part = next((getattr(part, name) for name in _INWARDS if hasattr(part, name)), None)
-    if part is not None and part._h11_state.trailing_data[0]:
-        part._h11_state.send_failed()  # httpcore keeps only connections whose both sides are done
+    for name in _INWARDS:
+        part = getattr(part, name, part)
+    state = getattr(part, "_h11_state", None)
+    if state is not None and state.trailing_data[0]:
+        state.send_failed()  # httpcore keeps only connections whose both sides are done

@@ -389,15 +389,19 @@ class AsyncHttpxWire(_Wire):
 
     def _bounded(self, outgoing: Outgoing) -> AbstractContextManager[object]:
         """Ends what a transport that the caller brings would not end in time."""
+        if self._is_ours:
+            return NO_BOUND
         import anyio
 
-        return NO_BOUND if self._is_ours else anyio.fail_after(outgoing.total)
+        return anyio.fail_after(outgoing.total)
 
     def _shielded(self) -> AbstractContextManager[object]:
         """Keeps a cancellation from closing an answer; httpcore does so itself."""
+        if self._is_ours:
+            return NO_BOUND
         import anyio
 
-        return NO_BOUND if self._is_ours else anyio.CancelScope(shield=True)
+        return anyio.CancelScope(shield=True)
 
     async def _send(
         self, outgoing: Outgoing, handle: Callable[[Any], Awaitable[Any]]
