@@ -366,6 +366,7 @@ class Guestlist(_Client):
             if items is None:
                 return
             yield from items
+            del items  # before the next page is read: of a long list one page is kept
 
     def close(self) -> None:
         """Closes the connections, those of calls under way when they end. Calls after it open new
@@ -432,6 +433,7 @@ class AsyncGuestlist(_Client):
                 return
             for item in items:
                 yield item
+            del items, item
 
     async def aclose(self) -> None:
         """Closes the connections, those of calls under way when they end. Calls after it open new

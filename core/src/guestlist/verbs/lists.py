@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Sequence
+from operator import attrgetter
 from typing import Any, Generic, TypeVar
 
 from guestlist.errors import InvalidOrder
@@ -34,23 +35,24 @@ class Pages(Generic[T]):
         self._cursor: str | None = None
         self._cursors: set[str | None] = {None}
         self._seen: set[int] = set()  # hashes, so that a long list is not kept for this
-        self._before: tuple[object, ...] = ()
+        self._before: Sequence[object] = ()
         self.ended = False
         self.broken = False
         self.cut_off: str | None = None
 
-    def next(self, call: Call) -> Steps[list[T]]:
+    def next(self, call: Call) -> Steps[Sequence[T]]:
         """The items of the next page; sets `ended` when it is the last."""
         page = yield from run(call, self._listing(self._cursor))
-        items = list(page.items)
-        ids = tuple(map(_identity, items))
+        items = page.items
+        ids = _ids(items)
         if page.moved:  # what was on the page before comes again
-            before = set(self._before)
+            before = {id for id in self._before if id is not None}
             items = [item for id, item in zip(ids, items, strict=True) if id not in before]
-        repeated = hash(ids) in self._seen and not page.moved
-        if any(id is not None for id in ids):
-            self._seen.add(hash(ids))
-        self._before = tuple(id for id in ids if id is not None)
+        mark = hash(tuple(ids))
+        repeated = mark in self._seen and not page.moved
+        if any(ids):  # pages of records without an id look alike
+            self._seen.add(mark)
+        self._before = ids
         self._cursor = page.next
         again = repeated or (page.next is not None and page.next in self._cursors)
         self.cut_off = page.cut_off
@@ -62,9 +64,11 @@ class Pages(Generic[T]):
         return [] if repeated else items
 
 
-def _identity(item: Any) -> object:
-    # kinds may number their records independently of each other
-    return (item.kind, item.id) if isinstance(item, Role) else item.id
+def _ids(items: Sequence[Any]) -> list[object]:
+    """What tells the items of a page apart. Kinds of roles may number their records independently
+    of each other."""
+    names = ("kind", "id") if items and isinstance(items[0], Role) else ("id",)
+    return list(map(attrgetter(*names), items))
 
 
 def matching(
@@ -122,7 +126,7 @@ class Walk(Generic[T]):
         return list(self._finish(call, (yield from self._pages.next(call))))
 
 
-Finish = Callable[[Call, list[T]], Iterable[T]]
+Finish = Callable[[Call, Sequence[T]], Iterable[T]]
 """What is done with each page: choosing, and deriving states."""
 
 
@@ -142,7 +146,7 @@ def invitations(
     """
     wanted = state_named(state) if state is not None else None
 
-    def finish(call: Call, items: list[Invitation]) -> Iterable[Invitation]:
+    def finish(call: Call, items: Sequence[Invitation]) -> Iterable[Invitation]:
         now = call.account.now()
         told = (current(item, call.provider, now) for item in items)
         return (item for item in told if wanted is None or item.state is wanted)

@@ -69,8 +69,8 @@ _NO = frozenset({"no", "false", "0"})
 
 def flag(value: Any) -> bool | None:
     """A yes or no: Vultr's guide writes words, govultr booleans. None for anything else."""
-    if value is None:
-        return None
+    if value is None or isinstance(value, bool):
+        return value
     word = str(value).strip().lower()
     return True if word in _YES else False if word in _NO else None
 
