@@ -41,6 +41,9 @@ ONCE_FAILED = (
     ("aitronos", 915309),  # the same
     ("aitronos", 82041),  # it happened, and its answer was no use: ordered again before it showed
     ("aitronos", 37494),  # resent before the lists showed it, and its expiry was not told
+    ("vultr", 231026),  # a list read within the lag whose answer came after it
+    ("betterauth", 169990),  # replaced before the lists showed it: an older one was taken for it
+    ("betterauth", 549358),  # the same, resent
     ("betterauth", 237166),  # revoked by another client while it looked, with a wrong clock
 )
 """Seeds that have broken a promise."""

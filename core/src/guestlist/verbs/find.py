@@ -204,6 +204,7 @@ def _invitations(call: Call, email: str) -> Steps[list[Invitation]]:
     """The invitations of an address that the service tells of, as they stand now, and the one that
     was made too recently for that."""
     provider = call.provider
+    made = _recent(call, email)  # before: the answer may be older than its coming
     mine: list[Invitation] = []
     if provider.supports("find_invitation"):
         found = yield from run(call, provider.find_invitation(email))
@@ -216,7 +217,6 @@ def _invitations(call: Call, email: str) -> Steps[list[Invitation]]:
             lambda one: email_key(one.email) == key,
             proof=lambda one: is_open(one, call.account),  # a closed one may hide an open one
         )
-    made = _recent(call, email)
     if made is not None and made.invitation is not None:
         ids = [one.id for one in mine]
         mine += [made.invitation] * (made.invitation.id not in ids)
@@ -237,6 +237,7 @@ def find_member(call: Call, email: str, *, again: bool = False) -> Steps[Member 
     provider = call.provider
     if call.known is not None and not again:
         return call.known.member
+    made = _recent(call, email)
     found: Member | None = None
     if provider.supports("find_member"):
         found = yield from run(call, provider.find_member(email))
@@ -253,7 +254,6 @@ def find_member(call: Call, email: str, *, again: bool = False) -> Steps[Member 
                 )
             )
         )
-    made = _recent(call, email)
     return made.member if found is None and made is not None else found
 
 

@@ -40,10 +40,24 @@ def appeared(guest: Guest, known: Guest | None) -> Invitation | Member | None:
     if known is None:  # no date tells: this machine's clock may have been set meanwhile
         raise MalformedResponse(f"an invitation of {guest.email} is {one.state} and may be new")
     before = known.invitation
-    if before is None or (one.id, one.expires_at) != (before.id, before.expires_at):
+    if before is None:
         return one
+    if (one.id, one.expires_at) != (before.id, before.expires_at):
+        return None if _is_older(one, before) else one
     reopened = before.basis is Basis.REPORTED and before.state in ENDED
     return one if reopened and one.state in OPEN_STATES else None
+
+
+def _is_older(one: Invitation, before: Invitation) -> bool:
+    """Whether a record was made before another, which a list does not show (any more, or yet). By
+    expiry that is said of what has ended only: an open invitation may have been made for less
+    time."""
+    made, earlier = _told(one, "created_at"), _told(before, "created_at")
+    if made is None or earlier is None:
+        if one.state not in ENDED:
+            return False
+        made, earlier = _told(one, "expires_at"), _told(before, "expires_at")
+    return made is not None and earlier is not None and made < earlier
 
 
 def moved(before: Invitation, now: Invitation) -> bool:
@@ -58,14 +72,14 @@ def has_ended(call: Call, invitation: Invitation) -> bool:
     another order for the address by renewing it in place."""
     if invitation.basis is not Basis.DERIVED:
         return invitation.state in ENDED
-    told = _told_expiry(invitation)
+    told = _told(invitation, "expires_at")
     return told is not None and call.account.is_dated and told <= call.account.now()
 
 
 def would_show(call: Call, invitation: Invitation) -> Steps[bool]:
     """Whether one sees if an invitation is renewed, by an expiry that moves; waits until it would.
     Where none shows, finding no change proves nothing."""
-    told = _told_expiry(invitation)
+    told = _told(invitation, "expires_at")
     if not shows_renewal(call.provider, invitation):
         return False
     if told is not None and told.microsecond == 0 and call.known is None:
@@ -75,9 +89,9 @@ def would_show(call: Call, invitation: Invitation) -> Steps[bool]:
 
 def shows_renewal(provider: Provider, invitation: Invitation) -> bool:
     """Whether an invitation that is renewed in place has another expiry then."""
-    return provider.resend_moves_expiry and _told_expiry(invitation) is not None
+    return provider.resend_moves_expiry and _told(invitation, "expires_at") is not None
 
 
-def _told_expiry(invitation: Invitation) -> datetime | None:
-    """When an invitation expires, if the service says so."""
-    return None if "expires_at" in invitation.estimated else invitation.expires_at
+def _told(invitation: Invitation, name: str) -> datetime | None:
+    """A date of an invitation, if the service says it."""
+    return None if name in invitation.estimated else getattr(invitation, name)
