@@ -97,10 +97,12 @@ class Recorded:
     Attributes:
         role: what the invitation offers.
         verbs: what each verb sent.
+        roles: what reading the roles sent: the command line shows their names.
     """
 
     role: Role
     verbs: dict[str, tuple[Sent, ...]]
+    roles: tuple[Sent, ...]
 
     @property
     def user_id(self) -> str:
@@ -113,7 +115,7 @@ class Recorded:
         """Answers every request of every verb, and what is no part of them with 501."""
         known = {
             (one.method, unquote(one.target)): answer(one.status, one.content)
-            for sent in self.verbs.values()
+            for sent in (*self.verbs.values(), self.roles)
             for one in sent
         }
         unknown = answer(501)
@@ -138,9 +140,10 @@ async def _record() -> Recorded:
     account = provider("http://127.0.0.1:1")
     async with AsyncGuestlist({"aitronos": account}, transport=recorder) as guests:
         roles = {role.name: role async for role in guests.roles()}
+        reading = tuple(recorder.sent)
         await guests.invite(guest(0), role=roles["Member"])
         for name, verb in VERBS.items():
             recorder.sent.clear()
             await verb(guests, roles["Member"], 0)
             verbs[name] = tuple(recorder.sent)
-    return Recorded(roles["Member"], verbs)
+    return Recorded(roles["Member"], verbs, reading)
