@@ -13,6 +13,7 @@ import httpx
 import httpx2
 import pytest
 
+from guestlist.exchange import wire
 from guestlist.exchange.passage import wrap
 from guestlist.exchange.step import Failure, Outgoing
 from guestlist.exchange.wire import AsyncHttpxWire, HttpxWire
@@ -116,3 +117,19 @@ def test_the_end_of_one_call_is_not_the_end_of_the_next() -> None:
 
     assert isinstance(late, Failure)
     assert isinstance(answer, Response)
+
+
+def test_a_library_that_is_built_otherwise_is_bounded_and_proves_what_was_not_sent(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(wire, "wrap", lambda transport: False)
+    with FaultProxy(NOWHERE, [drip("headers")]) as proxy:
+        began = time.monotonic()
+        dripping = asynchronous(proxy.url)
+        took = time.monotonic() - began
+    refused = [send(NOWHERE) for send in (sync, asynchronous)]
+
+    assert isinstance(dripping, Failure)
+    assert dripping.sent
+    assert took < LONGEST
+    assert [isinstance(one, Failure) and one.sent for one in refused] == [False, False]

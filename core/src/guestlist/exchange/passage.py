@@ -56,16 +56,19 @@ under_way: ContextVar[Passage | None] = ContextVar("guestlist_passage", default=
 """The passage of this thread or task. Nobody takes it away at its end: the next one replaces it."""
 
 
-def wrap(transport: Any) -> None:
+def wrap(transport: Any) -> bool:
     """Has a transport of httpx or httpx2 keep to the passage under way, and note what it does.
 
-    A transport that is built otherwise stays as it is: its time-outs then hold per byte.
+    Returns:
+        False for one that is built otherwise, as another version may be: it stays as it is.
     """
     pool: Any = getattr(transport, "_pool", None)
-    if hasattr(pool, "_network_backend"):
-        backend = pool._network_backend
-        is_async = inspect.iscoroutinefunction(backend.connect_tcp)
-        pool._network_backend = (_AsyncStream if is_async else _Stream)(backend)
+    if not hasattr(pool, "_network_backend"):
+        return False
+    backend = pool._network_backend
+    is_async = inspect.iscoroutinefunction(backend.connect_tcp)
+    pool._network_backend = (_AsyncStream if is_async else _Stream)(backend)
+    return True
 
 
 def _left(timeout: float | None) -> float | None:

@@ -76,7 +76,7 @@ class _Wire:
         self._client = client
         self._hush = hush_of(library_of(client).__name__) if client is not None else None
         self._brought = transport
-        self._is_ours = client is None and transport is None
+        self._is_wrapped = False
         self._most = connections
         self._origins: dict[tuple[str, str], Connections[Any, Any]] = {}
         self._lock = threading.Lock()
@@ -89,7 +89,7 @@ class _Wire:
         """Makes what sending to a URL needs, so that requests leave at the moment they are paced
         for: the first ones would otherwise be late together and arrive as one burst."""
         with suppress(Exception):  # sending will say what is wrong
-            if self._is_ours:
+            if self._client is None and self._brought is None:
                 self._connections_to(url)
 
     def _hushed(self, outgoing: Outgoing) -> AbstractContextManager[None]:
@@ -128,10 +128,7 @@ class _Wire:
             url,
             headers=headers,
             stream=self._library.ByteStream(content),
-            # a transport of ours tells the passage itself
-            extensions={"timeout": phases}
-            if self._is_ours
-            else {"timeout": phases, "trace": trace},
+            extensions={"timeout": phases} | ({} if self._is_wrapped else {"trace": trace}),
         )
         request.read()
         return request
@@ -176,7 +173,7 @@ class _Wire:
 
         def make() -> Any:
             made = kind(limits=limits, proxy=proxy, verify=trusted)
-            wrap(made)
+            self._is_wrapped = wrap(made)
             return made
 
         return make
@@ -388,16 +385,16 @@ class AsyncHttpxWire(_Wire):
         return anyio.Semaphore(most)
 
     def _bounded(self, outgoing: Outgoing) -> AbstractContextManager[object]:
-        """Ends what a transport that the caller brings would not end in time."""
-        if self._is_ours:
+        """Ends what a transport that is not wrapped would not end in time."""
+        if self._is_wrapped:
             return NO_BOUND
         import anyio
 
         return anyio.fail_after(outgoing.total)
 
     def _shielded(self) -> AbstractContextManager[object]:
-        """Keeps a cancellation from closing an answer; httpcore does so itself."""
-        if self._is_ours:
+        """Keeps a cancellation from ending the closing of an answer; httpcore does so itself."""
+        if self._is_wrapped:
             return NO_BOUND
         import anyio
 
