@@ -10,6 +10,7 @@ import pickle
 import pydoc
 import re
 import threading
+import weakref
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -154,17 +155,17 @@ def make(request: pytest.FixtureRequest, house: House, clock: Any) -> Make:
     return making
 
 
-def do(result: Any) -> Any:
-    """What a method of either client gives; lists as lists."""
+def do(result: Any, each: Callable[[Any], Any] = lambda one: one) -> Any:
+    """What a method of either client gives; lists as lists of what is made of each item."""
     if inspect.iscoroutine(result):
         return asyncio.run(result)
     if isinstance(result, AsyncIterator):
 
         async def collect() -> list[Any]:
-            return [item async for item in result]
+            return [each(item) async for item in result]
 
         return asyncio.run(collect())
-    return list(result) if isinstance(result, Iterator) else result
+    return [each(item) for item in result] if isinstance(result, Iterator) else result
 
 
 # ---------------------------------------------------------------------------- one interface
@@ -501,6 +502,30 @@ def test_lists_are_read_page_by_page(make: Make, house: House) -> None:
     house.asked.clear()
     assert [one.email[0] for one in do(guests.invitations())] == list("abcde")
     assert len(house.asked) == 3
+
+
+def test_pages_of_which_nothing_is_wanted_are_passed_over(make: Make, house: House) -> None:
+    guests = make({"chess": Club()})
+    for name in "abcde":
+        do(guests.invite(f"{name}@example.com"))
+    house.asked.clear()
+    assert do(guests.invitations(state="declined")) == []
+    assert len(house.asked) == 3
+
+
+def test_a_page_is_gone_when_the_next_one_is_asked_for(make: Make, house: House) -> None:
+    house.invited["club.example"] = [{"id": f"{n}", "email": f"{n}@e.example"} for n in range(9)]
+    seen: list[weakref.ref[Invitation]] = []
+    kept: list[int] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        kept.append(sum(one() is not None for one in seen))
+        return house(request)
+
+    guests = make({"chess": Club()}, transport=httpx.MockTransport(answer))
+    do(guests.invitations(), lambda one: seen.append(weakref.ref(one)))
+    assert len(seen) == 9
+    assert max(kept) <= 1  # who was told last
 
 
 def test_a_list_asks_for_no_more_than_is_used(house: House) -> None:
