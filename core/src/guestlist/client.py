@@ -433,7 +433,7 @@ class AsyncGuestlist(_Client):
                 return
             for item in items:
                 yield item
-            del items, item
+            del items
 
     async def aclose(self) -> None:
         """Closes the connections, those of calls under way when they end. Calls after it open new
