@@ -116,8 +116,9 @@ class Account:
 
     def get_ready(self) -> None:
         """Has what sending needs made, once."""
-        if self.ready is not None:
-            self.ready(self.provider.base_url)
+        ready = self.ready  # once: another thread may take it away
+        if ready is not None:
+            ready(self.provider.base_url)
             self.ready = None  # afterwards: others wait until it is made
 
     @property
