@@ -135,6 +135,10 @@ class Account:
         date, came = self._dated
         return date + timedelta(seconds=self.clock.monotonic() - came)
 
+    def just_made(self, email: str) -> Guest | None:
+        """The guest as this client has made them, while the service's lists may not show it."""
+        return self.recent.of(email, self.clock.monotonic())
+
     def hear(self, headers: Mapping[str, str]) -> None:
         """Takes from an answer of the service what holds for all that follows: its time, and
         whether it wants a rest.
