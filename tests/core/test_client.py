@@ -171,6 +171,14 @@ def do(result: Any, each: Callable[[Any], Any] = lambda one: one) -> Any:
 # ---------------------------------------------------------------------------- one interface
 
 
+def test_a_page_may_be_empty(make: Make) -> None:
+    guests = make().account("chess")
+    for name in "abc":
+        do(guests.invite(f"{name}@example.com"))
+    assert do(guests.members()) == []
+    assert do(guests.invitations(state="revoked")) == []
+
+
 def public(client: type) -> set[str]:
     return {name for name in dir(client) if not name.startswith("_")}
 

@@ -5,6 +5,7 @@ The steps are driven by hand, with made-up answers on a virtual clock.
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable
 from typing import Any
 
@@ -515,6 +516,22 @@ def test_a_bug_is_not_dressed_up(stage: Any, steps: Any) -> None:
     acme = stage(steps)
     with pytest.raises(RuntimeError, match="a bug"):
         acme.run(run(acme.call, steps.reads(reading)), Response(200))
+
+
+def test_a_bug_shows_no_secret_of_what_the_flow_had_caught(stage: Any) -> None:
+    def flow() -> Flow[None]:
+        try:
+            yield READ
+        except NotFound as error:
+            raise RuntimeError(f"a bug: {error}")  # noqa: B904
+
+    acme = stage()
+    absent = Response(404, {}, b'{"error": "hunter2-hunter2"}')
+    with pytest.raises(RuntimeError, match="a bug") as caught:
+        acme.run(run(acme.call, flow()), absent)
+    shown = "".join(traceback.format_exception(caught.value))
+    assert "NotFound" in shown
+    assert "hunter2" not in shown
 
 
 class Clumsy(Several):

@@ -7,12 +7,12 @@ from typing import Any, ClassVar
 
 import pytest
 
-from guestlist.errors import NotFound
+from guestlist.errors import GuestlistError, NotFound
 from guestlist.exchange.recent import Recent
 from guestlist.exchange.step import Outgoing
 from guestlist.models import Guest, Invitation, Order, Outcome, State
-from guestlist.provider import Flow, Provider, Request, Response, operation
-from guestlist.verbs import Accounts, invite, revoke, status
+from guestlist.provider import Flow, Page, Provider, Request, Response, operation
+from guestlist.verbs import Accounts, invite, resend, revoke, standing, status
 
 LAG = 10.0
 ADA = "ada@example.com"
@@ -44,6 +44,32 @@ class Lagging(Provider):
         return Invitation(id=raw["id"], email=email, state=State(raw["state"]), raw=raw)
 
 
+class Listing(Lagging):
+    """The same, which is not asked by address."""
+
+    name = "listing"
+
+    @operation
+    def invitations(self, cursor: str | None = None) -> Flow[Page[Invitation]]:
+        reply = yield Request.get("invites")
+        return Page([self._read(raw, ADA) for raw in [reply.mapping()] if raw])
+
+    @classmethod
+    def supports(cls, operation: str) -> bool:
+        return operation != "find_invitation" and super().supports(operation)
+
+
+class Replacing(Lagging):
+    """The same, where a resend makes another record."""
+
+    name = "replacing"
+
+    @operation
+    def resend(self, invitation: Invitation) -> Flow[Invitation]:
+        reply = yield Request.post("invites", json={"email": invitation.email})
+        return self._read(reply.mapping(), invitation.email)
+
+
 class Prompt(Lagging):
     """The same without a lag."""
 
@@ -59,12 +85,15 @@ class Service:
         self.posts = 0
         self.made: tuple[float, str] | None = None
         self.state = "pending"
+        self.refuses = 0
 
     def __call__(self, outgoing: Outgoing) -> Response:
         now = self.scene.clock.elapsed
         if outgoing.method == "POST":
             self.posts += 1
             self.made = (now, f"i{self.posts}")
+        elif outgoing.method == "DELETE" and self.refuses:
+            return Response(self.refuses)
         elif outgoing.method == "DELETE":
             assert self.made is not None
             assert outgoing.url.endswith(self.made[1])
@@ -146,6 +175,35 @@ def test_it_can_be_replaced_at_once(play: Any) -> None:
     assert (result.outcome, result.replaced.id) == (Outcome.INVITED, "i1")
     assert do(status).invitation.id == "i2"
     assert service.posts == 2
+
+
+@pytest.mark.parametrize("refusal", [400, 403, 409])
+def test_what_the_service_refuses_to_withdraw_is_still_there(play: Any, refusal: int) -> None:
+    _, service, do = play()
+    do(invite)
+    service.refuses = refusal
+    with pytest.raises(GuestlistError):
+        do(revoke)
+    with pytest.raises(GuestlistError):
+        do(invite, if_exists="replace")
+    assert do(invite).outcome is Outcome.ALREADY_INVITED
+    assert service.posts == 1
+
+
+def test_many_are_told_the_same(play: Any) -> None:
+    scene, service, do = play(Listing())
+    do(invite)
+    accounts = Accounts({"acme": scene.account})
+    found = scene.serve(standing(accounts, [ADA]), service)
+    assert found == {ADA: do(status)}
+    assert found[ADA].state is State.PENDING
+
+
+def test_what_a_resend_has_made_takes_the_place_of_the_first(play: Any) -> None:
+    _, _, do = play(Replacing())
+    do(invite)
+    assert do(resend).replaced.id == "i1"
+    assert do(status).invitation.id == "i2"
 
 
 def test_without_a_lag_nothing_is_kept(play: Any) -> None:

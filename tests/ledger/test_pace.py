@@ -194,6 +194,15 @@ def test_a_moment_for_which_there_is_no_patience_is_left_for_others(
     assert other.reserve() <= max(delays) + 0.001
 
 
+def test_the_wait_for_the_ledger_is_no_time_that_is_left(processes: list[Process]) -> None:
+    one, other = processes[:2]
+    asked = one.clock.monotonic()
+    one.clock.sleep(1.0)
+    other.clock.sleep(1.0)
+    assert one.pace.reserve(asked, patience=0.5) >= 1.0
+    assert other.reserve() == 1.0
+
+
 def test_a_wrong_clock_of_yesterday_does_not_stop_everybody(processes: list[Process]) -> None:
     one, other = processes[:2]
     one.clock.passed = 86_400.0

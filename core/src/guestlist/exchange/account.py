@@ -116,8 +116,9 @@ class Account:
 
     def get_ready(self) -> None:
         """Has what sending needs made, once."""
-        if self.ready is not None:
-            self.ready(self.provider.base_url)
+        ready = self.ready  # once: another thread may take it away
+        if ready is not None:
+            ready(self.provider.base_url)
             self.ready = None  # afterwards: others wait until it is made
 
     @property
@@ -133,6 +134,10 @@ class Account:
             return self.clock.now()
         date, came = self._dated
         return date + timedelta(seconds=self.clock.monotonic() - came)
+
+    def just_made(self, email: str) -> Guest | None:
+        """The guest as this client has made them, while the service's lists may not show it."""
+        return self.recent.of(email, self.clock.monotonic())
 
     def hear(self, headers: Mapping[str, str]) -> None:
         """Takes from an answer of the service what holds for all that follows: its time, and

@@ -110,11 +110,17 @@ class _Stream(_Wrapped):
     def start_tls(
         self, ssl_context: Any, server_hostname: str | None = None, timeout: float | None = None
     ) -> Any:
-        return _Stream(self._inner.start_tls(ssl_context, server_hostname, _left(timeout)))
+        try:
+            left = _left(timeout)
+        except TimeoutError:  # no connection holds this socket yet that would close it
+            self._inner.close()
+            raise
+        return _Stream(self._inner.start_tls(ssl_context, server_hostname, left))
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        left = _left(timeout)
         self._sending()
-        self._inner.write(buffer, timeout=_left(timeout))
+        self._inner.write(buffer, timeout=left)
 
     def read(self, max_bytes: int, timeout: float | None = None) -> Any:
         return self._inner.read(max_bytes, timeout=_left(timeout))
@@ -140,8 +146,9 @@ class _AsyncStream(_Wrapped):
             raise
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        left = _left(timeout)
         self._sending()
-        await self._inner.write(buffer, timeout=_left(timeout))
+        await self._inner.write(buffer, timeout=left)
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> Any:
         return await self._inner.read(max_bytes, timeout=_left(timeout))

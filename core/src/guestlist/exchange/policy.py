@@ -66,6 +66,9 @@ def run(call: Call, flow: Flow[T]) -> Steps[T]:
         if acted or (acted is None and error.happened is False):
             error.happened = acted
         raise call.about(error) from error.__cause__
+    except Exception as bug:  # may quote what the flow had caught
+        call.account.redact.mask(bug)
+        raise
     finally:
         flow.close()
 

@@ -29,7 +29,7 @@ class Recent:
         return len(self._guests)
 
     def add(self, guest: Guest, now: float) -> None:
-        """Keeps a guest for whom a record was made just now (`now`: monotonic, seconds)."""
+        """Keeps a guest for whom a record was made (`now`: when, monotonic, in seconds)."""
         if not self._lag:
             return
         key = email_key(guest.email)
@@ -39,11 +39,17 @@ class Recent:
             while now - next(iter(self._guests.values()))[0] > self._lag:
                 self._guests.popitem(last=False)
 
-    def forget(self, email: str) -> None:
-        """For somebody whose record is about to be withdrawn: an absence is none of the lag now."""
-        if self._lag:
-            with self._lock:
-                self._guests.pop(email_key(email), None)
+    def forget(self, email: str) -> tuple[Guest, float] | None:
+        """For somebody whose record is about to be withdrawn: an absence is none of the lag now.
+
+        Returns:
+            What `add` was told, for the case that nothing is withdrawn.
+        """
+        if not self._lag:
+            return None
+        with self._lock:
+            made, guest = self._guests.pop(email_key(email), (0.0, None))
+        return (guest, made) if guest is not None else None
 
     def of(self, email: str, now: float) -> Guest | None:
         """The guest as made; None once the lists would show it."""

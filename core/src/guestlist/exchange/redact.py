@@ -86,6 +86,11 @@ class Redactor:
             text = text.replace(value, MASK)
         return text
 
+    def mask(self, error: BaseException) -> None:
+        """Masks the secrets in what an exception says, and those behind it."""
+        self._mask(error)
+        self.mask_behind(error)
+
     def mask_behind(self, error: BaseException) -> None:
         """Masks the secrets in what the exceptions behind an error say: a traceback shows them.
 

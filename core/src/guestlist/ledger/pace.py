@@ -43,8 +43,9 @@ class SharedPace(Pace):
         with self._store.pacing() as connection:
             pace = self._locked(connection)
             waited = self._since(now)
-            delay = pace.reserve(self._wall(), patience)
-            if delay <= patience:
+            left = patience - waited
+            delay = pace.reserve(self._wall(), left)
+            if delay <= left:
                 self._write(connection, pace)
         return waited + delay
 

@@ -7,7 +7,6 @@ from functools import partial
 from guestlist import errors
 from guestlist.errors import Conflict, GuestlistError
 from guestlist.exchange.account import Call
-from guestlist.exchange.policy import run
 from guestlist.exchange.recovery import once
 from guestlist.exchange.step import Steps
 from guestlist.models import (
@@ -23,6 +22,7 @@ from guestlist.models import (
 from guestlist.verbs.find import can_look, look, look_after
 from guestlist.verbs.results import already_member, created
 from guestlist.verbs.signs import appeared, has_ended, would_show
+from guestlist.verbs.withdraw import withdraw
 
 
 def create(call: Call, order: Order, known: Guest | None) -> Steps[InviteResult]:
@@ -43,9 +43,8 @@ def make_anew(call: Call, order: Order, guest: Guest, old: Invitation) -> Steps[
     """Revokes an invitation and makes another."""
     revoked: bool | None = True
     over = old.model_copy(update={"state": State.REVOKED, "basis": Basis.INFERRED})
-    call.account.recent.forget(order.email)
     try:
-        yield from run(call, call.provider.revoke(old))
+        yield from withdraw(call, order.email, call.provider.revoke(old))
     except (errors.NotFound, Conflict, errors.Rejected) as refusal:
         # an earlier try has done it, it was accepted just now, or it is over and nothing to revoke
         revoked = refusal.happened

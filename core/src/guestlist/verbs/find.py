@@ -204,7 +204,7 @@ def _invitations(call: Call, email: str) -> Steps[list[Invitation]]:
     """The invitations of an address that the service tells of, as they stand now, and the one that
     was made too recently for that."""
     provider = call.provider
-    made = _recent(call, email)  # before: the answer may be older than its coming
+    made = call.account.just_made(email)  # before: the answer may be older than its coming
     mine: list[Invitation] = []
     if provider.supports("find_invitation"):
         found = yield from run(call, provider.find_invitation(email))
@@ -217,15 +217,21 @@ def _invitations(call: Call, email: str) -> Steps[list[Invitation]]:
             lambda one: email_key(one.email) == key,
             proof=lambda one: is_open(one, call.account),  # a closed one may hide an open one
         )
-    if made is not None and made.invitation is not None:
-        ids = [one.id for one in mine]
-        mine += [made.invitation] * (made.invitation.id not in ids)
     now = call.account.now()
-    return [current(one, provider, now) for one in mine]
+    return [current(one, provider, now) for one in with_made(mine, made)]
 
 
-def _recent(call: Call, email: str) -> Guest | None:
-    return call.account.recent.of(email, call.account.clock.monotonic())
+def with_made(listed: list[Invitation], made: Guest | None) -> list[Invitation]:
+    """The invitations that a list shows, and the one that was made too recently for that."""
+    if made is None or made.invitation is None:
+        return listed
+    known = made.invitation.id in (one.id for one in listed)
+    return listed if known else [*listed, made.invitation]
+
+
+def member_or_made(listed: Member | None, made: Guest | None) -> Member | None:
+    """The member that a list shows, or who was added too recently for that."""
+    return made.member if listed is None and made is not None else listed
 
 
 def find_member(call: Call, email: str, *, again: bool = False) -> Steps[Member | None]:
@@ -237,7 +243,7 @@ def find_member(call: Call, email: str, *, again: bool = False) -> Steps[Member 
     provider = call.provider
     if call.known is not None and not again:
         return call.known.member
-    made = _recent(call, email)
+    made = call.account.just_made(email)
     found: Member | None = None
     if provider.supports("find_member"):
         found = yield from run(call, provider.find_member(email))
@@ -254,7 +260,7 @@ def find_member(call: Call, email: str, *, again: bool = False) -> Steps[Member 
                 )
             )
         )
-    return made.member if found is None and made is not None else found
+    return member_or_made(found, made)
 
 
 def find_active_member(call: Call, email: str) -> Steps[Guest]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from guestlist.errors import Conflict, GuestlistError, NotFound
 from guestlist.exchange.account import Call
-from guestlist.exchange.policy import run
 from guestlist.exchange.step import Steps
 from guestlist.models import MEMBERSHIPS, OPEN_STATES, Basis, Guest, Invitation, Member, State
 from guestlist.provider import Flow
@@ -17,6 +16,7 @@ from guestlist.verbs.find import Who, begin, find_active_member, look, look_afte
 from guestlist.verbs.hold import hold
 from guestlist.verbs.journal import written
 from guestlist.verbs.states import conclude
+from guestlist.verbs.withdraw import withdraw
 
 CHECK = "Check the address: `guestlist status` tells more."
 
@@ -124,9 +124,8 @@ def _settled(call: Call, flow: Flow[None], email: str) -> Steps[Guest]:
     """Runs a flow that can be repeated, and looks. "Not there" after a try without an answer means
     that the earlier try has done it."""
     happened: bool | None = True
-    call.account.recent.forget(email)
     try:
-        yield from run(call, flow)
+        yield from withdraw(call, email, flow)
     except NotFound as error:
         if error.happened is False:
             raise

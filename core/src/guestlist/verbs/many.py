@@ -14,7 +14,7 @@ from guestlist.models import MEMBERSHIPS, Guest, Invitation, Member
 from guestlist.provider import Provider
 from guestlist.provider.paging import unfinished
 from guestlist.verbs.accounts import Accounts
-from guestlist.verbs.find import look
+from guestlist.verbs.find import look, member_or_made, with_made
 from guestlist.verbs.lists import Listing, Pages
 from guestlist.verbs.states import best_member, conclude_from, current, is_open, is_undecided
 
@@ -57,6 +57,7 @@ def standing(
     def begin() -> Call:
         return accounts.call(chosen.name)
 
+    made = {key: chosen.just_made(email) for key, email in wanted.items()}  # before the lists
     found: dict[str, list[Invitation]] = {}
     if provider.supports("invitations"):
         found = yield from _records(
@@ -64,7 +65,8 @@ def standing(
         )
     now = chosen.now()  # the service's own, now that it has answered
     invitations = {
-        key: [current(one, provider, now) for one in found.get(key, ())] for key in wanted
+        key: [current(one, provider, now) for one in with_made(found.get(key, []), made[key])]
+        for key in wanted
     }
     asked = {key for key, records in invitations.items() if not is_undecided(records)}
     members: dict[str, list[Member]] = {}
@@ -75,7 +77,12 @@ def standing(
             if asked:
                 raise
     return {
-        key: conclude_from(chosen, email, invitations[key], best_member(members.get(key, ())))
+        key: conclude_from(
+            chosen,
+            email,
+            invitations[key],
+            member_or_made(best_member(members.get(key, ())), made[key]),
+        )
         for key, email in wanted.items()
     }
 

@@ -96,9 +96,12 @@ def renew(
         warnings.append(
             'The mail went out, and the invitation is past its expiry still: "replace" it.'
         )
+    after = conclude(call.account, guest.email, renewed, None)
+    if changed:
+        call.account.recent.add(after, call.account.clock.monotonic())
     return InviteResult(
         outcome=Outcome.RESENT,
-        guest=conclude(call.account, guest.email, renewed, None),
+        guest=after,
         mail_sent=True if settled.answered else None,
         role_applied=applied,
         replaced=invitation if changed else None,
