@@ -28,7 +28,8 @@ def appeared(guest: Guest, known: Guest | None) -> Invitation | Member | None:
         known: where the person stood before; None when nobody looked.
 
     Raises:
-        MalformedResponse: nobody looked before, and whether it is new cannot be told.
+        MalformedResponse: whether it is new cannot be told: nobody looked before, or it is an older
+            one that is open, which may have been opened again.
     """
     one = guest.invitation
     if guest.state is State.ACCEPTED:
@@ -43,7 +44,11 @@ def appeared(guest: Guest, known: Guest | None) -> Invitation | Member | None:
     if before is None:
         return one
     if (one.id, one.expires_at) != (before.id, before.expires_at):
-        return None if _is_older(one, before) else one
+        if not _is_older(one, before):
+            return one
+        if one.state in OPEN_STATES:
+            raise MalformedResponse(f"an older invitation of {guest.email} is open")
+        return None
     reopened = before.basis is Basis.REPORTED and before.state in ENDED
     return one if reopened and one.state in OPEN_STATES else None
 
