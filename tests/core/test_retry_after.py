@@ -63,7 +63,7 @@ def test_asked(headers: dict[str, str], seconds: float | None) -> None:
     ],
 )
 def test_the_last_one_for_now(headers: dict[str, str], seconds: float | None) -> None:
-    assert used_up(headers, NOW) == seconds
+    assert used_up(headers, lambda: NOW) == seconds
 
 
 DATES = st.datetimes(timezones=st.just(UTC)).map(lambda moment: f"{moment:%a, %d %b %Y %H:%M:%S}")

@@ -149,7 +149,7 @@ class Account:
         date = date_of(headers)
         if date is not None and date.year < MAXYEAR:  # time has to be able to go on from there
             self._dated = (date, self.clock.monotonic())
-        self.rest(used_up(headers, self.now()) or 0.0)
+        self.rest(used_up(headers, self.now) or 0.0)
 
     def rest(self, seconds: float, *, refused: bool = False) -> None:
         """Lets no call of this account go for so long: the service has asked for it.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
@@ -40,12 +40,13 @@ def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
     return _reset(headers, here)
 
 
-def used_up(headers: Mapping[str, str], now: datetime) -> float | None:
+def used_up(headers: Mapping[str, str], now: Callable[[], datetime]) -> float | None:
     """Seconds until requests are allowed again, where an answer says that this was the last one."""
-    left = next((headers[name] for name in _REMAINING if name in headers), None)
-    if _number(left) != 0:
-        return None
-    return _reset(headers, date_of(headers) or now)
+    for name in _REMAINING:
+        if name in headers:
+            last = _number(headers[name]) == 0
+            return _reset(headers, date_of(headers) or now()) if last else None
+    return None
 
 
 def date_of(headers: Mapping[str, str]) -> datetime | None:

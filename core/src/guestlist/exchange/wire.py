@@ -123,12 +123,15 @@ class _Wire:
         headers = {"Host": url.netloc.decode("ascii"), **outgoing.headers}
         if content or outgoing.method in ("POST", "PUT", "PATCH"):
             headers["Content-Length"] = str(len(content))
+        extensions: dict[str, Any] = {"timeout": phases}
+        if not self._is_wrapped:
+            extensions["trace"] = trace
         request = self._library.Request(
             outgoing.method,
             url,
             headers=headers,
             stream=self._library.ByteStream(content),
-            extensions={"timeout": phases} | ({} if self._is_wrapped else {"trace": trace}),
+            extensions=extensions,
         )
         request.read()
         return request
