@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from random import Random
 from statistics import median
@@ -52,12 +53,18 @@ def _newcomer(number: int) -> str:
     return f"newcomer.{number:07d}@example.com"
 
 
+def write_table(folder: Path, columns: str, rows: Iterable[str]) -> None:
+    """A roster whose people are in a CSV file."""
+    Path(folder, "guestlist.toml").write_text(ROSTER, encoding="utf-8")
+    with Path(folder, "people.csv").open("w", encoding="utf-8") as file:
+        file.writelines(f"{row}\n" for row in chain([columns], rows))
+
+
 def write_roster(folder: Path, people: int) -> None:
     """A roster of so many, every other of them a member."""
     everybody = [_newcomer(n) if n % 2 else member_email(n) for n in range(people)]
     Random(people).shuffle(everybody)
-    Path(folder, "guestlist.toml").write_text(ROSTER, encoding="utf-8")
-    Path(folder, "people.csv").write_text("\n".join(["email", *everybody, ""]), encoding="utf-8")
+    write_table(folder, "email", everybody)
 
 
 def _plan(base_url: str, folder: str, people: str) -> Iterator[int]:

@@ -41,7 +41,7 @@ class Hub(Provider):
 
 
 def sent(provider: Provider, request: Request) -> Mapping[str, str]:
-    return Account("hub", provider).outgoing(request, Budget(), 10.0).headers
+    return Account("hub", provider).outgoing(request, Budget()).headers
 
 
 def test_constant_headers_go_with_every_request() -> None:
@@ -145,7 +145,7 @@ def test_credentials_that_change_with_each_request_do_not_show() -> None:
 
     account = Account("hub", Signing())
     for _ in range(100):
-        account.outgoing(Request.get("me"), Budget(), 10.0)
+        account.outgoing(Request.get("me"), Budget())
     assert "nonce-99" not in account.redact("x nonce-99-of-it y")
     assert "nonce-98" not in account.redact("x nonce-98-of-it y")
 

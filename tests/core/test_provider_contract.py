@@ -62,7 +62,7 @@ def test_effects(make: Callable[..., Request], method: str, effect: Effect) -> N
 
 
 def url(request: Request, provider: Provider | None = None) -> str:
-    return Account("acme", provider or Minimal()).outgoing(request, Budget(), 10.0).url
+    return Account("acme", provider or Minimal()).outgoing(request, Budget()).url
 
 
 @pytest.mark.parametrize(
@@ -126,30 +126,30 @@ def test_query() -> None:
 
 def test_body_and_headers() -> None:
     account = Account("acme", Minimal())
-    sent = account.outgoing(Request.post("v1", json={"ü": None}), Budget(), 10.0)
+    sent = account.outgoing(Request.post("v1", json={"ü": None}), Budget())
     assert sent.content == '{"ü":null}'.encode()
     assert sent.headers["Content-Type"] == "application/json"
     assert sent.headers["Accept"] == "application/json"
     assert sent.headers["User-Agent"].startswith("guestlist/")
-    without = account.outgoing(Request.post("v1"), Budget(), 10.0)
+    without = account.outgoing(Request.post("v1"), Budget())
     assert without.content is None
     assert "Content-Type" not in without.headers
-    assert account.outgoing(Request.post("v1", json={}), Budget(), 10.0).content == b"{}"
+    assert account.outgoing(Request.post("v1", json={}), Budget()).content == b"{}"
 
 
 def test_credentials_go_along_unless_public(acme: Any) -> None:
     account = Account("acme", acme())
-    sent = account.outgoing(Request.get("v1"), Budget(), 10.0)
+    sent = account.outgoing(Request.get("v1"), Budget())
     assert sent.headers["Authorization"] == "Bearer hunter2-hunter2"
     assert "hunter2" not in repr(sent)
-    public = account.outgoing(Request.get("v1", public=True), Budget(), 10.0)
+    public = account.outgoing(Request.get("v1", public=True), Budget())
     assert "Authorization" not in public.headers
 
 
 def test_credentials_that_no_header_can_carry(acme: Any) -> None:
     account = Account("acme", acme(api_key="schlüssel"))
     with pytest.raises(ConfigError, match="cannot be sent") as caught:
-        account.outgoing(Request.get("v1"), Budget(), 10.0)
+        account.outgoing(Request.get("v1"), Budget())
     assert "schl" not in str(caught.value)
 
 

@@ -58,7 +58,7 @@ WORDS = st.sampled_from(ATTACKS) | st.text(max_size=30)
 
 
 def outgoing(provider: Provider, request: Request) -> Outgoing:
-    return Account("a", provider, SimulatedTime()).outgoing(request, Budget(), 10.0)
+    return Account("a", provider, SimulatedTime()).outgoing(request, Budget())
 
 
 @given(segments=st.lists(WORDS, min_size=1, max_size=4), query=st.dictionaries(WORDS, WORDS))

@@ -123,7 +123,7 @@ def sent(method: str, url: str, content: bytes, headers: Any, *, public: bool) -
 def ours(start: Ours, *, public: bool) -> dict[str, Any]:
     provider = Aitronos(api_key=KEY, organization_id=ORG)
     flow = start(provider)
-    outgoing = Account("differential", provider).outgoing(next(flow), Budget(), 60.0)
+    outgoing = Account("differential", provider).outgoing(next(flow), Budget())
     flow.close()
     headers = {name.lower(): value for name, value in outgoing.headers.items()}
     return sent(outgoing.method, outgoing.url, outgoing.content or b"", headers, public=public)

@@ -32,6 +32,11 @@ logger = logging.getLogger("guestlist")
 LEVELS = {"unknown": logging.WARNING, "outcome": logging.INFO}
 """At which events are logged; all others at DEBUG."""
 
+
+def _level(event: str) -> int:
+    return LEVELS.get(event, logging.DEBUG)
+
+
 PLAIN = re.compile(r"[A-Za-z0-9_.~-]+").fullmatch
 """Matches what a URL holds as it is (RFC 3986, unreserved)."""
 
@@ -162,7 +167,7 @@ class Account:
             rest = min(seconds, LONGEST_REST)
             self.pace.push_back(self.clock.monotonic(), rest, refused=refused)
 
-    def outgoing(self, request: Request, budget: Budget, remaining: float) -> Outgoing:
+    def outgoing(self, request: Request, budget: Budget) -> Outgoing:
         """The request as it goes on the wire. Credentials are added unless it is public.
 
         Raises:
@@ -188,8 +193,8 @@ class Account:
             url=url,
             headers=headers,
             content=content,
-            timeout=min(budget.timeout, remaining),
-            total=remaining,
+            timeout=budget.timeout,
+            total=budget.total,
             max_body=budget.max_body,
             hidden=_hidden(request),
         )
@@ -208,7 +213,7 @@ class Account:
 
     def is_heard(self, name: str) -> bool:
         """Whether anybody watches, or logs events of that name."""
-        return bool(self.watch) or self._logger.isEnabledFor(LEVELS.get(name, logging.DEBUG))
+        return bool(self.watch) or self._logger.isEnabledFor(_level(name))
 
     def tell(self, name: str, request: Request | None = None, **facts: Any) -> None:
         """Emits an event, if anybody hears it."""
@@ -220,7 +225,7 @@ class Account:
         if request is not None:
             facts.update(method=request.method, path=self.redact(_path(request, masked=True)))
         event = Event(name, self.name, self.provider.name, self.clock.now(), **facts)
-        self._logger.log(LEVELS.get(name, logging.DEBUG), "%s", event)
+        self._logger.log(_level(name), "%s", event)
         if self.watch:
             try:
                 self.watch(event)

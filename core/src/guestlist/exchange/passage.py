@@ -5,9 +5,9 @@ for as long as it likes; and the name of an error does not prove that nothing wa
 network backend of a transport is wrapped: no connecting, reading or writing outlasts the end of
 the passage under way, and the passage notes what is done.
 
-Two things are not bounded for a sync call: what the operating system does to resolve a name has no
-time-out in Python, and where a name has several addresses that do not answer, each is tried for
-the time that was left.
+Three things are not bounded for a sync call: what the operating system does to resolve a name has
+no time-out in Python; where a name has several addresses that do not answer, each is tried for the
+time that was left; and so is each part of a request that a service takes in drips.
 """
 
 from __future__ import annotations

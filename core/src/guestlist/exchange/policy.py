@@ -203,7 +203,7 @@ def _set_out(call: Call, request: Request) -> Steps[Outgoing]:
     """Waits for the pace, and writes down that the request is about to leave."""
     account = call.account
     moment = yield from _pace(call, request)
-    outgoing = account.outgoing(request, call.budget, call.budget.total)
+    outgoing = account.outgoing(request, call.budget)
     yield from _intend(call, request)
     written = account.clock.monotonic()
     if account.pace.missed(written - moment):
@@ -211,11 +211,10 @@ def _set_out(call: Call, request: Request) -> Steps[Outgoing]:
         yield from _pace(call, request)
         if account.clock.monotonic() - written > FRESH:
             yield from _intend(call, request)  # somebody may have judged the first meanwhile
-    left = call.remaining
-    if not left:  # writing took long, or the machine was asleep
-        raise _out_of_budget(call.exceeded(0.0) or "", 0.0)
-    outgoing.total = left
-    outgoing.timeout = min(outgoing.timeout, left)
+    if exceeded := call.exceeded(0.0):  # writing took long, or the machine was asleep
+        raise _out_of_budget(exceeded, 0.0)
+    outgoing.total = call.remaining
+    outgoing.timeout = min(outgoing.timeout, outgoing.total)
     return outgoing
 
 

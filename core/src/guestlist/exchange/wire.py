@@ -95,7 +95,7 @@ class _Wire:
     def _hushed(self, outgoing: Outgoing) -> AbstractContextManager[None]:
         """Keeps the client's own log from showing what is secret in the URL."""
         if self._hush is None or not outgoing.hidden:
-            return NO_BOUND
+            return NOTHING_MORE
         return self._hush.hushed(outgoing.hidden)
 
     @cached_property
@@ -103,7 +103,7 @@ class _Wire:
         """Loaded once for all origins: it takes tens of milliseconds."""
         return self._library.create_ssl_context()  # type: ignore[no-any-return]
 
-    def _set_out(self, outgoing: Outgoing) -> Passage:
+    def _begin(self, outgoing: Outgoing) -> Passage:
         passage = Passage(time.monotonic() + outgoing.total)
         under_way.set(passage)
         return passage
@@ -225,7 +225,7 @@ class Unreadable(Exception):
     """The answer came and is no use."""
 
 
-NO_BOUND = nullcontext()
+NOTHING_MORE = nullcontext()
 NO_CONNECTION = Failure("no free connection in time", sent=False)
 
 
@@ -314,7 +314,7 @@ class HttpxWire(_Wire):
         return threading.Semaphore(most)
 
     def _send(self, outgoing: Outgoing, handle: Callable[[Any], Any]) -> Response | Failure:
-        passage = self._set_out(outgoing)
+        passage = self._begin(outgoing)
         status = None
         try:
             request = self._request(outgoing, passage.trace)
@@ -390,7 +390,7 @@ class AsyncHttpxWire(_Wire):
     def _bounded(self, outgoing: Outgoing) -> AbstractContextManager[object]:
         """Ends what a transport that is not wrapped would not end in time."""
         if self._is_wrapped:
-            return NO_BOUND
+            return NOTHING_MORE
         import anyio
 
         return anyio.fail_after(outgoing.total)
@@ -398,7 +398,7 @@ class AsyncHttpxWire(_Wire):
     def _shielded(self) -> AbstractContextManager[object]:
         """Keeps a cancellation from ending the closing of an answer; httpcore does so itself."""
         if self._is_wrapped:
-            return NO_BOUND
+            return NOTHING_MORE
         import anyio
 
         return anyio.CancelScope(shield=True)
@@ -406,7 +406,7 @@ class AsyncHttpxWire(_Wire):
     async def _send(
         self, outgoing: Outgoing, handle: Callable[[Any], Awaitable[Any]]
     ) -> Response | Failure:
-        passage = self._set_out(outgoing)
+        passage = self._begin(outgoing)
         status = None
         try:
             request = self._request(outgoing, passage.trace_async)

@@ -26,8 +26,8 @@ class Spy(Account):
 
     asked: list[tuple[Request, Outgoing]]
 
-    def outgoing(self, request: Request, budget: Budget, remaining: float) -> Outgoing:
-        outgoing = super().outgoing(request, budget, remaining)
+    def outgoing(self, request: Request, budget: Budget) -> Outgoing:
+        outgoing = super().outgoing(request, budget)
         self.asked.append((request, outgoing))
         return outgoing
 

@@ -23,17 +23,16 @@ Say = Callable[[str], None]
 
 
 class WatchedAccount(Account):
-    """An account that remembers which request became which bytes: by their headers, which stay the
-    same when what is left of the time changes."""
+    """An account that remembers which request became which bytes."""
 
-    def outgoing(self, request: Request, budget: Budget, remaining: float) -> Outgoing:
-        made = super().outgoing(request, budget, remaining)
-        self.__dict__.setdefault("requests", {})[id(made.headers)] = request
+    def outgoing(self, request: Request, budget: Budget) -> Outgoing:
+        made = super().outgoing(request, budget)
+        self.__dict__.setdefault("requests", {})[id(made)] = request
         return made
 
     def request_of(self, outgoing: Outgoing) -> Request:
         """What an outgoing was made from; asked for once."""
-        found: Request = self.__dict__["requests"].pop(id(outgoing.headers))
+        found: Request = self.__dict__["requests"].pop(id(outgoing))
         return found
 
 

@@ -264,7 +264,7 @@ class _World:
         try:
             request = next(flow)
             while True:
-                outgoing = account.outgoing(request, Budget(), 60.0)
+                outgoing = account.outgoing(request, Budget())
                 account.request_of(outgoing)
                 response = call(self._site.service, outgoing)
                 _, error = refusal(self._provider, response)
