@@ -19,10 +19,10 @@ from sqlalchemy import event
 
 from guestlist import Guestlist
 from guestlist.exchange.account import Budget
-from guestlist.exchange.clock import Clock
+from guestlist.exchange.clock import Clock, Stopped
 from guestlist.ledger.order import Order
 from guestlist.ledger.runner import Runner, Summary
-from guestlist.ledger.stop import Stop, Stopped
+from guestlist.ledger.stop import Stop
 from guestlist.ledger.store import Store
 from guestlist.models import Invitation, Member, Role, State
 from guestlist.models import Order as Wish

@@ -12,6 +12,7 @@ import pytest
 from sqlalchemy import event, text
 from tests.durable.kit import (
     BUDGET,
+    LATE_EFFECT,
     LOST,
     VOID,
     Facts,
@@ -310,6 +311,20 @@ def test_what_was_interrupted_goes_on(machine: Machine) -> None:
         assert process.runner.run(run).left == 0
         assert runs.unfinished_run(process.store) is None
     assert machine.service.mails == {one.email: 1 for one in invites(300)}
+
+
+def test_what_was_interrupted_before_it_was_sent_is_in_no_doubt(machine: Machine) -> None:
+    run = machine.begin(invites(1))
+    machine.service.everybody = refused(429)
+    with machine.process() as process:
+        machine.service.answered = process.stop
+        assert process.runner.run(run).interrupted
+    assert states(machine) == {"ASKED": 1}
+    machine.service.everybody = None
+    began = machine.clock.monotonic()
+    assert machine.run(run).left == 0
+    assert machine.clock.monotonic() - began < LATE_EFFECT
+    assert [row["attempts"] for row in machine.rows()] == [1]
 
 
 def test_ctrl_c_ends_the_run_and_says_so(machine: Machine) -> None:

@@ -17,10 +17,25 @@ class Clock(Protocol):
         """The present moment, aware, in UTC."""
 
     def sleep(self, seconds: float) -> None:
-        """Lets time pass in a sync client."""
+        """Lets time pass in a sync client.
+
+        Raises:
+            Stopped: the client is to end. By some clocks only.
+        """
 
     async def asleep(self, seconds: float) -> None:
         """Lets time pass in an async client."""
+
+
+class Stopped(BaseException):
+    """Raised by a clock whose waits have ended before their time.
+
+    Attributes:
+        sent: whether anything may have been sent before that changes something. If not, all that
+            was written down of it is void.
+    """
+
+    sent = True
 
 
 class SystemClock:

@@ -16,6 +16,7 @@ from pydantic_core import ErrorDetails
 from guestlist import errors
 from guestlist.errors import GuestlistError, MalformedResponse, OutcomeUnknown
 from guestlist.exchange.account import LONGEST_REST, Call
+from guestlist.exchange.clock import Stopped
 from guestlist.exchange.retry_after import retry_after
 from guestlist.exchange.step import Failure, Outgoing, Send, Sleep, Steps, Write
 from guestlist.provider import Effect, Flow, Provider, Request, Response, explain
@@ -189,6 +190,8 @@ def sleep(call: Call, seconds: float) -> Steps[None]:
 
 def _note(call: Call, interruption: BaseException) -> None:
     """Says of an interruption what may have happened before it."""
+    if isinstance(interruption, Stopped):
+        interruption.sent = call.sent is not None
     if call.sent is None:
         return
     call.account.tell("unknown", call.sent, email=call.email, detail="interrupted")

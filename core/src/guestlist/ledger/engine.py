@@ -30,13 +30,13 @@ from sqlalchemy import make_url, text
 
 from guestlist.client import Guestlist
 from guestlist.errors import ConfigError, LedgerError, Unauthorized
-from guestlist.exchange.clock import Clock, SystemClock
+from guestlist.exchange.clock import Clock, Stopped, SystemClock
 from guestlist.ledger import orders, runs, shared
 from guestlist.ledger.keeper import Keeper, advance, halt
 from guestlist.ledger.lane import MOST_DOUBTS, Lane, workers
 from guestlist.ledger.runner import Progress, Summary
 from guestlist.ledger.schema import MAKING
-from guestlist.ledger.stop import Stop, StopClock, Stopped
+from guestlist.ledger.stop import Stop, StopClock
 from guestlist.ledger.store import Store
 from guestlist.ledger.tally import Tally
 from guestlist.ledger.work import ChunkWork

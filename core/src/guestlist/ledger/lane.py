@@ -22,12 +22,13 @@ from guestlist.errors import (
     Unauthorized,
 )
 from guestlist.exchange.account import LONGEST_REST
-from guestlist.ledger.doubts import ATTEMPTS, Doubts
+from guestlist.exchange.clock import Stopped
+from guestlist.ledger.doubts import ATTEMPTS, INTERRUPTED, Doubts
 from guestlist.ledger.entry import OrderEntry
 from guestlist.ledger.order import Order
 from guestlist.ledger.orders import Taken
 from guestlist.ledger.perform import REPEATABLE, perform
-from guestlist.ledger.stop import Stop, Stopped
+from guestlist.ledger.stop import Stop
 from guestlist.ledger.store import Store
 from guestlist.ledger.tally import Tally
 from guestlist.provider import Provider
@@ -187,8 +188,11 @@ class Lane:
         entry = OrderEntry(self._store, order, self._clock)
         try:
             done = perform(self._guests, order, entry)
-        except (Taken, Stopped):
-            return  # it is somebody else's; or what was sent before the wait stays in doubt
+        except Taken:
+            return  # it is somebody else's
+        except Stopped as stopped:  # what was sent stays in doubt
+            if not stopped.sent:
+                entry.ask_again(order.change, INTERRUPTED, counts=False)
         except LedgerError:
             raise
         except GuestlistError as error:

@@ -5,12 +5,7 @@ from __future__ import annotations
 import threading
 from datetime import datetime
 
-from guestlist.exchange.clock import Clock, SystemClock
-
-
-class Stopped(BaseException):
-    """Raised in whoever waits when the run is to end. Nothing was sent after the wait; what was
-    sent before it stays in doubt."""
+from guestlist.exchange.clock import Clock, Stopped, SystemClock
 
 
 class Stop:
