@@ -23,6 +23,7 @@ class Acme:
 '''
 
 
+@pytest.mark.long
 def test_the_tutorial_is_true(tmp_path: Path) -> None:
     text = DOCUMENT.read_text("utf-8")
 

@@ -17,12 +17,14 @@ def safe(figures: Figures) -> bool:
     return (figures.lost, figures.doubled, figures.not_done) == (0, 0, 0)
 
 
+@pytest.mark.long
 def test_a_process_that_is_killed_again_and_again(tmp_path: Path) -> None:
     figures = kills.on_sqlite(tmp_path / "guestlist.db", Fire(orders=100, kills=2, share=0.1))
     assert figures.kills == 2
     assert safe(figures), str(figures)
 
 
+@pytest.mark.long
 @pytest.mark.skipif(postgres.missing() is not None, reason=str(postgres.missing()))
 def test_workers_that_are_killed_and_one_that_stays_dead() -> None:
     with postgres.running() as server:

@@ -288,6 +288,7 @@ def order_of(self: Service, invitation: Invitation) -> Order:
     return Order(email=invitation.email, options=Choice(api=invitation.raw))
 
 
+@pytest.mark.long
 @settings(max_examples=400, deadline=None)
 @given(
     st.lists(wanted, max_size=2),

@@ -49,6 +49,7 @@ ONCE_FAILED = (
 """Seeds that have broken a promise."""
 
 
+@pytest.mark.long
 def test_no_promise_is_broken_and_every_verdict_occurs() -> None:
     total = tally(PROVIDERS, range(SEEDS))
 

@@ -261,6 +261,7 @@ def stopped(sandbox: Sandbox, by: signal.Signals, *more: str) -> tuple[int, str]
     return running.returncode, err
 
 
+@pytest.mark.long
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are sent")
 def test_ctrl_c_stops_cleanly_and_the_next_apply_goes_on(roster: Roster, sandbox: Sandbox) -> None:
     many(120)

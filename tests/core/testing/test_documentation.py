@@ -8,10 +8,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 TEXT = Path(__file__).parents[3].joinpath("docs", "testing.md").read_text("utf-8")
 BLOCKS = re.findall(r"^```python\n# (\w+\.py)\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
 
 
+@pytest.mark.long
 def test_the_documented_tests_pass(tmp_path: Path) -> None:
     assert len(BLOCKS) == TEXT.count("```python")
     for name, code in BLOCKS:
