@@ -13,7 +13,6 @@ import pytest
 from guestlist.provider import Provider
 from guestlist.sandbox import Sandbox
 from guestlist.testing.clock import VirtualClock
-from guestlist.testing.transports import async_transport
 
 from .app import create_app
 
@@ -39,7 +38,7 @@ async def start(
                 every=0.01,
                 accounts={"cloud": guestlist_accounts["vultr"]},
                 clock=guestlist_clock,
-                transport=transport or async_transport(),
+                transport=transport,
             )
             await running.enter_async_context(app.router.lifespan_context(app))
             browser = httpx.AsyncClient(

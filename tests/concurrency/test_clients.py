@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Coroutine, Generator, Iterator
 from contextlib import contextmanager
+from functools import partial
+from itertools import count
 from typing import Any
 
 import anyio
@@ -218,6 +221,49 @@ def test_a_cancelled_task_leaves_the_client_usable(account: Vultr) -> None:
                 return await guests.account("cloud").check()
 
     assert anyio.run(main) == "Example Works"
+
+
+class CancelledAt:
+    """A call whose task is cancelled (asyncio's own way, from which no scope of anyio shields) as
+    it waits for the n-th time."""
+
+    def __init__(self, call: Coroutine[Any, Any, object], number: int) -> None:
+        self._call = call
+        self._number = number
+
+    def __await__(self) -> Generator[Any, Any, bool]:
+        """Whether the call had ended before."""
+        inner = self._call.__await__()
+        step = partial(next, inner)
+        for wait in count(1):
+            try:
+                waited = step()
+            except StopIteration:
+                break
+            if wait == self._number:
+                task = asyncio.current_task()
+                assert task is not None
+                task.cancel()
+            try:
+                yield waited
+            except BaseException as error:
+                step = partial(inner.throw, error)
+            else:
+                step = partial(next, inner)
+        return True
+
+
+def test_a_task_that_is_cancelled_at_any_moment_leaves_nothing(account: Vultr) -> None:
+    async def main(number: int) -> bool:
+        async with AsyncGuestlist({"cloud": account}) as guests:
+            try:
+                return await CancelledAt(guests.check(), number)
+            except asyncio.CancelledError:
+                return False
+
+    with nothing_left():
+        waits = next(number for number in count(1) if asyncio.run(main(number)))
+    assert waits > 5  # to connect, to send, to read, to close
 
 
 def test_one_client_in_one_loop_after_another(account: Vultr) -> None:
