@@ -15,7 +15,7 @@ from benchmarks.aitronos import VERBS, provider, recorded
 from benchmarks.measure import in_turns
 from benchmarks.parsing import SIZE, invitation_readers
 from benchmarks.server import serving
-from benchmarks.startup import import_ratio, loaded
+from benchmarks.startup import import_ratio, loaded, status_ratio
 from guestlist import AsyncGuestlist, Guestlist
 
 TRIES = 3
@@ -95,5 +95,6 @@ CHECKS: tuple[tuple[str, Callable[[], float], float], ...] = (
     ("`status` with 64 tasks against one at a time", tasks, 1.6),
     ("a page of invitations against `validate_json`", parsing, 2.8),
     ("`import guestlist` against `python -c pass`", import_ratio, 1.6),
+    ("`guestlist status` against httpx and pydantic", status_ratio, 1.3),
 )
 """What, how it is measured, and its bound."""

@@ -20,7 +20,7 @@ from benchmarks.server import serving
 ROUNDS = max(3, scaled(15))
 HEAVY = ("httpx", "pydantic", "asyncio")
 NOTHING, IMPORT = "python -c pass", "import guestlist"
-FLOOR = "httpx and pydantic, once"
+FLOOR, STATUS = "httpx and pydantic, once", "guestlist status"
 
 USE = """
 import sys, httpx
@@ -51,7 +51,7 @@ def measure() -> Report:
         )
     nothing = measured[NOTHING]
     ratio = {name: one.cpu_against(nothing).median for name, one in measured.items()}
-    status = measured["guestlist status"].cpu_against(measured[FLOOR]).median
+    status = measured[STATUS].cpu_against(measured[FLOOR]).median
     return Report(
         title="Starting",
         text=TEXT,
@@ -103,6 +103,18 @@ def import_ratio() -> float:
     return measured["import"].cpu_against(measured["nothing"]).median
 
 
+def status_ratio() -> float:
+    """CPU of `guestlist status`, against the least that can be done with httpx and pydantic."""
+    with _programs() as programs:
+        measured = in_turns(
+            {name: _block(programs[name]) for name in (STATUS, FLOOR)},
+            calls=1,
+            rounds=9,
+            cpu_clock=children_cpu,
+        )
+    return measured[STATUS].cpu_against(measured[FLOOR]).median
+
+
 @contextmanager
 def _programs() -> Iterator[dict[str, Sequence[str]]]:
     """What is started; meanwhile a server answers, and a configuration names it."""
@@ -123,7 +135,7 @@ def _programs() -> Iterator[dict[str, Sequence[str]]]:
             FLOOR: [*_python(USE), url, KEY],
             "guestlist --version": [command, "--version"],
             "guestlist --help": [command, "--help"],
-            "guestlist status": [
+            STATUS: [
                 *(command, "--config", str(configuration)),
                 *("status", guest(0)),
             ],

@@ -9,14 +9,17 @@ from __future__ import annotations
 import io
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def main(
+    argv: Sequence[str] | None = None, *, when_loaded: Callable[[], None] | None = None
+) -> int:
     """Runs the command line.
 
     Args:
         argv: what was typed after `guestlist`; by default, what was.
+        when_loaded: called before a command is carried out, when most of what it needs is loaded.
 
     Returns:
         The exit code, as documented in docs/cli.md.
@@ -28,7 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal without Unicode gets a ?
     try:
-        return _main(words)
+        return _main(words, when_loaded)
     except KeyboardInterrupt:
         print("interrupted: nothing was changed", file=sys.stderr)
         return 130
@@ -42,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
 
 
-def _main(words: list[str]) -> int:
+def _main(words: list[str], when_loaded: Callable[[], None] | None) -> int:
     from guestlist.cli.arguments import build_parser
     from guestlist.cli.parser import UsageError, with_default_sandbox
 
@@ -66,4 +69,4 @@ def _main(words: list[str]) -> int:
         return report_usage(error, words)
     from guestlist.cli.running import run
 
-    return run(arguments)
+    return run(arguments, when_loaded)

@@ -1,7 +1,28 @@
-"""`python -m guestlist.cli`: the same as `guestlist`."""
+"""The command line as a process of its own: `guestlist`, and `python -m guestlist.cli`."""
 
+import gc
 import sys
 
 from guestlist.cli import main
 
-sys.exit(main())
+
+def program() -> int:
+    """Runs the command line, and returns the exit code.
+
+    What is loaded stays to the end. The garbage collector would look through all of it again and
+    again meanwhile, and once more at the end, which takes a fifth of the time of a short command.
+    """
+    gc.disable()
+    try:
+        return main(when_loaded=_keep)
+    finally:
+        gc.freeze()
+
+
+def _keep() -> None:
+    gc.freeze()
+    gc.enable()
+
+
+if __name__ == "__main__":
+    sys.exit(program())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from contextlib import ExitStack
 
 from guestlist.cli.commands import find
@@ -21,10 +22,17 @@ NOTHING = {
 """What is said when there is nothing to show and nothing went wrong."""
 
 
-def run(arguments: argparse.Namespace) -> int:
-    """Runs the command; the exit code."""
+def run(arguments: argparse.Namespace, when_loaded: Callable[[], None] | None = None) -> int:
+    """Runs the command; the exit code.
+
+    Args:
+        when_loaded: called before it is carried out.
+    """
     try:
-        session = _carried_out(arguments)
+        carry_out = find(arguments.command)
+        if when_loaded is not None:
+            when_loaded()
+        session = _carried_out(carry_out, arguments)
     except GuestlistError as error:  # before there was anything to carry out
         tell_errors([error], debug=arguments.debug)
         if arguments.json:
@@ -43,8 +51,7 @@ def run(arguments: argparse.Namespace) -> int:
     return session.exit_code
 
 
-def _carried_out(arguments: argparse.Namespace) -> Session:
-    carry_out = find(arguments.command)
+def _carried_out(carry_out: Callable[[Session], None], arguments: argparse.Namespace) -> Session:
     with ExitStack() as closing:
         session = Session(arguments, closing)
         try:
