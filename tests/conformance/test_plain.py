@@ -6,7 +6,6 @@ import ast
 import base64
 import importlib.util
 import io
-import json
 import sys
 import tokenize
 from collections.abc import Mapping
@@ -14,7 +13,8 @@ from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
 import pytest
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
+from tests.polite import polite, refused
 
 from guestlist.errors import Conflict, GuestlistError
 from guestlist.provider import Response
@@ -54,46 +54,35 @@ class Polite(load("plain_provider").Plain):  # type: ignore[misc]
         return {"Authorization": f"Basic {pair}"}
 
     def refusal(self, response: Response) -> GuestlistError | None:
-        told = response.mapping()
-        if told.get("ok") is not False:
-            return None
-        error: GuestlistError = self.explain(Response(told["status"], {}, response.content))
-        return error
+        return refused(self, response)
 
 
 class PoliteService(load("plain_service").PlainService):  # type: ignore[misc]
     """The plain service, which says every no with a 200, and knows user and password only."""
 
     def build(self) -> ASGIApp:
-        app = super().build()
+        app = polite(super().build())
 
         async def answer(scope: Scope, receive: Receive, send: Send) -> None:
-            said: list[Message] = []
-
-            async def listen(message: Message) -> None:
-                said.append(message)
-
             headers = dict(scope["headers"])
             assert headers[b"x-plain-version"] == b"2"
             pair = base64.b64decode(headers[b"authorization"].removeprefix(b"Basic "))
             headers[b"authorization"] = b"Bearer " + pair.removeprefix(b"me:")
-            await app({**scope, "headers": [*headers.items()]}, receive, listen)
-            start, body = said
-            if start["status"] >= 400:
-                told = {"ok": False, "status": start["status"], **json.loads(body["body"])}
-                start = {"type": start["type"], "status": 200, "headers": []}
-                body = {"type": body["type"], "body": json.dumps(told).encode()}
-            await send(start)
-            await send(body)
+            await app({**scope, "headers": [*headers.items()]}, receive, send)
 
         return answer
+
+
+IN = {"error": "in"}
 
 
 class TestPolite(ProviderSuite):
     kind = Polite
     service = PoliteService
     documented = (
-        Shown("invite", {"ok": False, "status": 409, "error": "in"}, Conflict, says="in"),
+        Shown(
+            "invite", {"ok": False, "status": 409, "refused": {"error": "in"}}, Conflict, says="in"
+        ),
         Shown("members", {"items": []}, [], headers={"Link": "<https://plain.example/2>"}),
     )
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
-from typing import Any
-
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp
+from tests.polite import polite, refused
 
 from guestlist.errors import GuestlistError
 from guestlist.provider import Response
@@ -19,24 +17,7 @@ class PoliteService(VultrService):
     """Vultr, if it said no with a 200."""
 
     def build(self) -> ASGIApp:
-        app = super().build()
-
-        async def answer(scope: Scope, receive: Receive, send: Send) -> None:
-            said: list[Message] = []
-
-            async def listen(message: Message) -> None:
-                said.append(message)
-
-            await app(scope, receive, listen)
-            status = said[0]["status"]
-            if 400 <= status < 500:
-                refused = json.loads(b"".join(one.get("body", b"") for one in said[1:]))
-                body = json.dumps({"ok": False, "status": status, "refused": refused}).encode()
-                said = [{**said[0], "status": 200, "headers": []}, {**said[1], "body": body}]
-            for message in said:
-                await send(message)
-
-        return answer
+        return polite(super().build())
 
 
 class Polite(Vultr):
@@ -45,10 +26,7 @@ class Polite(Vultr):
     sandbox = f"{__name__}:PoliteService"
 
     def refusal(self, response: Response) -> GuestlistError | None:
-        told: dict[str, Any] = response.mapping()
-        if told.get("ok") is not False:
-            return None
-        return self.explain(Response(told["status"], {}, json.dumps(told["refused"]).encode()))
+        return refused(self, response)
 
 
 def test_no_promise_is_broken() -> None:
