@@ -70,6 +70,7 @@ def test_an_error_of_a_call_that_may_have_happened_is_an_unknown_outcome() -> No
         (["--jsn", "members"], "there is no '--jsn' here; did you mean '--json'?", ""),
         (["status", "-x"], "there is no '-x' here", "guestlist status --help"),
         (["status", "-x", ADA], "there is no '-x' here", "guestlist status --help"),
+        (["sandbox", "vultr"], "'vultr' is one word too many", "guestlist sandbox --help"),
         (["members", "-a"], "-a/--account needs a value", "guestlist members --help"),
         (["help"], "there is no command 'help'", "guestlist --help"),
         (["roles", "--kind", "team"], "there is no kind 'team'; there are: role, group", ""),

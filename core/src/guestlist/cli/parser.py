@@ -101,7 +101,7 @@ class CommandParser(Parser):
         parse = self.parse_known_intermixed_args if mixed else super().parse_known_args
         known, unknown = parse(words, namespace)
         if unknown:
-            self.error(f"there is no {unknown[0]!r} here")
+            self.error(f"{unknown[0]!r} is one word too many")
         return known, unknown
 
     def check_options(self, words: Sequence[str]) -> None:
