@@ -16,6 +16,7 @@ def interruptible() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+@pytest.hookimpl(optionalhook=True)  # xdist may be left out, as for mutants
 def pytest_xdist_auto_num_workers() -> int:
     """One more worker than there are processors: many tests wait for other processes."""
     return (os.cpu_count() or 1) + 1

@@ -242,7 +242,8 @@ class Vultr(Provider):
         invited, and `service` tells them."""
         reply = yield _list("users", cursor=cursor)
         found = reading.page(reply, "users")
-        members = [reading.member(raw) for raw in found.items if not reading.is_merely_invited(raw)]
+        everybody = map(reading.member, found.items)
+        members = [one for one in everybody if one.state is not MemberState.INVITED]
         return Page(members, found.next, found.total)
 
     @operation

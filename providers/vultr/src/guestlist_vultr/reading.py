@@ -233,18 +233,17 @@ def _full_name(raw: Raw) -> str | None:
 
 
 def _member_state(raw: Raw) -> MemberState:
-    """The guide to listing users promises a status; neither govultr nor OpenAPI has one."""
+    """The guide to listing users promises a status; neither govultr nor OpenAPI has one. That the
+    list shows who is merely invited is not verified."""
     word = text(raw.get("status"))
-    if word is not None and word.lower() in _MEMBER_STATES:
-        return _MEMBER_STATES[word.lower()]
+    if word is not None:
+        lower = word.lower()
+        if lower in _MEMBER_STATES:
+            return _MEMBER_STATES[lower]
+        if "pending" in lower or "invite" in lower:
+            return MemberState.INVITED
     off = raw.get("date_suspended") or flag(raw.get("active")) is False
     return MemberState.SUSPENDED if off else MemberState.ACTIVE
-
-
-def is_merely_invited(raw: Raw) -> bool:
-    """Whether a row of the user list is no member yet, should Vultr show such rows (unverified)."""
-    word = text(raw.get("status"))
-    return word is not None and ("pending" in word.lower() or "invite" in word.lower())
 
 
 def role(raw: Raw, kind: str) -> Role:
