@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
-from itertools import chain
 from pathlib import Path
 from random import Random
 from statistics import median
@@ -16,6 +15,7 @@ from benchmarks.listing import INVITED, KEY, SIZES, Unpaced, member_email, readi
 from benchmarks.measure import MILLION, Figure, scaled
 from benchmarks.report import Cell, Chart, Report, Table, Target
 from benchmarks.server import serving
+from benchmarks.table import write_table
 from guestlist import Guestlist
 from guestlist.ledger import Ledger
 from guestlist.ledger.runner import Runner
@@ -27,14 +27,6 @@ ROUNDS = {1_000: 7, 10_000: scaled(5), 100_000: scaled(3), 1_000_000: 1}
 """How often each size is planned and applied."""
 WARM_UP = 500
 """Orders that are carried out before the clock starts."""
-ROSTER = """
-[accounts.cloud]
-provider = "vultr"
-
-[[people_from]]
-file = "people.csv"
-accounts.cloud = true
-"""
 
 TEXT = f"""
 CPU per person at four sizes. *Reading*: everybody is read, members and invitations, as above.
@@ -51,13 +43,6 @@ takes its time, `python -m tests.durable throughput` measures.
 
 def _newcomer(number: int) -> str:
     return f"newcomer.{number:07d}@example.com"
-
-
-def write_table(folder: Path, columns: str, rows: Iterable[str]) -> None:
-    """A roster whose people are in a CSV file."""
-    Path(folder, "guestlist.toml").write_text(ROSTER, encoding="utf-8")
-    with Path(folder, "people.csv").open("w", encoding="utf-8") as file:
-        file.writelines(f"{row}\n" for row in chain([columns], rows))
 
 
 def write_roster(folder: Path, people: int) -> None:

@@ -20,6 +20,15 @@ code = main(sys.argv[1:])
 print(sorted({"asyncio", "httpx", "pydantic", "rich", "pluggy"} & set(sys.modules)), code)
 """
 
+COLLECTING = """
+import gc, sys
+from guestlist.cli import main, running
+from guestlist.cli.__main__ import program
+running.find = lambda name: lambda session: print(gc.isenabled(), gc.get_freeze_count() > 0)
+main(["providers"])
+program()
+"""
+
 LONGEST = 4.5
 """How many times the CPU time of `python -c pass` a start may take."""
 
@@ -54,6 +63,14 @@ def test_nothing_heavy_is_loaded(words: list[str]) -> None:
     )
     code = 2 if words == ["revok"] else 0
     assert done.stdout.splitlines()[-1] == f"[] {code}"
+
+
+def test_the_garbage_collector_works_again_when_a_command_is_carried_out() -> None:
+    """What is loaded is kept from it by the program, and not by `main`, which others may call."""
+    command = [sys.executable, "-c", COLLECTING, "providers"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    told = [line for line in done.stdout.splitlines() if line.startswith(("True", "False"))]
+    assert told == ["True False", "True True"]
 
 
 @pytest.mark.skipif(not hasattr(os, "wait4"), reason="CPU time of a child is not to be had here")

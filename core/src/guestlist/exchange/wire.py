@@ -396,7 +396,8 @@ class AsyncHttpxWire(_Wire):
         return anyio.fail_after(outgoing.total)
 
     def _shielded(self) -> AbstractContextManager[object]:
-        """Keeps a cancellation from ending the closing of an answer; httpcore does so itself."""
+        """Keeps a cancelled scope from ending the closing of an answer (asyncio's own `cancel` it
+        cannot). Of our own transports, one whose call was cancelled is closed as a whole."""
         if self._is_wrapped:
             return NOTHING_MORE
         import anyio
