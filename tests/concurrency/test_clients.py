@@ -7,14 +7,14 @@ import gc
 import socket
 import threading
 import time
-from collections.abc import Coroutine, Generator, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 from itertools import count
 from typing import Any
 
 import anyio
 import pytest
+from tests.cancelled import CancelledAt
 from tests.concurrency.test_one_address import Unpaced, unpaced
 
 from guestlist import AsyncGuestlist, Guestlist
@@ -221,36 +221,6 @@ def test_a_cancelled_task_leaves_the_client_usable(account: Vultr) -> None:
                 return await guests.account("cloud").check()
 
     assert anyio.run(main) == "Example Works"
-
-
-class CancelledAt:
-    """A call whose task is cancelled (asyncio's own way, from which no scope of anyio shields) as
-    it waits for the n-th time."""
-
-    def __init__(self, call: Coroutine[Any, Any, object], number: int) -> None:
-        self._call = call
-        self._number = number
-
-    def __await__(self) -> Generator[Any, Any, bool]:
-        """Whether the call had ended before."""
-        inner = self._call.__await__()
-        step = partial(next, inner)
-        for wait in count(1):
-            try:
-                waited = step()
-            except StopIteration:
-                break
-            if wait == self._number:
-                task = asyncio.current_task()
-                assert task is not None
-                task.cancel()
-            try:
-                yield waited
-            except BaseException as error:
-                step = partial(inner.throw, error)
-            else:
-                step = partial(next, inner)
-        return True
 
 
 def test_a_task_that_is_cancelled_at_any_moment_leaves_nothing(account: Vultr) -> None:

@@ -128,8 +128,11 @@ class _Stream(_Wrapped):
 
 class _AsyncStream(_Wrapped):
     async def connect_tcp(self, *args: Any, timeout: float | None = None, **kwargs: Any) -> Any:
+        from guestlist.exchange.asyncio_stream import taken_over  # loads asyncio
+
         self._connecting()
-        return _AsyncStream(await self._inner.connect_tcp(*args, timeout=_left(timeout), **kwargs))
+        made = await self._inner.connect_tcp(*args, timeout=_left(timeout), **kwargs)
+        return _AsyncStream(taken_over(made))
 
     async def start_tls(
         self, ssl_context: Any, server_hostname: str | None = None, timeout: float | None = None

@@ -1,0 +1,415 @@
+"""What a connection is good for: large bodies, ends of every kind, TLS. Sync and async alike."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import socket
+import ssl
+import struct
+import threading
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import suppress
+from dataclasses import replace
+from functools import partial
+from itertools import count
+from pathlib import Path
+from typing import Any, Self
+
+import anyio
+import httpcore
+import pytest
+import trustme
+from tests.cancelled import CancelledAt
+
+from guestlist.exchange.asyncio_stream import AsyncioStream, taken_over
+from guestlist.exchange.step import Failure, Outgoing
+from guestlist.exchange.wire import AsyncHttpxWire, HttpxWire
+from guestlist.provider import Response
+from guestlist.testing.framing import END_OF_HEAD, answer_of, headers_of, split
+
+LARGE = b"0123456789abcdef" * 200_000
+"""3.2 MB: several times what any buffer on the way holds."""
+ELSEWHERE = "service.test"
+"""A host that only a proxy can find."""
+PATIENCE = 20.0
+"""Seconds after which something hangs."""
+
+Answers = list[Response | Failure]
+Serve = Callable[[socket.socket], object]
+"""What the service does with a connection; then it is closed."""
+
+
+# ---------------------------------------------------------------------------- the service
+
+
+class Service:
+    """A service on loopback that plays `serve` with one connection after another; by default it
+    leaves each as it is until the end of the block."""
+
+    def __init__(self, serve: Serve | None = None, *, tls: ssl.SSLContext | None) -> None:
+        self._over = threading.Event()
+        self._serve = serve or (lambda _: self._over.wait(PATIENCE))
+        self._tls = tls
+        self._listening = socket.create_server(("127.0.0.1", 0))
+        scheme = "https" if tls else "http"
+        self.url = f"{scheme}://127.0.0.1:{self._listening.getsockname()[1]}/"
+        self._thread = threading.Thread(target=self._run)
+        self.closed = threading.Semaphore(0)
+        """Released for each connection that has ended."""
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._listening.shutdown(socket.SHUT_RDWR)
+        self._thread.join(PATIENCE)
+        self._listening.close()
+
+    def _run(self) -> None:
+        while True:
+            try:
+                taken, _ = self._listening.accept()
+            except OSError:
+                return
+            taken.settimeout(PATIENCE)
+            with suppress(OSError):  # a client that goes away, also while TLS begins
+                wrapped = self._tls.wrap_socket(taken, server_side=True) if self._tls else taken
+                with wrapped:
+                    self._serve(wrapped)
+            taken.close()
+            self.closed.release()
+
+
+def read_request(connection: socket.socket, step: int = 1 << 16) -> bytes:
+    """The body of the next request."""
+    held = b""
+    while END_OF_HEAD not in held:
+        came = connection.recv(step)
+        if not came:
+            raise ConnectionError("the client has gone")
+        held += came
+    head, body = split(held)
+    parts, left = [body], int(headers_of(head).get("content-length", "0")) - len(body)
+    while left > 0:
+        parts.append(connection.recv(step))
+        left -= len(parts[-1])
+    return b"".join(parts)
+
+
+def answering(*messages: bytes) -> Serve:
+    """Each request of a connection gets one of the messages; then it is closed."""
+
+    def serve(connection: socket.socket) -> None:
+        for message in messages:
+            read_request(connection)
+            connection.sendall(message)
+
+    return serve
+
+
+# ---------------------------------------------------------------------------- the ways to it
+
+
+def sync(*outgoing: Outgoing, between: Callable[[], object] = bool) -> Answers:
+    wire = HttpxWire()
+    answers: Answers = []
+    for one in outgoing:
+        answers.append(wire.send(one))
+        between()
+    wire.close()
+    return answers
+
+
+async def _asynchronous(*outgoing: Outgoing, between: Callable[[], object] = bool) -> Answers:
+    wire = AsyncHttpxWire()
+    try:
+        answers: Answers = []
+        for one in outgoing:
+            answers.append(await wire.send(one))
+            between()
+        return answers
+    finally:
+        await wire.close()
+
+
+def _on(backend: str, *outgoing: Outgoing, between: Callable[[], object] = bool) -> Answers:
+    return anyio.run(partial(_asynchronous, *outgoing, between=between), backend=backend)
+
+
+WAYS: dict[str, Callable[..., Answers]] = {
+    "sync": sync,
+    "asyncio": partial(_on, "asyncio"),
+    "trio": partial(_on, "trio"),
+}
+
+
+@pytest.fixture(params=WAYS)
+def send(request: pytest.FixtureRequest) -> Callable[..., Answers]:
+    return WAYS[request.param]
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> tuple[ssl.SSLContext, Path]:
+    """A service's certificate, and the file to trust it by."""
+    authority = trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1", ELSEWHERE).configure_cert(context)
+    file = tmp_path_factory.mktemp("ca") / "ca.pem"
+    authority.cert_pem.write_to_path(file)
+    return context, file
+
+
+@pytest.fixture(params=["plain", "tls"])
+def service(
+    request: pytest.FixtureRequest,
+    authority: tuple[ssl.SSLContext, Path],
+    monkeypatch: pytest.MonkeyPatch,
+) -> Callable[..., Service]:
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority[1]))
+    return partial(Service, tls=authority[0] if request.param == "tls" else None)
+
+
+@pytest.fixture(autouse=True)
+def no_socket_is_left() -> Iterator[None]:
+    yield
+    gc.collect()  # one that is left warns, and warnings are errors
+
+
+def outgoing(url: str, content: bytes = b"{}") -> Outgoing:
+    return Outgoing("POST", url, {}, content, timeout=10.0, total=PATIENCE, max_body=1 << 24)
+
+
+# ---------------------------------------------------------------------------- what is relied on
+
+Wanted = Callable[..., Service]
+
+
+def test_a_large_answer_comes_whole(send: Callable[..., Answers], service: Wanted) -> None:
+    with service(answering(answer_of(200, LARGE, {}), answer_of(200, b"two", {}))) as there:
+        answers = send(outgoing(there.url), outgoing(there.url))
+    assert [one.content for one in answers if isinstance(one, Response)] == [LARGE, b"two"]
+
+
+def test_a_large_request_arrives_whole(send: Callable[..., Answers], service: Wanted) -> None:
+    came: list[bytes] = []
+
+    def slowly(connection: socket.socket) -> None:
+        came.append(read_request(connection, step=1 << 12))
+        connection.sendall(answer_of(201, b"{}", {}))
+
+    with service(slowly) as there:
+        (answer,) = send(outgoing(there.url, LARGE))
+    assert isinstance(answer, Response)
+    assert came == [LARGE]
+
+
+def test_an_answer_may_end_with_the_connection(
+    send: Callable[..., Answers], service: Wanted
+) -> None:
+    def serve(connection: socket.socket) -> None:
+        read_request(connection)
+        connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n" + LARGE)
+        if isinstance(connection, ssl.SSLSocket):
+            connection.unwrap()
+
+    with service(serve) as there:
+        (answer,) = send(outgoing(there.url))
+    assert isinstance(answer, Response)
+    assert answer.content == LARGE
+
+
+def test_an_answer_that_is_cut_off_is_none(send: Callable[..., Answers], service: Wanted) -> None:
+    with service(answering(answer_of(200, LARGE, {})[:-1])) as there:
+        (answer,) = send(outgoing(there.url))
+    assert isinstance(answer, Failure)
+    assert answer.status == 200
+
+
+def test_a_connection_that_breaks_is_told(send: Callable[..., Answers], service: Wanted) -> None:
+    def serve(connection: socket.socket) -> None:
+        read_request(connection)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+    with service(serve) as there:
+        (answer,) = send(outgoing(there.url))
+    assert isinstance(answer, Failure)
+    assert answer.sent
+    assert "the connection broke" in answer.reason
+
+
+def test_a_service_that_does_not_answer_is_given_up(
+    send: Callable[..., Answers], service: Wanted
+) -> None:
+    with service() as there:
+        (answer,) = send(replace(outgoing(there.url), timeout=0.2))
+        assert isinstance(answer, Failure)
+        assert answer.sent
+        assert answer.reason.startswith("no answer in time")
+
+
+@pytest.mark.filterwarnings(
+    # on trio, of the generator that httpx makes of every body
+    "ignore:Async generator 'httpx:ResourceWarning",
+    "ignore::pytest.PytestUnraisableExceptionWarning",
+)
+def test_a_service_that_does_not_read_is_given_up(
+    send: Callable[..., Answers], service: Wanted
+) -> None:
+    with service() as there:
+        (answer,) = send(replace(outgoing(there.url, LARGE * 4), timeout=0.2))
+        assert isinstance(answer, Failure)
+        assert answer.sent
+        assert "in time" in answer.reason
+
+
+def test_a_connection_that_ended_while_nobody_looked_is_not_used_again(
+    send: Callable[..., Answers], service: Wanted
+) -> None:
+    with service(answering(answer_of(200, b"{}", {}))) as there:
+
+        def until_closed() -> None:  # an event loop stands still meanwhile
+            assert there.closed.acquire(timeout=PATIENCE)
+
+        answers = send(outgoing(there.url), outgoing(there.url), between=until_closed)
+    assert [type(one) for one in answers] == [Response, Response]
+
+
+def test_whoever_is_not_trusted_is_told_nothing(send: Callable[..., Answers]) -> None:
+    stranger = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    trustme.CA().issue_cert("127.0.0.1").configure_cert(stranger)
+    with Service(tls=stranger) as there:
+        (answer,) = send(outgoing(there.url))
+    assert isinstance(answer, Failure)
+    assert not answer.sent
+    assert answer.reason.startswith("no connection")
+
+
+def test_cancelled_at_any_moment_nothing_is_left(service: Wanted) -> None:
+    async def main(url: str, number: int) -> bool:
+        wire = AsyncHttpxWire()
+        try:
+            return await CancelledAt(wire.send(outgoing(url)), number)
+        except asyncio.CancelledError:
+            return False
+        finally:
+            await wire.close()
+
+    with service(answering(answer_of(200, b"{}", {}))) as there:
+        waits = next(number for number in count(1) if asyncio.run(main(there.url, number)))
+    assert waits > 5
+
+
+class Tunnel(Service):
+    """A proxy that takes every tunnel to one place."""
+
+    def __init__(self, end: str) -> None:
+        super().__init__(self._dig, tls=None)
+        self._end = end
+        self.asked: list[bytes] = []
+
+    def _dig(self, connection: socket.socket) -> None:
+        self.asked.append(connection.recv(1 << 16).partition(b"\r\n")[0])
+        host, _, port = self._end.partition("//")[2].rstrip("/").partition(":")
+        with socket.create_connection((host, int(port)), timeout=PATIENCE) as there:
+            connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+            back = threading.Thread(target=self._pump, args=(there, connection))
+            back.start()
+            self._pump(connection, there)
+            back.join(PATIENCE)
+
+    @staticmethod
+    def _pump(here: socket.socket, there: socket.socket) -> None:
+        with suppress(OSError):
+            while part := here.recv(1 << 16):
+                there.sendall(part)
+            there.shutdown(socket.SHUT_WR)
+
+
+def test_tls_goes_through_the_tunnel_of_a_proxy(
+    send: Callable[..., Answers],
+    authority: tuple[ssl.SSLContext, Path],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    serve = answering(answer_of(200, LARGE, {}), answer_of(200, b"two", {}))
+    with Service(serve, tls=authority[0]) as there, Tunnel(there.url) as proxy:
+        monkeypatch.setenv("SSL_CERT_FILE", str(authority[1]))
+        monkeypatch.setenv("https_proxy", proxy.url)
+        hidden = there.url.replace("127.0.0.1", ELSEWHERE)
+        answers = send(outgoing(hidden), outgoing(hidden))
+        asked = hidden.partition("//")[2].rstrip("/").encode()
+
+    assert [one.content for one in answers if isinstance(one, Response)] == [LARGE, b"two"]
+    assert proxy.asked == [b"CONNECT " + asked + b" HTTP/1.1"]
+
+
+# ---------------------------------------------------------------------------- on asyncio
+
+
+def on_asyncio(url: str, look: Callable[[Any], Awaitable[object]]) -> None:
+    """Looks at a connection of httpcore, as it was made."""
+
+    async def main() -> None:
+        host, _, port = url.removeprefix("http://").rstrip("/").partition(":")
+        made = await httpcore.AnyIOBackend().connect_tcp(host, int(port))
+        stream = taken_over(made)
+        try:
+            await look(stream)
+        finally:
+            await stream.aclose()
+
+    asyncio.run(main())
+
+
+def test_a_connection_of_asyncio_is_taken_over() -> None:
+    """With another version of httpcore or anyio it may not be: that would work, and be slower."""
+
+    async def look(stream: Any) -> None:
+        assert isinstance(stream, AsyncioStream)
+        assert stream.get_extra_info("server_addr")[0] == "127.0.0.1"
+        assert stream.get_extra_info("client_addr")[0] == "127.0.0.1"
+        assert stream.get_extra_info("ssl_object") is None
+
+    with Service(lambda connection: connection.recv(1), tls=None) as there:
+        on_asyncio(there.url, look)
+
+
+def test_what_came_before_the_end_can_still_be_read() -> None:
+    async def look(stream: Any) -> None:
+        await stream.write(b"x", 5.0)
+        while not stream._ended:
+            await asyncio.sleep(0)
+        with pytest.raises(httpcore.WriteError, match="has closed"):
+            await stream.write(b"more", 5.0)
+        assert stream.get_extra_info("is_readable")
+        assert [await stream.read(3, 5.0) for _ in range(3)] == [b"dea", b"r", b""]
+
+    def serve(connection: socket.socket) -> None:
+        connection.recv(1)
+        connection.sendall(b"dear")
+
+    with Service(serve, tls=None) as there:
+        on_asyncio(there.url, look)
+
+
+def test_no_more_is_held_than_a_reader_wants() -> None:
+    async def look(stream: Any) -> None:
+        await stream.write(b"x", 5.0)
+        while not stream._received:
+            await asyncio.sleep(0)
+        for _ in range(200):
+            await asyncio.sleep(0)
+        assert len(stream._received) < len(LARGE) / 4
+        read = b""
+        while part := await stream.read(1 << 16, 5.0):
+            read += part
+        assert read == LARGE
+
+    def serve(connection: socket.socket) -> None:
+        connection.recv(1)
+        connection.sendall(LARGE)
+
+    with Service(serve, tls=None) as there:
+        on_asyncio(there.url, look)
