@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime
+from itertools import cycle
 from typing import Any, Literal
 
 from pydantic import BaseModel, TypeAdapter
@@ -17,9 +18,12 @@ from guestlist.provider import Page, Response
 from guestlist_vultr import Vultr
 
 SIZE, PAGES, ROUNDS = 500, 4, 21
+DIFFERENT = 40
+"""So many pages take turns, with more different texts than a parser's cache remembers."""
 
 TEXT = f"""
-The bytes of one page of {SIZE} records, as the service sends them, become values. guestlist keeps
+The bytes of one page of {SIZE} records, as the service sends them, become values; {DIFFERENT} pages
+with other people on each take turns. guestlist keeps
 the service's own record in `raw` besides, gives states and moments one meaning, and bears records
 that hold less or more than documented; `validate_json` does none of that. Aitronos has no list of
 invitations, so against its SDK's parser a page of members is read.
@@ -98,27 +102,32 @@ def invitation_readers() -> dict[str, Callable[[], object]]:
     """How a page of invitations is read."""
     vultr = Vultr(api_key="made-up", organization_id=None)
     meta = {"total": SIZE, "links": {"next": "", "prev": ""}}
-    content = json.dumps({"invites": [invite(n) for n in range(SIZE)], "meta": meta}).encode()
+    pages = _pages(lambda numbers: {"invites": [invite(n) for n in numbers], "meta": meta})
     adapter = TypeAdapter(_Invites)
     return {
-        "guestlist": lambda: read(vultr.invitations(), content),
-        "pydantic": lambda: adapter.validate_json(content),
-        "json": lambda: json.loads(content),
+        "guestlist": lambda: read(vultr.invitations(), next(pages)),
+        "pydantic": lambda: adapter.validate_json(next(pages)),
+        "json": lambda: json.loads(next(pages)),
     }
+
+
+def _pages(body: Callable[[range], dict[str, Any]]) -> Iterator[bytes]:
+    """The pages of a list, from its first one again after the last."""
+    return cycle(
+        [json.dumps(body(range(n * SIZE, (n + 1) * SIZE))).encode() for n in range(DIFFERENT)]
+    )
 
 
 def _member_readers() -> dict[str, Callable[[], object]]:
     from aitronos.core.pydantic_utilities import parse_obj_as
     from aitronos.types.member_list_response import MemberListResponse
 
-    users = [_member(number) for number in range(SIZE)]
-    content = json.dumps(
-        {"users": users, "total_users_count": SIZE, "skip": 0, "take": SIZE}
-    ).encode()
+    about = {"total_users_count": SIZE, "skip": 0, "take": SIZE}
+    pages = _pages(lambda numbers: {"users": [_member(n) for n in numbers], **about})
     account = aitronos("http://127.0.0.1:1")
     return {
-        "guestlist, members": lambda: read(account.members(), content),
-        "aitronos-sdk, members": lambda: parse_obj_as(MemberListResponse, json.loads(content)),
+        "guestlist, members": lambda: read(account.members(), next(pages)),
+        "aitronos-sdk, members": lambda: parse_obj_as(MemberListResponse, json.loads(next(pages))),
     }
 
 

@@ -176,7 +176,7 @@ class Response:
             MalformedResponse: it is not JSON.
         """
         try:
-            return from_json(self.content)
+            return from_json(self.content, cache_strings="keys")  # only these come again
         except ValueError as error:
             kind = self.headers.get("content-type", "no content type")
             size = f"{len(self.content)} bytes" if self.content else "nothing"
