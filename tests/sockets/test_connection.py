@@ -394,6 +394,24 @@ def test_what_came_before_the_end_can_still_be_read() -> None:
         on_asyncio(there.url, look)
 
 
+def test_a_no_is_heard_while_there_is_more_to_send(service: Wanted) -> None:
+    """And the connection, on which the rest is still under way, is not used again."""
+    refused = threading.Event()
+
+    def serve(connection: socket.socket) -> None:
+        if refused.is_set():
+            answering(answer_of(201, b"{}", {}))(connection)
+            return
+        connection.recv(1)
+        connection.sendall(answer_of(413, b"{}", {}))
+        refused.wait(PATIENCE)
+
+    with service(serve) as there:
+        twice = [outgoing(there.url, LARGE * 4)] * 2
+        answers = WAYS["asyncio"](*twice, between=refused.set)
+    assert [one.status for one in answers if isinstance(one, Response)] == [413, 201]
+
+
 def test_no_more_is_held_than_a_reader_wants() -> None:
     async def look(stream: Any) -> None:
         await stream.write(b"x", 5.0)

@@ -46,11 +46,12 @@ class AsyncioStream(asyncio.Protocol):
 
     def __init__(self, transport: asyncio.Transport, errors: Any) -> None:
         self._loop = asyncio.get_running_loop()
-        self._transport = transport
+        self._transport = self._below_tls = transport
         self._errors = errors
         self._received = bytearray()
         self._ended = transport.is_closing()
         self._broken: Exception | None = None
+        self._is_held = False
         self._is_full = False
         self._waiter: asyncio.Future[None] | None = None
         transport.set_protocol(self)
@@ -60,7 +61,8 @@ class AsyncioStream(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._received += data
-        if len(self._received) > HELD:
+        if len(self._received) > HELD and not self._is_held:
+            self._is_held = True
             self._transport.pause_reading()
         self._go_on()
 
@@ -90,7 +92,8 @@ class AsyncioStream(asyncio.Protocol):
             return b""
         data = bytes(self._received[:max_bytes])
         del self._received[:max_bytes]
-        if len(self._received) <= HELD:
+        if self._is_held and len(self._received) <= HELD:
+            self._is_held = False
             self._transport.resume_reading()
         return data
 
@@ -98,7 +101,7 @@ class AsyncioStream(asyncio.Protocol):
         if self._ended:
             raise self._errors.WriteError("the service has closed the connection")
         self._transport.write(buffer)
-        if self._is_full:
+        if self._is_full and not self._received:  # what answers a part is a no
             await self._wait(timeout, self._errors.WriteTimeout)
 
     async def start_tls(
@@ -127,8 +130,9 @@ class AsyncioStream(asyncio.Protocol):
         await asyncio.sleep(0)  # the socket is closed in the next turn of the loop
 
     def get_extra_info(self, info: str) -> Any:
-        if info == "is_readable":
-            return bool(self._received) or self._ended or self._is_readable()
+        if info == "is_readable":  # by which httpcore knows that no other request may use it
+            unsent = self._below_tls.get_write_buffer_size()
+            return bool(self._received or self._ended or unsent) or self._is_readable()
         return self._transport.get_extra_info(_INFO.get(info, info))
 
     # ------------------------------------------------------------------ waiting
@@ -157,8 +161,9 @@ class AsyncioStream(asyncio.Protocol):
 
     def _is_readable(self) -> bool:
         """Whether the service has sent or closed while the event loop did not look."""
-        number: int = self._transport.get_extra_info("socket").fileno()
-        if number < 0:
+        socket = self._transport.get_extra_info("socket")
+        number = socket.fileno() if socket is not None else -1
+        if number < 0:  # closed, and asyncio will say so in its next turn
             return True
         if not hasattr(select, "poll"):  # Windows, whose `select` takes a socket of any number
             return bool(select.select([number], [], [], 0)[0])
