@@ -5,9 +5,11 @@ from __future__ import annotations
 import threading
 
 from sqlalchemy import Connection
-from tests.ledger.story import ADA, Story, day
+from tests.ledger.story import ADA, BOB, Story, day
 
-from guestlist.ledger import orders, owed, runs
+from guestlist.ledger import history, orders, owed, runs
+from guestlist.ledger.history import Search
+from guestlist.ledger.line import LineState
 from guestlist.ledger.outcome import Done
 from guestlist.ledger.schema import OrderState
 from guestlist.roster import Action, Change
@@ -51,3 +53,24 @@ def test_what_is_owed_again_before_it_was_given_is_owed_once(story: Story) -> No
         assert len(owed.debts(story.store)) == 1
         story.settled(owed=(ROLE,))
     assert len(owed.debts(story.store)) == 1
+
+
+def test_what_is_wanted_no_more_is_withdrawn_and_something_else_may_be_owed(story: Story) -> None:
+    other = "group:Sales"
+    story.settled(owed=(ROLE,))
+    story.settled(BOB, owed=(ROLE,))
+    withdrawal = Change(
+        action=Action.WITHDRAW,
+        account="cloud",
+        email=ADA,
+        key=ADA,
+        roles=(ROLE,),
+        owed=(other,),
+        reason="the roster wants it no more",
+    )
+    runs.begin_run(story.store, lambda: (withdrawal,), "", "apply", day(1).timestamp())
+
+    told = [(order.change.key, order.change.roles) for order in owed.debts(story.store)]
+    assert sorted(told) == [(ADA, (other,)), (BOB, (ROLE,))]
+    (line,) = history.lines(story.store, Search(emails=[ADA], states=[LineState.DROPPED]))
+    assert (line.outcome, line.detail) == ("withdrawn", "the roster wants it no more")
