@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import socket
 import ssl
 import struct
@@ -18,6 +19,7 @@ from typing import Any, Self
 
 import anyio
 import httpcore
+import httpx
 import pytest
 import trustme
 from tests.cancelled import CancelledAt
@@ -303,15 +305,18 @@ def test_cancelled_at_any_moment_nothing_is_left(service: Wanted) -> None:
 
 
 class Tunnel(Service):
-    """A proxy that takes every tunnel to one place."""
+    """A proxy that takes every tunnel to one place, or refuses all where there is none."""
 
-    def __init__(self, end: str) -> None:
+    def __init__(self, end: str | None) -> None:
         super().__init__(self._dig, tls=None)
         self._end = end
         self.asked: list[bytes] = []
 
     def _dig(self, connection: socket.socket) -> None:
         self.asked.append(connection.recv(1 << 16).partition(b"\r\n")[0])
+        if self._end is None:
+            connection.sendall(answer_of(407, b"", {}))
+            return
         host, _, port = self._end.partition("//")[2].rstrip("/").partition(":")
         with socket.create_connection((host, int(port)), timeout=PATIENCE) as there:
             connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
@@ -343,6 +348,38 @@ def test_tls_goes_through_the_tunnel_of_a_proxy(
 
     assert [one.content for one in answers if isinstance(one, Response)] == [LARGE, b"two"]
     assert proxy.asked == [b"CONNECT " + asked + b" HTTP/1.1"]
+
+
+def _brought(*outgoing: Outgoing) -> Answers:
+    """With a transport of the caller's, which tells of itself by httpcore's trace."""
+    with httpx.HTTPTransport(proxy=os.environ["https_proxy"]) as transport:
+        return [HttpxWire(transport=transport).send(one) for one in outgoing]
+
+
+@pytest.mark.parametrize("way", [*WAYS.values(), _brought], ids=[*WAYS, "brought"])
+def test_of_what_a_proxy_does_not_let_through_nothing_was_sent(
+    way: Callable[..., Answers], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Tunnel(None) as proxy:
+        monkeypatch.setenv("https_proxy", proxy.url)
+        (answer,) = way(outgoing(f"https://{ELSEWHERE}/"))
+    assert isinstance(answer, Failure)
+    assert answer.reason.startswith("the proxy does not let it through: 407")
+    assert not answer.sent
+
+
+@pytest.mark.parametrize("way", [*WAYS.values(), _brought], ids=[*WAYS, "brought"])
+def test_what_breaks_behind_a_proxy_s_tunnel_may_have_been_sent(
+    way: Callable[..., Answers],
+    authority: tuple[ssl.SSLContext, Path],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with Service(read_request, tls=authority[0]) as there, Tunnel(there.url) as proxy:
+        monkeypatch.setenv("SSL_CERT_FILE", str(authority[1]))
+        monkeypatch.setenv("https_proxy", proxy.url)
+        (answer,) = way(outgoing(there.url.replace("127.0.0.1", ELSEWHERE)))
+    assert isinstance(answer, Failure)
+    assert answer.sent
 
 
 # ---------------------------------------------------------------------------- on asyncio

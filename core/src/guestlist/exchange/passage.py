@@ -25,17 +25,20 @@ class Passage:
         end: when it has to be over (monotonic, seconds).
     """
 
-    __slots__ = ("connecting", "end", "sending")
+    __slots__ = ("_is_for_proxy", "connecting", "end", "sending")
 
     def __init__(self, end: float) -> None:
         self.end = end
         self.connecting = False
         self.sending = False
+        self._is_for_proxy = False
 
     def trace(self, name: str, info: Any) -> None:
         """What httpcore tells of a transport that is not wrapped."""
         if "send_request" in name:
-            self.sending = True
+            if "request" in info:  # it is told at the beginning only
+                self._is_for_proxy = info["request"].method == b"CONNECT"
+            self.sending |= not self._is_for_proxy
         elif name.startswith("connection."):
             self.connecting = True
 
@@ -51,6 +54,10 @@ class Passage:
         from_pool = type(cause).__module__.partition(".")[0] in ("httpcore", "httpcore2")
         return self.connecting or (from_pool and type(cause).__name__ == "PoolTimeout")
 
+
+TUNNEL = b"CONNECT "
+"""How what httpcore asks a proxy begins before anything is sent to the service: no request of a
+provider has that method."""
 
 under_way: ContextVar[Passage | None] = ContextVar("guestlist_passage", default=None)
 """The passage of this thread or task. Nobody takes it away at its end: the next one replaces it."""
@@ -96,9 +103,9 @@ class _Wrapped:
         if passage is not None:
             passage.connecting = True
 
-    def _sending(self) -> None:
+    def _sending(self, buffer: bytes) -> None:
         passage = under_way.get()
-        if passage is not None:
+        if passage is not None and buffer and not buffer.startswith(TUNNEL):
             passage.sending = True
 
 
@@ -119,7 +126,7 @@ class _Stream(_Wrapped):
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         left = _left(timeout)
-        self._sending()
+        self._sending(buffer)
         self._inner.write(buffer, timeout=left)
 
     def read(self, max_bytes: int, timeout: float | None = None) -> Any:
@@ -150,7 +157,7 @@ class _AsyncStream(_Wrapped):
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
         left = _left(timeout)
-        self._sending()
+        self._sending(buffer)
         await self._inner.write(buffer, timeout=left)
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> Any:

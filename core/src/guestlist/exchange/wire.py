@@ -276,6 +276,8 @@ def _in_words(error: Exception) -> str:
         }.get(kind, "no answer in time")
     if "Connect" in name:
         return "no connection"
+    if "Proxy" in name:
+        return "the proxy does not let it through"
     return f"the connection broke ({name})"
 
 
