@@ -19,6 +19,7 @@ from tests.concurrency.test_one_address import Unpaced, unpaced
 
 from guestlist import AsyncGuestlist, Guestlist
 from guestlist.errors import GuestlistError
+from guestlist.exchange import connections
 from guestlist.exchange.account import Budget
 from guestlist.sandbox import Sandbox
 from guestlist_vultr import Vultr
@@ -234,6 +235,48 @@ def test_a_task_that_is_cancelled_at_any_moment_leaves_nothing(account: Vultr) -
     with nothing_left():
         waits = next(number for number in count(1) if asyncio.run(main(number)))
     assert waits > 5  # to connect, to send, to read, to close
+
+
+def test_a_task_that_is_cancelled_as_it_closes_what_is_old_leaves_nothing(
+    account: Vultr, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither a connection of the others', nor fewer of them for whoever calls next."""
+
+    async def main(number: int) -> bool:
+        async with AsyncGuestlist({"cloud": account}) as guests:
+            monkeypatch.setattr(connections, "KEEP_ALIVE", PATIENCE)
+            async with anyio.create_task_group() as group:
+                for _ in range(4):
+                    group.start_soon(guests.check)
+            (lent,) = guests._wire._origins.values()
+            assert len(lent._idle) > 1
+            monkeypatch.setattr(connections, "KEEP_ALIVE", -1.0)
+            try:
+                return await CancelledAt(guests.check(), number)
+            except asyncio.CancelledError:
+                return False
+            finally:
+                assert lent.free.value == 100  # as many as there are
+
+    with nothing_left():
+        waits = next(number for number in count(1) if asyncio.run(main(number)))
+    assert waits > 5
+
+
+def test_a_task_that_is_cancelled_as_it_closes_the_client_leaves_nothing(account: Vultr) -> None:
+    async def main(number: int) -> bool:
+        guests = AsyncGuestlist({"cloud": account})
+        async with anyio.create_task_group() as group:
+            for _ in range(4):
+                group.start_soon(guests.check)
+        try:
+            return await CancelledAt(guests.aclose(), number)
+        except asyncio.CancelledError:
+            return False
+
+    with nothing_left():
+        waits = next(number for number in count(1) if asyncio.run(main(number)))
+    assert waits > 1
 
 
 def test_one_client_in_one_loop_after_another(account: Vultr) -> None:

@@ -85,9 +85,9 @@ class Service:
             self.closed.release()
 
 
-def read_request(connection: socket.socket, step: int = 1 << 16) -> bytes:
-    """The body of the next request."""
-    held = b""
+def read_request(connection: socket.socket, step: int = 1 << 16, before: bytes = b"") -> bytes:
+    """The body of the next request, of which so much was read before."""
+    held = before
     while END_OF_HEAD not in held:
         came = connection.recv(step)
         if not came:
@@ -208,6 +208,19 @@ def test_a_large_request_arrives_whole(send: Callable[..., Answers], service: Wa
     assert came == [LARGE]
 
 
+def test_a_service_may_say_that_it_goes_on(send: Callable[..., Answers], service: Wanted) -> None:
+    def serve(connection: socket.socket) -> None:
+        connection.recv(1)
+        connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
+        read_request(connection, before=b"P")
+        connection.sendall(answer_of(201, b"{}", {}))
+
+    with service(serve) as there:
+        (answer,) = send(outgoing(there.url, LARGE * 4))
+    assert isinstance(answer, Response)
+    assert answer.status == 201
+
+
 def test_an_answer_may_end_with_the_connection(
     send: Callable[..., Answers], service: Wanted
 ) -> None:
@@ -307,9 +320,10 @@ def test_cancelled_at_any_moment_nothing_is_left(service: Wanted) -> None:
 class Tunnel(Service):
     """A proxy that takes every tunnel to one place, or refuses all where there is none."""
 
-    def __init__(self, end: str | None) -> None:
+    def __init__(self, end: str | None, after: bytes = b"") -> None:
         super().__init__(self._dig, tls=None)
         self._end = end
+        self._after = after
         self.asked: list[bytes] = []
 
     def _dig(self, connection: socket.socket) -> None:
@@ -319,7 +333,7 @@ class Tunnel(Service):
             return
         host, _, port = self._end.partition("//")[2].rstrip("/").partition(":")
         with socket.create_connection((host, int(port)), timeout=PATIENCE) as there:
-            connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+            connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n" + self._after)
             back = threading.Thread(target=self._pump, args=(there, connection))
             back.start()
             self._pump(connection, there)
@@ -348,6 +362,22 @@ def test_tls_goes_through_the_tunnel_of_a_proxy(
 
     assert [one.content for one in answers if isinstance(one, Response)] == [LARGE, b"two"]
     assert proxy.asked == [b"CONNECT " + asked + b" HTTP/1.1"]
+
+
+def test_what_comes_before_tls_is_no_answer(
+    send: Callable[..., Answers],
+    authority: tuple[ssl.SSLContext, Path],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Whoever is between us and the proxy sends more than is read at once, and its own answer."""
+    forged = b" " * (1 << 16) + answer_of(201, b"{}", {})
+    serve = answering(answer_of(200, b"{}", {}))
+    with Service(serve, tls=authority[0]) as there, Tunnel(there.url, forged) as proxy:
+        monkeypatch.setenv("SSL_CERT_FILE", str(authority[1]))
+        monkeypatch.setenv("https_proxy", proxy.url)
+        (answer,) = send(outgoing(there.url.replace("127.0.0.1", ELSEWHERE)))
+    assert isinstance(answer, Failure)
+    assert not answer.sent
 
 
 def _brought(*outgoing: Outgoing) -> Answers:

@@ -48,11 +48,13 @@ class AsyncioStream(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._transport = self._below_tls = transport
         self._errors = errors
-        self._received = bytearray()
-        self._ended = transport.is_closing()
+        before: Any = transport.get_protocol()  # anyio's; with uvloop it may have come to hold some
+        self._received = bytearray().join(getattr(before, "read_queue", ()))
+        self._ended = transport.is_closing() or getattr(before, "is_at_eof", False)
         self._broken: Exception | None = None
         self._is_held = False
         self._is_full = False
+        self._is_writing = False
         self._waiter: asyncio.Future[None] | None = None
         transport.set_protocol(self)
         transport.resume_reading()
@@ -61,9 +63,9 @@ class AsyncioStream(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._received += data
-        if len(self._received) > HELD and not self._is_held:
+        if len(self._received) > HELD:
             self._is_held = True
-            self._transport.pause_reading()
+            self._below_tls.pause_reading()  # a pause of TLS can cost what came last (uvloop)
         self._go_on()
 
     def eof_received(self) -> None:
@@ -71,7 +73,9 @@ class AsyncioStream(asyncio.Protocol):
         self._go_on()
 
     def connection_lost(self, error: Exception | None) -> None:
-        self._ended, self._broken, self._is_full = True, error, False
+        if not self._ended:
+            self._ended, self._broken = True, error
+        self._is_full = False
         self._go_on()
 
     def pause_writing(self) -> None:
@@ -79,7 +83,8 @@ class AsyncioStream(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         self._is_full = False
-        self._go_on()
+        if self._is_writing:  # to whoever reads, this is nothing
+            self._go_on()
 
     # ------------------------------------------------------------------ what httpcore calls
 
@@ -94,15 +99,21 @@ class AsyncioStream(asyncio.Protocol):
         del self._received[:max_bytes]
         if self._is_held and len(self._received) <= HELD:
             self._is_held = False
-            self._transport.resume_reading()
+            self._below_tls.resume_reading()
         return data
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        """Waits until most has left, or something comes: what answers a part is a no. asyncio's TLS
+        takes everything at once."""
         if self._ended:
             raise self._errors.WriteError("the service has closed the connection")
         self._transport.write(buffer)
-        if self._is_full and not self._received:  # what answers a part is a no
-            await self._wait(timeout, self._errors.WriteTimeout)
+        if self._is_full and not self._received:
+            self._is_writing = True
+            try:
+                await self._wait(timeout, self._errors.WriteTimeout)
+            finally:
+                self._is_writing = False
 
     async def start_tls(
         self,
@@ -110,6 +121,9 @@ class AsyncioStream(asyncio.Protocol):
         server_hostname: str | None = None,
         timeout: float | None = None,
     ) -> AsyncioStream:
+        if self._received or self._ended:
+            # here the client speaks first: it would be read as if TLS had protected it
+            raise self._errors.ConnectError("something came before TLS, or the connection ended")
         try:
             async with asyncio.timeout(timeout):
                 transport = await self._loop.start_tls(
@@ -117,7 +131,7 @@ class AsyncioStream(asyncio.Protocol):
                 )
         except TimeoutError as error:
             raise self._errors.ConnectTimeout(str(error)) from error
-        except OSError as error:  # of TLS, too
+        except Exception as error:  # in TLS within TLS, Python 3.11 has a TypeError of its own
             raise self._errors.ConnectError(str(error)) from error
         if transport is None:
             raise self._errors.ConnectError("the service has closed the connection")
@@ -142,10 +156,12 @@ class AsyncioStream(asyncio.Protocol):
 
         `asyncio.timeout` would do the same by cancelling the task, for twice the work.
         """
-        self._waiter = waiter = self._loop.create_future()
-        timer = self._loop.call_later(timeout, self._go_on, late) if timeout is not None else None
+        timer = None
+        self._waiter = self._loop.create_future()
         try:
-            await waiter
+            if timeout is not None:
+                timer = self._loop.call_later(timeout, self._go_on, late)
+            await self._waiter
         finally:
             self._waiter = None
             if timer is not None:

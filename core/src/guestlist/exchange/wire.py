@@ -300,6 +300,14 @@ class HttpxWire(_Wire):
             return _unsendable(error)
         if not connections.free.acquire(timeout=outgoing.timeout):
             return NO_CONNECTION
+        try:
+            return self._send_on(connections, outgoing)
+        finally:
+            connections.free.release()
+
+    def _send_on(
+        self, connections: Connections[Any, Any], outgoing: Outgoing
+    ) -> Response | Failure:
         transport = connections.take()
         answer = None
         try:
@@ -307,10 +315,7 @@ class HttpxWire(_Wire):
             return answer
         finally:
             usable = isinstance(answer, Response)
-            for one in connections.give_back(transport, usable=usable):
-                with suppress(Exception):
-                    one.close()
-            connections.free.release()
+            _close_all(connections.give_back(transport, usable=usable))
 
     def _semaphore(self, most: int) -> threading.Semaphore:
         return threading.Semaphore(most)
@@ -342,8 +347,13 @@ class HttpxWire(_Wire):
 
     def close(self) -> None:
         """Closes the connections that were opened here; what the caller brought stays open."""
-        for transport in self._forget():
-            transport.close()
+        _close_all(self._forget())
+
+
+def _close_all(transports: list[Any]) -> None:
+    for one in transports:
+        with suppress(Exception):
+            one.close()
 
 
 class AsyncHttpxWire(_Wire):
@@ -372,6 +382,14 @@ class AsyncHttpxWire(_Wire):
                 await connections.free.acquire()
             if waiting.cancelled_caught:
                 return NO_CONNECTION
+        try:
+            return await self._send_on(connections, outgoing)
+        finally:
+            connections.free.release()
+
+    async def _send_on(
+        self, connections: Connections[Any, Any], outgoing: Outgoing
+    ) -> Response | Failure:
         transport = connections.take()
         answer = None
         try:
@@ -379,10 +397,7 @@ class AsyncHttpxWire(_Wire):
             return answer
         finally:
             usable = isinstance(answer, Response)
-            for one in connections.give_back(transport, usable=usable):
-                with anyio.CancelScope(shield=True), suppress(Exception):
-                    await one.aclose()
-            connections.free.release()
+            await _all_closed(connections.give_back(transport, usable=usable))
 
     def _semaphore(self, most: int) -> anyio.Semaphore:
         import anyio
@@ -436,8 +451,22 @@ class AsyncHttpxWire(_Wire):
 
     async def close(self) -> None:
         """Closes the connections that were opened here; what the caller brought stays open."""
-        for transport in self._forget():
-            await transport.aclose()
+        await _all_closed(self._forget())
+
+
+async def _all_closed(transports: list[Any]) -> None:
+    """Closes transports; a task that is cancelled meanwhile closes the others all the same."""
+    import anyio
+
+    cancelled: BaseException | None = None
+    for one in transports:
+        try:
+            with anyio.CancelScope(shield=True), suppress(Exception):
+                await one.aclose()
+        except BaseException as error:  # asyncio's own `cancel`, from which no scope shields
+            cancelled = error
+    if cancelled is not None:
+        raise cancelled
 
 
 def library_of(brought: Any) -> ModuleType:
