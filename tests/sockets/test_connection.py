@@ -49,11 +49,15 @@ class Service:
     """A service on loopback that plays `serve` with one connection after another; by default it
     leaves each as it is until the end of the block."""
 
-    def __init__(self, serve: Serve | None = None, *, tls: ssl.SSLContext | None) -> None:
+    def __init__(
+        self, serve: Serve | None = None, *, tls: ssl.SSLContext | None, held: int | None = None
+    ) -> None:
         self._over = threading.Event()
         self._serve = serve or (lambda _: self._over.wait(PATIENCE))
         self._tls = tls
         self._listening = socket.create_server(("127.0.0.1", 0))
+        if held is not None:  # what its system takes before it is read
+            self._listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, held)
         scheme = "https" if tls else "http"
         self.url = f"{scheme}://127.0.0.1:{self._listening.getsockname()[1]}/"
         self._thread = threading.Thread(target=self._run)
@@ -87,16 +91,20 @@ class Service:
 
 def read_request(connection: socket.socket, step: int = 1 << 16, before: bytes = b"") -> bytes:
     """The body of the next request, of which so much was read before."""
-    held = before
-    while END_OF_HEAD not in held:
+
+    def more() -> bytes:
         came = connection.recv(step)
         if not came:
             raise ConnectionError("the client has gone")
-        held += came
+        return came
+
+    held = before
+    while END_OF_HEAD not in held:
+        held += more()
     head, body = split(held)
     parts, left = [body], int(headers_of(head).get("content-length", "0")) - len(body)
     while left > 0:
-        parts.append(connection.recv(step))
+        parts.append(more())
         left -= len(parts[-1])
     return b"".join(parts)
 
@@ -265,11 +273,32 @@ def test_a_service_that_does_not_answer_is_given_up(
         assert answer.reason.startswith("no answer in time")
 
 
-@pytest.mark.filterwarnings(
+not_all_sent = pytest.mark.filterwarnings(
     # on trio, of the generator that httpx makes of every body
     "ignore:Async generator 'httpx:ResourceWarning",
     "ignore::pytest.PytestUnraisableExceptionWarning",
 )
+
+
+@not_all_sent
+def test_what_was_given_up_does_not_arrive_later(
+    send: Callable[..., Answers], service: Wanted
+) -> None:
+    """Most of it waits in this machine's own system when the service begins to read again."""
+    given_up, came = threading.Event(), list[bytes]()
+
+    def serve(connection: socket.socket) -> None:
+        given_up.wait(PATIENCE)
+        came.append(read_request(connection))
+
+    with service(serve, held=1 << 12) as there:
+        request = replace(outgoing(there.url, LARGE[: 1 << 18]), timeout=0.3)
+        (answer,) = send(request, between=given_up.set)
+    assert isinstance(answer, Failure)
+    assert came == []
+
+
+@not_all_sent
 def test_a_service_that_does_not_read_is_given_up(
     send: Callable[..., Answers], service: Wanted
 ) -> None:

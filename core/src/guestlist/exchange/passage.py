@@ -13,9 +13,15 @@ time that was left; and so is each part of a request that a service takes in dri
 from __future__ import annotations
 
 import inspect
+import os
+import struct
 import time
 from contextvars import ContextVar
+from socket import SO_LINGER, SOL_SOCKET
 from typing import Any
+
+LINGER = struct.pack("hh" if os.name == "nt" else "ii", 1, 0)
+"""For no time."""
 
 
 class Passage:
@@ -89,6 +95,15 @@ def _left(timeout: float | None) -> float | None:
     return left if timeout is None else min(timeout, left)
 
 
+def _sends_nothing_late(made: Any) -> None:
+    """Has the operating system let go of what was not delivered when a connection is closed, or its
+    process dies. It would go on sending otherwise, for minutes: once the network is back, a request
+    that was given up would arrive, perhaps behind the one that took its place."""
+    socket = made.get_extra_info("socket") if hasattr(made, "get_extra_info") else None
+    if socket is not None:
+        socket.setsockopt(SOL_SOCKET, SO_LINGER, LINGER)
+
+
 class _Wrapped:
     """A network backend, or one of its streams."""
 
@@ -112,7 +127,9 @@ class _Wrapped:
 class _Stream(_Wrapped):
     def connect_tcp(self, *args: Any, timeout: float | None = None, **kwargs: Any) -> Any:
         self._connecting()
-        return _Stream(self._inner.connect_tcp(*args, timeout=_left(timeout), **kwargs))
+        made = self._inner.connect_tcp(*args, timeout=_left(timeout), **kwargs)
+        _sends_nothing_late(made)
+        return _Stream(made)
 
     def start_tls(
         self, ssl_context: Any, server_hostname: str | None = None, timeout: float | None = None
@@ -139,6 +156,7 @@ class _AsyncStream(_Wrapped):
 
         self._connecting()
         made = await self._inner.connect_tcp(*args, timeout=_left(timeout), **kwargs)
+        _sends_nothing_late(made)
         return _AsyncStream(taken_over(made))
 
     async def start_tls(
