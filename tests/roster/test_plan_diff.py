@@ -117,6 +117,8 @@ TABLE: list[tuple[Any, Any, Guest, list[str]]] = [
     (ANY, ["a"], guest(M, member=None), ["fits"]),  # accepted just now
     (ONE, ["e"], guest(M, ADMIN), ["assign e"]),
     (ONE, [], guest(M, ADMIN), ["unassign a"]),
+    (ONE, ["a", "e"], guest(M, ADMIN), ["held back"]),  # neither in place of the other
+    (ONE, ["e", "zzz"], guest(M, ADMIN), ["held back"]),
     (no("assign_role"), ["e"], guest(M), ["cannot e: Service offers no way to assign role"]),
     (no("unassign_role"), [], guest(M, ADMIN), ["cannot a: Service offers no way to unassign"]),
     # problems of the account

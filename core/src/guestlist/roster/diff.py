@@ -173,6 +173,9 @@ def _of_member(person: _Person, wish: Wish) -> Iterator[Change | Note]:
     if replaced and person.entry.key in person.rules.protected:
         yield Note.FITS if all(holds(member.roles, role) for role in wish.roles) else Note.KEPT
         return
+    if replaced and wish.problems:  # to give one is to take the other away
+        yield Note.HELD_BACK
+        return
     found = [
         *_missing(person, wish, member.roles),
         *_too_much(person, wish, member.roles),
