@@ -17,6 +17,7 @@ from tests.durable.kit import (
     VOID,
     Blind,
     Facts,
+    Fault,
     Hasty,
     Machine,
     Process,
@@ -36,7 +37,7 @@ from guestlist.ledger.order import SKEW
 from guestlist.ledger.schema import OrderState
 from guestlist.ledger.tally import Tally
 from guestlist.ledger.work import ChunkWork
-from guestlist.roster import Action
+from guestlist.roster import Action, Change
 
 ADA = "ada@example.com"
 
@@ -88,6 +89,40 @@ def test_many_doubts_are_settled_with_one_reading_of_the_list(machine: Machine) 
     machine.run(machine.begin(everybody))
     assert machine.service.mails == {one.email: 1 for one in everybody}
     assert machine.clock.monotonic() < GRACE
+
+
+def to_replace(machine: Machine) -> Change:
+    invitation = _read(machine.service.add_invitation(ADA, "pending"))
+    return change(ADA, Action.REPLACE, state="pending", invitation=invitation)
+
+
+def test_a_replacement_that_is_refused_half_way_is_refused(machine: Machine) -> None:
+    """Nothing is in doubt: the earlier one is withdrawn, and the new one is not made."""
+    machine.service.faults[ADA] = [Fault(status=204), refused(400)]
+    tally = machine.run(machine.begin([to_replace(machine)])).tallies["plain"]
+    assert (tally.refused, tally.unknown) == ({"Rejected": 1}, 0)
+
+
+def test_a_replacement_that_is_limited_half_way_is_made_later(machine: Machine) -> None:
+    machine.service.faults[ADA] = [Fault(status=204), *[refused(429)] * 5]
+    tally = machine.run(machine.begin([to_replace(machine)])).tallies["plain"]
+    assert tally.done == {"invited": 1}
+    assert machine.service.mails == {ADA: 1}
+
+
+def test_what_was_withdrawn_without_an_answer_is_done(machine: Machine) -> None:
+    machine.service.faults[ADA] = [LOST] * 4 + [refused(404)]
+    gone = to_replace(machine).model_copy(update={"action": Action.REVOKE})
+    tally = machine.run(machine.begin([gone])).tallies["plain"]
+    assert sum(tally.done.values()) == 1
+    assert tally.refused == {}
+
+
+def test_what_was_never_there_is_refused(machine: Machine) -> None:
+    machine.service.faults[ADA] = [refused(404)]
+    gone = to_replace(machine).model_copy(update={"action": Action.REVOKE})
+    tally = machine.run(machine.begin([gone])).tallies["plain"]
+    assert tally.refused == {"NotFound": 1}
 
 
 def test_it_is_given_up_when_nothing_ever_happens(machine: Machine) -> None:

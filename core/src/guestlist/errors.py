@@ -49,6 +49,8 @@ class GuestlistError(Exception):
         request_id: what to quote to the service's support, if it gave one.
         happened: whether the request took effect all the same: False means certainly not,
             True certainly, None not known.
+        half_done: all that may have happened is that the earlier invitation was withdrawn; the new
+            one was certainly not made. To do the same again is safe.
         attempts: how many times the request was sent or tried.
         waited: seconds spent waiting between attempts.
         budget: the part of the call's budget that ended it, such as `4 attempts` or `120 s in
@@ -56,6 +58,7 @@ class GuestlistError(Exception):
     """
 
     happened: bool | None = False
+    half_done = False
 
     def __init__(
         self,

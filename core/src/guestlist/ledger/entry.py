@@ -148,7 +148,7 @@ class SingleEntry:
 
     def failed(self, error: GuestlistError) -> None:
         """Says that it failed. What may have happened all the same stays in doubt."""
-        if error.happened:
+        if error.happened and not error.half_done:
             done = Done("done", detail=error.message, owed=self._change.owed_roles())
             self._settle(OrderState.DONE, done)
         elif self._begun is not None and error.happened is None:

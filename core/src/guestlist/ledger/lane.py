@@ -206,19 +206,18 @@ class Lane:
 
     def _went_wrong(self, entry: OrderEntry, error: GuestlistError) -> None:
         change = entry.order.change
-        if error.happened is not False and change.action not in REPEATABLE:
+        may_have_happened = error.happened is not False and not error.half_done
+        if may_have_happened and change.action not in REPEATABLE:
             entry.doubted(error.message)
             if self._settles_doubts:
                 self._doubts.add(entry, error)
         elif (
-            error.happened is not False
-            and isinstance(error, ServiceRefusal)
-            and entry.attempts >= ATTEMPTS
+            may_have_happened and isinstance(error, ServiceRefusal) and entry.attempts >= ATTEMPTS
         ):  # it answers, and each time as if it had done what it does not show
             entry.unknown(error)
             self._tally.stays_unknown(error)
             self._has_answered()
-        elif error.happened is not False or isinstance(error, ServiceTrouble):
+        elif may_have_happened or isinstance(error, ServiceTrouble):
             entry.ask_again(change, error.message)
             self._is_in_trouble(error)
         elif isinstance(error, Unauthorized | ConfigError):

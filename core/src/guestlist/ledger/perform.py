@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 from guestlist.client import Guestlist
+from guestlist.errors import NotFound
 from guestlist.exchange.account import Entry
 from guestlist.ledger.order import Order
 from guestlist.ledger.outcome import Done
@@ -41,10 +45,9 @@ def perform(guests: Guestlist, order: Order, entry: Entry) -> Done:
         case Action.UNASSIGN:
             return _role_changed(client.unassign_role(known, change.roles[0]))
         case Action.REVOKE:
-            return Done(client.revoke(known).state)
+            return _taken_back(order, lambda: client.revoke(known).state, State.REVOKED)
         case Action.REMOVE:
-            client.remove(known)
-            return Done("removed")
+            return _taken_back(order, partial(_removed, client, known), "removed")
         case _:
             raise AssertionError(f"{change.action} is nothing to be done")
 
@@ -56,6 +59,21 @@ def _invited(change: Change, result: InviteResult) -> Done:
         " ".join(result.warnings) or None,
         change.owed_roles(),
     )
+
+
+def _removed(client: Guestlist, known: Guest) -> str:
+    client.remove(known)
+    return "removed"
+
+
+def _taken_back(order: Order, take: Callable[[], str], outcome: str) -> Done:
+    """What was tried before and is not there now was taken back then, by whatever has no answer."""
+    try:
+        return Done(take())
+    except NotFound:
+        if not order.attempts:
+            raise
+        return Done(outcome, None, FOUND)
 
 
 def _role_changed(result: RoleResult) -> Done:

@@ -60,6 +60,7 @@ def make_anew(call: Call, order: Order, guest: Guest, old: Invitation) -> Steps[
     except GuestlistError as error:
         if error.happened is False:
             error.happened = revoked  # not all of it, but not nothing either
+            error.half_done = revoked is not False
         if over is not old:
             error.hint = f"The earlier invitation is revoked already. {error.hint}"
         raise
