@@ -487,6 +487,24 @@ def test_a_killed_call_loses_no_debt(
     assert len(debts) == (0 if before else 1), "of what did not happen, nothing is owed"
 
 
+@on_aitronos
+def test_whoever_is_revoked_is_owed_nothing(make: Any, ledger: Ledger, tmp_path: Path) -> None:
+    """Or inviting anew without the role would give it."""
+    guests = make(ledger=ledger)
+    guests.invite(ADA, role=["Member", "Admin"])
+    guests.revoke(ADA)
+    assert rows(tmp_path).count(("settle", OrderState.DROPPED, "withdrawn")) == 1
+
+
+@on_vultr
+def test_whoever_is_removed_is_owed_nothing(make: Any, ledger: Ledger, tmp_path: Path) -> None:
+    guests = make(ledger=ledger)
+    guests.invite(ADA, role="group:Engineering")
+    guests.accept(ADA)
+    guests.remove(ADA)
+    assert rows(tmp_path).count(("settle", OrderState.DROPPED, "withdrawn")) == 1
+
+
 @on_vultr
 def test_without_a_ledger_roles_for_later_are_refused(guests: Any) -> None:
     with pytest.raises(Unsupported, match="takes no role at invitation time") as caught:

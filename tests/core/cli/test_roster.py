@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -417,17 +419,32 @@ def test_a_plan_in_a_file_goes_on_after_a_crash(roster: Roster, cli: Cli, sandbo
     assert mails(sandbox) == {("vultr", f"{name}@example.com"): 1 for name in ("ada", "bob")}
 
 
+def test_a_run_is_gone_on_with_in_its_own_accounts_only(roster: Roster, sandbox: Sandbox) -> None:
+    people("ada", "bob")
+    roster("plan", "--out", "team.plan")
+    file = Path("team.plan")
+    (account,) = read_plan(file).summary.accounts.values()
+    file.write_text(file.read_text().replace(account, "vultr:of-another-organization"))
+    begun(read_plan(file).digest, *read_plan(file).changes())
+    refused = roster("apply", "--plan", "team.plan", "--yes")
+    assert "is not the one that the plan was made for" in refused.err
+    assert mails(sandbox) == {}
+
+
 def test_a_run_of_another_day_is_not_gone_on_with(roster: Roster, sandbox: Sandbox) -> None:
     """The last day of somebody who was to be invited may be over."""
     people("ada")
     roster("plan", "--out", "team.plan")
-    digest = read_roster(Path("guestlist.toml")).digest
-    yesterday = datetime.now(UTC).date() - timedelta(days=1)
-    for day, told in ((yesterday, "1 to invite"), (yesterday + timedelta(days=1), "Going on")):
-        begun(f"{digest} 00 {day}", *read_plan(Path("team.plan")).changes())
+    roster("apply", "--yes")
+    with closing(sqlite3.connect("ledger.db")) as connection:
+        (digest,) = connection.execute("SELECT roster FROM runs WHERE source <> ''").fetchone()
+    today = datetime.now(UTC).date()
+    yesterday = today - timedelta(days=1)
+    for day, told in ((yesterday, "1 to invite"), (today, "Going on")):
+        sandbox.reset()
+        begun(digest.replace(str(today), str(day)), *read_plan(Path("team.plan")).changes())
         shown = roster("apply", "--yes")
         assert told in shown.out
-        sandbox.reset()
 
 
 def test_a_plan_in_a_file_comes_before_a_run_that_was_interrupted(

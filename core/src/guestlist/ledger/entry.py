@@ -167,5 +167,7 @@ class SingleEntry:
             orders.settle(connection, id, now, mark, state, done)
             if state is OrderState.DONE and self._change.action is Action.ASSIGN:
                 owed.pay(connection, self._change, now)
+            if state is OrderState.DONE and self._change.action in (Action.REVOKE, Action.REMOVE):
+                owed.void(connection, self._change, now)
 
         self._store.write(write)

@@ -41,6 +41,21 @@ def pay(connection: Connection, change: Change, now: float) -> None:
     )
 
 
+def void(connection: Connection, change: Change, now: float) -> None:
+    """Writes down that nothing is owed to somebody who was asked to be out: whoever invites the
+    person anew says anew what for."""
+    connection.execute(
+        update(orders)
+        .where(IS_OWED, orders.c.account == change.account, orders.c.key == change.key)
+        .values(
+            state=OrderState.DROPPED,
+            settled=now,
+            outcome="withdrawn",
+            detail=f"{change.action}d meanwhile",
+        )
+    )
+
+
 def is_of_a_debt(connection: Connection, change: Change, run: int, now: float) -> bool:
     """Does what a change means for a role that is owed. False when there has to be an order."""
     if change.action is Action.SETTLE:

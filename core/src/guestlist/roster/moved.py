@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 from guestlist.client import Guestlist
-from guestlist.errors import ConfigError
 from guestlist.exchange.account import Account
 from guestlist.models import Guest, Invitation
 from guestlist.roster.change import UNFOUNDED, Change
 from guestlist.roster.planfile import PlanFile
 from guestlist.roster.present import Progress, ids_of, read_accounts, seen
 from guestlist.roster.scratch import Fact, Kind, Scratch
-from guestlist.roster.summary import fingerprint
 
 
 def moved(
@@ -28,9 +26,8 @@ def moved(
         ConfigError: an account is another one than it was, or the file cannot be read.
         GuestlistError: an account cannot be read.
     """
-    counts = plan.summary.counts
-    names = sorted(name for name, of_account in counts.items() if of_account.keys() - UNFOUNDED)
-    _check_accounts(guests, plan, names)
+    names = plan.founded
+    plan.check_accounts(guests)
     scratch = Scratch()
     try:
         numbers = {name: number for number, name in enumerate(names)}
@@ -50,17 +47,6 @@ def moved(
                 yield from _different(changes, now)
     finally:
         scratch.close()
-
-
-def _check_accounts(guests: Guestlist, plan: PlanFile, names: Iterable[str]) -> None:
-    for name in names:
-        guests.account(name)
-        if fingerprint(guests.accounts[name]) != plan.summary.accounts.get(name):
-            raise ConfigError(
-                f"the account {name!r} is not the one that the plan was made for: its provider or"
-                " its settings have changed",
-                hint="Make the plan again.",
-            )
 
 
 def _befores(changes: Iterable[Change], numbers: Mapping[str, int]) -> Iterator[Fact]:

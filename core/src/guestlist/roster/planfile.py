@@ -9,14 +9,17 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import NamedTemporaryFile
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import ValidationError
 
 from guestlist.errors import ConfigError
 from guestlist.models import Model
-from guestlist.roster.change import Change
-from guestlist.roster.summary import Summary
+from guestlist.roster.change import UNFOUNDED, Change
+from guestlist.roster.summary import Summary, fingerprint
+
+if TYPE_CHECKING:
+    from guestlist.client import Guestlist
 
 
 class _Header(Model):
@@ -50,6 +53,27 @@ class PlanFile:
         for _, line in _lines(self.path):
             found.update(line.encode())
         return found.hexdigest()
+
+    @property
+    def founded(self) -> list[str]:
+        """The accounts with changes that rest on something that was seen there."""
+        counts = self.summary.counts
+        return sorted(name for name, of_account in counts.items() if of_account.keys() - UNFOUNDED)
+
+    def check_accounts(self, guests: Guestlist) -> None:
+        """Sees that the accounts are those that the plan was made for.
+
+        Raises:
+            ConfigError: one is another, or is not there.
+        """
+        for name in self.founded:
+            guests.account(name)
+            if fingerprint(guests.accounts[name]) != self.summary.accounts.get(name):
+                raise ConfigError(
+                    f"the account {name!r} is not the one that the plan was made for: its provider"
+                    " or its settings have changed",
+                    hint=AGAIN,
+                )
 
     def changes(self, account: str | None = None) -> Iterator[Change]:
         """The changes by account, and in each in the order of execution; read as they are used.

@@ -29,6 +29,7 @@ from guestlist.models import OPEN_STATES, Guest
 from guestlist.roster import Action, Change, Plan, make_plan, moved, read_plan
 from guestlist.roster.debts import Debt, Judged, judge
 from guestlist.roster.planfile import PlanFile
+from guestlist.roster.summary import fingerprint
 
 if TYPE_CHECKING:
     from guestlist.ledger.tally import Tally
@@ -56,6 +57,7 @@ def run_apply(session: Session) -> None:
     with ends_on_sigterm(session), desk(session) as at, alone(at.store):
         plan = read_plan(Path(given.plan)) if given.plan else None
         if plan is not None:
+            plan.check_accounts(at.guests)  # also before a run of it is gone on with
             _tell_lacking(session, plan)
         asked = _digest(session, at) if plan is None else plan.digest
         run = _continued(session, at, asked)
@@ -195,10 +197,11 @@ def _continued(session: Session, at: Desk, asked: str) -> int | None:
 
 
 def _digest(session: Session, at: Desk) -> str:
-    """What is asked for: the roster, how it is to be taken, and the day that it is taken on:
-    tomorrow somebody's last day may be over."""
+    """What is asked for: the roster, the accounts, how it is to be taken, and the day that it is
+    taken on: tomorrow somebody's last day may be over."""
     given, today = session.arguments, at.guests.clock.now().date()
-    return f"{at.roster.digest} {given.prune:d}{given.invite_declined:d} {today}"
+    accounts = " ".join(map(fingerprint, at.guests.accounts.values()))
+    return f"{at.roster.digest} {accounts} {given.prune:d}{given.invite_declined:d} {today}"
 
 
 def _from_roster(session: Session, at: Desk, asked: str) -> int | None:
