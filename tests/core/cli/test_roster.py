@@ -20,7 +20,9 @@ from tests.core.cli.conftest import SCRIPT, Cli, Run
 
 from guestlist.cli.changes import show_changes
 from guestlist.cli.screen import Screen
-from guestlist.ledger import Ledger, owed, runs
+from guestlist.errors import Forbidden
+from guestlist.ledger import Ledger, orders, owed, runs
+from guestlist.ledger.doubts import Doubts
 from guestlist.roster import Action, Change, read_plan
 from guestlist.roster.file import read_roster
 from guestlist.sandbox import Sandbox, SandboxControl
@@ -304,6 +306,69 @@ def test_waiting_says_so_in_a_pipe_and_ends_at_once(
         "interrupted: stopped: what is still owed stays owed; `guestlist settle` goes on\n"
     )
     assert running.returncode == 128 + by
+
+
+def killed(*changes: Change) -> None:
+    """A run in the ledger that was killed while the request of its first order was under way."""
+    begun("", *changes)
+    with Ledger("ledger.db") as ledger:
+        now = time.time()
+        assert ledger.store.write(lambda c: orders.intend(c, 1, "POST", now, None))
+
+
+ADA = Change(action=Action.INVITE, account="cloud", email="ada@example.com", key="ada@example.com")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are sent")
+@pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("command", ["apply", "settle"])
+def test_nothing_comes_after_looking_was_interrupted(
+    roster: Roster, sandbox: Sandbox, command: str, by: signal.Signals
+) -> None:
+    killed(ADA)
+    words = [command, "guestlist.toml", "--ledger", "ledger.db", f"--sandbox={sandbox.url}"]
+    with subprocess.Popen(
+        [SCRIPT, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as running:
+        assert running.stderr is not None
+        looking = "looking what became of requests that got no answer"
+        assert running.stderr.readline() == f"{looking}\n"
+        time.sleep(0.5)  # for the first look
+        running.send_signal(by)
+        out, err = running.communicate(timeout=30)
+    assert err == f"interrupted: stopped while {looking}; `guestlist {command}` looks again\n"
+    assert (running.returncode, out) == (128 + by, "")
+    assert not sandbox.outbox.mails
+
+
+@pytest.mark.parametrize("planned", [False, True])
+def test_nobody_is_invited_while_it_is_not_known_what_became_of_a_request(
+    roster: Roster,
+    cli: Cli,
+    sandbox: Sandbox,
+    monkeypatch: pytest.MonkeyPatch,
+    planned: bool,
+) -> None:
+    """The lists need not show yet what the request has done: it may take effect late."""
+    if planned:
+        roster("plan", "--out", "team.plan")
+    killed(ADA)
+    with monkeypatch.context() as patched:
+
+        def look(_doubts: Doubts) -> None:
+            raise Forbidden("not from here", status=403)
+
+        patched.setattr(Doubts, "look", look)
+        refused = roster("apply", "--yes", *["--plan", "team.plan"] * planned)
+    assert refused.code == 1
+    assert "error: cloud: not from here [HTTP 403]" in refused.err
+    assert "error: cloud: nothing new is sent before it is known what became" in refused.err
+    office = ("aitronos", "ada@example.com")
+    assert mails(sandbox) == ({} if planned else {office: 1}), "other accounts are no part of it"
+    cli("invite", "ada@example.com", "-a", "vultr")  # as the late effect
+    done = roster("apply", "--yes")
+    assert done.code == 0, done.err
+    assert mails(sandbox) == {("vultr", "ada@example.com"): 1, office: 1}
 
 
 def test_what_a_killed_settle_had_begun_is_given(

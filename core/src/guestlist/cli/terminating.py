@@ -32,6 +32,10 @@ def ends_on_sigterm(session: Session) -> Iterator[None]:
         if received:
             raise Terminated("nothing was changed") from None
         raise
+    except Interrupted as error:
+        if received:
+            raise Terminated(error.message) from None
+        raise
     finally:
         signal.signal(signal.SIGTERM, before)
         if received:

@@ -28,7 +28,7 @@ class Plan:
 
     Attributes:
         summary: what it comes to; it has all counts.
-        errors: accounts that could not be read.
+        errors: accounts that could not be read, or for which nothing may be planned.
     """
 
     def __init__(
@@ -77,6 +77,7 @@ def make_plan(
     wanted: Iterable[Wanted],
     *,
     accounts: Collection[str] | None = None,
+    unclear: Mapping[str, GuestlistError] | None = None,
     today: date | None = None,
     limits: Limits | None = None,
     prune: bool = False,
@@ -94,6 +95,8 @@ def make_plan(
         wanted: the roster. Several entries about one person in one account, those of them that
             count today, are taken together (`guestlist.roster.stay`).
         accounts: the accounts to plan, instead of all; entries of others are passed over.
+        unclear: of those, accounts for which nothing may be planned now, and why. They are among
+            the plan's errors, like accounts that cannot be read.
         today: the day for `from` and `until`; by default that of the client's clock, in UTC.
         limits: what the plan may ask for.
         prune: take out whoever is there and not wanted. Else they are counted.
@@ -111,6 +114,8 @@ def make_plan(
     names = sorted(guests.accounts if accounts is None else set(accounts))
     for name in names:
         guests.account(name)
+    unclear = unclear or {}
+    names = [name for name in names if name not in unclear]
     limits = limits or Limits()
     numbers = {name: number for number, name in enumerate(names)}
     intake = Intake(numbers, today or guests.clock.now().date())
@@ -126,9 +131,10 @@ def make_plan(
             if reading.error is None
         }
         compare(scratch, [readable.get(name) for name in names], Guard(limits, mails))
-        aside = Aside(guests, debts, {*names, *intake.accounts})
+        aside = Aside(guests, debts, {*names, *unclear, *intake.accounts})
         scratch.add_changes(aside.rows(len(names)))
         errors = {name: reading.error for name, reading in read.items() if reading.error}
+        errors |= unclear
         if accounts is None:
             errors |= _not_configured(guests, intake.accounts)
         summary = _summary(guests, names, intake, readable, aside, errors, limits)

@@ -95,7 +95,9 @@ def run_worker(session: Session) -> None:
 
 
 @contextmanager
-def _planned(session: Session, at: Desk) -> Iterator[Plan]:
+def _planned(
+    session: Session, at: Desk, unclear: Mapping[str, GuestlistError] | None = None
+) -> Iterator[Plan]:
     given = session.arguments
     limits = at.roster.limits
     session.progress.tell(f"reading {at.roster.toml.path}")
@@ -104,6 +106,7 @@ def _planned(session: Session, at: Desk) -> Iterator[Plan]:
         at.guests,
         at.roster.wanted(),
         accounts=at.roster.accounts,
+        unclear=unclear,
         limits=limits,
         prune=given.prune,
         invite_declined=given.invite_declined,
@@ -206,8 +209,9 @@ def _digest(session: Session, at: Desk) -> str:
 
 def _from_roster(session: Session, at: Desk, asked: str) -> int | None:
     """Plans, and writes a run down if that is wanted."""
-    _settle_doubts(session, at)
-    with _planned(session, at) as plan:
+    doubtful = _settle_doubts(session, at)
+    unclear = {name: doubtful[name] for name in at.roster.accounts if name in doubtful}
+    with _planned(session, at, unclear) as plan:
         _show(session, at, plan)
         if not _confirmed(session, at, plan):
             return None
@@ -216,7 +220,10 @@ def _from_roster(session: Session, at: Desk, asked: str) -> int | None:
 
 def _from_plan(session: Session, at: Desk, plan: PlanFile, asked: str) -> int | None:
     """Writes a run down for a plan that was made earlier, if nothing has moved since."""
-    _settle_doubts(session, at)
+    doubtful = _settle_doubts(session, at)
+    for account in plan.summary.counts:
+        if account in doubtful:
+            raise doubtful[account]
     session.progress.tell("looking whether anything has changed since the plan was made")
     changed = [
         f"{change.email} on {change.account} {what}" for change, what in moved(at.guests, plan)
@@ -257,10 +264,34 @@ def _confirmed(session: Session, at: Desk, plan: Plan | PlanFile) -> bool:
     return False
 
 
-def _settle_doubts(session: Session, at: Desk) -> None:
+def _settle_doubts(session: Session, at: Desk) -> dict[str, GuestlistError]:
+    """Finds out what became of requests that got no answer.
+
+    Returns:
+        Accounts of which that is not known yet, as errors. Nobody of them must be invited by a
+        plan: its lists need not show yet what a request in doubt has done.
+
+    Raises:
+        Interrupted: it was ended before.
+    """
     if orders.in_doubt(at.store):
         session.progress.tell_waiting("looking what became of requests that got no answer")
-    _tell_failures(session, at.runner.settle_doubts())
+    summary = at.runner.settle_doubts()
+    _tell_failures(session, summary)
+    if summary.interrupted:
+        raise Interrupted(
+            "stopped while looking what became of requests that got no answer;"
+            f" `guestlist {session.arguments.command}` looks again"
+        )
+    return {
+        account: Conflict(
+            "nothing new is sent before it is known what became of requests that got no answer",
+            hint="The same command again looks for them.",
+            account=account,
+        )
+        for account, tally in summary.tallies.items()
+        if tally.halted is not None
+    }
 
 
 def _carry_out(session: Session, at: Desk, run: int) -> Summary:
