@@ -337,6 +337,27 @@ def test_ctrl_c_ends_the_run_and_says_so(machine: Machine) -> None:
     assert not [one for one in threading.enumerate() if one.name.startswith("guestlist-plain")]
 
 
+def test_ctrl_c_between_two_accounts_leaves_nothing_under_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine = Machine(tmp_path / "guestlist.db", {"one": Plain, "other": Plain})
+    run = machine.begin([*invites(2000, "one"), *invites(2000, "other")])
+    start, started = threading.Thread.start, list[threading.Thread]()
+
+    def interrupted(thread: threading.Thread) -> None:
+        if thread.name in ("guestlist-one", "guestlist-other"):
+            started.append(thread)
+            if len(started) == 2:
+                raise KeyboardInterrupt
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", interrupted)
+    summary = machine.run(run)
+    assert summary.interrupted
+    assert summary.left > 0
+    assert not started[0].is_alive()
+
+
 def test_a_failing_display_ends_the_run(machine: Machine) -> None:
     def broken(_tallies: object) -> None:
         raise BrokenPipeError

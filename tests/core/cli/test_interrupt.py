@@ -6,13 +6,22 @@ import json
 import signal
 import socket
 import subprocess
+import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from .conftest import SCRIPT
+from guestlist.errors import LedgerError
+from guestlist.ledger import Ledger
+from guestlist.ledger.runner import alone
+from guestlist.sandbox import Sandbox
+
+from .conftest import SCRIPT, Cli
+
+ROSTER = "guestlist.cli.commands.roster"
 
 EMPTY = json.dumps({"invitations": [], "users": [], "meta": {"total": 0}}).encode()
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s"
@@ -91,6 +100,51 @@ def test_in_the_middle_of_changes_on_two_accounts(service: Silent) -> None:
     assert code == 130
     assert err.startswith("interrupted: invite ada@example.com on ")
     assert err.count("\n") == 1
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are sent")
+@pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGTERM])
+def test_whoever_is_told_twice_to_end_waits_for_what_is_under_way(
+    service: Silent, by: signal.Signals
+) -> None:
+    with Path("guestlist.toml").open("a") as file:
+        file.write('[[people]]\nemail = "ada@example.com"\naccounts.cloud = true\n')
+    words = ["apply", "--yes", "--timeout", "3s"]
+    with subprocess.Popen(
+        [SCRIPT, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as running:
+        assert service.posted.wait(30)
+        for _ in range(2):
+            running.send_signal(by)
+            time.sleep(0.5)
+        with (
+            Ledger("guestlist.db") as ledger,
+            pytest.raises(LedgerError, match="another run is under way"),
+            alone(ledger.store),
+        ):
+            pass
+        _, err = running.communicate(timeout=30)
+    assert running.returncode == 128 + by
+    assert err == "interrupted: stopped: 1 left; `guestlist apply` goes on\n"
+
+
+@pytest.mark.parametrize("moment", ["guestlist.cli.live.Live.__enter__", f"{ROSTER}._show_run"])
+def test_an_end_just_before_or_after_a_run_says_what_is_left_of_it(
+    cli: Cli, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    Path("guestlist.toml").write_text(
+        '[accounts.cloud]\nprovider = "vultr"\n'
+        '[[people]]\nemail = "ada@example.com"\naccounts.cloud = true\n'
+    )
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(moment, interrupt)
+    done = cli("apply", "guestlist.toml")
+    assert done.code == 130
+    told = "everything was done" if sandbox.outbox.mails else "1 left; `guestlist apply` goes on"
+    assert done.err == f"interrupted: stopped: {told}\n"
 
 
 def test_in_the_middle_of_looking(service: Silent) -> None:

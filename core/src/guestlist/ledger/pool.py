@@ -36,19 +36,19 @@ def run_together(
     """
     ends = Stop()
     with ThreadPoolExecutor(1, "guestlist-worker") as here:
-        working = here.submit(run_worker, make, url, stop=ends)
-
-        def watch(tallies: Mapping[str, Tally]) -> None:
-            if working.done():
-                working.result()  # raises what it has ended for
-            if progress is not None:
-                progress(tallies)
-
         try:
+            working = here.submit(run_worker, make, url, stop=ends)
+
+            def watch(tallies: Mapping[str, Tally]) -> None:
+                if working.done():
+                    working.result()  # raises what it has ended for
+                if progress is not None:
+                    progress(tallies)
+
             enqueue(store, run, SystemClock().now().timestamp())
             return follow(store, run, stop, watch)
         except KeyboardInterrupt:
             stop()
-            return follow(store, run, stop, watch)
+            return follow(store, run, stop, progress)
         finally:
             ends()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -159,25 +159,25 @@ class Runner:
         left: Mapping[str, int],
     ) -> Summary:
         summary = Summary()
-        threads = []
+        ends: dict[threading.Thread, threading.Event] = {}
         for account, source in work.items():
             mine = [order for order in doubts if order.change.account == account]
             tally = Tally(account, left=left[account])
             summary.tallies[account] = tally
             lane = Lane(self._guests, self._store, self._stop, tally)
-            threads.append(
-                threading.Thread(
-                    target=_run_lane,
-                    args=(lane, source, mine, self._stop, tally, self._store.is_sqlite),
-                    name=f"guestlist-{account}",
-                )
+            ended = threading.Event()
+            thread = threading.Thread(
+                target=_run_lane,
+                args=(lane, source, mine, self._stop, tally, self._store.is_sqlite, ended),
+                name=f"guestlist-{account}",
             )
-        for thread in threads:
-            thread.start()
+            ends[thread] = ended
         try:
-            while any(thread.is_alive() for thread in threads):
-                for thread in threads:
-                    thread.join(TICK / len(threads))
+            for thread in ends:
+                thread.start()
+            while not all(ended.is_set() for ended in ends.values()):
+                for ended in ends.values():
+                    ended.wait(TICK / len(ends))
                 if progress is not None:
                     progress(summary.tallies)
         except KeyboardInterrupt:
@@ -187,16 +187,39 @@ class Runner:
             self._stop()
             raise
         finally:
-            for thread in threads:
-                thread.join()
+            _wait_for(ends)
         if self._stop.reason is not None:
             raise self._stop.reason
         summary.interrupted = summary.interrupted or bool(self._stop)
         return summary
 
 
+def _wait_for(ends: Mapping[threading.Thread, threading.Event]) -> None:
+    """Waits until nothing is under way any more, also when Ctrl-C asks once more for the end: as
+    long as something is, nobody else may believe that they are alone.
+
+    Args:
+        ends: when each thread is done. `Thread.join` and `is_alive` do not tell that: before Python
+            3.13 they take a thread for ended once Ctrl-C has come while one of them was called.
+    """
+    for thread, ended in ends.items():
+        if thread.ident is None:  # it was not started
+            continue
+        while not ended.is_set():
+            with suppress(KeyboardInterrupt):
+                ended.wait()
+        with suppress(KeyboardInterrupt):
+            thread.join()
+
+
 def _run_lane(
-    lane: Lane, work: Work, doubts: list[Order], stop: Stop, tally: Tally, is_alone: bool
+    lane: Lane,
+    work: Work,
+    doubts: list[Order],
+    stop: Stop,
+    tally: Tally,
+    is_alone: bool,
+    ended: threading.Event,
 ) -> None:
     try:
         lane.recover(doubts, alone=is_alone)
@@ -204,6 +227,8 @@ def _run_lane(
     except Exception as error:
         tally.halted = error
         stop(error)  # a ledger that fails ends everything; so does a bug of ours
+    finally:
+        ended.set()
 
 
 class Nothing:

@@ -81,8 +81,8 @@ def read_accounts(
         for number, name in enumerate(names)
     ]
     with ThreadPoolExecutor(min(len(names), READERS) or 1) as pool:
-        running = {pool.submit(one.read, one.name in managed): one.name for one in readers}
         try:
+            running = {pool.submit(one.read, one.name in managed): one.name for one in readers}
             return {running[done]: done.result() for done in as_completed(running)}
         except BaseException:  # Ctrl-C, or a fault of ours: the threads end at their next record
             stop.set()

@@ -67,7 +67,11 @@ def run_apply(session: Session) -> None:
             run = _from_roster(session, at, asked)
         if run is None:
             return
-        summary = _carry_out(session, at, run)
+        try:
+            summary = _carry_out(session, at, run)
+        except KeyboardInterrupt:  # before anything was under way, or while it was shown
+            session.errors.append(_interrupted(sum(orders.left(at.store, run).values())))
+            return
         if summary.interrupted:
             session.errors.append(_interrupted(summary.left))
             return
