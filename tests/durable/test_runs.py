@@ -233,7 +233,7 @@ def test_an_owed_role_is_given_by_its_id_where_the_service_lists_none(machine: M
     assert result.owed == (editor,)
     machine.service.add_person("ada@example.com")
     with machine.process() as process:
-        due, _others = process.runner.due()
+        due, _others, _errors = process.runner.due()
         process.runner.run(process.runner.begin(lambda: due, "", "settle", replace=False))
     assert [person["roles"] for person in machine.service.people] == [["r-7"]]
 
@@ -258,7 +258,7 @@ def test_an_owed_role_is_given_by_its_id_where_two_have_its_name(tmp_path: Path)
         Guestlist(accounts, **how).invite("ada@example.com", role=["dev", editor])
     machine.service.add_person("ada@example.com")
     with machine.process() as process:
-        due, _others = process.runner.due()
+        due, _others, _errors = process.runner.due()
         process.runner.run(process.runner.begin(lambda: due, "", "settle", replace=False))
     assert [person["roles"] for person in machine.service.people] == [["r-7"]]
 

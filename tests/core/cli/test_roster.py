@@ -12,15 +12,17 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.core.cli.conftest import SCRIPT, Cli, Run
 
+from guestlist import Guestlist
 from guestlist.cli.changes import show_changes
 from guestlist.cli.screen import Screen
-from guestlist.errors import Forbidden
+from guestlist.errors import Forbidden, GuestlistError, ServiceUnavailable, Unauthorized
 from guestlist.ledger import Ledger, orders, owed, runs
 from guestlist.ledger.doubts import Doubts
 from guestlist.roster import Action, Change, read_plan
@@ -380,6 +382,63 @@ def test_what_a_killed_settle_had_begun_is_given(
         debts = [debt.change for debt in owed.debts(ledger.store)]
     begun("", *debts)
     assert "assigned" in roster("settle").out
+
+
+@pytest.fixture
+def owing(plain: Cli, sandbox: Sandbox) -> Roster:
+    """Runs a command on a roster that owes somebody a role in each of two accounts."""
+    service = sandbox.services["vultr"]
+    account = f'provider = "vultr"\nbase_url = "{service.base_url}"\n'
+    account += f'api_key = "{service.settings["api_key"]}"\n'
+    accounts = ("first", "second")
+    wanted = "".join(f'accounts.{name} = ["group:Engineering"]\n' for name in accounts)
+    Path("guestlist.toml").write_text(
+        "".join(f"[accounts.{name}]\n{account}" for name in accounts)
+        + f'[[people]]\nemail = "omar@example.org"\n{wanted}'
+    )
+    facts: dict[str, Any] = {"email": "omar@example.org", "key": "omar@example.org"}
+    facts["roles"] = ("group:Engineering",)
+    with Ledger("guestlist.db") as ledger:
+        for name in accounts:
+            debt = Change(action=Action.SETTLE, account=name, **facts)
+            ledger.store.write(partial(owed.owe, change=debt, now=1.0))
+    return lambda command, *words: plain(command, "guestlist.toml", *words)
+
+
+def failing(monkeypatch: pytest.MonkeyPatch, *errors: GuestlistError) -> None:
+    """Has the next looks at who stands where in the account `first` fail."""
+    standing: Any = Guestlist.standing
+    left = list(errors)
+
+    def fail(guests: Guestlist, emails: set[str], *, account: str) -> Any:
+        if account == "first" and left:
+            raise left.pop(0)
+        return standing(guests, emails, account=account)
+
+    monkeypatch.setattr(Guestlist, "standing", fail)
+
+
+@pytest.mark.parametrize("error", [Unauthorized("no such key"), ServiceUnavailable("it is down")])
+def test_an_account_that_fails_keeps_no_other_from_giving_what_is_owed(
+    owing: Roster, monkeypatch: pytest.MonkeyPatch, error: GuestlistError
+) -> None:
+    failing(monkeypatch, error)
+    done = owing("settle")
+    assert done.code == 1
+    assert f"error: first: {error.message}" in done.err
+    assert any("second" in line and "assigned" in line for line in done.table)
+    assert any("first" in line for line in owing("settle").table)
+
+
+def test_waiting_goes_on_while_a_service_is_down(
+    owing: Roster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("guestlist.cli.commands.roster.SETTLE_EVERY", 0.01)
+    failing(monkeypatch, *[ServiceUnavailable("it is down")] * 3)
+    done = owing("settle", "--wait", "1h")
+    assert done.code == 0, done.err
+    assert set(done.err.splitlines()) == {"waiting for first to answer"}
+    assert any("first" in line and "assign" in line for line in done.table)
 
 
 def test_settling_makes_no_ledger(roster: Roster, cli: Cli) -> None:

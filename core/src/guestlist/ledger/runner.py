@@ -12,7 +12,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from guestlist.client import Guestlist
-from guestlist.errors import LedgerError, UnknownAccount
+from guestlist.errors import GuestlistError, LedgerError, UnknownAccount
 from guestlist.ledger import orders, owed, runs, shared
 from guestlist.ledger.lane import Lane, Work
 from guestlist.ledger.order import Order
@@ -93,14 +93,19 @@ class Runner:
         now = self._guests.clock.now().timestamp()
         return runs.begin_run(self._store, changes, roster, source, now, replace=replace)
 
-    def due(self, held: Collection[Debt] = ()) -> tuple[list[Change], list[Guest]]:
+    def due(
+        self, held: Collection[Debt] = ()
+    ) -> tuple[list[Change], list[Guest], dict[str, GuestlistError]]:
         """Looks who has accepted of those who are owed a role.
 
         Args:
             held: what must not be given at the moment.
 
         Returns:
-            What can be given now, and where the others stand.
+            What can be given now, where the others stand, and by account why it cannot be looked.
+
+        Raises:
+            LedgerError: it fails.
         """
         now = self._guests.clock.now().timestamp()
         self._store.make(lambda connection: runs.owe_again(connection, now))
@@ -111,8 +116,15 @@ class Runner:
                 debts[order.change.account].append(order.change)
         changes: list[Change] = []
         others: dict[tuple[str, str], Guest] = {}
+        errors: dict[str, GuestlistError] = {}
         for account, some in debts.items():
-            found = self._guests.standing({change.email for change in some}, account=account)
+            try:
+                found = self._guests.standing({change.email for change in some}, account=account)
+            except LedgerError:
+                raise
+            except GuestlistError as error:  # the other accounts go on
+                errors[account] = error.about(account=account)
+                continue
             for change in some:
                 guest = found[change.key]
                 if guest.state is State.ACCEPTED:
@@ -120,7 +132,7 @@ class Runner:
                     changes.append(change.model_copy(update=facts))
                 else:
                     others[account, change.key] = guest
-        return changes, list(others.values())
+        return changes, list(others.values()), errors
 
     def run(self, run: int, progress: Progress | None = None) -> Summary:
         """Carries out all orders of a run, and ends it when none is left.

@@ -20,8 +20,8 @@ from guestlist.cli.parser import UsageError
 from guestlist.cli.report import say
 from guestlist.cli.session import Session
 from guestlist.cli.terminating import ends_on_sigterm
-from guestlist.cli.words import count
-from guestlist.errors import Conflict, GuestlistError, UnknownRole, WaitTimeout
+from guestlist.cli.words import count, listed
+from guestlist.errors import Conflict, GuestlistError, ServiceTrouble, UnknownRole, WaitTimeout
 from guestlist.ledger import orders, owed, runs
 from guestlist.ledger.mails import MailsPerPerson
 from guestlist.ledger.runner import Summary, alone
@@ -368,7 +368,7 @@ def _given(session: Session, at: Desk, wait: float | None) -> list[Guest] | None
         if today != day:
             judged, day = _judged(session, at), today
         session.progress.tell("looking who has accepted")
-        due, others = at.runner.due({*judged.held, *map(Debt.of, judged.withdrawn)})
+        due, others, errors = at.runner.due({*judged.held, *map(Debt.of, judged.withdrawn)})
         if due or judged.withdrawn:
             changes = partial(chain, judged.withdrawn, due)
             run = at.runner.begin(changes, "", "settle", replace=False)
@@ -377,10 +377,14 @@ def _given(session: Session, at: Desk, wait: float | None) -> list[Guest] | None
                 return None
         left = ends - at.guests.clock.monotonic()
         waiting = [guest for guest in others if guest.state in OPEN_STATES]
-        if not waiting or left <= 0:
+        silent = [name for name, why in errors.items() if isinstance(why, ServiceTrouble)]
+        if left <= 0 or not (waiting or silent):
+            session.errors += errors.values()
             return others
-        told = count(len(waiting), "person").replace("persons", "people")
-        session.progress.tell_waiting(f"waiting for {told} to accept")
+        told = f"{listed(silent)} to answer"
+        if waiting:
+            told = f"{count(len(waiting), 'person').replace('persons', 'people')} to accept"
+        session.progress.tell_waiting(f"waiting for {told}")
         at.guests.clock.sleep(min(SETTLE_EVERY, left))
 
 
