@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import sqlite3
@@ -154,20 +155,42 @@ def test_the_allowed_domains_hold_against_a_sandbox(roster: Roster, sandbox: San
     assert not sandbox.outbox.mails
 
 
-def test_without_a_terminal_a_real_apply_asks_for_yes(
-    plain: Cli, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def real(plain: Cli, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Roster:
+    """Runs a command on a roster whose account is no imitation, as far as it knows."""
     Path("guestlist.toml").write_text(
         '[accounts.cloud]\nprovider = "vultr"\n'
         f'base_url = "{sandbox.services["vultr"].base_url}"\n'
         '[[people]]\nemail = "ada@example.com"\naccounts.cloud = true\n'
     )
     monkeypatch.setenv("VULTR_API_KEY", sandbox.services["vultr"].settings["api_key"])
-    refused = plain("apply", "guestlist.toml")
+    return lambda command, *words: plain(command, "guestlist.toml", *words)
+
+
+class Terminal(io.StringIO):
+    """Somebody who types this, and then Ctrl-D."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(("typed", "mails"), [("yes\n", 1), ("y\n", 0), ("", 0)])
+def test_only_yes_means_yes(
+    real: Roster, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, typed: str, mails: int
+) -> None:
+    monkeypatch.setattr("sys.stdin", Terminal(typed))
+    done = real("apply")
+    assert done.code == 0, done.err
+    assert done.out.endswith("Nothing was done.\n") is (mails == 0)
+    assert len(sandbox.outbox.mails) == mails
+
+
+def test_without_a_terminal_a_real_apply_asks_for_yes(real: Roster, sandbox: Sandbox) -> None:
+    refused = real("apply")
     assert refused.code == 2
     assert "Say --yes" in refused.err
     assert not sandbox.outbox.mails
-    assert plain("apply", "guestlist.toml", "--yes").code == 0
+    assert real("apply", "--yes").code == 0
     assert Path("guestlist.db").exists()
 
 

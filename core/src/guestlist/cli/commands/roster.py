@@ -261,7 +261,11 @@ def _confirmed(session: Session, at: Desk, plan: Plan | PlanFile) -> bool:
     if session.screen is None or not sys.stdin.isatty():
         raise UsageError("nobody is there to be asked", hint="Say --yes to apply without.")
     session.progress.pause()
-    answer = input("Do it? Only yes means yes: ")
+    try:
+        answer = input("Do it? Only yes means yes: ")
+    except EOFError:  # Ctrl-D
+        answer = ""
+        session.screen.line()
     if answer.strip().lower() == "yes":
         return True
     session.screen.line("Nothing was done.")
