@@ -6,8 +6,10 @@ import itertools
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import text
@@ -19,6 +21,7 @@ from guestlist.errors import ConfigError
 from guestlist.exchange.clock import Clock, SystemClock
 from guestlist.ledger import runs
 from guestlist.ledger.engine import enqueue, follow, run_worker, schema
+from guestlist.ledger.pool import run_together
 from guestlist.ledger.runner import Summary
 from guestlist.ledger.schema import OrderState
 from guestlist.ledger.stop import Stop
@@ -185,6 +188,28 @@ def test_a_database_that_goes_away_ends_the_workers_before_anything_unrecorded_i
     sent_to = pool.service.posts
     assert 200 < len(sent_to) < 3000
     assert {states[email] for email in sent_to} <= {OrderState.INTENDED, OrderState.DONE}
+
+
+def test_ctrl_c_while_the_worker_begins_ends_it_too(
+    pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended: list[bool] = []
+
+    def worker(*_: object, stop: Stop) -> None:
+        ended.append(stop.wait(5))
+
+    class Interrupted(ThreadPoolExecutor):
+        def submit(self, *work: Any, **facts: Any) -> Any:
+            super().submit(*work, **facts)
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("guestlist.ledger.pool.run_worker", worker)
+    monkeypatch.setattr("guestlist.ledger.pool.ThreadPoolExecutor", Interrupted)
+    run = pool.begin(invites(1))
+    summary = run_together(pool.store, run, pool._client, pool.url, Stop())
+    assert summary.interrupted
+    assert summary.left == 1
+    assert ended == [True]
 
 
 def test_a_file_is_nothing_to_share(tmp_path: Path) -> None:
