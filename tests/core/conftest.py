@@ -13,7 +13,7 @@ import pytest
 from guestlist.event import Event
 from guestlist.exchange.account import Account, Budget, Call
 from guestlist.exchange.policy import run
-from guestlist.exchange.step import Failure, Outgoing, Send, Sleep, Steps
+from guestlist.exchange.step import Failure, Outgoing, Send, Sleep, Steps, Write
 from guestlist.models import Invitation, Order, State
 from guestlist.provider import (
     Flow,
@@ -137,19 +137,21 @@ class Stage:
             step = next(steps)
             while True:
                 result = None
-                if isinstance(step, Send):
-                    self.sent.append((self.clock.elapsed, step.outgoing))
-                    try:
+                try:
+                    if isinstance(step, Send):
+                        self.sent.append((self.clock.elapsed, step.outgoing))
                         result = service(step.outgoing)
-                    except BaseException as interruption:
-                        step = steps.throw(interruption)
-                        continue
-                elif isinstance(step, Sleep):
-                    self.slept.append(step.seconds)
-                    self.clock.sleep(step.seconds)
+                    elif isinstance(step, Sleep):
+                        self.slept.append(step.seconds)
+                        self.clock.sleep(step.seconds)
+                    elif isinstance(step, Write):
+                        step.write()
+                    else:
+                        result = True
+                except BaseException as interruption:
+                    step = steps.throw(interruption)
                 else:
-                    result = True
-                step = steps.send(result)
+                    step = steps.send(result)
         except StopIteration as done:
             return done.value  # type: ignore[no-any-return]
 

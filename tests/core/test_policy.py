@@ -5,6 +5,8 @@ The steps are driven by hand, with made-up answers on a virtual clock.
 
 from __future__ import annotations
 
+import asyncio
+import threading
 import traceback
 from collections.abc import Callable
 from typing import Any
@@ -24,6 +26,8 @@ from guestlist.errors import (
     Unauthorized,
 )
 from guestlist.exchange.account import LONGEST_REST, Budget, Call
+from guestlist.exchange.drive import AsyncDriver
+from guestlist.exchange.pace import Pace
 from guestlist.exchange.policy import Verdict, judge, run
 from guestlist.exchange.step import Failure
 from guestlist.models import Member, Order
@@ -183,6 +187,59 @@ def test_the_last_one_for_now_makes_the_next_one_wait(stage: Any, reply: Reply) 
     acme.send(READ, reply())
     assert [at for at, _ in acme.sent] == pytest.approx([0.0, 9.0])
     assert acme.told("pace")[0].seconds == pytest.approx(9.0)
+
+
+class Kept(Pace):
+    """A pace that is kept in a ledger, which takes no rests."""
+
+    shared = True
+
+    def __init__(self, trouble: BaseException) -> None:
+        super().__init__()
+        self.trouble = trouble
+        self.threads: list[str] = []
+
+    def push_back(self, now: float, seconds: float, *, refused: bool = False) -> None:
+        self.threads.append(threading.current_thread().name)
+        raise self.trouble
+
+
+LAST_ONE = {"x_ratelimit_remaining": "0", "x_ratelimit_reset": "9"}
+
+
+@pytest.mark.parametrize("request_", EFFECTS, ids=by_effect)
+def test_a_rest_that_the_ledger_cannot_keep_does_not_replace_the_answer(
+    stage: Any, reply: Reply, request_: Request
+) -> None:
+    acme = stage()
+    acme.account.pace = Kept(errors.LedgerError("the ledger is locked"))
+    answer = acme.send(request_, reply({"id": 1}, status=201, **LAST_ONE))
+    assert answer.status == 201
+    assert [event.detail for event in acme.told("pace")] == [
+        "a rest could not be written down: the ledger is locked"
+    ]
+
+
+def test_a_rest_that_the_ledger_cannot_keep_takes_no_doubt_away(stage: Any, reply: Reply) -> None:
+    acme = stage(attempts=2)
+    acme.account.pace = Kept(errors.LedgerError("the ledger is locked"))
+    with pytest.raises(RateLimited) as caught:
+        acme.send(REPEATABLE, Response(503), reply(status=429, retry_after="7"))
+    assert caught.value.happened is None
+
+
+def test_a_rest_is_written_where_the_loop_does_not_wait_for_it(stage: Any, reply: Reply) -> None:
+    class Wire:
+        async def send(self, _: object) -> Response:
+            return answers.pop(0)
+
+    acme = stage()
+    acme.account.pace = pace = Kept(errors.LedgerError("the ledger is locked"))
+    answers = [reply(status=429, retry_after="7"), reply(**LAST_ONE)]
+    driver = AsyncDriver(Wire(), acme.clock)
+    asyncio.run(driver.run(run(acme.call, one(READ))))
+    assert len(pace.threads) == 2
+    assert threading.current_thread().name not in pace.threads
 
 
 # ---------------------------------------------------------------------------- rule 3: decided

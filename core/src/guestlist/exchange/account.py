@@ -22,7 +22,7 @@ from guestlist.exchange.headers import constant, spoken
 from guestlist.exchange.pace import Pace
 from guestlist.exchange.recent import Recent
 from guestlist.exchange.redact import MASK, Redactor
-from guestlist.exchange.retry_after import date_of, used_up
+from guestlist.exchange.retry_after import date_of
 from guestlist.exchange.step import Outgoing
 from guestlist.models import Guest, Role
 from guestlist.provider import Limit, Provider, Request
@@ -145,8 +145,7 @@ class Account:
         return self.recent.of(email, self.clock.monotonic())
 
     def hear(self, headers: Mapping[str, str]) -> None:
-        """Takes from an answer of the service what holds for all that follows: its time, and
-        whether it wants a rest.
+        """Takes the service's time from an answer: it holds for all that follows.
 
         Args:
             headers: names in lower case.
@@ -154,10 +153,10 @@ class Account:
         date = date_of(headers)
         if date is not None and date.year < MAXYEAR:  # time has to be able to go on from there
             self._dated = (date, self.clock.monotonic())
-        self.rest(used_up(headers, self.now) or 0.0)
 
     def rest(self, seconds: float, *, refused: bool = False) -> None:
-        """Lets no call of this account go for so long: the service has asked for it.
+        """Lets no call of this account go for so long: the service has asked for it. Blocks for the
+        ledger where the pace is shared.
 
         Args:
             seconds: at most `LONGEST_REST` of them are believed.

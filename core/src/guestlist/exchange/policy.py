@@ -17,7 +17,7 @@ from guestlist import errors
 from guestlist.errors import GuestlistError, MalformedResponse, OutcomeUnknown
 from guestlist.exchange.account import LONGEST_REST, Call
 from guestlist.exchange.clock import Stopped
-from guestlist.exchange.retry_after import retry_after
+from guestlist.exchange.retry_after import retry_after, used_up
 from guestlist.exchange.step import Failure, Outgoing, Send, Sleep, Steps, Write
 from guestlist.provider import Effect, Flow, Provider, Request, Response, explain
 from guestlist.provider.explanations import request_id, shorten
@@ -153,6 +153,8 @@ def exchange(call: Call, request: Request) -> Steps[Response]:
         if not reads and verdict in (Verdict.DONE, Verdict.UNKNOWN):
             call.sent = request
         _tell(call, request, answer, error, attempt, account.clock.monotonic() - began)
+        if isinstance(answer, Response):
+            yield from _rest(call, used_up(answer.headers, account.now) or 0.0)
         if error is None:
             return cast(Response, answer)
         if verdict is Verdict.FINAL:
@@ -169,13 +171,28 @@ def exchange(call: Call, request: Request) -> Steps[Response]:
         if isinstance(answer, Failure) and answer.malformed:
             raise error from error.__cause__  # it would be as unreadable again
         if verdict is Verdict.LIMITED:
-            account.rest(wait, refused=True)
+            yield from _rest(call, wait, refused=True)
         error.budget = call.exceeded(wait, attempt)
         if error.budget:
             raise error from error.__cause__
         account.tell("retry", request, email=call.email, seconds=wait, attempt=attempt)
         yield from sleep(call, wait)
     raise AssertionError("unreachable")
+
+
+def _rest(call: Call, seconds: float, *, refused: bool = False) -> Steps[None]:
+    """Lets no call of the account go for so long. Where the ledger cannot keep the rest, an event
+    tells it, and nothing changes: what the service has answered stays what it is."""
+    account = call.account
+    rest = partial(account.rest, seconds, refused=refused)
+    if not account.pace.shared:
+        rest()
+    elif seconds > 0:
+        try:
+            yield Write(rest)
+        except GuestlistError as error:
+            unwritten = f"a rest could not be written down: {error.headline}"
+            account.tell("pace", email=call.email, detail=unwritten)
 
 
 def sleep(call: Call, seconds: float) -> Steps[None]:
