@@ -378,6 +378,42 @@ def test_503_is_asked_again_when_it_says(stage: Any, reply: Reply) -> None:
     assert acme.sent[1][0] == pytest.approx(9.0)
 
 
+@pytest.mark.parametrize(
+    ("status", "headers"),
+    [
+        (503, {"x_ratelimit_retry_after": "0"}),
+        (503, {"x_ratelimit_remaining": "10", "x_ratelimit_retry_after": "3000"}),
+        (502, {"x_ratelimit_remaining": "10", "x_ratelimit_reset": "3000"}),
+        (503, {"retry_after": "0"}),
+    ],
+)
+def test_what_a_limit_says_with_every_answer_does_not_replace_the_pause(
+    stage: Any, reply: Reply, status: int, headers: dict[str, str]
+) -> None:
+    acme = stage()
+    acme.send(READ, *[reply(status=status, **headers)] * 2, reply())
+    assert 0.25 <= acme.slept[0] <= 0.5
+    assert 0.5 <= acme.slept[1] <= 1.0
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [{"retry_after": "0"}, {"x_ratelimit_reset": "1800000000"}],  # the present moment
+    ids=str,
+)
+def test_a_limit_whose_time_is_over_is_given_a_pause_all_the_same(
+    stage: Any, reply: Reply, headers: dict[str, str]
+) -> None:
+    acme = stage()
+    steps = run(acme.call, one(READ))
+    next(steps)
+    waiting: Any = steps.send(reply(status=429, **headers))
+    assert 0.25 <= waiting.seconds <= 0.5
+    acme.run(run(Call(acme.account), one(READ)), reply())
+    assert acme.sent[0][0] == waiting.seconds  # another call rests as well
+    steps.close()
+
+
 # ---------------------------------------------------------------------------- budgets
 
 

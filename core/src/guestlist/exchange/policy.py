@@ -17,7 +17,7 @@ from guestlist import errors
 from guestlist.errors import GuestlistError, MalformedResponse, OutcomeUnknown
 from guestlist.exchange.account import LONGEST_REST, Call
 from guestlist.exchange.clock import Stopped
-from guestlist.exchange.retry_after import retry_after, used_up
+from guestlist.exchange.retry_after import plain_retry_after, retry_after, used_up
 from guestlist.exchange.step import Failure, Outgoing, Send, Sleep, Steps, Write
 from guestlist.provider import Effect, Flow, Provider, Request, Response, explain
 from guestlist.provider.explanations import request_id, shorten
@@ -291,15 +291,15 @@ def _out_of_budget(exceeded: str, delay: float) -> GuestlistError:
 
 
 def _wait(call: Call, answer: Response | Failure, error: GuestlistError, attempt: int) -> float:
-    """Seconds before the next try: what the service asks for, as far as it is believed, else a
-    doubling time with jitter."""
+    """Seconds before the next try: what the service asks for, as far as it is believed, but no less
+    than a doubling time with jitter."""
     asked = error.retry_after if isinstance(error, errors.RateLimited) else None
     if asked is None and isinstance(answer, Response):
-        asked = retry_after(answer.headers, call.account.now())
-    if asked is not None:
-        return min(asked, LONGEST_REST)
+        asked = plain_retry_after(answer.headers, call.account.now())
     longest = min(BACKOFF_LONGEST, BACKOFF_FIRST * 2.0 ** (attempt - 1))
-    return longest * call.account.random.uniform(0.5, 1.0)
+    if asked is not None and asked >= longest:
+        return min(asked, LONGEST_REST)
+    return max(asked or 0.0, longest * call.account.random.uniform(0.5, 1.0))
 
 
 def _read(call: Call, answer: Response | Failure) -> tuple[Verdict, GuestlistError | None]:

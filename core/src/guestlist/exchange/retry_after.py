@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
-_WAITS = ("retry-after", "x-retry-after", "x-ratelimit-retry-after")
+_WAITS = ("retry-after", "x-retry-after")
+_LIMIT_S_WAIT = "x-ratelimit-retry-after"
 _RESETS = ("ratelimit-reset", "x-ratelimit-reset", "x-ratelimit-reset-requests")
 
 _REMAINING = ("ratelimit-remaining", "x-ratelimit-remaining", "x-ratelimit-remaining-requests")
@@ -26,18 +27,21 @@ def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
         now: used for moments when the answer has no `Date` of its own: the service's clock counts.
     """
     here = date_of(headers) or now
+    asked = plain_retry_after(headers, now)
+    if asked is None:
+        asked = _wait(headers, _LIMIT_S_WAIT, here)
+    return _reset(headers, here) if asked is None else asked
+
+
+def plain_retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
+    """The same, from the headers alone that are there to say so. Those of a limit may go with every
+    answer: on one that no limit refused, they ask for nothing."""
     milliseconds = _number(headers.get("retry-after-ms"))
     if milliseconds is not None:
         return milliseconds / 1000
-    for name in _WAITS:
-        text = headers.get(name, "")
-        seconds = _number(text)
-        moment = _date(text) if seconds is None else None
-        if moment is not None:
-            seconds = max(0.0, (moment - here).total_seconds())
-        if seconds is not None:
-            return seconds
-    return _reset(headers, here)
+    here = date_of(headers) or now
+    waits = (_wait(headers, name, here) for name in _WAITS)
+    return next((seconds for seconds in waits if seconds is not None), None)
 
 
 def used_up(headers: Mapping[str, str], now: Callable[[], datetime]) -> float | None:
@@ -53,6 +57,13 @@ def date_of(headers: Mapping[str, str]) -> datetime | None:
     """When an answer was made, by the clock of whoever made it; None when it does not say, or
     was kept by somebody on the way (`Age`)."""
     return None if "age" in headers else _date(headers.get("date", ""))
+
+
+def _wait(headers: Mapping[str, str], name: str, here: datetime) -> float | None:
+    text = headers.get(name, "")
+    seconds = _number(text)
+    moment = _date(text) if seconds is None else None
+    return seconds if moment is None else max(0.0, (moment - here).total_seconds())
 
 
 def _reset(headers: Mapping[str, str], here: datetime) -> float | None:
