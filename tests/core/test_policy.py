@@ -30,8 +30,9 @@ from guestlist.exchange.drive import AsyncDriver
 from guestlist.exchange.pace import Pace
 from guestlist.exchange.policy import Verdict, judge, run
 from guestlist.exchange.step import Failure
-from guestlist.models import Member, Order
+from guestlist.models import Guest, Member, Order, State
 from guestlist.provider import Flow, Provider, Request, Response, operation
+from guestlist.verbs.journal import written
 
 READ = Request.get("things")
 REPEATABLE = Request.put("things", "1")
@@ -506,6 +507,79 @@ def test_an_interrupted_read_needs_no_note(stage: Any) -> None:
     with pytest.raises(KeyboardInterrupt) as caught:
         acme.send(READ, KeyboardInterrupt())
     assert not hasattr(caught.value, "__notes__")
+
+
+@pytest.mark.parametrize("at", ["reserve", "push_back", "look", "intend"])
+def test_an_interruption_while_the_ledger_writes_says_what_may_have_happened(
+    stage: Any, reply: Reply, at: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    class Line:
+        def intend(self, request: str) -> None:
+            pass
+
+    def flow() -> Flow[Response]:
+        yield CREATE
+        monkeypatch.setattr(Line if at == "intend" else Kept, at, interrupted)
+        return (yield REPEATABLE)
+
+    acme = stage()
+    acme.account.pace = Kept(KeyboardInterrupt())
+    acme.call.entry = Line()
+    answers = [reply()] if at != "push_back" else [reply(), reply(**LAST_ONE)]
+    with pytest.raises(KeyboardInterrupt) as caught:
+        acme.run(run(acme.call, flow()), *answers)
+    (note,) = caught.value.__notes__
+    assert str(REPEATABLE if at == "push_back" else CREATE) in note
+    assert "it may have happened" in note
+
+
+@pytest.mark.parametrize("answer", [Response(200), RESET], ids=by_status)
+def test_an_interruption_while_the_end_is_written_says_what_may_have_happened(
+    stage: Any, answer: Response | Failure
+) -> None:
+    class Line:
+        def intend(self, request: str) -> None:
+            pass
+
+        def interrupted(self, *_: object) -> None:
+            raise KeyboardInterrupt
+
+        ended = failed = interrupted
+
+    class Lines:
+        def entry(self, *_: object) -> Line:
+            return Line()
+
+    acme = stage()
+    acme.call.journal = Lines()
+    nobody = Guest(account="acme", email="ada@example.com", state=State.GONE)
+    create = run(acme.call, one(CREATE))
+    with pytest.raises(KeyboardInterrupt) as caught:
+        acme.run(written(acme.call, nobody, "invite", create, repr), answer)
+    (note,) = caught.value.__notes__
+    assert str(CREATE) in note
+
+
+def test_what_the_ledger_says_is_no_interruption(stage: Any, reply: Reply) -> None:
+    class Line:
+        def intend(self, request: str) -> None:
+            if request == str(REPEATABLE):
+                raise errors.LedgerError("the disk is full")
+
+    def flow() -> Flow[Response]:
+        yield CREATE
+        return (yield REPEATABLE)
+
+    acme = stage()
+    acme.call.entry = Line()
+    with pytest.raises(errors.LedgerError) as caught:
+        acme.run(run(acme.call, flow()), reply())
+    assert caught.value.happened is True
+    assert not hasattr(caught.value, "__notes__")
+    assert acme.told("unknown") == []
 
 
 # ---------------------------------------------------------------------------- flows

@@ -189,7 +189,7 @@ def _rest(call: Call, seconds: float, *, refused: bool = False) -> Steps[None]:
         rest()
     elif seconds > 0:
         try:
-            yield Write(rest)
+            yield from write(call, rest)
         except GuestlistError as error:
             unwritten = f"a rest could not be written down: {error.headline}"
             account.tell("pace", email=call.email, detail=unwritten)
@@ -200,6 +200,17 @@ def sleep(call: Call, seconds: float) -> Steps[None]:
     call.waited += seconds
     try:
         yield Sleep(seconds)
+    except BaseException as interruption:
+        _note(call, interruption)
+        raise
+
+
+def write(call: Call, work: Callable[[], None]) -> Steps[None]:
+    """Has the ledger do something."""
+    try:
+        yield Write(work)
+    except GuestlistError:  # no interruption, but what the ledger says
+        raise
     except BaseException as interruption:
         _note(call, interruption)
         raise
@@ -240,7 +251,7 @@ def _set_out(call: Call, request: Request) -> Steps[Outgoing]:
 
 def _intend(call: Call, request: Request) -> Steps[None]:
     if call.entry is not None and request.effect is not Effect.READ:
-        yield Write(partial(call.entry.intend, str(request)))
+        yield from write(call, partial(call.entry.intend, str(request)))
 
 
 def _pace(call: Call, request: Request) -> Steps[float]:
@@ -248,7 +259,7 @@ def _pace(call: Call, request: Request) -> Steps[float]:
     account, pace = call.account, call.account.pace
     while True:
         if pace.shared:
-            yield Write(pace.look)
+            yield from write(call, pace.look)
         rests = pace.rests  # before: a rest that another thread notes afterwards makes it void
         delay = yield from _reserve(call)
         if exceeded := call.exceeded(delay):
@@ -259,7 +270,7 @@ def _pace(call: Call, request: Request) -> Steps[float]:
         account.tell("pace", request, email=call.email, seconds=delay)
         yield from sleep(call, delay)
         if pace.shared:
-            yield Write(pace.look)
+            yield from write(call, pace.look)
         if rests == pace.rests:
             return moment
 
@@ -270,7 +281,7 @@ def _reserve(call: Call) -> Steps[float]:
     if not pace.shared:
         return pace.reserve(now, patience)
     delays: list[float] = []
-    yield Write(lambda: delays.append(pace.reserve(now, patience)))
+    yield from write(call, lambda: delays.append(pace.reserve(now, patience)))
     return delays[0] - (clock.monotonic() - now)
 
 

@@ -8,8 +8,8 @@ from typing import TypeVar
 
 from guestlist.errors import GuestlistError, OutcomeUnknown
 from guestlist.exchange.account import Call, Doubt
-from guestlist.exchange.policy import sleep
-from guestlist.exchange.step import Steps, Write
+from guestlist.exchange.policy import sleep, write
+from guestlist.exchange.step import Steps
 from guestlist.models import Guest, InviteResult
 from guestlist.verbs.find import look
 
@@ -53,12 +53,12 @@ def written(
         result = yield from steps
     except GuestlistError as error:
         try:
-            yield Write(partial(entry.failed, error))
+            yield from write(call, partial(entry.failed, error))
         except GuestlistError as unwritten:
             error.add_note(f"guestlist: that could not be written down: {unwritten.headline}")
         raise
     try:
-        yield Write(partial(entry.ended, outcome(result), mail(result)))
+        yield from write(call, partial(entry.ended, outcome(result), mail(result)))
     except GuestlistError as unwritten:
         if call.sent is not None:
             unwritten.happened = True
@@ -154,7 +154,7 @@ def _answered(call: Call, question: Callable[[], T]) -> Steps[T]:
         answers.append(question())
 
     try:
-        yield Write(ask)
+        yield from write(call, ask)
     except GuestlistError as error:
         raise call.about(error) from error.__cause__
     return answers[0]
