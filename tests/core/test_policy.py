@@ -10,8 +10,11 @@ import threading
 import traceback
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import unquote
 
+import httpx
 import pytest
+from pydantic import SecretStr
 
 from guestlist import errors
 from guestlist.errors import (
@@ -30,6 +33,7 @@ from guestlist.exchange.drive import AsyncDriver
 from guestlist.exchange.pace import Pace
 from guestlist.exchange.policy import Verdict, judge, run
 from guestlist.exchange.step import Failure
+from guestlist.exchange.wire import HttpxWire
 from guestlist.models import Guest, Member, Order, State
 from guestlist.provider import Flow, Provider, Request, Response, operation
 from guestlist.verbs.journal import written
@@ -772,6 +776,28 @@ def test_what_a_service_echoes_is_masked(stage: Any, body: bytes) -> None:
     )
     assert "hunter2" not in shown
     assert "s3cr3t" not in shown
+    assert "********" in shown
+
+
+@pytest.mark.parametrize("how", ["echo", "hook"])
+@pytest.mark.parametrize("place", ["path", "query"])
+def test_what_is_secret_in_a_url_shows_nowhere(stage: Any, how: str, place: str) -> None:
+    def service(request: httpx.Request) -> httpx.Response:
+        url = unquote(str(request.url)) if how == "echo" else ""
+        return httpx.Response(404, json={"error": f"nothing at {url}, alas"})
+
+    key = SecretStr("k3y/of the+door")
+    request = Request.get("invites", key if place == "path" else "1", query={"key": key})
+    hooks = {"response": [httpx.Response.raise_for_status]} if how == "hook" else {}
+    acme = stage()
+    with (
+        httpx.Client(transport=httpx.MockTransport(service), event_hooks=hooks) as client,
+        pytest.raises(NotFound) as caught,
+    ):
+        acme.send(request, HttpxWire(client).send)
+    shown = "".join(traceback.format_exception(caught.value))
+    shown += f"{caught.value.to_dict()} {acme.events} {[*map(str, acme.events)]}"
+    assert "k3y" not in shown
     assert "********" in shown
 
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from itertools import count
 from urllib.parse import quote
 
 import pytest
@@ -10,7 +13,9 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from guestlist.errors import ConfigError
-from guestlist.exchange.redact import MASK, Redactor
+from guestlist.exchange.account import Account, Budget
+from guestlist.exchange.redact import MASK, MOST_ADDED, Redactor
+from guestlist.provider import Provider, Request
 
 KEY = "ak_live+/= 1234"
 REDACT = Redactor([KEY, ""], ["door_code"])
@@ -79,3 +84,51 @@ def test_no_key_survives_an_echo(key: str) -> None:
         shown = redact(echo)
         assert key not in shown
         assert json.dumps(key)[1:-1] not in shown
+
+
+class Rotating(Provider):
+    """A service that wants another token with each request."""
+
+    name = "rotating"
+    title = "Rotating"
+    base_url: str = "https://rotating.example"
+
+    def authorize(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {next(TOKENS)}"}
+
+
+TOKENS = map("t0ken-{}-end".format, count())
+
+
+def test_the_tokens_of_all_requests_under_way_are_known() -> None:
+    account = Account("a", Rotating())
+    for _ in range(100):
+        account.outgoing(Request.get("things"), Budget())
+    assert account.redact("not with t0ken-0-end") == f"not with {MASK}"
+
+
+def test_what_many_threads_add_is_known() -> None:
+    redact = Redactor([])
+
+    def add(thread: int) -> None:
+        for number in range(10):
+            redact.add([f"secret-{thread}-{number}"])
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(16) as threads:
+            list(threads.map(add, range(16)))
+    finally:
+        sys.setswitchinterval(interval)
+    for thread in range(16):
+        for number in range(10):
+            assert redact(f"secret-{thread}-{number}") == MASK
+
+
+def test_the_latest_are_remembered() -> None:
+    redact = Redactor([])
+    redact.add(["secret-first", "secret-kept"])
+    for number in range(MOST_ADDED - 1):
+        redact.add(["secret-kept", f"secret-{number}"])
+    assert redact("secret-first secret-kept") == f"secret-first {MASK}"

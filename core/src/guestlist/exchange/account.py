@@ -185,6 +185,9 @@ class Account:
             raise
         except ValueError as error:
             raise InvalidOrder(f"the request holds what cannot be sent: {error}") from None
+        hidden = _hidden(request)
+        if hidden:
+            self.redact.add(hidden)  # as it is: a service may echo it decoded
         if not request.public:
             headers.update(self._credentials())
         return Outgoing(
@@ -195,7 +198,7 @@ class Account:
             timeout=budget.timeout,
             total=budget.total,
             max_body=budget.max_body,
-            hidden=_hidden(request),
+            hidden=tuple(map(_quoted, hidden)),
         )
 
     def _credentials(self) -> Mapping[str, str]:
@@ -412,9 +415,10 @@ def _path(request: Request, *, masked: bool = False) -> str:
 
 
 def _hidden(request: Request) -> tuple[str, ...]:
+    """What is secret in the URL."""
     parts = (*request.path, *request.query.values())
-    hidden = [part.get_secret_value() for part in parts if isinstance(part, SecretStr)]
-    return tuple(_quoted(secret) for secret in hidden if secret)
+    hidden = (part.get_secret_value() for part in parts if isinstance(part, SecretStr))
+    return tuple(secret for secret in hidden if secret)
 
 
 def _query(request: Request) -> str:

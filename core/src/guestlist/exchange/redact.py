@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import threading
 from collections.abc import Iterable
+from itertools import chain
 from urllib.parse import quote
 
 from guestlist.errors import GuestlistError
@@ -15,8 +17,8 @@ SHORTEST = 4
 """Characters of a value that is masked wherever it shows: a shorter one is no secret, and masking
 it would garble every sentence."""
 
-MOST_ADDED = 64
-"""Values that `add` remembers."""
+MOST_ADDED = 512
+"""Values that `add` remembers: more than can belong to all requests under way."""
 
 COMMON_FIELDS = frozenset(
     {
@@ -46,8 +48,9 @@ class Redactor:
     """
 
     def __init__(self, secrets: Iterable[str], fields: Iterable[str] = ()) -> None:
-        self._known = tuple(secrets)
-        self._added: tuple[str, ...] = ()
+        self._known = frozenset(chain.from_iterable(map(_spellings, secrets)))
+        self._added: dict[str, frozenset[str]] = {}
+        self._lock = threading.Lock()
         self.add(())
         names = "|".join(sorted(map(re.escape, COMMON_FIELDS | frozenset(fields))))
         self._assignments = re.compile(
@@ -57,21 +60,15 @@ class Redactor:
         self._bearer = re.compile(r"(?i)\b(bearer\s+)(?!\*)[^\s\"',;]+")
 
     def add(self, secrets: Iterable[str]) -> None:
-        """Masks these as well: what the credentials become. Of those that change with every
-        request the latest are remembered."""
-        self._added = tuple(dict.fromkeys((*self._added, *secrets)))[-MOST_ADDED:]
-        spellings = {
-            form
-            for secret in (*self._known, *self._added)
-            for form in (
-                secret,
-                quote(secret, safe=""),
-                json.dumps(secret)[1:-1],
-                repr(secret)[1:-1],
-            )
-        }
-        masked = (spelling for spelling in spellings if len(spelling) >= SHORTEST)
-        self._values = sorted(masked, key=len, reverse=True)
+        """Masks these as well: what the credentials become, and what is secret in a request. Of
+        those that change with every request the latest are remembered."""
+        with self._lock:
+            for secret in secrets:
+                self._added[secret] = self._added.pop(secret, frozenset()) or _spellings(secret)
+            for oldest in list(self._added)[:-MOST_ADDED]:
+                del self._added[oldest]
+            masked = self._known.union(*self._added.values())
+            self._values = sorted(masked, key=len, reverse=True)
 
     def __call__(self, text: str) -> str:
         """The text of a service with everything replaced by asterisks that is a secret, or looks
@@ -119,6 +116,12 @@ class Redactor:
             if isinstance(error, GuestlistError):
                 error.message = self(error.message)
         return self(_said(error)) == _said(error)
+
+
+def _spellings(secret: str) -> frozenset[str]:
+    """All that a secret may look like in a text."""
+    forms = (secret, quote(secret, safe=""), json.dumps(secret)[1:-1], repr(secret)[1:-1])
+    return frozenset(form for form in forms if len(form) >= SHORTEST)
 
 
 def _said(error: BaseException) -> str:
