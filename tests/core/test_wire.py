@@ -7,6 +7,7 @@ sync and async, httpx and httpx2, with and without a client or transport of the 
 from __future__ import annotations
 
 import asyncio
+import base64
 import gc
 import gzip
 import importlib
@@ -15,6 +16,7 @@ import ssl
 import struct
 import threading
 import time
+import traceback
 import warnings
 import zlib
 from collections.abc import Callable, Iterator
@@ -693,6 +695,18 @@ def test_the_environment_s_proxy_is_used(
 
 
 @pytest.mark.usefixtures("_no_proxies")
+@pytest.mark.parametrize("user", ["", "ada:hunter2@"])
+def test_a_proxy_may_be_named_without_a_scheme(
+    own: Send, serve: Any, monkeypatch: pytest.MonkeyPatch, user: str
+) -> None:
+    proxy = serve(answering(reply(b'"by proxy"')))
+    monkeypatch.setenv("http_proxy", proxy.url.replace("http://", user))
+    assert came(own(outgoing("http://service.example/path"))).json() == "by proxy"
+    credentials = base64.b64encode(b"ada:hunter2")
+    assert (credentials in proxy.requests[0]) is bool(user)
+
+
+@pytest.mark.usefixtures("_no_proxies")
 def test_exceptions_from_the_proxy(own: Send, serve: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     proxy, server = serve(answering(OK)), serve(answering(OK))
     monkeypatch.setenv("http_proxy", proxy.url)
@@ -726,6 +740,22 @@ def test_a_proxy_that_cannot_be_used_is_told(own: Send, monkeypatch: pytest.Monk
     failure = failed(own(outgoing("http://service.example", "POST")))
     assert failure.sent is False
     assert "gopher" in failure.reason
+
+
+@pytest.mark.usefixtures("_no_proxies")
+@pytest.mark.parametrize(
+    "proxy",
+    ["http://ada:hunter2/2@127.0.0.1:1", "ada:hunter2#2@127.0.0.1:1", "gopher://a:hunter2@b:1"],
+)
+def test_a_proxy_that_cannot_be_used_shows_no_password(
+    own: Send, monkeypatch: pytest.MonkeyPatch, proxy: str
+) -> None:
+    monkeypatch.setenv("http_proxy", proxy)
+    failure = failed(own(outgoing("http://service.example", "POST")))
+    assert failure.sent is False
+    assert "the proxy of the environment" in failure.reason
+    assert isinstance(failure.cause, ValueError)
+    assert "hunter2" not in failure.reason + "".join(traceback.format_exception(failure.cause))
 
 
 # ---------------------------------------------------------------------------- what may be brought

@@ -160,11 +160,7 @@ class _Wire:
     def _maker(self, url: str) -> Callable[[], Any]:
         """Makes transports for one origin, through the proxy that the environment names for it."""
         parts = urlsplit(url)
-        proxies = urllib.request.getproxies()
-        proxy = proxies.get(parts.scheme) or proxies.get("all")
-        host = parts.hostname or ""
-        if is_this_machine(host) or urllib.request.proxy_bypass(host):
-            proxy = None  # to this machine credentials may go in the clear, and no further
+        proxy = self._proxy(parts.scheme, parts.hostname or "")
         limits = self._library.Limits(max_connections=1, keepalive_expiry=KEEP_ALIVE)
         # an account's plain http goes to this machine only and has nothing to verify
         trusted = (
@@ -180,6 +176,27 @@ class _Wire:
             return made
 
         return make
+
+    def _proxy(self, scheme: str, host: str) -> Any:
+        """The proxy that the environment names, as the library has it; None for none.
+
+        Raises:
+            ValueError: it cannot be used.
+        """
+        if is_this_machine(host) or urllib.request.proxy_bypass(host):
+            return None  # to this machine credentials may go in the clear, and no further
+        proxies = urllib.request.getproxies()
+        proxy = proxies.get(scheme) or proxies.get("all")
+        if not proxy:
+            return None
+        if "://" not in proxy:  # as most programs take it
+            proxy = f"http://{proxy}"
+        with suppress(Exception):
+            return self._library.Proxy(proxy)
+        # not in the library's words, which may show a password
+        kind = proxy.partition("://")[0]
+        told = f" ({kind}://...)" if kind.isalnum() else ""
+        raise ValueError(f"the proxy of the environment{told} is none that can be used")
 
     def _forget(self) -> list[Any]:
         """All transports that were made, forgotten at once."""
