@@ -53,6 +53,7 @@ def test_a_call_is_a_span_and_its_requests_are_client_spans(seen: Any) -> None:
     *requests, call = spans.get_finished_spans()
     assert call.name == "guestlist.invite"
     assert call.status.status_code is trace.StatusCode.ERROR
+    assert dict(call.attributes) == {"error.type": "Forbidden"}
     assert [span.name for span in requests] == ["GET", "GET", "POST"]
     assert {span.parent.span_id for span in requests} == {call.context.span_id}
     post = requests[-1]
@@ -74,6 +75,7 @@ def test_a_call_is_a_span_and_its_requests_are_client_spans(seen: Any) -> None:
     everything += reader.get_metrics_data().to_json()
     assert "http.client.request.duration" in everything
     assert SECRET not in everything
+    assert "ada" not in everything
 
 
 def test_nothing_of_it_is_loaded_while_nobody_collects() -> None:

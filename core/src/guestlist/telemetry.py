@@ -11,8 +11,8 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -48,8 +48,20 @@ class Telemetry:
             self._begin()
         if not self.wanted:
             return _NOTHING
-        span: AbstractContextManager[Any] = self._tracer.start_as_current_span(f"guestlist.{verb}")
-        return span
+        return self._spanned(verb)
+
+    @contextmanager
+    def _spanned(self, verb: str) -> Iterator[None]:
+        # what an error says names the address: of an exception only its class is told
+        with self._tracer.start_as_current_span(
+            f"guestlist.{verb}", record_exception=False, set_status_on_exception=False
+        ) as span:
+            try:
+                yield
+            except Exception as error:
+                span.set_attribute("error.type", type(error).__name__)
+                span.set_status(self._error)
+                raise
 
     def _begin(self) -> None:
         from opentelemetry import metrics, trace
