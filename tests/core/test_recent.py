@@ -9,7 +9,7 @@ import pytest
 
 from guestlist.errors import GuestlistError, NotFound
 from guestlist.exchange.recent import Recent
-from guestlist.exchange.step import Outgoing
+from guestlist.exchange.step import Outgoing, Send, Sleep
 from guestlist.models import Guest, Invitation, Order, Outcome, State
 from guestlist.provider import Flow, Page, Provider, Request, Response, operation
 from guestlist.verbs import Accounts, invite, resend, revoke, standing, status
@@ -188,6 +188,27 @@ def test_what_the_service_refuses_to_withdraw_is_still_there(play: Any, refusal:
         do(invite, if_exists="replace")
     assert do(invite).outcome is Outcome.ALREADY_INVITED
     assert service.posts == 1
+
+
+@pytest.mark.parametrize("sent", [False, True])
+def test_a_withdrawal_that_is_interrupted(play: Any, sent: bool) -> None:
+    """What was not sent has withdrawn nothing; of what was, nobody knows."""
+    scene, service, do = play()
+    do(invite)
+    steps = revoke(Accounts({"acme": scene.account}), ADA)
+    step: Any = next(steps)
+    while not (isinstance(step, Send) and step.outgoing.method == "DELETE"):
+        if isinstance(step, Send) and not sent:
+            scene.account.rest(5.0)  # what is sent next has to wait
+        if isinstance(step, Sleep):
+            break
+        step = steps.send(service(step.outgoing) if isinstance(step, Send) else True)
+    assert isinstance(step, Send if sent else Sleep)
+    with pytest.raises(KeyboardInterrupt):
+        steps.throw(KeyboardInterrupt())
+    scene.clock.sleep(6.0)
+    assert do(invite).outcome is (Outcome.INVITED if sent else Outcome.ALREADY_INVITED)
+    assert service.posts == 1 + sent
 
 
 def test_many_are_told_the_same(play: Any) -> None:
