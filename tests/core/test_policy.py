@@ -779,6 +779,16 @@ def test_what_a_service_echoes_is_masked(stage: Any, body: bytes) -> None:
     assert "********" in shown
 
 
+@pytest.mark.parametrize("end", [b"", b" is bad", b"\n" * 100])
+def test_a_key_at_the_end_of_what_is_read_is_not_cut_in_two(stage: Any, end: bytes) -> None:
+    acme = stage()
+    for before in range(1970, 2001):
+        body = b"no:" + b"\n" * (before - 3) + b"hunter2-hunter2" + end
+        with pytest.raises(Rejected) as caught:
+            acme.send(CREATE, Response(400, {}, body))
+        assert "hunter2" not in str(caught.value)
+
+
 @pytest.mark.parametrize("how", ["echo", "hook"])
 @pytest.mark.parametrize("place", ["path", "query"])
 def test_what_is_secret_in_a_url_shows_nowhere(stage: Any, how: str, place: str) -> None:

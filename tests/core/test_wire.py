@@ -481,6 +481,13 @@ def test_what_cannot_be_unpacked_is_malformed(send: Send, serve: Any, what: str)
     assert failure.status == 200
 
 
+def test_an_encoding_is_not_repeated(send: Send, serve: Any) -> None:
+    server = serve(answering(reply(b"{}", f"Content-Encoding: {'x' * 32}Hunter2-Hunter2")))
+    failure = failed(send(outgoing(server.url)))
+    assert failure.malformed
+    assert "hunter2" not in failure.reason
+
+
 @cache
 def bomb() -> bytes:
     """200 MB in 200 KB."""

@@ -126,5 +126,8 @@ def _detail(item: Any) -> str:
 
 
 def _text(response: Response) -> str:
-    text = shorten(response.content[:2000].decode("utf-8", "replace"), 500)
+    words = response.content[:2000].decode("utf-8", "replace").split()
+    if len(response.content) > 2000:
+        del words[-1:]  # it may be cut off
+    text = shorten(" ".join(words), 500)
     return "" if text.startswith(("{", "[", "<")) else text
