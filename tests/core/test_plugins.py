@@ -164,7 +164,7 @@ def guests(
 ) -> Callable[..., tuple[Guestlist, list[str]]]:
     """A client with plugins, and what it has sent."""
 
-    def make(*extensions: ModuleType) -> tuple[Guestlist, list[str]]:
+    def make(*extensions: ModuleType, **options: Any) -> tuple[Guestlist, list[str]]:
         found = load(*(Entry(one.__name__, partial(passing, one)) for one in extensions))
         assert found.broken == []
         monkeypatch.setattr("guestlist.client.installed", lambda: found)
@@ -174,7 +174,7 @@ def guests(
             sent.append(request.method)
             return httpx.Response(201, json={"id": "i1", "email": "ada@example.com"})
 
-        client = Guestlist({"acme": acme()}, transport=httpx.MockTransport(answer))
+        client = Guestlist({"acme": acme()}, transport=httpx.MockTransport(answer), **options)
         return client, sent
 
     return make
@@ -235,6 +235,20 @@ def test_a_watcher_that_breaks_stops_nothing(guests: Any, caplog: pytest.LogCapt
     client, _ = guests(plugin(guestlist_event=broken))
     with client:
         assert client.invite("ada@example.com").outcome == "invited"
+    assert "the disk is full" in caplog.text
+
+
+def test_a_watcher_that_breaks_keeps_nothing_from_the_others(
+    guests: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(event: Event) -> None:
+        raise OSError("the disk is full")
+
+    heard: list[Event] = []
+    client, _ = guests(plugin(guestlist_event=lambda event: heard.append(event)), watch=broken)
+    with client:
+        client.invite("ada@example.com")
+    assert [event.name for event in heard] == ["answer", "outcome"]
     assert "the disk is full" in caplog.text
 
 

@@ -78,6 +78,17 @@ def test_a_call_is_a_span_and_its_requests_are_client_spans(seen: Any) -> None:
     assert "ada" not in everything
 
 
+def test_a_watcher_that_breaks_keeps_no_span_from_a_request(seen: Any) -> None:
+    def broken(_: object) -> None:
+        raise OSError("the disk is full")
+
+    spans, _ = seen
+    transport = httpx.MockTransport(answer)
+    with Guestlist({"cloud": Vultr(api_key=SECRET)}, transport=transport, watch=broken) as guests:
+        guests.status("ada@example.com")
+    assert [span.name for span in spans.get_finished_spans()] == ["GET", "GET", "guestlist.status"]
+
+
 def test_nothing_of_it_is_loaded_while_nobody_collects() -> None:
     told = after("guests.status('ada@example.com'); print('opentelemetry' in sys.modules)")
     assert told == "False\n"

@@ -212,10 +212,25 @@ class _Watchers:
         return bool(self.told) or self.spans.wanted
 
     def __call__(self, event: Event) -> None:
-        for watcher in self.told:
-            watcher(event)
+        """Tells every one of them.
+
+        Raises:
+            Exception: the first that one of them has raised.
+        """
+        watchers: list[Callable[[Event], None]] = [*self.told]
         if self.spans.wanted:
-            self.spans(event)
+            watchers.append(self.spans)
+        troubles: list[Exception] = []
+        for watcher in watchers:
+            try:
+                watcher(event)
+            except Exception as error:
+                troubles.append(error)
+        try:
+            if troubles:
+                raise troubles[0]
+        finally:
+            troubles.clear()  # or the error would hold itself, by way of this frame
 
 
 def _accounts(
