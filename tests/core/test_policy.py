@@ -471,6 +471,28 @@ def test_pacing_counts_against_the_total_and_takes_no_turn_in_vain(
     assert acme.clock.elapsed - before < 8
 
 
+@pytest.mark.parametrize("id", ["\ud800", ".."])
+def test_what_cannot_be_sent_waits_for_no_turn(stage: Any, id: str) -> None:
+    acme = stage()
+    acme.account.rest(5.0)
+    with pytest.raises(errors.InvalidOrder):
+        acme.send(Request.delete("things", id))
+    assert (acme.slept, acme.events) == ([], [])
+
+
+def test_credentials_are_those_of_the_moment_at_which_a_request_leaves(
+    stage: Any, acme: Any, reply: Reply
+) -> None:
+    class Dated(acme):  # type: ignore[misc]
+        def authorize(self) -> dict[str, str]:
+            return {"Authorization": f"at {scene.clock.elapsed}"}
+
+    scene = stage(Dated())
+    scene.account.rest(5.0)
+    scene.send(READ, reply())
+    assert scene.sent[0][1].headers["Authorization"] == "at 5.0"
+
+
 def test_who_waits_for_a_turn_when_a_rest_is_asked_waits_for_its_end(
     stage: Any, limited: Any, reply: Reply
 ) -> None:
