@@ -24,7 +24,7 @@ from guestlist.errors import (
 from guestlist.exchange.account import grace
 from guestlist.ledger.entry import OrderEntry
 from guestlist.ledger.order import Order
-from guestlist.ledger.orders import doubt_all
+from guestlist.ledger.orders import ASK, doubt_all
 from guestlist.ledger.perform import REPEATABLE, found, is_final
 from guestlist.ledger.store import Store
 from guestlist.ledger.tally import Tally
@@ -232,10 +232,7 @@ class Doubts:
 
     def _unknown(self, doubt: Doubt, why: str) -> None:
         change = doubt.entry.order.change
-        error = OutcomeUnknown(
-            f"it may have happened: {why}",
-            hint="It is not sent again by itself. Ask the person, or `guestlist status`.",
-        )
+        error = OutcomeUnknown(f"it may have happened: {why}", hint=ASK)
         error.about(account=change.account, email=change.email)
         doubt.entry.unknown(error)
         self._tally.stays_unknown(error)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import Connection, Double, Select, and_, bindparam, func, insert, select, update
 from sqlalchemy.sql import ColumnElement
 
-from guestlist.errors import GuestlistError
+from guestlist import errors
+from guestlist.errors import GuestlistError, OutcomeUnknown
 from guestlist.ledger.order import COLUMNS, Ended, Order, read, row_of, say
 from guestlist.ledger.outcome import Done
 from guestlist.ledger.owed import owe
@@ -16,6 +17,9 @@ from guestlist.ledger.schema import IS_OPEN, OrderState, orders
 from guestlist.ledger.store import Store
 from guestlist.roster import Action, Change
 from guestlist.roster.change import ORDER
+
+ASK = "It is not sent again by itself. Ask the person, or `guestlist status`."
+"""What to do about an order of which nobody knows whether it happened."""
 
 
 def add_single(connection: Connection, change: Change, now: float) -> int:
@@ -147,6 +151,52 @@ def ended(store: Store, run: int, limit: int) -> list[Ended]:
         Ended(read(row[:told]).change, OrderState(row.state), row.outcome or "", row.detail)
         for row in rows
     ]
+
+
+def failures(store: Store, run: int, limit: int) -> list[GuestlistError]:
+    """What became of orders of a run that did not come about, whichever process has met it: the
+    first ones of each account, and before them those of which nobody knows whether they happened.
+
+    Args:
+        limit: for each account.
+    """
+    rank = func.row_number().over(
+        partition_by=orders.c.account, order_by=(orders.c.state.desc(), orders.c.id)
+    )
+    failed = (
+        select(
+            orders.c.account,
+            orders.c.email,
+            orders.c.state,
+            orders.c.outcome,
+            orders.c.detail,
+            rank.label("rank"),
+        )
+        .where(
+            orders.c.run == run,
+            orders.c.state.in_((OrderState.REFUSED, OrderState.UNKNOWN)),
+        )
+        .subquery()
+    )
+    with store.reading() as connection:
+        rows = connection.execute(
+            select(failed).where(failed.c.rank <= limit).order_by(failed.c.account, failed.c.rank)
+        ).all()
+    return [
+        _failure(OrderState(row.state), row.outcome, row.detail).about(
+            account=row.account, email=row.email
+        )
+        for row in rows
+    ]
+
+
+def _failure(state: OrderState, outcome: str, detail: str | None) -> GuestlistError:
+    """The error that an order has come to, as far as the ledger tells it."""
+    if state is OrderState.UNKNOWN:
+        return OutcomeUnknown(detail or "it may have happened", hint=ASK)
+    # a plugin's own kinds are not known here by their names
+    kind = getattr(errors, outcome, GuestlistError)
+    return cast("GuestlistError", kind(detail or outcome, hint="`guestlist log` tells more."))
 
 
 # ---------------------------------------------------------------------------- one order's way

@@ -11,6 +11,7 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from guestlist.address import email_key
 from guestlist.cli.changes import SHOWN, in_words, show_changes, show_notes
 from guestlist.cli.desk import Desk, desk, telling
 from guestlist.cli.document import ChangeRow, PlanRow, RunRow
@@ -25,6 +26,7 @@ from guestlist.errors import Conflict, GuestlistError, ServiceTrouble, UnknownRo
 from guestlist.ledger import orders, owed, runs
 from guestlist.ledger.mails import MailsPerPerson
 from guestlist.ledger.runner import Summary, alone
+from guestlist.ledger.tally import SHOWN as PROBLEMS
 from guestlist.models import OPEN_STATES, Guest
 from guestlist.roster import Action, Change, Plan, make_plan, moved, read_plan
 from guestlist.roster.debts import Debt, Judged, judge
@@ -312,6 +314,7 @@ def _carry_out(session: Session, at: Desk, run: int) -> Summary:
 
             summary = run_together(at.store, run, at.make, at.url, at.stop, live.follow)
     _tell_failures(session, summary)
+    _tell_recorded(session, at, run)
     _show_run(session, at, run, summary)
     return summary
 
@@ -321,6 +324,17 @@ def _tell_failures(session: Session, summary: Summary) -> None:
         session.errors += tally.problems
         if isinstance(tally.halted, GuestlistError):
             session.errors.append(tally.halted.about(account=tally.account))
+
+
+def _tell_recorded(session: Session, at: Desk, run: int) -> None:
+    """Tells what of a run has failed elsewhere: on other machines, or before an interruption."""
+    told = {_kind_of(error) for error in session.errors}
+    failed = orders.failures(at.store, run, PROBLEMS)
+    session.errors += [error for error in failed if _kind_of(error) not in told]
+
+
+def _kind_of(error: GuestlistError) -> tuple[object, ...]:
+    return type(error), error.account, email_key(error.email or "")
 
 
 def _show_run(session: Session, at: Desk, run: int, summary: Summary) -> None:

@@ -1,0 +1,112 @@
+"""`apply` and `settle` on a ledger that several processes work on, one after another or at once."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from tests import postgres
+from tests.core.cli.conftest import Cli
+
+from guestlist.ledger import orders, runs
+from guestlist.ledger.outcome import Done
+from guestlist.ledger.schema import OrderState
+from guestlist.ledger.store import Store
+from guestlist.roster import Action, Change
+from guestlist.roster.change import ORDER
+from guestlist.roster.file import read_roster
+from guestlist.sandbox import Sandbox
+
+ROSTER = """
+[accounts.cloud]
+provider = "vultr"
+
+[[people]]
+email = "ada@example.com"
+accounts.cloud = true
+"""
+
+numbers = itertools.count()
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[postgres.Server]:
+    if missing := postgres.missing():
+        pytest.skip(missing)
+    with postgres.running() as server:
+        yield server
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A ledger's, with a roster beside it."""
+    Path("guestlist.toml").write_text(ROSTER)
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/ledger.db"
+    server: postgres.Server = request.getfixturevalue("server")
+    return server.new_database(f"together{next(numbers)}")
+
+
+def begin(store: Store, *emails: str) -> int:
+    """A run of today's roster, which nobody has worked on yet."""
+    digest = read_roster(Path("guestlist.toml")).digest
+    changes = [
+        Change(action=Action.INVITE, account="cloud", email=email, key=email) for email in emails
+    ]
+    asked = f"{digest} 00 {datetime.now(UTC).date()}"
+    return runs.begin_run(store, lambda: changes, asked, "guestlist.toml", time.time())
+
+
+def settle(store: Store, run: int, state: OrderState, done: Done) -> None:
+    """What another process has written about the first order of a run."""
+    first = orders.asked(store, run, "cloud", ORDER[Action.INVITE], 0, 1)[0]
+    store.write(lambda c: orders.settle(c, first.id, time.time(), None, state, done))
+
+
+@pytest.mark.parametrize(
+    ("state", "done", "code", "error"),
+    [
+        (OrderState.REFUSED, Done("Conflict", detail="it said no"), 1, "Conflict"),
+        (OrderState.REFUSED, Done("SomePluginsOwn", detail="it said no"), 1, "GuestlistError"),
+        (OrderState.UNKNOWN, Done("unknown", detail="it may have happened"), 3, "OutcomeUnknown"),
+    ],
+)
+def test_what_failed_in_another_process_is_no_success(
+    cli: Cli, url: str, state: OrderState, done: Done, code: int, error: str
+) -> None:
+    store = Store(url)
+    settle(store, begin(store, "ada@example.com", "bob@example.com"), state, done)
+    store.close()
+    applied = cli("apply", "guestlist.toml", "--ledger", url, "--yes", "--json")
+    assert applied.code == code
+    assert [(one["error"], one["email"]) for one in applied.errors] == [(error, "ada@example.com")]
+
+
+def test_what_no_process_can_tell_comes_before_what_was_refused(cli: Cli, url: str) -> None:
+    """Of many failures only the first are told, and the exit code is theirs."""
+    store = Store(url)
+    run = begin(store, *(f"p{number}@example.com" for number in range(30)), "ada@example.com")
+    refused = Done("Conflict", detail="it said no")
+    for _ in range(29):
+        settle(store, run, OrderState.REFUSED, refused)
+    settle(store, run, OrderState.UNKNOWN, Done("unknown", detail="it may have happened"))
+    store.close()
+    applied = cli("apply", "guestlist.toml", "--ledger", url, "--yes", "--json")
+    assert applied.code == 3
+    assert len(applied.errors) == 20
+
+
+def test_what_fails_in_this_process_is_told_once(cli: Cli, url: str, sandbox: Sandbox) -> None:
+    store = Store(url)
+    begin(store, "ada@example.com", "no address")
+    store.close()
+    applied = cli("apply", "guestlist.toml", "--ledger", url, "--yes", "--json")
+    assert applied.code == 2
+    assert [(one["error"], one["email"]) for one in applied.errors] == [
+        ("InvalidOrder", "no address")
+    ]
+    assert [mail.to for mail in sandbox.outbox.mails] == ["ada@example.com"]
