@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -17,16 +18,20 @@ from tests import postgres
 from tests.durable.kit import BUDGET, Facts, Plain, Service, change, invites, refused
 
 from guestlist import Guestlist
-from guestlist.errors import ConfigError
+from guestlist.errors import ConfigError, Conflict
 from guestlist.exchange.clock import Clock, SystemClock
-from guestlist.ledger import runs
-from guestlist.ledger.engine import enqueue, follow, run_worker, schema
+from guestlist.ledger import orders, runs, shared
+from guestlist.ledger.engine import Queue, enqueue, follow, run_worker, schema
+from guestlist.ledger.entry import OrderEntry
+from guestlist.ledger.order import Order
+from guestlist.ledger.orders import Taken
 from guestlist.ledger.pool import run_together
-from guestlist.ledger.runner import Summary
+from guestlist.ledger.runner import Runner, Summary
 from guestlist.ledger.schema import OrderState
 from guestlist.ledger.stop import Stop
 from guestlist.ledger.store import Store
 from guestlist.roster import Action, Change
+from guestlist.roster.change import ORDER
 
 pytestmark = pytest.mark.skipif(postgres.missing() is not None, reason=str(postgres.missing()))
 numbers = itertools.count()
@@ -71,6 +76,30 @@ class Pool:
     def _client(self, clock: Clock) -> Guestlist:
         accounts = {"plain": Plain(base_url="https://plain.test")}
         return Guestlist(accounts, transport=self.service, clock=clock, budget=BUDGET)
+
+    @contextmanager
+    def runner(self) -> Iterator[Runner]:
+        """Who makes plans, besides the workers."""
+        with self._client(SystemClock()) as guests:
+            yield Runner(guests, self.store, Stop())
+
+    def wait(self, sent: int) -> None:
+        """Until so many requests have left."""
+        deadline = time.monotonic() + 60
+        while sum(self.service.posts.values()) < sent:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+
+    def uninvited(self, changes: list[Change]) -> list[Change]:
+        """What is left to do, as the service's lists say."""
+        with self._client(SystemClock()) as guests:
+            seen = {one.email for one in guests.invitations()}
+        return [one for one in changes if one.email not in seen]
+
+    def states(self) -> Counter[str]:
+        with self.store.reading() as connection:
+            rows = connection.scalars(text("SELECT state FROM orders"))
+            return Counter(OrderState(state).name for state in rows)
 
     def follow(self, run: int) -> Summary:
         """Watches a run to its end, as long as its workers live."""
@@ -210,6 +239,81 @@ def test_ctrl_c_while_the_worker_begins_ends_it_too(
     assert summary.interrupted
     assert summary.left == 1
     assert ended == [True]
+
+
+def test_a_plan_that_a_run_has_overtaken_is_refused_and_the_next_one_is_not(pool: Pool) -> None:
+    everybody = invites(400)
+    pool.service.answered = lambda: time.sleep(0.02)
+    before = pool.begin(everybody)
+    with pool.workers(), pool.runner() as runner:
+        pool.wait(50)
+        claims, plan = runner.claims(), pool.uninvited(everybody)
+        pool.wait(150)
+        with pytest.raises(Conflict, match="plain"):
+            runner.begin(lambda: plan, "another", "guestlist.toml", before=claims)
+        assert not shared.has_ended(pool.store, before)
+        with runner.resting():
+            runner.settle_doubts()
+            claims, plan = runner.claims(), pool.uninvited(everybody)
+            asked = sum(pool.service.posts.values())
+            time.sleep(2.5)
+            assert sum(pool.service.posts.values()) == asked, "the workers rest meanwhile"
+            run = runner.begin(lambda: plan, "another", "guestlist.toml", before=claims)
+        assert plan
+        enqueue(pool.store, run, time.time())
+        assert pool.follow(run).left == 0
+    assert pool.service.mails == {one.email: 1 for one in everybody}
+    assert shared.unfinished_runs(pool.store) == []
+    assert not pool.failures
+
+
+def test_workers_go_on_where_no_new_run_was_begun(pool: Pool) -> None:
+    run = pool.begin(invites(300))
+    with pool.workers(1), pool.runner() as runner:
+        with runner.resting():
+            asked = sum(pool.service.posts.values())
+        assert pool.follow(run).left == 0
+    assert asked < 300
+    assert pool.service.mails == {one.email: 1 for one in invites(300)}
+
+
+def test_what_is_under_way_as_a_plan_is_made_may_come_about_after_it(pool: Pool) -> None:
+    run = pool.begin(invites(1))
+    claimed(pool, run)
+    with pool.runner() as runner, pytest.raises(Conflict, match="plain"):
+        runner.begin(lambda: invites(2), "another", "guestlist.toml", before=runner.claims())
+
+
+def test_nothing_is_sent_for_a_run_that_another_one_has_replaced(pool: Pool) -> None:
+    """Not even what was in doubt as it was replaced, and then shown not to have happened."""
+    run = pool.begin(invites(2))
+    claimed(pool, run, 60.0)
+    with pool.runner() as runner:
+        runner.begin(list, "another", "guestlist.toml", before=runner.claims())
+    assert pool.states() == {"INTENDED": 1, "DROPPED": 1}
+    with pool.workers(1):
+        deadline = time.monotonic() + 60
+        while pool.states() != {"ASKED": 1, "DROPPED": 1}:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        ids = range(1, 3)
+        with Queue(pool.store) as queue:
+            queue.put(run, "plain", [list(ids)])
+            while queue.is_busy("plain"):
+                time.sleep(0.1)
+        time.sleep(3)
+    assert not pool.service.posts
+    assert not pool.failures
+    order = Order(1, run, invites(1)[0], 0, None)
+    with pytest.raises(Taken):
+        OrderEntry(pool.store, order, SystemClock()).intend("POST invitations")
+
+
+def claimed(pool: Pool, run: int, ago: float = 0.0) -> None:
+    """The first order of a run was claimed, so many seconds ago, by somebody who is gone."""
+    now = time.time() - ago
+    first = orders.asked(pool.store, run, "plain", ORDER[Action.INVITE], 0, 1)[0]
+    assert pool.store.write(lambda c: orders.intend(c, first.id, "POST invitations", now, None))
 
 
 def test_a_file_is_nothing_to_share(tmp_path: Path) -> None:

@@ -197,7 +197,9 @@ def test_what_was_settled_in_that_moment_stays(story: Story) -> None:
 
 
 def test_runs_without_orders_go_but_never_the_last(story: Story) -> None:
-    story.settled(ADA, 0, run=story.run(0, ended=1))
+    done = story.run(0)
+    story.settled(ADA, 0, run=done)
+    runs.end_run(story.store, done, day(1).timestamp())
     left = story.run(0)  # a later one took its place
     waiting = story.run(0)
     story.asked(BOB, 0, run=waiting)

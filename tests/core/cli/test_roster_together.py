@@ -12,7 +12,7 @@ import pytest
 from tests import postgres
 from tests.core.cli.conftest import Cli
 
-from guestlist.ledger import orders, runs
+from guestlist.ledger import orders, runs, shared
 from guestlist.ledger.outcome import Done
 from guestlist.ledger.schema import OrderState
 from guestlist.ledger.store import Store
@@ -110,3 +110,17 @@ def test_what_fails_in_this_process_is_told_once(cli: Cli, url: str, sandbox: Sa
         ("InvalidOrder", "no address")
     ]
     assert [mail.to for mail in sandbox.outbox.mails] == ["ada@example.com"]
+
+
+def test_another_roster_takes_the_place_of_a_run_that_was_interrupted(
+    cli: Cli, url: str, sandbox: Sandbox
+) -> None:
+    store = Store(url)
+    before = begin(store, "bob@example.com")
+    Path("guestlist.toml").write_text(ROSTER.replace("ada@", "eve@"))
+    applied = cli("apply", "guestlist.toml", "--ledger", url, "--yes")
+    assert applied.code == 0, applied.err
+    assert [mail.to for mail in sandbox.outbox.mails] == ["eve@example.com"]
+    assert shared.has_ended(store, before)
+    assert shared.halted(store, before) == {}
+    store.close()

@@ -5,7 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, cast
 
-from sqlalchemy import Connection, Double, Select, and_, bindparam, func, insert, select, update
+from sqlalchemy import (
+    Connection,
+    Double,
+    Select,
+    and_,
+    bindparam,
+    exists,
+    func,
+    insert,
+    select,
+    update,
+)
 from sqlalchemy.sql import ColumnElement
 
 from guestlist import errors
@@ -13,13 +24,19 @@ from guestlist.errors import GuestlistError, OutcomeUnknown
 from guestlist.ledger.order import COLUMNS, Ended, Order, read, row_of, say
 from guestlist.ledger.outcome import Done
 from guestlist.ledger.owed import owe
-from guestlist.ledger.schema import IS_OPEN, OrderState, orders
+from guestlist.ledger.schema import IS_OPEN, OrderState, halts, orders, runs
 from guestlist.ledger.store import Store
 from guestlist.roster import Action, Change
 from guestlist.roster.change import ORDER
 
 ASK = "It is not sent again by itself. Ask the person, or `guestlist status`."
 """What to do about an order of which nobody knows whether it happened."""
+
+# Said with the claim itself, because a chunk may wait or be worked on while a run is replaced.
+_MAY_BEGIN = and_(
+    ~exists().where(halts.c.run == orders.c.run, halts.c.account == orders.c.account),
+    ~exists().where(runs.c.id == orders.c.run, runs.c.ended.is_not(None)),
+)
 
 
 def add_single(connection: Connection, change: Change, now: float) -> int:
@@ -83,7 +100,10 @@ def _asked(
 ) -> Select[Any]:
     return (
         what.where(
-            _open(OrderState.ASKED, run, account), orders.c.place == place, orders.c.id > after
+            _open(OrderState.ASKED, run, account),
+            orders.c.place == place,
+            orders.c.id > after,
+            _MAY_BEGIN,
         )
         .order_by(orders.c.id)
         .limit(limit)
@@ -108,6 +128,7 @@ def chosen(store: Store, account: str, ids: Iterable[int]) -> list[Order]:
                 orders.c.id.in_(list(ids)),
                 orders.c.account == account,
                 orders.c.state == OrderState.ASKED,
+                _MAY_BEGIN,
             )
             .order_by(orders.c.place, orders.c.id)
         ).all()
@@ -210,7 +231,9 @@ _SENT = (
     orders.c.intended == bindparam("mark", type_=Double),
 )
 _INTENDED = {"state": OrderState.INTENDED, "intended": bindparam("now"), "doubted": None}
-_BEGIN = update(orders).where(*_ASKED).values(**_INTENDED, attempts=orders.c.attempts + 1)
+_BEGIN = (
+    update(orders).where(*_ASKED, _MAY_BEGIN).values(**_INTENDED, attempts=orders.c.attempts + 1)
+)
 _GO_ON = update(orders).where(*_SENT).values(**_INTENDED)
 _SETTLED: dict[str, Any] = {
     "state": bindparam("to"),
@@ -224,7 +247,8 @@ _SETTLE = update(orders).where(*_SENT).values(**_SETTLED)
 
 
 def intend(connection: Connection, id: int, request: str, now: float, mark: float | None) -> bool:
-    """Writes down that a request is about to leave. False when the order is somebody else's.
+    """Writes down that a request is about to leave. False when the order is somebody else's, or
+    rests, or its run was replaced.
 
     Args:
         mark: when the same sender last wrote so; None for the first time.

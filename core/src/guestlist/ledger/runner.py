@@ -26,6 +26,8 @@ from guestlist.roster.debts import Debt
 
 TICK = 0.1
 """Seconds between two looks at how far the lanes are."""
+CALM = 10.0
+"""Seconds that other machines are given to end what they have under way; then it is looked for."""
 
 Progress = Callable[[Mapping[str, Tally]], None]
 """Told now and then how far each account is."""
@@ -88,10 +90,50 @@ class Runner:
         source: str,
         *,
         replace: bool = True,
+        before: runs.Claims | None = None,
     ) -> int:
         """Writes a new run down, as `begin_run` does, at this moment. Nothing is sent yet."""
         now = self._guests.clock.now().timestamp()
-        return runs.begin_run(self._store, changes, roster, source, now, replace=replace)
+        return runs.begin_run(
+            self._store, changes, roster, source, now, replace=replace, before=before
+        )
+
+    @contextmanager
+    def resting(self) -> Iterator[None]:
+        """The time of planning: other machines take no orders of earlier runs meanwhile, and were
+        given time to end those that they had under way. What no run has replaced goes on
+        afterwards."""
+        if self._store.is_sqlite:  # the ledger's lock has ended whoever worked on it
+            yield
+            return
+        try:
+            if shared.rest(self._store, self._guests.clock.now().timestamp()):
+                self._wait_until_calm()
+            yield
+        finally:
+            shared.rest_no_more(self._store)
+
+    def claims(self) -> runs.Claims | None:
+        """What `begin` has to know from before the plan is made; None where nobody else works on a
+        run."""
+        return None if self._store.is_sqlite else runs.claims(self._store)
+
+    def _wait_until_calm(self) -> None:
+        """Until nobody waits for an answer any more, and lists show what was answered last."""
+        clock = self._guests.clock
+        ends = clock.monotonic() + CALM
+        while self._is_under_way(clock.now().timestamp()) and clock.monotonic() < ends:
+            clock.sleep(TICK)
+        lags = (provider.list_lag for provider in self._guests.accounts.values())
+        clock.sleep(max(lags, default=0.0))
+
+    def _is_under_way(self, now: float) -> bool:
+        """Whether somebody may be waiting for an answer to an order of a run."""
+        total = self._guests.budget.total
+        return any(
+            order.run is not None and order.doubted is None and order.over(total, now) > now
+            for order in orders.in_doubt(self._store)
+        )
 
     def due(
         self, held: Collection[Debt] = ()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import islice
 
 from sqlalchemy import Connection, exists, func, insert, select, update
 from sqlalchemy.sql import ColumnElement
 
+from guestlist.errors import Conflict
 from guestlist.ledger.order import row_of
 from guestlist.ledger.owed import is_of_a_debt
 from guestlist.ledger.schema import IS_OPEN, OrderState, orders, runs
@@ -17,6 +18,10 @@ from guestlist.roster import Action, Change
 
 MANY = 5_000
 """Rows that are written with one statement."""
+
+Claims = Mapping[str, int | None]
+"""How often orders of the runs before were begun, by account; None while one of them is under way
+or in doubt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +42,7 @@ def begin_run(
     now: float,
     *,
     replace: bool = False,
+    before: Claims | None = None,
 ) -> int:
     """Writes a new run down with its orders, all of it or nothing; returns its number.
 
@@ -44,20 +50,71 @@ def begin_run(
         changes: tells them, from the first one at each call.
         roster: the digest of what is asked for; empty for what follows from an earlier run.
         source: the name of its file.
-        replace: what earlier runs did not begin is dropped.
+        replace: earlier runs end, and what they did not begin is dropped.
+        before: what `claims` said before the plan was made, where others work on those runs.
+
+    Raises:
+        Conflict: an earlier run has gone on since then, so that the plan may ask once more for what
+            was done.
     """
 
     def begin(connection: Connection) -> int:
+        moved: set[str] = set()
         if replace:
-            drop(connection, now)
+            drop(connection, now)  # waits for whoever is just claiming an order
+            if before is not None:
+                moved = _moved(before, _claims(connection))
+            connection.execute(update(runs).where(runs.c.ended.is_(None)).values(ended=now))
         made = connection.execute(
             insert(runs).values(began=now, roster=roster, source=source).returning(runs.c.id)
         )
         run = int(made.scalar_one())
         add(connection, changes(), run=run, now=now)
+        _check_unmoved(connection, run, moved)
         return run
 
     return store.make(begin)
+
+
+def claims(store: Store) -> Claims:
+    """What has been begun so far of the runs that did not come to their end."""
+    with store.reading() as connection:
+        return _claims(connection)
+
+
+def _claims(connection: Connection) -> Claims:
+    unfinished = select(runs.c.id).where(runs.c.ended.is_(None))
+    begun = connection.execute(
+        select(orders.c.account, func.sum(orders.c.attempts))
+        .where(orders.c.run.in_(unfinished))
+        .group_by(orders.c.account)
+    )
+    under_way = connection.scalars(
+        select(orders.c.account)
+        .where(IS_OPEN, orders.c.run.is_not(None), orders.c.state == OrderState.INTENDED)
+        .distinct()
+    )
+    return {row[0]: row[1] for row in begun} | dict.fromkeys(under_way)
+
+
+def _moved(before: Claims, now: Claims) -> set[str]:
+    """The accounts on which a run went on, or may have."""
+    return {
+        account
+        for account in before.keys() | now.keys()
+        if now.get(account) is None or now[account] != before.get(account)
+    }
+
+
+def _check_unmoved(connection: Connection, run: int, moved: set[str]) -> None:
+    if not moved:
+        return
+    asked = connection.scalars(select(orders.c.account).where(orders.c.run == run).distinct())
+    if stale := sorted(moved.intersection(asked)):
+        raise Conflict(
+            f"an earlier run has gone on while the plan was made: {', '.join(stale)}",
+            hint="Nothing was sent for the plan. Make it again, in a minute.",
+        )
 
 
 def end_run(store: Store, run: int, now: float) -> None:
@@ -119,11 +176,12 @@ def _drop(connection: Connection, now: float, which: ColumnElement[bool]) -> Non
     connection.execute(
         update(orders)
         .where(
+            orders.c.state == OrderState.ASKED,  # still, should somebody claim it meanwhile
             orders.c.id.in_(
                 select(func.min(orders.c.id))
                 .where(*not_begun, orders.c.action == Action.SETTLE, ~_is_owed_besides)
                 .group_by(orders.c.account, orders.c.key, orders.c.role)
-            )
+            ),
         )
         .values(state=OrderState.OWED, run=None)
     )

@@ -13,6 +13,8 @@ from guestlist.ledger.tally import Tally
 
 LOCK = 8618
 """The first key of the locks that workers take for an account."""
+PLANNED = "a new plan is being made"
+"""Why accounts rest while one is."""
 KEEP_ALIVE = {"idle": 5, "interval": 5, "count": 3}
 """Seconds after which the database asks a silent worker whether it is there, and how often."""
 
@@ -77,6 +79,29 @@ def halted(store: Store, run: int) -> dict[str, str]:
     with store.reading() as connection:
         rows = connection.execute(select(halts.c.account, halts.c.why).where(halts.c.run == run))
         return {row.account: row.why for row in rows}
+
+
+def rest(store: Store, now: float) -> bool:
+    """Has all accounts of all runs rest, while a plan is made that is to take their place; returns
+    whether there are any."""
+
+    def rest(connection: Connection) -> bool:
+        left = select(orders.c.run, orders.c.account).where(
+            IS_OPEN,
+            orders.c.state < OrderState.OWED,
+            orders.c.run.in_(select(runs.c.id).where(runs.c.ended.is_(None))),
+        )
+        rows = connection.execute(left.distinct()).all()
+        for row in rows:
+            halt(connection, row.run, row.account, now, PLANNED)
+        return bool(rows)
+
+    return store.make(rest)
+
+
+def rest_no_more(store: Store) -> None:
+    """Lets them go on. What rests for another reason still does."""
+    store.make(lambda connection: connection.execute(delete(halts).where(halts.c.why == PLANNED)))
 
 
 # ---------------------------------------------------------------------------- how far it is

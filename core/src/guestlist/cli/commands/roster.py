@@ -215,21 +215,33 @@ def _digest(session: Session, at: Desk) -> str:
 
 def _from_roster(session: Session, at: Desk, asked: str) -> int | None:
     """Plans, and writes a run down if that is wanted."""
-    doubtful = _settle_doubts(session, at)
-    unclear = {name: doubtful[name] for name in at.roster.accounts if name in doubtful}
-    with _planned(session, at, unclear) as plan:
-        _show(session, at, plan)
-        if not _confirmed(session, at, plan):
-            return None
-        return at.runner.begin(plan.changes, asked, at.roster.toml.path.name)
+    with at.runner.resting():
+        doubtful = _settle_doubts(session, at)
+        unclear = {name: doubtful[name] for name in at.roster.accounts if name in doubtful}
+        before = at.runner.claims()
+        with _planned(session, at, unclear) as plan:
+            _show(session, at, plan)
+            if not _confirmed(session, at, plan):
+                return None
+            source = at.roster.toml.path.name
+            return at.runner.begin(plan.changes, asked, source, before=before)
 
 
 def _from_plan(session: Session, at: Desk, plan: PlanFile, asked: str) -> int | None:
     """Writes a run down for a plan that was made earlier, if nothing has moved since."""
-    doubtful = _settle_doubts(session, at)
-    for account in plan.summary.counts:
-        if account in doubtful:
-            raise doubtful[account]
+    with at.runner.resting():
+        doubtful = _settle_doubts(session, at)
+        for account in plan.summary.counts:
+            if account in doubtful:
+                raise doubtful[account]
+        before = at.runner.claims()
+        _check_unmoved(session, at, plan)
+        if not _confirmed(session, at, plan):
+            return None
+        return at.runner.begin(plan.changes, asked, plan.path.name, before=before)
+
+
+def _check_unmoved(session: Session, at: Desk, plan: PlanFile) -> None:
     session.progress.tell("looking whether anything has changed since the plan was made")
     changed = [
         f"{change.email} on {change.account} {what}" for change, what in moved(at.guests, plan)
@@ -240,9 +252,6 @@ def _from_plan(session: Session, at: Desk, plan: PlanFile, asked: str) -> int | 
             f"the world has moved since the plan was made: {'; '.join(changed[:3])}{more}",
             hint="Nothing was sent. Make the plan again, and look at it.",
         )
-    if not _confirmed(session, at, plan):
-        return None
-    return at.runner.begin(plan.changes, asked, plan.path.name)
 
 
 def _confirmed(session: Session, at: Desk, plan: Plan | PlanFile) -> bool:
