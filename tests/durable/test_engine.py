@@ -309,10 +309,31 @@ def test_nothing_is_sent_for_a_run_that_another_one_has_replaced(pool: Pool) -> 
         OrderEntry(pool.store, order, SystemClock()).intend("POST invitations")
 
 
-def claimed(pool: Pool, run: int, ago: float = 0.0) -> None:
+def test_what_another_machine_waits_for_is_not_put_back(pool: Pool) -> None:
+    """Its answer would find nothing to be written to, and the request would be sent again."""
+    person = pool.service.add_person("ada@example.com", "old")
+    facts: Facts = {"state": "accepted", "member": person}
+    run = pool.begin([change(person.email, Action.UNASSIGN, roles=("old",), **facts)])
+    claimed(pool, run, 1.0, Action.UNASSIGN)
+    with pool.runner() as runner:
+        assert runner.settle_doubts().left == 1
+    assert pool.states() == {"INTENDED": 1}
+
+
+def test_what_nobody_waits_for_any_more_is_put_back(pool: Pool) -> None:
+    person = pool.service.add_person("ada@example.com", "old")
+    facts: Facts = {"state": "accepted", "member": person}
+    run = pool.begin([change(person.email, Action.UNASSIGN, roles=("old",), **facts)])
+    claimed(pool, run, 60.0, Action.UNASSIGN)
+    with pool.runner() as runner:
+        runner.settle_doubts()
+    assert pool.states() == {"ASKED": 1}
+
+
+def claimed(pool: Pool, run: int, ago: float = 0.0, action: Action = Action.INVITE) -> None:
     """The first order of a run was claimed, so many seconds ago, by somebody who is gone."""
     now = time.time() - ago
-    first = orders.asked(pool.store, run, "plain", ORDER[Action.INVITE], 0, 1)[0]
+    first = orders.asked(pool.store, run, "plain", ORDER[action], 0, 1)[0]
     assert pool.store.write(lambda c: orders.intend(c, first.id, "POST invitations", now, None))
 
 

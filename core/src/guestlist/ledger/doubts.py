@@ -106,7 +106,8 @@ class Doubts:
         self._tally.is_in_doubt(1)
 
     def recover(self, store: Store, orders: list[Order], *, alone: bool) -> None:
-        """Takes up what others have left in doubt. What is safe to repeat is simply asked again.
+        """Takes up what others have left in doubt. What is safe to repeat is simply asked again,
+        once nobody waits for its answer any more.
 
         Args:
             alone: nobody else works on a run of this ledger: whoever began has ended before now.
@@ -121,7 +122,10 @@ class Doubts:
                     entry.unknown(ServiceUnavailable("the call was interrupted; make it again"))
                 continue
             if order.change.action in REPEATABLE:
-                entry.ask_again(order.change, INTERRUPTED, counts=False)
+                # another machine may be waiting for the answer; whoever looks later asks again
+                over = order.over(self._guests.budget.total, wall) <= wall
+                if alone or over or order.doubted is not None:
+                    entry.ask_again(order.change, INTERRUPTED, counts=False)
                 continue
             since = order.doubted
             if since is None:
