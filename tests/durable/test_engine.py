@@ -6,7 +6,7 @@ import itertools
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -18,9 +18,9 @@ from tests import postgres
 from tests.durable.kit import BUDGET, Facts, Plain, Service, change, invites, refused
 
 from guestlist import Guestlist
-from guestlist.errors import ConfigError, Conflict
+from guestlist.errors import ConfigError, Conflict, ServiceUnavailable, UnknownAccount
 from guestlist.exchange.clock import Clock, SystemClock
-from guestlist.ledger import orders, runs, shared
+from guestlist.ledger import engine, orders, runs, shared
 from guestlist.ledger.engine import Queue, enqueue, follow, run_worker, schema
 from guestlist.ledger.entry import OrderEntry
 from guestlist.ledger.order import Order
@@ -101,14 +101,14 @@ class Pool:
             rows = connection.scalars(text("SELECT state FROM orders"))
             return Counter(OrderState(state).name for state in rows)
 
-    def follow(self, run: int) -> Summary:
+    def follow(self, run: int, accounts: Collection[str] | None = None) -> Summary:
         """Watches a run to its end, as long as its workers live."""
 
         def watch(_tallies: object) -> None:
             if self.failures:
                 raise self.failures[0]
 
-        return follow(self.store, run, Stop(), watch)
+        return follow(self.store, run, Stop(), watch, accounts=accounts)
 
     def begin(self, changes: list[Change]) -> int:
         """Writes a run down and puts it into the queue."""
@@ -172,6 +172,31 @@ def test_a_withdrawn_key_has_the_account_rest_until_somebody_asks_again(pool: Po
                 break
         assert pool.follow(run).left == 0
     assert set(pool.service.mails.values()) == {1}
+
+
+def test_a_service_that_is_down_is_not_waited_for_for_ever(
+    pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "PATIENCE", 3.0)
+    pool.service.everybody = refused(503)
+    run = pool.begin(invites(20))
+    with pool.workers(1):
+        summary = pool.follow(run)
+        assert summary.left == 20
+        assert isinstance(summary.tallies["plain"].halted, ServiceUnavailable)
+        pool.service.everybody = None
+        monkeypatch.undo()
+        assert pool.follow(run).left == 0
+    assert pool.service.mails == {one.email: 1 for one in invites(20)}
+
+
+def test_an_account_that_is_not_configured_is_not_waited_for(pool: Pool) -> None:
+    run = pool.begin([*invites(10), *invites(2, "gone")])
+    with pool.workers(1):
+        summary = pool.follow(run, {"plain"})
+    assert summary.tallies["plain"].left == 0
+    assert isinstance(summary.tallies["gone"].halted, UnknownAccount)
+    assert summary.left == 2
 
 
 def test_a_queue_that_is_emptied_loses_nothing(pool: Pool) -> None:

@@ -51,11 +51,11 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return server.new_database(f"together{next(numbers)}")
 
 
-def begin(store: Store, *emails: str) -> int:
+def begin(store: Store, *emails: str, account: str = "cloud") -> int:
     """A run of today's roster, which nobody has worked on yet."""
     digest = read_roster(Path("guestlist.toml")).digest
     changes = [
-        Change(action=Action.INVITE, account="cloud", email=email, key=email) for email in emails
+        Change(action=Action.INVITE, account=account, email=email, key=email) for email in emails
     ]
     asked = f"{digest} 00 {datetime.now(UTC).date()}"
     return runs.begin_run(store, lambda: changes, asked, "guestlist.toml", time.time())
@@ -124,3 +124,14 @@ def test_another_roster_takes_the_place_of_a_run_that_was_interrupted(
     assert shared.has_ended(store, before)
     assert shared.halted(store, before) == {}
     store.close()
+
+
+def test_what_is_left_for_an_account_that_is_not_configured_is_told(cli: Cli, url: str) -> None:
+    store = Store(url)
+    begin(store, "ada@example.com", account="gone")
+    store.close()
+    applied = cli("apply", "guestlist.toml", "--ledger", url, "--yes", "--json")
+    assert applied.code == 2
+    assert [(one["error"], one["account"]) for one in applied.errors] == [
+        ("UnknownAccount", "gone")
+    ]

@@ -15,7 +15,7 @@ import hashlib
 import logging
 import signal
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from functools import cache
@@ -29,12 +29,12 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from sqlalchemy import make_url, text
 
 from guestlist.client import Guestlist
-from guestlist.errors import ConfigError, LedgerError, Unauthorized
+from guestlist.errors import ConfigError, LedgerError, ServiceUnavailable, Unauthorized
 from guestlist.exchange.clock import Clock, Stopped, SystemClock
 from guestlist.ledger import orders, runs, shared
 from guestlist.ledger.keeper import Keeper, advance, halt
-from guestlist.ledger.lane import MOST_DOUBTS, Lane, workers
-from guestlist.ledger.runner import Progress, Summary
+from guestlist.ledger.lane import MOST_DOUBTS, PATIENCE, Lane, workers
+from guestlist.ledger.runner import CONFIGURE, Progress, Summary, unconfigured
 from guestlist.ledger.schema import MAKING
 from guestlist.ledger.stop import Stop, StopClock
 from guestlist.ledger.store import Store
@@ -136,21 +136,43 @@ def follow(
     progress: Progress | None = None,
     *,
     clock: Clock | None = None,
+    accounts: Collection[str] | None = None,
 ) -> Summary:
-    """Watches a run that workers carry out, until nothing is left, all that is left rests, or
-    somebody ends the watching. The workers go on."""
+    """Watches a run that workers carry out, until nothing is left, nothing gets on with what is
+    left, or somebody ends the watching. The workers go on.
+
+    Args:
+        accounts: those that are configured; None for all. Others are not waited for.
+    """
+    clock = clock or SystemClock()
+    heard: dict[str, tuple[int, float]] = {}
     while True:
         resting = shared.halted(store, run)
         tallies = shared.tallies(store, run)
-        for account, why in resting.items():
-            tallies[account].halted = LedgerError(why)
+        now = clock.monotonic()
+        for account, tally in tallies.items():
+            settled, since = heard.get(account, (-1, now))
+            heard[account] = (tally.ended, now if tally.ended != settled else since)
+            if account in resting:
+                tally.halted = LedgerError(resting[account])
+            elif tally.left and accounts is not None and account not in accounts:
+                tally.halted = unconfigured(account, CONFIGURE)
+            elif tally.left and now - heard[account][1] > PATIENCE:
+                tally.halted = _silent()
         if progress is not None:
             progress(tallies)
-        left = {account for account, tally in tallies.items() if tally.left}
+        left = [tally for tally in tallies.values() if tally.left]
         if not left and not shared.has_ended(store, run):
-            runs.end_run(store, run, (clock or SystemClock()).now().timestamp())
-        if left <= resting.keys() or stop.wait(TEND):
+            runs.end_run(store, run, clock.now().timestamp())
+        if all(tally.halted for tally in left) or stop.wait(TEND):
             return Summary(tallies, interrupted=bool(stop))
+
+
+def _silent() -> ServiceUnavailable:
+    return ServiceUnavailable(
+        f"nothing has come about for {PATIENCE / 60:.0f} minutes",
+        hint="Workers on other machines go on. Apply again to go on here.",
+    )
 
 
 def run_worker(make: Callable[[Clock], Guestlist], url: str, *, stop: Stop | None = None) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 from guestlist.client import Guestlist
@@ -21,6 +21,8 @@ def run_together(
     url: str,
     stop: Stop,
     progress: Progress | None = None,
+    *,
+    accounts: Collection[str] | None = None,
 ) -> Summary:
     """Gives a run to the workers, is one of them until it has ended, and watches it.
 
@@ -30,6 +32,7 @@ def run_together(
         make: makes a client for this process, with the clock that is given.
         url: of the ledger's database, which is PostgreSQL.
         stop: ends the watching, and the work here.
+        accounts: those that are configured here; None for all.
 
     Raises:
         LedgerError: the ledger fails. Nothing was sent that it does not hold.
@@ -46,9 +49,9 @@ def run_together(
                     progress(tallies)
 
             enqueue(store, run, SystemClock().now().timestamp())
-            return follow(store, run, stop, watch)
+            return follow(store, run, stop, watch, accounts=accounts)
         except KeyboardInterrupt:
             stop()
-            return follow(store, run, stop, progress)
+            return follow(store, run, stop, progress, accounts=accounts)
         finally:
             ends()

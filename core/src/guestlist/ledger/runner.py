@@ -29,6 +29,9 @@ TICK = 0.1
 CALM = 10.0
 """Seconds that other machines are given to end what they have under way; then it is looked for."""
 
+CONFIGURE = "Configure it again, or make a new plan."
+"""What to do about what is left of a run for an account that is not configured."""
+
 Progress = Callable[[Mapping[str, Tally]], None]
 """Told now and then how far each account is."""
 
@@ -188,7 +191,7 @@ class Runner:
             account: RunWork(self._store, run, account) for account in self._known(left)
         }
         summary = self._work(work, doubts, progress, left)
-        self._tell_unconfigured(summary, left, "Configure it again, or make a new plan.")
+        self._tell_unconfigured(summary, left, CONFIGURE)
         if not orders.left(self._store, run):
             runs.end_run(self._store, run, self._guests.clock.now().timestamp())
         return summary
@@ -199,10 +202,7 @@ class Runner:
     def _tell_unconfigured(self, summary: Summary, left: Mapping[str, int], hint: str) -> None:
         """Says of accounts that are not configured what is left of them."""
         for account in left.keys() - self._guests.accounts.keys():
-            error = UnknownAccount(
-                "the ledger has orders for an account that is not configured", hint=hint
-            )
-            error.about(account=account)
+            error = unconfigured(account, hint)
             summary.tallies[account] = Tally(account, left=left[account], halted=error)
 
     def _work(
@@ -283,6 +283,13 @@ def _run_lane(
         stop(error)  # a ledger that fails ends everything; so does a bug of ours
     finally:
         ended.set()
+
+
+def unconfigured(account: str, hint: str) -> UnknownAccount:
+    """Says that there are orders that nobody here can carry out."""
+    return UnknownAccount(
+        "the ledger has orders for an account that is not configured", hint=hint, account=account
+    )
 
 
 class Nothing:

@@ -321,7 +321,15 @@ def _carry_out(session: Session, at: Desk, run: int) -> Summary:
         else:
             from guestlist.ledger.pool import run_together
 
-            summary = run_together(at.store, run, at.make, at.url, at.stop, live.follow)
+            summary = run_together(
+                at.store,
+                run,
+                at.make,
+                at.url,
+                at.stop,
+                live.follow,
+                accounts=at.guests.accounts,
+            )
     _tell_failures(session, summary)
     _tell_recorded(session, at, run)
     _show_run(session, at, run, summary)
