@@ -113,7 +113,7 @@ def _check_unmoved(connection: Connection, run: int, moved: set[str]) -> None:
     if stale := sorted(moved.intersection(asked)):
         raise Conflict(
             f"an earlier run has gone on while the plan was made: {', '.join(stale)}",
-            hint="Nothing was sent for the plan. Make it again, in a minute.",
+            hint="Nothing was sent for the plan. Make it again, in a minute or two.",
         )
 
 
