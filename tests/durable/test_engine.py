@@ -26,7 +26,7 @@ from guestlist.ledger.entry import OrderEntry
 from guestlist.ledger.order import Order
 from guestlist.ledger.orders import Taken
 from guestlist.ledger.pool import run_together
-from guestlist.ledger.runner import Runner, Summary
+from guestlist.ledger.runner import Runner, Summary, alone
 from guestlist.ledger.schema import OrderState
 from guestlist.ledger.stop import Stop
 from guestlist.ledger.store import Store
@@ -277,7 +277,7 @@ def test_a_plan_that_a_run_has_overtaken_is_refused_and_the_next_one_is_not(pool
         with pytest.raises(Conflict, match="plain"):
             runner.begin(lambda: plan, "another", "guestlist.toml", before=claims)
         assert not shared.has_ended(pool.store, before)
-        with runner.resting():
+        with alone(pool.store), runner.resting():
             runner.settle_doubts()
             claims, plan = runner.claims(), pool.uninvited(everybody)
             asked = sum(pool.service.posts.values())
@@ -295,11 +295,26 @@ def test_a_plan_that_a_run_has_overtaken_is_refused_and_the_next_one_is_not(pool
 def test_workers_go_on_where_no_new_run_was_begun(pool: Pool) -> None:
     run = pool.begin(invites(300))
     with pool.workers(1), pool.runner() as runner:
-        with runner.resting():
+        with alone(pool.store), runner.resting():
             asked = sum(pool.service.posts.values())
         assert pool.follow(run).left == 0
     assert asked < 300
     assert pool.service.mails == {one.email: 1 for one in invites(300)}
+
+
+def test_workers_go_on_after_a_planner_that_was_killed(pool: Pool) -> None:
+    run = pool.begin(invites(10))
+    with alone(pool.store):
+        shared.rest(pool.store, time.time())
+        with pool.workers(1):
+            time.sleep(2.5)
+        assert not pool.service.posts
+    with pool.workers(1):
+        deadline = time.monotonic() + 60
+        while not shared.has_ended(pool.store, run):
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+    assert pool.service.mails == {one.email: 1 for one in invites(10)}
 
 
 def test_what_is_under_way_as_a_plan_is_made_may_come_about_after_it(pool: Pool) -> None:

@@ -11,6 +11,7 @@ from guestlist.client import Guestlist
 from guestlist.errors import GuestlistError, LedgerError
 from guestlist.ledger import orders, runs, shared
 from guestlist.ledger.doubts import LOOK_FIRST, LOOK_LONGEST, Doubts
+from guestlist.ledger.runner import PLANNING
 from guestlist.ledger.schema import OrderState
 from guestlist.ledger.store import Store
 from guestlist.ledger.tally import Tally
@@ -53,6 +54,7 @@ class Keeper:
             if not mine:
                 return
             self._look()
+            shared.rest_no_more_without(self._store, PLANNING)  # who is killed wakes nobody
             for run in shared.unfinished_runs(self._store):
                 advance(self._store, self._queue, run, self._account, self._clock.now().timestamp())
 

@@ -104,6 +104,19 @@ def rest_no_more(store: Store) -> None:
     store.make(lambda connection: connection.execute(delete(halts).where(halts.c.why == PLANNED)))
 
 
+def rest_no_more_without(store: Store, account: str) -> None:
+    """The same, where nobody is in the block of `sole` for an account: whoever has had them rest
+    is gone."""
+    # one statement: who is in the block, and has them rest, was in it before
+    nobody = text(
+        "NOT EXISTS (SELECT 1 FROM pg_locks JOIN pg_database ON pg_database.oid = database"
+        " WHERE datname = current_database() AND locktype = 'advisory' AND granted"
+        " AND classid = :lock AND objid = (hashtext(:account)::bigint & 4294967295)::oid)"
+    ).bindparams(lock=LOCK, account=account)
+    left = delete(halts).where(halts.c.why == PLANNED, nobody)
+    store.make(lambda connection: connection.execute(left))
+
+
 # ---------------------------------------------------------------------------- how far it is
 
 
