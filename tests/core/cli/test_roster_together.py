@@ -5,20 +5,18 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from tests import postgres
-from tests.core.cli.conftest import Cli
+from tests.core.cli.conftest import Cli, Run
 
 from guestlist.ledger import orders, runs, shared
 from guestlist.ledger.outcome import Done
 from guestlist.ledger.schema import OrderState
 from guestlist.ledger.store import Store
-from guestlist.roster import Action, Change
+from guestlist.roster import Action, Change, read_plan
 from guestlist.roster.change import ORDER
-from guestlist.roster.file import read_roster
 from guestlist.sandbox import Sandbox
 
 ROSTER = """
@@ -42,9 +40,10 @@ def server() -> Iterator[postgres.Server]:
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """A ledger's, with a roster beside it."""
+def url(request: pytest.FixtureRequest, cli: Cli, tmp_path: Path) -> str:
+    """A ledger's, with a roster and a plan beside it."""
     Path("guestlist.toml").write_text(ROSTER)
+    cli("plan", "guestlist.toml", "--ledger", "another.db", "--out", "team.plan")
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path}/ledger.db"
     server: postgres.Server = request.getfixturevalue("server")
@@ -52,13 +51,18 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 
 def begin(store: Store, *emails: str, account: str = "cloud") -> int:
-    """A run of today's roster, which nobody has worked on yet."""
-    digest = read_roster(Path("guestlist.toml")).digest
+    """A run of the plan, which nobody has worked on yet."""
+    asked = read_plan(Path("team.plan")).digest
     changes = [
         Change(action=Action.INVITE, account=account, email=email, key=email) for email in emails
     ]
-    asked = f"{digest} 00 {datetime.now(UTC).date()}"
     return runs.begin_run(store, lambda: changes, asked, "guestlist.toml", time.time())
+
+
+def apply(cli: Cli, url: str) -> Run:
+    """Goes on with it."""
+    words = ("--ledger", url, "--plan", "team.plan", "--yes", "--json")
+    return cli("apply", "guestlist.toml", *words)
 
 
 def settle(store: Store, run: int, state: OrderState, done: Done) -> None:
@@ -81,7 +85,7 @@ def test_what_failed_in_another_process_is_no_success(
     store = Store(url)
     settle(store, begin(store, "ada@example.com", "bob@example.com"), state, done)
     store.close()
-    applied = cli("apply", "guestlist.toml", "--ledger", url, "--yes", "--json")
+    applied = apply(cli, url)
     assert applied.code == code
     assert [(one["error"], one["email"]) for one in applied.errors] == [(error, "ada@example.com")]
 
@@ -95,7 +99,7 @@ def test_what_no_process_can_tell_comes_before_what_was_refused(cli: Cli, url: s
         settle(store, run, OrderState.REFUSED, refused)
     settle(store, run, OrderState.UNKNOWN, Done("unknown", detail="it may have happened"))
     store.close()
-    applied = cli("apply", "guestlist.toml", "--ledger", url, "--yes", "--json")
+    applied = apply(cli, url)
     assert applied.code == 3
     assert len(applied.errors) == 20
 
@@ -104,7 +108,7 @@ def test_what_fails_in_this_process_is_told_once(cli: Cli, url: str, sandbox: Sa
     store = Store(url)
     begin(store, "ada@example.com", "no address")
     store.close()
-    applied = cli("apply", "guestlist.toml", "--ledger", url, "--yes", "--json")
+    applied = apply(cli, url)
     assert applied.code == 2
     assert [(one["error"], one["email"]) for one in applied.errors] == [
         ("InvalidOrder", "no address")
@@ -130,7 +134,7 @@ def test_what_is_left_for_an_account_that_is_not_configured_is_told(cli: Cli, ur
     store = Store(url)
     begin(store, "ada@example.com", account="gone")
     store.close()
-    applied = cli("apply", "guestlist.toml", "--ledger", url, "--yes", "--json")
+    applied = apply(cli, url)
     assert applied.code == 2
     assert [(one["error"], one["account"]) for one in applied.errors] == [
         ("UnknownAccount", "gone")
