@@ -166,6 +166,19 @@ class Account:
             rest = min(seconds, LONGEST_REST)
             self.pace.push_back(self.clock.monotonic(), rest, refused=refused)
 
+    def address(self, request: Request) -> str:
+        """The URL of a request.
+
+        Raises:
+            InvalidOrder: as `outgoing` does.
+        """
+        try:
+            return self.provider.base_url + _path(request) + _query(request)
+        except InvalidOrder:
+            raise
+        except ValueError as error:
+            raise _unsendable(error) from None
+
     def outgoing(self, request: Request, budget: Budget) -> Outgoing:
         """The request as it goes on the wire. Credentials are added unless it is public.
 
@@ -176,15 +189,13 @@ class Account:
         """
         headers = dict(self._headers)
         content = None
-        try:
-            url = self.provider.base_url + _path(request) + _query(request)
-            if request.json is not None:
-                headers["Content-Type"] = self._content_type
+        url = self.address(request)
+        if request.json is not None:
+            headers["Content-Type"] = self._content_type
+            try:
                 content = _json(request.json)
-        except InvalidOrder:
-            raise
-        except ValueError as error:
-            raise InvalidOrder(f"the request holds what cannot be sent: {error}") from None
+            except ValueError as error:
+                raise _unsendable(error) from None
         hidden = _hidden(request)
         if hidden:
             self.redact.add(hidden)  # as it is: a service may echo it decoded
@@ -401,6 +412,10 @@ _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",",
 def _json(value: Any) -> bytes:
     """Raises ValueError for a number that is none, and for half of a surrogate pair."""
     return _encode(value).encode()
+
+
+def _unsendable(error: ValueError) -> InvalidOrder:
+    return InvalidOrder(f"the request holds what cannot be sent: {error}")
 
 
 def _path(request: Request, *, masked: bool = False) -> str:

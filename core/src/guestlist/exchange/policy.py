@@ -232,11 +232,10 @@ def _note(call: Call, interruption: BaseException) -> None:
 
 def _set_out(call: Call, request: Request) -> Steps[Outgoing]:
     """Waits for the pace, and writes down that the request is about to leave."""
-    account, waited = call.account, call.waited
-    outgoing = account.outgoing(request, call.budget)  # what cannot be sent waits for no turn
+    account = call.account
+    account.address(request)  # what cannot be sent waits for no turn
     moment = yield from _pace(call, request)
-    if call.waited > waited:
-        outgoing = account.outgoing(request, call.budget)  # credentials may have changed meanwhile
+    outgoing = account.outgoing(request, call.budget)  # only now: credentials may change meanwhile
     yield from _intend(call, request)
     written = account.clock.monotonic()
     if account.pace.missed(written - moment):
