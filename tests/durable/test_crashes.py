@@ -22,6 +22,7 @@ from tests.durable.kit import (
     _read,
     change,
     late,
+    refused,
 )
 
 from guestlist.errors import LedgerError
@@ -120,6 +121,16 @@ def test_nothing_is_lost_and_nothing_doubled(
         machine, over = crashed(tmp_path, action, faults, last, Plain)
         assert machine.service.mails == {ADA: 1, BOB: 1}, f"died at step {last + 1}"
         assert {row["state"] for row in machine.rows()} == {OrderState.DONE}
+        last += 1
+    assert last > 8
+
+
+def test_what_was_withdrawn_as_the_process_died_is_done(tmp_path: Path) -> None:
+    """Whoever tries it again is told that there is nothing."""
+    over, last = False, 0
+    while not over:
+        machine, over = crashed(tmp_path, Action.REVOKE, [LOST, refused(404)], last, Plain)
+        assert {row["state"] for row in machine.rows()} == {OrderState.DONE}, f"step {last + 1}"
         last += 1
     assert last > 8
 

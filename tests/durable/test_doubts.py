@@ -125,6 +125,14 @@ def test_what_was_never_there_is_refused(machine: Machine) -> None:
     assert tally.refused == {"NotFound": 1}
 
 
+def test_what_a_key_was_refused_for_is_not_taken_for_done(machine: Machine) -> None:
+    """With another key, of another organization perhaps, there is nobody of that name."""
+    machine.service.faults[ADA] = [refused(401), refused(404)]
+    run = machine.begin([to_replace(machine).model_copy(update={"action": Action.REVOKE})])
+    assert machine.run(run).tallies["plain"].halted is not None
+    assert machine.run(run).tallies["plain"].refused == {"NotFound": 1}
+
+
 def test_it_is_given_up_when_nothing_ever_happens(machine: Machine) -> None:
     machine.service.faults[ADA] = [VOID] * 9
     tally = machine.run(machine.begin([change(ADA), *invites(3)])).tallies["plain"]

@@ -58,10 +58,14 @@ class Silent:
                 return
             connection.sendall(ANSWER % (len(EMPTY), EMPTY))
 
+    def hang_up(self) -> None:
+        for connection in self._open:
+            connection.close()
+
     def close(self) -> None:
         self._listening.shutdown(socket.SHUT_RDWR)  # ends the thread that accepts
-        for connection in (*self._open, self._listening):
-            connection.close()
+        self.hang_up()
+        self._listening.close()
 
 
 @pytest.fixture
@@ -109,20 +113,21 @@ def test_whoever_is_told_twice_to_end_waits_for_what_is_under_way(
 ) -> None:
     with Path("guestlist.toml").open("a") as file:
         file.write('[[people]]\nemail = "ada@example.com"\naccounts.cloud = true\n')
-    words = ["apply", "--yes", "--timeout", "3s"]
+    words = ["apply", "--yes", "--timeout", "60s"]
     with subprocess.Popen(
         [SCRIPT, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as running:
         assert service.posted.wait(30)
         for _ in range(2):
             running.send_signal(by)
-            time.sleep(0.5)
+            time.sleep(0.5)  # two that come together would be one
         with (
             Ledger("guestlist.db") as ledger,
             pytest.raises(LedgerError, match="another run is under way"),
             alone(ledger.store),
         ):
             pass
+        service.hang_up()
         _, err = running.communicate(timeout=30)
     assert running.returncode == 128 + by
     assert err == "interrupted: stopped: 1 left; `guestlist apply` goes on\n"

@@ -14,7 +14,7 @@ from guestlist.cli.session import Session
 
 
 @contextmanager
-def ends_on_sigterm(session: Session) -> Iterator[None]:
+def ends_on_signals(session: Session) -> Iterator[None]:
     """SIGTERM raises `KeyboardInterrupt` within the block, and the errors say which it was.
 
     Of several signals, Ctrl-C among them, only the first raises: another one would end the waiting

@@ -125,7 +125,7 @@ class Doubts:
                 # another machine may be waiting for the answer; whoever looks later asks again
                 over = order.over(self._guests.budget.total, wall) <= wall
                 if alone or over or order.doubted is not None:
-                    entry.ask_again(order.change, INTERRUPTED, counts=False)
+                    entry.ask_again(order.change, INTERRUPTED)
                 continue
             since = order.doubted
             if since is None:

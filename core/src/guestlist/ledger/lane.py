@@ -221,7 +221,7 @@ class Lane:
             entry.ask_again(change, error.message)
             self._is_in_trouble(error)
         elif isinstance(error, Unauthorized | ConfigError):
-            entry.ask_again(change, error.message)
+            entry.ask_again(change, error.message, counts=False)  # nobody was let in
             self._halt(error)
         else:
             entry.refused(error)

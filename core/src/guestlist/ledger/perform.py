@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
-
 from guestlist.client import Guestlist
 from guestlist.errors import NotFound
 from guestlist.exchange.account import Entry
@@ -27,6 +24,16 @@ def perform(guests: Guestlist, order: Order, entry: Entry) -> Done:
     Raises:
         GuestlistError: what the verb raises; `OutcomeUnknown` at once, without a look.
     """
+    action = order.change.action
+    try:
+        return _carried_out(guests, order, entry)
+    except NotFound:
+        if not order.attempts or action not in (Action.REVOKE, Action.REMOVE):
+            raise
+        return Done(f"{action}d", None, GONE)  # by the earlier try
+
+
+def _carried_out(guests: Guestlist, order: Order, entry: Entry) -> Done:
     change, known = order.change, order.known
     client = guests.of_run(known, entry)
     match change.action:
@@ -45,9 +52,10 @@ def perform(guests: Guestlist, order: Order, entry: Entry) -> Done:
         case Action.UNASSIGN:
             return _role_changed(client.unassign_role(known, change.roles[0]))
         case Action.REVOKE:
-            return _taken_back(order, lambda: client.revoke(known).state, State.REVOKED)
+            return Done(client.revoke(known).state)
         case Action.REMOVE:
-            return _taken_back(order, partial(_removed, client, known), "removed")
+            client.remove(known)
+            return Done("removed")
         case _:
             raise AssertionError(f"{change.action} is nothing to be done")
 
@@ -59,21 +67,6 @@ def _invited(change: Change, result: InviteResult) -> Done:
         " ".join(result.warnings) or None,
         change.owed_roles(),
     )
-
-
-def _removed(client: Guestlist, known: Guest) -> str:
-    client.remove(known)
-    return "removed"
-
-
-def _taken_back(order: Order, take: Callable[[], str], outcome: str) -> Done:
-    """What was tried before and is not there now was taken back then, by whatever has no answer."""
-    try:
-        return Done(take())
-    except NotFound:
-        if not order.attempts:
-            raise
-        return Done(outcome, None, FOUND)
 
 
 def _role_changed(result: RoleResult) -> Done:
@@ -110,3 +103,4 @@ def is_final(provider: Provider, order: Order, now: Guest) -> bool:
 
 
 FOUND = "No answer came; it was found by looking."
+GONE = "No answer came; when it was tried again, there was nothing left."

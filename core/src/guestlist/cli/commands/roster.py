@@ -20,7 +20,7 @@ from guestlist.cli.outcome import CHANGES, Interrupted
 from guestlist.cli.parser import UsageError
 from guestlist.cli.report import say
 from guestlist.cli.session import Session
-from guestlist.cli.terminating import ends_on_sigterm
+from guestlist.cli.terminating import ends_on_signals
 from guestlist.cli.words import count, listed
 from guestlist.errors import Conflict, GuestlistError, ServiceTrouble, UnknownRole, WaitTimeout
 from guestlist.ledger import orders, owed, runs
@@ -56,7 +56,7 @@ def run_plan(session: Session) -> None:
 def run_apply(session: Session) -> None:
     """`apply`: makes it so."""
     given = session.arguments
-    with ends_on_sigterm(session), desk(session) as at, alone(at.store):
+    with ends_on_signals(session), desk(session) as at, alone(at.store):
         plan = read_plan(Path(given.plan)) if given.plan else None
         if plan is not None:
             plan.check_accounts(at.guests)  # also before a run of it is gone on with
@@ -82,7 +82,7 @@ def run_apply(session: Session) -> None:
 
 def run_settle(session: Session) -> None:
     """`settle`: gives people the roles that they are owed, as far as they have accepted."""
-    with ends_on_sigterm(session), desk(session, create=False) as at, alone(at.store):
+    with ends_on_signals(session), desk(session, create=False) as at, alone(at.store):
         _settle_doubts(session, at)
         _settle(session, at, session.arguments.wait)
 
