@@ -41,3 +41,15 @@ def test_a_provider_is_found_the_way_a_stranger_s_is(name: str) -> None:
 @pytest.mark.parametrize("folder", ["core", *(f"providers/{name}" for name in PROVIDERS)])
 def test_every_package_carries_the_licence(folder: str) -> None:
     assert (ROOT / folder / "LICENSE").read_bytes() == (ROOT / "LICENSE").read_bytes()
+
+
+def test_the_first_command_of_the_readme_installs_no_tools_of_developers() -> None:
+    root = read("pyproject.toml")
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    command = readme.partition("<!-- main-command -->")[2].split("```")[1]
+
+    assert "uv run --no-dev guestlist " in command
+    assert root["project"]["dependencies"] == [
+        "guestlist[cli,ledger,sandbox]",
+        *(f"guestlist-{name}[sandbox]" for name in PROVIDERS),
+    ]
