@@ -15,7 +15,7 @@ import pytest
 
 from guestlist import plugins as module
 from guestlist.client import Guestlist
-from guestlist.errors import ConfigError, InvalidOrder
+from guestlist.errors import ConfigError, InvalidOrder, PluginError
 from guestlist.event import Event
 from guestlist.models import Order
 from guestlist.plugins import Plugins, installed, load_plugins
@@ -98,12 +98,13 @@ def takes_something_else(wrong: object) -> None:
         (fails(ImportError("no module named 'acme_sdk'")), "ImportError: no module named"),
         (fails(SyntaxError("what?")), "SyntaxError: what?"),
         (fails(ZeroDivisionError()), "ZeroDivisionError"),
+        (fails(SystemExit("licence missing")), "SystemExit: licence missing"),
         (lambda: plugin(guestlist_register=refuses), "RuntimeError: not today"),
         (lambda: plugin(guestlist_register=takes_something_else), "PluginValidationError"),
-        (lambda: bringing("no class"), "ConfigError: .*which is no provider class"),
-        (lambda: bringing(int), "ConfigError: .*which is no provider class"),
+        (lambda: bringing("no class"), "ConfigError: .*which is not a provider class"),
+        (lambda: bringing(int), "ConfigError: .*which is not a provider class"),
     ],
-    ids=["import", "syntax", "anything", "registering", "signature", "value", "class"],
+    ids=["import", "syntax", "anything", "exit", "registering", "signature", "value", "class"],
 )
 def test_a_broken_plugin_is_named_and_the_others_work(
     load: Any, entry: Callable[[], object], cause: str
@@ -207,14 +208,39 @@ def test_all_have_to_agree(guests: Any) -> None:
     assert sent == []
 
 
-def test_a_check_that_breaks_lets_nothing_through(guests: Any) -> None:
+@pytest.mark.parametrize("error", [KeyError("department"), SystemExit("no licence")])
+def test_a_check_that_fails_is_named_and_lets_nothing_through(
+    guests: Any, error: BaseException
+) -> None:
     def broken(order: Order) -> None:
-        raise RuntimeError("the policy server is down")
+        raise error
 
-    client, sent = guests(plugin(guestlist_check_order=broken))
-    with client, pytest.raises(RuntimeError):
+    policy = plugin(guestlist_check_order=broken)
+    client, sent = guests(policy)
+    with client, pytest.raises(PluginError) as caught:
         client.invite("ada@example.com")
     assert sent == []
+    assert f"the plugin {policy.__name__} of guestlist-x 1.2 failed in guestlist_check_order (" in (
+        caught.value.message
+    )
+    assert type(error).__name__ in caught.value.message
+    assert caught.value.__cause__ is error
+
+
+def test_an_observer_that_fails_is_named_and_the_other_plugins_see_the_event(
+    guests: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(event: Event) -> None:
+        raise KeyError("metrics")
+
+    seen: list[Event] = []
+    first, last = (plugin(guestlist_event=lambda event: seen.append(event)) for _ in range(2))
+    failing = plugin(guestlist_event=broken)
+    client, _ = guests(first, failing, last)
+    with client:
+        assert client.invite("ada@example.com").outcome == "invited"
+    assert [event.name for event in seen] == ["answer", "answer", "outcome", "outcome"]
+    assert f"{failing.__name__} of guestlist-x 1.2 failed in guestlist_event" in caplog.text
 
 
 def test_plugins_see_what_happens(guests: Any) -> None:

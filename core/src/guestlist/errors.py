@@ -6,7 +6,8 @@
     │   ├── UnknownRole            a role name that fits nothing, or more than one thing
     │   ├── Unsupported            the service has no way to do it
     │   └── ConfigError            accounts, settings, files
-    │       └── UnknownAccount
+    │       ├── UnknownAccount
+    │       └── PluginError          a hook of a plugin raised
     ├── ServiceRefusal           the service understood and said no
     │   ├── Unauthorized           401
     │   ├── Forbidden              403
@@ -207,6 +208,26 @@ class ConfigError(CallerMistake):
 
 class UnknownAccount(ConfigError, LookupError):
     """No account of that name is configured."""
+
+
+class PluginError(ConfigError):
+    """A hook of an installed plugin raised something that is not an error of guestlist.
+
+    The original exception is the `__cause__`.
+    """
+
+    @classmethod
+    def in_hook(cls, plugin: str, hook: str, error: str) -> PluginError:
+        """Return the error that names the plugin, its package, the hook and the exception.
+
+        Args:
+            plugin: its name and package, such as `policy of guestlist-policy 0.1`.
+            error: the exception's class. Its text may contain secrets.
+        """
+        return cls(
+            f"the plugin {plugin} failed in {hook} ({error})",
+            hint="Update or uninstall that package, or report it to its authors.",
+        )
 
 
 class ServiceRefusal(GuestlistError):

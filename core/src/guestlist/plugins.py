@@ -1,19 +1,22 @@
 """Plugins: the hooks they may implement, and how they are found.
 
-Plugins are found through entry points of the group `guestlist`, and loaded one at a time: one
-that cannot be imported is remembered with its cause, and the others work.
+Plugins are found through entry points of the group `guestlist` and loaded one at a time. If one
+cannot be loaded, its cause is recorded and the others work. An error that a plugin raises later
+names the plugin, its package and the hook.
 """
 
 from __future__ import annotations
 
 import functools
 import importlib.metadata
-from collections.abc import Callable
+import traceback
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from types import ModuleType
 
 import pluggy
 
-from guestlist.errors import ConfigError
+from guestlist.errors import ConfigError, GuestlistError, PluginError
 from guestlist.event import Event
 from guestlist.models import Order
 from guestlist.provider import Provider
@@ -51,22 +54,38 @@ class Broken:
     def __str__(self) -> str:
         return f"{self.name} (from {self.distribution} {self.version}): {self.cause}"
 
+    @property
+    def error(self) -> ConfigError:
+        """The error that names the plugin and its package."""
+        return ConfigError(
+            f"the plugin {self.name} of {self.distribution} {self.version} cannot be loaded:"
+            f" {self.cause}",
+            hint=f"Reinstall {self.distribution}, or uninstall it.",
+        )
+
 
 @dataclass
 class Plugins:
-    """All plugins of this installation."""
+    """All plugins of this installation.
+
+    Attributes:
+        providers: the provider classes by name.
+        origins: by provider name, the distribution and version that brought it.
+        broken: the plugins that could not be loaded.
+    """
 
     manager: pluggy.PluginManager
     providers: dict[str, type[Provider]] = field(default_factory=dict)
     origins: dict[str, str] = field(default_factory=dict)
-    """Provider name to the distribution and version that brought it."""
     broken: list[Broken] = field(default_factory=list)
+    _labels: dict[str, str] = field(default_factory=dict)
+    """Name of a plugin in `manager` to how errors name it."""
 
     def provider(self, name: str) -> type[Provider]:
-        """The provider class of that name.
+        """Return the provider class of that name.
 
         Raises:
-            ConfigError: none is installed; the error says what to install, or what is broken.
+            ConfigError: it is not installed, or cannot be loaded. The hint says what to install.
         """
         if name in self.providers:
             return self.providers[name]
@@ -83,39 +102,105 @@ class Plugins:
         )
 
     def check_order(self, order: Order) -> None:
-        """Lets every plugin refuse an order.
+        """Let every plugin refuse an order.
 
         Raises:
             InvalidOrder: a plugin refused it.
+            PluginError: a plugin failed. Its answer is missing, so the order is not sent.
         """
-        self.manager.hook.guestlist_check_order(order=order)
+        for label, check in self._calls("guestlist_check_order"):
+            try:
+                check(order=order)
+            except GuestlistError:
+                raise
+            except (Exception, SystemExit) as error:
+                raise PluginError.in_hook(
+                    label, "guestlist_check_order", type(error).__name__
+                ) from error
 
     def event(self, event: Event) -> None:
-        """Tells every plugin what happened."""
-        self.manager.hook.guestlist_event(event=event)
+        """Pass an event to every plugin, also after one of them has failed.
+
+        Raises:
+            PluginError: the first plugin that failed.
+        """
+        failed: list[PluginError] = []
+        for label, watch in self._calls("guestlist_event"):
+            try:
+                watch(event=event)
+            except (Exception, SystemExit) as error:
+                failure = PluginError.in_hook(label, "guestlist_event", repr(error))
+                failure.__cause__ = error
+                failed.append(failure)
+        if failed:
+            raise failed[0]
+
+    def raised_by(self, error: BaseException) -> str | None:
+        """Return the package and function of a plugin that raised an error, for people.
+
+        Returns:
+            None if the innermost function that belongs to a package with a plugin or to guestlist
+            itself is one of guestlist.
+        """
+        packages = {plugin.__name__.partition(".")[0]: label for plugin, label in self._modules()}
+        for frame, _ in reversed(list(traceback.walk_tb(error.__traceback__))):
+            module = str(frame.f_globals.get("__name__"))
+            package = module.partition(".")[0]
+            if package in packages:
+                return f"{packages[package]}, in {module}.{frame.f_code.co_qualname}"
+            if package == "guestlist":
+                return None
+        return None
+
+    def _modules(self) -> Iterator[tuple[ModuleType, str]]:
+        for name, plugin in self.manager.list_name_plugin():
+            if isinstance(plugin, ModuleType):
+                yield plugin, self._labels.get(name, name)
+
+    def _calls(self, hook: str) -> Iterator[tuple[str, Callable[..., object]]]:
+        """Yield each implementation of a hook: how errors name its plugin, and the function.
+
+        pluggy stops at the first implementation that raises and does not say whose it was. A
+        caller for one plugin does, and still takes care of the arguments and of wrappers.
+        """
+        manager = self.manager
+        plugins = [implementation.plugin for implementation in self._implementations(hook)]
+        for plugin in plugins:
+            others = [other for other in manager.get_plugins() if other is not plugin]
+            name = manager.get_name(plugin) or repr(plugin)
+            yield self._labels.get(name, name), manager.subset_hook_caller(hook, others)
+
+    def _implementations(self, hook: str) -> list[pluggy.HookImpl]:
+        return list(getattr(self.manager.hook, hook).get_hookimpls())
 
     @property
     def anybody_watches(self) -> bool:
         """Whether any plugin wants events."""
-        return bool(self.manager.hook.guestlist_event.get_hookimpls())
+        return bool(self._implementations("guestlist_event"))
 
-    def add(self, plugin: object, origin: str = "this program") -> None:
-        """Adds a plugin that is not installed: a module or object with hook implementations.
+    def add(self, plugin: object, origin: str = "this program", name: str = "") -> None:
+        """Add a plugin that is not installed: a module or object with hook implementations.
+
+        Args:
+            origin: the distribution and version that it comes from.
+            name: how errors name it; without it, its module's name.
 
         Raises:
-            ConfigError: it brings a provider whose name is taken, or something that is no provider.
+            ConfigError: it registers a provider whose name is taken, or something that is not a
+                provider class.
         """
-        name = self.manager.register(plugin)
+        known = self.manager.register(plugin)
         try:
-            found = self._brought_by(plugin, origin)
+            found = self._registered_by(plugin, origin)
         except BaseException:
-            self.manager.unregister(name=name)  # none of its hooks, if not all of it
+            self.manager.unregister(name=known)  # all of its hooks or none of them
             raise
+        self._labels[known or repr(plugin)] = f"{name or known} of {origin}"
         for provider in found:
             self.providers[provider.name] = provider
             self.origins[provider.name] = origin
 
-    def _brought_by(self, plugin: object, origin: str) -> list[type[Provider]]:
+    def _registered_by(self, plugin: object, origin: str) -> list[type[Provider]]:
         found: list[type[Provider]] = []
         own = self.manager.subset_hook_caller(
             "guestlist_register",
@@ -124,7 +209,7 @@ class Plugins:
         own(register=found.append)
         for provider in found:
             if not (isinstance(provider, type) and issubclass(provider, Provider)):
-                raise ConfigError(f"{origin} registers {provider!r}, which is no provider class")
+                raise ConfigError(f"{origin} registers {provider!r}, which is not a provider class")
             taken = self.providers.get(provider.name)
             if taken is not None and taken is not provider:
                 raise ConfigError(
@@ -137,12 +222,12 @@ class Plugins:
 
 @functools.cache
 def installed() -> Plugins:
-    """All installed plugins, found and loaded once."""
+    """Return all installed plugins. They are found and loaded once."""
     return load_plugins()
 
 
 def load_plugins() -> Plugins:
-    """Finds and loads all installed plugins."""
+    """Find and load all installed plugins."""
     manager = pluggy.PluginManager("guestlist")
     manager.add_hookspecs(Hooks)
     plugins = Plugins(manager)
@@ -150,8 +235,10 @@ def load_plugins() -> Plugins:
         owner = entry.dist.name if entry.dist else "an unknown package"
         version = entry.dist.version if entry.dist else "?"
         try:
-            plugins.add(entry.load(), f"{owner} {version}")
-        except Exception as error:  # whatever a plugin does at import, the others must work
+            plugins.add(entry.load(), f"{owner} {version}", entry.name)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # also SystemExit: the other plugins must work
             cause = f"{type(error).__name__}: {error}"
             plugins.broken.append(Broken(entry.name, owner, version, cause))
     return plugins

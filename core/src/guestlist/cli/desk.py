@@ -107,6 +107,7 @@ def configured(session: Session, roster: TomlFile, stop: Stop, closing: ExitStac
     """
     from guestlist.ledger.stop import StopClock
 
+    session.warn_about_plugins()
     imitated, clock = None, None
     if session.arguments.sandbox:
         imitated, clock = _sandbox(session, closing)

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from guestlist.errors import CallerMistake, GuestlistError, OutcomeUnknown, WaitTimeout
+from guestlist.errors import (
+    CallerMistake,
+    GuestlistError,
+    OutcomeUnknown,
+    PluginError,
+    WaitTimeout,
+)
 
 DONE = 0
 FAILED = 1
@@ -43,6 +49,7 @@ def code_of(error: GuestlistError) -> int:
     """The exit code that an error stands for."""
     kinds: tuple[tuple[type[GuestlistError], int], ...] = (
         (Bug, BUG),
+        (PluginError, BUG),
         (Terminated, TERMINATED),
         (Interrupted, INTERRUPTED),
         (OutcomeUnknown, UNKNOWN),

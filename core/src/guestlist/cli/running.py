@@ -11,6 +11,7 @@ from guestlist.cli.outcome import Bug, Interrupted, OutputError, exit_code
 from guestlist.cli.report import print_document, tell, tell_errors
 from guestlist.cli.session import Session
 from guestlist.errors import ConfigError, GuestlistError
+from guestlist.plugins import installed
 
 NOTHING = {
     "list": "No invitations.",
@@ -88,8 +89,12 @@ def _show(session: Session) -> None:
 
 
 def _bug(error: Exception) -> Bug:
-    # the text of an unforeseen error may hold anything, secrets too: only --debug shows it
+    # the text of an unforeseen error may contain secrets: only --debug shows it
+    plugin = installed().raised_by(error)
+    failed, where = (
+        (f"the plugin {plugin},", " to its authors") if plugin else ("guestlist itself", "")
+    )
     return Bug(
-        f"guestlist itself failed ({type(error).__name__})",
-        hint="Run it again with --debug and report what it prints.",
+        f"{failed} failed ({type(error).__name__})",
+        hint=f"Run it again with --debug and report what it prints{where}.",
     )

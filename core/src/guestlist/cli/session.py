@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from guestlist.cli.parser import UsageError
 from guestlist.cli.progress import Progress
+from guestlist.cli.report import say
 from guestlist.cli.words import printable
 from guestlist.client import Guestlist
 from guestlist.config import config_path
@@ -20,6 +21,7 @@ from guestlist.event import Event
 from guestlist.exchange.clock import Clock, SystemClock
 from guestlist.ledger.place import FILE as LEDGER
 from guestlist.ledger.place import ledger_url, open_ledger
+from guestlist.plugins import installed
 from guestlist.verbs.accounts import HOW_TO_CONFIGURE
 
 if TYPE_CHECKING:
@@ -78,6 +80,7 @@ class Session:
             SandboxError: no sandbox answers.
         """
         given = self.arguments
+        self.warn_about_plugins()
         if given.sandbox:
             guests = self._of_sandbox(given.sandbox)
         elif given.config:
@@ -88,6 +91,11 @@ class Session:
         self._closing.enter_context(guests)
         is_budget = given.timeout and not getattr(given, "waits", False)
         return guests.with_budget(total=given.timeout) if is_budget else guests
+
+    def warn_about_plugins(self) -> None:
+        """Print a warning for each plugin that cannot be loaded: its policy is not enforced."""
+        for broken in installed().broken:
+            say("warning", broken.error.message)
 
     def _ledger(self) -> Ledger | None:
         """The ledger of a command that changes something, if there is one: named, configured, or

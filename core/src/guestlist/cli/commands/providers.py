@@ -7,7 +7,7 @@ from pydantic import BaseModel
 from guestlist.cli.document import ProviderRow, SettingRow
 from guestlist.cli.session import Session
 from guestlist.errors import ConfigError
-from guestlist.plugins import Broken, installed
+from guestlist.plugins import installed
 from guestlist.provider import Provider
 from guestlist.provider.settings import environment_variable, is_secret
 
@@ -17,7 +17,7 @@ def run_providers(session: Session) -> None:
     plugins = installed()
     for name, provider in sorted(plugins.providers.items()):
         session.results.append(describe(provider, plugins.origins.get(name, "")))
-    session.errors += map(_broken, plugins.broken)
+    session.errors += (broken.error for broken in plugins.broken)
     if not plugins.providers and not plugins.broken:
         raise ConfigError(
             "no provider is installed", hint="Install one, such as: pip install guestlist-vultr"
@@ -55,11 +55,3 @@ def settings_of(provider: type[BaseModel]) -> list[SettingRow]:
         )
         for name, info in provider.model_fields.items()
     ]
-
-
-def _broken(broken: Broken) -> ConfigError:
-    return ConfigError(
-        f"the plugin {broken.name} of {broken.distribution} {broken.version} cannot be loaded:"
-        f" {broken.cause}",
-        hint=f"Reinstall {broken.distribution}, or uninstall it.",
-    )
