@@ -22,8 +22,7 @@ from guestlist.config import (
     check_account_name,
     domains,
     find_config,
-    open_config,
-    read_config,
+    load_config,
 )
 from guestlist.errors import ConfigError
 from guestlist.event import Event
@@ -89,7 +88,7 @@ class _Client:
             config = Config(_checked(accounts), source="this program")
         if allowed := domains(allowed_domains):
             config = replace(config, allowed_domains=allowed)
-        self._clock = clock or SystemClock()
+        self._clock = clock or config.clock or SystemClock()
         base_urls = {name: provider.base_url for name, provider in config.accounts.items()}
         spans = Telemetry(base_urls)
         self._span = spans.span
@@ -114,9 +113,10 @@ class _Client:
         Raises:
             ConfigError: the file is not as it must be.
         """
-        config = read_config(open_config(Path(path)), installed())
+        config = load_config(Path(path), installed())
         arguments["allowed_domains"] = arguments.get("allowed_domains") or config.allowed_domains
         arguments["budget"] = arguments.get("budget") or config.budget
+        arguments["clock"] = arguments.get("clock") or config.clock
         return cls(config.accounts, **arguments)
 
     @property

@@ -11,6 +11,9 @@
     provider = "vultr"
     api_key = { env = "CLOUD_API_KEY" }    # or { file = "path" }, or the value itself
 
+With `GUESTLIST_SANDBOX` set, the accounts are those of a running sandbox, under the names in the
+file, and no key is read (see `guestlist.running_sandbox`).
+
 A setting that is left out is read from the provider's own environment variable. Without a file, a
 provider whose settings are all in the environment becomes an account under its own name.
 """
@@ -19,7 +22,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +31,11 @@ from pydantic.fields import FieldInfo
 from guestlist.address import domain_key, is_domain
 from guestlist.errors import ConfigError
 from guestlist.exchange.account import Budget, budget_problem
+from guestlist.exchange.clock import Clock
 from guestlist.plugins import Plugins
 from guestlist.provider import Provider
 from guestlist.provider.settings import environment_variable, is_secret
+from guestlist.running_sandbox import sandbox_accounts, sandbox_clock, sandbox_url
 from guestlist.tomlfile import Problems, TomlFile, read_toml, unknown
 
 FILE = "guestlist.toml"
@@ -57,12 +62,14 @@ class Config:
     Attributes:
         accounts: the providers, under the names that the user chose.
         source: where it came from, for people.
+        clock: the clock of the sandbox that the accounts live on; None for the machine's.
     """
 
     accounts: dict[str, Provider] = field(default_factory=dict)
     allowed_domains: frozenset[str] = frozenset()
     budget: Budget = field(default_factory=Budget)
     source: str = ""
+    clock: Clock | None = None
 
 
 def find_config(plugins: Plugins) -> Config:
@@ -72,7 +79,20 @@ def find_config(plugins: Plugins) -> Config:
         ConfigError: the file is not as it must be.
     """
     path = config_path()
-    return from_environment(plugins) if path is None else read_config(open_config(path), plugins)
+    return from_environment(plugins) if path is None else load_config(path, plugins)
+
+
+def load_config(path: Path, plugins: Plugins) -> Config:
+    """Reads a file; with `GUESTLIST_SANDBOX` set, its accounts are those of the running sandbox.
+
+    Raises:
+        ConfigError: the file is invalid, or no sandbox answers.
+    """
+    file, url = open_config(path), sandbox_url()
+    if url is None:
+        return read_config(file, plugins)
+    config = read_config(file, plugins, instead=sandbox_accounts(url, plugins))
+    return replace(config, clock=sandbox_clock(url))
 
 
 def config_path(named: str | None = None) -> Path | None:
@@ -91,7 +111,10 @@ def from_environment(plugins: Plugins) -> Config:
         ConfigError: they are there, and one of them cannot be; or there is no account, because
             something is missing besides the credentials.
     """
-    accounts: dict[str, Provider] = {}
+    if url := sandbox_url():
+        accounts = sandbox_accounts(url, plugins)
+        return Config(accounts, source=f"the sandbox at {url}", clock=sandbox_clock(url))
+    accounts = {}
     try:
         for name in (begun := _begun(plugins)):
             if _complete(plugins.providers[name]):

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from tests.core.cli.conftest import Cli, Run
 
+from guestlist.running_sandbox import SandboxClock
 from guestlist.sandbox import Sandbox
-from guestlist.sandbox.connect import SandboxClock
 from guestlist.sandbox.service import SandboxRefusal
 
 ADA, GRACE = "ada@example.com", "grace@example.com"

@@ -59,6 +59,7 @@ class Club(Service):
             text=f"Welcome!\n\nOpen {link} within three days.\n\nThe Club",
             link=link,
             expires_at=self.clock.now() + LIFETIME,
+            roles=("Player", "<Captain>"),
         )
         return id
 

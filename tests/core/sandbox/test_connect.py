@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
+from guestlist import ConfigError, Guestlist, State
 from guestlist.plugins import Plugins, installed
+from guestlist.running_sandbox import SandboxClock
 from guestlist.sandbox import Sandbox, SandboxControl, SandboxError
-from guestlist.sandbox.connect import SandboxClock, accounts_of
+from guestlist.sandbox.connect import accounts_of
 from guestlist.sandbox.services import service_classes
 
 
@@ -51,3 +54,42 @@ def test_a_service_that_cannot_be_loaded_is_named(monkeypatch: pytest.MonkeyPatc
     with pytest.raises(SandboxError, match="sandbox of the provider 'vultr'") as caught:
         service_classes(plugins)
     assert "\n" not in str(caught.value)
+
+
+def test_the_variable_puts_every_client_on_the_sandbox(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("VULTR_API_KEY", "a real key")
+    with Sandbox(service_classes()) as sandbox:
+        monkeypatch.setenv("GUESTLIST_SANDBOX", sandbox.url)
+        with Guestlist() as guests:
+            assert sorted(guests.accounts) == sorted(sandbox.services)
+            guests.invite("ada@example.com", account="vultr")
+            sandbox.clock.advance(timedelta(days=30))
+        with Guestlist() as guests:
+            assert guests.status("ada@example.com", account="vultr").state is State.EXPIRED
+
+
+def test_with_the_variable_a_file_gives_the_names(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    file = tmp_path / "guestlist.toml"
+    file.write_text('[accounts.cloud]\nprovider = "vultr"\napi_key = { env = "NOT_SET" }\n')
+    with Sandbox(service_classes()) as sandbox:
+        monkeypatch.setenv("GUESTLIST_SANDBOX", sandbox.url)
+        with Guestlist.from_file(file) as guests:
+            assert list(guests.accounts) == ["cloud"]
+            guests.invite("ada@example.com")
+        assert [mail.to for mail in sandbox.outbox.mails] == ["ada@example.com"]
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:9", "nonsense", "http://[::1"])
+def test_a_variable_that_leads_nowhere_is_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, url: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("GUESTLIST_SANDBOX", url)
+    with pytest.raises(ConfigError, match=r"GUESTLIST_SANDBOX: no sandbox answers at") as caught:
+        Guestlist()
+    assert "guestlist sandbox" in caught.value.hint

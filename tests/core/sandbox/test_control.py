@@ -43,6 +43,55 @@ def test_mails(control: SandboxControl, invite: Invite) -> None:
     assert mail.link in mail.text
 
 
+def test_emails_are_filtered(control: SandboxControl, invite: Invite) -> None:
+    invite("ada@example.com", "club")
+    invite("ada@example.com", "choir")
+    control.accept("mail-2")
+    assert [mail.id for mail in control.mails(service="club")] == ["mail-1"]
+    assert [mail.id for mail in control.mails(state="accepted")] == ["mail-2"]
+    assert [mail.roles for mail in control.mails(service="club")] == [("Player", "<Captain>")]
+    assert control.mails(to="ada@example.com", service="choir", state="pending") == []
+
+
+def test_emails_are_paged(page: httpx.Client, invite: Invite) -> None:
+    for number in range(5):
+        invite(f"guest{number}@example.com", "choir" if number % 2 else "club")
+    first = page.get("/api/mails?service=club&limit=2").json()
+    assert [mail["id"] for mail in first["mails"]] == ["mail-1", "mail-3"]
+    assert first["next"] == "mail-3"
+    rest = page.get("/api/mails?service=club&limit=2&after=mail-3").json()
+    assert [mail["id"] for mail in rest["mails"]] == ["mail-5"]
+    assert rest["next"] is None
+
+
+@pytest.mark.parametrize(
+    ("query", "status"),
+    [
+        ("limit=0", 400),
+        ("limit=x", 400),
+        ("limit=1001", 400),
+        ("after=mail-9", 404),
+        ("adress=a", 400),
+    ],
+)
+def test_wrong_queries_are_refused(page: httpx.Client, query: str, status: int) -> None:
+    answer = page.get(f"/api/mails?{query}")
+    assert answer.status_code == status
+    assert answer.json()["error"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"{", b"[1]", b"\xff\xfe", b'{"advance_seconds": NaN}', b"[" * 100_000, b'{"a": 1}'],
+    ids=["empty", "cut off", "list", "not UTF-8", "NaN", "deep", "unknown"],
+)
+@pytest.mark.parametrize("path", ["/api/clock", "/api/services/club/configure"])
+def test_bad_json_is_a_400(page: httpx.Client, path: str, body: bytes) -> None:
+    answer = page.post(path, content=body)
+    assert answer.status_code == 400
+    assert answer.json()["error"]
+
+
 def test_one_mail(page: httpx.Client, invite: Invite) -> None:
     invite("ada@example.com")
     assert "••••••" in page.get("/api/mails/mail-1").json()["link"]

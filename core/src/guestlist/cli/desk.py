@@ -168,7 +168,8 @@ def _sandbox(session: Session, closing: ExitStack) -> tuple[dict[str, Provider],
     from guestlist.sandbox.services import require_extra, service_classes
 
     require_extra()
-    from guestlist.sandbox.connect import SandboxClock, accounts_of
+    from guestlist.running_sandbox import SandboxClock
+    from guestlist.sandbox.connect import accounts_of
     from guestlist.sandbox.control import SandboxControl
     from guestlist.sandbox.errors import SandboxError
     from guestlist.sandbox.server import Sandbox

@@ -125,7 +125,8 @@ class Session:
         from guestlist.sandbox.services import require_extra
 
         require_extra()
-        from guestlist.sandbox.connect import SandboxClock, accounts_of
+        from guestlist.running_sandbox import SandboxClock
+        from guestlist.sandbox.connect import accounts_of
         from guestlist.sandbox.control import SandboxControl
 
         control = self._closing.enter_context(SandboxControl(url))

@@ -20,12 +20,20 @@ Every answer is a JSON object; a refusal is `{"error": "..."}` with a status of 
     The invitee's click, without a mail. Answers `{"service", "invitation", "state"}`, the state in
     the service's word. 409 when the service does not allow it, with its reason.
 
-`GET /api/mails`, `GET /api/mails?to=someone@example.com`
-    `{"mails": [...]}`, oldest first, each with the fields of `Mail` and `state`: where its
-    invitation stands now. Links are secrets and masked, in the text too; `?links=show` shows them.
+`GET /api/mails`
+    `{"mails": [...], "next": null}`, oldest first, each with the fields of `Mail` and `state`, the
+    present state of its invitation. Links are secrets and masked, in the text too. The query may
+    hold:
+
+    - `to`: only emails to this address, compared without case.
+    - `service`, `state`: only emails of one service, or whose invitation is in one state.
+    - `limit`: at most so many emails, 1 to 1,000. `next` is then the id to pass as `after` in the
+      next request, or null if there are no more.
+    - `after`: only emails sent after the one with this id.
+    - `links=show`: shows the links.
 
 `GET /api/mails/{id}`
-    One of these. `?links=show` as above.
+    One email. `?links=show` as above.
 
 `POST /api/mails/{id}/accept`, `POST /api/mails/{id}/decline`
     The same as for the invitation that the mail is about.
@@ -54,7 +62,12 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from guestlist.sandbox.service import Mail, SandboxRefusal
-from guestlist.sandbox.world import Hosted, World
+from guestlist.sandbox.world import Delivered, Hosted, World
+
+MOST_MAILS = 1_000
+"""The largest `limit` of a list of emails."""
+QUERY = frozenset({"to", "service", "state", "limit", "after", "links"})
+"""Query parameters that a list of emails understands."""
 
 ACTIONS = {"accept": "accepted", "decline": "declined"}
 """What an invitee can do, and the word for having done it."""
@@ -93,11 +106,14 @@ def advance(world: World, seconds: float) -> None:
 
 
 def the_mail(world: World, request: Request) -> Mail:
-    """The mail that a path names. Raises HTTPException: 404 if there is none."""
-    id = request.path_params["id"]
+    """The email that a path names. Raises HTTPException: 404 if there is none."""
+    return _find(world, request.path_params["id"])
+
+
+def _find(world: World, id: str) -> Mail:
     mail = world.find_mail(id)
     if mail is None:
-        raise HTTPException(404, f"There is no mail {id!r}")
+        raise HTTPException(404, f"There is no email {id!r}")
     return mail
 
 
@@ -140,7 +156,7 @@ class Api:
         wanted = await _body(request, {"profile", "switches"})
         switches = wanted.get("switches", {})
         if not isinstance(switches, dict):
-            raise HTTPException(400, "`switches` is an object of names and values")
+            raise HTTPException(400, "`switches` has to be an object of names and values")
         try:
             hosted.service.configure(profile=wanted.get("profile"), **switches)
         except (TypeError, ValueError) as error:
@@ -148,15 +164,36 @@ class Api:
         return _answer(_described(hosted))
 
     async def mails(self, request: Request) -> Response:
-        """All mails, or those to one address."""
-        outbox = self._world.outbox
-        to = request.query_params.get("to")
-        found = outbox.mails if to is None else outbox.to(to)
-        return _answer({"mails": [self._mail(mail, request) for mail in found]})
+        """The emails that match the query."""
+        query = request.query_params
+        if unknown := sorted(query.keys() - QUERY):
+            raise HTTPException(
+                400, f"There is no parameter {unknown[0]!r}; known: {', '.join(sorted(QUERY))}"
+            )
+        to = query.get("to", "").casefold()
+        found = self._world.delivered(
+            service=query.get("service", ""), state=query.get("state", "")
+        )
+        if to:
+            found = [one for one in found if one.mail.to.casefold() == to]
+        if after := query.get("after"):
+            sent = self._world.outbox.mails.index(_find(self._world, after))
+            later = {mail.id for mail in self._world.outbox.mails[sent + 1 :]}
+            found = [one for one in found if one.mail.id in later]
+        limit = _limit(query.get("limit"))
+        page = found if limit is None else found[:limit]
+        return _answer(
+            {
+                "mails": [_described_mail(one, request) for one in page],
+                "next": page[-1].mail.id if len(page) < len(found) else None,
+            }
+        )
 
     async def mail(self, request: Request) -> Response:
-        """One mail."""
-        return _answer(self._mail(the_mail(self._world, request), request))
+        """One email."""
+        mail = the_mail(self._world, request)
+        state = self._hosted(mail.service).state(mail.invitation)
+        return _answer(_described_mail(Delivered(mail, state), request))
 
     async def act(self, request: Request) -> Response:
         """Accepts or declines, as the last part of the path says."""
@@ -199,11 +236,21 @@ class Api:
             raise HTTPException(404, f"There is no service {name!r} here; there is {known}")
         return self._world.services[name]
 
-    def _mail(self, mail: Mail, request: Request) -> dict[str, Any]:
-        described = asdict(mail) | {"state": self._hosted(mail.service).state(mail.invitation)}
-        if mail.link and request.query_params.get("links") != "show":
-            described |= {"link": hidden(mail.link), "text": hidden_text(mail)}
-        return described
+
+def _limit(given: str | None) -> int | None:
+    if given is None:
+        return None
+    if not (given.isascii() and given.isdigit() and 1 <= int(given[:5]) <= MOST_MAILS):
+        raise HTTPException(400, f"`limit` has to be a number from 1 to {MOST_MAILS:,}")
+    return int(given)
+
+
+def _described_mail(delivered: Delivered, request: Request) -> dict[str, Any]:
+    mail = delivered.mail
+    described = asdict(mail) | {"state": delivered.state}
+    if mail.link and request.query_params.get("links") != "show":
+        described |= {"link": hidden(mail.link), "text": hidden_text(mail)}
+    return described
 
 
 def _described(hosted: Hosted) -> dict[str, Any]:
@@ -230,8 +277,8 @@ def _described(hosted: Hosted) -> dict[str, Any]:
 async def _body(request: Request, known: set[str]) -> dict[str, Any]:
     try:
         body = await request.json()
-    except ValueError:
-        body = None
+    except (ValueError, RecursionError) as error:
+        raise HTTPException(400, f"The body is not valid JSON: {error}") from error
     if not isinstance(body, dict):
         raise HTTPException(400, "The body has to be a JSON object")
     unknown = sorted(body.keys() - known)

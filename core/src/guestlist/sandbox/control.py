@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote
@@ -21,9 +21,9 @@ REFUSALS = (400, 403, 404, 409, 500)
 
 @dataclass(frozen=True)
 class ReceivedMail(Mail):
-    """A mail, and where its invitation stands now."""
+    """An email, with the present state of its invitation."""
 
-    state: str
+    state: str = field(kw_only=True)
     """The service's own word, or `gone` when it has no record of the invitation."""
 
 
@@ -75,16 +75,26 @@ class SandboxControl:
         """All services."""
         return [_service(one) for one in self._ask("GET", "services")["services"]]
 
-    def mails(self, to: str | None = None, *, show_links: bool = False) -> list[ReceivedMail]:
-        """All mails, or those to one address, oldest first.
+    def mails(
+        self,
+        to: str | None = None,
+        *,
+        service: str | None = None,
+        state: str | None = None,
+        show_links: bool = False,
+    ) -> list[ReceivedMail]:
+        """The emails that match every given filter, oldest first.
 
         Args:
-            to: the address, compared without case.
+            to: the recipient's address, compared without case.
+            service: the name of the sending service.
+            state: the present state of the invitation, such as `pending`.
             show_links: shows invitation links, which are secrets and masked otherwise.
         """
-        query = {"links": "show"} if show_links else {}
-        if to is not None:
-            query["to"] = to
+        filters = {"to": to, "service": service, "state": state}
+        query = {name: value for name, value in filters.items() if value is not None}
+        if show_links:
+            query["links"] = "show"
         return [_mail(one) for one in self._ask("GET", "mails", query=query)["mails"]]
 
     def accept(self, what: Mail | str, *, service: str | None = None) -> str:
@@ -182,7 +192,7 @@ def _mail(fields: dict[str, Any]) -> ReceivedMail:
         name: datetime.fromisoformat(fields[name]) if fields[name] else None
         for name in ("sent_at", "expires_at")
     }
-    return ReceivedMail(**fields | dates)
+    return ReceivedMail(**fields | dates | {"roles": tuple(fields["roles"])})
 
 
 def _service(fields: dict[str, Any]) -> RunningService:

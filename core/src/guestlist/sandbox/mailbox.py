@@ -1,13 +1,15 @@
 """The mailbox: the page on which a person plays the invitees, and its control over HTTP.
 
 `GET /`
-    All mails, newest first, the services and the clock. `?to=` keeps the addresses that contain it.
+    Emails, newest first, 50 on a page, with the services and the clock. `?to=` keeps addresses that
+    contain a text, `?service=` one service, `?state=` one state; `?page=2` shows the next page.
 `GET /mails/{id}`
-    One mail.
+    One email.
 `POST /mails/{id}/accept`, `POST /mails/{id}/decline`
     The invitee's click; leads back to the mail, which then tells the outcome once.
 `POST /clock?advance_seconds=3600`, `POST /reset`
-    Moves the clock, starts over; leads back to the list.
+    Moves the clock, starts over. `?back=` is the page of the mailbox to return to; `reset` always
+    returns to the list.
 `/api`
     The same for programs: see `guestlist.sandbox.api`.
 
@@ -16,12 +18,14 @@ Nothing changes by `GET`, and a foreign web page cannot send the `POST`s: see `G
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Container
 from dataclasses import dataclass
 from http import HTTPStatus
 from importlib.resources import files
 from secrets import token_urlsafe
 from typing import Any
+from urllib.parse import urlencode
 
 import jinja2
 from starlette.applications import Starlette
@@ -42,6 +46,13 @@ from guestlist.sandbox.api import ACTIONS, Api, advance, click, hidden, hidden_t
 from guestlist.sandbox.asgi import LOOPBACK_NAMES, Guard
 from guestlist.sandbox.service import Mail, SandboxRefusal
 from guestlist.sandbox.world import Hosted, World
+
+PAGE_SIZE = 50
+"""Emails on one page of the list."""
+FILTERS = ("to", "service", "state")
+"""Query parameters of the list, each a filter of `World.delivered`."""
+OWN_PAGE = re.compile(r"/(mails/[\w-]+)?(\?[^#\\]*)?")
+"""Where moving the clock may return to: a page of this mailbox, never another site."""
 
 STEPS = (("+1 hour", 3_600), ("+1 day", 86_400), ("+3 days", 259_200), ("+7 days", 604_800))
 
@@ -140,25 +151,33 @@ class Pages:
         }
 
     async def index(self, request: Request) -> Response:
-        """All mails."""
-        to = request.query_params.get("to", "").strip()
-        mails = [
-            mail
-            for mail in reversed(self._world.outbox.mails)
-            if to.casefold() in mail.to.casefold()
-        ]
-        states = {
-            (name, str(record["id"])): str(record["state"])
-            for name, hosted in self._world.services.items()
-            for record in hosted.service.snapshot()["invitations"]
-        }
-        rows = [(mail, states.get((mail.service, mail.invitation), "gone")) for mail in mails]
+        """One page of the emails that match the filters, newest first."""
+        everything = self._world.delivered()
+        chosen = {name: request.query_params.get(name, "").strip() for name in FILTERS}
+        found = self._world.delivered(**chosen) if any(chosen.values()) else everything
+        last = max(1, -(-len(found) // PAGE_SIZE))
+        number = min(_page_number(request), last)
+        start = (number - 1) * PAGE_SIZE
+
+        def link(page: int) -> str:
+            query = {name: value for name, value in chosen.items() if value}
+            return "/?" + urlencode(query | {"page": page})
+
         return self._page(
-            request, "list.html", rows=rows, to=to, total=len(self._world.outbox.mails)
+            request,
+            "list.html",
+            rows=found[::-1][start : start + PAGE_SIZE],
+            chosen=chosen,
+            states=sorted({one.state for one in everything}),
+            found=len(found),
+            total=len(everything),
+            first=start + 1,
+            newer=link(number - 1) if number > 1 else "",
+            older=link(number + 1) if number < last else "",
         )
 
     async def mail(self, request: Request) -> Response:
-        """One mail."""
+        """One email."""
         mail = the_mail(self._world, request)
         hosted = self._sender(mail)
         return self._page(
@@ -188,14 +207,17 @@ class Pages:
         if wanted not in steps:
             raise HTTPException(400, "The clock moves by one of the steps on the page")
         label, seconds = steps[wanted]
+        back = request.query_params.get("back", "/")
+        if not OWN_PAGE.fullmatch(back):
+            raise HTTPException(400, "`back` has to be a page of this mailbox")
         advance(self._world, seconds)
-        return self._done("/", Flash("good", f"The clock moved forward: {label}"))
+        return self._done(back, Flash("good", f"The clock moved forward: {label}"))
 
     async def reset(self, request: Request) -> Response:
         """Starts over."""
         self._world.reset()
         return self._done(
-            "/", Flash("good", "Started over: no mails, fresh services, present time")
+            "/", Flash("good", "Started over: no emails, fresh services, present time")
         )
 
     async def on_error(self, request: Request, error: Exception) -> Response:
@@ -222,13 +244,26 @@ class Pages:
 
     def _page(self, request: Request, template: str, code: int = 200, **context: Any) -> Response:
         flash = self._flashes.pop(request.query_params.get("flash", ""), None)
-        services = list(self._world.services.values())
+        query = [item for item in request.query_params.multi_items() if item[0] != "flash"]
+        here = request.scope["path"] + (f"?{urlencode(query)}" if query else "")
         html = self._templates.get_template(template).render(
-            flash=flash, services=services, now=self._world.clock.now(), steps=STEPS, **context
+            flash=flash,
+            services=list(self._world.services.values()),
+            now=self._world.clock.now(),
+            steps=STEPS,
+            here=here if OWN_PAGE.fullmatch(here) else "/",
+            **context,
         )
         return HTMLResponse(html, code, PAGE_HEADERS)
 
     def _done(self, path: str, flash: Flash) -> Response:
         token = token_urlsafe(6)
         self._flashes[token] = flash
-        return RedirectResponse(f"{path}?flash={token}", 303)
+        separator = "&" if "?" in path else "?"
+        return RedirectResponse(f"{path}{separator}flash={token}", 303)
+
+
+def _page_number(request: Request) -> int:
+    """The page that the query asks for; 1 if it is missing or not a positive number."""
+    asked = request.query_params.get("page", "")
+    return max(1, int(asked)) if asked.isascii() and asked.isdigit() and len(asked) < 10 else 1

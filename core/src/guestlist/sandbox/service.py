@@ -67,6 +67,9 @@ class Mail:
     """The invitation link, where the service puts one into its mail. A secret."""
     sent_at: datetime
     expires_at: datetime | None
+    roles: tuple[str, ...] = ()
+    """Names of the roles that the invitation offers; empty if it offers none, or if the service
+    does not grant roles by invitation."""
 
 
 @dataclass
@@ -78,7 +81,7 @@ class Outbox:
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def send(self, service: str, **mail: Any) -> Mail:
-        """Adds a mail; `mail` holds the fields of `Mail` except `id`, `service` and `sent_at`."""
+        """Adds an email; `mail` holds the fields of `Mail` except `id`, `service` and `sent_at`."""
         with self._lock:
             sent = Mail(
                 id=f"mail-{len(self.mails) + 1}", service=service, sent_at=self.clock.now(), **mail

@@ -4,12 +4,24 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from starlette.types import Receive, Scope, Send
 
 from guestlist.sandbox.errors import SandboxMistake
 from guestlist.sandbox.service import Clock, Mail, Outbox, Service
+
+GONE = "gone"
+"""The state of an invitation that its service has no record of."""
+
+
+@dataclass(frozen=True)
+class Delivered:
+    """An email of the outbox, with the present state of its invitation."""
+
+    mail: Mail
+    state: str
 
 
 class Hosted:
@@ -38,10 +50,14 @@ class Hosted:
         """Whether the service offers its invitees a way to say no."""
         return type(self.service).decline is not Service.decline
 
-    def state(self, invitation: str) -> str:
-        """The service's word for where an invitation stands; `gone` when it has no record of it."""
+    def states(self) -> dict[str, str]:
+        """The state of every invitation that the service has a record of, by id."""
         records: list[dict[str, Any]] = self.service.snapshot()["invitations"]
-        return next((str(one["state"]) for one in records if one["id"] == invitation), "gone")
+        return {str(record["id"]): str(record["state"]) for record in records}
+
+    def state(self, invitation: str) -> str:
+        """The state of one invitation; `gone` if the service has no record of it."""
+        return self.states().get(invitation, GONE)
 
 
 class World:
@@ -87,6 +103,28 @@ class World:
     def find_mail(self, id: str) -> Mail | None:
         """One mail by its id."""
         return next((mail for mail in self.outbox.mails if mail.id == id), None)
+
+    def delivered(self, *, to: str = "", service: str = "", state: str = "") -> list[Delivered]:
+        """The emails that match every given filter, oldest first.
+
+        Reads each service's records once, so that thousands of emails are filtered quickly.
+
+        Args:
+            to: part of the recipient's address, compared without case.
+            service: the name of the sending service.
+            state: the present state of the invitation, such as `pending` or `gone`.
+        """
+        states = {name: hosted.states() for name, hosted in self.services.items()}
+        found = []
+        for mail in self.outbox.mails:
+            current = states[mail.service].get(mail.invitation, GONE)
+            if (
+                to.casefold() in mail.to.casefold()
+                and service in ("", mail.service)
+                and state in ("", current)
+            ):
+                found.append(Delivered(mail, current))
+        return found
 
     def _fresh(self) -> list[Service]:
         self.clock = Clock(self._time_source)

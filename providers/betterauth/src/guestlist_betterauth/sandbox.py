@@ -92,7 +92,7 @@ def parsed(content: bytes, path: str) -> Body:
     """The body of a request, checked as the server does before it looks who is asking."""
     try:
         body: Any = json.loads(content) if content else ...
-    except ValueError:
+    except (ValueError, RecursionError):
         raise Refused(400, "Invalid JSON in request body", "BAD_REQUEST") from None
     wrong = [expected("body", "object", body)]
     if isinstance(body, dict):
@@ -381,6 +381,7 @@ class BetterAuthService(Service):
             text=f"You are invited to {NAME} as {invitation['role']}.\n\nAccept: {link}\n",
             link=link,
             expires_at=datetime.fromisoformat(invitation["expiresAt"]),
+            roles=tuple(invitation["role"].split(",")),
         )
 
     # ------------------------------------------------------------------ what a sandbox offers

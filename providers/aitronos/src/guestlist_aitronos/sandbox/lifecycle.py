@@ -153,4 +153,9 @@ def mail(service: AitronosService, invitation: Invitation) -> None:
         text="\n\n".join(line for line in lines if line),
         link=invitation.link,
         expires_at=invitation.expires_at,
+        roles=tuple(
+            role.name
+            for role in records.roles_of(invitation.organization_id)
+            if role.id in invitation.role_ids
+        ),
     )

@@ -1,0 +1,112 @@
+"""A running sandbox in place of the real services: its accounts and its clock.
+
+With the environment variable `GUESTLIST_SANDBOX` set to the address of a sandbox's mailbox, such as
+`http://127.0.0.1:8030`, clients and commands whose accounts come from a file or from the
+environment talk to that sandbox, without a change in the program.
+"""
+
+from __future__ import annotations
+
+import os
+import ssl
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any
+
+from guestlist.errors import ConfigError
+from guestlist.exchange.clock import SystemClock
+from guestlist.plugins import Plugins
+from guestlist.provider import Provider
+
+VARIABLE = "GUESTLIST_SANDBOX"
+"""The environment variable that holds the address of a running sandbox's mailbox."""
+TIMEOUT_SECONDS = 10.0
+CLOCK_READING_SECONDS = 1.0
+"""How long a reading of the sandbox's clock is reused."""
+
+
+class SandboxClock(SystemClock):
+    """The machine's clock, shifted by as much as the sandbox's clock was moved.
+
+    Args:
+        read: returns the sandbox's time, such as `SandboxControl.now`.
+    """
+
+    def __init__(self, read: Callable[[], datetime]) -> None:
+        self._read = read
+        self._ahead = timedelta(0)
+        self._read_at = float("-inf")
+
+    def now(self) -> datetime:
+        here = super().now()
+        if time.monotonic() - self._read_at >= CLOCK_READING_SECONDS:
+            self._ahead = self._read() - here
+            self._read_at = time.monotonic()
+        return here + self._ahead
+
+
+def sandbox_url() -> str | None:
+    """The address in `GUESTLIST_SANDBOX`, or None if the variable is not set."""
+    return os.environ.get(VARIABLE) or None
+
+
+def sandbox_clock(url: str) -> SandboxClock:
+    """The clock of the sandbox at an address. While it does not answer, the machine's clock."""
+    return SandboxClock(partial(_now, url))
+
+
+def sandbox_accounts(url: str, plugins: Plugins) -> dict[str, Provider]:
+    """An account with an owner's rights on each service of a sandbox, under the service's name.
+
+    Raises:
+        ConfigError: no sandbox answers at the address, or the provider of one of its services is
+            not installed.
+    """
+    services = _get(url, "services")["services"]
+    return {
+        service["name"]: account_with(plugins.provider(service["name"]), service["settings"])
+        for service in services
+    }
+
+
+def account_with(provider: type[Provider], settings: Mapping[str, str]) -> Provider:
+    """An account with these settings and the provider's defaults. Reads nothing from the
+    environment, because the values there belong to the real services."""
+    defaults = {
+        name: info.get_default(call_default_factory=True)
+        for name, info in provider.model_fields.items()
+        if not info.is_required()
+    }
+    return provider(**{**defaults, **settings})
+
+
+def _now(url: str) -> datetime:
+    with suppress(ConfigError):
+        return datetime.fromisoformat(_get(url, "clock")["now"])
+    return SystemClock().now()
+
+
+def _get(url: str, path: str) -> dict[str, Any]:
+    """One answer of the mailbox's control API (`guestlist.sandbox.api`)."""
+    import httpx
+
+    try:
+        # never through a proxy; a sandbox speaks plain HTTP, so loading certificates is skipped
+        no_certificates = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        with httpx.Client(trust_env=False, verify=no_certificates, timeout=TIMEOUT_SECONDS) as http:
+            answer = http.get(f"{url.rstrip('/')}/api/{path}").raise_for_status().json()
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
+        answer = None
+        cause: Exception | None = error
+    else:
+        cause = None
+    if not isinstance(answer, dict):
+        raise ConfigError(
+            f"no sandbox answers at {url!r}",
+            where=f"{VARIABLE}: ",
+            hint=f"Start one with `guestlist sandbox`, or unset {VARIABLE}.",
+        ) from cause
+    return answer
