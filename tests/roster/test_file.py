@@ -64,11 +64,25 @@ def test_the_accounts_it_speaks_of(read: Read) -> None:
     assert read("[groups.nobody]\naccounts.chat = true").accounts == ("chat",)
     assert read('[[people]]\nemail = "a@b.co"\naccounts.chat = []').accounts == ("chat",)
     cloud = '[[people_from]]\nfile = "people.csv"\naccounts.cloud = true'
-    assert read(cloud, people_csv="email\n").accounts == ("cloud",)
+    assert read(cloud, people_csv="email\na@b.co\n").accounts == ("cloud",)
     rows = "email,account\na@b.co,chat\n"
     assert read(cloud, people_csv=rows).accounts == ("cloud", "chat")
     groups = '[groups.g]\naccounts.chat = true\n[[people_from]]\nfile = "people.csv"'
     assert read(groups, people_csv="email,group\na@b.co,g\n").accounts == ("chat",)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [("people.csv", "email,group\n"), ("people.csv", "email\n,\n\n"), ("people.toml", "")],
+)
+def test_a_file_without_people_is_an_error_unless_allowed(
+    name: str, content: str, read: Read
+) -> None:
+    files = f'[[people_from]]\nfile = "{name}"\naccounts.chat = true\n'
+    with pytest.raises(ConfigError, match=f"{name} names no one.*allow_empty"):
+        read(files, **{name.replace(".", "_"): content})
+    roster = read_roster(Path("guestlist.toml"), allow_empty=True)
+    assert list(roster.wanted()) == []
 
 
 def test_people_in_a_toml_file_of_their_own(read: Read) -> None:
@@ -137,7 +151,9 @@ def test_limits_and_ledger(read: Read, folder: Path, monkeypatch: pytest.MonkeyP
 
 
 def test_the_accounts_are_read_from_the_same_file(read: Read) -> None:
-    read("[limits]\n[ledger]\n" + WHOLE + '[[people_from]]\nfile = "p.csv"', p_csv="email\n")
+    read(
+        "[limits]\n[ledger]\n" + WHOLE + '[[people_from]]\nfile = "p.csv"', p_csv="email\na@b.co\n"
+    )
     text = Path("guestlist.toml").read_text().replace('"vultr"', '"vultr"\napi_key = "k"')
     Path("guestlist.toml").write_text(text.replace('"aitronos"', '"vultr"\napi_key = "k"'))
     config_file = open_config(Path("guestlist.toml"))

@@ -424,10 +424,22 @@ def test_ceilings(guests: Guestlist) -> None:
 def test_an_account_is_not_emptied_by_an_empty_roster(guests: Guestlist) -> None:
     over = want("vultr", "lena@example.org", ends=date(2020, 1, 1))
     for roster in ([], [over]):
-        with make_plan(guests, roster, accounts=["vultr"], prune=True) as plan:
+        how: dict[str, Any] = {"prune": True, "allow_empty": True}
+        with make_plan(guests, roster, accounts=["vultr"], **how) as plan:
             assert [str(one) for one in plan.summary.over] == [
                 "vultr: the roster wants nobody there, and all 3 would be taken out"
             ]
+
+
+def test_a_roster_without_people_is_an_error_unless_allowed(guests: Guestlist) -> None:
+    """It looks the same as one that was cut off."""
+    told: list[Any] = []
+    with pytest.raises(ConfigError, match="the roster names no one") as caught:
+        make_plan(guests, [], progress=lambda *facts: told.append(facts))
+    assert "allow_empty" in caught.value.hint
+    assert told == []
+    with make_plan(guests, [], allow_empty=True) as plan:
+        assert plan.nothing
 
 
 # ---------------------------------------------------------------------------- accounts

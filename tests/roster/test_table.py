@@ -178,7 +178,7 @@ def test_a_file_that_changes_after_its_digest_was_taken(late: bool, read: Read) 
 
 
 def test_a_file_that_is_gone(read: Read) -> None:
-    rows = read(FILE, people_csv="email,group\n").wanted()
+    rows = read(FILE, people_csv="email,group\na@b.co,ops\n").wanted()
     os.remove("people.csv")
     with pytest.raises(ConfigError, match=r"there is no file people.csv"):
         list(rows)

@@ -32,7 +32,7 @@ from guestlist.roster.document import (
     Person,
 )
 from guestlist.roster.guard import Limits
-from guestlist.roster.problems import MOST, found_by_pydantic
+from guestlist.roster.problems import IF_EMPTY, MOST, found_by_pydantic
 from guestlist.roster.table import PeopleTable
 from guestlist.roster.wanted import Wanted
 from guestlist.tomlfile import Problems, TomlFile, read_toml
@@ -109,8 +109,13 @@ class Roster:
             yield from table.wanted()
 
 
-def read_roster(path: Path) -> Roster:
+def read_roster(path: Path, *, allow_empty: bool = False) -> Roster:
     """Reads a roster. Rows of CSV files are read later, by `wanted`.
+
+    Args:
+        allow_empty: accept files of people that name no one. Otherwise that is an error, because a
+            file that was cut off looks the same. `make_plan` refuses a roster that is empty as a
+            whole.
 
     Raises:
         ConfigError: files are missing or unreadable, or something in them cannot be: the message
@@ -138,7 +143,10 @@ def read_roster(path: Path) -> Roster:
             main.refuse([ConfigError(said)], *place, "file")
         elif people.suffix.lower() != ".toml":
             with problems:
-                tables.append(PeopleTable(people, settings, circle, everybody))
+                table = PeopleTable(people, settings, circle, everybody)
+                tables.append(table)
+                if table.is_empty and not allow_empty:
+                    problems.add(_no_one_in(people))
         elif "columns" in settings.model_fields_set:
             columns = ConfigError("only a CSV file has columns", hint="Leave it out.")
             main.refuse([columns], *place, "columns")
@@ -151,6 +159,8 @@ def read_roster(path: Path) -> Roster:
             file = _File(toml, problems)
             digests.append(toml.digest)
             if shaped := file.shaped(PeopleDocument):
+                if not (shaped.people or allow_empty):
+                    problems.add(_no_one_in(people))
                 entries += _entries(file, shaped.people, circle, everybody)
     ledger = _ledger(main, document.ledger)
     problems.check()
@@ -165,6 +175,10 @@ def read_roster(path: Path) -> Roster:
         tuple(entries),
         tuple(tables),
     )
+
+
+def _no_one_in(people: Path) -> ConfigError:
+    return ConfigError(f"{people} names no one", hint=IF_EMPTY)
 
 
 def configured_ledger(path: Path) -> str | None:

@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Self
 
 from guestlist.client import Guestlist
-from guestlist.errors import GuestlistError, UnknownAccount
+from guestlist.errors import ConfigError, GuestlistError, UnknownAccount
 from guestlist.roster.change import ORDER, Action, Change
 from guestlist.roster.compare import Compared, Row, compare
 from guestlist.roster.debts import Debt, unwanted
 from guestlist.roster.guard import Guard, Limits
 from guestlist.roster.planfile import write_plan
 from guestlist.roster.present import Progress, read_accounts
+from guestlist.roster.problems import IF_EMPTY
 from guestlist.roster.scratch import Fact, Kind, Scratch
 from guestlist.roster.summary import Summary, fingerprint, over
 from guestlist.roster.wanted import Wanted
@@ -82,6 +83,7 @@ def make_plan(
     limits: Limits | None = None,
     prune: bool = False,
     invite_declined: bool = False,
+    allow_empty: bool = False,
     owed: Iterable[Debt] = (),
     mails: Callable[[str], int] | None = None,
     progress: Progress | None = None,
@@ -101,6 +103,8 @@ def make_plan(
         limits: what the plan may ask for.
         prune: take out whoever is there and not wanted. Else they are counted.
         invite_declined: invite those who have declined once more.
+        allow_empty: plan for a roster that names no one at all. Otherwise that is an error, because
+            a file that was cut off looks the same.
         owed: roles that could not be given yet. Those that the roster does not want are withdrawn
             (`guestlist.roster.debts.unwanted`), also in accounts about which it says nothing.
         mails: how many mails the person with that key was sent within `limits.period`.
@@ -109,6 +113,7 @@ def make_plan(
     Raises:
         UnknownAccount: an account of `accounts` is not configured. One that is only in the roster
             is among the plan's errors.
+        ConfigError: the roster names no one.
         GuestlistError: there is no room for temporary files.
     """
     names = sorted(guests.accounts if accounts is None else set(accounts))
@@ -122,6 +127,8 @@ def make_plan(
     scratch = Scratch()
     try:
         scratch.add(intake.facts(wanted))
+        if not (intake.count or allow_empty):
+            raise ConfigError("the roster names no one", hint=IF_EMPTY)
         debts = list(owed)
         scratch.add(_of_owed(debts, numbers))
         read = read_accounts(guests, names, scratch, managed=intake.managed, progress=progress)

@@ -54,6 +54,7 @@ class PeopleTable:
 
     Attributes:
         digest: identifies what is in it.
+        is_empty: whether there is no row below the heading.
 
     Raises:
         ConfigError: it cannot be read, or lacks a column.
@@ -69,6 +70,8 @@ class PeopleTable:
             self.digest = hashlib.file_digest(file, "sha256").hexdigest()
         with self._opened() as text:
             self._heading = _heading(path, text, settings.columns)
+            text.seek(0)
+            self.is_empty = next(self._rows(text), None) is None
 
     @cached_property
     def accounts(self) -> set[str]:

@@ -35,6 +35,7 @@ class Intake:
         accounts: those that the roster names, also if nobody configured them.
         wanted: those in which it wants somebody, now or later.
         managed: the accounts in which the roster says of somebody which roles to hold.
+        count: how many entries the roster has had so far, those of other accounts included.
     """
 
     def __init__(self, numbers: Mapping[str, int], today: date) -> None:
@@ -44,6 +45,7 @@ class Intake:
         self.accounts: set[str] = set()
         self.wanted: set[str] = set()
         self.managed: set[str] = set()
+        self.count = 0
 
     @property
     def digest(self) -> str:
@@ -57,6 +59,7 @@ class Intake:
             self._hash.update(
                 f"{one.account}\0{one.email}\0{brief}\0{one.starts}\0{one.ends}\n".encode()
             )
+            self.count += 1
             self.accounts.add(one.account)
             number = self._numbers.get(one.account)
             if number is None:
