@@ -27,7 +27,7 @@ from guestlist.config import (
 from guestlist.errors import ConfigError
 from guestlist.event import Event
 from guestlist.exchange.account import Account, Budget, Entry, Journal
-from guestlist.exchange.clock import Clock, SystemClock
+from guestlist.exchange.clock import Clock, SystemClock, jitter
 from guestlist.exchange.drive import AsyncDriver, Driver
 from guestlist.exchange.pace import Pace
 from guestlist.exchange.step import Steps
@@ -244,7 +244,9 @@ def _accounts(
     paces = _paces(config.accounts, journal)
     return Accounts(
         {
-            name: Account(name, provider, clock, watchers, sharing=paces[name])
+            name: Account(
+                name, provider, clock, watchers, random=jitter(clock, name), sharing=paces[name]
+            )
             for name, provider in config.accounts.items()
         },
         budget=budget or config.budget,

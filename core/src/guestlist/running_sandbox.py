@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import ssl
-import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import datetime, timedelta
@@ -42,9 +41,9 @@ class SandboxClock(SystemClock):
 
     def now(self) -> datetime:
         here = super().now()
-        if time.monotonic() - self._read_at >= CLOCK_READING_SECONDS:
+        if self.monotonic() - self._read_at >= CLOCK_READING_SECONDS:
             self._ahead = self._read() - here
-            self._read_at = time.monotonic()
+            self._read_at = self.monotonic()
         return here + self._ahead
 
 

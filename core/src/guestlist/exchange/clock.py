@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from datetime import UTC, datetime
+from random import Random
 from typing import Protocol
 
 
 class Clock(Protocol):
-    """What a caller may bring. Tests bring one whose time is virtual."""
+    """A caller may bring one. Tests bring one whose time is virtual.
+
+    If it has an attribute `seed` that is not None, the random part of pauses is drawn from that
+    seed, so that two runs pause alike.
+    """
 
     def monotonic(self) -> float:
         """Seconds from an arbitrary start; never goes back."""
@@ -38,10 +44,33 @@ class Stopped(BaseException):
     sent = True
 
 
-class SystemClock:
-    """The machine's clock."""
+def _monotonic() -> float:
+    """Returns `time.monotonic()`, even if a library such as freezegun has replaced it."""
+    if sys.platform == "win32":  # has no clock_gettime
+        return time.monotonic()
+    return time.clock_gettime(time.CLOCK_MONOTONIC)
 
-    monotonic = staticmethod(time.monotonic)
+
+def jitter(clock: Clock, name: str) -> Random:
+    """Returns the source of the random part of pauses, for the account of that name."""
+    seed = getattr(clock, "seed", None)
+    return Random(None if seed is None else f"{seed} {name}")  # noqa: S311 - not a secret
+
+
+class SystemClock:
+    """The machine's clock.
+
+    A test may freeze the date. Durations go on, so that no wait lasts forever.
+
+    Args:
+        seed: makes the random part of every pause repeatable. By default it is not.
+    """
+
+    seed: int | None = None
+    monotonic = staticmethod(_monotonic)
+
+    def __init__(self, *, seed: int | None = None) -> None:
+        self.seed = seed
 
     def now(self) -> datetime:
         return datetime.now(UTC)

@@ -10,6 +10,7 @@ import signal
 import socket
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any, Self
@@ -17,6 +18,7 @@ from typing import Any, Self
 import uvicorn
 from starlette.types import ASGIApp
 
+from guestlist.exchange.clock import SystemClock
 from guestlist.sandbox.asgi import LOOPBACK_NAMES, Dated
 from guestlist.sandbox.errors import SandboxError, SandboxMistake
 from guestlist.sandbox.mailbox import mailbox
@@ -26,6 +28,17 @@ from guestlist.sandbox.world import Hosted, World
 HIGHEST_PORT = 65_535
 LAST_ANSWERS = 1
 """Seconds that a request under way may still take once the sandbox stops."""
+
+
+STOP_SECONDS = 10
+"""How long to wait for the sandbox's thread to end."""
+
+
+class _Loop(asyncio.SelectorEventLoop):
+    """An event loop that still runs if a test freezes `time.monotonic`."""
+
+    def time(self) -> float:
+        return SystemClock.monotonic()
 
 
 class Sandbox:
@@ -127,8 +140,8 @@ class Sandbox:
         Args:
             on_ready: called once all ports answer.
         """
-        with self._open() as apps:
-            asyncio.run(self._serve(apps, on_ready))
+        with self._open() as apps, asyncio.Runner(loop_factory=_Loop) as runner:
+            runner.run(self._serve(apps, on_ready))
 
     def stop(self) -> None:
         """Ends `run` from another thread or from a callback; does nothing if nothing runs."""
@@ -165,14 +178,21 @@ class Sandbox:
         self._thread.start()
         ready.wait()
         if failures:
-            self._thread.join()
+            self._thread.join(STOP_SECONDS)
             raise failures[0]
         return self
 
     def __exit__(self, *error: object) -> None:
         self.stop()
         if self._thread is not None:
-            self._thread.join()
+            self._thread.join(STOP_SECONDS)
+            if self._thread.is_alive():
+                warnings.warn(
+                    f"the sandbox at {self._url} did not stop within {STOP_SECONDS} s; its thread"
+                    " ends with this process",
+                    RuntimeWarning,
+                    stacklevel=2,
+                )
             self._thread = None
 
     @contextmanager

@@ -26,11 +26,19 @@ class VirtualClock:
     Args:
         start: the moment that it shows first; aware.
         sandbox: shows and moves the time of a sandbox instead, so that both have the same.
+        seed: the random part of every pause is drawn from it, so that each run pauses alike.
     """
 
-    def __init__(self, start: datetime | None = None, *, sandbox: Sandbox | None = None) -> None:
+    def __init__(
+        self,
+        start: datetime | None = None,
+        *,
+        sandbox: Sandbox | None = None,
+        seed: int | None = 0,
+    ) -> None:
         if (start is None) is (sandbox is None):
             raise TypeError("a VirtualClock needs either a start or a sandbox")
+        self.seed = seed
         self._own = _Still(start.timestamp()) if start else None
         self._sandbox = sandbox
         self._lock = threading.Lock()

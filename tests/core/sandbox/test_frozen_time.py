@@ -1,0 +1,50 @@
+"""A test may freeze the date. Nothing that guestlist waits for depends on the frozen clock."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+from freezegun import freeze_time
+
+from guestlist import Guestlist, WaitTimeout
+from guestlist.sandbox import Sandbox, Service
+from guestlist.sandbox.connect import accounts_of
+from guestlist.sandbox.services import service_classes
+
+Kinds = list[type[Service]]
+
+
+@pytest.mark.parametrize("real_asyncio", [False, True])
+def test_a_sandbox_stops_after_time_was_frozen(kinds: Kinds, real_asyncio: bool) -> None:
+    with Sandbox(kinds) as sandbox:
+        (thread,) = (one for one in threading.enumerate() if one.name == "guestlist-sandbox")
+        with freeze_time("2030-01-01", real_asyncio=real_asyncio):
+            time.sleep(0.3)  # longer than the server's own pause between two looks
+        assert sandbox.url
+    assert not thread.is_alive()
+
+
+def test_a_sandbox_starts_and_stops_while_time_is_frozen(kinds: Kinds) -> None:
+    with freeze_time("2030-01-01"), Sandbox(kinds) as sandbox:
+        sandbox.reset()
+
+
+def test_a_sandbox_that_does_not_stop_is_given_up(
+    kinds: Kinds, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("guestlist.sandbox.server.STOP_SECONDS", 0.1)
+    sandbox = Sandbox(kinds)
+    stop = sandbox.stop
+    monkeypatch.setattr(sandbox, "stop", lambda: None)
+    with pytest.warns(RuntimeWarning, match="did not stop within"), sandbox:
+        pass
+    stop()
+
+
+def test_waiting_ends_while_time_is_frozen() -> None:
+    with Sandbox(service_classes()) as sandbox, Guestlist(accounts_of(sandbox)) as guests:
+        guests.invite("ada@example.com", account="vultr")
+        with freeze_time("2030-01-01"), pytest.raises(WaitTimeout):
+            guests.wait("ada@example.com", account="vultr", timeout=0.2)
