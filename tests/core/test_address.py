@@ -69,6 +69,9 @@ BAD = {
     "ada\ud800@example.com": "control character",
     "x" * LONGEST + "@example.com": "longer than 254",
     "ada@" + "ü" * 100_000 + ".example": "longer than 254",
+    f"{'y' * 65}@example.com": "longer than 64",
+    "\u00e9" * 33 + "@example.com": "longer than 64",
+    f"{'a' * 60}@{'ü.' * 28}example": "once its domain is encoded",
 }
 
 

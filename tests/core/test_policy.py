@@ -9,7 +9,7 @@ import asyncio
 import threading
 import traceback
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import unquote
 
 import httpx
@@ -25,6 +25,7 @@ from guestlist.errors import (
     OutcomeUnknown,
     RateLimited,
     Rejected,
+    ServiceTrouble,
     ServiceUnavailable,
     Unauthorized,
 )
@@ -312,6 +313,94 @@ def test_an_answer_that_is_always_cut_off_is_malformed(stage: Any) -> None:
         acme.send(READ, CUT_OFF, CUT_OFF)
     assert caught.value.happened is False
     assert caught.value.attempts == 2
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 422, 429, 503])
+def test_an_error_names_its_request_with_secrets_masked(
+    stage: Any, reply: Reply, status: int
+) -> None:
+    acme = stage(attempts=1)
+    request = Request.get("lists", "members", SecretStr("k3y-of-a-door"))
+    with pytest.raises(GuestlistError) as caught:
+        acme.send(request, reply(status=status))
+    assert caught.value.to_dict()["request"] == "GET /lists/members/********"
+    assert ("GET /lists/members/********" in str(caught.value)) is (status == 403)
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_an_error_carries_the_pause_that_the_service_asked_for(
+    stage: Any, reply: Reply, status: int
+) -> None:
+    acme = stage()
+    with pytest.raises(ServiceTrouble) as caught:
+        acme.send(READ, reply(status=status, retry_after="86400"))
+    assert caught.value.to_dict()["retry_after"] == 86_400
+    assert ("retry after 24 h" in str(caught.value)) is (status == 429)
+    assert [event.retry_after for event in acme.events if event.name == "answer"] == [86_400]
+
+
+def test_a_call_during_a_pause_says_until_when(stage: Any, reply: Reply) -> None:
+    acme = stage()
+    with pytest.raises(RateLimited):
+        acme.send(READ, reply(status=429, retry_after="86400"))
+    with pytest.raises(RateLimited, match=r"a pause of 24 h, until 2027-01-16 08:00 UTC") as caught:
+        acme.send(READ)
+    assert caught.value.retry_after == 86_400
+
+
+# ---------------------------------------------------------------------------- foreign answers
+
+PAGES = {
+    "html": Response(200, {"content-type": "text/html; charset=utf-8"}, b"<html>Sign in</html>"),
+    "no type": Response(200, {}, b"\n <html>Sign in</html>"),
+    "text": Response(201, {"content-type": "text/plain"}, b"OK"),
+    "cut off": Failure("the connection broke", status=200, media_type="text/html"),
+}
+
+
+@pytest.mark.parametrize("page", PAGES.values(), ids=PAGES)
+def test_a_page_instead_of_an_answer_does_not_prove_that_a_create_happened(
+    stage: Any, page: Response | Failure
+) -> None:
+    acme = stage()
+    with pytest.raises(OutcomeUnknown, match="not from the service's API") as caught:
+        acme.send(CREATE, page)
+    assert caught.value.happened is None
+    assert "base_url" in caught.value.hint
+
+
+@pytest.mark.parametrize("page", [PAGES["html"], PAGES["text"]], ids=by_status)
+@pytest.mark.parametrize(("request_", "happened"), [(READ, False), (REPEATABLE, None)])
+def test_a_page_instead_of_an_answer_is_malformed(
+    stage: Any, page: Response, request_: Request, happened: bool | None
+) -> None:
+    acme = stage()
+    with pytest.raises(MalformedResponse, match="not from the service's API") as caught:
+        acme.send(request_, page)
+    assert caught.value.happened is happened
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Response(204, {"content-type": "text/html"}),
+        Response(202, {"content-type": "text/html; charset=utf-8"}, b" "),
+        Response(200, {}, b"OK"),
+        Response(200, {"content-type": "application/vnd.api+json"}, b"{}"),
+        Response(200, {"content-type": "APPLICATION/JSON;charset=UTF-8"}, b"{}"),
+        Response(200, {"content-type": "text/json"}, b"{}"),
+        Response(200, {"content-type": "text/x-acme"}, b"OK"),
+    ],
+    ids=str,
+)
+def test_an_answer_of_the_api_is_one(stage: Any, answer: Response) -> None:
+    class Terse(Provider):
+        name = "terse"
+        title = "Terse"
+        base_url: str = "https://terse.example"
+        media_types: ClassVar[frozenset[str]] = frozenset({"text/x-acme"})
+
+    assert stage(Terse()).send(CREATE, answer) is answer
 
 
 # ---------------------------------------------------------------------------- rule 4: unknown

@@ -87,7 +87,7 @@ class Service:
             "done": Response(201, {}, b'{"id": "t1"}'),
             "lost after": LOST,
             "lost before": TIMED_OUT,
-            "unreadable": Response(201, {}, b"<html>"),
+            "unreadable": Response(201, {}, b"{"),
             "refused": Response(422),
             "not sent": Failure("no connection", sent=False),
         }
@@ -247,7 +247,7 @@ def test_no_way_to_look(play: Any) -> None:
     assert isinstance(outcome, OutcomeUnknown)
     assert service.posts == 1
     assert scene.clock.elapsed == 0
-    assert "do not simply try again" in outcome.hint
+    assert "Ask the person" in outcome.hint
 
 
 def test_a_look_that_proves_nothing_by_finding_nothing(play: Any) -> None:

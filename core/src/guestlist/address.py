@@ -15,8 +15,11 @@ from guestlist.errors import InvalidOrder
 
 LONGEST = 254
 """Octets in an address that can be delivered (RFC 5321, erratum 1690)."""
+LONGEST_LOCAL_PART = 64
+"""Octets before the @ (RFC 5321, 4.5.3.1.1)."""
 
 _PLAIN = re.compile(
+    r"(?=[^@]{1,64}@)"
     r"[a-z0-9!#$%&'*+/=?^_`{|}~-]+ (\. [a-z0-9!#$%&'*+/=?^_`{|}~-]+)*"
     r"@ ([a-z0-9] ([a-z0-9-]{0,61} [a-z0-9])? \.)+ [a-z0-9] ([a-z0-9-]{0,61} [a-z0-9])?".replace(
         " ", ""
@@ -104,12 +107,17 @@ def _what_is_wrong(typed: str) -> str | None:
         return "it has a space"
     if not at or not local or not domain:
         return "it needs a name, an @ and a domain"
+    if len(local.encode()) > LONGEST_LOCAL_PART:
+        return f"the part before the @ is longer than {LONGEST_LOCAL_PART} octets"
     if not OUT_OF_PLACE.isdisjoint(local):
         return "the part before the @ has a character that does not belong there"
     if local.startswith(".") or local.endswith(".") or ".." in local:
         return "the part before the @ has a dot too many"
-    if _ascii_domain(domain.lower()) is None:
+    encoded = _ascii_domain(domain.lower())
+    if encoded is None:
         return f"{domain!r} is not a domain"
+    if len(local.encode()) + 1 + len(encoded) > LONGEST:
+        return f"it is longer than {LONGEST} octets once its domain is encoded"
     return None
 
 

@@ -48,6 +48,8 @@ class GuestlistError(Exception):
         status: the HTTP status of the answer, if there was an answer.
         code: the service's own code for it, if it gave one.
         request_id: what to quote to the service's support, if it gave one.
+        request: the method and path of the request that the error is about, such as
+            `GET /v2/users`, with secrets masked; None if no request was sent.
         happened: whether the request took effect all the same: False means certainly not,
             True certainly, None not known.
         half_done: all that may have happened is that the earlier invitation was withdrawn; the new
@@ -56,10 +58,12 @@ class GuestlistError(Exception):
         waited: seconds spent waiting between attempts.
         budget: the part of the call's budget that ended it, such as `4 attempts` or `120 s in
             all`; None when none did.
+        retry_after: seconds after which the service accepts requests again, if it said so.
     """
 
     happened: bool | None = False
     half_done = False
+    retry_after: float | None = None
 
     def __init__(
         self,
@@ -80,6 +84,7 @@ class GuestlistError(Exception):
         self.status = status
         self.code = code
         self.request_id = request_id
+        self.request: str | None = None
         self.attempts = 0
         self.waited = 0.0
         self.budget: str | None = None
@@ -99,14 +104,14 @@ class GuestlistError(Exception):
             f"HTTP {self.status}" if self.status else "",
             f"code {self.code}" if self.code and self.code not in self.message else "",
             f"request id {self.request_id}" if self.request_id else "",
-            *self._effort(),
+            *self._particulars(),
         ]
         details = ", ".join(part for part in told if part)
         line = f"{where}{self.message}{about}" + (f" [{details}]" if details else "")
         return " ".join(map(_shortened, line.split()))
 
-    def _effort(self) -> tuple[str, ...]:
-        """What was spent before giving up; told where giving up is the matter."""
+    def _particulars(self) -> tuple[str, ...]:
+        """Details that only errors of this class show."""
         return ()
 
     def __str__(self) -> str:
@@ -127,12 +132,24 @@ class GuestlistError(Exception):
             "status": self.status,
             "code": self.code,
             "request_id": self.request_id,
+            "request": self.request,
+            "retry_after": None if self.retry_after is None else round(self.retry_after, 3),
             "attempts": self.attempts,
             "waited": round(self.waited, 3),
             "budget": self.budget,
         }
         told = {name: value for name, value in facts.items() if value not in (None, "", 0)}
         return {**told, "happened": self.happened}
+
+
+def in_time_units(seconds: float) -> str:
+    """A number of seconds as people write it: `0.5 s`, `90 s`, `5 min`, `24 h`, `3 days`."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    for least, size, unit in ((172_800, 86_400, "days"), (7_200, 3_600, "h"), (120, 60, "min")):
+        if seconds >= least:
+            return f"{seconds / size:.1f}".removesuffix(".0") + f" {unit}"
+    return f"{seconds:.0f} s"
 
 
 def _shortened(word: str) -> str:
@@ -239,7 +256,10 @@ class Unauthorized(ServiceRefusal):
 
 
 class Forbidden(ServiceRefusal):
-    """The credentials may not do this (403)."""
+    """The credentials may not do this (403). The message names the request that was refused."""
+
+    def _particulars(self) -> tuple[str, ...]:
+        return (self.request or "",)
 
 
 class NotFound(ServiceRefusal, LookupError):
@@ -263,9 +283,9 @@ class Rejected(ServiceRefusal):
 
 
 class _GaveUp(GuestlistError):
-    """What ended because time or tries ran out tells how much of both was spent."""
+    """An error that ended a call after retries. The headline shows how many, and how long."""
 
-    def _effort(self) -> tuple[str, ...]:
+    def _particulars(self) -> tuple[str, ...]:
         return (
             f"{self.attempts} attempts" if self.attempts > 1 else "",
             f"{self.waited:.1f} s waited" if self.waited >= 0.1 else "",
@@ -278,15 +298,15 @@ class ServiceTrouble(_GaveUp):
 
 
 class RateLimited(ServiceTrouble):
-    """Too many requests, and waiting would have taken longer than the call may take.
-
-    Attributes:
-        retry_after: seconds after which the service will listen again, if it said so.
-    """
+    """Too many requests, and the time to wait does not fit into the call's budget."""
 
     def __init__(self, message: str, *, retry_after: float | None = None, **facts: Any) -> None:
         super().__init__(message, **facts)
         self.retry_after = retry_after
+
+    def _particulars(self) -> tuple[str, ...]:
+        wait = self.retry_after
+        return (f"retry after {in_time_units(wait)}" if wait else "", *super()._particulars())
 
 
 class ServiceUnavailable(ServiceTrouble):

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from guestlist.errors import in_time_units
+
 
 @dataclass(frozen=True, slots=True)
 class Event:
@@ -26,6 +28,7 @@ class Event:
         seconds: how long it took, or how long the wait is.
         request_id: what to quote to the service's support.
         detail: the reason or outcome in a few words.
+        retry_after: seconds after which the service asks to be called again, if the answer says so.
     """
 
     name: str
@@ -40,6 +43,7 @@ class Event:
     seconds: float | None = None
     request_id: str | None = None
     detail: str | None = None
+    retry_after: float | None = None
 
     def __str__(self) -> str:
         told = (
@@ -49,6 +53,7 @@ class Event:
             f"attempt {self.attempt}" if self.attempt and self.attempt > 1 else None,
             f"{self.seconds:.3f} s" if self.seconds is not None else None,
             f"request id {self.request_id}" if self.request_id else None,
+            f"retry after {in_time_units(self.retry_after)}" if self.retry_after else None,
             self.detail,
         )
         return f"{self.account}: {self.name} " + ", ".join(part for part in told if part)

@@ -278,6 +278,10 @@ class ErrorRow(Row):
     """The HTTP status of the service's answer."""
     code: str | None = None
     request_id: str | None = None
+    request: str | None = None
+    """Method and path of the request that the error is about, with secrets masked."""
+    retry_after: float | None = None
+    """Seconds after which the service accepts requests again, if it said so."""
     happened: bool | None = None
     """Whether the request took effect all the same; null where that is not known."""
     attempts: int = 0

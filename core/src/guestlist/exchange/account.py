@@ -118,6 +118,7 @@ class Account:
         self._logger = logger.getChild(self.name)
         self._headers, self._content_type = constant(self.provider)
         self._credentials_known: Mapping[str, str] = {}
+        self._pause_ends = -math.inf
 
     def get_ready(self) -> None:
         """Has what sending needs made, once."""
@@ -165,6 +166,16 @@ class Account:
         if seconds > 0:
             rest = min(seconds, LONGEST_REST)
             self.pace.push_back(self.clock.monotonic(), rest, refused=refused)
+
+    def note_pause(self, seconds: float) -> None:
+        """Remembers that the service asked for a pause, however long, so that errors and events
+        can name its end."""
+        self._pause_ends = max(self._pause_ends, self.clock.monotonic() + seconds)
+
+    @property
+    def pause_left(self) -> float:
+        """Seconds until the end of the pause that the service asked for; 0 if there is none."""
+        return max(0.0, self._pause_ends - self.clock.monotonic())
 
     def address(self, request: Request) -> str:
         """The URL of a request.
@@ -224,6 +235,13 @@ class Account:
             self._credentials_known = dict(credentials)
         return credentials
 
+    def describe(self, request: Request) -> str:
+        """Returns the method and path of a request, with secrets masked: `GET /v2/users`."""
+        return f"{request.method} {self._masked_path(request)}"
+
+    def _masked_path(self, request: Request) -> str:
+        return self.redact(_path(request, masked=True))
+
     def is_heard(self, name: str) -> bool:
         """Whether anybody watches, or logs events of that name."""
         return bool(self.watch) or self._logger.isEnabledFor(_level(name))
@@ -236,7 +254,7 @@ class Account:
             if facts.get(text):
                 facts[text] = self.redact(facts[text])
         if request is not None:
-            facts.update(method=request.method, path=self.redact(_path(request, masked=True)))
+            facts.update(method=request.method, path=self._masked_path(request))
         event = Event(name, self.name, self.provider.name, self.clock.now(), **facts)
         self._logger.log(_level(name), "%s", event)
         if self.watch:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from datetime import timedelta
 from enum import Enum, auto
 from functools import partial
 from itertools import count
@@ -14,8 +15,13 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from guestlist import errors
-from guestlist.errors import GuestlistError, MalformedResponse, OutcomeUnknown
-from guestlist.exchange.account import LONGEST_REST, Call
+from guestlist.errors import (
+    GuestlistError,
+    MalformedResponse,
+    OutcomeUnknown,
+    in_time_units,
+)
+from guestlist.exchange.account import LONGEST_REST, Account, Call
 from guestlist.exchange.clock import Stopped
 from guestlist.exchange.retry_after import plain_retry_after, retry_after, used_up
 from guestlist.exchange.step import Failure, Outgoing, Send, Sleep, Steps, Write
@@ -30,6 +36,9 @@ READING_ERRORS = (LookupError, TypeError, ValueError, AttributeError, Arithmetic
 
 BACKOFF_FIRST = 0.5
 BACKOFF_LONGEST = 8.0
+
+MINUTE = "%Y-%m-%d %H:%M UTC"
+"""How messages write the end of a pause."""
 
 FRESH = 1.0
 """Seconds after which an intent does not say any more that its request is about to leave."""
@@ -150,6 +159,8 @@ def exchange(call: Call, request: Request) -> Steps[Response]:
         if isinstance(answer, Response):
             account.hear(answer.headers)
         verdict, error = _read(call, answer)
+        if error is not None:
+            error.request = account.describe(request)
         if not reads and verdict in (Verdict.DONE, Verdict.UNKNOWN):
             call.sent = request
         _tell(call, request, answer, error, attempt, account.clock.monotonic() - began)
@@ -167,10 +178,12 @@ def exchange(call: Call, request: Request) -> Steps[Response]:
         elif not reads and verdict is Verdict.UNKNOWN and happened is False:
             happened = None
         error.happened = happened
-        wait = _wait(call, answer, error, attempt)
-        if isinstance(answer, Failure) and answer.malformed:
+        wait = _wait(call, error, attempt)
+        if verdict is not Verdict.LIMITED and _is_unreadable(call.provider, answer):
             raise error from error.__cause__  # it would be as unreadable again
         if verdict is Verdict.LIMITED:
+            if error.retry_after:
+                account.note_pause(error.retry_after)
             yield from _rest(call, wait, refused=True)
         error.budget = call.exceeded(wait, attempt)
         if error.budget:
@@ -244,7 +257,7 @@ def _set_out(call: Call, request: Request) -> Steps[Outgoing]:
         if account.clock.monotonic() - written > FRESH:
             yield from _intend(call, request)  # somebody may have judged the first meanwhile
     if exceeded := call.exceeded(0.0):  # writing took long, or the machine was asleep
-        raise _out_of_budget(exceeded, 0.0)
+        raise _out_of_budget(account, exceeded, 0.0)
     outgoing.total = call.remaining
     outgoing.timeout = min(outgoing.timeout, outgoing.total)
     return outgoing
@@ -264,16 +277,24 @@ def _pace(call: Call, request: Request) -> Steps[float]:
         rests = pace.rests  # before: a rest that another thread notes afterwards makes it void
         delay = yield from _reserve(call)
         if exceeded := call.exceeded(delay):
-            raise _out_of_budget(exceeded, delay)
+            raise _out_of_budget(account, exceeded, delay)
         moment = account.clock.monotonic() + delay
         if delay <= 0:
             return moment
-        account.tell("pace", request, email=call.email, seconds=delay)
+        account.tell("pace", request, email=call.email, seconds=delay, detail=_pause(account))
         yield from sleep(call, delay)
         if pace.shared:
             yield from write(call, pace.look)
         if rests == pace.rests:
             return moment
+
+
+def _pause(account: Account) -> str | None:
+    """Says until when the service asked not to be called; None if it did not ask."""
+    if not account.pause_left:
+        return None
+    ends = account.clock.now() + timedelta(seconds=account.pause_left)
+    return f"the service asked for a pause until {ends:{MINUTE}}"
 
 
 def _reserve(call: Call) -> Steps[float]:
@@ -286,15 +307,30 @@ def _reserve(call: Call) -> Steps[float]:
     return delays[0] - (clock.monotonic() - now)
 
 
-def _out_of_budget(exceeded: str, delay: float) -> GuestlistError:
+def _out_of_budget(account: Account, exceeded: str, delay: float) -> GuestlistError:
+    """Returns the error for a call whose budget does not allow another request.
+
+    Args:
+        exceeded: the part of the budget that does not.
+        delay: seconds until the rate limit would let the request go.
+    """
+    pause = max(delay, account.pause_left)
     if delay <= 0:
         error: GuestlistError = errors.ServiceUnavailable(
             f"the call took all the time it may take ({exceeded})",
             hint="Try again later, or give the call a larger budget.",
         )
+    elif account.pause_left > 0:
+        ends = account.clock.now() + timedelta(seconds=pause)
+        error = errors.RateLimited(
+            f"the service asked for a pause of {in_time_units(pause)}, until {ends:{MINUTE}}",
+            hint="Try again then.",
+            retry_after=pause,
+        )
     else:
         error = errors.RateLimited(
-            f"no time is left: the next request may go in {delay:.1f} s",
+            f"the rate limit lets the next request go in {in_time_units(delay)}, and the call"
+            " ends before",
             hint="Give the call a larger budget, or make fewer calls at a time.",
             retry_after=delay,
         )
@@ -302,12 +338,10 @@ def _out_of_budget(exceeded: str, delay: float) -> GuestlistError:
     return error
 
 
-def _wait(call: Call, answer: Response | Failure, error: GuestlistError, attempt: int) -> float:
-    """Seconds before the next try: what the service asks for, as far as it is believed, but no less
-    than a doubling time with jitter."""
-    asked = error.retry_after if isinstance(error, errors.RateLimited) else None
-    if asked is None and isinstance(answer, Response):
-        asked = plain_retry_after(answer.headers, call.account.now())
+def _wait(call: Call, error: GuestlistError, attempt: int) -> float:
+    """Returns the seconds before the next try: what the service asks for, up to `LONGEST_REST`,
+    and at least an exponential backoff with jitter."""
+    asked = error.retry_after
     longest = min(BACKOFF_LONGEST, BACKOFF_FIRST * 2.0 ** (attempt - 1))
     if asked is not None and asked >= longest:
         return min(asked, LONGEST_REST)
@@ -315,10 +349,13 @@ def _wait(call: Call, answer: Response | Failure, error: GuestlistError, attempt
 
 
 def _read(call: Call, answer: Response | Failure) -> tuple[Verdict, GuestlistError | None]:
-    """What the answer proves, and the error that it is; None where the service has done it. What
-    the provider reads in a body counts like the status that usually says so."""
+    """Returns what the answer proves, and the error to raise, or None if the service did what it
+    was asked. An error that the provider reads in the body counts like the status that usually
+    means it. A 2xx of another media type proves nothing: somebody else may have sent it."""
     verdict = judge(answer)
     call.sure = True
+    if verdict is Verdict.DONE and is_foreign(call.provider, answer):
+        return Verdict.UNKNOWN, _foreign(answer)
     if isinstance(answer, Failure):
         if verdict is Verdict.DONE and may_refuse(call.provider):
             verdict = Verdict.UNKNOWN
@@ -327,10 +364,11 @@ def _read(call: Call, answer: Response | Failure) -> tuple[Verdict, GuestlistErr
         call.sure, error = refusal(call.provider, answer)
     else:
         error = _error(call, answer)
-    if isinstance(error, errors.RateLimited):
+    if error is not None:
         error.retry_after = _seconds(error.retry_after)
         if error.retry_after is None:
-            error.retry_after = retry_after(answer.headers, call.account.now())
+            read = retry_after if isinstance(error, errors.RateLimited) else plain_retry_after
+            error.retry_after = read(answer.headers, call.account.now())
     if error is None or verdict not in (Verdict.DONE, Verdict.FINAL):
         return verdict, error
     if isinstance(error, errors.RateLimited):
@@ -338,6 +376,44 @@ def _read(call: Call, answer: Response | Failure) -> tuple[Verdict, GuestlistErr
     if verdict is Verdict.DONE and isinstance(error, errors.ServiceTrouble | OutcomeUnknown):
         return Verdict.UNKNOWN, error
     return Verdict.FINAL, error
+
+
+def is_foreign(provider: Provider, answer: Response | Failure) -> bool:
+    """Whether the media type of an answer shows that it is not from the service's API: a captive
+    portal, a sign-in or a maintenance page answers 200 to everything.
+
+    An empty body has no type, and an answer may leave its type out; then a body that starts like
+    a page of HTML is foreign.
+    """
+    if isinstance(answer, Failure):
+        told, content = answer.media_type, b""
+    else:
+        told, content = answer.headers.get("content-type", ""), answer.content.lstrip()[:1]
+        if not content:
+            return False
+    kind = told.partition(";")[0].strip().lower()
+    if not kind:
+        return content == b"<"
+    is_json = kind.endswith("+json") or kind.partition("/")[2] == "json"
+    return not is_json and kind not in provider.media_types
+
+
+def _foreign(answer: Response | Failure) -> MalformedResponse:
+    told = answer.media_type if isinstance(answer, Failure) else answer.headers.get("content-type")
+    kind = shorten((told or "").partition(";")[0], 60) or "a page without a media type"
+    return MalformedResponse(
+        f"the answer is not from the service's API: it is {kind}, not JSON",
+        status=answer.status,
+        hint="A proxy, a sign-in page or a maintenance page may have answered: open base_url in a"
+        " browser on this machine.",
+    )
+
+
+def _is_unreadable(provider: Provider, answer: Response | Failure) -> bool:
+    """Whether asking again would most likely bring an answer that is as unreadable."""
+    if isinstance(answer, Failure):
+        return answer.malformed
+    return judge(answer) is Verdict.DONE and is_foreign(provider, answer)
 
 
 def may_refuse(provider: Provider) -> bool:
@@ -390,6 +466,7 @@ def _undecided(request: Request, verdict: Verdict, error: GuestlistError) -> Gue
     if verdict is Verdict.DONE:
         malformed = MalformedResponse(error.message, status=error.status)
         malformed.happened = True
+        malformed.request = error.request
         malformed.__cause__ = error.__cause__
         return malformed
     unknown = OutcomeUnknown(
@@ -397,8 +474,10 @@ def _undecided(request: Request, verdict: Verdict, error: GuestlistError) -> Gue
         status=error.status,
         code=error.code,
         request_id=error.request_id,
-        hint="Look before you try again.",
+        hint=error.hint if isinstance(error, MalformedResponse) else "Look before you try again.",
     )
+    unknown.request = error.request
+    unknown.retry_after = error.retry_after
     unknown.__cause__ = error.__cause__
     return unknown
 
@@ -429,4 +508,5 @@ def _tell(
         seconds=seconds,
         request_id=identifier,
         detail=detail,
+        retry_after=error.retry_after if error is not None else None,
     )

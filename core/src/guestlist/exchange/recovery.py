@@ -81,6 +81,7 @@ def once(
                 status=doubt.status,
                 hint="Nothing was created. Try again later.",
             )
+            gave_up.request = doubt.request
             gave_up.attempts = attempt
             gave_up.budget = call.exceeded(0.0, attempt)
             raise call.about(gave_up) from doubt
@@ -128,16 +129,24 @@ def _search(
     if doubt.happened:
         doubt.hint = "It happened; ask again with `status` in a minute, when the lists show it."
         raise doubt
-    raise call.about(_unknown(doubt)) from doubt
+    raise call.about(_unknown(doubt, can_look=look is not None)) from doubt
 
 
-def _unknown(doubt: GuestlistError) -> OutcomeUnknown:
+def _unknown(doubt: GuestlistError, *, can_look: bool) -> OutcomeUnknown:
+    hint = (
+        "Make the same call again, with this client or with a ledger: it looks before it sends."
+        " `status` shows where the person stands."
+        if can_look
+        else "The service cannot be asked whether it happened. Ask the person before you try again."
+    )
     unknown = OutcomeUnknown(
         f"it may have happened: {doubt.message}",
         status=doubt.status,
         code=doubt.code,
         request_id=doubt.request_id,
-        hint="Look with `status` in a minute; do not simply try again.",
+        hint=hint,
     )
+    unknown.request = doubt.request
+    unknown.retry_after = doubt.retry_after
     unknown.budget = doubt.budget
     return unknown

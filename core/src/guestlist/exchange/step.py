@@ -56,6 +56,7 @@ class Failure:
         sent: False only with proof that sending never began; True means that it may have.
         status: the status, when at least the status line came; it proves what the service did.
         malformed: the answer came and cannot be read (too large, or encoded in an unknown way).
+        media_type: the `Content-Type` of the answer, if its headers came.
         cause: the transport's own error.
     """
 
@@ -63,6 +64,7 @@ class Failure:
     sent: bool = True
     status: int | None = None
     malformed: bool = False
+    media_type: str = ""
     cause: BaseException | None = None
 
 

@@ -99,6 +99,10 @@ class Provider(BaseModel):
     substitutes: ClassVar[Mapping[str, str]] = {}
     """What to do instead of what is unsupported: an operation's name, `role` or `mail`, to a
     sentence."""
+    media_types: ClassVar[frozenset[str]] = frozenset()
+    """Media types of the service's answers besides those of JSON (`application/json`, `+json`),
+    in lower case, such as `text/plain` where it answers `OK`. A 2xx whose body has another type
+    proves nothing: a proxy or a maintenance page may have sent it."""
     secret_fields: ClassVar[frozenset[str]] = frozenset()
     """Names of this service's JSON fields and query parameters that hold secrets."""
 
