@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from guestlist.config import find_config, open_config, read_config
-from guestlist.errors import ConfigError
+from guestlist.errors import ConfigError, UnknownAccount
 from guestlist.exchange.account import Budget
 from guestlist.plugins import installed
 from guestlist_vultr import Vultr
@@ -328,3 +328,31 @@ def test_a_key_that_cannot_be_is_told(key: str, monkeypatch: pytest.MonkeyPatch)
     with pytest.raises(ConfigError, match="the environment: Vultr IAM: api_key: it ") as caught:
         find_config(installed())
     assert "s3cr3t" not in str(caught.value)
+
+
+TWO = '[accounts.cloud]\nprovider = "vultr"\napi_key = "k"\n[accounts.office]\nprovider = "acme"\n'
+
+
+def test_settings_of_accounts_that_are_not_needed_are_not_read(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("guestlist.toml").write_text(TWO)
+    with pytest.raises(ConfigError, match="no provider 'acme' is installed"):
+        find_config(installed())
+    assert list(find_config(installed(), only=["cloud"]).accounts) == ["cloud"]
+    with pytest.raises(UnknownAccount, match="there is no account 'clod'") as caught:
+        find_config(installed(), only=["cloud", "clod"])
+    assert caught.value.hint == "Did you mean 'cloud'?"
+
+
+def test_variables_of_providers_that_are_not_needed_are_not_read(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("VULTR_API_KEY", "not\na key")
+    monkeypatch.setenv("FREDDY_API_KEY", "k")
+    monkeypatch.setenv("AITRONOS_ORGANIZATION_ID", "org_1")
+    with pytest.raises(ConfigError):
+        find_config(installed())
+    assert list(find_config(installed(), only=["aitronos"]).accounts) == ["aitronos"]

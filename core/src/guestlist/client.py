@@ -23,6 +23,7 @@ from guestlist.config import (
     domains,
     find_config,
     load_config,
+    open_config,
 )
 from guestlist.errors import ConfigError
 from guestlist.event import Event
@@ -113,7 +114,7 @@ class _Client:
         Raises:
             ConfigError: the file is not as it must be.
         """
-        config = load_config(Path(path), installed())
+        config = load_config(open_config(Path(path)), installed())
         arguments["allowed_domains"] = arguments.get("allowed_domains") or config.allowed_domains
         arguments["budget"] = arguments.get("budget") or config.budget
         arguments["clock"] = arguments.get("clock") or config.clock

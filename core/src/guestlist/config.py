@@ -21,7 +21,7 @@ provider whose settings are all in the environment becomes an account under its 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,7 @@ from guestlist.provider import Provider
 from guestlist.provider.settings import environment_variable, is_secret
 from guestlist.running_sandbox import sandbox_accounts, sandbox_clock, sandbox_url
 from guestlist.tomlfile import Problems, TomlFile, read_toml, unknown
+from guestlist.verbs.accounts import unknown_account
 
 FILE = "guestlist.toml"
 VARIABLE = "GUESTLIST_CONFIG"
@@ -72,26 +73,39 @@ class Config:
     clock: Clock | None = None
 
 
-def find_config(plugins: Plugins) -> Config:
-    """The file that `GUESTLIST_CONFIG` names, else `guestlist.toml` here, else the environment.
+def find_config(
+    plugins: Plugins, *, path: Path | None = None, only: Collection[str] = ()
+) -> Config:
+    """Read the accounts from a file, or from the environment if there is no file.
+
+    Args:
+        path: the file. Without it, the one that `GUESTLIST_CONFIG` names, else `guestlist.toml` in
+            the current folder.
+        only: the accounts that are needed, empty for all. Settings of others are not read.
 
     Raises:
-        ConfigError: the file is not as it must be.
+        UnknownAccount: an account of `only` does not exist.
+        ConfigError: the file or the environment is not valid.
     """
-    path = config_path()
-    return from_environment(plugins) if path is None else load_config(path, plugins)
+    path = path or config_path()
+    if path is None:
+        return from_environment(plugins, only=only)
+    return load_config(open_config(path), plugins, only=only)
 
 
-def load_config(path: Path, plugins: Plugins) -> Config:
-    """Reads a file; with `GUESTLIST_SANDBOX` set, its accounts are those of the running sandbox.
+def load_config(file: TomlFile, plugins: Plugins, *, only: Collection[str] = ()) -> Config:
+    """Read a file; with `GUESTLIST_SANDBOX` set, its accounts are those of the running sandbox.
+
+    Args:
+        only: as of `find_config`.
 
     Raises:
         ConfigError: the file is invalid, or no sandbox answers.
     """
-    file, url = open_config(path), sandbox_url()
+    url = sandbox_url()
     if url is None:
-        return read_config(file, plugins)
-    config = read_config(file, plugins, instead=sandbox_accounts(url, plugins))
+        return read_config(file, plugins, only=only)
+    config = read_config(file, plugins, instead=sandbox_accounts(url, plugins), only=only)
     return replace(config, clock=sandbox_clock(url))
 
 
@@ -104,19 +118,25 @@ def config_path(named: str | None = None) -> Path | None:
     return Path(FILE) if Path(FILE).exists() else None
 
 
-def from_environment(plugins: Plugins) -> Config:
-    """One account for each provider whose credentials and required settings are all there.
+def from_environment(plugins: Plugins, *, only: Collection[str] = ()) -> Config:
+    """Return an account for each provider whose required settings are all in the environment.
+
+    Args:
+        only: as of `find_config`.
 
     Raises:
-        ConfigError: they are there, and one of them cannot be; or there is no account, because
-            something is missing besides the credentials.
+        ConfigError: a setting is not valid; or there is no account, because only some of the
+            settings of a provider are there.
     """
     if url := sandbox_url():
         accounts = sandbox_accounts(url, plugins)
         return Config(accounts, source=f"the sandbox at {url}", clock=sandbox_clock(url))
     accounts = {}
+    begun = _begun(plugins)
+    if not only or not set(only) <= set(begun):  # a name that is wrong is reported by the client
+        only = begun
     try:
-        for name in (begun := _begun(plugins)):
+        for name in (begun := [name for name in begun if name in only]):
             if _complete(plugins.providers[name]):
                 accounts[name] = plugins.providers[name]()
         if begun and not accounts:
@@ -156,32 +176,44 @@ def open_config(path: Path) -> TomlFile:
 
 
 def read_config(
-    file: TomlFile, plugins: Plugins, *, instead: Mapping[str, Provider] | None = None
+    file: TomlFile,
+    plugins: Plugins,
+    *,
+    instead: Mapping[str, Provider] | None = None,
+    only: Collection[str] = (),
 ) -> Config:
-    """Understands a configuration file.
+    """Return what a configuration file says.
 
     Args:
-        instead: imitations, by the name of what they imitate: the accounts are taken from these
-            alone, and no key is read.
+        instead: providers of a sandbox by name. They take the place of the configured accounts,
+            and no key is read.
+        only: as of `find_config`.
 
     Raises:
-        ConfigError: it says something that cannot be; the message names the file and the line of
-            everything that is wrong.
+        UnknownAccount: an account of `only` does not exist.
+        ConfigError: the file is not valid. The message names the file and the line of each
+            problem.
     """
     try:
-        return _config(file, plugins, instead)
+        return _config(file, plugins, instead, only)
     except ConfigError as error:
         raise file.located(error) from None
 
 
-def _config(file: TomlFile, plugins: Plugins, instead: Mapping[str, Provider] | None) -> Config:
+def _config(
+    file: TomlFile,
+    plugins: Plugins,
+    instead: Mapping[str, Provider] | None,
+    only: Collection[str],
+) -> Config:
     table, problems = file.table, Problems()
     for name in table:
         with problems:
             _check_key(name, KEYS)
     accounts: dict[str, Provider] = {}
     with problems:
-        accounts = _accounts(_table(table, "accounts"), plugins, file.path.parent, instead)
+        chosen = _chosen(_table(table, "accounts"), only)
+        accounts = _accounts(chosen, plugins, file.path.parent, instead)
     allowed: frozenset[str] = frozenset()
     with problems:
         allowed = _domains(table.get("allowed_domains", []))
@@ -216,6 +248,13 @@ def _table(table: Mapping[str, Any], name: str) -> dict[str, Any]:
         hint = f"Write [{name}] on a line of its own."
         raise ConfigError("it has to be a table", hint=hint, place=(name,))
     return value
+
+
+def _chosen(table: dict[str, Any], only: Collection[str]) -> dict[str, Any]:
+    for name in only:
+        if name not in table:
+            raise unknown_account(name, table)
+    return {name: table[name] for name in table if name in only} if only else table
 
 
 def _accounts(

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from guestlist.sandbox import Sandbox
+
 from .conftest import Cli
 
 FILE = Path("guestlist.toml")
@@ -108,3 +110,20 @@ def test_init_writes_the_file_that_the_variable_names(
     assert plain("config", "init").code == 0
     assert Path("mine.toml").exists()
     assert not Path("guestlist.toml").exists()
+
+
+def test_the_key_of_another_account_is_not_needed(plain: Cli, sandbox: Sandbox) -> None:
+    base_url = sandbox.services["vultr"].base_url
+    key = sandbox.services["vultr"].settings["api_key"]
+    FILE.write_text(
+        f'[accounts.cloud]\nprovider = "vultr"\napi_key = "{key}"\nbase_url = "{base_url}"\n'
+        '[accounts.office]\nprovider = "aitronos"\n'
+        '[[people]]\nemail = "ada@example.com"\naccounts.cloud = true\n'
+    )
+    for words in (["members"], ["invite", "ada@example.com"], ["status", "ada@example.com"]):
+        assert plain(*words, "-a", "cloud").code == 0
+    run = plain("members")
+    assert run.code == 2
+    assert "accounts.office.organization_id: it is missing" in run.err
+    run = plain("members", "-a", "clod")
+    assert (run.code, "Did you mean 'cloud'?" in run.err) == (2, True)

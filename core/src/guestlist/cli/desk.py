@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from guestlist.cli.parser import DEFAULT_SANDBOX
-from guestlist.cli.session import Session
+from guestlist.cli.session import Session, client
 from guestlist.client import Guestlist
-from guestlist.config import FILE, VARIABLE, Config, config_path, read_config
+from guestlist.config import FILE, VARIABLE, Config, config_path, load_config, read_config
 from guestlist.errors import ConfigError
 from guestlist.exchange.clock import Clock
 from guestlist.ledger.place import ledger_url, open_ledger
@@ -21,7 +21,6 @@ from guestlist.provider import Provider
 from guestlist.tomlfile import TomlFile
 
 if TYPE_CHECKING:
-    from guestlist.ledger.book import Ledger
     from guestlist.ledger.runner import Runner
     from guestlist.ledger.stop import Stop
     from guestlist.ledger.store import Store
@@ -94,39 +93,30 @@ def desk(session: Session, *, create: bool = True) -> Iterator[Desk]:
 
 
 def configured(session: Session, roster: TomlFile, stop: Stop, closing: ExitStack) -> Config:
-    """The accounts of a roster; their imitations, where a sandbox was named. Sets the session's
-    clock, the sandbox's in that case.
+    """Return the accounts of a roster that `--account` names, all without it. With `--sandbox`,
+    the sandbox's providers take their place. Sets the session's clock.
 
     Args:
         stop: ends the waits of that clock.
-        closing: where the sandbox is closed.
+        closing: closes the sandbox.
 
     Raises:
-        ConfigError: the accounts are not as they must be.
-        SandboxError: no sandbox answers at the URL that was given.
+        ConfigError: the accounts are not valid.
+        SandboxError: no sandbox answers at the URL of `--sandbox`.
     """
     from guestlist.ledger.stop import StopClock
 
     session.warn_about_plugins()
-    imitated, clock = None, None
+    only = getattr(session.arguments, "account", ())
+    clock: Clock | None
     if session.arguments.sandbox:
         imitated, clock = _sandbox(session, closing)
+        config = read_config(roster, installed(), instead=imitated, only=only)
+    else:
+        config = load_config(roster, installed(), only=only)
+        clock = config.clock
     session.clock = StopClock(stop, clock)
-    return read_config(roster, installed(), instead=imitated)
-
-
-def client(
-    session: Session, config: Config, clock: Clock, ledger: Ledger | None = None
-) -> Guestlist:
-    """A client for what was configured."""
-    return Guestlist(
-        config.accounts,
-        allowed_domains=config.allowed_domains,
-        budget=config.budget,
-        watch=session.watch,
-        clock=clock,
-        ledger=ledger,
-    )
+    return config
 
 
 def within(session: Session, guests: Guestlist) -> Guestlist:

@@ -15,7 +15,7 @@ from guestlist.cli.progress import Progress
 from guestlist.cli.report import say
 from guestlist.cli.words import printable
 from guestlist.client import Guestlist
-from guestlist.config import config_path
+from guestlist.config import Config, config_path, find_config
 from guestlist.errors import GuestlistError, UnknownAccount
 from guestlist.event import Event
 from guestlist.exchange.clock import Clock, SystemClock
@@ -83,11 +83,12 @@ class Session:
         self.warn_about_plugins()
         if given.sandbox:
             guests = self._of_sandbox(given.sandbox)
-        elif given.config:
-            ledger = self._ledger()
-            guests = Guestlist.from_file(given.config, watch=self.watch, ledger=ledger)
         else:
-            guests = Guestlist(watch=self.watch, ledger=self._ledger())
+            path = Path(given.config) if given.config else None
+            only = getattr(given, "account", ())
+            config = find_config(installed(), path=path, only=only)
+            self.clock = config.clock or self.clock
+            guests = client(self, config, self.clock, self._ledger())
         self._closing.enter_context(guests)
         is_budget = given.timeout and not getattr(given, "waits", False)
         return guests.with_budget(total=given.timeout) if is_budget else guests
@@ -190,6 +191,20 @@ class Session:
                 import sys
 
                 print(text, file=sys.stderr)
+
+
+def client(
+    session: Session, config: Config, clock: Clock, ledger: Ledger | None = None
+) -> Guestlist:
+    """Return a client for what is configured. It reports its events to the session."""
+    return Guestlist(
+        config.accounts,
+        allowed_domains=config.allowed_domains,
+        budget=config.budget,
+        watch=session.watch,
+        clock=clock,
+        ledger=ledger,
+    )
 
 
 def nothing_configured() -> UnknownAccount:

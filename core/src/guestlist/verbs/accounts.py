@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from guestlist.address import email_key
@@ -46,18 +46,7 @@ class Accounts:
             return next(iter(self.by_name.values()))
         if isinstance(name, str) and name in self.by_name:
             return self.by_name[name]
-        near = isinstance(name, str) and difflib.get_close_matches(name, self.by_name, 1)
-        if not self.by_name:
-            hint = HOW_TO_CONFIGURE
-        elif near:
-            hint = f"Did you mean {near[0]!r}?"
-        else:
-            hint = f"The accounts are: {', '.join(sorted(self.by_name))}."
-        if name is not None:
-            raise UnknownAccount(f"there is no account {name!r}", hint=hint)
-        raise UnknownAccount(
-            "no account is named" if self.by_name else "no account is configured", hint=hint
-        )
+        raise unknown_account(name, self.by_name)
 
     def call(self, name: str | None, email: str | None = None) -> Call:
         """A call on an account, which begins now."""
@@ -100,7 +89,27 @@ class Accounts:
         return replace(self, budget=budget)
 
 
+def unknown_account(name: object, known: Iterable[str]) -> UnknownAccount:
+    """Return the error for an account that does not exist.
+
+    Args:
+        name: the name that was given; None if none was, although it is needed.
+        known: the names of the accounts that exist.
+    """
+    names = sorted(known)
+    near = isinstance(name, str) and difflib.get_close_matches(name, names, 1)
+    if not names:
+        hint = HOW_TO_CONFIGURE
+    elif near:
+        hint = f"Did you mean {near[0]!r}?"
+    else:
+        hint = f"The accounts are: {', '.join(names)}."
+    if name is not None:
+        return UnknownAccount(f"there is no account {name!r}", hint=hint)
+    return UnknownAccount("no account is named" if names else "no account is configured", hint=hint)
+
+
 HOW_TO_CONFIGURE = (
     "Write a guestlist.toml (`guestlist config init`), or set the environment variables of a"
-    " provider (`guestlist providers`)."
+    " provider (`guestlist providers NAME` lists them)."
 )

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 
-from guestlist.cli.desk import client, configured, roster_path, telling, within
+from guestlist.cli.desk import configured, roster_path, telling, within
 from guestlist.cli.document import PulledRow
 from guestlist.cli.extra import missing
 from guestlist.cli.report import say
 from guestlist.cli.screen import Screen
-from guestlist.cli.session import Session, nothing_configured
+from guestlist.cli.session import Session, client, nothing_configured
 from guestlist.cli.words import count, listed
 from guestlist.client import Guestlist
 from guestlist.config import open_config
