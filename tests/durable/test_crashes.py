@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
@@ -87,7 +87,13 @@ def crashed(
             process.stop()
             raise
 
-    with machine.process() as process:
+    with ExitStack() as closing, machine.process() as process:
+        # a connection whose return to the pool has failed is closed by nobody else
+        event.listen(
+            process.store.engine,
+            "checkout",
+            lambda connection, *_: closing.callback(connection.close),
+        )
         machine.service.sent = lambda _line, _email: step()
         machine.service.answered = step
         process.die(commit=step)

@@ -60,6 +60,8 @@ class _Client:
         watch: called with every event; besides it, plugins and the log are told.
         ledger: a `guestlist.ledger.Ledger`: every change is written down before its request
             leaves. You close it.
+        actor: who makes the calls, for the ledger; by default the user of the operating system.
+        note: why they are made, for the ledger.
 
     Raises:
         ConfigError: the configuration is not as it must be.
@@ -76,12 +78,16 @@ class _Client:
         allowed_domains: Iterable[str] = (),
         watch: Callable[[Event], None] | None = None,
         ledger: Journal | None = None,
+        actor: str | None = None,
+        note: str | None = None,
     ) -> None:
         if ledger is not None and not isinstance(ledger, Journal):
             raise ConfigError(
                 f"the ledger cannot be a {type(ledger).__name__}",
                 hint='Pass one that is open: guestlist.ledger.Ledger("guestlist.db").',
             )
+        if ledger is not None and (actor or note):
+            ledger = ledger.acting_as(actor, note)
         plugins = installed()
         if accounts is None:
             config = find_config(plugins)
@@ -163,6 +169,17 @@ class _Client:
             entry: the ledger's line, where each request is written down before it leaves.
         """
         return self._with(self._accounts.of_run(known, entry))
+
+    def acting_as(self, actor: str, *, note: str | None = None) -> Self:
+        """Returns the same client for calls that somebody else has asked for.
+
+        The ledger stores the actor and the note with each call. Without a ledger nothing is stored.
+
+        Args:
+            actor: the person or program, such as the user who is logged in to your application.
+            note: why, such as the number of a ticket.
+        """
+        return self._with(self._accounts.acting_as(actor, note))
 
     def with_budget(self, **changes: Any) -> Self:
         """The same client with another budget: `guests.with_budget(total=5, attempts=1)`."""

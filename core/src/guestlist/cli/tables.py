@@ -217,6 +217,7 @@ class Tables:
                 lambda row: "" if row.run is None else str(row.run),
             ),
             (Column("Order", style="dim", whole=True, spare=9), lambda row: str(row.id)),
+            (Column("By", style="dim", spare=7), lambda row: row.actor or ""),
             *([(Column("History"), self._history)] if self._details else []),
         )
 
@@ -233,6 +234,10 @@ class Tables:
             (Column("Detail"), lambda one: one[1].detail or ""),
             (Column("Run"), lambda one: "" if one[0].run is None else str(one[0].run)),
             (Column("Order"), lambda one: str(one[0].id)),
+            (Column("By"), lambda one: one[0].actor or ""),
+            (Column("Host"), lambda one: one[0].host or ""),
+            (Column("Job"), lambda one: one[0].job or ""),
+            (Column("Note"), lambda one: one[0].note or ""),
         )
 
     def _history(self, row: OrderRow) -> Text:
@@ -241,6 +246,8 @@ class Tables:
             + (f": {entry.detail}" if entry.detail else "")
             for entry in row.entries
         ]
+        if origin := _origin(row):
+            told.insert(1, origin)
         return self._screen.lines(told)
 
     def accounts(self, rows: Sequence[AccountRow]) -> None:
@@ -317,6 +324,16 @@ def _id(guest: Guest) -> str:
 
 def _of_order(row: OrderRow) -> str:
     return ", ".join((*row.roles, *(f"{role} (owed)" for role in row.owed)))
+
+
+def _origin(row: OrderRow) -> str:
+    """Returns who asked for an order, where and why, as far as the ledger knows it."""
+    where = [
+        *([f"by {row.actor}"] if row.actor else []),
+        *([f"on {row.host}"] if row.host else []),
+        *([f"in {row.job}"] if row.job else []),
+    ]
+    return " ".join(where) + (f" ({row.note})" if row.note else "")
 
 
 def _result(row: OrderRow) -> Text:

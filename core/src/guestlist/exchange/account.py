@@ -340,6 +340,9 @@ class Journal(Lines, Protocol):
             limits: of all accounts that the service counts together with it; None for its own.
         """
 
+    def acting_as(self, actor: str | None, note: str | None = None) -> Journal:
+        """Returns the same ledger, which stores another actor and note with its calls."""
+
     def doubt(self, call: Call) -> Doubt | None:
         """The last call that was to send the guest a mail, if it came to no end: its process was
         killed, say."""

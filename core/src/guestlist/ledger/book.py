@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from copy import copy
+from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
@@ -14,6 +16,7 @@ from guestlist.ledger import answers, orders
 from guestlist.ledger.answers import Answer, Waiting
 from guestlist.ledger.entry import OrderEntry, SingleEntry
 from guestlist.ledger.order import Order
+from guestlist.ledger.origin import Origin
 from guestlist.ledger.outcome import Done
 from guestlist.ledger.pace import pace_for
 from guestlist.ledger.perform import found, is_final
@@ -42,17 +45,33 @@ class Ledger:
         place: a file for SQLite, or the URL of a database: `postgresql://user@host/name`.
         clock: another clock than the machine's.
         read_only: nothing is ever written to it.
+        actor: who makes the calls; by default the user of the operating system. Stored with each
+            call, beside the machine's name and the address of the CI job.
+        note: why the calls are made, for whoever reads the log.
 
     Raises:
-        ConfigError: the place is none, or the extra `guestlist[ledger]` is not installed.
-        LedgerError: it cannot be opened, or is none.
+        ConfigError: the place is invalid, or the extra `guestlist[ledger]` is not installed.
+        LedgerError: it cannot be opened, or is not a ledger.
     """
 
     def __init__(
-        self, place: str | Path, *, clock: Clock | None = None, read_only: bool = False
+        self,
+        place: str | Path,
+        *,
+        clock: Clock | None = None,
+        read_only: bool = False,
+        actor: str | None = None,
+        note: str | None = None,
     ) -> None:
         self.store = Store(url_of(str(place)), read_only=read_only)
+        self.origin = Origin.here(actor, note)
         self._clock = clock or SystemClock()
+
+    def acting_as(self, actor: str | None, note: str | None = None) -> Ledger:
+        """Returns the same open ledger, which stores another actor and note with its calls."""
+        other = copy(self)
+        other.origin = replace(self.origin, actor=actor or self.origin.actor, note=note)
+        return other
 
     def entry(
         self,
@@ -80,7 +99,7 @@ class Ledger:
             member=known.member,
             single=True,
         )
-        return SingleEntry(self.store, change, self._clock, instead)
+        return SingleEntry(self.store, change, self._clock, instead, self.origin)
 
     def pace(self, provider: Provider, limits: tuple[Limit, ...] | None = None) -> Pace:
         """The pace of an account, shared by all processes that have the same ledger.

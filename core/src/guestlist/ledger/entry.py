@@ -9,6 +9,7 @@ from guestlist.exchange.clock import Clock
 from guestlist.ledger import orders, owed
 from guestlist.ledger.order import Order
 from guestlist.ledger.orders import Taken
+from guestlist.ledger.origin import NOBODY, Origin
 from guestlist.ledger.outcome import Done
 from guestlist.ledger.schema import OrderState
 from guestlist.ledger.store import Store
@@ -104,15 +105,22 @@ class SingleEntry:
 
     Args:
         instead: an order of a run that did not happen. The call's first request takes its place.
+        origin: who makes the call.
     """
 
     def __init__(
-        self, store: Store, change: Change, clock: Clock, instead: OrderEntry | None = None
+        self,
+        store: Store,
+        change: Change,
+        clock: Clock,
+        instead: OrderEntry | None = None,
+        origin: Origin = NOBODY,
     ) -> None:
         self._store = store
         self._change = change
         self._clock = clock
         self._instead = instead
+        self._origin = origin
         self._begun: OrderEntry | None = None
 
     def intend(self, request: str) -> None:
@@ -138,7 +146,7 @@ class SingleEntry:
         run was asked for."""
         if self._instead is not None and not self._instead.replaced(connection, now):
             return None
-        id = orders.add_single(connection, self._change, now)
+        id = orders.add_single(connection, self._change, now, self._origin)
         orders.intend(connection, id, request, now, None)
         return id
 
@@ -161,7 +169,8 @@ class SingleEntry:
 
         def write(connection: Connection) -> None:
             if begun is None:
-                id, mark = orders.add_single(connection, self._change, now), None
+                id = orders.add_single(connection, self._change, now, self._origin)
+                mark = None
             else:
                 id, mark = begun.order.id, begun.mark
             orders.settle(connection, id, now, mark, state, done)

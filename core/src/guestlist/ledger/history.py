@@ -99,9 +99,15 @@ def counts(store: Store, search: Search = EVERYTHING) -> Counter[LineState]:
     return Counter({STATES[OrderState(state)]: number for state, number in rows})
 
 
+_ORIGINS = [
+    func.coalesce(runs.c[name], orders.c[name]).label(f"its_{name}")
+    for name in ("actor", "host", "job", "note")
+]
+
+
 def _orders(search: Search) -> Select[Any]:
     return (
-        select(orders, runs.c.source)
+        select(orders, runs.c.source, *_ORIGINS)
         .join_from(orders, runs, orders.c.run == runs.c.id, isouter=True)
         .where(*_where(search))
     )
@@ -153,6 +159,10 @@ def _line(row: Any, told: list[LogEntry]) -> LogLine:
         id=row.id,
         run=row.run,
         source=row.source,
+        actor=row.its_actor,
+        host=row.its_host,
+        job=row.its_job,
+        note=row.its_note,
         account=row.account,
         email=row.email,
         key=row.key,

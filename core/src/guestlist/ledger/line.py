@@ -48,6 +48,14 @@ class LogLine(Model):
     """None for a single call."""
     source: str | None
     """The file that the run was made from."""
+    actor: str | None = None
+    """Who started the run or made the call. None in lines that an older guestlist has written."""
+    host: str | None = None
+    """The name of the machine."""
+    job: str | None = None
+    """The address of the CI job."""
+    note: str | None = None
+    """Why, as the actor said it."""
     account: str
     email: str
     key: str

@@ -1,7 +1,7 @@
-"""How an older ledger becomes one of today.
+"""Brings an older ledger up to date.
 
-A migration is a function that changes the schema from one version to the next; there is one for
-each version after the first. All that are missing run in one transaction when a ledger is opened.
+A migration changes the schema from one version to the next. There is one for each version after the
+first. Opening a ledger runs all that are missing, in one transaction.
 """
 
 from __future__ import annotations
@@ -13,18 +13,31 @@ from sqlalchemy import Connection, insert, inspect, select, text, update
 from guestlist.errors import LedgerError
 from guestlist.ledger.schema import MAKING, VERSION, ledger, metadata
 
-MIGRATIONS: dict[int, Callable[[Connection], None]] = {}
-"""From a version to the next. An empty ledger is created as of today."""
+
+def _add_origins(connection: Connection) -> None:
+    """Adds who started a run or a call (version 2), and the index of orders whose outcome is
+    unknown. Rate limiters begin anew: their rows have another form now."""
+    for table in ("runs", "orders"):
+        for column in ("actor", "host", "job", "note"):
+            connection.execute(text(f"ALTER TABLE {table} ADD COLUMN {column} TEXT"))
+    connection.execute(
+        text("CREATE INDEX orders_unknown ON orders (account, key) WHERE state = 12")
+    )
+    connection.execute(text("DELETE FROM paces"))
+
+
+MIGRATIONS: dict[int, Callable[[Connection], None]] = {1: _add_origins}
+"""By the version that they start from. An empty ledger is created in the newest version."""
 
 
 def migrate(connection: Connection, name: str) -> None:
     """Creates the tables, or brings them up to date.
 
     Args:
-        name: what people know the ledger by.
+        name: the ledger's name in messages.
 
     Raises:
-        LedgerError: it was written by a newer guestlist.
+        LedgerError: a newer guestlist has written the ledger.
     """
     if connection.dialect.name == "postgresql":  # two processes may open an empty ledger at once
         connection.execute(text(f"SELECT pg_advisory_xact_lock({MAKING})"))
@@ -39,30 +52,47 @@ def migrate(connection: Connection, name: str) -> None:
         connection.execute(update(ledger).values(version=VERSION))
 
 
-def check_version(connection: Connection, name: str) -> None:
-    """Sees to it that a ledger which is only read is one of today.
+def is_outdated(connection: Connection, name: str) -> bool:
+    """Returns whether `migrate` has something to do. Reading that waits for no other process.
 
     Args:
-        name: as of `migrate`.
+        name: the ledger's name in messages.
 
     Raises:
-        LedgerError: it is none, or of another version.
+        LedgerError: a newer guestlist has written the ledger.
+    """
+    return not inspect(connection).has_table(ledger.name) or _version(connection, name) < VERSION
+
+
+def check_version(connection: Connection, name: str) -> None:
+    """Checks that a ledger can be read as it is.
+
+    Args:
+        name: the ledger's name in messages.
+
+    Raises:
+        LedgerError: the database is empty, or the ledger has another version.
     """
     if not inspect(connection).has_table(ledger.name):
         raise LedgerError(f"{name} is not a ledger: it is empty", hint="Name another one.")
     version = _version(connection, name)
     if version < VERSION:
         raise LedgerError(
-            f"the ledger {name} is of version {version}, and this guestlist reads {VERSION}",
-            hint="`guestlist settle`, where it can be written, brings it up to date.",
+            f"the ledger {name} has version {version}, and this guestlist reads version {VERSION}",
+            hint="Open it where it can be written: `guestlist settle` brings it up to date.",
         )
 
 
 def _version(connection: Connection, name: str) -> int:
-    version = connection.scalar(select(ledger.c.version)) or 0
+    version: int | None = connection.scalar(select(ledger.c.version))
+    if version is None:
+        raise LedgerError(
+            f"the ledger {name} is damaged: its table {ledger.name!r} is empty",
+            hint="Restore it from a backup.",
+        )
     if version > VERSION:
         raise LedgerError(
-            f"the ledger {name} is of version {version}, and this guestlist knows {VERSION}",
+            f"the ledger {name} has version {version}, and this guestlist knows version {VERSION}",
             hint="Upgrade guestlist.",
         )
     return version

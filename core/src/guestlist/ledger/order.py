@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, insert
 
+from guestlist.ledger.origin import NOBODY, Origin
 from guestlist.ledger.schema import OrderState, entries, orders
 from guestlist.ledger.store import later
 from guestlist.models import Guest
@@ -77,10 +78,19 @@ class Ended:
 
 
 def row_of(
-    change: Change, run: int | None, now: float, state: int = OrderState.ASKED
+    change: Change,
+    run: int | None,
+    now: float,
+    state: int = OrderState.ASKED,
+    origin: Origin = NOBODY,
 ) -> dict[str, Any]:
-    """The row of a new order."""
+    """Returns the row of a new order.
+
+    Args:
+        origin: who made a single call. Orders of a run have the origin of the run.
+    """
     return {
+        **origin.columns(),
         "run": run,
         "account": change.account,
         "key": change.key,

@@ -22,6 +22,7 @@ from sqlalchemy.sql import ColumnElement
 from guestlist import errors
 from guestlist.errors import GuestlistError, OutcomeUnknown
 from guestlist.ledger.order import COLUMNS, Ended, Order, read, row_of, say
+from guestlist.ledger.origin import NOBODY, Origin
 from guestlist.ledger.outcome import Done
 from guestlist.ledger.owed import owe
 from guestlist.ledger.schema import IS_OPEN, OrderState, halts, orders, runs
@@ -39,11 +40,10 @@ _MAY_BEGIN = and_(
 )
 
 
-def add_single(connection: Connection, change: Change, now: float) -> int:
-    """Writes the order of a single call down; returns its number."""
-    made = connection.execute(
-        insert(orders).values(row_of(change, None, now)).returning(orders.c.id)
-    )
+def add_single(connection: Connection, change: Change, now: float, origin: Origin = NOBODY) -> int:
+    """Stores the order of a single call and returns its number."""
+    row = row_of(change, None, now, origin=origin)
+    made = connection.execute(insert(orders).values(row).returning(orders.c.id))
     return int(made.scalar_one())
 
 

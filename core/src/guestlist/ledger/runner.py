@@ -16,6 +16,7 @@ from guestlist.errors import GuestlistError, LedgerError, UnknownAccount
 from guestlist.ledger import orders, owed, runs, shared
 from guestlist.ledger.lane import Lane, Work
 from guestlist.ledger.order import Order
+from guestlist.ledger.origin import Origin
 from guestlist.ledger.stop import Stop
 from guestlist.ledger.store import Store
 from guestlist.ledger.tally import Tally
@@ -68,12 +69,16 @@ class Runner:
         guests: the client. Its clock has to be a `StopClock` of the same signal, so that whoever
             waits ends at once.
         stop: the signal to end early.
+        origin: who starts the runs; by default the user of this process.
     """
 
-    def __init__(self, guests: Guestlist, store: Store, stop: Stop) -> None:
+    def __init__(
+        self, guests: Guestlist, store: Store, stop: Stop, origin: Origin | None = None
+    ) -> None:
         self._guests = guests
         self._store = store
         self._stop = stop
+        self._origin = origin or Origin.here()
 
     def settle_doubts(self, progress: Progress | None = None) -> Summary:
         """Finds out what has become of everything that an interrupted run or call has left in
@@ -98,7 +103,14 @@ class Runner:
         """Writes a new run down, as `begin_run` does, at this moment. Nothing is sent yet."""
         now = self._guests.clock.now().timestamp()
         return runs.begin_run(
-            self._store, changes, roster, source, now, replace=replace, before=before
+            self._store,
+            changes,
+            roster,
+            source,
+            now,
+            replace=replace,
+            before=before,
+            origin=self._origin,
         )
 
     @contextmanager

@@ -11,6 +11,7 @@ from sqlalchemy.sql import ColumnElement
 
 from guestlist.errors import Conflict
 from guestlist.ledger.order import row_of
+from guestlist.ledger.origin import NOBODY, Origin
 from guestlist.ledger.owed import is_of_a_debt
 from guestlist.ledger.schema import IS_OPEN, OrderState, orders, runs
 from guestlist.ledger.store import Store
@@ -43,8 +44,9 @@ def begin_run(
     *,
     replace: bool = False,
     before: Claims | None = None,
+    origin: Origin = NOBODY,
 ) -> int:
-    """Writes a new run down with its orders, all of it or nothing; returns its number.
+    """Stores a new run with its orders, all of it or nothing, and returns its number.
 
     Args:
         changes: tells them, from the first one at each call.
@@ -52,6 +54,7 @@ def begin_run(
         source: the name of its file.
         replace: earlier runs end, and what they did not begin is dropped.
         before: what `claims` said before the plan was made, where others work on those runs.
+        origin: who starts the run.
 
     Raises:
         Conflict: an earlier run has gone on since then, so that the plan may ask once more for what
@@ -65,9 +68,8 @@ def begin_run(
             if before is not None:
                 moved = _moved(before, _claims(connection))
             connection.execute(update(runs).where(runs.c.ended.is_(None)).values(ended=now))
-        made = connection.execute(
-            insert(runs).values(began=now, roster=roster, source=source).returning(runs.c.id)
-        )
+        row = {"began": now, "roster": roster, "source": source, **origin.columns()}
+        made = connection.execute(insert(runs).values(row).returning(runs.c.id))
         run = int(made.scalar_one())
         add(connection, changes(), run=run, now=now)
         _check_unmoved(connection, run, moved)

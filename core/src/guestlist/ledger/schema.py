@@ -1,7 +1,7 @@
 """The tables of the ledger, the same on SQLite and on PostgreSQL.
 
-Times are seconds since 1970, UTC. `VERSION` counts the changes of the schema; `migrations` tells
-how an older ledger becomes a newer one.
+Times are seconds since 1970, UTC. `VERSION` counts the changes of the schema; `migrations` brings
+an older ledger up to date.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from sqlalchemy import (
     text,
 )
 
-VERSION = 1
+VERSION = 2
 
 MAKING, ANSWERING = 8617, 8618
 """PostgreSQL's locks of whoever makes tables, and of whoever writes an answer down."""
@@ -67,6 +67,11 @@ class OrderState(IntEnum):
     """A later plan took its place before anything was sent, or it is not wanted any more."""
 
 
+def _origin() -> tuple[Column[Any], ...]:
+    """The columns that say who started something; see `origin.Origin`."""
+    return Column("actor", Text), Column("host", Text), Column("job", Text), Column("note", Text)
+
+
 ledger = Table("guestlist", metadata, Column("version", Integer, nullable=False))
 
 runs = Table(
@@ -77,6 +82,7 @@ runs = Table(
     Column("ended", Double),
     Column("roster", Text, nullable=False),  # its digest: what was asked for
     Column("source", Text, nullable=False),  # the file's name, for people
+    *_origin(),
 )
 
 orders = Table(
@@ -102,12 +108,14 @@ orders = Table(
     Column("outcome", Text),
     Column("mail", Boolean),  # whether one was sent; NULL: none was due, or nobody knows
     Column("detail", Words),  # the error, or a warning
+    *_origin(),  # of a single call; those of a run have theirs in `runs`
     sqlite_autoincrement=True,  # a number is never given again, whoever still has it in mind
 )
 # An index of a part is used only by a query that repeats its condition word for word, not as a
 # parameter. With a million rows that have come to their end it makes 2 ms of 300.
 IS_OPEN = text("state < 3")
 IS_OWED = text("state = 2")
+IS_UNKNOWN = text("state = 12")
 
 
 def _part(name: str, condition: TextClause, *columns: Column[Any], unique: bool = False) -> None:
@@ -130,6 +138,7 @@ _part(
     orders.c.id,
 )
 _part("orders_owed", IS_OWED, orders.c.account, orders.c.key, orders.c.role, unique=True)
+_part("orders_unknown", IS_UNKNOWN, orders.c.account, orders.c.key)
 Index("orders_person", orders.c.key, orders.c.settled)
 Index("orders_run", orders.c.run)  # whoever watches a run counts its orders every second
 

@@ -31,7 +31,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from guestlist.errors import ConfigError, LedgerError
 from guestlist.ledger.file import BUSY, check_file, open_to_read
-from guestlist.ledger.migrations import check_version, migrate
+from guestlist.ledger.migrations import check_version, is_outdated, migrate
 
 T = TypeVar("T")
 
@@ -68,14 +68,21 @@ class Store:
         self._queue = queue.SimpleQueue()
         self._writer: threading.Thread | None = None
         self._starting = threading.Lock()
+        try:
+            self._open()
+        except BaseException:
+            self.close()
+            raise
+
+    def _open(self) -> None:
         if self.is_sqlite:
             check_file(Path(self.engine.url.database or ""))
-        if read_only:
-            with self.reading() as connection:
+        with self.reading() as connection:
+            if self._read_only or not is_outdated(connection, self.name):
                 check_version(connection, self.name)
-        else:
-            with self._translated(), self.engine.begin() as connection:
-                migrate(connection, self.name)
+                return
+        with self._translated(), self.engine.begin() as connection:
+            migrate(connection, self.name)
 
     @property
     def is_sqlite(self) -> bool:

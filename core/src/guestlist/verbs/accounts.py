@@ -84,6 +84,12 @@ class Accounts:
         """The same for one call of a run that has read where everybody stands."""
         return replace(self, default=known.account, known=known, entry=entry)
 
+    def acting_as(self, actor: str | None, note: str | None) -> Accounts:
+        """Returns the same accounts, whose calls the ledger stores under another actor."""
+        if self.journal is None:
+            return self
+        return replace(self, journal=self.journal.acting_as(actor, note))
+
     def budgeted(self, budget: Budget) -> Accounts:
         """The same with another budget."""
         return replace(self, budget=budget)
