@@ -33,7 +33,7 @@ from guestlist.exchange.account import LONGEST_REST, Budget, Call
 from guestlist.exchange.drive import AsyncDriver
 from guestlist.exchange.pace import Pace
 from guestlist.exchange.policy import Verdict, judge, run
-from guestlist.exchange.step import Failure
+from guestlist.exchange.step import Failure, Hold, Release, Send
 from guestlist.exchange.wire import HttpxWire
 from guestlist.models import Guest, Member, Order, State
 from guestlist.provider import Flow, Provider, Request, Response, operation
@@ -500,8 +500,10 @@ def test_a_limit_whose_time_is_over_is_given_a_pause_all_the_same(
 ) -> None:
     acme = stage()
     steps = run(acme.call, one(READ))
-    next(steps)
-    waiting: Any = steps.send(reply(status=429, **headers))
+    assert isinstance(next(steps), Hold)
+    assert isinstance(steps.send(True), Send)
+    assert isinstance(steps.send(reply(status=429, **headers)), Release)
+    waiting: Any = steps.send(None)
     assert 0.25 <= waiting.seconds <= 0.5
     acme.run(run(Call(acme.account), one(READ)), reply())
     assert acme.sent[0][0] == waiting.seconds  # another call rests as well
@@ -589,7 +591,8 @@ def test_who_waits_for_a_turn_when_a_rest_is_asked_waits_for_its_end(
     for _ in range(2):
         acme.send(READ, reply())
     steps = run(acme.call, one(READ))
-    waiting: Any = next(steps)
+    assert isinstance(next(steps), Hold)
+    waiting: Any = steps.send(True)
     assert 0 < waiting.seconds < 10
     acme.account.rest(30.0)  # another call was refused meanwhile
     acme.clock.sleep(waiting.seconds)

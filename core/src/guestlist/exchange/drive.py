@@ -49,21 +49,22 @@ L = TypeVar("L", bound=_Lock)
 
 
 class _Locks(Generic[L]):
-    """One lock for each key that somebody holds or waits for; forgotten when nobody does."""
+    """One semaphore for each key that a call holds or waits for; dropped when no call does."""
 
-    def __init__(self, make: Callable[[], L]) -> None:
+    def __init__(self, make: Callable[[int], L]) -> None:
         self._make = make
         self._guard = threading.Lock()
         self._used: dict[Hashable, tuple[L, int]] = {}
 
-    def take(self, key: Hashable) -> L:
+    def take(self, step: Hold) -> L:
+        key = step.key
         with self._guard:
-            lock, users = self._used.get(key) or (self._make(), 0)
+            lock, users = self._used.get(key) or (self._make(step.places), 0)
             self._used[key] = (lock, users + 1)
         return lock
 
     def settle(self, key: Hashable, lock: L, held: Held, *, free: bool) -> None:
-        """Keeps a lock among what is held once it is ours, or gives up waiting for it."""
+        """Registers an acquired semaphore in `held`, or drops our reference to it otherwise."""
         if free:
             held[key] = partial(self._give_back, key, lock)
         else:
@@ -86,7 +87,7 @@ class Driver:
     def __init__(self, wire: Wire, clock: Clock) -> None:
         self._wire = wire
         self._clock = clock
-        self._locks = _Locks(threading.Lock)
+        self._locks = _Locks(threading.Semaphore)
 
     def run(self, steps: Steps[T]) -> T:
         """Carries the steps out and returns what they return."""
@@ -103,7 +104,7 @@ class Driver:
                     elif isinstance(step, Write):
                         step.write()
                     elif isinstance(step, Release):
-                        held.pop(step.key)()
+                        held.pop(step.key, _nothing)()
                     else:
                         result = step.key in held or self._hold(step, held)
                 except BaseException as interruption:
@@ -116,7 +117,7 @@ class Driver:
             _end(steps, held)
 
     def _hold(self, step: Hold, held: Held) -> bool:
-        lock = self._locks.take(step.key)
+        lock = self._locks.take(step)
         free = False
         try:
             free = lock.acquire(timeout=min(step.seconds, threading.TIMEOUT_MAX))
@@ -131,7 +132,7 @@ class AsyncDriver:
     def __init__(self, wire: AsyncWire, clock: Clock) -> None:
         self._wire = wire
         self._clock = clock
-        self._locks: _Locks[anyio.Lock] = _Locks(_anyio_lock)
+        self._locks: _Locks[anyio.Semaphore] = _Locks(_anyio_semaphore)
 
     async def run(self, steps: Steps[T]) -> T:
         """Carries the steps out and returns what they return."""
@@ -148,7 +149,7 @@ class AsyncDriver:
                     elif isinstance(step, Write):
                         await _in_a_thread(step.write)
                     elif isinstance(step, Release):
-                        held.pop(step.key)()
+                        held.pop(step.key, _nothing)()
                     else:
                         result = step.key in held or await self._hold(step, held)
                 except BaseException as interruption:
@@ -163,15 +164,23 @@ class AsyncDriver:
     async def _hold(self, step: Hold, held: Held) -> bool:
         import anyio
 
-        lock = self._locks.take(step.key)
+        lock = self._locks.take(step)
         free = False
         try:
-            with anyio.move_on_after(step.seconds):
-                await lock.acquire()
+            try:
+                lock.acquire_nowait()  # in most cases, and without a turn of the event loop
                 free = True
+            except anyio.WouldBlock:
+                with anyio.move_on_after(step.seconds):
+                    await lock.acquire()
+                    free = True
         finally:
             self._locks.settle(step.key, lock, held, free=free)
         return free
+
+
+def _nothing() -> None:
+    """Releases a key that the call does not hold."""
 
 
 async def _in_a_thread(work: Callable[[], None]) -> None:
@@ -189,7 +198,7 @@ def _end(steps: Steps[T], held: Held) -> None:
         steps.close()
 
 
-def _anyio_lock() -> anyio.Lock:
+def _anyio_semaphore(places: int) -> anyio.Semaphore:
     import anyio
 
-    return anyio.Lock()
+    return anyio.Semaphore(places)

@@ -24,7 +24,16 @@ from guestlist.errors import (
 from guestlist.exchange.account import LONGEST_REST, Account, Call
 from guestlist.exchange.clock import Stopped
 from guestlist.exchange.retry_after import plain_retry_after, retry_after, used_up
-from guestlist.exchange.step import Failure, Outgoing, Send, Sleep, Steps, Write
+from guestlist.exchange.step import (
+    Failure,
+    Hold,
+    Outgoing,
+    Release,
+    Send,
+    Sleep,
+    Steps,
+    Write,
+)
 from guestlist.provider import Effect, Flow, Provider, Request, Response, explain
 from guestlist.provider.explanations import request_id, shorten
 from guestlist.provider.settings import in_words
@@ -39,6 +48,9 @@ BACKOFF_LONGEST = 8.0
 
 MINUTE = "%Y-%m-%d %H:%M UTC"
 """How messages write the end of a pause."""
+
+CONNECTIONS = 100
+"""Requests of one account that may be in flight at a time."""
 
 FRESH = 1.0
 """Seconds after which an intent does not say any more that its request is about to leave."""
@@ -138,11 +150,14 @@ def exchange(call: Call, request: Request) -> Steps[Response]:
     account = call.account
     reads = request.effect is Effect.READ
     happened: bool | None = False  # whether an earlier try took effect
+    connection = ("connections", account.name)
     account.get_ready()
     for attempt in count(1):
         try:
+            yield from _connection(call, connection)
             outgoing = yield from _set_out(call, request)
         except GuestlistError as unsent:
+            yield Release(connection)
             unsent.happened = happened
             raise
         call.attempts = attempt
@@ -154,6 +169,7 @@ def exchange(call: Call, request: Request) -> Steps[Response]:
                 call.sent = request
             _note(call, interruption)
             raise
+        yield Release(connection)
         if not isinstance(answer, Response | Failure):
             raise TypeError(f"a Send was answered with {type(answer).__name__}")
         if isinstance(answer, Response):
@@ -241,6 +257,26 @@ def _note(call: Call, interruption: BaseException) -> None:
         f"guestlist: interrupted when {call.sent} on {call.account.name}{about} was sent;"
         " it may have happened. `status` tells."
     )
+
+
+def _connection(call: Call, key: tuple[str, ...]) -> Steps[None]:
+    """Waits until the account has fewer than `CONNECTIONS` requests in flight. This comes before
+    the rate limiter: requests that wait for a connection after it would leave together as soon as
+    a service that hung answers again.
+
+    Raises:
+        ServiceUnavailable: the call's budget does not allow to wait so long.
+    """
+    began = call.account.clock.monotonic()
+    free = yield Hold(key, call.patience, CONNECTIONS)
+    call.waited += call.account.clock.monotonic() - began
+    if free is False:
+        error = errors.ServiceUnavailable(
+            f"{CONNECTIONS} requests of this account are in flight and none has ended in time",
+            hint="Nothing was sent. Try again later, or make fewer calls at a time.",
+        )
+        error.budget = call.exceeded(call.patience) or call.exceeded(0.0)
+        raise error
 
 
 def _set_out(call: Call, request: Request) -> Steps[Outgoing]:

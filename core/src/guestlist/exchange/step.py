@@ -6,7 +6,7 @@ are given. Two drivers run them, for sync and async callers; the simulator is a 
 
     Send     -> Response, or Failure when no complete answer came
     Sleep    -> None
-    Hold     -> True once nobody else holds the key; False when that took too long
+    Hold     -> True once the call has one of the key's places; False when that took too long
     Release  -> None
     Write    -> None, once the ledger has it on disk
 """
@@ -84,16 +84,17 @@ class Sleep:
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """Wait, at most `seconds`, until no other call of this client holds `key`; then hold it until
-    it is released, or the call ends. A call that holds it already goes on."""
+    """Wait, at most `seconds`, until fewer than `places` calls of this client hold `key`; then hold
+    it until it is released or the call ends. A call that already holds it continues at once."""
 
     key: tuple[str, ...]
     seconds: float
+    places: int = 1
 
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """Let other calls hold `key`."""
+    """Give up the place under `key`, so that another call can hold it."""
 
     key: tuple[str, ...]
 

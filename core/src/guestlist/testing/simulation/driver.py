@@ -153,7 +153,8 @@ class Driver:
             self._resume_at(until, caller, None)
         elif isinstance(step, Release):
             until = self._time.now
-            self._release(caller.client, step.key)
+            if step.key in caller.client.held:
+                self._release(caller.client, step.key)
             self._resume_at(until, caller, None)
         else:
             until = self._hold(caller, step)
@@ -194,6 +195,9 @@ class Driver:
 
     def _hold(self, caller: Caller, step: Hold) -> float:
         client, ends = caller.client, self._time.now + step.seconds
+        if step.places > 1:  # more places than the simulation has callers
+            self._resume_at(self._time.now, caller, True)
+            return self._time.now
         if client.held.setdefault(step.key, caller.number) == caller.number:
             self._resume_at(self._time.now, caller, True)
             return self._time.now
