@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 
+from guestlist.humanize import absolute, relative
 from guestlist.models import OPEN_STATES, Basis, Grant, Guest, Invitation, Role, State
-from guestlist.sandbox.wording import absolute, relative
 
 BASES = {
     Basis.REPORTED: "the service says so",

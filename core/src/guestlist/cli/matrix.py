@@ -7,8 +7,8 @@ from datetime import timedelta
 
 from guestlist.cli.document import ProviderRow
 from guestlist.cli.screen import Cell, Text
+from guestlist.humanize import duration
 from guestlist.provider import Provider
-from guestlist.sandbox.wording import stretch
 
 COMMANDS = {
     "invite": {"invite"},
@@ -84,7 +84,7 @@ def _how_many(row: ProviderRow) -> Cell:
 def _lasts(row: ProviderRow) -> Cell:
     if row.lifetime is None:
         return Text("not known", "dim")
-    return stretch(timedelta(seconds=row.lifetime))
+    return duration(timedelta(seconds=row.lifetime))
 
 
 def _own(row: ProviderRow) -> list[str]:

@@ -41,7 +41,7 @@ from starlette.responses import (
 )
 from starlette.routing import Mount, Route
 
-from guestlist.sandbox import wording
+from guestlist import humanize
 from guestlist.sandbox.api import ACTIONS, Api, advance, click, hidden, hidden_text, the_mail
 from guestlist.sandbox.asgi import LOOPBACK_NAMES, Guard
 from guestlist.sandbox.service import Mail, SandboxRefusal
@@ -135,8 +135,8 @@ class Pages:
             lstrip_blocks=True,
         )
         filters: dict[str, Callable[..., str]] = {
-            "absolute": wording.absolute,
-            "relative": lambda moment: wording.relative(moment, self._world.clock.now()),
+            "absolute": humanize.absolute,
+            "relative": lambda moment: humanize.relative(moment, self._world.clock.now()),
             "tone": lambda state: TONES.get(state.casefold(), "plain"),
             "words": lambda state: state.replace("_", " ").casefold(),
             "hidden": hidden,

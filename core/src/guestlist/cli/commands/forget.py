@@ -13,8 +13,8 @@ from guestlist.cli.session import Session
 from guestlist.cli.words import count, listed
 from guestlist.config import config_path
 from guestlist.errors import LedgerError
+from guestlist.humanize import absolute
 from guestlist.ledger.line import LineState
-from guestlist.sandbox.wording import absolute
 
 if TYPE_CHECKING:
     from guestlist.ledger.store import Store

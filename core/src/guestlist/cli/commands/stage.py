@@ -15,8 +15,8 @@ from guestlist.cli.words import count, listed, words, yes_or_no
 from guestlist.client import Guestlist
 from guestlist.errors import GuestlistError
 from guestlist.exchange.clock import SystemClock
+from guestlist.humanize import duration
 from guestlist.models import Access, Guest, InviteResult, RoleResult
-from guestlist.sandbox.wording import stretch
 
 if TYPE_CHECKING:
     from guestlist.sandbox.control import SandboxControl
@@ -122,7 +122,7 @@ class Stage:
     def pass_time(self, length: timedelta) -> None:
         """The sandbox's clock moves."""
         self._invitees.advance(length)
-        self._line(f"{stretch(length).capitalize()} pass.", indent=CALL, style="italic")
+        self._line(f"{duration(length).capitalize()} pass.", indent=CALL, style="italic")
 
     def close(self, people: Iterable[tuple[str, str]]) -> None:
         """The table of everybody, and what all of it came to."""

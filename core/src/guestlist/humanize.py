@@ -1,4 +1,4 @@
-"""Moments and stretches of time in words, for people who look at the mailbox."""
+"""Dates and durations as people write them: `21 Nov 2026, 02:34:05 UTC`, `in 3 days`."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 _UNITS = (("day", 86_400), ("hour", 3_600), ("minute", 60))
 
 
-def stretch(length: timedelta) -> str:
-    """A length of time in its largest fitting unit, rounded down: `3 days`, `1 hour`."""
+def duration(length: timedelta) -> str:
+    """Return a duration in its largest fitting unit, rounded down: `3 days`, `1 hour`."""
     seconds = int(abs(length).total_seconds())
     for name, size in _UNITS:
         count = seconds // size
@@ -18,14 +18,14 @@ def stretch(length: timedelta) -> str:
 
 
 def relative(moment: datetime, now: datetime) -> str:
-    """A moment as seen from `now`: `just now`, `2 hours ago`, `in 3 days`."""
+    """Return a moment relative to `now`: `just now`, `2 hours ago`, `in 3 days`."""
     if moment > now:
-        return f"in {stretch(moment - now)}"
+        return f"in {duration(moment - now)}"
     if now - moment < timedelta(minutes=1):
         return "just now"
-    return f"{stretch(now - moment)} ago"
+    return f"{duration(now - moment)} ago"
 
 
 def absolute(moment: datetime) -> str:
-    """A moment as date and time: `21 Nov 2026, 02:34:05 UTC`."""
+    """Return a moment as date and time: `21 Nov 2026, 02:34:05 UTC`."""
     return f"{moment.day} {moment:%b %Y, %H:%M:%S} UTC"
