@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from guestlist.roster.change import ORDER
 from sqlalchemy import text
 from tests import postgres
 from tests.durable.kit import BUDGET, Facts, Plain, Service, change, invites, refused
@@ -31,7 +32,6 @@ from guestlist.ledger.schema import OrderState
 from guestlist.ledger.stop import Stop
 from guestlist.ledger.store import Store
 from guestlist.roster import Action, Change
-from guestlist.roster.change import ORDER
 
 pytestmark = pytest.mark.skipif(postgres.missing() is not None, reason=str(postgres.missing()))
 numbers = itertools.count()

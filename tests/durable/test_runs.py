@@ -26,6 +26,7 @@ from tests.durable.kit import (
 )
 
 from guestlist import Guestlist
+from guestlist.changes import Action, Change
 from guestlist.errors import LedgerError, Unauthorized, UnknownAccount
 from guestlist.exchange.account import LONGEST_REST
 from guestlist.ledger import Ledger, orders, runs
@@ -39,7 +40,7 @@ from guestlist.ledger.tally import Tally
 from guestlist.ledger.work import ChunkWork, RunWork
 from guestlist.models import Member, Role
 from guestlist.provider import Flow, Page, Request, operation
-from guestlist.roster import Action, Change
+from guestlist.runs.settling import due
 
 
 @pytest.fixture
@@ -233,8 +234,8 @@ def test_an_owed_role_is_given_by_its_id_where_the_service_lists_none(machine: M
     assert result.owed == (editor,)
     machine.service.add_person("ada@example.com")
     with machine.process() as process:
-        due, _others, _errors = process.runner.due()
-        process.runner.run(process.runner.begin(lambda: due, "", "settle", replace=False))
+        changes, _others, _errors = due(process.guests, process.store)
+        process.runner.run(process.runner.begin(lambda: changes, "", "settle", replace=False))
     assert [person["roles"] for person in machine.service.people] == [["r-7"]]
 
 
@@ -258,8 +259,8 @@ def test_an_owed_role_is_given_by_its_id_where_two_have_its_name(tmp_path: Path)
         Guestlist(accounts, **how).invite("ada@example.com", role=["dev", editor])
     machine.service.add_person("ada@example.com")
     with machine.process() as process:
-        due, _others, _errors = process.runner.due()
-        process.runner.run(process.runner.begin(lambda: due, "", "settle", replace=False))
+        changes, _others, _errors = due(process.guests, process.store)
+        process.runner.run(process.runner.begin(lambda: changes, "", "settle", replace=False))
     assert [person["roles"] for person in machine.service.people] == [["r-7"]]
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
+from guestlist.roster.change import ORDER
 from sqlalchemy import Connection
 
 from guestlist.address import email_key
@@ -14,7 +15,6 @@ from guestlist.ledger.outcome import Done
 from guestlist.ledger.schema import OrderState
 from guestlist.ledger.store import Store
 from guestlist.roster import Action, Change
-from guestlist.roster.change import ORDER
 
 T = TypeVar("T")
 

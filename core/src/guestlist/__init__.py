@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from guestlist.errors import WaitTimeout as WaitTimeout
     from guestlist.event import Event as Event
     from guestlist.exchange.account import Budget as Budget
+    from guestlist.ledger.book import Ledger as Ledger
     from guestlist.models import Access as Access
     from guestlist.models import Basis as Basis
     from guestlist.models import Grant as Grant
@@ -59,6 +60,14 @@ if TYPE_CHECKING:
     from guestlist.models import RoleOutcome as RoleOutcome
     from guestlist.models import RoleResult as RoleResult
     from guestlist.models import State as State
+    from guestlist.roster.file import Roster as Roster
+    from guestlist.roster.plan import Plan as Plan
+    from guestlist.roster.planfile import PlanFile as PlanFile
+    from guestlist.runs import apply as apply
+    from guestlist.runs import plan as plan
+    from guestlist.runs import settle as settle
+    from guestlist.runs.applying import ApplyResult as ApplyResult
+    from guestlist.runs.settling import SettleResult as SettleResult
 
 _HOMES = {
     "address": "email_key",
@@ -69,8 +78,11 @@ _HOMES = {
         UnknownAccount UnknownRole Unsupported WaitTimeout""",
     "event": "Event",
     "exchange.account": "Budget",
+    "ledger": "Ledger",
     "models": """Access Basis Grant Guest Invitation InviteResult Member MemberState Onboarding
         Order Outcome Role RoleOutcome RoleResult State""",
+    "roster": "Plan PlanFile Roster",
+    "runs": "ApplyResult SettleResult apply plan settle",
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}
 

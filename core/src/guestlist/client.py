@@ -67,6 +67,8 @@ class _Client:
         ConfigError: the configuration is not as it must be.
     """
 
+    _driver: Driver | AsyncDriver
+
     def __init__(
         self,
         accounts: Mapping[str, Provider] | None = None,
@@ -184,6 +186,14 @@ class _Client:
     def with_budget(self, **changes: Any) -> Self:
         """The same client with another budget: `guests.with_budget(total=5, attempts=1)`."""
         return self._with(self._accounts.budgeted(replace(self._accounts.budget, **changes)))
+
+    def with_clock(self, clock: Clock) -> Self:
+        """The same client, which waits by another clock. It shares connections, rate limits and
+        locks."""
+        other = self._with(self._accounts)
+        other._clock = clock
+        other._driver = self._driver.with_clock(clock)
+        return other
 
     def _with(self, accounts: Accounts) -> Self:
         """A second face of the same client; it shares connections, paces and locks."""
@@ -359,7 +369,7 @@ class Guestlist(_Client):
 
     def _start(self, http_client: Any, transport: Any) -> Callable[[str], None]:
         self._wire = HttpxWire(http_client, transport)
-        self._driver = Driver(self._wire, self._clock)
+        self._driver: Driver = Driver(self._wire, self._clock)
         return self._wire.ready
 
     invite = _sync(verbs.invite)
@@ -425,7 +435,7 @@ class AsyncGuestlist(_Client):
 
     def _start(self, http_client: Any, transport: Any) -> Callable[[str], None]:
         self._wire = AsyncHttpxWire(http_client, transport)
-        self._driver = AsyncDriver(self._wire, self._clock)
+        self._driver: AsyncDriver = AsyncDriver(self._wire, self._clock)
         return self._wire.ready
 
     invite = _async(verbs.invite)

@@ -16,11 +16,11 @@ from pathlib import Path
 import pytest
 from tests.ledger.story import ADA, BOB, EVE, Story, day
 
+from guestlist.changes import Action
 from guestlist.cli.commands import log
 from guestlist.exchange.clock import SystemClock
 from guestlist.ledger.schema import OrderState
 from guestlist.ledger.store import Store
-from guestlist.roster import Action
 
 from .conftest import SCRIPT, Cli
 

@@ -21,12 +21,13 @@ import pytest
 from tests.core.cli.conftest import SCRIPT, Cli, Run
 
 from guestlist import Guestlist
+from guestlist.changes import Action, Change
 from guestlist.cli.changes import show_changes
 from guestlist.cli.screen import Screen
 from guestlist.errors import Forbidden, GuestlistError, ServiceUnavailable, Unauthorized
 from guestlist.ledger import Ledger, orders, owed, runs
 from guestlist.ledger.doubts import Doubts
-from guestlist.roster import Action, Change, read_plan
+from guestlist.roster import read_plan
 from guestlist.roster.file import read_roster
 from guestlist.sandbox import Sandbox, SandboxControl
 
@@ -455,7 +456,7 @@ def test_an_account_that_fails_keeps_no_other_from_giving_what_is_owed(
 def test_waiting_goes_on_while_a_service_is_down(
     owing: Roster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("guestlist.cli.commands.roster.SETTLE_EVERY", 0.01)
+    monkeypatch.setattr("guestlist.runs.settling.SECONDS_BETWEEN_CHECKS", 0.01)
     failing(monkeypatch, *[ServiceUnavailable("it is down")] * 3)
     done = owing("settle", "--wait", "1h")
     assert done.code == 0, done.err

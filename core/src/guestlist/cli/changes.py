@@ -6,9 +6,10 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 
+from guestlist.changes import Action, Change
 from guestlist.cli.screen import Column, Screen, Text
 from guestlist.cli.words import count, listed
-from guestlist.roster import Action, Change, Note
+from guestlist.roster import Note
 
 SIGNS = {
     Action.INVITE: ("+", "green"),

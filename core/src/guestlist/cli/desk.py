@@ -14,59 +14,50 @@ from guestlist.cli.session import Session, client
 from guestlist.client import Guestlist
 from guestlist.config import FILE, VARIABLE, Config, config_path, load_config, read_config
 from guestlist.errors import ConfigError
-from guestlist.exchange.clock import Clock
-from guestlist.ledger.place import ledger_url, open_ledger
+from guestlist.exchange.clock import Clock, SystemClock
+from guestlist.ledger.place import open_ledger
+from guestlist.location import ledger_url
 from guestlist.plugins import installed
 from guestlist.provider import Provider
 from guestlist.tomlfile import TomlFile
 
 if TYPE_CHECKING:
-    from guestlist.ledger.runner import Runner
-    from guestlist.ledger.stop import Stop
-    from guestlist.ledger.store import Store
+    from guestlist.ledger.book import Ledger
     from guestlist.roster.file import Roster
 
 
 @dataclass
 class Desk:
-    """A roster on the desk.
+    """A roster with its accounts and its ledger, as the command line names them.
 
     Attributes:
-        guests: a client whose waits end when `stop` is given.
-        make: makes another, with the clock that is given, for a worker in this process.
-        url: of the ledger's database.
-        imitated: the accounts are a sandbox's: nothing that is sent is real.
+        make: makes another client for the same accounts, with the given clock.
+        imitated: whether the accounts are those of a sandbox, so that nothing real is sent.
     """
 
     roster: Roster
     guests: Guestlist
-    store: Store
-    runner: Runner
-    stop: Stop
+    ledger: Ledger
     make: Callable[[Clock], Guestlist]
-    url: str
     imitated: bool
 
 
 @contextmanager
 def desk(session: Session, *, create: bool = True) -> Iterator[Desk]:
-    """Opens everything that belongs to a roster; closes it at the end.
+    """Open the roster, its accounts and its ledger; close them at the end.
 
     Args:
-        create: makes a ledger where one is named, and there is none.
+        create: create the ledger that `--ledger` names if there is none.
 
     Raises:
-        ConfigError: the roster, the accounts or the ledger are not as they must be.
-        SandboxError: no sandbox answers at the URL that was given.
+        ConfigError: the roster, the accounts or the ledger's location are invalid.
+        SandboxError: no sandbox answers at the given URL.
     """
-    from guestlist.ledger.runner import Runner
-    from guestlist.ledger.stop import Stop
     from guestlist.roster.file import read_roster
 
     roster = read_roster(roster_path(session))
-    stop = Stop()
     with ExitStack() as closing:
-        config = configured(session, roster.toml, stop, closing)
+        config = configured(session, roster.toml, closing)
         place = session.arguments.ledger
         if place is None and session.arguments.sandbox:  # its world will be gone as well
             folder = closing.enter_context(tempfile.TemporaryDirectory(prefix="guestlist-"))
@@ -79,43 +70,27 @@ def desk(session: Session, *, create: bool = True) -> Iterator[Desk]:
             return client(session, config, clock, ledger)
 
         guests = within(session, closing.enter_context(make(session.clock)))
-        runner = Runner(guests, ledger.store, stop)
-        yield Desk(
-            roster,
-            guests,
-            ledger.store,
-            runner,
-            stop,
-            make,
-            url,
-            imitated=bool(session.arguments.sandbox),
-        )
+        yield Desk(roster, guests, ledger, make, imitated=bool(session.arguments.sandbox))
 
 
-def configured(session: Session, roster: TomlFile, stop: Stop, closing: ExitStack) -> Config:
+def configured(session: Session, roster: TomlFile, closing: ExitStack) -> Config:
     """Return the accounts of a roster that `--account` names, all without it. With `--sandbox`,
     the sandbox's providers take their place. Sets the session's clock.
 
     Args:
-        stop: ends the waits of that clock.
         closing: closes the sandbox.
 
     Raises:
         ConfigError: the accounts are not valid.
         SandboxError: no sandbox answers at the URL of `--sandbox`.
     """
-    from guestlist.ledger.stop import StopClock
-
     session.warn_about_plugins()
     only = getattr(session.arguments, "account", ())
-    clock: Clock | None
     if session.arguments.sandbox:
-        imitated, clock = _sandbox(session, closing)
-        config = read_config(roster, installed(), instead=imitated, only=only)
-    else:
-        config = load_config(roster, installed(), only=only)
-        clock = config.clock
-    session.clock = StopClock(stop, clock)
+        imitated, session.clock = _sandbox(session, closing)
+        return read_config(roster, installed(), instead=imitated, only=only)
+    config = load_config(roster, installed(), only=only)
+    session.clock = config.clock or SystemClock()
     return config
 
 
@@ -123,18 +98,6 @@ def within(session: Session, guests: Guestlist) -> Guestlist:
     """The client, whose calls take no longer than `--timeout` says."""
     total = session.arguments.timeout
     return guests.with_budget(total=total) if total else guests
-
-
-def telling(session: Session) -> Callable[[str, str, int], None]:
-    """Tells how much of which account has been read, as `guestlist.roster.present.Progress`."""
-    reading: dict[tuple[str, str], int] = {}
-
-    def progress(account: str, what: str, read: int) -> None:
-        reading[account, what] = read
-        told = [f"{name}: {number:,} {kind}" for (name, kind), number in sorted(reading.items())]
-        session.progress.tell(f"reading {', '.join(told)}")
-
-    return progress
 
 
 def roster_path(session: Session) -> Path:

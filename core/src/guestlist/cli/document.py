@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from pydantic_core import to_jsonable_python
 
+from guestlist.changes import Change
 from guestlist.errors import GuestlistError
 from guestlist.exchange.redact import MASK
 from guestlist.ledger.line import LogLine
@@ -25,7 +26,6 @@ from guestlist.models import (
     Role,
     RoleResult,
 )
-from guestlist.roster.change import Change
 
 SCHEMA = "https://json-schema.org/draft/2020-12/schema"
 

@@ -19,8 +19,8 @@ from guestlist.config import Config, config_path, find_config
 from guestlist.errors import GuestlistError, UnknownAccount
 from guestlist.event import Event
 from guestlist.exchange.clock import Clock, SystemClock
-from guestlist.ledger.place import FILE as LEDGER
-from guestlist.ledger.place import ledger_url, open_ledger
+from guestlist.ledger.place import open_ledger
+from guestlist.location import LEDGER_FILE, ledger_url
 from guestlist.plugins import installed
 from guestlist.verbs.accounts import HOW_TO_CONFIGURE
 
@@ -107,7 +107,7 @@ class Session:
         if given is None and self.arguments.sandbox:
             return None  # its world will be gone, and what was done in it
         path = config_path(self.arguments.config)
-        beside = (path.parent if path else Path()) / LEDGER
+        beside = (path.parent if path else Path()) / LEDGER_FILE
         if not (given or self._configured_ledger() or beside.exists()):
             return None
         return self.ledger(create=True)

@@ -89,6 +89,12 @@ class Driver:
         self._clock = clock
         self._locks = _Locks(threading.Semaphore)
 
+    def with_clock(self, clock: Clock) -> Driver:
+        """Return a driver that waits by another clock, with the same locks."""
+        other = Driver(self._wire, clock)
+        other._locks = self._locks
+        return other
+
     def run(self, steps: Steps[T]) -> T:
         """Carries the steps out and returns what they return."""
         held: Held = {}
@@ -133,6 +139,12 @@ class AsyncDriver:
         self._wire = wire
         self._clock = clock
         self._locks: _Locks[anyio.Semaphore] = _Locks(_anyio_semaphore)
+
+    def with_clock(self, clock: Clock) -> AsyncDriver:
+        """Return a driver that waits by another clock, with the same locks."""
+        other = AsyncDriver(self._wire, clock)
+        other._locks = self._locks
+        return other
 
     async def run(self, steps: Steps[T]) -> T:
         """Carries the steps out and returns what they return."""

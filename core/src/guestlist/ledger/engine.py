@@ -17,7 +17,7 @@ import signal
 import threading
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import cache
 from typing import Any, Self
 
@@ -175,7 +175,12 @@ def _silent() -> ServiceUnavailable:
     )
 
 
-def run_worker(make: Callable[[Clock], Guestlist], url: str, *, stop: Stop | None = None) -> None:
+def run_worker(
+    make: Callable[[Clock], AbstractContextManager[Guestlist]],
+    url: str,
+    *,
+    stop: Stop | None = None,
+) -> None:
     """Works on the runs of a ledger, until Ctrl-C, SIGTERM or `stop`.
 
     Args:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 
 from guestlist.client import Guestlist
 from guestlist.exchange.clock import Clock, SystemClock
@@ -17,7 +18,7 @@ from guestlist.ledger.tally import Tally
 def run_together(
     store: Store,
     run: int,
-    make: Callable[[Clock], Guestlist],
+    make: Callable[[Clock], AbstractContextManager[Guestlist]],
     url: str,
     stop: Stop,
     progress: Progress | None = None,

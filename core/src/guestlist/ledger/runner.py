@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import threading
-from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from guestlist.changes import Change
 from guestlist.client import Guestlist
-from guestlist.errors import GuestlistError, LedgerError, UnknownAccount
-from guestlist.ledger import orders, owed, runs, shared
+from guestlist.errors import LedgerError, UnknownAccount
+from guestlist.ledger import orders, runs, shared
 from guestlist.ledger.lane import Lane, Work
 from guestlist.ledger.order import Order
 from guestlist.ledger.origin import Origin
@@ -21,9 +22,6 @@ from guestlist.ledger.stop import Stop
 from guestlist.ledger.store import Store
 from guestlist.ledger.tally import Tally
 from guestlist.ledger.work import RunWork
-from guestlist.models import Guest, State
-from guestlist.roster import Change
-from guestlist.roster.debts import Debt
 
 TICK = 0.1
 """Seconds between two looks at how far the lanes are."""
@@ -149,47 +147,6 @@ class Runner:
             order.run is not None and order.doubted is None and order.over(total, now) > now
             for order in orders.in_doubt(self._store)
         )
-
-    def due(
-        self, held: Collection[Debt] = ()
-    ) -> tuple[list[Change], list[Guest], dict[str, GuestlistError]]:
-        """Looks who has accepted of those who are owed a role.
-
-        Args:
-            held: what must not be given at the moment.
-
-        Returns:
-            What can be given now, where the others stand, and by account why it cannot be looked.
-
-        Raises:
-            LedgerError: it fails.
-        """
-        now = self._guests.clock.now().timestamp()
-        self._store.make(lambda connection: runs.owe_again(connection, now))
-        debts: dict[str, list[Change]] = defaultdict(list)
-        for order in owed.debts(self._store):
-            is_known = order.change.account in self._guests.accounts
-            if is_known and Debt.of(order.change) not in held:
-                debts[order.change.account].append(order.change)
-        changes: list[Change] = []
-        others: dict[tuple[str, str], Guest] = {}
-        errors: dict[str, GuestlistError] = {}
-        for account, some in debts.items():
-            try:
-                found = self._guests.standing({change.email for change in some}, account=account)
-            except LedgerError:
-                raise
-            except GuestlistError as error:  # the other accounts go on
-                errors[account] = error.about(account=account)
-                continue
-            for change in some:
-                guest = found[change.key]
-                if guest.state is State.ACCEPTED:
-                    facts = {"state": guest.state, "member": guest.member}
-                    changes.append(change.model_copy(update=facts))
-                else:
-                    others[account, change.key] = guest
-        return changes, list(others.values()), errors
 
     def run(self, run: int, progress: Progress | None = None) -> Summary:
         """Carries out all orders of a run, and ends it when none is left.

@@ -60,6 +60,7 @@ class Store:
 
     def __init__(self, url: str, *, read_only: bool = False) -> None:
         self._read_only = read_only
+        self.url = url
         self.engine = _engine(url, read_only=read_only)
         self._unsynced = _engine(url, synchronous="NORMAL") if self.is_sqlite else self.engine
         self._apart = self.engine if self.is_sqlite else _engine(url, connections=0)

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 
-from guestlist.cli.desk import configured, roster_path, telling, within
+from guestlist.cli.desk import configured, roster_path, within
 from guestlist.cli.document import PulledRow
 from guestlist.cli.extra import missing
 from guestlist.cli.report import say
+from guestlist.cli.reporter import reading
 from guestlist.cli.screen import Screen
 from guestlist.cli.session import Session, client, nothing_configured
 from guestlist.cli.words import count, listed
 from guestlist.client import Guestlist
 from guestlist.config import open_config
-from guestlist.ledger.stop import Stop
 from guestlist.roster.everybody import Everybody
 
 try:
@@ -28,7 +28,7 @@ def run_pull(session: Session) -> None:
     given = session.arguments
     roster = open_config(roster_path(session))
     with ExitStack() as closing:
-        config = configured(session, roster, Stop(), closing)
+        config = configured(session, roster, closing)
         guests = within(session, closing.enter_context(client(session, config, session.clock)))
         names = list(dict.fromkeys(given.account)) or list(guests.accounts)
         if not names:
@@ -53,7 +53,7 @@ def run_pull(session: Session) -> None:
 
 def _everybody(session: Session, guests: Guestlist, names: Sequence[str]) -> Iterator[Present]:
     """All who are there, once all accounts have been read; nobody if one of them cannot be."""
-    with Everybody(guests, names, progress=telling(session)) as everybody:
+    with Everybody(guests, names, progress=reading(session.progress)) as everybody:
         failed = [one.error for one in everybody.read.values() if one.error]
         if failed:
             session.errors += failed[1:]

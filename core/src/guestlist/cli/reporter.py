@@ -1,0 +1,172 @@
+"""Shows the events of a run: what is being waited for, the plan, bars, and results."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any
+
+from guestlist.changes import Action
+from guestlist.cli.changes import SHOWN, in_words, show_changes, show_notes
+from guestlist.cli.document import ChangeRow, PlanRow, RunRow
+from guestlist.cli.live import Live, show_ended, show_tallies
+from guestlist.cli.report import say
+from guestlist.cli.words import count, listed
+from guestlist.ledger import orders
+from guestlist.roster import Plan
+from guestlist.runs.progress import (
+    AwaitingAcceptance,
+    CheckingAcceptance,
+    CheckingPlan,
+    Planned,
+    Problem,
+    ReadingAccount,
+    ReadingRoster,
+    Reconciling,
+    Resuming,
+    RunEnded,
+    RunEvent,
+    RunProgress,
+    RunStarted,
+)
+
+if TYPE_CHECKING:
+    from guestlist.cli.desk import Desk
+    from guestlist.cli.progress import Progress
+    from guestlist.cli.session import Session
+    from guestlist.ledger.tally import Tally
+
+MAX_CHANGES_IN_JSON = 100_000
+"""Changes in a JSON document; `--out` writes any number."""
+
+
+class Reporter:
+    """Receives the events of a run and shows them. Use it in a `with` block.
+
+    Attributes:
+        last: the last event.
+    """
+
+    def __init__(self, session: Session, at: Desk) -> None:
+        self._session = session
+        self._at = at
+        self._closing = ExitStack()
+        self._live: Live | None = None
+        self._reading = reading(session.progress)
+        self.last: RunEvent | None = None
+
+    def __enter__(self) -> Reporter:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._closing.close()
+
+    def __call__(self, event: RunEvent) -> None:
+        """Show an event."""
+        if not isinstance(event, Problem):
+            self.last = event
+        session, progress = self._session, self._session.progress
+        match event:
+            case ReadingRoster(path):
+                progress.tell(f"reading {path}")
+            case ReadingAccount(account, what, number):
+                self._reading(account, what, number)
+            case Reconciling():
+                progress.tell_waiting("looking what became of requests that got no answer")
+            case CheckingPlan():
+                progress.tell("looking whether anything has changed since the plan was made")
+            case Planned(plan):
+                if isinstance(plan, Plan):  # a saved one was shown when it was made
+                    self.show_plan(plan)
+            case Resuming(left=left):
+                if session.screen is not None:
+                    session.screen.line(
+                        f"Going on with a run that was interrupted: {left:,} left"
+                        " (--fresh plans anew)."
+                    )
+            case Problem(error):
+                session.errors.append(error)
+            case RunStarted():
+                progress.pause()
+                self._live = self._closing.enter_context(Live(session.screen))
+            case RunProgress(tallies=tallies):
+                if self._live is not None:
+                    self._live.follow(tallies)
+            case RunEnded(run, tallies):
+                self._closing.close()
+                self._live = None
+                self._show_run(run, tallies)
+            case CheckingAcceptance():
+                progress.tell("looking who has accepted")
+            case AwaitingAcceptance(people, unavailable):
+                told = f"{listed(list(unavailable))} to answer"
+                if people:
+                    told = f"{count(people, 'person').replace('persons', 'people')} to accept"
+                progress.tell_waiting(f"waiting for {told}")
+
+    def show_plan(self, plan: Plan) -> None:
+        """Show each change, and what they come to."""
+        session = self._session
+        counts = Counter[Action]()
+        for by_action in plan.summary.counts.values():
+            counts.update(by_action)
+        if session.screen is None:
+            for number, change in enumerate(plan.changes()):
+                if number < MAX_CHANGES_IN_JSON:
+                    session.results.append(ChangeRow.model_construct(**dict(change)))
+            session.results.append(
+                PlanRow(
+                    counts=_plain(plan.summary.counts),
+                    notes=_plain(plan.summary.notes),
+                    over=tuple(map(str, plan.summary.over)),
+                    nothing=plan.nothing,
+                )
+            )
+            return
+        titles = {name: provider.title for name, provider in self._at.guests.accounts.items()}
+        show_changes(session.screen, plan.changes(), titles, everything=session.arguments.verbose)
+        show_notes(session.screen, plan.summary.notes)
+        session.screen.line(f"Plan: {in_words(counts, sorted(plan.summary.errors))}.", style="bold")
+        for problem in plan.summary.over:
+            say("warning", f"{problem}; `apply` needs --force for that")
+        session.printed = True
+
+    def _show_run(self, run: int, tallies: Mapping[str, Tally]) -> None:
+        session = self._session
+        if session.screen is None:
+            session.results += map(_run_row, tallies.values())
+            return
+        ended = orders.ended(self._at.ledger.store, run, SHOWN + 1)
+        if len(ended) <= SHOWN:
+            show_ended(session.screen, ended)
+        else:
+            show_tallies(session.screen, tallies)
+        session.printed = True
+
+
+def reading(progress: Progress) -> Callable[[str, str, int], None]:
+    """Return a callback that shows how much of each account has been read."""
+    counts: dict[tuple[str, str], int] = {}
+
+    def show(account: str, what: str, number: int) -> None:
+        counts[account, what] = number
+        told = [f"{name}: {found:,} {kind}" for (name, kind), found in sorted(counts.items())]
+        progress.tell(f"reading {', '.join(told)}")
+
+    return show
+
+
+def _plain(counts: Mapping[str, Mapping[Any, int]]) -> dict[str, dict[str, int]]:
+    return {account: dict(counted) for account, counted in counts.items()}
+
+
+def _run_row(tally: Tally) -> RunRow:
+    return RunRow(
+        account=tally.account,
+        done=dict(tally.done),
+        refused=dict(tally.refused),
+        unknown=tally.unknown,
+        left=tally.left,
+        mails=tally.mails,
+    )

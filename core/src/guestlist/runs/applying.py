@@ -1,0 +1,236 @@
+"""`apply`: makes the services as the roster says."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from guestlist.errors import Conflict, GuestlistError
+from guestlist.ledger import orders, runs
+from guestlist.ledger.runner import alone
+from guestlist.roster import Plan, PlanFile, moved, read_plan
+from guestlist.roster.summary import fingerprint
+from guestlist.runs.carrying import Interrupted, carry_out, reconcile
+from guestlist.runs.context import Context, opened
+from guestlist.runs.planning import impossible, planned, report_missing
+from guestlist.runs.progress import CheckingPlan, Confirm, Planned, Progress, Resuming
+from guestlist.runs.settling import SettleResult, settled
+
+if TYPE_CHECKING:
+    from guestlist.client import Guestlist
+    from guestlist.ledger.book import Ledger
+    from guestlist.ledger.stop import Stop
+    from guestlist.ledger.tally import Tally
+    from guestlist.roster.file import Roster
+
+
+@dataclass
+class ApplyResult:
+    """What `apply` did.
+
+    Attributes:
+        run: the run's number in the ledger; None if nothing was begun.
+        confirmed: False if the callback declined the plan.
+        tallies: what became of the changes, by account.
+        left: changes that are still to be made. Calling `apply` again goes on with them.
+        interrupted: whether the run was stopped early.
+        errors: everything that failed while the rest went on.
+        settled: what became of deferred grants; None if it did not come to that.
+    """
+
+    run: int | None = None
+    confirmed: bool = True
+    tallies: Mapping[str, Tally] = field(default_factory=dict)
+    left: int = 0
+    interrupted: bool = False
+    errors: list[GuestlistError] = field(default_factory=list)
+    settled: SettleResult | None = None
+
+
+@dataclass(frozen=True)
+class _Options:
+    confirm: Confirm | None
+    prune: bool
+    invite_declined: bool
+    force: bool
+
+
+def apply(
+    roster: Roster | str | Path,
+    *,
+    plan: PlanFile | str | Path | None = None,
+    ledger: Ledger | str | Path | None = None,
+    client: Guestlist | None = None,
+    confirm: Confirm | None = None,
+    on_progress: Progress | None = None,
+    prune: bool = False,
+    invite_declined: bool = False,
+    fresh: bool = False,
+    force: bool = False,
+    wait: float | None = None,
+    stop: Stop | None = None,
+) -> ApplyResult:
+    """Make the services as a roster says: plan, confirm, send, grant deferred roles.
+
+    Every change is written to the ledger before its request is sent. A run that was interrupted or
+    killed goes on at the next call, if the roster is still the same: nothing is lost, and nobody is
+    invited twice. Only one process at a time applies with the same ledger.
+
+    Args:
+        roster: the roster, or the path of its file.
+        plan: a saved plan to carry out instead of a new one.
+        ledger: an open ledger, a file or a URL. By default the one that the roster names.
+        client: the client to send with. By default one for the roster's accounts. Give it the same
+            ledger, so that rate limits are shared with other processes.
+        confirm: called with the plan before anything is sent. If it returns False, nothing is.
+            It is not called for a run that goes on, nor if there is nothing to do.
+        on_progress: called with events while the run works.
+        prune: also take out people whom the roster does not name.
+        invite_declined: also invite people who have declined.
+        fresh: make a new plan even if an interrupted run could go on.
+        force: allow a plan that is over the roster's `[limits]`.
+        wait: seconds to wait for people to accept, so that they can be given deferred roles.
+        stop: ends the run early when called, such as from a signal handler. With it, Ctrl-C is
+            reported in the result. Without it, Ctrl-C raises `KeyboardInterrupt` once requests
+            under way have been finished and recorded.
+
+    Raises:
+        ConfigError: the roster, its accounts or the ledger's location are invalid; or the saved
+            plan is.
+        Conflict: the plan is over a limit, or the services have changed since it was saved.
+        LedgerError: the ledger fails, or another process is applying with it.
+    """
+    with (
+        opened(roster, ledger, client, on_progress, stop) as context,
+        alone(context.store),
+    ):
+        saved = read_plan(Path(plan)) if isinstance(plan, str | Path) else plan
+        options = _Options(confirm, prune, invite_declined, force)
+        result = ApplyResult(errors=context.errors)
+        try:
+            _apply(context, saved, options, fresh, wait, result)
+        except Interrupted:
+            if not context.handles_stop:
+                raise KeyboardInterrupt from None
+            result.interrupted = True
+        except KeyboardInterrupt:
+            if result.run is None or not context.handles_stop:
+                raise
+            result.interrupted = True
+        if result.run is not None:
+            result.left = sum(orders.left(context.store, result.run).values())
+        return result
+
+
+def _apply(
+    context: Context,
+    saved: PlanFile | None,
+    options: _Options,
+    fresh: bool,
+    wait: float | None,
+    result: ApplyResult,
+) -> None:
+    if saved is not None:
+        saved.check_accounts(context.client)  # also before a run of it goes on
+        report_missing(context, saved)
+    asked = _digest(context, options) if saved is None else saved.digest
+    run = None if fresh else _unfinished(context, asked)
+    if run is None:
+        run = (
+            _begin_from_roster(context, options, asked)
+            if saved is None
+            else _begin_from_plan(context, options, saved, asked)
+        )
+    if run is None:
+        result.confirmed = False
+        return
+    result.run = run
+    result.tallies = carry_out(context, run).tallies
+    result.settled = settled(context, wait)
+    result.interrupted = result.settled.interrupted
+
+
+def _unfinished(context: Context, asked: str) -> int | None:
+    """Return the last run if it was interrupted and was made for the same request.
+
+    Args:
+        asked: the digest of what is asked for now.
+    """
+    run = runs.unfinished_run(context.store)
+    if run is None or run.roster != asked:
+        return None
+    context.emit(Resuming(run.id, sum(orders.left(context.store, run.id).values())))
+    return run.id
+
+
+def _digest(context: Context, options: _Options) -> str:
+    """Identify what is asked for: the roster, the accounts, the options, and the day, because
+    tomorrow somebody's last day may be over."""
+    client = context.client
+    today = client.clock.now().date()
+    accounts = " ".join(map(fingerprint, client.accounts.values()))
+    flags = f"{options.prune:d}{options.invite_declined:d}"
+    return f"{context.roster.digest} {accounts} {flags} {today}"
+
+
+def _begin_from_roster(context: Context, options: _Options, asked: str) -> int | None:
+    """Plan, and record a run if the plan is confirmed."""
+    with context.runner.resting():
+        unknown = reconcile(context)
+        unclear = {name: unknown[name] for name in context.roster.accounts if name in unknown}
+        before = context.runner.claims()
+        with planned(
+            context,
+            prune=options.prune,
+            invite_declined=options.invite_declined,
+            unclear=unclear,
+        ) as plan:
+            if not _confirmed(context, options, plan):
+                return None
+            source = context.roster.toml.path.name
+            return context.runner.begin(plan.changes, asked, source, before=before)
+
+
+def _begin_from_plan(context: Context, options: _Options, plan: PlanFile, asked: str) -> int | None:
+    """Record a run for a saved plan if it is confirmed and the services have not changed since."""
+    with context.runner.resting():
+        unknown = reconcile(context)
+        for account in plan.summary.counts:
+            if account in unknown:
+                raise unknown[account]
+        before = context.runner.claims()
+        _check_unchanged(context, plan)
+        if not _confirmed(context, options, plan):
+            return None
+        return context.runner.begin(plan.changes, asked, plan.path.name, before=before)
+
+
+def _check_unchanged(context: Context, plan: PlanFile) -> None:
+    context.emit(CheckingPlan(plan.path))
+    changed = [
+        f"{change.email} on {change.account} {what}" for change, what in moved(context.client, plan)
+    ]
+    if changed:
+        more = f" and {len(changed) - 3} more" if changed[3:] else ""
+        raise Conflict(
+            f"the world has moved since the plan was made: {'; '.join(changed[:3])}{more}",
+            hint="Nothing was sent. Make the plan again, and look at it.",
+        )
+
+
+def _confirmed(context: Context, options: _Options, plan: Plan | PlanFile) -> bool:
+    context.emit(Planned(plan))
+    if cannot := sum(1 for change in impossible(plan) if change.email):
+        changes = "1 change" if cannot == 1 else f"{cannot} changes"
+        context.report(Conflict(f"{changes} not possible", hint="The plan says why."))
+    summary = plan.summary
+    if not summary.possible:
+        return True
+    if summary.over and not options.force:
+        raise Conflict(
+            f"the plan asks for more than one run may do: {'; '.join(map(str, summary.over))}",
+            hint="Nothing was sent. If it is meant so, say --force; [limits] has the ceilings.",
+        )
+    return options.confirm is None or options.confirm(plan)

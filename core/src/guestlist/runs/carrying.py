@@ -1,0 +1,105 @@
+"""Carrying out a run that the ledger holds, and reconciling requests that got no answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import nullcontext
+
+from guestlist.address import email_key
+from guestlist.errors import Conflict, GuestlistError
+from guestlist.ledger import orders
+from guestlist.ledger.runner import Summary
+from guestlist.ledger.tally import SHOWN as PROBLEMS
+from guestlist.ledger.tally import Tally
+from guestlist.runs.context import Context
+from guestlist.runs.progress import Reconciling, RunEnded, RunProgress, RunStarted
+
+
+class Interrupted(Exception):
+    """The run was asked to end. What is left stays in the ledger."""
+
+
+def carry_out(context: Context, run: int) -> Summary:
+    """Send what is left of a run, and report what fails.
+
+    Raises:
+        Interrupted: the run was stopped. Requests under way were finished and recorded.
+        LedgerError: the ledger fails. Nothing was sent that it does not hold.
+    """
+    context.emit(RunStarted(run))
+    summary = _sent(context, run)
+    report_failures(context, summary)
+    _report_recorded(context, run)
+    left = sum(orders.left(context.store, run).values()) if summary.interrupted else summary.left
+    context.emit(RunEnded(run, summary.tallies, left, summary.interrupted))
+    if summary.interrupted:
+        raise Interrupted
+    return summary
+
+
+def _sent(context: Context, run: int) -> Summary:
+    def progress(tallies: Mapping[str, Tally]) -> None:
+        context.emit(RunProgress(run, tallies))
+
+    if context.store.is_sqlite:
+        return context.runner.run(run, progress)
+    from guestlist.ledger.pool import run_together
+
+    return run_together(
+        context.store,
+        run,
+        lambda clock: nullcontext(context.client.with_clock(clock)),
+        context.store.url,
+        context.stop,
+        progress,
+        accounts=context.client.accounts,
+    )
+
+
+def reconcile(context: Context) -> dict[str, GuestlistError]:
+    """Find out what became of requests that got no answer.
+
+    Returns:
+        Errors for the accounts where that is still unknown. A plan must invite nobody there: the
+        lists may not show yet what an unanswered request has done.
+
+    Raises:
+        Interrupted: it was stopped before.
+    """
+    try:
+        if requests := orders.in_doubt(context.store):
+            context.emit(Reconciling(len(requests)))
+        summary = context.runner.settle_doubts()
+    except KeyboardInterrupt:
+        raise Interrupted from None
+    report_failures(context, summary)
+    if summary.interrupted:
+        raise Interrupted
+    return {
+        account: Conflict(
+            "nothing new is sent before it is known what became of requests that got no answer",
+            hint="The same command again looks for them.",
+            account=account,
+        )
+        for account, tally in summary.tallies.items()
+        if tally.halted is not None
+    }
+
+
+def report_failures(context: Context, summary: Summary) -> None:
+    """Report what failed in this process."""
+    for tally in summary.tallies.values():
+        context.report(*tally.problems)
+        if isinstance(tally.halted, GuestlistError):
+            context.report(tally.halted.about(account=tally.account))
+
+
+def _report_recorded(context: Context, run: int) -> None:
+    """Report what failed on other machines, or before an interruption."""
+    known = {_kind_of(error) for error in context.errors}
+    failed = orders.failures(context.store, run, PROBLEMS)
+    context.report(*(error for error in failed if _kind_of(error) not in known))
+
+
+def _kind_of(error: GuestlistError) -> tuple[object, ...]:
+    return type(error), error.account, email_key(error.email or "")

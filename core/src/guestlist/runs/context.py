@@ -1,0 +1,97 @@
+"""What every function of this package works with: the roster, the client, the ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from guestlist.client import Guestlist
+from guestlist.config import Config, load_config
+from guestlist.errors import GuestlistError
+from guestlist.ledger.book import Ledger
+from guestlist.ledger.place import open_ledger
+from guestlist.ledger.runner import Runner
+from guestlist.ledger.stop import Stop, StopClock
+from guestlist.ledger.store import Store
+from guestlist.location import url_of
+from guestlist.plugins import installed
+from guestlist.roster.file import Roster, read_roster
+from guestlist.runs.progress import Problem, Progress, ignore
+
+
+@dataclass
+class Context:
+    """An open roster.
+
+    Attributes:
+        client: the caller's client, or one made from the roster. Its waits end with `stop`.
+        stop: ends the run early.
+        handles_stop: whether the caller passed `stop` and wants a result after Ctrl-C.
+        errors: what failed so far while the rest went on.
+    """
+
+    roster: Roster
+    client: Guestlist
+    store: Store
+    runner: Runner
+    stop: Stop
+    handles_stop: bool
+    emit: Progress
+    errors: list[GuestlistError] = field(default_factory=list)
+
+    def report(self, *errors: GuestlistError) -> None:
+        """Record errors that do not end the run, and emit an event for each."""
+        for error in errors:
+            self.errors.append(error)
+            self.emit(Problem(error))
+
+
+@contextmanager
+def opened(
+    roster: Roster | str | Path,
+    ledger: Ledger | str | Path | None,
+    client: Guestlist | None,
+    on_progress: Progress | None,
+    stop: Stop | None = None,
+) -> Iterator[Context]:
+    """Open what a run needs. What the caller brought stays open at the end.
+
+    Args:
+        roster: the roster or the path of its file.
+        ledger: an open ledger, a file or a URL. By default the one that the roster names.
+        client: by default a client for the roster's accounts.
+
+    Raises:
+        ConfigError: the roster, its accounts or the ledger's location are invalid.
+        LedgerError: the ledger cannot be opened.
+    """
+    if not isinstance(roster, Roster):
+        roster = read_roster(Path(roster))
+    own_stop = Stop() if stop is None else stop  # a new Stop is false
+    with ExitStack() as closing:
+        config = load_config(roster.toml, installed()) if client is None else Config()
+        clock = config.clock if client is None else client.clock
+        if not isinstance(ledger, Ledger):
+            url = roster.ledger.url if ledger is None else url_of(str(ledger))
+            ledger = closing.enter_context(open_ledger(url, clock=clock))
+        if client is None:
+            client = Guestlist(
+                config.accounts,
+                clock=clock,
+                allowed_domains=config.allowed_domains,
+                budget=config.budget,
+                ledger=ledger,
+            )
+            closing.enter_context(client)
+        client = client.with_clock(StopClock(own_stop, client.clock))
+        yield Context(
+            roster,
+            client,
+            ledger.store,
+            Runner(client, ledger.store, own_stop),
+            own_stop,
+            stop is not None,
+            on_progress or ignore,
+        )

@@ -1,0 +1,205 @@
+"""`settle`: gives people their deferred roles once they have accepted their invitation."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from guestlist.changes import Change
+from guestlist.errors import GuestlistError, LedgerError, ServiceTrouble, WaitTimeout
+from guestlist.exchange.clock import Stopped
+from guestlist.ledger import owed, runs
+from guestlist.ledger.runner import alone
+from guestlist.models import OPEN_STATES, Guest, State
+from guestlist.roster.debts import Debt, Judged, judge
+from guestlist.runs.carrying import Interrupted, carry_out, reconcile
+from guestlist.runs.context import Context, opened
+from guestlist.runs.planning import deferred
+from guestlist.runs.progress import (
+    AwaitingAcceptance,
+    CheckingAcceptance,
+    Progress,
+    ReadingRoster,
+)
+
+if TYPE_CHECKING:
+    from guestlist.client import Guestlist
+    from guestlist.ledger.book import Ledger
+    from guestlist.ledger.stop import Stop
+    from guestlist.ledger.store import Store
+    from guestlist.roster.file import Roster
+
+SECONDS_BETWEEN_CHECKS = 15.0
+"""Seconds between two checks for people who have accepted, while waiting for them."""
+
+
+@dataclass
+class SettleResult:
+    """What `settle` did.
+
+    Attributes:
+        runs: the numbers of the runs that gave roles, in the ledger.
+        waiting: people with deferred roles who have not accepted yet.
+        lost: people with deferred roles who can no longer accept, such as after an expiry.
+        interrupted: whether it was stopped early.
+        errors: everything that failed while the rest went on.
+    """
+
+    runs: list[int] = field(default_factory=list)
+    waiting: list[Guest] = field(default_factory=list)
+    lost: list[Guest] = field(default_factory=list)
+    interrupted: bool = False
+    errors: list[GuestlistError] = field(default_factory=list)
+
+
+def settle(
+    roster: Roster | str | Path,
+    *,
+    ledger: Ledger | str | Path | None = None,
+    client: Guestlist | None = None,
+    on_progress: Progress | None = None,
+    wait: float | None = None,
+    stop: Stop | None = None,
+) -> SettleResult:
+    """Give people their deferred roles, as far as they have accepted and the roster wants them.
+
+    Some services take no roles with an invitation. Such grants are recorded in the ledger when the
+    invitation is sent. What the roster no longer wants is withdrawn.
+
+    Args:
+        roster: the roster, or the path of its file.
+        ledger: an open ledger, a file or a URL. By default the one that the roster names.
+        client: the client to send with. By default one for the roster's accounts.
+        on_progress: called with events while it works.
+        wait: seconds to wait for people to accept.
+        stop: ends it early when called; see `apply`.
+
+    Raises:
+        ConfigError: the roster, its accounts or the ledger's location are invalid.
+        LedgerError: the ledger fails, or another process works with it.
+    """
+    with (
+        opened(roster, ledger, client, on_progress, stop) as context,
+        alone(context.store),
+    ):
+        try:
+            reconcile(context)
+            result = settled(context, wait)
+        except Interrupted:
+            if not context.handles_stop:
+                raise KeyboardInterrupt from None
+            return SettleResult(interrupted=True, errors=context.errors)
+        return result
+
+
+def settled(context: Context, wait: float | None) -> SettleResult:
+    """Give the roles that are due. If asked to, wait for the people who have not accepted yet."""
+    result = SettleResult(errors=context.errors)
+    try:
+        others = _given(context, wait, result)
+    except (KeyboardInterrupt, Stopped, Interrupted):
+        if not context.handles_stop:
+            raise KeyboardInterrupt from None
+        result.interrupted = True
+        return result
+    result.waiting = [guest for guest in others if guest.state in OPEN_STATES]
+    result.lost = [guest for guest in others if guest.state not in OPEN_STATES]
+    if result.waiting and wait is not None:
+        context.report(
+            WaitTimeout(
+                f"{len(result.waiting)} of those who are owed a role have not accepted in"
+                f" {wait:g} s",
+                hint="`guestlist settle` gives the roles later.",
+            )
+        )
+    return result
+
+
+def _given(context: Context, wait: float | None, result: SettleResult) -> list[Guest]:
+    """Give what is due until nobody can be waited for any longer.
+
+    Returns:
+        The guests who still have deferred roles.
+    """
+    clock = context.client.clock
+    ends = clock.monotonic() + (wait or 0.0)
+    judged, day = Judged(), None
+    while True:
+        today = clock.now().date()
+        if today != day:
+            judged, day = _judged(context), today
+        context.emit(CheckingAcceptance())
+        held = {*judged.held, *map(Debt.of, judged.withdrawn)}
+        changes, others, errors = due(context.client, context.store, held)
+        if changes or judged.withdrawn:
+            both = partial(chain, judged.withdrawn, changes)
+            run = context.runner.begin(both, "", "settle", replace=False)
+            judged.withdrawn.clear()
+            result.runs.append(run)
+            carry_out(context, run)
+        left = ends - clock.monotonic()
+        waiting = [guest for guest in others if guest.state in OPEN_STATES]
+        silent = tuple(name for name, why in errors.items() if isinstance(why, ServiceTrouble))
+        if left <= 0 or not (waiting or silent):
+            context.report(*errors.values())
+            return others
+        context.emit(AwaitingAcceptance(len(waiting), silent))
+        clock.sleep(min(SECONDS_BETWEEN_CHECKS, left))
+
+
+def _judged(context: Context) -> Judged:
+    """Compare deferred grants with today's roster."""
+    grants = [debt for debt in deferred(context.store) if debt.account in context.client.accounts]
+    if not grants:
+        return Judged()
+    context.emit(ReadingRoster(context.roster.toml.path))
+    judged = judge(context.client, context.roster.wanted(), grants)
+    context.report(*judged.errors.values())
+    return judged
+
+
+def due(
+    client: Guestlist, store: Store, held: Collection[Debt] = ()
+) -> tuple[list[Change], list[Guest], dict[str, GuestlistError]]:
+    """Find the deferred grants whose guests have accepted.
+
+    Args:
+        held: grants that must not be given now.
+
+    Returns:
+        The changes that give them, the other guests with deferred grants, and errors by account.
+
+    Raises:
+        LedgerError: the ledger fails.
+    """
+    now = client.clock.now().timestamp()
+    store.make(lambda connection: runs.owe_again(connection, now))
+    grants: dict[str, list[Change]] = defaultdict(list)
+    for order in owed.debts(store):
+        change = order.change
+        if change.account in client.accounts and Debt.of(change) not in held:
+            grants[change.account].append(change)
+    changes: list[Change] = []
+    others: dict[tuple[str, str], Guest] = {}
+    errors: dict[str, GuestlistError] = {}
+    for account, some in grants.items():
+        try:
+            found = client.standing({change.email for change in some}, account=account)
+        except LedgerError:
+            raise
+        except GuestlistError as error:  # the other accounts go on
+            errors[account] = error.about(account=account)
+            continue
+        for change in some:
+            guest = found[change.key]
+            if guest.state is State.ACCEPTED:
+                facts = {"state": guest.state, "member": guest.member}
+                changes.append(change.model_copy(update=facts))
+            else:
+                others[account, change.key] = guest
+    return changes, list(others.values()), errors
