@@ -17,10 +17,11 @@ from benchmarks.report import Cell, Chart, Report, Table, Target
 from benchmarks.server import serving
 from benchmarks.table import write_table
 from guestlist import Guestlist
+from guestlist.changes import Action, Change
 from guestlist.ledger import Ledger
 from guestlist.ledger.runner import Runner
 from guestlist.ledger.stop import Stop, StopClock
-from guestlist.roster import Action, Change, make_plan
+from guestlist.roster import make_plan
 from guestlist.roster.file import read_roster
 
 ROUNDS = {1_000: 7, 10_000: scaled(5), 100_000: scaled(3), 1_000_000: 1}

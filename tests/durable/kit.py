@@ -18,6 +18,7 @@ import httpx
 from sqlalchemy import event
 
 from guestlist import Guestlist
+from guestlist.changes import Action, Change
 from guestlist.exchange.account import Budget
 from guestlist.exchange.clock import Clock, Stopped
 from guestlist.ledger.order import Order
@@ -27,7 +28,6 @@ from guestlist.ledger.store import Store
 from guestlist.models import Invitation, Member, Role, State
 from guestlist.models import Order as Wish
 from guestlist.provider import Flow, Page, Provider, Request, Response, operation
-from guestlist.roster import Action, Change
 from guestlist.testing.clock import VirtualClock
 
 START = datetime(2027, 1, 15, 8, tzinfo=UTC)

@@ -25,9 +25,9 @@ from tests.durable.kit import (
     refused,
 )
 
+from guestlist.changes import Action, Change
 from guestlist.errors import LedgerError
 from guestlist.ledger.schema import OrderState
-from guestlist.roster import Action, Change
 
 LATE = late(LATE_EFFECT - 0.1)
 CASES: dict[str, tuple[Action, list[Fault]]] = {

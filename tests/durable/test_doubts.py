@@ -29,6 +29,7 @@ from tests.durable.kit import (
 )
 
 from guestlist import Guestlist
+from guestlist.changes import Action, Change
 from guestlist.errors import LedgerError, Rejected
 from guestlist.ledger import orders
 from guestlist.ledger.doubts import Doubts
@@ -37,7 +38,6 @@ from guestlist.ledger.order import SKEW
 from guestlist.ledger.schema import OrderState
 from guestlist.ledger.tally import Tally
 from guestlist.ledger.work import ChunkWork
-from guestlist.roster import Action, Change
 
 ADA = "ada@example.com"
 

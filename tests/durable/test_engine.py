@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from guestlist.roster.change import ORDER
 from sqlalchemy import text
 from tests import postgres
 from tests.durable.kit import BUDGET, Facts, Plain, Service, change, invites, refused
 
 from guestlist import Guestlist
+from guestlist.changes import ORDER, Action, Change
 from guestlist.errors import ConfigError, Conflict, ServiceUnavailable, UnknownAccount
 from guestlist.exchange.clock import Clock, SystemClock
 from guestlist.ledger import engine, orders, runs, shared
@@ -31,7 +31,6 @@ from guestlist.ledger.runner import PLANNING, Runner, Summary, alone
 from guestlist.ledger.schema import OrderState
 from guestlist.ledger.stop import Stop
 from guestlist.ledger.store import Store
-from guestlist.roster import Action, Change
 
 pytestmark = pytest.mark.skipif(postgres.missing() is not None, reason=str(postgres.missing()))
 numbers = itertools.count()

@@ -15,10 +15,10 @@ from typing import Any, Self
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from guestlist import Guestlist
+from guestlist.changes import Action, Change
 from guestlist.exchange.account import Budget
 from guestlist.exchange.clock import Clock
 from guestlist.provider import Limit
-from guestlist.roster import Action, Change
 from guestlist.sandbox import Sandbox, Service
 from guestlist.testing.faults import End, Fault, Forward, answering, unanswered
 from guestlist.testing.proxy import FaultProxy

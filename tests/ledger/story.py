@@ -6,15 +6,14 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
-from guestlist.roster.change import ORDER
 from sqlalchemy import Connection
 
 from guestlist.address import email_key
+from guestlist.changes import ORDER, Action, Change
 from guestlist.ledger import orders, runs
 from guestlist.ledger.outcome import Done
 from guestlist.ledger.schema import OrderState
 from guestlist.ledger.store import Store
-from guestlist.roster import Action, Change
 
 T = TypeVar("T")
 

@@ -10,6 +10,7 @@ from pydantic import SecretStr
 from sqlalchemy import delete, event, func, select
 from tests.ledger.story import ADA, BOB, EVE, Story, day
 
+from guestlist.changes import Action, Change
 from guestlist.errors import LedgerError
 from guestlist.ledger import answers, erasure, orders, runs
 from guestlist.ledger.erasure import Erased, expire, forget
@@ -21,7 +22,6 @@ from guestlist.ledger.schema import orders as orders_table
 from guestlist.ledger.schema import runs as runs_table
 from guestlist.ledger.store import Store
 from guestlist.models import Guest, Invitation, State
-from guestlist.roster import Action, Change
 
 
 def people(story: Story) -> list[str]:

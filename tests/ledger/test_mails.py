@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from tests.ledger.story import ADA, BOB, EVE, Story, day
 
+from guestlist.changes import Action
 from guestlist.ledger.mails import MailsPerPerson, mails_since
 from guestlist.ledger.schema import OrderState
-from guestlist.roster import Action
 
 
 def test_mails_of_a_person_since_a_moment(story: Story) -> None:

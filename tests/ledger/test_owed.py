@@ -7,12 +7,12 @@ import threading
 from sqlalchemy import Connection
 from tests.ledger.story import ADA, BOB, Story, day
 
+from guestlist.changes import Action, Change
 from guestlist.ledger import history, orders, owed, runs
 from guestlist.ledger.history import Search
 from guestlist.ledger.line import LineState
 from guestlist.ledger.outcome import Done
 from guestlist.ledger.schema import OrderState
-from guestlist.roster import Action, Change
 
 ROLE = "group:Engineering"
 INVITED = Change(action=Action.INVITE, account="cloud", email=ADA, key=ADA, owed=(ROLE,))

@@ -11,7 +11,8 @@ import pytest
 
 from guestlist.errors import ConfigError
 from guestlist.ledger import Ledger
-from guestlist.ledger.place import ledger_url, open_ledger
+from guestlist.ledger.place import open_ledger
+from guestlist.location import ledger_url
 
 SERVER = "postgresql://ada@db.example/guests"
 

@@ -15,9 +15,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from guestlist import Guestlist
+from guestlist.changes import Action
 from guestlist.models import Invitation, Member, Role, State
 from guestlist.provider import Flow, Page, Provider, operation, setting
-from guestlist.roster import Action, Wanted, make_plan
+from guestlist.roster import Wanted, make_plan
 
 PAGE_SIZE = 500
 ROLES = tuple(Role(id=name, name=name) for name in ("admin", "editor", "reader"))

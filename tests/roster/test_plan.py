@@ -12,8 +12,9 @@ import httpx
 import pytest
 
 from guestlist import ConfigError, Guestlist, UnknownAccount, email_key
+from guestlist.changes import Action, Change
 from guestlist.models import State
-from guestlist.roster import Action, Change, Limits, Plan, Wanted, make_plan
+from guestlist.roster import Limits, Plan, Wanted, make_plan
 from guestlist.roster.debts import Debt
 from guestlist.sandbox import Sandbox
 from guestlist.testing.clock import VirtualClock

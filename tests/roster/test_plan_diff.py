@@ -15,9 +15,10 @@ from pydantic import SecretStr
 from tests.roster.services import ADMIN, EDITOR, READER, ROLES, Service, service
 
 from guestlist import Guestlist, InvalidOrder
+from guestlist.changes import Action, Change
 from guestlist.models import Basis, Guest, Invitation, Member, MemberState, Order, Role, State
 from guestlist.provider import Options
-from guestlist.roster import Action, Change, Note, Wanted, make_plan
+from guestlist.roster import Note, Wanted, make_plan
 from guestlist.roster.diff import Entry, Rules, differences
 from guestlist.roster.wishes import Wish, Wishes
 

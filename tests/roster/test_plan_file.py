@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from guestlist import ConfigError, Guestlist, Unauthorized, email_key
-from guestlist.roster import Change, PlanFile, Wanted, make_plan, moved, read_plan
+from guestlist.changes import Change
+from guestlist.roster import PlanFile, Wanted, make_plan, moved, read_plan
 from guestlist.testing.clock import VirtualClock
 
 ADA, BEA = "ada@example.com", "bea@example.com"

@@ -25,13 +25,13 @@ from guestlist import (
     State,
     Unsupported,
 )
+from guestlist.changes import Action, Change
 from guestlist.ledger import Ledger, orders
 from guestlist.ledger.book import CallDoubt
 from guestlist.ledger.entry import SingleEntry
 from guestlist.ledger.runner import Runner
 from guestlist.ledger.schema import OrderState
 from guestlist.ledger.stop import Stop
-from guestlist.roster import Action, Change
 from guestlist.sandbox import Sandbox
 
 from .conftest import Kill, Killed, SandboxClock

@@ -1,4 +1,4 @@
-"""One difference between the roster and a service, and what it rests on."""
+"""`Action` and `Change`: what a plan consists of, and what a ledger records."""
 
 from __future__ import annotations
 
@@ -83,3 +83,10 @@ class Change(Model):
             )
             for role in self.owed
         )
+
+
+def without_secrets(invitation: Invitation) -> Invitation:
+    """Return the invitation without its link and key, so that it may be stored."""
+    if invitation.link is None and invitation.key is None:
+        return invitation
+    return invitation.model_copy(update={"link": None, "key": None})

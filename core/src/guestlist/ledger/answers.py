@@ -11,11 +11,10 @@ from datetime import UTC, datetime
 
 from sqlalchemy import Connection, exists, func, insert, select, text
 
+from guestlist.changes import ORDER, Action
 from guestlist.ledger.schema import ANSWERING, OrderState, entries, orders
 from guestlist.ledger.store import Store
 from guestlist.models import Guest, Outcome, State
-from guestlist.roster import Action
-from guestlist.roster.change import ORDER
 
 OPEN = (Outcome.INVITED, Outcome.RESENT, Outcome.ALREADY_INVITED, Outcome.AWAITING_APPROVAL)
 """What an order came to that leaves somebody with an invitation to answer."""

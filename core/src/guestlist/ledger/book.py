@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Self
 
 from guestlist.address import email_key
+from guestlist.changes import Action, Change, without_secrets
 from guestlist.errors import GuestlistError, OutcomeUnknown
 from guestlist.exchange.account import Call, grace
 from guestlist.exchange.clock import Clock, SystemClock
@@ -20,12 +21,10 @@ from guestlist.ledger.origin import Origin
 from guestlist.ledger.outcome import Done
 from guestlist.ledger.pace import pace_for
 from guestlist.ledger.perform import found, is_final
-from guestlist.ledger.place import url_of
 from guestlist.ledger.store import Store
+from guestlist.location import url_of
 from guestlist.models import Guest
 from guestlist.provider import Limit, Provider
-from guestlist.roster import Action, Change
-from guestlist.roster.present import without_secrets
 
 DAY = 86_400.0
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Connection
 
+from guestlist.changes import Action, Change
 from guestlist.errors import GuestlistError
 from guestlist.exchange.clock import Clock
 from guestlist.ledger import orders, owed
@@ -13,7 +14,6 @@ from guestlist.ledger.origin import NOBODY, Origin
 from guestlist.ledger.outcome import Done
 from guestlist.ledger.schema import OrderState
 from guestlist.ledger.store import Store
-from guestlist.roster import Action, Change
 
 NOT_HAPPENED = Done("did not happen")
 

@@ -16,10 +16,10 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Select, func, select
 
 from guestlist.address import email_key
+from guestlist.changes import Action
 from guestlist.ledger.line import LineState, LogEntry, LogLine
 from guestlist.ledger.schema import OrderState, entries, orders, runs
 from guestlist.ledger.store import Store
-from guestlist.roster import Action
 
 PAGE = 1_000
 """Orders that are read together."""

@@ -8,8 +8,8 @@ from typing import Any
 
 from pydantic import Field
 
+from guestlist.changes import Action
 from guestlist.models import Model
-from guestlist.roster import Action
 
 
 class LineState(StrEnum):

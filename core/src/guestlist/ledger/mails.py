@@ -7,9 +7,9 @@ from datetime import datetime
 
 from sqlalchemy import and_, func, or_, select
 
+from guestlist.changes import MAILS
 from guestlist.ledger.schema import OrderState, orders
 from guestlist.ledger.store import Store
-from guestlist.roster.change import MAILS
 
 AT_A_TIME = 5_000
 

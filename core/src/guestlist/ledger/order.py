@@ -8,12 +8,11 @@ from typing import Any
 
 from sqlalchemy import Connection, insert
 
+from guestlist.changes import ORDER, Action, Change
 from guestlist.ledger.origin import NOBODY, Origin
 from guestlist.ledger.schema import OrderState, entries, orders
 from guestlist.ledger.store import later
 from guestlist.models import Guest
-from guestlist.roster import Action, Change
-from guestlist.roster.change import ORDER
 
 SKEW = 10.0
 """Seconds by which the clocks of two machines may differ."""

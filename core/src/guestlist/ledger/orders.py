@@ -20,6 +20,7 @@ from sqlalchemy import (
 from sqlalchemy.sql import ColumnElement
 
 from guestlist import errors
+from guestlist.changes import ORDER, Action, Change
 from guestlist.errors import GuestlistError, OutcomeUnknown
 from guestlist.ledger.order import COLUMNS, Ended, Order, read, row_of, say
 from guestlist.ledger.origin import NOBODY, Origin
@@ -27,8 +28,6 @@ from guestlist.ledger.outcome import Done
 from guestlist.ledger.owed import owe
 from guestlist.ledger.schema import IS_OPEN, OrderState, halts, orders, runs
 from guestlist.ledger.store import Store
-from guestlist.roster import Action, Change
-from guestlist.roster.change import ORDER
 
 ASK = "It is not sent again by itself. Ask the person, or `guestlist status`."
 """What to do about an order of which nobody knows whether it happened."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from guestlist.roster import Change
+from guestlist.changes import Change
 
 
 @dataclass(frozen=True, slots=True)

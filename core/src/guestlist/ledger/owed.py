@@ -7,10 +7,10 @@ from typing import Any
 from sqlalchemy import Connection, TextClause, select, update
 from sqlalchemy.sql import ColumnElement
 
+from guestlist.changes import Action, Change
 from guestlist.ledger.order import COLUMNS, Order, read, row_of, say
 from guestlist.ledger.schema import IS_OWED, OrderState, orders
 from guestlist.ledger.store import Store, insert_absent
-from guestlist.roster import Action, Change
 
 
 def debts(store: Store, account: str | None = None) -> list[Order]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from guestlist.changes import Action, Change
 from guestlist.client import Guestlist
 from guestlist.errors import NotFound
 from guestlist.exchange.account import Entry
@@ -9,7 +10,6 @@ from guestlist.ledger.order import Order
 from guestlist.ledger.outcome import Done
 from guestlist.models import OPEN_STATES, Basis, Guest, InviteResult, RoleResult, State
 from guestlist.provider import Provider
-from guestlist.roster import Action, Change
 from guestlist.verbs.signs import appeared, moved, shows_renewal
 
 REPEATABLE = frozenset(

@@ -9,13 +9,13 @@ from itertools import islice
 from sqlalchemy import Connection, exists, func, insert, select, update
 from sqlalchemy.sql import ColumnElement
 
+from guestlist.changes import Action, Change
 from guestlist.errors import Conflict
 from guestlist.ledger.order import row_of
 from guestlist.ledger.origin import NOBODY, Origin
 from guestlist.ledger.owed import is_of_a_debt
 from guestlist.ledger.schema import IS_OPEN, OrderState, orders, runs
 from guestlist.ledger.store import Store
-from guestlist.roster import Action, Change
 
 MANY = 5_000
 """Rows that are written with one statement."""

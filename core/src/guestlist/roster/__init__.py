@@ -9,8 +9,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from guestlist.roster.change import Action, Change
     from guestlist.roster.diff import Note
+    from guestlist.roster.file import Roster, read_roster
     from guestlist.roster.guard import Limits
     from guestlist.roster.moved import moved
     from guestlist.roster.plan import Plan, make_plan
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from guestlist.roster.wanted import Wanted
 
 _HOMES = {
-    "change": "Action Change",
     "diff": "Note",
+    "file": "Roster read_roster",
     "moved": "moved",
     "guard": "Limits",
     "plan": "Plan make_plan",
@@ -31,18 +31,18 @@ _HOMES = {
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}
 
 __all__ = [
-    "Action",
-    "Change",
     "Limits",
     "Note",
     "Over",
     "Plan",
     "PlanFile",
+    "Roster",
     "Summary",
     "Wanted",
     "make_plan",
     "moved",
     "read_plan",
+    "read_roster",
 ]
 
 

@@ -6,10 +6,10 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
+from guestlist.changes import ORDER, Action, Change
 from guestlist.client import Guestlist
 from guestlist.exchange.account import Account
 from guestlist.models import OPEN_STATES
-from guestlist.roster.change import ORDER, Action, Change
 from guestlist.roster.debts import Debt, unwanted, wish_brief
 from guestlist.roster.diff import (
     Entry,

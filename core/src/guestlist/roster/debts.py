@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import NamedTuple
 
+from guestlist.changes import Action, Change
 from guestlist.client import Guestlist
 from guestlist.errors import GuestlistError
-from guestlist.roster.change import Action, Change
 from guestlist.roster.scratch import Fact, Kind
 from guestlist.roster.wanted import Wanted
 from guestlist.roster.wishes import Intake, Wish, Wishes, merged

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from guestlist.changes import Action, Change, without_secrets
 from guestlist.errors import GuestlistError
 from guestlist.models import OPEN_STATES, Basis, Guest, Invitation, Order, Role, State
 from guestlist.provider import Provider
-from guestlist.roster.change import Action, Change
-from guestlist.roster.present import OfInvitation, ids_of, without_secrets
+from guestlist.roster.present import OfInvitation, ids_of
 from guestlist.roster.wishes import Wish
 from guestlist.verbs.roles import holds
 

@@ -19,7 +19,7 @@ from pydantic import ValidationError
 from guestlist.address import email_key
 from guestlist.config import open_config
 from guestlist.errors import ConfigError
-from guestlist.ledger.place import ledger_url
+from guestlist.location import ledger_url
 from guestlist.roster.circle import Circle, Stays, check_days, check_somewhere, stays, together
 from guestlist.roster.document import (
     Document,
@@ -71,6 +71,11 @@ class Roster:
     _circle: Circle = field(repr=False)
     _entries: tuple[_Entry, ...] = field(repr=False)
     _tables: tuple[PeopleTable, ...] = field(repr=False)
+
+    @classmethod
+    def from_file(cls, path: str | Path) -> Roster:
+        """Read a roster, as `read_roster` does."""
+        return read_roster(Path(path))
 
     @cached_property
     def accounts(self) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
-from guestlist.roster.change import MAILS, Action, Change
+from guestlist.changes import MAILS, Action, Change
 
 
 @dataclass(frozen=True)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
+from guestlist.changes import UNFOUNDED, Change
 from guestlist.client import Guestlist
 from guestlist.exchange.account import Account
 from guestlist.models import Guest, Invitation
-from guestlist.roster.change import UNFOUNDED, Change
 from guestlist.roster.planfile import PlanFile
 from guestlist.roster.present import Progress, ids_of, read_accounts, seen
 from guestlist.roster.scratch import Fact, Kind, Scratch

@@ -9,9 +9,9 @@ from datetime import date
 from pathlib import Path
 from typing import Self
 
+from guestlist.changes import ORDER, Action, Change
 from guestlist.client import Guestlist
 from guestlist.errors import ConfigError, GuestlistError, UnknownAccount
-from guestlist.roster.change import ORDER, Action, Change
 from guestlist.roster.compare import Compared, Row, compare
 from guestlist.roster.debts import Debt, unwanted
 from guestlist.roster.guard import Guard, Limits

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import ValidationError
 
+from guestlist.changes import UNFOUNDED, Change
 from guestlist.errors import ConfigError
 from guestlist.models import Model
-from guestlist.roster.change import UNFOUNDED, Change
 from guestlist.roster.summary import Summary, fingerprint
 
 if TYPE_CHECKING:

@@ -13,6 +13,7 @@ from itertools import islice
 from typing import Any, NamedTuple, TypeVar
 
 from guestlist.address import email_key
+from guestlist.changes import without_secrets
 from guestlist.client import Guestlist
 from guestlist.errors import GuestlistError, NotFound
 from guestlist.exchange.account import Account
@@ -245,13 +246,6 @@ def carried(provider: Provider, invitation: Invitation) -> dict[str, Any] | None
     the service's own answer is at hand."""
     options = provider.order_of(invitation).options
     return None if options is None else options.model_dump(mode="json")
-
-
-def without_secrets(invitation: Invitation) -> Invitation:
-    """The invitation as it may be written down."""
-    if invitation.link is None and invitation.key is None:
-        return invitation
-    return invitation.model_copy(update={"link": None, "key": None})
 
 
 def ids_of(roles: Iterable[Role]) -> frozenset[tuple[str, str]]:

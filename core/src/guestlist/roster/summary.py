@@ -7,9 +7,9 @@ from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Literal
 
+from guestlist.changes import MAILS, Action
 from guestlist.models import Model
 from guestlist.provider import Provider
-from guestlist.roster.change import MAILS, Action
 from guestlist.roster.diff import Note
 
 REMOVALS = frozenset({Action.REVOKE, Action.REMOVE})
