@@ -90,7 +90,7 @@ def opened(
             roster,
             client,
             ledger.store,
-            Runner(client, ledger.store, own_stop),
+            Runner(client, ledger.store, own_stop, ledger.origin),
             own_stop,
             stop is not None,
             on_progress or ignore,
