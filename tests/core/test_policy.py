@@ -205,7 +205,7 @@ class Kept(Pace):
         self.trouble = trouble
         self.threads: list[str] = []
 
-    def push_back(self, now: float, seconds: float, *, refused: bool = False) -> None:
+    def push_back(self, now: float, seconds: float, **_why: Any) -> None:
         self.threads.append(threading.current_thread().name)
         raise self.trouble
 

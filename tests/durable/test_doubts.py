@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from tests.durable.kit import (
     GRACE,
     LATE_EFFECT,
     LOST,
+    START,
     VOID,
     Blind,
     Facts,
@@ -33,11 +35,13 @@ from guestlist.changes import Action, Change
 from guestlist.errors import LedgerError, Rejected
 from guestlist.ledger import orders
 from guestlist.ledger.doubts import Doubts
+from guestlist.ledger.entry import OrderEntry
 from guestlist.ledger.lane import Lane
 from guestlist.ledger.order import SKEW
 from guestlist.ledger.schema import OrderState
 from guestlist.ledger.tally import Tally
 from guestlist.ledger.work import ChunkWork
+from guestlist.testing.clock import VirtualClock
 
 ADA = "ada@example.com"
 
@@ -291,6 +295,43 @@ def test_only_senders_that_can_still_wait_are_waited_for(machine: Machine) -> No
         assert (again["state"], again["attempts"]) == (OrderState.ASKED, 0)
         with copy.process() as process:
             _intend(machine, process)
+
+
+class SetBack(VirtualClock):
+    """A clock that somebody sets."""
+
+    step = timedelta()
+
+    def now(self) -> datetime:
+        return super().now() + self.step
+
+
+@pytest.mark.parametrize("alone", [True, False])
+@pytest.mark.parametrize("noted", [True, False], ids=["no answer", "killed"])
+def test_a_clock_that_is_set_back_keeps_no_order_unresolved(
+    tmp_path: Path, alone: bool, noted: bool
+) -> None:
+    clock = SetBack(START)
+    machine = Machine(tmp_path / "guestlist.db", clock=clock)
+    machine.begin([change(ADA)])
+    with machine.process() as dead:
+        _intend(machine, dead)
+        if noted:
+            (sent,) = orders.in_doubt(dead.store)
+            OrderEntry(dead.store, sent, dead.clock).doubted("the connection broke")
+    clock.step = timedelta(minutes=-30)
+    began = clock.monotonic()
+    for _ in range(3):  # whoever looks anew each time, as workers do, comes to an end as well
+        with machine.process() as process:
+            lane = Lane(process.guests, process.store, process.stop, Tally("plain"))
+            lane.recover(orders.in_doubt(process.store), alone=alone)
+        clock.sleep(5)
+    with machine.process() as process:
+        lane = Lane(process.guests, process.store, process.stop, Tally("plain"))
+        lane.recover(orders.in_doubt(process.store), alone=alone)
+        lane._settle_doubts()
+    assert clock.monotonic() - began < BUDGET.total + SKEW + GRACE + 11
+    assert [row["state"] for row in machine.rows()] == [OrderState.ASKED]
 
 
 def _intend(machine: Machine, process: Process) -> None:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import pytest
 from sqlalchemy import Connection
 
 from guestlist import Guest, Guestlist, State
+from guestlist.errors import RateLimited
 from guestlist.exchange.pace import MARGIN, Pace
 from guestlist.ledger import Ledger
 from guestlist.ledger.pace import SharedPace
@@ -23,17 +25,19 @@ from guestlist_vultr import Vultr
 
 
 class Clock:
-    """A virtual clock. Each process has its own idea of when monotonic time began."""
+    """A virtual clock. Each process has its own idea of when monotonic time began. `step` is what
+    the wall clock was set by."""
 
     def __init__(self, began: float) -> None:
         self.passed = 0.0
+        self.step = 0.0
         self._began = began
 
     def monotonic(self) -> float:
         return self._began + self.passed
 
     def now(self) -> datetime:
-        return datetime(2027, 1, 1, tzinfo=UTC) + timedelta(seconds=self.passed)
+        return datetime(2027, 1, 1, tzinfo=UTC) + timedelta(seconds=self.passed + self.step)
 
     def sleep(self, seconds: float) -> None:
         self.passed += seconds
@@ -203,11 +207,78 @@ def test_the_wait_for_the_ledger_is_no_time_that_is_left(processes: list[Process
     assert other.reserve() == 1.0
 
 
-def test_a_wrong_clock_of_yesterday_does_not_stop_everybody(processes: list[Process]) -> None:
+@pytest.mark.parametrize("step", [-86_400.0, -1800.0, -20.0, -0.5, 0.5, 1800.0, 86_400.0])
+def test_setting_the_clock_costs_at_most_one_window(processes: list[Process], step: float) -> None:
+    """Each request waits for its moment; after half of them the clock is set."""
+    left: list[float] = []
+    for turn in range(300):
+        left.append(processes[turn % 4].reserve())
+        for one in processes:
+            one.clock.passed = left[-1]
+            one.clock.step = step if turn > 150 else 0.0
+    assert max(later - before for before, later in pairwise(left)) < 1.1
+    assert left[-1] < 300 / 30 * 1.04 + 1.1
+
+
+def test_a_clock_that_was_set_back_lets_no_burst_pass(processes: list[Process]) -> None:
+    left = [one.reserve() for one in processes[:2] for _ in range(45)]
+    for one in processes:
+        one.clock.step = -1800.0
+    left += [processes[2].reserve() for _ in range(60)]
+    for first, last in zip(left, left[30:], strict=False):
+        assert last - first > 1.0
+
+
+def test_a_pause_lasts_as_long_as_asked_when_the_clock_is_set_back(
+    processes: list[Process],
+) -> None:
     one, other = processes[:2]
-    one.clock.passed = 86_400.0
-    one.reserve()
-    assert other.reserve() == 0.0
+    one.pace.push_back(one.clock.monotonic(), 600.0, refused=True, pause=600.0, reason="HTTP 429")
+    for process in (one, other):
+        process.clock.step = -1800.0
+    assert 600.0 <= other.reserve() <= 601.1
+
+
+def test_every_process_knows_a_pause_its_reason_and_its_end(processes: list[Process]) -> None:
+    one, other = processes[:2]
+    one.pace.push_back(one.clock.monotonic(), 20.0, refused=True, pause=600.0, reason="too many")
+    one.clock.sleep(5.0)
+    other.clock.sleep(5.0)
+    other.pace.look()
+    assert other.pace.pause_reason == "too many"
+    assert other.pace.pause_ends - other.clock.monotonic() == pytest.approx(595.0)
+
+
+def test_a_process_that_starts_within_a_pause_says_why_it_sends_nothing(tmp_path: Path) -> None:
+    """The service has refused a call of another process, with `Retry-After`."""
+    account = {"cloud": Vultr(api_key="a-key", organization_id="an-organization")}
+    sent: list[str] = []
+    errors: list[RateLimited] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        sent.append(request.url.path)
+        headers = {"Retry-After": "600"}
+        return httpx.Response(429, headers=headers, json={"error": "Slow down, a-key."})
+
+    for number in range(2):
+        process = Process(tmp_path / "ledger.db", 1000.0 * number, VULTR)
+        with (
+            Guestlist(
+                account,
+                transport=httpx.MockTransport(answer),
+                clock=process.clock,
+                ledger=process.ledger,
+            ) as guests,
+            pytest.raises(RateLimited) as told,
+        ):
+            guests.check()
+        errors.append(told.value)
+        process.ledger.close()
+    assert len(sent) == 1
+    assert "asked for a pause of 10 min, until 2027-01-01 00:10 UTC" in errors[1].message
+    assert "Slow down" in errors[1].message
+    assert "a-key" not in errors[1].message
+    assert errors[1].retry_after == pytest.approx(600.0)
 
 
 def test_accounts_are_counted_as_the_service_does(tmp_path: Path) -> None:

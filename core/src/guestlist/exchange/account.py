@@ -155,17 +155,23 @@ class Account:
         if date is not None and date.year < MAXYEAR:  # time has to be able to go on from there
             self._dated = (date, self.clock.monotonic())
 
-    def rest(self, seconds: float, *, refused: bool = False) -> None:
-        """Lets no call of this account go for so long: the service has asked for it. Blocks for the
-        ledger where the pace is shared.
+    def rest(
+        self, seconds: float, *, refused: bool = False, pause: float = 0.0, reason: str = ""
+    ) -> None:
+        """Sends nothing on this account for so long, because the service has asked for it. Blocks
+        for the ledger where the rate limiter is shared.
 
         Args:
             seconds: at most `LONGEST_REST` of them are believed.
             refused: whether a request was refused.
+            pause: seconds that the service itself has named, however many; 0 if it named none.
+            reason: what the service said.
         """
         if seconds > 0:
             rest = min(seconds, LONGEST_REST)
-            self.pace.push_back(self.clock.monotonic(), rest, refused=refused)
+            self.pace.push_back(
+                self.clock.monotonic(), rest, refused=refused, pause=pause, reason=reason
+            )
 
     def note_pause(self, seconds: float) -> None:
         """Remembers that the service asked for a pause, however long, so that errors and events
@@ -175,7 +181,13 @@ class Account:
     @property
     def pause_left(self) -> float:
         """Seconds until the end of the pause that the service asked for; 0 if there is none."""
-        return max(0.0, self._pause_ends - self.clock.monotonic())
+        ends = max(self._pause_ends, self.pace.pause_ends)  # of this process, or of any
+        return max(0.0, ends - self.clock.monotonic())
+
+    @property
+    def pause_reason(self) -> str:
+        """What the service said when it asked for the pause; empty if that is not known."""
+        return self.pace.pause_reason if self.pause_left else ""
 
     def address(self, request: Request) -> str:
         """The URL of a request.

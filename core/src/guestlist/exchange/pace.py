@@ -48,6 +48,9 @@ class Pace:
         rests: how often the service has asked for a rest. Each makes void what was reserved and
             not yet used: whoever has waited for such a moment reserves another.
         shared: whether its state is somewhere else, for several processes: reserving blocks then.
+        pause_ends: when, by this process's monotonic clock, the pause ends that the service has
+            asked for.
+        pause_reason: what the service said when it asked.
     """
 
     shared = False
@@ -55,6 +58,8 @@ class Pace:
     def __init__(self, *limits: Limit) -> None:
         self._gauges = tuple(map(_Gauge, limits))
         self.rests = 0
+        self.pause_ends = float("-inf")
+        self.pause_reason = ""
         self._rested = float("-inf")
         self._last = float("-inf")
         self._lock = threading.Lock()
@@ -81,16 +86,29 @@ class Pace:
         too many others. Under long limits it may be later: part of them is left for that."""
         return any(late > gauge.tolerated for gauge in self._gauges)
 
-    def push_back(self, now: float, seconds: float, *, refused: bool = False) -> None:
-        """Lets nobody go for so long: the service wants a rest.
+    def push_back(
+        self,
+        now: float,
+        seconds: float,
+        *,
+        refused: bool = False,
+        pause: float = 0.0,
+        reason: str = "",
+    ) -> None:
+        """Sends nothing for so long, because the service has asked for it.
 
         Args:
             now: the monotonic clock, in seconds.
             seconds: how long.
-            refused: whether it has refused a request, and did not merely say that none remain.
+            refused: whether the service has refused a request, and did not merely say that none
+                remain.
+            pause: seconds that the service itself has named, for messages; 0 if it named none.
+            reason: what the service said.
         """
         with self._lock:
             self.rests += 1
+            if pause > 0 and now + pause > self.pause_ends:
+                self.pause_ends, self.pause_reason = now + pause, reason
             self._rested = max(self._rested, now + seconds)
             self._last = min(self._last, now)
             for gauge in self._gauges:
@@ -104,6 +122,8 @@ class Pace:
         with self._lock:
             return {
                 "rests": self.rests,
+                "pause_ends": self.pause_ends,
+                "pause_reason": self.pause_reason,
                 "rested": self._rested,
                 "last": self._last,
                 "gauges": [gauge.state() for gauge in self._gauges],
@@ -113,10 +133,24 @@ class Pace:
         """Takes over what another of the same limits knew."""
         with self._lock:
             self.rests = state["rests"]
+            self.pause_ends, self.pause_reason = state["pause_ends"], state["pause_reason"]
             self._rested = state["rested"]
             self._last = state["last"]
             for gauge, known in zip(self._gauges, state["gauges"], strict=True):
                 gauge.restore(known)
+
+    def shift(self, seconds: float) -> None:
+        """Moves everything it knows in time, because the clock was set.
+
+        Args:
+            seconds: how far; negative for earlier.
+        """
+        with self._lock:
+            self.pause_ends += seconds
+            self._rested += seconds
+            self._last += seconds
+            for gauge in self._gauges:
+                gauge.shift(seconds)
 
 
 class _Gauge:
@@ -179,6 +213,12 @@ class _Gauge:
         self._expected = state["expected"]
         self._taken = deque(state["taken"])
         self._refused = state["refused"]
+
+    def shift(self, seconds: float) -> None:
+        """Moves all moments in time, because the clock was set."""
+        self._expected += seconds
+        self._taken = deque(moment + seconds for moment in self._taken)
+        self._refused += seconds
 
     def push_back(self, now: float, rested: float, refused: bool) -> None:
         """Forgets what was taken and not used, and allows no burst after the rest."""

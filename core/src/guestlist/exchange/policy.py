@@ -200,7 +200,7 @@ def exchange(call: Call, request: Request) -> Steps[Response]:
         if verdict is Verdict.LIMITED:
             if error.retry_after:
                 account.note_pause(error.retry_after)
-            yield from _rest(call, wait, refused=True)
+            yield from _rest(call, wait, error)
         error.budget = call.exceeded(wait, attempt)
         if error.budget:
             raise error from error.__cause__
@@ -209,11 +209,22 @@ def exchange(call: Call, request: Request) -> Steps[Response]:
     raise AssertionError("unreachable")
 
 
-def _rest(call: Call, seconds: float, *, refused: bool = False) -> Steps[None]:
-    """Lets no call of the account go for so long. Where the ledger cannot keep the rest, an event
-    tells it, and nothing changes: what the service has answered stays what it is."""
+def _rest(call: Call, seconds: float, refusal: GuestlistError | None = None) -> Steps[None]:
+    """Sends nothing on the account for so long. If the ledger cannot store the pause, an event
+    reports it, and nothing else changes: the service's answer stays what it is.
+
+    Args:
+        refusal: the error that the pause is for; None if the service merely said that no requests
+            remain.
+    """
     account = call.account
-    rest = partial(account.rest, seconds, refused=refused)
+    rest = partial(
+        account.rest,
+        seconds,
+        refused=refusal is not None,
+        pause=(refusal and refusal.retry_after) or 0.0,
+        reason=account.redact(refusal.message) if refusal else "",
+    )
     if not account.pace.shared:
         rest()
     elif seconds > 0:
@@ -330,7 +341,11 @@ def _pause(account: Account) -> str | None:
     if not account.pause_left:
         return None
     ends = account.clock.now() + timedelta(seconds=account.pause_left)
-    return f"the service asked for a pause until {ends:{MINUTE}}"
+    return f"the service asked for a pause until {ends:{MINUTE}}{_because(account)}"
+
+
+def _because(account: Account) -> str:
+    return f" ({account.pause_reason})" if account.pause_reason else ""
 
 
 def _reserve(call: Call) -> Steps[float]:
@@ -359,7 +374,8 @@ def _out_of_budget(account: Account, exceeded: str, delay: float) -> GuestlistEr
     elif account.pause_left > 0:
         ends = account.clock.now() + timedelta(seconds=pause)
         error = errors.RateLimited(
-            f"the service asked for a pause of {in_time_units(pause)}, until {ends:{MINUTE}}",
+            f"the service asked for a pause of {in_time_units(pause)}, until {ends:{MINUTE}}"
+            f"{_because(account)}",
             hint="Try again then.",
             retry_after=pause,
         )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from guestlist.address import check_email
 from guestlist.client import Guestlist
@@ -23,8 +23,9 @@ from guestlist.errors import (
 )
 from guestlist.exchange.account import grace
 from guestlist.ledger.entry import OrderEntry
-from guestlist.ledger.order import Order
+from guestlist.ledger.order import SKEW, Order
 from guestlist.ledger.orders import ASK, doubt_all
+from guestlist.ledger.orders import doubt as store_doubt
 from guestlist.ledger.perform import REPEATABLE, found, is_final
 from guestlist.ledger.store import Store
 from guestlist.ledger.tally import Tally
@@ -106,30 +107,33 @@ class Doubts:
         self._tally.is_in_doubt(1)
 
     def recover(self, store: Store, orders: list[Order], *, alone: bool) -> None:
-        """Takes up what others have left in doubt. What is safe to repeat is simply asked again,
-        once nobody waits for its answer any more.
+        """Takes up the requests without an answer that other processes have left. Requests that are
+        safe to repeat go back to the queue, once no process waits for their answers any more.
 
         Args:
-            alone: nobody else works on a run of this ledger: whoever began has ended before now.
+            alone: no other process works on a run of this ledger.
         """
         wall, monotonic = self._clock.now().timestamp(), self._clock.monotonic()
+        total = self._guests.budget.total
         ended: list[Order] = []
-        for order in orders:
+        for sent in orders:
+            is_over = alone and sent.run is not None
+            order = self._rewound(store, sent, wall if is_over else wall + total + SKEW)
             entry = OrderEntry(store, order, self._clock)
             if order.change.action in REPEATABLE and order.run is None:
                 # nobody asks for it again; it may be under way still
-                if order.over(self._guests.budget.total, wall) <= wall:
+                if order.over(total, wall) <= wall:
                     entry.unknown(ServiceUnavailable("the call was interrupted; make it again"))
                 continue
             if order.change.action in REPEATABLE:
                 # another machine may be waiting for the answer; whoever looks later asks again
-                over = order.over(self._guests.budget.total, wall) <= wall
+                over = order.over(total, wall) <= wall
                 if alone or over or order.doubted is not None:
                     entry.ask_again(order.change, INTERRUPTED)
                 continue
             since = order.doubted
             if since is None:
-                since = order.over(self._guests.budget.total, wall)
+                since = order.over(total, wall)
                 if alone and order.run is not None and wall < since:
                     since = wall
                     ended.append(order)
@@ -137,6 +141,20 @@ class Doubts:
             self.add(entry, None, monotonic + since - wall, counts=order.doubted is not None)
         if ended:
             store.write(lambda c: doubt_all(c, ended, wall, INTERRUPTED))
+
+    def _rewound(self, store: Store, order: Order, latest: float) -> Order:
+        """Returns an order as it would be if the clock had not been set back since it was sent.
+        Without that, the order would stay unresolved for as long as the clock was set back.
+
+        Args:
+            latest: when no request of it can be under way any more, by the clock as it is now.
+        """
+        mark = order.intended
+        moment = mark if order.doubted is None else order.doubted
+        if mark is None or moment is None or moment <= latest:
+            return order
+        store.write(lambda c: store_doubt(c, order.id, latest, mark, "the clock was set back"))
+        return replace(order, doubted=latest)
 
     def look(self) -> ServiceTrouble | None:
         """Looks for all of them, and settles what the look decides.

@@ -11,6 +11,7 @@ from guestlist.client import Guestlist
 from guestlist.errors import GuestlistError, LedgerError
 from guestlist.ledger import orders, runs, shared
 from guestlist.ledger.doubts import LOOK_FIRST, LOOK_LONGEST, Doubts
+from guestlist.ledger.order import SKEW
 from guestlist.ledger.runner import PLANNING
 from guestlist.ledger.schema import OrderState
 from guestlist.ledger.store import Store
@@ -65,7 +66,9 @@ class Keeper:
         lost = [
             order
             for order in orders.in_doubt(self._store, self._account)
-            if order.doubted is not None or order.over(total, wall) <= wall
+            if order.doubted is not None
+            or order.over(total, wall) <= wall
+            or (order.intended or 0.0) > wall + SKEW  # the clock was set back
         ]
         if not lost:
             self._pause = LOOK_FIRST

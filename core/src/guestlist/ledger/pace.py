@@ -14,15 +14,18 @@ from guestlist.ledger.schema import paces
 from guestlist.ledger.store import Store, insert_absent
 from guestlist.provider import Limit, Provider
 
-AHEAD = 3600.0
-"""Seconds. A row that speaks of later moments than that was written under a wrong clock."""
+SKEW = 1.0
+"""Seconds. A row that another machine wrote further in the future shows that a clock was set. On
+one machine, any row from the future shows it."""
 
 
 class SharedPace(Pace):
     """Reserves in the ledger, so that all processes together stay below a service's limits.
 
     The row holds moments of the wall clock: machines that share a PostgreSQL ledger need clocks
-    that agree to some hundredths of a second, as NTP keeps them.
+    that agree to some hundredths of a second, as NTP keeps them. If the clock is set back, the row
+    is taken for one that was written just now. If it is set forward, the row is taken for an old
+    one. Either costs at most one window of the limit.
 
     Args:
         name: of the row.
@@ -49,17 +52,34 @@ class SharedPace(Pace):
                 self._write(connection, pace)
         return waited + delay
 
-    def push_back(self, now: float, seconds: float, *, refused: bool = False) -> None:
-        """Lets no process go for so long. Blocks for the ledger."""
+    def push_back(
+        self,
+        now: float,
+        seconds: float,
+        *,
+        refused: bool = False,
+        pause: float = 0.0,
+        reason: str = "",
+    ) -> None:
+        """Lets no process send anything for so long. Blocks for the ledger."""
         with self._store.pacing() as connection:
             pace = self._locked(connection)
-            # not `now`: what has gone since then, while the ledger was somebody else's, counts
-            pace.push_back(self._wall(), max(0.0, seconds - self._since(now)), refused=refused)
+            # not `now`: requests that have left since then, while another process had the ledger,
+            # count as well
+            waited = self._since(now)
+            pace.push_back(
+                self._wall(),
+                max(0.0, seconds - waited),
+                refused=refused,
+                pause=max(0.0, pause - waited),
+                reason=reason,
+            )
             self._write(connection, pace)
-            self.rests = pace.rests
+            self._learn(pace)
 
     def look(self) -> None:
-        """Brings `rests` up to date. Waits for nobody: a request is about to leave."""
+        """Reads `rests` and the pause anew. Waits for no other process: a request is about to
+        leave."""
         with self._store.reading() as connection:
             self._restored(connection.scalar(self._written))
 
@@ -68,7 +88,7 @@ class SharedPace(Pace):
         written = self._written.with_for_update()
         state = connection.scalar(written)
         if state is None:
-            fresh = {"name": self._name, "state": json.dumps(Pace(*self._limits).state())}
+            fresh = {"name": self._name, "state": "{}"}
             insert_absent(connection, paces, fresh)
             state = connection.scalar(written)
         return self._restored(state)
@@ -77,14 +97,18 @@ class SharedPace(Pace):
         pace = Pace(*self._limits)
         known = json.loads(state or "{}")
         # of as many limits: an older version of the plugin may have known of others
-        if (
-            known
-            and len(known["gauges"]) == len(self._limits)
-            and known["last"] <= self._wall() + AHEAD
-        ):
+        if known.get("written") and len(known["gauges"]) == len(self._limits):
             pace.restore(known)
-        self.rests = pace.rests
+            ahead = known["written"] - self._wall()
+            if ahead > (0.0 if self._store.is_sqlite else SKEW):  # the clock was set back
+                pace.shift(-ahead)
+        self._learn(pace)
         return pace
+
+    def _learn(self, pace: Pace) -> None:
+        self.rests = pace.rests
+        self.pause_ends = self._clock.monotonic() + (pace.pause_ends - self._wall())
+        self.pause_reason = pace.pause_reason
 
     def _wall(self) -> float:
         return self._clock.now().timestamp()
@@ -93,9 +117,8 @@ class SharedPace(Pace):
         return self._clock.monotonic() - moment
 
     def _write(self, connection: Connection, pace: Pace) -> None:
-        connection.execute(
-            update(paces).where(paces.c.name == self._name).values(state=json.dumps(pace.state()))
-        )
+        state = json.dumps({"written": self._wall(), **pace.state()})
+        connection.execute(update(paces).where(paces.c.name == self._name).values(state=state))
 
 
 def pace_for(store: Store, provider: Provider, limits: tuple[Limit, ...], clock: Clock) -> Pace:
