@@ -56,7 +56,7 @@ def test_init_never_overwrites(plain: Cli) -> None:
     FILE.write_text("precious")
     run = plain("config", "init")
     assert run.code == 2
-    assert "guestlist.toml is there already" in run.err
+    assert "guestlist.toml exists already" in run.err
     assert FILE.read_text() == "precious"
     assert plain("config", "init", "other.toml", "--provider", "vultr").code == 0
 

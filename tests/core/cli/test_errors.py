@@ -103,7 +103,6 @@ def test_an_error_of_a_call_that_may_have_happened_is_an_unknown_outcome() -> No
         (["sandbox", "--host", ANYWHERE], "can be reached from other machines", "127.0.0.1"),
         (["status", ADA], "no account is configured", "guestlist config init"),
         (["status", ADA, "--config", "no.toml"], "there is no file no.toml", "config init"),
-        (["--config", "a", "status", ADA, "--sandbox"], "exclude each other", "Leave out one"),
     ],
 )
 def test_what_cannot_be_typed(plain: Cli, words: list[str], message: str, hint: str) -> None:

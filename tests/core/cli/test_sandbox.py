@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -81,6 +82,44 @@ def test_the_start_fits_a_terminal_of_80_columns() -> None:
     running.kill()
     running.communicate()
     assert max(map(len, lines)) <= 80
-    [header, _] = [line.split() for line in lines if line.startswith("Account ")]
+    [header] = [line.split() for line in lines if line.startswith("Account ")]
     assert header == ["Account", "Setting", "Value"]  # a table, and no blocks of lines
     assert "Keys that may only read:" in lines
+
+
+def test_the_variable_that_it_prints_puts_every_command_on_it(
+    started: Started, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    _, rows = started
+    monkeypatch.chdir(tmp_path)
+    for name, value in rows[0]["environment"].items():
+        monkeypatch.setenv(name, value)
+    assert script("invite", "ada@example.com", "-a", "vultr").returncode == 0
+    assert not (tmp_path / "guestlist.db").exists()
+    (tmp_path / "guestlist.toml").write_text('[accounts.cloud]\nprovider = "vultr"\n')
+    shown = script("status", "ada@example.com", "-a", "cloud", "--json")
+    assert json.loads(shown.stdout)["results"][0]["state"] == "pending"
+
+
+def test_it_writes_a_configuration_that_works(tmp_path: Path) -> None:
+    file = tmp_path / "guestlist.toml"
+    running = subprocess.Popen(
+        [SCRIPT, "sandbox", "--port", "0", "--json", "--write", str(file)],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    )
+    try:
+        assert running.stdout is not None
+        for line in running.stdout:
+            if line == "}\n":
+                break
+        checked = script("--config", str(file), "accounts", "--json")
+        accounts = {row["account"] for row in json.loads(checked.stdout)["results"]}
+        assert {"aitronos", "betterauth", "vultr"} <= accounts
+        again = script("sandbox", "--port", "0", "--write", str(file))
+        assert again.returncode == 2
+        assert "exists already" in again.stderr
+    finally:
+        running.kill()
+        running.communicate()

@@ -548,6 +548,13 @@ def _sandbox(parser: Parser) -> None:
         metavar="SERVICE.SWITCH=VALUE",
         help="how a service behaves, such as vultr.duplicates=allow; may be repeated",
     )
+    parser.add_argument(
+        "--write",
+        nargs="?",
+        const="guestlist.toml",
+        metavar="FILE",
+        help="write a configuration file with the accounts of the sandbox (guestlist.toml)",
+    )
 
 
 # ---------------------------------------------------------------------------- writing providers

@@ -229,6 +229,8 @@ class MailboxRow(Row):
 
     type: Literal["mailbox"] = "mailbox"
     url: str
+    environment: dict[str, str]
+    """The variable that makes clients and commands use the whole sandbox."""
 
 
 class StepRow(Row):

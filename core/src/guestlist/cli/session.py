@@ -10,24 +10,27 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from guestlist.cli.parser import UsageError
 from guestlist.cli.progress import Progress
 from guestlist.cli.report import say
 from guestlist.cli.words import printable
 from guestlist.client import Guestlist
-from guestlist.config import Config, config_path, find_config
+from guestlist.config import Config, config_path, find_config, open_config, read_config
 from guestlist.errors import GuestlistError, UnknownAccount
 from guestlist.event import Event
 from guestlist.exchange.clock import Clock, SystemClock
 from guestlist.ledger.place import open_ledger
 from guestlist.location import LEDGER_FILE, ledger_url
 from guestlist.plugins import installed
+from guestlist.running_sandbox import sandbox_url
 from guestlist.verbs.accounts import HOW_TO_CONFIGURE
 
 if TYPE_CHECKING:
     from guestlist.cli.document import AnyRow
     from guestlist.cli.screen import Screen
     from guestlist.ledger import Ledger
+
+WITHOUT_SANDBOX = frozenset({"config", "demo", "sandbox"})
+"""Commands that ignore `GUESTLIST_SANDBOX`: they start a sandbox, or are about the file itself."""
 
 
 class Session:
@@ -43,6 +46,8 @@ class Session:
 
     def __init__(self, arguments: argparse.Namespace, closing: ExitStack) -> None:
         self.arguments = arguments
+        if arguments.command not in WITHOUT_SANDBOX:
+            arguments.sandbox = arguments.sandbox or sandbox_url()
         self.results: list[AnyRow] = []
         self.errors: list[GuestlistError] = []
         self.printed = False
@@ -121,8 +126,8 @@ class Session:
         return configured_ledger(path)
 
     def _of_sandbox(self, url: str) -> Guestlist:
-        if self.arguments.config:
-            raise UsageError("--config and --sandbox exclude each other", hint="Leave out one.")
+        """A client for a running sandbox. Its accounts have the names of the configuration file,
+        or, if there is no file, the names of the services."""
         from guestlist.sandbox.services import require_extra
 
         require_extra()
@@ -132,8 +137,12 @@ class Session:
 
         control = self._closing.enter_context(SandboxControl(url))
         self.clock = SandboxClock(control.now)
-        accounts, ledger = accounts_of(control), self._ledger()
-        return Guestlist(accounts, clock=self.clock, watch=self.watch, ledger=ledger)
+        accounts, path = accounts_of(control), config_path(self.arguments.config)
+        config = Config(accounts)
+        if path is not None:
+            only = getattr(self.arguments, "account", ())
+            config = read_config(open_config(path), installed(), instead=accounts, only=only)
+        return client(self, config, self.clock, self._ledger())
 
     def ledger(self, *, create: bool, read_only: bool = False) -> Ledger:
         """The ledger that is meant, open until the command ends.

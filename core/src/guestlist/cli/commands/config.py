@@ -31,6 +31,29 @@ def run_config(session: Session) -> None:
     {"init": _init, "check": _check, "path": _path}[given.action](session)
 
 
+def create_file(path: Path, text: str) -> None:
+    """Writes a new file that only its owner may read.
+
+    Raises:
+        ConfigError: the file exists already, or cannot be written.
+    """
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, OWNER_ONLY)
+    except FileExistsError:
+        raise already_there(path) from None
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be written: {error.strerror}") from None
+    with open(descriptor, "w", encoding="utf-8") as file:
+        file.write(text)
+
+
+def already_there(path: Path) -> ConfigError:
+    """The error for a file that must not be overwritten."""
+    return ConfigError(
+        f"{path} exists already, and is left unchanged", hint="Name another file, or remove it."
+    )
+
+
 def _init(session: Session) -> None:
     from guestlist.cli.commands.template import needed_variables, template
 
@@ -43,18 +66,7 @@ def _init(session: Session) -> None:
             "no provider is installed", hint="Install one, such as: pip install guestlist-vultr"
         )
     path = Path(given.file or given.config or os.environ.get(VARIABLE) or FILE)
-    text = template(providers)
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, OWNER_ONLY)
-    except FileExistsError:
-        raise ConfigError(
-            f"{path} is there already, and is left as it is",
-            hint="Name another file: `guestlist config init FILE`.",
-        ) from None
-    except OSError as error:
-        raise ConfigError(f"{path} cannot be written: {error.strerror}") from None
-    with open(descriptor, "w", encoding="utf-8") as file:
-        file.write(text)
+    create_file(path, template(providers))
     session.results.append(FileRow(path=str(path), written=True))
     if not given.json:
         tell(f"{path} written.")

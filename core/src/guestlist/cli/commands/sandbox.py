@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from guestlist.cli.commands.config import already_there, create_file
 from guestlist.cli.document import MailboxRow, ServiceRow
+from guestlist.cli.extra import missing
 from guestlist.cli.parser import DEFAULT_SANDBOX, UsageError
 from guestlist.cli.report import print_document
 from guestlist.cli.session import Session
 from guestlist.cli.words import listed
+from guestlist.running_sandbox import VARIABLE
 from guestlist.sandbox.errors import SandboxMistake
 from guestlist.sandbox.services import service_classes
+
+try:
+    import tomlkit
+except ModuleNotFoundError as error:
+    raise missing("`sandbox`", error) from None
 
 if TYPE_CHECKING:
     from guestlist.cli.screen import Screen
@@ -34,7 +43,9 @@ def run_sandbox(session: Session) -> None:
     names = [kind.name for kind in kinds]
     from guestlist.sandbox.server import Sandbox
 
-    _ = session.screen  # what cannot be shown is not started
+    _ = session.screen  # fails before anything is started if rich is missing
+    if given.write and Path(given.write).exists():
+        raise already_there(Path(given.write))
     sandbox = Sandbox(
         kinds,
         host=given.host,
@@ -47,7 +58,7 @@ def run_sandbox(session: Session) -> None:
 
 
 def rows_of(sandbox: Sandbox) -> list[MailboxRow | ServiceRow]:
-    """What runs, and how it is reached."""
+    """The mailbox and the services, with their addresses and settings."""
     services = [
         ServiceRow(
             account=name,
@@ -58,66 +69,74 @@ def rows_of(sandbox: Sandbox) -> list[MailboxRow | ServiceRow]:
         )
         for name, hosted in sandbox.services.items()
     ]
-    return [MailboxRow(url=sandbox.url), *services]
+    return [MailboxRow(url=sandbox.url, environment={VARIABLE: sandbox.url}), *services]
 
 
 def base_url_of(hosted: Hosted) -> str:
-    """What has to be set as `base_url`, which may go on behind the server's own address."""
+    """The `base_url` to configure, which may be a path below the server's own address."""
     return hosted.settings.get("base_url", hosted.base_url)
+
+
+def config_text(sandbox: Sandbox) -> str:
+    """A `guestlist.toml` with an account for each service."""
+    document = tomlkit.document()
+    document.add(tomlkit.comment(f"Accounts of the sandbox at {sandbox.url}: made up, not secret."))
+    accounts = tomlkit.table(is_super_table=True)
+    for name, hosted in sandbox.services.items():
+        accounts.add(name, {"provider": name, **hosted.settings})
+    document.add("accounts", accounts)
+    return tomlkit.dumps(document)
 
 
 def _announce(session: Session, sandbox: Sandbox) -> None:
     session.results.extend(rows_of(sandbox))
+    written = session.arguments.write
+    if written:
+        create_file(Path(written), config_text(sandbox))
     if session.screen is None:
         print_document("sandbox", session.results, [])
     else:
-        _show(session.screen, sandbox)
+        _show(session.screen, sandbox, written)
     session.printed = True
 
 
-def _show(screen: Screen, sandbox: Sandbox) -> None:
+def _show(screen: Screen, sandbox: Sandbox, written: str | None) -> None:
     from guestlist.cli.screen import Column
 
-    screen.line("The sandbox is running. Ctrl-C ends it, and forgets everything.", style="bold")
+    screen.line("The sandbox is running. Ctrl-C ends it and deletes what it holds.", style="bold")
     screen.line()
     places = [(one.service.title, base_url_of(one)) for one in sandbox.services.values()]
     screen.table(
         [Column("Service", whole=True), Column("Address", whole=True, style="cyan")],
-        [("Mailbox: read mails, accept, move the clock", sandbox.url), *places],
-    )
-    hosted = sandbox.services
-    own = {name: one.settings for name, one in hosted.items()}
-    _show_keys(screen, "The keys, which are made up and no secrets:", own)
-    _show_keys(
-        screen,
-        "Keys that may only read:",
-        {
-            name: dict(one.read_only_settings.items() - one.settings.items())
-            for name, one in hosted.items()
-        },
+        [("Mailbox: read emails, accept, move the clock", sandbox.url), *places],
     )
     screen.line()
-    screen.line("Talk to it from another terminal:")
-    where = "" if sandbox.url == DEFAULT_SANDBOX else f" {sandbox.url}"
-    first = next(iter(sandbox.services))
-    for command in (f"roles -a {first}", "status ada@example.com", "members"):
-        screen.line(f"guestlist --sandbox{where} {command}", indent=2, style="cyan")
-
-
-def _show_keys(screen: Screen, title: str, settings: Mapping[str, Mapping[str, str]]) -> None:
-    from guestlist.cli.screen import Column
-
+    screen.line("Commands and programs that use guestlist talk to it after this line:")
+    screen.line(f"export {VARIABLE}={sandbox.url}", indent=2, style="cyan")
     screen.line()
-    screen.line(title)
+    if written:
+        screen.line(f"These accounts are in {written} now:")
+    else:
+        screen.line("Or write these accounts to a file with `guestlist sandbox --write`:")
+    for line in config_text(sandbox).splitlines():
+        screen.line(line, indent=2)
+    screen.line()
+    screen.line("Keys that may only read:")
     screen.table(
         [Column("Account", whole=True), Column("Setting", whole=True), Column("Value")],
         [
             (account, setting, value)
-            for account, all_of_it in settings.items()
-            for setting, value in all_of_it.items()
-            if setting != "base_url"
+            for account, hosted in sandbox.services.items()
+            for setting, value in hosted.read_only_settings.items()
+            if value != hosted.settings.get(setting)
         ],
     )
+    screen.line()
+    screen.line("Try it from another terminal:")
+    where = "" if sandbox.url == DEFAULT_SANDBOX else f" {sandbox.url}"
+    first = next(iter(sandbox.services))
+    for command in (f"roles -a {first}", "status ada@example.com", "members"):
+        screen.line(f"guestlist --sandbox{where} {command}", indent=2, style="cyan")
 
 
 def _profiles(pairs: Sequence[tuple[str, str]], names: Sequence[str]) -> dict[str, str]:

@@ -1,0 +1,44 @@
+"""The example in `docs/sandbox.md`, run as it is printed there."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from guestlist.sandbox import Sandbox
+from guestlist_vultr.sandbox import VultrService
+
+PAGE = Path(__file__).parents[2] / "docs" / "sandbox.md"
+NODE = shutil.which("node")
+
+
+@pytest.mark.skipif(NODE is None, reason="node is not installed")
+def test_another_language_drives_the_sandbox(tmp_path: Path) -> None:
+    found = re.search(r"```js\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    assert found is not None
+    program = tmp_path / "onboarding.mjs"
+    program.write_text(found[1], encoding="utf-8")
+    assert NODE is not None
+    with Sandbox([VultrService]) as sandbox:
+        before = sandbox.clock.now()
+        run = subprocess.run(
+            [NODE, str(program), sandbox.url], capture_output=True, text=True, timeout=60
+        )
+        assert (run.stdout, run.stderr) == ("ada@example.com: accepted\n", "")
+        assert (sandbox.clock.now() - before).days >= 1
+
+
+def test_every_call_of_the_control_interface_is_on_the_page() -> None:
+    from guestlist.sandbox import api
+
+    documented = set(re.findall(r"(?:GET|POST) /api/([\w/]+)", PAGE.read_text(encoding="utf-8")))
+    routes = {
+        re.sub(r"{(\w+)}", lambda name: name[1].upper(), route.path).strip("/")
+        for route in api.Api.__new__(api.Api).routes()
+    }
+    first_words = {path.partition("/")[0] for path in documented}
+    assert {path.partition("/")[0] for path in routes} == first_words
