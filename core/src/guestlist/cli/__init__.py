@@ -11,6 +11,8 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
+from guestlist.cli.system import checked_output, system_failure
+
 
 def main(
     argv: Sequence[str] | None = None, *, when_loaded: Callable[[], None] | None = None
@@ -30,19 +32,31 @@ def main(
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal without Unicode gets a ?
-    try:
-        return _main(words, when_loaded)
-    except KeyboardInterrupt:
-        print("interrupted: nothing was changed", file=sys.stderr)
-        return 130
-    except BrokenPipeError:
-        # the reader has left, as `head` does; nothing can be told any more, at exit either
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 141
-    except OSError as error:  # of the output: what commands meet, they tell themselves
-        print(f"error: the output cannot be written: {error.strerror}", file=sys.stderr)
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
+    with checked_output() as output:
+        try:
+            code = _main(words, when_loaded)
+            output.flush()
+        except KeyboardInterrupt:
+            print("interrupted: nothing was changed", file=sys.stderr)
+            return 130
+        except BrokenPipeError:  # the reader of stdout has ended, as `head` does
+            output.discard()
+            return 141
+        except OSError as error:
+            _report(error)
+            code = 1
+        else:
+            if output.error is not None and code == 0:  # argparse ignores errors of writing
+                _report(output.error)
+                code = 1
+        return code
+
+
+def _report(error: OSError) -> None:
+    failure = system_failure(error)
+    for kind, text in (("error", failure.message), ("hint", failure.hint)):
+        if text:
+            print(f"{kind}: {text}", file=sys.stderr)
 
 
 def _main(words: list[str], when_loaded: Callable[[], None] | None) -> int:

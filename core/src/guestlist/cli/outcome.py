@@ -41,10 +41,6 @@ class Bug(GuestlistError):
     happened = None
 
 
-class OutputError(OSError):
-    """The output cannot be written. Nothing else can be told on it."""
-
-
 def code_of(error: GuestlistError) -> int:
     """The exit code that an error stands for."""
     kinds: tuple[tuple[type[GuestlistError], int], ...] = (

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 
 from guestlist.cli.commands import find
-from guestlist.cli.outcome import Bug, Interrupted, OutputError, exit_code
+from guestlist.cli.outcome import Bug, Interrupted, exit_code
 from guestlist.cli.report import print_document, tell, tell_errors
 from guestlist.cli.session import Session
+from guestlist.cli.system import system_failure
 from guestlist.errors import ConfigError, GuestlistError
 from guestlist.plugins import installed
 
@@ -39,14 +40,16 @@ def run(arguments: argparse.Namespace, when_loaded: Callable[[], None] | None = 
         if arguments.json:
             print_document(arguments.command, [], [error])
         return exit_code([error])
-    if arguments.json and not session.printed:
-        print_document(
-            arguments.command,
-            session.results,
-            session.errors,
-            show_secrets=arguments.show_secrets,
-        )
-    tell_errors(session.errors, debug=arguments.debug)
+    try:
+        if arguments.json and not session.printed:
+            print_document(
+                arguments.command,
+                session.results,
+                session.errors,
+                show_secrets=arguments.show_secrets,
+            )
+    finally:  # also if stdout cannot be written to
+        tell_errors(session.errors, debug=arguments.debug)
     if session.errors or session.exit_code is None:
         return exit_code(session.errors)
     return session.exit_code
@@ -55,23 +58,34 @@ def run(arguments: argparse.Namespace, when_loaded: Callable[[], None] | None = 
 def _carried_out(carry_out: Callable[[Session], None], arguments: argparse.Namespace) -> Session:
     with ExitStack() as closing:
         session = Session(arguments, closing)
-        try:
+        with _recording_errors(session):
             carry_out(session)
-        except ConfigError as error:
-            session.errors += error.problems or (error,)
-        except GuestlistError as error:
-            session.errors.append(error)
-        except KeyboardInterrupt:
-            session.errors.append(Interrupted("nothing was changed"))
-        except (BrokenPipeError, OutputError):
-            raise
-        except Exception as error:
-            if arguments.debug:
-                raise
-            session.errors.append(_bug(error))
         if not arguments.json and not session.printed:
-            _show(session)
+            with _recording_errors(session):
+                _show(session)
     return session
+
+
+@contextmanager
+def _recording_errors(session: Session) -> Iterator[None]:
+    """Append what is raised within the block to the session's errors."""
+    try:
+        yield
+    except ConfigError as error:
+        session.errors += error.problems or (error,)
+    except GuestlistError as error:
+        session.errors.append(error)
+    except KeyboardInterrupt:
+        session.errors.append(Interrupted("nothing was changed"))
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        session.errors.append(system_failure(error))
+        session.printed = True
+    except Exception as error:
+        if session.arguments.debug:
+            raise
+        session.errors.append(_bug(error))
 
 
 def _show(session: Session) -> None:

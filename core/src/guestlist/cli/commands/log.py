@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from guestlist.cli.document import OrderRow
 from guestlist.cli.moments import resolve
-from guestlist.cli.outcome import OutputError
 from guestlist.cli.parser import UsageError
 from guestlist.cli.report import say
 from guestlist.cli.session import Session
@@ -33,13 +32,8 @@ def run_log(session: Session) -> None:
     search = _search(session)
     if given.export:
         write = write_csv if given.export == "csv" else write_jsonl
-        try:
-            write(_lines(store, search, given.last), sys.stdout)
-            sys.stdout.flush()
-        except BrokenPipeError:
-            raise
-        except OSError as error:
-            raise OutputError(error.errno, error.strerror) from error
+        write(_lines(store, search, given.last), sys.stdout)
+        sys.stdout.flush()
         session.printed = True
     elif session.screen is None:
         session.results += map(_row, _lines(store, search, given.last))

@@ -1,0 +1,86 @@
+"""Failures of the operating system, such as a full disk or too few file descriptors."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, TextIO, cast
+
+from guestlist.errors import GuestlistError
+
+_OPEN_FILES = "Allow more open files, such as with `ulimit -n 1024`."
+HINTS = {
+    errno.EMFILE: _OPEN_FILES,
+    errno.ENFILE: _OPEN_FILES,
+    errno.ENOSPC: "Free some space, and run it again.",
+    errno.EDQUOT: "Free some space, and run it again.",
+    errno.EROFS: "Use a file system that can be written to.",
+}
+"""What to do about an error number."""
+
+
+class SystemFailure(GuestlistError):
+    """The operating system refused something that has nothing to do with a service."""
+
+
+class Output:
+    """Stdout that remembers the error of a failed write, and discards what is written after it.
+
+    Attributes:
+        stream: the stream that is written to. Everything else is delegated to it.
+        error: the error. A pipe that is closed by its reader does not count.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self.stream = stream
+        self.error: OSError | None = None
+
+    def write(self, text: str) -> int:
+        with self._remembering():
+            return self.stream.write(text)
+
+    def flush(self) -> None:
+        with self._remembering():
+            self.stream.flush()
+
+    @contextmanager
+    def _remembering(self) -> Iterator[None]:
+        try:
+            yield
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            self.error = error
+            with suppress(OSError):
+                self.discard()
+            raise
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.stream, name)
+
+    def discard(self) -> None:
+        """Discard what is still written. The interpreter writes what is left when it ends."""
+        os.dup2(os.open(os.devnull, os.O_WRONLY), self.stream.fileno())
+
+
+@contextmanager
+def checked_output() -> Iterator[Output]:
+    """Make `sys.stdout` an `Output` within the block."""
+    output = Output(sys.stdout)
+    sys.stdout = cast(TextIO, output)
+    try:
+        yield output
+    finally:
+        sys.stdout = output.stream
+
+
+def system_failure(error: OSError) -> SystemFailure:
+    """Return the error that says what the operating system refused, and where."""
+    reason = error.strerror or type(error).__name__
+    if getattr(sys.stdout, "error", None) is error:
+        return SystemFailure(f"the output cannot be written: {reason}")
+    where = f"{error.filename}: " if error.filename else ""
+    return SystemFailure(f"{where}{reason}", hint=HINTS.get(error.errno or 0, ""))
