@@ -12,6 +12,7 @@ import re
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Concatenate, Generic, NoReturn, ParamSpec, Self, TypeVar, cast
@@ -143,6 +144,14 @@ class _Client:
     def clock(self) -> Clock:
         """Where it reads the time."""
         return self._clock
+
+    def service_time(self) -> datetime:
+        """The present time by the clock of the account's service: the `Date` of its last answer and
+        the time since then. Before its first answer, the time of this machine.
+
+        The account is the bound one (`guests.account("cloud").service_time()`), or the only one.
+        """
+        return self._accounts.pick(None).now()
 
     def check_order(self, order: Order) -> None:
         """Whether the policy lets an order pass: the allowed domains, and the plugins.

@@ -253,6 +253,17 @@ class Provider(BaseModel):
         """One page of the invitations that the service tells of, whatever their state."""
         raise self.unsupported("invitations")
 
+    def invitation_summaries(self, cursor: str | None = None) -> Flow[Page[Invitation]]:
+        """One page of the open invitations as a list of the service shows them, where `invitations`
+        sends a request for each. Needs `find_invitation`.
+
+        A summary has the address, the roles and `created_at`. Its state is PENDING if it has all
+        three; otherwise UNKNOWN, with the basis INFERRED. A plan reads the summaries, and calls
+        `find_invitation` only for people whose invitation has expired or must change. Leave it
+        undefined where `invitations` sends one request for each page.
+        """
+        raise self.unsupported("invitation_summaries")
+
     def get_member(self, id: str) -> Flow[Member]:
         """One member by id. Raises NotFound."""
         raise self.unsupported("get_member")

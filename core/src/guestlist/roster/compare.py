@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from guestlist.changes import ORDER, Action, Change
 from guestlist.client import Guestlist
@@ -63,6 +63,28 @@ class Compared:
         self.counts[change.action] += 1
         body = change.model_dump_json(exclude_defaults=True)
         return number, ORDER[change.action], change.key, body
+
+
+class Differs:
+    """Whether anything may have to change for a person, by a summary of the invitation.
+
+    Args:
+        compared: makes what is needed to compare the people of one account.
+    """
+
+    def __init__(self, compared: Callable[[str, Reading], Compared]) -> None:
+        self._make = compared
+        self._compared: dict[str, Compared] = {}
+
+    def __call__(self, name: str, reading: Reading, facts: Sequence[Fact]) -> bool:
+        account = self._compared.get(name)
+        if account is None:
+            account = self._compared[name] = self._make(name, reading)
+        wish = _wish(account, facts)
+        if _agreed(account, wish, facts) is not None:
+            return False
+        found = _looked_into(account, wish, facts)
+        return any(isinstance(one, Change) and one.action is not Action.WITHDRAW for one in found)
 
 
 def compare(scratch: Scratch, accounts: Sequence[Compared | None], guard: Guard) -> None:
@@ -128,8 +150,8 @@ def _agreed(account: Compared, wish: Wish | None, facts: Sequence[Fact]) -> dict
         return None
     if wish.problems:
         return None
-    if kinds == [Kind.WANTED, Kind.INVITATION]:
-        told = invitation_from(facts[1].brief)
+    if kinds in _INVITED:
+        told = invitation_from(facts[-1].brief)
         if told.state in OPEN_STATES and not unlikeness(account.provider, wish, told):
             return {Note.INVITED: 1, Note.OWED: owed_after(account.provider, wish, told)}
     elif kinds in _MEMBERS and facts[1].brief:
@@ -139,6 +161,7 @@ def _agreed(account: Compared, wish: Wish | None, facts: Sequence[Fact]) -> dict
     return None
 
 
+_INVITED = ([Kind.WANTED, Kind.INVITATION], [Kind.WANTED, Kind.INVITATION, Kind.COMPLETE])
 _MEMBERS = ([Kind.WANTED, Kind.MEMBER], [Kind.WANTED, Kind.MEMBER, Kind.HELD])
 
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from guestlist.client import Guestlist
 from guestlist.errors import UnknownRole
 from guestlist.exchange.account import Account
-from guestlist.models import Role, State
-from guestlist.roster.present import Progress, Reading, read_accounts, seen
-from guestlist.roster.scratch import Scratch
+from guestlist.models import OPEN_STATES, Role, State
+from guestlist.roster.present import Progress, Reading, invitation_from, read_accounts, seen
+from guestlist.roster.scratch import Fact, Kind, Scratch
 from guestlist.roster.wishes import Wishes
 
 if TYPE_CHECKING:
@@ -37,7 +37,13 @@ class Everybody:
         self._scratch = Scratch()
         try:
             self.read = read_accounts(
-                guests, names, self._scratch, managed=names, everybody=True, progress=progress
+                guests,
+                names,
+                self._scratch,
+                managed=names,
+                everybody=True,
+                look_closer=_may_be_over,
+                progress=progress,
             )
         except BaseException:
             self._scratch.close()
@@ -64,6 +70,12 @@ class Everybody:
                 yield guest.account, invitation.email, offered, guest.state
             elif member is not None:
                 yield guest.account, member.email, None, guest.state
+
+
+def _may_be_over(_account: str, _reading: Reading, facts: Sequence[Fact]) -> bool:
+    """Whether a summary does not show that the invitation is open."""
+    states = (invitation_from(fact.brief).state for fact in facts if fact.kind == Kind.INVITATION)
+    return not all(state in OPEN_STATES for state in states)
 
 
 class _Account:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from guestlist.changes import UNFOUNDED, Change
 from guestlist.client import Guestlist
 from guestlist.exchange.account import Account
 from guestlist.models import Guest, Invitation
 from guestlist.roster.planfile import PlanFile
-from guestlist.roster.present import Progress, ids_of, read_accounts, seen
+from guestlist.roster.present import Progress, Reading, ids_of, read_accounts, seen
 from guestlist.roster.scratch import Fact, Kind, Scratch
 
 
@@ -33,7 +33,12 @@ def moved(
         numbers = {name: number for number, name in enumerate(names)}
         scratch.add(_befores(plan.changes(), numbers))
         for reading in read_accounts(
-            guests, names, scratch, managed=names, progress=progress
+            guests,
+            names,
+            scratch,
+            managed=names,
+            look_closer=_is_planned,
+            progress=progress,
         ).values():
             if reading.error:
                 raise reading.error
@@ -47,6 +52,10 @@ def moved(
                 yield from _different(changes, now)
     finally:
         scratch.close()
+
+
+def _is_planned(_account: str, _reading: Reading, facts: Sequence[Fact]) -> bool:
+    return any(fact.kind == Kind.BEFORE for fact in facts)
 
 
 def _befores(changes: Iterable[Change], numbers: Mapping[str, int]) -> Iterator[Fact]:

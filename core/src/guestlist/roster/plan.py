@@ -12,11 +12,11 @@ from typing import Self
 from guestlist.changes import ORDER, Action, Change
 from guestlist.client import Guestlist
 from guestlist.errors import ConfigError, GuestlistError, UnknownAccount
-from guestlist.roster.compare import Compared, Row, compare
+from guestlist.roster.compare import Compared, Differs, Row, compare
 from guestlist.roster.debts import Debt, unwanted
 from guestlist.roster.guard import Guard, Limits
 from guestlist.roster.planfile import write_plan
-from guestlist.roster.present import Progress, read_accounts
+from guestlist.roster.present import Progress, Reading, read_accounts
 from guestlist.roster.problems import IF_EMPTY
 from guestlist.roster.scratch import Fact, Kind, Scratch
 from guestlist.roster.summary import Summary, fingerprint, over
@@ -131,11 +131,20 @@ def make_plan(
             raise ConfigError("the roster names no one", hint=IF_EMPTY)
         debts = list(owed)
         scratch.add(_of_owed(debts, numbers))
-        read = read_accounts(guests, names, scratch, managed=intake.managed, progress=progress)
+
+        def compared(name: str, reading: Reading) -> Compared:
+            return Compared(guests, name, reading, prune, invite_declined, limits.protected)
+
+        read = read_accounts(
+            guests,
+            names,
+            scratch,
+            managed=intake.managed,
+            look_closer=Differs(compared),
+            progress=progress,
+        )
         readable = {
-            name: Compared(guests, name, reading, prune, invite_declined, limits.protected)
-            for name, reading in read.items()
-            if reading.error is None
+            name: compared(name, reading) for name, reading in read.items() if not reading.error
         }
         compare(scratch, [readable.get(name) for name in names], Guard(limits, mails))
         aside = Aside(guests, debts, {*names, *unclear, *intake.accounts})

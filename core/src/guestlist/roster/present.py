@@ -1,11 +1,10 @@
-"""Reading who is there: every account once, page by page, into scratch space."""
+"""Reads who is there: every account once, page by page, into scratch space."""
 
 from __future__ import annotations
 
 import json
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -17,26 +16,34 @@ from guestlist.changes import without_secrets
 from guestlist.client import Guestlist
 from guestlist.errors import GuestlistError, NotFound
 from guestlist.exchange.account import Account
-from guestlist.models import MEMBERSHIPS, Guest, Invitation, Member, Role, State
+from guestlist.models import MEMBERSHIPS, Basis, Guest, Invitation, Member, Role, State
 from guestlist.provider import Provider
 from guestlist.roster.scratch import Fact, Kind, Scratch
-from guestlist.verbs.states import best, best_member, conclude
+from guestlist.roster.threads import in_threads
+from guestlist.verbs.states import best, best_member, conclude, current
 
 T = TypeVar("T")
 
 READERS = 32
 """Accounts that are read at the same time."""
 ASKERS = 4
-"""Members of one account of whom is asked at the same time what they hold."""
+"""People of one account who are asked about at the same time."""
 BATCH = 500
-"""Records that are stored at once, and after which progress is told."""
+"""Records that are stored at once."""
+PROGRESS_SECONDS = 0.5
+"""How often a reader reports its progress."""
 
 LISTS = ("invitations", "members")
-"""The operations that tell everybody who is there."""
+"""The operations that list everybody who is there."""
 
 Progress = Callable[[str, str, int], None]
-"""Told the account, what is read (`roles`, `invitations`, `members`, `access`; `people` where there
-are no lists), and how many so far. Called from several threads, one at a time."""
+"""Receives the account, what is read (`roles`, `invitations`, `members`, `access`; `details` for
+invitations that the list shows in short; `people` where there are no lists), and how many so far:
+0 when it begins. Called from several threads, one at a time."""
+
+LookCloser = Callable[[str, "Reading", Sequence[Fact]], bool]
+"""Whether to ask for the complete invitation of a person, of whom the list shows a summary. Gets
+the account, what was read of it so far, and the facts about the person."""
 
 
 @dataclass
@@ -61,6 +68,7 @@ def read_accounts(
     *,
     managed: Iterable[str],
     everybody: bool = False,
+    look_closer: LookCloser | None = None,
     progress: Progress | None = None,
 ) -> dict[str, Reading]:
     """Reads accounts, all at the same time. One that cannot be read does not stop the others.
@@ -70,6 +78,7 @@ def read_accounts(
         managed: those in which roles matter.
         everybody: they matter of all who are there, and not only of those in the scratch space. An
             account whose service has no lists cannot be read then.
+        look_closer: see `LookCloser`; by default every invitation is read completely.
         progress: see `Progress`.
 
     Returns:
@@ -78,17 +87,17 @@ def read_accounts(
     stop, managed = threading.Event(), frozenset(managed)
     tell = _one_at_a_time(progress)
     readers = [
-        _Reader(guests.account(name), name, number, scratch, stop, tell, everybody)
+        _Reader(guests.account(name), name, number, scratch, stop, tell, everybody, look_closer)
         for number, name in enumerate(names)
     ]
-    with ThreadPoolExecutor(min(len(names), READERS) or 1) as pool:
-        try:
-            running = {pool.submit(one.read, one.name in managed): one.name for one in readers}
-            return {running[done]: done.result() for done in as_completed(running)}
-        except BaseException:  # Ctrl-C, or a fault of ours: the threads end at their next record
-            stop.set()
-            pool.shutdown(cancel_futures=True)
-            raise
+
+    def read(one: _Reader) -> tuple[str, Reading]:
+        return one.name, one.read(one.name in managed)
+
+    try:
+        return dict(in_threads(read, readers, READERS))
+    finally:  # after Ctrl-C, or a fault of ours, the threads end at their next record
+        stop.set()
 
 
 def _one_at_a_time(progress: Progress | None) -> Progress:
@@ -114,6 +123,7 @@ class _Reader:
         stop: threading.Event,
         tell: Progress,
         everybody: bool,
+        look_closer: LookCloser | None,
     ) -> None:
         self.name = name
         self._guests = guests
@@ -123,6 +133,7 @@ class _Reader:
         self._stop = stop
         self._tell = tell
         self._everybody = everybody
+        self._look_closer = look_closer
         self._reading = Reading()
 
     def read(self, roles_matter: bool) -> Reading:
@@ -134,8 +145,13 @@ class _Reader:
             if lacking and self._everybody:
                 raise self._provider.unsupported(lacking[0])
             if not lacking:
-                self._store("invitations", self._guests.invitations(), self._of_invitation)
+                short = self._look_closer and self._provider.supports("invitation_summaries")
+                listed = self._guests.invitations(complete=not short)
+                keep = self._of_summary if short else self._of_invitation
+                self._store("invitations", listed, keep)
                 self._store("members", self._guests.members(), self._of_member)
+                if short and self._look_closer:
+                    self._complete(self._look_closer)
             else:
                 self._look_for_each()
             if roles_matter and self._provider.supports("access"):
@@ -145,14 +161,17 @@ class _Reader:
         return reading
 
     def _told(self, what: str, items: Iterator[T]) -> Iterator[T]:
-        """The items; progress is told after each batch and at the end."""
-        count = 0
+        """The items. Reports progress at the beginning, at the end, and now and then between."""
+        count, clock = 0, self._guests.clock
+        self._tell(self.name, what, count)
+        reported = clock.monotonic()
         for item in items:
             if self._stop.is_set():
                 return
             count += 1
-            if count % BATCH == 0:
+            if (now := clock.monotonic()) - reported >= PROGRESS_SECONDS:
                 self._tell(self.name, what, count)
+                reported = now
             yield item
         self._tell(self.name, what, count)
 
@@ -165,6 +184,9 @@ class _Reader:
         brief = _invitation_brief(one, carried(self._provider, one))
         body = without_secrets(one).model_dump_json(exclude_defaults=True)
         return Fact(email_key(one.email), self._number, Kind.INVITATION, False, brief, body)
+
+    def _of_summary(self, one: Invitation) -> Fact:
+        return self._of_invitation(one)._replace(ask=True)
 
     def _of_member(self, one: Member) -> Fact | None:
         if one.service or not one.email:
@@ -179,16 +201,17 @@ class _Reader:
     def _look_for_each(self) -> None:
         """Where the service has no lists, everybody in the roster is looked for. Who is there
         besides cannot be known."""
-        with ThreadPoolExecutor(ASKERS) as pool:
-            people = (
-                one
-                for some in self._scratch.wanted(self._number, BATCH)
-                for one in pool.map(self._look, some)
-            )
-            for found in self._told("people", people):
-                self._scratch.add(found)
+        people = (
+            one
+            for some in self._scratch.wanted(self._number, BATCH)
+            for one in in_threads(self._look, some, ASKERS)
+        )
+        for found in self._told("people", people):
+            self._scratch.add(found)
 
     def _look(self, one: tuple[str, str]) -> list[Fact]:
+        if self._stop.is_set():
+            return []
         key, email = one
         guest = self._guests.status(email)
         found = [
@@ -200,15 +223,31 @@ class _Reader:
     def _ask(self) -> None:
         """Asks what members hold, where their records do not tell and the roster says what they
         shall hold."""
-        with ThreadPoolExecutor(ASKERS) as pool:
-            everybody = (
-                one
-                for some in self._scratch.whom_to_ask(
-                    self._number, BATCH, everybody=self._everybody
-                )
-                for one in pool.map(self._held, some)
-            )
-            self._store("access", everybody, lambda fact: fact)
+        people = self._scratch.whom_to_ask(self._number, BATCH, everybody=self._everybody)
+        held = (one for some in people for one in in_threads(self._held, some, ASKERS))
+        self._store("access", held, lambda fact: fact)
+
+    def _complete(self, look_closer: LookCloser) -> None:
+        """Asks for the complete invitation of each person whose summary does not suffice."""
+        unclear = (
+            [facts for facts in people if look_closer(self.name, self._reading, facts)]
+            for people in self._scratch.with_summaries(self._number, BATCH)
+        )
+        found = (one for some in unclear for one in in_threads(self._completed, some, ASKERS))
+        self._store("details", found, lambda fact: fact)
+
+    def _completed(self, facts: Sequence[Fact]) -> Fact | None:
+        if self._stop.is_set():
+            return None
+        body = next(fact.body for fact in facts if fact.kind == Kind.INVITATION)
+        summary = Invitation.model_validate_json(body)
+        found = self._guests.call(type(self._provider).find_invitation, summary.email)
+        if found is None:  # listed as invited, and there is no invitation: it was withdrawn or lost
+            gone = {"state": State.UNKNOWN, "basis": Basis.INFERRED}
+            found = summary.model_copy(update=gone)
+        else:
+            found = current(found, self._provider, self._guests.service_time())
+        return self._of_invitation(found)._replace(key=facts[0].key, kind=Kind.COMPLETE)
 
     def _held(self, one: tuple[str, str]) -> Fact | None:
         if self._stop.is_set():
@@ -289,8 +328,9 @@ class Seen(NamedTuple):
 def seen(account: Account, email: str, facts: Sequence[Fact]) -> Seen:
     """Where somebody stands, from the facts about the person, as `status` would say."""
     invitations, members, held = list[tuple[Invitation, str]](), list[Member](), None
+    outdated = any(fact.kind == Kind.COMPLETE for fact in facts)  # the summaries
     for fact in facts:
-        if fact.kind == Kind.INVITATION:
+        if fact.kind == Kind.COMPLETE or (fact.kind == Kind.INVITATION and not outdated):
             invitations.append((Invitation.model_validate_json(fact.body), fact.brief))
         elif fact.kind == Kind.MEMBER:
             members.append(Member.model_validate_json(fact.body))

@@ -11,7 +11,8 @@ import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from enum import IntEnum
-from itertools import islice
+from itertools import groupby, islice
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 from guestlist.errors import GuestlistError
@@ -35,6 +36,8 @@ class Kind(IntEnum):
     MEMBER = 6
     HELD = 7
     """What a member holds, where that had to be asked for."""
+    COMPLETE = 8
+    """The complete invitation of a person whose INVITATION is a summary, where it was asked for."""
 
 
 class Fact(NamedTuple):
@@ -44,7 +47,8 @@ class Fact(NamedTuple):
         key: the address as it is compared.
         account: the number of the account, which is its place among the names.
         kind: a `Kind`.
-        ask: whether what the person holds matters (of the roster), or is not told (of a member).
+        ask: of an entry of the roster: whether the roles that the person holds matter. Of a
+            member: whether they are not in the record. Of an invitation: whether it is a summary.
         brief: what mostly suffices to decide; few people differ in it.
         body: all of it.
     """
@@ -75,6 +79,8 @@ class Scratch:
                 PRAGMA cache_size = -{CACHE};
                 CREATE TABLE fact (key TEXT, account INT, kind INT, ask INT, brief TEXT, body TEXT);
                 CREATE TABLE asking (account INT, key TEXT, body TEXT);
+                CREATE TABLE summary (key TEXT, account INT, kind INT, ask INT, brief TEXT,
+                                      body TEXT);
                 CREATE TABLE problem (account INT, text TEXT, people INT, who TEXT,
                                       PRIMARY KEY (account, text)) WITHOUT ROWID;
                 CREATE TABLE change (account INT, place INT, key TEXT, body TEXT);
@@ -83,8 +89,9 @@ class Scratch:
             )
 
     def close(self) -> None:
-        """Gives the space free. Nothing can be read any more."""
-        self._db.close()
+        """Frees the space. Nothing can be read after it; a thread that still adds gets an error."""
+        with self._lock:
+            self._db.close()
 
     # ------------------------------------------------------------------ facts
 
@@ -120,10 +127,42 @@ class Scratch:
                 "INSERT INTO asking SELECT account, key, max(iif(kind = :member, body, NULL))"
                 " FROM fact WHERE account = :account GROUP BY key"
                 " HAVING max(ask AND kind = :member)"
-                " AND (:everybody OR max(ask AND kind <> :member))",
-                {"account": account, "member": Kind.MEMBER, "everybody": everybody},
+                " AND (:everybody OR max(ask AND kind < :seen))",
+                {
+                    "account": account,
+                    "member": Kind.MEMBER,
+                    "everybody": everybody,
+                    "seen": Kind.INVITATION,
+                },
             )
         yield from self._pieces("asking WHERE", account, size)
+
+    def with_summaries(self, account: int, size: int) -> Iterator[list[list[Fact]]]:
+        """The facts about each person in an account whose invitation is a summary, for `size`
+        people at a time. Others may add facts meanwhile."""
+        columns = "key, account, kind, ask, brief, body"
+        with self._lock, _in_words():
+            self._db.execute(
+                f"INSERT INTO summary SELECT {columns} FROM fact"  # noqa: S608
+                " WHERE account = :account AND key IN"
+                " (SELECT key FROM fact WHERE account = :account AND kind = :invitation AND ask)"
+                " ORDER BY key, kind, rowid",
+                {"account": account, "invitation": Kind.INVITATION},
+            )
+        last = ""
+        while True:
+            with self._lock, _in_words():
+                rows = self._db.execute(
+                    f"SELECT {columns} FROM summary WHERE account = ? AND key IN"  # noqa: S608
+                    " (SELECT DISTINCT key FROM summary WHERE account = ? AND key > ?"
+                    "  ORDER BY key LIMIT ?) ORDER BY key, rowid",
+                    (account, account, last, size),
+                ).fetchall()
+            if not rows:
+                return
+            people = [list(facts) for _, facts in groupby(map(Fact._make, rows), _key_of)]
+            last = people[-1][0].key
+            yield people
 
     def wanted(self, account: int, size: int) -> Iterator[list[tuple[str, str]]]:
         """Key and body of the people who are wanted in an account, so many at a time."""
@@ -182,6 +221,9 @@ class Scratch:
             # `yield from` would close the cursor when the reader goes, the database being closed
             for row in self._db.execute(query, values):  # noqa: UP028
                 yield row
+
+
+_key_of = attrgetter("key")
 
 
 @contextmanager

@@ -34,6 +34,7 @@ READING = (
     "find_member",
     "get_invitation",
     "get_member",
+    "invitation_summaries",
     "invitations",
     "members",
     "organization",
@@ -46,6 +47,9 @@ CHANGING = ("assign_role", "invite", "remove", "resend", "revoke", "unassign_rol
 
 CONTRACT = tuple(sorted(READING + CHANGING))
 """All operations of the contract."""
+
+SHORTCUTS = ("invitation_summaries",)
+"""Operations that only save requests: a provider without them lacks nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +101,8 @@ def facts(kind: type[Provider]) -> Iterator[Problem]:
         yield Problem("late_effect or list_lag is negative", "They are seconds.")
     if kind.resend_moves_expiry and not kind.supports("resend"):
         yield Problem("resend_moves_expiry without resend", "Leave it out.")
+    if kind.supports("invitation_summaries") and not kind.supports("find_invitation"):
+        yield Problem("invitation_summaries without find_invitation", "Define both, or neither.")
     if most > 0 and not kind.supports("invite"):
         yield Problem("most_roles without invite", "Leave it out.")
     if not issubclass(kind.Options, BaseModel):

@@ -131,13 +131,20 @@ Finish = Callable[[Call, Sequence[T]], Iterable[T]]
 
 
 def invitations(
-    accounts: Accounts, *, state: State | str | None = None, account: str | None = None
+    accounts: Accounts,
+    *,
+    state: State | str | None = None,
+    complete: bool = True,
+    account: str | None = None,
 ) -> Walk[Invitation]:
-    """The invitations that the service tells of, one after another, read page by page. When many
-    go meanwhile, somebody may come twice.
+    """Returns the invitations that the service lists, one after another, read page by page. If many
+    go meanwhile, a person may come twice.
 
     Args:
         state: only those in that state; by default all.
+        complete: read each invitation completely, also where that takes a request for each.
+            Otherwise they may be without id, expiry and link, and open only as far as the list
+            shows.
         account: which account; may be left out when there is only one.
 
     Raises:
@@ -151,7 +158,9 @@ def invitations(
         told = (current(item, call.provider, now) for item in items)
         return (item for item in told if wanted is None or item.state is wanted)
 
-    return Walk(accounts, account, "invitations", finish)
+    provider = accounts.pick(account).provider
+    short = not complete and provider.supports("invitation_summaries")
+    return Walk(accounts, account, "invitation_summaries" if short else "invitations", finish)
 
 
 def members(accounts: Accounts, *, account: str | None = None) -> Walk[Member]:

@@ -49,6 +49,7 @@ from guestlist_aitronos.reading import (
     read_role,
     read_rows,
     read_status,
+    read_summary,
 )
 from guestlist_aitronos.results import BulkResend, Status
 
@@ -220,9 +221,28 @@ class Aitronos(Provider):
 
     @operation
     def invitations(self, cursor: str | None = None) -> Flow[Page[Invitation]]:
-        """One page of the people whose status says that they are invited, each with the
+        """Returns one page of the people whose status says that they are invited, each with the
         invitation that the service holds for them. Costs one request per person: Aitronos has no
-        list of invitations. Whoever has no invitation any more is in state unknown.
+        list of invitations. A person without an invitation is in state unknown.
+        """
+        page = yield from self._invited(cursor, INVITED_PAGE)
+        items = []
+        for row in page.items:
+            invitation = yield from self._invitation_of(row)
+            items.append(invitation)
+        return Page(items, page.next, moved=page.moved)
+
+    @operation
+    def invitation_summaries(self, cursor: str | None = None) -> Flow[Page[Invitation]]:
+        """Returns one page of the invited people as the member list shows them: with their role and
+        the date of their row, without the invitation's id, link and expiry.
+        """
+        page = yield from self._invited(cursor, PAGE)
+        items = [read_summary(row, organization_id=self.organization_id) for row in page.items]
+        return Page(items, page.next, moved=page.moved)
+
+    def _invited(self, cursor: str | None, take: int) -> Flow[Page[dict[str, Any]]]:
+        """Returns one page of the rows of invited people.
 
         The cursor is the statuses yet to be listed and the place: `status_1,status_2:25/40`.
         """
@@ -237,13 +257,12 @@ class Aitronos(Provider):
         asked = {"status_id": waiting[0]} if waiting and waiting[0] else {}
         # the oldest first: whoever is added meanwhile comes at the end and shifts nobody
         order = {"sort_field": "created_at", "sort_direction": "asc"}
-        rows = yield from self._rows(place, INVITED_PAGE, **asked, **order)
-        items = []
-        for row in rows.items:
-            if not is_invited(row) and (not asked or named(row, "status")[1] is not None):
-                continue
-            invitation = yield from self._invitation_of(row)
-            items.append(invitation)
+        rows = yield from self._rows(place, take, **asked, **order)
+        items = [
+            row
+            for row in rows.items
+            if is_invited(row) or (asked and named(row, "status")[1] is None)
+        ]
         if rows.next is not None:
             more: str | None = f"{','.join(waiting)}:{rows.next}"
         else:

@@ -132,6 +132,18 @@ def read_lost_invitation(raw: Raw, *, organization_id: str) -> Invitation:
     )
 
 
+def read_summary(raw: Raw, *, organization_id: str) -> Invitation:
+    """The invitation of an invited person, as far as the member list shows it.
+
+    Without role or date it is as one whose invitation was not found, so that callers ask for it.
+    """
+    summary = read_lost_invitation(raw, organization_id=organization_id)
+    if summary.roles and summary.created_at:
+        open_one = {"state": State.PENDING, "basis": Basis.REPORTED}
+        return summary.model_copy(update=open_one)
+    return summary
+
+
 def read_member(raw: Raw) -> Member:
     """A member. `joined_at` is weak: some samples have there when the person was invited."""
     status = plain(named(raw, "status")[1] or "")

@@ -16,7 +16,7 @@ from guestlist.models import Member
 from guestlist.plugins import installed
 from guestlist.provider import Provider
 from guestlist.sandbox import Service
-from guestlist.testing.checking import CHANGING, CONTRACT, READING
+from guestlist.testing.checking import CHANGING, CONTRACT, READING, SHORTCUTS
 from guestlist.testing.conformance.remark import remarking, ruling
 from guestlist.testing.conformance.scene import Scene
 from guestlist.testing.conformance.setting import SandboxSetting, Setting
@@ -116,7 +116,9 @@ class Rules:
             "getting": [name for name in offered if name.startswith("get_")],
             "finding": [name for name in offered if name.startswith(("find_", "get_"))],
             "telling": [name for name in offered if name in TELLING],
-            "missing": [name for name in CONTRACT if not kind.supports(name)],
+            "missing": [
+                name for name in CONTRACT if not kind.supports(name) and name not in SHORTCUTS
+            ],
             "missing_verb": [name for name in VERBS if not kind.supports(name)],
         }
 

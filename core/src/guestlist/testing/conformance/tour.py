@@ -192,6 +192,7 @@ class Guide:
             self._invitation(invited)
         take("find_invitation", order.email)
         self._pages("invitations")
+        self._pages("invitation_summaries")
         member = self._member()
         self._pages("members")
         if member is not None:
