@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from guestlist import AsyncGuestlist, Guestlist
+from guestlist.changes import Action
 from guestlist.event import Event
 from guestlist.models import State
-from guestlist.roster import Action, Wanted, make_plan, moved, read_plan
+from guestlist.roster import Note, Wanted, make_plan, moved, read_plan
 from guestlist.roster.everybody import Everybody
 from guestlist.sandbox import Sandbox
 from guestlist.testing.clock import VirtualClock
@@ -82,7 +83,7 @@ def test_a_thousand_open_invitations_that_fit_take_few_requests(
     with make_plan(watched, roster) as plan:
         assert not plan.errors
         assert plan.nothing
-        assert plan.summary.notes[ACCOUNT]["invited"] == 1000
+        assert plan.summary.notes[ACCOUNT][Note.INVITED] == 1000
     assert len(requests) <= 30
 
 
@@ -94,7 +95,7 @@ def test_only_people_who_may_differ_are_asked_about(
     first, second, *_ = invite(50)
     with make_plan(watched, [want(first), want(second, "Admin")]) as plan:
         [change] = plan.changes()
-        assert plan.summary.notes[ACCOUNT]["unlisted"] == 48 + 3
+        assert plan.summary.notes[ACCOUNT][Note.UNLISTED] == 48 + 3
     assert (change.action, change.email) == (Action.REPLACE, second)
     assert change.invitation is not None
     assert change.invitation.id is not None
@@ -124,7 +125,7 @@ def test_an_expired_invitation_is_asked_about(
     requests.clear()
     with make_plan(watched, [want(first), want(second)]) as plan:
         [change] = plan.changes()
-        assert plan.summary.notes[ACCOUNT]["invited"] == 1
+        assert plan.summary.notes[ACCOUNT][Note.INVITED] == 1
     assert (change.action, change.email) == (Action.RESEND, second)
     assert len(requests.about_one) == 2
 
