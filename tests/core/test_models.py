@@ -153,7 +153,8 @@ def test_a_guest_is_compared_by_key() -> None:
 
 def test_no_access_is_false() -> None:
     assert not Access(guest=GUEST, explanation="nothing")
-    assert Access(guest=GUEST, grants=(Grant(role=ROLE),))
+    assert not Access(guest=GUEST, grants=(Grant(role=ROLE),))  # such as a group without a policy
+    assert Access(guest=GUEST, grants=(Grant(role=ROLE),), effective=True)
 
 
 def test_words_are_words() -> None:

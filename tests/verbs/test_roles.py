@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import httpx
 import pytest
 
 from guestlist import (
@@ -14,8 +15,10 @@ from guestlist import (
     Role,
     RoleOutcome,
     UnknownRole,
+    Unsupported,
 )
 from guestlist.models import Member
+from guestlist_vultr import Vultr
 
 ADA = "ada@example.com"
 on_vultr = pytest.mark.parametrize("case", ["vultr"], indirect=True)
@@ -112,9 +115,37 @@ def test_what_is_inherited_is_not_held_directly(guests: Any) -> None:
     """Omar has the policy through his role, and may get it directly besides."""
     omar, policy = "omar@example.org", "policy:Ticket Handling"
     assert policy in labels(guests.access(omar), direct=False)
-    assert guests.unassign_role(omar, policy).outcome is RoleOutcome.NOT_ASSIGNED
+    with pytest.raises(Conflict, match="holds policy:Ticket Handling through Support Engineer"):
+        guests.unassign_role(omar, policy)
+    assert guests.writes == []
     assert guests.assign_role(omar, policy).outcome is RoleOutcome.ASSIGNED
-    assert guests.unassign_role(omar, policy).outcome is RoleOutcome.UNASSIGNED
+    taken = guests.unassign_role(omar, policy)
+    assert taken.outcome is RoleOutcome.UNASSIGNED
+    assert taken.warnings == (f"{policy} is still held through Support Engineer",)
+    assert guests.unassign_role(omar, "policy:Compute").outcome is RoleOutcome.NOT_ASSIGNED
+
+
+@on_vultr
+def test_a_role_that_comes_through_a_group_is_not_detached(guests: Any) -> None:
+    with pytest.raises(Conflict) as caught:
+        guests.unassign_role("omar@example.org", "Support Engineer")
+    assert "holds Support Engineer through a group or another role, not directly" in str(
+        caught.value
+    )
+    assert "Unassign group:Support, or detach Support Engineer from it" in caught.value.hint
+    assert guests.writes == []
+
+
+@on_vultr
+def test_an_assumable_role_is_not_assigned(guests: Any) -> None:
+    """Vultr's guides: only assignable roles are attached to users and groups."""
+    [role] = [one for one in guests.roles() if one.not_assignable]
+    assert role.label == "Incident Response"
+    for wanted in (role, role.label):
+        with pytest.raises(Unsupported, match="cannot be assigned: it is an assumable role"):
+            guests.assign_role("omar@example.org", wanted)
+    assert guests.writes == []
+    assert guests.unassign_role("omar@example.org", role).outcome is RoleOutcome.NOT_ASSIGNED
 
 
 # ---------------------------------------------------------------------------- what cannot be
@@ -216,7 +247,82 @@ def test_access_to_nothing_says_what_the_person_sees(guests: Any) -> None:
     assert not access
     assert "No Active Organization" in access.explanation
     guests.assign_role(ADA, "group:Engineering")
-    assert guests.access(ADA).explanation is None
+    access = guests.access(ADA)
+    assert access
+    assert access.explanation is None
+
+
+def send(guests: Any, method: str, path: str, body: dict[str, Any]) -> None:
+    """Sends what guestlist has no verb for."""
+    settings = guests.sandbox.services["vultr"].settings
+    headers = {"Authorization": f"Bearer {settings['api_key']}"}
+    httpx.request(
+        method, settings["base_url"] + path, json=body, headers=headers
+    ).raise_for_status()
+
+
+def let_ada_in(guests: Any) -> Any:
+    """Invites Ada, accepts for her, and returns her member record."""
+    guests.invite(ADA)
+    guests.accept(ADA)
+    return guests.status(ADA).member
+
+
+@on_vultr
+@pytest.mark.parametrize(
+    ("wanted", "effective", "explained"),
+    [
+        ("group:Empty", False, "no policy is attached to group:Empty"),
+        ("role:Support", False, "no policy is attached to Support"),
+        ("policy:Compute", True, "Is in no group"),
+        ("Billing Viewer", True, "Is in no group"),
+        ("group:Support", True, None),
+    ],
+)
+def test_access_says_what_the_guide_says(
+    guests: Any, wanted: str, effective: bool, explained: str | None
+) -> None:
+    """A group without a policy gives nothing; a policy without a group may not be enough."""
+    send(guests, "POST", "/v2/groups", {"display_name": "Empty"})
+    let_ada_in(guests)
+    guests.assign_role(ADA, wanted)
+    access = guests.access(ADA)
+    assert wanted.removeprefix("role:") in labels(access, direct=True)
+    assert bool(access) is access.effective is effective
+    assert access.explanation is None if explained is None else explained in access.explanation
+
+
+@on_vultr
+def test_access_of_an_administrator_and_of_a_suspended_member(guests: Any) -> None:
+    ada = let_ada_in(guests)
+    send(guests, "PATCH", f"/v2/users/{ada.id}", {"acls": ["manage_users"]})
+    access = guests.access(ADA)
+    assert access
+    assert "full administrative control" in access.explanation
+
+    guests.service.configure(user_status="present")
+    guests.call(Vultr.suspend, ada)
+    access = guests.access(ADA)
+    assert not access
+    assert "suspended" in access.explanation
+
+
+@on_vultr
+def test_own_access_is_that_of_the_keys_owner(make: Any, sandbox: Any) -> None:
+    service = sandbox.services["vultr"].service
+    omar = make(settings={"api_key": service.key_of("omar@example.org")}).own_access()
+    assert (omar.account, omar.effective, omar.explanation) == ("home", True, None)
+    assert labels(omar, direct=True) == {"group:Support", "Billing Viewer"}
+
+    owner = make().own_access()
+    assert labels(owner) == {"policy:Administrator Access"}
+    assert "Is in no group" in owner.explanation
+
+
+@on_aitronos
+def test_own_access_is_unsupported_elsewhere(guests: Any) -> None:
+    with pytest.raises(Unsupported, match="home: Aitronos does not show"):
+        guests.own_access()
 
 
 @pytest.mark.parametrize("who", [ADA, "nobody@example.com"])

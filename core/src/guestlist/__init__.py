@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from guestlist.models import Onboarding as Onboarding
     from guestlist.models import Order as Order
     from guestlist.models import Outcome as Outcome
+    from guestlist.models import OwnAccess as OwnAccess
     from guestlist.models import Role as Role
     from guestlist.models import RoleOutcome as RoleOutcome
     from guestlist.models import RoleResult as RoleResult
@@ -80,7 +81,7 @@ _HOMES = {
     "exchange.account": "Budget",
     "ledger": "Ledger",
     "models": """Access Basis Grant Guest Invitation InviteResult Member MemberState Onboarding
-        Order Outcome Role RoleOutcome RoleResult State""",
+        Order Outcome OwnAccess Role RoleOutcome RoleResult State""",
     "roster": "Plan PlanFile Roster",
     "runs": "ApplyResult SettleResult apply plan settle",
 }

@@ -168,6 +168,8 @@ class Role(Answered):
         kind: what the service calls it: `role`, `group` or `policy`. Ids are told apart within a
             kind.
         description: what it is for, in the service's words; None where it does not say.
+        not_assignable: why the service does not assign it to members, as the end of a sentence,
+            such as "it is assumed for a time"; None if it does.
         raw: the service's own record; None where there is none.
     """
 
@@ -175,6 +177,7 @@ class Role(Answered):
     name: str | None = None
     kind: str = "role"
     description: str | None = None
+    not_assignable: str | None = None
 
     @property
     def label(self) -> str:
@@ -346,15 +349,28 @@ class Grant(Model):
 
 
 class Access(Model):
-    """What a person can effectively do."""
+    """What a person can effectively do. True in a condition if it is `effective`."""
 
     guest: Guest
     grants: tuple[Grant, ...] = ()
+    effective: bool = False
+    """Whether what the person holds allows anything. A group without any policy allows nothing."""
     explanation: str | None = None
-    """Why there is nothing, and what the person will see; None when there is something."""
+    """What the person lacks and will see, and why; None if nothing is known to be lacking."""
 
     def __bool__(self) -> bool:
-        return bool(self.grants)
+        return self.effective
+
+
+class OwnAccess(Model):
+    """What the owner of an account's API key can effectively do."""
+
+    account: str
+    grants: tuple[Grant, ...] = ()
+    effective: bool = False
+    """Whether what the owner holds allows anything."""
+    explanation: str | None = None
+    """What the owner lacks and will see, and why; None if nothing is known to be lacking."""
 
 
 class Onboarding(Model):

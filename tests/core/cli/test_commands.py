@@ -169,6 +169,38 @@ def test_access_says_plainly_that_it_is_nothing(cli: Cli, sandbox: Sandbox) -> N
     assert "No Active Organization" in " ".join(run.out.split())
 
 
+def test_access_of_the_keys_owner(cli: Cli) -> None:
+    run = cli("access", "--own", "-a", "vultr")
+    assert (run.code, "policy:Administrator Access" in run.out) == (0, True)
+    assert "Is in no group" in " ".join(run.out.split())
+    [row] = cli("access", "--own", "-a", "vultr", "--json").results
+    assert (row["type"], row["account"], row["effective"]) == ("own_access", "vultr", True)
+
+    for arguments, error in (
+        ((), "ADDRESS is missing"),
+        (("--own", ADA), "--own and an address exclude each other"),
+    ):
+        run = cli("access", *arguments, "-a", "vultr")
+        assert (run.code, error in run.err) == (2, True)
+    run = cli("access", "--own", "-a", "aitronos")
+    assert (
+        run.code,
+        "aitronos: Aitronos does not show what the owner of a key holds" in run.err,
+    ) == (2, True)
+
+
+def test_roles_that_are_not_assigned_say_so(cli: Cli) -> None:
+    [row] = [
+        row
+        for row in cli("roles", "-a", "vultr", "--json").results
+        if row["name"] == "Incident Response"
+    ]
+    assert "assumable role" in row["not_assignable"]
+    assert "not assignable: it is an assumable role" in cli("roles", "-a", "vultr").out
+    run = cli("assign", "lena@example.org", "Incident Response", "-a", "vultr")
+    assert (run.code, "cannot be assigned: it is an assumable role" in run.err) == (2, True)
+
+
 def test_list_by_state(cli: Cli, sandbox: Sandbox) -> None:
     cli("invite", ADA, GRACE, "-a", "vultr")
     accept(sandbox, ADA)

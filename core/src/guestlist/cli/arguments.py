@@ -37,11 +37,11 @@ def _examples(parser: Parser, *lines: str) -> None:
     parser.epilog = "examples:\n" + "\n".join(f"  guestlist {line}" for line in lines)
 
 
-def _people(parser: Parser, *, ids: bool = True) -> None:
+def _people(parser: Parser, *, ids: bool = True, needed: bool = True) -> None:
     parser.add_argument(
         "who",
         metavar="ADDRESS",
-        nargs="+",
+        nargs="+" if needed else "*",
         help="an e-mail address" + (", or an id as `list` and `members` show it" if ids else ""),
     )
 
@@ -350,8 +350,12 @@ _unassign = _assign
 
 
 def _access(parser: Parser) -> None:
-    _people(parser)
+    _people(parser, needed=False)
+    parser.add_argument(
+        "--own", action="store_true", help="show what the owner of the account's key can do"
+    )
     _accounts(parser, ALL)
+    _examples(parser, "access ada@example.com -a cloud", "access --own -a cloud")
 
 
 # ---------------------------------------------------------------------------- lists

@@ -23,6 +23,7 @@ from guestlist.models import (
     InviteResult,
     Member,
     Onboarding,
+    OwnAccess,
     Role,
     RoleResult,
 )
@@ -64,6 +65,12 @@ class AccessRow(Access, defer_build=True):
     """What somebody can effectively do."""
 
     type: Literal["access"] = "access"
+
+
+class OwnAccessRow(OwnAccess, defer_build=True):
+    """What the owner of an account's API key can effectively do: `access --own`."""
+
+    type: Literal["own_access"] = "own_access"
 
 
 class InvitationRow(Invitation, defer_build=True):
@@ -250,6 +257,7 @@ AnyRow = (
     | OnboardingRow
     | RoleChangeRow
     | AccessRow
+    | OwnAccessRow
     | InvitationRow
     | MemberRow
     | RoleRow

@@ -17,6 +17,7 @@ from guestlist.cli.document import (
     MemberRow,
     OnboardingRow,
     OrderRow,
+    OwnAccessRow,
     ProviderRow,
     RoleChangeRow,
     RoleRow,
@@ -27,7 +28,7 @@ from guestlist.cli.report import say
 from guestlist.cli.screen import Cell, Column, Screen, Text
 from guestlist.cli.words import printable, words, yes_or_no
 from guestlist.ledger.line import LineState
-from guestlist.models import Guest, Invitation, Member, State
+from guestlist.models import Guest, Invitation, Member, Role, State
 
 WHO = Column("Guest", whole=True)
 ACCOUNT = Column("Account", whole=True)
@@ -47,6 +48,7 @@ TABLES: dict[type, str] = {
     OnboardingRow: "onboardings",
     RoleChangeRow: "role_changes",
     AccessRow: "access",
+    OwnAccessRow: "own_access",
     InvitationRow: "invitations",
     MemberRow: "members",
     RoleRow: "roles",
@@ -128,7 +130,8 @@ class Tables:
             (WHEN, lambda row: self._facts.when(row.guest)),
         )
         for row in rows:
-            self._explain(row.guest, row.access.explanation if row.access else None)
+            if row.access:
+                self._explain(row.guest.account, row.access.explanation, row.guest.email)
 
     def role_changes(self, rows: Sequence[RoleChangeRow]) -> None:
         """What `assign` and `unassign` did."""
@@ -142,7 +145,7 @@ class Tables:
         self._warn(rows)
 
     def access(self, rows: Sequence[AccessRow]) -> None:
-        """What people hold; in words where that is nothing."""
+        """What people hold, and in words what that lacks."""
         self._list(
             [(row.guest, *grant) for row in rows for grant in _grants(row)],
             (WHO, lambda held: held[0].email),
@@ -152,7 +155,19 @@ class Tables:
             (DESCRIPTION, lambda held: held[3]),
         )
         for row in rows:
-            self._explain(row.guest, row.explanation)
+            self._explain(row.guest.account, row.explanation, row.guest.email)
+
+    def own_access(self, rows: Sequence[OwnAccessRow]) -> None:
+        """What the owners of API keys hold, and in words what that lacks."""
+        self._list(
+            [(row.account, *grant) for row in rows for grant in _grants(row)],
+            (ACCOUNT, lambda held: held[0]),
+            (Column("Holds", whole=True), lambda held: held[1]),
+            (Column("Through", style="dim"), lambda held: held[2]),
+            (DESCRIPTION, lambda held: held[3]),
+        )
+        for row in rows:
+            self._explain(row.account, row.explanation)
 
     def invitations(self, rows: Sequence[InvitationRow]) -> None:
         """The invitations of accounts."""
@@ -191,7 +206,7 @@ class Tables:
             (ACCOUNT, lambda row: row.account),
             (Column("Kind", whole=True), lambda row: row.kind),
             (Column("Name", whole=True), lambda row: row.name or ""),
-            (DESCRIPTION, lambda row: row.description or ""),
+            (DESCRIPTION, _description),
             (ID, lambda row: row.id),
         )
 
@@ -288,11 +303,11 @@ class Tables:
     def _table(self, columns: Sequence[Column], rows: Sequence[Sequence[Cell]]) -> None:
         self._screen.table(columns, rows, indent=self._indent)
 
-    def _explain(self, guest: Guest, explanation: str | None) -> None:
-        """Says why somebody can do nothing."""
+    def _explain(self, account: str, explanation: str | None, email: str = "") -> None:
+        """Prints what somebody's access lacks."""
         if explanation:
-            about = "" if guest.email in explanation else f"{guest.email}: "
-            self._screen.line(f"{guest.account}: {about}{explanation}", style="yellow")
+            about = "" if email in explanation else f"{email}: "
+            self._screen.line(f"{account}: {about}{explanation}", style="yellow")
 
     def _warn(self, rows: Sequence[InviteRow | RoleChangeRow]) -> None:
         for row in rows:
@@ -343,7 +358,13 @@ def _result(row: OrderRow) -> Text:
     return Text().append_text(state).append(f": {printable(row.detail)}" if row.detail else "")
 
 
-def _grants(row: AccessRow) -> list[tuple[str, str, str]]:
+def _grants(row: AccessRow | OwnAccessRow) -> list[tuple[str, str, str]]:
     return [
-        (grant.role.label, through(grant), grant.role.description or "") for grant in row.grants
+        (grant.role.label, through(grant), _description(grant.role)) for grant in row.grants
     ] or [("nothing", "", "")]
+
+
+def _description(role: Role) -> str:
+    """What a role is for; before that, why it cannot be assigned."""
+    no = f"not assignable: {role.not_assignable}" if role.not_assignable else ""
+    return ". ".join(filter(None, (no, role.description or "")))

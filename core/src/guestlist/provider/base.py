@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -95,7 +95,7 @@ class Provider(BaseModel):
     """Whether the service's limits count what comes from one network address: then all accounts
     on it share them."""
     no_access: ClassVar[str] = "The person is a member and holds nothing that can be granted."
-    """What it means when `access` finds nothing."""
+    """What it means when `access` finds nothing: see `explain_access`."""
     substitutes: ClassVar[Mapping[str, str]] = {}
     """What to do instead of what is unsupported: an operation's name, `role` or `mail`, to a
     sentence."""
@@ -203,6 +203,25 @@ class Provider(BaseModel):
         """
         return None
 
+    def explain_access(
+        self, grants: Sequence[Grant], member: Member | None = None
+    ) -> tuple[bool, str | None]:
+        """Returns whether what a member holds allows anything, and what is lacking, as a sentence.
+
+        The default says yes for any grant, and explains an empty list with `no_access`. Override
+        it where a grant may be empty, such as a group to which no permission is attached:
+
+            def explain_access(self, grants, member=None):
+                if grants and all(grant.role.kind == "group" for grant in grants):
+                    return False, "None of the person's groups has a policy: attach one."
+                return super().explain_access(grants, member)
+
+        Args:
+            grants: what `access` or `own_access` returned.
+            member: whose grants they are; None for the owner of the API key.
+        """
+        return (True, None) if grants else (False, self.no_access)
+
     # ------------------------------------------------------------------ what a provider may offer
     #
     # Redefine with @operation to offer it. What stays as it is here is unsupported.
@@ -302,6 +321,10 @@ class Provider(BaseModel):
     def access(self, member: Member) -> Flow[tuple[Grant, ...]]:
         """Everything that a member effectively holds, direct and inherited."""
         raise self.unsupported("access")
+
+    def own_access(self) -> Flow[tuple[Grant, ...]]:
+        """Everything that the owner of the account's credentials effectively holds."""
+        raise self.unsupported("own_access")
 
     # ------------------------------------------------------------------ not for overriding
 

@@ -230,7 +230,9 @@ class Page(Generic[T]):
     Attributes:
         items: in the service's order.
         next: what to pass as `cursor` for the next page; None at the end.
-        total: how many items there are on all pages, where the service says so.
+        total: how many records there are on all pages, where the service says so.
+        left_out: how many records of this page `items` leaves out, such as invited people in a list
+            of members. They count toward `total`.
         cut_off: what to do about it, as a sentence, where the service may have ended its list here
             without saying that there is more. Then nobody can be told to be absent.
         moved: whether the list has shrunk, and this page was read from further ahead (`Offset`):
@@ -245,6 +247,7 @@ class Page(Generic[T]):
     total: int | None = None
     cut_off: str | None = None
     moved: bool = False
+    left_out: int = 0
 
     def __post_init__(self) -> None:
         # often passed on as the service sent it

@@ -18,7 +18,7 @@ from guestlist.roster.scratch import Fact, Kind
 from guestlist.roster.stay import Stay, both
 from guestlist.roster.wanted import Wanted
 from guestlist.verbs.order import options_of
-from guestlist.verbs.roles import fitting, unknown_role
+from guestlist.verbs.roles import fitting, unassignable, unknown_role
 
 REMEMBERED = 4096
 """How many different wishes are kept in mind; people are many, their wishes few."""
@@ -150,6 +150,8 @@ class Wishes:
                 problems.append(str(error))
             else:
                 roles.setdefault((role.kind, role.id), (word, role))
+                if role.not_assignable:
+                    problems.append(str(unassignable(role)))
         problems += self._impossible(len(roles))
         return Wish(
             words=tuple(word for word, _ in roles.values()),

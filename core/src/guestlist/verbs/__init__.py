@@ -10,7 +10,7 @@ from guestlist.verbs.many import standing
 from guestlist.verbs.onboard import onboard
 from guestlist.verbs.order import IfExists
 from guestlist.verbs.resend import resend
-from guestlist.verbs.roles import RoleRef, access, assign_role, unassign_role
+from guestlist.verbs.roles import RoleRef, access, assign_role, own_access, unassign_role
 from guestlist.verbs.wait import wait
 
 __all__ = [
@@ -27,6 +27,7 @@ __all__ = [
     "invite",
     "members",
     "onboard",
+    "own_access",
     "remove",
     "resend",
     "revoke",

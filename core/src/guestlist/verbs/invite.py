@@ -30,7 +30,7 @@ from guestlist.verbs.journal import settle_earlier, written_result
 from guestlist.verbs.order import IfExists, check_possible, options_of, refs_of
 from guestlist.verbs.resend import renew
 from guestlist.verbs.results import already_invited, already_member, done_earlier
-from guestlist.verbs.roles import RoleRef, resolve, word
+from guestlist.verbs.roles import RoleRef, resolve_to_assign, word
 
 
 def invite(
@@ -83,7 +83,7 @@ def invite(
         chosen = options_of(provider, options)
         roles: tuple[Role, ...] = ()
         for ref in wanted:
-            roles += ((yield from resolve(call, ref)),)
+            roles += ((yield from resolve_to_assign(call, ref)),)
         taken = len(roles) if provider.most_roles is None else provider.most_roles
         owed = roles[taken:]
         order = Order(email=call.email, roles=roles[:taken], mail=mail, options=chosen)

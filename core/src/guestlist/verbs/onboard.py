@@ -16,7 +16,7 @@ from guestlist.verbs.find import needs
 from guestlist.verbs.hold import let_go
 from guestlist.verbs.invite import invite
 from guestlist.verbs.order import refs_of
-from guestlist.verbs.roles import RoleRef, access, assign_role, holds, resolve
+from guestlist.verbs.roles import RoleRef, access, assign_role, holds, resolve_to_assign
 from guestlist.verbs.wait import wait
 
 ONE_WEEK = 7 * 86_400.0
@@ -87,7 +87,7 @@ def _resolved(
     wanted: list[Role] = []
     try:
         for ref in refs_of(roles):
-            wanted += ((yield from resolve(call, ref)),)
+            wanted += ((yield from resolve_to_assign(call, ref)),)
         if _most_roles(provider, len(wanted)) < len(wanted):
             needs("assign_role")(provider)
         if provider.one_role and len(wanted) > 1:

@@ -12,11 +12,23 @@ from guestlist.errors import (
     Rejected,
     ServiceRefusal,
     UnknownRole,
+    Unsupported,
 )
 from guestlist.exchange.account import Call
 from guestlist.exchange.policy import run
 from guestlist.exchange.step import Steps
-from guestlist.models import Access, Guest, Member, Role, RoleOutcome, RoleResult, State
+from guestlist.models import (
+    Access,
+    Grant,
+    Guest,
+    Member,
+    MemberState,
+    OwnAccess,
+    Role,
+    RoleOutcome,
+    RoleResult,
+    State,
+)
 from guestlist.provider import Flow, Provider
 from guestlist.verbs.accounts import Accounts
 from guestlist.verbs.find import Who, begin, find_active_member, needs
@@ -44,7 +56,7 @@ def assign_role(
     Raises:
         Conflict: the person is no member (yet).
         UnknownRole: the role fits nothing, or more than one thing.
-        Unsupported: the service has no way to do it.
+        Unsupported: the service has no way to do it, or does not assign this role to members.
     """
     return (yield from _change(accounts, who, role, account, give=True))
 
@@ -54,17 +66,21 @@ def unassign_role(
 ) -> Steps[RoleResult]:
     """Takes a role from a member. Safe to repeat.
 
-    Only what was given directly can be taken; what comes through a group is left by leaving it.
+    Args: as for `assign_role`.
 
-    Args and errors: as for `assign_role`.
+    Raises:
+        Conflict: the person is no member (yet), or holds the role only through a group or another
+            role.
+        UnknownRole: the role fits nothing, or more than one thing.
+        Unsupported: the service has no way to do it.
     """
     return (yield from _change(accounts, who, role, account, give=False))
 
 
 def access(accounts: Accounts, who: Who, *, account: str | None = None) -> Steps[Access]:
-    """What a person can effectively do: everything held, direct and inherited.
+    """Returns what a person can effectively do: everything held, direct and inherited.
 
-    The answer says plainly when it is nothing, and what the person sees then.
+    The answer says if that allows nothing, why, and what the person sees then.
 
     Args:
         who: an address, the id of a member, or a value that guestlist returned.
@@ -78,8 +94,30 @@ def access(accounts: Accounts, who: Who, *, account: str | None = None) -> Steps
     if guest.member is None or guest.state is not State.ACCEPTED:
         return Access(guest=guest, explanation=f"No access: {email} is no member ({guest.state}).")
     grants = yield from run(call, call.provider.access(guest.member))
-    nothing = None if grants else call.provider.no_access
-    return Access(guest=guest, grants=grants, explanation=nothing)
+    effective, explanation = call.provider.explain_access(grants, guest.member)
+    if guest.member.state is MemberState.SUSPENDED:
+        effective, explanation = False, "Is suspended, and can access nothing until that ends."
+    return Access(guest=guest, grants=grants, effective=effective, explanation=explanation)
+
+
+def own_access(accounts: Accounts, *, account: str | None = None) -> Steps[OwnAccess]:
+    """Returns what the owner of the account's API key can effectively do.
+
+    Args:
+        account: which account; may be left out when there is only one.
+
+    Raises:
+        Unsupported: the service does not show what the key's owner holds.
+    """
+    call = accounts.call(account)
+    if not call.provider.supports("own_access"):
+        title = call.provider.title
+        raise call.about(Unsupported(f"{title} does not show what the owner of a key holds"))
+    grants = yield from run(call, call.provider.own_access())
+    effective, explanation = call.provider.explain_access(grants)
+    return OwnAccess(
+        account=call.account.name, grants=grants, effective=effective, explanation=explanation
+    )
 
 
 def resolve(call: Call, wanted: RoleRef) -> Steps[Role]:
@@ -104,6 +142,26 @@ def resolve(call: Call, wanted: RoleRef) -> Steps[Role]:
     if len(found) == 1:
         return found[0]
     raise call.about(unknown_role(wanted, found, known))
+
+
+def resolve_to_assign(call: Call, wanted: RoleRef) -> Steps[Role]:
+    """Returns the role that is meant, which someone is to be given.
+
+    Raises:
+        Unsupported: the service does not assign the role to members.
+        UnknownRole, InvalidOrder: as for `resolve`.
+    """
+    role = yield from resolve(call, wanted)
+    if role.not_assignable:
+        raise call.about(unassignable(role))
+    return role
+
+
+def unassignable(role: Role) -> Unsupported:
+    """Returns the error for a role that the service does not assign to members."""
+    return Unsupported(
+        f"{role.label} cannot be assigned: {role.not_assignable}", hint="Choose another role."
+    )
 
 
 def word(provider: Provider, wanted: RoleRef) -> str:
@@ -179,7 +237,7 @@ def _change(
 ) -> Steps[RoleResult]:
     operation = "assign_role" if give else "unassign_role"
     call, email = yield from begin(accounts, who, account, needs(operation))
-    role = yield from resolve(call, wanted)
+    role = yield from (resolve_to_assign if give else resolve)(call, wanted)
     yield from hold(call, email)
     guest = yield from find_active_member(call, email)
     member = guest.member
@@ -202,8 +260,11 @@ def _change(
 def _give_or_take(
     call: Call, guest: Guest, member: Member, role: Role, *, give: bool
 ) -> Steps[RoleResult]:
-    held = yield from _held(call, member)
-    if held is not None and holds(held, role) is give:
+    grants = yield from _grants(call, member)
+    if grants is not None and holds(_direct(grants), role) is give:
+        inherited = _inherited(grants, role)
+        if inherited is not None and not give:
+            raise call.about(_held_through(guest, inherited, grants))
         unchanged = RoleOutcome.ALREADY_ASSIGNED if give else RoleOutcome.NOT_ASSIGNED
         return RoleResult(outcome=unchanged, guest=guest, role=role)
     operation = "assign_role" if give else "unassign_role"
@@ -216,10 +277,11 @@ def _give_or_take(
             raise
         refusal = error  # an earlier try may have done it, and this one found it done
     try:
-        after = yield from _held(call, member, again=True)
+        grants = yield from _grants(call, member, again=True)
     except GuestlistError as error:
         error.happened = True if refusal is None else None
         raise
+    after = None if grants is None else _direct(grants)
     if (after is None and refusal) or (after is not None and holds(after, role) is not give):
         undone = Rejected(
             f"the service said yes to {operation.replace('_', ' ')} {role.label}"
@@ -233,26 +295,49 @@ def _give_or_take(
         guest = guest.model_copy(
             update={"member": member.model_copy(update={"roles": tuple(after)})}
         )
-    return RoleResult(outcome=done, guest=guest, role=role)
+    inherited = None if give else _inherited(grants or (), role)
+    warnings = (f"{role.label} is still held through {_sources(inherited)}",) if inherited else ()
+    return RoleResult(outcome=done, guest=guest, role=role, warnings=warnings)
 
 
-def _held(call: Call, member: Member, *, again: bool = False) -> Steps[Sequence[Role] | None]:
-    """What a member holds directly; None where the service does not show it."""
+def _grants(call: Call, member: Member, *, again: bool = False) -> Steps[Sequence[Grant] | None]:
+    """Returns what a member holds; None where the service does not show it."""
     provider = call.provider
     if member.roles is None:
         if not provider.supports("access"):
             return None
-        grants = yield from run(call, provider.access(member))
-        return [grant.role for grant in grants if grant.direct]
-    if not again:
-        return member.roles
-    if provider.supports("get_member"):
-        fresh = yield from run(call, provider.get_member(member.id))
-        return fresh.roles
-    if call.known is not None:
-        return None
-    guest = yield from find_active_member(call, member.email)
-    return guest.member.roles if guest.member else None
+        return (yield from run(call, provider.access(member)))
+    roles: Sequence[Role] | None = member.roles
+    if again and provider.supports("get_member"):
+        roles = (yield from run(call, provider.get_member(member.id))).roles
+    elif again and call.known is not None:
+        roles = None
+    elif again:
+        guest = yield from find_active_member(call, member.email)
+        roles = guest.member.roles if guest.member else None
+    return None if roles is None else [Grant(role=role) for role in roles]
+
+
+def _direct(grants: Iterable[Grant]) -> list[Role]:
+    return [grant.role for grant in grants if grant.direct]
+
+
+def _inherited(grants: Iterable[Grant], role: Role) -> Grant | None:
+    """Returns the grant of a role that is held only through a group or another role."""
+    return next((one for one in grants if not one.direct and holds([one.role], role)), None)
+
+
+def _sources(grant: Grant) -> str:
+    return " and ".join(role.label for role in grant.via) or "a group or another role"
+
+
+def _held_through(guest: Guest, grant: Grant, grants: Sequence[Grant]) -> Conflict:
+    groups = grant.via or [one.role for one in grants if one.role.kind == "group"]
+    names = " or ".join(role.label for role in groups) or "the group or role it comes through"
+    return Conflict(
+        f"{guest.email} holds {grant.role.label} through {_sources(grant)}, not directly",
+        hint=f"Unassign {names}, or detach {grant.role.label} from it in the service.",
+    )
 
 
 def _no_member(guest: Guest) -> Conflict:

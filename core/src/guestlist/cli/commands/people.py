@@ -11,6 +11,7 @@ from guestlist.cli.document import (
     GuestRow,
     InviteRow,
     OnboardingRow,
+    OwnAccessRow,
     RoleChangeRow,
 )
 from guestlist.cli.parser import UsageError
@@ -133,7 +134,20 @@ def run_unassign(session: Session) -> None:
 
 
 def run_access(session: Session) -> None:
-    """`access`: what people can effectively do."""
+    """`access`: what people can effectively do, or with `--own` the owners of the keys."""
+    given = session.arguments
+    if given.own and given.who:
+        raise UsageError("--own and an address exclude each other", hint="Give one of them.")
+    if not given.own and not given.who:
+        raise UsageError("ADDRESS is missing", hint="Give an address, or --own.")
+
+    def own_access(task: Task) -> Iterator[AnyRow]:
+        found = session.guests.own_access(account=task.account)
+        yield OwnAccessRow.model_construct(**dict(found))
+
+    if given.own:
+        run_each(session, tasks_for(session.accounts(every=True)), own_access, changes=False)
+        return
 
     def access(task: Task) -> Iterator[AnyRow]:
         found = session.guests.access(task.who, account=task.account)

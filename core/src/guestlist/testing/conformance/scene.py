@@ -125,10 +125,14 @@ class Scene:
             )
         return fits[0]
 
+    def assignable_roles(self) -> list[Role]:
+        """The roles that the service assigns to members."""
+        return [role for role in self.roles() if not role.not_assignable]
+
     def another_role(self, held: Iterable[Role] = ()) -> Role:
         """A role that is not among those held."""
         ids = {role.id for role in held} | {role.id for role in [self.role()] if role}
-        free = [role for role in self.roles() if role.id not in ids]
+        free = [role for role in self.assignable_roles() if role.id not in ids]
         if not free:
             pytest.skip("the setting has no second role")
         plain = [role for role in free if "owner" not in role.label.lower()]
