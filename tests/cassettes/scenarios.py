@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -16,10 +17,11 @@ def scenarios(service: str, usual: str, other: str) -> Callable[..., pytest.Mark
         other: the other profile.
     """
 
-    def scenario(name: str, *, live: bool = True) -> pytest.MarkDecorator:
+    def scenario(name: str, *, live: bool = True, **switches: str) -> pytest.MarkDecorator:
         named = pytest.mark.guestlist_cassette
-        by_default = named(f"{service}/{name}", live=live)
-        otherwise = named(f"{service}/{name}.{other}", profiles={service: other})
+        more: dict[str, Any] = {"switches": {service: switches}} if switches else {}
+        by_default = named(f"{service}/{name}", live=live, **more)
+        otherwise = named(f"{service}/{name}.{other}", profiles={service: other}, **more)
         return pytest.mark.parametrize(
             "profile",
             [pytest.param(usual, marks=by_default), pytest.param(other, marks=otherwise)],

@@ -272,15 +272,16 @@ NASTY: list[Any] = [None, True, -1, 1.0, 0.5, 10**300, "", " ", "x" * 9000, "\u0
 def test_no_input_breaks_it(profile: str, method: str, path: str) -> None:
     fields = "email_invited permissions email password name first_name last_name api_enabled acls "
     fields += "service_user display_name description user_id role_type max_session_duration "
-    fields += "policy_id policy_document version type"
+    fields += "policy_id policy_document version type expire date_expire"
     seen = Vultr()
     good: dict[str, Any] = {"email": "a@example.net", "email_invited": "a@example.net"}
     good |= {"password": "x", "name": "n", "display_name": "n", "policy_document": DOCUMENT}
+    good |= {"expire": True, "date_expire": "2030-01-01T00:00:00Z"}
     statements = [{"Effect": e, "Action": a} for e in NASTY for a in NASTY]
     documents: list[Any] = [{"Statement": s} for s in [*NASTY, *[[n] for n in NASTY], statements]]
 
     path = filled(seen, path)
-    seen.service.configure(profile=profile, duplicates="allow")
+    seen.service.configure(profile=profile, pending_users="listed")
     for value in [*NASTY, *documents, {"api_enabled": []}, {"Version": {}, **DOCUMENT}]:
         for field in fields.split():
             assert seen(method, path, {**good, field: value}).status < 500
@@ -323,7 +324,8 @@ def test_an_invitation_as_openapi_describes_it(openapi: Vultr) -> None:
     created = openapi.invite()["invitation"]
     path = f"/v2/invitation/{created['id']}"
 
-    assert created["date_responded"] is None
+    assert "date_responded" not in created
+    assert created["permissions"] == '{"api_enabled": false}'
     assert openapi.ok("GET", path) == {"invitation": created}
     assert openapi.ok("POST", f"{path}/resend") == {"invitation": created}
     assert openapi.ok("GET", "/v2/invitation")["invitations"] == [created]
@@ -472,15 +474,15 @@ def test_a_key_needs_api_enabled(vultr: Vultr) -> None:
         vultr.service.key_of("nobody@example.net")
 
 
-def test_duplicates_are_refused(vultr: Vultr) -> None:
+def test_duplicates_may_be_refused() -> None:
+    vultr = Vultr(duplicates="refuse")
     vultr.invite()
     for email in ("ROSA@example.net", "Omar@example.org"):
         assert vultr("POST", "/v2/invitation", {"email_invited": email}).error[0] == 400
     assert len(vultr.service.outbox.mails) == 1
 
 
-def test_or_duplicates_are_allowed_and_the_old_one_lives_on() -> None:
-    vultr = Vultr(duplicates="allow")
+def test_duplicates_are_allowed_and_the_old_one_lives_on(vultr: Vultr) -> None:
     first, second = vultr.invite(), vultr.invite()
     vultr.invite("omar@example.org")
 
@@ -609,7 +611,7 @@ def test_the_life_of_a_user(vultr: Vultr) -> None:
     }
     assert vultr("GET", "/v2/users/me/groups", key=key).status == 200
     change = {"email": "k@example.net", "acls": [], "name": "Kim Park", "password": "y"}
-    assert vultr("PATCH", path, change).status == 204
+    assert vultr("PATCH", path, change).status == 202
     changed = {**kim, "email": "k@example.net", "acls": [], "name": "Kim Park"}
     assert vultr.ok("GET", path) == {"user": changed}
     assert vultr("DELETE", path).raw == b""
@@ -658,6 +660,59 @@ def test_users_may_show_where_they_stand() -> None:
 
     shown = [(u["status"], u["active"]) for u in vultr.ok("GET", "/v2/users")["users"]]
     assert shown == [("Active", True), ("Suspended", False), ("Active", True)]
+
+
+def test_users_who_have_not_accepted_may_be_listed() -> None:
+    vultr = Vultr(pending_users="listed", user_status="present")
+    vultr.service.accept(vultr.invite("kim@example.net")["id"])
+    for email in ("rosa@example.net", "ROSA@example.net", "omar@example.org"):
+        vultr.invite(email)
+    vultr.later(days=3)
+    vultr.invite("ada@example.net")
+
+    users = vultr.ok("GET", "/v2/users")["users"]
+    shown = [(u["email"], u["invite_accepted"], u["status"]) for u in users[-3:]]
+    assert shown == [
+        ("omar@example.org", True, "Active"),
+        ("kim@example.net", True, "Active"),
+        ("ada@example.net", False, "Pending"),
+    ]
+    path = f"/v2/users/{users[-1]['id']}"
+    assert vultr.ok("GET", path)["user"] == users[-1]
+    assert vultr("PATCH", path, {"name": "Ada"}).error == (404, "Invalid user")
+
+
+def test_users_as_openapi_describes_them(openapi: Vultr) -> None:
+    openapi.service.configure(pending_users="listed")
+    openapi.invite()
+    *_, omar, rosa = openapi.ok("GET", "/v2/users")["users"]
+
+    assert (omar["first_name"], omar["last_name"]) == ("Omar", "Support")
+    assert [(u["invite_accepted"], u["status"]) for u in (omar, rosa)] == [
+        (True, "active"),
+        (False, "pending"),
+    ]
+    assert openapi("PATCH", f"/v2/users/{omar['id']}", {"name": "Omar"}).status == 204
+
+
+def test_a_further_key_of_a_user(vultr: Vultr) -> None:
+    keys = f"/v2/users/{vultr.join()}/apikeys"
+    made = vultr("POST", keys, {"name": "laptop", "expire": False})
+    temporary = {"expire": True, "date_expire": "2026-05-29T00:00:00Z"}
+    short = vultr.ok("POST", keys, temporary)["apikey"]
+
+    assert made.status == 201
+    assert (made.json["apikey"]["name"], made.json["apikey"]["expire"]) == ("laptop", False)
+    assert short["date_expire"] == "2026-05-29T00:00:00+00:00"
+    for key in (made.json["apikey"]["api_key"], short["api_key"]):
+        assert vultr.ok("GET", "/v2/users/me/groups", key=key)["groups"] == []
+    vultr.later(days=1)
+    assert vultr("GET", "/v2/users/me/groups", key=short["api_key"]).status == 401
+    for wrong in ({"expire": True}, temporary, {"expire": True, "date_expire": "soon"}):
+        assert vultr("POST", keys, wrong).error[0] == 400
+    assert vultr("POST", keys, {}, key=ENGINEER_KEY).status == 403
+    vultr.let_lena("Allow", "account.user.Create")
+    assert vultr("POST", keys, {}, key=ENGINEER_KEY).status == 201
 
 
 # Organizations
@@ -818,6 +873,17 @@ def test_a_member_may_be_named_by_display_name(vultr: Vultr, name: str) -> None:
     assert vultr.ok("POST", members, body)["group_member"]["id"] == lena
 
 
+def test_openapi_names_a_member_in_display_name_alone(openapi: Vultr) -> None:
+    lena, omar = (openapi.id("users", f"{name}@example.org") for name in ("lena", "omar"))
+    openapi.ok("PATCH", f"/v2/users/{omar}", {"name": "Lena Engineer"})
+    members = f"/v2/groups/{openapi.id('groups', 'Support')}/members"
+
+    by_name = {"user_id": lena, "display_name": "Lena Engineer"}
+    assert openapi("POST", members, by_name).error == (404, "Invalid user")
+    added = openapi.ok("POST", members, {"user_id": omar, "display_name": lena})
+    assert added["group_member"]["id"] == lena
+
+
 def test_members_that_do_not_exist(vultr: Vultr) -> None:
     members = f"/v2/groups/{vultr.id('groups', 'Support')}/members"
     for body in ({"user_id": NOBODY, "display_name": "Lena Engineer"}, {"display_name": "Nobody"}):
@@ -913,6 +979,16 @@ def test_a_system_policy_is_read_only(vultr: Vultr) -> None:
     path = f"/v2/policies/{vultr.id('policies', 'Administrator Access')}"
     for method in ("PUT", "DELETE"):
         assert vultr(method, path, {}).error == (403, "System policies cannot be changed.")
+
+
+def test_assumable_roles_are_not_attached(vultr: Vultr) -> None:
+    role = f"/v2/roles/{vultr.id('roles', 'Incident Response')}"
+    lena, support = vultr.id("users", "lena@example.org"), vultr.id("groups", "Support")
+    for right in (f"users/{lena}", f"groups/{support}"):
+        assert vultr("POST", f"{role}/{right}").error[0] == 400
+    assert vultr("POST", f"{role}/policies/{vultr.id('policies', 'Compute')}").status == 201
+    vultr.service.configure(assumable="accept")
+    assert vultr("POST", f"{role}/users/{lena}").status == 201
 
 
 RELATIONS = [
@@ -1071,6 +1147,25 @@ def test_policies_open_doors_and_denials_close_them(vultr: Vultr) -> None:
     assert statuses() == [201, 200]
     vultr.let_lena("Deny", "iam.group.Create")
     assert statuses() == [403, 200]
+
+
+def test_documented_actions(vultr: Vultr) -> None:
+    paths = {
+        "iam.group.Read": f"/v2/groups/{vultr.id('groups', 'Support')}",
+        "iam.role.Read": f"/v2/roles/{vultr.id('roles', 'Support')}",
+        "account.user.Read": f"/v2/users/{vultr.id('users', 'omar@example.org')}",
+    }
+    for action, path in paths.items():
+        assert vultr("GET", path, key=ENGINEER_KEY).status == 403
+        vultr.let_lena("Allow", action)
+        assert vultr("GET", path, key=ENGINEER_KEY).status == 200
+
+
+def test_the_acl_manage_users_is_as_good_as_root(vultr: Vultr) -> None:
+    lena = vultr.id("users", "lena@example.org")
+    vultr.ok("PATCH", f"/v2/users/{lena}", {"acls": ["manage_users"]})
+    vultr.let_lena("Deny", "*")
+    assert vultr("POST", "/v2/groups", {"display_name": "Night"}, key=ENGINEER_KEY).status == 201
 
 
 # The sandbox's side

@@ -186,6 +186,7 @@ class Pages:
             mail=mail,
             hosted=hosted,
             state=hosted.state(mail.invitation),
+            next_steps=hosted.service.next_steps(mail.invitation, hosted.base_url),
         )
 
     async def act(self, request: Request) -> Response:

@@ -179,6 +179,16 @@ class Service(ABC):
         """
         raise SandboxRefusal(f"{self.title} offers invitees no way to decline")
 
+    def next_steps(self, invitation: str, base_url: str) -> str | None:
+        """Returns what the invitee can try with a key of their own, as shell commands for the page
+        of the email. None if there is nothing to show.
+
+        Args:
+            invitation: the `id` of `snapshot`.
+            base_url: where the service is reached.
+        """
+        return None
+
     def hide(self, invitations: Collection[str]) -> AbstractContextManager[None]:
         """Leaves invitations out of every answer meanwhile, by their ids: so lists are that lag.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any, ClassVar, Literal
 
@@ -16,7 +16,7 @@ from guestlist.errors import (
     NotFound,
     Unsupported,
 )
-from guestlist.models import Grant, Invitation, Member, MemberState, Order, Role
+from guestlist.models import MEMBERSHIPS, Grant, Invitation, Member, MemberState, Order, Role
 from guestlist.provider import (
     Effect,
     Flow,
@@ -90,8 +90,8 @@ class Vultr(Provider):
     limits_count_addresses = True
     # late_effect, list_lag, refuses_duplicates: nothing is known about either, the defaults stand.
     no_access = (
-        "The person is a member without any group, role or policy. Vultr's console shows "
-        '"No Active Organization" to somebody in no group: assign a group.'
+        "Holds no group, role or policy and can access nothing. Vultr's console shows "
+        '"No Active Organization". Assign a policy, or a group that has one.'
     )
     substitutes: ClassVar[Mapping[str, str]] = {
         "revoke": (
@@ -238,13 +238,15 @@ class Vultr(Provider):
 
     @operation
     def members(self, cursor: str | None = None) -> Flow[Page[Member]]:
-        """One page of the users, service users among them: those are members who never were
-        invited, and `service` tells them."""
+        """Returns one page of the users. Service users are among them: members who were never
+        invited, marked by `service`. Users who were invited and have not accepted, or whose account
+        is closed, are left out."""
         reply = yield _list("users", cursor=cursor)
         found = reading.page(reply, "users")
         everybody = map(reading.member, found.items)
-        members = [one for one in everybody if one.state is not MemberState.INVITED]
-        return Page(members, found.next, found.total)
+        members = [one for one in everybody if one.state in MEMBERSHIPS]
+        left_out = len(found.items) - len(members)
+        return Page(members, found.next, found.total, left_out=left_out)
 
     @operation
     def get_member(self, id: str) -> Flow[Member]:
@@ -303,14 +305,15 @@ class Vultr(Provider):
 
     @operation
     def assign_role(self, member: Member, role: Role) -> Flow[None]:
-        """Adds a member to a group, or attaches a role or policy. No mail is sent.
+        """Adds a member to a group, or attaches a role or policy. No email is sent.
 
         Vultr's guide wants the member of a group to be active. Whether anything is accepted a
         second time is not documented.
         """
         if role.kind == "group":
-            # govultr and the guide name the user in user_id, the OpenAPI document in display_name
-            named = {"user_id": member.id, "display_name": member.name or member.email}
+            # govultr and the guide name the user in user_id. The OpenAPI document has display_name
+            # alone, "the user ID or display name": several users may have the same name.
+            named = {"user_id": member.id, "display_name": member.id}
             request = Request.post(
                 "v2", "groups", role.id, "members", json=named, effect=Effect.REPEATABLE
             )
@@ -339,9 +342,41 @@ class Vultr(Provider):
         return (yield from self._grants(member.id))
 
     @operation
-    def my_access(self) -> Flow[tuple[Grant, ...]]:
-        """The same for the owner of the API key, who needs no permission for that."""
+    def own_access(self) -> Flow[tuple[Grant, ...]]:
+        """The groups, roles and policies of the API key's owner, who needs no permission for it."""
         return (yield from self._grants("me"))
+
+    def explain_access(
+        self, grants: Sequence[Grant], member: Member | None = None
+    ) -> tuple[bool, str | None]:
+        """Applies Vultr's guide to granting access.
+
+        Without an attached policy a user "cannot access any of its resources". About the console's
+        "No Active Organization" the guide contradicts itself: a policy attached directly is enough
+        in its list of checks, and an empty list of groups shows the screen in its last section.
+        A user with the ACL `manage_users` has full administrative control (guides to users).
+        """
+        if member is not None and reading.manages_users(member.raw):
+            return True, (
+                "Has the ACL manage_users: full administrative control, like the root user,"
+                " whatever groups, roles and policies say."
+            )
+        if not grants:
+            return False, self.no_access
+        held = {kind: [g.role for g in grants if g.role.kind == kind] for kind in LISTS}
+        if not held["policy"]:
+            names = " and ".join(role.label for role in held["group"] + held["role"])
+            return False, (
+                f"Can access nothing: no policy is attached to {names}. Vultr's console may show"
+                ' "No Active Organization". Attach a policy there, or to the person.'
+            )
+        if not held["group"]:
+            return True, (
+                "Is in no group. Vultr's guide says that a role or policy attached directly is"
+                ' enough, and also that the console shows "No Active Organization" to somebody in'
+                " no group."
+            )
+        return True, None
 
     def _grants(self, who: str) -> Flow[tuple[Grant, ...]]:
         grants: list[Grant] = []

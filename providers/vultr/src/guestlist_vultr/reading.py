@@ -204,19 +204,26 @@ def invitation(raw: Raw) -> Invitation:
 
 
 _MEMBER_STATES = {
+    # the OpenAPI document: pending, active, suspended, closed
+    "pending": MemberState.INVITED,
+    "active": MemberState.ACTIVE,
     "suspended": MemberState.SUSPENDED,
+    "closed": MemberState.REMOVED,
     "deleted": MemberState.REMOVED,
     "removed": MemberState.REMOVED,
 }
 
 
 def member(raw: Raw, state: MemberState | None = None) -> Member:
-    """A user, regular or service user, of the organization; service users may have no address.
+    """Reads a user of the organization, regular or service. Service users may have no address.
 
     Args:
         raw: a user, in the shape of the user list, of the suspended users or of a group's members.
-        state: where the list it comes from tells it.
+            Taken literally, the OpenAPI document wraps each user of a list in `user`.
+        state: the state, if the list that the user comes from determines it.
     """
+    if isinstance(raw.get("user"), dict):
+        raw = raw["user"]
     return _new_member(
         id=identifier(raw, "id", "uuid"),  # the guide to suspending speaks of a uuid
         email=raw.get("email") or "",
@@ -233,17 +240,32 @@ def _full_name(raw: Raw) -> str | None:
 
 
 def _member_state(raw: Raw) -> MemberState:
-    """The guide to listing users promises a status; neither govultr nor OpenAPI has one. That the
-    list shows who is merely invited is not verified."""
-    word = text(raw.get("status"))
-    if word is not None:
-        lower = word.lower()
-        if lower in _MEMBER_STATES:
-            return _MEMBER_STATES[lower]
-        if "pending" in lower or "invite" in lower:
-            return MemberState.INVITED
+    """Reads the state from `status` and `invite_accepted`, which govultr lacks.
+
+    A `status` decides. Without one, `invite_accepted: false` means that the person was invited and
+    has not accepted; service users are never invited. Whether Vultr lists such people is not
+    verified.
+    """
+    lower = (text(raw.get("status")) or "").strip().lower()
+    if lower in _MEMBER_STATES:
+        return _MEMBER_STATES[lower]
+    if "pending" in lower or "invite" in lower:
+        return MemberState.INVITED
+    if flag(raw.get("invite_accepted")) is False and not flag(raw.get("service_user")):
+        return MemberState.INVITED
     off = raw.get("date_suspended") or flag(raw.get("active")) is False
     return MemberState.SUSPENDED if off else MemberState.ACTIVE
+
+
+def manages_users(raw: Raw | None) -> bool:
+    """Whether a user has the ACL `manage_users`, which makes an administrator (Vultr's guides)."""
+    acls = (raw or {}).get("acls")
+    return isinstance(acls, list) and "manage_users" in acls
+
+
+ASSUMABLE = "it is an assumable role, which users take for a time through a role trust"
+"""Why a role of the type `assumable` is not assigned (guide "Who or what can a role be assigned
+to?")."""
 
 
 def role(raw: Raw, kind: str) -> Role:
@@ -260,6 +282,7 @@ def role(raw: Raw, kind: str) -> Role:
         or text(raw.get(f"{kind}_name")),
         kind=kind,
         description=text(raw.get("description")) or text(raw.get(f"{kind}_description")),
+        not_assignable=ASSUMABLE if raw.get("role_type") == "assumable" else None,
         raw=raw,
     )
 

@@ -120,8 +120,8 @@ func main() {
 	// Roles and policies
 	role := created(o.CreateRole(ctx, &govultr.OrganizationRoleReq{Name: "Watch"}))
 	check(role.Type == "assumable" && role.MaxSessionDuration == 3600, "role", role)
-	role = ok(o.UpdateRole(ctx, role.ID, &govultr.OrganizationRoleReq{Name: "Guard", MaxSessionDuration: 60}))
-	check(role.Name == "Guard" && role.MaxSessionDuration == 60, "changed role", role)
+	role = ok(o.UpdateRole(ctx, role.ID, &govultr.OrganizationRoleReq{Name: "Guard", Type: "assignable", MaxSessionDuration: 60}))
+	check(role.Name == "Guard" && role.Type == "assignable" && role.MaxSessionDuration == 60, "changed role", role)
 	wanted := &govultr.OrganizationPolicyReq{Name: "Look", PolicyDocument: govultr.OrganizationPolicyDocument{
 		Version: "2012-10-17",
 		Statement: []govultr.OrganizationPolicyStatement{
@@ -132,7 +132,7 @@ func main() {
 	wanted.Name = "Watch"
 	policy = accepted(o.UpdatePolicy(ctx, policy.ID, wanted))
 	check(policy.Name == "Watch" && policy.Document.Statement[0].Action[0] == "compute.*", "policy", policy)
-	check(len(all(o.ListRoles(ctx, options))) == 4, "roles")
+	check(len(all(o.ListRoles(ctx, options))) == 5, "roles")
 	check(len(all(o.ListPolicies(ctx, options))) == 5, "policies")
 
 	// What is attached to what

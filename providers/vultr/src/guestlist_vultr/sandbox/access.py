@@ -94,12 +94,13 @@ def policies_of_roles(world: World, roles: Iterable[Grant[Role]]) -> list[Grant[
 def may(world: World, person: Person, key: Key, action: str, *, reads: bool) -> bool:
     """Whether a key may do an action, such as `iam.role.AttachUser` (docs D-actions).
 
-    The root user may do everything, everybody else what a policy allows and none denies.
-    Resources are not looked at.
+    The root user may do everything, and so may a user with the ACL `manage_users` (Vultr's guides
+    to users). Everybody else may do what a policy allows and none denies. Resources are not looked
+    at.
     """
     if key.read_only and not reads:
         return False
-    if person.id == world.home.owner:
+    if person.id == world.home.owner or "manage_users" in person.acls:
         return True
     effects = {
         statement["Effect"]

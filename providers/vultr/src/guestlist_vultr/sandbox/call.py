@@ -59,8 +59,10 @@ NO_CONTENT = Answer(204)
 class Endpoint:
     """What one method of one path does; `action` is what a policy must allow, if anything.
 
-    `iam.role.AttachUser` and `account.user.List` are spelled in docs D-actions; the other actions
-    are formed after them and unverified.
+    The actions on groups, the attaching of roles and all of `account.user` are spelled in docs
+    D-actions. Those on invitations, policies and organizations are formed like them (unverified).
+    Reading the members of a group counts as reading the group, and restoring one as adding one:
+    the documents name no action of their own for either.
     """
 
     action: str | None

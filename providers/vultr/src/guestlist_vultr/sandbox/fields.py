@@ -6,6 +6,7 @@ Every function raises Refused (400) for a value it cannot take. The texts are un
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 from typing import Any
 
 from .refusal import Refused
@@ -66,6 +67,15 @@ def flag(body: Body, name: str, default: bool) -> bool:
     if not isinstance(value, int) or value not in (0, 1):  # a boolean is an int, 1.0 is none
         raise Refused(400, f"Invalid {name}.")
     return bool(value)
+
+
+def moment(body: Body, name: str) -> datetime:
+    """A moment in ISO 8601; in UTC where it names no offset."""
+    try:
+        value = datetime.fromisoformat(text(body, name))
+    except ValueError:
+        raise Refused(400, f"Invalid {name}.") from None
+    return value if value.tzinfo else value.replace(tzinfo=UTC)
 
 
 def count(body: Body, name: str, default: int) -> int:

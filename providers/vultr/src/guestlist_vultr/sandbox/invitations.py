@@ -128,6 +128,6 @@ ENDPOINTS: Endpoints = {
         "GET": Endpoint("iam.invitation.List", list_invitations),
         "POST": Endpoint("iam.invitation.Create", create_invitation),
     },
-    "/v2/invitation/{id}": {"GET": Endpoint("iam.invitation.Get", get_invitation)},
+    "/v2/invitation/{id}": {"GET": Endpoint("iam.invitation.Read", get_invitation)},
     "/v2/invitation/{id}/resend": {"POST": Endpoint("iam.invitation.Resend", resend_invitation)},
 }

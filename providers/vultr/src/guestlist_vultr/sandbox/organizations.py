@@ -132,7 +132,7 @@ ENDPOINTS: Endpoints = {
         "POST": _endpoint("Create", create_organization, only_in_go=True),
     },
     _ONE: {
-        "GET": _endpoint("Get", get_organization),
+        "GET": _endpoint("Read", get_organization),
         "PUT": _endpoint("Update", update_organization),
         "DELETE": _endpoint("Delete", delete_organization, only_in_go=True),
     },

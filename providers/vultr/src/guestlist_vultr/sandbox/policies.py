@@ -67,7 +67,7 @@ ENDPOINTS: Endpoints = {
         "POST": Endpoint("iam.policy.Create", create_policy),
     },
     "/v2/policies/{id}": {
-        "GET": Endpoint("iam.policy.Get", get_policy),
+        "GET": Endpoint("iam.policy.Read", get_policy),
         "PUT": Endpoint("iam.policy.Update", update_policy),
         "DELETE": Endpoint("iam.policy.Delete", delete_policy),
     },

@@ -14,7 +14,7 @@ from .access import Grant
 from .call import NO_CONTENT, Answer, Call, Endpoint, Endpoints
 from .refusal import Refused
 from .shapes import Json, Shapes
-from .state import Group, Person, Policy, Record, Role, Table, Tie, Ties, World
+from .state import ASSUMABLE, Group, Person, Policy, Record, Role, Table, Tie, Ties, World
 
 Left = TypeVar("Left", Role, Policy)
 Right = TypeVar("Right", bound=Record)
@@ -95,7 +95,11 @@ class Relation(Generic[Left, Right]):
         return self.lefts(call.world).get(call.path["left"])
 
     def _attach(self, call: Call, left: Left, right: Right) -> Answer:
-        """Attaching again: undocumented, so both ways exist."""
+        """Attaches, as the switches `assumable` and `reattach` allow."""
+        assumable = isinstance(left, Role) and left.role_type == ASSUMABLE
+        holds_roles = self.right in ("user", "group")
+        if assumable and holds_roles and call.choices["assumable"] == "refuse":
+            raise Refused(400, "Assumable roles cannot be attached.")  # text unverified
         ties = self.ties(call.world)
         tie = ties.get(left.id, right.id)
         if tie is not None and call.choices["reattach"] == "refuse":

@@ -7,9 +7,9 @@ from typing import Any
 from . import fields
 from .call import NO_CONTENT, Answer, Call, Endpoint, Endpoints
 from .refusal import Refused
-from .state import Role
+from .state import ASSIGNABLE, ASSUMABLE, Role
 
-TYPES = ("assumable", "assignable")
+TYPES = (ASSUMABLE, ASSIGNABLE)
 """C-15; the first is the default. Refusing other words is an unverified choice."""
 
 SESSION = 3600
@@ -77,7 +77,7 @@ ENDPOINTS: Endpoints = {
         "POST": Endpoint("iam.role.Create", create_role),
     },
     "/v2/roles/{id}": {
-        "GET": Endpoint("iam.role.Get", get_role),
+        "GET": Endpoint("iam.role.Read", get_role),
         "PUT": Endpoint("iam.role.Update", update_role),
         "DELETE": Endpoint("iam.role.Delete", delete_role),
     },

@@ -5,8 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from .roles import SESSION, TYPES
-from .state import Group, Key, Membership, Organization, Person, Policy, Role, Tie, Ties, World
+from .roles import SESSION
+from .state import (
+    ASSIGNABLE,
+    ASSUMABLE,
+    Group,
+    Key,
+    Membership,
+    Organization,
+    Person,
+    Policy,
+    Role,
+    Tie,
+    Ties,
+    World,
+)
 
 OWNER_KEY = "VULTR-SANDBOX-OWNER-KEY"
 READ_ONLY_KEY = "VULTR-SANDBOX-READONLY-KEY"
@@ -19,7 +32,7 @@ def plant(world: World) -> None:
 
     Omar, in the group Support, inherits the role "Support Engineer" and with it a policy; Lena has
     a policy through her group Engineering and another one directly. The name "Support" is a group
-    and a role.
+    and a role. The role "Incident Response" is the one that is assumed, not attached.
     """
     add = world.add_person
     ines = add(**_person("ines@example.org", "Ines Admin"), api_key=OWNER_KEY)
@@ -56,6 +69,8 @@ def plant(world: World) -> None:
     attach(world.policy_groups, machines, engineering)
     attach(world.policy_users, invoices, lena)
     attach(world.policy_users, everything, ines)
+    incidents = _role(world, "Incident Response", "Works on outages", ASSUMABLE)
+    attach(world.role_policies, incidents, machines)
 
 
 def _person(email: str, name: str) -> dict[str, Any]:
@@ -73,12 +88,12 @@ def _group(world: World, name: str, description: str) -> Group:
     return world.groups.add(Group(**world.identity(), name=name, description=description))
 
 
-def _role(world: World, name: str, description: str) -> Role:
+def _role(world: World, name: str, description: str, role_type: str = ASSIGNABLE) -> Role:
     role = Role(
         **world.identity(),
         name=name,
         description=description,
-        role_type=TYPES[0],
+        role_type=role_type,
         max_session_duration=SESSION,
     )
     return world.roles.add(role)

@@ -47,16 +47,25 @@ class VultrService(Service):
     `expired`: whether an expired invitation reads `Pending` and can be resent, or not (C-5).
     `listing`: whether the list holds all invitations or the pending ones (C-4).
     `duplicates`: whether a second open invitation of an address, and the invitation of a member,
-    is refused with 400. Undocumented either way.
+    is accepted, or refused with 400. No source says that they are refused, and Vultr's guide to
+    Terraform needs them: changing an invitation there deletes nothing and sends a second one.
     `rate`: how the 30 requests of a second are counted.
     `retry_after`: whether a 429 says when to come back (C-18).
     `timestamps`: ISO 8601, or the plain form that other Vultr objects have.
-    `permissions`: whether an invitation shows them as an object, or as JSON in a string (C-7).
+    `permissions`: whether an invitation shows them as an object, or as JSON in a string (C-7). The
+    profile `openapi` always has a string, as its document says.
     `status_fields`: whether an invitation has `status` and `status_full` beside `invite_status`
     (C-6). The Go client 3.33.2 and later takes a text in `status` at the top of an answer for a
     broken error, and therefore fails on every single bare invitation that has one; older ones,
     such as Terraform's, publish it.
-    `user_status`: whether a user shows `status` and `active` (C-14).
+    `user_status`: whether a user shows `status` and `active` (C-14). In the profile `openapi` every
+    user has the `status` and the `invite_accepted` of its document.
+    `pending_users`: whether the user list holds those who are invited and have not accepted, with
+    `invite_accepted: false`. The OpenAPI document has the field and the status `pending`; that such
+    users are listed is unverified.
+    `assumable`: whether attaching an assumable role to a user or a group is refused with 400, or
+    accepted. Vultr's guides say that only assignable roles can be attached; the answer is not
+    documented. The profile `openapi` does not show the two types apart (C-15).
     `reattach`: whether attaching what is attached is accepted again or refused. Undocumented.
     """
 
@@ -66,13 +75,15 @@ class VultrService(Service):
     switches: ClassVar[dict[str, tuple[str, ...]]] = {
         "expired": ("pending", "expired"),
         "listing": ("all", "pending"),
-        "duplicates": ("refuse", "allow"),
+        "duplicates": ("allow", "refuse"),
         "rate": ("bucket", "window", "off"),
         "retry_after": ("sent", "absent"),
         "timestamps": ("iso", "plain"),
         "permissions": ("object", "string"),
         "status_fields": ("invite_status", "all"),
         "user_status": ("absent", "present"),
+        "pending_users": ("absent", "listed"),
+        "assumable": ("refuse", "accept"),
         "reattach": ("accept", "refuse"),
     }
 
@@ -114,6 +125,14 @@ class VultrService(Service):
     def accept(self, invitation: str) -> None:
         invitations.accept(self.world, invitation)
 
+    def next_steps(self, invitation: str, base_url: str) -> str | None:
+        """Commands that make a key for the invitee and take the last step of Vultr's guide."""
+        found = [one for one in self.world.invitations if one.id == invitation]
+        person = self.world.find_person(found[0].registered) if found else None
+        if person is None or person.id not in self.world.home.members:
+            return None
+        return _NEXT_STEPS.format(url=base_url, key=seed.OWNER_KEY, id=person.id)
+
     @contextmanager
     def hide(self, invitations: Collection[str]) -> Iterator[None]:
         with self.world.invitations.without(invitations):
@@ -130,6 +149,23 @@ class VultrService(Service):
                 {"id": person.id, "email": person.email} for person in self.world.members()
             ],
         }
+
+
+_NEXT_STEPS = """\
+# A key for the invitee, made with the owner's key. It works if the user is api_enabled.
+curl -X PATCH {url}/v2/users/{id} \\
+    -H "Authorization: Bearer {key}" -H "Content-Type: application/json" \\
+    -d '{{"api_enabled": true}}'
+curl -X POST {url}/v2/users/{id}/apikeys \\
+    -H "Authorization: Bearer {key}" -H "Content-Type: application/json" \\
+    -d '{{"name": "invitee", "expire": false}}'
+
+# What the invitee holds. Set VULTR_API_KEY to the "api_key" of the last answer first.
+curl {url}/v2/users/me/groups -H "Authorization: Bearer ${{VULTR_API_KEY}}"
+printf '[accounts.invitee]\\nprovider = "vultr"\\napi_key = "%s"\\nbase_url = "%s"\\n' \\
+    "${{VULTR_API_KEY}}" {url} > invitee.toml
+guestlist --config invitee.toml access --own
+"""
 
 
 async def _refused(_: Request, error: Any) -> Response:

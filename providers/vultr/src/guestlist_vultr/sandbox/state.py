@@ -68,6 +68,11 @@ class Group(Record):
     description: str
 
 
+ASSIGNABLE, ASSUMABLE = "assignable", "assumable"
+"""The types of roles: attached for good, or assumed for a time through a role trust (guide "How to
+create a role")."""
+
+
 @dataclass(eq=False, kw_only=True)
 class Role(Record):
     """A bundle of policies; `max_session_duration` is in seconds."""
@@ -183,10 +188,11 @@ class Ties:
 
 @dataclass(frozen=True)
 class Key:
-    """Whose API key it is, and whether it may only read."""
+    """Whose API key it is (a person's id), whether it may only read, and when it expires."""
 
     person: str
     read_only: bool = False
+    expires: datetime | None = None
 
 
 class World:
@@ -235,6 +241,18 @@ class World:
         """The people of `home`, suspended ones included."""
         return [person for person in self.people if person.id in self.home.members]
 
+    def pending(self) -> list[Person]:
+        """Users as a service that lists invited people would show them: one for each address with
+        an open invitation that is no member's. Nothing can be done with such a user (unverified).
+        """
+        now, known = self.clock.now(), {one.email.casefold() for one in self.members()}
+        found: dict[str, Person] = {}
+        for invitation in self.invitations:
+            address = invitation.email.casefold()
+            if address not in known and invitation.state(now) == "pending":
+                found.setdefault(address, _invited(invitation))
+        return list(found.values())
+
     def member(self, id: str) -> Person:
         """Raises Refused (404) for one who is not in `home`."""
         person = self.people.get(id)
@@ -257,10 +275,25 @@ class World:
     def owner_of(self, key: str) -> Person | None:
         """Who speaks with a key, or None for a key that does not work."""
         known = self.keys.get(key)
-        if known is None:
+        if known is None or (known.expires is not None and known.expires <= self.clock.now()):
             return None
         person = self.people.even_deleted(known.person)
         membership = self.home.members.get(person.id)
         # That a suspended person's key answers 401 and not 403 is an unverified choice.
         usable = membership is not None and membership.suspended is None and person.api_enabled
         return person if usable else None
+
+
+def _invited(invitation: Invitation) -> Person:
+    return Person(
+        id=str(uuid.uuid5(uuid.UUID(invitation.id), "user")),
+        number=invitation.number,
+        created=invitation.created,
+        updated=invitation.created,
+        email=invitation.email,
+        first_name="",
+        last_name="",
+        name="",
+        api_enabled=invitation.api_enabled,
+        api_key="",
+    )

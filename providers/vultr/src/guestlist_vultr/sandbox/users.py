@@ -1,4 +1,4 @@
-"""Users and what they effectively may do (dossier 2.2 and 2.6)."""
+"""Users, their API keys, and what they effectively may do (dossier 2.2 and 2.6)."""
 
 from __future__ import annotations
 
@@ -8,16 +8,14 @@ from . import fields
 from .access import groups_of, policies_of, roles_of
 from .call import NO_CONTENT, Answer, Call, Endpoint, Endpoints
 from .refusal import Refused
-from .state import Membership, Person
+from .state import Key, Membership, Person
 
 Whose = Callable[[Call], Person]
 
 
 def list_users(call: Call) -> Answer:
     """Regular, service and (unverified choice) suspended users together."""
-    return Answer(
-        200, call.shapes.many("users", call.world.members(), call.shapes.user, call.query)
-    )
+    return Answer(200, call.shapes.many("users", _listed(call), call.shapes.user, call.query))
 
 
 def create_user(call: Call) -> Answer:
@@ -47,11 +45,16 @@ def create_user(call: Call) -> Answer:
 
 
 def get_user(call: Call) -> Answer:
-    return Answer(200, {"user": call.shapes.user(_somebody(call))})
+    id = call.path["user"]
+    person = next((one for one in _listed(call) if one.id == id), None)
+    return Answer(200, {"user": call.shapes.user(person or _somebody(call))})
 
 
 def update_user(call: Call) -> Answer:
-    """Changes what is named, all of it or (where one value is no good) nothing."""
+    """Changes what is named: all of it, or nothing if one value is invalid.
+
+    Vultr's guides of August 2026 expect 202 Accepted; the OpenAPI document describes 204.
+    """
     person = _somebody(call)
     body = call.body()
     email = fields.address(body, "email") if body.get("email") is not None else person.email
@@ -66,7 +69,33 @@ def update_user(call: Call) -> Answer:
     person.email, person.api_enabled, person.acls = email, api_enabled, acls
     person.first_name, person.last_name, person.name = first, last, full
     person.updated = call.world.clock.now()
-    return NO_CONTENT
+    return NO_CONTENT if call.shapes.openapi else Answer(202)
+
+
+def create_key(call: Call) -> Answer:
+    """A further API key of a user, shown this once (guides "Create New API Key" and "How to Create
+    an API Key for a User").
+
+    The guides name the request's fields, the OpenAPI schema `apikey` those of the answer. The
+    status, the envelope and the default name are unverified.
+    """
+    person = _somebody(call)
+    body = call.body()
+    name = fields.text(body, "name", "")
+    expires = fields.moment(body, "date_expire") if fields.flag(body, "expire", False) else None
+    if expires is not None and expires <= call.world.clock.now():
+        raise Refused(400, "Invalid date_expire.")
+    key = call.world.new_key()
+    call.world.keys[key] = Key(person.id, expires=expires)
+    shown = {
+        "id": call.world.identity()["id"],
+        "api_key": key,
+        "name": name,
+        "expire": expires is not None,
+    }
+    if expires is not None:
+        shown["date_expire"] = call.shapes.moment(expires)
+    return Answer(201, {"apikey": shown})
 
 
 def delete_user(call: Call) -> Answer:
@@ -111,6 +140,12 @@ def _policies(whose: Whose) -> Callable[[Call], Answer]:
     return handle
 
 
+def _listed(call: Call) -> list[Person]:
+    """The members, and whom the switch `pending_users` adds."""
+    pending = call.world.pending() if call.choices["pending_users"] == "listed" else []
+    return [*call.world.members(), *pending]
+
+
 def _somebody(call: Call) -> Person:
     return call.world.member(call.path["user"])
 
@@ -134,9 +169,13 @@ ENDPOINTS: Endpoints = {
     "/v2/users/me/roles": {"GET": Endpoint(None, _roles(_caller))},
     "/v2/users/me/policies": {"GET": Endpoint(None, _policies(_caller))},
     "/v2/users/{user}": {
-        "GET": Endpoint("account.user.Get", get_user),
+        "GET": Endpoint("account.user.Read", get_user),
         "PATCH": Endpoint("account.user.Update", update_user),
         "DELETE": Endpoint("account.user.Delete", delete_user),
+    },
+    "/v2/users/{user}/apikeys": {
+        # "account.user.Create: Create user or API key" (docs D-actions)
+        "POST": Endpoint("account.user.Create", create_key, only_in_go=True),
     },
     "/v2/users/{user}/groups": {"GET": Endpoint("iam.user.ListGroups", _groups(_somebody))},
     "/v2/users/{user}/roles": {"GET": Endpoint("iam.user.ListRoles", _roles(_somebody))},
