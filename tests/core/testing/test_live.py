@@ -8,7 +8,7 @@ import pytest
 
 from guestlist import ConfigError, Guestlist
 from guestlist.provider import Provider
-from guestlist.testing import stage
+from guestlist.testing import environment
 from guestlist.testing.accounts import live_accounts
 from guestlist_aitronos import Aitronos
 from guestlist_vultr import Vultr
@@ -30,10 +30,10 @@ def test_it_is_replayed_without_the_address(
     guestlist_accounts: dict[str, Provider],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(stage, "live_accounts", lambda: guestlist_accounts)
+    monkeypatch.setattr(environment, "live_accounts", lambda: guestlist_accounts)
     path = tmp_path / "story.yaml"
 
-    with stage.recorded_live(path, ADDRESS) as live, Guestlist(live.accounts) as guests:
+    with environment.recorded_live(path, ADDRESS) as live, Guestlist(live.accounts) as guests:
         assert live.cassette is not None
         story(guests, live.invitee)
         live.cassette.finish()
@@ -42,7 +42,7 @@ def test_it_is_replayed_without_the_address(
     assert text.startswith("# Recorded against http://127.0.0.1:")
     assert "company.test" not in text
     with (
-        stage.replayed(path, live.clock.now()) as replay,
+        environment.replayed(path, live.clock.now()) as replay,
         Guestlist(replay.accounts, clock=replay.clock) as guests,
     ):
         assert replay.cassette is not None

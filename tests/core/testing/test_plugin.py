@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
+import textwrap
 
 import pytest
 
@@ -11,6 +13,8 @@ import guestlist.testing.cassettes
 from guestlist import Guestlist
 
 pytest_plugins = ["pytester"]
+
+RECORD = "--guestlist-record"
 
 INVITES = """
     import pytest
@@ -179,7 +183,8 @@ def test_async_clients_need_no_closing(pytester: pytest.Pytester) -> None:
 
 def test_a_cassette_is_recorded_and_replayed(pytester: pytest.Pytester) -> None:
     write(pytester)
-    assert "Record it: run this test with --guestlist-record." in failure(pytester)
+    command = 'pytest "test_app.py::test_invite" --guestlist-record'
+    assert f"Record it: {command}" in failure(pytester)
 
     run(pytester, "--guestlist-record").assert_outcomes(passed=1)
 
@@ -196,18 +201,44 @@ def test_what_is_recorded_has_to_be_asked_for(pytester: pytest.Pytester) -> None
     write(pytester)
 
     said = failure(pytester)
-    assert "invite.yaml holds 1 requests that the test did not send:" in said
+    assert "invite.yaml: the cassette holds a request that the test did not send:" in said
     assert "GET https://api.vultr.com/v2/organizations?per_page=500" in said
 
 
-@pytest.mark.parametrize("change", [{"email": "grace@example.com"}, {"more": "cloud.check()"}])
-def test_another_request_does_not_match(pytester: pytest.Pytester, change: dict[str, str]) -> None:
+def test_a_replay_says_which_request_came_and_which_was_expected(
+    pytester: pytest.Pytester,
+) -> None:
     write(pytester)
     run(pytester, "--guestlist-record").assert_outcomes(passed=1)
 
-    write(pytester, **change)
+    write(pytester, email="grace@example.com")
 
-    assert "CannotOverwriteExistingCassetteException" in failure(pytester)
+    shown = failure(pytester)
+    path = pytester.path / "cassettes" / "invite.yaml"
+    assert f"replay of {path}: the test sent a request that is not recorded:" in shown
+    sent, expected = (
+        shown.index(f'"email_invited": "{who}@example.com"') for who in ("grace", "ada")
+    )
+    assert shown.index("sent:     POST https://api.vultr.com/v2/invitation") < sent
+    assert sent < shown.index("expected: POST https://api.vultr.com/v2/invitation") < expected
+    assert "They differ in: body" in shown
+    assert "Recorded against the sandbox of guestlist" in shown
+    assert 'record them: pytest "test_app.py::test_invite" --guestlist-record' in shown
+
+
+def test_a_mismatch_that_the_application_swallows_fails_the_test(
+    pytester: pytest.Pytester,
+) -> None:
+    write(pytester)
+    run(pytester, "--guestlist-record").assert_outcomes(passed=1)
+
+    write(
+        pytester,
+        more="""try: cloud.check()
+        except BaseException: pass""",
+    )
+
+    assert "the test sent a request that is not recorded" in failure(pytester)
 
 
 def test_a_failed_test_records_nothing(pytester: pytest.Pytester) -> None:
@@ -222,36 +253,201 @@ def test_a_failed_test_records_nothing(pytester: pytest.Pytester) -> None:
     assert path.read_bytes() == before
 
 
-def test_a_cassette_is_named_after_its_test_and_is_there_unasked(
-    pytester: pytest.Pytester,
-) -> None:
+def test_a_client_that_the_application_makes_is_replayed(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(
-        """
+        test_app="""
         import pytest
         from guestlist import Guestlist
         from guestlist.testing.accounts import stand_in
         from guestlist_vultr import Vultr
 
-        @pytest.mark.guestlist_cassette
-        @pytest.mark.parametrize("turn", [1, 2])
-        def test_app(turn):
+        @pytest.mark.guestlist_cassette("check")
+        def test_app():
             with Guestlist({"cloud": stand_in(Vultr)}) as guests:
                 assert guests.check() == "From the file"
-        """
-    )
-    recorder = """
+        """,
+        test_recorder="""
         import pytest
 
-        @pytest.mark.guestlist_cassette("test_app")
+        @pytest.mark.guestlist_cassette("check")
         def test_recorder(guests):
             guests.check(account="vultr")
-    """
-    pytester.makepyfile(test_recorder=recorder)
+        """,
+    )
     run(pytester, "--guestlist-record", "test_recorder.py")
-    path = pytester.path.joinpath("cassettes", "test_app.yaml")
+    path = pytester.path.joinpath("cassettes", "check.yaml")
     path.write_text(path.read_text().replace("Example Works", "From the file"))
 
-    run(pytester, "--block-network", "-k", "test_app").assert_outcomes(passed=2, deselected=1)
+    run(pytester, "--block-network", "-k", "test_app").assert_outcomes(passed=1, deselected=1)
+
+
+def test_unnamed_cassettes_do_not_share_a_file(pytester: pytest.Pytester) -> None:
+    program = """
+        import pytest
+
+        @pytest.mark.guestlist_cassette
+        @pytest.mark.parametrize("who", ["ada@example.com", "a/b@example.com", "x" * 150])
+        def test_who(guests, who):
+            guests.invite(who if "@" in who else "long@example.com", account="vultr")
+
+        class TestOne:
+            @pytest.mark.guestlist_cassette
+            def test_who(self, guests):
+                guests.invite("one@example.com", account="vultr")
+
+        class TestTwo:
+            class TestInner:
+                @pytest.mark.guestlist_cassette
+                def test_who(self, guests):
+                    guests.invite("two@example.com", account="vultr")
+    """
+    pytester.makepyfile(test_a=program, test_b=program.replace("long@", "b@"))
+
+    run(pytester, "--guestlist-record").assert_outcomes(passed=10)
+
+    run(pytester).assert_outcomes(passed=10)
+    folder = pytester.path / "cassettes"
+    found = {str(path.relative_to(folder)) for path in folder.rglob("*.yaml")}
+    assert len(found) == 10
+    assert found >= {
+        "test_a/test_who-ada@example.com.yaml",
+        "test_a/TestOne.test_who.yaml",
+        "test_b/TestTwo.TestInner.test_who.yaml",
+    }
+
+
+TWO_OF_ONE_NAME = """
+    import pytest
+
+    @pytest.mark.guestlist_cassette("same")
+    @pytest.mark.parametrize("who", [{!r}, {!r}])
+    def test_who(guests, who):
+        guests.invite(who, account="vultr")
+"""
+
+
+@pytest.mark.parametrize("options", [[], ["-n2", "--dist=each"]])
+def test_two_tests_that_record_one_file_differently_fail(
+    pytester: pytest.Pytester, options: list[str]
+) -> None:
+    pytester.makepyfile(TWO_OF_ONE_NAME.format("ada@example.com", "grace@example.com"))
+
+    result = pytester.runpytest_subprocess(
+        "-p", "no:hypothesispytest", "--guestlist-record", *options
+    )
+
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(
+        ["*same.yaml was already recorded by *test_who[[]*, with other exchanges.*"]
+    )
+
+
+def test_two_tests_that_record_the_same_may_share_a_file(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(TWO_OF_ONE_NAME.format("ada@example.com", "ada@example.com"))
+
+    run(pytester, "--guestlist-record").assert_outcomes(passed=2)
+    run(pytester).assert_outcomes(passed=2)
+
+
+WAITING = """
+    import pytest
+    from guestlist import WaitTimeout
+
+    @pytest.mark.guestlist_cassette("waits")
+    def test_waits(guests):
+        cloud = guests.account("vultr")
+        cloud.invite("ada@example.com")
+        with pytest.raises(WaitTimeout):
+            cloud.wait("ada@example.com", timeout=3600)
+"""
+
+
+def test_waiting_is_recorded_and_replayed_alike(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(WAITING)
+    contents = set()
+    for _ in range(2):
+        run(pytester, "--guestlist-record").assert_outcomes(passed=1)
+        path = pytester.path.joinpath("cassettes", "waits.yaml")
+        contents.add(path.read_bytes())
+        path.unlink()
+    assert len(contents) == 1
+
+    path.write_bytes(contents.pop())
+    for _ in range(3):
+        run(pytester).assert_outcomes(passed=1)
+
+
+def test_concurrent_tests_are_replayed(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        """
+        from concurrent.futures import ThreadPoolExecutor
+
+        import pytest
+
+        @pytest.mark.guestlist_cassette("threads")
+        @pytest.mark.parametrize("workers", [1, 8])
+        def test_threads(guests, workers):
+            people = [f"guest-{number}@example.com" for number in range(20)]
+            def invite(email):
+                return guests.invite(email, account="aitronos", role="Member").outcome
+            with ThreadPoolExecutor(workers) as pool:
+                assert set(pool.map(invite, people)) == {"invited"}
+        """
+    )
+
+    run(pytester, "--guestlist-record", "-k", "1").assert_outcomes(passed=1, deselected=1)
+
+    for _ in range(3):
+        run(pytester).assert_outcomes(passed=2)
+
+
+def test_versions_are_in_the_file_and_drift_is_reported(pytester: pytest.Pytester) -> None:
+    write(pytester)
+    pytester.makepyfile(test_other="def test_without_a_cassette(): ...")
+    run(pytester, "--guestlist-record").assert_outcomes(passed=2)
+    path = pytester.path.joinpath("cassettes", "invite.yaml")
+    text = path.read_text()
+    assert "recorded_with:\n- guestlist 0." in text
+    assert "- guestlist-vultr 0." in text
+
+    path.write_text(re.sub(r"- guestlist-vultr .*", "- guestlist-vultr 0.0.1", text))
+    result = run(pytester, "--guestlist-drift")
+    result.assert_outcomes(passed=1, deselected=1)
+    assert "1 cassettes replayed, 0 tests no longer fit their cassette" in str(result.stdout)
+    assert "1 cassettes of other versions fit all the same" in str(result.stdout)
+
+    write(pytester, email="grace@example.com")
+    result = run(pytester, "--guestlist-drift")
+    result.assert_outcomes(failed=1, deselected=1)
+    summary = str(result.stdout).partition("= guestlist cassettes =")[2]
+    assert "1 cassettes replayed, 1 tests no longer fit their cassette" in summary
+    assert f"test_app.py::test_invite ({path})" in summary
+    assert "    not recorded: POST https://api.vultr.com/v2/invitation" in summary
+    assert "    recorded with guestlist-vultr 0.0.1, installed: 0." in summary
+
+
+def test_only_the_versions_have_changed_leaves_the_file_alone(pytester: pytest.Pytester) -> None:
+    write(pytester)
+    run(pytester, "--guestlist-record").assert_outcomes(passed=1)
+    path = pytester.path.joinpath("cassettes", "invite.yaml")
+    older = re.sub(r"- guestlist-vultr .*", "- guestlist-vultr 0.0.1", path.read_text())
+    path.write_text(older)
+
+    run(pytester, "--guestlist-record").assert_outcomes(passed=1)
+
+    assert path.read_text() == older
+
+
+@pytest.mark.parametrize("text", ["interactions: [", "no: cassette", "- request: {}", ""])
+def test_a_file_that_is_not_a_cassette_is_named(pytester: pytest.Pytester, text: str) -> None:
+    write(pytester)
+    path = pytester.mkdir("cassettes").joinpath("invite.yaml")
+    path.write_text(text)
+
+    shown = failure(pytester)
+
+    assert f"{path} is not a cassette" in shown
+    assert "Traceback" not in shown
 
 
 def test_time_begins_with_the_first_answer(pytester: pytest.Pytester) -> None:
@@ -285,7 +481,160 @@ def test_a_replay_has_no_sandbox(pytester: pytest.Pytester) -> None:
         """
     )
 
-    assert "play the invitee with guestlist_accept" in failure(pytester, "--guestlist-record")
+    assert "accept with guestlist_accept" in failure(pytester, "--guestlist-record")
+
+
+# ---------------------------------------------------------------------------- other test tools
+
+
+OTHER_TOOLS = """
+    import httpx
+    import pytest
+    import respx
+
+    def invite(guests):
+        assert guests.invite("ada@example.com", account="vultr").outcome == "invited"
+
+    @pytest.mark.vcr
+    def test_vcr(guests):
+        invite(guests)
+
+    @pytest.mark.vcr
+    def test_vcr_and_a_client_of_the_application(guestlist_accounts):
+        with Guestlist(guestlist_accounts) as guests:
+            invite(guests)
+
+    def test_respx(guests):
+        with respx.mock:
+            respx.get("https://hr.example/x").respond(json={})
+            httpx.get("https://hr.example/x")
+            invite(guests)
+
+    def test_pytest_httpx(guests, httpx_mock):
+        httpx_mock.add_response(url="https://hr.example/x", json={})
+        httpx.get("https://hr.example/x")
+        invite(guests)
+
+    @pytest.mark.anyio
+    @pytest.mark.parametrize("anyio_backend", ["asyncio", "trio"])
+    async def test_async(async_guests, anyio_backend, httpx_mock, respx_mock):
+        result = await async_guests.invite("ada@example.com", account="vultr")
+        assert result.outcome == "invited"
+
+    @pytest.mark.guestlist_cassette("mocked")
+    def test_a_cassette(guests, httpx_mock, respx_mock):
+        invite(guests)
+"""
+
+
+def test_other_tools_leave_the_sandbox_alone(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(f"from guestlist import Guestlist\n{textwrap.dedent(OTHER_TOOLS)}")
+
+    result = run(pytester, "--record-mode=once", RECORD)
+
+    result.assert_outcomes(passed=7)
+    folder = pytester.path / "cassettes"
+    assert [path.name for path in folder.rglob("*.yaml")] == ["mocked.yaml"]
+    run(pytester, "--block-network").assert_outcomes(passed=7)
+
+
+def test_blocking_the_network_leaves_the_sandbox_alone(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        """
+        import socket
+
+        import pytest
+        from guestlist import Guestlist
+
+        def test_the_fixture(guests):
+            guests.check(account="vultr")
+
+        def test_a_client_of_the_application(guestlist_accounts):
+            with Guestlist(guestlist_accounts) as guests:
+                guests.check(account="vultr")
+
+        def test_a_shared_sandbox(guestlist_module):
+            guestlist_module.client.check(account="vultr")
+
+        def test_everything_else_is_blocked(guests):
+            with socket.socket() as out, pytest.raises(RuntimeError, match="Network is disabled"):
+                out.connect(("192.0.2.1", 9))
+
+        def test_without_a_sandbox():
+            with socket.socket() as out, pytest.raises(RuntimeError, match="Network is disabled"):
+                out.connect(("127.0.0.1", 9))
+        """
+    )
+
+    run(pytester, "--block-network").assert_outcomes(passed=5)
+    run(pytester, "--block-network", "--allowed-hosts=192.0.2.7").assert_outcomes(passed=5)
+
+
+@pytest.mark.parametrize("options", [[], ["-n1"]])
+def test_a_test_that_freezes_time_ends(pytester: pytest.Pytester, options: list[str]) -> None:
+    pytester.makepyfile(
+        """
+        import time
+
+        from freezegun import freeze_time
+
+        def test_frozen(guests, guestlist_module):
+            with freeze_time("2030-01-01"):
+                guests.invite("ada@example.com", account="vultr")
+                guestlist_module.client.invite("ada@example.com", account="vultr")
+                time.sleep(0.3)
+
+        @freeze_time("2030-01-01")
+        def test_frozen_from_the_start(guests):
+            guests.invite("ada@example.com", account="vultr")
+        """
+    )
+
+    result = pytester.runpytest_subprocess("-p", "no:hypothesispytest", *options, timeout=60)
+
+    result.assert_outcomes(passed=2)
+
+
+# ---------------------------------------------------------------------------- wider scopes
+
+
+def test_a_module_and_a_session_may_share_a_sandbox(pytester: pytest.Pytester) -> None:
+    program = """
+        from datetime import timedelta
+
+        import pytest
+
+        @pytest.fixture(scope="module")
+        def team(guestlist_module):
+            guestlist_module.client.invite("ada@example.com", account="vultr")
+            return guestlist_module.client.account("vultr")
+
+        def test_pending(team, guests):
+            assert team.status("ada@example.com").state == "pending"
+            assert guests.status("ada@example.com", account="vultr").state == "gone"
+
+        def test_accepted(team, guestlist_module):
+            guestlist_module.accept("ada@example.com")
+            guestlist_module.clock.advance(timedelta(days=1))
+            assert team.status("ada@example.com").state == "accepted"
+            assert len(guestlist_module.sandbox.outbox.mails) == 1
+
+        @pytest.mark.anyio
+        @pytest.mark.parametrize("anyio_backend", ["asyncio", "trio"])
+        async def test_async(guestlist_module, anyio_backend):
+            guest = await guestlist_module.async_client.status("ada@example.com", account="vultr")
+            assert guest.state == "accepted"
+
+        def test_session(guestlist_session):
+            result = guestlist_session.client.invite("eve@example.com", account="vultr")
+            assert result.outcome == EXPECTED
+    """
+    pytester.makepyfile(
+        test_a=program.replace("EXPECTED", '"invited"'),
+        test_b=program.replace("EXPECTED", '"already_invited"'),
+    )
+
+    run(pytester, "-W", "error").assert_outcomes(passed=10)
 
 
 # ---------------------------------------------------------------------------- live
@@ -294,8 +643,11 @@ def test_a_replay_has_no_sandbox(pytester: pytest.Pytester) -> None:
 @pytest.mark.parametrize(
     ("options", "reason"),
     [
-        (["--guestlist-live", "me@company.test"], "--guestlist-live goes with --guestlist-record"),
-        (["--guestlist-record", "--guestlist-live", "ada@example.com"], "is nobody's"),
+        (["--guestlist-live", "me@company.test"], "--guestlist-live needs --guestlist-record"),
+        (
+            ["--guestlist-record", "--guestlist-live", "ada@example.com"],
+            "belongs to an example domain",
+        ),
         (["--guestlist-record", "--guestlist-live", "ada"], "is not an e-mail address"),
     ],
 )

@@ -21,7 +21,7 @@ from guestlist.exchange.step import Outgoing
 from guestlist.models import Invitation
 from guestlist.provider import Provider, Response
 from guestlist.testing.accounts import stand_in
-from guestlist.testing.cassettes import Cassette
+from guestlist.testing.cassettes import Cassette, ReplayMismatch
 from guestlist.testing.clock import VirtualClock
 from guestlist.testing.conformance.setting import Lacking, Setting
 from guestlist.testing.conformance.wires import Answer, Astray, close_wire
@@ -224,7 +224,9 @@ class _Playing:
 
     def send(self, outgoing: Outgoing) -> Response:
         """The recorded answer."""
-        answer = self._cassette.play(outgoing) if self._cassette else None
-        if answer is None:
+        if self._cassette is None:
             raise Astray(f"{outgoing.method} {outgoing.url} was not sent when it was recorded")
-        return answer
+        try:
+            return self._cassette.play(outgoing)
+        except ReplayMismatch as error:
+            raise Astray(str(error)) from None
