@@ -364,10 +364,9 @@ WAITING = """
 
 def test_waiting_is_recorded_and_replayed_alike(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(WAITING)
-    contents = set()
+    path, contents = pytester.path.joinpath("cassettes", "waits.yaml"), set()
     for _ in range(2):
         run(pytester, "--guestlist-record").assert_outcomes(passed=1)
-        path = pytester.path.joinpath("cassettes", "waits.yaml")
         contents.add(path.read_bytes())
         path.unlink()
     assert len(contents) == 1
@@ -413,14 +412,14 @@ def test_versions_are_in_the_file_and_drift_is_reported(pytester: pytest.Pyteste
     path.write_text(re.sub(r"- guestlist-vultr .*", "- guestlist-vultr 0.0.1", text))
     result = run(pytester, "--guestlist-drift")
     result.assert_outcomes(passed=1, deselected=1)
-    assert "1 cassettes replayed, 0 tests no longer fit their cassette" in str(result.stdout)
-    assert "1 cassettes of other versions fit all the same" in str(result.stdout)
+    assert "cassettes replayed: 1; tests that no longer fit their cassette: 0" in str(result.stdout)
+    assert "recorded with other versions, and still fit: 1" in str(result.stdout)
 
     write(pytester, email="grace@example.com")
     result = run(pytester, "--guestlist-drift")
     result.assert_outcomes(failed=1, deselected=1)
     summary = str(result.stdout).partition("= guestlist cassettes =")[2]
-    assert "1 cassettes replayed, 1 tests no longer fit their cassette" in summary
+    assert "cassettes replayed: 1; tests that no longer fit their cassette: 1" in summary
     assert f"test_app.py::test_invite ({path})" in summary
     assert "    not recorded: POST https://api.vultr.com/v2/invitation" in summary
     assert "    recorded with guestlist-vultr 0.0.1, installed: 0." in summary

@@ -207,7 +207,7 @@ class _Results:
         terminalreporter.section("guestlist cassettes")
         write = terminalreporter.write_line
         total, changed = len(self._outdated), len(self._changed)
-        write(f"{total} cassettes replayed, {changed} tests no longer fit their cassette")
+        write(f"cassettes replayed: {total}; tests that no longer fit their cassette: {changed}")
         for nodeid, (cassette, changes) in self._changed.items():
             versions = self._outdated.get(cassette, [])
             write(f"{nodeid} ({cassette})")
@@ -216,9 +216,9 @@ class _Results:
         unchanged = set(self._outdated) - {cassette for cassette, _ in self._changed.values()}
         older = [one for one in unchanged if self._outdated[one]]
         if older:
-            write(f"{len(older)} cassettes of other versions fit all the same")
+            write(f"recorded with other versions, and still fit: {len(older)}")
         if self._changed:
-            write(f"Look at what has changed. Record again: pytest {RECORD} TESTS")
+            write(f"If these changes are right, record these tests again with {RECORD}")
 
 
 def _reason(report: pytest.TestReport) -> str:
