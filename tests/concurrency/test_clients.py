@@ -240,7 +240,7 @@ def test_a_task_that_is_cancelled_at_any_moment_leaves_nothing(account: Vultr) -
 def test_a_task_that_is_cancelled_as_it_closes_what_is_old_leaves_nothing(
     account: Vultr, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Neither a connection of the others', nor fewer of them for whoever calls next."""
+    """Also none of the idle connections of other calls."""
 
     async def main(number: int) -> bool:
         async with AsyncGuestlist({"cloud": account}) as guests:
@@ -255,8 +255,6 @@ def test_a_task_that_is_cancelled_as_it_closes_what_is_old_leaves_nothing(
                 return await CancelledAt(guests.check(), number)
             except asyncio.CancelledError:
                 return False
-            finally:
-                assert lent.free.value == 100  # as many as there are
 
     with nothing_left():
         waits = next(number for number in count(1) if asyncio.run(main(number)))
@@ -310,5 +308,5 @@ def test_a_client_that_was_not_closed_in_its_loop(account: Vultr) -> None:
     assert anyio.run(main) == "Example Works"
     again = anyio.run(main)
     assert again == "Example Works" or isinstance(again, GuestlistError)
-    guests._wire._forget()
+    guests._wire._close_origins()
     gc.collect()

@@ -1,19 +1,13 @@
-"""Connections are lent to one request at a time, used again, bounded, and closed when idle."""
+"""Connections are lent to one request at a time, used again, and closed when they are old."""
 
 from __future__ import annotations
 
-import asyncio
 from itertools import count
 
-import anyio
-import httpx
 import pytest
 
 from guestlist.exchange import connections
-from guestlist.exchange.connections import KEEP_ALIVE, Connections
-from guestlist.exchange.step import Failure, Outgoing
-from guestlist.exchange.wire import AsyncHttpxWire
-from guestlist.provider import Response
+from guestlist.exchange.connections import KEEP_ALIVE, Connection, Connections
 
 
 @pytest.fixture
@@ -25,88 +19,69 @@ def now(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 
 @pytest.fixture
-def numbered(now: list[float]) -> Connections[int, None]:
+def numbered(now: list[float]) -> Connections[int]:
     """Transports are numbers, from 0."""
-    return Connections(count().__next__, None)
+    return Connections(count().__next__)
 
 
-def test_the_one_used_last_is_used_again(numbered: Connections[int, None]) -> None:
+def used(connection: Connection[int]) -> Connection[int]:
+    """Marks a connection as one on which something was sent."""
+    connection.stream = object()  # type: ignore[assignment]
+    return connection
+
+
+def numbers(several: list[Connection[int]]) -> list[int]:
+    return [one.transport for one in several]
+
+
+def test_the_one_used_last_is_used_again(numbered: Connections[int]) -> None:
     first, second = numbered.take(), numbered.take()
-    assert (first, second) == (0, 1)
-    assert numbered.give_back(second) == []
-    assert numbered.give_back(first) == []
-    assert numbered.take() == first
+    assert numbers([first, second]) == [0, 1]
+    assert numbered.give_back(second, usable=True) == []
+    assert numbered.give_back(first, usable=True) == []
+    assert numbered.take() is first
 
 
-def test_one_that_is_in_doubt_is_closed_and_never_lent_again(
-    numbered: Connections[int, None],
+def test_one_without_a_complete_answer_is_closed_and_never_lent_again(
+    numbered: Connections[int],
 ) -> None:
-    doubtful = numbered.take()
-    assert numbered.give_back(doubtful, usable=False) == [doubtful]
-    assert numbered.take() != doubtful
+    failed = numbered.take()
+    assert numbered.give_back(failed, usable=False) == [failed]
+    assert numbered.take() is not failed
 
 
-def test_what_is_idle_for_long_is_closed(
-    numbered: Connections[int, None], now: list[float]
-) -> None:
+def test_a_fresh_one_replaces_the_idle_one(numbered: Connections[int]) -> None:
+    idle = used(numbered.take())
+    numbered.give_back(idle, usable=True)
+    fresh = numbered.take(fresh=True)
+    assert fresh is not idle
+    assert numbered.give_back(used(fresh), usable=True) == [idle]
+    assert numbered.take() is fresh
+
+
+def test_one_that_was_never_used_is_fresh(numbered: Connections[int]) -> None:
+    assert numbers([numbered.take(fresh=True)]) == [0]
+
+
+def test_what_is_idle_for_long_is_closed(numbered: Connections[int], now: list[float]) -> None:
     several = [numbered.take() for _ in range(3)]
-    for transport in several:
-        numbered.give_back(transport)
+    for one in several:
+        numbered.give_back(one, usable=True)
     now[0] += KEEP_ALIVE - 1
     busy = numbered.take()
     now[0] += 2
-    assert numbered.give_back(busy) == [several[0], several[1]]
-    assert numbered.take() == busy
+    assert numbered.give_back(busy, usable=True) == [several[0], several[1]]
+    assert numbered.take() is busy
 
 
-def test_what_is_lent_when_all_are_forgotten_is_closed_when_it_comes_back(
-    numbered: Connections[int, None],
+def test_one_that_is_lent_while_all_are_closed_is_closed_when_it_comes_back(
+    numbered: Connections[int],
 ) -> None:
     """A transport of httpx that is closed while it opens its connection never closes that."""
-    lent, idle = numbered.take(), numbered.take()
-    numbered.give_back(idle)
-    assert numbered.forget() == [idle]
-    assert numbered.give_back(lent) == [lent]
-
-
-class _Counting(httpx.AsyncBaseTransport):
-    """Answers when it is told to, and counts those who wait."""
-
-    waiting = most = 0
-
-    def __init__(self, go: anyio.Event) -> None:
-        self._go = go
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        kind = type(self)
-        kind.waiting += 1
-        kind.most = max(kind.most, kind.waiting)
-        await self._go.wait()
-        kind.waiting -= 1
-        return httpx.Response(200, stream=httpx.ByteStream(b"{}"))
-
-
-def test_no_more_requests_are_under_way_than_connections_are_allowed(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    async def main() -> list[Response | Failure]:
-        go = anyio.Event()
-        wire = AsyncHttpxWire(connections=3)
-        monkeypatch.setattr(wire, "_maker", lambda url: lambda: _Counting(go))
-        asking = [asyncio.create_task(wire.send(_outgoing(timeout=60))) for _ in range(8)]
-        await anyio.wait_all_tasks_blocked()
-        hasty = await wire.send(_outgoing(timeout=0.01))
-        go.set()
-        return [hasty, *[await one for one in asking]]
-
-    hasty, *answers = asyncio.run(main())
-    assert isinstance(hasty, Failure)
-    assert (hasty.reason, hasty.sent) == ("no free connection in time", False)
-    assert all(isinstance(answer, Response) for answer in answers)
-    assert _Counting.most == 3
-
-
-def _outgoing(timeout: float) -> Outgoing:
-    return Outgoing(
-        "GET", "http://127.0.0.1:9/", {}, None, timeout=timeout, total=timeout, max_body=1000
-    )
+    lent, idle, replaced = numbered.take(), numbered.take(), used(numbered.take())
+    numbered.give_back(idle, usable=True)
+    numbered.give_back(replaced, usable=True)
+    creating = numbered.take(fresh=True)
+    assert numbered.close() == [replaced, idle]
+    assert numbered.give_back(lent, usable=True) == [lent]
+    assert numbered.give_back(creating, usable=True) == [creating]

@@ -7,14 +7,14 @@ from tests.sockets.matrix import FOREIGN, Stage
 from tests.sockets.rows import ROWS
 
 from guestlist.errors import MalformedResponse
-from guestlist.exchange import account, passage, wire
+from guestlist.exchange import account, stream
 
 
 def test_believing_the_names_of_errors_invites_twice(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        passage.Passage, "never_sent", lambda self, error: "Connect" in type(error).__name__
+        stream.Trace, "proves_unsent", lambda self, error: "Connect" in type(error).__name__
     )
 
     assert stage.play(ROWS["effect, then reset"], FOREIGN, "vultr").mails == 2
@@ -36,7 +36,7 @@ def test_believing_an_early_look_invites_twice(
 def test_using_a_connection_with_left_over_bytes_tells_somebody_else_s_result(
     column: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(wire, "retire_if_left_over", lambda answer: None)
+    monkeypatch.setattr(stream.Stream, "_keep_last", lambda self, data: data)
 
     with Stage() as stage, pytest.raises(MalformedResponse):
         stage.play(ROWS["answered twice"], column, "vultr")

@@ -9,22 +9,20 @@ import socket
 import ssl
 import struct
 import threading
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from itertools import count
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import anyio
-import httpcore
 import httpx
 import pytest
 import trustme
 from tests.cancelled import CancelledAt
 
-from guestlist.exchange.asyncio_stream import AsyncioStream, taken_over
 from guestlist.exchange.step import Failure, Outgoing
 from guestlist.exchange.wire import AsyncHttpxWire, HttpxWire
 from guestlist.provider import Response
@@ -439,91 +437,3 @@ def test_what_breaks_behind_a_proxy_s_tunnel_may_have_been_sent(
         (answer,) = way(outgoing(there.url.replace("127.0.0.1", ELSEWHERE)))
     assert isinstance(answer, Failure)
     assert answer.sent
-
-
-# ---------------------------------------------------------------------------- on asyncio
-
-
-def on_asyncio(url: str, look: Callable[[Any], Awaitable[object]]) -> None:
-    """Looks at a connection of httpcore, as it was made."""
-
-    async def main() -> None:
-        host, _, port = url.removeprefix("http://").rstrip("/").partition(":")
-        made = await httpcore.AnyIOBackend().connect_tcp(host, int(port))
-        stream = taken_over(made)
-        try:
-            await look(stream)
-        finally:
-            await stream.aclose()
-
-    asyncio.run(main())
-
-
-def test_a_connection_of_asyncio_is_taken_over() -> None:
-    """With another version of httpcore or anyio it may not be: that would work, and be slower."""
-
-    async def look(stream: Any) -> None:
-        assert isinstance(stream, AsyncioStream)
-        assert stream.get_extra_info("server_addr")[0] == "127.0.0.1"
-        assert stream.get_extra_info("client_addr")[0] == "127.0.0.1"
-        assert stream.get_extra_info("ssl_object") is None
-
-    with Service(lambda connection: connection.recv(1), tls=None) as there:
-        on_asyncio(there.url, look)
-
-
-def test_what_came_before_the_end_can_still_be_read() -> None:
-    async def look(stream: Any) -> None:
-        await stream.write(b"x", 5.0)
-        while not stream._ended:
-            await asyncio.sleep(0)
-        with pytest.raises(httpcore.WriteError, match="has closed"):
-            await stream.write(b"more", 5.0)
-        assert stream.get_extra_info("is_readable")
-        assert [await stream.read(3, 5.0) for _ in range(3)] == [b"dea", b"r", b""]
-
-    def serve(connection: socket.socket) -> None:
-        connection.recv(1)
-        connection.sendall(b"dear")
-
-    with Service(serve, tls=None) as there:
-        on_asyncio(there.url, look)
-
-
-def test_a_no_is_heard_while_there_is_more_to_send(service: Wanted) -> None:
-    """And the connection, on which the rest is still under way, is not used again."""
-    refused = threading.Event()
-
-    def serve(connection: socket.socket) -> None:
-        if refused.is_set():
-            answering(answer_of(201, b"{}", {}))(connection)
-            return
-        connection.recv(1)
-        connection.sendall(answer_of(413, b"{}", {}))
-        refused.wait(PATIENCE)
-
-    with service(serve) as there:
-        twice = [outgoing(there.url, LARGE * 4)] * 2
-        answers = WAYS["asyncio"](*twice, between=refused.set)
-    assert [one.status for one in answers if isinstance(one, Response)] == [413, 201]
-
-
-def test_no_more_is_held_than_a_reader_wants() -> None:
-    async def look(stream: Any) -> None:
-        await stream.write(b"x", 5.0)
-        while not stream._received:
-            await asyncio.sleep(0)
-        for _ in range(200):
-            await asyncio.sleep(0)
-        assert len(stream._received) < len(LARGE) / 4
-        read = b""
-        while part := await stream.read(1 << 16, 5.0):
-            read += part
-        assert read == LARGE
-
-    def serve(connection: socket.socket) -> None:
-        connection.recv(1)
-        connection.sendall(LARGE)
-
-    with Service(serve, tls=None) as there:
-        on_asyncio(there.url, look)

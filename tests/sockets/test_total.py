@@ -5,16 +5,14 @@ The totals are short real time; what would take place without the bound takes 5 
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable
+from functools import partial
 
+import anyio
 import httpx
-import httpx2
 import pytest
 
-from guestlist.exchange import wire
-from guestlist.exchange.passage import wrap
 from guestlist.exchange.step import Failure, Outgoing
 from guestlist.exchange.wire import AsyncHttpxWire, HttpxWire
 from guestlist.provider import Response
@@ -40,13 +38,7 @@ def sync(url: str) -> Response | Failure:
         wire.close()
 
 
-def bounded_httpx2(url: str) -> Response | Failure:
-    with httpx2.HTTPTransport() as transport:
-        wrap(transport)
-        return HttpxWire(transport=transport).send(outgoing(url))
-
-
-def asynchronous(url: str) -> Response | Failure:
+def asynchronous(url: str, backend: str = "asyncio") -> Response | Failure:
     async def send() -> Response | Failure:
         wire = AsyncHttpxWire()
         try:
@@ -54,7 +46,10 @@ def asynchronous(url: str) -> Response | Failure:
         finally:
             await wire.close()
 
-    return asyncio.run(send())
+    return anyio.run(send, backend=backend)
+
+
+on_trio = partial(asynchronous, backend="trio")
 
 
 DRIPPING = {
@@ -69,7 +64,7 @@ def drip(part: str) -> Fault:
 
 
 @pytest.mark.parametrize("part", DRIPPING)
-@pytest.mark.parametrize("send", [sync, bounded_httpx2, asynchronous])
+@pytest.mark.parametrize("send", [sync, asynchronous, on_trio])
 def test_a_dripping_answer_is_given_up(
     send: Callable[[str], Response | Failure], part: str
 ) -> None:
@@ -94,7 +89,7 @@ def test_a_dripping_body_is_given_up_with_a_transport_that_the_caller_brings() -
     assert took < LONGEST
 
 
-@pytest.mark.parametrize("send", [sync, bounded_httpx2, asynchronous])
+@pytest.mark.parametrize("send", [sync, asynchronous, on_trio])
 def test_a_tls_handshake_that_stalls_is_given_up_and_nothing_was_sent(
     send: Callable[[str], Response | Failure],
 ) -> None:
@@ -117,19 +112,3 @@ def test_the_end_of_one_call_is_not_the_end_of_the_next() -> None:
 
     assert isinstance(late, Failure)
     assert isinstance(answer, Response)
-
-
-def test_a_library_that_is_built_otherwise_is_bounded_and_proves_what_was_not_sent(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(wire, "wrap", lambda transport: False)
-    with FaultProxy(NOWHERE, [drip("headers")]) as proxy:
-        began = time.monotonic()
-        dripping = asynchronous(proxy.url)
-        took = time.monotonic() - began
-    refused = [send(NOWHERE) for send in (sync, asynchronous)]
-
-    assert isinstance(dripping, Failure)
-    assert dripping.sent
-    assert took < LONGEST
-    assert [isinstance(one, Failure) and one.sent for one in refused] == [False, False]

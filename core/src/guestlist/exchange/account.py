@@ -25,7 +25,7 @@ from guestlist.exchange.redact import MASK, Redactor
 from guestlist.exchange.retry_after import date_of
 from guestlist.exchange.step import Outgoing
 from guestlist.models import Guest, Role
-from guestlist.provider import Limit, Provider, Request
+from guestlist.provider import Effect, Limit, Provider, Request
 
 logger = logging.getLogger("guestlist")
 
@@ -233,6 +233,7 @@ class Account:
             total=budget.total,
             max_body=budget.max_body,
             hidden=tuple(map(_quoted, hidden)),
+            fresh=request.effect is Effect.CREATE,
         )
 
     def _credentials(self) -> Mapping[str, str]:

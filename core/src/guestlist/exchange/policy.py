@@ -197,6 +197,8 @@ def exchange(call: Call, request: Request) -> Steps[Response]:
         wait = _wait(call, error, attempt)
         if verdict is not Verdict.LIMITED and _is_unreadable(call.provider, answer):
             raise error from error.__cause__  # it would be as unreadable again
+        if isinstance(answer, Failure) and not answer.retry:
+            raise error from error.__cause__
         if verdict is Verdict.LIMITED:
             if error.retry_after:
                 account.note_pause(error.retry_after)
@@ -491,8 +493,10 @@ def _seconds(told: object) -> float | None:
 
 def _error(call: Call, answer: Response | Failure) -> GuestlistError:
     if isinstance(answer, Failure) and (answer.status is None or 200 <= answer.status < 300):
-        kind = errors.ServiceUnavailable if answer.status is None else MalformedResponse
-        trouble = kind(answer.reason, status=answer.status, hint="Try again later.")
+        kind = answer.error if answer.status is None else MalformedResponse
+        setting = f"base_url of [accounts.{call.account.name}]"
+        hint = answer.hint.replace("{base_url}", setting) or "Try again later."
+        trouble = kind(answer.reason, status=answer.status, hint=hint)
         trouble.__cause__ = answer.cause
         return trouble
     if isinstance(answer, Failure):  # the status is all that came of a refusal, and it tells

@@ -17,6 +17,7 @@ from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
+from guestlist.errors import GuestlistError, ServiceUnavailable
 from guestlist.provider.messages import Response
 
 T = TypeVar("T")
@@ -32,6 +33,8 @@ class Outgoing:
         total: seconds after which it is given up in any case.
         max_body: octets of a decompressed answer that are read at most.
         hidden: parts of the URL that are secret.
+        fresh: send it on a new connection. An idle one may have been closed by the service without
+            a sign, and a request that creates cannot be repeated safely after that.
     """
 
     method: str
@@ -42,6 +45,7 @@ class Outgoing:
     total: float
     max_body: int
     hidden: tuple[str, ...] = ()
+    fresh: bool = False
 
     def __repr__(self) -> str:
         return f"<Outgoing {self.method}>"
@@ -57,6 +61,10 @@ class Failure:
         status: the status, when at least the status line came; it proves what the service did.
         malformed: the answer came and cannot be read (too large, or encoded in an unknown way).
         media_type: the `Content-Type` of the answer, if its headers came.
+        hint: what to do; `{base_url}` in it stands for the account's setting.
+        error: the class of error that it becomes if nothing was sent.
+        retry: whether another attempt may succeed. False for a fault that lasts, such as a
+            certificate that is not trusted.
         cause: the transport's own error.
     """
 
@@ -65,6 +73,9 @@ class Failure:
     status: int | None = None
     malformed: bool = False
     media_type: str = ""
+    hint: str = ""
+    error: type[GuestlistError] = ServiceUnavailable
+    retry: bool = True
     cause: BaseException | None = None
 
 

@@ -1,12 +1,8 @@
-"""Sending over httpx: the only module that knows a transport.
+"""Sending over httpx: the only module that knows a transport library.
 
-Requests go straight to a transport of httpx (or of httpx2, its successor with the same API); a
-client that the caller brings is used through its `send`. Redirects are never followed, nothing is
-sent twice, and no environment or cookie of a client adds to what the exchange has built.
-
-Whether a request was sent is never concluded from the name of an exception: some transports call
-"the server acted, then hung up" a connect error. The proof is what was seen of its passage: the
-connection failed, and sending never began.
+Requests go to transports of httpx, or of httpx2, its successor with the same API. A client that
+the caller brings is used through its `send`. Redirects are never followed, nothing is sent twice,
+and no environment or cookie of a client adds to what the exchange has built.
 """
 
 from __future__ import annotations
@@ -14,56 +10,47 @@ from __future__ import annotations
 import importlib
 import ssl
 import threading
-import time
 import urllib.request
 import zlib
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager, nullcontext, suppress
 from functools import cached_property, partial
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlsplit
 
-from guestlist.exchange.connections import KEEP_ALIVE, Connections
-from guestlist.exchange.hush import hush_of
-from guestlist.exchange.leftover import retire_if_left_over
-from guestlist.exchange.passage import Passage, under_way, wrap
+from guestlist.exchange import faults
+from guestlist.exchange.clock import SystemClock
+from guestlist.exchange.connections import KEEP_ALIVE, Connection, Connections
+from guestlist.exchange.redaction_filter import filter_of
 from guestlist.exchange.step import Failure, Outgoing
-from guestlist.exchange.urls import Urls
-from guestlist.provider.explanations import shorten
+from guestlist.exchange.stream import Trace
 from guestlist.provider.messages import Response
 from guestlist.provider.settings import is_this_machine
 
-if TYPE_CHECKING:
-    import anyio
-
 LIBRARIES = ("httpx", "httpx2")
 
-CONNECT_TIMEOUT = 10.0
-"""Seconds; a connection that takes longer will not come."""
+CONNECT_TIMEOUT_SECONDS = 10.0
 
 
 class _Wire:
-    """What both kinds of sending share: the library, the transports, building requests.
+    """The part of sending that sync and async clients share.
 
     Args:
         client: a client that the caller brings and closes.
         transport: a transport that the caller brings and closes.
-        connections: at most so many at a time to one origin.
 
     Raises:
-        TypeError: what was brought is of no library that is known, or of the other kind (sync,
-            async); or both were brought.
+        TypeError: the client or transport is of an unknown library or of the other kind (sync,
+            async), or both were passed.
     """
 
     _client_has: str
-    """A method that clients of this kind have, and those of the other kind lack."""
+    """A method of clients of this kind that those of the other kind lack."""
     _transport_has: str
     _transport_kind: str
 
-    def __init__(
-        self, client: Any = None, transport: Any = None, *, connections: int = 100
-    ) -> None:
+    def __init__(self, client: Any = None, transport: Any = None) -> None:
         if client is not None and transport is not None:
             raise TypeError("bring a client or a transport, not both: a client has its own")
         for brought, needed in ((client, self._client_has), (transport, self._transport_has)):
@@ -74,11 +61,9 @@ class _Wire:
                     " async ones for AsyncGuestlist"
                 )
         self._client = client
-        self._hush = hush_of(library_of(client).__name__) if client is not None else None
+        self._filter = filter_of(library_of(client).__name__) if client is not None else None
         self._brought = transport
-        self._is_wrapped = False
-        self._most = connections
-        self._origins: dict[tuple[str, str], Connections[Any, Any]] = {}
+        self._origins: dict[tuple[str, str], Connections[Any]] = {}
         self._lock = threading.Lock()
 
     @cached_property
@@ -86,132 +71,121 @@ class _Wire:
         return library_of(self._client or self._brought)
 
     def ready(self, url: str) -> None:
-        """Makes what sending to a URL needs, so that requests leave at the moment they are paced
-        for: the first ones would otherwise be late together and arrive as one burst."""
-        with suppress(Exception):  # sending will say what is wrong
+        """Prepares to send to a URL. Without it the first requests of a client would wait for that
+        together, after the rate limiter, and leave in a burst."""
+        with suppress(Exception):  # sending will report it
             if self._client is None and self._brought is None:
                 self._connections_to(url)
 
-    def _hushed(self, outgoing: Outgoing) -> AbstractContextManager[None]:
-        """Keeps the client's own log from showing what is secret in the URL."""
-        if self._hush is None or not outgoing.hidden:
-            return NOTHING_MORE
-        return self._hush.hushed(outgoing.hidden)
+    def _redacted(self, outgoing: Outgoing) -> AbstractContextManager[None]:
+        """Masks secret parts of the URL in the client's own log."""
+        if self._filter is None or not outgoing.hidden:
+            return nullcontext()
+        return self._filter.masking(outgoing.hidden)
 
     @cached_property
     def _certificates(self) -> ssl.SSLContext:
-        """Loaded once for all origins: it takes tens of milliseconds."""
-        return self._library.create_ssl_context()  # type: ignore[no-any-return]
-
-    def _begin(self, outgoing: Outgoing) -> Passage:
-        passage = Passage(time.monotonic() + outgoing.total)
-        under_way.set(passage)
-        return passage
+        """The trusted certificates, loaded once because that takes tens of milliseconds."""
+        try:
+            return self._library.create_ssl_context()  # type: ignore[no-any-return]
+        except OSError as error:  # also ssl.SSLError
+            raise faults.unreadable_certificates(error) from error
 
     def _request(self, outgoing: Outgoing, trace: Callable[[str, Any], Any]) -> Any:
-        """The library's own request object, as its constructor makes it out of a method, a URL,
-        headers and content, and in half the time: the headers are gone through once only."""
-        timeout = max(outgoing.timeout, 0.001)
-        phases = {
-            "connect": min(timeout, CONNECT_TIMEOUT),
+        """Returns the library's own request object."""
+        timeout = max(min(outgoing.timeout, outgoing.total), 0.001)
+        timeouts = {
+            "connect": min(timeout, CONNECT_TIMEOUT_SECONDS),
             "read": timeout,
             "write": timeout,
             "pool": timeout,
         }
-        url = (self._library.URL if outgoing.hidden else self._urls.of)(outgoing.url)
-        content = outgoing.content or b""
-        headers = {"Host": url.netloc.decode("ascii"), **outgoing.headers}
-        if content or outgoing.method in ("POST", "PUT", "PATCH"):
-            headers["Content-Length"] = str(len(content))
-        extensions: dict[str, Any] = {"timeout": phases}
-        if not self._is_wrapped:
-            extensions["trace"] = trace
-        request = self._library.Request(
+        return self._library.Request(
             outgoing.method,
-            url,
-            headers=headers,
-            stream=self._library.ByteStream(content),
-            extensions=extensions,
+            outgoing.url,
+            headers=outgoing.headers,
+            content=outgoing.content,
+            extensions={"timeout": timeouts, "trace": trace},
         )
-        request.read()
-        return request
 
-    @cached_property
-    def _urls(self) -> Urls:
-        return Urls(self._library.URL)
+    def _connections_to(self, url: str) -> Connections[Any]:
+        """Returns the connections to the origin of a URL.
 
-    def _connections_to(self, url: str) -> Connections[Any, Any]:
-        """The connections to the origin of a URL."""
+        Raises:
+            Exception: no transport can be made, for example because of a wrong proxy variable.
+        """
         scheme, _, rest = url.partition("://")
         origin = scheme, rest.partition("/")[0]
         found = self._origins.get(origin)
         if found is None:
             with self._lock:
                 if origin not in self._origins:
-                    make, free = self._maker(url), self._semaphore(self._most)
-                    self._origins[origin] = Connections(make, free)
+                    self._origins[origin] = Connections(self._maker(url))
                 found = self._origins[origin]
         return found
 
-    def _semaphore(self, most: int) -> Any:
-        """Of the kind that this wire can wait for."""
-        raise NotImplementedError
-
     def _maker(self, url: str) -> Callable[[], Any]:
-        """Makes transports for one origin, through the proxy that the environment names for it."""
+        """Returns a function that makes transports for one origin, through the proxy that the
+        environment names for it."""
         parts = urlsplit(url)
-        proxy = self._proxy(parts.scheme, parts.hostname or "")
-        limits = self._library.Limits(max_connections=1, keepalive_expiry=KEEP_ALIVE)
-        # an account's plain http goes to this machine only and has nothing to verify
-        trusted = (
-            self._certificates
-            if parts.scheme == "https"
-            else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        # plain http goes to this machine only and has nothing to verify
+        https = parts.scheme == "https"
+        make = partial(
+            getattr(self._library, self._transport_kind),
+            limits=self._library.Limits(max_connections=1, keepalive_expiry=KEEP_ALIVE),
+            proxy=self._proxy(parts.scheme, parts.hostname or ""),
+            verify=self._certificates if https else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),
         )
-        kind = getattr(self._library, self._transport_kind)
 
-        def make() -> Any:
-            made = kind(limits=limits, proxy=proxy, verify=trusted)
-            self._is_wrapped = wrap(made)
-            return made
+        def made() -> Any:
+            try:
+                return make()
+            except ImportError as error:  # a SOCKS proxy
+                raise faults.LocalFault(
+                    "the proxy of the environment needs a package that is not installed",
+                    "Install it: pip install 'httpx[socks]'.",
+                ) from error
 
-        return make
+        return made
 
     def _proxy(self, scheme: str, host: str) -> Any:
-        """The proxy that the environment names, as the library has it; None for none.
+        """Returns the proxy that the environment names, in the library's form, or None.
 
         Raises:
-            ValueError: it cannot be used.
+            LocalFault: the proxy cannot be used.
         """
         if is_this_machine(host) or urllib.request.proxy_bypass(host):
-            return None  # to this machine credentials may go in the clear, and no further
+            return None  # to this machine credentials may go unencrypted, and no further
         proxies = urllib.request.getproxies()
         proxy = proxies.get(scheme) or proxies.get("all")
         if not proxy:
             return None
-        if "://" not in proxy:  # as most programs take it
+        if "://" not in proxy:  # as most programs accept it
             proxy = f"http://{proxy}"
         with suppress(Exception):
             return self._library.Proxy(proxy)
-        # not in the library's words, which may show a password
+        # the library's message may show a password
         kind = proxy.partition("://")[0]
-        told = f" ({kind}://...)" if kind.isalnum() else ""
-        raise ValueError(f"the proxy of the environment{told} is none that can be used")
+        shown = f" ({kind}://...)" if kind.isalnum() else ""
+        raise faults.LocalFault(
+            f"the proxy of the environment{shown} is invalid",
+            "Correct HTTPS_PROXY or ALL_PROXY: http://, https:// or socks5://, host and port.",
+        )
 
-    def _forget(self) -> list[Any]:
-        """All transports that were made, forgotten at once."""
+    def _close_origins(self) -> list[Connection[Any]]:
+        """Drops all origins and returns the connections to close."""
         with self._lock:
             origins = list(self._origins.values())
             self._origins.clear()
-        return [transport for connections in origins for transport in connections.forget()]
+        return [one for connections in origins for one in connections.close()]
 
 
 class _Body:
-    """An answer's body as it arrives: decompressed, bounded in size and in time."""
+    """The body of an answer as it arrives: decompressed, bounded in size and in time."""
 
-    def __init__(self, outgoing: Outgoing, headers: dict[str, str], passage: Passage) -> None:
+    def __init__(self, outgoing: Outgoing, headers: dict[str, str], end: float) -> None:
         self._left = outgoing.max_body
-        self._ends = passage.end
+        self._end = end
         self._parts: list[bytes] = []
         self._inflater: Any = None
         encoding = headers.get("content-encoding", "").strip().lower()
@@ -219,17 +193,17 @@ class _Body:
             self._inflater = zlib.decompressobj(31)
         elif encoding not in ("", "identity"):
             # not quoted: half a secret, or one in other letters, would not be recognized
-            raise Unreadable("the answer is encoded in a way that was not asked for")
+            raise Unreadable("the answer has an encoding that was not asked for")
 
     def add(self, chunk: bytes) -> None:
         if self._inflater is not None:
             chunk = self._inflater.decompress(chunk, self._left + 1)
             if self._inflater.unused_data:  # zlib would keep all of it
-                raise Unreadable("something follows the compressed answer")
+                raise Unreadable("bytes follow the compressed answer")
         self._left -= len(chunk)
         if self._left < 0:
             raise Unreadable("the answer is unreasonably large")
-        if time.monotonic() > self._ends:
+        if SystemClock.monotonic() > self._end:
             raise TimeoutError("the answer came too slowly")
         self._parts.append(chunk)
 
@@ -240,63 +214,88 @@ class _Body:
 
 
 class Unreadable(Exception):
-    """The answer came and is no use."""
+    """An answer came and cannot be read."""
 
 
-NOTHING_MORE = nullcontext()
-NO_CONNECTION = Failure("no free connection in time", sent=False)
+class _Attempt:
+    """One attempt to send a request: what is known of it so far."""
+
+    def __init__(self, outgoing: Outgoing, connection: Connection[Any] | None) -> None:
+        self.outgoing = outgoing
+        self.end = SystemClock.monotonic() + outgoing.total
+        self.trace = Trace(self.end, connection)
+        self.status: int | None = None
+        """None until the headers came."""
+        self.headers: dict[str, str] = {}
+
+    def head(self, answer: Any) -> None:
+        """Notes status and headers of an answer of httpx."""
+        self.status = answer.status_code
+        self.headers = {name.lower(): value for name, value in answer.headers.items()}
+
+    def body(self) -> _Body:
+        return _Body(self.outgoing, self.headers, self.end)
+
+    def response(self, content: bytes) -> Response:
+        """Returns the answer.
+
+        Raises:
+            Unreadable: a mock, or a hook of the caller's client, has read more than is allowed.
+        """
+        if len(content) > self.outgoing.max_body:
+            raise Unreadable("the answer is unreasonably large")
+        return Response(self.status or 0, self.headers, content)
+
+    def failure(self, error: Exception) -> Failure:
+        """Returns what it means that no complete answer came."""
+        if isinstance(error, AssertionError) or type(error).__module__.partition(".")[0] == "vcr":
+            raise error  # a mock or a cassette reports a failure of the test
+        status = self.status
+        if status is None:  # a hook of the caller's client may have raised for the status
+            status = getattr(getattr(error, "response", None), "status_code", None)
+        if status is None and self.trace.proves_unsent(error):
+            return self._unsent(error)
+        unreadable = isinstance(error, Unreadable | zlib.error)
+        if isinstance(error, Unreadable):
+            reason = str(error)
+        elif unreadable:
+            reason = "the answer cannot be decompressed"
+        else:
+            reason = _with_detail(_reason(error), error)
+        return Failure(
+            reason,
+            status=status,
+            malformed=unreadable,
+            media_type=self.headers.get("content-type", ""),
+            cause=None if unreadable else error,
+        )
+
+    def _unsent(self, error: Exception) -> Failure:
+        if "Proxy" in type(error).__name__:
+            return faults.refused_by_proxy(error)
+        if self.trace.address is None:
+            return Failure(_with_detail(_reason(error), error), sent=False, cause=error)
+        host, port = self.trace.address
+        url = urlsplit(self.outgoing.url)
+        return faults.not_connected(error, host, port, proxy=host != url.hostname)
 
 
-def _bounded(content: bytes, outgoing: Outgoing) -> bytes:
-    """A body that somebody else has read already."""
-    if len(content) > outgoing.max_body:
-        raise Unreadable("the answer is unreasonably large")
-    return content
-
-
-def _headers(response: Any) -> dict[str, str]:
-    return {name.lower(): value for name, value in response.headers.items()}
-
-
-def _unsendable(error: Exception) -> Failure:
-    """A request, or a proxy of the environment, that the library cannot do anything with."""
-    said = _said(error)
-    return Failure(f"it cannot be sent ({type(error).__name__}): {said}", sent=False, cause=error)
-
-
-def _failure(error: Exception, passage: Passage, status: int | None) -> Failure:
-    """What it means that no complete answer came."""
-    if isinstance(error, AssertionError) or type(error).__module__.partition(".")[0] == "vcr":
-        raise error  # what a mock or a cassette complains of is the test's failure
-    if isinstance(error, Unreadable):
-        return Failure(str(error), status=status, malformed=True)
-    if isinstance(error, zlib.error):
-        return Failure("the answer cannot be decompressed", status=status, malformed=True)
-    if status is None:  # a hook of the caller's client may have raised for the status
-        status = getattr(getattr(error, "response", None), "status_code", None)
-    said = _said(error)
-    reason = f"{_in_words(error)}" + (f": {said}" if said else "")
-    sent = status is not None or not passage.never_sent(error)
-    return Failure(reason, sent=sent, status=status, cause=error)
-
-
-def _said(error: Exception) -> str:
-    return shorten(next(iter(str(error).splitlines()), ""), 200)
-
-
-def _in_words(error: Exception) -> str:
+def _reason(error: Exception) -> str:
     name = type(error).__name__
+    if name.startswith("Pool"):
+        return "no free connection in time"
+    if name.startswith("ConnectTimeout"):
+        return "no connection in time"
     if "Timeout" in name:
-        kind = name.removesuffix("Timeout").removesuffix("Error").lower()
-        return {
-            "connect": "no connection in time",
-            "pool": "no free connection in time",
-        }.get(kind, "no answer in time")
+        return "no answer in time"
     if "Connect" in name:
         return "no connection"
-    if "Proxy" in name:
-        return "the proxy does not let it through"
     return f"the connection broke ({name})"
+
+
+def _with_detail(reason: str, error: Exception) -> str:
+    detail = faults.first_line(error)
+    return f"{reason}: {detail}" if detail else reason
 
 
 class HttpxWire(_Wire):
@@ -308,70 +307,63 @@ class HttpxWire(_Wire):
 
     def send(self, outgoing: Outgoing) -> Response | Failure:
         if self._client is not None:
-            handle = partial(self._client.send, stream=True, auth=None, follow_redirects=False)
-            return self._send(outgoing, handle)
+            send = partial(self._client.send, stream=True, auth=None, follow_redirects=False)
+            return self._send(outgoing, send)
         if self._brought is not None:
             return self._send(outgoing, self._brought.handle_request)
         try:
             connections = self._connections_to(outgoing.url)
+            connection = connections.take(fresh=outgoing.fresh)
         except Exception as error:
-            return _unsendable(error)
-        if not connections.free.acquire(timeout=outgoing.timeout):
-            return NO_CONNECTION
-        try:
-            return self._send_on(connections, outgoing)
-        finally:
-            connections.free.release()
-
-    def _send_on(
-        self, connections: Connections[Any, Any], outgoing: Outgoing
-    ) -> Response | Failure:
-        transport = connections.take()
+            return faults.not_sendable(error)
         answer = None
         try:
-            answer = self._send(outgoing, transport.handle_request)
+            answer = self._send(outgoing, connection.transport.handle_request, connection)
             return answer
         finally:
-            usable = isinstance(answer, Response)
-            _close_all(connections.give_back(transport, usable=usable))
+            answered = isinstance(answer, Response)
+            _close_all(connections.give_back(connection, usable=answered))
 
-    def _semaphore(self, most: int) -> threading.Semaphore:
-        return threading.Semaphore(most)
-
-    def _send(self, outgoing: Outgoing, handle: Callable[[Any], Any]) -> Response | Failure:
-        passage = self._begin(outgoing)
-        status = None
+    def _send(
+        self,
+        outgoing: Outgoing,
+        send: Callable[[Any], Any],
+        connection: Connection[Any] | None = None,
+    ) -> Response | Failure:
+        attempt = _Attempt(outgoing, connection)
         try:
-            request = self._request(outgoing, passage.trace)
+            request = self._request(outgoing, attempt.trace.report)
         except Exception as error:
-            return _unsendable(error)
+            return faults.not_sendable(error)
         try:
-            with self._hushed(outgoing):
-                answer = handle(request)
+            with self._redacted(outgoing):
+                answer = send(request)
                 try:
-                    status = answer.status_code
-                    headers = _headers(answer)
+                    attempt.head(answer)
                     if answer.is_stream_consumed:  # a mock, or a hook of the caller's client
-                        return Response(status, headers, _bounded(answer.content, outgoing))
-                    body = _Body(outgoing, headers, passage)
-                    for chunk in answer.stream:  # `iter_raw` would close the answer
+                        return attempt.response(answer.content)
+                    body = attempt.body()
+                    for chunk in answer.stream:
                         body.add(chunk)
-                    retire_if_left_over(answer)
-                    return Response(status, headers, body.content())
+                    attempt.trace.answered()
+                    return attempt.response(body.content())
                 finally:
                     answer.close()
         except Exception as error:
-            return _failure(error, passage, status)
+            return attempt.failure(error)
 
     def close(self) -> None:
-        """Closes the connections that were opened here; what the caller brought stays open."""
-        _close_all(self._forget())
+        """Closes the connections that were opened here. The caller closes what it brought."""
+        _close_all(self._close_origins())
 
 
-def _close_all(transports: list[Any]) -> None:
-    for one in transports:
+def _close_all(connections: list[Connection[Any]]) -> None:
+    for one in connections:
         with suppress(Exception):
-            one.close()
+            one.transport.close()
+        if one.stream is not None:
+            with suppress(Exception):
+                one.stream.close()
 
 
 class AsyncHttpxWire(_Wire):
@@ -383,115 +375,86 @@ class AsyncHttpxWire(_Wire):
 
     async def send(self, outgoing: Outgoing) -> Response | Failure:
         if self._client is not None:
-            handle = partial(self._client.send, stream=True, auth=None, follow_redirects=False)
-            return await self._send(outgoing, handle)
+            send = partial(self._client.send, stream=True, auth=None, follow_redirects=False)
+            return await self._send(outgoing, send)
         if self._brought is not None:
             return await self._send(outgoing, self._brought.handle_async_request)
-        import anyio
-
         try:
             connections = self._connections_to(outgoing.url)
+            connection = connections.take(fresh=outgoing.fresh)
         except Exception as error:
-            return _unsendable(error)
-        try:
-            connections.free.acquire_nowait()
-        except anyio.WouldBlock:
-            with anyio.move_on_after(outgoing.timeout) as waiting:
-                await connections.free.acquire()
-            if waiting.cancelled_caught:
-                return NO_CONNECTION
-        try:
-            return await self._send_on(connections, outgoing)
-        finally:
-            connections.free.release()
-
-    async def _send_on(
-        self, connections: Connections[Any, Any], outgoing: Outgoing
-    ) -> Response | Failure:
-        transport = connections.take()
+            return faults.not_sendable(error)
         answer = None
         try:
-            answer = await self._send(outgoing, transport.handle_async_request)
+            send = connection.transport.handle_async_request
+            answer = await self._send(outgoing, send, connection)
             return answer
         finally:
-            usable = isinstance(answer, Response)
-            await _all_closed(connections.give_back(transport, usable=usable))
-
-    def _semaphore(self, most: int) -> anyio.Semaphore:
-        import anyio
-
-        return anyio.Semaphore(most)
-
-    def _bounded(self, outgoing: Outgoing) -> AbstractContextManager[object]:
-        """Ends what a transport that is not wrapped would not end in time."""
-        if self._is_wrapped:
-            return NOTHING_MORE
-        import anyio
-
-        return anyio.fail_after(outgoing.total)
-
-    def _shielded(self) -> AbstractContextManager[object]:
-        """Keeps a cancelled scope from ending the closing of an answer (asyncio's own `cancel` it
-        cannot). Of our own transports, one whose call was cancelled is closed as a whole."""
-        if self._is_wrapped:
-            return NOTHING_MORE
-        import anyio
-
-        return anyio.CancelScope(shield=True)
+            answered = isinstance(answer, Response)
+            await _close_all_async(connections.give_back(connection, usable=answered))
 
     async def _send(
-        self, outgoing: Outgoing, handle: Callable[[Any], Awaitable[Any]]
+        self,
+        outgoing: Outgoing,
+        send: Callable[[Any], Awaitable[Any]],
+        connection: Connection[Any] | None = None,
     ) -> Response | Failure:
-        passage = self._begin(outgoing)
-        status = None
+        import anyio
+
+        attempt = _Attempt(outgoing, connection)
         try:
-            request = self._request(outgoing, passage.trace_async)
+            request = self._request(outgoing, attempt.trace.report_async)
         except Exception as error:
-            return _unsendable(error)
+            return faults.not_sendable(error)
         try:
-            with self._bounded(outgoing), self._hushed(outgoing):
-                answer = await handle(request)
+            with anyio.fail_after(outgoing.total), self._redacted(outgoing):
+                answer = await send(request)
                 try:
-                    status = answer.status_code
-                    headers = _headers(answer)
+                    attempt.head(answer)
                     if answer.is_stream_consumed:
-                        return Response(status, headers, _bounded(answer.content, outgoing))
-                    body = _Body(outgoing, headers, passage)
+                        return attempt.response(answer.content)
+                    body = attempt.body()
                     async for chunk in answer.stream:
                         body.add(chunk)
-                    retire_if_left_over(answer)
-                    return Response(status, headers, body.content())
+                    attempt.trace.answered()
+                    return attempt.response(body.content())
                 finally:
-                    with self._shielded():
+                    # asyncio's own `cancel` breaks through the shield; then a connection of ours
+                    # is closed by `send`
+                    with anyio.CancelScope(shield=True):
                         await answer.aclose()
         except Exception as error:
-            return _failure(error, passage, status)
+            return attempt.failure(error)
 
     async def close(self) -> None:
-        """Closes the connections that were opened here; what the caller brought stays open."""
-        await _all_closed(self._forget())
+        """Closes the connections that were opened here. The caller closes what it brought."""
+        await _close_all_async(self._close_origins())
 
 
-async def _all_closed(transports: list[Any]) -> None:
-    """Closes transports; a task that is cancelled meanwhile closes the others all the same."""
+async def _close_all_async(connections: list[Connection[Any]]) -> None:
+    """Closes connections, all of them even if the task is cancelled meanwhile."""
+    if not connections:
+        return
     import anyio
 
     cancelled: BaseException | None = None
-    for one in transports:
-        try:
-            with anyio.CancelScope(shield=True), suppress(Exception):
-                await one.aclose()
-        except BaseException as error:  # asyncio's own `cancel`, from which no scope shields
-            cancelled = error
+    for one in connections:
+        closers = [one.transport.aclose, *([one.stream.aclose] if one.stream else ())]
+        for close in closers:
+            try:
+                with anyio.CancelScope(shield=True), suppress(Exception):
+                    await close()
+            except BaseException as error:  # asyncio's own `cancel` breaks through the shield
+                cancelled = error
     if cancelled is not None:
         raise cancelled
 
 
 def library_of(brought: Any) -> ModuleType:
-    """The HTTP library that a client or transport belongs to; httpx when nothing was brought.
+    """Returns the HTTP library of a client or transport, or httpx if there is none.
 
     Raises:
-        TypeError: it belongs to none that is known.
+        TypeError: the library is not known.
     """
     if brought is None:
         return importlib.import_module("httpx")

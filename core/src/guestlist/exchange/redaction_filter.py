@@ -1,7 +1,7 @@
-"""Keeping a secret in a URL out of the HTTP library's own log.
+"""Masks secrets of URLs in the HTTP library's own log.
 
-A client that the caller brings logs the URL of every request. Nearly all URLs are harmless; one
-that holds an invitation key is not, and it is masked in that log while the request is under way.
+A client that the caller brings logs the URL of every request. Few URLs hold a secret, such as an
+invitation key; it is masked in that log while the request is in flight.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from functools import cache
 from guestlist.exchange.redact import MASK
 
 
-class Hush(logging.Filter):
-    """Masks what is secret in the records of one logger."""
+class RedactionFilter(logging.Filter):
+    """Masks secrets in the records of one logger."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -25,8 +25,8 @@ class Hush(logging.Filter):
         self._guard = threading.Lock()
 
     @contextmanager
-    def hushed(self, secrets: Sequence[str]) -> Iterator[None]:
-        """Masks these meanwhile."""
+    def masking(self, secrets: Sequence[str]) -> Iterator[None]:
+        """Masks these secrets as long as the context lasts."""
         with self._guard:
             self._secret.update(secrets)
         try:
@@ -36,7 +36,7 @@ class Hush(logging.Filter):
                 self._secret -= Counter(secrets)
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Rewrites a record that holds a secret; never drops one."""
+        """Masks secrets in a record; never drops one."""
         if self._secret:
             with self._guard:
                 secrets = list(self._secret)
@@ -48,8 +48,8 @@ class Hush(logging.Filter):
 
 
 @cache
-def hush_of(logger: str) -> Hush:
-    """The one of a logger, which has it from now on."""
-    hush = Hush()
-    logging.getLogger(logger).addFilter(hush)
-    return hush
+def filter_of(logger: str) -> RedactionFilter:
+    """Returns the filter of a logger, and installs it the first time."""
+    made = RedactionFilter()
+    logging.getLogger(logger).addFilter(made)
+    return made

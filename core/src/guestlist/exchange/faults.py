@@ -1,0 +1,156 @@
+"""Says why no connection came about, whether another attempt can help, and what to do."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import ssl
+from collections.abc import Iterator
+from typing import Any
+
+from guestlist.errors import ConfigError, GuestlistError, ServiceUnavailable
+from guestlist.exchange.step import Failure
+from guestlist.provider.explanations import shorten
+
+CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR")
+PROXIES = ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY")
+NOT_READ = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+"""Variables in which other programs look for certificates."""
+
+_DATE = (9, 10)
+"""OpenSSL's codes: the certificate is not yet valid, or has expired."""
+_NAME = (62, 64)
+"""OpenSSL's codes: the certificate is for another host name or IP address."""
+
+
+class LocalFault(ValueError):
+    """A setting of this machine without which nothing can be sent.
+
+    Attributes:
+        hint: what to do.
+    """
+
+    def __init__(self, message: str, hint: str) -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+def unreadable_certificates(error: Exception) -> LocalFault:
+    """Says which variable names certificates that cannot be loaded."""
+    name = next((name for name in CERTIFICATES if os.environ.get(name)), None)
+    place = f"the file in {name} ({os.environ[name]})" if name else "the trusted certificates"
+    missing = isinstance(error, FileNotFoundError)
+    why = "does not exist" if missing else f"cannot be loaded: {first_line(error)}"
+    return LocalFault(
+        f"{place} {why}",
+        f"Correct or unset {name}." if name else "Reinstall the package certifi.",
+    )
+
+
+def not_sendable(error: Exception) -> Failure:
+    """Describes a request that could not even be built, or a setting that prevents sending."""
+    if isinstance(error, LocalFault):
+        cause = error.__cause__ or error
+        return Failure(
+            str(error), sent=False, hint=error.hint, error=ConfigError, retry=False, cause=cause
+        )
+    reason = f"it cannot be sent ({type(error).__name__}): {first_line(error)}"
+    return Failure(reason, sent=False, hint="Check {base_url}.", retry=False, cause=error)
+
+
+def not_connected(error: Exception, host: str, port: int, *, proxy: bool) -> Failure:
+    """Describes a connection that could not be made. In hints, `{base_url}` stands for the setting.
+
+    Args:
+        proxy: whether the host is that of a proxy.
+    """
+    place = f"{host}:{port}"
+    setting = "{base_url}"
+    if proxy:
+        place, setting = f"the proxy {place}", _set(PROXIES) or "the proxy's address"
+    kind: type[GuestlistError] = ServiceUnavailable
+    what, hint, retry = "", f"Check {setting}. Try again later.", True
+    chain = list(_chain(error))
+
+    def found(wanted: type[Exception]) -> Any:
+        return next((one for one in chain if isinstance(one, wanted)), None)
+
+    number = {one.errno for one in chain if isinstance(one, OSError)}
+    if untrusted := found(ssl.SSLCertVerificationError):
+        what, hint, retry = *_untrusted(untrusted, setting), False
+    elif unknown := found(socket.gaierror):
+        retry = unknown.errno == socket.EAI_AGAIN
+        what = "the name server does not answer" if retry else "no such host"
+        hint = f"Check {setting}, and the name resolution of this machine."
+    elif found(ConnectionRefusedError):
+        what = "connection refused: nothing listens there"
+    elif found(PermissionError):
+        what, retry = "this machine does not allow it", False
+        hint = "Check the firewall or sandbox that this program runs in."
+    elif errno.ENETUNREACH in number:
+        what, retry = "the network cannot be reached", False
+        hint = "Check this machine's network connection."
+    elif not number and (blocked := found(RuntimeError)):
+        kind, retry = ConfigError, False
+        what = f"blocked in this process: {first_line(blocked)}"
+        hint = f"Allow this host: pytest's --block-network takes --allowed-hosts={host}."
+    elif "Timeout" in type(error).__name__:
+        return Failure(f"no connection in time to {place}", sent=False, hint=hint, cause=error)
+    what = what or first_line(error)
+    reason = f"no connection to {place}" + (f": {what}" if what else "")
+    return Failure(reason, sent=False, hint=hint, error=kind, retry=retry, cause=error)
+
+
+def refused_by_proxy(error: Exception) -> Failure:
+    """Describes the answer of a proxy that does not let a request through."""
+    said = first_line(error)
+    return Failure(
+        f"the proxy does not let it through: {said}",
+        sent=False,
+        hint=f"Check {_set(PROXIES) or 'the proxy'}: host, user and password.",
+        retry=not said.startswith("4"),  # 407: the same request would be refused again
+        cause=error,
+    )
+
+
+def first_line(error: Exception) -> str:
+    return shorten(next(iter(str(error).splitlines()), ""), 200)
+
+
+def _untrusted(error: ssl.SSLCertVerificationError, setting: str) -> tuple[str, str]:
+    """Returns what is wrong with a certificate, and what to do."""
+    if error.verify_code in _NAME:
+        return f"its certificate is for another host: {error.verify_message}", f"Check {setting}."
+    what = f"its certificate is not trusted: {error.verify_message}"
+    if error.verify_code in _DATE:
+        return what, "Check the clock of this machine. If it is right, the service has to act."
+    hint = (
+        "If your network has a certificate authority of its own, set SSL_CERT_FILE to a file with"
+        " its certificate (PEM), or pass http_client="
+    )
+    if set_ := _set(CERTIFICATES):
+        hint += f". Certificates are read from {set_} ({os.environ[set_]})"
+    if other := _set(NOT_READ):
+        hint += f". {other} is not read"
+    return what, f"{hint}."
+
+
+def _set(names: tuple[str, ...]) -> str | None:
+    """Returns the first environment variable that is set, also in lower case."""
+    either = (spelled for name in names for spelled in (name, name.lower()))
+    return next((name for name in either if os.environ.get(name)), None)
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    """Yields an exception and all that led to it."""
+    seen: set[int] = set()
+    left = [error]
+    while left:
+        one = left.pop(0)
+        if one is None or id(one) in seen:
+            continue
+        seen.add(id(one))
+        yield one
+        left += [one.__cause__, one.__context__]
+        left += one.exceptions if isinstance(one, BaseExceptionGroup) else ()

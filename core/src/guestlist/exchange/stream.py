@@ -1,0 +1,166 @@
+"""What httpcore reports about a request, and the network stream that it hands out.
+
+httpx passes the `trace` extension of a request on to httpcore, which calls it at each step and
+hands out the network stream once that is connected. That is enough for three things:
+
+- Proof that nothing was sent: a connection was being made, and sending never began. The name of an
+  exception proves nothing, because some transports call "the service acted, then hung up" a connect
+  error.
+- A time at which a call ends. httpcore's timeouts begin again with every byte, so a service that
+  drips its answer could hold a sync call forever.
+- A connection is not used again if bytes followed an answer. They would be read as the answer to
+  the next request, and its own answer as that of the request after it.
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+import os
+import struct
+from contextlib import suppress
+from socket import SO_LINGER, SOL_SOCKET
+from typing import TYPE_CHECKING, Any
+
+from guestlist.exchange.clock import SystemClock
+
+if TYPE_CHECKING:
+    from guestlist.exchange.connections import Connection
+
+_LINGER = "hh" if os.name == "nt" else "ii"
+
+
+class Stream:
+    """A network stream of httpcore, whose `read` and `get_extra_info` are extended in place.
+
+    `read` keeps the last byte of what came until httpcore asks for more. Only an incomplete answer
+    makes it ask, so a byte that is left at the end came after the answer. `get_extra_info` then
+    reports that the idle connection is readable, and httpcore closes it instead of using it again.
+
+    Args:
+        stream: as httpcore's trace hands it out.
+
+    Attributes:
+        end: when reading has to end (monotonic, seconds).
+    """
+
+    def __init__(self, stream: Any) -> None:
+        self.end = math.inf
+        self._inner = stream
+        self._socket = stream.get_extra_info("socket")
+        self._read, self._get_extra_info = stream.read, stream.get_extra_info
+        self._last = b""
+        is_async = inspect.iscoroutinefunction(stream.read)
+        stream.read = self._read_async if is_async else self._read_sync
+        stream.get_extra_info = self._extra_info
+
+    def reset_when_closed(self, reset: bool) -> None:
+        """Sets whether closing, or the end of this process, discards what was not delivered.
+
+        Otherwise the operating system goes on sending for minutes: a request that was given up
+        would arrive once the network is back, perhaps after the one that replaced it.
+        """
+        if self._socket is not None:
+            with suppress(OSError):  # closed
+                self._socket.setsockopt(SOL_SOCKET, SO_LINGER, struct.pack(_LINGER, reset, 0))
+
+    def close(self) -> None:
+        """Closes a sync stream. httpcore does not if it fails while it connects."""
+        self._inner.close()
+
+    async def aclose(self) -> None:
+        """Closes an async stream. httpcore does not if it is cancelled while it connects."""
+        await self._inner.aclose()
+
+    def _read_sync(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        if self._last:
+            return self._take_last()
+        left = self.end - SystemClock.monotonic()
+        if left <= 0:
+            raise TimeoutError("the time of the call is over")
+        if left < math.inf:
+            timeout = left if timeout is None else min(timeout, left)
+        return self._keep_last(self._read(max_bytes, timeout))
+
+    async def _read_async(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        if self._last:
+            return self._take_last()
+        return self._keep_last(await self._read(max_bytes, timeout))
+
+    def _take_last(self) -> bytes:
+        last, self._last = self._last, b""
+        return last
+
+    def _keep_last(self, data: bytes) -> bytes:
+        if len(data) < 2:
+            return data
+        self._last = data[-1:]
+        return data[:-1]
+
+    def _extra_info(self, info: str) -> Any:
+        return (info == "is_readable" and bool(self._last)) or self._get_extra_info(info)
+
+
+class Trace:
+    """Follows one request: pass `report` (or `report_async`) as httpcore's `trace` extension.
+
+    Args:
+        end: when the call has to end (monotonic, seconds).
+        connection: one of ours, whose stream is noted; None for a transport of the caller's.
+
+    Attributes:
+        address: host and port of the last attempt to connect; None if there was none.
+    """
+
+    __slots__ = ("_connection", "_end", "_sending", "address")
+
+    def __init__(self, end: float, connection: Connection[Any] | None = None) -> None:
+        self.address: tuple[str, int] | None = None
+        self._end = end
+        self._sending = False
+        self._connection = connection
+        if connection is not None and connection.stream is not None:
+            connection.stream.end = end
+
+    def report(self, name: str, info: Any) -> None:
+        """Notes a step.
+
+        Raises:
+            TimeoutError: the time of the call is over before the step.
+        """
+        event = name.partition(".")[2]
+        if event == "connect_tcp.started":
+            self._check_time()
+            self.address = info["host"], info["port"]
+        elif event in ("connect_tcp.complete", "start_tls.complete"):
+            stream = Stream(info["return_value"])
+            if self._connection is not None:
+                stream.end = self._end
+                self._connection.stream = stream
+        elif event == "send_request_headers.started" and info["request"].method != b"CONNECT":
+            self._check_time()
+            self._sending = True
+            if self._connection is not None and self._connection.stream is not None:
+                self._connection.stream.reset_when_closed(True)
+
+    async def report_async(self, name: str, info: Any) -> None:
+        """Notes a step."""
+        self.report(name, info)
+
+    def answered(self) -> None:
+        """Notes that the answer was read to its end."""
+        if self._connection is not None and self._connection.stream is not None:
+            self._connection.stream.reset_when_closed(False)
+
+    def proves_unsent(self, error: BaseException) -> bool:
+        """Whether nothing can have left: a connection was being made and sending never began, or
+        httpcore reports that there was no free connection."""
+        if self._sending:
+            return False
+        cause = error.__cause__
+        from_pool = type(cause).__module__.partition(".")[0] in ("httpcore", "httpcore2")
+        return self.address is not None or (from_pool and type(cause).__name__ == "PoolTimeout")
+
+    def _check_time(self) -> None:
+        if SystemClock.monotonic() >= self._end:
+            raise TimeoutError("the time of the call is over")
