@@ -112,13 +112,13 @@ class Trace:
         address: host and port of the last attempt to connect; None if there was none.
     """
 
-    __slots__ = ("_connection", "_end", "_sending", "address")
+    __slots__ = ("_end", "_lent", "_sending", "address")
 
     def __init__(self, end: float, connection: Connection[Any] | None = None) -> None:
         self.address: tuple[str, int] | None = None
         self._end = end
         self._sending = False
-        self._connection = connection
+        self._lent = connection
         if connection is not None and connection.stream is not None:
             connection.stream.end = end
 
@@ -134,14 +134,14 @@ class Trace:
             self.address = info["host"], info["port"]
         elif event in ("connect_tcp.complete", "start_tls.complete"):
             stream = Stream(info["return_value"])
-            if self._connection is not None:
+            if self._lent is not None:
                 stream.end = self._end
-                self._connection.stream = stream
+                self._lent.stream = stream
         elif event == "send_request_headers.started" and info["request"].method != b"CONNECT":
             self._check_time()
             self._sending = True
-            if self._connection is not None and self._connection.stream is not None:
-                self._connection.stream.reset_when_closed(True)
+            if self._lent is not None and self._lent.stream is not None:
+                self._lent.stream.reset_when_closed(True)
 
     async def report_async(self, name: str, info: Any) -> None:
         """Notes a step."""
@@ -149,8 +149,8 @@ class Trace:
 
     def answered(self) -> None:
         """Notes that the answer was read to its end."""
-        if self._connection is not None and self._connection.stream is not None:
-            self._connection.stream.reset_when_closed(False)
+        if self._lent is not None and self._lent.stream is not None:
+            self._lent.stream.reset_when_closed(False)
 
     def proves_unsent(self, error: BaseException) -> bool:
         """Whether nothing can have left: a connection was being made and sending never began, or

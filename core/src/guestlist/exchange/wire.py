@@ -45,15 +45,15 @@ class _Wire:
             async), or both were passed.
     """
 
-    _client_has: str
+    _needs_client: str
     """A method of clients of this kind that those of the other kind lack."""
-    _transport_has: str
-    _transport_kind: str
+    _needs_transport: str
+    _kind: str
 
     def __init__(self, client: Any = None, transport: Any = None) -> None:
         if client is not None and transport is not None:
             raise TypeError("bring a client or a transport, not both: a client has its own")
-        for brought, needed in ((client, self._client_has), (transport, self._transport_has)):
+        for brought, needed in ((client, self._needs_client), (transport, self._needs_transport)):
             if brought is not None and library_of(brought) and not hasattr(brought, needed):
                 name = f"{type(brought).__module__.partition('.')[0]}.{type(brought).__name__}"
                 raise TypeError(
@@ -75,7 +75,7 @@ class _Wire:
         together, after the rate limiter, and leave in a burst."""
         with suppress(Exception):  # sending will report it
             if self._client is None and self._brought is None:
-                self._connections_to(url)
+                self._lender_of(url)
 
     def _redacted(self, outgoing: Outgoing) -> AbstractContextManager[None]:
         """Masks secret parts of the URL in the client's own log."""
@@ -91,7 +91,7 @@ class _Wire:
         except OSError as error:  # also ssl.SSLError
             raise faults.unreadable_certificates(error) from error
 
-    def _request(self, outgoing: Outgoing, trace: Callable[[str, Any], Any]) -> Any:
+    def _build(self, outgoing: Outgoing, trace: Callable[[str, Any], Any]) -> Any:
         """Returns the library's own request object."""
         timeout = max(min(outgoing.timeout, outgoing.total), 0.001)
         timeouts = {
@@ -108,7 +108,7 @@ class _Wire:
             extensions={"timeout": timeouts, "trace": trace},
         )
 
-    def _connections_to(self, url: str) -> Connections[Any]:
+    def _lender_of(self, url: str) -> Connections[Any]:
         """Returns the connections to the origin of a URL.
 
         Raises:
@@ -131,7 +131,7 @@ class _Wire:
         # plain http goes to this machine only and has nothing to verify
         https = parts.scheme == "https"
         make = partial(
-            getattr(self._library, self._transport_kind),
+            getattr(self._library, self._kind),
             limits=self._library.Limits(max_connections=1, keepalive_expiry=KEEP_ALIVE),
             proxy=self._proxy(parts.scheme, parts.hostname or ""),
             verify=self._certificates if https else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),
@@ -193,13 +193,13 @@ class _Body:
             self._inflater = zlib.decompressobj(31)
         elif encoding not in ("", "identity"):
             # not quoted: half a secret, or one in other letters, would not be recognized
-            raise Unreadable("the answer has an encoding that was not asked for")
+            raise Unreadable("the answer is encoded in a way that was not asked for")
 
     def add(self, chunk: bytes) -> None:
         if self._inflater is not None:
             chunk = self._inflater.decompress(chunk, self._left + 1)
             if self._inflater.unused_data:  # zlib would keep all of it
-                raise Unreadable("bytes follow the compressed answer")
+                raise Unreadable("something follows the compressed answer")
         self._left -= len(chunk)
         if self._left < 0:
             raise Unreadable("the answer is unreasonably large")
@@ -301,9 +301,9 @@ def _with_detail(reason: str, error: Exception) -> str:
 class HttpxWire(_Wire):
     """Sends for a sync client. Any number of threads may use one."""
 
-    _client_has = "close"
-    _transport_has = "handle_request"
-    _transport_kind = "HTTPTransport"
+    _needs_client = "close"
+    _needs_transport = "handle_request"
+    _kind = "HTTPTransport"
 
     def send(self, outgoing: Outgoing) -> Response | Failure:
         if self._client is not None:
@@ -312,8 +312,8 @@ class HttpxWire(_Wire):
         if self._brought is not None:
             return self._send(outgoing, self._brought.handle_request)
         try:
-            connections = self._connections_to(outgoing.url)
-            connection = connections.take(fresh=outgoing.fresh)
+            lender = self._lender_of(outgoing.url)
+            connection = lender.take(fresh=outgoing.fresh)
         except Exception as error:
             return faults.not_sendable(error)
         answer = None
@@ -322,7 +322,7 @@ class HttpxWire(_Wire):
             return answer
         finally:
             answered = isinstance(answer, Response)
-            _close_all(connections.give_back(connection, usable=answered))
+            _close_all(lender.give_back(connection, usable=answered))
 
     def _send(
         self,
@@ -332,7 +332,7 @@ class HttpxWire(_Wire):
     ) -> Response | Failure:
         attempt = _Attempt(outgoing, connection)
         try:
-            request = self._request(outgoing, attempt.trace.report)
+            request = self._build(outgoing, attempt.trace.report)
         except Exception as error:
             return faults.not_sendable(error)
         try:
@@ -369,9 +369,9 @@ def _close_all(connections: list[Connection[Any]]) -> None:
 class AsyncHttpxWire(_Wire):
     """Sends for an async client. Any number of tasks may use one."""
 
-    _client_has = "aclose"
-    _transport_has = "handle_async_request"
-    _transport_kind = "AsyncHTTPTransport"
+    _needs_client = "aclose"
+    _needs_transport = "handle_async_request"
+    _kind = "AsyncHTTPTransport"
 
     async def send(self, outgoing: Outgoing) -> Response | Failure:
         if self._client is not None:
@@ -380,8 +380,8 @@ class AsyncHttpxWire(_Wire):
         if self._brought is not None:
             return await self._send(outgoing, self._brought.handle_async_request)
         try:
-            connections = self._connections_to(outgoing.url)
-            connection = connections.take(fresh=outgoing.fresh)
+            lender = self._lender_of(outgoing.url)
+            connection = lender.take(fresh=outgoing.fresh)
         except Exception as error:
             return faults.not_sendable(error)
         answer = None
@@ -391,7 +391,7 @@ class AsyncHttpxWire(_Wire):
             return answer
         finally:
             answered = isinstance(answer, Response)
-            await _close_all_async(connections.give_back(connection, usable=answered))
+            await _close_all_async(lender.give_back(connection, usable=answered))
 
     async def _send(
         self,
@@ -403,7 +403,7 @@ class AsyncHttpxWire(_Wire):
 
         attempt = _Attempt(outgoing, connection)
         try:
-            request = self._request(outgoing, attempt.trace.report_async)
+            request = self._build(outgoing, attempt.trace.report_async)
         except Exception as error:
             return faults.not_sendable(error)
         try:
