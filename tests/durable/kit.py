@@ -327,8 +327,14 @@ class Machine:
         with self.process() as process:
             return process.runner.begin(lambda: changes, "digest", "guestlist.toml")
 
+    def first_run(self, changes: Iterable[Change]) -> Summary:
+        """Begins a run and works on it, in one process, which reads nothing before."""
+        with self.process() as process:
+            run = process.runner.begin(lambda: changes, "digest", "guestlist.toml")
+            return process.runner.run(run)
+
     def run(self, run: int, **how: Any) -> Summary:
-        """Works on a run in a process of its own."""
+        """Works on a run in a process of its own, which resumes it."""
         with self.process() as process:
             return process.runner.run(run, **how)
 

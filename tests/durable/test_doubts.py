@@ -195,11 +195,11 @@ def test_a_service_that_refuses_to_be_looked_at_leaves_the_doubts_to_a_later_run
 ) -> None:
     """The key was withdrawn; or a firewall before the service is in the way, for a minute."""
     machine.service.faults[ADA] = [VOID]
-    run = machine.begin([change(ADA)])
     shown = machine.service._shown
-    with monkeypatch.context() as patched:
+    with monkeypatch.context() as patched, machine.process() as process:
         patched.setattr(machine.service, "handle_request", _refusing(machine, status))
-        tally = machine.run(run).tallies["plain"]
+        run = process.runner.begin(lambda: [change(ADA)], "digest", "guestlist.toml")
+        tally = process.runner.run(run).tallies["plain"]
     assert tally.halted is not None
     assert [row["state"] for row in machine.rows()] == [OrderState.INTENDED]
     assert shown("invitations") == []
@@ -251,8 +251,8 @@ def test_a_ledger_that_fails_decides_nothing(
 ) -> None:
     """The pace is in the ledger, so a look can fail for it."""
     machine.service.faults[ADA] = [VOID]
-    run = machine.begin([change(ADA)])
     with monkeypatch.context() as patched, machine.process() as process:
+        run = process.runner.begin(lambda: [change(ADA)], "digest", "guestlist.toml")
 
         def standing(*_: object, **__: object) -> None:
             raise LedgerError("the disk is full")
@@ -399,6 +399,6 @@ def test_a_chunk_is_worked_on_until_nothing_of_it_is_left(machine: Machine) -> N
 
 def test_a_request_that_was_refused_for_good_is_not_looked_for(machine: Machine) -> None:
     machine.service.faults[ADA] = [refused(409)]
-    tally = machine.run(machine.begin([change(ADA)])).tallies["plain"]
+    tally = machine.first_run([change(ADA)]).tallies["plain"]
     assert tally.refused.total() == 1
     assert machine.clock.monotonic() == 0

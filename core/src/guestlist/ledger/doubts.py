@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import threading
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from guestlist.address import check_email
@@ -30,6 +31,7 @@ from guestlist.ledger.perform import REPEATABLE, found, is_final
 from guestlist.ledger.store import Store
 from guestlist.ledger.tally import Tally
 from guestlist.models import Guest
+from guestlist.provider import Provider
 
 LOOK_FIRST, LOOK_LONGEST = 1.0, 10.0
 """Seconds between two looks: doubling from the first to the longest."""
@@ -171,8 +173,8 @@ class Doubts:
             doubts = list(self._open.values())
         trouble = None
         try:
-            self._check_can_look()
-            guests = self._standing([doubt.entry.order for doubt in doubts])
+            check_can_look(self._provider)
+            guests = where_they_stand(self._guests, [doubt.entry.order for doubt in doubts])
         except ServiceTrouble as error:
             trouble = error
         except Unsupported as never:  # nobody will ever be able to look
@@ -185,31 +187,6 @@ class Doubts:
         with self._guard:
             self.next_look = self._clock.monotonic() + self._pause if self._open else math.inf
         return trouble
-
-    def _standing(self, orders: list[Order]) -> dict[str, Guest | None]:
-        """Where they all stand, by key. An address that only the service holds for one is asked for
-        on its own: it must not keep the others from being looked for. None where the service does
-        not take it for one either."""
-        alone: dict[str, Guest | None] = {}
-        together = set[str]()
-        for order in orders:
-            try:
-                together.add(check_email(order.change.email))
-            except InvalidOrder:
-                try:
-                    alone[order.change.key] = self._guests.status(order.known)
-                except (InvalidOrder, Rejected):
-                    alone[order.change.key] = None
-        return self._guests.standing(together) | alone
-
-    def _check_can_look(self) -> None:
-        """Not to be found proves something only where somebody can be found.
-
-        Raises:
-            Unsupported: the service tells nobody whom it has invited.
-        """
-        if not any(map(self._provider.supports, ("find_invitation", "invitations"))):
-            raise self._provider.unsupported("invitations")
 
     def _decide(self, doubt: Doubt, now: Guest | None, began: float) -> None:
         entry = doubt.entry
@@ -264,3 +241,35 @@ class Doubts:
         with self._guard:
             del self._open[doubt.entry.order.id]
         self._tally.is_in_doubt(-1)
+
+
+def check_can_look(provider: Provider) -> None:
+    """Checks that an absence in the service's lists proves something.
+
+    Raises:
+        Unsupported: the service lets nobody see who was invited.
+    """
+    if not any(map(provider.supports, ("find_invitation", "invitations"))):
+        raise provider.unsupported("invitations")
+
+
+def where_they_stand(guests: Guestlist, orders: Iterable[Order]) -> dict[str, Guest | None]:
+    """Returns where the people of some orders stand, by key.
+
+    An address that is valid for the service alone is asked for on its own, so that it does not keep
+    the others from being found. None stands for an address that the service does not accept either.
+
+    Args:
+        guests: the client, bound to the account.
+    """
+    alone: dict[str, Guest | None] = {}
+    together = set[str]()
+    for order in orders:
+        try:
+            together.add(check_email(order.change.email))
+        except InvalidOrder:
+            try:
+                alone[order.change.key] = guests.status(order.known)
+            except (InvalidOrder, Rejected):
+                alone[order.change.key] = None
+    return guests.standing(together) | alone

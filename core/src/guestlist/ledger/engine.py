@@ -18,7 +18,7 @@ import threading
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, suppress
-from functools import cache
+from functools import cache, partial
 from typing import Any, Self
 
 import psycopg
@@ -29,11 +29,20 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from sqlalchemy import make_url, text
 
 from guestlist.client import Guestlist
-from guestlist.errors import ConfigError, LedgerError, ServiceUnavailable, Unauthorized
+from guestlist.errors import (
+    ConfigError,
+    GuestlistError,
+    LedgerError,
+    ServiceTrouble,
+    ServiceUnavailable,
+    Unauthorized,
+)
 from guestlist.exchange.clock import Clock, Stopped, SystemClock
 from guestlist.ledger import orders, runs, shared
+from guestlist.ledger.doubts import LOOK_LONGEST
 from guestlist.ledger.keeper import Keeper, advance, halt
 from guestlist.ledger.lane import MOST_DOUBTS, PATIENCE, Lane, workers
+from guestlist.ledger.resume import record_what_is_there
 from guestlist.ledger.runner import CONFIGURE, Progress, Summary, unconfigured
 from guestlist.ledger.schema import MAKING
 from guestlist.ledger.stop import Stop, StopClock
@@ -296,6 +305,8 @@ class _Worker:
     def _work(self, run: int, account: str, ids: list[int]) -> None:
         if account in shared.halted(self._store, run):
             return
+        if not self._joined(run, account):
+            return
         while shared.doubts(self._store, account) >= MOST_DOUBTS:
             if self._stop.wait(TEND):
                 return
@@ -310,11 +321,36 @@ class _Worker:
             now = self._guests.clock.now().timestamp()
             halt(self._store, run, account, now, tally.halted)
 
+    def _joined(self, run: int, account: str) -> bool:
+        """Returns whether this process may send orders of a run. Waits until another process has
+        resumed it, or until the service answers."""
+        pause = TEND
+        while not self._stop and account not in shared.halted(self._store, run):
+            try:
+                if self._store.presence.join(run, account, partial(self._resume, run, account)):
+                    return True
+                pause = TEND
+            except LedgerError:
+                raise
+            except Stopped:
+                return False
+            except ServiceTrouble:
+                pause = min(2 * pause, LOOK_LONGEST)
+            except GuestlistError as refusal:
+                now = self._guests.clock.now().timestamp()
+                halt(self._store, run, account, now, refusal)
+            self._stop.wait(pause)
+        return False
+
+    def _resume(self, run: int, account: str) -> None:
+        record_what_is_there(self._store, self._guests.account(account), run, account)
+
     def _keep(self, account: str) -> None:
         keeper = Keeper(self._guests, self._store, self._queue, account)
         try:
             while not self._stop.wait(TEND):
                 keeper.tend()
+                self._store.presence.leave_others(account, shared.unfinished_runs(self._store))
         except Stopped:
             pass
         except Exception as error:  # a ledger that fails ends everything; so does a bug of ours

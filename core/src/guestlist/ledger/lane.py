@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Protocol
 
 from guestlist.client import Guestlist
@@ -28,6 +29,7 @@ from guestlist.ledger.entry import OrderEntry
 from guestlist.ledger.order import Order
 from guestlist.ledger.orders import Taken
 from guestlist.ledger.perform import REPEATABLE, perform
+from guestlist.ledger.resume import record_what_is_there
 from guestlist.ledger.stop import Stop
 from guestlist.ledger.store import Store
 from guestlist.ledger.tally import Tally
@@ -87,6 +89,32 @@ class Lane:
     def recover(self, orders: list[Order], *, alone: bool) -> None:
         """Takes up what others have left in doubt: see `Doubts.recover`."""
         self._doubts.recover(self._store, orders, alone=alone)
+
+    def resume(self, run: int) -> None:
+        """Records which orders of a run have been carried out already. Ends the lane if the service
+        cannot be asked.
+
+        Raises:
+            LedgerError: the ledger fails.
+        """
+        while not self._ended:
+            try:
+                record_what_is_there(
+                    self._store, self._guests, run, self._tally.account, self._tally
+                )
+            except LedgerError:
+                raise
+            except Stopped:
+                return
+            except ServiceTrouble as trouble:
+                self._is_in_trouble(trouble)
+                with suppress(Stopped):
+                    self._wait_until_calm()
+            except GuestlistError as refusal:
+                self._halt(refusal)
+            else:
+                self._has_answered()
+                return
 
     def run(self, work: Work) -> None:
         """Works until nothing is left, or until the lane is to end. What is left then stays in the

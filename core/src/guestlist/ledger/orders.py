@@ -85,6 +85,19 @@ def asked(store: Store, run: int, account: str, place: int, after: int, limit: i
     return [read(row) for row in rows]
 
 
+def waiting(store: Store, run: int, account: str, after: int, limit: int) -> list[Order]:
+    """Returns the next orders of a run that wait, of any action, by number."""
+    wanted = (
+        select(*COLUMNS)
+        .where(_open(OrderState.ASKED, run, account), orders.c.id > after)
+        .order_by(orders.c.id)
+        .limit(limit)
+    )
+    with store.reading() as connection:
+        rows = connection.execute(wanted).all()
+    return [read(row) for row in rows]
+
+
 def asked_ids(
     store: Store, run: int, account: str, place: int, after: int, limit: int
 ) -> list[int]:

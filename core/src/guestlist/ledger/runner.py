@@ -77,6 +77,7 @@ class Runner:
         self._store = store
         self._stop = stop
         self._origin = origin or Origin.here()
+        self._begun: set[int] = set()
 
     def settle_doubts(self, progress: Progress | None = None) -> Summary:
         """Finds out what has become of everything that an interrupted run or call has left in
@@ -98,9 +99,9 @@ class Runner:
         replace: bool = True,
         before: runs.Claims | None = None,
     ) -> int:
-        """Writes a new run down, as `begin_run` does, at this moment. Nothing is sent yet."""
+        """Stores a new run, as `begin_run` does, at this moment. Nothing is sent yet."""
         now = self._guests.clock.now().timestamp()
-        return runs.begin_run(
+        run = runs.begin_run(
             self._store,
             changes,
             roster,
@@ -109,7 +110,10 @@ class Runner:
             replace=replace,
             before=before,
             origin=self._origin,
+            joined=None if self._store.is_sqlite else self._store.presence.begin,
         )
+        self._begun.add(run)
+        return run
 
     @contextmanager
     def resting(self) -> Iterator[None]:
@@ -151,15 +155,19 @@ class Runner:
     def run(self, run: int, progress: Progress | None = None) -> Summary:
         """Carries out all orders of a run, and ends it when none is left.
 
+        If another process has begun the run, the services are read first: see `resume`.
+
         Raises:
-            LedgerError: something could not be written down; nothing was sent for it.
+            LedgerError: something could not be stored; nothing was sent for it.
         """
         left = orders.left(self._store, run)
         doubts = orders.in_doubt(self._store, run=run)
         work: dict[str, Work] = {
             account: RunWork(self._store, run, account) for account in self._known(left)
         }
-        summary = self._work(work, doubts, progress, left)
+        resumed = None if run in self._begun else run
+        summary = self._work(work, doubts, progress, left, resumed)
+        self._begun.add(run)
         self._tell_unconfigured(summary, left, CONFIGURE)
         if not orders.left(self._store, run):
             runs.end_run(self._store, run, self._guests.clock.now().timestamp())
@@ -180,6 +188,7 @@ class Runner:
         doubts: list[Order],
         progress: Progress | None,
         left: Mapping[str, int],
+        resumed: int | None = None,
     ) -> Summary:
         summary = Summary()
         ends: dict[threading.Thread, threading.Event] = {}
@@ -191,7 +200,7 @@ class Runner:
             ended = threading.Event()
             thread = threading.Thread(
                 target=_run_lane,
-                args=(lane, source, mine, self._stop, tally, self._store.is_sqlite, ended),
+                args=(lane, source, mine, self._stop, tally, self._store.is_sqlite, ended, resumed),
                 name=f"guestlist-{account}",
             )
             ends[thread] = ended
@@ -243,9 +252,12 @@ def _run_lane(
     tally: Tally,
     is_alone: bool,
     ended: threading.Event,
+    resumed: int | None,
 ) -> None:
     try:
         lane.recover(doubts, alone=is_alone)
+        if resumed is not None:
+            lane.resume(resumed)
         lane.run(work)
     except Exception as error:
         tally.halted = error

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import islice
 
@@ -45,6 +45,7 @@ def begin_run(
     replace: bool = False,
     before: Claims | None = None,
     origin: Origin = NOBODY,
+    joined: Callable[[int, Collection[str]], None] | None = None,
 ) -> int:
     """Stores a new run with its orders, all of it or nothing, and returns its number.
 
@@ -55,6 +56,7 @@ def begin_run(
         replace: earlier runs end, and what they did not begin is dropped.
         before: what `claims` said before the plan was made, where others work on those runs.
         origin: who starts the run.
+        joined: called with the run's number and its accounts before any other process can see it.
 
     Raises:
         Conflict: an earlier run has gone on since then, so that the plan may ask once more for what
@@ -73,6 +75,9 @@ def begin_run(
         run = int(made.scalar_one())
         add(connection, changes(), run=run, now=now)
         _check_unmoved(connection, run, moved)
+        if joined is not None:
+            of_run = select(orders.c.account).where(orders.c.run == run).distinct()
+            joined(run, connection.scalars(of_run).all())
         return run
 
     return store.make(begin)

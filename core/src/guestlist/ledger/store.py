@@ -13,9 +13,10 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
+from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy import URL, Connection, Engine, Insert, Table, create_engine, event, make_url
 from sqlalchemy.exc import (
@@ -32,6 +33,9 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from guestlist.errors import ConfigError, LedgerError
 from guestlist.ledger.file import BUSY, check_file, open_to_read
 from guestlist.ledger.migrations import check_version, is_outdated, migrate
+
+if TYPE_CHECKING:
+    from guestlist.ledger.presence import Presence
 
 T = TypeVar("T")
 
@@ -69,6 +73,7 @@ class Store:
         self._queue = queue.SimpleQueue()
         self._writer: threading.Thread | None = None
         self._starting = threading.Lock()
+        self._closing = ExitStack()
         try:
             self._open()
         except BaseException:
@@ -82,7 +87,7 @@ class Store:
             if self._read_only or not is_outdated(connection, self.name):
                 check_version(connection, self.name)
                 return
-        with self._translated(), self.engine.begin() as connection:
+        with self.translated(), self.engine.begin() as connection:
             migrate(connection, self.name)
 
     @property
@@ -93,21 +98,21 @@ class Store:
     def reading(self) -> Iterator[Connection]:
         """A connection to read with. On SQLite each statement sees what is there by then; on
         PostgreSQL they are in a transaction, which does not outlast the block."""
-        with self._translated(), self.engine.connect() as connection:
+        with self.translated(), self.engine.connect() as connection:
             yield connection.execution_options(**READING)
 
     @contextmanager
     def apart(self) -> Iterator[Connection]:
         """A connection to be held for long. However many there are, they take none of those that
         everybody else shares."""
-        with self._translated(), self._apart.connect() as connection:
+        with self.translated(), self._apart.connect() as connection:
             yield connection
 
     @contextmanager
     def pacing(self) -> Iterator[Connection]:
         """A transaction for the pace. It need not survive a power cut, so nobody waits for the
         disk."""
-        with self._translated(), self._unsynced.begin() as connection:
+        with self.translated(), self._unsynced.begin() as connection:
             yield connection
 
     def make(self, change: Callable[[Connection], T]) -> T:
@@ -117,7 +122,7 @@ class Store:
         Raises:
             LedgerError: it is not made.
         """
-        with self._translated():
+        with self.translated():
             return self._make(change)
 
     def write(self, change: Callable[[Connection], T]) -> T:
@@ -133,6 +138,15 @@ class Store:
             self._queue.put((change, made))
         return made.result()
 
+    @cached_property
+    def presence(self) -> Presence:
+        """The locks that show which runs this process works on. PostgreSQL only."""
+        from guestlist.ledger.presence import Presence
+
+        presence = Presence(self)
+        self._closing.callback(presence.close)
+        return presence
+
     def close(self) -> None:
         """Waits for what is being written, and closes the database."""
         with self._starting:
@@ -140,6 +154,7 @@ class Store:
                 self._queue.put(None)
                 self._writer.join()
                 self._writer = None
+        self._closing.close()
         self.engine.dispose()
         self._unsynced.dispose()
         self._apart.dispose()
@@ -195,7 +210,8 @@ class Store:
                 made.set_result(result)
 
     @contextmanager
-    def _translated(self) -> Iterator[None]:
+    def translated(self) -> Iterator[None]:
+        """Turns errors of the database into `LedgerError`."""
         try:
             yield
         except SQLAlchemyError as error:

@@ -1,0 +1,135 @@
+"""Going on with a run that another process has begun.
+
+A ledger may have been restored from a backup. Then it does not know of requests that were sent
+since. So whoever resumes a run first asks the services about everybody who is left, and records
+what is there already.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from functools import partial
+
+from sqlalchemy import Connection
+
+from guestlist.changes import MAILS, Action
+from guestlist.client import Guestlist
+from guestlist.errors import GuestlistError, OutcomeUnknown, Unsupported
+from guestlist.ledger import orders
+from guestlist.ledger.doubts import check_can_look, where_they_stand
+from guestlist.ledger.order import Order
+from guestlist.ledger.orders import ASK
+from guestlist.ledger.outcome import Done
+from guestlist.ledger.perform import found
+from guestlist.ledger.schema import OrderState
+from guestlist.ledger.store import Store
+from guestlist.ledger.tally import Tally
+from guestlist.models import OPEN_STATES, Guest, State
+from guestlist.verbs.roles import fitting
+
+PEOPLE_PER_LOOK = 25_000
+"""People about whom a service is asked together. A look reads each list once; more people need more
+memory."""
+THERE = "It was there already when the run was resumed."
+
+
+def record_what_is_there(
+    store: Store, guests: Guestlist, run: int, account: str, tally: Tally | None = None
+) -> None:
+    """Records which of the waiting orders of a run have been carried out already.
+
+    Call it before anything is sent for a run that this process has not begun. An account whose
+    service lets nobody see who was invited is left as it is.
+
+    Args:
+        guests: the client, bound to the account.
+        tally: counts what is found.
+
+    Raises:
+        GuestlistError: the service does not answer, or refuses to. Nothing may be sent then.
+    """
+    provider = guests.accounts[account]
+    try:
+        check_can_look(provider)
+    except Unsupported:
+        return
+    guests.clock.sleep(provider.list_lag)
+    after = 0
+    while some := orders.waiting(store, run, account, after, PEOPLE_PER_LOOK):
+        after = some[-1].id
+        now = where_they_stand(guests, some)
+        outcomes = [
+            (order, outcome)
+            for order in some
+            if (outcome := _outcome(order, now[order.change.key])) is not None
+        ]
+        if not outcomes:
+            continue
+        write = partial(_record, outcomes=outcomes, now=guests.clock.now().timestamp())
+        for order, outcome in store.make(write):
+            if tally is not None:
+                _count(tally, order, outcome)
+
+
+Outcome = tuple[OrderState, Done]
+
+
+def _record(
+    connection: Connection, outcomes: Iterable[tuple[Order, Outcome]], now: float
+) -> list[tuple[Order, Outcome]]:
+    """Stores what became of orders, and returns those that still waited until now."""
+    return [
+        (order, outcome)
+        for order, outcome in outcomes
+        if orders.settle(connection, order.id, now, None, *outcome)
+    ]
+
+
+def _count(tally: Tally, order: Order, outcome: Outcome) -> None:
+    state, done = outcome
+    if state is OrderState.DONE:
+        tally.was_done(done.outcome, done.mail)
+        return
+    error = OutcomeUnknown(done.detail or "it may have happened", hint=ASK)
+    error.about(account=order.change.account, email=order.change.email)
+    tally.stays_unknown(error)
+
+
+def _outcome(order: Order, now: Guest | None) -> Outcome | None:
+    """Returns what became of an order that waits according to the ledger; None if it has to be
+    carried out.
+
+    Args:
+        now: where the person stands; None if the service does not accept the address.
+    """
+    change = order.change
+    if now is None:
+        return None
+    if change.action not in MAILS:
+        done = _taken_or_given(order, now)
+        return None if done is None else (OrderState.DONE, done)
+    try:
+        done = found(order, now)
+    except GuestlistError as error:  # nobody can tell whether the email went out
+        return OrderState.UNKNOWN, Done("unknown", detail=error.message)
+    if done is not None:
+        return OrderState.DONE, replace(done, detail=THERE)
+    if change.action is Action.INVITE and now.state in OPEN_STATES:
+        done = Done("already_invited", mail=False, detail=THERE, owed=change.owed_roles())
+        return OrderState.DONE, done
+    return None
+
+
+def _taken_or_given(order: Order, now: Guest) -> Done | None:
+    """Returns what became of an order that sends no email, if the service shows that."""
+    change, member = order.change, now.member
+    if change.action in (Action.REVOKE, Action.REMOVE):
+        is_out = now.state in (State.GONE, State.REVOKED)
+        return Done(f"{change.action}d", None, THERE) if is_out else None
+    if member is None or member.roles is None or now.state is not State.ACCEPTED:
+        return None
+    holds = bool(fitting(member.roles, change.roles[0]))
+    if change.action is Action.UNASSIGN:
+        return None if holds else Done("not_assigned", None, THERE)
+    return Done("already_assigned", None, THERE) if holds else None
