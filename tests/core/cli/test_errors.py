@@ -84,7 +84,7 @@ def test_an_error_of_a_call_that_may_have_happened_is_an_unknown_outcome() -> No
             "",
         ),
         (["sandbox", "--port=0", "--switch", "vultr.duplicates=x"], "it can be refuse, allow", ""),
-        (["sandbox", "--host", "no such host"], "'no such host' is no address of this", ""),
+        (["sandbox", "--host", "no such host"], "'no such host' is not an address of this", ""),
         (["invite", ADA, "--rol", "x"], "no '--rol' here; did you mean '--role'?", "invite --help"),
         (["invite", ADA, "--if-exists", "renew"], "there is no --if-exists 'renew'", ""),
         (["invite", ADA, "--option", "x"], "'x' is not of the form name=value", ""),

@@ -135,7 +135,7 @@ def test_port_in_use_is_one_clear_error(kinds: Kinds, offset: int) -> None:
 
 
 def test_other_reasons_not_to_start(kinds: Kinds) -> None:
-    with pytest.raises(SandboxError, match="no port 65536 for club"):
+    with pytest.raises(SandboxError, match="port 65536, for club, is above 65535"):
         Sandbox(kinds, port=65_535).run()
     with pytest.raises(SandboxError, match="has no profile 'grand'"):
         Sandbox(kinds, profiles={"club": "grand"}).run()

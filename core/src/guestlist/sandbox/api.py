@@ -1,7 +1,7 @@
-"""The mailbox's control over HTTP: what the page does, and a little more, as JSON under `/api`.
+"""The control API of the mailbox: JSON over HTTP under `/api`. `docs/sandbox.md` is its reference.
 
 Every answer is a JSON object; a refusal is `{"error": "..."}` with a status of 4xx.
-`SandboxControl` speaks it from Python.
+`SandboxControl` is its client in Python.
 
 `GET /api/services`
     `{"services": [...]}`, each with `name`, `title`, `base_url`, `profile`, `profiles` (what it
@@ -70,22 +70,22 @@ QUERY = frozenset({"to", "service", "state", "limit", "after", "links"})
 """Query parameters that a list of emails understands."""
 
 ACTIONS = {"accept": "accepted", "decline": "declined"}
-"""What an invitee can do, and the word for having done it."""
+"""Actions of an invitee, each with its past participle."""
 
 
 def hidden(link: str) -> str:
-    """A link with everything but its origin masked."""
+    """Returns a link with everything but its origin masked."""
     scheme, _, rest = link.partition("://")
     return f"{scheme}://{rest.partition('/')[0]}/••••••"
 
 
 def hidden_text(mail: Mail) -> str:
-    """A mail's text with its link masked."""
+    """Returns the text of an email with its link masked."""
     return mail.text.replace(mail.link, hidden(mail.link)) if mail.link else mail.text
 
 
 def click(hosted: Hosted, action: str, invitation: str) -> None:
-    """Does what the invitee's click does. Raises SandboxRefusal, as `Service.accept`."""
+    """Accepts or declines an invitation. Raises SandboxRefusal, like `Service.accept`."""
     service = hosted.service
     answer = {"accept": service.accept, "decline": service.decline}[action]
     answer(invitation)
@@ -95,7 +95,7 @@ def advance(world: World, seconds: float) -> None:
     """Moves the clock of a world forward.
 
     Raises:
-        HTTPException: 400 for a step back, or one past the last year there is.
+        HTTPException: 400 if the step is negative or leads beyond the year 9999.
     """
     try:
         step = timedelta(seconds=seconds)
@@ -106,7 +106,7 @@ def advance(world: World, seconds: float) -> None:
 
 
 def the_mail(world: World, request: Request) -> Mail:
-    """The email that a path names. Raises HTTPException: 404 if there is none."""
+    """Returns the email that a path names. Raises HTTPException (404) if there is none."""
     return _find(world, request.path_params["id"])
 
 
@@ -124,7 +124,7 @@ class Api:
         self._world = world
 
     def routes(self) -> list[Route]:
-        """Their routes, without the `/api`."""
+        """Returns the routes, without the prefix `/api`."""
         service = "/services/{name}"
         return [
             Route("/services", self.services),
@@ -143,15 +143,15 @@ class Api:
         ]
 
     async def services(self, request: Request) -> Response:
-        """All services."""
+        """Answers with all services."""
         return self._services()
 
     async def snapshot(self, request: Request) -> Response:
-        """What one service holds."""
+        """Answers with the records of one service."""
         return _answer(self._hosted(request.path_params["name"]).service.snapshot())
 
     async def configure(self, request: Request) -> Response:
-        """Changes the profile and switches of one service."""
+        """Sets the profile and switches of one service."""
         hosted = self._hosted(request.path_params["name"])
         wanted = await _body(request, {"profile", "switches"})
         switches = wanted.get("switches", {})
@@ -164,7 +164,7 @@ class Api:
         return _answer(_described(hosted))
 
     async def mails(self, request: Request) -> Response:
-        """The emails that match the query."""
+        """Answers with the emails that match the query."""
         query = request.query_params
         if unknown := sorted(query.keys() - QUERY):
             raise HTTPException(
@@ -190,13 +190,13 @@ class Api:
         )
 
     async def mail(self, request: Request) -> Response:
-        """One email."""
+        """Answers with one email."""
         mail = the_mail(self._world, request)
         state = self._hosted(mail.service).state(mail.invitation)
         return _answer(_described_mail(Delivered(mail, state), request))
 
     async def act(self, request: Request) -> Response:
-        """Accepts or declines, as the last part of the path says."""
+        """Accepts or declines, depending on the last segment of the path."""
         name, invitation = request.path_params.get("name"), request.path_params["id"]
         if name is None:
             mail = the_mail(self._world, request)
@@ -210,14 +210,14 @@ class Api:
         return _answer({"service": name, "invitation": invitation, "state": state})
 
     async def clock(self, request: Request) -> Response:
-        """The sandbox's time."""
+        """Answers with the sandbox's time."""
         return _answer({"now": self._world.clock.now()})
 
     async def advance(self, request: Request) -> Response:
         """Moves the sandbox's time forward."""
         seconds = (await _body(request, {"advance_seconds"})).get("advance_seconds")
         if not isinstance(seconds, (int, float)) or isinstance(seconds, bool):
-            raise HTTPException(400, "`advance_seconds` is a number of seconds")
+            raise HTTPException(400, "`advance_seconds` has to be a number of seconds")
         advance(self._world, seconds)
         return await self.clock(request)
 
@@ -233,7 +233,7 @@ class Api:
     def _hosted(self, name: str) -> Hosted:
         if name not in self._world.services:
             known = ", ".join(self._world.services)
-            raise HTTPException(404, f"There is no service {name!r} here; there is {known}")
+            raise HTTPException(404, f"There is no service {name!r}; known: {known}")
         return self._world.services[name]
 
 
@@ -283,9 +283,7 @@ async def _body(request: Request, known: set[str]) -> dict[str, Any]:
         raise HTTPException(400, "The body has to be a JSON object")
     unknown = sorted(body.keys() - known)
     if unknown:
-        raise HTTPException(
-            400, f"Nothing is called {unknown[0]!r} here; known: {', '.join(sorted(known))}"
-        )
+        raise HTTPException(400, f"Unknown key {unknown[0]!r}; known: {', '.join(sorted(known))}")
     return body
 
 

@@ -1,4 +1,4 @@
-"""What stands in front of every application of a sandbox: its own date, and a guard."""
+"""Middleware of the sandbox's applications: the `Date` header, and a guard."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
 class Dated:
-    """Dates the answers of an application by its world's clock, unless they are dated already."""
+    """Adds a `Date` header with the sandbox's time to answers that have none."""
 
     def __init__(self, app: ASGIApp, world: World) -> None:
         self._app = app
@@ -34,15 +34,15 @@ class Dated:
 
 
 class Guard:
-    """Keeps foreign web pages from reading or driving the mailbox through a visitor's browser.
+    """Refuses requests that a foreign web page sends through a visitor's browser.
 
-    A browser says on whose behalf it sends: in `Host` (a foreign name that was pointed at this
-    machine shows there), in `Origin` and in `Sec-Fetch-Site`. Clients that are no browsers send
-    neither of the last two and are let through.
+    A browser names the page that it sends for: in `Host` (which shows a foreign name that resolves
+    to this machine), in `Origin` and in `Sec-Fetch-Site`. Clients other than browsers send neither
+    of the last two and are accepted.
 
     Args:
-        hosts: the names this mailbox goes by, or None for any.
-        refuse: the answer to a request that is not let through, with the reason in words.
+        hosts: the host names of this mailbox, or None to accept any.
+        refuse: makes the answer to a refused request from the reason in words.
     """
 
     def __init__(
@@ -68,7 +68,7 @@ class Guard:
     def _reason_against(self, request: Request) -> str | None:
         host = request.headers.get("host", "")
         if self._hosts is not None and _hostname(host) not in self._hosts:
-            return "This mailbox does not go by that name."
+            return "This mailbox does not have that host name."
         if request.method in ("GET", "HEAD"):
             return None
         own = f"{request.scope['scheme']}://{host}"

@@ -1,4 +1,4 @@
-"""Drives a running sandbox from another program: the command line, or a test."""
+"""A client of a running sandbox, for the command line and for tests."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 REFUSALS = (400, 403, 404, 409, 500)
-"""With what a mailbox refuses, or fails. Another answer is another's, such as a service's 401."""
+"""Statuses of a mailbox's refusals and failures. Any other status comes from another server."""
 
 
 @dataclass(frozen=True)
@@ -24,12 +24,12 @@ class ReceivedMail(Mail):
     """An email, with the present state of its invitation."""
 
     state: str = field(kw_only=True)
-    """The service's own word, or `gone` when it has no record of the invitation."""
+    """A value of `guestlist.models.State`; `gone` if the service has no record of it."""
 
 
 @dataclass(frozen=True)
 class SwitchState:
-    """How a switch is set, and how it could be."""
+    """The value of a switch, and its possible values."""
 
     value: str
     values: tuple[str, ...]
@@ -46,7 +46,7 @@ class RunningService:
     profiles: tuple[str, ...]
     switches: Mapping[str, SwitchState]
     settings: Mapping[str, str]
-    """The account settings that reach it with an owner's rights."""
+    """The account settings that reach the service with an owner's key."""
     read_only_settings: Mapping[str, str]
     can_decline: bool
     invitations: int
@@ -54,25 +54,25 @@ class RunningService:
 
 
 class SandboxControl:
-    """A client for a sandbox's mailbox. Use it with `with`, or `close` it.
+    """A client for a sandbox's mailbox. Use it in a `with` statement, or `close` it.
 
-    Every method raises `SandboxError`, one line, when nothing answers at the address, or when
-    the sandbox refuses; then `status` says how: 404 for what does not exist, 400 for what
-    cannot be, 409 for what the imitated service does not allow its invitee.
+    Every method raises `SandboxError` if the sandbox does not answer or refuses the request. For a
+    refusal its `status` is 404 (does not exist), 400 (invalid) or 409 (the imitated service does
+    not allow it).
 
     Args:
-        url: the mailbox's address, as `Sandbox.url`.
+        url: the mailbox's address, as in `Sandbox.url`.
     """
 
     def __init__(self, url: str) -> None:
         import httpx
 
         self._url = url.rstrip("/")
-        # A sandbox on this machine is never behind a proxy, whatever the environment says.
+        # Ignore proxies of the environment: a sandbox on this machine is never behind one.
         self._http = httpx.Client(base_url=f"{self._url}/api/", timeout=10.0, trust_env=False)
 
     def services(self) -> list[RunningService]:
-        """All services."""
+        """Returns all services."""
         return [_service(one) for one in self._ask("GET", "services")["services"]]
 
     def mails(
@@ -83,7 +83,7 @@ class SandboxControl:
         state: str | None = None,
         show_links: bool = False,
     ) -> list[ReceivedMail]:
-        """The emails that match every given filter, oldest first.
+        """Returns the emails that match every given filter, oldest first.
 
         Args:
             to: the recipient's address, compared without case.
@@ -98,39 +98,40 @@ class SandboxControl:
         return [_mail(one) for one in self._ask("GET", "mails", query=query)["mails"]]
 
     def accept(self, what: Mail | str, *, service: str | None = None) -> str:
-        """Accepts as the invitee; the invitation's state afterwards, in the service's word.
+        """Accepts as the invitee. Returns the state of the invitation afterwards.
 
         Args:
-            what: a mail or its id; with `service`, the id of an invitation.
+            what: an email or its id; with `service`, the id of an invitation.
+            service: the name of the service that has the invitation.
         """
         return self._act("accept", what, service)
 
     def decline(self, what: Mail | str, *, service: str | None = None) -> str:
-        """Declines as the invitee; otherwise like `accept`."""
+        """Declines as the invitee. Arguments and result are those of `accept`."""
         return self._act("decline", what, service)
 
     def now(self) -> datetime:
-        """The sandbox's time."""
+        """Returns the sandbox's time."""
         return datetime.fromisoformat(self._ask("GET", "clock")["now"])
 
     def advance(self, by: timedelta) -> datetime:
-        """Moves the sandbox's time forward; the time afterwards."""
+        """Moves the sandbox's clock forward. Returns the new time."""
         answer = self._ask("POST", "clock", {"advance_seconds": by.total_seconds()})
         return datetime.fromisoformat(answer["now"])
 
     def configure(
         self, service: str, *, profile: str | None = None, **switches: str
     ) -> RunningService:
-        """Chooses the profile and the switches of a service; what is not named stays."""
+        """Sets the named profile and switches of a service; the others stay unchanged."""
         wanted = {"profile": profile, "switches": switches}
         return _service(self._ask("POST", f"services/{_segment(service)}/configure", wanted))
 
     def snapshot(self, service: str) -> dict[str, Any]:
-        """What a service holds: at least `invitations` and `members`."""
+        """Returns the records of a service: at least `invitations` and `members`."""
         return self._ask("GET", f"services/{_segment(service)}/snapshot")
 
     def reset(self) -> list[RunningService]:
-        """Starts over: no mails, fresh services, the present time."""
+        """Starts over: no emails, fresh services, the current time. Returns the services."""
         return [_service(one) for one in self._ask("POST", "reset")["services"]]
 
     def close(self) -> None:
@@ -169,7 +170,7 @@ class SandboxControl:
         told = content.get("error") if content is not None else None
         if not isinstance(told, str) or answer.status_code not in REFUSALS:
             raise SandboxError(
-                f"what answers at {self._url} is not a sandbox's mailbox",
+                f"the server at {self._url} is not a sandbox's mailbox",
                 hint="Give the mailbox's address, as `guestlist sandbox` prints it.",
             )
         raise SandboxError(told, status=answer.status_code)

@@ -1,4 +1,4 @@
-"""What goes wrong with the sandbox itself, as opposed to with a service that it imitates."""
+"""Errors of the sandbox itself. Errors of imitated services are HTTP answers."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from guestlist.errors import CallerMistake, GuestlistError
 
 
 class SandboxError(GuestlistError):
-    """The sandbox cannot start, cannot be reached, or will not do what it was asked.
+    """The sandbox cannot start, cannot be reached, or refuses a request.
 
-    `status` is the HTTP status that the mailbox refused with, None when it did not get that far.
+    `status` is the HTTP status of the mailbox's refusal; None if there was no answer.
     """
 
 
 class SandboxMistake(SandboxError, CallerMistake):
-    """A sandbox was asked for that cannot be: a profile, switch, address or port that there is none
-    of, or something that is not installed."""
+    """The sandbox cannot start as requested: a profile, switch, address or port is invalid, or a
+    package is not installed."""

@@ -1,10 +1,10 @@
-"""Rate limits that run on a clock of one's own: what a service counts, and what it says about it.
+"""Rate limits of an imitated service, on the sandbox's clock.
 
-Written here because no library fits: `limits` reads the machine's clock, and `pyrate-limiter`
-tells neither what remains nor when a limit is whole again.
+No library fits: `limits` reads the machine's clock, and `pyrate-limiter` reports neither the
+remaining requests nor the time at which a limit is fully available again.
 
-Time is counted in whole microseconds, the resolution of `timedelta`. So nothing drifts, and a
-caller that waits for exactly `Verdict.retry_after` is let in.
+Time is counted in whole microseconds, the resolution of `timedelta`. So no rounding errors add up,
+and a request that is sent exactly `Verdict.retry_after` seconds later is allowed.
 """
 
 from __future__ import annotations
@@ -27,36 +27,37 @@ MICROSECONDS = 1_000_000
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a limit says to one request."""
+    """The decision of a limit about one request."""
 
     allowed: bool
     remaining: int
-    """How many more would be allowed at this very moment."""
+    """Number of further requests that would be allowed at this moment."""
     limit: int
-    """What `remaining` counts down from: the burst of a bucket, the count of a window."""
+    """The highest value of `remaining`: the burst of a bucket, or the count of a window."""
     reset_at: float
-    """When `remaining` is back at `limit` if nothing more is taken; seconds since 1970."""
+    """When `remaining` equals `limit` again if no more requests come; seconds since 1970."""
     retry_after: float
-    """How long until one request is allowed again, in seconds; 0 for an allowed one."""
+    """Seconds until a request is allowed again; 0 if this one is allowed."""
 
     @property
     def retry_after_header(self) -> str:
-        """`Retry-After` as HTTP wants it: whole seconds, rounded up, at least 1 after a refusal."""
+        """Value of `Retry-After`: whole seconds, rounded up, so at least 1 after a refusal."""
         return str(ceil(self.retry_after))
 
     @property
     def reset_header(self) -> str:
-        """`reset_at` as headers carry it: whole seconds since 1970, rounded up."""
+        """`reset_at` as the value of a header: whole seconds since 1970, rounded up."""
         return str(ceil(self.reset_at))
 
 
 class Limit(Protocol):
-    """Decides about requests, each key on its own."""
+    """Allows or refuses requests. Each key has a count of its own."""
 
     def take(self, key: str, now: float) -> Verdict:
-        """Counts one request of `key` at `now` (seconds since 1970), unless it is refused.
+        """Counts one request of `key` at `now` (seconds since 1970).
 
-        A refused request costs nothing. A `now` before the last one counts as the last one.
+        A refused request is not counted. If `now` is before the last request of this key, the time
+        of that request is used instead.
         """
         ...
 
@@ -65,7 +66,7 @@ class TokenBucket:
     """Refills steadily by `rate` tokens every `per` seconds, up to `burst`; starts full.
 
     Raises:
-        ValueError: for a rate, period or burst that is not positive.
+        ValueError: the rate, the period or the burst is not positive.
     """
 
     def __init__(self, rate: int, per: float = 1.0, burst: int | None = None) -> None:
@@ -74,7 +75,7 @@ class TokenBucket:
         self._period = _microseconds(per)
         if min(self.rate, self.burst, self._period) <= 0:
             raise ValueError("a token bucket needs a positive rate, period and burst")
-        # Missing tokens, times the period: this way refilling stays in whole numbers.
+        # Missing tokens are stored multiplied by the period, so that refilling needs no fractions.
         self._missing: dict[str, tuple[int, int]] = {}
 
     def take(self, key: str, now: float) -> Verdict:
@@ -99,10 +100,10 @@ class TokenBucket:
 
 
 class SlidingWindow:
-    """At most `count` requests in any stretch of `per` seconds, its end not included.
+    """At most `count` requests in any interval of `per` seconds, whose end is exclusive.
 
     Raises:
-        ValueError: for a count or period that is not positive.
+        ValueError: the count or the period is not positive.
     """
 
     def __init__(self, count: int, per: float = 1.0) -> None:
@@ -133,13 +134,14 @@ class SlidingWindow:
 
 
 def client_address(scope: Scope) -> str:
-    """The key of a limit per source address."""
+    """Key for a limit per source address: the address that a request comes from."""
     client = scope.get("client")
     return str(client[0]) if client else ""
 
 
 def credentials(scope: Scope) -> str:
-    """The key of a limit per credential: the `Authorization` header, or the address without one."""
+    """Key for a limit per credential: the `Authorization` header, or the source address if the
+    request has no such header."""
     for name, value in scope["headers"]:
         if name == b"authorization":
             return str(value.decode("latin-1"))
@@ -152,10 +154,10 @@ class RateLimited:
     Args:
         limit: counts the requests.
         clock: the sandbox's clock.
-        refuse: the service's answer to a request too many; `Retry-After` is its own affair.
-        key: whom a request counts against.
-        headers: what the service tells about its limit in every answer, refusals included;
-            None for nothing.
+        refuse: makes the answer to a request over the limit. It sets `Retry-After` itself.
+        key: returns the key that a request is counted under.
+        headers: returns the headers that report the limit in every answer, refusals included.
+            None if the service sends none.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""The mailbox: the page on which a person plays the invitees, and its control over HTTP.
+"""The mailbox: web pages on which a person acts as the invitees, and the control API.
 
 `GET /`
     Emails, newest first, 50 on a page, with the services and the clock. `?to=` keeps addresses that
@@ -6,14 +6,14 @@
 `GET /mails/{id}`
     One email.
 `POST /mails/{id}/accept`, `POST /mails/{id}/decline`
-    The invitee's click; leads back to the mail, which then tells the outcome once.
+    Accepts or declines; redirects to the email, which then shows the outcome once.
 `POST /clock?advance_seconds=3600`, `POST /reset`
     Moves the clock, starts over. `?back=` is the page of the mailbox to return to; `reset` always
     returns to the list.
 `/api`
     The same for programs: see `guestlist.sandbox.api`.
 
-Nothing changes by `GET`, and a foreign web page cannot send the `POST`s: see `Guard`.
+`GET` changes nothing, and `Guard` keeps foreign web pages from sending a `POST`.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ TONES = {
     "expired": "over",
     "gone": "over",
 }
-"""How a state looks; a word that is not here, whichever service it comes from, looks neutral."""
+"""Style of each state. Other states have a neutral style."""
 
 FILES = {"mailbox.css": "text/css", "mailbox.js": "text/javascript"}
 
@@ -85,14 +85,14 @@ PAGE_HEADERS = {
 
 @dataclass(frozen=True)
 class Flash:
-    """The outcome of what was just done, told once."""
+    """The outcome of the last action, shown once."""
 
     tone: str
     text: str
 
 
 def mailbox(world: World, *, hosts: Container[str] | None = LOOPBACK_NAMES) -> Starlette:
-    """The mailbox of a world as an ASGI application; `hosts` as in `Guard`."""
+    """Returns the mailbox of a world as an ASGI application; `hosts` as in `Guard`."""
     pages = Pages(world)
     return Starlette(
         routes=[
@@ -110,19 +110,19 @@ def mailbox(world: World, *, hosts: Container[str] | None = LOOPBACK_NAMES) -> S
 
 
 def for_programs(request: Request) -> bool:
-    """Whether it is JSON that the caller expects."""
+    """Whether the path is one of the control API, so that the answer has to be JSON."""
     return f"{request.scope['path']}/".startswith("/api/")
 
 
 def turn_away(request: Request, text: str) -> Response:
-    """The guard's answer. It holds nothing of the mailbox: whoever gets it may not look."""
+    """Returns the answer to a refused request. It contains no data of the mailbox."""
     if for_programs(request):
         return JSONResponse({"error": text}, 403)
     return PlainTextResponse(text, 403)
 
 
 class Pages:
-    """The endpoints that people see."""
+    """The web pages."""
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -151,7 +151,7 @@ class Pages:
         }
 
     async def index(self, request: Request) -> Response:
-        """One page of the emails that match the filters, newest first."""
+        """Shows one page of the emails that match the filters, newest first."""
         everything = self._world.delivered()
         chosen = {name: request.query_params.get(name, "").strip() for name in FILTERS}
         found = self._world.delivered(**chosen) if any(chosen.values()) else everything
@@ -177,7 +177,7 @@ class Pages:
         )
 
     async def mail(self, request: Request) -> Response:
-        """One email."""
+        """Shows one email."""
         mail = the_mail(self._world, request)
         hosted = self._sender(mail)
         return self._page(
@@ -190,7 +190,7 @@ class Pages:
         )
 
     async def act(self, request: Request) -> Response:
-        """The invitee's yes or no, as the last part of the path says."""
+        """Accepts or declines, depending on the last segment of the path."""
         mail = the_mail(self._world, request)
         action = request.scope["path"].rpartition("/")[2]
         done = ACTIONS[action]
@@ -222,17 +222,19 @@ class Pages:
         )
 
     async def on_error(self, request: Request, error: Exception) -> Response:
-        """What cannot be, or (as a last resort) a bug, whose traceback goes to the log."""
+        """Shows an error. For a bug, the traceback is in the log."""
         if not isinstance(error, HTTPException):
-            text = f"The sandbox stumbled: {type(error).__name__}: {error}"
+            text = f"The sandbox failed: {type(error).__name__}: {error}"
             answer = self._trouble(request, 500, text)
-            answer.headers["Connection"] = "close"  # the server drops it after a bug, so say it
+            answer.headers["Connection"] = (
+                "close"  # because the server closes the connection after a bug
+            )
             return answer
         text = error.detail
         if text == HTTPStatus.NOT_FOUND.phrase:
             text = "There is no such page."
         answer = self._trouble(request, error.status_code, text)
-        answer.headers.update(error.headers or {})  # a 405 names the methods that there are
+        answer.headers.update(error.headers or {})  # a 405 names the allowed methods
         return answer
 
     def _trouble(self, request: Request, status: int, text: str) -> Response:

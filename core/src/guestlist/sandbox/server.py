@@ -27,7 +27,7 @@ from guestlist.sandbox.world import Hosted, World
 
 HIGHEST_PORT = 65_535
 LAST_ANSWERS = 1
-"""Seconds that a request under way may still take once the sandbox stops."""
+"""Seconds that a request in flight may still take after the sandbox is stopped."""
 
 
 STOP_SECONDS = 10
@@ -42,18 +42,18 @@ class _Loop(asyncio.SelectorEventLoop):
 
 
 class Sandbox:
-    """Imitated services and the mailbox of the people who get invited, on local ports.
+    """Imitated services and the mailbox of the invitees, on local ports.
 
     Blocking, until Ctrl-C, SIGTERM or `stop`:
 
         Sandbox([VultrService], port=8700).run(lambda sandbox: print(sandbox.url))
 
-    Beside other work, in a thread of its own:
+    In the background, in a thread of its own:
 
         with Sandbox([VultrService]) as sandbox:
             sandbox.services["vultr"].base_url
 
-    It can be started again after it has stopped; everything is fresh then.
+    It can be started again after it has stopped, with fresh services.
 
     Args:
         kinds: the services' classes.
@@ -96,7 +96,7 @@ class Sandbox:
         self._allow_remote = allow_remote
         if not (allow_remote or ipaddress.ip_address(self._host).is_loopback):
             raise SandboxMistake(
-                f"{host} can be reached from other machines, where everybody knows the keys",
+                f"{host} can be reached from other machines, and the keys are public",
                 hint="Listen on 127.0.0.1, or allow remote access explicitly.",
             )
         self._world: World | None = None
@@ -107,14 +107,14 @@ class Sandbox:
 
     @property
     def world(self) -> World:
-        """What the sandbox holds. Raises SandboxError while it is not running."""
+        """The services, the clock and the outbox. Raises SandboxError if it is not running."""
         if self._world is None:
             raise SandboxError("the sandbox is not running")
         return self._world
 
     @property
     def url(self) -> str:
-        """Where the mailbox is. Raises SandboxError while the sandbox is not running."""
+        """Address of the mailbox. Raises SandboxError if the sandbox is not running."""
         if self._url is None:
             raise SandboxError("the sandbox is not running")
         return self._url
@@ -126,12 +126,12 @@ class Sandbox:
 
     @property
     def clock(self) -> Clock:
-        """The time of the sandbox; another object after `reset`."""
+        """The clock of the sandbox. `reset` replaces it by a new object."""
         return self.world.clock
 
     @property
     def outbox(self) -> Outbox:
-        """All mails; another object after `reset`."""
+        """All emails. `reset` replaces it by a new object."""
         return self.world.outbox
 
     def run(self, on_ready: Callable[[Self], object] | None = None) -> None:
@@ -144,14 +144,14 @@ class Sandbox:
             runner.run(self._serve(apps, on_ready))
 
     def stop(self) -> None:
-        """Ends `run` from another thread or from a callback; does nothing if nothing runs."""
+        """Ends `run` from another thread or from a callback. Has no effect if it is not running."""
         if self._loop is not None:
             self._loop.call_soon_threadsafe(self._stopping.set)
 
     def reset(self) -> None:
         """Starts over with fresh services on the same ports, with the same seed.
 
-        Waits for its turn between two requests. From a request or `on_ready`, use `world.reset`.
+        Waits until no request is being answered. Inside a request or `on_ready`, use `world.reset`.
         """
         if self._loop is None:
             raise SandboxError("the sandbox is not running")
@@ -197,7 +197,7 @@ class Sandbox:
 
     @contextmanager
     def _open(self) -> Iterator[list[tuple[ASGIApp, socket.socket]]]:
-        """Takes the ports and makes a fresh world behind them."""
+        """Binds the ports and creates fresh services."""
         if self._world is not None:
             raise SandboxError("the sandbox is running already")
         with ExitStack() as closing:
@@ -220,7 +220,9 @@ class Sandbox:
 
     def _listen(self, port: int, name: str) -> socket.socket:
         if port > HIGHEST_PORT:
-            raise SandboxMistake(f"there is no port {port} for {name}", hint="Choose a lower one.")
+            raise SandboxMistake(
+                f"port {port}, for {name}, is above {HIGHEST_PORT}", hint="Choose a lower port."
+            )
         # asyncio switches Nagle's algorithm off only for sockets that say they are TCP; with it,
         # every other answer would come 40 ms late
         listening = socket.socket(self._family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
@@ -228,12 +230,12 @@ class Sandbox:
             if os.name == "posix":  # elsewhere the option would let two processes share a port
                 listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listening.bind((self._host, port))
-            # From here on a client is not refused, it waits until the event loop runs.
+            # From now on clients are accepted; they wait until the event loop runs.
             listening.listen()
         except OSError as error:
             listening.close()
             taken = error.errno == errno.EADDRINUSE
-            reason = "is in use" if taken else f"cannot be had: {error.strerror}"
+            reason = "is in use" if taken else f"cannot be used: {error.strerror}"
             raise SandboxError(
                 f"port {port} of {self._host}, for {name}, {reason}",
                 hint="Choose another port, or 0 for any free ones.",
@@ -276,7 +278,7 @@ class Sandbox:
 
     @contextmanager
     def _signals(self) -> Iterator[None]:
-        """Ctrl-C and SIGTERM stop the sandbox; only the main thread may listen to signals."""
+        """Stops the sandbox on Ctrl-C and SIGTERM. Only the main thread can handle signals."""
         if threading.current_thread() is not threading.main_thread():
             yield
             return
@@ -293,7 +295,7 @@ class Sandbox:
 
 
 class _Server(uvicorn.Server):
-    """One application's server: it says when it is up, and leaves signals to the sandbox."""
+    """The server of one application. `up` is set once it listens; the sandbox handles signals."""
 
     def __init__(self, app: ASGIApp) -> None:
         super().__init__(
@@ -323,5 +325,5 @@ def _resolve(host: str) -> tuple[socket.AddressFamily, str]:
     try:
         family, _, _, _, address = socket.getaddrinfo(host, 0, type=socket.SOCK_STREAM)[0]
     except OSError as error:
-        raise SandboxMistake(f"{host!r} is no address of this machine") from error
+        raise SandboxMistake(f"{host!r} is not an address of this machine") from error
     return family, str(address[0])

@@ -1,11 +1,11 @@
-"""What every imitated service is made of: a clock, an outbox, and a `Service` to subclass.
+"""Parts of an imitated service: a clock, an outbox, and the base class `Service`.
 
-A provider ships one `Service`: a faithful, in-memory imitation of the service it speaks to,
-reachable as a plain ASGI application. `guestlist sandbox` serves it on a port of its own,
-without any path prefix, so that official clients work against it unchanged.
+A provider ships one `Service`: an in-memory imitation of the real service, as a plain ASGI
+application. `guestlist sandbox` serves it on a port of its own without a path prefix, so that the
+official clients work against it unchanged.
 
-Nothing in here waits: endpoints are `async def` functions that never suspend, so that a test or
-the simulator may run a request to its end without an event loop.
+Endpoints are `async def` functions that never suspend, so that a test or the simulation can run a
+request to its end without an event loop.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from starlette.types import ASGIApp
 
 
 class Clock:
-    """The time a sandbox lives in: a source of seconds since 1970 plus an offset.
+    """The time in a sandbox: a source of seconds since 1970, plus an offset.
 
-    The offset is what "move the clock forward" changes. Tests hand in a source of their own, so
-    that nothing depends on the machine's clock.
+    `advance` increases the offset. Tests pass a source of their own, so that nothing depends on the
+    machine's clock.
     """
 
     def __init__(self, source: Callable[[], float] = time.time) -> None:
@@ -39,11 +39,15 @@ class Clock:
         return self._source() + self._offset
 
     def now(self) -> datetime:
-        """The present moment, aware, in UTC."""
+        """The current time, timezone-aware, in UTC."""
         return datetime.fromtimestamp(self.seconds(), UTC)
 
     def advance(self, by: timedelta) -> None:
-        """Moves the clock forward. A step back is a ValueError: records would be in the future."""
+        """Moves the clock forward.
+
+        Raises:
+            ValueError: the step is negative; records would then lie in the future.
+        """
         if by < timedelta(0):
             raise ValueError("the sandbox clock only moves forward")
         self._offset += by.total_seconds()
@@ -51,20 +55,20 @@ class Clock:
 
 @dataclass(frozen=True)
 class Mail:
-    """A mail that a service would have sent."""
+    """An email that a service would have sent."""
 
     id: str
     service: str
     """The name of the service that sent it, such as `vultr`."""
     invitation: str
-    """The service's id of the invitation it is about: what `Service.accept` takes."""
+    """Id of the invitation, for `Service.accept`."""
     to: str
     sender: str
     organization: str
     subject: str
     text: str
     link: str | None
-    """The invitation link, where the service puts one into its mail. A secret."""
+    """The invitation link, if the service puts one into its emails. A secret."""
     sent_at: datetime
     expires_at: datetime | None
     roles: tuple[str, ...] = ()
@@ -74,7 +78,7 @@ class Mail:
 
 @dataclass
 class Outbox:
-    """All mails of all services of one sandbox, oldest first."""
+    """All emails of all services of one sandbox, oldest first."""
 
     clock: Clock
     mails: list[Mail] = field(default_factory=list)
@@ -90,29 +94,30 @@ class Outbox:
         return sent
 
     def to(self, address: str) -> Iterator[Mail]:
-        """The mails to one address, compared without case, oldest first."""
+        """The emails to one address, compared without case, oldest first."""
         return (mail for mail in self.mails if mail.to.casefold() == address.casefold())
 
 
 class SandboxRefusal(Exception):
-    """An invitee's action that the service would not allow; the text says why."""
+    """The service does not allow an action of the invitee. The message says why."""
 
 
 class Service(ABC):
-    """One imitated service. Everything it holds is in memory and gone when it is dropped.
+    """One imitated service. All its records are in memory.
 
     Raises:
-        ValueError: for a profile or switch that the service does not have.
+        ValueError: the service does not have the profile or a switch.
     """
 
     name: ClassVar[str]
     """The provider's name, such as `vultr`."""
     title: ClassVar[str]
-    """What people call the service, such as `Vultr IAM`."""
+    """The service's name for people, such as `Vultr IAM`."""
     profiles: ClassVar[tuple[str, ...]]
-    """The document shapes it can answer with; the first is the default."""
+    """Forms in which it can answer, one for each source that describes another; the first is the
+    default."""
     switches: ClassVar[dict[str, tuple[str, ...]]] = {}
-    """Behaviours that its documents leave open: name to possible values, the default first."""
+    """Behaviors that its documents leave open: from name to possible values, the default first."""
 
     def __init__(
         self,
@@ -125,12 +130,12 @@ class Service(ABC):
     ) -> None:
         self.clock = clock or Clock()
         self.outbox = outbox or Outbox(self.clock)
-        self.random = random.Random(seed)  # ids come from here, so that a recording can be repeated
+        self.random = random.Random(seed)  # the source of ids, so that recordings can be repeated
         self.configure(profile=profile or self.profiles[0], **switches)
         self.app: ASGIApp = self.build()
 
     def configure(self, *, profile: str | None = None, **switches: str) -> None:
-        """Chooses the profile and the switches; what is not named stays as it is."""
+        """Sets the profile and switches that are named, and leaves the others unchanged."""
         if profile is not None and profile not in self.profiles:
             known = ", ".join(self.profiles)
             raise ValueError(f"{self.name} has no profile {profile!r}; it has {known}")
@@ -149,33 +154,33 @@ class Service(ABC):
 
     @abstractmethod
     def build(self) -> ASGIApp:
-        """The ASGI application, serving the service's own paths with no prefix."""
+        """Creates the ASGI application. Its paths are those of the real service, no prefix."""
 
     @abstractmethod
     def settings(self, base_url: str) -> dict[str, str]:
-        """The provider's account settings that reach this service with the owner's key."""
+        """Returns the account settings that reach this service with an owner's key."""
 
     @abstractmethod
     def read_only_settings(self, base_url: str) -> dict[str, str]:
-        """The same with the key that may read and nothing else."""
+        """Returns the account settings that reach this service with a read-only key."""
 
     @abstractmethod
     def accept(self, invitation: str) -> None:
-        """Does what the invitee's click on "accept" does.
+        """Accepts an invitation, as the invitee's click in the email does.
 
         Args:
-            invitation: the `id` of `snapshot`, which is what the mail is sent with: a text, also
-                where the service's own ids are numbers.
+            invitation: the id, as in `snapshot` and in `Mail.invitation`. It is a string even if
+                the service's own ids are numbers.
 
         Raises:
             SandboxRefusal: the invitation is unknown, expired, withdrawn or used.
         """
 
     def decline(self, invitation: str) -> None:
-        """Does what the invitee's click on "decline" does.
+        """Declines an invitation, as the invitee's click does.
 
         Raises:
-            SandboxRefusal: the service offers no such thing, or the invitation is not open.
+            SandboxRefusal: the service offers no way to decline, or the invitation is not open.
         """
         raise SandboxRefusal(f"{self.title} offers invitees no way to decline")
 
@@ -190,18 +195,25 @@ class Service(ABC):
         return None
 
     def hide(self, invitations: Collection[str]) -> AbstractContextManager[None]:
-        """Leaves invitations out of every answer meanwhile, by their ids: so lists are that lag.
+        """Returns a context in which these invitations are missing from every answer.
 
-        Only reading requests come meanwhile. The default hides nothing.
+        The simulation uses it to imitate lists that lag behind.
+
+        Only reading requests are sent in this context. The default hides nothing.
+
+        Args:
+            invitations: ids, as in `snapshot`.
         """
         return nullcontext()
 
     @abstractmethod
     def snapshot(self) -> dict[str, Any]:
-        """What the service holds, for tests: `invitations` (each with `id`, `email`, `state`) and
-        `members` (each with `id`, `email`), oldest first; other keys are nobody's concern.
+        """Returns the service's records for tests.
 
-        Ids are texts, also where the service's own are numbers: those that the provider's records
-        have. States are the words of `guestlist.models.State`, such as `pending`, not those of the
-        service, and as of now: `expired` once the time is over.
+        They are `invitations` (each with `id`, `email`, `state`) and `members` (each with `id`,
+        `email`), oldest first. Other keys are ignored.
+
+        Ids are the strings that the provider reads, even if the service's own ids are numbers.
+        States are values of `guestlist.models.State`, such as `pending`, at the current time:
+        `expired` after the expiry.
         """

@@ -1,4 +1,4 @@
-"""The services that the installed providers bring for the sandbox."""
+"""Finds the imitated services of the installed providers."""
 
 from __future__ import annotations
 
@@ -14,13 +14,14 @@ if TYPE_CHECKING:
 
 
 def service_classes(plugins: Plugins | None = None) -> list[type[Service]]:
-    """The imitations that the providers name, in the order of the providers' names.
+    """Returns the sandbox services of the providers, sorted by provider name.
 
     Args:
-        plugins: where the providers come from; by default everything installed.
+        plugins: the providers; by default all that are installed.
 
     Raises:
-        SandboxError: a plugin's service cannot be loaded, or what all of them need is missing.
+        SandboxError: a provider's service cannot be loaded, or the extra `guestlist[sandbox]` is
+            not installed.
     """
     require_extra()
     plugins = plugins or installed()
@@ -32,13 +33,13 @@ def service_classes(plugins: Plugins | None = None) -> list[type[Service]]:
 
 
 def require_extra() -> None:
-    """Checks that what the sandbox needs beyond the core is installed.
+    """Checks that the extra `guestlist[sandbox]` is installed.
 
     Raises:
-        SandboxError: it is not; the hint says what to install.
+        SandboxError: it is not; the hint names the command to install it.
     """
     try:
-        sandbox.Sandbox  # noqa: B018 - loads the server and everything below it
+        sandbox.Sandbox  # noqa: B018 - imports the server and all its dependencies
     except ImportError as error:
         what, _, command = str(error).partition(": ")
         raise SandboxMistake(what, hint=f"Run: {command}") from error

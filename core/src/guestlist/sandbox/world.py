@@ -1,4 +1,4 @@
-"""Everything that one sandbox holds: one clock, one outbox, and the services that share them."""
+"""The state of one sandbox: a clock, an outbox, and the services that share them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Delivered:
 
 
 class Hosted:
-    """A service at its address. It stays the same object when the world starts over."""
+    """A service at its address. `World.reset` replaces the service, not this object."""
 
     def __init__(self, service: Service, base_url: str) -> None:
         self.service = service
@@ -33,21 +33,21 @@ class Hosted:
 
     @property
     def settings(self) -> dict[str, str]:
-        """The account settings that reach this service with the seed key's owner rights."""
+        """The account settings that reach this service with an owner's key."""
         return self.service.settings(self.base_url)
 
     @property
     def read_only_settings(self) -> dict[str, str]:
-        """The same with the key that may read and nothing else."""
+        """The account settings that reach this service with a read-only key."""
         return self.service.read_only_settings(self.base_url)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answers as an ASGI application: as the present service does."""
+        """Passes a request to the current service, as an ASGI application."""
         await self.service.app(scope, receive, send)
 
     @property
     def can_decline(self) -> bool:
-        """Whether the service offers its invitees a way to say no."""
+        """Whether invitees of the service can decline."""
         return type(self.service).decline is not Service.decline
 
     def states(self) -> dict[str, str]:
@@ -61,18 +61,18 @@ class Hosted:
 
 
 class World:
-    """The state behind a sandbox, without any server.
+    """The state of a sandbox, without a server.
 
     Args:
         kinds: the services' classes.
-        base_urls: where each of them is reached, by name.
-        seed: where the services' ids come from; the same seed gives the same ids.
-        profiles: the profile to start with, by service name.
-        switches: the switches to start with, by service name.
-        time_source: seconds since 1970; the sandbox's clock starts from it.
+        base_urls: the address of each service, by name.
+        seed: seed of the services' ids; the same seed gives the same ids.
+        profiles: the initial profile, by service name.
+        switches: the initial switches, by service name.
+        time_source: returns seconds since 1970; the sandbox's clock is based on it.
 
     Raises:
-        SandboxError: a profile or switch is not the service's.
+        SandboxError: a service does not have the profile or a switch.
     """
 
     def __init__(
@@ -96,12 +96,12 @@ class World:
         }
 
     def reset(self) -> None:
-        """Starts over: present time, no mails, every service as it was in the beginning."""
+        """Starts over: the current time, no emails, and fresh services."""
         for service in self._fresh():
             self.services[service.name].service = service
 
     def find_mail(self, id: str) -> Mail | None:
-        """One mail by its id."""
+        """Returns one email by its id, or None."""
         return next((mail for mail in self.outbox.mails if mail.id == id), None)
 
     def delivered(self, *, to: str = "", service: str = "", state: str = "") -> list[Delivered]:
