@@ -1,8 +1,9 @@
-"""What is waited for, on stderr of a terminal, once it takes a moment."""
+"""Shows on stderr what is being waited for, if it takes longer than a moment."""
 
 from __future__ import annotations
 
 import threading
+import time
 from typing import TYPE_CHECKING, Self
 
 from guestlist.cli.words import printable
@@ -13,16 +14,18 @@ if TYPE_CHECKING:
     from guestlist.cli.screen import Screen
     from guestlist.event import Event
 
-PATIENCE = 0.7
-"""Seconds before anything is shown: what is quicker needs no explanation."""
+PATIENCE = 0.3
+"""Seconds before a terminal shows anything: quicker work needs no explanation."""
+LINE_SECONDS = 10.0
+"""Seconds between two lines if stderr is not a terminal, such as in a pipeline's log."""
 
 
 class Progress:
-    """Shows what is under way. Any thread may tell it something.
+    """Shows what is being done, from the first `tell` on. Any thread may call it.
 
     Args:
-        screen: where to show it; None for nowhere. One that is no terminal gets only what
-            `tell_waiting` is told.
+        screen: where to show it; None for nowhere. Without a terminal, `tell_waiting` prints a line
+            at once, and `tell` one every `LINE_SECONDS`.
     """
 
     def __init__(self, screen: Screen | None) -> None:
@@ -33,25 +36,25 @@ class Progress:
         self._status: Status | None = None
         self._timer: threading.Timer | None = None
         self._what = self._how = ""
+        self._line_at = time.monotonic() + LINE_SECONDS
 
     def __enter__(self) -> Self:
-        if self._console is not None:
-            self._timer = threading.Timer(PATIENCE, self._show)
-            self._timer.daemon = True
-            self._timer.start()
         return self
 
     def __exit__(self, *error: object) -> None:
-        with self._lock:
-            if self._timer is not None:
-                self._timer.cancel()
-            if self._status is not None:
-                self._status.stop()
-            self._console = self._status = None
+        self.pause()
 
     def tell(self, what: str) -> None:
-        """What is under way as a whole."""
+        """Show what is being done as a whole."""
         self._what = what
+        with self._lock:
+            if self._console is not None and self._status is None and self._timer is None:
+                self._timer = threading.Timer(PATIENCE, self._show)
+                self._timer.daemon = True
+                self._timer.start()
+            if self._elsewhere is not None and time.monotonic() >= self._line_at:
+                self._elsewhere.print(printable(what), soft_wrap=True)
+                self._line_at = time.monotonic() + LINE_SECONDS
         self._update()
 
     def tell_waiting(self, what: str) -> None:
@@ -61,8 +64,11 @@ class Progress:
         self.tell(what)
 
     def pause(self) -> None:
-        """Shows nothing until there is something new: somebody else writes to the terminal."""
+        """Show nothing until the next `tell`, because something else writes to the terminal."""
         with self._lock:
+            if self._timer is not None:
+                self._timer.cancel()
+                self._timer = None
             if self._status is not None:
                 self._status.stop()
                 self._status = None
@@ -75,7 +81,8 @@ class Progress:
 
     def _show(self) -> None:
         with self._lock:
-            if self._console is not None and self._what:
+            if self._console is not None and self._what and self._timer is not None:
+                self._timer = None
                 self._status = self._console.status(self._text(), spinner="dots")
                 self._status.start()
 

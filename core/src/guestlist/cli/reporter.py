@@ -36,9 +36,21 @@ if TYPE_CHECKING:
     from guestlist.cli.progress import Progress
     from guestlist.cli.session import Session
     from guestlist.ledger.tally import Tally
+    from guestlist.provider import Provider
 
 MAX_CHANGES_IN_JSON = 100_000
 """Changes in a JSON document; `--out` writes any number."""
+
+
+READ = {
+    "roles": ("role", "roles"),
+    "invitations": ("invitation", "invitations"),
+    "members": ("member", "members"),
+    "access": ("member's roles", "members' roles"),
+    "details": ("invitation in detail", "invitations in detail"),
+    "people": ("person", "people"),
+}
+"""What is read, one and many of them."""
 
 
 class Reporter:
@@ -53,7 +65,7 @@ class Reporter:
         self._at = at
         self._closing = ExitStack()
         self._live: Live | None = None
-        self._reading = reading(session.progress)
+        self._reading = reading(session.progress, at.guests.accounts)
         self.last: RunEvent | None = None
 
     def __enter__(self) -> Reporter:
@@ -108,6 +120,7 @@ class Reporter:
     def show_plan(self, plan: Plan) -> None:
         """Show each change, and what they come to."""
         session = self._session
+        session.progress.pause()
         counts = Counter[Action]()
         for by_action in plan.summary.counts.values():
             counts.update(by_action)
@@ -145,16 +158,27 @@ class Reporter:
         session.printed = True
 
 
-def reading(progress: Progress) -> Callable[[str, str, int], None]:
-    """Return a callback that shows how much of each account has been read."""
-    counts: dict[tuple[str, str], int] = {}
+def reading(
+    progress: Progress, accounts: Mapping[str, Provider]
+) -> Callable[[str, str, int], None]:
+    """Return a callback that shows what is being read of each account, and how fast it may be."""
+    now: dict[str, str] = {}
 
     def show(account: str, what: str, number: int) -> None:
-        counts[account, what] = number
-        told = [f"{name}: {found:,} {kind}" for (name, kind), found in sorted(counts.items())]
-        progress.tell(f"reading {', '.join(told)}")
+        limits = accounts[account].limits
+        slowest = min(limits, key=lambda limit: limit.count / limit.per, default=None)
+        rate = f" (limit {slowest.count:,} requests {_period(slowest.per)})" if slowest else ""
+        one, many = READ[what]
+        read = f"{number:,} {one if number == 1 else many}" if number else many
+        now[account] = f"{account}: {read}{rate}"
+        progress.tell(f"reading {', '.join(now[name] for name in sorted(now))}")
 
     return show
+
+
+def _period(seconds: float) -> str:
+    units = {1.0: "a second", 60.0: "a minute", 3600.0: "an hour"}
+    return units.get(seconds, f"in {seconds:g} s")
 
 
 def _plain(counts: Mapping[str, Mapping[Any, int]]) -> dict[str, dict[str, int]]:

@@ -60,6 +60,7 @@ def _carried_out(carry_out: Callable[[Session], None], arguments: argparse.Names
         session = Session(arguments, closing)
         with _recording_errors(session):
             carry_out(session)
+        session.end_progress()
         if not arguments.json and not session.printed:
             with _recording_errors(session):
                 _show(session)

@@ -73,8 +73,13 @@ class Session:
 
     @cached_property
     def progress(self) -> Progress:
-        """Tells what is waited for."""
+        """Shows what is being waited for."""
         return Progress(self.screen)
+
+    def end_progress(self) -> None:
+        """Stop showing what is being waited for, if that was ever shown."""
+        if "progress" in vars(self):
+            self.progress.pause()
 
     @cached_property
     def guests(self) -> Guestlist:

@@ -53,7 +53,7 @@ def run_pull(session: Session) -> None:
 
 def _everybody(session: Session, guests: Guestlist, names: Sequence[str]) -> Iterator[Present]:
     """All who are there, once all accounts have been read; nobody if one of them cannot be."""
-    with Everybody(guests, names, progress=reading(session.progress)) as everybody:
+    with Everybody(guests, names, progress=reading(session.progress, guests.accounts)) as everybody:
         failed = [one.error for one in everybody.read.values() if one.error]
         if failed:
             session.errors += failed[1:]

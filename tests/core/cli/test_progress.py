@@ -1,0 +1,104 @@
+"""What is shown while something takes long."""
+
+from __future__ import annotations
+
+import io
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from guestlist.cli.progress import LINE_SECONDS, Progress
+from guestlist.cli.reporter import reading
+from guestlist.cli.screen import Screen
+from guestlist_aitronos import Aitronos
+from guestlist_betterauth import BetterAuth
+
+
+class Timer:
+    """A timer whose time comes when a test says so."""
+
+    started: list[Timer]
+
+    def __init__(self, seconds: float, function: Callable[[], None]) -> None:
+        self.function, self.seconds, self.canceled = function, seconds, False
+
+    def start(self) -> None:
+        self.started.append(self)
+
+    def cancel(self) -> None:
+        self.canceled = True
+
+
+@pytest.fixture
+def timers(monkeypatch: pytest.MonkeyPatch) -> list[Timer]:
+    Timer.started = []
+    monkeypatch.setattr(threading, "Timer", Timer)
+    return Timer.started
+
+
+def screen(monkeypatch: pytest.MonkeyPatch, *, terminal: bool) -> tuple[Screen, io.StringIO]:
+    monkeypatch.setenv("TERM", "xterm")
+    made, text = Screen(everything=False), io.StringIO()
+    monkeypatch.setattr(made.err, "file", text)
+    monkeypatch.setattr(made.err, "_force_terminal", terminal)
+    return made, text
+
+
+def test_a_terminal_shows_what_takes_longer_than_a_moment(
+    monkeypatch: pytest.MonkeyPatch, timers: list[Timer]
+) -> None:
+    shown, text = screen(monkeypatch, terminal=True)
+    progress = Progress(shown)
+    progress.tell("reading cloud")
+    progress.tell("reading cloud: 8 roles")
+    [timer] = timers
+    assert timer.seconds < 1
+    assert text.getvalue() == ""
+    timer.function()
+    progress.pause()
+    assert "reading cloud: 8 roles" in text.getvalue()
+    progress.tell("sending")
+    assert len(timers) == 2
+    progress.pause()
+    assert timers[1].canceled
+    timers[1].function()  # it had begun when it was canceled
+    assert "sending" not in text.getvalue()
+
+
+def test_a_log_gets_a_line_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [100.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    shown, text = screen(monkeypatch, terminal=False)
+    progress = Progress(shown)
+    for number in range(4):
+        progress.tell(f"reading {number}")
+        now[0] += LINE_SECONDS / 2
+    assert text.getvalue() == "reading 2\n"
+
+
+def test_reading_names_account_count_and_rate_limit() -> None:
+    told: list[str] = []
+
+    class Told(Progress):
+        def __init__(self) -> None:
+            super().__init__(None)
+
+        def tell(self, what: str) -> None:
+            told.append(what)
+
+    accounts: dict[str, Any] = {
+        "office": Aitronos(organization_id="o", api_key="k"),
+        "home": BetterAuth(base_url="http://127.0.0.1:1", organization_id="o", token="s"),
+    }
+    show = reading(Told(), accounts)
+    show("office", "invitations", 0)
+    show("office", "invitations", 1059)
+    show("home", "members", 1)
+    rate = " (limit 100 requests a minute)"
+    assert told[0] == f"reading office: invitations{rate}"
+    assert told[1] == f"reading office: 1,059 invitations{rate}"
+    assert told[2].startswith("reading home: 1 member")
+    assert told[2].endswith(f", office: 1,059 invitations{rate}")
