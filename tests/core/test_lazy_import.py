@@ -51,7 +51,7 @@ def test_every_name_is_there() -> None:
     assert guestlist.__all__ == ["__version__", *sorted(set(guestlist.__all__) - {"__version__"})]
     for name in guestlist.__all__:
         assert getattr(guestlist, name) is not None
-    assert set(guestlist.__all__) <= set(dir(guestlist))
+    assert all(hasattr(guestlist, name) for name in guestlist.__all__)
 
 
 def test_type_checkers_see_the_same_names() -> None:
@@ -85,3 +85,10 @@ def test_what_is_not_there() -> None:
         guestlist.guestlit  # noqa: B018
     with pytest.raises(ImportError, match="guestlit"):
         exec("from guestlist import guestlit")  # noqa: S102
+
+
+@pytest.mark.parametrize("first", ["import guestlist", "from guestlist import Guestlist"])
+def test_the_date_can_be_frozen_right_after_the_import(first: str) -> None:
+    """freezegun reads the attributes of every loaded module."""
+    program = f"{first}\nfrom freezegun import freeze_time\nwith freeze_time('2030-01-01'): pass"
+    subprocess.run([sys.executable, "-W", "error", "-c", program], check=True)

@@ -90,6 +90,8 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split
 __all__ = ["__version__", *sorted(_HOME_OF)]
 
 
+# There is no `__dir__`: freezegun reads every name that `dir` lists, and pydantic models cannot be
+# imported while the date is frozen.
 def __getattr__(name: str) -> Any:
     if name not in _HOME_OF:
         raise AttributeError(f"module 'guestlist' has no attribute {name!r}")
@@ -98,7 +100,3 @@ def __getattr__(name: str) -> Any:
     value = getattr(importlib.import_module(f"guestlist.{_HOME_OF[name]}"), name)
     globals()[name] = value
     return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *_HOME_OF})

@@ -70,6 +70,8 @@ __all__ = [
 ]
 
 
+# There is no `__dir__`: freezegun reads every name that `dir` lists, and pydantic models cannot be
+# imported while the date is frozen.
 def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
@@ -83,7 +85,3 @@ def __getattr__(name: str) -> Any:
         ) from error
     globals()[name] = value
     return value
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
