@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from guestlist.errors import MalformedResponse as MalformedResponse
     from guestlist.errors import NotFound as NotFound
     from guestlist.errors import OutcomeUnknown as OutcomeUnknown
+    from guestlist.errors import PluginError as PluginError
     from guestlist.errors import RateLimited as RateLimited
     from guestlist.errors import Rejected as Rejected
     from guestlist.errors import ServiceRefusal as ServiceRefusal
@@ -75,8 +76,8 @@ _HOMES = {
     "client": "AsyncGuestlist Guestlist",
     "errors": """AlreadyInvited AlreadyMember CallerMistake ConfigError Conflict Forbidden
         GuestlistError InvalidOrder LedgerError MalformedResponse NotFound OutcomeUnknown
-        RateLimited Rejected ServiceRefusal ServiceTrouble ServiceUnavailable Unauthorized
-        UnknownAccount UnknownRole Unsupported WaitTimeout""",
+        PluginError RateLimited Rejected ServiceRefusal ServiceTrouble ServiceUnavailable
+        Unauthorized UnknownAccount UnknownRole Unsupported WaitTimeout""",
     "event": "Event",
     "exchange.account": "Budget",
     "ledger": "Ledger",
