@@ -15,7 +15,7 @@ from pydantic import SecretStr
 from tests.roster.services import ADMIN, EDITOR, READER, ROLES, Service, service
 
 from guestlist import Guestlist, InvalidOrder
-from guestlist.changes import Action, Change
+from guestlist.changes import Action, Change, label
 from guestlist.models import Basis, Guest, Invitation, Member, MemberState, Order, Role, State
 from guestlist.provider import Options
 from guestlist.roster import Note, Wanted, make_plan
@@ -136,17 +136,16 @@ TABLE: list[tuple[Any, Any, Guest, list[str]]] = [
 def told(found: Change | Note) -> str:
     if isinstance(found, Note):
         return found.value
-    words = " ".join((found.action.value, *found.roles))
+    words = " ".join((found.action.value, *map(label, found.roles)))
     if found.owed:
-        words += f", owed {' '.join(found.owed)}"
+        words += f", owed {' '.join(map(label, found.owed))}"
     return f"{words}: {found.reason}" if found.action is Action.CANNOT else words
 
 
 def found(kind: type[Service], person: Guest, entry: Entry, **rules: Any) -> list[str]:
     carried = rules.pop("carried", None)
     provider = kind()
-    word = Wishes(provider, ROLES).word
-    facts: dict[str, Any] = {"roles": ROLES, "word": word, **rules}
+    facts: dict[str, Any] = {"roles": ROLES, **rules}
     return [*map(told, differences(Rules("home", provider, **facts), entry, person, carried))]
 
 

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import stat
-from collections.abc import Callable, Iterable
-from datetime import timedelta
+from collections.abc import Callable, Iterable, Iterator
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.roster.services import Service, service
 
 from guestlist import ConfigError, Guestlist, Unauthorized, email_key
 from guestlist.changes import Change
+from guestlist.models import Role
+from guestlist.provider import Flow, Page, operation
 from guestlist.roster import PlanFile, Wanted, make_plan, moved, read_plan
 from guestlist.testing.clock import VirtualClock
 
@@ -44,7 +47,8 @@ def written(
         read = read_plan(path)
         assert read.summary == plan.summary
         assert list(read.changes()) == list(plan.changes())
-        assert list(read.changes("vultr")) == list(plan.changes("vultr"))
+        for name in plan.summary.accounts:
+            assert list(read.changes(name)) == list(plan.changes(name))
     return read
 
 
@@ -64,7 +68,7 @@ def test_what_is_written_is_read(guests: Guestlist, tmp_path: Path) -> None:
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert [one.name for one in tmp_path.iterdir()] == ["plan.jsonl"]
     header = json.loads(path.read_text().splitlines()[0])
-    assert header["version"] == 1
+    assert header["version"] == 2
     for secret in ("API_KEY", "SANDBOX", "token", "link"):
         assert secret not in path.read_text()
 
@@ -80,16 +84,18 @@ def test_files_that_are_no_plan(guests: Guestlist, tmp_path: Path) -> None:
     path = tmp_path / "plan.jsonl"
     plan = written(guests, path)
     lines = path.read_text().splitlines(keepends=True)
-    for content in ("", "{}\n", "x", lines[0].replace('"version":1', '"version":2'), "\xff"):
+    for content in ("", "{}\n", "x", lines[0].replace('"version":2', '"version":1'), "\xff"):
         path.write_text(content, encoding="latin-1")
         with pytest.raises(ConfigError, match="plan"):
             read_plan(path)
     path.write_text("".join(lines[:-1]))  # cut off
-    with pytest.raises(ConfigError, match=r"holds \d changes instead of \d"):
+    with pytest.raises(ConfigError, match="has changed since it was opened"):
         list(plan.changes())
+    with pytest.raises(ConfigError, match=r"holds \d changes instead of \d"):
+        list(read_plan(path).changes())
     path.write_text("".join(lines[:-1]) + lines[-1][:40])
     with pytest.raises(ConfigError, match=f":{len(lines)}: this is no change"):
-        list(plan.changes())
+        list(read_plan(path).changes())
     path.unlink()
     with pytest.raises(ConfigError, match="cannot be read: No such file"):
         read_plan(path)
@@ -193,3 +199,88 @@ def test_what_cannot_be_done_rests_on_nothing(guests: Guestlist, tmp_path: Path)
     assert isinstance(change, Change)
     guests.invite(ADA, account="aitronos", role="Member")
     assert different(guests, plan) == {}
+
+
+def test_a_file_that_is_replaced_by_one_with_as_many_changes_is_noticed(
+    guests: Guestlist, tmp_path: Path
+) -> None:
+    plan = written(guests, tmp_path / "plan", [want("vultr", ADA)])
+    other = written(guests, tmp_path / "other", [want("vultr", BEA)])
+    assert plan.summary.counts == other.summary.counts
+    other.path.replace(plan.path)
+    with pytest.raises(ConfigError, match="has changed since it was opened"):
+        list(plan.changes())
+    with pytest.raises(ConfigError, match="has changed since it was opened"):
+        list(moved(guests, plan))
+
+
+# ---------------------------------------------------------------------------- roles and days
+
+
+LISTED: list[Role] = []
+
+
+def _listed(self: Service, cursor: str | None = None) -> Flow[Page[Role]]:
+    yield from ()
+    return Page(tuple(LISTED))
+
+
+@pytest.fixture
+def renaming() -> Iterator[Guestlist]:
+    """A service whose roles can be renamed and deleted."""
+    LISTED[:] = [Role(id="r1", name="superuser"), Role(id="r3", name="reader")]
+    kind = service(roles=operation(_listed), most_roles=None)
+    with Guestlist({"home": kind()}) as client:
+        yield client
+
+
+def test_a_plan_holds_the_ids_of_roles(renaming: Guestlist, tmp_path: Path) -> None:
+    plan = written(renaming, tmp_path / "plan", [want("home", ADA, "reader")])
+    assert json.loads(plan.path.read_text().splitlines()[1])["roles"] == [
+        {"id": "r3", "name": "reader"}
+    ]
+    assert different(renaming, plan) == {}
+
+
+@pytest.mark.parametrize(
+    ("roles", "what"),
+    [
+        (
+            [Role(id="r1", name="reader"), Role(id="r3", name="reader (old)")],
+            "is about the role reader, which is called reader (old) now",
+        ),
+        ([Role(id="r1", name="reader")], "is about the role reader, which no longer exists"),
+    ],
+)
+def test_a_role_that_was_renamed_or_deleted_refutes_a_plan(
+    renaming: Guestlist, tmp_path: Path, roles: list[Role], what: str
+) -> None:
+    plan = written(renaming, tmp_path / "plan", [want("home", ADA, "reader")])
+    LISTED[:] = roles
+    assert different(renaming, plan) == {("home", ADA, "invite"): what}
+
+
+def test_a_change_holds_until_the_last_day(guests: Guestlist, tmp_path: Path) -> None:
+    today = guests.clock.now().date()
+    tomorrow = today + timedelta(days=1)
+    roster = [
+        want("vultr", ADA)._replace(ends=tomorrow),
+        want("vultr", BEA),
+        want("vultr", LENA, "role:Support"),
+        want("vultr", LENA, "group:Engineering")._replace(starts=today + timedelta(days=3)),
+    ]
+    plan = written(guests, tmp_path / "plan", roster)
+    assert {one.email: one.until for one in plan.changes()} == {
+        ADA: tomorrow,
+        BEA: None,
+        LENA: today + timedelta(days=2),
+    }
+    assert list(moved(guests, plan, today=tomorrow)) == []
+    later = {change.email: what for change, what in moved(guests, plan, today=LATER)}
+    assert later == {
+        ADA: f"was planned for no later than {tomorrow}, and today is {LATER}",
+        LENA: f"was planned for no later than {today + timedelta(days=2)}, and today is {LATER}",
+    }
+
+
+LATER = date(2999, 1, 1)

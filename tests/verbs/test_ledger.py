@@ -523,7 +523,7 @@ def test_what_the_invitation_cannot_carry_is_owed(
     connection = sqlite3.connect(tmp_path / "guestlist.db")
     facts = connection.execute("SELECT facts FROM orders WHERE action = 'invite'").fetchone()[0]
     connection.close()
-    assert json.loads(facts)["roles"] == ["Member"]
+    assert [role["name"] for role in json.loads(facts)["roles"]] == ["Member"]
 
 
 # ---------------------------------------------------------------------------- a ledger that fails

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import date
 from enum import StrEnum
 from typing import Any
 
 from pydantic import Field
 
-from guestlist.models import Invitation, Member, Model, State
+from guestlist.models import Invitation, Member, Model, Role, State
 
 
 class Action(StrEnum):
@@ -39,6 +40,11 @@ UNFOUNDED = frozenset({Action.WITHDRAW, Action.CANNOT})
 ORDER = {action: place for place, action in enumerate(Action)}
 
 
+RoleRef = Role | str
+"""A role with its id, kind and name, as it was when the change was decided. A string is a name from
+a ledger of version 0.1, which stored no ids."""
+
+
 class Change(Model):
     """What is to be done about one person in one account, and what was seen there before.
 
@@ -52,12 +58,12 @@ class Change(Model):
     """As typed in the roster; as the service holds it where the roster does not name the person.
     Empty for what cannot be done for anybody in the account."""
     key: str
-    roles: tuple[str, ...] = ()
-    """For `invite` and `replace` those that the invitation names, for `assign`, `settle`,
-    `unassign` and `withdraw` the one: by id, name or `kind:name`, as the roster says it."""
-    owed: tuple[str, ...] = ()
-    """Roles that the service takes only once the invitation is accepted. For `withdraw`: those that
-    are owed instead."""
+    roles: tuple[RoleRef, ...] = ()
+    """For `invite` and `replace` the roles that the invitation offers; for `assign`, `settle`,
+    `unassign` and `withdraw` the one role."""
+    owed: tuple[RoleRef, ...] = ()
+    """Deferred grants: roles that the service takes only after acceptance. For `withdraw`: roles
+    that are deferred instead."""
     options: dict[str, Any] = Field(default_factory=dict)
     """The provider's own options of an order."""
     reason: str = ""
@@ -68,7 +74,9 @@ class Change(Model):
     """The invitation that counted, without secrets."""
     member: Member | None = None
     single: bool = False
-    """A single call has asked for it, such as `invite`, and no roster."""
+    """Whether a single call such as `invite` asked for it, and not a roster."""
+    until: date | None = None
+    """Last day on which the roster wants the same as when the plan was made; None for no end."""
 
     def owed_roles(self) -> tuple[Change, ...]:
         """The orders to give the roles that the invitation cannot carry, once it is accepted."""
@@ -83,6 +91,21 @@ class Change(Model):
             )
             for role in self.owed
         )
+
+
+def reference(role: Role) -> Role:
+    """Return what identifies a role: its id and kind, and its name for people."""
+    return Role(id=role.id, kind=role.kind, name=role.name)
+
+
+def label(role: RoleRef) -> str:
+    """Return what people call a role: `Member`, `group:Engineering`."""
+    return role if isinstance(role, str) else role.label
+
+
+def role_key(role: RoleRef) -> str:
+    """Return a text that identifies a role within its account: `group:1a2b`."""
+    return role if isinstance(role, str) else f"{role.kind}:{role.id}"
 
 
 def without_secrets(invitation: Invitation) -> Invitation:

@@ -688,9 +688,9 @@ def test_what_a_single_call_asked_for_is_given_unless_the_roster_speaks_against_
     with Path("guestlist.toml").open("a") as file:
         file.write('[[people]]\nemail = "eve@example.com"\naccounts.vultr = ["group:Support"]\n')
     withdrawn = [row for row in roster("plan", "--json").results if row.get("action") == "withdraw"]
-    assert [(row["email"], row["owed"]) for row in withdrawn] == [
-        ("eve@example.com", ["group:Support"])
-    ]
+    [eve] = withdrawn
+    [role] = eve["owed"]
+    assert (eve["email"], role["kind"], role["name"]) == ("eve@example.com", "group", "Support")
     for address in ("ada@example.com", "eve@example.com"):
         accept(sandbox, address)
     settled = roster("settle")

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 
-from guestlist.changes import Action, Change
+from guestlist.changes import Action, Change, label
 from guestlist.cli.screen import Column, Screen, Text
 from guestlist.cli.words import count, listed
 from guestlist.roster import Note
@@ -91,10 +91,10 @@ def _cells(change: Change) -> list[str | Text]:
 
 def what(change: Change) -> str:
     """What a change gives or takes."""
-    told = [", ".join(change.roles)] if change.roles else []
+    told = [", ".join(map(label, change.roles))] if change.roles else []
     if change.owed:
         instead = "instead " if change.action is Action.WITHDRAW else ""
-        told.append(f"{instead}{listed(list(change.owed))} when accepted")
+        told.append(f"{instead}{listed(list(map(label, change.owed)))} when accepted")
     told += [f"{name}={value}" for name, value in change.options.items()]
     return "; ".join(told)
 

@@ -313,7 +313,7 @@ class Lines(Protocol):
     """Whoever has a line for a call."""
 
     def entry(
-        self, known: Guest, action: str, roles: tuple[str, ...], owed: tuple[str, ...]
+        self, known: Guest, action: str, roles: tuple[Role, ...], owed: tuple[Role, ...]
     ) -> CallEntry:
         """The line of a call that begins. Nothing is written yet.
 

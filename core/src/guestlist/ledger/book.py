@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Self
 
 from guestlist.address import email_key
-from guestlist.changes import Action, Change, without_secrets
+from guestlist.changes import Action, Change, reference, without_secrets
 from guestlist.errors import GuestlistError, OutcomeUnknown
 from guestlist.exchange.account import Call, grace
 from guestlist.exchange.clock import Clock, SystemClock
@@ -23,7 +23,7 @@ from guestlist.ledger.pace import pace_for
 from guestlist.ledger.perform import found, is_final
 from guestlist.ledger.store import Store
 from guestlist.location import url_of
-from guestlist.models import Guest
+from guestlist.models import Guest, Role
 from guestlist.provider import Limit, Provider
 
 DAY = 86_400.0
@@ -76,8 +76,8 @@ class Ledger:
         self,
         known: Guest,
         action: str,
-        roles: tuple[str, ...],
-        owed: tuple[str, ...],
+        roles: tuple[Role, ...],
+        owed: tuple[Role, ...],
         *,
         instead: OrderEntry | None = None,
     ) -> SingleEntry:
@@ -91,8 +91,8 @@ class Ledger:
             account=known.account,
             email=known.email,
             key=known.key,
-            roles=roles,
-            owed=owed,
+            roles=tuple(map(reference, roles)),
+            owed=tuple(map(reference, owed)),
             state=known.state,
             invitation=known.invitation and without_secrets(known.invitation),
             member=known.member,
@@ -193,7 +193,7 @@ class CallDoubt:
         return self._is_of_a_run or self._entry.not_happened()
 
     def entry(
-        self, known: Guest, action: str, roles: tuple[str, ...], owed: tuple[str, ...]
+        self, known: Guest, action: str, roles: tuple[Role, ...], owed: tuple[Role, ...]
     ) -> SingleEntry:
         """The line of the call that was to come after the one in doubt, which did not happen."""
         instead = self._entry if self._is_of_a_run else None

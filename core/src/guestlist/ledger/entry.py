@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import Connection
 
 from guestlist.changes import Action, Change
-from guestlist.errors import GuestlistError
+from guestlist.errors import GuestlistError, Unsupported
 from guestlist.exchange.clock import Clock
 from guestlist.ledger import orders, owed
 from guestlist.ledger.order import Order
@@ -53,8 +53,13 @@ class OrderEntry:
         return self._settle(OrderState.DONE, done)
 
     def refused(self, error: GuestlistError) -> bool:
-        """Says that it did not come about, and will not."""
-        return self._settle(OrderState.REFUSED, Done(type(error).__name__, detail=error.message))
+        """Record that the order failed. A deferred grant stays deferred, because the next `settle`
+        may succeed; only what the service cannot do at all is given up."""
+        change = self.order.change
+        again = change.action is Action.SETTLE and not isinstance(error, Unsupported)
+        owed = (change.model_copy(update={"member": None}),) if again else ()
+        done = Done(type(error).__name__, detail=error.message, owed=owed)
+        return self._settle(OrderState.REFUSED, done)
 
     def not_happened(self) -> bool:
         """Says that a look has found nothing, and that it is not tried again."""

@@ -16,10 +16,11 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Select, func, select
 
 from guestlist.address import email_key
-from guestlist.changes import Action
+from guestlist.changes import Action, label
 from guestlist.ledger.line import LineState, LogEntry, LogLine
 from guestlist.ledger.schema import OrderState, entries, orders, runs
 from guestlist.ledger.store import Store
+from guestlist.models import Role
 
 PAGE = 1_000
 """Orders that are read together."""
@@ -147,6 +148,10 @@ def _entries(connection: Connection, ids: Iterable[int]) -> dict[int, list[LogEn
     return found
 
 
+def _labels(roles: Iterable[str | dict[str, str]]) -> tuple[str, ...]:
+    return tuple(label(one if isinstance(one, str) else Role(**one)) for one in roles)
+
+
 def _line(row: Any, told: list[LogEntry]) -> LogLine:
     facts = json.loads(row.facts)
     state = STATES[OrderState(row.state)]
@@ -167,8 +172,8 @@ def _line(row: Any, told: list[LogEntry]) -> LogLine:
         email=row.email,
         key=row.key,
         action=row.action,
-        roles=facts.get("roles", ()),
-        owed=facts.get("owed", ()),
+        roles=_labels(facts.get("roles", ())),
+        owed=_labels(facts.get("owed", ())),
         options=facts.get("options", {}),
         reason=reason,
         state=state,

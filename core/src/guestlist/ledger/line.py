@@ -62,7 +62,7 @@ class LogLine(Model):
     """The address as it is compared (`guestlist.address.email_key`)."""
     action: Action
     roles: tuple[str, ...] = ()
-    """By id, name, `kind:name` or `kind:id`."""
+    """What people call them: `Member`, `group:Engineering`."""
     owed: tuple[str, ...] = ()
     """Roles that the service takes only once the invitation is accepted."""
     options: dict[str, Any] = Field(default_factory=dict)

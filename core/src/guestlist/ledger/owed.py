@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, TextClause, select, update
 from sqlalchemy.sql import ColumnElement
 
-from guestlist.changes import Action, Change
+from guestlist.changes import Action, Change, RoleRef, role_key
 from guestlist.ledger.order import COLUMNS, Order, read, row_of, say
 from guestlist.ledger.schema import IS_OWED, OrderState, orders
 from guestlist.ledger.store import Store, insert_absent
@@ -93,5 +93,12 @@ def _same_owed(change: Change) -> tuple[ColumnElement[bool] | TextClause, ...]:
         IS_OWED,
         orders.c.account == change.account,
         orders.c.key == change.key,
-        orders.c.role == change.roles[0],
+        orders.c.role.in_(_keys(change.roles[0])),
     )
+
+
+def _keys(role: RoleRef) -> set[str]:
+    """Return what the column `role` may hold for a role. Version 0.1 stored the name as typed."""
+    if isinstance(role, str):
+        return {role}
+    return {role_key(role), role.id, role.label, role.name or role.id}

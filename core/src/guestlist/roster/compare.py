@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 
@@ -23,7 +22,7 @@ from guestlist.roster.diff import (
 from guestlist.roster.guard import Guard
 from guestlist.roster.present import Reading, invitation_from, roles_from, seen
 from guestlist.roster.scratch import Fact, Kind, Scratch
-from guestlist.roster.wishes import Wish, Wishes
+from guestlist.roster.wishes import Wish, Wishes, until
 
 Row = tuple[int, int, str, str]
 """A change as it is kept: account, place of the action in the order, key and body."""
@@ -49,7 +48,6 @@ class Compared:
             account=name,
             provider=self.provider,
             roles=reading.roles,
-            word=self.wishes.word,
             check=guests.check_order,
             prune=prune,
             invite_declined=invite_declined,
@@ -170,7 +168,7 @@ def _looked_into(
 ) -> Iterator[Change | Note]:
     first = facts[0]
     kinds = {fact.kind for fact in facts}
-    debts = [Debt(*json.loads(fact.body)) for fact in facts if fact.kind == Kind.OWED]
+    debts = [Debt.model_validate_json(fact.body) for fact in facts if fact.kind == Kind.OWED]
     email = first.body if wish is not None else ""
     found = seen(account.account, email or first.key, facts)
     record = found.guest.member or found.guest.invitation
@@ -186,11 +184,12 @@ def _looked_into(
         wish=wish,
         owed={role for role in kept if role is not None},
         ended=next((fact.body for fact in facts if fact.kind == Kind.ENDED), ""),
+        until=until(facts),
     )
     withdrawn = [(debt, reason) for debt, reason in why.items() if reason]
     instead = owed_instead(account.rules, entry, found.guest) if withdrawn else ()
     for debt, reason in withdrawn:
-        yield debt.withdrawal(reason, instead)
+        yield debt.withdrawal(reason, instead, entry.until)
         instead = ()
     if wish is None and Kind.NOT_YET in kinds:
         yield Note.NOT_YET

@@ -7,40 +7,48 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from typing import NamedTuple
 
-from guestlist.changes import Action, Change
+from guestlist.changes import Action, Change, RoleRef
 from guestlist.client import Guestlist
 from guestlist.errors import GuestlistError
+from guestlist.models import Model
 from guestlist.roster.scratch import Fact, Kind
 from guestlist.roster.wanted import Wanted
 from guestlist.roster.wishes import Intake, Wish, Wishes, merged
 
 
-class Debt(NamedTuple):
-    """A role that is owed until the person has accepted.
+class Debt(Model):
+    """A role that a person is to be given after accepting the invitation.
 
     Attributes:
-        role: as whoever asked for it has named it.
-        single: a single call has asked for it, such as `invite`, and no roster.
+        single: whether a single call such as `invite` asked for it, and not a roster.
     """
 
     account: str
     key: str
     email: str
-    role: str
+    role: RoleRef
     single: bool = False
 
     @classmethod
     def of(cls, change: Change) -> Debt:
-        """That of a change which gives an owed role."""
-        return cls(change.account, change.key, change.email, change.roles[0], change.single)
+        """Return the deferred grant that a change gives."""
+        return cls(
+            account=change.account,
+            key=change.key,
+            email=change.email,
+            role=change.roles[0],
+            single=change.single,
+        )
 
-    def withdrawal(self, reason: str, owed: tuple[str, ...] = ()) -> Change:
-        """The change by which it is owed no more.
+    def withdrawal(
+        self, reason: str, owed: tuple[RoleRef, ...] = (), until: date | None = None
+    ) -> Change:
+        """Return the change that cancels it.
 
         Args:
-            owed: the roles that are owed instead.
+            owed: the roles that are deferred instead.
+            until: the last day on which the roster says so.
         """
         return Change(
             action=Action.WITHDRAW,
@@ -51,6 +59,7 @@ class Debt(NamedTuple):
             owed=owed,
             reason=reason,
             single=self.single,
+            until=until,
         )
 
 
@@ -58,7 +67,7 @@ def unwanted(
     debt: Debt,
     facts: Iterable[Fact],
     wish: Wish | None,
-    meant: Callable[[str], tuple[str, str] | None],
+    meant: Callable[[RoleRef], tuple[str, str] | None],
     *,
     taken_out: bool = False,
 ) -> str:
@@ -70,7 +79,7 @@ def unwanted(
     Args:
         facts: what the roster says of the person in that account.
         wish: the same in the terms of the account; None for somebody who is not wanted today.
-        meant: kind and id of a role that is named; None where there is none.
+        meant: returns the kind and id of a role; None if there is no such role.
         taken_out: whoever is not in the roster is taken out.
     """
     if wish is not None:
@@ -145,8 +154,6 @@ def _judge(
     for debt, facts in debts:
         brief = wish_brief(facts)
         words = None if brief is None else json.loads(brief)[0]
-        if words is not None and debt.role in words:
-            continue
         if words is not None and named is None:
             named = Wishes(provider, list(guests.roles()) if provider.supports("roles") else ())
         wishes = named or unnamed

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from enum import StrEnum
 from typing import Any
 
-from guestlist.changes import Action, Change, without_secrets
+from guestlist.changes import Action, Change, reference, without_secrets
 from guestlist.errors import GuestlistError
 from guestlist.models import OPEN_STATES, Basis, Guest, Invitation, Order, Role, State
 from guestlist.provider import Provider
@@ -48,7 +49,6 @@ class Rules:
     Attributes:
         account: its name.
         roles: what can be granted; what else somebody holds is never taken away.
-        word: how a role is named so that it is understood.
         check: lets the policy refuse an order, with `InvalidOrder`.
         prune: whether those who are not wanted are taken out.
         invite_declined: whether those who have declined are asked again.
@@ -58,7 +58,6 @@ class Rules:
     account: str
     provider: Provider
     roles: Collection[Role] = ()
-    word: Callable[[Role], str] = lambda role: role.label
     check: Callable[[Order], None] = lambda _order: None
     prune: bool = False
     invite_declined: bool = False
@@ -78,6 +77,7 @@ class Entry:
         wish: None for somebody who is not wanted.
         owed: kinds and ids of the roles that are owed since an earlier invitation.
         ended: the last day, for somebody who was wanted until then.
+        until: the last day on which all of this holds; None for no end.
     """
 
     key: str
@@ -85,6 +85,7 @@ class Entry:
     wish: Wish | None = None
     owed: Collection[tuple[str, str]] = frozenset()
     ended: str = ""
+    until: date | None = None
 
 
 def differences(
@@ -126,6 +127,7 @@ class _Person:
             state=self.guest.state,
             invitation=invitation and without_secrets(invitation),
             member=self.guest.member,
+            until=self.entry.until,
             **more,
         )
 
@@ -188,14 +190,14 @@ def _of_member(person: _Person, wish: Wish) -> Iterator[Change | Note]:
 def _settling_unseen(person: _Person, wish: Wish) -> Iterator[Change | Note]:
     """Where nobody sees what members hold, what is owed is given all the same: it is safe to
     repeat."""
-    for word, role in zip(wish.words, wish.roles or (), strict=True):
+    for role in wish.roles or ():
         if (role.kind, role.id) in person.entry.owed:
-            yield person.if_possible("assign_role", Action.SETTLE, "has accepted", roles=(word,))
+            yield person.if_possible("assign_role", Action.SETTLE, "has accepted", roles=(role,))
     yield Note.UNSEEN
 
 
 def _missing(person: _Person, wish: Wish, held: Sequence[Role]) -> Iterator[Change]:
-    for word, role in zip(wish.words, wish.roles or (), strict=True):
+    for role in wish.roles or ():
         if holds(held, role):
             continue
         if (role.kind, role.id) in person.entry.owed:
@@ -204,7 +206,7 @@ def _missing(person: _Person, wish: Wish, held: Sequence[Role]) -> Iterator[Chan
             action, reason = Action.ASSIGN, f"in place of {_labels(person.rules, held)}"
         else:
             action, reason = Action.ASSIGN, "does not hold it"
-        yield person.if_possible("assign_role", action, reason, roles=(word,))
+        yield person.if_possible("assign_role", action, reason, roles=(role,))
 
 
 def _too_much(person: _Person, wish: Wish, held: Sequence[Role]) -> Iterator[Change]:
@@ -218,7 +220,7 @@ def _too_much(person: _Person, wish: Wish, held: Sequence[Role]) -> Iterator[Cha
                 "unassign_role",
                 Action.UNASSIGN,
                 "not in the roster",
-                roles=(rules.word(role),),
+                roles=(reference(role),),
             )
 
 
@@ -263,7 +265,7 @@ def owed_after(provider: Provider, wish: Wish, told: OfInvitation) -> int:
     return wanted - (len(told.offered) or min(most, wanted)) if wish.ids is not None else 0
 
 
-def owed_instead(rules: Rules, entry: Entry, guest: Guest) -> tuple[str, ...]:
+def owed_instead(rules: Rules, entry: Entry, guest: Guest) -> tuple[Role, ...]:
     """The roles that are owed instead of others, which the roster does not want any more: what
     neither the invitation brings, nor anybody can see that the member lacks."""
     wish, member = entry.wish, guest.member
@@ -280,9 +282,7 @@ def owed_instead(rules: Rules, entry: Entry, guest: Guest) -> tuple[str, ...]:
     else:
         return ()  # a new invitation says what is owed after it
     return tuple(
-        word
-        for word, role in zip(wish.words, wish.roles or (), strict=True)
-        if (role.kind, role.id) not in {*offered, *entry.owed}
+        role for role in wish.roles or () if (role.kind, role.id) not in {*offered, *entry.owed}
     )
 
 
@@ -330,24 +330,19 @@ def _of_absent(person: _Person, wish: Wish, carried: Mapping[str, Any] | None) -
     if state is State.EXPIRED and invitation is not None:
         told = OfInvitation(state, ids_of(invitation.roles), carried)
         if _can_resend(rules.provider, invitation) and not unlikeness(rules.provider, wish, told):
-            owed = [
-                word
-                for word, role in zip(wish.words, wish.roles or (), strict=True)
-                if not holds(invitation.roles, role)
-            ]
-            return person.change(Action.RESEND, _expired(invitation), owed=tuple(owed))
+            owed = tuple(role for role in wish.roles or () if not holds(invitation.roles, role))
+            return person.change(Action.RESEND, _expired(invitation), owed=owed)
     return _with_invitation(person, wish, Action.INVITE, _absence(guest))
 
 
 def _with_invitation(person: _Person, wish: Wish, action: Action, reason: str) -> Change:
     """A change that makes an invitation; or why it cannot be made."""
     provider = person.rules.provider
-    words, roles, most = wish.words, wish.roles or (), provider.most_roles
-    if most is not None:
-        words, roles = words[:most], roles[:most]
+    wanted, most = wish.roles or (), provider.most_roles
+    roles = wanted if most is None else wanted[:most]
     if not provider.supports("invite"):
         return person.cannot(provider.unsupported("invite"))
-    if len(words) < provider.least_roles:
+    if len(roles) < provider.least_roles:
         return person.cannot(
             f"{provider.title} needs a role for an invitation, and the roster names none."
         )
@@ -355,8 +350,8 @@ def _with_invitation(person: _Person, wish: Wish, action: Action, reason: str) -
         person.rules.check(Order(email=person.entry.email, roles=roles, options=wish.options))
     except GuestlistError as refusal:
         return person.cannot(refusal)
-    owed = wish.words[len(words) :]
-    return person.change(action, reason, roles=words, owed=owed, options=dict(wish.given))
+    owed = wanted[len(roles) :]
+    return person.change(action, reason, roles=roles, owed=owed, options=dict(wish.given))
 
 
 def _can_resend(provider: Provider, invitation: Invitation) -> bool:

@@ -1,26 +1,37 @@
-"""Whether the world has moved since a plan was written."""
+"""What has changed since a plan was saved: the day, roles, and what the services hold."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import date
 
-from guestlist.changes import UNFOUNDED, Change
+from guestlist.changes import UNFOUNDED, Action, Change
 from guestlist.client import Guestlist
 from guestlist.exchange.account import Account
-from guestlist.models import Guest, Invitation
+from guestlist.models import Guest, Invitation, Role
 from guestlist.roster.planfile import PlanFile
 from guestlist.roster.present import Progress, Reading, ids_of, read_accounts, seen
 from guestlist.roster.scratch import Fact, Kind, Scratch
 
 
 def moved(
-    guests: Guestlist, plan: PlanFile, *, progress: Progress | None = None
+    guests: Guestlist,
+    plan: PlanFile,
+    *,
+    today: date | None = None,
+    progress: Progress | None = None,
 ) -> Iterator[tuple[Change, str]]:
-    """Reads the accounts of a plan again, and yields each change that rests on what holds no
-    longer, with what is different now. Changes that cannot be made rest on nothing, and neither do
-    withdrawals of what is owed.
+    """Read the accounts of a plan again, and yield each change whose basis is different now.
 
-    Memory does not grow with the number of people.
+    A change rests on the day, on the roles that it names, and on the person's invitation and
+    membership. If the day or roles refute changes, only these are yielded. Memory does not grow
+    with the number of people.
+
+    Args:
+        today: the current day; by default that of the client's clock, in UTC.
+
+    Yields:
+        The change, and what is different, in words.
 
     Raises:
         ConfigError: an account is another one than it was, or the file cannot be read.
@@ -28,20 +39,33 @@ def moved(
     """
     names = plan.founded
     plan.check_accounts(guests)
+    over = list(_over(plan.changes(), today or guests.clock.now().date()))
+    if over:
+        yield from over
+        return
     scratch = Scratch()
     try:
         numbers = {name: number for number, name in enumerate(names)}
         scratch.add(_befores(plan.changes(), numbers))
-        for reading in read_accounts(
-            guests,
-            names,
-            scratch,
-            managed=names,
-            look_closer=_is_planned,
-            progress=progress,
-        ).values():
+        read = read_accounts(
+            guests, names, scratch, managed=names, look_closer=_is_planned, progress=progress
+        )
+        for reading in read.values():
             if reading.error:
                 raise reading.error
+        listed = {
+            name: {(role.kind, role.id): role for role in reading.roles}
+            for name, reading in read.items()
+            if guests.accounts[name].supports("roles")
+        }
+        renamed = [
+            (change, what)
+            for change in plan.changes()
+            if change.account in listed and (what := _renamed(change, listed[change.account]))
+        ]
+        if renamed:
+            yield from renamed
+            return
         accounts = [Account(name, guests.accounts[name], guests.clock) for name in names]
         for facts in scratch.people():
             changes = [
@@ -56,6 +80,28 @@ def moved(
 
 def _is_planned(_account: str, _reading: Reading, facts: Sequence[Fact]) -> bool:
     return any(fact.kind == Kind.BEFORE for fact in facts)
+
+
+def _over(changes: Iterable[Change], today: date) -> Iterator[tuple[Change, str]]:
+    for change in changes:
+        if change.until is not None and change.until < today and change.action is not Action.CANNOT:
+            yield change, f"was planned for no later than {change.until}, and today is {today}"
+
+
+def _renamed(change: Change, listed: Mapping[tuple[str, str], Role]) -> str:
+    """Return what is different about the roles of a change, in words; empty if nothing is."""
+    if change.action is Action.CANNOT:
+        return ""
+    given = () if change.action is Action.WITHDRAW else change.roles
+    for role in (*given, *change.owed):
+        if isinstance(role, str):  # no plan of this version holds such a role
+            return f"names the role {role!r} without its id"
+        now = listed.get((role.kind, role.id))
+        if now is None:
+            return f"is about the role {role.label}, which no longer exists"
+        if now.name != role.name:
+            return f"is about the role {role.label}, which is called {now.label} now"
+    return ""
 
 
 def _befores(changes: Iterable[Change], numbers: Mapping[str, int]) -> Iterator[Fact]:

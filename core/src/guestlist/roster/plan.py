@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from datetime import date
 from pathlib import Path
 from typing import Self
 
-from guestlist.changes import ORDER, Action, Change
+from guestlist.changes import ORDER, Action, Change, RoleRef
 from guestlist.client import Guestlist
 from guestlist.errors import ConfigError, GuestlistError, UnknownAccount
 from guestlist.roster.compare import Compared, Differs, Row, compare
@@ -184,7 +183,9 @@ def _summary(
 def _of_owed(owed: Iterable[Debt], numbers: Mapping[str, int]) -> Iterator[Fact]:
     for debt in owed:
         if debt.account in numbers:
-            yield Fact(debt.key, numbers[debt.account], Kind.OWED, False, "", json.dumps(debt))
+            yield Fact(
+                debt.key, numbers[debt.account], Kind.OWED, False, "", debt.model_dump_json()
+            )
 
 
 class Aside:
@@ -217,7 +218,7 @@ class Aside:
             yield numbers[change.account], ORDER[change.action], change.key, body
 
 
-def _nothing(_word: str) -> None:
+def _nothing(_role: RoleRef) -> None:
     """What a role means in an account that nobody reads."""
 
 

@@ -26,7 +26,7 @@ class _Header(Model):
     """The first line."""
 
     format: Literal["guestlist plan"] = "guestlist plan"
-    version: Literal[1] = 1
+    version: Literal[2] = 2
     plan: Summary
 
 
@@ -37,22 +37,12 @@ class PlanFile:
     Attributes:
         path: the file.
         summary: what the plan comes to.
+        digest: SHA-256 of the file when it was opened.
     """
 
     path: Path
     summary: Summary
-
-    @property
-    def digest(self) -> str:
-        """Tells this file from every other.
-
-        Raises:
-            ConfigError: the file cannot be read.
-        """
-        found = hashlib.sha256()
-        for _, line in _lines(self.path):
-            found.update(line.encode())
-        return found.hexdigest()
+    digest: str
 
     @property
     def founded(self) -> list[str]:
@@ -82,10 +72,13 @@ class PlanFile:
             account: only those of this one.
 
         Raises:
-            ConfigError: the file cannot be read, was cut off, or holds what is no change.
+            ConfigError: the file cannot be read, was cut off, holds something that is not a change,
+                or has been replaced since it was opened. The last two are known only at the end:
+                changes that were yielded before do not count then.
         """
-        count = 0
+        count, hashed = 0, hashlib.sha256()
         for number, line in _lines(self.path):
+            hashed.update(line.encode())
             if number == 1:
                 continue
             try:
@@ -95,6 +88,11 @@ class PlanFile:
             count += 1
             if account in (None, change.account):
                 yield change
+        if hashed.hexdigest() != self.digest:
+            raise ConfigError(
+                f"{self.path} has changed since it was opened",
+                hint="Nothing was sent. Run it again with the plan that you mean.",
+            )
         if count != self.summary.changes:
             raise ConfigError(
                 f"{self.path} holds {count} changes instead of {self.summary.changes}", hint=AGAIN
@@ -132,14 +130,17 @@ def write_plan(path: Path, summary: Summary, changes: Iterable[str]) -> None:
 
 
 def read_plan(path: Path) -> PlanFile:
-    """A plan from a file. Its changes are read when they are asked for.
+    """Open a saved plan. Its changes are read when they are asked for.
 
     Raises:
-        ConfigError: the file cannot be read, or is no plan of this version.
+        ConfigError: the file cannot be read, or is not a plan of this version.
     """
-    _, line = next(_lines(path), (0, ""))
+    header, hashed = "", hashlib.sha256()
+    for number, line in _lines(path):
+        header = line if number == 1 else header
+        hashed.update(line.encode())
     try:
-        return PlanFile(path, _Header.model_validate_json(line).plan)
+        return PlanFile(path, _Header.model_validate_json(header).plan, hashed.hexdigest())
     except ValidationError:
         raise ConfigError(
             f"{path} is no plan that this version of guestlist has written", hint=AGAIN

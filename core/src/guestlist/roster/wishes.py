@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import date
+from datetime import date, timedelta
 from functools import lru_cache, reduce
 from typing import Any, NamedTuple
 
 from pydantic import BaseModel
 
+from guestlist.changes import RoleRef, reference
 from guestlist.errors import CallerMistake, UnknownRole
 from guestlist.models import Role
 from guestlist.provider import Provider
@@ -69,6 +70,8 @@ class Intake:
             kind = self._kind(one)
             if kind is not Kind.ENDED:
                 self.wanted.add(one.account)
+            if until := _until(one, kind):
+                brief = _as_json(one.roles, one.options, until)
             body = str(one.ends) if kind is Kind.ENDED else one.email
             ask = kind is Kind.WANTED and one.roles is not None
             yield Fact(one.key, number, kind, ask, brief, body)
@@ -81,6 +84,13 @@ class Intake:
         return Kind.WANTED
 
 
+def _until(one: Wanted, kind: Kind) -> date | None:
+    """Return the last day on which an entry counts as it does today."""
+    if kind is Kind.NOT_YET and one.starts is not None:
+        return one.starts - timedelta(days=1)
+    return one.ends if kind is Kind.WANTED else None
+
+
 def _brief(one: Wanted) -> str:
     return _as_json(one.roles, one.options) if one.options else _without_options(one.roles)
 
@@ -90,21 +100,36 @@ def _without_options(roles: tuple[str, ...] | None) -> str:
     return _as_json(roles, {})
 
 
-def _as_json(roles: Sequence[str] | None, options: Mapping[str, Any]) -> str:
-    return json.dumps([roles, dict(options)], separators=(",", ":"), sort_keys=True, default=str)
+def _as_json(
+    roles: Sequence[str] | None, options: Mapping[str, Any], until: date | str | None = None
+) -> str:
+    parts = [roles, dict(options)] if until is None else [roles, dict(options), until]
+    return json.dumps(parts, separators=(",", ":"), sort_keys=True, default=str)
 
 
 def merged(entries: Sequence[Fact]) -> str:
-    """The brief of one wish of several entries about one person."""
-    return _as_json(*reduce(both, (Stay(*json.loads(entry.brief)) for entry in entries)))
+    """Return the brief for several entries about one person."""
+    parts = (json.loads(entry.brief) for entry in entries)
+    return _as_json(*reduce(both, (Stay(roles, options) for roles, options, *_ in parts)))
+
+
+def until(facts: Iterable[Fact]) -> date | None:
+    """Return the last day on which the roster wants the same of a person as today. None for no
+    end."""
+    days = [
+        date.fromisoformat(day)
+        for fact in facts
+        if fact.kind in (Kind.WANTED, Kind.NOT_YET)
+        for day in json.loads(fact.brief)[2:]
+    ]
+    return min(days, default=None)
 
 
 class Wish(NamedTuple):
     """What is wanted for somebody, in the terms of an account.
 
     Attributes:
-        words: the roles as the roster names them, each once.
-        roles: the same, resolved; None where the roster does not say.
+        roles: the roles, each once; None if the roster names none.
         ids: their kinds and ids.
         options: the provider's options; None where they cannot be.
         given: those that the roster names, as JSON has them.
@@ -112,7 +137,6 @@ class Wish(NamedTuple):
             taken away for its sake.
     """
 
-    words: tuple[str, ...]
     roles: tuple[Role, ...] | None
     ids: frozenset[tuple[str, str]] | None
     options: BaseModel | None
@@ -134,7 +158,7 @@ class Wishes:
         self.role = lru_cache(REMEMBERED)(self._role)
 
     def _understood(self, brief: str) -> Wish:
-        words, given = json.loads(brief)
+        words, given, *_until = json.loads(brief)
         problems: list[str] = []
         options = None
         try:
@@ -142,20 +166,19 @@ class Wishes:
             given = options.model_dump(mode="json", include=options.model_fields_set)
         except CallerMistake as error:
             problems.append(str(error))
-        roles: dict[tuple[str, str], tuple[str, Role]] = {}
+        roles: dict[tuple[str, str], Role] = {}
         for word in words or ():
             try:
                 role = self.role(word)
             except CallerMistake as error:
                 problems.append(str(error))
             else:
-                roles.setdefault((role.kind, role.id), (word, role))
+                roles.setdefault((role.kind, role.id), reference(role))
                 if role.not_assignable:
                     problems.append(str(unassignable(role)))
         problems += self._impossible(len(roles))
         return Wish(
-            words=tuple(word for word, _ in roles.values()),
-            roles=None if words is None else tuple(role for _, role in roles.values()),
+            roles=None if words is None else tuple(roles.values()),
             ids=None if words is None else frozenset(roles),
             options=options,
             given=given,
@@ -175,10 +198,10 @@ class Wishes:
             return found[0]
         raise unknown_role(word, found, self._roles)
 
-    def meant(self, word: str) -> tuple[str, str] | None:
-        """Kind and id of the role that a word means; None where there is none any more."""
+    def meant(self, ref: RoleRef) -> tuple[str, str] | None:
+        """Return the kind and id of a role; None for a name that no role has any more."""
         try:
-            role: Role = self.role(word)
+            role: Role = self.role(ref) if isinstance(ref, str) else ref
         except UnknownRole:
             return None
         return role.kind, role.id

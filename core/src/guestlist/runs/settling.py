@@ -129,13 +129,15 @@ def _given(context: Context, wait: float | None, result: SettleResult) -> list[G
     clock = context.client.clock
     ends = clock.monotonic() + (wait or 0.0)
     judged, day = Judged(), None
+    tried = set[Debt]()  # a grant that failed is tried again by the next call only
     while True:
         today = clock.now().date()
         if today != day:
             judged, day = _judged(context), today
         context.emit(CheckingAcceptance())
-        held = {*judged.held, *map(Debt.of, judged.withdrawn)}
+        held = {*judged.held, *map(Debt.of, judged.withdrawn), *tried}
         changes, others, errors = due(context.client, context.store, held)
+        tried.update(map(Debt.of, changes))
         if changes or judged.withdrawn:
             both = partial(chain, judged.withdrawn, changes)
             run = context.runner.begin(both, "", "settle", replace=False)

@@ -30,7 +30,7 @@ from guestlist.verbs.journal import settle_earlier, written_result
 from guestlist.verbs.order import IfExists, check_possible, options_of, refs_of
 from guestlist.verbs.resend import renew
 from guestlist.verbs.results import already_invited, already_member, done_earlier
-from guestlist.verbs.roles import RoleRef, resolve_to_assign, word
+from guestlist.verbs.roles import RoleRef, resolve_to_assign
 
 
 def invite(
@@ -99,8 +99,7 @@ def invite(
         steps = _invite(call, order, owed, if_exists, known)
     else:
         steps = done_earlier(found, Outcome.RESENT if action == "resend" else Outcome.INVITED)
-    words = [word(provider, ref) for ref in wanted]
-    result = yield from written_result(call, known, action, steps, words[:taken], words[taken:])
+    result = yield from written_result(call, known, action, steps, order.roles, owed)
     call.account.tell("outcome", email=call.email, detail=result.outcome)
     return result
 

@@ -10,7 +10,7 @@ from guestlist.errors import GuestlistError, OutcomeUnknown
 from guestlist.exchange.account import Call, Doubt
 from guestlist.exchange.policy import sleep, write
 from guestlist.exchange.step import Steps
-from guestlist.models import Guest, InviteResult
+from guestlist.models import Guest, InviteResult, Role
 from guestlist.verbs.find import look
 
 T = TypeVar("T")
@@ -26,8 +26,8 @@ def written(
     steps: Steps[T],
     outcome: Callable[[T], str],
     *,
-    roles: Sequence[str] = (),
-    owed: Sequence[str] = (),
+    roles: Sequence[Role] = (),
+    owed: Sequence[Role] = (),
     mail: Callable[[T], bool | None] = lambda _result: None,
 ) -> Steps[T]:
     """Carries out a change, and has the ledger write down what becomes of it. In a run, the run
@@ -36,7 +36,7 @@ def written(
     Args:
         known: where the guest stands before.
         outcome: the result, in a word.
-        roles: that are given or taken, each by a word that names it.
+        roles: that are given or taken.
         owed: those that the person is owed once it has come about.
         mail: whether the result sent one; None when none was due or nobody knows.
 
@@ -72,8 +72,8 @@ def written_result(
     known: Guest | None,
     action: str,
     steps: Steps[InviteResult],
-    roles: Sequence[str] = (),
-    owed: Sequence[str] = (),
+    roles: Sequence[Role] = (),
+    owed: Sequence[Role] = (),
 ) -> Steps[InviteResult]:
     if known is None:  # nobody looked, and nothing is written down
         return (yield from steps)

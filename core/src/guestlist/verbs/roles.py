@@ -29,7 +29,7 @@ from guestlist.models import (
     RoleResult,
     State,
 )
-from guestlist.provider import Flow, Provider
+from guestlist.provider import Flow
 from guestlist.verbs.accounts import Accounts
 from guestlist.verbs.find import Who, begin, find_active_member, needs
 from guestlist.verbs.hold import hold
@@ -164,14 +164,6 @@ def unassignable(role: Role) -> Unsupported:
     )
 
 
-def word(provider: Provider, wanted: RoleRef) -> str:
-    """How a role is named so that `resolve` understands it. One that is given as a value is named
-    by its id, because several may have its name; with its kind where the service lists them."""
-    if isinstance(wanted, str):
-        return wanted
-    return f"{wanted.kind}:{wanted.id}" if provider.supports("roles") else wanted.id
-
-
 def no_role(given: object) -> InvalidOrder:
     """The error for something that names no role."""
     return InvalidOrder(f"{given!r} is no role", hint="Give an id, a name, kind:name, or a Role.")
@@ -252,7 +244,7 @@ def _change(
             action,
             change,
             lambda done: done.outcome,
-            roles=(word(call.provider, wanted),),
+            roles=(role,),
         )
     )
 
