@@ -26,7 +26,7 @@ from guestlist.ledger.schema import OrderState
 from guestlist.ledger.store import Store
 from guestlist.ledger.tally import Tally
 from guestlist.models import OPEN_STATES, Guest, State
-from guestlist.verbs.roles import fitting
+from guestlist.verbs.roles import fitting, holds
 
 PEOPLE_PER_LOOK = 25_000
 """People about whom a service is asked together. A look reads each list once; more people need more
@@ -129,7 +129,8 @@ def _taken_or_given(order: Order, now: Guest) -> Done | None:
         return Done(f"{change.action}d", None, THERE) if is_out else None
     if member is None or member.roles is None or now.state is not State.ACCEPTED:
         return None
-    holds = bool(fitting(member.roles, change.roles[0]))
+    role = change.roles[0]
+    held = bool(fitting(member.roles, role)) if isinstance(role, str) else holds(member.roles, role)
     if change.action is Action.UNASSIGN:
-        return None if holds else Done("not_assigned", None, THERE)
-    return Done("already_assigned", None, THERE) if holds else None
+        return None if held else Done("not_assigned", None, THERE)
+    return Done("already_assigned", None, THERE) if held else None
