@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from importlib import import_module
+from pathlib import Path
 
 import pytest
 
@@ -199,6 +200,18 @@ def test_roles_that_are_not_assigned_say_so(cli: Cli) -> None:
     assert "not assignable: it is an assumable role" in cli("roles", "-a", "vultr").out
     run = cli("assign", "lena@example.org", "Incident Response", "-a", "vultr")
     assert (run.code, "cannot be assigned: it is an assumable role" in run.err) == (2, True)
+
+    roster = """
+        [accounts.vultr]
+        provider = "vultr"
+        [[people]]
+        email = "lena@example.org"
+        accounts.vultr = ["group:Engineering", "Incident Response"]
+    """
+    Path("roster.toml").write_text(roster)
+    run = cli("plan", "roster.toml")
+    assert run.code == 2
+    assert "cannot be assigned: it is an assumable role" in " ".join((run.out + run.err).split())
 
 
 def test_list_by_state(cli: Cli, sandbox: Sandbox) -> None:
