@@ -9,6 +9,7 @@ import socket
 import ssl
 import struct
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
@@ -437,3 +438,85 @@ def test_what_breaks_behind_a_proxy_s_tunnel_may_have_been_sent(
         (answer,) = way(outgoing(there.url.replace("127.0.0.1", ELSEWHERE)))
     assert isinstance(answer, Failure)
     assert answer.sent
+
+
+# ---------------------------------------------------------------------------- how they end
+
+OK = answer_of(200, b"{}", {})
+
+
+class Endings:
+    """A service that notes how each of its connections ends, below TLS: OpenSSL reports a reset as
+    an end.
+
+    Args:
+        answers: how many requests of a connection are answered; one more is only read.
+        more: whether that one comes.
+    """
+
+    def __init__(self, answers: int, *, more: bool = False) -> None:
+        self.seen: list[str] = []
+        self._answers = answers
+        self._more = more
+
+    def __call__(self, connection: socket.socket) -> None:
+        for _ in range(self._answers):
+            read_request(connection)
+            connection.sendall(OK)
+        if self._more:
+            read_request(connection)
+        try:
+            rest = socket.socket.recv(connection, 1)
+        except ConnectionResetError:
+            self.seen.append("reset")
+        else:
+            self.seen.append("closed" if rest == b"" else "continued")
+
+
+def test_an_idle_connection_is_closed_properly(
+    send: Callable[..., Answers], service: Wanted
+) -> None:
+    endings = Endings(2)
+    with service(endings) as there:
+        answers = send(outgoing(there.url), outgoing(there.url))
+        assert there.closed.acquire(timeout=20)
+    assert [type(one) for one in answers] == [Response, Response]
+    assert endings.seen == ["closed"]
+
+
+def test_a_connection_that_a_request_replaces_is_closed_properly(
+    send: Callable[..., Answers], service: Wanted
+) -> None:
+    endings = Endings(1)
+    with service(endings) as there:
+        create = replace(outgoing(there.url), fresh=True, timeout=0.2)
+        send(outgoing(there.url), create)  # the service takes one connection at a time
+        assert there.closed.acquire(timeout=20)
+    assert endings.seen[0] == "closed"
+
+
+def test_a_connection_whose_request_was_given_up_is_reset(
+    send: Callable[..., Answers], service: Wanted
+) -> None:
+    endings = Endings(0, more=True)
+    with service(endings) as there:
+        (answer,) = send(replace(outgoing(there.url), timeout=0.2))
+        assert there.closed.acquire(timeout=20)
+    assert isinstance(answer, Failure)
+    assert endings.seen == ["reset"]
+
+
+def test_bytes_in_place_of_tls_end_a_call_at_once(send: Callable[..., Answers]) -> None:
+    def speak_first(connection: socket.socket) -> None:
+        connection.sendall(b"220 mail.example.com ESMTP\r\n")
+        with suppress(OSError):
+            while connection.recv(1 << 16):
+                pass
+
+    with Service(speak_first, tls=None) as there:
+        began = time.monotonic()
+        (answer,) = send(outgoing(there.url.replace("http:", "https:")))
+        took = time.monotonic() - began
+    assert isinstance(answer, Failure)
+    assert not answer.sent
+    assert took < 5  # the call might take 20 s
