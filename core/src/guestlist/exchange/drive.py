@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import threading
 from collections.abc import Callable, Hashable
 from functools import partial
@@ -136,6 +137,7 @@ class AsyncDriver:
     """Runs steps for an async client. Any number of tasks may use one."""
 
     def __init__(self, wire: AsyncWire, clock: Clock) -> None:
+        importlib.import_module("anyio")  # now: it would take its time during the first call
         self._wire = wire
         self._clock = clock
         self._locks: _Locks[anyio.Semaphore] = _Locks(_anyio_semaphore)

@@ -14,7 +14,7 @@ from guestlist.exchange.step import Failure
 from guestlist.provider.explanations import shorten
 
 CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR")
-PROXIES = ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY")
+PROXIES = ("HTTPS_PROXY", "ALL_PROXY")
 NOT_READ = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 """Variables in which other programs look for certificates."""
 
@@ -45,6 +45,23 @@ def unreadable_certificates(error: Exception) -> LocalFault:
     return LocalFault(
         f"{place} {why}",
         f"Correct or unset {name}." if name else "Reinstall the package certifi.",
+    )
+
+
+def unusable_proxy(kind: str) -> LocalFault:
+    """Says that the address of a proxy is invalid, without showing it: it may hold a password."""
+    return LocalFault(
+        f"the proxy of the environment{f' ({kind}://...)' if kind.isalnum() else ''} is invalid",
+        f"Correct {_set(PROXIES) or 'it'}: http://, https:// or socks5://, then host and port.",
+    )
+
+
+def missing_socks() -> LocalFault:
+    """Says which package a SOCKS proxy needs."""
+    return LocalFault(
+        f"{_set(PROXIES) or 'the environment'} names a SOCKS proxy, which needs a package that is"
+        " not installed",
+        "Install it: pip install 'httpx[socks]'.",
     )
 
 
@@ -120,9 +137,10 @@ def first_line(error: Exception) -> str:
 
 def _untrusted(error: ssl.SSLCertVerificationError, setting: str) -> tuple[str, str]:
     """Returns what is wrong with a certificate, and what to do."""
+    detail = error.verify_message.rstrip(".")
     if error.verify_code in _NAME:
-        return f"its certificate is for another host: {error.verify_message}", f"Check {setting}."
-    what = f"its certificate is not trusted: {error.verify_message}"
+        return f"its certificate is for another host: {detail}", f"Check {setting}."
+    what = f"its certificate is not trusted: {detail}"
     if error.verify_code in _DATE:
         return what, "Check the clock of this machine. If it is right, the service has to act."
     hint = (

@@ -141,10 +141,7 @@ class _Wire:
             try:
                 return make()
             except ImportError as error:  # a SOCKS proxy
-                raise faults.LocalFault(
-                    "the proxy of the environment needs a package that is not installed",
-                    "Install it: pip install 'httpx[socks]'.",
-                ) from error
+                raise faults.missing_socks() from error
 
         return made
 
@@ -164,13 +161,7 @@ class _Wire:
             proxy = f"http://{proxy}"
         with suppress(Exception):
             return self._library.Proxy(proxy)
-        # the library's message may show a password
-        kind = proxy.partition("://")[0]
-        shown = f" ({kind}://...)" if kind.isalnum() else ""
-        raise faults.LocalFault(
-            f"the proxy of the environment{shown} is invalid",
-            "Correct HTTPS_PROXY or ALL_PROXY: http://, https:// or socks5://, host and port.",
-        )
+        raise faults.unusable_proxy(proxy.partition("://")[0])
 
     def _close_origins(self) -> list[Connection[Any]]:
         """Drops all origins and returns the connections to close."""
