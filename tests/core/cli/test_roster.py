@@ -15,6 +15,7 @@ from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -175,21 +176,37 @@ class Terminal(io.StringIO):
         return True
 
 
-@pytest.mark.parametrize(("typed", "mails"), [("yes\n", 1), ("y\n", 0), ("", 0)])
-def test_only_yes_means_yes(
-    real: Roster, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, typed: str, mails: int
-) -> None:
+def at_a_terminal(monkeypatch: pytest.MonkeyPatch, typed: str) -> None:
     monkeypatch.setattr("sys.stdin", Terminal(typed))
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+
+
+@pytest.mark.parametrize("typed", ["yes\n", "y\n", "Y\n", "what?\nyes\n"])
+def test_apply_goes_on_after_yes(
+    real: Roster, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, typed: str
+) -> None:
+    at_a_terminal(monkeypatch, typed)
     done = real("apply")
     assert done.code == 0, done.err
-    assert done.out.endswith("Nothing was done.\n") is (mails == 0)
-    assert len(sandbox.outbox.mails) == mails
+    assert done.err.count("Please answer yes or no.") == typed.count("what?")
+    assert len(sandbox.outbox.mails) == 1
+
+
+@pytest.mark.parametrize("typed", ["no\n", "n\n", "\n", "", "what?\n"])
+def test_declining_a_plan_exits_with_1(
+    real: Roster, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, typed: str
+) -> None:
+    at_a_terminal(monkeypatch, typed)
+    done = real("apply")
+    assert done.code == 1
+    assert "declined: nothing was changed\n" in done.err
+    assert not sandbox.outbox.mails
 
 
 def test_without_a_terminal_a_real_apply_asks_for_yes(real: Roster, sandbox: Sandbox) -> None:
     refused = real("apply")
     assert refused.code == 2
-    assert "Say --yes" in refused.err
+    assert "Add --yes" in refused.err
     assert not sandbox.outbox.mails
     assert real("apply", "--yes").code == 0
     assert Path("guestlist.db").exists()
@@ -206,7 +223,7 @@ def test_a_plan_is_refused_when_the_world_has_moved(
     roster: Roster, cli: Cli, sandbox: Sandbox
 ) -> None:
     roster("plan", "--out", "team.plan")
-    cli("invite", "ada@example.com", "-a", "vultr")
+    cli("invite", "ada@example.com", "-a", "cloud")
     refused = roster("apply", "--plan", "team.plan", "--yes")
     assert refused.code == 1
     assert "ada@example.com on cloud was gone, and is pending" in refused.err
@@ -300,7 +317,7 @@ def test_ctrl_c_stops_cleanly_and_the_next_apply_goes_on(roster: Roster, sandbox
     assert "left; `guestlist apply` goes on" in err
     assert mails(sandbox).total() < 120
     done = roster("apply")
-    assert "Going on with a run that was interrupted" in done.out
+    assert "An earlier run was interrupted" in done.out
     assert done.code == 0, done.err
     assert set(mails(sandbox).values()) == {1}
     assert mails(sandbox).total() == 120
@@ -390,7 +407,7 @@ def test_nobody_is_invited_while_it_is_not_known_what_became_of_a_request(
     assert "error: cloud: nothing new is sent before it is known what became" in refused.err
     office = ("aitronos", "ada@example.com")
     assert mails(sandbox) == ({} if planned else {office: 1}), "other accounts are no part of it"
-    cli("invite", "ada@example.com", "-a", "vultr")  # as the late effect
+    cli("invite", "ada@example.com", "-a", "cloud")  # as the late effect
     done = roster("apply", "--yes")
     assert done.code == 0, done.err
     assert mails(sandbox) == {("vultr", "ada@example.com"): 1, office: 1}
@@ -517,7 +534,11 @@ def test_a_reason_is_told_once(capsys: pytest.CaptureFixture[str]) -> None:
         Change(action=Action.CANNOT, account="cloud", email=email, key=email, reason=reason)
         for email, reason in zip(addresses, why, strict=True)
     ]
-    show_changes(Screen(), changes, {}, everything=False)
+    counts = {"cloud": {Action.CANNOT: len(changes)}}
+    plan: Any = SimpleNamespace(
+        summary=SimpleNamespace(counts=counts), changes=lambda _account: iter(changes)
+    )
+    show_changes(Screen(), plan, {}, everything=False)
     assert capsys.readouterr().out.splitlines()[1:4] == [
         "  !  2 people: it has no way to do that",
         "     ada@example.com, bob@example.com",
@@ -556,12 +577,12 @@ def test_a_plan_in_a_file_goes_on_after_a_crash(roster: Roster, cli: Cli, sandbo
     roster("plan", "--out", "team.plan")
     plan = read_plan(Path("team.plan"))
     begun(plan.digest, *(one for one in plan.changes() if one.email == "bob@example.com"))
-    cli("invite", "ada@example.com", "-a", "vultr")  # what the run had done before
+    cli("invite", "ada@example.com", "-a", "cloud")  # what the run had done before
     Path("other.plan").write_text(Path("team.plan").read_text().replace(":", ": ", 1))
     refused = roster("apply", "--plan", "other.plan", "--yes")
     assert "the world has moved" in refused.err, "another plan is not the run that was begun"
     done = roster("apply", "--plan", "team.plan", "--yes")
-    assert "Going on with a run that was interrupted" in done.out
+    assert "An earlier run was interrupted" in done.out
     assert done.code == 0, done.err
     assert mails(sandbox) == {("vultr", f"{name}@example.com"): 1 for name in ("ada", "bob")}
 
@@ -587,7 +608,7 @@ def test_a_run_of_another_day_is_not_gone_on_with(roster: Roster, sandbox: Sandb
         (digest,) = connection.execute("SELECT roster FROM runs WHERE source <> ''").fetchone()
     today = datetime.now(UTC).date()
     yesterday = today - timedelta(days=1)
-    for day, told in ((yesterday, "1 to invite"), (today, "Going on")):
+    for day, told in ((yesterday, "1 to invite"), (today, "An earlier run")):
         sandbox.reset()
         begun(digest.replace(str(today), str(day)), *read_plan(Path("team.plan")).changes())
         shown = roster("apply", "--yes")
@@ -621,7 +642,7 @@ def edit(old: str, new: str) -> None:
 
 def held(roster: Roster, cli: Cli, address: str) -> str:
     """What somebody holds in `cloud`."""
-    return cli("access", address, "-a", "vultr").out
+    return cli("access", address, "-a", "cloud").out
 
 
 ADA_IN_CLOUD = 'accounts.cloud = ["group:Engineering"]'
@@ -680,13 +701,11 @@ def test_what_a_single_call_asked_for_is_given_unless_the_roster_speaks_against_
     roster: Roster, cli: Cli, sandbox: Sandbox
 ) -> None:
     edit(ROSTER[ROSTER.index("[[people]]") :], "")
-    single = ("--ledger", "ledger.db", "-a", "vultr", "--role", "group:Engineering")
+    single = ("--ledger", "ledger.db", "-a", "cloud", "--role", "group:Engineering")
     for address in ("ada@example.com", "eve@example.com"):
         assert cli("invite", address, *single).code == 0
-    renamed = "[accounts.cloud]", "[accounts.vultr]"
-    edit(*renamed)
     with Path("guestlist.toml").open("a") as file:
-        file.write('[[people]]\nemail = "eve@example.com"\naccounts.vultr = ["group:Support"]\n')
+        file.write('[[people]]\nemail = "eve@example.com"\naccounts.cloud = ["group:Support"]\n')
     withdrawn = [row for row in roster("plan", "--json").results if row.get("action") == "withdraw"]
     [eve] = withdrawn
     [role] = eve["owed"]

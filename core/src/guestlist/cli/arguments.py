@@ -159,10 +159,22 @@ def _roster_file(parser: Parser) -> None:
 def _roster(parser: Parser) -> None:
     _roster_file(parser)
     ledger_option(parser)
+    parser.add_argument(
+        "--allow-empty",
+        action="store_true",
+        help="accept a roster, or a file of people, that names no one",
+    )
 
 
 def _planning(parser: Parser) -> None:
     _roster(parser)
+    parser.add_argument(
+        "who",
+        metavar="ADDRESS",
+        nargs="*",
+        help="only these people (without it: everybody in the roster)",
+    )
+    _accounts(parser, "all that the roster names")
     parser.add_argument(
         "--prune",
         action="store_true",
@@ -183,7 +195,18 @@ def _plan(parser: Parser) -> None:
         action="store_true",
         help="exit with 0 when nothing would change, 2 when something would, 1 for an error",
     )
-    _examples(parser, "plan", "plan team.toml --prune --out team.plan", "plan --json")
+    parser.add_argument(
+        "--markdown",
+        action="store_true",
+        help="print the plan as Markdown, such as for a pull request",
+    )
+    _examples(
+        parser,
+        "plan",
+        "plan team.toml --prune --out team.plan",
+        "plan -a cloud ada@example.com",
+        "plan --markdown",
+    )
 
 
 def _apply(parser: Parser) -> None:

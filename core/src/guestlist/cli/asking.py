@@ -1,32 +1,42 @@
-"""Asking a person whether something is meant."""
+"""Asks the user for confirmation."""
 
 from __future__ import annotations
 
 import sys
 
-from guestlist.cli.outcome import Interrupted
+from guestlist.cli.outcome import Declined
 from guestlist.cli.parser import UsageError
 from guestlist.cli.words import printable
 
+ANSWERS = {"y": True, "yes": True, "n": False, "no": False, "": False}
+
 
 def confirm(question: str, *, yes: bool) -> None:
-    """Returns when it is meant.
+    """Return if the user confirms. Asks again after anything but yes or no.
 
     Args:
-        yes: it was said on the command line.
+        yes: the user confirmed on the command line, so nothing is asked.
 
     Raises:
-        UsageError: nobody is there to ask.
-        Interrupted: it is not meant.
+        UsageError: stdin or stderr is not a terminal.
+        Declined: the user answered no, or nothing.
+        KeyboardInterrupt: the user pressed Ctrl-C.
     """
     if yes:
         return
     if not sys.stdin.isatty() or not sys.stderr.isatty():
-        raise UsageError("it has to be confirmed, and nobody can be asked", hint="Add --yes.")
-    print(f"{printable(question)} [y/N] ", end="", file=sys.stderr, flush=True)
-    try:
-        answer = sys.stdin.readline()
-    except KeyboardInterrupt:
-        answer = ""
-    if answer.strip().lower() not in ("y", "yes"):
-        raise Interrupted("nothing was changed")
+        raise UsageError(
+            "this needs a confirmation, and there is no terminal to ask on", hint="Add --yes."
+        )
+    while True:
+        print(f"{printable(question)} [y/N] ", end="", file=sys.stderr, flush=True)
+        line = sys.stdin.readline()
+        if not line:  # Ctrl-D
+            print(file=sys.stderr)
+        answer = ANSWERS.get(line.strip().lower())
+        if answer is None:
+            print("Please answer yes or no.", file=sys.stderr)
+        elif answer:
+            return
+        else:
+            raise Declined("nothing was changed")

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from itertools import groupby
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
+from itertools import chain, islice
 
 from guestlist.changes import Action, Change, label
-from guestlist.cli.screen import Column, Screen, Text
-from guestlist.cli.words import count, listed
-from guestlist.roster import Note
+from guestlist.cli.screen import Column, Screen, Text, cell_len
+from guestlist.cli.words import count, listed, printable
+from guestlist.roster import Note, Plan
 
 SIGNS = {
     Action.INVITE: ("+", "green"),
@@ -36,34 +38,67 @@ COLUMNS = [
 ]
 
 
-def show_changes(
-    screen: Screen, changes: Iterable[Change], titles: dict[str, str], *, everything: bool
-) -> None:
-    """Shows the changes, account by account. They come sorted so.
+def show_changes(screen: Screen, plan: Plan, titles: dict[str, str], *, everything: bool) -> None:
+    """Show the changes, account by account. A terminal gets only the first of each account.
 
     Args:
         titles: what people call the service of an account.
+        everything: show all changes on a terminal, too.
     """
-    for account, of_account in groupby(changes, lambda change: change.account):
-        shown: list[Change] = []
-        left = 0
-        for change in of_account:
-            if change.action is Action.CANNOT and not change.email:
-                continue  # nobody can have it, which is an error, and told as one
-            if everything or len(shown) < SHOWN:
-                shown.append(change)
-            else:
-                left += 1
-        if not shown:
+    everything = everything or not screen.out.is_terminal
+    for account in sorted(plan.summary.counts):
+        counts = plan.summary.counts[account]
+        number = sum(counts.values()) - counts.get(Action.CANNOT, 0)
+        impossible = [
+            change
+            for change in (plan.changes(account) if Action.CANNOT in counts else ())
+            # without an address, nobody can have it: that is an error and shown as one
+            if change.action is Action.CANNOT and change.email
+        ]
+        if not number and not impossible:
             continue
         screen.line(Text.assemble((account, "bold"), (f"  {titles.get(account, '')}", "dim")))
-        possible = [change for change in shown if change.action is not Action.CANNOT]
-        if possible:
-            screen.table(COLUMNS, [_cells(change) for change in possible], indent=2)
-        _show_impossible(screen, [change for change in shown if change.action is Action.CANNOT])
-        if left:
-            screen.line(f"… and {left:,} more (-v shows all)", indent=2, style="dim")
+        possible = partial(_possible, plan, account)
+        if number and screen.for_programs:
+            _print_lines(screen, possible)
+        elif number:
+            shown = possible() if everything else islice(possible(), SHOWN)
+            screen.table(COLUMNS, [_cells(change) for change in shown], indent=2)
+        _show_impossible(screen, impossible)
+        if number > SHOWN and not everything:
+            screen.line(f"… and {number - SHOWN:,} more (-v shows all)", indent=2, style="dim")
         screen.line()
+
+
+def _possible(plan: Plan, account: str) -> Iterator[Change]:
+    return (change for change in plan.changes(account) if change.action is not Action.CANNOT)
+
+
+def _print_lines(screen: Screen, changes: Callable[[], Iterator[Change]]) -> None:
+    """Print a table of any length in constant memory: a line for each change, none of it cut."""
+
+    def rows() -> Iterator[list[str]]:
+        return ([printable(str(cell)) for cell in _cells(change)] for change in changes())
+
+    widths = [0] * len(COLUMNS)
+    for row in rows():
+        widths = [max(width, cell_len(cell)) for width, cell in zip(widths, row, strict=True)]
+    shown = [place for place, width in enumerate(widths) if width]
+    titles = [column.title for column in COLUMNS]
+    widths = [max(width, len(title)) for width, title in zip(widths, titles, strict=True)]
+    for row in chain([titles], rows()):
+        cells = (row[place] + " " * (widths[place] - cell_len(row[place])) for place in shown)
+        screen.out.file.write(f"  {'  '.join(cells).rstrip()}\n")
+
+
+@contextmanager
+def fenced(screen: Screen, title: str) -> Iterator[None]:
+    """Print a heading in Markdown, and what is printed within the block as preformatted text."""
+    screen.line(f"### {title}")
+    screen.line()
+    screen.line("```text")
+    yield
+    screen.line("```")
 
 
 def _show_impossible(screen: Screen, changes: Iterable[Change]) -> None:

@@ -55,7 +55,8 @@ def desk(session: Session, *, create: bool = True) -> Iterator[Desk]:
     """
     from guestlist.roster.file import read_roster
 
-    roster = read_roster(roster_path(session))
+    path = roster_path(session)
+    roster = read_roster(path, allow_empty=session.arguments.allow_empty)
     with ExitStack() as closing:
         config = configured(session, roster.toml, closing)
         place = session.arguments.ledger

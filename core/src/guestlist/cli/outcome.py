@@ -35,6 +35,10 @@ class Terminated(Interrupted):
     """SIGTERM."""
 
 
+class Declined(GuestlistError):
+    """The user answered no."""
+
+
 class Bug(GuestlistError):
     """Something that guestlist did not foresee."""
 

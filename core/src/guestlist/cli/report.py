@@ -10,14 +10,14 @@ import traceback
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from guestlist.cli.outcome import Interrupted, exit_code
+from guestlist.cli.outcome import Declined, Interrupted, exit_code
 from guestlist.cli.words import printable
 from guestlist.errors import GuestlistError
 
 if TYPE_CHECKING:
     from guestlist.cli.document import AnyRow
 
-COLOURS = {"error": "31", "warning": "33", "interrupted": "33", "hint": "2"}
+COLOURS = {"error": "31", "warning": "33", "interrupted": "33", "declined": "33", "hint": "2"}
 """SGR codes of the word before the colon."""
 
 
@@ -50,6 +50,8 @@ def tell_errors(errors: Sequence[GuestlistError], *, debug: bool = False) -> Non
             traceback.print_exception(error)
         if isinstance(error, Interrupted):
             say("interrupted", error.message)
+        elif isinstance(error, Declined):
+            say("declined", error.message)
         else:
             say("error", error.headline)
         if error.hint and (following is None or following.hint != error.hint):

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from guestlist.changes import Action
-from guestlist.cli.changes import SHOWN, in_words, show_changes, show_notes
+from guestlist.cli.changes import SHOWN, fenced, in_words, show_changes, show_notes
 from guestlist.cli.document import ChangeRow, PlanRow, RunRow
 from guestlist.cli.live import Live, show_ended, show_tallies
 from guestlist.cli.report import say
@@ -94,8 +95,8 @@ class Reporter:
             case Resuming(left=left):
                 if session.screen is not None:
                     session.screen.line(
-                        f"Going on with a run that was interrupted: {left:,} left"
-                        " (--fresh plans anew)."
+                        f"An earlier run was interrupted: {left:,} left to do"
+                        " (--fresh makes a new plan)."
                     )
             case Problem(error):
                 session.errors.append(error)
@@ -138,11 +139,22 @@ class Reporter:
             )
             return
         titles = {name: provider.title for name, provider in self._at.guests.accounts.items()}
-        show_changes(session.screen, plan.changes(), titles, everything=session.arguments.verbose)
-        show_notes(session.screen, plan.summary.notes)
-        session.screen.line(f"Plan: {in_words(counts, sorted(plan.summary.errors))}.", style="bold")
+        total = f"Plan: {in_words(counts, sorted(plan.summary.errors))}."
+        show = partial(show_changes, session.screen, plan, titles)
+        if markdown := getattr(session.arguments, "markdown", False):
+            with fenced(session.screen, total):
+                show(everything=True)
+                show_notes(session.screen, plan.summary.notes)
+        else:
+            show(everything=session.arguments.verbose)
+            show_notes(session.screen, plan.summary.notes)
+            session.screen.line(total, style="bold")
+        forced = getattr(session.arguments, "force", False)
         for problem in plan.summary.over:
-            say("warning", f"{problem}; `apply` needs --force for that")
+            needed = "" if forced else "; `apply` needs --force for that"
+            if markdown:
+                session.screen.line(f"**Warning:** {problem}{needed}")
+            say("warning", f"{problem}{needed}")
         session.printed = True
 
     def _show_run(self, run: int, tallies: Mapping[str, Tally]) -> None:

@@ -13,7 +13,7 @@ from guestlist.ledger.line import LineState
 from guestlist.models import Outcome, State
 
 try:
-    from rich.cells import cell_len
+    from rich.cells import cell_len as cell_len
     from rich.console import Console
     from rich.padding import Padding
     from rich.table import Table
@@ -88,11 +88,19 @@ class Screen:
 
     Args:
         everything: leaves nothing out; where a table is too wide, each row becomes a block.
+        plain: never wrap or color, also on a terminal.
     """
 
-    def __init__(self, *, everything: bool = False) -> None:
-        wide = None if sys.stdout.isatty() or os.environ.get("COLUMNS") else UNBOUNDED
-        self.out = _Console(width=wide, highlight=False, emoji=False, markup=False)
+    def __init__(self, *, everything: bool = False, plain: bool = False) -> None:
+        is_sized = sys.stdout.isatty() or os.environ.get("COLUMNS")
+        self.out = _Console(
+            width=None if is_sized and not plain else UNBOUNDED,
+            no_color=plain or None,
+            force_terminal=False if plain else None,
+            highlight=False,
+            emoji=False,
+            markup=False,
+        )
         self.err = _Console(stderr=True, highlight=False, emoji=False, markup=False)
         self._everything = everything
 

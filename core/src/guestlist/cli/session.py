@@ -69,7 +69,8 @@ class Session:
             return None
         from guestlist.cli.screen import Screen
 
-        return Screen(everything=self.arguments.verbose)
+        plain = getattr(self.arguments, "markdown", False)
+        return Screen(everything=self.arguments.verbose, plain=plain)
 
     @cached_property
     def progress(self) -> Progress:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -79,10 +79,19 @@ class Runner:
         self._origin = origin or Origin.here()
         self._begun: set[int] = set()
 
-    def settle_doubts(self, progress: Progress | None = None) -> Summary:
-        """Finds out what has become of everything that an interrupted run or call has left in
-        doubt. Nothing is sent, but for the look."""
-        doubts = orders.in_doubt(self._store)
+    def settle_doubts(
+        self, accounts: Collection[str] = (), progress: Progress | None = None
+    ) -> Summary:
+        """Find out what became of all requests without an answer. Sends only requests that read.
+
+        Args:
+            accounts: only those of these accounts; empty for all.
+        """
+        doubts = [
+            order
+            for order in orders.in_doubt(self._store)
+            if not accounts or order.change.account in accounts
+        ]
         left = Counter(order.change.account for order in doubts)
         work: dict[str, Work] = {account: Nothing() for account in self._known(left)}
         summary = self._work(work, doubts, progress, left)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 
 from guestlist.changes import ORDER, Action, Change
 from guestlist.client import Guestlist
@@ -85,20 +85,31 @@ class Differs:
         return any(isinstance(one, Change) and one.action is not Action.WITHDRAW for one in found)
 
 
-def compare(scratch: Scratch, accounts: Sequence[Compared | None], guard: Guard) -> None:
+def compare(
+    scratch: Scratch,
+    accounts: Sequence[Compared | None],
+    guard: Guard,
+    people: Collection[str] = (),
+) -> None:
     """Goes through all people once, and writes the changes into the scratch space.
 
     Args:
         accounts: by number; None for one that cannot be read.
+        people: compare only the people with these keys; empty for everybody.
     """
-    scratch.add_changes(_of_people(scratch, accounts, guard))
+    scratch.add_changes(_of_people(scratch, accounts, guard, people))
     scratch.add_changes(_of_problems(scratch, accounts))
 
 
 def _of_people(
-    scratch: Scratch, accounts: Sequence[Compared | None], guard: Guard
+    scratch: Scratch,
+    accounts: Sequence[Compared | None],
+    guard: Guard,
+    people: Collection[str],
 ) -> Iterator[Row]:
     for facts in scratch.people():
+        if people and facts[0].key not in people:
+            continue
         number = facts[0].account
         account = accounts[number]
         if account is None:

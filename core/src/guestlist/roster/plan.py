@@ -77,6 +77,7 @@ def make_plan(
     wanted: Iterable[Wanted],
     *,
     accounts: Collection[str] | None = None,
+    people: Collection[str] = (),
     unclear: Mapping[str, GuestlistError] | None = None,
     today: date | None = None,
     limits: Limits | None = None,
@@ -96,6 +97,8 @@ def make_plan(
         wanted: the roster. Several entries about one person in one account, those of them that
             count today, are taken together (`guestlist.roster.stay`).
         accounts: the accounts to plan, instead of all; entries of others are passed over.
+        people: keys of addresses (`guestlist.address.email_key`): plan only for these people,
+            instead of everybody.
         unclear: of those, accounts for which nothing may be planned now, and why. They are among
             the plan's errors, like accounts that cannot be read.
         today: the day for `from` and `until`; by default that of the client's clock, in UTC.
@@ -128,7 +131,7 @@ def make_plan(
         scratch.add(intake.facts(wanted))
         if not (intake.count or allow_empty):
             raise ConfigError("the roster names no one", hint=IF_EMPTY)
-        debts = list(owed)
+        debts = [debt for debt in owed if not people or debt.key in people]
         scratch.add(_of_owed(debts, numbers))
 
         def compared(name: str, reading: Reading) -> Compared:
@@ -145,7 +148,7 @@ def make_plan(
         readable = {
             name: compared(name, reading) for name, reading in read.items() if not reading.error
         }
-        compare(scratch, [readable.get(name) for name in names], Guard(limits, mails))
+        compare(scratch, [readable.get(name) for name in names], Guard(limits, mails), people)
         aside = Aside(guests, debts, {*names, *unclear, *intake.accounts})
         scratch.add_changes(aside.rows(len(names)))
         errors = {name: reading.error for name, reading in read.items() if reading.error}

@@ -14,7 +14,7 @@ from guestlist.tomlfile import Place, unknown
 
 MOST = 20
 """Problems that are told at once; whoever made more has made the same one again."""
-IF_EMPTY = "If no one should be in it, allow an empty roster (allow_empty)."
+IF_EMPTY = "If no one should be in it: --allow-empty (in Python, allow_empty=True)."
 """The remedy for a roster, or one of its files, without people."""
 
 _SAID = {

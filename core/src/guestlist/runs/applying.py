@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from guestlist.errors import Conflict, GuestlistError
+from guestlist.errors import Conflict, GuestlistError, InvalidOrder
 from guestlist.ledger import orders, runs
 from guestlist.ledger.runner import alone
 from guestlist.roster import Plan, PlanFile, moved, read_plan
 from guestlist.roster.summary import fingerprint
 from guestlist.runs.carrying import Interrupted, carry_out, reconcile
-from guestlist.runs.context import Context, opened
+from guestlist.runs.context import EVERYBODY, Context, Selection, opened
 from guestlist.runs.planning import impossible, planned, report_missing
-from guestlist.runs.progress import CheckingPlan, Confirm, Planned, Progress, Resuming
+from guestlist.runs.progress import (
+    CheckingPlan,
+    Confirm,
+    ConfirmResume,
+    Planned,
+    Progress,
+    Resuming,
+)
 from guestlist.runs.settling import SettleResult, settled
 
 if TYPE_CHECKING:
@@ -52,6 +59,8 @@ class ApplyResult:
 @dataclass(frozen=True)
 class _Options:
     confirm: Confirm | None
+    confirm_resume: ConfirmResume | None
+    allow_empty: bool
     prune: bool
     invite_declined: bool
     force: bool
@@ -64,11 +73,15 @@ def apply(
     ledger: Ledger | str | Path | None = None,
     client: Guestlist | None = None,
     confirm: Confirm | None = None,
+    confirm_resume: ConfirmResume | None = None,
     on_progress: Progress | None = None,
     prune: bool = False,
     invite_declined: bool = False,
     fresh: bool = False,
     force: bool = False,
+    accounts: Iterable[str] = (),
+    people: Iterable[str] = (),
+    allow_empty: bool = False,
     wait: float | None = None,
     stop: Stop | None = None,
 ) -> ApplyResult:
@@ -86,11 +99,16 @@ def apply(
             ledger, so that rate limits are shared with other processes.
         confirm: called with the plan before anything is sent. If it returns False, nothing is.
             It is not called for a run that goes on, nor if there is nothing to do.
+        confirm_resume: called with the number of changes that are left before an interrupted run
+            goes on. If it returns False, nothing is sent.
         on_progress: called with events while the run works.
         prune: also take out people whom the roster does not name.
         invite_declined: also invite people who have declined.
         fresh: make a new plan even if an interrupted run could go on.
         force: allow a plan that is over the roster's `[limits]`.
+        accounts: plan and change only these accounts. A saved plan takes neither these nor people.
+        people: plan and change only the people with these addresses.
+        allow_empty: accept a roster that names no one. Otherwise that is an error.
         wait: seconds to wait for people to accept, so that they can be given deferred roles.
         stop: ends the run early when called, such as from a signal handler. With it, Ctrl-C is
             reported in the result. Without it, Ctrl-C raises `KeyboardInterrupt` once requests
@@ -102,12 +120,23 @@ def apply(
         Conflict: the plan is over a limit, or the services have changed since it was saved.
         LedgerError: the ledger fails, or another process is applying with it.
     """
+    selection = Selection.of(accounts, people)
+    if plan is not None and selection != EVERYBODY:
+        raise InvalidOrder("a saved plan cannot be limited", hint="Limit it when it is made.")
     with (
-        opened(roster, ledger, client, on_progress, stop) as context,
+        opened(
+            roster,
+            ledger,
+            client,
+            on_progress,
+            stop,
+            selection=selection,
+            allow_empty=allow_empty,
+        ) as context,
         alone(context.store),
     ):
         saved = read_plan(Path(plan)) if isinstance(plan, str | Path) else plan
-        options = _Options(confirm, prune, invite_declined, force)
+        options = _Options(confirm, confirm_resume, allow_empty, prune, invite_declined, force)
         result = ApplyResult(errors=context.errors)
         try:
             _apply(context, saved, options, fresh, wait, result)
@@ -137,6 +166,11 @@ def _apply(
         report_missing(context, saved)
     asked = _digest(context, options) if saved is None else saved.digest
     run = None if fresh else _unfinished(context, asked)
+    if run is not None and options.confirm_resume is not None:
+        left = sum(orders.left(context.store, run).values())
+        if not options.confirm_resume(left):
+            result.confirmed = False
+            return
     if run is None:
         run = (
             _begin_from_roster(context, options, asked)
@@ -148,7 +182,7 @@ def _apply(
         return
     result.run = run
     result.tallies = carry_out(context, run).tallies
-    result.settled = settled(context, wait)
+    result.settled = settled(context, wait, allow_empty=options.allow_empty)
     result.interrupted = result.settled.interrupted
 
 
@@ -172,19 +206,21 @@ def _digest(context: Context, options: _Options) -> str:
     today = client.clock.now().date()
     accounts = " ".join(map(fingerprint, client.accounts.values()))
     flags = f"{options.prune:d}{options.invite_declined:d}"
-    return f"{context.roster.digest} {accounts} {flags} {today}"
+    limited = f" {context.selection}" if context.selection != EVERYBODY else ""
+    return f"{context.roster.digest} {accounts} {flags} {today}{limited}"
 
 
 def _begin_from_roster(context: Context, options: _Options, asked: str) -> int | None:
     """Plan, and record a run if the plan is confirmed."""
     with context.runner.resting():
         unknown = reconcile(context)
-        unclear = {name: unknown[name] for name in context.roster.accounts if name in unknown}
+        unclear = {name: unknown[name] for name in context.accounts() if name in unknown}
         before = context.runner.claims()
         with planned(
             context,
             prune=options.prune,
             invite_declined=options.invite_declined,
+            allow_empty=options.allow_empty,
             unclear=unclear,
         ) as plan:
             if not _confirmed(context, options, plan):

@@ -69,7 +69,7 @@ def reconcile(context: Context) -> dict[str, GuestlistError]:
     try:
         if requests := orders.in_doubt(context.store):
             context.emit(Reconciling(len(requests)))
-        summary = context.runner.settle_doubts()
+        summary = context.runner.settle_doubts(context.selection.accounts)
     except KeyboardInterrupt:
         raise Interrupted from None
     report_failures(context, summary)

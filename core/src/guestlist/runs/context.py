@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from guestlist.address import read_email
 from guestlist.client import Guestlist
 from guestlist.config import Config, load_config
-from guestlist.errors import GuestlistError
+from guestlist.errors import GuestlistError, UnknownAccount
 from guestlist.ledger.book import Ledger
 from guestlist.ledger.place import open_ledger
 from guestlist.ledger.runner import Runner
@@ -21,6 +22,42 @@ from guestlist.roster.file import Roster, read_roster
 from guestlist.runs.progress import Problem, Progress, ignore
 
 
+@dataclass(frozen=True)
+class Selection:
+    """The accounts and people that a plan or a run is limited to.
+
+    Attributes:
+        accounts: names of accounts; empty for all that the roster names.
+        people: addresses in their normal form (`guestlist.address.email_key`); empty for everybody.
+    """
+
+    accounts: frozenset[str] = frozenset()
+    people: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(cls, accounts: Iterable[str], people: Iterable[str]) -> Selection:
+        """Return the selection of these accounts and addresses.
+
+        Raises:
+            InvalidOrder: an address is not valid.
+        """
+        return cls(frozenset(accounts), frozenset(read_email(person)[1] for person in people))
+
+    def includes(self, account: str, key: str) -> bool:
+        """Return whether a person in an account is selected."""
+        return self.includes_account(account) and (not self.people or key in self.people)
+
+    def includes_account(self, account: str) -> bool:
+        """Return whether an account is selected."""
+        return not self.accounts or account in self.accounts
+
+    def __str__(self) -> str:
+        return " ".join([*sorted(self.accounts), *sorted(self.people)])
+
+
+EVERYBODY = Selection()
+
+
 @dataclass
 class Context:
     """An open roster.
@@ -28,6 +65,7 @@ class Context:
     Attributes:
         client: the caller's client, or one made from the roster. Its waits end with `stop`.
         stop: ends the run early.
+        selection: the accounts and people that it is limited to.
         handles_stop: whether the caller passed `stop` and wants a result after Ctrl-C.
         errors: what failed so far while the rest went on.
     """
@@ -39,7 +77,24 @@ class Context:
     stop: Stop
     handles_stop: bool
     emit: Progress
+    selection: Selection = EVERYBODY
     errors: list[GuestlistError] = field(default_factory=list)
+
+    def accounts(self) -> list[str]:
+        """Return the accounts that the roster names and that are selected.
+
+        Raises:
+            UnknownAccount: the roster says nothing about an account that is selected.
+        """
+        named = self.roster.accounts
+        for name in sorted(self.selection.accounts):
+            self.client.account(name)
+            if name not in named:
+                raise UnknownAccount(
+                    f"the roster says nothing about the account {name!r}",
+                    hint=f"It names people in: {', '.join(named) or 'no account'}.",
+                )
+        return [name for name in named if self.selection.includes_account(name)]
 
     def report(self, *errors: GuestlistError) -> None:
         """Record errors that do not end the run, and emit an event for each."""
@@ -55,6 +110,9 @@ def opened(
     client: Guestlist | None,
     on_progress: Progress | None,
     stop: Stop | None = None,
+    *,
+    selection: Selection | None = None,
+    allow_empty: bool = False,
 ) -> Iterator[Context]:
     """Open what a run needs. What the caller brought stays open at the end.
 
@@ -62,16 +120,20 @@ def opened(
         roster: the roster or the path of its file.
         ledger: an open ledger, a file or a URL. By default the one that the roster names.
         client: by default a client for the roster's accounts.
+        allow_empty: accept files of people that name no one.
 
     Raises:
         ConfigError: the roster, its accounts or the ledger's location are invalid.
         LedgerError: the ledger cannot be opened.
     """
     if not isinstance(roster, Roster):
-        roster = read_roster(Path(roster))
+        roster = read_roster(Path(roster), allow_empty=allow_empty)
     own_stop = Stop() if stop is None else stop  # a new Stop is false
     with ExitStack() as closing:
-        config = load_config(roster.toml, installed()) if client is None else Config()
+        config = Config()
+        if client is None:
+            only = selection.accounts if selection else ()
+            config = load_config(roster.toml, installed(), only=only)
         clock = config.clock if client is None else client.clock
         if not isinstance(ledger, Ledger):
             url = roster.ledger.url if ledger is None else url_of(str(ledger))
@@ -94,4 +156,5 @@ def opened(
             own_stop,
             stop is not None,
             on_progress or ignore,
+            selection or EVERYBODY,
         )

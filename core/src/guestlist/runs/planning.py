@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from guestlist.changes import Action, Change
-from guestlist.errors import Conflict, GuestlistError, UnknownRole
+from guestlist.errors import Conflict, GuestlistError, InvalidOrder, UnknownRole
 from guestlist.ledger import owed
 from guestlist.ledger.mails import MailsPerPerson
 from guestlist.roster import Plan, PlanFile, make_plan
 from guestlist.roster.debts import Debt
-from guestlist.runs.context import Context, opened
+from guestlist.runs.context import Context, Selection, opened
 from guestlist.runs.progress import Progress, ReadingAccount, ReadingRoster
 
 if TYPE_CHECKING:
     from guestlist.client import Guestlist
     from guestlist.ledger.book import Ledger
-    from guestlist.ledger.store import Store
     from guestlist.roster.file import Roster
 
 
@@ -30,6 +29,9 @@ def plan(
     on_progress: Progress | None = None,
     prune: bool = False,
     invite_declined: bool = False,
+    accounts: Iterable[str] = (),
+    people: Iterable[str] = (),
+    allow_empty: bool = False,
 ) -> Plan:
     """Compare a roster with what the services hold. Nothing is sent or recorded.
 
@@ -46,6 +48,9 @@ def plan(
         on_progress: called with events while the roster and the accounts are read.
         prune: also take out people whom the roster does not name.
         invite_declined: also invite people who have declined.
+        accounts: plan only these accounts.
+        people: plan only for the people with these addresses.
+        allow_empty: accept a roster that names no one. Otherwise that is an error.
 
     Returns:
         The plan. Close it, or use it in a `with` block: its changes are in a temporary file.
@@ -54,8 +59,13 @@ def plan(
         ConfigError: the roster, its accounts or the ledger's location are invalid.
         LedgerError: the ledger cannot be opened or read.
     """
-    with opened(roster, ledger, client, on_progress) as context:
-        return planned(context, prune=prune, invite_declined=invite_declined)
+    selection = Selection.of(accounts, people)
+    with opened(
+        roster, ledger, client, on_progress, selection=selection, allow_empty=allow_empty
+    ) as context:
+        return planned(
+            context, prune=prune, invite_declined=invite_declined, allow_empty=allow_empty
+        )
 
 
 def planned(
@@ -63,6 +73,7 @@ def planned(
     *,
     prune: bool,
     invite_declined: bool,
+    allow_empty: bool = False,
     unclear: Mapping[str, GuestlistError] | None = None,
 ) -> Plan:
     """Make the plan of an open roster, and report what cannot be read or done for anybody.
@@ -72,15 +83,19 @@ def planned(
     """
     roster, client = context.roster, context.client
     context.emit(ReadingRoster(roster.toml.path))
+    if context.selection.people and not prune:
+        _check_named(context)
     made = make_plan(
         client,
         roster.wanted(),
-        accounts=roster.accounts,
+        accounts=context.accounts(),
+        people=context.selection.people,
         unclear=unclear,
         limits=roster.limits,
         prune=prune,
         invite_declined=invite_declined,
-        owed=deferred(context.store),
+        allow_empty=allow_empty,
+        owed=deferred(context),
         mails=MailsPerPerson(context.store, client.clock.now() - roster.limits.period),
         progress=lambda *read: context.emit(ReadingAccount(*read)),
     )
@@ -90,6 +105,20 @@ def planned(
         made.close()
         raise
     return made
+
+
+def _check_named(context: Context) -> None:
+    """Raise an error if the roster does not name everybody who is selected.
+
+    Raises:
+        InvalidOrder: somebody is missing, such as after a typing error.
+    """
+    missing = context.selection.people - {wanted.key for wanted in context.roster.wanted()}
+    if missing:
+        raise InvalidOrder(
+            f"{context.roster.toml.path} does not name {', '.join(sorted(missing))}",
+            hint="Check the address. People outside the roster are planned only with --prune.",
+        )
 
 
 def report_missing(context: Context, plan: PlanFile) -> None:
@@ -121,6 +150,7 @@ def _impossible_for_all(plan: Plan | PlanFile) -> Iterator[GuestlistError]:
             yield UnknownRole(change.reason.rstrip("."), account=change.account)
 
 
-def deferred(store: Store) -> list[Debt]:
-    """Return the deferred grants that the ledger holds."""
-    return [Debt.of(order.change) for order in owed.debts(store)]
+def deferred(context: Context) -> list[Debt]:
+    """Return the deferred grants of the selected people that the ledger holds."""
+    debts = (Debt.of(order.change) for order in owed.debts(context.store))
+    return [debt for debt in debts if context.selection.includes(debt.account, debt.key)]

@@ -163,6 +163,10 @@ class Progress(Protocol):
 Confirm = Callable[["Plan | PlanFile"], bool]
 """A callback that decides whether a plan is carried out."""
 
+ConfirmResume = Callable[[int], bool]
+"""A callback that decides whether an interrupted run goes on. It gets the number of changes that
+are left."""
+
 
 def ignore(_event: RunEvent, /) -> None:
     """The callback of callers that want no progress."""

@@ -11,14 +11,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from guestlist.changes import Change
-from guestlist.errors import GuestlistError, LedgerError, ServiceTrouble, WaitTimeout
+from guestlist.errors import ConfigError, GuestlistError, LedgerError, ServiceTrouble, WaitTimeout
 from guestlist.exchange.clock import Stopped
 from guestlist.ledger import owed, runs
 from guestlist.ledger.runner import alone
 from guestlist.models import OPEN_STATES, Guest, State
 from guestlist.roster.debts import Debt, Judged, judge
+from guestlist.roster.problems import IF_EMPTY
 from guestlist.runs.carrying import Interrupted, carry_out, reconcile
-from guestlist.runs.context import Context, opened
+from guestlist.runs.context import EVERYBODY, Context, Selection, opened
 from guestlist.runs.planning import deferred
 from guestlist.runs.progress import (
     AwaitingAcceptance,
@@ -65,6 +66,7 @@ def settle(
     on_progress: Progress | None = None,
     wait: float | None = None,
     stop: Stop | None = None,
+    allow_empty: bool = False,
 ) -> SettleResult:
     """Give people their deferred roles, as far as they have accepted and the roster wants them.
 
@@ -78,18 +80,19 @@ def settle(
         on_progress: called with events while it works.
         wait: seconds to wait for people to accept.
         stop: ends it early when called; see `apply`.
+        allow_empty: accept a roster that names no one. Otherwise that is an error.
 
     Raises:
         ConfigError: the roster, its accounts or the ledger's location are invalid.
         LedgerError: the ledger fails, or another process works with it.
     """
     with (
-        opened(roster, ledger, client, on_progress, stop) as context,
+        opened(roster, ledger, client, on_progress, stop, allow_empty=allow_empty) as context,
         alone(context.store),
     ):
         try:
             reconcile(context)
-            result = settled(context, wait)
+            result = settled(context, wait, allow_empty=allow_empty)
         except Interrupted:
             if not context.handles_stop:
                 raise KeyboardInterrupt from None
@@ -97,11 +100,15 @@ def settle(
         return result
 
 
-def settled(context: Context, wait: float | None) -> SettleResult:
-    """Give the roles that are due. If asked to, wait for the people who have not accepted yet."""
+def settled(context: Context, wait: float | None, *, allow_empty: bool = False) -> SettleResult:
+    """Give the roles that are due. If asked to, wait for the people who have not accepted yet.
+
+    Raises:
+        ConfigError: the roster names no one, and that is not allowed.
+    """
     result = SettleResult(errors=context.errors)
     try:
-        others = _given(context, wait, result)
+        others = _given(context, wait, result, allow_empty)
     except (KeyboardInterrupt, Stopped, Interrupted):
         if not context.handles_stop:
             raise KeyboardInterrupt from None
@@ -120,7 +127,9 @@ def settled(context: Context, wait: float | None) -> SettleResult:
     return result
 
 
-def _given(context: Context, wait: float | None, result: SettleResult) -> list[Guest]:
+def _given(
+    context: Context, wait: float | None, result: SettleResult, allow_empty: bool
+) -> list[Guest]:
     """Give what is due until nobody can be waited for any longer.
 
     Returns:
@@ -133,10 +142,10 @@ def _given(context: Context, wait: float | None, result: SettleResult) -> list[G
     while True:
         today = clock.now().date()
         if today != day:
-            judged, day = _judged(context), today
+            judged, day = _judged(context, allow_empty), today
         context.emit(CheckingAcceptance())
         held = {*judged.held, *map(Debt.of, judged.withdrawn), *tried}
-        changes, others, errors = due(context.client, context.store, held)
+        changes, others, errors = due(context.client, context.store, held, context.selection)
         tried.update(map(Debt.of, changes))
         if changes or judged.withdrawn:
             both = partial(chain, judged.withdrawn, changes)
@@ -154,24 +163,32 @@ def _given(context: Context, wait: float | None, result: SettleResult) -> list[G
         clock.sleep(min(SECONDS_BETWEEN_CHECKS, left))
 
 
-def _judged(context: Context) -> Judged:
+def _judged(context: Context, allow_empty: bool) -> Judged:
     """Compare deferred grants with today's roster."""
-    grants = [debt for debt in deferred(context.store) if debt.account in context.client.accounts]
+    grants = [debt for debt in deferred(context) if debt.account in context.client.accounts]
     if not grants:
         return Judged()
     context.emit(ReadingRoster(context.roster.toml.path))
-    judged = judge(context.client, context.roster.wanted(), grants)
+    wanted = context.roster.wanted()
+    first = next(wanted, None)
+    if first is None and not allow_empty:
+        raise ConfigError("the roster names no one", hint=IF_EMPTY)
+    judged = judge(context.client, chain(() if first is None else (first,), wanted), grants)
     context.report(*judged.errors.values())
     return judged
 
 
 def due(
-    client: Guestlist, store: Store, held: Collection[Debt] = ()
+    client: Guestlist,
+    store: Store,
+    held: Collection[Debt] = (),
+    selection: Selection = EVERYBODY,
 ) -> tuple[list[Change], list[Guest], dict[str, GuestlistError]]:
     """Find the deferred grants whose guests have accepted.
 
     Args:
         held: grants that must not be given now.
+        selection: the accounts and people to look for.
 
     Returns:
         The changes that give them, the other guests with deferred grants, and errors by account.
@@ -184,7 +201,9 @@ def due(
     grants: dict[str, list[Change]] = defaultdict(list)
     for order in owed.debts(store):
         change = order.change
-        if change.account in client.accounts and Debt.of(change) not in held:
+        is_known = change.account in client.accounts
+        is_selected = selection.includes(change.account, change.key)
+        if is_known and is_selected and Debt.of(change) not in held:
             grants[change.account].append(change)
     changes: list[Change] = []
     others: dict[tuple[str, str], Guest] = {}

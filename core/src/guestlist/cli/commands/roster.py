@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 from guestlist import runs
+from guestlist.cli.asking import confirm
 from guestlist.cli.changes import SHOWN
 from guestlist.cli.desk import Desk, desk
 from guestlist.cli.outcome import CHANGES, Interrupted
@@ -23,6 +23,9 @@ from guestlist.runs.progress import Reconciling
 def run_plan(session: Session) -> None:
     """`plan`: show what would change."""
     given = session.arguments
+    _select(session)
+    if given.markdown and given.json:
+        raise UsageError("--markdown and --json exclude each other", hint="Leave out one.")
     with (
         desk(session) as at,
         Reporter(session, at) as reporter,
@@ -33,6 +36,9 @@ def run_plan(session: Session) -> None:
             on_progress=reporter,
             prune=given.prune,
             invite_declined=given.invite_declined,
+            accounts=given.account,
+            people=given.who,
+            allow_empty=given.allow_empty,
         ) as plan,
     ):
         reporter.show_plan(plan)
@@ -45,18 +51,28 @@ def run_plan(session: Session) -> None:
 def run_apply(session: Session) -> None:
     """`apply`: make the services as the roster says."""
     given = session.arguments
+    _select(session)
+    if given.plan and (given.account or given.who):
+        raise UsageError(
+            "a saved plan is carried out as a whole",
+            hint="Leave out the accounts and addresses, or --plan.",
+        )
     with ends_on_signals(session), desk(session) as at, Reporter(session, at) as reporter:
         result = runs.apply(
             at.roster,
             plan=given.plan,
             ledger=at.ledger,
             client=at.guests,
-            confirm=lambda _plan: _confirmed(session, at),
+            confirm=lambda _plan: _confirmed(session, at, "Carry out this plan?"),
+            confirm_resume=lambda _left: _confirmed(session, at, "Go on with it?"),
             on_progress=reporter,
             prune=given.prune,
             invite_declined=given.invite_declined,
             fresh=given.fresh,
             force=given.force,
+            accounts=given.account,
+            people=given.who,
+            allow_empty=given.allow_empty,
             wait=given.wait,
             stop=Stop(),
         )
@@ -84,6 +100,7 @@ def run_settle(session: Session) -> None:
             on_progress=reporter,
             wait=session.arguments.wait,
             stop=Stop(),
+            allow_empty=session.arguments.allow_empty,
         )
         if result.interrupted and isinstance(reporter.last, Reconciling):
             session.errors.append(_interrupted_early(session, reporter))
@@ -101,22 +118,30 @@ def run_worker(session: Session) -> None:
     session.printed = True
 
 
-def _confirmed(session: Session, at: Desk) -> bool:
-    """Ask whether to carry out a plan. Only the word yes means yes."""
-    if session.arguments.yes or at.imitated:
-        return True
-    if session.screen is None or not sys.stdin.isatty():
-        raise UsageError("nobody is there to be asked", hint="Say --yes to apply without.")
+def _select(session: Session) -> None:
+    """Tell the roster's file from the addresses: both may be left out."""
+    given = session.arguments
+    words = [*filter(None, [given.roster]), *given.who]
+    files = [word for word in words if "@" not in word or Path(word).exists()]
+    if files[1:]:
+        raise UsageError(
+            f"{files[1]!r} is not an email address", hint="Name one roster, and addresses."
+        )
+    given.roster = files[0] if files else None
+    given.who = [word for word in words if word not in files]
+
+
+def _confirmed(session: Session, at: Desk, question: str) -> bool:
+    """Ask whether to carry something out.
+
+    Raises:
+        Declined: the user answered no.
+        UsageError: there is no terminal to ask on.
+    """
+    given = session.arguments
     session.progress.pause()
-    try:
-        answer = input("Do it? Only yes means yes: ")
-    except EOFError:  # Ctrl-D
-        answer = ""
-        session.screen.line()
-    if answer.strip().lower() == "yes":
-        return True
-    session.screen.line("Nothing was done.")
-    return False
+    confirm(question, yes=given.yes or at.imitated)
+    return True
 
 
 def _interrupted_early(session: Session, reporter: Reporter) -> Interrupted:
