@@ -27,7 +27,7 @@ INTRODUCTION = """# The contract
 Made from the docstrings by `uv run tools/contract.py`. The way through it is
 [Writing a provider](writing-a-provider.md). A provider imports from `guestlist.provider`, the
 normalized values from `guestlist.models`, the exceptions from `guestlist.errors`, and nothing else
-of guestlist. Its sandbox may import `guestlist.sandbox` besides, its tests `guestlist.testing`, and
+of guestlist. Its sandbox may import `guestlist.sandbox` besides, its tests `pytest_guestlist`, and
 the clients from `guestlist`.
 """
 

@@ -34,7 +34,7 @@ HEADING = re.compile(
 )
 VARYING = re.compile(r"\d+(?= (?:passed|skipped|deselected|calls))|\b[\d.]+ ?s\b(?: \([\d:]+\))?")
 """What is not the same on every machine and in every version."""
-INSTALLED = re.compile(r"\S*/(?=guestlist/testing/)")
+INSTALLED = re.compile(r"\S*/(?=pytest_guestlist/)")
 """Where guestlist happens to be installed."""
 
 

@@ -1,7 +1,7 @@
 """Checks that each wheel in a folder holds all it should: `python tools/wheels.py FOLDER`.
 
-Typed, licensed, described, and nothing beside the package itself; one wheel for the core and one
-for each folder of providers/.
+Typed, licensed, described, and nothing beside the package itself; one wheel for the core, one for
+the test kit and one for each folder of providers/.
 """
 
 from __future__ import annotations
@@ -17,7 +17,11 @@ ROOT = Path(__file__).resolve().parents[1]
 def main() -> int:
     wheels = sorted(Path(sys.argv[1]).glob("*.whl"))
     faults = [f"{wheel.name}: {fault}" for wheel in wheels for fault in faults_of(wheel)]
-    members = {"guestlist", *(f"guestlist_{path.parent.name}" for path in provider_projects())}
+    members = {
+        "guestlist",
+        "pytest_guestlist",
+        *(f"guestlist_{path.parent.name}" for path in provider_projects()),
+    }
     if built := members ^ {wheel.name.partition("-")[0] for wheel in wheels}:
         faults.append(f"built without being a member, or the reverse: {sorted(built)}")
     print("\n".join(faults) or f"{len(wheels)} wheels are complete")

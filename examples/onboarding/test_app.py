@@ -12,7 +12,7 @@ import pytest
 
 from guestlist.provider import Provider
 from guestlist.sandbox import Sandbox
-from guestlist.testing.clock import VirtualClock
+from pytest_guestlist.clock import VirtualClock
 
 from .app import create_app
 

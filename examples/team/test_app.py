@@ -11,7 +11,7 @@ import pytest
 from guestlist import AsyncGuestlist
 from guestlist.provider import Provider
 from guestlist.sandbox import Sandbox
-from guestlist.testing.clock import VirtualClock
+from pytest_guestlist.clock import VirtualClock
 
 from .app import create_app
 
@@ -30,8 +30,8 @@ def guestlist_accounts(guestlist_accounts: dict[str, Provider]) -> dict[str, Pro
 
 
 @pytest.fixture
-async def browser(async_guests: AsyncGuestlist) -> AsyncIterator[httpx.AsyncClient]:
-    transport = httpx.ASGITransport(create_app(async_guests))
+async def browser(guestlist_async_client: AsyncGuestlist) -> AsyncIterator[httpx.AsyncClient]:
+    transport = httpx.ASGITransport(create_app(guestlist_async_client))
     async with httpx.AsyncClient(transport=transport, base_url="http://team") as browser:
         yield browser
 

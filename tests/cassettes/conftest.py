@@ -52,12 +52,12 @@ def client(request: pytest.FixtureRequest) -> Iterator[Guestlist]:
         with socket.socket() as out, pytest.raises(RuntimeError, match="Network is disabled"):
             out.connect(("127.0.0.1", 9))
     if request.param == "sync":
-        yield request.getfixturevalue("guests")
+        yield request.getfixturevalue("guestlist_client")
         return
     if request.config.getoption("--guestlist-live"):
         pytest.skip("nobody is really invited twice")
     with start_blocking_portal() as portal:
-        yield cast(Guestlist, Blocking(request.getfixturevalue("async_guests"), portal))
+        yield cast(Guestlist, Blocking(request.getfixturevalue("guestlist_async_client"), portal))
 
 
 class Blocking:

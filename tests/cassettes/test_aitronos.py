@@ -23,8 +23,8 @@ from guestlist import (
     Unauthorized,
     UnknownRole,
 )
-from guestlist.testing.clock import VirtualClock
 from guestlist_aitronos import Aitronos
+from pytest_guestlist.clock import VirtualClock
 
 NOBODY = "inv_00000000000000000000000000000000"
 

@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 import yaml
 
-from guestlist.testing.cassettes import unversioned
 from guestlist_aitronos.sandbox import seed as aitronos
 from guestlist_vultr.sandbox import seed as vultr
+from pytest_guestlist.cassettes import unversioned
 
 ROOT = Path(__file__).parents[2]
 CASSETTES = ROOT / "cassettes"

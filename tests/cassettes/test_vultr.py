@@ -24,8 +24,8 @@ from guestlist import (
     Unauthorized,
     Unsupported,
 )
-from guestlist.testing.clock import VirtualClock
 from guestlist_vultr import Vultr
+from pytest_guestlist.clock import VirtualClock
 
 NOBODY = "00000000-0000-4000-8000-000000000000"
 

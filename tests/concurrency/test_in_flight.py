@@ -18,8 +18,8 @@ from guestlist import AsyncGuestlist, Guestlist
 from guestlist.errors import ServiceUnavailable
 from guestlist.exchange.clock import SystemClock
 from guestlist.exchange.policy import CONNECTIONS
-from guestlist.testing.clock import VirtualClock
 from guestlist_vultr import Vultr
+from pytest_guestlist.clock import VirtualClock
 
 MORE = 40
 LIMIT = 30

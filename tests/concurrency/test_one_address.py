@@ -14,9 +14,9 @@ from guestlist import AsyncGuestlist, Guestlist
 from guestlist.errors import Conflict, GuestlistError
 from guestlist.models import Outcome, State
 from guestlist.sandbox import Sandbox
-from guestlist.testing.clock import VirtualClock
 from guestlist_vultr import Vultr
 from guestlist_vultr.sandbox import VultrService
+from pytest_guestlist.clock import VirtualClock
 
 MANY = 50
 ADA = "ada@example.com"

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
 from importlib import import_module
+from importlib.metadata import entry_points, requires
 from pathlib import Path
 
 import pytest
 
+from guestlist.cli import main
 from guestlist.errors import ConfigError, InvalidOrder
 from guestlist.plugins import installed
 from guestlist.provider import Provider
 from guestlist.sandbox import SandboxError
-from guestlist.testing.checking import check, facts, sketches
-from guestlist.testing.scaffold import new_provider
+from pytest_guestlist.checking import check, facts, sketches
+from pytest_guestlist.scaffold import new_provider
 
 
 @pytest.fixture
@@ -118,7 +121,29 @@ def test_without_the_extra_a_sandbox_is_not_at_fault(monkeypatch: pytest.MonkeyP
             "The sandbox needs starlette", hint='Run: pip install "guestlist[sandbox]"'
         )
 
-    monkeypatch.setattr("guestlist.testing.checking.require_extra", missing)
+    monkeypatch.setattr("pytest_guestlist.checking.require_extra", missing)
     (problem,) = facts(installed().provider("vultr"))
     assert "starlette" in problem.rule
     assert problem.hint == 'Run: pip install "guestlist[sandbox]"'
+
+
+@pytest.mark.parametrize("command", ["new-provider", "check-provider"])
+def test_without_the_test_kit_its_package_is_named(
+    command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("guestlist.cli.commands.authors.entry_points", lambda **_: ())
+
+    assert main([command, "vultr"]) == 2
+
+    shown = capsys.readouterr().err
+    assert f"`guestlist {command}` needs the test kit" in shown
+    assert "pip install pytest-guestlist" in shown
+
+
+def test_applications_get_nothing_of_the_test_kit() -> None:
+    needed = {line.partition(";")[0].strip() for line in requires("guestlist") or ()}
+    names = {re.split(r"[^\w-]", line)[0] for line in needed}
+    assert names.isdisjoint({"pytest", "pytest-guestlist", "pytest-recording", "vcrpy"})
+    (plugin,) = entry_points(group="pytest11", name="guestlist")
+    assert plugin.dist is not None
+    assert plugin.dist.name == "pytest-guestlist"

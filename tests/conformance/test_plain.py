@@ -18,8 +18,8 @@ from tests.polite import polite, refused
 
 from guestlist.errors import Conflict, GuestlistError
 from guestlist.provider import Response
-from guestlist.testing.conformance import ProviderSuite, Shown
-from guestlist.testing.conformance.remark import ruling
+from pytest_guestlist.conformance import ProviderSuite, Shown
+from pytest_guestlist.conformance.remark import ruling
 
 HERE = Path(__file__).parent
 PROVIDERS = HERE.parents[1] / "providers"

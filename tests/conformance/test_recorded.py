@@ -14,11 +14,11 @@ from starlette.responses import JSONResponse
 
 from guestlist.models import Invitation, Outcome
 from guestlist.provider import Flow, Page, Request, operation
-from guestlist.testing.conformance import SandboxSetting, Setting
-from guestlist.testing.conformance.recorded import recording, replaying
-from guestlist.testing.conformance.scene import Scene
 from guestlist_vultr import Vultr
 from guestlist_vultr.sandbox import VultrService
+from pytest_guestlist.conformance import SandboxSetting, Setting
+from pytest_guestlist.conformance.recorded import recording, replaying
+from pytest_guestlist.conformance.scene import Scene
 
 
 class Live(SandboxSetting):

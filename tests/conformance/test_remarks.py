@@ -8,7 +8,7 @@ from textwrap import dedent, indent
 import pytest
 
 import guestlist.sandbox
-import guestlist.testing.conformance
+import pytest_guestlist.conformance
 from guestlist.plugins import installed
 
 pytest_plugins = ["pytester"]
@@ -19,7 +19,7 @@ SUITE = """\
 from plain_service import *
 from plain_provider import *
 from guestlist.provider import Options
-from guestlist.testing.conformance import ProviderSuite, Shown
+from pytest_guestlist.conformance import ProviderSuite, Shown
 
 class Broken(Plain):
 {broken}
@@ -38,7 +38,7 @@ class TestBroken(ProviderSuite):
 def told(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Told:
     # pytester forgets what is loaded within its runs: two copies of a class would not be the same
     assert guestlist.sandbox
-    assert guestlist.testing.conformance
+    assert pytest_guestlist.conformance
     assert installed().providers
     monkeypatch.syspath_prepend(str(HERE))
     return Told(pytester)
@@ -326,7 +326,7 @@ def test_a_provider_that_is_not_installed_is_told_without_a_traceback(
 ) -> None:
     program = pytester.makepyfile("""
         from plain_service import PlainService
-        from guestlist.testing.conformance import ProviderSuite
+        from pytest_guestlist.conformance import ProviderSuite
 
         class TestNowhere(ProviderSuite):
             service = PlainService

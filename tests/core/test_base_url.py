@@ -8,7 +8,7 @@ import pytest
 
 from guestlist.errors import ConfigError
 from guestlist.provider import Provider, setting
-from guestlist.testing.accounts import stand_in
+from pytest_guestlist.accounts import stand_in
 
 
 class Hall(Provider):

@@ -18,7 +18,7 @@ from guestlist.event import Event
 from guestlist.exchange.account import Account, Budget
 from guestlist.exchange.headers import spoken
 from guestlist.provider import Flow, Provider, Request, operation, setting
-from guestlist.testing.scrub import Scrubber
+from pytest_guestlist.scrub import Scrubber
 
 
 class Hub(Provider):

@@ -25,7 +25,7 @@ from guestlist.exchange.policy import run
 from guestlist.exchange.step import Failure
 from guestlist.models import Invitation, InviteResult, Member, Order, Outcome, State
 from guestlist.provider import Flow, Page, Provider, Request, Response, explain, operation, setting
-from guestlist.testing.clock import VirtualClock
+from pytest_guestlist.clock import VirtualClock
 
 READ = Request.get("things")
 REPEATABLE = Request.put("things", "1")

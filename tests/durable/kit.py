@@ -28,7 +28,7 @@ from guestlist.ledger.store import Store
 from guestlist.models import Invitation, Member, Role, State
 from guestlist.models import Order as Wish
 from guestlist.provider import Flow, Page, Provider, Request, Response, operation
-from guestlist.testing.clock import VirtualClock
+from pytest_guestlist.clock import VirtualClock
 
 START = datetime(2027, 1, 15, 8, tzinfo=UTC)
 LIFETIME = timedelta(days=7)

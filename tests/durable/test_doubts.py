@@ -41,7 +41,7 @@ from guestlist.ledger.order import SKEW
 from guestlist.ledger.schema import OrderState
 from guestlist.ledger.tally import Tally
 from guestlist.ledger.work import ChunkWork
-from guestlist.testing.clock import VirtualClock
+from pytest_guestlist.clock import VirtualClock
 
 ADA = "ada@example.com"
 

@@ -20,12 +20,12 @@ from guestlist.exchange.account import Budget
 from guestlist.exchange.clock import Clock
 from guestlist.provider import Limit
 from guestlist.sandbox import Sandbox, Service
-from guestlist.testing.faults import End, Fault, Forward, answering, unanswered
-from guestlist.testing.proxy import FaultProxy
 from guestlist_aitronos import Aitronos
 from guestlist_aitronos.sandbox import AitronosService
 from guestlist_vultr import Vultr
 from guestlist_vultr.sandbox import VultrService
+from pytest_guestlist.faults import End, Fault, Forward, answering, unanswered
+from pytest_guestlist.proxy import FaultProxy
 
 LATE = 3.0
 """Seconds after which what is late takes effect."""

@@ -29,8 +29,8 @@ from guestlist.models import Invitation, Member, Order, Role, State
 from guestlist.plugins import installed
 from guestlist.provider import Effect, Flow, Provider, Request, Response
 from guestlist.sandbox.service import Service
-from guestlist.testing.conformance.application import ApplicationWire
 from guestlist.verbs import Accounts
+from pytest_guestlist.conformance.application import ApplicationWire
 
 ENDLESS = 200
 """Requests after which an operation that goes on asking is taken to hang."""

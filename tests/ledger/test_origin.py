@@ -24,7 +24,7 @@ from guestlist.ledger.origin import GITHUB_VARIABLES, JOB_VARIABLES, Origin
 from guestlist.ledger.runner import Runner
 from guestlist.ledger.runs import begin_run
 from guestlist.ledger.stop import Stop
-from guestlist.testing.clock import VirtualClock
+from pytest_guestlist.clock import VirtualClock
 
 RUN = {
     "GITHUB_SERVER_URL": "https://github.com",

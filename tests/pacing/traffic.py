@@ -22,12 +22,12 @@ from guestlist.exchange.step import Failure, Hold, Release, Result, Send, Steps,
 from guestlist.provider import Provider, Response
 from guestlist.sandbox.service import Clock as ServiceClock
 from guestlist.sandbox.service import Service
-from guestlist.testing.conformance.application import ApplicationWire
 from guestlist.verbs import Accounts, check
 from guestlist_aitronos import Aitronos
 from guestlist_aitronos.sandbox import AitronosService
 from guestlist_vultr import Vultr
 from guestlist_vultr.sandbox import VultrService
+from pytest_guestlist.conformance.application import ApplicationWire
 
 START = datetime(2026, 5, 4, 9, 15, tzinfo=UTC).timestamp()
 BASE_URL = "http://127.0.0.1:1"

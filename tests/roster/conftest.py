@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from guestlist import Guestlist
 from guestlist.roster.file import Roster, read_roster
 
 ACCOUNTS = '[accounts.cloud]\nprovider = "vultr"\n[accounts.chat]\nprovider = "aitronos"\n'
@@ -33,3 +34,8 @@ def read() -> Read:
         return read_roster(Path("guestlist.toml"))
 
     return write_and_read
+
+
+@pytest.fixture
+def guests(guestlist_client: Guestlist) -> Guestlist:
+    return guestlist_client

@@ -17,8 +17,8 @@ from guestlist.models import State
 from guestlist.roster import Limits, Plan, Wanted, make_plan
 from guestlist.roster.debts import Debt
 from guestlist.sandbox import Sandbox
-from guestlist.testing.clock import VirtualClock
 from guestlist_vultr.sandbox.state import Membership
+from pytest_guestlist.clock import VirtualClock
 
 ADA, BEA = "ada@example.com", "bea@example.com"
 

@@ -17,7 +17,7 @@ from guestlist.changes import Change
 from guestlist.models import Role
 from guestlist.provider import Flow, Page, operation
 from guestlist.roster import PlanFile, Wanted, make_plan, moved, read_plan
-from guestlist.testing.clock import VirtualClock
+from pytest_guestlist.clock import VirtualClock
 
 ADA, BEA = "ada@example.com", "bea@example.com"
 LENA = "lena@example.org"

@@ -19,7 +19,7 @@ from guestlist.roster import Wanted, make_plan
 from guestlist.roster.present import read_accounts, seen
 from guestlist.roster.scratch import Fact, Kind, Scratch
 from guestlist.sandbox import Sandbox
-from guestlist.testing.clock import VirtualClock
+from pytest_guestlist.clock import VirtualClock
 
 ADA, BEA = "ada@example.com", "bea@example.com"
 

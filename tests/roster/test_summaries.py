@@ -16,9 +16,9 @@ from guestlist.models import State
 from guestlist.roster import Note, Wanted, make_plan, moved, read_plan
 from guestlist.roster.everybody import Everybody
 from guestlist.sandbox import Sandbox
-from guestlist.testing.clock import VirtualClock
 from guestlist_aitronos.sandbox import lifecycle
 from guestlist_aitronos.sandbox.records import INVITED
+from pytest_guestlist.clock import VirtualClock
 
 ACCOUNT = "aitronos"
 Invite = Callable[[int], list[str]]
@@ -169,10 +169,12 @@ def test_everyone_is_named_without_asking_about_each(
 
 @pytest.mark.anyio
 async def test_summaries_for_applications(
-    async_guests: AsyncGuestlist, guests: Guestlist, invite: Invite
+    guestlist_async_client: AsyncGuestlist, guests: Guestlist, invite: Invite
 ) -> None:
     emails = invite(3)
-    short = [one async for one in async_guests.invitations(account=ACCOUNT, complete=False)]
+    short = [
+        one async for one in guestlist_async_client.invitations(account=ACCOUNT, complete=False)
+    ]
     assert [one.email for one in short] == emails
     assert {(one.id, one.state, one.raw_state) for one in short} == {(None, State.PENDING, INVITED)}
     assert list(guests.invitations(account=ACCOUNT, complete=False)) == short

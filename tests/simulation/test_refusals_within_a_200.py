@@ -7,10 +7,10 @@ from tests.polite import polite, refused
 
 from guestlist.errors import GuestlistError
 from guestlist.provider import Response
-from guestlist.testing.simulation import simulate
-from guestlist.testing.simulation.report import silence
 from guestlist_vultr import Vultr
 from guestlist_vultr.sandbox.service import VultrService
+from pytest_guestlist.simulation import simulate
+from pytest_guestlist.simulation.report import silence
 
 
 class PoliteService(VultrService):

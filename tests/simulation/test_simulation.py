@@ -1,6 +1,6 @@
 """The policy under simulated faults, the checker under sabotage, and the model of recovery.
 
-CI runs 20,000 seeds besides: `python -m guestlist.testing.simulation --seeds 20000 --jobs 2`.
+CI runs 20,000 seeds besides: `python -m pytest_guestlist.simulation --seeds 20000 --jobs 2`.
 """
 
 from __future__ import annotations
@@ -9,12 +9,12 @@ import time
 
 import pytest
 
-from guestlist.testing.simulation import simulate
-from guestlist.testing.simulation.__main__ import main
-from guestlist.testing.simulation.model import Scope, search, smallest_grace
-from guestlist.testing.simulation.report import VERDICTS, first_found, silence, tally
-from guestlist.testing.simulation.sabotage import SABOTAGES
-from guestlist.testing.simulation.subject import provider_named
+from pytest_guestlist.simulation import simulate
+from pytest_guestlist.simulation.__main__ import main
+from pytest_guestlist.simulation.model import Scope, search, smallest_grace
+from pytest_guestlist.simulation.report import VERDICTS, first_found, silence, tally
+from pytest_guestlist.simulation.sabotage import SABOTAGES
+from pytest_guestlist.simulation.subject import provider_named
 
 PROVIDERS = ("aitronos", "vultr")
 SEEDS = 1_500

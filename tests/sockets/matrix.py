@@ -24,11 +24,11 @@ from guestlist.models import Guest, InviteResult
 from guestlist.provider import Provider
 from guestlist.sandbox import Sandbox
 from guestlist.sandbox.connect import accounts_of
-from guestlist.testing.clock import VirtualClock
-from guestlist.testing.faults import Door, answering
-from guestlist.testing.proxy import FaultProxy
 from guestlist_aitronos.sandbox import AitronosService
 from guestlist_vultr.sandbox import VultrService
+from pytest_guestlist.clock import VirtualClock
+from pytest_guestlist.faults import Door, answering
+from pytest_guestlist.proxy import FaultProxy
 
 # ---------------------------------------------------------------------------- services
 

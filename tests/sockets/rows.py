@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from guestlist.testing.faults import (
+from pytest_guestlist.faults import (
     LATE,
     RESET_UNREAD,
     TWICE,

@@ -27,7 +27,7 @@ from tests.cancelled import CancelledAt
 from guestlist.exchange.step import Failure, Outgoing
 from guestlist.exchange.wire import AsyncHttpxWire, HttpxWire
 from guestlist.provider import Response
-from guestlist.testing.framing import END_OF_HEAD, answer_of, headers_of, split
+from pytest_guestlist.framing import END_OF_HEAD, answer_of, headers_of, split
 
 LARGE = b"0123456789abcdef" * 200_000
 """3.2 MB: several times what any buffer on the way holds."""

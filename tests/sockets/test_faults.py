@@ -20,8 +20,8 @@ from tests.sockets.test_connection import Service, Tunnel
 
 from guestlist import AsyncGuestlist, Guestlist
 from guestlist.errors import ConfigError, GuestlistError, ServiceUnavailable
-from guestlist.testing.clock import VirtualClock
 from guestlist_vultr import Vultr
+from pytest_guestlist.clock import VirtualClock
 
 ELSEWHERE = "https://api.acme.example/v2"
 START = datetime(2026, 1, 1, tzinfo=UTC)

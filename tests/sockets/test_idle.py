@@ -8,7 +8,7 @@ import pytest
 from tests.sockets.matrix import COLUMNS, Stage
 
 from guestlist.sandbox.connect import accounts_of
-from guestlist.testing.proxy import FaultProxy
+from pytest_guestlist.proxy import FaultProxy
 
 
 class ForgetsConnections(FaultProxy):

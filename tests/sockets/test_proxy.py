@@ -12,7 +12,7 @@ from contextlib import suppress
 import httpx
 import pytest
 
-from guestlist.testing.faults import (
+from pytest_guestlist.faults import (
     TWICE,
     Door,
     End,
@@ -23,8 +23,8 @@ from guestlist.testing.faults import (
     scripted,
     unanswered,
 )
-from guestlist.testing.framing import read_answer
-from guestlist.testing.proxy import FaultProxy
+from pytest_guestlist.framing import read_answer
+from pytest_guestlist.proxy import FaultProxy
 
 
 @pytest.fixture

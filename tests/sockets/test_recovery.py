@@ -11,10 +11,10 @@ from tests.sockets.rows import FOUND, INVITED, SHORT
 from guestlist import Guestlist
 from guestlist.sandbox import Sandbox
 from guestlist.sandbox.connect import accounts_of
-from guestlist.testing.faults import LATE, End, Fault, Forward, answering, on, unanswered
-from guestlist.testing.proxy import FaultProxy
 from guestlist_betterauth.sandbox import BetterAuthService
 from guestlist_vultr import Vultr
+from pytest_guestlist.faults import LATE, End, Fault, Forward, answering, on, unanswered
+from pytest_guestlist.proxy import FaultProxy
 
 EMAIL = "rosa@example.net"
 

@@ -16,9 +16,9 @@ import pytest
 from guestlist.exchange.step import Failure, Outgoing
 from guestlist.exchange.wire import AsyncHttpxWire, HttpxWire
 from guestlist.provider import Response
-from guestlist.testing.faults import Door, Fault, Forward, answering
-from guestlist.testing.framing import answer_of
-from guestlist.testing.proxy import FaultProxy
+from pytest_guestlist.faults import Door, Fault, Forward, answering
+from pytest_guestlist.framing import answer_of
+from pytest_guestlist.proxy import FaultProxy
 
 TOTAL = 0.3
 LONGEST = 2.5

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from guestlist.sandbox import Sandbox
-from guestlist.testing.clock import VirtualClock
+from pytest_guestlist.clock import VirtualClock
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 

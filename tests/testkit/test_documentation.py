@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-TEXT = Path(__file__).parents[3].joinpath("docs", "testing.md").read_text("utf-8")
+TEXT = Path(__file__).parents[2].joinpath("docs", "testing.md").read_text("utf-8")
 BLOCKS = re.findall(r"^```python\n# (\w+\.py)\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
 
 

@@ -8,10 +8,10 @@ import pytest
 
 from guestlist import ConfigError, Guestlist
 from guestlist.provider import Provider
-from guestlist.testing import environment
-from guestlist.testing.accounts import live_accounts
 from guestlist_aitronos import Aitronos
 from guestlist_vultr import Vultr
+from pytest_guestlist import environment
+from pytest_guestlist.accounts import live_accounts
 
 ADDRESS = "Me+guests@company.test"
 
@@ -66,7 +66,7 @@ def test_without_credentials_nothing_is_recorded(monkeypatch: pytest.MonkeyPatch
     for name in ("VULTR_API_KEY", "FREDDY_API_KEY", "FREDDY_JWT_TOKEN"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(
-        "guestlist.testing.accounts.installed",
+        "pytest_guestlist.accounts.installed",
         lambda: type("Plugins", (), {"providers": {"vultr": Vultr, "aitronos": Aitronos}}),
     )
 

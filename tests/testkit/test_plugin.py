@@ -9,7 +9,7 @@ import textwrap
 
 import pytest
 
-import guestlist.testing.cassettes
+import pytest_guestlist.cassettes
 from guestlist import Guestlist
 
 pytest_plugins = ["pytester"]
@@ -20,8 +20,8 @@ INVITES = """
     import pytest
 
     @pytest.mark.guestlist_cassette("invite")
-    def test_invite(guests):
-        cloud = guests.account("vultr")
+    def test_invite(guestlist_client):
+        cloud = guestlist_client.account("vultr")
         assert cloud.invite({email!r}).guest.state == "pending"
         {more}
 """
@@ -45,10 +45,10 @@ def failure(pytester: pytest.Pytester, *options: str) -> str:
 
 
 @pytest.fixture(autouse=True)
-def loaded(guests: Guestlist) -> None:
+def loaded(guestlist_client: Guestlist) -> None:
     """Loads what the runs within this process need; pytester forgets what they load themselves."""
-    guests.check(account="vultr")
-    assert guestlist.testing.cassettes
+    guestlist_client.check(account="vultr")
+    assert pytest_guestlist.cassettes
 
 
 # ---------------------------------------------------------------------------- the run
@@ -56,7 +56,7 @@ def loaded(guests: Guestlist) -> None:
 
 def test_loading_the_plugin_costs_nothing() -> None:
     program = (
-        "import sys, pytest; before = set(sys.modules); import guestlist.testing.plugin;"
+        "import sys, pytest; before = set(sys.modules); import pytest_guestlist.plugin;"
         " print(*sorted(set(sys.modules) - before))"
     )
 
@@ -65,9 +65,9 @@ def test_loading_the_plugin_costs_nothing() -> None:
     )
 
     loaded = set(done.stdout.split())
-    assert "guestlist.testing.plugin" in loaded
-    assert loaded - {"guestlist", "guestlist._version", "guestlist.testing"} == {
-        "guestlist.testing.plugin"
+    assert "pytest_guestlist.plugin" in loaded
+    assert loaded - {"guestlist", "guestlist._version", "pytest_guestlist"} == {
+        "pytest_guestlist.plugin"
     }
 
 
@@ -84,7 +84,7 @@ def test_the_plugin_is_there_without_being_asked_for(pytester: pytest.Pytester) 
 def test_a_missing_extra_is_named(pytester: pytest.Pytester, missing: str, marker: str) -> None:
     pytester.mkdir("cassettes").joinpath("invite.yaml").touch()
     pytester.makeconftest(f"import sys; sys.modules[{missing!r}] = None")
-    pytester.makepyfile(f"import pytest\n\n{marker}\ndef test(guests): ...")
+    pytester.makepyfile(f"import pytest\n\n{marker}\ndef test(guestlist_client): ...")
 
     result = pytester.runpytest_subprocess("-p", "no:recording")
 
@@ -109,25 +109,25 @@ def test_every_test_finds_a_fresh_sandbox(pytester: pytest.Pytester) -> None:
             return datetime(2026, 2, 28, tzinfo=UTC)
 
         @pytest.mark.parametrize("turn", [1, 2])
-        def test_sync(guests, guestlist_accept, guestlist_clock, guestlist_sandbox, turn):
+        def test_sync(guestlist_client, guestlist_accept, guestlist_clock, guestlist_sandbox, turn):
             assert guestlist_clock.now() == datetime(2026, 2, 28, tzinfo=UTC)
-            result = guests.invite("ada@example.com", account="vultr")
+            result = guestlist_client.invite("ada@example.com", account="vultr")
             assert result.outcome == "invited"
             guestlist_accept("ada@example.com")
-            assert guests.status("ada@example.com", account="vultr").state == "accepted"
+            assert guestlist_client.status("ada@example.com", account="vultr").state == "accepted"
             assert len(guestlist_sandbox.outbox.mails) == 1
             guestlist_clock.advance(timedelta(days=1))
 
-        def test_virtual_time(guests, guestlist_accept, guestlist_clock):
-            team = guests.account("aitronos")
+        def test_virtual_time(guestlist_client, guestlist_accept, guestlist_clock):
+            team = guestlist_client.account("aitronos")
             team.invite("ada@example.com", role="Member")
             with pytest.raises(TimeoutError):
                 team.wait("ada@example.com", timeout=3600)
             guestlist_clock.advance(timedelta(days=7))
             assert team.status("ada@example.com").state == "expired"
 
-        def test_accepting_needs_an_invitation(guests, guestlist_accept):
-            guests.invite("ada@example.com", account="vultr")
+        def test_accepting_needs_an_invitation(guestlist_client, guestlist_accept):
+            guestlist_client.invite("ada@example.com", account="vultr")
             with pytest.raises(LookupError, match="aitronos"):
                 guestlist_accept("ada@example.com", service="aitronos")
             guestlist_accept("ADA@example.com", service="vultr")
@@ -164,13 +164,13 @@ def test_async_clients_need_no_closing(pytester: pytest.Pytester) -> None:
 
         @pytest.mark.anyio
         @pytest.mark.parametrize("anyio_backend", ["asyncio"])
-        async def test_in_a_plugin_s_loop(async_guests, anyio_backend):
+        async def test_in_a_plugin_s_loop(guestlist_async_client, anyio_backend):
             people = [f"guest-{number}@example.com" for number in range(10)]
-            await asyncio.gather(*map(async_guests.invite, people))
-            assert {one.email async for one in async_guests.invitations()} == set(people)
+            await asyncio.gather(*map(guestlist_async_client.invite, people))
+            assert {one.email async for one in guestlist_async_client.invitations()} == set(people)
 
-        def test_in_a_loop_of_one_s_own(async_guests):
-            assert asyncio.run(async_guests.check()) == "Example Works"
+        def test_in_a_loop_of_one_s_own(guestlist_async_client):
+            assert asyncio.run(guestlist_async_client.check()) == "Example Works"
             gc.collect()
         """
     )
@@ -258,7 +258,7 @@ def test_a_client_that_the_application_makes_is_replayed(pytester: pytest.Pytest
         test_app="""
         import pytest
         from guestlist import Guestlist
-        from guestlist.testing.accounts import stand_in
+        from pytest_guestlist.accounts import stand_in
         from guestlist_vultr import Vultr
 
         @pytest.mark.guestlist_cassette("check")
@@ -270,8 +270,8 @@ def test_a_client_that_the_application_makes_is_replayed(pytester: pytest.Pytest
         import pytest
 
         @pytest.mark.guestlist_cassette("check")
-        def test_recorder(guests):
-            guests.check(account="vultr")
+        def test_recorder(guestlist_client):
+            guestlist_client.check(account="vultr")
         """,
     )
     run(pytester, "--guestlist-record", "test_recorder.py")
@@ -287,19 +287,19 @@ def test_unnamed_cassettes_do_not_share_a_file(pytester: pytest.Pytester) -> Non
 
         @pytest.mark.guestlist_cassette
         @pytest.mark.parametrize("who", ["ada@example.com", "a/b@example.com", "x" * 150])
-        def test_who(guests, who):
-            guests.invite(who if "@" in who else "long@example.com", account="vultr")
+        def test_who(guestlist_client, who):
+            guestlist_client.invite(who if "@" in who else "long@example.com", account="vultr")
 
         class TestOne:
             @pytest.mark.guestlist_cassette
-            def test_who(self, guests):
-                guests.invite("one@example.com", account="vultr")
+            def test_who(self, guestlist_client):
+                guestlist_client.invite("one@example.com", account="vultr")
 
         class TestTwo:
             class TestInner:
                 @pytest.mark.guestlist_cassette
-                def test_who(self, guests):
-                    guests.invite("two@example.com", account="vultr")
+                def test_who(self, guestlist_client):
+                    guestlist_client.invite("two@example.com", account="vultr")
     """
     pytester.makepyfile(test_a=program, test_b=program.replace("long@", "b@"))
 
@@ -321,8 +321,8 @@ TWO_OF_ONE_NAME = """
 
     @pytest.mark.guestlist_cassette("same")
     @pytest.mark.parametrize("who", [{!r}, {!r}])
-    def test_who(guests, who):
-        guests.invite(who, account="vultr")
+    def test_who(guestlist_client, who):
+        guestlist_client.invite(who, account="vultr")
 """
 
 
@@ -354,8 +354,8 @@ WAITING = """
     from guestlist import WaitTimeout
 
     @pytest.mark.guestlist_cassette("waits")
-    def test_waits(guests):
-        cloud = guests.account("vultr")
+    def test_waits(guestlist_client):
+        cloud = guestlist_client.account("vultr")
         cloud.invite("ada@example.com")
         with pytest.raises(WaitTimeout):
             cloud.wait("ada@example.com", timeout=3600)
@@ -385,10 +385,10 @@ def test_concurrent_tests_are_replayed(pytester: pytest.Pytester) -> None:
 
         @pytest.mark.guestlist_cassette("threads")
         @pytest.mark.parametrize("workers", [1, 8])
-        def test_threads(guests, workers):
+        def test_threads(guestlist_client, workers):
             people = [f"guest-{number}@example.com" for number in range(20)]
             def invite(email):
-                return guests.invite(email, account="aitronos", role="Member").outcome
+                return guestlist_client.invite(email, account="aitronos", role="Member").outcome
             with ThreadPoolExecutor(workers) as pool:
                 assert set(pool.map(invite, people)) == {"invited"}
         """
@@ -457,11 +457,11 @@ def test_time_begins_with_the_first_answer(pytester: pytest.Pytester) -> None:
         import pytest
 
         @pytest.mark.guestlist_cassette("lapses")
-        def test_lapses(guests, guestlist_clock):
+        def test_lapses(guestlist_client, guestlist_clock):
             began = guestlist_clock.now()
-            guests.invite("ada@example.com", account="vultr")
+            guestlist_client.invite("ada@example.com", account="vultr")
             guestlist_clock.advance(timedelta(days=4))
-            assert guests.status("ada@example.com", account="vultr").state == "expired"
+            assert guestlist_client.status("ada@example.com", account="vultr").state == "expired"
             assert began == datetime(2026, 1, 5, 9, tzinfo=UTC)
         """
     )
@@ -495,34 +495,34 @@ OTHER_TOOLS = """
         assert guests.invite("ada@example.com", account="vultr").outcome == "invited"
 
     @pytest.mark.vcr
-    def test_vcr(guests):
-        invite(guests)
+    def test_vcr(guestlist_client):
+        invite(guestlist_client)
 
     @pytest.mark.vcr
     def test_vcr_and_a_client_of_the_application(guestlist_accounts):
         with Guestlist(guestlist_accounts) as guests:
             invite(guests)
 
-    def test_respx(guests):
+    def test_respx(guestlist_client):
         with respx.mock:
             respx.get("https://hr.example/x").respond(json={})
             httpx.get("https://hr.example/x")
-            invite(guests)
+            invite(guestlist_client)
 
-    def test_pytest_httpx(guests, httpx_mock):
+    def test_pytest_httpx(guestlist_client, httpx_mock):
         httpx_mock.add_response(url="https://hr.example/x", json={})
         httpx.get("https://hr.example/x")
-        invite(guests)
+        invite(guestlist_client)
 
     @pytest.mark.anyio
     @pytest.mark.parametrize("anyio_backend", ["asyncio", "trio"])
-    async def test_async(async_guests, anyio_backend, httpx_mock, respx_mock):
-        result = await async_guests.invite("ada@example.com", account="vultr")
+    async def test_async(guestlist_async_client, anyio_backend, httpx_mock, respx_mock):
+        result = await guestlist_async_client.invite("ada@example.com", account="vultr")
         assert result.outcome == "invited"
 
     @pytest.mark.guestlist_cassette("mocked")
-    def test_a_cassette(guests, httpx_mock, respx_mock):
-        invite(guests)
+    def test_a_cassette(guestlist_client, httpx_mock, respx_mock):
+        invite(guestlist_client)
 """
 
 
@@ -545,8 +545,8 @@ def test_blocking_the_network_leaves_the_sandbox_alone(pytester: pytest.Pytester
         import pytest
         from guestlist import Guestlist
 
-        def test_the_fixture(guests):
-            guests.check(account="vultr")
+        def test_the_fixture(guestlist_client):
+            guestlist_client.check(account="vultr")
 
         def test_a_client_of_the_application(guestlist_accounts):
             with Guestlist(guestlist_accounts) as guests:
@@ -555,7 +555,7 @@ def test_blocking_the_network_leaves_the_sandbox_alone(pytester: pytest.Pytester
         def test_a_shared_sandbox(guestlist_module):
             guestlist_module.client.check(account="vultr")
 
-        def test_everything_else_is_blocked(guests):
+        def test_everything_else_is_blocked(guestlist_client):
             with socket.socket() as out, pytest.raises(RuntimeError, match="Network is disabled"):
                 out.connect(("192.0.2.1", 9))
 
@@ -577,15 +577,15 @@ def test_a_test_that_freezes_time_ends(pytester: pytest.Pytester, options: list[
 
         from freezegun import freeze_time
 
-        def test_frozen(guests, guestlist_module):
+        def test_frozen(guestlist_client, guestlist_module):
             with freeze_time("2030-01-01"):
-                guests.invite("ada@example.com", account="vultr")
+                guestlist_client.invite("ada@example.com", account="vultr")
                 guestlist_module.client.invite("ada@example.com", account="vultr")
                 time.sleep(0.3)
 
         @freeze_time("2030-01-01")
-        def test_frozen_from_the_start(guests):
-            guests.invite("ada@example.com", account="vultr")
+        def test_frozen_from_the_start(guestlist_client):
+            guestlist_client.invite("ada@example.com", account="vultr")
         """
     )
 
@@ -608,9 +608,9 @@ def test_a_module_and_a_session_may_share_a_sandbox(pytester: pytest.Pytester) -
             guestlist_module.client.invite("ada@example.com", account="vultr")
             return guestlist_module.client.account("vultr")
 
-        def test_pending(team, guests):
+        def test_pending(team, guestlist_client):
             assert team.status("ada@example.com").state == "pending"
-            assert guests.status("ada@example.com", account="vultr").state == "gone"
+            assert guestlist_client.status("ada@example.com", account="vultr").state == "gone"
 
         def test_accepted(team, guestlist_module):
             guestlist_module.accept("ada@example.com")

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from guestlist.testing.accounts import stand_in
-from guestlist.testing.scrub import Scrubber
 from guestlist_aitronos import Aitronos
 from guestlist_vultr import Vultr
+from pytest_guestlist.accounts import stand_in
+from pytest_guestlist.scrub import Scrubber
 
 KEY = "invkey_9f86d081884c7d659a2feaa0c55ad015"
 ZEROS = "invkey_00000000000000000000000000000001"

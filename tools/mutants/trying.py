@@ -33,8 +33,7 @@ import pytest
 from _pytest.runner import runtestprotocol
 from tools.mutants.making import ROOT, Mutant, package, suite
 
-import guestlist.sandbox
-import guestlist.testing.conformance  # noqa: F401 - what no mutant changes is loaded once
+import pytest_guestlist.conformance  # noqa: F401 - what no mutant changes is loaded once
 from guestlist.plugins import installed
 
 CACHE = ROOT / ".mutants_cache.json"
@@ -46,7 +45,7 @@ BROKEN = "it does not load, or does not end"
 """In place of a test, where it did not come to tests."""
 PYTEST = (
     *("-x", "-q", "--tb=no", "--assert=plain", "--disable-plugin-autoload"),
-    *("-p", "guestlist.testing.plugin", "-p", "no:cacheprovider"),
+    *("-p", "pytest_guestlist.plugin", "-p", "no:cacheprovider"),
     *("-o", "addopts=--import-mode=importlib"),
 )
 

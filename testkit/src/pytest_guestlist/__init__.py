@@ -1,5 +1,5 @@
-"""For the tests of applications that use guestlist: a sandbox, virtual time, cassettes.
+"""The test kit of guestlist, for applications and for providers.
 
-The fixtures come by themselves, from `guestlist.testing.plugin`, wherever guestlist is installed
-together with pytest. What they need beyond that comes with `guestlist[testing]`.
+The fixtures of `pytest_guestlist.plugin` need no import. See `docs/testing.md` for applications,
+`docs/writing-a-provider.md` and `docs/conformance.md` for providers.
 """

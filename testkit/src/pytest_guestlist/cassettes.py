@@ -1,7 +1,7 @@
 """Cassettes: exchanges with services, recorded once and replayed in tests.
 
 vcrpy intercepts the requests and knows the file format. This module decides what a file contains
-(see `guestlist.testing.scrub`), when it is written, and which recorded answer a request gets:
+(see `pytest_guestlist.scrub`), when it is written, and which recorded answer a request gets:
 
 - A request has to match a recorded one in method, address, path, query and body.
 - A request that changes something gets its recorded answers in their order, each of them once.
@@ -41,8 +41,8 @@ from guestlist.errors import ConfigError
 from guestlist.exchange.step import Outgoing
 from guestlist.plugins import installed
 from guestlist.provider import Provider, Response
-from guestlist.testing.accounts import stand_in
-from guestlist.testing.scrub import Scrubber
+from pytest_guestlist.accounts import stand_in
+from pytest_guestlist.scrub import Scrubber
 
 if TYPE_CHECKING:
     import httpx

@@ -16,13 +16,13 @@ from guestlist.errors import ConfigError, InvalidOrder, NotFound
 from guestlist.exchange.clock import Clock, SystemClock
 from guestlist.plugins import installed
 from guestlist.provider import Provider
-from guestlist.testing.accounts import live_accounts, stand_in
-from guestlist.testing.clock import VirtualClock
-from guestlist.testing.transports import CassetteTransport, LoopbackTransport, live_transport
+from pytest_guestlist.accounts import live_accounts, stand_in
+from pytest_guestlist.clock import VirtualClock
+from pytest_guestlist.transports import CassetteTransport, LoopbackTransport, live_transport
 
 if TYPE_CHECKING:
     from guestlist.sandbox import Sandbox
-    from guestlist.testing.cassettes import Cassette
+    from pytest_guestlist.cassettes import Cassette
 
 INVITEE = "ada@example.com"
 """The address that tests invite. A cassette of a live recording shows it, too."""
@@ -119,7 +119,7 @@ def replayed(path: Path, start: datetime, again: str | None = None) -> Iterator[
     Raises:
         ConfigError: the file is missing or unreadable.
     """
-    from guestlist.testing.cassettes import RECORD_AGAIN, Cassette
+    from pytest_guestlist.cassettes import RECORD_AGAIN, Cassette
 
     again = again or RECORD_AGAIN
     accounts = {name: stand_in(kind) for name, kind in installed().providers.items()}
@@ -143,7 +143,7 @@ def recorded(
         sandbox: a fresh one.
         profiles, switches: by service, as for `guestlist.sandbox.World`.
     """
-    from guestlist.testing.cassettes import Cassette
+    from pytest_guestlist.cassettes import Cassette
 
     for name in {*profiles, *switches}:
         service = sandbox.services[name].service
@@ -165,7 +165,7 @@ def recorded_live(path: Path, address: str) -> Iterator[Environment]:
     Raises:
         ConfigError: the environment variables hold no credentials.
     """
-    from guestlist.testing.cassettes import Cassette
+    from pytest_guestlist.cassettes import Cassette
 
     # seeded, because a replay has to pause as often as the recording
     accounts, clock = live_accounts(), SystemClock(seed=0)
@@ -186,7 +186,7 @@ def check_live(address: str) -> None:
     Raises:
         InvalidOrder: it is not an email address, or belongs to an example domain.
     """
-    from guestlist.testing.scrub import EXAMPLE
+    from pytest_guestlist.scrub import EXAMPLE
 
     check_email(address)
     if EXAMPLE.fullmatch(address.rpartition("@")[2]):

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from enum import Enum, auto
 
-from guestlist.testing.framing import answer_of, split
+from pytest_guestlist.framing import answer_of, split
 
 
 class Forward(Enum):

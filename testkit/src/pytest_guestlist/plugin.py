@@ -1,10 +1,11 @@
 """The pytest plugin: fixtures for applications that use guestlist. See `docs/testing.md`.
 
-Every run of pytest loads it where guestlist is installed. Therefore it imports nothing but pytest
-before a fixture is used.
+Every run of pytest loads it where pytest-guestlist is installed. Therefore it imports nothing but
+pytest before a fixture is used.
 
-    guests, async_guests      clients whose accounts are named after the installed providers
-    guestlist_accounts        these accounts; override it to give them other names
+    guestlist_client          a client whose accounts are named after the installed providers
+    guestlist_async_client    the same for async tests
+    guestlist_accounts        their accounts; override it to give them other names
     guestlist_clock           the time of clients and services; nothing ever waits
     guestlist_sandbox         the running sandbox
     guestlist_accept          accepts an invitation, as the invitee would
@@ -34,8 +35,8 @@ if TYPE_CHECKING:
     from guestlist import AsyncGuestlist, Guestlist
     from guestlist.provider import Provider
     from guestlist.sandbox import Sandbox
-    from guestlist.testing.clock import VirtualClock
-    from guestlist.testing.environment import Environment
+    from pytest_guestlist.clock import VirtualClock
+    from pytest_guestlist.environment import Environment
 
 MARKER = "guestlist_cassette"
 RECORD = "--guestlist-record"
@@ -89,7 +90,7 @@ def pytest_configure(config: pytest.Config) -> None:
         if not config.getoption(RECORD):
             raise pytest.UsageError(f"{LIVE} needs {RECORD}")
         with _in_one_line(pytest.UsageError):
-            from guestlist.testing.environment import check_live
+            from pytest_guestlist.environment import check_live
 
             check_live(address)
     config.pluginmanager.register(_Results(drift=config.getoption(DRIFT)), "guestlist_results")
@@ -240,7 +241,7 @@ def _in_one_line(
         yield
         return
     except ImportError as error:
-        text = f'{error.name or error} is missing: pip install "guestlist[testing]"'
+        text = f"{error.name or error} is missing: pip install pytest-guestlist"
     except reported as error:
         text = str(error)
     raise error_of(text) from None
@@ -348,7 +349,7 @@ def _guestlist_environment(
 def _open(
     request: pytest.FixtureRequest, start: datetime, folder: Path
 ) -> AbstractContextManager[Environment]:
-    from guestlist.testing import environment
+    from pytest_guestlist import environment
 
     def sandbox() -> Any:
         return request.getfixturevalue("_guestlist_sandboxes")("function", start)
@@ -400,7 +401,7 @@ class _Marked:
 
 @pytest.fixture
 def guestlist_accounts(_guestlist_environment: Environment) -> dict[str, Provider]:
-    """The accounts of `guests` and `async_guests`: one for each installed provider, with its name.
+    """The accounts of the clients: one for each installed provider, under its name.
 
     Override it if the application knows its accounts by other names:
 
@@ -412,16 +413,16 @@ def guestlist_accounts(_guestlist_environment: Environment) -> dict[str, Provide
 
 
 @pytest.fixture
-def guests(
+def guestlist_client(
     guestlist_accounts: Mapping[str, Provider], _guestlist_environment: Environment
 ) -> Iterator[Guestlist]:
     """A client on the sandbox, or on the cassette that the test is marked with."""
-    with _guestlist_environment.client_of(guestlist_accounts) as guests:
-        yield guests
+    with _guestlist_environment.client_of(guestlist_accounts) as client:
+        yield client
 
 
 @pytest.fixture
-def async_guests(
+def guestlist_async_client(
     guestlist_accounts: Mapping[str, Provider], _guestlist_environment: Environment
 ) -> AsyncGuestlist:
     """An async client, for whichever plugin runs async tests. It need not be closed."""
@@ -432,7 +433,7 @@ def async_guests(
 def guestlist_clock(_guestlist_environment: Environment) -> VirtualClock:
     """The time of the clients and the sandbox. `guestlist_clock.advance` moves it. So does every
     pause of a client, which takes no time."""
-    from guestlist.testing.clock import VirtualClock
+    from pytest_guestlist.clock import VirtualClock
 
     if not isinstance(_guestlist_environment.clock, VirtualClock):
         pytest.skip("the time of real services cannot be moved")
@@ -464,7 +465,7 @@ def guestlist_accept(
     on every service that has one, `guestlist_accept("ada@example.com", service="vultr")` on one.
 
     In a live recording it asks the person at the terminal to accept, and returns. Call
-    `guests.wait` then.
+    `guestlist_client.wait` then.
     """
 
     def accept(email: str, *, service: str | None = None) -> None:
@@ -491,6 +492,6 @@ def guestlist_session(_guestlist_sandboxes: Callable[[str, datetime], Sandbox]) 
 
 
 def _shared(scope: str, sandboxes: Callable[[str, datetime], Sandbox]) -> Environment:
-    from guestlist.testing.environment import on_sandbox
+    from pytest_guestlist.environment import on_sandbox
 
     return on_sandbox(sandboxes(scope, _present()))

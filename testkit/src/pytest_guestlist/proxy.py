@@ -6,7 +6,7 @@
         assert [one.forwarded for one in proxy.seen] == [True]
 
 Unlike proxies that work on bytes, it knows where a request and an answer end, and can therefore
-say "the service acted, then the connection broke". The faults are in `guestlist.testing.faults`.
+say "the service acted, then the connection broke". The faults are in `pytest_guestlist.faults`.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from dataclasses import dataclass, field
 from typing import Any, Self, TypeVar
 from urllib.parse import urlsplit
 
-from guestlist.testing.faults import Door, End, Fault, Forward, Plan, scripted
-from guestlist.testing.framing import END_OF_HEAD, addressed, headers_of, read_answer, read_body
+from pytest_guestlist.faults import Door, End, Fault, Forward, Plan, scripted
+from pytest_guestlist.framing import END_OF_HEAD, addressed, headers_of, read_answer, read_body
 
 T = TypeVar("T")
 

@@ -57,7 +57,7 @@ def new_provider(name: str, into: Path) -> Path:
         "env": name.upper().replace("-", "_"),
         "year": str(datetime.now(UTC).year),
     }
-    templates = files("guestlist.testing") / "template"
+    templates = files(__package__) / "template"
     try:
         for place, source in FILES.items():
             path = folder / place.format_map(words)

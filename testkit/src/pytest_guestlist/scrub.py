@@ -17,7 +17,7 @@ from guestlist.address import email_key
 from guestlist.exchange.headers import spoken
 from guestlist.exchange.redact import COMMON_FIELDS
 from guestlist.provider import Provider
-from guestlist.testing.accounts import personal, stand_in
+from pytest_guestlist.accounts import personal, stand_in
 
 REQUEST_HEADERS = frozenset({"accept", "content-type"})
 RESPONSE_HEADERS = re.compile(

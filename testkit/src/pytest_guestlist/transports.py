@@ -18,7 +18,7 @@ import httpx
 from guestlist.provider import Response
 
 if TYPE_CHECKING:
-    from guestlist.testing.cassettes import Cassette
+    from pytest_guestlist.cassettes import Cassette
 
 RECEIVED_BYTES = 65_536
 

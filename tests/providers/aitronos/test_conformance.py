@@ -6,9 +6,9 @@ from typing import Any, ClassVar
 
 from guestlist.errors import ConfigError, Conflict, InvalidOrder, MalformedResponse, NotFound
 from guestlist.models import Invitation, Member, State
-from guestlist.testing.conformance import Guide, ProviderSuite, Shown
 from guestlist_aitronos import Aitronos
 from guestlist_aitronos.sandbox import AitronosService
+from pytest_guestlist.conformance import Guide, ProviderSuite, Shown
 
 LINK = "https://chat.aitronos.com/user/register?invite=invkey_1"
 BARE: dict[str, Any] = {"invitation_id": "inv_1", "email": "rosa@example.net"}

@@ -14,10 +14,10 @@ from guestlist.address import email_key
 from guestlist.errors import Conflict, Forbidden, NotFound, Rejected, Unauthorized
 from guestlist.models import Invitation
 from guestlist.provider import Provider
-from guestlist.testing.conformance import ProviderSuite, Setting, Shown
 from guestlist_betterauth import BetterAuth
 from guestlist_betterauth.provider import CUT_OFF
 from guestlist_betterauth.sandbox import BetterAuthService
+from pytest_guestlist.conformance import ProviderSuite, Setting, Shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -13,9 +13,9 @@ from guestlist.errors import (
     Unsupported,
 )
 from guestlist.models import Invitation, Member, Order, Role, State
-from guestlist.testing.conformance import Guide, ProviderSuite, Shown
 from guestlist_vultr.provider import VultrOptions
 from guestlist_vultr.sandbox import VultrService
+from pytest_guestlist.conformance import Guide, ProviderSuite, Shown
 
 BARE: dict[str, Any] = {"id": "i1", "email_invited": "rosa@example.net"}
 FULL: dict[str, Any] = {

@@ -1,6 +1,6 @@
 """The conformance suite: what every provider has to do, as tests for its author to run.
 
-    from guestlist.testing.conformance import ProviderSuite
+    from pytest_guestlist.conformance import ProviderSuite
 
     class TestAcme(ProviderSuite):
         service = AcmeService               # its sandbox
@@ -10,9 +10,9 @@ what was recorded from one, see `Recorded`. The docstring of each test is the ru
 failure names the rule, what was expected, what came, and where to look.
 """
 
-from guestlist.testing.conformance.documented import Shown
-from guestlist.testing.conformance.setting import Lacking, SandboxSetting, Setting
-from guestlist.testing.conformance.suite import ProviderSuite
-from guestlist.testing.conformance.tour import Guide
+from pytest_guestlist.conformance.documented import Shown
+from pytest_guestlist.conformance.setting import Lacking, SandboxSetting, Setting
+from pytest_guestlist.conformance.suite import ProviderSuite
+from pytest_guestlist.conformance.tour import Guide
 
 __all__ = ["Guide", "Lacking", "ProviderSuite", "SandboxSetting", "Setting", "Shown"]

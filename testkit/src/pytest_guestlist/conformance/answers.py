@@ -18,11 +18,11 @@ from guestlist.exchange.policy import may_refuse
 from guestlist.exchange.step import Failure
 from guestlist.models import Invitation, Member, Role, State
 from guestlist.provider import Page
-from guestlist.testing.conformance import tricks
-from guestlist.testing.conformance.base import Rules, samples_of
-from guestlist.testing.conformance.remark import place, remark
-from guestlist.testing.conformance.tour import Replay, Sample, Tour
-from guestlist.testing.conformance.wires import Astray
+from pytest_guestlist.conformance import tricks
+from pytest_guestlist.conformance.base import Rules, samples_of
+from pytest_guestlist.conformance.remark import place, remark
+from pytest_guestlist.conformance.tour import Replay, Sample, Tour
+from pytest_guestlist.conformance.wires import Astray
 
 KINDS: tuple[Any, ...] = (None, 7, "", True, [], {}, ["x"], {"x": 1}, "\x00")
 """What a field may hold instead of what it should."""

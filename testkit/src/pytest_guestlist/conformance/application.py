@@ -5,7 +5,7 @@ from __future__ import annotations
 from guestlist.exchange.step import Outgoing
 from guestlist.provider import Response
 from guestlist.sandbox.service import Service
-from guestlist.testing.calling import call
+from pytest_guestlist.calling import call
 
 
 class ApplicationWire:

@@ -16,11 +16,11 @@ from guestlist.models import Member
 from guestlist.plugins import installed
 from guestlist.provider import Provider
 from guestlist.sandbox import Service
-from guestlist.testing.checking import CHANGING, CONTRACT, READING, SHORTCUTS
-from guestlist.testing.conformance.remark import remarking, ruling
-from guestlist.testing.conformance.scene import Scene
-from guestlist.testing.conformance.setting import SandboxSetting, Setting
-from guestlist.testing.conformance.tour import Ended, Guide, Sample, Tour, lead
+from pytest_guestlist.checking import CHANGING, CONTRACT, READING, SHORTCUTS
+from pytest_guestlist.conformance.remark import remarking, ruling
+from pytest_guestlist.conformance.scene import Scene
+from pytest_guestlist.conformance.setting import SandboxSetting, Setting
+from pytest_guestlist.conformance.tour import Ended, Guide, Sample, Tour, lead
 
 TELLING = ("find_invitation", "get_invitation", "invitations", "invite", "resend")
 """Those that tell of invitations."""
@@ -141,7 +141,7 @@ class Rules:
             if cls.cassettes is None:
                 setting = cls().setting()
             else:
-                from guestlist.testing.conformance.recorded import recording, replaying
+                from pytest_guestlist.conformance.recorded import recording, replaying
 
                 if request.config.getoption("--guestlist-record"):
                     true = cls().setting()

@@ -12,7 +12,7 @@ from guestlist.exchange.clock import Clock
 from guestlist.exchange.drive import AsyncDriver, Driver
 from guestlist.exchange.step import Outgoing
 from guestlist.provider import Provider, Request
-from guestlist.testing.conformance.wires import OnceMore
+from pytest_guestlist.conformance.wires import OnceMore
 
 ACCOUNT = "suite"
 """The name of the account in every test."""

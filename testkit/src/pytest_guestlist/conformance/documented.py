@@ -17,13 +17,13 @@ from guestlist.exchange.drive import Driver
 from guestlist.exchange.policy import run
 from guestlist.models import Invitation, Member, Order, Role, State
 from guestlist.provider import Page, Provider, Response
-from guestlist.testing.accounts import stand_in
-from guestlist.testing.clock import VirtualClock
-from guestlist.testing.conformance.base import Rules
-from guestlist.testing.conformance.clients import PATIENT, spy_on
-from guestlist.testing.conformance.remark import place, remark
-from guestlist.testing.conformance.setting import START
-from guestlist.testing.conformance.wires import Reciting
+from pytest_guestlist.accounts import stand_in
+from pytest_guestlist.clock import VirtualClock
+from pytest_guestlist.conformance.base import Rules
+from pytest_guestlist.conformance.clients import PATIENT, spy_on
+from pytest_guestlist.conformance.remark import place, remark
+from pytest_guestlist.conformance.setting import START
+from pytest_guestlist.conformance.wires import Reciting
 
 
 @dataclass(frozen=True)

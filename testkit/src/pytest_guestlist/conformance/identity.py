@@ -21,12 +21,12 @@ from guestlist.models import Order, Role
 from guestlist.plugins import GROUP, installed
 from guestlist.provider import Effect, Flow, Limit, Provider
 from guestlist.provider.settings import environment_variable, is_secret
-from guestlist.testing.checking import CONTRACT, facts, sketches
-from guestlist.testing.conformance.base import VERBS, Rules
-from guestlist.testing.conformance.documented import made_up
-from guestlist.testing.conformance.remark import place, remark
-from guestlist.testing.conformance.scene import Scene
-from guestlist.testing.conformance.wires import Holding
+from pytest_guestlist.checking import CONTRACT, facts, sketches
+from pytest_guestlist.conformance.base import VERBS, Rules
+from pytest_guestlist.conformance.documented import made_up
+from pytest_guestlist.conformance.remark import place, remark
+from pytest_guestlist.conformance.scene import Scene
+from pytest_guestlist.conformance.wires import Holding
 
 
 class Identity(Rules):

@@ -17,13 +17,13 @@ from guestlist.errors import GuestlistError, MalformedResponse
 from guestlist.exchange.step import Outgoing
 from guestlist.models import State
 from guestlist.provider import Page, Provider, Response
-from guestlist.testing.conformance import tricks
-from guestlist.testing.conformance.base import Rules, samples_of, sent_by
-from guestlist.testing.conformance.remark import place, remark
-from guestlist.testing.conformance.scene import Scene
-from guestlist.testing.conformance.setting import Lacking
-from guestlist.testing.conformance.tour import LISTS, Sample, Tour
-from guestlist.testing.conformance.wires import (
+from pytest_guestlist.conformance import tricks
+from pytest_guestlist.conformance.base import Rules, samples_of, sent_by
+from pytest_guestlist.conformance.remark import place, remark
+from pytest_guestlist.conformance.scene import Scene
+from pytest_guestlist.conformance.setting import Lacking
+from pytest_guestlist.conformance.tour import LISTS, Sample, Tour
+from pytest_guestlist.conformance.wires import (
     Answer,
     Endless,
     Reciting,

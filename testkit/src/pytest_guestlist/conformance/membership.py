@@ -12,8 +12,8 @@ from guestlist.models import (
     Role,
     State,
 )
-from guestlist.testing.conformance.base import Rules
-from guestlist.testing.conformance.scene import Scene
+from pytest_guestlist.conformance.base import Rules
+from pytest_guestlist.conformance.scene import Scene
 
 
 class Membership(Rules):

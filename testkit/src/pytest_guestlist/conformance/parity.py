@@ -6,9 +6,9 @@ import asyncio
 from typing import Any
 
 from guestlist.errors import GuestlistError
-from guestlist.testing.conformance.base import Rules
-from guestlist.testing.conformance.remark import place, remark
-from guestlist.testing.conformance.scene import Scene
+from pytest_guestlist.conformance.base import Rules
+from pytest_guestlist.conformance.remark import place, remark
+from pytest_guestlist.conformance.scene import Scene
 
 
 class Parity(Rules):

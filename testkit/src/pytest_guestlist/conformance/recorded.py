@@ -20,11 +20,11 @@ from guestlist.exchange.drive import Wire
 from guestlist.exchange.step import Outgoing
 from guestlist.models import Invitation
 from guestlist.provider import Provider, Response
-from guestlist.testing.accounts import stand_in
-from guestlist.testing.cassettes import Cassette, ReplayMismatch
-from guestlist.testing.clock import VirtualClock
-from guestlist.testing.conformance.setting import Lacking, Setting
-from guestlist.testing.conformance.wires import Answer, Astray, close_wire
+from pytest_guestlist.accounts import stand_in
+from pytest_guestlist.cassettes import Cassette, ReplayMismatch
+from pytest_guestlist.clock import VirtualClock
+from pytest_guestlist.conformance.setting import Lacking, Setting
+from pytest_guestlist.conformance.wires import Answer, Astray, close_wire
 
 ASIDES = "asides.json"
 

@@ -14,12 +14,12 @@ from guestlist.errors import GuestlistError
 from guestlist.exchange.account import Budget
 from guestlist.exchange.step import Failure
 from guestlist.provider import Effect, Response
-from guestlist.testing.conformance import tricks
-from guestlist.testing.conformance.base import Rules, sent_by
-from guestlist.testing.conformance.clients import PATIENT
-from guestlist.testing.conformance.remark import place, remark
-from guestlist.testing.conformance.scene import Scene
-from guestlist.testing.conformance.tour import Replay, Sample, Tour
+from pytest_guestlist.conformance import tricks
+from pytest_guestlist.conformance.base import Rules, sent_by
+from pytest_guestlist.conformance.clients import PATIENT
+from pytest_guestlist.conformance.remark import place, remark
+from pytest_guestlist.conformance.scene import Scene
+from pytest_guestlist.conformance.tour import Replay, Sample, Tour
 
 REFUSED: dict[int, tuple[type[GuestlistError], ...]] = {
     400: (errors.Rejected,),

@@ -13,7 +13,7 @@ import pytest
 
 from guestlist.errors import GuestlistError
 from guestlist.provider import Provider
-from guestlist.testing.checking import CONTRACT
+from pytest_guestlist.checking import CONTRACT
 
 _rule: ContextVar[str] = ContextVar("rule")
 

@@ -13,8 +13,8 @@ from guestlist.models import (
     Outcome,
     State,
 )
-from guestlist.testing.conformance.base import Rules
-from guestlist.testing.conformance.scene import HOUR, MINUTE, Scene
+from pytest_guestlist.conformance.base import Rules
+from pytest_guestlist.conformance.scene import HOUR, MINUTE, Scene
 
 
 class Resending(Rules):

@@ -11,8 +11,8 @@ from guestlist.models import (
     Outcome,
     State,
 )
-from guestlist.testing.conformance.base import Rules
-from guestlist.testing.conformance.scene import Scene
+from pytest_guestlist.conformance.base import Rules
+from pytest_guestlist.conformance.scene import Scene
 
 
 class Revoking(Rules):

@@ -19,7 +19,7 @@ from guestlist.exchange.policy import run
 from guestlist.exchange.step import Failure, Outgoing
 from guestlist.models import Guest, Invitation, InviteResult, Member, Order, Role, State
 from guestlist.provider import Effect, Flow, Provider, Request
-from guestlist.testing.conformance.clients import (
+from pytest_guestlist.conformance.clients import (
     ACCOUNT,
     PATIENT,
     Spy,
@@ -27,9 +27,9 @@ from guestlist.testing.conformance.clients import (
     WiredGuestlist,
     spy_on,
 )
-from guestlist.testing.conformance.remark import place, remark
-from guestlist.testing.conformance.setting import Setting
-from guestlist.testing.conformance.wires import Answer, Noting
+from pytest_guestlist.conformance.remark import place, remark
+from pytest_guestlist.conformance.setting import Setting
+from pytest_guestlist.conformance.wires import Answer, Noting
 
 T = TypeVar("T")
 

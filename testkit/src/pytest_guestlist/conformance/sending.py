@@ -19,13 +19,13 @@ from guestlist.exchange.redact import COMMON_FIELDS
 from guestlist.exchange.step import Outgoing
 from guestlist.models import Invitation, Member, Role
 from guestlist.provider import Effect, Page, Request, Response
-from guestlist.testing.checking import READING
-from guestlist.testing.conformance import tricks
-from guestlist.testing.conformance.base import Rules, samples_of
-from guestlist.testing.conformance.remark import place, remark
-from guestlist.testing.conformance.scene import Scene
-from guestlist.testing.conformance.tour import Sample, Tour, lead
-from guestlist.testing.conformance.wires import Answer, Reciting
+from pytest_guestlist.checking import READING
+from pytest_guestlist.conformance import tricks
+from pytest_guestlist.conformance.base import Rules, samples_of
+from pytest_guestlist.conformance.remark import place, remark
+from pytest_guestlist.conformance.scene import Scene
+from pytest_guestlist.conformance.tour import Sample, Tour, lead
+from pytest_guestlist.conformance.wires import Answer, Reciting
 
 HOSTILE = (
     "a/b",

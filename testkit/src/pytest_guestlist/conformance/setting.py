@@ -13,7 +13,7 @@ from guestlist.exchange.wire import HttpxWire
 from guestlist.models import Invitation
 from guestlist.plugins import installed
 from guestlist.provider import Provider
-from guestlist.testing.clock import VirtualClock
+from pytest_guestlist.clock import VirtualClock
 
 if TYPE_CHECKING:
     from guestlist.sandbox.service import Service
@@ -111,7 +111,7 @@ class SandboxSetting(Setting):
         return self.kind(**self.service.read_only_settings(self.base_url))
 
     def wire(self) -> Wire:
-        from guestlist.testing.conformance.application import ApplicationWire
+        from pytest_guestlist.conformance.application import ApplicationWire
 
         return ApplicationWire(self.service)
 

@@ -15,8 +15,8 @@ from guestlist.models import (
     Outcome,
     State,
 )
-from guestlist.testing.conformance.base import Rules
-from guestlist.testing.conformance.scene import MINUTE, Scene
+from pytest_guestlist.conformance.base import Rules
+from pytest_guestlist.conformance.scene import MINUTE, Scene
 
 
 class Standing(Rules):

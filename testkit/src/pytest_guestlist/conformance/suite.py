@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from guestlist.testing.conformance.answers import Answers
-from guestlist.testing.conformance.documented import Documented
-from guestlist.testing.conformance.identity import Identity
-from guestlist.testing.conformance.inviting import Inviting
-from guestlist.testing.conformance.listing import Listing
-from guestlist.testing.conformance.membership import Membership
-from guestlist.testing.conformance.parity import Parity
-from guestlist.testing.conformance.refusals import Refusals
-from guestlist.testing.conformance.resending import Resending
-from guestlist.testing.conformance.revoking import Revoking
-from guestlist.testing.conformance.sending import Sending
-from guestlist.testing.conformance.standing import Standing
+from pytest_guestlist.conformance.answers import Answers
+from pytest_guestlist.conformance.documented import Documented
+from pytest_guestlist.conformance.identity import Identity
+from pytest_guestlist.conformance.inviting import Inviting
+from pytest_guestlist.conformance.listing import Listing
+from pytest_guestlist.conformance.membership import Membership
+from pytest_guestlist.conformance.parity import Parity
+from pytest_guestlist.conformance.refusals import Refusals
+from pytest_guestlist.conformance.resending import Resending
+from pytest_guestlist.conformance.revoking import Revoking
+from pytest_guestlist.conformance.sending import Sending
+from pytest_guestlist.conformance.standing import Standing
 
 
 class ProviderSuite(

@@ -22,12 +22,12 @@ from guestlist.exchange.policy import run
 from guestlist.exchange.step import Failure, Outgoing
 from guestlist.models import Invitation, Member, Role
 from guestlist.provider import Effect, Provider, Request, Response
-from guestlist.testing.clock import VirtualClock
-from guestlist.testing.conformance.clients import PATIENT, spy_on
-from guestlist.testing.conformance.remark import origin, remark, said
-from guestlist.testing.conformance.scene import Scene
-from guestlist.testing.conformance.setting import Lacking
-from guestlist.testing.conformance.wires import Replaying, Trick
+from pytest_guestlist.clock import VirtualClock
+from pytest_guestlist.conformance.clients import PATIENT, spy_on
+from pytest_guestlist.conformance.remark import origin, remark, said
+from pytest_guestlist.conformance.scene import Scene
+from pytest_guestlist.conformance.setting import Lacking
+from pytest_guestlist.conformance.wires import Replaying, Trick
 
 PAGES = 4
 """At most so many pages of a list are recorded: services of several kinds of roles need several."""

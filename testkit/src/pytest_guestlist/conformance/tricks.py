@@ -11,7 +11,7 @@ from typing import Any
 
 from guestlist.exchange.step import Failure
 from guestlist.provider import Response
-from guestlist.testing.conformance.wires import Trick
+from pytest_guestlist.conformance.wires import Trick
 
 Path = tuple[str | int, ...]
 """Where a value is in a JSON document."""

@@ -1,4 +1,4 @@
-"""`python -m guestlist.testing.simulation`: runs seeds, prints the table, replays one seed."""
+"""`python -m pytest_guestlist.simulation`: runs seeds, prints the table, replays one seed."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ import time
 from contextlib import nullcontext
 
 from guestlist.errors import GuestlistError
-from guestlist.testing.simulation import model
-from guestlist.testing.simulation.report import silence, tally
-from guestlist.testing.simulation.run import simulate
-from guestlist.testing.simulation.sabotage import described, sabotaged
-from guestlist.testing.simulation.subject import provider_named, with_sandbox
+from pytest_guestlist.simulation import model
+from pytest_guestlist.simulation.report import silence, tally
+from pytest_guestlist.simulation.run import simulate
+from pytest_guestlist.simulation.sabotage import described, sabotaged
+from pytest_guestlist.simulation.subject import provider_named, with_sandbox
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Returns 0 when every promise was kept, else 1."""
     parser = argparse.ArgumentParser(
-        prog="python -m guestlist.testing.simulation", description=__doc__
+        prog="python -m pytest_guestlist.simulation", description=__doc__
     )
     parser.add_argument("--seeds", type=int, default=20_000, help="how many runs")
     parser.add_argument("--first", type=int, default=0, help="the first seed")

@@ -13,11 +13,11 @@ from guestlist.exchange.account import Call
 from guestlist.exchange.policy import may_refuse
 from guestlist.models import OPEN_STATES, Guest, InviteResult, Outcome, State
 from guestlist.provider import Effect, Response
-from guestlist.testing.simulation.driver import Caller
-from guestlist.testing.simulation.world import Landed, Truth
+from pytest_guestlist.simulation.driver import Caller
+from pytest_guestlist.simulation.world import Landed, Truth
 
 if TYPE_CHECKING:
-    from guestlist.testing.simulation.run import Run
+    from pytest_guestlist.simulation.run import Run
 
 MARGIN = 0.001
 """Seconds by which sums of times may be off."""

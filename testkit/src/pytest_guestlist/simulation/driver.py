@@ -16,8 +16,8 @@ from guestlist.exchange.account import Account, Budget
 from guestlist.exchange.step import Failure, Hold, Outgoing, Release, Result, Send, Sleep, Steps
 from guestlist.models import Guest, InviteResult, RoleResult
 from guestlist.provider import Effect, Request, Response
-from guestlist.testing.simulation.faults import AT_ONCE, LATE, Case, Fault, Faults
-from guestlist.testing.simulation.world import PAGE_SIZES, PAGE_STARTS, ClientClock, Site, Time
+from pytest_guestlist.simulation.faults import AT_ONCE, LATE, Case, Fault, Faults
+from pytest_guestlist.simulation.world import PAGE_SIZES, PAGE_STARTS, ClientClock, Site, Time
 
 Say = Callable[[str], None]
 

@@ -16,7 +16,7 @@ from random import Random
 
 from guestlist.exchange.step import Failure, Outgoing, Result
 from guestlist.provider import Response
-from guestlist.testing.simulation.world import EPOCH
+from pytest_guestlist.simulation.world import EPOCH
 
 NEVER, AT_ONCE, LATE = "never", "at once", "late"
 

@@ -9,10 +9,10 @@ from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 
-from guestlist.testing.simulation.faults import FAULTS
-from guestlist.testing.simulation.run import simulate
-from guestlist.testing.simulation.sabotage import sabotaged
-from guestlist.testing.simulation.subject import provider_named
+from pytest_guestlist.simulation.faults import FAULTS
+from pytest_guestlist.simulation.run import simulate
+from pytest_guestlist.simulation.sabotage import sabotaged
+from pytest_guestlist.simulation.subject import provider_named
 
 VERDICTS = (
     "done",

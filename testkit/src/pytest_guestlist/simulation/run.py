@@ -18,19 +18,19 @@ from guestlist.exchange.policy import refusal
 from guestlist.exchange.step import Steps
 from guestlist.models import Order, Role
 from guestlist.provider import Flow, Provider
-from guestlist.testing.calling import call
-from guestlist.testing.simulation.checker import Violation, check
-from guestlist.testing.simulation.driver import Caller, Client, Driver, WatchedAccount
-from guestlist.testing.simulation.faults import Faults, Kinds
-from guestlist.testing.simulation.subject import Subject, draw
-from guestlist.testing.simulation.world import (
+from guestlist.verbs import Accounts, Walk
+from pytest_guestlist.calling import call
+from pytest_guestlist.simulation.checker import Violation, check
+from pytest_guestlist.simulation.driver import Caller, Client, Driver, WatchedAccount
+from pytest_guestlist.simulation.faults import Faults, Kinds
+from pytest_guestlist.simulation.subject import Subject, draw
+from pytest_guestlist.simulation.world import (
     ClientClock,
     Site,
     Time,
     later,
     open_mails,
 )
-from guestlist.verbs import Accounts, Walk
 
 ADDRESSES = ("ada@example.com", "Grace.Hopper@example.com")
 

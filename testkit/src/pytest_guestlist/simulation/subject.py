@@ -19,7 +19,7 @@ from guestlist.exchange.policy import Verdict, judge, refusal
 from guestlist.plugins import installed
 from guestlist.provider import Provider, Response
 from guestlist.sandbox.service import Service
-from guestlist.testing.simulation.world import Site, Time
+from pytest_guestlist.simulation.world import Site, Time
 
 BASE_URL = "http://127.0.0.1:1"
 FACTS = ("resend_moves_expiry", "refuses_duplicates")

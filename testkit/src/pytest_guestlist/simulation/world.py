@@ -19,7 +19,7 @@ from guestlist.exchange.step import Outgoing
 from guestlist.provider import Effect, Response
 from guestlist.sandbox.service import Clock as ServiceClock
 from guestlist.sandbox.service import Mail, Outbox, SandboxRefusal, Service
-from guestlist.testing.calling import call
+from pytest_guestlist.calling import call
 
 EPOCH = 1_800_000_000.25
 """When a run begins, in seconds since 1970. Not a whole second: services cut fractions off."""

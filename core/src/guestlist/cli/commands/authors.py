@@ -1,25 +1,43 @@
-"""`new-provider` and `check-provider`: for the authors of providers."""
+"""`new-provider` and `check-provider`: for the authors of providers.
+
+The test kit, `pytest-guestlist`, brings what these commands do.
+"""
 
 from __future__ import annotations
 
+from importlib.metadata import entry_points
 from pathlib import Path
+from typing import Any
 
 from guestlist.cli.commands.providers import describe
 from guestlist.cli.document import FileRow
 from guestlist.cli.report import tell
 from guestlist.cli.session import Session
-from guestlist.errors import CallerMistake
+from guestlist.errors import CallerMistake, ConfigError
 from guestlist.plugins import installed
 
 
 class NotReady(CallerMistake):
-    """Something about a provider is not as it has to be."""
+    """Something about a provider has to be corrected."""
+
+
+def _from_test_kit(command: str) -> Any:
+    """Returns the function that does the work of a command.
+
+    Raises:
+        ConfigError: the test kit is not installed.
+    """
+    for entry in entry_points(group="guestlist.commands", name=command):
+        return entry.load()
+    raise ConfigError(
+        f"`guestlist {command}` needs the test kit",
+        hint="Install it: pip install pytest-guestlist",
+    )
 
 
 def run_new_provider(session: Session) -> None:
-    """Writes the package of a new provider, and says what to do with it."""
-    from guestlist.testing.scaffold import new_provider
-
+    """Writes the package of a new provider, and prints the next steps."""
+    new_provider = _from_test_kit("new-provider")
     name = session.arguments.name
     folder = new_provider(name, Path(session.arguments.into))
     session.results.append(FileRow(path=str(folder), written=True))
@@ -36,9 +54,8 @@ def run_new_provider(session: Session) -> None:
 
 
 def run_check_provider(session: Session) -> None:
-    """The provider's row of `providers`, and an error for everything that is not ready."""
-    from guestlist.testing.checking import check
-
+    """Reports the provider as `providers` does, and an error for each thing to correct."""
+    check = _from_test_kit("check-provider")
     plugins = installed()
     kind = plugins.provider(session.arguments.name)
     session.results.append(describe(kind, plugins.origins.get(kind.name, "")))
