@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from guestlist.cli.progress import LINE_SECONDS, Progress
 from guestlist.cli.reporter import reading
@@ -39,18 +40,15 @@ def timers(monkeypatch: pytest.MonkeyPatch) -> list[Timer]:
     return Timer.started
 
 
-def screen(monkeypatch: pytest.MonkeyPatch, *, terminal: bool) -> tuple[Screen, io.StringIO]:
-    monkeypatch.setenv("TERM", "xterm")
+def screen(*, terminal: bool) -> tuple[Screen, io.StringIO]:
     made, text = Screen(everything=False), io.StringIO()
-    monkeypatch.setattr(made.err, "file", text)
-    monkeypatch.setattr(made.err, "_force_terminal", terminal)
+    environment = {"TERM": "xterm"}
+    made.err = Console(file=text, force_terminal=terminal, _environ=environment, width=80)
     return made, text
 
 
-def test_a_terminal_shows_what_takes_longer_than_a_moment(
-    monkeypatch: pytest.MonkeyPatch, timers: list[Timer]
-) -> None:
-    shown, text = screen(monkeypatch, terminal=True)
+def test_a_terminal_shows_what_takes_longer_than_a_moment(timers: list[Timer]) -> None:
+    shown, text = screen(terminal=True)
     progress = Progress(shown)
     progress.tell("reading cloud")
     progress.tell("reading cloud: 8 roles")
@@ -71,7 +69,7 @@ def test_a_terminal_shows_what_takes_longer_than_a_moment(
 def test_a_log_gets_a_line_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [100.0]
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
-    shown, text = screen(monkeypatch, terminal=False)
+    shown, text = screen(terminal=False)
     progress = Progress(shown)
     for number in range(4):
         progress.tell(f"reading {number}")
