@@ -291,3 +291,22 @@ def test_files_that_cannot_be_read(read: Read, folder: Path) -> None:
 def test_the_mark_of_an_editor_does_not_matter() -> None:
     Path("guestlist.toml").write_bytes(b"\xef\xbb\xbf" + (ACCOUNTS + WHOLE).encode())
     assert len(list(read_roster(Path("guestlist.toml")).wanted())) == 5
+
+
+def test_the_place_of_a_role(read: Read) -> None:
+    """Where TOML names it: groups first, then people, files of people and included files."""
+    roster = read(
+        '[groups.g]\naccounts.cloud = ["a",\n"b"]\n'
+        '[[people]]\nemail = "a@b.co"\naccounts.chat = { roles = ["c"] }\n'
+        '[[people_from]]\nfile = "more.toml"\naccounts.cloud = ["d"]\n',
+        more_toml='[[people]]\nemail = "e@b.co"\naccounts.cloud = ["e"]\n',
+    )
+    found = {role: roster.place_of("cloud", role) for role in "abcde"}
+    assert found == {
+        "a": "guestlist.toml:6",
+        "b": "guestlist.toml:7",
+        "c": "",
+        "d": "guestlist.toml:13",
+        "e": "more.toml:3",
+    }
+    assert roster.place_of("chat", "c") == "guestlist.toml:10"

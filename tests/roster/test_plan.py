@@ -325,7 +325,10 @@ def test_days(guests: Guestlist) -> None:
         [lena._replace(ends=today - day), want("vultr", ADA, starts=today + day)],
         today=today,
     ) as plan:
-        assert notes(plan, "vultr") == {"not yet": 1, "ended": 1, "unlisted": 2}
+        assert notes(plan, "vultr") == {"not yet": 1, "unlisted": 2}
+        [over] = plan.changes()
+        assert (over.action, over.email) == (Action.CANNOT, "lena@example.org")
+        assert over.reason.startswith("was wanted until 2027-02-28 and is still a member")
 
 
 # ---------------------------------------------------------------------------- what cannot be done
@@ -346,6 +349,26 @@ def test_a_role_that_there_is_not_is_told_once(guests: Guestlist) -> None:
         "there is no role 'Enginering'. The nearest are: group:Engineering, Support Engineer."
         " It is wanted for 51 people."
     )
+
+
+def test_an_unknown_role_names_its_place(guests: Guestlist) -> None:
+    """That of the role where a TOML file names it, or else the row about the person."""
+    wanted = [
+        want("vultr", ADA, "Engineering", place="people.csv:2"),
+        want("vultr", ADA, "Enginering", place="people.csv:3"),
+        want("vultr", BEA, "Enginering", place="people.csv:4"),
+    ]
+    [change] = planned(guests, wanted, accounts=["vultr"])
+    assert change.reason.startswith("people.csv:3: there is no role 'Enginering'. The nearest")
+    asked = []
+
+    def place_of(account: str, role: str) -> str:
+        asked.append((account, role))
+        return "guestlist.toml:7"
+
+    [change] = planned(guests, wanted, accounts=["vultr"], place_of=place_of)
+    assert change.reason.startswith("guestlist.toml:7: there is no role 'Enginering'.")
+    assert set(asked) == {("vultr", "Enginering")}
 
 
 def test_an_option_that_there_is_not(guests: Guestlist) -> None:

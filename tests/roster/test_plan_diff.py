@@ -121,7 +121,12 @@ TABLE: list[tuple[Any, Any, Guest, list[str]]] = [
     (ONE, ["a", "e"], guest(M, ADMIN), ["held back"]),  # neither in place of the other
     (ONE, ["e", "zzz"], guest(M, ADMIN), ["held back"]),
     (no("assign_role"), ["e"], guest(M), ["cannot e: Service offers no way to assign role"]),
+    # nothing is taken away for what cannot be given
+    (no("assign_role"), ["e"], guest(M, ADMIN), ["cannot e: Service offers no way to assign role"]),
+    (no("assign_role"), ["e"], guest(M, EDITOR, ADMIN), ["unassign a"]),
+    (no("assign_role"), [], guest(M, ADMIN), ["unassign a"]),
     (no("unassign_role"), [], guest(M, ADMIN), ["cannot a: Service offers no way to unassign"]),
+    (no("unassign_role"), ["e"], guest(M, ADMIN), ["assign e", "cannot a: Service offers no way"]),
     # problems of the account
     (ANY, ["a", "zzz"], guest(G), ["held back"]),
     (ANY, ["a", "zzz"], guest(X, ADMIN), ["held back"]),
@@ -182,7 +187,11 @@ def test_not_wanted(kind: type[Service], person: Guest, expected: str) -> None:
     [came] = found(kind, person, entry, prune=True)
     assert came.startswith(expected)
     assert found(kind, person, entry) == ["unlisted"]
-    assert found(kind, person, ended) == ["ended"]
+    [over] = found(kind, person, ended)
+    still = "a member" if person.state is M else "invited"
+    assert over.startswith(
+        f"cannot: was wanted until 2027-01-31 and is still {still}: only pruning"
+    )
     kept = {"protected": frozenset({ADA}), "prune": True}
     assert found(kind, person, entry, **kept) == ["kept"]
 

@@ -9,11 +9,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from rich.console import Console
 
 from guestlist.cli.progress import LINE_SECONDS, Progress
 from guestlist.cli.reporter import reading
-from guestlist.cli.screen import Screen
+from guestlist.cli.screen import Screen, _Console
 from guestlist_aitronos import Aitronos
 from guestlist_betterauth import BetterAuth
 
@@ -43,7 +42,7 @@ def timers(monkeypatch: pytest.MonkeyPatch) -> list[Timer]:
 def screen(*, terminal: bool) -> tuple[Screen, io.StringIO]:
     made, text = Screen(everything=False), io.StringIO()
     environment = {"TERM": "xterm"}
-    made.err = Console(file=text, force_terminal=terminal, _environ=environment, width=80)
+    made.err = _Console(file=text, force_terminal=terminal, _environ=environment, width=80)
     return made, text
 
 

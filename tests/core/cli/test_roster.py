@@ -239,6 +239,26 @@ def test_one_account_that_fails_does_not_stop_the_other(roster: Roster, sandbox:
     assert mails(sandbox) == {("vultr", "ada@example.com"): 1}
 
 
+def test_an_unknown_role_names_file_and_line(roster: Roster) -> None:
+    text = ROSTER.replace('["Member"]', '["Nobody"]')
+    Path("guestlist.toml").write_text(text)
+    line = text[: text.index('["Nobody"]')].count("\n") + 1
+    done = roster("plan")
+    assert done.code == 2
+    assert f"guestlist.toml:{line}: there is no role 'Nobody'" in done.err
+
+
+def test_a_last_day_that_is_over_is_a_difference(roster: Roster) -> None:
+    Path("guestlist.toml").write_text(
+        '[accounts.cloud]\nprovider = "vultr"\n[[people]]\nemail = "lena@example.org"\n'
+        "accounts.cloud = true\nuntil = 2020-12-31\n"
+    )
+    shown = roster("plan", "--detailed-exitcode")
+    assert shown.code == 2
+    assert "lena@example.org: was wanted until 2020-12-31 and is still a member" in shown.out
+    assert roster("apply", "--yes").code == 1
+
+
 def test_what_is_not_possible_is_no_success(roster: Roster, sandbox: Sandbox) -> None:
     Path("guestlist.toml").write_text('allowed_domains = ["example.org"]\n' + ROSTER)
     assert roster("plan", "--detailed-exitcode").code == 2

@@ -139,7 +139,6 @@ NOTES = {
     "invited": "invited, and not accepted yet",
     "owed": "roles to be given after acceptance",
     "not yet": "wanted from a later day on",
-    "ended": "past their last day (--prune takes them out)",
     "unlisted": "there, and not in the roster (--prune takes them out)",
     "kept": "not in the roster, and never taken out",
     "programs": "logins of programs, left alone",

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 
 from guestlist.changes import ORDER, Action, Change
 from guestlist.client import Guestlist
+from guestlist.errors import UnknownRole
 from guestlist.exchange.account import Account
 from guestlist.models import OPEN_STATES
 from guestlist.roster.debts import Debt, unwanted, wish_brief
@@ -26,6 +28,10 @@ from guestlist.roster.wishes import Wish, Wishes, until
 
 Row = tuple[int, int, str, str]
 """A change as it is kept: account, place of the action in the order, key and body."""
+
+
+PlaceOf = Callable[[str, str], str]
+"""Returns where a roster names a role in an account, such as `guestlist.toml:12`, or nothing."""
 
 
 class Compared:
@@ -68,13 +74,19 @@ class Differs:
 
     Args:
         compared: makes what is needed to compare the people of one account.
+        people: compare only the people with these keys; empty for everybody.
     """
 
-    def __init__(self, compared: Callable[[str, Reading], Compared]) -> None:
+    def __init__(
+        self, compared: Callable[[str, Reading], Compared], people: Collection[str] = ()
+    ) -> None:
         self._make = compared
+        self._people = people
         self._compared: dict[str, Compared] = {}
 
     def __call__(self, name: str, reading: Reading, facts: Sequence[Fact]) -> bool:
+        if self._people and facts[0].key not in self._people:
+            return False
         account = self._compared.get(name)
         if account is None:
             account = self._compared[name] = self._make(name, reading)
@@ -89,15 +101,17 @@ def compare(
     scratch: Scratch,
     accounts: Sequence[Compared | None],
     guard: Guard,
+    place_of: PlaceOf,
     people: Collection[str] = (),
 ) -> None:
     """Goes through all people once, and writes the changes into the scratch space.
 
     Args:
         accounts: by number; None for one that cannot be read.
+        place_of: see `PlaceOf`.
         people: compare only the people with these keys; empty for everybody.
     """
-    scratch.add_changes(_of_people(scratch, accounts, guard, people))
+    scratch.add_changes(_of_people(scratch, accounts, guard, place_of, people))
     scratch.add_changes(_of_problems(scratch, accounts))
 
 
@@ -105,6 +119,7 @@ def _of_people(
     scratch: Scratch,
     accounts: Sequence[Compared | None],
     guard: Guard,
+    place_of: PlaceOf,
     people: Collection[str],
 ) -> Iterator[Row]:
     for facts in scratch.people():
@@ -116,7 +131,8 @@ def _of_people(
             continue
         wish = _wish(account, facts)
         for problem in wish.problems if wish else ():
-            scratch.add_problem(number, problem, facts[0].body)
+            place = _place_of(account, problem, facts, place_of)
+            scratch.add_problem(number, problem, facts[0].body, place)
         notes = _agreed(account, wish, facts)
         if notes is not None:
             account.notes.update(notes)
@@ -133,13 +149,28 @@ def _wish(account: Compared, facts: Sequence[Fact]) -> Wish | None:
     return None if brief is None else account.wishes.understood(brief)
 
 
+def _place_of(account: Compared, problem: str, facts: Sequence[Fact], place_of: PlaceOf) -> str:
+    """Returns where the roster asks for what nobody can have: the role itself, or else the entry
+    about the person."""
+    entries = [fact for fact in facts if fact.kind == Kind.WANTED]
+    for entry in entries:
+        for word in json.loads(entry.brief)[0] or ():
+            try:
+                account.wishes.role(word)
+            except UnknownRole as error:
+                if str(error) == problem:
+                    return place_of(account.name, word) or entry.place
+    return next((entry.place for entry in entries), "")
+
+
 def _of_problems(scratch: Scratch, accounts: Sequence[Compared | None]) -> Iterator[Row]:
-    """What is a problem of an account is told once, and not of everybody."""
-    for number, text, people, who in scratch.problems():
+    """Yields one change for each problem of an account, and not one for each person."""
+    for number, text, people, who, place in scratch.problems():
         account = accounts[number]
         if account is not None:
             whom = who if people == 1 else f"{people} people"
-            reason = f"{text} It is wanted for {whom}."
+            reason = f"{place}: {text}" if place else text
+            reason += f" It is wanted for {whom}."
             change = Change(
                 action=Action.CANNOT, account=account.name, email="", key="", reason=reason
             )

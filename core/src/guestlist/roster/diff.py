@@ -28,8 +28,6 @@ class Note(StrEnum):
     """Roles that the service takes only once somebody has accepted."""
     NOT_YET = "not yet"
     """People who are wanted from a later day on."""
-    ENDED = "ended"
-    """People whose last day is over and who are still there; only pruning takes them out."""
     UNLISTED = "unlisted"
     """People who are there and not in the roster; only pruning takes them out."""
     KEPT = "kept"
@@ -151,8 +149,13 @@ def _not_wanted(person: _Person) -> Iterator[Change | Note]:
         return
     if entry.key in rules.protected:
         yield Note.KEPT
+    elif not rules.prune and entry.ended:
+        where = "a member" if guest.state is State.ACCEPTED else "invited"
+        yield person.cannot(
+            f"was wanted until {entry.ended} and is still {where}: only pruning takes people out"
+        )
     elif not rules.prune:
-        yield Note.ENDED if entry.ended else Note.UNLISTED
+        yield Note.UNLISTED
     else:
         reason = f"wanted until {entry.ended}" if entry.ended else "not in the roster"
         inside = guest.state is State.ACCEPTED
@@ -178,10 +181,10 @@ def _of_member(person: _Person, wish: Wish) -> Iterator[Change | Note]:
     if replaced and wish.problems:  # to give one is to take the other away
         yield Note.HELD_BACK
         return
-    found = [
-        *_missing(person, wish, member.roles),
-        *_too_much(person, wish, member.roles),
-    ]
+    found = [*_missing(person, wish, member.roles)]
+    if all(change.action is not Action.CANNOT for change in found):
+        # a role is taken away only if what is wanted instead can be given
+        found += _too_much(person, wish, member.roles)
     yield from found
     if not found:
         yield Note.HELD_BACK if wish.problems else Note.FITS

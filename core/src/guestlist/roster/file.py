@@ -35,7 +35,7 @@ from guestlist.roster.guard import Limits
 from guestlist.roster.problems import IF_EMPTY, MOST, found_by_pydantic
 from guestlist.roster.table import PeopleTable
 from guestlist.roster.wanted import Wanted
-from guestlist.tomlfile import Problems, TomlFile, read_toml
+from guestlist.tomlfile import Place, Problems, TomlFile, read_toml
 
 D = TypeVar("D", bound=Part)
 
@@ -71,6 +71,26 @@ class Roster:
     _circle: Circle = field(repr=False)
     _entries: tuple[_Entry, ...] = field(repr=False)
     _tables: tuple[PeopleTable, ...] = field(repr=False)
+    _files: tuple[TomlFile, ...] = field(repr=False)
+
+    def place_of(self, account: str, role: str) -> str:
+        """Returns where a TOML file names a role in an account, such as `guestlist.toml:12`; empty
+        if none does, because a row of a CSV file names it.
+
+        Args:
+            role: as it is written.
+        """
+        for file in self._files:
+            for section in ("groups", "people", "people_from"):
+                parts = file.table.get(section, ())
+                for key, part in parts.items() if isinstance(parts, dict) else enumerate(parts):
+                    place: Place = (section, key, "accounts", account)
+                    access = part.get("accounts", {}).get(account)
+                    if isinstance(access, dict):
+                        place, access = (*place, "roles"), access.get("roles")
+                    if isinstance(access, list) and role in access:
+                        return file.where((*place, access.index(role)))
+        return ""
 
     @classmethod
     def from_file(cls, path: str | Path) -> Roster:
@@ -135,7 +155,7 @@ def read_roster(path: Path, *, allow_empty: bool = False) -> Roster:
     for name, group in document.groups.items():
         main.refuse(circle.wrong_names(group.accounts), "groups", name)
     entries = list(_entries(main, document.people, circle, {}))
-    tables, digests = list[PeopleTable](), [main.toml.digest]
+    tables, files = list[PeopleTable](), [main.toml]
     for number, settings in enumerate(document.people_from):
         place = ("people_from", number)
         if main.refuse(circle.wrong_names(settings.accounts, settings.groups), *place):
@@ -162,14 +182,14 @@ def read_roster(path: Path, *, allow_empty: bool = False) -> Roster:
             if toml is None:
                 continue
             file = _File(toml, problems)
-            digests.append(toml.digest)
+            files.append(toml)
             if shaped := file.shaped(PeopleDocument):
                 if not (shaped.people or allow_empty):
                     problems.add(_no_one_in(people))
                 entries += _entries(file, shaped.people, circle, everybody)
     ledger = _ledger(main, document.ledger)
     problems.check()
-    digests += [table.digest for table in tables]
+    digests = [file.digest for file in files] + [table.digest for table in tables]
     digest = hashlib.sha256("\n".join(digests).encode()).hexdigest()
     return Roster(
         main.toml,
@@ -179,6 +199,7 @@ def read_roster(path: Path, *, allow_empty: bool = False) -> Roster:
         circle,
         tuple(entries),
         tuple(tables),
+        tuple(files),
     )
 
 

@@ -11,7 +11,7 @@ from typing import Self
 from guestlist.changes import ORDER, Action, Change, RoleRef
 from guestlist.client import Guestlist
 from guestlist.errors import ConfigError, GuestlistError, UnknownAccount
-from guestlist.roster.compare import Compared, Differs, Row, compare
+from guestlist.roster.compare import Compared, Differs, PlaceOf, Row, compare
 from guestlist.roster.debts import Debt, unwanted
 from guestlist.roster.guard import Guard, Limits
 from guestlist.roster.planfile import write_plan
@@ -86,6 +86,7 @@ def make_plan(
     allow_empty: bool = False,
     owed: Iterable[Debt] = (),
     mails: Callable[[str], int] | None = None,
+    place_of: PlaceOf = lambda _account, _role: "",
     progress: Progress | None = None,
 ) -> Plan:
     """Compares a roster with what the services hold. Nothing is changed.
@@ -110,6 +111,7 @@ def make_plan(
         owed: roles that could not be given yet. Those that the roster does not want are withdrawn
             (`guestlist.roster.debts.unwanted`), also in accounts about which it says nothing.
         mails: how many mails the person with that key was sent within `limits.period`.
+        place_of: returns where the roster names a role, for messages (`Roster.place_of`).
         progress: see `guestlist.roster.present.Progress`.
 
     Raises:
@@ -142,13 +144,14 @@ def make_plan(
             names,
             scratch,
             managed=intake.managed,
-            look_closer=Differs(compared),
+            look_closer=Differs(compared, people),
             progress=progress,
         )
         readable = {
             name: compared(name, reading) for name, reading in read.items() if not reading.error
         }
-        compare(scratch, [readable.get(name) for name in names], Guard(limits, mails), people)
+        guard, by_number = Guard(limits, mails), [readable.get(name) for name in names]
+        compare(scratch, by_number, guard, place_of, people)
         aside = Aside(guests, debts, {*names, *unclear, *intake.accounts})
         scratch.add_changes(aside.rows(len(names)))
         errors = {name: reading.error for name, reading in read.items() if reading.error}

@@ -51,6 +51,7 @@ class Fact(NamedTuple):
             member: whether they are not in the record. Of an invitation: whether it is a summary.
         brief: what mostly suffices to decide; few people differ in it.
         body: all of it.
+        place: of an entry of the roster, where it is written, such as `guestlist.toml:12`.
     """
 
     key: str
@@ -59,6 +60,7 @@ class Fact(NamedTuple):
     ask: bool
     brief: str
     body: str
+    place: str = ""
 
 
 class Scratch:
@@ -77,11 +79,12 @@ class Scratch:
                 PRAGMA journal_mode = off;
                 PRAGMA synchronous = off;
                 PRAGMA cache_size = -{CACHE};
-                CREATE TABLE fact (key TEXT, account INT, kind INT, ask INT, brief TEXT, body TEXT);
+                CREATE TABLE fact (key TEXT, account INT, kind INT, ask INT, brief TEXT, body TEXT,
+                                   place TEXT);
                 CREATE TABLE asking (account INT, key TEXT, body TEXT);
                 CREATE TABLE summary (key TEXT, account INT, kind INT, ask INT, brief TEXT,
-                                      body TEXT);
-                CREATE TABLE problem (account INT, text TEXT, people INT, who TEXT,
+                                      body TEXT, place TEXT);
+                CREATE TABLE problem (account INT, text TEXT, people INT, who TEXT, place TEXT,
                                       PRIMARY KEY (account, text)) WITHOUT ROWID;
                 CREATE TABLE change (account INT, place INT, key TEXT, body TEXT);
                 BEGIN;
@@ -97,12 +100,12 @@ class Scratch:
 
     def add(self, facts: Iterable[Fact]) -> None:
         """Keeps facts, all of them or, after an error, some."""
-        self._insert("INSERT INTO fact VALUES (?, ?, ?, ?, ?, ?)", facts)
+        self._insert("INSERT INTO fact VALUES (?, ?, ?, ?, ?, ?, ?)", facts)
 
     def people(self) -> Iterator[list[Fact]]:
         """What is known, by person and account, in the order of the keys."""
         rows = self._read(
-            "SELECT key, account, kind, ask, brief, body FROM fact"
+            "SELECT key, account, kind, ask, brief, body, place FROM fact"
             " ORDER BY key, account, kind, rowid"
         )
         found: list[Fact] = []
@@ -140,7 +143,7 @@ class Scratch:
     def with_summaries(self, account: int, size: int) -> Iterator[list[list[Fact]]]:
         """The facts about each person in an account whose invitation is a summary, for `size`
         people at a time. Others may add facts meanwhile."""
-        columns = "key, account, kind, ask, brief, body"
+        columns = "key, account, kind, ask, brief, body, place"
         with self._lock, _in_words():
             self._db.execute(
                 f"INSERT INTO summary SELECT {columns} FROM fact"  # noqa: S608
@@ -185,18 +188,25 @@ class Scratch:
 
     # ------------------------------------------------------------------ results
 
-    def add_problem(self, account: int, text: str, who: str) -> None:
-        """Counts one more person for whom something is wanted that nobody can have."""
+    def add_problem(self, account: int, text: str, who: str, place: str) -> None:
+        """Counts one more person for whom something is wanted that nobody can have.
+
+        Args:
+            place: where the roster asks for it.
+        """
         with self._lock, _in_words():
             self._db.execute(
-                "INSERT INTO problem VALUES (?, ?, 1, ?)"
+                "INSERT INTO problem VALUES (?, ?, 1, ?, ?)"
                 " ON CONFLICT DO UPDATE SET people = people + 1",
-                (account, text, who),
+                (account, text, who, place),
             )
 
-    def problems(self) -> Iterator[tuple[int, str, int, str]]:
-        """Account, text, how many people each problem is about, and the first of them."""
-        return self._read("SELECT account, text, people, who FROM problem ORDER BY account, text")
+    def problems(self) -> Iterator[tuple[int, str, int, str, str]]:
+        """Yields account, text, how many people each problem is about, the first of them, and the
+        place in the roster."""
+        return self._read(
+            "SELECT account, text, people, who, place FROM problem ORDER BY account, text"
+        )
 
     def add_changes(self, changes: Iterable[tuple[int, int, str, str]]) -> None:
         """Keeps changes: account, place of the action in the order, key and body."""

@@ -74,7 +74,7 @@ class Intake:
                 brief = _as_json(one.roles, one.options, until)
             body = str(one.ends) if kind is Kind.ENDED else one.email
             ask = kind is Kind.WANTED and one.roles is not None
-            yield Fact(one.key, number, kind, ask, brief, body)
+            yield Fact(one.key, number, kind, ask, brief, body, one.place)
 
     def _kind(self, one: Wanted) -> Kind:
         if one.ends is not None and one.ends < self._today:

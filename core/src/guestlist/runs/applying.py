@@ -258,7 +258,7 @@ def _check_unchanged(context: Context, plan: PlanFile) -> None:
 
 def _confirmed(context: Context, options: _Options, plan: Plan | PlanFile) -> bool:
     context.emit(Planned(plan))
-    if cannot := sum(1 for change in impossible(plan) if change.email):
+    if cannot := sum(1 for change in impossible(plan) if change.email and not change.roles):
         changes = "1 change" if cannot == 1 else f"{cannot} changes"
         context.report(Conflict(f"{changes} not possible", hint="The plan says why."))
     summary = plan.summary

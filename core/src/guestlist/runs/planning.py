@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from guestlist.changes import Action, Change
-from guestlist.errors import Conflict, GuestlistError, InvalidOrder, UnknownRole
+from guestlist.errors import Conflict, GuestlistError, InvalidOrder, UnknownRole, Unsupported
 from guestlist.ledger import owed
 from guestlist.ledger.mails import MailsPerPerson
 from guestlist.roster import Plan, PlanFile, make_plan
@@ -97,6 +97,7 @@ def planned(
         allow_empty=allow_empty,
         owed=deferred(context),
         mails=MailsPerPerson(context.store, client.clock.now() - roster.limits.period),
+        place_of=roster.place_of,
         progress=lambda *read: context.emit(ReadingAccount(*read)),
     )
     try:
@@ -145,9 +146,15 @@ def impossible(plan: Plan | PlanFile) -> Iterator[Change]:
 
 def _impossible_for_all(plan: Plan | PlanFile) -> Iterator[GuestlistError]:
     """Yield an error for each role or option that nobody in an account can have."""
+    reasons: dict[tuple[str, str], list[str]] = {}
     for change in impossible(plan):
         if not change.email:
             yield UnknownRole(change.reason.rstrip("."), account=change.account)
+        elif change.roles:  # the service has no way to give or take a role
+            reasons.setdefault((change.account, change.reason), []).append(change.email)
+    for (account, reason), emails in reasons.items():
+        whom = emails[0] if len(emails) == 1 else f"{len(emails)} people"
+        yield Unsupported(reason.rstrip("."), hint=f"It is wanted for {whom}.", account=account)
 
 
 def deferred(context: Context) -> list[Debt]:
