@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 import tracemalloc
 from collections.abc import Iterator
@@ -101,6 +102,30 @@ def test_as_spreadsheets_write_it(read: Read, separator: str, end: str, mark: by
     assert found(read, mark + rows.encode()) == [("a@b.co", "chat", ("r", "s"))]
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ["sep=;", "email;group", "a@b.co;ops"],
+        ["SEP=,", "email,group", "a@b.co,ops"],
+        ["sep=|", "email|group", "a@b.co|ops"],
+        ["", "email,group", "", "a@b.co,ops"],
+        [";;;", '"";""', "email;group", "a@b.co;ops"],
+        ["email,group,,,", "a@b.co,ops,,,"],
+        ["email,group", "a@b.co,ops,,, "],
+        ["", "sep=;", "", "group;email", "ops;a@b.co;;"],
+    ],
+    ids=" ".join,
+)
+def test_what_spreadsheets_add(read: Read, encoding: str, end: str, lines: list[str]) -> None:
+    mark = {"utf-16-le": codecs.BOM_UTF16_LE, "utf-16-be": codecs.BOM_UTF16_BE}
+    rows = mark.get(encoding, b"") + end.join([*lines, ""]).encode(encoding)
+    [one] = read(FILE, people_csv=rows).wanted()
+    assert (one.email, one.account) == ("a@b.co", "chat")
+    assert one.place == f"people.csv:{len(lines)}"
+
+
 def test_headings_of_ones_own(read: Read) -> None:
     settings = 'columns = { email = "E-mail address", groups = "Team" }'
     rows = "Team,groups,roles,E-Mail Address\nops,ignored,,a@b.co\n"
@@ -123,7 +148,7 @@ def test_a_single_column(read: Read) -> None:
         ("email,x\n", 'columns.until = "end"', ":1: there is no column 'end'. There are: 'email'"),
         ("email,Email\n", "", ":1: there are 2 columns 'email'"),
         ("email,group,groups\n", "", ":1: there are 2 columns 'group'"),
-        ('"email', "", ":1: the heading is no CSV: unexpected end of data"),
+        ('"email', "", ":1: the heading is not valid CSV: unexpected end of data"),
         ("email\nada\n", OPS, ":2: 'ada' is not an e-mail address: it needs"),
         ("email,group\n,ops\n", "", ":2: '' is not an e-mail address: it needs"),
         ("email,group\na@b.co,opps\n", "", ":2: there is no group 'opps'. Did you mean 'ops'?"),
@@ -134,11 +159,37 @@ def test_a_single_column(read: Read) -> None:
         ("email,group\na@b.co,\n", "", ":2: no account is named. Name an account, or a group"),
         ("email,role\na@b.co,r\n", "", ":2: there are roles, and no account in which they are"),
         ("email,group\na@b.co,ops,x\n", "", ":2: the row has 3 values, and the heading 2. A value"),
-        ('email\n\n"a"b\n', "", ":3: this row is no CSV"),
-        ('email,group\na@b.co,"ops\n\n', "", ":2: this row is no CSV: unexpected end of data"),
-        ('email\n"' + "x\n" * 100_000 + '"', "", ":2: this row is no CSV: field larger than"),
+        ('email\n\n"a"b\n', "", ":3: this row is not valid CSV"),
+        (
+            'email,group\na@b.co,"ops\n\n',
+            "",
+            ":2: this row is not valid CSV: unexpected end of data",
+        ),
+        (
+            'email\n"' + "x\n" * 100_000 + '"',
+            "",
+            ":2: this row is not valid CSV: field larger than",
+        ),
         (b"email,name\na@b.co,x\ne@b.co,J\xf6rg\n", "", "people.csv:3: this is not UTF-8. Save it"),
-        (b"PK\x03\x04\xff", "", "people.csv:1: this is not UTF-8"),
+        (b"PK\x03\x04\x14\x00", "", "people.csv is a spreadsheet's workbook, not a CSV file. Save"),
+        (
+            b"\xd0\xcf\x11\xe0\xa1\xb1",
+            "",
+            "people.csv is a spreadsheet's workbook, not a CSV file.",
+        ),
+        (
+            "email\na@b.co\n".encode("utf-16")[:-1],
+            OPS,
+            "people.csv is cut off: it is not whole UTF",
+        ),
+        ("\n,,\nmail\n", "", "people.csv:3: there is no column 'email'. There are: 'mail'."),
+        (
+            "sep=;\nmail;x\n",
+            "",
+            "people.csv:2: there is no column 'email'. There are: 'mail', 'x'.",
+        ),
+        ("sep=;\n", "", "people.csv:1: it is empty"),
+        ("\n\nemail\nada\n", OPS, "people.csv:4: 'ada' is not an e-mail address"),
     ],
 )
 def test_what_is_wrong(rows: str | bytes, settings: str, told: str, read: Read) -> None:

@@ -1,10 +1,12 @@
-"""People in a CSV file: read row by row, so that there may be a million."""
+"""Reads people from a CSV file, row by row, so that there may be a million."""
 
 from __future__ import annotations
 
+import codecs
 import csv
 import hashlib
 import os
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date
@@ -25,19 +27,32 @@ from guestlist.tomlfile import Problems
 PLACING = ("accounts", "roles", "groups")
 """The columns that say where somebody is."""
 SEPARATORS = ",;\t"
+BLANK = SEPARATORS + "\"' \r\n"
+"""What lines consist of that have no value."""
+EXPORT = "Save it from the spreadsheet as CSV UTF-8 (File, Save As or Download)."
 REMEMBERED = 10_000
 """Different rows, addresses and days left aside, of which it is remembered what they mean."""
 
 
+SEPARATOR_LINE = re.compile(r"""sep=(?P<separator>[^\r\n])\s*""", re.IGNORECASE)
+"""A first line by which Excel says how the file is separated: `sep=;`."""
+ENCODINGS = ((codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
+"""What a file begins with that is not UTF-8. Excel calls UTF-16 "Unicode Text"."""
+WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
+"""What .xlsx, .ods and .xls files begin with."""
+
+
 class Heading(NamedTuple):
-    """The first row, understood.
+    """The heading.
 
     Attributes:
+        line: the line on which it begins.
         separator: what is between the values of a row.
         width: how many values a row has.
         columns: the number of each column that is there.
     """
 
+    line: int
     separator: str
     width: int
     columns: dict[str, int]
@@ -67,6 +82,8 @@ class PeopleTable:
         self._own = tuple(settings.accounts)
         with _readable(path), path.open("rb") as file:
             self._version = _version(file)
+            self._encoding = _encoding(path, file.read(len(WORKBOOKS[0])))
+            file.seek(0)
             self.digest = hashlib.file_digest(file, "sha256").hexdigest()
         with self._opened() as text:
             self._heading = _heading(path, text, settings.columns)
@@ -103,10 +120,10 @@ class PeopleTable:
             for line, row in self._rows(text):
                 where = f"{self.path}:{line}"
                 if len(row) != width:
-                    if len(row) > width:
+                    if any(map(str.strip, row[width:])):
                         problems.add(_too_long(len(row), self._heading).found_at(f"{where}: "))
                         continue
-                    row += [""] * (width - len(row))
+                    row = row[:width] + [""] * (width - len(row))
                 row.append("")  # what a column that is not there says, under number -1
                 said = tuple([row[number] for number in placing])
                 try:
@@ -137,22 +154,29 @@ class PeopleTable:
         return check_somewhere(together(parts))
 
     def _rows(self, text: IO[str]) -> Iterator[tuple[int, list[str]]]:
-        """Each row below the heading with the line on which it begins; empty ones are left out."""
+        """Yields each row below the heading with the line on which it begins; empty ones are left
+        out."""
+        for _ in range(self._heading.line - 1):
+            next(text)
         reader = csv.reader(text, delimiter=self._heading.separator, strict=True)
         next(reader)
-        line = reader.line_num + 1
+        before = self._heading.line - 1
+        line = before + reader.line_num + 1
         try:
             for row in reader:
                 if any(map(str.strip, row)):
                     yield line, row
-                line = reader.line_num + 1
+                line = before + reader.line_num + 1
         except csv.Error as error:
-            raise ConfigError(f"{self.path}:{line}: this row is no CSV: {error}") from None
+            raise ConfigError(f"{self.path}:{line}: this row is not valid CSV: {error}") from None
+
+    def _text(self) -> IO[str]:
+        return self.path.open(encoding=self._encoding, newline="")
 
     @contextmanager
     def _opened(self) -> Iterator[IO[str]]:
         """The file as text; afterwards, that it still is the one whose digest was taken."""
-        with _readable(self.path), self.path.open(encoding="utf-8-sig", newline="") as text:
+        with _readable(self.path), self._text() as text:
             yield text
             if _version(text) != self._version:
                 raise ConfigError(f"{self.path} has changed while it was read", hint="Start again.")
@@ -171,15 +195,28 @@ def _readable(path: Path) -> Iterator[None]:
         raise ConfigError(f"there is no file {path}") from None
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise ConfigError(
-            f"{path}:{_undecodable(path)}: this is not UTF-8",
-            hint="Save it from the spreadsheet as CSV UTF-8.",
-        ) from None
+    except UnicodeError as error:
+        if not isinstance(error, UnicodeDecodeError) or error.encoding != "utf-8":
+            raise ConfigError(f"{path} is cut off: it is not whole UTF-16", hint=EXPORT) from None
+        raise ConfigError(f"{path}:{_undecodable(path)}: this is not UTF-8", hint=EXPORT) from None
+
+
+def _encoding(path: Path, start: bytes) -> str:
+    """Returns the encoding of a CSV file.
+
+    Args:
+        start: its first bytes.
+
+    Raises:
+        ConfigError: it is a workbook of a spreadsheet.
+    """
+    if start in WORKBOOKS:
+        raise ConfigError(f"{path} is a spreadsheet's workbook, not a CSV file", hint=EXPORT)
+    return next((name for mark, name in ENCODINGS if start.startswith(mark)), "utf-8-sig")
 
 
 def _undecodable(path: Path) -> int:
-    """The number of the line that is not UTF-8; the first where it is one meanwhile."""
+    """Returns the first line that is not UTF-8; 1 if there is none any more."""
     with path.open("rb") as file:
         for number, line in enumerate(file, 1):
             try:
@@ -191,25 +228,35 @@ def _undecodable(path: Path) -> int:
 
 def _heading(path: Path, text: IO[str], wanted: Columns) -> Heading:
     found, problem = [], "it is empty"
-    for separator in SEPARATORS:
+    separators, line, start = SEPARATORS, 0, ""
+    while not start.strip(BLANK) and (start := text.readline()):
+        line += 1
+        if named := SEPARATOR_LINE.fullmatch(start):
+            separators, start = named["separator"], ""
+    for separator in separators if start else "":
         text.seek(0)
+        for _ in range(line - 1):
+            next(text)
         try:
             titles = next(csv.reader(text, delimiter=separator, strict=True), [])
         except csv.Error as error:  # also where it is separated by something else
-            problem = f"the heading is no CSV: {error}"
+            problem = f"the heading is not valid CSV: {error}"
         else:
-            found.append((separator, [title.strip() for title in titles]))
+            titles = [title.strip() for title in titles]
+            while titles and not titles[-1]:  # empty cells beside the table
+                titles.pop()
+            found.append((separator, titles))
     separator, titles = max(
         found,
         key=lambda one: (bool(_fitting("email", wanted.email, one[1])), len(one[1])),
         default=("", []),
     )
     if not titles:
-        raise ConfigError(f"{path}:1: {problem}")
+        raise ConfigError(f"{path}:{line or 1}: {problem}")
     try:
-        return Heading(separator, len(titles), _columns(titles, wanted))
+        return Heading(line, separator, len(titles), _columns(titles, wanted))
     except ConfigError as error:
-        raise error.found_at(f"{path}:1: ") from None
+        raise error.found_at(f"{path}:{line}: ") from None
 
 
 def _fitting(name: str, told: str | None, titles: Sequence[str]) -> list[int]:
@@ -233,7 +280,7 @@ def _columns(titles: Sequence[str], wanted: Columns) -> dict[str, int]:
         if fitting:
             found[name] = fitting[0]
         elif told or name == "email":
-            there = ", ".join(map(repr, titles))
+            there = ", ".join(repr(title) for title in titles if title)
             hint = f"There are: {there}."
             if not told:
                 hint += ' Say which it is: columns = { email = "…" }.'
