@@ -91,3 +91,29 @@ def test_offboard(
     capsys.readouterr()
     assert run("offboard.py", "grace@example.com") == 1
     assert "Vultr IAM offers no way to revoke" in capsys.readouterr().err
+
+
+def test_scheduled(
+    run: Callable[..., int],
+    capsys: pytest.CaptureFixture[str],
+    guestlist_sandbox: Sandbox,
+) -> None:
+    with Path("guestlist.toml").open("a") as roster:
+        roster.write('\n[[people]]\nemail = "ada@example.com"\naccounts.vultr = true\n')
+    assert run("scheduled.py", "guestlist.toml") == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "invite ada@example.com on vultr: is not there",
+        "vultr: 1 done, 0 left, 1 emails",
+    ]
+    assert run("scheduled.py", "guestlist.toml") == 0
+    assert capsys.readouterr().out.splitlines() == ["Nothing to do."]
+
+    others = ", ".join(f'"guest-{number}@example.com"' for number in range(60))
+    with Path("guestlist.toml").open("a") as roster:
+        roster.write(f"[[people]]\nemail = [{others}]\naccounts.vultr = true\n")
+    assert run("scheduled.py", "guestlist.toml") == 1
+    assert "More than 50 changes" in capsys.readouterr().err
+    assert len(guestlist_sandbox.outbox.mails) == 1
+
+    assert run("scheduled.py", "nowhere.toml") == 1
+    assert "nowhere.toml" in capsys.readouterr().err

@@ -26,10 +26,10 @@ from guestlist import (
     CallerMistake,
     Conflict,
     GuestlistError,
+    Ledger,
     ServiceRefusal,
-    email_key,
+    follow_async,
 )
-from guestlist.ledger import Ledger
 
 PATIENCE = 25.0
 """Seconds after which an EventSource without news is sent to ask again."""
@@ -81,21 +81,14 @@ class Onboarding:
         """Looks for answers for ever. Every machine may: the ledger takes each answer once."""
         while True:
             try:
-                await self._look()
-            except GuestlistError as error:  # a service or the database is away: later, then
+                found = await follow_async(ledger=self._ledger, client=self._guests)
+                for error in found.errors:  # a service is away: later, then
+                    print(error, flush=True)
+            except GuestlistError as error:  # the database is
                 print(error, flush=True)
             news, self._news = self._news, asyncio.Event()
             news.set()  # also for what another machine has seen
             await asyncio.sleep(self._every)
-
-    async def _look(self) -> None:
-        waiting = await asyncio.to_thread(self._ledger.waiting)
-        for account in {one.account for one in waiting}:
-            people = [one for one in waiting if one.account == account]
-            found = await self._guests.standing([one.email for one in people], account=account)
-            for one in people:
-                now = found[email_key(one.email)]
-                await asyncio.to_thread(self._ledger.answered, one, now)
 
 
 async def explain(request: Request, error: Exception) -> Response:

@@ -66,9 +66,15 @@ if TYPE_CHECKING:
     from guestlist.roster.plan import Plan as Plan
     from guestlist.roster.planfile import PlanFile as PlanFile
     from guestlist.runs import apply as apply
+    from guestlist.runs import apply_async as apply_async
+    from guestlist.runs import follow as follow
+    from guestlist.runs import follow_async as follow_async
     from guestlist.runs import plan as plan
+    from guestlist.runs import plan_async as plan_async
     from guestlist.runs import settle as settle
+    from guestlist.runs import settle_async as settle_async
     from guestlist.runs.applying import ApplyResult as ApplyResult
+    from guestlist.runs.following import FollowResult as FollowResult
     from guestlist.runs.settling import SettleResult as SettleResult
 
 _HOMES = {
@@ -84,7 +90,8 @@ _HOMES = {
     "models": """Access Basis Grant Guest Invitation InviteResult Member MemberState Onboarding
         Order Outcome OwnAccess Role RoleOutcome RoleResult State""",
     "roster": "Plan PlanFile Roster",
-    "runs": "ApplyResult SettleResult apply plan settle",
+    "runs": """ApplyResult FollowResult SettleResult apply apply_async follow follow_async plan
+        plan_async settle settle_async""",
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}
 

@@ -15,7 +15,17 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Concatenate, Generic, NoReturn, ParamSpec, Self, TypeVar, cast
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Concatenate,
+    Generic,
+    NoReturn,
+    ParamSpec,
+    Self,
+    TypeVar,
+    cast,
+)
 
 from guestlist import verbs
 from guestlist.config import (
@@ -30,7 +40,7 @@ from guestlist.errors import ConfigError
 from guestlist.event import Event
 from guestlist.exchange.account import Account, Budget, Entry, Journal
 from guestlist.exchange.clock import Clock, SystemClock, jitter
-from guestlist.exchange.drive import AsyncDriver, Driver
+from guestlist.exchange.drive import AsyncDriver, Driver, PortalWire
 from guestlist.exchange.pace import Pace
 from guestlist.exchange.step import Steps
 from guestlist.exchange.wire import AsyncHttpxWire, HttpxWire
@@ -39,6 +49,9 @@ from guestlist.plugins import Plugins, installed
 from guestlist.provider import Flow, Provider
 from guestlist.telemetry import Telemetry
 from guestlist.verbs import Accounts, Walk
+
+if TYPE_CHECKING:
+    from anyio.from_thread import BlockingPortal
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -490,6 +503,17 @@ class AsyncGuestlist(_Client):
             for item in items:
                 yield item
             del items
+
+    def for_threads(self, portal: BlockingPortal) -> Guestlist:
+        """The same client for threads. Its requests are sent in the event loop of the portal, with
+        the connections and the rate limits of this client.
+
+        Calls of the two about the same person do not wait for each other.
+        """
+        other = object.__new__(Guestlist)
+        other.__dict__.update(self.__dict__)
+        other._driver = Driver(PortalWire(self._wire, portal), self._clock)
+        return other
 
     async def aclose(self) -> None:
         """Closes the connections, those of calls under way when they end. Calls after it open new

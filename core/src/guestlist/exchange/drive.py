@@ -24,6 +24,7 @@ from guestlist.provider.messages import Response
 
 if TYPE_CHECKING:
     import anyio
+    from anyio.from_thread import BlockingPortal
 
 T = TypeVar("T")
 Held = dict[Hashable, Callable[[], None]]
@@ -40,6 +41,17 @@ class AsyncWire(Protocol):
     """Sends requests for an async client."""
 
     async def send(self, outgoing: Outgoing) -> Response | Failure: ...
+
+
+class PortalWire:
+    """Sends requests of threads with an async client's wire, in its event loop."""
+
+    def __init__(self, wire: AsyncWire, portal: BlockingPortal) -> None:
+        self._wire = wire
+        self._portal = portal
+
+    def send(self, outgoing: Outgoing) -> Response | Failure:
+        return self._portal.call(self._wire.send, outgoing)
 
 
 class _Lock(Protocol):

@@ -32,12 +32,14 @@ class StopClock:
     """A clock for a client that takes part in a run: its waits end with the run.
 
     Args:
-        clock: where the time is read.
+        clock: where the time is read. If it has a way of its own to wait, such as the virtual clock
+            of a test, that is used.
     """
 
     def __init__(self, stop: Stop, clock: Clock | None = None) -> None:
         self._stop = stop
         self._clock = clock or SystemClock()
+        self._waits_itself = getattr(type(self._clock), "sleep", None) is not SystemClock.sleep
 
     def monotonic(self) -> float:
         return self._clock.monotonic()
@@ -46,12 +48,14 @@ class StopClock:
         return self._clock.now()
 
     def sleep(self, seconds: float) -> None:
-        """Waits.
+        """Wait.
 
         Raises:
             Stopped: the run is to end.
         """
-        if self._stop.wait(seconds):
+        if self._waits_itself and not self._stop:
+            self._clock.sleep(seconds)
+        elif self._stop.wait(seconds):
             raise Stopped
 
     async def asleep(self, seconds: float) -> None:

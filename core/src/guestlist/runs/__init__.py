@@ -4,8 +4,9 @@
 
     result = guestlist.apply("guestlist.toml", confirm=lambda plan: plan.summary.possible < 100)
 
-Each function has a module of its own: `planning`, `applying`, `settling`. They need the extra
-`guestlist[ledger]`. Names are loaded on first use.
+Each function has a module of its own: `planning`, `applying`, `settling`, `following`. Their
+async twins are in `asynchronous`. All need the extra `guestlist[ledger]`. Names are loaded on first
+use.
 """
 
 from __future__ import annotations
@@ -17,17 +18,33 @@ from guestlist.ledger import needing_extra
 
 if TYPE_CHECKING:
     from guestlist.runs.applying import ApplyResult, apply
+    from guestlist.runs.asynchronous import apply_async, follow_async, plan_async, settle_async
+    from guestlist.runs.following import FollowResult, follow
     from guestlist.runs.planning import plan
     from guestlist.runs.settling import SettleResult, settle
 
 _HOMES = {
     "applying": "ApplyResult apply",
+    "asynchronous": "apply_async follow_async plan_async settle_async",
+    "following": "FollowResult follow",
     "planning": "plan",
     "settling": "SettleResult settle",
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}
 
-__all__ = ["ApplyResult", "SettleResult", "apply", "plan", "settle"]
+__all__ = [
+    "ApplyResult",
+    "FollowResult",
+    "SettleResult",
+    "apply",
+    "apply_async",
+    "follow",
+    "follow_async",
+    "plan",
+    "plan_async",
+    "settle",
+    "settle_async",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from guestlist.errors import Conflict, GuestlistError, InvalidOrder
+from guestlist.exchange.clock import Stopped
 from guestlist.ledger import orders, runs
 from guestlist.ledger.runner import alone
 from guestlist.roster import Plan, PlanFile, moved, read_plan
 from guestlist.roster.summary import fingerprint
-from guestlist.runs.carrying import Interrupted, carry_out, reconcile
-from guestlist.runs.context import EVERYBODY, Context, Selection, opened
+from guestlist.runs.carrying import carry_out, reconcile
+from guestlist.runs.context import EVERYBODY, Context, Interrupted, Selection, opened
 from guestlist.runs.planning import impossible, planned, report_missing
 from guestlist.runs.progress import (
     CheckingPlan,
@@ -140,7 +141,7 @@ def apply(
         result = ApplyResult(errors=context.errors)
         try:
             _apply(context, saved, options, fresh, wait, result)
-        except Interrupted:
+        except (Interrupted, Stopped):
             if not context.handles_stop:
                 raise KeyboardInterrupt from None
             result.interrupted = True

@@ -11,12 +11,8 @@ from guestlist.ledger import orders
 from guestlist.ledger.runner import Summary
 from guestlist.ledger.tally import SHOWN as PROBLEMS
 from guestlist.ledger.tally import Tally
-from guestlist.runs.context import Context
+from guestlist.runs.context import Context, Interrupted
 from guestlist.runs.progress import Reconciling, RunEnded, RunProgress, RunStarted
-
-
-class Interrupted(Exception):
-    """The run was asked to end. What is left stays in the ledger."""
 
 
 def carry_out(context: Context, run: int) -> Summary:

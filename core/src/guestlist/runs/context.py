@@ -19,7 +19,15 @@ from guestlist.ledger.store import Store
 from guestlist.location import url_of
 from guestlist.plugins import installed
 from guestlist.roster.file import Roster, read_roster
-from guestlist.runs.progress import Problem, Progress, ignore
+from guestlist.runs.progress import (
+    CheckingPlan,
+    Planned,
+    Problem,
+    Progress,
+    ReadingAccount,
+    ReadingRoster,
+    RunEvent,
+)
 
 
 @dataclass(frozen=True)
@@ -56,6 +64,10 @@ class Selection:
 
 
 EVERYBODY = Selection()
+
+
+class Interrupted(Exception):
+    """The run was asked to end. What is left stays in the ledger."""
 
 
 @dataclass
@@ -155,6 +167,18 @@ def opened(
             Runner(client, ledger.store, own_stop, ledger.origin),
             own_stop,
             stop is not None,
-            on_progress or ignore,
+            _emitter(on_progress, own_stop),
             selection or EVERYBODY,
         )
+
+
+def _emitter(on_progress: Progress | None, stop: Stop) -> Progress:
+    """Return a callback that passes events on, and ends reading once the run is to stop."""
+
+    def emit(event: RunEvent) -> None:
+        if on_progress is not None:
+            on_progress(event)
+        if stop and isinstance(event, ReadingRoster | ReadingAccount | CheckingPlan | Planned):
+            raise Interrupted
+
+    return emit

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -153,8 +153,8 @@ RunEvent = (
 class Progress(Protocol):
     """A callback for the events of a run.
 
-    It is called from several threads, one at a time. If it raises, the run ends cleanly and the
-    exception is passed on to the caller.
+    It may be called from other threads, but never by two at a time. If it raises, the run ends
+    cleanly and the exception is passed on to the caller.
     """
 
     def __call__(self, event: RunEvent, /) -> None: ...
@@ -167,6 +167,11 @@ ConfirmResume = Callable[[int], bool]
 """A callback that decides whether an interrupted run goes on. It gets the number of changes that
 are left."""
 
+AsyncProgress = Callable[[RunEvent], Awaitable[None] | None]
+"""A function or coroutine function that is called with each event, in the event loop."""
 
-def ignore(_event: RunEvent, /) -> None:
-    """The callback of callers that want no progress."""
+AsyncConfirm = Callable[["Plan | PlanFile"], Awaitable[bool] | bool]
+"""`Confirm`, as a function or coroutine function that is called in the event loop."""
+
+AsyncConfirmResume = Callable[[int], Awaitable[bool] | bool]
+"""`ConfirmResume`, as a function or coroutine function that is called in the event loop."""

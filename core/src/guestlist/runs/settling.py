@@ -18,8 +18,8 @@ from guestlist.ledger.runner import alone
 from guestlist.models import OPEN_STATES, Guest, State
 from guestlist.roster.debts import Debt, Judged, judge
 from guestlist.roster.problems import IF_EMPTY
-from guestlist.runs.carrying import Interrupted, carry_out, reconcile
-from guestlist.runs.context import EVERYBODY, Context, Selection, opened
+from guestlist.runs.carrying import carry_out, reconcile
+from guestlist.runs.context import EVERYBODY, Context, Interrupted, Selection, opened
 from guestlist.runs.planning import deferred
 from guestlist.runs.progress import (
     AwaitingAcceptance,
@@ -93,7 +93,7 @@ def settle(
         try:
             reconcile(context)
             result = settled(context, wait, allow_empty=allow_empty)
-        except Interrupted:
+        except (Interrupted, Stopped):
             if not context.handles_stop:
                 raise KeyboardInterrupt from None
             return SettleResult(interrupted=True, errors=context.errors)

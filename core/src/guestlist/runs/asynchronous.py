@@ -1,0 +1,219 @@
+"""`plan_async`, `apply_async`, `settle_async` and `follow_async`: the same, for async code.
+
+The work is done in threads; requests are sent by the `AsyncGuestlist` in its event loop (asyncio or
+trio). A cancelled call ends as a run does after Ctrl-C: nothing new is sent, requests under way are
+finished and recorded, and then the cancellation goes on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import anyio
+import anyio.to_thread
+from anyio.from_thread import BlockingPortal
+
+from guestlist.ledger.stop import Stop
+from guestlist.runs.applying import ApplyResult, apply
+from guestlist.runs.context import Selection, opened
+from guestlist.runs.following import FollowResult, follow
+from guestlist.runs.planning import planned
+from guestlist.runs.progress import AsyncConfirm, AsyncConfirmResume, AsyncProgress, RunEvent
+from guestlist.runs.settling import SettleResult, settle
+
+if TYPE_CHECKING:
+    from guestlist.client import AsyncGuestlist, Guestlist
+    from guestlist.ledger.book import Ledger
+    from guestlist.roster import Plan, PlanFile
+    from guestlist.roster.file import Roster
+
+A = TypeVar("A")
+T = TypeVar("T")
+
+
+async def plan_async(
+    roster: Roster | str | Path,
+    *,
+    ledger: Ledger | str | Path | None = None,
+    client: AsyncGuestlist | None = None,
+    on_progress: AsyncProgress | None = None,
+    prune: bool = False,
+    invite_declined: bool = False,
+    accounts: Iterable[str] = (),
+    people: Iterable[str] = (),
+    allow_empty: bool = False,
+) -> Plan:
+    """Compare a roster with what the services hold; see `plan`.
+
+    Args:
+        client: the client to read with. By default one for the roster's accounts.
+        on_progress: a function or coroutine function.
+    """
+
+    def work(bridge: _Bridge) -> Plan:
+        with opened(
+            roster,
+            ledger,
+            bridge.client(client),
+            bridge.progress(on_progress),
+            bridge.stop,
+            selection=Selection.of(accounts, people),
+            allow_empty=allow_empty,
+        ) as context:
+            return planned(
+                context, prune=prune, invite_declined=invite_declined, allow_empty=allow_empty
+            )
+
+    return await _in_threads(work)
+
+
+async def apply_async(
+    roster: Roster | str | Path,
+    *,
+    plan: PlanFile | str | Path | None = None,
+    ledger: Ledger | str | Path | None = None,
+    client: AsyncGuestlist | None = None,
+    confirm: AsyncConfirm | None = None,
+    confirm_resume: AsyncConfirmResume | None = None,
+    on_progress: AsyncProgress | None = None,
+    prune: bool = False,
+    invite_declined: bool = False,
+    fresh: bool = False,
+    force: bool = False,
+    accounts: Iterable[str] = (),
+    people: Iterable[str] = (),
+    allow_empty: bool = False,
+    wait: float | None = None,
+) -> ApplyResult:
+    """Make the services as a roster says; see `apply`.
+
+    Args:
+        client: the client to send with. By default one for the roster's accounts.
+        confirm, confirm_resume: functions or coroutine functions.
+        on_progress: a function or coroutine function.
+    """
+    return await _in_threads(
+        lambda bridge: apply(
+            roster,
+            plan=plan,
+            ledger=ledger,
+            client=bridge.client(client),
+            confirm=bridge.question(confirm),
+            confirm_resume=bridge.question(confirm_resume),
+            on_progress=bridge.progress(on_progress),
+            prune=prune,
+            invite_declined=invite_declined,
+            fresh=fresh,
+            force=force,
+            accounts=accounts,
+            people=people,
+            allow_empty=allow_empty,
+            wait=wait,
+            stop=bridge.stop,
+        )
+    )
+
+
+async def settle_async(
+    roster: Roster | str | Path,
+    *,
+    ledger: Ledger | str | Path | None = None,
+    client: AsyncGuestlist | None = None,
+    on_progress: AsyncProgress | None = None,
+    wait: float | None = None,
+    allow_empty: bool = False,
+) -> SettleResult:
+    """Give people their deferred roles; see `settle`.
+
+    Args:
+        client: the client to send with. By default one for the roster's accounts.
+        on_progress: a function or coroutine function.
+    """
+    return await _in_threads(
+        lambda bridge: settle(
+            roster,
+            ledger=ledger,
+            client=bridge.client(client),
+            on_progress=bridge.progress(on_progress),
+            wait=wait,
+            stop=bridge.stop,
+            allow_empty=allow_empty,
+        )
+    )
+
+
+async def follow_async(
+    *, ledger: Ledger | str | Path, client: AsyncGuestlist, after: int = 0, days: float = 30.0
+) -> FollowResult:
+    """Find out what people answered to their invitations; see `follow`."""
+    return await _in_threads(
+        lambda bridge: follow(
+            ledger=ledger, client=client.for_threads(bridge.portal), after=after, days=days
+        )
+    )
+
+
+class _Bridge:
+    """What the threads use of the event loop.
+
+    Attributes:
+        stop: ends the work early.
+    """
+
+    def __init__(self, portal: BlockingPortal) -> None:
+        self.portal = portal
+        self.stop = Stop()
+
+    def client(self, client: AsyncGuestlist | None) -> Guestlist | None:
+        return None if client is None else client.for_threads(self.portal)
+
+    def question(
+        self, ask: Callable[[A], Awaitable[bool] | bool] | None
+    ) -> Callable[[A], bool] | None:
+        return None if ask is None else partial(self.portal.call, ask)
+
+    def progress(self, on_progress: AsyncProgress | None) -> Callable[[RunEvent], None] | None:
+        if on_progress is None:
+            return None
+
+        def emit(event: RunEvent) -> None:
+            self.portal.call(on_progress, event)
+
+        return emit
+
+
+async def _in_threads(work: Callable[[_Bridge], T]) -> T:
+    """Do blocking work in a thread. If the task is cancelled, stop the work and wait for its end.
+
+    Requests and callbacks of the work run in a shielded scope, so that a cancellation does not
+    tear them off in the middle.
+    """
+    results: list[T] = []
+    errors: list[BaseException] = []
+    bridges: list[_Bridge] = []
+    ended = anyio.Event()
+
+    async def do() -> None:
+        with anyio.CancelScope(shield=True):
+            async with BlockingPortal() as portal:
+                bridges.append(_Bridge(portal))
+                try:
+                    results.append(await anyio.to_thread.run_sync(work, bridges[0]))
+                except BaseException as error:
+                    errors.append(error)
+        ended.set()
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(do)
+        try:
+            await ended.wait()
+        except BaseException:
+            for bridge in bridges:
+                bridge.stop()
+            raise
+    if errors:
+        raise errors[0]
+    return results[0]

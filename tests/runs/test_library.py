@@ -1,0 +1,368 @@
+"""`plan`, `apply`, `settle` and `follow` as an application calls them, sync and async."""
+
+from __future__ import annotations
+
+import inspect
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import anyio
+import anyio.lowlevel
+import anyio.to_thread
+import pytest
+
+import guestlist
+from guestlist import AsyncGuestlist, Conflict, Guestlist, Ledger, Roster
+from guestlist.ledger import orders
+from guestlist.ledger.stop import Stop
+from guestlist.provider import Provider
+from guestlist.runs.progress import (
+    AwaitingAcceptance,
+    Planned,
+    ReadingAccount,
+    Resuming,
+    RunEnded,
+    RunEvent,
+    RunProgress,
+    RunStarted,
+)
+from guestlist.sandbox import Sandbox
+from guestlist.testing.clock import VirtualClock
+
+ADA, OMAR = "ada@example.com", "omar@example.org"
+ROSTER = f"""
+[accounts.vultr]
+provider = "vultr"
+
+[accounts.aitronos]
+provider = "aitronos"
+
+[[people]]
+email = "{ADA}"
+accounts.vultr = ["group:Engineering"]
+accounts.aitronos = ["Member"]
+
+[[people]]
+email = "{OMAR}"
+accounts.vultr = ["group:Support", "Billing Viewer", "group:Engineering"]
+"""
+
+Accept = Callable[..., None]
+
+
+@pytest.fixture
+def roster(tmp_path: Path) -> Path:
+    path = tmp_path / "guestlist.toml"
+    path.write_text(ROSTER)
+    return path
+
+
+@pytest.fixture
+def ledger(tmp_path: Path, guestlist_clock: VirtualClock) -> Iterator[Ledger]:
+    with Ledger(tmp_path / "guestlist.db", clock=guestlist_clock) as ledger:
+        yield ledger
+
+
+@pytest.fixture
+def client(
+    guestlist_accounts: dict[str, Provider], guestlist_clock: VirtualClock, ledger: Ledger
+) -> Iterator[Guestlist]:
+    with Guestlist(guestlist_accounts, clock=guestlist_clock, ledger=ledger) as client:
+        yield client
+
+
+def emails(sandbox: Sandbox) -> Counter[tuple[str, str]]:
+    return Counter((mail.service, mail.to) for mail in sandbox.outbox.mails)
+
+
+def many(path: Path, people: int) -> None:
+    addresses = ", ".join(f'"guest-{number}@example.com"' for number in range(people))
+    path.write_text(
+        f'[accounts.vultr]\nprovider = "vultr"\n'
+        f"[[people]]\nemail = [{addresses}]\naccounts.vultr = true\n"
+    )
+
+
+# ---------------------------------------------------------------------------- sync
+
+
+def test_a_plan_is_made_and_nothing_is_sent(
+    roster: Path, client: Guestlist, ledger: Ledger, guestlist_sandbox: Sandbox
+) -> None:
+    events: list[RunEvent] = []
+    with guestlist.plan(roster, client=client, ledger=ledger, on_progress=events.append) as plan:
+        found = {(one.account, one.email, one.action.value) for one in plan.changes()}
+    assert found == {
+        ("vultr", ADA, "invite"),
+        ("aitronos", ADA, "invite"),
+        ("vultr", OMAR, "assign"),
+    }
+    assert {one.account for one in events if isinstance(one, ReadingAccount)} == {
+        "vultr",
+        "aitronos",
+    }
+    assert not guestlist_sandbox.outbox.mails
+
+
+def test_apply_asks_sends_and_does_nothing_the_second_time(
+    roster: Path, client: Guestlist, ledger: Ledger, guestlist_sandbox: Sandbox
+) -> None:
+    how: dict[str, Any] = {"client": client, "ledger": ledger}
+    declined = guestlist.apply(roster, confirm=lambda _plan: False, **how)
+    assert (declined.confirmed, declined.run) == (False, None)
+    assert not guestlist_sandbox.outbox.mails
+
+    events: list[RunEvent] = []
+    asked: list[int] = []
+
+    def confirm(plan: guestlist.Plan | guestlist.PlanFile) -> bool:
+        asked.append(plan.summary.possible)
+        return True
+
+    done = guestlist.apply(
+        Roster.from_file(roster), confirm=confirm, on_progress=events.append, **how
+    )
+    assert asked == [3]
+    assert (done.confirmed, done.left, done.interrupted, done.errors) == (True, 0, False, [])
+    assert sum((tally.done for tally in done.tallies.values()), Counter()) == {
+        "invited": 2,
+        "assigned": 1,
+    }
+    assert done.settled is not None
+    assert [guest.email for guest in done.settled.waiting] == [ADA]
+    kinds = [type(one) for one in events]
+    assert kinds.index(Planned) < kinds.index(RunStarted) < kinds.index(RunEnded)
+    assert emails(guestlist_sandbox) == {("vultr", ADA): 1, ("aitronos", ADA): 1}
+
+    again = guestlist.apply(roster, confirm=lambda _plan: pytest.fail("nothing to do"), **how)
+    assert (again.confirmed, again.left, again.tallies) == (True, 0, {})
+
+
+def test_a_deferred_role_is_given_after_acceptance(
+    roster: Path, client: Guestlist, ledger: Ledger, guestlist_accept: Accept
+) -> None:
+    how: dict[str, Any] = {"client": client, "ledger": ledger}
+    guestlist.apply(roster, **how)
+    waiting = guestlist.settle(roster, wait=60, **how)
+    assert [type(error).__name__ for error in waiting.errors] == ["WaitTimeout"]
+    guestlist_accept(ADA, service="vultr")
+    done = guestlist.settle(roster, **how)
+    assert (len(done.runs), done.waiting, done.errors) == (1, [], [])
+    held = client.access(ADA, account="vultr").grants
+    assert "Engineering" in {grant.role.name for grant in held}
+
+
+def test_what_people_answered_is_found_once(
+    roster: Path, client: Guestlist, ledger: Ledger, guestlist_accept: Accept
+) -> None:
+    guestlist.apply(roster, client=client, ledger=ledger)
+    assert guestlist.follow(client=client, ledger=ledger).waiting == 2
+    guestlist_accept(ADA, service="vultr")
+    first = guestlist.follow(client=client, ledger=ledger)
+    assert [(one.account, one.email, one.state) for one in first.answers] == [
+        ("vultr", ADA, "accepted")
+    ]
+    second = guestlist.follow(client=client, ledger=ledger, after=first.last)
+    assert (second.answers, second.last, second.waiting) == ([], first.last, 1)
+
+
+def test_a_plan_over_the_limits_is_refused_unless_forced(
+    roster: Path, client: Guestlist, ledger: Ledger, guestlist_sandbox: Sandbox
+) -> None:
+    with roster.open("a") as file:
+        file.write("[limits]\ninvitations = 1\n")
+    with pytest.raises(Conflict, match="more than one run may do"):
+        guestlist.apply(roster, client=client, ledger=ledger)
+    assert not guestlist_sandbox.outbox.mails
+    assert guestlist.apply(roster, client=client, ledger=ledger, force=True).left == 0
+
+
+def interrupt(event: RunEvent) -> None:
+    if isinstance(event, RunProgress) and sum(one.mails for one in event.tallies.values()) > 3:
+        raise KeyboardInterrupt
+
+
+def test_ctrl_c_is_raised_once_the_run_has_ended_cleanly(
+    roster: Path, client: Guestlist, ledger: Ledger, guestlist_sandbox: Sandbox
+) -> None:
+    many(roster, 200)
+    with pytest.raises(KeyboardInterrupt):
+        guestlist.apply(roster, client=client, ledger=ledger, on_progress=interrupt)
+    assert 3 < emails(guestlist_sandbox).total() < 200
+    assert orders.in_doubt(ledger.store) == []
+
+    events: list[RunEvent] = []
+    done = guestlist.apply(roster, client=client, ledger=ledger, on_progress=events.append)
+    assert any(isinstance(one, Resuming) for one in events)
+    assert (done.left, set(emails(guestlist_sandbox).values())) == (0, {1})
+    assert emails(guestlist_sandbox).total() == 200
+
+
+def test_with_a_stop_the_result_says_that_the_run_was_interrupted(
+    roster: Path, client: Guestlist, ledger: Ledger, guestlist_sandbox: Sandbox
+) -> None:
+    many(roster, 200)
+    stop = Stop()
+
+    def end(event: RunEvent) -> None:
+        if isinstance(event, RunProgress):
+            stop()
+
+    done = guestlist.apply(roster, client=client, ledger=ledger, on_progress=end, stop=stop)
+    assert done.interrupted
+    assert done.left == 200 - emails(guestlist_sandbox).total()
+    assert orders.in_doubt(ledger.store) == []
+
+
+def test_without_a_client_the_roster_s_own_accounts_are_used(
+    tmp_path: Path, guestlist_sandbox: Sandbox
+) -> None:
+    settings = guestlist_sandbox.services["vultr"].settings
+    lines = "\n".join(f'{name} = "{value}"' for name, value in settings.items())
+    path = tmp_path / "guestlist.toml"
+    path.write_text(
+        f'[accounts.cloud]\nprovider = "vultr"\n{lines}\n'
+        f'[[people]]\nemail = "{ADA}"\naccounts.cloud = true\n'
+    )
+    assert guestlist.apply(path).left == 0
+    assert emails(guestlist_sandbox) == {("vultr", ADA): 1}
+    assert (tmp_path / "guestlist.db").exists()
+
+
+# ---------------------------------------------------------------------------- async
+
+
+@pytest.mark.parametrize("name", ["plan", "apply", "settle", "follow"])
+def test_the_async_twin_has_the_same_arguments(name: str) -> None:
+    sync = dict(inspect.signature(getattr(guestlist, name)).parameters)
+    twin = dict(inspect.signature(getattr(guestlist, f"{name}_async")).parameters)
+    sync.pop("stop", None)
+    assert {one: found.default for one, found in sync.items()} == {
+        one: found.default for one, found in twin.items()
+    }
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("anyio_backend", ["asyncio", "trio"])
+async def test_async(
+    roster: Path,
+    ledger: Ledger,
+    guestlist_accounts: dict[str, Provider],
+    guestlist_clock: VirtualClock,
+    guestlist_sandbox: Sandbox,
+    guestlist_accept: Accept,
+    anyio_backend: str,
+) -> None:
+    events: list[RunEvent] = []
+
+    async def confirm(plan: guestlist.Plan | guestlist.PlanFile) -> bool:
+        await anyio.lowlevel.checkpoint()
+        return plan.summary.possible == 3
+
+    async def on_progress(event: RunEvent) -> None:
+        await anyio.lowlevel.checkpoint()
+        events.append(event)
+
+    async with AsyncGuestlist(guestlist_accounts, clock=guestlist_clock, ledger=ledger) as client:
+        how: dict[str, Any] = {"client": client, "ledger": ledger}
+        with await guestlist.plan_async(roster, **how) as plan:
+            assert plan.summary.possible == 3
+        done = await guestlist.apply_async(roster, confirm=confirm, on_progress=on_progress, **how)
+        assert (done.left, done.errors) == (0, [])
+        assert any(isinstance(one, RunEnded) for one in events)
+        assert emails(guestlist_sandbox) == {("vultr", ADA): 1, ("aitronos", ADA): 1}
+        await anyio.to_thread.run_sync(lambda: guestlist_accept(ADA, service="vultr"))
+        found = await guestlist.follow_async(**how)
+        assert [one.email for one in found.answers] == [ADA]
+        settled = await guestlist.settle_async(roster, **how)
+        assert (len(settled.runs), settled.errors) == (1, [])
+        with pytest.raises(Conflict, match="no such thing"):
+            await guestlist.apply_async(roster, on_progress=_fail, **how)
+
+
+def _fail(event: RunEvent) -> None:
+    raise Conflict("no such thing")
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("anyio_backend", ["asyncio", "trio"])
+async def test_a_cancelled_run_ends_cleanly_and_goes_on_later(
+    roster: Path,
+    ledger: Ledger,
+    guestlist_accounts: dict[str, Provider],
+    guestlist_clock: VirtualClock,
+    guestlist_sandbox: Sandbox,
+    anyio_backend: str,
+) -> None:
+    many(roster, 200)
+    ended: list[RunEvent] = []
+    with anyio.CancelScope() as scope:
+
+        def on_progress(event: RunEvent) -> None:
+            if isinstance(event, RunProgress):
+                scope.cancel()
+            if isinstance(event, RunEnded):
+                ended.append(event)
+
+        async with AsyncGuestlist(guestlist_accounts, clock=guestlist_clock) as client:
+            await guestlist.apply_async(
+                roster, client=client, ledger=ledger, on_progress=on_progress
+            )
+    assert scope.cancelled_caught
+    assert len(ended) == 1, "the run has ended before the cancellation went on"
+    assert emails(guestlist_sandbox).total() < 200
+    assert orders.in_doubt(ledger.store) == []
+    async with AsyncGuestlist(guestlist_accounts, clock=guestlist_clock) as client:
+        done = await guestlist.apply_async(roster, client=client, ledger=ledger)
+    assert (done.left, set(emails(guestlist_sandbox).values())) == (0, {1})
+    assert emails(guestlist_sandbox).total() == 200
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("anyio_backend", ["asyncio", "trio"])
+@pytest.mark.parametrize("moment", [ReadingAccount, Planned])
+async def test_a_call_that_is_cancelled_before_anything_is_sent(
+    roster: Path,
+    ledger: Ledger,
+    guestlist_accounts: dict[str, Provider],
+    guestlist_clock: VirtualClock,
+    guestlist_sandbox: Sandbox,
+    anyio_backend: str,
+    moment: type[RunEvent],
+) -> None:
+    with anyio.CancelScope() as scope:
+
+        def on_progress(event: RunEvent) -> None:
+            if isinstance(event, moment):
+                scope.cancel()
+
+        async with AsyncGuestlist(guestlist_accounts, clock=guestlist_clock) as client:
+            await guestlist.apply_async(
+                roster, client=client, ledger=ledger, on_progress=on_progress
+            )
+    assert scope.cancelled_caught
+    assert not guestlist_sandbox.outbox.mails
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("anyio_backend", ["asyncio", "trio"])
+async def test_a_cancelled_wait_for_acceptance_ends(
+    roster: Path,
+    ledger: Ledger,
+    guestlist_accounts: dict[str, Provider],
+    guestlist_clock: VirtualClock,
+    anyio_backend: str,
+) -> None:
+    with anyio.CancelScope() as scope:
+
+        def on_progress(event: RunEvent) -> None:
+            if isinstance(event, AwaitingAcceptance):
+                scope.cancel()
+
+        async with AsyncGuestlist(guestlist_accounts, clock=guestlist_clock) as client:
+            await guestlist.apply_async(
+                roster, client=client, ledger=ledger, on_progress=on_progress, wait=1e9
+            )
+    assert scope.cancelled_caught
