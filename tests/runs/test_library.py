@@ -29,7 +29,7 @@ from guestlist.runs.progress import (
     RunStarted,
 )
 from guestlist.sandbox import Sandbox
-from guestlist.testing.clock import VirtualClock
+from pytest_guestlist.clock import VirtualClock
 
 ADA, OMAR = "ada@example.com", "omar@example.org"
 ROSTER = f"""
