@@ -176,7 +176,7 @@ WRONG = {
     '[[people]]\nemail = "ada"': ":6: people.1.email: 'ada' is not an e-mail address: it needs",
     '[[people]]\nemail = [\n"a@b.co",\n"ada"]': ":8: people.1.email.2: 'ada' is not an e-mail",
     PERSON: ":5: people.1: no account is named. Name an account, or a group that has one.",
-    PERSON + PERSON + "from = 1": ":9: people.2.from: 1 is not a day: write it as 2026-01-31",
+    PERSON + PERSON + "from = 1": ":9: people.2.from: 1 is not a day: write a day as 2026-01-31",
     PERSON + 'until = "2026-02-30"': ":7: people.1.until: '2026-02-30' is not a day",
     PERSON + "until = 2026-02-20T00:00:00": ":7: people.1.until: 2026-02-20 00:00:00 is not a day",
     PERSON + "accounts.chat = true\nfrom = 2026-02-02\nuntil = 2026-02-01": (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from itertools import count
 from typing import Any
 
@@ -306,6 +306,7 @@ def test_programs_are_no_people(guests: Guestlist, guestlist_sandbox: Sandbox) -
 def test_days(guests: Guestlist) -> None:
     """`ends` is the last day that counts, `starts` the first."""
     today = date(2027, 3, 1)
+    now = datetime(2027, 3, 1, 12, tzinfo=UTC)
     day = timedelta(days=1)
     lena = want("vultr", "lena@example.org", ends=today)
     for wanted, expected in [
@@ -318,12 +319,12 @@ def test_days(guests: Guestlist) -> None:
         ([lena, want("vultr", ADA, ends=today - day)], []),
     ]:
         others = [want("vultr", f"{name}@example.org") for name in ("ines", "omar")]
-        how: dict[str, Any] = {"today": today, "accounts": ["vultr"], "prune": True}
+        how: dict[str, Any] = {"now": now, "accounts": ["vultr"], "prune": True}
         assert short(planned(guests, [*wanted, *others], **how)) == expected
     with make_plan(
         guests,
         [lena._replace(ends=today - day), want("vultr", ADA, starts=today + day)],
-        today=today,
+        now=now,
     ) as plan:
         assert notes(plan, "vultr") == {"not yet": 1, "unlisted": 2}
         [over] = plan.changes()
@@ -400,7 +401,7 @@ def test_entries_about_one_person_are_taken_together(guests: Guestlist) -> None:
     [change] = planned(guests, [one, two._replace(options={"api_enabled": False})])
     assert change.options == {"api_enabled": False}
     over = two._replace(ends=date(2027, 2, 28), options={"api_enabled": False})
-    [change] = planned(guests, [one, over], today=date(2027, 3, 1))
+    [change] = planned(guests, [one, over], now=datetime(2027, 3, 1, tzinfo=UTC))
     assert names(change.owed) == ("group:Engineering",)
     assert change.options == {"api_enabled": True}
 

@@ -319,8 +319,8 @@ def test_the_short_cut_says_the_same(
     with Guestlist({"home": provider}) as guests, pytest.MonkeyPatch.context() as patch:
         came = []
         for _ in range(2):
-            today = datetime(2027, 3, 1, tzinfo=UTC).date()
-            with make_plan(guests, roster, today=today, allow_empty=True) as plan:
+            now = datetime(2027, 3, 1, tzinfo=UTC)
+            with make_plan(guests, roster, now=now, allow_empty=True) as plan:
                 assert not plan.errors
                 came.append((Counter(plan.summary.notes["home"]), list(plan.changes())))
             patch.setattr("guestlist.roster.compare._agreed", lambda *_: None)

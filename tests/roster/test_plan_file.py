@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import stat
 from collections.abc import Callable, Iterable, Iterator
-from datetime import date, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -263,6 +263,7 @@ def test_a_role_that_was_renamed_or_deleted_refutes_a_plan(
 def test_a_change_holds_until_the_last_day(guests: Guestlist, tmp_path: Path) -> None:
     today = guests.clock.now().date()
     tomorrow = today + timedelta(days=1)
+    midnight = datetime(today.year, today.month, today.day, tzinfo=UTC)
     roster = [
         want("vultr", ADA)._replace(ends=tomorrow),
         want("vultr", BEA),
@@ -271,16 +272,19 @@ def test_a_change_holds_until_the_last_day(guests: Guestlist, tmp_path: Path) ->
     ]
     plan = written(guests, tmp_path / "plan", roster)
     assert {one.email: one.until for one in plan.changes()} == {
-        ADA: tomorrow,
+        ADA: midnight + timedelta(days=2),
         BEA: None,
-        LENA: today + timedelta(days=2),
+        LENA: midnight + timedelta(days=3),
     }
-    assert list(moved(guests, plan, today=tomorrow)) == []
-    later = {change.email: what for change, what in moved(guests, plan, today=LATER)}
+    last = midnight + timedelta(days=2, seconds=-1)
+    assert list(moved(guests, plan, now=last)) == []
+    [(change, _)] = moved(guests, plan, now=midnight + timedelta(days=2))
+    assert change.email == ADA
+    later = {change.email: what for change, what in moved(guests, plan, now=LATER)}
     assert later == {
-        ADA: f"was planned for no later than {tomorrow}, and today is {LATER}",
-        LENA: f"was planned for no later than {today + timedelta(days=2)}, and today is {LATER}",
+        ADA: f"was planned for no later than {today + timedelta(days=2)} 00:00 UTC",
+        LENA: f"was planned for no later than {today + timedelta(days=3)} 00:00 UTC",
     }
 
 
-LATER = date(2999, 1, 1)
+LATER = datetime(2999, 1, 1, tzinfo=UTC)

@@ -153,7 +153,7 @@ def test_a_single_column(read: Read) -> None:
         ("email,group\n,ops\n", "", ":2: '' is not an e-mail address: it needs"),
         ("email,group\na@b.co,opps\n", "", ":2: there is no group 'opps'. Did you mean 'ops'?"),
         ("email,account\na@b.co,chta\n", "", ":2: there is no account 'chta'. Did you mean 'chat'"),
-        ("email,from\na@b.co,31.1.2026\n", OPS, ":2: from '31.1.2026' is not a day: write it as"),
+        ("email,from\na@b.co,31.1.2026\n", OPS, ":2: from '31.1.2026' is not a day: write a day"),
         ("email,until\na@b.co,2026-02-30\n", OPS, ":2: until '2026-02-30' is not a day"),
         ("email,until,from\na@b.co,2026-02-01,2026-02-02\n", OPS, ":2: until 2026-02-01 is before"),
         ("email,group\na@b.co,\n", "", ":2: no account is named. Name an account, or a group"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
@@ -75,8 +75,9 @@ class Change(Model):
     member: Member | None = None
     single: bool = False
     """Whether a single call such as `invite` asked for it, and not a roster."""
-    until: date | None = None
-    """Last day on which the roster wants the same as when the plan was made; None for no end."""
+    until: datetime | None = None
+    """Moment from which on the roster wants something else than when the plan was made; None for
+    never."""
 
     def owed_roles(self) -> tuple[Change, ...]:
         """The orders to give the roles that the invitation cannot carry, once it is accepted."""

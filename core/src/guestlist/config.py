@@ -46,7 +46,7 @@ VARIABLE = "GUESTLIST_CONFIG"
 STAND_IN = "unread"
 """What takes the place of a value that could not be had, so that it is not called missing, too."""
 
-ROSTER_KEYS = ("groups", "people", "people_from", "limits", "ledger")
+ROSTER_KEYS = ("groups", "people", "people_from", "limits", "ledger", "timezone")
 """What `guestlist.roster` reads from the same file."""
 FOR_ALL = {
     "allowed_domains": "it at the beginning of the file, before any [table]",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import date
+from datetime import date, datetime
 
 from guestlist.errors import ConfigError
 from guestlist.roster.document import Accesses, Group, Membership
@@ -91,8 +91,18 @@ def check_days(starts: date | None, ends: date | None) -> None:
     Raises:
         ConfigError: it does.
     """
-    if starts and ends and ends < starts:
+    if not (starts and ends):
+        return
+    if isinstance(starts, datetime) and isinstance(ends, datetime):
+        backwards = ends < starts
+    else:
+        backwards = _day_of(ends) < _day_of(starts)
+    if backwards:
         raise ConfigError(f"until {ends} is before from {starts}")
+
+
+def _day_of(day: date) -> date:
+    return day.date() if isinstance(day, datetime) else day
 
 
 def check_somewhere(found: Stays) -> Stays:

@@ -6,7 +6,7 @@ import json
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import UTC, datetime, tzinfo
 
 from guestlist.changes import Action, Change, RoleRef
 from guestlist.client import Guestlist
@@ -42,13 +42,13 @@ class Debt(Model):
         )
 
     def withdrawal(
-        self, reason: str, owed: tuple[RoleRef, ...] = (), until: date | None = None
+        self, reason: str, owed: tuple[RoleRef, ...] = (), until: datetime | None = None
     ) -> Change:
         """Return the change that cancels it.
 
         Args:
             owed: the roles that are deferred instead.
-            until: the last day on which the roster says so.
+            until: the moment from which on the roster says otherwise.
         """
         return Change(
             action=Action.WITHDRAW,
@@ -116,14 +116,15 @@ def judge(
     wanted: Iterable[Wanted],
     debts: Collection[Debt],
     *,
-    today: date | None = None,
+    now: datetime | None = None,
+    zone: tzinfo = UTC,
 ) -> Judged:
     """Compares debts with a roster. Reads what can be granted where names of roles differ, and
     nothing else.
 
     Args:
         debts: of configured accounts.
-        today: as of `make_plan`.
+        now, zone: see `make_plan`.
     """
     judged = Judged()
     by_account: dict[str, list[Debt]] = defaultdict(list)
@@ -131,7 +132,7 @@ def judge(
         by_account[debt.account].append(debt)
     numbers = {name: number for number, name in enumerate(by_account)}
     of_whom = {(debt.account, debt.key) for debt in debts}
-    intake = Intake(numbers, today or guests.clock.now().date())
+    intake = Intake(numbers, now or guests.clock.now(), zone)
     said: dict[tuple[int, str], list[Fact]] = defaultdict(list)
     for fact in intake.facts(one for one in wanted if (one.account, one.key) in of_whom):
         said[fact.account, fact.key].append(fact)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
@@ -75,7 +75,7 @@ class Entry:
         wish: None for somebody who is not wanted.
         owed: kinds and ids of the roles that are owed since an earlier invitation.
         ended: the last day, for somebody who was wanted until then.
-        until: the last day on which all of this holds; None for no end.
+        until: the moment from which on it does not hold any more; None for never.
     """
 
     key: str
@@ -83,7 +83,7 @@ class Entry:
     wish: Wish | None = None
     owed: Collection[tuple[str, str]] = frozenset()
     ended: str = ""
-    until: date | None = None
+    until: datetime | None = None
 
 
 def differences(

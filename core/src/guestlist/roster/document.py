@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from datetime import date, datetime, timedelta
 from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import (
     BaseModel,
@@ -16,6 +17,7 @@ from pydantic import (
     ConfigDict,
     Discriminator,
     Field,
+    PlainValidator,
     StrictInt,
     Tag,
     WithJsonSchema,
@@ -33,24 +35,39 @@ UNITS = {"minute": 60, "hour": 3600, "day": 86_400, "week": 604_800}
 _PERIOD = r"([0-9]{1,6}) *(" + "|".join(UNITS) + ")s?"
 
 
-def read_day(written: object) -> date:
-    """A day, from a date of TOML or from text.
+DAY = "write a day as 2026-01-31, or a moment as 2026-01-31T18:00:00+01:00"
+"""The remedy for what is not a day."""
+
+
+def read_day(written: object) -> date | datetime:
+    """Returns a day, or a moment with its offset, from a date of TOML or from text.
 
     Raises:
-        ValueError: it is none.
+        ValueError: it is neither.
     """
-    if isinstance(written, date) and not isinstance(written, datetime):
-        return written
     if isinstance(written, str) and re.fullmatch(r"\d{4}-\d\d-\d\d", written, re.ASCII):
         return date.fromisoformat(written)
+    if isinstance(written, str) and re.match(r"\d{4}-\d\d-\d\d[T ]", written, re.ASCII):
+        written = datetime.fromisoformat(written)
+    if isinstance(written, date) and (not isinstance(written, datetime) or written.tzinfo):
+        return written
     raise ValueError
 
 
-def _day(written: object) -> date:
+def _day(written: object) -> date | datetime:
     try:
         return read_day(written)
     except ValueError:
-        raise _wrong("{written} is not a day: write it as 2026-01-31", written) from None
+        raise _wrong("{written} is not a day: " + DAY, written) from None
+
+
+def _zone(written: object) -> ZoneInfo:
+    try:
+        if isinstance(written, str):
+            return ZoneInfo(written)
+    except (ValueError, ZoneInfoNotFoundError, OSError):
+        pass
+    raise _wrong('{written} is not a time zone: write it as "Europe/Berlin"', written)
 
 
 def _email(written: str) -> str:
@@ -93,7 +110,12 @@ Address = Annotated[str, Field(min_length=1, json_schema_extra={"pattern": "@"})
 Email = Annotated[
     Address, BeforeValidator(lambda one: _email(one) if isinstance(one, str) else one)
 ]
-Day = Annotated[date, BeforeValidator(_day)]
+Day = Annotated[datetime | date, BeforeValidator(_day)]
+Zone = Annotated[
+    ZoneInfo,
+    PlainValidator(_zone),
+    WithJsonSchema({"type": "string", "examples": ["Europe/Berlin"]}),
+]
 Period = Annotated[
     timedelta,
     BeforeValidator(_period),
@@ -148,9 +170,10 @@ class Person(Part):
     accounts: Accesses = {}
     """Where they are besides, and with which roles."""
     from_: Day | None = Field(default=None, alias="from")
-    """The first day on which they should be there; without it, ever since."""
+    """The first day on which they should be there, or the moment from which on; without it, ever
+    since."""
     until: Day | None = None
-    """The last such day; without it, for ever."""
+    """The last such day, or the moment at which it ends; without it, for ever."""
 
 
 class Columns(Part):
@@ -254,6 +277,8 @@ class Document(PeopleDocument):
     """If it is set, nobody outside these domains is ever invited."""
     budget: Any = None
     """What one call may cost, in seconds."""
+    timezone: Zone = ZoneInfo("UTC")
+    """Where days begin and end, such as `"Europe/Berlin"`; without it, UTC."""
     groups: dict[str, Group] = {}
     """Groups of people with the same roles, under names of your own."""
     people_from: list[PeopleFile] = []

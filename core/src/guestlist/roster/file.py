@@ -13,6 +13,7 @@ from datetime import date, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple, TypeVar
+from zoneinfo import ZoneInfo
 
 from pydantic import ValidationError
 
@@ -62,12 +63,14 @@ class Roster:
         digest: identifies what was asked: it differs when the file differs, or one that it names.
         limits: what guards against mistakes.
         ledger: where the ledger is.
+        zone: where the days of `from` and `until` begin and end.
     """
 
     toml: TomlFile
     digest: str
     limits: Limits
     ledger: LedgerSettings
+    zone: ZoneInfo
     _circle: Circle = field(repr=False)
     _entries: tuple[_Entry, ...] = field(repr=False)
     _tables: tuple[PeopleTable, ...] = field(repr=False)
@@ -196,6 +199,7 @@ def read_roster(path: Path, *, allow_empty: bool = False) -> Roster:
         digest,
         _limits(document.limits, len(document.accounts)),
         ledger,
+        document.timezone,
         circle,
         tuple(entries),
         tuple(tables),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import date
+from datetime import datetime
 
 from guestlist.changes import UNFOUNDED, Action, Change
 from guestlist.client import Guestlist
@@ -18,7 +18,7 @@ def moved(
     guests: Guestlist,
     plan: PlanFile,
     *,
-    today: date | None = None,
+    now: datetime | None = None,
     progress: Progress | None = None,
 ) -> Iterator[tuple[Change, str]]:
     """Read the accounts of a plan again, and yield each change whose basis is different now.
@@ -28,7 +28,7 @@ def moved(
     with the number of people.
 
     Args:
-        today: the current day; by default that of the client's clock, in UTC.
+        now: the present moment; by default that of the client's clock.
 
     Yields:
         The change, and what is different, in words.
@@ -39,7 +39,7 @@ def moved(
     """
     names = plan.founded
     plan.check_accounts(guests)
-    over = list(_over(plan.changes(), today or guests.clock.now().date()))
+    over = list(_over(plan.changes(), now or guests.clock.now()))
     if over:
         yield from over
         return
@@ -72,8 +72,8 @@ def moved(
                 Change.model_validate_json(fact.body) for fact in facts if fact.kind == Kind.BEFORE
             ]
             if changes:
-                now = seen(accounts[facts[0].account], changes[0].email, facts).guest
-                yield from _different(changes, now)
+                there = seen(accounts[facts[0].account], changes[0].email, facts).guest
+                yield from _different(changes, there)
     finally:
         scratch.close()
 
@@ -82,10 +82,10 @@ def _is_planned(_account: str, _reading: Reading, facts: Sequence[Fact]) -> bool
     return any(fact.kind == Kind.BEFORE for fact in facts)
 
 
-def _over(changes: Iterable[Change], today: date) -> Iterator[tuple[Change, str]]:
+def _over(changes: Iterable[Change], now: datetime) -> Iterator[tuple[Change, str]]:
     for change in changes:
-        if change.until is not None and change.until < today and change.action is not Action.CANNOT:
-            yield change, f"was planned for no later than {change.until}, and today is {today}"
+        if change.until is not None and change.until <= now and change.action is not Action.CANNOT:
+            yield change, f"was planned for no later than {change.until:%Y-%m-%d %H:%M} UTC"
 
 
 def _renamed(change: Change, listed: Mapping[tuple[str, str], Role]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from datetime import date
+from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 from typing import Self
 
@@ -79,7 +79,8 @@ def make_plan(
     accounts: Collection[str] | None = None,
     people: Collection[str] = (),
     unclear: Mapping[str, GuestlistError] | None = None,
-    today: date | None = None,
+    now: datetime | None = None,
+    zone: tzinfo = UTC,
     limits: Limits | None = None,
     prune: bool = False,
     invite_declined: bool = False,
@@ -102,7 +103,8 @@ def make_plan(
             instead of everybody.
         unclear: of those, accounts for which nothing may be planned now, and why. They are among
             the plan's errors, like accounts that cannot be read.
-        today: the day for `from` and `until`; by default that of the client's clock, in UTC.
+        now: what `from` and `until` are compared with; by default the time of the client's clock.
+        zone: where the days of `from` and `until` begin and end.
         limits: what the plan may ask for.
         prune: take out whoever is there and not wanted. Else they are counted.
         invite_declined: invite those who have declined once more.
@@ -127,7 +129,7 @@ def make_plan(
     names = [name for name in names if name not in unclear]
     limits = limits or Limits()
     numbers = {name: number for number, name in enumerate(names)}
-    intake = Intake(numbers, today or guests.clock.now().date())
+    intake = Intake(numbers, now or guests.clock.now(), zone)
     scratch = Scratch()
     try:
         scratch.add(intake.facts(wanted))

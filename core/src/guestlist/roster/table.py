@@ -18,7 +18,7 @@ from guestlist.address import read_email
 from guestlist.errors import ConfigError, InvalidOrder
 from guestlist.roster import cells
 from guestlist.roster.circle import Circle, Stays, check_days, check_somewhere, together
-from guestlist.roster.document import Columns, PeopleFile, read_day
+from guestlist.roster.document import DAY, Columns, PeopleFile, read_day
 from guestlist.roster.problems import MOST
 from guestlist.roster.stay import Stay, each_once
 from guestlist.roster.wanted import Wanted
@@ -300,4 +300,4 @@ def _day(name: str, written: str) -> date | None:
     try:
         return read_day(written.strip()) if written.strip() else None
     except ValueError:
-        raise ConfigError(f"{name} {written!r} is not a day: write it as 2026-01-31") from None
+        raise ConfigError(f"{name} {written!r} is not a day: {DAY}") from None

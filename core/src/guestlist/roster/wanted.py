@@ -17,8 +17,9 @@ class Wanted(NamedTuple):
         roles: by id, name or `kind:name`; None where the roster does not say, and what the person
             holds is left alone.
         options: the provider's own options of an order.
-        starts: the first day on which the person should be there; None for ever since.
-        ends: the last such day; None for ever.
+        starts: the first day on which the person should be there, or the moment from which on; None
+            for ever since.
+        ends: the last such day, or the moment at which it ends; None for ever.
         place: where the roster says so, such as `guestlist.toml:12`, for messages.
     """
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta, tzinfo
 from functools import lru_cache, reduce
 from typing import Any, NamedTuple
 
@@ -30,7 +30,8 @@ class Intake:
 
     Args:
         numbers: of the accounts that are planned, by name.
-        today: what `from` and `until` are compared with.
+        now: the moment that `from` and `until` are compared with.
+        zone: where days begin and end.
 
     Attributes:
         accounts: those that the roster names, also if nobody configured them.
@@ -39,9 +40,10 @@ class Intake:
         count: how many entries the roster has had so far, those of other accounts included.
     """
 
-    def __init__(self, numbers: Mapping[str, int], today: date) -> None:
+    def __init__(self, numbers: Mapping[str, int], now: datetime, zone: tzinfo) -> None:
         self._numbers = numbers
-        self._today = today
+        self._now = now
+        self._zone = zone
         self._hash = hashlib.sha256()
         self.accounts: set[str] = set()
         self.wanted: set[str] = set()
@@ -70,25 +72,47 @@ class Intake:
             kind = self._kind(one)
             if kind is not Kind.ENDED:
                 self.wanted.add(one.account)
-            if until := _until(one, kind):
+            if until := self._until(one, kind):
                 brief = _as_json(one.roles, one.options, until)
             body = str(one.ends) if kind is Kind.ENDED else one.email
             ask = kind is Kind.WANTED and one.roles is not None
             yield Fact(one.key, number, kind, ask, brief, body, one.place)
 
     def _kind(self, one: Wanted) -> Kind:
-        if one.ends is not None and one.ends < self._today:
+        begin, end = self._begin(one), self._end(one)
+        if end is not None and end <= self._now:
             return Kind.ENDED
-        if one.starts is not None and one.starts > self._today:
+        if begin is not None and begin > self._now:
             return Kind.NOT_YET
         return Kind.WANTED
 
+    def _until(self, one: Wanted, kind: Kind) -> datetime | None:
+        """Return the moment at which an entry begins or ends next; None if it never does."""
+        if kind is Kind.NOT_YET:
+            return self._begin(one)
+        return self._end(one) if kind is Kind.WANTED else None
 
-def _until(one: Wanted, kind: Kind) -> date | None:
-    """Return the last day on which an entry counts as it does today."""
-    if kind is Kind.NOT_YET and one.starts is not None:
-        return one.starts - timedelta(days=1)
-    return one.ends if kind is Kind.WANTED else None
+    def _begin(self, one: Wanted) -> datetime | None:
+        return None if one.starts is None else moment_of(one.starts, self._zone)
+
+    def _end(self, one: Wanted) -> datetime | None:
+        return None if one.ends is None else moment_of(one.ends, self._zone, end=True)
+
+
+@lru_cache(REMEMBERED)
+def moment_of(day: date, zone: tzinfo, *, end: bool = False) -> datetime:
+    """Returns when a day begins, in UTC; a moment is taken as it is.
+
+    Args:
+        end: return when the day ends instead.
+    """
+    if isinstance(day, datetime):
+        return day.astimezone(UTC)
+    if end:
+        if day == date.max:
+            return datetime.max.replace(tzinfo=UTC)
+        day += timedelta(days=1)
+    return datetime(day.year, day.month, day.day, tzinfo=zone).astimezone(UTC)
 
 
 def _brief(one: Wanted) -> str:
@@ -113,16 +137,16 @@ def merged(entries: Sequence[Fact]) -> str:
     return _as_json(*reduce(both, (Stay(roles, options) for roles, options, *_ in parts)))
 
 
-def until(facts: Iterable[Fact]) -> date | None:
-    """Return the last day on which the roster wants the same of a person as today. None for no
-    end."""
-    days = [
-        date.fromisoformat(day)
+def until(facts: Iterable[Fact]) -> datetime | None:
+    """Return the moment from which on the roster wants something else of a person. None for
+    never."""
+    moments = [
+        datetime.fromisoformat(moment)
         for fact in facts
         if fact.kind in (Kind.WANTED, Kind.NOT_YET)
-        for day in json.loads(fact.brief)[2:]
+        for moment in json.loads(fact.brief)[2:]
     ]
-    return min(days, default=None)
+    return min(moments, default=None)
 
 
 class Wish(NamedTuple):

@@ -204,7 +204,7 @@ def _digest(context: Context, options: _Options) -> str:
     """Identify what is asked for: the roster, the accounts, the options, and the day, because
     tomorrow somebody's last day may be over."""
     client = context.client
-    today = client.clock.now().date()
+    today = client.clock.now().astimezone(context.roster.zone).date()
     accounts = " ".join(map(fingerprint, client.accounts.values()))
     flags = f"{options.prune:d}{options.invite_declined:d}"
     limited = f" {context.selection}" if context.selection != EVERYBODY else ""

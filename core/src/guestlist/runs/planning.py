@@ -98,6 +98,7 @@ def planned(
         owed=deferred(context),
         mails=MailsPerPerson(context.store, client.clock.now() - roster.limits.period),
         place_of=roster.place_of,
+        zone=roster.zone,
         progress=lambda *read: context.emit(ReadingAccount(*read)),
     )
     try:

@@ -140,7 +140,7 @@ def _given(
     judged, day = Judged(), None
     tried = set[Debt]()  # a grant that failed is tried again by the next call only
     while True:
-        today = clock.now().date()
+        today = clock.now().astimezone(context.roster.zone).date()
         if today != day:
             judged, day = _judged(context, allow_empty), today
         context.emit(CheckingAcceptance())
@@ -173,7 +173,8 @@ def _judged(context: Context, allow_empty: bool) -> Judged:
     first = next(wanted, None)
     if first is None and not allow_empty:
         raise ConfigError("the roster names no one", hint=IF_EMPTY)
-    judged = judge(context.client, chain(() if first is None else (first,), wanted), grants)
+    everyone = chain(() if first is None else (first,), wanted)
+    judged = judge(context.client, everyone, grants, zone=context.roster.zone)
     context.report(*judged.errors.values())
     return judged
 
