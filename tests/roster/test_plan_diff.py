@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -100,9 +101,9 @@ TABLE: list[tuple[Any, Any, Guest, list[str]]] = [
     (ANY, ["a"], guest(P, ADMIN, EDITOR), ["replace a"]),
     (ANY, [], guest(P, ADMIN), ["replace"]),
     (no("revoke"), ["e"], guest(P, ADMIN), ["cannot: the invitation offers a, and e is wanted."]),
-    (LATER, ["a", "e"], guest(P), ["invited", "owed", "owed"]),
-    (service(most_roles=1), ["a", "e"], guest(P, EDITOR), ["invited", "owed"]),
-    (service(most_roles=1), ["a", "e"], guest(P), ["invited", "owed"]),
+    (LATER, ["a", "e"], guest(P), ["invited", "owed", "owed", "defer, owed a e"]),
+    (service(most_roles=1), ["a", "e"], guest(P, EDITOR), ["invited", "owed", "defer, owed a"]),
+    (service(most_roles=1), ["a", "e"], guest(P), ["invited", "owed", "defer, owed e"]),
     (service(most_roles=1), ["a", "e"], guest(P, READER), ["replace a, owed e"]),
     (ONE, [], guest(P, ADMIN), ["cannot: Service needs a role for an invitation"]),
     # in
@@ -219,7 +220,9 @@ def test_owed_roles() -> None:
     assert found(LATER, guest(M), entry) == ["settle a", "assign e"]
     assert found(LATER, guest(M, told=False), entry) == ["settle a", "unseen"]
     assert found(LATER, guest(M, ADMIN, EDITOR), entry) == ["fits"]
-    assert found(LATER, guest(P), entry) == ["invited", "owed", "owed"]
+    assert found(LATER, guest(P), entry) == ["invited", "owed", "owed", "defer, owed e"]
+    both = replace(entry, owed={("role", "r0"), ("role", "r1")})
+    assert found(LATER, guest(P), both) == ["invited", "owed", "owed"]
 
 
 @pytest.mark.parametrize(

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import Field
 
@@ -27,6 +27,11 @@ class Action(StrEnum):
     REMOVE = "remove"
     WITHDRAW = "withdraw"
     """A role that was owed since the invitation is owed no more: nothing is sent for it."""
+    DEFER = "defer"
+    """Roles are recorded, to be given after acceptance, for a person who is invited already.
+    Nothing is sent."""
+    UNRESOLVED = "unresolved"
+    """Nobody knows whether an earlier email went out. Nothing is sent until that is confirmed."""
     CANNOT = "cannot"
     """The service has no way to do it, or a policy forbids it; `reason` tells."""
 
@@ -35,7 +40,9 @@ MAILS = frozenset({Action.INVITE, Action.RESEND, Action.REPLACE})
 """The actions by which a person gets a mail."""
 WITHDRAWALS = frozenset({Action.UNASSIGN, Action.REVOKE, Action.REMOVE})
 """The actions that take something away. They come last."""
-UNFOUNDED = frozenset({Action.WITHDRAW, Action.CANNOT})
+IMPOSSIBLE = frozenset({Action.UNRESOLVED, Action.CANNOT})
+"""The actions that a run leaves out."""
+UNFOUNDED = IMPOSSIBLE | {Action.WITHDRAW}
 """The actions that rest on nothing that a service holds, and for which nothing is sent."""
 ORDER = {action: place for place, action in enumerate(Action)}
 
@@ -43,6 +50,27 @@ ORDER = {action: place for place, action in enumerate(Action)}
 RoleRef = Role | str
 """A role with its id, kind and name, as it was when the change was decided. A string is a name from
 a ledger of version 0.1, which stored no ids."""
+
+
+class Unresolved(NamedTuple):
+    """An earlier email of which nobody knows whether it went out.
+
+    Attributes:
+        action: the one that was to send it.
+        at: when the request was sent, in seconds since 1970.
+        why: the error, or other words about the request.
+    """
+
+    account: str
+    key: str
+    action: Action
+    at: float
+    why: str
+
+    def __str__(self) -> str:
+        when = datetime.fromtimestamp(self.at, UTC)
+        because = f" ({self.why})" if self.why else ""
+        return f"{self.action} was sent on {when:%Y-%m-%d %H:%M} UTC, outcome unknown{because}"
 
 
 class Change(Model):
@@ -63,7 +91,7 @@ class Change(Model):
     `unassign` and `withdraw` the one role."""
     owed: tuple[RoleRef, ...] = ()
     """Deferred grants: roles that the service takes only after acceptance. For `withdraw`: roles
-    that are deferred instead."""
+    that are deferred instead. For `defer`: roles that are recorded."""
     options: dict[str, Any] = Field(default_factory=dict)
     """The provider's own options of an order."""
     reason: str = ""

@@ -141,7 +141,17 @@ def _remembering(parser: Parser) -> None:
         help="a SQLite file or a database URL, where it is written down (without it: what [ledger]"
         " says, else guestlist.db beside the accounts' file, if there is one)",
     )
+    note_option(parser)
     parser.set_defaults(remembers=True)
+
+
+def note_option(parser: Parser) -> None:
+    """Adds the option of every command that records a change in the ledger."""
+    parser.add_argument(
+        "--note",
+        metavar="TEXT",
+        help="why, such as the number of a ticket: kept in the ledger and shown by `log`",
+    )
 
 
 # ---------------------------------------------------------------------------- the guest list
@@ -182,6 +192,11 @@ def _planning(parser: Parser) -> None:
     )
     parser.add_argument(
         "--invite-declined", action="store_true", help="ask those again who have declined"
+    )
+    parser.add_argument(
+        "--retry-unknown",
+        action="store_true",
+        help="also send an email where nobody knows whether an earlier one went out",
     )
 
 
@@ -263,6 +278,7 @@ def _wait_for_owed(parser: Parser) -> None:
         type=duration,
         help="wait so long for people to accept, to give them the roles they are owed",
     )
+    note_option(parser)
 
 
 # ---------------------------------------------------------------------------- people

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from functools import partial
 from itertools import chain, islice
 
-from guestlist.changes import Action, Change, label
+from guestlist.changes import IMPOSSIBLE, Action, Change, label
 from guestlist.cli.screen import Column, Screen, Text, cell_len
 from guestlist.cli.words import count, listed, printable
 from guestlist.roster import Note, Plan
@@ -23,6 +23,7 @@ SIGNS = {
     Action.REVOKE: ("-", "red"),
     Action.REMOVE: ("-", "red"),
     Action.WITHDRAW: ("-", "yellow"),
+    Action.DEFER: ("+", "yellow"),
 }
 """What stands before a change, and its colour."""
 
@@ -48,12 +49,12 @@ def show_changes(screen: Screen, plan: Plan, titles: dict[str, str], *, everythi
     everything = everything or not screen.out.is_terminal
     for account in sorted(plan.summary.counts):
         counts = plan.summary.counts[account]
-        number = sum(counts.values()) - counts.get(Action.CANNOT, 0)
+        number = sum(counts.values()) - sum(counts.get(one, 0) for one in IMPOSSIBLE)
         impossible = [
             change
-            for change in (plan.changes(account) if Action.CANNOT in counts else ())
+            for change in (plan.changes(account) if IMPOSSIBLE.intersection(counts) else ())
             # without an address, nobody can have it: that is an error and shown as one
-            if change.action is Action.CANNOT and change.email
+            if change.action in IMPOSSIBLE and change.email
         ]
         if not number and not impossible:
             continue
@@ -71,7 +72,7 @@ def show_changes(screen: Screen, plan: Plan, titles: dict[str, str], *, everythi
 
 
 def _possible(plan: Plan, account: str) -> Iterator[Change]:
-    return (change for change in plan.changes(account) if change.action is not Action.CANNOT)
+    return (change for change in plan.changes(account) if change.action not in IMPOSSIBLE)
 
 
 def _print_lines(screen: Screen, changes: Callable[[], Iterator[Change]]) -> None:
@@ -102,13 +103,14 @@ def fenced(screen: Screen, title: str) -> Iterator[None]:
 
 
 def _show_impossible(screen: Screen, changes: Iterable[Change]) -> None:
-    """Says of each reason once whom it is about."""
-    whom: dict[str, list[str]] = {}
+    """Shows each reason once, with the people that it is about."""
+    whom: dict[tuple[Action, str], list[str]] = {}
     for change in changes:
-        whom.setdefault(change.reason, []).append(change.email)
-    for reason, emails in whom.items():
+        whom.setdefault((change.action, change.reason), []).append(change.email)
+    for (action, reason), emails in whom.items():
+        sign = "?" if action is Action.UNRESOLVED else "!"
         about = emails[0] if len(emails) == 1 else f"{len(emails)} people"
-        screen.line(Text.assemble(("!  ", "magenta"), f"{about}: {reason}"), indent=2)
+        screen.line(Text.assemble((f"{sign}  ", "magenta"), f"{about}: {reason}"), indent=2)
         if emails[1:]:
             screen.line(", ".join(emails), indent=5, style="dim")
 
@@ -165,8 +167,10 @@ def in_words(counts: Counter[Action], unread: Sequence[str] = ()) -> str:
     told = [
         f"{counts[action]:,} to {action}"
         for action in Action
-        if counts[action] and action is not Action.CANNOT
+        if counts[action] and action not in IMPOSSIBLE
     ]
+    if counts[Action.UNRESOLVED]:
+        told.append(f"{counts[Action.UNRESOLVED]:,} unresolved")
     if counts[Action.CANNOT]:
         told.append(f"{count(counts[Action.CANNOT], 'change')} not possible")
     if not unread:

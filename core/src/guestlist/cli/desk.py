@@ -65,7 +65,10 @@ def desk(session: Session, *, create: bool = True) -> Iterator[Desk]:
             place = str(Path(folder) / "guestlist.db")
         create = create or place is None
         url = ledger_url(None, place) if place else roster.ledger.url
-        ledger = closing.enter_context(open_ledger(url, create=create, clock=session.clock))
+        note = getattr(session.arguments, "note", None)
+        ledger = closing.enter_context(
+            open_ledger(url, create=create, clock=session.clock, note=note)
+        )
 
         def make(clock: Clock) -> Guestlist:
             return client(session, config, clock, ledger)

@@ -149,6 +149,11 @@ class Reporter:
             show(everything=session.arguments.verbose)
             show_notes(session.screen, plan.summary.notes)
             session.screen.line(total, style="bold")
+        if counts[Action.UNRESOLVED]:
+            say(
+                "hint",
+                "Ask those people. If they have no email, --retry-unknown sends another one.",
+            )
         forced = getattr(session.arguments, "force", False)
         for problem in plan.summary.over:
             needed = "" if forced else "; `apply` needs --force for that"

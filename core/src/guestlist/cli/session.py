@@ -164,7 +164,13 @@ class Session:
         given = self.arguments
         url = ledger_url(config_path(given.config), given.ledger, self._configured_ledger())
         return self._closing.enter_context(
-            open_ledger(url, create=create, read_only=read_only, clock=self.clock)
+            open_ledger(
+                url,
+                create=create,
+                read_only=read_only,
+                clock=self.clock,
+                note=getattr(given, "note", None),
+            )
         )
 
     @property

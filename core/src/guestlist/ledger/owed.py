@@ -57,9 +57,13 @@ def void(connection: Connection, change: Change, now: float) -> None:
 
 
 def is_of_a_debt(connection: Connection, change: Change, run: int, now: float) -> bool:
-    """Does what a change means for a role that is owed. False when there has to be an order."""
+    """Applies a change of deferred grants. Returns False if the change needs an order."""
     if change.action is Action.SETTLE:
         return _fall_due(connection, change, run)
+    if change.action is Action.DEFER:
+        for deferred in change.owed_roles():
+            owe(connection, deferred, now)
+        return True
     if change.action is Action.WITHDRAW:
         _withdraw(connection, change, run, now)
         return True

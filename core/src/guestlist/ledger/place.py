@@ -13,7 +13,12 @@ if TYPE_CHECKING:
 
 
 def open_ledger(
-    url: str, *, create: bool = True, read_only: bool = False, clock: Clock | None = None
+    url: str,
+    *,
+    create: bool = True,
+    read_only: bool = False,
+    clock: Clock | None = None,
+    note: str | None = None,
 ) -> Ledger:
     """Open a ledger.
 
@@ -22,6 +27,7 @@ def open_ledger(
             missing file then means that the user named the wrong one.
         read_only: write nothing.
         clock: a clock to use instead of the machine's.
+        note: why calls are made and runs started; stored with them.
 
     Raises:
         ConfigError: there is no such ledger, the URL is invalid, or the extra `guestlist[ledger]`
@@ -36,4 +42,4 @@ def open_ledger(
             f"there is no ledger {path}",
             hint="The first run makes one; another place is named by --ledger.",
         )
-    return Ledger(url, clock=clock, read_only=read_only)
+    return Ledger(url, clock=clock, read_only=read_only, note=note)

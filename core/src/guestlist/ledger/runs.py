@@ -9,7 +9,7 @@ from itertools import islice
 from sqlalchemy import Connection, exists, func, insert, select, update
 from sqlalchemy.sql import ColumnElement
 
-from guestlist.changes import Action, Change
+from guestlist.changes import IMPOSSIBLE, Action, Change
 from guestlist.errors import Conflict
 from guestlist.ledger.order import row_of
 from guestlist.ledger.origin import NOBODY, Origin
@@ -142,12 +142,12 @@ def unfinished_run(store: Store) -> Run | None:
 
 
 def add(connection: Connection, changes: Iterable[Change], *, run: int, now: float) -> None:
-    """Writes orders down. Nothing was sent for them.
+    """Stores orders. Nothing was sent for them.
 
-    Changes that cannot be made are left out. A role that the ledger knows as owed falls due, or is
-    owed no more.
+    Changes that cannot be made are left out. Changes of deferred grants have no orders of their
+    own: the grants that the ledger holds become due, are withdrawn, or are added.
     """
-    doable = (change for change in changes if change.action is not Action.CANNOT)
+    doable = (change for change in changes if change.action not in IMPOSSIBLE)
     while some := list(islice(doable, MANY)):
         rows = [
             row_of(change, run, now)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import replace
 
-from guestlist.changes import ORDER, Action, Change
+from guestlist.changes import MAILS, ORDER, Action, Change
 from guestlist.client import Guestlist
 from guestlist.errors import UnknownRole
 from guestlist.exchange.account import Account
@@ -16,8 +17,8 @@ from guestlist.roster.diff import (
     Entry,
     Note,
     Rules,
+    deferred_roles,
     differences,
-    owed_after,
     owed_instead,
     unlikeness,
 )
@@ -94,7 +95,8 @@ class Differs:
         if _agreed(account, wish, facts) is not None:
             return False
         found = _looked_into(account, wish, facts)
-        return any(isinstance(one, Change) and one.action is not Action.WITHDRAW for one in found)
+        recorded = (Action.WITHDRAW, Action.DEFER)  # nothing is sent for them
+        return any(isinstance(one, Change) and one.action not in recorded for one in found)
 
 
 def compare(
@@ -103,6 +105,8 @@ def compare(
     guard: Guard,
     place_of: PlaceOf,
     people: Collection[str] = (),
+    *,
+    retry_unknown: bool = False,
 ) -> None:
     """Goes through all people once, and writes the changes into the scratch space.
 
@@ -110,8 +114,10 @@ def compare(
         accounts: by number; None for one that cannot be read.
         place_of: see `PlaceOf`.
         people: compare only the people with these keys; empty for everybody.
+        retry_unknown: whether people get an email although an earlier one may have gone out.
     """
-    scratch.add_changes(_of_people(scratch, accounts, guard, place_of, people))
+    changes = _of_people(scratch, accounts, guard, place_of, people, retry_unknown)
+    scratch.add_changes(changes)
     scratch.add_changes(_of_problems(scratch, accounts))
 
 
@@ -121,6 +127,7 @@ def _of_people(
     guard: Guard,
     place_of: PlaceOf,
     people: Collection[str],
+    retry_unknown: bool,
 ) -> Iterator[Row]:
     for facts in scratch.people():
         if people and facts[0].key not in people:
@@ -141,7 +148,18 @@ def _of_people(
             if isinstance(found, Note):
                 account.notes[found] += 1
             else:
-                yield account.row(number, guard.pass_(found))
+                change = _with_unresolved(found, facts, retry_unknown)
+                yield account.row(number, guard.pass_(change))
+
+
+def _with_unresolved(change: Change, facts: Sequence[Fact], retry: bool) -> Change:
+    """Returns a change as it is if the outcome of an earlier email to the person is unknown."""
+    earlier = [fact.body for fact in facts if fact.kind == Kind.UNRESOLVED]
+    if not earlier or change.action not in MAILS:
+        return change
+    if retry:
+        return change.model_copy(update={"reason": f"{change.reason}; {earlier[-1]}"})
+    return change.model_copy(update={"action": Action.UNRESOLVED, "reason": earlier[-1]})
 
 
 def _wish(account: Compared, facts: Sequence[Fact]) -> Wish | None:
@@ -192,8 +210,9 @@ def _agreed(account: Compared, wish: Wish | None, facts: Sequence[Fact]) -> dict
         return None
     if kinds in _INVITED:
         told = invitation_from(facts[-1].brief)
-        if told.state in OPEN_STATES and not unlikeness(account.provider, wish, told):
-            return {Note.INVITED: 1, Note.OWED: owed_after(account.provider, wish, told)}
+        is_open = told.state in OPEN_STATES and not unlikeness(account.provider, wish, told)
+        if is_open and not deferred_roles(account.provider, wish, told):
+            return {Note.INVITED: 1}
     elif kinds in _MEMBERS and facts[1].brief:
         held = roles_from(facts[-1].brief)
         if wish.ids is None or held == wish.ids:
@@ -230,6 +249,9 @@ def _looked_into(
     )
     withdrawn = [(debt, reason) for debt, reason in why.items() if reason]
     instead = owed_instead(account.rules, entry, found.guest) if withdrawn else ()
+    if found.guest.state in OPEN_STATES:  # recorded with the withdrawal
+        recorded = {account.wishes.meant(role) for role in instead}
+        entry = replace(entry, owed={*entry.owed, *(one for one in recorded if one)})
     for debt, reason in withdrawn:
         yield debt.withdrawal(reason, instead, entry.until)
         instead = ()

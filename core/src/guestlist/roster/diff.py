@@ -238,8 +238,14 @@ def _of_open(
     unlike = unlikeness(provider, wish, told)
     if not unlike:
         yield Note.INVITED
-        for _ in range(owed_after(provider, wish, told)):
+        deferred = deferred_roles(provider, wish, told)
+        for _ in deferred:
             yield Note.OWED
+        owed = person.entry.owed
+        unrecorded = tuple(role for role in deferred if (role.kind, role.id) not in owed)
+        if unrecorded:
+            reason = "is invited, and the ledger does not know of it"
+            yield person.change(Action.DEFER, reason, owed=unrecorded)
         return
     reason = _in_words(person.rules, unlike, wish, invitation, carried)
     if provider.supports("revoke"):
@@ -261,11 +267,13 @@ def unlikeness(provider: Provider, wish: Wish, told: OfInvitation) -> list[str]:
     return different
 
 
-def owed_after(provider: Provider, wish: Wish, told: OfInvitation) -> int:
-    """How many roles are owed when an invitation that is as it is wanted is accepted."""
-    wanted = len(wish.ids or ())
-    most = wanted if provider.most_roles is None else provider.most_roles
-    return wanted - (len(told.offered) or min(most, wanted)) if wish.ids is not None else 0
+def deferred_roles(provider: Provider, wish: Wish, told: OfInvitation) -> tuple[Role, ...]:
+    """Returns the wanted roles that an open invitation does not bring. If the service does not show
+    what it brings, it is what `invite` would have sent."""
+    wanted = wish.roles or ()
+    if told.offered:
+        return tuple(role for role in wanted if (role.kind, role.id) not in told.offered)
+    return () if provider.most_roles is None else wanted[provider.most_roles :]
 
 
 def owed_instead(rules: Rules, entry: Entry, guest: Guest) -> tuple[Role, ...]:

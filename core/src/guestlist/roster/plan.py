@@ -8,7 +8,7 @@ from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 from typing import Self
 
-from guestlist.changes import ORDER, Action, Change, RoleRef
+from guestlist.changes import ORDER, Action, Change, RoleRef, Unresolved
 from guestlist.client import Guestlist
 from guestlist.errors import ConfigError, GuestlistError, UnknownAccount
 from guestlist.roster.compare import Compared, Differs, PlaceOf, Row, compare
@@ -86,6 +86,8 @@ def make_plan(
     invite_declined: bool = False,
     allow_empty: bool = False,
     owed: Iterable[Debt] = (),
+    unresolved: Iterable[Unresolved] = (),
+    retry_unknown: bool = False,
     mails: Callable[[str], int] | None = None,
     place_of: PlaceOf = lambda _account, _role: "",
     progress: Progress | None = None,
@@ -112,6 +114,9 @@ def make_plan(
             a file that was cut off looks the same.
         owed: roles that could not be given yet. Those that the roster does not want are withdrawn
             (`guestlist.roster.debts.unwanted`), also in accounts about which it says nothing.
+        unresolved: earlier emails of which nobody knows whether they went out. Nobody of these
+            people gets another one.
+        retry_unknown: they get another one after all.
         mails: how many mails the person with that key was sent within `limits.period`.
         place_of: returns where the roster names a role, for messages (`Roster.place_of`).
         progress: see `guestlist.roster.present.Progress`.
@@ -137,6 +142,7 @@ def make_plan(
             raise ConfigError("the roster names no one", hint=IF_EMPTY)
         debts = [debt for debt in owed if not people or debt.key in people]
         scratch.add(_of_owed(debts, numbers))
+        scratch.add(_of_unresolved(unresolved, numbers))
 
         def compared(name: str, reading: Reading) -> Compared:
             return Compared(guests, name, reading, prune, invite_declined, limits.protected)
@@ -153,7 +159,7 @@ def make_plan(
             name: compared(name, reading) for name, reading in read.items() if not reading.error
         }
         guard, by_number = Guard(limits, mails), [readable.get(name) for name in names]
-        compare(scratch, by_number, guard, place_of, people)
+        compare(scratch, by_number, guard, place_of, people, retry_unknown=retry_unknown)
         aside = Aside(guests, debts, {*names, *unclear, *intake.accounts})
         scratch.add_changes(aside.rows(len(names)))
         errors = {name: reading.error for name, reading in read.items() if reading.error}
@@ -194,6 +200,13 @@ def _of_owed(owed: Iterable[Debt], numbers: Mapping[str, int]) -> Iterator[Fact]
             yield Fact(
                 debt.key, numbers[debt.account], Kind.OWED, False, "", debt.model_dump_json()
             )
+
+
+def _of_unresolved(unresolved: Iterable[Unresolved], numbers: Mapping[str, int]) -> Iterator[Fact]:
+    for one in unresolved:
+        if one.account in numbers:
+            number = numbers[one.account]
+            yield Fact(one.key, number, Kind.UNRESOLVED, False, "", str(one))
 
 
 class Aside:

@@ -38,6 +38,8 @@ class Kind(IntEnum):
     """What a member holds, where that had to be asked for."""
     COMPLETE = 8
     """The complete invitation of a person whose INVITATION is a summary, where it was asked for."""
+    UNRESOLVED = 9
+    """An earlier email to the person of which nobody knows whether it went out."""
 
 
 class Fact(NamedTuple):

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Literal
 
-from guestlist.changes import MAILS, Action
+from guestlist.changes import IMPOSSIBLE, MAILS, Action
 from guestlist.models import Model
 from guestlist.provider import Provider
 from guestlist.roster.diff import Note
@@ -64,7 +64,7 @@ class Summary(Model):
     @property
     def possible(self) -> int:
         """How many changes there are that can be made."""
-        return self.changes - self.total(frozenset({Action.CANNOT}))
+        return self.changes - self.total(IMPOSSIBLE)
 
     @property
     def nothing(self) -> bool:

@@ -7,15 +7,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from guestlist.changes import MAILS
 from guestlist.errors import Conflict, GuestlistError, InvalidOrder
 from guestlist.exchange.clock import Stopped
 from guestlist.ledger import orders, runs
 from guestlist.ledger.runner import alone
+from guestlist.ledger.unresolved import unresolved
 from guestlist.roster import Plan, PlanFile, moved, read_plan
 from guestlist.roster.summary import fingerprint
 from guestlist.runs.carrying import carry_out, reconcile
 from guestlist.runs.context import EVERYBODY, Context, Interrupted, Selection, opened
-from guestlist.runs.planning import impossible, planned, report_missing
+from guestlist.runs.planning import impossible, planned, report_missing, unconfirmed
 from guestlist.runs.progress import (
     CheckingPlan,
     Confirm,
@@ -64,6 +66,7 @@ class _Options:
     allow_empty: bool
     prune: bool
     invite_declined: bool
+    retry_unknown: bool
     force: bool
 
 
@@ -78,6 +81,7 @@ def apply(
     on_progress: Progress | None = None,
     prune: bool = False,
     invite_declined: bool = False,
+    retry_unknown: bool = False,
     fresh: bool = False,
     force: bool = False,
     accounts: Iterable[str] = (),
@@ -85,6 +89,8 @@ def apply(
     allow_empty: bool = False,
     wait: float | None = None,
     stop: Stop | None = None,
+    actor: str | None = None,
+    note: str | None = None,
 ) -> ApplyResult:
     """Make the services as a roster says: plan, confirm, send, grant deferred roles.
 
@@ -105,6 +111,8 @@ def apply(
         on_progress: called with events while the run works.
         prune: also take out people whom the roster does not name.
         invite_declined: also invite people who have declined.
+        retry_unknown: also send an email where nobody knows whether an earlier one went out.
+            Otherwise these people are left out, with an `OutcomeUnknown` for each in the result.
         fresh: make a new plan even if an interrupted run could go on.
         force: allow a plan that is over the roster's `[limits]`.
         accounts: plan and change only these accounts. A saved plan takes neither these nor people.
@@ -114,6 +122,8 @@ def apply(
         stop: ends the run early when called, such as from a signal handler. With it, Ctrl-C is
             reported in the result. Without it, Ctrl-C raises `KeyboardInterrupt` once requests
             under way have been finished and recorded.
+        actor: who starts the run, for the ledger. By default the user of the operating system.
+        note: why, for the ledger.
 
     Raises:
         ConfigError: the roster, its accounts or the ledger's location are invalid; or the saved
@@ -133,11 +143,15 @@ def apply(
             stop,
             selection=selection,
             allow_empty=allow_empty,
+            actor=actor,
+            note=note,
         ) as context,
         alone(context.store),
     ):
         saved = read_plan(Path(plan)) if isinstance(plan, str | Path) else plan
-        options = _Options(confirm, confirm_resume, allow_empty, prune, invite_declined, force)
+        options = _Options(
+            confirm, confirm_resume, allow_empty, prune, invite_declined, retry_unknown, force
+        )
         result = ApplyResult(errors=context.errors)
         try:
             _apply(context, saved, options, fresh, wait, result)
@@ -206,7 +220,7 @@ def _digest(context: Context, options: _Options) -> str:
     client = context.client
     today = client.clock.now().astimezone(context.roster.zone).date()
     accounts = " ".join(map(fingerprint, client.accounts.values()))
-    flags = f"{options.prune:d}{options.invite_declined:d}"
+    flags = f"{options.prune:d}{options.invite_declined:d}{options.retry_unknown:d}"
     limited = f" {context.selection}" if context.selection != EVERYBODY else ""
     return f"{context.roster.digest} {accounts} {flags} {today}{limited}"
 
@@ -221,6 +235,7 @@ def _begin_from_roster(context: Context, options: _Options, asked: str) -> int |
             context,
             prune=options.prune,
             invite_declined=options.invite_declined,
+            retry_unknown=options.retry_unknown,
             allow_empty=options.allow_empty,
             unclear=unclear,
         ) as plan:
@@ -249,6 +264,7 @@ def _check_unchanged(context: Context, plan: PlanFile) -> None:
     changed = [
         f"{change.email} on {change.account} {what}" for change, what in moved(context.client, plan)
     ]
+    changed += _unresolved_since(context, plan)
     if changed:
         more = f" and {len(changed) - 3} more" if changed[3:] else ""
         raise Conflict(
@@ -257,11 +273,26 @@ def _check_unchanged(context: Context, plan: PlanFile) -> None:
         )
 
 
+def _unresolved_since(context: Context, plan: PlanFile) -> list[str]:
+    """Return the people to whom the plan would send an email, although another one may have gone
+    out since it was made."""
+    since = plan.summary.made_at.timestamp()
+    found = {(one.account, one.key): str(one) for one in unresolved(context.store, since)}
+    if not found:
+        return []
+    return [
+        f"{change.email} on {change.account}: {found[change.account, change.key]}"
+        for change in plan.changes()
+        if change.action in MAILS and (change.account, change.key) in found
+    ]
+
+
 def _confirmed(context: Context, options: _Options, plan: Plan | PlanFile) -> bool:
     context.emit(Planned(plan))
     if cannot := sum(1 for change in impossible(plan) if change.email and not change.roles):
         changes = "1 change" if cannot == 1 else f"{cannot} changes"
         context.report(Conflict(f"{changes} not possible", hint="The plan says why."))
+    context.report(*unconfirmed(plan))
     summary = plan.summary
     if not summary.possible:
         return True

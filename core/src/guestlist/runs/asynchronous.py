@@ -42,6 +42,7 @@ async def plan_async(
     on_progress: AsyncProgress | None = None,
     prune: bool = False,
     invite_declined: bool = False,
+    retry_unknown: bool = False,
     accounts: Iterable[str] = (),
     people: Iterable[str] = (),
     allow_empty: bool = False,
@@ -64,7 +65,11 @@ async def plan_async(
             allow_empty=allow_empty,
         ) as context:
             return planned(
-                context, prune=prune, invite_declined=invite_declined, allow_empty=allow_empty
+                context,
+                prune=prune,
+                invite_declined=invite_declined,
+                retry_unknown=retry_unknown,
+                allow_empty=allow_empty,
             )
 
     return await _in_threads(work)
@@ -81,12 +86,15 @@ async def apply_async(
     on_progress: AsyncProgress | None = None,
     prune: bool = False,
     invite_declined: bool = False,
+    retry_unknown: bool = False,
     fresh: bool = False,
     force: bool = False,
     accounts: Iterable[str] = (),
     people: Iterable[str] = (),
     allow_empty: bool = False,
     wait: float | None = None,
+    actor: str | None = None,
+    note: str | None = None,
 ) -> ApplyResult:
     """Make the services as a roster says; see `apply`.
 
@@ -106,6 +114,7 @@ async def apply_async(
             on_progress=bridge.progress(on_progress),
             prune=prune,
             invite_declined=invite_declined,
+            retry_unknown=retry_unknown,
             fresh=fresh,
             force=force,
             accounts=accounts,
@@ -113,6 +122,8 @@ async def apply_async(
             allow_empty=allow_empty,
             wait=wait,
             stop=bridge.stop,
+            actor=actor,
+            note=note,
         )
     )
 
@@ -125,6 +136,8 @@ async def settle_async(
     on_progress: AsyncProgress | None = None,
     wait: float | None = None,
     allow_empty: bool = False,
+    actor: str | None = None,
+    note: str | None = None,
 ) -> SettleResult:
     """Give people their deferred roles; see `settle`.
 
@@ -141,6 +154,8 @@ async def settle_async(
             wait=wait,
             stop=bridge.stop,
             allow_empty=allow_empty,
+            actor=actor,
+            note=note,
         )
     )
 

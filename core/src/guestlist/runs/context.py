@@ -125,6 +125,8 @@ def opened(
     *,
     selection: Selection | None = None,
     allow_empty: bool = False,
+    actor: str | None = None,
+    note: str | None = None,
 ) -> Iterator[Context]:
     """Open what a run needs. What the caller brought stays open at the end.
 
@@ -133,6 +135,7 @@ def opened(
         ledger: an open ledger, a file or a URL. By default the one that the roster names.
         client: by default a client for the roster's accounts.
         allow_empty: accept files of people that name no one.
+        actor, note: who starts runs, and why, if the ledger does not say it already.
 
     Raises:
         ConfigError: the roster, its accounts or the ledger's location are invalid.
@@ -150,6 +153,8 @@ def opened(
         if not isinstance(ledger, Ledger):
             url = roster.ledger.url if ledger is None else url_of(str(ledger))
             ledger = closing.enter_context(open_ledger(url, clock=clock))
+        if actor or note:
+            ledger = ledger.acting_as(actor, note)
         if client is None:
             client = Guestlist(
                 config.accounts,

@@ -7,9 +7,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from guestlist.changes import Action, Change
-from guestlist.errors import Conflict, GuestlistError, InvalidOrder, UnknownRole, Unsupported
+from guestlist.errors import (
+    Conflict,
+    GuestlistError,
+    InvalidOrder,
+    OutcomeUnknown,
+    UnknownRole,
+    Unsupported,
+)
 from guestlist.ledger import owed
 from guestlist.ledger.mails import MailsPerPerson
+from guestlist.ledger.unresolved import unresolved
 from guestlist.roster import Plan, PlanFile, make_plan
 from guestlist.roster.debts import Debt
 from guestlist.runs.context import Context, Selection, opened
@@ -29,6 +37,7 @@ def plan(
     on_progress: Progress | None = None,
     prune: bool = False,
     invite_declined: bool = False,
+    retry_unknown: bool = False,
     accounts: Iterable[str] = (),
     people: Iterable[str] = (),
     allow_empty: bool = False,
@@ -48,6 +57,7 @@ def plan(
         on_progress: called with events while the roster and the accounts are read.
         prune: also take out people whom the roster does not name.
         invite_declined: also invite people who have declined.
+        retry_unknown: also send an email where nobody knows whether an earlier one went out.
         accounts: plan only these accounts.
         people: plan only for the people with these addresses.
         allow_empty: accept a roster that names no one. Otherwise that is an error.
@@ -64,7 +74,11 @@ def plan(
         roster, ledger, client, on_progress, selection=selection, allow_empty=allow_empty
     ) as context:
         return planned(
-            context, prune=prune, invite_declined=invite_declined, allow_empty=allow_empty
+            context,
+            prune=prune,
+            invite_declined=invite_declined,
+            retry_unknown=retry_unknown,
+            allow_empty=allow_empty,
         )
 
 
@@ -73,6 +87,7 @@ def planned(
     *,
     prune: bool,
     invite_declined: bool,
+    retry_unknown: bool = False,
     allow_empty: bool = False,
     unclear: Mapping[str, GuestlistError] | None = None,
 ) -> Plan:
@@ -95,7 +110,9 @@ def planned(
         prune=prune,
         invite_declined=invite_declined,
         allow_empty=allow_empty,
+        retry_unknown=retry_unknown,
         owed=deferred(context),
+        unresolved=unresolved(context.store),
         mails=MailsPerPerson(context.store, client.clock.now() - roster.limits.period),
         place_of=roster.place_of,
         zone=roster.zone,
@@ -137,6 +154,22 @@ def report_missing(context: Context, plan: PlanFile) -> None:
         ),
         *_impossible_for_all(plan),
     )
+
+
+def unconfirmed(plan: Plan | PlanFile) -> Iterator[GuestlistError]:
+    """Yield an error for each person who gets no email, because an earlier one may have gone
+    out."""
+    if plan.summary.total(frozenset({Action.UNRESOLVED})):
+        for change in plan.changes():
+            if change.action is Action.UNRESOLVED:
+                error = OutcomeUnknown(change.reason, hint=CONFIRM)
+                yield error.about(account=change.account, email=change.email)
+
+
+CONFIRM = (
+    "Nothing was sent now. Ask the person. If they have no email, --retry-unknown sends another one"
+    " (in Python: retry_unknown=True)."
+)
 
 
 def impossible(plan: Plan | PlanFile) -> Iterator[Change]:

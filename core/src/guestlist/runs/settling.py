@@ -67,6 +67,8 @@ def settle(
     wait: float | None = None,
     stop: Stop | None = None,
     allow_empty: bool = False,
+    actor: str | None = None,
+    note: str | None = None,
 ) -> SettleResult:
     """Give people their deferred roles, as far as they have accepted and the roster wants them.
 
@@ -81,13 +83,24 @@ def settle(
         wait: seconds to wait for people to accept.
         stop: ends it early when called; see `apply`.
         allow_empty: accept a roster that names no one. Otherwise that is an error.
+        actor: who starts the runs, for the ledger; see `apply`.
+        note: why, for the ledger.
 
     Raises:
         ConfigError: the roster, its accounts or the ledger's location are invalid.
         LedgerError: the ledger fails, or another process works with it.
     """
     with (
-        opened(roster, ledger, client, on_progress, stop, allow_empty=allow_empty) as context,
+        opened(
+            roster,
+            ledger,
+            client,
+            on_progress,
+            stop,
+            allow_empty=allow_empty,
+            actor=actor,
+            note=note,
+        ) as context,
         alone(context.store),
     ):
         try:

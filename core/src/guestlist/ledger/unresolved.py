@@ -1,0 +1,62 @@
+"""Emails of which nobody knows whether they went out: people who must not get another one before
+somebody has confirmed it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from sqlalchemy import exists, func, select
+
+from guestlist.changes import MAILS, Action, Unresolved
+from guestlist.ledger.schema import IS_UNKNOWN, OrderState, orders
+from guestlist.ledger.store import Store
+
+ROWS_PER_READ = 5_000
+RESOLVING = MAILS | {Action.REVOKE, Action.REMOVE}
+"""Actions after which an earlier unknown outcome does not matter any more."""
+
+_later = orders.alias()
+_is_resolved = exists().where(
+    _later.c.key == orders.c.key,
+    _later.c.account == orders.c.account,
+    _later.c.id > orders.c.id,
+    _later.c.state == OrderState.DONE,
+    _later.c.action.in_([action.value for action in RESOLVING]),
+)
+
+
+def unresolved(store: Store, since: float = 0.0) -> Iterator[Unresolved]:
+    """Yields, for each account and person, the last order to send an email whose outcome stays
+    unknown, unless a later order has been carried out.
+
+    Args:
+        since: only orders that have become unknown then or later.
+
+    Raises:
+        LedgerError: the ledger cannot be read.
+    """
+    last = (
+        select(func.max(orders.c.id))
+        .where(
+            IS_UNKNOWN,
+            orders.c.action.in_([action.value for action in MAILS]),
+            orders.c.settled >= since,
+            ~_is_resolved,
+        )
+        .group_by(orders.c.account, orders.c.key)
+    )
+    wanted = (
+        select(
+            orders.c.account,
+            orders.c.key,
+            orders.c.action,
+            func.coalesce(orders.c.intended, orders.c.settled),
+            orders.c.detail,
+        )
+        .where(orders.c.id.in_(last))
+        .order_by(orders.c.id)
+    )
+    with store.reading() as connection:
+        rows = connection.execution_options(yield_per=ROWS_PER_READ).execute(wanted)
+        for account, key, action, at, detail in rows:
+            yield Unresolved(account, key, Action(action), at, detail or "")
