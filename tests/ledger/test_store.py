@@ -11,7 +11,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing, suppress
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 from threading import Barrier, BrokenBarrierError
 from typing import Any
@@ -207,6 +207,66 @@ def test_one_file_under_two_names_is_one(tmp_path: Path) -> None:
         alone(other),
     ):
         pass
+
+
+# ---------------------------------------------------------------------------- the file itself
+
+
+@pytest.mark.parametrize("replaced", [True, False], ids=["replaced", "deleted"])
+@pytest.mark.parametrize("joined", [True, False])
+def test_a_file_that_is_deleted_or_replaced_while_it_is_used_is_an_error(
+    tmp_path: Path, replaced: bool, joined: bool
+) -> None:
+    """What is written to a file without a name is lost, and so would be what was sent."""
+    file = tmp_path / "guestlist.db"
+    with closing(Store(f"sqlite:///{file}")) as store:
+        if replaced:
+            Store(f"sqlite:///{tmp_path}/other.db").close()
+            (tmp_path / "other.db").replace(file)
+        else:
+            file.unlink()
+        told = together(store, fine, fine) if joined else together(store, fine)
+        assert all(
+            isinstance(error, LedgerError) and "was deleted or replaced" in error.message
+            for error in told
+        )
+        with pytest.raises(LedgerError, match="was deleted or replaced"):
+            store.make(fine)
+        with pytest.raises(LedgerError), ExitStack() as held:  # noqa: PT012
+            for _ in range(3):  # more connections than were open before
+                held.enter_context(store.reading()).execute(text("SELECT 1"))
+        assert file.exists() is replaced
+
+
+def test_a_ledger_is_opened_while_another_process_writes(tmp_path: Path) -> None:
+    """One that was stopped with Ctrl-Z in the middle of a change, say."""
+    file = tmp_path / "guestlist.db"
+    Store(f"sqlite:///{file}").close()
+    with closing(sqlite3.connect(file)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with closing(Store(f"sqlite:///{file}")) as store, store.reading() as connection:
+            assert connection.scalar(text("SELECT count(*) FROM runs")) == 0
+
+
+def test_a_process_that_never_ends_its_change_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("guestlist.ledger.store.BUSY", 0.1)
+    file = tmp_path / "guestlist.db"
+    with (
+        closing(Store(f"sqlite:///{file}")) as store,
+        closing(sqlite3.connect(file)) as other,
+    ):
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(LedgerError, match="another process has been writing to") as told:
+            store.make(fine)
+        assert "Ctrl-Z" in (told.value.hint or "")
+
+
+@pytest.mark.parametrize("url", ["postgresql+nodriver://db/x", "mysql://db/x", "nodatabase://db/x"])
+def test_a_driver_or_database_that_is_unknown_is_a_mistake_of_the_configuration(url: str) -> None:
+    with pytest.raises(ConfigError, match=r"URL|cannot be kept in (mysql|nodatabase)"):
+        Store(url)
 
 
 # ---------------------------------------------------------------------------- other files

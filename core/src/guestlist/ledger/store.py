@@ -7,6 +7,7 @@ same time is committed together, because the sync is what costs.
 
 from __future__ import annotations
 
+import os
 import queue
 import sqlite3
 import threading
@@ -74,11 +75,29 @@ class Store:
         self._writer: threading.Thread | None = None
         self._starting = threading.Lock()
         self._closing = ExitStack()
+        self._file: tuple[int, int] | None = None
         try:
             self._open()
+            if self.is_sqlite:
+                self._file = _identity(self.name)
+                for engine in (self.engine, self._unsynced):  # connecting creates a missing file
+                    event.listen(engine, "do_connect", lambda *_: self._check_same_file())
         except BaseException:
             self.close()
             raise
+
+    def _check_same_file(self) -> None:
+        """Checks that the file is still the one that was opened. SQLite goes on with a file that
+        was deleted or replaced, and what it writes then is lost.
+
+        Raises:
+            LedgerError: it is not.
+        """
+        if self._file is not None and _identity(self.name) != self._file:
+            raise LedgerError(
+                f"the ledger {self.name} was deleted or replaced while it was in use",
+                hint="Nothing more was sent. Put the file back, or restore a backup, and go on.",
+            )
 
     def _open(self) -> None:
         if self.is_sqlite:
@@ -186,6 +205,7 @@ class Store:
         while True:
             try:
                 with self.engine.begin() as connection, _together(connection):
+                    self._check_same_file()
                     return change(connection)
             except OperationalError as error:
                 if not _was_undone(error):
@@ -197,6 +217,7 @@ class Store:
                 results = [self._make(batch[0][0])]
             else:
                 with self.engine.begin() as connection, _together(connection):
+                    self._check_same_file()
                     results = [change(connection) for change, _made in batch]
         except BaseException as error:  # whatever it is, nobody may wait for ever
             if len(batch) > 1 and (_is_of_one(error) or _was_undone(error)):
@@ -219,7 +240,15 @@ class Store:
 
     def _failure(self, error: BaseException) -> LedgerError:
         """An error of its own for everybody who waits, because each adds whom it is about."""
-        said = str(getattr(error, "orig", None) or error).strip() or type(error).__name__
+        if isinstance(error, LedgerError):
+            return LedgerError(error.message, hint=error.hint)
+        original = getattr(error, "orig", None)
+        if getattr(original, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY:
+            return LedgerError(
+                f"another process has been writing to the ledger {self.name} for {BUSY:.0f} s",
+                hint="Let it go on or end it: it may be stopped (Ctrl-Z), or hang. Then try again.",
+            )
+        said = str(original or error).strip() or type(error).__name__
         if self._read_only:
             what = "cannot be read"
             hint = "Copy it, with the files beside it, into a folder where you may write."
@@ -229,6 +258,15 @@ class Store:
         failure = LedgerError(f"the ledger {self.name} {what}: {said.splitlines()[0]}", hint=hint)
         failure.__cause__ = error
         return failure
+
+
+def _identity(name: str) -> tuple[int, int] | None:
+    """Returns what tells a file from every other; None if there is none."""
+    try:
+        found = os.stat(name)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _is_of_one(error: BaseException) -> bool:
@@ -290,7 +328,7 @@ def _engine(
         return create_engine(parsed, pool_pre_ping=True, pool_size=connections)
     except (ArgumentError, NoSuchModuleError):
         raise ConfigError(
-            "the ledger's URL is none",
+            "the ledger's URL is invalid",
             hint="Write sqlite:///guestlist.db or postgresql://user@host/name.",
         ) from None
     except ModuleNotFoundError as error:
