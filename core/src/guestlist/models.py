@@ -212,6 +212,8 @@ class Invitation(Answered):
             None elsewhere.
         link: whoever has it can accept; None where the service sends it by mail alone.
         key: what the link holds, where the service takes it on its own; None elsewhere.
+        is_new_user: whether the invited person had no account on the service yet; None where it
+            does not say, and in records that were read later.
         raw: the service's own record; None where there is none.
     """
 
@@ -231,6 +233,7 @@ class Invitation(Answered):
     user_id: Id | None = None
     link: SecretStr | None = None
     key: SecretStr | None = None
+    is_new_user: bool | None = None
 
 
 class Member(Answered):

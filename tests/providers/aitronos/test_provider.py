@@ -280,8 +280,10 @@ def test_c2_variant_a_has_a_key_and_an_expiry_and_keeps_the_role_asked_for(
         expires_at=datetime(2026, 2, 10, 10, tzinfo=UTC),
         user_id="usr_31fd",
         key=SecretStr("5d2b7f3e-19a4-4c0f-8a7e-6c1f0b9d2e77"),
+        is_new_user=True,
     )
-    assert invitation.raw["is_new_user"] is True
+    assert invited(aitronos, CREATED_A | {"is_new_user": "perhaps"}).is_new_user is None
+    assert invited(aitronos, CREATED_B).is_new_user is None
 
 
 def test_c2_any_one_id_is_enough(aitronos: Aitronos) -> None:

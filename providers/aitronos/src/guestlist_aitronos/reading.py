@@ -96,6 +96,7 @@ def read_invitation(
         asked = [role for role in roles if role.id == role_id]
         roles = asked or [Role(id=role_id, name=raw.get("role_name"))]
     usable = raw.get("valid", True)  # only in the answer to a key
+    is_new = raw.get("is_new_user")
     return Invitation(
         id=raw.get("invitation_id") if raw.get("user_id") else raw["invitation_id"],
         email=raw.get("email") or email or raw["email"],
@@ -109,6 +110,7 @@ def read_invitation(
         user_id=raw.get("user_id"),
         link=SecretStr(link) if link else None,
         key=SecretStr(key) if key else None,
+        is_new_user=is_new if isinstance(is_new, bool) else None,
         raw=raw,
     )
 

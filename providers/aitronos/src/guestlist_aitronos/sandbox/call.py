@@ -171,8 +171,12 @@ class Call:
 
 
 def insufficient() -> ApiError:
-    """The caller's roles do not allow it."""
-    return forbidden("INSUFFICIENT_PERMISSIONS", "You are not allowed to do this")
+    """Returns the error for a caller whose roles do not allow it, in the words of OI-send."""
+    error = forbidden(
+        "INSUFFICIENT_PERMISSIONS", "You don't have permission to perform this action."
+    )
+    error.system_message = "Insufficient permissions for this operation"
+    return error
 
 
 def _refuse_unknown(read: Fields) -> None:

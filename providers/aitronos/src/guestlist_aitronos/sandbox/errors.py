@@ -25,6 +25,8 @@ class ApiError(Exception):
     problems: Sequence[Mapping[str, Any]] = ()
     """What is wrong with which field, as the framework says it: `loc`, `msg`, `type`."""
     headers: Mapping[str, str] = field(default_factory=dict)
+    system_message: str = ""
+    """The text for logs; the code and the message if empty (unverified)."""
 
     def envelope(self, trace_id: str, timestamp: str) -> dict[str, Any]:
         """The body of the answer."""
@@ -43,7 +45,7 @@ class ApiError(Exception):
             "error": {
                 "code": self.code,
                 "message": self.message,
-                "system_message": f"{self.code}: {self.message}",
+                "system_message": self.system_message or f"{self.code}: {self.message}",
                 "type": "client_error",
                 "status": self.status.value,
                 "details": details if self.problems else {},

@@ -127,8 +127,15 @@ def add_role(
     organization_id: str | None,
     now: datetime,
 ) -> Role:
-    """Adds a role of the system (no organization) or of one organization."""
-    role = Role(records.new_id("role"), name, description, capabilities, organization_id, now)
+    """Adds a role of the system (no organization) or of one organization.
+
+    The page on inviting names `role_member` and `role_admin` as ids; those of the other roles of
+    the system are formed like them (unverified).
+    """
+    id = records.new_id("role")
+    if organization_id is None:
+        id = f"role_{name.lower().replace(' ', '_')}"
+    role = Role(id, name, description, capabilities, organization_id, now)
     records.roles[role.id] = role
     return role
 

@@ -61,7 +61,7 @@ class AitronosService(Service):
     profiles = ("crew", "organizations")
     switches = {  # noqa: RUF012 - the base class types it as a class variable
         # inviting: which fields answer it, an address that is invited already, whom it takes
-        "invite_reply": ("profile", "union"),
+        "invite_reply": ("union", "profile"),
         "duplicates": ("refuse", "refresh"),
         "who_may_invite": ("admin", "member"),
         # what becomes of an invitation

@@ -54,7 +54,8 @@ def invitation_details(invitation: Invitation) -> dict[str, Any]:
 
 
 def invitation_created(service: AitronosService, invitation: Invitation) -> dict[str, Any]:
-    """Variant B (CM-invite, SDK), variant A (OI-send) in the `organizations` profile, or both."""
+    """Variants A (OI-send) and B (CM-invite, SDK) together. With the switch `invite_reply` set to
+    `profile`: variant A in the `organizations` profile, else B."""
     details = invitation_details(invitation) | {
         "invitation_key": invitation.key,
         "is_new_user": invitation.is_new_user,
