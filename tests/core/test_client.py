@@ -13,6 +13,7 @@ import threading
 import weakref
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from guestlist.errors import (
     ConfigError,
     InvalidOrder,
     NotFound,
+    RateLimited,
     ServiceUnavailable,
     UnknownAccount,
     Unsupported,
@@ -32,6 +34,7 @@ from guestlist.event import Event
 from guestlist.exchange.pace import Pace
 from guestlist.models import Guest, Invitation, InviteResult, Member, Role, State
 from guestlist.provider import Flow, Limit, Page, Provider, Request, operation, setting
+from pytest_guestlist.clock import VirtualClock
 
 VERBS = [
     "invite",
@@ -466,6 +469,25 @@ def test_another_budget(make: Make, house: House) -> None:
         ConfigError, match=r"budget\.total: it has to be a number; budget\.attempts: it has"
     ):
         guests.with_budget(total="5", attempts=0)
+
+
+@pytest.mark.parametrize(("pause", "attempts"), [(119, 2), (121, 1)])
+def test_a_call_may_take_120_seconds_by_default(make: Make, pause: int, attempts: int) -> None:
+    """A pause that the service asks for is waited for if it ends in time."""
+    asked: list[str] = []
+
+    def busy(request: httpx.Request) -> httpx.Response:
+        asked.append(request.url.path)
+        return httpx.Response(429, headers={"Retry-After": str(pause)})
+
+    guests = make(
+        {"chess": Club()},
+        transport=httpx.MockTransport(busy),
+        clock=VirtualClock(datetime(2026, 11, 1, tzinfo=UTC)),
+    )
+    with pytest.raises(RateLimited):
+        do(guests.check())
+    assert len(asked) == attempts
 
 
 def test_a_budget_without_end(make: Make) -> None:

@@ -20,7 +20,8 @@ from guestlist.changes import Action, Change, label
 from guestlist.models import Basis, Guest, Invitation, Member, MemberState, Order, Role, State
 from guestlist.provider import Options
 from guestlist.roster import Note, Wanted, make_plan
-from guestlist.roster.diff import Entry, Rules, differences
+from guestlist.roster.debts import Debt
+from guestlist.roster.diff import Entry, Rules, differences, owed_instead
 from guestlist.roster.wishes import Wish, Wishes
 
 ADA = "ada@example.com"
@@ -223,6 +224,48 @@ def test_owed_roles() -> None:
     assert found(LATER, guest(P), entry) == ["invited", "owed", "owed", "defer, owed e"]
     both = replace(entry, owed={("role", "r0"), ("role", "r1")})
     assert found(LATER, guest(P), both) == ["invited", "owed", "owed"]
+
+
+@pytest.mark.parametrize(
+    ("person", "wanted", "expected"),
+    [
+        # members: only if nobody can see what they hold, roles are deferred instead
+        (guest(M), ["e"], []),
+        (guest(M, ADMIN), ["e", "r"], []),
+        (guest(M, told=False), ["e"], ["e"]),
+        # invited: what the invitation does not bring
+        (guest(P), ["a", "e"], ["a", "e"]),
+        (guest(P, EDITOR), ["a", "e"], ["a"]),
+        # nobody there: a new invitation says what is deferred
+        (guest(G), ["e"], []),
+        (guest(X, ADMIN), ["e"], []),
+        # nothing is known of what is wanted
+        (guest(P), None, []),
+        (guest(P), ["zzz"], []),
+    ],
+)
+def test_what_is_deferred_instead_of_a_withdrawn_grant(
+    person: Guest, wanted: Sequence[str] | None, expected: list[str]
+) -> None:
+    entry = Entry(ADA, ADA, wish(LATER, wanted))
+    assert [role.name for role in owed_instead(Rules("home", LATER()), entry, person)] == expected
+
+
+def test_an_accepted_member_with_visible_roles_and_a_withdrawn_grant() -> None:
+    """What the member lacks is given once, not deferred as well."""
+    kind = service(most_roles=0)
+    people = (Member(id="m", email=ADA, roles=()),)
+    deferred = [Debt(account="home", key=ADA, email=ADA, role=ADMIN)]
+    wanted = [Wanted("home", ADA, ADA, ("e",))]
+    with (
+        Guestlist({"home": kind(people=people)}) as client,
+        make_plan(client, wanted, owed=deferred) as plan,
+    ):
+        found = [
+            (one.action, [*map(label, one.roles)], [*map(label, one.owed)])
+            for one in plan.changes()
+        ]
+    assert found == [(Action.ASSIGN, ["e"], []), (Action.WITHDRAW, ["a"], [])]
 
 
 @pytest.mark.parametrize(

@@ -504,17 +504,6 @@ class AsyncGuestlist(_Client):
                 yield item
             del items
 
-    def for_threads(self, portal: BlockingPortal) -> Guestlist:
-        """The same client for threads. Its requests are sent in the event loop of the portal, with
-        the connections and the rate limits of this client.
-
-        Calls of the two about the same person do not wait for each other.
-        """
-        other = object.__new__(Guestlist)
-        other.__dict__.update(self.__dict__)
-        other._driver = Driver(PortalWire(self._wire, portal), self._clock)
-        return other
-
     async def aclose(self) -> None:
         """Closes the connections, those of calls under way when they end. Calls after it open new
         ones."""
@@ -525,3 +514,15 @@ class AsyncGuestlist(_Client):
 
     async def __aexit__(self, *error: object) -> None:
         await self.aclose()
+
+
+def for_threads(client: AsyncGuestlist, portal: BlockingPortal) -> Guestlist:
+    """Return a client for threads that sends its requests in the event loop of the portal, with the
+    connections and the rate limits of `client`.
+
+    Calls of the two about the same person do not wait for each other.
+    """
+    other = object.__new__(Guestlist)
+    other.__dict__.update(client.__dict__)
+    other._driver = Driver(PortalWire(client._wire, portal), client._clock)
+    return other

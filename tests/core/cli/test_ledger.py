@@ -154,6 +154,11 @@ def test_a_table_shows_the_newest_and_says_so(
     assert len(run.table) == 1 + 2
     assert run.err.startswith("hint: 3 older orders not shown")
     assert plain("log", "--last", "2").err == ""
+    monkeypatch.setattr(log, "LAST", 4)
+    assert plain("log").err.startswith("hint: 1 older order not shown")
+    monkeypatch.setattr(log, "LAST", 5)
+    run = plain("log")
+    assert (len(run.table), run.err) == (1 + 5, "")
     assert len(plain("log", "--json").results) == 5
 
 

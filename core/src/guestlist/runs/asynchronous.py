@@ -16,6 +16,7 @@ import anyio
 import anyio.to_thread
 from anyio.from_thread import BlockingPortal
 
+from guestlist.client import for_threads
 from guestlist.ledger.stop import Stop
 from guestlist.runs.applying import ApplyResult, apply
 from guestlist.runs.context import Selection, opened
@@ -166,7 +167,7 @@ async def follow_async(
     """Find out what people answered to their invitations; see `follow`."""
     return await _in_threads(
         lambda bridge: follow(
-            ledger=ledger, client=client.for_threads(bridge.portal), after=after, days=days
+            ledger=ledger, client=for_threads(client, bridge.portal), after=after, days=days
         )
     )
 
@@ -183,7 +184,7 @@ class _Bridge:
         self.stop = Stop()
 
     def client(self, client: AsyncGuestlist | None) -> Guestlist | None:
-        return None if client is None else client.for_threads(self.portal)
+        return None if client is None else for_threads(client, self.portal)
 
     def question(
         self, ask: Callable[[A], Awaitable[bool] | bool] | None
