@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from guestlist.changes import Action, Change
 from guestlist.client import Guestlist
-from guestlist.errors import NotFound
+from guestlist.errors import MalformedResponse, NotFound
 from guestlist.exchange.account import Entry
 from guestlist.ledger.order import Order
 from guestlist.ledger.outcome import Done
@@ -85,6 +85,8 @@ def found(order: Order, now: Guest) -> Done | None:
         before, after = order.known.invitation, now.invitation
         if now.state is State.ACCEPTED or (after is not None and moved(before, after)):
             return Done("resent", None, FOUND, change.owed_roles())
+        if now.incomplete is not None:
+            raise MalformedResponse(now.incomplete)
         return None
     if appeared(now, order.known) is None:
         return None

@@ -31,10 +31,10 @@ from guestlist.models import (
 )
 from guestlist.provider import Flow
 from guestlist.verbs.accounts import Accounts
-from guestlist.verbs.find import Who, begin, find_active_member, needs
+from guestlist.verbs.find import Who, begin, check_complete, find_active_member, needs
 from guestlist.verbs.hold import hold
 from guestlist.verbs.journal import written
-from guestlist.verbs.lists import matching
+from guestlist.verbs.lists import Pages
 
 RoleRef = str | Role
 """A role by its id, its name, `kind:name` (such as `group:Engineering`), or as a value."""
@@ -92,6 +92,7 @@ def access(accounts: Accounts, who: Who, *, account: str | None = None) -> Steps
     call, email = yield from begin(accounts, who, account, needs("access"))
     guest = yield from find_active_member(call, email)
     if guest.member is None or guest.state is not State.ACCEPTED:
+        check_complete(call, guest)
         return Access(guest=guest, explanation=f"No access: {email} is no member ({guest.state}).")
     grants = yield from run(call, call.provider.access(guest.member))
     effective, explanation = call.provider.explain_access(grants, guest.member)
@@ -219,7 +220,9 @@ def _known_roles(call: Call, *, since: float) -> Steps[list[Role]]:
     account = call.account
     read_at, roles = account.roles or (float("-inf"), [])
     if read_at < since:
-        roles = yield from matching(call, call.provider.roles, lambda _role: True)
+        pages, roles = Pages(call.provider.roles), list[Role]()
+        while not pages.ended:
+            roles += yield from pages.next(call)
         account.roles = (account.clock.monotonic(), roles)
     return roles
 
@@ -234,6 +237,7 @@ def _change(
     guest = yield from find_active_member(call, email)
     member = guest.member
     if member is None or guest.state is not State.ACCEPTED:
+        check_complete(call, guest)
         raise call.about(_no_member(guest))
     change = _give_or_take(call, guest, member, role, give=give)
     action = "assign" if give else "unassign"

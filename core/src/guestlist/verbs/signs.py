@@ -20,17 +20,25 @@ last renewal it would not be seen to move, and a resend that got no answer would
 
 
 def appeared(guest: Guest, known: Guest | None) -> Invitation | Member | None:
-    """What is there now and was not before. The invitee may have answered already: a new
-    invitation that was declined was made all the same.
+    """Returns the record that is there now and was not before, or None. The invitee may have
+    answered already: a new invitation that was declined was made all the same.
 
     Args:
         guest: where the person stands now.
-        known: where the person stood before; None when nobody looked.
+        known: where the person stood before; None if nobody looked.
 
     Raises:
-        MalformedResponse: whether it is new cannot be told: nobody looked before, or it is an older
-            one that is open, which may have been opened again.
+        MalformedResponse: it is not certain that a record is new, or that there is none: nobody
+            looked before, an older invitation is open and may have been opened again, or a record
+            that cannot be read may be the new one.
     """
+    new = _new_record(guest, known)
+    if new is None and guest.incomplete is not None:
+        raise MalformedResponse(guest.incomplete)
+    return new
+
+
+def _new_record(guest: Guest, known: Guest | None) -> Invitation | Member | None:
     one = guest.invitation
     if guest.state is State.ACCEPTED:
         return guest.member or one

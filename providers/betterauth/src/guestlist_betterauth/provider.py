@@ -11,7 +11,13 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any, ClassVar
 
-from guestlist.errors import Conflict, Forbidden, GuestlistError, NotFound
+from guestlist.errors import (
+    Conflict,
+    Forbidden,
+    GuestlistError,
+    MalformedResponse,
+    NotFound,
+)
 from guestlist.models import Grant, Invitation, Member, Order, Role, State, constructor
 from guestlist.provider import (
     Effect,
@@ -152,9 +158,13 @@ class BetterAuth(Provider):
     @operation
     def get_invitation(self, id: str) -> Flow[Invitation]:
         """One invitation, from the list: the server shows a single one to its invitee only."""
-        for found in (yield from self.invitations()).items:
+        page = yield from self.invitations()
+        for found in page.items:
             if found.id == id:
                 return found
+        for problem in page.problems:
+            if problem.id in (None, id):
+                raise MalformedResponse(f"the invitation cannot be read: {problem}")
         raise NotFound(f"there is no invitation with the id {id!r}")
 
     @operation
@@ -162,8 +172,9 @@ class BetterAuth(Provider):
         """All invitations, whatever their state: the list has no pages, and is cut off silently
         at the server's advanced.database.defaultFindManyLimit."""
         reply = yield self._list("list-invitations")
-        found = [read_invitation(raw) for raw in reply.items()]
-        return Page(found, cut_off=CUT_OFF if len(found) >= self.list_limit else None)
+        found = reply.records()
+        cut_off = CUT_OFF if len(found) >= self.list_limit else None
+        return Page.of(found, read_invitation, cut_off=cut_off)
 
     @operation
     def members(self, cursor: str | None = None) -> Flow[Page[Member]]:
@@ -175,17 +186,21 @@ class BetterAuth(Provider):
             if (earlier := at.before(total)) is None:
                 break
             at = earlier
-        found = [read_member(raw) for raw in reply.items("members")]
+        found = reply.records("members")
         end = Offset(at.skip + len(found), total)
         more = str(end) if found and end.skip < total else None
-        return Page(found, more, total, moved=at != start)
+        moved = at != start
+        return Page.of(found, read_member, more, total, email=address_of_member, moved=moved)
 
     @operation
     def get_member(self, id: str) -> Flow[Member]:
         reply = yield self._list("list-members", filterField="id", filterValue=id)
-        for found in map(read_member, reply.items("members")):
+        page = Page.of(reply.records("members"), read_member, email=address_of_member)
+        for found in page.items:
             if found.id == id:
                 return found
+        if page.problems:
+            raise MalformedResponse(f"the member cannot be read: {page.problems[0]}")
         raise NotFound(f"there is no member with the id {id!r}")
 
     @operation
@@ -272,11 +287,16 @@ def read_invitation(raw: Mapping[str, Any]) -> Invitation:
     )
 
 
+def address_of_member(raw: Mapping[str, Any]) -> Any:
+    """The address that a member record is about."""
+    return raw["user"]["email"]
+
+
 def read_member(raw: Mapping[str, Any]) -> Member:
     """A member; the person is nested in `user`."""
     return _new_member(
         id=raw["id"],
-        email=raw["user"]["email"],
+        email=address_of_member(raw),
         name=raw["user"].get("name"),
         user_id=raw.get("userId"),
         roles=read_roles(raw.get("role")),
