@@ -23,9 +23,8 @@ def club(*problems: RecordProblem) -> Guestlist:
 
     def members(self: Any, cursor: str | None = None) -> Flow[Page[Member]]:
         yield from ()
-        return Page(
-            self.people, count=1 + len(problems), total=1 + len(problems), problems=problems
-        )
+        left_out = len(problems)
+        return Page(self.people, total=1 + left_out, left_out=left_out, problems=problems)
 
     provider = service(members=operation(members))(
         people=(Member(id="m1", email=BEA, roles=()),),

@@ -107,6 +107,8 @@ class Account:
     """For jitter."""
     sharing: InitVar[Pace | None] = None
     """The pace of all accounts that the service counts together; None for one of its own."""
+    unresolved: dict[tuple[str, ...], Any] = field(default_factory=dict, repr=False)
+    """Calls that ended before their outcome was known: see `guestlist.verbs.unresolved`."""
     roles: tuple[float, list[Role]] | None = field(default=None, repr=False)
     """What can be granted, and when (monotonic, seconds) it was read."""
 

@@ -80,6 +80,39 @@ def moved(before: Invitation, now: Invitation) -> bool:
     return now.expires_at > before.expires_at or now.id != before.id
 
 
+def took_effect(action: str, known: Guest | None, now: Guest) -> bool:
+    """Returns whether a look shows that a call, whose outcome was not known, took effect.
+
+    Args:
+        action: `invite`, `replace` or `resend`.
+        known: where the person stood before the call; None if nobody looked.
+        now: where the person stands now.
+
+    Raises:
+        MalformedResponse: the look cannot tell.
+    """
+    before = known.invitation if known is not None else None
+    if action != "resend" or before is None:
+        return appeared(now, known) is not None
+    after = now.invitation
+    if now.state is State.ACCEPTED or (after is not None and moved(before, after)):
+        return True
+    if now.incomplete is not None:
+        raise MalformedResponse(now.incomplete)
+    return False
+
+
+def proves_absence(provider: Provider, known: Guest | None, now: Guest) -> bool:
+    """Returns whether it proves something that a look finds no effect of a call, however late it
+    is. Where the earlier invitation is still there, a service may have renewed it without showing
+    that."""
+    before = known.invitation if known is not None else None
+    after = now.invitation
+    if before is None or after is None or shows_renewal(provider, before):
+        return True
+    return after.basis is Basis.REPORTED and after.state not in (*OPEN_STATES, State.UNKNOWN)
+
+
 def has_ended(call: Call, invitation: Invitation) -> bool:
     """Whether an invitation is certainly over. Where it might still be open, a service may answer
     another order for the address by renewing it in place."""
