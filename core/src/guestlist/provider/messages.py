@@ -14,7 +14,7 @@ from pydantic import SecretStr
 from pydantic_core import from_json
 
 from guestlist.address import email_key
-from guestlist.errors import InvalidOrder, MalformedResponse
+from guestlist.errors import InvalidOrder, MalformedResponse, NotFound
 from guestlist.provider.shapes import CHANGED, READING_ERRORS, shape_problem
 
 T = TypeVar("T")
@@ -374,6 +374,21 @@ class Page(Generic[T]):
     def records(self) -> int:
         """How many records the service sent for this page."""
         return len(self.items) + self.left_out
+
+    def with_id(self, id: str) -> T:
+        """Returns the item with this id, for a service whose only way to one record is its list.
+
+        Raises:
+            NotFound: there is none.
+            MalformedResponse: a record that may be it cannot be read.
+        """
+        for item in self.items:
+            if getattr(item, "id", None) == id:
+                return item
+        for problem in self.problems:
+            if not problem.kept and problem.id in (None, id):
+                raise MalformedResponse(f"the record with the id {id!r} cannot be read: {problem}")
+        raise NotFound(f"there is no record with the id {id!r}")
 
     @classmethod
     def of(

@@ -11,13 +11,7 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any, ClassVar
 
-from guestlist.errors import (
-    Conflict,
-    Forbidden,
-    GuestlistError,
-    MalformedResponse,
-    NotFound,
-)
+from guestlist.errors import Conflict, Forbidden, GuestlistError, NotFound
 from guestlist.models import Grant, Invitation, Member, Order, Role, State, constructor
 from guestlist.provider import (
     Effect,
@@ -158,14 +152,7 @@ class BetterAuth(Provider):
     @operation
     def get_invitation(self, id: str) -> Flow[Invitation]:
         """One invitation, from the list: the server shows a single one to its invitee only."""
-        page = yield from self.invitations()
-        for found in page.items:
-            if found.id == id:
-                return found
-        for problem in page.problems:
-            if problem.id in (None, id):
-                raise MalformedResponse(f"the invitation cannot be read: {problem}")
-        raise NotFound(f"there is no invitation with the id {id!r}")
+        return (yield from self.invitations()).with_id(id)
 
     @operation
     def invitations(self, cursor: str | None = None) -> Flow[Page[Invitation]]:
@@ -195,13 +182,8 @@ class BetterAuth(Provider):
     @operation
     def get_member(self, id: str) -> Flow[Member]:
         reply = yield self._list("list-members", filterField="id", filterValue=id)
-        page = Page.of(reply.records("members"), read_member, email=address_of_member)
-        for found in page.items:
-            if found.id == id:
-                return found
-        if page.problems:
-            raise MalformedResponse(f"the member cannot be read: {page.problems[0]}")
-        raise NotFound(f"there is no member with the id {id!r}")
+        found = Page.of(reply.records("members"), read_member, email=address_of_member)
+        return found.with_id(id)
 
     @operation
     def remove(self, member: Member) -> Flow[None]:
