@@ -308,7 +308,7 @@ class RecordProblem:
         position: int,
         record: Any,
         error: Exception,
-        email: Callable[[Any], Any] = lambda record: record["email"],
+        email: Callable[[Any], Any] | None = None,
     ) -> Self:
         """Describes a record that could not be read.
 
@@ -316,7 +316,7 @@ class RecordProblem:
             position: its place on the page, from 1.
             record: as the service sent it.
             error: what reading it raised: one of `READING_ERRORS`.
-            email: returns the address that a record is about.
+            email: returns the address that a record is about; by default its `email`.
         """
         return cls(position, shape_problem(error), _id(record), _address(record, email))
 
@@ -398,7 +398,7 @@ class Page(Generic[T]):
         next: str | None = None,
         total: int | None = None,
         *,
-        email: Callable[[Any], Any] = lambda record: record["email"],
+        email: Callable[[Any], Any] | None = None,
         cut_off: str | None = None,
         moved: bool = False,
         section: str = "",
@@ -413,7 +413,7 @@ class Page(Generic[T]):
             records: as the service sent them.
             read: reads one; returns None for a record that does not belong to the list.
             next, total, cut_off, moved, section: of the page.
-            email: returns the address that a record is about.
+            email: returns the address that a record is about; by default its `email`.
 
         Raises:
             MalformedResponse: the service seems to have changed: no record has an address that can
@@ -442,9 +442,9 @@ class Page(Generic[T]):
         return Page(items, next, total, cut_off, moved, left_out, section, tuple(problems))
 
 
-def _address(record: Any, email: Callable[[Any], Any]) -> str | None:
+def _address(record: Any, email: Callable[[Any], Any] | None) -> str | None:
     try:
-        found = email(record)
+        found = email(record) if email is not None else record["email"]
     except READING_ERRORS:
         return None
     return found if isinstance(found, str) and "@" in found else None

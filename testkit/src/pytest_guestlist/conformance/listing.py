@@ -154,7 +154,7 @@ class Listing(Rules):
             tell = [
                 nth
                 for nth, (_, answer) in enumerate(sample.played if total else ())
-                if tricks.told(trick(answer)) != tricks.told(answer)
+                if trick(answer) != answer
             ]
             again = [sample.again(nth, trick) for nth in tell]
             if again and all(one.error is None and one.value.total == total for one in again):
