@@ -85,11 +85,11 @@ def test_status_asks_every_account_at_once(cli: Cli, monkeypatch: pytest.MonkeyP
     run = cli("status", ADA, GRACE)
     assert run.code == 0
     assert run.table == [
-        "Guest              Account   State    When               How we know",
-        "ada@example.com    aitronos  gone                        neither invited nor a member",
-        "ada@example.com    vultr     pending  expires in 3 days  the service says so",
-        "grace@example.com  aitronos  gone                        neither invited nor a member",
-        "grace@example.com  vultr     gone                        neither invited nor a member",
+        "Guest              Account   State        When               How we know",
+        "ada@example.com    aitronos  not invited                     neither invited nor a member",
+        "ada@example.com    vultr     pending      expires in 3 days  the service says so",
+        "grace@example.com  aitronos  not invited                     neither invited nor a member",
+        "grace@example.com  vultr     not invited                     neither invited nor a member",
     ]
 
 

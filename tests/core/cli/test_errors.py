@@ -83,7 +83,7 @@ def test_an_error_of_a_call_that_may_have_happened_is_an_unknown_outcome() -> No
             "vultr has no profile 'x'; it has govultr",
             "",
         ),
-        (["sandbox", "--port=0", "--switch", "vultr.duplicates=x"], "it can be refuse, allow", ""),
+        (["sandbox", "--port=0", "--switch", "vultr.duplicates=x"], "it can be allow, refuse", ""),
         (["sandbox", "--host", "no such host"], "'no such host' is not an address of this", ""),
         (["invite", ADA, "--rol", "x"], "no '--rol' here; did you mean '--role'?", "invite --help"),
         (["invite", ADA, "--if-exists", "renew"], "there is no --if-exists 'renew'", ""),
@@ -156,14 +156,10 @@ def test_what_the_service_or_a_person_does_not_do(
 
 
 def test_one_failure_does_not_stop_the_others(cli: Cli, sandbox: Sandbox) -> None:
-    run = cli("invite", "x@@y", ADA, "-a", "aitronos", "-a", "vultr", "--role", "Member", "--json")
+    run = cli("invite", ADA, "-a", "aitronos", "-a", "vultr", "--role", "Member", "--json")
     assert run.code == 2
     assert [row["guest"]["email"] for row in run.results] == [ADA]
-    assert [(one["account"], one["error"]) for one in run.errors] == [
-        ("aitronos", "InvalidOrder"),
-        ("vultr", "InvalidOrder"),
-        ("vultr", "Unsupported"),
-    ]
+    assert [(one["account"], one["error"]) for one in run.errors] == [("vultr", "Unsupported")]
     assert [mail.to for mail in sandbox.outbox.mails] == [ADA]
 
 

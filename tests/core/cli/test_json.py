@@ -83,6 +83,7 @@ def test_every_fact_of_an_error_has_its_place_in_the_document() -> None:
         "m", hint="h", account="a", email="e", status=500, code="c", request_id="r"
     )
     error.attempts, error.waited, error.budget = 4, 1.5, "4 attempts"
+    error.request, error.retry_after = "POST /v2/users", 3.0
     assert error_row(error).model_dump() == error.to_dict()
 
 

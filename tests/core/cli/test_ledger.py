@@ -17,9 +17,7 @@ import pytest
 from tests.ledger.story import ADA, BOB, EVE, Story, day
 
 from guestlist.changes import Action
-from guestlist.cli.asking import confirm
 from guestlist.cli.commands import log
-from guestlist.cli.parser import UsageError
 from guestlist.exchange.clock import SystemClock
 from guestlist.ledger.schema import OrderState
 from guestlist.ledger.store import Store
@@ -208,7 +206,7 @@ def test_a_full_disk_is_one_line(week: Story) -> None:
         (["forget", ADA, "--expired"], "either an address, --older-than or --expired"),
         (["forget", ADA, "--older-than", "7d"], "either an address, --older-than or --expired"),
         (["forget", "--older-than", "900000d", "--yes"], "in no calendar"),
-        (["forget", ADA], "it has to be confirmed"),
+        (["forget", ADA], "this needs a confirmation"),
     ],
 )
 def test_what_is_asked_wrongly(plain: Cli, week: Story, words: list[str], told: str) -> None:
@@ -272,7 +270,7 @@ def test_forget_what_the_file_says_is_old(
 
 
 @pytest.mark.parametrize(
-    ("answer", "code", "left"), [("y\n", 0, 3), ("\n", 130, 5), ("\x04", 130, 5), ("\x03", 130, 5)]
+    ("answer", "code", "left"), [("y\n", 0, 3), ("\n", 1, 5), ("\x04", 1, 5), ("\x03", 130, 5)]
 )
 def test_a_person_is_asked(plain: Cli, week: Story, answer: str, code: int, left: int) -> None:
     ours, theirs = pty.openpty()
@@ -308,28 +306,3 @@ def test_reading_the_log_writes_nothing(week: Story, plain: Cli) -> None:
     assert plain("log").code == 0
     assert plain("log", "--export", "csv").code == 0
     assert (Path("guestlist.db").read_bytes(), Path("guestlist.db-wal").read_bytes()) == before
-
-
-@pytest.mark.parametrize(
-    ("stdin", "stderr"), [(True, False), (False, True), (False, False)], ids=str
-)
-def test_forget_asks_only_where_it_can_be_answered(
-    stdin: bool, stderr: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The question goes to stderr, and the answer comes from stdin: both have to be a terminal."""
-    monkeypatch.setattr("sys.stdin", Terminal("yes\n", stdin))
-    monkeypatch.setattr("sys.stderr", Terminal("", stderr))
-    with pytest.raises(UsageError, match="needs a confirmation"):
-        confirm("Delete everything?", yes=False)
-    confirm("Delete everything?", yes=True)
-
-
-class Terminal(io.StringIO):
-    """Text in a terminal, or in a file."""
-
-    def __init__(self, text: str, is_terminal: bool) -> None:
-        super().__init__(text)
-        self._is_terminal = is_terminal
-
-    def isatty(self) -> bool:
-        return self._is_terminal

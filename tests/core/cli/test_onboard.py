@@ -198,5 +198,5 @@ def test_a_place_that_is_none_is_told_before_anything_is_sent(
     assert "ledger.url: has to be text" in run.err
     run = configured("invite", ADA, "--ledger", "nowhere/at/all.db")
     assert run.code == 1
-    assert "unable to open database file" in run.err
+    assert "cannot be opened: there is no folder" in run.err
     assert not sandbox.outbox.mails

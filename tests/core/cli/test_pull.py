@@ -50,9 +50,9 @@ def roster(plain: Cli, world: Sandbox) -> Roster:
         return plain(command, f"--sandbox={world.url}", *words)
 
     for account, *more in [
-        ("vultr", "--option", "api_enabled=yes"),
-        ("aitronos", "--role", "Admin"),
-        ("betterauth", "--role", "admin"),
+        ("cloud", "--option", "api_enabled=yes"),
+        ("office", "--role", "Admin"),
+        ("app", "--role", "admin"),
     ]:
         assert run("invite", "Ada@example.com", "-a", account, *more).code == 0
     return run
@@ -159,3 +159,15 @@ def test_for_programs(roster: Roster) -> None:
         "left_out": [],
         "left_out_count": 0,
     }
+
+
+def test_a_file_of_people_holds_no_formulas_and_is_read_back(
+    roster: Roster, world: Sandbox
+) -> None:
+    assert roster("invite", "+ada@example.com", "=1+1@example.com", "-a", "cloud").code == 0
+    FILE.write_text(ACCOUNTS)
+    assert roster("pull", "-a", "cloud", "--csv").code == 0
+    rows = Path("people.csv").read_text(encoding="utf-8-sig").splitlines()
+    assert "'+ada@example.com" in [row.partition(",")[0] for row in rows]
+    assert not [row for row in rows if row.startswith(("=", "+", "@", "-"))]
+    assert "Plan: nothing to do." in roster("plan").out

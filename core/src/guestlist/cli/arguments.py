@@ -537,6 +537,17 @@ def _nothing(parser: Parser) -> None:
     """The command has no arguments of its own."""
 
 
+def _providers(parser: Parser) -> None:
+    option = parser.add_argument(
+        "name",
+        metavar="NAME",
+        nargs="?",
+        help="show this provider's settings, environment variables and capabilities",
+    )
+    complete(option, provider_names)
+    _examples(parser, "providers", "providers vultr")
+
+
 def _accounts_command(parser: Parser) -> None:
     _accounts(parser, ALL)
 
@@ -656,7 +667,7 @@ COMMANDS: dict[str, dict[str, tuple[str, Callable[[Parser], None]]]] = {
     "setting up": {
         "config": ("Write, check or find the accounts' file.", _config),
         "accounts": ("List the accounts, each with a live check of its key.", _accounts_command),
-        "providers": ("List the installed providers and what each supports.", _nothing),
+        "providers": ("List the installed providers, or one with its settings.", _providers),
         "completion": ("Print the script that completes commands in your shell.", _completion),
     },
     "trying out": {

@@ -139,21 +139,32 @@ def what(change: Change) -> str:
 NOTES = {
     "fits": "as the roster wants them",
     "invited": "invited, and not accepted yet",
-    "owed": "roles to be given after acceptance",
+    "owed": "role to be given after acceptance",
     "not yet": "wanted from a later day on",
     "unlisted": "there, and not in the roster (--prune takes them out)",
     "kept": "not in the roster, and never taken out",
-    "programs": "logins of programs, left alone",
-    "unseen": "members of whom the service does not show what they hold",
+    "programs": "login of a program, left alone",
+    "unseen": "member whose roles the service does not show",
     "held back": "held back: what is wanted for them cannot be had (see the error)",
 }
-"""What is counted and is no change, in words."""
+"""What is counted and is not a change, of one person."""
+
+SEVERAL = {
+    "owed": "roles to be given after acceptance",
+    "programs": "logins of programs, left alone",
+    "unseen": "members whose roles the service does not show",
+}
+"""The same of several people, if that differs."""
 
 
 def show_notes(screen: Screen, notes: Mapping[str, Mapping[Note, int]]) -> None:
     """Says what was counted besides."""
     for account, counted in sorted(notes.items()):
-        told = [f"{number:,} {NOTES[note]}" for note, number in counted.items() if number]
+        told = [
+            f"{number:,} {NOTES[note] if number == 1 else SEVERAL.get(note, NOTES[note])}"
+            for note, number in counted.items()
+            if number
+        ]
         if told:
             screen.line(Text.assemble((f"{account}: ", "bold"), (", ".join(told), "dim")))
 

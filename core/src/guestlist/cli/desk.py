@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -16,7 +17,7 @@ from guestlist.config import FILE, VARIABLE, Config, config_path, load_config, r
 from guestlist.errors import ConfigError
 from guestlist.exchange.clock import Clock, SystemClock
 from guestlist.ledger.place import open_ledger
-from guestlist.location import ledger_url
+from guestlist.location import file_of, ledger_url, url_of
 from guestlist.plugins import installed
 from guestlist.provider import Provider
 from guestlist.tomlfile import TomlFile
@@ -43,11 +44,13 @@ class Desk:
 
 
 @contextmanager
-def desk(session: Session, *, create: bool = True) -> Iterator[Desk]:
+def desk(session: Session, *, create: bool = True, reads_only: bool = False) -> Iterator[Desk]:
     """Open the roster, its accounts and its ledger; close them at the end.
 
     Args:
         create: create the ledger that `--ledger` names if there is none.
+        reads_only: work without a ledger file that can be written. One that is there is only read;
+            if there is none, a temporary one is used.
 
     Raises:
         ConfigError: the roster, the accounts or the ledger's location are invalid.
@@ -66,15 +69,28 @@ def desk(session: Session, *, create: bool = True) -> Iterator[Desk]:
         create = create or place is None
         url = ledger_url(None, place) if place else roster.ledger.url
         note = getattr(session.arguments, "note", None)
+        file = file_of(url)
+        is_writable = not reads_only or file is None or _is_writable(file)
+        if file is not None and not is_writable and not file.exists() and file.parent.is_dir():
+            folder = closing.enter_context(tempfile.TemporaryDirectory(prefix="guestlist-"))
+            url, is_writable = url_of(str(Path(folder) / file.name)), True
         ledger = closing.enter_context(
-            open_ledger(url, create=create, clock=session.clock, note=note)
+            open_ledger(
+                url, create=create, read_only=not is_writable, clock=session.clock, note=note
+            )
         )
 
         def make(clock: Clock) -> Guestlist:
-            return client(session, config, clock, ledger)
+            # the client shares its rate limits through the ledger, and writes them there
+            return client(session, config, clock, ledger if is_writable else None)
 
         guests = within(session, closing.enter_context(make(session.clock)))
         yield Desk(roster, guests, ledger, make, imitated=bool(session.arguments.sandbox))
+
+
+def _is_writable(file: Path) -> bool:
+    """Return whether SQLite can write to a file, or make it. It writes its log beside the file."""
+    return os.access(file.parent, os.W_OK) and (not file.exists() or os.access(file, os.W_OK))
 
 
 def configured(session: Session, roster: TomlFile, closing: ExitStack) -> Config:

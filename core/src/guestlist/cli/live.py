@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import timedelta
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 from rich.progress import Task as Bar
-from rich.progress import TimeRemainingColumn as Left
 from rich.text import Text
 
 from guestlist.cli.screen import Column
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from guestlist.cli.screen import Screen
     from guestlist.ledger.order import Ended
     from guestlist.ledger.tally import Tally
+    from guestlist.provider import Provider
+    from guestlist.provider.messages import Limit
 
 LINES_EVERY = 15.0
 """Seconds between two lines on how far a run is, where there is no terminal."""
@@ -32,9 +34,13 @@ class Live:
     Args:
         screen: where to show them; None for nowhere. Where stderr is no terminal, there is a line
             for each account now and then.
+        providers: the accounts' providers, whose rate limits the estimated time respects.
     """
 
-    def __init__(self, screen: Screen | None) -> None:
+    def __init__(
+        self, screen: Screen | None, providers: Mapping[str, Provider] | None = None
+    ) -> None:
+        self._providers = providers or {}
         self._progress: Progress | None = None
         self._err = None if screen is None else screen.err
         self._next_lines = time.monotonic() + LINES_EVERY
@@ -45,7 +51,7 @@ class Live:
                 BarColumn(bar_width=24),
                 MofNCompleteColumn(),
                 _Rate(),
-                Left(compact=True),
+                _TimeLeft(),
                 TextColumn("{task.fields[trouble]}", style="yellow"),
                 console=screen.err,
                 transient=True,
@@ -73,10 +79,16 @@ class Live:
         for account, tally in sorted(tallies.items()):
             total = tally.left + tally.ended
             if account not in self._bars:
-                self._bars[account] = self._progress.add_task(account, total=total, trouble="")
+                self._bars[account] = self._progress.add_task(
+                    account, total=total, trouble="", limits=self._limits(account)
+                )
             self._progress.update(
                 self._bars[account], completed=tally.ended, total=total, trouble=trouble(tally)
             )
+
+    def _limits(self, account: str) -> tuple[Limit, ...]:
+        provider = self._providers.get(account)
+        return provider.limits if provider is not None else ()
 
     def _tell(self, tallies: Mapping[str, Tally]) -> None:
         if self._err is None or time.monotonic() < self._next_lines:
@@ -86,6 +98,32 @@ class Live:
             if tally.left:
                 told = [f"{account}: {tally.ended:,} of {tally.left + tally.ended:,}"]
                 self._err.print(", ".join(filter(None, [*told, trouble(tally)])), soft_wrap=True)
+
+
+class _TimeLeft(TextColumn):
+    """The estimated time, and never less than the rate limit allows."""
+
+    def __init__(self) -> None:
+        super().__init__("")
+
+    def render(self, task: Bar) -> Text:
+        left = int(task.remaining or 0)
+        if not left or task.total is None:
+            return Text()
+        allowed = seconds_allowed(left, task.fields["limits"])
+        seconds = max(allowed, task.time_remaining or 0.0)
+        if not seconds:
+            return Text("-:--:--", style="dim")
+        return Text(str(timedelta(seconds=round(seconds))), style="cyan")
+
+
+def seconds_allowed(changes: int, limits: Iterable[Limit]) -> float:
+    """Return how many seconds the rate limits require for this number of changes: at least one
+    request each, the first ones of each window at once."""
+    return max(
+        ((changes - 1) // limit.count * limit.per for limit in limits if limit.count > 0),
+        default=0.0,
+    )
 
 
 class _Rate(TextColumn):

@@ -20,10 +20,11 @@ CHANGES = 2
 UNKNOWN = 3
 WAITED_IN_VAIN = 4
 BUG = 70
+HUNG_UP = 129
 INTERRUPTED = 130
 TERMINATED = 143
 
-_SEVERITY = (BUG, TERMINATED, INTERRUPTED, UNKNOWN, FAILED, WAITED_IN_VAIN, MISTAKE, DONE)
+_SEVERITY = (BUG, TERMINATED, HUNG_UP, INTERRUPTED, UNKNOWN, FAILED, WAITED_IN_VAIN, MISTAKE, DONE)
 """Which code counts when several things went wrong: what needs looking at first, comes first."""
 
 
@@ -32,7 +33,15 @@ class Interrupted(GuestlistError):
 
 
 class Terminated(Interrupted):
-    """SIGTERM."""
+    """SIGTERM or SIGHUP.
+
+    Attributes:
+        signal: its number.
+    """
+
+    def __init__(self, message: str, signal: int) -> None:
+        super().__init__(message)
+        self.signal = signal
 
 
 class Declined(GuestlistError):
@@ -47,10 +56,11 @@ class Bug(GuestlistError):
 
 def code_of(error: GuestlistError) -> int:
     """The exit code that an error stands for."""
+    if isinstance(error, Terminated):
+        return 128 + error.signal
     kinds: tuple[tuple[type[GuestlistError], int], ...] = (
         (Bug, BUG),
         (PluginError, BUG),
-        (Terminated, TERMINATED),
         (Interrupted, INTERRUPTED),
         (OutcomeUnknown, UNKNOWN),
         (WaitTimeout, WAITED_IN_VAIN),

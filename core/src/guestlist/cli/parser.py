@@ -188,7 +188,11 @@ def add_global_options(parser: argparse.ArgumentParser, *, again: bool = False) 
         help="how long one call may take, or `wait` or `onboard` shall wait: 90, 5m, 7d",
         **facts,
     )
-    group.add_argument("--json", help="one JSON document, for programs", **flag)
+    amount = group.add_mutually_exclusive_group()
+    amount.add_argument("--json", help="one JSON document, for programs", **flag)
+    amount.add_argument(
+        "-q", "--quiet", help="only errors and warnings, for cron and other schedulers", **flag
+    )
     group.add_argument(
         "-v", "--verbose", help="what happens on stderr; exact times and ids", **flag
     )

@@ -102,7 +102,12 @@ class Reporter:
                 session.errors.append(error)
             case RunStarted():
                 progress.pause()
-                self._live = self._closing.enter_context(Live(session.screen))
+                self._live = self._closing.enter_context(
+                    Live(
+                        None if session.arguments.quiet else session.screen,
+                        self._at.guests.accounts,
+                    )
+                )
             case RunProgress(tallies=tallies):
                 if self._live is not None:
                     self._live.follow(tallies)

@@ -10,7 +10,8 @@ from guestlist.cli.commands import find
 from guestlist.cli.outcome import Bug, Interrupted, exit_code
 from guestlist.cli.report import print_document, tell, tell_errors
 from guestlist.cli.session import Session
-from guestlist.cli.system import system_failure
+from guestlist.cli.system import mute_output, system_failure
+from guestlist.cli.terminating import ends_on_signals
 from guestlist.errors import ConfigError, GuestlistError
 from guestlist.plugins import installed
 
@@ -24,12 +25,18 @@ NOTHING = {
 """What is said when there is nothing to show and nothing went wrong."""
 
 
+PATIENT = ("apply", "settle")
+"""Commands that wait for requests under way after the first Ctrl-C, and ignore another one."""
+
+
 def run(arguments: argparse.Namespace, when_loaded: Callable[[], None] | None = None) -> int:
     """Runs the command; the exit code.
 
     Args:
         when_loaded: called before it is carried out.
     """
+    if arguments.quiet:
+        mute_output()
     try:
         carry_out = find(arguments.command)
         if when_loaded is not None:
@@ -58,7 +65,8 @@ def run(arguments: argparse.Namespace, when_loaded: Callable[[], None] | None = 
 def _carried_out(carry_out: Callable[[Session], None], arguments: argparse.Namespace) -> Session:
     with ExitStack() as closing:
         session = Session(arguments, closing)
-        with _recording_errors(session):
+        patient = arguments.command in PATIENT
+        with _recording_errors(session), ends_on_signals(session, patient=patient):
             carry_out(session)
         session.end_progress()
         if not arguments.json and not session.printed:
@@ -97,7 +105,13 @@ def _show(session: Session) -> None:
         from guestlist.cli.tables import Tables
 
         facts = Facts(session.now, Labels(lambda: session.guests), exact=given.verbose)
-        tables = Tables(session.screen, facts, secrets=given.show_secrets, details=given.verbose)
+        tables = Tables(
+            session.screen,
+            facts,
+            secrets=given.show_secrets,
+            details=given.verbose,
+            gone="gone" if given.command in ("remove", "revoke") else "not invited",
+        )
         tables.show(session.results)
     elif not session.errors:
         tell(NOTHING.get(given.command, "Nothing."))

@@ -75,7 +75,7 @@ class Session:
     @cached_property
     def progress(self) -> Progress:
         """Shows what is being waited for."""
-        return Progress(self.screen)
+        return Progress(None if self.arguments.quiet else self.screen)
 
     def end_progress(self) -> None:
         """Stop showing what is being waited for, if that was ever shown."""

@@ -32,13 +32,17 @@ class Output:
     Attributes:
         stream: the stream that is written to. Everything else is delegated to it.
         error: the error. A pipe that is closed by its reader does not count.
+        muted: whether everything is discarded.
     """
 
     def __init__(self, stream: TextIO) -> None:
         self.stream = stream
         self.error: OSError | None = None
+        self.muted = False
 
     def write(self, text: str) -> int:
+        if self.muted:
+            return len(text)
         with self._remembering():
             return self.stream.write(text)
 
@@ -75,6 +79,11 @@ def checked_output() -> Iterator[Output]:
         yield output
     finally:
         sys.stdout = output.stream
+
+
+def mute_output() -> None:
+    """Discard what is written to stdout from now on, within `checked_output`."""
+    cast(Output, sys.stdout).muted = True
 
 
 def system_failure(error: OSError) -> SystemFailure:

@@ -67,6 +67,7 @@ class Tables:
         secrets: shows invitation links and keys.
         details: shows what is left out otherwise.
         indent: columns left free at the left.
+        gone: how a person is called who is neither invited nor a member.
     """
 
     def __init__(
@@ -77,8 +78,10 @@ class Tables:
         secrets: bool = False,
         details: bool = False,
         indent: int = 0,
+        gone: str = "not invited",
     ) -> None:
         self._screen = screen
+        self._gone = gone
         self._facts = facts
         self._secrets = secrets
         self._details = details
@@ -95,13 +98,19 @@ class Tables:
             rows,
             (WHO, lambda row: row.email),
             (ACCOUNT, lambda row: row.account),
-            (STATE, lambda row: screen.state(row.state)),
+            (STATE, self._state),
             (ROLE, self._facts.roles_of),
             (WHEN, self._facts.when),
             (Column("How we know", style="dim", whole=True, spare=3), basis),
             (ID, _id),
             *self._secret_columns(lambda row: row.invitation),
         )
+
+    def _state(self, row: GuestRow) -> Text:
+        shown = screen.state(row.state)
+        if row.state is State.GONE:
+            shown.plain = self._gone
+        return shown
 
     def invites(self, rows: Sequence[InviteRow]) -> None:
         """What `invite` and `resend` did."""

@@ -1,5 +1,5 @@
-"""SIGTERM, as schedulers and containers send it: a command that may take long ends as on Ctrl-C.
-However often it is told to end, it waits for what is under way."""
+"""SIGTERM, as schedulers and containers send it, and SIGHUP, as a closed terminal does: a command
+ends on them as on Ctrl-C."""
 
 from __future__ import annotations
 
@@ -12,43 +12,53 @@ from types import FrameType
 from guestlist.cli.outcome import Interrupted, Terminated
 from guestlist.cli.session import Session
 
+ENDING = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
+"""The signals besides Ctrl-C. Windows has no SIGHUP."""
+
 
 @contextmanager
-def ends_on_signals(session: Session) -> Iterator[None]:
-    """SIGTERM raises `KeyboardInterrupt` within the block, and the errors say which it was.
+def ends_on_signals(session: Session, *, patient: bool = False) -> Iterator[None]:
+    """Raise `KeyboardInterrupt` on SIGTERM and SIGHUP within the block. The session's errors say
+    which signal it was. A signal that is ignored stays ignored, as `nohup` wants.
 
-    Of several signals, Ctrl-C among them, only the first raises: another one would end the waiting
-    for requests that are under way, and let go of the ledger's lock meanwhile.
+    Args:
+        patient: only the first signal raises, Ctrl-C among them. Another one would end the wait for
+            requests under way, and release the ledger's lock too early.
     """
-    received: set[int] = set()
+    received: list[int] = []
 
     def interrupt(number: int, _frame: FrameType | None) -> None:
-        is_first = not received
-        received.add(number)
-        if is_first:
+        received.append(number)
+        if len(received) == 1 or not patient:
             raise KeyboardInterrupt
+
+    def terminated(error: Interrupted) -> Interrupted:
+        signals = [number for number in received if number in ENDING]
+        if not signals or isinstance(error, Terminated):
+            return error
+        ended = Terminated(error.message, signals[0])
+        ended.happened = error.happened
+        return ended
 
     if threading.current_thread() is not threading.main_thread():
         yield  # only the main thread may listen to signals
         return
-    before = {signal.SIGTERM: signal.signal(signal.SIGTERM, interrupt)}
-    if callable(signal.getsignal(signal.SIGINT)):  # in the background a shell has it ignored
-        before[signal.SIGINT] = signal.signal(signal.SIGINT, interrupt)
+    numbers = [*ENDING, signal.SIGINT] if patient else list(ENDING)
+    before = {
+        number: signal.signal(number, interrupt)
+        for number in numbers
+        if signal.getsignal(number) not in (signal.SIG_IGN, None)
+    }
     try:
         yield
     except KeyboardInterrupt:
-        if signal.SIGTERM in received:
-            raise Terminated("nothing was changed") from None
-        raise
+        raise terminated(Interrupted("nothing was changed")) from None
     except Interrupted as error:
-        if signal.SIGTERM in received:
-            raise Terminated(error.message) from None
-        raise
+        raise terminated(error) from None
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-        if signal.SIGTERM in received:
-            session.errors[:] = [
-                Terminated(error.message) if isinstance(error, Interrupted) else error
-                for error in session.errors
-            ]
+        session.errors[:] = [
+            terminated(error) if isinstance(error, Interrupted) else error
+            for error in session.errors
+        ]

@@ -9,10 +9,7 @@ from datetime import datetime
 from typing import Any, TextIO
 
 from guestlist.ledger.line import LogEntry, LogLine
-
-ACTIVE = tuple("=+-@\t\r\n＝＋－＠")  # noqa: RUF001 - the wide ones count as well
-"""What a spreadsheet takes for the beginning of a formula, or skips before one
-(OWASP, "CSV Injection")."""
+from guestlist.spreadsheets import guarded
 
 COLUMNS = tuple(name for name in LogLine.model_fields if name != "key")
 
@@ -34,7 +31,7 @@ def write_csv(lines: Iterable[LogLine], out: TextIO) -> None:
     writer = csv.writer(out, lineterminator="\n", quoting=csv.QUOTE_ALL)
     writer.writerow(COLUMNS)
     for line in lines:
-        writer.writerow([_inert(_cell(getattr(line, name))) for name in COLUMNS])
+        writer.writerow([guarded(_cell(getattr(line, name))) for name in COLUMNS])
 
 
 def _cell(value: Any) -> str:
@@ -56,7 +53,3 @@ def _cell(value: Any) -> str:
 def _entry(entry: LogEntry) -> str:
     about = f" ({entry.detail})" if entry.detail else ""
     return f"{entry.at.isoformat()} {entry.what}{about}"
-
-
-def _inert(text: str) -> str:
-    return f"'{text}" if text.startswith(ACTIVE) else text

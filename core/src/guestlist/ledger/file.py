@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -31,6 +32,30 @@ def open_to_read(file: Path) -> sqlite3.Connection:
         if not file.exists() or (log.exists() and log.stat().st_size):
             raise
         return _opened(file, "immutable=1")
+
+
+def check_place(file: Path, *, read_only: bool = False) -> None:
+    """Check that a ledger can be opened, or made if there is none.
+
+    Raises:
+        LedgerError: it cannot. The message says why.
+    """
+    folder = file.parent
+    if file.is_dir():
+        why = "it is a folder"
+    elif not folder.is_dir():
+        why = f"{folder} is not a folder" if folder.exists() else f"there is no folder {folder}"
+    elif file.exists() and not os.access(file, os.R_OK):
+        why = "it is not readable"
+    elif read_only:
+        return
+    elif file.exists() and not os.access(file, os.W_OK):
+        why = "it is not writable"
+    elif not os.access(folder, os.W_OK):  # SQLite writes its log beside the file
+        why = f"the folder {folder} is not writable"
+    else:
+        return
+    raise LedgerError(f"the ledger {file} cannot be opened: {why}", hint=ANOTHER)
 
 
 def check_file(file: Path) -> None:

@@ -32,7 +32,7 @@ from sqlalchemy.exc import (
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from guestlist.errors import ConfigError, LedgerError
-from guestlist.ledger.file import BUSY, check_file, open_to_read
+from guestlist.ledger.file import BUSY, check_file, check_place, open_to_read
 from guestlist.ledger.migrations import check_version, is_outdated, migrate
 
 if TYPE_CHECKING:
@@ -101,7 +101,9 @@ class Store:
 
     def _open(self) -> None:
         if self.is_sqlite:
-            check_file(Path(self.engine.url.database or ""))
+            file = Path(self.engine.url.database or "")
+            check_place(file, read_only=self._read_only)
+            check_file(file)
         with self.reading() as connection:
             if self._read_only or not is_outdated(connection, self.name):
                 check_version(connection, self.name)

@@ -31,6 +31,7 @@ from guestlist.roster import cells
 from guestlist.roster.circle import together
 from guestlist.roster.problems import MOST
 from guestlist.roster.stay import Stay
+from guestlist.spreadsheets import guarded
 from guestlist.tomlfile import unknown
 
 MANY = 1000
@@ -238,8 +239,9 @@ def _write_many(
             writer = csv.writer(text)
             writer.writerow(("email", "account", "roles"))
             for account, email, roles in rows:
-                held = "" if roles is None else cells.join(roles) or cells.NOTHING
-                writer.writerow((email, cells.join([account]), held))
+                held = "" if roles is None else guarded(cells.join(roles)) or cells.NOTHING
+                row = (guarded(email), guarded(cells.join([account])), held)
+                writer.writerow(row)
                 pulled.memberships += 1
     pulled.files = (path, table)
 

@@ -22,6 +22,7 @@ from guestlist.roster.document import DAY, Columns, PeopleFile, read_day
 from guestlist.roster.problems import MOST
 from guestlist.roster.stay import Stay, each_once
 from guestlist.roster.wanted import Wanted
+from guestlist.spreadsheets import unguarded
 from guestlist.tomlfile import Problems
 
 PLACING = ("accounts", "roles", "groups")
@@ -165,7 +166,7 @@ class PeopleTable:
         try:
             for row in reader:
                 if any(map(str.strip, row)):
-                    yield line, row
+                    yield line, [unguarded(cell) if cell[:1] == "'" else cell for cell in row]
                 line = before + reader.line_num + 1
         except csv.Error as error:
             raise ConfigError(f"{self.path}:{line}: this row is not valid CSV: {error}") from None

@@ -184,7 +184,8 @@ def _judged(context: Context, allow_empty: bool) -> Judged:
     context.emit(ReadingRoster(context.roster.toml.path))
     wanted = context.roster.wanted()
     first = next(wanted, None)
-    if first is None and not allow_empty:
+    by_roster = any(not grant.single for grant in grants)  # an empty roster withdraws these
+    if first is None and by_roster and not allow_empty:
         raise ConfigError("the roster names no one", hint=IF_EMPTY)
     everyone = chain(() if first is None else (first,), wanted)
     judged = judge(context.client, everyone, grants, zone=context.roster.zone)

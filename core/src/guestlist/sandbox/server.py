@@ -278,14 +278,15 @@ class Sandbox:
 
     @contextmanager
     def _signals(self) -> Iterator[None]:
-        """Stops the sandbox on Ctrl-C and SIGTERM. Only the main thread can handle signals."""
+        """Stops the sandbox on Ctrl-C, SIGTERM and SIGHUP. Only the main thread handles signals."""
         if threading.current_thread() is not threading.main_thread():
             yield
             return
 
         before = {
             number: signal.signal(number, lambda *_: self.stop())
-            for number in (signal.SIGINT, signal.SIGTERM)
+            for number in (signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", None))
+            if number is not None and signal.getsignal(number) is not signal.SIG_IGN
         }
         try:
             yield

@@ -152,16 +152,18 @@ class BetterAuth(Provider):
     @operation
     def get_invitation(self, id: str) -> Flow[Invitation]:
         """One invitation, from the list: the server shows a single one to its invitee only."""
-        return (yield from self.invitations()).with_id(id)
+        for found in (yield from self.invitations()).items:
+            if found.id == id:
+                return found
+        raise NotFound(f"there is no invitation with the id {id!r}")
 
     @operation
     def invitations(self, cursor: str | None = None) -> Flow[Page[Invitation]]:
         """All invitations, whatever their state: the list has no pages, and is cut off silently
         at the server's advanced.database.defaultFindManyLimit."""
         reply = yield self._list("list-invitations")
-        found = reply.records()
-        cut_off = CUT_OFF if len(found) >= self.list_limit else None
-        return Page.of(found, read_invitation, cut_off=cut_off)
+        found = [read_invitation(raw) for raw in reply.items()]
+        return Page(found, cut_off=CUT_OFF if len(found) >= self.list_limit else None)
 
     @operation
     def members(self, cursor: str | None = None) -> Flow[Page[Member]]:
@@ -173,17 +175,18 @@ class BetterAuth(Provider):
             if (earlier := at.before(total)) is None:
                 break
             at = earlier
-        found = reply.records("members")
+        found = [read_member(raw) for raw in reply.items("members")]
         end = Offset(at.skip + len(found), total)
         more = str(end) if found and end.skip < total else None
-        moved = at != start
-        return Page.of(found, read_member, more, total, email=address_of_member, moved=moved)
+        return Page(found, more, total, moved=at != start)
 
     @operation
     def get_member(self, id: str) -> Flow[Member]:
         reply = yield self._list("list-members", filterField="id", filterValue=id)
-        found = Page.of(reply.records("members"), read_member, email=address_of_member)
-        return found.with_id(id)
+        for found in map(read_member, reply.items("members")):
+            if found.id == id:
+                return found
+        raise NotFound(f"there is no member with the id {id!r}")
 
     @operation
     def remove(self, member: Member) -> Flow[None]:
@@ -269,16 +272,11 @@ def read_invitation(raw: Mapping[str, Any]) -> Invitation:
     )
 
 
-def address_of_member(raw: Mapping[str, Any]) -> Any:
-    """The address that a member record is about."""
-    return raw["user"]["email"]
-
-
 def read_member(raw: Mapping[str, Any]) -> Member:
     """A member; the person is nested in `user`."""
     return _new_member(
         id=raw["id"],
-        email=address_of_member(raw),
+        email=raw["user"]["email"],
         name=raw["user"].get("name"),
         user_id=raw.get("userId"),
         roles=read_roles(raw.get("role")),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from guestlist.address import read_email
 from guestlist.cli.batch import Task, run_each, tasks_for
 from guestlist.cli.document import (
     AccessRow,
@@ -16,7 +17,7 @@ from guestlist.cli.document import (
 )
 from guestlist.cli.parser import UsageError
 from guestlist.cli.session import Session
-from guestlist.errors import Conflict
+from guestlist.errors import Conflict, InvalidOrder
 from guestlist.models import Guest, InviteResult, RoleResult, State
 
 
@@ -36,7 +37,7 @@ def run_invite(session: Session) -> None:
         )
         yield _invited(result)
 
-    _change(session, invite)
+    _change(session, invite, ids=False)
 
 
 def run_onboard(session: Session) -> None:
@@ -62,7 +63,33 @@ def run_onboard(session: Session) -> None:
             )
 
     accounts = session.accounts(every=False)
+    _check_addresses(session, ids=False)
     run_each(session, tasks_for(accounts, given.who), onboard, changes=True, resumable=True)
+
+
+def _check_addresses(session: Session, *, ids: bool) -> None:
+    """Check all addresses before anything is sent for one of them.
+
+    Args:
+        ids: what has no @ is an id, and is checked by the verb.
+
+    Raises:
+        InvalidOrder: the last address that is not valid. The session has the errors of the others.
+    """
+    problems = []
+    for who in dict.fromkeys(session.arguments.who):
+        if ids and "@" not in who:
+            continue
+        try:
+            if ids:  # people who are in may be outside the allowed domains
+                read_email(who)
+            else:
+                session.guests.check_address(who)
+        except InvalidOrder as error:
+            problems.append(error.about(email=who if "@" in who else None))
+    if problems:
+        session.errors += problems[:-1]
+        raise problems[-1]
 
 
 def _options(session: Session) -> dict[str, str]:
@@ -102,6 +129,7 @@ def run_wait(session: Session) -> None:
         yield _guest(found)
 
     accounts = session.accounts(every=False)
+    _check_addresses(session, ids=True)
     run_each(session, tasks_for(accounts, given.who), wait, changes=False)
 
 
@@ -164,9 +192,16 @@ def _change_roles(session: Session, verb: Callable[[], Callable[..., RoleResult]
     _change(session, change)
 
 
-def _change(session: Session, work: Callable[[Task], Iterator[AnyRow]]) -> None:
-    """For verbs that change something: the account has to be clear."""
+def _change(
+    session: Session, work: Callable[[Task], Iterator[AnyRow]], *, ids: bool = True
+) -> None:
+    """Run a verb that changes something: there must be one account, or it must be named.
+
+    Args:
+        ids: whether the verb takes ids besides addresses.
+    """
     accounts = session.accounts(every=False)
+    _check_addresses(session, ids=ids)
     run_each(session, tasks_for(accounts, session.arguments.who), work, changes=True)
 
 

@@ -2,19 +2,38 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from pydantic import BaseModel
 
 from guestlist.cli.document import ProviderRow, SettingRow
 from guestlist.cli.session import Session
+from guestlist.cli.words import words
 from guestlist.errors import ConfigError
 from guestlist.plugins import installed
 from guestlist.provider import Provider
 from guestlist.provider.settings import environment_variable, is_secret
 
+if TYPE_CHECKING:
+    from guestlist.cli.screen import Screen
+
 
 def run_providers(session: Session) -> None:
-    """One row for each; a plugin that cannot be loaded is an error, and named."""
+    """List the providers, or show the one that is named. A plugin that cannot be loaded is an
+    error.
+
+    Raises:
+        ConfigError: no provider is installed, or none of that name.
+    """
     plugins = installed()
+    if name := session.arguments.name:
+        kind = plugins.provider(name)
+        row = describe(kind, plugins.origins.get(name, ""))
+        session.results.append(row)
+        if session.screen is not None:
+            _show(session.screen, kind, row)
+            session.printed = True
+        return
     for name, provider in sorted(plugins.providers.items()):
         session.results.append(describe(provider, plugins.origins.get(name, "")))
     session.errors += (broken.error for broken in plugins.broken)
@@ -22,6 +41,41 @@ def run_providers(session: Session) -> None:
         raise ConfigError(
             "no provider is installed", hint="Install one, such as: pip install guestlist-vultr"
         )
+
+
+def _show(screen: Screen, kind: type[Provider], row: ProviderRow) -> None:
+    from guestlist.cli.matrix import matrix
+    from guestlist.cli.screen import Column, Text
+
+    screen.line(Text.assemble((row.title, "bold"), (f"  {row.distribution}", "dim")))
+    screen.line(row.docs_url, style="dim")
+    screen.line()
+    screen.line("Settings", style="bold")
+    screen.table(
+        [
+            Column("Setting", whole=True),
+            Column("Variable", whole=True),
+            Column("Required", whole=True),
+            Column("Meaning"),
+        ],
+        [
+            (one.name, one.env or "", "yes" if one.required else "no", one.description)
+            for one in row.settings
+        ],
+    )
+    if row.options:
+        screen.line()
+        screen.line("Options of `invite --option NAME=VALUE`", style="bold")
+        screen.table(
+            [Column("Option", whole=True), Column("Meaning")],
+            [(name, info.description or "") for name, info in kind.Options.model_fields.items()],
+        )
+    screen.line()
+    screen.line("Capabilities", style="bold")
+    facts = [(name, cells[0]) for name, cells in matrix([row], everything=True)]
+    screen.table([Column("", whole=True), Column("")], facts[1:])
+    for operation, substitute in row.substitutes.items():
+        screen.line(f"Instead of {words(operation)}: {substitute}", style="dim")
 
 
 def describe(provider: type[Provider], distribution: str) -> ProviderRow:

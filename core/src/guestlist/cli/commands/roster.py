@@ -13,7 +13,6 @@ from guestlist.cli.parser import UsageError
 from guestlist.cli.report import say
 from guestlist.cli.reporter import Reporter
 from guestlist.cli.session import Session
-from guestlist.cli.terminating import ends_on_signals
 from guestlist.cli.words import count
 from guestlist.ledger.stop import Stop
 from guestlist.runs import SettleResult
@@ -27,7 +26,7 @@ def run_plan(session: Session) -> None:
     if given.markdown and given.json:
         raise UsageError("--markdown and --json exclude each other", hint="Leave out one.")
     with (
-        desk(session) as at,
+        desk(session, reads_only=True) as at,
         Reporter(session, at) as reporter,
         runs.plan(
             at.roster,
@@ -58,7 +57,7 @@ def run_apply(session: Session) -> None:
             "a saved plan is carried out as a whole",
             hint="Leave out the accounts and addresses, or --plan.",
         )
-    with ends_on_signals(session), desk(session) as at, Reporter(session, at) as reporter:
+    with desk(session) as at, Reporter(session, at) as reporter:
         result = runs.apply(
             at.roster,
             plan=given.plan,
@@ -91,7 +90,6 @@ def run_apply(session: Session) -> None:
 def run_settle(session: Session) -> None:
     """`settle`: give people their deferred roles, as far as they have accepted."""
     with (
-        ends_on_signals(session),
         desk(session, create=False) as at,
         Reporter(session, at) as reporter,
     ):

@@ -137,7 +137,7 @@ class Stage:
         from guestlist.cli.tables import Tables
 
         self._line()
-        Tables(self._screen, self._facts(), indent=CALL).guests(rows)
+        Tables(self._screen, self._facts(), indent=CALL, gone="gone").guests(rows)
         self._line()
         self._line(f"{count(steps, 'step')}, all as told.", style="bold green")
 
