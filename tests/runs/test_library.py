@@ -12,10 +12,14 @@ import anyio
 import anyio.lowlevel
 import anyio.to_thread
 import pytest
+from sqlalchemy import update
 
 import guestlist
-from guestlist import AsyncGuestlist, Conflict, Guestlist, Ledger, Roster
-from guestlist.ledger import orders
+from guestlist import AsyncGuestlist, Conflict, Forbidden, Guestlist, Ledger, Roster
+from guestlist.ledger import orders, owed
+from guestlist.ledger.order import row_of
+from guestlist.ledger.schema import IS_OWED
+from guestlist.ledger.schema import orders as table
 from guestlist.ledger.stop import Stop
 from guestlist.provider import Provider
 from guestlist.runs.progress import (
@@ -152,6 +156,46 @@ def test_a_deferred_role_is_given_after_acceptance(
     assert (len(done.runs), done.waiting, done.errors) == (1, [], [])
     held = client.access(ADA, account="vultr").grants
     assert "Engineering" in {grant.role.name for grant in held}
+
+
+def test_a_deferred_role_that_could_not_be_given_is_given_by_the_next_settle(
+    roster: Path,
+    client: Guestlist,
+    ledger: Ledger,
+    guestlist_accept: Accept,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Whatever the service says to it may be over by then, such as a missing permission."""
+    how: dict[str, Any] = {"client": client, "ledger": ledger}
+    guestlist.apply(roster, **how)
+    guestlist_accept(ADA, service="vultr")
+
+    def refuse(*_: object, **__: object) -> None:
+        raise Forbidden("not with this key", status=403).about(account="vultr", email=ADA)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Guestlist, "assign_role", refuse)
+        failed = guestlist.settle(roster, **how)
+        assert [type(error) for error in failed.errors] == [Forbidden]
+    done = guestlist.settle(roster, **how)
+    assert (len(done.runs), done.errors) == (1, [])
+    assert guestlist.settle(roster, **how).runs == []
+
+
+@pytest.mark.parametrize("name", ["group:Engineering", "Engineering"])
+def test_a_role_that_version_01_deferred_by_name_is_given(
+    roster: Path, client: Guestlist, ledger: Ledger, guestlist_accept: Accept, name: str
+) -> None:
+    guestlist.apply(roster, client=client, ledger=ledger)
+    [order] = owed.debts(ledger.store)
+    by_name = order.change.model_copy(update={"roles": (name,)})
+    facts = row_of(by_name, None, 0.0)
+    columns = {"facts": facts["facts"], "role": facts["role"]}
+    ledger.store.write(lambda c: c.execute(update(table).where(IS_OWED).values(columns)))
+    guestlist_accept(ADA, service="vultr")
+    again = guestlist.apply(roster, client=client, ledger=ledger)  # it falls due, and not twice
+    assert sum((tally.done for tally in again.tallies.values()), Counter()) == {"assigned": 1}
+    assert owed.debts(ledger.store) == []
 
 
 def test_what_people_answered_is_found_once(

@@ -230,6 +230,21 @@ def test_a_plan_is_refused_when_the_world_has_moved(
     assert mails(sandbox).total() == 1
 
 
+def test_a_plan_is_refused_after_the_last_day_of_somebody_in_it(
+    roster: Roster, sandbox: Sandbox
+) -> None:
+    today = sandbox.clock.now().date()
+    edited = ROSTER.replace('["Member"]\n', f'["Member"]\nuntil = {today}\n')
+    Path("guestlist.toml").write_text(edited)
+    roster("plan", "--out", "team.plan")
+    with SandboxControl(sandbox.url) as control:
+        control.advance(timedelta(days=2))
+    refused = roster("apply", "--plan", "team.plan", "--yes")
+    assert refused.code == 1
+    assert f"ada@example.com on cloud was planned for no later than {today}" in refused.err
+    assert not sandbox.outbox.mails
+
+
 def test_one_account_that_fails_does_not_stop_the_other(roster: Roster, sandbox: Sandbox) -> None:
     text = ROSTER.replace('["Member"]', '["Nobody"]')
     Path("guestlist.toml").write_text(text)
@@ -600,7 +615,9 @@ def test_a_plan_in_a_file_goes_on_after_a_crash(roster: Roster, cli: Cli, sandbo
     cli("invite", "ada@example.com", "-a", "cloud")  # what the run had done before
     Path("other.plan").write_text(Path("team.plan").read_text().replace(":", ": ", 1))
     refused = roster("apply", "--plan", "other.plan", "--yes")
-    assert "the world has moved" in refused.err, "another plan is not the run that was begun"
+    assert "something has changed since the plan was made" in refused.err, (
+        "another plan is not the run that was begun"
+    )
     done = roster("apply", "--plan", "team.plan", "--yes")
     assert "An earlier run was interrupted" in done.out
     assert done.code == 0, done.err

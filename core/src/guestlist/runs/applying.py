@@ -268,7 +268,7 @@ def _check_unchanged(context: Context, plan: PlanFile) -> None:
     if changed:
         more = f" and {len(changed) - 3} more" if changed[3:] else ""
         raise Conflict(
-            f"the world has moved since the plan was made: {'; '.join(changed[:3])}{more}",
+            f"something has changed since the plan was made: {'; '.join(changed[:3])}{more}",
             hint="Nothing was sent. Make the plan again, and look at it.",
         )
 
