@@ -52,7 +52,7 @@ def test_the_example() -> None:
 def test_the_program() -> None:
     run = subprocess.run([sys.executable, "-c", block("python")], capture_output=True, text=True)
     assert run.stderr == ""
-    assert "chat bob@example.com None guestlist.toml:20\n" in run.stdout
+    assert "chat bob@example.com None None None guestlist.toml:20\n" in run.stdout
 
 
 def test_the_error() -> None:

@@ -254,3 +254,107 @@ def test_what_was_written_is_what_is_read(present: list[Any], many: int) -> None
         again = [(one.account, one.email, one.roles, IN) for one in once.wanted()]
         pull(FILE, again, replace=True)
         assert wanted(read_roster(FILE)) == expected
+
+
+# ---------------------------------------------------------------------------- what is kept
+
+DATED = (
+    HEAD
+    + """
+[groups.g]   # ticket 12
+accounts.cloud = true
+
+# --- ask Olga before you change these ---
+[[people]]
+email = "con@b.co"   # until the audit is over
+groups = ["g"]
+until = 2099-12-31   # contract 4711
+
+[[people]]
+email = ["a@b.co", "b@b.co"]
+from = "2026-01-31"
+until = 2026-12-31T18:00:00+01:00
+accounts.cloud = { roles = ["x"], options = { api_enabled = true } }
+
+[[people]]
+email = "gone@b.co"
+accounts.cloud = true
+until = 2030-01-01
+
+[[people_from]]
+file = "more.csv"   # from HR
+"""
+)
+
+
+def test_people_who_are_still_there_keep_their_days() -> None:
+    FILE.write_text(DATED)
+    there = [("cloud", f"{name}@b.co", ("x",), IN) for name in ("Con", "a", "b", "new")]
+    pulled = pull(FILE, there, replace=True)
+    found = {one.email: (str(one.starts), str(one.ends)) for one in read_roster(FILE).wanted()}
+    both = ("2026-01-31", "2026-12-31 18:00:00+01:00")
+    assert found == {
+        "Con@b.co": ("None", "2099-12-31"),
+        "a@b.co": both,
+        "b@b.co": both,
+        "new@b.co": ("None", "None"),
+    }
+    text = FILE.read_text()
+    assert "# ticket 12" in text
+    assert "# --- ask Olga" in text
+    lines = [line.partition("#")[2] for line in DATED.splitlines()]
+    at = {text.strip(): number for number, text in enumerate(lines, 1) if text}
+    assert pulled.lost == (
+        f"the comment in line {at['until the audit is over']}: # until the audit is over",
+        f"the comment in line {at['contract 4711']}: # contract 4711",
+        f"the comment in line {at['from HR']}: # from HR",
+        *[line for line in pulled.lost if not line.startswith("the comment")],
+    )
+    others = [line.partition(" (")[0] for line in pulled.lost[3:]]
+    assert others == [
+        "the groups of con@b.co",
+        "the options of 2 people",
+        "the days of gone@b.co",
+        "the file more.csv, which is not read any more",
+    ]
+    assert pulled.backup == Path("guestlist.toml.bak")
+    assert pulled.backup.read_text() == DATED
+
+
+def test_a_second_backup_has_another_name() -> None:
+    for name in ("guestlist.toml.bak", "guestlist.toml.bak2"):
+        FILE.write_text(DATED)
+        assert pull(FILE, [], replace=True).backup == Path(name)
+
+
+def test_days_that_differ_between_entries_are_lost() -> None:
+    text = HEAD + "".join(
+        f'[[people]]\nemail = "a@b.co"\naccounts.cloud = ["{role}"]\nuntil = {day}\n'
+        for role, day in (("x", "2030-01-01"), ("y", "2031-01-01"))
+    )
+    FILE.write_text(text)
+    pulled = pull(FILE, [("cloud", "a@b.co", ("x", "y"), IN)], replace=True)
+    assert [line.partition(" (")[0] for line in pulled.lost] == ["the days of a@b.co"] * 2
+    assert [one.ends for one in read_roster(FILE).wanted()] == [None]
+
+
+def test_nothing_is_reported_where_nothing_is_lost() -> None:
+    people = [("cloud", "a@b.co", ("x",), IN)]
+    pull(FILE, people)
+    again = pull(FILE, people, replace=True)
+    assert (again.lost, again.backup) == ((), None)
+    assert list(Path().glob("*.bak*")) == []
+
+
+def test_rows_keep_days_too_and_an_older_table_is_kept() -> None:
+    FILE.write_text(
+        HEAD + '[[people]]\nemail = "a@b.co"\naccounts.cloud = true\nuntil = 2030-01-01\n'
+    )
+    people = [("cloud", "a@b.co", None, IN), ("cloud", "b@b.co", None, IN)]
+    pulled = pull(FILE, people, replace=True, table=True)
+    assert pulled.lost == ()
+    assert [str(one.ends) for one in read_roster(FILE).wanted()] == ["2030-01-01", "None"]
+    pulled = pull(FILE, people, replace=True, table=True)
+    assert pulled.lost == ("what people.csv said besides accounts and roles: people.csv.bak",)
+    assert "2030-01-01" in Path("people.csv.bak").read_text()
+    assert pull(FILE, people, replace=True, table=True).lost == ()

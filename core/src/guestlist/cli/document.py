@@ -160,6 +160,10 @@ class PulledRow(Row):
     left_out: tuple[str, ...]
     """Who cannot be in a roster, and why; the first of them."""
     left_out_count: int
+    lost: tuple[str, ...] = ()
+    """What the people part of the roster said before and does not say any more."""
+    backup: str | None = None
+    """The roster as it was, if anything of it is lost."""
 
 
 class AccountRow(Row):

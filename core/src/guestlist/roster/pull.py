@@ -2,7 +2,8 @@
 
 A few people become `[[people]]` of the file itself, those who are in the same accounts with the
 same roles together; many become rows of a CSV file beside it, written as they come. Everything else
-in the file stays as it is, with its comments.
+in the file stays as it is, with its comments. What the people part said and nobody can write again
+is reported, and the file as it was is kept.
 """
 
 from __future__ import annotations
@@ -13,12 +14,14 @@ import os
 import re
 import tempfile
 import tomllib
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import date
 from itertools import chain
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import IO, Any, NamedTuple
 
 import tomlkit
 from tomlkit.exceptions import TOMLKitError
@@ -32,7 +35,7 @@ from guestlist.roster.circle import together
 from guestlist.roster.problems import MOST
 from guestlist.roster.stay import Stay
 from guestlist.spreadsheets import guarded
-from guestlist.tomlfile import unknown
+from guestlist.tomlfile import TomlFile, comments, unknown
 
 MANY = 1000
 """People in the file itself, at most."""
@@ -40,6 +43,8 @@ TABLE = "people.csv"
 """The file beside it for more."""
 PEOPLE = ("people", "people_from")
 """The keys that are written anew."""
+COLUMNS = ("email", "account", "roles")
+"""The headings of that file."""
 OWNER_ONLY = 0o600
 """Who may read a new file: addresses are nobody else's business."""
 THERE = OPEN_STATES | {State.ACCEPTED, State.UNKNOWN}
@@ -47,6 +52,8 @@ THERE = OPEN_STATES | {State.ACCEPTED, State.UNKNOWN}
 WIDTH = 88
 """Letters in a line, above which a list has a line for each of its elements."""
 
+_Held = tuple[tuple[str, tuple[str, ...] | None], ...]
+"""The accounts of a person, each with the labels of the roles."""
 Present = tuple[str, str, tuple[str, ...] | None, State]
 """Somebody whom a service holds: account, address, labels of the roles (None where the service
 does not tell) and state."""
@@ -62,12 +69,16 @@ class Pulled:
         left_out: members and open invitations that a roster cannot name, each with the reason;
             the first of them.
         left_out_count: how many there were.
+        lost: what the people part of the file said before and does not say any more.
+        backup: the file as it was, if anything is lost.
     """
 
     files: tuple[Path, ...]
     memberships: int = 0
     left_out: tuple[str, ...] = ()
     left_out_count: int = 0
+    lost: tuple[str, ...] = ()
+    backup: Path | None = None
 
 
 def pull(
@@ -79,8 +90,9 @@ def pull(
         path: a roster that is there, with its accounts.
         present: everybody, in any order. Whoever is neither a member nor can still accept an
             invitation is passed over.
-        replace: whether people who are in the roster already give way, with their days, options
-            and groups, and a `people.csv` beside it.
+        replace: replace people who are in the roster already, and a `people.csv` beside it. They
+            keep their days if they are still there. What cannot be kept is in `Pulled.lost`, and
+            the file as it was in `Pulled.backup`.
         table: write rows of a `people.csv`, however few there are.
 
     Raises:
@@ -89,6 +101,7 @@ def pull(
     """
     kept = _Kept.read(path, replace)
     pulled = Pulled((path,))
+    present = kept.seen_by(present)
     rows = _checked(present, kept.accounts, pulled)
     found: dict[str, _Person] = {}
     for row in rows:
@@ -98,7 +111,8 @@ def pull(
             _write_many(path, kept, chain(_rows(found), rows), pulled, replace)
             return pulled
     with _written(path) as file:
-        file.write(kept.followed_by("\n".join(_tables(found, kept.accounts))))
+        file.write(kept.followed_by("\n".join(_tables(found, kept))))
+        kept.back_up(path, pulled)
     pulled.memberships = sum(len(person.stays) for person in found.values())
     return pulled
 
@@ -120,10 +134,16 @@ class _Kept:
 
     Attributes:
         accounts: their names.
+        before: the whole file.
+        days: `from` and `until` by the key of the person, as the file has them.
+        present: the keys of the people whom a service holds, once all were seen.
     """
 
     accounts: tuple[str, ...]
     text: str
+    before: TomlFile
+    days: dict[str, dict[str, Any]]
+    present: set[str] = field(default_factory=set)
 
     @classmethod
     def read(cls, path: Path, replace: bool) -> _Kept:
@@ -137,7 +157,8 @@ class _Kept:
                 document.pop(key, None)
             left = tomlkit.dumps(document)
             if tomllib.loads(left) == kept:
-                return cls(tuple(kept.get("accounts", {})), left.rstrip())
+                accounts = tuple(kept.get("accounts", {}))
+                return cls(accounts, left.rstrip(), file, _days(file.table.get("people", [])))
         raise ConfigError(f"{path} cannot be rewritten", hint="Take the people out of it.")
 
     def followed_by(self, people: str) -> bytes:
@@ -146,6 +167,78 @@ class _Kept:
         if "\r\n" in self.text:
             text = text.replace("\r\n", "\n").replace("\n", "\r\n")
         return text.encode()
+
+    def seen_by(self, present: Iterable[Present]) -> Iterator[Present]:
+        """Passes people on, and notes who of those with days is there."""
+        for one in present:
+            if self.days and one[3] in THERE and (key := email_key(one[1])) in self.days:
+                self.present.add(key)
+            yield one
+
+    def back_up(self, path: Path, pulled: Pulled, *, still_read: str | None = None) -> None:
+        """Keeps the file as it was if anything of it is lost, and says what.
+
+        Args:
+            still_read: a file of people that is still read.
+        """
+        pulled.lost += tuple(self._lost(still_read))
+        if pulled.lost:
+            pulled.backup = _copied(path)
+
+    def _lost(self, still_read: str | None) -> Iterator[str]:
+        table = self.before.table
+        remaining = Counter(text for _, text in comments(self.text))
+        for line, text in comments(self.before.text):
+            if remaining[text]:
+                remaining[text] -= 1
+            else:
+                yield f"the comment in line {line}: {text}"
+        for number, person in enumerate(table.get("people", [])):
+            where = self.before.where(("people", number))
+            addresses = _addresses(person)
+            who = addresses[0] if len(addresses) == 1 else f"{len(addresses)} people"
+            if person.get("groups"):
+                yield f"the groups of {who} ({where}); their accounts are written instead"
+            if any(isinstance(one, dict) and one.get("options") for one in _accesses(person)):
+                yield f"the options of {who} ({where})"
+            for email in addresses:
+                dated = "from" in person or "until" in person
+                if dated and not self._keeps(email, person):
+                    yield f"the days of {email} ({where})"
+        for number, people in enumerate(table.get("people_from", [])):
+            where = self.before.where(("people_from", number))
+            if people.get("file") != still_read:
+                yield f"the file {people.get('file')}, which is not read any more ({where})"
+
+    def _keeps(self, email: str, person: Mapping[str, Any]) -> bool:
+        key = email_key(email)
+        return key in self.present and self.days[key] == _days_of(person)
+
+
+def _days(people: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Returns the days of each person who has the same in all entries."""
+    found: dict[str, dict[str, Any]] = {}
+    differing = set()
+    for person in people:
+        days = _days_of(person)
+        for key in map(email_key, _addresses(person)):
+            if found.setdefault(key, days) != days:
+                differing.add(key)
+    return {key: days for key, days in found.items() if days and key not in differing}
+
+
+def _days_of(person: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: person[name] for name in ("from", "until") if name in person}
+
+
+def _addresses(person: Mapping[str, Any]) -> list[str]:
+    email = person.get("email", [])
+    return [email] if isinstance(email, str) else [str(one) for one in email]
+
+
+def _accesses(person: Mapping[str, Any]) -> list[Any]:
+    accounts = person.get("accounts", {})
+    return list(accounts.values()) if isinstance(accounts, dict) else []
 
 
 def _in_the_way(what: str) -> ConfigError:
@@ -186,22 +279,29 @@ def _what_is_wrong(email: str, roles: tuple[str, ...] | None, state: State) -> s
 # ---------------------------------------------------------------------------- as TOML
 
 
-def _tables(found: Mapping[str, _Person], accounts: tuple[str, ...]) -> Iterator[str]:
-    """A `[[people]]` for all who are in the same accounts with the same roles, by address."""
-    alike: dict[tuple[tuple[str, tuple[str, ...] | None], ...], list[str]] = {}
-    for _, person in sorted(found.items()):
+def _tables(found: Mapping[str, _Person], kept: _Kept) -> Iterator[str]:
+    """Yields a `[[people]]` for all who are in the same accounts with the same roles and days, by
+    address."""
+    accounts = kept.accounts
+    alike: dict[tuple[_Held, tuple[str, ...]], list[str]] = {}
+    for key, person in sorted(found.items()):
         held = tuple(
             (account, roles if roles is None else tuple(sorted(roles)))
             for account, (roles, _) in sorted(
                 person.stays.items(), key=lambda pair: accounts.index(pair[0])
             )
         )
-        alike.setdefault(held, []).append(person.email)
-    for held, emails in alike.items():
+        days = tuple(f"{name} = {_day(day)}" for name, day in kept.days.get(key, {}).items())
+        alike.setdefault((held, days), []).append(person.email)
+    for (held, days), emails in alike.items():
         lines = ["[[people]]", f"email = {_list(emails) if emails[1:] else _text(emails[0])}"]
         for account, roles in held:
             lines.append(f"accounts.{_key(account)} = {'true' if roles is None else _list(roles)}")
-        yield "\n".join(lines) + "\n"
+        yield "\n".join([*lines, *days]) + "\n"
+
+
+def _day(day: object) -> str:
+    return day.isoformat() if isinstance(day, date) else _text(str(day))
 
 
 def _list(values: Iterable[str]) -> str:
@@ -235,15 +335,38 @@ def _write_many(
         raise _in_the_way(f"{table} is there already")
     with _written(path) as file:
         file.write(kept.followed_by(f'[[people_from]]\nfile = "{TABLE}"\n'))
+        dates = ("from", "until") if kept.days else ()
+        if table.exists() and _has_more(table):
+            pulled.lost += (f"what {TABLE} said besides accounts and roles: {_copied(table)}",)
         with _written(table) as below, _as_text(below) as text:
             writer = csv.writer(text)
-            writer.writerow(("email", "account", "roles"))
+            writer.writerow((*COLUMNS, *dates))
             for account, email, roles in rows:
                 held = "" if roles is None else guarded(cells.join(roles)) or cells.NOTHING
-                row = (guarded(email), guarded(cells.join([account])), held)
+                days = kept.days.get(email_key(email), {}) if dates else {}
+                written = (str(days.get(name, "")) for name in dates)
+                row = (guarded(email), guarded(cells.join([account])), held, *written)
                 writer.writerow(row)
                 pulled.memberships += 1
+        kept.back_up(path, pulled, still_read=TABLE)
     pulled.files = (path, table)
+
+
+def _has_more(table: Path) -> bool:
+    """Whether a CSV file of people has columns that `pull` cannot fill."""
+    with table.open(encoding="utf-8-sig", errors="replace") as text:
+        return text.readline().strip() != ",".join(COLUMNS)
+
+
+def _copied(path: Path) -> Path:
+    """Copies a file to a new name beside it, which is returned."""
+    copy, number = path.with_name(f"{path.name}.bak"), 1
+    while copy.exists():
+        number += 1
+        copy = path.with_name(f"{path.name}.bak{number}")
+    with _written(copy) as file:
+        file.write(path.read_bytes())
+    return copy
 
 
 @contextmanager

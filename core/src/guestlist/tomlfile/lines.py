@@ -31,6 +31,17 @@ def lines(text: str) -> dict[Place, int]:
     return _Scanner(text).found
 
 
+def comments(text: str) -> list[tuple[int, str]]:
+    """Returns the comments of a TOML file, each with its line, from 1."""
+    found, line, last = [], 1, 0
+    for match in _WORD.finditer(text):
+        line += text.count("\n", last, match.start())
+        last = match.start()
+        if match.lastgroup == "comment":
+            found.append((line, match.group().rstrip()))
+    return found
+
+
 class _Scanner:
     def __init__(self, text: str) -> None:
         self.found: dict[Place, int] = {}

@@ -43,6 +43,8 @@ def run_pull(session: Session) -> None:
             memberships=pulled.memberships,
             left_out=pulled.left_out,
             left_out_count=pulled.left_out_count,
+            lost=pulled.lost,
+            backup=str(pulled.backup) if pulled.backup else None,
         )
     )
     if session.screen is not None:
@@ -64,6 +66,10 @@ def _everybody(session: Session, guests: Guestlist, names: Sequence[str]) -> Ite
 def _show(screen: Screen, pulled: Pulled) -> None:
     files = listed(list(map(str, pulled.files)))
     screen.line(f"{files} written: {count(pulled.memberships, 'membership')}.")
+    for line in pulled.lost:
+        say("warning", f"not kept: {line}")
+    if pulled.backup:
+        screen.line(f"The file as it was: {pulled.backup}.")
     for line in pulled.left_out:
         say("warning", f"left out: {line}")
     if more := pulled.left_out_count - len(pulled.left_out):
