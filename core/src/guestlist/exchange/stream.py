@@ -7,7 +7,7 @@ hands out the network stream once that is connected. That is enough for three th
   exception proves nothing, because some transports call "the service acted, then hung up" a connect
   error.
 - A time at which a call ends. httpcore's timeouts begin again with every byte, so a service that
-  drips its answer could hold a sync call forever.
+  drips its answer could hold a call forever.
 - A connection is not used again if bytes followed an answer. They would be read as the answer to
   the next request, and its own answer as that of the request after it.
 """
@@ -18,7 +18,6 @@ import inspect
 import math
 import os
 import struct
-from contextlib import suppress
 from socket import SO_LINGER, SOL_SOCKET
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +27,15 @@ if TYPE_CHECKING:
     from guestlist.exchange.connections import Connection
 
 _LINGER = "hh" if os.name == "nt" else "ii"
+_RESET, _CLOSE = struct.pack(_LINGER, 1, 0), struct.pack(_LINGER, 0, 0)
+
+_NOTED = (
+    "connect_tcp.started",
+    "connect_tcp.complete",
+    "start_tls.complete",
+    "send_request_headers.started",
+)
+"""How the names of the events end that matter; httpcore reports ten for each request."""
 
 
 class Stream:
@@ -61,8 +69,10 @@ class Stream:
         would arrive once the network is back, perhaps after the one that replaced it.
         """
         if self._socket is not None:
-            with suppress(OSError):  # closed
-                self._socket.setsockopt(SOL_SOCKET, SO_LINGER, struct.pack(_LINGER, reset, 0))
+            try:
+                self._socket.setsockopt(SOL_SOCKET, SO_LINGER, _RESET if reset else _CLOSE)
+            except OSError:  # closed already
+                return
 
     def close(self) -> None:
         """Closes a sync stream. httpcore does not if it fails while it connects."""
@@ -75,17 +85,20 @@ class Stream:
     def _read_sync(self, max_bytes: int, timeout: float | None = None) -> bytes:
         if self._last:
             return self._take_last()
-        left = self.end - SystemClock.monotonic()
-        if left <= 0:
-            raise TimeoutError("the time of the call is over")
-        if left < math.inf:
-            timeout = left if timeout is None else min(timeout, left)
-        return self._keep_last(self._read(max_bytes, timeout))
+        return self._keep_last(self._read(max_bytes, self._bounded(timeout)))
 
     async def _read_async(self, max_bytes: int, timeout: float | None = None) -> bytes:
         if self._last:
             return self._take_last()
-        return self._keep_last(await self._read(max_bytes, timeout))
+        return self._keep_last(await self._read(max_bytes, self._bounded(timeout)))
+
+    def _bounded(self, timeout: float | None) -> float | None:
+        left = self.end - SystemClock.monotonic()
+        if left <= 0:
+            raise TimeoutError("the time of the call is over")
+        if left == math.inf:
+            return timeout
+        return left if timeout is None else min(timeout, left)
 
     def _take_last(self) -> bytes:
         last, self._last = self._last, b""
@@ -128,16 +141,17 @@ class Trace:
         Raises:
             TimeoutError: the time of the call is over before the step.
         """
-        event = name.partition(".")[2]
-        if event == "connect_tcp.started":
+        if not name.endswith(_NOTED):
+            return
+        if name.endswith("connect_tcp.started"):
             self._check_time()
             self.address = info["host"], info["port"]
-        elif event in ("connect_tcp.complete", "start_tls.complete"):
+        elif name.endswith(".complete"):
             stream = Stream(info["return_value"])
             if self._lent is not None:
                 stream.end = self._end
                 self._lent.stream = stream
-        elif event == "send_request_headers.started" and info["request"].method != b"CONNECT":
+        elif info["request"].method != b"CONNECT":
             self._check_time()
             self._sending = True
             if self._lent is not None and self._lent.stream is not None:
