@@ -213,3 +213,40 @@ def test_an_empty_roster_has_to_be_allowed(cli: Cli, command: str) -> None:
     assert run.code == 2
     assert "--allow-empty" in run.err
     assert cli(command, "--ledger", "ledger.db", "--allow-empty").code == 0
+
+
+@pytest.mark.parametrize("columns", [60, 80, 100])
+def test_a_terminal_always_shows_the_roles_that_a_plan_gives(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, columns: int
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    email = "grace.hopper@engineering.example.com"
+    change = Change(
+        action=Action.ASSIGN,
+        account="cloud",
+        email=email,
+        key=email,
+        roles=("group:Engineering", "policy:Compute"),
+        reason="does not hold it",
+    )
+    plan: Any = SimpleNamespace(
+        summary=SimpleNamespace(counts={"cloud": {Action.ASSIGN: 1}}),
+        changes=lambda _account: iter([change]),
+    )
+    show_changes(Screen(), plan, {}, everything=False)
+    out = capsys.readouterr().out
+    assert "group:Engineering" in out
+    assert "policy:Compute" in out
+
+
+def test_a_withdrawn_role_is_shown_by_its_name(cli: Cli) -> None:
+    Path("guestlist.toml").write_text(ROSTER.partition("[[people]]")[0])
+    roles = cli("roles", "-a", "cloud", "--json").results
+    (identifier,) = [row["id"] for row in roles if row["name"] == "Engineering"]
+    place = ("-a", "cloud", "--ledger", "ledger.db")
+    assert cli("invite", "ada@example.com", "--role", identifier, *place).code == 0
+    with Path("guestlist.toml").open("a") as file:
+        file.write('[[people]]\nemail = "ada@example.com"\naccounts.cloud = ["group:Support"]\n')
+    (line,) = [line for line in cli("plan", *place).table if line.startswith("  -  withdraw")]
+    assert "group:Engineering" in line
+    assert identifier not in line

@@ -34,8 +34,8 @@ COLUMNS = [
     Column(""),
     Column("Change", whole=True),
     Column("Guest", whole=True),
-    Column("What", spare=1),
-    Column("Why", style="dim", spare=2),
+    Column("What", yields=True),  # nobody should confirm a plan without seeing what it gives
+    Column("Why", style="dim", yields=True, spare=1),
 ]
 
 
