@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections import Counter
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -221,6 +222,31 @@ def test_a_plan_over_the_limits_is_refused_unless_forced(
         guestlist.apply(roster, client=client, ledger=ledger)
     assert not guestlist_sandbox.outbox.mails
     assert guestlist.apply(roster, client=client, ledger=ledger, force=True).left == 0
+
+
+def test_a_saved_plan_does_not_go_on_after_the_last_day_of_somebody_in_it(
+    roster: Path,
+    client: Guestlist,
+    ledger: Ledger,
+    guestlist_sandbox: Sandbox,
+    guestlist_clock: VirtualClock,
+) -> None:
+    many(roster, 200)
+    with roster.open("a") as file:
+        file.write(f"until = {guestlist_clock.now().date()}\n")
+    how: dict[str, Any] = {"client": client, "ledger": ledger}
+    saved = roster.with_name("team.plan")
+    with guestlist.plan(roster, **how) as plan:
+        plan.write(saved)
+    with pytest.raises(KeyboardInterrupt):
+        guestlist.apply(roster, plan=saved, on_progress=interrupt, **how)
+    sent = emails(guestlist_sandbox)
+    assert 0 < sent.total() < 200
+    guestlist_clock.advance(timedelta(days=2))
+    with pytest.raises(Conflict, match="was planned for no later than"):
+        guestlist.apply(roster, plan=saved, **how)
+    assert guestlist.apply(roster, **how).left == 0, "a new plan takes its place"
+    assert emails(guestlist_sandbox) == sent
 
 
 def interrupt(event: RunEvent) -> None:

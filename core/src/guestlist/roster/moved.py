@@ -39,9 +39,9 @@ def moved(
     """
     names = plan.founded
     plan.check_accounts(guests)
-    over = list(_over(plan.changes(), now or guests.clock.now()))
-    if over:
-        yield from over
+    late = list(overdue(plan, now or guests.clock.now()))
+    if late:
+        yield from late
         return
     scratch = Scratch()
     try:
@@ -82,8 +82,10 @@ def _is_planned(_account: str, _reading: Reading, facts: Sequence[Fact]) -> bool
     return any(fact.kind == Kind.BEFORE for fact in facts)
 
 
-def _over(changes: Iterable[Change], now: datetime) -> Iterator[tuple[Change, str]]:
-    for change in changes:
+def overdue(plan: PlanFile, now: datetime) -> Iterator[tuple[Change, str]]:
+    """Yield each change of a plan that holds no longer because of the day, and what is different,
+    in words."""
+    for change in plan.changes():
         if change.until is not None and change.until <= now and change.action is not Action.CANNOT:
             yield change, f"was planned for no later than {change.until:%Y-%m-%d %H:%M} UTC"
 

@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from guestlist.changes import MAILS
+from guestlist.changes import Change
 from guestlist.errors import Conflict, GuestlistError, InvalidOrder
 from guestlist.exchange.clock import Stopped
 from guestlist.ledger import orders, runs
 from guestlist.ledger.runner import alone
-from guestlist.ledger.unresolved import unresolved
 from guestlist.roster import Plan, PlanFile, moved, read_plan
+from guestlist.roster.moved import overdue
 from guestlist.roster.summary import fingerprint
 from guestlist.runs.carrying import carry_out, reconcile
 from guestlist.runs.context import EVERYBODY, Context, Interrupted, Selection, opened
@@ -181,6 +181,8 @@ def _apply(
         report_missing(context, saved)
     asked = _digest(context, options) if saved is None else saved.digest
     run = None if fresh else _unfinished(context, asked)
+    if run is not None and saved is not None:
+        _refuse(overdue(saved, context.client.clock.now()))
     if run is not None and options.confirm_resume is not None:
         left = sum(orders.left(context.store, run).values())
         if not options.confirm_resume(left):
@@ -261,30 +263,22 @@ def _begin_from_plan(context: Context, options: _Options, plan: PlanFile, asked:
 
 def _check_unchanged(context: Context, plan: PlanFile) -> None:
     context.emit(CheckingPlan(plan.path))
-    changed = [
-        f"{change.email} on {change.account} {what}" for change, what in moved(context.client, plan)
-    ]
-    changed += _unresolved_since(context, plan)
+    _refuse(moved(context.client, plan))
+
+
+def _refuse(different: Iterable[tuple[Change, str]]) -> None:
+    """Raise an error if anything that a saved plan rests on is different now.
+
+    Raises:
+        Conflict: it is; the message gives the first three changes concerned.
+    """
+    changed = [f"{change.email} on {change.account} {what}" for change, what in different]
     if changed:
         more = f" and {len(changed) - 3} more" if changed[3:] else ""
         raise Conflict(
             f"something has changed since the plan was made: {'; '.join(changed[:3])}{more}",
             hint="Nothing was sent. Make the plan again, and look at it.",
         )
-
-
-def _unresolved_since(context: Context, plan: PlanFile) -> list[str]:
-    """Return the people to whom the plan would send an email, although another one may have gone
-    out since it was made."""
-    since = plan.summary.made_at.timestamp()
-    found = {(one.account, one.key): str(one) for one in unresolved(context.store, since)}
-    if not found:
-        return []
-    return [
-        f"{change.email} on {change.account}: {found[change.account, change.key]}"
-        for change in plan.changes()
-        if change.action in MAILS and (change.account, change.key) in found
-    ]
 
 
 def _confirmed(context: Context, options: _Options, plan: Plan | PlanFile) -> bool:
