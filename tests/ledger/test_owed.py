@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 
+import pytest
 from sqlalchemy import Connection
 from tests.ledger.story import ADA, BOB, Story, day
 
@@ -47,12 +48,12 @@ def test_what_is_owed_again_before_it_was_given_is_owed_once(story: Story) -> No
     for _ in range(2):
         story.settled(owed=(ROLE,))
         runs.begin_run(story.store, INVITED.owed_roles, "", "settle", 0.0)
-    assert owed.debts(story.store) == []
+    assert list(owed.debts(story.store)) == []
     for _ in range(2):
         story.store.make(lambda connection: runs.drop(connection, day(2).timestamp()))
-        assert len(owed.debts(story.store)) == 1
+        assert len(list(owed.debts(story.store))) == 1
         story.settled(owed=(ROLE,))
-    assert len(owed.debts(story.store)) == 1
+    assert len(list(owed.debts(story.store))) == 1
 
 
 def test_what_is_wanted_no_more_is_withdrawn_and_something_else_may_be_owed(story: Story) -> None:
@@ -74,3 +75,13 @@ def test_what_is_wanted_no_more_is_withdrawn_and_something_else_may_be_owed(stor
     assert sorted(told) == [(ADA, (other,)), (BOB, (ROLE,))]
     (line,) = history.lines(story.store, Search(emails=[ADA], states=[LineState.DROPPED]))
     assert (line.outcome, line.detail) == ("withdrawn", "the roster wants it no more")
+
+
+def test_any_number_of_deferred_grants_is_read_in_pages(
+    story: Story, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(owed, "ROWS_PER_READ", 3)
+    for number in range(7):
+        story.settled(f"guest{number}@example.com", number, owed=(ROLE,))
+    found = [order.change.email for order in owed.debts(story.store)]
+    assert found == [f"guest{number}@example.com" for number in range(7)]

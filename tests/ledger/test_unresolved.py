@@ -213,6 +213,34 @@ class Later(Plain):
         return Page([Role(id="ops", name="ops"), Role(id="dev", name="dev")])
 
 
+def test_settle_looks_for_a_limited_number_of_people_at_a_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("guestlist.runs.settling.GRANTS_PER_LOOK", 3)
+    people = [f"guest{number}@example.com" for number in range(8)]
+    looks: list[int] = []
+    with Office(tmp_path, Later) as office:
+        entry = '[[people]]\nemail = "{}"\naccounts.plain = ["ops"]\n'
+        office.roster.write_text(ROSTER.partition("[[")[0] + "".join(map(entry.format, people)))
+        office.apply()
+        office.clock.sleep(60)
+        office.service.invitations.clear()
+        for email in people[:-1]:
+            office.service.add_person(email)
+        standing: Any = Guestlist.standing
+
+        def counted(self: Guestlist, emails: set[str], **options: Any) -> Any:
+            looks.append(len(emails))
+            return standing(self, emails, **options)
+
+        monkeypatch.setattr(Guestlist, "standing", counted)
+        settled = guestlist.settle(office.roster, ledger=office.ledger, client=office.client)
+        assert settled.errors == []
+        assert [guest.email for guest in settled.lost] == people[-1:]
+        assert [one["roles"] for one in office.service.people] == [["ops"]] * 7
+    assert looks == [3, 3, 2]
+
+
 @pytest.mark.parametrize("plan_file", [True, False])
 def test_roles_of_people_who_are_invited_already_are_recorded_and_given(
     tmp_path: Path, plan_file: bool

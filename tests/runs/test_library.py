@@ -196,7 +196,7 @@ def test_a_role_that_version_01_deferred_by_name_is_given(
     guestlist_accept(ADA, service="vultr")
     again = guestlist.apply(roster, client=client, ledger=ledger)  # it falls due, and not twice
     assert sum((tally.done for tally in again.tallies.values()), Counter()) == {"assigned": 1}
-    assert owed.debts(ledger.store) == []
+    assert list(owed.debts(ledger.store)) == []
 
 
 def test_what_people_answered_is_found_once(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator
 
 from sqlalchemy import Connection, TextClause, select, update
 from sqlalchemy.sql import ColumnElement
@@ -12,15 +12,21 @@ from guestlist.ledger.order import COLUMNS, Order, read, row_of, say
 from guestlist.ledger.schema import IS_OWED, OrderState, orders
 from guestlist.ledger.store import Store, insert_absent
 
+ROWS_PER_READ = 5_000
 
-def debts(store: Store, account: str | None = None) -> list[Order]:
-    """The roles that people are owed."""
-    where: list[Any] = [IS_OWED]
-    if account is not None:
-        where.append(orders.c.account == account)
-    with store.reading() as connection:
-        rows = connection.execute(select(*COLUMNS).where(*where).order_by(orders.c.id)).all()
-    return [read(row) for row in rows]
+
+def debts(store: Store) -> Iterator[Order]:
+    """Yields the deferred grants, oldest first. They are read in pages: however many there are, few
+    are in memory."""
+    after = 0
+    while True:
+        wanted = select(*COLUMNS).where(IS_OWED, orders.c.id > after).order_by(orders.c.id)
+        with store.reading() as connection:
+            rows = connection.execute(wanted.limit(ROWS_PER_READ)).all()
+        yield from map(read, rows)
+        if len(rows) < ROWS_PER_READ:
+            return
+        after = rows[-1].id
 
 
 def owe(connection: Connection, change: Change, now: float) -> None:

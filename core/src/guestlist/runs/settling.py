@@ -35,6 +35,9 @@ if TYPE_CHECKING:
     from guestlist.ledger.store import Store
     from guestlist.roster.file import Roster
 
+GRANTS_PER_LOOK = 10_000
+"""Deferred grants of an account that are compared with its lists together. More need more memory,
+fewer read the lists more often."""
 SECONDS_BETWEEN_CHECKS = 15.0
 """Seconds between two checks for people who have accepted, while waiting for them."""
 
@@ -213,29 +216,44 @@ def due(
     """
     now = client.clock.now().timestamp()
     store.make(lambda connection: runs.owe_again(connection, now))
-    grants: dict[str, list[Change]] = defaultdict(list)
-    for order in owed.debts(store):
-        change = order.change
-        is_known = change.account in client.accounts
-        is_selected = selection.includes(change.account, change.key)
-        if is_known and is_selected and Debt.of(change) not in held:
-            grants[change.account].append(change)
     changes: list[Change] = []
     others: dict[tuple[str, str], Guest] = {}
     errors: dict[str, GuestlistError] = {}
-    for account, some in grants.items():
+
+    def look(account: str, some: list[Change]) -> None:
+        if account in errors:
+            return
         try:
             found = client.standing({change.email for change in some}, account=account)
         except LedgerError:
             raise
         except GuestlistError as error:  # the other accounts go on
             errors[account] = error.about(account=account)
-            continue
+            return
         for change in some:
             guest = found[change.key]
             if guest.state is State.ACCEPTED:
                 facts = {"state": guest.state, "member": guest.member}
                 changes.append(change.model_copy(update=facts))
             else:
-                others[account, change.key] = guest
+                others[account, change.key] = _in_short(guest)
+
+    grants: dict[str, list[Change]] = defaultdict(list)
+    for order in owed.debts(store):
+        change = order.change
+        account = change.account
+        is_selected = selection.includes(account, change.key)
+        if account in client.accounts and is_selected and Debt.of(change) not in held:
+            grants[account].append(change)
+            if len(grants[account]) >= GRANTS_PER_LOOK:
+                look(account, grants.pop(account))
+    for account, some in grants.items():
+        look(account, some)
     return changes, list(others.values()), errors
+
+
+def _in_short(guest: Guest) -> Guest:
+    """Return the guest without the service's own answers: there may be many guests."""
+    records = (guest.invitation, guest.member)
+    invitation, member = (one and one.model_copy(update={"raw": None}) for one in records)
+    return guest.model_copy(update={"invitation": invitation, "member": member})
