@@ -18,7 +18,7 @@ from pathlib import Path
 from types import ModuleType
 
 from guestlist import models, plugins, provider
-from guestlist.provider import base, explanations, messages, operations, paging, settings
+from guestlist.provider import base, explanations, messages, operations, paging, settings, shapes
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "contract.md"
 
@@ -35,7 +35,8 @@ ORDER: tuple[tuple[ModuleType, tuple[str, ...]], ...] = (
     (base, ("Provider", "Options")),
     (settings, ("setting",)),
     (operations, ("operation", "Flow")),
-    (messages, ("Request", "Effect", "Response", "Page", "Limit")),
+    (messages, ("Request", "Effect", "Response", "Page", "RecordProblem", "Limit")),
+    (shapes, ("READING_ERRORS",)),
     (paging, ("Offset", "every")),
     (explanations, ("explain",)),
     (models, ("Order", "Invitation", "Member", "Role", "Grant", "Guest")),

@@ -204,7 +204,7 @@ def test_methods_have_the_verb_s_text_and_signature(client: type, name: str) -> 
     returned = str(inspect.signature(method).return_annotation)
     assert "Steps" not in returned
     assert "Walk" not in returned
-    each = "AsyncIterator[" if client is AsyncGuestlist else "Iterator["
+    each = "AsyncItems[" if client is AsyncGuestlist else "Items["
     assert returned.startswith(each) is (name in LISTS)
 
 

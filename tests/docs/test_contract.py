@@ -54,7 +54,7 @@ def test_every_function_has_its_signature(name: str, function: Any) -> None:
 def compact(signature: str) -> str:
     """Without what is a matter of layout."""
     signature = re.sub(r"<(\w+\.\w+): '\w+'>", r"\1", signature)  # of an enumeration
-    text = "".join(signature.replace("'", "").replace("Ellipsis", "...").split())
+    text = "".join(re.sub("['\"]", "", signature).replace("Ellipsis", "...").split())
     return text.replace(",)", ")")
 
 

@@ -22,10 +22,12 @@ from guestlist.changes import ORDER, Action, Change
 from guestlist.errors import ConfigError, Conflict, ServiceUnavailable, UnknownAccount
 from guestlist.exchange.clock import Clock, SystemClock
 from guestlist.ledger import engine, orders, runs, shared
+from guestlist.ledger import runner as runner_module
 from guestlist.ledger.engine import Queue, enqueue, follow, run_worker, schema
 from guestlist.ledger.entry import OrderEntry
-from guestlist.ledger.order import Order
+from guestlist.ledger.order import SKEW, Order
 from guestlist.ledger.orders import Taken
+from guestlist.ledger.outcome import Done
 from guestlist.ledger.pool import run_together
 from guestlist.ledger.runner import PLANNING, Runner, Summary, alone
 from guestlist.ledger.schema import OrderState
@@ -382,3 +384,68 @@ def test_a_file_is_nothing_to_share(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="PostgreSQL"):
         enqueue(store, 1, 0.0)
     store.close()
+
+
+def test_a_plan_waits_for_requests_that_are_under_way_elsewhere(pool: Pool) -> None:
+    run = pool.begin(invites(1))
+    claimed(pool, run)
+    (sent,) = orders.in_doubt(pool.store)
+
+    def answer() -> None:
+        time.sleep(0.5)
+        OrderEntry(pool.store, sent, SystemClock()).done(Done("invited"))
+
+    with pool.runner() as runner, ThreadPoolExecutor(1) as elsewhere:
+        began = time.monotonic()
+        answered = elsewhere.submit(answer)
+        with runner.resting():
+            assert answered.done()
+            assert pool.states() == {"DONE": 1}
+    assert time.monotonic() - began < runner_module.CALM
+
+
+def test_a_plan_gives_up_waiting_for_requests_that_get_no_answer(
+    pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runner_module, "CALM", 1.0)
+    run = pool.begin(invites(1))
+    claimed(pool, run)
+    with pool.runner() as runner:
+        began = time.monotonic()
+        with runner.resting():
+            waited = time.monotonic() - began
+    assert 1.0 <= waited < 10.0
+    assert pool.states() == {"INTENDED": 1}
+
+
+def test_a_request_whose_time_is_over_is_not_waited_for(pool: Pool) -> None:
+    run = pool.begin(invites(1))
+    claimed(pool, run, BUDGET.total + SKEW + 1)
+    with pool.runner() as runner:
+        began = time.monotonic()
+        with runner.resting():
+            assert time.monotonic() - began < runner_module.CALM
+
+
+def test_a_worker_that_is_stopped_while_it_waits_ends_and_sends_nothing(
+    pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It waits because too many requests have got no answer."""
+    monkeypatch.setattr(engine, "MOST_DOUBTS", 0)
+    waiting = threading.Event()
+    count = shared.doubts
+
+    def counted(store: Store, account: str) -> int:
+        waiting.set()
+        return count(store, account)
+
+    monkeypatch.setattr(shared, "doubts", counted)
+    pool.begin(invites(10))
+    began = time.monotonic()
+    with pool.workers(1):
+        assert waiting.wait(60)
+        began = time.monotonic()
+    assert time.monotonic() - began < 30
+    assert pool.service.posts == {}
+    assert pool.states() == {"ASKED": 10}
+    assert not pool.failures

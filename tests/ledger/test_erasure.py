@@ -7,17 +7,17 @@ from typing import Any
 
 import pytest
 from pydantic import SecretStr
-from sqlalchemy import delete, event, func, select
+from sqlalchemy import Connection, delete, event, func, insert, select, update
 from tests.ledger.story import ADA, BOB, EVE, Story, day
 
 from guestlist.changes import Action, Change
 from guestlist.errors import LedgerError
-from guestlist.ledger import answers, erasure, orders, runs
+from guestlist.ledger import answers, erasure, orders, runs, shared
 from guestlist.ledger.erasure import Erased, expire, forget
 from guestlist.ledger.history import lines
 from guestlist.ledger.outcome import Done
 from guestlist.ledger.runner import alone
-from guestlist.ledger.schema import OrderState, entries
+from guestlist.ledger.schema import OrderState, entries, halts, paces
 from guestlist.ledger.schema import orders as orders_table
 from guestlist.ledger.schema import runs as runs_table
 from guestlist.ledger.store import Store
@@ -235,3 +235,36 @@ def test_no_secret_of_an_invitation_is_written_down(on_file: Story, file: Path) 
     on_file.settled(invitation=invitation, state=OrderState.DONE)
     assert traces(file, "i-1")
     assert [traces(file, word) for word in ("s3cr3t", "k3y-of-it", "t0ken")] == [[], [], []]
+
+
+def test_rows_about_others_name_the_person_no_more(story: Story) -> None:
+    """An invitation's `invited_by`, an error, a pause, and who started a run."""
+    by_ada = {"id": "i1", "email": BOB, "state": "pending", "invited_by": "Ada@Example.com"}
+    story.settled(BOB, detail="ada@example.com has invited nada@example.com.", invitation=by_ada)
+    run = story.run()
+    story.asked(BOB, action=Action.ASSIGN, roles=("x",), run=run)
+    why = "HTTP 403: ada@example.com may not invite, ada@example.com.au may"
+
+    def write(connection: Connection) -> None:
+        shared.halt(connection, run, "cloud", 0.0, why)
+        connection.execute(
+            update(runs_table).values(actor="ada@example.com", note="for ADA@example.com")
+        )
+        connection.execute(insert(paces).values(name="cloud", state='{"why": "ada@example.com"}'))
+
+    story.store.make(write)
+    erased = forget(story.store, "ADA@example.com")
+    assert (erased.orders, erased.mentions) == (0, 7)
+    with story.store.reading() as connection:
+        halted = connection.scalar(select(halts.c.why))
+        paused = connection.scalar(select(paces.c.state))
+        facts = "".join(connection.scalars(select(orders_table.c.facts)))
+    assert halted == "HTTP 403: (deleted) may not invite, ada@example.com.au may"
+    assert paused == '{"why": "(deleted)"}'
+    assert "(deleted)" in facts
+    assert "ada@" not in facts.lower()
+    (line, in_run) = lines(story.store)
+    assert line.detail == "(deleted) has invited nada@example.com."
+    assert line.entries[-1].detail == line.detail
+    assert (in_run.actor, in_run.note) == ("(deleted)", "for (deleted)")
+    assert forget(story.store, ADA).mentions == 0

@@ -399,13 +399,27 @@ def test_an_invitation_that_was_made_and_is_not_to_be_found(faulty: Any) -> None
 
     def unseen(request: httpx.Request, answer: httpx.Response | None) -> Any:
         if request.method == "POST" and not request.url.path.endswith("/users"):
-            return httpx.Response(201, html="<h1>Created")
+            return httpx.Response(201, content=b"{", headers={"Content-Type": "application/json"})
         return None
 
     guests = faulty(unseen)
     with pytest.raises(MalformedResponse) as caught:
         guests.invite(ADA)
     assert caught.value.happened is True
+    assert len(guests.writes) == 1
+
+
+def test_a_page_instead_of_the_answer_leaves_the_outcome_unknown(faulty: Any) -> None:
+    """A captive portal or a maintenance page answers 200 to everything."""
+
+    def portal(request: httpx.Request, answer: httpx.Response | None) -> Any:
+        if request.method == "POST" and not request.url.path.endswith("/users"):
+            return httpx.Response(200, html="<h1>Sign in")
+        return None
+
+    guests = faulty(portal).budgeted(total=20)
+    with pytest.raises(OutcomeUnknown, match="not from the service's API"):
+        guests.invite(ADA)
     assert len(guests.writes) == 1
 
 

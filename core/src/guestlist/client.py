@@ -10,7 +10,17 @@ import functools
 import inspect
 import re
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Callable,
+    Coroutine,
+    Generator,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -47,7 +57,7 @@ from guestlist.exchange.step import Steps
 from guestlist.exchange.wire import AsyncHttpxWire, HttpxWire
 from guestlist.models import Guest, Order
 from guestlist.plugins import Plugins, installed
-from guestlist.provider import Flow, Provider
+from guestlist.provider import Flow, Provider, RecordProblem
 from guestlist.telemetry import Telemetry
 from guestlist.verbs import Accounts, Walk
 
@@ -354,6 +364,41 @@ def _method(plan: Callable[..., Any], run: Callable[..., Any], walk: str = "") -
 # To a type checker, a method made from a verb is a descriptor that keeps the verb's signature.
 
 
+class Items(Iterator[T]):
+    """The items of a list, read page by page while you iterate.
+
+    Attributes:
+        problems: the records so far that cannot be read as they should be. Do not take anybody
+            for absent whom one of them may be about: `problem.may_be(email_key(address))`.
+    """
+
+    def __init__(self, walk: Walk[T], items: Generator[T]) -> None:
+        self.problems: Sequence[RecordProblem] = walk.problems
+        self._items = items
+
+    def __next__(self) -> T:
+        return next(self._items)
+
+    def close(self) -> None:
+        """Ends the reading."""
+        self._items.close()
+
+
+class AsyncItems(AsyncIterator[T]):
+    """The items of a list, for async callers. See `Items`."""
+
+    def __init__(self, walk: Walk[T], items: AsyncGenerator[T]) -> None:
+        self.problems: Sequence[RecordProblem] = walk.problems
+        self._items = items
+
+    async def __anext__(self) -> T:
+        return await anext(self._items)
+
+    async def aclose(self) -> None:
+        """Ends the reading."""
+        await self._items.aclose()
+
+
 class _Sync(Generic[P, T]):
     def __get__(self, client: object, owner: type) -> Callable[P, T]: ...  # type: ignore[empty-body]
 
@@ -366,11 +411,12 @@ def _sync(plan: Plan[P, T]) -> _Sync[P, T]:
     return cast(_Sync[P, T], _method(plan, run))
 
 
-def _sync_list(listing: Listing[P, T]) -> _Sync[P, Iterator[T]]:
-    def run(self: Guestlist, *args: P.args, **kwargs: P.kwargs) -> Iterator[T]:
-        return self._walk(listing.__name__, listing(self._accounts, *args, **kwargs))
+def _sync_list(listing: Listing[P, T]) -> _Sync[P, Items[T]]:
+    def run(self: Guestlist, *args: P.args, **kwargs: P.kwargs) -> Items[T]:
+        walk = listing(self._accounts, *args, **kwargs)
+        return Items(walk, self._walk(listing.__name__, walk))
 
-    return cast(_Sync[P, Iterator[T]], _method(listing, run, "Iterator"))
+    return cast(_Sync[P, Items[T]], _method(listing, run, "Items"))
 
 
 def _async(plan: Plan[P, T]) -> _Sync[P, Coroutine[Any, Any, T]]:
@@ -381,11 +427,12 @@ def _async(plan: Plan[P, T]) -> _Sync[P, Coroutine[Any, Any, T]]:
     return cast(_Sync[P, Coroutine[Any, Any, T]], _method(plan, run))
 
 
-def _async_list(listing: Listing[P, T]) -> _Sync[P, AsyncIterator[T]]:
-    def run(self: AsyncGuestlist, *args: P.args, **kwargs: P.kwargs) -> AsyncIterator[T]:
-        return self._walk(listing.__name__, listing(self._accounts, *args, **kwargs))
+def _async_list(listing: Listing[P, T]) -> _Sync[P, AsyncItems[T]]:
+    def run(self: AsyncGuestlist, *args: P.args, **kwargs: P.kwargs) -> AsyncItems[T]:
+        walk = listing(self._accounts, *args, **kwargs)
+        return AsyncItems(walk, self._walk(listing.__name__, walk))
 
-    return cast(_Sync[P, AsyncIterator[T]], _method(listing, run, "AsyncIterator"))
+    return cast(_Sync[P, AsyncItems[T]], _method(listing, run, "AsyncItems"))
 
 
 _ARGUMENTS = "Args:" + (_Client.__doc__ or "").partition("Args:")[2]
@@ -436,7 +483,7 @@ class Guestlist(_Client):
         with self._span("call"):
             return self._driver.run(verbs.call(self._accounts, operation, *args, **kwargs))
 
-    def _walk(self, name: str, walk: Walk[T]) -> Iterator[T]:
+    def _walk(self, name: str, walk: Walk[T]) -> Generator[T]:
         while True:
             with self._span(name):
                 items = self._driver.run(walk.more())
@@ -503,7 +550,7 @@ class AsyncGuestlist(_Client):
         with self._span("call"):
             return await self._driver.run(verbs.call(self._accounts, operation, *args, **kwargs))
 
-    async def _walk(self, name: str, walk: Walk[T]) -> AsyncIterator[T]:
+    async def _walk(self, name: str, walk: Walk[T]) -> AsyncGenerator[T]:
         while True:
             with self._span(name):
                 items = await self._driver.run(walk.more())

@@ -16,8 +16,9 @@ class Event:
         name: `answer` (an answer came), `failure` (none came), `retry` (a wait before sending
             again), `pace` (a wait to stay below the service's limit, or a `detail` in the way of
             one), `unknown` (a request whose outcome is not known), `look` (looking whether it
-            happened), `wait` (a wait for somebody, until the next look), `outcome` (what a call
-            did).
+            happened), `wait` (a wait for somebody, until the next look), `record` (a list has
+            a record that cannot be read as it should be; `email` is that record's), `outcome` (what
+            a call did).
         account: the account's name.
         provider: the provider's name.
         at: when, by the client's clock, in UTC.

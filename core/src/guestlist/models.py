@@ -32,7 +32,8 @@ class State(StrEnum):
         EXPIRED: lapsed, as the service says, or past `expires_at` while it still says pending.
         REVOKED: withdrawn by the organization.
         GONE: the service knows neither an open invitation nor a member. Not for invitations.
-        UNKNOWN: a word that is not mapped; it is kept in `raw_state`, never guessed.
+        UNKNOWN: a word that is not mapped; it is kept in `raw_state`, never guessed. Or nobody can
+            tell whether the service holds anything: `Guest.incomplete` says why.
     """
 
     PENDING = "pending"
@@ -275,6 +276,9 @@ class Guest(Model):
         invitation: of several the one that counts: an open one, else the latest; None where there
             is none.
         member: None where the person is no member.
+        incomplete: why the service may hold more about the person than the records show: a list
+            has a record that cannot be read and may be theirs. Then nothing proves their absence,
+            and `state` is UNKNOWN where it would be GONE. None if all records were read.
     """
 
     account: str
@@ -284,6 +288,7 @@ class Guest(Model):
     raw_state: str | None = None
     invitation: Invitation | None = None
     member: Member | None = None
+    incomplete: str | None = None
 
     @property
     def key(self) -> str:

@@ -17,7 +17,9 @@ import pytest
 from tests.ledger.story import ADA, BOB, EVE, Story, day
 
 from guestlist.changes import Action
+from guestlist.cli.asking import confirm
 from guestlist.cli.commands import log
+from guestlist.cli.parser import UsageError
 from guestlist.exchange.clock import SystemClock
 from guestlist.ledger.schema import OrderState
 from guestlist.ledger.store import Store
@@ -306,3 +308,28 @@ def test_reading_the_log_writes_nothing(week: Story, plain: Cli) -> None:
     assert plain("log").code == 0
     assert plain("log", "--export", "csv").code == 0
     assert (Path("guestlist.db").read_bytes(), Path("guestlist.db-wal").read_bytes()) == before
+
+
+@pytest.mark.parametrize(
+    ("stdin", "stderr"), [(True, False), (False, True), (False, False)], ids=str
+)
+def test_forget_asks_only_where_it_can_be_answered(
+    stdin: bool, stderr: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The question goes to stderr, and the answer comes from stdin: both have to be a terminal."""
+    monkeypatch.setattr("sys.stdin", Terminal("yes\n", stdin))
+    monkeypatch.setattr("sys.stderr", Terminal("", stderr))
+    with pytest.raises(UsageError, match="needs a confirmation"):
+        confirm("Delete everything?", yes=False)
+    confirm("Delete everything?", yes=True)
+
+
+class Terminal(io.StringIO):
+    """Text in a terminal, or in a file."""
+
+    def __init__(self, text: str, is_terminal: bool) -> None:
+        super().__init__(text)
+        self._is_terminal = is_terminal
+
+    def isatty(self) -> bool:
+        return self._is_terminal

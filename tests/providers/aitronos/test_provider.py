@@ -458,7 +458,7 @@ def test_invitations_go_page_by_page_and_status_by_status(aitronos: Aitronos) ->
     third = play(
         aitronos, aitronos.invitations(second.next), (list_invited("status_5"), answer(users()))
     )
-    assert third == Page([])
+    assert third == Page([], total=0, section="status_5")
 
 
 def test_whoever_moves_up_because_somebody_has_gone_is_not_passed_over(
@@ -502,7 +502,7 @@ def test_without_a_status_for_invited_people_everybody_is_read(aitronos: Aitrono
     )
     assert len(first.items) == 1
     rest = (list_invited(None, 2), answer(users(row("Active", 3), skip=2)))
-    assert play(aitronos, aitronos.invitations(first.next), rest) == Page([])
+    assert play(aitronos, aitronos.invitations(first.next), rest) == Page([], total=3, left_out=1)
 
 
 def test_rows_that_a_service_lists_against_the_filter_are_left_out(aitronos: Aitronos) -> None:
@@ -576,13 +576,36 @@ def test_find_member_prefers_who_is_in_over_who_was_removed(aitronos: Aitronos) 
 
 def test_find_member_ends_when_a_page_repeats(aitronos: Aitronos) -> None:
     page = answer(users(row(), total=10**9))
-    found = play(
-        aitronos,
-        aitronos.find_member(EMAIL),
-        (list_users(search_term=EMAIL, include_deleted=True), page),
-        (list_users(1, search_term=EMAIL, include_deleted=True), page),
-    )
-    assert found is None
+    with pytest.raises(MalformedResponse, match="repeats itself"):
+        play(
+            aitronos,
+            aitronos.find_member(EMAIL),
+            (list_users(search_term=EMAIL, include_deleted=True), page),
+            (list_users(1, search_term=EMAIL, include_deleted=True), page),
+        )
+
+
+def test_find_member_does_not_trust_fewer_rows_than_the_total(aitronos: Aitronos) -> None:
+    with pytest.raises(MalformedResponse, match="reports 2 records and sent 0"):
+        play(
+            aitronos,
+            aitronos.find_member(EMAIL),
+            (list_users(search_term=EMAIL, include_deleted=True), answer(users(total=2))),
+        )
+
+
+@pytest.mark.parametrize(
+    ("odd", "found"), [({"email": 7}, False), ({"email": "other@example.net", "id": 7.5}, True)]
+)
+def test_find_member_with_a_row_that_cannot_be_read(
+    aitronos: Aitronos, odd: dict[str, Any], found: bool
+) -> None:
+    asked = list_users(search_term=EMAIL, include_deleted=True), answer(users({**row(), **odd}))
+    if found:  # it is about somebody else
+        assert play(aitronos, aitronos.find_member(EMAIL), asked) is None
+    else:
+        with pytest.raises(MalformedResponse, match="record 1"):
+            play(aitronos, aitronos.find_member(EMAIL), asked)
 
 
 def test_get_member(aitronos: Aitronos) -> None:
@@ -613,7 +636,7 @@ def test_search(aitronos: Aitronos) -> None:
     assert first.next == "2/3"
     rest = list_users(2, search_term="noor", include_deleted=True)
     flow = aitronos.search("noor", first.next, include_deleted=True)
-    assert play(aitronos, flow, (rest, answer(users(total=3, skip=2)))) == Page([])
+    assert play(aitronos, flow, (rest, answer(users(total=3, skip=2)))) == Page([], total=3)
 
 
 # ---------------------------------------------------------------------- statuses
@@ -847,7 +870,7 @@ def test_an_invitation_of_another_shape_is_an_ordinary_error(aitronos: Aitronos,
 
 
 @pytest.mark.parametrize(
-    "body", [None, [], {}, {"users": None}, {"users": {}}, {"users": ["x"]}, {"users": [{}]}]
+    "body", [None, [], {}, {"users": None}, {"users": {}}, {"users": ["x", {}]}]
 )
 def test_a_member_list_of_another_shape_is_an_ordinary_error(aitronos: Aitronos, body: Any) -> None:
     flow = aitronos.members()

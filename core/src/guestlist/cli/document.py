@@ -147,6 +147,8 @@ class ForgottenRow(Row):
     """The moment before which they were settled; null where it was those of a person."""
     orders: int
     entries: int
+    mentions: int = 0
+    """Places in other rows that named the person, and do so no more."""
 
 
 class PulledRow(Row):

@@ -25,11 +25,11 @@ from guestlist.exchange.redact import MASK, Redactor
 from guestlist.exchange.retry_after import date_of
 from guestlist.exchange.step import Outgoing
 from guestlist.models import Guest, Role
-from guestlist.provider import Effect, Limit, Provider, Request
+from guestlist.provider import Effect, Limit, Provider, RecordProblem, Request
 
 logger = logging.getLogger("guestlist")
 
-LEVELS = {"unknown": logging.WARNING, "outcome": logging.INFO}
+LEVELS = {"unknown": logging.WARNING, "record": logging.WARNING, "outcome": logging.INFO}
 """At which events are logged; all others at DEBUG."""
 
 
@@ -107,6 +107,8 @@ class Account:
     """For jitter."""
     sharing: InitVar[Pace | None] = None
     """The pace of all accounts that the service counts together; None for one of its own."""
+    unresolved: dict[tuple[str, ...], Any] = field(default_factory=dict, repr=False)
+    """Calls that ended before their outcome was known: see `guestlist.verbs.unresolved`."""
     roles: tuple[float, list[Role]] | None = field(default=None, repr=False)
     """What can be granted, and when (monotonic, seconds) it was read."""
 
@@ -119,6 +121,7 @@ class Account:
         self._headers, self._content_type = constant(self.provider)
         self._credentials_known: Mapping[str, str] = {}
         self._pause_ends = -math.inf
+        self._reported: set[tuple[str, str | int, str]] = set()
 
     def get_ready(self) -> None:
         """Has what sending needs made, once."""
@@ -254,6 +257,19 @@ class Account:
 
     def _masked_path(self, request: Request) -> str:
         return self.redact(_path(request, masked=True))
+
+    def report(self, operation: str, problem: RecordProblem) -> None:
+        """Emits an event for a record that cannot be read as it should be, once per record.
+
+        Args:
+            operation: the list in which the record is, such as `members`.
+        """
+        known = (operation, problem.id or problem.position, problem.reason)
+        if known in self._reported:
+            return
+        self._reported.add(known)
+        done = "read as far as it can be" if problem.kept else "skipped"
+        self.tell("record", email=problem.email, detail=f"`{operation}`, {problem}; it is {done}")
 
     def is_heard(self, name: str) -> bool:
         """Whether anybody watches, or logs events of that name."""

@@ -11,7 +11,7 @@ from typing import Any
 
 from guestlist.errors import ConfigError, GuestlistError, ServiceUnavailable
 from guestlist.exchange.step import Failure
-from guestlist.provider.explanations import shorten
+from guestlist.provider.shapes import shorten
 
 CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR")
 PROXIES = ("HTTPS_PROXY", "ALL_PROXY")

@@ -11,9 +11,6 @@ from functools import partial
 from itertools import count
 from typing import TypeVar, cast
 
-from pydantic import ValidationError
-from pydantic_core import ErrorDetails
-
 from guestlist import errors
 from guestlist.errors import (
     GuestlistError,
@@ -35,13 +32,10 @@ from guestlist.exchange.step import (
     Write,
 )
 from guestlist.provider import Effect, Flow, Provider, Request, Response, explain
-from guestlist.provider.explanations import request_id, shorten
-from guestlist.provider.settings import in_words
+from guestlist.provider.explanations import request_id
+from guestlist.provider.shapes import CHANGED, READING_ERRORS, shape_problem, shorten
 
 T = TypeVar("T")
-
-READING_ERRORS = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError)
-"""What a provider's reading code raises when an answer has another shape than expected."""
 
 BACKOFF_FIRST = 0.5
 BACKOFF_LONGEST = 8.0
@@ -96,20 +90,10 @@ def run(call: Call, flow: Flow[T]) -> Steps[T]:
 
 
 def _misread(error: Exception) -> MalformedResponse:
-    said = next(iter(str(error).splitlines()), "")
-    if isinstance(error, ValidationError):
-        problems = error.errors(include_input=False, include_url=False)[:3]
-        said = "; ".join(f"{error.title}.{_field(problem)}" for problem in problems)
-    said = shorten(f"{type(error).__name__}: {said}", 240)
     return MalformedResponse(
-        f"the answer has another shape than expected ({said})",
-        hint="If it stays so, the service has changed: report it to the provider's authors.",
+        f"the answer has another shape than expected ({shape_problem(error)})",
+        hint=CHANGED,
     )
-
-
-def _field(problem: ErrorDetails) -> str:
-    """A field that cannot be read, without its value."""
-    return f"{'.'.join(map(str, problem['loc']))}: {in_words(problem)}"
 
 
 class Verdict(Enum):

@@ -20,11 +20,12 @@ from guestlist.ledger.order import Order
 from guestlist.ledger.origin import Origin
 from guestlist.ledger.outcome import Done
 from guestlist.ledger.pace import pace_for
-from guestlist.ledger.perform import found, is_final
+from guestlist.ledger.perform import found
 from guestlist.ledger.store import Store
 from guestlist.location import url_of
 from guestlist.models import Guest, Role
 from guestlist.provider import Limit, Provider
+from guestlist.verbs.signs import proves_absence
 
 DAY = 86_400.0
 
@@ -177,7 +178,7 @@ class CallDoubt:
             return None
         if self._done is not None:
             return True
-        return False if final and is_final(self._provider, self._order, now) else None
+        return False if final and proves_absence(self._provider, self._order.known, now) else None
 
     def settle(self, happened: bool | None) -> bool:
         """Writes down what the last look has shown. False when whoever made the call has written

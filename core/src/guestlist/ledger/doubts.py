@@ -27,11 +27,12 @@ from guestlist.ledger.entry import OrderEntry
 from guestlist.ledger.order import SKEW, Order
 from guestlist.ledger.orders import ASK, doubt_all
 from guestlist.ledger.orders import doubt as store_doubt
-from guestlist.ledger.perform import REPEATABLE, found, is_final
+from guestlist.ledger.perform import REPEATABLE, found
 from guestlist.ledger.store import Store
 from guestlist.ledger.tally import Tally
 from guestlist.models import Guest
 from guestlist.provider import Provider
+from guestlist.verbs.signs import proves_absence
 
 LOOK_FIRST, LOOK_LONGEST = 1.0, 10.0
 """Seconds between two looks: doubling from the first to the longest."""
@@ -211,7 +212,7 @@ class Doubts:
         entry = doubt.entry
         order = entry.order
         change = order.change
-        if not is_final(self._provider, order, now):
+        if not proves_absence(self._provider, order.known, now):
             self._unknown(doubt, doubt.why)
         elif doubt.error is not None and doubt.error.happened:
             self._unknown(doubt, "it happened, and the service does not show it")

@@ -12,16 +12,19 @@ given again.
 
 from __future__ import annotations
 
+import json
+import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 
-from sqlalchemy import ColumnElement, Connection, and_, delete, exists, func, or_, select
+from sqlalchemy import ColumnElement, Connection, and_, delete, exists, func, or_, select, update
 
 from guestlist.address import email_key
 from guestlist.errors import LedgerError
 from guestlist.ledger.runner import alone
-from guestlist.ledger.schema import OrderState, entries, orders, runs
+from guestlist.ledger.schema import OrderState, entries, halts, orders, paces, runs
 from guestlist.ledger.store import Store
 
 BATCH = 5_000
@@ -30,18 +33,30 @@ BATCH = 5_000
 
 @dataclass(frozen=True, slots=True)
 class Erased:
-    """How many rows were deleted."""
+    """What was deleted.
+
+    Attributes:
+        orders, entries: rows.
+        mentions: places in other rows that named the person, such as an invitation's `invited_by`.
+            The rows stay, without the address.
+    """
 
     orders: int = 0
     entries: int = 0
+    mentions: int = 0
 
     def __add__(self, other: Erased) -> Erased:
-        return Erased(self.orders + other.orders, self.entries + other.entries)
+        return Erased(
+            self.orders + other.orders,
+            self.entries + other.entries,
+            self.mentions + other.mentions,
+        )
 
 
 def forget(store: Store, email: str, *, force: bool = False) -> Erased:
-    """Deletes everything about a person, in all accounts. What was waiting for them is not carried
-    out, and what they are owed is not given.
+    """Deletes everything about a person, in all accounts. Waiting orders for the person are not
+    carried out, and deferred roles are not given. Where rows about others name the person, the
+    address is replaced.
 
     Args:
         email: the address, in any spelling.
@@ -85,7 +100,45 @@ def _forget(connection: Connection, email: str, *, force: bool) -> Erased:
             "nobody knows yet whether an order of theirs has happened",
             hint="`guestlist settle` finds out; --force deletes it all the same.",
         ).about(email=email)
-    return _delete(connection, theirs)
+    spellings = {email, email_key(email), *connection.scalars(select(orders.c.email).where(theirs))}
+    return _delete(connection, theirs) + Erased(mentions=_replace_mentions(connection, spellings))
+
+
+DELETED = "(deleted)"
+"""What stands where rows about others named the person."""
+MENTIONING = (
+    *(orders.c[name] for name in ("facts", "detail", "actor", "note")),
+    entries.c.detail,
+    halts.c.why,
+    runs.c.actor,
+    runs.c.note,
+    paces.c.state,
+)
+"""The columns that may hold anybody's address."""
+
+
+def _replace_mentions(connection: Connection, spellings: Collection[str]) -> int:
+    """Replaces an address in rows about others, and returns the number of places.
+
+    Args:
+        spellings: of the address. Upper and lower case are the same.
+    """
+    written = {*spellings, *(json.dumps(one, ensure_ascii=False)[1:-1] for one in spellings)}
+    whole = "|".join(map(re.escape, sorted(written, key=len, reverse=True)))
+    # not as a part of another address
+    pattern = re.compile(rf"(?<![\w.+-])(?:{whole})(?![\w-])(?!\.\w)", re.IGNORECASE)
+    number = 0
+    for column in MENTIONING:
+        keys = list(column.table.primary_key.columns)
+        lowered = func.lower(column)
+        named = or_(*(lowered.contains(one.lower(), autoescape=True) for one in written))
+        for row in connection.execute(select(column, *keys).where(named)).all():
+            text = pattern.sub(DELETED, row[0])
+            if text != row[0]:
+                this = and_(*(key == value for key, value in zip(keys, row[1:], strict=True)))
+                connection.execute(update(column.table).where(this).values({column.name: text}))
+                number += 1
+    return number
 
 
 def _delete(connection: Connection, which: ColumnElement[bool]) -> Erased:

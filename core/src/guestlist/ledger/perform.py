@@ -8,9 +8,8 @@ from guestlist.errors import NotFound
 from guestlist.exchange.account import Entry
 from guestlist.ledger.order import Order
 from guestlist.ledger.outcome import Done
-from guestlist.models import OPEN_STATES, Basis, Guest, InviteResult, RoleResult, State
-from guestlist.provider import Provider
-from guestlist.verbs.signs import appeared, moved, shows_renewal
+from guestlist.models import Guest, InviteResult, RoleResult, State
+from guestlist.verbs.signs import took_effect
 
 REPEATABLE = frozenset(
     {Action.ASSIGN, Action.SETTLE, Action.UNASSIGN, Action.REVOKE, Action.REMOVE}
@@ -81,25 +80,13 @@ def found(order: Order, now: Guest) -> Done | None:
         GuestlistError: the look can never tell.
     """
     change = order.change
+    if not took_effect(change.action, order.known, now):
+        return None
     if change.action is Action.RESEND and order.known.invitation is not None:
-        before, after = order.known.invitation, now.invitation
-        if now.state is State.ACCEPTED or (after is not None and moved(before, after)):
-            return Done("resent", None, FOUND, change.owed_roles())
-        return None
-    if appeared(now, order.known) is None:
-        return None
-    return Done(
-        "joined" if now.state is State.ACCEPTED else "invited", None, FOUND, change.owed_roles()
-    )
-
-
-def is_final(provider: Provider, order: Order, now: Guest) -> bool:
-    """Whether it proves something that a look finds no trace of an order, however late it is. Where
-    the earlier invitation is still there, a service may have renewed it without showing that."""
-    before, after = order.known.invitation, now.invitation
-    if before is None or after is None or shows_renewal(provider, before):
-        return True
-    return after.basis is Basis.REPORTED and after.state not in (*OPEN_STATES, State.UNKNOWN)
+        outcome = "resent"
+    else:
+        outcome = "joined" if now.state is State.ACCEPTED else "invited"
+    return Done(outcome, None, FOUND, change.owed_roles())
 
 
 FOUND = "No answer came; it was found by looking."

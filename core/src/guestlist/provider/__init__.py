@@ -42,15 +42,17 @@ import pluggy
 
 from guestlist.provider.base import Options, Provider
 from guestlist.provider.explanations import explain
-from guestlist.provider.messages import Effect, Limit, Page, Request, Response
+from guestlist.provider.messages import Effect, Limit, Page, RecordProblem, Request, Response
 from guestlist.provider.operations import Flow, operation
 from guestlist.provider.paging import Offset, every
 from guestlist.provider.settings import setting
+from guestlist.provider.shapes import READING_ERRORS
 
 hookimpl = pluggy.HookimplMarker("guestlist")
 """Marks a plugin's hook implementations, such as `guestlist_register`."""
 
 __all__ = [
+    "READING_ERRORS",
     "Effect",
     "Flow",
     "Limit",
@@ -58,6 +60,7 @@ __all__ = [
     "Options",
     "Page",
     "Provider",
+    "RecordProblem",
     "Request",
     "Response",
     "every",

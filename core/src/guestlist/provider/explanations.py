@@ -8,6 +8,7 @@ from typing import Any
 from guestlist import errors
 from guestlist.errors import GuestlistError, MalformedResponse
 from guestlist.provider.messages import Response
+from guestlist.provider.shapes import shorten
 
 _BY_STATUS: dict[int, type[GuestlistError]] = {
     401: errors.Unauthorized,
@@ -90,12 +91,6 @@ def read_error(response: Response) -> tuple[str, str | None]:
     if not message and "html" not in response.headers.get("content-type", ""):
         message = code or _text(response)
     return shorten(message, 500), code
-
-
-def shorten(text: str, length: int) -> str:
-    """The text on one line, cut off between two words: half a secret would not be recognized."""
-    line = " ".join(text.split())
-    return line if len(line) <= length else line[: length + 1].rpartition(" ")[0]
 
 
 def _parts(response: Response) -> Iterator[dict[str, Any]]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 
 from guestlist.errors import MalformedResponse
 from guestlist.provider.messages import Page
@@ -22,9 +23,11 @@ def every(listing: Callable[[str | None], Flow[Page[T]]]) -> Flow[list[T]]:
         listing: returns one page, as the operations `invitations`, `members` and `roles` do.
 
     Raises:
-        MalformedResponse: the list repeats itself, or is cut off: not all of it can be read.
+        MalformedResponse: not all of it can be read: the list repeats itself, is cut off, is
+            shorter than its total, or has a record that cannot be read.
     """
     read: list[Sequence[T]] = []
+    count = RecordCount()
     cursors: set[str | None] = {None}
     cursor: str | None = None
     while True:
@@ -32,13 +35,46 @@ def every(listing: Callable[[str | None], Flow[Page[T]]]) -> Flow[list[T]]:
         repeated = page.items and page.items in read and not page.moved
         if page.cut_off is not None or repeated:
             raise unfinished(page.cut_off)
+        for problem in page.problems:
+            if not problem.kept:
+                raise MalformedResponse(f"a list has a record that cannot be read: {problem}")
         read.append(page.items)
+        count.add(page)
         cursor = page.next
+        if cursor is None and count.shortage:
+            raise unfinished(None, count.shortage)
         if cursor is None:
             return [item for items in read for item in items]
         if cursor in cursors:
             raise unfinished(None)
         cursors.add(cursor)
+
+
+class RecordCount:
+    """Counts the records of a list, and compares them with the total that the service reports.
+
+    Of several totals the smallest counts: the list may grow while it is read, and what is new need
+    not be on the pages that are left.
+    """
+
+    def __init__(self) -> None:
+        self._came: Counter[str] = Counter()
+        self._totals: dict[str, int] = {}
+
+    def add(self, page: Page[Any]) -> None:
+        """Counts the records of the next page."""
+        self._came[page.section] += page.records
+        if page.total is not None:
+            known = self._totals.get(page.section, page.total)
+            self._totals[page.section] = min(known, page.total)
+
+    @property
+    def shortage(self) -> str:
+        """Says how many records are missing from a list that has ended; empty if none are."""
+        for section, total in self._totals.items():
+            if self._came[section] < total:
+                return f"the service reports {total} records and sent {self._came[section]}"
+        return ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,15 +122,18 @@ class Offset:
         return str(self.skip) if self.total is None else f"{self.skip}/{self.total}"
 
 
-def unfinished(cut_off: str | None) -> MalformedResponse:
-    """The error for a list that cannot be read to its end.
+def unfinished(cut_off: str | None, shortage: str = "") -> MalformedResponse:
+    """Returns the error for a list that cannot be read to its end.
 
     Args:
         cut_off: what to do about it, where the service cuts its list off.
+        shortage: what is missing, where the list is shorter than its own total.
     """
     if cut_off:
         return MalformedResponse("the service cuts its list off", hint=cut_off)
     return MalformedResponse(
-        "the list repeats itself and cannot be read to its end",
-        hint="Nobody can tell who is not in it. Try again later.",
+        f"the list is incomplete: {shortage}"
+        if shortage
+        else "the list repeats itself and cannot be read to its end",
+        hint="It cannot show who is absent. Try again later.",
     )

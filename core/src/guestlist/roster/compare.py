@@ -60,6 +60,7 @@ class Compared:
             invite_declined=invite_declined,
             protected=protected,
         )
+        self.problems = reading.problems
         self.counts: Counter[Action] = Counter()
         self.notes: Counter[Note] = Counter({Note.PROGRAMS: reading.programs})
 
@@ -231,7 +232,7 @@ def _looked_into(
     kinds = {fact.kind for fact in facts}
     debts = [Debt.model_validate_json(fact.body) for fact in facts if fact.kind == Kind.OWED]
     email = first.body if wish is not None else ""
-    found = seen(account.account, email or first.key, facts)
+    found = seen(account.account, email or first.key, facts, account.problems)
     record = found.guest.member or found.guest.invitation
     taken_out = account.rules.prune and first.key not in account.rules.protected
     why = {

@@ -330,6 +330,8 @@ def _labels(rules: Rules, roles: Iterable[Role]) -> str:
 def _of_absent(person: _Person, wish: Wish, carried: Mapping[str, Any] | None) -> Change:
     guest, rules = person.guest, person.rules
     state, invitation = guest.state, guest.invitation
+    if guest.incomplete is not None:
+        return person.cannot(f"nobody can tell whether the person is there: {guest.incomplete}")
     if state is State.DECLINED and not rules.invite_declined:
         return person.cannot(_declined(invitation))
     if state is State.UNKNOWN and guest.basis is Basis.REPORTED:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from guestlist.client import Guestlist
-from guestlist.errors import UnknownRole
+from guestlist.errors import MalformedResponse, UnknownRole
 from guestlist.exchange.account import Account
 from guestlist.models import OPEN_STATES, Role, State
 from guestlist.roster.present import Progress, Reading, invitation_from, read_accounts, seen
@@ -48,6 +48,14 @@ class Everybody:
         except BaseException:
             self._scratch.close()
             raise
+        for name, reading in self.read.items():
+            if reading.problems and reading.error is None:
+                reading.error = MalformedResponse(
+                    f"a list has a record that cannot be read: {reading.problems[0]}",
+                    hint="A roster without that person would be wrong. Correct the record at the"
+                    " service, or report it to the provider's authors.",
+                    account=name,
+                )
 
     def __enter__(self) -> Everybody:
         return self

@@ -72,7 +72,9 @@ def moved(
                 Change.model_validate_json(fact.body) for fact in facts if fact.kind == Kind.BEFORE
             ]
             if changes:
-                there = seen(accounts[facts[0].account], changes[0].email, facts).guest
+                number = facts[0].account
+                problems = read[names[number]].problems
+                there = seen(accounts[number], changes[0].email, facts, problems).guest
                 yield from _different(changes, there)
     finally:
         scratch.close()

@@ -17,9 +17,11 @@ from guestlist.client import Guestlist
 from guestlist.errors import GuestlistError, NotFound
 from guestlist.exchange.account import Account
 from guestlist.models import MEMBERSHIPS, Basis, Guest, Invitation, Member, Role, State
-from guestlist.provider import Provider
+from guestlist.provider import Provider, RecordProblem
 from guestlist.roster.scratch import Fact, Kind, Scratch
 from guestlist.roster.threads import in_threads
+from guestlist.verbs.find import unless_seen
+from guestlist.verbs.lists import hiding
 from guestlist.verbs.states import best, best_member, conclude, current
 
 T = TypeVar("T")
@@ -53,11 +55,13 @@ class Reading:
     Attributes:
         roles: what can be granted, if that had to be known.
         programs: members that are logins of programs, or have no address: they are left out.
+        problems: records of the lists that cannot be read.
         error: why the account cannot be read; then what was read of it is of no use.
     """
 
     roles: list[Role] = field(default_factory=list)
     programs: int = 0
+    problems: list[RecordProblem] = field(default_factory=list)
     error: GuestlistError | None = None
 
 
@@ -149,7 +153,10 @@ class _Reader:
                 listed = self._guests.invitations(complete=not short)
                 keep = self._of_summary if short else self._of_invitation
                 self._store("invitations", listed, keep)
-                self._store("members", self._guests.members(), self._of_member)
+                members = self._guests.members()
+                self._store("members", members, self._of_member)
+                problems = (*listed.problems, *members.problems)
+                reading.problems = [one for one in problems if not one.kept]
                 if short and self._look_closer:
                     self._complete(self._look_closer)
             else:
@@ -325,8 +332,14 @@ class Seen(NamedTuple):
     carried: Mapping[str, Any] | None
 
 
-def seen(account: Account, email: str, facts: Sequence[Fact]) -> Seen:
-    """Where somebody stands, from the facts about the person, as `status` would say."""
+def seen(
+    account: Account, email: str, facts: Sequence[Fact], problems: Sequence[RecordProblem] = ()
+) -> Seen:
+    """Where somebody stands, from the facts about the person, as `status` would say.
+
+    Args:
+        problems: records of the account that cannot be read, and may be about the person.
+    """
     invitations, members, held = list[tuple[Invitation, str]](), list[Member](), None
     outdated = any(fact.kind == Kind.COMPLETE for fact in facts)  # the summaries
     for fact in facts:
@@ -343,4 +356,6 @@ def seen(account: Account, email: str, facts: Sequence[Fact]) -> Seen:
     options = next(
         (invitation_from(brief).carried for one, brief in invitations if one is invitation), None
     )
-    return Seen(conclude(account, email, invitation, member), options)
+    guest = conclude(account, email, invitation, member)
+    hidden = hiding(problems, facts[0].key) if problems else None
+    return Seen(guest if hidden is None else unless_seen(guest, hidden), options)

@@ -16,10 +16,10 @@ from guestlist.errors import (
 from guestlist.exchange.account import Call
 from guestlist.exchange.policy import run
 from guestlist.exchange.step import Steps
-from guestlist.models import MEMBERSHIPS, Guest, Invitation, Member, State
-from guestlist.provider import Provider
+from guestlist.models import MEMBERSHIPS, OPEN_STATES, Guest, Invitation, Member, State
+from guestlist.provider import Provider, RecordProblem
 from guestlist.verbs.accounts import Accounts
-from guestlist.verbs.lists import matching
+from guestlist.verbs.lists import Matches, matching
 from guestlist.verbs.states import (
     best,
     best_member,
@@ -169,16 +169,43 @@ def look(call: Call, email: str, *, members: bool = True, again: bool = False) -
     """
     if call.known is not None and not again:
         return call.known
-    records = yield from _invitations(call, email)
-    undecided = is_undecided(records)
+    found = yield from _invitations(call, email)
+    undecided, hidden = is_undecided(found.items), found.hidden
     member = None
     if members or not undecided:
         try:
-            member = yield from find_member(call, email, again=again)
+            listed = yield from _members(call, email, again=again)
+            member, hidden = best_member(listed.items), hidden or listed.hidden
         except (Forbidden, MalformedResponse):
             if not undecided:
                 raise
-    return conclude_from(call.account, email, records, member)
+    guest = conclude_from(call.account, email, found.items, member)
+    return guest if hidden is None else unless_seen(guest, hidden)
+
+
+def unless_seen(guest: Guest, hidden: RecordProblem) -> Guest:
+    """Returns the guest, marked as incomplete unless the records that were read settle where the
+    person stands.
+
+    Args:
+        hidden: a record that cannot be read and may be about the person.
+    """
+    if guest.state in (*OPEN_STATES, State.ACCEPTED):
+        return guest
+    why = f"a record that cannot be read may be about {guest.email}: {hidden}"
+    state = State.UNKNOWN if guest.state is State.GONE else guest.state
+    return guest.model_copy(update={"incomplete": why, "state": state})
+
+
+def check_complete(call: Call, guest: Guest) -> None:
+    """Checks that what the records do not show is absent.
+
+    Raises:
+        MalformedResponse: a record that cannot be read may be about the person.
+    """
+    if guest.incomplete is not None:
+        hint = "Nothing was sent. Correct the record at the service, or report it."
+        raise call.about(MalformedResponse(guest.incomplete, hint=hint))
 
 
 def look_after(call: Call, email: str, happened: bool | None = True) -> Steps[Guest]:
@@ -196,29 +223,29 @@ def can_look(call: Call) -> bool:
 
 
 def find_invitation(call: Call, email: str) -> Steps[Invitation | None]:
-    """The invitation of an address that counts, as it stands now."""
-    return best((yield from _invitations(call, email)))
+    """Returns the invitation of an address that counts, as it stands now."""
+    return best((yield from _invitations(call, email)).items)
 
 
-def _invitations(call: Call, email: str) -> Steps[list[Invitation]]:
-    """The invitations of an address that the service tells of, as they stand now, and the one that
-    was made too recently for that."""
+def _invitations(call: Call, email: str) -> Steps[Matches[Invitation]]:
+    """Returns the invitations of an address as they stand now: those that the service shows, and
+    the one that this client has made too recently for that."""
     provider = call.provider
     made = call.account.just_made(email)  # before: the answer may be older than its coming
-    mine: list[Invitation] = []
+    mine = Matches[Invitation]([])
     if provider.supports("find_invitation"):
         found = yield from run(call, provider.find_invitation(email))
-        mine = [found] if found else []
+        mine = Matches([found] if found else [])
     elif provider.supports("invitations"):
-        key = email_key(email)
         mine = yield from matching(
             call,
             provider.invitations,
-            lambda one: email_key(one.email) == key,
+            email_key(email),
             proof=lambda one: is_open(one, call.account),  # a closed one may hide an open one
         )
     now = call.account.now()
-    return [current(one, provider, now) for one in with_made(mine, made)]
+    items = [current(one, provider, now) for one in with_made(mine.items, made)]
+    return Matches(items, mine.hidden)
 
 
 def with_made(listed: list[Invitation], made: Guest | None) -> list[Invitation]:
@@ -234,33 +261,36 @@ def member_or_made(listed: Member | None, made: Guest | None) -> Member | None:
     return made.member if listed is None and made is not None else listed
 
 
-def find_member(call: Call, email: str, *, again: bool = False) -> Steps[Member | None]:
-    """The member of an address.
+def find_member(call: Call, email: str) -> Steps[Member | None]:
+    """Returns the member record of an address that counts."""
+    return best_member((yield from _members(call, email)).items)
+
+
+def _members(call: Call, email: str, *, again: bool = False) -> Steps[Matches[Member]]:
+    """Returns the member records of an address: those that the service shows, else the one that
+    this client has made too recently for that.
 
     Args:
-        again: what is known from a run's reading is out of date.
+        again: read the list, although a run has read it before.
     """
     provider = call.provider
     if call.known is not None and not again:
-        return call.known.member
+        return Matches([call.known.member] if call.known.member else [])
     made = call.account.just_made(email)
-    found: Member | None = None
+    listed = Matches[Member]([])
     if provider.supports("find_member"):
         found = yield from run(call, provider.find_member(email))
+        listed = Matches([found] if found else [])
     elif provider.supports("members"):
-        key = email_key(email)
-        found = best_member(
-            (
-                yield from matching(
-                    call,
-                    provider.members,
-                    lambda one: email_key(one.email) == key,
-                    first=True,
-                    proof=lambda one: one.state in MEMBERSHIPS,  # one who was removed may be back
-                )
-            )
+        listed = yield from matching(
+            call,
+            provider.members,
+            email_key(email),
+            first=True,
+            proof=lambda one: one.state in MEMBERSHIPS,  # one who was removed may be back
         )
-    return member_or_made(found, made)
+    member = member_or_made(best_member(listed.items), made)
+    return Matches([member] if member else [], listed.hidden)
 
 
 def find_active_member(call: Call, email: str) -> Steps[Guest]:

@@ -100,6 +100,9 @@ def invite(
     else:
         steps = done_earlier(found, Outcome.RESENT if action == "resend" else Outcome.INVITED)
     result = yield from written_result(call, known, action, steps, order.roles, owed)
+    if known is not None and known.incomplete is not None and call.sent is not None:
+        warning = f"It was sent although {known.incomplete}."
+        result = result.model_copy(update={"warnings": (*result.warnings, warning)})
     call.account.tell("outcome", email=call.email, detail=result.outcome)
     return result
 

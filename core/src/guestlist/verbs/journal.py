@@ -1,4 +1,4 @@
-"""What the ledger is told of a single call, and what it tells of one that came to no end."""
+"""Records single calls in the ledger, and settles earlier calls whose outcome is not known."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TypeVar
 
-from guestlist.errors import GuestlistError, OutcomeUnknown
+from guestlist.errors import Forbidden, GuestlistError, OutcomeUnknown
 from guestlist.exchange.account import Call, Doubt
 from guestlist.exchange.policy import sleep, write
 from guestlist.exchange.step import Steps
 from guestlist.models import Guest, InviteResult, Role
 from guestlist.verbs.find import look
+from guestlist.verbs.unresolved import Unresolved, earlier_call, remembered
 
 T = TypeVar("T")
 
@@ -75,7 +76,15 @@ def written_result(
     roles: Sequence[Role] = (),
     owed: Sequence[Role] = (),
 ) -> Steps[InviteResult]:
-    if known is None:  # nobody looked, and nothing is written down
+    """Carries out a change that makes or renews an invitation. The ledger records it; without a
+    ledger the client remembers it if its outcome is not known in the end.
+
+    Args:
+        known: where the guest stood before; None if nobody looked.
+    """
+    if call.journal is None and call.known is None:
+        return (yield from remembered(call, known, action, steps))
+    if known is None:
         return (yield from steps)
     return (
         yield from written(
@@ -92,37 +101,48 @@ def written_result(
 
 
 def settle_earlier(call: Call, action: str) -> Steps[Guest | None]:
-    """Finds out what an earlier call did that came to no end, before another mail may go out.
+    """Finds out whether an earlier call took effect whose outcome is not known, before another
+    email may be sent.
 
     Returns:
-        Where the guest stands, if the earlier call was about the same action, and has done it.
+        Where the guest stands, if the earlier call was about the same action and took effect.
 
     Raises:
-        OutcomeUnknown: nobody can tell, or not yet, and the budget does not allow to wait.
+        OutcomeUnknown: no look can tell, or not yet, and the budget does not allow to wait.
     """
-    if call.journal is None or call.entry is not None or call.known is not None:
+    if call.entry is not None or call.known is not None:
         return None
     while True:
-        doubt = yield from _answered(call, partial(call.journal.doubt, call))
+        doubt = yield from _answered(call, partial(_earlier, call))
         if doubt is None:
             return None
-        guest, happened = yield from _find_out(call, doubt)
+        try:
+            guest, happened = yield from _find_out(call, doubt)
+        except Forbidden:
+            if call.journal is not None or not call.provider.refuses_duplicates:
+                raise
+            doubt.settle(None)  # the service itself refuses to invite twice
+            return None
         if not (yield from _answered(call, partial(doubt.settle, happened))):
             continue  # who sent it is at work still, and has written since
         if happened is None:
             raise call.about(
                 OutcomeUnknown(
-                    "an earlier call about the address was interrupted, and no look can tell"
-                    " whether it sent a mail",
+                    "an earlier call about the address ended without an answer, and no look can"
+                    " tell whether it sent an email",
                     hint="Nothing was sent now. Ask the person; the next call will send.",
                 )
             )
-        if not happened:
+        if not happened and not isinstance(doubt, Unresolved):
             call.instead = doubt
         return guest if happened and doubt.action == action else None
 
 
-def _find_out(call: Call, doubt: Doubt) -> Steps[tuple[Guest, bool | None]]:
+def _earlier(call: Call) -> Doubt | Unresolved | None:
+    return earlier_call(call) if call.journal is None else call.journal.doubt(call)
+
+
+def _find_out(call: Call, doubt: Doubt | Unresolved) -> Steps[tuple[Guest, bool | None]]:
     """Looks until it is decided whether the earlier call has happened; None when it never will."""
     clock = call.account.clock
     final = clock.monotonic() + doubt.seconds
@@ -138,7 +158,8 @@ def _find_out(call: Call, doubt: Doubt) -> Steps[tuple[Guest, bool | None]]:
         exceeded = call.exceeded(left)
         if exceeded:
             unknown = OutcomeUnknown(
-                "an earlier call about the address was interrupted, and may take effect yet",
+                "an earlier call about the address ended without an answer, and may take effect"
+                " yet",
                 hint="Nothing was sent now. Try again in a minute.",
             )
             unknown.budget = exceeded
@@ -147,7 +168,9 @@ def _find_out(call: Call, doubt: Doubt) -> Steps[tuple[Guest, bool | None]]:
 
 
 def _answered(call: Call, question: Callable[[], T]) -> Steps[T]:
-    """Has the ledger asked, or told, something that it answers."""
+    """Calls a function that reads or writes the ledger, which may block, or the client's memory."""
+    if call.journal is None:
+        return question()
     answers: list[T] = []
 
     def ask() -> None:

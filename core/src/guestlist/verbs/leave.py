@@ -12,7 +12,15 @@ from guestlist.exchange.step import Steps
 from guestlist.models import MEMBERSHIPS, OPEN_STATES, Basis, Guest, Invitation, Member, State
 from guestlist.provider import Flow
 from guestlist.verbs.accounts import Accounts
-from guestlist.verbs.find import Who, begin, find_active_member, look, look_after, needs
+from guestlist.verbs.find import (
+    Who,
+    begin,
+    check_complete,
+    find_active_member,
+    look,
+    look_after,
+    needs,
+)
 from guestlist.verbs.hold import hold
 from guestlist.verbs.journal import written
 from guestlist.verbs.states import conclude
@@ -44,6 +52,7 @@ def revoke(accounts: Accounts, who: Who, *, account: str | None = None) -> Steps
             Conflict(f"{email} has accepted the invitation", hint="`remove` takes a member out.")
         )
     if guest.invitation is None:
+        check_complete(call, guest)
         raise call.about(
             NotFound(
                 f"there is no invitation of {email}",
@@ -85,6 +94,7 @@ def remove(accounts: Accounts, who: Who, *, account: str | None = None) -> Steps
     guest = yield from find_active_member(call, email)
     member = guest.member
     if member is None or guest.state is not State.ACCEPTED:
+        check_complete(call, guest)
         raise call.about(_no_member(guest))
     steps = _take_out(call, email, member)
     after = yield from written(call, guest, "remove", steps, lambda _after: "removed")

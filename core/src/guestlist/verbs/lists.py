@@ -3,31 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Sequence
+from dataclasses import dataclass, replace
 from operator import attrgetter
 from typing import Any, Generic, TypeVar
 
-from guestlist.errors import InvalidOrder
+from guestlist.address import email_key
+from guestlist.errors import GuestlistError, InvalidOrder, MalformedResponse
 from guestlist.exchange.account import Call
 from guestlist.exchange.policy import run
 from guestlist.exchange.step import Result, Step, Steps
 from guestlist.models import KINDS, Invitation, Member, Role, State
-from guestlist.provider import Flow, Page
-from guestlist.provider.paging import unfinished
+from guestlist.provider import Flow, Page, RecordProblem
+from guestlist.provider.paging import RecordCount, unfinished
 from guestlist.verbs.accounts import Accounts
 from guestlist.verbs.states import current, state_named
 
 T = TypeVar("T")
+R = TypeVar("R", Invitation, Member)
 Listing = Callable[[str | None], Flow[Page[T]]]
 """A provider's operation that returns one page."""
 
 
 class Pages(Generic[T]):
-    """Walks through the pages of one list.
+    """Reads the pages of one list, one after another.
 
-    It ends where the service says so, and also when a page or a cursor comes a second time: some
-    services ignore the cursor and answer with the first page for ever. Then it is `broken` as well,
-    as one is that the service cuts off: what is on no page that came may be in the list all the
-    same.
+    The list ends where the service says so, and also where a page or a cursor comes a second time:
+    some services ignore the cursor and answer with the first page forever. Such a list is
+    `incomplete`, and so is one that the service cuts off or that is shorter than its total: who is
+    not on the pages may be in the list all the same.
+
+    Attributes:
+        ended: whether the last page was read.
+        problems: records that cannot be read as they should be, with their places in the list.
     """
 
     def __init__(self, listing: Listing[T]) -> None:
@@ -36,12 +43,15 @@ class Pages(Generic[T]):
         self._cursors: set[str | None] = {None}
         self._seen: set[int] = set()  # hashes, so that a long list is not kept for this
         self._before: Sequence[object] = ()
+        self._count = RecordCount()
+        self._position = 0
+        self._repeats = False
+        self._cut_off: str | None = None
         self.ended = False
-        self.broken = False
-        self.cut_off: str | None = None
+        self.problems: list[RecordProblem] = []
 
     def next(self, call: Call) -> Steps[Sequence[T]]:
-        """The items of the next page; sets `ended` when it is the last."""
+        """Returns the items of the next page, and sets `ended` when it is the last."""
         page = yield from run(call, self._listing(self._cursor))
         items = page.items
         ids = _ids(items)
@@ -54,14 +64,44 @@ class Pages(Generic[T]):
             self._seen.add(mark)
         self._before = ids
         self._cursor = page.next
-        again = repeated or (page.next is not None and page.next in self._cursors)
-        self.cut_off = page.cut_off
-        self.broken = again or page.cut_off is not None
-        self.ended = again or page.next is None
+        self._repeats = repeated or (page.next is not None and page.next in self._cursors)
+        self._cut_off = page.cut_off
+        self.ended = self._repeats or page.next is None
         self._cursors.add(page.next)
         if repeated:
             call.account.tell("answer", detail="a page came twice; the list is taken to end there")
-        return [] if repeated else items
+            return []
+        self._count.add(page)
+        self._note(call, page)
+        return items
+
+    def _note(self, call: Call, page: Page[T]) -> None:
+        operation = getattr(self._listing, "__name__", "list")
+        for problem in page.problems:
+            problem = replace(problem, position=self._position + problem.position)
+            self.problems.append(problem)
+            call.account.report(operation, problem)
+        self._position += page.records
+
+    @property
+    def incomplete(self) -> GuestlistError | None:
+        """The error for a list that has ended and cannot show who is absent; None if it can."""
+        if self._repeats or self._cut_off is not None:
+            return unfinished(self._cut_off)
+        shortage = self._count.shortage if self.ended else ""
+        return unfinished(None, shortage) if shortage else None
+
+    def hiding(self, key: str) -> RecordProblem | None:
+        """The record that cannot be read and may be about the person with this key: one with the
+        person's address, else one whose address is not known."""
+        return hiding(self.problems, key)
+
+
+def hiding(problems: Iterable[RecordProblem], key: str) -> RecordProblem | None:
+    """The record that cannot be read and may be about the person with this key: one with the
+    person's address, else one whose address is not known."""
+    found = [problem for problem in problems if problem.may_be(key)]
+    return min(found, key=lambda problem: problem.email is None, default=None)
 
 
 def _ids(items: Sequence[Any]) -> list[object]:
@@ -71,36 +111,69 @@ def _ids(items: Sequence[Any]) -> list[object]:
     return list(map(attrgetter(*names), items))
 
 
+@dataclass(frozen=True)
+class Matches(Generic[R]):
+    """The records that a search in a list has found.
+
+    Attributes:
+        hidden: a record that cannot be read and may be one of those that were searched for; None
+            if something was found that settles the question.
+    """
+
+    items: list[R]
+    hidden: RecordProblem | None = None
+
+
 def matching(
     call: Call,
-    listing: Listing[T],
-    wanted: Callable[[T], bool],
+    listing: Listing[R],
+    key: str,
     *,
     first: bool = False,
-    proof: Callable[[T], bool] | None = None,
-) -> Steps[list[T]]:
-    """The items of a list that are wanted; only those are kept in memory.
+    proof: Callable[[R], bool],
+) -> Steps[Matches[R]]:
+    """Searches a list for the records of one person. Only those are kept in memory.
 
     Args:
-        first: stop reading at the first one that settles the question.
-        proof: what settles the question. That none such is found shall prove that there is none.
+        key: of the person's address.
+        first: stop reading at the first record that settles the question.
+        proof: whether a record settles the question.
 
     Raises:
-        MalformedResponse: nothing that settles it is found, and the list cannot be read to its
-            end.
+        MalformedResponse: no record settles it, and the list is incomplete, or a record of that
+            address cannot be read.
     """
-    pages, found = Pages(listing), list[T]()
+    pages, found = Pages(listing), list[R]()
     settled = False
     while not pages.ended and not (first and settled):
-        found += filter(wanted, (yield from pages.next(call)))
-        settled = proof is not None and any(map(proof, found))
-    if proof is not None and pages.broken and not settled:
-        raise call.about(unfinished(pages.cut_off))
-    return found
+        items = yield from pages.next(call)
+        found += (one for one in items if email_key(one.email) == key)
+        settled = any(map(proof, found))
+    if settled:
+        return Matches(found)
+    if (incomplete := pages.incomplete) is not None:
+        raise call.about(incomplete)
+    hidden = pages.hiding(key)
+    if hidden is not None and hidden.email is not None:
+        raise call.about(unreadable(listing.__name__, hidden))
+    return Matches(found, hidden)
+
+
+def unreadable(operation: str, problem: RecordProblem) -> MalformedResponse:
+    """Returns the error for a person whose own record cannot be read."""
+    return MalformedResponse(
+        f"the person's record cannot be read, in `{operation}`: {problem}",
+        hint="Nothing was sent. Correct the record at the service, or report it to the provider's"
+        " authors.",
+    )
 
 
 class Walk(Generic[T]):
-    """A list verb under way: asked again and again for the next items, by either client."""
+    """Reads a list for either client, page by page.
+
+    Attributes:
+        problems: the records so far that cannot be read as they should be.
+    """
 
     def __init__(
         self, accounts: Accounts, account: str | None, operation: str, finish: Finish[T]
@@ -111,16 +184,18 @@ class Walk(Generic[T]):
             raise self._account.provider.unsupported(operation).about(account=self._account.name)
         self._pages: Pages[T] = Pages(getattr(self._account.provider, operation))
         self._finish = finish
+        self.problems = self._pages.problems
 
     def more(self) -> Generator[Step, Result, list[T] | None]:
-        """The next items, perhaps none; None when there are no more pages.
+        """Returns the next items, perhaps none; None when there are no more pages.
 
         Raises:
-            MalformedResponse: the list breaks off or repeats itself: what came is not all.
+            MalformedResponse: the list is incomplete: it breaks off, repeats itself, or is shorter
+                than its total.
         """
         call = Call(self._account, self._accounts.budget)
-        if self._pages.ended and self._pages.broken:
-            raise call.about(unfinished(self._pages.cut_off))
+        if self._pages.ended and (incomplete := self._pages.incomplete) is not None:
+            raise call.about(incomplete)
         if self._pages.ended:
             return None
         return list(self._finish(call, (yield from self._pages.next(call))))

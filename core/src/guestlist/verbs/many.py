@@ -11,11 +11,10 @@ from guestlist.errors import Forbidden
 from guestlist.exchange.account import Call
 from guestlist.exchange.step import Steps
 from guestlist.models import MEMBERSHIPS, Guest, Invitation, Member
-from guestlist.provider import Provider
-from guestlist.provider.paging import unfinished
+from guestlist.provider import Provider, RecordProblem
 from guestlist.verbs.accounts import Accounts
-from guestlist.verbs.find import look, member_or_made, with_made
-from guestlist.verbs.lists import Listing, Pages
+from guestlist.verbs.find import look, member_or_made, unless_seen, with_made
+from guestlist.verbs.lists import Listing, Pages, hiding
 from guestlist.verbs.states import best_member, conclude_from, current, is_open, is_undecided
 
 R = TypeVar("R", Invitation, Member)
@@ -59,9 +58,10 @@ def standing(
 
     made = {key: chosen.just_made(email) for key, email in wanted.items()}  # before the lists
     found: dict[str, list[Invitation]] = {}
+    problems: list[RecordProblem] = []
     if provider.supports("invitations"):
         found = yield from _records(
-            begin, provider.invitations, wanted, wanted, lambda one: is_open(one, chosen)
+            begin, provider.invitations, wanted, wanted, lambda one: is_open(one, chosen), problems
         )
     now = chosen.now()  # the service's own, now that it has answered
     invitations = {
@@ -72,19 +72,17 @@ def standing(
     members: dict[str, list[Member]] = {}
     if provider.supports("members"):
         try:
-            members = yield from _records(begin, provider.members, wanted, asked, _is_in)
+            members = yield from _records(begin, provider.members, wanted, asked, _is_in, problems)
         except Forbidden:
             if asked:
                 raise
-    return {
-        key: conclude_from(
-            chosen,
-            email,
-            invitations[key],
-            member_or_made(best_member(members.get(key, ())), made[key]),
-        )
-        for key, email in wanted.items()
-    }
+    guests = {}
+    for key, email in wanted.items():
+        member = member_or_made(best_member(members.get(key, ())), made[key])
+        guest = conclude_from(chosen, email, invitations[key], member)
+        hidden = hiding(problems, key)
+        guests[key] = guest if hidden is None else unless_seen(guest, hidden)
+    return guests
 
 
 def _by_address(provider: Provider) -> bool:
@@ -101,16 +99,18 @@ def _records(
     begin: Callable[[], Call],
     listing: Listing[R],
     keys: Iterable[str],
-    asked: Iterable[str],
+    must_be_conclusive: Iterable[str],
     proof: Callable[[R], bool],
+    problems: list[RecordProblem],
 ) -> Steps[dict[str, list[R]]]:
-    """The records of a list that are about one of the keys, by key.
+    """Returns the records of a list that are about one of the keys, by key.
 
     Args:
-        asked: the keys of which it has to be certain when there is none that is a proof.
+        must_be_conclusive: the keys whose absence has to be certain if no record is a proof.
+        problems: records that cannot be read are added to it.
 
     Raises:
-        MalformedResponse: it is not, because the list cannot be read to its end.
+        MalformedResponse: the list is incomplete, so that the absence of a key is not certain.
     """
     keys = frozenset(keys)
     found: dict[str, list[R]] = defaultdict(list)
@@ -119,6 +119,8 @@ def _records(
         for record in (yield from pages.next(begin())):
             if (key := email_key(record.email)) in keys:
                 found[key].append(record)
-    if pages.broken and not all(any(map(proof, found.get(key, ()))) for key in asked):
-        raise begin().about(unfinished(pages.cut_off))
+    proven = all(any(map(proof, found.get(key, ()))) for key in must_be_conclusive)
+    if not proven and (incomplete := pages.incomplete) is not None:
+        raise begin().about(incomplete)
+    problems += pages.problems
     return dict(found)

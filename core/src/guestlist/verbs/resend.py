@@ -23,7 +23,7 @@ from guestlist.models import (
 )
 from guestlist.verbs.accounts import Accounts
 from guestlist.verbs.create import create, make_anew
-from guestlist.verbs.find import Who, begin, find_invitation, look
+from guestlist.verbs.find import Who, begin, check_complete, find_invitation, look
 from guestlist.verbs.hold import hold
 from guestlist.verbs.journal import settle_earlier, written_result
 from guestlist.verbs.order import check_resendable
@@ -56,6 +56,7 @@ def resend(accounts: Accounts, who: Who, *, account: str | None = None) -> Steps
         return (yield from written_result(call, found, "resend", steps))
     guest = yield from look(call, email)
     if guest.invitation is None or guest.state not in (*MAY_BE_OPEN, State.EXPIRED):
+        check_complete(call, guest)
         raise call.about(_not_resendable(guest))
     steps = renew(call, guest, guest.invitation)
     result = yield from written_result(call, guest, "resend", steps)

@@ -9,13 +9,14 @@ from guestlist.errors import (
     Conflict,
     GuestlistError,
     InvalidOrder,
+    OutcomeUnknown,
     Rejected,
     ServiceRefusal,
     UnknownRole,
     Unsupported,
 )
 from guestlist.exchange.account import Call
-from guestlist.exchange.policy import run
+from guestlist.exchange.policy import run, sleep
 from guestlist.exchange.step import Steps
 from guestlist.models import (
     Access,
@@ -31,13 +32,17 @@ from guestlist.models import (
 )
 from guestlist.provider import Flow
 from guestlist.verbs.accounts import Accounts
-from guestlist.verbs.find import Who, begin, find_active_member, needs
+from guestlist.verbs.find import Who, begin, check_complete, find_active_member, needs
 from guestlist.verbs.hold import hold
 from guestlist.verbs.journal import written
-from guestlist.verbs.lists import matching
+from guestlist.verbs.lists import Pages
+from guestlist.verbs.unresolved import Unresolved, earlier_call, remembered
 
 RoleRef = str | Role
 """A role by its id, its name, `kind:name` (such as `group:Engineering`), or as a value."""
+
+PAUSE_SECONDS = 5.0
+"""Seconds between two looks for what an earlier call did."""
 
 REMEMBERED = 60.0
 """Seconds for which an account's roles are remembered, so that a bulk of calls reads them once."""
@@ -92,6 +97,7 @@ def access(accounts: Accounts, who: Who, *, account: str | None = None) -> Steps
     call, email = yield from begin(accounts, who, account, needs("access"))
     guest = yield from find_active_member(call, email)
     if guest.member is None or guest.state is not State.ACCEPTED:
+        check_complete(call, guest)
         return Access(guest=guest, explanation=f"No access: {email} is no member ({guest.state}).")
     grants = yield from run(call, call.provider.access(guest.member))
     effective, explanation = call.provider.explain_access(grants, guest.member)
@@ -219,7 +225,9 @@ def _known_roles(call: Call, *, since: float) -> Steps[list[Role]]:
     account = call.account
     read_at, roles = account.roles or (float("-inf"), [])
     if read_at < since:
-        roles = yield from matching(call, call.provider.roles, lambda _role: True)
+        pages, roles = Pages(call.provider.roles), list[Role]()
+        while not pages.ended:
+            roles += yield from pages.next(call)
         account.roles = (account.clock.monotonic(), roles)
     return roles
 
@@ -232,11 +240,18 @@ def _change(
     role = yield from (resolve_to_assign if give else resolve)(call, wanted)
     yield from hold(call, email)
     guest = yield from find_active_member(call, email)
+    earlier = earlier_call(call, role.kind, role.id)
+    if earlier is not None and guest.member is not None:
+        yield from _settle_earlier(call, earlier, guest.member, role)
+        guest = yield from find_active_member(call, email)
     member = guest.member
     if member is None or guest.state is not State.ACCEPTED:
+        check_complete(call, guest)
         raise call.about(_no_member(guest))
-    change = _give_or_take(call, guest, member, role, give=give)
     action = "assign" if give else "unassign"
+    change = _give_or_take(call, guest, member, role, give=give)
+    if call.journal is None and call.known is None:
+        change = remembered(call, guest, action, change, role.kind, role.id)
     return (
         yield from written(
             call,
@@ -247,6 +262,28 @@ def _change(
             roles=(role,),
         )
     )
+
+
+def _settle_earlier(call: Call, earlier: Unresolved, member: Member, role: Role) -> Steps[None]:
+    """Waits until an earlier change of the same role has taken effect, or no longer can.
+
+    Raises:
+        OutcomeUnknown: the budget does not allow to wait so long; nothing was sent.
+    """
+    while earlier.seconds > 0:
+        grants = yield from _grants(call, member, again=True)
+        if grants is not None and holds(_direct(grants), role) is (earlier.action == "assign"):
+            break
+        exceeded = call.exceeded(earlier.seconds)
+        if exceeded:
+            unknown = OutcomeUnknown(
+                "an earlier change of the role ended without an answer, and may take effect yet",
+                hint="Nothing was sent now. Try again in a minute.",
+            )
+            unknown.budget = exceeded
+            raise call.about(unknown)
+        yield from sleep(call, min(PAUSE_SECONDS, earlier.seconds))
+    earlier.settle(None)
 
 
 def _give_or_take(

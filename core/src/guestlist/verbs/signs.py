@@ -20,17 +20,25 @@ last renewal it would not be seen to move, and a resend that got no answer would
 
 
 def appeared(guest: Guest, known: Guest | None) -> Invitation | Member | None:
-    """What is there now and was not before. The invitee may have answered already: a new
-    invitation that was declined was made all the same.
+    """Returns the record that is there now and was not before, or None. The invitee may have
+    answered already: a new invitation that was declined was made all the same.
 
     Args:
         guest: where the person stands now.
-        known: where the person stood before; None when nobody looked.
+        known: where the person stood before; None if nobody looked.
 
     Raises:
-        MalformedResponse: whether it is new cannot be told: nobody looked before, or it is an older
-            one that is open, which may have been opened again.
+        MalformedResponse: it is not certain that a record is new, or that there is none: nobody
+            looked before, an older invitation is open and may have been opened again, or a record
+            that cannot be read may be the new one.
     """
+    new = _new_record(guest, known)
+    if new is None and guest.incomplete is not None:
+        raise MalformedResponse(guest.incomplete)
+    return new
+
+
+def _new_record(guest: Guest, known: Guest | None) -> Invitation | Member | None:
     one = guest.invitation
     if guest.state is State.ACCEPTED:
         return guest.member or one
@@ -70,6 +78,39 @@ def moved(before: Invitation, now: Invitation) -> bool:
     if now.expires_at is None or before.expires_at is None:
         return False
     return now.expires_at > before.expires_at or now.id != before.id
+
+
+def took_effect(action: str, known: Guest | None, now: Guest) -> bool:
+    """Returns whether a look shows that a call, whose outcome was not known, took effect.
+
+    Args:
+        action: `invite`, `replace` or `resend`.
+        known: where the person stood before the call; None if nobody looked.
+        now: where the person stands now.
+
+    Raises:
+        MalformedResponse: the look cannot tell.
+    """
+    before = known.invitation if known is not None else None
+    if action != "resend" or before is None:
+        return appeared(now, known) is not None
+    after = now.invitation
+    if now.state is State.ACCEPTED or (after is not None and moved(before, after)):
+        return True
+    if now.incomplete is not None:
+        raise MalformedResponse(now.incomplete)
+    return False
+
+
+def proves_absence(provider: Provider, known: Guest | None, now: Guest) -> bool:
+    """Returns whether it proves something that a look finds no effect of a call, however late it
+    is. Where the earlier invitation is still there, a service may have renewed it without showing
+    that."""
+    before = known.invitation if known is not None else None
+    after = now.invitation
+    if before is None or after is None or shows_renewal(provider, before):
+        return True
+    return after.basis is Basis.REPORTED and after.state not in (*OPEN_STATES, State.UNKNOWN)
 
 
 def has_ended(call: Call, invitation: Invitation) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any, ClassVar, Literal
 
@@ -24,14 +25,17 @@ from guestlist.errors import (
 )
 from guestlist.models import Grant, Invitation, Member, MemberState, Order, Role, email_key
 from guestlist.provider import (
+    READING_ERRORS,
     Effect,
     Flow,
     Limit,
     Offset,
     Page,
     Provider,
+    RecordProblem,
     Request,
     Response,
+    every,
     explain,
     operation,
     setting,
@@ -40,12 +44,13 @@ from guestlist_aitronos.reading import (
     INVITED,
     Rows,
     is_invited,
-    named,
+    is_listed_as_invited,
     plain,
     read_bulk,
     read_invitation,
     read_lost_invitation,
     read_member,
+    read_member_who_is_in,
     read_role,
     read_rows,
     read_status,
@@ -226,11 +231,18 @@ class Aitronos(Provider):
         list of invitations. A person without an invitation is in state unknown.
         """
         page = yield from self._invited(cursor, INVITED_PAGE)
-        items = []
-        for row in page.items:
-            invitation = yield from self._invitation_of(row)
-            items.append(invitation)
-        return Page(items, page.next, moved=page.moved)
+        items: list[Invitation] = []
+        problems: list[RecordProblem] = []
+        for position, row in enumerate(page.items, 1):
+            try:
+                if is_listed_as_invited(row, page.section):
+                    items.append((yield from self._invitation_of(row)))
+            except GuestlistError:
+                raise
+            except READING_ERRORS as error:
+                problems.append(RecordProblem.of(position, row, error))
+        left_out = len(page.items) - len(items)
+        return replace(page, items=items, left_out=left_out, problems=tuple(problems))
 
     @operation
     def invitation_summaries(self, cursor: str | None = None) -> Flow[Page[Invitation]]:
@@ -238,11 +250,24 @@ class Aitronos(Provider):
         the date of their row, without the invitation's id, link and expiry.
         """
         page = yield from self._invited(cursor, PAGE)
-        items = [read_summary(row, organization_id=self.organization_id) for row in page.items]
-        return Page(items, page.next, moved=page.moved)
 
-    def _invited(self, cursor: str | None, take: int) -> Flow[Page[dict[str, Any]]]:
-        """Returns one page of the rows of invited people.
+        def read(row: Mapping[str, Any]) -> Invitation | None:
+            if not is_listed_as_invited(row, page.section):
+                return None
+            return read_summary(row, organization_id=self.organization_id)
+
+        return Page.of(
+            page.items,
+            read,
+            page.next,
+            page.total,
+            moved=page.moved,
+            section=page.section,
+        )
+
+    def _invited(self, cursor: str | None, take: int) -> Flow[Page[Any]]:
+        """Returns one page of the rows among which the invited people are, unread. Its section is
+        the status that was asked for, or empty if all people are listed.
 
         The cursor is the statuses yet to be listed and the place: `status_1,status_2:25/40`.
         """
@@ -258,16 +283,12 @@ class Aitronos(Provider):
         # the oldest first: whoever is added meanwhile comes at the end and shifts nobody
         order = {"sort_field": "created_at", "sort_direction": "asc"}
         rows = yield from self._rows(place, take, **asked, **order)
-        items = [
-            row
-            for row in rows.items
-            if is_invited(row) or (asked and named(row, "status")[1] is None)
-        ]
         if rows.next is not None:
             more: str | None = f"{','.join(waiting)}:{rows.next}"
         else:
             more = f"{','.join(waiting[1:])}:0" if waiting[1:] else None
-        return Page(items, more, moved=rows.place != place)
+        section = waiting[0] if asked else ""
+        return Page(rows.items, more, rows.total, moved=rows.place != place, section=section)
 
     # ------------------------------------------------------------------ members
 
@@ -284,19 +305,20 @@ class Aitronos(Provider):
     def find_member(self, email: str) -> Flow[Member | None]:
         """The member of an address. Who was removed or is merely invited is found in that state."""
         wanted = email_key(email)
-        found: Member | None = None
-        before, place = None, Offset()
-        while True:
+
+        def listing(cursor: str | None) -> Flow[Page[Any]]:
+            place = Offset.of(cursor)
             rows = yield from self._rows(place, PAGE, search_term=email, include_deleted=True)
-            for row in rows.items:
-                if email_key(row["email"]) != wanted:
-                    continue
-                member = read_member(row)
-                if found is None or RANK(member.state) < RANK(found.state):
-                    found = member
-            if rows.next is None or (rows.items == before and rows.place == place):
-                return found
-            before, place = rows.items, rows.next
+            more = None if rows.next is None else str(rows.next)
+            return Page(rows.items, more, rows.total, moved=rows.place != place)
+
+        def read(row: Mapping[str, Any]) -> Member | None:
+            return read_member(row) if email_key(row["email"]) == wanted else None
+
+        found = Page.of((yield from every(listing)), read)
+        if not found.items and found.problems:
+            raise MalformedResponse(f"the member's record cannot be read: {found.problems[0]}")
+        return min(found.items, key=lambda member: RANK(member.state), default=None)
 
     @operation
     def members(self, cursor: str | None = None) -> Flow[Page[Member]]:
@@ -358,7 +380,7 @@ class Aitronos(Provider):
     def roles(self, cursor: str | None = None) -> Flow[Page[Role]]:
         """All roles, the system's and the organization's own; the service knows no pages here."""
         reply = yield Request.get(*self._path("roles"))
-        return Page([read_role(raw) for raw in reply.items("roles")])
+        return Page.of(reply.records("roles"), read_role)
 
     @operation
     def assign_role(self, member: Member, role: Role) -> Flow[None]:
@@ -456,9 +478,9 @@ class Aitronos(Provider):
     def _members(self, cursor: str | None, **filters: str | bool) -> Flow[Page[Member]]:
         place = Offset.of(cursor)
         rows = yield from self._rows(place, PAGE, **filters)
-        items = [read_member(row) for row in rows.items if not is_invited(row)]
         more = None if rows.next is None else str(rows.next)
-        return Page(items, more, moved=rows.place != place)
+        moved = rows.place != place
+        return Page.of(rows.items, read_member_who_is_in, more, rows.total, moved=moved)
 
     def _status(self, word: str) -> Flow[Status]:
         statuses = yield from self.statuses()

@@ -59,6 +59,16 @@ def is_invited(raw: Raw) -> bool:
     return status is not None and plain(status) in INVITED
 
 
+def is_listed_as_invited(raw: Raw, status: str) -> bool:
+    """Whether a row is a person who has not accepted yet.
+
+    Args:
+        status: the id of the status that was asked for; empty for any. A row that names no status
+            is trusted to have the one that was asked for.
+    """
+    return is_invited(raw) or (bool(status) and named(raw, "status")[1] is None)
+
+
 def moment(text: str | None) -> datetime | None:
     """A date of the service; UTC where it does not say."""
     if not text:
@@ -162,6 +172,11 @@ def read_member(raw: Raw) -> Member:
         joined_at=moment(raw.get("joined_at")),
         raw=raw,
     )
+
+
+def read_member_who_is_in(raw: Raw) -> Member | None:
+    """A member, or None for a row of somebody who is merely invited."""
+    return None if is_invited(raw) else read_member(raw)
 
 
 def _roles(raw: Raw) -> tuple[Role, ...] | None:

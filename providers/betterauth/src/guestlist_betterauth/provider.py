@@ -152,18 +152,16 @@ class BetterAuth(Provider):
     @operation
     def get_invitation(self, id: str) -> Flow[Invitation]:
         """One invitation, from the list: the server shows a single one to its invitee only."""
-        for found in (yield from self.invitations()).items:
-            if found.id == id:
-                return found
-        raise NotFound(f"there is no invitation with the id {id!r}")
+        return (yield from self.invitations()).with_id(id)
 
     @operation
     def invitations(self, cursor: str | None = None) -> Flow[Page[Invitation]]:
         """All invitations, whatever their state: the list has no pages, and is cut off silently
         at the server's advanced.database.defaultFindManyLimit."""
         reply = yield self._list("list-invitations")
-        found = [read_invitation(raw) for raw in reply.items()]
-        return Page(found, cut_off=CUT_OFF if len(found) >= self.list_limit else None)
+        found = reply.records()
+        cut_off = CUT_OFF if len(found) >= self.list_limit else None
+        return Page.of(found, read_invitation, cut_off=cut_off)
 
     @operation
     def members(self, cursor: str | None = None) -> Flow[Page[Member]]:
@@ -175,18 +173,17 @@ class BetterAuth(Provider):
             if (earlier := at.before(total)) is None:
                 break
             at = earlier
-        found = [read_member(raw) for raw in reply.items("members")]
+        found = reply.records("members")
         end = Offset(at.skip + len(found), total)
         more = str(end) if found and end.skip < total else None
-        return Page(found, more, total, moved=at != start)
+        moved = at != start
+        return Page.of(found, read_member, more, total, email=address_of_member, moved=moved)
 
     @operation
     def get_member(self, id: str) -> Flow[Member]:
         reply = yield self._list("list-members", filterField="id", filterValue=id)
-        for found in map(read_member, reply.items("members")):
-            if found.id == id:
-                return found
-        raise NotFound(f"there is no member with the id {id!r}")
+        found = Page.of(reply.records("members"), read_member, email=address_of_member)
+        return found.with_id(id)
 
     @operation
     def remove(self, member: Member) -> Flow[None]:
@@ -272,11 +269,16 @@ def read_invitation(raw: Mapping[str, Any]) -> Invitation:
     )
 
 
+def address_of_member(raw: Mapping[str, Any]) -> Any:
+    """The address that a member record is about."""
+    return raw["user"]["email"]
+
+
 def read_member(raw: Mapping[str, Any]) -> Member:
     """A member; the person is nested in `user`."""
     return _new_member(
         id=raw["id"],
-        email=raw["user"]["email"],
+        email=address_of_member(raw),
         name=raw["user"].get("name"),
         user_id=raw.get("userId"),
         roles=read_roles(raw.get("role")),

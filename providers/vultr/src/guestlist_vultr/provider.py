@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from typing import Any, ClassVar, Literal
 
 from pydantic import field_validator
@@ -16,7 +18,7 @@ from guestlist.errors import (
     NotFound,
     Unsupported,
 )
-from guestlist.models import MEMBERSHIPS, Grant, Invitation, Member, MemberState, Order, Role
+from guestlist.models import Grant, Invitation, Member, MemberState, Order, Role
 from guestlist.provider import (
     Effect,
     Flow,
@@ -231,8 +233,7 @@ class Vultr(Provider):
         """One page of invitations. Vultr's guide shows all of them in the list, the OpenAPI
         document speaks of pending ones: to be absent here says nothing about acceptance."""
         reply = yield _list("invitation", cursor=cursor)
-        found = reading.page(reply, *INVITATIONS)
-        return Page([reading.invitation(raw) for raw in found.items], found.next, found.total)
+        return reading.page(reply, *INVITATIONS, read=reading.invitation, email="email_invited")
 
     # ------------------------------------------------------------------ members
 
@@ -242,11 +243,7 @@ class Vultr(Provider):
         invited, marked by `service`. Users who were invited and have not accepted, or whose account
         is closed, are left out."""
         reply = yield _list("users", cursor=cursor)
-        found = reading.page(reply, "users")
-        everybody = map(reading.member, found.items)
-        members = [one for one in everybody if one.state in MEMBERSHIPS]
-        left_out = len(found.items) - len(members)
-        return Page(members, found.next, found.total, left_out=left_out)
+        return reading.page(reply, "users", read=reading.member_who_is_in)
 
     @operation
     def get_member(self, id: str) -> Flow[Member]:
@@ -276,9 +273,8 @@ class Vultr(Provider):
         """One page of the suspended members."""
         organization = yield from self._organization_id()
         reply = yield _list("organizations", organization, "suspended-users", cursor=cursor)
-        found = reading.page(reply, "users", "members")
-        members = [reading.member(raw, MemberState.SUSPENDED) for raw in found.items]
-        return Page(members, found.next, found.total)
+        suspended = partial(reading.member, state=MemberState.SUSPENDED)
+        return reading.page(reply, "users", "members", read=suspended)
 
     @operation
     def set_api_enabled(self, member: Member, enabled: bool) -> Flow[None]:
@@ -299,9 +295,9 @@ class Vultr(Provider):
         if kind not in LISTS:
             raise InvalidOrder(f"{cursor!r} is no cursor of the roles of {self.title}")
         reply = yield _list(LISTS[kind], cursor=rest or None)
-        found = reading.page(reply, LISTS[kind])
-        roles = [reading.role(raw, kind) for raw in found.items if not reading.is_deleted(raw)]
-        return Page(roles, f"{kind}:{found.next}" if found.next else _AFTER[kind])
+        read = partial(reading.role_that_exists, kind=kind)
+        found = reading.page(reply, LISTS[kind], read=read, section=kind)
+        return replace(found, next=f"{kind}:{found.next}" if found.next else _AFTER[kind])
 
     @operation
     def assign_role(self, member: Member, role: Role) -> Flow[None]:

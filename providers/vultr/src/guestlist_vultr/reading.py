@@ -8,15 +8,17 @@ that any of them describes is read here. A record of quite another shape fails w
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic_core import from_json
 
 from guestlist.errors import MalformedResponse
-from guestlist.models import Invitation, Member, MemberState, Role, State, constructor
+from guestlist.models import MEMBERSHIPS, Invitation, Member, MemberState, Role, State, constructor
 from guestlist.provider import Page, Response
 
+T = TypeVar("T")
 Raw = dict[str, Any]
 """A record as Vultr sent it."""
 
@@ -142,14 +144,33 @@ def _part(value: Any, name: str) -> Any:
     raise TypeError(f"expected an object that may hold {name}")
 
 
-def page(response: Response, *names: str) -> Page[Raw]:
-    """One page of records, which are under the first of `names` or bare."""
+def page(
+    response: Response,
+    *names: str,
+    read: Callable[[Raw], T | None],
+    email: str = "email",
+    section: str = "",
+) -> Page[T]:
+    """Reads one page of a list.
+
+    Args:
+        names: what the list may be called; the records may be bare as well.
+        read: reads a record; returns None to leave it out.
+        email: the field with the address that a record is about.
+        section: which of several lists it is.
+    """
     body = response.json()
+    found = content(body, *names)
+    if not isinstance(found, list):
+        raise TypeError("expected a list of objects")
     total = _part(_part(body, "meta"), "total")
-    return Page(
-        records(content(body, *names)),
+    return Page.of(
+        found,
+        read,
         next_cursor(body),
-        total if isinstance(total, int) else None,
+        total if type(total) is int else None,
+        email=lambda raw: _unwrapped(raw)[email],
+        section=section,
     )
 
 
@@ -222,8 +243,7 @@ def member(raw: Raw, state: MemberState | None = None) -> Member:
             Taken literally, the OpenAPI document wraps each user of a list in `user`.
         state: the state, if the list that the user comes from determines it.
     """
-    if isinstance(raw.get("user"), dict):
-        raw = raw["user"]
+    raw = _unwrapped(raw)
     return _new_member(
         id=identifier(raw, "id", "uuid"),  # the guide to suspending speaks of a uuid
         email=raw.get("email") or "",
@@ -232,6 +252,17 @@ def member(raw: Raw, state: MemberState | None = None) -> Member:
         service=flag(raw.get("service_user")) or False,
         raw=raw,
     )
+
+
+def _unwrapped(raw: Raw) -> Raw:
+    return raw["user"] if isinstance(raw.get("user"), dict) else raw
+
+
+def member_who_is_in(raw: Raw) -> Member | None:
+    """A user of the organization, or None for one who was invited and has not accepted, or whose
+    account is closed."""
+    found = member(raw)
+    return found if found.state in MEMBERSHIPS else None
 
 
 def _full_name(raw: Raw) -> str | None:
@@ -287,6 +318,12 @@ def role(raw: Raw, kind: str) -> Role:
     )
 
 
+def role_that_exists(raw: Raw, kind: str) -> Role | None:
+    """A group, role or policy, or None for a group that was deleted and can be restored (the
+    OpenAPI document): it grants nothing."""
+    return None if is_deleted(raw) else role(raw, kind)
+
+
 def is_deleted(raw: Raw) -> bool:
-    """Whether a group was deleted and can be restored (the OpenAPI document): it grants nothing."""
+    """Whether a group was deleted."""
     return raw.get("status") == "deleted"

@@ -270,6 +270,8 @@ def _same_or_malformed(sample: Sample, replay: Replay, nth: int, what: str) -> N
         return
     if replay.error is None and replay.value == sample.value:
         return
+    if isinstance(replay.value, Page) and replay.value.problems:  # nobody counts as absent then
+        return
     if isinstance(replay.error, Astray):  # it asks for what the answer does not tell
         return
     _misread(sample, replay, nth, what, "MalformedResponse")

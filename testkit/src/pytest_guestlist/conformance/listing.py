@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
@@ -121,19 +123,42 @@ class Listing(Rules):
 
     @pytest.mark.parametrize("listing", LISTS)
     def test_total_is_true(self, scene: Scene, listing: str) -> None:
-        """If a page has a total, all pages together hold as many records, and the page with the
-        last of them is the last. Records that are left out count."""
+        """If a page has a total, all pages of its section together hold as many records, and the
+        page with the last of them is the section's last. Records that are left out count."""
         scene.needs(listing)
         self._people(scene)
-        count, cursor = 0, None
+        count, totals, cursor = Counter[str](), dict[str, int](), None
         while True:
             page = scene.run(getattr(scene.provider, listing)(cursor))
-            count, cursor = count + len(page.items) + page.left_out, page.next
-            if cursor is None or (page.total is not None and count >= page.total):
+            if count[page.section] and count[page.section] >= totals.get(page.section, math.inf):
+                came = f"{count[page.section]}, and then another page"
+                expected = f"{totals[page.section]}, and then the end"
+                _incomplete(scene.provider, listing, expected, came)
+            count[page.section] += page.records
+            if page.total is not None:
+                totals[page.section] = page.total
+            cursor = page.next
+            if cursor is None:
                 break
-        if page.total is not None and (count != page.total or cursor is not None):
-            came = f"{count}, and then {'the end' if cursor is None else repr(cursor)}"
-            _incomplete(scene.provider, listing, f"{page.total}, and then the end", came)
+        for section, total in totals.items():
+            if count[section] != total:
+                _incomplete(scene.provider, listing, f"{total} records", count[section])
+
+    @pytest.mark.parametrize("listing", LISTS)
+    def test_total_is_the_service_s(self, tour: Tour, listing: str) -> None:
+        """A total is what the service reports, not how many records came: a list that ends with
+        fewer is incomplete, and nobody counts as absent from it."""
+        for sample in samples_of(tour, listing):
+            total = getattr(sample.value, "total", None) or 0
+            trick = tricks.document(partial(tricks.with_total, old=total, new=total + 1))
+            tell = [
+                nth
+                for nth, (_, answer) in enumerate(sample.played if total else ())
+                if trick(answer) != answer
+            ]
+            again = [sample.again(nth, trick) for nth in tell]
+            if again and all(one.error is None and one.value.total == total for one in again):
+                _incomplete(sample.provider, listing, f"a total of {total + 1}", again[-1].came)
 
     @pytest.mark.parametrize("listing", LISTS)
     def test_unreadable_cursor_is_no_end(self, scene: Scene, listing: str) -> None:

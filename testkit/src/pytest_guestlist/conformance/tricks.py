@@ -284,3 +284,15 @@ def without_totals(value: Any) -> Any:
             if "total" not in str(key).lower() and "count" not in str(key).lower()
         }
     return value
+
+
+def with_total(value: Any, old: int, new: int) -> Any:
+    """The document with another total in each place that has the old one."""
+    if isinstance(value, dict):
+        return {
+            key: new
+            if "total" in str(key).lower() and one == old and one is not True
+            else with_total(one, old, new)
+            for key, one in value.items()
+        }
+    return value

@@ -40,6 +40,7 @@ def run_forget(session: Session) -> None:
         session.screen.line(
             f"Deleted from {row.ledger}: {count(row.orders, 'order')}"
             f" and {count(row.entries, 'row')} of history."
+            + (f" {count(row.mentions, 'mention')} in other rows replaced." if row.mentions else "")
         )
         session.printed = True
 
@@ -52,7 +53,7 @@ def _person(session: Session, store: Store) -> ForgottenRow:
     found = counts(store, Search(emails=[given.who]))
     confirm(_question(given.who, found, store.name), yes=given.yes)
     erased = forget(store, given.who, force=given.force)
-    if not erased.orders:
+    if not erased.orders and not erased.mentions:
         raise LedgerError(
             f"{store.name} holds nothing about them", hint="Is the address right?"
         ).about(email=given.who)
@@ -62,6 +63,7 @@ def _person(session: Session, store: Store) -> ForgottenRow:
         before=None,
         orders=erased.orders,
         entries=erased.entries,
+        mentions=erased.mentions,
     )
 
 

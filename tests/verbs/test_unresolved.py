@@ -1,0 +1,171 @@
+"""A client without a ledger remembers its calls whose outcome is not known."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx
+import pytest
+from tests.verbs.conftest import Kill, Killed
+
+from guestlist import Guestlist
+from guestlist.errors import OutcomeUnknown
+from guestlist.models import Member, Outcome, Role, RoleOutcome
+from guestlist.provider import Effect, Flow, Page, Request, operation, setting
+from guestlist.provider import Provider as Base
+from pytest_guestlist.clock import VirtualClock
+
+ADA = "ada@example.com"
+GRACE = 30.0
+
+
+def test_inviting_again_after_an_interruption_sends_one_email(faulty: Any) -> None:
+    guests = faulty(Kill(before=False))
+    with pytest.raises(Killed):
+        guests.invite(ADA)
+    assert guests.invite(ADA).outcome is Outcome.ALREADY_INVITED
+    assert len(guests.mails(ADA)) == 1
+
+
+class Slow:
+    """The first request that makes an invitation takes effect three seconds after it was lost."""
+
+    def __init__(self, after: Any, loss: Callable[[], BaseException]) -> None:
+        self._after = after
+        self._loss = loss
+        self.sent: list[httpx.Request] = []
+
+    def __call__(self, request: httpx.Request, answer: httpx.Response | None) -> Any:
+        if request.method != "POST" or request.url.path.endswith("/users") or self.sent:
+            return None
+        self.sent.append(request)
+        url, headers = str(request.url), dict(request.headers)
+        self._after(3, lambda: httpx.post(url, content=request.content, headers=headers))
+        return self._loss()
+
+
+def test_inviting_again_waits_for_an_effect_that_comes_late(
+    faulty: Any, sandbox: Any, after: Any
+) -> None:
+    guests = faulty(Slow(after, Killed))
+    with pytest.raises(Killed):
+        guests.invite(ADA)
+    began = sandbox.clock.seconds()
+    assert guests.invite(ADA).outcome is Outcome.ALREADY_INVITED
+    assert 3 <= sandbox.clock.seconds() - began < GRACE
+    assert len(guests.mails(ADA)) == 1
+
+
+def test_a_short_budget_sends_nothing_while_an_earlier_call_may_take_effect(
+    faulty: Any, after: Any
+) -> None:
+    guests = faulty(Slow(after, lambda: httpx.ReadTimeout("lost")))
+    with pytest.raises(OutcomeUnknown, match="the budget is 2 s in all") as caught:
+        guests.budgeted(total=2).invite(ADA)
+    assert "Make the same call again" in caught.value.hint
+    with pytest.raises(OutcomeUnknown, match="may take effect yet"):
+        guests.budgeted(total=0.5).invite(ADA)
+    assert guests.invite(ADA).outcome is Outcome.ALREADY_INVITED
+    assert len(guests.mails(ADA)) == 1
+
+
+def test_what_never_happened_is_sent_after_the_grace_period(faulty: Any, sandbox: Any) -> None:
+    guests = faulty(Kill(before=True))
+    with pytest.raises(Killed):
+        guests.invite(ADA)
+    began = sandbox.clock.seconds()
+    assert guests.invite(ADA).outcome is Outcome.INVITED
+    assert GRACE <= sandbox.clock.seconds() - began < 2 * GRACE
+    assert len(guests.mails(ADA)) == 1
+
+
+def test_resending_again_after_an_interruption_sends_one_email(faulty: Any, case: Any) -> None:
+    kill = Kill(before=False)
+    kill.left = 0
+    guests = faulty(kill)
+    guests.invite(ADA)
+    kill.left = 1
+    with pytest.raises(Killed):
+        guests.resend(ADA)
+    if case.provider.resend_moves_expiry:
+        assert guests.resend(ADA).outcome is Outcome.RESENT
+    else:
+        with pytest.raises(OutcomeUnknown, match="no look can tell"):
+            guests.resend(ADA)
+    assert len(guests.mails(ADA)) == 2
+    guests.resend(ADA)  # the next one is a new order
+    assert len(guests.mails(ADA)) == 3
+
+
+def test_replacing_again_after_an_interruption_sends_one_email(faulty: Any, case: Any) -> None:
+    if not case.provider.supports("revoke"):
+        pytest.skip("nothing is replaced there")
+
+    def kill(request: httpx.Request, answer: httpx.Response | None) -> Any:
+        if answer is not None and request.url.path.endswith("/invite-user") and armed:
+            armed.clear()
+            return Killed()
+        return None
+
+    armed: list[bool] = []
+    guests = faulty(kill)
+    guests.invite(ADA)
+    armed.append(True)
+    with pytest.raises(Killed):
+        guests.invite(ADA, if_exists="replace")
+    assert guests.invite(ADA, if_exists="replace").outcome is Outcome.INVITED
+    assert len(guests.mails(ADA)) == 2
+
+
+def test_another_person_is_invited_at_once(faulty: Any, sandbox: Any) -> None:
+    guests = faulty(Kill(before=True))
+    with pytest.raises(Killed):
+        guests.invite(ADA)
+    began = sandbox.clock.seconds()
+    assert guests.invite("bob@example.com").outcome is Outcome.INVITED
+    assert sandbox.clock.seconds() - began < 2
+
+
+class Badges(Base):
+    """Every assignment of a role acts: twice is two badges."""
+
+    name = "badges"
+    title = "Badges"
+    base_url: str = setting("Where it is", default="https://badges.example")
+
+    @operation
+    def members(self, cursor: str | None = None) -> Flow[Page[Member]]:
+        reply = yield Request.get("members")
+        return Page.of(reply.records("members"), self.read)
+
+    @operation
+    def assign_role(self, member: Member, role: Any) -> Flow[None]:
+        yield Request.post("badges", json={"role": role.id}, effect=Effect.CREATE)
+
+    def read(self, raw: dict[str, Any]) -> Member:
+        roles = tuple(Role(id=id) for id in raw["roles"])
+        return Member(id=raw["id"], email=raw["email"], roles=roles)
+
+
+def test_assigning_again_waits_where_each_assignment_acts() -> None:
+    clock, badges = VirtualClock(datetime(2027, 1, 15, tzinfo=UTC)), list[str]()
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        if request.method == "POST":
+            badges.append("gold")
+            raise httpx.ReadTimeout("lost")
+        # the list shows it four seconds later
+        shown = badges if clock.monotonic() > 4 else []
+        return httpx.Response(200, json=[{"id": "m1", "email": ADA, "roles": shown}])
+
+    transport = httpx.MockTransport(answer)
+    with Guestlist({"club": Badges()}, clock=clock, transport=transport) as guests:
+        with pytest.raises(OutcomeUnknown):
+            guests.assign_role(ADA, "gold")
+        with pytest.raises(OutcomeUnknown, match="may take effect yet"):
+            guests.with_budget(total=2).assign_role(ADA, "gold")
+        assert guests.assign_role(ADA, "gold").outcome is RoleOutcome.ALREADY_ASSIGNED
+    assert badges == ["gold"]
+    assert clock.monotonic() < GRACE
