@@ -27,7 +27,7 @@ from tests.durable.kit import (
 
 from guestlist import Guestlist
 from guestlist.changes import Action, Change
-from guestlist.errors import LedgerError, Unauthorized, UnknownAccount
+from guestlist.errors import LedgerError, RateLimited, Unauthorized, UnknownAccount
 from guestlist.exchange.account import LONGEST_REST
 from guestlist.ledger import Ledger, orders, runs
 from guestlist.ledger.doubts import ATTEMPTS
@@ -211,9 +211,30 @@ def test_what_a_service_says_yes_to_and_does_not_do_is_given_up(
     assert states(machine) == {"UNKNOWN": 1}
 
 
-def test_a_rest_of_years_is_not_believed(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One wrong header must not silence a run."""
-    original, asked = machine.service.handle_request, iter(["99999999999"])
+def test_a_run_ends_if_the_service_asks_for_a_pause_that_is_too_long(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A daily limit answers `Retry-After: 86400`. A later run goes on."""
+    original, asked = machine.service.handle_request, iter(["86400"])
+
+    def handle(request: httpx.Request) -> httpx.Response:
+        rest = next(asked, None) if request.method == "POST" else None
+        return httpx.Response(429, headers={"Retry-After": rest}) if rest else original(request)
+
+    monkeypatch.setattr(machine.service, "handle_request", handle)
+    run = machine.begin(invites(1))
+    halted = machine.run(run).tallies["plain"].halted
+    assert isinstance(halted, RateLimited)
+    assert halted.retry_after == pytest.approx(86_400, abs=5)
+    assert states(machine) == {"ASKED": 1}
+    assert machine.clock.monotonic() < LONGEST_REST
+    machine.clock.sleep(86_400)
+    machine.run(run)
+    assert states(machine) == {"DONE": 1}
+
+
+def test_a_run_waits_for_a_shorter_pause(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    original, asked = machine.service.handle_request, iter(["600"])
 
     def handle(request: httpx.Request) -> httpx.Response:
         rest = next(asked, None) if request.method == "POST" else None
@@ -222,7 +243,7 @@ def test_a_rest_of_years_is_not_believed(machine: Machine, monkeypatch: pytest.M
     monkeypatch.setattr(machine.service, "handle_request", handle)
     machine.run(machine.begin(invites(1)))
     assert states(machine) == {"DONE": 1}
-    assert machine.clock.monotonic() <= 2 * LONGEST_REST
+    assert 600 <= machine.clock.monotonic() < 700
 
 
 def test_an_owed_role_is_given_by_its_id_where_the_service_lists_none(machine: Machine) -> None:

@@ -509,7 +509,7 @@ def test_whoever_is_removed_is_owed_nothing(make: Any, ledger: Ledger, tmp_path:
 def test_without_a_ledger_roles_for_later_are_refused(guests: Any) -> None:
     with pytest.raises(Unsupported, match="takes no role at invitation time") as caught:
         guests.invite(ADA, role="group:Engineering")
-    assert "A client with a ledger remembers it until then" in caught.value.hint
+    assert "A client with a ledger remembers them until then" in caught.value.hint
     assert guests.requests == []
 
 

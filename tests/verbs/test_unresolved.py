@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -11,8 +13,9 @@ import pytest
 from tests.verbs.conftest import Kill, Killed
 
 from guestlist import Guestlist
-from guestlist.errors import OutcomeUnknown
-from guestlist.models import Member, Outcome, Role, RoleOutcome
+from guestlist.errors import Forbidden, OutcomeUnknown, Unsupported
+from guestlist.ledger import Ledger
+from guestlist.models import Invitation, Member, Order, Outcome, Role, RoleOutcome, State
 from guestlist.provider import Effect, Flow, Page, Request, operation, setting
 from guestlist.provider import Provider as Base
 from pytest_guestlist.clock import VirtualClock
@@ -169,3 +172,54 @@ def test_assigning_again_waits_where_each_assignment_acts() -> None:
         assert guests.assign_role(ADA, "gold").outcome is RoleOutcome.ALREADY_ASSIGNED
     assert badges == ["gold"]
     assert clock.monotonic() < GRACE
+
+
+class Door(Base):
+    """Its key may invite, and not list the members. Nobody is invited twice."""
+
+    name = "door"
+    title = "Door"
+    base_url: str = setting("Where it is", default="https://door.example")
+    most_roles = 1
+
+    @property
+    def refuses_duplicates(self) -> bool:
+        return True
+
+    @operation
+    def invite(self, order: Order) -> Flow[Invitation]:
+        reply = yield Request.post("invites", json={"email": order.email})
+        return Invitation(id=reply.mapping()["id"], email=order.email, state=State.PENDING)
+
+    @operation
+    def members(self, cursor: str | None = None) -> Flow[Page[Member]]:
+        yield Request.get("members")
+        raise AssertionError("the key may not list them")
+
+
+@pytest.mark.parametrize("remembers", [False, True])
+def test_a_key_that_may_invite_and_not_list(tmp_path: Path, remembers: bool) -> None:
+    def answer(request: httpx.Request) -> httpx.Response:
+        if request.method == "GET":
+            return httpx.Response(403, json={"error": "insufficient scope"})
+        return httpx.Response(201, json={"id": "i1"})
+
+    with ExitStack() as closing:
+        how: dict[str, Any] = {"transport": httpx.MockTransport(answer)}
+        if remembers:
+            how["ledger"] = closing.enter_context(Ledger(tmp_path / "guestlist.db"))
+        guests = closing.enter_context(Guestlist({"club": Door()}, **how))
+        assert guests.invite(ADA).outcome is Outcome.INVITED
+        with pytest.raises(Forbidden, match="GET /members"):
+            guests.status(ADA)
+
+
+def test_hints_advise_only_what_the_provider_can_do() -> None:
+    guests = Guestlist({"club": Door()}, transport=httpx.MockTransport(_never))
+    with guests, pytest.raises(Unsupported) as caught:
+        guests.invite(ADA, role=["reader", "editor"])
+    assert caught.value.hint == "Leave them out."
+
+
+def _never(request: httpx.Request) -> httpx.Response:
+    raise AssertionError(f"sent: {request}")

@@ -115,9 +115,10 @@ def configured(session: Session, roster: TomlFile, closing: ExitStack) -> Config
 
 
 def within(session: Session, guests: Guestlist) -> Guestlist:
-    """The client, whose calls take no longer than `--timeout` says."""
-    total = session.arguments.timeout
-    return guests.with_budget(total=total) if total else guests
+    """The client, whose calls take no longer than `--timeout` says. A run waits for no pause of a
+    service that is longer."""
+    limit = session.arguments.timeout
+    return guests.with_budget(total=limit, waiting=limit) if limit else guests
 
 
 def roster_path(session: Session) -> Path:

@@ -102,7 +102,8 @@ class Session:
             guests = client(self, config, self.clock, self._ledger())
         self._closing.enter_context(guests)
         is_budget = given.timeout and not getattr(given, "waits", False)
-        return guests.with_budget(total=given.timeout) if is_budget else guests
+        limit = given.timeout
+        return guests.with_budget(total=limit, waiting=limit) if is_budget else guests
 
     def warn_about_plugins(self) -> None:
         """Print a warning for each plugin that cannot be loaded: its policy is not enforced."""

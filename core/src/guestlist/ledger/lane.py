@@ -60,6 +60,8 @@ class Lane:
     Args:
         threads: requests under way at a time; None for as many as the account's pace needs.
         settles_doubts: whether it looks for what got no answer. Somebody else has to, otherwise.
+        longest_pause: seconds. If the service asks for a longer one, the lane leaves the rest to a
+            later run.
     """
 
     def __init__(
@@ -71,6 +73,7 @@ class Lane:
         *,
         threads: int | None = None,
         settles_doubts: bool = True,
+        longest_pause: float = math.inf,
     ) -> None:
         self._guests = guests.account(tally.account)
         self._store = store
@@ -83,6 +86,7 @@ class Lane:
         self._slots = threading.BoundedSemaphore(self._workers)
         self._guard = threading.Lock()
         self._heard = self._clock.monotonic()
+        self._longest_pause = longest_pause
         self._rest = REST_FIRST
         self._rest_until = -math.inf
 
@@ -269,6 +273,8 @@ class Lane:
             now = self._clock.monotonic()
             if isinstance(error, RateLimited):
                 self._heard = now  # it does answer
+                if (error.retry_after or 0.0) > self._longest_pause:
+                    self._tally.halted = self._tally.halted or error
             if now - self._heard > PATIENCE:
                 self._tally.halted = self._tally.halted or error
             elif now >= self._rest_until:  # those of one wave count once

@@ -89,5 +89,5 @@ def found(order: Order, now: Guest) -> Done | None:
     return Done(outcome, None, FOUND, change.owed_roles())
 
 
-FOUND = "No answer came; it was found by looking."
-GONE = "No answer came; when it was tried again, there was nothing left."
+FOUND = "No answer confirmed it; it was found by looking."
+GONE = "No answer confirmed it; when it was tried again, there was nothing left."

@@ -14,6 +14,7 @@ from filelock import FileLock, Timeout
 from guestlist.changes import Change
 from guestlist.client import Guestlist
 from guestlist.errors import LedgerError, UnknownAccount
+from guestlist.exchange.account import LONGEST_REST
 from guestlist.ledger import orders, runs, shared
 from guestlist.ledger.lane import Lane, Work
 from guestlist.ledger.order import Order
@@ -205,7 +206,8 @@ class Runner:
             mine = [order for order in doubts if order.change.account == account]
             tally = Tally(account, left=left[account])
             summary.tallies[account] = tally
-            lane = Lane(self._guests, self._store, self._stop, tally)
+            pause = min(self._guests.budget.waiting, LONGEST_REST)
+            lane = Lane(self._guests, self._store, self._stop, tally, longest_pause=pause)
             ended = threading.Event()
             thread = threading.Thread(
                 target=_run_lane,

@@ -9,12 +9,13 @@ from pydantic import BaseModel
 
 from guestlist import errors
 from guestlist.address import check_email
-from guestlist.errors import Conflict, GuestlistError, InvalidOrder
+from guestlist.errors import Conflict, Forbidden, GuestlistError, InvalidOrder
 from guestlist.exchange.account import Call
 from guestlist.exchange.step import Steps
 from guestlist.models import (
     MAY_BE_OPEN,
     OPEN_STATES,
+    Basis,
     Guest,
     InviteResult,
     Order,
@@ -94,7 +95,7 @@ def invite(
     action = if_exists if if_exists in ("resend", "replace") else "invite"
     known = found = yield from settle_earlier(call, action)
     if known is None and _looks_first(call, if_exists):
-        known = yield from look(call, call.email)
+        known = yield from _look_if_allowed(call, call.email, if_exists)
     if found is None or (if_exists == "return" and found.state in (*OPEN_STATES, State.ACCEPTED)):
         steps = _invite(call, order, owed, if_exists, known)
     else:
@@ -112,6 +113,22 @@ def _looks_first(call: Call, if_exists: IfExists) -> bool:
     unless a later call shall be able to tell what this one has changed."""
     remembers = call.known is not None or call.journal is not None
     return remembers or if_exists == "replace" or not call.provider.refuses_duplicates
+
+
+def _look_if_allowed(call: Call, email: str, if_exists: IfExists) -> Steps[Guest]:
+    """Looks where the person stands. Credentials that may invite and not list are no obstacle where
+    the service itself refuses to invite somebody twice: nothing is known of the person then.
+
+    Raises:
+        Forbidden: the look is refused, and the service takes duplicates.
+    """
+    try:
+        return (yield from look(call, email))
+    except Forbidden:
+        if if_exists == "replace" or not call.provider.refuses_duplicates:
+            raise
+        account = call.account.name
+        return Guest(account=account, email=email, state=State.UNKNOWN, basis=Basis.INFERRED)
 
 
 def _invite(

@@ -47,13 +47,12 @@ def check_possible(
     if roles and provider.most_roles == 0 and not can_owe:
         raise Unsupported(
             f"{title} takes no role at invitation time",
-            hint=provider.substitutes.get("role", "Assign it once the invitation is accepted.")
-            + " A client with a ledger remembers it until then.",
+            hint=_later(provider, "Assign it once the invitation is accepted."),
         )
     if provider.most_roles is not None and len(roles) > provider.most_roles and not can_owe:
         raise Unsupported(
             f"{title} takes {provider.most_roles} role at invitation time, not {len(roles)}",
-            hint="Assign the others once the invitation is accepted.",
+            hint=_later(provider, "Assign the others once the invitation is accepted."),
         )
     if len(roles) < provider.least_roles:
         raise InvalidOrder(
@@ -67,6 +66,15 @@ def check_possible(
         raise provider.unsupported("revoke")
     if if_exists == "resend":
         check_resendable(provider)
+
+
+def _later(provider: Provider, by_assigning: str) -> str:
+    """Says what to do about roles that an invitation cannot carry: what the provider says, else
+    assign them later, where the service can do that."""
+    able = provider.supports("assign_role")
+    hint = provider.substitutes.get("role", by_assigning if able else "Leave them out.")
+    remembered = ". A client with a ledger remembers them until then."
+    return hint.rstrip(".") + remembered if able else hint
 
 
 def check_resendable(provider: Provider) -> None:

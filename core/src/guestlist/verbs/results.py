@@ -14,7 +14,7 @@ from guestlist.verbs.roles import holds
 from guestlist.verbs.states import conclude, current
 
 FOUND_BY_LOOKING = (
-    "No answer came; it was found by looking. Whether the mail went out is not known."
+    "No answer confirmed it; it was found by looking. Whether the email was sent is not known."
 )
 DONE_EARLIER = "An earlier call has done it, and was interrupted. Nothing was sent now."
 
