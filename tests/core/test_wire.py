@@ -23,6 +23,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -306,6 +307,18 @@ def test_a_refused_connection_proves_that_nothing_was_sent(send: Send) -> None:
     assert failure.sent is False
     assert failure.status is None
     assert failure.reason.startswith("no connection")
+
+
+@pytest.mark.filterwarnings(  # httpcore leaves this one socket open
+    "ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"
+)
+def test_a_missing_unix_socket_proves_that_nothing_was_sent(tmp_path: Path) -> None:
+    path = str(tmp_path / "none.sock")
+    with httpx.HTTPTransport(uds=path) as transport:
+        failure = failed(HttpxWire(None, transport).send(outgoing("http://x.example", "POST")))
+    gc.collect()
+    assert failure.sent is False
+    assert path in failure.reason
 
 
 def test_a_failed_handshake_proves_that_nothing_was_sent(send: Send, serve: Any) -> None:

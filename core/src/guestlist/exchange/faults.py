@@ -82,7 +82,7 @@ def not_connected(error: Exception, host: str, port: int, *, proxy: bool) -> Fai
     Args:
         proxy: whether the host is that of a proxy.
     """
-    place = f"{host}:{port}"
+    place = f"{host}:{port}" if port else host  # a Unix socket has none
     setting = "{base_url}"
     if proxy:
         place, setting = f"the proxy {place}", _set(PROXIES) or "the proxy's address"

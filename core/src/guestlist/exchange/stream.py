@@ -31,6 +31,7 @@ _RESET, _CLOSE = struct.pack(_LINGER, 1, 0), struct.pack(_LINGER, 0, 0)
 
 _NOTED = (
     "connect_tcp.started",
+    "connect_unix_socket.started",
     "connect_tcp.complete",
     "start_tls.complete",
     "send_request_headers.started",
@@ -143,9 +144,9 @@ class Trace:
         """
         if not name.endswith(_NOTED):
             return
-        if name.endswith("connect_tcp.started"):
+        if name.endswith(("connect_tcp.started", "connect_unix_socket.started")):
             self._check_time()
-            self.address = info["host"], info["port"]
+            self.address = info.get("host") or str(info.get("path")), info.get("port") or 0
         elif name.endswith(".complete"):
             stream = Stream(info["return_value"])
             if self._lent is not None:
