@@ -378,3 +378,79 @@ def test_a_name_that_fits_two_things_is_not_used() -> None:
     both = (Role(id="r", name="Support"), Role(id="g", name="Support", kind="group"))
     wishes = Wishes(ANY(), both)
     assert [wishes.word(role) for role in both] == ["r", "group:Support"]
+
+
+# ---------------------------------------------------------------------------- deferred instead
+
+
+@pytest.mark.parametrize(
+    ("kind", "roles", "person", "expected"),
+    [
+        (ANY, None, guest(M, told=False), ""),
+        (ANY, ["zzz", "a"], guest(M, told=False), ""),
+        (ANY, ["a", "e"], guest(M, ADMIN), ""),  # it can be seen what the member lacks
+        (ANY, ["a", "e"], guest(M), ""),
+        (ANY, ["a", "e"], guest(M, member=None), ""),
+        (ANY, ["a", "e"], guest(M, told=False), "a"),
+        (ANY, ["a", "e"], guest(P, ADMIN), ""),
+        (ANY, ["a", "e", "r"], guest(P, ADMIN), "r"),
+        (ANY, ["a", "e"], guest(P), ""),  # it may offer them without saying so
+        (LATER, ["a", "e"], guest(P), "a"),
+        (LATER, ["a", "e"], guest(X), ""),
+        (LATER, ["a", "e"], guest(G), ""),
+    ],
+)
+def test_roles_that_are_deferred_instead_of_withdrawn_ones(
+    kind: type[Service], roles: Any, person: Guest, expected: str
+) -> None:
+    """`e` is deferred already."""
+    entry = Entry(ADA, ADA, wish(kind, roles), owed={("role", "r1")})
+    rules = Rules("home", kind(), roles=ROLES)
+    instead = owed_instead(rules, entry, person)
+    assert [role.label for role in instead] == expected.split()
+    assert owed_instead(rules, Entry(ADA, ADA), person) == ()
+
+
+@pytest.mark.parametrize(
+    ("person", "reason"),
+    [
+        (guest(G), "is not there"),
+        (guest(X, ADMIN), "the invitation expired on 2027-01-31"),
+        (guest(R), "the invitation was revoked"),
+        (guest(D), "the invitation was declined"),
+        (guest(U, basis=Basis.INFERRED), "was invited, and the invitation is not to be seen"),
+        (
+            guest(G, invitation=Invitation(id="i", email=ADA, state=State.ACCEPTED)),
+            "was a member and has left",
+        ),
+    ],
+)
+def test_reasons_of_invitations(person: Guest, reason: str) -> None:
+    """Also where an invitation that ended offered something else."""
+    rules = Rules("home", ANY(), roles=ROLES, invite_declined=True)
+    entry = Entry(ADA, ADA, wish(ANY, ["e", "r"]))
+    [change] = differences(rules, entry, person)
+    assert isinstance(change, Change)
+    assert (change.action, change.reason) == (Action.INVITE, reason)
+
+
+def test_reasons_of_replacements_name_roles_and_options() -> None:
+    entry = Entry(ADA, ADA, wish(service(Options=Choice, most_roles=None), ["e"], api=True))
+    rules = Rules("home", service(Options=Choice, most_roles=None)(), roles=ROLES)
+    [change] = differences(rules, entry, guest(P, Role(id="r0")), {"api": False})
+    assert isinstance(change, Change)
+    assert change.reason == (
+        "the invitation has api = false, and true is wanted; it offers a, and e is wanted"
+    )
+    none = Entry(ADA, ADA, wish(ANY, []))
+    [change] = differences(Rules("home", ANY(), roles=ROLES), none, guest(P, ADMIN))
+    assert isinstance(change, Change)
+    assert change.reason == "the invitation offers a, and no role is wanted"
+
+
+def test_a_protected_member_keeps_a_role_that_would_be_replaced() -> None:
+    kept = {"protected": frozenset({ADA})}
+    entry = Entry(ADA, ADA, wish(ONE, ["e"]))
+    assert found(ONE, guest(M, ADMIN), entry, **kept) == ["kept"]
+    assert found(ONE, guest(M, EDITOR), entry, **kept) == ["fits"]
+    assert found(ONE, guest(M), entry, **kept) == ["assign e"]
