@@ -379,25 +379,47 @@ def test_waiting_is_recorded_and_replayed_alike(pytester: pytest.Pytester) -> No
 def test_concurrent_tests_are_replayed(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(
         """
+        import asyncio
         from concurrent.futures import ThreadPoolExecutor
 
         import pytest
 
+        PEOPLE = [f"guest-{number}@example.com" for number in range(12)]
+        again = pytest.mark.parametrize("turn", range(4))
+
+        @again
         @pytest.mark.guestlist_cassette("threads")
-        @pytest.mark.parametrize("workers", [1, 8])
-        def test_threads(guestlist_client, workers):
-            people = [f"guest-{number}@example.com" for number in range(20)]
+        def test_threads(guestlist_client, turn):
+            cloud, chat = map(guestlist_client.account, ("vultr", "aitronos"))
+
             def invite(email):
-                return guestlist_client.invite(email, account="aitronos", role="Member").outcome
-            with ThreadPoolExecutor(workers) as pool:
-                assert set(pool.map(invite, people)) == {"invited"}
+                chat.invite(email, role="Member")
+                cloud.invite(email)
+                return cloud.status(email).state
+
+            with ThreadPoolExecutor(8) as pool:
+                assert set(pool.map(invite, PEOPLE)) == {"pending"}
+
+        @again
+        @pytest.mark.guestlist_cassette("tasks")
+        def test_tasks(guestlist_async_client, turn):
+            cloud, chat = map(guestlist_async_client.account, ("vultr", "aitronos"))
+
+            async def invite(email):
+                await chat.invite(email, role="Member")
+                await cloud.invite(email)
+                return (await cloud.status(email)).state
+
+            async def all_of_them():
+                return await asyncio.gather(*map(invite, PEOPLE))
+
+            assert set(asyncio.run(all_of_them())) == {"pending"}
         """
     )
 
-    run(pytester, "--guestlist-record", "-k", "1").assert_outcomes(passed=1, deselected=1)
+    run(pytester, "--guestlist-record", "-k", "0").assert_outcomes(passed=2, deselected=6)
 
-    for _ in range(3):
-        run(pytester).assert_outcomes(passed=2)
+    run(pytester).assert_outcomes(passed=8)
 
 
 def test_versions_are_in_the_file_and_drift_is_reported(pytester: pytest.Pytester) -> None:

@@ -5,9 +5,9 @@ vcrpy intercepts the requests and knows the file format. This module decides wha
 
 - A request has to match a recorded one in method, address, path, query and body.
 - A request that changes something gets its recorded answers in their order, each of them once.
-- A request that reads gets the next recorded answer that fits the changes made so far. If it is
-  sent more often than it was recorded, it gets the last of these answers again. So requests of
-  several threads or tasks may come in any order.
+- A request that reads gets the next recorded answer that fits the changes made so far, above all
+  those of the same task or thread. If it is sent more often than it was recorded, it gets the last
+  of these answers again. So requests of several tasks or threads may come in any order.
 - At the end every recorded request must have been sent. Reads may be sent less often.
 """
 
@@ -20,6 +20,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
@@ -62,6 +63,8 @@ MATCH_ON = (
 )
 READING_METHODS = frozenset({"GET", "HEAD"})
 SHOWN_BODY_CHARACTERS = 300
+current_task: ContextVar[int | None] = ContextVar("current_task", default=None)
+"""The async task that sends a request, if an async client of the fixtures does."""
 RECORD_AGAIN = "run this test with --guestlist-record"
 
 
@@ -333,6 +336,7 @@ class _Tape(VcrCassette):  # type: ignore[misc] # it has no types
         self._choosing = threading.Lock()
         self._played: Counter[int] = Counter()
         self._last_change = -1
+        self._changes_of: dict[tuple[str, int], list[int]] = {}
         self.repeated: set[str] = set()
         self.first_mismatch: ReplayMismatch | None = None
 
@@ -364,6 +368,7 @@ class _Tape(VcrCassette):  # type: ignore[misc] # it has no types
             self._played[place] += 1
             if not _reads(request):
                 self._last_change = place
+                self._changes_of.setdefault(_sender(), []).append(place)
             return self.responses[place]
 
     def _chosen(self, request: Request, matching: list[int]) -> int | None:
@@ -371,17 +376,21 @@ class _Tape(VcrCassette):  # type: ignore[misc] # it has no types
         fresh = [place for place in matching if not self._played[place]]
         if not _reads(request):
             return fresh[0] if fresh else None
-        ahead = min(self._open_changes(), default=len(self))
-        # answers given before any change that this replay has not made yet
-        due = [place for place in matching if place < ahead]
-        current = [place for place in due if place > self._last_change]
+        own = self._changes_of.get(_sender(), ())
+        unsent = list(self._open_changes())
+
+        def misfit(place: int) -> tuple[int, int]:
+            """Counts own changes that the answer lacks, and unsent ones it shows."""
+            return sum(one > place for one in own), sum(one < place for one in unsent)
+
+        least = min(map(misfit, matching), default=None)
+        fitting = [place for place in matching if misfit(place) == least]
+        current = [place for place in fitting if place > self._last_change]
         choices = (
             [place for place in current if place in fresh]
             or current[-1:]
-            or [place for place in due if place in fresh]
-            or due[-1:]
-            or fresh
-            or matching[-1:]
+            or [place for place in fitting if place in fresh]
+            or fitting[-1:]
         )
         return choices[0] if choices else None
 
@@ -414,6 +423,12 @@ class _Tape(VcrCassette):  # type: ignore[misc] # it has no types
                 and any(requests_match(recorded, other, self._match_on) for other in sent)
             )
         ]
+
+
+def _sender() -> tuple[str, int]:
+    """The async task or thread that sends a request. It must see the changes it has made itself."""
+    task = current_task.get()
+    return ("task", task) if task is not None else ("thread", threading.get_ident())
 
 
 def _reads(request: Request) -> bool:

@@ -11,6 +11,7 @@ import socket
 import ssl
 from typing import TYPE_CHECKING
 
+import anyio
 import anyio.to_thread
 import h11
 import httpx
@@ -77,6 +78,15 @@ class CassetteTransport(_Transport):
     def __init__(self, cassette: Cassette, inner: httpx.BaseTransport) -> None:
         self._cassette = cassette
         self._inner = inner
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        from pytest_guestlist.cassettes import current_task
+
+        token = current_task.set(anyio.get_current_task().id)  # the worker thread inherits it
+        try:
+            return await super().handle_async_request(request)
+        finally:
+            current_task.reset(token)
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         if not self._cassette.covers(str(request.url)):
