@@ -223,3 +223,20 @@ def test_hints_advise_only_what_the_provider_can_do() -> None:
 
 def _never(request: httpx.Request) -> httpx.Response:
     raise AssertionError(f"sent: {request}")
+
+
+def test_an_open_invitation_is_returned_while_its_resend_is_unresolved(
+    faulty: Any, sandbox: Any
+) -> None:
+    """Nothing is sent either way, so nobody has to wait."""
+    kill = Kill(before=True)
+    kill.left = 0
+    guests = faulty(kill)
+    guests.invite(ADA)
+    kill.left = 1
+    with pytest.raises(Killed):
+        guests.resend(ADA)
+    began = sandbox.clock.seconds()
+    assert guests.invite(ADA).outcome is Outcome.ALREADY_INVITED
+    assert sandbox.clock.seconds() - began < 2
+    assert len(guests.mails(ADA)) == 1

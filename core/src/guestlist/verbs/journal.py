@@ -10,7 +10,7 @@ from guestlist.errors import Forbidden, GuestlistError, OutcomeUnknown
 from guestlist.exchange.account import Call, Doubt
 from guestlist.exchange.policy import sleep, write
 from guestlist.exchange.step import Steps
-from guestlist.models import Guest, InviteResult, Role
+from guestlist.models import OPEN_STATES, Guest, InviteResult, Role, State
 from guestlist.verbs.find import look
 from guestlist.verbs.unresolved import Unresolved, earlier_call, remembered
 
@@ -117,6 +117,10 @@ def settle_earlier(call: Call, action: str) -> Steps[Guest | None]:
         if doubt is None:
             return None
         try:
+            if action == "invite" and isinstance(doubt, Unresolved) and doubt.action != action:
+                guest = yield from look(call, call.email or "")
+                if guest.state in (*OPEN_STATES, State.ACCEPTED):
+                    return None  # nothing will be sent
             guest, happened = yield from _find_out(call, doubt)
         except Forbidden:
             if call.journal is not None or not call.provider.refuses_duplicates:

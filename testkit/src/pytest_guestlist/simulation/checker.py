@@ -186,8 +186,21 @@ def _failed_means_failed(run: Run, caller: Caller) -> Iterator[str]:
 def _unknown_only_where_it_must(run: Run, caller: Caller) -> Iterator[str]:
     """`OutcomeUnknown` for an order: only where looking cannot tell, or the grace period does not
     fit into the budget, or the service refused to be looked at, or every final look failed. No look
-    can tell whether an invitation was renewed that no list had shown before."""
+    can tell whether an invitation was renewed that no list had shown before. A call that waits for
+    an earlier one of its client raises it too, and has sent nothing that makes an invitation."""
     if not isinstance(caller.error, OutcomeUnknown) or caller.verb not in SENDING:
+        return
+    earlier = [
+        other
+        for other in run.callers
+        if other.client is caller.client
+        and other.ended is not None
+        and other.ended <= (caller.ended or 0.0)
+        and email_key(other.email) == email_key(caller.email)
+        and other is not caller
+        and any(one.request.effect is Effect.CREATE for one in other.sent)
+    ]
+    if earlier and all(one.request.effect is not Effect.CREATE for one in caller.sent):
         return
     doubts = [
         one
