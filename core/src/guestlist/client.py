@@ -477,6 +477,11 @@ class Guestlist(_Client):
 
         The account is the bound one (`guests.account("cloud").call(...)`), or the only one.
 
+        Args:
+            operation: the method of the provider's class.
+            args: the operation's positional arguments.
+            kwargs: the operation's keyword arguments.
+
         Raises:
             Unsupported: the account's provider has no such operation.
         """
@@ -543,6 +548,11 @@ class AsyncGuestlist(_Client):
         """Runs an operation that only one provider has: `await guests.call(Vultr.suspend, member)`.
 
         The account is the bound one (`guests.account("cloud").call(...)`), or the only one.
+
+        Args:
+            operation: the method of the provider's class.
+            args: the operation's positional arguments.
+            kwargs: the operation's keyword arguments.
 
         Raises:
             Unsupported: the account's provider has no such operation.

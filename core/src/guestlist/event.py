@@ -23,7 +23,8 @@ class Event:
         provider: the provider's name.
         at: when, by the client's clock, in UTC.
         email: the address that the call is about, if it is about one.
-        method, path: of the request, secrets masked.
+        method: the HTTP method of the request, such as `POST`.
+        path: the path of the request, with secrets masked.
         status: the HTTP status of the answer.
         attempt: which try of the same request, from 1.
         seconds: how long it took, or how long the wait is.

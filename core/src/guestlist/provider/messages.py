@@ -412,7 +412,11 @@ class Page(Generic[T]):
         Args:
             records: as the service sent them.
             read: reads one; returns None for a record that does not belong to the list.
-            next, total, cut_off, moved, section: of the page.
+            next: the cursor of the next page; see the attributes of the class, also for the others.
+            total: how many records there are on all pages.
+            cut_off: what to do if the service may have ended the list early.
+            moved: whether the list has shrunk.
+            section: the part of the list that `total` counts.
             email: returns the address that a record is about; by default its `email`.
 
         Raises:

@@ -101,7 +101,8 @@ async def apply_async(
 
     Args:
         client: the client to send with. By default one for the roster's accounts.
-        confirm, confirm_resume: functions or coroutine functions.
+        confirm: a function or coroutine function.
+        confirm_resume: a function or coroutine function.
         on_progress: a function or coroutine function.
     """
     return await _in_threads(
