@@ -131,7 +131,7 @@ def test_without_the_extra_a_sandbox_is_not_at_fault(monkeypatch: pytest.MonkeyP
 def test_without_the_test_kit_its_package_is_named(
     command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("guestlist.cli.commands.authors.entry_points", lambda **_: ())
+    monkeypatch.setattr("guestlist.cli.commands.provider_development.entry_points", lambda **_: ())
 
     assert main([command, "vultr"]) == 2
 

@@ -9,7 +9,7 @@ from tests.roster.services import ADMIN, service
 
 from guestlist import Guestlist, Unsupported, runs
 from guestlist.changes import Action
-from guestlist.cli.outcome import exit_code
+from guestlist.cli.exit_codes import exit_code
 from guestlist.ledger import Ledger
 from guestlist.models import Member
 from guestlist.runs.progress import Problem, RunEvent

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from guestlist.cli.asking import confirm
-from guestlist.cli.live import seconds_allowed
+from guestlist.cli.confirmation import confirm
 from guestlist.cli.parser import UsageError
+from guestlist.cli.run_display import seconds_allowed
 from guestlist.ledger import Ledger
 from guestlist.provider.messages import Limit
 from guestlist.sandbox import Sandbox

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from guestlist.cli.capability_table import matrix
 from guestlist.cli.commands.providers import describe
-from guestlist.cli.matrix import matrix
 from guestlist.models import Invitation, Order
 from guestlist.plugins import Broken, Plugins, installed
 from guestlist.provider import Flow, Provider, Request, operation

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import pytest
 
-from guestlist.cli.commands.stage import Stage
+from guestlist.cli.commands.demo_runner import Stage
 from guestlist.plugins import installed
 
 from .conftest import SCRIPT, Cli, script

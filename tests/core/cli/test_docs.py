@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import get_args
 
-from guestlist.cli import outcome
+from guestlist.cli import exit_codes
 from guestlist.cli.arguments import COMMANDS
 from guestlist.cli.document import AnyRow, ErrorRow
 
@@ -25,7 +25,7 @@ def test_every_command() -> None:
 
 
 def test_every_exit_code() -> None:
-    codes = {value for name, value in vars(outcome).items() if name.isupper() and name[0] != "_"}
+    codes = {value for name, value in vars(exit_codes).items() if name.isupper() and name[0] != "_"}
     assert {str(code) for code in codes} <= column("Exit codes")
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from guestlist import errors
-from guestlist.cli.outcome import Bug, Interrupted, exit_code
+from guestlist.cli.exit_codes import Bug, Interrupted, exit_code
 from guestlist.sandbox import Sandbox
 
 from .conftest import Cli, Run

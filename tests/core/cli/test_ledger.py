@@ -17,8 +17,8 @@ import pytest
 from tests.ledger.story import ADA, BOB, EVE, Story, day
 
 from guestlist.changes import Action
-from guestlist.cli.asking import confirm
 from guestlist.cli.commands import log
+from guestlist.cli.confirmation import confirm
 from guestlist.cli.parser import UsageError
 from guestlist.exchange.clock import SystemClock
 from guestlist.ledger.schema import OrderState

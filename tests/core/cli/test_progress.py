@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from guestlist.cli.progress import LINE_SECONDS, Progress
-from guestlist.cli.reporter import reading
+from guestlist.cli.run_reporter import reading
 from guestlist.cli.screen import Screen, _Console
+from guestlist.cli.status_line import LINE_SECONDS, Progress
 from guestlist_aitronos import Aitronos
 from guestlist_betterauth import BetterAuth
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from guestlist.cli.capability_table import matrix
 from guestlist.cli.document import ProviderRow
-from guestlist.cli.matrix import matrix
 
 from .conftest import Cli
 

@@ -22,9 +22,9 @@ print(sorted({"asyncio", "httpx", "pydantic", "rich", "pluggy"} & set(sys.module
 
 COLLECTING = """
 import gc, sys
-from guestlist.cli import main, running
+from guestlist.cli import command_runner, main
 from guestlist.cli.__main__ import program
-running.find = lambda name: lambda session: print(gc.isenabled(), gc.get_freeze_count() > 0)
+command_runner.find = lambda name: lambda session: print(gc.isenabled(), gc.get_freeze_count() > 0)
 main(["providers"])
 program()
 """

@@ -11,7 +11,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
-from guestlist.cli.system import checked_output, system_failure
+from guestlist.cli.system_errors import checked_output, system_failure
 
 
 def main(
@@ -64,7 +64,7 @@ def _main(words: list[str], when_loaded: Callable[[], None] | None) -> int:
     from guestlist.cli.parser import UsageError, with_default_sandbox
 
     if "_ARGCOMPLETE" in os.environ:
-        from guestlist.cli.completing import complete
+        from guestlist.cli.shell_completion import complete
 
         complete(build_parser())
     parser = build_parser(words)
@@ -78,9 +78,9 @@ def _main(words: list[str], when_loaded: Callable[[], None] | None) -> int:
     except SystemExit as done:  # argparse has printed the help or the version
         return int(done.code or 0)
     except UsageError as error:
-        from guestlist.cli.report import report_usage
+        from guestlist.cli.printing import report_usage
 
         return report_usage(error, words)
-    from guestlist.cli.running import run
+    from guestlist.cli.command_runner import run
 
     return run(arguments, when_loaded)

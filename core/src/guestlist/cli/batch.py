@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from guestlist.cli.document import AnyRow
-from guestlist.cli.outcome import Interrupted
+from guestlist.cli.exit_codes import Interrupted
 from guestlist.cli.session import Session
-from guestlist.cli.words import count, listed
+from guestlist.cli.text import count, listed
 from guestlist.errors import GuestlistError
 
 SIDE_BY_SIDE = 8

@@ -10,7 +10,7 @@ from itertools import chain, islice
 
 from guestlist.changes import IMPOSSIBLE, Action, Change, label
 from guestlist.cli.screen import Column, Screen, Text, cell_len
-from guestlist.cli.words import count, listed, printable
+from guestlist.cli.text import count, listed, printable
 from guestlist.roster import Note, Plan
 
 SIGNS = {

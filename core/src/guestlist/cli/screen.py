@@ -7,8 +7,8 @@ import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from guestlist.cli.extra import missing
-from guestlist.cli.words import printable, words
+from guestlist.cli.missing_extra import missing
+from guestlist.cli.text import printable, words
 from guestlist.ledger.line import LineState
 from guestlist.models import Outcome, State
 

@@ -10,9 +10,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from guestlist.cli.progress import Progress
-from guestlist.cli.report import say
-from guestlist.cli.words import printable
+from guestlist.cli.printing import say
+from guestlist.cli.status_line import Progress
+from guestlist.cli.text import printable
 from guestlist.client import Guestlist
 from guestlist.config import Config, config_path, find_config, open_config, read_config
 from guestlist.errors import GuestlistError, UnknownAccount

@@ -7,6 +7,7 @@ from itertools import groupby
 from typing import Any, TypeVar
 
 from guestlist.cli import screen
+from guestlist.cli.capability_table import matrix
 from guestlist.cli.document import (
     AccessRow,
     AccountRow,
@@ -22,11 +23,10 @@ from guestlist.cli.document import (
     RoleChangeRow,
     RoleRow,
 )
-from guestlist.cli.facts import Facts, basis, through
-from guestlist.cli.matrix import matrix
-from guestlist.cli.report import say
+from guestlist.cli.formatting import Facts, basis, through
+from guestlist.cli.printing import say
 from guestlist.cli.screen import Cell, Column, Screen, Text
-from guestlist.cli.words import printable, words, yes_or_no
+from guestlist.cli.text import printable, words, yes_or_no
 from guestlist.ledger.line import LineState
 from guestlist.models import Guest, Invitation, Member, Role, State
 

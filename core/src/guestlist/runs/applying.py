@@ -15,8 +15,8 @@ from guestlist.ledger.runner import alone
 from guestlist.roster import Plan, PlanFile, moved, read_plan
 from guestlist.roster.moved import overdue
 from guestlist.roster.summary import fingerprint
-from guestlist.runs.carrying import carry_out, reconcile
 from guestlist.runs.context import EVERYBODY, Context, Interrupted, Selection, opened
+from guestlist.runs.execution import carry_out, reconcile
 from guestlist.runs.planning import impossible, planned, report_missing, unconfirmed
 from guestlist.runs.progress import (
     CheckingPlan,

@@ -18,8 +18,8 @@ from guestlist.ledger.runner import alone
 from guestlist.models import OPEN_STATES, Guest, State
 from guestlist.roster.debts import Debt, Judged, judge
 from guestlist.roster.problems import IF_EMPTY
-from guestlist.runs.carrying import carry_out, reconcile
 from guestlist.runs.context import EVERYBODY, Context, Interrupted, Selection, opened
+from guestlist.runs.execution import carry_out, reconcile
 from guestlist.runs.planning import deferred
 from guestlist.runs.progress import (
     AwaitingAcceptance,

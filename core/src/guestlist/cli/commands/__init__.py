@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from guestlist.cli.session import Session
 
 _HOMES = {
-    "authors": "new-provider check-provider",
+    "provider_development": "new-provider check-provider",
     "completion": "completion",
     "config": "config",
     "demo": "demo",

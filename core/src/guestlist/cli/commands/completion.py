@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from guestlist.cli.completing import script
 from guestlist.cli.session import Session
+from guestlist.cli.shell_completion import script
 
 
 def run_completion(session: Session) -> None:

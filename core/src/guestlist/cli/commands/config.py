@@ -7,9 +7,9 @@ from pathlib import Path
 
 from guestlist.cli.document import AccountRow, FileRow
 from guestlist.cli.parser import UsageError
-from guestlist.cli.report import tell
+from guestlist.cli.printing import tell
 from guestlist.cli.session import Session, nothing_configured
-from guestlist.cli.words import listed
+from guestlist.cli.text import listed
 from guestlist.config import FILE, VARIABLE, config_path
 from guestlist.errors import ConfigError
 from guestlist.plugins import installed
@@ -55,7 +55,7 @@ def already_there(path: Path) -> ConfigError:
 
 
 def _init(session: Session) -> None:
-    from guestlist.cli.commands.template import needed_variables, template
+    from guestlist.cli.commands.config_template import needed_variables, template
 
     given = session.arguments
     plugins = installed()

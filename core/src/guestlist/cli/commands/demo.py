@@ -5,9 +5,9 @@ from __future__ import annotations
 import threading
 from contextlib import suppress
 
-from guestlist.cli.commands.stage import Stage, StageClock
-from guestlist.cli.commands.story import ACCOUNTS, tell
-from guestlist.cli.outcome import Interrupted
+from guestlist.cli.commands.demo_runner import Stage, StageClock
+from guestlist.cli.commands.demo_scenario import ACCOUNTS, tell
+from guestlist.cli.exit_codes import Interrupted
 from guestlist.cli.parser import UsageError
 from guestlist.cli.session import Session
 from guestlist.client import Guestlist

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from guestlist.cli.asking import confirm
+from guestlist.cli.confirmation import confirm
 from guestlist.cli.document import ForgottenRow
-from guestlist.cli.moments import resolve
-from guestlist.cli.outcome import Interrupted
+from guestlist.cli.exit_codes import Interrupted
 from guestlist.cli.parser import UsageError
 from guestlist.cli.session import Session
-from guestlist.cli.words import count, listed
+from guestlist.cli.text import count, listed
+from guestlist.cli.timestamps import resolve
 from guestlist.config import config_path
 from guestlist.errors import LedgerError
 from guestlist.humanize import absolute

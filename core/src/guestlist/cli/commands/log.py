@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from guestlist.cli.document import OrderRow
-from guestlist.cli.moments import resolve
 from guestlist.cli.parser import UsageError
-from guestlist.cli.report import say
+from guestlist.cli.printing import say
 from guestlist.cli.session import Session
-from guestlist.cli.words import count
+from guestlist.cli.text import count
+from guestlist.cli.timestamps import resolve
 from guestlist.ledger.export import write_csv, write_jsonl
 from guestlist.ledger.line import LineState, LogLine
 

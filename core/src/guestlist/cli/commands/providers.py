@@ -8,7 +8,7 @@ from pydantic import BaseModel
 
 from guestlist.cli.document import ProviderRow, SettingRow
 from guestlist.cli.session import Session
-from guestlist.cli.words import words
+from guestlist.cli.text import words
 from guestlist.errors import ConfigError
 from guestlist.plugins import installed
 from guestlist.provider import Provider
@@ -44,7 +44,7 @@ def run_providers(session: Session) -> None:
 
 
 def _show(screen: Screen, kind: type[Provider], row: ProviderRow) -> None:
-    from guestlist.cli.matrix import matrix
+    from guestlist.cli.capability_table import matrix
     from guestlist.cli.screen import Column, Text
 
     screen.line(Text.assemble((row.title, "bold"), (f"  {row.distribution}", "dim")))

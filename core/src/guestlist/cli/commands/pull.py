@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 
-from guestlist.cli.desk import configured, roster_path, within
 from guestlist.cli.document import PulledRow
-from guestlist.cli.extra import missing
-from guestlist.cli.report import say
-from guestlist.cli.reporter import reading
+from guestlist.cli.missing_extra import missing
+from guestlist.cli.opened_roster import configured, roster_path, within
+from guestlist.cli.printing import say
+from guestlist.cli.run_reporter import reading
 from guestlist.cli.screen import Screen
 from guestlist.cli.session import Session, client, nothing_configured
-from guestlist.cli.words import count, listed
+from guestlist.cli.text import count, listed
 from guestlist.client import Guestlist
 from guestlist.config import open_config
 from guestlist.roster.everybody import Everybody

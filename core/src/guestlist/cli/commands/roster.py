@@ -5,15 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 from guestlist import runs
-from guestlist.cli.asking import confirm
 from guestlist.cli.changes import SHOWN
-from guestlist.cli.desk import Desk, desk
-from guestlist.cli.outcome import CHANGES, Interrupted
+from guestlist.cli.confirmation import confirm
+from guestlist.cli.exit_codes import CHANGES, Interrupted
+from guestlist.cli.opened_roster import Desk, desk
 from guestlist.cli.parser import UsageError
-from guestlist.cli.report import say
-from guestlist.cli.reporter import Reporter
+from guestlist.cli.printing import say
+from guestlist.cli.run_reporter import Reporter
 from guestlist.cli.session import Session
-from guestlist.cli.words import count
+from guestlist.cli.text import count
 from guestlist.ledger.stop import Stop
 from guestlist.runs import SettleResult
 from guestlist.runs.progress import Reconciling

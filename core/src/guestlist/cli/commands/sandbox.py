@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 from guestlist.cli.commands.config import already_there, create_file
 from guestlist.cli.document import MailboxRow, ServiceRow
-from guestlist.cli.extra import missing
+from guestlist.cli.missing_extra import missing
 from guestlist.cli.parser import DEFAULT_SANDBOX, UsageError
-from guestlist.cli.report import print_document
+from guestlist.cli.printing import print_document
 from guestlist.cli.session import Session
-from guestlist.cli.words import listed
+from guestlist.cli.text import listed
 from guestlist.running_sandbox import VARIABLE
 from guestlist.sandbox.errors import SandboxMistake
 from guestlist.sandbox.services import service_classes

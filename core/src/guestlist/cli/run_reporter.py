@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 from guestlist.changes import Action
 from guestlist.cli.changes import SHOWN, fenced, in_words, show_changes, show_notes
 from guestlist.cli.document import ChangeRow, PlanRow, RunRow
-from guestlist.cli.live import Live, show_ended, show_tallies
-from guestlist.cli.report import say
-from guestlist.cli.words import count, listed
+from guestlist.cli.printing import say
+from guestlist.cli.run_display import Live, show_ended, show_tallies
+from guestlist.cli.text import count, listed
 from guestlist.ledger import orders
 from guestlist.roster import Plan
 from guestlist.runs.progress import (
@@ -33,9 +33,9 @@ from guestlist.runs.progress import (
 )
 
 if TYPE_CHECKING:
-    from guestlist.cli.desk import Desk
-    from guestlist.cli.progress import Progress
+    from guestlist.cli.opened_roster import Desk
     from guestlist.cli.session import Session
+    from guestlist.cli.status_line import Progress
     from guestlist.ledger.tally import Tally
     from guestlist.provider import Provider
 

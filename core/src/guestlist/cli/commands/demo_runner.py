@@ -8,10 +8,10 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from guestlist.cli.document import GuestRow, StepRow
-from guestlist.cli.facts import Facts, basis, through
-from guestlist.cli.labels import Labels
+from guestlist.cli.formatting import Facts, basis, through
+from guestlist.cli.role_labels import Labels
 from guestlist.cli.session import Session
-from guestlist.cli.words import count, listed, words, yes_or_no
+from guestlist.cli.text import count, listed, words, yes_or_no
 from guestlist.client import Guestlist
 from guestlist.errors import GuestlistError
 from guestlist.exchange.clock import SystemClock

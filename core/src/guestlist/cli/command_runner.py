@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 
 from guestlist.cli.commands import find
-from guestlist.cli.outcome import Bug, Interrupted, exit_code
-from guestlist.cli.report import print_document, tell, tell_errors
+from guestlist.cli.exit_codes import Bug, Interrupted, exit_code
+from guestlist.cli.printing import print_document, tell, tell_errors
 from guestlist.cli.session import Session
-from guestlist.cli.system import mute_output, system_failure
-from guestlist.cli.terminating import ends_on_signals
+from guestlist.cli.signals import ends_on_signals
+from guestlist.cli.system_errors import mute_output, system_failure
 from guestlist.errors import ConfigError, GuestlistError
 from guestlist.plugins import installed
 
@@ -100,8 +100,8 @@ def _recording_errors(session: Session) -> Iterator[None]:
 def _show(session: Session) -> None:
     given = session.arguments
     if session.results and session.screen is not None:
-        from guestlist.cli.facts import Facts
-        from guestlist.cli.labels import Labels
+        from guestlist.cli.formatting import Facts
+        from guestlist.cli.role_labels import Labels
         from guestlist.cli.tables import Tables
 
         facts = Facts(session.now, Labels(lambda: session.guests), exact=given.verbose)

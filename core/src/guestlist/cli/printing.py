@@ -10,8 +10,8 @@ import traceback
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from guestlist.cli.outcome import Declined, Interrupted, exit_code
-from guestlist.cli.words import printable
+from guestlist.cli.exit_codes import Declined, Interrupted, exit_code
+from guestlist.cli.text import printable
 from guestlist.errors import GuestlistError
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from guestlist.cli.commands.stage import Stage
+from guestlist.cli.commands.demo_runner import Stage
 
 ACCOUNTS = ("vultr", "aitronos")
 """The accounts of the story, which are named like their providers."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from guestlist.cli.commands.providers import settings_of
 from guestlist.cli.document import SettingRow
-from guestlist.cli.extra import missing
+from guestlist.cli.missing_extra import missing
 from guestlist.exchange.account import Budget
 from guestlist.provider import Provider
 

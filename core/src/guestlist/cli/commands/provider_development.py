@@ -11,7 +11,7 @@ from typing import Any
 
 from guestlist.cli.commands.providers import describe
 from guestlist.cli.document import FileRow
-from guestlist.cli.report import tell
+from guestlist.cli.printing import tell
 from guestlist.cli.session import Session
 from guestlist.errors import CallerMistake, ConfigError
 from guestlist.plugins import installed

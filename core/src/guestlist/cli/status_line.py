@@ -6,7 +6,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Self
 
-from guestlist.cli.words import printable
+from guestlist.cli.text import printable
 
 if TYPE_CHECKING:
     from rich.status import Status

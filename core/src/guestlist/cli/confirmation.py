@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 
-from guestlist.cli.outcome import Declined
+from guestlist.cli.exit_codes import Declined
 from guestlist.cli.parser import UsageError
-from guestlist.cli.words import printable
+from guestlist.cli.text import printable
 
 ANSWERS = {"y": True, "yes": True, "n": False, "no": False, "": False}
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from guestlist.cli.outcome import Interrupted, Terminated
+from guestlist.cli.exit_codes import Interrupted, Terminated
 from guestlist.cli.session import Session
 
 ENDING = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from guestlist.cli.extra import missing
+from guestlist.cli.missing_extra import missing
 from guestlist.cli.parser import MainParser
 
 try:

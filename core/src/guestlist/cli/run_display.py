@@ -14,7 +14,7 @@ from rich.progress import Task as Bar
 from rich.text import Text
 
 from guestlist.cli.screen import Column
-from guestlist.cli.words import words
+from guestlist.cli.text import words
 from guestlist.ledger.schema import OrderState
 
 if TYPE_CHECKING:
