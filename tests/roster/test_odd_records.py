@@ -12,7 +12,7 @@ from guestlist.changes import Action, Change
 from guestlist.models import Invitation, Member, State
 from guestlist.provider import Flow, Page, RecordProblem, operation
 from guestlist.roster import Wanted, make_plan, moved, read_plan
-from guestlist.roster.everybody import Everybody
+from guestlist.roster.current_people import Everybody
 
 ADA, BEA, CAM, DAN = (f"{name}@example.com" for name in ("ada", "bea", "cam", "dan"))
 ALL = [Wanted("club", email_key(one), one, None) for one in (ADA, BEA, CAM, DAN)]

@@ -15,7 +15,7 @@ from guestlist import ConfigError, Guestlist, UnknownAccount, email_key
 from guestlist.changes import Action, Change, RoleRef, label
 from guestlist.models import State
 from guestlist.roster import Limits, Plan, Wanted, make_plan
-from guestlist.roster.debts import Debt
+from guestlist.roster.deferred_grants import Debt
 from guestlist.sandbox import Sandbox
 from guestlist_vultr.sandbox.state import Membership
 from pytest_guestlist.clock import VirtualClock

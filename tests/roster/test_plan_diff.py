@@ -20,9 +20,9 @@ from guestlist.changes import Action, Change, label
 from guestlist.models import Basis, Guest, Invitation, Member, MemberState, Order, Role, State
 from guestlist.provider import Options
 from guestlist.roster import Note, Wanted, make_plan
-from guestlist.roster.debts import Debt
+from guestlist.roster.deferred_grants import Debt
+from guestlist.roster.desired import Wish, Wishes
 from guestlist.roster.diff import Entry, Rules, differences, owed_instead
-from guestlist.roster.wishes import Wish, Wishes
 
 ADA = "ada@example.com"
 WHEN = datetime(2027, 1, 31, tzinfo=UTC)

@@ -14,7 +14,7 @@ from guestlist.changes import Action
 from guestlist.event import Event
 from guestlist.models import State
 from guestlist.roster import Note, Wanted, make_plan, moved, read_plan
-from guestlist.roster.everybody import Everybody
+from guestlist.roster.current_people import Everybody
 from guestlist.sandbox import Sandbox
 from guestlist_aitronos.sandbox import lifecycle
 from guestlist_aitronos.sandbox.records import INVITED

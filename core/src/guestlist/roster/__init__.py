@@ -11,18 +11,18 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from guestlist.roster.diff import Note
     from guestlist.roster.file import Roster, read_roster
-    from guestlist.roster.guard import Limits
-    from guestlist.roster.moved import moved
+    from guestlist.roster.limits import Limits
     from guestlist.roster.plan import Plan, make_plan
     from guestlist.roster.planfile import PlanFile, read_plan
+    from guestlist.roster.staleness import moved
     from guestlist.roster.summary import Over, Summary
     from guestlist.roster.wanted import Wanted
 
 _HOMES = {
     "diff": "Note",
     "file": "Roster read_roster",
-    "moved": "moved",
-    "guard": "Limits",
+    "staleness": "moved",
+    "limits": "Limits",
     "plan": "Plan make_plan",
     "planfile": "PlanFile read_plan",
     "summary": "Over Summary",

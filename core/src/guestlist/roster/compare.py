@@ -12,7 +12,8 @@ from guestlist.client import Guestlist
 from guestlist.errors import UnknownRole
 from guestlist.exchange.account import Account
 from guestlist.models import OPEN_STATES
-from guestlist.roster.debts import Debt, unwanted, wish_brief
+from guestlist.roster.deferred_grants import Debt, unwanted, wish_brief
+from guestlist.roster.desired import Wish, Wishes, until
 from guestlist.roster.diff import (
     Entry,
     Note,
@@ -22,10 +23,9 @@ from guestlist.roster.diff import (
     owed_instead,
     unlikeness,
 )
-from guestlist.roster.guard import Guard
-from guestlist.roster.present import Reading, invitation_from, roles_from, seen
-from guestlist.roster.scratch import Fact, Kind, Scratch
-from guestlist.roster.wishes import Wish, Wishes, until
+from guestlist.roster.limits import Guard
+from guestlist.roster.reading import Reading, invitation_from, roles_from, seen
+from guestlist.roster.store import Fact, Kind, Scratch
 
 Row = tuple[int, int, str, str]
 """A change as it is kept: account, place of the action in the order, key and body."""

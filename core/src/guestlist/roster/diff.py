@@ -12,8 +12,8 @@ from guestlist.changes import Action, Change, reference, without_secrets
 from guestlist.errors import GuestlistError
 from guestlist.models import OPEN_STATES, Basis, Guest, Invitation, Order, Role, State
 from guestlist.provider import Provider
-from guestlist.roster.present import OfInvitation, ids_of
-from guestlist.roster.wishes import Wish
+from guestlist.roster.desired import Wish
+from guestlist.roster.reading import OfInvitation, ids_of
 from guestlist.verbs.roles import holds
 
 

@@ -1,7 +1,7 @@
 """The shape of a roster file: what may be written, and what it means.
 
 These models check one file on its own, and the JSON Schema for editors is made from them. Whether
-the groups and accounts that a person names are there, `guestlist.roster.circle` knows.
+the groups and accounts that a person names are there, `guestlist.roster.index` knows.
 """
 
 from __future__ import annotations

@@ -21,7 +21,6 @@ from guestlist.address import email_key
 from guestlist.config import open_config
 from guestlist.errors import ConfigError
 from guestlist.location import ledger_url
-from guestlist.roster.circle import Circle, Stays, check_days, check_somewhere, stays, together
 from guestlist.roster.document import (
     Document,
     FromEnvironment,
@@ -32,7 +31,8 @@ from guestlist.roster.document import (
     PeopleDocument,
     Person,
 )
-from guestlist.roster.guard import Limits
+from guestlist.roster.index import Circle, Stays, check_days, check_somewhere, stays, together
+from guestlist.roster.limits import Limits
 from guestlist.roster.problems import IF_EMPTY, MOST, found_by_pydantic
 from guestlist.roster.table import PeopleTable
 from guestlist.roster.wanted import Wanted
@@ -121,7 +121,7 @@ class Roster:
         Also those whose first day is still to come or whose last day is over: `starts` and `ends`
         tell. Somebody who is named in several places, such as two rows, comes several times, also
         with the same account. Whoever reads the stream puts those that count today together, as
-        `guestlist.roster.stay.both` does.
+        `guestlist.roster.memberships.both` does.
 
         Raises:
             ConfigError: rows of a CSV file are wrong, which is told at its end, or the file has

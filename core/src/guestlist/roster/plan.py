@@ -12,15 +12,15 @@ from guestlist.changes import ORDER, Action, Change, RoleRef, Unresolved
 from guestlist.client import Guestlist
 from guestlist.errors import ConfigError, GuestlistError, UnknownAccount
 from guestlist.roster.compare import Compared, Differs, PlaceOf, Row, compare
-from guestlist.roster.debts import Debt, unwanted
-from guestlist.roster.guard import Guard, Limits
+from guestlist.roster.deferred_grants import Debt, unwanted
+from guestlist.roster.desired import Intake
+from guestlist.roster.limits import Guard, Limits
 from guestlist.roster.planfile import write_plan
-from guestlist.roster.present import Progress, Reading, read_accounts
 from guestlist.roster.problems import IF_EMPTY
-from guestlist.roster.scratch import Fact, Kind, Scratch
+from guestlist.roster.reading import Progress, Reading, read_accounts
+from guestlist.roster.store import Fact, Kind, Scratch
 from guestlist.roster.summary import Summary, fingerprint, over
 from guestlist.roster.wanted import Wanted
-from guestlist.roster.wishes import Intake
 
 
 class Plan:
@@ -99,7 +99,7 @@ def make_plan(
 
     Args:
         wanted: the roster. Several entries about one person in one account, those of them that
-            count today, are taken together (`guestlist.roster.stay`).
+            count today, are taken together (`guestlist.roster.memberships`).
         accounts: the accounts to plan, instead of all; entries of others are passed over.
         people: keys of addresses (`guestlist.address.email_key`): plan only for these people,
             instead of everybody.
@@ -113,13 +113,13 @@ def make_plan(
         allow_empty: plan for a roster that names no one at all. Otherwise that is an error, because
             a file that was cut off looks the same.
         owed: roles that could not be given yet. Those that the roster does not want are withdrawn
-            (`guestlist.roster.debts.unwanted`), also in accounts about which it says nothing.
+            (`guestlist.roster.deferred_grants.unwanted`), also in accounts about which it says nothing.
         unresolved: earlier emails of which nobody knows whether they went out. Nobody of these
             people gets another one.
         retry_unknown: they get another one after all.
         mails: how many mails the person with that key was sent within `limits.period`.
         place_of: returns where the roster names a role, for messages (`Roster.place_of`).
-        progress: see `guestlist.roster.present.Progress`.
+        progress: see `guestlist.roster.reading.Progress`.
 
     Raises:
         UnknownAccount: an account of `accounts` is not configured. One that is only in the roster

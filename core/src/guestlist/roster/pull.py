@@ -31,9 +31,9 @@ from guestlist.config import open_config
 from guestlist.errors import ConfigError, InvalidOrder
 from guestlist.models import OPEN_STATES, State
 from guestlist.roster import cells
-from guestlist.roster.circle import together
+from guestlist.roster.index import together
+from guestlist.roster.memberships import Stay
 from guestlist.roster.problems import MOST
-from guestlist.roster.stay import Stay
 from guestlist.spreadsheets import guarded
 from guestlist.tomlfile import TomlFile, comments, unknown
 

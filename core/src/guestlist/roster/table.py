@@ -17,10 +17,10 @@ from typing import IO, Any, NamedTuple
 from guestlist.address import read_email
 from guestlist.errors import ConfigError, InvalidOrder
 from guestlist.roster import cells
-from guestlist.roster.circle import Circle, Stays, check_days, check_somewhere, together
 from guestlist.roster.document import DAY, Columns, PeopleFile, read_day
+from guestlist.roster.index import Circle, Stays, check_days, check_somewhere, together
+from guestlist.roster.memberships import Stay, each_once
 from guestlist.roster.problems import MOST
-from guestlist.roster.stay import Stay, each_once
 from guestlist.roster.wanted import Wanted
 from guestlist.spreadsheets import unguarded
 from guestlist.tomlfile import Problems

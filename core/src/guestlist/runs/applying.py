@@ -13,7 +13,7 @@ from guestlist.exchange.clock import Stopped
 from guestlist.ledger import orders, runs
 from guestlist.ledger.runner import alone
 from guestlist.roster import Plan, PlanFile, moved, read_plan
-from guestlist.roster.moved import overdue
+from guestlist.roster.staleness import overdue
 from guestlist.roster.summary import fingerprint
 from guestlist.runs.context import EVERYBODY, Context, Interrupted, Selection, opened
 from guestlist.runs.execution import carry_out, reconcile

@@ -19,7 +19,7 @@ from guestlist.ledger import owed
 from guestlist.ledger.mails import MailsPerPerson
 from guestlist.ledger.unresolved import unresolved
 from guestlist.roster import Plan, PlanFile, make_plan
-from guestlist.roster.debts import Debt
+from guestlist.roster.deferred_grants import Debt
 from guestlist.runs.context import Context, Selection, opened
 from guestlist.runs.progress import Progress, ReadingAccount, ReadingRoster
 

@@ -16,7 +16,7 @@ from guestlist.exchange.clock import Stopped
 from guestlist.ledger import owed, runs
 from guestlist.ledger.runner import alone
 from guestlist.models import OPEN_STATES, Guest, State
-from guestlist.roster.debts import Debt, Judged, judge
+from guestlist.roster.deferred_grants import Debt, Judged, judge
 from guestlist.roster.problems import IF_EMPTY
 from guestlist.runs.context import EVERYBODY, Context, Interrupted, Selection, opened
 from guestlist.runs.execution import carry_out, reconcile

@@ -15,7 +15,7 @@ from guestlist.cli.session import Session, client, nothing_configured
 from guestlist.cli.text import count, listed
 from guestlist.client import Guestlist
 from guestlist.config import open_config
-from guestlist.roster.everybody import Everybody
+from guestlist.roster.current_people import Everybody
 
 try:
     from guestlist.roster.pull import Present, Pulled, pull

@@ -7,7 +7,7 @@ from datetime import date, datetime
 
 from guestlist.errors import ConfigError
 from guestlist.roster.document import Accesses, Group, Membership
-from guestlist.roster.stay import Stay, both, each_once
+from guestlist.roster.memberships import Stay, both, each_once
 from guestlist.tomlfile import unknown
 
 Stays = Mapping[str, Stay]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from guestlist.roster.scratch import Fact, Kind, Scratch
+from guestlist.roster.store import Fact, Kind, Scratch
 
 
 def test_a_reader_that_was_interrupted_says_nothing_when_it_is_thrown_away() -> None:

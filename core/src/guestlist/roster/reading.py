@@ -18,7 +18,7 @@ from guestlist.errors import GuestlistError, NotFound
 from guestlist.exchange.account import Account
 from guestlist.models import MEMBERSHIPS, Basis, Guest, Invitation, Member, Role, State
 from guestlist.provider import Provider, RecordProblem
-from guestlist.roster.scratch import Fact, Kind, Scratch
+from guestlist.roster.store import Fact, Kind, Scratch
 from guestlist.roster.threads import in_threads
 from guestlist.verbs.find import unless_seen
 from guestlist.verbs.lists import hiding

@@ -16,8 +16,8 @@ from guestlist.exchange.account import Account
 from guestlist.models import Guest, Invitation, Member, State
 from guestlist.provider import Flow, Page, operation
 from guestlist.roster import Wanted, make_plan
-from guestlist.roster.present import read_accounts, seen
-from guestlist.roster.scratch import Fact, Kind, Scratch
+from guestlist.roster.reading import read_accounts, seen
+from guestlist.roster.store import Fact, Kind, Scratch
 from guestlist.sandbox import Sandbox
 from pytest_guestlist.clock import VirtualClock
 

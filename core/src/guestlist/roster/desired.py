@@ -15,8 +15,8 @@ from guestlist.changes import RoleRef, reference
 from guestlist.errors import CallerMistake, UnknownRole
 from guestlist.models import Role
 from guestlist.provider import Provider
-from guestlist.roster.scratch import Fact, Kind
-from guestlist.roster.stay import Stay, both
+from guestlist.roster.memberships import Stay, both
+from guestlist.roster.store import Fact, Kind
 from guestlist.roster.wanted import Wanted
 from guestlist.verbs.order import options_of
 from guestlist.verbs.roles import fitting, unassignable, unknown_role

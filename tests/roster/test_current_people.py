@@ -10,7 +10,7 @@ import pytest
 from guestlist import Guestlist, Unsupported
 from guestlist.models import Role, State
 from guestlist.provider import Flow, Page, Provider, operation
-from guestlist.roster.everybody import Everybody
+from guestlist.roster.current_people import Everybody
 from guestlist_vultr import Vultr
 
 LENA = "lena@example.org"

@@ -9,9 +9,9 @@ from guestlist.client import Guestlist
 from guestlist.errors import MalformedResponse, UnknownRole
 from guestlist.exchange.account import Account
 from guestlist.models import OPEN_STATES, Role, State
-from guestlist.roster.present import Progress, Reading, invitation_from, read_accounts, seen
-from guestlist.roster.scratch import Fact, Kind, Scratch
-from guestlist.roster.wishes import Wishes
+from guestlist.roster.desired import Wishes
+from guestlist.roster.reading import Progress, Reading, invitation_from, read_accounts, seen
+from guestlist.roster.store import Fact, Kind, Scratch
 
 if TYPE_CHECKING:
     from guestlist.roster.pull import Present
@@ -23,7 +23,7 @@ class Everybody:
 
     Args:
         names: the accounts. They are read at once.
-        progress: see `guestlist.roster.present.Progress`.
+        progress: see `guestlist.roster.reading.Progress`.
 
     Attributes:
         read: what reading came to, by account.

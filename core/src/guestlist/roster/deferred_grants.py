@@ -12,9 +12,9 @@ from guestlist.changes import Action, Change, RoleRef
 from guestlist.client import Guestlist
 from guestlist.errors import GuestlistError
 from guestlist.models import Model
-from guestlist.roster.scratch import Fact, Kind
+from guestlist.roster.desired import Intake, Wish, Wishes, merged
+from guestlist.roster.store import Fact, Kind
 from guestlist.roster.wanted import Wanted
-from guestlist.roster.wishes import Intake, Wish, Wishes, merged
 
 
 class Debt(Model):

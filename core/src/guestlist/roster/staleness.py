@@ -10,8 +10,8 @@ from guestlist.client import Guestlist
 from guestlist.exchange.account import Account
 from guestlist.models import Guest, Invitation, Role
 from guestlist.roster.planfile import PlanFile
-from guestlist.roster.present import Progress, Reading, ids_of, read_accounts, seen
-from guestlist.roster.scratch import Fact, Kind, Scratch
+from guestlist.roster.reading import Progress, Reading, ids_of, read_accounts, seen
+from guestlist.roster.store import Fact, Kind, Scratch
 
 
 def moved(
