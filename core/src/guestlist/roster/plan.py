@@ -112,8 +112,8 @@ def make_plan(
         invite_declined: invite those who have declined once more.
         allow_empty: plan for a roster that names no one at all. Otherwise that is an error, because
             a file that was cut off looks the same.
-        owed: roles that could not be given yet. Those that the roster does not want are withdrawn
-            (`guestlist.roster.deferred_grants.unwanted`), also in accounts about which it says nothing.
+        owed: deferred grants. A grant that the roster does not want is withdrawn, also in accounts
+            that the roster does not mention (`guestlist.roster.deferred_grants.unwanted`).
         unresolved: earlier emails of which nobody knows whether they went out. Nobody of these
             people gets another one.
         retry_unknown: they get another one after all.
