@@ -571,7 +571,7 @@ def test_mistakes_in_a_list_are_told_at_once(make: Make, house: House) -> None:
     guests = make()
     with pytest.raises(UnknownAccount):
         guests.members(account="bridge")
-    with pytest.raises(Unsupported, match="Club offers no way to roles") as caught:
+    with pytest.raises(Unsupported, match="Club offers no way to list roles") as caught:
         guests.roles(account="go")
     assert caught.value.account == "go"
     with pytest.raises(InvalidOrder, match="there is no state 'pendig'") as wrong:

@@ -27,6 +27,7 @@ from guestlist.provider import (
     setting,
 )
 from guestlist.provider.messages import Query
+from guestlist.provider.operations import PHRASES
 
 ORDER = Order(email="ada@example.com")
 INVITATION = Invitation(id="i1", email="ada@example.com", state=State.PENDING)
@@ -349,6 +350,7 @@ DEFAULTS: dict[str, tuple[Any, ...]] = {
     "get_invitation": ("i1",),
     "find_invitation": ("ada@example.com",),
     "invitations": (),
+    "invitation_summaries": (),
     "get_member": ("m1",),
     "find_member": ("ada@example.com",),
     "members": (),
@@ -357,19 +359,23 @@ DEFAULTS: dict[str, tuple[Any, ...]] = {
     "assign_role": (MEMBER, Role(id="r1")),
     "unassign_role": (MEMBER, Role(id="r1")),
     "access": (MEMBER,),
+    "own_access": (),
 }
 
 
 @pytest.mark.parametrize("name", DEFAULTS)
 def test_what_is_not_defined_is_unsupported(name: str) -> None:
     assert not Minimal.supports(name)
-    with pytest.raises(Unsupported, match=f"Minimal offers no way to {name.replace('_', ' ')}"):
+    with pytest.raises(Unsupported, match=f"Minimal offers no way to {PHRASES[name]}"):
         getattr(Minimal(), name)(*DEFAULTS[name])
 
 
 def test_the_substitute_is_named() -> None:
-    assert str(Some.unsupported("revoke")) == "Minimal offers no way to revoke. Let it expire."
-    assert str(Some.unsupported("get_member")) == "Minimal offers no way to get member."
+    assert (
+        str(Some.unsupported("revoke"))
+        == "Minimal offers no way to revoke an invitation. Let it expire."
+    )
+    assert str(Some.unsupported("roles")) == "Minimal offers no way to list roles."
 
 
 # ---------------------------------------------------------------------------- settings

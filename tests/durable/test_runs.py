@@ -205,7 +205,7 @@ def test_what_a_service_says_yes_to_and_does_not_do_is_given_up(
     assert tally.halted is None
     assert tally.unknown == 1
     assert [one.message for one in tally.problems] == [
-        "the service said yes to assign role dev and the member's roles did not change"
+        "the service confirmed the change, but the member does not hold dev"
     ]
     assert machine.service.posts == {"ada@example.com": ATTEMPTS}
     assert states(machine) == {"UNKNOWN": 1}

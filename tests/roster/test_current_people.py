@@ -89,4 +89,4 @@ def test_a_service_without_lists(guestlist_clock: Any) -> None:
     ):
         error = everybody.read["blind"].error
     assert isinstance(error, Unsupported)
-    assert str(error).startswith("blind: Blind offers no way to invitations")
+    assert str(error).startswith("blind: Blind offers no way to list invitations")

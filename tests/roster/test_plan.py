@@ -143,7 +143,7 @@ def test_an_open_invitation_that_cannot_be_withdrawn(guests: Guestlist) -> None:
     assert change.action is Action.CANNOT
     assert change.reason.startswith(
         "the invitation has api_enabled = false, and true is wanted."
-        " Vultr IAM offers no way to revoke. Let it expire, 3 days"
+        " Vultr IAM offers no way to revoke an invitation. Let it expire, 3 days"
     )
 
 

@@ -80,7 +80,7 @@ TABLE: list[tuple[Any, Any, Guest, list[str]]] = [
     (service(most_roles=1), ["a", "e"], guest(G), ["invite a, owed e"]),
     (ONE, None, guest(G), ["cannot: Service needs a role for an invitation"]),
     (ONE, [], guest(G), ["cannot: Service needs a role for an invitation"]),
-    (no("invite"), None, guest(G), ["cannot: Service offers no way to invite"]),
+    (no("invite"), None, guest(G), ["cannot: Service offers no way to invite people"]),
     # ended
     (ANY, ["a"], guest(R, ADMIN), ["invite a"]),
     (ANY, ["a"], guest(X, ADMIN), ["resend"]),
@@ -123,12 +123,22 @@ TABLE: list[tuple[Any, Any, Guest, list[str]]] = [
     (ONE, [], guest(M, ADMIN), ["unassign a"]),
     (ONE, ["a", "e"], guest(M, ADMIN), ["held back"]),  # neither in place of the other
     (ONE, ["e", "zzz"], guest(M, ADMIN), ["held back"]),
-    (no("assign_role"), ["e"], guest(M), ["cannot e: Service offers no way to assign role"]),
+    (no("assign_role"), ["e"], guest(M), ["cannot e: Service offers no way to assign a role"]),
     # nothing is taken away for what cannot be given
-    (no("assign_role"), ["e"], guest(M, ADMIN), ["cannot e: Service offers no way to assign role"]),
+    (
+        no("assign_role"),
+        ["e"],
+        guest(M, ADMIN),
+        ["cannot e: Service offers no way to assign a role"],
+    ),
     (no("assign_role"), ["e"], guest(M, EDITOR, ADMIN), ["unassign a"]),
     (no("assign_role"), [], guest(M, ADMIN), ["unassign a"]),
-    (no("unassign_role"), [], guest(M, ADMIN), ["cannot a: Service offers no way to unassign"]),
+    (
+        no("unassign_role"),
+        [],
+        guest(M, ADMIN),
+        ["cannot a: Service offers no way to unassign a role"],
+    ),
     (no("unassign_role"), ["e"], guest(M, ADMIN), ["assign e", "cannot a: Service offers no way"]),
     # problems of the account
     (ANY, ["a", "zzz"], guest(G), ["held back"]),
@@ -180,8 +190,8 @@ def test_no_state_is_forgotten(state: State) -> None:
         (ANY, guest(M), "remove"),
         (ANY, guest(P), "revoke"),
         (ANY, guest(State.AWAITING_APPROVAL), "revoke"),
-        (no("remove"), guest(M), "cannot: Service offers no way to remove"),
-        (no("revoke"), guest(P), "cannot: Service offers no way to revoke"),
+        (no("remove"), guest(M), "cannot: Service offers no way to remove a member"),
+        (no("revoke"), guest(P), "cannot: Service offers no way to revoke an invitation"),
         (no("revoke", substitutes={"revoke": "Wait."}), guest(P), "cannot: Service offers no way"),
     ],
 )

@@ -12,7 +12,7 @@ from guestlist.errors import GuestlistError, Unsupported
 from guestlist.models import Grant, Invitation, Member, Order, Role
 from guestlist.provider.explanations import explain
 from guestlist.provider.messages import Limit, Page, Response
-from guestlist.provider.operations import Flow
+from guestlist.provider.operations import PHRASES, Flow
 from guestlist.provider.settings import (
     check_base_url,
     check_declared_url,
@@ -369,9 +369,10 @@ class Provider(BaseModel):
 
     @classmethod
     def unsupported(cls, name: str) -> Unsupported:
-        """The error that says that the service cannot do it, and what to do instead."""
+        """Returns the error for an operation that the service does not offer, with its substitute
+        as the hint."""
         return Unsupported(
-            f"{cls.title} offers no way to {name.replace('_', ' ')}",
+            f"{cls.title} offers no way to {PHRASES[name]}",
             hint=cls.substitutes.get(name, ""),
         )
 

@@ -16,6 +16,27 @@ S = TypeVar("S")
 Flow = Generator[Request, Response, T]
 """A provider's generator: yields requests, receives responses, returns a normalized value."""
 
+PHRASES = {
+    "organization": "describe the organization",
+    "invite": "invite people",
+    "resend": "resend an invitation",
+    "revoke": "revoke an invitation",
+    "get_invitation": "look up an invitation by its id",
+    "find_invitation": "look up an invitation by its address",
+    "invitations": "list invitations",
+    "invitation_summaries": "list summaries of invitations",
+    "get_member": "look up a member by id",
+    "find_member": "look up a member by address",
+    "members": "list members",
+    "remove": "remove a member",
+    "roles": "list roles",
+    "assign_role": "assign a role",
+    "unassign_role": "unassign a role",
+    "access": "list what a member has access to",
+    "own_access": "list what an API key has access to",
+}
+"""Each operation as messages name it, after "offers no way to"."""
+
 
 class _Operation(Generator[Request, Response, T]):
     """A flow that notices what no type checker sees: a request that is built and never yielded,

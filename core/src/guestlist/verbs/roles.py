@@ -313,8 +313,8 @@ def _give_or_take(
     after = None if grants is None else _direct(grants)
     if (after is None and refusal) or (after is not None and holds(after, role) is not give):
         undone = Rejected(
-            f"the service said yes to {operation.replace('_', ' ')} {role.label}"
-            " and the member's roles did not change"
+            f"the service confirmed the change, but the member"
+            f" {'does not hold' if give else 'still holds'} {role.label}"
         )
         undone.happened = None  # somebody else may have changed them back
         raise refusal or call.about(undone)

@@ -100,7 +100,7 @@ class Scene:
         """Skips the test where the provider lacks one of the operations."""
         for name in operations:
             if not self.provider.supports(name):
-                pytest.skip(f"{self.provider.title} offers no way to {name.replace('_', ' ')}")
+                pytest.skip(self.provider.unsupported(name).message)
 
     def roles(self) -> list[Role]:
         """What can be granted here."""
