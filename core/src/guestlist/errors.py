@@ -1,31 +1,31 @@
-"""Everything that guestlist raises.
+"""The exceptions that guestlist raises.
 
     GuestlistError
-    ├── CallerMistake            the application's own; nothing was sent
-    │   ├── InvalidOrder           an address, id or option that cannot be
-    │   ├── UnknownRole            a role name that fits nothing, or more than one thing
-    │   ├── Unsupported            the service has no way to do it
-    │   └── ConfigError            accounts, settings, files
-    │       ├── UnknownAccount
-    │       └── PluginError          a hook of a plugin raised
-    ├── ServiceRefusal           the service understood and said no
+    ├── CallerMistake            the application made a mistake; nothing was changed
+    │   ├── InvalidOrder           an invalid address, id or option
+    │   ├── UnknownRole            no role matches, or several do
+    │   ├── Unsupported            the service cannot do it
+    │   └── ConfigError            invalid accounts, settings or files
+    │       ├── UnknownAccount       no account of that name
+    │       └── PluginError          a hook of a plugin raised an exception
+    ├── ServiceRefusal           the service understood the request and refused it
     │   ├── Unauthorized           401
     │   ├── Forbidden              403
     │   ├── NotFound               404
-    │   ├── Conflict               409, or a state that does not allow it
+    │   ├── Conflict               409, or a state that does not allow the change
     │   │   ├── AlreadyInvited       only with if_exists="error"
-    │   │   └── AlreadyMember
+    │   │   └── AlreadyMember        only with if_exists="error"
     │   └── Rejected               400, 422 and the other 4xx
-    ├── ServiceTrouble           the service could not answer properly
-    │   ├── RateLimited            429, and waiting was longer than allowed
-    │   ├── ServiceUnavailable     no connection, 5xx, time-outs
-    │   └── MalformedResponse      an answer that cannot be read
-    ├── LedgerError              the ledger cannot be read or written: nothing was sent
-    ├── OutcomeUnknown           it may or may not have happened, and looking could not tell
+    ├── ServiceTrouble           the service gave no proper answer
+    │   ├── RateLimited            429, and the pause is longer than the budget allows
+    │   ├── ServiceUnavailable     no connection, 5xx, timeouts
+    │   └── MalformedResponse      an answer that cannot be parsed
+    ├── LedgerError              the ledger cannot be read or written
+    ├── OutcomeUnknown           the request may have taken effect, and a lookup found no proof
     └── WaitTimeout              `wait` ended before the state was reached
 
-`str(error)` is one line for people. Nothing in an error is ever a secret: the exchange masks
-what a service echoes before an error is made from it.
+`str(error)` is one line for people. An error never contains a secret: secrets that a service
+repeats in its answer are masked before the error is made.
 """
 
 from __future__ import annotations
@@ -34,31 +34,33 @@ from collections.abc import Sequence
 from typing import Any, Self
 
 LONGEST_WORD, SHORTENED = 500, 60
-"""Letters of a word that a headline shows, and those that are left of a longer one."""
+"""The maximum length of a word in a headline, and the length to which a longer one is cut."""
 
 
 class GuestlistError(Exception):
-    """The root of all errors of guestlist.
+    """The base class of all errors of guestlist.
+
+    Catch it to handle every error in one place, and decide by `happened` whether to repeat the
+    call.
 
     Attributes:
-        message: what happened, without a full stop at the end.
-        hint: what to do next, as a sentence; empty if there is nothing to do.
-        account: the name of the account, once known.
-        email: the address that the call was about, if it was about one.
-        status: the HTTP status of the answer, if there was an answer.
-        code: the service's own code for it, if it gave one.
-        request_id: what to quote to the service's support, if it gave one.
-        request: the method and path of the request that the error is about, such as
-            `GET /v2/users`, with secrets masked; None if no request was sent.
-        happened: whether the request took effect all the same: False means certainly not,
-            True certainly, None not known.
-        half_done: all that may have happened is that the earlier invitation was withdrawn; the new
-            one was certainly not made. To do the same again is safe.
-        attempts: how many times the request was sent or tried.
+        message: what is wrong, without a full stop at the end.
+        hint: what to do, as a sentence. Empty if there is nothing to do.
+        account: the name of the account, if known.
+        email: the address of the person, if the call was about one person.
+        status: the HTTP status code, if the service answered.
+        code: the service's own error code, if it gave one.
+        request_id: the service's id of the request, if it gave one. Quote it to its support.
+        request: the method and path of the request, such as `GET /v2/users`, with secrets masked.
+            None if no request was sent.
+        happened: whether the request took effect: True, False, or None if that is unknown.
+        half_done: True if the earlier invitation may have been revoked, but the new one was
+            certainly not created. Repeating the call is safe.
+        attempts: how many times the request was sent, or sending was tried.
         waited: seconds spent waiting between attempts.
-        budget: the part of the call's budget that ended it, such as `4 attempts` or `120 s in
-            all`; None when none did.
-        retry_after: seconds after which the service accepts requests again, if it said so.
+        budget: the limit of the call's budget that was reached, such as `4 attempts` or `120 s in
+            all`. None if no limit was reached.
+        retry_after: seconds until the service accepts requests again, if it gave them.
     """
 
     happened: bool | None = False
@@ -90,14 +92,14 @@ class GuestlistError(Exception):
         self.budget: str | None = None
 
     def about(self, *, account: str | None = None, email: str | None = None) -> Self:
-        """Adds where it happened, unless that is known already, and returns the error itself."""
+        """Sets the account and address if they are not set yet, and returns the error."""
         self.account = self.account or account
         self.email = self.email or email
         return self
 
     @property
     def headline(self) -> str:
-        """What happened, where and about whom, on one line, without the hint."""
+        """The message with account, address and details on one line, without the hint."""
         where = f"{self.account}: " if self.account else ""
         about = f" ({self.email})" if self.email and self.email not in self.message else ""
         told = [
@@ -119,9 +121,10 @@ class GuestlistError(Exception):
         return line if line.endswith(("?", "!")) else f"{line}."
 
     def to_dict(self) -> dict[str, Any]:
-        """The error for programs: `error` holds the class name; absent facts are left out.
+        """Returns the error as a dictionary for JSON: `error` is the class name.
 
-        `happened` is always there: true, false, or null where that is not known.
+        Attributes without a value are left out, except `happened`: it is true, false, or null if
+        unknown.
         """
         facts = {
             "error": type(self).__name__,
@@ -143,7 +146,7 @@ class GuestlistError(Exception):
 
 
 def in_time_units(seconds: float) -> str:
-    """A number of seconds as people write it: `0.5 s`, `90 s`, `5 min`, `24 h`, `3 days`."""
+    """Formats a number of seconds for people: `0.5 s`, `90 s`, `5 min`, `24 h`, `3 days`."""
     if seconds < 10:
         return f"{seconds:.1f} s"
     for least, size, unit in ((172_800, 86_400, "days"), (7_200, 3_600, "h"), (120, 60, "min")):
@@ -153,32 +156,51 @@ def in_time_units(seconds: float) -> str:
 
 
 def _shortened(word: str) -> str:
-    """A word that would fill the screen, such as a file given for an address, cut short."""
+    """Shortens a word that would fill the screen, such as a file passed as an address."""
     return word if len(word) <= LONGEST_WORD else f"{word[:SHORTENED]}…"
 
 
 class CallerMistake(GuestlistError):
-    """The application asked for something that cannot be; nothing was sent."""
+    """The application made a mistake. Nothing was changed.
+
+    This is the base class of the errors that a change in the program, its input or its
+    configuration can correct. Repeating the same call raises the same error.
+    """
 
 
 class InvalidOrder(CallerMistake, ValueError):
-    """An address, id, option or combination that cannot be."""
+    """An address, id, option or combination of arguments is invalid.
+
+    Raised before anything is sent, also if the address is outside the allowed domains or a plugin
+    refuses the order. Correct the argument that the message names.
+    """
 
 
 class UnknownRole(CallerMistake, LookupError):
-    """A role that fits nothing the service has, or fits more than one thing."""
+    """No role of the service matches, or more than one does.
+
+    Raised before anything is changed. The hint lists similar or matching roles; pass one of them,
+    by its id if several have the same name.
+    """
 
 
 class Unsupported(CallerMistake, NotImplementedError):
-    """The service has no way to do this; the hint names the substitute."""
+    """The service cannot do what was asked.
+
+    Raised before anything is changed. The hint names an alternative if there is one.
+    """
 
 
 class ConfigError(CallerMistake):
-    """Accounts, settings or a configuration file are not as they must be.
+    """An account, a setting or a configuration file is invalid.
+
+    Raised if a client, a roster or a ledger is opened. Correct what the message names; for files it
+    contains file and line.
 
     Attributes:
-        problems: where several things are wrong, an error for each; this one tells all of them.
-        place: the keys that lead to what is wrong, from the outermost on; empty for the whole.
+        problems: one error for each problem, if there are several. The message names all.
+        place: the keys that lead to the invalid value, outermost first. Empty if the whole file is
+            invalid.
     """
 
     def __init__(
@@ -192,7 +214,8 @@ class ConfigError(CallerMistake):
     ) -> None:
         """
         Args:
-            where: words before the message that tell the place, unless a file can tell it.
+            where: text before the message that names the location. A file replaces it by file and
+                line.
         """
         super().__init__(where + message, **facts)
         self.place = place
@@ -201,7 +224,7 @@ class ConfigError(CallerMistake):
 
     @classmethod
     def of(cls, problems: Sequence[ConfigError]) -> ConfigError:
-        """The one problem, or one error that tells them all."""
+        """Returns the only problem, or one error whose message names all of them."""
         flat = [one for problem in problems for one in problem.problems or (problem,)]
         if len(flat) == 1:
             return flat[0]
@@ -210,7 +233,7 @@ class ConfigError(CallerMistake):
         return ConfigError(message, hint=" ".join(hints), problems=flat)
 
     def within(self, where: str, *place: str | int) -> Self:
-        """Adds where it was met: words before the message, keys before the place."""
+        """Adds a location: text before the message, and keys before `place`."""
         self.message = where + self.message
         self.place = (*place, *self.place)
         for one in self.problems:
@@ -218,19 +241,23 @@ class ConfigError(CallerMistake):
         return self
 
     def found_at(self, where: str) -> Self:
-        """Says where it was met in words that take the place of all others."""
+        """Replaces the location before the message."""
         self.message = where + self._wrong
         return self
 
 
 class UnknownAccount(ConfigError, LookupError):
-    """No account of that name is configured."""
+    """No account of that name is configured, or a call has to name one of several accounts.
+
+    Correct or add the name, which the hint helps to find, or add the account to the configuration.
+    """
 
 
 class PluginError(ConfigError):
-    """A hook of an installed plugin raised something that is not an error of guestlist.
+    """A hook of an installed plugin raised an exception that is not an error of guestlist.
 
-    The original exception is the `__cause__`.
+    Raised from the call that ran the hook. The original exception is the `__cause__`. Update or
+    uninstall the plugin.
     """
 
     @classmethod
@@ -239,7 +266,7 @@ class PluginError(ConfigError):
 
         Args:
             plugin: its name and package, such as `policy of guestlist-policy 0.1`.
-            error: the exception's class. Its text may contain secrets.
+            error: the name of the exception's class. Its text may contain secrets.
         """
         return cls(
             f"the plugin {plugin} failed in {hook} ({error})",
@@ -248,42 +275,74 @@ class PluginError(ConfigError):
 
 
 class ServiceRefusal(GuestlistError):
-    """The service understood the request and said no."""
+    """The service understood the request and refused it.
+
+    The refused request changed nothing. Repeating the same call raises the same error until
+    something changes at the service.
+    """
 
 
 class Unauthorized(ServiceRefusal):
-    """The service does not accept the credentials (401)."""
+    """The service does not accept the credentials (HTTP 401).
+
+    Raised by any call if the key is wrong, expired or revoked. Replace the key of the account.
+    """
 
 
 class Forbidden(ServiceRefusal):
-    """The credentials may not do this (403). The message names the request that was refused."""
+    """The credentials are valid, but do not permit this (HTTP 403).
+
+    `str(error)` names the refused request. Give the key's owner the missing permission, or use
+    another key.
+    """
 
     def _particulars(self) -> tuple[str, ...]:
         return (self.request or "",)
 
 
 class NotFound(ServiceRefusal, LookupError):
-    """The service does not know what was asked for (404)."""
+    """The service does not have the invitation, member or other record (HTTP 404).
+
+    Also raised without a request that failed, if no list contains the person. Check the address or
+    id, and the account.
+    """
 
 
 class Conflict(ServiceRefusal):
-    """The present state does not allow it (409, or seen before sending)."""
+    """The present state does not allow the change (HTTP 409, or found before sending).
+
+    For example: revoking an accepted invitation, or giving a role to a person who is not a member
+    yet. Read the person's `status` to decide what to do. `apply` raises it for a plan that is over
+    the roster's limits, and for a saved plan that is out of date.
+    """
 
 
 class AlreadyInvited(Conflict):
-    """An invitation is open and the caller asked for an error in that case."""
+    """The person has an open invitation.
+
+    Raised only by `invite(if_exists="error")`. To accept an open invitation as success, leave out
+    `if_exists`.
+    """
 
 
 class AlreadyMember(Conflict):
-    """The person is a member and the caller asked for an error in that case."""
+    """The person is a member already.
+
+    Raised only by `invite(if_exists="error")`. To accept a member as success, leave out
+    `if_exists`.
+    """
 
 
 class Rejected(ServiceRefusal):
-    """The service refused the request as it was made (400, 422, other 4xx)."""
+    """The service found the request invalid (HTTP 400, 422 and other 4xx).
+
+    The message contains the service's own explanation. Correct the order; if it looks right, report
+    the error to the authors of the plugin.
+    """
 
 
 class _GaveUp(GuestlistError):
-    """An error that ended a call after retries. The headline shows how many, and how long."""
+    """An error that ended a call after retries. The headline shows their number and duration."""
 
     def _particulars(self) -> tuple[str, ...]:
         return (
@@ -294,11 +353,18 @@ class _GaveUp(GuestlistError):
 
 
 class ServiceTrouble(_GaveUp):
-    """The service could not answer properly; the same call may succeed later."""
+    """The service gave no proper answer.
+
+    The same call may succeed later. `happened` tells whether the request took effect.
+    """
 
 
 class RateLimited(ServiceTrouble):
-    """Too many requests, and the time to wait does not fit into the call's budget."""
+    """The service accepts no more requests for now (HTTP 429).
+
+    Raised if the pause is longer than the call's budget allows. The request had no effect. Repeat
+    the call after `retry_after` seconds, or give it a larger budget.
+    """
 
     def __init__(self, message: str, *, retry_after: float | None = None, **facts: Any) -> None:
         super().__init__(message, **facts)
@@ -310,22 +376,39 @@ class RateLimited(ServiceTrouble):
 
 
 class ServiceUnavailable(ServiceTrouble):
-    """No connection, a time-out, or an error on the service's side."""
+    """The service could not be reached, did not answer in time, or failed (HTTP 5xx).
+
+    Raised after the attempts that the budget allows. Repeat the call later. If it never succeeds,
+    check the network, the proxy and the account's `base_url`.
+    """
 
 
 class MalformedResponse(ServiceTrouble):
-    """An answer that cannot be read: not JSON, cut off, of another shape, or too large."""
+    """The service's answer cannot be parsed: not JSON, truncated, too large or of another shape.
+
+    Also raised if a list is incomplete and does not contain the person. `happened` is True if the
+    answer confirmed a change before reading it failed. If it persists, update the plugin or report
+    it to its authors.
+    """
 
 
 class LedgerError(GuestlistError):
-    """The ledger cannot be read or written. What is not written down is not sent."""
+    """The ledger cannot be read or written.
+
+    A change that cannot be recorded is not sent. Check the disk or the database, then repeat the
+    call: requests without an answer are looked up first.
+    """
 
 
 class OutcomeUnknown(_GaveUp):
-    """It may or may not have happened, and looking could not tell, or there was no time to look.
+    """The request may have taken effect, and looking it up gave no proof either way.
+
+    Raised if no answer came and the lookup failed, was inconclusive or exceeded the budget. Repeat
+    the call later: it looks again before it sends. If that raises the same error, ask the person
+    whether the email arrived.
 
     Attributes:
-        order: what was asked for (`guestlist.models.Order`), or None when it was not an invitation.
+        order: the order (`guestlist.Order`). None if the call was not an invitation.
     """
 
     happened: bool | None = None
@@ -336,10 +419,12 @@ class OutcomeUnknown(_GaveUp):
 
 
 class WaitTimeout(_GaveUp, TimeoutError):
-    """`wait` ran out of time before the state was reached.
+    """The time of `wait` or `onboard` ended before the state was reached.
+
+    The invitation stays open. Call again to go on waiting.
 
     Attributes:
-        guest: the last that was seen (`guestlist.models.Guest`), or None when every look failed.
+        guest: the guest (`guestlist.Guest`) as last read. None if every attempt to read failed.
     """
 
     def __init__(self, message: str, *, guest: Any = None, **facts: Any) -> None:

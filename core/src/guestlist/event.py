@@ -1,4 +1,4 @@
-"""What happens, told to those who watch: one small value for logs, audit and metrics."""
+"""`Event`: one thing that happened on an account, for logs, audits and metrics."""
 
 from __future__ import annotations
 
@@ -10,27 +10,28 @@ from guestlist.errors import in_time_units
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One thing that happened on an account. Never holds a secret.
+    """One thing that happened on an account. It never contains a secret.
 
     Attributes:
-        name: `answer` (an answer came), `failure` (none came), `retry` (a wait before sending
-            again), `pace` (a wait to stay below the service's limit, or a `detail` in the way of
-            one), `unknown` (a request whose outcome is not known), `look` (looking whether it
-            happened), `wait` (a wait for somebody, until the next look), `record` (a list has
-            a record that cannot be read as it should be; `email` is that record's), `outcome` (what
-            a call did).
+        name: the kind of event. `answer`: the service answered. `failure`: no answer came.
+            `retry`: the client waits before it sends again. `pace`: the client waits to stay below
+            the service's limit, or the limit could not be kept, which `detail` explains.
+            `unknown`: the outcome of a request is unknown. `look`: the client looks up whether a
+            request took effect. `wait`: the client waits for a person until it looks again.
+            `record`: a list contains a record that cannot be read; `email` is the record's.
+            `outcome`: a call has ended; `detail` is its result.
         account: the account's name.
         provider: the provider's name.
-        at: when, by the client's clock, in UTC.
-        email: the address that the call is about, if it is about one.
+        at: the time in UTC, by the client's clock.
+        email: the address of the person, if the call is about one person.
         method: the HTTP method of the request, such as `POST`.
         path: the path of the request, with secrets masked.
-        status: the HTTP status of the answer.
-        attempt: which try of the same request, from 1.
-        seconds: how long it took, or how long the wait is.
-        request_id: what to quote to the service's support.
-        detail: the reason or outcome in a few words.
-        retry_after: seconds after which the service asks to be called again, if the answer says so.
+        status: the HTTP status code of the answer.
+        attempt: the number of the attempt to send the same request, from 1.
+        seconds: the duration of the request or of the wait.
+        request_id: the service's id of the request, for its support.
+        detail: the reason or result in a few words.
+        retry_after: seconds until the service accepts requests again, if the answer gives them.
     """
 
     name: str

@@ -1,8 +1,8 @@
-"""The normalized values: what every service's answers become.
+"""The normalized values that the answers of all services are converted to.
 
-All are frozen. Two kinds of things are kept out of `repr` and of `model_dump`: secrets (`link`,
-`key`: they are `SecretStr`, read them with `.get_secret_value()`), and `raw`, the service's own
-answer, which may hold secrets too.
+All are frozen. `repr` and `model_dump` leave out `raw`, the service's own answer, because it may
+contain secrets. They mask `link` and `key`, which are `SecretStr`: read them with
+`.get_secret_value()`.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ M = TypeVar("M", bound="Model")
 
 
 class State(StrEnum):
-    """Where a guest stands.
+    """The state of a guest or an invitation.
 
     Attributes:
-        PENDING: an invitation can still be accepted.
-        AWAITING_APPROVAL: held in the organization's own approval queue; the invitee was not asked
-            yet.
-        ACCEPTED: is a member.
-        DECLINED: the invitee said no.
-        EXPIRED: lapsed, as the service says, or past `expires_at` while it still says pending.
-        REVOKED: withdrawn by the organization.
-        GONE: the service knows neither an open invitation nor a member. Not for invitations.
-        UNKNOWN: a word that is not mapped; it is kept in `raw_state`, never guessed. Or nobody can
-            tell whether the service holds anything: `Guest.incomplete` says why.
+        PENDING: an open invitation can be accepted.
+        AWAITING_APPROVAL: the organization has to approve the invitation first. The invitee has not
+            been asked yet.
+        ACCEPTED: the person is a member.
+        DECLINED: the invitee declined.
+        EXPIRED: the service reports an expiry, or reports pending although `expires_at` is over.
+        REVOKED: the organization withdrew the invitation.
+        GONE: the service has neither an open invitation nor a member. Only for guests.
+        UNKNOWN: the service's word is in `raw_state` and has no known meaning. Or a record could
+            not be read and may be about the person: `Guest.incomplete` has the reason.
     """
 
     PENDING = "pending"
@@ -49,16 +49,16 @@ class State(StrEnum):
 OPEN_STATES = frozenset({State.PENDING, State.AWAITING_APPROVAL})
 """The states in which an invitation may still lead to membership."""
 MAY_BE_OPEN = OPEN_STATES | {State.UNKNOWN}
-"""Those, and a word that nobody knows: whoever invites once more without need mails twice."""
+"""The open states and UNKNOWN: inviting a person in one of them may send a second email."""
 
 
 class Basis(StrEnum):
-    """How a state is known.
+    """The evidence for a state.
 
     Attributes:
-        REPORTED: the service says so.
-        DERIVED: computed from a date.
-        INFERRED: concluded from another list, such as the members.
+        REPORTED: the service reports the state.
+        DERIVED: the state is computed from a date.
+        INFERRED: the state follows from another list, such as the list of members.
     """
 
     REPORTED = "reported"
@@ -67,37 +67,45 @@ class Basis(StrEnum):
 
 
 class Outcome(StrEnum):
-    """What `invite` or `resend` really did."""
+    """The effect of `invite` or `resend`."""
 
     INVITED = "invited"
+    """A new invitation was created."""
     RESENT = "resent"
+    """The email of the open invitation was sent again."""
     ALREADY_INVITED = "already_invited"
+    """The person has an open invitation. Nothing was sent."""
     ALREADY_MEMBER = "already_member"
+    """The person is a member already. Nothing was sent."""
     JOINED = "joined"
     """The service added an existing user at once, without an invitation."""
     AWAITING_APPROVAL = "awaiting_approval"
+    """A new invitation was created, and the organization has to approve it first."""
 
 
 class RoleOutcome(StrEnum):
-    """What `assign_role` or `unassign_role` really did."""
+    """The effect of `assign_role` or `unassign_role`."""
 
     ASSIGNED = "assigned"
+    """The role was given."""
     ALREADY_ASSIGNED = "already_assigned"
+    """The person holds the role already. Nothing was changed."""
     UNASSIGNED = "unassigned"
+    """The role was taken away."""
     NOT_ASSIGNED = "not_assigned"
-    """There was nothing to take away."""
+    """The person does not hold the role. Nothing was changed."""
 
 
 class MemberState(StrEnum):
-    """Whether a membership counts: ACTIVE and SUSPENDED do.
+    """The state of a member record. ACTIVE and SUSPENDED count as membership.
 
     Attributes:
-        ACTIVE: in the organization.
-        SUSPENDED: in the organization, and locked out for now.
-        REMOVED: deleted in a way that the service can undo. Only `find_member` and `get_member`
-            return such a record; the list of members leaves it out.
-        INVITED: listed among the members without having accepted. Only `find_member` and
-            `get_member` return such a record; the list of members leaves it out.
+        ACTIVE: the person is in the organization.
+        SUSPENDED: the person is in the organization, but is locked out.
+        REMOVED: the membership was deleted, and the service can restore it. Only `find_member` and
+            `get_member` return this state; the list of members leaves the record out.
+        INVITED: the service lists the person as a member before acceptance. Only `find_member` and
+            `get_member` return this state; the list of members leaves the record out.
     """
 
     ACTIVE = "active"
@@ -107,26 +115,27 @@ class MemberState(StrEnum):
 
 
 MEMBERSHIPS = frozenset({MemberState.ACTIVE, MemberState.SUSPENDED})
-"""The states of somebody who is in the organization."""
+"""The states of a person who is in the organization."""
 
 
 KINDS = ("role", "group", "policy")
-"""What a service may call something that it grants."""
+"""The possible values of `Role.kind`."""
 
 
 Id = Annotated[str, Field(coerce_numbers_to_str=True)]
-"""What a service calls something by: text. A number is kept as text."""
+"""An id of a service, as text. A number becomes text."""
 
 
 class Model(BaseModel):
-    """What all normalized values have in common."""
+    """The base class of the normalized values."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
 def constructor(kind: Callable[P, M]) -> Callable[P, M]:
-    """What constructs values of a class with the same checks and less work: for whoever reads
-    lists, whose pages hold hundreds of them.
+    """Returns a function that constructs values of a class with the same validation, but faster.
+
+    Providers use it for lists, whose pages have hundreds of records.
 
     Args:
         kind: a subclass of `Model`.
@@ -143,14 +152,14 @@ class Answered(Model):
     """A value that was read from a service's answer.
 
     Attributes:
-        raw: the service's own answer, as parsed from JSON; None where nobody needs it. May hold
-            secrets, so that neither `repr` nor a dump shows it.
+        raw: the service's own answer, parsed from JSON. None if it is not kept. `repr` and
+            `model_dump` leave it out because it may contain secrets.
     """
 
     raw: Any = Field(default=None, repr=False, exclude=True)
 
     def __eq__(self, other: object) -> bool:
-        """Equal when the normalized fields are: two answers may differ in what nobody reads."""
+        """Compares the normalized fields and ignores `raw`."""
         if not isinstance(other, type(self)):
             return NotImplemented
         mine, theirs = dict(self.__dict__, raw=None), dict(other.__dict__, raw=None)
@@ -161,17 +170,16 @@ class Answered(Model):
 
 
 class Role(Answered):
-    """Anything that can be granted.
+    """A role, group or policy that can be granted.
 
     Attributes:
-        id: what the service's calls take.
-        name: what people know it by; None where the service mentions a role by its id alone.
-        kind: what the service calls it: `role`, `group` or `policy`. Ids are told apart within a
-            kind.
-        description: what it is for, in the service's words; None where it does not say.
-        not_assignable: why the service does not assign it to members, as the end of a sentence,
-            such as "it is assumed for a time"; None if it does.
-        raw: the service's own record; None where there is none.
+        id: the service's id, unique within a kind.
+        name: the name for people. None if the service gives only the id.
+        kind: the service's word for it: `role`, `group` or `policy`.
+        description: the service's description. None if there is none.
+        not_assignable: the reason why the service does not assign it to members, as the end of a
+            sentence, such as "it is assumed for a time". None if it can be assigned.
+        raw: the service's own record. None if it is not kept.
     """
 
     id: Id
@@ -182,40 +190,41 @@ class Role(Answered):
 
     @property
     def label(self) -> str:
-        """What people know it by: `Engineering`, or `group:Engineering` where kinds differ."""
+        """The name for people: `Engineering` for a role, `group:Engineering` for other kinds."""
         name = self.name or self.id
         return name if self.kind == "role" else f"{self.kind}:{name}"
 
 
 class Invitation(Answered):
-    """A service's record of an offer to one address to join one organization.
+    """A service's record of an invitation of one address to one organization.
+
+    All times are aware datetimes. A field is None if the service does not give the value.
 
     Attributes:
-        id: what the service's calls take; None where it creates invitations without telling an id.
-            Then only its address leads back to it.
-        email: as the service holds it.
-        state: where it stands: never ACCEPTED or PENDING because nothing is told, but UNKNOWN.
-        raw_state: the service's own word, also where it is unknown; None where it tells none.
-        basis: how the state is known. A provider leaves it, unless no word of the service tells the
-            state and something else does.
-        roles: what it offers; empty where that is nothing, or is not told.
-        organization_id: the organization that it is for; None where the service does not say.
-        organization: that organization's name; None where the service does not say.
-        created_at: aware; None where the service does not say.
-        expires_at: until when it can be accepted, aware; None where the service does not say:
-            guestlist then counts `Provider.lifetime` from `created_at`.
-        responded_at: when the invitee accepted or declined, aware; None before, or where the
-            service does not say.
-        estimated: names of the fields that the service did not tell and that were computed
-            instead. guestlist adds those that it computes; a provider names only its own.
-        invited_by: an address, a name or an id; None where the service does not say.
-        user_id: the service's id of the invited person, where it makes one before acceptance;
-            None elsewhere.
-        link: whoever has it can accept; None where the service sends it by mail alone.
-        key: what the link holds, where the service takes it on its own; None elsewhere.
-        is_new_user: whether the invited person had no account on the service yet; None where it
-            does not say, and in records that were read later.
-        raw: the service's own record; None where there is none.
+        id: the service's id. None if the service creates invitations without returning an id; then
+            only the address identifies the invitation.
+        email: the address in the service's spelling.
+        state: the state. UNKNOWN if the service gives no state; never guess PENDING or ACCEPTED.
+        raw_state: the service's own word for the state, also if its meaning is unknown.
+        basis: the evidence for the state. A provider sets it only if the state does not come from
+            the service's word for it.
+        roles: the offered roles. Empty if the invitation offers no role, or the service does not
+            show them.
+        organization_id: the id of the organization.
+        organization: the name of the organization.
+        created_at: when the invitation was created.
+        expires_at: when the invitation expires. If the service does not give it, guestlist
+            adds `Provider.lifetime` to `created_at`.
+        responded_at: when the invitee accepted or declined. None before that.
+        estimated: the names of the fields that were computed because the service did not give them.
+            guestlist adds those that it computes; a provider names only its own.
+        invited_by: the address, name or id of the person who sent the invitation.
+        user_id: the service's id of the invited person, if it creates one before acceptance.
+        link: the secret link to accept the invitation. None if the service only emails it.
+        key: the secret part of the link, if the service accepts it on its own.
+        is_new_user: whether the invited person had no account at the service. Known only in the
+            answer to the invitation.
+        raw: the service's own record. None if it is not kept.
     """
 
     id: Id | None
@@ -241,17 +250,18 @@ class Member(Answered):
     """A service's record of a person who is in the organization.
 
     Attributes:
-        id: the id by which the service's member calls know the person.
-        email: as the service holds it.
-        name: of the person; None or empty where the service has none.
-        user_id: the person's id across organizations, where that is another one; None elsewhere.
-        roles: what the person holds directly; empty where that is nothing, and None where the
-            member record does not tell: `access` is asked then.
-        state: whether the membership counts.
-        service: whether it is a program's login and no person's: it was never invited, and a plan
-            leaves it alone.
-        joined_at: aware; None where the service does not say.
-        raw: the service's own record; None where there is none.
+        id: the service's id of the member.
+        email: the address in the service's spelling.
+        name: the person's name. None or empty if the service has none.
+        user_id: the person's id across organizations, if the service has another one for that.
+        roles: the roles that the person holds directly. Empty if there are none. None if the
+            member record does not contain roles: call `access` to read them.
+        state: whether the record counts as a membership.
+        service: whether the member is a program and not a person. It was never invited, and a plan
+            does not change it.
+        joined_at: when the person joined, as an aware datetime. None if the service does not give
+            it.
+        raw: the service's own record. None if it is not kept.
     """
 
     id: Id
@@ -265,20 +275,19 @@ class Member(Answered):
 
 
 class Guest(Model):
-    """One address in one account, and where it stands: what callers get.
+    """One person in one account, with the state and the service's records.
 
     Attributes:
-        account: the account's name.
-        email: as the caller wrote it.
-        state: concluded from both records.
-        basis: how the state is known.
-        raw_state: the service's word for the state of the invitation; None where it tells none.
-        invitation: of several the one that counts: an open one, else the latest; None where there
-            is none.
-        member: None where the person is no member.
-        incomplete: why the service may hold more about the person than the records show: a list
-            has a record that cannot be read and may be theirs. Then nothing proves their absence,
-            and `state` is UNKNOWN where it would be GONE. None if all records were read.
+        account: the name of the account.
+        email: the address as the caller wrote it.
+        state: the state that follows from invitation and member.
+        basis: the evidence for the state.
+        raw_state: the service's own word for the state of the invitation. None if it gives none.
+        invitation: the open invitation, else the latest one. None if there is no invitation.
+        member: the member record. None if the person is not a member.
+        incomplete: the reason why the records may be incomplete: a list has a record that cannot be
+            read and may be about the person. Their absence is unproven then, so that `state` is
+            UNKNOWN instead of GONE. None if all records were read.
     """
 
     account: str
@@ -292,21 +301,21 @@ class Guest(Model):
 
     @property
     def key(self) -> str:
-        """The form of the address by which guests are compared."""
+        """The normalized form of the address, by which guests are compared (`email_key`)."""
         return email_key(self.email)
 
 
 class Order(Model):
-    """What the caller asked for, checked against the provider.
+    """A request to invite a person, checked against the capabilities of the provider.
 
     Attributes:
-        email: as typed.
-        roles: as many as `Provider.least_roles` and `most_roles` allow, each as the provider's
-            `roles` lists it, name and kind included. Where there is no such list, where the caller
-            made the `Role`, or in an order made anew by `order_of`, the `id` may be all there is.
-        mail: whether the service shall send a mail; False only with `Provider.can_suppress_mail`.
-        options: the provider's own options: an instance of its `Options`, with the defaults where
-            the caller named none; None in an order that `order_of` makes without any.
+        email: the address as the caller wrote it.
+        roles: the roles to offer, between `Provider.least_roles` and `most_roles`. Each is complete
+            as in the provider's list of roles, or has only an `id`: if the provider has no list,
+            the caller made the `Role`, or the order was made by `order_of`.
+        mail: whether the service sends an email. False only with `Provider.can_suppress_mail`.
+        options: the provider's own options, an instance of its `Options`. None in an order that
+            `order_of` makes without options.
     """
 
     email: str
@@ -316,39 +325,48 @@ class Order(Model):
 
 
 class InviteResult(Model):
-    """What a call of `invite` or `resend` did."""
+    """The result of `invite` and `resend`."""
 
     outcome: Outcome
+    """What was done."""
     guest: Guest
+    """The person's state after the call."""
     mail_sent: bool | None = None
-    """None where nobody can know: no answer came and the invitation was found by looking."""
+    """Whether an email was sent. None if that is unknown, because no answer came and the invitation
+    was found by a lookup."""
     role_applied: bool | None = None
-    """Whether the wanted roles took effect; None when none were wanted or it cannot be seen."""
+    """Whether the requested roles took effect. None if no role was requested or it is unknown."""
     owed: tuple[Role, ...] = ()
-    """Roles that the service takes only once the person has accepted. They are in the ledger, and
-    `guestlist settle` gives them then."""
+    """Deferred roles, which the service takes only after acceptance. The ledger stores them, and
+    `guestlist settle` grants them then."""
     replaced: Invitation | None = None
-    """The earlier invitation, when the id changed. Its link is dead where it could be revoked."""
+    """The earlier invitation, if the new one has another id. Its link no longer works if the
+    service could revoke it."""
     warnings: tuple[str, ...] = ()
+    """Sentences for people about anything unexpected."""
 
 
 class RoleResult(Model):
-    """What a call of `assign_role` or `unassign_role` did."""
+    """The result of `assign_role` and `unassign_role`."""
 
     outcome: RoleOutcome
+    """What was done."""
     guest: Guest
+    """The person's state after the call."""
     role: Role
+    """The role that was given or taken away."""
     warnings: tuple[str, ...] = ()
+    """Sentences for people about anything unexpected."""
 
 
 class Grant(Model):
     """One role that a person effectively holds.
 
     Attributes:
-        role: what is held.
-        direct: False when it comes through another role or a group, and nobody gave it as such.
-        via: the roles or groups it comes through, where the service or a look tells; empty
-            elsewhere.
+        role: the role.
+        direct: whether it was given to the person directly. False if it comes only through another
+            role or a group.
+        via: the roles or groups that it comes through. Empty if there are none or they are unknown.
     """
 
     role: Role
@@ -357,40 +375,45 @@ class Grant(Model):
 
 
 class Access(Model):
-    """What a person can effectively do. True in a condition if it is `effective`."""
+    """What a person can do in an account. `bool(access)` is `access.effective`."""
 
     guest: Guest
+    """The person."""
     grants: tuple[Grant, ...] = ()
+    """All roles that the person holds, directly and through others."""
     effective: bool = False
-    """Whether what the person holds allows anything. A group without any policy allows nothing."""
+    """Whether the roles permit anything. A group without any policy permits nothing."""
     explanation: str | None = None
-    """What the person lacks and will see, and why; None if nothing is known to be lacking."""
+    """What the person is missing, and what they will see. None if nothing is known to be
+    missing."""
 
     def __bool__(self) -> bool:
         return self.effective
 
 
 class OwnAccess(Model):
-    """What the owner of an account's API key can effectively do."""
+    """What the owner of an account's API key can do."""
 
     account: str
+    """The name of the account."""
     grants: tuple[Grant, ...] = ()
+    """All roles that the owner holds, directly and through others."""
     effective: bool = False
-    """Whether what the owner holds allows anything."""
+    """Whether the roles permit anything."""
     explanation: str | None = None
-    """What the owner lacks and will see, and why; None if nothing is known to be lacking."""
+    """What the owner is missing. None if nothing is known to be missing."""
 
 
 class Onboarding(Model):
-    """What a call of `onboard` did."""
+    """The result of `onboard`."""
 
     guest: Guest
     """The member."""
     invited: InviteResult
-    """What the invitation was like."""
+    """The result of the invitation."""
     granted: tuple[RoleResult, ...] = ()
-    """The roles that were wanted, each as it is now held."""
+    """A result for each requested role."""
     access: Access | None = None
-    """What the person can effectively do; None where the service does not tell."""
+    """What the member can do. None if the service does not show it."""
     missing: tuple[Role, ...] = ()
-    """The wanted roles that are not among what the person can effectively do."""
+    """Requested roles that the member does not effectively hold."""
