@@ -20,8 +20,8 @@ from benchmarks.report import Report, Table, Target
 from benchmarks.server import Site, answer, serving
 from guestlist import Guest, Guestlist, State
 from guestlist.ledger import Ledger
-from guestlist.ledger.lane import workers
 from guestlist.provider import Limit
+from guestlist.runs.account_worker import workers
 from guestlist.sandbox.limits import SlidingWindow
 from guestlist_vultr import Vultr
 

@@ -19,10 +19,10 @@ from benchmarks.table import write_table
 from guestlist import Guestlist
 from guestlist.changes import Action, Change
 from guestlist.ledger import Ledger
-from guestlist.ledger.runner import Runner
-from guestlist.ledger.stop import Stop, StopClock
 from guestlist.roster import make_plan
 from guestlist.roster.file import read_roster
+from guestlist.runs.runner import Runner
+from guestlist.runs.stop import Stop, StopClock
 
 ROUNDS = {1_000: 7, 10_000: scaled(5), 100_000: scaled(3), 1_000_000: 1}
 """How often each size is planned and applied."""

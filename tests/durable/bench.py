@@ -23,11 +23,12 @@ from pathlib import Path
 from guestlist import Guestlist
 from guestlist.changes import Action, Change
 from guestlist.ledger import runs
-from guestlist.ledger.runner import Runner, alone
+from guestlist.ledger.lock import alone
 from guestlist.ledger.schema import OrderState
-from guestlist.ledger.stop import Stop, StopClock
 from guestlist.ledger.store import Store
 from guestlist.provider import Limit
+from guestlist.runs.runner import Runner
+from guestlist.runs.stop import Stop, StopClock
 from guestlist_vultr import Vultr
 
 ANSWER = 0.020

@@ -8,10 +8,11 @@ import sys
 
 from tests.durable.world import client
 
-from guestlist.ledger.engine import run_worker
-from guestlist.ledger.runner import Runner, alone
-from guestlist.ledger.stop import Stop, StopClock
+from guestlist.ledger.lock import alone
 from guestlist.ledger.store import Store
+from guestlist.runs.runner import Runner
+from guestlist.runs.stop import Stop, StopClock
+from guestlist.runs.workers.worker import run_worker
 
 
 def main(what: str, url: str, run: str, settings: str) -> None:

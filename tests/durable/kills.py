@@ -22,10 +22,10 @@ from sqlalchemy import text
 from tests.durable.world import World, everybody
 
 from guestlist.ledger import runs
-from guestlist.ledger.engine import AGAIN, enqueue, schema
 from guestlist.ledger.schema import OrderState
-from guestlist.ledger.shared import has_ended
 from guestlist.ledger.store import Store
+from guestlist.runs.workers.shared import has_ended
+from guestlist.runs.workers.worker import AGAIN, enqueue, schema
 
 LOOK = 0.02
 """Seconds between two looks at how far the run is."""

@@ -22,12 +22,12 @@ from guestlist.changes import Action, Change
 from guestlist.exchange.account import Budget
 from guestlist.exchange.clock import Clock, Stopped
 from guestlist.ledger.order import Order
-from guestlist.ledger.runner import Runner, Summary
-from guestlist.ledger.stop import Stop
 from guestlist.ledger.store import Store
 from guestlist.models import Invitation, Member, Role, State
 from guestlist.models import Order as Wish
 from guestlist.provider import Flow, Page, Provider, Request, Response, operation
+from guestlist.runs.runner import Runner, Summary
+from guestlist.runs.stop import Stop
 from pytest_guestlist.clock import VirtualClock
 
 START = datetime(2027, 1, 15, 8, tzinfo=UTC)

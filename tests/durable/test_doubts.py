@@ -34,13 +34,13 @@ from guestlist import Guestlist
 from guestlist.changes import Action, Change
 from guestlist.errors import LedgerError, Rejected
 from guestlist.ledger import orders
-from guestlist.ledger.doubts import Doubts
 from guestlist.ledger.entry import OrderEntry
-from guestlist.ledger.lane import Lane
 from guestlist.ledger.order import SKEW
 from guestlist.ledger.schema import OrderState
-from guestlist.ledger.tally import Tally
-from guestlist.ledger.work import ChunkWork
+from guestlist.runs.account_worker import Lane
+from guestlist.runs.tally import Tally
+from guestlist.runs.unresolved_requests import Doubts
+from guestlist.runs.work import ChunkWork
 from pytest_guestlist.clock import VirtualClock
 
 ADA = "ada@example.com"

@@ -21,18 +21,21 @@ from guestlist import Guestlist
 from guestlist.changes import ORDER, Action, Change
 from guestlist.errors import ConfigError, Conflict, ServiceUnavailable, UnknownAccount
 from guestlist.exchange.clock import Clock, SystemClock
-from guestlist.ledger import engine, orders, runs, shared
-from guestlist.ledger import runner as runner_module
-from guestlist.ledger.engine import Queue, enqueue, follow, run_worker, schema
+from guestlist.ledger import orders, runs
 from guestlist.ledger.entry import OrderEntry
+from guestlist.ledger.lock import PLANNING, alone
 from guestlist.ledger.order import SKEW, Order
 from guestlist.ledger.orders import Taken
 from guestlist.ledger.outcome import Done
-from guestlist.ledger.pool import run_together
-from guestlist.ledger.runner import PLANNING, Runner, Summary, alone
 from guestlist.ledger.schema import OrderState
-from guestlist.ledger.stop import Stop
 from guestlist.ledger.store import Store
+from guestlist.runs import runner as runner_module
+from guestlist.runs.runner import Runner, Summary
+from guestlist.runs.stop import Stop
+from guestlist.runs.workers import shared
+from guestlist.runs.workers import worker as engine
+from guestlist.runs.workers.together import run_together
+from guestlist.runs.workers.worker import Queue, enqueue, follow, run_worker, schema
 
 pytestmark = pytest.mark.skipif(postgres.missing() is not None, reason=str(postgres.missing()))
 numbers = itertools.count()
@@ -258,8 +261,8 @@ def test_ctrl_c_while_the_worker_begins_ends_it_too(
             super().submit(*work, **facts)
             raise KeyboardInterrupt
 
-    monkeypatch.setattr("guestlist.ledger.pool.run_worker", worker)
-    monkeypatch.setattr("guestlist.ledger.pool.ThreadPoolExecutor", Interrupted)
+    monkeypatch.setattr("guestlist.runs.workers.together.run_worker", worker)
+    monkeypatch.setattr("guestlist.runs.workers.together.ThreadPoolExecutor", Interrupted)
     run = pool.begin(invites(1))
     summary = run_together(pool.store, run, pool._client, pool.url, Stop())
     assert summary.interrupted

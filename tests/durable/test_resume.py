@@ -19,11 +19,11 @@ from tests.durable.test_engine import Pool
 
 from guestlist.changes import Action, Change
 from guestlist.errors import ServiceUnavailable, Unauthorized
-from guestlist.ledger import shared
-from guestlist.ledger.engine import enqueue
-from guestlist.ledger.lane import PATIENCE
 from guestlist.ledger.presence import Presence
 from guestlist.ledger.schema import OrderState
+from guestlist.runs.account_worker import PATIENCE
+from guestlist.runs.workers import shared
+from guestlist.runs.workers.worker import enqueue
 
 ADA, BOB, EVE = "ada@example.com", "bob@example.com", "eve@example.com"
 

@@ -30,17 +30,17 @@ from guestlist.changes import Action, Change
 from guestlist.errors import LedgerError, RateLimited, Unauthorized, UnknownAccount
 from guestlist.exchange.account import LONGEST_REST
 from guestlist.ledger import Ledger, orders, runs
-from guestlist.ledger.doubts import ATTEMPTS
 from guestlist.ledger.entry import OrderEntry
-from guestlist.ledger.lane import Lane
+from guestlist.ledger.lock import alone
 from guestlist.ledger.orders import Taken
-from guestlist.ledger.runner import alone
 from guestlist.ledger.schema import OrderState
-from guestlist.ledger.tally import Tally
-from guestlist.ledger.work import ChunkWork, RunWork
 from guestlist.models import Member, Role
 from guestlist.provider import Flow, Page, Request, operation
+from guestlist.runs.account_worker import Lane
 from guestlist.runs.settling import due
+from guestlist.runs.tally import Tally
+from guestlist.runs.unresolved_requests import ATTEMPTS
+from guestlist.runs.work import ChunkWork, RunWork
 
 
 @pytest.fixture

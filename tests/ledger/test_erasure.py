@@ -12,16 +12,17 @@ from tests.ledger.story import ADA, BOB, EVE, Story, day
 
 from guestlist.changes import Action, Change
 from guestlist.errors import LedgerError
-from guestlist.ledger import answers, erasure, orders, runs, shared
+from guestlist.ledger import answers, erasure, orders, runs
 from guestlist.ledger.erasure import Erased, expire, forget
 from guestlist.ledger.history import lines
+from guestlist.ledger.lock import alone
 from guestlist.ledger.outcome import Done
-from guestlist.ledger.runner import alone
 from guestlist.ledger.schema import OrderState, entries, halts, paces
 from guestlist.ledger.schema import orders as orders_table
 from guestlist.ledger.schema import runs as runs_table
 from guestlist.ledger.store import Store
 from guestlist.models import Guest, Invitation, State
+from guestlist.runs.workers import shared
 
 
 def people(story: Story) -> list[str]:

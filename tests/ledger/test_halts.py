@@ -9,8 +9,8 @@ from sqlalchemy import text
 from tests.ledger.story import Story
 from tests.postgres import Server
 
-from guestlist.ledger import shared
 from guestlist.ledger.store import Store
+from guestlist.runs.workers import shared
 
 
 def test_an_account_rests_once_and_its_first_reason_stands(story: Story) -> None:

@@ -9,12 +9,13 @@ import pytest
 from tests.ledger.story import ADA, BOB, EVE, Story, day
 
 from guestlist.changes import Action, Change
-from guestlist.ledger import history, runs, shared
+from guestlist.ledger import history, runs
 from guestlist.ledger.erasure import forget
 from guestlist.ledger.history import Search, counts, latest, lines
 from guestlist.ledger.line import LineState, LogLine
 from guestlist.ledger.outcome import Done
 from guestlist.ledger.schema import OrderState
+from guestlist.runs.workers import shared
 
 
 def test_all_that_happened_to_an_order(story: Story) -> None:

@@ -21,9 +21,9 @@ from guestlist.ledger import Ledger, history
 from guestlist.ledger.export import write_csv, write_jsonl
 from guestlist.ledger.line import LogLine
 from guestlist.ledger.origin import GITHUB_VARIABLES, JOB_VARIABLES, Origin
-from guestlist.ledger.runner import Runner
 from guestlist.ledger.runs import begin_run
-from guestlist.ledger.stop import Stop
+from guestlist.runs.runner import Runner
+from guestlist.runs.stop import Stop
 from pytest_guestlist.clock import VirtualClock
 
 RUN = {

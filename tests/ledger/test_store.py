@@ -24,7 +24,7 @@ from tests.postgres import Server
 
 from guestlist.errors import ConfigError, LedgerError
 from guestlist.ledger import Ledger, history
-from guestlist.ledger.runner import alone
+from guestlist.ledger.lock import alone
 from guestlist.ledger.schema import runs
 from guestlist.ledger.store import Store, _engine, _name, _use_write_ahead_log
 

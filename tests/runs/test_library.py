@@ -21,7 +21,6 @@ from guestlist.ledger import orders, owed
 from guestlist.ledger.order import row_of
 from guestlist.ledger.schema import IS_OWED
 from guestlist.ledger.schema import orders as table
-from guestlist.ledger.stop import Stop
 from guestlist.provider import Provider
 from guestlist.runs.progress import (
     AwaitingAcceptance,
@@ -33,6 +32,7 @@ from guestlist.runs.progress import (
     RunProgress,
     RunStarted,
 )
+from guestlist.runs.stop import Stop
 from guestlist.sandbox import Sandbox
 from pytest_guestlist.clock import VirtualClock
 

@@ -29,9 +29,9 @@ from guestlist.changes import Action, Change
 from guestlist.ledger import Ledger, orders
 from guestlist.ledger.book import CallDoubt
 from guestlist.ledger.entry import SingleEntry
-from guestlist.ledger.runner import Runner
 from guestlist.ledger.schema import OrderState
-from guestlist.ledger.stop import Stop
+from guestlist.runs.runner import Runner
+from guestlist.runs.stop import Stop
 from guestlist.sandbox import Sandbox
 
 from .conftest import Kill, Killed, SandboxClock

@@ -16,7 +16,7 @@ import pytest
 
 from guestlist.errors import LedgerError
 from guestlist.ledger import Ledger
-from guestlist.ledger.runner import alone
+from guestlist.ledger.lock import alone
 from guestlist.sandbox import Sandbox
 
 from .conftest import SCRIPT, Cli

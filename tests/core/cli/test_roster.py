@@ -27,9 +27,9 @@ from guestlist.cli.changes import show_changes
 from guestlist.cli.screen import Screen
 from guestlist.errors import Forbidden, GuestlistError, ServiceUnavailable, Unauthorized
 from guestlist.ledger import Ledger, orders, owed, runs
-from guestlist.ledger.doubts import Doubts
 from guestlist.roster import read_plan
 from guestlist.roster.file import read_roster
+from guestlist.runs.unresolved_requests import Doubts
 from guestlist.sandbox import Sandbox, SandboxControl
 
 ROSTER = """
@@ -299,7 +299,7 @@ def test_without_the_extra(command: str) -> None:
 
 
 def test_two_runs_at_a_time_are_refused(roster: Roster) -> None:
-    from guestlist.ledger.runner import alone
+    from guestlist.ledger.lock import alone
 
     with Ledger("ledger.db") as ledger, alone(ledger.store):
         refused = roster("apply", "--yes")

@@ -12,11 +12,12 @@ from tests import postgres
 from tests.core.cli.conftest import Cli, Run
 
 from guestlist.changes import ORDER, Action, Change
-from guestlist.ledger import orders, runs, shared
+from guestlist.ledger import orders, runs
 from guestlist.ledger.outcome import Done
 from guestlist.ledger.schema import OrderState
 from guestlist.ledger.store import Store
 from guestlist.roster import read_plan
+from guestlist.runs.workers import shared
 from guestlist.sandbox import Sandbox
 
 ROSTER = """

@@ -20,9 +20,9 @@ from guestlist.ledger.schema import OrderState
 if TYPE_CHECKING:
     from guestlist.cli.screen import Screen
     from guestlist.ledger.order import Ended
-    from guestlist.ledger.tally import Tally
     from guestlist.provider import Provider
     from guestlist.provider.messages import Limit
+    from guestlist.runs.tally import Tally
 
 LINES_EVERY = 15.0
 """Seconds between two lines on how far a run is, where there is no terminal."""

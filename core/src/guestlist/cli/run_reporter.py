@@ -36,8 +36,8 @@ if TYPE_CHECKING:
     from guestlist.cli.opened_roster import Desk
     from guestlist.cli.session import Session
     from guestlist.cli.status_line import Progress
-    from guestlist.ledger.tally import Tally
     from guestlist.provider import Provider
+    from guestlist.runs.tally import Tally
 
 MAX_CHANGES_IN_JSON = 100_000
 """Changes in a JSON document; `--out` writes any number."""

@@ -23,7 +23,7 @@ from sqlalchemy import ColumnElement, Connection, and_, delete, exists, func, or
 
 from guestlist.address import email_key
 from guestlist.errors import LedgerError
-from guestlist.ledger.runner import alone
+from guestlist.ledger.lock import alone
 from guestlist.ledger.schema import OrderState, entries, halts, orders, paces, runs
 from guestlist.ledger.store import Store
 

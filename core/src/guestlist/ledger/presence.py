@@ -13,7 +13,7 @@ from contextlib import ExitStack
 
 from sqlalchemy import Connection, text
 
-from guestlist.ledger.shared import KEEP_ALIVE
+from guestlist.ledger.lock import KEEP_ALIVE
 from guestlist.ledger.store import Store
 
 LOCK = 8619

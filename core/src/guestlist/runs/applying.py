@@ -11,7 +11,7 @@ from guestlist.changes import Change
 from guestlist.errors import Conflict, GuestlistError, InvalidOrder
 from guestlist.exchange.clock import Stopped
 from guestlist.ledger import orders, runs
-from guestlist.ledger.runner import alone
+from guestlist.ledger.lock import alone
 from guestlist.roster import Plan, PlanFile, moved, read_plan
 from guestlist.roster.staleness import overdue
 from guestlist.roster.summary import fingerprint
@@ -31,9 +31,9 @@ from guestlist.runs.settling import SettleResult, settled
 if TYPE_CHECKING:
     from guestlist.client import Guestlist
     from guestlist.ledger.book import Ledger
-    from guestlist.ledger.stop import Stop
-    from guestlist.ledger.tally import Tally
     from guestlist.roster.file import Roster
+    from guestlist.runs.stop import Stop
+    from guestlist.runs.tally import Tally
 
 
 @dataclass

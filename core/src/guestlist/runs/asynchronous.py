@@ -17,13 +17,13 @@ import anyio.to_thread
 from anyio.from_thread import BlockingPortal
 
 from guestlist.client import for_threads
-from guestlist.ledger.stop import Stop
 from guestlist.runs.applying import ApplyResult, apply
 from guestlist.runs.context import Selection, opened
 from guestlist.runs.following import FollowResult, follow
 from guestlist.runs.planning import planned
 from guestlist.runs.progress import AsyncConfirm, AsyncConfirmResume, AsyncProgress, RunEvent
 from guestlist.runs.settling import SettleResult, settle
+from guestlist.runs.stop import Stop
 
 if TYPE_CHECKING:
     from guestlist.client import AsyncGuestlist, Guestlist

@@ -13,8 +13,6 @@ from guestlist.config import Config, load_config
 from guestlist.errors import GuestlistError, UnknownAccount
 from guestlist.ledger.book import Ledger
 from guestlist.ledger.place import open_ledger
-from guestlist.ledger.runner import Runner
-from guestlist.ledger.stop import Stop, StopClock
 from guestlist.ledger.store import Store
 from guestlist.location import url_of
 from guestlist.plugins import installed
@@ -28,6 +26,8 @@ from guestlist.runs.progress import (
     ReadingRoster,
     RunEvent,
 )
+from guestlist.runs.runner import Runner
+from guestlist.runs.stop import Stop, StopClock
 
 
 @dataclass(frozen=True)

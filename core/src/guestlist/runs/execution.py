@@ -8,11 +8,11 @@ from contextlib import nullcontext
 from guestlist.address import email_key
 from guestlist.errors import Conflict, GuestlistError
 from guestlist.ledger import orders
-from guestlist.ledger.runner import Summary
-from guestlist.ledger.tally import SHOWN as PROBLEMS
-from guestlist.ledger.tally import Tally
 from guestlist.runs.context import Context, Interrupted
 from guestlist.runs.progress import Reconciling, RunEnded, RunProgress, RunStarted
+from guestlist.runs.runner import Summary
+from guestlist.runs.tally import SHOWN as PROBLEMS
+from guestlist.runs.tally import Tally
 
 
 def carry_out(context: Context, run: int) -> Summary:
@@ -39,7 +39,7 @@ def _sent(context: Context, run: int) -> Summary:
 
     if context.store.is_sqlite:
         return context.runner.run(run, progress)
-    from guestlist.ledger.pool import run_together
+    from guestlist.runs.workers.together import run_together
 
     return run_together(
         context.store,

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from guestlist.errors import GuestlistError
-    from guestlist.ledger.tally import Tally
     from guestlist.roster import Plan, PlanFile
+    from guestlist.runs.tally import Tally
 
 
 @dataclass(frozen=True, slots=True)

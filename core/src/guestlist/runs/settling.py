@@ -14,7 +14,7 @@ from guestlist.changes import Change
 from guestlist.errors import ConfigError, GuestlistError, LedgerError, ServiceTrouble, WaitTimeout
 from guestlist.exchange.clock import Stopped
 from guestlist.ledger import owed, runs
-from guestlist.ledger.runner import alone
+from guestlist.ledger.lock import alone
 from guestlist.models import OPEN_STATES, Guest, State
 from guestlist.roster.deferred_grants import Debt, Judged, judge
 from guestlist.roster.problems import IF_EMPTY
@@ -31,9 +31,9 @@ from guestlist.runs.progress import (
 if TYPE_CHECKING:
     from guestlist.client import Guestlist
     from guestlist.ledger.book import Ledger
-    from guestlist.ledger.stop import Stop
     from guestlist.ledger.store import Store
     from guestlist.roster.file import Roster
+    from guestlist.runs.stop import Stop
 
 GRANTS_PER_LOOK = 10_000
 """Deferred grants of an account that are compared with its lists together. More need more memory,

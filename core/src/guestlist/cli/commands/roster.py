@@ -14,9 +14,9 @@ from guestlist.cli.printing import say
 from guestlist.cli.run_reporter import Reporter
 from guestlist.cli.session import Session
 from guestlist.cli.text import count
-from guestlist.ledger.stop import Stop
 from guestlist.runs import SettleResult
 from guestlist.runs.progress import Reconciling
+from guestlist.runs.stop import Stop
 
 
 def run_plan(session: Session) -> None:
@@ -111,10 +111,10 @@ def run_settle(session: Session) -> None:
 def run_worker(session: Session) -> None:
     """`worker`: work on the runs of a ledger in PostgreSQL until it is stopped."""
     with desk(session) as at:
-        from guestlist.ledger import engine
+        from guestlist.runs.workers import worker
 
         session.progress.tell(f"working on {at.ledger.store.name}")
-        engine.run_worker(at.make, at.ledger.store.url)
+        worker.run_worker(at.make, at.ledger.store.url)
     session.printed = True
 
 

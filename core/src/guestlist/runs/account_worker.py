@@ -24,16 +24,16 @@ from guestlist.errors import (
 )
 from guestlist.exchange.account import LONGEST_REST
 from guestlist.exchange.clock import Stopped
-from guestlist.ledger.doubts import ATTEMPTS, INTERRUPTED, Doubts
 from guestlist.ledger.entry import OrderEntry
 from guestlist.ledger.order import Order
 from guestlist.ledger.orders import Taken
 from guestlist.ledger.perform import REPEATABLE, perform
-from guestlist.ledger.resume import record_what_is_there
-from guestlist.ledger.stop import Stop
 from guestlist.ledger.store import Store
-from guestlist.ledger.tally import Tally
 from guestlist.provider import Provider
+from guestlist.runs.resume import record_what_is_there
+from guestlist.runs.stop import Stop
+from guestlist.runs.tally import Tally
+from guestlist.runs.unresolved_requests import ATTEMPTS, INTERRUPTED, Doubts
 
 MOST_WORKERS = 32
 """Requests of one account that are under way at a time. More threads make each of them slower."""

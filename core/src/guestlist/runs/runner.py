@@ -7,22 +7,20 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from pathlib import Path
-
-from filelock import FileLock, Timeout
 
 from guestlist.changes import Change
 from guestlist.client import Guestlist
-from guestlist.errors import LedgerError, UnknownAccount
+from guestlist.errors import UnknownAccount
 from guestlist.exchange.account import LONGEST_REST
-from guestlist.ledger import orders, runs, shared
-from guestlist.ledger.lane import Lane, Work
+from guestlist.ledger import orders, runs
 from guestlist.ledger.order import Order
 from guestlist.ledger.origin import Origin
-from guestlist.ledger.stop import Stop
 from guestlist.ledger.store import Store
-from guestlist.ledger.tally import Tally
-from guestlist.ledger.work import RunWork
+from guestlist.runs.account_worker import Lane, Work
+from guestlist.runs.stop import Stop
+from guestlist.runs.tally import Tally
+from guestlist.runs.work import RunWork
+from guestlist.runs.workers import shared
 
 TICK = 0.1
 """Seconds between two looks at how far the lanes are."""
@@ -289,50 +287,3 @@ class Nothing:
 
     def next(self) -> list[Order]:
         return []
-
-
-@contextmanager
-def alone(store: Store) -> Iterator[None]:
-    """Keeps every other process from planning and beginning a run on the same ledger; on a SQLite
-    file, from working on one as well.
-
-    The lock ends with the process, however it ends.
-
-    Raises:
-        LedgerError: another one has it.
-    """
-    if store.is_sqlite:
-        with _file_lock(store) as mine:
-            _check_alone(store, mine)
-            yield
-    else:
-        with shared.sole(store, PLANNING) as mine:
-            _check_alone(store, mine)
-            yield
-
-
-PLANNING = ""
-"""Stands for an account: for whoever plans all of them."""
-
-
-@contextmanager
-def _file_lock(store: Store) -> Iterator[bool]:
-    # beside the file itself, wherever links lead to it, and under its whole name
-    file = Path(store.name).resolve()
-    lock = FileLock(file.with_name(f"{file.name}.lock"))
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        yield False
-        return
-    try:
-        yield True
-    finally:
-        lock.release()
-
-
-def _check_alone(store: Store, mine: bool) -> None:
-    if not mine:
-        raise LedgerError(
-            f"another run is under way on {store.name}", hint="Wait for its end, or stop it."
-        )

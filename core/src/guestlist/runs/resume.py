@@ -17,15 +17,15 @@ from guestlist.changes import MAILS, Action
 from guestlist.client import Guestlist
 from guestlist.errors import GuestlistError, OutcomeUnknown, Unsupported
 from guestlist.ledger import orders
-from guestlist.ledger.doubts import check_can_look, where_they_stand
 from guestlist.ledger.order import Order
 from guestlist.ledger.orders import ASK
 from guestlist.ledger.outcome import Done
 from guestlist.ledger.perform import found
 from guestlist.ledger.schema import OrderState
 from guestlist.ledger.store import Store
-from guestlist.ledger.tally import Tally
 from guestlist.models import OPEN_STATES, Guest, State
+from guestlist.runs.tally import Tally
+from guestlist.runs.unresolved_requests import check_can_look, where_they_stand
 from guestlist.verbs.roles import fitting, holds
 
 PEOPLE_PER_LOOK = 25_000

@@ -8,11 +8,11 @@ from contextlib import AbstractContextManager
 
 from guestlist.client import Guestlist
 from guestlist.exchange.clock import Clock, SystemClock
-from guestlist.ledger.engine import enqueue, follow, run_worker
-from guestlist.ledger.runner import Progress, Summary
-from guestlist.ledger.stop import Stop
 from guestlist.ledger.store import Store
-from guestlist.ledger.tally import Tally
+from guestlist.runs.runner import Progress, Summary
+from guestlist.runs.stop import Stop
+from guestlist.runs.tally import Tally
+from guestlist.runs.workers.worker import enqueue, follow, run_worker
 
 
 def run_together(

@@ -2,39 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 from sqlalchemy import Connection, delete, exists, func, select, text
 
+from guestlist.ledger.lock import LOCK
 from guestlist.ledger.schema import IS_OPEN, OrderState, halts, orders, runs
 from guestlist.ledger.store import Store, insert_absent
-from guestlist.ledger.tally import Tally
+from guestlist.runs.tally import Tally
 
-LOCK = 8618
-"""The first key of the locks that workers take for an account."""
 PLANNED = "a new plan is being made"
 """Why accounts rest while one is."""
-KEEP_ALIVE = {"idle": 5, "interval": 5, "count": 3}
-"""Seconds after which the database asks a silent worker whether it is there, and how often."""
-
-
-@contextmanager
-def sole(store: Store, account: str) -> Iterator[bool]:
-    """Whether nobody else is in this block for the same account. The database lets go when the
-    worker, its machine or the network between them dies."""
-    with store.apart() as connection:
-        connection = connection.execution_options(isolation_level="AUTOCOMMIT")
-        for name, value in KEEP_ALIVE.items():
-            connection.execute(text(f"SET tcp_keepalives_{name} = {value}"))
-        key = {"lock": LOCK, "account": account}
-        lock = "advisory_lock(:lock, hashtext(:account))"
-        mine = bool(connection.scalar(text(f"SELECT pg_try_{lock}"), key))
-        try:
-            yield mine
-        finally:
-            if mine:
-                connection.execute(text(f"SELECT pg_{lock.replace('_lock', '_unlock')}"), key)
 
 
 def unfinished_runs(store: Store) -> list[int]:

@@ -29,9 +29,9 @@ from guestlist.ledger.orders import ASK, doubt_all
 from guestlist.ledger.orders import doubt as store_doubt
 from guestlist.ledger.perform import REPEATABLE, found
 from guestlist.ledger.store import Store
-from guestlist.ledger.tally import Tally
 from guestlist.models import Guest
 from guestlist.provider import Provider
+from guestlist.runs.tally import Tally
 from guestlist.verbs.signs import proves_absence
 
 LOOK_FIRST, LOOK_LONGEST = 1.0, 10.0

@@ -38,17 +38,19 @@ from guestlist.errors import (
     Unauthorized,
 )
 from guestlist.exchange.clock import Clock, Stopped, SystemClock
-from guestlist.ledger import orders, runs, shared
-from guestlist.ledger.doubts import LOOK_LONGEST
-from guestlist.ledger.keeper import Keeper, advance, halt
-from guestlist.ledger.lane import MOST_DOUBTS, PATIENCE, Lane, workers
-from guestlist.ledger.resume import record_what_is_there
-from guestlist.ledger.runner import CONFIGURE, Progress, Summary, unconfigured
+from guestlist.ledger import orders, runs
+from guestlist.ledger.lock import sole
 from guestlist.ledger.schema import MAKING
-from guestlist.ledger.stop import Stop, StopClock
 from guestlist.ledger.store import Store
-from guestlist.ledger.tally import Tally
-from guestlist.ledger.work import ChunkWork
+from guestlist.runs.account_worker import MOST_DOUBTS, PATIENCE, Lane, workers
+from guestlist.runs.resume import record_what_is_there
+from guestlist.runs.runner import CONFIGURE, Progress, Summary, unconfigured
+from guestlist.runs.stop import Stop, StopClock
+from guestlist.runs.tally import Tally
+from guestlist.runs.unresolved_requests import LOOK_LONGEST
+from guestlist.runs.work import ChunkWork
+from guestlist.runs.workers import shared
+from guestlist.runs.workers.supervisor import Keeper, advance, halt
 
 TASK = "guestlist:chunk"
 AT_ONCE = 2
@@ -133,7 +135,7 @@ def enqueue(store: Store, run: int, now: float) -> None:
     shared.go_on(store, run)
     with Queue(store) as queue:
         for account in orders.left(store, run):
-            with shared.sole(store, account) as mine:
+            with sole(store, account) as mine:
                 if mine:  # or else a worker is just about to do it
                     advance(store, queue, run, account, now)
 

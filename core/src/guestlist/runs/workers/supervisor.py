@@ -9,13 +9,14 @@ from typing import Protocol
 
 from guestlist.client import Guestlist
 from guestlist.errors import GuestlistError, LedgerError
-from guestlist.ledger import orders, runs, shared
-from guestlist.ledger.doubts import LOOK_FIRST, LOOK_LONGEST, Doubts
+from guestlist.ledger import orders, runs
+from guestlist.ledger.lock import PLANNING, sole
 from guestlist.ledger.order import SKEW
-from guestlist.ledger.runner import PLANNING
 from guestlist.ledger.schema import OrderState
 from guestlist.ledger.store import Store
-from guestlist.ledger.tally import Tally
+from guestlist.runs.tally import Tally
+from guestlist.runs.unresolved_requests import LOOK_FIRST, LOOK_LONGEST, Doubts
+from guestlist.runs.workers import shared
 
 CHUNK = 100
 """Orders of a chunk. So many lie idle while a dead worker is not yet known to be dead."""
@@ -51,7 +52,7 @@ class Keeper:
         Raises:
             LedgerError: the ledger fails.
         """
-        with shared.sole(self._store, self._account) as mine:
+        with sole(self._store, self._account) as mine:
             if not mine:
                 return
             self._look()

@@ -1,0 +1,10 @@
+"""Many machines work on one run: the ledger is in PostgreSQL, and a Procrastinate queue wakes them.
+
+Needs the extra `guestlist[durable]`. `docs/many-machines.md` explains how the parts work together:
+
+* `together` hands a run to the workers and watches it (`guestlist apply`).
+* `worker` carries out chunks of orders (`guestlist worker`, and every `guestlist apply`).
+* `supervisor` cuts what is left of a run into chunks, and reconciles requests without an answer.
+  One worker at a time runs it for an account.
+* `shared` reads and writes what the workers share in the ledger.
+"""
