@@ -19,10 +19,10 @@ from tests.durable.test_engine import Pool
 
 from guestlist.changes import Action, Change
 from guestlist.errors import ServiceUnavailable, Unauthorized
-from guestlist.ledger.presence import Presence
 from guestlist.ledger.schema import OrderState
 from guestlist.runs.account_worker import PATIENCE
 from guestlist.runs.workers import shared
+from guestlist.runs.workers.presence import Presence
 from guestlist.runs.workers.worker import enqueue
 
 ADA, BOB, EVE = "ada@example.com", "bob@example.com", "eve@example.com"
@@ -279,7 +279,7 @@ def test_only_whoever_resumes_a_run_reads_the_services(pool: Pool) -> None:
         enqueue(pool.store, run, time.time())
         with pool.workers(1):
             pool.wait(20)
-            pool.store.presence.leave(run)
+            runner.presence.leave(run)
             with pool.workers(2):  # who come to a run that another one works on
                 wait_for_the_end(pool, run)
         assert reads == []

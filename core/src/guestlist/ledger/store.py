@@ -15,9 +15,8 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager, suppress
-from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from sqlalchemy import URL, Connection, Engine, Insert, Table, create_engine, event, make_url
 from sqlalchemy.exc import (
@@ -34,9 +33,6 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from guestlist.errors import ConfigError, LedgerError
 from guestlist.ledger.file import BUSY, check_file, check_place, open_to_read
 from guestlist.ledger.migrations import check_version, is_outdated, migrate
-
-if TYPE_CHECKING:
-    from guestlist.ledger.presence import Presence
 
 T = TypeVar("T")
 
@@ -159,14 +155,9 @@ class Store:
             self._queue.put((change, made))
         return made.result()
 
-    @cached_property
-    def presence(self) -> Presence:
-        """The locks that show which runs this process works on. PostgreSQL only."""
-        from guestlist.ledger.presence import Presence
-
-        presence = Presence(self)
-        self._closing.callback(presence.close)
-        return presence
+    def at_close(self, callback: Callable[[], object]) -> None:
+        """Registers a callback that `close` calls before it closes the connections."""
+        self._closing.callback(callback)
 
     def close(self) -> None:
         """Waits for what is being written, and closes the database."""

@@ -41,15 +41,18 @@ def _sent(context: Context, run: int) -> Summary:
         return context.runner.run(run, progress)
     from guestlist.runs.workers.together import run_together
 
-    return run_together(
-        context.store,
-        run,
-        lambda clock: nullcontext(context.client.with_clock(clock)),
-        context.store.url,
-        context.stop,
-        progress,
-        accounts=context.client.accounts,
-    )
+    try:
+        return run_together(
+            context.store,
+            run,
+            lambda clock: nullcontext(context.client.with_clock(clock)),
+            context.store.url,
+            context.stop,
+            progress,
+            accounts=context.client.accounts,
+        )
+    finally:
+        context.runner.presence.leave(run)
 
 
 def reconcile(context: Context) -> dict[str, GuestlistError]:

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from guestlist.changes import Change
 from guestlist.client import Guestlist
@@ -21,6 +22,7 @@ from guestlist.runs.stop import Stop
 from guestlist.runs.tally import Tally
 from guestlist.runs.work import RunWork
 from guestlist.runs.workers import shared
+from guestlist.runs.workers.presence import Presence
 
 TICK = 0.1
 """Seconds between two looks at how far the lanes are."""
@@ -78,6 +80,13 @@ class Runner:
         self._origin = origin or Origin.here()
         self._begun: set[int] = set()
 
+    @cached_property
+    def presence(self) -> Presence:
+        """The locks that show which runs this process works on. PostgreSQL only."""
+        presence = Presence(self._store)
+        self._store.at_close(presence.close)
+        return presence
+
     def settle_doubts(
         self, accounts: Collection[str] = (), progress: Progress | None = None
     ) -> Summary:
@@ -118,7 +127,7 @@ class Runner:
             replace=replace,
             before=before,
             origin=self._origin,
-            joined=None if self._store.is_sqlite else self._store.presence.begin,
+            joined=None if self._store.is_sqlite else self.presence.begin,
         )
         self._begun.add(run)
         return run

@@ -6,5 +6,6 @@ Needs the extra `guestlist[durable]`. `docs/many-machines.md` explains how the p
 * `worker` carries out chunks of orders (`guestlist worker`, and every `guestlist apply`).
 * `supervisor` cuts what is left of a run into chunks, and reconciles requests without an answer.
   One worker at a time runs it for an account.
+* `presence` holds the locks that show which processes work on a run.
 * `shared` reads and writes what the workers share in the ledger.
 """

@@ -56,4 +56,3 @@ def run_together(
             return follow(store, run, stop, progress, accounts=accounts)
         finally:
             ends()
-            store.presence.leave(run)

@@ -50,6 +50,7 @@ from guestlist.runs.tally import Tally
 from guestlist.runs.unresolved_requests import LOOK_LONGEST
 from guestlist.runs.work import ChunkWork
 from guestlist.runs.workers import shared
+from guestlist.runs.workers.presence import Presence
 from guestlist.runs.workers.supervisor import Keeper, advance, halt
 
 TASK = "guestlist:chunk"
@@ -218,6 +219,8 @@ class _Worker:
         self._store = store
         self._queue = queue
         self._stop = stop
+        self._presence = Presence(store)
+        store.at_close(self._presence.close)
         self._app = App(connector=PsycopgConnector(conninfo=queue.conninfo, min_size=1, max_size=4))
         self._app.task(name=TASK)(self._chunk)
         self._under_way = 0
@@ -329,7 +332,7 @@ class _Worker:
         pause = TEND
         while not self._stop and account not in shared.halted(self._store, run):
             try:
-                if self._store.presence.join(run, account, partial(self._resume, run, account)):
+                if self._presence.join(run, account, partial(self._resume, run, account)):
                     return True
                 pause = TEND
             except LedgerError:
@@ -352,7 +355,7 @@ class _Worker:
         try:
             while not self._stop.wait(TEND):
                 keeper.tend()
-                self._store.presence.leave_others(account, shared.unfinished_runs(self._store))
+                self._presence.leave_others(account, shared.unfinished_runs(self._store))
         except Stopped:
             pass
         except Exception as error:  # a ledger that fails ends everything; so does a bug of ours
