@@ -15,7 +15,7 @@ from guestlist.ledger.history import lines
 from guestlist.ledger.store import Store
 
 TEXT = Path(__file__).parents[2].joinpath("docs", "ledger.md").read_text("utf-8")
-[MOVE] = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
+[MOVE] = re.findall(r"## Moving to PostgreSQL\n.*?```python\n(.*?)```", TEXT, re.DOTALL)
 [BACKUP] = re.findall(r"^sqlite3 .*$", TEXT, re.MULTILINE)
 
 
