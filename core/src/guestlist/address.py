@@ -34,10 +34,13 @@ OUT_OF_PLACE = frozenset('@,;:<>()[]"\\')
 
 @lru_cache(maxsize=4096)
 def email_key(address: str) -> str:
-    """The form in which addresses are compared.
+    """Returns the normalized form of an address, by which addresses are compared.
 
-    Never raises: services hold addresses that nobody would accept today, and those must still be
-    comparable with themselves.
+    It accepts invalid addresses too, because services may have stored some long ago, and never
+    raises.
+
+    Args:
+        address: the address in any spelling.
     """
     typed = address.strip()
     if _is_plain(typed):
@@ -47,7 +50,7 @@ def email_key(address: str) -> str:
 
 
 def domain_key(domain: str) -> str:
-    """The form in which domains are compared. Never raises."""
+    """Returns the normalized form of a domain, by which domains are compared. Never raises."""
     domain = _folded(domain.strip())
     return _ascii_domain(domain) or domain
 

@@ -71,25 +71,25 @@ Listing = Callable[Concatenate[Accounts, P], Walk[T]]
 
 
 class _Client:
-    """What both clients are made of.
+    """The base class of both clients.
 
     Args:
-        accounts: providers under names of your choice, such as `{"cloud": Vultr(api_key=...)}`.
-            Without it, a `guestlist.toml` or the environment is read (see `guestlist.config`).
-        http_client: an `httpx` or `httpx2` client to send with; you close it.
-        transport: a transport of `httpx` or `httpx2` to send with; you close it.
-        clock: another clock than the machine's.
-        budget: what one call may cost.
-        allowed_domains: if given, nobody outside these domains is ever invited. Takes the place of
-            those in the configuration.
-        watch: called with every event; besides it, plugins and the log are told.
-        ledger: a `guestlist.ledger.Ledger`: every change is written down before its request
-            leaves. You close it.
-        actor: who makes the calls, for the ledger; by default the user of the operating system.
-        note: why they are made, for the ledger.
+        accounts: providers by account name, such as `{"cloud": Vultr(api_key=...)}`. Without it,
+            `guestlist.toml` or the environment is read.
+        http_client: a client of `httpx` or `httpx2` to send with. The caller closes it.
+        transport: a transport of `httpx` or `httpx2` to send with. The caller closes it.
+        clock: the clock to use. By default the clock of the machine.
+        budget: the limits of one call. By default those of the configuration, or `Budget()`.
+        allowed_domains: the domains of addresses that may be invited. They replace those of the
+            configuration. By default every domain is allowed.
+        watch: a function that is called with every `Event`.
+        ledger: an open `Ledger`. Every change is recorded in it before its request is sent. The
+            caller closes it.
+        actor: who makes the calls, for the ledger. By default the user of the operating system.
+        note: why the calls are made, for the ledger.
 
     Raises:
-        ConfigError: the configuration is not as it must be.
+        ConfigError: the configuration is invalid.
     """
 
     _driver: Driver | AsyncDriver
@@ -138,14 +138,14 @@ class _Client:
 
     @classmethod
     def from_file(cls, path: str | Path, **arguments: Any) -> Self:
-        """A client for the accounts of a configuration file.
+        """Returns a client for the accounts of a configuration file.
 
         Args:
-            path: of the file.
-            arguments: as for the class, but `accounts`. What is left empty is as the file says.
+            path: the file.
+            arguments: arguments of the class except `accounts`. They override the file's settings.
 
         Raises:
-            ConfigError: the file is not as it must be.
+            ConfigError: the file is invalid.
         """
         config = load_config(open_config(Path(path)), installed())
         arguments["allowed_domains"] = arguments.get("allowed_domains") or config.allowed_domains
@@ -155,66 +155,77 @@ class _Client:
 
     @property
     def accounts(self) -> Mapping[str, Provider]:
-        """The accounts: the providers, under their names."""
+        """The providers by account name."""
         accounts = self._accounts.by_name
         return MappingProxyType({name: account.provider for name, account in accounts.items()})
 
     @property
     def budget(self) -> Budget:
-        """What one call may cost."""
+        """The limits of one call."""
         return self._accounts.budget
 
     @property
     def clock(self) -> Clock:
-        """Where it reads the time."""
+        """The clock of the client."""
         return self._clock
 
     def service_time(self) -> datetime:
-        """The present time by the clock of the account's service: the `Date` of its last answer and
-        the time since then. Before its first answer, the time of this machine.
+        """Returns the current time by the clock of the account's service.
 
-        The account is the bound one (`guests.account("cloud").service_time()`), or the only one.
+        It is computed from the `Date` of the service's last answer. Before the first answer it is
+        the time of this machine. The account is the bound one
+        (`guests.account("cloud").service_time()`), or the only one.
         """
         return self._accounts.pick(None).now()
 
     def check_address(self, address: str) -> None:
-        """Check that an address is valid and in an allowed domain. Nothing is sent.
+        """Checks that an address is valid and in an allowed domain. Nothing is sent.
+
+        Args:
+            address: the address.
 
         Raises:
-            InvalidOrder: it is not.
+            InvalidOrder: the address is invalid or not allowed.
         """
         self._accounts.check_domain(read_email(address)[0])
 
     def check_order(self, order: Order) -> None:
-        """Whether the policy lets an order pass: the allowed domains, and the plugins.
+        """Checks an order against the allowed domains and the plugins. Nothing is sent.
+
+        Args:
+            order: the order.
 
         Raises:
-            InvalidOrder: it does not.
+            InvalidOrder: the order is not allowed.
         """
         self._accounts.check(order)
 
     def account(self, name: str) -> Self:
-        """The same client, for which calls that name no account are about this one.
+        """Returns the same client with a default account for calls that name none.
+
+        Args:
+            name: the name of the account.
 
         Raises:
-            UnknownAccount: there is none of that name.
+            UnknownAccount: no account has that name.
         """
         return self._with(self._accounts.bound(name))
 
     def of_run(self, known: Guest, entry: Entry | None = None) -> Self:
-        """The same client for a call that is part of a run over many guests.
+        """Returns the same client for a call that is part of a run over many guests.
 
-        Nothing is read about this one alone, and no call waits for what is in doubt: it raises
-        `OutcomeUnknown` at once, and the run looks for all of them together (`standing`).
+        The call does not read the guest's records itself, and does not look up the outcome of an
+        unresolved request: it raises `OutcomeUnknown` at once, and the run looks up all such
+        requests together (`standing`).
 
         Args:
-            known: where the guest stands, as the run has read it.
-            entry: the ledger's line, where each request is written down before it leaves.
+            known: the guest as the run has read it.
+            entry: the ledger's entry, in which each request is recorded before it is sent.
         """
         return self._with(self._accounts.of_run(known, entry))
 
     def acting_as(self, actor: str, *, note: str | None = None) -> Self:
-        """Returns the same client for calls that somebody else has asked for.
+        """Returns the same client for calls on behalf of another person or program.
 
         The ledger stores the actor and the note with each call. Without a ledger nothing is stored.
 
@@ -225,12 +236,23 @@ class _Client:
         return self._with(self._accounts.acting_as(actor, note))
 
     def with_budget(self, **changes: Any) -> Self:
-        """The same client with another budget: `guests.with_budget(total=5, attempts=1)`."""
+        """Returns the same client with another budget.
+
+            guests.with_budget(total=5, attempts=1).invite("ada@example.com")
+
+        Args:
+            changes: fields of `Budget`.
+        """
         return self._with(self._accounts.budgeted(replace(self._accounts.budget, **changes)))
 
     def with_clock(self, clock: Clock) -> Self:
-        """The same client, which waits by another clock. It shares connections, rate limits and
-        locks."""
+        """Returns the same client with another clock, for tests.
+
+        Both share connections, rate limits and locks.
+
+        Args:
+            clock: the clock to use.
+        """
         other = self._with(self._accounts)
         other._clock = clock
         other._driver = self._driver.with_clock(clock)
@@ -365,11 +387,11 @@ def _method(plan: Callable[..., Any], run: Callable[..., Any], walk: str = "") -
 
 
 class Items(Iterator[T]):
-    """The items of a list, read page by page while you iterate.
+    """An iterator over a list of a service. Pages are read while you iterate.
 
     Attributes:
-        problems: the records so far that cannot be read as they should be. Do not take anybody
-            for absent whom one of them may be about: `problem.may_be(email_key(address))`.
+        problems: the records read so far that could not be parsed. Such a record may be about a
+            person who seems to be missing: `problem.may_be(email_key(address))` tells.
     """
 
     def __init__(self, walk: Walk[T], items: Generator[T]) -> None:
@@ -380,12 +402,12 @@ class Items(Iterator[T]):
         return next(self._items)
 
     def close(self) -> None:
-        """Ends the reading."""
+        """Stops reading the list."""
         self._items.close()
 
 
 class AsyncItems(AsyncIterator[T]):
-    """The items of a list, for async callers. See `Items`."""
+    """An async iterator over a list of a service. See `Items`."""
 
     def __init__(self, walk: Walk[T], items: AsyncGenerator[T]) -> None:
         self.problems: Sequence[RecordProblem] = walk.problems
@@ -395,7 +417,7 @@ class AsyncItems(AsyncIterator[T]):
         return await anext(self._items)
 
     async def aclose(self) -> None:
-        """Ends the reading."""
+        """Stops reading the list."""
         await self._items.aclose()
 
 
@@ -439,9 +461,9 @@ _ARGUMENTS = "Args:" + (_Client.__doc__ or "").partition("Args:")[2]
 
 
 class Guestlist(_Client):
-    __doc__ = f"""Invites people into organizations, whichever service they live on.
+    __doc__ = f"""Invites people into organizations on any service that has a provider.
 
-    Any number of threads may use one. Use it in a `with` block, or call `close`.
+    Any number of threads may share a client. Use it in a `with` block, or call `close`.
 
     {_ARGUMENTS}"""
 
@@ -473,7 +495,7 @@ class Guestlist(_Client):
         *args: P.args,
         **kwargs: P.kwargs,
     ) -> T:
-        """Runs an operation that only one provider has: `guests.call(Vultr.suspend, member)`.
+        """Calls an operation that only one provider has: `guests.call(Vultr.suspend, member)`.
 
         The account is the bound one (`guests.account("cloud").call(...)`), or the only one.
 
@@ -498,8 +520,10 @@ class Guestlist(_Client):
             del items  # before the next page is read: of a long list one page is kept
 
     def close(self) -> None:
-        """Closes the connections, those of calls under way when they end. Calls after it open new
-        ones."""
+        """Closes the connections. A call in progress keeps its own until it ends.
+
+        A later call opens new connections.
+        """
         self._wire.close()
 
     def __enter__(self) -> Self:
@@ -510,10 +534,11 @@ class Guestlist(_Client):
 
 
 class AsyncGuestlist(_Client):
-    __doc__ = f"""Invites people into organizations, whichever service they live on: for async code.
+    __doc__ = f"""Invites people into organizations, like `Guestlist`, for async code.
 
-    The same methods as `Guestlist`, awaited; lists are iterated with `async for`. Any number of
-    tasks of one event loop may use one. Use it in an `async with` block, or await `aclose`.
+    It has the same methods and arguments. Await the methods, and iterate over lists with
+    `async for`. Any number of tasks of one event loop may share a client. Use it in an `async with`
+    block, or await `aclose`.
 
     {_ARGUMENTS}"""
 
@@ -545,7 +570,7 @@ class AsyncGuestlist(_Client):
         *args: P.args,
         **kwargs: P.kwargs,
     ) -> T:
-        """Runs an operation that only one provider has: `await guests.call(Vultr.suspend, member)`.
+        """Calls an operation of one provider: `await guests.call(Vultr.suspend, member)`.
 
         The account is the bound one (`guests.account("cloud").call(...)`), or the only one.
 
@@ -571,8 +596,10 @@ class AsyncGuestlist(_Client):
             del items
 
     async def aclose(self) -> None:
-        """Closes the connections, those of calls under way when they end. Calls after it open new
-        ones."""
+        """Closes the connections. A call in progress keeps its own until it ends.
+
+        A later call opens new connections.
+        """
         await self._wire.close()
 
     async def __aenter__(self) -> Self:

@@ -47,19 +47,18 @@ not silence a program that runs for months."""
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """What one call may cost. All times are seconds.
+    """The limits of one call. All times are in seconds.
 
     Attributes:
-        total: after which the call ends, whatever it was doing: with an error that says how far
-            it came.
-        waiting: that it may spend without a request under way: for the service's pace, before
-            another try, and until a look is final.
-        attempts: how many times one request may be tried.
-        timeout: without progress after which one request is given up.
-        max_body: octets of an answer that are read at most.
+        total: the longest duration of the call. It ends with an error if the time is over.
+        waiting: the longest time without a request in progress: waiting for the rate limit, before
+            another attempt, and until a lookup is conclusive.
+        attempts: the largest number of attempts to send one request.
+        timeout: the longest time without progress after which one request is given up.
+        max_body: the largest size of an answer in bytes.
 
     Raises:
-        ConfigError: something that is no number, or less than it can be.
+        ConfigError: a value is not a number, or too small.
     """
 
     total: float = 120.0

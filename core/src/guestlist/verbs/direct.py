@@ -15,13 +15,16 @@ T = TypeVar("T")
 
 
 def check(accounts: Accounts, *, account: str | None = None) -> Steps[str]:
-    """Proves with a cheap call that the account's credentials work.
+    """Checks with a cheap request that the account's credentials work.
+
+    Args:
+        account: the name of the account. May be omitted if there is only one.
 
     Returns:
-        The name of the organization that is reached; empty where the service does not tell.
+        The name of the organization. Empty if the service does not give it.
 
     Raises:
-        Unauthorized: the credentials do not work.
+        Unauthorized: the service does not accept the credentials.
     """
     call = accounts.call(account)
     provider = call.provider

@@ -31,23 +31,22 @@ from guestlist.verbs.states import (
 )
 
 Who = str | Guest | Invitation | Member
-"""Whom a verb is about: an address, the id of an invitation or member, or a value that guestlist
-returned."""
+"""A person: an address, the id of an invitation or member, or a value that guestlist returned."""
 
 
 def status(accounts: Accounts, who: Who, *, account: str | None = None) -> Steps[Guest]:
-    """Where somebody stands, and how that is known.
+    """Returns the state of a person, and the evidence for it.
 
-    A record that has vanished is never taken for acceptance: the person is looked up among the
-    members, and the answer says `inferred`.
+    An invitation that has disappeared does not count as accepted: the person is looked up in the
+    list of members, and `basis` is `inferred`.
 
     Args:
         who: an address, the id of an invitation or member, or a value that guestlist returned.
-        account: which account; may be left out when there is only one.
+        account: the name of the account. May be omitted if there is only one.
 
     Raises:
-        NotFound: an id that the service does not know. An address that it does not know is no
-            error: its state is `gone`.
+        NotFound: the service does not have the id. An unknown address is not an error: its state
+            is `gone`.
     """
     call, email = yield from begin(accounts, who, account)
     return (yield from look(call, email))

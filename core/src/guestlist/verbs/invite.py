@@ -44,28 +44,28 @@ def invite(
     options: Mapping[str, Any] | BaseModel | None = None,
     account: str | None = None,
 ) -> Steps[InviteResult]:
-    """Makes sure that a person has an open invitation or is in. Safe to repeat.
+    """Invites a person, unless they have an open invitation or are a member. Safe to repeat.
 
-    Nothing is sent when the order cannot be honoured in full. A record that has ended (expired,
-    revoked, declined) counts as absent.
+    Nothing is sent if the service cannot do everything that is requested. An expired, revoked or
+    declined invitation does not prevent a new one.
 
     Args:
-        email: sent as typed, compared by key.
-        role: what the person shall be, by id, name or `kind:name`; several where the service
-            takes several. What it takes only after acceptance is refused, unless the client has
-            a ledger: there it is owed, until `guestlist settle` gives it.
-        mail: False suppresses the service's mail, where the service can.
-        if_exists: what to do about an open invitation: `return` it, `resend` it, `replace` it
-            (revoke and invite anew), or raise an `error` (also for a member).
-        options: the provider's own options.
-        account: which account; may be left out when there is only one.
+        email: the address. It is sent as written, and compared in its normalized form.
+        role: the role or roles to give, each by id, name or `kind:name`. A role that the service
+            takes only after acceptance needs a client with a ledger: it is deferred until
+            `guestlist settle` grants it. Without a ledger it is an error.
+        mail: whether the service sends an email. False is an error if it cannot suppress it.
+        if_exists: what to do if an invitation is open: `return` it, `resend` it, `replace` it
+            (revoke it and send a new one), or raise an `error`, also for a member.
+        options: the provider's own options, such as a message for the email.
+        account: the name of the account. May be omitted if there is only one.
 
     Raises:
-        InvalidOrder: the address or an option cannot be, or the policy refuses it.
-        Unsupported: the service cannot do all that is asked.
-        UnknownRole: a role fits nothing, or more than one thing.
-        AlreadyInvited, AlreadyMember: with `if_exists="error"`.
-        OutcomeUnknown: it may have happened, and looking could not tell within the budget.
+        InvalidOrder: the address or an option is invalid or not allowed.
+        Unsupported: the service cannot do everything that is requested.
+        UnknownRole: no role matches, or several do.
+        AlreadyInvited, AlreadyMember: only with `if_exists="error"`.
+        OutcomeUnknown: the person may have been invited, and a lookup gave no proof in time.
     """
     call = accounts.call(account, email.strip() if isinstance(email, str) else None)
     provider = call.provider

@@ -30,19 +30,19 @@ CHECK = "Check the address: `guestlist status` tells more."
 
 
 def revoke(accounts: Accounts, who: Who, *, account: str | None = None) -> Steps[Guest]:
-    """Withdraws an invitation. It is read again first, and refused when it has been accepted.
+    """Withdraws an invitation. It is read again first, so that no accepted one is revoked.
 
     Args:
         who: an address, the id of an invitation, or a value that guestlist returned.
-        account: which account; may be left out when there is only one.
+        account: the name of the account. May be omitted if there is only one.
 
     Returns:
         The guest as it is afterwards. An invitation that had been revoked already is no error.
 
     Raises:
-        Conflict: it was accepted: `remove` takes a member out.
-        NotFound: there is no invitation.
-        Unsupported: the service has no way to do it.
+        Conflict: the invitation was accepted. Use `remove` to take a member out.
+        NotFound: the person has no invitation.
+        Unsupported: the service cannot revoke invitations.
     """
     call, email = yield from begin(accounts, who, account, needs("revoke"))
     yield from hold(call, email)
@@ -75,19 +75,19 @@ def revoke(accounts: Accounts, who: Who, *, account: str | None = None) -> Steps
 
 
 def remove(accounts: Accounts, who: Who, *, account: str | None = None) -> Steps[Guest]:
-    """Takes a member out of the organization, and withdraws an invitation that is open besides.
+    """Takes a member out of the organization, and withdraws an open invitation if there is one.
 
     Args:
         who: an address, the id of a member, or a value that guestlist returned.
-        account: which account; may be left out when there is only one.
+        account: the name of the account. May be omitted if there is only one.
 
     Returns:
         The guest as it is afterwards.
 
     Raises:
-        Conflict: the person is merely invited: `revoke` withdraws an invitation.
+        Conflict: the person is invited, but not a member. Use `revoke` to withdraw the invitation.
         NotFound: the person is neither invited nor a member.
-        Unsupported: the service has no way to do it.
+        Unsupported: the service cannot remove members.
     """
     call, email = yield from begin(accounts, who, account, needs("remove"))
     yield from hold(call, email)

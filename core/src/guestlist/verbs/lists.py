@@ -212,19 +212,19 @@ def invitations(
     complete: bool = True,
     account: str | None = None,
 ) -> Walk[Invitation]:
-    """Returns the invitations that the service lists, one after another, read page by page. If many
-    go meanwhile, a person may come twice.
+    """Iterates over the invitations that the service lists, reading page by page.
+
+    A person may appear twice if invitations disappear from the list while it is read.
 
     Args:
-        state: only those in that state; by default all.
-        complete: read each invitation completely, also where that takes a request for each.
-            Otherwise they may be without id, expiry and link, and open only as far as the list
-            shows.
-        account: which account; may be left out when there is only one.
+        state: return only invitations in this state. By default all are returned.
+        complete: read every field of each invitation, even if that takes a request for each.
+            Otherwise id, expiry and link may be missing, and the state is as in the list.
+        account: the name of the account. May be omitted if there is only one.
 
     Raises:
-        Unsupported: the service lists no invitations.
-        InvalidOrder: there is no such state.
+        Unsupported: the service does not list invitations.
+        InvalidOrder: the state is not a `State`.
     """
     wanted = state_named(state) if state is not None else None
 
@@ -239,28 +239,29 @@ def invitations(
 
 
 def members(accounts: Accounts, *, account: str | None = None) -> Walk[Member]:
-    """The members, one after another, read page by page; without those who are merely invited. When
-    many go meanwhile, somebody may come twice.
+    """Iterates over the members, reading page by page. People who are only invited are left out.
+
+    A person may appear twice if members disappear from the list while it is read.
 
     Args:
-        account: which account; may be left out when there is only one.
+        account: the name of the account. May be omitted if there is only one.
 
     Raises:
-        Unsupported: the service lists no members.
+        Unsupported: the service does not list members.
     """
     return Walk(accounts, account, "members", lambda _call, items: items)
 
 
 def roles(accounts: Accounts, *, kind: str | None = None, account: str | None = None) -> Walk[Role]:
-    """What can be granted, one after another, read page by page.
+    """Iterates over the roles, groups and policies that can be granted, reading page by page.
 
     Args:
-        kind: only `role`, `group` or `policy`; by default all.
-        account: which account; may be left out when there is only one.
+        kind: return only `role`, `group` or `policy`. By default all are returned.
+        account: the name of the account. May be omitted if there is only one.
 
     Raises:
-        Unsupported: the service lists no roles.
-        InvalidOrder: there is no such kind.
+        Unsupported: the service does not list roles.
+        InvalidOrder: the kind is not one of the three.
     """
     if kind is not None and kind not in KINDS:
         raise InvalidOrder(f"there is no kind {kind!r}", hint=f"The kinds are: {', '.join(KINDS)}.")

@@ -27,20 +27,20 @@ leaves in doubt is fewer, and a list may cost a request for each person in it.""
 def standing(
     accounts: Accounts, emails: Iterable[str], *, account: str | None = None
 ) -> Steps[dict[str, Guest]]:
-    """Where many people stand. Each list of the service is read at most once, however many they
-    are; the budget counts for each page, not for the whole.
+    """Returns the states of many people. Each list of the service is read at most once.
+
+    The budget applies to each page of a list, not to the whole call.
 
     Args:
-        emails: addresses.
-        account: which account; may be left out when there is only one.
+        emails: the addresses.
+        account: the name of the account. May be omitted if there is only one.
 
     Returns:
-        The guests by the key of their address (`guestlist.models.email_key`).
+        The guests by the normalized form of their address (`guestlist.email_key`).
 
     Raises:
-        InvalidOrder: one of the addresses cannot be.
-        MalformedResponse: a list cannot be read to its end, and somebody is not in the part that
-            came.
+        InvalidOrder: an address is invalid.
+        MalformedResponse: a list is incomplete, and a person is not in the part that was read.
     """
     chosen = accounts.pick(account)
     wanted = {email_key(email): email for email in map(check_email, emails)}

@@ -32,27 +32,26 @@ def onboard(
     timeout: float = ONE_WEEK,
     account: str | None = None,
 ) -> Steps[Onboarding]:
-    """Invites a person, waits until they have accepted, gives the roles, and reads back what they
-    can effectively do.
+    """Invites a person, waits for acceptance, gives the roles and returns the effective access.
 
-    Safe to repeat: what was done already is not done again. So a program that was interrupted
-    while it waited calls it once more. With a ledger nobody has to: the roles are owed, and
-    `guestlist settle` gives them.
+    Safe to repeat: a program that was interrupted while it waited can call it again, and nothing is
+    done twice. With a ledger the roles are recorded as deferred, so that `guestlist settle` can
+    grant them instead.
 
     Args:
-        email: sent as typed.
-        roles: by id, name or `kind:name`. Those that the service takes with an invitation go with
-            it, the others are given after acceptance.
-        options: the provider's own options.
-        timeout: seconds to wait for acceptance.
-        account: which account; may be left out when there is only one.
+        email: the address. It is sent as written.
+        roles: the roles, each by id, name or `kind:name`. If the service takes roles with an
+            invitation, they are sent with it; the others are given after acceptance.
+        options: the provider's own options, such as a message for the email.
+        timeout: seconds to wait for acceptance. By default a week.
+        account: the name of the account. May be omitted if there is only one.
 
     Raises:
-        WaitTimeout: the person has not accepted in time; the invitation stays.
+        WaitTimeout: the person did not accept in time. The invitation stays open.
         Conflict: the invitation was declined or revoked, or has expired.
-        UnknownRole: a role fits nothing, or more than one thing; nothing was sent.
-        Unsupported: the service has no way to give the roles; nothing was sent.
-        GuestlistError: as for `invite`, `assign_role` and `access`.
+        UnknownRole: no role matches, or several do. No invitation was sent.
+        Unsupported: the service cannot give the roles. No invitation was sent.
+        GuestlistError: any error of `invite`, `assign_role` and `access`.
     """
     provider = accounts.pick(account).provider
     wanted = yield from _resolved(accounts, roles, account)

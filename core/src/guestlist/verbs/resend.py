@@ -33,20 +33,20 @@ from guestlist.verbs.states import conclude, current
 
 
 def resend(accounts: Accounts, who: Who, *, account: str | None = None) -> Steps[InviteResult]:
-    """Sends the mail of an invitation again, and so renews it where the service renews.
+    """Sends the email of an invitation again. Some services also extend its expiry.
 
-    Keeps the invitation where the service can. Where it cannot, the invitation is revoked and made
-    anew: `replaced` then holds the old one, whose link is dead.
+    If the service cannot resend an email, the invitation is revoked and created again. Then
+    `replaced` in the result is the old invitation, whose link no longer works.
 
     Args:
         who: an address, the id of an invitation, or a value that guestlist returned.
-        account: which account; may be left out when there is only one.
+        account: the name of the account. May be omitted if there is only one.
 
     Raises:
-        NotFound: there is no invitation.
-        Conflict: it was accepted, declined or revoked.
-        Unsupported: the service has no way to do it.
-        OutcomeUnknown: the mail may have gone out again, and looking could not tell.
+        NotFound: the person has no invitation.
+        Conflict: the invitation was accepted, declined or revoked.
+        Unsupported: the service can neither resend nor revoke an invitation.
+        OutcomeUnknown: the email may have been sent again, and a lookup gave no proof.
     """
     call, email = yield from begin(accounts, who, account, check_resendable)
     yield from hold(call, email)

@@ -39,7 +39,7 @@ from guestlist.verbs.lists import Pages
 from guestlist.verbs.unresolved import Unresolved, earlier_call, remembered
 
 RoleRef = str | Role
-"""A role by its id, its name, `kind:name` (such as `group:Engineering`), or as a value."""
+"""A role: its id, its name, `kind:name` such as `group:Engineering`, or a `Role`."""
 
 PAUSE_SECONDS = 5.0
 """Seconds between two looks for what an earlier call did."""
@@ -51,17 +51,19 @@ REMEMBERED = 60.0
 def assign_role(
     accounts: Accounts, who: Who, role: RoleRef, *, account: str | None = None
 ) -> Steps[RoleResult]:
-    """Gives a role to a member. Safe to repeat, and read back where the service shows roles.
+    """Gives a role to a member. Safe to repeat.
+
+    The result is read back if the service shows the roles of members.
 
     Args:
         who: an address, the id of a member, or a value that guestlist returned.
-        role: by id, name, or `kind:name`.
-        account: which account; may be left out when there is only one.
+        role: the role by id, name or `kind:name`.
+        account: the name of the account. May be omitted if there is only one.
 
     Raises:
-        Conflict: the person is no member (yet).
-        UnknownRole: the role fits nothing, or more than one thing.
-        Unsupported: the service has no way to do it, or does not assign this role to members.
+        Conflict: the person is not a member (yet).
+        UnknownRole: no role matches, or several do.
+        Unsupported: the service cannot assign roles, or not this role.
     """
     return (yield from _change(accounts, who, role, account, give=True))
 
@@ -71,28 +73,31 @@ def unassign_role(
 ) -> Steps[RoleResult]:
     """Takes a role from a member. Safe to repeat.
 
-    Args: as for `assign_role`.
+    Args:
+        who: an address, the id of a member, or a value that guestlist returned.
+        role: the role by id, name or `kind:name`.
+        account: the name of the account. May be omitted if there is only one.
 
     Raises:
-        Conflict: the person is no member (yet), or holds the role only through a group or another
-            role.
-        UnknownRole: the role fits nothing, or more than one thing.
-        Unsupported: the service has no way to do it.
+        Conflict: the person is not a member (yet), or holds the role only through a group or
+            another role.
+        UnknownRole: no role matches, or several do.
+        Unsupported: the service cannot unassign roles.
     """
     return (yield from _change(accounts, who, role, account, give=False))
 
 
 def access(accounts: Accounts, who: Who, *, account: str | None = None) -> Steps[Access]:
-    """Returns what a person can effectively do: everything held, direct and inherited.
+    """Returns the roles that a member effectively holds, directly and through other roles.
 
-    The answer says if that allows nothing, why, and what the person sees then.
+    The result also tells whether they permit anything, and explains what is missing if not.
 
     Args:
         who: an address, the id of a member, or a value that guestlist returned.
-        account: which account; may be left out when there is only one.
+        account: the name of the account. May be omitted if there is only one.
 
     Raises:
-        Unsupported: the service does not show what people hold.
+        Unsupported: the service does not show the roles of members.
     """
     call, email = yield from begin(accounts, who, account, needs("access"))
     guest = yield from find_active_member(call, email)
@@ -107,13 +112,13 @@ def access(accounts: Accounts, who: Who, *, account: str | None = None) -> Steps
 
 
 def own_access(accounts: Accounts, *, account: str | None = None) -> Steps[OwnAccess]:
-    """Returns what the owner of the account's API key can effectively do.
+    """Returns the roles that the owner of the account's API key effectively holds.
 
     Args:
-        account: which account; may be left out when there is only one.
+        account: the name of the account. May be omitted if there is only one.
 
     Raises:
-        Unsupported: the service does not show what the key's owner holds.
+        Unsupported: the service does not show the roles of the key's owner.
     """
     call = accounts.call(account)
     if not call.provider.supports("own_access"):

@@ -32,17 +32,17 @@ def wait(
     timeout: float = 300.0,
     account: str | None = None,
 ) -> Steps[Guest]:
-    """Looks again and again until a state is reached, and returns the guest.
+    """Reads the state of a person repeatedly until it is the expected one, and returns the guest.
 
     Args:
         who: an address, the id of an invitation or member, or a value that guestlist returned.
-        until: the state, or several.
-        timeout: seconds; the last look may take a request's time-out longer.
-        account: which account; may be left out when there is only one.
+        until: the expected state, or several.
+        timeout: seconds to wait. The last request may take its own timeout longer.
+        account: the name of the account. May be omitted if there is only one.
 
     Raises:
-        WaitTimeout: the time was up; `guest` holds what was seen last.
-        Conflict: the invitation ended in another way, so that waiting is in vain.
+        WaitTimeout: the state was not reached in time. `guest` is the guest as last read.
+        Conflict: the invitation ended in another state, so that waiting is useless.
     """
     wanted = _states(until)
     if isinstance(timeout, bool) or not isinstance(timeout, int | float) or timeout != timeout:
