@@ -152,7 +152,7 @@ WRONG: dict[str, tuple[str | bytes, str, str]] = {
     ),
     "no key": (ACCOUNT, "accounts.cloud.api_key: it is missing (or set VULTR_API_KEY)", ":1: "),
     "empty key": (ACCOUNT + 'api_key = ""', ":3: ", "accounts.cloud.api_key: it is empty"),
-    "key with a line": (ACCOUNT + 'api_key = "s3cr3t\\n"', "api_key", "white space"),
+    "key with a line": (ACCOUNT + 'api_key = "s3cr3t\\n"', "api_key", "whitespace"),
     "key as number": (ACCOUNT + "api_key = 7", "api_key", "string"),
     "key as list": (ACCOUNT + 'api_key = ["s3cr3t"]', "api_key", "string"),
     "misspelt setting": (ACCOUNT + KEY + 'apikey = "x"', "no setting 'apikey'", "api_key"),

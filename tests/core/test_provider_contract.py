@@ -99,9 +99,9 @@ def test_a_whole_number_is_a_segment() -> None:
 
 
 @pytest.mark.parametrize("segment", [None, True, 1.5, ["a"], b"a"])
-def test_what_is_no_segment_is_refused_where_it_is_written(segment: Any) -> None:
+def test_an_invalid_segment_is_refused_where_the_request_is_built(segment: Any) -> None:
     kind = type(segment).__name__
-    with pytest.raises(errors.InvalidOrder, match=rf"^GET /roles/…: .* and is {kind}\.$"):
+    with pytest.raises(errors.InvalidOrder, match=rf"^GET /roles/…: .*, not {kind}\.$"):
         Request.get("roles", segment, "x")
 
 
@@ -307,7 +307,7 @@ def test_two_flows_at_the_same_time_do_not_mix_up_their_requests() -> None:
 
 
 def test_an_operation_has_to_yield() -> None:
-    with pytest.raises(TypeError, match=r"Careless.no_generator is no generator"):
+    with pytest.raises(TypeError, match=r"Careless.no_generator is not a generator"):
         Careless().no_generator()
 
 
@@ -413,10 +413,10 @@ def test_settings_come_from_code_or_the_environment(monkeypatch: pytest.MonkeyPa
         ({"api_key": "s3cr3t", "apikey": "s3cr3t"}, "there is no setting 'apikey'"),
         ({"api_key": ""}, "api_key: it is empty"),
         ({"api_key": "  "}, "api_key: it is empty"),
-        ({"api_key": "s3cr3t\n"}, "api_key: it begins or ends with white space"),
-        ({"api_key": " s3cr3t"}, "api_key: it begins or ends with white space"),
-        ({"api_key": "s3\x00cr3t"}, "api_key: it has a control character"),
-        ({"api_key": "s3\u200bcr3t"}, "api_key: it has a control character"),
+        ({"api_key": "s3cr3t\n"}, "api_key: it begins or ends with whitespace"),
+        ({"api_key": " s3cr3t"}, "api_key: it begins or ends with whitespace"),
+        ({"api_key": "s3\x00cr3t"}, "api_key: it contains a control character"),
+        ({"api_key": "s3\u200bcr3t"}, "api_key: it contains a control character"),
         ({"api_key": ["s3cr3t"]}, "api_key: it has to be a valid string"),
         ({"api_key": "s3cr3t", "size": "s3cr3t"}, "size: it has to be a valid integer"),
     ],
@@ -473,8 +473,8 @@ def test_base_urls(base_url: str) -> None:
         ("https://api.example.com#x", "fragment"),
         ("https://api.example.com:99999", "Port|port"),
         ("https://[::1", "IPv6"),
-        ("https://api.exam ple.com", "white space"),
-        ("https://api.exam\nple.com", "white space|control"),
+        ("https://api.exam ple.com", "whitespace"),
+        ("https://api.exam\nple.com", "whitespace|control"),
         ("", "empty|URL"),
     ],
 )

@@ -52,7 +52,7 @@ def test_everybody_absent_is_left_out_if_the_record_has_no_address() -> None:
 
 
 def test_a_record_that_is_kept_hides_nobody() -> None:
-    kept = RecordProblem(1, "it holds text that is not Unicode", "m1", BEA, kept=True)
+    kept = RecordProblem(1, "it contains text that is not valid Unicode", "m1", BEA, kept=True)
     assert sorted(planned(club(kept))) == [(Action.INVITE, ADA), (Action.INVITE, DAN)]
 
 

@@ -1,9 +1,9 @@
-"""The contract between guestlist and a provider. The one module that a plugin author reads.
+"""The contract between guestlist and a provider. The only module that a plugin author has to read.
 
-A provider translates guestlist's operations into one service's HTTP API. It never sends anything:
-an operation is a generator that yields `Request`s, receives `Response`s and returns a normalized
-value. Everything else (credentials on the wire, pacing, retries, recovery, redaction, sync and
-async) is done outside, once, for all providers.
+A provider translates guestlist's operations into the HTTP API of one service. It does no I/O: an
+operation is a generator that yields `Request`s, receives `Response`s and returns a normalized
+value. Such a generator is called a flow. guestlist does everything else once for all providers:
+sending, rate limits, retries, recovery, redaction, sync and async.
 
     class Acme(Provider):
         name = "acme"
@@ -27,15 +27,16 @@ async) is done outside, once, for all providers.
     def guestlist_register(register):
         register(Acme)
 
-Rules of a flow:
+Rules for flows:
 
-* An answer outside 2xx never arrives at the `yield`: it becomes an exception from
-  `guestlist.errors`, raised there. Catch it where it is an answer (`NotFound` where absence is).
-  Nor does one within 2xx in which `Provider.refusal` finds an error.
-* Reading an answer of another shape may simply fail (`KeyError`, `TypeError`, `ValueError`): the
-  caller gets `MalformedResponse`. Read liberally, send exactly.
-* To use another operation or helper that yields, write `yield from`.
-* No bare `next(...)` inside a flow: without a match it becomes `RuntimeError`. Use a loop.
+* A `yield` never returns an answer outside 2xx. It raises an exception from `guestlist.errors`
+  instead. Catch the exception if it is an expected result, such as `NotFound` when looking for a
+  record. A 2xx answer in which `Provider.refusal` finds an error raises too.
+* Code that reads an answer may fail with `KeyError`, `TypeError` or `ValueError` if the answer has
+  an unexpected shape: the caller gets `MalformedResponse`. Read liberally, send exactly.
+* To use another operation, or a helper that yields, write `yield from`.
+* Never use a bare `next(...)` in a flow: if nothing matches, it becomes a `RuntimeError`. Use a
+  loop.
 """
 
 import pluggy
@@ -49,7 +50,7 @@ from guestlist.provider.settings import setting
 from guestlist.provider.shapes import READING_ERRORS
 
 hookimpl = pluggy.HookimplMarker("guestlist")
-"""Marks a plugin's hook implementations, such as `guestlist_register`."""
+"""Marks a function as the implementation of a hook, such as `guestlist_register`."""
 
 __all__ = [
     "READING_ERRORS",

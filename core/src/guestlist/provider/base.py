@@ -24,10 +24,10 @@ from guestlist.provider.settings import (
 
 
 class Options(BaseModel):
-    """The base of a provider's own options of an order. Unknown ones are an error.
+    """The base class of a provider's invitation options. An unknown option is an error.
 
         class AcmeOptions(Options):
-            message: str = ""  # words for the mail
+            message: str = ""  # text for the email
 
         class Acme(Provider):
             Options = AcmeOptions
@@ -45,14 +45,14 @@ class Options(BaseModel):
 
 
 class Provider(BaseModel):
-    """One service's API, and the settings of one account on it.
+    """The API of one service, with the settings of one account on it.
 
     A subclass declares facts (class attributes), settings (fields made with `setting`) and
-    operations (methods marked with `@operation`). An operation that is not redefined here is
-    unsupported, and callers are told so before anything is sent.
+    operations (methods marked with `@operation`). An operation that the subclass does not define is
+    unsupported: calling it raises `Unsupported` before any request is sent.
 
     Raises:
-        ConfigError: on construction, for a setting that is missing, unknown or cannot be.
+        ConfigError: on construction, if a setting is missing, unknown or invalid.
     """
 
     model_config = ConfigDict(
@@ -62,106 +62,118 @@ class Provider(BaseModel):
     # ------------------------------------------------------------------ facts
 
     name: ClassVar[str]
-    """The word by which configuration and command line know the provider: lower case."""
+    """The name of the provider in configuration files and on the command line, in lower case."""
     title: ClassVar[str]
-    """What people call the service."""
+    """The name of the service in messages, such as `Acme Cloud`."""
     docs_url: ClassVar[str] = ""
-    """Where the service documents its invitations."""
+    """URL of the page where the service documents its invitations."""
     Options: ClassVar[type[BaseModel]] = Options
-    """What an order may say beyond address, roles and mail."""
+    """The class of the invitation options that only this service has."""
     sandbox: ClassVar[str | None] = None
-    """Where the local imitation is: `module:Class`, a `guestlist.sandbox.Service`."""
+    """Where to import the sandbox from, as `module:Class`. The sandbox is a local imitation of the
+    service, and the class is a subclass of `guestlist.sandbox.Service`."""
     least_roles: ClassVar[int] = 0
-    """How many roles an invitation must name."""
+    """The smallest number of roles that an invitation must have."""
     most_roles: ClassVar[int | None] = 0
-    """How many roles an invitation can name; 0 where roles are given after acceptance, None for
-    any number."""
+    """The largest number of roles that an invitation can have: 0 if roles can only be assigned
+    after acceptance, None for no maximum."""
     one_role: ClassVar[bool] = False
-    """Whether a member holds one role at a time, so that assigning another replaces it."""
+    """Whether a member has one role at a time, so that assigning a role replaces the previous
+    one."""
     can_suppress_mail: ClassVar[bool] = False
-    """Whether an invitation can be made without a mail."""
+    """Whether an invitation can be created without sending an email."""
     lifetime: ClassVar[timedelta | None] = None
-    """How long an invitation can be accepted; None where that is not known."""
+    """How long an invitation can be accepted. None if that is not known."""
     resend_moves_expiry: ClassVar[bool] = False
-    """Whether a resend is known to move `expires_at`, which is how a lost answer is settled."""
+    """Whether a resend is known to change `expires_at`. guestlist then uses `expires_at` to find
+    out whether a resend that got no answer took effect."""
     late_effect: ClassVar[float] = 30.0
-    """Seconds after which a request that got no answer can no longer take effect: how long the
-    service may sit on a request whose connection was lost. Keep the 30 s where nothing is known."""
+    """Seconds after which a request that got no answer can no longer take effect: the longest that
+    the service may still work on a request after its connection was lost. Keep 30 s if nothing is
+    known."""
     list_lag: ClassVar[float] = 0.0
-    """Seconds for which the service's lists may miss what it has already answered to have created:
-    replicas and caches. For so long a client remembers what it has made itself. 0 where a list read
-    after the answer holds it."""
+    """Seconds for which the service's lists may still lack a record that it has just created,
+    because of replicas or caches. For that long, the client remembers the records that it created.
+    0 if a list read after the answer always contains the record."""
     limits_count_addresses: ClassVar[bool] = False
-    """Whether the service's limits count what comes from one network address: then all accounts
-    on it share them."""
+    """Whether the service counts its rate limits per network address. If so, all accounts used from
+    one address share the limits."""
     no_access: ClassVar[str] = "The person is a member and holds nothing that can be granted."
-    """What it means when `access` finds nothing: see `explain_access`."""
+    """The explanation that `explain_access` returns for an empty list of grants."""
     substitutes: ClassVar[Mapping[str, str]] = {}
-    """What to do instead of what is unsupported: an operation's name, `role` or `mail`, to a
-    sentence."""
+    """What to do instead of an unsupported feature, as a sentence. The keys are names of
+    operations, `role`, `mail` or `link`."""
     media_types: ClassVar[frozenset[str]] = frozenset()
-    """Media types of the service's answers besides those of JSON (`application/json`, `+json`),
-    in lower case, such as `text/plain` where it answers `OK`. A 2xx whose body has another type
-    proves nothing: a proxy or a maintenance page may have sent it."""
+    """The media types of the service's answers besides JSON (`application/json`, `+json`), in lower
+    case; `text/plain` if the service answers `OK`, for example. A 2xx answer whose body has another
+    type does not prove success: it may come from a proxy or a maintenance page."""
     secret_fields: ClassVar[frozenset[str]] = frozenset()
-    """Names of this service's JSON fields and query parameters that hold secrets."""
+    """The names of JSON fields and query parameters of this service that contain secrets."""
 
     # ------------------------------------------------------------------ settings
 
     base_url: str = setting("Where the service is")
-    """Redeclare it with a default where the service has one address for all:
+    """Redeclare this setting with a default if the service has one URL for all customers:
 
         base_url: str = setting("Where Acme is", default="https://api.acme.example/v1")
 
-    Where each customer has a host, let the default name the setting that tells it. Its value is put
-    there, if it is letters, digits, dashes and dots; whoever sets `base_url` overrides it.
+    If each customer has a host name, put the name of another setting into the default, in braces.
+    The value of that setting replaces the braces; it may consist of letters, digits, dashes and
+    dots. A `base_url` in the configuration overrides the default.
 
         tenant: str = setting("The name before .acme.example", env="ACME_TENANT")
         base_url: str = setting("Where Acme is", default="https://{tenant}.acme.example/api")
 
-    A default that is no such text, a callable or a property is refused when the class is defined.
+    The default must be a string. Defining the class with another type, a callable or a property
+    raises TypeError.
     """
 
     @property
     def limits(self) -> tuple[Limit, ...]:
-        """How fast the service may be called; may depend on the account's plan."""
+        """How many requests the service allows. May depend on the account's plan."""
         return ()
 
     @property
     def refuses_duplicates(self) -> bool:
-        """Whether the service is known to refuse (explained as `Conflict`) an invitation of
-        somebody who is invited or a member already; may depend on the account's settings. Only
-        then is the look before an invitation left out."""
+        """Whether the service is known to refuse an invitation for an address that is already
+        invited or a member, with an error that `explain` turns into `Conflict`. May depend on the
+        account's settings.
+
+        Only if this is true does guestlist invite without first checking for an existing invitation
+        or member.
+        """
         return False
 
     @property
     def headers(self) -> Mapping[str, str]:
-        """Headers that go with every request, such as the version of the API or the kind of JSON;
-        may depend on the account's settings. No credentials: those are `authorize`'s.
+        """Headers of every request, such as the API version. May depend on the account's settings.
+        Put credentials into `authorize` instead.
 
             return {"Accept": "application/vnd.acme+json", "X-Acme-Version": "2026-05-01"}
 
-        `Content-Type` goes with requests that have a body, which is JSON whatever it is called.
+        `Content-Type` is only sent with requests that have a body. The body is always JSON, even if
+        this header names another type.
         """
         return {}
 
-    # ------------------------------------------------------------------ what every provider says
+    # ------------------------------------------------------------------ with a default
 
     def authorize(self) -> Mapping[str, str]:
-        """The headers that the account's credentials become. Sent to the account's origin only.
+        """Returns the headers that carry the account's credentials. They are sent to the account's
+        origin only.
 
-        They may be derived, such as `Basic` and base64 of user and password: whatever is returned,
-        and what follows the word for the scheme, is masked like the secret settings. Each header is
-        made from a secret setting; others are for `headers`.
+        A value may be derived from a secret, such as `Basic` with user and password in base64. Each
+        value, and the part after the scheme, is masked like the secret settings. Return only
+        headers that contain a secret; put all others into `headers`.
         """
         return {}
 
     def order_of(self, invitation: Invitation) -> Order:
-        """The order that would make the same invitation once more: whoever is invited anew, because
-        the invitation has expired or because a resend is made so, gets the same.
+        """Returns an order that would create the same invitation again. guestlist uses it to renew
+        an expired invitation, and for a resend that consists of `revoke` and `invite`.
 
-        The default knows address and roles. Override it for options that the service tells of an
-        invitation:
+        The default copies the address and the roles. Override it if the service reports the options
+        of an invitation:
 
             def order_of(self, invitation):
                 options = AcmeOptions(message=invitation.raw.get("message") or "")
@@ -170,46 +182,52 @@ class Provider(BaseModel):
         return Order(email=invitation.email, roles=invitation.roles)
 
     def explain(self, response: Response) -> GuestlistError:
-        """What an answer outside 2xx means.
+        """Returns the error for an answer outside 2xx.
 
-        The default reads the usual error bodies and goes by the status. Override it for a service
-        that says "conflict" or "not found" in other ways, and call `super().explain` for the rest.
+        The default reads the usual error bodies, and chooses the class by the status. Override it
+        if the service reports conflicts or missing records in another way, and call
+        `super().explain` for the remaining answers.
 
-        A `RateLimited` counts like a 429, whatever the 4xx: the account rests, and the request is
-        tried again. Set its `retry_after` (seconds) where something else than the usual headers
-        tells it.
+        A returned `RateLimited` has the effect of a 429 for every 4xx status: the account pauses,
+        and the request is retried. Set its `retry_after` (seconds) if the service reports the delay
+        somewhere other than in the usual headers.
         """
         return explain(response)
 
     def refusal(self, response: Response) -> GuestlistError | None:
-        """The error that an answer within 2xx is; None where the service did what it was asked.
+        """Returns the error that a 2xx answer contains, or None if the request succeeded.
 
-        Override it for a service that refuses with `200 {"ok": false, ...}`. It is asked about each
-        2xx before a flow sees it, and what it returns is raised at the `yield`:
+        Override it for a service that reports failures as `200 {"ok": false, ...}`. guestlist calls
+        it for each 2xx answer before the flow sees the answer, and raises the returned error at the
+        `yield`:
 
             def refusal(self, response):
-                told = response.mapping()
-                if told.get("ok") is not False:
+                body = response.mapping()
+                if body.get("ok") is not False:
                     return None
-                return explain(response, REFUSALS.get(told.get("error"), Rejected))
+                return explain(response, REFUSALS.get(body.get("error"), Rejected))
 
-        The error counts like the status that usually says so: `RateLimited` like a 429 (see
-        `explain`), `ServiceUnavailable` like a 503, after which it may have happened, and a refusal
-        (`Rejected`, `Conflict`, `NotFound`, `Forbidden`, `Unauthorized`) like a 4xx: nothing
-        happened. So return one only where the answer says explicitly that it refused. An answer
-        that cannot be read here (`KeyError`, not JSON) reaches the flow, which may need none; a
-        flow that fails on it leaves the request in doubt. What a flow itself raises after a 2xx is
-        never taken for a refusal: the request has taken effect.
+        The error has the effect of the status that usually means the same. `RateLimited` counts as
+        a 429 (see `explain`). `ServiceUnavailable` counts as a 503: the request may have taken
+        effect. `Rejected`, `Conflict`, `NotFound`, `Forbidden` and `Unauthorized` count as a 4xx:
+        the request had no effect. So return an error only if the answer states explicitly that the
+        service refused.
+
+        If this method cannot read an answer (`KeyError`, not JSON), the flow still receives the
+        answer, because the flow may not need its content. If the flow then fails to read it too,
+        the outcome of the request is unknown. An error that the flow itself raises after a 2xx is
+        never treated as a refusal: the request has taken effect.
         """
         return None
 
     def explain_access(
         self, grants: Sequence[Grant], member: Member | None = None
     ) -> tuple[bool, str | None]:
-        """Returns whether what a member holds allows anything, and what is lacking, as a sentence.
+        """Returns whether the grants of a member allow anything, and a sentence that says what is
+        missing.
 
-        The default says yes for any grant, and explains an empty list with `no_access`. Override
-        it where a grant may be empty, such as a group to which no permission is attached:
+        The default returns True for any grant, and False with `no_access` for an empty list.
+        Override it if a grant can be empty, such as a group without a permission:
 
             def explain_access(self, grants, member=None):
                 if grants and all(grant.role.kind == "group" for grant in grants):
@@ -217,118 +235,122 @@ class Provider(BaseModel):
                 return super().explain_access(grants, member)
 
         Args:
-            grants: what `access` or `own_access` returned.
-            member: whose grants they are; None for the owner of the API key.
+            grants: the result of `access` or `own_access`.
+            member: the member who has the grants; None for the owner of the API key.
         """
         return (True, None) if grants else (False, self.no_access)
 
-    # ------------------------------------------------------------------ what a provider may offer
+    # ------------------------------------------------------------------ operations
     #
-    # Redefine with @operation to offer it. What stays as it is here is unsupported.
+    # Define a method with @operation to support it. A method that is not redefined is unsupported.
 
     def organization(self) -> Flow[str]:
-        """The name of the organization that is reached: a cheap call that proves the key."""
+        """Returns the name of the account's organization. Must be a cheap request that fails if the
+        credentials are invalid."""
         raise self.unsupported("organization")
 
     def invite(self, order: Order) -> Flow[Invitation | Member]:
-        """Creates an invitation. Returns a member where the service added the person at once."""
+        """Creates an invitation and returns it. Returns a member if the service added the person at
+        once."""
         raise self.unsupported("invite")
 
     def resend(self, invitation: Invitation) -> Flow[Invitation]:
-        """Sends the mail again and returns the invitation as it is now, open again if it had
-        expired.
+        """Sends the email again and returns the invitation as it is now. An expired invitation is
+        open again afterwards.
 
-        May return one with another id where the service makes a new one. Where the service answers
-        nothing, read it anew (`return (yield from self.get_invitation(invitation.id))`), or return
-        what was given, if nothing of it has changed.
+        The returned invitation may have another id if the service creates a new one. If the
+        service's answer has no content, read the invitation (`return (yield from
+        self.get_invitation(invitation.id))`), or return the given one if nothing in it has changed.
 
-        Leave it undefined where the service has no such call: guestlist then makes a resend of
-        `revoke` and `invite` (with `order_of`), so that the id changes and the old link is dead;
-        without `revoke` a resend is unsupported.
+        Leave this undefined if the service has no such call. guestlist then uses `revoke` and
+        `invite` (with `order_of`), so the id changes and the old link stops working. Without
+        `revoke`, a resend is unsupported.
         """
         raise self.unsupported("resend")
 
     def revoke(self, invitation: Invitation) -> Flow[None]:
-        """Withdraws an invitation. Callers have made sure that it is not accepted.
+        """Withdraws an invitation. guestlist has checked that it is not accepted.
 
-        It is called for open ones, and for expired ones that stand in the way of a new one: what
-        the service answers about these, as about those that are withdrawn already, may be success,
-        `NotFound` or `Conflict`.
+        guestlist calls it for open invitations, and for expired ones that prevent a new one. If the
+        invitation is expired or already withdrawn, this may succeed or raise `NotFound` or
+        `Conflict`.
         """
         raise self.unsupported("revoke")
 
     def get_invitation(self, id: str) -> Flow[Invitation]:
-        """One invitation by its id. Raises NotFound."""
+        """Returns the invitation with this id. Raises NotFound if it does not exist."""
         raise self.unsupported("get_invitation")
 
     def find_invitation(self, email: str) -> Flow[Invitation | None]:
-        """The invitation of an address, where the service can be asked by address.
+        """Returns the invitation for an email address, or None.
 
-        Leave it undefined where it cannot: callers then read the pages of `invitations`.
+        Leave this undefined if the service cannot search by address: guestlist then reads the pages
+        of `invitations`.
         """
         raise self.unsupported("find_invitation")
 
     def invitations(self, cursor: str | None = None) -> Flow[Page[Invitation]]:
-        """One page of the invitations that the service tells of, whatever their state."""
+        """Returns one page of all invitations that the service lists, in any state."""
         raise self.unsupported("invitations")
 
     def invitation_summaries(self, cursor: str | None = None) -> Flow[Page[Invitation]]:
-        """One page of the open invitations as a list of the service shows them, where `invitations`
-        sends a request for each. Needs `find_invitation`.
+        """Returns one page of the open invitations with only the fields of the service's list.
+        Define it if `invitations` sends one request per invitation. Needs `find_invitation`.
 
         A summary has the address, the roles and `created_at`. Its state is PENDING if it has all
-        three; otherwise UNKNOWN, with the basis INFERRED. A plan reads the summaries, and calls
-        `find_invitation` only for people whose invitation has expired or must change. Leave it
-        undefined where `invitations` sends one request for each page.
+        three, and UNKNOWN with the basis INFERRED otherwise. A plan reads the summaries, and calls
+        `find_invitation` only for people whose invitation has expired or must change. Leave this
+        undefined if `invitations` sends one request per page.
         """
         raise self.unsupported("invitation_summaries")
 
     def get_member(self, id: str) -> Flow[Member]:
-        """One member by id. Raises NotFound."""
+        """Returns the member with this id. Raises NotFound if there is no such member."""
         raise self.unsupported("get_member")
 
     def find_member(self, email: str) -> Flow[Member | None]:
-        """The member of an address, where the service can be asked by address.
+        """Returns the member with an email address, or None.
 
-        One who is merely invited may be returned with `MemberState.INVITED`. Leave it undefined
-        where the service cannot: callers then read the pages of `members`.
+        A person who is invited and has not accepted may be returned with `MemberState.INVITED`.
+        Leave this undefined if the service cannot search by address: guestlist then reads the pages
+        of `members`.
         """
         raise self.unsupported("find_member")
 
     def members(self, cursor: str | None = None) -> Flow[Page[Member]]:
-        """One page of the members: everybody who is in, and nobody else. Leave out those who are
-        merely invited and those who were removed, where the service lists them; suspended ones
-        belong to it, with `MemberState.SUSPENDED`.
-        """
+        """Returns one page of the members. Includes suspended members, with
+        `MemberState.SUSPENDED`. Leave out people who are only invited or were removed, if the
+        service lists them."""
         raise self.unsupported("members")
 
     def remove(self, member: Member) -> Flow[None]:
-        """Takes a member out of the organization."""
+        """Removes a member from the organization."""
         raise self.unsupported("remove")
 
     def roles(self, cursor: str | None = None) -> Flow[Page[Role]]:
-        """One page of what can be granted, of every kind."""
+        """Returns one page of everything that can be assigned to a member: roles, groups,
+        policies."""
         raise self.unsupported("roles")
 
     def assign_role(self, member: Member, role: Role) -> Flow[None]:
-        """Gives a role to a member."""
+        """Assigns a role to a member."""
         raise self.unsupported("assign_role")
 
     def unassign_role(self, member: Member, role: Role) -> Flow[None]:
-        """Takes a role from a member."""
+        """Takes a role away from a member."""
         raise self.unsupported("unassign_role")
 
     def access(self, member: Member) -> Flow[tuple[Grant, ...]]:
-        """Everything that a member effectively holds, direct and inherited."""
+        """Returns everything that a member effectively has: direct and inherited grants."""
         raise self.unsupported("access")
 
     def own_access(self) -> Flow[tuple[Grant, ...]]:
-        """Everything that the owner of the account's credentials effectively holds."""
+        """Returns everything that the owner of the account's credentials effectively has."""
         raise self.unsupported("own_access")
 
     # ------------------------------------------------------------------ not for overriding
 
-    if not TYPE_CHECKING:  # the checkers derive a typed constructor from the fields
+    if not TYPE_CHECKING:  # type checkers derive the constructor's signature from the fields
 
         def __init__(self, **settings: Any) -> None:
             try:
@@ -352,32 +374,31 @@ class Provider(BaseModel):
             if not value.strip():
                 raise ValueError("it is empty")
             if value != value.strip():
-                raise ValueError("it begins or ends with white space")
+                raise ValueError("it begins or ends with whitespace")
             if not value.isprintable():
-                raise ValueError("it has a control character")
+                raise ValueError("it contains a control character")
         return value
 
     @classmethod
     def supports(cls, name: str) -> bool:
-        """Whether the provider defines the operation."""
+        """Returns whether the provider defines the operation with this name."""
         return getattr(getattr(cls, name, None), "__guestlist_operation__", False)
 
     @classmethod
     def operations(cls) -> tuple[str, ...]:
-        """The names of all operations that the provider defines, in alphabetical order."""
+        """Returns the names of all operations that the provider defines, in alphabetical order."""
         return tuple(name for name in sorted(dir(cls)) if cls.supports(name))
 
     @classmethod
     def unsupported(cls, name: str) -> Unsupported:
-        """Returns the error for an operation that the service does not offer, with its substitute
-        as the hint."""
+        """Returns an `Unsupported` error for an operation, with the substitute as its hint."""
         return Unsupported(
             f"{cls.title} offers no way to {PHRASES[name]}",
             hint=cls.substitutes.get(name, ""),
         )
 
     def secrets(self) -> tuple[str, ...]:
-        """The values of the secret settings."""
+        """Returns the values of the secret settings."""
         fields = type(self).model_fields
         values = (getattr(self, name) for name, info in fields.items() if is_secret(info))
         return tuple(str(value) for value in values if value)

@@ -1,4 +1,5 @@
-"""What an answer that refuses means: one table from status to error, one reader of error bodies."""
+"""Turns an error answer into an exception: a table from status to class, and a reader of error
+bodies."""
 
 from __future__ import annotations
 
@@ -27,18 +28,19 @@ _HINTS: dict[type[GuestlistError], str] = {
 }
 
 REQUEST_ID_HEADERS = ("x-request-id", "request-id", "x-correlation-id", "cf-ray")
-"""Where services put the id that their support asks for."""
+"""The headers in which services send a request id, for questions to their support."""
 
 
 def explain(
     response: Response, kind: type[GuestlistError] | None = None, hint: str | None = None
 ) -> GuestlistError:
-    """The error for an answer that refuses, for `Provider.explain` and `Provider.refusal`.
+    """Returns the error for an answer in which the service refused. For use in `Provider.explain`
+    and `Provider.refusal`.
 
     Args:
         response: the answer.
-        kind: the class, where the provider knows better than the status does.
-        hint: what to do next, where the provider knows better.
+        kind: the class of the error; by default it is chosen by the status.
+        hint: what to do next; by default a general hint for the class.
     """
     message, code = read_error(response)
     kind = kind or _kind(response.status)
@@ -48,7 +50,7 @@ def explain(
         hint=_HINTS.get(kind, "") if hint is None else hint,
         status=response.status,
         code=code,
-        request_id=request_id(response) or _told_id(response),
+        request_id=request_id(response) or _id_in_body(response),
     )
 
 
@@ -61,14 +63,15 @@ def _kind(status: int) -> type[GuestlistError]:
 
 
 def request_id(response: Response) -> str | None:
-    """The id to quote to the service's support, from the headers or the error body."""
+    """Returns the request id to quote to the service's support, from the headers or the error
+    body."""
     for name in REQUEST_ID_HEADERS:
         if response.headers.get(name):
             return response.headers[name]
-    return _told_id(response) if response.status >= 400 else None
+    return _id_in_body(response) if response.status >= 400 else None
 
 
-def _told_id(response: Response) -> str | None:
+def _id_in_body(response: Response) -> str | None:
     for part in _parts(response):
         for name in ("trace_id", "request_id", "requestId"):
             if isinstance(part.get(name), str) and part[name]:
@@ -77,8 +80,11 @@ def _told_id(response: Response) -> str | None:
 
 
 def read_error(response: Response) -> tuple[str, str | None]:
-    """The service's own words and code: `{"error": "..."}`, `{"error": {"message", "code"}}`,
-    `{"message", "code"}`, `{"errors": [...]}`, `{"detail": [{"loc", "msg"}]}`, or plain text."""
+    """Returns the service's error message and error code.
+
+    Reads `{"error": "..."}`, `{"error": {"message", "code"}}`, `{"message", "code"}`, `{"errors":
+    [...]}`, `{"detail": [{"loc", "msg"}]}` and plain text.
+    """
     message, code = "", None
     for part in _parts(response):
         for name in ("message", "error", "detail", "msg", "title", "error_description"):
@@ -94,7 +100,7 @@ def read_error(response: Response) -> tuple[str, str | None]:
 
 
 def _parts(response: Response) -> Iterator[dict[str, Any]]:
-    """The objects of an error body that may hold its words, the innermost first."""
+    """Yields the objects of an error body that may contain the message, the innermost first."""
     try:
         body = response.json()
     except MalformedResponse:
@@ -113,16 +119,16 @@ def _parts(response: Response) -> Iterator[dict[str, Any]]:
 def _detail(item: Any) -> str:
     if not isinstance(item, dict):
         return str(item)
-    steps = item.get("loc")
-    named = steps if isinstance(steps, list) else ()
-    where = ".".join(str(step) for step in named if step != "body")
-    said = str(item.get("msg", "is not valid"))
-    return f"{where}: {said}" if where else said
+    loc = item.get("loc")
+    steps = loc if isinstance(loc, list) else ()
+    where = ".".join(str(step) for step in steps if step != "body")
+    message = str(item.get("msg", "is not valid"))
+    return f"{where}: {message}" if where else message
 
 
 def _text(response: Response) -> str:
     words = response.content[:2000].decode("utf-8", "replace").split()
     if len(response.content) > 2000:
-        del words[-1:]  # it may be cut off
+        del words[-1:]  # the last word may be cut off
     text = shorten(" ".join(words), 500)
     return "" if text.startswith(("{", "[", "<")) else text

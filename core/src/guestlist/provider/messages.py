@@ -1,4 +1,5 @@
-"""What a flow yields and receives: requests, responses, pages. Plain data, no I/O."""
+"""Requests, responses and pages: the values that a flow yields, receives and returns. Does no
+I/O."""
 
 from __future__ import annotations
 
@@ -20,44 +21,48 @@ from guestlist.provider.shapes import CHANGED, READING_ERRORS, shape_problem
 T = TypeVar("T")
 
 building = threading.local()
-"""`building.witness` is the list that notes the requests built by the operation that runs now."""
+"""`building.witness` is the list to which each new `Request` is appended while an operation
+runs."""
 
 
 class Effect(StrEnum):
-    """What sending a request may do, which decides what happens when no answer comes."""
+    """The effect of sending a request. Decides whether it is retried after an answer was lost."""
 
     READ = "read"
     """Changes nothing."""
     REPEATABLE = "repeatable"
-    """Sending it twice has the same result as once."""
+    """Sending it twice has the same result as sending it once."""
     CREATE = "create"
-    """Sending it twice may act twice: a second mail, a second record. Never sent again blindly."""
+    """Sending it twice may act twice: a second email, a second record. Never retried unless it is
+    certain that the first attempt had no effect."""
 
 
 Query = Mapping[str, str | int | bool | SecretStr | None]
-"""The parameters of a URL."""
+"""The query parameters of a URL."""
 
 Segment = str | int | SecretStr
-"""A part of a path."""
+"""One segment of a path."""
 
 
 @dataclass(frozen=True, slots=True, weakref_slot=True)
 class Request:
-    """One HTTP request, as data. Made with `Request.get`, `.post`, `.put`, `.patch`, `.delete`.
+    """One HTTP request, as data. Create it with `Request.get`, `.post`, `.put`, `.patch` or
+    `.delete`.
 
     Attributes:
-        method: upper case.
-        path: the segments after the base URL: text, or whole numbers, which become text. Each is
-            percent-encoded, so no identifier can leave its segment. A secret in a path is passed as
-            `SecretStr` and masked wherever it shows.
-        query: parameters; None values are left out, booleans become `true` and `false`.
+        method: in upper case.
+        path: the segments after the base URL: strings, or integers, which are converted to strings.
+            Each segment is percent-encoded, so an id that contains a slash stays in its segment.
+            Pass a secret as `SecretStr` to have it masked wherever the path is shown.
+        query: parameters; those with the value None are omitted, booleans become `true` and
+            `false`.
         json: the body, or None for no body.
-        effect: what sending it may do. GET reads; PUT and DELETE are repeatable; POST and PATCH
-            create unless said otherwise (a POST that lists is `Effect.READ`).
-        public: sent without credentials.
+        effect: what sending the request may do. The default is READ for GET, REPEATABLE for PUT and
+            DELETE, CREATE for POST and PATCH. Pass `Effect.READ` for a POST that only lists.
+        public: whether it is sent without credentials.
 
     Raises:
-        InvalidOrder: a segment that is neither text nor a whole number, such as an id that is None.
+        InvalidOrder: a segment is neither a string nor an integer, such as an id that is None.
     """
 
     method: str
@@ -78,11 +83,12 @@ class Request:
 
     @classmethod
     def get(cls, *path: Segment, query: Query | None = None, public: bool = False) -> Self:
-        """A request that reads.
+        """Creates a GET request, which changes nothing.
 
         Args:
             path: the segments after the base URL.
-            query: parameters; None values are left out, booleans become `true` and `false`.
+            query: parameters; those with the value None are omitted, booleans become `true` and
+                `false`.
             public: whether it is sent without credentials.
         """
         return cls("GET", path, query or {}, effect=Effect.READ, public=public)
@@ -96,14 +102,15 @@ class Request:
         effect: Effect = Effect.CREATE,
         public: bool = False,
     ) -> Self:
-        """A request that creates, unless `effect` says otherwise.
+        """Creates a POST request. Its effect is CREATE unless `effect` is given.
 
         Args:
             path: the segments after the base URL.
             json: the body; None for no body.
-            query: parameters; None values are left out, booleans become `true` and `false`.
-            effect: what sending it may do: `Effect.READ` where it only looks, `Effect.REPEATABLE`
-                where twice is the same as once.
+            query: parameters; those with the value None are omitted, booleans become `true` and
+                `false`.
+            effect: what sending the request may do: `Effect.READ` if it changes nothing,
+                `Effect.REPEATABLE` if sending it twice has the same result as once.
             public: whether it is sent without credentials.
         """
         return cls("POST", path, query or {}, json, effect, public)
@@ -116,7 +123,8 @@ class Request:
         query: Query | None = None,
         effect: Effect = Effect.REPEATABLE,
     ) -> Self:
-        """A request that may be repeated, unless `effect` says otherwise. See `post`."""
+        """Creates a PUT request. Its effect is REPEATABLE unless `effect` is given. Arguments as
+        for `post`."""
         return cls("PUT", path, query or {}, json, effect)
 
     @classmethod
@@ -127,7 +135,8 @@ class Request:
         query: Query | None = None,
         effect: Effect = Effect.CREATE,
     ) -> Self:
-        """A request that acts each time, unless `effect` says otherwise. See `post`."""
+        """Creates a PATCH request. Its effect is CREATE unless `effect` is given. Arguments as for
+        `post`."""
         return cls("PATCH", path, query or {}, json, effect)
 
     @classmethod
@@ -138,7 +147,8 @@ class Request:
         query: Query | None = None,
         effect: Effect = Effect.REPEATABLE,
     ) -> Self:
-        """A request that may be repeated, unless `effect` says otherwise. See `post`."""
+        """Creates a DELETE request. Its effect is REPEATABLE unless `effect` is given. Arguments as
+        for `post`."""
         return cls("DELETE", path, query or {}, json, effect)
 
     def __str__(self) -> str:
@@ -154,18 +164,18 @@ def _segments(method: str, path: tuple[Any, ...]) -> Iterator[str | SecretStr]:
         else:
             before = "".join(f"/{one}" for one in path[:number])
             raise InvalidOrder(
-                f"{method} {before}/…: what comes next in the path has to be text or a whole"
-                f" number, and is {type(segment).__name__}"
+                f"{method} {before}/…: the next path segment has to be a string or an integer,"
+                f" not {type(segment).__name__}"
             )
 
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """One HTTP answer, as data, read to its end.
+    """One HTTP answer, as data, with its complete body.
 
     Attributes:
         status: the status code.
-        headers: names in lower case.
+        headers: the headers; names are in lower case.
         content: the body, decompressed.
     """
 
@@ -174,14 +184,14 @@ class Response:
     content: bytes = b""
 
     def json(self) -> Any:
-        """The body as JSON. Text that is not Unicode (half of a surrogate pair, bytes that are not
-        UTF-8) is read with `\ufffd` in place of each such character.
+        """Returns the body as JSON. Each character that is not valid Unicode (half of a surrogate
+        pair, bytes that are not UTF-8) is replaced by `\ufffd`.
 
         Raises:
-            MalformedResponse: it is not JSON.
+            MalformedResponse: the body is not JSON.
         """
         try:
-            return from_json(self.content, cache_strings="keys")  # only these come again
+            return from_json(self.content, cache_strings="keys")  # only keys occur repeatedly
         except ValueError as error:
             try:
                 return _repaired(self.content)
@@ -194,10 +204,11 @@ class Response:
             ) from error
 
     def mapping(self, *envelopes: str) -> dict[str, Any]:
-        """The body as a JSON object; inside the first of `envelopes` that is there and an object.
+        """Returns the body as a JSON object. If one of the fields `envelopes` contains an object,
+        returns the first such object instead.
 
         Raises:
-            MalformedResponse: it is not a JSON object.
+            MalformedResponse: the body is not a JSON object.
         """
         data = self.json()
         if isinstance(data, dict):
@@ -211,10 +222,11 @@ class Response:
         )
 
     def items(self, *names: str) -> list[dict[str, Any]]:
-        """The body as a list of JSON objects: bare, or under the first of `names` that is there.
+        """Returns the body as a list of JSON objects. The list is the body itself, or the value of
+        the first of the fields `names` that exists.
 
         Raises:
-            MalformedResponse: there is no such list, or it holds something else.
+            MalformedResponse: there is no such list, or an item is not an object.
         """
         found = self.records(*names)
         if all(issubclass(kind, dict) for kind in set(map(type, found))):
@@ -222,8 +234,8 @@ class Response:
         raise self._no_list(names)
 
     def records(self, *names: str) -> list[Any]:
-        """The body as a list, found like `items` finds it. What the list holds is not checked: for
-        `Page.of`, which skips a record that cannot be read and keeps the others.
+        """Returns the body as a list, like `items`, without checking what the list contains. Pass
+        the result to `Page.of`, which skips the records that cannot be read.
 
         Raises:
             MalformedResponse: there is no such list.
@@ -243,39 +255,39 @@ class Response:
 
 
 class Repaired(dict[str, Any]):
-    """A JSON object with text that is not Unicode, which was replaced."""
+    """A JSON object in which invalid Unicode was replaced."""
 
 
 _is_surrogate = re.compile("[\ud800-\udfff]+")
 
 
 def _repaired(content: bytes) -> Any:
-    """Parses JSON that holds text which is not Unicode.
+    """Parses JSON that contains invalid Unicode, and replaces each invalid character.
 
     Raises:
-        ValueError, RecursionError: it is not JSON for another reason.
+        ValueError, RecursionError: the content is not JSON for another reason.
     """
     text = content.decode("utf-8", "surrogateescape")
     return _replaced(json.loads(text, object_pairs_hook=_object, strict=False))[0]
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    read, odd = {}, False
+    read, repaired = {}, False
     for pair in pairs:
-        (name, value), is_odd = _replaced(list(pair))
+        (name, value), changed = _replaced(list(pair))
         read[name] = value
-        odd = odd or is_odd
-    return Repaired(read) if odd else read
+        repaired = repaired or changed
+    return Repaired(read) if repaired else read
 
 
 def _replaced(value: Any) -> tuple[Any, bool]:
-    """Returns the value with each surrogate replaced, and whether there was one."""
+    """Returns the value with each surrogate replaced, and whether it had any."""
     if isinstance(value, str):
         text = _is_surrogate.sub("\ufffd", value)
         return text, text != value
     if isinstance(value, list):
         parts = [_replaced(one) for one in value]
-        return [part for part, _ in parts], any(odd for _, odd in parts)
+        return [part for part, _ in parts], any(changed for _, changed in parts)
     return value, isinstance(value, Repaired)
 
 
@@ -286,14 +298,17 @@ def _json_type(data: object) -> str:
 
 @dataclass(frozen=True, slots=True)
 class RecordProblem:
-    """A record of a list that cannot be read as it should be.
+    """A record of a list that cannot be read, or only in part.
 
     Attributes:
-        position: its place in the list, from 1; on a page, its place on the page.
-        reason: what is wrong with it.
-        id: the record's id, if it can be read.
-        email: the address that the record is about; None if that cannot be read.
-        kept: whether it is among the items all the same, with what can be read.
+        position: the position of the record in the list, counted from 1; in `Page.problems`, its
+            position on the page.
+        reason: what is wrong with the record.
+        id: the record's id, or None if that cannot be read.
+        email: the email address of the person that the record is about, or None if that cannot be
+            read.
+        kept: whether the record is in the page's `items` nevertheless, with the fields that can be
+            read.
     """
 
     position: int
@@ -310,19 +325,20 @@ class RecordProblem:
         error: Exception,
         email: Callable[[Any], Any] | None = None,
     ) -> Self:
-        """Describes a record that could not be read.
+        """Returns the description of a record that could not be read.
 
         Args:
-            position: its place on the page, from 1.
-            record: as the service sent it.
-            error: what reading it raised: one of `READING_ERRORS`.
-            email: returns the address that a record is about; by default its `email`.
+            position: the position of the record on the page, counted from 1.
+            record: the record as the service sent it.
+            error: the exception that reading it raised: one of `READING_ERRORS`.
+            email: a function that returns the email address in a record; by default the field
+                `email`.
         """
         return cls(position, shape_problem(error), _id(record), _address(record, email))
 
     def may_be(self, key: str) -> bool:
-        """Whether the record is missing among the items, and may be about the person with this
-        key (`guestlist.models.email_key`)."""
+        """Returns whether the record is not among the items and may be about the person with this
+        key (see `guestlist.models.email_key`)."""
         return not self.kept and (self.email is None or email_key(self.email) == key)
 
     def __str__(self) -> str:
@@ -332,26 +348,27 @@ class RecordProblem:
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[T]):
-    """One page of a list, and where the next one starts. `Page.of` makes one from the records that
-    a service sent.
+    """One page of a list, with the cursor of the next page. Usually created with `Page.of`.
 
     Attributes:
-        items: in the service's order.
-        next: what to pass as `cursor` for the next page; None at the end.
-        total: how many records there are on all pages, where the service says so. A list that ends
-            with fewer is incomplete, and nobody counts as absent from it.
-        left_out: how many records of this page `items` leaves out, such as invited people in a list
+        items: the items, in the service's order.
+        next: the `cursor` for the next page; None on the last page.
+        total: the number of records on all pages, or None if the service does not report it. If the
+            pages contain fewer records, guestlist treats the list as incomplete, and never
+            concludes from it that somebody is absent.
+        left_out: how many records of this page are not in `items`, such as invited people in a list
             of members. They count toward `total`.
-        cut_off: what to do about it, as a sentence, where the service may have ended its list here
-            without saying that there is more. Then nobody can be told to be absent.
-        moved: whether the list has shrunk, and this page was read from further ahead (`Offset`):
-            it may hold the same as the one before.
-        section: the part of the list that `total` counts, where one operation reads several lists
-            of the service one after another.
-        problems: records that cannot be read as they should be.
+        cut_off: set this if the service may have ended its list here although there are more
+            records: a sentence that says what to do about it. guestlist then never concludes from
+            the list that somebody is absent.
+        moved: whether the list has become shorter since the previous page, so that this page was
+            read from a lower offset (see `Offset`). It may repeat items of the previous page.
+        section: the name of the part of the list that `total` counts, if one operation reads
+            several lists of the service one after another.
+        problems: the records that cannot be read, or only in part.
 
     Raises:
-        TypeError: a cursor that is no text, a total that is no number.
+        TypeError: `next` is not a string, or `total` is not an integer.
     """
 
     items: Sequence[T]
@@ -364,7 +381,7 @@ class Page(Generic[T]):
     problems: Sequence[RecordProblem] = ()
 
     def __post_init__(self) -> None:
-        # often passed on as the service sent it
+        # Providers often pass these on as the service sent them.
         for name, kind in (("next", str), ("total", int)):
             value = getattr(self, name)
             if value is not None and not isinstance(value, kind):
@@ -372,15 +389,16 @@ class Page(Generic[T]):
 
     @property
     def records(self) -> int:
-        """How many records the service sent for this page."""
+        """The number of records that the service sent for this page."""
         return len(self.items) + self.left_out
 
     def with_id(self, id: str) -> T:
-        """Returns the item with this id, for a service whose only way to one record is its list.
+        """Returns the item with this id. For a service that has a list, but no request for one
+        record.
 
         Raises:
-            NotFound: there is none.
-            MalformedResponse: a record that may be it cannot be read.
+            NotFound: the page has no such item.
+            MalformedResponse: a record that may have this id cannot be read.
         """
         for item in self.items:
             if getattr(item, "id", None) == id:
@@ -403,25 +421,28 @@ class Page(Generic[T]):
         moved: bool = False,
         section: str = "",
     ) -> Page[T]:
-        """Reads the records of a page. One that cannot be read is skipped and becomes one of the
-        page's `problems`: it does not keep the others from being read.
+        """Creates a page from the records that a service sent. A record that cannot be read is
+        skipped and added to the page's `problems`; the other records are read as usual.
 
             reply = yield Request.get("members", query={"cursor": cursor})
             return Page.of(reply.records("members"), read_member, reply.mapping()["next"])
 
         Args:
-            records: as the service sent them.
-            read: reads one; returns None for a record that does not belong to the list.
-            next: the cursor of the next page; see the attributes of the class, also for the others.
-            total: how many records there are on all pages.
-            cut_off: what to do if the service may have ended the list early.
-            moved: whether the list has shrunk.
+            records: the records as the service sent them.
+            read: a function that reads one record. It returns None for a record that does not
+                belong to the list.
+            next: the cursor of the next page; None on the last page.
+            total: the number of records on all pages, if the service reports it.
+            cut_off: what to do if the service may have ended the list early. See the attributes.
+            moved: whether the list has become shorter. See the attributes.
             section: the part of the list that `total` counts.
-            email: returns the address that a record is about; by default its `email`.
+            email: a function that returns the email address in a record; by default the field
+                `email`.
 
         Raises:
-            MalformedResponse: the service seems to have changed: no record has an address that can
-                be read, and there are several, or one without even an id.
+            MalformedResponse: no record can be read, and none has a readable email address. With a
+                single record, only if it has no readable id either. The service has probably
+                changed.
         """
         items: list[T] = []
         problems: list[RecordProblem] = []
@@ -432,13 +453,13 @@ class Page(Generic[T]):
                 problems.append(RecordProblem.of(position, record, error, email))
                 continue
             if type(record) is Repaired:
-                reason = "it holds text that is not Unicode"
-                whose, id = _address(record, email), _id(record)
-                problems.append(RecordProblem(position, reason, id, whose, kept=item is not None))
+                reason = "it contains text that is not valid Unicode"
+                address, id = _address(record, email), _id(record)
+                problems.append(RecordProblem(position, reason, id, address, kept=item is not None))
             if item is not None:
                 items.append(item)
-        nameless = [one for one in problems if one.email is None and not one.kept]
-        if records and len(nameless) == len(records) and (len(nameless) > 1 or not nameless[0].id):
+        unknown = [one for one in problems if one.email is None and not one.kept]
+        if records and len(unknown) == len(records) and (len(unknown) > 1 or not unknown[0].id):
             raise MalformedResponse(
                 f"the answer has another shape than expected ({problems[0].reason})", hint=CHANGED
             )
@@ -463,10 +484,10 @@ def _id(record: Any) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """How many requests a service allows.
+    """A rate limit of a service: at most `count` requests in `per` seconds.
 
     Attributes:
-        count: requests.
+        count: number of requests.
         per: seconds.
     """
 

@@ -1,4 +1,4 @@
-"""Operations: the generators that a provider is made of, and the marker that declares them."""
+"""Operations: the generators of a provider, and the decorator that marks them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ P = ParamSpec("P")
 S = TypeVar("S")
 
 Flow = Generator[Request, Response, T]
-"""A provider's generator: yields requests, receives responses, returns a normalized value."""
+"""The generator of an operation: yields requests, receives responses, returns a normalized
+value."""
 
 PHRASES = {
     "organization": "describe the organization",
@@ -39,8 +40,8 @@ PHRASES = {
 
 
 class _Operation(Generator[Request, Response, T]):
-    """A flow that notices what no type checker sees: a request that is built and never yielded,
-    and a flow that is never run. Both are bugs of the provider; both warn."""
+    """A flow that detects two bugs which a type checker does not find, and warns: a request that
+    was created but not yielded, and a flow that was created but not run."""
 
     __slots__ = ("_built", "_flow", "_name", "_started")
 
@@ -73,7 +74,7 @@ class _Operation(Generator[Request, Response, T]):
         finally:
             building.witness = outer
         if self._built and self._built[-1] is request:
-            self._built.pop()  # the usual case
+            self._built.pop()  # usually the request that was built last is yielded
         else:
             self._built[:] = [built for built in self._built if built is not request]
         return request
@@ -89,17 +90,17 @@ class _Operation(Generator[Request, Response, T]):
 def operation(
     method: Callable[Concatenate[S, P], Flow[T]],
 ) -> Callable[Concatenate[S, P], Flow[T]]:
-    """Marks a provider's method as something that it can do.
+    """Marks a method of a provider as an operation that the service supports.
 
-    The marked methods are the provider's capabilities: `supports("revoke")` is true because
-    `revoke` is defined and marked, and there is no second list to keep in step.
+    The marked methods define the provider's capabilities: `supports("revoke")` returns True if
+    `revoke` is defined and marked. There is no second list to maintain.
     """
 
     @functools.wraps(method)
     def start(self: S, *args: P.args, **kwargs: P.kwargs) -> Flow[T]:
         flow = method(self, *args, **kwargs)
         if not isinstance(flow, Generator):
-            raise TypeError(f"{method.__qualname__} is no generator: an operation has to yield")
+            raise TypeError(f"{method.__qualname__} is not a generator: an operation has to yield")
         return _Operation(flow, method.__qualname__)
 
     start.__guestlist_operation__ = True  # type: ignore[attr-defined]

@@ -1,4 +1,4 @@
-"""Reading lists: all pages within a flow, and pages that a service numbers from the beginning."""
+"""Reads lists: all pages within a flow, and pages that a service addresses by an offset."""
 
 from __future__ import annotations
 
@@ -15,15 +15,17 @@ T = TypeVar("T")
 
 
 def every(listing: Callable[[str | None], Flow[Page[T]]]) -> Flow[list[T]]:
-    """The items of all pages of a list, for a flow that needs them all, such as names for ids:
+    """Returns the items of all pages of a list. For a flow that needs the whole list, such as the
+    names for role ids:
 
         names = {role.id: role.name for role in (yield from every(self.roles))}
 
     Args:
-        listing: returns one page, as the operations `invitations`, `members` and `roles` do.
+        listing: a function that returns one page, such as the operations `invitations`, `members`
+            and `roles`.
 
     Raises:
-        MalformedResponse: not all of it can be read: the list repeats itself, is cut off, is
+        MalformedResponse: the list cannot be read completely: it repeats itself, is cut off, is
             shorter than its total, or has a record that cannot be read.
     """
     read: list[Sequence[T]] = []
@@ -51,40 +53,42 @@ def every(listing: Callable[[str | None], Flow[Page[T]]]) -> Flow[list[T]]:
 
 
 class RecordCount:
-    """Counts the records of a list, and compares them with the total that the service reports.
+    """Counts the records of a list, and compares the count with the total that the service reports.
 
-    Of several totals the smallest counts: the list may grow while it is read, and what is new need
-    not be on the pages that are left.
+    If the total changes between pages, the smallest one is used: the list may grow while it is
+    read, and a new record need not be on one of the remaining pages.
     """
 
     def __init__(self) -> None:
-        self._came: Counter[str] = Counter()
+        self._received: Counter[str] = Counter()
         self._totals: dict[str, int] = {}
 
     def add(self, page: Page[Any]) -> None:
         """Counts the records of the next page."""
-        self._came[page.section] += page.records
+        self._received[page.section] += page.records
         if page.total is not None:
             known = self._totals.get(page.section, page.total)
             self._totals[page.section] = min(known, page.total)
 
     @property
     def shortage(self) -> str:
-        """Says how many records are missing from a list that has ended; empty if none are."""
+        """A sentence that says how many records are missing at the end of the list; empty if the
+        list is complete."""
         for section, total in self._totals.items():
-            if self._came[section] < total:
-                return f"the service reports {total} records and sent {self._came[section]}"
+            if self._received[section] < total:
+                return f"the service reports {total} records and sent {self._received[section]}"
         return ""
 
 
 @dataclass(frozen=True, slots=True)
 class Offset:
-    """A place in a list whose pages a service numbers by records or rows to skip. As text it is a
-    cursor.
+    """A position in a list whose pages a service addresses by the number of records to skip.
+    `str(offset)` is a cursor for it.
 
-    When somebody goes while such a list is read, all who follow move up, and the first of the next
-    page is on no page. The total tells: it is smaller than before. As many as have come meanwhile
-    may still be passed over, because they make up for it.
+    If a record is removed while the list is read, all later records move up, and the first record
+    of the next page is skipped. The total shows this: it is smaller than before. `before` then
+    returns a lower offset to read from. If records are added at the same time, the total shrinks by
+    less, and as many records may still be skipped as were added.
 
         place = start = Offset.of(cursor)
         while True:
@@ -97,9 +101,8 @@ class Offset:
         return Page(members, next, total, moved=place != start)
 
     Attributes:
-        skip: how many come before.
-        total: how many there were in all when that was known to be the place; None where the
-            service does not tell.
+        skip: how many records come before this position.
+        total: the total when this position was computed; None if the service reports no total.
     """
 
     skip: int = 0
@@ -107,13 +110,14 @@ class Offset:
 
     @classmethod
     def of(cls, cursor: str | None) -> Self:
-        """The place that a cursor tells; the beginning for none."""
+        """Returns the position that a cursor describes, or the start of the list for None."""
         skip, _, total = (cursor or "0").partition("/")
         return cls(int(skip), int(total) if total else None)
 
     def before(self, total: int | None) -> Offset | None:
-        """Where to read instead, when the list has shrunk to `total`: so far ahead that nobody is
-        passed over for that, though somebody may come twice. None when this is the place."""
+        """Returns a lower offset to read from, if the list has shrunk to `total`. From there no
+        record is skipped because of the removals, but some may be read twice. Returns None if this
+        offset is still right."""
         if total is None or self.total is None or not total < self.total or not self.skip:
             return None
         return Offset(max(0, self.skip - (self.total - total)), total)
@@ -126,8 +130,8 @@ def unfinished(cut_off: str | None, shortage: str = "") -> MalformedResponse:
     """Returns the error for a list that cannot be read to its end.
 
     Args:
-        cut_off: what to do about it, where the service cuts its list off.
-        shortage: what is missing, where the list is shorter than its own total.
+        cut_off: what to do about it, if the service cuts its list off.
+        shortage: how many records are missing, if the list is shorter than its own total.
     """
     if cut_off:
         return MalformedResponse("the service cuts its list off", hint=cut_off)
@@ -135,5 +139,5 @@ def unfinished(cut_off: str | None, shortage: str = "") -> MalformedResponse:
         f"the list is incomplete: {shortage}"
         if shortage
         else "the list repeats itself and cannot be read to its end",
-        hint="It cannot show who is absent. Try again later.",
+        hint="An incomplete list cannot show that somebody is absent. Try again later.",
     )

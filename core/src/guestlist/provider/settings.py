@@ -17,7 +17,7 @@ from pydantic_core import ErrorDetails, PydanticUndefined
 from guestlist.errors import ConfigError
 
 _PLACE = re.compile(r"\{(\w+)\}")
-"""A setting's place in the default of `base_url`."""
+"""Matches the name of a setting in braces in the default of `base_url`."""
 
 _is_part_of_host = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*").fullmatch
 
@@ -25,13 +25,13 @@ _is_part_of_host = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*").fullmatch
 def setting(
     description: str, *, env: str | None = None, default: Any = ..., secret: bool = False
 ) -> Any:
-    """One setting of an account, as a field of the provider class.
+    """Declares one setting of an account, as a field of the provider class.
 
     Args:
-        description: for people, without a full stop at the end.
-        env: the environment variable that is read when the setting is not given.
-        default: the value when neither is there; without it the setting is required.
-        secret: masked in `repr`, logs, errors and files.
+        description: shown to people; without a full stop at the end.
+        env: the environment variable that is read if the setting is not given.
+        default: the value if neither is set; a setting without a default is required.
+        secret: whether the value is masked in `repr`, logs, errors and files.
     """
     return Field(
         default,
@@ -43,12 +43,12 @@ def setting(
 
 
 def environment_variable(info: FieldInfo) -> str | None:
-    """The environment variable that fills a setting, if it has one."""
+    """Returns the environment variable of a setting, or None."""
     return _extra(info).get("env") or None
 
 
 def is_secret(info: FieldInfo) -> bool:
-    """Whether a setting holds a secret."""
+    """Returns whether a setting contains a secret."""
     return bool(_extra(info).get("secret"))
 
 
@@ -57,11 +57,11 @@ def _extra(info: FieldInfo) -> Mapping[str, Any]:
 
 
 def completed(provider: type[BaseModel], title: str, settings: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings, those that are missing filled from the environment, and the default of
-    `base_url` with the settings that it names.
+    """Returns the settings, completed from the environment. Fills in the settings that the default
+    of `base_url` names in braces.
 
     Raises:
-        ConfigError: a setting that cannot be a part of `base_url`.
+        ConfigError: the value of a setting cannot be a part of `base_url`.
     """
     filled = dict(settings)
     for name, info in provider.model_fields.items():
@@ -75,16 +75,19 @@ def completed(provider: type[BaseModel], title: str, settings: Mapping[str, Any]
 
 
 def _filled_in(provider: type[BaseModel], title: str, url: str, settings: Mapping[str, Any]) -> str:
-    """The URL with settings in their places; what is missing there is left to be complained of."""
+    """Returns the URL with the values of the settings in place of the braces. Uses the word
+    `missing` for a required setting that is not given; the check of the fields reports that
+    setting."""
     for name in _PLACE.findall(url):
         value = settings.get(name, provider.model_fields[name].default)
         if value is PydanticUndefined:
             value = "missing"
         if not isinstance(value, str | int) or not _is_part_of_host(str(value)):
             raise ConfigError(
-                "it becomes a part of base_url: it has to be letters, digits, dashes and dots",
+                "it may contain only letters, digits, dashes and dots, because it becomes a part"
+                " of base_url",
                 where=f"{title}: {name}: ",
-                hint="Give the part alone, such as acme, or set base_url.",
+                hint="Give only that part, such as acme, or set base_url.",
                 place=(name,),
             )
         url = url.replace(f"{{{name}}}", str(value))
@@ -94,35 +97,35 @@ def _filled_in(provider: type[BaseModel], title: str, url: str, settings: Mappin
 
 
 def check_declared_url(provider: type[BaseModel]) -> None:
-    """Checks the declaration of `base_url`, whose default pydantic never looks at.
+    """Checks the declaration of `base_url`, because pydantic does not validate defaults.
 
     Raises:
-        TypeError: it is no setting that holds text, or its default is none that can be.
+        TypeError: `base_url` is not declared as a string setting, or its default is invalid.
     """
     info = provider.model_fields["base_url"]
-    told = f"{provider.__name__}.base_url"
+    where = f"{provider.__name__}.base_url"
     covered = inspect.getattr_static(provider, "base_url", None) is not None
     if covered or info.annotation is not str or info.default_factory is not None:
-        raise TypeError(
-            f"{told} has to be a setting that holds text: `base_url: str = setting(...)`"
-        )
+        raise TypeError(f"{where} has to be a setting of type str: `base_url: str = setting(...)`")
     if info.default is PydanticUndefined:
         return
     if not isinstance(info.default, str):
-        raise TypeError(f"{told}: its default has to be text, and is {type(info.default).__name__}")
+        kind = type(info.default).__name__
+        raise TypeError(f"{where}: the default has to be a string, not {kind}")
     for name in _PLACE.findall(info.default):
         if name not in provider.model_fields or name == "base_url":
-            raise TypeError(f"{told}: there is no setting {name!r}")
+            raise TypeError(f"{where}: there is no setting {name!r}")
         if is_secret(provider.model_fields[name]):
-            raise TypeError(f"{told}: {name!r} is secret, and cannot be a part of a URL")
+            raise TypeError(f"{where}: {name!r} is secret and cannot be a part of a URL")
     try:
         check_base_url(_PLACE.sub("x", info.default))
     except ValueError as error:
-        raise TypeError(f"{told}: its default cannot be: {error}") from None
+        raise TypeError(f"{where}: the default is invalid: {error}") from None
 
 
 def settings_error(provider: type[BaseModel], title: str, error: ValidationError) -> ConfigError:
-    """What is wrong with the settings, without showing any value: it may be a secret."""
+    """Returns the error for invalid settings. Its message contains no values, because they may be
+    secret."""
     fields = provider.model_fields
     hint = f"The settings are: {', '.join(fields)}."
     problems = []
@@ -141,37 +144,37 @@ def settings_error(provider: type[BaseModel], title: str, error: ValidationError
 
 
 def in_words(problem: ErrorDetails) -> str:
-    """What is wrong with a value, as the rest of guestlist says it."""
+    """Returns the message of a pydantic error in guestlist's words."""
     if problem["type"] in ("bool_parsing", "bool_type"):
         return "it has to be yes or no"
-    told = problem["msg"].removeprefix("Value error, ")
-    return told.replace("Input should be", "it has to be", 1)
+    message = problem["msg"].removeprefix("Value error, ")
+    return message.replace("Input should be", "it has to be", 1)
 
 
 def check_base_url(url: str) -> str:
-    """Returns the URL without a slash at its end.
+    """Returns the URL without trailing slashes.
 
     Raises:
-        ValueError: it is not https (http is allowed to this machine only), or has parts that do
-            not belong into it.
+        ValueError: the URL is not https (http is allowed to this machine only), or contains
+            credentials, a query, a fragment, whitespace or braces.
     """
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ValueError("it has to be a URL such as https://api.example.com")
     if parts.username or parts.password or parts.query or parts.fragment:
-        raise ValueError("it must not hold credentials, a query or a fragment")
+        raise ValueError("it must not contain credentials, a query or a fragment")
     if any(ord(c) <= 32 or ord(c) == 127 for c in url):
-        raise ValueError("it has white space or control characters")
+        raise ValueError("it contains whitespace or control characters")
     if "{" in url or "}" in url:
-        raise ValueError("it has braces: write what belongs there")
-    parts.port  # noqa: B018 - raises ValueError for a port that cannot be
+        raise ValueError("it contains braces: replace them with the value")
+    parts.port  # noqa: B018 - raises ValueError for an invalid port
     if parts.scheme == "http" and not is_this_machine(parts.hostname):
         raise ValueError("plain http is allowed to this machine only; use https")
     return url.rstrip("/")
 
 
 def is_this_machine(host: str) -> bool:
-    """Whether what is sent there stays on this machine."""
+    """Returns whether a host name or address is a loopback address."""
     if host == "localhost" or host.endswith(".localhost"):
         return True
     try:
