@@ -9,7 +9,7 @@ is not what the endpoint takes is refused ahead of that.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 from pydantic import ValidationError
 from starlette.requests import Request
@@ -35,9 +35,7 @@ from guestlist_aitronos.sandbox.records import (
     Status,
     User,
 )
-
-if TYPE_CHECKING:
-    from guestlist_aitronos.sandbox.service import AitronosService
+from guestlist_aitronos.sandbox.state import ServiceState
 
 F = TypeVar("F", bound=Fields)
 
@@ -54,7 +52,7 @@ class Seat:
 class Call:
     """A request to one of the service's endpoints."""
 
-    def __init__(self, service: AitronosService, request: Request) -> None:
+    def __init__(self, service: ServiceState, request: Request) -> None:
         self.service = service
         self.request = request
         self.seated: Organization | None = None

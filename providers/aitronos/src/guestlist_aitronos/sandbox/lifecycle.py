@@ -9,7 +9,6 @@ and inviting again after the invitation has expired withdraw it.
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
 
 from guestlist_aitronos.sandbox.records import (
     ACTIVE,
@@ -22,13 +21,11 @@ from guestlist_aitronos.sandbox.records import (
     User,
 )
 from guestlist_aitronos.sandbox.seed import add_membership, add_user
-
-if TYPE_CHECKING:
-    from guestlist_aitronos.sandbox.service import AitronosService
+from guestlist_aitronos.sandbox.state import ServiceState
 
 
 def invite(
-    service: AitronosService,
+    service: ServiceState,
     inviter: User,
     organization: Organization,
     email: str,
@@ -66,12 +63,12 @@ def invite(
     return invitation
 
 
-def expiry(service: AitronosService) -> datetime:
+def expiry(service: ServiceState) -> datetime:
     """When an invitation that is sent now expires."""
     return service.clock.now() + timedelta(days=int(service.chosen["validity_days"]))
 
 
-def resend(service: AitronosService, invitation: Invitation, *, send: bool = True) -> None:
+def resend(service: ServiceState, invitation: Invitation, *, send: bool = True) -> None:
     """Makes an open invitation fresh again and mails it."""
     if service.chosen["resend_moves_expiry"] == "yes":
         invitation.expires_at = expiry(service)
@@ -79,7 +76,7 @@ def resend(service: AitronosService, invitation: Invitation, *, send: bool = Tru
         mail(service, invitation)
 
 
-def cancel(service: AitronosService, invitation: Invitation, actor: User) -> None:
+def cancel(service: ServiceState, invitation: Invitation, actor: User) -> None:
     """Withdraws an invitation."""
     records, now = service.records, service.clock.now()
     invitation.cancelled_at = now
@@ -89,7 +86,7 @@ def cancel(service: AitronosService, invitation: Invitation, actor: User) -> Non
         _vacate(service, row)
 
 
-def accept(service: AitronosService, invitation: Invitation, user: User) -> None:
+def accept(service: ServiceState, invitation: Invitation, user: User) -> None:
     """Burns the key and lets a person in: the invited one, or another who has the key."""
     records, now = service.records, service.clock.now()
     row = row_of(service, invitation)
@@ -106,7 +103,7 @@ def accept(service: AitronosService, invitation: Invitation, user: User) -> None
     own.joined_at = own.last_modified_at = now
 
 
-def delete(service: AitronosService, row: Membership, actor: User) -> None:
+def delete(service: ServiceState, row: Membership, actor: User) -> None:
     """Soft-deletes a membership; an open invitation is withdrawn with it."""
     records, now = service.records, service.clock.now()
     _withdraw(service, row)
@@ -114,18 +111,18 @@ def delete(service: AitronosService, row: Membership, actor: User) -> None:
     row.status, row.last_modified_at = DELETED, now
 
 
-def row_of(service: AitronosService, invitation: Invitation) -> Membership | None:
+def row_of(service: ServiceState, invitation: Invitation) -> Membership | None:
     """The membership row that an invitation is about."""
     return service.records.membership(invitation.organization_id, invitation.user_id)
 
 
-def _withdraw(service: AitronosService, row: Membership) -> None:
+def _withdraw(service: ServiceState, row: Membership) -> None:
     invitation = service.records.open_invitation(row)
     if invitation is not None:
         invitation.cancelled_at = service.clock.now()
 
 
-def _vacate(service: AitronosService, row: Membership) -> None:
+def _vacate(service: ServiceState, row: Membership) -> None:
     """Takes an invitee's row away; a former member's goes back to deleted."""
     if row.was_active:
         row.status, row.last_modified_at = DELETED, service.clock.now()
@@ -133,7 +130,7 @@ def _vacate(service: AitronosService, row: Membership) -> None:
         del service.records.memberships[row.id]
 
 
-def mail(service: AitronosService, invitation: Invitation) -> None:
+def mail(service: ServiceState, invitation: Invitation) -> None:
     """Sends the invitation's mail."""
     records = service.records
     organization = records.organizations[invitation.organization_id].name

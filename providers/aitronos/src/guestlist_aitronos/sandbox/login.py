@@ -6,7 +6,7 @@ import json
 from base64 import urlsafe_b64encode
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from starlette.responses import JSONResponse, Response
 
@@ -16,9 +16,7 @@ from guestlist_aitronos.sandbox.call import Call
 from guestlist_aitronos.sandbox.errors import unauthenticated
 from guestlist_aitronos.sandbox.records import INVITED, Organization, Token, User
 from guestlist_aitronos.sandbox.routing import Endpoints
-
-if TYPE_CHECKING:
-    from guestlist_aitronos.sandbox.service import AitronosService
+from guestlist_aitronos.sandbox.state import ServiceState
 
 endpoints = Endpoints()
 ACCESS = timedelta(hours=24)
@@ -36,7 +34,7 @@ class Session:
     refresh_expires_at: datetime
 
 
-def sign_in(service: AitronosService, user: User) -> Session:
+def sign_in(service: ServiceState, user: User) -> Session:
     """Issues an access token in the form of a JWT, and a refresh token."""
     records, now = service.records, service.clock.now()
     claims = {

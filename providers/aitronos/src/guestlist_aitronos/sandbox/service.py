@@ -17,7 +17,7 @@ from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from guestlist.sandbox.limits import RateLimited, Verdict
-from guestlist.sandbox.service import SandboxRefusal, Service
+from guestlist.sandbox.service import SandboxRefusal
 from guestlist_aitronos.sandbox import (
     invitations,
     lifecycle,
@@ -32,8 +32,9 @@ from guestlist_aitronos.sandbox import (
 )
 from guestlist_aitronos.sandbox.call import Call
 from guestlist_aitronos.sandbox.errors import ApiError
-from guestlist_aitronos.sandbox.records import INVITED, Membership, Records, random_uuid
+from guestlist_aitronos.sandbox.records import INVITED, random_uuid
 from guestlist_aitronos.sandbox.routing import Endpoint
+from guestlist_aitronos.sandbox.state import ServiceState
 
 # The order matters where a fixed path could also be read as an id.
 ROUTES = [
@@ -46,43 +47,8 @@ ROUTES = [
 ]
 
 
-class AitronosService(Service):
-    """Aitronos' organizations API in memory.
-
-    Profiles are the two families of pages that describe the same endpoints: `crew` (the newer,
-    and what the SDK is typed after) and `organizations`.
-
-    The switches are what the pages leave open or contradict each other about. `who_may_invite`
-    also decides who may resend and cancel.
-    """
-
-    name = "aitronos"
-    title = "Aitronos"
-    profiles = ("crew", "organizations")
-    switches = {  # noqa: RUF012 - the base class types it as a class variable
-        # inviting: which fields answer it, an address that is invited already, whom it takes
-        "invite_reply": ("union", "profile"),
-        "duplicates": ("refuse", "refresh"),
-        "who_may_invite": ("admin", "member"),
-        # what becomes of an invitation
-        "validity_days": ("7", "1", "30"),
-        "resend_moves_expiry": ("yes", "no"),
-        "expired_lookup": ("found", "missing"),
-        "accept_address": ("must_match", "any"),
-        # what the members' endpoints say about invitees
-        "members_include_invited": ("yes", "no"),
-        "invitee_status": (INVITED, "Pending"),
-        # unknown body fields, the shape of a 422, and whether protecting the owner is 400 or 403
-        "extra_fields": ("lenient", "strict"),
-        "validation_body": ("envelope", "detail"),
-        "owner_refusal": ("validation", "forbidden"),
-        # how many requests are let through
-        "rate": ("bucket", "window", "off"),
-        "plan": ("standard", "premium"),
-    }
-
-    records: Records
-    """Everything the service holds."""
+class AitronosService(ServiceState):
+    """Aitronos' organizations API in memory."""
 
     def build(self) -> ASGIApp:
         self.records = seed.seed(self.random, self.clock.now())
@@ -168,10 +134,6 @@ class AitronosService(Service):
                 if row.is_in
             ],
         }
-
-    def shows(self, row: Membership) -> bool:
-        """Whether the members' endpoints know of a row: of an invitee's, a switch decides."""
-        return row.status != INVITED or self.chosen["members_include_invited"] == "yes"
 
     def _settings(self, base_url: str, key: str) -> dict[str, str]:
         return {"api_key": key, "organization_id": seed.ORGANIZATION, "base_url": base_url}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from guestlist_aitronos.sandbox.records import (
     ACTIVE,
@@ -18,9 +18,7 @@ from guestlist_aitronos.sandbox.records import (
     Status,
     User,
 )
-
-if TYPE_CHECKING:
-    from guestlist_aitronos.sandbox.service import AitronosService
+from guestlist_aitronos.sandbox.state import ServiceState
 
 ACCOUNT_STATES = {
     ACTIVE: "active",
@@ -53,7 +51,7 @@ def invitation_details(invitation: Invitation) -> dict[str, Any]:
     }
 
 
-def invitation_created(service: AitronosService, invitation: Invitation) -> dict[str, Any]:
+def invitation_created(service: ServiceState, invitation: Invitation) -> dict[str, Any]:
     """Variants A (OI-send) and B (CM-invite, SDK) together. With the switch `invite_reply` set to
     `profile`: variant A in the `organizations` profile, else B."""
     details = invitation_details(invitation) | {
@@ -69,16 +67,16 @@ def invitation_created(service: AitronosService, invitation: Invitation) -> dict
     return {name: value for name, value in details.items() if name in wanted}
 
 
-def status_name(service: AitronosService, row: Membership) -> str:
+def status_name(service: ServiceState, row: Membership) -> str:
     """The name of a member's status, as the service is set to call it."""
     return shown_status_name(service, row.status)
 
 
-def shown_status_name(service: AitronosService, name: str) -> str:
+def shown_status_name(service: ServiceState, name: str) -> str:
     return service.chosen["invitee_status"] if name == INVITED else name
 
 
-def member(service: AitronosService, row: Membership) -> dict[str, Any]:
+def member(service: ServiceState, row: Membership) -> dict[str, Any]:
     """CM and SDK: role and status nested; in the `organizations` profile flat, as in OM-list."""
     user = service.records.users[row.user_id]
     role = service.records.roles[row.role_ids[0]]
@@ -109,7 +107,7 @@ def member(service: AitronosService, row: Membership) -> dict[str, Any]:
     }
 
 
-def account(service: AitronosService, row: Membership, departments: list[str]) -> dict[str, Any]:
+def account(service: ServiceState, row: Membership, departments: list[str]) -> dict[str, Any]:
     """A user of the "users v2" family. Only `account_state` is documented in full."""
     user = service.records.users[row.user_id]
     roles = [service.records.roles[id] for id in row.role_ids]
@@ -127,7 +125,7 @@ def account(service: AitronosService, row: Membership, departments: list[str]) -
     }
 
 
-def role_member(service: AitronosService, row: Membership) -> dict[str, Any]:
+def role_member(service: ServiceState, row: Membership) -> dict[str, Any]:
     """OR-list-members."""
     user = service.records.users[row.user_id]
     return {
@@ -157,7 +155,7 @@ def role(role: Role, member_count: int) -> dict[str, Any]:
     }
 
 
-def status(service: AitronosService, status: Status) -> dict[str, Any]:
+def status(service: ServiceState, status: Status) -> dict[str, Any]:
     """OS-list."""
     return {
         "id": status.id,
