@@ -37,7 +37,7 @@ from guestlist.ledger.schema import OrderState
 from guestlist.models import Member, Role
 from guestlist.provider import Flow, Page, Request, operation
 from guestlist.runs.account_worker import Lane
-from guestlist.runs.settling import due
+from guestlist.runs.settling import find_due_changes
 from guestlist.runs.tally import Tally
 from guestlist.runs.unresolved_requests import ATTEMPTS
 from guestlist.runs.work import ChunkWork, RunWork
@@ -255,7 +255,7 @@ def test_an_owed_role_is_given_by_its_id_where_the_service_lists_none(machine: M
     assert result.owed == (editor,)
     machine.service.add_person("ada@example.com")
     with machine.process() as process:
-        changes, _others, _errors = due(process.guests, process.store)
+        changes, _others, _errors = find_due_changes(process.guests, process.store)
         process.runner.run(process.runner.begin(lambda: changes, "", "settle", replace=False))
     assert [person["roles"] for person in machine.service.people] == [["r-7"]]
 
@@ -280,7 +280,7 @@ def test_an_owed_role_is_given_by_its_id_where_two_have_its_name(tmp_path: Path)
         Guestlist(accounts, **how).invite("ada@example.com", role=["dev", editor])
     machine.service.add_person("ada@example.com")
     with machine.process() as process:
-        changes, _others, _errors = due(process.guests, process.store)
+        changes, _others, _errors = find_due_changes(process.guests, process.store)
         process.runner.run(process.runner.begin(lambda: changes, "", "settle", replace=False))
     assert [person["roles"] for person in machine.service.people] == [["r-7"]]
 

@@ -216,7 +216,7 @@ class Later(Plain):
 def test_settle_looks_for_a_limited_number_of_people_at_a_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("guestlist.runs.settling.GRANTS_PER_LOOK", 3)
+    monkeypatch.setattr("guestlist.runs.settling.MAX_GRANTS_PER_CHECK", 3)
     people = [f"guest{number}@example.com" for number in range(8)]
     looks: list[int] = []
     with Office(tmp_path, Later) as office:

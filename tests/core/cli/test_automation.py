@@ -13,7 +13,7 @@ import pytest
 
 from guestlist.cli.confirmation import confirm
 from guestlist.cli.parser import UsageError
-from guestlist.cli.run_display import seconds_allowed
+from guestlist.cli.run_display import least_seconds
 from guestlist.ledger import Ledger
 from guestlist.provider.messages import Limit
 from guestlist.sandbox import Sandbox
@@ -196,8 +196,8 @@ def test_all_addresses_are_checked_before_one_is_invited(cli: Cli, sandbox: Sand
     ("changes", "seconds"), [(1, 0.0), (10, 0.0), (11, 60.0), (20, 60.0), (21, 120.0)]
 )
 def test_the_estimated_time_respects_the_rate_limit(changes: int, seconds: float) -> None:
-    assert seconds_allowed(changes, [Limit(10, 60), Limit(100, 1)]) == seconds
-    assert seconds_allowed(changes, []) == 0.0
+    assert least_seconds(changes, [Limit(10, 60), Limit(100, 1)]) == seconds
+    assert least_seconds(changes, []) == 0.0
 
 
 @pytest.mark.parametrize("terminal", ["stdin", "stderr"])

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from guestlist.cli.capability_table import matrix
+from guestlist.cli.capability_table import capability_table
 from guestlist.cli.commands.providers import describe
 from guestlist.models import Invitation, Order
 from guestlist.plugins import Broken, Plugins, installed
@@ -313,7 +313,7 @@ def test_a_resend_that_is_made_of_others_is_shown() -> None:
 
     row = describe(Made, "")
     half = row.model_copy(update={"operations": ("invite",)})
-    assert [str(cell) for cell in dict(matrix([row, half]))["resend"]] == [
+    assert [str(cell) for cell in dict(capability_table([row, half]))["resend"]] == [
         "by revoke and invite",
         "no",
     ]

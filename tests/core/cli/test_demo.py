@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import pytest
 
-from guestlist.cli.commands.demo_runner import Stage
+from guestlist.cli.commands.demo_runner import DemoRunner
 from guestlist.plugins import installed
 
 from .conftest import SCRIPT, Cli, script
@@ -43,12 +43,12 @@ def test_as_json(plain: Cli) -> None:
 def test_a_step_that_comes_out_differently_ends_it(
     plain: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def tell(stage: Stage) -> None:
+    def tell(stage: DemoRunner) -> None:
         stage.chapter("Something else")
         stage.call("status", "ada@example.com", account="vultr", expect="accepted")
         raise AssertionError("the story went on")
 
-    monkeypatch.setattr("guestlist.cli.commands.demo.tell", tell)
+    monkeypatch.setattr("guestlist.cli.commands.demo.play", tell)
     run = plain("demo", "--json")
     assert run.code == 1
     assert "did not go as told" in run.errors[0]["message"]

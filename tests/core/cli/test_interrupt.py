@@ -21,7 +21,7 @@ from guestlist.sandbox import Sandbox
 
 from .conftest import SCRIPT, Cli
 
-REPORTER = "guestlist.cli.run_reporter.Reporter"
+REPORTER = "guestlist.cli.run_reporter.RunReporter"
 
 EMPTY = json.dumps({"invitations": [], "users": [], "meta": {"total": 0}}).encode()
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s"
@@ -134,7 +134,7 @@ def test_whoever_is_told_twice_to_end_waits_for_what_is_under_way(
 
 
 @pytest.mark.parametrize(
-    "moment", ["guestlist.cli.run_display.Live.__enter__", f"{REPORTER}._show_run"]
+    "moment", ["guestlist.cli.run_display.ProgressBars.__enter__", f"{REPORTER}._show_run"]
 )
 def test_an_end_just_before_or_after_a_run_says_what_is_left_of_it(
     cli: Cli, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, moment: str

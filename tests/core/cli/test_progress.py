@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from guestlist.cli.run_reporter import reading
+from guestlist.cli.run_reporter import reading_callback
 from guestlist.cli.screen import Screen, _Console
-from guestlist.cli.status_line import LINE_SECONDS, Progress
+from guestlist.cli.status_line import LINE_INTERVAL_SECONDS, StatusLine
 from guestlist_aitronos import Aitronos
 from guestlist_betterauth import BetterAuth
 
@@ -48,16 +48,16 @@ def screen(*, terminal: bool) -> tuple[Screen, io.StringIO]:
 
 def test_a_terminal_shows_what_takes_longer_than_a_moment(timers: list[Timer]) -> None:
     shown, text = screen(terminal=True)
-    progress = Progress(shown)
-    progress.tell("reading cloud")
-    progress.tell("reading cloud: 8 roles")
+    progress = StatusLine(shown)
+    progress.show("reading cloud")
+    progress.show("reading cloud: 8 roles")
     [timer] = timers
     assert timer.seconds < 1
     assert text.getvalue() == ""
     timer.function()
     progress.pause()
     assert "reading cloud: 8 roles" in text.getvalue()
-    progress.tell("sending")
+    progress.show("sending")
     assert len(timers) == 2
     progress.pause()
     assert timers[1].canceled
@@ -69,28 +69,28 @@ def test_a_log_gets_a_line_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None
     now = [100.0]
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
     shown, text = screen(terminal=False)
-    progress = Progress(shown)
+    progress = StatusLine(shown)
     for number in range(4):
-        progress.tell(f"reading {number}")
-        now[0] += LINE_SECONDS / 2
+        progress.show(f"reading {number}")
+        now[0] += LINE_INTERVAL_SECONDS / 2
     assert text.getvalue() == "reading 2\n"
 
 
 def test_reading_names_account_count_and_rate_limit() -> None:
     told: list[str] = []
 
-    class Told(Progress):
+    class Told(StatusLine):
         def __init__(self) -> None:
             super().__init__(None)
 
-        def tell(self, what: str) -> None:
+        def show(self, what: str) -> None:
             told.append(what)
 
     accounts: dict[str, Any] = {
         "office": Aitronos(organization_id="o", api_key="k"),
         "home": BetterAuth(base_url="http://127.0.0.1:1", organization_id="o", token="s"),
     }
-    show = reading(Told(), accounts)
+    show = reading_callback(Told(), accounts)
     show("office", "invitations", 0)
     show("office", "invitations", 1059)
     show("home", "members", 1)

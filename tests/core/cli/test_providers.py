@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from guestlist.cli.capability_table import matrix
+from guestlist.cli.capability_table import capability_table
 from guestlist.cli.document import ProviderRow
 
 from .conftest import Cli
@@ -30,7 +30,7 @@ def cell(fact: str, **facts: Any) -> str:
         "settings": (),
         **facts,
     }
-    (found,) = dict(matrix([ProviderRow(**given)], everything=True))[fact]
+    (found,) = dict(capability_table([ProviderRow(**given)], everything=True))[fact]
     return str(found)
 
 

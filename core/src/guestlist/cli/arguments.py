@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Callable, Container
 from typing import Any
 
-from guestlist.cli.parser import MainParser, Parser, duration, moment
+from guestlist.cli.parser import MainParser, Parser, duration, timestamp
 
 DESCRIPTION = "Invites people into organizations, whichever service the organization lives on."
 
@@ -125,15 +125,15 @@ def pair(text: str) -> tuple[str, str]:
     return name, value
 
 
-ONLY_ONE = "the only one there is"
-ALL = "all of them at once"
+ONLY_ACCOUNT = "the only one there is"
+ALL_ACCOUNTS = "all of them at once"
 
 
 def _role(parser: Parser, told: str) -> None:
     parser.add_argument("--role", action="append", default=[], metavar="ROLE", help=told)
 
 
-def _remembering(parser: Parser) -> None:
+def _recording(parser: Parser) -> None:
     """What every command has that changes something for single people."""
     parser.add_argument(
         "--ledger",
@@ -240,13 +240,13 @@ def _apply(parser: Parser) -> None:
     parser.add_argument(
         "--fresh", action="store_true", help="plan anew instead of going on with a run"
     )
-    _wait_for_owed(parser)
+    _wait_for_acceptance(parser)
     _examples(parser, "apply", "apply team.toml --yes --wait 2h", "apply --plan team.plan")
 
 
 def _settle(parser: Parser) -> None:
     _roster(parser)
-    _wait_for_owed(parser)
+    _wait_for_acceptance(parser)
     _examples(parser, "settle", "settle --wait 1d")
 
 
@@ -257,7 +257,7 @@ def _worker(parser: Parser) -> None:
 
 def _pull(parser: Parser) -> None:
     _roster_file(parser)
-    _accounts(parser, ALL)
+    _accounts(parser, ALL_ACCOUNTS)
     parser.add_argument(
         "--replace",
         action="store_true",
@@ -271,7 +271,7 @@ def _pull(parser: Parser) -> None:
     _examples(parser, "pull", "pull team.toml -a cloud --replace")
 
 
-def _wait_for_owed(parser: Parser) -> None:
+def _wait_for_acceptance(parser: Parser) -> None:
     parser.add_argument(
         "--wait",
         metavar="TIME",
@@ -286,9 +286,9 @@ def _wait_for_owed(parser: Parser) -> None:
 
 def _invite(parser: Parser) -> None:
     _people(parser, ids=False)
-    _accounts(parser, ONLY_ONE)
+    _accounts(parser, ONLY_ACCOUNT)
     _role(parser, "what they shall be: an id, a name or kind:name; may be repeated")
-    _remembering(parser)
+    _recording(parser)
     parser.add_argument("--no-mail", action="store_true", help="let the service send no mail")
     parser.add_argument(
         "--if-exists",
@@ -319,29 +319,29 @@ def _options(parser: Parser) -> None:
 
 def _onboard(parser: Parser) -> None:
     _people(parser, ids=False)
-    _accounts(parser, ONLY_ONE)
+    _accounts(parser, ONLY_ACCOUNT)
     _role(parser, "what they shall be, as soon as the service allows it; may be repeated")
     _options(parser)
-    _remembering(parser)
+    _recording(parser)
     parser.set_defaults(waits=True)
     _examples(parser, "onboard ada@example.com -a cloud --role group:Engineering --timeout 5d")
 
 
 def _resend(parser: Parser) -> None:
     _people(parser)
-    _accounts(parser, ONLY_ONE)
-    _remembering(parser)
+    _accounts(parser, ONLY_ACCOUNT)
+    _recording(parser)
 
 
 def _status(parser: Parser) -> None:
     _people(parser)
-    _accounts(parser, ALL)
+    _accounts(parser, ALL_ACCOUNTS)
     _examples(parser, "status ada@example.com", "status ada@example.com -a cloud --json")
 
 
 def _wait(parser: Parser) -> None:
     _people(parser)
-    _accounts(parser, ONLY_ONE)
+    _accounts(parser, ONLY_ACCOUNT)
     option = parser.add_argument(
         "--until",
         action="append",
@@ -357,8 +357,8 @@ def _wait(parser: Parser) -> None:
 
 def _revoke(parser: Parser) -> None:
     _people(parser)
-    _accounts(parser, ONLY_ONE)
-    _remembering(parser)
+    _accounts(parser, ONLY_ACCOUNT)
+    _recording(parser)
 
 
 _remove = _revoke
@@ -368,7 +368,7 @@ _remove = _revoke
 
 
 def _roles(parser: Parser) -> None:
-    _accounts(parser, ALL)
+    _accounts(parser, ALL_ACCOUNTS)
     option = parser.add_argument(
         "--kind", type=_kind, metavar="KIND", help="only `role`, `group`, or `policy`"
     )
@@ -380,8 +380,8 @@ def _assign(parser: Parser) -> None:
     parser.add_argument(
         "role", metavar="ROLE", help="an id, a name or kind:name, such as group:Engineering"
     )
-    _accounts(parser, ONLY_ONE)
-    _remembering(parser)
+    _accounts(parser, ONLY_ACCOUNT)
+    _recording(parser)
     _examples(parser, f"{parser.prog.split()[-1]} ada@example.com group:Engineering -a cloud")
 
 
@@ -393,7 +393,7 @@ def _access(parser: Parser) -> None:
     parser.add_argument(
         "--own", action="store_true", help="show what the owner of the account's key can do"
     )
-    _accounts(parser, ALL)
+    _accounts(parser, ALL_ACCOUNTS)
     _examples(parser, "access ada@example.com -a cloud", "access --own -a cloud")
 
 
@@ -401,7 +401,7 @@ def _access(parser: Parser) -> None:
 
 
 def _list(parser: Parser) -> None:
-    _accounts(parser, ALL)
+    _accounts(parser, ALL_ACCOUNTS)
     option = parser.add_argument(
         "--state", type=_state, metavar="STATE", help="only those in this state"
     )
@@ -409,7 +409,7 @@ def _list(parser: Parser) -> None:
 
 
 def _members(parser: Parser) -> None:
-    _accounts(parser, ALL)
+    _accounts(parser, ALL_ACCOUNTS)
 
 
 # ---------------------------------------------------------------------------- ledger
@@ -443,7 +443,7 @@ def _log(parser: Parser) -> None:
     parser.add_argument(
         "who", metavar="ADDRESS", nargs="*", help="only about these people (without it: everybody)"
     )
-    _accounts(parser, ALL)
+    _accounts(parser, ALL_ACCOUNTS)
     option = parser.add_argument(
         "--state",
         action="append",
@@ -455,13 +455,13 @@ def _log(parser: Parser) -> None:
     complete(option, _line_states)
     parser.add_argument(
         "--since",
-        type=moment,
+        type=timestamp,
         metavar="WHEN",
         help="only orders to which something has happened since: 7d (ago), 2026-11-21",
     )
     parser.add_argument(
         "--until",
-        type=moment,
+        type=timestamp,
         metavar="WHEN",
         help="only orders asked for until then; of a day, its end",
     )
@@ -492,7 +492,7 @@ def _forget(parser: Parser) -> None:
     )
     parser.add_argument(
         "--older-than",
-        type=moment,
+        type=timestamp,
         metavar="WHEN",
         help="delete what was settled so long ago, or before a day, of everybody: 365d, 2026-01-01",
     )
@@ -533,7 +533,7 @@ def _config(parser: Parser) -> None:
     _examples(parser, "config init", "config init --provider vultr", "config check")
 
 
-def _nothing(parser: Parser) -> None:
+def _no_arguments(parser: Parser) -> None:
     """The command has no arguments of its own."""
 
 
@@ -549,7 +549,7 @@ def _providers(parser: Parser) -> None:
 
 
 def _accounts_command(parser: Parser) -> None:
-    _accounts(parser, ALL)
+    _accounts(parser, ALL_ACCOUNTS)
 
 
 def _completion(parser: Parser) -> None:

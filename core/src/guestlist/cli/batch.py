@@ -10,10 +10,10 @@ from typing import NamedTuple
 from guestlist.cli.document import AnyRow
 from guestlist.cli.exit_codes import Interrupted
 from guestlist.cli.session import Session
-from guestlist.cli.text import count, listed
+from guestlist.cli.text import comma_list, quantity
 from guestlist.errors import GuestlistError
 
-SIDE_BY_SIDE = 8
+MAX_CONCURRENT_CALLS = 8
 """How many calls are under way at a time at most."""
 
 
@@ -27,7 +27,7 @@ class Task(NamedTuple):
 Work = Callable[[Task], Iterable[AnyRow]]
 
 
-def tasks_for(accounts: Sequence[str], people: Sequence[str] = ("",)) -> list[Task]:
+def tasks_of(accounts: Sequence[str], people: Sequence[str] = ("",)) -> list[Task]:
     """Everybody on every account."""
     return [Task(account, who) for who in dict.fromkeys(people) for account in accounts]
 
@@ -53,7 +53,7 @@ def run_each(
     """
     batch = _Batch(session, tasks, work, changes, resumable)
     try:
-        with session.progress:
+        with session.status:
             batch.run()
     except KeyboardInterrupt:
         session.errors.append(batch.interrupted())
@@ -80,7 +80,7 @@ class _Batch:
         self._work = work
         self._changes = changes
         self._resumable = resumable
-        self._lanes = deque(_lanes(tasks, changes and not resumable))
+        self._lanes = deque(_queues(tasks, changes and not resumable))
         self._under_way: set[Task] = set()
         self._stopped = threading.Event()
         self._bugs: list[BaseException] = []
@@ -91,7 +91,7 @@ class _Batch:
         if len(self._lanes) == 1:
             self._drive()  # in this thread, so that Ctrl-C ends the request itself
         else:
-            side_by_side = min(SIDE_BY_SIDE, len(self._lanes))
+            side_by_side = min(MAX_CONCURRENT_CALLS, len(self._lanes))
             # daemons: after Ctrl-C nobody waits for a request that is under way
             self._threads = [
                 threading.Thread(target=self._drive, daemon=True)
@@ -115,7 +115,7 @@ class _Batch:
                     self._do(task)
 
     def _do(self, task: Task) -> None:
-        self._session.stirred.discard(task.account)
+        self._session.changed_accounts.discard(task.account)
         self._under_way.add(task)
         try:
             self.outcomes[task] = list(self._work(task))
@@ -131,9 +131,9 @@ class _Batch:
         self._tell()
 
     def _tell(self) -> None:
-        accounts = listed(list(dict.fromkeys(task.account for task in self._tasks)))
+        accounts = comma_list(list(dict.fromkeys(task.account for task in self._tasks)))
         done = f", {len(self.outcomes)} of {len(self._tasks)} done" if self._tasks[1:] else ""
-        self._session.progress.tell(f"{self._session.arguments.command} on {accounts}{done}")
+        self._session.status.show(f"{self._session.arguments.command} on {accounts}{done}")
 
     def interrupted(self) -> Interrupted:
         """What Ctrl-C leaves behind, in one line."""
@@ -142,15 +142,15 @@ class _Batch:
         left = len(self._tasks) - len(self.outcomes) - len(doubtful)
         told = []
         if doubtful and self._resumable:
-            told.append(f"{listed([task.who for task in doubtful])}: the same command goes on")
+            told.append(f"{comma_list([task.who for task in doubtful])}: the same command goes on")
         elif doubtful:
             verb = self._session.arguments.command
-            which = listed([f"{verb} {task.who} on {task.account}" for task in doubtful])
+            which = comma_list([f"{verb} {task.who} on {task.account}" for task in doubtful])
             told.append(f"{which} may have happened (`guestlist status` tells)")
         elif not (self._changes and self.outcomes):
             told.append("nothing was changed")
         if self._changes and self.outcomes:
-            told.append(f"{count(len(self.outcomes), 'call')} had ended")
+            told.append(f"{quantity(len(self.outcomes), 'call')} had ended")
         if self._changes and left and len(self._tasks) > 1:
             told.append(f"{left} not done")
         error = Interrupted("; ".join(told))
@@ -160,10 +160,10 @@ class _Batch:
     def _may_have_happened(self, task: Task) -> bool:
         if not self._changes or task not in self._under_way:
             return False
-        return bool(self._threads) or task.account in self._session.stirred
+        return bool(self._threads) or task.account in self._session.changed_accounts
 
 
-def _lanes(tasks: Sequence[Task], changes: bool) -> list[list[Task]]:
+def _queues(tasks: Sequence[Task], changes: bool) -> list[list[Task]]:
     """What goes one after another: the changes on one account; reads wait for nothing."""
     if not changes:
         return [[task] for task in tasks]

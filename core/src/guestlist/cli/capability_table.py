@@ -29,7 +29,7 @@ RESENT_BY = {"invite", "revoke"}
 """What a resend is made of where the service has none."""
 
 
-def matrix(
+def capability_table(
     rows: Sequence[ProviderRow], *, everything: bool = False
 ) -> list[tuple[str, list[Cell]]]:
     """A fact's name, and what each provider has to say about it.

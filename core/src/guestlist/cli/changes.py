@@ -10,7 +10,7 @@ from itertools import chain, islice
 
 from guestlist.changes import IMPOSSIBLE, Action, Change, label
 from guestlist.cli.screen import Column, Screen, Text, cell_len
-from guestlist.cli.text import count, listed, printable
+from guestlist.cli.text import comma_list, printable, quantity
 from guestlist.roster import Note, Plan
 
 SIGNS = {
@@ -27,7 +27,7 @@ SIGNS = {
 }
 """What stands before a change, and its colour."""
 
-SHOWN = 40
+MAX_CHANGES_ON_TERMINAL = 40
 """Changes of one account that are shown, unless everything is asked for."""
 
 COLUMNS = [
@@ -63,11 +63,15 @@ def show_changes(screen: Screen, plan: Plan, titles: dict[str, str], *, everythi
         if number and screen.for_programs:
             _print_lines(screen, possible)
         elif number:
-            shown = possible() if everything else islice(possible(), SHOWN)
+            shown = possible() if everything else islice(possible(), MAX_CHANGES_ON_TERMINAL)
             screen.table(COLUMNS, [_cells(change) for change in shown], indent=2)
         _show_impossible(screen, impossible)
-        if number > SHOWN and not everything:
-            screen.line(f"… and {number - SHOWN:,} more (-v shows all)", indent=2, style="dim")
+        if number > MAX_CHANGES_ON_TERMINAL and not everything:
+            screen.line(
+                f"… and {number - MAX_CHANGES_ON_TERMINAL:,} more (-v shows all)",
+                indent=2,
+                style="dim",
+            )
         screen.line()
 
 
@@ -93,7 +97,7 @@ def _print_lines(screen: Screen, changes: Callable[[], Iterator[Change]]) -> Non
 
 
 @contextmanager
-def fenced(screen: Screen, title: str) -> Iterator[None]:
+def markdown_block(screen: Screen, title: str) -> Iterator[None]:
     """Print a heading in Markdown, and what is printed within the block as preformatted text."""
     screen.line(f"### {title}")
     screen.line()
@@ -121,22 +125,22 @@ def _cells(change: Change) -> list[str | Text]:
         Text(sign, style=style),
         Text(change.action, style=style),
         change.email,
-        what(change),
+        change_text(change),
         change.reason,
     ]
 
 
-def what(change: Change) -> str:
+def change_text(change: Change) -> str:
     """What a change gives or takes."""
     told = [", ".join(map(label, change.roles))] if change.roles else []
     if change.owed:
         instead = "instead " if change.action is Action.WITHDRAW else ""
-        told.append(f"{instead}{listed(list(map(label, change.owed)))} when accepted")
+        told.append(f"{instead}{comma_list(list(map(label, change.owed)))} when accepted")
     told += [f"{name}={value}" for name, value in change.options.items()]
     return "; ".join(told)
 
 
-NOTES = {
+SINGULAR_NOTES = {
     "fits": "as the roster wants them",
     "invited": "invited, and not accepted yet",
     "owed": "role to be given after acceptance",
@@ -149,7 +153,7 @@ NOTES = {
 }
 """What is counted and is not a change, of one person."""
 
-SEVERAL = {
+PLURAL_NOTES = {
     "owed": "roles to be given after acceptance",
     "programs": "logins of programs, left alone",
     "unseen": "members whose roles the service does not show",
@@ -161,15 +165,18 @@ def show_notes(screen: Screen, notes: Mapping[str, Mapping[Note, int]]) -> None:
     """Says what was counted besides."""
     for account, counted in sorted(notes.items()):
         told = [
-            f"{number:,} {NOTES[note] if number == 1 else SEVERAL.get(note, NOTES[note])}"
-            for note, number in counted.items()
-            if number
+            f"{number:,} {_note_text(note, number)}" for note, number in counted.items() if number
         ]
         if told:
             screen.line(Text.assemble((f"{account}: ", "bold"), (", ".join(told), "dim")))
 
 
-def in_words(counts: Counter[Action], unread: Sequence[str] = ()) -> str:
+def _note_text(note: Note, number: int) -> str:
+    singular = SINGULAR_NOTES[note]
+    return singular if number == 1 else PLURAL_NOTES.get(note, singular)
+
+
+def totals_text(counts: Counter[Action], unread: Sequence[str] = ()) -> str:
     """What a plan comes to: `3 to invite, 1 to assign`.
 
     Args:
@@ -183,8 +190,8 @@ def in_words(counts: Counter[Action], unread: Sequence[str] = ()) -> str:
     if counts[Action.UNRESOLVED]:
         told.append(f"{counts[Action.UNRESOLVED]:,} unresolved")
     if counts[Action.CANNOT]:
-        told.append(f"{count(counts[Action.CANNOT], 'change')} not possible")
+        told.append(f"{quantity(counts[Action.CANNOT], 'change')} not possible")
     if not unread:
         return ", ".join(told) or "nothing to do"
-    lacking = f"{listed(list(unread))} could not be read"
+    lacking = f"{comma_list(list(unread))} could not be read"
     return f"{', '.join(told)}; {lacking}" if told else f"{lacking}; nothing to do elsewhere"

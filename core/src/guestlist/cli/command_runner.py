@@ -8,14 +8,14 @@ from contextlib import ExitStack, contextmanager
 
 from guestlist.cli.commands import find
 from guestlist.cli.exit_codes import Bug, Interrupted, exit_code
-from guestlist.cli.printing import print_document, tell, tell_errors
+from guestlist.cli.printing import print_document, print_errors, print_text
 from guestlist.cli.session import Session
 from guestlist.cli.signals import ends_on_signals
 from guestlist.cli.system_errors import mute_output, system_failure
 from guestlist.errors import ConfigError, GuestlistError
 from guestlist.plugins import installed
 
-NOTHING = {
+EMPTY_MESSAGES = {
     "list": "No invitations.",
     "log": "No orders.",
     "members": "No members.",
@@ -25,7 +25,7 @@ NOTHING = {
 """What is said when there is nothing to show and nothing went wrong."""
 
 
-PATIENT = ("apply", "settle")
+COMMANDS_FINISHING_REQUESTS = ("apply", "settle")
 """Commands that wait for requests under way after the first Ctrl-C, and ignore another one."""
 
 
@@ -43,7 +43,7 @@ def run(arguments: argparse.Namespace, when_loaded: Callable[[], None] | None = 
             when_loaded()
         session = _carried_out(carry_out, arguments)
     except GuestlistError as error:  # before there was anything to carry out
-        tell_errors([error], debug=arguments.debug)
+        print_errors([error], debug=arguments.debug)
         if arguments.json:
             print_document(arguments.command, [], [error])
         return exit_code([error])
@@ -56,7 +56,7 @@ def run(arguments: argparse.Namespace, when_loaded: Callable[[], None] | None = 
                 show_secrets=arguments.show_secrets,
             )
     finally:  # also if stdout cannot be written to
-        tell_errors(session.errors, debug=arguments.debug)
+        print_errors(session.errors, debug=arguments.debug)
     if session.errors or session.exit_code is None:
         return exit_code(session.errors)
     return session.exit_code
@@ -65,10 +65,10 @@ def run(arguments: argparse.Namespace, when_loaded: Callable[[], None] | None = 
 def _carried_out(carry_out: Callable[[Session], None], arguments: argparse.Namespace) -> Session:
     with ExitStack() as closing:
         session = Session(arguments, closing)
-        patient = arguments.command in PATIENT
+        patient = arguments.command in COMMANDS_FINISHING_REQUESTS
         with _recording_errors(session), ends_on_signals(session, patient=patient):
             carry_out(session)
-        session.end_progress()
+        session.end_status()
         if not arguments.json and not session.printed:
             with _recording_errors(session):
                 _show(session)
@@ -100,21 +100,23 @@ def _recording_errors(session: Session) -> Iterator[None]:
 def _show(session: Session) -> None:
     given = session.arguments
     if session.results and session.screen is not None:
-        from guestlist.cli.formatting import Facts
-        from guestlist.cli.role_labels import Labels
+        from guestlist.cli.formatting import RecordFormatter
+        from guestlist.cli.role_labels import RoleLabels
         from guestlist.cli.tables import Tables
 
-        facts = Facts(session.now, Labels(lambda: session.guests), exact=given.verbose)
+        formatter = RecordFormatter(
+            session.now, RoleLabels(lambda: session.guests), exact=given.verbose
+        )
         tables = Tables(
             session.screen,
-            facts,
+            formatter,
             secrets=given.show_secrets,
             details=given.verbose,
             gone="gone" if given.command in ("remove", "revoke") else "not invited",
         )
         tables.show(session.results)
     elif not session.errors:
-        tell(NOTHING.get(given.command, "Nothing."))
+        print_text(EMPTY_MESSAGES.get(given.command, "Nothing."))
 
 
 def _bug(error: Exception) -> Bug:

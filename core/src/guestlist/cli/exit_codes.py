@@ -14,17 +14,17 @@ from guestlist.errors import (
 
 DONE = 0
 FAILED = 1
-MISTAKE = 2
+USAGE = 2
 CHANGES = 2
 """Of `plan --detailed-exitcode`: there is something to do."""
 UNKNOWN = 3
-WAITED_IN_VAIN = 4
+TIMED_OUT = 4
 BUG = 70
-HUNG_UP = 129
+HANGUP = 129
 INTERRUPTED = 130
 TERMINATED = 143
 
-_SEVERITY = (BUG, TERMINATED, HUNG_UP, INTERRUPTED, UNKNOWN, FAILED, WAITED_IN_VAIN, MISTAKE, DONE)
+_SEVERITY = (BUG, TERMINATED, HANGUP, INTERRUPTED, UNKNOWN, FAILED, TIMED_OUT, USAGE, DONE)
 """Which code counts when several things went wrong: what needs looking at first, comes first."""
 
 
@@ -63,8 +63,8 @@ def code_of(error: GuestlistError) -> int:
         (PluginError, BUG),
         (Interrupted, INTERRUPTED),
         (OutcomeUnknown, UNKNOWN),
-        (WaitTimeout, WAITED_IN_VAIN),
-        (CallerMistake, MISTAKE),
+        (WaitTimeout, TIMED_OUT),
+        (CallerMistake, USAGE),
     )
     if error.happened is None and not isinstance(error, Bug | Interrupted):
         return UNKNOWN

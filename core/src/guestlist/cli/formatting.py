@@ -15,7 +15,7 @@ BASES = {
 }
 
 
-class Facts:
+class RecordFormatter:
     """Tells facts about guests.
 
     Args:
@@ -67,7 +67,7 @@ class Facts:
         return relative(moment + _half_a_unit(moment - self._now), self._now)
 
 
-def basis(guest: Guest) -> str:
+def basis_text(guest: Guest) -> str:
     """How a guest's state is known."""
     if guest.state is State.UNKNOWN and guest.raw_state:
         return f"the service says {guest.raw_state!r}"
@@ -77,7 +77,7 @@ def basis(guest: Guest) -> str:
     }.get((guest.state, guest.basis), BASES[guest.basis])
 
 
-def through(grant: Grant) -> str:
+def grant_path(grant: Grant) -> str:
     """How a grant reaches the person."""
     if grant.direct:
         return "directly"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from guestlist.errors import ConfigError
 
 
-def missing(what: str, error: ModuleNotFoundError, purpose: str = "") -> ConfigError:
+def missing_extra(what: str, error: ModuleNotFoundError, purpose: str = "") -> ConfigError:
     """The error for something that needs a package that is not installed.
 
     Args:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class Desk:
+class OpenedRoster:
     """A roster with its accounts and its ledger, as the command line names them.
 
     Attributes:
@@ -44,7 +44,9 @@ class Desk:
 
 
 @contextmanager
-def desk(session: Session, *, create: bool = True, reads_only: bool = False) -> Iterator[Desk]:
+def open_roster(
+    session: Session, *, create: bool = True, reads_only: bool = False
+) -> Iterator[OpenedRoster]:
     """Open the roster, its accounts and its ledger; close them at the end.
 
     Args:
@@ -61,7 +63,7 @@ def desk(session: Session, *, create: bool = True, reads_only: bool = False) -> 
     path = roster_path(session)
     roster = read_roster(path, allow_empty=session.arguments.allow_empty)
     with ExitStack() as closing:
-        config = configured(session, roster.toml, closing)
+        config = configured_accounts(session, roster.toml, closing)
         place = session.arguments.ledger
         if place is None and session.arguments.sandbox:  # its world will be gone as well
             folder = closing.enter_context(tempfile.TemporaryDirectory(prefix="guestlist-"))
@@ -84,8 +86,8 @@ def desk(session: Session, *, create: bool = True, reads_only: bool = False) -> 
             # the client shares its rate limits through the ledger, and writes them there
             return client(session, config, clock, ledger if is_writable else None)
 
-        guests = within(session, closing.enter_context(make(session.clock)))
-        yield Desk(roster, guests, ledger, make, imitated=bool(session.arguments.sandbox))
+        guests = with_timeout(session, closing.enter_context(make(session.clock)))
+        yield OpenedRoster(roster, guests, ledger, make, imitated=bool(session.arguments.sandbox))
 
 
 def _is_writable(file: Path) -> bool:
@@ -93,7 +95,7 @@ def _is_writable(file: Path) -> bool:
     return os.access(file.parent, os.W_OK) and (not file.exists() or os.access(file, os.W_OK))
 
 
-def configured(session: Session, roster: TomlFile, closing: ExitStack) -> Config:
+def configured_accounts(session: Session, roster: TomlFile, closing: ExitStack) -> Config:
     """Return the accounts of a roster that `--account` names, all without it. With `--sandbox`,
     the sandbox's providers take their place. Sets the session's clock.
 
@@ -114,7 +116,7 @@ def configured(session: Session, roster: TomlFile, closing: ExitStack) -> Config
     return config
 
 
-def within(session: Session, guests: Guestlist) -> Guestlist:
+def with_timeout(session: Session, guests: Guestlist) -> Guestlist:
     """The client, whose calls take no longer than `--timeout` says. A run waits for no pause of a
     service that is longer."""
     limit = session.arguments.timeout
@@ -156,6 +158,6 @@ def _sandbox(session: Session, closing: ExitStack) -> tuple[dict[str, Provider],
         if url != DEFAULT_SANDBOX:
             raise
     sandbox = closing.enter_context(Sandbox(service_classes()))
-    session.progress.tell("starting a sandbox")
+    session.status.show("starting a sandbox")
     control = closing.enter_context(SandboxControl(sandbox.url))
     return accounts_of(control), SandboxClock(control.now)

@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 DEFAULT_SANDBOX = "http://127.0.0.1:8030"
 """Where `guestlist sandbox` has its mailbox unless told otherwise."""
 
-WIDEST = 100
+MAX_HELP_COLUMNS = 100
 """Columns that help texts use at most."""
 
 
-FEW = 8
+MAX_LISTED_CHOICES = 8
 """How many words an error names where none is near to what was typed."""
 
-WORDING = (
+REWORDED_ERRORS = (
     (r"^the following arguments are required: (.*)$", r"\1 is missing"),
     (r"^argument (.*): expected (one|at least one) argument$", r"\1 needs a value"),
     (r"^argument (.*): not allowed with argument (.*)$", r"\1 and \2 exclude each other"),
@@ -51,7 +51,7 @@ class Parser(argparse.ArgumentParser):
         self._positionals.title = "arguments"
 
     def error(self, message: str) -> NoReturn:
-        for argparse_s, ours in WORDING:
+        for argparse_s, ours in REWORDED_ERRORS:
             message = re.sub(argparse_s, ours, message)
         raise UsageError(message, hint=f"`{self.prog} --help` shows how.")
 
@@ -64,7 +64,7 @@ class Parser(argparse.ArgumentParser):
         if action.choices is None or value in action.choices:
             return
         known = [str(choice) for choice in action.choices]
-        few = f"; there are: {', '.join(known)}" if len(known) <= FEW else ""
+        few = f"; there are: {', '.join(known)}" if len(known) <= MAX_LISTED_CHOICES else ""
         more = _nearest(str(value), known) or few
         name = (action.metavar or action.dest) if not action.option_strings else ""
         what = str(name).lower() or "/".join(action.option_strings)
@@ -134,7 +134,7 @@ def _width() -> int:
         columns = int(os.environ.get("COLUMNS") or os.get_terminal_size().columns)
     except (OSError, ValueError):
         columns = 80
-    return max(40, min(columns, WIDEST) - 2)
+    return max(40, min(columns, MAX_HELP_COLUMNS) - 2)
 
 
 def _options_in(words: Sequence[str]) -> Iterator[str]:
@@ -235,7 +235,7 @@ def duration(text: str) -> float:
     return length
 
 
-def moment(text: str) -> date | timedelta:
+def timestamp(text: str) -> date | timedelta:
     """A day, `2026-11-21`; a time of it, `2026-11-21T02:34`, in UTC unless it says otherwise; or
     how long ago, `7d`."""
     from datetime import UTC, date, datetime, timedelta

@@ -17,22 +17,22 @@ from guestlist.errors import GuestlistError
 if TYPE_CHECKING:
     from guestlist.cli.document import AnyRow
 
-COLOURS = {"error": "31", "warning": "33", "interrupted": "33", "declined": "33", "hint": "2"}
+COLORS = {"error": "31", "warning": "33", "interrupted": "33", "declined": "33", "hint": "2"}
 """SGR codes of the word before the colon."""
 
 
-def say(kind: str, text: str) -> None:
+def print_message(kind: str, text: str) -> None:
     """One line on stderr: what kind of thing it is, a colon, and the text.
 
     Without rich: it has to work when rich is what is missing.
     """
     word = f"{kind}:"
     if sys.stderr.isatty() and not os.environ.get("NO_COLOR"):
-        word = f"\x1b[{COLOURS[kind]}m{word}\x1b[0m"
+        word = f"\x1b[{COLORS[kind]}m{word}\x1b[0m"
     print(word, printable(text), file=sys.stderr)
 
 
-def tell(text: str) -> None:
+def print_text(text: str) -> None:
     """Text on stdout for people: wrapped where a terminal would break words. Without rich."""
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 0
     for line in (
@@ -41,7 +41,7 @@ def tell(text: str) -> None:
         print(line)
 
 
-def tell_errors(errors: Sequence[GuestlistError], *, debug: bool = False) -> None:
+def print_errors(errors: Sequence[GuestlistError], *, debug: bool = False) -> None:
     """Each error on one line, and what to do about it on another. A hint that holds for several
     errors in a row is given once."""
     for place, error in enumerate(errors):
@@ -49,13 +49,13 @@ def tell_errors(errors: Sequence[GuestlistError], *, debug: bool = False) -> Non
         if debug:
             traceback.print_exception(error)
         if isinstance(error, Interrupted):
-            say("interrupted", error.message)
+            print_message("interrupted", error.message)
         elif isinstance(error, Declined):
-            say("declined", error.message)
+            print_message("declined", error.message)
         else:
-            say("error", error.headline)
+            print_message("error", error.headline)
         if error.hint and (following is None or following.hint != error.hint):
-            say("hint", error.hint)
+            print_message("hint", error.hint)
 
 
 def print_document(
@@ -81,7 +81,7 @@ def print_document(
 
 def report_usage(error: GuestlistError, words: Sequence[str]) -> int:
     """Tells what is wrong with what was typed; the exit code."""
-    tell_errors([error], debug="--debug" in words)
+    print_errors([error], debug="--debug" in words)
     if "--json" in words:
         print_document(None, [], [error])
     return exit_code([error])

@@ -10,7 +10,7 @@ from guestlist.errors import GuestlistError
 from guestlist.models import Role
 
 
-class Labels:
+class RoleLabels:
     """Looks the roles of an account up once, and only if one is met that has no name.
 
     Args:

@@ -14,7 +14,7 @@ from rich.progress import Task as Bar
 from rich.text import Text
 
 from guestlist.cli.screen import Column
-from guestlist.cli.text import words
+from guestlist.cli.text import spaced
 from guestlist.ledger.schema import OrderState
 
 if TYPE_CHECKING:
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
     from guestlist.provider.messages import Limit
     from guestlist.runs.tally import Tally
 
-LINES_EVERY = 15.0
+LINE_INTERVAL_SECONDS = 15.0
 """Seconds between two lines on how far a run is, where there is no terminal."""
 
 
-class Live:
+class ProgressBars:
     """Bars that follow tallies.
 
     Args:
@@ -43,7 +43,7 @@ class Live:
         self._providers = providers or {}
         self._progress: Progress | None = None
         self._err = None if screen is None else screen.err
-        self._next_lines = time.monotonic() + LINES_EVERY
+        self._next_lines = time.monotonic() + LINE_INTERVAL_SECONDS
         self._bars: dict[str, TaskID] = {}
         if screen is not None and screen.err.is_terminal:
             self._progress = Progress(
@@ -52,7 +52,7 @@ class Live:
                 MofNCompleteColumn(),
                 _Rate(),
                 _TimeLeft(),
-                TextColumn("{task.fields[trouble]}", style="yellow"),
+                TextColumn("{task.fields[problems]}", style="yellow"),
                 console=screen.err,
                 transient=True,
             )
@@ -74,30 +74,35 @@ class Live:
     def follow(self, tallies: Mapping[str, Tally]) -> None:
         """Shows the tallies as they are now."""
         if self._progress is None:
-            self._tell(tallies)
+            self._print_lines(tallies)
             return
         for account, tally in sorted(tallies.items()):
             total = tally.left + tally.ended
             if account not in self._bars:
                 self._bars[account] = self._progress.add_task(
-                    account, total=total, trouble="", limits=self._limits(account)
+                    account, total=total, problems="", limits=self._limits(account)
                 )
             self._progress.update(
-                self._bars[account], completed=tally.ended, total=total, trouble=trouble(tally)
+                self._bars[account],
+                completed=tally.ended,
+                total=total,
+                trouble=problem_counts(tally),
             )
 
     def _limits(self, account: str) -> tuple[Limit, ...]:
         provider = self._providers.get(account)
         return provider.limits if provider is not None else ()
 
-    def _tell(self, tallies: Mapping[str, Tally]) -> None:
+    def _print_lines(self, tallies: Mapping[str, Tally]) -> None:
         if self._err is None or time.monotonic() < self._next_lines:
             return
-        self._next_lines = time.monotonic() + LINES_EVERY
+        self._next_lines = time.monotonic() + LINE_INTERVAL_SECONDS
         for account, tally in sorted(tallies.items()):
             if tally.left:
-                told = [f"{account}: {tally.ended:,} of {tally.left + tally.ended:,}"]
-                self._err.print(", ".join(filter(None, [*told, trouble(tally)])), soft_wrap=True)
+                parts = [f"{account}: {tally.ended:,} of {tally.left + tally.ended:,}"]
+                self._err.print(
+                    ", ".join(filter(None, [*parts, problem_counts(tally)])), soft_wrap=True
+                )
 
 
 class _TimeLeft(TextColumn):
@@ -110,14 +115,14 @@ class _TimeLeft(TextColumn):
         left = int(task.remaining or 0)
         if not left or task.total is None:
             return Text()
-        allowed = seconds_allowed(left, task.fields["limits"])
+        allowed = least_seconds(left, task.fields["limits"])
         seconds = max(allowed, task.time_remaining or 0.0)
         if not seconds:
             return Text("-:--:--", style="dim")
         return Text(str(timedelta(seconds=round(seconds))), style="cyan")
 
 
-def seconds_allowed(changes: int, limits: Iterable[Limit]) -> float:
+def least_seconds(changes: int, limits: Iterable[Limit]) -> float:
     """Return how many seconds the rate limits require for this number of changes: at least one
     request each, the first ones of each window at once."""
     return max(
@@ -134,10 +139,10 @@ class _Rate(TextColumn):
         return Text(f"{task.speed:.1f}/s" if task.speed else "", style="dim")
 
 
-def trouble(tally: Tally) -> str:
+def problem_counts(tally: Tally) -> str:
     """What goes wrong, in few words: failures by kind, and what is in doubt."""
     kinds: Counter[str] = tally.refused + Counter()
-    told = [f"{number} {_spaced(kind)}" for kind, number in kinds.most_common(3)]
+    told = [f"{number} {_spaced_class_name(kind)}" for kind, number in kinds.most_common(3)]
     if tally.unknown:
         told.append(f"{tally.unknown} unknown")
     if tally.in_doubt:
@@ -145,13 +150,13 @@ def trouble(tally: Tally) -> str:
     return ", ".join(told)
 
 
-def _spaced(kind: str) -> str:
-    """`UnknownRole` as people write it."""
-    spaced = "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in kind)
-    return words(spaced.strip("_"))
+def _spaced_class_name(kind: str) -> str:
+    """Returns a class name as words: `unknown role` for `UnknownRole`."""
+    name = "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in kind)
+    return spaced(name.strip("_"))
 
 
-def show_ended(screen: Screen, ended: Sequence[Ended]) -> None:
+def show_orders(screen: Screen, ended: Sequence[Ended]) -> None:
     """What has become of each order."""
     columns = [
         Column("Guest", whole=True),
@@ -167,7 +172,7 @@ def show_ended(screen: Screen, ended: Sequence[Ended]) -> None:
                 one.change.email,
                 one.change.account,
                 one.change.action,
-                Text(words(one.outcome), style=_STYLES[one.state]),
+                Text(spaced(one.outcome), style=_STYLES[one.state]),
                 one.detail or "",
             )
             for one in ended
@@ -198,8 +203,11 @@ def show_tallies(screen: Screen, tallies: Mapping[str, Tally]) -> None:
         [
             (
                 account,
-                ", ".join(f"{number:,} {words(what)}" for what, number in tally.done.items()),
-                ", ".join(f"{number:,} {_spaced(kind)}" for kind, number in tally.refused.items()),
+                ", ".join(f"{number:,} {spaced(what)}" for what, number in tally.done.items()),
+                ", ".join(
+                    f"{number:,} {_spaced_class_name(kind)}"
+                    for kind, number in tally.refused.items()
+                ),
                 f"{tally.unknown:,}" if tally.unknown else "",
                 f"{tally.left:,}" if tally.left else "",
                 f"{tally.mails:,}",

@@ -9,11 +9,17 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from guestlist.changes import Action
-from guestlist.cli.changes import SHOWN, fenced, in_words, show_changes, show_notes
+from guestlist.cli.changes import (
+    MAX_CHANGES_ON_TERMINAL,
+    markdown_block,
+    show_changes,
+    show_notes,
+    totals_text,
+)
 from guestlist.cli.document import ChangeRow, PlanRow, RunRow
-from guestlist.cli.printing import say
-from guestlist.cli.run_display import Live, show_ended, show_tallies
-from guestlist.cli.text import count, listed
+from guestlist.cli.printing import print_message
+from guestlist.cli.run_display import ProgressBars, show_orders, show_tallies
+from guestlist.cli.text import comma_list, quantity
 from guestlist.ledger import orders
 from guestlist.roster import Plan
 from guestlist.runs.progress import (
@@ -33,9 +39,9 @@ from guestlist.runs.progress import (
 )
 
 if TYPE_CHECKING:
-    from guestlist.cli.opened_roster import Desk
+    from guestlist.cli.opened_roster import OpenedRoster
     from guestlist.cli.session import Session
-    from guestlist.cli.status_line import Progress
+    from guestlist.cli.status_line import StatusLine
     from guestlist.provider import Provider
     from guestlist.runs.tally import Tally
 
@@ -43,7 +49,7 @@ MAX_CHANGES_IN_JSON = 100_000
 """Changes in a JSON document; `--out` writes any number."""
 
 
-READ = {
+ITEM_NOUNS = {
     "roles": ("role", "roles"),
     "invitations": ("invitation", "invitations"),
     "members": ("member", "members"),
@@ -54,22 +60,22 @@ READ = {
 """What is read, one and many of them."""
 
 
-class Reporter:
+class RunReporter:
     """Receives the events of a run and shows them. Use it in a `with` block.
 
     Attributes:
         last: the last event.
     """
 
-    def __init__(self, session: Session, at: Desk) -> None:
+    def __init__(self, session: Session, at: OpenedRoster) -> None:
         self._session = session
         self._at = at
         self._closing = ExitStack()
-        self._live: Live | None = None
-        self._reading = reading(session.progress, at.guests.accounts)
+        self._live: ProgressBars | None = None
+        self._reading = reading_callback(session.status, at.guests.accounts)
         self.last: RunEvent | None = None
 
-    def __enter__(self) -> Reporter:
+    def __enter__(self) -> RunReporter:
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -79,16 +85,16 @@ class Reporter:
         """Show an event."""
         if not isinstance(event, Problem):
             self.last = event
-        session, progress = self._session, self._session.progress
+        session, status = self._session, self._session.status
         match event:
             case ReadingRoster(path):
-                progress.tell(f"reading {path}")
+                status.show(f"reading {path}")
             case ReadingAccount(account, what, number):
                 self._reading(account, what, number)
             case Reconciling():
-                progress.tell_waiting("looking what became of requests that got no answer")
+                status.show_wait("looking what became of requests that got no answer")
             case CheckingPlan():
-                progress.tell("looking whether anything has changed since the plan was made")
+                status.show("looking whether anything has changed since the plan was made")
             case Planned(plan):
                 if isinstance(plan, Plan):  # a saved one was shown when it was made
                     self.show_plan(plan)
@@ -101,9 +107,9 @@ class Reporter:
             case Problem(error):
                 session.errors.append(error)
             case RunStarted():
-                progress.pause()
+                status.pause()
                 self._live = self._closing.enter_context(
-                    Live(
+                    ProgressBars(
                         None if session.arguments.quiet else session.screen,
                         self._at.guests.accounts,
                     )
@@ -116,17 +122,17 @@ class Reporter:
                 self._live = None
                 self._show_run(run, tallies)
             case CheckingAcceptance():
-                progress.tell("looking who has accepted")
+                status.show("looking who has accepted")
             case AwaitingAcceptance(people, unavailable):
-                told = f"{listed(list(unavailable))} to answer"
+                told = f"{comma_list(list(unavailable))} to answer"
                 if people:
-                    told = f"{count(people, 'person').replace('persons', 'people')} to accept"
-                progress.tell_waiting(f"waiting for {told}")
+                    told = f"{quantity(people, 'person').replace('persons', 'people')} to accept"
+                status.show_wait(f"waiting for {told}")
 
     def show_plan(self, plan: Plan) -> None:
         """Show each change, and what they come to."""
         session = self._session
-        session.progress.pause()
+        session.status.pause()
         counts = Counter[Action]()
         for by_action in plan.summary.counts.values():
             counts.update(by_action)
@@ -144,10 +150,10 @@ class Reporter:
             )
             return
         titles = {name: provider.title for name, provider in self._at.guests.accounts.items()}
-        total = f"Plan: {in_words(counts, sorted(plan.summary.errors))}."
+        total = f"Plan: {totals_text(counts, sorted(plan.summary.errors))}."
         show = partial(show_changes, session.screen, plan, titles)
         if markdown := getattr(session.arguments, "markdown", False):
-            with fenced(session.screen, total):
+            with markdown_block(session.screen, total):
                 show(everything=True)
                 show_notes(session.screen, plan.summary.notes)
         else:
@@ -155,7 +161,7 @@ class Reporter:
             show_notes(session.screen, plan.summary.notes)
             session.screen.line(total, style="bold")
         if counts[Action.UNRESOLVED]:
-            say(
+            print_message(
                 "hint",
                 "Ask those people. If they have no email, --retry-unknown sends another one.",
             )
@@ -164,7 +170,7 @@ class Reporter:
             needed = "" if forced else "; `apply` needs --force for that"
             if markdown:
                 session.screen.line(f"**Warning:** {problem}{needed}")
-            say("warning", f"{problem}{needed}")
+            print_message("warning", f"{problem}{needed}")
         session.printed = True
 
     def _show_run(self, run: int, tallies: Mapping[str, Tally]) -> None:
@@ -172,16 +178,16 @@ class Reporter:
         if session.screen is None:
             session.results += map(_run_row, tallies.values())
             return
-        ended = orders.ended(self._at.ledger.store, run, SHOWN + 1)
-        if len(ended) <= SHOWN:
-            show_ended(session.screen, ended)
+        ended = orders.ended(self._at.ledger.store, run, MAX_CHANGES_ON_TERMINAL + 1)
+        if len(ended) <= MAX_CHANGES_ON_TERMINAL:
+            show_orders(session.screen, ended)
         else:
             show_tallies(session.screen, tallies)
         session.printed = True
 
 
-def reading(
-    progress: Progress, accounts: Mapping[str, Provider]
+def reading_callback(
+    status: StatusLine, accounts: Mapping[str, Provider]
 ) -> Callable[[str, str, int], None]:
     """Return a callback that shows what is being read of each account, and how fast it may be."""
     now: dict[str, str] = {}
@@ -190,10 +196,10 @@ def reading(
         limits = accounts[account].limits
         slowest = min(limits, key=lambda limit: limit.count / limit.per, default=None)
         rate = f" (limit {slowest.count:,} requests {_period(slowest.per)})" if slowest else ""
-        one, many = READ[what]
+        one, many = ITEM_NOUNS[what]
         read = f"{number:,} {one if number == 1 else many}" if number else many
         now[account] = f"{account}: {read}{rate}"
-        progress.tell(f"reading {', '.join(now[name] for name in sorted(now))}")
+        status.show(f"reading {', '.join(now[name] for name in sorted(now))}")
 
     return show
 

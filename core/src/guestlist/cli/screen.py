@@ -7,8 +7,8 @@ import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from guestlist.cli.missing_extra import missing
-from guestlist.cli.text import printable, words
+from guestlist.cli.missing_extra import missing_extra
+from guestlist.cli.text import printable, spaced
 from guestlist.ledger.line import LineState
 from guestlist.models import Outcome, State
 
@@ -19,12 +19,14 @@ try:
     from rich.table import Table
     from rich.text import Text as Text
 except ModuleNotFoundError as error:
-    raise missing("the command line", error, " for its tables (`--json` does without)") from None
+    raise missing_extra(
+        "the command line", error, " for its tables (`--json` does without)"
+    ) from None
 
-UNBOUNDED = 10_000
+UNLIMITED_COLUMNS = 10_000
 """Columns of an output that is no terminal: lines are for programs such as grep, and never wrap."""
 
-ENOUGH = 30
+READABLE_COLUMNS = 30
 """Columns in which a sentence can be read."""
 
 GOOD, OPEN, OVER, ODD, QUIET = "green", "yellow", "red", "magenta", "dim"
@@ -94,7 +96,7 @@ class Screen:
     def __init__(self, *, everything: bool = False, plain: bool = False) -> None:
         is_sized = sys.stdout.isatty() or os.environ.get("COLUMNS")
         self.out = _Console(
-            width=None if is_sized and not plain else UNBOUNDED,
+            width=None if is_sized and not plain else UNLIMITED_COLUMNS,
             no_color=plain or None,
             force_terminal=False if plain else None,
             highlight=False,
@@ -132,7 +134,7 @@ class Screen:
     @property
     def for_programs(self) -> bool:
         """Whether lines are for programs, and a row of a table has to be one."""
-        return self.out.width == UNBOUNDED
+        return self.out.width == UNLIMITED_COLUMNS
 
     def lines(self, texts: Sequence[str]) -> Text:
         """A cell of several lines."""
@@ -157,7 +159,7 @@ def _table(columns: Sequence[Column], cells: list[list[Text]], shown: list[int])
             style=column.style,
             no_wrap=column.whole,
             overflow="fold",
-            min_width=_least(column, [row[place] for row in cells]),
+            min_width=_minimum_width(column, [row[place] for row in cells]),
         )
     for row in cells:
         table.add_row(*(row[place] for place in shown))
@@ -175,24 +177,24 @@ def _width(
     widths = []
     for place in shown:
         column, texts = columns[place], [row[place] for row in cells]
-        full = max([len(column.title), *map(_across, texts)])
+        full = max([len(column.title), *map(_line_width, texts)])
         if column.yields:
-            full = max(min(full, ENOUGH), _least(column, texts))
-        widths.append(_least(column, texts) if wrapped else full)
+            full = max(min(full, READABLE_COLUMNS), _minimum_width(column, texts))
+        widths.append(_minimum_width(column, texts) if wrapped else full)
     return sum(widths) + 2 * (len(widths) - 1)
 
 
-def _least(column: Column, texts: Sequence[Text]) -> int:
+def _minimum_width(column: Column, texts: Sequence[Text]) -> int:
     """The width at which no address, and no word, is broken."""
     if column.cut:
         return len(column.title)
     if column.whole:
-        return max([len(column.title), *map(_across, texts)])
+        return max([len(column.title), *map(_line_width, texts)])
     words_of = [word for text in texts for word in text.plain.split()]
     return max(map(cell_len, [*column.title.split(), *words_of]), default=0)
 
 
-def _across(text: Text) -> int:
+def _line_width(text: Text) -> int:
     """The width of a cell's longest line."""
     return max(map(cell_len, text.plain.split("\n")))
 
@@ -220,4 +222,4 @@ def _text(cell: Cell, cut: bool) -> Text:
 
 def state(value: State | Outcome | LineState) -> Text:
     """A state or an outcome in words, in its colour."""
-    return Text(words(value), style=STYLES.get(value, ""))
+    return Text(spaced(value), style=STYLES.get(value, ""))

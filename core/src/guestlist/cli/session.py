@@ -10,8 +10,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from guestlist.cli.printing import say
-from guestlist.cli.status_line import Progress
+from guestlist.cli.printing import print_message
+from guestlist.cli.status_line import StatusLine
 from guestlist.cli.text import printable
 from guestlist.client import Guestlist
 from guestlist.config import Config, config_path, find_config, open_config, read_config
@@ -41,7 +41,7 @@ class Session:
         results, errors: what the command fills in.
         printed: whether the command has printed all there is to print.
         exit_code: where nothing went wrong; None for the usual one.
-        stirred: accounts on which something other than a read was sent.
+        changed_accounts: accounts on which something other than a read was sent.
     """
 
     def __init__(self, arguments: argparse.Namespace, closing: ExitStack) -> None:
@@ -52,7 +52,7 @@ class Session:
         self.errors: list[GuestlistError] = []
         self.printed = False
         self.exit_code: int | None = None
-        self.stirred: set[str] = set()
+        self.changed_accounts: set[str] = set()
         self.clock: Clock = SystemClock()
         self._closing = closing
         # warnings of the library are events here: without a handler, logging would print them
@@ -73,14 +73,14 @@ class Session:
         return Screen(everything=self.arguments.verbose, plain=plain)
 
     @cached_property
-    def progress(self) -> Progress:
+    def status(self) -> StatusLine:
         """Shows what is being waited for."""
-        return Progress(None if self.arguments.quiet else self.screen)
+        return StatusLine(None if self.arguments.quiet else self.screen)
 
-    def end_progress(self) -> None:
+    def end_status(self) -> None:
         """Stop showing what is being waited for, if that was ever shown."""
-        if "progress" in vars(self):
-            self.progress.pause()
+        if "status" in vars(self):
+            self.status.pause()
 
     @cached_property
     def guests(self) -> Guestlist:
@@ -108,7 +108,7 @@ class Session:
     def warn_about_plugins(self) -> None:
         """Print a warning for each plugin that cannot be loaded: its policy is not enforced."""
         for broken in installed().broken:
-            say("warning", broken.error.message)
+            print_message("warning", broken.error.message)
 
     def _ledger(self) -> Ledger | None:
         """The ledger of a command that changes something, if there is one: named, configured, or
@@ -198,13 +198,13 @@ class Session:
             raise UnknownAccount(
                 "no account is named", hint=f"Name it with --account: {', '.join(known)}."
             )
-        raise nothing_configured()
+        raise no_account_error()
 
     def watch(self, event: Event) -> None:
         """Receives every event of the client."""
         if event.method not in (None, "GET"):
-            self.stirred.add(event.account)
-        self.progress.watch(event)
+            self.changed_accounts.add(event.account)
+        self.status.watch(event)
         if self.arguments.verbose:
             text = f"  {event.at:%H:%M:%S} {printable(str(event))}"
             if self.screen is not None:
@@ -229,6 +229,6 @@ def client(
     )
 
 
-def nothing_configured() -> UnknownAccount:
+def no_account_error() -> UnknownAccount:
     """The error for something that needs an account, and there is none."""
     return UnknownAccount("no account is configured", hint=HOW_TO_CONFIGURE)

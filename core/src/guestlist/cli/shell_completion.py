@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from guestlist.cli.missing_extra import missing
+from guestlist.cli.missing_extra import missing_extra
 from guestlist.cli.parser import MainParser
 
 try:
     import argcomplete
     from argcomplete.shell_integration import shellcode
 except ModuleNotFoundError as error:
-    raise missing("completion", error) from None
+    raise missing_extra("completion", error) from None
 
 
 def complete(parser: MainParser) -> None:

@@ -12,7 +12,9 @@ from types import FrameType
 from guestlist.cli.exit_codes import Interrupted, Terminated
 from guestlist.cli.session import Session
 
-ENDING = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
+TERMINATION_SIGNALS = tuple(
+    getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)
+)
 """The signals besides Ctrl-C. Windows has no SIGHUP."""
 
 
@@ -33,7 +35,7 @@ def ends_on_signals(session: Session, *, patient: bool = False) -> Iterator[None
             raise KeyboardInterrupt
 
     def terminated(error: Interrupted) -> Interrupted:
-        signals = [number for number in received if number in ENDING]
+        signals = [number for number in received if number in TERMINATION_SIGNALS]
         if not signals or isinstance(error, Terminated):
             return error
         ended = Terminated(error.message, signals[0])
@@ -43,7 +45,7 @@ def ends_on_signals(session: Session, *, patient: bool = False) -> Iterator[None
     if threading.current_thread() is not threading.main_thread():
         yield  # only the main thread may listen to signals
         return
-    numbers = [*ENDING, signal.SIGINT] if patient else list(ENDING)
+    numbers = [*TERMINATION_SIGNALS, signal.SIGINT] if patient else list(TERMINATION_SIGNALS)
     before = {
         number: signal.signal(number, interrupt)
         for number in numbers

@@ -14,18 +14,18 @@ if TYPE_CHECKING:
     from guestlist.cli.screen import Screen
     from guestlist.event import Event
 
-PATIENCE = 0.3
+DELAY_SECONDS = 0.3
 """Seconds before a terminal shows anything: quicker work needs no explanation."""
-LINE_SECONDS = 10.0
+LINE_INTERVAL_SECONDS = 10.0
 """Seconds between two lines if stderr is not a terminal, such as in a pipeline's log."""
 
 
-class Progress:
-    """Shows what is being done, from the first `tell` on. Any thread may call it.
+class StatusLine:
+    """Shows what is being done, from the first `show` on. Any thread may call it.
 
     Args:
-        screen: where to show it; None for nowhere. Without a terminal, `tell_waiting` prints a line
-            at once, and `tell` one every `LINE_SECONDS`.
+        screen: where to show it; None for nowhere. Without a terminal, `show_wait` prints a line
+            at once, and `show` one every `LINE_SECONDS`.
     """
 
     def __init__(self, screen: Screen | None) -> None:
@@ -36,7 +36,7 @@ class Progress:
         self._status: Status | None = None
         self._timer: threading.Timer | None = None
         self._what = self._how = ""
-        self._line_at = time.monotonic() + LINE_SECONDS
+        self._line_at = time.monotonic() + LINE_INTERVAL_SECONDS
 
     def __enter__(self) -> Self:
         return self
@@ -44,27 +44,27 @@ class Progress:
     def __exit__(self, *error: object) -> None:
         self.pause()
 
-    def tell(self, what: str) -> None:
+    def show(self, what: str) -> None:
         """Show what is being done as a whole."""
         self._what = what
         with self._lock:
             if self._console is not None and self._status is None and self._timer is None:
-                self._timer = threading.Timer(PATIENCE, self._show)
+                self._timer = threading.Timer(DELAY_SECONDS, self._show)
                 self._timer.daemon = True
                 self._timer.start()
             if self._elsewhere is not None and time.monotonic() >= self._line_at:
                 self._elsewhere.print(printable(what), soft_wrap=True)
-                self._line_at = time.monotonic() + LINE_SECONDS
+                self._line_at = time.monotonic() + LINE_INTERVAL_SECONDS
         self._update()
 
-    def tell_waiting(self, what: str) -> None:
+    def show_wait(self, what: str) -> None:
         """What may take long: where there is no terminal, it is a line of its own."""
         if self._elsewhere is not None and what != self._what:
             self._elsewhere.print(printable(what), soft_wrap=True)
-        self.tell(what)
+        self.show(what)
 
     def pause(self) -> None:
-        """Show nothing until the next `tell`, because something else writes to the terminal."""
+        """Show nothing until the next `show`, because something else writes to the terminal."""
         with self._lock:
             if self._timer is not None:
                 self._timer.cancel()

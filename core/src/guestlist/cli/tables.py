@@ -7,7 +7,7 @@ from itertools import groupby
 from typing import Any, TypeVar
 
 from guestlist.cli import screen
-from guestlist.cli.capability_table import matrix
+from guestlist.cli.capability_table import capability_table
 from guestlist.cli.document import (
     AccessRow,
     AccountRow,
@@ -23,10 +23,10 @@ from guestlist.cli.document import (
     RoleChangeRow,
     RoleRow,
 )
-from guestlist.cli.formatting import Facts, basis, through
-from guestlist.cli.printing import say
+from guestlist.cli.formatting import RecordFormatter, basis_text, grant_path
+from guestlist.cli.printing import print_message
 from guestlist.cli.screen import Cell, Column, Screen, Text
-from guestlist.cli.text import printable, words, yes_or_no
+from guestlist.cli.text import printable, spaced, yes_or_no
 from guestlist.ledger.line import LineState
 from guestlist.models import Guest, Invitation, Member, Role, State
 
@@ -63,7 +63,7 @@ class Tables:
     """Shows results.
 
     Args:
-        facts: what the records say.
+        formatter: turns fields of records into text.
         secrets: shows invitation links and keys.
         details: shows what is left out otherwise.
         indent: columns left free at the left.
@@ -73,7 +73,7 @@ class Tables:
     def __init__(
         self,
         screen: Screen,
-        facts: Facts,
+        formatter: RecordFormatter,
         *,
         secrets: bool = False,
         details: bool = False,
@@ -82,7 +82,7 @@ class Tables:
     ) -> None:
         self._screen = screen
         self._gone = gone
-        self._facts = facts
+        self._format = formatter
         self._secrets = secrets
         self._details = details
         self._indent = indent
@@ -99,9 +99,9 @@ class Tables:
             (WHO, lambda row: row.email),
             (ACCOUNT, lambda row: row.account),
             (STATE, self._state),
-            (ROLE, self._facts.roles_of),
-            (WHEN, self._facts.when),
-            (Column("How we know", style="dim", whole=True, spare=3), basis),
+            (ROLE, self._format.roles_of),
+            (WHEN, self._format.when),
+            (Column("How we know", style="dim", whole=True, spare=3), basis_text),
             (ID, _id),
             *self._secret_columns(lambda row: row.invitation),
         )
@@ -119,9 +119,9 @@ class Tables:
             (WHO, lambda row: row.guest.email),
             (ACCOUNT, lambda row: row.guest.account),
             (Column("Outcome", whole=True), lambda row: screen.state(row.outcome)),
-            (ROLE, lambda row: self._facts.roles_of(row.guest)),
+            (ROLE, lambda row: self._format.roles_of(row.guest)),
             (Column("Mail", spare=3), lambda row: yes_or_no(row.mail_sent, *SENT)),
-            (WHEN, lambda row: self._facts.when(row.guest)),
+            (WHEN, lambda row: self._format.when(row.guest)),
             (ID, lambda row: _id(row.guest)),
             *self._secret_columns(lambda row: row.guest.invitation),
         )
@@ -136,7 +136,7 @@ class Tables:
             (STATE, lambda row: screen.state(row.guest.state)),
             (Column("Invitation", spare=2), lambda row: screen.state(row.invited.outcome)),
             (ROLE, lambda row: ", ".join(one.role.label for one in row.granted)),
-            (WHEN, lambda row: self._facts.when(row.guest)),
+            (WHEN, lambda row: self._format.when(row.guest)),
         )
         for row in rows:
             if row.access:
@@ -149,7 +149,7 @@ class Tables:
             (WHO, lambda row: row.guest.email),
             (ACCOUNT, lambda row: row.guest.account),
             (ROLE, lambda row: row.role.label),
-            (Column("Outcome", whole=True), lambda row: words(row.outcome)),
+            (Column("Outcome", whole=True), lambda row: spaced(row.outcome)),
         )
         self._warn(rows)
 
@@ -186,9 +186,9 @@ class Tables:
             (WHO, lambda row: row.email),
             (ACCOUNT, lambda row: row.account),
             (STATE, lambda row: screen.state(row.state)),
-            (ROLE, lambda row: self._facts.roles(row.account, row.roles)),
-            (invited, lambda row: self._facts.time(row.created_at)),
-            (WHEN, self._facts.expiry),
+            (ROLE, lambda row: self._format.roles(row.account, row.roles)),
+            (invited, lambda row: self._format.time(row.created_at)),
+            (WHEN, self._format.expiry),
             (Column("By", style="dim", spare=8), lambda row: row.invited_by or ""),
             (ID, lambda row: row.id or ""),
             *self._secret_columns(lambda row: row),
@@ -202,9 +202,9 @@ class Tables:
             (Column("Member", whole=True), lambda row: row.email),
             (ACCOUNT, lambda row: row.account),
             (Column("Name", spare=4), lambda row: row.name or ""),
-            (ROLE, lambda row: self._facts.roles(row.account, row.roles or ())),
-            (Column("State", spare=3), lambda row: words(row.state)),
-            (joined, lambda row: self._facts.time(row.joined_at)),
+            (ROLE, lambda row: self._format.roles(row.account, row.roles or ())),
+            (Column("State", spare=3), lambda row: spaced(row.state)),
+            (joined, lambda row: self._format.time(row.joined_at)),
             (ID, lambda row: row.id),
         )
 
@@ -226,7 +226,7 @@ class Tables:
             return
         self._list(
             rows,
-            (Column("When", style="dim", whole=True), lambda row: self._facts.time(row.last_at)),
+            (Column("When", style="dim", whole=True), lambda row: self._format.time(row.last_at)),
             (WHO, lambda row: row.email),
             (ACCOUNT, lambda row: row.account),
             (Column("Action", whole=True), lambda row: row.action),
@@ -249,12 +249,12 @@ class Tables:
         """Everything that happened, each on a line with the order that it belongs to."""
         self._list(
             [(row, entry) for row in rows for entry in row.entries],
-            (Column("When"), lambda one: self._facts.time(one[1].at)),
+            (Column("When"), lambda one: self._format.time(one[1].at)),
             (WHO, lambda one: one[0].email),
             (ACCOUNT, lambda one: one[0].account),
             (Column("Action"), lambda one: one[0].action),
             (Column("Role"), lambda one: _of_order(one[0])),
-            (Column("Event"), lambda one: words(one[1].what)),
+            (Column("Event"), lambda one: spaced(one[1].what)),
             (Column("Detail"), lambda one: one[1].detail or ""),
             (Column("Run"), lambda one: "" if one[0].run is None else str(one[0].run)),
             (Column("Order"), lambda one: str(one[0].id)),
@@ -266,7 +266,7 @@ class Tables:
 
     def _history(self, row: OrderRow) -> Text:
         told = [
-            f"{self._facts.time(entry.at)} {words(entry.what)}"
+            f"{self._format.time(entry.at)} {spaced(entry.what)}"
             + (f": {entry.detail}" if entry.detail else "")
             for entry in row.entries
         ]
@@ -297,11 +297,11 @@ class Tables:
             rest = rest[size:]
         for row in rows if self._details else ():
             for name, substitute in row.substitutes.items():
-                self._screen.line(f"{row.title}, {words(name)}: {substitute}", style="dim")
+                self._screen.line(f"{row.title}, {spaced(name)}: {substitute}", style="dim")
 
     def _matrix(self, rows: Sequence[ProviderRow]) -> tuple[list[Column], list[tuple[Cell, ...]]]:
         columns = [Column("", whole=True), *(Column(row.title) for row in rows)]
-        facts = matrix(rows, everything=self._details)
+        facts = capability_table(rows, everything=self._details)
         return columns, [(name, *cells) for name, cells in facts]
 
     def _list(self, rows: Sequence[R], *columns: tuple[Column, Callable[[R], Cell]]) -> None:
@@ -321,7 +321,7 @@ class Tables:
     def _warn(self, rows: Sequence[InviteRow | RoleChangeRow]) -> None:
         for row in rows:
             for warning in row.warnings:
-                say("warning", f"{row.guest.account}: {row.guest.email}: {warning}")
+                print_message("warning", f"{row.guest.account}: {row.guest.email}: {warning}")
 
     def _secret_columns(
         self, invitation_of: Callable[[Any], Invitation | None]
@@ -363,13 +363,13 @@ def _origin(row: OrderRow) -> str:
 def _result(row: OrderRow) -> Text:
     state = screen.state(row.state)
     if row.state in (LineState.DONE, LineState.DROPPED) and row.outcome:  # says that, and more
-        state.plain = words(row.outcome)
+        state.plain = spaced(row.outcome)
     return Text().append_text(state).append(f": {printable(row.detail)}" if row.detail else "")
 
 
 def _grants(row: AccessRow | OwnAccessRow) -> list[tuple[str, str, str]]:
     return [
-        (grant.role.label, through(grant), _description(grant.role)) for grant in row.grants
+        (grant.role.label, grant_path(grant), _description(grant.role)) for grant in row.grants
     ] or [("nothing", "", "")]
 
 

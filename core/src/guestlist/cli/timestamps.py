@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from guestlist.cli.parser import UsageError
 
 
-def resolve(told: date | timedelta, now: datetime, *, end: bool = False) -> datetime:
+def resolve_timestamp(told: date | timedelta, now: datetime, *, end: bool = False) -> datetime:
     """A moment as told, or so long ago, or the beginning of a day in UTC.
 
     Args:

@@ -15,9 +15,14 @@ from guestlist.ledger.lock import alone
 from guestlist.roster import Plan, PlanFile, moved, read_plan
 from guestlist.roster.staleness import overdue
 from guestlist.roster.summary import fingerprint
-from guestlist.runs.context import EVERYBODY, Context, Interrupted, Selection, opened
+from guestlist.runs.context import EVERYBODY, Context, RunInterrupted, Selection, open_context
 from guestlist.runs.execution import carry_out, reconcile
-from guestlist.runs.planning import impossible, planned, report_missing, unconfirmed
+from guestlist.runs.planning import (
+    impossible_changes,
+    make_context_plan,
+    report_unplanned,
+    unresolved_errors,
+)
 from guestlist.runs.progress import (
     CheckingPlan,
     Confirm,
@@ -26,7 +31,7 @@ from guestlist.runs.progress import (
     Progress,
     Resuming,
 )
-from guestlist.runs.settling import SettleResult, settled
+from guestlist.runs.settling import SettleResult, grant_roles
 
 if TYPE_CHECKING:
     from guestlist.client import Guestlist
@@ -135,7 +140,7 @@ def apply(
     if plan is not None and selection != EVERYBODY:
         raise InvalidOrder("a saved plan cannot be limited", hint="Limit it when it is made.")
     with (
-        opened(
+        open_context(
             roster,
             ledger,
             client,
@@ -155,7 +160,7 @@ def apply(
         result = ApplyResult(errors=context.errors)
         try:
             _apply(context, saved, options, fresh, wait, result)
-        except (Interrupted, Stopped):
+        except (RunInterrupted, Stopped):
             if not context.handles_stop:
                 raise KeyboardInterrupt from None
             result.interrupted = True
@@ -178,11 +183,11 @@ def _apply(
 ) -> None:
     if saved is not None:
         saved.check_accounts(context.client)  # also before a run of it goes on
-        report_missing(context, saved)
-    asked = _digest(context, options) if saved is None else saved.digest
-    run = None if fresh else _unfinished(context, asked)
+        report_unplanned(context, saved)
+    asked = _request_digest(context, options) if saved is None else saved.digest
+    run = None if fresh else _find_unfinished_run(context, asked)
     if run is not None and saved is not None:
-        _refuse(overdue(saved, context.client.clock.now()))
+        _raise_if_changed(overdue(saved, context.client.clock.now()))
     if run is not None and options.confirm_resume is not None:
         left = sum(orders.left(context.store, run).values())
         if not options.confirm_resume(left):
@@ -199,11 +204,11 @@ def _apply(
         return
     result.run = run
     result.tallies = carry_out(context, run).tallies
-    result.settled = settled(context, wait, allow_empty=options.allow_empty)
+    result.settled = grant_roles(context, wait, allow_empty=options.allow_empty)
     result.interrupted = result.settled.interrupted
 
 
-def _unfinished(context: Context, asked: str) -> int | None:
+def _find_unfinished_run(context: Context, asked: str) -> int | None:
     """Return the last run if it was interrupted and was made for the same request.
 
     Args:
@@ -216,7 +221,7 @@ def _unfinished(context: Context, asked: str) -> int | None:
     return run.id
 
 
-def _digest(context: Context, options: _Options) -> str:
+def _request_digest(context: Context, options: _Options) -> str:
     """Identify what is asked for: the roster, the accounts, the options, and the day, because
     tomorrow somebody's last day may be over."""
     client = context.client
@@ -233,7 +238,7 @@ def _begin_from_roster(context: Context, options: _Options, asked: str) -> int |
         unknown = reconcile(context)
         unclear = {name: unknown[name] for name in context.accounts() if name in unknown}
         before = context.runner.claims()
-        with planned(
+        with make_context_plan(
             context,
             prune=options.prune,
             invite_declined=options.invite_declined,
@@ -241,7 +246,7 @@ def _begin_from_roster(context: Context, options: _Options, asked: str) -> int |
             allow_empty=options.allow_empty,
             unclear=unclear,
         ) as plan:
-            if not _confirmed(context, options, plan):
+            if not _is_confirmed(context, options, plan):
                 return None
             source = context.roster.toml.path.name
             return context.runner.begin(plan.changes, asked, source, before=before)
@@ -256,17 +261,17 @@ def _begin_from_plan(context: Context, options: _Options, plan: PlanFile, asked:
                 raise unknown[account]
         before = context.runner.claims()
         _check_unchanged(context, plan)
-        if not _confirmed(context, options, plan):
+        if not _is_confirmed(context, options, plan):
             return None
         return context.runner.begin(plan.changes, asked, plan.path.name, before=before)
 
 
 def _check_unchanged(context: Context, plan: PlanFile) -> None:
     context.emit(CheckingPlan(plan.path))
-    _refuse(moved(context.client, plan))
+    _raise_if_changed(moved(context.client, plan))
 
 
-def _refuse(different: Iterable[tuple[Change, str]]) -> None:
+def _raise_if_changed(different: Iterable[tuple[Change, str]]) -> None:
     """Raise an error if anything that a saved plan rests on is different now.
 
     Raises:
@@ -281,12 +286,12 @@ def _refuse(different: Iterable[tuple[Change, str]]) -> None:
         )
 
 
-def _confirmed(context: Context, options: _Options, plan: Plan | PlanFile) -> bool:
+def _is_confirmed(context: Context, options: _Options, plan: Plan | PlanFile) -> bool:
     context.emit(Planned(plan))
-    if cannot := sum(1 for change in impossible(plan) if change.email and not change.roles):
+    if cannot := sum(1 for change in impossible_changes(plan) if change.email and not change.roles):
         changes = "1 change" if cannot == 1 else f"{cannot} changes"
         context.report(Conflict(f"{changes} not possible", hint="The plan says why."))
-    context.report(*unconfirmed(plan))
+    context.report(*unresolved_errors(plan))
     summary = plan.summary
     if not summary.possible:
         return True

@@ -18,9 +18,9 @@ from anyio.from_thread import BlockingPortal
 
 from guestlist.client import for_threads
 from guestlist.runs.applying import ApplyResult, apply
-from guestlist.runs.context import Selection, opened
+from guestlist.runs.context import Selection, open_context
 from guestlist.runs.following import FollowResult, follow
-from guestlist.runs.planning import planned
+from guestlist.runs.planning import make_context_plan
 from guestlist.runs.progress import AsyncConfirm, AsyncConfirmResume, AsyncProgress, RunEvent
 from guestlist.runs.settling import SettleResult, settle
 from guestlist.runs.stop import Stop
@@ -56,7 +56,7 @@ async def plan_async(
     """
 
     def work(bridge: _Bridge) -> Plan:
-        with opened(
+        with open_context(
             roster,
             ledger,
             bridge.client(client),
@@ -65,7 +65,7 @@ async def plan_async(
             selection=Selection.of(accounts, people),
             allow_empty=allow_empty,
         ) as context:
-            return planned(
+            return make_context_plan(
                 context,
                 prune=prune,
                 invite_declined=invite_declined,

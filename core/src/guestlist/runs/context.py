@@ -66,7 +66,7 @@ class Selection:
 EVERYBODY = Selection()
 
 
-class Interrupted(Exception):
+class RunInterrupted(Exception):
     """The run was asked to end. What is left stays in the ledger."""
 
 
@@ -116,7 +116,7 @@ class Context:
 
 
 @contextmanager
-def opened(
+def open_context(
     roster: Roster | str | Path,
     ledger: Ledger | str | Path | None,
     client: Guestlist | None,
@@ -184,6 +184,6 @@ def _emitter(on_progress: Progress | None, stop: Stop) -> Progress:
         if on_progress is not None:
             on_progress(event)
         if stop and isinstance(event, ReadingRoster | ReadingAccount | CheckingPlan | Planned):
-            raise Interrupted
+            raise RunInterrupted
 
     return emit

@@ -8,10 +8,10 @@ from contextlib import nullcontext
 from guestlist.address import email_key
 from guestlist.errors import Conflict, GuestlistError
 from guestlist.ledger import orders
-from guestlist.runs.context import Context, Interrupted
+from guestlist.runs.context import Context, RunInterrupted
 from guestlist.runs.progress import Reconciling, RunEnded, RunProgress, RunStarted
 from guestlist.runs.runner import Summary
-from guestlist.runs.tally import SHOWN as PROBLEMS
+from guestlist.runs.tally import SHOWN as MAX_PROBLEMS
 from guestlist.runs.tally import Tally
 
 
@@ -19,21 +19,21 @@ def carry_out(context: Context, run: int) -> Summary:
     """Send what is left of a run, and report what fails.
 
     Raises:
-        Interrupted: the run was stopped. Requests under way were finished and recorded.
+        RunInterrupted: the run was stopped. Requests under way were finished and recorded.
         LedgerError: the ledger fails. Nothing was sent that it does not hold.
     """
     context.emit(RunStarted(run))
-    summary = _sent(context, run)
+    summary = _send(context, run)
     report_failures(context, summary)
     _report_recorded(context, run)
     left = sum(orders.left(context.store, run).values()) if summary.interrupted else summary.left
     context.emit(RunEnded(run, summary.tallies, left, summary.interrupted))
     if summary.interrupted:
-        raise Interrupted
+        raise RunInterrupted
     return summary
 
 
-def _sent(context: Context, run: int) -> Summary:
+def _send(context: Context, run: int) -> Summary:
     def progress(tallies: Mapping[str, Tally]) -> None:
         context.emit(RunProgress(run, tallies))
 
@@ -63,17 +63,17 @@ def reconcile(context: Context) -> dict[str, GuestlistError]:
         lists may not show yet what an unanswered request has done.
 
     Raises:
-        Interrupted: it was stopped before.
+        RunInterrupted: it was stopped before.
     """
     try:
         if requests := orders.in_doubt(context.store):
             context.emit(Reconciling(len(requests)))
         summary = context.runner.settle_doubts(context.selection.accounts)
     except KeyboardInterrupt:
-        raise Interrupted from None
+        raise RunInterrupted from None
     report_failures(context, summary)
     if summary.interrupted:
-        raise Interrupted
+        raise RunInterrupted
     return {
         account: Conflict(
             "nothing new is sent before it is known what became of requests that got no answer",
@@ -95,10 +95,10 @@ def report_failures(context: Context, summary: Summary) -> None:
 
 def _report_recorded(context: Context, run: int) -> None:
     """Report what failed on other machines, or before an interruption."""
-    known = {_kind_of(error) for error in context.errors}
-    failed = orders.failures(context.store, run, PROBLEMS)
-    context.report(*(error for error in failed if _kind_of(error) not in known))
+    known = {_error_key(error) for error in context.errors}
+    failed = orders.failures(context.store, run, MAX_PROBLEMS)
+    context.report(*(error for error in failed if _error_key(error) not in known))
 
 
-def _kind_of(error: GuestlistError) -> tuple[object, ...]:
+def _error_key(error: GuestlistError) -> tuple[object, ...]:
     return type(error), error.account, email_key(error.email or "")

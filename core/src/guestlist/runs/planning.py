@@ -20,7 +20,7 @@ from guestlist.ledger.mails import MailsPerPerson
 from guestlist.ledger.unresolved import unresolved
 from guestlist.roster import Plan, PlanFile, make_plan
 from guestlist.roster.deferred_grants import Debt
-from guestlist.runs.context import Context, Selection, opened
+from guestlist.runs.context import Context, Selection, open_context
 from guestlist.runs.progress import Progress, ReadingAccount, ReadingRoster
 
 if TYPE_CHECKING:
@@ -70,10 +70,10 @@ def plan(
         LedgerError: the ledger cannot be opened or read.
     """
     selection = Selection.of(accounts, people)
-    with opened(
+    with open_context(
         roster, ledger, client, on_progress, selection=selection, allow_empty=allow_empty
     ) as context:
-        return planned(
+        return make_context_plan(
             context,
             prune=prune,
             invite_declined=invite_declined,
@@ -82,7 +82,7 @@ def plan(
         )
 
 
-def planned(
+def make_context_plan(
     context: Context,
     *,
     prune: bool,
@@ -111,7 +111,7 @@ def planned(
         invite_declined=invite_declined,
         allow_empty=allow_empty,
         retry_unknown=retry_unknown,
-        owed=deferred(context),
+        owed=deferred_grants(context),
         unresolved=unresolved(context.store),
         mails=MailsPerPerson(context.store, client.clock.now() - roster.limits.period),
         place_of=roster.place_of,
@@ -140,7 +140,7 @@ def _check_named(context: Context) -> None:
         )
 
 
-def report_missing(context: Context, plan: PlanFile) -> None:
+def report_unplanned(context: Context, plan: PlanFile) -> None:
     """Report the accounts that a saved plan leaves out, and what nobody in an account can have."""
     context.report(
         *(
@@ -156,23 +156,23 @@ def report_missing(context: Context, plan: PlanFile) -> None:
     )
 
 
-def unconfirmed(plan: Plan | PlanFile) -> Iterator[GuestlistError]:
+def unresolved_errors(plan: Plan | PlanFile) -> Iterator[GuestlistError]:
     """Yield an error for each person who gets no email, because an earlier one may have gone
     out."""
     if plan.summary.total(frozenset({Action.UNRESOLVED})):
         for change in plan.changes():
             if change.action is Action.UNRESOLVED:
-                error = OutcomeUnknown(change.reason, hint=CONFIRM)
+                error = OutcomeUnknown(change.reason, hint=UNRESOLVED_HINT)
                 yield error.about(account=change.account, email=change.email)
 
 
-CONFIRM = (
+UNRESOLVED_HINT = (
     "Nothing was sent now. Ask the person. If they have no email, --retry-unknown sends another one"
     " (in Python: retry_unknown=True)."
 )
 
 
-def impossible(plan: Plan | PlanFile) -> Iterator[Change]:
+def impossible_changes(plan: Plan | PlanFile) -> Iterator[Change]:
     """Yield the changes that cannot be made. The file is read only if there are any."""
     if plan.summary.total(frozenset({Action.CANNOT})):
         yield from (change for change in plan.changes() if change.action is Action.CANNOT)
@@ -181,7 +181,7 @@ def impossible(plan: Plan | PlanFile) -> Iterator[Change]:
 def _impossible_for_all(plan: Plan | PlanFile) -> Iterator[GuestlistError]:
     """Yield an error for each role or option that nobody in an account can have."""
     reasons: dict[tuple[str, str], list[str]] = {}
-    for change in impossible(plan):
+    for change in impossible_changes(plan):
         if not change.email:
             yield UnknownRole(change.reason.rstrip("."), account=change.account)
         elif change.roles:  # the service has no way to give or take a role
@@ -191,7 +191,7 @@ def _impossible_for_all(plan: Plan | PlanFile) -> Iterator[GuestlistError]:
         yield Unsupported(reason.rstrip("."), hint=f"It is wanted for {whom}.", account=account)
 
 
-def deferred(context: Context) -> list[Debt]:
+def deferred_grants(context: Context) -> list[Debt]:
     """Return the deferred grants of the selected people that the ledger holds."""
     debts = (Debt.of(order.change) for order in owed.debts(context.store))
     return [debt for debt in debts if context.selection.includes(debt.account, debt.key)]

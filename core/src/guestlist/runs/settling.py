@@ -18,9 +18,9 @@ from guestlist.ledger.lock import alone
 from guestlist.models import OPEN_STATES, Guest, State
 from guestlist.roster.deferred_grants import Debt, Judged, judge
 from guestlist.roster.problems import IF_EMPTY
-from guestlist.runs.context import EVERYBODY, Context, Interrupted, Selection, opened
+from guestlist.runs.context import EVERYBODY, Context, RunInterrupted, Selection, open_context
 from guestlist.runs.execution import carry_out, reconcile
-from guestlist.runs.planning import deferred
+from guestlist.runs.planning import deferred_grants
 from guestlist.runs.progress import (
     AwaitingAcceptance,
     CheckingAcceptance,
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from guestlist.roster.file import Roster
     from guestlist.runs.stop import Stop
 
-GRANTS_PER_LOOK = 10_000
+MAX_GRANTS_PER_CHECK = 10_000
 """Deferred grants of an account that are compared with its lists together. More need more memory,
 fewer read the lists more often."""
 SECONDS_BETWEEN_CHECKS = 15.0
@@ -94,7 +94,7 @@ def settle(
         LedgerError: the ledger fails, or another process works with it.
     """
     with (
-        opened(
+        open_context(
             roster,
             ledger,
             client,
@@ -108,15 +108,15 @@ def settle(
     ):
         try:
             reconcile(context)
-            result = settled(context, wait, allow_empty=allow_empty)
-        except (Interrupted, Stopped):
+            result = grant_roles(context, wait, allow_empty=allow_empty)
+        except (RunInterrupted, Stopped):
             if not context.handles_stop:
                 raise KeyboardInterrupt from None
             return SettleResult(interrupted=True, errors=context.errors)
         return result
 
 
-def settled(context: Context, wait: float | None, *, allow_empty: bool = False) -> SettleResult:
+def grant_roles(context: Context, wait: float | None, *, allow_empty: bool = False) -> SettleResult:
     """Give the roles that are due. If asked to, wait for the people who have not accepted yet.
 
     Raises:
@@ -124,8 +124,8 @@ def settled(context: Context, wait: float | None, *, allow_empty: bool = False) 
     """
     result = SettleResult(errors=context.errors)
     try:
-        others = _given(context, wait, result, allow_empty)
-    except (KeyboardInterrupt, Stopped, Interrupted):
+        others = _grant_until_done(context, wait, result, allow_empty)
+    except (KeyboardInterrupt, Stopped, RunInterrupted):
         if not context.handles_stop:
             raise KeyboardInterrupt from None
         result.interrupted = True
@@ -143,7 +143,7 @@ def settled(context: Context, wait: float | None, *, allow_empty: bool = False) 
     return result
 
 
-def _given(
+def _grant_until_done(
     context: Context, wait: float | None, result: SettleResult, allow_empty: bool
 ) -> list[Guest]:
     """Give what is due until nobody can be waited for any longer.
@@ -158,10 +158,12 @@ def _given(
     while True:
         today = clock.now().astimezone(context.roster.zone).date()
         if today != day:
-            judged, day = _judged(context, allow_empty), today
+            judged, day = _compare_with_roster(context, allow_empty), today
         context.emit(CheckingAcceptance())
         held = {*judged.held, *map(Debt.of, judged.withdrawn), *tried}
-        changes, others, errors = due(context.client, context.store, held, context.selection)
+        changes, others, errors = find_due_changes(
+            context.client, context.store, held, context.selection
+        )
         tried.update(map(Debt.of, changes))
         if changes or judged.withdrawn:
             both = partial(chain, judged.withdrawn, changes)
@@ -179,9 +181,9 @@ def _given(
         clock.sleep(min(SECONDS_BETWEEN_CHECKS, left))
 
 
-def _judged(context: Context, allow_empty: bool) -> Judged:
+def _compare_with_roster(context: Context, allow_empty: bool) -> Judged:
     """Compare deferred grants with today's roster."""
-    grants = [debt for debt in deferred(context) if debt.account in context.client.accounts]
+    grants = [debt for debt in deferred_grants(context) if debt.account in context.client.accounts]
     if not grants:
         return Judged()
     context.emit(ReadingRoster(context.roster.toml.path))
@@ -196,7 +198,7 @@ def _judged(context: Context, allow_empty: bool) -> Judged:
     return judged
 
 
-def due(
+def find_due_changes(
     client: Guestlist,
     store: Store,
     held: Collection[Debt] = (),
@@ -236,7 +238,7 @@ def due(
                 facts = {"state": guest.state, "member": guest.member}
                 changes.append(change.model_copy(update=facts))
             else:
-                others[account, change.key] = _in_short(guest)
+                others[account, change.key] = _without_raw(guest)
 
     grants: dict[str, list[Change]] = defaultdict(list)
     for order in owed.debts(store):
@@ -245,14 +247,14 @@ def due(
         is_selected = selection.includes(account, change.key)
         if account in client.accounts and is_selected and Debt.of(change) not in held:
             grants[account].append(change)
-            if len(grants[account]) >= GRANTS_PER_LOOK:
+            if len(grants[account]) >= MAX_GRANTS_PER_CHECK:
                 look(account, grants.pop(account))
     for account, some in grants.items():
         look(account, some)
     return changes, list(others.values()), errors
 
 
-def _in_short(guest: Guest) -> Guest:
+def _without_raw(guest: Guest) -> Guest:
     """Return the guest without the service's own answers: there may be many guests."""
     records = (guest.invitation, guest.member)
     invitation, member = (one and one.model_copy(update={"raw": None}) for one in records)

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from guestlist.cli.document import AccountRow, FileRow
 from guestlist.cli.parser import UsageError
-from guestlist.cli.printing import tell
-from guestlist.cli.session import Session, nothing_configured
-from guestlist.cli.text import listed
+from guestlist.cli.printing import print_text
+from guestlist.cli.session import Session, no_account_error
+from guestlist.cli.text import comma_list
 from guestlist.config import FILE, VARIABLE, config_path
 from guestlist.errors import ConfigError
 from guestlist.plugins import installed
@@ -40,14 +40,14 @@ def create_file(path: Path, text: str) -> None:
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, OWNER_ONLY)
     except FileExistsError:
-        raise already_there(path) from None
+        raise file_exists_error(path) from None
     except OSError as error:
         raise ConfigError(f"{path} cannot be written: {error.strerror}") from None
     with open(descriptor, "w", encoding="utf-8") as file:
         file.write(text)
 
 
-def already_there(path: Path) -> ConfigError:
+def file_exists_error(path: Path) -> ConfigError:
     """The error for a file that must not be overwritten."""
     return ConfigError(
         f"{path} exists already, and is left unchanged", hint="Name another file, or remove it."
@@ -69,9 +69,9 @@ def _init(session: Session) -> None:
     create_file(path, template(providers))
     session.results.append(FileRow(path=str(path), written=True))
     if not given.json:
-        tell(f"{path} written.")
-        variables = listed(needed_variables(providers))
-        tell(
+        print_text(f"{path} written.")
+        variables = comma_list(needed_variables(providers))
+        print_text(
             f"Next: set {variables}, or take out what you do not use;"
             " then `guestlist accounts` checks the keys."
         )
@@ -89,12 +89,12 @@ def _check(session: Session) -> None:
             )
         )
     if not session.results:
-        raise nothing_configured()
+        raise no_account_error()
 
 
 def _path(session: Session) -> None:
     found = config_path(session.arguments.config)
     session.results.append(FileRow(path=str(found.absolute()) if found else None))
     if not session.arguments.json:
-        tell(str(found.absolute()) if found else "the environment")
+        print_text(str(found.absolute()) if found else "the environment")
         session.printed = True

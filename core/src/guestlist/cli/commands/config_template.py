@@ -9,7 +9,7 @@ from typing import Any
 
 from guestlist.cli.commands.providers import settings_of
 from guestlist.cli.document import SettingRow
-from guestlist.cli.missing_extra import missing
+from guestlist.cli.missing_extra import missing_extra
 from guestlist.exchange.account import Budget
 from guestlist.provider import Provider
 
@@ -17,10 +17,10 @@ try:
     import tomlkit
     from tomlkit.items import InlineTable
 except ModuleNotFoundError as error:
-    raise missing("`config init`", error) from None
+    raise missing_extra("`config init`", error) from None
 
-WIDTH = 88
-FILL_IN = "FILL IN"
+MAX_COMMENT_COLUMNS = 88
+PLACEHOLDER = "FILL IN"
 """What stands for a value that only the user can know."""
 
 
@@ -35,13 +35,13 @@ def template(providers: Sequence[type[Provider]]) -> str:
         ),
         "",
         *_comment("If it is set, nobody outside these domains is ever invited."),
-        _off("allowed_domains", ["example.com"]),
+        _commented_pair("allowed_domains", ["example.com"]),
         "",
         *_comment("What one call may cost: seconds in all, seconds without progress, tries."),
         "# [budget]",
-        _off("total", int(budget.total)),
-        _off("timeout", int(budget.timeout)),
-        _off("attempts", budget.attempts),
+        _commented_pair("total", int(budget.total)),
+        _commented_pair("timeout", int(budget.timeout)),
+        _commented_pair("attempts", budget.attempts),
     ]
     ready = [provider for provider in providers if _is_ready(provider)]
     for provider in providers:
@@ -54,7 +54,9 @@ def template(providers: Sequence[type[Provider]]) -> str:
 def _is_ready(provider: type[Provider]) -> bool:
     """Whether the environment has all that the account needs. One that lacks something would stop
     the whole file from being read."""
-    needed = [setting for setting in settings_of(provider) if setting.name in _in_force(provider)]
+    needed = [
+        setting for setting in settings_of(provider) if setting.name in _active_settings(provider)
+    ]
     return all(setting.env and os.environ.get(setting.env) for setting in needed)
 
 
@@ -69,7 +71,7 @@ def needed_variables(providers: Iterable[type[Provider]]) -> list[str]:
         setting.env
         for provider in providers
         for setting in settings_of(provider)
-        if setting.name in _in_force(provider)
+        if setting.name in _active_settings(provider)
     ]
     return [name for name in needed if name]
 
@@ -79,21 +81,21 @@ def _account(provider: type[Provider]) -> Iterator[str]:
     yield from _comment(provider.docs_url)
     yield f"[accounts.{provider.name}]" + " " * 4 + "# the name is yours"
     yield _pair("provider", provider.name)
-    in_force = _in_force(provider)
+    in_force = _active_settings(provider)
     for setting in settings_of(provider):
         yield ""
         yield from _comment(setting.description.removesuffix(".") + ".")
         if setting.name in in_force:
-            yield _pair(setting.name, _from_environment(setting) if setting.env else FILL_IN)
+            yield _pair(setting.name, _from_environment(setting) if setting.env else PLACEHOLDER)
         elif setting.env:
-            yield _off(setting.name, _from_environment(setting))
+            yield _commented_pair(setting.name, _from_environment(setting))
         else:
             default = provider.model_fields[setting.name].get_default(call_default_factory=True)
             simple = isinstance(default, str | int | float | list | tuple)
-            yield _off(setting.name, default if simple else FILL_IN)
+            yield _commented_pair(setting.name, default if simple else PLACEHOLDER)
 
 
-def _in_force(provider: type[Provider]) -> set[str]:
+def _active_settings(provider: type[Provider]) -> set[str]:
     """What is not commented out: what has to be there, and one credential."""
     settings = settings_of(provider)
     chosen = {setting.name for setting in settings if setting.required}
@@ -111,14 +113,14 @@ def _pair(name: str, value: Any) -> str:
     return f"{name} = {tomlkit.item(value).as_string()}"
 
 
-def _off(name: str, value: Any) -> str:
+def _commented_pair(name: str, value: Any) -> str:
     return f"# {_pair(name, value)}"
 
 
 def _comment(text: str) -> list[str]:
     return textwrap.wrap(
         text,
-        WIDTH,
+        MAX_COMMENT_COLUMNS,
         initial_indent="# ",
         subsequent_indent="# ",
         break_long_words=False,

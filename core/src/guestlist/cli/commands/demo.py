@@ -5,8 +5,8 @@ from __future__ import annotations
 import threading
 from contextlib import suppress
 
-from guestlist.cli.commands.demo_runner import Stage, StageClock
-from guestlist.cli.commands.demo_scenario import ACCOUNTS, tell
+from guestlist.cli.commands.demo_runner import DemoClock, DemoRunner
+from guestlist.cli.commands.demo_scenario import ACCOUNTS, play
 from guestlist.cli.exit_codes import Interrupted
 from guestlist.cli.parser import UsageError
 from guestlist.cli.session import Session
@@ -36,11 +36,11 @@ def run_demo(session: Session) -> None:
     with (
         Sandbox(kinds, port=given.port) as sandbox,
         SandboxControl(sandbox.url) as invitees,
-        Guestlist(accounts_of(sandbox), clock=StageClock(sandbox), watch=session.watch) as guests,
+        Guestlist(accounts_of(sandbox), clock=DemoClock(sandbox), watch=session.watch) as guests,
     ):
-        stage = Stage(session, sandbox, guests, invitees)
+        stage = DemoRunner(session, sandbox, guests, invitees)
         try:
-            tell(stage)
+            play(stage)
             session.printed = session.screen is not None
             if given.keep:
                 stage.keep()

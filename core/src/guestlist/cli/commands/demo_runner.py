@@ -8,10 +8,10 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from guestlist.cli.document import GuestRow, StepRow
-from guestlist.cli.formatting import Facts, basis, through
-from guestlist.cli.role_labels import Labels
+from guestlist.cli.formatting import RecordFormatter, basis_text, grant_path
+from guestlist.cli.role_labels import RoleLabels
 from guestlist.cli.session import Session
-from guestlist.cli.text import count, listed, words, yes_or_no
+from guestlist.cli.text import comma_list, quantity, spaced, yes_or_no
 from guestlist.client import Guestlist
 from guestlist.errors import GuestlistError
 from guestlist.exchange.clock import SystemClock
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     from guestlist.sandbox.control import SandboxControl
     from guestlist.sandbox.server import Sandbox
 
-CALL, RESULT = 3, 5
+CALL_INDENT, RESULT_INDENT = 3, 5
 """Columns by which calls and results are indented."""
 
 
-class StageClock(SystemClock):
+class DemoClock(SystemClock):
     """The sandbox's clock. Waiting moves it forward instead of taking time."""
 
     def __init__(self, sandbox: Sandbox) -> None:
@@ -46,7 +46,7 @@ class NotAsTold(GuestlistError):
     """A step of the story came out differently."""
 
 
-class Stage:
+class DemoRunner:
     """What a story is played on."""
 
     def __init__(
@@ -57,7 +57,7 @@ class Stage:
         self._sandbox = sandbox
         self._guests = guests
         self._invitees = invitees
-        self._labels = Labels(lambda: guests)
+        self._labels = RoleLabels(lambda: guests)
         self._chapters = 0
         self._chapter = ""
 
@@ -69,17 +69,17 @@ class Stage:
         if self._screen is None:
             return
         for hosted in self._sandbox.services.values():
-            self._screen.line(f"{hosted.service.title:<14}{hosted.base_url}", indent=CALL)
-        self._screen.line(f"{'Mailbox':<14}{self._sandbox.url}", indent=CALL)
+            self._screen.line(f"{hosted.service.title:<14}{hosted.base_url}", indent=CALL_INDENT)
+        self._screen.line(f"{'Mailbox':<14}{self._sandbox.url}", indent=CALL_INDENT)
 
     def chapter(self, title: str, text: str = "") -> None:
         """A part of the story."""
         self._chapters += 1
         self._chapter = title
         self._line()
-        self._line(f"{self._chapters:<{CALL}}{title}", style="bold")
+        self._line(f"{self._chapters:<{CALL_INDENT}}{title}", style="bold")
         if text:
-            self._line(text, indent=CALL, style="dim")
+            self._line(text, indent=CALL_INDENT, style="dim")
 
     def call(self, verb: str, *args: Any, expect: str, **kwargs: Any) -> None:
         """A call of the client.
@@ -92,7 +92,7 @@ class Stage:
         """
         given = [*map(_quoted, args), *(f"{k}={_quoted(v)}" for k, v in kwargs.items())]
         text = f"guests.{verb}({', '.join(given)})"
-        self._line(text, indent=CALL, style="cyan")
+        self._line(text, indent=CALL_INDENT, style="cyan")
         try:
             result = getattr(self._guests, verb)(*args, **kwargs)
             if not isinstance(result, Guest | InviteResult | RoleResult | Access):
@@ -100,7 +100,7 @@ class Stage:
         except GuestlistError as error:
             result = error
         key, facts = self._describe(result)
-        shown = count(len(result), verb.removesuffix("s")) if isinstance(result, list) else ""
+        shown = quantity(len(result), verb.removesuffix("s")) if isinstance(result, list) else ""
         self._step(text, key, facts, expect, shown)
 
     def accept(self, name: str, email: str) -> None:
@@ -115,14 +115,14 @@ class Stage:
         for mail in mails:
             service = self._sandbox.services[mail.service].service.title
             text = f'{name} opens "{mail.subject}" from {service} and accepts'
-            self._line(text, indent=CALL, style="italic")
+            self._line(text, indent=CALL_INDENT, style="italic")
             state = self._invitees.accept(mail).lower()
             self._step(text, state, [], "accepted")
 
     def pass_time(self, length: timedelta) -> None:
         """The sandbox's clock moves."""
         self._invitees.advance(length)
-        self._line(f"{duration(length).capitalize()} pass.", indent=CALL, style="italic")
+        self._line(f"{duration(length).capitalize()} pass.", indent=CALL_INDENT, style="italic")
 
     def close(self, people: Iterable[tuple[str, str]]) -> None:
         """The table of everybody, and what all of it came to."""
@@ -137,22 +137,24 @@ class Stage:
         from guestlist.cli.tables import Tables
 
         self._line()
-        Tables(self._screen, self._facts(), indent=CALL, gone="gone").guests(rows)
+        Tables(self._screen, self._facts(), indent=CALL_INDENT, gone="gone").guests(rows)
         self._line()
-        self._line(f"{count(steps, 'step')}, all as told.", style="bold green")
+        self._line(f"{quantity(steps, 'step')}, all as told.", style="bold green")
 
     def keep(self) -> None:
         """How to look around afterwards."""
         url = self._sandbox.url
         self._line()
         self._line("The sandbox keeps running until Ctrl-C. The mailbox is at:")
-        self._line(url, indent=CALL, style="cyan")
+        self._line(url, indent=CALL_INDENT, style="cyan")
         self._line("From another terminal:")
-        self._line(f"guestlist --sandbox {url} status ada@example.com", indent=CALL, style="cyan")
+        self._line(
+            f"guestlist --sandbox {url} status ada@example.com", indent=CALL_INDENT, style="cyan"
+        )
 
     def _step(self, text: str, key: str, facts: list[str], expected: str, shown: str = "") -> None:
         as_told = key == expected
-        shown = shown or words(key)
+        shown = shown or spaced(key)
         told = " · ".join(filter(None, [shown, *facts]))
         if self._screen is not None:
             from guestlist.cli.screen import STYLES, Text
@@ -160,7 +162,7 @@ class Stage:
             line = Text(f"→ {told}")
             style = STYLES.get(key, "green") if as_told else "bold red"
             line.stylize(style, 0, len(shown) + 2)
-            self._screen.line(line, indent=RESULT)
+            self._screen.line(line, indent=RESULT_INDENT)
         self._session.results.append(
             StepRow(
                 chapter=self._chapter, call=text, result=told, expected=expected, as_told=as_told
@@ -180,18 +182,18 @@ class Stage:
         if isinstance(result, RoleResult):
             return result.outcome, [result.role.label]
         if isinstance(result, Access):
-            held = [f"{grant.role.label} ({through(grant)})" for grant in result.grants]
+            held = [f"{grant.role.label} ({grant_path(grant)})" for grant in result.grants]
             return ("access" if held else "nothing"), held or [result.explanation or ""]
         if isinstance(result, InviteResult):
             mail = yes_or_no(result.mail_sent, "mail sent", "no mail sent", "mail not known")
             role = facts.roles_of(result.guest)
             return result.outcome, [role and f"as {role}", mail, facts.when(result.guest)]
         if isinstance(result, Guest):
-            return result.state, [basis(result), facts.when(result)]
-        return str(len(result)), [listed([one.email for one in result])]
+            return result.state, [basis_text(result), facts.when(result)]
+        return str(len(result)), [comma_list([one.email for one in result])]
 
-    def _facts(self) -> Facts:
-        return Facts(self._sandbox.clock.now(), self._labels)
+    def _facts(self) -> RecordFormatter:
+        return RecordFormatter(self._sandbox.clock.now(), self._labels)
 
     def _line(self, text: str = "", *, indent: int = 0, style: str = "") -> None:
         if self._screen is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from guestlist.cli.commands.demo_runner import Stage
+from guestlist.cli.commands.demo_runner import DemoRunner
 
 ACCOUNTS = ("vultr", "aitronos")
 """The accounts of the story, which are named like their providers."""
@@ -23,7 +23,7 @@ EVERYBODY = (
 )
 
 
-def tell(stage: Stage) -> None:
+def play(stage: DemoRunner) -> None:
     """Tells it from the beginning to the end.
 
     Raises:
@@ -43,7 +43,7 @@ def tell(stage: Stage) -> None:
     stage.close(EVERYBODY)
 
 
-def _invitations(stage: Stage) -> None:
+def _invitations(stage: DemoRunner) -> None:
     stage.chapter(
         "Four people are invited",
         "Aitronos wants a role at once, by name; Vultr takes none before somebody has accepted.",
@@ -65,7 +65,7 @@ def _invitations(stage: Stage) -> None:
     stage.call("invite", ADA, account="vultr", expect="already_invited")
 
 
-def _acceptance(stage: Stage) -> None:
+def _acceptance(stage: DemoRunner) -> None:
     stage.chapter("Ada and Barbara read their mails")
     stage.accept("Ada", ADA)
     stage.accept("Barbara", BARBARA)
@@ -73,7 +73,7 @@ def _acceptance(stage: Stage) -> None:
     stage.call("status", ADA, account="aitronos", expect="accepted")
 
 
-def _roles(stage: Stage) -> None:
+def _roles(stage: DemoRunner) -> None:
     stage.chapter("What may Ada do?", "On Vultr, to be a member is not to be allowed anything.")
     stage.call("access", ADA, account="vultr", expect="nothing")
     stage.call("assign_role", ADA, "group:Engineering", account="vultr", expect="assigned")
@@ -83,7 +83,7 @@ def _roles(stage: Stage) -> None:
     stage.call("access", ADA, account="aitronos", expect="access")
 
 
-def _patience(stage: Stage) -> None:
+def _patience(stage: DemoRunner) -> None:
     stage.chapter("Grace does not answer", "Her invitation is sent again, lapses, and is renewed.")
     stage.call("resend", GRACE, account="vultr", expect="resent")
     stage.pass_time(timedelta(days=4))
@@ -92,7 +92,7 @@ def _patience(stage: Stage) -> None:
     stage.call("status", GRACE, account="vultr", expect="pending")
 
 
-def _changes(stage: Stage) -> None:
+def _changes(stage: DemoRunner) -> None:
     stage.chapter("Plans change", "What a service cannot do is said before anything is sent.")
     stage.call("revoke", ALAN, account="aitronos", expect="gone")
     stage.call("revoke", GRACE, account="vultr", expect="Unsupported")

@@ -9,8 +9,8 @@ from guestlist.cli.document import ForgottenRow
 from guestlist.cli.exit_codes import Interrupted
 from guestlist.cli.parser import UsageError
 from guestlist.cli.session import Session
-from guestlist.cli.text import count, listed
-from guestlist.cli.timestamps import resolve
+from guestlist.cli.text import comma_list, quantity
+from guestlist.cli.timestamps import resolve_timestamp
 from guestlist.config import config_path
 from guestlist.errors import LedgerError
 from guestlist.humanize import absolute
@@ -38,9 +38,13 @@ def run_forget(session: Session) -> None:
     session.results.append(row)
     if session.screen is not None:
         session.screen.line(
-            f"Deleted from {row.ledger}: {count(row.orders, 'order')}"
-            f" and {count(row.entries, 'row')} of history."
-            + (f" {count(row.mentions, 'mention')} in other rows replaced." if row.mentions else "")
+            f"Deleted from {row.ledger}: {quantity(row.orders, 'order')}"
+            f" and {quantity(row.entries, 'row')} of history."
+            + (
+                f" {quantity(row.mentions, 'mention')} in other rows replaced."
+                if row.mentions
+                else ""
+            )
         )
         session.printed = True
 
@@ -75,7 +79,7 @@ def _older(session: Session, store: Store) -> ForgottenRow:
     if given.expired:
         before = session.now - retention(config_path(given.config))
     else:
-        before = resolve(given.older_than, session.now)
+        before = resolve_timestamp(given.older_than, session.now)
     confirm(f"Delete what was settled before {absolute(before)} from {store.name}?", yes=given.yes)
     erased = expire(store, before)
     return ForgottenRow(
@@ -97,6 +101,6 @@ def _question(email: str, found: dict[LineState, int], ledger: str) -> str:
         )
         if found[state]
     ]
-    among = f" ({listed(lost)})" if lost else ""
-    number = count(sum(found.values()), "order")
+    among = f" ({comma_list(lost)})" if lost else ""
+    number = quantity(sum(found.values()), "order")
     return f"Delete everything about {email} from {ledger}: {number}{among}?"

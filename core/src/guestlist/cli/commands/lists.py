@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from guestlist.cli.batch import Task, run_each, tasks_for
+from guestlist.cli.batch import Task, run_each, tasks_of
 from guestlist.cli.document import AccountRow, AnyRow, InvitationRow, MemberRow, RoleRow
 from guestlist.cli.session import Session
 from guestlist.errors import GuestlistError, ServiceTrouble
@@ -18,7 +18,7 @@ def run_list(session: Session) -> None:
         for one in found:
             yield InvitationRow.model_construct(**dict(one), account=task.account)
 
-    _ask(session, invitations)
+    _read_each(session, invitations)
 
 
 def run_members(session: Session) -> None:
@@ -28,7 +28,7 @@ def run_members(session: Session) -> None:
         for one in session.guests.members(account=task.account):
             yield MemberRow.model_construct(**dict(one), account=task.account)
 
-    _ask(session, members)
+    _read_each(session, members)
 
 
 def run_roles(session: Session) -> None:
@@ -38,7 +38,7 @@ def run_roles(session: Session) -> None:
         for one in session.guests.roles(kind=session.arguments.kind, account=task.account):
             yield RoleRow.model_construct(**dict(one), account=task.account)
 
-    _ask(session, roles)
+    _read_each(session, roles)
 
 
 def run_accounts(session: Session) -> None:
@@ -63,9 +63,9 @@ def run_accounts(session: Session) -> None:
             organization=organization or None,
         )
 
-    _ask(session, check)
+    _read_each(session, check)
     session.errors += [refusals[name] for name in sorted(refusals)]
 
 
-def _ask(session: Session, work: Callable[[Task], Iterator[AnyRow]]) -> None:
-    run_each(session, tasks_for(session.accounts(every=True)), work, changes=False)
+def _read_each(session: Session, work: Callable[[Task], Iterator[AnyRow]]) -> None:
+    run_each(session, tasks_of(session.accounts(every=True)), work, changes=False)

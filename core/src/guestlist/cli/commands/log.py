@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 from guestlist.cli.document import OrderRow
 from guestlist.cli.parser import UsageError
-from guestlist.cli.printing import say
+from guestlist.cli.printing import print_message
 from guestlist.cli.session import Session
-from guestlist.cli.text import count
-from guestlist.cli.timestamps import resolve
+from guestlist.cli.text import quantity
+from guestlist.cli.timestamps import resolve_timestamp
 from guestlist.ledger.export import write_csv, write_jsonl
 from guestlist.ledger.line import LineState, LogLine
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from guestlist.ledger.history import Search
     from guestlist.ledger.store import Store
 
-LAST = 100
+MAX_ORDERS_IN_TABLE = 100
 """Orders in a table, unless told otherwise: a table is laid out as a whole."""
 
 
@@ -38,9 +38,9 @@ def run_log(session: Session) -> None:
     elif session.screen is None:
         session.results += map(_row, _lines(store, search, given.last))
     else:
-        session.results += map(_row, _lines(store, search, given.last or LAST))
+        session.results += map(_row, _lines(store, search, given.last or MAX_ORDERS_IN_TABLE))
         if given.last is None:
-            _tell_of_the_rest(store, search)
+            _hint_at_older_orders(store, search)
 
 
 def _lines(store: Store, search: Search, last: int | None) -> Iterator[LogLine]:
@@ -51,12 +51,15 @@ def _lines(store: Store, search: Search, last: int | None) -> Iterator[LogLine]:
     return iter(history.latest(store, last, search))
 
 
-def _tell_of_the_rest(store: Store, search: Search) -> None:
+def _hint_at_older_orders(store: Store, search: Search) -> None:
     from guestlist.ledger.history import counts
 
-    rest = counts(store, search).total() - LAST
+    rest = counts(store, search).total() - MAX_ORDERS_IN_TABLE
     if rest > 0:
-        say("hint", f"{count(rest, 'older order')} not shown: --last 1000, or --export, shows more")
+        print_message(
+            "hint",
+            f"{quantity(rest, 'older order')} not shown: --last 1000, or --export, shows more",
+        )
 
 
 def _row(line: LogLine) -> OrderRow:
@@ -66,12 +69,12 @@ def _row(line: LogLine) -> OrderRow:
 def _search(session: Session) -> Search:
     from guestlist.ledger.history import Search
 
-    given = session.arguments
+    given, now = session.arguments, session.now
     return Search(
         emails=given.who,
         accounts=given.account,
         states=[LineState(state) for state in given.state],
-        since=None if given.since is None else resolve(given.since, session.now),
-        until=None if given.until is None else resolve(given.until, session.now, end=True),
+        since=None if given.since is None else resolve_timestamp(given.since, now),
+        until=None if given.until is None else resolve_timestamp(given.until, now, end=True),
         run=given.run,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from guestlist.address import read_email
-from guestlist.cli.batch import Task, run_each, tasks_for
+from guestlist.cli.batch import Task, run_each, tasks_of
 from guestlist.cli.document import (
     AccessRow,
     AnyRow,
@@ -64,7 +64,7 @@ def run_onboard(session: Session) -> None:
 
     accounts = session.accounts(every=False)
     _check_addresses(session, ids=False)
-    run_each(session, tasks_for(accounts, given.who), onboard, changes=True, resumable=True)
+    run_each(session, tasks_of(accounts, given.who), onboard, changes=True, resumable=True)
 
 
 def _check_addresses(session: Session, *, ids: bool) -> None:
@@ -115,7 +115,7 @@ def run_status(session: Session) -> None:
     def status(task: Task) -> Iterator[AnyRow]:
         yield _guest(session.guests.status(task.who, account=task.account))
 
-    _look(session, status)
+    _read(session, status)
 
 
 def run_wait(session: Session) -> None:
@@ -130,7 +130,7 @@ def run_wait(session: Session) -> None:
 
     accounts = session.accounts(every=False)
     _check_addresses(session, ids=True)
-    run_each(session, tasks_for(accounts, given.who), wait, changes=False)
+    run_each(session, tasks_of(accounts, given.who), wait, changes=False)
 
 
 def run_revoke(session: Session) -> None:
@@ -174,14 +174,14 @@ def run_access(session: Session) -> None:
         yield OwnAccessRow.model_construct(**dict(found))
 
     if given.own:
-        run_each(session, tasks_for(session.accounts(every=True)), own_access, changes=False)
+        run_each(session, tasks_of(session.accounts(every=True)), own_access, changes=False)
         return
 
     def access(task: Task) -> Iterator[AnyRow]:
         found = session.guests.access(task.who, account=task.account)
         yield AccessRow.model_construct(**dict(found))
 
-    _look(session, access)
+    _read(session, access)
 
 
 def _change_roles(session: Session, verb: Callable[[], Callable[..., RoleResult]]) -> None:
@@ -202,15 +202,15 @@ def _change(
     """
     accounts = session.accounts(every=False)
     _check_addresses(session, ids=ids)
-    run_each(session, tasks_for(accounts, session.arguments.who), work, changes=True)
+    run_each(session, tasks_of(accounts, session.arguments.who), work, changes=True)
 
 
-def _look(session: Session, work: Callable[[Task], Iterator[AnyRow]]) -> None:
+def _read(session: Session, work: Callable[[Task], Iterator[AnyRow]]) -> None:
     """For verbs that change nothing: every account may be asked, unless it is about an id, which
     belongs to one."""
     people = session.arguments.who
     accounts = session.accounts(every=all("@" in who for who in people))
-    run_each(session, tasks_for(accounts, people), work, changes=False)
+    run_each(session, tasks_of(accounts, people), work, changes=False)
 
 
 def _guest(guest: Guest) -> GuestRow:

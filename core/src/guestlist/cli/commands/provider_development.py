@@ -11,7 +11,7 @@ from typing import Any
 
 from guestlist.cli.commands.providers import describe
 from guestlist.cli.document import FileRow
-from guestlist.cli.printing import tell
+from guestlist.cli.printing import print_text
 from guestlist.cli.session import Session
 from guestlist.errors import CallerMistake, ConfigError
 from guestlist.plugins import installed
@@ -42,14 +42,14 @@ def run_new_provider(session: Session) -> None:
     folder = new_provider(name, Path(session.arguments.into))
     session.results.append(FileRow(path=str(folder), written=True))
     if not session.arguments.json:
-        tell(f"{folder} is written. What comes next:")
+        print_text(f"{folder} is written. What comes next:")
         for command in (
             f"cd {folder}",
             'pip install -e ".[sandbox,test]" mypy',
             "pytest",
             f"guestlist check-provider {name}",
         ):
-            tell(f"    {command}")
+            print_text(f"    {command}")
         session.printed = True
 
 

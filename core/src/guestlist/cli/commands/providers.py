@@ -8,7 +8,7 @@ from pydantic import BaseModel
 
 from guestlist.cli.document import ProviderRow, SettingRow
 from guestlist.cli.session import Session
-from guestlist.cli.text import words
+from guestlist.cli.text import spaced
 from guestlist.errors import ConfigError
 from guestlist.plugins import installed
 from guestlist.provider import Provider
@@ -44,7 +44,7 @@ def run_providers(session: Session) -> None:
 
 
 def _show(screen: Screen, kind: type[Provider], row: ProviderRow) -> None:
-    from guestlist.cli.capability_table import matrix
+    from guestlist.cli.capability_table import capability_table
     from guestlist.cli.screen import Column, Text
 
     screen.line(Text.assemble((row.title, "bold"), (f"  {row.distribution}", "dim")))
@@ -72,10 +72,10 @@ def _show(screen: Screen, kind: type[Provider], row: ProviderRow) -> None:
         )
     screen.line()
     screen.line("Capabilities", style="bold")
-    facts = [(name, cells[0]) for name, cells in matrix([row], everything=True)]
+    facts = [(name, cells[0]) for name, cells in capability_table([row], everything=True)]
     screen.table([Column("", whole=True), Column("")], facts[1:])
     for operation, substitute in row.substitutes.items():
-        screen.line(f"Instead of {words(operation)}: {substitute}", style="dim")
+        screen.line(f"Instead of {spaced(operation)}: {substitute}", style="dim")
 
 
 def describe(provider: type[Provider], distribution: str) -> ProviderRow:

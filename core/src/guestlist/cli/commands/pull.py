@@ -6,13 +6,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 
 from guestlist.cli.document import PulledRow
-from guestlist.cli.missing_extra import missing
-from guestlist.cli.opened_roster import configured, roster_path, within
-from guestlist.cli.printing import say
-from guestlist.cli.run_reporter import reading
+from guestlist.cli.missing_extra import missing_extra
+from guestlist.cli.opened_roster import configured_accounts, roster_path, with_timeout
+from guestlist.cli.printing import print_message
+from guestlist.cli.run_reporter import reading_callback
 from guestlist.cli.screen import Screen
-from guestlist.cli.session import Session, client, nothing_configured
-from guestlist.cli.text import count, listed
+from guestlist.cli.session import Session, client, no_account_error
+from guestlist.cli.text import comma_list, quantity
 from guestlist.client import Guestlist
 from guestlist.config import open_config
 from guestlist.roster.current_people import Everybody
@@ -20,7 +20,7 @@ from guestlist.roster.current_people import Everybody
 try:
     from guestlist.roster.pull import Present, Pulled, pull
 except ModuleNotFoundError as error:
-    raise missing("pull", error) from None
+    raise missing_extra("pull", error) from None
 
 
 def run_pull(session: Session) -> None:
@@ -28,14 +28,16 @@ def run_pull(session: Session) -> None:
     given = session.arguments
     roster = open_config(roster_path(session))
     with ExitStack() as closing:
-        config = configured(session, roster, closing)
-        guests = within(session, closing.enter_context(client(session, config, session.clock)))
+        config = configured_accounts(session, roster, closing)
+        guests = with_timeout(
+            session, closing.enter_context(client(session, config, session.clock))
+        )
         names = list(dict.fromkeys(given.account)) or list(guests.accounts)
         if not names:
-            raise nothing_configured()
+            raise no_account_error()
         for name in names:
             guests.account(name)
-        present = _everybody(session, guests, names)
+        present = _all_members(session, guests, names)
         pulled = pull(roster.path, present, replace=given.replace, table=given.csv)
     session.results.append(
         PulledRow(
@@ -48,14 +50,16 @@ def run_pull(session: Session) -> None:
         )
     )
     if session.screen is not None:
-        session.progress.pause()
+        session.status.pause()
         _show(session.screen, pulled)
         session.printed = True
 
 
-def _everybody(session: Session, guests: Guestlist, names: Sequence[str]) -> Iterator[Present]:
+def _all_members(session: Session, guests: Guestlist, names: Sequence[str]) -> Iterator[Present]:
     """All who are there, once all accounts have been read; nobody if one of them cannot be."""
-    with Everybody(guests, names, progress=reading(session.progress, guests.accounts)) as everybody:
+    with Everybody(
+        guests, names, progress=reading_callback(session.status, guests.accounts)
+    ) as everybody:
         failed = [one.error for one in everybody.read.values() if one.error]
         if failed:
             session.errors += failed[1:]
@@ -64,13 +68,13 @@ def _everybody(session: Session, guests: Guestlist, names: Sequence[str]) -> Ite
 
 
 def _show(screen: Screen, pulled: Pulled) -> None:
-    files = listed(list(map(str, pulled.files)))
-    screen.line(f"{files} written: {count(pulled.memberships, 'membership')}.")
+    files = comma_list(list(map(str, pulled.files)))
+    screen.line(f"{files} written: {quantity(pulled.memberships, 'membership')}.")
     for line in pulled.lost:
-        say("warning", f"not kept: {line}")
+        print_message("warning", f"not kept: {line}")
     if pulled.backup:
         screen.line(f"The file as it was: {pulled.backup}.")
     for line in pulled.left_out:
-        say("warning", f"left out: {line}")
+        print_message("warning", f"left out: {line}")
     if more := pulled.left_out_count - len(pulled.left_out):
-        say("warning", f"{more:,} more were left out")
+        print_message("warning", f"{more:,} more were left out")

@@ -5,15 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 from guestlist import runs
-from guestlist.cli.changes import SHOWN
+from guestlist.cli.changes import MAX_CHANGES_ON_TERMINAL
 from guestlist.cli.confirmation import confirm
 from guestlist.cli.exit_codes import CHANGES, Interrupted
-from guestlist.cli.opened_roster import Desk, desk
+from guestlist.cli.opened_roster import OpenedRoster, open_roster
 from guestlist.cli.parser import UsageError
-from guestlist.cli.printing import say
-from guestlist.cli.run_reporter import Reporter
+from guestlist.cli.printing import print_message
+from guestlist.cli.run_reporter import RunReporter
 from guestlist.cli.session import Session
-from guestlist.cli.text import count
+from guestlist.cli.text import quantity
 from guestlist.runs import SettleResult
 from guestlist.runs.progress import Reconciling
 from guestlist.runs.stop import Stop
@@ -26,8 +26,8 @@ def run_plan(session: Session) -> None:
     if given.markdown and given.json:
         raise UsageError("--markdown and --json exclude each other", hint="Leave out one.")
     with (
-        desk(session, reads_only=True) as at,
-        Reporter(session, at) as reporter,
+        open_roster(session, reads_only=True) as at,
+        RunReporter(session, at) as reporter,
         runs.plan(
             at.roster,
             ledger=at.ledger,
@@ -57,7 +57,7 @@ def run_apply(session: Session) -> None:
             "a saved plan is carried out as a whole",
             hint="Leave out the accounts and addresses, or --plan.",
         )
-    with desk(session) as at, Reporter(session, at) as reporter:
+    with open_roster(session) as at, RunReporter(session, at) as reporter:
         result = runs.apply(
             at.roster,
             plan=given.plan,
@@ -90,8 +90,8 @@ def run_apply(session: Session) -> None:
 def run_settle(session: Session) -> None:
     """`settle`: give people their deferred roles, as far as they have accepted."""
     with (
-        desk(session, create=False) as at,
-        Reporter(session, at) as reporter,
+        open_roster(session, create=False) as at,
+        RunReporter(session, at) as reporter,
     ):
         result = runs.settle(
             at.roster,
@@ -110,10 +110,10 @@ def run_settle(session: Session) -> None:
 
 def run_worker(session: Session) -> None:
     """`worker`: work on the runs of a ledger in PostgreSQL until it is stopped."""
-    with desk(session) as at:
+    with open_roster(session) as at:
         from guestlist.runs.workers import worker
 
-        session.progress.tell(f"working on {at.ledger.store.name}")
+        session.status.show(f"working on {at.ledger.store.name}")
         worker.run_worker(at.make, at.ledger.store.url)
     session.printed = True
 
@@ -131,7 +131,7 @@ def _select(session: Session) -> None:
     given.who = [word for word in words if word not in files]
 
 
-def _confirmed(session: Session, at: Desk, question: str) -> bool:
+def _confirmed(session: Session, at: OpenedRoster, question: str) -> bool:
     """Ask whether to carry something out.
 
     Raises:
@@ -139,12 +139,12 @@ def _confirmed(session: Session, at: Desk, question: str) -> bool:
         UsageError: there is no terminal to ask on.
     """
     given = session.arguments
-    session.progress.pause()
+    session.status.pause()
     confirm(question, yes=given.yes or at.imitated)
     return True
 
 
-def _interrupted_early(session: Session, reporter: Reporter) -> Interrupted:
+def _interrupted_early(session: Session, reporter: RunReporter) -> Interrupted:
     if not isinstance(reporter.last, Reconciling):
         return Interrupted("nothing was changed")
     return Interrupted(
@@ -163,8 +163,10 @@ def _show_settled(session: Session, result: SettleResult) -> None:
     session.printed = session.printed or bool(result.waiting or result.lost)
     if result.waiting:
         session.screen.line(
-            f"{count(len(result.waiting), 'guest')} will get roles after accepting:"
+            f"{quantity(len(result.waiting), 'guest')} will get roles after accepting:"
             " `guestlist settle`, or `apply --wait`."
         )
-    for guest in result.lost[:SHOWN]:
-        say("warning", f"{guest.email} on {guest.account} is owed a role, and is {guest.state}")
+    for guest in result.lost[:MAX_CHANGES_ON_TERMINAL]:
+        print_message(
+            "warning", f"{guest.email} on {guest.account} is owed a role, and is {guest.state}"
+        )

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from guestlist.cli.commands.config import already_there, create_file
+from guestlist.cli.commands.config import create_file, file_exists_error
 from guestlist.cli.document import MailboxRow, ServiceRow
-from guestlist.cli.missing_extra import missing
+from guestlist.cli.missing_extra import missing_extra
 from guestlist.cli.parser import DEFAULT_SANDBOX, UsageError
 from guestlist.cli.printing import print_document
 from guestlist.cli.session import Session
-from guestlist.cli.text import listed
+from guestlist.cli.text import comma_list
 from guestlist.running_sandbox import VARIABLE
 from guestlist.sandbox.errors import SandboxMistake
 from guestlist.sandbox.services import service_classes
@@ -21,7 +21,7 @@ from guestlist.sandbox.services import service_classes
 try:
     import tomlkit
 except ModuleNotFoundError as error:
-    raise missing("`sandbox`", error) from None
+    raise missing_extra("`sandbox`", error) from None
 
 if TYPE_CHECKING:
     from guestlist.cli.screen import Screen
@@ -45,7 +45,7 @@ def run_sandbox(session: Session) -> None:
 
     _ = session.screen  # fails before anything is started if rich is missing
     if given.write and Path(given.write).exists():
-        raise already_there(Path(given.write))
+        raise file_exists_error(Path(given.write))
     sandbox = Sandbox(
         kinds,
         host=given.host,
@@ -54,7 +54,7 @@ def run_sandbox(session: Session) -> None:
         switches=_switches(given.switch, names),
         allow_remote=given.allow_remote,
     )
-    sandbox.run(lambda running: _announce(session, running))
+    sandbox.run(lambda running: _print_addresses(session, running))
 
 
 def rows_of(sandbox: Sandbox) -> list[MailboxRow | ServiceRow]:
@@ -88,7 +88,7 @@ def config_text(sandbox: Sandbox) -> str:
     return tomlkit.dumps(document)
 
 
-def _announce(session: Session, sandbox: Sandbox) -> None:
+def _print_addresses(session: Session, sandbox: Sandbox) -> None:
     session.results.extend(rows_of(sandbox))
     written = session.arguments.write
     if written:
@@ -160,4 +160,6 @@ def _switches(pairs: Sequence[tuple[str, str]], names: Sequence[str]) -> dict[st
 
 def _check_service(name: str, names: Sequence[str]) -> None:
     if name not in names:
-        raise UsageError(f"there is no service {name!r}", hint=f"There are {listed(list(names))}.")
+        raise UsageError(
+            f"there is no service {name!r}", hint=f"There are {comma_list(list(names))}."
+        )
