@@ -68,7 +68,7 @@ RETURNED: dict[str, tuple[str, ...]] = {
         "changes.Change",
         "roster.summary.Summary",
         "roster.summary.Over",
-        "ledger.tally.Tally",
+        "runs.tally.Tally",
         "runs.progress",
     ),
     "The ledger": ("ledger.answers.Waiting", "ledger.answers.Answer"),
