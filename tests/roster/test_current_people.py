@@ -10,7 +10,7 @@ import pytest
 from guestlist import Guestlist, Unsupported
 from guestlist.models import Role, State
 from guestlist.provider import Flow, Page, Provider, operation
-from guestlist.roster.current_people import Everybody
+from guestlist.roster.current_people import CurrentPeople
 from guestlist_vultr import Vultr
 
 LENA = "lena@example.org"
@@ -19,7 +19,7 @@ Roles = Callable[[Iterable[Role]], list[Role]]
 
 
 def found(guests: Guestlist, account: str) -> dict[str, Any]:
-    with Everybody(guests, [account]) as everybody:
+    with CurrentPeople(guests, [account]) as everybody:
         assert everybody.read[account].error is None
         return {email: (roles, state) for _, email, roles, state in everybody}
 
@@ -85,7 +85,7 @@ def test_a_service_without_lists(guestlist_clock: Any) -> None:
 
     with (
         Guestlist({"blind": Blind()}, clock=guestlist_clock) as guests,
-        Everybody(guests, ["blind"]) as everybody,
+        CurrentPeople(guests, ["blind"]) as everybody,
     ):
         error = everybody.read["blind"].error
     assert isinstance(error, Unsupported)

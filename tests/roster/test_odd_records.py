@@ -12,7 +12,7 @@ from guestlist.changes import Action, Change
 from guestlist.models import Invitation, Member, State
 from guestlist.provider import Flow, Page, RecordProblem, operation
 from guestlist.roster import Wanted, make_plan, moved, read_plan
-from guestlist.roster.current_people import Everybody
+from guestlist.roster.current_people import CurrentPeople
 
 ADA, BEA, CAM, DAN = (f"{name}@example.com" for name in ("ada", "bea", "cam", "dan"))
 ALL = [Wanted("club", email_key(one), one, None) for one in (ADA, BEA, CAM, DAN)]
@@ -66,7 +66,10 @@ def test_a_plan_in_a_file_does_not_hold_for_a_person_who_is_hidden_now(tmp_path:
 
 
 def test_a_roster_is_not_pulled_without_the_person_of_the_record() -> None:
-    with club(RecordProblem(2, "it has no id", "m2")) as guests, Everybody(guests, ["club"]) as all:
+    with (
+        club(RecordProblem(2, "it has no id", "m2")) as guests,
+        CurrentPeople(guests, ["club"]) as all,
+    ):
         assert "record 2 (id m2)" in str(all.read["club"].error)
 
 

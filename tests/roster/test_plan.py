@@ -15,7 +15,7 @@ from guestlist import ConfigError, Guestlist, UnknownAccount, email_key
 from guestlist.changes import Action, Change, RoleRef, label
 from guestlist.models import State
 from guestlist.roster import Limits, Plan, Wanted, make_plan
-from guestlist.roster.deferred_grants import Debt
+from guestlist.roster.deferred_grants import DeferredGrant
 from guestlist.sandbox import Sandbox
 from guestlist_vultr.sandbox.state import Membership
 from pytest_guestlist.clock import VirtualClock
@@ -215,8 +215,8 @@ def test_no_role_at_all(guests: Guestlist) -> None:
     ]
 
 
-def _deferred(email: str, role: str, *, single: bool = False) -> Debt:
-    return Debt(account="vultr", key=email, email=email, role=role, single=single)
+def _deferred(email: str, role: str, *, single: bool = False) -> DeferredGrant:
+    return DeferredGrant(account="vultr", key=email, email=email, role=role, single=single)
 
 
 def test_what_is_owed_is_settled(guests: Guestlist, guestlist_accept: Accept) -> None:

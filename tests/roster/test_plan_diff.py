@@ -20,9 +20,9 @@ from guestlist.changes import Action, Change, label
 from guestlist.models import Basis, Guest, Invitation, Member, MemberState, Order, Role, State
 from guestlist.provider import Options
 from guestlist.roster import Note, Wanted, make_plan
-from guestlist.roster.deferred_grants import Debt
-from guestlist.roster.desired import Wish, Wishes
-from guestlist.roster.diff import Entry, Rules, differences, owed_instead
+from guestlist.roster.deferred_grants import DeferredGrant
+from guestlist.roster.desired import AccessResolver, DesiredAccess
+from guestlist.roster.diff import Entry, Rules, differences, replacement_grants
 
 ADA = "ada@example.com"
 WHEN = datetime(2027, 1, 31, tzinfo=UTC)
@@ -32,8 +32,8 @@ class Choice(Options):
     api: bool = False
 
 
-def wish(kind: type[Service], roles: Sequence[str] | None, **options: Any) -> Wish:
-    return Wishes(kind(), ROLES).understood(json.dumps([roles, options]))
+def wish(kind: type[Service], roles: Sequence[str] | None, **options: Any) -> DesiredAccess:
+    return AccessResolver(kind(), ROLES).resolve(json.dumps([roles, options]))
 
 
 def guest(state: State, *roles: Role, told: bool = True, **more: Any) -> Guest:
@@ -259,14 +259,16 @@ def test_what_is_deferred_instead_of_a_withdrawn_grant(
     person: Guest, wanted: Sequence[str] | None, expected: list[str]
 ) -> None:
     entry = Entry(ADA, ADA, wish(LATER, wanted))
-    assert [role.name for role in owed_instead(Rules("home", LATER()), entry, person)] == expected
+    assert [
+        role.name for role in replacement_grants(Rules("home", LATER()), entry, person)
+    ] == expected
 
 
 def test_an_accepted_member_with_visible_roles_and_a_withdrawn_grant() -> None:
     """What the member lacks is given once, not deferred as well."""
     kind = service(most_roles=0)
     people = (Member(id="m", email=ADA, roles=()),)
-    deferred = [Debt(account="home", key=ADA, email=ADA, role=ADMIN)]
+    deferred = [DeferredGrant(account="home", key=ADA, email=ADA, role=ADMIN)]
     wanted = [Wanted("home", ADA, ADA, ("e",))]
     with (
         Guestlist({"home": kind(people=people)}) as client,
@@ -380,14 +382,14 @@ def test_the_short_cut_says_the_same(
             with make_plan(guests, roster, now=now, allow_empty=True) as plan:
                 assert not plan.errors
                 came.append((Counter(plan.summary.notes["home"]), list(plan.changes())))
-            patch.setattr("guestlist.roster.compare._agreed", lambda *_: None)
+            patch.setattr("guestlist.roster.compare._quick_notes", lambda *_: None)
         assert came[0] == came[1]
 
 
 def test_a_name_that_fits_two_things_is_not_used() -> None:
     """Where a role and a group have one name, the role is taken by its id."""
     both = (Role(id="r", name="Support"), Role(id="g", name="Support", kind="group"))
-    wishes = Wishes(ANY(), both)
+    wishes = AccessResolver(ANY(), both)
     assert [wishes.word(role) for role in both] == ["r", "group:Support"]
 
 
@@ -417,9 +419,9 @@ def test_roles_that_are_deferred_instead_of_withdrawn_ones(
     """`e` is deferred already."""
     entry = Entry(ADA, ADA, wish(kind, roles), owed={("role", "r1")})
     rules = Rules("home", kind(), roles=ROLES)
-    instead = owed_instead(rules, entry, person)
+    instead = replacement_grants(rules, entry, person)
     assert [role.label for role in instead] == expected.split()
-    assert owed_instead(rules, Entry(ADA, ADA), person) == ()
+    assert replacement_grants(rules, Entry(ADA, ADA), person) == ()
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from guestlist.errors import ConfigError, InvalidOrder, Unauthorized
 from guestlist.models import State
 from guestlist.roster import pull as module
 from guestlist.roster.file import Roster, read_roster
-from guestlist.roster.pull import MANY, Present, pull
+from guestlist.roster.pull import MAX_PEOPLE_IN_FILE, CurrentPerson, pull
 
 FILE = Path("guestlist.toml")
 HEAD = """\
@@ -150,8 +150,8 @@ def test_line_ends_and_rights_stay() -> None:
 
 @pytest.mark.parametrize("many", [False, True])
 def test_nothing_is_changed_when_it_breaks_off(many: bool, folder: Path) -> None:
-    def people() -> Iterable[Present]:
-        yield from many_people(2 * MANY if many else 2)
+    def people() -> Iterable[CurrentPerson]:
+        yield from many_people(2 * MAX_PEOPLE_IN_FILE if many else 2)
         raise Unauthorized("the key is dead")
 
     with pytest.raises(Unauthorized):
@@ -173,31 +173,31 @@ def test_an_account_that_the_roster_lacks(folder: Path) -> None:
 # ---------------------------------------------------------------------------- many
 
 
-def many_people(count: int) -> Iterable[Present]:
+def many_people(count: int) -> Iterable[CurrentPerson]:
     for number in range(count):
         roles = (f"r; {number % 3}", "ü") if number % 2 else () if number % 3 else None
         yield "cloud" if number % 5 else SECOND, f"person.{number}@example.com", roles, IN
 
 
 def test_many_are_written_into_a_table_beside_it() -> None:
-    pulled = pull(FILE, many_people(MANY + 1))
+    pulled = pull(FILE, many_people(MAX_PEOPLE_IN_FILE + 1))
     assert pulled.files == (FILE, Path("people.csv"))
-    assert pulled.memberships == MANY + 1
+    assert pulled.memberships == MAX_PEOPLE_IN_FILE + 1
     assert FILE.read_text() == HEAD + '\n[[people_from]]\nfile = "people.csv"\n'
     assert wanted(read_roster(FILE)) == {
         (account, email): None if roles is None else frozenset(roles)
-        for account, email, roles, _ in many_people(MANY + 1)
+        for account, email, roles, _ in many_people(MAX_PEOPLE_IN_FILE + 1)
     }
     FILE.write_text(HEAD)
     with pytest.raises(ConfigError, match=r"people.csv is there already. They give way only"):
-        pull(FILE, many_people(MANY + 1))
+        pull(FILE, many_people(MAX_PEOPLE_IN_FILE + 1))
     assert FILE.read_text() == HEAD
-    pull(FILE, many_people(MANY + 2), replace=True)
-    assert len(wanted(read_roster(FILE))) == MANY + 2
+    pull(FILE, many_people(MAX_PEOPLE_IN_FILE + 2), replace=True)
+    assert len(wanted(read_roster(FILE))) == MAX_PEOPLE_IN_FILE + 2
 
 
 def test_a_thousand_are_not_many() -> None:
-    assert pull(FILE, many_people(MANY)).files == (FILE,)
+    assert pull(FILE, many_people(MAX_PEOPLE_IN_FILE)).files == (FILE,)
 
 
 def test_many_need_no_more_memory_than_some() -> None:
@@ -208,7 +208,7 @@ def test_many_need_no_more_memory_than_some() -> None:
         tracemalloc.stop()
         return highest
 
-    assert peak(10 * MANY) < 1.2 * peak(2 * MANY)
+    assert peak(10 * MAX_PEOPLE_IN_FILE) < 1.2 * peak(2 * MAX_PEOPLE_IN_FILE)
 
 
 # ---------------------------------------------------------------------------- there and back
@@ -236,7 +236,7 @@ PRESENT = st.lists(
 )
 
 
-@given(PRESENT, st.sampled_from([0, 2, MANY]))
+@given(PRESENT, st.sampled_from([0, 2, MAX_PEOPLE_IN_FILE]))
 @settings(deadline=None)
 def test_what_was_written_is_what_is_read(present: list[Any], many: int) -> None:
     expected: dict[tuple[str, str], frozenset[str] | None] = {}
@@ -245,7 +245,7 @@ def test_what_was_written_is_what_is_read(present: list[Any], many: int) -> None
         before = expected.get(place)
         expected[place] = before if roles is None else frozenset(roles) | (before or frozenset())
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(module, "MANY", many)
+        patched.setattr(module, "MAX_PEOPLE_IN_FILE", many)
         patched.setattr("os.fsync", lambda _: None)  # a disk takes its time, each time
         FILE.write_text(HEAD)
         pull(FILE, present, replace=True)

@@ -16,8 +16,8 @@ from guestlist.exchange.account import Account
 from guestlist.models import Guest, Invitation, Member, State
 from guestlist.provider import Flow, Page, operation
 from guestlist.roster import Wanted, make_plan
-from guestlist.roster.reading import read_accounts, seen
-from guestlist.roster.store import Fact, Kind, Scratch
+from guestlist.roster.reading import person_state, read_accounts
+from guestlist.roster.store import Fact, Kind, PlanStore
 from guestlist.sandbox import Sandbox
 from pytest_guestlist.clock import VirtualClock
 
@@ -25,8 +25,8 @@ ADA, BEA = "ada@example.com", "bea@example.com"
 
 
 @contextmanager
-def scratch() -> Iterator[Scratch]:
-    space = Scratch()
+def scratch() -> Iterator[PlanStore]:
+    space = PlanStore()
     try:
         yield space
     finally:
@@ -39,7 +39,10 @@ def everybody(guests: Guestlist, account: str) -> dict[str, Guest]:
         [reading] = read_accounts(guests, [account], space, managed=()).values()
         assert reading.error is None
         exchange = Account(account, guests.accounts[account], guests.clock)
-        return {facts[0].key: seen(exchange, facts[0].key, facts).guest for facts in space.people()}
+        return {
+            facts[0].key: person_state(exchange, facts[0].key, facts).guest
+            for facts in space.people()
+        }
 
 
 STORIES = ("invited", "accepted", "expired", "left", "declined", "revoked", "again")

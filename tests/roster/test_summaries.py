@@ -14,7 +14,7 @@ from guestlist.changes import Action
 from guestlist.event import Event
 from guestlist.models import State
 from guestlist.roster import Note, Wanted, make_plan, moved, read_plan
-from guestlist.roster.current_people import Everybody
+from guestlist.roster.current_people import CurrentPeople
 from guestlist.sandbox import Sandbox
 from guestlist_aitronos.sandbox import lifecycle
 from guestlist_aitronos.sandbox.records import INVITED
@@ -161,7 +161,7 @@ def test_everyone_is_named_without_asking_about_each(
     watched: Guestlist, requests: Requests, invite: Invite
 ) -> None:
     emails = invite(50)
-    with Everybody(watched, [ACCOUNT]) as everybody:
+    with CurrentPeople(watched, [ACCOUNT]) as everybody:
         roles = {email: roles for _, email, roles, _ in everybody}
     assert {roles[email] for email in emails} == {("Member",)}
     assert requests.about_one == []

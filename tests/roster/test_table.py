@@ -241,7 +241,7 @@ def test_a_file_that_is_gone(read: Read) -> None:
 def test_many_rows_that_all_differ_need_no_more_memory_than_few(
     read: Read, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(table, "REMEMBERED", remembered := 500)
+    monkeypatch.setattr(table, "CACHE_ENTRIES", remembered := 500)
 
     def lines(count: int) -> Iterator[str]:
         yield "email,account,role\n"

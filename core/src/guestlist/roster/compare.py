@@ -12,20 +12,20 @@ from guestlist.client import Guestlist
 from guestlist.errors import UnknownRole
 from guestlist.exchange.account import Account
 from guestlist.models import OPEN_STATES
-from guestlist.roster.deferred_grants import Debt, unwanted, wish_brief
-from guestlist.roster.desired import Wish, Wishes, until
+from guestlist.roster.deferred_grants import DeferredGrant, desired_brief, withdrawal_reason
+from guestlist.roster.desired import AccessResolver, DesiredAccess, until
 from guestlist.roster.diff import (
     Entry,
     Note,
     Rules,
     deferred_roles,
     differences,
-    owed_instead,
-    unlikeness,
+    differing_parts,
+    replacement_grants,
 )
-from guestlist.roster.limits import Guard
-from guestlist.roster.reading import Reading, invitation_from, roles_from, seen
-from guestlist.roster.store import Fact, Kind, Scratch
+from guestlist.roster.limits import EmailLimiter
+from guestlist.roster.reading import Reading, invitation_from, person_state, roles_from
+from guestlist.roster.store import Fact, Kind, PlanStore
 
 Row = tuple[int, int, str, str]
 """A change as it is kept: account, place of the action in the order, key and body."""
@@ -35,7 +35,7 @@ PlaceOf = Callable[[str, str], str]
 """Returns where a roster names a role in an account, such as `guestlist.toml:12`, or nothing."""
 
 
-class Compared:
+class AccountComparison:
     """What is needed to compare the people of one account, and what that came to."""
 
     def __init__(
@@ -49,7 +49,7 @@ class Compared:
     ) -> None:
         self.name = name
         self.provider = guests.accounts[name]
-        self.wishes = Wishes(self.provider, reading.roles)
+        self.resolver = AccessResolver(self.provider, reading.roles)
         self.account = Account(name, self.provider, guests.clock)
         self.rules = Rules(
             account=name,
@@ -71,7 +71,7 @@ class Compared:
         return number, ORDER[change.action], change.key, body
 
 
-class Differs:
+class MayDiffer:
     """Whether anything may have to change for a person, by a summary of the invitation.
 
     Args:
@@ -80,11 +80,11 @@ class Differs:
     """
 
     def __init__(
-        self, compared: Callable[[str, Reading], Compared], people: Collection[str] = ()
+        self, compared: Callable[[str, Reading], AccountComparison], people: Collection[str] = ()
     ) -> None:
         self._make = compared
         self._people = people
-        self._compared: dict[str, Compared] = {}
+        self._compared: dict[str, AccountComparison] = {}
 
     def __call__(self, name: str, reading: Reading, facts: Sequence[Fact]) -> bool:
         if self._people and facts[0].key not in self._people:
@@ -92,18 +92,18 @@ class Differs:
         account = self._compared.get(name)
         if account is None:
             account = self._compared[name] = self._make(name, reading)
-        wish = _wish(account, facts)
-        if _agreed(account, wish, facts) is not None:
+        desired = _desired(account, facts)
+        if _quick_notes(account, desired, facts) is not None:
             return False
-        found = _looked_into(account, wish, facts)
+        found = _full_comparison(account, desired, facts)
         recorded = (Action.WITHDRAW, Action.DEFER)  # nothing is sent for them
         return any(isinstance(one, Change) and one.action not in recorded for one in found)
 
 
 def compare(
-    scratch: Scratch,
-    accounts: Sequence[Compared | None],
-    guard: Guard,
+    store: PlanStore,
+    accounts: Sequence[AccountComparison | None],
+    limiter: EmailLimiter,
     place_of: PlaceOf,
     people: Collection[str] = (),
     *,
@@ -117,40 +117,40 @@ def compare(
         people: compare only the people with these keys; empty for everybody.
         retry_unknown: whether people get an email although an earlier one may have gone out.
     """
-    changes = _of_people(scratch, accounts, guard, place_of, people, retry_unknown)
-    scratch.add_changes(changes)
-    scratch.add_changes(_of_problems(scratch, accounts))
+    changes = _person_changes(store, accounts, limiter, place_of, people, retry_unknown)
+    store.add_changes(changes)
+    store.add_changes(_problem_changes(store, accounts))
 
 
-def _of_people(
-    scratch: Scratch,
-    accounts: Sequence[Compared | None],
-    guard: Guard,
+def _person_changes(
+    store: PlanStore,
+    accounts: Sequence[AccountComparison | None],
+    limiter: EmailLimiter,
     place_of: PlaceOf,
     people: Collection[str],
     retry_unknown: bool,
 ) -> Iterator[Row]:
-    for facts in scratch.people():
+    for facts in store.people():
         if people and facts[0].key not in people:
             continue
         number = facts[0].account
         account = accounts[number]
         if account is None:
             continue
-        wish = _wish(account, facts)
-        for problem in wish.problems if wish else ():
+        desired = _desired(account, facts)
+        for problem in desired.problems if desired else ():
             place = _place_of(account, problem, facts, place_of)
-            scratch.add_problem(number, problem, facts[0].body, place)
-        notes = _agreed(account, wish, facts)
+            store.add_problem(number, problem, facts[0].body, place)
+        notes = _quick_notes(account, desired, facts)
         if notes is not None:
             account.notes.update(notes)
             continue
-        for found in _looked_into(account, wish, facts):
+        for found in _full_comparison(account, desired, facts):
             if isinstance(found, Note):
                 account.notes[found] += 1
             else:
                 change = _with_unresolved(found, facts, retry_unknown)
-                yield account.row(number, guard.pass_(change))
+                yield account.row(number, limiter.check(change))
 
 
 def _with_unresolved(change: Change, facts: Sequence[Fact], retry: bool) -> Change:
@@ -163,28 +163,32 @@ def _with_unresolved(change: Change, facts: Sequence[Fact], retry: bool) -> Chan
     return change.model_copy(update={"action": Action.UNRESOLVED, "reason": earlier[-1]})
 
 
-def _wish(account: Compared, facts: Sequence[Fact]) -> Wish | None:
-    brief = wish_brief(facts)
-    return None if brief is None else account.wishes.understood(brief)
+def _desired(account: AccountComparison, facts: Sequence[Fact]) -> DesiredAccess | None:
+    brief = desired_brief(facts)
+    return None if brief is None else account.resolver.resolve(brief)
 
 
-def _place_of(account: Compared, problem: str, facts: Sequence[Fact], place_of: PlaceOf) -> str:
+def _place_of(
+    account: AccountComparison, problem: str, facts: Sequence[Fact], place_of: PlaceOf
+) -> str:
     """Returns where the roster asks for what nobody can have: the role itself, or else the entry
     about the person."""
     entries = [fact for fact in facts if fact.kind == Kind.WANTED]
     for entry in entries:
         for word in json.loads(entry.brief)[0] or ():
             try:
-                account.wishes.role(word)
+                account.resolver.role(word)
             except UnknownRole as error:
                 if str(error) == problem:
                     return place_of(account.name, word) or entry.place
     return next((entry.place for entry in entries), "")
 
 
-def _of_problems(scratch: Scratch, accounts: Sequence[Compared | None]) -> Iterator[Row]:
+def _problem_changes(
+    store: PlanStore, accounts: Sequence[AccountComparison | None]
+) -> Iterator[Row]:
     """Yields one change for each problem of an account, and not one for each person."""
-    for number, text, people, who, place in scratch.problems():
+    for number, text, people, who, place in store.problems():
         account = accounts[number]
         if account is not None:
             whom = who if people == 1 else f"{people} people"
@@ -196,27 +200,29 @@ def _of_problems(scratch: Scratch, accounts: Sequence[Compared | None]) -> Itera
             yield account.row(number, change)
 
 
-def _agreed(account: Compared, wish: Wish | None, facts: Sequence[Fact]) -> dict[Note, int] | None:
+def _quick_notes(
+    account: AccountComparison, desired: DesiredAccess | None, facts: Sequence[Fact]
+) -> dict[Note, int] | None:
     """What there is to be counted of somebody about whom both sides plainly agree; None where that
     has to be looked into. It says what `differences` would, without making a value of anything."""
     kinds = [fact.kind for fact in facts]
-    if wish is None:
+    if desired is None:
         if kinds == [Kind.NOT_YET]:
             return {Note.NOT_YET: 1}
         left_alone = not account.rules.prune and facts[0].key not in account.rules.protected
         if kinds == [Kind.MEMBER] and facts[0].brief and left_alone:
             return {Note.UNLISTED: 1}
         return None
-    if wish.problems:
+    if desired.problems:
         return None
     if kinds in _INVITED:
         told = invitation_from(facts[-1].brief)
-        is_open = told.state in OPEN_STATES and not unlikeness(account.provider, wish, told)
-        if is_open and not deferred_roles(account.provider, wish, told):
+        is_open = told.state in OPEN_STATES and not differing_parts(account.provider, desired, told)
+        if is_open and not deferred_roles(account.provider, desired, told):
             return {Note.INVITED: 1}
     elif kinds in _MEMBERS and facts[1].brief:
         held = roles_from(facts[-1].brief)
-        if wish.ids is None or held == wish.ids:
+        if desired.ids is None or held == desired.ids:
             return {Note.FITS: 1}
     return None
 
@@ -225,38 +231,42 @@ _INVITED = ([Kind.WANTED, Kind.INVITATION], [Kind.WANTED, Kind.INVITATION, Kind.
 _MEMBERS = ([Kind.WANTED, Kind.MEMBER], [Kind.WANTED, Kind.MEMBER, Kind.HELD])
 
 
-def _looked_into(
-    account: Compared, wish: Wish | None, facts: Sequence[Fact]
+def _full_comparison(
+    account: AccountComparison, desired: DesiredAccess | None, facts: Sequence[Fact]
 ) -> Iterator[Change | Note]:
     first = facts[0]
     kinds = {fact.kind for fact in facts}
-    debts = [Debt.model_validate_json(fact.body) for fact in facts if fact.kind == Kind.OWED]
-    email = first.body if wish is not None else ""
-    found = seen(account.account, email or first.key, facts, account.problems)
+    grants = [
+        DeferredGrant.model_validate_json(fact.body) for fact in facts if fact.kind == Kind.DEFERRED
+    ]
+    email = first.body if desired is not None else ""
+    found = person_state(account.account, email or first.key, facts, account.problems)
     record = found.guest.member or found.guest.invitation
     taken_out = account.rules.prune and first.key not in account.rules.protected
     why = {
-        debt: unwanted(debt, facts, wish, account.wishes.meant, taken_out=taken_out)
-        for debt in debts
+        grant: withdrawal_reason(
+            grant, facts, desired, account.resolver.role_id, taken_out=taken_out
+        )
+        for grant in grants
     }
-    kept = {account.wishes.meant(debt.role) for debt, reason in why.items() if not reason}
+    kept = {account.resolver.role_id(grant.role) for grant, reason in why.items() if not reason}
     entry = Entry(
         key=first.key,
         email=email or (record.email if record else first.key),
-        wish=wish,
+        desired=desired,
         owed={role for role in kept if role is not None},
         ended=next((fact.body for fact in facts if fact.kind == Kind.ENDED), ""),
         until=until(facts),
     )
-    withdrawn = [(debt, reason) for debt, reason in why.items() if reason]
-    instead = owed_instead(account.rules, entry, found.guest) if withdrawn else ()
+    withdrawn = [(grant, reason) for grant, reason in why.items() if reason]
+    instead = replacement_grants(account.rules, entry, found.guest) if withdrawn else ()
     if found.guest.state in OPEN_STATES:  # recorded with the withdrawal
-        recorded = {account.wishes.meant(role) for role in instead}
+        recorded = {account.resolver.role_id(role) for role in instead}
         entry = replace(entry, owed={*entry.owed, *(one for one in recorded if one)})
-    for debt, reason in withdrawn:
-        yield debt.withdrawal(reason, instead, entry.until)
+    for grant, reason in withdrawn:
+        yield grant.withdrawal(reason, instead, entry.until)
         instead = ()
-    if wish is None and Kind.NOT_YET in kinds:
+    if desired is None and Kind.NOT_YET in kinds:
         yield Note.NOT_YET
         return
-    yield from differences(account.rules, entry, found.guest, found.carried)
+    yield from differences(account.rules, entry, found.guest, found.current_options)

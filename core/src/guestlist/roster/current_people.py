@@ -9,15 +9,15 @@ from guestlist.client import Guestlist
 from guestlist.errors import MalformedResponse, UnknownRole
 from guestlist.exchange.account import Account
 from guestlist.models import OPEN_STATES, Role, State
-from guestlist.roster.desired import Wishes
-from guestlist.roster.reading import Progress, Reading, invitation_from, read_accounts, seen
-from guestlist.roster.store import Fact, Kind, Scratch
+from guestlist.roster.desired import AccessResolver
+from guestlist.roster.reading import Progress, Reading, invitation_from, person_state, read_accounts
+from guestlist.roster.store import Fact, Kind, PlanStore
 
 if TYPE_CHECKING:
-    from guestlist.roster.pull import Present
+    from guestlist.roster.pull import CurrentPerson
 
 
-class Everybody:
+class CurrentPeople:
     """Those who are in accounts, or invited. Use it in a `with` block: they are on disk until it is
     closed. Memory does not grow with their number.
 
@@ -34,19 +34,19 @@ class Everybody:
     ) -> None:
         self._guests = guests
         self._names = names
-        self._scratch = Scratch()
+        self._store = PlanStore()
         try:
             self.read = read_accounts(
                 guests,
                 names,
-                self._scratch,
+                self._store,
                 managed=names,
                 everybody=True,
-                look_closer=_may_be_over,
+                needs_details=_may_be_closed,
                 progress=progress,
             )
         except BaseException:
-            self._scratch.close()
+            self._store.close()
             raise
         for name, reading in self.read.items():
             if reading.problems and reading.error is None:
@@ -57,30 +57,30 @@ class Everybody:
                     account=name,
                 )
 
-    def __enter__(self) -> Everybody:
+    def __enter__(self) -> CurrentPeople:
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._scratch.close()
+        self._store.close()
 
-    def __iter__(self) -> Iterator[Present]:
+    def __iter__(self) -> Iterator[CurrentPerson]:
         """Each person once in each account, with what a plan would leave as it is."""
         accounts = [_Account(self._guests, name, self.read[name]) for name in self._names]
-        for facts in self._scratch.people():
+        for facts in self._store.people():
             account = accounts[facts[0].account]
-            guest = seen(account.account, facts[0].key, facts).guest
+            guest = person_state(account.account, facts[0].key, facts).guest
             member, invitation = guest.member, guest.invitation
             if guest.state is State.ACCEPTED and member is not None:
-                roles = None if member.roles is None else account.of_member(member.roles)
+                roles = None if member.roles is None else account.member_roles(member.roles)
                 yield guest.account, member.email, roles, guest.state
             elif invitation is not None:
-                offered = account.of_invitation(invitation.roles)
+                offered = account.invitation_roles(invitation.roles)
                 yield guest.account, invitation.email, offered, guest.state
             elif member is not None:
                 yield guest.account, member.email, None, guest.state
 
 
-def _may_be_over(_account: str, _reading: Reading, facts: Sequence[Fact]) -> bool:
+def _may_be_closed(_account: str, _reading: Reading, facts: Sequence[Fact]) -> bool:
     """Whether a summary does not show that the invitation is open."""
     states = (invitation_from(fact.brief).state for fact in facts if fact.kind == Kind.INVITATION)
     return not all(state in OPEN_STATES for state in states)
@@ -92,32 +92,32 @@ class _Account:
     def __init__(self, guests: Guestlist, name: str, reading: Reading) -> None:
         provider = guests.accounts[name]
         self.account = Account(name, provider, guests.clock)
-        self._wishes = Wishes(provider, reading.roles)
+        self._wishes = AccessResolver(provider, reading.roles)
         self._listed: Mapping[tuple[str, str], Role] = {
             (role.kind, role.id): role for role in reading.roles
         }
         self._any = not provider.supports("roles")
 
-    def of_member(self, held: Iterable[Role]) -> tuple[str, ...] | None:
+    def member_roles(self, held: Iterable[Role]) -> tuple[str, ...] | None:
         """What somebody holds of what can be granted: nothing else is ever taken away. None where
         a roster cannot say it."""
         held = list(held)
         grantable = [role for role in held if self._any or (role.kind, role.id) in self._listed]
-        return self._words(grantable) if grantable or not held else None
+        return self._names(grantable) if grantable or not held else None
 
-    def of_invitation(self, offered: Sequence[Role]) -> tuple[str, ...] | None:
+    def invitation_roles(self, offered: Sequence[Role]) -> tuple[str, ...] | None:
         """What an invitation offers; None where it does not tell, or a roster cannot say it."""
-        return self._words(offered) if offered else None
+        return self._names(offered) if offered else None
 
-    def _words(self, roles: Iterable[Role]) -> tuple[str, ...] | None:
+    def _names(self, roles: Iterable[Role]) -> tuple[str, ...] | None:
         found = []
         for role in roles:
             word = self._wishes.word(self._listed.get((role.kind, role.id), role))
             try:
-                meant = self._wishes.role(word)
+                role_id = self._wishes.role(word)
             except UnknownRole:
                 return None
-            if (meant.kind, meant.id) != (role.kind, role.id):
+            if (role_id.kind, role_id.id) != (role.kind, role.id):
                 return None
             found.append(word)
         return tuple(found)

@@ -12,12 +12,12 @@ from guestlist.changes import Action, Change, RoleRef
 from guestlist.client import Guestlist
 from guestlist.errors import GuestlistError
 from guestlist.models import Model
-from guestlist.roster.desired import Intake, Wish, Wishes, merged
+from guestlist.roster.desired import AccessResolver, DesiredAccess, RosterFacts, merged_brief
 from guestlist.roster.store import Fact, Kind
 from guestlist.roster.wanted import Wanted
 
 
-class Debt(Model):
+class DeferredGrant(Model):
     """A role that a person is to be given after accepting the invitation.
 
     Attributes:
@@ -31,7 +31,7 @@ class Debt(Model):
     single: bool = False
 
     @classmethod
-    def of(cls, change: Change) -> Debt:
+    def of(cls, change: Change) -> DeferredGrant:
         """Return the deferred grant that a change gives."""
         return cls(
             account=change.account,
@@ -63,11 +63,11 @@ class Debt(Model):
         )
 
 
-def unwanted(
-    debt: Debt,
+def withdrawal_reason(
+    grant: DeferredGrant,
     facts: Iterable[Fact],
-    wish: Wish | None,
-    meant: Callable[[RoleRef], tuple[str, str] | None],
+    desired: DesiredAccess | None,
+    role_id: Callable[[RoleRef], tuple[str, str] | None],
     *,
     taken_out: bool = False,
 ) -> str:
@@ -82,22 +82,22 @@ def unwanted(
         meant: returns the kind and id of a role; None if there is no such role.
         taken_out: whoever is not in the roster is taken out.
     """
-    if wish is not None:
-        if wish.problems:
+    if desired is not None:
+        if desired.problems:
             return ""
-        if wish.ids is None:
-            return "" if debt.single else "the roster names no roles any more"
-        return "" if meant(debt.role) in wish.ids else "the roster wants other roles"
+        if desired.ids is None:
+            return "" if grant.single else "the roster names no roles any more"
+        return "" if role_id(grant.role) in desired.ids else "the roster wants other roles"
     named = {fact.kind: fact.body for fact in facts}
     if Kind.ENDED in named and Kind.NOT_YET not in named:
         return f"wanted until {named[Kind.ENDED]}"
-    if debt.single and (Kind.NOT_YET in named or not taken_out):
+    if grant.single and (Kind.NOT_YET in named or not taken_out):
         return ""
     return "wanted from a later day on" if Kind.NOT_YET in named else "not in the roster"
 
 
 @dataclass
-class Judged:
+class GrantReview:
     """What today's roster says of debts.
 
     Attributes:
@@ -107,18 +107,18 @@ class Judged:
     """
 
     withdrawn: list[Change] = field(default_factory=list)
-    held: set[Debt] = field(default_factory=set)
+    held: set[DeferredGrant] = field(default_factory=set)
     errors: dict[str, GuestlistError] = field(default_factory=dict)
 
 
-def judge(
+def review_grants(
     guests: Guestlist,
     wanted: Iterable[Wanted],
-    debts: Collection[Debt],
+    grants: Collection[DeferredGrant],
     *,
     now: datetime | None = None,
     zone: tzinfo = UTC,
-) -> Judged:
+) -> GrantReview:
     """Compares debts with a roster. Reads what can be granted where names of roles differ, and
     nothing else.
 
@@ -126,48 +126,53 @@ def judge(
         debts: of configured accounts.
         now, zone: see `make_plan`.
     """
-    judged = Judged()
-    by_account: dict[str, list[Debt]] = defaultdict(list)
-    for debt in debts:
-        by_account[debt.account].append(debt)
+    judged = GrantReview()
+    by_account: dict[str, list[DeferredGrant]] = defaultdict(list)
+    for grant in grants:
+        by_account[grant.account].append(grant)
     numbers = {name: number for number, name in enumerate(by_account)}
-    of_whom = {(debt.account, debt.key) for debt in debts}
-    intake = Intake(numbers, now or guests.clock.now(), zone)
+    of_whom = {(grant.account, grant.key) for grant in grants}
+    roster = RosterFacts(numbers, now or guests.clock.now(), zone)
     said: dict[tuple[int, str], list[Fact]] = defaultdict(list)
-    for fact in intake.facts(one for one in wanted if (one.account, one.key) in of_whom):
+    for fact in roster.facts(one for one in wanted if (one.account, one.key) in of_whom):
         said[fact.account, fact.key].append(fact)
     for name, number in numbers.items():
-        mine = [(debt, said[number, debt.key]) for debt in by_account[name]]
+        mine = [(grant, said[number, grant.key]) for grant in by_account[name]]
         try:
-            _judge(guests.account(name), name, mine, judged)
+            _review_account(guests.account(name), name, mine, judged)
         except GuestlistError as error:
             judged.errors[name] = error
             judged.held.update(by_account[name])
     return judged
 
 
-def _judge(
-    guests: Guestlist, name: str, debts: Iterable[tuple[Debt, list[Fact]]], judged: Judged
+def _review_account(
+    guests: Guestlist,
+    name: str,
+    grants: Iterable[tuple[DeferredGrant, list[Fact]]],
+    judged: GrantReview,
 ) -> None:
     provider = guests.accounts[name]
-    unnamed = Wishes(provider, ())
-    named: Wishes | None = None
-    for debt, facts in debts:
-        brief = wish_brief(facts)
+    unnamed = AccessResolver(provider, ())
+    named: AccessResolver | None = None
+    for grant, facts in grants:
+        brief = desired_brief(facts)
         words = None if brief is None else json.loads(brief)[0]
         if words is not None and named is None:
-            named = Wishes(provider, list(guests.roles()) if provider.supports("roles") else ())
-        wishes = named or unnamed
-        wish = None if brief is None else wishes.understood(brief)
-        if wish is not None and wish.problems:
-            judged.held.add(debt)
-        elif reason := unwanted(debt, facts, wish, wishes.meant):
-            judged.withdrawn.append(debt.withdrawal(reason))
+            named = AccessResolver(
+                provider, list(guests.roles()) if provider.supports("roles") else ()
+            )
+        resolver = named or unnamed
+        desired = None if brief is None else resolver.resolve(brief)
+        if desired is not None and desired.problems:
+            judged.held.add(grant)
+        elif reason := withdrawal_reason(grant, facts, desired, resolver.role_id):
+            judged.withdrawn.append(grant.withdrawal(reason))
 
 
-def wish_brief(facts: Sequence[Fact]) -> str | None:
+def desired_brief(facts: Sequence[Fact]) -> str | None:
     """The brief of what the roster wants for somebody today; None for nothing."""
     entries = [fact for fact in facts if fact.kind == Kind.WANTED]
     if not entries:
         return None
-    return entries[0].brief if len(entries) == 1 else merged(entries)
+    return entries[0].brief if len(entries) == 1 else merged_brief(entries)

@@ -15,17 +15,17 @@ from guestlist.changes import RoleRef, reference
 from guestlist.errors import CallerMistake, UnknownRole
 from guestlist.models import Role
 from guestlist.provider import Provider
-from guestlist.roster.memberships import Stay, both
+from guestlist.roster.memberships import DesiredMembership, merge_memberships
 from guestlist.roster.store import Fact, Kind
 from guestlist.roster.wanted import Wanted
 from guestlist.verbs.order import options_of
 from guestlist.verbs.roles import fitting, unassignable, unknown_role
 
-REMEMBERED = 4096
+CACHE_ENTRIES = 4096
 """How many different wishes are kept in mind; people are many, their wishes few."""
 
 
-class Intake:
+class RosterFacts:
     """Turns the people of a roster into facts, and keeps what has to be known of all of them.
 
     Args:
@@ -99,7 +99,7 @@ class Intake:
         return None if one.ends is None else moment_of(one.ends, self._zone, end=True)
 
 
-@lru_cache(REMEMBERED)
+@lru_cache(CACHE_ENTRIES)
 def moment_of(day: date, zone: tzinfo, *, end: bool = False) -> datetime:
     """Returns when a day begins, in UTC; a moment is taken as it is.
 
@@ -119,7 +119,7 @@ def _brief(one: Wanted) -> str:
     return _as_json(one.roles, one.options) if one.options else _without_options(one.roles)
 
 
-@lru_cache(REMEMBERED)
+@lru_cache(CACHE_ENTRIES)
 def _without_options(roles: tuple[str, ...] | None) -> str:
     return _as_json(roles, {})
 
@@ -131,10 +131,14 @@ def _as_json(
     return json.dumps(parts, separators=(",", ":"), sort_keys=True, default=str)
 
 
-def merged(entries: Sequence[Fact]) -> str:
+def merged_brief(entries: Sequence[Fact]) -> str:
     """Return the brief for several entries about one person."""
     parts = (json.loads(entry.brief) for entry in entries)
-    return _as_json(*reduce(both, (Stay(roles, options) for roles, options, *_ in parts)))
+    return _as_json(
+        *reduce(
+            merge_memberships, (DesiredMembership(roles, options) for roles, options, *_ in parts)
+        )
+    )
 
 
 def until(facts: Iterable[Fact]) -> datetime | None:
@@ -149,7 +153,7 @@ def until(facts: Iterable[Fact]) -> datetime | None:
     return min(moments, default=None)
 
 
-class Wish(NamedTuple):
+class DesiredAccess(NamedTuple):
     """What is wanted for somebody, in the terms of an account.
 
     Attributes:
@@ -168,7 +172,7 @@ class Wish(NamedTuple):
     problems: tuple[str, ...]
 
 
-class Wishes:
+class AccessResolver:
     """Understands the wishes for one account, each once.
 
     Args:
@@ -178,10 +182,10 @@ class Wishes:
     def __init__(self, provider: Provider, roles: Sequence[Role]) -> None:
         self._provider = provider
         self._roles = roles
-        self.understood = lru_cache(REMEMBERED)(self._understood)
-        self.role = lru_cache(REMEMBERED)(self._role)
+        self.resolve = lru_cache(CACHE_ENTRIES)(self._resolve)
+        self.role = lru_cache(CACHE_ENTRIES)(self._role)
 
-    def _understood(self, brief: str) -> Wish:
+    def _resolve(self, brief: str) -> DesiredAccess:
         words, given, *_until = json.loads(brief)
         problems: list[str] = []
         options = None
@@ -201,7 +205,7 @@ class Wishes:
                 if role.not_assignable:
                     problems.append(str(unassignable(role)))
         problems += self._impossible(len(roles))
-        return Wish(
+        return DesiredAccess(
             roles=None if words is None else tuple(roles.values()),
             ids=None if words is None else frozenset(roles),
             options=options,
@@ -222,7 +226,7 @@ class Wishes:
             return found[0]
         raise unknown_role(word, found, self._roles)
 
-    def meant(self, ref: RoleRef) -> tuple[str, str] | None:
+    def role_id(self, ref: RoleRef) -> tuple[str, str] | None:
         """Return the kind and id of a role; None for a name that no role has any more."""
         try:
             role: Role = self.role(ref) if isinstance(ref, str) else ref

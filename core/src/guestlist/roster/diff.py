@@ -12,8 +12,8 @@ from guestlist.changes import Action, Change, reference, without_secrets
 from guestlist.errors import GuestlistError
 from guestlist.models import OPEN_STATES, Basis, Guest, Invitation, Order, Role, State
 from guestlist.provider import Provider
-from guestlist.roster.desired import Wish
-from guestlist.roster.reading import OfInvitation, ids_of
+from guestlist.roster.desired import DesiredAccess
+from guestlist.roster.reading import InvitationBrief, ids_of
 from guestlist.verbs.roles import holds
 
 
@@ -80,14 +80,14 @@ class Entry:
 
     key: str
     email: str
-    wish: Wish | None = None
+    desired: DesiredAccess | None = None
     owed: Collection[tuple[str, str]] = frozenset()
     ended: str = ""
     until: datetime | None = None
 
 
 def differences(
-    rules: Rules, entry: Entry, guest: Guest, carried: Mapping[str, Any] | None = None
+    rules: Rules, entry: Entry, guest: Guest, current_options: Mapping[str, Any] | None = None
 ) -> Iterator[Change | Note]:
     """What is to be done about a person, and what is to be counted.
 
@@ -96,16 +96,16 @@ def differences(
         carried: the options of the invitation; None where nobody can tell.
     """
     person = _Person(rules, entry, guest)
-    if entry.wish is None:
-        yield from _not_wanted(person)
+    if entry.desired is None:
+        yield from _for_unwanted(person)
     elif guest.state is State.ACCEPTED:
-        yield from _of_member(person, entry.wish)
-    elif entry.wish.problems:
+        yield from _for_member(person, entry.desired)
+    elif entry.desired.problems:
         yield Note.HELD_BACK
     elif guest.state in OPEN_STATES and guest.invitation is not None:
-        yield from _of_open(person, entry.wish, guest.invitation, carried)
+        yield from _for_invited(person, entry.desired, guest.invitation, current_options)
     else:
-        yield _of_absent(person, entry.wish, carried)
+        yield _for_absent(person, entry.desired, current_options)
 
 
 @dataclass(frozen=True)
@@ -143,7 +143,7 @@ class _Person:
 # ---------------------------------------------------------------------------- not wanted
 
 
-def _not_wanted(person: _Person) -> Iterator[Change | Note]:
+def _for_unwanted(person: _Person) -> Iterator[Change | Note]:
     rules, entry, guest = person.rules, person.entry, person.guest
     if guest.state is not State.ACCEPTED and guest.state not in OPEN_STATES:
         return
@@ -166,41 +166,43 @@ def _not_wanted(person: _Person) -> Iterator[Change | Note]:
 # ---------------------------------------------------------------------------- members
 
 
-def _of_member(person: _Person, wish: Wish) -> Iterator[Change | Note]:
+def _for_member(person: _Person, desired: DesiredAccess) -> Iterator[Change | Note]:
     member = person.guest.member
-    if wish.roles is None or member is None:  # who has accepted just now may not be listed yet
+    if desired.roles is None or member is None:  # who has accepted just now may not be listed yet
         yield Note.FITS
         return
     if member.roles is None:
-        yield from _settling_unseen(person, wish)
+        yield from _settle_hidden_roles(person, desired)
         return
     replaced = person.rules.provider.one_role and member.roles
     if replaced and person.entry.key in person.rules.protected:
-        yield Note.FITS if all(holds(member.roles, role) for role in wish.roles) else Note.KEPT
+        yield Note.FITS if all(holds(member.roles, role) for role in desired.roles) else Note.KEPT
         return
-    if replaced and wish.problems:  # to give one is to take the other away
+    if replaced and desired.problems:  # to give one is to take the other away
         yield Note.HELD_BACK
         return
-    found = [*_missing(person, wish, member.roles)]
+    found = [*_missing_roles(person, desired, member.roles)]
     if all(change.action is not Action.CANNOT for change in found):
         # a role is taken away only if what is wanted instead can be given
-        found += _too_much(person, wish, member.roles)
+        found += _surplus_roles(person, desired, member.roles)
     yield from found
     if not found:
-        yield Note.HELD_BACK if wish.problems else Note.FITS
+        yield Note.HELD_BACK if desired.problems else Note.FITS
 
 
-def _settling_unseen(person: _Person, wish: Wish) -> Iterator[Change | Note]:
+def _settle_hidden_roles(person: _Person, desired: DesiredAccess) -> Iterator[Change | Note]:
     """Where nobody sees what members hold, what is owed is given all the same: it is safe to
     repeat."""
-    for role in wish.roles or ():
+    for role in desired.roles or ():
         if (role.kind, role.id) in person.entry.owed:
             yield person.if_possible("assign_role", Action.SETTLE, "has accepted", roles=(role,))
     yield Note.UNSEEN
 
 
-def _missing(person: _Person, wish: Wish, held: Sequence[Role]) -> Iterator[Change]:
-    for role in wish.roles or ():
+def _missing_roles(
+    person: _Person, desired: DesiredAccess, held: Sequence[Role]
+) -> Iterator[Change]:
+    for role in desired.roles or ():
         if holds(held, role):
             continue
         if (role.kind, role.id) in person.entry.owed:
@@ -212,13 +214,15 @@ def _missing(person: _Person, wish: Wish, held: Sequence[Role]) -> Iterator[Chan
         yield person.if_possible("assign_role", action, reason, roles=(role,))
 
 
-def _too_much(person: _Person, wish: Wish, held: Sequence[Role]) -> Iterator[Change]:
+def _surplus_roles(
+    person: _Person, desired: DesiredAccess, held: Sequence[Role]
+) -> Iterator[Change]:
     rules = person.rules
-    replaced = rules.provider.one_role and wish.roles
-    if replaced or wish.problems or person.entry.key in rules.protected:
+    replaced = rules.provider.one_role and desired.roles
+    if replaced or desired.problems or person.entry.key in rules.protected:
         return
     for role in map(rules.known, held):
-        if role is not None and not holds(wish.roles or (), role):
+        if role is not None and not holds(desired.roles or (), role):
             yield person.if_possible(
                 "unassign_role",
                 Action.UNASSIGN,
@@ -230,15 +234,18 @@ def _too_much(person: _Person, wish: Wish, held: Sequence[Role]) -> Iterator[Cha
 # ---------------------------------------------------------------------------- invited
 
 
-def _of_open(
-    person: _Person, wish: Wish, invitation: Invitation, carried: Mapping[str, Any] | None
+def _for_invited(
+    person: _Person,
+    desired: DesiredAccess,
+    invitation: Invitation,
+    current_options: Mapping[str, Any] | None,
 ) -> Iterator[Change | Note]:
     provider = person.rules.provider
-    told = OfInvitation(invitation.state, ids_of(invitation.roles), carried)
-    unlike = unlikeness(provider, wish, told)
+    told = InvitationBrief(invitation.state, ids_of(invitation.roles), current_options)
+    unlike = differing_parts(provider, desired, told)
     if not unlike:
         yield Note.INVITED
-        deferred = deferred_roles(provider, wish, told)
+        deferred = deferred_roles(provider, desired, told)
         for _ in deferred:
             yield Note.OWED
         owed = person.entry.owed
@@ -247,40 +254,44 @@ def _of_open(
             reason = "is invited, and the ledger does not know of it"
             yield person.change(Action.DEFER, reason, owed=unrecorded)
         return
-    reason = _in_words(person.rules, unlike, wish, invitation, carried)
+    reason = _in_words(person.rules, unlike, desired, invitation, current_options)
     if provider.supports("revoke"):
-        yield _with_invitation(person, wish, Action.REPLACE, reason)
+        yield _with_invitation(person, desired, Action.REPLACE, reason)
     else:
-        yield person.cannot(f"{reason}. {provider.unsupported('revoke')}", options=wish.given)
+        yield person.cannot(f"{reason}. {provider.unsupported('revoke')}", options=desired.given)
 
 
-def unlikeness(provider: Provider, wish: Wish, told: OfInvitation) -> list[str]:
+def differing_parts(provider: Provider, desired: DesiredAccess, told: InvitationBrief) -> list[str]:
     """In what an invitation is not as it is wanted: names of options, and `roles`."""
     different = []
-    if told.carried is not None:
-        different = [name for name in wish.given if told.carried.get(name) != wish.given[name]]
-    if wish.ids is not None and provider.most_roles != 0 and told.offered:
-        most = len(wish.ids) if provider.most_roles is None else provider.most_roles
-        as_many = len(told.offered) >= min(most, len(wish.ids))
-        if not (as_many and told.offered <= wish.ids):
+    if told.current_options is not None:
+        different = [
+            name for name in desired.given if told.current_options.get(name) != desired.given[name]
+        ]
+    if desired.ids is not None and provider.most_roles != 0 and told.offered:
+        most = len(desired.ids) if provider.most_roles is None else provider.most_roles
+        as_many = len(told.offered) >= min(most, len(desired.ids))
+        if not (as_many and told.offered <= desired.ids):
             different.append("roles")
     return different
 
 
-def deferred_roles(provider: Provider, wish: Wish, told: OfInvitation) -> tuple[Role, ...]:
+def deferred_roles(
+    provider: Provider, desired: DesiredAccess, told: InvitationBrief
+) -> tuple[Role, ...]:
     """Returns the wanted roles that an open invitation does not bring. If the service does not show
     what it brings, it is what `invite` would have sent."""
-    wanted = wish.roles or ()
+    wanted = desired.roles or ()
     if told.offered:
         return tuple(role for role in wanted if (role.kind, role.id) not in told.offered)
     return () if provider.most_roles is None else wanted[provider.most_roles :]
 
 
-def owed_instead(rules: Rules, entry: Entry, guest: Guest) -> tuple[Role, ...]:
+def replacement_grants(rules: Rules, entry: Entry, guest: Guest) -> tuple[Role, ...]:
     """The roles that are owed instead of others, which the roster does not want any more: what
     neither the invitation brings, nor anybody can see that the member lacks."""
-    wish, member = entry.wish, guest.member
-    if wish is None or wish.problems:
+    desired, member = entry.desired, guest.member
+    if desired is None or desired.problems:
         return ()
     if guest.state is State.ACCEPTED:
         if member is None or member.roles is not None:
@@ -293,25 +304,25 @@ def owed_instead(rules: Rules, entry: Entry, guest: Guest) -> tuple[Role, ...]:
     else:
         return ()  # a new invitation says what is owed after it
     return tuple(
-        role for role in wish.roles or () if (role.kind, role.id) not in {*offered, *entry.owed}
+        role for role in desired.roles or () if (role.kind, role.id) not in {*offered, *entry.owed}
     )
 
 
 def _in_words(
     rules: Rules,
     unlike: Iterable[str],
-    wish: Wish,
+    desired: DesiredAccess,
     invitation: Invitation,
-    carried: Mapping[str, Any] | None,
+    current_options: Mapping[str, Any] | None,
 ) -> str:
     told = []
     for name in unlike:
         if name == "roles":
-            here = _labels(rules, wish.roles or ()) or "no role"
+            here = _labels(rules, desired.roles or ()) or "no role"
             there = _labels(rules, invitation.roles)
             told.append(f"offers {there}, and {here} is wanted")
         else:
-            here, there = _value(wish.given[name]), _value((carried or {}).get(name))
+            here, there = _value(desired.given[name]), _value((current_options or {}).get(name))
             told.append(f"has {name} = {there}, and {here} is wanted")
     return "the invitation " + "; it ".join(told)
 
@@ -327,7 +338,9 @@ def _labels(rules: Rules, roles: Iterable[Role]) -> str:
 # ---------------------------------------------------------------------------- absent
 
 
-def _of_absent(person: _Person, wish: Wish, carried: Mapping[str, Any] | None) -> Change:
+def _for_absent(
+    person: _Person, desired: DesiredAccess, current_options: Mapping[str, Any] | None
+) -> Change:
     guest, rules = person.guest, person.rules
     state, invitation = guest.state, guest.invitation
     if guest.incomplete is not None:
@@ -341,17 +354,21 @@ def _of_absent(person: _Person, wish: Wish, carried: Mapping[str, Any] | None) -
             " `guestlist resend`, or `invite --if-exists replace`, sends again."
         )
     if state is State.EXPIRED and invitation is not None:
-        told = OfInvitation(state, ids_of(invitation.roles), carried)
-        if _can_resend(rules.provider, invitation) and not unlikeness(rules.provider, wish, told):
-            owed = tuple(role for role in wish.roles or () if not holds(invitation.roles, role))
+        told = InvitationBrief(state, ids_of(invitation.roles), current_options)
+        if _can_resend(rules.provider, invitation) and not differing_parts(
+            rules.provider, desired, told
+        ):
+            owed = tuple(role for role in desired.roles or () if not holds(invitation.roles, role))
             return person.change(Action.RESEND, _expired(invitation), owed=owed)
-    return _with_invitation(person, wish, Action.INVITE, _absence(guest))
+    return _with_invitation(person, desired, Action.INVITE, _absence(guest))
 
 
-def _with_invitation(person: _Person, wish: Wish, action: Action, reason: str) -> Change:
+def _with_invitation(
+    person: _Person, desired: DesiredAccess, action: Action, reason: str
+) -> Change:
     """A change that makes an invitation; or why it cannot be made."""
     provider = person.rules.provider
-    wanted, most = wish.roles or (), provider.most_roles
+    wanted, most = desired.roles or (), provider.most_roles
     roles = wanted if most is None else wanted[:most]
     if not provider.supports("invite"):
         return person.cannot(provider.unsupported("invite"))
@@ -360,11 +377,11 @@ def _with_invitation(person: _Person, wish: Wish, action: Action, reason: str) -
             f"{provider.title} needs a role for an invitation, and the roster names none."
         )
     try:
-        person.rules.check(Order(email=person.entry.email, roles=roles, options=wish.options))
+        person.rules.check(Order(email=person.entry.email, roles=roles, options=desired.options))
     except GuestlistError as refusal:
         return person.cannot(refusal)
     owed = wanted[len(roles) :]
-    return person.change(action, reason, roles=roles, owed=owed, options=dict(wish.given))
+    return person.change(action, reason, roles=roles, owed=owed, options=dict(desired.given))
 
 
 def _can_resend(provider: Provider, invitation: Invitation) -> bool:

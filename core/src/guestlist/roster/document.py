@@ -30,12 +30,12 @@ from guestlist.errors import InvalidOrder
 LIST, ONE, TABLE, TRUE = ":list", ":one", ":table", ":true"
 """How a value was written; pydantic puts them into the place of an error."""
 FORMS = frozenset({LIST, ONE, TABLE, TRUE})
-UNITS = {"minute": 60, "hour": 3600, "day": 86_400, "week": 604_800}
+UNIT_SECONDS = {"minute": 60, "hour": 3600, "day": 86_400, "week": 604_800}
 """What a period is counted in, in seconds."""
-_PERIOD = r"([0-9]{1,6}) *(" + "|".join(UNITS) + ")s?"
+_PERIOD = r"([0-9]{1,6}) *(" + "|".join(UNIT_SECONDS) + ")s?"
 
 
-DAY = "write a day as 2026-01-31, or a moment as 2026-01-31T18:00:00+01:00"
+DAY_HINT = "write a day as 2026-01-31, or a moment as 2026-01-31T18:00:00+01:00"
 """The remedy for what is not a day."""
 
 
@@ -58,7 +58,7 @@ def _day(written: object) -> date | datetime:
     try:
         return read_day(written)
     except ValueError:
-        raise _wrong("{written} is not a day: " + DAY, written) from None
+        raise _shape_error("{written} is not a day: " + DAY_HINT, written) from None
 
 
 def _zone(written: object) -> ZoneInfo:
@@ -67,7 +67,7 @@ def _zone(written: object) -> ZoneInfo:
             return ZoneInfo(written)
     except (ValueError, ZoneInfoNotFoundError, OSError):
         pass
-    raise _wrong('{written} is not a time zone: write it as "Europe/Berlin"', written)
+    raise _shape_error('{written} is not a time zone: write it as "Europe/Berlin"', written)
 
 
 def _email(written: str) -> str:
@@ -80,11 +80,11 @@ def _email(written: str) -> str:
 def _period(written: object) -> timedelta:
     match = re.fullmatch(_PERIOD, written) if isinstance(written, str) else None
     if not match or int(match[1]) == 0:
-        raise _wrong('{written} is not a period: write it as "7 days" or "12 hours"', written)
-    return timedelta(seconds=int(match[1]) * UNITS[match[2]])
+        raise _shape_error('{written} is not a period: write it as "7 days" or "12 hours"', written)
+    return timedelta(seconds=int(match[1]) * UNIT_SECONDS[match[2]])
 
 
-def _wrong(message: Any, written: object) -> PydanticCustomError:
+def _shape_error(message: Any, written: object) -> PydanticCustomError:
     shown = repr(written) if isinstance(written, str) else str(written)
     return PydanticCustomError("wrong", message, {"written": shown})
 

@@ -31,9 +31,16 @@ from guestlist.roster.document import (
     PeopleDocument,
     Person,
 )
-from guestlist.roster.index import Circle, Stays, check_days, check_somewhere, stays, together
+from guestlist.roster.index import (
+    Memberships,
+    RosterIndex,
+    check_days,
+    check_has_account,
+    memberships,
+    merge_all,
+)
 from guestlist.roster.limits import Limits
-from guestlist.roster.problems import IF_EMPTY, MOST, found_by_pydantic
+from guestlist.roster.problems import EMPTY_HINT, MAX_PROBLEMS, shape_problems
 from guestlist.roster.table import PeopleTable
 from guestlist.roster.wanted import Wanted
 from guestlist.tomlfile import Place, Problems, TomlFile, read_toml
@@ -71,7 +78,7 @@ class Roster:
     limits: Limits
     ledger: LedgerSettings
     zone: ZoneInfo
-    _circle: Circle = field(repr=False)
+    _index: RosterIndex = field(repr=False)
     _entries: tuple[_Entry, ...] = field(repr=False)
     _tables: tuple[PeopleTable, ...] = field(repr=False)
     _files: tuple[TomlFile, ...] = field(repr=False)
@@ -110,10 +117,10 @@ class Roster:
         Raises:
             ConfigError: that file cannot be read.
         """
-        used = self._circle.of_groups()
-        used.update(account for entry in self._entries for account in entry.stays)
+        used = self._index.group_accounts()
+        used.update(account for entry in self._entries for account in entry.memberships)
         used.update(account for table in self._tables for account in table.accounts)
-        return tuple(name for name in self._circle.accounts if name in used)
+        return tuple(name for name in self._index.accounts if name in used)
 
     def wanted(self) -> Iterator[Wanted]:
         """Everybody, one after another; rows of CSV files as they are read, in constant memory.
@@ -128,10 +135,16 @@ class Roster:
                 changed since the roster was read. Then nothing that came before counts.
         """
         for entry in self._entries:
-            for account, stay in entry.stays.items():
+            for account, membership in entry.memberships.items():
                 for email, place in entry.people:
                     yield Wanted(
-                        account, email_key(email), email, *stay, entry.starts, entry.ends, place
+                        account,
+                        email_key(email),
+                        email,
+                        *membership,
+                        entry.starts,
+                        entry.ends,
+                        place,
                     )
         for table in self._tables:
             yield from table.wanted()
@@ -149,35 +162,35 @@ def read_roster(path: Path, *, allow_empty: bool = False) -> Roster:
         ConfigError: files are missing or unreadable, or something in them cannot be: the message
             tells all that was found, with file and line.
     """
-    problems = Problems(MOST)
+    problems = Problems(MAX_PROBLEMS)
     main = _File(open_config(path), problems)
-    document = main.shaped(Document)
+    document = main.parse(Document)
     if document is None:
         raise ConfigError.of(problems.found)
-    circle = Circle(document.accounts, document.groups)
+    index = RosterIndex(document.accounts, document.groups)
     for name, group in document.groups.items():
-        main.refuse(circle.wrong_names(group.accounts), "groups", name)
-    entries = list(_entries(main, document.people, circle, {}))
+        main.add_problems(index.unknown_names(group.accounts), "groups", name)
+    entries = list(_entries(main, document.people, index, {}))
     tables, files = list[PeopleTable](), [main.toml]
     for number, settings in enumerate(document.people_from):
         place = ("people_from", number)
-        if main.refuse(circle.wrong_names(settings.accounts, settings.groups), *place):
+        if main.add_problems(index.unknown_names(settings.accounts, settings.groups), *place):
             continue
         people = path.parent / Path(settings.file).expanduser()
-        everybody = together([*map(circle.group, settings.groups), stays(settings.accounts)])
+        common = merge_all([*map(index.group, settings.groups), memberships(settings.accounts)])
         if not people.is_file():
             folder = people.is_dir()
             said = f"{people} is a folder, no file" if folder else f"there is no file {people}"
-            main.refuse([ConfigError(said)], *place, "file")
+            main.add_problems([ConfigError(said)], *place, "file")
         elif people.suffix.lower() != ".toml":
             with problems:
-                table = PeopleTable(people, settings, circle, everybody)
+                table = PeopleTable(people, settings, index, common)
                 tables.append(table)
                 if table.is_empty and not allow_empty:
-                    problems.add(_no_one_in(people))
+                    problems.add(_empty_file_error(people))
         elif "columns" in settings.model_fields_set:
             columns = ConfigError("only a CSV file has columns", hint="Leave it out.")
-            main.refuse([columns], *place, "columns")
+            main.add_problems([columns], *place, "columns")
         else:
             toml = None
             with problems:
@@ -186,10 +199,10 @@ def read_roster(path: Path, *, allow_empty: bool = False) -> Roster:
                 continue
             file = _File(toml, problems)
             files.append(toml)
-            if shaped := file.shaped(PeopleDocument):
-                if not (shaped.people or allow_empty):
-                    problems.add(_no_one_in(people))
-                entries += _entries(file, shaped.people, circle, everybody)
+            if parse := file.parse(PeopleDocument):
+                if not (parse.people or allow_empty):
+                    problems.add(_empty_file_error(people))
+                entries += _entries(file, parse.people, index, common)
     ledger = _ledger(main, document.ledger)
     problems.check()
     digests = [file.digest for file in files] + [table.digest for table in tables]
@@ -200,15 +213,15 @@ def read_roster(path: Path, *, allow_empty: bool = False) -> Roster:
         _limits(document.limits, len(document.accounts)),
         ledger,
         document.timezone,
-        circle,
+        index,
         tuple(entries),
         tuple(tables),
         tuple(files),
     )
 
 
-def _no_one_in(people: Path) -> ConfigError:
-    return ConfigError(f"{people} names no one", hint=IF_EMPTY)
+def _empty_file_error(people: Path) -> ConfigError:
+    return ConfigError(f"{people} names no one", hint=EMPTY_HINT)
 
 
 def configured_ledger(path: Path) -> str | None:
@@ -218,9 +231,9 @@ def configured_ledger(path: Path) -> str | None:
     Raises:
         ConfigError: the file is missing or unreadable, or says what cannot be.
     """
-    problems = Problems(MOST)
+    problems = Problems(MAX_PROBLEMS)
     file = _File(open_config(path), problems)
-    document = file.shaped(LedgerDocument)
+    document = file.parse(LedgerDocument)
     wanted = document is not None and document.ledger.url is not None
     url = _ledger(file, document.ledger).url if wanted and document is not None else None
     problems.check()
@@ -234,8 +247,8 @@ def retention(path: Path | None) -> timedelta:
     Raises:
         ConfigError: the file is missing or unreadable, or says what cannot be.
     """
-    problems = Problems(MOST)
-    document = _File(open_config(path), problems).shaped(LedgerDocument) if path else None
+    problems = Problems(MAX_PROBLEMS)
+    document = _File(open_config(path), problems).parse(LedgerDocument) if path else None
     problems.check()
     return (document or LedgerDocument()).ledger.keep
 
@@ -248,7 +261,7 @@ class _Entry(NamedTuple):
     """
 
     people: tuple[tuple[str, str], ...]
-    stays: Stays
+    memberships: Memberships
     starts: date | None
     ends: date | None
 
@@ -260,15 +273,15 @@ class _File:
         self.toml = toml
         self._problems = problems
 
-    def shaped(self, shape: type[D]) -> D | None:
+    def parse(self, shape: type[D]) -> D | None:
         """What it says. None if its shape is wrong: the problems tell."""
         try:
             return shape.model_validate(self.toml.table)
         except ValidationError as error:
-            self.refuse(found_by_pydantic(error, shape))
+            self.add_problems(shape_problems(error, shape))
         return None
 
-    def refuse(self, wrong: Iterable[ConfigError], *inside: str | int) -> bool:
+    def add_problems(self, wrong: Iterable[ConfigError], *inside: str | int) -> bool:
         """Adds to the problems what is wrong inside a place; returns whether anything is."""
         number = len(self._problems.found)
         for error in wrong:
@@ -277,19 +290,19 @@ class _File:
 
 
 def _entries(
-    file: _File, people: Iterable[Person], circle: Circle, everybody: Stays
+    file: _File, people: Iterable[Person], index: RosterIndex, common: Memberships
 ) -> Iterator[_Entry]:
     """What the people of a file are, those of whom something is wrong left out."""
     for number, person in enumerate(people):
         place = ("people", number)
-        if file.refuse(circle.wrong_names(person.accounts, person.groups), *place):
+        if file.add_problems(index.unknown_names(person.accounts, person.groups), *place):
             continue
         try:
             check_days(person.from_, person.until)
-            parts = [everybody, *map(circle.group, person.groups), stays(person.accounts)]
-            found = check_somewhere(together(parts))
+            parts = [common, *map(index.group, person.groups), memberships(person.accounts)]
+            found = check_has_account(merge_all(parts))
         except ConfigError as error:
-            file.refuse([error], *place)
+            file.add_problems([error], *place)
             continue
         if isinstance(person.email, str):
             addresses = [(person.email, file.toml.where((*place, "email")))]
@@ -301,26 +314,26 @@ def _entries(
         yield _Entry(tuple(addresses), found, person.from_, person.until)
 
 
-AGAIN = 2
+EXTRA_EMAILS = 2
 """Mails that a person may get within the period besides one from each account."""
 
 
-def _limits(told: LimitsTable, accounts: int) -> Limits:
+def _limits(settings: LimitsTable, accounts: int) -> Limits:
     return Limits(
-        mails_per_person=told.mails_per_person or accounts + AGAIN,
-        period=told.period,
-        invitations=told.invitations,
-        removals=told.removals,
-        protected=frozenset(map(email_key, told.protected)),
+        mails_per_person=settings.mails_per_person or accounts + EXTRA_EMAILS,
+        period=settings.period,
+        invitations=settings.invitations,
+        removals=settings.removals,
+        protected=frozenset(map(email_key, settings.protected)),
     )
 
 
-def _ledger(file: _File, told: LedgerTable) -> LedgerSettings:
-    url = told.url
+def _ledger(file: _File, settings: LedgerTable) -> LedgerSettings:
+    url = settings.url
     if isinstance(url, FromEnvironment):
         found = os.environ.get(url.env, "")
         if not found:
             error = ConfigError(f"the environment variable {url.env} is not set")
-            file.refuse([error], "ledger", "url")
+            file.add_problems([error], "ledger", "url")
         url = found
-    return LedgerSettings(ledger_url(file.toml.path, configured=url), told.keep)
+    return LedgerSettings(ledger_url(file.toml.path, configured=url), settings.keep)

@@ -7,14 +7,14 @@ from datetime import date, datetime
 
 from guestlist.errors import ConfigError
 from guestlist.roster.document import Accesses, Group, Membership
-from guestlist.roster.memberships import Stay, both, each_once
+from guestlist.roster.memberships import DesiredMembership, merge_memberships, unique_roles
 from guestlist.tomlfile import unknown
 
-Stays = Mapping[str, Stay]
+Memberships = Mapping[str, DesiredMembership]
 """By the name of the account."""
 
 
-class Circle:
+class RosterIndex:
     """What people are in a file can refer to.
 
     Attributes:
@@ -23,7 +23,7 @@ class Circle:
 
     def __init__(self, accounts: Iterable[str], groups: Mapping[str, Group]) -> None:
         self.accounts = tuple(accounts)
-        self._groups = {name: stays(group.accounts) for name, group in groups.items()}
+        self._groups = {name: memberships(group.accounts) for name, group in groups.items()}
 
     def account(self, name: str) -> str:
         """The name itself.
@@ -35,7 +35,7 @@ class Circle:
             raise unknown("account", name, self.accounts)
         return name
 
-    def group(self, name: str) -> Stays:
+    def group(self, name: str) -> Memberships:
         """Where the people of a group are.
 
         Raises:
@@ -45,11 +45,13 @@ class Circle:
             raise unknown("group", name, self._groups)
         return self._groups[name]
 
-    def of_groups(self) -> set[str]:
+    def group_accounts(self) -> set[str]:
         """The accounts that groups lead to."""
         return {account for group in self._groups.values() for account in group}
 
-    def wrong_names(self, accounts: Accesses, groups: Iterable[str] = ()) -> Iterator[ConfigError]:
+    def unknown_names(
+        self, accounts: Accesses, groups: Iterable[str] = ()
+    ) -> Iterator[ConfigError]:
         """The names that nothing is called by, each with its place."""
         for account in accounts:
             try:
@@ -63,25 +65,25 @@ class Circle:
                 yield error.within("", "groups", number)
 
 
-def stays(accounts: Accesses) -> Stays:
+def memberships(accounts: Accesses) -> Memberships:
     """What was written, in one form."""
     found = {}
     for account, access in accounts.items():
         if isinstance(access, Membership):
-            roles = None if access.roles is None else each_once(access.roles)
-            found[account] = Stay(roles, access.options)
+            roles = None if access.roles is None else unique_roles(access.roles)
+            found[account] = DesiredMembership(roles, access.options)
         else:
-            found[account] = Stay(None if access is True else each_once(access))
+            found[account] = DesiredMembership(None if access is True else unique_roles(access))
     return found
 
 
-def together(parts: Iterable[Stays]) -> Stays:
+def merge_all(parts: Iterable[Memberships]) -> Memberships:
     """All that is said about one person."""
-    found: dict[str, Stay] = {}
+    found: dict[str, DesiredMembership] = {}
     for part in parts:
-        for account, stay in part.items():
+        for account, membership in part.items():
             before = found.get(account)
-            found[account] = both(before, stay) if before else stay
+            found[account] = merge_memberships(before, membership) if before else membership
     return found
 
 
@@ -105,7 +107,7 @@ def _day_of(day: date) -> date:
     return day.date() if isinstance(day, datetime) else day
 
 
-def check_somewhere(found: Stays) -> Stays:
+def check_has_account(found: Memberships) -> Memberships:
     """Refuses a person who is nowhere.
 
     Raises:

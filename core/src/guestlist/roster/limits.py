@@ -31,42 +31,42 @@ class Limits:
     protected: frozenset[str] = frozenset()
 
 
-class Guard:
+class EmailLimiter:
     """Sees to it that nobody gets more mails than the limits allow. Knows of one person at a time:
     the accounts of a person come one after another."""
 
     def __init__(self, limits: Limits, mails: Callable[[str], int] | None) -> None:
-        self._most = limits.mails_per_person
+        self._limit = limits.mails_per_person
         self._period = limits.period
         self._mails = mails
         self._key = ""
         self._count = 0
 
-    def pass_(self, change: Change) -> Change:
+    def check(self, change: Change) -> Change:
         """The change, or that it cannot be made."""
-        if self._most is None or change.action not in MAILS:
+        if self._limit is None or change.action not in MAILS:
             return change
         if change.key != self._key:
             self._key = change.key
             self._count = self._mails(change.key) if self._mails else 0
-        if self._count >= self._most:
+        if self._count >= self._limit:
             reason = (
-                f"had {_number(self._count, 'mail')} in {_words(self._period)},"
-                f" and {self._most} is the limit"
+                f"had {_counted(self._count, 'mail')} in {_period_text(self._period)},"
+                f" and {self._limit} is the limit"
             )
             return change.model_copy(update={"action": Action.CANNOT, "reason": reason})
         self._count += 1
         return change
 
 
-def _words(period: timedelta) -> str:
+def _period_text(period: timedelta) -> str:
     """As `[limits]` has it: in the largest unit that is whole."""
     minutes = round(period / timedelta(minutes=1))
     for unit, size in (("day", 24 * 60), ("hour", 60)):
         if minutes % size == 0:
-            return _number(minutes // size, unit)
-    return _number(minutes, "minute")
+            return _counted(minutes // size, unit)
+    return _counted(minutes, "minute")
 
 
-def _number(count: int, what: str) -> str:
+def _counted(count: int, what: str) -> str:
     return f"{count} {what}" + "s" * (count != 1)

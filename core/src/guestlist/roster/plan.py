@@ -11,14 +11,14 @@ from typing import Self
 from guestlist.changes import ORDER, Action, Change, RoleRef, Unresolved
 from guestlist.client import Guestlist
 from guestlist.errors import ConfigError, GuestlistError, UnknownAccount
-from guestlist.roster.compare import Compared, Differs, PlaceOf, Row, compare
-from guestlist.roster.deferred_grants import Debt, unwanted
-from guestlist.roster.desired import Intake
-from guestlist.roster.limits import Guard, Limits
+from guestlist.roster.compare import AccountComparison, MayDiffer, PlaceOf, Row, compare
+from guestlist.roster.deferred_grants import DeferredGrant, withdrawal_reason
+from guestlist.roster.desired import RosterFacts
+from guestlist.roster.limits import EmailLimiter, Limits
 from guestlist.roster.planfile import write_plan
-from guestlist.roster.problems import IF_EMPTY
+from guestlist.roster.problems import EMPTY_HINT
 from guestlist.roster.reading import Progress, Reading, read_accounts
-from guestlist.roster.store import Fact, Kind, Scratch
+from guestlist.roster.store import Fact, Kind, PlanStore
 from guestlist.roster.summary import Summary, fingerprint, over
 from guestlist.roster.wanted import Wanted
 
@@ -32,9 +32,9 @@ class Plan:
     """
 
     def __init__(
-        self, scratch: Scratch, summary: Summary, errors: Mapping[str, GuestlistError]
+        self, store: PlanStore, summary: Summary, errors: Mapping[str, GuestlistError]
     ) -> None:
-        self._scratch = scratch
+        self._store = store
         self._numbers = {name: number for number, name in enumerate(summary.accounts)}
         self.summary = summary
         self.errors = errors
@@ -51,7 +51,7 @@ class Plan:
             account: only those of this one.
         """
         number = None if account is None else self._numbers[account]
-        return map(Change.model_validate_json, self._scratch.changes(number))
+        return map(Change.model_validate_json, self._store.changes(number))
 
     def write(self, path: Path) -> None:
         """Writes the plan into a file that nobody else may read.
@@ -59,11 +59,11 @@ class Plan:
         Raises:
             ConfigError: it cannot be written.
         """
-        write_plan(path, self.summary, self._scratch.changes())
+        write_plan(path, self.summary, self._store.changes())
 
     def close(self) -> None:
         """Gives the space on disk free."""
-        self._scratch.close()
+        self._store.close()
 
     def __enter__(self) -> Self:
         return self
@@ -85,7 +85,7 @@ def make_plan(
     prune: bool = False,
     invite_declined: bool = False,
     allow_empty: bool = False,
-    owed: Iterable[Debt] = (),
+    owed: Iterable[DeferredGrant] = (),
     unresolved: Iterable[Unresolved] = (),
     retry_unknown: bool = False,
     mails: Callable[[str], int] | None = None,
@@ -134,94 +134,100 @@ def make_plan(
     names = [name for name in names if name not in unclear]
     limits = limits or Limits()
     numbers = {name: number for number, name in enumerate(names)}
-    intake = Intake(numbers, now or guests.clock.now(), zone)
-    scratch = Scratch()
+    roster = RosterFacts(numbers, now or guests.clock.now(), zone)
+    store = PlanStore()
     try:
-        scratch.add(intake.facts(wanted))
-        if not (intake.count or allow_empty):
-            raise ConfigError("the roster names no one", hint=IF_EMPTY)
-        debts = [debt for debt in owed if not people or debt.key in people]
-        scratch.add(_of_owed(debts, numbers))
-        scratch.add(_of_unresolved(unresolved, numbers))
+        store.add(roster.facts(wanted))
+        if not (roster.count or allow_empty):
+            raise ConfigError("the roster names no one", hint=EMPTY_HINT)
+        grants = [grant for grant in owed if not people or grant.key in people]
+        store.add(_grant_facts(grants, numbers))
+        store.add(_unresolved_facts(unresolved, numbers))
 
-        def compared(name: str, reading: Reading) -> Compared:
-            return Compared(guests, name, reading, prune, invite_declined, limits.protected)
+        def compared(name: str, reading: Reading) -> AccountComparison:
+            return AccountComparison(
+                guests, name, reading, prune, invite_declined, limits.protected
+            )
 
         read = read_accounts(
             guests,
             names,
-            scratch,
-            managed=intake.managed,
-            look_closer=Differs(compared, people),
+            store,
+            managed=roster.managed,
+            needs_details=MayDiffer(compared, people),
             progress=progress,
         )
         readable = {
             name: compared(name, reading) for name, reading in read.items() if not reading.error
         }
-        guard, by_number = Guard(limits, mails), [readable.get(name) for name in names]
-        compare(scratch, by_number, guard, place_of, people, retry_unknown=retry_unknown)
-        aside = Aside(guests, debts, {*names, *unclear, *intake.accounts})
-        scratch.add_changes(aside.rows(len(names)))
+        limiter, by_number = EmailLimiter(limits, mails), [readable.get(name) for name in names]
+        compare(store, by_number, limiter, place_of, people, retry_unknown=retry_unknown)
+        leftover = LeftoverGrants(guests, grants, {*names, *unclear, *roster.accounts})
+        store.add_changes(leftover.rows(len(names)))
         errors = {name: reading.error for name, reading in read.items() if reading.error}
         errors |= unclear
         if accounts is None:
-            errors |= _not_configured(guests, intake.accounts)
-        summary = _summary(guests, names, intake, readable, aside, errors, limits)
-        return Plan(scratch, summary, errors)
+            errors |= _not_configured(guests, roster.accounts)
+        summary = _summary(guests, names, roster, readable, leftover, errors, limits)
+        return Plan(store, summary, errors)
     except BaseException:
-        scratch.close()
+        store.close()
         raise
 
 
 def _summary(
     guests: Guestlist,
     names: Iterable[str],
-    intake: Intake,
-    readable: Mapping[str, Compared],
-    aside: Aside,
+    roster: RosterFacts,
+    readable: Mapping[str, AccountComparison],
+    leftover: LeftoverGrants,
     errors: Mapping[str, GuestlistError],
     limits: Limits,
 ) -> Summary:
-    counts = {name: dict(+readable[name].counts) for name in sorted(readable)} | aside.counts
+    counts = {name: dict(+readable[name].counts) for name in sorted(readable)} | leftover.counts
     return Summary(
         made_at=guests.clock.now(),
-        digest=intake.digest,
-        accounts={name: fingerprint(guests.accounts[name]) for name in [*names, *aside.counts]},
+        digest=roster.digest,
+        accounts={name: fingerprint(guests.accounts[name]) for name in [*names, *leftover.counts]},
         counts=counts,
         notes={name: dict(+readable[name].notes) for name in sorted(readable)},
         errors={name: str(error) for name, error in errors.items()},
-        over=over(counts, intake.wanted, limits.invitations, limits.removals),
+        over=over(counts, roster.wanted, limits.invitations, limits.removals),
     )
 
 
-def _of_owed(owed: Iterable[Debt], numbers: Mapping[str, int]) -> Iterator[Fact]:
-    for debt in owed:
-        if debt.account in numbers:
+def _grant_facts(owed: Iterable[DeferredGrant], numbers: Mapping[str, int]) -> Iterator[Fact]:
+    for grant in owed:
+        if grant.account in numbers:
             yield Fact(
-                debt.key, numbers[debt.account], Kind.OWED, False, "", debt.model_dump_json()
+                grant.key, numbers[grant.account], Kind.DEFERRED, False, "", grant.model_dump_json()
             )
 
 
-def _of_unresolved(unresolved: Iterable[Unresolved], numbers: Mapping[str, int]) -> Iterator[Fact]:
+def _unresolved_facts(
+    unresolved: Iterable[Unresolved], numbers: Mapping[str, int]
+) -> Iterator[Fact]:
     for one in unresolved:
         if one.account in numbers:
             number = numbers[one.account]
             yield Fact(one.key, number, Kind.UNRESOLVED, False, "", str(one))
 
 
-class Aside:
+class LeftoverGrants:
     """Debts in accounts about which the roster says nothing, so that nobody reads them.
 
     Args:
         known: accounts of which the roster speaks.
     """
 
-    def __init__(self, guests: Guestlist, debts: Iterable[Debt], known: Collection[str]) -> None:
+    def __init__(
+        self, guests: Guestlist, grants: Iterable[DeferredGrant], known: Collection[str]
+    ) -> None:
         others = set(guests.accounts) - set(known)
         changes = [
-            debt.withdrawal(reason)
-            for debt in debts
-            if debt.account in others and (reason := unwanted(debt, (), None, _nothing))
+            grant.withdrawal(reason)
+            for grant in grants
+            if grant.account in others and (reason := withdrawal_reason(grant, (), None, _nothing))
         ]
         self._changes = sorted(changes, key=lambda change: change.account)
         found = Counter(change.account for change in self._changes)

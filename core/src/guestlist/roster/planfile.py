@@ -62,7 +62,7 @@ class PlanFile:
                 raise ConfigError(
                     f"the account {name!r} is not the one that the plan was made for: its provider"
                     " or its settings have changed",
-                    hint=AGAIN,
+                    hint=PLAN_AGAIN_HINT,
                 )
 
     def changes(self, account: str | None = None) -> Iterator[Change]:
@@ -84,7 +84,9 @@ class PlanFile:
             try:
                 change = Change.model_validate_json(line)
             except ValidationError:
-                raise ConfigError(f"{self.path}:{number}: this is no change", hint=AGAIN) from None
+                raise ConfigError(
+                    f"{self.path}:{number}: this is no change", hint=PLAN_AGAIN_HINT
+                ) from None
             count += 1
             if account in (None, change.account):
                 yield change
@@ -95,11 +97,12 @@ class PlanFile:
             )
         if count != self.summary.changes:
             raise ConfigError(
-                f"{self.path} holds {count} changes instead of {self.summary.changes}", hint=AGAIN
+                f"{self.path} holds {count} changes instead of {self.summary.changes}",
+                hint=PLAN_AGAIN_HINT,
             )
 
 
-AGAIN = "Make the plan again."
+PLAN_AGAIN_HINT = "Make the plan again."
 
 
 def write_plan(path: Path, summary: Summary, changes: Iterable[str]) -> None:
@@ -143,7 +146,7 @@ def read_plan(path: Path) -> PlanFile:
         return PlanFile(path, _Header.model_validate_json(header).plan, hashed.hexdigest())
     except ValidationError:
         raise ConfigError(
-            f"{path} is no plan that this version of guestlist has written", hint=AGAIN
+            f"{path} is no plan that this version of guestlist has written", hint=PLAN_AGAIN_HINT
         ) from None
 
 

@@ -12,12 +12,12 @@ from guestlist.errors import ConfigError
 from guestlist.roster.document import FORMS, Part
 from guestlist.tomlfile import Place, unknown
 
-MOST = 20
+MAX_PROBLEMS = 20
 """Problems that are told at once; whoever made more has made the same one again."""
-IF_EMPTY = "If no one should be in it: --allow-empty (in Python, allow_empty=True)."
+EMPTY_HINT = "If no one should be in it: --allow-empty (in Python, allow_empty=True)."
 """The remedy for a roster, or one of its files, without people."""
 
-_SAID = {
+_MESSAGES = {
     "missing": "it is missing",
     "string_type": "it has to be text",
     "string_too_short": "it is empty",
@@ -30,7 +30,7 @@ _SAID = {
 """pydantic's kinds of errors in our words."""
 
 
-def found_by_pydantic(error: ValidationError, shape: type[Part]) -> Iterator[ConfigError]:
+def shape_problems(error: ValidationError, shape: type[Part]) -> Iterator[ConfigError]:
     """Each thing that pydantic found in what should have a shape, with its place."""
     for one in error.errors(include_url=False, include_input=False):
         place = tuple(key for key in one["loc"] if key not in FORMS)
@@ -41,8 +41,8 @@ def found_by_pydantic(error: ValidationError, shape: type[Part]) -> Iterator[Con
             hint = f"Write [[{place[0]}]]." if tables else 'Such as ["one", "another"].'
             found = ConfigError("it has to be a list", hint=hint)
         else:
-            said = _SAID.get(one["type"])
-            found = ConfigError(said.format(**one.get("ctx", {})) if said else one["msg"])
+            message = _MESSAGES.get(one["type"])
+            found = ConfigError(message.format(**one.get("ctx", {})) if message else one["msg"])
         yield found.within("", *place)
 
 

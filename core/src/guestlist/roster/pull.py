@@ -31,30 +31,30 @@ from guestlist.config import open_config
 from guestlist.errors import ConfigError, InvalidOrder
 from guestlist.models import OPEN_STATES, State
 from guestlist.roster import cells
-from guestlist.roster.index import together
-from guestlist.roster.memberships import Stay
-from guestlist.roster.problems import MOST
+from guestlist.roster.index import merge_all
+from guestlist.roster.memberships import DesiredMembership
+from guestlist.roster.problems import MAX_PROBLEMS
 from guestlist.spreadsheets import guarded
 from guestlist.tomlfile import TomlFile, comments, unknown
 
-MANY = 1000
+MAX_PEOPLE_IN_FILE = 1000
 """People in the file itself, at most."""
-TABLE = "people.csv"
+PEOPLE_CSV = "people.csv"
 """The file beside it for more."""
-PEOPLE = ("people", "people_from")
+PEOPLE_KEYS = ("people", "people_from")
 """The keys that are written anew."""
-COLUMNS = ("email", "account", "roles")
+CSV_COLUMNS = ("email", "account", "roles")
 """The headings of that file."""
-OWNER_ONLY = 0o600
+NEW_FILE_MODE = 0o600
 """Who may read a new file: addresses are nobody else's business."""
-THERE = OPEN_STATES | {State.ACCEPTED, State.UNKNOWN}
+CURRENT_STATES = OPEN_STATES | {State.ACCEPTED, State.UNKNOWN}
 """The states of those whom nobody should miss."""
-WIDTH = 88
+MAX_LINE_LENGTH = 88
 """Letters in a line, above which a list has a line for each of its elements."""
 
 _Held = tuple[tuple[str, tuple[str, ...] | None], ...]
 """The accounts of a person, each with the labels of the roles."""
-Present = tuple[str, str, tuple[str, ...] | None, State]
+CurrentPerson = tuple[str, str, tuple[str, ...] | None, State]
 """Somebody whom a service holds: account, address, labels of the roles (None where the service
 does not tell) and state."""
 
@@ -82,7 +82,7 @@ class Pulled:
 
 
 def pull(
-    path: Path, present: Iterable[Present], *, replace: bool = False, table: bool = False
+    path: Path, present: Iterable[CurrentPerson], *, replace: bool = False, table: bool = False
 ) -> Pulled:
     """Writes who is in the accounts, or has an open invitation, as the people of a roster.
 
@@ -99,21 +99,23 @@ def pull(
         ConfigError: the roster cannot be read or written, lacks an account, or has people in it
             that are not to give way. Nothing was changed.
     """
-    kept = _Kept.read(path, replace)
+    remainder = _Remainder.read(path, replace)
     pulled = Pulled((path,))
-    present = kept.seen_by(present)
-    rows = _checked(present, kept.accounts, pulled)
+    present = remainder.note_present(present)
+    rows = _nameable_rows(present, remainder.accounts, pulled)
     found: dict[str, _Person] = {}
     for row in rows:
         person = found.setdefault(email_key(row.email), _Person(row.email, {}))
-        person.stays.update(together([person.stays, {row.account: Stay(row.roles)}]))
-        if table or len(found) > MANY:
-            _write_many(path, kept, chain(_rows(found), rows), pulled, replace)
+        person.memberships.update(
+            merge_all([person.memberships, {row.account: DesiredMembership(row.roles)}])
+        )
+        if table or len(found) > MAX_PEOPLE_IN_FILE:
+            _write_csv(path, remainder, chain(_rows(found), rows), pulled, replace)
             return pulled
-    with _written(path) as file:
-        file.write(kept.followed_by("\n".join(_tables(found, kept))))
-        kept.back_up(path, pulled)
-    pulled.memberships = sum(len(person.stays) for person in found.values())
+    with _replacing(path) as file:
+        file.write(remainder.with_people("\n".join(_people_tables(found, remainder))))
+        remainder.back_up(path, pulled)
+    pulled.memberships = sum(len(person.memberships) for person in found.values())
     return pulled
 
 
@@ -125,11 +127,11 @@ class _Row(NamedTuple):
 
 class _Person(NamedTuple):
     email: str
-    stays: dict[str, Stay]
+    memberships: dict[str, DesiredMembership]
 
 
 @dataclass
-class _Kept:
+class _Remainder:
     """A roster without its people.
 
     Attributes:
@@ -146,32 +148,32 @@ class _Kept:
     present: set[str] = field(default_factory=set)
 
     @classmethod
-    def read(cls, path: Path, replace: bool) -> _Kept:
+    def read(cls, path: Path, replace: bool) -> _Remainder:
         file = open_config(path)
-        if not replace and not file.table.keys().isdisjoint(PEOPLE):
-            raise _in_the_way(f"{path} has people in it")
-        kept = {key: value for key, value in file.table.items() if key not in PEOPLE}
+        if not replace and not file.table.keys().isdisjoint(PEOPLE_KEYS):
+            raise _needs_replace(f"{path} has people in it")
+        remainder = {key: value for key, value in file.table.items() if key not in PEOPLE_KEYS}
         with suppress(TOMLKitError, tomllib.TOMLDecodeError):
             document = tomlkit.parse(file.text)
-            for key in PEOPLE:
+            for key in PEOPLE_KEYS:
                 document.pop(key, None)
             left = tomlkit.dumps(document)
-            if tomllib.loads(left) == kept:
-                accounts = tuple(kept.get("accounts", {}))
+            if tomllib.loads(left) == remainder:
+                accounts = tuple(remainder.get("accounts", {}))
                 return cls(accounts, left.rstrip(), file, _days(file.table.get("people", [])))
         raise ConfigError(f"{path} cannot be rewritten", hint="Take the people out of it.")
 
-    def followed_by(self, people: str) -> bytes:
+    def with_people(self, people: str) -> bytes:
         """The roster with other people."""
         text = f"{self.text}\n\n{people}" if people else f"{self.text}\n"
         if "\r\n" in self.text:
             text = text.replace("\r\n", "\n").replace("\n", "\r\n")
         return text.encode()
 
-    def seen_by(self, present: Iterable[Present]) -> Iterator[Present]:
+    def note_present(self, present: Iterable[CurrentPerson]) -> Iterator[CurrentPerson]:
         """Passes people on, and notes who of those with days is there."""
         for one in present:
-            if self.days and one[3] in THERE and (key := email_key(one[1])) in self.days:
+            if self.days and one[3] in CURRENT_STATES and (key := email_key(one[1])) in self.days:
                 self.present.add(key)
             yield one
 
@@ -183,7 +185,7 @@ class _Kept:
         """
         pulled.lost += tuple(self._lost(still_read))
         if pulled.lost:
-            pulled.backup = _copied(path)
+            pulled.backup = _back_up_copy(path)
 
     def _lost(self, still_read: str | None) -> Iterator[str]:
         table = self.before.table
@@ -203,14 +205,14 @@ class _Kept:
                 yield f"the options of {who} ({where})"
             for email in addresses:
                 dated = "from" in person or "until" in person
-                if dated and not self._keeps(email, person):
+                if dated and not self._keeps_days(email, person):
                     yield f"the days of {email} ({where})"
         for number, people in enumerate(table.get("people_from", [])):
             where = self.before.where(("people_from", number))
             if people.get("file") != still_read:
                 yield f"the file {people.get('file')}, which is not read any more ({where})"
 
-    def _keeps(self, email: str, person: Mapping[str, Any]) -> bool:
+    def _keeps_days(self, email: str, person: Mapping[str, Any]) -> bool:
         key = email_key(email)
         return key in self.present and self.days[key] == _days_of(person)
 
@@ -241,29 +243,29 @@ def _accesses(person: Mapping[str, Any]) -> list[Any]:
     return list(accounts.values()) if isinstance(accounts, dict) else []
 
 
-def _in_the_way(what: str) -> ConfigError:
+def _needs_replace(what: str) -> ConfigError:
     return ConfigError(what, hint="They give way only if you ask for it: --replace.")
 
 
-def _checked(
-    present: Iterable[Present], accounts: tuple[str, ...], pulled: Pulled
+def _nameable_rows(
+    present: Iterable[CurrentPerson], accounts: tuple[str, ...], pulled: Pulled
 ) -> Iterator[_Row]:
     """Those who belong into a roster. Notes who cannot be in one."""
     for account, email, roles, state in present:
         if account not in accounts:
             raise unknown("account", account, accounts)
-        if state not in THERE:
+        if state not in CURRENT_STATES:
             continue
-        wrong = _what_is_wrong(email, roles, state)
+        wrong = _problem_with(email, roles, state)
         if not wrong:
             yield _Row(account, read_email(email)[0], roles)
             continue
         pulled.left_out_count += 1
-        if pulled.left_out_count <= MOST:
+        if pulled.left_out_count <= MAX_PROBLEMS:
             pulled.left_out += (f"{account}: {wrong}",)
 
 
-def _what_is_wrong(email: str, roles: tuple[str, ...] | None, state: State) -> str | None:
+def _problem_with(email: str, roles: tuple[str, ...] | None, state: State) -> str | None:
     if state == State.UNKNOWN:
         return f"{email!r} stands in a way that the service has no known word for"
     try:
@@ -279,19 +281,19 @@ def _what_is_wrong(email: str, roles: tuple[str, ...] | None, state: State) -> s
 # ---------------------------------------------------------------------------- as TOML
 
 
-def _tables(found: Mapping[str, _Person], kept: _Kept) -> Iterator[str]:
+def _people_tables(found: Mapping[str, _Person], remainder: _Remainder) -> Iterator[str]:
     """Yields a `[[people]]` for all who are in the same accounts with the same roles and days, by
     address."""
-    accounts = kept.accounts
+    accounts = remainder.accounts
     alike: dict[tuple[_Held, tuple[str, ...]], list[str]] = {}
     for key, person in sorted(found.items()):
         held = tuple(
             (account, roles if roles is None else tuple(sorted(roles)))
             for account, (roles, _) in sorted(
-                person.stays.items(), key=lambda pair: accounts.index(pair[0])
+                person.memberships.items(), key=lambda pair: accounts.index(pair[0])
             )
         )
-        days = tuple(f"{name} = {_day(day)}" for name, day in kept.days.get(key, {}).items())
+        days = tuple(f"{name} = {_day(day)}" for name, day in remainder.days.get(key, {}).items())
         alike.setdefault((held, days), []).append(person.email)
     for (held, days), emails in alike.items():
         lines = ["[[people]]", f"email = {_list(emails) if emails[1:] else _text(emails[0])}"]
@@ -307,7 +309,9 @@ def _day(day: object) -> str:
 def _list(values: Iterable[str]) -> str:
     written = [_text(value) for value in values]
     line = ", ".join(written)
-    return f"[{line}]" if len(line) < WIDTH else "[\n    " + ",\n    ".join(written) + ",\n]"
+    return (
+        f"[{line}]" if len(line) < MAX_LINE_LENGTH else "[\n    " + ",\n    ".join(written) + ",\n]"
+    )
 
 
 def _key(name: str) -> str:
@@ -323,61 +327,63 @@ def _text(value: str) -> str:
 
 def _rows(found: Mapping[str, _Person]) -> Iterator[_Row]:
     for person in found.values():
-        for account, stay in person.stays.items():
-            yield _Row(account, person.email, stay.roles)
+        for account, membership in person.memberships.items():
+            yield _Row(account, person.email, membership.roles)
 
 
-def _write_many(
-    path: Path, kept: _Kept, rows: Iterable[_Row], pulled: Pulled, replace: bool
+def _write_csv(
+    path: Path, remainder: _Remainder, rows: Iterable[_Row], pulled: Pulled, replace: bool
 ) -> None:
-    table = path.parent / TABLE
+    table = path.parent / PEOPLE_CSV
     if table.exists() and not replace:
-        raise _in_the_way(f"{table} is there already")
-    with _written(path) as file:
-        file.write(kept.followed_by(f'[[people_from]]\nfile = "{TABLE}"\n'))
-        dates = ("from", "until") if kept.days else ()
-        if table.exists() and _has_more(table):
-            pulled.lost += (f"what {TABLE} said besides accounts and roles: {_copied(table)}",)
-        with _written(table) as below, _as_text(below) as text:
+        raise _needs_replace(f"{table} is there already")
+    with _replacing(path) as file:
+        file.write(remainder.with_people(f'[[people_from]]\nfile = "{PEOPLE_CSV}"\n'))
+        dates = ("from", "until") if remainder.days else ()
+        if table.exists() and _has_other_columns(table):
+            pulled.lost += (
+                f"what {PEOPLE_CSV} said besides accounts and roles: {_back_up_copy(table)}",
+            )
+        with _replacing(table) as below, _text_writer(below) as text:
             writer = csv.writer(text)
-            writer.writerow((*COLUMNS, *dates))
+            writer.writerow((*CSV_COLUMNS, *dates))
             for account, email, roles in rows:
                 held = "" if roles is None else guarded(cells.join(roles)) or cells.NOTHING
-                days = kept.days.get(email_key(email), {}) if dates else {}
+                days = remainder.days.get(email_key(email), {}) if dates else {}
                 written = (str(days.get(name, "")) for name in dates)
                 row = (guarded(email), guarded(cells.join([account])), held, *written)
                 writer.writerow(row)
                 pulled.memberships += 1
-        kept.back_up(path, pulled, still_read=TABLE)
+        remainder.back_up(path, pulled, still_read=PEOPLE_CSV)
     pulled.files = (path, table)
 
 
-def _has_more(table: Path) -> bool:
+def _has_other_columns(table: Path) -> bool:
     """Whether a CSV file of people has columns that `pull` cannot fill."""
     with table.open(encoding="utf-8-sig", errors="replace") as text:
-        return text.readline().strip() != ",".join(COLUMNS)
+        return text.readline().strip() != ",".join(CSV_COLUMNS)
 
 
-def _copied(path: Path) -> Path:
+def _back_up_copy(path: Path) -> Path:
     """Copies a file to a new name beside it, which is returned."""
     copy, number = path.with_name(f"{path.name}.bak"), 1
     while copy.exists():
         number += 1
         copy = path.with_name(f"{path.name}.bak{number}")
-    with _written(copy) as file:
+    with _replacing(copy) as file:
         file.write(path.read_bytes())
     return copy
 
 
 @contextmanager
-def _as_text(file: IO[bytes]) -> Iterator[IO[str]]:
+def _text_writer(file: IO[bytes]) -> Iterator[IO[str]]:
     text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")  # the mark is for spreadsheets
     yield text
     text.detach()
 
 
 @contextmanager
-def _written(path: Path) -> Iterator[IO[bytes]]:
+def _replacing(path: Path) -> Iterator[IO[bytes]]:
     """A file that takes the place of another once it is complete, with the rights of that one."""
     path = path.resolve()  # a link stays one
     temporary = None
@@ -387,7 +393,7 @@ def _written(path: Path) -> Iterator[IO[bytes]]:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(temporary, path.stat().st_mode & 0o777 if path.exists() else OWNER_ONLY)
+        os.chmod(temporary, path.stat().st_mode & 0o777 if path.exists() else NEW_FILE_MODE)
         os.replace(temporary, path)
     except OSError as error:
         raise ConfigError(f"{path} cannot be written: {error.strerror}") from None

@@ -18,7 +18,7 @@ from guestlist.errors import GuestlistError, NotFound
 from guestlist.exchange.account import Account
 from guestlist.models import MEMBERSHIPS, Basis, Guest, Invitation, Member, Role, State
 from guestlist.provider import Provider, RecordProblem
-from guestlist.roster.store import Fact, Kind, Scratch
+from guestlist.roster.store import Fact, Kind, PlanStore
 from guestlist.roster.threads import in_threads
 from guestlist.verbs.find import unless_seen
 from guestlist.verbs.lists import hiding
@@ -26,11 +26,11 @@ from guestlist.verbs.states import best, best_member, conclude, current
 
 T = TypeVar("T")
 
-READERS = 32
+MAX_ACCOUNTS_AT_ONCE = 32
 """Accounts that are read at the same time."""
-ASKERS = 4
+MAX_REQUESTS_PER_ACCOUNT = 4
 """People of one account who are asked about at the same time."""
-BATCH = 500
+BATCH_RECORDS = 500
 """Records that are stored at once."""
 PROGRESS_SECONDS = 0.5
 """How often a reader reports its progress."""
@@ -43,7 +43,7 @@ Progress = Callable[[str, str, int], None]
 invitations that the list shows in short; `people` where there are no lists), and how many so far:
 0 when it begins. Called from several threads, one at a time."""
 
-LookCloser = Callable[[str, "Reading", Sequence[Fact]], bool]
+NeedsDetails = Callable[[str, "Reading", Sequence[Fact]], bool]
 """Whether to ask for the complete invitation of a person, of whom the list shows a summary. Gets
 the account, what was read of it so far, and the facts about the person."""
 
@@ -68,11 +68,11 @@ class Reading:
 def read_accounts(
     guests: Guestlist,
     names: Sequence[str],
-    scratch: Scratch,
+    store: PlanStore,
     *,
     managed: Iterable[str],
     everybody: bool = False,
-    look_closer: LookCloser | None = None,
+    needs_details: NeedsDetails | None = None,
     progress: Progress | None = None,
 ) -> dict[str, Reading]:
     """Reads accounts, all at the same time. One that cannot be read does not stop the others.
@@ -89,9 +89,9 @@ def read_accounts(
         By account what it came to. The people are in the scratch space.
     """
     stop, managed = threading.Event(), frozenset(managed)
-    tell = _one_at_a_time(progress)
+    report = _one_at_a_time(progress)
     readers = [
-        _Reader(guests.account(name), name, number, scratch, stop, tell, everybody, look_closer)
+        _Reader(guests.account(name), name, number, store, stop, report, everybody, needs_details)
         for number, name in enumerate(names)
     ]
 
@@ -99,7 +99,7 @@ def read_accounts(
         return one.name, one.read(one.name in managed)
 
     try:
-        return dict(in_threads(read, readers, READERS))
+        return dict(in_threads(read, readers, MAX_ACCOUNTS_AT_ONCE))
     finally:  # after Ctrl-C, or a fault of ours, the threads end at their next record
         stop.set()
 
@@ -107,12 +107,12 @@ def read_accounts(
 def _one_at_a_time(progress: Progress | None) -> Progress:
     lock = threading.Lock()
 
-    def tell(account: str, what: str, count: int) -> None:
+    def report(account: str, what: str, count: int) -> None:
         if progress is not None:
             with lock:
                 progress(account, what, count)
 
-    return tell
+    return report
 
 
 class _Reader:
@@ -123,79 +123,79 @@ class _Reader:
         guests: Guestlist,
         name: str,
         number: int,
-        scratch: Scratch,
+        store: PlanStore,
         stop: threading.Event,
-        tell: Progress,
+        report: Progress,
         everybody: bool,
-        look_closer: LookCloser | None,
+        needs_details: NeedsDetails | None,
     ) -> None:
         self.name = name
         self._guests = guests
         self._provider = guests.accounts[name]
         self._number = number
-        self._scratch = scratch
+        self._store = store
         self._stop = stop
-        self._tell = tell
+        self._report = report
         self._everybody = everybody
-        self._look_closer = look_closer
+        self._needs_details = needs_details
         self._reading = Reading()
 
     def read(self, roles_matter: bool) -> Reading:
         reading = self._reading
         try:
             if roles_matter and self._provider.supports("roles"):
-                reading.roles = list(self._told("roles", self._guests.roles()))
+                reading.roles = list(self._reported("roles", self._guests.roles()))
             lacking = [name for name in LISTS if not self._provider.supports(name)]
             if lacking and self._everybody:
                 raise self._provider.unsupported(lacking[0])
             if not lacking:
-                short = self._look_closer and self._provider.supports("invitation_summaries")
+                short = self._needs_details and self._provider.supports("invitation_summaries")
                 listed = self._guests.invitations(complete=not short)
-                keep = self._of_summary if short else self._of_invitation
-                self._store("invitations", listed, keep)
+                keep = self._summary_fact if short else self._invitation_fact
+                self._store_facts("invitations", listed, keep)
                 members = self._guests.members()
-                self._store("members", members, self._of_member)
+                self._store_facts("members", members, self._member_fact)
                 problems = (*listed.problems, *members.problems)
                 reading.problems = [one for one in problems if not one.kept]
-                if short and self._look_closer:
-                    self._complete(self._look_closer)
+                if short and self._needs_details:
+                    self._read_details(self._needs_details)
             else:
-                self._look_for_each()
+                self._look_up_each_person()
             if roles_matter and self._provider.supports("access"):
-                self._ask()
+                self._read_held_roles()
         except GuestlistError as error:
             reading.error = error.about(account=self.name)
         return reading
 
-    def _told(self, what: str, items: Iterator[T]) -> Iterator[T]:
+    def _reported(self, what: str, items: Iterator[T]) -> Iterator[T]:
         """The items. Reports progress at the beginning, at the end, and now and then between."""
         count, clock = 0, self._guests.clock
-        self._tell(self.name, what, count)
+        self._report(self.name, what, count)
         reported = clock.monotonic()
         for item in items:
             if self._stop.is_set():
                 return
             count += 1
             if (now := clock.monotonic()) - reported >= PROGRESS_SECONDS:
-                self._tell(self.name, what, count)
+                self._report(self.name, what, count)
                 reported = now
             yield item
-        self._tell(self.name, what, count)
+        self._report(self.name, what, count)
 
-    def _store(self, what: str, items: Iterator[T], fact: Callable[[T], Fact | None]) -> None:
-        facts = filter(None, map(fact, self._told(what, items)))
-        while batch := list(islice(facts, BATCH)):
-            self._scratch.add(batch)
+    def _store_facts(self, what: str, items: Iterator[T], fact: Callable[[T], Fact | None]) -> None:
+        facts = filter(None, map(fact, self._reported(what, items)))
+        while batch := list(islice(facts, BATCH_RECORDS)):
+            self._store.add(batch)
 
-    def _of_invitation(self, one: Invitation) -> Fact:
-        brief = _invitation_brief(one, carried(self._provider, one))
+    def _invitation_fact(self, one: Invitation) -> Fact:
+        brief = _invitation_brief(one, current_options(self._provider, one))
         body = without_secrets(one).model_dump_json(exclude_defaults=True)
         return Fact(email_key(one.email), self._number, Kind.INVITATION, False, brief, body)
 
-    def _of_summary(self, one: Invitation) -> Fact:
-        return self._of_invitation(one)._replace(ask=True)
+    def _summary_fact(self, one: Invitation) -> Fact:
+        return self._invitation_fact(one)._replace(ask=True)
 
-    def _of_member(self, one: Member) -> Fact | None:
+    def _member_fact(self, one: Member) -> Fact | None:
         if one.service or not one.email:
             self._reading.programs += 1
             return None
@@ -205,45 +205,55 @@ class _Reader:
         ask = inside and one.roles is None
         return Fact(email_key(one.email), self._number, Kind.MEMBER, ask, brief, body)
 
-    def _look_for_each(self) -> None:
+    def _look_up_each_person(self) -> None:
         """Where the service has no lists, everybody in the roster is looked for. Who is there
         besides cannot be known."""
         people = (
             one
-            for some in self._scratch.wanted(self._number, BATCH)
-            for one in in_threads(self._look, some, ASKERS)
+            for some in self._store.wanted(self._number, BATCH_RECORDS)
+            for one in in_threads(self._look_up, some, MAX_REQUESTS_PER_ACCOUNT)
         )
-        for found in self._told("people", people):
-            self._scratch.add(found)
+        for found in self._reported("people", people):
+            self._store.add(found)
 
-    def _look(self, one: tuple[str, str]) -> list[Fact]:
+    def _look_up(self, one: tuple[str, str]) -> list[Fact]:
         if self._stop.is_set():
             return []
         key, email = one
         guest = self._guests.status(email)
         found = [
-            self._of_invitation(guest.invitation) if guest.invitation else None,
-            self._of_member(guest.member) if guest.member else None,
+            self._invitation_fact(guest.invitation) if guest.invitation else None,
+            self._member_fact(guest.member) if guest.member else None,
         ]
         return [fact._replace(key=key) for fact in found if fact is not None]
 
-    def _ask(self) -> None:
+    def _read_held_roles(self) -> None:
         """Asks what members hold, where their records do not tell and the roster says what they
         shall hold."""
-        people = self._scratch.whom_to_ask(self._number, BATCH, everybody=self._everybody)
-        held = (one for some in people for one in in_threads(self._held, some, ASKERS))
-        self._store("access", held, lambda fact: fact)
+        people = self._store.members_without_roles(
+            self._number, BATCH_RECORDS, everybody=self._everybody
+        )
+        held = (
+            one
+            for some in people
+            for one in in_threads(self._held_roles_fact, some, MAX_REQUESTS_PER_ACCOUNT)
+        )
+        self._store_facts("access", held, lambda fact: fact)
 
-    def _complete(self, look_closer: LookCloser) -> None:
+    def _read_details(self, needs_details: NeedsDetails) -> None:
         """Asks for the complete invitation of each person whose summary does not suffice."""
         unclear = (
-            [facts for facts in people if look_closer(self.name, self._reading, facts)]
-            for people in self._scratch.with_summaries(self._number, BATCH)
+            [facts for facts in people if needs_details(self.name, self._reading, facts)]
+            for people in self._store.people_with_summaries(self._number, BATCH_RECORDS)
         )
-        found = (one for some in unclear for one in in_threads(self._completed, some, ASKERS))
-        self._store("details", found, lambda fact: fact)
+        found = (
+            one
+            for some in unclear
+            for one in in_threads(self._details_fact, some, MAX_REQUESTS_PER_ACCOUNT)
+        )
+        self._store_facts("details", found, lambda fact: fact)
 
-    def _completed(self, facts: Sequence[Fact]) -> Fact | None:
+    def _details_fact(self, facts: Sequence[Fact]) -> Fact | None:
         if self._stop.is_set():
             return None
         body = next(fact.body for fact in facts if fact.kind == Kind.INVITATION)
@@ -254,9 +264,9 @@ class _Reader:
             found = summary.model_copy(update=gone)
         else:
             found = current(found, self._provider, self._guests.service_time())
-        return self._of_invitation(found)._replace(key=facts[0].key, kind=Kind.COMPLETE)
+        return self._invitation_fact(found)._replace(key=facts[0].key, kind=Kind.COMPLETE)
 
-    def _held(self, one: tuple[str, str]) -> Fact | None:
+    def _held_roles_fact(self, one: tuple[str, str]) -> Fact | None:
         if self._stop.is_set():
             return None
         key, body = one
@@ -273,7 +283,7 @@ class _Reader:
 # ---------------------------------------------------------------------------- briefs
 
 
-class OfInvitation(NamedTuple):
+class InvitationBrief(NamedTuple):
     """What mostly suffices to know of an invitation.
 
     Attributes:
@@ -284,10 +294,10 @@ class OfInvitation(NamedTuple):
 
     state: State
     offered: frozenset[tuple[str, str]]
-    carried: Mapping[str, Any] | None
+    current_options: Mapping[str, Any] | None
 
 
-def carried(provider: Provider, invitation: Invitation) -> dict[str, Any] | None:
+def current_options(provider: Provider, invitation: Invitation) -> dict[str, Any] | None:
     """The options of an invitation, as JSON has them; None where nobody can tell. Only as long as
     the service's own answer is at hand."""
     options = provider.order_of(invitation).options
@@ -304,10 +314,10 @@ def _invitation_brief(one: Invitation, options: dict[str, Any] | None) -> str:
 
 
 @lru_cache(4096)
-def invitation_from(brief: str) -> OfInvitation:
+def invitation_from(brief: str) -> InvitationBrief:
     """Understands the brief of an invitation."""
     state, offered, options = json.loads(brief)
-    return OfInvitation(State(state), frozenset(map(tuple, offered)), options)
+    return InvitationBrief(State(state), frozenset(map(tuple, offered)), options)
 
 
 def roles_brief(roles: Iterable[Role] | None) -> str:
@@ -325,16 +335,16 @@ def roles_from(brief: str) -> frozenset[tuple[str, str]] | None:
 # ---------------------------------------------------------------------------- where people stand
 
 
-class Seen(NamedTuple):
+class PersonState(NamedTuple):
     """Where somebody stands, and what the invitation that counts carries."""
 
     guest: Guest
-    carried: Mapping[str, Any] | None
+    current_options: Mapping[str, Any] | None
 
 
-def seen(
+def person_state(
     account: Account, email: str, facts: Sequence[Fact], problems: Sequence[RecordProblem] = ()
-) -> Seen:
+) -> PersonState:
     """Where somebody stands, from the facts about the person, as `status` would say.
 
     Args:
@@ -354,8 +364,9 @@ def seen(
         member = member.model_copy(update={"roles": held})
     invitation = best(one for one, _ in invitations)
     options = next(
-        (invitation_from(brief).carried for one, brief in invitations if one is invitation), None
+        (invitation_from(brief).current_options for one, brief in invitations if one is invitation),
+        None,
     )
     guest = conclude(account, email, invitation, member)
     hidden = hiding(problems, facts[0].key) if problems else None
-    return Seen(guest if hidden is None else unless_seen(guest, hidden), options)
+    return PersonState(guest if hidden is None else unless_seen(guest, hidden), options)

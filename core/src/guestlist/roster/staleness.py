@@ -10,8 +10,8 @@ from guestlist.client import Guestlist
 from guestlist.exchange.account import Account
 from guestlist.models import Guest, Invitation, Role
 from guestlist.roster.planfile import PlanFile
-from guestlist.roster.reading import Progress, Reading, ids_of, read_accounts, seen
-from guestlist.roster.store import Fact, Kind, Scratch
+from guestlist.roster.reading import Progress, Reading, ids_of, person_state, read_accounts
+from guestlist.roster.store import Fact, Kind, PlanStore
 
 
 def moved(
@@ -43,12 +43,12 @@ def moved(
     if late:
         yield from late
         return
-    scratch = Scratch()
+    store = PlanStore()
     try:
         numbers = {name: number for number, name in enumerate(names)}
-        scratch.add(_befores(plan.changes(), numbers))
+        store.add(_basis_facts(plan.changes(), numbers))
         read = read_accounts(
-            guests, names, scratch, managed=names, look_closer=_is_planned, progress=progress
+            guests, names, store, managed=names, needs_details=_is_planned, progress=progress
         )
         for reading in read.values():
             if reading.error:
@@ -67,21 +67,21 @@ def moved(
             yield from renamed
             return
         accounts = [Account(name, guests.accounts[name], guests.clock) for name in names]
-        for facts in scratch.people():
+        for facts in store.people():
             changes = [
-                Change.model_validate_json(fact.body) for fact in facts if fact.kind == Kind.BEFORE
+                Change.model_validate_json(fact.body) for fact in facts if fact.kind == Kind.BASIS
             ]
             if changes:
                 number = facts[0].account
                 problems = read[names[number]].problems
-                there = seen(accounts[number], changes[0].email, facts, problems).guest
+                there = person_state(accounts[number], changes[0].email, facts, problems).guest
                 yield from _different(changes, there)
     finally:
-        scratch.close()
+        store.close()
 
 
 def _is_planned(_account: str, _reading: Reading, facts: Sequence[Fact]) -> bool:
-    return any(fact.kind == Kind.BEFORE for fact in facts)
+    return any(fact.kind == Kind.BASIS for fact in facts)
 
 
 def overdue(plan: PlanFile, now: datetime) -> Iterator[tuple[Change, str]]:
@@ -108,12 +108,12 @@ def _renamed(change: Change, listed: Mapping[tuple[str, str], Role]) -> str:
     return ""
 
 
-def _befores(changes: Iterable[Change], numbers: Mapping[str, int]) -> Iterator[Fact]:
+def _basis_facts(changes: Iterable[Change], numbers: Mapping[str, int]) -> Iterator[Fact]:
     for one in changes:
         if one.action not in UNFOUNDED:
             ask = one.member is not None and one.member.roles is not None
             body = one.model_dump_json(exclude_defaults=True)
-            yield Fact(one.key, numbers[one.account], Kind.BEFORE, ask, "", body)
+            yield Fact(one.key, numbers[one.account], Kind.BASIS, ask, "", body)
 
 
 def _different(changes: Iterable[Change], now: Guest) -> Iterator[tuple[Change, str]]:

@@ -17,9 +17,9 @@ from typing import Any, NamedTuple
 
 from guestlist.errors import GuestlistError
 
-CACHE = 16 * 1024
+CACHE_KIB = 16 * 1024
 """KiB of the database that are kept in memory, and of what is being sorted."""
-BATCH = 1000
+BATCH_ROWS = 1000
 """Rows that are written at once."""
 
 
@@ -29,8 +29,8 @@ class Kind(IntEnum):
     WANTED = 0
     NOT_YET = 1
     ENDED = 2
-    OWED = 3
-    BEFORE = 4
+    DEFERRED = 3
+    BASIS = 4
     """What a change rested on when it was planned."""
     INVITATION = 5
     MEMBER = 6
@@ -65,7 +65,7 @@ class Fact(NamedTuple):
     place: str = ""
 
 
-class Scratch:
+class PlanStore:
     """Facts and changes on disk. Any number of threads may add; one at a time reads.
 
     Raises:
@@ -74,13 +74,13 @@ class Scratch:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        with _in_words():
+        with _as_guestlist_errors():
             self._db = sqlite3.connect("", isolation_level=None, check_same_thread=False)
             self._db.executescript(
                 f"""
                 PRAGMA journal_mode = off;
                 PRAGMA synchronous = off;
-                PRAGMA cache_size = -{CACHE};
+                PRAGMA cache_size = -{CACHE_KIB};
                 CREATE TABLE fact (key TEXT, account INT, kind INT, ask INT, brief TEXT, body TEXT,
                                    place TEXT);
                 CREATE TABLE asking (account INT, key TEXT, body TEXT);
@@ -119,7 +119,7 @@ class Scratch:
         if found:
             yield found
 
-    def whom_to_ask(
+    def members_without_roles(
         self, account: int, size: int, *, everybody: bool = False
     ) -> Iterator[list[tuple[str, str]]]:
         """Key and body of the members of whom has to be asked what they hold, so many at a time.
@@ -127,7 +127,7 @@ class Scratch:
         Args:
             everybody: also of those of whom nobody wants to know.
         """
-        with self._lock, _in_words():
+        with self._lock, _as_guestlist_errors():
             self._db.execute(
                 "INSERT INTO asking SELECT account, key, max(iif(kind = :member, body, NULL))"
                 " FROM fact WHERE account = :account GROUP BY key"
@@ -140,13 +140,13 @@ class Scratch:
                     "seen": Kind.INVITATION,
                 },
             )
-        yield from self._pieces("asking WHERE", account, size)
+        yield from self._batches("asking WHERE", account, size)
 
-    def with_summaries(self, account: int, size: int) -> Iterator[list[list[Fact]]]:
+    def people_with_summaries(self, account: int, size: int) -> Iterator[list[list[Fact]]]:
         """The facts about each person in an account whose invitation is a summary, for `size`
         people at a time. Others may add facts meanwhile."""
         columns = "key, account, kind, ask, brief, body, place"
-        with self._lock, _in_words():
+        with self._lock, _as_guestlist_errors():
             self._db.execute(
                 f"INSERT INTO summary SELECT {columns} FROM fact"  # noqa: S608
                 " WHERE account = :account AND key IN"
@@ -156,7 +156,7 @@ class Scratch:
             )
         last = ""
         while True:
-            with self._lock, _in_words():
+            with self._lock, _as_guestlist_errors():
                 rows = self._db.execute(
                     f"SELECT {columns} FROM summary WHERE account = ? AND key IN"  # noqa: S608
                     " (SELECT DISTINCT key FROM summary WHERE account = ? AND key > ?"
@@ -171,13 +171,13 @@ class Scratch:
 
     def wanted(self, account: int, size: int) -> Iterator[list[tuple[str, str]]]:
         """Key and body of the people who are wanted in an account, so many at a time."""
-        return self._pieces(f"fact WHERE kind = {Kind.WANTED:d} AND", account, size)
+        return self._batches(f"fact WHERE kind = {Kind.WANTED:d} AND", account, size)
 
-    def _pieces(self, source: str, account: int, size: int) -> Iterator[list[tuple[str, str]]]:
+    def _batches(self, source: str, account: int, size: int) -> Iterator[list[tuple[str, str]]]:
         """Rows of an account, so many at a time, while others are being added."""
         last = 0
         while True:
-            with self._lock, _in_words():
+            with self._lock, _as_guestlist_errors():
                 rows = self._db.execute(
                     f"SELECT key, body, rowid FROM {source} account = ? AND rowid > ?"  # noqa: S608
                     " ORDER BY rowid LIMIT ?",
@@ -196,7 +196,7 @@ class Scratch:
         Args:
             place: where the roster asks for it.
         """
-        with self._lock, _in_words():
+        with self._lock, _as_guestlist_errors():
             self._db.execute(
                 "INSERT INTO problem VALUES (?, ?, 1, ?, ?)"
                 " ON CONFLICT DO UPDATE SET people = people + 1",
@@ -224,12 +224,14 @@ class Scratch:
 
     def _insert(self, query: str, rows: Iterable[tuple[Any, ...]]) -> None:
         iterator = iter(rows)
-        while batch := list(islice(iterator, BATCH)):  # the lock is free while the rows are made
-            with self._lock, _in_words():
+        while batch := list(
+            islice(iterator, BATCH_ROWS)
+        ):  # the lock is free while the rows are made
+            with self._lock, _as_guestlist_errors():
                 self._db.executemany(query, batch)
 
     def _read(self, query: str, *values: Any) -> Iterator[tuple[Any, ...]]:
-        with _in_words():
+        with _as_guestlist_errors():
             # `yield from` would close the cursor when the reader goes, the database being closed
             for row in self._db.execute(query, values):  # noqa: UP028
                 yield row
@@ -239,7 +241,7 @@ _key_of = attrgetter("key")
 
 
 @contextmanager
-def _in_words() -> Iterator[None]:
+def _as_guestlist_errors() -> Iterator[None]:
     try:
         yield
     except sqlite3.OperationalError as error:

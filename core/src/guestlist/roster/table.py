@@ -17,29 +17,35 @@ from typing import IO, Any, NamedTuple
 from guestlist.address import read_email
 from guestlist.errors import ConfigError, InvalidOrder
 from guestlist.roster import cells
-from guestlist.roster.document import DAY, Columns, PeopleFile, read_day
-from guestlist.roster.index import Circle, Stays, check_days, check_somewhere, together
-from guestlist.roster.memberships import Stay, each_once
-from guestlist.roster.problems import MOST
+from guestlist.roster.document import DAY_HINT, Columns, PeopleFile, read_day
+from guestlist.roster.index import (
+    Memberships,
+    RosterIndex,
+    check_days,
+    check_has_account,
+    merge_all,
+)
+from guestlist.roster.memberships import DesiredMembership, unique_roles
+from guestlist.roster.problems import MAX_PROBLEMS
 from guestlist.roster.wanted import Wanted
 from guestlist.spreadsheets import unguarded
 from guestlist.tomlfile import Problems
 
-PLACING = ("accounts", "roles", "groups")
+PLACING_COLUMNS = ("accounts", "roles", "groups")
 """The columns that say where somebody is."""
 SEPARATORS = ",;\t"
-BLANK = SEPARATORS + "\"' \r\n"
+BLANK_CHARACTERS = SEPARATORS + "\"' \r\n"
 """What lines consist of that have no value."""
-EXPORT = "Save it from the spreadsheet as CSV UTF-8 (File, Save As or Download)."
-REMEMBERED = 10_000
+EXPORT_HINT = "Save it from the spreadsheet as CSV UTF-8 (File, Save As or Download)."
+CACHE_ENTRIES = 10_000
 """Different rows, addresses and days left aside, of which it is remembered what they mean."""
 
 
 SEPARATOR_LINE = re.compile(r"""sep=(?P<separator>[^\r\n])\s*""", re.IGNORECASE)
 """A first line by which Excel says how the file is separated: `sep=;`."""
-ENCODINGS = ((codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
+UTF16_MARKS = ((codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 """What a file begins with that is not UTF-8. Excel calls UTF-16 "Unicode Text"."""
-WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
+WORKBOOK_SIGNATURES = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
 """What .xlsx, .ods and .xls files begin with."""
 
 
@@ -76,14 +82,16 @@ class PeopleTable:
         ConfigError: it cannot be read, or lacks a column.
     """
 
-    def __init__(self, path: Path, settings: PeopleFile, circle: Circle, everybody: Stays) -> None:
+    def __init__(
+        self, path: Path, settings: PeopleFile, index: RosterIndex, common: Memberships
+    ) -> None:
         self.path = path
-        self._circle = circle
-        self._everybody = everybody
-        self._own = tuple(settings.accounts)
+        self._index = index
+        self._common = common
+        self._own_accounts = tuple(settings.accounts)
         with _readable(path), path.open("rb") as file:
-            self._version = _version(file)
-            self._encoding = _encoding(path, file.read(len(WORKBOOKS[0])))
+            self._file_version = _file_version(file)
+            self._encoding = _encoding(path, file.read(len(WORKBOOK_SIGNATURES[0])))
             file.seek(0)
             self.digest = hashlib.file_digest(file, "sha256").hexdigest()
         with self._opened() as text:
@@ -94,16 +102,16 @@ class PeopleTable:
     @cached_property
     def accounts(self) -> set[str]:
         """The accounts that its people are in. Reads the whole file if it has a column for them."""
-        found = set(self._everybody)
+        found = set(self._common)
         columns = self._heading.columns
         if "groups" in columns:
-            found |= self._circle.of_groups()
+            found |= self._index.group_accounts()
         if "accounts" in columns:
             number = columns["accounts"]
             with self._opened() as text:
                 seen = {row[number] for _, row in self._rows(text) if len(row) > number}
             found.update(name for cell in seen for name in cells.split(cell))
-        return found.intersection(self._circle.accounts)
+        return found.intersection(self._index.accounts)
 
     def wanted(self) -> Iterator[Wanted]:
         """Everybody in it, row by row.
@@ -112,27 +120,29 @@ class PeopleTable:
             ConfigError: rows are wrong: up to some number of them, at the end of the file; or the
                 file has changed since the digest was taken.
         """
-        problems, width = Problems(MOST), self._heading.width
+        problems, width = Problems(MAX_PROBLEMS), self._heading.width
         columns = self._heading.columns
         address, first, last = (columns.get(name, -1) for name in ("email", "from", "until"))
-        placing = [columns.get(name, -1) for name in PLACING]
-        remembered: dict[tuple[str, ...], tuple[tuple[str, Stay], ...]] = {}
+        placing = [columns.get(name, -1) for name in PLACING_COLUMNS]
+        remembered: dict[tuple[str, ...], tuple[tuple[str, DesiredMembership], ...]] = {}
         with self._opened() as text:
             for line, row in self._rows(text):
                 where = f"{self.path}:{line}"
                 if len(row) != width:
                     if any(map(str.strip, row[width:])):
-                        problems.add(_too_long(len(row), self._heading).found_at(f"{where}: "))
+                        problems.add(_row_too_long(len(row), self._heading).found_at(f"{where}: "))
                         continue
                     row = row[:width] + [""] * (width - len(row))
                 row.append("")  # what a column that is not there says, under number -1
-                said = tuple([row[number] for number in placing])
+                placement = tuple([row[number] for number in placing])
                 try:
-                    places = remembered.get(said)
+                    places = remembered.get(placement)
                     if places is None:
-                        if len(remembered) == REMEMBERED:
+                        if len(remembered) == CACHE_ENTRIES:
                             remembered.clear()
-                        places = remembered[said] = tuple(self._stays(*said).items())
+                        places = remembered[placement] = tuple(
+                            self._memberships(*placement).items()
+                        )
                     starts, ends = _day("from", row[first]), _day("until", row[last])
                     check_days(starts, ends)
                     email, key = read_email(row[address])
@@ -143,16 +153,16 @@ class PeopleTable:
                     yield Wanted(account, key, email, roles, options, starts, ends, where)
         problems.check()
 
-    def _stays(self, accounts: str, roles: str, groups: str) -> Stays:
-        parts = [self._everybody, *map(self._circle.group, cells.split(groups))]
-        named = [self._circle.account(name) for name in cells.split(accounts)]
+    def _memberships(self, accounts: str, roles: str, groups: str) -> Memberships:
+        parts = [self._common, *map(self._index.group, cells.split(groups))]
+        named = [self._index.account(name) for name in cells.split(accounts)]
         held = cells.split(roles) if roles.strip() != cells.NOTHING else ()
         if named or roles.strip():
-            if not (named or self._own):
+            if not (named or self._own_accounts):
                 raise ConfigError("there are roles, and no account in which they are")
-            stay = Stay(each_once(held) if roles.strip() else None)
-            parts.append(dict.fromkeys(named or self._own, stay))
-        return check_somewhere(together(parts))
+            membership = DesiredMembership(unique_roles(held) if roles.strip() else None)
+            parts.append(dict.fromkeys(named or self._own_accounts, membership))
+        return check_has_account(merge_all(parts))
 
     def _rows(self, text: IO[str]) -> Iterator[tuple[int, list[str]]]:
         """Yields each row below the heading with the line on which it begins; empty ones are left
@@ -179,11 +189,11 @@ class PeopleTable:
         """The file as text; afterwards, that it still is the one whose digest was taken."""
         with _readable(self.path), self._text() as text:
             yield text
-            if _version(text) != self._version:
+            if _file_version(text) != self._file_version:
                 raise ConfigError(f"{self.path} has changed while it was read", hint="Start again.")
 
 
-def _version(file: IO[Any]) -> tuple[int, ...]:
+def _file_version(file: IO[Any]) -> tuple[int, ...]:
     status = os.fstat(file.fileno())
     return status.st_ino, status.st_size, status.st_mtime_ns
 
@@ -198,8 +208,12 @@ def _readable(path: Path) -> Iterator[None]:
         raise ConfigError(f"{path} cannot be read: {error.strerror}") from None
     except UnicodeError as error:
         if not isinstance(error, UnicodeDecodeError) or error.encoding != "utf-8":
-            raise ConfigError(f"{path} is cut off: it is not whole UTF-16", hint=EXPORT) from None
-        raise ConfigError(f"{path}:{_undecodable(path)}: this is not UTF-8", hint=EXPORT) from None
+            raise ConfigError(
+                f"{path} is cut off: it is not whole UTF-16", hint=EXPORT_HINT
+            ) from None
+        raise ConfigError(
+            f"{path}:{_undecodable(path)}: this is not UTF-8", hint=EXPORT_HINT
+        ) from None
 
 
 def _encoding(path: Path, start: bytes) -> str:
@@ -211,9 +225,9 @@ def _encoding(path: Path, start: bytes) -> str:
     Raises:
         ConfigError: it is a workbook of a spreadsheet.
     """
-    if start in WORKBOOKS:
-        raise ConfigError(f"{path} is a spreadsheet's workbook, not a CSV file", hint=EXPORT)
-    return next((name for mark, name in ENCODINGS if start.startswith(mark)), "utf-8-sig")
+    if start in WORKBOOK_SIGNATURES:
+        raise ConfigError(f"{path} is a spreadsheet's workbook, not a CSV file", hint=EXPORT_HINT)
+    return next((name for mark, name in UTF16_MARKS if start.startswith(mark)), "utf-8-sig")
 
 
 def _undecodable(path: Path) -> int:
@@ -230,7 +244,7 @@ def _undecodable(path: Path) -> int:
 def _heading(path: Path, text: IO[str], wanted: Columns) -> Heading:
     found, problem = [], "it is empty"
     separators, line, start = SEPARATORS, 0, ""
-    while not start.strip(BLANK) and (start := text.readline()):
+    while not start.strip(BLANK_CHARACTERS) and (start := text.readline()):
         line += 1
         if named := SEPARATOR_LINE.fullmatch(start):
             separators, start = named["separator"], ""
@@ -249,7 +263,7 @@ def _heading(path: Path, text: IO[str], wanted: Columns) -> Heading:
             found.append((separator, titles))
     separator, titles = max(
         found,
-        key=lambda one: (bool(_fitting("email", wanted.email, one[1])), len(one[1])),
+        key=lambda one: (bool(_matching_columns("email", wanted.email, one[1])), len(one[1])),
         default=("", []),
     )
     if not titles:
@@ -260,9 +274,9 @@ def _heading(path: Path, text: IO[str], wanted: Columns) -> Heading:
         raise error.found_at(f"{path}:{line}: ") from None
 
 
-def _fitting(name: str, told: str | None, titles: Sequence[str]) -> list[int]:
+def _matching_columns(name: str, heading: str | None, titles: Sequence[str]) -> list[int]:
     """The numbers of the columns that may be meant."""
-    known = [told.strip()] if told else [name, name.removesuffix("s")]
+    known = [heading.strip()] if heading else [name, name.removesuffix("s")]
     known = [one.casefold() for one in known]
     return [number for number, title in enumerate(titles) if title.casefold() in known]
 
@@ -274,22 +288,22 @@ def _columns(titles: Sequence[str], wanted: Columns) -> dict[str, int]:
         ConfigError: one that has to be there is not, or is there twice.
     """
     found = {}
-    for name, told in wanted.model_dump(by_alias=True).items():
-        fitting = _fitting(name, told, titles)
+    for name, heading in wanted.model_dump(by_alias=True).items():
+        fitting = _matching_columns(name, heading, titles)
         if len(fitting) > 1:
             raise ConfigError(f"there are {len(fitting)} columns {titles[fitting[0]]!r}")
         if fitting:
             found[name] = fitting[0]
-        elif told or name == "email":
+        elif heading or name == "email":
             there = ", ".join(repr(title) for title in titles if title)
             hint = f"There are: {there}."
-            if not told:
+            if not heading:
                 hint += ' Say which it is: columns = { email = "…" }.'
-            raise ConfigError(f"there is no column {told or name!r}", hint=hint)
+            raise ConfigError(f"there is no column {heading or name!r}", hint=hint)
     return found
 
 
-def _too_long(count: int, heading: Heading) -> ConfigError:
+def _row_too_long(count: int, heading: Heading) -> ConfigError:
     return ConfigError(
         f"the row has {count} values, and the heading {heading.width}",
         hint=f"A value that has a {heading.separator!r} in it needs quotes around it.",
@@ -301,4 +315,4 @@ def _day(name: str, written: str) -> date | None:
     try:
         return read_day(written.strip()) if written.strip() else None
     except ValueError:
-        raise ConfigError(f"{name} {written!r} is not a day: {DAY}") from None
+        raise ConfigError(f"{name} {written!r} is not a day: {DAY_HINT}") from None

@@ -19,7 +19,7 @@ from guestlist.ledger import owed
 from guestlist.ledger.mails import MailsPerPerson
 from guestlist.ledger.unresolved import unresolved
 from guestlist.roster import Plan, PlanFile, make_plan
-from guestlist.roster.deferred_grants import Debt
+from guestlist.roster.deferred_grants import DeferredGrant
 from guestlist.runs.context import Context, Selection, open_context
 from guestlist.runs.progress import Progress, ReadingAccount, ReadingRoster
 
@@ -191,7 +191,7 @@ def _impossible_for_all(plan: Plan | PlanFile) -> Iterator[GuestlistError]:
         yield Unsupported(reason.rstrip("."), hint=f"It is wanted for {whom}.", account=account)
 
 
-def deferred_grants(context: Context) -> list[Debt]:
+def deferred_grants(context: Context) -> list[DeferredGrant]:
     """Return the deferred grants of the selected people that the ledger holds."""
-    debts = (Debt.of(order.change) for order in owed.debts(context.store))
+    debts = (DeferredGrant.of(order.change) for order in owed.debts(context.store))
     return [debt for debt in debts if context.selection.includes(debt.account, debt.key)]

@@ -16,8 +16,8 @@ from guestlist.exchange.clock import Stopped
 from guestlist.ledger import owed, runs
 from guestlist.ledger.lock import alone
 from guestlist.models import OPEN_STATES, Guest, State
-from guestlist.roster.deferred_grants import Debt, Judged, judge
-from guestlist.roster.problems import IF_EMPTY
+from guestlist.roster.deferred_grants import DeferredGrant, GrantReview, review_grants
+from guestlist.roster.problems import EMPTY_HINT
 from guestlist.runs.context import EVERYBODY, Context, RunInterrupted, Selection, open_context
 from guestlist.runs.execution import carry_out, reconcile
 from guestlist.runs.planning import deferred_grants
@@ -153,18 +153,18 @@ def _grant_until_done(
     """
     clock = context.client.clock
     ends = clock.monotonic() + (wait or 0.0)
-    judged, day = Judged(), None
-    tried = set[Debt]()  # a grant that failed is tried again by the next call only
+    judged, day = GrantReview(), None
+    tried = set[DeferredGrant]()  # a grant that failed is tried again by the next call only
     while True:
         today = clock.now().astimezone(context.roster.zone).date()
         if today != day:
             judged, day = _compare_with_roster(context, allow_empty), today
         context.emit(CheckingAcceptance())
-        held = {*judged.held, *map(Debt.of, judged.withdrawn), *tried}
+        held = {*judged.held, *map(DeferredGrant.of, judged.withdrawn), *tried}
         changes, others, errors = find_due_changes(
             context.client, context.store, held, context.selection
         )
-        tried.update(map(Debt.of, changes))
+        tried.update(map(DeferredGrant.of, changes))
         if changes or judged.withdrawn:
             both = partial(chain, judged.withdrawn, changes)
             run = context.runner.begin(both, "", "settle", replace=False)
@@ -181,19 +181,19 @@ def _grant_until_done(
         clock.sleep(min(SECONDS_BETWEEN_CHECKS, left))
 
 
-def _compare_with_roster(context: Context, allow_empty: bool) -> Judged:
+def _compare_with_roster(context: Context, allow_empty: bool) -> GrantReview:
     """Compare deferred grants with today's roster."""
     grants = [debt for debt in deferred_grants(context) if debt.account in context.client.accounts]
     if not grants:
-        return Judged()
+        return GrantReview()
     context.emit(ReadingRoster(context.roster.toml.path))
     wanted = context.roster.wanted()
     first = next(wanted, None)
     by_roster = any(not grant.single for grant in grants)  # an empty roster withdraws these
     if first is None and by_roster and not allow_empty:
-        raise ConfigError("the roster names no one", hint=IF_EMPTY)
+        raise ConfigError("the roster names no one", hint=EMPTY_HINT)
     everyone = chain(() if first is None else (first,), wanted)
-    judged = judge(context.client, everyone, grants, zone=context.roster.zone)
+    judged = review_grants(context.client, everyone, grants, zone=context.roster.zone)
     context.report(*judged.errors.values())
     return judged
 
@@ -201,7 +201,7 @@ def _compare_with_roster(context: Context, allow_empty: bool) -> Judged:
 def find_due_changes(
     client: Guestlist,
     store: Store,
-    held: Collection[Debt] = (),
+    held: Collection[DeferredGrant] = (),
     selection: Selection = EVERYBODY,
 ) -> tuple[list[Change], list[Guest], dict[str, GuestlistError]]:
     """Find the deferred grants whose guests have accepted.
@@ -245,7 +245,7 @@ def find_due_changes(
         change = order.change
         account = change.account
         is_selected = selection.includes(account, change.key)
-        if account in client.accounts and is_selected and Debt.of(change) not in held:
+        if account in client.accounts and is_selected and DeferredGrant.of(change) not in held:
             grants[account].append(change)
             if len(grants[account]) >= MAX_GRANTS_PER_CHECK:
                 look(account, grants.pop(account))

@@ -15,10 +15,10 @@ from guestlist.cli.session import Session, client, no_account_error
 from guestlist.cli.text import comma_list, quantity
 from guestlist.client import Guestlist
 from guestlist.config import open_config
-from guestlist.roster.current_people import Everybody
+from guestlist.roster.current_people import CurrentPeople
 
 try:
-    from guestlist.roster.pull import Present, Pulled, pull
+    from guestlist.roster.pull import CurrentPerson, Pulled, pull
 except ModuleNotFoundError as error:
     raise missing_extra("pull", error) from None
 
@@ -55,9 +55,11 @@ def run_pull(session: Session) -> None:
         session.printed = True
 
 
-def _all_members(session: Session, guests: Guestlist, names: Sequence[str]) -> Iterator[Present]:
+def _all_members(
+    session: Session, guests: Guestlist, names: Sequence[str]
+) -> Iterator[CurrentPerson]:
     """All who are there, once all accounts have been read; nobody if one of them cannot be."""
-    with Everybody(
+    with CurrentPeople(
         guests, names, progress=reading_callback(session.status, guests.accounts)
     ) as everybody:
         failed = [one.error for one in everybody.read.values() if one.error]
