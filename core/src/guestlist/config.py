@@ -32,6 +32,7 @@ from guestlist.address import domain_key, is_domain
 from guestlist.errors import ConfigError
 from guestlist.exchange.account import Budget, budget_problem
 from guestlist.exchange.clock import Clock
+from guestlist.exchange.secret_files import read_secret
 from guestlist.plugins import Plugins
 from guestlist.provider import Provider
 from guestlist.provider.settings import environment_variable, is_secret
@@ -305,7 +306,7 @@ def _account(provider: str, settings: dict[str, Any], plugins: Plugins, folder: 
         kind = plugins.provider(provider)
     except ConfigError as error:
         raise error.within("", "provider") from None
-    values, problems = dict[str, Any](), Problems()
+    values, problems, files = dict[str, Any](), Problems(), dict[str, Path]()
     for key in [key for key in settings if key != "provider"]:
         if key in FOR_ALL and key not in kind.model_fields:
             with problems:
@@ -314,9 +315,13 @@ def _account(provider: str, settings: dict[str, Any], plugins: Plugins, folder: 
             continue
         values[key] = STAND_IN
         with problems:
-            values[key] = _value(key, settings[key], folder)
+            path = _file_of(settings[key], folder)
+            values[key] = _value(key, settings[key], path)
+            if path and key in kind.model_fields and is_secret(kind.model_fields[key]):
+                files[key] = path
     try:
         made = kind(**values)
+        made._secret_files.update(files)
     except ConfigError as error:
         told = {one.place for one in problems.found}  # a stand-in may be wrong as well
         problems.found += [one for one in error.problems or (error,) if one.place not in told]
@@ -325,7 +330,14 @@ def _account(provider: str, settings: dict[str, Any], plugins: Plugins, folder: 
     return made
 
 
-def _value(key: str, value: Any, folder: Path) -> Any:
+def _file_of(value: Any, folder: Path) -> Path | None:
+    """Returns the path in `{ file = "path" }`, or None for another value."""
+    if isinstance(value, dict) and set(value) == {"file"}:
+        return folder / Path(str(value["file"])).expanduser()
+    return None
+
+
+def _value(key: str, value: Any, path: Path | None) -> Any:
     if not isinstance(value, dict):
         return value
     hint = 'Write { env = "NAME" } or { file = "path" }.'
@@ -335,10 +347,9 @@ def _value(key: str, value: Any, folder: Path) -> Any:
         if found:
             return found
         wrong, hint = f"the environment variable {value['env']} is not set", ""
-    elif set(value) == {"file"}:
-        path = folder / Path(str(value["file"])).expanduser()
+    elif path:
         try:
-            return path.read_text(encoding="utf-8").strip()
+            return read_secret(path)
         except (OSError, ValueError):  # not there, not readable, not UTF-8, or not even a path
             wrong, hint = f"the file {str(path)!r} cannot be read", ""
     raise ConfigError(wrong, hint=hint, place=(key,))

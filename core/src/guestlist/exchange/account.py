@@ -23,6 +23,7 @@ from guestlist.exchange.pace import Pace
 from guestlist.exchange.recent import Recent
 from guestlist.exchange.redact import MASK, Redactor
 from guestlist.exchange.retry_after import date_of
+from guestlist.exchange.secret_files import SecretFiles
 from guestlist.exchange.step import Outgoing
 from guestlist.models import Guest, Role
 from guestlist.provider import Effect, Limit, Provider, RecordProblem, Request
@@ -117,6 +118,7 @@ class Account:
         self.recent = Recent(self.provider.list_lag)
         self._dated: tuple[datetime, float] | None = None
         self._logger = logger.getChild(self.name)
+        self._secret_files = SecretFiles(self.provider)
         self._headers, self._content_type = constant(self.provider)
         self._credentials_known: Mapping[str, str] = {}
         self._pause_ends = -math.inf
@@ -239,7 +241,8 @@ class Account:
         )
 
     def _credentials(self) -> Mapping[str, str]:
-        credentials = self.provider.authorize()
+        self.read_secrets()
+        credentials = self._secret_files.provider.authorize()
         if not all(value.isascii() and value.isprintable() for value in credentials.values()):
             raise ConfigError(
                 "the credentials hold a character that cannot be sent",
@@ -249,6 +252,29 @@ class Account:
             self.redact.add(spoken(credentials))
             self._credentials_known = dict(credentials)
         return credentials
+
+    def read_secrets(self, *, again: bool = False) -> bool:
+        """Reads the files of secret settings if they have changed since they were last read.
+
+        Args:
+            again: read them even if they look unchanged, because a credential was refused.
+
+        Returns:
+            Whether this call found other secrets in them.
+        """
+        before = self._secret_files.problem
+        changed = self._secret_files.read(again=again)
+        problem = self._secret_files.problem
+        if problem and problem != before:
+            self._logger.warning("%s: %s; the secret read before stays in use", self.name, problem)
+        if changed:
+            self.redact.know(self._secret_files.provider.secrets())
+        return changed
+
+    @property
+    def secrets_version(self) -> int:
+        """The number of times that files of secret settings had other contents."""
+        return self._secret_files.version
 
     def describe(self, request: Request) -> str:
         """Returns the method and path of a request, with secrets masked: `GET /v2/users`."""

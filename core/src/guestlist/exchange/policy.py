@@ -137,6 +137,7 @@ def exchange(call: Call, request: Request) -> Steps[Response]:
     connection = ("connections", account.name)
     account.get_ready()
     for attempt in count(1):
+        secrets_version = account.secrets_version
         try:
             yield from _connection(call, connection)
             outgoing = yield from _set_out(call, request)
@@ -169,6 +170,10 @@ def exchange(call: Call, request: Request) -> Steps[Response]:
         if error is None:
             return cast(Response, answer)
         if verdict is Verdict.FINAL:
+            if answer.status == 401 and attempt < call.budget.attempts:
+                account.read_secrets(again=True)
+                if account.secrets_version != secrets_version:
+                    continue  # the secret was rotated while the request was in flight
             error.happened = happened
             raise error
         if request.effect is Effect.CREATE and verdict in (Verdict.DONE, Verdict.UNKNOWN):

@@ -70,6 +70,12 @@ class Redactor:
             masked = self._known.union(*self._added.values())
             self._values = sorted(masked, key=len, reverse=True)
 
+    def know(self, secrets: Iterable[str]) -> None:
+        """Masks these for good: credentials that have replaced the first ones."""
+        with self._lock:
+            self._known = self._known.union(*map(_spellings, secrets))
+        self.add(())
+
     def __call__(self, text: str) -> str:
         """The text of a service with everything replaced by asterisks that is a secret, or looks
         like one."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, PrivateAttr, ValidationError, field_validator
 
 from guestlist.errors import GuestlistError, Unsupported
 from guestlist.models import Grant, Invitation, Member, Order, Role
@@ -112,6 +113,9 @@ class Provider(BaseModel):
 
     # ------------------------------------------------------------------ settings
 
+    _secret_files: dict[str, Path] = PrivateAttr(default_factory=dict)
+    """Files from which secret settings were read, by the name of the setting. The exchange reads
+    them again when they change: see `guestlist.exchange.secret_files`."""
     base_url: str = setting("Where the service is")
     """Redeclare this setting with a default if the service has one URL for all customers:
 
