@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import socket
 import ssl
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import httpx
 import pytest
 import trustme
 from tests.sockets.test_connection import Service, Tunnel
@@ -136,6 +138,36 @@ def test_a_host_that_cannot_be_found(
     assert error.attempts == attempts
     assert error.message == f"no connection to api.acme.example:443: {said}"
     assert "base_url of [accounts.cloud]" in error.hint
+
+
+@pytest.mark.parametrize("code", [errno.EMFILE, errno.ENFILE])
+def test_too_many_open_files(fail: Fail, monkeypatch: pytest.MonkeyPatch, code: int) -> None:
+    def getaddrinfo(*_: object, **__: object) -> Any:
+        raise OSError(code, "as the system says it")
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+    error = fail(ELSEWHERE)
+    assert isinstance(error, ServiceUnavailable)
+    assert error.happened is False
+    assert error.attempts == 1
+    assert error.message == (
+        "no connection to api.acme.example:443: this process or machine has too many open files"
+    )
+    assert "ulimit -n" in error.hint
+
+
+def test_certificates_that_cannot_be_opened_because_of_too_many_files(
+    fail: Fail, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def load(*_: object, **__: object) -> Any:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(httpx, "create_ssl_context", load)
+    error = fail(ELSEWHERE)
+    assert isinstance(error, ConfigError)
+    assert error.attempts == 1
+    assert "the trusted certificates cannot be loaded" in error.message
+    assert "ulimit -n" in error.hint
 
 
 def test_a_refused_port_is_tried_again_because_a_service_may_be_restarting(fail: Fail) -> None:

@@ -18,6 +18,9 @@ PROXIES = ("HTTPS_PROXY", "ALL_PROXY")
 NOT_READ = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 """Variables in which other programs look for certificates."""
 
+_TOO_MANY_FILES = (errno.EMFILE, errno.ENFILE)
+_MORE_FILES = "Allow more open files, such as with `ulimit -n 1024`, or close some."
+
 _DATE = (9, 10)
 """OpenSSL's codes: the certificate is not yet valid, or has expired."""
 _NAME = (62, 64)
@@ -37,7 +40,11 @@ class LocalFault(ValueError):
 
 
 def unreadable_certificates(error: Exception) -> LocalFault:
-    """Says which variable names certificates that cannot be loaded."""
+    """Returns the fault for trusted certificates that cannot be loaded. It names the variable."""
+    if getattr(error, "errno", None) in _TOO_MANY_FILES:
+        return LocalFault(
+            f"the trusted certificates cannot be loaded: {first_line(error)}", _MORE_FILES
+        )
     name = next((name for name in CERTIFICATES if os.environ.get(name)), None)
     place = f"the file in {name} ({os.environ[name]})" if name else "the trusted certificates"
     missing = isinstance(error, FileNotFoundError)
@@ -105,6 +112,8 @@ def not_connected(error: Exception, host: str, port: int, *, proxy: bool) -> Fai
     elif found(PermissionError):
         what, retry = "this machine does not allow it", False
         hint = "Check the firewall or sandbox that this program runs in."
+    elif number & {*_TOO_MANY_FILES}:
+        what, retry, hint = "this process or machine has too many open files", False, _MORE_FILES
     elif errno.ENETUNREACH in number:
         what, retry = "the network cannot be reached", False
         hint = "Check this machine's network connection."
