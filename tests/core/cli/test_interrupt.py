@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,9 @@ from guestlist.ledger.lock import alone
 from guestlist.sandbox import Sandbox
 
 from .conftest import SCRIPT, Cli
+
+HANGS_SECONDS = 300
+"""Bound of every wait, much more than a slow machine needs."""
 
 REPORTER = "guestlist.cli.run_reporter.RunReporter"
 
@@ -77,14 +81,29 @@ def service() -> Iterator[Silent]:
     service.close()
 
 
-def interrupted(words: list[str], when: threading.Event) -> tuple[int, str]:
-    running = subprocess.Popen(
+@contextmanager
+def started(*words: str) -> Iterator[subprocess.Popen[str]]:
+    """Runs the program, and kills it if the test fails meanwhile."""
+    with subprocess.Popen(
         [SCRIPT, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    assert when.wait(30)
-    running.send_signal(signal.SIGINT)
-    _, err = running.communicate(timeout=30)
-    return running.returncode, err
+    ) as running:
+        try:
+            yield running
+        finally:
+            running.kill()
+
+
+def interrupted(words: list[str], when: threading.Event) -> tuple[int, str]:
+    with started(*words) as running:
+        assert when.wait(HANGS_SECONDS)
+        running.send_signal(signal.SIGINT)
+        _, err = running.communicate(timeout=HANGS_SECONDS)
+        return running.returncode, last_line(err)
+
+
+def last_line(err: str) -> str:
+    """Returns the last line. Lines of progress come before it if the command takes 10 s."""
+    return err.splitlines(keepends=True)[-1]
 
 
 def test_in_the_middle_of_a_change(service: Silent) -> None:
@@ -103,7 +122,6 @@ def test_in_the_middle_of_changes_on_two_accounts(service: Silent) -> None:
     code, err = interrupted(words, service.asked)
     assert code == 130
     assert err.startswith("interrupted: invite ada@example.com on ")
-    assert err.count("\n") == 1
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are sent")
@@ -114,10 +132,8 @@ def test_whoever_is_told_twice_to_end_waits_for_what_is_under_way(
     with Path("guestlist.toml").open("a") as file:
         file.write('[[people]]\nemail = "ada@example.com"\naccounts.cloud = true\n')
     words = ["apply", "--yes", "--timeout", "60s"]
-    with subprocess.Popen(
-        [SCRIPT, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as running:
-        assert service.posted.wait(30)
+    with started(*words) as running:
+        assert service.posted.wait(HANGS_SECONDS)
         for _ in range(2):
             running.send_signal(by)
             time.sleep(0.5)  # two that come together would be one
@@ -128,9 +144,9 @@ def test_whoever_is_told_twice_to_end_waits_for_what_is_under_way(
         ):
             pass
         service.hang_up()
-        _, err = running.communicate(timeout=30)
+        _, err = running.communicate(timeout=HANGS_SECONDS)
     assert running.returncode == 128 + by
-    assert err == "interrupted: stopped: 1 left; `guestlist apply` goes on\n"
+    assert last_line(err) == "interrupted: stopped: 1 left; `guestlist apply` goes on\n"
 
 
 @pytest.mark.parametrize(
@@ -151,7 +167,7 @@ def test_an_end_just_before_or_after_a_run_says_what_is_left_of_it(
     done = cli("apply", "guestlist.toml")
     assert done.code == 130
     told = "everything was done" if sandbox.outbox.mails else "1 left; `guestlist apply` goes on"
-    assert done.err == f"interrupted: stopped: {told}\n"
+    assert last_line(done.err) == f"interrupted: stopped: {told}\n"
 
 
 def test_in_the_middle_of_looking(service: Silent) -> None:
@@ -171,7 +187,10 @@ def test_a_roster_is_read_no_longer_than_it_may_take(service: Silent, command: s
     with Path("guestlist.toml").open("a") as file:
         file.write('[[people]]\nemail = "ada@example.com"\naccounts.cloud = true\n')
     done = subprocess.run(
-        [SCRIPT, command, "--timeout", "0.2s"], capture_output=True, text=True, timeout=30
+        [SCRIPT, command, "--timeout", "0.2s"],
+        capture_output=True,
+        text=True,
+        timeout=HANGS_SECONDS,
     )
     assert done.returncode == 1
     assert "error: cloud: " in done.stderr
