@@ -39,7 +39,7 @@ def table(providers: list[type[Provider]]) -> str:
         for words, name in ROWS.items()
     ]
     rows.append(["role at invitation", *map(_roles, providers)])
-    rows.append(["without a mail", *("yes" if p.can_suppress_mail else "—" for p in providers)])
+    rows.append(["without an email", *("yes" if p.can_suppress_mail else "—" for p in providers)])
     rows.append(["lasts", *map(_lifetime, providers)])
     rows.insert(1, ["---"] * len(rows[0]))
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
