@@ -21,7 +21,7 @@ from benchmarks.server import Site, answer, serving
 from guestlist import Guest, Guestlist, State
 from guestlist.ledger import Ledger
 from guestlist.provider import Limit
-from guestlist.runs.account_worker import workers
+from guestlist.runs.account_worker import threads_needed
 from guestlist.sandbox.limits import SlidingWindow
 from guestlist_vultr import Vultr
 
@@ -95,7 +95,7 @@ def _invite(account: Vultr, ledger: Path | None, numbers: range) -> None:
     with ExitStack() as closing:
         journal = None if ledger is None else closing.enter_context(Ledger(ledger))
         guests = closing.enter_context(Guestlist({"cloud": account}, ledger=journal))
-        pool = closing.enter_context(ThreadPoolExecutor(workers(account)))
+        pool = closing.enter_context(ThreadPoolExecutor(threads_needed(account)))
 
         def invite(number: int) -> None:
             email = f"guest.{number:07d}@example.com"

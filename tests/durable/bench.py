@@ -23,7 +23,7 @@ from pathlib import Path
 from guestlist import Guestlist
 from guestlist.changes import Action, Change
 from guestlist.ledger import runs
-from guestlist.ledger.lock import alone
+from guestlist.ledger.lock import exclusive
 from guestlist.ledger.schema import OrderState
 from guestlist.ledger.store import Store
 from guestlist.provider import Limit
@@ -122,7 +122,7 @@ def _apply(url: str, port: int) -> None:
     unfinished = runs.unfinished_run(store)
     assert unfinished is not None
     used, began = _used(), time.monotonic()
-    with Guestlist(accounts, clock=StopClock(stop)) as guests, alone(store):
+    with Guestlist(accounts, clock=StopClock(stop)) as guests, exclusive(store):
         summary = Runner(guests, store, stop).run(unfinished.id)
     store.close()
     done = summary.tallies["vultr"].done.total()

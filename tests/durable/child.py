@@ -8,7 +8,7 @@ import sys
 
 from tests.durable.world import client
 
-from guestlist.ledger.lock import alone
+from guestlist.ledger.lock import exclusive
 from guestlist.ledger.store import Store
 from guestlist.runs.runner import Runner
 from guestlist.runs.stop import Stop, StopClock
@@ -22,7 +22,7 @@ def main(what: str, url: str, run: str, settings: str) -> None:
         run_worker(lambda clock: client(accounts, clock), url)
         return
     store, stop = Store(url), Stop()
-    with client(accounts, StopClock(stop)) as guests, alone(store):
+    with client(accounts, StopClock(stop)) as guests, exclusive(store):
         summary = Runner(guests, store, stop).run(int(run))
     store.close()
     sys.exit(summary.left > 0)

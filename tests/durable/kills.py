@@ -25,7 +25,7 @@ from guestlist.ledger import runs
 from guestlist.ledger.schema import OrderState
 from guestlist.ledger.store import Store
 from guestlist.runs.workers.shared import has_ended
-from guestlist.runs.workers.worker import AGAIN, enqueue, schema
+from guestlist.runs.workers.worker import RETRY_SUFFIX, enqueue, schema
 
 LOOK = 0.02
 """Seconds between two looks at how far the run is."""
@@ -244,7 +244,7 @@ def _is_orphaned(store: Store) -> bool:
                     " AND (w.id IS NULL OR w.last_heartbeat < now() - interval '3 s')"
                     " OR j.status = 'todo' AND j.queue_name LIKE :again)"
                 ),
-                {"again": f"%{AGAIN}"},
+                {"again": f"%{RETRY_SUFFIX}"},
             )
         )
 

@@ -23,7 +23,7 @@ from guestlist.errors import ConfigError, Conflict, ServiceUnavailable, UnknownA
 from guestlist.exchange.clock import Clock, SystemClock
 from guestlist.ledger import orders, runs
 from guestlist.ledger.entry import OrderEntry
-from guestlist.ledger.lock import PLANNING, alone
+from guestlist.ledger.lock import PLANNING, exclusive
 from guestlist.ledger.order import SKEW, Order
 from guestlist.ledger.orders import Taken
 from guestlist.ledger.outcome import Done
@@ -181,7 +181,7 @@ def test_a_withdrawn_key_has_the_account_rest_until_somebody_asks_again(pool: Po
 def test_a_service_that_is_down_is_not_waited_for_for_ever(
     pool: Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine, "PATIENCE", 3.0)
+    monkeypatch.setattr(engine, "MAX_SILENCE_SECONDS", 3.0)
     pool.service.everybody = refused(503)
     run = pool.begin(invites(20))
     with pool.workers(1):
@@ -286,8 +286,8 @@ def test_a_plan_that_a_run_has_overtaken_is_refused_and_the_next_one_is_not(pool
         with pytest.raises(Conflict, match="plain"):
             runner.begin(lambda: plan, "another", "guestlist.toml", before=claims)
         assert not shared.has_ended(pool.store, before)
-        with alone(pool.store), runner.resting():
-            runner.settle_doubts()
+        with exclusive(pool.store), runner.resting():
+            runner.reconcile()
             claims, plan = runner.claims(), pool.uninvited(everybody)
             assert may_begin(pool, before) == []
             run = runner.begin(lambda: plan, "another", "guestlist.toml", before=claims)
@@ -302,7 +302,7 @@ def test_a_plan_that_a_run_has_overtaken_is_refused_and_the_next_one_is_not(pool
 def test_workers_go_on_where_no_new_run_was_begun(pool: Pool) -> None:
     run = pool.begin(invites(300))
     with pool.workers(1), pool.runner() as runner:
-        with alone(pool.store), runner.resting():
+        with exclusive(pool.store), runner.resting():
             asked = sum(pool.service.posts.values())
         assert pool.follow(run).left == 0
     assert asked < 300
@@ -311,9 +311,9 @@ def test_workers_go_on_where_no_new_run_was_begun(pool: Pool) -> None:
 
 def test_workers_go_on_after_a_planner_that_was_killed(pool: Pool) -> None:
     run = pool.begin(invites(10))
-    with alone(pool.store):
-        shared.rest(pool.store, time.time())
-        shared.rest_no_more_without(pool.store, PLANNING)  # as workers do again and again
+    with exclusive(pool.store):
+        shared.pause_all(pool.store, time.time())
+        shared.end_abandoned_pause(pool.store, PLANNING)  # as workers do again and again
         assert may_begin(pool, run) == []
     with pool.workers(1):
         deadline = time.monotonic() + 60
@@ -361,7 +361,7 @@ def test_what_another_machine_waits_for_is_not_put_back(pool: Pool) -> None:
     run = pool.begin([change(person.email, Action.UNASSIGN, roles=("old",), **facts)])
     claimed(pool, run, 1.0, Action.UNASSIGN)
     with pool.runner() as runner:
-        assert runner.settle_doubts().left == 1
+        assert runner.reconcile().left == 1
     assert pool.states() == {"INTENDED": 1}
 
 
@@ -371,7 +371,7 @@ def test_what_nobody_waits_for_any_more_is_put_back(pool: Pool) -> None:
     run = pool.begin([change(person.email, Action.UNASSIGN, roles=("old",), **facts)])
     claimed(pool, run, 60.0, Action.UNASSIGN)
     with pool.runner() as runner:
-        runner.settle_doubts()
+        runner.reconcile()
     assert pool.states() == {"ASKED": 1}
 
 
@@ -392,7 +392,7 @@ def test_a_file_is_nothing_to_share(tmp_path: Path) -> None:
 def test_a_plan_waits_for_requests_that_are_under_way_elsewhere(pool: Pool) -> None:
     run = pool.begin(invites(1))
     claimed(pool, run)
-    (sent,) = orders.in_doubt(pool.store)
+    (sent,) = orders.unanswered(pool.store)
 
     def answer() -> None:
         time.sleep(0.5)
@@ -404,13 +404,13 @@ def test_a_plan_waits_for_requests_that_are_under_way_elsewhere(pool: Pool) -> N
         with runner.resting():
             assert answered.done()
             assert pool.states() == {"DONE": 1}
-    assert time.monotonic() - began < runner_module.CALM
+    assert time.monotonic() - began < runner_module.QUIET_SECONDS
 
 
 def test_a_plan_gives_up_waiting_for_requests_that_get_no_answer(
     pool: Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(runner_module, "CALM", 1.0)
+    monkeypatch.setattr(runner_module, "QUIET_SECONDS", 1.0)
     run = pool.begin(invites(1))
     claimed(pool, run)
     with pool.runner() as runner:
@@ -427,22 +427,22 @@ def test_a_request_whose_time_is_over_is_not_waited_for(pool: Pool) -> None:
     with pool.runner() as runner:
         began = time.monotonic()
         with runner.resting():
-            assert time.monotonic() - began < runner_module.CALM
+            assert time.monotonic() - began < runner_module.QUIET_SECONDS
 
 
 def test_a_worker_that_is_stopped_while_it_waits_ends_and_sends_nothing(
     pool: Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It waits because too many requests have got no answer."""
-    monkeypatch.setattr(engine, "MOST_DOUBTS", 0)
+    monkeypatch.setattr(engine, "MAX_UNANSWERED", 0)
     waiting = threading.Event()
-    count = shared.doubts
+    count = shared.count_unanswered
 
     def counted(store: Store, account: str) -> int:
         waiting.set()
         return count(store, account)
 
-    monkeypatch.setattr(shared, "doubts", counted)
+    monkeypatch.setattr(shared, "count_unanswered", counted)
     pool.begin(invites(10))
     began = time.monotonic()
     with pool.workers(1):

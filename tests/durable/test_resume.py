@@ -20,7 +20,7 @@ from tests.durable.test_engine import Pool
 from guestlist.changes import Action, Change
 from guestlist.errors import ServiceUnavailable, Unauthorized
 from guestlist.ledger.schema import OrderState
-from guestlist.runs.account_worker import PATIENCE
+from guestlist.runs.account_worker import MAX_SILENCE_SECONDS
 from guestlist.runs.workers import shared
 from guestlist.runs.workers.presence import Presence
 from guestlist.runs.workers.worker import enqueue
@@ -166,7 +166,7 @@ def test_nothing_is_sent_while_the_services_cannot_be_read(
     assert isinstance(summary.tallies["plain"].halted, error)
     assert summary.left == 3
     assert machine.service.posts == {}
-    assert machine.clock.monotonic() < 2 * PATIENCE
+    assert machine.clock.monotonic() < 2 * MAX_SILENCE_SECONDS
     machine.service.handle_request = answer  # type: ignore[method-assign]
     machine.run(run)
     assert machine.service.mails == {one.email: 1 for one in invites(3)}
@@ -341,7 +341,7 @@ def test_workers_send_nothing_before_the_services_can_be_read(pool: Pool, status
         assert pool.service.posts == {}
         pool.service.handle_request = answer  # type: ignore[method-assign]
         if status == 401:
-            assert "401" in shared.halted(pool.store, run)["plain"]
+            assert "401" in shared.stopped_accounts(pool.store, run)["plain"]
             enqueue(pool.store, run, time.time())
         wait_for_the_end(pool, run)
     assert pool.service.mails == {one.email: 1 for one in changes}

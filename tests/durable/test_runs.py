@@ -31,15 +31,15 @@ from guestlist.errors import LedgerError, RateLimited, Unauthorized, UnknownAcco
 from guestlist.exchange.account import LONGEST_REST
 from guestlist.ledger import Ledger, orders, runs
 from guestlist.ledger.entry import OrderEntry
-from guestlist.ledger.lock import alone
+from guestlist.ledger.lock import exclusive
 from guestlist.ledger.orders import Taken
 from guestlist.ledger.schema import OrderState
 from guestlist.models import Member, Role
 from guestlist.provider import Flow, Page, Request, operation
-from guestlist.runs.account_worker import Lane
+from guestlist.runs.account_worker import AccountWorker
 from guestlist.runs.settling import find_due_changes
 from guestlist.runs.tally import Tally
-from guestlist.runs.unresolved_requests import ATTEMPTS
+from guestlist.runs.unresolved_requests import MAX_ATTEMPTS
 from guestlist.runs.work import ChunkWork, RunWork
 
 
@@ -133,7 +133,7 @@ def test_a_worker_that_wakes_up_late_finds_its_order_taken(machine: Machine) -> 
     with machine.process() as process:
         sleeper = OrderEntry(process.store, an_order(), process.clock)
         sleeper.intend("POST invitations")
-        (found,) = orders.in_doubt(process.store)
+        (found,) = orders.unanswered(process.store)
         OrderEntry(process.store, found, process.clock).ask_again(found.change, "a look")
         sleeper.refused(Unauthorized("too late to tell"))
         assert states(machine) == {"ASKED": 1}
@@ -199,15 +199,17 @@ def test_what_a_service_says_yes_to_and_does_not_do_is_given_up(
     run = machine.begin([change("ada@example.com", Action.ASSIGN, roles=("dev",), **facts)])
     tally = Tally("plain", left=1)
     with machine.process() as process:
-        lane = Lane(process.guests, process.store, process.stop, tally, settles_doubts=not chunks)
+        account_worker = AccountWorker(
+            process.guests, process.store, process.stop, tally, reconciles=not chunks
+        )
         work = ChunkWork(process.store, "plain", [1]) if chunks else None
-        lane.run(work or RunWork(process.store, run, "plain"))
+        account_worker.run(work or RunWork(process.store, run, "plain"))
     assert tally.halted is None
     assert tally.unknown == 1
     assert [one.message for one in tally.problems] == [
         "the service confirmed the change, but the member does not hold dev"
     ]
-    assert machine.service.posts == {"ada@example.com": ATTEMPTS}
+    assert machine.service.posts == {"ada@example.com": MAX_ATTEMPTS}
     assert states(machine) == {"UNKNOWN": 1}
 
 
@@ -300,7 +302,7 @@ def test_a_doubt_on_an_account_that_is_gone_from_the_configuration_is_told(
     now = machine.clock.now().timestamp()
     with machine.process() as process:
         assert process.store.write(lambda c: orders.intend(c, 1, "POST", now, None))
-        summary = process.runner.settle_doubts()
+        summary = process.runner.reconcile()
     assert isinstance(summary.tallies["old"].halted, UnknownAccount)
     assert summary.failed
     assert states(machine) == {"INTENDED": 1}
@@ -458,9 +460,9 @@ def test_two_runs_on_one_file_are_refused(machine: Machine) -> None:
     with (
         machine.process() as one,
         machine.process() as other,
-        alone(one.store),
+        exclusive(one.store),
         pytest.raises(LedgerError, match="another run is under way"),
-        alone(other.store),
+        exclusive(other.store),
     ):
         pass
 

@@ -15,7 +15,7 @@ from guestlist.errors import LedgerError
 from guestlist.ledger import answers, erasure, orders, runs
 from guestlist.ledger.erasure import Erased, expire, forget
 from guestlist.ledger.history import lines
-from guestlist.ledger.lock import alone
+from guestlist.ledger.lock import exclusive
 from guestlist.ledger.outcome import Done
 from guestlist.ledger.schema import OrderState, entries, halts, paces
 from guestlist.ledger.schema import orders as orders_table
@@ -168,9 +168,9 @@ def test_somebody_reads_it_meanwhile(
 
 def test_not_while_a_run_is_under_way(on_file: Story) -> None:
     on_file.settled(ADA)
-    with alone(on_file.store), pytest.raises(LedgerError, match="under way"):
+    with exclusive(on_file.store), pytest.raises(LedgerError, match="under way"):
         forget(on_file.store, ADA)
-    with alone(on_file.store), pytest.raises(LedgerError, match="under way"):
+    with exclusive(on_file.store), pytest.raises(LedgerError, match="under way"):
         expire(on_file.store, day(9))
     assert people(on_file) == [ADA]
 
@@ -247,7 +247,7 @@ def test_rows_about_others_name_the_person_no_more(story: Story) -> None:
     why = "HTTP 403: ada@example.com may not invite, ada@example.com.au may"
 
     def write(connection: Connection) -> None:
-        shared.halt(connection, run, "cloud", 0.0, why)
+        shared.stop_account(connection, run, "cloud", 0.0, why)
         connection.execute(
             update(runs_table).values(actor="ada@example.com", note="for ADA@example.com")
         )

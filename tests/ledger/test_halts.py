@@ -15,11 +15,11 @@ from guestlist.runs.workers import shared
 
 def test_an_account_rests_once_and_its_first_reason_stands(story: Story) -> None:
     run = story.run()
-    story.store.write(lambda connection: shared.halt(connection, run, "cloud", 0.0, "401"))
-    story.store.write(lambda connection: shared.halt(connection, run, "cloud", 0.0, "403"))
-    assert shared.halted(story.store, run) == {"cloud": "401"}
-    shared.go_on(story.store, run)
-    assert shared.halted(story.store, run) == {}
+    story.store.write(lambda connection: shared.stop_account(connection, run, "cloud", 0.0, "401"))
+    story.store.write(lambda connection: shared.stop_account(connection, run, "cloud", 0.0, "403"))
+    assert shared.stopped_accounts(story.store, run) == {"cloud": "401"}
+    shared.restart_accounts(story.store, run)
+    assert shared.stopped_accounts(story.store, run) == {}
 
 
 def test_two_workers_may_say_so_at_the_same_time(server: Server) -> None:
@@ -27,14 +27,15 @@ def test_two_workers_may_say_so_at_the_same_time(server: Server) -> None:
     with closing(Store(url)) as one, closing(Store(url)) as other, ThreadPoolExecutor() as pool:
         run = Story(one).run()
         with one.engine.begin() as first:
-            shared.halt(first, run, "cloud", 0.0, "401")
+            shared.stop_account(first, run, "cloud", 0.0, "401")
             second = pool.submit(
-                other.write, lambda connection: shared.halt(connection, run, "cloud", 0.0, "403")
+                other.write,
+                lambda connection: shared.stop_account(connection, run, "cloud", 0.0, "403"),
             )
             while not second.done() and not _waits(one):
                 pass
         second.result()
-        assert shared.halted(one, run) == {"cloud": "401"}
+        assert shared.stopped_accounts(one, run) == {"cloud": "401"}
 
 
 def _waits(store: Store) -> bool:

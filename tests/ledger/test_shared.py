@@ -10,7 +10,7 @@ from tests.ledger.story import Story
 from tests.postgres import Server
 
 from guestlist.ledger import orders
-from guestlist.ledger.lock import sole
+from guestlist.ledger.lock import account_lock
 from guestlist.ledger.store import Store
 from guestlist.runs.workers import shared
 
@@ -19,8 +19,8 @@ def test_a_worker_may_look_after_any_number_of_accounts_at_a_time(server: Server
     """A look can take minutes, and meanwhile the others have to get at the ledger."""
     with closing(Store(server.new_database("accounts"))) as store, ExitStack() as held:
         for number in range(20):
-            assert held.enter_context(sole(store, f"account{number}"))
-        assert orders.in_doubt(store) == []
+            assert held.enter_context(account_lock(store, f"account{number}"))
+        assert orders.unanswered(store) == []
 
 
 def test_whoever_watches_a_run_reads_no_other(story: Story) -> None:

@@ -24,7 +24,7 @@ from tests.postgres import Server
 
 from guestlist.errors import ConfigError, LedgerError
 from guestlist.ledger import Ledger, history
-from guestlist.ledger.lock import alone
+from guestlist.ledger.lock import exclusive
 from guestlist.ledger.schema import runs
 from guestlist.ledger.store import Store, _engine, _name, _use_write_ahead_log
 
@@ -190,8 +190,8 @@ def test_two_files_whose_names_end_differently_are_two(tmp_path: Path) -> None:
     with (
         closing(Store(f"sqlite:///{tmp_path}/ledger.2026")) as one,
         closing(Store(f"sqlite:///{tmp_path}/ledger.2027")) as other,
-        alone(one),
-        alone(other),
+        exclusive(one),
+        exclusive(other),
     ):
         pass
 
@@ -202,9 +202,9 @@ def test_one_file_under_two_names_is_one(tmp_path: Path) -> None:
     with (
         closing(Store(f"sqlite:///{tmp_path}/guestlist.db")) as one,
         closing(Store(f"sqlite:///{tmp_path}/link.db")) as other,
-        alone(one),
+        exclusive(one),
         pytest.raises(LedgerError, match="another run is under way"),
-        alone(other),
+        exclusive(other),
     ):
         pass
 

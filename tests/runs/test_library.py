@@ -17,7 +17,7 @@ from sqlalchemy import update
 
 import guestlist
 from guestlist import AsyncGuestlist, Conflict, Forbidden, Guestlist, Ledger, Roster
-from guestlist.ledger import orders, owed
+from guestlist.ledger import deferred_grants, orders
 from guestlist.ledger.order import row_of
 from guestlist.ledger.schema import IS_OWED
 from guestlist.ledger.schema import orders as table
@@ -188,7 +188,7 @@ def test_a_role_that_version_01_deferred_by_name_is_given(
     roster: Path, client: Guestlist, ledger: Ledger, guestlist_accept: Accept, name: str
 ) -> None:
     guestlist.apply(roster, client=client, ledger=ledger)
-    [order] = owed.debts(ledger.store)
+    [order] = deferred_grants.all_deferred(ledger.store)
     by_name = order.change.model_copy(update={"roles": (name,)})
     facts = row_of(by_name, None, 0.0)
     columns = {"facts": facts["facts"], "role": facts["role"]}
@@ -196,7 +196,7 @@ def test_a_role_that_version_01_deferred_by_name_is_given(
     guestlist_accept(ADA, service="vultr")
     again = guestlist.apply(roster, client=client, ledger=ledger)  # it falls due, and not twice
     assert sum((tally.done for tally in again.tallies.values()), Counter()) == {"assigned": 1}
-    assert list(owed.debts(ledger.store)) == []
+    assert list(deferred_grants.all_deferred(ledger.store)) == []
 
 
 def test_what_people_answered_is_found_once(
@@ -261,7 +261,7 @@ def test_ctrl_c_is_raised_once_the_run_has_ended_cleanly(
     with pytest.raises(KeyboardInterrupt):
         guestlist.apply(roster, client=client, ledger=ledger, on_progress=interrupt)
     assert 3 < emails(guestlist_sandbox).total() < 200
-    assert orders.in_doubt(ledger.store) == []
+    assert orders.unanswered(ledger.store) == []
 
     events: list[RunEvent] = []
     done = guestlist.apply(roster, client=client, ledger=ledger, on_progress=events.append)
@@ -283,7 +283,7 @@ def test_with_a_stop_the_result_says_that_the_run_was_interrupted(
     done = guestlist.apply(roster, client=client, ledger=ledger, on_progress=end, stop=stop)
     assert done.interrupted
     assert done.left == 200 - emails(guestlist_sandbox).total()
-    assert orders.in_doubt(ledger.store) == []
+    assert orders.unanswered(ledger.store) == []
 
 
 def test_without_a_client_the_roster_s_own_accounts_are_used(
@@ -383,7 +383,7 @@ async def test_a_cancelled_run_ends_cleanly_and_goes_on_later(
     assert scope.cancelled_caught
     assert len(ended) == 1, "the run has ended before the cancellation went on"
     assert emails(guestlist_sandbox).total() < 200
-    assert orders.in_doubt(ledger.store) == []
+    assert orders.unanswered(ledger.store) == []
     async with AsyncGuestlist(guestlist_accounts, clock=guestlist_clock) as client:
         done = await guestlist.apply_async(roster, client=client, ledger=ledger)
     assert (done.left, set(emails(guestlist_sandbox).values())) == (0, {1})

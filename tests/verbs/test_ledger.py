@@ -27,8 +27,8 @@ from guestlist import (
 )
 from guestlist.changes import Action, Change
 from guestlist.ledger import Ledger, orders
-from guestlist.ledger.book import CallDoubt
 from guestlist.ledger.entry import SingleEntry
+from guestlist.ledger.ledger import UnansweredCall
 from guestlist.ledger.schema import OrderState
 from guestlist.runs.runner import Runner
 from guestlist.runs.stop import Stop
@@ -437,13 +437,13 @@ def test_a_run_that_goes_on_meanwhile_keeps_its_order(
 ) -> None:
     runner = Runner(make().client, ledger.store, Stop())
     run = crashed_run(runner)
-    entry = CallDoubt.entry
+    entry = UnansweredCall.entry
 
-    def late(doubt: CallDoubt, *told: Any) -> SingleEntry:
+    def late(doubt: UnansweredCall, *told: Any) -> SingleEntry:
         runner.run(run)
         return entry(doubt, *told)
 
-    monkeypatch.setattr(CallDoubt, "entry", late)
+    monkeypatch.setattr(UnansweredCall, "entry", late)
     guests = make(ledger=ledger)
     with pytest.raises(GuestlistError, match="a run is about to do it") as caught:
         guests.invite(ADA)
@@ -622,10 +622,10 @@ def test_a_killed_call_that_mails_nobody_is_closed_once_it_is_surely_over(
     with pytest.raises(Killed):
         faulty(Kill(before=True), ledger=ledger).assign_role(guests.case.member, guests.case.role)
     guests.later(seconds=60)
-    runner.settle_doubts()
+    runner.reconcile()
     assert rows(tmp_path) == [("assign", OrderState.INTENDED, None)], "it may be under way"
     guests.later(seconds=71)
-    runner.settle_doubts()
+    runner.reconcile()
     assert rows(tmp_path) == [("assign", OrderState.UNKNOWN, "unknown")]
     assert guests.writes == []
 
@@ -638,7 +638,7 @@ def test_a_killed_invitation_is_found_with_what_is_owed(
     guests = make()
     with pytest.raises(Killed):
         faulty(Kill(before=False), ledger=ledger).invite(ADA, role="group:Engineering")
-    Runner(guests.client, ledger.store, Stop()).settle_doubts()
+    Runner(guests.client, ledger.store, Stop()).reconcile()
     assert rows(tmp_path) == [
         ("invite", OrderState.DONE, "invited"),
         ("settle", OrderState.OWED, None),

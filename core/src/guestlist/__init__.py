@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from guestlist.errors import WaitTimeout as WaitTimeout
     from guestlist.event import Event as Event
     from guestlist.exchange.account import Budget as Budget
-    from guestlist.ledger.book import Ledger as Ledger
+    from guestlist.ledger.ledger import Ledger as Ledger
     from guestlist.models import Access as Access
     from guestlist.models import Basis as Basis
     from guestlist.models import Grant as Grant

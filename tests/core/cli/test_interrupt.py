@@ -17,7 +17,7 @@ import pytest
 
 from guestlist.errors import LedgerError
 from guestlist.ledger import Ledger
-from guestlist.ledger.lock import alone
+from guestlist.ledger.lock import exclusive
 from guestlist.sandbox import Sandbox
 
 from .conftest import SCRIPT, Cli
@@ -140,7 +140,7 @@ def test_whoever_is_told_twice_to_end_waits_for_what_is_under_way(
         with (
             Ledger("guestlist.db") as ledger,
             pytest.raises(LedgerError, match="another run is under way"),
-            alone(ledger.store),
+            exclusive(ledger.store),
         ):
             pass
         service.hang_up()

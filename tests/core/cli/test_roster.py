@@ -26,10 +26,10 @@ from guestlist.changes import Action, Change
 from guestlist.cli.changes import show_changes
 from guestlist.cli.screen import Screen
 from guestlist.errors import Forbidden, GuestlistError, ServiceUnavailable, Unauthorized
-from guestlist.ledger import Ledger, orders, owed, runs
+from guestlist.ledger import Ledger, deferred_grants, orders, runs
 from guestlist.roster import read_plan
 from guestlist.roster.file import read_roster
-from guestlist.runs.unresolved_requests import Doubts
+from guestlist.runs.unresolved_requests import UnresolvedRequests
 from guestlist.sandbox import Sandbox, SandboxControl
 
 ROSTER = """
@@ -299,9 +299,9 @@ def test_without_the_extra(command: str) -> None:
 
 
 def test_two_runs_at_a_time_are_refused(roster: Roster) -> None:
-    from guestlist.ledger.lock import alone
+    from guestlist.ledger.lock import exclusive
 
-    with Ledger("ledger.db") as ledger, alone(ledger.store):
+    with Ledger("ledger.db") as ledger, exclusive(ledger.store):
         refused = roster("apply", "--yes")
     assert refused.code == 1
     assert "another run is under way" in refused.err
@@ -434,10 +434,10 @@ def test_nobody_is_invited_while_it_is_not_known_what_became_of_a_request(
     killed(ADA)
     with monkeypatch.context() as patched:
 
-        def look(_doubts: Doubts) -> None:
+        def look(_doubts: UnresolvedRequests) -> None:
             raise Forbidden("not from here", status=403)
 
-        patched.setattr(Doubts, "look", look)
+        patched.setattr(UnresolvedRequests, "look", look)
         refused = roster("apply", "--yes", *["--plan", "team.plan"] * planned)
     assert refused.code == 1
     assert "error: cloud: not from here [HTTP 403]" in refused.err
@@ -456,7 +456,7 @@ def test_what_a_killed_settle_had_begun_is_given(
     roster("apply", "--yes")
     accept(sandbox, "ada@example.com")
     with Ledger("ledger.db") as ledger:
-        debts = [debt.change for debt in owed.debts(ledger.store)]
+        debts = [debt.change for debt in deferred_grants.all_deferred(ledger.store)]
     begun("", *debts)
     assert "assigned" in roster("settle").out
 
@@ -478,7 +478,7 @@ def owing(plain: Cli, sandbox: Sandbox) -> Roster:
     with Ledger("guestlist.db") as ledger:
         for name in accounts:
             debt = Change(action=Action.SETTLE, account=name, **facts)
-            ledger.store.write(partial(owed.owe, change=debt, now=1.0))
+            ledger.store.write(partial(deferred_grants.defer, change=debt, now=1.0))
     return lambda command, *words: plain(command, "guestlist.toml", *words)
 
 

@@ -16,14 +16,14 @@ from guestlist.client import Guestlist
 from guestlist.config import FILE, VARIABLE, Config, config_path, load_config, read_config
 from guestlist.errors import ConfigError
 from guestlist.exchange.clock import Clock, SystemClock
-from guestlist.ledger.place import open_ledger
+from guestlist.ledger.opening import open_ledger
 from guestlist.location import file_of, ledger_url, url_of
 from guestlist.plugins import installed
 from guestlist.provider import Provider
 from guestlist.tomlfile import TomlFile
 
 if TYPE_CHECKING:
-    from guestlist.ledger.book import Ledger
+    from guestlist.ledger.ledger import Ledger
     from guestlist.roster.file import Roster
 
 

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 from guestlist.errors import ConfigError
 
 if TYPE_CHECKING:
-    from guestlist.ledger.book import Ledger
+    from guestlist.ledger.ledger import Ledger
 
-_HOMES = {"Ledger": "book"}
+_HOMES = {"Ledger": "ledger"}
 
 __all__ = ["Ledger", "needing_extra"]
 

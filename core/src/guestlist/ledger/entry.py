@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 from guestlist.changes import Action, Change
 from guestlist.errors import GuestlistError, Unsupported
 from guestlist.exchange.clock import Clock
-from guestlist.ledger import orders, owed
+from guestlist.ledger import deferred_grants, orders
 from guestlist.ledger.order import Order
 from guestlist.ledger.orders import Taken
 from guestlist.ledger.origin import NOBODY, Origin
@@ -80,7 +80,7 @@ class OrderEntry:
         if self.mark is None:
             return
         id, now, mark = self.order.id, self._now(), self.mark
-        self._store.write(lambda c: orders.doubt(c, id, now, mark, why))
+        self._store.write(lambda c: orders.mark_unanswered(c, id, now, mark, why))
 
     def ask_again(self, change: Change, why: str, *, counts: bool = True) -> None:
         """Puts it back: nothing happened. Does nothing when nothing was sent.
@@ -180,8 +180,8 @@ class SingleEntry:
                 id, mark = begun.order.id, begun.mark
             orders.settle(connection, id, now, mark, state, done)
             if state is OrderState.DONE and self._change.action is Action.ASSIGN:
-                owed.pay(connection, self._change, now)
+                deferred_grants.complete(connection, self._change, now)
             if state is OrderState.DONE and self._change.action in (Action.REVOKE, Action.REMOVE):
-                owed.void(connection, self._change, now)
+                deferred_grants.cancel(connection, self._change, now)
 
         self._store.write(write)

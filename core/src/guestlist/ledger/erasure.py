@@ -23,7 +23,7 @@ from sqlalchemy import ColumnElement, Connection, and_, delete, exists, func, or
 
 from guestlist.address import email_key
 from guestlist.errors import LedgerError
-from guestlist.ledger.lock import alone
+from guestlist.ledger.lock import exclusive
 from guestlist.ledger.schema import OrderState, entries, halts, orders, paces, runs
 from guestlist.ledger.store import Store
 
@@ -66,7 +66,7 @@ def forget(store: Store, email: str, *, force: bool = False) -> Erased:
     Raises:
         LedgerError: an order is in doubt, a run is under way, or it cannot be written.
     """
-    with alone(store):
+    with exclusive(store):
         erased = store.make(lambda connection: _forget(connection, email, force=force))
         _overwrite(store)
     return erased
@@ -82,7 +82,7 @@ def expire(store: Store, older_than: datetime) -> Erased:
     moment = older_than.timestamp()
     old = and_(orders.c.state >= OrderState.DONE, orders.c.settled < moment)
     erased, after = Erased(), 0
-    with alone(store):
+    with exclusive(store):
         while (last := _end_of_batch(store, old, after)) is not None:
             batch = and_(old, orders.c.id > after, orders.c.id <= last)
             erased += store.make(partial(_delete, which=batch))

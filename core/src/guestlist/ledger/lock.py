@@ -21,7 +21,7 @@ KEEP_ALIVE = {"idle": 5, "interval": 5, "count": 3}
 
 
 @contextmanager
-def sole(store: Store, account: str) -> Iterator[bool]:
+def account_lock(store: Store, account: str) -> Iterator[bool]:
     """Whether nobody else is in this block for the same account. The database lets go when the
     worker, its machine or the network between them dies."""
     with store.apart() as connection:
@@ -39,7 +39,7 @@ def sole(store: Store, account: str) -> Iterator[bool]:
 
 
 @contextmanager
-def alone(store: Store) -> Iterator[None]:
+def exclusive(store: Store) -> Iterator[None]:
     """Keeps every other process from planning and beginning a run on the same ledger; on a SQLite
     file, from working on one as well.
 
@@ -53,7 +53,7 @@ def alone(store: Store) -> Iterator[None]:
             _check_alone(store, mine)
             yield
     else:
-        with sole(store, PLANNING) as mine:
+        with account_lock(store, PLANNING) as mine:
             _check_alone(store, mine)
             yield
 

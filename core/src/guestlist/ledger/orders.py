@@ -22,10 +22,10 @@ from sqlalchemy.sql import ColumnElement
 from guestlist import errors
 from guestlist.changes import ORDER, Action, Change
 from guestlist.errors import GuestlistError, OutcomeUnknown
+from guestlist.ledger.deferred_grants import defer
 from guestlist.ledger.order import COLUMNS, Ended, Order, read, row_of, say
 from guestlist.ledger.origin import NOBODY, Origin
 from guestlist.ledger.outcome import Done
-from guestlist.ledger.owed import owe
 from guestlist.ledger.schema import IS_OPEN, OrderState, halts, orders, runs
 from guestlist.ledger.store import Store
 
@@ -46,7 +46,7 @@ def add_single(connection: Connection, change: Change, now: float, origin: Origi
     return int(made.scalar_one())
 
 
-def last_doubt(store: Store, account: str, key: str) -> Order | None:
+def last_unanswered(store: Store, account: str, key: str) -> Order | None:
     """The last order to send a guest a mail of which nobody knows whether it happened."""
     with store.reading() as connection:
         row = connection.execute(
@@ -147,7 +147,7 @@ def chosen(store: Store, account: str, ids: Iterable[int]) -> list[Order]:
     return [read(row) for row in rows]
 
 
-def in_doubt(store: Store, account: str | None = None, run: int | None = None) -> list[Order]:
+def unanswered(store: Store, account: str | None = None, run: int | None = None) -> list[Order]:
     """The orders of which nobody knows whether they happened."""
     where: list[Any] = [IS_OPEN, orders.c.state == OrderState.INTENDED]
     if account is not None:
@@ -295,11 +295,11 @@ def settle(
     if settled.rowcount:
         say(connection, id, now, done.outcome, done.detail)
         for change in done.owed:
-            owe(connection, change, now)
+            defer(connection, change, now)
     return bool(settled.rowcount)
 
 
-def doubt(
+def mark_unanswered(
     connection: Connection, id: int, now: float, mark: float, why: str, *, counts: bool = True
 ) -> bool:
     """Writes down that no answer will come any more. From now on anybody may look for it.
@@ -317,11 +317,13 @@ def doubt(
     return bool(doubted.rowcount)
 
 
-def doubt_all(connection: Connection, some: Iterable[Order], now: float, why: str) -> None:
+def mark_all_unanswered(
+    connection: Connection, some: Iterable[Order], now: float, why: str
+) -> None:
     """The same of several orders, whose senders are gone: these attempts do not count."""
     for order in some:
         if order.intended is not None:
-            doubt(connection, order.id, now, order.intended, why, counts=False)
+            mark_unanswered(connection, order.id, now, order.intended, why, counts=False)
 
 
 def ask_again(

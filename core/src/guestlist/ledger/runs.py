@@ -11,13 +11,13 @@ from sqlalchemy.sql import ColumnElement
 
 from guestlist.changes import IMPOSSIBLE, Action, Change
 from guestlist.errors import Conflict
+from guestlist.ledger.deferred_grants import apply_deferral
 from guestlist.ledger.order import row_of
 from guestlist.ledger.origin import NOBODY, Origin
-from guestlist.ledger.owed import is_of_a_debt
 from guestlist.ledger.schema import IS_OPEN, OrderState, orders, runs
 from guestlist.ledger.store import Store
 
-MANY = 5_000
+ROWS_PER_STATEMENT = 5_000
 """Rows that are written with one statement."""
 
 Claims = Mapping[str, int | None]
@@ -148,11 +148,11 @@ def add(connection: Connection, changes: Iterable[Change], *, run: int, now: flo
     own: the grants that the ledger holds become due, are withdrawn, or are added.
     """
     doable = (change for change in changes if change.action not in IMPOSSIBLE)
-    while some := list(islice(doable, MANY)):
+    while some := list(islice(doable, ROWS_PER_STATEMENT)):
         rows = [
             row_of(change, run, now)
             for change in some
-            if not is_of_a_debt(connection, change, run, now)
+            if not apply_deferral(connection, change, run, now)
         ]
         if rows:
             connection.execute(insert(orders), rows)
@@ -164,7 +164,7 @@ def drop(connection: Connection, now: float) -> None:
     _drop(connection, now, orders.c.run.is_not(None))
 
 
-def owe_again(connection: Connection, now: float) -> None:
+def defer_again(connection: Connection, now: float) -> None:
     """Roles that a run of owed ones did not come to are owed again."""
     _drop(connection, now, orders.c.run.in_(select(runs.c.id).where(runs.c.roster == "")))
 

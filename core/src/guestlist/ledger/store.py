@@ -36,7 +36,7 @@ from guestlist.ledger.migrations import check_version, is_outdated, migrate
 
 T = TypeVar("T")
 
-TOGETHER = 512
+MAX_BATCH = 512
 """Changes that are committed together at most."""
 LATER = "guestlist_later"
 READING = {"guestlist_reading": True}
@@ -183,7 +183,7 @@ class Store:
             batch = [first]
             last = False
             with suppress(queue.Empty):
-                while len(batch) < TOGETHER:
+                while len(batch) < MAX_BATCH:
                     more = self._queue.get_nowait()
                     if more is None:
                         last = True

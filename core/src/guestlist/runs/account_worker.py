@@ -33,17 +33,18 @@ from guestlist.provider import Provider
 from guestlist.runs.resume import record_what_is_there
 from guestlist.runs.stop import Stop
 from guestlist.runs.tally import Tally
-from guestlist.runs.unresolved_requests import ATTEMPTS, INTERRUPTED, Doubts
+from guestlist.runs.unresolved_requests import INTERRUPTED, MAX_ATTEMPTS, UnresolvedRequests
 
-MOST_WORKERS = 32
+MAX_THREADS = 32
 """Requests of one account that are under way at a time. More threads make each of them slower."""
-SLOW = 2.0
+SLOW_REQUEST_SECONDS = 2.0
 """Seconds that requests may take without the account's pace being missed."""
-MOST_DOUBTS = 256
-"""Doubts at which nothing new is sent: the service does not answer, and each may be a mail."""
-PATIENCE = 300.0
+MAX_UNANSWERED = 256
+"""Requests without an answer at which no new request is sent: the service does not answer, and each
+request may have sent an email."""
+MAX_SILENCE_SECONDS = 300.0
 """Seconds without any answer after which the lane leaves the rest to a later run."""
-REST_FIRST, REST_LONGEST = 0.5, 30.0
+FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.5, 30.0
 
 
 class Work(Protocol):
@@ -54,12 +55,12 @@ class Work(Protocol):
         The next pass begins with what was put back meanwhile."""
 
 
-class Lane:
+class AccountWorker:
     """Carries out the orders of one account.
 
     Args:
         threads: requests under way at a time; None for as many as the account's pace needs.
-        settles_doubts: whether it looks for what got no answer. Somebody else has to, otherwise.
+        reconciles: whether it looks for what got no answer. Somebody else has to, otherwise.
         longest_pause: seconds. If the service asks for a longer one, the lane leaves the rest to a
             later run.
     """
@@ -72,7 +73,7 @@ class Lane:
         tally: Tally,
         *,
         threads: int | None = None,
-        settles_doubts: bool = True,
+        reconciles: bool = True,
         longest_pause: float = math.inf,
     ) -> None:
         self._guests = guests.account(tally.account)
@@ -80,19 +81,19 @@ class Lane:
         self._stop = stop
         self._clock = guests.clock
         self._tally = tally
-        self._doubts = Doubts(self._guests, tally.account, tally)
-        self._settles_doubts = settles_doubts
-        self._workers = threads or workers(guests.accounts[tally.account])
+        self._unresolved = UnresolvedRequests(self._guests, tally.account, tally)
+        self._reconciles = reconciles
+        self._workers = threads or threads_needed(guests.accounts[tally.account])
         self._slots = threading.BoundedSemaphore(self._workers)
         self._guard = threading.Lock()
         self._heard = self._clock.monotonic()
         self._longest_pause = longest_pause
-        self._rest = REST_FIRST
+        self._rest = FIRST_PAUSE_SECONDS
         self._rest_until = -math.inf
 
     def recover(self, orders: list[Order], *, alone: bool) -> None:
-        """Takes up what others have left in doubt: see `Doubts.recover`."""
-        self._doubts.recover(self._store, orders, alone=alone)
+        """Takes up what others have left in doubt: see `UnresolvedRequests.recover`."""
+        self._unresolved.recover(self._store, orders, alone=alone)
 
     def resume(self, run: int) -> None:
         """Records which orders of a run have been carried out already. Ends the lane if the service
@@ -154,8 +155,8 @@ class Lane:
                 came = True
                 continue
             self._drain()
-            came = came or bool(self._doubts)
-            self._settle_doubts()
+            came = came or bool(self._unresolved)
+            self._reconcile_all()
             if not came:
                 return
             came = False
@@ -176,26 +177,26 @@ class Lane:
             self._clock.sleep(rest)
 
     def _look_when_due(self) -> None:
-        if self._clock.monotonic() >= self._doubts.next_look:
+        if self._clock.monotonic() >= self._unresolved.next_look:
             self._look()
-        while len(self._doubts) >= MOST_DOUBTS and not self._ended:
+        while len(self._unresolved) >= MAX_UNANSWERED and not self._ended:
             self._drain()
             self._sleep_until_look()
             self._look()
 
-    def _settle_doubts(self) -> None:
-        while self._doubts and not self._ended:
+    def _reconcile_all(self) -> None:
+        while self._unresolved and not self._ended:
             self._sleep_until_look()
             self._look()
 
     def _sleep_until_look(self) -> None:
-        wait = self._doubts.next_look - self._clock.monotonic()
+        wait = self._unresolved.next_look - self._clock.monotonic()
         if 0 < wait < math.inf:
             self._clock.sleep(wait)
 
     def _look(self) -> None:
         try:
-            trouble = self._doubts.look()
+            trouble = self._unresolved.look()
         except LedgerError:
             raise
         except GuestlistError as refusal:
@@ -241,10 +242,12 @@ class Lane:
         may_have_happened = error.happened is not False and not error.half_done
         if may_have_happened and change.action not in REPEATABLE:
             entry.doubted(error.message)
-            if self._settles_doubts:
-                self._doubts.add(entry, error)
+            if self._reconciles:
+                self._unresolved.add(entry, error)
         elif (
-            may_have_happened and isinstance(error, ServiceRefusal) and entry.attempts >= ATTEMPTS
+            may_have_happened
+            and isinstance(error, ServiceRefusal)
+            and entry.attempts >= MAX_ATTEMPTS
         ):  # it answers, and each time as if it had done what it does not show
             entry.unknown(error)
             self._tally.stays_unknown(error)
@@ -265,7 +268,7 @@ class Lane:
     def _has_answered(self) -> None:
         with self._guard:
             self._heard = self._clock.monotonic()
-            self._rest = REST_FIRST
+            self._rest = FIRST_PAUSE_SECONDS
 
     def _is_in_trouble(self, error: GuestlistError) -> None:
         """Lets nothing new begin for a while; for good, when that has gone on for long."""
@@ -275,24 +278,24 @@ class Lane:
                 self._heard = now  # it does answer
                 if (error.retry_after or 0.0) > self._longest_pause:
                     self._tally.halted = self._tally.halted or error
-            if now - self._heard > PATIENCE:
+            if now - self._heard > MAX_SILENCE_SECONDS:
                 self._tally.halted = self._tally.halted or error
             elif now >= self._rest_until:  # those of one wave count once
                 asked = min(getattr(error, "retry_after", None) or 0.0, LONGEST_REST)
                 self._rest_until = now + max(self._rest, asked)
-                self._rest = min(2 * self._rest, REST_LONGEST)
+                self._rest = min(2 * self._rest, LONGEST_PAUSE_SECONDS)
 
     def _halt(self, error: GuestlistError) -> None:
         with self._guard:
             self._tally.halted = self._tally.halted or error
 
 
-def workers(provider: Provider) -> int:
+def threads_needed(provider: Provider) -> int:
     """How many requests have to be under way to keep an account's pace."""
     rates = [limit.count / limit.per for limit in provider.limits]
     if not rates:
-        return MOST_WORKERS
-    return max(2, min(MOST_WORKERS, math.ceil(SLOW * min(rates))))
+        return MAX_THREADS
+    return max(2, min(MAX_THREADS, math.ceil(SLOW_REQUEST_SECONDS * min(rates))))
 
 
 def _bug(entry: OrderEntry, error: Exception) -> GuestlistError:

@@ -11,7 +11,7 @@ from guestlist.changes import Change
 from guestlist.errors import Conflict, GuestlistError, InvalidOrder
 from guestlist.exchange.clock import Stopped
 from guestlist.ledger import orders, runs
-from guestlist.ledger.lock import alone
+from guestlist.ledger.lock import exclusive
 from guestlist.roster import Plan, PlanFile, moved, read_plan
 from guestlist.roster.staleness import overdue
 from guestlist.roster.summary import fingerprint
@@ -35,7 +35,7 @@ from guestlist.runs.settling import SettleResult, grant_roles
 
 if TYPE_CHECKING:
     from guestlist.client import Guestlist
-    from guestlist.ledger.book import Ledger
+    from guestlist.ledger.ledger import Ledger
     from guestlist.roster.file import Roster
     from guestlist.runs.stop import Stop
     from guestlist.runs.tally import Tally
@@ -151,7 +151,7 @@ def apply(
             actor=actor,
             note=note,
         ) as context,
-        alone(context.store),
+        exclusive(context.store),
     ):
         saved = read_plan(Path(plan)) if isinstance(plan, str | Path) else plan
         options = _Options(

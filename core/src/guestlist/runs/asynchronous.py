@@ -27,7 +27,7 @@ from guestlist.runs.stop import Stop
 
 if TYPE_CHECKING:
     from guestlist.client import AsyncGuestlist, Guestlist
-    from guestlist.ledger.book import Ledger
+    from guestlist.ledger.ledger import Ledger
     from guestlist.roster import Plan, PlanFile
     from guestlist.roster.file import Roster
 

@@ -66,9 +66,9 @@ def reconcile(context: Context) -> dict[str, GuestlistError]:
         RunInterrupted: it was stopped before.
     """
     try:
-        if requests := orders.in_doubt(context.store):
+        if requests := orders.unanswered(context.store):
             context.emit(Reconciling(len(requests)))
-        summary = context.runner.settle_doubts(context.selection.accounts)
+        summary = context.runner.reconcile(context.selection.accounts)
     except KeyboardInterrupt:
         raise RunInterrupted from None
     report_failures(context, summary)

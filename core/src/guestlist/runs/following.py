@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from guestlist.address import email_key
 from guestlist.errors import GuestlistError, LedgerError
 from guestlist.ledger.answers import Answer, Waiting
-from guestlist.ledger.book import Ledger
+from guestlist.ledger.ledger import Ledger
 
 if TYPE_CHECKING:
     from guestlist.client import Guestlist

@@ -15,8 +15,8 @@ from guestlist.errors import (
     UnknownRole,
     Unsupported,
 )
-from guestlist.ledger import owed
-from guestlist.ledger.mails import MailsPerPerson
+from guestlist.ledger.deferred_grants import all_deferred
+from guestlist.ledger.emails_sent import EmailsPerPerson
 from guestlist.ledger.unresolved import unresolved
 from guestlist.roster import Plan, PlanFile, make_plan
 from guestlist.roster.deferred_grants import DeferredGrant
@@ -25,7 +25,7 @@ from guestlist.runs.progress import Progress, ReadingAccount, ReadingRoster
 
 if TYPE_CHECKING:
     from guestlist.client import Guestlist
-    from guestlist.ledger.book import Ledger
+    from guestlist.ledger.ledger import Ledger
     from guestlist.roster.file import Roster
 
 
@@ -113,7 +113,7 @@ def make_context_plan(
         retry_unknown=retry_unknown,
         owed=deferred_grants(context),
         unresolved=unresolved(context.store),
-        mails=MailsPerPerson(context.store, client.clock.now() - roster.limits.period),
+        mails=EmailsPerPerson(context.store, client.clock.now() - roster.limits.period),
         place_of=roster.place_of,
         zone=roster.zone,
         progress=lambda *read: context.emit(ReadingAccount(*read)),
@@ -193,5 +193,5 @@ def _impossible_for_all(plan: Plan | PlanFile) -> Iterator[GuestlistError]:
 
 def deferred_grants(context: Context) -> list[DeferredGrant]:
     """Return the deferred grants of the selected people that the ledger holds."""
-    debts = (DeferredGrant.of(order.change) for order in owed.debts(context.store))
+    debts = (DeferredGrant.of(order.change) for order in all_deferred(context.store))
     return [debt for debt in debts if context.selection.includes(debt.account, debt.key)]

@@ -17,16 +17,16 @@ from guestlist.ledger import orders, runs
 from guestlist.ledger.order import Order
 from guestlist.ledger.origin import Origin
 from guestlist.ledger.store import Store
-from guestlist.runs.account_worker import Lane, Work
+from guestlist.runs.account_worker import AccountWorker, Work
 from guestlist.runs.stop import Stop
 from guestlist.runs.tally import Tally
 from guestlist.runs.work import RunWork
 from guestlist.runs.workers import shared
 from guestlist.runs.workers.presence import Presence
 
-TICK = 0.1
-"""Seconds between two looks at how far the lanes are."""
-CALM = 10.0
+PROGRESS_SECONDS = 0.1
+"""Seconds between two looks at how far the account workers are."""
+QUIET_SECONDS = 10.0
 """Seconds that other machines are given to end what they have under way; then it is looked for."""
 
 CONFIGURE = "Configure it again, or make a new plan."
@@ -87,7 +87,7 @@ class Runner:
         self._store.at_close(presence.close)
         return presence
 
-    def settle_doubts(
+    def reconcile(
         self, accounts: Collection[str] = (), progress: Progress | None = None
     ) -> Summary:
         """Find out what became of all requests without an answer. Sends only requests that read.
@@ -97,7 +97,7 @@ class Runner:
         """
         doubts = [
             order
-            for order in orders.in_doubt(self._store)
+            for order in orders.unanswered(self._store)
             if not accounts or order.change.account in accounts
         ]
         left = Counter(order.change.account for order in doubts)
@@ -141,11 +141,11 @@ class Runner:
             yield
             return
         try:
-            if shared.rest(self._store, self._guests.clock.now().timestamp()):
+            if shared.pause_all(self._store, self._guests.clock.now().timestamp()):
                 self._wait_until_calm()
             yield
         finally:
-            shared.rest_no_more(self._store)
+            shared.end_pause(self._store)
 
     def claims(self) -> runs.Claims | None:
         """What `begin` has to know from before the plan is made; None where nobody else works on a
@@ -155,9 +155,9 @@ class Runner:
     def _wait_until_calm(self) -> None:
         """Until nobody waits for an answer any more, and lists show what was answered last."""
         clock = self._guests.clock
-        ends = clock.monotonic() + CALM
+        ends = clock.monotonic() + QUIET_SECONDS
         while self._is_under_way(clock.now().timestamp()) and clock.monotonic() < ends:
-            clock.sleep(TICK)
+            clock.sleep(PROGRESS_SECONDS)
         lags = (provider.list_lag for provider in self._guests.accounts.values())
         clock.sleep(max(lags, default=0.0))
 
@@ -166,7 +166,7 @@ class Runner:
         total = self._guests.budget.total
         return any(
             order.run is not None and order.doubted is None and order.over(total, now) > now
-            for order in orders.in_doubt(self._store)
+            for order in orders.unanswered(self._store)
         )
 
     def run(self, run: int, progress: Progress | None = None) -> Summary:
@@ -178,7 +178,7 @@ class Runner:
             LedgerError: something could not be stored; nothing was sent for it.
         """
         left = orders.left(self._store, run)
-        doubts = orders.in_doubt(self._store, run=run)
+        doubts = orders.unanswered(self._store, run=run)
         work: dict[str, Work] = {
             account: RunWork(self._store, run, account) for account in self._known(left)
         }
@@ -214,11 +214,22 @@ class Runner:
             tally = Tally(account, left=left[account])
             summary.tallies[account] = tally
             pause = min(self._guests.budget.waiting, LONGEST_REST)
-            lane = Lane(self._guests, self._store, self._stop, tally, longest_pause=pause)
+            account_worker = AccountWorker(
+                self._guests, self._store, self._stop, tally, longest_pause=pause
+            )
             ended = threading.Event()
             thread = threading.Thread(
-                target=_run_lane,
-                args=(lane, source, mine, self._stop, tally, self._store.is_sqlite, ended, resumed),
+                target=_run_account,
+                args=(
+                    account_worker,
+                    source,
+                    mine,
+                    self._stop,
+                    tally,
+                    self._store.is_sqlite,
+                    ended,
+                    resumed,
+                ),
                 name=f"guestlist-{account}",
             )
             ends[thread] = ended
@@ -227,7 +238,7 @@ class Runner:
                 thread.start()
             while not all(ended.is_set() for ended in ends.values()):
                 for ended in ends.values():
-                    ended.wait(TICK / len(ends))
+                    ended.wait(PROGRESS_SECONDS / len(ends))
                 if progress is not None:
                     progress(summary.tallies)
         except KeyboardInterrupt:
@@ -262,8 +273,8 @@ def _wait_for(ends: Mapping[threading.Thread, threading.Event]) -> None:
             thread.join()
 
 
-def _run_lane(
-    lane: Lane,
+def _run_account(
+    account_worker: AccountWorker,
     work: Work,
     doubts: list[Order],
     stop: Stop,
@@ -273,10 +284,10 @@ def _run_lane(
     resumed: int | None,
 ) -> None:
     try:
-        lane.recover(doubts, alone=is_alone)
+        account_worker.recover(doubts, alone=is_alone)
         if resumed is not None:
-            lane.resume(resumed)
-        lane.run(work)
+            account_worker.resume(resumed)
+        account_worker.run(work)
     except Exception as error:
         tally.halted = error
         stop(error)  # a ledger that fails ends everything; so does a bug of ours

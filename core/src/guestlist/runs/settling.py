@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 from guestlist.changes import Change
 from guestlist.errors import ConfigError, GuestlistError, LedgerError, ServiceTrouble, WaitTimeout
 from guestlist.exchange.clock import Stopped
-from guestlist.ledger import owed, runs
-from guestlist.ledger.lock import alone
+from guestlist.ledger import deferred_grants, runs
+from guestlist.ledger.lock import exclusive
 from guestlist.models import OPEN_STATES, Guest, State
 from guestlist.roster.deferred_grants import DeferredGrant, GrantReview, review_grants
 from guestlist.roster.problems import EMPTY_HINT
@@ -30,7 +30,7 @@ from guestlist.runs.progress import (
 
 if TYPE_CHECKING:
     from guestlist.client import Guestlist
-    from guestlist.ledger.book import Ledger
+    from guestlist.ledger.ledger import Ledger
     from guestlist.ledger.store import Store
     from guestlist.roster.file import Roster
     from guestlist.runs.stop import Stop
@@ -104,7 +104,7 @@ def settle(
             actor=actor,
             note=note,
         ) as context,
-        alone(context.store),
+        exclusive(context.store),
     ):
         try:
             reconcile(context)
@@ -217,7 +217,7 @@ def find_due_changes(
         LedgerError: the ledger fails.
     """
     now = client.clock.now().timestamp()
-    store.make(lambda connection: runs.owe_again(connection, now))
+    store.make(lambda connection: runs.defer_again(connection, now))
     changes: list[Change] = []
     others: dict[tuple[str, str], Guest] = {}
     errors: dict[str, GuestlistError] = {}
@@ -241,7 +241,7 @@ def find_due_changes(
                 others[account, change.key] = _without_raw(guest)
 
     grants: dict[str, list[Change]] = defaultdict(list)
-    for order in owed.debts(store):
+    for order in deferred_grants.all_deferred(store):
         change = order.change
         account = change.account
         is_selected = selection.includes(account, change.key)

@@ -25,8 +25,7 @@ from guestlist.errors import (
 from guestlist.exchange.account import grace
 from guestlist.ledger.entry import OrderEntry
 from guestlist.ledger.order import SKEW, Order
-from guestlist.ledger.orders import ASK, doubt_all
-from guestlist.ledger.orders import doubt as store_doubt
+from guestlist.ledger.orders import ASK, mark_all_unanswered, mark_unanswered
 from guestlist.ledger.perform import REPEATABLE, found
 from guestlist.ledger.store import Store
 from guestlist.models import Guest
@@ -34,15 +33,15 @@ from guestlist.provider import Provider
 from guestlist.runs.tally import Tally
 from guestlist.verbs.signs import proves_absence
 
-LOOK_FIRST, LOOK_LONGEST = 1.0, 10.0
+FIRST_LOOK_SECONDS, LONGEST_LOOK_SECONDS = 1.0, 10.0
 """Seconds between two looks: doubling from the first to the longest."""
-ATTEMPTS = 5
+MAX_ATTEMPTS = 5
 """Times that an order is sent at most, when each look shows that nothing happened."""
 INTERRUPTED = "the run was interrupted"
 
 
 @dataclass(frozen=True, slots=True)
-class Doubt:
+class UnresolvedRequest:
     """One order of which nobody knows whether it happened.
 
     Attributes:
@@ -62,8 +61,8 @@ class Doubt:
         return self.error.message if self.error is not None else INTERRUPTED
 
 
-class Doubts:
-    """The doubts of one account. Any number of threads may add to them; one looks.
+class UnresolvedRequests:
+    """The requests of one account. Any number of threads may add to them; one looks.
 
     Args:
         guests: the client, bound to the account.
@@ -75,9 +74,9 @@ class Doubts:
         self._clock = guests.clock
         self._tally = tally
         self._grace = grace(self._provider, guests.budget)
-        self._open: dict[int, Doubt] = {}
+        self._open: dict[int, UnresolvedRequest] = {}
         self._guard = threading.Lock()
-        self._pause = LOOK_FIRST
+        self._pause = FIRST_LOOK_SECONDS
         self.next_look = math.inf
 
     def __len__(self) -> int:
@@ -97,14 +96,14 @@ class Doubts:
             error: what came instead of an answer; None when whoever waited for it is gone.
             since: the monotonic clock since when no request of it is under way any more; None for
                 now.
-            counts: whether it was a try of the service's, of which there are `ATTEMPTS`.
+            counts: whether it was a try of the service's, of which there are `MAX_ATTEMPTS`.
         """
         now = self._clock.monotonic()
         with self._guard:
             if not self._open:
-                self._pause = LOOK_FIRST
+                self._pause = FIRST_LOOK_SECONDS
                 self.next_look = now + self._pause
-            self._open[entry.order.id] = Doubt(
+            self._open[entry.order.id] = UnresolvedRequest(
                 entry, now if since is None else since, error, counts
             )
         self._tally.is_in_doubt(1)
@@ -143,7 +142,7 @@ class Doubts:
             # whoever has written that no answer came was there to wait for it
             self.add(entry, None, monotonic + since - wall, counts=order.doubted is not None)
         if ended:
-            store.write(lambda c: doubt_all(c, ended, wall, INTERRUPTED))
+            store.write(lambda c: mark_all_unanswered(c, ended, wall, INTERRUPTED))
 
     def _rewound(self, store: Store, order: Order, latest: float) -> Order:
         """Returns an order as it would be if the clock had not been set back since it was sent.
@@ -156,7 +155,7 @@ class Doubts:
         moment = mark if order.doubted is None else order.doubted
         if mark is None or moment is None or moment <= latest:
             return order
-        store.write(lambda c: store_doubt(c, order.id, latest, mark, "the clock was set back"))
+        store.write(lambda c: mark_unanswered(c, order.id, latest, mark, "the clock was set back"))
         return replace(order, doubted=latest)
 
     def look(self) -> ServiceTrouble | None:
@@ -167,80 +166,80 @@ class Doubts:
 
         Raises:
             GuestlistError: the service refuses to be looked at, or the ledger fails. That says
-                nothing about what is in doubt, and may be over soon: all of it stays so.
+                nothing about what is in request, and may be over soon: all of it stays so.
         """
         began = self._clock.monotonic()
         with self._guard:
-            doubts = list(self._open.values())
+            requests = list(self._open.values())
         trouble = None
         try:
             check_can_look(self._provider)
-            guests = where_they_stand(self._guests, [doubt.entry.order for doubt in doubts])
+            guests = where_they_stand(self._guests, [request.entry.order for request in requests])
         except ServiceTrouble as error:
             trouble = error
         except Unsupported as never:  # nobody will ever be able to look
-            for doubt in doubts:
-                self._unknown(doubt, never.message)
+            for request in requests:
+                self._unknown(request, never.message)
         else:
-            for doubt in doubts:
-                self._decide(doubt, guests[doubt.entry.order.change.key], began)
-        self._pause = min(2 * self._pause, LOOK_LONGEST)
+            for request in requests:
+                self._decide(request, guests[request.entry.order.change.key], began)
+        self._pause = min(2 * self._pause, LONGEST_LOOK_SECONDS)
         with self._guard:
             self.next_look = self._clock.monotonic() + self._pause if self._open else math.inf
         return trouble
 
-    def _decide(self, doubt: Doubt, now: Guest | None, began: float) -> None:
-        entry = doubt.entry
+    def _decide(self, request: UnresolvedRequest, now: Guest | None, began: float) -> None:
+        entry = request.entry
         order = entry.order
         if now is None:
-            self._unknown(doubt, "the service cannot be asked about the address")
+            self._unknown(request, "the service cannot be asked about the address")
             return
         try:
             done = found(order, now)
         except GuestlistError as error:
-            self._unknown(doubt, error.message)
+            self._unknown(request, error.message)
             return
         if done is not None:
             entry.done(done)
             self._tally.was_done(done.outcome, done.mail)
-            self._forget(doubt)
-        elif began >= doubt.since + self._grace:
-            self._absent(doubt, now)
+            self._forget(request)
+        elif began >= request.since + self._grace:
+            self._absent(request, now)
 
-    def _absent(self, doubt: Doubt, now: Guest) -> None:
+    def _absent(self, request: UnresolvedRequest, now: Guest) -> None:
         """The last look has found nothing."""
-        entry = doubt.entry
+        entry = request.entry
         order = entry.order
         change = order.change
         if not proves_absence(self._provider, order.known, now):
-            self._unknown(doubt, doubt.why)
-        elif doubt.error is not None and doubt.error.happened:
-            self._unknown(doubt, "it happened, and the service does not show it")
-        elif order.run is None or entry.attempts >= ATTEMPTS:
+            self._unknown(request, request.why)
+        elif request.error is not None and request.error.happened:
+            self._unknown(request, "it happened, and the service does not show it")
+        elif order.run is None or entry.attempts >= MAX_ATTEMPTS:
             error = ServiceUnavailable(
-                f"it did not happen: {doubt.why}", hint="Ask for it once more."
+                f"it did not happen: {request.why}", hint="Ask for it once more."
             )
             error.about(account=change.account, email=change.email)
             entry.refused(error)
             self._tally.was_refused(error)
-            self._forget(doubt)
+            self._forget(request)
         else:
             fresh = {"state": now.state, "invitation": now.invitation, "member": now.member}
             change = change.model_copy(update=fresh)
-            entry.ask_again(change, doubt.why, counts=doubt.counts)
-            self._forget(doubt)
+            entry.ask_again(change, request.why, counts=request.counts)
+            self._forget(request)
 
-    def _unknown(self, doubt: Doubt, why: str) -> None:
-        change = doubt.entry.order.change
+    def _unknown(self, request: UnresolvedRequest, why: str) -> None:
+        change = request.entry.order.change
         error = OutcomeUnknown(f"it may have happened: {why}", hint=ASK)
         error.about(account=change.account, email=change.email)
-        doubt.entry.unknown(error)
+        request.entry.unknown(error)
         self._tally.stays_unknown(error)
-        self._forget(doubt)
+        self._forget(request)
 
-    def _forget(self, doubt: Doubt) -> None:
+    def _forget(self, request: UnresolvedRequest) -> None:
         with self._guard:
-            del self._open[doubt.entry.order.id]
+            del self._open[request.entry.order.id]
         self._tally.is_in_doubt(-1)
 
 

@@ -21,7 +21,7 @@ def unfinished_runs(store: Store) -> list[int]:
         )
 
 
-def doubts(store: Store, account: str) -> int:
+def count_unanswered(store: Store, account: str) -> int:
     """How many orders of an account got no answer and are to be looked for."""
     with store.reading() as connection:
         return (
@@ -40,28 +40,28 @@ def doubts(store: Store, account: str) -> int:
 # ---------------------------------------------------------------------------- accounts that rest
 
 
-def halt(connection: Connection, run: int, account: str, now: float, why: str) -> None:
+def stop_account(connection: Connection, run: int, account: str, now: float, why: str) -> None:
     """Says that an account's orders of a run rest until somebody asks for the run again."""
     insert_absent(connection, halts, {"run": run, "account": account, "at": now, "why": why})
 
 
-def go_on(store: Store, run: int) -> None:
+def restart_accounts(store: Store, run: int) -> None:
     """Lets all accounts of a run go on."""
     store.make(lambda connection: connection.execute(delete(halts).where(halts.c.run == run)))
 
 
-def halted(store: Store, run: int) -> dict[str, str]:
+def stopped_accounts(store: Store, run: int) -> dict[str, str]:
     """The accounts whose orders of a run rest, and why."""
     with store.reading() as connection:
         rows = connection.execute(select(halts.c.account, halts.c.why).where(halts.c.run == run))
         return {row.account: row.why for row in rows}
 
 
-def rest(store: Store, now: float) -> bool:
+def pause_all(store: Store, now: float) -> bool:
     """Has all accounts of all runs rest, while a plan is made that is to take their place; returns
     whether there are any."""
 
-    def rest(connection: Connection) -> bool:
+    def pause(connection: Connection) -> bool:
         left = select(orders.c.run, orders.c.account).where(
             IS_OPEN,
             orders.c.state < OrderState.OWED,
@@ -69,18 +69,18 @@ def rest(store: Store, now: float) -> bool:
         )
         rows = connection.execute(left.distinct()).all()
         for row in rows:
-            halt(connection, row.run, row.account, now, PLANNED)
+            stop_account(connection, row.run, row.account, now, PLANNED)
         return bool(rows)
 
-    return store.make(rest)
+    return store.make(pause)
 
 
-def rest_no_more(store: Store) -> None:
+def end_pause(store: Store) -> None:
     """Lets them go on. What rests for another reason still does."""
     store.make(lambda connection: connection.execute(delete(halts).where(halts.c.why == PLANNED)))
 
 
-def rest_no_more_without(store: Store, account: str) -> None:
+def end_abandoned_pause(store: Store, account: str) -> None:
     """The same, where nobody is in the block of `sole` for an account: whoever has had them rest
     is gone."""
     # one statement: who is in the block, and has them rest, was in it before

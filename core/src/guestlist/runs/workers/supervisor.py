@@ -10,17 +10,21 @@ from typing import Protocol
 from guestlist.client import Guestlist
 from guestlist.errors import GuestlistError, LedgerError
 from guestlist.ledger import orders, runs
-from guestlist.ledger.lock import PLANNING, sole
+from guestlist.ledger.lock import PLANNING, account_lock
 from guestlist.ledger.order import SKEW
 from guestlist.ledger.schema import OrderState
 from guestlist.ledger.store import Store
 from guestlist.runs.tally import Tally
-from guestlist.runs.unresolved_requests import LOOK_FIRST, LOOK_LONGEST, Doubts
+from guestlist.runs.unresolved_requests import (
+    FIRST_LOOK_SECONDS,
+    LONGEST_LOOK_SECONDS,
+    UnresolvedRequests,
+)
 from guestlist.runs.workers import shared
 
-CHUNK = 100
+ORDERS_PER_CHUNK = 100
 """Orders of a chunk. So many lie idle while a dead worker is not yet known to be dead."""
-CHUNKS = 100
+CHUNKS_PER_BATCH = 100
 """Chunks that are put into the queue together."""
 
 
@@ -34,7 +38,7 @@ class Queue(Protocol):
         """Adds chunks: numbers of orders."""
 
 
-class Keeper:
+class Supervisor:
     """Looks after one account."""
 
     def __init__(self, guests: Guestlist, store: Store, queue: Queue, account: str) -> None:
@@ -44,19 +48,19 @@ class Keeper:
         self._account = account
         self._clock = guests.clock
         self._next_look = -math.inf
-        self._pause = LOOK_FIRST
+        self._pause = FIRST_LOOK_SECONDS
 
-    def tend(self) -> None:
+    def supervise(self) -> None:
         """Does what is due, unless another worker is at it.
 
         Raises:
             LedgerError: the ledger fails.
         """
-        with sole(self._store, self._account) as mine:
+        with account_lock(self._store, self._account) as mine:
             if not mine:
                 return
             self._look()
-            shared.rest_no_more_without(self._store, PLANNING)  # who is killed wakes nobody
+            shared.end_abandoned_pause(self._store, PLANNING)  # who is killed wakes nobody
             for run in shared.unfinished_runs(self._store):
                 advance(self._store, self._queue, run, self._account, self._clock.now().timestamp())
 
@@ -66,17 +70,17 @@ class Keeper:
         total = self._guests.budget.total
         lost = [
             order
-            for order in orders.in_doubt(self._store, self._account)
+            for order in orders.unanswered(self._store, self._account)
             if order.doubted is not None
             or order.over(total, wall) <= wall
             or (order.intended or 0.0) > wall + SKEW  # the clock was set back
         ]
         if not lost:
-            self._pause = LOOK_FIRST
+            self._pause = FIRST_LOOK_SECONDS
             return
         if self._clock.monotonic() < self._next_look:
             return
-        doubts = Doubts(self._guests, self._account, Tally(self._account))
+        doubts = UnresolvedRequests(self._guests, self._account, Tally(self._account))
         doubts.recover(self._store, lost, alone=False)
         try:
             doubts.look()
@@ -84,14 +88,14 @@ class Keeper:
             raise
         except GuestlistError as refusal:
             for run in {order.run for order in lost if order.run is not None}:
-                halt(self._store, run, self._account, wall, refusal)
+                stop_account(self._store, run, self._account, wall, refusal)
         self._next_look = self._clock.monotonic() + self._pause
-        self._pause = min(2 * self._pause, LOOK_LONGEST)
+        self._pause = min(2 * self._pause, LONGEST_LOOK_SECONDS)
 
 
-def halt(store: Store, run: int, account: str, now: float, why: Exception) -> None:
+def stop_account(store: Store, run: int, account: str, now: float, why: Exception) -> None:
     """Has an account's orders of a run rest until somebody asks for the run again."""
-    store.write(lambda c: shared.halt(c, run, account, now, str(why)))
+    store.write(lambda c: shared.stop_account(c, run, account, now, str(why)))
 
 
 def advance(store: Store, queue: Queue, run: int, account: str, now: float) -> None:
@@ -100,7 +104,7 @@ def advance(store: Store, queue: Queue, run: int, account: str, now: float) -> N
 
     One kind of order after another: none begins while one of a kind before it is in doubt.
     """
-    if queue.is_busy(account) or account in shared.halted(store, run):
+    if queue.is_busy(account) or account in shared.stopped_accounts(store, run):
         return
     asked = orders.next_place(store, run, account)
     doubted = orders.next_place(store, run, account, OrderState.INTENDED)
@@ -109,6 +113,12 @@ def advance(store: Store, queue: Queue, run: int, account: str, now: float) -> N
     if asked is None or (doubted is not None and doubted < asked):
         return
     after = 0
-    while ids := orders.asked_ids(store, run, account, asked, after, CHUNK * CHUNKS):
-        queue.put(run, account, [ids[at : at + CHUNK] for at in range(0, len(ids), CHUNK)])
+    while ids := orders.asked_ids(
+        store, run, account, asked, after, ORDERS_PER_CHUNK * CHUNKS_PER_BATCH
+    ):
+        queue.put(
+            run,
+            account,
+            [ids[at : at + ORDERS_PER_CHUNK] for at in range(0, len(ids), ORDERS_PER_CHUNK)],
+        )
         after = ids[-1]

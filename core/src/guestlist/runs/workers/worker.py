@@ -39,33 +39,38 @@ from guestlist.errors import (
 )
 from guestlist.exchange.clock import Clock, Stopped, SystemClock
 from guestlist.ledger import orders, runs
-from guestlist.ledger.lock import sole
+from guestlist.ledger.lock import account_lock
 from guestlist.ledger.schema import MAKING
 from guestlist.ledger.store import Store
-from guestlist.runs.account_worker import MOST_DOUBTS, PATIENCE, Lane, workers
+from guestlist.runs.account_worker import (
+    MAX_SILENCE_SECONDS,
+    MAX_UNANSWERED,
+    AccountWorker,
+    threads_needed,
+)
 from guestlist.runs.resume import record_what_is_there
 from guestlist.runs.runner import CONFIGURE, Progress, Summary, unconfigured
 from guestlist.runs.stop import Stop, StopClock
 from guestlist.runs.tally import Tally
-from guestlist.runs.unresolved_requests import LOOK_LONGEST
+from guestlist.runs.unresolved_requests import LONGEST_LOOK_SECONDS
 from guestlist.runs.work import ChunkWork
 from guestlist.runs.workers import shared
 from guestlist.runs.workers.presence import Presence
-from guestlist.runs.workers.supervisor import Keeper, advance, halt
+from guestlist.runs.workers.supervisor import Supervisor, advance, stop_account
 
 TASK = "guestlist:chunk"
-AT_ONCE = 2
+CHUNKS_AT_ONCE = 2
 """Chunks of one account that a worker works on, so that the end of one does not slow it down."""
-AGAIN = "-again"
-HEARTBEAT = 1.0
+RETRY_SUFFIX = "-again"
+HEARTBEAT_SECONDS = 1.0
 """Seconds between two signs of life of a worker."""
-DEAD = 6.0
+DEAD_AFTER_SECONDS = 6.0
 """Seconds without one after which its chunks are given to others."""
-TEND = 1.0
+CHECK_SECONDS = 1.0
 """Seconds between two looks after what is left, and for workers that are dead."""
-SOON = 0.05
+END_CHECK_SECONDS = 0.05
 """Seconds between two looks whether what is under way has ended."""
-POLL = 1.0
+POLL_SECONDS = 1.0
 """Seconds between two looks for a chunk that was given back. New ones are announced."""
 
 logger = logging.getLogger("guestlist.worker")
@@ -106,14 +111,14 @@ class Queue:
                         f"SELECT EXISTS (SELECT 1 FROM {schema()}.procrastinate_jobs"  # noqa: S608
                         " WHERE queue_name IN (:name, :again) AND status IN ('todo', 'doing'))"
                     ),
-                    {"name": name_of(account), "again": name_of(account, AGAIN)},
+                    {"name": queue_name(account), "again": queue_name(account, RETRY_SUFFIX)},
                 )
             )
 
     def put(self, run: int, account: str, chunks: Sequence[Sequence[int]]) -> None:
         jobs: list[Any] = [{"run": run, "account": account, "ids": list(ids)} for ids in chunks]
         with _translated():
-            self._app.configure_task(TASK, queue=name_of(account)).batch_defer(*jobs)
+            self._app.configure_task(TASK, queue=queue_name(account)).batch_defer(*jobs)
 
     def close(self) -> None:
         """Closes its connections."""
@@ -133,10 +138,10 @@ def enqueue(store: Store, run: int, now: float) -> None:
         ConfigError: the ledger is no PostgreSQL.
         LedgerError: it fails.
     """
-    shared.go_on(store, run)
+    shared.restart_accounts(store, run)
     with Queue(store) as queue:
         for account in orders.left(store, run):
-            with sole(store, account) as mine:
+            with account_lock(store, account) as mine:
                 if mine:  # or else a worker is just about to do it
                     advance(store, queue, run, account, now)
 
@@ -159,7 +164,7 @@ def follow(
     clock = clock or SystemClock()
     heard: dict[str, tuple[int, float]] = {}
     while True:
-        resting = shared.halted(store, run)
+        resting = shared.stopped_accounts(store, run)
         tallies = shared.tallies(store, run)
         now = clock.monotonic()
         for account, tally in tallies.items():
@@ -169,20 +174,20 @@ def follow(
                 tally.halted = LedgerError(resting[account])
             elif tally.left and accounts is not None and account not in accounts:
                 tally.halted = unconfigured(account, CONFIGURE)
-            elif tally.left and now - heard[account][1] > PATIENCE:
+            elif tally.left and now - heard[account][1] > MAX_SILENCE_SECONDS:
                 tally.halted = _silent()
         if progress is not None:
             progress(tallies)
         left = [tally for tally in tallies.values() if tally.left]
         if not left and not shared.has_ended(store, run):
             runs.end_run(store, run, clock.now().timestamp())
-        if all(tally.halted for tally in left) or stop.wait(TEND):
+        if all(tally.halted for tally in left) or stop.wait(CHECK_SECONDS):
             return Summary(tallies, interrupted=bool(stop))
 
 
 def _silent() -> ServiceUnavailable:
     return ServiceUnavailable(
-        f"nothing has come about for {PATIENCE / 60:.0f} minutes",
+        f"nothing has come about for {MAX_SILENCE_SECONDS / 60:.0f} minutes",
         hint="Workers on other machines go on. Apply again to go on here.",
     )
 
@@ -224,15 +229,19 @@ class _Worker:
         self._app = App(connector=PsycopgConnector(conninfo=queue.conninfo, min_size=1, max_size=4))
         self._app.task(name=TASK)(self._chunk)
         self._under_way = 0
-        self._threads = ThreadPoolExecutor(2 * AT_ONCE * len(guests.accounts), "guestlist-chunk")
+        self._threads = ThreadPoolExecutor(
+            2 * CHUNKS_AT_ONCE * len(guests.accounts), "guestlist-chunk"
+        )
 
     def run(self) -> None:
-        keepers = [
-            threading.Thread(target=self._keep, args=(account,), name=f"guestlist-keeper-{account}")
+        supervisors = [
+            threading.Thread(
+                target=self._supervise, args=(account,), name=f"guestlist-supervisor-{account}"
+            )
             for account in self._guests.accounts
         ]
-        for keeper in keepers:
-            keeper.start()
+        for supervisor in supervisors:
+            supervisor.start()
         try:
             with _translated():
                 asyncio.run(self._serve())
@@ -240,8 +249,8 @@ class _Worker:
             self._stop(error)
         finally:
             self._stop()
-            for keeper in keepers:
-                keeper.join()
+            for supervisor in supervisors:
+                supervisor.join()
             self._threads.shutdown()
 
     async def _serve(self) -> None:
@@ -250,23 +259,23 @@ class _Worker:
             working = [
                 asyncio.create_task(
                     self._app.run_worker_async(
-                        queues=[name_of(account, way)],
+                        queues=[queue_name(account, way)],
                         name=account,
-                        concurrency=AT_ONCE,
+                        concurrency=CHUNKS_AT_ONCE,
                         delete_jobs="always",
-                        fetch_job_polling_interval=POLL,
-                        update_heartbeat_interval=HEARTBEAT,
-                        stalled_worker_timeout=DEAD,
+                        fetch_job_polling_interval=POLL_SECONDS,
+                        update_heartbeat_interval=HEARTBEAT_SECONDS,
+                        stalled_worker_timeout=DEAD_AFTER_SECONDS,
                         install_signal_handlers=False,
                     )
                 )
                 for account in self._guests.accounts
-                for way in ("", AGAIN)
+                for way in ("", RETRY_SUFFIX)
             ]
             try:
                 while not self._stop and not any(task.done() for task in working):
                     await self._retry_stalled()
-                    await asyncio.wait(working, timeout=TEND)
+                    await asyncio.wait(working, timeout=CHECK_SECONDS)
             finally:
                 self._stop()
                 await self._end(working)
@@ -277,12 +286,12 @@ class _Worker:
         A task that is cancelled at an unlucky moment does not notice, so it is told again.
         """
         while self._under_way:
-            await asyncio.sleep(SOON)
+            await asyncio.sleep(END_CHECK_SECONDS)
         pending = set(working)
         while pending:
             for task in pending:
                 task.cancel()
-            _ended, pending = await asyncio.wait(pending, timeout=TEND)
+            _ended, pending = await asyncio.wait(pending, timeout=CHECK_SECONDS)
         for task in working:
             if not task.cancelled() and (error := task.exception()) is not None:
                 raise error
@@ -291,9 +300,9 @@ class _Worker:
         """Gives the chunks of dead workers to others, on a way of their own: the other may be full
         for minutes. Every worker does it."""
         manager = self._app.job_manager
-        for job in await manager.get_stalled_jobs(seconds_since_heartbeat=DEAD):
+        for job in await manager.get_stalled_jobs(seconds_since_heartbeat=DEAD_AFTER_SECONDS):
             with suppress(ConnectorException):  # another worker was faster
-                name = job.queue.removesuffix(AGAIN) + AGAIN
+                name = job.queue.removesuffix(RETRY_SUFFIX) + RETRY_SUFFIX
                 await manager.retry_job(job, queue=name)
 
     async def _chunk(self, run: int, account: str, ids: list[int]) -> None:
@@ -308,53 +317,53 @@ class _Worker:
             self._under_way -= 1
 
     def _work(self, run: int, account: str, ids: list[int]) -> None:
-        if account in shared.halted(self._store, run):
+        if account in shared.stopped_accounts(self._store, run):
             return
         if not self._joined(run, account):
             return
-        while shared.doubts(self._store, account) >= MOST_DOUBTS:
-            if self._stop.wait(TEND):
+        while shared.count_unanswered(self._store, account) >= MAX_UNANSWERED:
+            if self._stop.wait(CHECK_SECONDS):
                 return
         provider = self._guests.accounts[account]
         tally = Tally(account, left=len(ids))
-        threads = -(-workers(provider) // AT_ONCE)
-        lane = Lane(
-            self._guests, self._store, self._stop, tally, threads=threads, settles_doubts=False
+        threads = -(-threads_needed(provider) // CHUNKS_AT_ONCE)
+        account_worker = AccountWorker(
+            self._guests, self._store, self._stop, tally, threads=threads, reconciles=False
         )
-        lane.run(ChunkWork(self._store, account, ids))
+        account_worker.run(ChunkWork(self._store, account, ids))
         if isinstance(tally.halted, Unauthorized | ConfigError):
             now = self._guests.clock.now().timestamp()
-            halt(self._store, run, account, now, tally.halted)
+            stop_account(self._store, run, account, now, tally.halted)
 
     def _joined(self, run: int, account: str) -> bool:
         """Returns whether this process may send orders of a run. Waits until another process has
         resumed it, or until the service answers."""
-        pause = TEND
-        while not self._stop and account not in shared.halted(self._store, run):
+        pause = CHECK_SECONDS
+        while not self._stop and account not in shared.stopped_accounts(self._store, run):
             try:
                 if self._presence.join(run, account, partial(self._resume, run, account)):
                     return True
-                pause = TEND
+                pause = CHECK_SECONDS
             except LedgerError:
                 raise
             except Stopped:
                 return False
             except ServiceTrouble:
-                pause = min(2 * pause, LOOK_LONGEST)
+                pause = min(2 * pause, LONGEST_LOOK_SECONDS)
             except GuestlistError as refusal:
                 now = self._guests.clock.now().timestamp()
-                halt(self._store, run, account, now, refusal)
+                stop_account(self._store, run, account, now, refusal)
             self._stop.wait(pause)
         return False
 
     def _resume(self, run: int, account: str) -> None:
         record_what_is_there(self._store, self._guests.account(account), run, account)
 
-    def _keep(self, account: str) -> None:
-        keeper = Keeper(self._guests, self._store, self._queue, account)
+    def _supervise(self, account: str) -> None:
+        supervisor = Supervisor(self._guests, self._store, self._queue, account)
         try:
-            while not self._stop.wait(TEND):
-                keeper.tend()
+            while not self._stop.wait(CHECK_SECONDS):
+                supervisor.supervise()
                 self._presence.leave_others(account, shared.unfinished_runs(self._store))
         except Stopped:
             pass
@@ -368,11 +377,11 @@ def _note(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
     logger.debug("%s: %r", context.get("message"), context.get("exception"))
 
 
-def name_of(account: str, way: str = "") -> str:
+def queue_name(account: str, way: str = "") -> str:
     """The name of an account's queue, which is announced under it: at most 63 characters long.
 
     Args:
-        way: `AGAIN` for that of chunks whose worker has died.
+        way: `RETRY_SUFFIX` for that of chunks whose worker has died.
     """
     return f"guestlist-{hashlib.blake2s(account.encode(), digest_size=8).hexdigest()}{way}"
 

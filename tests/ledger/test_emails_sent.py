@@ -6,7 +6,7 @@ import pytest
 from tests.ledger.story import ADA, BOB, EVE, Story, day
 
 from guestlist.changes import Action
-from guestlist.ledger.mails import MailsPerPerson, mails_since
+from guestlist.ledger.emails_sent import EmailsPerPerson, emails_since
 from guestlist.ledger.schema import OrderState
 
 
@@ -16,15 +16,15 @@ def test_mails_of_a_person_since_a_moment(story: Story) -> None:
     story.settled("Ada@Example.com", 3, mail=True, action=Action.RESEND, account="office")
     story.settled(BOB, 1.9, mail=True)
     story.settled(EVE, 5, mail=True, action=Action.REPLACE)
-    assert list(mails_since(story.store, day(2))) == [(ADA, 2), (EVE, 1)]
-    assert dict(mails_since(story.store, day(0))) == {ADA: 3, BOB: 1, EVE: 1}
+    assert list(emails_since(story.store, day(2))) == [(ADA, 2), (EVE, 1)]
+    assert dict(emails_since(story.store, day(0))) == {ADA: 3, BOB: 1, EVE: 1}
 
 
 def test_what_nobody_knows_counts(story: Story) -> None:
     story.settled("found@example.com", mail=None)
     story.settled("unknown@example.com", state=OrderState.UNKNOWN, mail=None)
     story.doubtful("doubt@example.com")
-    assert dict(mails_since(story.store, day(0))) == {
+    assert dict(emails_since(story.store, day(0))) == {
         "doubt@example.com": 1,
         "found@example.com": 1,
         "unknown@example.com": 1,
@@ -39,14 +39,14 @@ def test_what_was_not_sent_does_not_count(story: Story) -> None:
     story.doubtful(action=Action.REMOVE)
     again = story.doubtful()
     story.not_happened(again, 1, sent=0)
-    assert list(mails_since(story.store, day(0))) == []
+    assert list(emails_since(story.store, day(0))) == []
 
 
 @pytest.mark.parametrize("at_a_time", [2, 5_000])
 def test_the_order_is_that_of_python(
     story: Story, monkeypatch: pytest.MonkeyPatch, at_a_time: int
 ) -> None:
-    monkeypatch.setattr("guestlist.ledger.mails.AT_A_TIME", at_a_time)
+    monkeypatch.setattr("guestlist.ledger.emails_sent.AT_A_TIME", at_a_time)
     names = [
         "b",
         "a-b",
@@ -64,7 +64,7 @@ def test_the_order_is_that_of_python(
     ]
     for name in names:
         story.settled(f"{name}@example.com", mail=True)
-    keys = [key for key, _ in mails_since(story.store, day(0))]
+    keys = [key for key, _ in emails_since(story.store, day(0))]
     assert len(keys) == len(names)
     assert keys == sorted(keys)
 
@@ -73,6 +73,6 @@ def test_a_plan_asks_for_one_person_after_another(story: Story) -> None:
     story.settled(ADA, mail=True)
     story.settled(EVE, mail=True)
     story.settled(EVE, mail=True)
-    mails = MailsPerPerson(story.store, day(0))
+    mails = EmailsPerPerson(story.store, day(0))
     people = sorted([ADA, ADA, BOB, EVE, "zoe@example.com"])
     assert [mails(key) for key in people] == [{ADA: 1, EVE: 2}.get(key, 0) for key in people]

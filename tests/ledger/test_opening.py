@@ -11,7 +11,7 @@ import pytest
 
 from guestlist.errors import ConfigError
 from guestlist.ledger import Ledger
-from guestlist.ledger.place import open_ledger
+from guestlist.ledger.opening import open_ledger
 from guestlist.location import ledger_url
 
 SERVER = "postgresql://ada@db.example/guests"

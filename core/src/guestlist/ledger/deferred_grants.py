@@ -15,7 +15,7 @@ from guestlist.ledger.store import Store, insert_absent
 ROWS_PER_READ = 5_000
 
 
-def debts(store: Store) -> Iterator[Order]:
+def all_deferred(store: Store) -> Iterator[Order]:
     """Yields the deferred grants, oldest first. They are read in pages: however many there are, few
     are in memory."""
     after = 0
@@ -29,25 +29,25 @@ def debts(store: Store) -> Iterator[Order]:
         after = rows[-1].id
 
 
-def owe(connection: Connection, change: Change, now: float) -> None:
+def defer(connection: Connection, change: Change, now: float) -> None:
     """Writes down that a role is owed, unless it is already. What a single call had asked for and a
     roster asks for now, is the roster's from now on."""
     row = row_of(change, None, now, OrderState.OWED)
     insert_absent(connection, orders, row)
     if not change.single:
-        connection.execute(update(orders).where(*_same_owed(change)).values(facts=row["facts"]))
+        connection.execute(update(orders).where(*_same_grant(change)).values(facts=row["facts"]))
 
 
-def pay(connection: Connection, change: Change, now: float) -> None:
+def complete(connection: Connection, change: Change, now: float) -> None:
     """Writes down that a role is not owed any more: it was given otherwise."""
     connection.execute(
         update(orders)
-        .where(*_same_owed(change))
+        .where(*_same_grant(change))
         .values(state=OrderState.DONE, settled=now, outcome="assigned")
     )
 
 
-def void(connection: Connection, change: Change, now: float) -> None:
+def cancel(connection: Connection, change: Change, now: float) -> None:
     """Writes down that nothing is owed to somebody who was asked to be out: whoever invites the
     person anew says anew what for."""
     connection.execute(
@@ -62,13 +62,13 @@ def void(connection: Connection, change: Change, now: float) -> None:
     )
 
 
-def is_of_a_debt(connection: Connection, change: Change, run: int, now: float) -> bool:
+def apply_deferral(connection: Connection, change: Change, run: int, now: float) -> bool:
     """Applies a change of deferred grants. Returns False if the change needs an order."""
     if change.action is Action.SETTLE:
-        return _fall_due(connection, change, run)
+        return _make_due(connection, change, run)
     if change.action is Action.DEFER:
         for deferred in change.owed_roles():
-            owe(connection, deferred, now)
+            defer(connection, deferred, now)
         return True
     if change.action is Action.WITHDRAW:
         _withdraw(connection, change, run, now)
@@ -76,11 +76,11 @@ def is_of_a_debt(connection: Connection, change: Change, run: int, now: float) -
     return False
 
 
-def _fall_due(connection: Connection, change: Change, run: int) -> bool:
+def _make_due(connection: Connection, change: Change, run: int) -> bool:
     """Makes an owed role an order of a run, now that the person has accepted. False when the
     ledger knows of no such debt."""
     due = {"state": OrderState.ASKED, "run": run, "facts": row_of(change, run, 0.0)["facts"]}
-    return connection.execute(update(orders).where(*_same_owed(change)).values(due)).rowcount > 0
+    return connection.execute(update(orders).where(*_same_grant(change)).values(due)).rowcount > 0
 
 
 def _withdraw(connection: Connection, change: Change, run: int, now: float) -> None:
@@ -88,17 +88,17 @@ def _withdraw(connection: Connection, change: Change, run: int, now: float) -> N
     settled = {"state": OrderState.DROPPED, "settled": now, "run": run}
     ids = connection.scalars(
         update(orders)
-        .where(*_same_owed(change))
+        .where(*_same_grant(change))
         .values(**settled, outcome="withdrawn", detail=change.reason)
         .returning(orders.c.id)
     ).all()
     for id in ids:
         say(connection, id, now, "withdrawn", change.reason)
     for instead in change.owed_roles():
-        owe(connection, instead, now)
+        defer(connection, instead, now)
 
 
-def _same_owed(change: Change) -> tuple[ColumnElement[bool] | TextClause, ...]:
+def _same_grant(change: Change) -> tuple[ColumnElement[bool] | TextClause, ...]:
     return (
         IS_OWED,
         orders.c.account == change.account,

@@ -37,9 +37,9 @@ from guestlist.ledger import orders
 from guestlist.ledger.entry import OrderEntry
 from guestlist.ledger.order import SKEW
 from guestlist.ledger.schema import OrderState
-from guestlist.runs.account_worker import Lane
+from guestlist.runs.account_worker import AccountWorker
 from guestlist.runs.tally import Tally
-from guestlist.runs.unresolved_requests import Doubts
+from guestlist.runs.unresolved_requests import UnresolvedRequests
 from guestlist.runs.work import ChunkWork
 from pytest_guestlist.clock import VirtualClock
 
@@ -284,12 +284,14 @@ def test_only_senders_that_can_still_wait_are_waited_for(machine: Machine) -> No
         copy = Machine(machine.place, clock=machine.clock)
         began = machine.clock.monotonic()
         with copy.process() as process:
-            lane = Lane(process.guests, process.store, process.stop, Tally("plain"))
-            found = orders.in_doubt(process.store)
+            account_worker = AccountWorker(
+                process.guests, process.store, process.stop, Tally("plain")
+            )
+            found = orders.unanswered(process.store)
             if not alone:
                 found = [replace(one, doubted=None) for one in found]
-            lane.recover(found, alone=alone)
-            lane._settle_doubts()
+            account_worker.recover(found, alone=alone)
+            account_worker._reconcile_all()
         assert wait <= machine.clock.monotonic() - began < wait + 11
         (again,) = machine.rows()
         assert (again["state"], again["attempts"]) == (OrderState.ASKED, 0)
@@ -317,19 +319,21 @@ def test_a_clock_that_is_set_back_keeps_no_order_unresolved(
     with machine.process() as dead:
         _intend(machine, dead)
         if noted:
-            (sent,) = orders.in_doubt(dead.store)
+            (sent,) = orders.unanswered(dead.store)
             OrderEntry(dead.store, sent, dead.clock).doubted("the connection broke")
     clock.step = timedelta(minutes=-30)
     began = clock.monotonic()
     for _ in range(3):  # whoever looks anew each time, as workers do, comes to an end as well
         with machine.process() as process:
-            lane = Lane(process.guests, process.store, process.stop, Tally("plain"))
-            lane.recover(orders.in_doubt(process.store), alone=alone)
+            account_worker = AccountWorker(
+                process.guests, process.store, process.stop, Tally("plain")
+            )
+            account_worker.recover(orders.unanswered(process.store), alone=alone)
         clock.sleep(5)
     with machine.process() as process:
-        lane = Lane(process.guests, process.store, process.stop, Tally("plain"))
-        lane.recover(orders.in_doubt(process.store), alone=alone)
-        lane._settle_doubts()
+        account_worker = AccountWorker(process.guests, process.store, process.stop, Tally("plain"))
+        account_worker.recover(orders.unanswered(process.store), alone=alone)
+        account_worker._reconcile_all()
     assert clock.monotonic() - began < BUDGET.total + SKEW + GRACE + 11
     assert [row["state"] for row in machine.rows()] == [OrderState.ASKED]
 
@@ -347,8 +351,10 @@ def test_a_restart_does_not_begin_the_grace_period_anew(machine: Machine) -> Non
         _intend(machine, dead)
     for _ in range(2):
         with machine.process() as process:
-            lane = Lane(process.guests, process.store, process.stop, Tally("plain"))
-            lane.recover(orders.in_doubt(process.store), alone=True)
+            account_worker = AccountWorker(
+                process.guests, process.store, process.stop, Tally("plain")
+            )
+            account_worker.recover(orders.unanswered(process.store), alone=True)
         machine.clock.sleep(GRACE / 2)
     began = machine.clock.monotonic()
     machine.run(run)
@@ -363,12 +369,14 @@ def test_what_never_happens_is_given_up_also_where_somebody_else_looks(machine: 
     for _ in range(9):
         with machine.process() as process:
             tally = Tally("plain")
-            how: dict[str, Any] = {"threads": 1, "settles_doubts": False}
-            lane = Lane(process.guests, process.store, process.stop, tally, **how)
-            lane.run(ChunkWork(process.store, "plain", [1]))
+            how: dict[str, Any] = {"threads": 1, "reconciles": False}
+            account_worker = AccountWorker(
+                process.guests, process.store, process.stop, tally, **how
+            )
+            account_worker.run(ChunkWork(process.store, "plain", [1]))
             machine.clock.sleep(GRACE)
-            doubts = Doubts(process.guests.account("plain"), "plain", tally)
-            doubts.recover(process.store, orders.in_doubt(process.store), alone=False)
+            doubts = UnresolvedRequests(process.guests.account("plain"), "plain", tally)
+            doubts.recover(process.store, orders.unanswered(process.store), alone=False)
             doubts.look()
     assert machine.service.posts[ADA] == 5
     assert [row["state"] for row in machine.rows()] == [OrderState.REFUSED]
@@ -379,8 +387,10 @@ def test_an_attempt_that_was_interrupted_does_not_count(machine: Machine) -> Non
     with machine.process() as dead:
         _intend(machine, dead)
     with machine.process() as dead_as_well:
-        lane = Lane(dead_as_well.guests, dead_as_well.store, dead_as_well.stop, Tally("plain"))
-        lane.recover(orders.in_doubt(dead_as_well.store), alone=True)
+        account_worker = AccountWorker(
+            dead_as_well.guests, dead_as_well.store, dead_as_well.stop, Tally("plain")
+        )
+        account_worker.recover(orders.unanswered(dead_as_well.store), alone=True)
     machine.run(run)
     assert [row["attempts"] for row in machine.rows()] == [1]
 
@@ -390,8 +400,10 @@ def test_a_chunk_is_worked_on_until_nothing_of_it_is_left(machine: Machine) -> N
     for number in range(5):
         machine.service.faults[f"guest{number}@example.com"] = [VOID]
     with machine.process() as process:
-        lane = Lane(process.guests, process.store, process.stop, Tally("plain", left=5))
-        lane.run(ChunkWork(process.store, "plain", range(1, 6)))
+        account_worker = AccountWorker(
+            process.guests, process.store, process.stop, Tally("plain", left=5)
+        )
+        account_worker.run(ChunkWork(process.store, "plain", range(1, 6)))
     done = [row["id"] for row in machine.rows("id", "state = 10")]
     assert done == [1, 2, 3, 4, 5]
     assert set(machine.service.mails.values()) == {1}

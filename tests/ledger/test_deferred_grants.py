@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 from tests.ledger.story import ADA, BOB, Story, day
 
 from guestlist.changes import Action, Change
-from guestlist.ledger import history, orders, owed, runs
+from guestlist.ledger import deferred_grants, history, orders, runs
 from guestlist.ledger.history import Search
 from guestlist.ledger.line import LineState
 from guestlist.ledger.outcome import Done
@@ -40,7 +40,7 @@ def test_two_that_come_to_owe_it_at_the_same_time_owe_it_once(story: Story) -> N
 
     story.store.make(first)
     thread.join()
-    assert [order.change.roles for order in owed.debts(story.store)] == [(ROLE,)]
+    assert [order.change.roles for order in deferred_grants.all_deferred(story.store)] == [(ROLE,)]
 
 
 def test_what_is_owed_again_before_it_was_given_is_owed_once(story: Story) -> None:
@@ -48,12 +48,12 @@ def test_what_is_owed_again_before_it_was_given_is_owed_once(story: Story) -> No
     for _ in range(2):
         story.settled(owed=(ROLE,))
         runs.begin_run(story.store, INVITED.owed_roles, "", "settle", 0.0)
-    assert list(owed.debts(story.store)) == []
+    assert list(deferred_grants.all_deferred(story.store)) == []
     for _ in range(2):
         story.store.make(lambda connection: runs.drop(connection, day(2).timestamp()))
-        assert len(list(owed.debts(story.store))) == 1
+        assert len(list(deferred_grants.all_deferred(story.store))) == 1
         story.settled(owed=(ROLE,))
-    assert len(list(owed.debts(story.store))) == 1
+    assert len(list(deferred_grants.all_deferred(story.store))) == 1
 
 
 def test_what_is_wanted_no_more_is_withdrawn_and_something_else_may_be_owed(story: Story) -> None:
@@ -71,7 +71,10 @@ def test_what_is_wanted_no_more_is_withdrawn_and_something_else_may_be_owed(stor
     )
     runs.begin_run(story.store, lambda: (withdrawal,), "", "apply", day(1).timestamp())
 
-    told = [(order.change.key, order.change.roles) for order in owed.debts(story.store)]
+    told = [
+        (order.change.key, order.change.roles)
+        for order in deferred_grants.all_deferred(story.store)
+    ]
     assert sorted(told) == [(ADA, (other,)), (BOB, (ROLE,))]
     (line,) = history.lines(story.store, Search(emails=[ADA], states=[LineState.DROPPED]))
     assert (line.outcome, line.detail) == ("withdrawn", "the roster wants it no more")
@@ -80,8 +83,8 @@ def test_what_is_wanted_no_more_is_withdrawn_and_something_else_may_be_owed(stor
 def test_any_number_of_deferred_grants_is_read_in_pages(
     story: Story, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(owed, "ROWS_PER_READ", 3)
+    monkeypatch.setattr(deferred_grants, "ROWS_PER_READ", 3)
     for number in range(7):
         story.settled(f"guest{number}@example.com", number, owed=(ROLE,))
-    found = [order.change.email for order in owed.debts(story.store)]
+    found = [order.change.email for order in deferred_grants.all_deferred(story.store)]
     assert found == [f"guest{number}@example.com" for number in range(7)]

@@ -19,7 +19,7 @@ SKEW = 1.0
 one machine, any row from the future shows it."""
 
 
-class SharedPace(Pace):
+class SharedRateLimiter(Pace):
     """Reserves in the ledger, so that all processes together stay below a service's limits.
 
     The row holds moments of the wall clock: machines that share a PostgreSQL ledger need clocks
@@ -121,11 +121,13 @@ class SharedPace(Pace):
         connection.execute(update(paces).where(paces.c.name == self._name).values(state=state))
 
 
-def pace_for(store: Store, provider: Provider, limits: tuple[Limit, ...], clock: Clock) -> Pace:
+def rate_limiter_for(
+    store: Store, provider: Provider, limits: tuple[Limit, ...], clock: Clock
+) -> Pace:
     """The pace of an account: shared, where the service is known to limit anything."""
     if not limits:
         return Pace()
-    return SharedPace(store, _name_of(provider), limits, clock)
+    return SharedRateLimiter(store, _name_of(provider), limits, clock)
 
 
 def _name_of(provider: Provider) -> str:

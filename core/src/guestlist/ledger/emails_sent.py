@@ -14,7 +14,7 @@ from guestlist.ledger.store import Store
 AT_A_TIME = 5_000
 
 
-def mails_since(store: Store, moment: datetime) -> Iterator[tuple[str, int]]:
+def emails_since(store: Store, moment: datetime) -> Iterator[tuple[str, int]]:
     """Each person's key, and how many mails they have had since then: those that were sent, and
     those of which nobody knows.
 
@@ -45,11 +45,11 @@ def mails_since(store: Store, moment: datetime) -> Iterator[tuple[str, int]]:
         yield from map(tuple, rows)
 
 
-class MailsPerPerson:
+class EmailsPerPerson:
     """The same, asked for one person after another, in the order of their keys."""
 
     def __init__(self, store: Store, moment: datetime) -> None:
-        self._rows = mails_since(store, moment)
+        self._rows = emails_since(store, moment)
         self._next: tuple[str, int] | None = ("", 0)
 
     def __call__(self, key: str) -> int:

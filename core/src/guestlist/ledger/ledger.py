@@ -19,8 +19,8 @@ from guestlist.ledger.entry import OrderEntry, SingleEntry
 from guestlist.ledger.order import Order
 from guestlist.ledger.origin import Origin
 from guestlist.ledger.outcome import Done
-from guestlist.ledger.pace import pace_for
 from guestlist.ledger.perform import found
+from guestlist.ledger.shared_rate_limiter import rate_limiter_for
 from guestlist.ledger.store import Store
 from guestlist.location import url_of
 from guestlist.models import Guest, Role
@@ -108,12 +108,12 @@ class Ledger:
             limits: of all accounts that the service counts together with it; None for its own.
         """
         limits = provider.limits if limits is None else limits
-        return pace_for(self.store, provider, limits, self._clock)
+        return rate_limiter_for(self.store, provider, limits, self._clock)
 
-    def doubt(self, call: Call) -> CallDoubt | None:
+    def doubt(self, call: Call) -> UnansweredCall | None:
         """The last call that was to send the guest a mail, if it came to no end."""
-        order = orders.last_doubt(self.store, call.account.name, email_key(call.email or ""))
-        return None if order is None else CallDoubt(self, order, call, self._clock)
+        order = orders.last_unanswered(self.store, call.account.name, email_key(call.email or ""))
+        return None if order is None else UnansweredCall(self, order, call, self._clock)
 
     def waiting(self, *, days: float = 30.0) -> list[Waiting]:
         """Those who were invited with this ledger in the last days, and are not known to have
@@ -151,7 +151,7 @@ class Ledger:
         self.close()
 
 
-class CallDoubt:
+class UnansweredCall:
     """A call that came to no end.
 
     Attributes:

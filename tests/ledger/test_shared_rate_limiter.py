@@ -18,7 +18,7 @@ from guestlist import Guest, Guestlist, State
 from guestlist.errors import RateLimited
 from guestlist.exchange.pace import MARGIN, Pace
 from guestlist.ledger import Ledger
-from guestlist.ledger.pace import SharedPace
+from guestlist.ledger.shared_rate_limiter import SharedRateLimiter
 from guestlist.provider import Limit
 from guestlist_aitronos import Aitronos
 from guestlist_vultr import Vultr
@@ -174,16 +174,16 @@ def test_a_rest_right_after_a_reservation_makes_it_void(
     processes: list[Process], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one = processes[0]
-    reserve = SharedPace.reserve
+    reserve = SharedRateLimiter.reserve
     rests = iter([20.0])
 
-    def interrupted(pace: SharedPace, now: float, patience: float = float("inf")) -> float:
+    def interrupted(pace: SharedRateLimiter, now: float, patience: float = float("inf")) -> float:
         delay = reserve(pace, now, patience)
         if patience > 0 and (rest := next(rests, None)):  # another thread's
             pace.push_back(now, rest)
         return delay
 
-    monkeypatch.setattr(SharedPace, "reserve", interrupted)
+    monkeypatch.setattr(SharedRateLimiter, "reserve", interrupted)
     one.pace.push_back(one.clock.monotonic(), 1.0)
     assert one.check() == [pytest.approx(20.0)]
 
