@@ -286,7 +286,7 @@ def test_a_plan_that_a_run_has_overtaken_is_refused_and_the_next_one_is_not(pool
         with pytest.raises(Conflict, match="plain"):
             runner.begin(lambda: plan, "another", "guestlist.toml", before=claims)
         assert not shared.has_ended(pool.store, before)
-        with exclusive(pool.store), runner.resting():
+        with exclusive(pool.store), runner.paused_workers():
             runner.reconcile()
             claims, plan = runner.claims(), pool.uninvited(everybody)
             assert may_begin(pool, before) == []
@@ -302,7 +302,7 @@ def test_a_plan_that_a_run_has_overtaken_is_refused_and_the_next_one_is_not(pool
 def test_workers_go_on_where_no_new_run_was_begun(pool: Pool) -> None:
     run = pool.begin(invites(300))
     with pool.workers(1), pool.runner() as runner:
-        with exclusive(pool.store), runner.resting():
+        with exclusive(pool.store), runner.paused_workers():
             asked = sum(pool.service.posts.values())
         assert pool.follow(run).left == 0
     assert asked < 300
@@ -401,7 +401,7 @@ def test_a_plan_waits_for_requests_that_are_under_way_elsewhere(pool: Pool) -> N
     with pool.runner() as runner, ThreadPoolExecutor(1) as elsewhere:
         began = time.monotonic()
         answered = elsewhere.submit(answer)
-        with runner.resting():
+        with runner.paused_workers():
             assert answered.done()
             assert pool.states() == {"DONE": 1}
     assert time.monotonic() - began < runner_module.QUIET_SECONDS
@@ -415,7 +415,7 @@ def test_a_plan_gives_up_waiting_for_requests_that_get_no_answer(
     claimed(pool, run)
     with pool.runner() as runner:
         began = time.monotonic()
-        with runner.resting():
+        with runner.paused_workers():
             waited = time.monotonic() - began
     assert 1.0 <= waited < 10.0
     assert pool.states() == {"INTENDED": 1}
@@ -426,7 +426,7 @@ def test_a_request_whose_time_is_over_is_not_waited_for(pool: Pool) -> None:
     claimed(pool, run, BUDGET.total + SKEW + 1)
     with pool.runner() as runner:
         began = time.monotonic()
-        with runner.resting():
+        with runner.paused_workers():
             assert time.monotonic() - began < runner_module.QUIET_SECONDS
 
 

@@ -13,17 +13,20 @@ from guestlist.errors import LedgerError
 from guestlist.ledger.store import Store
 
 LOCK = 8618
-"""The first key of the locks that workers take for an account."""
+"""The first key of the PostgreSQL locks that `account_lock` takes."""
 PLANNING = ""
-"""Stands for an account: for whoever plans all of them."""
+"""Stands for an account in `account_lock`: the lock of the process that plans all accounts."""
 KEEP_ALIVE = {"idle": 5, "interval": 5, "count": 3}
-"""Seconds after which the database asks a silent worker whether it is there, and how often."""
+"""TCP keepalive settings, in seconds and a count. With them, PostgreSQL notices a dead worker and
+releases its locks."""
 
 
 @contextmanager
 def account_lock(store: Store, account: str) -> Iterator[bool]:
-    """Whether nobody else is in this block for the same account. The database lets go when the
-    worker, its machine or the network between them dies."""
+    """Yields whether this process alone holds the lock of an account. PostgreSQL only.
+
+    The database releases the lock if the worker, its machine or the network between them dies.
+    """
     with store.apart() as connection:
         connection = connection.execution_options(isolation_level="AUTOCOMMIT")
         for name, value in KEEP_ALIVE.items():
@@ -40,13 +43,13 @@ def account_lock(store: Store, account: str) -> Iterator[bool]:
 
 @contextmanager
 def exclusive(store: Store) -> Iterator[None]:
-    """Keeps every other process from planning and beginning a run on the same ledger; on a SQLite
-    file, from working on one as well.
+    """Keeps other processes from planning and beginning a run on the same ledger. With a SQLite
+    file, other processes cannot work on a run either.
 
-    The lock ends with the process, however it ends.
+    The lock ends with the process, for whatever reason.
 
     Raises:
-        LedgerError: another one has it.
+        LedgerError: another process holds the lock.
     """
     if store.is_sqlite:
         with _file_lock(store) as mine:

@@ -1,7 +1,7 @@
-"""One account's part of a run: its orders, as many at a time as the account's pace needs.
+"""Carries out the orders of one account, with as many requests in parallel as its rate limit needs.
 
-What is in doubt is not waited for: the lane goes on, and looks for all of it together from time to
-time and at the end.
+A request without an answer does not stop the work: the account worker continues, and looks for the
+effects of all such requests together, from time to time and at the end.
 """
 
 from __future__ import annotations
@@ -36,33 +36,35 @@ from guestlist.runs.tally import Tally
 from guestlist.runs.unresolved_requests import INTERRUPTED, MAX_ATTEMPTS, UnresolvedRequests
 
 MAX_THREADS = 32
-"""Requests of one account that are under way at a time. More threads make each of them slower."""
+"""Requests of one account in flight at a time. More threads make each request slower."""
 SLOW_REQUEST_SECONDS = 2.0
-"""Seconds that requests may take without the account's pace being missed."""
+"""Duration of a slow request. With requests up to this slow, the account still uses its full rate.
+"""
 MAX_UNANSWERED = 256
 """Requests without an answer at which no new request is sent: the service does not answer, and each
 request may have sent an email."""
 MAX_SILENCE_SECONDS = 300.0
-"""Seconds without any answer after which the lane leaves the rest to a later run."""
+"""Seconds without any answer after which the remaining orders are left to a later run."""
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.5, 30.0
 
 
 class Work(Protocol):
-    """Where a lane's orders come from."""
+    """A source of orders for an account worker."""
 
     def next(self) -> list[Order]:
-        """Some more orders that nothing was sent for, of one action; none at the end of a pass.
-        The next pass begins with what was put back meanwhile."""
+        """Returns some orders of one action that nothing was sent for. An empty list ends a pass;
+        the next pass begins with the orders that were put back meanwhile."""
 
 
 class AccountWorker:
     """Carries out the orders of one account.
 
     Args:
-        threads: requests under way at a time; None for as many as the account's pace needs.
-        reconciles: whether it looks for what got no answer. Somebody else has to, otherwise.
-        longest_pause: seconds. If the service asks for a longer one, the lane leaves the rest to a
-            later run.
+        threads: requests in flight at a time; None for as many as the account's rate limit needs.
+        reconciles: whether it looks for the effects of requests without an answer. If not, another
+            worker must do so.
+        longest_pause: seconds. If the service asks for a longer pause, the remaining orders are
+            left to a later run.
     """
 
     def __init__(
@@ -86,18 +88,19 @@ class AccountWorker:
         self._workers = threads or threads_needed(guests.accounts[tally.account])
         self._slots = threading.BoundedSemaphore(self._workers)
         self._guard = threading.Lock()
-        self._heard = self._clock.monotonic()
+        self._last_answer = self._clock.monotonic()
         self._longest_pause = longest_pause
-        self._rest = FIRST_PAUSE_SECONDS
-        self._rest_until = -math.inf
+        self._pause = FIRST_PAUSE_SECONDS
+        self._pause_ends = -math.inf
 
     def recover(self, orders: list[Order], *, alone: bool) -> None:
-        """Takes up what others have left in doubt: see `UnresolvedRequests.recover`."""
+        """Takes over requests without an answer of other processes: see
+        `UnresolvedRequests.recover`."""
         self._unresolved.recover(self._store, orders, alone=alone)
 
     def resume(self, run: int) -> None:
-        """Records which orders of a run have been carried out already. Ends the lane if the service
-        cannot be asked.
+        """Records which orders of a run have been carried out already. Stops the account if the
+        service refuses to be read.
 
         Raises:
             LedgerError: the ledger fails.
@@ -112,21 +115,20 @@ class AccountWorker:
             except Stopped:
                 return
             except ServiceTrouble as trouble:
-                self._is_in_trouble(trouble)
+                self._back_off(trouble)
                 with suppress(Stopped):
-                    self._wait_until_calm()
+                    self._wait_for_pause()
             except GuestlistError as refusal:
                 self._halt(refusal)
             else:
-                self._has_answered()
+                self._got_answer()
                 return
 
     def run(self, work: Work) -> None:
-        """Works until nothing is left, or until the lane is to end. What is left then stays in the
-        ledger.
+        """Works until no order is left or the run is to stop. Remaining orders stay in the ledger.
 
         Raises:
-            LedgerError: something could not be written down. Everybody else is stopped too.
+            LedgerError: the ledger fails. All other account workers are stopped too.
         """
         try:
             with ThreadPoolExecutor(self._workers, f"guestlist-{self._tally.account}") as pool:
@@ -140,11 +142,11 @@ class AccountWorker:
     # ------------------------------------------------------------------ feeding
 
     def _feed(self, pool: ThreadPoolExecutor, work: Work) -> None:
-        came = False  # whether this pass has brought anything
+        came = False  # whether this pass has returned an order
         while not self._ended:
             orders = work.next()
             for order in orders:
-                self._wait_until_calm()
+                self._wait_for_pause()
                 self._look_when_due()
                 self._slots.acquire()
                 if self._ended:
@@ -166,15 +168,15 @@ class AccountWorker:
         return bool(self._stop) or self._tally.halted is not None
 
     def _drain(self) -> None:
-        """Waits for everything that is under way."""
+        """Waits until no request is in flight."""
         for _ in range(self._workers):
             self._slots.acquire()
         for _ in range(self._workers):
             self._slots.release()
 
-    def _wait_until_calm(self) -> None:
-        while not self._ended and (rest := self._rest_until - self._clock.monotonic()) > 0:
-            self._clock.sleep(rest)
+    def _wait_for_pause(self) -> None:
+        while not self._ended and (pause := self._pause_ends - self._clock.monotonic()) > 0:
+            self._clock.sleep(pause)
 
     def _look_when_due(self) -> None:
         if self._clock.monotonic() >= self._unresolved.next_look:
@@ -203,16 +205,16 @@ class AccountWorker:
             self._halt(refusal)
             return
         if trouble is None:
-            self._has_answered()
+            self._got_answer()
         else:
-            self._is_in_trouble(trouble)
+            self._back_off(trouble)
 
     # ------------------------------------------------------------------ one order
 
     def _one(self, order: Order) -> None:
         try:
             self._carry_out(order)
-        except Exception as error:  # a ledger that fails ends everything; so does a bug of ours
+        except Exception as error:  # a failing ledger or a bug stops everything
             self._stop(error)
         finally:
             self._slots.release()
@@ -222,20 +224,20 @@ class AccountWorker:
         try:
             done = perform(self._guests, order, entry)
         except Taken:
-            return  # it is somebody else's
-        except Stopped as stopped:  # what was sent stays in doubt
+            return  # another worker carries it out
+        except Stopped as stopped:  # a sent request stays unresolved
             if not stopped.sent:
                 entry.ask_again(order.change, INTERRUPTED, counts=False)
         except LedgerError:
             raise
         except GuestlistError as error:
             self._went_wrong(entry, error)
-        except Exception as error:  # a bug in a plugin must not end the others' orders
+        except Exception as error:  # a bug in a plugin must not stop other orders
             self._went_wrong(entry, _bug(entry, error))
         else:
             entry.done(done)
             self._tally.was_done(done.outcome, done.mail)
-            self._has_answered()
+            self._got_answer()
 
     def _went_wrong(self, entry: OrderEntry, error: GuestlistError) -> None:
         change = entry.order.change
@@ -248,42 +250,44 @@ class AccountWorker:
             may_have_happened
             and isinstance(error, ServiceRefusal)
             and entry.attempts >= MAX_ATTEMPTS
-        ):  # it answers, and each time as if it had done what it does not show
+        ):  # the service reports success each time, but does not show the effect
             entry.unknown(error)
             self._tally.stays_unknown(error)
-            self._has_answered()
+            self._got_answer()
         elif may_have_happened or isinstance(error, ServiceTrouble):
             entry.ask_again(change, error.message)
-            self._is_in_trouble(error)
+            self._back_off(error)
         elif isinstance(error, Unauthorized | ConfigError):
-            entry.ask_again(change, error.message, counts=False)  # nobody was let in
+            entry.ask_again(
+                change, error.message, counts=False
+            )  # not an attempt: the key was refused
             self._halt(error)
         else:
             entry.refused(error)
             self._tally.was_refused(error)
-            self._has_answered()
+            self._got_answer()
 
-    # ------------------------------------------------------------------ how the service does
+    # ------------------------------------------------------------------ state of the service
 
-    def _has_answered(self) -> None:
+    def _got_answer(self) -> None:
         with self._guard:
-            self._heard = self._clock.monotonic()
-            self._rest = FIRST_PAUSE_SECONDS
+            self._last_answer = self._clock.monotonic()
+            self._pause = FIRST_PAUSE_SECONDS
 
-    def _is_in_trouble(self, error: GuestlistError) -> None:
-        """Lets nothing new begin for a while; for good, when that has gone on for long."""
+    def _back_off(self, error: GuestlistError) -> None:
+        """Starts no new request for a while. Stops the account if the trouble lasts too long."""
         with self._guard:
             now = self._clock.monotonic()
             if isinstance(error, RateLimited):
-                self._heard = now  # it does answer
+                self._last_answer = now  # the service does answer
                 if (error.retry_after or 0.0) > self._longest_pause:
                     self._tally.halted = self._tally.halted or error
-            if now - self._heard > MAX_SILENCE_SECONDS:
+            if now - self._last_answer > MAX_SILENCE_SECONDS:
                 self._tally.halted = self._tally.halted or error
-            elif now >= self._rest_until:  # those of one wave count once
+            elif now >= self._pause_ends:  # parallel failures count once
                 asked = min(getattr(error, "retry_after", None) or 0.0, LONGEST_REST)
-                self._rest_until = now + max(self._rest, asked)
-                self._rest = min(2 * self._rest, LONGEST_PAUSE_SECONDS)
+                self._pause_ends = now + max(self._pause, asked)
+                self._pause = min(2 * self._pause, LONGEST_PAUSE_SECONDS)
 
     def _halt(self, error: GuestlistError) -> None:
         with self._guard:
@@ -291,7 +295,7 @@ class AccountWorker:
 
 
 def threads_needed(provider: Provider) -> int:
-    """How many requests have to be under way to keep an account's pace."""
+    """Returns the number of requests in flight that an account needs to use its full rate."""
     rates = [limit.count / limit.per for limit in provider.limits]
     if not rates:
         return MAX_THREADS

@@ -234,7 +234,7 @@ def _request_digest(context: Context, options: _Options) -> str:
 
 def _begin_from_roster(context: Context, options: _Options, asked: str) -> int | None:
     """Plan, and record a run if the plan is confirmed."""
-    with context.runner.resting():
+    with context.runner.paused_workers():
         unknown = reconcile(context)
         unclear = {name: unknown[name] for name in context.accounts() if name in unknown}
         before = context.runner.claims()
@@ -254,7 +254,7 @@ def _begin_from_roster(context: Context, options: _Options, asked: str) -> int |
 
 def _begin_from_plan(context: Context, options: _Options, plan: PlanFile, asked: str) -> int | None:
     """Record a run for a saved plan if it is confirmed and the services have not changed since."""
-    with context.runner.resting():
+    with context.runner.paused_workers():
         unknown = reconcile(context)
         for account in plan.summary.counts:
             if account in unknown:

@@ -1,8 +1,8 @@
-"""Going on with a run that another process has begun.
+"""Resumes a run that another process has begun.
 
-A ledger may have been restored from a backup. Then it does not know of requests that were sent
-since. So whoever resumes a run first asks the services about everybody who is left, and records
-what is there already.
+The ledger may have been restored from a backup. Then it does not know the requests that were sent
+since. So the process that resumes a run first reads the status of everybody who is left, and
+records which orders have been carried out already.
 """
 
 from __future__ import annotations
@@ -29,25 +29,25 @@ from guestlist.runs.unresolved_requests import check_can_look, where_they_stand
 from guestlist.verbs.roles import fitting, holds
 
 PEOPLE_PER_LOOK = 25_000
-"""People about whom a service is asked together. A look reads each list once; more people need more
-memory."""
-THERE = "It was there already when the run was resumed."
+"""People whose status is read together. A look reads each list once; more people need more memory.
+"""
+THERE = "It had been done already when the run was resumed."
 
 
 def record_what_is_there(
     store: Store, guests: Guestlist, run: int, account: str, tally: Tally | None = None
 ) -> None:
-    """Records which of the waiting orders of a run have been carried out already.
+    """Records which waiting orders of a run have been carried out already.
 
-    Call it before anything is sent for a run that this process has not begun. An account whose
-    service lets nobody see who was invited is left as it is.
+    Call it before sending anything for a run that this process has not begun. It does nothing for
+    an account whose service does not show who was invited.
 
     Args:
         guests: the client, bound to the account.
-        tally: counts what is found.
+        tally: counts the orders found.
 
     Raises:
-        GuestlistError: the service does not answer, or refuses to. Nothing may be sent then.
+        GuestlistError: the service does not answer or refuses. Send nothing then.
     """
     provider = guests.accounts[account]
     try:
@@ -78,7 +78,7 @@ Outcome = tuple[OrderState, Done]
 def _record(
     connection: Connection, outcomes: Iterable[tuple[Order, Outcome]], now: float
 ) -> list[tuple[Order, Outcome]]:
-    """Stores what became of orders, and returns those that still waited until now."""
+    """Stores the outcomes of orders, and returns the orders that were still waiting."""
     return [
         (order, outcome)
         for order, outcome in outcomes
@@ -97,11 +97,10 @@ def _count(tally: Tally, order: Order, outcome: Outcome) -> None:
 
 
 def _outcome(order: Order, now: Guest | None) -> Outcome | None:
-    """Returns what became of an order that waits according to the ledger; None if it has to be
-    carried out.
+    """Returns the outcome of a waiting order; None if the order has to be carried out.
 
     Args:
-        now: where the person stands; None if the service does not accept the address.
+        now: the person's status; None if the service does not accept the address.
     """
     change = order.change
     if now is None:
@@ -111,7 +110,7 @@ def _outcome(order: Order, now: Guest | None) -> Outcome | None:
         return None if done is None else (OrderState.DONE, done)
     try:
         done = found(order, now)
-    except GuestlistError as error:  # nobody can tell whether the email went out
+    except GuestlistError as error:  # the service does not show whether the email was sent
         return OrderState.UNKNOWN, Done("unknown", detail=error.message)
     if done is not None:
         return OrderState.DONE, replace(done, detail=THERE)
@@ -122,7 +121,8 @@ def _outcome(order: Order, now: Guest | None) -> Outcome | None:
 
 
 def _taken_or_given(order: Order, now: Guest) -> Done | None:
-    """Returns what became of an order that sends no email, if the service shows that."""
+    """Returns the outcome of an order that sends no email, if the service shows that it was carried
+    out."""
     change, member = order.change, now.member
     if change.action in (Action.REVOKE, Action.REMOVE):
         is_out = now.state in (State.GONE, State.REVOKED)

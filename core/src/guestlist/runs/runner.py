@@ -1,4 +1,4 @@
-"""Carrying out what the ledger holds, on this machine: a lane for each account, side by side."""
+"""Carries out the runs of a ledger on this machine, with one account worker for each account."""
 
 from __future__ import annotations
 
@@ -25,24 +25,25 @@ from guestlist.runs.workers import shared
 from guestlist.runs.workers.presence import Presence
 
 PROGRESS_SECONDS = 0.1
-"""Seconds between two looks at how far the account workers are."""
+"""Seconds between two progress reports."""
 QUIET_SECONDS = 10.0
-"""Seconds that other machines are given to end what they have under way; then it is looked for."""
+"""Seconds that other machines are given to finish their requests. After that, the requests are
+looked for."""
 
 CONFIGURE = "Configure it again, or make a new plan."
-"""What to do about what is left of a run for an account that is not configured."""
+"""Hint for orders of a run whose account is not configured."""
 
 Progress = Callable[[Mapping[str, Tally]], None]
-"""Told now and then how far each account is."""
+"""A function that is called from time to time with the counts of each account."""
 
 
 @dataclass
 class Summary:
-    """What a run did.
+    """The result of a run.
 
     Attributes:
-        tallies: by account.
-        interrupted: somebody asked it to end.
+        tallies: the counts by account.
+        interrupted: whether the run was stopped.
     """
 
     tallies: dict[str, Tally] = field(default_factory=dict)
@@ -50,25 +51,26 @@ class Summary:
 
     @property
     def left(self) -> int:
-        """Orders that are still to be worked on."""
+        """Number of orders that still have to be carried out."""
         return sum(tally.left for tally in self.tallies.values())
 
     @property
     def failed(self) -> bool:
-        """Whether anything did not come about."""
+        """Whether an order failed, is unresolved or is left."""
         return self.left > 0 or any(
             tally.refused or tally.unknown or tally.halted for tally in self.tallies.values()
         )
 
 
 class Runner:
-    """Works on a ledger on this machine. One process at a time does, where it is a SQLite file.
+    """Carries out the runs of a ledger on this machine. Only one process at a time may do so for a
+    SQLite file.
 
     Args:
-        guests: the client. Its clock has to be a `StopClock` of the same signal, so that whoever
-            waits ends at once.
-        stop: the signal to end early.
-        origin: who starts the runs; by default the user of this process.
+        guests: the client. Its clock must be a `StopClock` with the same `stop`, so that waiting
+            calls end at once.
+        stop: ends the run early.
+        origin: the person who starts the runs; by default the user of this process.
     """
 
     def __init__(
@@ -90,21 +92,21 @@ class Runner:
     def reconcile(
         self, accounts: Collection[str] = (), progress: Progress | None = None
     ) -> Summary:
-        """Find out what became of all requests without an answer. Sends only requests that read.
+        """Finds out what became of all requests without an answer. Sends only requests that read.
 
         Args:
-            accounts: only those of these accounts; empty for all.
+            accounts: names of the accounts; empty for all.
         """
-        doubts = [
+        requests = [
             order
             for order in orders.unanswered(self._store)
             if not accounts or order.change.account in accounts
         ]
-        left = Counter(order.change.account for order in doubts)
+        left = Counter(order.change.account for order in requests)
         work: dict[str, Work] = {account: Nothing() for account in self._known(left)}
-        summary = self._work(work, doubts, progress, left)
+        summary = self._work(work, requests, progress, left)
         hint = "Configure it again; or `guestlist forget --force` deletes a person with them."
-        self._tell_unconfigured(summary, left, hint)
+        self._add_unconfigured(summary, left, hint)
         return summary
 
     def begin(
@@ -116,7 +118,7 @@ class Runner:
         replace: bool = True,
         before: runs.Claims | None = None,
     ) -> int:
-        """Stores a new run, as `begin_run` does, at this moment. Nothing is sent yet."""
+        """Stores a new run, as `begin_run` does, with the present time. Sends nothing."""
         now = self._guests.clock.now().timestamp()
         run = runs.begin_run(
             self._store,
@@ -133,27 +135,30 @@ class Runner:
         return run
 
     @contextmanager
-    def resting(self) -> Iterator[None]:
-        """The time of planning: other machines take no orders of earlier runs meanwhile, and were
-        given time to end those that they had under way. What no run has replaced goes on
-        afterwards."""
-        if self._store.is_sqlite:  # the ledger's lock has ended whoever worked on it
+    def paused_workers(self) -> Iterator[None]:
+        """Pauses the workers of other machines while a plan is made.
+
+        Before the block begins, the workers had time to finish their requests. After the block,
+        runs that no new run has replaced go on.
+        """
+        if self._store.is_sqlite:  # the lock of the file keeps other processes out
             yield
             return
         try:
             if shared.pause_all(self._store, self._guests.clock.now().timestamp()):
-                self._wait_until_calm()
+                self._wait_until_quiet()
             yield
         finally:
             shared.end_pause(self._store)
 
     def claims(self) -> runs.Claims | None:
-        """What `begin` has to know from before the plan is made; None where nobody else works on a
-        run."""
+        """Returns a snapshot of attempt counts for `begin`, taken before planning. None on SQLite,
+        where only one process works."""
         return None if self._store.is_sqlite else runs.claims(self._store)
 
-    def _wait_until_calm(self) -> None:
-        """Until nobody waits for an answer any more, and lists show what was answered last."""
+    def _wait_until_quiet(self) -> None:
+        """Waits until no request of a run is in flight and the services' lists show the last
+        changes."""
         clock = self._guests.clock
         ends = clock.monotonic() + QUIET_SECONDS
         while self._is_under_way(clock.now().timestamp()) and clock.monotonic() < ends:
@@ -162,7 +167,7 @@ class Runner:
         clock.sleep(max(lags, default=0.0))
 
     def _is_under_way(self, now: float) -> bool:
-        """Whether somebody may be waiting for an answer to an order of a run."""
+        """Returns whether a process may be waiting for an answer to an order of a run."""
         total = self._guests.budget.total
         return any(
             order.run is not None and order.doubted is None and order.over(total, now) > now
@@ -170,22 +175,23 @@ class Runner:
         )
 
     def run(self, run: int, progress: Progress | None = None) -> Summary:
-        """Carries out all orders of a run, and ends it when none is left.
+        """Carries out all orders of a run, and ends the run if none is left.
 
-        If another process has begun the run, the services are read first: see `resume`.
+        If another process has begun the run, the services are read first: see
+        `guestlist.runs.resume`.
 
         Raises:
-            LedgerError: something could not be stored; nothing was sent for it.
+            LedgerError: the ledger fails. No request was sent that the ledger does not hold.
         """
         left = orders.left(self._store, run)
-        doubts = orders.unanswered(self._store, run=run)
+        requests = orders.unanswered(self._store, run=run)
         work: dict[str, Work] = {
             account: RunWork(self._store, run, account) for account in self._known(left)
         }
         resumed = None if run in self._begun else run
-        summary = self._work(work, doubts, progress, left, resumed)
+        summary = self._work(work, requests, progress, left, resumed)
         self._begun.add(run)
-        self._tell_unconfigured(summary, left, CONFIGURE)
+        self._add_unconfigured(summary, left, CONFIGURE)
         if not orders.left(self._store, run):
             runs.end_run(self._store, run, self._guests.clock.now().timestamp())
         return summary
@@ -193,8 +199,8 @@ class Runner:
     def _known(self, accounts: Iterable[str]) -> list[str]:
         return [account for account in accounts if account in self._guests.accounts]
 
-    def _tell_unconfigured(self, summary: Summary, left: Mapping[str, int], hint: str) -> None:
-        """Says of accounts that are not configured what is left of them."""
+    def _add_unconfigured(self, summary: Summary, left: Mapping[str, int], hint: str) -> None:
+        """Adds the orders of accounts that are not configured to a summary."""
         for account in left.keys() - self._guests.accounts.keys():
             error = unconfigured(account, hint)
             summary.tallies[account] = Tally(account, left=left[account], halted=error)
@@ -202,7 +208,7 @@ class Runner:
     def _work(
         self,
         work: Mapping[str, Work],
-        doubts: list[Order],
+        requests: list[Order],
         progress: Progress | None,
         left: Mapping[str, int],
         resumed: int | None = None,
@@ -210,7 +216,7 @@ class Runner:
         summary = Summary()
         ends: dict[threading.Thread, threading.Event] = {}
         for account, source in work.items():
-            mine = [order for order in doubts if order.change.account == account]
+            mine = [order for order in requests if order.change.account == account]
             tally = Tally(account, left=left[account])
             summary.tallies[account] = tally
             pause = min(self._guests.budget.waiting, LONGEST_REST)
@@ -244,7 +250,7 @@ class Runner:
         except KeyboardInterrupt:
             self._stop()
             summary.interrupted = True
-        except BaseException:  # of whoever shows the progress
+        except BaseException:  # raised by the progress callback
             self._stop()
             raise
         finally:
@@ -256,15 +262,16 @@ class Runner:
 
 
 def _wait_for(ends: Mapping[threading.Thread, threading.Event]) -> None:
-    """Waits until nothing is under way any more, also when Ctrl-C asks once more for the end: as
-    long as something is, nobody else may believe that they are alone.
+    """Waits until all threads have ended, also if Ctrl-C is pressed again. As long as a request is
+    in flight, no other process may take over the ledger.
 
     Args:
-        ends: when each thread is done. `Thread.join` and `is_alive` do not tell that: before Python
-            3.13 they take a thread for ended once Ctrl-C has come while one of them was called.
+        ends: events that the threads set at their end. `Thread.join` and `is_alive` are not
+            reliable: before Python 3.13 they report a thread as ended if Ctrl-C has interrupted
+            them.
     """
     for thread, ended in ends.items():
-        if thread.ident is None:  # it was not started
+        if thread.ident is None:  # the thread was not started
             continue
         while not ended.is_set():
             with suppress(KeyboardInterrupt):
@@ -276,7 +283,7 @@ def _wait_for(ends: Mapping[threading.Thread, threading.Event]) -> None:
 def _run_account(
     account_worker: AccountWorker,
     work: Work,
-    doubts: list[Order],
+    requests: list[Order],
     stop: Stop,
     tally: Tally,
     is_alone: bool,
@@ -284,26 +291,26 @@ def _run_account(
     resumed: int | None,
 ) -> None:
     try:
-        account_worker.recover(doubts, alone=is_alone)
+        account_worker.recover(requests, alone=is_alone)
         if resumed is not None:
             account_worker.resume(resumed)
         account_worker.run(work)
     except Exception as error:
         tally.halted = error
-        stop(error)  # a ledger that fails ends everything; so does a bug of ours
+        stop(error)  # a failing ledger or a bug stops everything
     finally:
         ended.set()
 
 
 def unconfigured(account: str, hint: str) -> UnknownAccount:
-    """Says that there are orders that nobody here can carry out."""
+    """Returns the error for orders of an account that is not configured."""
     return UnknownAccount(
         "the ledger has orders for an account that is not configured", hint=hint, account=account
     )
 
 
 class Nothing:
-    """No orders: only doubts are to be settled."""
+    """A source without orders, for `Runner.reconcile`."""
 
     def next(self) -> list[Order]:
         return []

@@ -1,4 +1,4 @@
-"""Ending a run early: a signal that every thread of it sees, also while it waits."""
+"""Stops a run early: a signal that all threads of the run see, also while they wait."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from guestlist.exchange.clock import Clock, Stopped, SystemClock
 
 
 class Stop:
-    """The signal. `reason` is an error that everything has to end for, if there is one."""
+    """A signal that stops a run. `reason` is the error that caused the stop, if there is one."""
 
     def __init__(self) -> None:
         self.reason: Exception | None = None
         self._event = threading.Event()
 
     def __call__(self, reason: Exception | None = None) -> None:
-        """Asks everybody to end. The first reason counts."""
+        """Sets the signal. The first reason is kept."""
         self.reason = self.reason or reason
         self._event.set()
 
@@ -24,16 +24,16 @@ class Stop:
         return self._event.is_set()
 
     def wait(self, seconds: float) -> bool:
-        """Waits so long at most; True when the run is to end."""
+        """Waits for at most `seconds`. Returns whether the signal is set."""
         return self._event.wait(seconds)
 
 
 class StopClock:
-    """A clock for a client that takes part in a run: its waits end with the run.
+    """A clock for a client that takes part in a run. Its waits end when the run is stopped.
 
     Args:
-        clock: where the time is read. If it has a way of its own to wait, such as the virtual clock
-            of a test, that is used.
+        clock: the clock that the time is read from. If it implements waiting itself, as the virtual
+            clock of a test does, its `sleep` is used.
     """
 
     def __init__(self, stop: Stop, clock: Clock | None = None) -> None:
@@ -48,10 +48,10 @@ class StopClock:
         return self._clock.now()
 
     def sleep(self, seconds: float) -> None:
-        """Wait.
+        """Waits.
 
         Raises:
-            Stopped: the run is to end.
+            Stopped: the run is stopped.
         """
         if self._waits_itself and not self._stop:
             self._clock.sleep(seconds)

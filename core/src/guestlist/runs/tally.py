@@ -1,4 +1,5 @@
-"""What a run has done so far, account by account: for progress, the summary and the exit code."""
+"""Counts what a run has done, for each account: for progress reports, the summary and the exit
+code."""
 
 from __future__ import annotations
 
@@ -9,22 +10,24 @@ from dataclasses import dataclass, field
 from guestlist.errors import GuestlistError
 
 SHOWN = 20
-"""Errors that are kept for people; the others are counted, and in the ledger."""
+"""Errors of an account that are kept for the report. The others are counted, and are in the ledger.
+"""
 
 
 @dataclass
 class Tally:
-    """The counts of one account. Written by the threads of a lane, read by anybody.
+    """The counts of one account. The threads of its account worker write them; any thread may read
+    them.
 
     Attributes:
-        left: orders that nothing was sent for, or that are in doubt.
-        done: orders by their outcome.
-        refused: orders that failed for good, by the kind of error.
-        unknown: orders of which no look can tell whether they happened.
-        in_doubt: orders that are still to be looked for.
-        mails: that were sent.
+        left: orders that nothing was sent for, or that are unresolved.
+        done: successful orders by outcome.
+        refused: failed orders by the class of the error. They are not tried again.
+        unknown: orders whose outcome stays unknown, because the service does not show it.
+        in_doubt: orders whose request got no answer and is still to be looked for.
+        mails: number of emails sent.
         problems: the first errors.
-        halted: why the lane ended before its orders did; None when it did not.
+        halted: the error that stopped the account before all orders were carried out; else None.
     """
 
     account: str
@@ -39,34 +42,34 @@ class Tally:
     _guard: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def was_done(self, outcome: str, mail: bool | None) -> None:
-        """Counts an order that came to its end."""
+        """Counts a successful order."""
         with self._guard:
             self.done[outcome] += 1
             self.mails += mail is True
             self.left -= 1
 
     def was_refused(self, error: GuestlistError) -> None:
-        """Counts an order that failed for good."""
+        """Counts a failed order."""
         with self._guard:
             self.refused[type(error).__name__] += 1
             self.left -= 1
             self._show(error)
 
     def stays_unknown(self, error: GuestlistError) -> None:
-        """Counts an order that nobody can tell of."""
+        """Counts an order whose outcome stays unknown."""
         with self._guard:
             self.unknown += 1
             self.left -= 1
             self._show(error)
 
     def is_in_doubt(self, more: int) -> None:
-        """Counts orders that are to be looked for, or, below zero, that were."""
+        """Adds to the number of orders whose request got no answer. A negative number subtracts."""
         with self._guard:
             self.in_doubt += more
 
     @property
     def ended(self) -> int:
-        """Orders that are worked on no more."""
+        """Number of orders that need no more work."""
         return self.done.total() + self.refused.total() + self.unknown
 
     def _show(self, error: GuestlistError) -> None:

@@ -1,7 +1,7 @@
-"""What a lane does not know: requests that got no answer, and what a crash has left behind.
+"""Finds out what became of requests that got no answer, also of those that a crash has left behind.
 
-All of them are looked for together, each list of the service read once. A look that finds something
-is believed at once; one that finds nothing only when the grace period was over as it began.
+All of them are looked for together, and each list of the service is read once. An effect that is
+found counts at once. An absence counts only if the look began after the grace period.
 """
 
 from __future__ import annotations
@@ -34,20 +34,22 @@ from guestlist.runs.tally import Tally
 from guestlist.verbs.signs import proves_absence
 
 FIRST_LOOK_SECONDS, LONGEST_LOOK_SECONDS = 1.0, 10.0
-"""Seconds between two looks: doubling from the first to the longest."""
+"""Seconds between two looks. The interval doubles from the first to the longest."""
 MAX_ATTEMPTS = 5
-"""Times that an order is sent at most, when each look shows that nothing happened."""
+"""How often an order is sent at most, if each look shows that nothing happened."""
 INTERRUPTED = "the run was interrupted"
 
 
 @dataclass(frozen=True, slots=True)
 class UnresolvedRequest:
-    """One order of which nobody knows whether it happened.
+    """An order whose request got no answer.
 
     Attributes:
-        since: the monotonic clock since when no request of it is under way any more.
-        error: what came instead of an answer; None when whoever waited for it is gone.
-        counts: whether it was a try of the service's. It was not when this machine was to blame.
+        since: time on the monotonic clock since when no request of the order is in flight.
+        error: the error that came instead of an answer; None if the process that waited for the
+            answer is gone.
+        counts: whether the request counts as an attempt. It does not if this machine caused the
+            failure.
     """
 
     entry: OrderEntry
@@ -57,12 +59,13 @@ class UnresolvedRequest:
 
     @property
     def why(self) -> str:
-        """What came instead of an answer, for people."""
+        """The reason why there is no answer, as a message."""
         return self.error.message if self.error is not None else INTERRUPTED
 
 
 class UnresolvedRequests:
-    """The requests of one account. Any number of threads may add to them; one looks.
+    """The unresolved requests of one account. Any number of threads may add requests; one thread
+    looks.
 
     Args:
         guests: the client, bound to the account.
@@ -90,13 +93,14 @@ class UnresolvedRequests:
         *,
         counts: bool = True,
     ) -> None:
-        """Takes up a doubt.
+        """Adds a request.
 
         Args:
-            error: what came instead of an answer; None when whoever waited for it is gone.
-            since: the monotonic clock since when no request of it is under way any more; None for
-                now.
-            counts: whether it was a try of the service's, of which there are `MAX_ATTEMPTS`.
+            error: the error that came instead of an answer; None if the process that waited for the
+                answer is gone.
+            since: time on the monotonic clock since when no request of the order is in flight; None
+                for now.
+            counts: whether the request counts as one of `MAX_ATTEMPTS` attempts.
         """
         now = self._clock.monotonic()
         with self._guard:
@@ -109,11 +113,11 @@ class UnresolvedRequests:
         self._tally.is_in_doubt(1)
 
     def recover(self, store: Store, orders: list[Order], *, alone: bool) -> None:
-        """Takes up the requests without an answer that other processes have left. Requests that are
-        safe to repeat go back to the queue, once no process waits for their answers any more.
+        """Takes over the requests without an answer that other processes have left. Requests that
+        are safe to repeat go back to the queue once no process waits for their answers any more.
 
         Args:
-            alone: no other process works on a run of this ledger.
+            alone: whether no other process works on a run of this ledger.
         """
         wall, monotonic = self._clock.now().timestamp(), self._clock.monotonic()
         total = self._guests.budget.total
@@ -123,12 +127,12 @@ class UnresolvedRequests:
             order = self._rewound(store, sent, wall if is_over else wall + total + SKEW)
             entry = OrderEntry(store, order, self._clock)
             if order.change.action in REPEATABLE and order.run is None:
-                # nobody asks for it again; it may be under way still
+                # no run repeats it; its request may be in flight
                 if order.over(total, wall) <= wall:
                     entry.unknown(ServiceUnavailable("the call was interrupted; make it again"))
                 continue
             if order.change.action in REPEATABLE:
-                # another machine may be waiting for the answer; whoever looks later asks again
+                # another machine may wait for the answer; a later look puts it back
                 over = order.over(total, wall) <= wall
                 if alone or over or order.doubted is not None:
                     entry.ask_again(order.change, INTERRUPTED)
@@ -139,7 +143,7 @@ class UnresolvedRequests:
                 if alone and order.run is not None and wall < since:
                     since = wall
                     ended.append(order)
-            # whoever has written that no answer came was there to wait for it
+            # a process that recorded "no answer" had waited for one
             self.add(entry, None, monotonic + since - wall, counts=order.doubted is not None)
         if ended:
             store.write(lambda c: mark_all_unanswered(c, ended, wall, INTERRUPTED))
@@ -149,7 +153,8 @@ class UnresolvedRequests:
         Without that, the order would stay unresolved for as long as the clock was set back.
 
         Args:
-            latest: when no request of it can be under way any more, by the clock as it is now.
+            latest: the time when no request of the order can be in flight any more, by the present
+                clock.
         """
         mark = order.intended
         moment = mark if order.doubted is None else order.doubted
@@ -159,14 +164,14 @@ class UnresolvedRequests:
         return replace(order, doubted=latest)
 
     def look(self) -> ServiceTrouble | None:
-        """Looks for all of them, and settles what the look decides.
+        """Looks for the effects of all requests, and stores the outcomes that the look decides.
 
         Returns:
-            What kept the service from answering, if it did not.
+            The error that kept the service from answering; None if it answered.
 
         Raises:
-            GuestlistError: the service refuses to be looked at, or the ledger fails. That says
-                nothing about what is in request, and may be over soon: all of it stays so.
+            GuestlistError: the service refuses to be read, or the ledger fails. All requests stay
+                unresolved: the refusal may be over soon.
         """
         began = self._clock.monotonic()
         with self._guard:
@@ -177,7 +182,7 @@ class UnresolvedRequests:
             guests = where_they_stand(self._guests, [request.entry.order for request in requests])
         except ServiceTrouble as error:
             trouble = error
-        except Unsupported as never:  # nobody will ever be able to look
+        except Unsupported as never:  # no look will ever be possible
             for request in requests:
                 self._unknown(request, never.message)
         else:
@@ -207,17 +212,17 @@ class UnresolvedRequests:
             self._absent(request, now)
 
     def _absent(self, request: UnresolvedRequest, now: Guest) -> None:
-        """The last look has found nothing."""
+        """Decides about a request whose effect the last look has not found."""
         entry = request.entry
         order = entry.order
         change = order.change
         if not proves_absence(self._provider, order.known, now):
             self._unknown(request, request.why)
         elif request.error is not None and request.error.happened:
-            self._unknown(request, "it happened, and the service does not show it")
+            self._unknown(request, "the service confirmed it, but does not show it")
         elif order.run is None or entry.attempts >= MAX_ATTEMPTS:
             error = ServiceUnavailable(
-                f"it did not happen: {request.why}", hint="Ask for it once more."
+                f"the request had no effect: {request.why}", hint="Run the command again."
             )
             error.about(account=change.account, email=change.email)
             entry.refused(error)
@@ -244,20 +249,21 @@ class UnresolvedRequests:
 
 
 def check_can_look(provider: Provider) -> None:
-    """Checks that an absence in the service's lists proves something.
+    """Checks that the service's lists can prove that an invitation does not exist.
 
     Raises:
-        Unsupported: the service lets nobody see who was invited.
+        Unsupported: the service does not show who was invited.
     """
     if not any(map(provider.supports, ("find_invitation", "invitations"))):
         raise provider.unsupported("invitations")
 
 
 def where_they_stand(guests: Guestlist, orders: Iterable[Order]) -> dict[str, Guest | None]:
-    """Returns where the people of some orders stand, by key.
+    """Returns the status of the people of some orders, by key.
 
-    An address that is valid for the service alone is asked for on its own, so that it does not keep
-    the others from being found. None stands for an address that the service does not accept either.
+    An address that only the service considers valid is looked up separately, so that it does not
+    break the lookup of the others. None stands for an address that the service does not accept
+    either.
 
     Args:
         guests: the client, bound to the account.

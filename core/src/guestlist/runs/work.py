@@ -1,4 +1,4 @@
-"""Where a lane's orders come from: a whole run, or a chunk of it."""
+"""Sources of orders for an account worker: a whole run, or a chunk of it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ AT_A_TIME = 500
 
 
 class RunWork:
-    """All orders of a run on one account, one action after another. Each action is a pass."""
+    """All orders of a run on one account, action by action. Each action is a pass."""
 
     def __init__(self, store: Store, run: int, account: str) -> None:
         self._store = store
@@ -36,7 +36,7 @@ class RunWork:
 
 
 class ChunkWork:
-    """Some orders of one account, by their numbers."""
+    """A chunk: some orders of one account, by number."""
 
     def __init__(self, store: Store, account: str, ids: Sequence[int]) -> None:
         self._store = store

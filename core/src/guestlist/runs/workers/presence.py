@@ -1,8 +1,8 @@
-"""Which processes work on a run, where several machines share a ledger in PostgreSQL.
+"""Shows which processes work on a run, when several machines share a ledger in PostgreSQL.
 
-Each process that works on the orders of a run holds a shared lock of the database's, for the run
-and the account. The database releases it when the process ends, however it ends. Whoever finds no
-other holder is resuming the run; see `resume`.
+Each process that works on a run's orders of an account holds a shared lock of the database. The
+database releases the lock when the process ends, for whatever reason. A process that finds no other
+holder resumes the run; see `guestlist.runs.resume`.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from guestlist.ledger.lock import KEEP_ALIVE
 from guestlist.ledger.store import Store
 
 LOCK = 8619
-"""Tells these locks from other locks on the same text."""
+"""A seed that keeps these locks apart from other locks on the same text."""
 
 Work = tuple[int, str]
-"""A run and an account."""
+"""A run's number and an account's name."""
 
 
 class Presence:
-    """The locks of this process. Any number of threads may use one."""
+    """The presence locks of this process. Any number of threads may use one."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -35,7 +35,7 @@ class Presence:
         self._turns: dict[Work, threading.Lock] = {}
 
     def begin(self, run: int, accounts: Collection[str]) -> None:
-        """Takes the locks of a run that this process is just recording."""
+        """Takes the locks of a run that this process has just stored."""
         for account in accounts:
             self._lock("pg_try_advisory_lock_shared", (run, account))
             self._held.add((run, account))
@@ -44,7 +44,7 @@ class Presence:
         """Returns whether this process may send orders of a run.
 
         Args:
-            resume: called if no other process works on the run, before this one may.
+            resume: called before the first order if no other process works on the run.
 
         Returns:
             False if another process is resuming the run at this moment.
@@ -69,8 +69,10 @@ class Presence:
         self._release([work for work in tuple(self._held) if work[0] == run])
 
     def leave_others(self, account: str, runs: Collection[int]) -> None:
-        """Releases the locks of an account's runs, but for some. If such a run is ever worked on
-        again, its ledger has been restored."""
+        """Releases the locks of an account's runs, except for `runs`.
+
+        If a released run is worked on again later, its ledger has been restored from a backup.
+        """
         held = tuple(self._held)
         self._release([work for work in held if work[1] == account and work[0] not in runs])
 
@@ -87,7 +89,7 @@ class Presence:
         """Releases all locks."""
         with self._guard:
             self._held.clear()
-            if self._connection is not None:  # the pool would keep it open, with its locks
+            if self._connection is not None:  # else the pool keeps it, with its locks
                 self._connection.invalidate()
             self._connection = None
             self._closing.close()

@@ -1,4 +1,4 @@
-"""What workers on several machines ask the ledger: it is all that they have in common."""
+"""Reads and writes what the workers of several machines share in the ledger."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from guestlist.ledger.store import Store, insert_absent
 from guestlist.runs.tally import Tally
 
 PLANNED = "a new plan is being made"
-"""Why accounts rest while one is."""
+"""Reason stored for accounts that are paused while a new plan is made."""
 
 
 def unfinished_runs(store: Store) -> list[int]:
-    """The runs that did not come to their end, the oldest first."""
+    """Returns the numbers of the runs that have not ended, oldest first."""
     with store.reading() as connection:
         return list(
             connection.scalars(select(runs.c.id).where(runs.c.ended.is_(None)).order_by(runs.c.id))
@@ -22,7 +22,8 @@ def unfinished_runs(store: Store) -> list[int]:
 
 
 def count_unanswered(store: Store, account: str) -> int:
-    """How many orders of an account got no answer and are to be looked for."""
+    """Returns the number of an account's orders whose request got no answer and is to be looked
+    for."""
     with store.reading() as connection:
         return (
             connection.scalar(
@@ -37,11 +38,11 @@ def count_unanswered(store: Store, account: str) -> int:
         )
 
 
-# ---------------------------------------------------------------------------- accounts that rest
+# ---------------------------------------------------------------------------- stopped accounts
 
 
 def stop_account(connection: Connection, run: int, account: str, now: float, why: str) -> None:
-    """Says that an account's orders of a run rest until somebody asks for the run again."""
+    """Stops an account's orders of a run until somebody applies the run again."""
     insert_absent(connection, halts, {"run": run, "account": account, "at": now, "why": why})
 
 
@@ -51,15 +52,15 @@ def restart_accounts(store: Store, run: int) -> None:
 
 
 def stopped_accounts(store: Store, run: int) -> dict[str, str]:
-    """The accounts whose orders of a run rest, and why."""
+    """Returns the stopped accounts of a run, with the reason."""
     with store.reading() as connection:
         rows = connection.execute(select(halts.c.account, halts.c.why).where(halts.c.run == run))
         return {row.account: row.why for row in rows}
 
 
 def pause_all(store: Store, now: float) -> bool:
-    """Has all accounts of all runs rest, while a plan is made that is to take their place; returns
-    whether there are any."""
+    """Stops all accounts of all unfinished runs while a plan is made that will replace the runs.
+    Returns whether there are any."""
 
     def pause(connection: Connection) -> bool:
         left = select(orders.c.run, orders.c.account).where(
@@ -76,28 +77,28 @@ def pause_all(store: Store, now: float) -> bool:
 
 
 def end_pause(store: Store) -> None:
-    """Lets them go on. What rests for another reason still does."""
+    """Ends the pause of `pause_all`. Accounts that are stopped for another reason stay stopped."""
     store.make(lambda connection: connection.execute(delete(halts).where(halts.c.why == PLANNED)))
 
 
 def end_abandoned_pause(store: Store, account: str) -> None:
-    """The same, where nobody is in the block of `sole` for an account: whoever has had them rest
-    is gone."""
-    # one statement: who is in the block, and has them rest, was in it before
-    nobody = text(
+    """Ends the pause of `pause_all` if no process holds the lock of an account any more: the
+    process that began the pause was killed."""
+    # a single statement: a process that pauses the accounts has taken the lock before
+    is_free = text(
         "NOT EXISTS (SELECT 1 FROM pg_locks JOIN pg_database ON pg_database.oid = database"
         " WHERE datname = current_database() AND locktype = 'advisory' AND granted"
         " AND classid = :lock AND objid = (hashtext(:account)::bigint & 4294967295)::oid)"
     ).bindparams(lock=LOCK, account=account)
-    left = delete(halts).where(halts.c.why == PLANNED, nobody)
+    left = delete(halts).where(halts.c.why == PLANNED, is_free)
     store.make(lambda connection: connection.execute(left))
 
 
-# ---------------------------------------------------------------------------- how far it is
+# ---------------------------------------------------------------------------- progress
 
 
 def has_ended(store: Store, run: int) -> bool:
-    """Whether nothing of a run is left to do."""
+    """Returns whether a run has ended."""
     with store.reading() as connection:
         return bool(
             connection.scalar(select(exists().where(runs.c.id == run, runs.c.ended.is_not(None))))
@@ -105,7 +106,7 @@ def has_ended(store: Store, run: int) -> bool:
 
 
 def tallies(store: Store, run: int) -> dict[str, Tally]:
-    """What a run has done so far, as the ledger knows it, by account."""
+    """Returns the counts of a run by account, as the ledger holds them."""
     counted = (
         select(
             orders.c.account,
@@ -117,11 +118,11 @@ def tallies(store: Store, run: int) -> dict[str, Tally]:
         .where(orders.c.run == run)
         .group_by(orders.c.account, orders.c.state, orders.c.outcome, orders.c.mail)
     )
-    told: dict[str, Tally] = {}
+    counts: dict[str, Tally] = {}
     with store.reading() as connection:
         rows = connection.execute(counted).all()
     for row in rows:
-        tally = told.setdefault(row.account, Tally(row.account))
+        tally = counts.setdefault(row.account, Tally(row.account))
         if row.state == OrderState.DONE:
             tally.done[row.outcome] += row.n
         elif row.state == OrderState.REFUSED:
@@ -132,4 +133,4 @@ def tallies(store: Store, run: int) -> dict[str, Tally]:
             tally.left += row.n
         tally.in_doubt += row.n * (row.state == OrderState.INTENDED)
         tally.mails += row.n * (row.mail is True)
-    return told
+    return counts

@@ -1,5 +1,8 @@
-"""What is to be done for an account besides its orders, where many workers share a ledger: looking
-for what is in doubt, and having what is left cut into chunks. One worker at a time does it."""
+"""Supervises one account of the runs that several workers share.
+
+The supervisor reconciles requests without an answer, and cuts the remaining orders into chunks.
+Every worker runs one for each account; a lock lets one of them at a time act.
+"""
 
 from __future__ import annotations
 
@@ -23,23 +26,23 @@ from guestlist.runs.unresolved_requests import (
 from guestlist.runs.workers import shared
 
 ORDERS_PER_CHUNK = 100
-"""Orders of a chunk. So many lie idle while a dead worker is not yet known to be dead."""
+"""Orders in a chunk. A dead worker delays as many orders until its death is noticed."""
 CHUNKS_PER_BATCH = 100
-"""Chunks that are put into the queue together."""
+"""Chunks that are put into the queue with one statement."""
 
 
 class Queue(Protocol):
-    """Where chunks wait for a worker."""
+    """A queue in which chunks wait for a worker."""
 
     def is_busy(self, account: str) -> bool:
-        """Whether chunks of the account wait, or are being worked on."""
+        """Returns whether chunks of the account wait or are being processed."""
 
     def put(self, run: int, account: str, chunks: Sequence[Sequence[int]]) -> None:
-        """Adds chunks: numbers of orders."""
+        """Adds chunks. A chunk is a list of order numbers."""
 
 
 class Supervisor:
-    """Looks after one account."""
+    """Supervises one account."""
 
     def __init__(self, guests: Guestlist, store: Store, queue: Queue, account: str) -> None:
         self._guests = guests.account(account)
@@ -51,7 +54,7 @@ class Supervisor:
         self._pause = FIRST_LOOK_SECONDS
 
     def supervise(self) -> None:
-        """Does what is due, unless another worker is at it.
+        """Reconciles what is due and adds chunks, unless another worker does so at this moment.
 
         Raises:
             LedgerError: the ledger fails.
@@ -60,12 +63,13 @@ class Supervisor:
             if not mine:
                 return
             self._look()
-            shared.end_abandoned_pause(self._store, PLANNING)  # who is killed wakes nobody
+            shared.end_abandoned_pause(self._store, PLANNING)  # a killed planner cannot
             for run in shared.unfinished_runs(self._store):
                 advance(self._store, self._queue, run, self._account, self._clock.now().timestamp())
 
     def _look(self) -> None:
-        """Looks for what got no answer, and for what a dead worker has left."""
+        """Looks for the effects of requests without an answer, and of requests that a dead worker
+        has sent."""
         wall = self._clock.now().timestamp()
         total = self._guests.budget.total
         lost = [
@@ -94,15 +98,16 @@ class Supervisor:
 
 
 def stop_account(store: Store, run: int, account: str, now: float, why: Exception) -> None:
-    """Has an account's orders of a run rest until somebody asks for the run again."""
+    """Stops an account's orders of a run until somebody applies the run again."""
     store.write(lambda c: shared.stop_account(c, run, account, now, str(why)))
 
 
 def advance(store: Store, queue: Queue, run: int, account: str, now: float) -> None:
-    """Cuts what is to be done next into chunks, when the chunks before are done; ends the run when
-    nothing is left. Only one at a time may do that for an account.
+    """Cuts the next orders of an account into chunks once the previous chunks are done, and ends
+    the run if no order is left. Call it only while holding the account's lock.
 
-    One kind of order after another: none begins while one of a kind before it is in doubt.
+    Orders are carried out action by action: no action begins while an order of an earlier action is
+    unresolved.
     """
     if queue.is_busy(account) or account in shared.stopped_accounts(store, run):
         return

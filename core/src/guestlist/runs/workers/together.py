@@ -1,4 +1,4 @@
-"""Carrying out a run together with the workers of other machines."""
+"""Carries out a run together with the workers of other machines."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ def run_together(
     *,
     accounts: Collection[str] | None = None,
 ) -> Summary:
-    """Gives a run to the workers, is one of them until it has ended, and watches it.
+    """Puts a run into the queue, works on it as well, and waits for its end.
 
-    Nobody else has to be there. Where there are others, they go on when this is stopped.
+    The run needs no other worker. Other workers go on if this process is stopped.
 
     Args:
-        make: makes a client for this process, with the clock that is given.
-        url: of the ledger's database, which is PostgreSQL.
-        stop: ends the watching, and the work here.
-        accounts: those that are configured here; None for all.
+        make: creates a client for this process with the clock that it is given.
+        url: the URL of the ledger's database in PostgreSQL.
+        stop: ends the waiting and the work of this process.
+        accounts: the accounts that are configured here; None for all.
 
     Raises:
-        LedgerError: the ledger fails. Nothing was sent that it does not hold.
+        LedgerError: the ledger fails. No request was sent that the ledger does not hold.
     """
     ends = Stop()
     with ThreadPoolExecutor(1, "guestlist-worker") as here:
@@ -45,7 +45,7 @@ def run_together(
 
             def watch(tallies: Mapping[str, Tally]) -> None:
                 if working.done():
-                    working.result()  # raises what it has ended for
+                    working.result()  # raises the error that ended it
                 if progress is not None:
                     progress(tallies)
 

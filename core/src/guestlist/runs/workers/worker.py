@@ -1,11 +1,12 @@
-"""Runs on many machines: Procrastinate hands out chunks of orders, and the ledger remembers.
+"""Workers: carry out the runs of a ledger in PostgreSQL on any number of machines.
 
-A chunk is a list of numbers of orders. Whatever becomes of the queue (a chunk handed out twice, a
-worker that dies, a queue that is emptied), the ledger decides what is still to be sent: an order is
-claimed before its request leaves, and what no chunk covers is cut into chunks again.
+Procrastinate hands out chunks of orders. A chunk is a list of order numbers. The ledger decides
+what is still to be sent: a worker claims an order in the ledger before its request leaves, and
+orders that no chunk covers are cut into chunks again. So a chunk that is handed out twice, a worker
+that dies, or a queue that is emptied loses nothing and sends nothing twice.
 
-Each account has a queue of its own, so that a slow service keeps nobody else waiting; a worker
-takes chunks of the accounts that it has the keys of.
+Each account has a queue of its own, so that a slow service does not delay the other accounts. A
+worker takes chunks of the accounts that it has the keys of.
 """
 
 from __future__ import annotations
@@ -60,33 +61,35 @@ from guestlist.runs.workers.supervisor import Supervisor, advance, stop_account
 
 TASK = "guestlist:chunk"
 CHUNKS_AT_ONCE = 2
-"""Chunks of one account that a worker works on, so that the end of one does not slow it down."""
+"""Chunks of one account that a worker processes in parallel. With one only, the worker would idle
+while it waits for the last requests of a chunk."""
 RETRY_SUFFIX = "-again"
 HEARTBEAT_SECONDS = 1.0
-"""Seconds between two signs of life of a worker."""
+"""Seconds between two heartbeats of a worker."""
 DEAD_AFTER_SECONDS = 6.0
-"""Seconds without one after which its chunks are given to others."""
+"""Seconds without a heartbeat after which a worker's chunks are given to other workers."""
 CHECK_SECONDS = 1.0
-"""Seconds between two looks after what is left, and for workers that are dead."""
+"""Seconds between two checks for remaining orders and for dead workers."""
 END_CHECK_SECONDS = 0.05
-"""Seconds between two looks whether what is under way has ended."""
+"""Seconds between two checks whether the running chunks have ended."""
 POLL_SECONDS = 1.0
-"""Seconds between two looks for a chunk that was given back. New ones are announced."""
+"""Seconds between two polls for chunks that were given back. PostgreSQL announces new chunks at
+once."""
 
 logger = logging.getLogger("guestlist.worker")
-for name in ("procrastinate", "psycopg.pool"):  # what goes wrong is told as an error of ours
+for name in ("procrastinate", "psycopg.pool"):  # their errors are raised as ours
     logging.getLogger(name).addHandler(logging.NullHandler())
 
 
 class Queue:
-    """The queue of a ledger, in a schema of its own beside it.
+    """The queue of a ledger, in a schema of its own in the same database.
 
-    The schema's name tells the version of its tables: another version of Procrastinate makes itself
-    another queue, and what waits in the old one is cut into chunks again.
+    The schema's name contains a digest of the queue's tables: another version of Procrastinate
+    creates a new queue, and the orders that wait in the old one are cut into chunks again.
 
     Raises:
-        LedgerError: the database does not answer, or forbids it.
-        ConfigError: it is no PostgreSQL.
+        LedgerError: the database does not answer or refuses access.
+        ConfigError: the ledger is not in PostgreSQL.
     """
 
     def __init__(self, store: Store) -> None:
@@ -104,6 +107,7 @@ class Queue:
         self._app.open()
 
     def is_busy(self, account: str) -> bool:
+        """Returns whether chunks of the account wait or are being processed."""
         with self._store.reading() as connection:
             return bool(
                 connection.scalar(
@@ -116,12 +120,13 @@ class Queue:
             )
 
     def put(self, run: int, account: str, chunks: Sequence[Sequence[int]]) -> None:
+        """Adds chunks to the account's queue."""
         jobs: list[Any] = [{"run": run, "account": account, "ids": list(ids)} for ids in chunks]
         with _translated():
             self._app.configure_task(TASK, queue=queue_name(account)).batch_defer(*jobs)
 
     def close(self) -> None:
-        """Closes its connections."""
+        """Closes the queue's connections."""
         self._app.close()
 
     def __enter__(self) -> Self:
@@ -132,17 +137,18 @@ class Queue:
 
 
 def enqueue(store: Store, run: int, now: float) -> None:
-    """Has the workers carry out what is left of a run. Accounts that rested go on.
+    """Puts the orders that are left of a run into the queue. Accounts that were stopped start
+    again.
 
     Raises:
-        ConfigError: the ledger is no PostgreSQL.
-        LedgerError: it fails.
+        ConfigError: the ledger is not in PostgreSQL.
+        LedgerError: the ledger fails.
     """
     shared.restart_accounts(store, run)
     with Queue(store) as queue:
         for account in orders.left(store, run):
             with account_lock(store, account) as mine:
-                if mine:  # or else a worker is just about to do it
+                if mine:  # else a worker is doing it
                     advance(store, queue, run, account, now)
 
 
@@ -155,27 +161,30 @@ def follow(
     clock: Clock | None = None,
     accounts: Collection[str] | None = None,
 ) -> Summary:
-    """Watches a run that workers carry out, until nothing is left, nothing gets on with what is
-    left, or somebody ends the watching. The workers go on.
+    """Waits until the workers have carried out a run, and reports their progress.
+
+    Returns early if `stop` is set, or if every account that has orders left is stopped, is not
+    configured or has made no progress for `MAX_SILENCE_SECONDS`. The workers go on in any case.
 
     Args:
-        accounts: those that are configured; None for all. Others are not waited for.
+        accounts: the configured accounts; None for all. Orders of other accounts are not waited
+            for.
     """
     clock = clock or SystemClock()
-    heard: dict[str, tuple[int, float]] = {}
+    last_progress: dict[str, tuple[int, float]] = {}
     while True:
-        resting = shared.stopped_accounts(store, run)
+        stopped = shared.stopped_accounts(store, run)
         tallies = shared.tallies(store, run)
         now = clock.monotonic()
         for account, tally in tallies.items():
-            settled, since = heard.get(account, (-1, now))
-            heard[account] = (tally.ended, now if tally.ended != settled else since)
-            if account in resting:
-                tally.halted = LedgerError(resting[account])
+            settled, since = last_progress.get(account, (-1, now))
+            last_progress[account] = (tally.ended, now if tally.ended != settled else since)
+            if account in stopped:
+                tally.halted = LedgerError(stopped[account])
             elif tally.left and accounts is not None and account not in accounts:
                 tally.halted = unconfigured(account, CONFIGURE)
-            elif tally.left and now - heard[account][1] > MAX_SILENCE_SECONDS:
-                tally.halted = _silent()
+            elif tally.left and now - last_progress[account][1] > MAX_SILENCE_SECONDS:
+                tally.halted = _no_progress()
         if progress is not None:
             progress(tallies)
         left = [tally for tally in tallies.values() if tally.left]
@@ -185,10 +194,10 @@ def follow(
             return Summary(tallies, interrupted=bool(stop))
 
 
-def _silent() -> ServiceUnavailable:
+def _no_progress() -> ServiceUnavailable:
     return ServiceUnavailable(
-        f"nothing has come about for {MAX_SILENCE_SECONDS / 60:.0f} minutes",
-        hint="Workers on other machines go on. Apply again to go on here.",
+        f"no order was carried out for {MAX_SILENCE_SECONDS / 60:.0f} minutes",
+        hint="Workers on other machines go on. Run `guestlist apply` again to continue here.",
     )
 
 
@@ -198,16 +207,16 @@ def run_worker(
     *,
     stop: Stop | None = None,
 ) -> None:
-    """Works on the runs of a ledger, until Ctrl-C, SIGTERM or `stop`.
+    """Works on the runs of a ledger until Ctrl-C, SIGTERM or `stop`.
 
     Args:
-        make: makes the client, whose clock has to be the one that is given.
-        url: of the ledger's database.
+        make: creates the client with the clock that it is given.
+        url: the URL of the ledger's database.
 
     Raises:
-        LedgerError: the ledger fails. Nothing was sent that it does not hold.
+        LedgerError: the ledger fails. No request was sent that the ledger does not hold.
     """
-    stop = Stop() if stop is None else stop  # one that was not given yet is false
+    stop = Stop() if stop is None else stop  # a `Stop` that is not set is false
     store = Store(url)
     try:
         with make(StopClock(stop)) as guests, Queue(store) as queue, _signals(stop):
@@ -281,9 +290,10 @@ class _Worker:
                 await self._end(working)
 
     async def _end(self, working: list[asyncio.Task[None]]) -> None:
-        """Ends the workers once nothing is under way any more.
+        """Ends the Procrastinate workers once no chunk is being processed.
 
-        A task that is cancelled at an unlucky moment does not notice, so it is told again.
+        A task can miss a cancellation that comes at an unlucky moment, so it is cancelled
+        repeatedly.
         """
         while self._under_way:
             await asyncio.sleep(END_CHECK_SECONDS)
@@ -297,8 +307,10 @@ class _Worker:
                 raise error
 
     async def _retry_stalled(self) -> None:
-        """Gives the chunks of dead workers to others, on a way of their own: the other may be full
-        for minutes. Every worker does it."""
+        """Gives the chunks of dead workers to other workers. Every worker does this.
+
+        The chunks go into a second queue, because the first one may be full for minutes.
+        """
         manager = self._app.job_manager
         for job in await manager.get_stalled_jobs(seconds_since_heartbeat=DEAD_AFTER_SECONDS):
             with suppress(ConnectorException):  # another worker was faster
@@ -310,7 +322,7 @@ class _Worker:
         self._under_way += 1
         try:
             await loop.run_in_executor(self._threads, self._work, run, account, ids)
-        except Exception as error:  # or the same chunk would be cut again and again
+        except Exception as error:  # else the same chunk would be cut repeatedly
             self._stop(error)
             raise
         finally:
@@ -337,7 +349,7 @@ class _Worker:
 
     def _joined(self, run: int, account: str) -> bool:
         """Returns whether this process may send orders of a run. Waits until another process has
-        resumed it, or until the service answers."""
+        resumed the run, or until the service answers."""
         pause = CHECK_SECONDS
         while not self._stop and account not in shared.stopped_accounts(self._store, run):
             try:
@@ -367,28 +379,32 @@ class _Worker:
                 self._presence.leave_others(account, shared.unfinished_runs(self._store))
         except Stopped:
             pass
-        except Exception as error:  # a ledger that fails ends everything; so does a bug of ours
+        except Exception as error:  # a failing ledger or a bug stops everything
             self._stop(error)
 
 
 def _note(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """What nobody waits for: above all that a chunk is no longer there when it is done, because its
-    worker was so slow that it was taken for dead. What ends a worker is raised besides."""
+    """Logs errors of asyncio tasks that no code awaits.
+
+    The usual one is a chunk that is missing at its end, because the worker was slow and was
+    considered dead. Errors that end a worker are raised elsewhere.
+    """
     logger.debug("%s: %r", context.get("message"), context.get("exception"))
 
 
 def queue_name(account: str, way: str = "") -> str:
-    """The name of an account's queue, which is announced under it: at most 63 characters long.
+    """Returns the name of an account's queue. It has at most 63 characters, because PostgreSQL
+    announces new chunks on a channel of that name.
 
     Args:
-        way: `RETRY_SUFFIX` for that of chunks whose worker has died.
+        way: `RETRY_SUFFIX` for the queue of chunks whose worker has died.
     """
     return f"guestlist-{hashlib.blake2s(account.encode(), digest_size=8).hexdigest()}{way}"
 
 
 @cache
 def schema() -> str:
-    """The name of the schema that the queue's tables are in."""
+    """Returns the name of the database schema that contains the queue's tables."""
     tables = hashlib.blake2s(SchemaManager.get_schema().encode(), digest_size=4).hexdigest()
     return f"guestlist_queue_{tables}"
 
@@ -411,19 +427,21 @@ def _create(conninfo: str) -> None:
 
 @contextmanager
 def _translated() -> Iterator[None]:
+    """Turns errors of the queue into `LedgerError`."""
     try:
         yield
     except (ConnectorException, psycopg.Error) as error:
-        said = (str(error.__cause__ or error).strip() or type(error).__name__).splitlines()[0]
+        detail = (str(error.__cause__ or error).strip() or type(error).__name__).splitlines()[0]
         raise LedgerError(
-            f"the queue of the ledger fails: {said}",
-            hint="Nothing is sent meanwhile. Run it again when the database works.",
+            f"the queue of the ledger fails: {detail}",
+            hint="Nothing is sent meanwhile. Run the command again when the database works.",
         ) from error
 
 
 @contextmanager
 def _signals(stop: Stop) -> Iterator[None]:
-    """Ctrl-C, SIGTERM and SIGHUP end the work. Only the main thread can handle signals."""
+    """Sets `stop` on Ctrl-C, SIGTERM and SIGHUP. Does nothing outside the main thread, because
+    Python delivers signals to the main thread only."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
