@@ -320,7 +320,7 @@ def test_a_clock_that_is_set_back_keeps_no_order_unresolved(
         _intend(machine, dead)
         if noted:
             (sent,) = orders.unanswered(dead.store)
-            OrderEntry(dead.store, sent, dead.clock).doubted("the connection broke")
+            OrderEntry(dead.store, sent, dead.clock).unanswered("the connection broke")
     clock.step = timedelta(minutes=-30)
     began = clock.monotonic()
     for _ in range(3):  # whoever looks anew each time, as workers do, comes to an end as well

@@ -1,7 +1,6 @@
-"""Whoever was invited, until they have answered: for programs that want to learn of it.
+"""Finds people who have not answered their invitation, and records what they answered.
 
-The answers are lines of the log, so that every process on the ledger sees each of them, once and in
-order.
+Answers are entries of the log, so that every process on the ledger sees each answer once, in order.
 """
 
 from __future__ import annotations
@@ -17,14 +16,14 @@ from guestlist.ledger.store import Store
 from guestlist.models import Guest, Outcome, State
 
 OPEN = (Outcome.INVITED, Outcome.RESENT, Outcome.ALREADY_INVITED, Outcome.AWAITING_APPROVAL)
-"""What an order came to that leaves somebody with an invitation to answer."""
+"""Outcomes of an order that leave a person with an open invitation."""
 ENDS = frozenset({State.ACCEPTED, State.DECLINED, State.EXPIRED, State.REVOKED, State.GONE})
-"""Where nothing more will come of an invitation."""
+"""States in which an invitation is over."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What became of an invitation.
+    """The end of an invitation.
 
     Attributes:
         id: grows from answer to answer.
@@ -39,7 +38,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """Somebody who was invited, and is not known to have answered."""
+    """A person who was invited and has no recorded answer."""
 
     id: int
     account: str
@@ -63,7 +62,7 @@ _answered = exists().where(
 
 
 def waiting(store: Store, since: float) -> list[Waiting]:
-    """Those who were invited since then, and are not known to have answered."""
+    """Returns the people who were invited since a moment and have no recorded answer."""
     last = (
         select(func.max(orders.c.id))
         .where(_mails, orders.c.state == OrderState.DONE, orders.c.settled >= since)
@@ -79,8 +78,8 @@ def waiting(store: Store, since: float) -> list[Waiting]:
 
 
 def note(store: Store, one: Waiting, now: Guest, at: float) -> bool:
-    """Writes down where somebody stands, if that is the end of the invitation. False if it is not,
-    is known already, or is of somebody whom the ledger has forgotten."""
+    """Records a person's status if it ends the invitation. Returns False if the invitation is still
+    open, the answer is recorded already, or the ledger has forgotten the person."""
     if now.state not in ENDS:
         return False
 
@@ -100,7 +99,7 @@ def note(store: Store, one: Waiting, now: Guest, at: float) -> bool:
 
 
 def answers(store: Store, after: int, limit: int) -> list[Answer]:
-    """What became of invitations, in the order in which it was noticed."""
+    """Returns answers in the order in which they were recorded."""
     query = (
         select(entries.c.id, orders.c.account, orders.c.email, entries.c.what, entries.c.at)
         .join(orders, orders.c.id == entries.c.order)
@@ -116,7 +115,7 @@ def answers(store: Store, after: int, limit: int) -> list[Answer]:
 
 
 def last(store: Store) -> int:
-    """The number of the last answer; 0 for none."""
+    """Returns the number of the last answer; 0 if there is none."""
     query = (
         select(func.max(entries.c.id))
         .join(orders, orders.c.id == entries.c.order)

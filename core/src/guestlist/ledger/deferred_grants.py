@@ -1,4 +1,8 @@
-"""Roles that people are owed: each once, until it is given, or the roster wants it no more."""
+"""Deferred grants: roles that people get once they have accepted the invitation.
+
+The ledger holds each grant once, until the role is given or the roster does not ask for it any
+more.
+"""
 
 from __future__ import annotations
 
@@ -16,8 +20,7 @@ ROWS_PER_READ = 5_000
 
 
 def all_deferred(store: Store) -> Iterator[Order]:
-    """Yields the deferred grants, oldest first. They are read in pages: however many there are, few
-    are in memory."""
+    """Yields the deferred grants, oldest first. Reads them in pages, so that memory stays small."""
     after = 0
     while True:
         wanted = select(*COLUMNS).where(IS_OWED, orders.c.id > after).order_by(orders.c.id)
@@ -30,8 +33,8 @@ def all_deferred(store: Store) -> Iterator[Order]:
 
 
 def defer(connection: Connection, change: Change, now: float) -> None:
-    """Writes down that a role is owed, unless it is already. What a single call had asked for and a
-    roster asks for now, is the roster's from now on."""
+    """Stores a deferred grant, unless the ledger has it already. If a single call had asked for the
+    role and the roster asks for it now, the grant belongs to the roster from now on."""
     row = row_of(change, None, now, OrderState.OWED)
     insert_absent(connection, orders, row)
     if not change.single:
@@ -39,7 +42,7 @@ def defer(connection: Connection, change: Change, now: float) -> None:
 
 
 def complete(connection: Connection, change: Change, now: float) -> None:
-    """Writes down that a role is not owed any more: it was given otherwise."""
+    """Marks a deferred grant as done, because the role was assigned by another call."""
     connection.execute(
         update(orders)
         .where(*_same_grant(change))
@@ -48,8 +51,8 @@ def complete(connection: Connection, change: Change, now: float) -> None:
 
 
 def cancel(connection: Connection, change: Change, now: float) -> None:
-    """Writes down that nothing is owed to somebody who was asked to be out: whoever invites the
-    person anew says anew what for."""
+    """Cancels all deferred grants of a person who was revoked or removed. A new invitation has to
+    name its roles again."""
     connection.execute(
         update(orders)
         .where(IS_OWED, orders.c.account == change.account, orders.c.key == change.key)
@@ -77,14 +80,14 @@ def apply_deferral(connection: Connection, change: Change, run: int, now: float)
 
 
 def _make_due(connection: Connection, change: Change, run: int) -> bool:
-    """Makes an owed role an order of a run, now that the person has accepted. False when the
-    ledger knows of no such debt."""
+    """Makes a deferred grant an order of a run, because the person has accepted. Returns False if
+    the ledger does not have the grant."""
     due = {"state": OrderState.ASKED, "run": run, "facts": row_of(change, run, 0.0)["facts"]}
     return connection.execute(update(orders).where(*_same_grant(change)).values(due)).rowcount > 0
 
 
 def _withdraw(connection: Connection, change: Change, run: int, now: float) -> None:
-    """Writes down that a role is owed no more, and what is owed instead."""
+    """Cancels a deferred grant, and stores the grants that replace it."""
     settled = {"state": OrderState.DROPPED, "settled": now, "run": run}
     ids = connection.scalars(
         update(orders)
@@ -108,7 +111,8 @@ def _same_grant(change: Change) -> tuple[ColumnElement[bool] | TextClause, ...]:
 
 
 def _keys(role: RoleRef) -> set[str]:
-    """Return what the column `role` may hold for a role. Version 0.1 stored the name as typed."""
+    """Returns the values that the column `role` may hold for a role. Version 0.1 stored the name as
+    typed."""
     if isinstance(role, str):
         return {role}
     return {role_key(role), role.id, role.label, role.name or role.id}

@@ -1,4 +1,4 @@
-"""The line of one order while it is being carried out: what the exchange writes to."""
+"""Records the progress of one order while it is carried out. The exchange calls these methods."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ NOT_HAPPENED = Done("did not happen")
 
 
 class OrderEntry:
-    """Writes one order's way down. Every method returns when it is on disk.
+    """Records the progress of one order. Each method returns once the record is on disk.
 
     Attributes:
-        mark: when a request was last about to leave; the token by which nobody else's writing is
-            taken for ours. None as long as nothing was sent.
-        attempts: how often somebody has begun to carry it out.
+        mark: the time of the last `intend`; None if no request has left. It identifies the sender,
+            so that two processes cannot record for the same order.
+        attempts: how often the order was begun.
     """
 
     def __init__(self, store: Store, order: Order, clock: Clock) -> None:
@@ -35,11 +35,11 @@ class OrderEntry:
         self._clock = clock
 
     def intend(self, request: str) -> None:
-        """Says that a request is about to leave.
+        """Records that a request is about to leave.
 
         Raises:
-            Taken: the order is another worker's.
-            LedgerError: it cannot be written.
+            Taken: another worker has the order.
+            LedgerError: the record cannot be written.
         """
         id, now, mark = self.order.id, self._now(), self.mark
         if not self._store.write(lambda c: orders.intend(c, id, request, now, mark)):
@@ -48,13 +48,13 @@ class OrderEntry:
         self.mark = now
 
     def done(self, done: Done) -> bool:
-        """Says that it came about, and which roles the person is owed from now on. False, here and
-        below, when somebody else has written since."""
+        """Records success, and defers the roles that have to wait for acceptance. Returns False, as
+        the methods below do, if another process has recorded something since."""
         return self._settle(OrderState.DONE, done)
 
     def refused(self, error: GuestlistError) -> bool:
-        """Record that the order failed. A deferred grant stays deferred, because the next `settle`
-        may succeed; only what the service cannot do at all is given up."""
+        """Records that the order failed. A deferred grant stays deferred, because the next `settle`
+        may succeed, unless the service does not support it at all."""
         change = self.order.change
         again = change.action is Action.SETTLE and not isinstance(error, Unsupported)
         owed = (change.model_copy(update={"member": None}),) if again else ()
@@ -62,31 +62,33 @@ class OrderEntry:
         return self._settle(OrderState.REFUSED, done)
 
     def not_happened(self) -> bool:
-        """Says that a look has found nothing, and that it is not tried again."""
+        """Records that a look has found no effect and that the order is not tried again."""
         return self._settle(OrderState.REFUSED, NOT_HAPPENED)
 
     def replaced(self, connection: Connection, now: float) -> bool:
-        """The same, in the transaction in which a call takes its place."""
+        """Records that the order had no effect, in the transaction in which a call takes its
+        place."""
         return orders.settle(
             connection, self.order.id, now, self.mark, OrderState.REFUSED, NOT_HAPPENED
         )
 
     def unknown(self, error: GuestlistError) -> bool:
-        """Says that nobody will ever know."""
+        """Records that the outcome stays unknown."""
         return self._settle(OrderState.UNKNOWN, Done("unknown", detail=error.message))
 
-    def doubted(self, why: str) -> None:
-        """Says that no answer will come any more. Does nothing when nothing was sent."""
+    def unanswered(self, why: str) -> None:
+        """Records that no answer will come any more. Does nothing if no request has left."""
         if self.mark is None:
             return
         id, now, mark = self.order.id, self._now(), self.mark
         self._store.write(lambda c: orders.mark_unanswered(c, id, now, mark, why))
 
     def ask_again(self, change: Change, why: str, *, counts: bool = True) -> None:
-        """Puts it back: nothing happened. Does nothing when nothing was sent.
+        """Puts the order back, because it had no effect. Does nothing if no request has left.
 
         Args:
-            counts: whether the attempt counts as one; not when this machine was to blame.
+            counts: whether the request counts as an attempt. Pass False if this machine caused the
+                failure.
         """
         if self.mark is None:
             return
@@ -106,11 +108,12 @@ class OrderEntry:
 
 
 class SingleEntry:
-    """The line of a single call. It is begun when a request is about to leave, or at the end.
+    """Records the progress of a single call. The order is stored when a request is about to leave,
+    or at the end.
 
     Args:
-        instead: an order of a run that did not happen. The call's first request takes its place.
-        origin: who makes the call.
+        instead: an order of a run that had no effect. The call's first request takes its place.
+        origin: the person or program that makes the call.
     """
 
     def __init__(
@@ -129,10 +132,10 @@ class SingleEntry:
         self._begun: OrderEntry | None = None
 
     def intend(self, request: str) -> None:
-        """Says that a request is about to leave.
+        """Records that a request is about to leave.
 
         Raises:
-            Taken: the run has gone on with the order that this call was to take the place of.
+            Taken: the run has sent the order that this call was to replace.
         """
         if self._begun is not None:
             self._begun.intend(request)
@@ -147,8 +150,8 @@ class SingleEntry:
         self._begun = OrderEntry(self._store, order, self._clock)
 
     def _begin(self, connection: Connection, request: str, now: float) -> int | None:
-        """In one transaction, or a crash could leave a line that nobody works on, or lose what the
-        run was asked for."""
+        """Stores the order and its first record in one transaction. Otherwise a crash could leave
+        an order that no process works on, or lose the order of the run."""
         if self._instead is not None and not self._instead.replaced(connection, now):
             return None
         id = orders.add_single(connection, self._change, now, self._origin)
@@ -156,16 +159,17 @@ class SingleEntry:
         return id
 
     def ended(self, outcome: str, mail: bool | None) -> None:
-        """Says what the call did; what the person is owed counts from now on."""
+        """Records the outcome of the call, and defers the roles that have to wait for
+        acceptance."""
         self._settle(OrderState.DONE, Done(outcome, mail, owed=self._change.owed_roles()))
 
     def failed(self, error: GuestlistError) -> None:
-        """Says that it failed. What may have happened all the same stays in doubt."""
+        """Records that the call failed. It stays unresolved if it may have had an effect."""
         if error.happened and not error.half_done:
             done = Done("done", detail=error.message, owed=self._change.owed_roles())
             self._settle(OrderState.DONE, done)
         elif self._begun is not None and error.happened is None:
-            self._begun.doubted(error.message)
+            self._begun.unanswered(error.message)
         else:
             self._settle(OrderState.REFUSED, Done(type(error).__name__, detail=error.message))
 

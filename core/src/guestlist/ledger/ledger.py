@@ -31,27 +31,27 @@ DAY = 86_400.0
 
 
 class Ledger:
-    """A ledger that is open. Any number of threads may use one, and several processes at a time.
+    """An open ledger. Any number of threads may share one, and several processes may open the same
+    ledger.
 
-    Given to a client, it remembers every change before its request leaves, so that a call which
-    was interrupted is looked for before anything is sent again; and roles that a service takes
-    only after acceptance can be given with the invitation: they are owed, until `guestlist settle`
-    gives them.
+    A client with a ledger records every change before its request leaves. After an interruption, it
+    looks for the effect of the request before it sends anything again. Roles that a service accepts
+    only after the invitation was accepted are deferred: `guestlist settle` grants them.
 
         with Ledger("guestlist.db") as ledger, Guestlist(ledger=ledger) as guests:
-            guests.invite("ada@example.com", role="group:Engineering")
+        guests.invite("ada@example.com", role="group:Engineering")
 
     Args:
         place: a file for SQLite, or the URL of a database: `postgresql://user@host/name`.
-        clock: another clock than the machine's.
-        read_only: nothing is ever written to it.
-        actor: who makes the calls; by default the user of the operating system. Stored with each
-            call, beside the machine's name and the address of the CI job.
-        note: why the calls are made, for whoever reads the log.
+        clock: a clock to use instead of the machine's.
+        read_only: write nothing.
+        actor: the person or program that makes the calls; by default the user of the operating
+            system. Stored with each call, beside the machine's name and the address of the CI job.
+        note: the reason for the calls. `guestlist log` shows it.
 
     Raises:
-        ConfigError: the place is invalid, or the extra `guestlist[ledger]` is not installed.
-        LedgerError: it cannot be opened, or is not a ledger.
+        ConfigError: `place` is invalid, or the extra `guestlist[ledger]` is not installed.
+        LedgerError: the ledger cannot be opened, or the file is not a ledger.
     """
 
     def __init__(
@@ -82,10 +82,10 @@ class Ledger:
         *,
         instead: OrderEntry | None = None,
     ) -> SingleEntry:
-        """The line of a single call that begins. Nothing is written yet.
+        """Returns the record of a single call that begins. Writes nothing yet.
 
         Args:
-            instead: an order of a run that did not happen, and whose place the call takes.
+            instead: an order of a run that had no effect, and that the call replaces.
         """
         change = Change(
             action=Action(action),
@@ -102,43 +102,46 @@ class Ledger:
         return SingleEntry(self.store, change, self._clock, instead, self.origin)
 
     def pace(self, provider: Provider, limits: tuple[Limit, ...] | None = None) -> Pace:
-        """The pace of an account, shared by all processes that have the same ledger.
+        """Returns the rate limiter of an account. All processes with the same ledger share it.
 
         Args:
-            limits: of all accounts that the service counts together with it; None for its own.
+            limits: the limits of all accounts that the service counts together; None for the
+                provider's own.
         """
         limits = provider.limits if limits is None else limits
         return rate_limiter_for(self.store, provider, limits, self._clock)
 
     def doubt(self, call: Call) -> UnansweredCall | None:
-        """The last call that was to send the guest a mail, if it came to no end."""
+        """Returns the last call that was to send the guest an email, if it got no answer; else
+        None."""
         order = orders.last_unanswered(self.store, call.account.name, email_key(call.email or ""))
         return None if order is None else UnansweredCall(self, order, call, self._clock)
 
     def waiting(self, *, days: float = 30.0) -> list[Waiting]:
-        """Those who were invited with this ledger in the last days, and are not known to have
-        answered. `standing` tells where they are, and `answered` takes that."""
+        """Returns the people who were invited with this ledger in the last `days` and have no
+        recorded answer. Read their status with `standing`, and pass it to `answered`."""
         return answers.waiting(self.store, self._clock.now().timestamp() - days * DAY)
 
     def answered(self, one: Waiting, now: Guest) -> bool:
-        """Writes down where somebody stands. True when that ends the invitation, nobody has written
-        so before, and the ledger still knows of it."""
+        """Records a person's status. Returns True if the status ends the invitation, no process has
+        recorded that before, and the ledger still has the person."""
         return answers.note(self.store, one, now, self._clock.now().timestamp())
 
     def answers(self, after: int = 0, *, limit: int = 1000) -> list[Answer]:
-        """What has become of invitations, in the order in which it was written down, whoever did.
+        """Returns recorded ends of invitations, in the order in which they were recorded.
 
         Args:
-            after: the number of the last answer that is known already.
+            after: the number of the last answer that the caller knows.
         """
         return answers.answers(self.store, after, limit)
 
     def last_answer(self) -> int:
-        """The number of the last answer; 0 for none. What comes after it is new."""
+        """Returns the number of the last answer; 0 if there is none. Later answers have higher
+        numbers."""
         return answers.last(self.store)
 
     def close(self) -> None:
-        """Waits for what is being written, and closes the database."""
+        """Waits until pending records are written, and closes the database."""
         self.store.close()
 
     def __repr__(self) -> str:
@@ -152,11 +155,11 @@ class Ledger:
 
 
 class UnansweredCall:
-    """A call that came to no end.
+    """A call whose request got no answer.
 
     Attributes:
-        action: what it was to do.
-        seconds: until a look that finds nothing is final; negative when it would be now.
+        action: the action of the call.
+        seconds: seconds until a look that finds nothing is final; negative if it would be now.
     """
 
     def __init__(self, ledger: Ledger, order: Order, call: Call, clock: Clock) -> None:
@@ -171,7 +174,12 @@ class UnansweredCall:
         self.seconds = left + grace(call.provider, call.budget) - now
 
     def judge(self, now: Guest, *, final: bool) -> bool | None:
-        """What a look shows: whether it happened; None while that cannot be said."""
+        """Returns whether the call had an effect, by the person's present status; None while that
+        is unknown.
+
+        Args:
+            final: whether the grace period is over.
+        """
         try:
             self._done = found(self._order, now)
         except GuestlistError:
@@ -181,11 +189,11 @@ class UnansweredCall:
         return False if final and proves_absence(self._provider, self._order.known, now) else None
 
     def settle(self, happened: bool | None) -> bool:
-        """Writes down what the last look has shown. False when whoever made the call has written
-        something since.
+        """Records the result of the last look. Returns False if the process that made the call has
+        recorded something since.
 
-        That a run's order did not happen is written by `entry` alone: until another request takes
-        its place, the run has to send it still.
+        If an order of a run had no effect, only `entry` records that: until another request takes
+        its place, the run still has to send the order.
         """
         if happened and self._done is not None:
             return self._entry.done(self._done)
@@ -196,7 +204,7 @@ class UnansweredCall:
     def entry(
         self, known: Guest, action: str, roles: tuple[Role, ...], owed: tuple[Role, ...]
     ) -> SingleEntry:
-        """The line of the call that was to come after the one in doubt, which did not happen."""
+        """Returns the record of the call that follows an unanswered call without effect."""
         instead = self._entry if self._is_of_a_run else None
         return self._ledger.entry(known, action, roles, owed, instead=instead)
 

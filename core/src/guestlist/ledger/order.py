@@ -1,4 +1,4 @@
-"""One order: what was asked for, as the ledger holds it in a row."""
+"""One order: a change that was asked for, as a row of the ledger."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SKEW = 10.0
 """Seconds by which the clocks of two machines may differ."""
 
 IN_COLUMNS = {"action", "account", "email", "key"}
-"""What of a change has a column of its own."""
+"""Fields of a change that have a column of their own."""
 
 COLUMNS = (
     orders.c.id,
@@ -32,14 +32,14 @@ COLUMNS = (
     orders.c.intended,
     orders.c.doubted,
 )
-"""What an order is read from."""
+"""The columns that `read` needs."""
 
 _SAY = insert(entries)
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """One order as the ledger holds it."""
+    """One order of the ledger."""
 
     id: int
     run: int | None
@@ -49,13 +49,16 @@ class Order:
     doubted: float | None = None
 
     def over(self, total: float, now: float) -> float:
-        """When no request of it is under way any more, for certain: of a sender that is given
-        `total` seconds, and whose clock may be another machine's."""
+        """Returns the time when no request of the order can be in flight any more.
+
+        Args:
+            total: seconds that the sender is given. Its clock may be another machine's.
+        """
         return (now if self.intended is None else self.intended) + total + SKEW
 
     @property
     def known(self) -> Guest:
-        """Where the guest stood when the order was made."""
+        """The person's status when the order was made."""
         change = self.change
         return Guest(
             account=change.account,
@@ -68,7 +71,7 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """An order that has come to its end."""
+    """A settled order."""
 
     change: Change
     state: OrderState
@@ -104,12 +107,12 @@ def row_of(
 
 
 def read(row: Any) -> Order:
-    """The order in a row of `COLUMNS`."""
+    """Returns the order in a row of `COLUMNS`."""
     id, run, account, key, email, action, facts, attempts, intended, doubted = row
     told = {"account": account, "key": key, "email": email, "action": action, **json.loads(facts)}
     return Order(id, run, Change.model_validate(told), attempts, intended, doubted)
 
 
 def say(connection: Connection, id: int, now: float, what: str, detail: str | None) -> None:
-    """Has an entry written about an order, with the transaction."""
+    """Adds an entry to an order's history. It is written with the transaction."""
     later(connection, _SAY, {"order": id, "at": now, "what": what, "detail": detail})

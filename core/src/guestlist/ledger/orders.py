@@ -1,4 +1,4 @@
-"""Orders: which there are, and the way of each from being asked for to its end."""
+"""Stores orders, and moves each one from state to state until it is settled."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from guestlist.ledger.schema import IS_OPEN, OrderState, halts, orders, runs
 from guestlist.ledger.store import Store
 
 ASK = "It is not sent again by itself. Ask the person, or `guestlist status`."
-"""What to do about an order of which nobody knows whether it happened."""
+"""Hint for an order whose outcome stays unknown."""
 
 # Said with the claim itself, because a chunk may wait or be worked on while a run is replaced.
 _MAY_BEGIN = and_(
@@ -47,7 +47,8 @@ def add_single(connection: Connection, change: Change, now: float, origin: Origi
 
 
 def last_unanswered(store: Store, account: str, key: str) -> Order | None:
-    """The last order to send a guest a mail of which nobody knows whether it happened."""
+    """Returns the last order to send a guest an email whose request got no answer; None if there is
+    none."""
     with store.reading() as connection:
         row = connection.execute(
             select(*COLUMNS)
@@ -66,8 +67,8 @@ def last_unanswered(store: Store, account: str, key: str) -> Order | None:
 def next_place(
     store: Store, run: int, account: str, state: OrderState = OrderState.ASKED
 ) -> int | None:
-    """The place of the first kind of order of which one was not begun, or is in another state that
-    is none of the last; None when there is none."""
+    """Returns the rank of the first action that still has orders in `state`; None if there is
+    none."""
     with store.reading() as connection:
         return connection.scalar(
             select(orders.c.place)
@@ -78,7 +79,12 @@ def next_place(
 
 
 def asked(store: Store, run: int, account: str, place: int, after: int, limit: int) -> list[Order]:
-    """The next orders of one place that nothing was sent for, by number."""
+    """Returns the next orders of one action that nothing was sent for, by number.
+
+    Args:
+        place: rank of the action.
+        after: number of the last order that was read.
+    """
     wanted = _asked(select(*COLUMNS), run, account, place, after, limit)
     with store.reading() as connection:
         rows = connection.execute(wanted).all()
@@ -86,7 +92,7 @@ def asked(store: Store, run: int, account: str, place: int, after: int, limit: i
 
 
 def waiting(store: Store, run: int, account: str, after: int, limit: int) -> list[Order]:
-    """Returns the next orders of a run that wait, of any action, by number."""
+    """Returns the next orders of a run that nothing was sent for, of any action, by number."""
     wanted = (
         select(*COLUMNS)
         .where(_open(OrderState.ASKED, run, account), orders.c.id > after)
@@ -101,7 +107,7 @@ def waiting(store: Store, run: int, account: str, after: int, limit: int) -> lis
 def asked_ids(
     store: Store, run: int, account: str, place: int, after: int, limit: int
 ) -> list[int]:
-    """Their numbers alone."""
+    """Returns the numbers of the orders that `asked` would return."""
     wanted = _asked(select(orders.c.id), run, account, place, after, limit)
     with store.reading() as connection:
         return list(connection.scalars(wanted))
@@ -132,7 +138,8 @@ def _open(state: OrderState, run: int | None, account: str) -> ColumnElement[boo
 
 
 def chosen(store: Store, account: str, ids: Iterable[int]) -> list[Order]:
-    """Those of some orders of an account that nothing was sent for, in their order of execution."""
+    """Returns the orders with the given numbers that nothing was sent for, in order of
+    execution."""
     with store.reading() as connection:
         rows = connection.execute(
             select(*COLUMNS)
@@ -148,7 +155,7 @@ def chosen(store: Store, account: str, ids: Iterable[int]) -> list[Order]:
 
 
 def unanswered(store: Store, account: str | None = None, run: int | None = None) -> list[Order]:
-    """The orders of which nobody knows whether they happened."""
+    """Returns the orders whose request has left without a recorded answer."""
     where: list[Any] = [IS_OPEN, orders.c.state == OrderState.INTENDED]
     if account is not None:
         where.append(orders.c.account == account)
@@ -160,7 +167,7 @@ def unanswered(store: Store, account: str | None = None, run: int | None = None)
 
 
 def left(store: Store, run: int) -> dict[str, int]:
-    """How many orders of a run are still to be worked on, by account."""
+    """Returns the number of unsettled orders of a run, by account."""
     with store.reading() as connection:
         rows = connection.execute(
             select(orders.c.account, func.count())
@@ -171,7 +178,7 @@ def left(store: Store, run: int) -> dict[str, int]:
 
 
 def ended(store: Store, run: int, limit: int) -> list[Ended]:
-    """What has become of the first orders of a run."""
+    """Returns the first settled orders of a run with their outcomes."""
     with store.reading() as connection:
         rows = connection.execute(
             select(*COLUMNS, orders.c.state, orders.c.outcome, orders.c.detail)
@@ -187,11 +194,11 @@ def ended(store: Store, run: int, limit: int) -> list[Ended]:
 
 
 def failures(store: Store, run: int, limit: int) -> list[GuestlistError]:
-    """What became of orders of a run that did not come about, whichever process has met it: the
-    first ones of each account, and before them those of which nobody knows whether they happened.
+    """Returns errors for the failed orders of a run, whichever process has carried them out. Orders
+    whose outcome stays unknown come first in each account.
 
     Args:
-        limit: for each account.
+        limit: number of errors for each account.
     """
     rank = func.row_number().over(
         partition_by=orders.c.account, order_by=(orders.c.state.desc(), orders.c.id)
@@ -224,7 +231,7 @@ def failures(store: Store, run: int, limit: int) -> list[GuestlistError]:
 
 
 def _failure(state: OrderState, outcome: str, detail: str | None) -> GuestlistError:
-    """The error that an order has come to, as far as the ledger tells it."""
+    """Returns the error that a settled order stands for, as far as the ledger holds it."""
     if state is OrderState.UNKNOWN:
         return OutcomeUnknown(detail or "it may have happened", hint=ASK)
     # a plugin's own kinds are not known here by their names
@@ -259,11 +266,11 @@ _SETTLE = update(orders).where(*_SENT).values(**_SETTLED)
 
 
 def intend(connection: Connection, id: int, request: str, now: float, mark: float | None) -> bool:
-    """Writes down that a request is about to leave. False when the order is somebody else's, or
-    rests, or its run was replaced.
+    """Records that a request is about to leave. Returns False if another sender has the order, its
+    account is stopped, or its run was replaced.
 
     Args:
-        mark: when the same sender last wrote so; None for the first time.
+        mark: the time of the sender's previous record; None for the first one.
     """
     taken = connection.execute(
         _BEGIN if mark is None else _GO_ON, {"this": id, "mark": mark, "now": now}
@@ -281,11 +288,11 @@ def settle(
     state: OrderState,
     done: Done,
 ) -> bool:
-    """Writes down what has become of an order, and which roles the person is owed from now on.
-    False when somebody else has settled it, or has put it back.
+    """Records the outcome of an order, and defers the roles that have to wait for acceptance.
+    Returns False if another process has settled the order or put it back.
 
     Args:
-        mark: when its sender last wrote that a request was about to leave; None when none was.
+        mark: the time when its sender recorded the last request; None if no request has left.
     """
     facts = {"to": state, "what": done.outcome, "mailed": done.mail, "why": done.detail}
     settled = connection.execute(
@@ -302,10 +309,10 @@ def settle(
 def mark_unanswered(
     connection: Connection, id: int, now: float, mark: float, why: str, *, counts: bool = True
 ) -> bool:
-    """Writes down that no answer will come any more. From now on anybody may look for it.
+    """Records that no answer will come any more. From now on any process may look for the effect.
 
     Args:
-        counts: whether the attempt counts as one.
+        counts: whether the request counts as an attempt.
     """
     attempts = orders.c.attempts - (0 if counts else 1)
     doubted = connection.execute(
@@ -320,7 +327,8 @@ def mark_unanswered(
 def mark_all_unanswered(
     connection: Connection, some: Iterable[Order], now: float, why: str
 ) -> None:
-    """The same of several orders, whose senders are gone: these attempts do not count."""
+    """Marks several orders whose senders are gone as unanswered. These requests do not count as
+    attempts."""
     for order in some:
         if order.intended is not None:
             mark_unanswered(connection, order.id, now, order.intended, why, counts=False)
@@ -336,7 +344,8 @@ def ask_again(
     *,
     attempts: int,
 ) -> bool:
-    """Puts an order back: it certainly did not happen. Its facts are those of the last look."""
+    """Puts an order back to be sent again, because it had no effect. Stores the status that the
+    last look has found."""
     again = connection.execute(
         update(orders)
         .where(*_SENT)

@@ -1,4 +1,4 @@
-"""Runs: many orders that are carried out together, and go on after a crash."""
+"""Runs: orders that are carried out together, and continued after a crash."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from guestlist.ledger.schema import IS_OPEN, OrderState, orders, runs
 from guestlist.ledger.store import Store
 
 ROWS_PER_STATEMENT = 5_000
-"""Rows that are written with one statement."""
+"""Rows that are inserted with one statement."""
 
 Claims = Mapping[str, int | None]
-"""How often orders of the runs before were begun, by account; None while one of them is under way
-or in doubt."""
+"""Attempts of the unfinished runs, by account. None for an account with an order in flight or
+unresolved."""
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A run that was begun."""
+    """A stored run."""
 
     id: int
     began: float
@@ -47,20 +47,22 @@ def begin_run(
     origin: Origin = NOBODY,
     joined: Callable[[int, Collection[str]], None] | None = None,
 ) -> int:
-    """Stores a new run with its orders, all of it or nothing, and returns its number.
+    """Stores a new run with its orders in one transaction, and returns its number.
 
     Args:
-        changes: tells them, from the first one at each call.
-        roster: the digest of what is asked for; empty for what follows from an earlier run.
-        source: the name of its file.
-        replace: earlier runs end, and what they did not begin is dropped.
-        before: what `claims` said before the plan was made, where others work on those runs.
-        origin: who starts the run.
-        joined: called with the run's number and its accounts before any other process can see it.
+        changes: returns the changes. Each call starts from the first one.
+        roster: the digest of the roster; empty for a run of deferred grants.
+        source: the name of the roster's file.
+        replace: whether to end earlier runs and drop their orders that were not begun.
+        before: the result of `claims` from before the plan was made, if other processes work on the
+            earlier runs.
+        origin: the person or program that starts the run.
+        joined: called with the run's number and its accounts before any other process can see the
+            run.
 
     Raises:
-        Conflict: an earlier run has gone on since then, so that the plan may ask once more for what
-            was done.
+        Conflict: an earlier run has gone on since `before`, so that the plan may repeat what was
+            done.
     """
 
     def begin(connection: Connection) -> int:
@@ -84,7 +86,7 @@ def begin_run(
 
 
 def claims(store: Store) -> Claims:
-    """What has been begun so far of the runs that did not come to their end."""
+    """Returns the attempts of the unfinished runs, by account."""
     with store.reading() as connection:
         return _claims(connection)
 
@@ -105,7 +107,7 @@ def _claims(connection: Connection) -> Claims:
 
 
 def _moved(before: Claims, now: Claims) -> set[str]:
-    """The accounts on which a run went on, or may have."""
+    """Returns the accounts on which a run has gone on, or may have."""
     return {
         account
         for account in before.keys() | now.keys()
@@ -125,12 +127,12 @@ def _check_unmoved(connection: Connection, run: int, moved: set[str]) -> None:
 
 
 def end_run(store: Store, run: int, now: float) -> None:
-    """Says that nothing of a run is left to do."""
+    """Records that no order of a run is left."""
     store.write(lambda c: c.execute(update(runs).where(runs.c.id == run).values(ended=now)))
 
 
 def unfinished_run(store: Store) -> Run | None:
-    """The last run of a roster, if it did not come to its end."""
+    """Returns the last run of a roster if it has not ended; else None."""
     with store.reading() as connection:
         row = connection.execute(
             select(runs.c.id, runs.c.began, runs.c.roster, runs.c.source, runs.c.ended)
@@ -142,10 +144,10 @@ def unfinished_run(store: Store) -> Run | None:
 
 
 def add(connection: Connection, changes: Iterable[Change], *, run: int, now: float) -> None:
-    """Stores orders. Nothing was sent for them.
+    """Stores the orders of a run. Sends nothing.
 
-    Changes that cannot be made are left out. Changes of deferred grants have no orders of their
-    own: the grants that the ledger holds become due, are withdrawn, or are added.
+    Leaves out changes that cannot be made. Changes of deferred grants have no orders of their own:
+    the grants that the ledger holds become due, are withdrawn, or are added.
     """
     doable = (change for change in changes if change.action not in IMPOSSIBLE)
     while some := list(islice(doable, ROWS_PER_STATEMENT)):
@@ -159,13 +161,13 @@ def add(connection: Connection, changes: Iterable[Change], *, run: int, now: flo
 
 
 def drop(connection: Connection, now: float) -> None:
-    """Drops what was asked for and not begun, in runs before: a later plan takes its place. Roles
-    that were owed are owed again, each once."""
+    """Drops the orders of earlier runs that were not begun, because a new plan replaces them.
+    Deferred grants that had become due are deferred again."""
     _drop(connection, now, orders.c.run.is_not(None))
 
 
 def defer_again(connection: Connection, now: float) -> None:
-    """Roles that a run of owed ones did not come to are owed again."""
+    """Defers the grants again that a run of deferred grants has not given."""
     _drop(connection, now, orders.c.run.in_(select(runs.c.id).where(runs.c.roster == "")))
 
 

@@ -1,4 +1,4 @@
-"""A pace that several processes share, through a row of the ledger."""
+"""A rate limiter that several processes share through a row of the ledger."""
 
 from __future__ import annotations
 
@@ -15,20 +15,21 @@ from guestlist.ledger.store import Store, insert_absent
 from guestlist.provider import Limit, Provider
 
 SKEW = 1.0
-"""Seconds. A row that another machine wrote further in the future shows that a clock was set. On
-one machine, any row from the future shows it."""
+"""Seconds. A row that another machine wrote further in the future than this shows that a clock was
+set. On one machine, any row from the future shows it."""
 
 
 class SharedRateLimiter(Pace):
-    """Reserves in the ledger, so that all processes together stay below a service's limits.
+    """Reserves requests in the ledger, so that all processes together stay below a service's
+    limits.
 
-    The row holds moments of the wall clock: machines that share a PostgreSQL ledger need clocks
+    The row holds times of the wall clock: machines that share a ledger in PostgreSQL need clocks
     that agree to some hundredths of a second, as NTP keeps them. If the clock is set back, the row
-    is taken for one that was written just now. If it is set forward, the row is taken for an old
-    one. Either costs at most one window of the limit.
+    is treated as written just now. If it is set forward, the row is treated as old. Either costs at
+    most one window of the limit.
 
     Args:
-        name: of the row.
+        name: the name of the row.
     """
 
     shared = True
@@ -42,7 +43,7 @@ class SharedRateLimiter(Pace):
         self._clock = clock
 
     def reserve(self, now: float, patience: float = float("inf")) -> float:
-        """Takes the next moment that is free for any process. Blocks for the ledger."""
+        """Reserves the next free moment, in all processes. Blocks while it uses the ledger."""
         with self._store.pacing() as connection:
             pace = self._locked(connection)
             waited = self._since(now)
@@ -61,7 +62,7 @@ class SharedRateLimiter(Pace):
         pause: float = 0.0,
         reason: str = "",
     ) -> None:
-        """Lets no process send anything for so long. Blocks for the ledger."""
+        """Delays the requests of all processes. Blocks while it uses the ledger."""
         with self._store.pacing() as connection:
             pace = self._locked(connection)
             # not `now`: requests that have left since then, while another process had the ledger,
@@ -78,13 +79,13 @@ class SharedRateLimiter(Pace):
             self._learn(pace)
 
     def look(self) -> None:
-        """Reads `rests` and the pause anew. Waits for no other process: a request is about to
-        leave."""
+        """Reads the pause of the service again. Does not wait for other processes, because a
+        request is about to leave."""
         with self._store.reading() as connection:
             self._restored(connection.scalar(self._written))
 
     def _locked(self, connection: Connection) -> Pace:
-        """What is written, which no other process changes before the end of the transaction."""
+        """Returns the stored rate limiter, and locks its row until the end of the transaction."""
         written = self._written.with_for_update()
         state = connection.scalar(written)
         if state is None:
@@ -124,14 +125,15 @@ class SharedRateLimiter(Pace):
 def rate_limiter_for(
     store: Store, provider: Provider, limits: tuple[Limit, ...], clock: Clock
 ) -> Pace:
-    """The pace of an account: shared, where the service is known to limit anything."""
+    """Returns the rate limiter of an account. It is shared if the provider declares limits."""
     if not limits:
         return Pace()
     return SharedRateLimiter(store, _name_of(provider), limits, clock)
 
 
 def _name_of(provider: Provider) -> str:
-    """What the service counts together: a network address, or whoever has the same credentials."""
+    """Returns a name for what the service counts together: a network address, or a set of
+    credentials."""
     if provider.limits_count_addresses:
         return f"{provider.base_url} from {socket.gethostname()}"
     told = json.dumps([provider.base_url, sorted(provider.authorize().items())])

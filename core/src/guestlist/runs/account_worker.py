@@ -243,7 +243,7 @@ class AccountWorker:
         change = entry.order.change
         may_have_happened = error.happened is not False and not error.half_done
         if may_have_happened and change.action not in REPEATABLE:
-            entry.doubted(error.message)
+            entry.unanswered(error.message)
             if self._reconciles:
                 self._unresolved.add(entry, error)
         elif (
