@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 from guestlist.changes import Change
 from guestlist.errors import ConfigError, GuestlistError, LedgerError, ServiceTrouble, WaitTimeout
 from guestlist.exchange.clock import Stopped
-from guestlist.ledger import deferred_grants, runs
+from guestlist.ledger import runs
+from guestlist.ledger.deferred_grants import all_deferred
 from guestlist.ledger.lock import exclusive
 from guestlist.models import OPEN_STATES, Guest, State
 from guestlist.roster.deferred_grants import DeferredGrant, GrantReview, review_grants
@@ -241,7 +242,7 @@ def find_due_changes(
                 others[account, change.key] = _without_raw(guest)
 
     grants: dict[str, list[Change]] = defaultdict(list)
-    for order in deferred_grants.all_deferred(store):
+    for order in all_deferred(store):
         change = order.change
         account = change.account
         is_selected = selection.includes(account, change.key)
