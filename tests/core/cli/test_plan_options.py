@@ -74,7 +74,7 @@ def test_pruning_takes_out_only_the_people_who_are_named(cli: Cli) -> None:
         (["eve@example.com"], "guestlist.toml does not name eve@example.com"),
         (["ada@"], "'ada@' is not an e"),
         (["-a", "clod"], "there is no account 'clod'"),
-        (["-a", "unused"], "the roster says nothing about the account 'unused'"),
+        (["-a", "unused"], "the roster does not name the account 'unused'"),
         (["one.toml", "two.toml"], "'two.toml' is not an email address"),
         (["--markdown", "--json"], "--markdown and --json exclude each other"),
     ],

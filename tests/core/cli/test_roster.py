@@ -441,7 +441,7 @@ def test_nobody_is_invited_while_it_is_not_known_what_became_of_a_request(
         refused = roster("apply", "--yes", *["--plan", "team.plan"] * planned)
     assert refused.code == 1
     assert "error: cloud: not from here [HTTP 403]" in refused.err
-    assert "error: cloud: nothing new is sent before it is known what became" in refused.err
+    assert "error: cloud: nothing new is sent, because the outcome" in refused.err
     office = ("aitronos", "ada@example.com")
     assert mails(sandbox) == ({} if planned else {office: 1}), "other accounts are no part of it"
     cli("invite", "ada@example.com", "-a", "cloud")  # as the late effect
@@ -560,7 +560,7 @@ def test_what_a_plan_in_a_file_was_made_without_is_told_again(
     assert half("plan", "--out", "team.plan").code == 1
     done = half("apply", "--plan", "team.plan", "--yes")
     assert done.code == 1
-    assert "error: bad: there is nothing about this account in the plan" in done.err
+    assert "error: bad: the plan leaves this account out" in done.err
     assert mails(sandbox) == {("vultr", "ada@example.com"): 1}
 
 
@@ -617,7 +617,7 @@ def test_a_plan_in_a_file_goes_on_after_a_crash(roster: Roster, cli: Cli, sandbo
     cli("invite", "ada@example.com", "-a", "cloud")  # what the run had done before
     Path("other.plan").write_text(Path("team.plan").read_text().replace(":", ": ", 1))
     refused = roster("apply", "--plan", "other.plan", "--yes")
-    assert "something has changed since the plan was made" in refused.err, (
+    assert "the services have changed since the plan was made" in refused.err, (
         "another plan is not the run that was begun"
     )
     done = roster("apply", "--plan", "team.plan", "--yes")

@@ -40,7 +40,7 @@ COLUMNS = [
 
 
 def show_changes(screen: Screen, plan: Plan, titles: dict[str, str], *, everything: bool) -> None:
-    """Show the changes, account by account. A terminal gets only the first of each account.
+    """Shows the changes, account by account. A terminal gets only the first of each account.
 
     Args:
         titles: what people call the service of an account.
@@ -80,7 +80,7 @@ def _possible(plan: Plan, account: str) -> Iterator[Change]:
 
 
 def _print_lines(screen: Screen, changes: Callable[[], Iterator[Change]]) -> None:
-    """Print a table of any length in constant memory: a line for each change, none of it cut."""
+    """Prints a table of any length in constant memory: a line for each change, none of it cut."""
 
     def rows() -> Iterator[list[str]]:
         return ([printable(str(cell)) for cell in _cells(change)] for change in changes())
@@ -98,7 +98,7 @@ def _print_lines(screen: Screen, changes: Callable[[], Iterator[Change]]) -> Non
 
 @contextmanager
 def markdown_block(screen: Screen, title: str) -> Iterator[None]:
-    """Print a heading in Markdown, and what is printed within the block as preformatted text."""
+    """Prints a heading in Markdown, and what is printed within the block as preformatted text."""
     screen.line(f"### {title}")
     screen.line()
     screen.line("```text")

@@ -77,7 +77,7 @@ def _carried_out(carry_out: Callable[[Session], None], arguments: argparse.Names
 
 @contextmanager
 def _recording_errors(session: Session) -> Iterator[None]:
-    """Append what is raised within the block to the session's errors."""
+    """Appends what is raised within the block to the session's errors."""
     try:
         yield
     except ConfigError as error:

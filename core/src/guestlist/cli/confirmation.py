@@ -12,7 +12,7 @@ ANSWERS = {"y": True, "yes": True, "n": False, "no": False, "": False}
 
 
 def confirm(question: str, *, yes: bool) -> None:
-    """Return if the user confirms. Asks again after anything but yes or no.
+    """Returns if the user confirms. Asks again after anything but yes or no.
 
     Args:
         yes: the user confirmed on the command line, so nothing is asked.

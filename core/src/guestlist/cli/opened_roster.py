@@ -47,7 +47,7 @@ class OpenedRoster:
 def open_roster(
     session: Session, *, create: bool = True, reads_only: bool = False
 ) -> Iterator[OpenedRoster]:
-    """Open the roster, its accounts and its ledger; close them at the end.
+    """Opens the roster, its accounts and its ledger; close them at the end.
 
     Args:
         create: create the ledger that `--ledger` names if there is none.
@@ -91,12 +91,12 @@ def open_roster(
 
 
 def _is_writable(file: Path) -> bool:
-    """Return whether SQLite can write to a file, or make it. It writes its log beside the file."""
+    """Returns whether SQLite can write to a file, or make it. It writes its log beside the file."""
     return os.access(file.parent, os.W_OK) and (not file.exists() or os.access(file, os.W_OK))
 
 
 def configured_accounts(session: Session, roster: TomlFile, closing: ExitStack) -> Config:
-    """Return the accounts of a roster that `--account` names, all without it. With `--sandbox`,
+    """Returns the accounts of a roster that `--account` names, all without it. With `--sandbox`,
     the sandbox's providers take their place. Sets the session's clock.
 
     Args:

@@ -123,7 +123,7 @@ class _TimeLeft(TextColumn):
 
 
 def least_seconds(changes: int, limits: Iterable[Limit]) -> float:
-    """Return how many seconds the rate limits require for this number of changes: at least one
+    """Returns how many seconds the rate limits require for this number of changes: at least one
     request each, the first ones of each window at once."""
     return max(
         ((changes - 1) // limit.count * limit.per for limit in limits if limit.count > 0),

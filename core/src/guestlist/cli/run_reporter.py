@@ -82,7 +82,7 @@ class RunReporter:
         self._closing.close()
 
     def __call__(self, event: RunEvent) -> None:
-        """Show an event."""
+        """Shows an event."""
         if not isinstance(event, Problem):
             self.last = event
         session, status = self._session, self._session.status
@@ -130,7 +130,7 @@ class RunReporter:
                 status.show_wait(f"waiting for {told}")
 
     def show_plan(self, plan: Plan) -> None:
-        """Show each change, and what they come to."""
+        """Shows each change, and what they come to."""
         session = self._session
         session.status.pause()
         counts = Counter[Action]()
@@ -189,7 +189,7 @@ class RunReporter:
 def reading_callback(
     status: StatusLine, accounts: Mapping[str, Provider]
 ) -> Callable[[str, str, int], None]:
-    """Return a callback that shows what is being read of each account, and how fast it may be."""
+    """Returns a callback that shows what is being read of each account, and how fast it may be."""
     now: dict[str, str] = {}
 
     def show(account: str, what: str, number: int) -> None:

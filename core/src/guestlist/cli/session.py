@@ -78,7 +78,7 @@ class Session:
         return StatusLine(None if self.arguments.quiet else self.screen)
 
     def end_status(self) -> None:
-        """Stop showing what is being waited for, if that was ever shown."""
+        """Stops showing what is being waited for, if that was ever shown."""
         if "status" in vars(self):
             self.status.pause()
 
@@ -106,7 +106,7 @@ class Session:
         return guests.with_budget(total=limit, waiting=limit) if is_budget else guests
 
     def warn_about_plugins(self) -> None:
-        """Print a warning for each plugin that cannot be loaded: its policy is not enforced."""
+        """Prints a warning for each plugin that cannot be loaded: its policy is not enforced."""
         for broken in installed().broken:
             print_message("warning", broken.error.message)
 
@@ -218,7 +218,7 @@ class Session:
 def client(
     session: Session, config: Config, clock: Clock, ledger: Ledger | None = None
 ) -> Guestlist:
-    """Return a client for what is configured. It reports its events to the session."""
+    """Returns a client for what is configured. It reports its events to the session."""
     return Guestlist(
         config.accounts,
         allowed_domains=config.allowed_domains,

@@ -20,7 +20,7 @@ TERMINATION_SIGNALS = tuple(
 
 @contextmanager
 def ends_on_signals(session: Session, *, patient: bool = False) -> Iterator[None]:
-    """Raise `KeyboardInterrupt` on SIGTERM and SIGHUP within the block. The session's errors say
+    """Raises `KeyboardInterrupt` on SIGTERM and SIGHUP within the block. The session's errors say
     which signal it was. A signal that is ignored stays ignored, as `nohup` wants.
 
     Args:

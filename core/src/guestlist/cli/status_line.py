@@ -45,7 +45,7 @@ class StatusLine:
         self.pause()
 
     def show(self, what: str) -> None:
-        """Show what is being done as a whole."""
+        """Shows what is being done as a whole."""
         self._what = what
         with self._lock:
             if self._console is not None and self._status is None and self._timer is None:
@@ -64,7 +64,7 @@ class StatusLine:
         self.show(what)
 
     def pause(self) -> None:
-        """Show nothing until the next `show`, because something else writes to the terminal."""
+        """Shows nothing until the next `show`, because something else writes to the terminal."""
         with self._lock:
             if self._timer is not None:
                 self._timer.cancel()

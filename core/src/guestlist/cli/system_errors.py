@@ -66,13 +66,13 @@ class Output:
         return getattr(self.stream, name)
 
     def discard(self) -> None:
-        """Discard what is still written. The interpreter writes what is left when it ends."""
+        """Discards what is still written. The interpreter writes what is left when it ends."""
         os.dup2(os.open(os.devnull, os.O_WRONLY), self.stream.fileno())
 
 
 @contextmanager
 def checked_output() -> Iterator[Output]:
-    """Make `sys.stdout` an `Output` within the block."""
+    """Makes `sys.stdout` an `Output` within the block."""
     output = Output(sys.stdout)
     sys.stdout = cast(TextIO, output)
     try:
@@ -82,12 +82,12 @@ def checked_output() -> Iterator[Output]:
 
 
 def mute_output() -> None:
-    """Discard what is written to stdout from now on, within `checked_output`."""
+    """Discards what is written to stdout from now on, within `checked_output`."""
     cast(Output, sys.stdout).muted = True
 
 
 def system_failure(error: OSError) -> SystemFailure:
-    """Return the error that says what the operating system refused, and where."""
+    """Returns the error that says what the operating system refused, and where."""
     reason = error.strerror or type(error).__name__
     if getattr(sys.stdout, "error", None) is error:
         return SystemFailure(f"the output cannot be written: {reason}")

@@ -1,12 +1,12 @@
-"""Plan, apply, settle and follow: what `guestlist plan` and its neighbors do, as library calls.
+"""Plan, apply, settle and follow as library functions: the work behind the commands of these names.
 
     import guestlist
 
     result = guestlist.apply("guestlist.toml", confirm=lambda plan: plan.summary.possible < 100)
 
 Each function has a module of its own: `planning`, `applying`, `settling`, `following`. Their
-async twins are in `asynchronous`. All need the extra `guestlist[ledger]`. Names are loaded on first
-use.
+async versions are in `asynchronous`. All need the extra `guestlist[ledger]`. Names are loaded on
+first use.
 """
 
 from __future__ import annotations

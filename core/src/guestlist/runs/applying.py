@@ -1,4 +1,4 @@
-"""`apply`: makes the services as the roster says."""
+"""`apply`: changes the services so that they match a roster."""
 
 from __future__ import annotations
 
@@ -46,13 +46,14 @@ class ApplyResult:
     """What `apply` did.
 
     Attributes:
-        run: the run's number in the ledger; None if nothing was begun.
+        run: the run's number in the ledger; None if no run was started.
         confirmed: False if the callback declined the plan.
-        tallies: what became of the changes, by account.
-        left: changes that are still to be made. Calling `apply` again goes on with them.
+        tallies: counts of the outcomes, by account.
+        left: number of changes that are still to be made. The next call of `apply` continues with
+            them.
         interrupted: whether the run was stopped early.
-        errors: everything that failed while the rest went on.
-        settled: what became of deferred grants; None if it did not come to that.
+        errors: failures that did not end the run.
+        settled: the result for deferred grants; None if the run ended before they were handled.
     """
 
     run: int | None = None
@@ -97,11 +98,12 @@ def apply(
     actor: str | None = None,
     note: str | None = None,
 ) -> ApplyResult:
-    """Make the services as a roster says: plan, confirm, send, grant deferred roles.
+    """Changes the services so that they match a roster: plans, asks for confirmation, sends the
+    changes, and grants deferred roles.
 
-    Every change is written to the ledger before its request is sent. A run that was interrupted or
-    killed goes on at the next call, if the roster is still the same: nothing is lost, and nobody is
-    invited twice. Only one process at a time applies with the same ledger.
+    Every change is written to the ledger before its request is sent. The next call
+    continues a run that was interrupted or killed, if the roster is still the same: no change is
+    lost, and no person is invited twice. Only one process at a time applies with the same ledger.
 
     Args:
         roster: the roster, or the path of its file.
@@ -109,36 +111,38 @@ def apply(
         ledger: an open ledger, a file or a URL. By default the one that the roster names.
         client: the client to send with. By default one for the roster's accounts. Give it the same
             ledger, so that rate limits are shared with other processes.
-        confirm: called with the plan before anything is sent. If it returns False, nothing is.
-            It is not called for a run that goes on, nor if there is nothing to do.
-        confirm_resume: called with the number of changes that are left before an interrupted run
-            goes on. If it returns False, nothing is sent.
-        on_progress: called with events while the run works.
+        confirm: called with the plan before anything is sent. If it returns False, nothing is
+            sent. It is not called if an interrupted run continues or if there is nothing to do.
+        confirm_resume: called with the number of changes that are left, before an interrupted run
+            continues. If it returns False, nothing is sent.
+        on_progress: called with each event of the run.
         prune: also take out people whom the roster does not name.
         invite_declined: also invite people who have declined.
-        retry_unknown: also send an email where nobody knows whether an earlier one went out.
-            Otherwise these people are left out, with an `OutcomeUnknown` for each in the result.
-        fresh: make a new plan even if an interrupted run could go on.
+        retry_unknown: also send an email if it is unknown whether an earlier one was sent.
+            By default these people are left out, and the result has an `OutcomeUnknown` for each.
+        fresh: make a new plan even if an interrupted run could continue.
         force: allow a plan that is over the roster's `[limits]`.
-        accounts: plan and change only these accounts. A saved plan takes neither these nor people.
+        accounts: plan and change only these accounts. Cannot be combined with `plan`.
         people: plan and change only the people with these addresses.
-        allow_empty: accept a roster that names no one. Otherwise that is an error.
+        allow_empty: accept a roster that names no people. By default that is an error.
         wait: seconds to wait for people to accept, so that they can be given deferred roles.
         stop: ends the run early when called, such as from a signal handler. With it, Ctrl-C is
-            reported in the result. Without it, Ctrl-C raises `KeyboardInterrupt` once requests
-            under way have been finished and recorded.
+            reported in the result. Without it, Ctrl-C raises `KeyboardInterrupt` once the
+            requests in flight have been finished and recorded.
         actor: who starts the run, for the ledger. By default the user of the operating system.
-        note: why, for the ledger.
+        note: the reason for the run, for the ledger.
 
     Raises:
-        ConfigError: the roster, its accounts or the ledger's location are invalid; or the saved
-            plan is.
+        ConfigError: the roster, its accounts, the ledger's location or the saved plan is invalid.
         Conflict: the plan is over a limit, or the services have changed since it was saved.
         LedgerError: the ledger fails, or another process is applying with it.
     """
     selection = Selection.of(accounts, people)
     if plan is not None and selection != EVERYBODY:
-        raise InvalidOrder("a saved plan cannot be limited", hint="Limit it when it is made.")
+        raise InvalidOrder(
+            "a saved plan cannot be limited to accounts or people",
+            hint="Select accounts and people when the plan is made.",
+        )
     with (
         open_context(
             roster,
@@ -182,7 +186,7 @@ def _apply(
     result: ApplyResult,
 ) -> None:
     if saved is not None:
-        saved.check_accounts(context.client)  # also before a run of it goes on
+        saved.check_accounts(context.client)  # a run of this plan may be continued below
         report_unplanned(context, saved)
     asked = _request_digest(context, options) if saved is None else saved.digest
     run = None if fresh else _find_unfinished_run(context, asked)
@@ -209,10 +213,10 @@ def _apply(
 
 
 def _find_unfinished_run(context: Context, asked: str) -> int | None:
-    """Return the last run if it was interrupted and was made for the same request.
+    """Returns the number of the last run if it was interrupted and was made for the same request.
 
     Args:
-        asked: the digest of what is asked for now.
+        asked: the digest of the present request.
     """
     run = runs.unfinished_run(context.store)
     if run is None or run.roster != asked:
@@ -222,8 +226,8 @@ def _find_unfinished_run(context: Context, asked: str) -> int | None:
 
 
 def _request_digest(context: Context, options: _Options) -> str:
-    """Identify what is asked for: the roster, the accounts, the options, and the day, because
-    tomorrow somebody's last day may be over."""
+    """Returns a digest of the request: the roster, the accounts, the options and the date. The date
+    counts because somebody's last day may be over tomorrow."""
     client = context.client
     today = client.clock.now().astimezone(context.roster.zone).date()
     accounts = " ".join(map(fingerprint, client.accounts.values()))
@@ -233,7 +237,7 @@ def _request_digest(context: Context, options: _Options) -> str:
 
 
 def _begin_from_roster(context: Context, options: _Options, asked: str) -> int | None:
-    """Plan, and record a run if the plan is confirmed."""
+    """Makes a plan, and records a run for it if the plan is confirmed."""
     with context.runner.paused_workers():
         unknown = reconcile(context)
         unclear = {name: unknown[name] for name in context.accounts() if name in unknown}
@@ -253,7 +257,7 @@ def _begin_from_roster(context: Context, options: _Options, asked: str) -> int |
 
 
 def _begin_from_plan(context: Context, options: _Options, plan: PlanFile, asked: str) -> int | None:
-    """Record a run for a saved plan if it is confirmed and the services have not changed since."""
+    """Records a run for a saved plan if it is confirmed and the services have not changed since."""
     with context.runner.paused_workers():
         unknown = reconcile(context)
         for account in plan.summary.counts:
@@ -272,17 +276,17 @@ def _check_unchanged(context: Context, plan: PlanFile) -> None:
 
 
 def _raise_if_changed(different: Iterable[tuple[Change, str]]) -> None:
-    """Raise an error if anything that a saved plan rests on is different now.
+    """Raises an error if the services have changed since a plan was saved.
 
     Raises:
-        Conflict: it is; the message gives the first three changes concerned.
+        Conflict: the message lists the first three affected changes.
     """
     changed = [f"{change.email} on {change.account} {what}" for change, what in different]
     if changed:
         more = f" and {len(changed) - 3} more" if changed[3:] else ""
         raise Conflict(
-            f"something has changed since the plan was made: {'; '.join(changed[:3])}{more}",
-            hint="Nothing was sent. Make the plan again, and look at it.",
+            f"the services have changed since the plan was made: {'; '.join(changed[:3])}{more}",
+            hint="Nothing was sent. Make a new plan and review it.",
         )
 
 
@@ -290,14 +294,16 @@ def _is_confirmed(context: Context, options: _Options, plan: Plan | PlanFile) ->
     context.emit(Planned(plan))
     if cannot := sum(1 for change in impossible_changes(plan) if change.email and not change.roles):
         changes = "1 change" if cannot == 1 else f"{cannot} changes"
-        context.report(Conflict(f"{changes} not possible", hint="The plan says why."))
+        context.report(
+            Conflict(f"{changes} not possible", hint="The plan gives the reason for each.")
+        )
     context.report(*unresolved_errors(plan))
     summary = plan.summary
     if not summary.possible:
         return True
     if summary.over and not options.force:
         raise Conflict(
-            f"the plan asks for more than one run may do: {'; '.join(map(str, summary.over))}",
-            hint="Nothing was sent. If it is meant so, say --force; [limits] has the ceilings.",
+            f"the plan exceeds the limits of one run: {'; '.join(map(str, summary.over))}",
+            hint="Nothing was sent. Add --force to allow it, or raise the limits in [limits].",
         )
     return options.confirm is None or options.confirm(plan)

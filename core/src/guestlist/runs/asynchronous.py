@@ -1,4 +1,9 @@
-"""`plan_async`, `apply_async`, `settle_async` and `follow_async`: the same, for async code.
+"""`plan_async`, `apply_async`, `settle_async` and `follow_async`: the functions of this package for
+async code.
+
+The work runs in threads. The `AsyncGuestlist` sends requests in its event loop (asyncio or trio). A
+cancelled call ends like a run after Ctrl-C: no new request is sent, requests in flight are finished
+and recorded, and then the cancellation continues.
 
 The work is done in threads; requests are sent by the `AsyncGuestlist` in its event loop (asyncio or
 trio). A cancelled call ends as a run does after Ctrl-C: nothing new is sent, requests under way are
@@ -48,7 +53,7 @@ async def plan_async(
     people: Iterable[str] = (),
     allow_empty: bool = False,
 ) -> Plan:
-    """Compare a roster with what the services hold; see `plan`.
+    """Compares a roster with what the services hold; see `plan`.
 
     Args:
         client: the client to read with. By default one for the roster's accounts.
@@ -97,7 +102,7 @@ async def apply_async(
     actor: str | None = None,
     note: str | None = None,
 ) -> ApplyResult:
-    """Make the services as a roster says; see `apply`.
+    """Changes the services so that they match a roster; see `apply`.
 
     Args:
         client: the client to send with. By default one for the roster's accounts.
@@ -141,7 +146,7 @@ async def settle_async(
     actor: str | None = None,
     note: str | None = None,
 ) -> SettleResult:
-    """Give people their deferred roles; see `settle`.
+    """Gives people their deferred roles; see `settle`.
 
     Args:
         client: the client to send with. By default one for the roster's accounts.
@@ -165,7 +170,7 @@ async def settle_async(
 async def follow_async(
     *, ledger: Ledger | str | Path, client: AsyncGuestlist, after: int = 0, days: float = 30.0
 ) -> FollowResult:
-    """Find out what people answered to their invitations; see `follow`."""
+    """Finds out and records how people answered their invitations; see `follow`."""
     return await _in_threads(
         lambda bridge: follow(
             ledger=ledger, client=for_threads(client, bridge.portal), after=after, days=days
@@ -174,10 +179,10 @@ async def follow_async(
 
 
 class _Bridge:
-    """What the threads use of the event loop.
+    """Lets the worker threads use objects of the event loop.
 
     Attributes:
-        stop: ends the work early.
+        stop: ends the work early when called.
     """
 
     def __init__(self, portal: BlockingPortal) -> None:
@@ -203,10 +208,11 @@ class _Bridge:
 
 
 async def _in_threads(work: Callable[[_Bridge], T]) -> T:
-    """Do blocking work in a thread. If the task is cancelled, stop the work and wait for its end.
+    """Runs blocking work in a thread. If the task is cancelled, stops the work and waits for its
+    end.
 
     Requests and callbacks of the work run in a shielded scope, so that a cancellation does not
-    tear them off in the middle.
+    interrupt them halfway.
     """
     results: list[T] = []
     errors: list[BaseException] = []

@@ -1,4 +1,5 @@
-"""What every function of this package works with: the roster, the client, the ledger."""
+"""The objects that every function of this package works with: the roster, the client, the
+ledger."""
 
 from __future__ import annotations
 
@@ -35,8 +36,8 @@ class Selection:
     """The accounts and people that a plan or a run is limited to.
 
     Attributes:
-        accounts: names of accounts; empty for all that the roster names.
-        people: addresses in their normal form (`guestlist.address.email_key`); empty for everybody.
+        accounts: names of accounts; empty for every account in the roster.
+        people: addresses in their normal form (`guestlist.address.email_key`); empty for everyone.
     """
 
     accounts: frozenset[str] = frozenset()
@@ -44,7 +45,7 @@ class Selection:
 
     @classmethod
     def of(cls, accounts: Iterable[str], people: Iterable[str]) -> Selection:
-        """Return the selection of these accounts and addresses.
+        """Returns a selection of these accounts and addresses.
 
         Raises:
             InvalidOrder: an address is not valid.
@@ -52,11 +53,11 @@ class Selection:
         return cls(frozenset(accounts), frozenset(read_email(person)[1] for person in people))
 
     def includes(self, account: str, key: str) -> bool:
-        """Return whether a person in an account is selected."""
+        """Returns whether a person in an account is selected."""
         return self.includes_account(account) and (not self.people or key in self.people)
 
     def includes_account(self, account: str) -> bool:
-        """Return whether an account is selected."""
+        """Returns whether an account is selected."""
         return not self.accounts or account in self.accounts
 
     def __str__(self) -> str:
@@ -67,19 +68,19 @@ EVERYBODY = Selection()
 
 
 class RunInterrupted(Exception):
-    """The run was asked to end. What is left stays in the ledger."""
+    """The run was asked to stop. Its remaining changes stay in the ledger."""
 
 
 @dataclass
 class Context:
-    """An open roster.
+    """An open roster with its client and its ledger.
 
     Attributes:
         client: the caller's client, or one made from the roster. Its waits end with `stop`.
         stop: ends the run early.
-        selection: the accounts and people that it is limited to.
+        selection: the accounts and people that the run is limited to.
         handles_stop: whether the caller passed `stop` and wants a result after Ctrl-C.
-        errors: what failed so far while the rest went on.
+        errors: failures so far that did not end the run.
     """
 
     roster: Roster
@@ -93,23 +94,23 @@ class Context:
     errors: list[GuestlistError] = field(default_factory=list)
 
     def accounts(self) -> list[str]:
-        """Return the accounts that the roster names and that are selected.
+        """Returns the selected accounts that the roster names.
 
         Raises:
-            UnknownAccount: the roster says nothing about an account that is selected.
+            UnknownAccount: the roster does not name a selected account.
         """
         named = self.roster.accounts
         for name in sorted(self.selection.accounts):
             self.client.account(name)
             if name not in named:
                 raise UnknownAccount(
-                    f"the roster says nothing about the account {name!r}",
-                    hint=f"It names people in: {', '.join(named) or 'no account'}.",
+                    f"the roster does not name the account {name!r}",
+                    hint=f"It names these accounts: {', '.join(named) or 'none'}.",
                 )
         return [name for name in named if self.selection.includes_account(name)]
 
     def report(self, *errors: GuestlistError) -> None:
-        """Record errors that do not end the run, and emit an event for each."""
+        """Records errors that do not end the run, and emits a `Problem` for each."""
         for error in errors:
             self.errors.append(error)
             self.emit(Problem(error))
@@ -128,14 +129,15 @@ def open_context(
     actor: str | None = None,
     note: str | None = None,
 ) -> Iterator[Context]:
-    """Open what a run needs. What the caller brought stays open at the end.
+    """Opens the roster, the client and the ledger of a run. At the end, closes those that it opened
+    itself.
 
     Args:
         roster: the roster or the path of its file.
         ledger: an open ledger, a file or a URL. By default the one that the roster names.
         client: by default a client for the roster's accounts.
-        allow_empty: accept files of people that name no one.
-        actor, note: who starts runs, and why, if the ledger does not say it already.
+        allow_empty: accept files of people that are empty.
+        actor, note: who starts the run, and the reason; by default as set in the ledger.
 
     Raises:
         ConfigError: the roster, its accounts or the ledger's location are invalid.
@@ -178,7 +180,8 @@ def open_context(
 
 
 def _emitter(on_progress: Progress | None, stop: Stop) -> Progress:
-    """Return a callback that passes events on, and ends reading once the run is to stop."""
+    """Returns a callback that passes events on, and raises `RunInterrupted` during the reading
+    phase if the run is to stop."""
 
     def emit(event: RunEvent) -> None:
         if on_progress is not None:

@@ -1,4 +1,4 @@
-"""Carrying out a run that the ledger holds, and reconciling requests that got no answer."""
+"""Sends the changes of a run that is in the ledger, and reconciles requests that got no answer."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from guestlist.runs.tally import Tally
 
 
 def carry_out(context: Context, run: int) -> Summary:
-    """Send what is left of a run, and report what fails.
+    """Sends the remaining changes of a run, and reports failures.
 
     Raises:
-        RunInterrupted: the run was stopped. Requests under way were finished and recorded.
-        LedgerError: the ledger fails. Nothing was sent that it does not hold.
+        RunInterrupted: the run was stopped. Requests in flight were finished and recorded.
+        LedgerError: the ledger fails. Every request that was sent is recorded in it.
     """
     context.emit(RunStarted(run))
     summary = _send(context, run)
@@ -56,14 +56,14 @@ def _send(context: Context, run: int) -> Summary:
 
 
 def reconcile(context: Context) -> dict[str, GuestlistError]:
-    """Find out what became of requests that got no answer.
+    """Looks up the outcome of requests that got no answer.
 
     Returns:
-        Errors for the accounts where that is still unknown. A plan must invite nobody there: the
-        lists may not show yet what an unanswered request has done.
+        An error for each account that still has unresolved requests. A plan must not invite people
+        there, because the lists may not show the effect of an unanswered request yet.
 
     Raises:
-        RunInterrupted: it was stopped before.
+        RunInterrupted: the run was stopped before all requests were looked up.
     """
     try:
         if requests := orders.unanswered(context.store):
@@ -76,8 +76,8 @@ def reconcile(context: Context) -> dict[str, GuestlistError]:
         raise RunInterrupted
     return {
         account: Conflict(
-            "nothing new is sent before it is known what became of requests that got no answer",
-            hint="The same command again looks for them.",
+            "nothing new is sent, because the outcome of earlier requests is still unknown",
+            hint="Run the same command again: it looks up their outcome first.",
             account=account,
         )
         for account, tally in summary.tallies.items()
@@ -86,7 +86,7 @@ def reconcile(context: Context) -> dict[str, GuestlistError]:
 
 
 def report_failures(context: Context, summary: Summary) -> None:
-    """Report what failed in this process."""
+    """Reports the failures of this process."""
     for tally in summary.tallies.values():
         context.report(*tally.problems)
         if isinstance(tally.halted, GuestlistError):
@@ -94,7 +94,7 @@ def report_failures(context: Context, summary: Summary) -> None:
 
 
 def _report_recorded(context: Context, run: int) -> None:
-    """Report what failed on other machines, or before an interruption."""
+    """Reports failures on other machines and those before an interruption."""
     known = {_error_key(error) for error in context.errors}
     failed = orders.failures(context.store, run, MAX_PROBLEMS)
     context.report(*(error for error in failed if _error_key(error) not in known))

@@ -1,4 +1,4 @@
-"""`follow`: finds out what people answered to their invitations."""
+"""`follow`: finds out how people answered their invitations."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
 @dataclass
 class FollowResult:
-    """What `follow` found out.
+    """The result of `follow`.
 
     Attributes:
-        answers: what became of invitations, oldest first, whichever process noticed it.
+        answers: outcomes of invitations, oldest first, including those found by other processes.
         last: the number of the last answer. Pass it as `after` to the next call.
-        waiting: how many people have not answered yet.
-        errors: accounts that could not be asked; the others were.
+        waiting: number of people who have not answered yet.
+        errors: one error for each account that could not be read.
     """
 
     answers: list[Answer] = field(default_factory=list)
@@ -37,16 +37,17 @@ class FollowResult:
 def follow(
     *, ledger: Ledger | str | Path, client: Guestlist, after: int = 0, days: float = 30.0
 ) -> FollowResult:
-    """Find out what people answered who were invited with a ledger, and record it there.
+    """Finds out how people answered invitations that are in a ledger, and records the answers
+    there.
 
     No service reports answers by itself, so call this from time to time. Each list of a service is
-    read at most once. Any number of processes may do it: the ledger records each answer once.
+    read at most once. Any number of processes may call it: the ledger records each answer once.
 
     Args:
         ledger: an open ledger, a file or a URL.
-        client: the client to ask with.
-        after: the number of the last answer that is known already.
-        days: how long ago people may have been invited.
+        client: the client to read with.
+        after: the number of the last answer that you have already.
+        days: look only at invitations of the last so many days.
 
     Raises:
         ConfigError: the ledger's location is invalid.

@@ -1,4 +1,4 @@
-"""`plan`: what would have to change so that the services are as the roster says."""
+"""`plan`: finds the changes that make the services match a roster."""
 
 from __future__ import annotations
 
@@ -42,7 +42,8 @@ def plan(
     people: Iterable[str] = (),
     allow_empty: bool = False,
 ) -> Plan:
-    """Compare a roster with what the services hold. Nothing is sent or recorded.
+    """Compares a roster with the services, and returns the changes that are needed. Sends and
+    records nothing.
 
         with guestlist.plan("guestlist.toml") as plan:
             for change in plan.changes():
@@ -54,16 +55,16 @@ def plan(
         roster: the roster, or the path of its file.
         ledger: an open ledger, a file or a URL. By default the one that the roster names.
         client: the client to read with. By default one for the roster's accounts.
-        on_progress: called with events while the roster and the accounts are read.
+        on_progress: called with an event for each part that is read.
         prune: also take out people whom the roster does not name.
         invite_declined: also invite people who have declined.
-        retry_unknown: also send an email where nobody knows whether an earlier one went out.
+        retry_unknown: also send an email if it is unknown whether an earlier one was sent.
         accounts: plan only these accounts.
         people: plan only for the people with these addresses.
-        allow_empty: accept a roster that names no one. Otherwise that is an error.
+        allow_empty: accept a roster that names no people. By default that is an error.
 
     Returns:
-        The plan. Close it, or use it in a `with` block: its changes are in a temporary file.
+        The plan. Close it or use it in a `with` block, because its changes are in a temporary file.
 
     Raises:
         ConfigError: the roster, its accounts or the ledger's location are invalid.
@@ -91,10 +92,11 @@ def make_context_plan(
     allow_empty: bool = False,
     unclear: Mapping[str, GuestlistError] | None = None,
 ) -> Plan:
-    """Make the plan of an open roster, and report what cannot be read or done for anybody.
+    """Makes the plan of an open roster. Reports accounts that cannot be read, and roles and options
+    that no person can get.
 
     Args:
-        unclear: accounts for which nothing may be planned now, and why.
+        unclear: accounts that must not be planned now, with the error that says why.
     """
     roster, client = context.roster, context.client
     context.emit(ReadingRoster(roster.toml.path))
@@ -127,10 +129,10 @@ def make_context_plan(
 
 
 def _check_named(context: Context) -> None:
-    """Raise an error if the roster does not name everybody who is selected.
+    """Raises an error if a selected person is not in the roster.
 
     Raises:
-        InvalidOrder: somebody is missing, such as after a typing error.
+        InvalidOrder: a person is missing, for example because of a typing error.
     """
     missing = context.selection.people - {wanted.key for wanted in context.roster.wanted()}
     if missing:
@@ -141,13 +143,14 @@ def _check_named(context: Context) -> None:
 
 
 def report_unplanned(context: Context, plan: PlanFile) -> None:
-    """Report the accounts that a saved plan leaves out, and what nobody in an account can have."""
+    """Reports the accounts that a saved plan leaves out, and roles and options that no person can
+    get."""
     context.report(
         *(
             Conflict(
-                "there is nothing about this account in the plan, because it could not be read"
-                f" then: {why}",
-                hint="For this account, plan again.",
+                "the plan leaves this account out, because it could not be read when the plan was"
+                f" made: {why}",
+                hint="Make a new plan to include this account.",
                 account=account,
             )
             for account, why in plan.summary.errors.items()
@@ -157,8 +160,8 @@ def report_unplanned(context: Context, plan: PlanFile) -> None:
 
 
 def unresolved_errors(plan: Plan | PlanFile) -> Iterator[GuestlistError]:
-    """Yield an error for each person who gets no email, because an earlier one may have gone
-    out."""
+    """Yields an error for each person who gets no email because an earlier one may have been
+    sent."""
     if plan.summary.total(frozenset({Action.UNRESOLVED})):
         for change in plan.changes():
             if change.action is Action.UNRESOLVED:
@@ -167,24 +170,24 @@ def unresolved_errors(plan: Plan | PlanFile) -> Iterator[GuestlistError]:
 
 
 UNRESOLVED_HINT = (
-    "Nothing was sent now. Ask the person. If they have no email, --retry-unknown sends another one"
+    "No email was sent now. Ask the person. If they got none, --retry-unknown sends another one"
     " (in Python: retry_unknown=True)."
 )
 
 
 def impossible_changes(plan: Plan | PlanFile) -> Iterator[Change]:
-    """Yield the changes that cannot be made. The file is read only if there are any."""
+    """Yields the changes that cannot be made. Reads the plan's file only if it has any."""
     if plan.summary.total(frozenset({Action.CANNOT})):
         yield from (change for change in plan.changes() if change.action is Action.CANNOT)
 
 
 def _impossible_for_all(plan: Plan | PlanFile) -> Iterator[GuestlistError]:
-    """Yield an error for each role or option that nobody in an account can have."""
+    """Yields an error for each role or option that no person in an account can get."""
     reasons: dict[tuple[str, str], list[str]] = {}
     for change in impossible_changes(plan):
         if not change.email:
             yield UnknownRole(change.reason.rstrip("."), account=change.account)
-        elif change.roles:  # the service has no way to give or take a role
+        elif change.roles:  # the service cannot assign or unassign this role
             reasons.setdefault((change.account, change.reason), []).append(change.email)
     for (account, reason), emails in reasons.items():
         whom = emails[0] if len(emails) == 1 else f"{len(emails)} people"
@@ -192,6 +195,6 @@ def _impossible_for_all(plan: Plan | PlanFile) -> Iterator[GuestlistError]:
 
 
 def deferred_grants(context: Context) -> list[DeferredGrant]:
-    """Return the deferred grants of the selected people that the ledger holds."""
+    """Returns the ledger's deferred grants for the selected people."""
     debts = (DeferredGrant.of(order.change) for order in all_deferred(context.store))
     return [debt for debt in debts if context.selection.includes(debt.account, debt.key)]

@@ -1,4 +1,4 @@
-"""What a run reports while it works: one class for each kind of event."""
+"""The events that a run reports while it works: one class for each kind."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ReadingRoster:
-    """The roster's people are about to be read."""
+    """The people of the roster are about to be read."""
 
     path: Path
 
@@ -26,7 +26,7 @@ class ReadingAccount:
 
     Attributes:
         what: `roles`, `invitations`, `members`, `access`; `people` if the service has no lists.
-        count: how many so far.
+        count: number of items read so far.
     """
 
     account: str
@@ -36,10 +36,11 @@ class ReadingAccount:
 
 @dataclass(frozen=True, slots=True)
 class Reconciling:
-    """Requests without an answer are looked up, so that nothing is sent twice.
+    """The outcome of unanswered requests is about to be looked up, so that no request is sent
+    twice.
 
     Attributes:
-        requests: how many.
+        requests: number of unanswered requests.
     """
 
     requests: int
@@ -54,10 +55,10 @@ class CheckingPlan:
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """The plan is made, or a saved plan still holds. Nothing was sent yet.
+    """A plan was made, or a saved plan is still valid. No change was sent yet.
 
     Attributes:
-        plan: open until the function that reports it goes on.
+        plan: open until the callback returns.
     """
 
     plan: Plan | PlanFile
@@ -65,7 +66,7 @@ class Planned:
 
 @dataclass(frozen=True, slots=True)
 class Resuming:
-    """An earlier run that was interrupted goes on.
+    """An earlier run that was interrupted continues.
 
     Attributes:
         left: changes that are still to be made.
@@ -77,7 +78,7 @@ class Resuming:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Something failed, and the rest goes on."""
+    """Something failed. The run continues."""
 
     error: GuestlistError
 
@@ -91,7 +92,7 @@ class RunStarted:
 
 @dataclass(frozen=True, slots=True)
 class RunProgress:
-    """The counts of a run, several times a second.
+    """The present counts of a run. Emitted several times a second.
 
     Attributes:
         tallies: by account.
@@ -118,16 +119,16 @@ class RunEnded:
 
 @dataclass(frozen=True, slots=True)
 class CheckingAcceptance:
-    """The services are asked who has accepted an invitation and can be given deferred roles."""
+    """The services are about to be asked who has accepted and can be given deferred roles."""
 
 
 @dataclass(frozen=True, slots=True)
 class AwaitingAcceptance:
-    """Nobody else has accepted yet; the services are asked again in a few seconds.
+    """No other invited person has accepted yet. The services are asked again in a few seconds.
 
     Attributes:
-        people: how many have deferred roles and an open invitation.
-        unavailable: accounts whose service gave no answer.
+        people: number of people with deferred roles and an open invitation.
+        unavailable: accounts whose service did not answer.
     """
 
     people: int
@@ -151,21 +152,21 @@ RunEvent = (
 
 
 class Progress(Protocol):
-    """A callback for the events of a run.
+    """A callback that receives the events of a run.
 
-    It may be called from other threads, but never by two at a time. If it raises, the run ends
-    cleanly and the exception is passed on to the caller.
+    It may be called from several threads, but never by two at the same time. If it raises, the run
+    ends cleanly and raises that exception to the caller.
     """
 
     def __call__(self, event: RunEvent, /) -> None: ...
 
 
 Confirm = Callable[["Plan | PlanFile"], bool]
-"""A callback that decides whether a plan is carried out."""
+"""A callback that decides whether a plan is applied."""
 
 ConfirmResume = Callable[[int], bool]
-"""A callback that decides whether an interrupted run goes on. It gets the number of changes that
-are left."""
+"""A callback that decides whether an interrupted run continues. Its argument is the number of
+changes that are left."""
 
 AsyncProgress = Callable[[RunEvent], Awaitable[None] | None]
 """A function or coroutine function that is called with each event, in the event loop."""

@@ -1,4 +1,4 @@
-"""`settle`: gives people their deferred roles once they have accepted their invitation."""
+"""`settle`: gives people their deferred roles after they have accepted their invitation."""
 
 from __future__ import annotations
 
@@ -37,22 +37,22 @@ if TYPE_CHECKING:
     from guestlist.runs.stop import Stop
 
 MAX_GRANTS_PER_CHECK = 10_000
-"""Deferred grants of an account that are compared with its lists together. More need more memory,
-fewer read the lists more often."""
+"""Deferred grants of an account that share one reading of its lists. A higher number needs more
+memory; a lower one reads the lists more often."""
 SECONDS_BETWEEN_CHECKS = 15.0
 """Seconds between two checks for people who have accepted, while waiting for them."""
 
 
 @dataclass
 class SettleResult:
-    """What `settle` did.
+    """The result of `settle`.
 
     Attributes:
-        runs: the numbers of the runs that gave roles, in the ledger.
+        runs: numbers of the runs that gave roles, as in the ledger.
         waiting: people with deferred roles who have not accepted yet.
         lost: people with deferred roles who can no longer accept, such as after an expiry.
-        interrupted: whether it was stopped early.
-        errors: everything that failed while the rest went on.
+        interrupted: whether the call was stopped early.
+        errors: failures that did not end the call.
     """
 
     runs: list[int] = field(default_factory=list)
@@ -74,21 +74,21 @@ def settle(
     actor: str | None = None,
     note: str | None = None,
 ) -> SettleResult:
-    """Give people their deferred roles, as far as they have accepted and the roster wants them.
+    """Gives their deferred roles to people who have accepted, if the roster still wants the roles.
 
-    Some services take no roles with an invitation. Such grants are recorded in the ledger when the
-    invitation is sent. What the roster no longer wants is withdrawn.
+    Some services accept no roles with an invitation. The ledger then records these roles as
+    deferred grants. Grants that the roster no longer wants are withdrawn.
 
     Args:
         roster: the roster, or the path of its file.
         ledger: an open ledger, a file or a URL. By default the one that the roster names.
         client: the client to send with. By default one for the roster's accounts.
-        on_progress: called with events while it works.
+        on_progress: called with each event.
         wait: seconds to wait for people to accept.
-        stop: ends it early when called; see `apply`.
-        allow_empty: accept a roster that names no one. Otherwise that is an error.
+        stop: ends the work early when called; see `apply`.
+        allow_empty: accept a roster that names no people. By default that is an error.
         actor: who starts the runs, for the ledger; see `apply`.
-        note: why, for the ledger.
+        note: the reason, for the ledger.
 
     Raises:
         ConfigError: the roster, its accounts or the ledger's location are invalid.
@@ -118,10 +118,11 @@ def settle(
 
 
 def grant_roles(context: Context, wait: float | None, *, allow_empty: bool = False) -> SettleResult:
-    """Give the roles that are due. If asked to, wait for the people who have not accepted yet.
+    """Gives the deferred roles that can be given now, and waits for more people to accept if asked
+    to.
 
     Raises:
-        ConfigError: the roster names no one, and that is not allowed.
+        ConfigError: the roster names no people, and `allow_empty` is not set.
     """
     result = SettleResult(errors=context.errors)
     try:
@@ -136,9 +137,9 @@ def grant_roles(context: Context, wait: float | None, *, allow_empty: bool = Fal
     if result.waiting and wait is not None:
         context.report(
             WaitTimeout(
-                f"{len(result.waiting)} of those who are owed a role have not accepted in"
+                f"{len(result.waiting)} people with deferred roles have not accepted within"
                 f" {wait:g} s",
-                hint="`guestlist settle` gives the roles later.",
+                hint="Run `guestlist settle` later to give them their roles.",
             )
         )
     return result
@@ -147,15 +148,15 @@ def grant_roles(context: Context, wait: float | None, *, allow_empty: bool = Fal
 def _grant_until_done(
     context: Context, wait: float | None, result: SettleResult, allow_empty: bool
 ) -> list[Guest]:
-    """Give what is due until nobody can be waited for any longer.
+    """Gives deferred roles until the time is over or no person is left to wait for.
 
     Returns:
-        The guests who still have deferred roles.
+        The people who still have deferred roles.
     """
     clock = context.client.clock
     ends = clock.monotonic() + (wait or 0.0)
     judged, day = GrantReview(), None
-    tried = set[DeferredGrant]()  # a grant that failed is tried again by the next call only
+    tried = set[DeferredGrant]()  # a failed grant is retried by the next call, not by this one
     while True:
         today = clock.now().astimezone(context.roster.zone).date()
         if today != day:
@@ -183,14 +184,16 @@ def _grant_until_done(
 
 
 def _compare_with_roster(context: Context, allow_empty: bool) -> GrantReview:
-    """Compare deferred grants with today's roster."""
+    """Compares the deferred grants with today's roster."""
     grants = [debt for debt in deferred_grants(context) if debt.account in context.client.accounts]
     if not grants:
         return GrantReview()
     context.emit(ReadingRoster(context.roster.toml.path))
     wanted = context.roster.wanted()
     first = next(wanted, None)
-    by_roster = any(not grant.single for grant in grants)  # an empty roster withdraws these
+    by_roster = any(
+        not grant.single for grant in grants
+    )  # an empty roster would withdraw these grants
     if first is None and by_roster and not allow_empty:
         raise ConfigError("the roster names no one", hint=EMPTY_HINT)
     everyone = chain(() if first is None else (first,), wanted)
@@ -205,14 +208,15 @@ def find_due_changes(
     held: Collection[DeferredGrant] = (),
     selection: Selection = EVERYBODY,
 ) -> tuple[list[Change], list[Guest], dict[str, GuestlistError]]:
-    """Find the deferred grants whose guests have accepted.
+    """Finds the deferred grants of people who have accepted.
 
     Args:
-        held: grants that must not be given now.
+        held: grants to skip.
         selection: the accounts and people to look for.
 
     Returns:
-        The changes that give them, the other guests with deferred grants, and errors by account.
+        The changes that give these roles, the other people with deferred grants, and the errors by
+        account.
 
     Raises:
         LedgerError: the ledger fails.
@@ -230,7 +234,7 @@ def find_due_changes(
             found = client.standing({change.email for change in some}, account=account)
         except LedgerError:
             raise
-        except GuestlistError as error:  # the other accounts go on
+        except GuestlistError as error:  # continue with the other accounts
             errors[account] = error.about(account=account)
             return
         for change in some:
@@ -256,7 +260,7 @@ def find_due_changes(
 
 
 def _without_raw(guest: Guest) -> Guest:
-    """Return the guest without the service's own answers: there may be many guests."""
+    """Returns the guest without the raw answers of the service, to save memory."""
     records = (guest.invitation, guest.member)
     invitation, member = (one and one.model_copy(update={"raw": None}) for one in records)
     return guest.model_copy(update={"invitation": invitation, "member": member})

@@ -68,7 +68,7 @@ def run_onboard(session: Session) -> None:
 
 
 def _check_addresses(session: Session, *, ids: bool) -> None:
-    """Check all addresses before anything is sent for one of them.
+    """Checks all addresses before anything is sent for one of them.
 
     Args:
         ids: what has no @ is an id, and is checked by the verb.
@@ -195,7 +195,7 @@ def _change_roles(session: Session, verb: Callable[[], Callable[..., RoleResult]
 def _change(
     session: Session, work: Callable[[Task], Iterator[AnyRow]], *, ids: bool = True
 ) -> None:
-    """Run a verb that changes something: there must be one account, or it must be named.
+    """Runs a verb that changes something: there must be one account, or it must be named.
 
     Args:
         ids: whether the verb takes ids besides addresses.

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def run_providers(session: Session) -> None:
-    """List the providers, or show the one that is named. A plugin that cannot be loaded is an
+    """Lists the providers, or show the one that is named. A plugin that cannot be loaded is an
     error.
 
     Raises:

@@ -119,7 +119,7 @@ def run_worker(session: Session) -> None:
 
 
 def _select(session: Session) -> None:
-    """Tell the roster's file from the addresses: both may be left out."""
+    """Tells the roster's file from the addresses: both may be left out."""
     given = session.arguments
     words = [*filter(None, [given.roster]), *given.who]
     files = [word for word in words if "@" not in word or Path(word).exists()]
@@ -132,7 +132,7 @@ def _select(session: Session) -> None:
 
 
 def _confirmed(session: Session, at: OpenedRoster, question: str) -> bool:
-    """Ask whether to carry something out.
+    """Asks whether to carry something out.
 
     Raises:
         Declined: the user answered no.
