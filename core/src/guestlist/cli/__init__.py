@@ -1,7 +1,7 @@
 """The command line.
 
-`main` parses what was typed, and loads everything else (the client, the tables, the sandbox) only
-once it is clear which command is meant: `guestlist --help` and `--version` load none of it.
+`main` parses the arguments. It loads everything else (the client, the tables, the sandbox) only
+after the command is known, so that `guestlist --help` and `--version` start quickly.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ def main(
     """Runs the command line.
 
     Args:
-        argv: what was typed after `guestlist`; by default, what was.
-        when_loaded: called before a command is carried out, when most of what it needs is loaded.
+        argv: the arguments after `guestlist`; by default those of the process.
+        when_loaded: called just before the command runs, when most modules are loaded.
 
     Returns:
-        The exit code, as documented in docs/cli.md.
+        The exit code; docs/cli.md lists them.
     """
     words = list(sys.argv[1:] if argv is None else argv)
-    if sys.stdout is None:  # the shell has closed it: `guestlist members >&-`
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - open until the end
+    if sys.stdout is None:  # the shell closed stdout: `guestlist members >&-`
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - stays open until the process ends
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")  # a terminal without Unicode gets a ?
+            stream.reconfigure(errors="replace")  # print ? for what the terminal cannot show
     with checked_output() as output:
         try:
             code = _main(words, when_loaded)
@@ -39,20 +39,21 @@ def main(
         except KeyboardInterrupt:
             print("interrupted: nothing was changed", file=sys.stderr)
             return 130
-        except BrokenPipeError:  # the reader of stdout has ended, as `head` does
+        except BrokenPipeError:  # the program that reads stdout has exited, as `head` does
             output.discard()
             return 141
         except OSError as error:
             _report(error)
             code = 1
         else:
-            if output.error is not None and code == 0:  # argparse ignores errors of writing
+            if output.error is not None and code == 0:  # argparse ignores write errors
                 _report(output.error)
                 code = 1
         return code
 
 
 def _report(error: OSError) -> None:
+    """Prints an error of the operating system to stderr."""
     failure = system_failure(error)
     for kind, text in (("error", failure.message), ("hint", failure.hint)):
         if text:
@@ -75,7 +76,7 @@ def _main(words: list[str], when_loaded: Callable[[], None] | None) -> int:
         if arguments.command is None:
             parser.print_help()
             return 2
-    except SystemExit as done:  # argparse has printed the help or the version
+    except SystemExit as done:  # argparse has printed the help text or the version
         return int(done.code or 0)
     except UsageError as error:
         from guestlist.cli.printing import report_usage

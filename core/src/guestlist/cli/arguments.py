@@ -1,4 +1,5 @@
-"""The commands: what each is for, and which arguments it takes. What it does is in `commands`."""
+"""The commands of the command line: the summary and the arguments of each. The module `commands`
+runs them."""
 
 from __future__ import annotations
 
@@ -12,8 +13,8 @@ DESCRIPTION = "Invites people into organizations, whichever service the organiza
 
 EPILOG = (
     "Try it out: `guestlist demo`. One command's arguments: `guestlist invite --help`.\n"
-    "Exit codes: 0 done, 1 refused or failed, 2 asked wrongly, 3 outcome not known,\n"
-    "4 waited in vain, 130 interrupted."
+    "Exit codes: 0 done, 1 refused or failed, 2 invalid request, 3 outcome unknown,\n"
+    "4 timed out, 130 interrupted."
 )
 
 IF_EXISTS = ("return", "resend", "replace", "error")
@@ -22,10 +23,10 @@ SHELLS = ("bash", "zsh", "fish", "tcsh", "powershell")
 
 
 def build_parser(words: Container[str] | None = None) -> MainParser:
-    """The parser of the whole command line.
+    """Returns the parser of the whole command line.
 
     Args:
-        words: what was typed, so that only the parsers are made that it may need.
+        words: the arguments. Only the parsers of commands among them are made; None for all.
     """
     return MainParser(DESCRIPTION, COMMANDS, EPILOG, only=words)
 
@@ -42,7 +43,7 @@ def _people(parser: Parser, *, ids: bool = True, needed: bool = True) -> None:
         "who",
         metavar="ADDRESS",
         nargs="+" if needed else "*",
-        help="an e-mail address" + (", or an id as `list` and `members` show it" if ids else ""),
+        help="an email address" + (", or an id as `list` and `members` show it" if ids else ""),
     )
 
 
@@ -59,12 +60,12 @@ def _accounts(parser: Parser, without: str) -> None:
 
 
 def complete(option: argparse.Action, words: Callable[..., Any]) -> None:
-    """Tells the shell's completion what can stand there."""
-    option.completer = words  # type: ignore[attr-defined]  # where argcomplete looks for it
+    """Sets the function that returns the values for completion in the shell."""
+    option.completer = words  # type: ignore[attr-defined]  # argcomplete reads it from there
 
 
 def account_names(parsed_args: argparse.Namespace, **_: object) -> list[str]:
-    """The names of the configured accounts, for the shell's completion."""
+    """Returns the names of the configured accounts, for completion in the shell."""
     import os
     import tomllib
     from pathlib import Path
@@ -85,7 +86,7 @@ def _state(text: str) -> str:
     except ValueError:
         known = ", ".join(State)
         raise argparse.ArgumentTypeError(
-            f"there is no state {text!r}; there are: {known}"
+            f"there is no state {text!r}; the states are: {known}"
         ) from None
 
 
@@ -98,7 +99,7 @@ def _states(**_: object) -> list[str]:
 def _kind(text: str) -> str:
     if text not in _kinds():
         known = ", ".join(_kinds())
-        raise argparse.ArgumentTypeError(f"there is no kind {text!r}; there are: {known}")
+        raise argparse.ArgumentTypeError(f"there is no kind {text!r}; the kinds are: {known}")
     return text
 
 
@@ -113,33 +114,33 @@ def ledger_option(parser: Parser) -> None:
     parser.add_argument(
         "--ledger",
         metavar="PLACE",
-        help="a SQLite file or a database's URL (else guestlist.db beside the accounts' file)",
+        help="a SQLite file or a database URL (without it: guestlist.db beside the accounts' file)",
     )
 
 
 def pair(text: str) -> tuple[str, str]:
-    """`name=value`."""
+    """Parses an argument of the form `name=value`."""
     name, equals, value = text.partition("=")
     if not name or not equals:
         raise argparse.ArgumentTypeError(f"{text!r} is not of the form name=value")
     return name, value
 
 
-ONLY_ACCOUNT = "the only one there is"
-ALL_ACCOUNTS = "all of them at once"
+ONLY_ACCOUNT = "the only account"
+ALL_ACCOUNTS = "all accounts"
 
 
-def _role(parser: Parser, told: str) -> None:
-    parser.add_argument("--role", action="append", default=[], metavar="ROLE", help=told)
+def _role(parser: Parser, help_text: str) -> None:
+    parser.add_argument("--role", action="append", default=[], metavar="ROLE", help=help_text)
 
 
 def _recording(parser: Parser) -> None:
-    """What every command has that changes something for single people."""
+    """Adds the options of a command that changes single people: `--ledger` and `--note`."""
     parser.add_argument(
         "--ledger",
         metavar="PLACE",
-        help="a SQLite file or a database URL, where it is written down (without it: what [ledger]"
-        " says, else guestlist.db beside the accounts' file, if there is one)",
+        help="the ledger that records the change: a SQLite file or a database URL (without it: the"
+        " one in [ledger], else guestlist.db beside the accounts' file if it exists)",
     )
     note_option(parser)
     parser.set_defaults(remembers=True)
@@ -150,7 +151,7 @@ def note_option(parser: Parser) -> None:
     parser.add_argument(
         "--note",
         metavar="TEXT",
-        help="why, such as the number of a ticket: kept in the ledger and shown by `log`",
+        help="the reason, such as a ticket number; stored in the ledger and shown by `log`",
     )
 
 
@@ -162,7 +163,7 @@ def _roster_file(parser: Parser) -> None:
         "roster",
         metavar="ROSTER",
         nargs="?",
-        help="the file that says who belongs where (without it: guestlist.toml)",
+        help="the roster file, which says who belongs where (without it: guestlist.toml)",
     )
 
 
@@ -172,7 +173,7 @@ def _roster(parser: Parser) -> None:
     parser.add_argument(
         "--allow-empty",
         action="store_true",
-        help="accept a roster, or a file of people, that names no one",
+        help="accept a roster, or a file of people, that names no one (otherwise an error)",
     )
 
 
@@ -182,38 +183,38 @@ def _planning(parser: Parser) -> None:
         "who",
         metavar="ADDRESS",
         nargs="*",
-        help="only these people (without it: everybody in the roster)",
+        help="only these people (without it: everyone in the roster)",
     )
-    _accounts(parser, "all that the roster names")
+    _accounts(parser, "every account in the roster")
     parser.add_argument(
         "--prune",
         action="store_true",
-        help="take out whoever is there and not in the roster (without it: they are counted)",
+        help="also remove people who are not in the roster (without it they are only counted)",
     )
     parser.add_argument(
-        "--invite-declined", action="store_true", help="ask those again who have declined"
+        "--invite-declined", action="store_true", help="also invite people who have declined"
     )
     parser.add_argument(
         "--retry-unknown",
         action="store_true",
-        help="also send an email where nobody knows whether an earlier one went out",
+        help="also send an email if it is unknown whether an earlier one was sent",
     )
 
 
 def _plan(parser: Parser) -> None:
     _planning(parser)
     parser.add_argument(
-        "--out", metavar="FILE", help="write the plan, for an exact `apply --plan FILE` later"
+        "--out", metavar="FILE", help="save the plan to a file, for `apply --plan FILE` later"
     )
     parser.add_argument(
         "--detailed-exitcode",
         action="store_true",
-        help="exit with 0 when nothing would change, 2 when something would, 1 for an error",
+        help="exit with 0 if nothing would change, 2 if something would, 1 after an error",
     )
     parser.add_argument(
         "--markdown",
         action="store_true",
-        help="print the plan as Markdown, such as for a pull request",
+        help="print the plan as Markdown, for example for a pull request",
     )
     _examples(
         parser,
@@ -229,16 +230,18 @@ def _apply(parser: Parser) -> None:
     parser.add_argument(
         "--plan",
         metavar="FILE",
-        help="carry out a plan that was written; refused if something has moved since",
+        help="apply a saved plan; an error if the services have changed since",
     )
-    parser.add_argument("--yes", action="store_true", help="do not ask")
+    parser.add_argument("--yes", action="store_true", help="do not ask for confirmation")
     parser.add_argument(
         "--force",
         action="store_true",
-        help="even if the plan asks for more than [limits] allows one run",
+        help="allow a plan that exceeds the [limits] of one run",
     )
     parser.add_argument(
-        "--fresh", action="store_true", help="plan anew instead of going on with a run"
+        "--fresh",
+        action="store_true",
+        help="make a new plan instead of continuing an interrupted run",
     )
     _wait_for_acceptance(parser)
     _examples(parser, "apply", "apply team.toml --yes --wait 2h", "apply --plan team.plan")
@@ -261,12 +264,12 @@ def _pull(parser: Parser) -> None:
     parser.add_argument(
         "--replace",
         action="store_true",
-        help="people who are in the roster give way, with their days, groups and options",
+        help="replace the people in the roster, with their dates, groups and options",
     )
     parser.add_argument(
         "--csv",
         action="store_true",
-        help="write them into people.csv beside the roster (without it: only if there are many)",
+        help="write people to people.csv beside the roster (without it: only if there are many)",
     )
     _examples(parser, "pull", "pull team.toml -a cloud --replace")
 
@@ -276,7 +279,7 @@ def _wait_for_acceptance(parser: Parser) -> None:
         "--wait",
         metavar="TIME",
         type=duration,
-        help="wait so long for people to accept, to give them the roles they are owed",
+        help="wait up to this long for people to accept, then give them their deferred roles",
     )
     note_option(parser)
 
@@ -287,14 +290,14 @@ def _wait_for_acceptance(parser: Parser) -> None:
 def _invite(parser: Parser) -> None:
     _people(parser, ids=False)
     _accounts(parser, ONLY_ACCOUNT)
-    _role(parser, "what they shall be: an id, a name or kind:name; may be repeated")
+    _role(parser, "a role to give: an id, a name or kind:name; may be repeated")
     _recording(parser)
-    parser.add_argument("--no-mail", action="store_true", help="let the service send no mail")
+    parser.add_argument("--no-mail", action="store_true", help="ask the service to send no email")
     parser.add_argument(
         "--if-exists",
         choices=IF_EXISTS,
         default="return",
-        help="about an invitation that is open: leave it (return), send its mail again (resend),"
+        help="if an invitation is open already: leave it (return), send its email again (resend),"
         " make a new one (replace), or fail (error)",
     )
     _options(parser)
@@ -320,7 +323,7 @@ def _options(parser: Parser) -> None:
 def _onboard(parser: Parser) -> None:
     _people(parser, ids=False)
     _accounts(parser, ONLY_ACCOUNT)
-    _role(parser, "what they shall be, as soon as the service allows it; may be repeated")
+    _role(parser, "a role to give as soon as the service allows it; may be repeated")
     _options(parser)
     _recording(parser)
     parser.set_defaults(waits=True)
@@ -403,7 +406,7 @@ def _access(parser: Parser) -> None:
 def _list(parser: Parser) -> None:
     _accounts(parser, ALL_ACCOUNTS)
     option = parser.add_argument(
-        "--state", type=_state, metavar="STATE", help="only those in this state"
+        "--state", type=_state, metavar="STATE", help="only invitations in this state"
     )
     complete(option, _states)
 
@@ -423,7 +426,7 @@ def _line_state(text: str) -> str:
     except ValueError:
         known = ", ".join(LineState)
         raise argparse.ArgumentTypeError(
-            f"there is no state {text!r}; there are: {known}"
+            f"there is no state {text!r}; the states are: {known}"
         ) from None
 
 
@@ -435,13 +438,13 @@ def _line_states(**_: object) -> list[str]:
 
 def _number(text: str) -> int:
     if not text.isdecimal() or not int(text):
-        raise argparse.ArgumentTypeError(f"{text!r} is no number above 0")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
     return int(text)
 
 
 def _log(parser: Parser) -> None:
     parser.add_argument(
-        "who", metavar="ADDRESS", nargs="*", help="only about these people (without it: everybody)"
+        "who", metavar="ADDRESS", nargs="*", help="only orders about these people (without it: all)"
     )
     _accounts(parser, ALL_ACCOUNTS)
     option = parser.add_argument(
@@ -457,25 +460,25 @@ def _log(parser: Parser) -> None:
         "--since",
         type=timestamp,
         metavar="WHEN",
-        help="only orders to which something has happened since: 7d (ago), 2026-11-21",
+        help="only orders with an event since then: 7d (ago), 2026-11-21",
     )
     parser.add_argument(
         "--until",
         type=timestamp,
         metavar="WHEN",
-        help="only orders asked for until then; of a day, its end",
+        help="only orders made until then; a date means the end of that day",
     )
     parser.add_argument("--run", type=_number, metavar="NUMBER", help="only orders of this run")
     parser.add_argument(
         "--last",
         type=_number,
         metavar="NUMBER",
-        help="only so many, the newest (tables: 100, unless told otherwise)",
+        help="only this many of the newest orders (without it, a table shows 100)",
     )
     parser.add_argument(
         "--export",
         choices=EXPORTS,
-        help="write them as CSV or as JSON lines, however many there are",
+        help="print all of them as CSV or as JSON lines",
     )
     ledger_option(parser)
     _examples(
@@ -488,23 +491,28 @@ def _log(parser: Parser) -> None:
 
 def _forget(parser: Parser) -> None:
     parser.add_argument(
-        "who", metavar="ADDRESS", nargs="?", help="of whom everything is deleted, in all accounts"
+        "who",
+        metavar="ADDRESS",
+        nargs="?",
+        help="delete everything about this person, in all accounts",
     )
     parser.add_argument(
         "--older-than",
         type=timestamp,
         metavar="WHEN",
-        help="delete what was settled so long ago, or before a day, of everybody: 365d, 2026-01-01",
+        help="delete everyone's orders that ended so long ago, or before a date: 365d, 2026-01-01",
     )
     parser.add_argument(
         "--expired",
         action="store_true",
-        help="delete what was settled longer ago than `keep` in [ledger] says (400 days)",
+        help="delete orders that ended longer ago than `keep` in [ledger] (400 days)",
     )
     parser.add_argument(
-        "--force", action="store_true", help="also while an order of theirs is in doubt"
+        "--force",
+        action="store_true",
+        help="also if the outcome of one of their orders is unresolved",
     )
-    parser.add_argument("-y", "--yes", action="store_true", help="do not ask whether it is meant")
+    parser.add_argument("-y", "--yes", action="store_true", help="do not ask for confirmation")
     ledger_option(parser)
     _examples(parser, "forget ada@example.com", "forget --expired --yes")
 
@@ -517,8 +525,8 @@ def _config(parser: Parser) -> None:
         "action",
         choices=("init", "check", "path"),
         metavar="ACTION",
-        help="init: write a commented file; check: read it and say what is wrong;"
-        " path: say where the accounts come from",
+        help="init: write a commented file; check: read it and report errors;"
+        " path: print where the accounts come from",
     )
     parser.add_argument(
         "file", nargs="?", metavar="FILE", help="the file to write (init; else guestlist.toml)"
@@ -534,7 +542,7 @@ def _config(parser: Parser) -> None:
 
 
 def _no_arguments(parser: Parser) -> None:
-    """The command has no arguments of its own."""
+    """Adds nothing: the command has no arguments of its own."""
 
 
 def _providers(parser: Parser) -> None:
@@ -562,7 +570,7 @@ def _completion(parser: Parser) -> None:
 
 def _port(text: str) -> int:
     if not text.isdecimal() or int(text) > 65_535:
-        raise argparse.ArgumentTypeError(f"{text!r} is no port: 0 to 65535")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port (0 to 65535)")
     return int(text)
 
 
@@ -584,7 +592,7 @@ def _sandbox(parser: Parser) -> None:
     )
     parser.add_argument("--host", default="127.0.0.1", help="where to listen (127.0.0.1)")
     parser.add_argument(
-        "--allow-remote", action="store_true", help="permit a host that others can reach"
+        "--allow-remote", action="store_true", help="allow a host that other machines can reach"
     )
     parser.add_argument(
         "--profile",
@@ -592,7 +600,7 @@ def _sandbox(parser: Parser) -> None:
         default=[],
         type=pair,
         metavar="SERVICE=PROFILE",
-        help="the shape of a service's answers, such as vultr=openapi; may be repeated",
+        help="the format of a service's answers, such as vultr=openapi; may be repeated",
     )
     parser.add_argument(
         "--switch",
@@ -615,19 +623,19 @@ def _sandbox(parser: Parser) -> None:
 
 
 def _new_provider(parser: Parser) -> None:
-    parser.add_argument("name", metavar="NAME", help="of the provider, such as acme")
+    parser.add_argument("name", metavar="NAME", help="the provider's name, such as acme")
     parser.add_argument(
-        "--into", metavar="DIR", default=".", help="where to make its folder (without it: here)"
+        "--into", metavar="DIR", default=".", help="where to create its folder (without it: here)"
     )
 
 
 def _check_provider(parser: Parser) -> None:
-    option = parser.add_argument("name", metavar="NAME", help="of an installed provider")
+    option = parser.add_argument("name", metavar="NAME", help="the name of an installed provider")
     complete(option, provider_names)
 
 
 def provider_names(**_: object) -> list[str]:
-    """The names of the installed providers, for the shell's completion."""
+    """Returns the names of the installed providers, for completion in the shell."""
     from importlib.metadata import entry_points
 
     return sorted(entry.name for entry in entry_points(group="guestlist"))
@@ -635,23 +643,23 @@ def provider_names(**_: object) -> list[str]:
 
 COMMANDS: dict[str, dict[str, tuple[str, Callable[[Parser], None]]]] = {
     "the guest list": {
-        "plan": ("Show what would change, so that everybody is where the roster says.", _plan),
-        "apply": ("Make it so: invite, resend, assign; with --prune also take out.", _apply),
-        "worker": ("Help to carry out the runs of a ledger in PostgreSQL.", _worker),
-        "settle": ("Give people who have accepted the roles that they are owed.", _settle),
-        "pull": ("Write the roster's people from what the services hold.", _pull),
+        "plan": ("Show the changes that would make the services match the roster.", _plan),
+        "apply": ("Make these changes: invite, resend, assign; with --prune also remove.", _apply),
+        "worker": ("Help to apply the runs of a ledger in PostgreSQL.", _worker),
+        "settle": ("Give people who have accepted their deferred roles.", _settle),
+        "pull": ("Write the people of the services into the roster.", _pull),
     },
     "people": {
-        "invite": ("Make sure that people have an open invitation or are in.", _invite),
-        "resend": ("Send the mail of an invitation again.", _resend),
-        "status": ("Tell where people stand, and how that is known.", _status),
-        "onboard": ("Invite people, wait until they are in, and give them roles.", _onboard),
+        "invite": ("Make sure that people have an open invitation or are members.", _invite),
+        "resend": ("Send the email of an invitation again.", _resend),
+        "status": ("Show whether people are invited or members, and how that is known.", _status),
+        "onboard": ("Invite people, wait until they have joined, and give them roles.", _onboard),
         "wait": ("Wait until people have accepted, or another state is reached.", _wait),
-        "revoke": ("Withdraw an invitation that is open.", _revoke),
+        "revoke": ("Withdraw an open invitation.", _revoke),
         "remove": ("Take a member out of the organization.", _remove),
     },
     "roles": {
-        "roles": ("List what can be granted: roles, groups, policies.", _roles),
+        "roles": ("List what can be assigned: roles, groups, policies.", _roles),
         "assign": ("Give members a role.", _assign),
         "unassign": ("Take a role from members.", _unassign),
         "access": ("Show what people can effectively do, and why.", _access),
@@ -661,8 +669,8 @@ COMMANDS: dict[str, dict[str, tuple[str, Callable[[Parser], None]]]] = {
         "members": ("List the members.", _members),
     },
     "ledger": {
-        "log": ("Show what was asked for and what became of it.", _log),
-        "forget": ("Delete a person from the ledger, or what is old.", _forget),
+        "log": ("Show the recorded orders and their outcomes.", _log),
+        "forget": ("Delete a person, or old orders, from the ledger.", _forget),
     },
     "setting up": {
         "config": ("Write, check or find the accounts' file.", _config),
@@ -671,12 +679,12 @@ COMMANDS: dict[str, dict[str, tuple[str, Callable[[Parser], None]]]] = {
         "completion": ("Print the script that completes commands in your shell.", _completion),
     },
     "trying out": {
-        "demo": ("Play a whole story on a local sandbox, and watch it.", _demo),
+        "demo": ("Play a scenario on a local sandbox, step by step.", _demo),
         "sandbox": ("Run local imitations of the services, with a mailbox.", _sandbox),
     },
     "writing providers": {
-        "new-provider": ("Write the package of a new provider, to begin with.", _new_provider),
-        "check-provider": ("Tell what an installed provider still lacks.", _check_provider),
+        "new-provider": ("Create the package of a new provider.", _new_provider),
+        "check-provider": ("List what an installed provider still lacks.", _check_provider),
     },
 }
-"""The commands by group: name to one line about it, and what adds its arguments."""
+"""The commands by group: a summary of one line, and the function that adds the arguments."""

@@ -1,4 +1,5 @@
-"""The same for every person and account: side by side, and no failure stops the others."""
+"""Runs one call for each person and account, several at a time. A failed call does not stop the
+others."""
 
 from __future__ import annotations
 
@@ -14,11 +15,11 @@ from guestlist.cli.text import comma_list, quantity
 from guestlist.errors import GuestlistError
 
 MAX_CONCURRENT_CALLS = 8
-"""How many calls are under way at a time at most."""
+"""The highest number of calls in flight at the same time."""
 
 
 class Task(NamedTuple):
-    """One call: an account, and whom it is about (empty for a list of everybody)."""
+    """One call: its account and the person it is about (empty for a list of everyone)."""
 
     account: str
     who: str = ""
@@ -28,7 +29,7 @@ Work = Callable[[Task], Iterable[AnyRow]]
 
 
 def tasks_of(accounts: Sequence[str], people: Sequence[str] = ("",)) -> list[Task]:
-    """Everybody on every account."""
+    """Returns a task for each person in each account."""
     return [Task(account, who) for who in dict.fromkeys(people) for account in accounts]
 
 
@@ -40,16 +41,17 @@ def run_each(
     changes: bool,
     resumable: bool = False,
 ) -> None:
-    """Does the work for each task, and fills the session's results and errors in their order.
+    """Runs the work for each task. Appends results and errors to the session in the order of the
+    tasks.
 
     Args:
-        changes: whether the work changes anything. Then the tasks of an account go one after
-            another, so that little is in doubt after a Ctrl-C.
-        resumable: each task may take days, and goes on when it is begun again. So all of them are
-            under way at once.
+        changes: whether the work changes anything. If so, the tasks of an account run one after
+            another, so that after Ctrl-C few outcomes are unknown.
+        resumable: whether a task may take days and continues when it is started again. If so, all
+            tasks run at the same time.
 
     Raises:
-        Exception: a bug in the work, once.
+        Exception: the first unexpected exception of a task.
     """
     batch = _Batch(session, tasks, work, changes, resumable)
     try:
@@ -80,22 +82,22 @@ class _Batch:
         self._work = work
         self._changes = changes
         self._resumable = resumable
-        self._lanes = deque(_queues(tasks, changes and not resumable))
+        self._queues = deque(_queues(tasks, changes and not resumable))
         self._under_way: set[Task] = set()
         self._stopped = threading.Event()
         self._bugs: list[BaseException] = []
         self._threads: list[threading.Thread] = []
 
     def run(self) -> None:
-        self._tell()
-        if len(self._lanes) == 1:
-            self._drive()  # in this thread, so that Ctrl-C ends the request itself
+        self._show_status()
+        if len(self._queues) == 1:
+            self._run_queues()  # in the main thread, so that Ctrl-C ends the request itself
         else:
-            side_by_side = min(MAX_CONCURRENT_CALLS, len(self._lanes))
-            # daemons: after Ctrl-C nobody waits for a request that is under way
+            side_by_side = min(MAX_CONCURRENT_CALLS, len(self._queues))
+            # daemon threads, so that the process can end while a request is in flight
             self._threads = [
-                threading.Thread(target=self._drive, daemon=True)
-                for _ in range(len(self._lanes) if self._resumable else side_by_side)
+                threading.Thread(target=self._run_queues, daemon=True)
+                for _ in range(len(self._queues) if self._resumable else side_by_side)
             ]
             for thread in self._threads:
                 thread.start()
@@ -104,13 +106,13 @@ class _Batch:
         if self._bugs:
             raise self._bugs[0]
 
-    def _drive(self) -> None:
+    def _run_queues(self) -> None:
         while not self._stopped.is_set():
             try:
-                lane = self._lanes.popleft()
+                queue = self._queues.popleft()
             except IndexError:
                 return
-            for task in lane:
+            for task in queue:
                 if not self._stopped.is_set():
                     self._do(task)
 
@@ -128,33 +130,35 @@ class _Batch:
             self._bugs.append(bug)
             self._stopped.set()
         self._under_way.discard(task)
-        self._tell()
+        self._show_status()
 
-    def _tell(self) -> None:
+    def _show_status(self) -> None:
         accounts = comma_list(list(dict.fromkeys(task.account for task in self._tasks)))
         done = f", {len(self.outcomes)} of {len(self._tasks)} done" if self._tasks[1:] else ""
         self._session.status.show(f"{self._session.arguments.command} on {accounts}{done}")
 
     def interrupted(self) -> Interrupted:
-        """What Ctrl-C leaves behind, in one line."""
+        """Returns the error for Ctrl-C, which says in one line what was done."""
         self._stopped.set()
-        doubtful = [task for task in self._tasks if self._may_have_happened(task)]
-        left = len(self._tasks) - len(self.outcomes) - len(doubtful)
-        told = []
-        if doubtful and self._resumable:
-            told.append(f"{comma_list([task.who for task in doubtful])}: the same command goes on")
-        elif doubtful:
+        uncertain = [task for task in self._tasks if self._may_have_happened(task)]
+        left = len(self._tasks) - len(self.outcomes) - len(uncertain)
+        parts = []
+        if uncertain and self._resumable:
+            parts.append(
+                f"{comma_list([task.who for task in uncertain])}: the same command continues"
+            )
+        elif uncertain:
             verb = self._session.arguments.command
-            which = comma_list([f"{verb} {task.who} on {task.account}" for task in doubtful])
-            told.append(f"{which} may have happened (`guestlist status` tells)")
+            which = comma_list([f"{verb} {task.who} on {task.account}" for task in uncertain])
+            parts.append(f"{which} may have happened (see `guestlist status`)")
         elif not (self._changes and self.outcomes):
-            told.append("nothing was changed")
+            parts.append("nothing was changed")
         if self._changes and self.outcomes:
-            told.append(f"{quantity(len(self.outcomes), 'call')} had ended")
+            parts.append(f"{quantity(len(self.outcomes), 'call')} had completed")
         if self._changes and left and len(self._tasks) > 1:
-            told.append(f"{left} not done")
-        error = Interrupted("; ".join(told))
-        error.happened = None if doubtful else False
+            parts.append(f"{left} not started")
+        error = Interrupted("; ".join(parts))
+        error.happened = None if uncertain else False
         return error
 
     def _may_have_happened(self, task: Task) -> bool:
@@ -164,10 +168,11 @@ class _Batch:
 
 
 def _queues(tasks: Sequence[Task], changes: bool) -> list[list[Task]]:
-    """What goes one after another: the changes on one account; reads wait for nothing."""
+    """Groups the tasks into queues: changes to one account run one after another, reads all at
+    once."""
     if not changes:
         return [[task] for task in tasks]
-    lanes: dict[str, list[Task]] = {}
+    queues: dict[str, list[Task]] = {}
     for task in tasks:
-        lanes.setdefault(task.account, []).append(task)
-    return list(lanes.values())
+        queues.setdefault(task.account, []).append(task)
+    return list(queues.values())

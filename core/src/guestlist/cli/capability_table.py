@@ -1,4 +1,4 @@
-"""What providers support, as lines of a table with a column for each."""
+"""The table of what providers support, with a column for each provider."""
 
 from __future__ import annotations
 
@@ -23,33 +23,33 @@ COMMANDS = {
     "unassign": {"unassign_role"},
     "access": {"access"},
 }
-"""A command, and the operations of which it needs at least one."""
+"""The operations that a command can use. It needs at least one of them."""
 
-RESENT_BY = {"invite", "revoke"}
-"""What a resend is made of where the service has none."""
+RESEND_SUBSTITUTE = {"invite", "revoke"}
+"""The operations that make up a resend if the service has none."""
 
 
 def capability_table(
     rows: Sequence[ProviderRow], *, everything: bool = False
 ) -> list[tuple[str, list[Cell]]]:
-    """A fact's name, and what each provider has to say about it.
+    """Returns the rows of the table: the name of a capability, and a cell for each provider.
 
     Args:
-        everything: what only one provider has, too.
+        everything: add the operations that only one provider has.
     """
     commands: list[tuple[str, list[Cell]]] = [
-        (command, [_way(command, needed, set(row.operations)) for row in rows])
+        (command, [_support(command, needed, set(row.operations)) for row in rows])
         for command, needed in COMMANDS.items()
     ]
     own: list[tuple[str, list[Cell]]] = [
-        ("only here", [", ".join(_own(row)) or _none() for row in rows])
+        ("only here", [", ".join(_own_operations(row)) or _none() for row in rows])
     ]
     return [
         ("provider", [row.name for row in rows]),
         *commands,
-        ("roles at invitation", [_how_many(row) for row in rows]),
-        ("without a mail", [_yes(row.can_suppress_mail) for row in rows]),
-        ("lasts", [_lasts(row) for row in rows]),
+        ("roles at invitation", [_role_count(row) for row in rows]),
+        ("without an email", [_yes(row.can_suppress_mail) for row in rows]),
+        ("lasts", [_lifetime(row) for row in rows]),
         ("--option", [", ".join(row.options) or _none() for row in rows]),
         ("local sandbox", [_yes(row.sandbox) for row in rows]),
         ("package", [row.distribution for row in rows]),
@@ -57,8 +57,8 @@ def capability_table(
     ]
 
 
-def _way(command: str, needed: set[str], operations: set[str]) -> Text:
-    if command == "resend" and not needed & operations and operations >= RESENT_BY:
+def _support(command: str, needed: set[str], operations: set[str]) -> Text:
+    if command == "resend" and not needed & operations and operations >= RESEND_SUBSTITUTE:
         return Text("by revoke and invite", "green")
     return _yes(bool(needed & operations))
 
@@ -71,7 +71,7 @@ def _none() -> Text:
     return Text("none", "dim")
 
 
-def _how_many(row: ProviderRow) -> Cell:
+def _role_count(row: ProviderRow) -> Cell:
     if row.most_roles == 0:
         return _none()
     if row.most_roles is None:
@@ -81,12 +81,12 @@ def _how_many(row: ProviderRow) -> Cell:
     return f"{row.least_roles} to {row.most_roles}"
 
 
-def _lasts(row: ProviderRow) -> Cell:
+def _lifetime(row: ProviderRow) -> Cell:
     if row.lifetime is None:
         return Text("not known", "dim")
     return duration(timedelta(seconds=row.lifetime))
 
 
-def _own(row: ProviderRow) -> list[str]:
-    """Operations that are no part of the contract: `Guestlist.call` runs them."""
+def _own_operations(row: ProviderRow) -> list[str]:
+    """Returns the operations that only this provider has. `Guestlist.call` runs them."""
     return [name for name in row.operations if not hasattr(Provider, name)]

@@ -1,4 +1,4 @@
-"""Showing a plan: each change on a line, and what it all comes to."""
+"""Prints a plan: one line for each change, and the totals."""
 
 from __future__ import annotations
 
@@ -25,26 +25,27 @@ SIGNS = {
     Action.WITHDRAW: ("-", "yellow"),
     Action.DEFER: ("+", "yellow"),
 }
-"""What stands before a change, and its colour."""
+"""The sign before a change, and its color."""
 
 MAX_CHANGES_ON_TERMINAL = 40
-"""Changes of one account that are shown, unless everything is asked for."""
+"""Changes of one account that a terminal shows without `-v`."""
 
 COLUMNS = [
     Column(""),
     Column("Change", whole=True),
     Column("Guest", whole=True),
-    Column("What", yields=True),  # nobody should confirm a plan without seeing what it gives
+    Column("What", yields=True),  # never left out: the user must see it to confirm
     Column("Why", style="dim", yields=True, spare=1),
 ]
 
 
 def show_changes(screen: Screen, plan: Plan, titles: dict[str, str], *, everything: bool) -> None:
-    """Shows the changes, account by account. A terminal gets only the first of each account.
+    """Prints the changes of a plan by account. On a terminal, only the first changes of each
+    account.
 
     Args:
-        titles: what people call the service of an account.
-        everything: show all changes on a terminal, too.
+        titles: the name of each account's service.
+        everything: print all changes on a terminal too.
     """
     everything = everything or not screen.out.is_terminal
     for account in sorted(plan.summary.counts):
@@ -53,7 +54,7 @@ def show_changes(screen: Screen, plan: Plan, titles: dict[str, str], *, everythi
         impossible = [
             change
             for change in (plan.changes(account) if IMPOSSIBLE.intersection(counts) else ())
-            # without an address, nobody can have it: that is an error and shown as one
+            # a change without an address affects the whole account, and is printed as an error
             if change.action in IMPOSSIBLE and change.email
         ]
         if not number and not impossible:
@@ -80,7 +81,7 @@ def _possible(plan: Plan, account: str) -> Iterator[Change]:
 
 
 def _print_lines(screen: Screen, changes: Callable[[], Iterator[Change]]) -> None:
-    """Prints a table of any length in constant memory: a line for each change, none of it cut."""
+    """Prints a table of any length in constant memory, one uncut line for each change."""
 
     def rows() -> Iterator[list[str]]:
         return ([printable(str(cell)) for cell in _cells(change)] for change in changes())
@@ -98,7 +99,7 @@ def _print_lines(screen: Screen, changes: Callable[[], Iterator[Change]]) -> Non
 
 @contextmanager
 def markdown_block(screen: Screen, title: str) -> Iterator[None]:
-    """Prints a heading in Markdown, and what is printed within the block as preformatted text."""
+    """Prints a Markdown heading, and the output of the block as preformatted text."""
     screen.line(f"### {title}")
     screen.line()
     screen.line("```text")
@@ -107,7 +108,7 @@ def markdown_block(screen: Screen, title: str) -> Iterator[None]:
 
 
 def _show_impossible(screen: Screen, changes: Iterable[Change]) -> None:
-    """Shows each reason once, with the people that it is about."""
+    """Prints each reason once, with the people it applies to."""
     whom: dict[tuple[Action, str], list[str]] = {}
     for change in changes:
         whom.setdefault((change.action, change.reason), []).append(change.email)
@@ -131,44 +132,44 @@ def _cells(change: Change) -> list[str | Text]:
 
 
 def change_text(change: Change) -> str:
-    """What a change gives or takes."""
-    told = [", ".join(map(label, change.roles))] if change.roles else []
+    """Returns the roles and options that a change gives or takes."""
+    parts = [", ".join(map(label, change.roles))] if change.roles else []
     if change.owed:
         instead = "instead " if change.action is Action.WITHDRAW else ""
-        told.append(f"{instead}{comma_list(list(map(label, change.owed)))} when accepted")
-    told += [f"{name}={value}" for name, value in change.options.items()]
-    return "; ".join(told)
+        parts.append(f"{instead}{comma_list(list(map(label, change.owed)))} when accepted")
+    parts += [f"{name}={value}" for name, value in change.options.items()]
+    return "; ".join(parts)
 
 
 SINGULAR_NOTES = {
     "fits": "as the roster wants them",
     "invited": "invited, and not accepted yet",
     "owed": "role to be given after acceptance",
-    "not yet": "wanted from a later day on",
-    "unlisted": "there, and not in the roster (--prune takes them out)",
-    "kept": "not in the roster, and never taken out",
+    "not yet": "to be invited at a later date",
+    "unlisted": "not in the roster (--prune removes them)",
+    "kept": "not in the roster, but protected from removal",
     "programs": "login of a program, left alone",
     "unseen": "member whose roles the service does not show",
-    "held back": "held back: what is wanted for them cannot be had (see the error)",
+    "held back": "held back, because a wanted role or option is not available (see the error)",
 }
-"""What is counted and is not a change, of one person."""
+"""Texts for the counts that are not changes, for one person."""
 
 PLURAL_NOTES = {
     "owed": "roles to be given after acceptance",
     "programs": "logins of programs, left alone",
     "unseen": "members whose roles the service does not show",
 }
-"""The same of several people, if that differs."""
+"""Texts for several people, if they differ from those for one."""
 
 
 def show_notes(screen: Screen, notes: Mapping[str, Mapping[Note, int]]) -> None:
-    """Says what was counted besides."""
+    """Prints the counts of people who need no change."""
     for account, counted in sorted(notes.items()):
-        told = [
+        parts = [
             f"{number:,} {_note_text(note, number)}" for note, number in counted.items() if number
         ]
-        if told:
-            screen.line(Text.assemble((f"{account}: ", "bold"), (", ".join(told), "dim")))
+        if parts:
+            screen.line(Text.assemble((f"{account}: ", "bold"), (", ".join(parts), "dim")))
 
 
 def _note_text(note: Note, number: int) -> str:
@@ -177,21 +178,23 @@ def _note_text(note: Note, number: int) -> str:
 
 
 def totals_text(counts: Counter[Action], unread: Sequence[str] = ()) -> str:
-    """What a plan comes to: `3 to invite, 1 to assign`.
+    """Returns the totals of a plan as text, such as `3 to invite, 1 to assign`.
 
     Args:
         unread: accounts that could not be read.
     """
-    told = [
+    parts = [
         f"{counts[action]:,} to {action}"
         for action in Action
         if counts[action] and action not in IMPOSSIBLE
     ]
     if counts[Action.UNRESOLVED]:
-        told.append(f"{counts[Action.UNRESOLVED]:,} unresolved")
+        parts.append(f"{counts[Action.UNRESOLVED]:,} unresolved")
     if counts[Action.CANNOT]:
-        told.append(f"{quantity(counts[Action.CANNOT], 'change')} not possible")
+        parts.append(f"{quantity(counts[Action.CANNOT], 'change')} not possible")
     if not unread:
-        return ", ".join(told) or "nothing to do"
-    lacking = f"{comma_list(list(unread))} could not be read"
-    return f"{', '.join(told)}; {lacking}" if told else f"{lacking}; nothing to do elsewhere"
+        return ", ".join(parts) or "nothing to do"
+    unread_text = f"{comma_list(list(unread))} could not be read"
+    return (
+        f"{', '.join(parts)}; {unread_text}" if parts else f"{unread_text}; nothing to do elsewhere"
+    )

@@ -1,4 +1,4 @@
-"""Runs one command to its end, whatever that is."""
+"""Runs one command and reports its results and errors."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ COMMANDS_FINISHING_REQUESTS = ("apply", "settle")
 
 
 def run(arguments: argparse.Namespace, when_loaded: Callable[[], None] | None = None) -> int:
-    """Runs the command; the exit code.
+    """Runs a command and returns the exit code.
 
     Args:
         when_loaded: called before it is carried out.
@@ -77,7 +77,7 @@ def _carried_out(carry_out: Callable[[Session], None], arguments: argparse.Names
 
 @contextmanager
 def _recording_errors(session: Session) -> Iterator[None]:
-    """Appends what is raised within the block to the session's errors."""
+    """Appends an exception that is raised within the block to the session's errors."""
     try:
         yield
     except ConfigError as error:

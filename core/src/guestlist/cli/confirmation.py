@@ -12,21 +12,22 @@ ANSWERS = {"y": True, "yes": True, "n": False, "no": False, "": False}
 
 
 def confirm(question: str, *, yes: bool) -> None:
-    """Returns if the user confirms. Asks again after anything but yes or no.
+    """Asks the user to confirm. Repeats the question until the answer is yes or no.
 
     Args:
-        yes: the user confirmed on the command line, so nothing is asked.
+        yes: whether the user confirmed on the command line already. If so, does not ask.
 
     Raises:
         UsageError: stdin or stderr is not a terminal.
-        Declined: the user answered no, or nothing.
+        Declined: the answer was no or empty.
         KeyboardInterrupt: the user pressed Ctrl-C.
     """
     if yes:
         return
     if not sys.stdin.isatty() or not sys.stderr.isatty():
         raise UsageError(
-            "this needs a confirmation, and there is no terminal to ask on", hint="Add --yes."
+            "this command asks for confirmation, but there is no terminal",
+            hint="Add --yes to confirm.",
         )
     while True:
         print(f"{printable(question)} [y/N] ", end="", file=sys.stderr, flush=True)

@@ -1,6 +1,6 @@
-"""What `--json` prints: one document for every command.
+"""The JSON document that `--json` prints, the same for every command.
 
-The schema of it is docs/cli-schema.json, written by `python -m guestlist.cli.document`.
+Its schema is docs/cli-schema.json, written by `python -m guestlist.cli.document`.
 """
 
 from __future__ import annotations
@@ -32,144 +32,144 @@ SCHEMA = "https://json-schema.org/draft/2020-12/schema"
 
 
 class Row(BaseModel):
-    """What all rows that are no values of the library have in common."""
+    """Base of the rows that are not models of the library."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
 class GuestRow(Guest, defer_build=True):
-    """Where somebody stands: `status`, `wait`, `revoke`, `remove`."""
+    """A person's state in an account: result of `status`, `wait`, `revoke` and `remove`."""
 
     type: Literal["guest"] = "guest"
 
 
 class InviteRow(InviteResult, defer_build=True):
-    """What `invite` or `resend` did."""
+    """The result of `invite` or `resend`."""
 
     type: Literal["invite"] = "invite"
 
 
 class OnboardingRow(Onboarding, defer_build=True):
-    """What `onboard` did."""
+    """The result of `onboard`."""
 
     type: Literal["onboarding"] = "onboarding"
 
 
 class RoleChangeRow(RoleResult, defer_build=True):
-    """What `assign` or `unassign` did."""
+    """The result of `assign` or `unassign`."""
 
     type: Literal["role_change"] = "role_change"
 
 
 class AccessRow(Access, defer_build=True):
-    """What somebody can effectively do."""
+    """A person's effective access."""
 
     type: Literal["access"] = "access"
 
 
 class OwnAccessRow(OwnAccess, defer_build=True):
-    """What the owner of an account's API key can effectively do: `access --own`."""
+    """The effective access of the owner of an account's API key: `access --own`."""
 
     type: Literal["own_access"] = "own_access"
 
 
 class InvitationRow(Invitation, defer_build=True):
-    """One of `list`."""
+    """An invitation in the result of `list`."""
 
     type: Literal["invitation"] = "invitation"
     account: str
 
 
 class MemberRow(Member, defer_build=True):
-    """One of `members`."""
+    """A member in the result of `members`."""
 
     type: Literal["member"] = "member"
     account: str
 
 
 class RoleRow(Role, defer_build=True):
-    """One of `roles`."""
+    """A role in the result of `roles`."""
 
     type: Literal["role"] = "role"
     account: str
 
 
 class ChangeRow(Change, defer_build=True):
-    """One of `plan`, or of what `apply` was about to do."""
+    """A change in the result of `plan`, or in the plan that `apply` made."""
 
     type: Literal["change"] = "change"
 
 
 class PlanRow(Row):
-    """What a plan comes to: the last row of `plan`."""
+    """The totals of a plan: the last row of `plan`."""
 
     type: Literal["plan"] = "plan"
     counts: dict[str, dict[str, int]]
-    """How many changes there are, by account and action."""
+    """Number of changes by account and action."""
     notes: dict[str, dict[str, int]]
-    """What was counted and is no change, by account."""
+    """Counts of people who need no change, by account."""
     over: tuple[str, ...]
-    """Why it must be confirmed with --force."""
+    """The limits that the plan exceeds. `apply` then needs --force."""
     nothing: bool
-    """Whether there is nothing to do. False also where an account could not be read: `errors`."""
+    """Whether there is nothing to do. Also false if an account could not be read; see `errors`."""
 
 
 class RunRow(Row):
-    """What `apply` or `settle` did on one account."""
+    """The result of `apply` or `settle` on one account."""
 
     type: Literal["run"] = "run"
     account: str
     done: dict[str, int]
-    """How many orders, by outcome."""
+    """Number of completed orders by outcome."""
     refused: dict[str, int]
-    """How many failed for good, by the kind of error."""
+    """Number of orders that failed for good, by class of error."""
     unknown: int
-    """Of how many nobody can tell whether they happened."""
+    """Number of orders with an unknown outcome."""
     left: int
     mails: int
 
 
 class OrderRow(LogLine, defer_build=True):
-    """One of `log`."""
+    """An order in the result of `log`."""
 
     type: Literal["order"] = "order"
 
 
 class ForgottenRow(Row):
-    """What `forget` has deleted."""
+    """The result of `forget`: what it deleted."""
 
     type: Literal["forgotten"] = "forgotten"
     ledger: str
     """The database, without a password."""
     email: str | None
-    """Whose orders; null where it was those of a certain age."""
+    """The person whose orders were deleted; null if orders of a certain age were."""
     before: datetime | None
-    """The moment before which they were settled; null where it was those of a person."""
+    """Orders that ended before this time were deleted; null if a person's orders were."""
     orders: int
     entries: int
     mentions: int = 0
-    """Places in other rows that named the person, and do so no more."""
+    """Mentions of the person in other rows, which were replaced."""
 
 
 class PulledRow(Row):
-    """What `pull` wrote."""
+    """The result of `pull`: what it wrote."""
 
     type: Literal["pulled"] = "pulled"
     files: tuple[str, ...]
-    """The roster, and the file of people beside it where there are many."""
+    """The roster, and the file of people beside it if there are many people."""
     memberships: int
-    """How many people are in them, counted once for each account."""
+    """Number of people written, counted once for each account."""
     left_out: tuple[str, ...]
-    """Who cannot be in a roster, and why; the first of them."""
+    """The first people who cannot be in a roster, with the reason."""
     left_out_count: int
     lost: tuple[str, ...] = ()
-    """What the people part of the roster said before and does not say any more."""
+    """Contents of the roster's people section that were not kept."""
     backup: str | None = None
-    """The roster as it was, if anything of it is lost."""
+    """Path of a copy of the old roster, if any of it was not kept."""
 
 
 class AccountRow(Row):
-    """One of `accounts`, or of `config check`."""
+    """An account in the result of `accounts` or `config check`."""
 
     type: Literal["account"] = "account"
     account: str
@@ -177,9 +177,9 @@ class AccountRow(Row):
     title: str
     base_url: str
     working: bool | None = None
-    """Whether the service accepts the key; null where it was not asked, or did not answer."""
+    """Whether the service accepts the key; null if it was not asked or did not answer."""
     organization: str | None = None
-    """What the key reaches, where the service tells."""
+    """The organization that the key belongs to, if the service reports it."""
 
 
 class SettingRow(Row):
@@ -193,7 +193,7 @@ class SettingRow(Row):
 
 
 class ProviderRow(Row):
-    """One of `providers`, or the one of `check-provider`."""
+    """A provider in the result of `providers` or `check-provider`."""
 
     type: Literal["provider"] = "provider"
     name: str
@@ -201,19 +201,19 @@ class ProviderRow(Row):
     docs_url: str
     distribution: str
     operations: tuple[str, ...]
-    """Everything that it defines, what only this provider has included."""
+    """All operations that the provider defines, including its own."""
     least_roles: int
     most_roles: int | None
-    """How many roles an invitation must and can name."""
+    """The lowest and highest number of roles of an invitation; null for no limit."""
     can_suppress_mail: bool
     lifetime: float | None
-    """Seconds for which an invitation can be accepted."""
+    """Seconds until an invitation expires."""
     sandbox: bool
-    """Whether it brings a local imitation of the service."""
+    """Whether the provider has a local imitation of the service."""
     substitutes: dict[str, str]
-    """What to do instead of what is unsupported."""
+    """For each unsupported operation, what to do instead."""
     options: tuple[str, ...]
-    """What `invite --option` takes."""
+    """Options that `invite --option` accepts."""
     settings: tuple[SettingRow, ...]
 
 
@@ -222,12 +222,12 @@ class FileRow(Row):
 
     type: Literal["file"] = "file"
     path: str | None
-    """Null where the accounts come from the environment."""
+    """Null if the accounts come from the environment."""
     written: bool = False
 
 
 class ServiceRow(Row):
-    """One service of a sandbox. The keys are made up and no secrets."""
+    """A service of a sandbox. Its keys are made up and not secret."""
 
     type: Literal["service"] = "service"
     account: str
@@ -243,11 +243,11 @@ class MailboxRow(Row):
     type: Literal["mailbox"] = "mailbox"
     url: str
     environment: dict[str, str]
-    """The variable that makes clients and commands use the whole sandbox."""
+    """The variable that makes clients and commands use this sandbox."""
 
 
 class StepRow(Row):
-    """One step of `demo`."""
+    """A step of `demo`."""
 
     type: Literal["step"] = "step"
     chapter: str
@@ -283,7 +283,8 @@ AnyRow = (
 
 
 class ErrorRow(Row):
-    """One error. `error` is the class of `guestlist.errors`, or `Interrupted`, or `Bug`."""
+    """An error. `error` is the name of a class of `guestlist.errors`, or `Interrupted`, or
+    `Bug`."""
 
     error: str
     message: str
@@ -295,27 +296,27 @@ class ErrorRow(Row):
     code: str | None = None
     request_id: str | None = None
     request: str | None = None
-    """Method and path of the request that the error is about, with secrets masked."""
+    """Method and path of the failed request, with secrets masked."""
     retry_after: float | None = None
-    """Seconds after which the service accepts requests again, if it said so."""
+    """Seconds after which the service accepts requests again, if known."""
     happened: bool | None = None
-    """Whether the request took effect all the same; null where that is not known."""
+    """Whether the request took effect; null if unknown."""
     attempts: int = 0
     waited: float = 0.0
     """Seconds spent waiting between attempts."""
     budget: str | None = None
-    """The part of the call's budget that ended it, such as `4 attempts`; null when none did."""
+    """The part of the call's budget that ran out, such as `4 attempts`; null if none did."""
 
 
 class Document(BaseModel):
-    """What a command did, and what went wrong."""
+    """The result of a command and its errors."""
 
     model_config = ConfigDict(extra="forbid", defer_build=True)
 
     guestlist: Literal[1] = 1
-    """The version of this schema: keys may be added to it, none will go or change its meaning."""
+    """The version of this schema. Later releases may add keys, but not remove or redefine any."""
     command: str | None
-    """Null when what was typed names none."""
+    """Null if the command line names no command."""
     ok: bool
     """Whether the exit code is 0."""
     exit_code: int
@@ -323,16 +324,16 @@ class Document(BaseModel):
     errors: list[ErrorRow]
 
     def text(self, *, show_secrets: bool) -> str:
-        """The document as JSON, with links and keys masked unless they are to be shown."""
+        """Returns the document as JSON. Masks links and keys unless `show_secrets` is set."""
         plain = _unwrapped(self.model_dump(), show_secrets)
         return json.dumps(to_jsonable_python(plain), indent=2)
 
 
 def error_row(error: GuestlistError) -> ErrorRow:
-    """An error as a row."""
-    told = error.to_dict()
-    told.setdefault("happened", error.happened)
-    return ErrorRow(**told)
+    """Converts an error to a row."""
+    values = error.to_dict()
+    values.setdefault("happened", error.happened)
+    return ErrorRow(**values)
 
 
 def _unwrapped(value: Any, show_secrets: bool) -> Any:
@@ -346,7 +347,7 @@ def _unwrapped(value: Any, show_secrets: bool) -> Any:
 
 
 def schema() -> str:
-    """The JSON Schema of the document."""
+    """Returns the JSON Schema of the document."""
     described = Document.model_json_schema(mode="serialization")
     return json.dumps({"$schema": SCHEMA, **described}, indent=2) + "\n"
 

@@ -1,4 +1,4 @@
-"""Completion in the shell, by argcomplete: the script to install, and the answers to it."""
+"""Completion in the shell with argcomplete: the script to install, and the answers to the shell."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ except ModuleNotFoundError as error:
 
 
 def complete(parser: MainParser) -> None:
-    """Answers the shell and exits, where it is the shell that asks."""
+    """Answers a completion request of the shell, if there is one, and exits."""
     for command in parser.commands.values():
         command.fill()
     argcomplete.autocomplete(parser)
 
 
 def script(shell: str) -> str:
-    """What makes a shell complete `guestlist`."""
+    """Returns the script that makes a shell complete `guestlist`."""
     return shellcode(["guestlist"], shell=shell)
