@@ -87,7 +87,7 @@ def test_status_asks_every_account_at_once(cli: Cli, monkeypatch: pytest.MonkeyP
     assert run.table == [
         "Guest              Account   State        When               How we know",
         "ada@example.com    aitronos  not invited                     neither invited nor a member",
-        "ada@example.com    vultr     pending      expires in 3 days  the service says so",
+        "ada@example.com    vultr     pending      expires in 3 days  reported by the service",
         "grace@example.com  aitronos  not invited                     neither invited nor a member",
         "grace@example.com  vultr     not invited                     neither invited nor a member",
     ]

@@ -200,7 +200,7 @@ def test_a_full_disk_is_one_line(week: Story) -> None:
         (["log", "--since", "999999999999d"], "neither a day such as"),
         (["log", "--since", "900000d"], "in no calendar"),
         (["log", "--until", "9999-12-31"], "in no calendar"),
-        (["log", "--state", "lost"], "there are: waiting, in_doubt"),
+        (["log", "--state", "lost"], "the states are: waiting, in_doubt"),
         (["log", "--last", "0"], "is no number above 0"),
         (["log", "--json", "--export", "csv"], "exclude each other"),
         (["log", "--ledger", "nowhere.db"], "there is no ledger"),
@@ -208,7 +208,7 @@ def test_a_full_disk_is_one_line(week: Story) -> None:
         (["forget", ADA, "--expired"], "either an address, --older-than or --expired"),
         (["forget", ADA, "--older-than", "7d"], "either an address, --older-than or --expired"),
         (["forget", "--older-than", "900000d", "--yes"], "in no calendar"),
-        (["forget", ADA], "this needs a confirmation"),
+        (["forget", ADA], "this command asks for confirmation"),
     ],
 )
 def test_what_is_asked_wrongly(plain: Cli, week: Story, words: list[str], told: str) -> None:
@@ -319,7 +319,7 @@ def test_forget_asks_only_where_it_can_be_answered(
     """The question goes to stderr, and the answer comes from stdin: both have to be a terminal."""
     monkeypatch.setattr("sys.stdin", Terminal("yes\n", stdin))
     monkeypatch.setattr("sys.stderr", Terminal("", stderr))
-    with pytest.raises(UsageError, match="needs a confirmation"):
+    with pytest.raises(UsageError, match="asks for confirmation"):
         confirm("Delete everything?", yes=False)
     confirm("Delete everything?", yes=True)
 

@@ -39,8 +39,8 @@ def cell(fact: str, **facts: Any) -> str:
     [
         ("local sandbox", {"sandbox": True}, "yes"),
         ("local sandbox", {"sandbox": False}, "no"),
-        ("without a mail", {"can_suppress_mail": True}, "yes"),
-        ("without a mail", {"can_suppress_mail": False}, "no"),
+        ("without an email", {"can_suppress_mail": True}, "yes"),
+        ("without an email", {"can_suppress_mail": False}, "no"),
         ("roles at invitation", {}, "none"),
         ("roles at invitation", {"least_roles": 1, "most_roles": None}, "1 or more"),
         ("roles at invitation", {"least_roles": 1, "most_roles": 1}, "exactly 1"),

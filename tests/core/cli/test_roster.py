@@ -113,7 +113,7 @@ def test_owed_roles_are_given_once_somebody_has_accepted(roster: Roster, sandbox
     settled = roster("settle")
     assert settled.code == 0, settled.err
     assert any("ada@example.com" in line and "assigned" in line for line in settled.table)
-    assert roster("settle").out == "Nobody is owed a role.\n"
+    assert roster("settle").out == "No deferred roles.\n"
 
 
 def test_waiting_for_acceptance_ends(roster: Roster) -> None:

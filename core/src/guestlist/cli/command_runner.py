@@ -19,30 +19,30 @@ EMPTY_MESSAGES = {
     "list": "No invitations.",
     "log": "No orders.",
     "members": "No members.",
-    "roles": "Nothing to grant.",
-    "settle": "Nobody is owed a role.",
+    "roles": "No roles.",
+    "settle": "No deferred roles.",
 }
-"""What is said when there is nothing to show and nothing went wrong."""
+"""Printed if a command succeeds without results."""
 
 
 COMMANDS_FINISHING_REQUESTS = ("apply", "settle")
-"""Commands that wait for requests under way after the first Ctrl-C, and ignore another one."""
+"""Commands that finish requests in flight after the first Ctrl-C, and ignore further ones."""
 
 
 def run(arguments: argparse.Namespace, when_loaded: Callable[[], None] | None = None) -> int:
     """Runs a command and returns the exit code.
 
     Args:
-        when_loaded: called before it is carried out.
+        when_loaded: called just before the command runs.
     """
     if arguments.quiet:
         mute_output()
     try:
-        carry_out = find(arguments.command)
+        command = find(arguments.command)
         if when_loaded is not None:
             when_loaded()
-        session = _carried_out(carry_out, arguments)
-    except GuestlistError as error:  # before there was anything to carry out
+        session = _run_in_session(command, arguments)
+    except GuestlistError as error:  # the command could not be loaded
         print_errors([error], debug=arguments.debug)
         if arguments.json:
             print_document(arguments.command, [], [error])
@@ -55,19 +55,19 @@ def run(arguments: argparse.Namespace, when_loaded: Callable[[], None] | None = 
                 session.errors,
                 show_secrets=arguments.show_secrets,
             )
-    finally:  # also if stdout cannot be written to
+    finally:  # also print the errors if stdout fails
         print_errors(session.errors, debug=arguments.debug)
     if session.errors or session.exit_code is None:
         return exit_code(session.errors)
     return session.exit_code
 
 
-def _carried_out(carry_out: Callable[[Session], None], arguments: argparse.Namespace) -> Session:
+def _run_in_session(command: Callable[[Session], None], arguments: argparse.Namespace) -> Session:
     with ExitStack() as closing:
         session = Session(arguments, closing)
         patient = arguments.command in COMMANDS_FINISHING_REQUESTS
         with _recording_errors(session), ends_on_signals(session, patient=patient):
-            carry_out(session)
+            command(session)
         session.end_status()
         if not arguments.json and not session.printed:
             with _recording_errors(session):
@@ -120,7 +120,7 @@ def _show(session: Session) -> None:
 
 
 def _bug(error: Exception) -> Bug:
-    # the text of an unforeseen error may contain secrets: only --debug shows it
+    # the text of an unexpected error may contain secrets, so only --debug prints it
     plugin = installed().raised_by(error)
     failed, where = (
         (f"the plugin {plugin},", " to its authors") if plugin else ("guestlist itself", "")

@@ -1,4 +1,4 @@
-"""How a command ends: exit codes, and errors that only the command line has."""
+"""Exit codes, and the errors that only the command line has."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ DONE = 0
 FAILED = 1
 USAGE = 2
 CHANGES = 2
-"""Of `plan --detailed-exitcode`: there is something to do."""
+"""`plan --detailed-exitcode` found changes."""
 UNKNOWN = 3
 TIMED_OUT = 4
 BUG = 70
@@ -25,18 +25,18 @@ INTERRUPTED = 130
 TERMINATED = 143
 
 _SEVERITY = (BUG, TERMINATED, HANGUP, INTERRUPTED, UNKNOWN, FAILED, TIMED_OUT, USAGE, DONE)
-"""Which code counts when several things went wrong: what needs looking at first, comes first."""
+"""Codes by severity. After several errors, the command exits with the first that applies."""
 
 
 class Interrupted(GuestlistError):
-    """Ctrl-C. The message says what may have happened."""
+    """The command ended after Ctrl-C. The message says what may have happened."""
 
 
 class Terminated(Interrupted):
-    """SIGTERM or SIGHUP.
+    """The command ended after SIGTERM or SIGHUP.
 
     Attributes:
-        signal: its number.
+        signal: the number of the signal.
     """
 
     def __init__(self, message: str, signal: int) -> None:
@@ -49,13 +49,13 @@ class Declined(GuestlistError):
 
 
 class Bug(GuestlistError):
-    """Something that guestlist did not foresee."""
+    """An unexpected error in guestlist or a plugin."""
 
     happened = None
 
 
 def code_of(error: GuestlistError) -> int:
-    """The exit code that an error stands for."""
+    """Returns the exit code for an error."""
     if isinstance(error, Terminated):
         return 128 + error.signal
     kinds: tuple[tuple[type[GuestlistError], int], ...] = (
@@ -72,5 +72,5 @@ def code_of(error: GuestlistError) -> int:
 
 
 def exit_code(errors: Iterable[GuestlistError]) -> int:
-    """The exit code of a command that ended with these errors."""
+    """Returns the exit code of a command that ended with these errors."""
     return min(map(code_of, errors), key=_SEVERITY.index, default=DONE)

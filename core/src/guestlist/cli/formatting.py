@@ -1,4 +1,4 @@
-"""What records say, in words: when, as what, and how that is known."""
+"""Formats the fields of records as text: times, roles, and how a state is known."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from guestlist.humanize import absolute, relative
 from guestlist.models import OPEN_STATES, Basis, Grant, Guest, Invitation, Role, State
 
 BASES = {
-    Basis.REPORTED: "the service says so",
-    Basis.DERIVED: "by its date",
-    Basis.INFERRED: "from the other list",
+    Basis.REPORTED: "reported by the service",
+    Basis.DERIVED: "derived from its date",
+    Basis.INFERRED: "inferred from the other list",
 }
 
 
 class RecordFormatter:
-    """Tells facts about guests.
+    """Formats the fields of guests and invitations as text.
 
     Args:
-        now: the moment that times are relative to.
-        label: what people call a role of an account.
-        exact: tells times as dates.
+        now: the time to which others are relative.
+        label: returns the name of a role of an account.
+        exact: show dates instead of relative times.
     """
 
     def __init__(
@@ -32,24 +32,24 @@ class RecordFormatter:
         self._exact = exact
 
     def roles_of(self, guest: Guest) -> str:
-        """What a guest has, or is offered."""
+        """Returns the roles that a person has, or that the invitation offers."""
         if guest.state is State.ACCEPTED:
             return self.roles(guest.account, (guest.member and guest.member.roles) or ())
         return self.roles(guest.account, guest.invitation.roles if guest.invitation else ())
 
     def roles(self, account: str, roles: Iterable[Role]) -> str:
-        """Roles of an account, separated by commas."""
+        """Returns the labels of an account's roles, separated by commas."""
         return ", ".join(self._label(account, role) for role in roles)
 
     def when(self, guest: Guest) -> str:
-        """When a guest joined, or until when the invitation can be accepted."""
+        """Returns when a person joined, or until when the invitation can be accepted."""
         if guest.state is State.ACCEPTED:
             joined = guest.member.joined_at if guest.member else None
             return f"joined {self.time(joined)}" if joined else ""
         return self.expiry(guest.invitation) if guest.invitation else ""
 
     def expiry(self, invitation: Invitation) -> str:
-        """Until when an invitation can or could be accepted, where that matters still."""
+        """Returns when an open or expired invitation expires or expired; empty for other states."""
         if invitation.expires_at is None:
             return ""
         if invitation.state in OPEN_STATES:
@@ -59,7 +59,7 @@ class RecordFormatter:
         return ""
 
     def time(self, moment: datetime | None) -> str:
-        """A moment, as seen from now; nothing for none."""
+        """Returns a time relative to now; empty for None."""
         if moment is None:
             return ""
         if self._exact:
@@ -68,7 +68,7 @@ class RecordFormatter:
 
 
 def basis_text(guest: Guest) -> str:
-    """How a guest's state is known."""
+    """Returns how a person's state is known."""
     if guest.state is State.UNKNOWN and guest.raw_state:
         return f"the service says {guest.raw_state!r}"
     return {
@@ -78,14 +78,15 @@ def basis_text(guest: Guest) -> str:
 
 
 def grant_path(grant: Grant) -> str:
-    """How a grant reaches the person."""
+    """Returns how a person got a grant: directly, or through other roles."""
     if grant.direct:
         return "directly"
     return " > ".join(role.label for role in grant.via) or "inherited"
 
 
 def _half_a_unit(ahead: timedelta) -> timedelta:
-    """What rounds a time to come to the nearest unit: three days less a second are 3 days."""
+    """Returns half of the unit in which a future time is shown. Adding it rounds to the nearest
+    unit: three days less a second are shown as 3 days."""
     for unit in (timedelta(days=1), timedelta(hours=1), timedelta(minutes=1)):
         if ahead >= unit / 2:
             return unit / 2

@@ -1,4 +1,4 @@
-"""What the extra `cli` brings, and what is said where it is not installed."""
+"""The error for packages of the extra `cli` that are not installed."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from guestlist.errors import ConfigError
 
 
 def missing_extra(what: str, error: ModuleNotFoundError, purpose: str = "") -> ConfigError:
-    """The error for something that needs a package that is not installed.
+    """Returns the error for a feature whose package is not installed.
 
     Args:
-        what: needs it.
-        error: of the import.
-        purpose: what for, where that is no matter of course.
+        what: the feature that needs the package.
+        error: the error of the import.
+        purpose: what the package is needed for, if that is not obvious.
     """
     return ConfigError(
         f"{what} needs {error.name}{purpose}", hint='Run: pip install "guestlist[cli]"'

@@ -1,4 +1,4 @@
-"""What the commands of a roster work with: the roster, its accounts, and the ledger."""
+"""Opens the objects that roster commands work with: the roster, its accounts and the ledger."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ if TYPE_CHECKING:
 
 @dataclass
 class OpenedRoster:
-    """A roster with its accounts and its ledger, as the command line names them.
+    """A roster with its accounts and its ledger, as selected on the command line.
 
     Attributes:
-        make: makes another client for the same accounts, with the given clock.
-        imitated: whether the accounts are those of a sandbox, so that nothing real is sent.
+        make: returns another client for the same accounts, with the given clock.
+        imitated: whether the accounts are in a sandbox, so that nothing real is sent.
     """
 
     roster: Roster
@@ -47,12 +47,12 @@ class OpenedRoster:
 def open_roster(
     session: Session, *, create: bool = True, reads_only: bool = False
 ) -> Iterator[OpenedRoster]:
-    """Opens the roster, its accounts and its ledger; close them at the end.
+    """Opens the roster, its accounts and its ledger, and closes them at the end.
 
     Args:
         create: create the ledger that `--ledger` names if there is none.
-        reads_only: work without a ledger file that can be written. One that is there is only read;
-            if there is none, a temporary one is used.
+        reads_only: if the ledger's file is not writable, open it read-only; if there is none and it
+            cannot be created, use a temporary one.
 
     Raises:
         ConfigError: the roster, the accounts or the ledger's location are invalid.
@@ -64,12 +64,14 @@ def open_roster(
     roster = read_roster(path, allow_empty=session.arguments.allow_empty)
     with ExitStack() as closing:
         config = configured_accounts(session, roster.toml, closing)
-        place = session.arguments.ledger
-        if place is None and session.arguments.sandbox:  # its world will be gone as well
+        location = session.arguments.ledger
+        if (
+            location is None and session.arguments.sandbox
+        ):  # the sandbox and its data end with this process
             folder = closing.enter_context(tempfile.TemporaryDirectory(prefix="guestlist-"))
-            place = str(Path(folder) / "guestlist.db")
-        create = create or place is None
-        url = ledger_url(None, place) if place else roster.ledger.url
+            location = str(Path(folder) / "guestlist.db")
+        create = create or location is None
+        url = ledger_url(None, location) if location else roster.ledger.url
         note = getattr(session.arguments, "note", None)
         file = file_of(url)
         is_writable = not reads_only or file is None or _is_writable(file)
@@ -83,7 +85,7 @@ def open_roster(
         )
 
         def make(clock: Clock) -> Guestlist:
-            # the client shares its rate limits through the ledger, and writes them there
+            # the client writes its rate limits to the ledger, to share them with other processes
             return client(session, config, clock, ledger if is_writable else None)
 
         guests = with_timeout(session, closing.enter_context(make(session.clock)))
@@ -91,13 +93,14 @@ def open_roster(
 
 
 def _is_writable(file: Path) -> bool:
-    """Returns whether SQLite can write to a file, or make it. It writes its log beside the file."""
+    """Returns whether SQLite can write to a file or create it. It also writes a log beside the
+    file."""
     return os.access(file.parent, os.W_OK) and (not file.exists() or os.access(file, os.W_OK))
 
 
 def configured_accounts(session: Session, roster: TomlFile, closing: ExitStack) -> Config:
-    """Returns the accounts of a roster that `--account` names, all without it. With `--sandbox`,
-    the sandbox's providers take their place. Sets the session's clock.
+    """Returns the accounts of a roster: those that `--account` names, or all. With `--sandbox`, the
+    sandbox's providers relocation them. Also sets the session's clock.
 
     Args:
         closing: closes the sandbox.
@@ -117,30 +120,31 @@ def configured_accounts(session: Session, roster: TomlFile, closing: ExitStack) 
 
 
 def with_timeout(session: Session, guests: Guestlist) -> Guestlist:
-    """The client, whose calls take no longer than `--timeout` says. A run waits for no pause of a
-    service that is longer."""
+    """Returns the client with calls limited to `--timeout`. A run then skips pauses of a service
+    that are longer."""
     limit = session.arguments.timeout
     return guests.with_budget(total=limit, waiting=limit) if limit else guests
 
 
 def roster_path(session: Session) -> Path:
-    """The roster: the file that was given, or where the accounts are configured.
+    """Returns the path of the roster: the file on the command line, or the accounts' file.
 
     Raises:
-        ConfigError: there is none.
+        ConfigError: no file is named, and there is no accounts' file.
     """
     given = session.arguments.roster or session.arguments.config
     path = Path(given) if given else config_path()
     if path is None:
         raise ConfigError(
-            f"there is no {FILE} here",
-            hint=f"Name the roster, or set {VARIABLE}; `guestlist config init` writes one.",
+            f"there is no {FILE} in this folder",
+            hint=f"Name the roster file, set {VARIABLE}, or run `guestlist config init`.",
         )
     return path
 
 
 def _sandbox(session: Session, closing: ExitStack) -> tuple[dict[str, Provider], Clock]:
-    """The accounts of the sandbox that was named; of one of its own where none runs."""
+    """Returns the accounts and the clock of the sandbox. Starts a sandbox if none runs at the
+    default URL."""
     from guestlist.sandbox.services import require_extra, service_classes
 
     require_extra()

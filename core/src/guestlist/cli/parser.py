@@ -1,7 +1,8 @@
-"""The argument parser: argparse, with the commands' own arguments added when they are asked for.
+"""The argument parser, based on argparse. The arguments of a command are added when the command is
+used.
 
-argparse because start-up counts: importing click costs several times what starting Python does
-(docs/cli.md has the figures). Nothing here may import httpx, pydantic, rich or asyncio.
+It uses argparse to start quickly: importing click takes several times as long as starting Python
+(docs/cli.md has the figures). This module must not import httpx, pydantic, rich or asyncio.
 """
 
 from __future__ import annotations
@@ -20,14 +21,14 @@ if TYPE_CHECKING:
     from datetime import date, timedelta
 
 DEFAULT_SANDBOX = "http://127.0.0.1:8030"
-"""Where `guestlist sandbox` has its mailbox unless told otherwise."""
+"""The URL of the mailbox of `guestlist sandbox` by default."""
 
 MAX_HELP_COLUMNS = 100
-"""Columns that help texts use at most."""
+"""The widest that help texts are printed."""
 
 
 MAX_LISTED_CHOICES = 8
-"""How many words an error names where none is near to what was typed."""
+"""The most choices that an error lists if no similar word is found."""
 
 REWORDED_ERRORS = (
     (r"^the following arguments are required: (.*)$", r"\1 is missing"),
@@ -35,15 +36,16 @@ REWORDED_ERRORS = (
     (r"^argument (.*): not allowed with argument (.*)$", r"\1 and \2 exclude each other"),
     (r"^argument ", ""),
 )
-"""What argparse says, and what is said here."""
+"""Messages of argparse (regular expressions), and their replacements."""
 
 
 class UsageError(CallerMistake):
-    """What was typed is no command line of guestlist."""
+    """The command line is invalid."""
 
 
 class Parser(argparse.ArgumentParser):
-    """Raises `UsageError` where argparse would print and exit, and names what was nearly typed."""
+    """An argument parser that raises `UsageError` instead of exiting, and suggests similar
+    words."""
 
     def __init__(self, **facts: Any) -> None:
         facts.setdefault("formatter_class", partial(_Help, width=_width()))
@@ -51,20 +53,20 @@ class Parser(argparse.ArgumentParser):
         self._positionals.title = "arguments"
 
     def error(self, message: str) -> NoReturn:
-        for argparse_s, ours in REWORDED_ERRORS:
-            message = re.sub(argparse_s, ours, message)
-        raise UsageError(message, hint=f"`{self.prog} --help` shows how.")
+        for pattern, replacement in REWORDED_ERRORS:
+            message = re.sub(pattern, replacement, message)
+        raise UsageError(message, hint=f"Run `{self.prog} --help` to see the arguments.")
 
     @property
     def options(self) -> list[str]:
-        """What it has, long and short."""
+        """Returns the option strings, long and short."""
         return [word for one in self._actions for word in one.option_strings]
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         if action.choices is None or value in action.choices:
             return
         known = [str(choice) for choice in action.choices]
-        few = f"; there are: {', '.join(known)}" if len(known) <= MAX_LISTED_CHOICES else ""
+        few = f"; the choices are: {', '.join(known)}" if len(known) <= MAX_LISTED_CHOICES else ""
         more = _nearest(str(value), known) or few
         name = (action.metavar or action.dest) if not action.option_strings else ""
         what = str(name).lower() or "/".join(action.option_strings)
@@ -72,7 +74,7 @@ class Parser(argparse.ArgumentParser):
 
 
 class CommandParser(Parser):
-    """The parser of one command. Its arguments are added when it is used, not before."""
+    """The parser of one command. Its arguments are added on first use."""
 
     def __init__(self, *, fill: Callable[[Parser], None] | None = None, **facts: Any) -> None:
         super().__init__(**facts)
@@ -95,28 +97,28 @@ class CommandParser(Parser):
         self.fill()
         words = list(args)
         self.check_options(words)
-        # addresses and options in any order: `status ada@example.com -a cloud bob@example.com`;
-        # what argparse has for that does not know of the -- before an address such as -x@b.example
+        # intermixed parsing allows options between addresses: `status ada@example.com -a cloud
+        # bob@example.com`. It does not support a -- before an address such as -x@b.example.
         mixed = "--" not in words
         parse = self.parse_known_intermixed_args if mixed else super().parse_known_args
         known, unknown = parse(words, namespace)
         if unknown:
-            self.error(f"{unknown[0]!r} is one word too many")
+            self.error(f"unexpected argument {unknown[0]!r}")
         return known, unknown
 
     def check_options(self, words: Sequence[str]) -> None:
-        """Refuses an option that the command does not have, before anything is called missing.
+        """Raises an error for an unknown option, before argparse reports missing arguments.
 
         Raises:
-            UsageError: there is one.
+            UsageError: there is an unknown option.
         """
         for word in _options_in(words):
             if word not in self.options:
-                self.error(f"there is no {word!r} here{_nearest(word, self.options)}")
+                self.error(f"unknown option {word!r}{_nearest(word, self.options)}")
 
 
 class _Help(argparse.RawDescriptionHelpFormatter):
-    """Descriptions are laid out by hand; commands are shown in groups, by `overview`."""
+    """Formats help texts. Keeps the line breaks of descriptions."""
 
     def __init__(self, prog: str, **facts: Any) -> None:
         super().__init__(prog, max_help_position=26, **facts)
@@ -138,7 +140,8 @@ def _width() -> int:
 
 
 def _options_in(words: Sequence[str]) -> Iterator[str]:
-    """The options among what was typed, without their values; -5 is a number."""
+    """Yields the options among the arguments, without their values. -5 is a number, not an
+    option."""
     for word in words:
         if word == "--":
             return
@@ -156,10 +159,11 @@ def _nearest(word: str, known: Sequence[str]) -> str:
 
 
 def add_global_options(parser: argparse.ArgumentParser, *, again: bool = False) -> None:
-    """The options that every command has.
+    """Adds the options that every command has.
 
     Args:
-        again: after the command, where only what is given there counts.
+        again: add them to a command's parser. They must not override options that stand before the
+            command.
     """
     group = parser.add_argument_group("options for every command") if again else parser
     facts: dict[str, Any] = {"default": argparse.SUPPRESS} if again else {}
@@ -169,7 +173,7 @@ def add_global_options(parser: argparse.ArgumentParser, *, again: bool = False) 
         "--config",
         metavar="FILE",
         type=file_name,
-        help="the accounts' file (else guestlist.toml here)",
+        help="the accounts' file (without it: guestlist.toml here)",
         **facts,
     )
     source.add_argument(
@@ -185,30 +189,34 @@ def add_global_options(parser: argparse.ArgumentParser, *, again: bool = False) 
         "--timeout",
         metavar="TIME",
         type=duration,
-        help="how long one call may take, or `wait` or `onboard` shall wait: 90, 5m, 7d",
+        help="the longest time for a call, or for `wait` or `onboard` to wait: 90, 5m, 7d",
         **facts,
     )
     amount = group.add_mutually_exclusive_group()
-    amount.add_argument("--json", help="one JSON document, for programs", **flag)
+    amount.add_argument("--json", help="print one JSON document, for programs", **flag)
     amount.add_argument(
-        "-q", "--quiet", help="only errors and warnings, for cron and other schedulers", **flag
+        "-q",
+        "--quiet",
+        help="print only errors and warnings, for cron and other schedulers",
+        **flag,
     )
     group.add_argument(
-        "-v", "--verbose", help="what happens on stderr; exact times and ids", **flag
+        "-v", "--verbose", help="print requests to stderr; show exact times and ids", **flag
     )
     group.add_argument("--show-secrets", help="show invitation links and keys", **flag)
-    group.add_argument("--debug", help="tracebacks with errors", **flag)
+    group.add_argument("--debug", help="print tracebacks with errors", **flag)
 
 
 def file_name(text: str) -> str:
-    """Any text but none."""
+    """Parses a file name: any text that is not empty."""
     if not text:
-        raise argparse.ArgumentTypeError("'' is no file")
+        raise argparse.ArgumentTypeError("the file name is empty")
     return text
 
 
 def web_address(text: str) -> str:
-    """`http://127.0.0.1:8030`, or `127.0.0.1:8030`."""
+    """Parses an address such as `http://127.0.0.1:8030` or `127.0.0.1:8030`, and returns the
+    URL."""
     from urllib.parse import urlsplit
 
     url = text if "://" in text else f"http://{text}"
@@ -218,12 +226,13 @@ def web_address(text: str) -> str:
     except ValueError:
         good = None
     if not good:
-        raise argparse.ArgumentTypeError(f"{text!r} is no address such as {DEFAULT_SANDBOX}")
+        raise argparse.ArgumentTypeError(f"{text!r} is not an address such as {DEFAULT_SANDBOX}")
     return url
 
 
 def duration(text: str) -> float:
-    """Seconds: `90`, `90s`, `1.5m`, `2h`, `3d`."""
+    """Parses a length of time such as `90`, `90s`, `1.5m`, `2h` or `3d`, and returns the
+    seconds."""
     seconds = {"s": 1, "m": 60, "h": 3600, "d": 86400}
     number, unit = (text[:-1], text[-1]) if text[-1:] in seconds else (text, "s")
     try:
@@ -231,49 +240,50 @@ def duration(text: str) -> float:
     except ValueError:
         length = -1.0
     if not 0 < length < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text!r} is no length of time such as 90, 5m or 2h")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a length of time such as 90, 5m or 2h")
     return length
 
 
 def timestamp(text: str) -> date | timedelta:
-    """A day, `2026-11-21`; a time of it, `2026-11-21T02:34`, in UTC unless it says otherwise; or
-    how long ago, `7d`."""
+    """Parses a date (`2026-11-21`), a time (`2026-11-21T02:34`, in UTC unless it has an offset), or
+    a length of time before now (`7d`)."""
     from datetime import UTC, date, datetime, timedelta
 
     try:
         if len(text) == len("2026-11-21") and text.count("-") == 2:
             return date.fromisoformat(text)
         if "-" in text:
-            told = datetime.fromisoformat(text)
-            return told if told.tzinfo else told.replace(tzinfo=UTC)
+            parsed = datetime.fromisoformat(text)
+            return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
         return timedelta(seconds=duration(text))
     except (ValueError, OverflowError, argparse.ArgumentTypeError):
         raise argparse.ArgumentTypeError(
-            f"{text!r} is neither a day such as 2026-11-21 nor a length of time such as 7d"
+            f"{text!r} is neither a date such as 2026-11-21 nor a length of time such as 7d"
         ) from None
 
 
 def with_default_sandbox(argv: Sequence[str]) -> list[str]:
-    """Lets `--sandbox` stand alone before a command or an e-mail address: only what ends like the
-    address of a server is its value."""
-    told: list[str] = []
+    """Returns the arguments with the default URL added to a `--sandbox` that has no URL. Only a
+    word that looks like a server's address counts as its URL, so that a command or an email address
+    may follow."""
+    words: list[str] = []
     rest = list(argv)
     while rest:
         word = rest.pop(0)
         if word == "--":
-            return [*told, word, *rest]
+            return [*words, word, *rest]
         if word == "--sandbox" and not (rest and re.search(r"://|:\d+/?$", rest[0])):
             word = f"--sandbox={DEFAULT_SANDBOX}"
-        told.append(word)
-    return told
+        words.append(word)
+    return words
 
 
 class MainParser(Parser):
-    """The parser of the whole: global options, then a command.
+    """The parser of the whole command line: global options, then a command.
 
     Args:
-        groups: the commands by group: name, one line about it, what adds its arguments.
-        only: names that the commands to be expected are among; None for all.
+        groups: the commands by group: name, summary, and the function that adds the arguments.
+        only: words among which the command is. Only those commands get a parser; None for all.
     """
 
     def __init__(
@@ -301,7 +311,7 @@ class MainParser(Parser):
             for name, (about, fill) in every.items()
             if only is None or name in only
         }
-        # what can be chosen is more than what was made
+        # accept the names of all commands, also of those without a parser
         commands.choices = dict.fromkeys(every)  # type: ignore[assignment]
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
@@ -317,12 +327,12 @@ class MainParser(Parser):
             parser = self.commands[command]
             parser.fill()
             if word in parser.options:
-                hint = f"Write it behind: `guestlist {command} {word} ...`."
+                hint = f"Write it after the command: `guestlist {command} {word} ...`."
                 raise UsageError(f"{word!r} is an option of `{command}`", hint=hint)
-        self.error(f"there is no {word!r} here{_nearest(word, self.options)}")
+        self.error(f"unknown option {word!r}{_nearest(word, self.options)}")
 
     def format_help(self) -> str:
-        """The overview: every command in its group, on one line."""
+        """Returns the overview of all commands by group."""
         lines = ["usage: guestlist [OPTIONS] COMMAND ...", "", self.description or "", ""]
         for title, group in self._groups.items():
             lines += [f"{title}:"]
