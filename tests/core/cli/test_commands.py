@@ -35,7 +35,7 @@ def test_invite(cli: Cli, sandbox: Sandbox) -> None:
     run = cli("invite", ADA, GRACE, "-a", "vultr")
     assert run.code == 0
     assert run.table == [
-        "Guest              Account  Outcome  Mail  When",
+        "Guest              Account  Outcome  Email  When",
         "ada@example.com    vultr    invited  sent  expires in 3 days",
         "grace@example.com  vultr    invited  sent  expires in 3 days",
     ]

@@ -185,7 +185,7 @@ def test_a_run_that_goes_on_asks_first(
         done = real("apply")
         assert done.code == code
         assert (
-            "An earlier run was interrupted: 1 left to do (--fresh makes a new plan)." in done.out
+            "An earlier run was interrupted: 1 change left (--fresh makes a new plan)." in done.out
         )
         assert "Go on with it? [y/N]" in done.err
     assert len(sandbox.outbox.mails) == 1
@@ -193,7 +193,7 @@ def test_a_run_that_goes_on_asks_first(
 
 def test_no_warning_asks_for_force_that_was_given(cli: Cli) -> None:
     Path("guestlist.toml").write_text(ROSTER + "[limits]\ninvitations = 1\n")
-    assert "`apply` needs --force for that" in cli("plan").err
+    assert "add --force to `apply` to allow it" in cli("plan").err
     forced = cli("apply", "--force")
     assert forced.code == 0
     assert "are more than the 1 that one run may make" in forced.err

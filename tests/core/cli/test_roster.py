@@ -411,7 +411,7 @@ def test_nothing_comes_after_looking_was_interrupted(
         [SCRIPT, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as running:
         assert running.stderr is not None
-        looking = "looking what became of requests that got no answer"
+        looking = "looking up the outcome of requests that got no answer"
         assert running.stderr.readline() == f"{looking}\n"
         running.send_signal(by)
         out, err = running.communicate(timeout=30)

@@ -1,4 +1,4 @@
-"""Telling what went wrong, and the whole as JSON."""
+"""Prints errors, warnings, and the JSON document. Works without rich."""
 
 from __future__ import annotations
 
@@ -18,11 +18,12 @@ if TYPE_CHECKING:
     from guestlist.cli.document import AnyRow
 
 COLORS = {"error": "31", "warning": "33", "interrupted": "33", "declined": "33", "hint": "2"}
-"""SGR codes of the word before the colon."""
+"""ANSI color codes of the word before the colon."""
 
 
 def print_message(kind: str, text: str) -> None:
-    """One line on stderr: what kind of thing it is, a colon, and the text.
+    """Prints one line on stderr: the kind of message, a colon, and the text. Works without rich,
+    because rich may be what is missing.
 
     Without rich: it has to work when rich is what is missing.
     """
@@ -33,7 +34,7 @@ def print_message(kind: str, text: str) -> None:
 
 
 def print_text(text: str) -> None:
-    """Text on stdout for people: wrapped where a terminal would break words. Without rich."""
+    """Prints text for people on stdout, wrapped at the width of a terminal. Works without rich."""
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 0
     for line in (
         textwrap.wrap(text, width, break_on_hyphens=False) if 0 < width < len(text) else [text]
@@ -42,10 +43,10 @@ def print_text(text: str) -> None:
 
 
 def print_errors(errors: Sequence[GuestlistError], *, debug: bool = False) -> None:
-    """Each error on one line, and what to do about it on another. A hint that holds for several
-    errors in a row is given once."""
-    for place, error in enumerate(errors):
-        following = errors[place + 1] if errors[place + 1 :] else None
+    """Prints each error on one line and its hint on another. Prints a hint once if several errors
+    in a row have the same."""
+    for index, error in enumerate(errors):
+        following = errors[index + 1] if errors[index + 1 :] else None
         if debug:
             traceback.print_exception(error)
         if isinstance(error, Interrupted):
@@ -65,7 +66,7 @@ def print_document(
     *,
     show_secrets: bool = False,
 ) -> None:
-    """The JSON document on stdout."""
+    """Prints the JSON document on stdout."""
     from guestlist.cli.document import Document, error_row
 
     code = exit_code(errors)
@@ -80,7 +81,7 @@ def print_document(
 
 
 def report_usage(error: GuestlistError, words: Sequence[str]) -> int:
-    """Tells what is wrong with what was typed; the exit code."""
+    """Reports an error in the command line, and returns the exit code."""
     print_errors([error], debug="--debug" in words)
     if "--json" in words:
         print_document(None, [], [error])

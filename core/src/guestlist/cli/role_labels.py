@@ -1,4 +1,4 @@
-"""What people call a role, also where a service mentions it by its id alone."""
+"""Names of roles, also for roles that a service mentions by id only."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from guestlist.models import Role
 
 
 class RoleLabels:
-    """Looks the roles of an account up once, and only if one is met that has no name.
+    """Looks up the names of roles. Reads an account's roles once, when the first role without a
+    name is met.
 
     Args:
-        guests: gives the client, which is not asked for before it is needed.
+        guests: returns the client. Called only if names must be read.
     """
 
     def __init__(self, guests: Callable[[], Guestlist]) -> None:
@@ -22,7 +23,7 @@ class RoleLabels:
         self._known: dict[str, dict[tuple[str, str], str]] = {}
 
     def __call__(self, account: str, role: Role) -> str:
-        """The label of a role of an account; the id where nothing better can be had."""
+        """Returns the label of a role of an account, or its id if the name is unknown."""
         if role.name is not None:
             return role.label
         if account not in self._known:

@@ -1,4 +1,4 @@
-"""How far a run is, while it runs: a bar for each account, on stderr of a terminal."""
+"""Shows the progress of a run on stderr, and its results on stdout."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ if TYPE_CHECKING:
     from guestlist.runs.tally import Tally
 
 LINE_INTERVAL_SECONDS = 15.0
-"""Seconds between two lines on how far a run is, where there is no terminal."""
+"""Seconds between two progress lines if stderr is not a terminal."""
 
 
 class ProgressBars:
-    """Bars that follow tallies.
+    """Progress bars for a run, one for each account.
 
     Args:
-        screen: where to show them; None for nowhere. Where stderr is no terminal, there is a line
-            for each account now and then.
+        screen: where to show them; None to show nothing. If stderr is not a terminal, prints a line
+            for each account at intervals instead.
         providers: the accounts' providers, whose rate limits the estimated time respects.
     """
 
@@ -72,7 +72,7 @@ class ProgressBars:
             self._progress.stop()
 
     def follow(self, tallies: Mapping[str, Tally]) -> None:
-        """Shows the tallies as they are now."""
+        """Shows the present counts of each account."""
         if self._progress is None:
             self._print_lines(tallies)
             return
@@ -106,7 +106,7 @@ class ProgressBars:
 
 
 class _TimeLeft(TextColumn):
-    """The estimated time, and never less than the rate limit allows."""
+    """The estimated time left, at least what the rate limits require."""
 
     def __init__(self) -> None:
         super().__init__("")
@@ -123,8 +123,8 @@ class _TimeLeft(TextColumn):
 
 
 def least_seconds(changes: int, limits: Iterable[Limit]) -> float:
-    """Returns how many seconds the rate limits require for this number of changes: at least one
-    request each, the first ones of each window at once."""
+    """Returns how many seconds the rate limits require for this number of changes. Assumes one
+    request for each change, and that the first requests of a window are sent at once."""
     return max(
         ((changes - 1) // limit.count * limit.per for limit in limits if limit.count > 0),
         default=0.0,
@@ -140,14 +140,14 @@ class _Rate(TextColumn):
 
 
 def problem_counts(tally: Tally) -> str:
-    """What goes wrong, in few words: failures by kind, and what is in doubt."""
+    """Returns a short text with the number of failures by kind, and of unresolved requests."""
     kinds: Counter[str] = tally.refused + Counter()
-    told = [f"{number} {_spaced_class_name(kind)}" for kind, number in kinds.most_common(3)]
+    parts = [f"{number} {_spaced_class_name(kind)}" for kind, number in kinds.most_common(3)]
     if tally.unknown:
-        told.append(f"{tally.unknown} unknown")
+        parts.append(f"{tally.unknown} unknown")
     if tally.in_doubt:
-        told.append(f"{tally.in_doubt} in doubt")
-    return ", ".join(told)
+        parts.append(f"{tally.in_doubt} unresolved")
+    return ", ".join(parts)
 
 
 def _spaced_class_name(kind: str) -> str:
@@ -157,7 +157,7 @@ def _spaced_class_name(kind: str) -> str:
 
 
 def show_orders(screen: Screen, ended: Sequence[Ended]) -> None:
-    """What has become of each order."""
+    """Prints the outcome of each order."""
     columns = [
         Column("Guest", whole=True),
         Column("Account", whole=True),
@@ -189,14 +189,14 @@ _STYLES = {
 
 
 def show_tallies(screen: Screen, tallies: Mapping[str, Tally]) -> None:
-    """What each account has come to, in numbers."""
+    """Prints the counts of each account."""
     columns = [
         Column("Account", whole=True),
         Column("Done"),
         Column("Failed", style="red"),
         Column("Unknown", style="magenta"),
         Column("Left"),
-        Column("Mails"),
+        Column("Emails"),
     ]
     screen.table(
         columns,

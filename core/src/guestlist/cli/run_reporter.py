@@ -1,4 +1,4 @@
-"""Shows the events of a run: what is being waited for, the plan, bars, and results."""
+"""Shows the events of a run: what it waits for, the plan, progress bars, and results."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from guestlist.runs.tally import Tally
 
 MAX_CHANGES_IN_JSON = 100_000
-"""Changes in a JSON document; `--out` writes any number."""
+"""The most changes in a JSON document. `plan --out` writes any number."""
 
 
 ITEM_NOUNS = {
@@ -57,7 +57,7 @@ ITEM_NOUNS = {
     "details": ("invitation in detail", "invitations in detail"),
     "people": ("person", "people"),
 }
-"""What is read, one and many of them."""
+"""Names of the items that are read from an account: singular and plural."""
 
 
 class RunReporter:
@@ -92,16 +92,16 @@ class RunReporter:
             case ReadingAccount(account, what, number):
                 self._reading(account, what, number)
             case Reconciling():
-                status.show_wait("looking what became of requests that got no answer")
+                status.show_wait("looking up the outcome of requests that got no answer")
             case CheckingPlan():
-                status.show("looking whether anything has changed since the plan was made")
+                status.show("checking whether the services have changed since the plan was made")
             case Planned(plan):
-                if isinstance(plan, Plan):  # a saved one was shown when it was made
+                if isinstance(plan, Plan):  # a saved plan was shown when it was made
                     self.show_plan(plan)
             case Resuming(left=left):
                 if session.screen is not None:
                     session.screen.line(
-                        f"An earlier run was interrupted: {left:,} left to do"
+                        f"An earlier run was interrupted: {quantity(left, 'change')} left"
                         " (--fresh makes a new plan)."
                     )
             case Problem(error):
@@ -122,15 +122,15 @@ class RunReporter:
                 self._live = None
                 self._show_run(run, tallies)
             case CheckingAcceptance():
-                status.show("looking who has accepted")
+                status.show("checking who has accepted")
             case AwaitingAcceptance(people, unavailable):
-                told = f"{comma_list(list(unavailable))} to answer"
+                text = f"{comma_list(list(unavailable))} to answer"
                 if people:
-                    told = f"{quantity(people, 'person').replace('persons', 'people')} to accept"
-                status.show_wait(f"waiting for {told}")
+                    text = f"{quantity(people, 'person').replace('persons', 'people')} to accept"
+                status.show_wait(f"waiting for {text}")
 
     def show_plan(self, plan: Plan) -> None:
-        """Shows each change, and what they come to."""
+        """Shows each change of a plan, and the totals."""
         session = self._session
         session.status.pause()
         counts = Counter[Action]()
@@ -163,11 +163,11 @@ class RunReporter:
         if counts[Action.UNRESOLVED]:
             print_message(
                 "hint",
-                "Ask those people. If they have no email, --retry-unknown sends another one.",
+                "Ask these people. If they got no email, --retry-unknown sends another one.",
             )
         forced = getattr(session.arguments, "force", False)
         for problem in plan.summary.over:
-            needed = "" if forced else "; `apply` needs --force for that"
+            needed = "" if forced else "; add --force to `apply` to allow it"
             if markdown:
                 session.screen.line(f"**Warning:** {problem}{needed}")
             print_message("warning", f"{problem}{needed}")
@@ -189,7 +189,7 @@ class RunReporter:
 def reading_callback(
     status: StatusLine, accounts: Mapping[str, Provider]
 ) -> Callable[[str, str, int], None]:
-    """Returns a callback that shows what is being read of each account, and how fast it may be."""
+    """Returns a callback that shows what is being read from each account, and the rate limit."""
     now: dict[str, str] = {}
 
     def show(account: str, what: str, number: int) -> None:

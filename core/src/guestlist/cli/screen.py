@@ -1,4 +1,4 @@
-"""What people see: tables and text, with colour where there is a terminal for it."""
+"""Prints tables and text for people, in color on a terminal."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ except ModuleNotFoundError as error:
     ) from None
 
 UNLIMITED_COLUMNS = 10_000
-"""Columns of an output that is no terminal: lines are for programs such as grep, and never wrap."""
+"""Width if stdout is not a terminal: programs such as grep need unwrapped lines."""
 
 READABLE_COLUMNS = 30
-"""Columns in which a sentence can be read."""
+"""The least width of a column that holds sentences."""
 
 GOOD, OPEN, OVER, ODD, QUIET = "green", "yellow", "red", "magenta", "dim"
 
@@ -55,7 +55,7 @@ STYLES: dict[str, str] = {
     "nothing": OPEN,
     "Unsupported": OPEN,
 }
-"""How a state or an outcome looks; the terminal's own colours, so that light and dark both work."""
+"""Color of each state and outcome. They are the terminal's own, to suit light and dark themes."""
 
 
 @dataclass(frozen=True)
@@ -82,15 +82,15 @@ Cell = str | Text
 
 class _Console(Console):
     def on_broken_pipe(self) -> None:
-        raise BrokenPipeError  # rich would end the program here, with a code of its own
+        raise BrokenPipeError  # rich would exit here, with an exit code of its own
 
 
 class Screen:
-    """The terminal, or what stands for it.
+    """Stdout and stderr as consoles of rich, with tables that fit the width.
 
     Args:
-        everything: leaves nothing out; where a table is too wide, each row becomes a block.
-        plain: never wrap or color, also on a terminal.
+        everything: leave out no column. If a table is too wide, print each row as a block.
+        plain: never wrap or color, even on a terminal.
     """
 
     def __init__(self, *, everything: bool = False, plain: bool = False) -> None:
@@ -107,7 +107,7 @@ class Screen:
         self._everything = everything
 
     def line(self, text: Cell = "", *, indent: int = 0, style: str = "") -> None:
-        """Text, wrapped at the screen's width."""
+        """Prints text, wrapped at the screen's width."""
         if not text:
             self.out.print()
             return
@@ -117,8 +117,8 @@ class Screen:
     def table(
         self, columns: Sequence[Column], rows: Iterable[Sequence[Cell]], *, indent: int = 0
     ) -> None:
-        """A table. Columns that are empty, or that there is no room for, are left out; where that
-        is not enough, each row becomes a block of lines."""
+        """Prints a table. If it is too wide, leaves out columns that may be; if that is not enough,
+        prints each row as a block of lines. Leaves out empty columns."""
         cells = self._cells(columns, rows)
         shown = [place for place in range(len(columns)) if any(row[place].plain for row in cells)]
         room = self.out.width - indent
@@ -133,15 +133,15 @@ class Screen:
 
     @property
     def for_programs(self) -> bool:
-        """Whether lines are for programs, and a row of a table has to be one."""
+        """Whether the output goes to a program, so that each table row must be one line."""
         return self.out.width == UNLIMITED_COLUMNS
 
     def lines(self, texts: Sequence[str]) -> Text:
-        """A cell of several lines."""
+        """Returns a cell of several lines."""
         return Text("\n".join(map(printable, texts)))
 
     def fits(self, columns: Sequence[Column], rows: Iterable[Sequence[Cell]]) -> bool:
-        """Whether there is room for the whole table, with its words wrapped."""
+        """Returns whether the table fits the width, with its cells wrapped at words."""
         cells, shown = self._cells(columns, rows), list(range(len(columns)))
         return _width(columns, cells, shown, wrapped=True) <= self.out.width
 
@@ -169,10 +169,10 @@ def _table(columns: Sequence[Column], cells: list[list[Text]], shown: list[int])
 def _width(
     columns: Sequence[Column], cells: list[list[Text]], shown: list[int], *, wrapped: bool
 ) -> int:
-    """The width that a table needs, two columns between two cells.
+    """Returns the width that a table needs, with two spaces between cells.
 
     Args:
-        wrapped: what may wrap is wrapped at every word, and what may be cut is.
+        wrapped: assume cells that are wrapped at every word or cut, if they may be.
     """
     widths = []
     for place in shown:
@@ -185,7 +185,7 @@ def _width(
 
 
 def _minimum_width(column: Column, texts: Sequence[Text]) -> int:
-    """The width at which no address, and no word, is broken."""
+    """Returns the width at which no word, or no address, is broken."""
     if column.cut:
         return len(column.title)
     if column.whole:
@@ -195,12 +195,12 @@ def _minimum_width(column: Column, texts: Sequence[Text]) -> int:
 
 
 def _line_width(text: Text) -> int:
-    """The width of a cell's longest line."""
+    """Returns the width of a cell's longest line."""
     return max(map(cell_len, text.plain.split("\n")))
 
 
 def _blocks(columns: Sequence[Column], cells: list[list[Text]], shown: list[int]) -> Table:
-    """Each row as a block of lines, title and value."""
+    """Returns a table that shows each row as a block of lines, with titles and values."""
     table = Table(box=None, show_header=False, padding=(0, 1), pad_edge=False)
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
@@ -220,6 +220,10 @@ def _text(cell: Cell, cut: bool) -> Text:
     return text
 
 
+STATE_TEXTS = {"owed": "deferred", "in_doubt": "unresolved"}
+"""Texts of states whose value in JSON is another word."""
+
+
 def state(value: State | Outcome | LineState) -> Text:
-    """A state or an outcome in words, in its colour."""
-    return Text(spaced(value), style=STYLES.get(value, ""))
+    """Returns a state or an outcome as colored text."""
+    return Text(STATE_TEXTS.get(value, spaced(value)), style=STYLES.get(value, ""))

@@ -1,4 +1,4 @@
-"""One run of a command: its arguments, its accounts, and what came of it."""
+"""The state of one command: its arguments, its accounts, its results and errors."""
 
 from __future__ import annotations
 
@@ -30,18 +30,18 @@ if TYPE_CHECKING:
     from guestlist.ledger import Ledger
 
 WITHOUT_SANDBOX = frozenset({"config", "demo", "sandbox"})
-"""Commands that ignore `GUESTLIST_SANDBOX`: they start a sandbox, or are about the file itself."""
+"""Commands that ignore `GUESTLIST_SANDBOX`: they start a sandbox, or handle the accounts' file."""
 
 
 class Session:
-    """What a command is given, and what it fills in.
+    """The state of one command. Commands read the arguments and append results and errors.
 
     Attributes:
-        arguments: as parsed.
-        results, errors: what the command fills in.
-        printed: whether the command has printed all there is to print.
-        exit_code: where nothing went wrong; None for the usual one.
-        changed_accounts: accounts on which something other than a read was sent.
+        arguments: the parsed arguments.
+        results, errors: appended by the command.
+        printed: whether the command has printed its results itself.
+        exit_code: the exit code if there are no errors; None for 0.
+        changed_accounts: accounts to which a request other than a GET was sent.
     """
 
     def __init__(self, arguments: argparse.Namespace, closing: ExitStack) -> None:
@@ -55,15 +55,15 @@ class Session:
         self.changed_accounts: set[str] = set()
         self.clock: Clock = SystemClock()
         self._closing = closing
-        # warnings of the library are events here: without a handler, logging would print them
+        # without a handler, logging would print the library's warnings a second time
         logging.getLogger("guestlist").addHandler(logging.NullHandler())
 
     @cached_property
     def screen(self) -> Screen | None:
-        """What people see; None for a program, which gets the results as JSON.
+        """The output for people; None with `--json`.
 
         Raises:
-            ConfigError: what it is made with is not installed.
+            ConfigError: rich is not installed.
         """
         if self.arguments.json:
             return None
@@ -74,21 +74,21 @@ class Session:
 
     @cached_property
     def status(self) -> StatusLine:
-        """Shows what is being waited for."""
+        """The status line that shows what the command waits for."""
         return StatusLine(None if self.arguments.quiet else self.screen)
 
     def end_status(self) -> None:
-        """Stops showing what is being waited for, if that was ever shown."""
+        """Removes the status line if there is one."""
         if "status" in vars(self):
             self.status.pause()
 
     @cached_property
     def guests(self) -> Guestlist:
-        """The client for the accounts that were chosen.
+        """The client for the selected accounts.
 
         Raises:
-            ConfigError: the configuration is not as it must be.
-            SandboxError: no sandbox answers.
+            ConfigError: the configuration is invalid.
+            SandboxError: no sandbox answers at the URL.
         """
         given = self.arguments
         self.warn_about_plugins()
@@ -106,18 +106,19 @@ class Session:
         return guests.with_budget(total=limit, waiting=limit) if is_budget else guests
 
     def warn_about_plugins(self) -> None:
-        """Prints a warning for each plugin that cannot be loaded: its policy is not enforced."""
+        """Prints a warning for each plugin that cannot be loaded, because its policy is not
+        enforced."""
         for broken in installed().broken:
             print_message("warning", broken.error.message)
 
     def _ledger(self) -> Ledger | None:
-        """The ledger of a command that changes something, if there is one: named, configured, or
-        begun by an earlier command."""
+        """Returns the ledger of a command that changes something. None if it is neither named nor
+        configured, and no earlier command created one."""
         if not getattr(self.arguments, "remembers", False):
             return None
         given = self.arguments.ledger
         if given is None and self.arguments.sandbox:
-            return None  # its world will be gone, and what was done in it
+            return None  # what is done in a sandbox ends with it
         path = config_path(self.arguments.config)
         beside = (path.parent if path else Path()) / LEDGER_FILE
         if not (given or self._configured_ledger() or beside.exists()):
@@ -133,8 +134,8 @@ class Session:
         return configured_ledger(path)
 
     def _of_sandbox(self, url: str) -> Guestlist:
-        """A client for a running sandbox. Its accounts have the names of the configuration file,
-        or, if there is no file, the names of the services."""
+        """Returns a client for a running sandbox. Its accounts have the names of the configuration
+        file or, without a file, those of the services."""
         from guestlist.sandbox.services import require_extra
 
         require_extra()
@@ -152,15 +153,15 @@ class Session:
         return client(self, config, self.clock, self._ledger())
 
     def ledger(self, *, create: bool, read_only: bool = False) -> Ledger:
-        """The ledger that is meant, open until the command ends.
+        """Opens the selected ledger. It stays open until the command ends.
 
         Args:
-            create: makes one where there is none; otherwise that is an error.
-            read_only: nothing is ever written to it.
+            create: create the ledger if there is none. By default that is an error.
+            read_only: open it read-only.
 
         Raises:
-            ConfigError: it cannot be, or the extra `guestlist[ledger]` is not installed.
-            LedgerError: it cannot be opened.
+            ConfigError: the location is invalid, or the extra `guestlist[ledger]` is not installed.
+            LedgerError: the ledger cannot be opened.
         """
         given = self.arguments
         url = ledger_url(config_path(given.config), given.ledger, self._configured_ledger())
@@ -176,17 +177,18 @@ class Session:
 
     @property
     def now(self) -> datetime:
-        """The present moment, the sandbox's where one is talked to."""
+        """The present time, of the sandbox if one is used."""
         return self.clock.now()
 
     def accounts(self, *, every: bool) -> list[str]:
-        """The accounts that the command is about.
+        """Returns the accounts that the command works on.
 
         Args:
-            every: without `--account`, all of them; otherwise there has to be only one.
+            every: without `--account`, return all accounts. If not set, there must be only one.
 
         Raises:
-            UnknownAccount: there is none of that name, none at all, or it has to be named.
+            UnknownAccount: `--account` names an unknown account, there is no account, or there are
+                several and none is named.
         """
         known = list(self.guests.accounts)
         for name in self.arguments.account:
@@ -196,7 +198,8 @@ class Session:
             return named or known
         if known:
             raise UnknownAccount(
-                "no account is named", hint=f"Name it with --account: {', '.join(known)}."
+                "no account is named, and there are several",
+                hint=f"Add --account with one of: {', '.join(known)}.",
             )
         raise no_account_error()
 
@@ -218,7 +221,7 @@ class Session:
 def client(
     session: Session, config: Config, clock: Clock, ledger: Ledger | None = None
 ) -> Guestlist:
-    """Returns a client for what is configured. It reports its events to the session."""
+    """Returns a client for the configured accounts. It reports its events to the session."""
     return Guestlist(
         config.accounts,
         allowed_domains=config.allowed_domains,
@@ -230,5 +233,5 @@ def client(
 
 
 def no_account_error() -> UnknownAccount:
-    """The error for something that needs an account, and there is none."""
+    """Returns the error for a command that needs an account if none is configured."""
     return UnknownAccount("no account is configured", hint=HOW_TO_CONFIGURE)

@@ -1,5 +1,7 @@
-"""SIGTERM, as schedulers and containers send it, and SIGHUP, as a closed terminal does: a command
-ends on them as on Ctrl-C."""
+"""Ends a command on SIGTERM and SIGHUP as on Ctrl-C.
+
+Schedulers and containers send SIGTERM, a closed terminal sends SIGHUP.
+"""
 
 from __future__ import annotations
 
@@ -15,17 +17,17 @@ from guestlist.cli.session import Session
 TERMINATION_SIGNALS = tuple(
     getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)
 )
-"""The signals besides Ctrl-C. Windows has no SIGHUP."""
+"""Signals that end a command, besides Ctrl-C. Windows has no SIGHUP."""
 
 
 @contextmanager
 def ends_on_signals(session: Session, *, patient: bool = False) -> Iterator[None]:
-    """Raises `KeyboardInterrupt` on SIGTERM and SIGHUP within the block. The session's errors say
-    which signal it was. A signal that is ignored stays ignored, as `nohup` wants.
+    """Raises `KeyboardInterrupt` on SIGTERM and SIGHUP within the block, and records the signal in
+    the session's errors. An ignored signal stays ignored, as `nohup` requires.
 
     Args:
-        patient: only the first signal raises, Ctrl-C among them. Another one would end the wait for
-            requests under way, and release the ledger's lock too early.
+        patient: raise only on the first signal, including Ctrl-C. Another one would end the wait
+            for requests in flight, and release the ledger's lock too early.
     """
     received: list[int] = []
 
@@ -43,7 +45,7 @@ def ends_on_signals(session: Session, *, patient: bool = False) -> Iterator[None
         return ended
 
     if threading.current_thread() is not threading.main_thread():
-        yield  # only the main thread may listen to signals
+        yield  # only the main thread may handle signals
         return
     numbers = [*TERMINATION_SIGNALS, signal.SIGINT] if patient else list(TERMINATION_SIGNALS)
     before = {

@@ -1,4 +1,4 @@
-"""Shows on stderr what is being waited for, if it takes longer than a moment."""
+"""A status line on stderr that shows what the command waits for."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from guestlist.event import Event
 
 DELAY_SECONDS = 0.3
-"""Seconds before a terminal shows anything: quicker work needs no explanation."""
+"""Seconds before the line appears on a terminal. Quicker work needs no status."""
 LINE_INTERVAL_SECONDS = 10.0
 """Seconds between two lines if stderr is not a terminal, such as in a pipeline's log."""
 
@@ -24,8 +24,8 @@ class StatusLine:
     """Shows what is being done, from the first `show` on. Any thread may call it.
 
     Args:
-        screen: where to show it; None for nowhere. Without a terminal, `show_wait` prints a line
-            at once, and `show` one every `LINE_SECONDS`.
+        screen: where to show it; None to show nothing. Without a terminal, `show_wait` prints a
+            line at once, and `show` one every `LINE_INTERVAL_SECONDS`.
     """
 
     def __init__(self, screen: Screen | None) -> None:
@@ -45,7 +45,7 @@ class StatusLine:
         self.pause()
 
     def show(self, what: str) -> None:
-        """Shows what is being done as a whole."""
+        """Shows what the command is doing as a whole."""
         self._what = what
         with self._lock:
             if self._console is not None and self._status is None and self._timer is None:
@@ -58,7 +58,7 @@ class StatusLine:
         self._update()
 
     def show_wait(self, what: str) -> None:
-        """What may take long: where there is no terminal, it is a line of its own."""
+        """Shows what the command waits for. Without a terminal, prints it as a line at once."""
         if self._elsewhere is not None and what != self._what:
             self._elsewhere.print(printable(what), soft_wrap=True)
         self.show(what)
@@ -75,7 +75,7 @@ class StatusLine:
         self._what = self._how = ""
 
     def watch(self, event: Event) -> None:
-        """What is going on at the moment."""
+        """Shows what the client is doing at the moment."""
         self._how = _in_words(event)
         self._update()
 
@@ -98,12 +98,12 @@ class StatusLine:
 def _in_words(event: Event) -> str:
     pause = f"waiting {event.seconds:.0f} s" if event.seconds and event.seconds >= 1 else ""
     again = f"trying again (attempt {(event.attempt or 1) + 1})"
-    told = {
+    texts = {
         "retry": f"{pause}, then {again}" if pause else again,
         "pace": f"{pause or 'waiting'} to stay below the service's limit",
-        "unknown": "no answer came; it may have happened",
-        "look": "looking whether it happened",
-        "wait": f"{event.email} is {event.detail or 'not to be seen'}; {pause} until the next look",
+        "unknown": "no answer; the request may have taken effect",
+        "look": "checking whether it took effect",
+        "wait": f"{event.email} is {event.detail or 'not found'}; {pause} until the next check",
         "failure": f"no answer ({event.detail})",
     }
-    return f"{event.account}: {told[event.name]}" if event.name in told else ""
+    return f"{event.account}: {texts[event.name]}" if event.name in texts else ""

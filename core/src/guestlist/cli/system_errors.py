@@ -1,4 +1,4 @@
-"""Failures of the operating system, such as a full disk or too few file descriptors."""
+"""Errors of the operating system, such as a full disk or too many open files."""
 
 from __future__ import annotations
 
@@ -11,28 +11,28 @@ from typing import Any, TextIO, cast
 
 from guestlist.errors import GuestlistError
 
-_OPEN_FILES = "Allow more open files, such as with `ulimit -n 1024`."
+_OPEN_FILES = "Allow more open files, for example with `ulimit -n 1024`."
 HINTS = {
     errno.EMFILE: _OPEN_FILES,
     errno.ENFILE: _OPEN_FILES,
-    errno.ENOSPC: "Free some space, and run it again.",
-    errno.EDQUOT: "Free some space, and run it again.",
-    errno.EROFS: "Use a file system that can be written to.",
+    errno.ENOSPC: "Free some disk space, then run the command again.",
+    errno.EDQUOT: "Free some disk space, then run the command again.",
+    errno.EROFS: "Use a file system that is writable.",
 }
-"""What to do about an error number."""
+"""Hints by error number."""
 
 
 class SystemFailure(GuestlistError):
-    """The operating system refused something that has nothing to do with a service."""
+    """The operating system refused something. The cause is not a service."""
 
 
 class Output:
-    """Stdout that remembers the error of a failed write, and discards what is written after it.
+    """A stdout that remembers a failed write, and then discards further output.
 
     Attributes:
         stream: the stream that is written to. Everything else is delegated to it.
-        error: the error. A pipe that is closed by its reader does not count.
-        muted: whether everything is discarded.
+        error: the error of a failed write; None if there was none, or only a closed pipe.
+        muted: whether all output is discarded.
     """
 
     def __init__(self, stream: TextIO) -> None:
@@ -66,13 +66,13 @@ class Output:
         return getattr(self.stream, name)
 
     def discard(self) -> None:
-        """Discards what is still written. The interpreter writes what is left when it ends."""
+        """Sends further output to /dev/null, including what the interpreter flushes at exit."""
         os.dup2(os.open(os.devnull, os.O_WRONLY), self.stream.fileno())
 
 
 @contextmanager
 def checked_output() -> Iterator[Output]:
-    """Makes `sys.stdout` an `Output` within the block."""
+    """Replaces `sys.stdout` with an `Output` within the block."""
     output = Output(sys.stdout)
     sys.stdout = cast(TextIO, output)
     try:
@@ -82,12 +82,12 @@ def checked_output() -> Iterator[Output]:
 
 
 def mute_output() -> None:
-    """Discards what is written to stdout from now on, within `checked_output`."""
+    """Discards further output to stdout. Only within `checked_output`."""
     cast(Output, sys.stdout).muted = True
 
 
 def system_failure(error: OSError) -> SystemFailure:
-    """Returns the error that says what the operating system refused, and where."""
+    """Converts an error of the operating system, and says what was refused and for which file."""
     reason = error.strerror or type(error).__name__
     if getattr(sys.stdout, "error", None) is error:
         return SystemFailure(f"the output cannot be written: {reason}")

@@ -1,4 +1,4 @@
-"""The tables of results: which columns, and what stands in them."""
+"""The tables of results: their columns and cells."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ WHEN = Column("When", style="dim", whole=True, spare=2)
 DESCRIPTION = Column("Description", style="dim", cut=True)
 ID = Column("Id", style="dim", whole=True, spare=9)
 
-SENT = ("sent", "not sent", "not known")
+SENT = ("sent", "not sent", "unknown")
 
 R = TypeVar("R")
 
@@ -56,18 +56,18 @@ TABLES: dict[type, str] = {
     AccountRow: "accounts",
     ProviderRow: "providers",
 }
-"""The method of `Tables` that shows a kind of row."""
+"""The method of `Tables` that prints a kind of row."""
 
 
 class Tables:
-    """Shows results.
+    """Prints results as tables.
 
     Args:
         formatter: turns fields of records into text.
-        secrets: shows invitation links and keys.
-        details: shows what is left out otherwise.
-        indent: columns left free at the left.
-        gone: how a person is called who is neither invited nor a member.
+        secrets: show invitation links and keys.
+        details: show all columns and details.
+        indent: number of spaces at the left.
+        gone: the text for a person who is neither invited nor a member.
     """
 
     def __init__(
@@ -88,12 +88,12 @@ class Tables:
         self._indent = indent
 
     def show(self, rows: Sequence[AnyRow]) -> None:
-        """Each kind of row in a table of its own."""
+        """Prints each kind of row in a table of its own."""
         for kind, of_kind in groupby(rows, type):
             getattr(self, TABLES[kind])(list(of_kind))
 
     def guests(self, rows: Sequence[GuestRow]) -> None:
-        """Where people stand."""
+        """Prints the state of people."""
         self._list(
             rows,
             (WHO, lambda row: row.email),
@@ -113,14 +113,14 @@ class Tables:
         return shown
 
     def invites(self, rows: Sequence[InviteRow]) -> None:
-        """What `invite` and `resend` did."""
+        """Prints the results of `invite` and `resend`."""
         self._list(
             rows,
             (WHO, lambda row: row.guest.email),
             (ACCOUNT, lambda row: row.guest.account),
             (Column("Outcome", whole=True), lambda row: screen.state(row.outcome)),
             (ROLE, lambda row: self._format.roles_of(row.guest)),
-            (Column("Mail", spare=3), lambda row: yes_or_no(row.mail_sent, *SENT)),
+            (Column("Email", spare=3), lambda row: yes_or_no(row.mail_sent, *SENT)),
             (WHEN, lambda row: self._format.when(row.guest)),
             (ID, lambda row: _id(row.guest)),
             *self._secret_columns(lambda row: row.guest.invitation),
@@ -128,7 +128,7 @@ class Tables:
         self._warn(rows)
 
     def onboardings(self, rows: Sequence[OnboardingRow]) -> None:
-        """What `onboard` did."""
+        """Prints the results of `onboard`."""
         self._list(
             rows,
             (WHO, lambda row: row.guest.email),
@@ -143,7 +143,7 @@ class Tables:
                 self._explain(row.guest.account, row.access.explanation, row.guest.email)
 
     def role_changes(self, rows: Sequence[RoleChangeRow]) -> None:
-        """What `assign` and `unassign` did."""
+        """Prints the results of `assign` and `unassign`."""
         self._list(
             rows,
             (WHO, lambda row: row.guest.email),
@@ -154,7 +154,7 @@ class Tables:
         self._warn(rows)
 
     def access(self, rows: Sequence[AccessRow]) -> None:
-        """What people hold, and in words what that lacks."""
+        """Prints the effective access of people, with an explanation if there is none."""
         self._list(
             [(row.guest, *grant) for row in rows for grant in _grants(row)],
             (WHO, lambda held: held[0].email),
@@ -167,7 +167,7 @@ class Tables:
             self._explain(row.guest.account, row.explanation, row.guest.email)
 
     def own_access(self, rows: Sequence[OwnAccessRow]) -> None:
-        """What the owners of API keys hold, and in words what that lacks."""
+        """Prints the effective access of the owners of API keys."""
         self._list(
             [(row.account, *grant) for row in rows for grant in _grants(row)],
             (ACCOUNT, lambda held: held[0]),
@@ -179,7 +179,7 @@ class Tables:
             self._explain(row.account, row.explanation)
 
     def invitations(self, rows: Sequence[InvitationRow]) -> None:
-        """The invitations of accounts."""
+        """Prints the invitations of accounts."""
         invited = Column("Invited", style="dim", whole=True, spare=3)
         self._list(
             rows,
@@ -195,7 +195,7 @@ class Tables:
         )
 
     def members(self, rows: Sequence[MemberRow]) -> None:
-        """The members of accounts."""
+        """Prints the members of accounts."""
         joined = Column("Joined", style="dim", whole=True, spare=5)
         self._list(
             rows,
@@ -209,7 +209,7 @@ class Tables:
         )
 
     def roles(self, rows: Sequence[RoleRow]) -> None:
-        """What can be granted."""
+        """Prints the roles that can be assigned."""
         self._list(
             rows,
             (ACCOUNT, lambda row: row.account),
@@ -220,7 +220,7 @@ class Tables:
         )
 
     def orders(self, rows: Sequence[OrderRow]) -> None:
-        """What was asked for, and what became of it; in full with all that happened to it."""
+        """Prints orders of the ledger and their outcomes. With details, also their history."""
         if self._details and self._screen.for_programs:
             self._events(rows)
             return
@@ -233,7 +233,7 @@ class Tables:
             (Column("Role", spare=4), _of_order),
             (Column("Result", yields=True), _result),
             (
-                Column("Mail", spare=5),
+                Column("Email", spare=5),
                 lambda row: "" if row.mail is None else yes_or_no(row.mail, "sent", "not sent"),
             ),
             (
@@ -246,7 +246,7 @@ class Tables:
         )
 
     def _events(self, rows: Sequence[OrderRow]) -> None:
-        """Everything that happened, each on a line with the order that it belongs to."""
+        """Prints each event of the orders on a line of its own."""
         self._list(
             [(row, entry) for row in rows for entry in row.entries],
             (Column("When"), lambda one: self._format.time(one[1].at)),
@@ -265,17 +265,17 @@ class Tables:
         )
 
     def _history(self, row: OrderRow) -> Text:
-        told = [
+        lines = [
             f"{self._format.time(entry.at)} {spaced(entry.what)}"
             + (f": {entry.detail}" if entry.detail else "")
             for entry in row.entries
         ]
         if origin := _origin(row):
-            told.insert(1, origin)
-        return self._screen.lines(told)
+            lines.insert(1, origin)
+        return self._screen.lines(lines)
 
     def accounts(self, rows: Sequence[AccountRow]) -> None:
-        """The configured accounts, and whether their keys work."""
+        """Prints the configured accounts and whether their keys work."""
         marks = {True: Text("works", "green"), False: Text("does not work", "red"), None: Text()}
         self._list(
             rows,
@@ -287,7 +287,8 @@ class Tables:
         )
 
     def providers(self, rows: Sequence[ProviderRow]) -> None:
-        """What each provider supports: a column for each, in as many tables as that takes."""
+        """Prints what each provider supports, with a column for each. Splits the table if it is too
+        wide."""
         rest = list(rows)
         while rest:
             size = len(rest)
@@ -305,7 +306,7 @@ class Tables:
         return columns, [(name, *cells) for name, cells in facts]
 
     def _list(self, rows: Sequence[R], *columns: tuple[Column, Callable[[R], Cell]]) -> None:
-        """A line for each row; each column with what it shows of a row."""
+        """Prints a line for each row. Each column has a function that returns its cell."""
         shown = [[cell(row) for _, cell in columns] for row in rows]
         self._table([column for column, _ in columns], shown)
 
@@ -313,7 +314,7 @@ class Tables:
         self._screen.table(columns, rows, indent=self._indent)
 
     def _explain(self, account: str, explanation: str | None, email: str = "") -> None:
-        """Prints what somebody's access lacks."""
+        """Prints why a person has no effective access."""
         if explanation:
             about = "" if email in explanation else f"{email}: "
             self._screen.line(f"{account}: {about}{explanation}", style="yellow")
@@ -347,7 +348,7 @@ def _id(guest: Guest) -> str:
 
 
 def _of_order(row: OrderRow) -> str:
-    return ", ".join((*row.roles, *(f"{role} (owed)" for role in row.owed)))
+    return ", ".join((*row.roles, *(f"{role} (deferred)" for role in row.owed)))
 
 
 def _origin(row: OrderRow) -> str:
@@ -362,7 +363,9 @@ def _origin(row: OrderRow) -> str:
 
 def _result(row: OrderRow) -> Text:
     state = screen.state(row.state)
-    if row.state in (LineState.DONE, LineState.DROPPED) and row.outcome:  # says that, and more
+    if (
+        row.state in (LineState.DONE, LineState.DROPPED) and row.outcome
+    ):  # the outcome says more than the state
         state.plain = spaced(row.outcome)
     return Text().append_text(state).append(f": {printable(row.detail)}" if row.detail else "")
 
@@ -374,6 +377,6 @@ def _grants(row: AccessRow | OwnAccessRow) -> list[tuple[str, str, str]]:
 
 
 def _description(role: Role) -> str:
-    """What a role is for; before that, why it cannot be assigned."""
+    """Returns what a role is for, preceded by the reason if it cannot be assigned."""
     no = f"not assignable: {role.not_assignable}" if role.not_assignable else ""
     return ". ".join(filter(None, (no, role.description or "")))

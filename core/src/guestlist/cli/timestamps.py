@@ -1,4 +1,4 @@
-"""The moments that are meant by what was typed."""
+"""Converts the dates and lengths of time on the command line to timestamps."""
 
 from __future__ import annotations
 
@@ -7,22 +7,23 @@ from datetime import UTC, date, datetime, time, timedelta
 from guestlist.cli.parser import UsageError
 
 
-def resolve_timestamp(told: date | timedelta, now: datetime, *, end: bool = False) -> datetime:
-    """A moment as told, or so long ago, or the beginning of a day in UTC.
+def resolve_timestamp(value: date | timedelta, now: datetime, *, end: bool = False) -> datetime:
+    """Returns the time that an argument means: a time, a length of time before now, or a day's
+    start in UTC.
 
     Args:
-        end: the end of a day instead.
+        end: return the end of the day instead.
 
     Raises:
-        UsageError: no calendar has it.
+        UsageError: the time is out of range.
     """
     try:
-        if isinstance(told, timedelta):
-            return now - told
-        if isinstance(told, datetime):
-            return told
-        return datetime.combine(told + timedelta(days=end), time(), UTC)
+        if isinstance(value, timedelta):
+            return now - value
+        if isinstance(value, datetime):
+            return value
+        return datetime.combine(value + timedelta(days=end), time(), UTC)
     except OverflowError:
         raise UsageError(
-            "that moment is in no calendar", hint="Write a day such as 2026-11-21, or 7d."
+            "the time is out of range", hint="Use a date such as 2026-11-21, or 7d."
         ) from None

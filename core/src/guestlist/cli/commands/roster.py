@@ -148,7 +148,7 @@ def _interrupted_early(session: Session, reporter: RunReporter) -> Interrupted:
     if not isinstance(reporter.last, Reconciling):
         return Interrupted("nothing was changed")
     return Interrupted(
-        "stopped while looking what became of requests that got no answer;"
+        "stopped while looking up the outcome of requests that got no answer;"
         f" `guestlist {session.arguments.command}` looks again"
     )
 
