@@ -1,4 +1,5 @@
-"""What docs/ledger.md says about moving to PostgreSQL and about backups, done."""
+"""docs/ledger.md: its commands for moving to PostgreSQL and for backups work, and its tables are
+complete."""
 
 from __future__ import annotations
 
@@ -8,15 +9,24 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Table
 from tests.ledger.story import ADA, BOB, EVE, Story
 from tests.postgres import Server
 
 from guestlist.ledger.history import lines
+from guestlist.ledger.schema import metadata
 from guestlist.ledger.store import Store
 
 TEXT = Path(__file__).parents[2].joinpath("docs", "ledger.md").read_text("utf-8")
 [MOVE] = re.findall(r"## Moving to PostgreSQL\n.*?```python\n(.*?)```", TEXT, re.DOTALL)
 [BACKUP] = re.findall(r"^sqlite3 .*$", TEXT, re.MULTILINE)
+
+
+@pytest.mark.parametrize("table", metadata.sorted_tables, ids=lambda table: table.name)
+def test_the_document_describes_every_column(table: Table) -> None:
+    section = TEXT.partition(f"\n| `{table.name}` | ")[2].partition("\n\n")[0]
+    named = re.findall(r"`(\w+)`", "".join(re.findall(r"^\| (.*?) \|", section, re.MULTILINE)))
+    assert sorted(named) == sorted(column.name for column in table.columns)
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from guestlist.sandbox.connect import accounts_of
     from guestlist.sandbox.control import ReceivedMail, RunningService, SandboxControl
     from guestlist.sandbox.errors import SandboxError, SandboxMistake
     from guestlist.sandbox.limits import (
@@ -25,9 +26,11 @@ if TYPE_CHECKING:
     )
     from guestlist.sandbox.server import Sandbox
     from guestlist.sandbox.service import Clock, Mail, Outbox, SandboxRefusal, Service
+    from guestlist.sandbox.services import service_classes
     from guestlist.sandbox.world import Hosted, World
 
 _HOMES = {
+    "connect": ("accounts_of",),
     "control": ("ReceivedMail", "RunningService", "SandboxControl"),
     "errors": ("SandboxError", "SandboxMistake"),
     "limits": (
@@ -41,6 +44,7 @@ _HOMES = {
     ),
     "server": ("Sandbox",),
     "service": ("Clock", "Mail", "Outbox", "SandboxRefusal", "Service"),
+    "services": ("service_classes",),
     "world": ("Hosted", "World"),
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
@@ -65,8 +69,10 @@ __all__ = [
     "TokenBucket",
     "Verdict",
     "World",
+    "accounts_of",
     "client_address",
     "credentials",
+    "service_classes",
 ]
 
 
