@@ -58,7 +58,7 @@ def test_an_early_look_that_finds_it_is_believed(machine: Machine) -> None:
     assert machine.service.mails == {ADA: 1}
     assert machine.clock.monotonic() < GRACE
     assert machine.rows("mail, detail") == [
-        {"mail": None, "detail": "No answer confirmed it; it was found by looking."}
+        {"mail": None, "detail": "The service did not answer; its lists show the effect."}
     ]
 
 

@@ -289,7 +289,7 @@ def test_another_programs_database_is_refused_and_left_as_it_is(
 def test_a_file_that_is_no_database_is_told(tmp_path: Path, read_only: bool) -> None:
     file = tmp_path / "people.csv"
     file.write_text("email\nada@example.com\n" * 100)
-    with pytest.raises(LedgerError, match=r"people\.csv is no database of SQLite") as told:
+    with pytest.raises(LedgerError, match=r"people\.csv is not a SQLite database") as told:
         Store(f"sqlite:///{file}", read_only=read_only)
     assert told.value.hint is not None
     assert "--ledger" in told.value.hint

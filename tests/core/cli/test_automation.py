@@ -131,7 +131,7 @@ def test_nohup_is_respected(service: Silent) -> None:
         ("missing/ledger.db", "there is no folder "),
         (".", "it is a folder"),
         ("guestlist.toml/ledger.db", "guestlist.toml is not a folder"),
-        ("guestlist.toml", "guestlist.toml is no database of SQLite"),
+        ("guestlist.toml", "guestlist.toml is not a SQLite database"),
     ],
 )
 def test_a_ledger_that_cannot_be_opened_says_why(cli: Cli, place: str, why: str) -> None:

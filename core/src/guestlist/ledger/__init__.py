@@ -1,7 +1,7 @@
-"""The durable record: what was asked for, what was about to be sent, and what became of it.
+"""The durable record of what was asked for, what was about to be sent, and what became of it.
 
 Needs the extra `guestlist[ledger]`. Names are loaded on first use, so that importing this package
-costs nothing.
+is fast.
 """
 
 from __future__ import annotations
@@ -30,10 +30,11 @@ def __getattr__(name: str) -> Any:
 
 @contextmanager
 def needing_extra() -> Iterator[None]:
-    """Around imports that need the extra.
+    """Turns a missing package of the extra into `ConfigError`. Wrap imports that need the extra in
+    it.
 
     Raises:
-        ConfigError: it is not installed.
+        ConfigError: the extra is not installed.
     """
     try:
         yield

@@ -52,7 +52,7 @@ _answered = exists().where(
     _other.c.account == orders.c.account,
     _other.c.key == orders.c.key,
     _theirs.c.what.in_(ENDS),
-    # what was noted since the order began counts, whichever order of theirs it was noted of
+    # an answer since the order began counts, also one recorded for another order
     _theirs.c.id
     > select(func.min(_own.c.id))
     .where(_own.c.order == orders.c.id)
@@ -85,10 +85,10 @@ def note(store: Store, one: Waiting, now: Guest, at: float) -> bool:
 
     def write(connection: Connection) -> bool:
         if connection.dialect.name == "postgresql":
-            # one machine at a time, so that answers appear in the order of their numbers
+            # serialized, so that answers become visible in the order of their numbers
             connection.execute(text(f"SELECT pg_advisory_xact_lock({ANSWERING})"))
         this = select(orders.c.id).where(orders.c.id == one.id, ~_answered)
-        # locked: whoever deletes it meanwhile waits, and deletes the line as well
+        # locked, so that a concurrent delete waits and removes the new entry as well
         if connection.scalar(this.with_for_update(read=True, key_share=True)) is None:
             return False
         line = {"order": one.id, "at": at, "what": now.state.value, "detail": None}

@@ -1,4 +1,4 @@
-"""How many mails people have had, for the guard that keeps them from getting too many."""
+"""Counts the emails that people were sent, for the limit of emails per person."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ AT_A_TIME = 5_000
 
 
 def emails_since(store: Store, moment: datetime) -> Iterator[tuple[str, int]]:
-    """Each person's key, and how many mails they have had since then: those that were sent, and
-    those of which nobody knows.
+    """Yields each person's key with the number of emails since a moment: emails that were sent, and
+    emails of orders whose outcome is unknown.
 
-    In the order of the keys, by code point, as Python sorts them. One person at a time is in
-    memory; the ledger is read for as long as the iterator is, which keeps `forget` waiting.
+    Sorted by key, by code point, as Python sorts strings. One person at a time is in memory. The
+    ledger is read as long as the iterator is, and `forget` waits meanwhile.
 
     Raises:
-        LedgerError: it cannot be read.
+        LedgerError: the ledger cannot be read.
     """
-    # SQLite compares bytes by itself, PostgreSQL as the country does
+    # SQLite sorts by bytes, PostgreSQL by the locale unless a collation is given
     key = orders.c.key if store.is_sqlite else orders.c.key.collate("C")
     sent = or_(
         and_(orders.c.state == OrderState.DONE, func.coalesce(orders.c.mail, True)),
@@ -46,14 +46,15 @@ def emails_since(store: Store, moment: datetime) -> Iterator[tuple[str, int]]:
 
 
 class EmailsPerPerson:
-    """The same, asked for one person after another, in the order of their keys."""
+    """Looks up the numbers of `emails_since` for one person after another, in the order of their
+    keys."""
 
     def __init__(self, store: Store, moment: datetime) -> None:
         self._rows = emails_since(store, moment)
         self._next: tuple[str, int] | None = ("", 0)
 
     def __call__(self, key: str) -> int:
-        """How many mails the person has had. Keys have to come in their order."""
+        """Returns the number of emails of a person. Keys must be passed in ascending order."""
         while self._next is not None and self._next[0] < key:
             self._next = next(self._rows, None)
         return self._next[1] if self._next is not None and self._next[0] == key else 0

@@ -144,7 +144,8 @@ class SingleEntry:
         id = self._store.write(lambda c: self._begin(c, request, now))
         if id is None:
             raise Taken(
-                "a run is about to do it", hint="Nothing was sent now. Ask again when it has ended."
+                "a run is about to make the same change",
+                hint="Nothing was sent by this call. Repeat it once the run has ended.",
             )
         order = Order(id, None, self._change, attempts=1, intended=now)
         self._begun = OrderEntry(self._store, order, self._clock)

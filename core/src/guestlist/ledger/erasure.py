@@ -1,13 +1,12 @@
-"""Deleting from the ledger: a person, on request, and what has been kept long enough.
+"""Deletes from the ledger: a person on request, and orders that were kept long enough.
 
-On SQLite what is deleted is gone from the file as well. Deleting alone would leave it in free pages
-and in the write-ahead log, with what the rows were before they were changed. So the file is written
-anew without its free space (`VACUUM`), and the log is emptied into it. On PostgreSQL the server's
-own vacuum frees the space.
+On SQLite the deleted data also disappear from the file. A plain DELETE would leave them in free
+pages and in the write-ahead log, together with earlier versions of the rows. So the file is
+rewritten without its free space (`VACUUM`), and the log is emptied into it. On PostgreSQL the
+server's own vacuum frees the space.
 
-No run may be under way meanwhile: while others use a SQLite file, nothing in it can be overwritten.
-A worker that has read an order before it was deleted finds it taken, because no number is ever
-given again.
+No run may be under way: SQLite cannot overwrite pages that other processes use. A worker that has
+read an order before it was deleted cannot send it, because order numbers are never reused.
 """
 
 from __future__ import annotations
@@ -28,17 +27,18 @@ from guestlist.ledger.schema import OrderState, entries, halts, orders, paces, r
 from guestlist.ledger.store import Store
 
 BATCH = 5_000
-"""Orders that are deleted with one transaction."""
+"""Orders that are deleted in one transaction."""
 
 
 @dataclass(frozen=True, slots=True)
 class Erased:
-    """What was deleted.
+    """The numbers of deleted rows.
 
     Attributes:
-        orders, entries: rows.
+        orders: deleted orders.
+        entries: deleted history entries.
         mentions: places in other rows that named the person, such as an invitation's `invited_by`.
-            The rows stay, without the address.
+            These rows stay, without the address.
     """
 
     orders: int = 0
@@ -55,16 +55,16 @@ class Erased:
 
 def forget(store: Store, email: str, *, force: bool = False) -> Erased:
     """Deletes everything about a person, in all accounts. Waiting orders for the person are not
-    carried out, and deferred roles are not given. Where rows about others name the person, the
+    carried out, and deferred roles are not assigned. Where rows about others name the person, the
     address is replaced.
 
     Args:
         email: the address, in any spelling.
-        force: also while it is in doubt whether an order of theirs has happened. It may have, and
-            nothing will be known of it.
+        force: delete even if a request for the person is unresolved. It may have had an effect that
+            the ledger then does not know.
 
     Raises:
-        LedgerError: an order is in doubt, a run is under way, or it cannot be written.
+        LedgerError: a request is unresolved, a run is under way, or the ledger cannot be written.
     """
     with exclusive(store):
         erased = store.make(lambda connection: _forget(connection, email, force=force))
@@ -73,11 +73,11 @@ def forget(store: Store, email: str, *, force: bool = False) -> Erased:
 
 
 def expire(store: Store, older_than: datetime) -> Erased:
-    """Deletes the orders that were settled before a moment, and the runs that have none left.
-    What waits, is owed or in doubt stays, however old it is.
+    """Deletes the orders that were settled before a moment, and runs without orders. Orders that
+    wait, are deferred or unresolved stay, however old they are.
 
     Raises:
-        LedgerError: a run is under way, or it cannot be written.
+        LedgerError: a run is under way, or the ledger cannot be written.
     """
     moment = older_than.timestamp()
     old = and_(orders.c.state >= OrderState.DONE, orders.c.settled < moment)
@@ -97,15 +97,15 @@ def _forget(connection: Connection, email: str, *, force: bool) -> Erased:
     states = connection.scalars(select(orders.c.state).where(theirs).with_for_update())
     if OrderState.INTENDED in states.all() and not force:
         raise LedgerError(
-            "nobody knows yet whether an order of theirs has happened",
-            hint="`guestlist settle` finds out; --force deletes it all the same.",
+            "a request for this person is unresolved",
+            hint="Run `guestlist settle` to find out its outcome, or delete it with --force.",
         ).about(email=email)
     spellings = {email, email_key(email), *connection.scalars(select(orders.c.email).where(theirs))}
     return _delete(connection, theirs) + Erased(mentions=_replace_mentions(connection, spellings))
 
 
 DELETED = "(deleted)"
-"""What stands where rows about others named the person."""
+"""Replaces a person's address in rows about others."""
 MENTIONING = (
     *(orders.c[name] for name in ("facts", "detail", "actor", "note")),
     entries.c.detail,
@@ -114,18 +114,18 @@ MENTIONING = (
     runs.c.note,
     paces.c.state,
 )
-"""The columns that may hold anybody's address."""
+"""The columns that may contain a person's address."""
 
 
 def _replace_mentions(connection: Connection, spellings: Collection[str]) -> int:
     """Replaces an address in rows about others, and returns the number of places.
 
     Args:
-        spellings: of the address. Upper and lower case are the same.
+        spellings: spellings of the address. Case does not matter.
     """
     written = {*spellings, *(json.dumps(one, ensure_ascii=False)[1:-1] for one in spellings)}
     whole = "|".join(map(re.escape, sorted(written, key=len, reverse=True)))
-    # not as a part of another address
+    # no match inside a longer address
     pattern = re.compile(rf"(?<![\w.+-])(?:{whole})(?![\w-])(?!\.\w)", re.IGNORECASE)
     number = 0
     for column in MENTIONING:
@@ -142,14 +142,14 @@ def _replace_mentions(connection: Connection, spellings: Collection[str]) -> int
 
 
 def _delete(connection: Connection, which: ColumnElement[bool]) -> Erased:
-    told = connection.execute(
+    deleted = connection.execute(
         delete(entries).where(entries.c.order.in_(select(orders.c.id).where(which)))
     )
-    return Erased(connection.execute(delete(orders).where(which)).rowcount, told.rowcount)
+    return Erased(connection.execute(delete(orders).where(which)).rowcount, deleted.rowcount)
 
 
 def _end_of_batch(store: Store, which: ColumnElement[bool], after: int) -> int | None:
-    """The number of the last order of the next batch."""
+    """Returns the number of the last order of the next batch; None if no order is left."""
     batch = (
         select(orders.c.id)
         .where(which, orders.c.id > after)
@@ -163,7 +163,8 @@ def _end_of_batch(store: Store, which: ColumnElement[bool], after: int) -> int |
 
 
 def _delete_runs(connection: Connection, moment: float) -> None:
-    """The last run stays: whether there is one to go on with is read from it."""
+    """Deletes ended runs without orders. The last run stays, because it decides whether there is a
+    run to resume."""
     newest = select(func.max(runs.c.id)).scalar_subquery()
     connection.execute(
         delete(runs).where(
@@ -175,7 +176,7 @@ def _delete_runs(connection: Connection, moment: float) -> None:
 
 
 def _overwrite(store: Store) -> None:
-    """Leaves nothing of what was deleted in the files of a SQLite ledger."""
+    """Removes all traces of deleted rows from the files of a SQLite ledger."""
     if not store.is_sqlite:
         return
     try:
@@ -183,9 +184,9 @@ def _overwrite(store: Store) -> None:
             connection.exec_driver_sql("VACUUM")
             busy = connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").scalar_one()
         if busy:
-            raise LedgerError("somebody else reads it")
+            raise LedgerError("another process reads it")
     except LedgerError as error:
         raise LedgerError(
             f"deleted, but traces are left in the file {store.name}: {error.message}",
-            hint="Do the same again when nobody else uses it.",
+            hint="Run the command again when no other process uses the ledger.",
         ) from error

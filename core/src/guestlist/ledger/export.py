@@ -1,4 +1,4 @@
-"""The log in files for other programs: JSON lines, complete, and CSV, for spreadsheets."""
+"""Exports the log: complete as JSON lines, and as CSV for spreadsheets."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ COLUMNS = tuple(name for name in LogLine.model_fields if name != "key")
 
 
 def write_jsonl(lines: Iterable[LogLine], out: TextIO) -> None:
-    """Each order on a line of its own, as a JSON object. Nothing is changed or left out."""
+    """Writes each order as a JSON object on a line of its own, complete and unchanged."""
     for line in lines:
         out.write(line.model_dump_json())
         out.write("\n")
 
 
 def write_csv(lines: Iterable[LogLine], out: TextIO) -> None:
-    """Each order as a row, below a row of titles.
+    """Writes each order as a row, below a row of titles.
 
     A cell that a spreadsheet could take for a formula gets an apostrophe before it: services and
-    rosters are written by others, and what they say must not be run by whoever opens the file.
+    rosters are written by others, and their text must not run when the file is opened.
     """
-    # all in quotes: the csv module leaves a lone carriage return bare, and readers break there
+    # quote all cells: the csv module leaves a lone carriage return unquoted, which breaks readers
     writer = csv.writer(out, lineterminator="\n", quoting=csv.QUOTE_ALL)
     writer.writerow(COLUMNS)
     for line in lines:

@@ -1,4 +1,4 @@
-"""The file of a ledger in SQLite, looked at without writing to it."""
+"""Checks the SQLite file of a ledger without writing to it."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ ANOTHER = "Name another file with --ledger, or as `url` in [ledger]."
 
 
 def open_to_read(file: Path) -> sqlite3.Connection:
-    """A connection that never writes.
+    """Returns a connection that never writes.
 
-    SQLite keeps an index of the write-ahead log beside the file. Where nothing can be written, and
-    the log is empty, the file is read as one that nobody changes.
+    SQLite keeps an index of the write-ahead log beside the file. If the index cannot be written and
+    the log is empty, the file is opened as immutable.
 
     Raises:
-        sqlite3.Error: it cannot be read.
+        sqlite3.Error: the file cannot be read.
     """
     try:
         return _opened(file, "mode=ro")
@@ -35,10 +35,10 @@ def open_to_read(file: Path) -> sqlite3.Connection:
 
 
 def check_place(file: Path, *, read_only: bool = False) -> None:
-    """Check that a ledger can be opened, or made if there is none.
+    """Checks that a ledger can be opened, or created if the file does not exist.
 
     Raises:
-        LedgerError: it cannot. The message says why.
+        LedgerError: the file or its folder does not permit that. The message names the reason.
     """
     folder = file.parent
     if file.is_dir():
@@ -59,10 +59,10 @@ def check_place(file: Path, *, read_only: bool = False) -> None:
 
 
 def check_file(file: Path) -> None:
-    """Sees to it that a file which is there is a ledger, before anything is written to it.
+    """Checks that an existing file is a ledger, before anything is written to it.
 
     Raises:
-        LedgerError: it is something else.
+        LedgerError: the file is something else.
     """
     if not file.is_file() or not file.stat().st_size:
         return
@@ -70,11 +70,11 @@ def check_file(file: Path) -> None:
         with closing(open_to_read(file)) as connection:
             tables = _tables(connection)
     except sqlite3.OperationalError:
-        return  # whoever opens it in earnest tells why
+        return  # opening the ledger reports the reason
     except sqlite3.DatabaseError as error:
         raise LedgerError(
-            f"{file} is no database of SQLite, or is damaged: {error}",
-            hint=f"{ANOTHER} A damaged ledger is to be had from a backup only.",
+            f"{file} is not a SQLite database, or is damaged: {error}",
+            hint=f"{ANOTHER} Restore a damaged ledger from a backup.",
         ) from None
     if tables and ledger.name not in tables:
         raise LedgerError(f"{file} is not a ledger: it holds other tables", hint=ANOTHER)
@@ -86,7 +86,7 @@ def _opened(file: Path, how: str) -> sqlite3.Connection:
     )
     try:
         connection.isolation_level = None
-        _tables(connection)  # nothing is read before
+        _tables(connection)  # SQLite opens the file with the first query
     except BaseException:
         connection.close()
         raise

@@ -1,7 +1,7 @@
-"""Reading the ledger: what was asked for and what became of it, by order, oldest first.
+"""Reads the history of orders from the ledger, oldest first.
 
-Orders are read in pages that begin after the last number read, each in a moment of its own: memory
-does not grow with the ledger, and no run is kept waiting.
+Orders are read in pages. So memory does not grow with the ledger,
+and no run has to wait.
 """
 
 from __future__ import annotations
@@ -38,12 +38,12 @@ STATES = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Search:
-    """Which orders are meant. What is left empty leaves nothing out.
+    """Criteria for orders. An empty field matches every order.
 
     Attributes:
         emails: addresses in any spelling; they are compared by key.
-        since: only orders to which something has happened then or later.
-        until: only orders that were asked for before then.
+        since: only orders with an event at this time or later.
+        until: only orders that were asked for before this time.
         run: the number of a run.
     """
 
@@ -60,10 +60,10 @@ EVERYTHING = Search()
 
 
 def lines(store: Store, search: Search = EVERYTHING) -> Iterator[LogLine]:
-    """The orders that are meant, with their entries, in the order in which they were asked for.
+    """Yields the matching orders with their entries, in the order in which they were asked for.
 
     Raises:
-        LedgerError: it cannot be read.
+        LedgerError: the ledger cannot be read.
     """
     after = 0
     while True:
@@ -77,10 +77,10 @@ def lines(store: Store, search: Search = EVERYTHING) -> Iterator[LogLine]:
 
 
 def latest(store: Store, number: int, search: Search = EVERYTHING) -> list[LogLine]:
-    """The last so many of them, the newest last.
+    """Returns the last `number` matching orders, newest last.
 
     Raises:
-        LedgerError: it cannot be read.
+        LedgerError: the ledger cannot be read.
     """
     with store.reading() as connection:
         wanted = _orders(search).order_by(orders.c.id.desc()).limit(number)
@@ -88,10 +88,10 @@ def latest(store: Store, number: int, search: Search = EVERYTHING) -> list[LogLi
 
 
 def counts(store: Store, search: Search = EVERYTHING) -> Counter[LineState]:
-    """How many of them there are, by state.
+    """Returns the number of matching orders by state.
 
     Raises:
-        LedgerError: it cannot be read.
+        LedgerError: the ledger cannot be read.
     """
     with store.reading() as connection:
         rows = connection.execute(
@@ -133,8 +133,8 @@ def _where(search: Search) -> Iterator[ColumnElement[bool]]:
 
 
 def _lines(connection: Connection, rows: Sequence[Any]) -> list[LogLine]:
-    told = _entries(connection, [row.id for row in rows])
-    return [_line(row, told[row.id]) for row in rows]
+    found = _entries(connection, [row.id for row in rows])
+    return [_line(row, found[row.id]) for row in rows]
 
 
 def _entries(connection: Connection, ids: Iterable[int]) -> dict[int, list[LogEntry]]:
@@ -152,12 +152,12 @@ def _labels(roles: Iterable[str | dict[str, str]]) -> tuple[str, ...]:
     return tuple(label(one if isinstance(one, str) else Role(**one)) for one in roles)
 
 
-def _line(row: Any, told: list[LogEntry]) -> LogLine:
+def _line(row: Any, found: list[LogEntry]) -> LogLine:
     facts = json.loads(row.facts)
     state = STATES[OrderState(row.state)]
     reason = facts.get("reason", "")
-    happened = [LogEntry(at=_moment(row.asked), what="asked", detail=reason or None), *told]
-    # many at a time, without an entry for each
+    happened = [LogEntry(at=_moment(row.asked), what="asked", detail=reason or None), *found]
+    # a new plan drops many orders at once, without an entry for each
     if state is LineState.DROPPED and row.outcome is None:
         happened.append(LogEntry(at=_moment(row.settled), what="dropped"))
     return LogLine(

@@ -170,7 +170,9 @@ class UnansweredCall:
         self._provider = call.provider
         self._done: Done | None = None
         now = clock.now().timestamp()
-        left = min(order.over(call.budget.total, now), now)  # when its request had left
+        left = min(
+            order.over(call.budget.total, now), now
+        )  # the time when its request left, at the latest
         self.seconds = left + grace(call.provider, call.budget) - now
 
     def judge(self, now: Guest, *, final: bool) -> bool | None:

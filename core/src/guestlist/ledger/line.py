@@ -1,4 +1,4 @@
-"""What the log tells of an order: values without a database behind them."""
+"""The values that `guestlist log` shows of an order. They need no database."""
 
 from __future__ import annotations
 
@@ -13,25 +13,27 @@ from guestlist.models import Model
 
 
 class LineState(StrEnum):
-    """What has become of an order, in a word."""
+    """The state of an order."""
 
     WAITING = "waiting"
     """Nothing was sent for it yet."""
     IN_DOUBT = "in_doubt"
-    """A request was about to leave, and no answer is written down: it has to be looked for."""
+    """A request was about to leave, and no answer is recorded. The next run looks for its
+    effect."""
     OWED = "owed"
-    """A role that is given once the person has accepted the invitation."""
+    """A deferred grant: the role is assigned once the person has accepted the invitation."""
     DONE = "done"
     REFUSED = "refused"
-    """It did not happen, and trying again would not help."""
+    """It had no effect, and trying again would not help."""
     UNKNOWN = "unknown"
-    """It may have happened, and no look can tell."""
+    """It may have had an effect, and the service does not show whether it had."""
     DROPPED = "dropped"
-    """A later plan took its place before anything was sent, or it is not wanted any more."""
+    """A later plan replaced it before anything was sent, or the roster does not ask for it any
+    more."""
 
 
 class LogEntry(Model):
-    """One thing that happened to an order."""
+    """One event in the history of an order."""
 
     at: datetime
     what: str
@@ -41,44 +43,45 @@ class LogEntry(Model):
 
 
 class LogLine(Model):
-    """One order, and all that happened to it. Times are in UTC."""
+    """One order with its history. Times are in UTC."""
 
     id: int
     run: int | None
-    """None for a single call."""
+    """The number of the run; None for a single call."""
     source: str | None
-    """The file that the run was made from."""
+    """The name of the roster file that the run was made from."""
     actor: str | None = None
-    """Who started the run or made the call. None in lines that an older guestlist has written."""
+    """The person or program that started the run or made the call. None in lines that an older
+    guestlist has written."""
     host: str | None = None
     """The name of the machine."""
     job: str | None = None
     """The address of the CI job."""
     note: str | None = None
-    """Why, as the actor said it."""
+    """The reason that the actor gave."""
     account: str
     email: str
     key: str
     """The address as it is compared (`guestlist.address.email_key`)."""
     action: Action
     roles: tuple[str, ...] = ()
-    """What people call them: `Member`, `group:Engineering`."""
+    """Names or labels of the roles: `Member`, `group:Engineering`."""
     owed: tuple[str, ...] = ()
-    """Roles that the service takes only once the invitation is accepted."""
+    """Deferred roles: the service accepts them only once the invitation is accepted."""
     options: dict[str, Any] = Field(default_factory=dict)
-    """The provider's own options."""
+    """Options of the provider."""
     reason: str = ""
-    """Why it was asked for, in a few words."""
+    """Why the change was planned."""
     state: LineState
     asked_at: datetime
     sent_at: datetime | None
-    """When a request was last about to leave."""
+    """When the last request was about to leave."""
     settled_at: datetime | None
     attempts: int
     outcome: str | None
-    """In a word; of a refusal, the class of the error."""
+    """The outcome in a word; for a failed order, the class of the error."""
     mail: bool | None
-    """Whether one was sent; None when none was due or nobody knows."""
+    """Whether an email was sent; None if no email was due or if that is unknown."""
     detail: str | None
     """The error, or a warning."""
     entries: tuple[LogEntry, ...] = ()
@@ -86,5 +89,5 @@ class LogLine(Model):
 
     @property
     def last_at(self) -> datetime:
-        """When it was settled; else when it was sent; else when it was asked for."""
+        """The time of the last state: settled, sent or asked for."""
         return self.settled_at or self.sent_at or self.asked_at

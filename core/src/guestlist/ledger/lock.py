@@ -63,7 +63,7 @@ def exclusive(store: Store) -> Iterator[None]:
 
 @contextmanager
 def _file_lock(store: Store) -> Iterator[bool]:
-    # beside the file itself, wherever links lead to it, and under its whole name
+    # resolved, so that all links to a file share a lock; the whole name, for `ledger.2026`
     file = Path(store.name).resolve()
     lock = FileLock(file.with_name(f"{file.name}.lock"))
     try:

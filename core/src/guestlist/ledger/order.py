@@ -109,8 +109,8 @@ def row_of(
 def read(row: Any) -> Order:
     """Returns the order in a row of `COLUMNS`."""
     id, run, account, key, email, action, facts, attempts, intended, doubted = row
-    told = {"account": account, "key": key, "email": email, "action": action, **json.loads(facts)}
-    return Order(id, run, Change.model_validate(told), attempts, intended, doubted)
+    fields = {"account": account, "key": key, "email": email, "action": action, **json.loads(facts)}
+    return Order(id, run, Change.model_validate(fields), attempts, intended, doubted)
 
 
 def say(connection: Connection, id: int, now: float, what: str, detail: str | None) -> None:

@@ -32,7 +32,7 @@ from guestlist.ledger.store import Store
 ASK = "It is not sent again by itself. Ask the person, or `guestlist status`."
 """Hint for an order whose outcome stays unknown."""
 
-# Said with the claim itself, because a chunk may wait or be worked on while a run is replaced.
+# Checked with the claim itself, because a run may be replaced while its chunks are processed.
 _MAY_BEGIN = and_(
     ~exists().where(halts.c.run == orders.c.run, halts.c.account == orders.c.account),
     ~exists().where(runs.c.id == orders.c.run, runs.c.ended.is_not(None)),
@@ -186,9 +186,9 @@ def ended(store: Store, run: int, limit: int) -> list[Ended]:
             .order_by(orders.c.id)
             .limit(limit)
         ).all()
-    told = len(COLUMNS)
+    width = len(COLUMNS)
     return [
-        Ended(read(row[:told]).change, OrderState(row.state), row.outcome or "", row.detail)
+        Ended(read(row[:width]).change, OrderState(row.state), row.outcome or "", row.detail)
         for row in rows
     ]
 
@@ -234,14 +234,14 @@ def _failure(state: OrderState, outcome: str, detail: str | None) -> GuestlistEr
     """Returns the error that a settled order stands for, as far as the ledger holds it."""
     if state is OrderState.UNKNOWN:
         return OutcomeUnknown(detail or "it may have happened", hint=ASK)
-    # a plugin's own kinds are not known here by their names
+    # error classes of plugins are not found by name
     kind = getattr(errors, outcome, GuestlistError)
-    return cast("GuestlistError", kind(detail or outcome, hint="`guestlist log` tells more."))
+    return cast("GuestlistError", kind(detail or outcome, hint="`guestlist log` shows more."))
 
 
-# ---------------------------------------------------------------------------- one order's way
+# ---------------------------------------------------------------------------- progress of one order
 
-# The statements of every order are made once: making them takes longer than carrying them out.
+# The statements are built once: building them takes longer than executing them.
 _THIS = orders.c.id == bindparam("this")
 _ASKED = (_THIS, orders.c.state == OrderState.ASKED)
 _SENT = (

@@ -16,7 +16,8 @@ GITHUB_VARIABLES = ("GITHUB_SERVER_URL", "GITHUB_REPOSITORY", "GITHUB_RUN_ID")
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Who started something, where, and why. None stands for "not known".
+    """The person or program that started something, with place and reason. None stands for "not
+    known".
 
     Attributes:
         actor: the person or program; by default the user of the operating system.

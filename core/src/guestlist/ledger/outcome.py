@@ -1,4 +1,4 @@
-"""What has become of an order."""
+"""The outcome of an order."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from guestlist.changes import Change
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """What has become of an order.
+    """The outcome of an order.
 
     Attributes:
         outcome: in a word.
-        mail: whether one was sent; None when none was due or nobody knows.
-        detail: what people should know besides.
-        owed: orders to give roles when the person has accepted.
+        mail: whether an email was sent; None if no email was due or if that is unknown.
+        detail: a warning or an error message.
+        owed: deferred grants that begin with the outcome.
     """
 
     outcome: str

@@ -1,4 +1,4 @@
-"""What an order means: which verb carries it out, and what its result says."""
+"""Carries out an order: calls the verb that it stands for, and returns the outcome."""
 
 from __future__ import annotations
 
@@ -14,14 +14,15 @@ from guestlist.verbs.signs import took_effect
 REPEATABLE = frozenset(
     {Action.ASSIGN, Action.SETTLE, Action.UNASSIGN, Action.REVOKE, Action.REMOVE}
 )
-"""What can simply be done again when nobody knows whether it happened: nobody gets a mail."""
+"""Actions that can be repeated if their outcome is unknown, because they send no email."""
 
 
 def perform(guests: Guestlist, order: Order, entry: Entry) -> Done:
-    """Carries an order out.
+    """Carries out an order.
 
     Raises:
-        GuestlistError: what the verb raises; `OutcomeUnknown` at once, without a look.
+        GuestlistError: the error of the verb. `OutcomeUnknown` is raised at once, without looking
+            for the effect.
     """
     action = order.change.action
     try:
@@ -29,7 +30,7 @@ def perform(guests: Guestlist, order: Order, entry: Entry) -> Done:
     except NotFound:
         if not order.attempts or action not in (Action.REVOKE, Action.REMOVE):
             raise
-        return Done(f"{action}d", None, GONE)  # by the earlier try
+        return Done(f"{action}d", None, GONE)  # by the earlier attempt
 
 
 def _carried_out(guests: Guestlist, order: Order, entry: Entry) -> Done:
@@ -56,7 +57,7 @@ def _carried_out(guests: Guestlist, order: Order, entry: Entry) -> Done:
             client.remove(known)
             return Done("removed")
         case _:
-            raise AssertionError(f"{change.action} is nothing to be done")
+            raise AssertionError(f"{change.action} cannot be carried out")
 
 
 def _invited(change: Change, result: InviteResult) -> Done:
@@ -73,11 +74,11 @@ def _role_changed(result: RoleResult) -> Done:
 
 
 def found(order: Order, now: Guest) -> Done | None:
-    """What a look says of an order of which nobody knew whether it happened; None when there is
-    no trace of it.
+    """Returns the outcome of an unresolved order if the person's present status shows its effect;
+    else None.
 
     Raises:
-        GuestlistError: the look can never tell.
+        GuestlistError: the status can never show it.
     """
     change = order.change
     if not took_effect(change.action, order.known, now):
@@ -89,5 +90,5 @@ def found(order: Order, now: Guest) -> Done | None:
     return Done(outcome, None, FOUND, change.owed_roles())
 
 
-FOUND = "No answer confirmed it; it was found by looking."
-GONE = "No answer confirmed it; when it was tried again, there was nothing left."
+FOUND = "The service did not answer; its lists show the effect."
+GONE = "The service did not answer; a second attempt found nothing left to do."

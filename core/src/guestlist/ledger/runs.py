@@ -68,7 +68,7 @@ def begin_run(
     def begin(connection: Connection) -> int:
         moved: set[str] = set()
         if replace:
-            drop(connection, now)  # waits for whoever is just claiming an order
+            drop(connection, now)  # waits for processes that claim an order now
             if before is not None:
                 moved = _moved(before, _claims(connection))
             connection.execute(update(runs).where(runs.c.ended.is_(None)).values(ended=now))
@@ -121,8 +121,8 @@ def _check_unmoved(connection: Connection, run: int, moved: set[str]) -> None:
     asked = connection.scalars(select(orders.c.account).where(orders.c.run == run).distinct())
     if stale := sorted(moved.intersection(asked)):
         raise Conflict(
-            f"an earlier run has gone on while the plan was made: {', '.join(stale)}",
-            hint="Nothing was sent for the plan. Make it again, in a minute or two.",
+            f"an earlier run has continued while the plan was made: {', '.join(stale)}",
+            hint="Nothing was sent for the plan. Run the command again in a minute or two.",
         )
 
 
@@ -185,7 +185,8 @@ def _drop(connection: Connection, now: float, which: ColumnElement[bool]) -> Non
     connection.execute(
         update(orders)
         .where(
-            orders.c.state == OrderState.ASKED,  # still, should somebody claim it meanwhile
+            orders.c.state
+            == OrderState.ASKED,  # checked again, because it may have been claimed meanwhile
             orders.c.id.in_(
                 select(func.min(orders.c.id))
                 .where(*not_begun, orders.c.action == Action.SETTLE, ~_is_owed_besides)

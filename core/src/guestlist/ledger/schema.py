@@ -32,14 +32,15 @@ from sqlalchemy import (
 VERSION = 2
 
 MAKING, ANSWERING = 8617, 8618
-"""PostgreSQL's locks of whoever makes tables, and of whoever writes an answer down."""
+"""Keys of PostgreSQL locks: for creating tables, and for recording an answer."""
 
 metadata = MetaData()
-_id = BigInteger().with_variant(Integer, "sqlite")  # SQLite numbers only INTEGER by itself
+_id = BigInteger().with_variant(Integer, "sqlite")  # SQLite numbers only INTEGER keys automatically
 
 
 class Words(TypeDecorator[str]):
-    """What a service or somebody else has said. PostgreSQL's text cannot hold every character."""
+    """Text from a service or a person. PostgreSQL cannot store NUL characters, so they are
+    removed."""
 
     impl = Text
     cache_ok = True
@@ -49,26 +50,28 @@ class Words(TypeDecorator[str]):
 
 
 class OrderState(IntEnum):
-    """What has become of an order."""
+    """The state of an order."""
 
     ASKED = 0
     """Nothing was sent for it."""
     INTENDED = 1
-    """A request was about to leave. Until an answer is written down, nobody knows: after a crash
-    it has to be looked for."""
+    """A request was about to leave, and no answer is recorded. After a crash, its effect is unknown
+    until it is looked for."""
     OWED = 2
-    """Waits until the person has accepted the invitation."""
+    """A deferred grant: it waits until the person has accepted the invitation."""
     DONE = 10
     REFUSED = 11
-    """It did not happen, and trying again would not help."""
+    """It had no effect, and trying again would not help."""
     UNKNOWN = 12
-    """It may have happened, and no look can tell. Never sent again by itself."""
+    """It may have had an effect, and the service does not show it. It is never sent again by
+    itself."""
     DROPPED = 13
-    """A later plan took its place before anything was sent, or it is not wanted any more."""
+    """A later plan replaced it before anything was sent, or the roster does not ask for it any
+    more."""
 
 
 def _origin() -> tuple[Column[Any], ...]:
-    """The columns that say who started something; see `origin.Origin`."""
+    """Returns the columns of an `origin.Origin`."""
     return Column("actor", Text), Column("host", Text), Column("job", Text), Column("note", Text)
 
 
@@ -80,8 +83,8 @@ runs = Table(
     Column("id", _id, primary_key=True),
     Column("began", Double, nullable=False),
     Column("ended", Double),
-    Column("roster", Text, nullable=False),  # its digest: what was asked for
-    Column("source", Text, nullable=False),  # the file's name, for people
+    Column("roster", Text, nullable=False),  # a digest of its content
+    Column("source", Text, nullable=False),  # the file's name
     *_origin(),
 )
 
@@ -94,25 +97,25 @@ orders = Table(
     Column("key", Text, nullable=False),
     Column("email", Text, nullable=False),
     Column("action", Text, nullable=False),
-    Column("place", SmallInteger, nullable=False),  # of the action in the order of execution
-    Column("role", Text),  # the owed one
+    Column("place", SmallInteger, nullable=False),  # rank of the action in the order of execution
+    Column("role", Text),  # key of the deferred role
     Column("facts", Text, nullable=False),  # the rest of the change, as JSON
     Column("state", SmallInteger, nullable=False),
     Column("asked", Double, nullable=False),
     # when a request was last about to leave; also the token of its sender
     Column("intended", Double),
-    # since when no request of it is under way any more, though no answer came
+    # since when no request is in flight any more, although no answer came
     Column("doubted", Double),
     Column("settled", Double),
     Column("attempts", SmallInteger, nullable=False, default=0),
     Column("outcome", Text),
-    Column("mail", Boolean),  # whether one was sent; NULL: none was due, or nobody knows
+    Column("mail", Boolean),  # whether an email was sent; NULL: none was due, or unknown
     Column("detail", Words),  # the error, or a warning
-    *_origin(),  # of a single call; those of a run have theirs in `runs`
-    sqlite_autoincrement=True,  # a number is never given again, whoever still has it in mind
+    *_origin(),  # of a single call; for orders of a run see `runs`
+    sqlite_autoincrement=True,  # numbers are never reused, because a worker may still hold one
 )
-# An index of a part is used only by a query that repeats its condition word for word, not as a
-# parameter. With a million rows that have come to their end it makes 2 ms of 300.
+# A partial index is used only by a query that repeats its condition literally, not as a parameter.
+# With a million settled rows, it turns 300 ms into 2 ms.
 IS_OPEN = text("state < 3")
 IS_OWED = text("state = 2")
 IS_UNKNOWN = text("state = 12")
@@ -120,7 +123,7 @@ IS_UNKNOWN = text("state = 12")
 
 def _part(name: str, condition: TextClause, *columns: Column[Any], unique: bool = False) -> None:
     Index(name, *columns, sqlite_where=condition, unique=unique).ddl_if(dialect="sqlite")
-    # said in words: to say it in the Index too would load PostgreSQL's dialect for everybody
+    # as DDL text: Index(postgresql_where=...) would load PostgreSQL's dialect for SQLite users too
     names = ", ".join(column.name for column in columns)
     kind = "UNIQUE INDEX" if unique else "INDEX"
     statement = f"CREATE {kind} {name} ON {orders.name} ({names}) WHERE {condition.text}"
@@ -140,7 +143,7 @@ _part(
 _part("orders_owed", IS_OWED, orders.c.account, orders.c.key, orders.c.role, unique=True)
 _part("orders_unknown", IS_UNKNOWN, orders.c.account, orders.c.key)
 Index("orders_person", orders.c.key, orders.c.settled)
-Index("orders_run", orders.c.run)  # whoever watches a run counts its orders every second
+Index("orders_run", orders.c.run)  # `follow` counts a run's orders every second
 
 entries = Table(
     "entries",
@@ -150,7 +153,7 @@ entries = Table(
     Column("at", Double, nullable=False),
     Column("what", Text, nullable=False),
     Column("detail", Words),
-    sqlite_autoincrement=True,  # programs ask for the answers after the last number they know
+    sqlite_autoincrement=True,  # programs read the answers after the last number they know
 )
 
 halts = Table(

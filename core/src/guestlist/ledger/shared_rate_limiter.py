@@ -65,7 +65,7 @@ class SharedRateLimiter(Pace):
         """Delays the requests of all processes. Blocks while it uses the ledger."""
         with self._store.pacing() as connection:
             pace = self._locked(connection)
-            # not `now`: requests that have left since then, while another process had the ledger,
+            # later than `now`: requests that left while another process had locked the row
             # count as well
             waited = self._since(now)
             pace.push_back(
@@ -97,7 +97,7 @@ class SharedRateLimiter(Pace):
     def _restored(self, state: str | None) -> Pace:
         pace = Pace(*self._limits)
         known = json.loads(state or "{}")
-        # of as many limits: an older version of the plugin may have known of others
+        # an older version of the plugin may have declared other limits
         if known.get("written") and len(known["gauges"]) == len(self._limits):
             pace.restore(known)
             ahead = known["written"] - self._wall()
@@ -136,5 +136,5 @@ def _name_of(provider: Provider) -> str:
     credentials."""
     if provider.limits_count_addresses:
         return f"{provider.base_url} from {socket.gethostname()}"
-    told = json.dumps([provider.base_url, sorted(provider.authorize().items())])
-    return f"{provider.base_url} {hashlib.sha256(told.encode()).hexdigest()[:16]}"
+    credentials = json.dumps([provider.base_url, sorted(provider.authorize().items())])
+    return f"{provider.base_url} {hashlib.sha256(credentials.encode()).hexdigest()[:16]}"

@@ -1,8 +1,8 @@
-"""The database of a ledger: how it is opened, read and written.
+"""The database of a ledger: opens, reads and writes it.
 
-On SQLite the journal is a write-ahead log and every commit is synced to the disk. All that
-concerns what is sent goes through one writer (`Store.write`): what many threads want written at the
-same time is committed together, because the sync is what costs.
+SQLite uses a write-ahead log, and syncs every commit to the disk. All records about requests go
+through one writer thread (`Store.write`), which commits the changes of many threads together,
+because the sync is the expensive part.
 """
 
 from __future__ import annotations
@@ -41,22 +41,22 @@ MAX_BATCH = 512
 LATER = "guestlist_later"
 READING = {"guestlist_reading": True}
 PASSWORDS = ("password", "sslpassword")
-"""What of a PostgreSQL URL is secret, besides the password before the host."""
+"""Query parameters of a PostgreSQL URL that are secret, besides the password before the host."""
 DEADLOCK = "40P01"
-"""PostgreSQL's code for it."""
-AGAIN = 0.01
-"""Seconds between two tries, where SQLite itself does not wait."""
+"""PostgreSQL's error code for a deadlock."""
+RETRY_SECONDS = 0.01
+"""Seconds between two attempts where SQLite does not wait for a lock itself."""
 
 
 class Store:
     """An open database. Any number of threads may use one.
 
     Args:
-        read_only: nothing is ever written, so that a file may be where nothing can be.
+        read_only: never write, so that the ledger may be in a read-only folder.
 
     Raises:
-        ConfigError: the URL is none, or names a kind of database that is not supported.
-        LedgerError: it cannot be opened, is no ledger, or is of another version.
+        ConfigError: the URL is invalid, or names a database that is not supported.
+        LedgerError: the database cannot be opened, is not a ledger, or has another version.
     """
 
     def __init__(self, url: str, *, read_only: bool = False) -> None:
@@ -83,16 +83,16 @@ class Store:
             raise
 
     def _check_same_file(self) -> None:
-        """Checks that the file is still the one that was opened. SQLite goes on with a file that
-        was deleted or replaced, and what it writes then is lost.
+        """Checks that the file is still the one that was opened. SQLite keeps using a file that was
+        deleted or replaced, and its later writes are lost.
 
         Raises:
-            LedgerError: it is not.
+            LedgerError: the file was deleted or replaced.
         """
         if self._file is not None and _identity(self.name) != self._file:
             raise LedgerError(
                 f"the ledger {self.name} was deleted or replaced while it was in use",
-                hint="Nothing more was sent. Put the file back, or restore a backup, and go on.",
+                hint="Nothing more was sent. Put the file back or restore a backup.",
             )
 
     def _open(self) -> None:
@@ -113,44 +113,44 @@ class Store:
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        """A connection to read with. On SQLite each statement sees what is there by then; on
-        PostgreSQL they are in a transaction, which does not outlast the block."""
+        """Yields a connection for reading. On SQLite each statement sees the latest data; on
+        PostgreSQL the statements share a transaction that ends with the block."""
         with self.translated(), self.engine.connect() as connection:
             yield connection.execution_options(**READING)
 
     @contextmanager
     def apart(self) -> Iterator[Connection]:
-        """A connection to be held for long. However many there are, they take none of those that
-        everybody else shares."""
+        """Yields a connection that may be held for long. It does not count against the pool of the
+        other connections."""
         with self.translated(), self._apart.connect() as connection:
             yield connection
 
     @contextmanager
     def pacing(self) -> Iterator[Connection]:
-        """A transaction for the pace. It need not survive a power cut, so nobody waits for the
-        disk."""
+        """Yields a transaction for rate limiters. It is not synced to the disk, because a rate
+        limiter need not survive a power cut."""
         with self.translated(), self._unsynced.begin() as connection:
             yield connection
 
     def make(self, change: Callable[[Connection], T]) -> T:
-        """Makes a change with a transaction of its own, in the thread of the caller: for much at a
-        time. Made more than once where the database undoes it in favour of another's.
+        """Makes a large change in a transaction of its own, in the caller's thread. `change` is
+        called again if PostgreSQL resolves a deadlock by undoing it.
 
         Raises:
-            LedgerError: it is not made.
+            LedgerError: the change was not made.
         """
         with self.translated():
             return self._make(change)
 
     def write(self, change: Callable[[Connection], T]) -> T:
         """Makes a change, together with those of other threads, and returns once it is on disk.
-        Made more than once where one of the others keeps them from being made together.
+        `change` is called again if another change prevents the common commit.
 
         Raises:
-            LedgerError: it is not.
+            LedgerError: the change was not made.
         """
         made: Future[T] = Future()
-        with self._starting:  # what is queued after `close` has said the last is nobody's to write
+        with self._starting:  # nothing may be queued after the end mark of `close`
             self._start()
             self._queue.put((change, made))
         return made.result()
@@ -160,7 +160,7 @@ class Store:
         self._closing.callback(callback)
 
     def close(self) -> None:
-        """Waits for what is being written, and closes the database."""
+        """Waits until pending changes are written, and closes the database."""
         with self._starting:
             if self._writer is not None:
                 self._queue.put(None)
@@ -194,7 +194,8 @@ class Store:
                 return
 
     def _make(self, change: Callable[[Connection], T]) -> T:
-        """Alone. It is never undone for ever: whenever it is, another one has got on."""
+        """Runs a change in its own transaction, and retries it after a deadlock; some transaction
+        always makes progress."""
         while True:
             try:
                 with self.engine.begin() as connection, _together(connection):
@@ -212,7 +213,7 @@ class Store:
                 with self.engine.begin() as connection, _together(connection):
                     self._check_same_file()
                     results = [change(connection) for change, _made in batch]
-        except BaseException as error:  # whatever it is, nobody may wait for ever
+        except BaseException as error:  # any error must reach the waiting threads
             if len(batch) > 1 and (_is_of_one(error) or _was_undone(error)):
                 for one in batch:
                     self._commit([one])
@@ -232,29 +233,30 @@ class Store:
             raise self._failure(error) from error
 
     def _failure(self, error: BaseException) -> LedgerError:
-        """An error of its own for everybody who waits, because each adds whom it is about."""
+        """Returns a new error for each waiting thread, because each adds its account and
+        address."""
         if isinstance(error, LedgerError):
             return LedgerError(error.message, hint=error.hint)
         original = getattr(error, "orig", None)
         if getattr(original, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY:
             return LedgerError(
                 f"another process has been writing to the ledger {self.name} for {BUSY:.0f} s",
-                hint="Let it go on or end it: it may be stopped (Ctrl-Z), or hang. Then try again.",
+                hint="It may be suspended (Ctrl-Z) or hang. Resume or end it, then try again.",
             )
-        said = str(original or error).strip() or type(error).__name__
+        text = str(original or error).strip() or type(error).__name__
         if self._read_only:
             what = "cannot be read"
             hint = "Copy it, with the files beside it, into a folder where you may write."
         else:
             what = "fails"
-            hint = "Nothing is sent that cannot be written down. Run it again when it works."
-        failure = LedgerError(f"the ledger {self.name} {what}: {said.splitlines()[0]}", hint=hint)
+            hint = "Nothing was sent without a record. Run the command again when the ledger works."
+        failure = LedgerError(f"the ledger {self.name} {what}: {text.splitlines()[0]}", hint=hint)
         failure.__cause__ = error
         return failure
 
 
 def _identity(name: str) -> tuple[int, int] | None:
-    """Returns what tells a file from every other; None if there is none."""
+    """Returns the device and inode of a file; None if the file does not exist."""
     try:
         found = os.stat(name)
     except OSError:
@@ -263,29 +265,30 @@ def _identity(name: str) -> tuple[int, int] | None:
 
 
 def _is_of_one(error: BaseException) -> bool:
-    """Whether an error is about one change, and says nothing of those that were made together with
-    it. A database that fails, fails for each: it would keep everybody waiting once for each."""
+    """Returns whether an error concerns only one change of a batch. If the database itself fails,
+    the batch is not repeated change by change: each change would wait for the same failure."""
     if isinstance(error, IntegrityError | DataError):
         return True
     return not isinstance(error, DBAPIError | PoolTimeout)
 
 
 def _was_undone(error: BaseException) -> bool:
-    """Whether PostgreSQL has undone a transaction because it and another one waited for each other.
-    SQLite has one that writes at a time."""
+    """Returns whether PostgreSQL has undone a transaction because of a deadlock. SQLite has no
+    deadlocks, because it runs one writing transaction at a time."""
     return getattr(getattr(error, "orig", None), "sqlstate", None) == DEADLOCK
 
 
 def later(connection: Connection, statement: Insert, row: dict[str, Any]) -> None:
-    """Has a row inserted at the end of the transaction, together with others."""
+    """Inserts a row at the end of the transaction, together with other rows."""
     connection.info[LATER].setdefault(statement, []).append(row)
 
 
 def insert_absent(connection: Connection, table: Table, row: dict[str, Any]) -> None:
-    """Inserts a row unless there is one with its key, also when others do so at the same time."""
+    """Inserts a row unless one with its key exists. Works also if other processes insert it at the
+    same time."""
     if connection.dialect.name == "sqlite":
         from sqlalchemy.dialects import sqlite as dialect
-    else:  # not imported for everybody: it takes longer than opening a ledger
+    else:  # imported on use, because the import takes longer than opening a ledger
         from sqlalchemy.dialects import postgresql as dialect  # type: ignore[no-redef]
     connection.execute(dialect.insert(table).values(row).on_conflict_do_nothing())
 
@@ -302,10 +305,14 @@ def _together(connection: Connection) -> Iterator[None]:
 def _engine(
     url: str, *, synchronous: str = "FULL", connections: int = 5, read_only: bool = False
 ) -> Engine:
-    """
+    """Returns an engine for the database of a URL.
+
     Args:
-        synchronous: when SQLite waits for the disk.
-        connections: to PostgreSQL, that are kept; 0 for as many as are wanted.
+        synchronous: SQLite's setting that decides when a commit waits for the disk.
+        connections: number of PostgreSQL connections that the pool keeps; 0 for no limit.
+
+    Raises:
+        ConfigError: the URL is invalid, or a package is missing.
     """
     try:
         parsed = make_url(url)
@@ -335,20 +342,20 @@ def _sqlite(url: URL, synchronous: str) -> Engine:
     file = url.database or ":memory:"
     if file.endswith(":memory:") or url.query.get("mode") == "memory":
         raise ConfigError(
-            "a ledger cannot be kept in memory: each thread would have another",
+            "a ledger cannot be kept in memory: each thread would get a database of its own",
             hint="Name a file: sqlite:///guestlist.db.",
         )
     engine = create_engine(url, connect_args={"timeout": BUSY, "check_same_thread": False})
 
     def connected(connection: Any, _record: Any) -> None:
-        connection.isolation_level = None  # BEGIN is said below, and nowhere else
+        connection.isolation_level = None  # `begun` below starts the transactions
         _use_write_ahead_log(connection)
         for pragma in (f"synchronous = {synchronous}", "foreign_keys = ON"):
             connection.execute(f"PRAGMA {pragma}")
 
     def begun(connection: Connection) -> None:
         if not connection.get_execution_options().get("guestlist_reading"):
-            # at once: a transaction that becomes one of writing later can fail for being late
+            # IMMEDIATE: a transaction that starts to write later can fail if another one was faster
             connection.exec_driver_sql("BEGIN IMMEDIATE")
 
     event.listen(engine, "connect", connected)
@@ -362,7 +369,8 @@ def _sqlite_to_read(url: URL) -> Engine:
 
 
 def _use_write_ahead_log(connection: sqlite3.Connection) -> None:
-    """Several processes may open a new file at once. SQLite does not wait then by itself."""
+    """Turns on the write-ahead log. Retries while another process opens the same new file, because
+    SQLite does not wait in this case."""
     ends = time.monotonic() + BUSY
     while True:
         try:
@@ -370,7 +378,7 @@ def _use_write_ahead_log(connection: sqlite3.Connection) -> None:
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > ends:
                 raise
-            time.sleep(AGAIN)
+            time.sleep(RETRY_SECONDS)
         else:
             return
 

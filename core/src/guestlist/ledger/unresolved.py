@@ -1,5 +1,5 @@
-"""Emails of which nobody knows whether they went out: people who must not get another one before
-somebody has confirmed it."""
+"""Finds emails whose outcome stays unknown. The people must not get another email before somebody
+has confirmed it."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def unresolved(store: Store, since: float = 0.0) -> Iterator[Unresolved]:
     unknown, unless a later order has been carried out.
 
     Args:
-        since: only orders that have become unknown then or later.
+        since: only orders whose outcome was recorded as unknown at this time or later.
 
     Raises:
         LedgerError: the ledger cannot be read.
