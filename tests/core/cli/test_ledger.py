@@ -249,7 +249,7 @@ def test_nobody_of_that_name(plain: Cli, week: Story) -> None:
 def test_forget_somebody_in_doubt(plain: Cli, week: Story) -> None:
     run = plain("forget", BOB, "--yes")
     assert run.code == 1
-    assert "nobody knows yet" in run.err
+    assert "a request for this person is unresolved" in run.err
     assert "--force" in run.err
     assert plain("forget", BOB, "--yes", "--force").code == 0
 
