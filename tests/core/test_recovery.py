@@ -27,6 +27,7 @@ from guestlist.verbs import Accounts, invite
 
 LOST = Failure("the connection broke")
 TIMED_OUT = Failure("no answer in time")
+PAGE = Response(201, {"content-type": "text/html"}, b"<html>Created</html>")
 GRACE = 30.0
 
 
@@ -81,13 +82,15 @@ class Service:
         return Response(200, {}, b'"t1"' if seen else b"null")
 
     def _create(self, fate: str, now: float) -> Response | Failure:
-        if fate in ("done", "lost after", "unreadable"):
+        if fate in ("done", "lost after", "unreadable", "page, made"):
             self.created.append(now + self.effect_after)
         answers: dict[str, Response | Failure] = {
             "done": Response(201, {}, b'{"id": "t1"}'),
             "lost after": LOST,
             "lost before": TIMED_OUT,
             "unreadable": Response(201, {}, b"{"),
+            "page": PAGE,
+            "page, made": PAGE,
             "refused": Response(422),
             "not sent": Failure("no connection", sent=False),
         }
@@ -374,3 +377,17 @@ def test_a_record_in_an_unknown_state_may_be_open_and_is_left_alone(stage: Any, 
     result = scene.run(invite(accounts, "ada@example.com"), reply("unknown"))
     assert (result.outcome, result.guest.state) == (Outcome.ALREADY_INVITED, State.UNKNOWN)
     assert [outgoing.method for _, outgoing in scene.sent] == ["GET"]
+
+
+def test_a_page_with_a_success_status_is_never_sent_again(play: Callable[..., Any]) -> None:
+    """A proxy may have answered, or the service, whose lists show the record later."""
+    _, service, outcome = play("page")
+    assert isinstance(outcome, OutcomeUnknown)
+    assert "base_url" in outcome.hint
+    assert service.posts == 1
+
+
+def test_a_page_with_a_success_status_whose_record_is_found(play: Callable[..., Any]) -> None:
+    _, service, outcome = play("page, made", effect_after=10.0)
+    assert outcome == Settled("t1", answered=False)
+    assert service.posts == 1

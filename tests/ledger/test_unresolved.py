@@ -90,16 +90,24 @@ def office(tmp_path: Path) -> Iterator[Office]:
         yield office
 
 
-@pytest.fixture
-def unsure(office: Office, monkeypatch: pytest.MonkeyPatch) -> Office:
+UNREADABLE = {
+    "not an object": lambda: httpx.Response(201, json=[]),
+    "a page": lambda: httpx.Response(201, html="<html>Created</html>"),
+}
+
+
+@pytest.fixture(params=list(UNREADABLE.values()), ids=list(UNREADABLE))
+def unsure(
+    office: Office, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> Office:
     """Ada's invitation was sent; the answer cannot be read, and lists do not show it for long."""
     monkeypatch.setattr("tests.durable.kit.LIST_LAG", 3600.0)
     answer = office.service.handle_request
 
-    def unreadable(request: httpx.Request) -> httpx.Response:
-        answered = answer(request)
-        about_ada = request.method == "POST" and ADA.encode() in request.content
-        return httpx.Response(201, json=[]) if about_ada else answered
+    def unreadable(sent: httpx.Request) -> httpx.Response:
+        answered = answer(sent)
+        about_ada = sent.method == "POST" and ADA.encode() in sent.content
+        return request.param() if about_ada else answered
 
     monkeypatch.setattr(office.service, "handle_request", unreadable)
     result = office.apply()
@@ -144,7 +152,7 @@ def test_a_saved_plan_does_not_send_what_has_become_unknown_since(
     saved = office.save(tmp_path / "plan.json")
     office.clock.sleep(60)
     settled(office.ledger.store, ADA, office.clock.now().timestamp())
-    with pytest.raises(Conflict, match=r"ada@example\.com on plain: invite was sent on"):
+    with pytest.raises(Conflict, match=r"ada@example\.com on plain is unresolved: invite was sent"):
         office.apply(plan=saved)
     assert office.service.mails == {}
 

@@ -56,6 +56,8 @@ class GuestlistError(Exception):
         happened: whether the request took effect: True, False, or None if that is unknown.
         half_done: True if the earlier invitation may have been revoked, but the new one was
             certainly not created. Repeating the call is safe.
+        success_page: True if the answer had a success status, but is not from the service's API.
+            The service may have acted, even if its lists do not show it.
         attempts: how many times the request was sent, or sending was tried.
         waited: seconds spent waiting between attempts.
         budget: the limit of the call's budget that was reached, such as `4 attempts` or `120 s in
@@ -65,6 +67,7 @@ class GuestlistError(Exception):
 
     happened: bool | None = False
     half_done = False
+    success_page = False
     retry_after: float | None = None
 
     def __init__(

@@ -177,7 +177,11 @@ def exchange(call: Call, request: Request) -> Steps[Response]:
             error.happened = happened
             raise error
         if request.effect is Effect.CREATE and verdict in (Verdict.DONE, Verdict.UNKNOWN):
-            raise _undecided(request, verdict, error) from error.__cause__
+            undecided = _undecided(request, verdict, error)
+            undecided.success_page = judge(answer) is Verdict.DONE and is_foreign(
+                call.provider, answer
+            )
+            raise undecided from error.__cause__
         if not reads and verdict is Verdict.DONE:
             happened = True
         elif not reads and verdict is Verdict.UNKNOWN and happened is False:

@@ -116,8 +116,10 @@ def _search(
         except GuestlistError as refusal:
             doubt.add_note(f"guestlist: looking was refused: {refusal.headline}")
             break
-        if found is not None or (is_final and conclusive and not doubt.happened):
+        if found is not None:
             return found
+        if is_final and conclusive and not doubt.happened and not doubt.success_page:
+            return None
         if is_final:
             break
         doubt.budget = call.exceeded(max(0.0, final - clock.monotonic()))
@@ -139,6 +141,8 @@ def _unknown(doubt: GuestlistError, *, can_look: bool) -> OutcomeUnknown:
         if can_look
         else "The service cannot be asked whether it happened. Ask the person before you try again."
     )
+    if doubt.success_page and can_look:
+        hint = f"{doubt.hint} Ask the person before you try again.".strip()
     unknown = OutcomeUnknown(
         f"it may have happened: {doubt.message}",
         status=doubt.status,
@@ -149,4 +153,5 @@ def _unknown(doubt: GuestlistError, *, can_look: bool) -> OutcomeUnknown:
     unknown.request = doubt.request
     unknown.retry_after = doubt.retry_after
     unknown.budget = doubt.budget
+    unknown.success_page = doubt.success_page
     return unknown

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from guestlist.changes import Change
+from guestlist.changes import MAILS, Change
 from guestlist.errors import Conflict, GuestlistError, InvalidOrder
 from guestlist.exchange.clock import Stopped
 from guestlist.ledger import orders, runs
 from guestlist.ledger.lock import exclusive
+from guestlist.ledger.unresolved import unresolved
 from guestlist.roster import Plan, PlanFile, moved, read_plan
 from guestlist.roster.staleness import overdue
 from guestlist.roster.summary import fingerprint
@@ -272,7 +274,19 @@ def _begin_from_plan(context: Context, options: _Options, plan: PlanFile, asked:
 
 def _check_unchanged(context: Context, plan: PlanFile) -> None:
     context.emit(CheckingPlan(plan.path))
-    _raise_if_changed(moved(context.client, plan))
+    _raise_if_changed(chain(moved(context.client, plan), _unresolved_since(context, plan)))
+
+
+def _unresolved_since(context: Context, plan: PlanFile) -> Iterator[tuple[Change, str]]:
+    """Yield the changes of a saved plan that would send an email, although another one may have
+    been sent since the plan was made."""
+    since = plan.summary.made_at.timestamp()
+    found = {(one.account, one.key): str(one) for one in unresolved(context.store, since)}
+    if not found:
+        return
+    for change in plan.changes():
+        if change.action in MAILS and (change.account, change.key) in found:
+            yield change, f"is unresolved: {found[change.account, change.key]}"
 
 
 def _raise_if_changed(different: Iterable[tuple[Change, str]]) -> None:

@@ -38,6 +38,7 @@ FIRST_LOOK_SECONDS, LONGEST_LOOK_SECONDS = 1.0, 10.0
 MAX_ATTEMPTS = 5
 """How often an order is sent at most, if each look shows that nothing happened."""
 INTERRUPTED = "the run was interrupted"
+MAY_HAVE_HAPPENED = "it may have happened: "
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +61,8 @@ class UnresolvedRequest:
     @property
     def why(self) -> str:
         """The reason why there is no answer, as a message."""
-        return self.error.message if self.error is not None else INTERRUPTED
+        why = self.error.message if self.error is not None else INTERRUPTED
+        return why.removeprefix(MAY_HAVE_HAPPENED)
 
 
 class UnresolvedRequests:
@@ -220,6 +222,8 @@ class UnresolvedRequests:
             self._unknown(request, request.why)
         elif request.error is not None and request.error.happened:
             self._unknown(request, "the service confirmed it, but does not show it")
+        elif request.error is not None and request.error.success_page:
+            self._unknown(request, request.why)
         elif order.run is None or entry.attempts >= MAX_ATTEMPTS:
             error = ServiceUnavailable(
                 f"the request had no effect: {request.why}", hint="Run the command again."
@@ -236,7 +240,7 @@ class UnresolvedRequests:
 
     def _unknown(self, request: UnresolvedRequest, why: str) -> None:
         change = request.entry.order.change
-        error = OutcomeUnknown(f"it may have happened: {why}", hint=ASK)
+        error = OutcomeUnknown(MAY_HAVE_HAPPENED + why, hint=ASK)
         error.about(account=change.account, email=change.email)
         request.entry.unknown(error)
         self._tally.stays_unknown(error)
