@@ -1,8 +1,8 @@
-"""Aitronos organizations, through its "Freddy" API.
+"""The Aitronos provider: organizations, through Aitronos' "Freddy" API.
 
-The facts below name where they come from: Aitronos' documentation (which has two families of pages
-for the same calls, "crew management" and "organizations"), and aitronos-sdk 5.0.0, the official
-client, generated from the service's schema. *Unverified* is what no source says.
+Comments name the source of each fact: Aitronos' documentation (which has two families of pages for
+the same requests, "crew management" and "organizations"), or aitronos-sdk 5.0.0, the official
+client, which is generated from the service's schema. *Unverified* marks what no source states.
 """
 
 from __future__ import annotations
@@ -48,9 +48,9 @@ from guestlist_aitronos.reading import (
     plain,
     read_bulk,
     read_invitation,
-    read_lost_invitation,
     read_member,
     read_member_who_is_in,
+    read_missing_invitation,
     read_role,
     read_rows,
     read_status,
@@ -58,17 +58,18 @@ from guestlist_aitronos.reading import (
 )
 from guestlist_aitronos.results import BulkResend, Status
 
-PAGE = 100
-"""Rows of the member list per request: the most that crew management allows."""
-INVITED_PAGE = 25
-"""The same for `invitations`, where every row costs a request of its own: at the standard plan's
-100 a minute, a page of 100 would take longer than a caller expects of one."""
-BULK = 1000
-"""Users per bulk call: the most that crew management allows."""
+PAGE_SIZE = 100
+"""Rows of the member list per request: the maximum that crew management allows."""
+INVITATIONS_PAGE_SIZE = 25
+"""Rows per page of `invitations`, which sends one request per row. At the standard plan's 100
+requests a minute, a page of 100 rows would take too long."""
+BULK_SIZE = 1000
+"""Users per bulk request: the maximum that crew management allows."""
 
-SETTLED = re.compile(r"already (?:been )?(?:accepted|used|a member)", re.IGNORECASE)
-"""How a 400 or 422 says that the invitation is over: the sample of the bulk resend has "Invitation
-already accepted"; that the single calls word it alike is unverified."""
+ALREADY_CLOSED = re.compile(r"already (?:been )?(?:accepted|used|a member)", re.IGNORECASE)
+"""Matches the text of a 400 or 422 about an invitation that is no longer open. The sample of the
+bulk resend has "Invitation already accepted"; that other requests use the same text is
+unverified."""
 
 RANK = (
     MemberState.ACTIVE,
@@ -76,13 +77,14 @@ RANK = (
     MemberState.INVITED,
     MemberState.REMOVED,
 ).index
-"""Which of several records of one address counts: the one of the lowest rank."""
+"""Returns the rank of a state. If an address has several records, the lowest rank counts."""
 
 
 class Aitronos(Provider):
     """An organization on Aitronos."""
 
-    model_config = ConfigDict(validate_default=True)  # what `token` needs depends on `api_key`
+    # A missing token has to be validated too: it is required if there is no api_key.
+    model_config = ConfigDict(validate_default=True)
 
     name = "aitronos"
     title = "Aitronos"
@@ -92,20 +94,20 @@ class Aitronos(Provider):
     sandbox = "guestlist_aitronos.sandbox:AitronosService"
 
     least_roles = 1  # documentation and SDK: `role_id` is required
-    most_roles = 1  # the same; lists of roles are for "invite v2", which the SDK does not have
-    one_role = True  # a member's record and its update have one `role_id`
+    most_roles = 1  # documentation and SDK; "invite v2" takes several, but the SDK does not have it
+    one_role = True  # the member record and its update have a single `role_id`
     can_suppress_mail = True  # documentation and SDK: `send_invitation`
-    # refuses_duplicates: a member is refused (SDK); whoever is invited only: unverified
+    # refuses_duplicates: a member is refused (SDK); for invited people it is unverified
     lifetime = timedelta(days=7)  # the invitation object's page and the validate page
-    resend_moves_expiry = False  # the mail goes again; whether the expiry moves: unverified
+    resend_moves_expiry = False  # whether a resend changes the expiry is unverified
     no_access = "The person is a member and holds no role in the organization."
     substitutes: ClassVar[Mapping[str, str]] = {
         "role": (
-            "An Aitronos invitation names exactly one role. Invite with one;"
-            " `assign_role` replaces it once the person has accepted"
+            "An Aitronos invitation has exactly one role. Invite with one role;"
+            " `assign_role` replaces it after acceptance"
         )
     }
-    secret_fields = frozenset({"email_key", "invite"})  # besides those that are secret everywhere
+    secret_fields = frozenset({"email_key", "invite"})
 
     base_url: str = setting("Where the service is", default="https://api.aitronos.com")
     organization_id: str = setting(
@@ -118,13 +120,13 @@ class Aitronos(Provider):
         "How the API key is sent: in X-API-Key, or as Authorization: Bearer", default="x-api-key"
     )
     token: str | None = setting(
-        "An access token (JWT); sent as Authorization: Bearer, besides the API key if there is one",
+        "An access token (JWT), sent as Authorization: Bearer, in addition to the API key if any",
         env="FREDDY_JWT_TOKEN",
         default=None,
         secret=True,
     )
     plan: Literal["standard", "premium"] = setting(
-        "The organization's plan, which decides how fast it may call", default="standard"
+        "The organization's plan, which determines the rate limit", default="standard"
     )
 
     @field_validator("token")
@@ -134,17 +136,20 @@ class Aitronos(Provider):
         if token is None and settings.get("api_key", "") is None:
             raise ValueError("it is missing, and so is api_key (or set FREDDY_API_KEY)")
         if token and settings.get("api_key") and settings.get("credential") == "bearer":
-            raise ValueError("it goes where credential = 'bearer' puts the api_key; leave out one")
+            raise ValueError(
+                "it uses the same header as api_key with credential = 'bearer'; set only one"
+            )
         return token
 
     @property
     def limits(self) -> tuple[Limit, ...]:
-        """The documented rate per minute. The daily one (10,000 or 100,000) is left to the
-        service to enforce: spread evenly it would allow one request every nine seconds."""
+        """The documented limit per minute. The limit per day (10,000 or 100,000) is not used here:
+        spread evenly, it would allow one request every nine seconds."""
         return (Limit(1000 if self.plan == "premium" else 100, 60.0),)
 
     def authorize(self) -> Mapping[str, str]:
-        """One credential per request, or both where both are configured, as the SDK does."""
+        """Returns the header of the configured credential. If both an API key and a token are
+        configured, both are sent, as the SDK does."""
         headers: dict[str, str] = {}
         if self.api_key and self.credential == "x-api-key":
             headers["X-API-Key"] = self.api_key
@@ -155,10 +160,10 @@ class Aitronos(Provider):
 
     def explain(self, response: Response) -> GuestlistError:
         error = super().explain(response)
-        if response.status in (400, 422) and SETTLED.search(error.message):
+        if response.status in (400, 422) and ALREADY_CLOSED.search(error.message):
             return explain(response, Conflict)
         if isinstance(error, Forbidden) and error.code in (None, "INSUFFICIENT_PERMISSIONS"):
-            # the SDK says that any member may invite, the documentation says Admin or Owner
+            # According to the SDK any member may invite; the documentation says Admin or Owner.
             return explain(response, hint="The key may have to be an Admin's or an Owner's")
         return error
 
@@ -171,8 +176,8 @@ class Aitronos(Provider):
 
     @operation
     def invite(self, order: Order) -> Flow[Invitation]:
-        """Creates an invitation. One family of answers tells no link, the other no dates; they
-        are left None rather than asked for with a second request."""
+        """Creates an invitation. One family of answers has no link, the other has no dates. Missing
+        values stay None; no second request is sent for them."""
         reply = yield Request.post(
             *self._path("invite-user"),
             json={
@@ -190,12 +195,12 @@ class Aitronos(Provider):
 
     @operation
     def resend(self, invitation: Invitation) -> Flow[Invitation]:
-        """Sends the mail again, to the user id, and reads the invitation anew."""
+        """Sends the email again, addressed by user id, and reads the invitation."""
         user_id = invitation.user_id
         if user_id is None:
             user_id = (yield from self._read_again(invitation)).user_id
         if user_id is None:
-            raise MalformedResponse("the invitation came without the invited person's user id")
+            raise MalformedResponse("the invitation has no user id of the invited person")
         yield Request.post(*self._path("users", user_id, "resend-invitation"))
         try:
             return (yield from self._read(user_id=user_id))
@@ -204,15 +209,16 @@ class Aitronos(Provider):
 
     @operation
     def revoke(self, invitation: Invitation) -> Flow[None]:
-        """Cancels an invitation. Only the SDK tells of this call."""
+        """Cancels an invitation. Only the SDK has this request."""
         id = invitation.id or (yield from self._read_again(invitation)).id
         if id is None:
-            raise MalformedResponse("the invitation came without its id")
+            raise MalformedResponse("the invitation has no id")
         yield Request.delete(*self._path("invitations", id))
 
     @operation
     def get_invitation(self, id: str) -> Flow[Invitation]:
-        """One invitation by its id, or by the user or membership id of the invited person."""
+        """Returns an invitation by its id, or by the user or membership id of the invited
+        person."""
         if id.startswith(("usr_", "orgusr_", "orguser_")):
             return (yield from self._read(user_id=id))
         return (yield from self._read(invitation_id=id))
@@ -226,11 +232,10 @@ class Aitronos(Provider):
 
     @operation
     def invitations(self, cursor: str | None = None) -> Flow[Page[Invitation]]:
-        """Returns one page of the people whose status says that they are invited, each with the
-        invitation that the service holds for them. Costs one request per person: Aitronos has no
-        list of invitations. A person without an invitation is in state unknown.
-        """
-        page = yield from self._invited(cursor, INVITED_PAGE)
+        """Returns one page of the people whose status means that they are invited, each with their
+        invitation. Sends one request per person, because Aitronos has no list of invitations. The
+        state of a person without an invitation is UNKNOWN."""
+        page = yield from self._invited(cursor, INVITATIONS_PAGE_SIZE)
         items: list[Invitation] = []
         problems: list[RecordProblem] = []
         for position, row in enumerate(page.items, 1):
@@ -247,9 +252,8 @@ class Aitronos(Provider):
     @operation
     def invitation_summaries(self, cursor: str | None = None) -> Flow[Page[Invitation]]:
         """Returns one page of the invited people as the member list shows them: with their role and
-        the date of their row, without the invitation's id, link and expiry.
-        """
-        page = yield from self._invited(cursor, PAGE)
+        the date of their row, without the invitation's id, link and expiry."""
+        page = yield from self._invited(cursor, PAGE_SIZE)
 
         def read(row: Mapping[str, Any]) -> Invitation | None:
             if not is_listed_as_invited(row, page.section):
@@ -266,10 +270,11 @@ class Aitronos(Provider):
         )
 
     def _invited(self, cursor: str | None, take: int) -> Flow[Page[Any]]:
-        """Returns one page of the rows among which the invited people are, unread. Its section is
-        the status that was asked for, or empty if all people are listed.
+        """Returns one page of unread rows that include the invited people. Its section is the id of
+        the requested status, or empty if all people are listed.
 
-        The cursor is the statuses yet to be listed and the place: `status_1,status_2:25/40`.
+        The cursor consists of the ids of the statuses yet to be listed and the offset:
+        `status_1,status_2:25/40`.
         """
         if cursor is None:
             statuses = yield from self.statuses()
@@ -278,9 +283,9 @@ class Aitronos(Provider):
         else:
             ids, _, text = cursor.rpartition(":")
             waiting, place = ids.split(","), Offset.of(text)
-        # without a status to ask for, everybody is read, and whoever is not invited is left out
+        # Without such a status, all people are read, and those who are not invited are left out.
         asked = {"status_id": waiting[0]} if waiting and waiting[0] else {}
-        # the oldest first: whoever is added meanwhile comes at the end and shifts nobody
+        # Oldest first, so that people who are added meanwhile come last and shift no other row.
         order = {"sort_field": "created_at", "sort_direction": "asc"}
         rows = yield from self._rows(place, take, **asked, **order)
         if rows.next is not None:
@@ -294,7 +299,7 @@ class Aitronos(Provider):
 
     @operation
     def get_member(self, id: str) -> Flow[Member]:
-        """One member by membership or user id."""
+        """Returns a member by membership id or user id."""
         reply = yield Request.get(*self._path("users", id))
         row = reply.mapping()
         if is_invited(row):
@@ -303,12 +308,13 @@ class Aitronos(Provider):
 
     @operation
     def find_member(self, email: str) -> Flow[Member | None]:
-        """The member of an address. Who was removed or is merely invited is found in that state."""
+        """Returns the member with an email address. People who were removed or are only invited are
+        returned too, in that state."""
         wanted = email_key(email)
 
         def listing(cursor: str | None) -> Flow[Page[Any]]:
             place = Offset.of(cursor)
-            rows = yield from self._rows(place, PAGE, search_term=email, include_deleted=True)
+            rows = yield from self._rows(place, PAGE_SIZE, search_term=email, include_deleted=True)
             more = None if rows.next is None else str(rows.next)
             return Page(rows.items, more, rows.total, moved=rows.place != place)
 
@@ -328,35 +334,35 @@ class Aitronos(Provider):
     def search(
         self, term: str, cursor: str | None = None, *, include_deleted: bool = False
     ) -> Flow[Page[Member]]:
-        """One page of the members whose name, address or user name holds `term`.
+        """Returns one page of the members whose name, email address or user name contains `term`.
 
         Args:
-            term: what to look for.
+            term: the text to search for.
             cursor: where the page starts.
-            include_deleted: whether those who were removed are found too, to `restore` them.
+            include_deleted: whether removed members are included, for example to `restore` them.
         """
         deleted = {"include_deleted": True} if include_deleted else {}
         return (yield from self._members(cursor, search_term=term, **deleted))
 
     @operation
     def remove(self, member: Member) -> Flow[None]:
-        """Takes a member out; `restore` takes the person back. Never the owner."""
+        """Removes a member; `restore` undoes it. The owner cannot be removed."""
         yield Request.delete(*self._path("users", member.id, "delete"))
 
     @operation
     def restore(self, member: Member) -> Flow[None]:
-        """Takes back a member who was removed."""
+        """Restores a removed member."""
         yield Request.post(*self._path("users", member.id, "restore"), effect=Effect.REPEATABLE)
 
     @operation
     def statuses(self) -> Flow[tuple[Status, ...]]:
-        """The statuses that the organization has, those it no longer gives out included."""
+        """Returns the statuses of the organization, including those that are no longer in use."""
         reply = yield Request.get(*self._path("statuses"), query={"active_only": False})
         return tuple(read_status(raw) for raw in reply.items("statuses"))
 
     @operation
     def set_status(self, member: Member, status: Status | str) -> Flow[Member]:
-        """Gives a member another status, such as `Inactive`, and returns the member as it is now.
+        """Gives a member another status, such as `Inactive`, and returns the changed member.
 
         Args:
             member: the member.
@@ -369,7 +375,7 @@ class Aitronos(Provider):
             status = yield from self._status(status)
         reply = yield Request.put(*self._path("users", member.id), json={"status_id": status.id})
         row = reply.mapping()
-        if "email" not in row:  # one family of pages answers with a confirmation and no member
+        if "email" not in row:  # in one family of pages, the answer is only a confirmation
             reply = yield Request.get(*self._path("users", member.id))
             row = reply.mapping()
         return read_member(row)
@@ -378,24 +384,24 @@ class Aitronos(Provider):
 
     @operation
     def roles(self, cursor: str | None = None) -> Flow[Page[Role]]:
-        """All roles, the system's and the organization's own; the service knows no pages here."""
+        """Returns all roles, the system's and the organization's own. This list has no pages."""
         reply = yield Request.get(*self._path("roles"))
         return Page.of(reply.records("roles"), read_role)
 
     @operation
     def assign_role(self, member: Member, role: Role) -> Flow[None]:
-        """Gives a member the role in place of the one held until now."""
+        """Gives a member the role. It replaces the present role."""
         yield Request.put(*self._path("users", member.id), json={"role_id": role.id})
 
     @operation
     def unassign_role(self, member: Member, role: Role) -> Flow[None]:
-        """Takes a role from a member. The last owner keeps it."""
+        """Takes a role away from a member. The last owner cannot lose the owner's role."""
         user_id = member.user_id or member.id
         yield Request.delete(*self._path("roles", role.id, "members", user_id))
 
     @operation
     def access(self, member: Member) -> Flow[tuple[Grant, ...]]:
-        """The role that the member record names; its description says what it allows."""
+        """Returns the role in the member record. The role's description lists what it allows."""
         reply = yield Request.get(*self._path("users", member.id))
         held = read_member(reply.mapping()).roles
         if not held:
@@ -404,22 +410,23 @@ class Aitronos(Provider):
         known = {role.id: role for role in page.items}
         return tuple(Grant(role=known.get(role.id, role)) for role in held)
 
-    # ------------------------------------------------------------------ only here
+    # ------------------------------------------------------------------ only on Aitronos
 
     @operation
     def bulk_resend(self, user_ids: Sequence[str]) -> Flow[BulkResend]:
-        """Sends many invitations again with one request; some may fail while others succeed.
+        """Sends the emails of many invitations again with one request. Some may fail while others
+        succeed.
 
         Args:
             user_ids: user or membership ids of invited people, at most 1,000.
 
         Raises:
-            InvalidOrder: there are more.
+            InvalidOrder: there are more than 1,000 ids.
         """
-        if len(user_ids) > BULK:
+        if len(user_ids) > BULK_SIZE:
             raise InvalidOrder(
                 f"{len(user_ids)} invitations are too many for one bulk resend",
-                hint=f"Aitronos takes {BULK} at a time",
+                hint=f"Send at most {BULK_SIZE} ids at a time",
             )
         reply = yield Request.post(
             *self._path("users", "resend-invitation-bulk"), json={"user_ids": list(user_ids)}
@@ -428,12 +435,12 @@ class Aitronos(Provider):
 
     @operation
     def validate_key(self, key: SecretStr | str) -> Flow[Invitation]:
-        """The invitation that a key belongs to. Sent without credentials.
+        """Returns the invitation that a key belongs to. Sent without credentials.
 
         Raises:
-            NotFound: there is no such key.
-            Rejected: it has expired.
-            Conflict: it was used.
+            NotFound: the key does not exist.
+            Rejected: the invitation has expired.
+            Conflict: the key was used.
         """
         secret = key if isinstance(key, SecretStr) else SecretStr(key)
         reply = yield Request.get("v1", "invitations", "validate", secret, public=True)
@@ -446,12 +453,13 @@ class Aitronos(Provider):
         return ("v1", "organizations", self.organization_id, *rest)
 
     def _read(self, **selector: str) -> Flow[Invitation]:
-        """The pending invitation by exactly one of `email`, `user_id` and `invitation_id`."""
+        """Returns the pending invitation, found by exactly one of `email`, `user_id` and
+        `invitation_id`."""
         reply = yield Request.get(*self._path("invitation"), query=selector)
         return read_invitation(reply.mapping(), organization_id=self.organization_id)
 
     def _read_again(self, invitation: Invitation) -> Flow[Invitation]:
-        """The invitation with what a shorter answer left out."""
+        """Reads an invitation again, to get the fields that a shorter answer left out."""
         if invitation.id is not None:
             return (yield from self._read(invitation_id=invitation.id))
         return (yield from self._read(email=invitation.email))
@@ -460,10 +468,10 @@ class Aitronos(Provider):
         try:
             return (yield from self._read(user_id=row.get("user_id") or row["id"]))
         except NotFound:
-            return read_lost_invitation(row, organization_id=self.organization_id)
+            return read_missing_invitation(row, organization_id=self.organization_id)
 
     def _rows(self, place: Offset, take: int, **filters: str | bool) -> Flow[Rows]:
-        """A part of the member list: people who are invited are in it as well."""
+        """Returns a part of the member list, which contains invited people too."""
         while True:
             reply = yield Request.post(
                 *self._path("users"),
@@ -477,17 +485,17 @@ class Aitronos(Provider):
 
     def _members(self, cursor: str | None, **filters: str | bool) -> Flow[Page[Member]]:
         place = Offset.of(cursor)
-        rows = yield from self._rows(place, PAGE, **filters)
+        rows = yield from self._rows(place, PAGE_SIZE, **filters)
         more = None if rows.next is None else str(rows.next)
         moved = rows.place != place
         return Page.of(rows.items, read_member_who_is_in, more, rows.total, moved=moved)
 
-    def _status(self, word: str) -> Flow[Status]:
+    def _status(self, name: str) -> Flow[Status]:
         statuses = yield from self.statuses()
         for status in statuses:
-            if word == status.id or plain(word) == plain(status.name):
+            if name == status.id or plain(name) == plain(status.name):
                 return status
         raise InvalidOrder(
-            f"there is no status {word!r}",
+            f"there is no status {name!r}",
             hint=f"The statuses are: {', '.join(status.name for status in statuses)}",
         )

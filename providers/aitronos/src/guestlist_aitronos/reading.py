@@ -1,8 +1,8 @@
-"""Reading Aitronos' answers: every variant that a source shows becomes the same value.
+"""Converts Aitronos' answers to normalized values. Every documented variant becomes the same value.
 
-Two families of the documentation describe the same calls with different answers, and the official
-SDK (5.0.0) sides with one of them. So no field is relied on that one of them leaves out, and ids
-are opaque: their prefixes differ between the sources too.
+Two families of the documentation describe the same requests with different answers, and the
+official SDK (5.0.0) agrees with one of them. So a field that one of them leaves out is optional
+here. Ids are opaque: their prefixes differ between the sources too.
 """
 
 from __future__ import annotations
@@ -27,26 +27,28 @@ Raw = Mapping[str, Any]
 _new_member = constructor(Member)
 
 INVITED = frozenset({"invitationsent", "invited", "pending", "invitationpending"})
-"""Statuses of people who were invited and have not accepted. `InvitationSent` is in the status
-object's page, `Pending` in the list of statuses; the others are unverified."""
+"""Statuses of people who were invited and have not accepted, as `plain` writes them.
+`InvitationSent` is on the status object's page, `Pending` in the list of statuses; the others are
+unverified."""
 
 MEMBER_STATES = {
     "inactive": MemberState.SUSPENDED,
-    "deactivated": MemberState.SUSPENDED,  # the word of the users v2 pages
+    "deactivated": MemberState.SUSPENDED,  # used by the users v2 pages
     "deleted": MemberState.REMOVED,
 }
-"""Statuses of members who are not active. An organization may have its own besides; whoever has
-one of those is a member as with `Active`."""
+"""Statuses of members who are not active. An organization may define more statuses; a member with
+one of those is ACTIVE."""
 
 
 @lru_cache(maxsize=1024)  # a page of members holds few statuses many times
 def plain(name: str) -> str:
-    """A status name as it is compared: without case, spaces and underscores."""
+    """Returns a status name for comparison: in lower case, without spaces and underscores."""
     return name.lower().replace(" ", "").replace("_", "")
 
 
 def named(raw: Raw, what: str) -> tuple[str | None, str | None]:
-    """Id and name of a member's `role` or `status`: nested, or flat as `role_id`, `role_name`."""
+    """Returns the id and name of a member's `role` or `status`. They are in a nested object, or in
+    flat fields such as `role_id` and `role_name`."""
     nested = raw.get(what)
     if isinstance(nested, dict):
         return nested.get("id"), nested.get("name")
@@ -54,23 +56,24 @@ def named(raw: Raw, what: str) -> tuple[str | None, str | None]:
 
 
 def is_invited(raw: Raw) -> bool:
-    """Whether a row of the member list is a person who has not accepted yet."""
+    """Returns whether a row of the member list is a person who has not accepted yet."""
     status = named(raw, "status")[1]
     return status is not None and plain(status) in INVITED
 
 
 def is_listed_as_invited(raw: Raw, status: str) -> bool:
-    """Whether a row is a person who has not accepted yet.
+    """Returns whether a row is a person who has not accepted yet.
 
     Args:
-        status: the id of the status that was asked for; empty for any. A row that names no status
-            is trusted to have the one that was asked for.
+        raw: a row of the member list.
+        status: the id of the status that the list was filtered by; empty if it was not filtered. A
+            row without a status is assumed to have this status.
     """
     return is_invited(raw) or (bool(status) and named(raw, "status")[1] is None)
 
 
 def moment(text: str | None) -> datetime | None:
-    """A date of the service; UTC where it does not say."""
+    """Parses a date and time. Without a time zone it is UTC."""
     if not text:
         return None
     date = datetime.fromisoformat(text)
@@ -81,7 +84,7 @@ _INVITE = re.compile(r"[^?#]*\?(?:[^#]*&)?invite=([^&#]+)").match
 
 
 def key_in(link: str | None) -> str | None:
-    """The invitation key that a link holds in its `invite` parameter."""
+    """Returns the invitation key in the `invite` parameter of a link, or None."""
     found = _INVITE(link or "")
     return unquote_plus(found[1]) if found else None
 
@@ -89,23 +92,23 @@ def key_in(link: str | None) -> str | None:
 def read_invitation(
     raw: Raw, *, email: str | None = None, roles: Sequence[Role] = (), organization_id: str
 ) -> Invitation:
-    """An invitation, from any of the calls that tell of one.
+    """Reads an invitation from the answer to any request that returns one.
 
-    No answer has a state. That the service still knows the invitation means that it is pending,
-    or expired: callers compare `expires_at`.
+    No answer contains a state. An invitation that the service returns is pending or expired:
+    callers compare `expires_at`.
 
     Args:
         raw: the answer.
-        email: the address that was asked for, where the answer may lack it.
-        roles: the roles that were asked for: the answer may lack them, and never names them.
-        organization_id: the organization that was asked.
+        email: the address in the request; used if the answer has none.
+        roles: the roles in the request. The answer may have no roles, and never has their names.
+        organization_id: the organization in the request.
     """
     link, role_id = raw.get("invitation_link"), raw.get("role_id")
     key = raw.get("invitation_key") or key_in(link)
     if role_id is not None:
         asked = [role for role in roles if role.id == role_id]
         roles = asked or [Role(id=role_id, name=raw.get("role_name"))]
-    usable = raw.get("valid", True)  # only in the answer to a key
+    usable = raw.get("valid", True)  # only the answer of `validate_key` has this field
     is_new = raw.get("is_new_user")
     return Invitation(
         id=raw.get("invitation_id") if raw.get("user_id") else raw["invitation_id"],
@@ -125,10 +128,10 @@ def read_invitation(
     )
 
 
-def read_lost_invitation(raw: Raw, *, organization_id: str) -> Invitation:
-    """A person whom the member list shows as invited while there is no invitation of theirs.
+def read_missing_invitation(raw: Raw, *, organization_id: str) -> Invitation:
+    """Reads a person whom the member list shows as invited, but who has no invitation.
 
-    It has probably expired; no source says so, and the state is not guessed.
+    The invitation has probably expired. No source says so, and so the state is UNKNOWN.
     """
     return Invitation(
         id=None,
@@ -145,11 +148,11 @@ def read_lost_invitation(raw: Raw, *, organization_id: str) -> Invitation:
 
 
 def read_summary(raw: Raw, *, organization_id: str) -> Invitation:
-    """The invitation of an invited person, as far as the member list shows it.
+    """Reads the parts of an invitation that the member list shows.
 
-    Without role or date it is as one whose invitation was not found, so that callers ask for it.
+    Without a role or date, the state is UNKNOWN, so that callers request the invitation itself.
     """
-    summary = read_lost_invitation(raw, organization_id=organization_id)
+    summary = read_missing_invitation(raw, organization_id=organization_id)
     if summary.roles and summary.created_at:
         open_one = {"state": State.PENDING, "basis": Basis.REPORTED}
         return summary.model_copy(update=open_one)
@@ -157,7 +160,8 @@ def read_summary(raw: Raw, *, organization_id: str) -> Invitation:
 
 
 def read_member(raw: Raw) -> Member:
-    """A member. `joined_at` is weak: some samples have there when the person was invited."""
+    """Reads a member. `joined_at` is unreliable: in some samples it is the date of the
+    invitation."""
     status = plain(named(raw, "status")[1] or "")
     user_id = raw.get("user_id")
     return _new_member(
@@ -175,7 +179,7 @@ def read_member(raw: Raw) -> Member:
 
 
 def read_member_who_is_in(raw: Raw) -> Member | None:
-    """A member, or None for a row of somebody who is merely invited."""
+    """Reads a member. Returns None for a row of a person who is only invited."""
     return None if is_invited(raw) else read_member(raw)
 
 
@@ -190,7 +194,8 @@ def _role(id: str, name: str | None) -> Role:
 
 
 def read_role(raw: Raw) -> Role:
-    """A role. What it allows is part of the description: there is nothing else to learn it from."""
+    """Reads a role. What it allows becomes a part of the description, because nothing else shows
+    it."""
     allows = ", ".join(capabilities(raw))
     description = raw.get("description") or ""
     if allows:
@@ -199,7 +204,8 @@ def read_role(raw: Raw) -> Role:
 
 
 def capabilities(raw: Raw) -> list[str]:
-    """What a role allows: `capabilities`, or the SDK's `permissions`, an object or a list."""
+    """Returns what a role allows, from `capabilities` or, as in the SDK, from `permissions`: an
+    object or a list."""
     allowed = raw.get("capabilities") or raw.get("permissions") or ()
     if isinstance(allowed, dict):
         return [name for name, granted in allowed.items() if granted]
@@ -207,12 +213,12 @@ def capabilities(raw: Raw) -> list[str]:
 
 
 def read_status(raw: Raw) -> Status:
-    """A status of the organization."""
+    """Reads a status of the organization."""
     return Status(id=raw["id"], name=raw["name"], description=raw.get("description"), raw=raw)
 
 
 def read_bulk(raw: Raw) -> BulkResend:
-    """What a bulk operation came to."""
+    """Reads the result of a bulk resend."""
     failures = tuple(
         ResendFailure(id=failure["id"], reason=failure["error"])
         for failure in raw.get("failed_operations") or ()
@@ -230,10 +236,11 @@ class Rows:
     """A part of the member list.
 
     Attributes:
-        items: the rows, unread: some are members and some are invited.
-        place: where they were read; ahead of where they were asked for when some have gone.
-        next: where the next part is; None at the end.
-        total: how many rows there are in all; None where the service does not tell.
+        items: the rows, unread: members and invited people.
+        place: the offset that they were read from. Lower than the requested offset if rows have
+            been removed meanwhile.
+        next: the offset of the next part; None at the end.
+        total: the number of rows in the whole list; None if the service does not report it.
     """
 
     items: list[dict[str, Any]]
@@ -243,10 +250,10 @@ class Rows:
 
 
 def read_rows(reply: Response, place: Offset, take: int) -> Rows:
-    """The rows of one answer to the member list, and where the next ones start.
+    """Reads the rows of one answer to the member list, and where the next rows start.
 
-    The list ends where the total is reached; without a total, at a part shorter than `take`; and
-    at an empty part whatever the total says.
+    The list ends where the total is reached. Without a total, it ends at a part shorter than
+    `take`. An empty part always ends it.
     """
     body = reply.mapping()
     rows = body["users"] if "users" in body else body.get("members")

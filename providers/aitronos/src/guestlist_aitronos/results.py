@@ -1,4 +1,4 @@
-"""What Aitronos tells that no other service does, as values."""
+"""Results of the operations that only Aitronos has."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from guestlist.models import Answered, Model
 
 
 class Status(Answered):
-    """A word that an organization uses for where its people stand."""
+    """One of the statuses that an organization defines for its members."""
 
     id: str
     name: str
@@ -14,16 +14,16 @@ class Status(Answered):
 
 
 class ResendFailure(Model):
-    """One person whose invitation was not sent again."""
+    """A person whose invitation was not sent again."""
 
     id: str
-    """The user or membership id, as it was asked for."""
+    """The user or membership id, as passed to `bulk_resend`."""
     reason: str
-    """In the service's words."""
+    """The service's error message."""
 
 
 class BulkResend(Answered):
-    """What sending many invitations again came to."""
+    """The result of `bulk_resend`: how many emails were sent, and which failed."""
 
     sent: int
     failed: int

@@ -1,7 +1,7 @@
-"""The provider: better-auth's facts, the account's settings, and what each operation calls.
+"""The better-auth provider: facts about the server, settings of the account, and its operations.
 
-better-auth is a library that people run in servers of their own. What is said here was seen from
-a running 1.6.25 with its defaults, unless another source is named.
+better-auth is a library that people run in servers of their own. The facts were observed on a
+running server with better-auth 1.6.25 and its defaults, unless another source is named.
 """
 
 from __future__ import annotations
@@ -30,20 +30,25 @@ from guestlist.provider import (
 _new_invitation = constructor(Invitation)
 _new_member = constructor(Member)
 
-PAGE = 500
-"""Members of a page. The server knows no most."""
+PAGE_SIZE = 500
+"""Members per page. The server has no maximum."""
 
-CUT_OFF = "Raise advanced.database.defaultFindManyLimit on the server, and list_limit here."
+CUT_OFF = (
+    "Raise advanced.database.defaultFindManyLimit on the server and list_limit in the account."
+)
 
 STATES = {
-    "pending": State.PENDING,  # an expired one too, for ever
+    "pending": State.PENDING,  # expired invitations stay pending for ever
     "accepted": State.ACCEPTED,
     "rejected": State.DECLINED,
-    "canceled": State.REVOKED,  # of an accepted one too, while the person stays a member
+    "canceled": State.REVOKED,  # canceling an accepted one does not end the membership
 }
-"""The server's words. Any other is `UNKNOWN`."""
+"""The server's words for the state of an invitation. Any other word is read as `UNKNOWN`."""
 
-_MEMBER = "Or the token's owner is no member: check organization_id with `guestlist check`."
+_MEMBER = (
+    "If the member exists, the token's owner is not in this organization: check organization_id"
+    " with `guestlist check`."
+)
 _MEANINGS: dict[str, tuple[type[GuestlistError] | None, str]] = {
     "USER_IS_ALREADY_INVITED_TO_THIS_ORGANIZATION": (Conflict, ""),
     "USER_IS_ALREADY_A_MEMBER_OF_THIS_ORGANIZATION": (Conflict, ""),
@@ -53,39 +58,41 @@ _MEANINGS: dict[str, tuple[type[GuestlistError] | None, str]] = {
     "INVITATION_NOT_FOUND": (NotFound, ""),
     "MEMBER_NOT_FOUND": (NotFound, _MEMBER),
     "ROLE_NOT_FOUND": (None, "List the roles that the server has in role_names."),
-    # answered with 401, although the token is good
+    # The server answers 401 although the token is valid.
     "YOU_ARE_NOT_ALLOWED_TO_DELETE_THIS_MEMBER": (Forbidden, "Use an owner's or admin's token."),
 }
-"""What the server's codes mean, where the status does not say it (None: it does), and what to do.
-Nearly all come with 400."""
+"""The error class and hint for the server's error codes. A class of None keeps the class that
+follows from the status. Nearly all codes come with 400."""
 
 
 class BetterAuth(Provider):
-    """One organization on a server that uses better-auth's organization and bearer plugins."""
+    """One organization on a server with better-auth's organization and bearer plugins."""
 
     name = "betterauth"
     title = "better-auth"
     docs_url = "https://www.better-auth.com/docs/plugins/organization"
     sandbox = "guestlist_betterauth.sandbox:BetterAuthService"
 
-    # Without `role` an invitation is refused; with an empty list, one is made that gives nothing.
+    # Without `role` the server refuses; with an empty list it creates an invitation without roles.
     least_roles = 1
-    most_roles = None  # the server knows no most
-    # The default of invitationExpiresIn; every answer tells the date itself.
+    most_roles = None  # the server has no maximum
+    # This is the default of invitationExpiresIn; every answer contains the actual date.
     lifetime = timedelta(hours=48)
     resend_moves_expiry = True
-    # by the address and the path (source of 1.6.25)
+    # The server counts requests per address and path (source of 1.6.25).
     limits_count_addresses = True
-    no_access = "The person is a member without a role, and may do nothing that asks for one."
+    no_access = "The person is a member without a role, and may do nothing that needs a role."
     substitutes: ClassVar[Mapping[str, str]] = {
-        "mail": "The server's own sendInvitationEmail decides: leave the mail out there.",
+        "mail": "The server's own sendInvitationEmail decides: suppress the email there.",
     }
 
-    base_url: str = setting("Its URL with the path, such as /api/auth", env="BETTER_AUTH_BASE_URL")
+    base_url: str = setting(
+        "The server's URL with better-auth's path, such as /api/auth", env="BETTER_AUTH_BASE_URL"
+    )
     token: str = setting("Session token of an owner or admin", env="BETTER_AUTH_TOKEN", secret=True)
     organization_id: str = setting("The organization's id", env="BETTER_AUTH_ORGANIZATION_ID")
     role_names: tuple[str, ...] = setting(
-        "The server's roles, which no call tells", default=("owner", "admin", "member")
+        "The server's roles, which no request lists", default=("owner", "admin", "member")
     )
     reinvite_cancels: bool = setting(
         "Whether the server's cancelPendingInvitationsOnReInvite is on", default=False
@@ -94,70 +101,75 @@ class BetterAuth(Provider):
 
     @property
     def limits(self) -> tuple[Limit, ...]:
-        """100 requests in 10 s to one path from one address: the default, on in production."""
+        """100 requests in 10 s to one path from one address: the default, enabled in production."""
         return (Limit(100, 10.0),)
 
     @property
     def refuses_duplicates(self) -> bool:
-        """Not so with cancelPendingInvitationsOnReInvite (source of 1.6.25; off by default)."""
+        """True unless cancelPendingInvitationsOnReInvite is on (source of 1.6.25; off by
+        default)."""
         return not self.reinvite_cancels
 
     def authorize(self) -> Mapping[str, str]:
         return {"Authorization": f"Bearer {self.token}"}
 
     def explain(self, response: Response) -> GuestlistError:
-        """Goes by the code. An unknown role has none: there it is the message's first word."""
+        """Returns the error for the server's error code. For an unknown role there is no code; the
+        code is the first word of the message instead."""
         error = super().explain(response)
         meaning = _MEANINGS.get(error.code or error.message.partition(":")[0])
         if meaning and response.status in (400, 401, 403):
             return explain(response, *meaning)
         if response.status == 401:
-            error.hint = "Sign in again for a new token: it ends with its session."
-        if response.status == 404:  # no record is ever missing with 404
+            error.hint = "Sign in again for a new token: a token expires with its session."
+        if response.status == 404:  # the server never answers 404 for a missing record
             error.hint = "Check base_url: it has to end in the mount path, such as /api/auth."
         return error
 
     @operation
     def organization(self) -> Flow[str]:
-        """The name of the organization, which the token's owner has to be a member of."""
+        """Returns the name of the organization. The token's owner has to be a member of it."""
         reply = yield Request.get("organization", "list")
         names = {raw["id"]: str(raw["name"]) for raw in reply.items()}
         if self.organization_id not in names:
             known = ", ".join(f"{name} ({id})" for id, name in names.items()) or "none"
-            who = f"the token's owner is in no organization with the id {self.organization_id}"
-            raise NotFound(who, hint=f"Check organization_id. There are: {known}.")
+            raise NotFound(
+                f"the token's owner is not in an organization with the id {self.organization_id}",
+                hint=f"Check organization_id. The owner's organizations: {known}.",
+            )
         return names[self.organization_id]
 
     @operation
     def invite(self, order: Order) -> Flow[Invitation]:
-        """Creates an invitation; the server sends the mail before it answers."""
+        """Creates an invitation. The server sends the email before it answers."""
         return (yield from self._invite(order))
 
     @operation
     def resend(self, invitation: Invitation) -> Flow[Invitation]:
-        """Sends the mail again; the invitation lasts its whole time from now.
+        """Sends the email again. The invitation can be accepted for its whole lifetime from now.
 
-        The server looks for an open invitation of the address. It ignores the role of the request
-        where it finds one. Where the last has expired, it makes a new one, and the old record
-        stays `pending` for ever.
+        If the address has an open invitation, the server renews that, and ignores the role in the
+        request. If the last invitation has expired, the server creates a new one, and the old
+        record stays `pending` for ever.
         """
         return (yield from self._invite(self.order_of(invitation), resend=True))
 
     @operation
     def revoke(self, invitation: Invitation) -> Flow[None]:
-        """Cancels an invitation, as often as it is asked: also an accepted one, which changes the
-        record and leaves the person in. So callers look first."""
+        """Cancels an invitation. Can be repeated. The server cancels an accepted invitation too:
+        the record changes and the person remains a member. So guestlist checks the state first."""
         yield self._post("cancel-invitation", Effect.REPEATABLE, invitationId=invitation.id)
 
     @operation
     def get_invitation(self, id: str) -> Flow[Invitation]:
-        """One invitation, from the list: the server shows a single one to its invitee only."""
+        """Returns an invitation by reading the list: the server shows a single invitation only to
+        the invited person."""
         return (yield from self.invitations()).with_id(id)
 
     @operation
     def invitations(self, cursor: str | None = None) -> Flow[Page[Invitation]]:
-        """All invitations, whatever their state: the list has no pages, and is cut off silently
-        at the server's advanced.database.defaultFindManyLimit."""
+        """Returns all invitations, in any state. The list has no pages, and the server cuts it off
+        without notice at its advanced.database.defaultFindManyLimit."""
         reply = yield self._list("list-invitations")
         found = reply.records()
         cut_off = CUT_OFF if len(found) >= self.list_limit else None
@@ -165,10 +177,12 @@ class BetterAuth(Provider):
 
     @operation
     def members(self, cursor: str | None = None) -> Flow[Page[Member]]:
-        """One page of the members, in the order in which they joined."""
+        """Returns one page of the members, in the order in which they joined."""
         at = start = Offset.of(cursor)
         while True:
-            reply = yield self._list("list-members", limit=PAGE, offset=at.skip, sortBy="createdAt")
+            reply = yield self._list(
+                "list-members", limit=PAGE_SIZE, offset=at.skip, sortBy="createdAt"
+            )
             total = reply.mapping()["total"]
             if (earlier := at.before(total)) is None:
                 break
@@ -187,32 +201,33 @@ class BetterAuth(Provider):
 
     @operation
     def remove(self, member: Member) -> Flow[None]:
-        """Takes a member out of the organization. The person's account on the server survives."""
+        """Removes a member from the organization. The person's account on the server is not
+        deleted."""
         yield self._post("remove-member", Effect.REPEATABLE, memberIdOrEmail=member.id)
 
     @operation
     def roles(self, cursor: str | None = None) -> Flow[Page[Role]]:
-        """The configured roles: the server has no call that tells them."""
+        """Returns the configured roles, because the server has no request that lists them."""
         yield from ()
         return Page(read_roles(",".join(self.role_names)))
 
     @operation
     def assign_role(self, member: Member, role: Role) -> Flow[None]:
-        """Adds a role to those that the member has now: the server takes all of them at once."""
+        """Adds a role to the member's present roles. The server only takes the complete list."""
         yield from self._set_roles(member, role, held=True)
 
     @operation
     def unassign_role(self, member: Member, role: Role) -> Flow[None]:
-        """Takes a role away.
+        """Takes a role away from a member.
 
         Raises:
-            Conflict: it is the only one; the server takes no empty list.
+            Conflict: it is the member's only role; the server accepts no empty list.
         """
         yield from self._set_roles(member, role, held=False)
 
     @operation
     def access(self, member: Member) -> Flow[tuple[Grant, ...]]:
-        """The member's roles, all of them direct."""
+        """Returns the member's roles. All of them are direct."""
         now = yield from self.get_member(member.id)
         return tuple(Grant(role=role) for role in now.roles or ())
 
@@ -227,7 +242,7 @@ class BetterAuth(Provider):
         if not names:
             raise Conflict(
                 f"{role.label} is the only role of {member.email}, and a member needs one",
-                hint="Assign another role first; `remove` takes a member out.",
+                hint="Assign another role first, or `remove` the member.",
             )
         yield self._post("update-member-role", Effect.REPEATABLE, memberId=member.id, role=names)
 
@@ -242,19 +257,21 @@ class BetterAuth(Provider):
 
 @lru_cache(maxsize=1024)
 def read_roles(text: str | None) -> tuple[Role, ...]:
-    """The roles of a member or invitation: their names, separated by commas. A role has no id."""
+    """Reads the roles of a member or invitation: names, separated by commas. The name serves as the
+    id."""
     names = (name.strip() for name in (text or "").split(","))
     return tuple(Role(id=name, name=name) for name in dict.fromkeys(names) if name)
 
 
 def read_moment(text: str | None) -> datetime | None:
-    """A date of the server; UTC where it does not say."""
+    """Parses a date and time. Without a time zone it is UTC."""
     date = datetime.fromisoformat(text) if text else None
     return date.replace(tzinfo=date.tzinfo or UTC) if date else None
 
 
 def read_invitation(raw: Mapping[str, Any]) -> Invitation:
-    """An invitation. Its id is what the mail's link holds, and every member may list it."""
+    """Reads an invitation. The link in the email contains only its id, and every member can list
+    the ids."""
     return _new_invitation(
         id=raw["id"],
         email=raw["email"],
@@ -270,12 +287,12 @@ def read_invitation(raw: Mapping[str, Any]) -> Invitation:
 
 
 def address_of_member(raw: Mapping[str, Any]) -> Any:
-    """The address that a member record is about."""
+    """Returns the email address in a member record."""
     return raw["user"]["email"]
 
 
 def read_member(raw: Mapping[str, Any]) -> Member:
-    """A member; the person is nested in `user`."""
+    """Reads a member. The person's name and address are in the field `user`."""
     return _new_member(
         id=raw["id"],
         email=address_of_member(raw),

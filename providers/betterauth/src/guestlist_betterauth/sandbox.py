@@ -1,8 +1,8 @@
 """A local imitation of a better-auth server with one organization.
 
-Its answers were copied from a running better-auth 1.6.25, and the tests send both the same
-requests and compare. What it does not imitate (sessions, teams, hooks, roles made at run time)
-answers 404.
+The answers were copied from a running better-auth 1.6.25. The tests send the same requests to both
+and compare the answers. Requests that are not imitated (sessions, teams, hooks, roles created at
+run time) get a 404.
 """
 
 from __future__ import annotations
@@ -29,21 +29,23 @@ NAME = "Example Works"
 OWNER_TOKEN = "BETTER-AUTH-SANDBOX-OWNER-TOKEN"
 READ_ONLY_TOKEN = "BETTER-AUTH-SANDBOX-MEMBER-TOKEN"
 ORGANIZATION_ID = "zJ4vU8sQm2Wn6Lc0RkTy1HbX9dPfGe7A"
-"""The same in every sandbox, like the tokens: settings that worked once work again."""
+"""The same in every sandbox, like the tokens, so that the settings of one sandbox work with the
+next."""
 PEOPLE = {
     "ines@example.org": ("Ines Owner", "owner"),
     "lena@example.org": ("Lena Admin", "admin"),
     "omar@example.org": ("Omar Member", "member"),
 }
-"""Who is in the organization from the start: name and role."""
+"""The members at the start: by email address, the name and the role."""
 ROLES = ("owner", "admin", "member")
 MANAGERS = frozenset({"owner", "admin"})
-"""The roles that may invite, cancel, and change members."""
+"""The roles that may invite, cancel invitations and change members."""
 LIFETIME = timedelta(hours=48)
-LISTED = 100
-"""How many records a list without a limit of its own ends at, without saying so."""
+LIST_LIMIT = 100
+"""The maximum number of records in a list without a `limit`. The server cuts the list off without
+notice."""
 
-TAKES = {
+BODY_TYPES = {
     "invite-member": {
         "email": "string",
         "role": "",
@@ -54,8 +56,8 @@ TAKES = {
     "update-member-role": {"role": "", "memberId": "string", "organizationId": "string?"},
     "remove-member": {"memberIdOrEmail": "string", "organizationId": "string?"},
 }
-"""The fields of each body and their types, `?` for those that may be absent; a role, which is one
-text or several, has none. In the order in which the server names what is wrong."""
+"""The fields of each request body and their types; `?` marks an optional field. The field `role`
+has no type: it is a string or a list of strings. The server reports errors in this order."""
 
 TYPES: dict[type, str] = {
     type(...): "undefined",
@@ -65,38 +67,39 @@ TYPES: dict[type, str] = {
     list: "array",
     dict: "object",
 }
-"""What JavaScript calls them."""
+"""JavaScript's names of the types."""
 
 Body = dict[str, Any]
 
 
 class Refused(Exception):
-    """An answer outside 2xx; some have a code, some only a message, some nothing."""
+    """An answer outside 2xx. Some have a message and a code, some only a message, some no body."""
 
     def __init__(self, status: int, message: str = "", code: str = "", **headers: str) -> None:
         body = {"message": message, "code": code}
-        told = {name: value for name, value in body.items() if value}
+        given = {name: value for name, value in body.items() if value}
         self.response = (
-            JSONResponse(told, status, {name.replace("_", "-"): headers[name] for name in headers})
-            if told
+            JSONResponse(given, status, {name.replace("_", "-"): headers[name] for name in headers})
+            if given
             else Response(status_code=status, media_type="application/json")
         )
 
 
 def coded(message: str, status: int = 400) -> Refused:
-    """The usual refusal, whose code is its message in capitals."""
+    """Returns the usual error answer, whose code is its message in capitals."""
     return Refused(status, message, message.upper().replace(" ", "_"))
 
 
 def parsed(content: bytes, path: str) -> Body:
-    """The body of a request, checked as the server does before it looks who is asking."""
+    """Returns the body of a request. Validates it, as the server does before it checks the
+    token."""
     try:
         body: Any = json.loads(content) if content else ...
     except (ValueError, RecursionError):
         raise Refused(400, "Invalid JSON in request body", "BAD_REQUEST") from None
     wrong = [expected("body", "object", body)]
     if isinstance(body, dict):
-        fields = TAKES[path].items()
+        fields = BODY_TYPES[path].items()
         wrong = [expected(f"body.{name}", kind, body.get(name, ...)) for name, kind in fields]
     if any(wrong):
         raise Refused(400, "; ".join(filter(None, wrong)), "VALIDATION_ERROR")
@@ -104,7 +107,8 @@ def parsed(content: bytes, path: str) -> Body:
 
 
 def expected(where: str, kind: str, value: Any) -> str:
-    """What is wrong with a value; empty if nothing is. `...` stands for an absent one."""
+    """Returns the error message for a value; empty if the value is valid. `...` stands for a
+    missing value."""
     if not kind:
         several = value if isinstance(value, list) else [value]
         good = all(isinstance(one, str) for one in several)
@@ -116,29 +120,29 @@ def expected(where: str, kind: str, value: Any) -> str:
 
 
 def number(text: str, default: int) -> int:
-    """A number in a query. What is none, or below one, counts as absent."""
+    """Parses a number of the query. Returns the default if it is not a number, or less than one."""
     return int(text) if text.isdecimal() and int(text) else default
 
 
 def listed(roles: str | list[str]) -> list[str]:
-    """The names in a role, which is one text with commas or several."""
+    """Returns the names in a role: a string with commas, or a list."""
     text = roles if isinstance(roles, str) else ",".join(roles)
     return [name.strip() for name in text.split(",") if name.strip()]
 
 
 def written(moment: datetime) -> str:
-    """As JavaScript writes a date: milliseconds and `Z`."""
+    """Formats a date and time as JavaScript does: with milliseconds and `Z`."""
     return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}Z"
 
 
 async def nothing(_: Request, _error: Any) -> Response:
-    """An unknown path, and a known one with another method: 404 without a word."""
+    """Answers 404 without a body, for an unknown path or method."""
     return Response(status_code=404)
 
 
 @dataclass
 class World:
-    """Records as the server shows them, by id."""
+    """The records by id, in the shape in which the server sends them."""
 
     organization: Body
     users: dict[str, Body] = field(default_factory=dict)
@@ -149,8 +153,8 @@ class World:
 class BetterAuthService(Service):
     """better-auth with its organization and bearer plugins, and their defaults.
 
-    `rate`: whether requests are limited to 100 in 10 s for one path and address, as in
-    production, or not, as everywhere else.
+    The switch `rate`: `window` limits requests to 100 in 10 s per path and address, as in
+    production; `off` does not limit them, as in other environments.
     """
 
     name = "betterauth"
@@ -204,7 +208,7 @@ class BetterAuthService(Service):
                 raise Refused(429, message, x_retry_after=wait)
 
     def caller(self, request: Request) -> Body:
-        """The member whose token it is."""
+        """Returns the member who owns the token."""
         owners = {f"Bearer {OWNER_TOKEN}": "owner", f"Bearer {READ_ONLY_TOKEN}": "member"}
         role = owners.get(request.headers.get("authorization", ""))
         for email, (_, seeded) in PEOPLE.items():
@@ -218,7 +222,7 @@ class BetterAuthService(Service):
     def list_invitations(self, caller: Body, query: Body) -> list[Body]:
         if self.is_foreign(query):
             raise Refused(403, "You are not a member of this organization")
-        return list(self.world.invitations.values())[:LISTED]
+        return list(self.world.invitations.values())[:LIST_LIMIT]
 
     def list_members(self, caller: Body, query: Body) -> Body:
         if self.is_foreign(query):
@@ -229,7 +233,7 @@ class BetterAuthService(Service):
             if query.get("filterField") != "id" or member["id"] == query.get("filterValue")
         ]
         start = number(query.get("offset", ""), 0)
-        end = start + number(query.get("limit", ""), LISTED)
+        end = start + number(query.get("limit", ""), LIST_LIMIT)
         return {"members": wanted[start:end], "total": len(wanted)}
 
     def invite(self, caller: Body, body: Body) -> Body:
@@ -249,10 +253,10 @@ class BetterAuthService(Service):
         if invited and not body.get("resend"):
             raise coded("User is already invited to this organization")
         if invited:
-            invited[0]["expiresAt"] = expires  # and whatever role was asked for now is ignored
+            invited[0]["expiresAt"] = expires  # the role in this request is ignored
             self.mail(invited[0])
             return invited[0]
-        if len(waiting) >= LISTED:
+        if len(waiting) >= LIST_LIMIT:
             raise coded("Invitation limit reached", 403)
         invitation = {
             "organizationId": self.world.organization["id"],
@@ -269,7 +273,7 @@ class BetterAuthService(Service):
         return invitation
 
     def cancel(self, caller: Body, body: Body) -> Body:
-        """Cancels whatever the state is: an accepted one too, and the person stays a member."""
+        """Cancels an invitation in any state. If it was accepted, the person remains a member."""
         invitation = self.world.invitations.get(body["invitationId"])
         if invitation is None:
             raise coded("Invitation not found")
@@ -301,13 +305,13 @@ class BetterAuthService(Service):
             "owner" not in listed(caller["role"]) or self.owners() == [member]
         ):
             raise coded("You cannot leave the organization as the only owner")
-        # not 403
+        # The server answers 401 here, not 403.
         self.check(caller, body, "You are not allowed to delete this member", status=401)
         del self.world.members[member["id"]]
         shown = {"user": self.world.users[member["userId"]]} if found else {}
         return {"member": member | shown}
 
-    # ------------------------------------------------------------------ what they have in common
+    # ------------------------------------------------------------------ helpers of the endpoints
 
     def is_foreign(self, body: Body) -> bool:
         own = self.world.organization["id"]
@@ -340,7 +344,7 @@ class BetterAuthService(Service):
         return None
 
     def user(self, email: str, name: str) -> Body:
-        """The account of a person, made where there is none."""
+        """Returns the account of a person; creates it if there is none."""
         for user in self.world.users.values():
             if user["email"] == email:
                 return user
@@ -384,7 +388,7 @@ class BetterAuthService(Service):
             roles=tuple(invitation["role"].split(",")),
         )
 
-    # ------------------------------------------------------------------ what a sandbox offers
+    # ------------------------------------------------------------------ methods of every sandbox
 
     def settings(self, base_url: str) -> dict[str, str]:
         return {
@@ -405,7 +409,7 @@ class BetterAuthService(Service):
         self.join(self.user(record["email"], name), record["role"])
 
     def decline(self, invitation: str) -> None:
-        """Declines what is pending, also what has expired."""
+        """Declines a pending invitation, even if it has expired."""
         record = self.world.invitations.get(invitation)
         if record is None or record["status"] != "pending":
             raise SandboxRefusal("Invitation not found")
@@ -423,7 +427,8 @@ class BetterAuthService(Service):
             self.world.invitations = everything
 
     def snapshot(self) -> dict[str, Any]:
-        """As it is: what the server calls pending for ever is expired here once it has lapsed."""
+        """Returns the real states: an expired invitation, which the server reports as pending for
+        ever, is expired here."""
         return {
             "invitations": [
                 {"id": one["id"], "email": one["email"], "state": self.state_of(one)}

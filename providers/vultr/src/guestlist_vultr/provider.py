@@ -1,4 +1,4 @@
-"""The provider: Vultr's facts, the account's settings, and the calls that each operation makes."""
+"""The Vultr provider: facts about the service, settings of the account, and its operations."""
 
 from __future__ import annotations
 
@@ -37,18 +37,19 @@ from guestlist_vultr import reading
 from guestlist_vultr.grants import read_grants
 
 PAGE_SIZE = 500
-"""Records of a page: the most that Vultr sends (govultr's README, the OpenAPI document)."""
+"""Records per page: the maximum that Vultr sends (govultr's README, the OpenAPI document)."""
 
 LISTS = {"group": "groups", "role": "roles", "policy": "policies"}
-"""Where each kind of grant is listed. Roles come before policies, which may come from roles."""
+"""The path segment of each kind's list. Roles come before policies, because policies may come from
+roles."""
 
-_AFTER = {"group": "role:", "role": "policy:", "policy": None}
-"""The cursor at which the list after that of a kind starts."""
+_NEXT_KIND = {"group": "role:", "role": "policy:", "policy": None}
+"""The cursor of the first page of the kind that follows a kind; None after the last kind."""
 
 INVITATIONS = ("invites", "invitations")
-"""What the list of invitations is called: in govultr, in the OpenAPI document."""
+"""Names of the field with the list of invitations: in govultr and in the OpenAPI document."""
 
-MISSING = (
+NOT_FOUND_TEXTS = (
     "Invite not found",
     "Invalid user",
     "Group not found",
@@ -57,22 +58,22 @@ MISSING = (
     "Organization not found.",
     "Invalid UUID format",
 )
-"""What a 400 says that is about something that does not exist. The last is seen from other parts
-of Vultr's API, and nothing can have such an id; by the others Vultr's Terraform provider
-recognizes what is missing, whatever the status. At least `Invalid user` may come with 400
-(unverified)."""
+"""Texts that mean "not found" in a 400. Vultr's Terraform provider recognizes missing records by
+all but the last text, whatever the status; that Vultr sends any of them with a 400, at least
+`Invalid user`, is unverified. `Invalid UUID format` is known from other parts of Vultr's API: no
+record can have such an id."""
 
 
 class VultrOptions(Options):
-    """What an invitation to Vultr may say besides the address."""
+    """The options of an invitation to Vultr."""
 
     api_enabled: bool = False
-    """Whether the person may use the API. Fixed once sent; `set_api_enabled` changes it for a
-    member."""
+    """Whether the person may use the API. Fixed once the invitation is sent; `set_api_enabled`
+    changes it for a member."""
 
 
 class Vultr(Provider):
-    """Organizations of Vultr IAM. The API key decides which organization an invitation is for."""
+    """The Vultr IAM provider. The API key decides which organization an invitation is for."""
 
     name = "vultr"
     title = "Vultr IAM"
@@ -80,32 +81,32 @@ class Vultr(Provider):
     Options = VultrOptions
     sandbox = "guestlist_vultr.sandbox:VultrService"
 
-    # The console can attach roles to an invitation, the API cannot (Terraform provider, OpenAPI).
+    # Only the console can attach roles to an invitation, not the API (Terraform provider, OpenAPI).
     most_roles = 0
-    # No source knows of a way to leave the mail out.
+    # No source describes a way to suppress the email.
     can_suppress_mail = False
-    # "3 days": Vultr's guides to inviting and granting access, and its support page on validity.
+    # Vultr's guides to inviting and granting access and its support page on validity say 3 days.
     lifetime = timedelta(days=3)
-    # Vultr's guide to resending: the expiry moves to three days after the resend.
+    # According to Vultr's guide to resending, the expiry moves to 3 days after the resend.
     resend_moves_expiry = True
-    # "Per source IP": the OpenAPI document and Vultr's page on rate limits.
+    # The OpenAPI document and Vultr's page on rate limits say "per source IP".
     limits_count_addresses = True
-    # late_effect, list_lag, refuses_duplicates: nothing is known about either, the defaults stand.
+    # Nothing is known about late_effect, list_lag and refuses_duplicates: the defaults apply.
     no_access = (
         "Holds no group, role or policy and can access nothing. Vultr's console shows "
         '"No Active Organization". Assign a policy, or a group that has one.'
     )
     substitutes: ClassVar[Mapping[str, str]] = {
         "revoke": (
-            "Let it expire, 3 days after its last mail; until then it can be accepted, and `remove`"
-            " takes the person out again."
+            "Let it expire, 3 days after its last email. If it is accepted before, `remove` the"
+            " member."
         ),
         "role": (
-            "Invite without a role and use `assign_role` once the person has accepted: Vultr's API"
-            " gives nobody a role before."
+            "Invite without a role, and use `assign_role` after acceptance: Vultr's API cannot"
+            " assign roles before that."
         ),
-        "mail": "Let Vultr send its mail, or invite later: an invitation is nothing but that mail.",
-        "link": "The link is only in Vultr's mail: `resend` sends that again.",
+        "mail": "Let Vultr send its email, or invite later: Vultr emails every invitation.",
+        "link": "The link is only in Vultr's email: `resend` sends it again.",
         "find_invitation": "Read `invitations` and compare addresses: Vultr has no search.",
         "find_member": "Read `members` and compare addresses: Vultr has no search.",
     }
@@ -114,43 +115,46 @@ class Vultr(Provider):
         "Where the service is, without the /v2 of its paths", default="https://api.vultr.com"
     )
     api_key: str = setting(
-        "An API key of the root user, or of a user with iam.invitation.* and what else is needed",
+        "An API key of the root user, or of a user with the permission for iam.invitation.* and the"
+        " other actions needed",
         env="VULTR_API_KEY",
         secret=True,
     )
     organization_id: str | None = setting(
-        "The id of the organization, needed to remove or suspend somebody where the key reaches"
-        " several",
+        "The id of the organization, needed to remove or suspend members if the key reaches several"
+        " organizations",
         env="VULTR_ORGANIZATION_ID",
         default=None,
     )
     boolean: Literal["words", "json"] = setting(
-        'How an invitation says api_enabled: words ("yes", as in Vultr\'s guide) or json (true, as'
-        " in Vultr's Go client)",
+        'How an invitation encodes api_enabled: words ("yes", as in Vultr\'s guide) or json (true,'
+        " as in Vultr's Go client)",
         default="words",
     )
 
     @field_validator("base_url")
     @classmethod
     def _without_version(cls, url: str) -> str:
-        """The OpenAPI document's server URL ends in /v2, and its IAM paths begin with it again."""
+        """Returns the URL without /v2. The server URL in the OpenAPI document ends in /v2, but its
+        IAM paths start with /v2 again."""
         return url.removesuffix("/v2")
 
     @property
     def limits(self) -> tuple[Limit, ...]:
-        """30 requests in a second from one address (the OpenAPI document)."""
+        """30 requests per second from one address (the OpenAPI document)."""
         return (Limit(30, 1.0),)
 
     def authorize(self) -> Mapping[str, str]:
         return {"Authorization": f"Bearer {self.api_key}"}
 
     def explain(self, response: Response) -> GuestlistError:
-        """Vultr's errors have a text and no code; the texts are known in part only.
+        """Returns the error for an answer outside 2xx. Vultr's errors have a text but no code, and
+        only some texts are known.
 
-        That a 400 with "already" in it is about the present state is an assumption.
+        It is an assumption that a 400 whose text contains "already" reports a conflict.
         """
         error = super().explain(response)
-        if response.status == 400 and any(known in error.message for known in MISSING):
+        if response.status == 400 and any(text in error.message for text in NOT_FOUND_TEXTS):
             return explain(response, NotFound)
         if response.status == 400 and "already" in error.message.lower():
             return explain(response, Conflict)
@@ -164,10 +168,10 @@ class Vultr(Provider):
 
     @operation
     def organization(self) -> Flow[str]:
-        """The name of the organization: the configured one, or the only one.
+        """Returns the name of the configured organization, or of the only one that the key reaches.
 
         Raises:
-            ConfigError: the key reaches several organizations, or none, and none is configured.
+            ConfigError: no organization is configured, and the key does not reach exactly one.
         """
         if self.organization_id:
             reply = yield Request.get("v2", "organizations", self.organization_id)
@@ -193,7 +197,7 @@ class Vultr(Provider):
                 hint="Set organization_id (or VULTR_ORGANIZATION_ID) to the id of one of them.",
             )
         raise ConfigError(
-            "Vultr names no organization that the API key reaches",
+            "the API key reaches no organization",
             hint="Create one in Vultr's console, or use the API key of one of its users.",
         )
 
@@ -201,7 +205,7 @@ class Vultr(Provider):
 
     @operation
     def invite(self, order: Order) -> Flow[Invitation]:
-        """Creates an invitation; Vultr sends the mail."""
+        """Creates an invitation. Vultr sends the email."""
         options = order.options if isinstance(order.options, VultrOptions) else VultrOptions()
         word = "yes" if options.api_enabled else "no"
         permissions = {"api_enabled": word if self.boolean == "words" else options.api_enabled}
@@ -212,15 +216,16 @@ class Vultr(Provider):
 
     @operation
     def resend(self, invitation: Invitation) -> Flow[Invitation]:
-        """Sends the mail again; the invitation keeps its id and lasts 3 days from now.
+        """Sends the email again. The invitation keeps its id, and can be accepted for 3 days from
+        now.
 
-        Vultr's guide allows it for pending invitations only, and recommends it for expired ones. A
-        refusal is the caller's to settle: `resend` of guestlist then invites anew.
+        Vultr's guide allows this for pending invitations only, but recommends it for expired ones.
+        If Vultr refuses, guestlist creates a new invitation.
         """
         return _invitation((yield Request.post("v2", "invitation", _id(invitation), "resend")))
 
     def order_of(self, invitation: Invitation) -> Order:
-        """The same order once more, with the permission that the invitation carries."""
+        """Returns an order for the same invitation, with the same `api_enabled`."""
         options = VultrOptions(api_enabled=reading.api_enabled(invitation.raw))
         return Order(email=invitation.email, options=options)
 
@@ -230,8 +235,9 @@ class Vultr(Provider):
 
     @operation
     def invitations(self, cursor: str | None = None) -> Flow[Page[Invitation]]:
-        """One page of invitations. Vultr's guide shows all of them in the list, the OpenAPI
-        document speaks of pending ones: to be absent here says nothing about acceptance."""
+        """Returns one page of invitations. Vultr's guide shows invitations in all states in the
+        list, the OpenAPI document mentions pending ones only. So an invitation that is missing here
+        may have been accepted."""
         reply = yield _list("invitation", cursor=cursor)
         return reading.page(reply, *INVITATIONS, read=reading.invitation, email="email_invited")
 
@@ -239,9 +245,9 @@ class Vultr(Provider):
 
     @operation
     def members(self, cursor: str | None = None) -> Flow[Page[Member]]:
-        """Returns one page of the users. Service users are among them: members who were never
-        invited, marked by `service`. Users who were invited and have not accepted, or whose account
-        is closed, are left out."""
+        """Returns one page of the users, including service users: members who were never invited,
+        marked by `service`. Leaves out users who were invited and have not accepted, and users
+        whose account is closed."""
         reply = yield _list("users", cursor=cursor)
         return reading.page(reply, "users", read=reading.member_who_is_in)
 
@@ -252,25 +258,25 @@ class Vultr(Provider):
 
     @operation
     def remove(self, member: Member) -> Flow[None]:
-        """Takes a member out of the organization. The person's Vultr account survives."""
+        """Removes a member from the organization. The person's Vultr account is not deleted."""
         organization = yield from self._organization_id()
         yield Request.delete("v2", "organizations", organization, "user", member.id)
 
     @operation
     def suspend(self, member: Member) -> Flow[None]:
-        """Shuts a member out until `unsuspend`."""
+        """Suspends a member until `unsuspend`."""
         organization = yield from self._organization_id()
         yield Request.put("v2", "organizations", organization, "user", member.id, "suspend")
 
     @operation
     def unsuspend(self, member: Member) -> Flow[None]:
-        """Lets a suspended member in again."""
+        """Ends the suspension of a member."""
         organization = yield from self._organization_id()
         yield Request.put("v2", "organizations", organization, "user", member.id, "unsuspend")
 
     @operation
     def suspended(self, cursor: str | None = None) -> Flow[Page[Member]]:
-        """One page of the suspended members."""
+        """Returns one page of the suspended members."""
         organization = yield from self._organization_id()
         reply = yield _list("organizations", organization, "suspended-users", cursor=cursor)
         suspended = partial(reading.member, state=MemberState.SUSPENDED)
@@ -278,7 +284,8 @@ class Vultr(Provider):
 
     @operation
     def set_api_enabled(self, member: Member, enabled: bool) -> Flow[None]:
-        """Allows or forbids a member the API: what an invitation cannot change once it is sent."""
+        """Allows or forbids a member to use the API. The option of an invitation cannot be changed
+        after sending."""
         yield Request.patch(
             "v2", "users", member.id, json={"api_enabled": enabled}, effect=Effect.REPEATABLE
         )
@@ -287,31 +294,33 @@ class Vultr(Provider):
 
     @operation
     def roles(self, cursor: str | None = None) -> Flow[Page[Role]]:
-        """One page of the groups, then of the roles, then of the policies.
+        """Returns one page of the groups, then of the roles, then of the policies.
 
-        A cursor is the kind and Vultr's own cursor in that kind's list: `role:bmV4dF9fMg==`.
+        A cursor consists of the kind and Vultr's own cursor in the list of that kind:
+        `role:bmV4dF9fMg==`.
         """
         kind, _, rest = (cursor or "group:").partition(":")
         if kind not in LISTS:
-            raise InvalidOrder(f"{cursor!r} is no cursor of the roles of {self.title}")
+            raise InvalidOrder(f"{cursor!r} is not a cursor of the roles of {self.title}")
         reply = yield _list(LISTS[kind], cursor=rest or None)
         read = partial(reading.role_that_exists, kind=kind)
         found = reading.page(reply, LISTS[kind], read=read, section=kind)
-        return replace(found, next=f"{kind}:{found.next}" if found.next else _AFTER[kind])
+        return replace(found, next=f"{kind}:{found.next}" if found.next else _NEXT_KIND[kind])
 
     @operation
     def assign_role(self, member: Member, role: Role) -> Flow[None]:
-        """Adds a member to a group, or attaches a role or policy. No email is sent.
+        """Adds a member to a group, or attaches a role or policy to the member. Vultr sends no
+        email.
 
-        Vultr's guide wants the member of a group to be active. Whether anything is accepted a
-        second time is not documented.
+        According to Vultr's guide, only active members can be added to a group. It is not
+        documented whether Vultr accepts a second assignment of the same role.
         """
         if role.kind == "group":
-            # govultr and the guide name the user in user_id. The OpenAPI document has display_name
-            # alone, "the user ID or display name": several users may have the same name.
-            named = {"user_id": member.id, "display_name": member.id}
+            # govultr and the guide use user_id. The OpenAPI document only has display_name, "the
+            # user ID or display name". Both get the id, because several users may share a name.
+            person = {"user_id": member.id, "display_name": member.id}
             request = Request.post(
-                "v2", "groups", role.id, "members", json=named, effect=Effect.REPEATABLE
+                "v2", "groups", role.id, "members", json=person, effect=Effect.REPEATABLE
             )
         else:
             request = Request.post(*_attachment(member, role), effect=Effect.REPEATABLE)
@@ -319,7 +328,7 @@ class Vultr(Provider):
 
     @operation
     def unassign_role(self, member: Member, role: Role) -> Flow[None]:
-        """Takes a member out of a group, or detaches a role or policy. What is inherited stays."""
+        """Removes a member from a group, or detaches a role or policy. Inherited grants remain."""
         if role.kind == "group":
             yield Request.delete("v2", "groups", role.id, "members", member.id)
         else:
@@ -327,30 +336,33 @@ class Vultr(Provider):
 
     @operation
     def restore_group_member(self, member: Member, group: Role) -> Flow[None]:
-        """Undoes the removal of a member from a group. Only the OpenAPI document has this."""
+        """Undoes the removal of a member from a group. Only the OpenAPI document describes this
+        request."""
         if group.kind != "group":
-            raise InvalidOrder(f"{group.label} is no group")
+            raise InvalidOrder(f"{group.label} is not a group")
         yield Request.put("v2", "groups", group.id, "members", member.id)
 
     @operation
     def access(self, member: Member) -> Flow[tuple[Grant, ...]]:
-        """A member's groups, roles and policies, direct and inherited."""
+        """Returns a member's groups, roles and policies, direct and inherited."""
         return (yield from self._grants(member.id))
 
     @operation
     def own_access(self) -> Flow[tuple[Grant, ...]]:
-        """The groups, roles and policies of the API key's owner, who needs no permission for it."""
+        """Returns the groups, roles and policies of the API key's owner. The key needs no
+        permission for this."""
         return (yield from self._grants("me"))
 
     def explain_access(
         self, grants: Sequence[Grant], member: Member | None = None
     ) -> tuple[bool, str | None]:
-        """Applies Vultr's guide to granting access.
+        """Explains a list of grants by Vultr's guide to granting access.
 
-        Without an attached policy a user "cannot access any of its resources". About the console's
-        "No Active Organization" the guide contradicts itself: a policy attached directly is enough
-        in its list of checks, and an empty list of groups shows the screen in its last section.
-        A user with the ACL `manage_users` has full administrative control (guides to users).
+        Without an attached policy, a user "cannot access any of its resources". The guide
+        contradicts itself about users who are in no group: its list of checks says that a directly
+        attached policy is enough, its last section says that the console shows "No Active
+        Organization". A user with the ACL `manage_users` has full administrative control (guides to
+        users).
         """
         if member is not None and reading.manages_users(member.raw):
             return True, (
@@ -384,7 +396,7 @@ class Vultr(Provider):
         return tuple(grants)
 
     def _pages(self, *path: str, names: tuple[str, ...]) -> Flow[list[Any]]:
-        """What all pages of a list hold; pages that hold nothing are left out."""
+        """Returns the contents of all pages of a list, without empty pages."""
 
         def page(cursor: str | None) -> Flow[Page[Any]]:
             body = (yield _list(*path, cursor=cursor)).json()
@@ -395,8 +407,8 @@ class Vultr(Provider):
 
 
 _HINTS = {
-    # What a key that is limited to other addresses gets is not documented; 401 is likely.
-    401: "Check the API key, and whether Vultr lets it be used from this machine's address.",
+    # The status for a key that is limited to other addresses is not documented; 401 is likely.
+    401: "Check the API key, and whether Vultr allows it from this machine's address.",
     403: (
         "Use the root user's API key, or one whose user has a policy that allows the action:"
         " iam.invitation.*, iam.group.*, iam.role.*, iam.policy.* or account.user.*."
@@ -409,7 +421,8 @@ def _list(*path: str, cursor: str | None) -> Request:
 
 
 def _invitation(reply: Response) -> Invitation:
-    """Bare in govultr, in an envelope in the OpenAPI document."""
+    """Reads an invitation: the body itself in govultr, or inside another object in the OpenAPI
+    document."""
     return reading.invitation(reply.mapping("invitation", "invite"))
 
 
@@ -425,5 +438,5 @@ def _id(invitation: Invitation) -> str:
 
 def _attachment(member: Member, role: Role) -> tuple[str, ...]:
     if role.kind not in LISTS:
-        raise InvalidOrder(f"{role.label}: Vultr knows the kinds {', '.join(LISTS)}")
+        raise InvalidOrder(f"{role.label}: the kind has to be one of {', '.join(LISTS)}")
     return ("v2", LISTS[role.kind], role.id, "users", member.id)

@@ -1,9 +1,9 @@
-"""What Vultr answers, as normalized values.
+"""Converts Vultr's answers to normalized values.
 
 Vultr's sources disagree about almost every shape: its guides, its Go client (govultr 3.32, which
-Vultr ships and runs) and its OpenAPI document (whose IAM part is labelled pre-release). Everything
-that any of them describes is read here. A record of quite another shape fails with `KeyError`,
-`TypeError` or `ValueError`.
+Vultr ships and runs) and its OpenAPI document (whose IAM part is labelled pre-release). This module
+reads every shape that one of them describes. For any other shape it raises `KeyError`, `TypeError`
+or `ValueError`.
 """
 
 from __future__ import annotations
@@ -29,17 +29,18 @@ _new_member = constructor(Member)
 
 
 def moment(value: str | None) -> datetime | None:
-    """A moment; UTC where no zone is told, as in some of Vultr's objects outside IAM.
+    """Parses a date and time. Without a time zone it is UTC, as in some of Vultr's objects outside
+    IAM.
 
-    Unset is an empty string in govultr; null is read the same way, and so is a moment in the year 0
-    or 1: how databases write one that never was (not seen from Vultr).
+    Returns None for an empty string (unset in govultr), for null, and for the years 0 and 1, which
+    databases use for "never" (not seen from Vultr).
     """
     if not value:
         return None
     try:
         read = datetime.fromisoformat(value)
     except ValueError:
-        if value.startswith("0000-"):  # Python has no such year
+        if value.startswith("0000-"):  # datetime does not support the year 0
             return None
         raise
     if read.year == 1:
@@ -48,15 +49,16 @@ def moment(value: str | None) -> datetime | None:
 
 
 def text(value: object) -> str | None:
-    """The value of a field, if it is a text and not empty."""
+    """Returns the value if it is a string and not empty, otherwise None."""
     return value if value and isinstance(value, str) else None
 
 
 def identifier(raw: Raw, *names: str) -> str:
-    """The first of the fields that holds an id. Ids are opaque: UUIDs, older users 13 hex digits.
+    """Returns the first id among the named fields. Ids are opaque: UUIDs, or 13 hexadecimal digits
+    for older users.
 
     Raises:
-        KeyError: there is none.
+        KeyError: none of the fields contains an id.
     """
     for name in names:
         value = raw.get(name)
@@ -70,7 +72,8 @@ _NO = frozenset({"no", "false", "0"})
 
 
 def flag(value: Any) -> bool | None:
-    """A yes or no: Vultr's guide writes words, govultr booleans. None for anything else."""
+    """Parses a boolean: Vultr's guide uses words such as "yes", govultr JSON booleans. Returns None
+    for any other value."""
     if value is None or isinstance(value, bool):
         return value
     word = str(value).strip().lower()
@@ -78,10 +81,11 @@ def flag(value: Any) -> bool | None:
 
 
 def api_enabled(raw: Raw) -> bool:
-    """Whether an invitation grants use of the API.
+    """Returns whether an invitation allows the person to use the API.
 
-    `permissions` is an object in govultr and a string in the OpenAPI document; what the string
-    holds is not described, so JSON and plain words are read. Absent counts as not granted.
+    `permissions` is an object in govultr and a string in the OpenAPI document, which does not
+    describe the content of the string. So JSON and plain words are both read. A missing value means
+    False.
     """
     permissions = raw.get("permissions")
     if isinstance(permissions, str) and permissions.lstrip().startswith("{"):
@@ -95,11 +99,12 @@ def api_enabled(raw: Raw) -> bool:
 
 
 def content(body: Any, *names: str) -> Any:
-    """What a list answer is about: the value under the first of `names` that is there, or the
-    answer itself where it is a bare list. An unset list is null in JSON made by Go: read as empty.
+    """Returns the content of a list answer: the value of the first of the fields `names` that
+    exists, or the answer itself if it is a list. A null, which Go writes for an unset list, becomes
+    an empty list.
 
     Raises:
-        MalformedResponse: there is nothing of that name.
+        MalformedResponse: the answer has none of these fields.
     """
     if isinstance(body, list):
         return body
@@ -111,10 +116,10 @@ def content(body: Any, *names: str) -> Any:
 
 
 def records(value: Any) -> list[Raw]:
-    """The value, which has to be a list of objects, or null for an empty one.
+    """Returns the value as a list of objects; null is an empty list.
 
     Raises:
-        TypeError: it is something else.
+        TypeError: the value is not a list of objects.
     """
     if value is None:
         return []
@@ -124,24 +129,25 @@ def records(value: Any) -> list[Raw]:
 
 
 def next_cursor(body: Any) -> str | None:
-    """Where the next page starts: None at the end, which Vultr marks with an empty text.
+    """Returns the cursor of the next page, or None on the last page, where Vultr sends an empty
+    string.
 
-    Null, no `links` and no `meta` end a list too. Anything else in their place is an error: to
-    read it as the end would hide the rest of the list.
+    A missing or null `next`, `links` or `meta` also means the last page. Any other value raises
+    TypeError: reading it as the end would hide the rest of the list.
     """
     links = _part(_part(body, "meta"), "links")
     following = _part(links, "next")
     if following is None or isinstance(following, str):
         return following or None
-    raise TypeError("meta.links.next is no text")
+    raise TypeError("meta.links.next is not a string")
 
 
 def _part(value: Any, name: str) -> Any:
-    if not value or isinstance(value, list):  # a bare list has no meta; PHP writes {} as []
+    if not value or isinstance(value, list):  # an answer may be a list; PHP encodes {} as []
         return None
     if isinstance(value, dict):
         return value.get(name)
-    raise TypeError(f"expected an object that may hold {name}")
+    raise TypeError(f"expected an object that may contain {name}")
 
 
 def page(
@@ -154,10 +160,12 @@ def page(
     """Reads one page of a list.
 
     Args:
-        names: what the list may be called; the records may be bare as well.
-        read: reads a record; returns None to leave it out.
-        email: the field with the address that a record is about.
-        section: which of several lists it is.
+        response: the answer.
+        names: the possible names of the field with the list. The answer may also be the list
+            itself.
+        read: a function that reads a record; it returns None to leave the record out.
+        email: the field with the email address of the person that a record is about.
+        section: the name of the list, if an operation reads several.
     """
     body = response.json()
     found = content(body, *names)
@@ -180,14 +188,14 @@ INVITATION_STATES = {
     "Pending": State.PENDING,  # Vultr's guides to inviting and resending
     "Accepted": State.ACCEPTED,  # the guide to inviting
 }
-"""The documented words. No source spells those for expired, declined or withdrawn."""
+"""The documented states. No source has the words for expired, declined or withdrawn invitations."""
 
 
 def invitation_state(word: str | None) -> State:
-    """The state that Vultr's word means.
+    """Returns the state for Vultr's word.
 
-    The undocumented words are recognized by how they would have to begin or sound; whatever fits
-    nothing is unknown.
+    Undocumented words are recognized by their likely beginnings or parts, such as "expir". Any
+    other word is UNKNOWN.
     """
     state = INVITATION_STATES.get(word or "")
     if state is not None:
@@ -201,31 +209,31 @@ def invitation_state(word: str | None) -> State:
 
 
 def invitation(raw: Raw) -> Invitation:
-    """An invitation. Its `api_enabled` stays in `raw`.
+    """Reads an invitation. Its `api_enabled` stays in `raw`.
 
-    The guides speak of `invite_status`, Terraform publishes `status`, govultr has `status_full`
-    besides; they are read in this order.
+    The state is in `invite_status` according to the guides, in `status` according to Terraform, and
+    also in `status_full` according to govultr. The first of these that exists is used.
     """
-    told = raw.get
-    word = text(told("invite_status")) or text(told("status")) or text(told("status_full"))
-    email = text(told("email_invited")) or text(told("email_registered"))
+    get = raw.get
+    word = text(get("invite_status")) or text(get("status")) or text(get("status_full"))
+    email = text(get("email_invited")) or text(get("email_registered"))
     return _new_invitation(
         id=identifier(raw, "id", "uuid"),
         email=email or raw["email_invited"],
         state=invitation_state(word),
         raw_state=word,
-        organization_id=text(told("org_id")),
-        organization=text(told("org_name")),
-        created_at=moment(told("date_created")),
-        expires_at=moment(told("expiration_date")),
-        responded_at=moment(told("date_responded")),
-        invited_by=text(told("inviter_email")) or text(told("inviter_name")),
+        organization_id=text(get("org_id")),
+        organization=text(get("org_name")),
+        created_at=moment(get("date_created")),
+        expires_at=moment(get("expiration_date")),
+        responded_at=moment(get("date_responded")),
+        invited_by=text(get("inviter_email")) or text(get("inviter_name")),
         raw=raw,
     )
 
 
 _MEMBER_STATES = {
-    # the OpenAPI document: pending, active, suspended, closed
+    # The OpenAPI document lists pending, active, suspended and closed.
     "pending": MemberState.INVITED,
     "active": MemberState.ACTIVE,
     "suspended": MemberState.SUSPENDED,
@@ -239,13 +247,13 @@ def member(raw: Raw, state: MemberState | None = None) -> Member:
     """Reads a user of the organization, regular or service. Service users may have no address.
 
     Args:
-        raw: a user, in the shape of the user list, of the suspended users or of a group's members.
-            Taken literally, the OpenAPI document wraps each user of a list in `user`.
+        raw: a user from the list of users, the suspended users or the members of a group. The
+            OpenAPI document, taken literally, wraps each user of a list in `user`.
         state: the state, if the list that the user comes from determines it.
     """
     raw = _unwrapped(raw)
     return _new_member(
-        id=identifier(raw, "id", "uuid"),  # the guide to suspending speaks of a uuid
+        id=identifier(raw, "id", "uuid"),  # the guide to suspending calls it uuid
         email=raw.get("email") or "",
         name=text(raw.get("name")) or text(raw.get("display_name")) or _full_name(raw),
         state=state or _member_state(raw),
@@ -259,8 +267,8 @@ def _unwrapped(raw: Raw) -> Raw:
 
 
 def member_who_is_in(raw: Raw) -> Member | None:
-    """A user of the organization, or None for one who was invited and has not accepted, or whose
-    account is closed."""
+    """Reads a user of the organization. Returns None for a user who was invited and has not
+    accepted, or whose account is closed."""
     found = member(raw)
     return found if found.state in MEMBERSHIPS else None
 
@@ -271,10 +279,10 @@ def _full_name(raw: Raw) -> str | None:
 
 
 def _member_state(raw: Raw) -> MemberState:
-    """Reads the state from `status` and `invite_accepted`, which govultr lacks.
+    """Reads the state from `status` and `invite_accepted`, which govultr does not have.
 
-    A `status` decides. Without one, `invite_accepted: false` means that the person was invited and
-    has not accepted; service users are never invited. Whether Vultr lists such people is not
+    `status` has precedence. Without it, `invite_accepted: false` means that the person was invited
+    and has not accepted; service users are never invited. Whether Vultr lists invited people is not
     verified.
     """
     lower = (text(raw.get("status")) or "").strip().lower()
@@ -289,25 +297,27 @@ def _member_state(raw: Raw) -> MemberState:
 
 
 def manages_users(raw: Raw | None) -> bool:
-    """Whether a user has the ACL `manage_users`, which makes an administrator (Vultr's guides)."""
+    """Returns whether a user has the ACL `manage_users`, which makes the user an administrator
+    (Vultr's guides)."""
     acls = (raw or {}).get("acls")
     return isinstance(acls, list) and "manage_users" in acls
 
 
-ASSUMABLE = "it is an assumable role, which users take for a time through a role trust"
-"""Why a role of the type `assumable` is not assigned (guide "Who or what can a role be assigned
+ASSUMABLE = "it is an assumable role, which users assume for a time through a role trust"
+"""Why a role of the type `assumable` cannot be assigned (guide "Who or what can a role be assigned
 to?")."""
 
 
 def role(raw: Raw, kind: str) -> Role:
-    """A group, role or policy, as itself or as one side of a relationship.
+    """Reads a group, role or policy from its own record, or from a record of its relation to
+    something else.
 
     Raises:
-        KeyError: it has no id.
+        KeyError: the record has no id.
     """
     return Role(
         id=identifier(raw, "id", f"{kind}_id"),
-        # a group has display_name; so have roles where govultr reads them from a group
+        # Groups have display_name, and so do the roles that govultr reads from a group.
         name=text(raw.get("display_name"))
         or text(raw.get("name"))
         or text(raw.get(f"{kind}_name")),
@@ -319,11 +329,11 @@ def role(raw: Raw, kind: str) -> Role:
 
 
 def role_that_exists(raw: Raw, kind: str) -> Role | None:
-    """A group, role or policy, or None for a group that was deleted and can be restored (the
-    OpenAPI document): it grants nothing."""
+    """Reads a group, role or policy. Returns None for a deleted group, which Vultr lists because it
+    can be restored (the OpenAPI document): it grants nothing."""
     return None if is_deleted(raw) else role(raw, kind)
 
 
 def is_deleted(raw: Raw) -> bool:
-    """Whether a group was deleted."""
+    """Returns whether a group was deleted."""
     return raw.get("status") == "deleted"

@@ -1,4 +1,5 @@
-"""An in-memory imitation of Vultr IAM: what `guestlist sandbox` serves for the provider `vultr`."""
+"""An in-memory imitation of Vultr IAM, which `guestlist sandbox` serves for the provider
+`vultr`."""
 
 from .service import VultrService
 

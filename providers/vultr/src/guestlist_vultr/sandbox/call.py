@@ -1,4 +1,4 @@
-"""One request as the endpoints see it, and how their answers become responses."""
+"""The request that an endpoint receives, and the conversion of its answer to an HTTP response."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ from .state import Key, Person, World
 
 @dataclass(frozen=True)
 class Call:
-    """A request of a caller whose key works. Endpoints look records up before they read `body`."""
+    """An authenticated request. Endpoints look records up before they read `body`."""
 
     world: World
     shapes: Shapes
     choices: Mapping[str, str]
-    """The service's switches."""
+    """The values of the service's switches."""
     caller: Person
     path: Mapping[str, str]
     query: Mapping[str, str]
     raw: bytes
 
     def body(self) -> dict[str, Any]:
-        """The JSON object of the request. Raises Refused (400) for anything else."""
+        """Returns the JSON object in the request. Raises Refused (400) for anything else."""
         try:
             body = json.loads(self.raw)
-            # Numbers that overflow and halves of surrogate pairs parse, but cannot be answered.
+            # json.loads accepts infinite numbers and lone surrogates, which no answer can contain.
             json.dumps(body, ensure_ascii=False, allow_nan=False).encode()
         except (ValueError, RecursionError):
             raise Refused(400, "Bad request.") from None
@@ -46,7 +46,7 @@ class Call:
 
 @dataclass(frozen=True)
 class Answer:
-    """A status and a JSON object; `None` for no body at all."""
+    """A status and a JSON object; None for no body."""
 
     status: int
     body: Mapping[str, Any] | None = None
@@ -57,26 +57,27 @@ NO_CONTENT = Answer(204)
 
 @dataclass(frozen=True)
 class Endpoint:
-    """What one method of one path does; `action` is what a policy must allow, if anything.
+    """One method of one path. `action` is the action that a policy must allow; None if no
+    permission is needed.
 
-    The actions on groups, the attaching of roles and all of `account.user` are spelled in docs
-    D-actions. Those on invitations, policies and organizations are formed like them (unverified).
-    Reading the members of a group counts as reading the group, and restoring one as adding one:
-    the documents name no action of their own for either.
+    The names of the actions on groups, of attaching roles, and of `account.user` are documented
+    (docs D-actions). Those on invitations, policies and organizations are formed like them
+    (unverified). The documents have no action for reading the members of a group and for restoring
+    a member; the actions for reading a group and for adding a member are used.
     """
 
     action: str | None
     handle: Callable[[Call], Answer]
     only_in_go: bool = False
-    """The Go client has the call, the OpenAPI document has not (C-10)."""
+    """Whether the Go client has this request and the OpenAPI document does not (C-10)."""
 
 
 Endpoints = dict[str, dict[str, Endpoint]]
-"""Path to method to endpoint."""
+"""The endpoints by path and method."""
 
 
 def routes(endpoints: Endpoints) -> list[Route]:
-    """One route per path, so that a 405 names all methods of it."""
+    """Returns one route per path, so that a 405 lists all methods of the path."""
     return [
         Route(path, _dispatcher(methods), methods=list(methods))
         for path, methods in endpoints.items()
@@ -84,7 +85,7 @@ def routes(endpoints: Endpoints) -> list[Route]:
 
 
 def refusal(status: int, text: str, headers: Mapping[str, str] | None = None) -> Response:
-    """The service's error envelope."""
+    """Returns an error response in the service's format."""
     return JSONResponse({"error": text, "status": status}, status, headers)
 
 

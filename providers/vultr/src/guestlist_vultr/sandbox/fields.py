@@ -1,6 +1,6 @@
-"""Reading the fields of a request's body. Unknown fields are ignored (C-20).
+"""Reads the fields of a request body. Unknown fields are ignored (C-20).
 
-Every function raises Refused (400) for a value it cannot take. The texts are unverified.
+Every function raises Refused (400) for an invalid value. The texts are unverified.
 """
 
 from __future__ import annotations
@@ -36,11 +36,12 @@ ACLS = frozenset(
         "upgrade",
     }
 )
-"""The permissions of a platform account (dossier 2.2)."""
+"""The permissions of a Vultr account (dossier 2.2)."""
 
 
 def text(body: Body, name: str, default: str | None = None) -> str:
-    """A string. An absent or null one is the default; without a default it must not be empty."""
+    """Returns a string. If the field is missing or null, returns the default; without a default,
+    the string must not be empty."""
     value = body.get(name)
     if value is None and default is not None:
         return default
@@ -50,7 +51,7 @@ def text(body: Body, name: str, default: str | None = None) -> str:
 
 
 def address(body: Body, name: str) -> str:
-    """An e-mail address, as it was typed apart from spaces around it."""
+    """Returns an email address as it was typed, without spaces around it."""
     value = text(body, name).strip()
     if len(value) > _LONGEST_ADDRESS or not _ADDRESS.fullmatch(value):
         raise Refused(400, f"Invalid {name}.")
@@ -58,19 +59,19 @@ def address(body: Body, name: str) -> str:
 
 
 def flag(body: Body, name: str, default: bool) -> bool:
-    """A boolean, as `true`, `"yes"`, `"true"`, `1` or their opposites (C-1)."""
+    """Returns a boolean, from `true`, `"yes"`, `"true"`, `1` or their opposites (C-1)."""
     value = body.get(name)
     if value is None:
         return default
     if isinstance(value, str):
         value = _YES_AND_NO.get(value.lower())
-    if not isinstance(value, int) or value not in (0, 1):  # a boolean is an int, 1.0 is none
+    if not isinstance(value, int) or value not in (0, 1):  # bool is a subclass of int
         raise Refused(400, f"Invalid {name}.")
     return bool(value)
 
 
 def moment(body: Body, name: str) -> datetime:
-    """A moment in ISO 8601; in UTC where it names no offset."""
+    """Returns a date and time in ISO 8601. Without an offset it is UTC."""
     try:
         value = datetime.fromisoformat(text(body, name))
     except ValueError:
@@ -79,7 +80,7 @@ def moment(body: Body, name: str) -> datetime:
 
 
 def count(body: Body, name: str, default: int) -> int:
-    """A whole number; zero, which the Go client sends for "not set", is the default."""
+    """Returns an integer. Zero means the default, because the Go client sends it for "not set"."""
     value = body.get(name, 0)
     if value is None:
         return default
@@ -89,7 +90,7 @@ def count(body: Body, name: str, default: int) -> int:
 
 
 def acls(body: Body, default: list[str]) -> list[str]:
-    """A list of known permissions."""
+    """Returns a list of known permissions."""
     value = body.get("acls")
     if value is None:
         return default
@@ -99,7 +100,8 @@ def acls(body: Body, default: list[str]) -> list[str]:
 
 
 def names(body: Body) -> tuple[str, str, str] | None:
-    """First name, last name and full name, from either way of sending them (C-13)."""
+    """Returns first name, last name and full name, from either way of sending them (C-13). Returns
+    None if there is no name."""
     first, last = text(body, "first_name", ""), text(body, "last_name", "")
     full = text(body, "name", "") or f"{first} {last}".strip()
     if not full.strip():
@@ -110,10 +112,10 @@ def names(body: Body) -> tuple[str, str, str] | None:
 
 
 def document(body: Body) -> Body:
-    """A policy document with the keys that the service knows.
+    """Returns a policy document with the keys that the service knows.
 
-    The Go client cannot decode one in which a statement lacks `Effect`, `Action` or `Resource`,
-    so that these are taken as required. The version may stand inside or beside it (C-16).
+    The Go client cannot decode a statement without `Effect`, `Action` or `Resource`, so these are
+    required. The version may be inside the document or next to it (C-16).
     """
     value = body.get("policy_document")
     if not isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""What stands before every path: the rate limit, then the key."""
+"""Checks that come before the endpoints: the rate limit, then the API key."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from .call import refusal
 from .state import World
 
 REQUESTS_PER_SECOND = 30
-"""Per source address (OpenAPI, "rate limit"). How the service counts them is not known."""
+"""Per network address (OpenAPI, "rate limit"). How the service counts requests is not known."""
 
 
 class ChosenLimit:
-    """The limit that the switch `rate` asks for at the moment of a request."""
+    """A rate limit that follows the present value of the switch `rate`."""
 
     def __init__(self, choices: Callable[[], Mapping[str, str]]) -> None:
         self._choices = choices
@@ -35,7 +35,8 @@ class ChosenLimit:
 
 
 class KeyCheck:
-    """Answers 401 unless the bearer key works; tells the endpoints whose it is."""
+    """Answers 401 unless the request has a valid API key. Passes the key and its owner to the
+    endpoints."""
 
     def __init__(self, app: ASGIApp, world: World) -> None:
         self._app = app
@@ -55,7 +56,8 @@ class KeyCheck:
         await self._app({**scope, "state": state}, receive, send)
 
 
-def too_many(verdict: Verdict, *, tell: bool) -> Response:
-    """The 429 (text: issue terraform-provider-vultr 103; `Retry-After`: OpenAPI, C-18)."""
-    headers = {"Retry-After": verdict.retry_after_header} if tell else None
+def too_many(verdict: Verdict, *, send_retry_after: bool) -> Response:
+    """Returns the 429 answer (text: issue terraform-provider-vultr 103; `Retry-After`: OpenAPI,
+    C-18)."""
+    headers = {"Retry-After": verdict.retry_after_header} if send_retry_after else None
     return refusal(429, "rate limit exceeded", headers)

@@ -1,4 +1,4 @@
-"""Groups and their members (dossier 2.3)."""
+"""The endpoints of groups and their members (dossier 2.3)."""
 
 from __future__ import annotations
 
@@ -29,7 +29,8 @@ def create_group(call: Call) -> Answer:
 
 
 def get_group(call: Call) -> Answer:
-    """`show_last_activity` is OpenAPI's; here the last activity is the last change."""
+    """Returns a group. `show_last_activity` exists in OpenAPI only; here the last activity is the
+    last change."""
     group = _group(call)
     body = call.shapes.group(group)
     if call.shapes.openapi and call.query.get("show_last_activity") in ("true", "1"):
@@ -59,7 +60,7 @@ def list_members(call: Call) -> Answer:
 
 
 def add_member(call: Call) -> Answer:
-    """Needs an active user (docs D-grant). Adding a member again changes nothing (unverified)."""
+    """Adds an active user (docs D-grant). Adding a member again changes nothing (unverified)."""
     group = _group(call)
     person = _named(call, call.body())
     if call.world.home.members[person.id].suspended is not None:
@@ -82,7 +83,7 @@ def remove_member(call: Call) -> Answer:
 
 
 def restore_member(call: Call) -> Answer:
-    """Brings a removed member back; nobody else is found."""
+    """Restores a removed member; answers 404 for a person who was never in the group."""
     _, person, tie = _membership(call, even_ended=True)
     tie.ended = False
     return _member(call, 202, person)
@@ -132,16 +133,17 @@ def _membership(call: Call, *, even_ended: bool = False) -> tuple[Group, Person,
 
 
 def _member(call: Call, status: int, person: Person) -> Answer:
-    """Wrapped in both profiles: OpenAPI alone describes this answer."""
+    """Returns the answer for one group member. It is wrapped in both profiles: only OpenAPI
+    describes it."""
     return Answer(status, {"group_member": call.shapes.group_member(person)})
 
 
 def _named(call: Call, body: dict[str, Any]) -> Person:
     """Returns the user that a body names (C-11).
 
-    The Go client and the guide name the user in `user_id`. The OpenAPI document has no such field:
-    there, `display_name` is "the user ID or display name". An address or name that several users
-    have finds nobody (unverified).
+    The Go client and the guide put the user's id into `user_id`. The OpenAPI document does not have
+    that field; its `display_name` is "the user ID or display name". If several users have the given
+    address or name, the answer is 404 (unverified).
     """
     id = "" if call.shapes.openapi else fields.text(body, "user_id", "")
     name = fields.text(body, "display_name", "")

@@ -1,4 +1,4 @@
-"""Invitations: the calls of dossier 2.1, the mail, and what the invitee's click does."""
+"""The endpoints of invitations (dossier 2.1), the email, and acceptance by the invited person."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .state import VALIDITY, Invitation, Membership, Person, World
 
 
 def list_invitations(call: Call) -> Answer:
-    """All states, or the pending ones alone (C-4)."""
+    """Lists the invitations in all states, or only pending ones, by the switch `listing` (C-4)."""
     shown = list(call.world.invitations)
     if call.choices["listing"] == "pending":
         shown = [one for one in shown if call.shapes.status(one) == "Pending"]
@@ -20,7 +20,7 @@ def list_invitations(call: Call) -> Answer:
 
 
 def create_invitation(call: Call) -> Answer:
-    """Invites an address. An older invitation stays as it is (C-17)."""
+    """Invites an address. An older invitation of the same address does not change (C-17)."""
     body = call.body()
     email = fields.address(body, "email_invited")
     permissions = body.get("permissions")
@@ -41,7 +41,7 @@ def create_invitation(call: Call) -> Answer:
             expires=call.world.clock.now() + VALIDITY,
         )
     )
-    _send_mail(call.world, invitation)
+    _send_email(call.world, invitation)
     return Answer(201, call.shapes.one("invitation", call.shapes.invitation(invitation)))
 
 
@@ -51,17 +51,19 @@ def get_invitation(call: Call) -> Answer:
 
 
 def resend_invitation(call: Call) -> Answer:
-    """A new mail and three more days for one that reads `Pending` (docs D-resend, C-5)."""
+    """Sends the email of a `Pending` invitation again, and moves its expiry to three days from now
+    (docs D-resend, C-5)."""
     invitation = call.world.invitations.get(call.path["id"])
     if call.shapes.status(invitation) != "Pending":
         raise Refused(400, "Only pending invitations can be resent.")  # text unverified
     invitation.expires = call.world.clock.now() + VALIDITY
-    _send_mail(call.world, invitation)
+    _send_email(call.world, invitation)
     return Answer(200, call.shapes.one("invitation", call.shapes.invitation(invitation)))
 
 
 def accept(world: World, id: str) -> None:
-    """What the invitee does by mail and Console: joins, with nothing granted.
+    """Accepts an invitation, as the invited person does by email and console. The new member has no
+    grants.
 
     Raises:
         SandboxRefusal: the invitation is unknown, expired or used.
@@ -91,7 +93,8 @@ def _register(world: World, email: str) -> Person:
 
 
 def _refuse_duplicate(world: World, email: str) -> None:
-    """What the service does about either is not documented; 400 is what the dossier expects."""
+    """Refuses to invite a member, or an address with a pending invitation. It is not documented
+    what the service does in these cases; the dossier expects a 400."""
     person = world.find_person(email)
     if person is not None and person.id in world.home.members:
         raise Refused(400, "User is already a member of this organization.")
@@ -101,8 +104,9 @@ def _refuse_duplicate(world: World, email: str) -> None:
             raise Refused(400, "An invitation for this email is already pending.")
 
 
-def _send_mail(world: World, invitation: Invitation) -> None:
-    """The real mail carries a link. Its form is not public, so the imitation has none."""
+def _send_email(world: World, invitation: Invitation) -> None:
+    """Sends the email. The real one contains a link in a form that is not public, so this one has
+    no link."""
     organization = world.home.name
     text = (
         f"{invitation.inviter_name} ({invitation.inviter_email}) has invited you to join the "

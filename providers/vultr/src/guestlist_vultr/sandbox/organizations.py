@@ -1,4 +1,4 @@
-"""Organizations and who is in them (dossier 2.2 and 2.7)."""
+"""The endpoints of organizations and their members (dossier 2.2 and 2.7)."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from .state import Membership, Organization, Person
 
 
 def list_organizations(call: Call) -> Answer:
-    """The organizations of the caller."""
+    """Lists the organizations of the caller."""
     mine = [one for one in call.world.organizations if call.caller.id in one.members]
     key = "organizations" if call.shapes.openapi else "orgs"
     return Answer(200, call.shapes.many(key, mine, call.shapes.organization, call.query))
 
 
 def create_organization(call: Call) -> Answer:
-    """A further organization of the caller; their key still selects the old one."""
+    """Creates another organization for the caller. The API key still belongs to the first one."""
     body = call.body()
     organization = Organization(
         **call.world.identity(),
@@ -47,21 +47,22 @@ def update_organization(call: Call) -> Answer:
 def delete_organization(call: Call) -> Answer:
     organization = _mine(call)
     if organization is call.world.home:
-        # Nothing would answer afterwards. What the service does is not documented.
+        # After this, no key would work. The behavior of the service is not documented.
         raise Refused(400, "The organization of the API key cannot be deleted.")
     organization.deleted = call.world.clock.now()
     return NO_CONTENT
 
 
 def restore_organization(call: Call) -> Answer:
-    """Status unverified: the Go client takes any success and ignores the body."""
+    """Restores a deleted organization. The status is unverified: the Go client accepts any 2xx and
+    ignores the body."""
     organization = _of_caller(call, call.world.organizations.even_deleted(call.path["id"]))
     organization.deleted = None
     return NO_CONTENT
 
 
 def remove_user(call: Call) -> Answer:
-    """Ends the membership; the platform account survives."""
+    """Ends a membership. The Vultr account is not deleted."""
     organization, person, _ = _membership(call)
     _refuse_owner(organization, person)
     call.world.leave(person, organization)

@@ -1,4 +1,4 @@
-"""Cursor pagination (dossier 1.1)."""
+"""Pagination with cursors (dossier 1.1)."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ Item = TypeVar("Item")
 def page(
     items: Iterable[Item], number: Callable[[Item], int], query: Mapping[str, str]
 ) -> tuple[list[Item], dict[str, Any]]:
-    """The asked-for items in the order of their numbers, and the `meta` object.
+    """Returns the requested items in the order of their numbers, and the `meta` object.
 
-    A cursor names the number next to which the page lies, not an offset, so that records which
-    come and go between two pages neither repeat nor hide others.
+    A cursor contains the number of the record next to the page, not an offset. So records that are
+    added or removed between two requests cause no repetitions and no gaps.
 
     Raises:
-        Refused: 400 for a cursor or a `per_page` that cannot be read (unverified choice).
+        Refused: 400 for an invalid cursor or `per_page` (unverified choice).
     """
     rows = sorted(items, key=number)
     size = _size(query.get("per_page") or str(DEFAULT))

@@ -1,4 +1,4 @@
-"""Policies (dossier 2.5); what they are attached to is in `relations`."""
+"""The endpoints of policies (dossier 2.5). Attaching them is in `relations`."""
 
 from __future__ import annotations
 
@@ -47,14 +47,16 @@ def delete_policy(call: Call) -> Answer:
 
 
 def restore_policy(call: Call) -> Answer:
-    """Brings a deleted policy back, with everything attached; one that exists stays as it is."""
+    """Restores a deleted policy with everything attached to it. A policy that is not deleted does
+    not change."""
     policy = call.world.policies.even_deleted(call.path["id"])
     policy.deleted = None
     return Answer(202, call.shapes.one("policy", call.shapes.policy(policy)))
 
 
 def _own(call: Call) -> Policy:
-    """System policies are read-only; status and text are unverified."""
+    """Returns a policy that can be changed. System policies are read-only; status and text are
+    unverified."""
     policy = call.world.policies.get(call.path["id"])
     if policy.system:
         raise Refused(403, "System policies cannot be changed.")

@@ -1,10 +1,10 @@
-"""How the service says no."""
+"""The exception for error answers."""
 
 from __future__ import annotations
 
 
 class Refused(Exception):
-    """Becomes the flat envelope `{"error": text, "status": status}` (dossier 1.2)."""
+    """An error answer with the body `{"error": text, "status": status}` (dossier 1.2)."""
 
     def __init__(self, status: int, text: str) -> None:
         super().__init__(text)

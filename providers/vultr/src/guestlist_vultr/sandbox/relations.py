@@ -1,6 +1,6 @@
-"""What is attached to what: list, attach and detach, the same for every pair of kinds.
+"""The endpoints that list, attach and detach. They work the same way for every pair of kinds.
 
-The Go client's lists differ from pair to pair; OpenAPI's are all alike (C-9).
+The Go client expects a different list for each pair; OpenAPI's lists all have the same form (C-9).
 """
 
 from __future__ import annotations
@@ -22,22 +22,24 @@ Right = TypeVar("Right", bound=Record)
 
 @dataclass(frozen=True)
 class Relation(Generic[Left, Right]):
-    """One pair of kinds, such as roles and the users they are assigned to."""
+    """One pair of kinds, such as roles (left) and the users that they are assigned to (right)."""
 
     left: str
     right: str
     lefts: Callable[[World], Table[Left]]
     rights: Callable[[World], Iterable[Right]]
     right_of: Callable[[World, str], Right]
-    """Finds a right one by id. Raises Refused (404)."""
+    """Returns the right record with an id. Raises Refused (404) if there is none."""
     missing: Callable[[World], str]
-    """The text for a right one that exists and is not attached (unverified)."""
+    """Returns the text of the 404 for a right record that exists but is not attached
+    (unverified)."""
     ties: Callable[[World], Ties]
     shape: Callable[[Shapes, Left, Right, Tie], Json]
     key: str
-    """Under which key the Go client finds the list."""
+    """The field in which the Go client expects the list."""
     listed: Callable[[Shapes, Grant[Right]], Json] | None = None
-    """What the Go client finds in the list, if not the relationships themselves."""
+    """Returns an item of the list for the Go client; None if the items are the relationships
+    themselves."""
 
     @property
     def name(self) -> str:
@@ -49,7 +51,7 @@ class Relation(Generic[Left, Right]):
         grants = [Grant(right, tie) for right, tie in pairs if tie is not None]
 
         def relationship(grant: Grant[Right]) -> Json:
-            return self.shape(shapes, left, grant.what, grant.tie)
+            return self.shape(shapes, left, grant.record, grant.tie)
 
         def item(grant: Grant[Right]) -> Json:
             if shapes.openapi or self.listed is None:
@@ -64,7 +66,7 @@ class Relation(Generic[Left, Right]):
         return self._attach(call, left, self.right_of(call.world, call.path["right"]))
 
     def attach_from_body(self, call: Call) -> Answer:
-        """The deprecated form, which names the right one in the body."""
+        """Attaches a record whose id is in the body: the deprecated form of the request."""
         left = self._left(call)
         id = fields.text(call.body(), f"{self.right}_id")
         return self._attach(call, left, self.right_of(call.world, id))
@@ -79,7 +81,7 @@ class Relation(Generic[Left, Right]):
         return NO_CONTENT
 
     def endpoints(self, many: str) -> Endpoints:
-        """The paths of this relation; `many` is the plural of `right`."""
+        """Returns the endpoints of this relation. `many` is the plural of `right`."""
         lefts = {"role": "roles", "policy": "policies"}[self.left]
         path = f"/v2/{lefts}/{{left}}/{many}"
         action, what = f"iam.{self.left}", self.right.title()
@@ -95,7 +97,7 @@ class Relation(Generic[Left, Right]):
         return self.lefts(call.world).get(call.path["left"])
 
     def _attach(self, call: Call, left: Left, right: Right) -> Answer:
-        """Attaches, as the switches `assumable` and `reattach` allow."""
+        """Attaches a record, if the switches `assumable` and `reattach` allow it."""
         assumable = isinstance(left, Role) and left.role_type == ASSUMABLE
         holds_roles = self.right in ("user", "group")
         if assumable and holds_roles and call.choices["assumable"] == "refuse":
@@ -112,9 +114,9 @@ class Relation(Generic[Left, Right]):
 
 
 def _assigned_user(shapes: Shapes, grant: Grant[Person]) -> Json:
-    """The word `direct` is an unverified choice."""
+    """Returns a user with the date of the assignment. The word `direct` is an unverified choice."""
     assigned = {"assignment_type": "direct", "assigned_date": shapes.moment(grant.tie.since)}
-    return {**shapes.member(grant.what), **assigned}
+    return {**shapes.member(grant.record), **assigned}
 
 
 USERS: dict[str, Any] = {
@@ -156,7 +158,7 @@ ROLE_POLICIES = Relation[Role, Policy](
     ties=lambda world: world.role_policies,
     shape=Shapes.role_policy,
     key="policies",
-    listed=lambda shapes, grant: shapes.policy(grant.what),
+    listed=lambda shapes, grant: shapes.policy(grant.record),
 )
 POLICY_USERS = Relation[Policy, Person](
     **USERS,

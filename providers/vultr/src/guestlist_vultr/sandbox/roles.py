@@ -1,4 +1,4 @@
-"""Roles (dossier 2.4); what is attached to them is in `relations`."""
+"""The endpoints of roles (dossier 2.4). Attaching them is in `relations`."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from .refusal import Refused
 from .state import ASSIGNABLE, ASSUMABLE, Role
 
 TYPES = (ASSUMABLE, ASSIGNABLE)
-"""C-15; the first is the default. Refusing other words is an unverified choice."""
+"""The types of roles (C-15); the first is the default. Refusing other types is an unverified
+choice."""
 
-SESSION = 3600
-"""Default `max_session_duration` in seconds (OpenAPI)."""
+SESSION_SECONDS = 3600
+"""The default of `max_session_duration` (OpenAPI)."""
 
 
 def list_roles(call: Call) -> Answer:
@@ -28,7 +29,7 @@ def create_role(call: Call) -> Answer:
         name=fields.text(body, "name"),
         description=fields.text(body, "description", ""),
         role_type=_type(body, TYPES[0]),
-        max_session_duration=fields.count(body, "max_session_duration", SESSION),
+        max_session_duration=fields.count(body, "max_session_duration", SESSION_SECONDS),
     )
     call.world.roles.add(role)
     return Answer(201, call.shapes.one("role", call.shapes.role(role)))
@@ -58,14 +59,16 @@ def delete_role(call: Call) -> Answer:
 
 
 def restore_role(call: Call) -> Answer:
-    """Brings a deleted role back, with everything attached; one that exists stays as it is."""
+    """Restores a deleted role with everything attached to it. A role that is not deleted does not
+    change."""
     role = call.world.roles.even_deleted(call.path["id"])
     role.deleted = None
     return Answer(200, call.shapes.one("role", call.shapes.role(role)))
 
 
 def _type(body: dict[str, Any], default: str) -> str:
-    value = fields.text(body, "role_type", "") or default  # the Go client sends "" for "not set"
+    # The Go client sends an empty string for "not set".
+    value = fields.text(body, "role_type", "") or default
     if value not in TYPES:
         raise Refused(400, "Invalid role_type.")
     return value

@@ -1,11 +1,11 @@
-"""The world that a sandbox starts with: "Example Works" and its three people."""
+"""The records that a sandbox starts with: the organization "Example Works" and its three people."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
-from .roles import SESSION
+from .roles import SESSION_SECONDS
 from .state import (
     ASSIGNABLE,
     ASSUMABLE,
@@ -30,9 +30,10 @@ SUPPORTER_KEY = "VULTR-SANDBOX-SUPPORTER-KEY"
 def plant(world: World) -> None:
     """Fills an empty world.
 
-    Omar, in the group Support, inherits the role "Support Engineer" and with it a policy; Lena has
-    a policy through her group Engineering and another one directly. The name "Support" is a group
-    and a role. The role "Incident Response" is the one that is assumed, not attached.
+    Omar is in the group Support, and inherits the role "Support Engineer" and its policy from it.
+    Lena has one policy through her group Engineering and another one directly. The name "Support"
+    belongs to a group and to a role. The role "Incident Response" is assumable, so it is not
+    attached to users.
     """
     add = world.add_person
     ines = add(**_person("ines@example.org", "Ines Admin"), api_key=OWNER_KEY)
@@ -53,7 +54,7 @@ def plant(world: World) -> None:
     support = _group(world, "Support", "Answers customers")
     support_engineer = _role(world, "Support Engineer", "Works on tickets")
     billing_viewer = _role(world, "Billing Viewer", "Reads invoices")
-    _role(world, "Support", "Bears the name of a group")
+    _role(world, "Support", "Has the same name as a group")
     everything = _policy(world, "Administrator Access", "All actions", "*", system=True)
     tickets = _policy(world, "Ticket Handling", "Reads and answers tickets", "support.*")
     invoices = _policy(world, "Invoice Reading", "Reads invoices", "billing.invoice.*")
@@ -94,7 +95,7 @@ def _role(world: World, name: str, description: str, role_type: str = ASSIGNABLE
         name=name,
         description=description,
         role_type=role_type,
-        max_session_duration=SESSION,
+        max_session_duration=SESSION_SECONDS,
     )
     return world.roles.add(role)
 
@@ -102,7 +103,7 @@ def _role(world: World, name: str, description: str, role_type: str = ASSIGNABLE
 def _policy(
     world: World, name: str, description: str, action: str, *, system: bool = False
 ) -> Policy:
-    # A system policy has plain strings where others have lists: both occur (dossier 2.5).
+    # System policies use a string where other policies use a list: both occur (dossier 2.5).
     listed: str | list[str] = action if system else [action]
     resource: str | list[str] = "*" if system else ["*"]
     statement = {"Effect": "Allow", "Action": listed, "Resource": resource}

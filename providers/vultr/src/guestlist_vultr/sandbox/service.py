@@ -1,4 +1,5 @@
-"""The imitated service: its switches, its application, and the invitee's side of it."""
+"""The imitated service: its switches, its ASGI application, and the actions of an invited
+person."""
 
 from __future__ import annotations
 
@@ -37,36 +38,51 @@ ROUTES = routes(
 class VultrService(Service):
     """Vultr IAM: organizations, invitations, users, groups, roles, policies and their access.
 
-    The profile `govultr` answers as Vultr's own Go client decodes, `openapi` as the OpenAPI
-    document describes. Role trusts, assumed roles and SCIM are not imitated: they answer 404.
+    The profile `govultr` answers in the form that Vultr's own Go client decodes, `openapi` in the
+    form that the OpenAPI document describes. Role trusts, assumed roles and SCIM are not imitated:
+    they answer 404.
 
-    A request counts against the rate limit of its address, then needs a working key (401), then
-    a path and method that exist (404, 405), a permission (403), records that exist (404), and last
-    a body that makes sense (400).
+    The checks of a request are, in this order: the rate limit of its address, a valid key (401), an
+    existing path and method (404, 405), a permission (403), existing records (404), and a valid
+    body (400).
 
-    `expired`: whether an expired invitation reads `Pending` and can be resent, or not (C-5).
-    `listing`: whether the list holds all invitations or the pending ones (C-4).
-    `duplicates`: whether a second open invitation of an address, and the invitation of a member,
-    is accepted, or refused with 400. No source says that they are refused, and Vultr's guide to
-    Terraform needs them: changing an invitation there deletes nothing and sends a second one.
-    `rate`: how the 30 requests of a second are counted.
-    `retry_after`: whether a 429 says when to come back (C-18).
-    `timestamps`: ISO 8601, or the plain form that other Vultr objects have.
-    `permissions`: whether an invitation shows them as an object, or as JSON in a string (C-7). The
-    profile `openapi` always has a string, as its document says.
-    `status_fields`: whether an invitation has `status` and `status_full` beside `invite_status`
-    (C-6). The Go client 3.33.2 and later takes a text in `status` at the top of an answer for a
-    broken error, and therefore fails on every single bare invitation that has one; older ones,
-    such as Terraform's, publish it.
-    `user_status`: whether a user shows `status` and `active` (C-14). In the profile `openapi` every
-    user has the `status` and the `invite_accepted` of its document.
-    `pending_users`: whether the user list holds those who are invited and have not accepted, with
-    `invite_accepted: false`. The OpenAPI document has the field and the status `pending`; that such
-    users are listed is unverified.
+    The switches:
+
+    `expired`: whether an expired invitation is reported as `Pending` and can be resent, or not
+    (C-5).
+
+    `listing`: whether the list contains all invitations or only the pending ones (C-4).
+
+    `duplicates`: whether a second open invitation of an address, and the invitation of a member, is
+    accepted, or refused with 400. No source says that they are refused, and Vultr's guide to
+    Terraform relies on them: changing an invitation there deletes nothing and sends a second one.
+
+    `rate`: how the limit of 30 requests per second is counted.
+
+    `retry_after`: whether a 429 has a `Retry-After` header (C-18).
+
+    `timestamps`: ISO 8601, or the plain form of other Vultr objects.
+
+    `permissions`: whether the permissions of an invitation are an object, or JSON in a string
+    (C-7). The profile `openapi` always uses a string, as its document says.
+
+    `status_fields`: whether an invitation has `status` and `status_full` in addition to
+    `invite_status` (C-6). The Go client 3.33.2 and later treats a string in `status` at the top of
+    an answer as a malformed error, and so fails on every unwrapped invitation that has one; older
+    versions, such as Terraform's, publish it.
+
+    `user_status`: whether a user has `status` and `active` (C-14). In the profile `openapi` every
+    user has `status` and `invite_accepted`, as in its document.
+
+    `pending_users`: whether the user list contains people who are invited and have not accepted,
+    with `invite_accepted: false`. The OpenAPI document has the field and the status `pending`; that
+    such users are listed is unverified.
+
     `assumable`: whether attaching an assumable role to a user or a group is refused with 400, or
     accepted. Vultr's guides say that only assignable roles can be attached; the answer is not
-    documented. The profile `openapi` does not show the two types apart (C-15).
-    `reattach`: whether attaching what is attached is accepted again or refused. Undocumented.
+    documented. The profile `openapi` does not distinguish the two types (C-15).
+
+    `reattach`: whether attaching a record a second time is accepted or refused. Undocumented.
     """
 
     name = "vultr"
@@ -102,7 +118,9 @@ class VultrService(Service):
             KeyCheck(application, self.world),
             limit=ChosenLimit(lambda: self.chosen),
             clock=self.clock,
-            refuse=lambda verdict: too_many(verdict, tell=self.chosen["retry_after"] == "sent"),
+            refuse=lambda verdict: too_many(
+                verdict, send_retry_after=self.chosen["retry_after"] == "sent"
+            ),
         )
 
     def settings(self, base_url: str) -> dict[str, str]:
@@ -112,21 +130,22 @@ class VultrService(Service):
         return {"api_key": seed.READ_ONLY_KEY, "base_url": base_url}
 
     def key_of(self, email: str) -> str:
-        """The API key that a person would create in the Console.
+        """Returns the API key of a person, as the person would create it in the console.
 
         Raises:
-            LookupError: nobody has the address.
+            LookupError: no person has this email address.
         """
         person = self.world.find_person(email)
         if person is None:
-            raise LookupError(f"nobody has the address {email}")
+            raise LookupError(f"no person has the address {email}")
         return person.api_key
 
     def accept(self, invitation: str) -> None:
         invitations.accept(self.world, invitation)
 
     def next_steps(self, invitation: str, base_url: str) -> str | None:
-        """Commands that make a key for the invitee and take the last step of Vultr's guide."""
+        """Returns commands that create an API key for the invited person and run the last step of
+        Vultr's guide."""
         found = [one for one in self.world.invitations if one.id == invitation]
         person = self.world.find_person(found[0].registered) if found else None
         if person is None or person.id not in self.world.home.members:
@@ -160,7 +179,7 @@ curl -X POST {url}/v2/users/{id}/apikeys \\
     -H "Authorization: Bearer {key}" -H "Content-Type: application/json" \\
     -d '{{"name": "invitee", "expire": false}}'
 
-# What the invitee holds. Set VULTR_API_KEY to the "api_key" of the last answer first.
+# Show the invitee's groups. Set VULTR_API_KEY to the "api_key" of the last answer first.
 curl {url}/v2/users/me/groups -H "Authorization: Bearer ${{VULTR_API_KEY}}"
 printf '[accounts.invitee]\\nprovider = "vultr"\\napi_key = "%s"\\nbase_url = "%s"\\n' \\
     "${{VULTR_API_KEY}}" {url} > invitee.toml

@@ -1,4 +1,5 @@
-"""Records as JSON: what the official Go client decodes, or what the OpenAPI document says."""
+"""Converts records to JSON: as the official Go client decodes it, or as the OpenAPI document
+describes it."""
 
 from __future__ import annotations
 
@@ -25,13 +26,14 @@ from .state import (
 Json = dict[str, Any]
 
 PLAIN = "%Y-%m-%d %H:%M:%S"
-"""How some objects outside IAM write a moment, in UTC and without saying so (dossier 1)."""
+"""The format in which some objects outside IAM contain dates: in UTC, without a time zone (dossier
+1)."""
 
 HolderT = TypeVar("HolderT", Person, Group)
 
 
 class Shapes:
-    """The service's tongue in one profile and with one choice of switches."""
+    """Converts records to JSON for one profile and one choice of switches."""
 
     def __init__(self, world: World, profile: str, choices: Mapping[str, str]) -> None:
         self._world = world
@@ -41,7 +43,8 @@ class Shapes:
     # Envelopes
 
     def one(self, name: str, body: Json, *, wrapped: bool = False) -> Json:
-        """A single object. The OpenAPI document wraps all of them, the Go client some (C-8)."""
+        """Returns a single object. The OpenAPI document wraps all of them in another object, the Go
+        client only some (C-8)."""
         return {name: body} if self.openapi or wrapped else body
 
     def many(
@@ -51,7 +54,7 @@ class Shapes:
         shape: Callable[[RecordT], Json],
         query: Mapping[str, str],
     ) -> Json:
-        """One page of a list of records."""
+        """Returns one page of a list of records."""
         shown, meta = page(records, _number, query)
         return {key: [shape(record) for record in shown], "meta": meta}
 
@@ -62,7 +65,7 @@ class Shapes:
         shape: Callable[[Grant[RecordT]], Json],
         query: Mapping[str, str],
     ) -> Json:
-        """One page of a flat list of grants."""
+        """Returns one page of a flat list of grants."""
         shown, meta = page(grants, _granted_number, query)
         return {key: [shape(grant) for grant in shown], "meta": meta}
 
@@ -74,12 +77,14 @@ class Shapes:
         query: Mapping[str, str],
         inherited: str = "inherited",
     ) -> Json:
-        """Grants by how they came about (G, C-9). Pages cut `all`; the parts follow it."""
+        """Returns one page of grants, divided into `all`, direct and inherited ones (G, C-9). The
+        page contains a part of `all`; the other lists contain those of its records that belong to
+        them."""
         shown, meta = page(effective.all, _granted_number, query)
-        ids = {grant.what.id for grant in shown}
+        ids = {grant.record.id for grant in shown}
         parts = {"all": shown, "direct": effective.direct, inherited: effective.inherited}
         cut = {
-            part: [shape(grant) for grant in grants if grant.what.id in ids]
+            part: [shape(grant) for grant in grants if grant.record.id in ids]
             for part, grants in parts.items()
         }
         return {key: cut, "meta": meta}
@@ -96,25 +101,33 @@ class Shapes:
         relationships: str | None = None,
         inherited: str = "inherited",
     ) -> Json:
-        """What somebody holds: a flat list of ties in the OpenAPI document, grants by how they came
-        about in the Go client.
+        """Returns one page of the grants of a person or group: a flat list of relationships in the
+        OpenAPI document, lists of direct and inherited grants in the Go client.
 
         Args:
-            relationships: what the OpenAPI document calls the list, if not `key`.
+            key: the field with the list.
+            holder: the person or group.
+            held: the grants.
+            tied: returns a relationship as JSON, for the OpenAPI document.
+            shape: returns a grant as JSON, for the Go client.
+            query: the query parameters of the request.
+            relationships: the field with the list in the OpenAPI document, if it is not `key`.
+            inherited: the field with the inherited grants.
         """
         if not self.openapi:
             return self.effective(key, held, shape, query, inherited)
         return self.granted(
             relationships or key,
             held.all,
-            lambda grant: tied(grant.what, holder, grant.tie),
+            lambda grant: tied(grant.record, holder, grant.tie),
             query,
         )
 
     # Values
 
     def moment(self, moment: datetime | None) -> str:
-        """ISO 8601 with an offset, in whole seconds; empty if unset, as in the Go client."""
+        """Returns a date in ISO 8601 with an offset, in whole seconds. Empty if unset, as in the Go
+        client."""
         if moment is None:
             return ""
         if self._choices["timestamps"] == "plain":
@@ -124,7 +137,7 @@ class Shapes:
     # Objects
 
     def invitation(self, invitation: Invitation) -> Json:
-        """All status fields that are there carry the same text (C-6)."""
+        """Returns an invitation. All its status fields contain the same text (C-6)."""
         status = self.status(invitation)
         others = {"status": status, "status_full": status}
         if self._choices["status_fields"] == "invite_status":
@@ -148,24 +161,26 @@ class Shapes:
             "expiration_date": self.moment(invitation.expires),
         }
         if self.openapi:
-            # The document has no `status_full`, and an empty text is no date-time.
+            # The document has no `status_full`, and an empty string is not a valid date-time.
             body.pop("status_full", None)
             if invitation.responded is None:
                 del body["date_responded"]
         return body
 
     def status(self, invitation: Invitation) -> str:
-        """`Pending` or `Accepted` (docs D-invite); the word `Expired` is unverified (C-5)."""
+        """Returns `Pending` or `Accepted` (docs D-invite). The word `Expired` is unverified
+        (C-5)."""
         state = invitation.state(self._world.clock.now())
         if state == "expired" and self._choices["expired"] == "pending":
             state = "pending"
         return state.capitalize()
 
     def user(self, person: Person) -> Json:
-        """Without `status` and `active` by default: the documents disagree (C-14).
+        """Returns a user. By default without `status` and `active`, because the documents disagree
+        (C-14).
 
-        In the profile `openapi` with the fields of its document. Its words for `status` are
-        pending, active, suspended and closed.
+        In the profile `openapi`, the user has the fields of the OpenAPI document, where `status` is
+        pending, active, suspended or closed.
         """
         pending = person.id not in self._world.home.members
         suspended = self._suspended(person) is not None
@@ -196,7 +211,7 @@ class Shapes:
         }
 
     def member(self, person: Person, suspended: datetime | None = None) -> Json:
-        """`OrgUser` in the Go client, the group member's object in OpenAPI."""
+        """Returns a member: `OrgUser` in the Go client, the group member's object in OpenAPI."""
         if self.openapi:
             return self.group_member(person)
         return {
@@ -240,13 +255,15 @@ class Shapes:
         return body
 
     def granted_group(self, grant: Grant[Group]) -> Json:
-        """The OpenAPI document has no `assigned_date`."""
+        """Returns a group with the date of its assignment, which the OpenAPI document does not
+        have."""
         if self.openapi:
-            return self.group(grant.what)
-        return {**self.group(grant.what), "assigned_date": self.moment(grant.tie.since)}
+            return self.group(grant.record)
+        return {**self.group(grant.record), "assigned_date": self.moment(grant.tie.since)}
 
     def role(self, role: Role) -> Json:
-        """The policies inside are relationships in the OpenAPI document."""
+        """Returns a role with its policies. In the OpenAPI document, the policies are
+        relationships."""
         policies = policies_of_role(self._world, role)
         return {
             "id": role.id,
@@ -255,27 +272,31 @@ class Shapes:
             "role_type": self.role_type(role),
             "max_session_duration": role.max_session_duration,
             "policies": [
-                self.role_policy(role, one.what, one.tie) if self.openapi else self.policy(one.what)
+                self.role_policy(role, one.record, one.tie)
+                if self.openapi
+                else self.policy(one.record)
                 for one in policies
             ],
             "date_created": self.moment(role.created),
         }
 
     def role_type(self, role: Role) -> str:
-        """The OpenAPI document knows `user` and `service` (C-15). How these relate to the types in
-        the guides is not documented, so every role is a `user` there."""
+        """Returns a role's type. The OpenAPI document only has `user` and `service` (C-15). It is
+        not documented how they relate to the types in the guides, so every role is a `user`
+        there."""
         return "user" if self.openapi else role.role_type
 
     def granted_role(self, grant: Grant[Role]) -> Json:
-        return self.role(grant.what)
+        return self.role(grant.record)
 
     def role_in_group(self, grant: Grant[Role]) -> Json:
-        """The Go client reads a role's name from `display_name` here, and only here."""
+        """Returns a role of a group. Only here does the Go client read a role's name from
+        `display_name`."""
         return {
-            "id": grant.what.id,
-            "display_name": grant.what.name,
-            "description": grant.what.description,
-            "role_type": self.role_type(grant.what),
+            "id": grant.record.id,
+            "display_name": grant.record.name,
+            "description": grant.record.description,
+            "role_type": self.role_type(grant.record),
             "date_assigned": self.moment(grant.tie.since),
         }
 
@@ -292,7 +313,7 @@ class Shapes:
 
     def granted_policy(self, grant: Grant[Policy]) -> Json:
         origin = {"from_role": grant.role} if grant.role else {}
-        return {**self.policy(grant.what), **origin, "source": grant.source}
+        return {**self.policy(grant.record), **origin, "source": grant.source}
 
     # Relationships
 
@@ -303,7 +324,8 @@ class Shapes:
         return {**_of_group(group), **self._of_role(role, tie), **self._assigner(tie)}
 
     def role_policy(self, role: Role, policy: Policy, tie: Tie) -> Json:
-        """`assigned_by` in both profiles; the role's name in OpenAPI alone."""
+        """Returns the relationship of a role and a policy. `assigned_by` is in both profiles, the
+        role's name only in OpenAPI."""
         body = {
             "policy_id": policy.id,
             "policy_name": policy.name,
@@ -354,4 +376,4 @@ def _number(record: Record) -> int:
 
 
 def _granted_number(grant: Grant[RecordT]) -> int:
-    return grant.what.number
+    return grant.record.number

@@ -1,4 +1,4 @@
-"""What the imitation holds: people, organizations, groups, roles, policies, invitations."""
+"""The records of the sandbox: people, organizations, groups, roles, policies and invitations."""
 
 from __future__ import annotations
 
@@ -15,12 +15,13 @@ from guestlist.sandbox.service import Clock, Outbox
 from .refusal import Refused
 
 VALIDITY = timedelta(hours=72)
-"""How long an invitation can be accepted after it was sent: three days (docs D-valid)."""
+"""How long an invitation can be accepted after it is sent: three days (docs D-valid)."""
 
 
 @dataclass(eq=False, kw_only=True)
 class Record:
-    """Anything with an id. `number` counts up over all records and is their order in every list."""
+    """The base class of all records. `number` counts up over all records and is their order in
+    every list."""
 
     id: str
     number: int
@@ -31,7 +32,8 @@ class Record:
 
 @dataclass(eq=False, kw_only=True)
 class Person(Record):
-    """A platform account. It survives its removal from an organization (docs D-suspend, S)."""
+    """A Vultr account. It is not deleted when the person is removed from an organization (docs
+    D-suspend, S)."""
 
     email: str
     first_name: str
@@ -45,7 +47,8 @@ class Person(Record):
 
 @dataclass
 class Membership:
-    """A person's place in an organization."""
+    """The membership of a person in an organization; `suspended` is the time of the suspension, if
+    any."""
 
     suspended: datetime | None = None
 
@@ -62,7 +65,7 @@ class Organization(Record):
 
 @dataclass(eq=False, kw_only=True)
 class Group(Record):
-    """A named set of members."""
+    """A named group of members."""
 
     name: str
     description: str
@@ -75,7 +78,7 @@ create a role")."""
 
 @dataclass(eq=False, kw_only=True)
 class Role(Record):
-    """A bundle of policies; `max_session_duration` is in seconds."""
+    """A role, which groups policies; `max_session_duration` is in seconds."""
 
     name: str
     description: str
@@ -85,7 +88,8 @@ class Role(Record):
 
 @dataclass(eq=False, kw_only=True)
 class Policy(Record):
-    """A document of allowed and denied actions; a system policy is Vultr's own and read-only."""
+    """A policy: a document of allowed and denied actions. A system policy is Vultr's own and
+    read-only."""
 
     name: str
     description: str
@@ -95,7 +99,7 @@ class Policy(Record):
 
 @dataclass(eq=False, kw_only=True)
 class Invitation(Record):
-    """An offer to one address. `responded` is set by acceptance and by nothing else."""
+    """An invitation of one email address. `responded` is only set by acceptance."""
 
     inviter_name: str
     inviter_email: str
@@ -106,7 +110,8 @@ class Invitation(Record):
     responded: datetime | None = None
 
     def state(self, now: datetime) -> str:
-        """`pending`, `expired` or `accepted`: the truth, whatever the service calls it."""
+        """Returns the real state, `pending`, `expired` or `accepted`. The service may report an
+        expired invitation as pending."""
         if self.responded is not None:
             return "accepted"
         return "pending" if now < self.expires else "expired"
@@ -116,7 +121,8 @@ RecordT = TypeVar("RecordT", bound=Record)
 
 
 class Table(Generic[RecordT]):
-    """The records of one kind. `missing` is the text of the 404 that Terraform looks for."""
+    """The records of one kind. `missing` is the text of the 404, which the Terraform provider looks
+    for."""
 
     def __init__(self, missing: str) -> None:
         self.missing = missing
@@ -127,11 +133,11 @@ class Table(Generic[RecordT]):
         return record
 
     def __iter__(self) -> Iterator[RecordT]:
-        """The records that are not deleted."""
+        """Yields the records that are not deleted."""
         return (record for record in self._records.values() if record.deleted is None)
 
     def get(self, id: str) -> RecordT:
-        """Raises Refused (404) for an id that is unknown or deleted."""
+        """Returns the record with this id. Raises Refused (404) if it is unknown or deleted."""
         record = self.even_deleted(id)
         if record.deleted is not None:
             raise Refused(404, self.missing)
@@ -139,7 +145,7 @@ class Table(Generic[RecordT]):
 
     @contextmanager
     def without(self, ids: Collection[str]) -> Iterator[None]:
-        """Knows nothing of some records meanwhile. None may be added meanwhile."""
+        """Hides some records during the `with` block. No record may be added in the block."""
         everything = self._records
         self._records = {id: one for id, one in everything.items() if id not in ids}
         try:
@@ -148,7 +154,8 @@ class Table(Generic[RecordT]):
             self._records = everything
 
     def even_deleted(self, id: str) -> RecordT:
-        """Raises Refused (404) for an id that never was."""
+        """Returns the record with this id, deleted or not. Raises Refused (404) if it never
+        existed."""
         try:
             return self._records[id]
         except KeyError:
@@ -157,7 +164,8 @@ class Table(Generic[RecordT]):
 
 @dataclass
 class Tie:
-    """Since when something is attached, by whom (a person's id), and whether it was taken away."""
+    """The attachment of one record to another: since when, by whom (a person's id), and whether it
+    was removed."""
 
     since: datetime
     by: str
@@ -165,7 +173,8 @@ class Tie:
 
 
 class Ties:
-    """Which left ids are attached to which right ids, such as roles to users."""
+    """The attachments between two kinds of records, by the ids of both, such as roles (left) to
+    users (right)."""
 
     def __init__(self) -> None:
         self._ties: dict[tuple[str, str], Tie] = {}
@@ -174,7 +183,7 @@ class Ties:
         self._ties[left, right] = tie
 
     def get(self, left: str, right: str) -> Tie | None:
-        """The tie, unless there is none or it was taken away."""
+        """Returns the attachment, or None if there is none or it was removed."""
         tie = self.even_ended(left, right)
         return None if tie is None or tie.ended else tie
 
@@ -182,13 +191,13 @@ class Ties:
         return self._ties.get((left, right))
 
     def forget(self, right: str) -> None:
-        """Drops everything that is attached to `right`, beyond restoring."""
+        """Deletes everything that is attached to `right`, so that it cannot be restored."""
         self._ties = {pair: tie for pair, tie in self._ties.items() if pair[1] != right}
 
 
 @dataclass(frozen=True)
 class Key:
-    """Whose API key it is (a person's id), whether it may only read, and when it expires."""
+    """An API key: its owner (a person's id), whether it can only read, and when it expires."""
 
     person: str
     read_only: bool = False
@@ -196,7 +205,7 @@ class Key:
 
 
 class World:
-    """Everything there is. API keys speak for `home`, the organization that they select."""
+    """All records. API keys give access to one organization, `home`."""
 
     home: Organization
 
@@ -220,31 +229,32 @@ class World:
         self.policy_groups = Ties()
 
     def identity(self) -> dict[str, Any]:
-        """The fields of a new `Record`; ids are UUIDs (examples in T and S)."""
+        """Returns the common fields of a new `Record`. Ids are UUIDs (examples in T and S)."""
         self._count += 1
         now = self.clock.now()
         id = str(uuid.UUID(int=self._random.getrandbits(128), version=4))
         return {"id": id, "number": self._count, "created": now, "updated": now}
 
     def new_key(self) -> str:
-        """A fresh API key, which nobody owns yet."""
+        """Returns a new API key that has no owner yet."""
         return f"VULTR-SANDBOX-{self._random.getrandbits(128):032X}"
 
     def add_person(self, **fields: Any) -> Person:
-        """A new account whose key works; `fields` are those of `Person` that are its own."""
+        """Creates an account with a valid API key. `fields` are the fields of `Person` without
+        those of `Record`."""
         key = fields.pop("api_key", None) or self.new_key()
         person = self.people.add(Person(**self.identity(), api_key=key, **fields))
         self.keys[key] = Key(person.id)
         return person
 
     def members(self) -> list[Person]:
-        """The people of `home`, suspended ones included."""
+        """Returns the members of `home`, including suspended ones."""
         return [person for person in self.people if person.id in self.home.members]
 
     def pending(self) -> list[Person]:
-        """Users as a service that lists invited people would show them: one for each address with
-        an open invitation that is no member's. Nothing can be done with such a user (unverified).
-        """
+        """Returns the users that a service would list for invited people: one for each address that
+        has an open invitation and is not a member's. No other request accepts such a user
+        (unverified)."""
         now, known = self.clock.now(), {one.email.casefold() for one in self.members()}
         found: dict[str, Person] = {}
         for invitation in self.invitations:
@@ -254,32 +264,33 @@ class World:
         return list(found.values())
 
     def member(self, id: str) -> Person:
-        """Raises Refused (404) for one who is not in `home`."""
+        """Returns the member of `home` with this id. Raises Refused (404) if there is none."""
         person = self.people.get(id)
         if person.id not in self.home.members:
             raise Refused(404, self.people.missing)
         return person
 
     def find_person(self, email: str) -> Person | None:
-        """The account with an address, compared without case."""
+        """Returns the account with an email address, ignoring case."""
         wanted = email.casefold()
         return next((p for p in self.people if p.email.casefold() == wanted), None)
 
     def leave(self, person: Person, organization: Organization) -> None:
-        """Ends a membership. Whoever comes back starts with nothing (dossier 8, item 9)."""
+        """Ends a membership. A person who joins again has no roles, groups or policies (dossier 8,
+        item 9)."""
         del organization.members[person.id]
         if organization is self.home:
             for ties in (self.group_members, self.role_users, self.policy_users):
                 ties.forget(person.id)
 
     def owner_of(self, key: str) -> Person | None:
-        """Who speaks with a key, or None for a key that does not work."""
+        """Returns the owner of an API key, or None if the key is not valid."""
         known = self.keys.get(key)
         if known is None or (known.expires is not None and known.expires <= self.clock.now()):
             return None
         person = self.people.even_deleted(known.person)
         membership = self.home.members.get(person.id)
-        # That a suspended person's key answers 401 and not 403 is an unverified choice.
+        # It is unverified that the key of a suspended person gets a 401 instead of a 403.
         usable = membership is not None and membership.suspended is None and person.api_enabled
         return person if usable else None
 

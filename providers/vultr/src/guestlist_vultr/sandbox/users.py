@@ -1,4 +1,4 @@
-"""Users, their API keys, and what they effectively may do (dossier 2.2 and 2.6)."""
+"""The endpoints of users, their API keys and their effective grants (dossier 2.2 and 2.6)."""
 
 from __future__ import annotations
 
@@ -14,12 +14,13 @@ Whose = Callable[[Call], Person]
 
 
 def list_users(call: Call) -> Answer:
-    """Regular, service and (unverified choice) suspended users together."""
+    """Lists regular, service and (unverified choice) suspended users together."""
     return Answer(200, call.shapes.many("users", _listed(call), call.shapes.user, call.query))
 
 
 def create_user(call: Call) -> Answer:
-    """A user with a password, without invitation. The answer alone shows the API key."""
+    """Creates a user with a password, without an invitation. Only this answer contains the API
+    key."""
     body = call.body()
     email = fields.address(body, "email")
     fields.text(body, "password")
@@ -51,7 +52,7 @@ def get_user(call: Call) -> Answer:
 
 
 def update_user(call: Call) -> Answer:
-    """Changes what is named: all of it, or nothing if one value is invalid.
+    """Changes the fields in the body. If one value is invalid, nothing is changed.
 
     Vultr's guides of August 2026 expect 202 Accepted; the OpenAPI document describes 204.
     """
@@ -73,11 +74,11 @@ def update_user(call: Call) -> Answer:
 
 
 def create_key(call: Call) -> Answer:
-    """A further API key of a user, shown this once (guides "Create New API Key" and "How to Create
-    an API Key for a User").
+    """Creates another API key for a user, which only this answer contains (guides "Create New API
+    Key" and "How to Create an API Key for a User").
 
-    The guides name the request's fields, the OpenAPI schema `apikey` those of the answer. The
-    status, the envelope and the default name are unverified.
+    The guides describe the fields of the request, the OpenAPI schema `apikey` those of the answer.
+    The status, the wrapping object and the default name are unverified.
     """
     person = _somebody(call)
     body = call.body()
@@ -99,7 +100,7 @@ def create_key(call: Call) -> Answer:
 
 
 def delete_user(call: Call) -> Answer:
-    """Ends the platform account, and with it every membership and the key."""
+    """Deletes a Vultr account with its memberships and API keys."""
     person = _somebody(call)
     for organization in call.world.organizations:
         if organization.owner == person.id:
@@ -141,7 +142,7 @@ def _policies(whose: Whose) -> Callable[[Call], Answer]:
 
 
 def _listed(call: Call) -> list[Person]:
-    """The members, and whom the switch `pending_users` adds."""
+    """Returns the members, and with the switch `pending_users` also the invited people."""
     pending = call.world.pending() if call.choices["pending_users"] == "listed" else []
     return [*call.world.members(), *pending]
 
@@ -164,7 +165,7 @@ ENDPOINTS: Endpoints = {
         "GET": Endpoint("account.user.List", list_users),
         "POST": Endpoint("account.user.Create", create_user),
     },
-    # Everybody may ask about themselves: nothing in docs D-grant demands a permission for it.
+    # These need no permission: docs D-grant mentions none for reading one's own access.
     "/v2/users/me/groups": {"GET": Endpoint(None, _groups(_caller))},
     "/v2/users/me/roles": {"GET": Endpoint(None, _roles(_caller))},
     "/v2/users/me/policies": {"GET": Endpoint(None, _policies(_caller))},
@@ -174,7 +175,7 @@ ENDPOINTS: Endpoints = {
         "DELETE": Endpoint("account.user.Delete", delete_user),
     },
     "/v2/users/{user}/apikeys": {
-        # "account.user.Create: Create user or API key" (docs D-actions)
+        # The documented action is "account.user.Create: Create user or API key" (docs D-actions).
         "POST": Endpoint("account.user.Create", create_key, only_in_go=True),
     },
     "/v2/users/{user}/groups": {"GET": Endpoint("iam.user.ListGroups", _groups(_somebody))},
