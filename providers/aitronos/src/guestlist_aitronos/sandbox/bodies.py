@@ -1,4 +1,4 @@
-"""What the endpoints take: bodies and queries, with the documented limits and defaults."""
+"""The bodies and queries that the endpoints accept, with the documented limits and defaults."""
 
 from __future__ import annotations
 
@@ -22,17 +22,19 @@ _EMAIL = re.compile(r"[^@\s]+@[^@\s.]+(\.[^@\s.]+)+")
 
 
 def is_email(text: str) -> bool:
-    """Whether a text has the form of an address. What the service checks is not documented."""
+    """Returns whether a text looks like an email address. The service's own check is not
+    documented."""
     return len(text) <= 254 and text.isprintable() and _EMAIL.fullmatch(text) is not None
 
 
 class Fields(BaseModel):
-    """A body or query. `null` counts as absent, because the SDK types optional fields so."""
+    """A body or query. A null is treated as a missing value, because the SDK types optional fields
+    so."""
 
     model_config = ConfigDict(extra="allow")
 
     refuses_unknown: ClassVar[bool] = False
-    """Whether unknown fields are a 422 whatever the switches say."""
+    """Whether unknown fields always cause a 422, independent of the switch `extra_fields`."""
 
     @model_validator(mode="before")
     @classmethod
@@ -43,18 +45,18 @@ class Fields(BaseModel):
 
     @property
     def unknown(self) -> list[str]:
-        """Names of fields that the endpoint does not know."""
+        """The names of fields that the endpoint does not know."""
         return sorted(self.model_extra or {})
 
 
 class AuthFields(Fields):
-    """Authentication endpoints refuse unknown fields (AUTH-A)."""
+    """The body of an authentication endpoint, which refuses unknown fields (AUTH-A)."""
 
     refuses_unknown = True
 
 
 class Invite(Fields):
-    """Parameter tables of OI-send and CM-invite, SDK."""
+    """The body in the parameter tables of OI-send and CM-invite, and in the SDK."""
 
     email: str
     role_id: str
@@ -62,7 +64,8 @@ class Invite(Fields):
 
 
 class LenientInvite(Fields):
-    """The same plus the names in the Python sample of OI-send: `role_name`, `send_email`."""
+    """Like `Invite`, and with the names in the Python sample of OI-send: `role_name`,
+    `send_email`."""
 
     email: str
     role_id: str = ""
@@ -78,7 +81,7 @@ class LenientInvite(Fields):
 
 
 class InviteV2(Fields):
-    """U-invite-v2."""
+    """The body of U-invite-v2."""
 
     email: str
     full_name: FullName | None = None
@@ -89,7 +92,7 @@ class InviteV2(Fields):
 
 
 class Selector(Fields):
-    """CM-get: exactly one of these."""
+    """The query of CM-get: exactly one of these."""
 
     email: str | None = None
     user_id: str | None = None
@@ -114,7 +117,7 @@ class Complete(EmailKey):
 
 
 class ListMembers(Fields):
-    """CM-list."""
+    """The body of CM-list."""
 
     skip: Skip = 0
     take: Take = 10
@@ -129,7 +132,8 @@ class ListMembers(Fields):
 
 
 class Export(Fields):
-    """SDK: the exports have words of their own for sorting. Defaults are unverified."""
+    """The body of an export. According to the SDK, exports have their own names for sorting. The
+    defaults are unverified."""
 
     search_term: str = ""
     role_id: str | None = None
@@ -155,14 +159,14 @@ class UpdateMember(Fields):
 
 
 class Remove(Fields):
-    """U-remove."""
+    """The body of U-remove."""
 
     confirm: Literal[True]
     transfer_resources_to_department_id: str | None = None
 
 
 class Deactivate(Fields):
-    """U-deactivate."""
+    """The body of U-deactivate."""
 
     transfer_resources_to_department_id: Annotated[str, Field(min_length=1)]
 
@@ -177,7 +181,8 @@ class ChangeLogs(Fields):
 
 
 class Page(Fields):
-    """Paging of GET lists. That the most is 100 is documented for records per page (CM-intro)."""
+    """The paging parameters of GET lists. The maximum of 100 records per page is documented
+    (CM-intro)."""
 
     skip: Skip = 0
     limit: Take = 100
@@ -200,7 +205,7 @@ class ActiveOnly(Fields):
 
 
 class CreateRole(Fields):
-    """OR-create-role."""
+    """The body of OR-create-role."""
 
     name: Annotated[str, Field(min_length=1, max_length=100)]
     description: Annotated[str, Field(max_length=500)] | None = None

@@ -1,9 +1,9 @@
-"""One request: who sends it, where to, and what it says, each checked when it is asked for.
+"""A request to an endpoint: the caller, the organization, the records in the path, and the body.
 
-An endpoint asks in the service's order: who (401), into which organization (403), with which
-rights (403), about what (404), against what is there (409), and last whether it makes sense
-(422 or 400). What a body names cannot be looked up before the body can be read, so a body that
-is not what the endpoint takes is refused ahead of that.
+An endpoint checks a request in the service's order: the caller (401), the organization (403), the
+caller's rights (403), the records in the path (404), conflicts with existing records (409), and
+last whether the values are valid (422 or 400). Records that a body names can only be looked up
+after reading the body, so an unreadable body is refused before them.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ F = TypeVar("F", bound=Fields)
 
 @dataclass(frozen=True)
 class Seat:
-    """A caller's place in the organization of the path."""
+    """A caller, with the membership in the organization of the path."""
 
     user: User
     organization: Organization
@@ -56,21 +56,21 @@ class Call:
         self.service = service
         self.request = request
         self.seated: Organization | None = None
-        """The organization of the path, once the caller has been let into it."""
+        """The organization of the path; set after the caller's membership has been checked."""
 
     @property
     def records(self) -> Records:
         return self.service.records
 
     def path(self, name: str) -> str:
-        """A decoded part of the path."""
+        """Returns a parameter of the path, decoded."""
         return str(self.request.path_params[name])
 
     def caller(self) -> User:
-        """Who sends the request.
+        """Returns the user who sends the request.
 
-        Where both a key and a token are sent, as the SDK does, the token says who it is
-        (unverified choice): the SDK cannot be built without a key.
+        If both a key and a token are sent, as the SDK does, the token decides (unverified choice):
+        the SDK cannot be used without a key.
         """
         headers = self.request.headers
         scheme, _, bearer = headers.get("authorization", "").partition(" ")
@@ -82,10 +82,11 @@ class Call:
         return self._by_key(key)
 
     def seat(self, *, admin: bool = False) -> Seat:
-        """The caller's place in the organization; with `admin`, one of an Admin or Owner.
+        """Returns the caller's membership in the organization. With `admin`, raises unless the
+        caller is an Admin or Owner.
 
-        An organization that does not exist has no members, so it is refused like a foreign one
-        (unverified choice).
+        An organization that does not exist has no members, so the answer is the same as for a
+        foreign one (unverified choice).
         """
         user = self.caller()
         organization = self.records.organization(self.path("organization"))
@@ -98,11 +99,13 @@ class Call:
         return Seat(user, organization, row)
 
     def inviter(self) -> Seat:
-        """The place of one who may invite: pages say Admin or Owner, the SDK says any member."""
+        """Returns the membership of a caller who may invite: an Admin or Owner according to the
+        pages, any member according to the SDK."""
         return self.seat(admin=self.service.chosen["who_may_invite"] == "admin")
 
     def member(self, seat: Seat, person: str | None = None) -> Membership:
-        """The row that a path (or `person`) names, by user or membership id."""
+        """Returns the row of the person in the path (or of `person`), by user id or membership
+        id."""
         wanted = self.path("user") if person is None else person
         row = self.records.membership(seat.organization.id, wanted)
         if row is None or not self.service.shows(row):
@@ -110,21 +113,21 @@ class Call:
         return row
 
     def role(self, seat: Seat, id: str | None = None) -> Role:
-        """The role that a path (or `id`) names."""
+        """Returns the role in the path (or with the given `id`)."""
         role = self.records.role(seat.organization.id, self.path("role") if id is None else id)
         if role is None:
             raise not_found("Role")
         return role
 
     def status(self, seat: Seat, id: str) -> Status:
-        """An organization's status by id."""
+        """Returns the organization's status with this id."""
         for status in self.records.statuses_of(seat.organization.id):
             if status.id == id:
                 return status
         raise not_found("Status")
 
     async def body(self, kind: type[F]) -> F:
-        """The JSON body. Anything that is not one is a 422."""
+        """Returns the JSON body. Answers 422 if it is invalid."""
         raw = await self.request.body()
         try:
             read = kind.model_validate_json(raw)
@@ -135,7 +138,7 @@ class Call:
         return read
 
     def query(self, kind: type[F]) -> F:
-        """The query. Misuse is a 400, as in CM-get."""
+        """Returns the query. Answers 400 if it is invalid, as in CM-get."""
         try:
             return kind.model_validate(dict(self.request.query_params))
         except ValidationError as error:
@@ -149,7 +152,7 @@ class Call:
             raise unauthenticated("INVALID_API_KEY", "Invalid API key")
         if known.refusal:
             raise unauthenticated(known.refusal, "This API key cannot be used")
-        return self._living(known.user_id, "INVALID_API_KEY")
+        return self._active_user(known.user_id, "INVALID_API_KEY")
 
     def _by_bearer(self, secret: str) -> User:
         if secret.startswith("ak_"):
@@ -159,9 +162,9 @@ class Call:
             raise unauthenticated("TOKEN_INVALID", "Invalid token")
         if token.expires_at <= self.service.clock.now():
             raise unauthenticated("TOKEN_EXPIRED", "Token expired")
-        return self._living(token.user_id, "TOKEN_INVALID")
+        return self._active_user(token.user_id, "TOKEN_INVALID")
 
-    def _living(self, user_id: str, code: str) -> User:
+    def _active_user(self, user_id: str, code: str) -> User:
         user = self.records.users[user_id]
         if not user.is_active:
             raise unauthenticated(code, "The account is not active")
@@ -169,7 +172,8 @@ class Call:
 
 
 def insufficient() -> ApiError:
-    """Returns the error for a caller whose roles do not allow it, in the words of OI-send."""
+    """Returns the 403 for a caller whose roles do not allow the action, with the text of
+    OI-send."""
     error = forbidden(
         "INSUFFICIENT_PERMISSIONS", "You don't have permission to perform this action."
     )

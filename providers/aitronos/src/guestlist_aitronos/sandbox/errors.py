@@ -1,8 +1,8 @@
-"""The service's refusals. Shape: the canonical envelope of the error pages (ERR, ERRH).
+"""The service's error answers, in the format of the error pages (ERR, ERRH).
 
-Which codes are documented: `VALIDATION_ERROR`, `INVALID_EMAIL_FORMAT`, all of 401 and all of 403.
-`RESOURCE_NOT_FOUND`, `INVITATION_NOT_FOUND`, `RESOURCE_ALREADY_EXISTS`, `METHOD_NOT_ALLOWED` and
-`RATE_LIMIT_EXCEEDED` are unverified choices: the stored pages are cut before them.
+These codes are documented: `VALIDATION_ERROR`, `INVALID_EMAIL_FORMAT`, and all codes of 401 and
+403. `RESOURCE_NOT_FOUND`, `INVITATION_NOT_FOUND`, `RESOURCE_ALREADY_EXISTS`, `METHOD_NOT_ALLOWED`
+and `RATE_LIMIT_EXCEEDED` are unverified choices: the stored copies of the pages end before them.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ from pydantic import ValidationError
 
 @dataclass
 class ApiError(Exception):
-    """A refusal: what the envelope says."""
+    """An error answer, raised by endpoints."""
 
     status: HTTPStatus
     code: str
     message: str
     problems: Sequence[Mapping[str, Any]] = ()
-    """What is wrong with which field, as the framework says it: `loc`, `msg`, `type`."""
+    """The invalid fields, in the framework's format: `loc`, `msg`, `type`."""
     headers: Mapping[str, str] = field(default_factory=dict)
     system_message: str = ""
-    """The text for logs; the code and the message if empty (unverified)."""
+    """The text for logs. If empty, the code and the message are used (unverified)."""
 
     def envelope(self, trace_id: str, timestamp: str) -> dict[str, Any]:
-        """The body of the answer."""
+        """Returns the body of the answer."""
         details = {
             "errors": [
                 {
@@ -55,7 +55,7 @@ class ApiError(Exception):
         }
 
     def detail(self) -> dict[str, Any]:
-        """The body as the SDK types a 422: the framework's own."""
+        """Returns the body of a 422 as the SDK types it: in the framework's own format."""
         plain = {"loc": ["body"], "msg": self.message, "type": "value_error"}
         return {"detail": list(self.problems) or [plain]}
 
@@ -81,9 +81,10 @@ def conflict(message: str) -> ApiError:
 
 
 def invalid(message: str) -> ApiError:
-    """The request is well-formed, and what it asks for cannot be.
+    """Returns the 400 for a well-formed request with values that the service does not accept.
 
-    The pages say 400 here and 422 there; the only sample with a body is a 400 (CM-get).
+    The pages use 400 in some places and 422 in others; the only sample with a body is a 400
+    (CM-get).
     """
     return ApiError(HTTPStatus.BAD_REQUEST, "VALIDATION_ERROR", message)
 
@@ -98,14 +99,15 @@ def bad_email() -> ApiError:
 
 
 def unprocessable(problems: Sequence[Mapping[str, Any]]) -> ApiError:
-    """The body is not what the endpoint takes."""
+    """Returns the 422 for a body that the endpoint does not accept."""
     return ApiError(
         HTTPStatus.UNPROCESSABLE_ENTITY, "VALIDATION_ERROR", "Request validation failed", problems
     )
 
 
 def problems(error: ValidationError, place: str) -> list[dict[str, Any]]:
-    """A validation error in the framework's words; `place` is `body` or `query`."""
+    """Returns the problems of a validation error in the framework's format; `place` is `body` or
+    `query`."""
     found = error.errors(include_url=False, include_context=False, include_input=False)
     return [
         {"loc": [place, *problem["loc"]], "msg": problem["msg"], "type": problem["type"]}

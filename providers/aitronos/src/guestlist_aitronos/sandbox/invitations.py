@@ -37,9 +37,9 @@ ORGANIZATION = "/v1/organizations/{organization}"
 
 @endpoints.post(f"{ORGANIZATION}/invite-user")
 async def invite_user(call: Call) -> Response:
-    """OI-send, CM-invite, SDK."""
+    """Invites an address (OI-send, CM-invite, SDK)."""
     seat = call.inviter()
-    email, role_id, send = await _wanted(call, seat)
+    email, role_id, send = await _requested(call, seat)
     invitation = _invite(call, seat, email, [role_id], send)
     shape = shapes.invitation_created(call.service, invitation)
     return JSONResponse(shape, HTTPStatus.CREATED)
@@ -47,7 +47,8 @@ async def invite_user(call: Call) -> Response:
 
 @endpoints.post(f"{ORGANIZATION}/users/invite/v2")
 async def invite_v2(call: Call) -> Response:
-    """U-invite-v2. Departments are taken on trust: this sandbox has none."""
+    """Invites an address with several roles (U-invite-v2). Departments are not checked: this
+    sandbox has none."""
     seat = call.inviter()
     body = await call.body(InviteV2)
     roles = [call.role(seat, id) for id in body.role_ids] or [call.records.system_role(MEMBER)]
@@ -65,7 +66,8 @@ async def invite_v2(call: Call) -> Response:
 
 @endpoints.get(f"{ORGANIZATION}/invitation")
 async def get_invitation(call: Call) -> Response:
-    """CM-get, SDK: exactly one selector. An expired invitation is found, or not: a switch."""
+    """Returns an invitation by exactly one selector (CM-get, SDK). A switch decides whether an
+    expired invitation is found."""
     seat = call.seat()
     selector = call.query(Selector)
     given = [x for x in (selector.email, selector.user_id, selector.invitation_id) if x]
@@ -82,7 +84,8 @@ async def get_invitation(call: Call) -> Response:
 
 @endpoints.post(f"{ORGANIZATION}/users/{{user}}/resend-invitation")
 async def resend_invitation(call: Call) -> Response:
-    """CM-resend, SDK: 204; OI-resend (profile `organizations`): 200 with a message."""
+    """Sends an invitation again. Answers 204 (CM-resend, SDK), or in the profile `organizations`
+    200 with a message (OI-resend)."""
     seat = call.inviter()
     lifecycle.resend(call.service, _resendable(call, seat, call.path("user")))
     if call.service.profile == "organizations":
@@ -92,7 +95,7 @@ async def resend_invitation(call: Call) -> Response:
 
 @endpoints.post(f"{ORGANIZATION}/users/resend-invitation-bulk")
 async def resend_invitations_bulk(call: Call) -> Response:
-    """CM-bulk, SDK: failures are told per person, inside a 200."""
+    """Sends many invitations again (CM-bulk, SDK). Reports the failures per person in a 200."""
     seat = call.inviter()
     body = await call.body(Bulk)
 
@@ -104,7 +107,8 @@ async def resend_invitations_bulk(call: Call) -> Response:
 
 @endpoints.delete(f"{ORGANIZATION}/invitations/{{invitation}}")
 async def cancel_invitation(call: Call) -> Response:
-    """SDK. 204 is unverified, and so is that an accepted invitation is simply not found."""
+    """Cancels an invitation (SDK). The 204 is unverified, and also that the answer for an accepted
+    invitation is 404."""
     seat = call.inviter()
     invitation = call.records.invitations.get(call.path("invitation"))
     if (
@@ -119,7 +123,7 @@ async def cancel_invitation(call: Call) -> Response:
 
 @endpoints.get("/v1/invitations/validate/{email_key}")
 async def validate_invitation(call: Call) -> Response:
-    """OI-validate. Public."""
+    """Returns the invitation of a key (OI-validate). Needs no credentials."""
     invitation = _by_key(call, call.path("email_key"))
     _check_usable(call, invitation)
     return JSONResponse(
@@ -135,7 +139,8 @@ async def validate_invitation(call: Call) -> Response:
 
 @endpoints.post("/v1/invitations/accept")
 async def accept_invitation(call: Call) -> Response:
-    """SDK: the key is in the query; CM-accept: in the body. Answering 200 is unverified."""
+    """Accepts an invitation. The key is in the query (SDK) or in the body (CM-accept). The 200 is
+    unverified."""
     user = call.caller()
     key = call.request.query_params.get("email_key") or (await call.body(EmailKey)).email_key
     invitation = _by_key(call, key)
@@ -152,10 +157,11 @@ async def accept_invitation(call: Call) -> Response:
 
 @endpoints.post("/v1/invitations/complete")
 async def complete_invitation(call: Call) -> Response:
-    """CM-complete, SDK. Public: registers the invited person and lets them in.
+    """Registers the invited person and accepts the invitation (CM-complete, SDK). Needs no
+    credentials.
 
-    Refusing people who have an account already is a choice: the key alone must not let anyone
-    change their password.
+    Refusing people who already have an account is a choice: a person who has only the key must not
+    be able to change their password.
     """
     body = await call.body(Complete)
     invitation = _by_key(call, body.email_key)
@@ -184,8 +190,9 @@ async def complete_invitation(call: Call) -> Response:
     )
 
 
-async def _wanted(call: Call, seat: Seat) -> tuple[str, str, bool]:
-    """Address, role id and whether to mail, by either family of names."""
+async def _requested(call: Call, seat: Seat) -> tuple[str, str, bool]:
+    """Returns the address, the role id and whether to send an email, from either family of field
+    names."""
     if call.service.chosen["extra_fields"] == "strict":
         body = await call.body(Invite)
         return body.email, call.role(seat, body.role_id).id, body.send_invitation
@@ -234,7 +241,8 @@ def _invite(
 
 
 def _unexpired(call: Call, row: Membership) -> Invitation | None:
-    """What stands in the way of another invitation. That an expired one does not is unverified."""
+    """Returns the open invitation that prevents another one. That an expired one does not is
+    unverified."""
     invitation = call.records.open_invitation(row)
     if invitation and invitation.state(call.service.clock.now()) == "pending":
         return invitation
@@ -280,7 +288,7 @@ def _check_usable(call: Call, invitation: Invitation) -> None:
 
 
 def unusable(state: str) -> ApiError | None:
-    """Why an invitation in this state cannot be accepted."""
+    """Returns the error for an invitation in a state in which it cannot be accepted, or None."""
     if state == "pending":
         return None
     return invalid(
@@ -289,7 +297,7 @@ def unusable(state: str) -> ApiError | None:
 
 
 def _joined(call: Call, invitation: Invitation) -> dict[str, str]:
-    """Where an invitation leads, in names and ids."""
+    """Returns the organization and role of an invitation, by id and name."""
     return {
         "organization_id": invitation.organization_id,
         "organization_name": call.records.organizations[invitation.organization_id].name,

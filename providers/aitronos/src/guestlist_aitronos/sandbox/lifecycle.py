@@ -1,9 +1,9 @@
-"""What becomes of an invitation, whoever asks for it. No HTTP in here.
+"""The effects of inviting, resending, cancelling, accepting and deleting. No HTTP in this module.
 
-Documented: seven days of validity (OBJ-inv, OI-validate); the user exists before the mail is sent;
-a key works once; resending sends the mail again. Unverified choices: resending moves `expires_at`
-and keeps the key; cancelling removes the row of one who never was a member; deleting an invitee
-and inviting again after the invitation has expired withdraw it.
+Documented: an invitation is valid for seven days (OBJ-inv, OI-validate); the user exists before the
+email is sent; a key works once; resending sends the email again. Unverified choices: resending
+moves `expires_at` and keeps the key; cancelling removes the row of a person who never was a member;
+an invitation is withdrawn if the invited person is deleted, or invited again after it has expired.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def invite(
     send: bool,
     custom_message: str | None = None,
 ) -> Invitation:
-    """Creates an invitation, and the user and membership row of somebody new."""
+    """Creates an invitation, and for a new person also the user and the membership row."""
     records, now = service.records, service.clock.now()
     user = records.user_by_email(email) or add_user(records, email, None, None, now)
     row = records.membership(organization.id, user.id)
@@ -59,21 +59,21 @@ def invite(
     records.invitations[invitation.id] = invitation
     records.log(inviter, "created", row, now, Change("status", None, INVITED))
     if send:
-        mail(service, invitation)
+        send_email(service, invitation)
     return invitation
 
 
 def expiry(service: ServiceState) -> datetime:
-    """When an invitation that is sent now expires."""
+    """Returns the expiry of an invitation that is sent now."""
     return service.clock.now() + timedelta(days=int(service.chosen["validity_days"]))
 
 
 def resend(service: ServiceState, invitation: Invitation, *, send: bool = True) -> None:
-    """Makes an open invitation fresh again and mails it."""
+    """Sends an open invitation again, and moves its expiry if the switch says so."""
     if service.chosen["resend_moves_expiry"] == "yes":
         invitation.expires_at = expiry(service)
     if send:
-        mail(service, invitation)
+        send_email(service, invitation)
 
 
 def cancel(service: ServiceState, invitation: Invitation, actor: User) -> None:
@@ -83,17 +83,18 @@ def cancel(service: ServiceState, invitation: Invitation, actor: User) -> None:
     row = row_of(service, invitation)
     if row is not None and row.status == INVITED:
         records.log(actor, "deleted", row, now, Change("status", INVITED, None))
-        _vacate(service, row)
+        _remove_invited_row(service, row)
 
 
 def accept(service: ServiceState, invitation: Invitation, user: User) -> None:
-    """Burns the key and lets a person in: the invited one, or another who has the key."""
+    """Marks an invitation as used and makes a user a member: the invited person, or another one who
+    has the key."""
     records, now = service.records, service.clock.now()
     row = row_of(service, invitation)
     own = records.membership(invitation.organization_id, user.id)
     if own is None:
         if row is not None:
-            _vacate(service, row)
+            _remove_invited_row(service, row)
         own = add_membership(
             records, invitation.organization_id, user, invitation.role_ids, INVITED, now
         )
@@ -104,7 +105,7 @@ def accept(service: ServiceState, invitation: Invitation, user: User) -> None:
 
 
 def delete(service: ServiceState, row: Membership, actor: User) -> None:
-    """Soft-deletes a membership; an open invitation is withdrawn with it."""
+    """Marks a membership as deleted, and withdraws an open invitation."""
     records, now = service.records, service.clock.now()
     _withdraw(service, row)
     records.log(actor, "deleted", row, now, Change("status", row.status, DELETED))
@@ -112,7 +113,7 @@ def delete(service: ServiceState, row: Membership, actor: User) -> None:
 
 
 def row_of(service: ServiceState, invitation: Invitation) -> Membership | None:
-    """The membership row that an invitation is about."""
+    """Returns the membership row of the invited person."""
     return service.records.membership(invitation.organization_id, invitation.user_id)
 
 
@@ -122,23 +123,23 @@ def _withdraw(service: ServiceState, row: Membership) -> None:
         invitation.cancelled_at = service.clock.now()
 
 
-def _vacate(service: ServiceState, row: Membership) -> None:
-    """Takes an invitee's row away; a former member's goes back to deleted."""
+def _remove_invited_row(service: ServiceState, row: Membership) -> None:
+    """Removes the row of an invited person; the row of a former member becomes deleted again."""
     if row.was_active:
         row.status, row.last_modified_at = DELETED, service.clock.now()
     else:
         del service.records.memberships[row.id]
 
 
-def mail(service: ServiceState, invitation: Invitation) -> None:
-    """Sends the invitation's mail."""
+def send_email(service: ServiceState, invitation: Invitation) -> None:
+    """Sends the invitation's email."""
     records = service.records
     organization = records.organizations[invitation.organization_id].name
     inviter = records.users[invitation.inviter_id]
     lines = [
         f"{inviter.full_name or inviter.email} invites you to join {organization} on Aitronos.",
         invitation.custom_message or "",
-        f"The link in this mail works once, until {invitation.expires_at:%d %b %Y, %H:%M} UTC.",
+        f"The link in this email works once, until {invitation.expires_at:%d %b %Y, %H:%M} UTC.",
     ]
     service.outbox.send(
         service.name,

@@ -1,4 +1,4 @@
-"""The endpoints of authentication that matter to invitations, and the tokens they issue."""
+"""The authentication endpoints that concern invitations, and the tokens that they issue."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from guestlist_aitronos.sandbox.routing import Endpoints
 from guestlist_aitronos.sandbox.state import ServiceState
 
 endpoints = Endpoints()
-ACCESS = timedelta(hours=24)
-"""How long an access token is good for (unverified)."""
-REFRESH = timedelta(days=30)
-"""How long a refresh token is good for, as in the sample of CM-complete."""
+ACCESS_LIFETIME = timedelta(hours=24)
+"""How long an access token is valid (unverified)."""
+REFRESH_LIFETIME = timedelta(days=30)
+"""How long a refresh token is valid, as in the sample of CM-complete."""
 
 
 @dataclass(frozen=True)
 class Session:
-    """What a login hands out."""
+    """The tokens that a login returns."""
 
     access_token: str = field(repr=False)
     refresh_token: str = field(repr=False)
@@ -35,21 +35,21 @@ class Session:
 
 
 def sign_in(service: ServiceState, user: User) -> Session:
-    """Issues an access token in the form of a JWT, and a refresh token."""
+    """Issues an access token in the format of a JWT, and a refresh token."""
     records, now = service.records, service.clock.now()
     claims = {
         "sub": user.id,
         "iat": int(now.timestamp()),
-        "exp": int((now + ACCESS).timestamp()),
+        "exp": int((now + ACCESS_LIFETIME).timestamp()),
     }
     signature = f"{service.random.getrandbits(256):064x}"
     header = _segment({"alg": "HS256", "typ": "JWT"})
     session = Session(
         access_token=f"{header}.{_segment(claims)}.{signature}",
         refresh_token=records.new_id("rt"),
-        refresh_expires_at=now + REFRESH,
+        refresh_expires_at=now + REFRESH_LIFETIME,
     )
-    records.access_tokens[session.access_token] = Token(user.id, now + ACCESS)
+    records.access_tokens[session.access_token] = Token(user.id, now + ACCESS_LIFETIME)
     records.refresh_tokens[session.refresh_token] = Token(user.id, session.refresh_expires_at)
     user.last_login = now
     return session
@@ -57,7 +57,8 @@ def sign_in(service: ServiceState, user: User) -> Session:
 
 @endpoints.post("/v1/auth/validate-email")
 async def validate_email(call: Call) -> Response:
-    """SDK. Public. Reasons other than the two documented ones are unverified."""
+    """Returns whether a person with this address can sign up (SDK). Needs no credentials. Only two
+    of the reasons are documented; the others are unverified."""
     email = (await call.body(ValidateEmail)).email
     if not is_email(email):
         return _email_verdict(email, "The email address is not valid", reason="invalid_format")
@@ -78,7 +79,7 @@ async def validate_email(call: Call) -> Response:
 
 @endpoints.post("/v1/auth/dev-login")
 async def dev_login(call: Call) -> Response:
-    """SDK: the login without a code by mail, for development."""
+    """Signs a user in with a password (SDK). For development: it needs no code from an email."""
     body = await call.body(Login)
     wanted = body.email_or_username.casefold()
     for user in call.records.users.values():
@@ -91,7 +92,8 @@ async def dev_login(call: Call) -> Response:
 
 @endpoints.post("/v1/auth/refresh")
 async def refresh_token(call: Call) -> Response:
-    """SDK. That a refresh token works once is unverified."""
+    """Returns new tokens for a refresh token (SDK). That a refresh token works only once is
+    unverified."""
     body = await call.body(Refresh)
     token = call.records.refresh_tokens.pop(body.refresh_token, None)
     if token is None:
@@ -104,7 +106,7 @@ async def refresh_token(call: Call) -> Response:
 
 @endpoints.get("/v1/auth/validate")
 async def validate_token(call: Call) -> Response:
-    """SDK: who gets here is signed in."""
+    """Returns that the token is valid (SDK): an invalid one is answered with 401 before."""
     call.caller()
     return JSONResponse({"is_valid": True, "error": None, "requires_reconnect": False})
 
@@ -114,7 +116,7 @@ def _tokens(session: Session) -> dict[str, Any]:
         "access_token": session.access_token,
         "refresh_token": session.refresh_token,
         "token_type": "bearer",
-        "expires_in": int(ACCESS.total_seconds()),
+        "expires_in": int(ACCESS_LIFETIME.total_seconds()),
         "device_id": None,
     }
 

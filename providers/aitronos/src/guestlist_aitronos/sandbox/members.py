@@ -1,4 +1,4 @@
-"""The endpoints of members, and what both kinds of bulk operation share."""
+"""The endpoints of members, and the answer of bulk operations."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ EXPORT_LIMIT = 10_000
 
 @endpoints.post(USERS)
 async def list_members(call: Call) -> Response:
-    """CM-list, SDK; in the profile `organizations` OM-list."""
+    """Lists members (CM-list, SDK; in the profile `organizations` OM-list)."""
     seat = call.seat()
     body = await call.body(ListMembers)
     rows = _filtered(call, seat, body)
@@ -59,7 +59,7 @@ async def list_members(call: Call) -> Response:
 
 @endpoints.post(f"{USERS}/ids")
 async def member_ids(call: Call) -> Response:
-    """SDK."""
+    """Returns the user ids of the members (SDK)."""
     seat = call.seat()
     rows = _visible(call, seat, call.query(IncludeDeleted).include_deleted)
     return JSONResponse([row.user_id for row in rows])
@@ -67,7 +67,7 @@ async def member_ids(call: Call) -> Response:
 
 @endpoints.post(f"{USERS}/by-ids")
 async def members_by_ids(call: Call) -> Response:
-    """SDK. The names of the three fields are unverified."""
+    """Returns several members (SDK). The names of the three fields are unverified."""
     seat = call.seat()
     body = await call.body(Bulk)
     rows = [row for row in _visible(call, seat) if {row.user_id, row.id} & set(body.user_ids)]
@@ -82,7 +82,7 @@ async def members_by_ids(call: Call) -> Response:
 
 @endpoints.get(f"{USERS}/status-summary")
 async def status_summary(call: Call) -> Response:
-    """SDK. Statuses that nobody has are told with 0 (unverified)."""
+    """Counts members by status (SDK). That unused statuses are reported with 0 is unverified."""
     seat = call.seat()
     rows = _visible(call, seat, include_deleted=True)
     counts = [
@@ -98,7 +98,7 @@ async def status_summary(call: Call) -> Response:
 
 @endpoints.post(f"{USERS}/export-csv")
 async def export_csv(call: Call) -> Response:
-    """SDK. The columns are unverified."""
+    """Returns the members as CSV (SDK). The columns are unverified."""
     seat = call.seat(admin=True)
     body = await call.body(Export)
     rows = _filtered(call, seat, body)
@@ -123,14 +123,15 @@ async def export_csv(call: Call) -> Response:
 
 @endpoints.get(f"{USERS}/{{user}}")
 async def get_member(call: Call) -> Response:
-    """CM, SDK. That deleted members are not found is unverified."""
+    """Returns a member (CM, SDK). That deleted members are not found is unverified."""
     seat = call.seat()
     return JSONResponse(shapes.member(call.service, _present(call, seat)))
 
 
 @endpoints.put(f"{USERS}/{{user}}")
 async def update_member(call: Call) -> Response:
-    """CM-update, SDK: any member may change statuses, Admin and Owner also roles; OM-update."""
+    """Changes the role or status of a member (CM-update, SDK, OM-update). Any member may change
+    statuses; only Admin and Owner may change roles."""
     seat = call.seat()
     body = await call.body(UpdateMember)
     if body.role_id and not call.records.has_role(seat.membership, (OWNER, ADMIN)):
@@ -163,7 +164,7 @@ async def update_member(call: Call) -> Response:
 
 @endpoints.delete(f"{USERS}/{{user}}/delete")
 async def delete_member(call: Call) -> Response:
-    """CM-delete, OM-remove, SDK."""
+    """Deletes a member (CM-delete, OM-remove, SDK)."""
     seat = call.seat(admin=True)
     _delete(call, seat, _present(call, seat))
     return Response(status_code=HTTPStatus.NO_CONTENT)
@@ -171,7 +172,7 @@ async def delete_member(call: Call) -> Response:
 
 @endpoints.delete(f"{USERS}/{{user}}")
 async def remove_member(call: Call) -> Response:
-    """U-remove: the same, with a confirmation in the body."""
+    """Deletes a member, with a confirmation in the body (U-remove)."""
     seat = call.seat(admin=True)
     row = _present(call, seat)
     await call.body(Remove)
@@ -181,7 +182,8 @@ async def remove_member(call: Call) -> Response:
 
 @endpoints.post(f"{USERS}/delete-bulk")
 async def delete_members_bulk(call: Call) -> Response:
-    """CM-bulkdel, SDK: the owner is skipped and reported."""
+    """Deletes several members (CM-bulkdel, SDK). The owner is not deleted, and reported as a
+    failure."""
     seat = call.seat(admin=True)
     body = await call.body(Bulk)
     return bulk_result(body.user_ids, lambda id: _delete(call, seat, _present(call, seat, id)))
@@ -189,7 +191,8 @@ async def delete_members_bulk(call: Call) -> Response:
 
 @endpoints.post(f"{USERS}/{{user}}/restore")
 async def restore_member(call: Call) -> Response:
-    """CM-restore, SDK. One who never was a member comes back as invited (unverified)."""
+    """Restores a member (CM-restore, SDK). That a person who never was a member becomes invited
+    again is unverified."""
     seat = call.seat(admin=True)
     row = call.member(seat)
     if row.status != DELETED:
@@ -200,7 +203,8 @@ async def restore_member(call: Call) -> Response:
 
 @endpoints.post(f"{USERS}/change-status-bulk")
 async def change_status_bulk(call: Call) -> Response:
-    """SDK: needs Admin or Owner, unlike the change of one status."""
+    """Changes the status of several members (SDK). Needs Admin or Owner, unlike the change of one
+    status."""
     seat = call.seat(admin=True)
     body = await call.body(BulkStatus)
     status = call.status(seat, body.status_id).name
@@ -215,7 +219,7 @@ async def change_status_bulk(call: Call) -> Response:
 
 @endpoints.post(f"{USERS}/{{user}}/deactivate")
 async def deactivate_member(call: Call) -> Response:
-    """U-deactivate. Answering 200 is unverified."""
+    """Deactivates a member (U-deactivate). The 200 is unverified."""
     seat = call.seat(admin=True)
     row = _present(call, seat)
     await call.body(Deactivate)
@@ -224,13 +228,14 @@ async def deactivate_member(call: Call) -> Response:
 
 @endpoints.post(f"{USERS}/{{user}}/reactivate")
 async def reactivate_member(call: Call) -> Response:
-    """U-reactivate. Answering 200 is unverified."""
+    """Reactivates a member (U-reactivate). The 200 is unverified."""
     seat = call.seat(admin=True)
     return _change_account(call, seat, _present(call, seat), ACTIVE)
 
 
 def bulk_result(ids: Iterable[str], act: Callable[[str], object]) -> Response:
-    """Does something for each id and tells in a 200 how often it worked, and why not."""
+    """Calls `act` for each id. Returns a 200 with the numbers of successes and failures, and the
+    errors."""
     done, failed = 0, []
     for id in ids:
         try:
@@ -268,7 +273,7 @@ def _filtered(call: Call, seat: Seat, wanted: ListMembers | Export) -> list[Memb
 
 
 def _order(call: Call, field: str) -> Callable[[Membership], Any]:
-    """A sort key by one of the fields that lists and exports can be sorted by."""
+    """Returns the sort key for a field by which lists and exports can be sorted."""
 
     def key(row: Membership) -> Any:
         user = call.records.users[row.user_id]
@@ -299,7 +304,8 @@ def _is_owner(seat: Seat, row: Membership) -> bool:
 
 
 def _owner_refusal(call: Call, code: str, message: str) -> ApiError:
-    """The error list has 403 codes for this, the members' pages say it fails validation."""
+    """Returns the error for a change of the owner: the error list has codes with 403, the members'
+    pages say that validation fails."""
     if call.service.chosen["owner_refusal"] == "forbidden":
         return forbidden(code, message)
     return invalid(message)
@@ -312,7 +318,8 @@ def _delete(call: Call, seat: Seat, row: Membership) -> None:
 
 
 def _check_status(call: Call, seat: Seat, row: Membership, name: str) -> None:
-    """Beyond the owner's protection, unverified: only Active and Inactive, only for who is in."""
+    """Raises unless the status can be set. Apart from the owner's protection, the rules are
+    unverified: only Active and Inactive can be set, and only for members."""
     if name not in (ACTIVE, INACTIVE):
         raise invalid(f"The status {name} cannot be set")
     if row.status == INVITED:
@@ -328,7 +335,8 @@ def _set_status(call: Call, seat: Seat, row: Membership, name: str) -> None:
 
 
 def _set_role(call: Call, seat: Seat, row: Membership, role_id: str) -> None:
-    """Replaces the first role; a pending invitation follows, so that accepting keeps it."""
+    """Replaces the first role. The role of a pending invitation changes with it, so that acceptance
+    keeps the role."""
     now = call.service.clock.now()
     change = Change("role_id", row.role_ids[0], role_id)
     call.records.log(seat.user, "updated", row, now, change)

@@ -32,7 +32,8 @@ ORGANIZATION = "/v1/organizations/{organization}"
 
 @endpoints.get("/v1/organizations")
 async def list_organizations(call: Call) -> Response:
-    """SDK. Adds the caller to organizations of their address's domain; is not cached here."""
+    """Lists the caller's organizations (SDK). First adds the caller to organizations that have the
+    domain of the caller's address. Not cached in this sandbox."""
     user = call.caller()
     page = call.query(ActivePage)
     _join_by_domain(call, user)
@@ -57,7 +58,7 @@ async def list_organizations(call: Call) -> Response:
 
 @endpoints.post("/v1/organizations")
 async def create_organization(call: Call) -> Response:
-    """SDK. Answering 201 is unverified."""
+    """Creates an organization (SDK). The 201 is unverified."""
     user = call.caller()
     body = await call.body(CreateOrganization)
     now = call.service.clock.now()
@@ -68,13 +69,13 @@ async def create_organization(call: Call) -> Response:
 
 @endpoints.get(ORGANIZATION)
 async def get_organization(call: Call) -> Response:
-    """SDK."""
+    """Returns an organization (SDK)."""
     return JSONResponse(shapes.organization(call.seat().organization))
 
 
 @endpoints.patch(ORGANIZATION)
 async def update_organization(call: Call) -> Response:
-    """SDK."""
+    """Changes an organization (SDK)."""
     organization = call.seat(admin=True).organization
     _set(organization, await call.body(UpdateOrganization))
     organization.updated_at = call.service.clock.now()
@@ -83,7 +84,7 @@ async def update_organization(call: Call) -> Response:
 
 @endpoints.delete(ORGANIZATION)
 async def delete_organization(call: Call) -> Response:
-    """SDK: soft, Owner only. Answering 204 is unverified."""
+    """Marks an organization as deleted (SDK). Only the Owner may do this. The 204 is unverified."""
     seat = call.seat()
     if not call.records.has_role(seat.membership, (OWNER,)):
         raise insufficient()
@@ -93,14 +94,15 @@ async def delete_organization(call: Call) -> Response:
 
 @endpoints.post(f"{ORGANIZATION}/dashboard/change-logs")
 async def organization_change_logs(call: Call) -> Response:
-    """SDK. This sandbox logs what happens to memberships and nothing else."""
+    """Returns the change log of an organization (SDK). This sandbox only logs changes of
+    memberships."""
     seat = call.seat(admin=True)
     return _logs(call, seat, await call.body(ChangeLogs), None)
 
 
 @endpoints.post(f"{ORGANIZATION}/users/{{user}}/change-logs")
 async def member_change_logs(call: Call) -> Response:
-    """SDK. The changes that were made to this member."""
+    """Returns the changes of one member (SDK)."""
     seat = call.seat(admin=True)
     row = call.member(seat)
     return _logs(call, seat, await call.body(ChangeLogs), row)

@@ -1,7 +1,7 @@
-"""The service's rate limits (RATE): by plan and credential, told in every answer.
+"""The service's rate limits (RATE): by plan and credential, reported in every answer.
 
-What the token bucket's `X-RateLimit-Limit` says is unverified: here it is the burst, from which
-`X-RateLimit-Remaining` counts down.
+The meaning of `X-RateLimit-Limit` with the token bucket is unverified: here it is the burst size,
+and `X-RateLimit-Remaining` counts down from it.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from starlette.types import Scope
 
 from guestlist.sandbox.limits import Limit, SlidingWindow, TokenBucket, Verdict, client_address
 
-MINUTE = 60.0
-DAY = 86_400.0
+MINUTE_SECONDS = 60.0
+DAY_SECONDS = 86_400.0
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a plan allows, in requests."""
+    """The numbers of requests that a plan allows."""
 
     per_minute: int
     per_day: int
@@ -31,16 +31,16 @@ PLANS = {"standard": Plan(100, 10_000, 120), "premium": Plan(1_000, 100_000, 1_2
 
 
 class PlanLimit:
-    """The limit of whichever plan and algorithm are chosen when a request comes."""
+    """A rate limit that follows the present values of the switches `plan` and `rate`."""
 
     def __init__(self, chosen: Callable[[], Mapping[str, str]]) -> None:
         self._chosen = chosen
         self._minutes: dict[tuple[str, str], Limit] = {}
         self._days: dict[str, Limit] = {}
         for name, plan in PLANS.items():
-            self._minutes[name, "bucket"] = TokenBucket(plan.per_minute, MINUTE, plan.burst)
-            self._minutes[name, "window"] = SlidingWindow(plan.per_minute, MINUTE)
-            self._days[name] = SlidingWindow(plan.per_day, DAY)
+            self._minutes[name, "bucket"] = TokenBucket(plan.per_minute, MINUTE_SECONDS, plan.burst)
+            self._minutes[name, "window"] = SlidingWindow(plan.per_minute, MINUTE_SECONDS)
+            self._days[name] = SlidingWindow(plan.per_day, DAY_SECONDS)
 
     def take(self, key: str, now: float) -> Verdict:
         plan, rate = self._chosen()["plan"], self._chosen()["rate"]
@@ -55,7 +55,8 @@ class PlanLimit:
 
 
 def credential(scope: Scope) -> str:
-    """Whom a request counts against: its key or token, or its address where it has neither."""
+    """Returns the key that a request is counted by: its API key or token, or its network address if
+    it has neither."""
     headers = Headers(scope=scope)
     names = ("authorization", "x-api-key", "api-key")
     given = (headers.get(name, "").removeprefix("Bearer ") for name in names)
@@ -63,7 +64,7 @@ def credential(scope: Scope) -> str:
 
 
 def headers(verdict: Verdict) -> dict[str, str]:
-    """The four headers of RATE."""
+    """Returns the four rate limit headers (RATE)."""
     return {
         "x-ratelimit-limit": str(verdict.limit),
         "x-ratelimit-remaining": str(verdict.remaining),

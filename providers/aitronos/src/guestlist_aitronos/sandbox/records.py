@@ -1,4 +1,4 @@
-"""What an imitated Aitronos holds, and how its rows are found again. No HTTP in here."""
+"""The records of an imitated Aitronos and their lookups. No HTTP in this module."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ MEMBER = "Member"
 
 @dataclass
 class User:
-    """A person, known to the whole service. Exists before an invitation to them is sent."""
+    """A person with an account on the service. Created before the first invitation email is
+    sent."""
 
     id: str
     email: str
@@ -43,7 +44,7 @@ class User:
 
 @dataclass
 class Organization:
-    """An organization. Deleting one is soft."""
+    """An organization. Deleting one only sets `deleted_at`."""
 
     id: str
     name: str
@@ -60,14 +61,14 @@ class Organization:
     is_active: bool = True
     api_usage_limit: float = 100.0
     domains: list[str] = field(default_factory=list)
-    """People with an address in one of these become members without an invitation."""
+    """People with an address in one of these domains become members without an invitation."""
     users_added_from_domains: int = 0
     deleted_at: datetime | None = None
 
 
 @dataclass
 class Role:
-    """A role: one of the six of the system, for all organizations, or an organization's own."""
+    """One of the six system roles, which all organizations have, or a role of one organization."""
 
     id: str
     name: str
@@ -83,7 +84,7 @@ class Role:
 
 @dataclass
 class Status:
-    """One of an organization's words for where its members stand."""
+    """One of the statuses that an organization has for its members."""
 
     id: str
     name: str
@@ -92,34 +93,35 @@ class Status:
     order: int
     organization_id: str
     is_selectable: bool
-    """Whether people may set it; the others are set by what happens."""
+    """Whether users can set it. The other statuses are set by the service."""
 
 
 @dataclass
 class Membership:
-    """A person's row in an organization, from the invitation on."""
+    """The row of a person in an organization, from the invitation on."""
 
     id: str
     user_id: str
     organization_id: str
     role_ids: list[str]
-    """At least one; the first is the role of the calls that know only one."""
+    """At least one role. Endpoints that support a single role use the first one."""
     status: str
     joined_at: datetime
     created_at: datetime
     last_modified_at: datetime
     was_active: bool = False
-    """Whether the person ever got in, which is where a restored member returns to."""
+    """Whether the person has ever been a member. Decides the status after a restore."""
 
     @property
     def is_in(self) -> bool:
-        """Whether the person is a member, as opposed to invited or deleted."""
+        """Whether the person is a member, and not invited or deleted."""
         return self.status in (ACTIVE, INACTIVE)
 
 
 @dataclass
 class Invitation:
-    """An invitation. The service has no word for its state: it is derived, as clients must."""
+    """An invitation. The service has no field for its state; it is derived, as clients have to
+    do."""
 
     id: str
     key: str = field(repr=False)
@@ -136,7 +138,7 @@ class Invitation:
     cancelled_at: datetime | None = None
 
     def state(self, now: datetime) -> str:
-        """`accepted`, `cancelled`, `expired` or `pending`."""
+        """Returns `accepted`, `cancelled`, `expired` or `pending`."""
         if self.used_at is not None:
             return "accepted"
         if self.cancelled_at is not None:
@@ -145,7 +147,7 @@ class Invitation:
 
     @property
     def is_closed(self) -> bool:
-        """Whether it was accepted or cancelled; an expired one can still be sent again."""
+        """Whether it was accepted or cancelled. An expired invitation can still be sent again."""
         return self.used_at is not None or self.cancelled_at is not None
 
     @property
@@ -155,11 +157,11 @@ class Invitation:
 
 @dataclass(frozen=True)
 class ApiKey:
-    """A key that acts for its user."""
+    """An API key of a user."""
 
     user_id: str
     refusal: str | None = None
-    """The error code it is refused with: of an expired, deactivated or paused key."""
+    """The error code for an expired, deactivated or paused key; None for a valid one."""
 
 
 @dataclass(frozen=True)
@@ -181,7 +183,7 @@ class Change:
 
 @dataclass(frozen=True)
 class Log:
-    """One entry of the change log."""
+    """An entry of the change log."""
 
     id: str
     organization_id: str
@@ -195,7 +197,7 @@ class Log:
 
 @dataclass
 class Records:
-    """All rows, oldest first. Keys and tokens are looked up by their secret."""
+    """All records, oldest first. Keys and tokens are stored by their secret."""
 
     random: Random
     users: dict[str, User] = field(default_factory=dict)
@@ -210,11 +212,12 @@ class Records:
     refresh_tokens: dict[str, Token] = field(default_factory=dict, repr=False)
 
     def new_id(self, prefix: str) -> str:
-        """An identifier in the service's form: the prefix, an underscore, 32 hexadecimal digits."""
+        """Returns an id in the service's format: the prefix, an underscore and 32 hexadecimal
+        digits."""
         return f"{prefix}_{self.random.getrandbits(128):032x}"
 
     def user_by_email(self, email: str) -> User | None:
-        """The living user with an address, compared without case."""
+        """Returns the user with an email address, ignoring case. Deleted users are ignored."""
         wanted = email.strip().casefold()
         return next(
             (u for u in self.users.values() if u.email.casefold() == wanted and not u.deleted_at),
@@ -222,16 +225,17 @@ class Records:
         )
 
     def organization(self, id: str) -> Organization | None:
-        """An organization that has not been deleted."""
+        """Returns an organization that has not been deleted."""
         found = self.organizations.get(id)
         return found if found and not found.deleted_at else None
 
     def memberships_of(self, organization_id: str) -> list[Membership]:
-        """All rows of an organization, whatever their status."""
+        """Returns all rows of an organization, whatever their status."""
         return [m for m in self.memberships.values() if m.organization_id == organization_id]
 
     def membership(self, organization_id: str, person: str) -> Membership | None:
-        """A row by user id or by membership id; `orguser_` is read as `orgusr_`: pages differ."""
+        """Returns a row by user id or membership id. The prefixes `orguser_` and `orgusr_` are the
+        same: the pages differ."""
         if person.startswith("orguser_"):
             person = person.replace("orguser_", "orgusr_", 1)
         return next(
@@ -239,46 +243,47 @@ class Records:
         )
 
     def roles_of(self, organization_id: str) -> list[Role]:
-        """System roles in their documented order, then the organization's own by name."""
+        """Returns the system roles in their documented order, then the organization's own roles by
+        name."""
         system = [r for r in self.roles.values() if r.is_system]
         own = [r for r in self.roles.values() if r.organization_id == organization_id]
         return system + sorted(own, key=lambda role: role.name.casefold())
 
     def role(self, organization_id: str, id: str) -> Role | None:
-        """A role that an organization can use, by id."""
+        """Returns a role of an organization by id."""
         return next((r for r in self.roles_of(organization_id) if r.id == id), None)
 
     def system_role(self, name: str) -> Role:
-        """One of the six roles of the system."""
+        """Returns one of the six system roles by name."""
         return next(role for role in self.roles.values() if role.is_system and role.name == name)
 
     def role_named(self, organization_id: str, name: str) -> Role | None:
-        """A role that an organization can use, by name without case."""
+        """Returns a role of an organization by name, ignoring case."""
         wanted = name.casefold()
         return next(
             (r for r in self.roles_of(organization_id) if r.name.casefold() == wanted), None
         )
 
     def has_role(self, membership: Membership, names: Sequence[str]) -> bool:
-        """Whether a row has one of these system roles."""
+        """Returns whether a row has one of these system roles."""
         roles = (self.roles[id] for id in membership.role_ids)
         return any(role.is_system and role.name in names for role in roles)
 
     def capabilities(self, membership: Membership) -> set[str]:
-        """What all roles of a row together allow."""
+        """Returns the capabilities of all roles of a row."""
         return {word for id in membership.role_ids for word in self.roles[id].capabilities}
 
     def statuses_of(self, organization_id: str) -> list[Status]:
-        """An organization's statuses in their order."""
+        """Returns an organization's statuses in their order."""
         return [s for s in self.statuses if s.organization_id == organization_id]
 
     def status_of(self, membership: Membership) -> Status:
-        """The status row that a membership's status names."""
+        """Returns the status of a membership."""
         rows = self.statuses_of(membership.organization_id)
         return next(status for status in rows if status.name == membership.status)
 
     def invitations_to(self, membership: Membership) -> Iterator[Invitation]:
-        """The invitations of one person into one organization, newest first."""
+        """Returns the invitations of one person to one organization, newest first."""
         return (
             invitation
             for invitation in reversed(self.invitations.values())
@@ -287,17 +292,18 @@ class Records:
         )
 
     def open_invitation(self, membership: Membership) -> Invitation | None:
-        """The newest invitation that was neither accepted nor cancelled; it may have expired."""
+        """Returns the newest invitation that was neither accepted nor cancelled. It may have
+        expired."""
         return next((i for i in self.invitations_to(membership) if not i.is_closed), None)
 
     def invitation_by_key(self, key: str) -> Invitation | None:
-        """The invitation whose link holds a key."""
+        """Returns the invitation with this key, or None."""
         return next((i for i in self.invitations.values() if i.key == key), None)
 
     def log(
         self, actor: User, action: str, row: Membership, at: datetime, *changes: Change
     ) -> None:
-        """Writes an entry about a membership."""
+        """Adds an entry about a membership to the change log."""
         self.logs.append(
             Log(
                 id=self.new_id("log"),
@@ -313,5 +319,5 @@ class Records:
 
 
 def random_uuid(random: Random) -> str:
-    """A UUID that repeats with its source."""
+    """Returns a UUID that only depends on the random source, so that it is reproducible."""
     return str(UUID(int=random.getrandbits(128), version=4))

@@ -27,7 +27,7 @@ MEMBERS = f"{ORGANIZATION}/roles/{{role}}/members"
 
 @endpoints.get(f"{ORGANIZATION}/roles")
 async def list_roles(call: Call) -> Response:
-    """OR-list-roles, SDK: a bare array; global roles are those of the system."""
+    """Lists roles as an array (OR-list-roles, SDK). Global roles are the system roles."""
     seat = call.seat()
     include_global = call.query(IncludeGlobal).include_global
     roles = call.records.roles_of(seat.organization.id)
@@ -37,7 +37,8 @@ async def list_roles(call: Call) -> Response:
 
 @endpoints.post(f"{ORGANIZATION}/roles")
 async def create_role(call: Call) -> Response:
-    """OR-create-role: nobody grants what they do not hold. Answering 201 is unverified."""
+    """Creates a role (OR-create-role). Callers can only grant capabilities that they have. The 201
+    is unverified."""
     seat = call.seat()
     held = call.records.capabilities(seat.membership)
     if "manage_roles" not in held:
@@ -60,7 +61,7 @@ async def create_role(call: Call) -> Response:
 
 @endpoints.get(MEMBERS)
 async def list_role_members(call: Call) -> Response:
-    """OR-list-members."""
+    """Lists the members of a role (OR-list-members)."""
     seat = call.seat()
     page = call.query(RoleMembersPage)
     rows = _holders(call, seat, call.role(seat))
@@ -71,7 +72,8 @@ async def list_role_members(call: Call) -> Response:
 
 @endpoints.post(MEMBERS)
 async def assign_role(call: Call) -> Response:
-    """OR-assign-member. Unverified: 201, the form of `id`, and 409 for a role held already."""
+    """Assigns a role (OR-assign-member). Unverified: the 201, the form of `id`, and the 409 if the
+    member already has the role."""
     seat = call.seat(admin=True)
     role = call.role(seat)
     row = _member(call, seat, (await call.body(AssignRole)).user_id)
@@ -94,7 +96,8 @@ async def assign_role(call: Call) -> Response:
 
 @endpoints.delete(f"{MEMBERS}/{{user}}")
 async def unassign_role(call: Call) -> Response:
-    """OR-remove-member. That one who loses the only role becomes a plain Member: unverified."""
+    """Takes a role away (OR-remove-member). That a member who loses the only role becomes a plain
+    Member is unverified."""
     seat = call.seat(admin=True)
     role = call.role(seat)
     row = _member(call, seat, call.path("user"))
@@ -111,7 +114,7 @@ async def unassign_role(call: Call) -> Response:
 
 @endpoints.get(f"{ORGANIZATION}/statuses")
 async def list_statuses(call: Call) -> Response:
-    """OS-list, SDK: a bare array. Every status of this sandbox is active."""
+    """Lists statuses as an array (OS-list, SDK). Every status of this sandbox is active."""
     seat = call.seat()
     call.query(ActiveOnly)
     statuses = call.records.statuses_of(seat.organization.id)
@@ -119,7 +122,7 @@ async def list_statuses(call: Call) -> Response:
 
 
 def _holders(call: Call, seat: Seat, role: Role) -> list[Membership]:
-    """Members with a role. Invitees are none yet."""
+    """Returns the members with a role, without invited people."""
     rows = call.records.memberships_of(seat.organization.id)
     return [row for row in rows if row.is_in and role.id in row.role_ids]
 

@@ -1,4 +1,4 @@
-"""How endpoints are written: functions of a `Call`, gathered by method and path."""
+"""The decorators that register endpoints: functions of a `Call`, by method and path."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Register = Callable[[Endpoint], Endpoint]
 
 
 class Endpoints:
-    """The endpoints of one module, in the order in which paths are tried."""
+    """The endpoints of one module, in the order in which paths are matched."""
 
     def __init__(self) -> None:
         self.routes: list[tuple[str, str, Endpoint]] = []

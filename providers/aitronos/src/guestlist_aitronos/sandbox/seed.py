@@ -1,4 +1,4 @@
-"""The world that every sandbox of Aitronos starts with."""
+"""The records that every sandbox of Aitronos starts with."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from guestlist_aitronos.sandbox.records import (
 ORGANIZATION = "org_5a1d0b0c000000000000000000000001"
 ORGANIZATION_NAME = "Example Works"
 
-# 42 characters, as the authentication page says of keys.
+# Keys have 42 characters, as described on the authentication page.
 OWNER_KEY = "ak_sandboxowner000000000000000000000000000"
 READ_ONLY_KEY = "ak_sandboxreadonly000000000000000000000000"
 OUTSIDER_KEY = "ak_sandboxoutsider000000000000000000000000"
@@ -38,7 +38,7 @@ READ_ONLY_EMAIL = "rita.reader@works.example"
 SUPPORT_EMAIL = "sam.support@works.example"
 OUTSIDER_EMAIL = "otto.outsider@elsewhere.example"
 PASSWORD = "sandbox-password"
-"""The password of the seed's people and of those who accept through the mailbox."""
+"""The password of the people in the seed, and of people who accept through the mailbox."""
 
 CAPABILITIES = (
     "manage_organization",
@@ -51,7 +51,7 @@ CAPABILITIES = (
     "manage_knowledge",
     "view_members",
 )
-"""Only `manage_roles` is documented (OR-create-role); the other words are unverified choices."""
+"""Only `manage_roles` is documented (OR-create-role); the other names are unverified choices."""
 
 SYSTEM_ROLES = {
     OWNER: CAPABILITIES,
@@ -61,7 +61,8 @@ SYSTEM_ROLES = {
     "Knowledge Manager": ("manage_knowledge", "view_members"),
     "Billing Manager": ("manage_billing", "view_members"),
 }
-"""Names and order as in the roles page (OR-list-roles)."""
+"""The system roles with their capabilities. Names and order are those of the roles page
+(OR-list-roles)."""
 
 STATUSES = (
     (ACTIVE, "Can use the organization", "#2e7d32", True),
@@ -69,11 +70,13 @@ STATUSES = (
     (INVITED, "Was invited and has not accepted yet", "#f9a825", False),
     (DELETED, "Was removed", "#c62828", False),
 )
-"""Names as in the status object (OBJ-status); the rest is unverified."""
+"""The statuses: name, description, color, and whether users can set it. The names are those of the
+status object (OBJ-status); the rest is unverified."""
 
 
 def seed(random: Random, now: datetime) -> Records:
-    """One organization with an owner, a plain member and a third person; one outsider."""
+    """Creates an organization with an owner, a plain member and a third member, and a user outside
+    of it."""
     records = Records(random)
     for name, capabilities in SYSTEM_ROLES.items():
         add_role(records, name, f"System role {name}", capabilities, None, now)
@@ -105,7 +108,7 @@ def seed(random: Random, now: datetime) -> Records:
 def add_user(
     records: Records, email: str, full_name: str | None, username: str | None, now: datetime
 ) -> User:
-    """Adds a person; with a name, one who is registered."""
+    """Adds a user. A user with a name is registered."""
     user = User(
         id=records.new_id("usr"),
         email=email,
@@ -127,10 +130,10 @@ def add_role(
     organization_id: str | None,
     now: datetime,
 ) -> Role:
-    """Adds a role of the system (no organization) or of one organization.
+    """Adds a system role (without organization) or a role of one organization.
 
-    The page on inviting names `role_member` and `role_admin` as ids; those of the other roles of
-    the system are formed like them (unverified).
+    The page on inviting uses `role_member` and `role_admin` as ids. The ids of the other system
+    roles are formed in the same way (unverified).
     """
     id = records.new_id("role")
     if organization_id is None:

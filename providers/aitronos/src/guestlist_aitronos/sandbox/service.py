@@ -36,7 +36,7 @@ from guestlist_aitronos.sandbox.records import INVITED, random_uuid
 from guestlist_aitronos.sandbox.routing import Endpoint
 from guestlist_aitronos.sandbox.state import ServiceState
 
-# The order matters where a fixed path could also be read as an id.
+# The order matters for fixed paths that also match a path with an id.
 ROUTES = [
     *invitations.endpoints.routes,
     *members.endpoints.routes,
@@ -48,11 +48,11 @@ ROUTES = [
 
 
 class AitronosService(ServiceState):
-    """Aitronos' organizations API in memory."""
+    """The imitated service: Aitronos' organizations API in memory."""
 
     def build(self) -> ASGIApp:
         self.records = seed.seed(self.random, self.clock.now())
-        # Of its own, so that the ids of records do not depend on how many requests were sent.
+        # A separate source, so that the ids of records do not depend on the number of requests.
         self._traces = Random(self.random.getrandbits(64))
         app = Starlette(exception_handlers={HTTPException: self._no_endpoint})
         app.router = Router(
@@ -76,7 +76,8 @@ class AitronosService(ServiceState):
         return self._settings(base_url, seed.READ_ONLY_KEY)
 
     def accept(self, invitation: str) -> None:
-        """Somebody new is registered under a name made from the address."""
+        """Accepts an invitation. A new person is registered under a name derived from the email
+        address."""
         found = self.records.invitations.get(invitation)
         if found is None:
             raise SandboxRefusal("There is no such invitation.")
@@ -95,7 +96,8 @@ class AitronosService(ServiceState):
 
     @contextmanager
     def hide(self, invitations: Collection[str]) -> Iterator[None]:
-        """The rows of those who are merely invited go with their invitations."""
+        """Hides invitations during the `with` block, together with the rows of the people who are
+        only invited."""
         records = self.records
         everything, rows = records.invitations, records.memberships
         people = {everything[id].user_id for id in invitations if id in everything}
@@ -152,7 +154,7 @@ class AitronosService(ServiceState):
         return answer
 
     def _traced(self, app: ASGIApp) -> ASGIApp:
-        """Puts the trace headers (DBG) on every answer."""
+        """Adds the trace headers (DBG) to every answer."""
 
         async def traced(scope: Scope, receive: Receive, send: Send) -> None:
             async def send_with_headers(message: Message) -> None:

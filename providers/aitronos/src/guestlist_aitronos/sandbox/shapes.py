@@ -1,4 +1,5 @@
-"""How the service writes its rows down. Fields are the union of the pages and the SDK's types."""
+"""Converts records to JSON. The fields are the union of those in the pages and in the SDK's
+types."""
 
 from __future__ import annotations
 
@@ -29,7 +30,7 @@ ACCOUNT_STATES = {
 
 
 def stamp(at: datetime) -> str:
-    """A moment as the service writes it: ISO 8601 in UTC, ending in `Z`."""
+    """Formats a date and time as the service does: ISO 8601 in UTC, ending in `Z`."""
     return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
@@ -38,7 +39,7 @@ def maybe_stamp(at: datetime | None) -> str | None:
 
 
 def invitation_details(invitation: Invitation) -> dict[str, Any]:
-    """CM-get."""
+    """Returns an invitation as in CM-get."""
     return {
         "invitation_id": invitation.id,
         "email": invitation.email,
@@ -52,8 +53,9 @@ def invitation_details(invitation: Invitation) -> dict[str, Any]:
 
 
 def invitation_created(service: ServiceState, invitation: Invitation) -> dict[str, Any]:
-    """Variants A (OI-send) and B (CM-invite, SDK) together. With the switch `invite_reply` set to
-    `profile`: variant A in the `organizations` profile, else B."""
+    """Returns a new invitation, with the fields of both variants: A (OI-send) and B (CM-invite,
+    SDK). With the switch `invite_reply` set to `profile`, returns variant A in the `organizations`
+    profile and variant B otherwise."""
     details = invitation_details(invitation) | {
         "invitation_key": invitation.key,
         "is_new_user": invitation.is_new_user,
@@ -68,7 +70,7 @@ def invitation_created(service: ServiceState, invitation: Invitation) -> dict[st
 
 
 def status_name(service: ServiceState, row: Membership) -> str:
-    """The name of a member's status, as the service is set to call it."""
+    """Returns the name of a member's status, which a switch can change."""
     return shown_status_name(service, row.status)
 
 
@@ -77,7 +79,8 @@ def shown_status_name(service: ServiceState, name: str) -> str:
 
 
 def member(service: ServiceState, row: Membership) -> dict[str, Any]:
-    """CM and SDK: role and status nested; in the `organizations` profile flat, as in OM-list."""
+    """Returns a member as in CM and the SDK, with role and status nested. In the `organizations`
+    profile they are flat, as in OM-list."""
     user = service.records.users[row.user_id]
     role = service.records.roles[row.role_ids[0]]
     status = service.records.status_of(row)
@@ -108,7 +111,7 @@ def member(service: ServiceState, row: Membership) -> dict[str, Any]:
 
 
 def account(service: ServiceState, row: Membership, departments: list[str]) -> dict[str, Any]:
-    """A user of the "users v2" family. Only `account_state` is documented in full."""
+    """Returns a user of the "users v2" family. Only `account_state` is documented completely."""
     user = service.records.users[row.user_id]
     roles = [service.records.roles[id] for id in row.role_ids]
     return {
@@ -126,7 +129,7 @@ def account(service: ServiceState, row: Membership, departments: list[str]) -> d
 
 
 def role_member(service: ServiceState, row: Membership) -> dict[str, Any]:
-    """OR-list-members."""
+    """Returns a member of a role as in OR-list-members."""
     user = service.records.users[row.user_id]
     return {
         "user_id": user.id,
@@ -138,7 +141,7 @@ def role_member(service: ServiceState, row: Membership) -> dict[str, Any]:
 
 
 def role(role: Role, member_count: int) -> dict[str, Any]:
-    """The SDK's role and what the newer pages add."""
+    """Returns a role with the fields of the SDK and of the newer pages."""
     return {
         "id": role.id,
         "name": role.name,
@@ -156,7 +159,7 @@ def role(role: Role, member_count: int) -> dict[str, Any]:
 
 
 def status(service: ServiceState, status: Status) -> dict[str, Any]:
-    """OS-list."""
+    """Returns a status as in OS-list."""
     return {
         "id": status.id,
         "name": shown_status_name(service, status.name),
@@ -169,7 +172,7 @@ def status(service: ServiceState, status: Status) -> dict[str, Any]:
 
 
 def user(user: User) -> dict[str, Any]:
-    """U-list, SDK."""
+    """Returns a user as in U-list and the SDK."""
     first, _, last = (user.full_name or "").partition(" ")
     return {
         "id": user.id,
@@ -185,7 +188,7 @@ def user(user: User) -> dict[str, Any]:
 
 
 def profile(person: User, current_organization_id: str | None) -> dict[str, Any]:
-    """The SDK's user profile: a user and personal fields."""
+    """Returns the SDK's user profile: a user with personal fields."""
     return user(person) | {
         "username": person.username,
         "full_name": person.full_name,
@@ -201,7 +204,8 @@ def profile(person: User, current_organization_id: str | None) -> dict[str, Any]
 
 
 def organization(organization: Organization) -> dict[str, Any]:
-    """The SDK's organization. The limits are constants: they say nothing about invitations."""
+    """Returns the SDK's organization. The limits are constants, because they do not affect
+    invitations."""
     return {
         "id": organization.id,
         "name": organization.name,
@@ -227,7 +231,7 @@ def organization(organization: Organization) -> dict[str, Any]:
 
 
 def log(log: Log) -> dict[str, Any]:
-    """SDK: an entry of a change log."""
+    """Returns an entry of a change log, as in the SDK."""
     return {
         "id": log.id,
         "user_id": log.actor.id,

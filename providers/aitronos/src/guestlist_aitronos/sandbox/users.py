@@ -1,4 +1,4 @@
-"""The endpoints of user accounts, across organizations."""
+"""The endpoints of user accounts, independent of organizations."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ endpoints = Endpoints()
 
 @endpoints.get("/v1/user", "/v1/user/")
 async def list_users(call: Call) -> Response:
-    """U-list, SDK. That inactive users are left out unless asked for is unverified."""
+    """Lists users (U-list, SDK). That inactive users are only listed on request is unverified."""
     call.caller()
     page = call.query(ActivePage)
     users = [u for u in _living(call) if u.is_active or not page.active_only]
@@ -34,7 +34,7 @@ async def list_users(call: Call) -> Response:
 
 @endpoints.post("/v1/user", "/v1/user/")
 async def create_user(call: Call) -> Response:
-    """SDK. Answering 201 is unverified."""
+    """Creates a user (SDK). The 201 is unverified."""
     call.caller()
     body = await call.body(CreateUser)
     if call.records.user_by_email(body.email):
@@ -49,19 +49,19 @@ async def create_user(call: Call) -> Response:
 
 @endpoints.get("/v1/user/me", "/v1/user/profile")
 async def my_profile(call: Call) -> Response:
-    """SDK: two paths for one thing."""
+    """Returns the caller's profile (SDK). Two paths have the same answer."""
     return JSONResponse(_profile(call, call.caller()))
 
 
 @endpoints.get("/v1/user/current")
 async def current_user(call: Call) -> Response:
-    """SDK."""
+    """Returns the caller (SDK)."""
     return JSONResponse(shapes.user(call.caller()))
 
 
 @endpoints.get("/v1/user/deleted")
 async def deleted_users(call: Call) -> Response:
-    """SDK: for those who are Owner or Admin anywhere."""
+    """Lists deleted users (SDK). The caller has to be Owner or Admin of any organization."""
     caller = call.caller()
     rows = [row for row in call.records.memberships.values() if row.user_id == caller.id]
     if not any(row.status == ACTIVE and call.records.has_role(row, (OWNER, ADMIN)) for row in rows):
@@ -73,7 +73,7 @@ async def deleted_users(call: Call) -> Response:
 
 @endpoints.post("/v1/user/batch")
 async def users_batch(call: Call) -> Response:
-    """SDK. The names of the three fields are unverified."""
+    """Returns several users (SDK). The names of the three fields are unverified."""
     call.caller()
     ids = (await call.body(Bulk)).user_ids
     users = [shapes.user(user) for user in _living(call) if user.id in ids]
@@ -82,7 +82,7 @@ async def users_batch(call: Call) -> Response:
 
 @endpoints.get("/v1/user/email/{email}")
 async def user_by_email(call: Call) -> Response:
-    """GUIDE, SDK: across organizations."""
+    """Returns a user by email address, independent of organizations (GUIDE, SDK)."""
     call.caller()
     user = call.records.user_by_email(call.path("email"))
     if user is None:
@@ -92,7 +92,7 @@ async def user_by_email(call: Call) -> Response:
 
 @endpoints.get("/v1/user/{user}")
 async def user_by_id(call: Call) -> Response:
-    """GUIDE, SDK."""
+    """Returns a user by id (GUIDE, SDK)."""
     call.caller()
     id = call.path("user")
     if not id.startswith("usr_"):
@@ -107,7 +107,7 @@ async def user_by_id(call: Call) -> Response:
 
 @endpoints.delete("/v1/user/{user}")
 async def delete_user(call: Call) -> Response:
-    """SDK: one's own account only. That an owner may not go is unverified."""
+    """Deletes the caller's own account (SDK). That an owner cannot be deleted is unverified."""
     user = call.caller()
     if call.path("user") != user.id:
         raise forbidden("OPERATION_NOT_ALLOWED", "Only your own account can be deleted")
@@ -126,7 +126,8 @@ def _living(call: Call) -> list[User]:
 
 
 def _profile(call: Call, user: User) -> dict[str, object]:
-    """A profile; the current organization is the first that the person is in."""
+    """Returns a user's profile. The current organization is the first one that the user is a member
+    of."""
     rows = call.records.memberships.values()
     current = (r.organization_id for r in rows if r.user_id == user.id and r.status == ACTIVE)
     return shapes.profile(user, next(current, None))
