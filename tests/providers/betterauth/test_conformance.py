@@ -101,7 +101,12 @@ DOCUMENTED = (
     Shown("roles", {}, [{"id": "owner", "name": "owner"}, {"id": "admin"}, {"id": "member"}]),
     Shown("unassign_role", {"members": [PERSON | {"role": "r-1"}]}, Conflict, says="only role"),
     Shown("organization", [{"id": "ORGANIZATION_ID", "name": "Works"}], "Works"),
-    Shown("organization", [{"id": "o2", "name": "Works"}], NotFound, says="The owner's organizations: Works (o2)."),
+    Shown(
+        "organization",
+        [{"id": "o2", "name": "Works"}],
+        NotFound,
+        says="The owner's organizations: Works (o2).",
+    ),
     Shown("organization", [], NotFound, says="The owner's organizations: none."),
     refused("USER_IS_ALREADY_INVITED_TO_THIS_ORGANIZATION", Conflict),
     refused("USER_IS_ALREADY_A_MEMBER_OF_THIS_ORGANIZATION", Conflict),

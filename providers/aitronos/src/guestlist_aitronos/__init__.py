@@ -13,5 +13,5 @@ __all__ = ["Aitronos", "BulkResend", "ResendFailure", "Status"]
 
 @hookimpl
 def guestlist_register(register: Callable[[type[Provider]], None]) -> None:
-    """Tells guestlist that there is a provider for Aitronos."""
+    """Registers the provider. guestlist calls this when it loads plugins."""
     register(Aitronos)

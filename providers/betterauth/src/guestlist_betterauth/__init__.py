@@ -10,5 +10,5 @@ __all__ = ["BetterAuth", "guestlist_register"]
 
 @hookimpl
 def guestlist_register(register: Callable[[type[Provider]], None]) -> None:
-    """Offers the provider to guestlist, which calls this when it looks for plugins."""
+    """Registers the provider. guestlist calls this when it loads plugins."""
     register(BetterAuth)

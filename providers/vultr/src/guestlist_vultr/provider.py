@@ -381,7 +381,7 @@ class Vultr(Provider):
         if not held["group"]:
             return True, (
                 "Is in no group. Vultr's guide says that a role or policy attached directly is"
-                ' enough, and also that the console shows "No Active Organization" to somebody in'
+                ' enough, and also that the console shows "No Active Organization" to a person in'
                 " no group."
             )
         return True, None

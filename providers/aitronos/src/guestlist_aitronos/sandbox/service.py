@@ -80,7 +80,7 @@ class AitronosService(ServiceState):
         address."""
         found = self.records.invitations.get(invitation)
         if found is None:
-            raise SandboxRefusal("There is no such invitation.")
+            raise SandboxRefusal("The invitation does not exist.")
         state = found.state(self.clock.now())
         if state == "cancelled":
             raise SandboxRefusal("The invitation was cancelled.")

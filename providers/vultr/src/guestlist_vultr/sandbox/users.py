@@ -10,7 +10,7 @@ from .call import NO_CONTENT, Answer, Call, Endpoint, Endpoints
 from .refusal import Refused
 from .state import Key, Membership, Person
 
-Whose = Callable[[Call], Person]
+PersonOf = Callable[[Call], Person]
 
 
 def list_users(call: Call) -> Answer:
@@ -112,18 +112,18 @@ def delete_user(call: Call) -> Answer:
     return NO_CONTENT
 
 
-def _groups(whose: Whose) -> Callable[[Call], Answer]:
+def _groups(person_of: PersonOf) -> Callable[[Call], Answer]:
     def handle(call: Call) -> Answer:
-        grants = groups_of(call.world, whose(call))
+        grants = groups_of(call.world, person_of(call))
         shape = call.shapes.granted_group
         return Answer(200, call.shapes.granted("groups", grants, shape, call.query))
 
     return handle
 
 
-def _roles(whose: Whose) -> Callable[[Call], Answer]:
+def _roles(person_of: PersonOf) -> Callable[[Call], Answer]:
     def handle(call: Call) -> Answer:
-        person, shapes = whose(call), call.shapes
+        person, shapes = person_of(call), call.shapes
         roles = roles_of(call.world, person)
         shape = shapes.granted_role
         return Answer(200, shapes.held("roles", person, roles, shapes.role_user, shape, call.query))
@@ -131,9 +131,9 @@ def _roles(whose: Whose) -> Callable[[Call], Answer]:
     return handle
 
 
-def _policies(whose: Whose) -> Callable[[Call], Answer]:
+def _policies(person_of: PersonOf) -> Callable[[Call], Answer]:
     def handle(call: Call) -> Answer:
-        person, shapes = whose(call), call.shapes
+        person, shapes = person_of(call), call.shapes
         held = policies_of(call.world, person)
         tied, shape = shapes.policy_user, shapes.granted_policy
         return Answer(200, shapes.held("policies", person, held, tied, shape, call.query))
