@@ -104,6 +104,20 @@ def test_a_certificate_for_another_host(
     assert error.hint == "Check base_url of [accounts.cloud]."
 
 
+def test_a_plain_service_behind_an_https_address(fail: Fail) -> None:
+    def refuse(connection: socket.socket) -> None:
+        connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        connection.recv(1 << 16)
+
+    with Service(refuse, tls=None) as there:
+        error = fail(there.url.rstrip("/").replace("http://", "https://"))
+    assert isinstance(error, ServiceUnavailable)
+    assert error.attempts == 1
+    assert error.happened is False
+    assert ": it does not speak TLS as this machine does: " in error.message
+    assert error.hint == "Check base_url of [accounts.cloud]: its scheme, host and port."
+
+
 @pytest.mark.parametrize("content", [None, "no certificate"], ids=["missing", "not one"])
 def test_a_wrong_ssl_cert_file(
     fail: Fail, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, content: str | None

@@ -26,6 +26,15 @@ _DATE = (9, 10)
 _NAME = (62, 64)
 """OpenSSL's codes: the certificate is for another host name or IP address."""
 
+_NO_COMMON_TLS = (
+    "WRONG_VERSION_NUMBER",
+    "UNSUPPORTED_PROTOCOL",
+    "NO_PROTOCOLS_AVAILABLE",
+    "TLSV1_ALERT_PROTOCOL_VERSION",
+    "SSLV3_ALERT_HANDSHAKE_FAILURE",
+)
+"""OpenSSL's reasons: the other side speaks another protocol than TLS, or other versions of it."""
+
 
 class LocalFault(ValueError):
     """A setting of this machine without which nothing can be sent.
@@ -103,6 +112,9 @@ def not_connected(error: Exception, host: str, port: int, *, proxy: bool) -> Fai
     number = {one.errno for one in chain if isinstance(one, OSError)}
     if untrusted := found(ssl.SSLCertVerificationError):
         what, hint, retry = *_untrusted(untrusted, setting), False
+    elif (broken := found(ssl.SSLError)) and broken.reason in _NO_COMMON_TLS:
+        what, retry = f"it does not speak TLS as this machine does: {first_line(broken)}", False
+        hint = f"Check {setting}: its scheme, host and port."
     elif unknown := found(socket.gaierror):
         retry = unknown.errno == socket.EAI_AGAIN
         what = "the name server does not answer" if retry else "no such host"
