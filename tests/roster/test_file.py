@@ -79,7 +79,7 @@ def test_a_file_without_people_is_an_error_unless_allowed(
     name: str, content: str, read: Read
 ) -> None:
     files = f'[[people_from]]\nfile = "{name}"\naccounts.chat = true\n'
-    with pytest.raises(ConfigError, match=f"{name} names no one.*allow_empty"):
+    with pytest.raises(ConfigError, match=f"{name} has no people.*allow_empty"):
         read(files, **{name.replace(".", "_"): content})
     roster = read_roster(Path("guestlist.toml"), allow_empty=True)
     assert list(roster.wanted()) == []
@@ -175,7 +175,7 @@ WRONG = {
     "[[people]]\nemail = 7": ":6: people.1.email: has to be an e-mail address",
     '[[people]]\nemail = "ada"': ":6: people.1.email: 'ada' is not an e-mail address: it needs",
     '[[people]]\nemail = [\n"a@b.co",\n"ada"]': ":8: people.1.email.2: 'ada' is not an e-mail",
-    PERSON: ":5: people.1: no account is named. Name an account, or a group that has one.",
+    PERSON: ":5: people.1: this person has no account. Add an account, or a group that has one.",
     PERSON + PERSON + "from = 1": ":9: people.2.from: 1 is not a day: write a day as 2026-01-31",
     PERSON + 'until = "2026-02-30"': ":7: people.1.until: '2026-02-30' is not a day",
     PERSON + "until = 2026-02-20T00:00:00": ":7: people.1.until: 2026-02-20 00:00:00 is not a day",

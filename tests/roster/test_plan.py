@@ -133,7 +133,7 @@ def test_an_open_invitation_that_offers_something_else_is_replaced(guests: Guest
     guests.invite(ADA, account="aitronos", role="Member")
     [change] = planned(guests, [want("aitronos", ADA, "Admin")])
     assert short([change]) == [("replace", ADA, "Admin")]
-    assert change.reason == "the invitation offers Member, and Admin is wanted"
+    assert change.reason == "the invitation offers Member, but the roster wants Admin"
 
 
 def test_an_open_invitation_that_cannot_be_withdrawn(guests: Guestlist) -> None:
@@ -142,7 +142,7 @@ def test_an_open_invitation_that_cannot_be_withdrawn(guests: Guestlist) -> None:
     [change] = planned(guests, [want("vultr", ADA, options={"api_enabled": True})])
     assert change.action is Action.CANNOT
     assert change.reason.startswith(
-        "the invitation has api_enabled = false, and true is wanted."
+        "the invitation has api_enabled = false, but the roster wants true."
         " Vultr IAM offers no way to revoke an invitation. Let it expire, 3 days"
     )
 
@@ -389,7 +389,9 @@ def test_a_role_that_the_service_needs(guests: Guestlist) -> None:
 
 def test_more_roles_than_a_member_can_hold(guests: Guestlist) -> None:
     [change] = planned(guests, [want("aitronos", ADA, "Admin", "Member")])
-    assert change.reason.startswith("A member of Aitronos holds one role, and the roster wants 2.")
+    assert change.reason.startswith(
+        "A member of Aitronos has exactly one role, but the roster has 2."
+    )
 
 
 def test_entries_about_one_person_are_taken_together(guests: Guestlist) -> None:
@@ -424,7 +426,7 @@ def test_nobody_gets_too_many_mails(guests: Guestlist) -> None:
     limits = Limits(mails_per_person=2)
     found = planned(guests, wanted, limits=limits, mails=past.__getitem__)
     assert short(found) == [("invite", ADA, "member"), ("invite", BEA), ("cannot", ADA)]
-    assert found[-1].reason == "had 2 mails in 7 days, and 2 is the limit"
+    assert found[-1].reason == "had 2 emails in 7 days, and the limit is 2"
 
 
 @pytest.mark.parametrize(
@@ -441,7 +443,7 @@ def test_the_period_is_told_as_it_was_written(
 ) -> None:
     limits = Limits(mails_per_person=1, period=period)
     [change] = planned(guests, [want("vultr", ADA)], limits=limits, mails=lambda _key: 1)
-    assert change.reason == f"had 1 mail in {words}, and 1 is the limit"
+    assert change.reason == f"had 1 email in {words}, and the limit is 1"
 
 
 def test_ceilings(guests: Guestlist) -> None:
@@ -451,8 +453,8 @@ def test_ceilings(guests: Guestlist) -> None:
         assert plan.summary.over == ()
     with make_plan(guests, wanted, limits=Limits(invitations=1, removals=1), **how) as plan:
         assert [str(one) for one in plan.summary.over] == [
-            "2 invitations are more than the 1 that one run may make",
-            "2 removals, revoked invitations among them, are more than the 1 that one run may make",
+            "2 invitations exceed the limit of 1 for one run",
+            "2 removals (including revoked invitations) exceed the limit of 1 for one run",
         ]
 
 
@@ -462,14 +464,14 @@ def test_an_account_is_not_emptied_by_an_empty_roster(guests: Guestlist) -> None
         how: dict[str, Any] = {"prune": True, "allow_empty": True}
         with make_plan(guests, roster, accounts=["vultr"], **how) as plan:
             assert [str(one) for one in plan.summary.over] == [
-                "vultr: the roster wants nobody there, and all 3 would be taken out"
+                "vultr: the roster has no people for this account, so all 3 would be removed"
             ]
 
 
 def test_a_roster_without_people_is_an_error_unless_allowed(guests: Guestlist) -> None:
     """It looks the same as one that was cut off."""
     told: list[Any] = []
-    with pytest.raises(ConfigError, match="the roster names no one") as caught:
+    with pytest.raises(ConfigError, match="the roster has no people") as caught:
         make_plan(guests, [], progress=lambda *facts: told.append(facts))
     assert "allow_empty" in caught.value.hint
     assert told == []

@@ -102,7 +102,12 @@ TABLE: list[tuple[Any, Any, Guest, list[str]]] = [
     (ANY, ["a", "e"], guest(P, ADMIN), ["replace a e"]),
     (ANY, ["a"], guest(P, ADMIN, EDITOR), ["replace a"]),
     (ANY, [], guest(P, ADMIN), ["replace"]),
-    (no("revoke"), ["e"], guest(P, ADMIN), ["cannot: the invitation offers a, and e is wanted."]),
+    (
+        no("revoke"),
+        ["e"],
+        guest(P, ADMIN),
+        ["cannot: the invitation offers a, but the roster wants e."],
+    ),
     (LATER, ["a", "e"], guest(P), ["invited", "owed", "owed", "defer, owed a e"]),
     (service(most_roles=1), ["a", "e"], guest(P, EDITOR), ["invited", "owed", "defer, owed a"]),
     (service(most_roles=1), ["a", "e"], guest(P), ["invited", "owed", "defer, owed e"]),
@@ -228,12 +233,12 @@ def test_declined_and_asked_again() -> None:
 
 
 def test_owed_roles() -> None:
-    entry = Entry(ADA, ADA, wish(LATER, ["a", "e"]), owed={("role", "r0"), ("role", "r2")})
+    entry = Entry(ADA, ADA, wish(LATER, ["a", "e"]), deferred={("role", "r0"), ("role", "r2")})
     assert found(LATER, guest(M), entry) == ["settle a", "assign e"]
     assert found(LATER, guest(M, told=False), entry) == ["settle a", "unseen"]
     assert found(LATER, guest(M, ADMIN, EDITOR), entry) == ["fits"]
     assert found(LATER, guest(P), entry) == ["invited", "owed", "owed", "defer, owed e"]
-    both = replace(entry, owed={("role", "r0"), ("role", "r1")})
+    both = replace(entry, deferred={("role", "r0"), ("role", "r1")})
     assert found(LATER, guest(P), both) == ["invited", "owed", "owed"]
 
 
@@ -417,7 +422,7 @@ def test_roles_that_are_deferred_instead_of_withdrawn_ones(
     kind: type[Service], roles: Any, person: Guest, expected: str
 ) -> None:
     """`e` is deferred already."""
-    entry = Entry(ADA, ADA, wish(kind, roles), owed={("role", "r1")})
+    entry = Entry(ADA, ADA, wish(kind, roles), deferred={("role", "r1")})
     rules = Rules("home", kind(), roles=ROLES)
     instead = replacement_grants(rules, entry, person)
     assert [role.label for role in instead] == expected.split()
@@ -431,7 +436,7 @@ def test_roles_that_are_deferred_instead_of_withdrawn_ones(
         (guest(X, ADMIN), "the invitation expired on 2027-01-31"),
         (guest(R), "the invitation was revoked"),
         (guest(D), "the invitation was declined"),
-        (guest(U, basis=Basis.INFERRED), "was invited, and the invitation is not to be seen"),
+        (guest(U, basis=Basis.INFERRED), "was invited, but the invitation is not listed any more"),
         (
             guest(G, invitation=Invitation(id="i", email=ADA, state=State.ACCEPTED)),
             "was a member and has left",
@@ -453,12 +458,13 @@ def test_reasons_of_replacements_name_roles_and_options() -> None:
     [change] = differences(rules, entry, guest(P, Role(id="r0")), {"api": False})
     assert isinstance(change, Change)
     assert change.reason == (
-        "the invitation has api = false, and true is wanted; it offers a, and e is wanted"
+        "the invitation has api = false, but the roster wants true;"
+        " it offers a, but the roster wants e"
     )
     none = Entry(ADA, ADA, wish(ANY, []))
     [change] = differences(Rules("home", ANY(), roles=ROLES), none, guest(P, ADMIN))
     assert isinstance(change, Change)
-    assert change.reason == "the invitation offers a, and no role is wanted"
+    assert change.reason == "the invitation offers a, but the roster wants no role"
 
 
 def test_a_protected_member_keeps_a_role_that_would_be_replaced() -> None:

@@ -139,7 +139,7 @@ def test_a_person_listed_as_invited_without_an_invitation_is_invited(
     with make_plan(watched, [want(email)]) as plan:
         [change] = plan.changes()
     assert (change.action, change.state) == (Action.INVITE, State.UNKNOWN)
-    assert change.reason == "was invited, and the invitation is not to be seen"
+    assert change.reason == "was invited, but the invitation is not listed any more"
 
 
 def test_a_saved_plan_is_checked_against_complete_invitations(

@@ -156,7 +156,11 @@ def test_a_single_column(read: Read) -> None:
         ("email,from\na@b.co,31.1.2026\n", OPS, ":2: from '31.1.2026' is not a day: write a day"),
         ("email,until\na@b.co,2026-02-30\n", OPS, ":2: until '2026-02-30' is not a day"),
         ("email,until,from\na@b.co,2026-02-01,2026-02-02\n", OPS, ":2: until 2026-02-01 is before"),
-        ("email,group\na@b.co,\n", "", ":2: no account is named. Name an account, or a group"),
+        (
+            "email,group\na@b.co,\n",
+            "",
+            ":2: this person has no account. Add an account, or a group",
+        ),
         ("email,role\na@b.co,r\n", "", ":2: there are roles, and no account in which they are"),
         ("email,group\na@b.co,ops,x\n", "", ":2: the row has 3 values, and the heading 2. A value"),
         ('email\n\n"a"b\n', "", ":3: this row is not valid CSV"),

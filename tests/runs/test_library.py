@@ -243,7 +243,7 @@ def test_a_saved_plan_does_not_go_on_after_the_last_day_of_somebody_in_it(
     sent = emails(guestlist_sandbox)
     assert 0 < sent.total() < 200
     guestlist_clock.advance(timedelta(days=2))
-    with pytest.raises(Conflict, match="was planned for no later than"):
+    with pytest.raises(Conflict, match="was valid only until"):
         guestlist.apply(roster, plan=saved, **how)
     assert guestlist.apply(roster, **how).left == 0, "a new plan takes its place"
     assert emails(guestlist_sandbox) == sent

@@ -196,7 +196,7 @@ def test_no_warning_asks_for_force_that_was_given(cli: Cli) -> None:
     assert "add --force to `apply` to allow it" in cli("plan").err
     forced = cli("apply", "--force")
     assert forced.code == 0
-    assert "are more than the 1 that one run may make" in forced.err
+    assert "exceed the limit of 1 for one run" in forced.err
     assert "--force" not in forced.err
 
 

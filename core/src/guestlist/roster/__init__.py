@@ -1,6 +1,6 @@
-"""The guest list itself: who should be where, and the changes that bring it about.
+"""The roster: which people belong to which accounts, and the plan that makes it so.
 
-Names are loaded on first use, so that reading a file of people loads no client.
+Names are loaded on first use, so that reading a roster file does not import the client.
 """
 
 from __future__ import annotations

@@ -6,16 +6,18 @@ import re
 from collections.abc import Iterable
 
 NOTHING = "-"
-"""What says that there are no values, where an empty cell says nothing."""
+"""Cell that means an explicitly empty list. An empty cell means that nothing is specified."""
 
 _VALUE = re.compile(r'\s*(?:"((?:[^"]|"")*)"|([^;]*?))\s*(?:;|\Z)')
 _QUOTED = re.compile(r'[;"]|^\s|\s$|^-$')
-"""What would be read as something else."""
+"""Matches values that need quotes to be read back unchanged."""
 
 
 def split(cell: str) -> list[str]:
-    """The values in a cell: separated by `;`, white space around them does not count. A value
-    that is quoted is taken as it is, with `""` for a quote."""
+    """Splits a cell at `;` and strips white space around each value.
+
+    A value in double quotes is taken literally; `""` stands for one quote.
+    """
     if ";" not in cell and '"' not in cell:
         return [cell.strip()] if cell.strip() else []
     values = []
@@ -27,7 +29,7 @@ def split(cell: str) -> list[str]:
 
 
 def join(values: Iterable[str]) -> str:
-    """The cell in which `split` finds these values, none of them empty."""
+    """Returns the cell that `split` splits into these values. No value may be empty."""
     return ";".join(
         '"{}"'.format(value.replace('"', '""')) if _QUOTED.search(value) else value
         for value in values

@@ -1,4 +1,4 @@
-"""Comparing what is wanted with what is there, one person after another."""
+"""Compares the roster with the services, one person after another."""
 
 from __future__ import annotations
 
@@ -28,15 +28,16 @@ from guestlist.roster.reading import Reading, invitation_from, person_state, rol
 from guestlist.roster.store import Fact, Kind, PlanStore
 
 Row = tuple[int, int, str, str]
-"""A change as it is kept: account, place of the action in the order, key and body."""
+"""A change as stored: account, rank of the action, key and body."""
 
 
 PlaceOf = Callable[[str, str], str]
-"""Returns where a roster names a role in an account, such as `guestlist.toml:12`, or nothing."""
+"""Callback that returns where a roster names a role of an account, such as `guestlist.toml:12`, or
+an empty string. Receives the account and the role."""
 
 
 class AccountComparison:
-    """What is needed to compare the people of one account, and what that came to."""
+    """Rules, caches and counts for comparing the people of one account."""
 
     def __init__(
         self,
@@ -65,18 +66,18 @@ class AccountComparison:
         self.notes: Counter[Note] = Counter({Note.PROGRAMS: reading.programs})
 
     def row(self, number: int, change: Change) -> Row:
-        """Counts a change, and returns it as it is kept."""
+        """Counts a change, and returns it in the form in which it is stored."""
         self.counts[change.action] += 1
         body = change.model_dump_json(exclude_defaults=True)
         return number, ORDER[change.action], change.key, body
 
 
 class MayDiffer:
-    """Whether anything may have to change for a person, by a summary of the invitation.
+    """Decides from the summary of an invitation whether the person may need a change.
 
     Args:
-        compared: makes what is needed to compare the people of one account.
-        people: compare only the people with these keys; empty for everybody.
+        compared: creates the `AccountComparison` of an account.
+        people: compare only the people with these keys; empty for all.
     """
 
     def __init__(
@@ -96,7 +97,7 @@ class MayDiffer:
         if _quick_notes(account, desired, facts) is not None:
             return False
         found = _full_comparison(account, desired, facts)
-        recorded = (Action.WITHDRAW, Action.DEFER)  # nothing is sent for them
+        recorded = (Action.WITHDRAW, Action.DEFER)  # these send no request
         return any(isinstance(one, Change) and one.action not in recorded for one in found)
 
 
@@ -109,13 +110,13 @@ def compare(
     *,
     retry_unknown: bool = False,
 ) -> None:
-    """Goes through all people once, and writes the changes into the scratch space.
+    """Compares each person with the roster, and writes the changes into the store.
 
     Args:
-        accounts: by number; None for one that cannot be read.
+        accounts: the comparison of each account, by index; None if it cannot be read.
         place_of: see `PlaceOf`.
-        people: compare only the people with these keys; empty for everybody.
-        retry_unknown: whether people get an email although an earlier one may have gone out.
+        people: compare only the people with these keys; empty for all.
+        retry_unknown: send an email even if the outcome of an earlier one is unknown.
     """
     changes = _person_changes(store, accounts, limiter, place_of, people, retry_unknown)
     store.add_changes(changes)
@@ -154,7 +155,10 @@ def _person_changes(
 
 
 def _with_unresolved(change: Change, facts: Sequence[Fact], retry: bool) -> Change:
-    """Returns a change as it is if the outcome of an earlier email to the person is unknown."""
+    """Returns the change, adjusted if the outcome of an earlier email to the person is unknown.
+
+    Without `retry`, an action that sends an email becomes `unresolved`.
+    """
     earlier = [fact.body for fact in facts if fact.kind == Kind.UNRESOLVED]
     if not earlier or change.action not in MAILS:
         return change
@@ -171,8 +175,7 @@ def _desired(account: AccountComparison, facts: Sequence[Fact]) -> DesiredAccess
 def _place_of(
     account: AccountComparison, problem: str, facts: Sequence[Fact], place_of: PlaceOf
 ) -> str:
-    """Returns where the roster asks for what nobody can have: the role itself, or else the entry
-    about the person."""
+    """Returns the place of the role that causes a problem, or else of the person's entry."""
     entries = [fact for fact in facts if fact.kind == Kind.WANTED]
     for entry in entries:
         for word in json.loads(entry.brief)[0] or ():
@@ -187,7 +190,7 @@ def _place_of(
 def _problem_changes(
     store: PlanStore, accounts: Sequence[AccountComparison | None]
 ) -> Iterator[Row]:
-    """Yields one change for each problem of an account, and not one for each person."""
+    """Yields one `cannot` change per problem of an account, instead of one per person."""
     for number, text, people, who, place in store.problems():
         account = accounts[number]
         if account is not None:
@@ -203,8 +206,11 @@ def _problem_changes(
 def _quick_notes(
     account: AccountComparison, desired: DesiredAccess | None, facts: Sequence[Fact]
 ) -> dict[Note, int] | None:
-    """What there is to be counted of somebody about whom both sides plainly agree; None where that
-    has to be looked into. It says what `differences` would, without making a value of anything."""
+    """Returns the notes of a person who clearly needs no change; None if a full comparison is
+    needed.
+
+    The notes equal those of `differences`, but the records are not parsed, which is faster.
+    """
     kinds = [fact.kind for fact in facts]
     if desired is None:
         if kinds == [Kind.NOT_YET]:
@@ -216,9 +222,10 @@ def _quick_notes(
     if desired.problems:
         return None
     if kinds in _INVITED:
-        told = invitation_from(facts[-1].brief)
-        is_open = told.state in OPEN_STATES and not differing_parts(account.provider, desired, told)
-        if is_open and not deferred_roles(account.provider, desired, told):
+        current = invitation_from(facts[-1].brief)
+        provider = account.provider
+        fits = current.state in OPEN_STATES and not differing_parts(provider, desired, current)
+        if fits and not deferred_roles(provider, desired, current):
             return {Note.INVITED: 1}
     elif kinds in _MEMBERS and facts[1].brief:
         held = roles_from(facts[-1].brief)
@@ -254,15 +261,15 @@ def _full_comparison(
         key=first.key,
         email=email or (record.email if record else first.key),
         desired=desired,
-        owed={role for role in kept if role is not None},
+        deferred={role for role in kept if role is not None},
         ended=next((fact.body for fact in facts if fact.kind == Kind.ENDED), ""),
         until=until(facts),
     )
     withdrawn = [(grant, reason) for grant, reason in why.items() if reason]
     instead = replacement_grants(account.rules, entry, found.guest) if withdrawn else ()
-    if found.guest.state in OPEN_STATES:  # recorded with the withdrawal
+    if found.guest.state in OPEN_STATES:  # the withdrawal records the replacement
         recorded = {account.resolver.role_id(role) for role in instead}
-        entry = replace(entry, owed={*entry.owed, *(one for one in recorded if one)})
+        entry = replace(entry, deferred={*entry.deferred, *(one for one in recorded if one)})
     for grant, reason in withdrawn:
         yield grant.withdrawal(reason, instead, entry.until)
         instead = ()

@@ -1,4 +1,4 @@
-"""Everybody whom the services hold, as a roster names them."""
+"""The current members and invited people of all accounts, with roles as a roster names them."""
 
 from __future__ import annotations
 
@@ -18,15 +18,17 @@ if TYPE_CHECKING:
 
 
 class CurrentPeople:
-    """Those who are in accounts, or invited. Use it in a `with` block: they are on disk until it is
-    closed. Memory does not grow with their number.
+    """Iterates over the current members and invited people of accounts.
+
+    Use it in a `with` block: the people are in a temporary database that the block closes. Memory
+    does not grow with their number.
 
     Args:
-        names: the accounts. They are read at once.
+        names: the accounts. They are read immediately.
         progress: see `guestlist.roster.reading.Progress`.
 
     Attributes:
-        read: what reading came to, by account.
+        read: the result of reading, by account.
     """
 
     def __init__(
@@ -51,9 +53,9 @@ class CurrentPeople:
         for name, reading in self.read.items():
             if reading.problems and reading.error is None:
                 reading.error = MalformedResponse(
-                    f"a list has a record that cannot be read: {reading.problems[0]}",
+                    f"a list has a record that cannot be parsed: {reading.problems[0]}",
                     hint="A roster without that person would be wrong. Correct the record at the"
-                    " service, or report it to the provider's authors.",
+                    " service, or report it to the authors of the provider.",
                     account=name,
                 )
 
@@ -64,7 +66,7 @@ class CurrentPeople:
         self._store.close()
 
     def __iter__(self) -> Iterator[CurrentPerson]:
-        """Each person once in each account, with what a plan would leave as it is."""
+        """Yields each person once per account, with the roles that a plan would leave alone."""
         accounts = [_Account(self._guests, name, self.read[name]) for name in self._names]
         for facts in self._store.people():
             account = accounts[facts[0].account]
@@ -81,7 +83,7 @@ class CurrentPeople:
 
 
 def _may_be_closed(_account: str, _reading: Reading, facts: Sequence[Fact]) -> bool:
-    """Whether a summary does not show that the invitation is open."""
+    """Returns whether the invitation may be closed, according to its summary."""
     states = (invitation_from(fact.brief).state for fact in facts if fact.kind == Kind.INVITATION)
     return not all(state in OPEN_STATES for state in states)
 
@@ -99,14 +101,21 @@ class _Account:
         self._any = not provider.supports("roles")
 
     def member_roles(self, held: Iterable[Role]) -> tuple[str, ...] | None:
-        """What somebody holds of what can be granted: nothing else is ever taken away. None where
-        a roster cannot say it."""
+        """Returns the names of a member's grantable roles. Plans never revoke other roles.
+
+        Returns:
+            None if a roster cannot express these roles.
+        """
         held = list(held)
         grantable = [role for role in held if self._any or (role.kind, role.id) in self._listed]
         return self._names(grantable) if grantable or not held else None
 
     def invitation_roles(self, offered: Sequence[Role]) -> tuple[str, ...] | None:
-        """What an invitation offers; None where it does not tell, or a roster cannot say it."""
+        """Returns the names of the roles that an invitation offers.
+
+        Returns:
+            None if the invitation does not show roles, or a roster cannot express them.
+        """
         return self._names(offered) if offered else None
 
     def _names(self, roles: Iterable[Role]) -> tuple[str, ...] | None:

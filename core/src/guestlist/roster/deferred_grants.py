@@ -1,4 +1,4 @@
-"""Roles that people are owed, compared with what the roster wants today."""
+"""Deferred grants, compared with the roster of today."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from guestlist.roster.wanted import Wanted
 
 
 class DeferredGrant(Model):
-    """A role that a person is to be given after accepting the invitation.
+    """A role to grant to a person after they accept the invitation.
 
     Attributes:
-        single: whether a single call such as `invite` asked for it, and not a roster.
+        single: whether a single call such as `invite` asked for the role, and not a roster.
     """
 
     account: str
@@ -32,7 +32,7 @@ class DeferredGrant(Model):
 
     @classmethod
     def of(cls, change: Change) -> DeferredGrant:
-        """Return the deferred grant that a change gives."""
+        """Returns the deferred grant that a `settle` or `withdraw` change is about."""
         return cls(
             account=change.account,
             key=change.key,
@@ -44,11 +44,11 @@ class DeferredGrant(Model):
     def withdrawal(
         self, reason: str, owed: tuple[RoleRef, ...] = (), until: datetime | None = None
     ) -> Change:
-        """Return the change that cancels it.
+        """Returns the change that cancels this grant.
 
         Args:
-            owed: the roles that are deferred instead.
-            until: the moment from which on the roster says otherwise.
+            owed: roles to defer instead.
+            until: the next moment at which the roster wants something else for the person.
         """
         return Change(
             action=Action.WITHDRAW,
@@ -71,16 +71,17 @@ def withdrawal_reason(
     *,
     taken_out: bool = False,
 ) -> str:
-    """Why somebody must not be given what they are owed; empty where they may.
+    """Returns why a deferred grant must be withdrawn, or an empty string if it may be granted.
 
-    What a roster has asked for is given only while the roster wants it. What a single call has
-    asked for is given, unless the roster speaks against it.
+    A grant that came from a roster is valid only while the roster wants the role. A grant that came
+    from a single call is valid unless the roster contradicts it.
 
     Args:
-        facts: what the roster says of the person in that account.
-        wish: the same in the terms of the account; None for somebody who is not wanted today.
-        meant: returns the kind and id of a role; None if there is no such role.
-        taken_out: whoever is not in the roster is taken out.
+        facts: the facts about the person in that account.
+        desired: the resolved roster entries of the person; None if the roster does not want the
+            person in the account today.
+        role_id: returns the kind and id of a role, or None if the account has no such role.
+        taken_out: whether a plan removes people who are not in the roster.
     """
     if desired is not None:
         if desired.problems:
@@ -98,12 +99,12 @@ def withdrawal_reason(
 
 @dataclass
 class GrantReview:
-    """What today's roster says of debts.
+    """Result of comparing deferred grants with the roster.
 
     Attributes:
-        withdrawn: the changes by which those that it does not want are owed no more.
-        held: those of which it cannot be told; they stay, and must not be given.
-        errors: why, by account.
+        withdrawn: the changes that cancel grants that the roster does not want.
+        held: grants that could not be compared. They stay deferred and must not be granted now.
+        errors: by account, why grants could not be compared.
     """
 
     withdrawn: list[Change] = field(default_factory=list)
@@ -119,12 +120,15 @@ def review_grants(
     now: datetime | None = None,
     zone: tzinfo = UTC,
 ) -> GrantReview:
-    """Compares debts with a roster. Reads what can be granted where names of roles differ, and
-    nothing else.
+    """Compares deferred grants with a roster. Changes nothing.
+
+    Requests the list of roles of an account if the roster names roles there, and nothing else.
 
     Args:
-        debts: of configured accounts.
-        now, zone: see `make_plan`.
+        wanted: the entries of the roster.
+        grants: the deferred grants, all of configured accounts.
+        now: the time to compare `from` and `until` with; by default the time of the client's clock.
+        zone: the time zone in which the days of `from` and `until` begin and end.
     """
     judged = GrantReview()
     by_account: dict[str, list[DeferredGrant]] = defaultdict(list)
@@ -171,7 +175,7 @@ def _review_account(
 
 
 def desired_brief(facts: Sequence[Fact]) -> str | None:
-    """The brief of what the roster wants for somebody today; None for nothing."""
+    """Returns the brief of the access that the roster wants for a person today, or None."""
     entries = [fact for fact in facts if fact.kind == Kind.WANTED]
     if not entries:
         return None

@@ -1,4 +1,4 @@
-"""What the roster wants, on its way into scratch space and in the terms of one account."""
+"""Desired access: roster entries as facts, and their meaning in one account."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ from guestlist.verbs.order import options_of
 from guestlist.verbs.roles import fitting, unassignable, unknown_role
 
 CACHE_ENTRIES = 4096
-"""How many different wishes are kept in mind; people are many, their wishes few."""
+"""Size of each cache. Many people share few distinct combinations of roles and options."""
 
 
 class RosterFacts:
-    """Turns the people of a roster into facts, and keeps what has to be known of all of them.
+    """Converts roster entries into facts, and collects totals over all entries.
 
     Args:
-        numbers: of the accounts that are planned, by name.
-        now: the moment that `from` and `until` are compared with.
-        zone: where days begin and end.
+        numbers: index of each planned account, by name.
+        now: the time to compare `from` and `until` with.
+        zone: the time zone in which days begin and end.
 
     Attributes:
-        accounts: those that the roster names, also if nobody configured them.
-        wanted: those in which it wants somebody, now or later.
-        managed: the accounts in which the roster says of somebody which roles to hold.
-        count: how many entries the roster has had so far, those of other accounts included.
+        accounts: accounts that the roster names, configured or not.
+        wanted: accounts in which the roster wants at least one person, now or later.
+        managed: accounts in which at least one entry names roles.
+        count: number of entries so far, including those of accounts that are not planned.
     """
 
     def __init__(self, numbers: Mapping[str, int], now: datetime, zone: tzinfo) -> None:
@@ -52,11 +52,11 @@ class RosterFacts:
 
     @property
     def digest(self) -> str:
-        """Tells two rosters apart: what they want, and in which order."""
+        """SHA-256 of the entries so far, in their order."""
         return self._hash.hexdigest()
 
     def facts(self, wanted: Iterable[Wanted]) -> Iterator[Fact]:
-        """The facts of those whose account is planned."""
+        """Yields a fact for each entry whose account is planned."""
         for one in wanted:
             brief = _brief(one)
             self._hash.update(
@@ -87,7 +87,7 @@ class RosterFacts:
         return Kind.WANTED
 
     def _until(self, one: Wanted, kind: Kind) -> datetime | None:
-        """Return the moment at which an entry begins or ends next; None if it never does."""
+        """Returns the next moment at which an entry begins or ends, or None."""
         if kind is Kind.NOT_YET:
             return self._begin(one)
         return self._end(one) if kind is Kind.WANTED else None
@@ -101,10 +101,10 @@ class RosterFacts:
 
 @lru_cache(CACHE_ENTRIES)
 def moment_of(day: date, zone: tzinfo, *, end: bool = False) -> datetime:
-    """Returns when a day begins, in UTC; a moment is taken as it is.
+    """Returns the beginning of a day in UTC. A datetime is only converted to UTC.
 
     Args:
-        end: return when the day ends instead.
+        end: return the end of the day instead.
     """
     if isinstance(day, datetime):
         return day.astimezone(UTC)
@@ -132,7 +132,7 @@ def _as_json(
 
 
 def merged_brief(entries: Sequence[Fact]) -> str:
-    """Return the brief for several entries about one person."""
+    """Returns one brief for several entries about the same person."""
     parts = (json.loads(entry.brief) for entry in entries)
     return _as_json(
         *reduce(
@@ -142,8 +142,7 @@ def merged_brief(entries: Sequence[Fact]) -> str:
 
 
 def until(facts: Iterable[Fact]) -> datetime | None:
-    """Return the moment from which on the roster wants something else of a person. None for
-    never."""
+    """Returns the next moment at which the desired access of a person changes, or None."""
     moments = [
         datetime.fromisoformat(moment)
         for fact in facts
@@ -154,15 +153,15 @@ def until(facts: Iterable[Fact]) -> datetime | None:
 
 
 class DesiredAccess(NamedTuple):
-    """What is wanted for somebody, in the terms of an account.
+    """Access that a roster wants for a person, resolved to roles and options of one account.
 
     Attributes:
-        roles: the roles, each once; None if the roster names none.
-        ids: their kinds and ids.
-        options: the provider's options; None where they cannot be.
-        given: those that the roster names, as JSON has them.
-        problems: why it cannot be had by anybody; then nobody is invited with it, and nothing is
-            taken away for its sake.
+        roles: the roles without duplicates; None if the roster does not name roles.
+        ids: kind and id of each role; None if `roles` is None.
+        options: the provider's options; None if they are invalid.
+        given: the options that the roster sets, as JSON values.
+        problems: why this access is impossible in the account. If there are any, no one is invited
+            with it, and no roles are revoked because of it.
     """
 
     roles: tuple[Role, ...] | None
@@ -173,10 +172,10 @@ class DesiredAccess(NamedTuple):
 
 
 class AccessResolver:
-    """Understands the wishes for one account, each once.
+    """Resolves the names in roster entries to roles and options of one account, with a cache.
 
     Args:
-        roles: what can be granted.
+        roles: the roles that the account can grant.
     """
 
     def __init__(self, provider: Provider, roles: Sequence[Role]) -> None:
@@ -214,10 +213,10 @@ class AccessResolver:
         )
 
     def _role(self, word: str) -> Role:
-        """The role that a word means.
+        """Returns the role with the given id, name or `kind:name`.
 
         Raises:
-            UnknownRole: it fits nothing, or more than one thing.
+            UnknownRole: no role matches, or more than one does.
         """
         if not self._provider.supports("roles"):
             return Role(id=word)
@@ -227,7 +226,7 @@ class AccessResolver:
         raise unknown_role(word, found, self._roles)
 
     def role_id(self, ref: RoleRef) -> tuple[str, str] | None:
-        """Return the kind and id of a role; None for a name that no role has any more."""
+        """Returns the kind and id of a role, or None if no role has that name any more."""
         try:
             role: Role = self.role(ref) if isinstance(ref, str) else ref
         except UnknownRole:
@@ -235,13 +234,13 @@ class AccessResolver:
         return role.kind, role.id
 
     def word(self, role: Role) -> str:
-        """How a role is named so that it is understood: its label, or else its id."""
+        """Returns an unambiguous name of a role: its label, or its id if the label is ambiguous."""
         return role.label if fitting(self._roles, role.label) == [role] else role.id
 
     def _impossible(self, roles: int) -> Iterator[str]:
         provider = self._provider
         if provider.one_role and roles > 1:
-            yield f"A member of {provider.title} holds one role, and the roster wants {roles}."
+            yield f"A member of {provider.title} has exactly one role, but the roster has {roles}."
         later = roles - (roles if provider.most_roles is None else provider.most_roles)
         if later > 0 and not provider.supports("assign_role"):
             yield str(provider.unsupported("assign_role"))

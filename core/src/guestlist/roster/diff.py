@@ -1,4 +1,4 @@
-"""The difference between what is wanted of a person and what is there. Pure: no I/O, no clock."""
+"""Computes the changes for one person from the roster and the current state. No I/O, no clock."""
 
 from __future__ import annotations
 
@@ -18,39 +18,39 @@ from guestlist.verbs.roles import holds
 
 
 class Note(StrEnum):
-    """What is counted and is no change."""
+    """A fact about a person that a plan counts and that is not a change."""
 
     FITS = "fits"
-    """Members who are as the roster wants them."""
+    """Members who match the roster."""
     INVITED = "invited"
-    """People whose open invitation is as the roster wants it."""
+    """People whose open invitation matches the roster."""
     OWED = "owed"
-    """Roles that the service takes only once somebody has accepted."""
+    """Deferred grants: roles that the service accepts only after the invitation was accepted."""
     NOT_YET = "not yet"
-    """People who are wanted from a later day on."""
+    """People whose `from` is in the future."""
     UNLISTED = "unlisted"
-    """People who are there and not in the roster; only pruning takes them out."""
+    """Members and invited people who are not in the roster. Only pruning removes them."""
     KEPT = "kept"
-    """People whom the roster does not name and whom nobody may take out."""
+    """People who are not in the roster, but are protected from removal."""
     PROGRAMS = "programs"
-    """Members that are logins of programs, or have no address."""
+    """Members that are service accounts, or have no address."""
     UNSEEN = "unseen"
-    """Members of whom the service does not show what they hold."""
+    """Members whose roles the service does not show."""
     HELD_BACK = "held back"
-    """People for whom nothing is done because nobody could have what is wanted for them."""
+    """People who are left alone because their roster entry is impossible in the account."""
 
 
 @dataclass(frozen=True)
 class Rules:
-    """What holds for everybody in one account.
+    """Settings that apply to all people of one account.
 
     Attributes:
-        account: its name.
-        roles: what can be granted; what else somebody holds is never taken away.
-        check: lets the policy refuse an order, with `InvalidOrder`.
-        prune: whether those who are not wanted are taken out.
-        invite_declined: whether those who have declined are asked again.
-        protected: keys of people from whom nothing is taken.
+        account: the account's name.
+        roles: the roles that the account can grant. Other roles of members are never revoked.
+        check: checks an invitation against the policies, and raises `InvalidOrder` to refuse it.
+        prune: whether people who are not in the roster are removed.
+        invite_declined: whether people who declined are invited again.
+        protected: keys of people who lose neither membership nor roles.
     """
 
     account: str
@@ -62,26 +62,26 @@ class Rules:
     protected: frozenset[str] = frozenset()
 
     def known(self, role: Role) -> Role | None:
-        """The same role as the account's list has it: other records may tell its id alone."""
+        """Returns the role from the account's list, because other records may have only its id."""
         same = (one for one in self.roles if (one.kind, one.id) == (role.kind, role.id))
         return next(same, None)
 
 
 @dataclass(frozen=True)
 class Entry:
-    """What the roster says of one person.
+    """The roster's requirements for one person.
 
     Attributes:
-        wish: None for somebody who is not wanted.
-        owed: kinds and ids of the roles that are owed since an earlier invitation.
-        ended: the last day, for somebody who was wanted until then.
-        until: the moment from which on it does not hold any more; None for never.
+        desired: the desired access; None if the roster does not want the person in the account.
+        deferred: kind and id of each role whose grant was deferred by an earlier invitation.
+        ended: the last day of the membership, if it is over.
+        until: the next moment at which the requirements change; None for never.
     """
 
     key: str
     email: str
     desired: DesiredAccess | None = None
-    owed: Collection[tuple[str, str]] = frozenset()
+    deferred: Collection[tuple[str, str]] = frozenset()
     ended: str = ""
     until: datetime | None = None
 
@@ -89,11 +89,11 @@ class Entry:
 def differences(
     rules: Rules, entry: Entry, guest: Guest, current_options: Mapping[str, Any] | None = None
 ) -> Iterator[Change | Note]:
-    """What is to be done about a person, and what is to be counted.
+    """Yields the changes for a person, and the notes to count.
 
     Args:
-        guest: where the person stands.
-        carried: the options of the invitation; None where nobody can tell.
+        guest: the current state of the person.
+        current_options: the options of the invitation; None if they are unknown.
     """
     person = _Person(rules, entry, guest)
     if entry.desired is None:
@@ -133,7 +133,7 @@ class _Person:
         return self.change(Action.CANNOT, str(why), **more)
 
     def if_possible(self, operation: str, action: Action, reason: str, **more: Any) -> Change:
-        """The change, where the provider has the operation."""
+        """Returns the change, or a `cannot` change if the provider lacks the operation."""
         provider = self.rules.provider
         if provider.supports(operation):
             return self.change(action, reason, **more)
@@ -152,7 +152,7 @@ def _for_unwanted(person: _Person) -> Iterator[Change | Note]:
     elif not rules.prune and entry.ended:
         where = "a member" if guest.state is State.ACCEPTED else "invited"
         yield person.cannot(
-            f"was wanted until {entry.ended} and is still {where}: only pruning takes people out"
+            f"was wanted until {entry.ended} and is still {where}: only pruning removes people"
         )
     elif not rules.prune:
         yield Note.UNLISTED
@@ -168,7 +168,7 @@ def _for_unwanted(person: _Person) -> Iterator[Change | Note]:
 
 def _for_member(person: _Person, desired: DesiredAccess) -> Iterator[Change | Note]:
     member = person.guest.member
-    if desired.roles is None or member is None:  # who has accepted just now may not be listed yet
+    if desired.roles is None or member is None:  # a new member may not be listed yet
         yield Note.FITS
         return
     if member.roles is None:
@@ -178,12 +178,12 @@ def _for_member(person: _Person, desired: DesiredAccess) -> Iterator[Change | No
     if replaced and person.entry.key in person.rules.protected:
         yield Note.FITS if all(holds(member.roles, role) for role in desired.roles) else Note.KEPT
         return
-    if replaced and desired.problems:  # to give one is to take the other away
+    if replaced and desired.problems:  # assigning a role replaces the current one
         yield Note.HELD_BACK
         return
     found = [*_missing_roles(person, desired, member.roles)]
     if all(change.action is not Action.CANNOT for change in found):
-        # a role is taken away only if what is wanted instead can be given
+        # Roles are revoked only if the desired ones can be granted.
         found += _surplus_roles(person, desired, member.roles)
     yield from found
     if not found:
@@ -191,10 +191,12 @@ def _for_member(person: _Person, desired: DesiredAccess) -> Iterator[Change | No
 
 
 def _settle_hidden_roles(person: _Person, desired: DesiredAccess) -> Iterator[Change | Note]:
-    """Where nobody sees what members hold, what is owed is given all the same: it is safe to
-    repeat."""
+    """Yields a change for each deferred grant of a member whose roles the service does not show.
+
+    Granting a role that the member already has does no harm.
+    """
     for role in desired.roles or ():
-        if (role.kind, role.id) in person.entry.owed:
+        if (role.kind, role.id) in person.entry.deferred:
             yield person.if_possible("assign_role", Action.SETTLE, "has accepted", roles=(role,))
     yield Note.UNSEEN
 
@@ -205,7 +207,7 @@ def _missing_roles(
     for role in desired.roles or ():
         if holds(held, role):
             continue
-        if (role.kind, role.id) in person.entry.owed:
+        if (role.kind, role.id) in person.entry.deferred:
             action, reason = Action.SETTLE, "has accepted"
         elif person.rules.provider.one_role and held:
             action, reason = Action.ASSIGN, f"in place of {_labels(person.rules, held)}"
@@ -241,17 +243,17 @@ def _for_invited(
     current_options: Mapping[str, Any] | None,
 ) -> Iterator[Change | Note]:
     provider = person.rules.provider
-    told = InvitationBrief(invitation.state, ids_of(invitation.roles), current_options)
-    unlike = differing_parts(provider, desired, told)
+    current = InvitationBrief(invitation.state, ids_of(invitation.roles), current_options)
+    unlike = differing_parts(provider, desired, current)
     if not unlike:
         yield Note.INVITED
-        deferred = deferred_roles(provider, desired, told)
+        deferred = deferred_roles(provider, desired, current)
         for _ in deferred:
             yield Note.OWED
-        owed = person.entry.owed
-        unrecorded = tuple(role for role in deferred if (role.kind, role.id) not in owed)
+        recorded = person.entry.deferred
+        unrecorded = tuple(role for role in deferred if (role.kind, role.id) not in recorded)
         if unrecorded:
-            reason = "is invited, and the ledger does not know of it"
+            reason = "the ledger has no record of this deferred grant"
             yield person.change(Action.DEFER, reason, owed=unrecorded)
         return
     reason = _in_words(person.rules, unlike, desired, invitation, current_options)
@@ -261,35 +263,44 @@ def _for_invited(
         yield person.cannot(f"{reason}. {provider.unsupported('revoke')}", options=desired.given)
 
 
-def differing_parts(provider: Provider, desired: DesiredAccess, told: InvitationBrief) -> list[str]:
-    """In what an invitation is not as it is wanted: names of options, and `roles`."""
+def differing_parts(
+    provider: Provider, desired: DesiredAccess, current: InvitationBrief
+) -> list[str]:
+    """Returns the parts of an invitation that differ from the roster: option names and `roles`."""
     different = []
-    if told.current_options is not None:
+    if current.current_options is not None:
         different = [
-            name for name in desired.given if told.current_options.get(name) != desired.given[name]
+            name
+            for name in desired.given
+            if current.current_options.get(name) != desired.given[name]
         ]
-    if desired.ids is not None and provider.most_roles != 0 and told.offered:
+    if desired.ids is not None and provider.most_roles != 0 and current.offered:
         most = len(desired.ids) if provider.most_roles is None else provider.most_roles
-        as_many = len(told.offered) >= min(most, len(desired.ids))
-        if not (as_many and told.offered <= desired.ids):
+        as_many = len(current.offered) >= min(most, len(desired.ids))
+        if not (as_many and current.offered <= desired.ids):
             different.append("roles")
     return different
 
 
 def deferred_roles(
-    provider: Provider, desired: DesiredAccess, told: InvitationBrief
+    provider: Provider, desired: DesiredAccess, current: InvitationBrief
 ) -> tuple[Role, ...]:
-    """Returns the wanted roles that an open invitation does not bring. If the service does not show
-    what it brings, it is what `invite` would have sent."""
+    """Returns the desired roles that an open invitation does not offer.
+
+    If the service does not show the offered roles, `invite` is assumed to have sent them.
+    """
     wanted = desired.roles or ()
-    if told.offered:
-        return tuple(role for role in wanted if (role.kind, role.id) not in told.offered)
+    if current.offered:
+        return tuple(role for role in wanted if (role.kind, role.id) not in current.offered)
     return () if provider.most_roles is None else wanted[provider.most_roles :]
 
 
 def replacement_grants(rules: Rules, entry: Entry, guest: Guest) -> tuple[Role, ...]:
-    """The roles that are owed instead of others, which the roster does not want any more: what
-    neither the invitation brings, nor anybody can see that the member lacks."""
+    """Returns roles to defer in place of deferred grants that the roster no longer wants.
+
+    These are desired roles that the open invitation does not offer, or that a member may lack
+    because the service does not show the member's roles.
+    """
     desired, member = entry.desired, guest.member
     if desired is None or desired.problems:
         return ()
@@ -299,12 +310,16 @@ def replacement_grants(rules: Rules, entry: Entry, guest: Guest) -> tuple[Role, 
         offered: Collection[tuple[str, str]] = ()
     elif guest.state in OPEN_STATES and guest.invitation is not None:
         offered = ids_of(guest.invitation.roles)
-        if not offered and rules.provider.most_roles != 0:  # it may bring them, untold
+        if (
+            not offered and rules.provider.most_roles != 0
+        ):  # it may offer the roles without showing them
             return ()
     else:
-        return ()  # a new invitation says what is owed after it
+        return ()  # a new invitation defers its own grants
     return tuple(
-        role for role in desired.roles or () if (role.kind, role.id) not in {*offered, *entry.owed}
+        role
+        for role in desired.roles or ()
+        if (role.kind, role.id) not in {*offered, *entry.deferred}
     )
 
 
@@ -315,16 +330,16 @@ def _in_words(
     invitation: Invitation,
     current_options: Mapping[str, Any] | None,
 ) -> str:
-    told = []
+    texts = []
     for name in unlike:
         if name == "roles":
             here = _labels(rules, desired.roles or ()) or "no role"
             there = _labels(rules, invitation.roles)
-            told.append(f"offers {there}, and {here} is wanted")
+            texts.append(f"offers {there}, but the roster wants {here}")
         else:
             here, there = _value(desired.given[name]), _value((current_options or {}).get(name))
-            told.append(f"has {name} = {there}, and {here} is wanted")
-    return "the invitation " + "; it ".join(told)
+            texts.append(f"has {name} = {there}, but the roster wants {here}")
+    return "the invitation " + "; it ".join(texts)
 
 
 def _value(value: Any) -> str:
@@ -344,29 +359,31 @@ def _for_absent(
     guest, rules = person.guest, person.rules
     state, invitation = guest.state, guest.invitation
     if guest.incomplete is not None:
-        return person.cannot(f"nobody can tell whether the person is there: {guest.incomplete}")
+        return person.cannot(f"it is unknown whether the person is a member: {guest.incomplete}")
     if state is State.DECLINED and not rules.invite_declined:
         return person.cannot(_declined(invitation))
     if state is State.UNKNOWN and guest.basis is Basis.REPORTED:
         word = f" {guest.raw_state!r}" if guest.raw_state else ""
         return person.cannot(
-            f"the service calls the invitation{word}, and what that means is not known."
-            " `guestlist resend`, or `invite --if-exists replace`, sends again."
+            f"the service reports the invitation's state as{word}, which guestlist does not know."
+            " To send another email, run `guestlist resend` or `invite --if-exists replace`."
         )
     if state is State.EXPIRED and invitation is not None:
-        told = InvitationBrief(state, ids_of(invitation.roles), current_options)
+        current = InvitationBrief(state, ids_of(invitation.roles), current_options)
         if _can_resend(rules.provider, invitation) and not differing_parts(
-            rules.provider, desired, told
+            rules.provider, desired, current
         ):
-            owed = tuple(role for role in desired.roles or () if not holds(invitation.roles, role))
-            return person.change(Action.RESEND, _expired(invitation), owed=owed)
+            deferred = tuple(
+                role for role in desired.roles or () if not holds(invitation.roles, role)
+            )
+            return person.change(Action.RESEND, _expired(invitation), owed=deferred)
     return _with_invitation(person, desired, Action.INVITE, _absence(guest))
 
 
 def _with_invitation(
     person: _Person, desired: DesiredAccess, action: Action, reason: str
 ) -> Change:
-    """A change that makes an invitation; or why it cannot be made."""
+    """Returns a change that sends an invitation, or a `cannot` change with the reason."""
     provider = person.rules.provider
     wanted, most = desired.roles or (), provider.most_roles
     roles = wanted if most is None else wanted[:most]
@@ -380,12 +397,12 @@ def _with_invitation(
         person.rules.check(Order(email=person.entry.email, roles=roles, options=desired.options))
     except GuestlistError as refusal:
         return person.cannot(refusal)
-    owed = wanted[len(roles) :]
-    return person.change(action, reason, roles=roles, owed=owed, options=dict(desired.given))
+    deferred = wanted[len(roles) :]
+    return person.change(action, reason, roles=roles, owed=deferred, options=dict(desired.given))
 
 
 def _can_resend(provider: Provider, invitation: Invitation) -> bool:
-    """Whether the verb `resend` will manage: natively, or by making the invitation anew."""
+    """Returns whether `resend` works: natively, or by revoking and inviting again."""
     if provider.supports("resend"):
         return True
     enough = len(invitation.roles) >= provider.least_roles
@@ -394,7 +411,7 @@ def _can_resend(provider: Provider, invitation: Invitation) -> bool:
 
 def _declined(invitation: Invitation | None) -> str:
     when = invitation.responded_at if invitation else None
-    return f"declined{f' on {when:%Y-%m-%d}' if when else ''}. `--invite-declined` asks again."
+    return f"declined{f' on {when:%Y-%m-%d}' if when else ''}. `--invite-declined` invites again."
 
 
 def _expired(invitation: Invitation) -> str:
@@ -409,7 +426,7 @@ def _absence(guest: Guest) -> str:
     if guest.state in (State.REVOKED, State.DECLINED):
         return f"the invitation was {guest.state}"
     if guest.state is State.UNKNOWN:
-        return "was invited, and the invitation is not to be seen"
+        return "was invited, but the invitation is not listed any more"
     if invitation is not None and invitation.state is State.ACCEPTED:
         return "was a member and has left"
     return "is not there"

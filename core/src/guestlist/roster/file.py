@@ -221,7 +221,7 @@ def read_roster(path: Path, *, allow_empty: bool = False) -> Roster:
 
 
 def _empty_file_error(people: Path) -> ConfigError:
-    return ConfigError(f"{people} names no one", hint=EMPTY_HINT)
+    return ConfigError(f"{people} has no people", hint=EMPTY_HINT)
 
 
 def configured_ledger(path: Path) -> str | None:

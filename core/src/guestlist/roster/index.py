@@ -1,4 +1,4 @@
-"""The accounts and groups that a roster knows, and where its people are through them."""
+"""The accounts and groups of a roster, and the memberships that they give to people."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from guestlist.roster.memberships import DesiredMembership, merge_memberships, u
 from guestlist.tomlfile import unknown
 
 Memberships = Mapping[str, DesiredMembership]
-"""By the name of the account."""
+"""Desired memberships by the name of the account."""
 
 
 class RosterIndex:
-    """What people are in a file can refer to.
+    """Looks up the accounts and groups that a roster defines.
 
     Attributes:
         accounts: the names of the accounts.
@@ -26,33 +26,33 @@ class RosterIndex:
         self._groups = {name: memberships(group.accounts) for name, group in groups.items()}
 
     def account(self, name: str) -> str:
-        """The name itself.
+        """Returns the name if the roster has an account of that name.
 
         Raises:
-            ConfigError: no account is called so.
+            ConfigError: there is no account of that name.
         """
         if name not in self.accounts:
             raise unknown("account", name, self.accounts)
         return name
 
     def group(self, name: str) -> Memberships:
-        """Where the people of a group are.
+        """Returns the memberships that a group gives.
 
         Raises:
-            ConfigError: no group is called so.
+            ConfigError: there is no group of that name.
         """
         if name not in self._groups:
             raise unknown("group", name, self._groups)
         return self._groups[name]
 
     def group_accounts(self) -> set[str]:
-        """The accounts that groups lead to."""
+        """Returns the names of all accounts that groups use."""
         return {account for group in self._groups.values() for account in group}
 
     def unknown_names(
         self, accounts: Accesses, groups: Iterable[str] = ()
     ) -> Iterator[ConfigError]:
-        """The names that nothing is called by, each with its place."""
+        """Yields an error for each account and group that does not exist, with its place."""
         for account in accounts:
             try:
                 self.account(account)
@@ -66,7 +66,7 @@ class RosterIndex:
 
 
 def memberships(accounts: Accesses) -> Memberships:
-    """What was written, in one form."""
+    """Returns the memberships of an `accounts` table, whichever form each entry is written in."""
     found = {}
     for account, access in accounts.items():
         if isinstance(access, Membership):
@@ -78,7 +78,7 @@ def memberships(accounts: Accesses) -> Memberships:
 
 
 def merge_all(parts: Iterable[Memberships]) -> Memberships:
-    """All that is said about one person."""
+    """Merges the memberships that several parts of a roster give to one person."""
     found: dict[str, DesiredMembership] = {}
     for part in parts:
         for account, membership in part.items():
@@ -88,10 +88,10 @@ def merge_all(parts: Iterable[Memberships]) -> Memberships:
 
 
 def check_days(starts: date | None, ends: date | None) -> None:
-    """Refuses a time that ends before it begins.
+    """Checks that `from` is not after `until`.
 
     Raises:
-        ConfigError: it does.
+        ConfigError: `until` is before `from`.
     """
     if not (starts and ends):
         return
@@ -108,11 +108,13 @@ def _day_of(day: date) -> date:
 
 
 def check_has_account(found: Memberships) -> Memberships:
-    """Refuses a person who is nowhere.
+    """Returns the memberships of a person if there is at least one.
 
     Raises:
-        ConfigError: there is no account.
+        ConfigError: the person has no account.
     """
     if not found:
-        raise ConfigError("no account is named", hint="Name an account, or a group that has one.")
+        raise ConfigError(
+            "this person has no account", hint="Add an account, or a group that has one."
+        )
     return found

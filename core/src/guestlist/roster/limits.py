@@ -1,4 +1,4 @@
-"""What a plan may ask of people and services."""
+"""Limits on a plan: emails per person, invitations and removals."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from guestlist.changes import MAILS, Action, Change
 
 @dataclass(frozen=True)
 class Limits:
-    """What a plan may ask of people and services. None for any number.
+    """Limits on a plan. None means no limit.
 
     Attributes:
-        mails_per_person: mails that one person may get within the period, from all accounts
-            together.
-        period: the one that `mails_per_person` is about.
-        invitations: mails of one run; more have to be confirmed.
-        removals: people taken out in one run, be it that their invitation is revoked; more have to
-            be confirmed.
-        protected: keys of people from whom nothing is taken, such as whoever an API key belongs
-            to.
+        mails_per_person: maximum number of emails to one person within `period`, over all
+            accounts.
+        period: the period in which emails to one person are counted.
+        invitations: number of emails that one run may send without confirmation.
+        removals: number of people that one run may remove without confirmation. A revoked
+            invitation counts as a removal.
+        protected: keys of people who lose neither membership nor roles, such as the owner of an
+            API key.
     """
 
     mails_per_person: int | None = None
@@ -32,8 +32,10 @@ class Limits:
 
 
 class EmailLimiter:
-    """Sees to it that nobody gets more mails than the limits allow. Knows of one person at a time:
-    the accounts of a person come one after another."""
+    """Enforces the limit on emails per person.
+
+    Changes must arrive grouped by person, because only the count of one person is kept.
+    """
 
     def __init__(self, limits: Limits, mails: Callable[[str], int] | None) -> None:
         self._limit = limits.mails_per_person
@@ -43,7 +45,7 @@ class EmailLimiter:
         self._count = 0
 
     def check(self, change: Change) -> Change:
-        """The change, or that it cannot be made."""
+        """Returns the change, or a `cannot` change if the person would get too many emails."""
         if self._limit is None or change.action not in MAILS:
             return change
         if change.key != self._key:
@@ -51,8 +53,8 @@ class EmailLimiter:
             self._count = self._mails(change.key) if self._mails else 0
         if self._count >= self._limit:
             reason = (
-                f"had {_counted(self._count, 'mail')} in {_period_text(self._period)},"
-                f" and {self._limit} is the limit"
+                f"had {_counted(self._count, 'email')} in {_period_text(self._period)},"
+                f" and the limit is {self._limit}"
             )
             return change.model_copy(update={"action": Action.CANNOT, "reason": reason})
         self._count += 1
@@ -60,7 +62,7 @@ class EmailLimiter:
 
 
 def _period_text(period: timedelta) -> str:
-    """As `[limits]` has it: in the largest unit that is whole."""
+    """Returns the period in the largest unit in which it is a whole number."""
     minutes = round(period / timedelta(minutes=1))
     for unit, size in (("day", 24 * 60), ("hour", 60)):
         if minutes % size == 0:

@@ -1,4 +1,4 @@
-"""How somebody is in an account, and what several places say of that together."""
+"""Desired memberships, and how several entries about one person are merged."""
 
 from __future__ import annotations
 
@@ -7,20 +7,28 @@ from typing import Any, NamedTuple
 
 
 class DesiredMembership(NamedTuple):
-    """How somebody is in an account; see `guestlist.roster.Wanted`."""
+    """Roles and options that a roster wants for one person in one account.
+
+    Attributes:
+        roles: the roles by id, name or `kind:name`; None to leave the person's roles alone.
+        options: the provider's options of an invitation.
+    """
 
     roles: tuple[str, ...] | None = None
     options: Mapping[str, Any] = {}
 
 
 def merge_memberships(one: DesiredMembership, other: DesiredMembership) -> DesiredMembership:
-    """What two places say of the same person and account: all the roles; of an option, the last
-    value. One that says nothing of roles adds nothing to those that the other names."""
+    """Merges two entries about the same person and account.
+
+    The result has the roles of both entries. If both set an option, the second one wins. An entry
+    without roles adds none.
+    """
     said = [membership.roles for membership in (one, other) if membership.roles is not None]
     roles = unique_roles(role for roles in said for role in roles) if said else None
     return DesiredMembership(roles, {**one.options, **other.options})
 
 
 def unique_roles(roles: Iterable[str]) -> tuple[str, ...]:
-    """The roles in their order, none of them twice."""
+    """Returns the roles in their order, without duplicates."""
     return tuple(dict.fromkeys(roles))

@@ -1,4 +1,4 @@
-"""The plan: what has to be done so that the services are as the roster says."""
+"""The plan: the changes that make the services match the roster."""
 
 from __future__ import annotations
 
@@ -24,11 +24,13 @@ from guestlist.roster.wanted import Wanted
 
 
 class Plan:
-    """What has to be done. Use it in a `with` block: its changes are on disk until it is closed.
+    """The changes that make the services match the roster.
+
+    Use it in a `with` block: the changes are in a temporary database that the block closes.
 
     Attributes:
-        summary: what it comes to; it has all counts.
-        errors: accounts that could not be read, or for which nothing may be planned.
+        summary: the counts of changes and notes, and the limits that the plan exceeds.
+        errors: by account, why it could not be read, or why nothing may be planned for it.
     """
 
     def __init__(
@@ -41,28 +43,28 @@ class Plan:
 
     @property
     def nothing(self) -> bool:
-        """Whether all accounts were read, and there is nothing to do that can be done."""
+        """True if all accounts were read and no change can be made."""
         return self.summary.nothing
 
     def changes(self, account: str | None = None) -> Iterator[Change]:
-        """The changes by account, and in each in the order of execution.
+        """Yields the changes by account, in the order of execution.
 
         Args:
-            account: only those of this one.
+            account: yield only the changes of this account.
         """
         number = None if account is None else self._numbers[account]
         return map(Change.model_validate_json, self._store.changes(number))
 
     def write(self, path: Path) -> None:
-        """Writes the plan into a file that nobody else may read.
+        """Writes the plan to a file that only its owner can read.
 
         Raises:
-            ConfigError: it cannot be written.
+            ConfigError: the file cannot be written.
         """
         write_plan(path, self.summary, self._store.changes())
 
     def close(self) -> None:
-        """Gives the space on disk free."""
+        """Deletes the temporary database with the changes."""
         self._store.close()
 
     def __enter__(self) -> Self:
@@ -92,40 +94,40 @@ def make_plan(
     place_of: PlaceOf = lambda _account, _role: "",
     progress: Progress | None = None,
 ) -> Plan:
-    """Compares a roster with what the services hold. Nothing is changed.
+    """Compares a roster with the services. Changes nothing.
 
-    The roster is read to its end before any service is asked for anything. Memory does not grow
-    with the number of people.
+    Reads the roster to its end before it sends the first request. Memory does not grow with the
+    number of people.
 
     Args:
-        wanted: the roster. Several entries about one person in one account, those of them that
-            count today, are taken together (`guestlist.roster.memberships`).
-        accounts: the accounts to plan, instead of all; entries of others are passed over.
+        wanted: the roster. Entries about one person in one account that are valid today are merged
+            (`guestlist.roster.memberships`).
+        accounts: the accounts to plan, instead of all. Entries of other accounts are skipped.
         people: keys of addresses (`guestlist.address.email_key`): plan only for these people,
-            instead of everybody.
-        unclear: of those, accounts for which nothing may be planned now, and why. They are among
-            the plan's errors, like accounts that cannot be read.
-        now: what `from` and `until` are compared with; by default the time of the client's clock.
-        zone: where the days of `from` and `until` begin and end.
-        limits: what the plan may ask for.
-        prune: take out whoever is there and not wanted. Else they are counted.
-        invite_declined: invite those who have declined once more.
-        allow_empty: plan for a roster that names no one at all. Otherwise that is an error, because
-            a file that was cut off looks the same.
+            instead of all.
+        unclear: accounts for which nothing may be planned now, and why. They are listed in
+            `Plan.errors`, like accounts that cannot be read.
+        now: the time to compare `from` and `until` with; by default the time of the client's clock.
+        zone: the time zone in which the days of `from` and `until` begin and end.
+        limits: the limits on emails, invitations and removals.
+        prune: remove members and revoke invitations of people who are not in the roster. Otherwise
+            they are only counted.
+        invite_declined: invite people again who declined.
+        allow_empty: accept a roster without people. Otherwise that is an error, because a truncated
+            file looks the same.
         owed: deferred grants. A grant that the roster does not want is withdrawn, also in accounts
             that the roster does not mention (`guestlist.roster.deferred_grants.unwanted`).
-        unresolved: earlier emails of which nobody knows whether they went out. Nobody of these
-            people gets another one.
-        retry_unknown: they get another one after all.
-        mails: how many mails the person with that key was sent within `limits.period`.
+        unresolved: earlier emails with an unknown outcome. These people get no further email.
+        retry_unknown: send a further email to these people.
+        mails: returns the number of emails sent within `limits.period` to the person with a key.
         place_of: returns where the roster names a role, for messages (`Roster.place_of`).
         progress: see `guestlist.roster.reading.Progress`.
 
     Raises:
-        UnknownAccount: an account of `accounts` is not configured. One that is only in the roster
-            is among the plan's errors.
-        ConfigError: the roster names no one.
-        GuestlistError: there is no room for temporary files.
+        UnknownAccount: an account of `accounts` is not configured. An account that only the roster
+            names is listed in `Plan.errors` instead.
+        ConfigError: the roster has no people.
+        GuestlistError: a temporary file cannot be written.
     """
     names = sorted(guests.accounts if accounts is None else set(accounts))
     for name in names:
@@ -139,7 +141,7 @@ def make_plan(
     try:
         store.add(roster.facts(wanted))
         if not (roster.count or allow_empty):
-            raise ConfigError("the roster names no one", hint=EMPTY_HINT)
+            raise ConfigError("the roster has no people", hint=EMPTY_HINT)
         grants = [grant for grant in owed if not people or grant.key in people]
         store.add(_grant_facts(grants, numbers))
         store.add(_unresolved_facts(unresolved, numbers))
@@ -214,10 +216,12 @@ def _unresolved_facts(
 
 
 class LeftoverGrants:
-    """Debts in accounts about which the roster says nothing, so that nobody reads them.
+    """Deferred grants in configured accounts that the roster does not mention.
+
+    These accounts are not read; their grants are only withdrawn.
 
     Args:
-        known: accounts of which the roster speaks.
+        known: accounts that the roster mentions.
     """
 
     def __init__(
@@ -234,10 +238,10 @@ class LeftoverGrants:
         self.counts = {name: {Action.WITHDRAW: number} for name, number in found.items()}
 
     def rows(self, first: int) -> Iterator[Row]:
-        """The changes as they are kept.
+        """Yields the changes in the form in which they are stored.
 
         Args:
-            first: the number of the first of these accounts.
+            first: the index of the first of these accounts.
         """
         numbers = {name: number for number, name in enumerate(self.counts, first)}
         for change in self._changes:
@@ -246,7 +250,7 @@ class LeftoverGrants:
 
 
 def _nothing(_role: RoleRef) -> None:
-    """What a role means in an account that nobody reads."""
+    """Resolves no role, because the roles of these accounts are not read."""
 
 
 def _not_configured(guests: Guestlist, people: Iterable[str]) -> dict[str, GuestlistError]:

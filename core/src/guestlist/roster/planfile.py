@@ -1,4 +1,4 @@
-"""A plan in a file: JSON Lines, first what the plan comes to, then one change per line."""
+"""A saved plan: a file in JSON Lines, first the summary, then one change per line."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class _Header(Model):
-    """The first line."""
+    """The first line of a saved plan."""
 
     format: Literal["guestlist plan"] = "guestlist plan"
     version: Literal[2] = 2
@@ -32,11 +32,11 @@ class _Header(Model):
 
 @dataclass(frozen=True)
 class PlanFile:
-    """A plan that was written into a file.
+    """A plan that was saved in a file.
 
     Attributes:
         path: the file.
-        summary: what the plan comes to.
+        summary: the counts of changes and notes, and the limits that the plan exceeds.
         digest: SHA-256 of the file when it was opened.
     """
 
@@ -46,35 +46,36 @@ class PlanFile:
 
     @property
     def founded(self) -> list[str]:
-        """The accounts with changes that rest on something that was seen there."""
+        """The accounts with changes that are based on the state of a person at the service."""
         counts = self.summary.counts
         return sorted(name for name, of_account in counts.items() if of_account.keys() - UNFOUNDED)
 
     def check_accounts(self, guests: Guestlist) -> None:
-        """Sees that the accounts are those that the plan was made for.
+        """Checks that the configured accounts are those for which the plan was made.
 
         Raises:
-            ConfigError: one is another, or is not there.
+            ConfigError: the provider or the settings of an account have changed.
+            UnknownAccount: an account is not configured.
         """
         for name in self.founded:
             guests.account(name)
             if fingerprint(guests.accounts[name]) != self.summary.accounts.get(name):
                 raise ConfigError(
-                    f"the account {name!r} is not the one that the plan was made for: its provider"
-                    " or its settings have changed",
+                    f"the plan was made for another account {name!r}: its provider or its settings"
+                    " have changed",
                     hint=PLAN_AGAIN_HINT,
                 )
 
     def changes(self, account: str | None = None) -> Iterator[Change]:
-        """The changes by account, and in each in the order of execution; read as they are used.
+        """Yields the changes by account, in the order of execution. Reads the file on the way.
 
         Args:
-            account: only those of this one.
+            account: yield only the changes of this account.
 
         Raises:
-            ConfigError: the file cannot be read, was cut off, holds something that is not a change,
-                or has been replaced since it was opened. The last two are known only at the end:
-                changes that were yielded before do not count then.
+            ConfigError: the file cannot be read, is truncated, has a line that is not a change, or
+                was replaced since it was opened. A truncated or replaced file is noticed only at
+                its end: discard the changes that were yielded before.
         """
         count, hashed = 0, hashlib.sha256()
         for number, line in _lines(self.path):
@@ -85,7 +86,7 @@ class PlanFile:
                 change = Change.model_validate_json(line)
             except ValidationError:
                 raise ConfigError(
-                    f"{self.path}:{number}: this is no change", hint=PLAN_AGAIN_HINT
+                    f"{self.path}:{number}: this line is not a valid change", hint=PLAN_AGAIN_HINT
                 ) from None
             count += 1
             if account in (None, change.account):
@@ -93,11 +94,11 @@ class PlanFile:
         if hashed.hexdigest() != self.digest:
             raise ConfigError(
                 f"{self.path} has changed since it was opened",
-                hint="Nothing was sent. Run it again with the plan that you mean.",
+                hint="Nothing was sent. Run the command again with the right plan.",
             )
         if count != self.summary.changes:
             raise ConfigError(
-                f"{self.path} holds {count} changes instead of {self.summary.changes}",
+                f"{self.path} has {count} changes instead of {self.summary.changes}",
                 hint=PLAN_AGAIN_HINT,
             )
 
@@ -106,13 +107,13 @@ PLAN_AGAIN_HINT = "Make the plan again."
 
 
 def write_plan(path: Path, summary: Summary, changes: Iterable[str]) -> None:
-    """Writes a plan: all of it, or nothing. Nobody but the owner may read the file.
+    """Writes a plan to a file completely or not at all. Only the owner can read the file.
 
     Args:
-        changes: as JSON, in their order.
+        changes: the changes as JSON, in the order of execution.
 
     Raises:
-        ConfigError: it cannot be written.
+        ConfigError: the file cannot be written.
     """
     try:
         with NamedTemporaryFile(  # made with the permissions 0600
@@ -133,7 +134,7 @@ def write_plan(path: Path, summary: Summary, changes: Iterable[str]) -> None:
 
 
 def read_plan(path: Path) -> PlanFile:
-    """Open a saved plan. Its changes are read when they are asked for.
+    """Opens a saved plan. Its changes are read on demand, by `PlanFile.changes`.
 
     Raises:
         ConfigError: the file cannot be read, or is not a plan of this version.
@@ -146,7 +147,7 @@ def read_plan(path: Path) -> PlanFile:
         return PlanFile(path, _Header.model_validate_json(header).plan, hashed.hexdigest())
     except ValidationError:
         raise ConfigError(
-            f"{path} is no plan that this version of guestlist has written", hint=PLAN_AGAIN_HINT
+            f"{path} is not a plan of this version of guestlist", hint=PLAN_AGAIN_HINT
         ) from None
 
 

@@ -1,4 +1,4 @@
-"""What is wrong with the shape of a roster's files, in our words."""
+"""Translates pydantic's validation errors of roster files into messages for users."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from guestlist.roster.document import FORMS, Part
 from guestlist.tomlfile import Place, unknown
 
 MAX_PROBLEMS = 20
-"""Problems that are told at once; whoever made more has made the same one again."""
-EMPTY_HINT = "If no one should be in it: --allow-empty (in Python, allow_empty=True)."
-"""The remedy for a roster, or one of its files, without people."""
+"""Number of problems reported at once. More are usually repetitions of the same mistake."""
+EMPTY_HINT = "If that is intended, pass --allow-empty (in Python, allow_empty=True)."
+"""Hint for a roster, or one of its files, that has no people."""
 
 _MESSAGES = {
     "missing": "it is missing",
@@ -27,11 +27,11 @@ _MESSAGES = {
     "model_type": "it has to be a table",
     "greater_than_equal": "it has to be at least {ge}",
 }
-"""pydantic's kinds of errors in our words."""
+"""Messages by pydantic's error types."""
 
 
 def shape_problems(error: ValidationError, shape: type[Part]) -> Iterator[ConfigError]:
-    """Each thing that pydantic found in what should have a shape, with its place."""
+    """Yields a ConfigError with its place for each validation error of a part of the file."""
     for one in error.errors(include_url=False, include_input=False):
         place = tuple(key for key in one["loc"] if key not in FORMS)
         if one["type"] == "extra_forbidden":
@@ -47,7 +47,7 @@ def shape_problems(error: ValidationError, shape: type[Part]) -> Iterator[Config
 
 
 def _known(part: type[Part], place: Place) -> list[str]:
-    """The keys that may be in a place within a part."""
+    """Returns the keys that are valid at a place within a part."""
     keys = iter(place)
     for key in keys:
         annotation = _fields(part)[str(key)].annotation

@@ -1,4 +1,4 @@
-"""Reads who is there: every account once, page by page, into scratch space."""
+"""Reads the members and invitations of all accounts, page by page, into a plan store."""
 
 from __future__ import annotations
 
@@ -27,36 +27,39 @@ from guestlist.verbs.states import best, best_member, conclude, current
 T = TypeVar("T")
 
 MAX_ACCOUNTS_AT_ONCE = 32
-"""Accounts that are read at the same time."""
+"""Maximum number of accounts read at the same time."""
 MAX_REQUESTS_PER_ACCOUNT = 4
-"""People of one account who are asked about at the same time."""
+"""Maximum number of people of one account requested at the same time."""
 BATCH_RECORDS = 500
-"""Records that are stored at once."""
+"""Number of records per write to the plan store."""
 PROGRESS_SECONDS = 0.5
-"""How often a reader reports its progress."""
+"""Minimum time between two progress reports of an account."""
 
 LISTS = ("invitations", "members")
-"""The operations that list everybody who is there."""
+"""The operations that list all people of an account."""
 
 Progress = Callable[[str, str, int], None]
-"""Receives the account, what is read (`roles`, `invitations`, `members`, `access`; `details` for
-invitations that the list shows in short; `people` where there are no lists), and how many so far:
-0 when it begins. Called from several threads, one at a time."""
+"""Callback for progress. Receives the account, the kind of records and the number read so far,
+starting with 0.
+
+Kinds: `roles`, `invitations`, `members`, `access` (the roles of a member), `details` (complete
+invitations, if the list has only summaries) and `people` (if the service has no lists). Called from
+several threads, but never concurrently."""
 
 NeedsDetails = Callable[[str, "Reading", Sequence[Fact]], bool]
-"""Whether to ask for the complete invitation of a person, of whom the list shows a summary. Gets
-the account, what was read of it so far, and the facts about the person."""
+"""Callback that decides whether to request the complete invitation of a person, if the list has
+only a summary. Receives the account, its reading so far, and the facts about the person."""
 
 
 @dataclass
 class Reading:
-    """What reading one account came to.
+    """Result of reading one account, apart from the people.
 
     Attributes:
-        roles: what can be granted, if that had to be known.
-        programs: members that are logins of programs, or have no address: they are left out.
-        problems: records of the lists that cannot be read.
-        error: why the account cannot be read; then what was read of it is of no use.
+        roles: the roles that the account can grant, if they were needed.
+        programs: number of members that were skipped: service accounts, or without an address.
+        problems: list records that could not be parsed.
+        error: why the account could not be read. The data read before the error must not be used.
     """
 
     roles: list[Role] = field(default_factory=list)
@@ -75,18 +78,19 @@ def read_accounts(
     needs_details: NeedsDetails | None = None,
     progress: Progress | None = None,
 ) -> dict[str, Reading]:
-    """Reads accounts, all at the same time. One that cannot be read does not stop the others.
+    """Reads accounts concurrently. If one cannot be read, the others are read all the same.
 
     Args:
-        names: the accounts; their numbers are the places in this list.
-        managed: those in which roles matter.
-        everybody: they matter of all who are there, and not only of those in the scratch space. An
-            account whose service has no lists cannot be read then.
-        look_closer: see `LookCloser`; by default every invitation is read completely.
+        names: the accounts. Facts refer to an account by its index in this list.
+        store: receives the facts about people.
+        managed: accounts in which the roles of people are needed.
+        everybody: read all people and their roles, not only those of people in the store. Accounts
+            whose service has no lists then fail.
+        needs_details: see `NeedsDetails`; by default every invitation is read completely.
         progress: see `Progress`.
 
     Returns:
-        By account what it came to. The people are in the scratch space.
+        The result of reading, by account.
     """
     stop, managed = threading.Event(), frozenset(managed)
     report = _one_at_a_time(progress)
@@ -100,7 +104,7 @@ def read_accounts(
 
     try:
         return dict(in_threads(read, readers, MAX_ACCOUNTS_AT_ONCE))
-    finally:  # after Ctrl-C, or a fault of ours, the threads end at their next record
+    finally:  # after Ctrl-C or an error, the threads stop at their next record
         stop.set()
 
 
@@ -168,7 +172,7 @@ class _Reader:
         return reading
 
     def _reported(self, what: str, items: Iterator[T]) -> Iterator[T]:
-        """The items. Reports progress at the beginning, at the end, and now and then between."""
+        """Yields the items. Reports progress at the beginning, at the end and at intervals."""
         count, clock = 0, self._guests.clock
         self._report(self.name, what, count)
         reported = clock.monotonic()
@@ -206,8 +210,10 @@ class _Reader:
         return Fact(email_key(one.email), self._number, Kind.MEMBER, ask, brief, body)
 
     def _look_up_each_person(self) -> None:
-        """Where the service has no lists, everybody in the roster is looked for. Who is there
-        besides cannot be known."""
+        """Looks up each person of the roster, because the service has no lists.
+
+        People who are not in the roster cannot be found this way.
+        """
         people = (
             one
             for some in self._store.wanted(self._number, BATCH_RECORDS)
@@ -228,8 +234,7 @@ class _Reader:
         return [fact._replace(key=key) for fact in found if fact is not None]
 
     def _read_held_roles(self) -> None:
-        """Asks what members hold, where their records do not tell and the roster says what they
-        shall hold."""
+        """Requests the roles of members whose records lack them, if the roster names roles."""
         people = self._store.members_without_roles(
             self._number, BATCH_RECORDS, everybody=self._everybody
         )
@@ -241,7 +246,7 @@ class _Reader:
         self._store_facts("access", held, lambda fact: fact)
 
     def _read_details(self, needs_details: NeedsDetails) -> None:
-        """Asks for the complete invitation of each person whose summary does not suffice."""
+        """Requests the complete invitation of each person whose summary does not suffice."""
         unclear = (
             [facts for facts in people if needs_details(self.name, self._reading, facts)]
             for people in self._store.people_with_summaries(self._number, BATCH_RECORDS)
@@ -259,7 +264,7 @@ class _Reader:
         body = next(fact.body for fact in facts if fact.kind == Kind.INVITATION)
         summary = Invitation.model_validate_json(body)
         found = self._guests.call(type(self._provider).find_invitation, summary.email)
-        if found is None:  # listed as invited, and there is no invitation: it was withdrawn or lost
+        if found is None:  # the invitation was listed, but has been revoked or lost since
             gone = {"state": State.UNKNOWN, "basis": Basis.INFERRED}
             found = summary.model_copy(update=gone)
         else:
@@ -272,7 +277,7 @@ class _Reader:
         key, body = one
         member = Member.model_validate_json(body)
         access = type(self._provider).access
-        with suppress(NotFound):  # has left since the list was read
+        with suppress(NotFound):  # the member has left since the list was read
             grants = self._guests.call(access, member)
             held = tuple(grant.role for grant in grants if grant.direct)
             kept = json.dumps([one.model_dump(exclude_defaults=True) for one in held])
@@ -284,12 +289,13 @@ class _Reader:
 
 
 class InvitationBrief(NamedTuple):
-    """What mostly suffices to know of an invitation.
+    """The parts of an invitation that usually suffice for a decision.
 
     Attributes:
-        state: where it stands.
-        offered: kinds and ids of the roles that it names.
-        carried: the options that it carries; None where nobody can tell.
+        state: the state of the invitation.
+        offered: kind and id of each role that the invitation offers.
+        current_options: the provider's options of the invitation; None if the service does not
+            show them.
     """
 
     state: State
@@ -298,14 +304,16 @@ class InvitationBrief(NamedTuple):
 
 
 def current_options(provider: Provider, invitation: Invitation) -> dict[str, Any] | None:
-    """The options of an invitation, as JSON has them; None where nobody can tell. Only as long as
-    the service's own answer is at hand."""
+    """Returns the options of an invitation as JSON values, or None if they are unknown.
+
+    The invitation must still contain the raw record of the service.
+    """
     options = provider.order_of(invitation).options
     return None if options is None else options.model_dump(mode="json")
 
 
 def ids_of(roles: Iterable[Role]) -> frozenset[tuple[str, str]]:
-    """Kinds and ids of roles."""
+    """Returns kind and id of each role."""
     return frozenset((role.kind, role.id) for role in roles)
 
 
@@ -315,28 +323,28 @@ def _invitation_brief(one: Invitation, options: dict[str, Any] | None) -> str:
 
 @lru_cache(4096)
 def invitation_from(brief: str) -> InvitationBrief:
-    """Understands the brief of an invitation."""
+    """Parses the brief of an invitation."""
     state, offered, options = json.loads(brief)
     return InvitationBrief(State(state), frozenset(map(tuple, offered)), options)
 
 
 def roles_brief(roles: Iterable[Role] | None) -> str:
-    """The brief of what a member holds; that of somebody who is no member is empty."""
+    """Returns the brief of a member: the roles, or `null` if the record lacks them."""
     return "null" if roles is None else json.dumps(sorted(ids_of(roles)), separators=(",", ":"))
 
 
 @lru_cache(4096)
 def roles_from(brief: str) -> frozenset[tuple[str, str]] | None:
-    """Understands the brief of what a member holds: kinds and ids; None where it is not told."""
-    told = json.loads(brief)
-    return None if told is None else frozenset(map(tuple, told))
+    """Parses the brief of a member. Returns kind and id of each role; None if unknown."""
+    roles = json.loads(brief)
+    return None if roles is None else frozenset(map(tuple, roles))
 
 
-# ---------------------------------------------------------------------------- where people stand
+# ---------------------------------------------------------------------------- state of a person
 
 
 class PersonState(NamedTuple):
-    """Where somebody stands, and what the invitation that counts carries."""
+    """State of a person, and the options of their current invitation (None if unknown)."""
 
     guest: Guest
     current_options: Mapping[str, Any] | None
@@ -345,13 +353,15 @@ class PersonState(NamedTuple):
 def person_state(
     account: Account, email: str, facts: Sequence[Fact], problems: Sequence[RecordProblem] = ()
 ) -> PersonState:
-    """Where somebody stands, from the facts about the person, as `status` would say.
+    """Returns the state of a person as `status` would return it, computed from stored facts.
 
     Args:
-        problems: records of the account that cannot be read, and may be about the person.
+        facts: the facts about the person in the account.
+        problems: list records of the account that could not be parsed. If one may be about the
+            person, their absence is uncertain.
     """
     invitations, members, held = list[tuple[Invitation, str]](), list[Member](), None
-    outdated = any(fact.kind == Kind.COMPLETE for fact in facts)  # the summaries
+    outdated = any(fact.kind == Kind.COMPLETE for fact in facts)  # then summaries are ignored
     for fact in facts:
         if fact.kind == Kind.COMPLETE or (fact.kind == Kind.INVITATION and not outdated):
             invitations.append((Invitation.model_validate_json(fact.body), fact.brief))

@@ -24,7 +24,7 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
 class _ForToml(GenerateJsonSchema):
-    """TOML has no null: what may be None is left out instead.."""
+    """Omits null from the schema, because TOML has no null: optional keys are left out instead."""
 
     def nullable_schema(self, schema: core_schema.NullableSchema) -> JsonSchemaValue:
         return self.generate_inner(schema["schema"])
@@ -39,12 +39,15 @@ class _ForToml(GenerateJsonSchema):
         return found
 
     def field_title_should_be_set(self, schema: object) -> bool:
-        return False  # they would be the names again
+        return False  # titles would only repeat the names
 
 
 def schema() -> dict[str, Any]:
-    """The schema. The settings of an account, apart from its provider, depend on what is installed,
-    and are not in it."""
+    """Returns the JSON Schema of the roster file.
+
+    It does not cover the settings of an account except `provider`, because they depend on the
+    installed providers.
+    """
     document = Document.model_json_schema(schema_generator=_ForToml)
     properties, parts = document["properties"], document["$defs"]
     parts["Account"] = AccountSettings.model_json_schema(schema_generator=_ForToml)

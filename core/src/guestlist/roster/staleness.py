@@ -1,4 +1,4 @@
-"""What has changed since a plan was saved: the day, roles, and what the services hold."""
+"""Compares a saved plan with the present: the date, the roles, and the state at the services."""
 
 from __future__ import annotations
 
@@ -21,20 +21,23 @@ def moved(
     now: datetime | None = None,
     progress: Progress | None = None,
 ) -> Iterator[tuple[Change, str]]:
-    """Read the accounts of a plan again, and yield each change whose basis is different now.
+    """Reads the accounts of a saved plan again, and yields each change that is out of date.
 
-    A change rests on the day, on the roles that it names, and on the person's invitation and
-    membership. If the day or roles refute changes, only these are yielded. Memory does not grow
-    with the number of people.
+    A change is based on the date, on the roles that it names, and on the person's invitation and
+    membership. If changes are out of date because of the date or of roles, only those are yielded.
+    Memory does not grow with the number of people.
 
     Args:
-        now: the present moment; by default that of the client's clock.
+        plan: the saved plan.
+        now: the current time; by default the time of the client's clock.
+        progress: see `guestlist.roster.reading.Progress`.
 
     Yields:
-        The change, and what is different, in words.
+        The change, and a description of the difference.
 
     Raises:
-        ConfigError: an account is another one than it was, or the file cannot be read.
+        ConfigError: the provider or the settings of an account have changed, or the file cannot be
+            read.
         GuestlistError: an account cannot be read.
     """
     names = plan.founded
@@ -85,15 +88,14 @@ def _is_planned(_account: str, _reading: Reading, facts: Sequence[Fact]) -> bool
 
 
 def overdue(plan: PlanFile, now: datetime) -> Iterator[tuple[Change, str]]:
-    """Yield each change of a plan that holds no longer because of the day, and what is different,
-    in words."""
+    """Yields each change of a plan whose `until` has passed, with a description."""
     for change in plan.changes():
         if change.until is not None and change.until <= now and change.action is not Action.CANNOT:
-            yield change, f"was planned for no later than {change.until:%Y-%m-%d %H:%M} UTC"
+            yield change, f"was valid only until {change.until:%Y-%m-%d %H:%M} UTC"
 
 
 def _renamed(change: Change, listed: Mapping[tuple[str, str], Role]) -> str:
-    """Return what is different about the roles of a change, in words; empty if nothing is."""
+    """Describes a difference in the roles that a change names; empty if there is none."""
     if change.action is Action.CANNOT:
         return ""
     given = () if change.action is Action.WITHDRAW else change.roles
@@ -104,7 +106,7 @@ def _renamed(change: Change, listed: Mapping[tuple[str, str], Role]) -> str:
         if now is None:
             return f"is about the role {role.label}, which no longer exists"
         if now.name != role.name:
-            return f"is about the role {role.label}, which is called {now.label} now"
+            return f"is about the role {role.label}, which is now called {now.label}"
     return ""
 
 
@@ -124,18 +126,18 @@ def _different(changes: Iterable[Change], now: Guest) -> Iterator[tuple[Change, 
 
 
 def difference(change: Change, now: Guest) -> str:
-    """What is different from what a change rests on, in words; empty if nothing is."""
+    """Describes how a person's state differs from the basis of a change; empty if it does not."""
     if change.state is not now.state:
-        return f"was {change.state}, and is {now.state}"
+        return f"was {change.state}, and is now {now.state}"
     if _facts(change.invitation) != _facts(now.invitation):
-        return "the invitation is another one, or was renewed"
+        return "the invitation was replaced or renewed"
     before, member = change.member, now.member
     if (before and before.id) != (member and member.id):
-        return "the member record is another one"
+        return "the member record was replaced"
     if before and member and before.roles is not None:
         held, holds = ids_of(before.roles), ids_of(member.roles or ())
         if held != holds:
-            return "holds other roles now"
+            return "now holds other roles"
     return ""
 
 

@@ -1,7 +1,7 @@
-"""Scratch space in which people are brought together by their address, however many they are.
+"""Temporary store that groups facts about people by their address, for any number of people.
 
-A private temporary database of SQLite: it is on disk as soon as it outgrows its cache, nobody else
-can open it, and it is gone when it is closed, however the program ends.
+It is a private temporary SQLite database. It moves to disk when it outgrows its cache, no other
+process can open it, and it disappears when it is closed or the program ends.
 """
 
 from __future__ import annotations
@@ -18,42 +18,44 @@ from typing import Any, NamedTuple
 from guestlist.errors import GuestlistError
 
 CACHE_KIB = 16 * 1024
-"""KiB of the database that are kept in memory, and of what is being sorted."""
+"""KiB of memory for pages of the database, and as much again for sorting."""
 BATCH_ROWS = 1000
-"""Rows that are written at once."""
+"""Number of rows in one write."""
 
 
 class Kind(IntEnum):
-    """What a fact about somebody is. In the order in which those about one person are told."""
+    """Kind of a fact about a person. Facts about one person are sorted by it."""
 
     WANTED = 0
     NOT_YET = 1
     ENDED = 2
     DEFERRED = 3
     BASIS = 4
-    """What a change rested on when it was planned."""
+    """The state of the person that a saved change is based on."""
     INVITATION = 5
     MEMBER = 6
     HELD = 7
-    """What a member holds, where that had to be asked for."""
+    """The roles of a member, if they had to be requested separately."""
     COMPLETE = 8
-    """The complete invitation of a person whose INVITATION is a summary, where it was asked for."""
+    """The complete invitation, requested because the INVITATION is only a summary."""
     UNRESOLVED = 9
-    """An earlier email to the person of which nobody knows whether it went out."""
+    """An earlier email to the person whose outcome is unknown."""
 
 
 class Fact(NamedTuple):
-    """One thing that is known of one person in one account.
+    """One fact about one person in one account.
 
     Attributes:
-        key: the address as it is compared.
-        account: the number of the account, which is its place among the names.
+        key: the address in the form in which addresses are compared.
+        account: the index of the account in the list of account names.
         kind: a `Kind`.
-        ask: of an entry of the roster: whether the roles that the person holds matter. Of a
-            member: whether they are not in the record. Of an invitation: whether it is a summary.
-        brief: what mostly suffices to decide; few people differ in it.
-        body: all of it.
-        place: of an entry of the roster, where it is written, such as `guestlist.toml:12`.
+        ask: whether more data may have to be requested. For a roster entry: whether the roles of
+            the person matter. For a member: whether the record lacks the roles. For an invitation:
+            whether it is a summary.
+        brief: the parts that usually suffice for a decision, as JSON. Many people share one brief,
+            so it can be cached.
+        body: the complete record.
+        place: file and line of a roster entry, such as `guestlist.toml:12`.
     """
 
     key: str
@@ -66,7 +68,7 @@ class Fact(NamedTuple):
 
 
 class PlanStore:
-    """Facts and changes on disk. Any number of threads may add; one at a time reads.
+    """Stores facts and changes on disk. Any number of threads may add, one thread may read.
 
     Raises:
         GuestlistError: from any method: the disk is full, or cannot be written.
@@ -94,18 +96,18 @@ class PlanStore:
             )
 
     def close(self) -> None:
-        """Frees the space. Nothing can be read after it; a thread that still adds gets an error."""
+        """Closes and deletes the database. A thread that still adds facts gets an error."""
         with self._lock:
             self._db.close()
 
     # ------------------------------------------------------------------ facts
 
     def add(self, facts: Iterable[Fact]) -> None:
-        """Keeps facts, all of them or, after an error, some."""
+        """Stores facts. After an error, some of them may be stored."""
         self._insert("INSERT INTO fact VALUES (?, ?, ?, ?, ?, ?, ?)", facts)
 
     def people(self) -> Iterator[list[Fact]]:
-        """What is known, by person and account, in the order of the keys."""
+        """Yields the facts about each person in each account, ordered by key."""
         rows = self._read(
             "SELECT key, account, kind, ask, brief, body, place FROM fact"
             " ORDER BY key, account, kind, rowid"
@@ -122,10 +124,11 @@ class PlanStore:
     def members_without_roles(
         self, account: int, size: int, *, everybody: bool = False
     ) -> Iterator[list[tuple[str, str]]]:
-        """Key and body of the members of whom has to be asked what they hold, so many at a time.
+        """Yields key and body of members whose roles have to be requested.
 
         Args:
-            everybody: also of those of whom nobody wants to know.
+            size: number of members per batch.
+            everybody: include members whose roles the roster does not mention.
         """
         with self._lock, _as_guestlist_errors():
             self._db.execute(
@@ -143,8 +146,10 @@ class PlanStore:
         yield from self._batches("asking WHERE", account, size)
 
     def people_with_summaries(self, account: int, size: int) -> Iterator[list[list[Fact]]]:
-        """The facts about each person in an account whose invitation is a summary, for `size`
-        people at a time. Others may add facts meanwhile."""
+        """Yields the facts about people whose invitation is a summary, `size` people per batch.
+
+        Other threads may add facts in the meantime.
+        """
         columns = "key, account, kind, ask, brief, body, place"
         with self._lock, _as_guestlist_errors():
             self._db.execute(
@@ -170,11 +175,11 @@ class PlanStore:
             yield people
 
     def wanted(self, account: int, size: int) -> Iterator[list[tuple[str, str]]]:
-        """Key and body of the people who are wanted in an account, so many at a time."""
+        """Yields key and body of the people wanted in an account, `size` people per batch."""
         return self._batches(f"fact WHERE kind = {Kind.WANTED:d} AND", account, size)
 
     def _batches(self, source: str, account: int, size: int) -> Iterator[list[tuple[str, str]]]:
-        """Rows of an account, so many at a time, while others are being added."""
+        """Yields rows of an account in batches. Other threads may add rows in the meantime."""
         last = 0
         while True:
             with self._lock, _as_guestlist_errors():
@@ -191,10 +196,12 @@ class PlanStore:
     # ------------------------------------------------------------------ results
 
     def add_problem(self, account: int, text: str, who: str, place: str) -> None:
-        """Counts one more person for whom something is wanted that nobody can have.
+        """Counts one more person affected by a roster entry that is impossible in the account.
 
         Args:
-            place: where the roster asks for it.
+            text: the problem.
+            who: the person's address.
+            place: file and line of the roster entry.
         """
         with self._lock, _as_guestlist_errors():
             self._db.execute(
@@ -204,18 +211,18 @@ class PlanStore:
             )
 
     def problems(self) -> Iterator[tuple[int, str, int, str, str]]:
-        """Yields account, text, how many people each problem is about, the first of them, and the
-        place in the roster."""
+        """Yields each problem: account, text, number of people, first person, place in the
+        roster."""
         return self._read(
             "SELECT account, text, people, who, place FROM problem ORDER BY account, text"
         )
 
     def add_changes(self, changes: Iterable[tuple[int, int, str, str]]) -> None:
-        """Keeps changes: account, place of the action in the order, key and body."""
+        """Stores changes, each as account, rank of the action, key and body."""
         self._insert("INSERT INTO change VALUES (?, ?, ?, ?)", changes)
 
     def changes(self, account: int | None = None) -> Iterator[str]:
-        """The bodies of the changes, by account and in the order of execution."""
+        """Yields the bodies of the changes by account, in the order of execution."""
         rows = self._read(
             "SELECT body FROM change WHERE ? IN (account, -1) ORDER BY account, place, key, rowid",
             -1 if account is None else account,
@@ -224,15 +231,13 @@ class PlanStore:
 
     def _insert(self, query: str, rows: Iterable[tuple[Any, ...]]) -> None:
         iterator = iter(rows)
-        while batch := list(
-            islice(iterator, BATCH_ROWS)
-        ):  # the lock is free while the rows are made
+        while batch := list(islice(iterator, BATCH_ROWS)):  # rows are computed without the lock
             with self._lock, _as_guestlist_errors():
                 self._db.executemany(query, batch)
 
     def _read(self, query: str, *values: Any) -> Iterator[tuple[Any, ...]]:
         with _as_guestlist_errors():
-            # `yield from` would close the cursor when the reader goes, the database being closed
+            # `yield from` would close the cursor after the database when the reader stops early.
             for row in self._db.execute(query, values):  # noqa: UP028
                 yield row
 
@@ -246,6 +251,6 @@ def _as_guestlist_errors() -> Iterator[None]:
         yield
     except sqlite3.OperationalError as error:
         raise GuestlistError(
-            f"the temporary file of the plan cannot be written: {error}",
-            hint="Make room, or name another folder in SQLITE_TMPDIR. Nothing was changed.",
+            f"cannot write the temporary file of the plan: {error}",
+            hint="Free disk space, or set SQLITE_TMPDIR to another folder. Nothing was changed.",
         ) from error

@@ -1,4 +1,4 @@
-"""What a plan comes to: counts, notes, what needs to be confirmed."""
+"""Summary of a plan: counts of changes and notes, and the limits that it exceeds."""
 
 from __future__ import annotations
 
@@ -13,66 +13,63 @@ from guestlist.provider import Provider
 from guestlist.roster.diff import Note
 
 REMOVALS = frozenset({Action.REVOKE, Action.REMOVE})
-"""The actions that take a person out. They count against the ceiling on removals."""
+"""The actions that remove a person. They count toward the limit on removals."""
 
 
 class Over(Model):
-    """Why a plan must not be applied unless somebody has confirmed it."""
+    """A limit that a plan exceeds. Such a plan must be confirmed before it is applied."""
 
     what: Literal["invitations", "removals", "everybody"]
-    """`everybody`: the roster wants nobody in an account where there are people."""
+    """The limit. `everybody`: the plan would remove all people from an account."""
     count: int
     ceiling: int
     account: str | None = None
-    """None for all accounts together."""
+    """The account; None if the limit applies to all accounts together."""
 
     def __str__(self) -> str:
         if self.what == "everybody":
             return (
-                f"{self.account}: the roster wants nobody there, and all {self.count} would be"
-                " taken out"
+                f"{self.account}: the roster has no people for this account, so all {self.count}"
+                " would be removed"
             )
-        revoked = ", revoked invitations among them," if self.what == "removals" else ""
-        return (
-            f"{self.count} {self.what}{revoked} are more than the {self.ceiling} that one run may"
-            " make"
-        )
+        revoked = " (including revoked invitations)" if self.what == "removals" else ""
+        return f"{self.count} {self.what}{revoked} exceed the limit of {self.ceiling} for one run"
 
 
 class Summary(Model):
-    """What a plan comes to. The same of a plan at hand and of one in a file."""
+    """Summary of a plan: counts of changes and notes, and the limits that it exceeds."""
 
     made_at: datetime
     digest: str
-    """Of the roster."""
+    """SHA-256 of the roster's entries."""
     accounts: Mapping[str, str]
-    """The accounts that were planned, with a digest of what tells one from another: the provider
-    and its settings, without the secret ones."""
+    """The planned accounts, each with a fingerprint of its provider and its settings, without
+    secrets."""
     counts: Mapping[str, Mapping[Action, int]]
-    """How many changes there are, by account and action."""
+    """Number of changes, by account and action."""
     notes: Mapping[str, Mapping[Note, int]]
-    """What was counted besides, by account."""
+    """Number of people or roles per note, by account."""
     errors: Mapping[str, str] = {}
-    """Accounts that could not be read, and why. Nothing is planned for them."""
+    """By account, why it could not be read. Nothing is planned for such accounts."""
     over: tuple[Over, ...] = ()
 
     @property
     def changes(self) -> int:
-        """How many changes there are, those that cannot be made included."""
+        """Number of changes, including those that cannot be made."""
         return sum(sum(by_action.values()) for by_action in self.counts.values())
 
     @property
     def possible(self) -> int:
-        """How many changes there are that can be made."""
+        """Number of changes that can be made."""
         return self.changes - self.total(IMPOSSIBLE)
 
     @property
     def nothing(self) -> bool:
-        """Whether all accounts were read, and there is nothing to do that can be done."""
+        """True if all accounts were read and no change can be made."""
         return not self.possible and not self.errors
 
     def total(self, actions: frozenset[Action]) -> int:
-        """How many changes of such actions there are, in all accounts."""
+        """Returns the number of changes with one of the given actions, over all accounts."""
         return sum(
             count
             for by_action in self.counts.values()
@@ -82,7 +79,7 @@ class Summary(Model):
 
 
 def fingerprint(provider: Provider) -> str:
-    """Tells one configured account from another; secret settings are no part of it."""
+    """Returns a text that identifies an account by its provider and settings, without secrets."""
     told = f"{provider.name} {provider.model_dump_json()}"
     return f"{provider.name}:{hashlib.sha256(told.encode()).hexdigest()[:16]}"
 
@@ -93,10 +90,13 @@ def over(
     invitations: int | None,
     removals: int | None,
 ) -> tuple[Over, ...]:
-    """What is over a ceiling, None being none; and accounts that would be emptied.
+    """Returns the limits that a plan exceeds, including accounts that would become empty.
 
     Args:
-        wanted: accounts in which the roster wants somebody.
+        counts: number of changes by account and action.
+        wanted: accounts in which the roster wants at least one person.
+        invitations: maximum number of emails; None for no limit.
+        removals: maximum number of removed people; None for no limit.
     """
     found: list[Over] = []
     ceilings: tuple[tuple[Literal["invitations", "removals"], frozenset[Action], int | None], ...]

@@ -1,4 +1,4 @@
-"""Work in several threads that nobody waits for after Ctrl-C."""
+"""Runs a function in several daemon threads, which do not block the exit after Ctrl-C."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ R = TypeVar("R")
 
 
 def in_threads(work: Callable[[T], R], items: Sequence[T], count: int) -> Iterator[R]:
-    """Yields `work(item)` for each item, as the results come, from at most `count` threads.
+    """Yields `work(item)` for each item in order of completion, using at most `count` threads.
 
-    If the caller stops, no further item is begun. The threads are daemons, so that a request that
-    hangs does not keep the program from ending: the threads of a ThreadPoolExecutor would.
+    If the caller stops iterating, no further item is started. The threads are daemons, so a hanging
+    request does not delay the exit of the program, as a ThreadPoolExecutor would.
 
     Raises:
-        BaseException: whatever `work` raised.
+        BaseException: the error that `work` raised.
     """
     waiting = SimpleQueue[T]()
     done = SimpleQueue[tuple[R, None] | tuple[None, BaseException]]()

@@ -1,4 +1,4 @@
-"""What a roster wants of one person in one account."""
+"""One entry of a roster: one person in one account."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ class Wanted(NamedTuple):
 
     Attributes:
         account: the account's name.
-        key: the address as it is compared (`guestlist.address.email_key`).
-        email: as typed.
-        roles: by id, name or `kind:name`; None where the roster does not say, and what the person
-            holds is left alone.
-        options: the provider's own options of an order.
-        starts: the first day on which the person should be there, or the moment from which on; None
-            for ever since.
-        ends: the last such day, or the moment at which it ends; None for ever.
-        place: where the roster says so, such as `guestlist.toml:12`, for messages.
+        key: the address in the form in which addresses are compared
+            (`guestlist.address.email_key`).
+        email: the address as typed.
+        roles: the roles by id, name or `kind:name`; None to leave the person's roles alone.
+        options: the provider's options of an invitation.
+        starts: the first day of the membership, or the moment at which it begins; None for no
+            beginning.
+        ends: the last day of the membership, or the moment at which it ends; None for no end.
+        place: file and line of the entry for messages, such as `guestlist.toml:12`.
     """
 
     account: str

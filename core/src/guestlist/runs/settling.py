@@ -195,7 +195,7 @@ def _compare_with_roster(context: Context, allow_empty: bool) -> GrantReview:
         not grant.single for grant in grants
     )  # an empty roster would withdraw these grants
     if first is None and by_roster and not allow_empty:
-        raise ConfigError("the roster names no one", hint=EMPTY_HINT)
+        raise ConfigError("the roster has no people", hint=EMPTY_HINT)
     everyone = chain(() if first is None else (first,), wanted)
     judged = review_grants(context.client, everyone, grants, zone=context.roster.zone)
     context.report(*judged.errors.values())
