@@ -349,8 +349,8 @@ def test_arguments_of_another_type(
     ("arguments", "told"),
     [
         ({"accounts": 5}, "the accounts cannot be 5"),
-        ({"accounts": {5: Club()}}, "5: an account needs a name"),
-        ({"accounts": {" ": Club()}}, "' ': an account needs a name"),
+        ({"accounts": {5: Club()}}, "5 is not a valid name of an account"),
+        ({"accounts": {" ": Club()}}, "' ' is not a valid name of an account"),
         ({"accounts": {}, "allowed_domains": 5}, "allowed_domains: it has to be a list"),
         ({"accounts": {}, "allowed_domains": [5]}, "allowed_domains: it has to be a list"),
         ({"accounts": {}, "allowed_domains": ["*.a.example"]}, r"'\*\.a\.example' is not a domain"),

@@ -106,7 +106,8 @@ def test_imitations_instead_of_the_accounts() -> None:
     with pytest.raises(ConfigError) as caught:
         read_config(open_config(Path("guestlist.toml")), installed(), instead={"vultr": cloud})
     assert str(caught.value) == (
-        "guestlist.toml:8: accounts.office.provider: the sandbox has no 'aitronos'. It has: vultr."
+        "guestlist.toml:8: accounts.office.provider: the sandbox has no provider 'aitronos'."
+        " Its providers are: vultr."
     )
 
 
@@ -117,16 +118,16 @@ def test_an_empty_file_configures_nothing() -> None:
 # ---------------------------------------------------------------------------- wrong files
 
 WRONG: dict[str, tuple[str | bytes, str, str]] = {
-    "no TOML": ("accounts = [1,,]", "my.toml:1: this is no TOML", "line 1"),
+    "no TOML": ("accounts = [1,,]", "my.toml:1: this is not valid TOML", "line 1"),
     "twice": (ACCOUNT + ACCOUNT, "is no TOML", "line"),
     "domains of an account": (
         ACCOUNT + 'allowed_domains = ["example.com"]',
-        "allowed_domains: it holds for all accounts",
+        "allowed_domains: this key applies to all accounts",
         "at the beginning of the file, before any [table]",
     ),
     "budget of an account": (
         ACCOUNT + "budget = { total = 5 }",
-        "budget: it holds for all accounts",
+        "budget: this key applies to all accounts",
         "Write [budget] as a table of its own",
     ),
     "not UTF-8": (b"\xff\xfe", "cannot be read", "not UTF-8"),
@@ -144,7 +145,11 @@ WRONG: dict[str, tuple[str | bytes, str, str]] = {
         "accounts.cloud.provider: it has to be text",
         "aitronos",
     ),
-    "no name": ('[accounts.""]\nprovider = "vultr"', "an account needs a name", "[accounts.cloud]"),
+    "no name": (
+        '[accounts.""]\nprovider = "vultr"',
+        "is not a valid name of an account",
+        "[accounts.cloud]",
+    ),
     "unknown provider": (
         '[accounts.cloud]\nprovider = "vultre"',
         "my.toml:2: accounts.cloud.provider: no provider 'vultre' is installed",

@@ -114,7 +114,7 @@ def test_a_broken_plugin_is_named_and_the_others_work(
     assert found.providers == {"good": good}
     (broken,) = found.broken
     assert (broken.name, broken.distribution, broken.version) == ("broken", "guestlist-x", "1.2")
-    with pytest.raises(ConfigError, match="'broken' is installed and cannot be loaded") as caught:
+    with pytest.raises(ConfigError, match="'broken' is installed, but cannot be loaded") as caught:
         found.provider("broken")
     assert "guestlist-x 1.2" in caught.value.hint
     assert str(broken).startswith("broken (from guestlist-x 1.2): ")
@@ -140,7 +140,7 @@ def test_two_of_one_name(load: Any) -> None:
     first, second = provider("twin"), provider("twin")
     found = load(Entry("one", lambda: bringing(first)), Entry("two", lambda: bringing(second)))
     assert found.providers["twin"] is first
-    assert "two plugins bring a provider 'twin'" in found.broken[0].cause
+    assert "two plugins register a provider 'twin'" in found.broken[0].cause
 
 
 def test_the_second_of_one_name_takes_nothing_along(load: Any) -> None:

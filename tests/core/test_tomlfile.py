@@ -103,4 +103,4 @@ def test_a_file_that_is_no_toml_is_told_with_its_line(tmp_path: Path) -> None:
     path.write_text("a = 1\nb = nonsense\n")
     with pytest.raises(ConfigError) as caught:
         read_toml(path)
-    assert str(caught.value).startswith(f"{path}:2: this is no TOML: ")
+    assert str(caught.value).startswith(f"{path}:2: this is not valid TOML: ")

@@ -170,11 +170,11 @@ WRONG = {
     "[limit]\nx = 1": ":5: limit: there is no key 'limit'. Did you mean 'limits'?",
     "[people]": ":5: people: it has to be a list. Write [[people]].",
     "[[people]]": ":5: people.1.email: it is missing",
-    '[[people]]\n\nemail = ""': ":7: people.1.email: '' is not an e-mail address: it needs",
+    '[[people]]\n\nemail = ""': ":7: people.1.email: '' is not an email address: it needs",
     "[[people]]\nemail = []": ":6: people.1.email: it is empty",
-    "[[people]]\nemail = 7": ":6: people.1.email: has to be an e-mail address",
-    '[[people]]\nemail = "ada"': ":6: people.1.email: 'ada' is not an e-mail address: it needs",
-    '[[people]]\nemail = [\n"a@b.co",\n"ada"]': ":8: people.1.email.2: 'ada' is not an e-mail",
+    "[[people]]\nemail = 7": ":6: people.1.email: must be an email address",
+    '[[people]]\nemail = "ada"': ":6: people.1.email: 'ada' is not an email address: it needs",
+    '[[people]]\nemail = [\n"a@b.co",\n"ada"]': ":8: people.1.email.2: 'ada' is not an email",
     PERSON: ":5: people.1: this person has no account. Add an account, or a group that has one.",
     PERSON + PERSON + "from = 1": ":9: people.2.from: 1 is not a day: write a day as 2026-01-31",
     PERSON + 'until = "2026-02-30"': ":7: people.1.until: '2026-02-30' is not a day",
@@ -190,7 +190,7 @@ WRONG = {
     PERSON
     + "accounts.x = []": ":7: people.1.accounts.x: there is no account 'x'. There are: cloud",
     PERSON
-    + "accounts.chat = false": ":7: people.1.accounts.chat: has to be a list of roles, or true",
+    + "accounts.chat = false": ":7: people.1.accounts.chat: must be a list of roles, or true",
     PERSON + "accounts.chat = [\n'a',\n7]": ":9: people.1.accounts.chat.2: it has to be text",
     PERSON + "accounts.chat = { role = [] }": (
         ":7: people.1.accounts.chat.role: there is no key 'role'. Did you mean 'roles'?"
@@ -210,18 +210,18 @@ WRONG = {
     '[limits]\nperiod = "1 month"': ":6: limits.period: '1 month' is not a period: write it as",
     '[limits]\nperiod = "0 days"': ":6: limits.period: '0 days' is not a period",
     "[limits]\nperiod = 7": ":6: limits.period: 7 is not a period",
-    "[ledger]\nurl = 1": ":6: ledger.url: has to be text, or",
+    "[ledger]\nurl = 1": ":6: ledger.url: must be text, or",
     '[ledger]\nurl = { env = "NOT_SET" }': ":6: ledger.url: the environment variable NOT_SET is",
     '[[people_from]]\nfile = "no.csv"': ":6: people_from.1.file: there is no file no.csv",
-    "[[people_from]]\nfile = '.'": ":6: people_from.1.file: . is a folder, no file",
+    "[[people_from]]\nfile = '.'": ":6: people_from.1.file: . is a folder, not a file",
     '[[people_from]]\nfile = "x.csv"\ngroups = ["y"]': ":7: people_from.1.groups.1: there is no g",
     '[[people_from]]\nfile = "x.csv"\ncolumns.mail = "y"': (
         ":7: people_from.1.columns.mail: there is no key 'mail'. Did you mean 'email'?"
     ),
     '[[people_from]]\nfile = "guestlist.toml"\ncolumns.email = "y"': (
-        ":7: people_from.1.columns: only a CSV file has columns. Leave it out."
+        ":7: people_from.1.columns: only a CSV file has columns. Remove this key."
     ),
-    "x = [": "guestlist.toml:5: this is no TOML: Invalid value (at end of document)",
+    "x = [": "guestlist.toml:5: this is not valid TOML: Invalid value (at end of document)",
 }
 
 
@@ -284,7 +284,7 @@ def test_files_that_cannot_be_read(read: Read, folder: Path) -> None:
     Path("guestlist.toml").write_bytes(b"\xff\xfe")
     with pytest.raises(ConfigError, match=r"guestlist.toml cannot be read: it is not UTF-8"):
         read_roster(Path("guestlist.toml"))
-    with pytest.raises(ConfigError, match=r"^more.toml:1: this is no TOML"):
+    with pytest.raises(ConfigError, match=r"^more.toml:1: this is not valid TOML"):
         read('[[people_from]]\nfile = "more.toml"', more_toml="x")
 
 

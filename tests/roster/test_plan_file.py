@@ -91,7 +91,7 @@ def test_files_that_are_no_plan(guests: Guestlist, tmp_path: Path) -> None:
     path.write_text("".join(lines[:-1]))  # cut off
     with pytest.raises(ConfigError, match="has changed since it was opened"):
         list(plan.changes())
-    with pytest.raises(ConfigError, match=r"holds \d changes instead of \d"):
+    with pytest.raises(ConfigError, match=r"has \d changes instead of \d"):
         list(read_plan(path).changes())
     path.write_text("".join(lines[:-1]) + lines[-1][:40])
     with pytest.raises(ConfigError, match=f":{len(lines)}: this line is not a valid change"):

@@ -112,7 +112,12 @@ def test_who_cannot_be_named_is_told() -> None:
         ],
     )
     assert (pulled.memberships, pulled.left_out_count, len(pulled.left_out)) == (1, 104, 20)
-    told = ["has a space", "no known word", "whose name is no text", "a role without a name"]
+    told = [
+        "has a space",
+        "does not know",
+        "whose name is not valid Unicode",
+        "a role without a name",
+    ]
     for word, line in zip(told, pulled.left_out, strict=False):
         assert line.startswith("cloud: ")
         assert word in line
@@ -125,7 +130,7 @@ def test_people_give_way_only_if_asked() -> None:
         "[[people_from]]\nfile = 'no.csv'\n[limits]\nremovals = 1   # few\n"
     )
     FILE.write_text(old)
-    with pytest.raises(ConfigError, match=r"guestlist.toml has people in it. They give way only"):
+    with pytest.raises(ConfigError, match=r"guestlist.toml has people in it. To replace them, add"):
         pull(FILE, [("cloud", "a@b.co", None, IN)])
     assert FILE.read_text() == old
     pull(FILE, [("cloud", "a@b.co", None, IN)], replace=True)
@@ -166,7 +171,7 @@ def test_an_account_that_the_roster_lacks(folder: Path) -> None:
     with pytest.raises(ConfigError, match=r"there is no file none.toml. `guestlist config init`"):
         pull(Path("none.toml"), [])
     FILE.write_text("x = [")
-    with pytest.raises(ConfigError, match=r"guestlist.toml:\d+: this is no TOML"):
+    with pytest.raises(ConfigError, match=r"guestlist.toml:\d+: this is not valid TOML"):
         pull(FILE, [])
 
 
@@ -189,7 +194,7 @@ def test_many_are_written_into_a_table_beside_it() -> None:
         for account, email, roles, _ in many_people(MAX_PEOPLE_IN_FILE + 1)
     }
     FILE.write_text(HEAD)
-    with pytest.raises(ConfigError, match=r"people.csv is there already. They give way only"):
+    with pytest.raises(ConfigError, match=r"people.csv is there already. To replace them, add"):
         pull(FILE, many_people(MAX_PEOPLE_IN_FILE + 1))
     assert FILE.read_text() == HEAD
     pull(FILE, many_people(MAX_PEOPLE_IN_FILE + 2), replace=True)
@@ -315,7 +320,7 @@ def test_people_who_are_still_there_keep_their_days() -> None:
         "the groups of con@b.co",
         "the options of 2 people",
         "the days of gone@b.co",
-        "the file more.csv, which is not read any more",
+        "the file more.csv, which the roster no longer names",
     ]
     assert pulled.backup == Path("guestlist.toml.bak")
     assert pulled.backup.read_text() == DATED

@@ -143,14 +143,18 @@ def test_a_single_column(read: Read) -> None:
     ("rows", "settings", "told"),
     [
         ("", "", "people.csv:1: it is empty"),
-        ("mail,x\n", "", ":1: there is no column 'email'. There are: 'mail', 'x'. Say which it is"),
+        (
+            "mail,x\n",
+            "",
+            ":1: there is no column 'email'. There are: 'mail', 'x'. Set the right one",
+        ),
         ("e\n", 'columns.email = "E-mail"', ":1: there is no column 'E-mail'. There are: 'e'."),
         ("email,x\n", 'columns.until = "end"', ":1: there is no column 'end'. There are: 'email'"),
         ("email,Email\n", "", ":1: there are 2 columns 'email'"),
         ("email,group,groups\n", "", ":1: there are 2 columns 'group'"),
         ('"email', "", ":1: the heading is not valid CSV: unexpected end of data"),
-        ("email\nada\n", OPS, ":2: 'ada' is not an e-mail address: it needs"),
-        ("email,group\n,ops\n", "", ":2: '' is not an e-mail address: it needs"),
+        ("email\nada\n", OPS, ":2: 'ada' is not an email address: it needs"),
+        ("email,group\n,ops\n", "", ":2: '' is not an email address: it needs"),
         ("email,group\na@b.co,opps\n", "", ":2: there is no group 'opps'. Did you mean 'ops'?"),
         ("email,account\na@b.co,chta\n", "", ":2: there is no account 'chta'. Did you mean 'chat'"),
         ("email,from\na@b.co,31.1.2026\n", OPS, ":2: from '31.1.2026' is not a day: write a day"),
@@ -161,8 +165,8 @@ def test_a_single_column(read: Read) -> None:
             "",
             ":2: this person has no account. Add an account, or a group",
         ),
-        ("email,role\na@b.co,r\n", "", ":2: there are roles, and no account in which they are"),
-        ("email,group\na@b.co,ops,x\n", "", ":2: the row has 3 values, and the heading 2. A value"),
+        ("email,role\na@b.co,r\n", "", ":2: the row has roles, but no account"),
+        ("email,group\na@b.co,ops,x\n", "", ":2: the row has 3 values, but the heading has 2. Put"),
         ('email\n\n"a"b\n', "", ":3: this row is not valid CSV"),
         (
             'email,group\na@b.co,"ops\n\n',
@@ -184,7 +188,7 @@ def test_a_single_column(read: Read) -> None:
         (
             "email\na@b.co\n".encode("utf-16")[:-1],
             OPS,
-            "people.csv is cut off: it is not whole UTF",
+            "people.csv is truncated: it is not complete UTF",
         ),
         ("\n,,\nmail\n", "", "people.csv:3: there is no column 'email'. There are: 'mail'."),
         (
@@ -193,7 +197,7 @@ def test_a_single_column(read: Read) -> None:
             "people.csv:2: there is no column 'email'. There are: 'mail', 'x'.",
         ),
         ("sep=;\n", "", "people.csv:1: it is empty"),
-        ("\n\nemail\nada\n", OPS, "people.csv:4: 'ada' is not an e-mail address"),
+        ("\n\nemail\nada\n", OPS, "people.csv:4: 'ada' is not an email address"),
     ],
 )
 def test_what_is_wrong(rows: str | bytes, settings: str, told: str, read: Read) -> None:
@@ -217,7 +221,7 @@ def test_all_that_is_wrong_is_told_at_the_end(read: Read) -> None:
 
 def test_not_more_than_can_be_read(read: Read) -> None:
     line = wrong(read, "email,group\n" + "ada,ops\n" * 100)
-    assert line.count("is not an e-mail address") == 20
+    assert line.count("is not an email address") == 20
     assert "; there may be more. " in line
 
 
@@ -228,7 +232,9 @@ def test_a_file_that_changes_after_its_digest_was_taken(late: bool, read: Read) 
         next(rows)
     with Path("people.csv").open("a") as file:
         file.write("e@b.co,ops\n")
-    with pytest.raises(ConfigError, match=r"people.csv has changed while it was read. Start again"):
+    with pytest.raises(
+        ConfigError, match=r"people.csv has changed while it was read. Run it again"
+    ):
         list(rows)
 
 

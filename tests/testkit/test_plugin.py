@@ -669,7 +669,7 @@ def test_a_module_and_a_session_may_share_a_sandbox(pytester: pytest.Pytester) -
             ["--guestlist-record", "--guestlist-live", "ada@example.com"],
             "belongs to an example domain",
         ),
-        (["--guestlist-record", "--guestlist-live", "ada"], "is not an e-mail address"),
+        (["--guestlist-record", "--guestlist-live", "ada"], "is not an email address"),
     ],
 )
 def test_live_recording_needs_a_real_address(

@@ -84,7 +84,7 @@ def test_the_same_address_twice_and_nobody_at_all(guests: Any) -> None:
 
 
 def test_an_address_that_cannot_be(guests: Any) -> None:
-    with pytest.raises(InvalidOrder, match="'ada' is not an e-mail address"):
+    with pytest.raises(InvalidOrder, match="'ada' is not an email address"):
         guests.standing([ADA, "ada"])
     assert guests.requests == []
 

@@ -184,7 +184,7 @@ def test_an_id_that_cannot_be(guests: Any, id: str) -> None:
 
 @pytest.mark.parametrize("email", ["ada@", "@", "a b@example.com", "ada@localhost", "a@b@"])
 def test_an_address_that_cannot_be(guests: Any, email: str) -> None:
-    with pytest.raises(InvalidOrder, match=r"home: .* is not an e-mail address"):
+    with pytest.raises(InvalidOrder, match=r"home: .* is not an email address"):
         guests.status(email)
     assert guests.requests == []
 

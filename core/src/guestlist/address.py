@@ -1,8 +1,8 @@
-"""E-mail addresses: what is accepted as one, and the key by which two are the same person.
+"""Email addresses: validation, and the key by which two addresses are compared.
 
-Addresses are sent to the services exactly as typed and compared by key. The key is trimmed, NFC,
-lower case, with the domain in its IDNA form. A `+tag` and dots are never stripped: whether they
-matter is the mail provider's business, and the services keep such addresses apart.
+Addresses are sent to the services exactly as typed and compared by key. The key is trimmed, NFC
+normalized and lower case, with the domain in its IDNA form. A `+tag` and dots are never stripped,
+because the services treat such addresses as different people.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from functools import lru_cache
 from guestlist.errors import InvalidOrder
 
 LONGEST = 254
-"""Octets in an address that can be delivered (RFC 5321, erratum 1690)."""
+"""Maximum number of octets in an address (RFC 5321, erratum 1690)."""
 LONGEST_LOCAL_PART = 64
-"""Octets before the @ (RFC 5321, 4.5.3.1.1)."""
+"""Maximum number of octets before the @ (RFC 5321, 4.5.3.1.1)."""
 
 _PLAIN = re.compile(
     r"(?=[^@]{1,64}@)"
@@ -26,10 +26,10 @@ _PLAIN = re.compile(
     ),
     re.ASCII | re.IGNORECASE,
 )
-"""Most addresses: nothing is wrong with them, and in lower case they are their own key."""
+"""Matches common valid addresses. Their key is the address in lower case."""
 
 OUT_OF_PLACE = frozenset('@,;:<>()[]"\\')
-"""Characters that do not belong before the @."""
+"""Characters that are not allowed before the @."""
 
 
 @lru_cache(maxsize=4096)
@@ -56,15 +56,15 @@ def domain_key(domain: str) -> str:
 
 
 def is_domain(domain: str) -> bool:
-    """Whether it can be a domain."""
+    """Returns whether a text is a valid domain."""
     return _ascii_domain(domain) is not None
 
 
 def read_email(address: str) -> tuple[str, str]:
-    """The address as typed, without surrounding white space, and its key. For many of them.
+    """Returns an address without surrounding white space, and its key. Fast for common addresses.
 
     Raises:
-        InvalidOrder: it cannot be an address: what is wrong is in the message.
+        InvalidOrder: the address is invalid. The message gives the reason.
     """
     typed = address.strip()
     if _is_plain(typed):
@@ -77,7 +77,7 @@ def _is_plain(typed: str) -> bool:
 
 
 def _folded(text: str) -> str:
-    # twice, because the lower case of a composed letter may be a decomposed one
+    # Normalized twice, because the lower case of a composed letter may be decomposed.
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).lower())
 
 
@@ -85,13 +85,13 @@ def check_email(address: str) -> str:
     """Returns the address as typed, without surrounding white space.
 
     Raises:
-        InvalidOrder: it cannot be an address: what is wrong is in the message.
+        InvalidOrder: the address is invalid. The message gives the reason.
     """
     typed = address.strip() if isinstance(address, str) else address
-    wrong = _what_is_wrong(typed) if isinstance(address, str) else "it is no text"
+    wrong = _what_is_wrong(typed) if isinstance(address, str) else "it is not text"
     if wrong:
         raise InvalidOrder(
-            f"{address!r} is not an e-mail address: {wrong}",
+            f"{address!r} is not an email address: {wrong}",
             hint="Write it as name@example.com.",
         )
     return typed
@@ -113,21 +113,21 @@ def _what_is_wrong(typed: str) -> str | None:
     if len(local.encode()) > LONGEST_LOCAL_PART:
         return f"the part before the @ is longer than {LONGEST_LOCAL_PART} octets"
     if not OUT_OF_PLACE.isdisjoint(local):
-        return "the part before the @ has a character that does not belong there"
+        return "the part before the @ has a character that is not allowed there"
     if local.startswith(".") or local.endswith(".") or ".." in local:
-        return "the part before the @ has a dot too many"
+        return "the part before the @ begins or ends with a dot, or has two in a row"
     encoded = _ascii_domain(domain.lower())
     if encoded is None:
         return f"{domain!r} is not a domain"
     if len(local.encode()) + 1 + len(encoded) > LONGEST:
-        return f"it is longer than {LONGEST} octets once its domain is encoded"
+        return f"it is longer than {LONGEST} octets when its domain is encoded"
     return None
 
 
 def _ascii_domain(domain: str) -> str | None:
-    """The domain in ASCII, or None when it cannot be one."""
+    """Returns a domain in ASCII, or None if it is invalid."""
     if not domain.isascii():
-        import idna  # httpx brings it; needed for few addresses, so not at import
+        import idna  # a dependency of httpx; imported here because few addresses need it
 
         try:
             domain = idna.encode(domain, uts46=True).decode("ascii")

@@ -1,4 +1,4 @@
-"""`Action` and `Change`: what a plan consists of, and what a ledger records."""
+"""`Action` and `Change`: the entries of a plan and of a ledger."""
 
 from __future__ import annotations
 
@@ -12,38 +12,38 @@ from guestlist.models import Invitation, Member, Model, Role, State
 
 
 class Action(StrEnum):
-    """What is to be done about one person in one account. In the order in which they are done."""
+    """Action on one person in one account. Defined in the order of execution."""
 
     INVITE = "invite"
     RESEND = "resend"
-    """The invitation has expired: its mail goes out again."""
+    """Sends the email of an expired invitation again."""
     REPLACE = "replace"
-    """What the invitation offers cannot be changed: it is revoked and made anew."""
+    """Revokes an open invitation and sends a new one, because its roles or options cannot be
+    changed."""
     ASSIGN = "assign"
     SETTLE = "settle"
-    """A role that was owed since the invitation, and can be given now."""
+    """Completes a deferred grant: assigns the role to a person who has accepted."""
     UNASSIGN = "unassign"
     REVOKE = "revoke"
     REMOVE = "remove"
     WITHDRAW = "withdraw"
-    """A role that was owed since the invitation is owed no more: nothing is sent for it."""
+    """Cancels a deferred grant. Sends no request."""
     DEFER = "defer"
-    """Roles are recorded, to be given after acceptance, for a person who is invited already.
-    Nothing is sent."""
+    """Records deferred grants for a person who is already invited. Sends no request."""
     UNRESOLVED = "unresolved"
-    """Nobody knows whether an earlier email went out. Nothing is sent until that is confirmed."""
+    """The outcome of an earlier email is unknown. Sends no request until `retry_unknown` is set."""
     CANNOT = "cannot"
-    """The service has no way to do it, or a policy forbids it; `reason` tells."""
+    """The service does not support the change, or a policy forbids it. See `Change.reason`."""
 
 
 MAILS = frozenset({Action.INVITE, Action.RESEND, Action.REPLACE})
-"""The actions by which a person gets a mail."""
+"""The actions that send an email to the person."""
 WITHDRAWALS = frozenset({Action.UNASSIGN, Action.REVOKE, Action.REMOVE})
-"""The actions that take something away. They come last."""
+"""The actions that remove access. They are executed last."""
 IMPOSSIBLE = frozenset({Action.UNRESOLVED, Action.CANNOT})
-"""The actions that a run leaves out."""
+"""The actions that a run skips."""
 UNFOUNDED = IMPOSSIBLE | {Action.WITHDRAW}
-"""The actions that rest on nothing that a service holds, and for which nothing is sent."""
+"""The actions that do not depend on the state at the service and send no request."""
 ORDER = {action: place for place, action in enumerate(Action)}
 
 
@@ -53,12 +53,12 @@ a ledger of version 0.1, which stored no ids."""
 
 
 class Unresolved(NamedTuple):
-    """An earlier email of which nobody knows whether it went out.
+    """An earlier email whose outcome is unknown.
 
     Attributes:
-        action: the one that was to send it.
-        at: when the request was sent, in seconds since 1970.
-        why: the error, or other words about the request.
+        action: the action that sent the request.
+        at: the time of the request, in seconds since 1970.
+        why: the error, or another description of the request.
     """
 
     account: str
@@ -74,41 +74,41 @@ class Unresolved(NamedTuple):
 
 
 class Change(Model):
-    """What is to be done about one person in one account, and what was seen there before.
+    """One change for one person in one account, and the state that it is based on.
 
-    `state`, `invitation` and `member` are what the change rests on: if they hold no longer, it must
-    not be made. Both records are without the service's own answer and without secrets.
+    `state`, `invitation` and `member` are the basis of the change: if they are out of date, it must
+    not be made. Neither record contains secrets or the raw record of the service.
     """
 
     action: Action
     account: str
     email: str
-    """As typed in the roster; as the service holds it where the roster does not name the person.
-    Empty for what cannot be done for anybody in the account."""
+    """The address as typed in the roster, or as the service returns it if the person is not in the
+    roster. Empty for a problem that concerns the whole account."""
     key: str
     roles: tuple[RoleRef, ...] = ()
-    """For `invite` and `replace` the roles that the invitation offers; for `assign`, `settle`,
-    `unassign` and `withdraw` the one role."""
+    """For `invite` and `replace`, the roles that the invitation offers. For `assign`, `settle`,
+    `unassign` and `withdraw`, the one role."""
     owed: tuple[RoleRef, ...] = ()
-    """Deferred grants: roles that the service takes only after acceptance. For `withdraw`: roles
-    that are deferred instead. For `defer`: roles that are recorded."""
+    """Deferred grants: roles that the service accepts only after the invitation was accepted. For
+    `withdraw`, the roles to defer instead. For `defer`, the roles to record."""
     options: dict[str, Any] = Field(default_factory=dict)
-    """The provider's own options of an order."""
+    """The provider's options of an invitation."""
     reason: str = ""
-    """Why, in a few words for people."""
+    """The reason for the change, for people."""
     state: State = State.GONE
-    """Where the person stood."""
+    """The state of the person when the plan was made."""
     invitation: Invitation | None = None
-    """The invitation that counted, without secrets."""
+    """The person's current invitation when the plan was made, without secrets."""
     member: Member | None = None
     single: bool = False
-    """Whether a single call such as `invite` asked for it, and not a roster."""
+    """Whether a single call such as `invite` asked for the change, and not a roster."""
     until: datetime | None = None
-    """Moment from which on the roster wants something else than when the plan was made; None for
-    never."""
+    """The time at which the roster's requirements for the person change, so that this change is out
+    of date; None for never."""
 
     def owed_roles(self) -> tuple[Change, ...]:
-        """The orders to give the roles that the invitation cannot carry, once it is accepted."""
+        """Returns a `settle` change for each deferred grant, to execute after acceptance."""
         return tuple(
             Change(
                 action=Action.SETTLE,
@@ -123,22 +123,22 @@ class Change(Model):
 
 
 def reference(role: Role) -> Role:
-    """Return what identifies a role: its id and kind, and its name for people."""
+    """Returns a role reduced to its id, kind and name."""
     return Role(id=role.id, kind=role.kind, name=role.name)
 
 
 def label(role: RoleRef) -> str:
-    """Return what people call a role: `Member`, `group:Engineering`."""
+    """Returns the name of a role for people: `Member`, `group:Engineering`."""
     return role if isinstance(role, str) else role.label
 
 
 def role_key(role: RoleRef) -> str:
-    """Return a text that identifies a role within its account: `group:1a2b`."""
+    """Returns a text that identifies a role within its account: `group:1a2b`."""
     return role if isinstance(role, str) else f"{role.kind}:{role.id}"
 
 
 def without_secrets(invitation: Invitation) -> Invitation:
-    """Return the invitation without its link and key, so that it may be stored."""
+    """Returns the invitation without its link and key, so that it may be stored."""
     if invitation.link is None and invitation.key is None:
         return invitation
     return invitation.model_copy(update={"link": None, "key": None})

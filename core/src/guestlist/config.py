@@ -1,8 +1,8 @@
 """Accounts from a `guestlist.toml` or from the environment.
 
-    allowed_domains = ["example.com"]      # optional: nobody else is ever invited
+    allowed_domains = ["example.com"]      # optional: only these domains can be invited
 
-    [budget]                               # optional: what one call may cost, in seconds
+    [budget]                               # optional: limits of one call, times in seconds
     total = 120
     timeout = 15
     attempts = 4
@@ -11,11 +11,11 @@
     provider = "vultr"
     api_key = { env = "CLOUD_API_KEY" }    # or { file = "path" }, or the value itself
 
-With `GUESTLIST_SANDBOX` set, the accounts are those of a running sandbox, under the names in the
-file, and no key is read (see `guestlist.running_sandbox`).
+If `GUESTLIST_SANDBOX` is set, the accounts use a running sandbox, keep their names from the file,
+and no API key is read (see `guestlist.running_sandbox`).
 
-A setting that is left out is read from the provider's own environment variable. Without a file, a
-provider whose settings are all in the environment becomes an account under its own name.
+A setting that the file omits is read from the provider's own environment variable. Without a file,
+each provider whose settings are all in the environment becomes an account named after it.
 """
 
 from __future__ import annotations
@@ -42,29 +42,31 @@ from guestlist.verbs.accounts import unknown_account
 
 FILE = "guestlist.toml"
 VARIABLE = "GUESTLIST_CONFIG"
-"""The environment variable that names another file."""
+"""The environment variable with the path of the configuration file."""
 
 STAND_IN = "unread"
-"""What takes the place of a value that could not be had, so that it is not called missing, too."""
+"""Placeholder for a setting that could not be read, so that it is not also reported as missing."""
 
 ROSTER_KEYS = ("groups", "people", "people_from", "limits", "ledger", "timezone")
-"""What `guestlist.roster` reads from the same file."""
+"""Keys of the same file that `guestlist.roster` reads."""
 FOR_ALL = {
     "allowed_domains": "it at the beginning of the file, before any [table]",
     "budget": "[budget] as a table of its own",
 }
-"""What people look for in an account, and where it stands."""
+"""Keys that users try to set in an account, and how to set them for all accounts."""
 KEYS = ("accounts", *FOR_ALL, *ROSTER_KEYS)
 
 
 @dataclass(frozen=True)
 class Config:
-    """What was configured.
+    """The configuration of a client.
 
     Attributes:
-        accounts: the providers, under the names that the user chose.
-        source: where it came from, for people.
-        clock: the clock of the sandbox that the accounts live on; None for the machine's.
+        accounts: the providers, by the account names that the user chose.
+        allowed_domains: the only domains that can be invited; empty for all.
+        budget: the limits of one call.
+        source: where the configuration comes from, for messages.
+        clock: the clock of the sandbox, if the accounts are there; None for the machine's clock.
     """
 
     accounts: dict[str, Provider] = field(default_factory=dict)
@@ -77,16 +79,16 @@ class Config:
 def find_config(
     plugins: Plugins, *, path: Path | None = None, only: Collection[str] = ()
 ) -> Config:
-    """Read the accounts from a file, or from the environment if there is no file.
+    """Reads the accounts from a file, or from the environment if there is no file.
 
     Args:
-        path: the file. Without it, the one that `GUESTLIST_CONFIG` names, else `guestlist.toml` in
+        path: the file. By default the one that `GUESTLIST_CONFIG` names, else `guestlist.toml` in
             the current folder.
-        only: the accounts that are needed, empty for all. Settings of others are not read.
+        only: the needed accounts; empty for all. Settings of other accounts are not read.
 
     Raises:
         UnknownAccount: an account of `only` does not exist.
-        ConfigError: the file or the environment is not valid.
+        ConfigError: the file or the environment is invalid.
     """
     path = path or config_path()
     if path is None:
@@ -95,10 +97,11 @@ def find_config(
 
 
 def load_config(file: TomlFile, plugins: Plugins, *, only: Collection[str] = ()) -> Config:
-    """Read a file; with `GUESTLIST_SANDBOX` set, its accounts are those of the running sandbox.
+    """Returns the configuration of a file. If `GUESTLIST_SANDBOX` is set, its accounts use the
+    running sandbox.
 
     Args:
-        only: as of `find_config`.
+        only: see `find_config`.
 
     Raises:
         ConfigError: the file is invalid, or no sandbox answers.
@@ -111,8 +114,11 @@ def load_config(file: TomlFile, plugins: Plugins, *, only: Collection[str] = ())
 
 
 def config_path(named: str | None = None) -> Path | None:
-    """The configuration file: the one that is named, else the one that `GUESTLIST_CONFIG` names,
-    else `guestlist.toml` here; None where there is none of these."""
+    """Returns the path of the configuration file, or None if there is no file.
+
+    It is `named`, else the value of `GUESTLIST_CONFIG`, else `guestlist.toml` in the current folder
+    if that file exists.
+    """
     named = named or os.environ.get(VARIABLE)
     if named:
         return Path(named)
@@ -120,35 +126,35 @@ def config_path(named: str | None = None) -> Path | None:
 
 
 def from_environment(plugins: Plugins, *, only: Collection[str] = ()) -> Config:
-    """Return an account for each provider whose required settings are all in the environment.
+    """Returns an account for each provider whose required settings are all in the environment.
 
     Args:
-        only: as of `find_config`.
+        only: see `find_config`.
 
     Raises:
-        ConfigError: a setting is not valid; or there is no account, because only some of the
-            settings of a provider are there.
+        ConfigError: a setting is invalid; or there is no account, because the environment has only
+            some of the settings of a provider.
     """
     if url := sandbox_url():
         accounts = sandbox_accounts(url, plugins)
         return Config(accounts, source=f"the sandbox at {url}", clock=sandbox_clock(url))
     accounts = {}
     begun = _begun(plugins)
-    if not only or not set(only) <= set(begun):  # a name that is wrong is reported by the client
+    if not only or not set(only) <= set(begun):  # the client reports unknown names
         only = begun
     try:
         for name in (begun := [name for name in begun if name in only]):
             if _complete(plugins.providers[name]):
                 accounts[name] = plugins.providers[name]()
         if begun and not accounts:
-            plugins.providers[begun[0]]()  # raises: the error says what is missing
+            plugins.providers[begun[0]]()  # raises an error that names the missing settings
     except ConfigError as error:
         raise error.within("the environment: ") from None
     return Config(accounts, source="the environment")
 
 
 def _begun(plugins: Plugins) -> list[str]:
-    """Providers of whose credentials some are in the environment."""
+    """Returns the providers with at least one credential in the environment."""
     found = []
     for name, provider in sorted(plugins.providers.items()):
         settings = provider.model_fields.values()
@@ -168,10 +174,10 @@ def _in_environment(info: FieldInfo) -> bool:
 
 
 def open_config(path: Path) -> TomlFile:
-    """The file as it is written, for `read_config` and `guestlist.roster`.
+    """Reads and parses a configuration file without validating its keys.
 
     Raises:
-        ConfigError: it is missing, unreadable or no TOML.
+        ConfigError: the file is missing, unreadable or not valid TOML.
     """
     return read_toml(path, hint="`guestlist config init` writes one.")
 
@@ -183,17 +189,16 @@ def read_config(
     instead: Mapping[str, Provider] | None = None,
     only: Collection[str] = (),
 ) -> Config:
-    """Return what a configuration file says.
+    """Returns the configuration in a parsed file.
 
     Args:
-        instead: providers of a sandbox by name. They take the place of the configured accounts,
-            and no key is read.
-        only: as of `find_config`.
+        instead: providers of a sandbox, by provider name. The accounts use these instead of the
+            real services, and no API key is read.
+        only: see `find_config`.
 
     Raises:
         UnknownAccount: an account of `only` does not exist.
-        ConfigError: the file is not valid. The message names the file and the line of each
-            problem.
+        ConfigError: the file is invalid. The message has file and line of each problem.
     """
     try:
         return _config(file, plugins, instead, only)
@@ -232,14 +237,15 @@ def _check_key(name: str, known: Iterable[str]) -> None:
 
 
 def check_account_name(name: object) -> None:
-    """Refuses what cannot be typed as the name of an account.
+    """Checks that a value is usable as the name of an account.
 
     Raises:
-        ConfigError: it is no text, or empty.
+        ConfigError: the name is not text, or is empty.
     """
     if not isinstance(name, str) or not name.strip():
         raise ConfigError(
-            f"{name!r}: an account needs a name", hint="Such as cloud, in [accounts.cloud]."
+            f"{name!r} is not a valid name of an account",
+            hint="Use a name such as cloud, in [accounts.cloud].",
         )
 
 
@@ -289,14 +295,16 @@ def _provider_of(account: str, settings: Any, plugins: Plugins) -> str:
         return provider
     wrong = "it has to be text" if "provider" in settings else "it is missing"
     known = ", ".join(sorted(plugins.providers)) or "none"
-    raise ConfigError(wrong, hint=f"Installed are: {known}.", place=("provider",))
+    raise ConfigError(wrong, hint=f"Installed providers: {known}.", place=("provider",))
 
 
 def _imitated(provider: str, instead: Mapping[str, Provider]) -> Provider:
     if provider not in instead:
         known = ", ".join(sorted(instead))
         raise ConfigError(
-            f"the sandbox has no {provider!r}", hint=f"It has: {known}.", place=("provider",)
+            f"the sandbox has no provider {provider!r}",
+            hint=f"Its providers are: {known}.",
+            place=("provider",),
         )
     return instead[provider]
 
@@ -311,7 +319,7 @@ def _account(provider: str, settings: dict[str, Any], plugins: Plugins, folder: 
         if key in FOR_ALL and key not in kind.model_fields:
             with problems:
                 hint = f"Write {FOR_ALL[key]}."
-                raise ConfigError("it holds for all accounts", hint=hint, place=(key,))
+                raise ConfigError("this key applies to all accounts", hint=hint, place=(key,))
             continue
         values[key] = STAND_IN
         with problems:
@@ -323,8 +331,8 @@ def _account(provider: str, settings: dict[str, Any], plugins: Plugins, folder: 
         made = kind(**values)
         made._secret_files.update(files)
     except ConfigError as error:
-        told = {one.place for one in problems.found}  # a stand-in may be wrong as well
-        problems.found += [one for one in error.problems or (error,) if one.place not in told]
+        known = {one.place for one in problems.found}  # a placeholder may be invalid as well
+        problems.found += [one for one in error.problems or (error,) if one.place not in known]
         raise ConfigError.of(problems.found) from None
     problems.check()
     return made
@@ -341,7 +349,7 @@ def _value(key: str, value: Any, path: Path | None) -> Any:
     if not isinstance(value, dict):
         return value
     hint = 'Write { env = "NAME" } or { file = "path" }.'
-    wrong = "a table here has to name an environment variable or a file"
+    wrong = "this table must name an environment variable or a file"
     if set(value) == {"env"}:
         found = os.environ.get(str(value["env"]))
         if found:
@@ -350,7 +358,7 @@ def _value(key: str, value: Any, path: Path | None) -> Any:
     elif path:
         try:
             return read_secret(path)
-        except (OSError, ValueError):  # not there, not readable, not UTF-8, or not even a path
+        except (OSError, ValueError):  # missing, unreadable, not UTF-8, or not a valid path
             wrong, hint = f"the file {str(path)!r} cannot be read", ""
     raise ConfigError(wrong, hint=hint, place=(key,))
 
@@ -365,10 +373,13 @@ def _domains(value: Any) -> frozenset[str]:
 
 
 def domains(names: Iterable[str]) -> frozenset[str]:
-    """Domains (or a single one), in the form in which they are compared, without an @ before it.
+    """Returns domains in the form in which they are compared, without a leading @.
+
+    Args:
+        names: several domains, or a single one as a string.
 
     Raises:
-        ConfigError: one of them is no domain.
+        ConfigError: a name is not a valid domain.
     """
     if not isinstance(names, Iterable):
         raise _no_domains()

@@ -8,7 +8,7 @@ _UNITS = (("day", 86_400), ("hour", 3_600), ("minute", 60))
 
 
 def duration(length: timedelta) -> str:
-    """Return a duration in its largest fitting unit, rounded down: `3 days`, `1 hour`."""
+    """Returns a duration in the largest unit that fits, rounded down: `3 days`, `1 hour`."""
     seconds = int(abs(length).total_seconds())
     for name, size in _UNITS:
         count = seconds // size
@@ -18,7 +18,7 @@ def duration(length: timedelta) -> str:
 
 
 def relative(moment: datetime, now: datetime) -> str:
-    """Return a moment relative to `now`: `just now`, `2 hours ago`, `in 3 days`."""
+    """Returns a time relative to `now`: `just now`, `2 hours ago`, `in 3 days`."""
     if moment > now:
         return f"in {duration(moment - now)}"
     if now - moment < timedelta(minutes=1):
@@ -27,5 +27,5 @@ def relative(moment: datetime, now: datetime) -> str:
 
 
 def absolute(moment: datetime) -> str:
-    """Return a moment as date and time: `21 Nov 2026, 02:34:05 UTC`."""
+    """Returns a time in UTC as date and time: `21 Nov 2026, 02:34:05 UTC`."""
     return f"{moment.day} {moment:%b %Y, %H:%M:%S} UTC"

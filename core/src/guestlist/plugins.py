@@ -1,4 +1,4 @@
-"""Plugins: the hooks they may implement, and how they are found.
+"""The hooks that plugins may implement, and the loading of installed plugins.
 
 Plugins are found through entry points of the group `guestlist` and loaded one at a time. If one
 cannot be loaded, its cause is recorded and the others work. An error that a plugin raises later
@@ -27,11 +27,11 @@ hookspec = pluggy.HookspecMarker("guestlist")
 
 
 class Hooks:
-    """What a plugin may implement, each marked with `guestlist.provider.hookimpl`."""
+    """The hooks that a plugin may implement, each marked with `guestlist.provider.hookimpl`."""
 
     @hookspec
     def guestlist_register(self, register: Callable[[type[Provider]], None]) -> None:
-        """Call `register` with each provider class that the plugin brings."""
+        """Call `register` with each provider class of the plugin."""
 
     @hookspec
     def guestlist_check_order(self, order: Order) -> None:
@@ -39,7 +39,7 @@ class Hooks:
 
     @hookspec
     def guestlist_event(self, event: Event) -> None:
-        """Watch what happens. Called in the middle of a call, so be quick."""
+        """Receive an event. Return quickly, because the hook runs in the middle of a call."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Broken:
 
     @property
     def error(self) -> ConfigError:
-        """The error that names the plugin and its package."""
+        """An error that names the plugin, its package and the cause."""
         return ConfigError(
             f"the plugin {self.name} of {self.distribution} {self.version} cannot be loaded:"
             f" {self.cause}",
@@ -70,7 +70,7 @@ class Plugins:
 
     Attributes:
         providers: the provider classes by name.
-        origins: by provider name, the distribution and version that brought it.
+        origins: distribution and version that each provider comes from, by provider name.
         broken: the plugins that could not be loaded.
     """
 
@@ -79,20 +79,21 @@ class Plugins:
     origins: dict[str, str] = field(default_factory=dict)
     broken: list[Broken] = field(default_factory=list)
     _labels: dict[str, str] = field(default_factory=dict)
-    """Name of a plugin in `manager` to how errors name it."""
+    """How errors name a plugin, by its name in `manager`."""
 
     def provider(self, name: str) -> type[Provider]:
-        """Return the provider class of that name.
+        """Returns the provider class with the given name.
 
         Raises:
-            ConfigError: it is not installed, or cannot be loaded. The hint says what to install.
+            ConfigError: the provider is not installed, or cannot be loaded. The hint names the
+                package to install.
         """
         if name in self.providers:
             return self.providers[name]
         for broken in self.broken:
             if broken.name == name:
                 raise ConfigError(
-                    f"the provider {name!r} is installed and cannot be loaded: {broken.cause}",
+                    f"the provider {name!r} is installed, but cannot be loaded: {broken.cause}",
                     hint=f"It comes from {broken.distribution} {broken.version}.",
                 )
         installed = ", ".join(sorted(self.providers)) or "none"
@@ -102,11 +103,11 @@ class Plugins:
         )
 
     def check_order(self, order: Order) -> None:
-        """Let every plugin refuse an order.
+        """Asks every plugin to check an order.
 
         Raises:
-            InvalidOrder: a plugin refused it.
-            PluginError: a plugin failed. Its answer is missing, so the order is not sent.
+            InvalidOrder: a plugin refused the order.
+            PluginError: a plugin failed, so the order is not sent.
         """
         for label, check in self._calls("guestlist_check_order"):
             try:
@@ -119,10 +120,10 @@ class Plugins:
                 ) from error
 
     def event(self, event: Event) -> None:
-        """Pass an event to every plugin, also after one of them has failed.
+        """Passes an event to every plugin, even if one of them fails.
 
         Raises:
-            PluginError: the first plugin that failed.
+            PluginError: the error of the first plugin that failed.
         """
         failed: list[PluginError] = []
         for label, watch in self._calls("guestlist_event"):
@@ -136,11 +137,11 @@ class Plugins:
             raise failed[0]
 
     def raised_by(self, error: BaseException) -> str | None:
-        """Return the package and function of a plugin that raised an error, for people.
+        """Returns package and function of the plugin that raised an error, for messages.
 
         Returns:
-            None if the innermost function that belongs to a package with a plugin or to guestlist
-            itself is one of guestlist.
+            None if no plugin raised it: of the functions of plugins and of guestlist in the
+            traceback, the innermost is one of guestlist, or there is none.
         """
         packages = {plugin.__name__.partition(".")[0]: label for plugin, label in self._modules()}
         for frame, _ in reversed(list(traceback.walk_tb(error.__traceback__))):
@@ -158,10 +159,10 @@ class Plugins:
                 yield plugin, self._labels.get(name, name)
 
     def _calls(self, hook: str) -> Iterator[tuple[str, Callable[..., object]]]:
-        """Yield each implementation of a hook: how errors name its plugin, and the function.
+        """Yields the plugin's name in errors and the function for each implementation of a hook.
 
-        pluggy stops at the first implementation that raises and does not say whose it was. A
-        caller for one plugin does, and still takes care of the arguments and of wrappers.
+        pluggy stops at the first implementation that raises and does not report its plugin.
+        Therefore each plugin gets its own hook caller, which still handles arguments and wrappers.
         """
         manager = self.manager
         plugins = [implementation.plugin for implementation in self._implementations(hook)]
@@ -175,25 +176,26 @@ class Plugins:
 
     @property
     def anybody_watches(self) -> bool:
-        """Whether any plugin wants events."""
+        """True if any plugin implements the event hook."""
         return bool(self._implementations("guestlist_event"))
 
     def add(self, plugin: object, origin: str = "this program", name: str = "") -> None:
-        """Add a plugin that is not installed: a module or object with hook implementations.
+        """Adds a plugin: a module or object with hook implementations.
 
         Args:
-            origin: the distribution and version that it comes from.
-            name: how errors name it; without it, its module's name.
+            plugin: the module or object.
+            origin: distribution and version that it comes from.
+            name: name of the plugin in errors; by default the name of its module.
 
         Raises:
-            ConfigError: it registers a provider whose name is taken, or something that is not a
-                provider class.
+            ConfigError: the plugin registers a provider whose name is taken, or an object that is
+                not a provider class.
         """
         known = self.manager.register(plugin)
         try:
             found = self._registered_by(plugin, origin)
         except BaseException:
-            self.manager.unregister(name=known)  # all of its hooks or none of them
+            self.manager.unregister(name=known)  # register all of its hooks or none
             raise
         self._labels[known or repr(plugin)] = f"{name or known} of {origin}"
         for provider in found:
@@ -213,7 +215,7 @@ class Plugins:
             taken = self.providers.get(provider.name)
             if taken is not None and taken is not provider:
                 raise ConfigError(
-                    f"two plugins bring a provider {provider.name!r}: "
+                    f"two plugins register a provider {provider.name!r}: "
                     f"{self.origins[provider.name]} and {origin}",
                     hint="Uninstall one of them.",
                 )
@@ -222,12 +224,12 @@ class Plugins:
 
 @functools.cache
 def installed() -> Plugins:
-    """Return all installed plugins. They are found and loaded once."""
+    """Returns all installed plugins. They are loaded on the first call only."""
     return load_plugins()
 
 
 def load_plugins() -> Plugins:
-    """Find and load all installed plugins."""
+    """Finds and loads all installed plugins."""
     manager = pluggy.PluginManager("guestlist")
     manager.add_hookspecs(Hooks)
     plugins = Plugins(manager)
@@ -238,7 +240,7 @@ def load_plugins() -> Plugins:
             plugins.add(entry.load(), f"{owner} {version}", entry.name)
         except KeyboardInterrupt:
             raise
-        except BaseException as error:  # also SystemExit: the other plugins must work
+        except BaseException as error:  # also SystemExit, so that the other plugins still work
             cause = f"{type(error).__name__}: {error}"
             plugins.broken.append(Broken(entry.name, owner, version, cause))
     return plugins

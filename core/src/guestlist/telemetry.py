@@ -1,9 +1,9 @@
-"""Spans and metrics for OpenTelemetry, when somebody collects them; otherwise nothing at all.
+"""Spans and metrics for OpenTelemetry, if the application has set it up.
 
-Each call of a verb is a span (`guestlist.invite`), and so is the reading of each page of a list;
-each request within it is a client span after the HTTP semantic conventions. Metrics:
-`http.client.request.duration` in seconds, `guestlist.wait.duration` in seconds by reason,
-`guestlist.outcomes` by outcome. No attribute holds a secret or an address.
+Each call of a verb is a span (`guestlist.invite`), and so is each page of a list. Each request is a
+client span that follows the HTTP semantic conventions. Metrics: `http.client.request.duration` in
+seconds, `guestlist.wait.duration` in seconds by reason, `guestlist.outcomes` by outcome. No
+attribute contains a secret or an email address.
 """
 
 from __future__ import annotations
@@ -20,22 +20,23 @@ from guestlist._version import __version__
 from guestlist.event import Event
 
 MODULES = ("opentelemetry.trace", "opentelemetry.metrics")
-"""Of the API. The providers that they bring do nothing, and stand there until others are set."""
+"""Modules of the OpenTelemetry API. Their default tracer and meter providers do nothing."""
 VARIABLES = ("OTEL_PYTHON_TRACER_PROVIDER", "OTEL_PYTHON_METER_PROVIDER")
-"""What names, in the environment, the providers that the API is to load by itself."""
+"""Environment variables that name the tracer and meter providers that the API loads itself."""
 
 _NOTHING: AbstractContextManager[Any] = nullcontext()
 
 
 class Telemetry:
-    """Spans and metrics of one client.
+    """Creates the spans and metrics of one client.
 
     Attributes:
-        wanted: whether anybody collects them, as was seen when the last call began. Where only the
-            API is installed, spans that lead nowhere would take a tenth of a call's CPU.
+        wanted: whether a tracer or meter provider is set up, checked at the beginning of each call
+            until there is one. Without this check, unused spans would take a tenth of the CPU time
+            of a call.
 
     Args:
-        base_urls: of the accounts, by name.
+        base_urls: base URL of each account, by the account's name.
     """
 
     def __init__(self, base_urls: Mapping[str, str]) -> None:
@@ -43,7 +44,7 @@ class Telemetry:
         self._base_urls = dict(base_urls)
 
     def span(self, verb: str) -> AbstractContextManager[Any]:
-        """A span around one call of a verb."""
+        """Returns a context manager that wraps one call of a verb in a span."""
         if not self.wanted and _is_set_up():
             self._begin()
         if not self.wanted:
@@ -52,7 +53,7 @@ class Telemetry:
 
     @contextmanager
     def _spanned(self, verb: str) -> Iterator[None]:
-        # what an error says names the address: of an exception only its class is told
+        # Only the class of an error is recorded, because its message may contain an address.
         with self._tracer.start_as_current_span(
             f"guestlist.{verb}", record_exception=False, set_status_on_exception=False
         ) as span:
@@ -82,12 +83,12 @@ class Telemetry:
         elif event.name in ("pace", "retry") and event.seconds:
             self._waits.record(event.seconds, {**about, "guestlist.reason": event.name})
         elif event.name == "outcome":
-            # a role's name may follow the outcome: it does not belong into a metric
+            # A role's name may follow the outcome. It is cut off to keep the metric's values few.
             word = (event.detail or "").partition(" ")[0]
             self._outcomes.add(1, {**about, "guestlist.outcome": word})
 
     def _request(self, event: Event, about: dict[str, str]) -> None:
-        """A span for a request that is over: it is told when it began and when it ended."""
+        """Records a finished request as a span and in the metric, with its start and end time."""
         ended = time.time_ns()
         base_url = self._base_urls[event.account]
         parts = urlsplit(base_url)
@@ -117,7 +118,10 @@ class Telemetry:
 
 
 def _is_set_up() -> bool:
-    """Whether anybody has set a provider. Without the API being imported nobody can have."""
+    """Returns whether the application has set a tracer or meter provider.
+
+    False if the API was not imported, because a provider cannot be set without it.
+    """
     if not any(name in sys.modules for name in MODULES) and not any(map(os.environ.get, VARIABLES)):
         return False
     try:

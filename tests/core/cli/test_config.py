@@ -64,7 +64,7 @@ def test_init_never_overwrites(plain: Cli) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("[accounts.x\n", "guestlist.toml:1: this is no TOML"),
+        ("[accounts.x\n", "guestlist.toml:1: this is not valid TOML"),
         ("[acounts.x]\n", "guestlist.toml:1: acounts: there is no key 'acounts'"),
         ("[accounts.x]\n", "accounts.x.provider: it is missing"),
         ('[accounts.x]\nprovider = "vult"\n', "no provider 'vult' is installed"),

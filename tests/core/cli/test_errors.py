@@ -113,8 +113,8 @@ def test_what_cannot_be_typed(plain: Cli, words: list[str], message: str, hint: 
 @pytest.mark.parametrize(
     ("words", "message", "hint"),
     [
-        (["invite", "ada", "-a", "vultr"], "'ada' is not an e-mail address", "name@example.com"),
-        (["invite", "a@b@c.d", "-a", "vultr"], "is not an e-mail address", ""),
+        (["invite", "ada", "-a", "vultr"], "'ada' is not an email address", "name@example.com"),
+        (["invite", "a@b@c.d", "-a", "vultr"], "is not an email address", ""),
         (["invite", ADA], "no account is named", "--account: aitronos, vultr"),
         (["invite", ADA, "-a", "vultrr"], "there is no account 'vultrr'", "Did you mean 'vultr'?"),
         (["invite", ADA, "-a", "vultr", "--role", "x"], "takes no role at invitation", "assign"),

@@ -42,7 +42,7 @@ def test_errors_are_shown_although_stdout_is_full(sandbox: Sandbox) -> None:
     with FULL.open("w") as full:
         words = ["status", "nonsense@", f"--sandbox={sandbox.url}", "--json"]
         done = subprocess.run([SCRIPT, *words], stdout=full, stderr=subprocess.PIPE, timeout=60)
-    assert b"'nonsense@' is not an e-mail address" in done.stderr
+    assert b"'nonsense@' is not an email address" in done.stderr
     assert b"the output cannot be written" in done.stderr
 
 

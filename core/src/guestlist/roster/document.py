@@ -1,7 +1,7 @@
-"""The shape of a roster file: what may be written, and what it means.
+"""The data model of a roster file.
 
-These models check one file on its own, and the JSON Schema for editors is made from them. Whether
-the groups and accounts that a person names are there, `guestlist.roster.index` knows.
+These models validate one file on its own, and the JSON Schema for editors is generated from them.
+`guestlist.roster.index` checks whether the named groups and accounts exist.
 """
 
 from __future__ import annotations
@@ -28,22 +28,22 @@ from guestlist.address import read_email
 from guestlist.errors import InvalidOrder
 
 LIST, ONE, TABLE, TRUE = ":list", ":one", ":table", ":true"
-"""How a value was written; pydantic puts them into the place of an error."""
+"""Tags for the form of a value. pydantic inserts them into the location of an error."""
 FORMS = frozenset({LIST, ONE, TABLE, TRUE})
 UNIT_SECONDS = {"minute": 60, "hour": 3600, "day": 86_400, "week": 604_800}
-"""What a period is counted in, in seconds."""
+"""Units of a period, in seconds."""
 _PERIOD = r"([0-9]{1,6}) *(" + "|".join(UNIT_SECONDS) + ")s?"
 
 
 DAY_HINT = "write a day as 2026-01-31, or a moment as 2026-01-31T18:00:00+01:00"
-"""The remedy for what is not a day."""
+"""Hint for a value that is not a valid day."""
 
 
 def read_day(written: object) -> date | datetime:
-    """Returns a day, or a moment with its offset, from a date of TOML or from text.
+    """Converts a TOML date or a text to a date, or to a datetime with an offset.
 
     Raises:
-        ValueError: it is neither.
+        ValueError: the value is neither.
     """
     if isinstance(written, str) and re.fullmatch(r"\d{4}-\d\d-\d\d", written, re.ASCII):
         return date.fromisoformat(written)
@@ -98,7 +98,7 @@ def _form(written: object) -> str | None:
 
 
 class Part(BaseModel):
-    """What all parts of the file have in common."""
+    """Base class of all parts of the file."""
 
     model_config = ConfigDict(
         frozen=True, extra="forbid", use_attribute_docstrings=True, hide_input_in_errors=True
@@ -124,13 +124,13 @@ Period = Annotated[
 
 
 class Membership(Part):
-    """That somebody is in an account, with everything that can be said about it."""
+    """Membership in an account, in its long form with roles and options."""
 
     roles: list[Text] | None = None
-    """The roles, by id, name or `kind:name`, and no others. Without it the roles that somebody
-    holds are left alone."""
+    """The exact roles, by id, name or `kind:name`. If omitted, the person's roles are left
+    alone."""
     options: dict[str, Any] = {}
-    """The provider's own options of an invitation, such as `api_enabled`."""
+    """The provider's options of an invitation, such as `api_enabled`."""
 
 
 Access = Annotated[
@@ -140,44 +140,44 @@ Access = Annotated[
     Discriminator(
         _form,
         custom_error_type="access",
-        custom_error_message="has to be a list of roles, or true to leave the roles alone",
+        custom_error_message="must be a list of roles, or true to leave the roles alone",
     ),
 ]
-"""How somebody is in an account: true (whatever roles), a list of roles, or a table."""
+"""Membership in an account: true (any roles), a list of roles, or a table."""
 Accesses = dict[str, Access]
-"""By the name of the account."""
+"""Memberships by the name of the account."""
 
 
 class Group(Part):
-    """People who are in the same accounts with the same roles."""
+    """A group of people who share accounts and roles."""
 
     accounts: Accesses = {}
-    """Where its people are, and with which roles."""
+    """The accounts and roles of the group's people."""
 
 
 class Person(Part):
-    """One person, or several who are in the same accounts."""
+    """One person, or several people with the same accounts."""
 
     email: Annotated[
         Annotated[Email, Tag(ONE)] | Annotated[list[Email], Tag(LIST), Field(min_length=1)],
         Discriminator(
-            _form, custom_error_type="email", custom_error_message="has to be an e-mail address"
+            _form, custom_error_type="email", custom_error_message="must be an email address"
         ),
     ]
-    """The address, or a list of addresses."""
+    """The email address, or a list of addresses."""
     groups: list[Text] = []
-    """The names of groups, from `[groups.…]`."""
+    """Names of groups, from `[groups.…]`."""
     accounts: Accesses = {}
-    """Where they are besides, and with which roles."""
+    """Accounts and roles in addition to those of the groups."""
     from_: Day | None = Field(default=None, alias="from")
-    """The first day on which they should be there, or the moment from which on; without it, ever
-    since."""
+    """The first day of the membership, or the time at which it begins. If omitted, it has no
+    beginning."""
     until: Day | None = None
-    """The last such day, or the moment at which it ends; without it, for ever."""
+    """The last day of the membership, or the time at which it ends. If omitted, it has no end."""
 
 
 class Columns(Part):
-    """The headings of the columns of a CSV file, where they are called otherwise."""
+    """Headings of the columns of a CSV file, if they differ from the default names."""
 
     email: Text | None = None
     accounts: Text | None = None
@@ -188,44 +188,43 @@ class Columns(Part):
 
 
 class PeopleFile(Part):
-    """A file that holds people: TOML with `[[people]]`, or CSV with a heading over each column."""
+    """A file of people: TOML with `[[people]]`, or CSV with a heading over each column."""
 
     file: Text
-    """Where it is, seen from this file. One that ends in `.toml` is TOML, every other is CSV."""
+    """The path, relative to this file. A name that ends in `.toml` means TOML, any other CSV."""
     columns: Columns = Columns()
-    """The headings of a CSV file; without it they are called email, accounts, roles, groups, from
-    and until."""
+    """The headings of a CSV file. By default email, accounts, roles, groups, from and until."""
     groups: list[Text] = []
-    """Groups that everybody in the file is in."""
+    """Groups of all people in the file."""
     accounts: Accesses = {}
-    """Accounts that everybody in the file is in."""
+    """Accounts of all people in the file."""
 
 
 class LimitsTable(Part):
-    """What guards against a mistake in the roster: more than this is not done unasked."""
+    """Limits that guard against mistakes in the roster. To exceed them needs confirmation."""
 
     mails_per_person: StrictInt | None = Field(default=None, ge=1)
-    """How many mails one person gets at most within the period, from all accounts together.
-    Without it: one for each account of the file, and two more."""
+    """Maximum number of emails to one person within the period, over all accounts. By default one
+    for each account of the file, plus two."""
     period: Period = timedelta(days=7)
-    """The period in which a person's mails are counted."""
+    """The period in which emails to one person are counted."""
     invitations: StrictInt = Field(default=500, ge=0)
-    """How many invitations one run makes at most without being confirmed."""
+    """Maximum number of invitations in one run without confirmation."""
     removals: StrictInt = Field(default=10, ge=0)
-    """How many people one run removes at most without being confirmed."""
+    """Maximum number of removed people in one run without confirmation."""
     protected: list[Email] = []
-    """Addresses of people from whom nothing is ever taken, such as the owner of an API key."""
+    """Addresses of people who never lose membership or roles, such as the owner of an API key."""
 
 
 class FromEnvironment(Part):
-    """A value that stands in an environment variable."""
+    """A value that is read from an environment variable."""
 
     env: Text
     """The name of the variable."""
 
 
 class LedgerTable(Part):
-    """Where what was asked and what became of it is recorded."""
+    """The ledger, which records requests and their outcomes."""
 
     url: (
         Annotated[
@@ -233,19 +232,19 @@ class LedgerTable(Part):
             Discriminator(
                 _form,
                 custom_error_type="url",
-                custom_error_message='has to be text, or { env = "NAME" }',
+                custom_error_message='must be text, or { env = "NAME" }',
             ),
         ]
         | None
     ) = Field(default=None, repr=False)
-    """The database, such as `postgresql://…`. A password belongs into the environment:
-    `{ env = "NAME" }`. Without it: `guestlist.db` beside this file."""
+    """URL of the database, such as `postgresql://…`. If it contains a password, put it into an
+    environment variable: `{ env = "NAME" }`. By default `guestlist.db` beside this file."""
     keep: Period = timedelta(days=400)
-    """What was settled longer ago is deleted by `guestlist forget --expired`."""
+    """How long completed entries are kept. `guestlist forget --expired` deletes older ones."""
 
 
 class LedgerDocument(Part):
-    """A configuration file of which only the ledger's place matters."""
+    """A configuration file, of which only the `[ledger]` table is validated."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -253,12 +252,12 @@ class LedgerDocument(Part):
 
 
 class AccountSettings(Part):
-    """One account at one service. Its other settings depend on the provider."""
+    """One account at one service. The other settings depend on the provider."""
 
     model_config = ConfigDict(extra="allow")
 
     provider: Text
-    """The service, such as `vultr`."""
+    """The name of the provider, such as `vultr`."""
 
 
 class PeopleDocument(Part):
@@ -269,18 +268,18 @@ class PeopleDocument(Part):
 
 
 class Document(PeopleDocument):
-    """A `guestlist.toml`: accounts, and who belongs into them."""
+    """A `guestlist.toml`: accounts, and the people who belong to them."""
 
     accounts: dict[str, Any] = {}
-    """The accounts, under names of your own."""
+    """The accounts, by names of your choice."""
     allowed_domains: Any = None
-    """If it is set, nobody outside these domains is ever invited."""
+    """If set, only addresses in these domains can be invited."""
     budget: Any = None
-    """What one call may cost, in seconds."""
+    """Limits on the time and the attempts of one call."""
     timezone: Zone = ZoneInfo("UTC")
-    """Where days begin and end, such as `"Europe/Berlin"`; without it, UTC."""
+    """The time zone in which days begin and end, such as `"Europe/Berlin"`. By default UTC."""
     groups: dict[str, Group] = {}
-    """Groups of people with the same roles, under names of your own."""
+    """Groups of people who share accounts and roles, by names of your choice."""
     people_from: list[PeopleFile] = []
     """Files of people."""
     limits: LimitsTable = LimitsTable()

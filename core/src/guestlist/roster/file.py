@@ -1,6 +1,6 @@
-"""Reading a roster: who should be where, from a `guestlist.toml` and the files of people it names.
+"""Reads a roster from a `guestlist.toml` and the files of people that it names.
 
-The reference of the file is `docs/roster.md`; its shape is `guestlist.roster.document`.
+`docs/roster.md` documents the file, `guestlist.roster.document` defines its data model.
 """
 
 from __future__ import annotations
@@ -50,11 +50,11 @@ D = TypeVar("D", bound=Part)
 
 @dataclass(frozen=True)
 class LedgerSettings:
-    """Where the ledger is.
+    """Settings of the ledger.
 
     Attributes:
-        url: the database, as SQLAlchemy writes it. May hold a password.
-        keep: how long entries are kept.
+        url: URL of the database in SQLAlchemy's form. It may contain a password.
+        keep: how long completed entries are kept.
     """
 
     url: str = field(repr=False)
@@ -63,14 +63,14 @@ class LedgerSettings:
 
 @dataclass(frozen=True)
 class Roster:
-    """Who should be where.
+    """The people who should be in each account, as read from a roster file.
 
     Attributes:
         toml: the file.
-        digest: identifies what was asked: it differs when the file differs, or one that it names.
-        limits: what guards against mistakes.
-        ledger: where the ledger is.
-        zone: where the days of `from` and `until` begin and end.
+        digest: SHA-256 over the file and the files of people that it names.
+        limits: limits that guard against mistakes.
+        ledger: the settings of the ledger.
+        zone: the time zone in which the days of `from` and `until` begin and end.
     """
 
     toml: TomlFile
@@ -84,11 +84,14 @@ class Roster:
     _files: tuple[TomlFile, ...] = field(repr=False)
 
     def place_of(self, account: str, role: str) -> str:
-        """Returns where a TOML file names a role in an account, such as `guestlist.toml:12`; empty
-        if none does, because a row of a CSV file names it.
+        """Returns file and line at which a TOML file names a role, such as `guestlist.toml:12`.
 
         Args:
-            role: as it is written.
+            account: the account in which the role is wanted.
+            role: the role as written in the file.
+
+        Returns:
+            An empty string if only a CSV file names the role.
         """
         for file in self._files:
             for section in ("groups", "people", "people_from"):
@@ -104,15 +107,15 @@ class Roster:
 
     @classmethod
     def from_file(cls, path: str | Path) -> Roster:
-        """Read a roster, as `read_roster` does."""
+        """Reads a roster, as `read_roster` does."""
         return read_roster(Path(path))
 
     @cached_property
     def accounts(self) -> tuple[str, ...]:
-        """The accounts that the roster speaks of, through its groups, people and files of people.
-        About others it says nothing: nobody is missing there, and nobody too many.
+        """The accounts that the roster uses in its groups, people and files of people.
 
-        Reads a CSV file that has a column of accounts.
+        The roster does not manage any other account. A CSV file with a column of accounts is read
+        completely.
 
         Raises:
             ConfigError: that file cannot be read.
@@ -123,16 +126,16 @@ class Roster:
         return tuple(name for name in self._index.accounts if name in used)
 
     def wanted(self) -> Iterator[Wanted]:
-        """Everybody, one after another; rows of CSV files as they are read, in constant memory.
+        """Yields all entries of the roster. CSV files are read row by row, in constant memory.
 
-        Also those whose first day is still to come or whose last day is over: `starts` and `ends`
-        tell. Somebody who is named in several places, such as two rows, comes several times, also
-        with the same account. Whoever reads the stream puts those that count today together, as
-        `guestlist.roster.memberships.both` does.
+        Includes entries whose first day is in the future or whose last day is over, see `starts`
+        and `ends`. A person with several entries is yielded several times, even for the same
+        account. The caller merges the entries that are valid today, as
+        `guestlist.roster.memberships.merge_memberships` does.
 
         Raises:
-            ConfigError: rows of a CSV file are wrong, which is told at its end, or the file has
-                changed since the roster was read. Then nothing that came before counts.
+            ConfigError: a CSV file has invalid rows, which is reported at its end, or has changed
+                since the roster was read. Discard all entries that were yielded before.
         """
         for entry in self._entries:
             for account, membership in entry.memberships.items():
@@ -151,16 +154,16 @@ class Roster:
 
 
 def read_roster(path: Path, *, allow_empty: bool = False) -> Roster:
-    """Reads a roster. Rows of CSV files are read later, by `wanted`.
+    """Reads a roster. The rows of CSV files are read later, by `Roster.wanted`.
 
     Args:
-        allow_empty: accept files of people that name no one. Otherwise that is an error, because a
-            file that was cut off looks the same. `make_plan` refuses a roster that is empty as a
-            whole.
+        path: the `guestlist.toml`.
+        allow_empty: accept files of people without people. Otherwise that is an error, because a
+            truncated file looks the same. `make_plan` checks for a roster that is empty as a whole.
 
     Raises:
-        ConfigError: files are missing or unreadable, or something in them cannot be: the message
-            tells all that was found, with file and line.
+        ConfigError: a file is missing, unreadable or invalid. The message lists all problems with
+            file and line.
     """
     problems = Problems(MAX_PROBLEMS)
     main = _File(open_config(path), problems)
@@ -180,8 +183,10 @@ def read_roster(path: Path, *, allow_empty: bool = False) -> Roster:
         common = merge_all([*map(index.group, settings.groups), memberships(settings.accounts)])
         if not people.is_file():
             folder = people.is_dir()
-            said = f"{people} is a folder, no file" if folder else f"there is no file {people}"
-            main.add_problems([ConfigError(said)], *place, "file")
+            problem = (
+                f"{people} is a folder, not a file" if folder else f"there is no file {people}"
+            )
+            main.add_problems([ConfigError(problem)], *place, "file")
         elif people.suffix.lower() != ".toml":
             with problems:
                 table = PeopleTable(people, settings, index, common)
@@ -189,7 +194,7 @@ def read_roster(path: Path, *, allow_empty: bool = False) -> Roster:
                 if table.is_empty and not allow_empty:
                     problems.add(_empty_file_error(people))
         elif "columns" in settings.model_fields_set:
-            columns = ConfigError("only a CSV file has columns", hint="Leave it out.")
+            columns = ConfigError("only a CSV file has columns", hint="Remove this key.")
             main.add_problems([columns], *place, "columns")
         else:
             toml = None
@@ -225,11 +230,12 @@ def _empty_file_error(people: Path) -> ConfigError:
 
 
 def configured_ledger(path: Path) -> str | None:
-    """Where a configuration file wants the ledger, as a URL; None where it does not say. Nothing
-    else is read of it.
+    """Returns the URL of the ledger in a configuration file, or None if the file does not set it.
+
+    Only the `[ledger]` table of the file is validated.
 
     Raises:
-        ConfigError: the file is missing or unreadable, or says what cannot be.
+        ConfigError: the file is missing or unreadable, or its `[ledger]` table is invalid.
     """
     problems = Problems(MAX_PROBLEMS)
     file = _File(open_config(path), problems)
@@ -241,11 +247,12 @@ def configured_ledger(path: Path) -> str | None:
 
 
 def retention(path: Path | None) -> timedelta:
-    """How long a configuration file wants what is settled to be kept; without one, how long it is
-    anyway. Nothing else is read of it.
+    """Returns how long the ledger keeps completed entries, according to a configuration file.
+
+    Returns the default if `path` is None. Only the `[ledger]` table of the file is validated.
 
     Raises:
-        ConfigError: the file is missing or unreadable, or says what cannot be.
+        ConfigError: the file is missing or unreadable, or its `[ledger]` table is invalid.
     """
     problems = Problems(MAX_PROBLEMS)
     document = _File(open_config(path), problems).parse(LedgerDocument) if path else None
@@ -254,10 +261,10 @@ def retention(path: Path | None) -> timedelta:
 
 
 class _Entry(NamedTuple):
-    """What one `[[people]]` says.
+    """One `[[people]]` table, with merged memberships.
 
     Attributes:
-        people: address and place of each.
+        people: address, and file and line, of each person.
     """
 
     people: tuple[tuple[str, str], ...]
@@ -267,14 +274,17 @@ class _Entry(NamedTuple):
 
 
 class _File:
-    """A TOML file, and the problems of all files."""
+    """A TOML file. Adds its problems to those of all files."""
 
     def __init__(self, toml: TomlFile, problems: Problems) -> None:
         self.toml = toml
         self._problems = problems
 
     def parse(self, shape: type[D]) -> D | None:
-        """What it says. None if its shape is wrong: the problems tell."""
+        """Validates the file and returns its content; None if it is invalid.
+
+        Adds what is invalid to the problems.
+        """
         try:
             return shape.model_validate(self.toml.table)
         except ValidationError as error:
@@ -282,7 +292,7 @@ class _File:
         return None
 
     def add_problems(self, wrong: Iterable[ConfigError], *inside: str | int) -> bool:
-        """Adds to the problems what is wrong inside a place; returns whether anything is."""
+        """Adds errors inside a place to the problems. Returns whether there were any."""
         number = len(self._problems.found)
         for error in wrong:
             self._problems.add(self.toml.located(error.within("", *inside)))
@@ -292,7 +302,7 @@ class _File:
 def _entries(
     file: _File, people: Iterable[Person], index: RosterIndex, common: Memberships
 ) -> Iterator[_Entry]:
-    """What the people of a file are, those of whom something is wrong left out."""
+    """Yields the valid entries of a file. Adds the invalid ones to the problems."""
     for number, person in enumerate(people):
         place = ("people", number)
         if file.add_problems(index.unknown_names(person.accounts, person.groups), *place):
@@ -315,7 +325,7 @@ def _entries(
 
 
 EXTRA_EMAILS = 2
-"""Mails that a person may get within the period besides one from each account."""
+"""Number of emails that a person may get within the period, besides one from each account."""
 
 
 def _limits(settings: LimitsTable, accounts: int) -> Limits:

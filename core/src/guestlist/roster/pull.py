@@ -1,9 +1,9 @@
-"""Writing a roster: the people whom the services hold, as `guestlist.roster.file` reads them.
+"""Writes the current people of the services into a roster file.
 
-A few people become `[[people]]` of the file itself, those who are in the same accounts with the
-same roles together; many become rows of a CSV file beside it, written as they come. Everything else
-in the file stays as it is, with its comments. What the people part said and nobody can write again
-is reported, and the file as it was is kept.
+Up to `MAX_PEOPLE_IN_FILE` people become `[[people]]` tables, one for all who have the same accounts
+and roles. More become rows of a CSV file beside it, written as they arrive. The rest of the file
+stays unchanged, including comments. Lost parts of the previous people are reported, and the
+previous file is kept as a backup.
 """
 
 from __future__ import annotations
@@ -38,39 +38,39 @@ from guestlist.spreadsheets import guarded
 from guestlist.tomlfile import TomlFile, comments, unknown
 
 MAX_PEOPLE_IN_FILE = 1000
-"""People in the file itself, at most."""
+"""Maximum number of people in the roster file itself."""
 PEOPLE_CSV = "people.csv"
-"""The file beside it for more."""
+"""Name of the CSV file for more people."""
 PEOPLE_KEYS = ("people", "people_from")
-"""The keys that are written anew."""
+"""The keys of the roster file that are replaced."""
 CSV_COLUMNS = ("email", "account", "roles")
-"""The headings of that file."""
+"""The headings of the CSV file."""
 NEW_FILE_MODE = 0o600
-"""Who may read a new file: addresses are nobody else's business."""
+"""Permissions of a new file. It contains addresses, so only the owner may read it."""
 CURRENT_STATES = OPEN_STATES | {State.ACCEPTED, State.UNKNOWN}
-"""The states of those whom nobody should miss."""
+"""States of people who must be written or reported."""
 MAX_LINE_LENGTH = 88
-"""Letters in a line, above which a list has a line for each of its elements."""
+"""Number of characters from which a list is written with one element per line."""
 
 _Held = tuple[tuple[str, tuple[str, ...] | None], ...]
-"""The accounts of a person, each with the labels of the roles."""
+"""The accounts of a person, each with the labels of the roles (None if they are unknown)."""
 CurrentPerson = tuple[str, str, tuple[str, ...] | None, State]
-"""Somebody whom a service holds: account, address, labels of the roles (None where the service
-does not tell) and state."""
+"""A member or invited person: account, address, labels of the roles (None if the service does not
+show them) and state."""
 
 
 @dataclass
 class Pulled:
-    """What was written.
+    """Result of `pull`.
 
     Attributes:
-        files: the files, the roster first.
-        memberships: how many people are in them, counted once for each account.
-        left_out: members and open invitations that a roster cannot name, each with the reason;
-            the first of them.
-        left_out_count: how many there were.
-        lost: what the people part of the file said before and does not say any more.
-        backup: the file as it was, if anything is lost.
+        files: the written files, the roster first.
+        memberships: number of written people, counted once per account.
+        left_out: the first members and open invitations that a roster cannot express, each with the
+            reason.
+        left_out_count: number of all members and open invitations that were left out.
+        lost: descriptions of content that the previous file had and the new one has not.
+        backup: the copy of the previous file, if any content is lost.
     """
 
     files: tuple[Path, ...]
@@ -84,20 +84,20 @@ class Pulled:
 def pull(
     path: Path, present: Iterable[CurrentPerson], *, replace: bool = False, table: bool = False
 ) -> Pulled:
-    """Writes who is in the accounts, or has an open invitation, as the people of a roster.
+    """Writes members and people with an open invitation into a roster.
 
     Args:
-        path: a roster that is there, with its accounts.
-        present: everybody, in any order. Whoever is neither a member nor can still accept an
-            invitation is passed over.
-        replace: replace people who are in the roster already, and a `people.csv` beside it. They
-            keep their days if they are still there. What cannot be kept is in `Pulled.lost`, and
-            the file as it was in `Pulled.backup`.
-        table: write rows of a `people.csv`, however few there are.
+        path: an existing roster file, with its accounts.
+        present: the people, in any order. Those who are neither members nor able to accept an
+            invitation are skipped.
+        replace: replace the people of the roster and an existing `people.csv`. People who are still
+            present keep `from` and `until`. `Pulled.lost` lists lost content, `Pulled.backup` is
+            the copy of the previous file.
+        table: write a `people.csv` for any number of people.
 
     Raises:
-        ConfigError: the roster cannot be read or written, lacks an account, or has people in it
-            that are not to give way. Nothing was changed.
+        ConfigError: the roster cannot be read or written, lacks an account, or has people and
+            `replace` is not set. Nothing was changed.
     """
     remainder = _Remainder.read(path, replace)
     pulled = Pulled((path,))
@@ -132,13 +132,14 @@ class _Person(NamedTuple):
 
 @dataclass
 class _Remainder:
-    """A roster without its people.
+    """The parts of a roster file that stay, and the days of its people.
 
     Attributes:
-        accounts: their names.
-        before: the whole file.
-        days: `from` and `until` by the key of the person, as the file has them.
-        present: the keys of the people whom a service holds, once all were seen.
+        accounts: names of the accounts.
+        text: the file without its people.
+        before: the previous file.
+        days: `from` and `until` as written in the file, by the key of the person.
+        present: keys of the people with days who are still present. Filled by `note_present`.
     """
 
     accounts: tuple[str, ...]
@@ -164,24 +165,24 @@ class _Remainder:
         raise ConfigError(f"{path} cannot be rewritten", hint="Take the people out of it.")
 
     def with_people(self, people: str) -> bytes:
-        """The roster with other people."""
+        """Returns the content of the file with the given people."""
         text = f"{self.text}\n\n{people}" if people else f"{self.text}\n"
         if "\r\n" in self.text:
             text = text.replace("\r\n", "\n").replace("\n", "\r\n")
         return text.encode()
 
     def note_present(self, present: Iterable[CurrentPerson]) -> Iterator[CurrentPerson]:
-        """Passes people on, and notes who of those with days is there."""
+        """Yields the people unchanged, and notes which of those with days are present."""
         for one in present:
             if self.days and one[3] in CURRENT_STATES and (key := email_key(one[1])) in self.days:
                 self.present.add(key)
             yield one
 
     def back_up(self, path: Path, pulled: Pulled, *, still_read: str | None = None) -> None:
-        """Keeps the file as it was if anything of it is lost, and says what.
+        """Lists the content that is lost, and copies the previous file if there is any.
 
         Args:
-            still_read: a file of people that is still read.
+            still_read: a file of people that the new roster still names.
         """
         pulled.lost += tuple(self._lost(still_read))
         if pulled.lost:
@@ -210,7 +211,7 @@ class _Remainder:
         for number, people in enumerate(table.get("people_from", [])):
             where = self.before.where(("people_from", number))
             if people.get("file") != still_read:
-                yield f"the file {people.get('file')}, which is not read any more ({where})"
+                yield f"the file {people.get('file')}, which the roster no longer names ({where})"
 
     def _keeps_days(self, email: str, person: Mapping[str, Any]) -> bool:
         key = email_key(email)
@@ -218,7 +219,7 @@ class _Remainder:
 
 
 def _days(people: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Returns the days of each person who has the same in all entries."""
+    """Returns the days of each person whose entries all have the same days."""
     found: dict[str, dict[str, Any]] = {}
     differing = set()
     for person in people:
@@ -244,13 +245,13 @@ def _accesses(person: Mapping[str, Any]) -> list[Any]:
 
 
 def _needs_replace(what: str) -> ConfigError:
-    return ConfigError(what, hint="They give way only if you ask for it: --replace.")
+    return ConfigError(what, hint="To replace them, add --replace.")
 
 
 def _nameable_rows(
     present: Iterable[CurrentPerson], accounts: tuple[str, ...], pulled: Pulled
 ) -> Iterator[_Row]:
-    """Those who belong into a roster. Notes who cannot be in one."""
+    """Yields the people that a roster can express. Notes the others in `pulled.left_out`."""
     for account, email, roles, state in present:
         if account not in accounts:
             raise unknown("account", account, accounts)
@@ -267,14 +268,14 @@ def _nameable_rows(
 
 def _problem_with(email: str, roles: tuple[str, ...] | None, state: State) -> str | None:
     if state == State.UNKNOWN:
-        return f"{email!r} stands in a way that the service has no known word for"
+        return f"{email!r} has a state that guestlist does not know"
     try:
         read_email(email)
         "".join(roles or ()).encode()
     except InvalidOrder as error:
         return error.message
     except UnicodeEncodeError:
-        return f"{email!r} has a role whose name is no text"
+        return f"{email!r} has a role whose name is not valid Unicode"
     return None if all(roles or ()) else f"{email!r} has a role without a name"
 
 
@@ -282,8 +283,7 @@ def _problem_with(email: str, roles: tuple[str, ...] | None, state: State) -> st
 
 
 def _people_tables(found: Mapping[str, _Person], remainder: _Remainder) -> Iterator[str]:
-    """Yields a `[[people]]` for all who are in the same accounts with the same roles and days, by
-    address."""
+    """Yields a `[[people]]` table for each set of people with the same accounts, roles and days."""
     accounts = remainder.accounts
     alike: dict[tuple[_Held, tuple[str, ...]], list[str]] = {}
     for key, person in sorted(found.items()):
@@ -359,13 +359,13 @@ def _write_csv(
 
 
 def _has_other_columns(table: Path) -> bool:
-    """Whether a CSV file of people has columns that `pull` cannot fill."""
+    """Returns whether a CSV file of people has columns that `pull` cannot fill."""
     with table.open(encoding="utf-8-sig", errors="replace") as text:
         return text.readline().strip() != ",".join(CSV_COLUMNS)
 
 
 def _back_up_copy(path: Path) -> Path:
-    """Copies a file to a new name beside it, which is returned."""
+    """Copies a file to an unused name beside it, and returns that path."""
     copy, number = path.with_name(f"{path.name}.bak"), 1
     while copy.exists():
         number += 1
@@ -377,15 +377,17 @@ def _back_up_copy(path: Path) -> Path:
 
 @contextmanager
 def _text_writer(file: IO[bytes]) -> Iterator[IO[str]]:
-    text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")  # the mark is for spreadsheets
+    text = io.TextIOWrapper(
+        file, encoding="utf-8-sig", newline=""
+    )  # spreadsheets need the byte order mark
     yield text
     text.detach()
 
 
 @contextmanager
 def _replacing(path: Path) -> Iterator[IO[bytes]]:
-    """A file that takes the place of another once it is complete, with the rights of that one."""
-    path = path.resolve()  # a link stays one
+    """Opens a temporary file that replaces `path` when complete, with the same permissions."""
+    path = path.resolve()  # so that a symbolic link is kept
     temporary = None
     try:
         with tempfile.NamedTemporaryFile(dir=path.parent, prefix=path.name, delete=False) as file:

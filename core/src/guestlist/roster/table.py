@@ -32,31 +32,31 @@ from guestlist.spreadsheets import unguarded
 from guestlist.tomlfile import Problems
 
 PLACING_COLUMNS = ("accounts", "roles", "groups")
-"""The columns that say where somebody is."""
+"""The columns that determine the memberships of a person."""
 SEPARATORS = ",;\t"
 BLANK_CHARACTERS = SEPARATORS + "\"' \r\n"
-"""What lines consist of that have no value."""
+"""Characters of lines that contain no value."""
 EXPORT_HINT = "Save it from the spreadsheet as CSV UTF-8 (File, Save As or Download)."
 CACHE_ENTRIES = 10_000
-"""Different rows, addresses and days left aside, of which it is remembered what they mean."""
+"""Maximum number of cached combinations of accounts, roles and groups."""
 
 
 SEPARATOR_LINE = re.compile(r"""sep=(?P<separator>[^\r\n])\s*""", re.IGNORECASE)
-"""A first line by which Excel says how the file is separated: `sep=;`."""
+"""The first line in which Excel names the separator: `sep=;`."""
 UTF16_MARKS = ((codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
-"""What a file begins with that is not UTF-8. Excel calls UTF-16 "Unicode Text"."""
+"""Byte order marks of UTF-16, which Excel calls "Unicode Text", and the encoding to use."""
 WORKBOOK_SIGNATURES = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
-"""What .xlsx, .ods and .xls files begin with."""
+"""First bytes of .xlsx, .ods and .xls files."""
 
 
 class Heading(NamedTuple):
-    """The heading.
+    """The heading of a CSV file.
 
     Attributes:
-        line: the line on which it begins.
-        separator: what is between the values of a row.
-        width: how many values a row has.
-        columns: the number of each column that is there.
+        line: the line on which the heading begins.
+        separator: the character between values.
+        width: the number of values in a row.
+        columns: the index of each column, by name.
     """
 
     line: int
@@ -69,17 +69,17 @@ class PeopleTable:
     """A CSV file of people.
 
     Args:
-        path: where the file is; also its name in messages.
-        settings: what the roster says about it.
-        circle: what its rows can refer to.
-        everybody: where everybody in it is.
+        path: the path of the file, also shown in messages.
+        settings: the `[[people_from]]` table that names the file.
+        index: the accounts and groups that rows can name.
+        common: memberships of all people in the file.
 
     Attributes:
-        digest: identifies what is in it.
+        digest: SHA-256 of the file.
         is_empty: whether there is no row below the heading.
 
     Raises:
-        ConfigError: it cannot be read, or lacks a column.
+        ConfigError: the file cannot be read, or lacks a column.
     """
 
     def __init__(
@@ -101,7 +101,7 @@ class PeopleTable:
 
     @cached_property
     def accounts(self) -> set[str]:
-        """The accounts that its people are in. Reads the whole file if it has a column for them."""
+        """The accounts that the file uses. Reads the whole file if it has a column of accounts."""
         found = set(self._common)
         columns = self._heading.columns
         if "groups" in columns:
@@ -114,11 +114,11 @@ class PeopleTable:
         return found.intersection(self._index.accounts)
 
     def wanted(self) -> Iterator[Wanted]:
-        """Everybody in it, row by row.
+        """Yields the entries of the file, row by row.
 
         Raises:
-            ConfigError: rows are wrong: up to some number of them, at the end of the file; or the
-                file has changed since the digest was taken.
+            ConfigError: rows are invalid, which is reported at the end of the file or after
+                `MAX_PROBLEMS` rows; or the file has changed since the digest was computed.
         """
         problems, width = Problems(MAX_PROBLEMS), self._heading.width
         columns = self._heading.columns
@@ -133,7 +133,7 @@ class PeopleTable:
                         problems.add(_row_too_long(len(row), self._heading).found_at(f"{where}: "))
                         continue
                     row = row[:width] + [""] * (width - len(row))
-                row.append("")  # what a column that is not there says, under number -1
+                row.append("")  # the value of absent columns, whose index is -1
                 placement = tuple([row[number] for number in placing])
                 try:
                     places = remembered.get(placement)
@@ -159,14 +159,13 @@ class PeopleTable:
         held = cells.split(roles) if roles.strip() != cells.NOTHING else ()
         if named or roles.strip():
             if not (named or self._own_accounts):
-                raise ConfigError("there are roles, and no account in which they are")
+                raise ConfigError("the row has roles, but no account", hint="Add an account.")
             membership = DesiredMembership(unique_roles(held) if roles.strip() else None)
             parts.append(dict.fromkeys(named or self._own_accounts, membership))
         return check_has_account(merge_all(parts))
 
     def _rows(self, text: IO[str]) -> Iterator[tuple[int, list[str]]]:
-        """Yields each row below the heading with the line on which it begins; empty ones are left
-        out."""
+        """Yields each row below the heading with its first line number. Skips empty rows."""
         for _ in range(self._heading.line - 1):
             next(text)
         reader = csv.reader(text, delimiter=self._heading.separator, strict=True)
@@ -186,11 +185,13 @@ class PeopleTable:
 
     @contextmanager
     def _opened(self) -> Iterator[IO[str]]:
-        """The file as text; afterwards, that it still is the one whose digest was taken."""
+        """Opens the file as text. At the end, raises an error if it has changed meanwhile."""
         with _readable(self.path), self._text() as text:
             yield text
             if _file_version(text) != self._file_version:
-                raise ConfigError(f"{self.path} has changed while it was read", hint="Start again.")
+                raise ConfigError(
+                    f"{self.path} has changed while it was read", hint="Run it again."
+                )
 
 
 def _file_version(file: IO[Any]) -> tuple[int, ...]:
@@ -209,7 +210,7 @@ def _readable(path: Path) -> Iterator[None]:
     except UnicodeError as error:
         if not isinstance(error, UnicodeDecodeError) or error.encoding != "utf-8":
             raise ConfigError(
-                f"{path} is cut off: it is not whole UTF-16", hint=EXPORT_HINT
+                f"{path} is truncated: it is not complete UTF-16", hint=EXPORT_HINT
             ) from None
         raise ConfigError(
             f"{path}:{_undecodable(path)}: this is not UTF-8", hint=EXPORT_HINT
@@ -220,10 +221,10 @@ def _encoding(path: Path, start: bytes) -> str:
     """Returns the encoding of a CSV file.
 
     Args:
-        start: its first bytes.
+        start: the first bytes of the file.
 
     Raises:
-        ConfigError: it is a workbook of a spreadsheet.
+        ConfigError: the file is a workbook of a spreadsheet program.
     """
     if start in WORKBOOK_SIGNATURES:
         raise ConfigError(f"{path} is a spreadsheet's workbook, not a CSV file", hint=EXPORT_HINT)
@@ -231,7 +232,7 @@ def _encoding(path: Path, start: bytes) -> str:
 
 
 def _undecodable(path: Path) -> int:
-    """Returns the first line that is not UTF-8; 1 if there is none any more."""
+    """Returns the number of the first line that is not UTF-8, or 1 if the file was corrected."""
     with path.open("rb") as file:
         for number, line in enumerate(file, 1):
             try:
@@ -254,11 +255,11 @@ def _heading(path: Path, text: IO[str], wanted: Columns) -> Heading:
             next(text)
         try:
             titles = next(csv.reader(text, delimiter=separator, strict=True), [])
-        except csv.Error as error:  # also where it is separated by something else
+        except csv.Error as error:  # also if this is the wrong separator
             problem = f"the heading is not valid CSV: {error}"
         else:
             titles = [title.strip() for title in titles]
-            while titles and not titles[-1]:  # empty cells beside the table
+            while titles and not titles[-1]:  # spreadsheets may write empty cells after the table
                 titles.pop()
             found.append((separator, titles))
     separator, titles = max(
@@ -275,17 +276,17 @@ def _heading(path: Path, text: IO[str], wanted: Columns) -> Heading:
 
 
 def _matching_columns(name: str, heading: str | None, titles: Sequence[str]) -> list[int]:
-    """The numbers of the columns that may be meant."""
+    """Returns the indexes of the columns that match a name or the configured heading."""
     known = [heading.strip()] if heading else [name, name.removesuffix("s")]
     known = [one.casefold() for one in known]
     return [number for number, title in enumerate(titles) if title.casefold() in known]
 
 
 def _columns(titles: Sequence[str], wanted: Columns) -> dict[str, int]:
-    """The number of each column that is there.
+    """Returns the index of each column.
 
     Raises:
-        ConfigError: one that has to be there is not, or is there twice.
+        ConfigError: a required column is missing, or a column appears twice.
     """
     found = {}
     for name, heading in wanted.model_dump(by_alias=True).items():
@@ -298,15 +299,15 @@ def _columns(titles: Sequence[str], wanted: Columns) -> dict[str, int]:
             there = ", ".join(repr(title) for title in titles if title)
             hint = f"There are: {there}."
             if not heading:
-                hint += ' Say which it is: columns = { email = "…" }.'
+                hint += ' Set the right one: columns = { email = "…" }.'
             raise ConfigError(f"there is no column {heading or name!r}", hint=hint)
     return found
 
 
 def _row_too_long(count: int, heading: Heading) -> ConfigError:
     return ConfigError(
-        f"the row has {count} values, and the heading {heading.width}",
-        hint=f"A value that has a {heading.separator!r} in it needs quotes around it.",
+        f"the row has {count} values, but the heading has {heading.width}",
+        hint=f"Put quotes around a value that contains {heading.separator!r}.",
     )
 
 

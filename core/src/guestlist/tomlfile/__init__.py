@@ -1,4 +1,4 @@
-"""Files that people write in TOML: reading one, and telling all that is wrong in it, with lines."""
+"""Reads TOML files written by people, and reports all problems in them with line numbers."""
 
 from guestlist.tomlfile.file import TomlFile, read_toml
 from guestlist.tomlfile.lines import Place, comments

@@ -1,4 +1,4 @@
-"""Reading a file, and saying where in it something stands."""
+"""Reads a TOML file, and finds the line of a key or value in it."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from guestlist.tomlfile.lines import Place, lines
 
 @dataclass(frozen=True)
 class TomlFile:
-    """A file that was read.
+    """A parsed TOML file.
 
     Attributes:
-        path: where it is, for people.
-        text: what is in it, with its own ends of lines.
-        table: the same, parsed.
+        path: the path, as shown in messages.
+        text: the text, with its original line endings.
+        table: the parsed content.
     """
 
     path: Path
-    text: str = field(repr=False)  # keys may be in it
+    text: str = field(repr=False)  # may contain API keys
     table: dict[str, Any] = field(repr=False)
 
     @property
     def digest(self) -> str:
-        """Identifies what is in it."""
+        """SHA-256 of the text."""
         return hashlib.sha256(self.text.encode()).hexdigest()
 
     @cached_property
@@ -38,36 +38,36 @@ class TomlFile:
         return lines(self.text)
 
     def line_of(self, place: Place) -> int | None:
-        """The line of a place, or of the nearest around it that has one."""
+        """Returns the line of a place, or of the innermost enclosing place with a known line."""
         inwards = (place[:length] for length in range(len(place), 0, -1))
         return next((self._lines[around] for around in inwards if around in self._lines), None)
 
     def where(self, place: Place) -> str:
-        """File and line of a place, such as `guestlist.toml:12`."""
+        """Returns file and line of a place, such as `guestlist.toml:12`."""
         line = self.line_of(place)
         return f"{self.path}:{line}" if line else str(self.path)
 
     def located(self, error: ConfigError) -> ConfigError:
-        """The error, each of its problems with file, line and place, in the file's order."""
-        told = sorted(error.problems or (error,), key=lambda one: self.line_of(one.place) or 0)
-        for one in told:
+        """Returns an error whose problems have file, line and place, in the order of the lines."""
+        problems = sorted(error.problems or (error,), key=lambda one: self.line_of(one.place) or 0)
+        for one in problems:
             named = f"{_named(one.place)}: " if one.place else ""
             one.found_at(f"{self.where(one.place)}: {named}")
-        return ConfigError.of(told)
+        return ConfigError.of(problems)
 
 
 def read_toml(path: Path, *, hint: str = "") -> TomlFile:
-    """Reads a file.
+    """Reads and parses a TOML file.
 
     Args:
-        hint: what to do where there is none.
+        hint: the hint of the error if the file does not exist.
 
     Raises:
-        ConfigError: it is missing, unreadable, or no TOML.
+        ConfigError: the file is missing, unreadable, or not valid TOML.
     """
     text = ""
     try:
-        text = path.read_bytes().decode("utf-8-sig")  # editors may add the mark
+        text = path.read_bytes().decode("utf-8-sig")  # some editors add a byte order mark
         return TomlFile(path, text, tomllib.loads(text))
     except FileNotFoundError:
         raise ConfigError(f"there is no file {path}", hint=hint) from None
@@ -75,13 +75,13 @@ def read_toml(path: Path, *, hint: str = "") -> TomlFile:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
         raise ConfigError(f"{path} cannot be read: {reason}") from None
     except RecursionError:
-        raise ConfigError(f"{path}:1: this is no TOML that can be read: it is too deep") from None
+        raise ConfigError(f"{path}:1: cannot parse this TOML: it is nested too deeply") from None
     except tomllib.TOMLDecodeError as error:
-        said = re.search(r"\(at line (\d+)", str(error))  # only Python 3.14 has it as a number
-        line = said[1] if said else len(text.splitlines()) or 1
-        raise ConfigError(f"{path}:{line}: this is no TOML: {error}") from None
+        match = re.search(r"\(at line (\d+)", str(error))  # an attribute only in Python 3.14
+        line = match[1] if match else len(text.splitlines()) or 1
+        raise ConfigError(f"{path}:{line}: this is not valid TOML: {error}") from None
 
 
 def _named(place: Place) -> str:
-    """A place for people, who count from 1: `people.3.email`."""
+    """Returns a place as text for people, with indexes from 1: `people.3.email`."""
     return ".".join(str(key + 1) if isinstance(key, int) else key for key in place)

@@ -1,4 +1,4 @@
-"""On which line of a TOML file something is said: `tomllib` does not tell."""
+"""Finds the line of each key and value of a TOML file, which `tomllib` does not report."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import tomllib
 from collections.abc import Iterator
 
 Place = tuple[str | int, ...]
-"""The keys, and the numbers in lists (from 0), that lead to something."""
+"""Path to a value: keys of tables, and indexes of lists (from 0)."""
 
 _WORD = re.compile(
     r"""
@@ -19,14 +19,14 @@ _WORD = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 _END = ""
-"""The mark behind the last one."""
+"""Marks the end of the text."""
 
 
 def lines(text: str) -> dict[Place, int]:
-    """The line, from 1, on which each key, table and element of a list begins.
+    """Returns the line, from 1, on which each key, table and list element begins.
 
     Args:
-        text: TOML that `tomllib` has accepted: what is wrong is not noticed here.
+        text: valid TOML. Errors in it are not detected.
     """
     return _Scanner(text).found
 
@@ -46,7 +46,7 @@ class _Scanner:
     def __init__(self, text: str) -> None:
         self.found: dict[Place, int] = {}
         self._counts: dict[Place, int] = {}
-        """How many tables each list of tables has so far."""
+        """Number of tables in each list of tables so far."""
         self._words = _cut(text)
         self._advance()
         inside: Place = ()
@@ -59,7 +59,7 @@ class _Scanner:
                 self._pair(inside)
 
     def _advance(self) -> str:
-        """Goes to the next word, and returns the one that was there."""
+        """Moves to the next token, and returns the current one."""
         word = getattr(self, "_word", _END)
         self._word, self._line = next(self._words)
         return word
@@ -111,12 +111,12 @@ class _Scanner:
             self._advance()
             while self._skipped_to("}"):
                 self._pair(place)
-        else:  # numbers and times are several words and dots
+        else:  # a number or time consists of several tokens
             while self._word not in (",", "]", "}", "\n", _END):
                 self._advance()
 
     def _skipped_to(self, close: str) -> bool:
-        """Whether another element comes before the list or table closes."""
+        """Returns whether another element follows before the list or table closes."""
         while self._word in (",", "\n"):
             self._advance()
         if self._word == close:
@@ -126,7 +126,7 @@ class _Scanner:
 
 
 def _cut(text: str) -> Iterator[tuple[str, int]]:
-    """What is said and where, without white space and comments."""
+    """Yields each token with its line, without white space and comments."""
     line = 1
     for match in _WORD.finditer(text):
         word = match.group()
@@ -139,7 +139,7 @@ def _cut(text: str) -> Iterator[tuple[str, int]]:
 
 
 def _key(word: str) -> str:
-    """A key as `tomllib` reads it."""
+    """Returns a key without its quotes and escapes."""
     if word.startswith('"') and "\\" in word:
         return str(tomllib.loads(f"key = {word}")["key"])
     return word[1:-1] if word.startswith(('"', "'")) else word

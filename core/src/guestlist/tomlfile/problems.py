@@ -1,4 +1,4 @@
-"""What is wrong in a file, and in others that belong to it."""
+"""Collects the problems of a configuration file and of the files that belong to it."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ from guestlist.errors import ConfigError
 
 
 class Problems:
-    """Collects what is wrong, so that all of it is told at once: a `with` block ends at the first
-    ConfigError in it, and the program goes on behind the block.
+    """Collects problems, so that all of them can be reported together.
+
+    As a context manager, it catches a ConfigError that is raised in the block, and execution
+    continues after the block.
 
     Args:
-        most: after so many it makes no sense to look for more; None for no end.
+        most: maximum number of problems; None for no limit.
     """
 
     def __init__(self, most: int | None = None) -> None:
@@ -22,10 +24,10 @@ class Problems:
         self._most = most
 
     def add(self, error: ConfigError) -> None:
-        """Adds one, or all of several.
+        """Adds an error, or each of the problems that it consists of.
 
         Raises:
-            ConfigError: there are `most` of them.
+            ConfigError: the maximum number of problems is reached.
         """
         for one in error.problems or (error,):
             self.found.append(one)
@@ -43,13 +45,13 @@ class Problems:
         return isinstance(error, ConfigError)
 
     def check(self) -> None:
-        """Raises ConfigError if anything was wrong."""
+        """Raises a ConfigError with all collected problems, if there are any."""
         if self.found:
             raise ConfigError.of(self.found)
 
 
 def unknown(what: str, name: str, known: Iterable[str]) -> ConfigError:
-    """The error about a name that is not there, with the nearest one that is."""
+    """Returns an error for a name that does not exist. The hint suggests a similar name."""
     known = tuple(known)
     near = difflib.get_close_matches(name, known, 1)
     there = f"There are: {', '.join(known)}." if known else f"There is no {what} at all."
