@@ -53,7 +53,7 @@ def test_invite(run: Callable[..., int], capsys: pytest.CaptureFixture[str]) -> 
     ]
 
     assert run("invite.py", "ada") == 1
-    assert capsys.readouterr().err.count("'ada' is not an e-mail address") == 2
+    assert capsys.readouterr().err.count("'ada' is not an email address") == 2
 
 
 def test_async_many(
