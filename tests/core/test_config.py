@@ -119,7 +119,7 @@ def test_an_empty_file_configures_nothing() -> None:
 
 WRONG: dict[str, tuple[str | bytes, str, str]] = {
     "no TOML": ("accounts = [1,,]", "my.toml:1: this is not valid TOML", "line 1"),
-    "twice": (ACCOUNT + ACCOUNT, "is no TOML", "line"),
+    "twice": (ACCOUNT + ACCOUNT, "is not valid TOML", "line"),
     "domains of an account": (
         ACCOUNT + 'allowed_domains = ["example.com"]',
         "allowed_domains: this key applies to all accounts",

@@ -92,7 +92,12 @@ TABLE: list[tuple[Any, Any, Guest, list[str]]] = [
     (no("resend", least_roles=1), ["a"], guest(X), ["invite a"]),
     (no("resend", least_roles=1), ["a"], guest(X, ADMIN), ["resend"]),
     (ANY, ["a"], guest(D, ADMIN), ["cannot: declined on 2027-01-31. `--invite-declined`"]),
-    (ANY, ["a"], guest(U, raw_state="Odd"), ["cannot: the service reports the invitation's state as 'Odd'"]),
+    (
+        ANY,
+        ["a"],
+        guest(U, raw_state="Odd"),
+        ["cannot: the service reports the invitation's state as 'Odd'"],
+    ),
     (ANY, ["a"], guest(U, basis=Basis.INFERRED), ["invite a"]),
     # invited
     (ANY, ["a"], guest(P, ADMIN), ["invited"]),
