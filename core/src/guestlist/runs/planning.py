@@ -138,7 +138,8 @@ def _check_named(context: Context) -> None:
     if missing:
         raise InvalidOrder(
             f"{context.roster.toml.path} does not name {', '.join(sorted(missing))}",
-            hint="Check the address. People outside the roster are planned only with --prune.",
+            hint="Check the address. People outside the roster are planned only with --prune"
+            " (in Python, prune=True).",
         )
 
 
