@@ -12,7 +12,7 @@ from sqlalchemy import Connection, TextClause, select, update
 from sqlalchemy.sql import ColumnElement
 
 from guestlist.changes import Action, Change, RoleRef, role_key
-from guestlist.ledger.order import COLUMNS, Order, read, row_of, say
+from guestlist.ledger.order import COLUMNS, Order, add_entry, read, row_of
 from guestlist.ledger.schema import IS_OWED, OrderState, orders
 from guestlist.ledger.store import Store, insert_absent
 
@@ -96,7 +96,7 @@ def _withdraw(connection: Connection, change: Change, run: int, now: float) -> N
         .returning(orders.c.id)
     ).all()
     for id in ids:
-        say(connection, id, now, "withdrawn", change.reason)
+        add_entry(connection, id, now, "withdrawn", change.reason)
     for instead in change.owed_roles():
         defer(connection, instead, now)
 

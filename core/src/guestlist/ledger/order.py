@@ -34,7 +34,7 @@ COLUMNS = (
 )
 """The columns that `read` needs."""
 
-_SAY = insert(entries)
+_ADD_ENTRY = insert(entries)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +113,6 @@ def read(row: Any) -> Order:
     return Order(id, run, Change.model_validate(fields), attempts, intended, doubted)
 
 
-def say(connection: Connection, id: int, now: float, what: str, detail: str | None) -> None:
+def add_entry(connection: Connection, id: int, now: float, what: str, detail: str | None) -> None:
     """Adds an entry to an order's history. It is written with the transaction."""
-    later(connection, _SAY, {"order": id, "at": now, "what": what, "detail": detail})
+    later(connection, _ADD_ENTRY, {"order": id, "at": now, "what": what, "detail": detail})

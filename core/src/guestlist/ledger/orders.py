@@ -23,7 +23,7 @@ from guestlist import errors
 from guestlist.changes import ORDER, Action, Change
 from guestlist.errors import GuestlistError, OutcomeUnknown
 from guestlist.ledger.deferred_grants import defer
-from guestlist.ledger.order import COLUMNS, Ended, Order, read, row_of, say
+from guestlist.ledger.order import COLUMNS, Ended, Order, add_entry, read, row_of
 from guestlist.ledger.origin import NOBODY, Origin
 from guestlist.ledger.outcome import Done
 from guestlist.ledger.schema import IS_OPEN, OrderState, halts, orders, runs
@@ -276,7 +276,7 @@ def intend(connection: Connection, id: int, request: str, now: float, mark: floa
         _BEGIN if mark is None else _GO_ON, {"this": id, "mark": mark, "now": now}
     )
     if taken.rowcount:
-        say(connection, id, now, "sent", request)
+        add_entry(connection, id, now, "sent", request)
     return bool(taken.rowcount)
 
 
@@ -300,7 +300,7 @@ def settle(
         {"this": id, "mark": mark, "now": now, **facts},
     )
     if settled.rowcount:
-        say(connection, id, now, done.outcome, done.detail)
+        add_entry(connection, id, now, done.outcome, done.detail)
         for change in done.owed:
             defer(connection, change, now)
     return bool(settled.rowcount)
@@ -315,13 +315,13 @@ def mark_unanswered(
         counts: whether the request counts as an attempt.
     """
     attempts = orders.c.attempts - (0 if counts else 1)
-    doubted = connection.execute(
+    updated = connection.execute(
         update(orders).where(*_SENT).values(doubted=now, attempts=attempts),
         {"this": id, "mark": mark},
     )
-    if doubted.rowcount:
-        say(connection, id, now, "no answer", why)
-    return bool(doubted.rowcount)
+    if updated.rowcount:
+        add_entry(connection, id, now, "no answer", why)
+    return bool(updated.rowcount)
 
 
 def mark_all_unanswered(
@@ -359,7 +359,7 @@ def ask_again(
         {"this": id, "mark": mark},
     )
     if again.rowcount:
-        say(connection, id, now, "did not happen", why)
+        add_entry(connection, id, now, "did not happen", why)
     return bool(again.rowcount)
 
 

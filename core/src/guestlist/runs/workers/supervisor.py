@@ -84,10 +84,10 @@ class Supervisor:
             return
         if self._clock.monotonic() < self._next_look:
             return
-        doubts = UnresolvedRequests(self._guests, self._account, Tally(self._account))
-        doubts.recover(self._store, lost, alone=False)
+        unresolved = UnresolvedRequests(self._guests, self._account, Tally(self._account))
+        unresolved.recover(self._store, lost, alone=False)
         try:
-            doubts.look()
+            unresolved.look()
         except LedgerError:
             raise
         except GuestlistError as refusal:
@@ -111,15 +111,15 @@ def advance(store: Store, queue: Queue, run: int, account: str, now: float) -> N
     """
     if queue.is_busy(account) or account in shared.stopped_accounts(store, run):
         return
-    asked = orders.next_place(store, run, account)
-    doubted = orders.next_place(store, run, account, OrderState.INTENDED)
-    if asked is None and doubted is None and not orders.left(store, run):
+    waiting = orders.next_place(store, run, account)
+    unanswered = orders.next_place(store, run, account, OrderState.INTENDED)
+    if waiting is None and unanswered is None and not orders.left(store, run):
         runs.end_run(store, run, now)
-    if asked is None or (doubted is not None and doubted < asked):
+    if waiting is None or (unanswered is not None and unanswered < waiting):
         return
     after = 0
     while ids := orders.asked_ids(
-        store, run, account, asked, after, ORDERS_PER_CHUNK * CHUNKS_PER_BATCH
+        store, run, account, waiting, after, ORDERS_PER_CHUNK * CHUNKS_PER_BATCH
     ):
         queue.put(
             run,
