@@ -87,7 +87,7 @@ def test_a_signal_in_the_middle_of_a_change_says_what_may_have_happened(
     assert running.returncode == 128 + sent
     assert err == (
         "interrupted: invite ada@example.com on cloud may have happened"
-        " (`guestlist status` tells); 1 not done\n"
+        " (see `guestlist status`); 1 not started\n"
     )
 
 
@@ -108,7 +108,7 @@ def test_a_closed_terminal_ends_an_apply_cleanly(service: Silent) -> None:
         _, err = running.communicate(timeout=30)
     service.close()
     assert running.returncode == 129
-    assert err == "interrupted: stopped: 1 left; `guestlist apply` goes on\n"
+    assert err == "interrupted: stopped: 1 left; run `guestlist apply` to continue\n"
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are sent")

@@ -21,7 +21,7 @@ def test_the_program_tells_the_whole_story() -> None:
     done = script("demo")
     assert (done.returncode, done.stderr) == (0, "")
     assert 'guests.invite("ada@example.com", account="vultr")' in done.stdout
-    assert re.search(r"^\d+ steps, all as told\.$", done.stdout, re.MULTILINE)
+    assert re.search(r"^\d+ steps, all as expected\.$", done.stdout, re.MULTILINE)
     table = done.stdout.partition("And this is where everybody stands")[2].splitlines()
     assert [line.split()[:3] for line in table if "@" in line] == [
         ["ada@example.com", "vultr", "accepted"],
@@ -51,7 +51,7 @@ def test_a_step_that_comes_out_differently_ends_it(
     monkeypatch.setattr("guestlist.cli.commands.demo.play", tell)
     run = plain("demo", "--json")
     assert run.code == 1
-    assert "did not go as told" in run.errors[0]["message"]
+    assert "unexpected result in the demo" in run.errors[0]["message"]
     [step] = run.results
     assert (step["expected"], step["as_told"]) == ("accepted", False)
 

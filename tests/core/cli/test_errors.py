@@ -96,7 +96,7 @@ def test_an_error_of_a_call_that_may_have_happened_is_an_unknown_outcome() -> No
         (["sandbox", "--port=0", "--profile", "acme=x"], "there is no service 'acme'", "vultr"),
         (
             ["sandbox", "--port=0", "--switch", "vultr=x"],
-            "'vultr' names no switch",
+            "'vultr' does not name a switch",
             "SERVICE.SWITCH=VALUE",
         ),
         (["sandbox", "--port=0", "--switch", "vultr.x=y"], "vultr has no switch 'x'", ""),

@@ -112,7 +112,7 @@ def test_in_the_middle_of_a_change(service: Silent) -> None:
     assert code == 130
     assert err == (
         "interrupted: invite ada@example.com on cloud may have happened"
-        " (`guestlist status` tells); 1 not done\n"
+        " (see `guestlist status`); 1 not started\n"
     )
 
 
@@ -146,7 +146,7 @@ def test_whoever_is_told_twice_to_end_waits_for_what_is_under_way(
         service.hang_up()
         _, err = running.communicate(timeout=HANGS_SECONDS)
     assert running.returncode == 128 + by
-    assert last_line(err) == "interrupted: stopped: 1 left; `guestlist apply` goes on\n"
+    assert last_line(err) == "interrupted: stopped: 1 left; run `guestlist apply` to continue\n"
 
 
 @pytest.mark.parametrize(
@@ -166,7 +166,11 @@ def test_an_end_just_before_or_after_a_run_says_what_is_left_of_it(
     monkeypatch.setattr(moment, interrupt)
     done = cli("apply", "guestlist.toml")
     assert done.code == 130
-    told = "everything was done" if sandbox.outbox.mails else "1 left; `guestlist apply` goes on"
+    told = (
+        "all changes were made"
+        if sandbox.outbox.mails
+        else "1 left; run `guestlist apply` to continue"
+    )
     assert last_line(done.err) == f"interrupted: stopped: {told}\n"
 
 

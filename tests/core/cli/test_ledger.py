@@ -204,9 +204,12 @@ def test_a_full_disk_is_one_line(week: Story) -> None:
         (["log", "--last", "0"], "is no number above 0"),
         (["log", "--json", "--export", "csv"], "exclude each other"),
         (["log", "--ledger", "nowhere.db"], "there is no ledger"),
-        (["forget"], "either an address, --older-than or --expired"),
-        (["forget", ADA, "--expired"], "either an address, --older-than or --expired"),
-        (["forget", ADA, "--older-than", "7d"], "either an address, --older-than or --expired"),
+        (["forget"], "exactly one of: an address, --older-than, --expired"),
+        (["forget", ADA, "--expired"], "exactly one of: an address, --older-than, --expired"),
+        (
+            ["forget", ADA, "--older-than", "7d"],
+            "exactly one of: an address, --older-than, --expired",
+        ),
         (["forget", "--older-than", "900000d", "--yes"], "out of range"),
         (["forget", ADA], "this command asks for confirmation"),
     ],
@@ -243,7 +246,7 @@ def test_forget_in_json(plain: Cli, week: Story) -> None:
 def test_nobody_of_that_name(plain: Cli, week: Story) -> None:
     run = plain("forget", "adda@example.com", "--yes")
     assert run.code == 1
-    assert "holds nothing about them (adda@example.com)" in run.err
+    assert "has no orders of this person (adda@example.com)" in run.err
 
 
 def test_forget_somebody_in_doubt(plain: Cli, week: Story) -> None:
@@ -291,7 +294,7 @@ def test_a_person_is_asked(plain: Cli, week: Story, answer: str, code: int, left
         os.write(ours, answer.encode())
         assert program.wait(60) == code
     os.close(ours)
-    assert "2 orders (1 owed and not given then)?" in question.decode()
+    assert "2 orders (1 deferred, which will not be granted)?" in question.decode()
     assert len(plain("log", "--json").results) == left
 
 

@@ -103,7 +103,7 @@ def test_ctrl_c_says_how_to_go_on(
     while_waiting(interrupt)
     run = cli("onboard", ADA, "-a", "vultr")
     assert run.code == 130
-    assert f"{ADA}: the same command goes on" in run.err
+    assert f"{ADA}: the same command continues" in run.err
 
 
 def test_a_role_that_is_none(cli: Cli, sandbox: Sandbox) -> None:

@@ -87,7 +87,7 @@ def test_a_limit_that_is_wrong(cli: Cli, words: list[str], message: str) -> None
 
 def test_a_saved_plan_is_not_limited(cli: Cli) -> None:
     run = cli("apply", "--plan", "x.plan", "-a", "cloud")
-    assert (run.code, "carried out as a whole" in run.err) == (2, True)
+    assert (run.code, "applied as a whole" in run.err) == (2, True)
 
 
 def test_a_plan_as_markdown_is_one_fenced_table(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -187,7 +187,7 @@ def test_a_run_that_goes_on_asks_first(
         assert (
             "An earlier run was interrupted: 1 change left (--fresh makes a new plan)." in done.out
         )
-        assert "Go on with it? [y/N]" in done.err
+        assert "Continue the earlier run? [y/N]" in done.err
     assert len(sandbox.outbox.mails) == 1
 
 

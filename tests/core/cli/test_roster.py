@@ -351,7 +351,7 @@ def test_ctrl_c_stops_cleanly_and_the_next_apply_goes_on(roster: Roster, sandbox
     many(120)
     code, err = stopped(sandbox, signal.SIGINT)
     assert code == 130
-    assert "left; `guestlist apply` goes on" in err
+    assert "left; run `guestlist apply` to continue" in err
     assert mails(sandbox).total() < 120
     done = roster("apply")
     assert "An earlier run was interrupted" in done.out
@@ -365,7 +365,7 @@ def test_sigterm_stops_as_ctrl_c_does(roster: Roster, sandbox: Sandbox) -> None:
     many(120)
     code, err = stopped(sandbox, signal.SIGTERM)
     assert code == 143
-    assert "left; `guestlist apply` goes on" in err
+    assert "left; run `guestlist apply` to continue" in err
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are sent")
@@ -383,7 +383,7 @@ def test_waiting_says_so_in_a_pipe_and_ends_at_once(
         running.send_signal(by)
         _, err = running.communicate(timeout=30)
     assert err == (
-        "interrupted: stopped: what is still owed stays owed; `guestlist settle` goes on\n"
+        "interrupted: stopped: the other roles stay deferred; run `guestlist settle` to continue\n"
     )
     assert running.returncode == 128 + by
 
@@ -415,7 +415,7 @@ def test_nothing_comes_after_looking_was_interrupted(
         assert running.stderr.readline() == f"{looking}\n"
         running.send_signal(by)
         out, err = running.communicate(timeout=30)
-    assert err == f"interrupted: stopped while {looking}; `guestlist {command}` looks again\n"
+    assert err == f"interrupted: stopped while {looking}; `guestlist {command}` continues\n"
     assert (running.returncode, out) == (128 + by, "")
     assert not sandbox.outbox.mails
 

@@ -1,4 +1,4 @@
-"""What the commands do. A module is loaded when one of its commands is run."""
+"""The functions that run the commands. A module is loaded when one of its commands runs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from guestlist.ledger import needing_extra
 if TYPE_CHECKING:
     from guestlist.cli.session import Session
 
-_HOMES = {
+_COMMANDS_BY_MODULE = {
     "provider_development": "new-provider check-provider",
     "completion": "completion",
     "config": "config",
@@ -25,16 +25,16 @@ _HOMES = {
     "roster": "plan apply settle worker",
     "sandbox": "sandbox",
 }
-_HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}
+_MODULE_OF = {name: home for home, names in _COMMANDS_BY_MODULE.items() for name in names.split()}
 
 
 def find(name: str) -> Callable[[Session], None]:
-    """The function that carries out a command: `run_invite` for `invite`.
+    """Returns the function that runs a command: `run_invite` for `invite`.
 
     Raises:
-        ConfigError: the extra that it needs is not installed.
+        ConfigError: the extra that the command needs is not installed.
     """
     with needing_extra():
-        module = import_module(f"{__name__}.{_HOME_OF[name]}")
+        module = import_module(f"{__name__}.{_MODULE_OF[name]}")
     found: Callable[[Session], None] = getattr(module, f"run_{name.replace('-', '_')}")
     return found

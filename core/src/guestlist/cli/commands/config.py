@@ -1,4 +1,4 @@
-"""`config`: writes, checks and finds the file in which the accounts are."""
+"""`config`: writes, checks or finds the accounts' file."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from guestlist.errors import ConfigError
 from guestlist.plugins import installed
 
 OWNER_ONLY = 0o600
-"""Who may read the file: keys may be written into it."""
+"""Permissions of the file, because it may contain keys."""
 
 
 def run_config(session: Session) -> None:
-    """Does what the action says."""
+    """Runs the action on the command line: init, check or path."""
     given = session.arguments
     if given.sandbox:
-        raise UsageError("a sandbox has no configuration", hint="Leave out --sandbox.")
+        raise UsageError("`config` does not work on a sandbox", hint="Leave out --sandbox.")
     if given.action != "init" and (given.file or given.provider):
         raise UsageError(
             f"`config {given.action}` takes neither a file nor --provider",
-            hint="Another file is named by --config.",
+            hint="Name the file with --config.",
         )
     {"init": _init, "check": _check, "path": _path}[given.action](session)
 
 
 def create_file(path: Path, text: str) -> None:
-    """Writes a new file that only its owner may read.
+    """Creates a file that only its owner can read.
 
     Raises:
         ConfigError: the file exists already, or cannot be written.
@@ -48,9 +48,9 @@ def create_file(path: Path, text: str) -> None:
 
 
 def file_exists_error(path: Path) -> ConfigError:
-    """The error for a file that must not be overwritten."""
+    """Returns the error for a file that would be overwritten."""
     return ConfigError(
-        f"{path} exists already, and is left unchanged", hint="Name another file, or remove it."
+        f"{path} exists already; it was not changed", hint="Name another file, or remove it."
     )
 
 
@@ -72,8 +72,8 @@ def _init(session: Session) -> None:
         print_text(f"{path} written.")
         variables = comma_list(needed_variables(providers))
         print_text(
-            f"Next: set {variables}, or take out what you do not use;"
-            " then `guestlist accounts` checks the keys."
+            f"Next: set {variables}, or remove the accounts you do not use;"
+            " then run `guestlist accounts` to check the keys."
         )
         session.printed = True
 

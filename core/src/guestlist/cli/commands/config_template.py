@@ -1,4 +1,4 @@
-"""The text of a new `guestlist.toml`, made from what the providers say of their settings."""
+"""The text of a new `guestlist.toml`, made from the settings that the providers declare."""
 
 from __future__ import annotations
 
@@ -21,23 +21,24 @@ except ModuleNotFoundError as error:
 
 MAX_COMMENT_COLUMNS = 88
 PLACEHOLDER = "FILL IN"
-"""What stands for a value that only the user can know."""
+"""Placeholder for a value that the user must fill in."""
 
 
 def template(providers: Sequence[type[Provider]]) -> str:
-    """The file: an account for each provider, everything optional commented out; so are, where the
-    environment is ready for some providers, the accounts of the others."""
+    """Returns the text: an account for each provider, with optional settings commented out. If the
+    environment has all variables for some providers, the accounts of the others are commented out
+    too."""
     budget = Budget()
     lines = [
         *_comment(
             "The accounts that `guestlist` invites people into. `guestlist accounts` checks them."
-            " A line that begins with # is not in force."
+            " Lines that begin with # are comments."
         ),
         "",
-        *_comment("If it is set, nobody outside these domains is ever invited."),
+        *_comment("If set, only addresses in these domains can be invited."),
         _commented_pair("allowed_domains", ["example.com"]),
         "",
-        *_comment("What one call may cost: seconds in all, seconds without progress, tries."),
+        *_comment("Limits of one call: total seconds, seconds without progress, attempts."),
         "# [budget]",
         _commented_pair("total", int(budget.total)),
         _commented_pair("timeout", int(budget.timeout)),
@@ -52,8 +53,8 @@ def template(providers: Sequence[type[Provider]]) -> str:
 
 
 def _is_ready(provider: type[Provider]) -> bool:
-    """Whether the environment has all that the account needs. One that lacks something would stop
-    the whole file from being read."""
+    """Returns whether the environment has all variables that the account needs. A missing one would
+    be an error when the file is read."""
     needed = [
         setting for setting in settings_of(provider) if setting.name in _active_settings(provider)
     ]
@@ -66,7 +67,7 @@ def _commented(account: Iterable[str]) -> Iterator[str]:
 
 
 def needed_variables(providers: Iterable[type[Provider]]) -> list[str]:
-    """The environment variables that the file reads."""
+    """Returns the environment variables that the active settings read."""
     needed = [
         setting.env
         for provider in providers
@@ -96,7 +97,7 @@ def _account(provider: type[Provider]) -> Iterator[str]:
 
 
 def _active_settings(provider: type[Provider]) -> set[str]:
-    """What is not commented out: what has to be there, and one credential."""
+    """Returns the settings that are not commented out: the required ones and one credential."""
     settings = settings_of(provider)
     chosen = {setting.name for setting in settings if setting.required}
     secrets = [setting.name for setting in settings if setting.secret]

@@ -1,4 +1,4 @@
-"""`demo`: the story on a sandbox of its own, told while it happens."""
+"""`demo`: plays a scenario on a sandbox of its own, and prints each step."""
 
 from __future__ import annotations
 
@@ -18,16 +18,19 @@ from guestlist.sandbox.services import service_classes
 
 
 def run_demo(session: Session) -> None:
-    """Plays the story; the first step that does not come out as told ends it."""
+    """Plays the scenario. Ends at the first step with an unexpected result."""
     given = session.arguments
     if given.sandbox or given.config:
-        raise UsageError("`demo` starts a sandbox of its own", hint="Leave out the option.")
-    story = [f"guestlist-{name}" for name in ACCOUNTS]
+        raise UsageError(
+            "`demo` always starts its own sandbox", hint="Leave out --sandbox and --config."
+        )
+    needed = [f"guestlist-{name}" for name in ACCOUNTS]
     missing = [f"guestlist-{name}" for name in ACCOUNTS if name not in installed().providers]
     if missing:
         raise ConfigError(
-            f"the story is played with {' and '.join(story)}; not installed: {', '.join(missing)}",
-            hint=f"Run: pip install {' '.join(missing)}. `guestlist sandbox` serves what there is.",
+            f"the demo needs {' and '.join(needed)}; not installed: {', '.join(missing)}",
+            hint=f"Run: pip install {' '.join(missing)}. Or run `guestlist sandbox`,"
+            " which serves the installed ones.",
         )
     kinds = service_classes()
     from guestlist.sandbox.control import SandboxControl
@@ -38,15 +41,15 @@ def run_demo(session: Session) -> None:
         SandboxControl(sandbox.url) as invitees,
         Guestlist(accounts_of(sandbox), clock=DemoClock(sandbox), watch=session.watch) as guests,
     ):
-        stage = DemoRunner(session, sandbox, guests, invitees)
+        runner = DemoRunner(session, sandbox, guests, invitees)
         try:
-            play(stage)
+            play(runner)
             session.printed = session.screen is not None
             if given.keep:
-                stage.keep()
+                runner.keep()
                 with suppress(KeyboardInterrupt):
                     threading.Event().wait()
         except KeyboardInterrupt:
             session.errors.append(
-                Interrupted("the sandbox is gone with everything in it; nothing else was touched")
+                Interrupted("the sandbox has ended, with all its data; nothing else was changed")
             )

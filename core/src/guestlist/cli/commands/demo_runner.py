@@ -1,4 +1,4 @@
-"""The stage of `demo`: makes the calls of a story, shows them, and checks what they come to."""
+"""Runs the steps of `demo`: makes the calls, prints them, and checks their results."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from guestlist.sandbox.server import Sandbox
 
 CALL_INDENT, RESULT_INDENT = 3, 5
-"""Columns by which calls and results are indented."""
+"""Number of spaces before calls and results."""
 
 
 class DemoClock(SystemClock):
@@ -43,11 +43,11 @@ class DemoClock(SystemClock):
 
 
 class NotAsTold(GuestlistError):
-    """A step of the story came out differently."""
+    """A step of the demo had an unexpected result."""
 
 
 class DemoRunner:
-    """What a story is played on."""
+    """Runs the steps of a scenario on a sandbox."""
 
     def __init__(
         self, session: Session, sandbox: Sandbox, guests: Guestlist, invitees: SandboxControl
@@ -62,7 +62,7 @@ class DemoRunner:
         self._chapter = ""
 
     def open(self, title: str, text: str) -> None:
-        """How the story begins, and where it plays."""
+        """Prints the title, the introduction and the addresses of the services."""
         self._line(title, style="bold")
         self._line(text)
         self._line()
@@ -73,7 +73,7 @@ class DemoRunner:
         self._screen.line(f"{'Mailbox':<14}{self._sandbox.url}", indent=CALL_INDENT)
 
     def chapter(self, title: str, text: str = "") -> None:
-        """A part of the story."""
+        """Begins a chapter and prints its title."""
         self._chapters += 1
         self._chapter = title
         self._line()
@@ -82,13 +82,13 @@ class DemoRunner:
             self._line(text, indent=CALL_INDENT, style="dim")
 
     def call(self, verb: str, *args: Any, expect: str, **kwargs: Any) -> None:
-        """A call of the client.
+        """Makes a call of the client, prints it and its result, and checks the result.
 
         Args:
-            expect: its outcome, state, number of items, or class of error.
+            expect: the expected outcome, state, number of items, or class of error.
 
         Raises:
-            NotAsTold: it came out differently.
+            NotAsTold: the result is another.
         """
         given = [*map(_quoted, args), *(f"{k}={_quoted(v)}" for k, v in kwargs.items())]
         text = f"guests.{verb}({', '.join(given)})"
@@ -104,14 +104,14 @@ class DemoRunner:
         self._step(text, key, facts, expect, shown)
 
     def accept(self, name: str, email: str) -> None:
-        """An invitee reads the mails and accepts what is offered in each.
+        """Accepts the invitations in all emails of an invited person.
 
         Raises:
-            NotAsTold: there is no mail, or it cannot be accepted.
+            NotAsTold: there is no email, or its invitation cannot be accepted.
         """
         mails = [mail for mail in self._invitees.mails(email) if mail.state != "accepted"]
         if not mails:
-            self._step(f"{name} reads the mail", "nothing", ["no mail came"], "accepted")
+            self._step(f"{name} reads the email", "nothing", ["no email arrived"], "accepted")
         for mail in mails:
             service = self._sandbox.services[mail.service].service.title
             text = f'{name} opens "{mail.subject}" from {service} and accepts'
@@ -120,12 +120,12 @@ class DemoRunner:
             self._step(text, state, [], "accepted")
 
     def pass_time(self, length: timedelta) -> None:
-        """The sandbox's clock moves."""
+        """Moves the sandbox's clock forward."""
         self._invitees.advance(length)
         self._line(f"{duration(length).capitalize()} pass.", indent=CALL_INDENT, style="italic")
 
     def close(self, people: Iterable[tuple[str, str]]) -> None:
-        """The table of everybody, and what all of it came to."""
+        """Prints the state of all people and the number of steps."""
         rows = [
             GuestRow.model_construct(**dict(self._guests.status(email, account=account)))
             for email, account in people
@@ -139,10 +139,10 @@ class DemoRunner:
         self._line()
         Tables(self._screen, self._facts(), indent=CALL_INDENT, gone="gone").guests(rows)
         self._line()
-        self._line(f"{quantity(steps, 'step')}, all as told.", style="bold green")
+        self._line(f"{quantity(steps, 'step')}, all as expected.", style="bold green")
 
     def keep(self) -> None:
-        """How to look around afterwards."""
+        """Prints how to use the sandbox after the demo."""
         url = self._sandbox.url
         self._line()
         self._line("The sandbox keeps running until Ctrl-C. The mailbox is at:")
@@ -155,27 +155,31 @@ class DemoRunner:
     def _step(self, text: str, key: str, facts: list[str], expected: str, shown: str = "") -> None:
         as_told = key == expected
         shown = shown or spaced(key)
-        told = " · ".join(filter(None, [shown, *facts]))
+        text_shown = " · ".join(filter(None, [shown, *facts]))
         if self._screen is not None:
             from guestlist.cli.screen import STYLES, Text
 
-            line = Text(f"→ {told}")
+            line = Text(f"→ {text_shown}")
             style = STYLES.get(key, "green") if as_told else "bold red"
             line.stylize(style, 0, len(shown) + 2)
             self._screen.line(line, indent=RESULT_INDENT)
         self._session.results.append(
             StepRow(
-                chapter=self._chapter, call=text, result=told, expected=expected, as_told=as_told
+                chapter=self._chapter,
+                call=text,
+                result=text_shown,
+                expected=expected,
+                as_told=as_told,
             )
         )
         if not as_told:
             raise NotAsTold(
-                f"the demo did not go as told: {text} came to {key!r}, not {expected!r}",
-                hint="Run it again with --verbose and report what it prints.",
+                f"unexpected result in the demo: {text} returned {key!r}, not {expected!r}",
+                hint="Run `guestlist demo --verbose` and report its output.",
             )
 
     def _describe(self, result: Any) -> tuple[str, list[str]]:
-        """What a call came to: in a word, and the facts that go with it."""
+        """Returns the result of a call as a keyword to check, and details to print."""
         facts = self._facts()
         if isinstance(result, GuestlistError):
             return type(result).__name__, [result.headline, result.hint]
@@ -185,7 +189,7 @@ class DemoRunner:
             held = [f"{grant.role.label} ({grant_path(grant)})" for grant in result.grants]
             return ("access" if held else "nothing"), held or [result.explanation or ""]
         if isinstance(result, InviteResult):
-            mail = yes_or_no(result.mail_sent, "mail sent", "no mail sent", "mail not known")
+            mail = yes_or_no(result.mail_sent, "email sent", "no email sent", "email unknown")
             role = facts.roles_of(result.guest)
             return result.outcome, [role and f"as {role}", mail, facts.when(result.guest)]
         if isinstance(result, Guest):
@@ -201,5 +205,5 @@ class DemoRunner:
 
 
 def _quoted(value: object) -> str:
-    """As it stands in a program; strings in double quotes."""
+    """Returns a value as Python source, with strings in double quotes."""
     return json.dumps(value) if isinstance(value, str) else repr(value)

@@ -1,4 +1,4 @@
-"""The story of `demo`: what guestlist is for, in one sitting."""
+"""The scenario of `demo`: the main features of guestlist in a few minutes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from datetime import timedelta
 from guestlist.cli.commands.demo_runner import DemoRunner
 
 ACCOUNTS = ("vultr", "aitronos")
-"""The accounts of the story, which are named like their providers."""
+"""The accounts of the scenario, with the names of their providers."""
 
 ADA = "ada@example.com"
 ALAN = "alan@example.com"
@@ -23,83 +23,85 @@ EVERYBODY = (
 )
 
 
-def play(stage: DemoRunner) -> None:
-    """Tells it from the beginning to the end.
+def play(runner: DemoRunner) -> None:
+    """Plays the scenario from beginning to end.
 
     Raises:
-        NotAsTold: a step came out differently.
+        NotAsTold: a step had an unexpected result.
     """
-    stage.open(
+    runner.open(
         "guestlist invites people into organizations, whichever service they live on.",
         "These services are imitations that run on this machine, each with an organization in it."
-        " Everything below really happens to them, over HTTP.",
+        " All calls below are real HTTP requests to them.",
     )
-    _invitations(stage)
-    _acceptance(stage)
-    _roles(stage)
-    _patience(stage)
-    _changes(stage)
-    stage.chapter("And this is where everybody stands")
-    stage.close(EVERYBODY)
+    _invitations(runner)
+    _acceptance(runner)
+    _roles(runner)
+    _expiry(runner)
+    _changes(runner)
+    runner.chapter("The state of all people at the end")
+    runner.close(EVERYBODY)
 
 
-def _invitations(stage: DemoRunner) -> None:
-    stage.chapter(
+def _invitations(runner: DemoRunner) -> None:
+    runner.chapter(
         "Four people are invited",
-        "Aitronos wants a role at once, by name; Vultr takes none before somebody has accepted.",
+        "Aitronos requires a role with the invitation. Vultr accepts roles only after acceptance.",
     )
-    stage.call("invite", ADA, account="vultr", expect="invited")
-    stage.call("invite", ADA, role="Member", account="aitronos", expect="invited")
-    stage.call("invite", ALAN, role="Admin", account="aitronos", expect="invited")
-    stage.call("invite", BARBARA, account="vultr", expect="invited")
-    stage.call("invite", GRACE, account="vultr", expect="invited")
+    runner.call("invite", ADA, account="vultr", expect="invited")
+    runner.call("invite", ADA, role="Member", account="aitronos", expect="invited")
+    runner.call("invite", ALAN, role="Admin", account="aitronos", expect="invited")
+    runner.call("invite", BARBARA, account="vultr", expect="invited")
+    runner.call("invite", GRACE, account="vultr", expect="invited")
 
-    stage.chapter("Nobody has answered yet")
-    stage.call("status", ADA, account="vultr", expect="pending")
-    stage.call("status", ADA, account="aitronos", expect="pending")
+    runner.chapter("Nobody has answered yet")
+    runner.call("status", ADA, account="vultr", expect="pending")
+    runner.call("status", ADA, account="aitronos", expect="pending")
 
-    stage.chapter(
-        "Asking twice does no harm",
-        "To invite means: make sure that there is an open invitation.",
+    runner.chapter(
+        "Inviting twice does no harm",
+        "`invite` makes sure that there is an open invitation.",
     )
-    stage.call("invite", ADA, account="vultr", expect="already_invited")
+    runner.call("invite", ADA, account="vultr", expect="already_invited")
 
 
-def _acceptance(stage: DemoRunner) -> None:
-    stage.chapter("Ada and Barbara read their mails")
-    stage.accept("Ada", ADA)
-    stage.accept("Barbara", BARBARA)
-    stage.call("wait", ADA, account="vultr", expect="accepted")
-    stage.call("status", ADA, account="aitronos", expect="accepted")
+def _acceptance(runner: DemoRunner) -> None:
+    runner.chapter("Ada and Barbara read their emails")
+    runner.accept("Ada", ADA)
+    runner.accept("Barbara", BARBARA)
+    runner.call("wait", ADA, account="vultr", expect="accepted")
+    runner.call("status", ADA, account="aitronos", expect="accepted")
 
 
-def _roles(stage: DemoRunner) -> None:
-    stage.chapter("What may Ada do?", "On Vultr, to be a member is not to be allowed anything.")
-    stage.call("access", ADA, account="vultr", expect="nothing")
-    stage.call("assign_role", ADA, "group:Engineering", account="vultr", expect="assigned")
-    stage.call("assign_role", ADA, "Support Engineer", account="vultr", expect="assigned")
-    stage.call("access", ADA, account="vultr", expect="access")
-    stage.call("assign_role", ADA, "Admin", account="aitronos", expect="assigned")
-    stage.call("access", ADA, account="aitronos", expect="access")
+def _roles(runner: DemoRunner) -> None:
+    runner.chapter("What may Ada do?", "On Vultr, a new member has no permissions.")
+    runner.call("access", ADA, account="vultr", expect="nothing")
+    runner.call("assign_role", ADA, "group:Engineering", account="vultr", expect="assigned")
+    runner.call("assign_role", ADA, "Support Engineer", account="vultr", expect="assigned")
+    runner.call("access", ADA, account="vultr", expect="access")
+    runner.call("assign_role", ADA, "Admin", account="aitronos", expect="assigned")
+    runner.call("access", ADA, account="aitronos", expect="access")
 
 
-def _patience(stage: DemoRunner) -> None:
-    stage.chapter("Grace does not answer", "Her invitation is sent again, lapses, and is renewed.")
-    stage.call("resend", GRACE, account="vultr", expect="resent")
-    stage.pass_time(timedelta(days=4))
-    stage.call("status", GRACE, account="vultr", expect="expired")
-    stage.call("resend", GRACE, account="vultr", expect="resent")
-    stage.call("status", GRACE, account="vultr", expect="pending")
+def _expiry(runner: DemoRunner) -> None:
+    runner.chapter(
+        "Grace does not answer", "Her invitation is sent again, expires, and is renewed."
+    )
+    runner.call("resend", GRACE, account="vultr", expect="resent")
+    runner.pass_time(timedelta(days=4))
+    runner.call("status", GRACE, account="vultr", expect="expired")
+    runner.call("resend", GRACE, account="vultr", expect="resent")
+    runner.call("status", GRACE, account="vultr", expect="pending")
 
 
-def _changes(stage: DemoRunner) -> None:
-    stage.chapter("Plans change", "What a service cannot do is said before anything is sent.")
-    stage.call("revoke", ALAN, account="aitronos", expect="gone")
-    stage.call("revoke", GRACE, account="vultr", expect="Unsupported")
-    stage.call("remove", BARBARA, account="vultr", expect="gone")
+def _changes(runner: DemoRunner) -> None:
+    runner.chapter("Plans change", "An unsupported operation is refused before anything is sent.")
+    runner.call("revoke", ALAN, account="aitronos", expect="gone")
+    runner.call("revoke", GRACE, account="vultr", expect="Unsupported")
+    runner.call("remove", BARBARA, account="vultr", expect="gone")
 
-    stage.chapter("Who is in, and who is invited")
-    stage.call("members", account="vultr", expect="4")
-    stage.call("members", account="aitronos", expect="4")
-    stage.call("invitations", state="pending", account="vultr", expect="1")
-    stage.call("invitations", state="pending", account="aitronos", expect="0")
+    runner.chapter("Members and open invitations")
+    runner.call("members", account="vultr", expect="4")
+    runner.call("members", account="aitronos", expect="4")
+    runner.call("invitations", state="pending", account="vultr", expect="1")
+    runner.call("invitations", state="pending", account="aitronos", expect="0")

@@ -1,4 +1,4 @@
-"""`forget`: deletes a person from the ledger, or what has been kept long enough."""
+"""`forget`: deletes a person, or old orders, from the ledger."""
 
 from __future__ import annotations
 
@@ -21,19 +21,20 @@ if TYPE_CHECKING:
 
 
 def run_forget(session: Session) -> None:
-    """Deletes what is meant, once it is confirmed."""
+    """Asks for confirmation and deletes."""
     given = session.arguments
     if (given.who is not None) + (given.older_than is not None) + given.expired != 1:
         raise UsageError(
-            "either an address, --older-than or --expired has to be given",
-            hint="`guestlist forget ada@example.com`, or `guestlist forget --older-than 365d`.",
+            "`forget` needs exactly one of: an address, --older-than, --expired",
+            hint="For example: `guestlist forget ada@example.com`.",
         )
     store = session.ledger(create=False).store
     try:
         row = _older(session, store) if given.who is None else _person(session, store)
     except KeyboardInterrupt:
         raise Interrupted(
-            "some of it may be deleted", hint="The same command again deletes the rest."
+            "some orders may be deleted already",
+            hint="Run the same command again to delete the rest.",
         ) from None
     session.results.append(row)
     if session.screen is not None:
@@ -59,7 +60,7 @@ def _person(session: Session, store: Store) -> ForgottenRow:
     erased = forget(store, given.who, force=given.force)
     if not erased.orders and not erased.mentions:
         raise LedgerError(
-            f"{store.name} holds nothing about them", hint="Is the address right?"
+            f"{store.name} has no orders of this person", hint="Check the address."
         ).about(email=given.who)
     return ForgottenRow(
         ledger=store.name,
@@ -80,7 +81,7 @@ def _older(session: Session, store: Store) -> ForgottenRow:
         before = session.now - retention(config_path(given.config))
     else:
         before = resolve_timestamp(given.older_than, session.now)
-    confirm(f"Delete what was settled before {absolute(before)} from {store.name}?", yes=given.yes)
+    confirm(f"Delete orders that ended before {absolute(before)} from {store.name}?", yes=given.yes)
     erased = expire(store, before)
     return ForgottenRow(
         ledger=store.name,
@@ -93,11 +94,11 @@ def _older(session: Session, store: Store) -> ForgottenRow:
 
 def _question(email: str, found: dict[LineState, int], ledger: str) -> str:
     lost = [
-        f"{found[state]} {told}"
-        for state, told in (
-            (LineState.WAITING, "waiting and not carried out then"),
-            (LineState.OWED, "owed and not given then"),
-            (LineState.IN_DOUBT, "in doubt"),
+        f"{found[state]} {text}"
+        for state, text in (
+            (LineState.WAITING, "waiting, which will not be sent"),
+            (LineState.OWED, "deferred, which will not be granted"),
+            (LineState.IN_DOUBT, "unresolved"),
         )
         if found[state]
     ]

@@ -11,7 +11,7 @@ from guestlist.errors import GuestlistError, ServiceTrouble
 
 
 def run_list(session: Session) -> None:
-    """`list`: the invitations."""
+    """`list`: lists invitations."""
 
     def invitations(task: Task) -> Iterator[AnyRow]:
         found = session.guests.invitations(state=session.arguments.state, account=task.account)
@@ -22,7 +22,7 @@ def run_list(session: Session) -> None:
 
 
 def run_members(session: Session) -> None:
-    """`members`: who is in."""
+    """`members`: lists members."""
 
     def members(task: Task) -> Iterator[AnyRow]:
         for one in session.guests.members(account=task.account):
@@ -32,7 +32,7 @@ def run_members(session: Session) -> None:
 
 
 def run_roles(session: Session) -> None:
-    """`roles`: what can be granted."""
+    """`roles`: lists the roles that can be assigned."""
 
     def roles(task: Task) -> Iterator[AnyRow]:
         for one in session.guests.roles(kind=session.arguments.kind, account=task.account):
@@ -42,7 +42,7 @@ def run_roles(session: Session) -> None:
 
 
 def run_accounts(session: Session) -> None:
-    """`accounts`: what is configured, and whether each key works."""
+    """`accounts`: lists the accounts and checks their keys."""
     refusals: dict[str, GuestlistError] = {}
 
     def check(task: Task) -> Iterator[AnyRow]:
@@ -58,7 +58,7 @@ def run_accounts(session: Session) -> None:
             provider=provider.name,
             title=provider.title,
             base_url=provider.base_url,
-            # a service that does not answer says nothing about the key
+            # if the service does not answer, it is unknown whether the key works
             working=None if isinstance(refused, ServiceTrouble) else refused is None,
             organization=organization or None,
         )

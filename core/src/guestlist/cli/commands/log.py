@@ -1,4 +1,4 @@
-"""`log`: what was asked for and what became of it, from the ledger."""
+"""`log`: shows orders of the ledger and their outcomes."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
     from guestlist.ledger.store import Store
 
 MAX_ORDERS_IN_TABLE = 100
-"""Orders in a table, unless told otherwise: a table is laid out as a whole."""
+"""Orders in a table without `--last`. A table needs all its rows in memory."""
 
 
 def run_log(session: Session) -> None:
-    """Shows or exports the orders that were asked for."""
+    """Shows or exports the selected orders."""
     given = session.arguments
     if given.export and given.json:
-        raise UsageError("--export and --json exclude each other", hint="Leave out one.")
+        raise UsageError("--export and --json exclude each other", hint="Leave out one of them.")
     store = session.ledger(create=False, read_only=True).store
     search = _search(session)
     if given.export:
@@ -58,7 +58,7 @@ def _hint_at_older_orders(store: Store, search: Search) -> None:
     if rest > 0:
         print_message(
             "hint",
-            f"{quantity(rest, 'older order')} not shown: --last 1000, or --export, shows more",
+            f"{quantity(rest, 'older order')} not shown; use --last 1000 or --export to see more",
         )
 
 

@@ -1,4 +1,4 @@
-"""The commands about people: each verb, for every address on every account that was named."""
+"""The commands about people. They call a verb for each address in each account."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from guestlist.models import Guest, InviteResult, RoleResult, State
 
 
 def run_invite(session: Session) -> None:
-    """`invite`: people have an open invitation, or are in."""
+    """`invite`: invites people who are neither invited nor members."""
     given = session.arguments
     options = _options(session)
 
@@ -41,7 +41,7 @@ def run_invite(session: Session) -> None:
 
 
 def run_onboard(session: Session) -> None:
-    """`onboard`: people are invited, and have what they shall have once they are in."""
+    """`onboard`: invites people, waits until they have joined, and gives them roles."""
     given = session.arguments
     options = _options(session)
     longest = {} if given.timeout is None else {"timeout": given.timeout}
@@ -55,8 +55,8 @@ def run_onboard(session: Session) -> None:
             missing = ", ".join(role.label for role in done.missing)
             session.errors.append(
                 Conflict(
-                    f"the service does not show {missing}, which was given",
-                    hint="Ask again: `guestlist access`. Somebody may have taken it back.",
+                    f"the service does not show {missing}, which was assigned",
+                    hint="Check again with `guestlist access`. Another person may have removed it.",
                     account=task.account,
                     email=task.who,
                 )
@@ -68,20 +68,20 @@ def run_onboard(session: Session) -> None:
 
 
 def _check_addresses(session: Session, *, ids: bool) -> None:
-    """Checks all addresses before anything is sent for one of them.
+    """Checks all addresses before any request is sent.
 
     Args:
-        ids: what has no @ is an id, and is checked by the verb.
+        ids: accept ids (words without @), which the verb checks.
 
     Raises:
-        InvalidOrder: the last address that is not valid. The session has the errors of the others.
+        InvalidOrder: an address is invalid. The session gets the errors of other addresses.
     """
     problems = []
     for who in dict.fromkeys(session.arguments.who):
         if ids and "@" not in who:
             continue
         try:
-            if ids:  # people who are in may be outside the allowed domains
+            if ids:  # members may be outside the allowed domains
                 read_email(who)
             else:
                 session.guests.check_address(who)
@@ -96,12 +96,12 @@ def _options(session: Session) -> dict[str, str]:
     given = session.arguments.option
     options = dict(given)
     if len(options) < len(given):
-        raise UsageError("an option is given twice", hint="Give each --option once.")
+        raise UsageError("an --option is given twice", hint="Give each option once.")
     return options
 
 
 def run_resend(session: Session) -> None:
-    """`resend`: the mail goes out again."""
+    """`resend`: sends the email of an invitation again."""
 
     def resend(task: Task) -> Iterator[AnyRow]:
         yield _invited(session.guests.resend(task.who, account=task.account))
@@ -110,7 +110,7 @@ def run_resend(session: Session) -> None:
 
 
 def run_status(session: Session) -> None:
-    """`status`: where people stand."""
+    """`status`: shows whether people are invited or members."""
 
     def status(task: Task) -> Iterator[AnyRow]:
         yield _guest(session.guests.status(task.who, account=task.account))
@@ -119,7 +119,8 @@ def run_status(session: Session) -> None:
 
 
 def run_wait(session: Session) -> None:
-    """`wait`: until a state is reached. `--timeout` is how long; one look keeps its own budget."""
+    """`wait`: waits until a state is reached. `--timeout` limits the wait; each check keeps its own
+    budget."""
     given = session.arguments
     longest = {} if given.timeout is None else {"timeout": given.timeout}
     states = given.until or [State.ACCEPTED]
@@ -134,7 +135,7 @@ def run_wait(session: Session) -> None:
 
 
 def run_revoke(session: Session) -> None:
-    """`revoke`: invitations are withdrawn."""
+    """`revoke`: withdraws invitations."""
 
     def revoke(task: Task) -> Iterator[AnyRow]:
         yield _guest(session.guests.revoke(task.who, account=task.account))
@@ -143,7 +144,7 @@ def run_revoke(session: Session) -> None:
 
 
 def run_remove(session: Session) -> None:
-    """`remove`: members leave."""
+    """`remove`: removes members."""
 
     def remove(task: Task) -> Iterator[AnyRow]:
         yield _guest(session.guests.remove(task.who, account=task.account))
@@ -152,22 +153,23 @@ def run_remove(session: Session) -> None:
 
 
 def run_assign(session: Session) -> None:
-    """`assign`: members get roles."""
+    """`assign`: gives members a role."""
     _change_roles(session, lambda: session.guests.assign_role)
 
 
 def run_unassign(session: Session) -> None:
-    """`unassign`: members lose roles."""
+    """`unassign`: takes a role from members."""
     _change_roles(session, lambda: session.guests.unassign_role)
 
 
 def run_access(session: Session) -> None:
-    """`access`: what people can effectively do, or with `--own` the owners of the keys."""
+    """`access`: shows the effective access of people or, with `--own`, of the owners of the
+    keys."""
     given = session.arguments
     if given.own and given.who:
-        raise UsageError("--own and an address exclude each other", hint="Give one of them.")
+        raise UsageError("--own and an address exclude each other", hint="Leave out one of them.")
     if not given.own and not given.who:
-        raise UsageError("ADDRESS is missing", hint="Give an address, or --own.")
+        raise UsageError("ADDRESS is missing", hint="Add an address or --own.")
 
     def own_access(task: Task) -> Iterator[AnyRow]:
         found = session.guests.own_access(account=task.account)
@@ -195,10 +197,10 @@ def _change_roles(session: Session, verb: Callable[[], Callable[..., RoleResult]
 def _change(
     session: Session, work: Callable[[Task], Iterator[AnyRow]], *, ids: bool = True
 ) -> None:
-    """Runs a verb that changes something: there must be one account, or it must be named.
+    """Runs a verb that changes something, in one account only unless several are named.
 
     Args:
-        ids: whether the verb takes ids besides addresses.
+        ids: whether the verb accepts ids as well as addresses.
     """
     accounts = session.accounts(every=False)
     _check_addresses(session, ids=ids)
@@ -206,8 +208,8 @@ def _change(
 
 
 def _read(session: Session, work: Callable[[Task], Iterator[AnyRow]]) -> None:
-    """For verbs that change nothing: every account may be asked, unless it is about an id, which
-    belongs to one."""
+    """Runs a verb that changes nothing, in all accounts. An id belongs to one account, so with ids
+    there must be only one."""
     people = session.arguments.who
     accounts = session.accounts(every=all("@" in who for who in people))
     run_each(session, tasks_of(accounts, people), work, changes=False)

@@ -1,6 +1,6 @@
-"""`new-provider` and `check-provider`: for the authors of providers.
+"""`new-provider` and `check-provider`, for authors of providers.
 
-The test kit, `pytest-guestlist`, brings what these commands do.
+The test kit, `pytest-guestlist`, contains the functions that do the work.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from guestlist.plugins import installed
 
 
 class NotReady(CallerMistake):
-    """Something about a provider has to be corrected."""
+    """A rule for providers that a provider breaks."""
 
 
 def _from_test_kit(command: str) -> Any:
@@ -36,13 +36,13 @@ def _from_test_kit(command: str) -> Any:
 
 
 def run_new_provider(session: Session) -> None:
-    """Writes the package of a new provider, and prints the next steps."""
+    """`new-provider`: creates the package of a new provider, and prints the next steps."""
     new_provider = _from_test_kit("new-provider")
     name = session.arguments.name
     folder = new_provider(name, Path(session.arguments.into))
     session.results.append(FileRow(path=str(folder), written=True))
     if not session.arguments.json:
-        print_text(f"{folder} is written. What comes next:")
+        print_text(f"{folder} written. Next steps:")
         for command in (
             f"cd {folder}",
             'pip install -e ".[sandbox,test]" mypy',
@@ -54,7 +54,8 @@ def run_new_provider(session: Session) -> None:
 
 
 def run_check_provider(session: Session) -> None:
-    """Reports the provider as `providers` does, and an error for each thing to correct."""
+    """`check-provider`: reports the provider as `providers` does, and an error for each broken
+    rule."""
     check = _from_test_kit("check-provider")
     plugins = installed()
     kind = plugins.provider(session.arguments.name)

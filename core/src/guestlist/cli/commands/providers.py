@@ -1,4 +1,4 @@
-"""`providers`: what is installed, and what each supports, read from the classes themselves."""
+"""`providers`: lists the installed providers and what each supports."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 
 def run_providers(session: Session) -> None:
-    """Lists the providers, or show the one that is named. A plugin that cannot be loaded is an
-    error.
+    """Lists the providers, or shows the named one. Reports an error for each plugin that cannot be
+    loaded.
 
     Raises:
-        ConfigError: no provider is installed, or none of that name.
+        ConfigError: no provider is installed, or the named one is not.
     """
     plugins = installed()
     if name := session.arguments.name:
@@ -79,7 +79,7 @@ def _show(screen: Screen, kind: type[Provider], row: ProviderRow) -> None:
 
 
 def describe(provider: type[Provider], distribution: str) -> ProviderRow:
-    """A provider's facts and operations."""
+    """Returns a provider's capabilities and settings as a row."""
     return ProviderRow(
         name=provider.name,
         title=provider.title,
@@ -98,7 +98,7 @@ def describe(provider: type[Provider], distribution: str) -> ProviderRow:
 
 
 def settings_of(provider: type[BaseModel]) -> list[SettingRow]:
-    """What an account of the provider can say."""
+    """Returns the settings that an account of the provider can have."""
     return [
         SettingRow(
             name=name,

@@ -1,4 +1,4 @@
-"""`pull`: writes the people of a roster from what the services hold."""
+"""`pull`: writes the people of the services into a roster."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ except ModuleNotFoundError as error:
 
 
 def run_pull(session: Session) -> None:
-    """Reads the accounts, and writes the file."""
+    """Reads the accounts and writes the roster."""
     given = session.arguments
     roster = open_config(roster_path(session))
     with ExitStack() as closing:
@@ -58,7 +58,8 @@ def run_pull(session: Session) -> None:
 def _all_members(
     session: Session, guests: Guestlist, names: Sequence[str]
 ) -> Iterator[CurrentPerson]:
-    """All who are there, once all accounts have been read; nobody if one of them cannot be."""
+    """Yields the people in all accounts, after all have been read. Yields nobody if an account
+    cannot be read."""
     with CurrentPeople(
         guests, names, progress=reading_callback(session.status, guests.accounts)
     ) as everybody:
@@ -79,4 +80,4 @@ def _show(screen: Screen, pulled: Pulled) -> None:
     for line in pulled.left_out:
         print_message("warning", f"left out: {line}")
     if more := pulled.left_out_count - len(pulled.left_out):
-        print_message("warning", f"{more:,} more were left out")
+        print_message("warning", f"{more:,} more people were left out")

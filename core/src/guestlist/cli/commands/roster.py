@@ -1,4 +1,5 @@
-"""The commands of a roster: `plan`, `apply`, `settle` and `worker`. They parse, call and show."""
+"""The commands for rosters: `plan`, `apply`, `settle` and `worker`. They parse, call
+`guestlist.runs` and print."""
 
 from __future__ import annotations
 
@@ -20,11 +21,11 @@ from guestlist.runs.stop import Stop
 
 
 def run_plan(session: Session) -> None:
-    """`plan`: show what would change."""
+    """`plan`: shows the changes that would make the services match the roster."""
     given = session.arguments
     _select(session)
     if given.markdown and given.json:
-        raise UsageError("--markdown and --json exclude each other", hint="Leave out one.")
+        raise UsageError("--markdown and --json exclude each other", hint="Leave out one of them.")
     with (
         open_roster(session, reads_only=True) as at,
         RunReporter(session, at) as reporter,
@@ -49,12 +50,12 @@ def run_plan(session: Session) -> None:
 
 
 def run_apply(session: Session) -> None:
-    """`apply`: make the services as the roster says."""
+    """`apply`: changes the services so that they match the roster."""
     given = session.arguments
     _select(session)
     if given.plan and (given.account or given.who):
         raise UsageError(
-            "a saved plan is carried out as a whole",
+            "a saved plan can only be applied as a whole",
             hint="Leave out the accounts and addresses, or --plan.",
         )
     with open_roster(session) as at, RunReporter(session, at) as reporter:
@@ -63,8 +64,8 @@ def run_apply(session: Session) -> None:
             plan=given.plan,
             ledger=at.ledger,
             client=at.guests,
-            confirm=lambda _plan: _confirmed(session, at, "Carry out this plan?"),
-            confirm_resume=lambda _left: _confirmed(session, at, "Go on with it?"),
+            confirm=lambda _plan: _confirmed(session, at, "Apply this plan?"),
+            confirm_resume=lambda _left: _confirmed(session, at, "Continue the earlier run?"),
             on_progress=reporter,
             prune=given.prune,
             invite_declined=given.invite_declined,
@@ -82,13 +83,13 @@ def run_apply(session: Session) -> None:
         elif result.interrupted and result.run is None:
             session.errors.append(_interrupted_early(session, reporter))
         elif result.interrupted:
-            left = f"{result.left:,} left; `guestlist apply` goes on"
-            done = "everything was done"
+            left = f"{result.left:,} left; run `guestlist apply` to continue"
+            done = "all changes were made"
             session.errors.append(Interrupted(f"stopped: {left if result.left else done}"))
 
 
 def run_settle(session: Session) -> None:
-    """`settle`: give people their deferred roles, as far as they have accepted."""
+    """`settle`: gives their deferred roles to people who have accepted."""
     with (
         open_roster(session, create=False) as at,
         RunReporter(session, at) as reporter,
@@ -109,7 +110,7 @@ def run_settle(session: Session) -> None:
 
 
 def run_worker(session: Session) -> None:
-    """`worker`: work on the runs of a ledger in PostgreSQL until it is stopped."""
+    """`worker`: processes the runs of a ledger in PostgreSQL until it is stopped."""
     with open_roster(session) as at:
         from guestlist.runs.workers import worker
 
@@ -119,20 +120,21 @@ def run_worker(session: Session) -> None:
 
 
 def _select(session: Session) -> None:
-    """Tells the roster's file from the addresses: both may be left out."""
+    """Separates the roster's file from the addresses, because both are optional."""
     given = session.arguments
     words = [*filter(None, [given.roster]), *given.who]
     files = [word for word in words if "@" not in word or Path(word).exists()]
     if files[1:]:
         raise UsageError(
-            f"{files[1]!r} is not an email address", hint="Name one roster, and addresses."
+            f"{files[1]!r} is not an email address",
+            hint="Give at most one roster file; all other words must be addresses.",
         )
     given.roster = files[0] if files else None
     given.who = [word for word in words if word not in files]
 
 
 def _confirmed(session: Session, at: OpenedRoster, question: str) -> bool:
-    """Asks whether to carry something out.
+    """Asks whether to apply changes, and returns True if the user agrees.
 
     Raises:
         Declined: the user answered no.
@@ -149,14 +151,14 @@ def _interrupted_early(session: Session, reporter: RunReporter) -> Interrupted:
         return Interrupted("nothing was changed")
     return Interrupted(
         "stopped while looking up the outcome of requests that got no answer;"
-        f" `guestlist {session.arguments.command}` looks again"
+        f" `guestlist {session.arguments.command}` continues"
     )
 
 
 def _show_settled(session: Session, result: SettleResult) -> None:
     if result.interrupted:
-        told = "stopped: what is still owed stays owed; `guestlist settle` goes on"
-        session.errors.append(Interrupted(told))
+        text = "stopped: the other roles stay deferred; run `guestlist settle` to continue"
+        session.errors.append(Interrupted(text))
         return
     if session.screen is None or (result.waiting and session.arguments.wait is not None):
         return
@@ -164,7 +166,7 @@ def _show_settled(session: Session, result: SettleResult) -> None:
     if result.waiting:
         session.screen.line(
             f"{quantity(len(result.waiting), 'guest')} will get roles after accepting:"
-            " `guestlist settle`, or `apply --wait`."
+            " run `guestlist settle` then, or use `apply --wait`."
         )
     for guest in result.lost[:MAX_CHANGES_ON_TERMINAL]:
         print_message(

@@ -1,4 +1,4 @@
-"""`sandbox`: the imitated services and their mailbox, until Ctrl-C."""
+"""`sandbox`: runs local imitations of the services with a mailbox, until Ctrl-C."""
 
 from __future__ import annotations
 
@@ -30,20 +30,23 @@ if TYPE_CHECKING:
 
 
 def run_sandbox(session: Session) -> None:
-    """Serves, and says where and with which keys once everything answers."""
+    """Runs the sandbox. Prints its addresses and keys once all services answer."""
     given = session.arguments
     if given.sandbox or given.config:
-        raise UsageError("`sandbox` starts one of its own", hint="Leave out the option.")
+        raise UsageError(
+            "`sandbox` always starts a new sandbox",
+            hint="Leave out --sandbox and --config.",
+        )
     kinds = service_classes()
     if not kinds:
         raise SandboxMistake(
             "no installed provider brings a sandbox",
-            hint="Install some, such as: pip install guestlist-vultr guestlist-aitronos",
+            hint="Install one, for example: pip install guestlist-vultr",
         )
     names = [kind.name for kind in kinds]
     from guestlist.sandbox.server import Sandbox
 
-    _ = session.screen  # fails before anything is started if rich is missing
+    _ = session.screen  # raises now if rich is missing
     if given.write and Path(given.write).exists():
         raise file_exists_error(Path(given.write))
     sandbox = Sandbox(
@@ -58,7 +61,7 @@ def run_sandbox(session: Session) -> None:
 
 
 def rows_of(sandbox: Sandbox) -> list[MailboxRow | ServiceRow]:
-    """The mailbox and the services, with their addresses and settings."""
+    """Returns the mailbox and the services as rows."""
     services = [
         ServiceRow(
             account=name,
@@ -73,12 +76,12 @@ def rows_of(sandbox: Sandbox) -> list[MailboxRow | ServiceRow]:
 
 
 def base_url_of(hosted: Hosted) -> str:
-    """The `base_url` to configure, which may be a path below the server's own address."""
+    """Returns the `base_url` to configure. It may include a path."""
     return hosted.settings.get("base_url", hosted.base_url)
 
 
 def config_text(sandbox: Sandbox) -> str:
-    """A `guestlist.toml` with an account for each service."""
+    """Returns a `guestlist.toml` with an account for each service."""
     document = tomlkit.document()
     document.add(tomlkit.comment(f"Accounts of the sandbox at {sandbox.url}: made up, not secret."))
     accounts = tomlkit.table(is_super_table=True)
@@ -105,13 +108,13 @@ def _show(screen: Screen, sandbox: Sandbox, written: str | None) -> None:
 
     screen.line("The sandbox is running. Ctrl-C ends it and deletes what it holds.", style="bold")
     screen.line()
-    places = [(one.service.title, base_url_of(one)) for one in sandbox.services.values()]
+    targets = [(one.service.title, base_url_of(one)) for one in sandbox.services.values()]
     screen.table(
         [Column("Service", whole=True), Column("Address", whole=True, style="cyan")],
-        [("Mailbox: read emails, accept, move the clock", sandbox.url), *places],
+        [("Mailbox: read emails, accept, move the clock", sandbox.url), *targets],
     )
     screen.line()
-    screen.line("Commands and programs that use guestlist talk to it after this line:")
+    screen.line("To make commands and programs use it, run:")
     screen.line(f"export {VARIABLE}={sandbox.url}", indent=2, style="cyan")
     screen.line()
     if written:
@@ -121,7 +124,7 @@ def _show(screen: Screen, sandbox: Sandbox, written: str | None) -> None:
     for line in config_text(sandbox).splitlines():
         screen.line(line, indent=2)
     screen.line()
-    screen.line("Keys that may only read:")
+    screen.line("Read-only keys:")
     screen.table(
         [Column("Account", whole=True), Column("Setting", whole=True), Column("Value")],
         [
@@ -147,12 +150,12 @@ def _profiles(pairs: Sequence[tuple[str, str]], names: Sequence[str]) -> dict[st
 
 def _switches(pairs: Sequence[tuple[str, str]], names: Sequence[str]) -> dict[str, dict[str, str]]:
     switches: defaultdict[str, dict[str, str]] = defaultdict(dict)
-    for place, value in pairs:
-        service, dot, switch = place.partition(".")
+    for target, value in pairs:
+        service, dot, switch = target.partition(".")
         _check_service(service, names)
         if not dot:
             raise UsageError(
-                f"{place!r} names no switch", hint="Write --switch SERVICE.SWITCH=VALUE."
+                f"{target!r} does not name a switch", hint="Write --switch SERVICE.SWITCH=VALUE."
             )
         switches[service][switch] = value
     return dict(switches)
