@@ -22,7 +22,7 @@ def test_the_program_tells_the_whole_story() -> None:
     assert (done.returncode, done.stderr) == (0, "")
     assert 'guests.invite("ada@example.com", account="vultr")' in done.stdout
     assert re.search(r"^\d+ steps, all as expected\.$", done.stdout, re.MULTILINE)
-    table = done.stdout.partition("And this is where everybody stands")[2].splitlines()
+    table = done.stdout.partition("The state of all people at the end")[2].splitlines()
     assert [line.split()[:3] for line in table if "@" in line] == [
         ["ada@example.com", "vultr", "accepted"],
         ["ada@example.com", "aitronos", "accepted"],
@@ -46,7 +46,7 @@ def test_a_step_that_comes_out_differently_ends_it(
     def tell(stage: DemoRunner) -> None:
         stage.chapter("Something else")
         stage.call("status", "ada@example.com", account="vultr", expect="accepted")
-        raise AssertionError("the story went on")
+        raise AssertionError("the demo did not stop")
 
     monkeypatch.setattr("guestlist.cli.commands.demo.play", tell)
     run = plain("demo", "--json")
@@ -62,7 +62,7 @@ def test_without_the_providers_of_the_story_it_names_them(
     others = replace(installed(), providers={"vultr": installed().provider("vultr")})
     monkeypatch.setattr("guestlist.cli.commands.demo.installed", lambda: others)
     run = plain("demo", "--json")
-    assert "with guestlist-vultr and guestlist-aitronos" in run.errors[0]["message"]
+    assert "needs guestlist-vultr and guestlist-aitronos" in run.errors[0]["message"]
     assert "not installed: guestlist-aitronos" in run.errors[0]["message"]
     assert "pip install guestlist-aitronos" in run.errors[0]["hint"]
 
