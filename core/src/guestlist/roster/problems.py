@@ -52,7 +52,7 @@ def _known(part: type[Part], place: Place) -> list[str]:
     for key in keys:
         annotation = _fields(part)[str(key)].annotation
         if get_origin(annotation) in (dict, list):
-            next(keys, None)  # a name of the user's own, or a number
+            next(keys, None)  # skip a name chosen by the user, or a list index
         part = next(_parts(annotation))
     return list(_fields(part))
 
