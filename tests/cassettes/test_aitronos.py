@@ -109,7 +109,7 @@ def test_accept_and_change_roles(
 def test_lists_of_several_pages(
     team: Guestlist, monkeypatch: pytest.MonkeyPatch, profile: str
 ) -> None:
-    monkeypatch.setattr("guestlist_aitronos.provider.PAGE", 2)
+    monkeypatch.setattr("guestlist_aitronos.provider.PAGE_SIZE", 2)
     monkeypatch.setattr("guestlist_aitronos.provider.INVITATIONS_PAGE_SIZE", 2)
     people = [f"{name}@example.com" for name in ("ada", "grace", "edsger")]
     for email in people:

@@ -36,7 +36,7 @@ def every(listing: Callable[[str | None], Flow[Page[T]]]) -> Flow[list[T]]:
         page = yield from listing(cursor)
         repeated = page.items and page.items in read and not page.moved
         if page.cut_off is not None or repeated:
-            raise unfinished(page.cut_off)
+            raise unfinished_list_error(page.cut_off)
         for problem in page.problems:
             if not problem.kept:
                 raise MalformedResponse(f"a list has a record that cannot be read: {problem}")
@@ -44,11 +44,11 @@ def every(listing: Callable[[str | None], Flow[Page[T]]]) -> Flow[list[T]]:
         count.add(page)
         cursor = page.next
         if cursor is None and count.shortage:
-            raise unfinished(None, count.shortage)
+            raise unfinished_list_error(None, count.shortage)
         if cursor is None:
             return [item for items in read for item in items]
         if cursor in cursors:
-            raise unfinished(None)
+            raise unfinished_list_error(None)
         cursors.add(cursor)
 
 
@@ -126,7 +126,7 @@ class Offset:
         return str(self.skip) if self.total is None else f"{self.skip}/{self.total}"
 
 
-def unfinished(cut_off: str | None, shortage: str = "") -> MalformedResponse:
+def unfinished_list_error(cut_off: str | None, shortage: str = "") -> MalformedResponse:
     """Returns the error for a list that cannot be read to its end.
 
     Args:

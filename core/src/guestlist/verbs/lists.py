@@ -14,7 +14,7 @@ from guestlist.exchange.policy import run
 from guestlist.exchange.step import Result, Step, Steps
 from guestlist.models import KINDS, Invitation, Member, Role, State
 from guestlist.provider import Flow, Page, RecordProblem
-from guestlist.provider.paging import RecordCount, unfinished
+from guestlist.provider.paging import RecordCount, unfinished_list_error
 from guestlist.verbs.accounts import Accounts
 from guestlist.verbs.states import current, state_named
 
@@ -87,9 +87,9 @@ class Pages(Generic[T]):
     def incomplete(self) -> GuestlistError | None:
         """The error for a list that has ended and cannot show who is absent; None if it can."""
         if self._repeats or self._cut_off is not None:
-            return unfinished(self._cut_off)
+            return unfinished_list_error(self._cut_off)
         shortage = self._count.shortage if self.ended else ""
-        return unfinished(None, shortage) if shortage else None
+        return unfinished_list_error(None, shortage) if shortage else None
 
     def hiding(self, key: str) -> RecordProblem | None:
         """The record that cannot be read and may be about the person with this key: one with the
