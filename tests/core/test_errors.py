@@ -24,7 +24,7 @@ from guestlist.models import Guest, Order, State
 
 KINDS = {
     "CallerMistake": {"InvalidOrder", "UnknownRole", "Unsupported", "ConfigError"},
-    "ConfigError": {"UnknownAccount"},
+    "ConfigError": {"UnknownAccount", "PluginError"},
     "ServiceRefusal": {"Unauthorized", "Forbidden", "NotFound", "Conflict", "Rejected"},
     "Conflict": {"AlreadyInvited", "AlreadyMember"},
     "ServiceTrouble": {"RateLimited", "ServiceUnavailable", "MalformedResponse"},

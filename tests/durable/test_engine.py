@@ -161,6 +161,22 @@ def test_one_kind_of_order_after_another(pool: Pool) -> None:
     assert {tuple(one["roles"]) for one in pool.service.people} == {("new",)}
 
 
+def test_a_role_is_kept_when_its_replacement_is_refused(pool: Pool) -> None:
+    ada = pool.service.add_person("ada@example.com", "old")
+    pool.service.faults["ada@example.com"] = [refused(422)]
+    facts: Facts = {"state": "accepted", "member": ada}
+    run = pool.begin(
+        [
+            change(ada.email, Action.UNASSIGN, roles=("old",), **facts),
+            change(ada.email, Action.ASSIGN, roles=("new",), **facts),
+        ]
+    )
+    with pool.workers():
+        summary = pool.follow(run)
+    assert summary.tallies["plain"].refused == {"Rejected": 1, "Conflict": 1}
+    assert pool.service.people[0]["roles"] == ["old"]
+
+
 def test_a_withdrawn_key_has_the_account_rest_until_somebody_asks_again(pool: Pool) -> None:
     pool.service.everybody = refused(401)
     run = pool.begin(invites(1000))

@@ -493,3 +493,18 @@ def test_passes_go_in_the_order_of_the_actions(machine: Machine) -> None:
     assert not machine.run(run).failed
     assert machine.service.people[0]["roles"] == ["new"]
     assert [line.split()[0] for line in lines] == ["PUT"] * 6 + ["DELETE"]
+
+
+def test_a_role_is_kept_when_its_replacement_is_refused(machine: Machine) -> None:
+    changes: list[Change] = []
+    for email in ("ada@example.com", "bob@example.com"):
+        facts: Facts = {"state": "accepted", "member": machine.service.add_person(email, "old")}
+        changes.append(change(email, Action.UNASSIGN, roles=("old",), **facts))
+        changes.append(change(email, Action.ASSIGN, roles=("new",), **facts))
+    machine.service.faults["ada@example.com"] = [refused(422)]
+    summary = machine.run(machine.begin(changes))
+    assert summary.failed
+    assert [person["roles"] for person in machine.service.people] == [["old"], ["new"]]
+    (row,) = machine.rows("outcome, detail", "action = 'unassign' AND email = 'ada@example.com'")
+    assert row["outcome"] == "Conflict"
+    assert "'old' was not taken away" in row["detail"]

@@ -177,6 +177,22 @@ def left(store: Store, run: int) -> dict[str, int]:
     return {row.account: row[1] for row in rows}
 
 
+def replacement_failed(store: Store, order: Order) -> bool:
+    """Returns whether an order of the same run that was to give the person a role has failed, or
+    has an unknown outcome."""
+    same_person = and_(
+        orders.c.key == order.change.key,
+        orders.c.account == order.change.account,
+        orders.c.run == order.run,
+    )
+    failed = and_(
+        orders.c.action.in_((Action.ASSIGN, Action.SETTLE)),
+        orders.c.state.in_((OrderState.REFUSED, OrderState.UNKNOWN)),
+    )
+    with store.reading() as connection:
+        return bool(connection.scalar(select(exists().where(same_person, failed))))
+
+
 def ended(store: Store, run: int, limit: int) -> list[Ended]:
     """Returns the first settled orders of a run with their outcomes."""
     with store.reading() as connection:
@@ -236,7 +252,7 @@ def _failure(state: OrderState, outcome: str, detail: str | None) -> GuestlistEr
         return OutcomeUnknown(detail or "it may have happened", hint=ASK)
     # error classes of plugins are not found by name
     kind = getattr(errors, outcome, GuestlistError)
-    return cast("GuestlistError", kind(detail or outcome, hint="`guestlist log` shows more."))
+    return cast("GuestlistError", kind(detail or outcome, hint="The ledger holds the details."))
 
 
 # ---------------------------------------------------------------------------- progress of one order

@@ -12,9 +12,11 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Protocol
 
+from guestlist.changes import Action, label
 from guestlist.client import Guestlist
 from guestlist.errors import (
     ConfigError,
+    Conflict,
     GuestlistError,
     LedgerError,
     RateLimited,
@@ -26,7 +28,7 @@ from guestlist.exchange.account import LONGEST_REST
 from guestlist.exchange.clock import Stopped
 from guestlist.ledger.entry import OrderEntry
 from guestlist.ledger.order import Order
-from guestlist.ledger.orders import Taken
+from guestlist.ledger.orders import Taken, replacement_failed
 from guestlist.ledger.perform import REPEATABLE, perform
 from guestlist.ledger.store import Store
 from guestlist.provider import Provider
@@ -222,6 +224,8 @@ class AccountWorker:
     def _carry_out(self, order: Order) -> None:
         entry = OrderEntry(self._store, order, self._clock)
         try:
+            if self._must_keep_role(order):
+                raise _role_kept(order)
             done = perform(self._guests, order, entry)
         except Taken:
             return  # another worker carries it out
@@ -238,6 +242,15 @@ class AccountWorker:
             entry.done(done)
             self._tally.was_done(done.outcome, done.mail)
             self._got_answer()
+
+    def _must_keep_role(self, order: Order) -> bool:
+        """Returns whether an order takes a role from a person who was refused another one in the
+        same run: they would have neither. Roles are given before any is taken."""
+        return (
+            order.change.action is Action.UNASSIGN
+            and order.run is not None
+            and replacement_failed(self._store, order)
+        )
 
     def _went_wrong(self, entry: OrderEntry, error: GuestlistError) -> None:
         change = entry.order.change
@@ -292,6 +305,17 @@ class AccountWorker:
     def _halt(self, error: GuestlistError) -> None:
         with self._guard:
             self._tally.halted = self._tally.halted or error
+
+
+def _role_kept(order: Order) -> Conflict:
+    """Returns the error for a role that is not taken, because another one could not be given."""
+    return Conflict(
+        f"the role {label(order.change.roles[0])!r} was not taken away, because a role that this"
+        " run was to give the same person was refused",
+        hint="Nothing was sent for it. Correct what was refused and apply again.",
+        account=order.change.account,
+        email=order.change.email,
+    )
 
 
 def threads_needed(provider: Provider) -> int:
