@@ -249,7 +249,7 @@ def test_members_come_page_by_page(
     for email in people:
         joined(guests, organization, email)
     for size in (1, 2, 5, 6):
-        monkeypatch.setattr(provider, "PAGE", size)
+        monkeypatch.setattr(provider, "PAGE_SIZE", size)
         assert [one.email for one in guests.members()] == [organization.owner, *people]
 
 
