@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
@@ -240,3 +241,43 @@ def test_an_open_invitation_is_returned_while_its_resend_is_unresolved(
     assert guests.invite(ADA).outcome is Outcome.ALREADY_INVITED
     assert sandbox.clock.seconds() - began < 2
     assert len(guests.mails(ADA)) == 1
+
+
+class Club(Base):
+    """Each invitation sends an email. The list shows an invitation a while after it was made."""
+
+    name = "club"
+    title = "Club"
+    base_url: str = setting("Where it is", default="https://club.example")
+
+    @operation
+    def invite(self, order: Order) -> Flow[Invitation]:
+        reply = yield Request.post("invites", json={"email": order.email}, effect=Effect.CREATE)
+        return self.read(reply.mapping())
+
+    @operation
+    def invitations(self, cursor: str | None = None) -> Flow[Page[Invitation]]:
+        reply = yield Request.get("invites")
+        return Page.of(reply.records("invitations"), self.read)
+
+    def read(self, raw: dict[str, Any]) -> Invitation:
+        return Invitation(id=raw["id"], email=raw["email"], state=State.PENDING)
+
+
+def test_threads_on_one_client_send_one_email_after_a_short_call() -> None:
+    clock, made = VirtualClock(datetime(2027, 1, 15, tzinfo=UTC)), list[dict[str, Any]]()
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        if request.method == "POST":
+            made.append({"id": f"i{len(made)}", "email": ADA})
+            raise httpx.ReadTimeout("lost")
+        return httpx.Response(200, json=made if clock.monotonic() > 4 else [])
+
+    transport = httpx.MockTransport(answer)
+    with Guestlist({"club": Club()}, clock=clock, transport=transport) as guests:
+        with pytest.raises(OutcomeUnknown):
+            guests.with_budget(total=2).invite(ADA)
+        with ThreadPoolExecutor(8) as threads:
+            results = list(threads.map(lambda _: guests.invite(ADA), range(8)))
+    assert {result.outcome for result in results} == {Outcome.ALREADY_INVITED}
+    assert len(made) == 1
