@@ -1,4 +1,4 @@
-"""What each verb means across providers, written once for sync and async callers."""
+"""The methods of the clients, written once for sync and async callers and for all providers."""
 
 from guestlist.verbs.accounts import Accounts
 from guestlist.verbs.direct import call, check

@@ -1,4 +1,4 @@
-"""The accounts that a client works on, and the rules that hold for all of them."""
+"""`Accounts`: the accounts of a client, and the rules that apply to all of them."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from guestlist.models import Guest, Order
 
 @dataclass(frozen=True)
 class Accounts:
-    """What every verb is given first.
+    """The first argument of every function of this package.
 
     Attributes:
-        by_name: the accounts, under the names that the user chose.
-        default: the account that is meant when a call names none.
-        budget: what one call may cost.
-        allowed_domains: domains that may be invited; empty for all.
+        by_name: the accounts by name.
+        default: the account of calls that name none.
+        budget: the limits of one call.
+        allowed_domains: the domains of addresses that may be invited. Empty if all are allowed.
         check_order: lets plugins refuse an order.
-        journal: the ledger, if there is one.
-        known, entry: of calls that belong to a run: see `Call`.
+        journal: the ledger. None if there is none.
+        known, entry: set for calls that belong to a run; see `Call`.
     """
 
     by_name: Mapping[str, Account]
@@ -36,10 +36,10 @@ class Accounts:
     entry: Entry | None = None
 
     def pick(self, name: str | None) -> Account:
-        """The account of that name; without a name the default, or the only one.
+        """Returns the named account. Without a name, returns the default account or the only one.
 
         Raises:
-            UnknownAccount: there is none, or it has to be named.
+            UnknownAccount: no account has that name, or a name is needed.
         """
         name = self.default if name is None else name
         if name is None and len(self.by_name) == 1:
@@ -49,7 +49,7 @@ class Accounts:
         raise unknown_account(name, self.by_name)
 
     def call(self, name: str | None, email: str | None = None) -> Call:
-        """A call on an account, which begins now."""
+        """Starts a call on an account."""
         return Call(self.pick(name), self.budget, email, self.known, self.entry, self.journal)
 
     def check_domain(self, email: str) -> None:
@@ -77,11 +77,11 @@ class Accounts:
             self.check_order(order)
 
     def bound(self, name: str) -> Accounts:
-        """The same with another default account."""
+        """Returns a copy with another default account."""
         return replace(self, default=self.pick(name).name)
 
     def of_run(self, known: Guest, entry: Entry | None) -> Accounts:
-        """The same for one call of a run that has read where everybody stands."""
+        """Returns a copy for one call of a run that has read the person's records already."""
         return replace(self, default=known.account, known=known, entry=entry)
 
     def acting_as(self, actor: str | None, note: str | None) -> Accounts:
@@ -91,16 +91,16 @@ class Accounts:
         return replace(self, journal=self.journal.acting_as(actor, note))
 
     def budgeted(self, budget: Budget) -> Accounts:
-        """The same with another budget."""
+        """Returns a copy with another budget."""
         return replace(self, budget=budget)
 
 
 def unknown_account(name: object, known: Iterable[str]) -> UnknownAccount:
-    """Return the error for an account that does not exist.
+    """Returns the error for an account that does not exist.
 
     Args:
-        name: the name that was given; None if none was, although it is needed.
-        known: the names of the accounts that exist.
+        name: the given name. None if no name was given although one is needed.
+        known: the names of the existing accounts.
     """
     names = sorted(known)
     near = isinstance(name, str) and difflib.get_close_matches(name, names, 1)

@@ -70,10 +70,10 @@ def make_anew(call: Call, order: Order, guest: Guest, old: Invitation) -> Steps[
 def _appeared(
     call: Call, email: str, known: Guest | None, _happened: bool
 ) -> Steps[Invitation | Member | None]:
-    """What a create has made: a record or a membership that was not there before.
+    """Returns the record or membership that is there now and was not there before.
 
     Raises:
-        MalformedResponse: nobody looked before, and whether it is new cannot be told.
+        MalformedResponse: the earlier records were not read, so that it is unclear if it is new.
     """
     guest = yield from look(call, email, members=False)  # a new invitation is proof enough
     try:

@@ -40,7 +40,7 @@ def check(accounts: Accounts, *, account: str | None = None) -> Steps[str]:
 def call(
     accounts: Accounts, operation: Callable[..., Flow[T]], *args: Any, **kwargs: Any
 ) -> Steps[T]:
-    """Runs an operation of the default account's provider.
+    """Calls an operation of the default account's provider.
 
     Raises:
         Unsupported: the provider has no such operation.

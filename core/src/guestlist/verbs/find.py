@@ -1,4 +1,4 @@
-"""Finding a guest, and `status`: where somebody stands, and how that is known."""
+"""`status`, and reading the records about a person."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ Check = Callable[[Provider], None]
 
 
 def needs(operation: str) -> Check:
-    """The check that a provider has an operation."""
+    """Returns a check that a provider has an operation."""
 
     def check(provider: Provider) -> None:
         if not provider.supports(operation):
@@ -69,16 +69,16 @@ def needs(operation: str) -> Check:
 def begin(
     accounts: Accounts, who: Who, account: str | None, check: Check | None = None
 ) -> Steps[tuple[Call, str]]:
-    """Starts a call about somebody; finds the address behind an id.
+    """Starts a call about a person, and finds the address if an id is given.
 
     Args:
-        check: made before the service is asked for anything.
+        check: called before any request is sent.
 
     Raises:
-        Unsupported: from the check.
-        InvalidOrder: neither an address nor anything that can be an id; a guest of another account;
-            or a record that has no address, such as a service user's.
-        NotFound: an id that the service does not know.
+        Unsupported: raised by the check.
+        InvalidOrder: the value is neither an address nor a valid id; it is a guest of another
+            account; or the record has no address, such as that of a service user.
+        NotFound: the service does not have the id.
     """
     call = accounts.call(_account_of(accounts, who, account))
     try:
@@ -99,7 +99,7 @@ def begin(
 
 
 def _account_of(accounts: Accounts, who: Who, account: str | None) -> str | None:
-    """The account that a call is about: a guest is one of its own account only."""
+    """Returns the account of a call. A guest belongs to one account only."""
     if not isinstance(who, Guest):
         return account
     named = accounts.default if account is None else account
@@ -112,7 +112,7 @@ def _account_of(accounts: Accounts, who: Who, account: str | None) -> str | None
 
 
 def address_of(who: Who) -> str | None:
-    """The address, if it is told; None for an id."""
+    """Returns the address if `who` contains one; None for an id."""
     if isinstance(who, Guest | Invitation | Member):
         return who.email
     if not isinstance(who, str):
@@ -127,8 +127,7 @@ def check_id(id: str) -> str:
     """Returns the id.
 
     Raises:
-        InvalidOrder: no service has such an id: it is empty, or has white space, slashes or
-            control characters.
+        InvalidOrder: the id is empty, or contains white space, slashes or control characters.
     """
     odd = any(c.isspace() or not c.isprintable() or c in "/\\?#" for c in id)
     if odd or id in ("", ".", ".."):
@@ -156,15 +155,15 @@ def _address_by_id(call: Call, id: str) -> Steps[str]:
 
 
 def look(call: Call, email: str, *, members: bool = True, again: bool = False) -> Steps[Guest]:
-    """Where the guest stands now.
+    """Reads the records about a person and returns the guest.
 
-    An open invitation is no proof that the person is no member: another one may have been accepted,
-    on a service that lists the open ones only, or somebody has added the person directly.
+    An open invitation does not prove that the person is not a member: another invitation may have
+    been accepted, if the service lists only open ones, or the person may have been added directly.
 
     Args:
-        members: whether they are read although an invitation is open and none was accepted. Where
-            they cannot be read, the open invitation is all there is to go by.
-        again: what is known from a run's reading is out of date.
+        members: read the members even if an invitation is open and none was accepted. If they
+            cannot be read, the open invitation decides.
+        again: the records that a run has read are out of date.
     """
     if call.known is not None and not again:
         return call.known
@@ -183,8 +182,7 @@ def look(call: Call, email: str, *, members: bool = True, again: bool = False) -
 
 
 def unless_seen(guest: Guest, hidden: RecordProblem) -> Guest:
-    """Returns the guest, marked as incomplete unless the records that were read settle where the
-    person stands.
+    """Returns the guest, marked as incomplete unless the readable records settle the state.
 
     Args:
         hidden: a record that cannot be read and may be about the person.
@@ -208,7 +206,7 @@ def check_complete(call: Call, guest: Guest) -> None:
 
 
 def look_after(call: Call, email: str, happened: bool | None = True) -> Steps[Guest]:
-    """Where the guest stands now that something was done; None for perhaps."""
+    """Reads the records again after a change. `happened` is None if the change is unresolved."""
     try:
         return (yield from look(call, email))
     except GuestlistError as error:
@@ -217,18 +215,20 @@ def look_after(call: Call, email: str, happened: bool | None = True) -> Steps[Gu
 
 
 def can_look(call: Call) -> bool:
-    """Whether the service can be asked about an address at all."""
+    """Returns whether the service can be asked about an address at all."""
     return any(map(call.provider.supports, ("find_invitation", "invitations")))
 
 
 def find_invitation(call: Call, email: str) -> Steps[Invitation | None]:
-    """Returns the invitation of an address that counts, as it stands now."""
+    """Returns the open or else the latest invitation of an address, with its current state."""
     return best((yield from _invitations(call, email)).items)
 
 
 def _invitations(call: Call, email: str) -> Steps[Matches[Invitation]]:
-    """Returns the invitations of an address as they stand now: those that the service shows, and
-    the one that this client has made too recently for that."""
+    """Returns the invitations of an address with their current states.
+
+    That includes one that this client created too recently for the service's list.
+    """
     provider = call.provider
     made = call.account.just_made(email)  # before: the answer may be older than its coming
     mine = Matches[Invitation]([])
@@ -248,7 +248,7 @@ def _invitations(call: Call, email: str) -> Steps[Matches[Invitation]]:
 
 
 def with_made(listed: list[Invitation], made: Guest | None) -> list[Invitation]:
-    """The invitations that a list shows, and the one that was made too recently for that."""
+    """Adds the invitation that was created too recently for the service's list."""
     if made is None or made.invitation is None:
         return listed
     known = made.invitation.id in (one.id for one in listed)
@@ -256,7 +256,7 @@ def with_made(listed: list[Invitation], made: Guest | None) -> list[Invitation]:
 
 
 def member_or_made(listed: Member | None, made: Guest | None) -> Member | None:
-    """The member that a list shows, or who was added too recently for that."""
+    """Returns the listed member, or the one who was added too recently for the service's list."""
     return made.member if listed is None and made is not None else listed
 
 
@@ -293,7 +293,9 @@ def _members(call: Call, email: str, *, again: bool = False) -> Steps[Matches[Me
 
 
 def find_active_member(call: Call, email: str) -> Steps[Guest]:
-    """The guest with the member record, whatever the invitations say; without it the full look."""
+    """Returns the guest with the member record, whatever the invitations are. If there is no member
+    record, reads all records.
+    """
     member = yield from find_member(call, email)
     guest = conclude(call.account, email, None, member)
     if guest.state is State.ACCEPTED:

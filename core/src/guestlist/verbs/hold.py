@@ -1,4 +1,4 @@
-"""The calls of one client that change one guest go one after another."""
+"""A lock per guest, so that changes by one client to one guest are made one after another."""
 
 from __future__ import annotations
 

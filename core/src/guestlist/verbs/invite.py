@@ -109,18 +109,22 @@ def invite(
 
 
 def _looks_first(call: Call, if_exists: IfExists) -> bool:
-    """Whether one looks before sending. Where the service refuses duplicates that can be spared,
-    unless a later call shall be able to tell what this one has changed."""
+    """Returns whether the records are read before sending.
+
+    That is unnecessary if the service refuses duplicates, unless a later call has to find out what
+    this one has changed.
+    """
     remembers = call.known is not None or call.journal is not None
     return remembers or if_exists == "replace" or not call.provider.refuses_duplicates
 
 
 def _look_if_allowed(call: Call, email: str, if_exists: IfExists) -> Steps[Guest]:
-    """Looks where the person stands. Credentials that may invite and not list are no obstacle where
-    the service itself refuses to invite somebody twice: nothing is known of the person then.
+    """Reads the records about the person, if the credentials permit it.
+
+    Otherwise returns a guest in the state UNKNOWN, if the service itself refuses duplicates.
 
     Raises:
-        Forbidden: the look is refused, and the service takes duplicates.
+        Forbidden: the records cannot be read, and the service accepts duplicates.
     """
     try:
         return (yield from look(call, email))
@@ -171,9 +175,9 @@ def _ensure(
 def _after_conflict(
     call: Call, order: Order, if_exists: IfExists, conflict: Conflict
 ) -> Steps[InviteResult]:
-    """The service says that somebody is invited or a member already: look, never send again.
+    """Reads the records after the service refused a duplicate invitation; does not send again.
 
-    Only an expired invitation that still blocks the address is cleared out of the way, once.
+    Only an expired invitation that blocks the address is revoked, once.
     """
     guest = yield from look(call, order.email, again=True)
     blocking = guest.invitation

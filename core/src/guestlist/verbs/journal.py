@@ -31,19 +31,17 @@ def written(
     owed: Sequence[Role] = (),
     mail: Callable[[T], bool | None] = lambda _result: None,
 ) -> Steps[T]:
-    """Carries out a change, and has the ledger write down what becomes of it. In a run, the run
-    does that.
+    """Carries out a change and records the result in the ledger, unless a run does that.
 
     Args:
-        known: where the guest stands before.
-        outcome: the result, in a word.
-        roles: that are given or taken.
-        owed: those that the person is owed once it has come about.
-        mail: whether the result sent one; None when none was due or nobody knows.
+        known: the guest before the change.
+        outcome: returns the outcome of the result.
+        roles: the roles that are given or taken away.
+        owed: the roles that are deferred once the change is made.
+        mail: returns whether an email was sent; None if none was needed or it is unknown.
 
     Raises:
-        LedgerError: it cannot be written down. Before a request, nothing is sent; `happened` says
-            so, or that it was done all the same.
+        LedgerError: the ledger fails. Nothing is sent then, or `happened` is True if it was.
     """
     if call.journal is None or call.entry is not None:
         return (yield from steps)
@@ -76,11 +74,12 @@ def written_result(
     roles: Sequence[Role] = (),
     owed: Sequence[Role] = (),
 ) -> Steps[InviteResult]:
-    """Carries out a change that makes or renews an invitation. The ledger records it; without a
-    ledger the client remembers it if its outcome is not known in the end.
+    """Carries out a change that creates or renews an invitation, and records it in the ledger.
+
+    Without a ledger the client remembers the change if its outcome stays unknown.
 
     Args:
-        known: where the guest stood before; None if nobody looked.
+        known: the guest before the change. None if the records were not read.
     """
     if call.journal is None and call.known is None:
         return (yield from remembered(call, known, action, steps))
@@ -101,14 +100,13 @@ def written_result(
 
 
 def settle_earlier(call: Call, action: str) -> Steps[Guest | None]:
-    """Finds out whether an earlier call took effect whose outcome is not known, before another
-    email may be sent.
+    """Finds out if an earlier call with an unknown outcome took effect, before a new email.
 
     Returns:
-        Where the guest stands, if the earlier call was about the same action and took effect.
+        The guest, if the earlier call was about the same action and took effect.
 
     Raises:
-        OutcomeUnknown: no look can tell, or not yet, and the budget does not allow to wait.
+        OutcomeUnknown: a lookup gives no proof, or not yet, and the budget does not allow waiting.
     """
     if call.entry is not None or call.known is not None:
         return None

@@ -85,28 +85,31 @@ class Pages(Generic[T]):
 
     @property
     def incomplete(self) -> GuestlistError | None:
-        """The error for a list that has ended and cannot show who is absent; None if it can."""
+        """Returns the error if the list has ended and cannot prove anyone's absence; else None."""
         if self._repeats or self._cut_off is not None:
             return unfinished_list_error(self._cut_off)
         shortage = self._count.shortage if self.ended else ""
         return unfinished_list_error(None, shortage) if shortage else None
 
     def hiding(self, key: str) -> RecordProblem | None:
-        """The record that cannot be read and may be about the person with this key: one with the
-        person's address, else one whose address is not known."""
+        """Returns an unreadable record that may be about the person with this key.
+
+        That is one with the person's address, or else one whose address is unknown.
+        """
         return hiding(self.problems, key)
 
 
 def hiding(problems: Iterable[RecordProblem], key: str) -> RecordProblem | None:
-    """The record that cannot be read and may be about the person with this key: one with the
-    person's address, else one whose address is not known."""
+    """Returns an unreadable record that may be about the person with this key.
+
+    That is one with the person's address, or else one whose address is unknown.
+    """
     found = [problem for problem in problems if problem.may_be(key)]
     return min(found, key=lambda problem: problem.email is None, default=None)
 
 
 def _ids(items: Sequence[Any]) -> list[object]:
-    """What tells the items of a page apart. Kinds of roles may number their records independently
-    of each other."""
+    """Returns what identifies the items of a page. Ids of roles are unique only within a kind."""
     names = ("kind", "id") if items and isinstance(items[0], Role) else ("id",)
     return list(map(attrgetter(*names), items))
 
@@ -116,8 +119,8 @@ class Matches(Generic[R]):
     """The records that a search in a list has found.
 
     Attributes:
-        hidden: a record that cannot be read and may be one of those that were searched for; None
-            if something was found that settles the question.
+        hidden: an unreadable record that may match. None if a record was found that settles the
+            question.
     """
 
     items: list[R]
@@ -187,10 +190,10 @@ class Walk(Generic[T]):
         self.problems = self._pages.problems
 
     def more(self) -> Generator[Step, Result, list[T] | None]:
-        """Returns the next items, perhaps none; None when there are no more pages.
+        """Returns the next items, which may be none. Returns None if there are no more pages.
 
         Raises:
-            MalformedResponse: the list is incomplete: it breaks off, repeats itself, or is shorter
+            MalformedResponse: the list is incomplete: it was cut off, repeats itself, or is shorter
                 than its total.
         """
         call = Call(self._account, self._accounts.budget)

@@ -86,7 +86,7 @@ def standing(
 
 
 def _by_address(provider: Provider) -> bool:
-    """Whether one person costs less to ask for than the lists."""
+    """Returns whether looking up one person is cheaper than reading the lists."""
     members = provider.supports("find_member") or not provider.supports("members")
     return provider.supports("find_invitation") and members
 

@@ -79,8 +79,10 @@ def onboard(
 def _resolved(
     accounts: Accounts, roles: RoleRef | Iterable[RoleRef], account: str | None
 ) -> Steps[list[Role]]:
-    """The roles that are meant. All that would be refused later is refused now: days may pass
-    between the invitation and the roles."""
+    """Returns the requested roles.
+
+    It raises all errors now, because days may pass until the roles are given.
+    """
     call = accounts.call(account)
     provider = call.provider
     wanted: list[Role] = []
@@ -100,5 +102,5 @@ def _resolved(
 
 
 def _most_roles(provider: Provider, wanted: int) -> int:
-    """How many of so many roles can go with an invitation."""
+    """Returns how many of these roles can be sent with an invitation."""
     return wanted if provider.most_roles is None else min(wanted, provider.most_roles)

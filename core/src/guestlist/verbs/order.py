@@ -1,4 +1,4 @@
-"""What an order asks for: whether it can be, before anything is sent."""
+"""Checks the arguments of an invitation before anything is sent."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ IfExists = Literal["return", "resend", "replace", "error"]
 
 
 def refs_of(role: RoleRef | Iterable[RoleRef] | None) -> list[RoleRef]:
-    """What was given, as a list.
+    """Returns the given role or roles as a list.
 
     Raises:
-        InvalidOrder: it is nothing that can name roles.
+        InvalidOrder: the value is neither a role nor several.
     """
     if role is None:
         return []
@@ -69,8 +69,10 @@ def check_possible(
 
 
 def _later(provider: Provider, by_assigning: str) -> str:
-    """Says what to do about roles that an invitation cannot carry: what the provider says, else
-    assign them later, where the service can do that."""
+    """Returns the hint for roles that an invitation cannot contain.
+
+    It is the provider's own hint, or else to assign them later if the service can do that.
+    """
     able = provider.supports("assign_role")
     hint = provider.substitutes.get("role", by_assigning if able else "Leave them out.")
     remembered = ". A client with a ledger remembers them until then."
@@ -84,10 +86,10 @@ def check_resendable(provider: Provider) -> None:
 
 
 def options_of(provider: Provider, given: Mapping[str, Any] | BaseModel | None) -> BaseModel:
-    """What was given, as the provider's own options.
+    """Returns the given options as an instance of the provider's `Options`.
 
     Raises:
-        InvalidOrder: there is no such option, or it cannot have that value.
+        InvalidOrder: an option does not exist, or its value is invalid.
     """
     kind = provider.Options
     if isinstance(given, BaseModel) and type(given) is not kind:  # the base has many subclasses

@@ -1,4 +1,4 @@
-"""`resend`, which sends the mail of an invitation again."""
+"""`resend`: sends the email of an invitation again."""
 
 from __future__ import annotations
 
@@ -67,10 +67,10 @@ def resend(accounts: Accounts, who: Who, *, account: str | None = None) -> Steps
 def renew(
     call: Call, guest: Guest, invitation: Invitation, order: Order | None = None
 ) -> Steps[InviteResult]:
-    """Has the mail of an invitation sent again, or makes another one where that cannot be.
+    """Sends the email of an invitation again, or creates another invitation if that is impossible.
 
     Args:
-        order: what an `invite` asks for; None for what the invitation offers.
+        order: the order of an `invite`. None to offer the same as the invitation.
     """
     provider = call.provider
     again = order or provider.order_of(invitation)
@@ -113,16 +113,17 @@ def renew(
 def _renewed(
     call: Call, before: Invitation, shows: bool, happened: bool
 ) -> Steps[Invitation | None]:
-    """The invitation, if it was renewed since: its expiry has moved, or it has another id. The old
-    record alone cannot tell: some services leave it as it is and make another one beside it.
+    """Returns the invitation if it was renewed: its expiry is later, or it has another id.
+
+    The old record alone proves nothing: some services keep it and create another one beside it.
 
     Args:
-        shows: whether a renewal shows by an expiry that moves.
-        happened: whether it was surely renewed. Where that does not show, waiting shows no more,
-            and the invitation as it is will do.
+        shows: whether a renewal changes the expiry.
+        happened: whether it was certainly renewed. If a renewal does not show, waiting is useless,
+            and the invitation is returned as it is.
 
     Raises:
-        MalformedResponse: it is gone, perhaps accepted: nobody can tell whether it was renewed.
+        MalformedResponse: the invitation is gone, perhaps accepted, so that the outcome is unknown.
     """
     if call.provider.supports("get_invitation") and before.id is not None:
         with suppress(errors.NotFound):
@@ -137,10 +138,10 @@ def _renewed(
 
 
 def _replace(call: Call, order: Order, guest: Guest, old: Invitation) -> Steps[InviteResult]:
-    """Resending where the service cannot: revoke, if it can, and invite anew.
+    """Revokes the invitation if possible and sends a new one, for services that cannot resend.
 
     Raises:
-        Conflict: what the old one offered is not known; nothing was revoked.
+        Conflict: the roles of the old invitation are unknown. Nothing was revoked.
     """
     if len(order.roles) < call.provider.least_roles:
         raise call.about(

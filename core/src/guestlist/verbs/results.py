@@ -1,4 +1,4 @@
-"""What is returned of an invitation: outcome, guest, and warnings."""
+"""The results of invitations: outcome, guest and warnings."""
 
 from __future__ import annotations
 
@@ -51,10 +51,10 @@ def created(call: Call, order: Order, settled: Settled[Invitation | Member]) -> 
 
 
 def already_member(call: Call, order: Order, if_exists: IfExists, guest: Guest) -> InviteResult:
-    """For somebody who is in.
+    """Returns the result for a person who is a member.
 
     Raises:
-        AlreadyMember: that counts as an error.
+        AlreadyMember: the caller asked for an error.
     """
     if if_exists == "error":
         raise call.about(
@@ -73,10 +73,10 @@ def already_member(call: Call, order: Order, if_exists: IfExists, guest: Guest) 
 
 
 def already_invited(call: Call, order: Order, if_exists: IfExists, guest: Guest) -> InviteResult:
-    """For somebody whose invitation is open, or may be.
+    """Returns the result for a person whose invitation is open or may be open.
 
     Raises:
-        AlreadyInvited: that counts as an error.
+        AlreadyInvited: the caller asked for an error.
     """
     invitation = guest.invitation
     if if_exists == "error":
@@ -99,7 +99,7 @@ def already_invited(call: Call, order: Order, if_exists: IfExists, guest: Guest)
 
 
 def done_earlier(guest: Guest, outcome: Outcome) -> Steps[InviteResult]:
-    """An earlier call has done it, and was interrupted before it could say so."""
+    """Returns the result if an earlier, interrupted call has made the change."""
     if guest.state is State.ACCEPTED:
         outcome = Outcome.ALREADY_MEMBER
     return InviteResult(outcome=outcome, guest=guest, warnings=(DONE_EARLIER,))
@@ -120,7 +120,7 @@ def _word_warning(guest: Guest) -> list[str]:
 
 
 def applied_of(wanted: Iterable[Role], held: Iterable[Role] | None) -> bool | None:
-    """Whether all roles that are wanted are held or offered; None when that is not known."""
+    """Returns whether all requested roles are held or offered; None if unknown."""
     wanted = tuple(wanted)
     if not wanted or held is None:
         return None
@@ -129,7 +129,7 @@ def applied_of(wanted: Iterable[Role], held: Iterable[Role] | None) -> bool | No
 
 
 def role_warning(applied: bool | None) -> list[str]:
-    """What has to be said of roles, if anything."""
+    """Returns the warnings about roles."""
     return ["What the person has or is offered differs from the role asked for."] * (
         applied is False
     )

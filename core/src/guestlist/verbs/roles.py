@@ -132,11 +132,11 @@ def own_access(accounts: Accounts, *, account: str | None = None) -> Steps[OwnAc
 
 
 def resolve(call: Call, wanted: RoleRef) -> Steps[Role]:
-    """The role that is meant.
+    """Returns the role that a reference means.
 
     Raises:
-        UnknownRole: it fits nothing (the nearest names are told), or more than one thing.
-        InvalidOrder: it is neither text nor a role.
+        UnknownRole: no role matches (the hint lists the nearest names), or several do.
+        InvalidOrder: the value is neither text nor a role.
     """
     if isinstance(wanted, Role):
         return wanted
@@ -176,13 +176,16 @@ def unassignable(role: Role) -> Unsupported:
 
 
 def no_role(given: object) -> InvalidOrder:
-    """The error for something that names no role."""
+    """Returns the error for a value that is not a role."""
     return InvalidOrder(f"{given!r} is no role", hint="Give an id, a name, kind:name, or a Role.")
 
 
 def fitting(roles: Iterable[Role], wanted: str) -> list[Role]:
-    """The roles that a word fits: by id, else by kind and id, else by exact name, else by name
-    without case. A role that has no name is known by its id alone."""
+    """Returns the roles that a text matches.
+
+    It compares with the id, then kind and id, then the exact name, then the name without case. A
+    role without a name matches only by its id.
+    """
     candidates = list(roles)
     kind, colon, name = wanted.partition(":")
     tests: tuple[Callable[[Role], bool], ...] = (
@@ -205,12 +208,12 @@ def _names(role: Role) -> tuple[str, ...]:
 
 
 def holds(held: Iterable[Role], role: Role) -> bool:
-    """Whether a role is among those held."""
+    """Returns whether a role is among those held."""
     return any(one.id == role.id and one.kind == role.kind for one in held)
 
 
 def unknown_role(wanted: str, found: Sequence[Role], known: Sequence[Role]) -> UnknownRole:
-    """The error about a word that fits nothing that is known, or all of what was found."""
+    """Returns the error for a text that matches no known role, or several."""
     if found:
         each = " and ".join(f"{role.kind}:{role.name or role.id} ({role.id})" for role in found)
         return UnknownRole(f"{wanted!r} fits {each}", hint="Say which: by kind:name, or by the id.")
@@ -226,7 +229,7 @@ def unknown_role(wanted: str, found: Sequence[Role], known: Sequence[Role]) -> U
 
 
 def _known_roles(call: Call, *, since: float) -> Steps[list[Role]]:
-    """What can be granted, as it was read at `since` (monotonic, seconds) or later."""
+    """Returns the account's roles, read at `since` (monotonic clock, seconds) or later."""
     account = call.account
     read_at, roles = account.roles or (float("-inf"), [])
     if read_at < since:

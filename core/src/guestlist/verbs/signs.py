@@ -1,4 +1,4 @@
-"""What shows that an invitation was made, renewed, or has ended."""
+"""Evidence that an invitation was created or renewed, or has ended."""
 
 from __future__ import annotations
 
@@ -20,17 +20,19 @@ last renewal it would not be seen to move, and a resend that got no answer would
 
 
 def appeared(guest: Guest, known: Guest | None) -> Invitation | Member | None:
-    """Returns the record that is there now and was not before, or None. The invitee may have
-    answered already: a new invitation that was declined was made all the same.
+    """Returns the record that is there now and was not there before, or None.
+
+    The invitee may have answered already: a new invitation that was declined was created all the
+    same.
 
     Args:
-        guest: where the person stands now.
-        known: where the person stood before; None if nobody looked.
+        guest: the guest now.
+        known: the guest before. None if the records were not read.
 
     Raises:
-        MalformedResponse: it is not certain that a record is new, or that there is none: nobody
-            looked before, an older invitation is open and may have been opened again, or a record
-            that cannot be read may be the new one.
+        MalformedResponse: it is uncertain if a record is new, or if there is none: the records were
+            not read before, an older invitation is open and may have been reopened, or an
+            unreadable record may be the new one.
     """
     new = _new_record(guest, known)
     if new is None and guest.incomplete is not None:
@@ -62,9 +64,11 @@ def _new_record(guest: Guest, known: Guest | None) -> Invitation | Member | None
 
 
 def _is_older(one: Invitation, before: Invitation) -> bool:
-    """Whether a record was made before another, which a list does not show (any more, or yet). By
-    expiry that is said of what has ended only: an open invitation may have been made for less
-    time."""
+    """Returns whether a record was created before another that is missing in a list.
+
+    The expiry proves that only for an invitation that has ended: an open one may have been created
+    with a shorter lifetime.
+    """
     made, earlier = _told(one, "created_at"), _told(before, "created_at")
     if made is None or earlier is None:
         if one.state not in ENDED:
@@ -74,22 +78,22 @@ def _is_older(one: Invitation, before: Invitation) -> bool:
 
 
 def moved(before: Invitation, now: Invitation) -> bool:
-    """Whether an invitation was renewed: its expiry is later, or it has another id."""
+    """Returns whether an invitation was renewed: its expiry is later, or it has another id."""
     if now.expires_at is None or before.expires_at is None:
         return False
     return now.expires_at > before.expires_at or now.id != before.id
 
 
 def took_effect(action: str, known: Guest | None, now: Guest) -> bool:
-    """Returns whether a look shows that a call, whose outcome was not known, took effect.
+    """Returns whether the records prove that a call with an unknown outcome took effect.
 
     Args:
         action: `invite`, `replace` or `resend`.
-        known: where the person stood before the call; None if nobody looked.
-        now: where the person stands now.
+        known: the guest before the call. None if the records were not read.
+        now: the guest now.
 
     Raises:
-        MalformedResponse: the look cannot tell.
+        MalformedResponse: the records prove nothing.
     """
     before = known.invitation if known is not None else None
     if action != "resend" or before is None:
@@ -114,8 +118,10 @@ def proves_absence(provider: Provider, known: Guest | None, now: Guest) -> bool:
 
 
 def has_ended(call: Call, invitation: Invitation) -> bool:
-    """Whether an invitation is certainly over. Where it might still be open, a service may answer
-    another order for the address by renewing it in place."""
+    """Returns whether an invitation has certainly ended.
+
+    If it might still be open, a service may answer another order for the address by renewing it.
+    """
     if invitation.basis is not Basis.DERIVED:
         return invitation.state in ENDED
     told = _told(invitation, "expires_at")
@@ -123,8 +129,10 @@ def has_ended(call: Call, invitation: Invitation) -> bool:
 
 
 def would_show(call: Call, invitation: Invitation) -> Steps[bool]:
-    """Whether one sees if an invitation is renewed, by an expiry that moves; waits until it would.
-    Where none shows, finding no change proves nothing."""
+    """Returns whether a renewal changes the expiry; first waits until the change would be visible.
+
+    If a renewal does not show, finding no change proves nothing.
+    """
     told = _told(invitation, "expires_at")
     if not shows_renewal(call.provider, invitation):
         return False
@@ -134,10 +142,10 @@ def would_show(call: Call, invitation: Invitation) -> Steps[bool]:
 
 
 def shows_renewal(provider: Provider, invitation: Invitation) -> bool:
-    """Whether an invitation that is renewed in place has another expiry then."""
+    """Returns whether an invitation that is renewed in place has another expiry."""
     return provider.resend_moves_expiry and _told(invitation, "expires_at") is not None
 
 
 def _told(invitation: Invitation, name: str) -> datetime | None:
-    """A date of an invitation, if the service says it."""
+    """Returns a date of an invitation, unless it was estimated."""
     return None if name in invitation.estimated else getattr(invitation, name)

@@ -1,4 +1,4 @@
-"""What the records of a service say about where somebody stands."""
+"""Computes the state of a person from the records of a service."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 
 def state_named(word: State | str) -> State:
-    """The state of that name.
+    """Returns the state of that name.
 
     Raises:
-        InvalidOrder: there is none.
+        InvalidOrder: no state has that name.
     """
     try:
         return State(word)
@@ -39,11 +39,13 @@ def state_named(word: State | str) -> State:
 def current(
     invitation: Invitation, provider: Provider, now: datetime, *, fresh: bool = False
 ) -> Invitation:
-    """The invitation as it stands at `now`: dates that the service left out are estimated, and one
-    that the service still calls pending past its date has expired.
+    """Returns the invitation with its state at `now`.
+
+    Missing dates are estimated. An invitation that the service reports as pending has expired if
+    its date is over.
 
     Args:
-        fresh: it was created just now.
+        fresh: the invitation was created just now.
     """
     created, expires = invitation.created_at, invitation.expires_at
     estimated = invitation.estimated
@@ -70,7 +72,7 @@ def current(
 
 
 def is_open(invitation: Invitation, account: Account) -> bool:
-    """Whether an invitation is open as it stands now, whatever the service still calls it."""
+    """Returns whether an invitation is open now, whatever the service still reports."""
     return current(invitation, account.provider, account.now()).state in OPEN_STATES
 
 
@@ -89,8 +91,10 @@ def best(invitations: Iterable[Invitation]) -> Invitation | None:
 
 
 def best_member(members: Iterable[Member]) -> Member | None:
-    """Of several member records of one address, the one that counts: of somebody who is in, before
-    one who is invited, before one who was removed. Services keep what was removed."""
+    """Returns the member record that counts, of several for one address.
+
+    An active membership comes before an invited one, and that before a removed one.
+    """
     return max(
         members,
         key=lambda one: (one.state in MEMBERSHIPS, one.state is MemberState.INVITED),
@@ -99,7 +103,9 @@ def best_member(members: Iterable[Member]) -> Member | None:
 
 
 def is_undecided(records: Iterable[Invitation]) -> bool:
-    """Whether somebody is invited and, by these records, not in yet: the members may know more."""
+    """Returns whether these records show an invitation but no membership, which the list of members
+    may show.
+    """
     records = list(records)
     counting = best(records)
     open_one = counting is not None and counting.state in OPEN_STATES
@@ -109,7 +115,7 @@ def is_undecided(records: Iterable[Invitation]) -> bool:
 def conclude_from(
     account: Account, email: str, records: Iterable[Invitation], member: Member | None
 ) -> Guest:
-    """Where the guest stands, from all records about the address."""
+    """Returns the guest that follows from all records about the address."""
     records = list(records)
     if is_undecided(records) and member is not None and member.state not in MEMBERSHIPS:
         member = None  # who is listed as invited, or was removed once
@@ -119,7 +125,7 @@ def conclude_from(
 def conclude(
     account: Account, email: str, invitation: Invitation | None, member: Member | None
 ) -> Guest:
-    """Where the guest stands, from both records. Both have been looked for."""
+    """Returns the guest that follows from invitation and member, which were both read."""
     state, basis = State.GONE, Basis.INFERRED
     if member is not None and member.state in MEMBERSHIPS:
         reported = invitation is not None and invitation.state is State.ACCEPTED
@@ -142,8 +148,10 @@ def conclude(
 
 
 def _accepted_just_now(account: Account, invitation: Invitation) -> bool:
-    """Whether the members may not show yet who accepted. A record that says accepted for long,
-    of somebody who is no member, is of one who has left since."""
+    """Returns whether the list of members may not yet contain a person who has accepted.
+
+    If the acceptance is older and the person is not listed, they have left.
+    """
     if not account.provider.supports("members") and not account.provider.supports("find_member"):
         return True
     lag = timedelta(seconds=account.provider.list_lag)

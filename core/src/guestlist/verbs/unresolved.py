@@ -29,12 +29,12 @@ class Unresolved:
     """A call that ended before its outcome was known.
 
     Attributes:
-        account: the account that it was about.
+        account: the account of the call.
         key: the person, and for a role the role.
-        action: what the call was to do.
-        known: where the person stood before; None if nobody looked.
-        final: the monotonic clock, in seconds, when a look that finds nothing is conclusive.
-        happened: whether the service said that it did it.
+        action: the action of the call.
+        known: the guest before the call. None if the records were not read.
+        final: the monotonic time in seconds after which a lookup that finds nothing is conclusive.
+        happened: whether the service confirmed the change.
     """
 
     account: Account
@@ -50,7 +50,7 @@ class Unresolved:
         return self.final - self.account.clock.monotonic()
 
     def judge(self, now: Guest, *, final: bool) -> bool | None:
-        """Returns what a look shows: whether the call took effect; None while it cannot tell."""
+        """Returns whether a lookup proves that the call took effect; None if it proves nothing."""
         try:
             if took_effect(self.action, self.known, now):
                 return True
@@ -66,10 +66,10 @@ class Unresolved:
 
 
 def earlier_call(call: Call, *what: str) -> Unresolved | None:
-    """Returns the earlier call about the same person whose outcome is not known.
+    """Returns an earlier call about the same person whose outcome is unknown.
 
     Args:
-        what: besides the person, what the call is about, such as a role.
+        what: the subject of the call besides the person, such as a role.
     """
     return call.account.unresolved.get(_key(call, *what))
 

@@ -1,4 +1,4 @@
-"""`wait`: looking again and again until somebody is where they are expected."""
+"""`wait`: reads a person's state repeatedly until it is the expected one."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def wait(
 
 
 def _a_look(accounts: Accounts, call: Call, left: float) -> Call:
-    """A call of its own for one look, within the time that is left: enough for one request."""
+    """Returns a call for one lookup, with the time that is left or enough for one request."""
     budget = call.budget
     total = min(budget.total, max(left, budget.timeout))
     return accounts.budgeted(replace(budget, total=total)).call(call.account.name, call.email)

@@ -1,4 +1,4 @@
-"""Ending what somebody has: the client knows then that it is over, or that it was refused."""
+"""Revokes invitations and removes members; the client knows afterwards if it took effect."""
 
 from __future__ import annotations
 
