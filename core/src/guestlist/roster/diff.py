@@ -363,9 +363,9 @@ def _for_absent(
     if state is State.DECLINED and not rules.invite_declined:
         return person.cannot(_declined(invitation))
     if state is State.UNKNOWN and guest.basis is Basis.REPORTED:
-        word = f" {guest.raw_state!r}" if guest.raw_state else ""
+        word = f" as {guest.raw_state!r}" if guest.raw_state else ""
         return person.cannot(
-            f"the service reports the invitation's state as{word}, which guestlist does not know."
+            f"the service reports the invitation's state{word}, which guestlist does not know."
             " To send another email, run `guestlist resend` or `invite --if-exists replace`."
         )
     if state is State.EXPIRED and invitation is not None:
