@@ -17,6 +17,7 @@ from guestlist.exchange.policy import Verdict
 from guestlist.exchange.step import Failure, Steps
 from guestlist.models import Outcome, State
 from guestlist.provider import Effect, Request
+from guestlist.provider.paging import RecordCount
 from guestlist.verbs import create, leave, lists, signs
 
 find = import_module("guestlist.verbs.find")
@@ -321,12 +322,13 @@ def nobody_waits() -> Patches:
 
 @_listed
 def first_page_only() -> Patches:
-    """A list is its first page."""
+    """Reads only the first page of a list, and ignores the total that the service reports."""
     following = lists.Pages.next
 
     def first(self: Any, call: Call) -> Steps[Any]:
         items = yield from following(self, call)
         self.ended = True
+        self._count = RecordCount()
         return items
 
     return [_instead(lists.Pages, "next", first)]
@@ -334,12 +336,13 @@ def first_page_only() -> Patches:
 
 @_listed
 def repeated_page_ends_the_list() -> Patches:
-    """A list that repeats itself counts as read to its end."""
+    """Treats a list that repeats a page as complete, and ignores the total."""
     following = lists.Pages.next
 
     def content(self: Any, call: Call) -> Steps[Any]:
         items = yield from following(self, call)
-        self.broken = False
+        self._repeats = False
+        self._count = RecordCount()
         return items
 
     return [_instead(lists.Pages, "next", content)]
