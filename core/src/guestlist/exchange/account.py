@@ -15,6 +15,7 @@ from urllib.parse import quote
 
 from pydantic import SecretStr
 
+from guestlist.address import email_key
 from guestlist.errors import ConfigError, GuestlistError, InvalidOrder
 from guestlist.event import Event
 from guestlist.exchange.clock import Clock, SystemClock
@@ -310,7 +311,13 @@ class Account:
         if request is not None:
             facts.update(method=request.method, path=self._masked_path(request))
         event = Event(name, self.name, self.provider.name, self.clock.now(), **facts)
-        self._logger.log(_level(name), "%s", event)
+        extra = {
+            "account": self.name,
+            "event": name,
+            "email_key": email_key(event.email) if event.email else None,
+            "request_id": event.request_id,
+        }
+        self._logger.log(_level(name), "%s", event, extra=extra)
         if self.watch:
             try:
                 self.watch(event)
