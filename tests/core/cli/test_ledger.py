@@ -52,7 +52,7 @@ def test_the_table(plain: Cli, week: Story) -> None:
     assert plain("log").table == [
         "When          Guest            Account  Action  Result",
         "10 days ago   ada@example.com  cloud    invite  invited",
-        "10 days ago   ada@example.com  cloud    settle  owed",
+        "10 days ago   ada@example.com  cloud    settle  deferred",
         "7 days ago    eve@example.com  office   invite  refused: not from elsewhere",
         "3 days ago    bob@example.com  cloud    invite  unresolved",
         "1 minute ago  bob@example.com  cloud    remove  waiting",
@@ -98,7 +98,7 @@ def test_verbose_tells_all_that_happened(plain: Cli, week: Story) -> None:
         "Account  cloud",
         "Action   settle",
         "Role     group:Engineering",
-        "Result   owed",
+        "Result   deferred",
         "Order    2",
         "History  21 Nov 2026, 12:00:00 UTC asked",
     ]
