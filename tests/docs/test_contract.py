@@ -30,7 +30,9 @@ def public_functions() -> Iterator[tuple[str, Any]]:
 def methods(owner: type) -> Iterator[tuple[str, Any]]:
     for name, value in vars(owner).items():
         function = getattr(value, "__func__", getattr(value, "fget", value))
-        if not name.startswith("_") and inspect.isfunction(function):
+        if name.startswith("_") or not inspect.isfunction(function):
+            continue
+        if function.__module__.startswith("guestlist."):  # pydantic adds methods of its own
             yield f"{owner.__name__}.{name}", function
 
 

@@ -29,7 +29,7 @@ def test_it_is_what_the_docstrings_say() -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_public_name_has_a_section_with_text(name: str) -> None:
-    assert re.search(r"^[A-Z`].*\.$", described(name), re.MULTILINE)
+    assert re.search(r"^```\n\n[A-Z`]|\A\n[A-Z`]", described(name), re.MULTILINE)
 
 
 @pytest.mark.parametrize("method", [name for name in METHODS if name != "of_run"])
