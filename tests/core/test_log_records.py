@@ -8,15 +8,14 @@ import pytest
 
 from guestlist import Guestlist
 from guestlist.sandbox import Sandbox
+from guestlist.sandbox.connect import accounts_of
 from guestlist.sandbox.services import service_classes
-from guestlist_vultr import Vultr
 
 
 def test_log_records_carry_the_facts_of_an_event(caplog: pytest.LogCaptureFixture) -> None:
     kinds = [kind for kind in service_classes() if kind.name == "vultr"]
     with Sandbox(kinds) as sandbox, caplog.at_level(logging.DEBUG, "guestlist"):
-        accounts = {"cloud": Vultr(**sandbox.services["vultr"].settings)}
-        with Guestlist(accounts) as guests:
+        with Guestlist({"cloud": accounts_of(sandbox)["vultr"]}) as guests:
             guests.invite("Ada@Example.com")
     [record] = [one for one in caplog.records if vars(one).get("event") == "outcome"]
     facts = {name: vars(record)[name] for name in ("account", "email_key", "request_id")}
