@@ -218,7 +218,7 @@ def test_a_plan_over_the_limits_is_refused_unless_forced(
 ) -> None:
     with roster.open("a") as file:
         file.write("[limits]\ninvitations = 1\n")
-    with pytest.raises(Conflict, match="more than one run may do"):
+    with pytest.raises(Conflict, match="exceeds the limits of one run"):
         guestlist.apply(roster, client=client, ledger=ledger)
     assert not guestlist_sandbox.outbox.mails
     assert guestlist.apply(roster, client=client, ledger=ledger, force=True).left == 0

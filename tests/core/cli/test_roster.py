@@ -119,7 +119,7 @@ def test_owed_roles_are_given_once_somebody_has_accepted(roster: Roster, sandbox
 def test_waiting_for_acceptance_ends(roster: Roster) -> None:
     waited = roster("apply", "--yes", "--wait", "0.1s")
     assert waited.code == 4
-    assert "have not accepted in 0.1 s" in waited.err
+    assert "have not accepted within 0.1 s" in waited.err
 
 
 def test_nobody_is_taken_out_unless_that_is_asked_for(roster: Roster) -> None:
