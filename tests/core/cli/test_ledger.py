@@ -151,14 +151,14 @@ def test_no_orders(plain: Cli, week: Story) -> None:
 def test_a_table_shows_the_newest_and_says_so(
     plain: Cli, week: Story, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(log, "LAST", 2)
+    monkeypatch.setattr(log, "MAX_ORDERS_IN_TABLE", 2)
     run = plain("log")
     assert len(run.table) == 1 + 2
     assert run.err.startswith("hint: 3 older orders not shown")
     assert plain("log", "--last", "2").err == ""
-    monkeypatch.setattr(log, "LAST", 4)
+    monkeypatch.setattr(log, "MAX_ORDERS_IN_TABLE", 4)
     assert plain("log").err.startswith("hint: 1 older order not shown")
-    monkeypatch.setattr(log, "LAST", 5)
+    monkeypatch.setattr(log, "MAX_ORDERS_IN_TABLE", 5)
     run = plain("log")
     assert (len(run.table), run.err) == (1 + 5, "")
     assert len(plain("log", "--json").results) == 5
