@@ -207,6 +207,6 @@ def test_a_question_needs_stdin_and_stderr_on_a_terminal(
     for name in ("stdin", "stderr"):
         is_terminal = name == terminal
         monkeypatch.setattr(f"sys.{name}.isatty", lambda it=is_terminal: it, raising=False)
-    with pytest.raises(UsageError, match="there is no terminal to ask on"):
+    with pytest.raises(UsageError, match="but there is no terminal"):
         confirm("Really?", yes=False)
     confirm("Really?", yes=True)

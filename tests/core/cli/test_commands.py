@@ -36,8 +36,8 @@ def test_invite(cli: Cli, sandbox: Sandbox) -> None:
     assert run.code == 0
     assert run.table == [
         "Guest              Account  Outcome  Email  When",
-        "ada@example.com    vultr    invited  sent  expires in 3 days",
-        "grace@example.com  vultr    invited  sent  expires in 3 days",
+        "ada@example.com    vultr    invited  sent   expires in 3 days",
+        "grace@example.com  vultr    invited  sent   expires in 3 days",
     ]
     assert run.err == ""
     assert states(sandbox, "vultr") == {ADA: "pending", GRACE: "pending"}

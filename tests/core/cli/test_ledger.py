@@ -195,13 +195,13 @@ def test_a_full_disk_is_one_line(week: Story) -> None:
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (["log", "--since", "yesterday"], "neither a day such as"),
-        (["log", "--since", "2026-13-01"], "neither a day such as"),
-        (["log", "--since", "999999999999d"], "neither a day such as"),
+        (["log", "--since", "yesterday"], "neither a date such as"),
+        (["log", "--since", "2026-13-01"], "neither a date such as"),
+        (["log", "--since", "999999999999d"], "neither a date such as"),
         (["log", "--since", "900000d"], "out of range"),
         (["log", "--until", "9999-12-31"], "out of range"),
         (["log", "--state", "lost"], "the states are: waiting, in_doubt"),
-        (["log", "--last", "0"], "is no number above 0"),
+        (["log", "--last", "0"], "is not a whole number above 0"),
         (["log", "--json", "--export", "csv"], "exclude each other"),
         (["log", "--ledger", "nowhere.db"], "there is no ledger"),
         (["forget"], "exactly one of: an address, --older-than, --expired"),

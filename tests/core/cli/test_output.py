@@ -60,5 +60,5 @@ def test_too_few_file_descriptors_are_named(sandbox: Sandbox) -> None:
     )
     assert done.returncode == 1
     assert "Too many open files" in done.stderr
-    assert "hint: Allow more open files, such as with `ulimit -n 1024`." in done.stderr
+    assert "hint: Allow more open files, for example with `ulimit -n 1024`." in done.stderr
     assert "guestlist itself failed" not in done.stderr

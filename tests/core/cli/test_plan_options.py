@@ -177,7 +177,7 @@ def test_a_run_that_goes_on_asks_first(
 
     refused = real("apply")
     assert refused.code == 2
-    assert "hint: Add --yes." in refused.err
+    assert "hint: Add --yes to confirm." in refused.err
     for typed, code in (("n\n", 1), ("y\n", 0)):
         monkeypatch.setattr("sys.stdin", Terminal(typed))
         monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)

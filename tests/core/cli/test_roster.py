@@ -119,7 +119,7 @@ def test_owed_roles_are_given_once_somebody_has_accepted(roster: Roster, sandbox
 def test_waiting_for_acceptance_ends(roster: Roster) -> None:
     waited = roster("apply", "--yes", "--wait", "0.1s")
     assert waited.code == 4
-    assert "have not accepted within 0.1 s" in waited.err
+    assert "not accepted within 0.1 s by people with deferred roles: 1" in waited.err
 
 
 def test_nobody_is_taken_out_unless_that_is_asked_for(roster: Roster) -> None:
@@ -587,7 +587,9 @@ def test_a_role_that_there_is_not_is_told_once(roster: Roster) -> None:
     edit('["Member"]', '["Nobody"]')
     done = roster("plan")
     assert (done.out + done.err).count("there is no role 'Nobody'") == 1
-    assert "1 held back: what is wanted for them cannot be had" in " ".join(done.out.split())
+    assert "1 held back, because a wanted role or option is not available" in " ".join(
+        done.out.split()
+    )
 
 
 def test_people_who_were_held_back_are_told_again(roster: Roster) -> None:
@@ -709,7 +711,7 @@ def test_what_the_roster_wants_no_more_is_not_given(
     done = roster(command, *["--yes"] * (command == "apply"))
     assert "withdrawn" in done.out, done.out
     assert "Engineering" not in held(roster, cli, "ada@example.com")
-    assert "Nobody is owed" in roster("settle").out
+    assert "No deferred roles" in roster("settle").out
     assert "withdrawn: " in cli("log", "--ledger", "ledger.db").out
     logged = roster_log(cli, "ada@example.com")
     assert [(row["outcome"], row["detail"]) for row in logged if row["state"] == "dropped"] == [

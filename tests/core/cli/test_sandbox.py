@@ -84,7 +84,7 @@ def test_the_start_fits_a_terminal_of_80_columns() -> None:
     assert max(map(len, lines)) <= 80
     [header] = [line.split() for line in lines if line.startswith("Account ")]
     assert header == ["Account", "Setting", "Value"]  # a table, and no blocks of lines
-    assert "Keys that may only read:" in lines
+    assert "Read-only keys:" in lines
 
 
 def test_the_variable_that_it_prints_puts_every_command_on_it(

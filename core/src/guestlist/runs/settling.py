@@ -137,8 +137,8 @@ def grant_roles(context: Context, wait: float | None, *, allow_empty: bool = Fal
     if result.waiting and wait is not None:
         context.report(
             WaitTimeout(
-                f"{len(result.waiting)} people with deferred roles have not accepted within"
-                f" {wait:g} s",
+                f"not accepted within {wait:g} s by people with deferred roles:"
+                f" {len(result.waiting)}",
                 hint="Run `guestlist settle` later to give them their roles.",
             )
         )

@@ -170,5 +170,5 @@ def _show_settled(session: Session, result: SettleResult) -> None:
         )
     for guest in result.lost[:MAX_CHANGES_ON_TERMINAL]:
         print_message(
-            "warning", f"{guest.email} on {guest.account} is owed a role, and is {guest.state}"
+            "warning", f"{guest.email} on {guest.account} has a deferred role, but is {guest.state}"
         )
