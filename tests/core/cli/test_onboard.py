@@ -169,7 +169,7 @@ def test_without_a_ledger_none_is_begun(configured: Callable[..., Run]) -> None:
     assert [path.name for path in Path("there").iterdir()] == ["guestlist.toml"]
     refused = configured("invite", GRACE, "--role", "group:Support")
     assert refused.code == 2
-    assert "A client with a ledger remembers it" in refused.err
+    assert "A client with a ledger remembers them" in refused.err
 
 
 def test_one_that_is_there_is_used(configured: Callable[..., Run]) -> None:
@@ -195,7 +195,7 @@ def test_a_place_that_is_none_is_told_before_anything_is_sent(
 ) -> None:
     run = configured("invite", ADA, more="[ledger]\nurl = 5")
     assert run.code == 2
-    assert "ledger.url: has to be text" in run.err
+    assert "ledger.url: must be text" in run.err
     run = configured("invite", ADA, "--ledger", "nowhere/at/all.db")
     assert run.code == 1
     assert "cannot be opened: there is no folder" in run.err

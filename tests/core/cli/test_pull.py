@@ -158,6 +158,8 @@ def test_for_programs(roster: Roster) -> None:
         "memberships": len(Path("people.csv").read_text().splitlines()) - 1,
         "left_out": [],
         "left_out_count": 0,
+        "lost": [],
+        "backup": None,
     }
 
 
