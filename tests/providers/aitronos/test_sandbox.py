@@ -667,7 +667,7 @@ def test_the_mailbox_refuses_what_the_service_refuses(sandbox: Sandbox) -> None:
             sandbox.service.accept(invitation)
         return str(refusal.value)
 
-    assert "no such" in refused("inv_0")
+    assert "does not exist" in refused("inv_0")
     first = sandbox.invite()["invitation_id"]
     sandbox.service.accept(first)
     assert "used" in refused(first)
