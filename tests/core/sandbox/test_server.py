@@ -141,7 +141,7 @@ def test_other_reasons_not_to_start(kinds: Kinds) -> None:
         Sandbox(kinds, profiles={"club": "grand"}).run()
     with pytest.raises(SandboxError, match="two services are called 'club'"):
         Sandbox([kinds[0], kinds[0]])
-    with pytest.raises(SandboxError, match="no address"):
+    with pytest.raises(SandboxError, match="is not an address"):
         Sandbox(kinds, host="no such host")
     with Sandbox(kinds) as sandbox, pytest.raises(SandboxError, match="running already"):
         sandbox.run()

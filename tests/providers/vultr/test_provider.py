@@ -560,7 +560,7 @@ def test_a_kind_that_vultr_does_not_have(vultr: Vultr, operation: str) -> None:
 def test_restore_group_member(vultr: Vultr) -> None:
     request = Request.put("v2", "groups", "g1", "members", MEMBER.id)
     play(vultr.restore_group_member(MEMBER, GROUP), (request, answer({}, 202)))
-    with pytest.raises(InvalidOrder, match="no group"):
+    with pytest.raises(InvalidOrder, match="is not a group"):
         next(vultr.restore_group_member(MEMBER, ROLE))
 
 
