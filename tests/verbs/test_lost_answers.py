@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from itertools import product
 from typing import Any
 
@@ -116,7 +117,11 @@ def test_no_time_to_find_out(faulty: Any) -> None:
     assert "status" in error.hint
     assert waited(guests) <= 5
     assert guests.status(ADA).state is State.GONE
+    with pytest.raises(OutcomeUnknown, match="an earlier call about the address"):
+        guests.invite(ADA)
+    guests.sandbox.clock.advance(timedelta(minutes=2))
     assert guests.invite(ADA).outcome is Outcome.INVITED
+    assert len(guests.mails(ADA)) == 1
 
 
 def test_always_lost(faulty: Any) -> None:
@@ -449,6 +454,7 @@ def test_somebody_was_faster(faulty: Any) -> None:
         return None
 
     guests = faulty(first)
+    guests.service.configure(duplicates="refuse")
     result = guests.invite(ADA)
     assert result.outcome is Outcome.ALREADY_INVITED
     assert len(guests.invitations_of(ADA)) == len(guests.mails(ADA)) == 1
