@@ -122,7 +122,7 @@ DOCUMENTED = (
         {"user_id": "u", "email": "rosa@example.net"},
         MalformedResponse,
         arguments=(NOBODY,),
-        says="without its id",
+        says="has no id",
     ),
     Shown("validate_key", FULL, {**READ, "key": "k"}, arguments=("k",), sends=["/validate/k "]),
     Shown("validate_key", FULL | {"valid": True}, {"state": "pending"}, arguments=("k",)),
@@ -336,7 +336,7 @@ DOCUMENTED = (
     ),
     Shown("bulk_resend", {"success_count": 2}, {"sent": 2, "failed": 0}, arguments=([],)),
     Shown("bulk_resend", {"success_count": 1000}, {"sent": 1000}, arguments=(["u"] * 1000,)),
-    Shown("bulk_resend", {}, InvalidOrder, arguments=(["u"] * 1001,), says="1000 at a time"),
+    Shown("bulk_resend", {}, InvalidOrder, arguments=(["u"] * 1001,), says="too many for one bulk resend"),
     # ------------------------------------------------------------------ errors
     *(
         Shown("get_member", {"error": {"message": words}}, Conflict, status=status)
@@ -372,7 +372,7 @@ DOCUMENTED = (
         Shown("organization", {}, ConfigError, settings=settings, says=says)
         for settings, says in (
             ({"api_key": None, "token": None}, "FREDDY_API_KEY"),
-            ({"credential": "bearer"}, "leave out one"),
+            ({"credential": "bearer"}, "set only one"),
         )
     ),
 )
