@@ -336,7 +336,7 @@ DOCUMENTED = (
     ),
     Shown("bulk_resend", {"success_count": 2}, {"sent": 2, "failed": 0}, arguments=([],)),
     Shown("bulk_resend", {"success_count": 1000}, {"sent": 1000}, arguments=(["u"] * 1000,)),
-    Shown("bulk_resend", {}, InvalidOrder, arguments=(["u"] * 1001,), says="too many for one bulk resend"),
+    Shown("bulk_resend", {}, InvalidOrder, arguments=(["u"] * 1001,), says="too many for one bulk"),
     # ------------------------------------------------------------------ errors
     *(
         Shown("get_member", {"error": {"message": words}}, Conflict, status=status)
