@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from guestlist.address import email_key
 from guestlist.errors import GuestlistError, NotFound, OutcomeUnknown
 from guestlist.exchange.account import Call
-from guestlist.exchange.policy import may_refuse
+from guestlist.exchange.policy import is_foreign, may_refuse
 from guestlist.models import OPEN_STATES, Guest, InviteResult, Outcome, State
 from guestlist.provider import Effect, Response
 from pytest_guestlist.simulation.driver import Caller
@@ -212,6 +212,7 @@ def _unknown_only_where_it_must(run: Run, caller: Caller) -> Iterator[str]:
             or one.told.status >= 500
             or one.told.status == 408
             or (one.told.status < 300 and may_refuse(run.subject.provider))
+            or (one.told.status < 300 and is_foreign(run.subject.provider, one.told))
         )
     ]
     refused = any(
