@@ -164,10 +164,33 @@ def _not_lost(run: Run, caller: Caller) -> Iterator[str]:
         and result.mail_sent is None
         and caller.order.get("mail", True)
     ):
-        since = caller.started - run.subject.provider.list_lag
+        started = [caller.started]
+        if not _creates(caller):  # the result of an earlier call of the client that was unresolved
+            started += [other.started or 0.0 for other in _earlier_creating(run, caller)]
+        since = min(started) - run.subject.provider.list_lag
         sent = [one for one in _about(run, caller) if one.mails]
         if not any(since <= one.at <= caller.ended for one in sent):
             yield f"told {result.outcome}, and no mail was sent"
+
+
+def _creates(caller: Caller) -> bool:
+    """Whether the call sent a request that acts twice if it is sent twice."""
+    return any(one.request.effect is Effect.CREATE for one in caller.sent)
+
+
+def _earlier_creating(run: Run, caller: Caller) -> list[Caller]:
+    """Returns the calls of the same client about the same person that sent a creating request and
+    ended before this call did. The client remembers those that are unresolved."""
+    return [
+        other
+        for other in run.callers
+        if other is not caller
+        and other.client is caller.client
+        and other.ended is not None
+        and other.ended <= (caller.ended or 0.0)
+        and email_key(other.email) == email_key(caller.email)
+        and _creates(other)
+    ]
 
 
 def _failed_means_failed(run: Run, caller: Caller) -> Iterator[str]:
@@ -190,17 +213,7 @@ def _unknown_only_where_it_must(run: Run, caller: Caller) -> Iterator[str]:
     an earlier one of its client raises it too, and has sent nothing that makes an invitation."""
     if not isinstance(caller.error, OutcomeUnknown) or caller.verb not in SENDING:
         return
-    earlier = [
-        other
-        for other in run.callers
-        if other.client is caller.client
-        and other.ended is not None
-        and other.ended <= (caller.ended or 0.0)
-        and email_key(other.email) == email_key(caller.email)
-        and other is not caller
-        and any(one.request.effect is Effect.CREATE for one in other.sent)
-    ]
-    if earlier and all(one.request.effect is not Effect.CREATE for one in caller.sent):
+    if _earlier_creating(run, caller) and not _creates(caller):
         return
     doubts = [
         one
