@@ -376,7 +376,6 @@ def test_waiting_is_recorded_and_replayed_alike(pytester: pytest.Pytester) -> No
         run(pytester).assert_outcomes(passed=1)
 
 
-@pytest.mark.xfail(strict=False, reason="open: fails sometimes on a busy machine, cause not found")
 def test_concurrent_tests_are_replayed(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(
         """

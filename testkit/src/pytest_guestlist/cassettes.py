@@ -97,6 +97,7 @@ class Cassette:
         recorded_with: packages and versions with which the file was recorded. Empty in a file that
             does not say.
         changes: what did not fit in this replay, one line each.
+        recording: held by a transport while it sends a request and records the answer.
     """
 
     def __init__(
@@ -112,6 +113,7 @@ class Cassette:
         self.source = source
         self.recorded_with: list[str] = []
         self.changes: list[str] = []
+        self.recording = threading.Lock()
         self._accounts = list(accounts)
         self._is_replay = source is None
         self._scrub = Scrubber(self._accounts, people)

@@ -96,10 +96,13 @@ class CassetteTransport(_Transport):
             played = self._cassette.play(request)
             stream = httpx.ByteStream(played.content)
             return httpx.Response(played.status, headers=dict(played.headers), stream=stream)
-        answer = self._inner.handle_request(request)
-        answer.read()
-        headers = {name.lower(): value for name, value in answer.headers.items()}
-        self._cassette.note(request, Response(answer.status_code, headers, answer.content))
+        # one exchange at a time, so that the order in the file is the order in which the service
+        # acted: only then does a recorded answer show every change that stands before it
+        with self._cassette.recording:
+            answer = self._inner.handle_request(request)
+            answer.read()
+            headers = {name.lower(): value for name, value in answer.headers.items()}
+            self._cassette.note(request, Response(answer.status_code, headers, answer.content))
         return answer
 
 
