@@ -19,7 +19,7 @@ from guestlist.exchange.step import Failure
 from guestlist.models import Invitation, Member, Role, State
 from guestlist.provider import Page
 from pytest_guestlist.conformance import tricks
-from pytest_guestlist.conformance.base import Rules, samples_of
+from pytest_guestlist.conformance.base import Rules, one_of_each_effect, samples_of
 from pytest_guestlist.conformance.remark import place, remark
 from pytest_guestlist.conformance.tour import Replay, Sample, Tour
 from pytest_guestlist.conformance.wires import Astray
@@ -68,10 +68,10 @@ class Answers(Rules):
                     trick = tricks.body(json.dumps(shape).encode())
                     _same_or_malformed(sample, sample.again(nth, trick), nth, what)
 
-    def test_answer_that_is_too_large(self, tour: Tour, operation: str) -> None:
+    def test_answer_that_is_too_large(self, tour: Tour) -> None:
         """An answer that is too large to be read is MalformedResponse; a change that was answered
         so is known to have happened."""
-        for sample in samples_of(tour, operation):
+        for sample in one_of_each_effect(tour):
             for nth, (_, answer) in enumerate(sample.played):
                 trick = tricks.breaks(
                     Failure(

@@ -14,7 +14,7 @@ from pydantic.fields import FieldInfo
 from guestlist.errors import ConfigError
 from guestlist.models import Member
 from guestlist.plugins import installed
-from guestlist.provider import Provider
+from guestlist.provider import Effect, Provider
 from guestlist.sandbox import Service
 from pytest_guestlist.checking import CHANGING, CONTRACT, READING, SHORTCUTS
 from pytest_guestlist.conformance.remark import remarking, ruling
@@ -236,3 +236,18 @@ def sent_by(tour: Tour, operation: str) -> list[Sample]:
     if not found:
         pytest.skip(f"{operation} asks the service nothing")
     return found
+
+
+def one_of_each_effect(tour: Tour) -> list[Sample]:
+    """Returns the first sample of each combination of effects that the operations send.
+
+    For rules that guestlist itself keeps, whichever operation runs: retries, pauses, redirects and
+    masking depend on the effects of the requests only.
+    """
+    found: dict[frozenset[Effect], Sample] = {}
+    for sample in tour.samples.values():
+        if sample.played:
+            found.setdefault(frozenset(one.effect for one in sample.requests), sample)
+    if not found:
+        pytest.skip("no operation sends anything")
+    return list(found.values())

@@ -15,7 +15,7 @@ from guestlist.exchange.account import Budget
 from guestlist.exchange.step import Failure
 from guestlist.provider import Effect, Response
 from pytest_guestlist.conformance import tricks
-from pytest_guestlist.conformance.base import Rules, sent_by
+from pytest_guestlist.conformance.base import Rules, one_of_each_effect, sent_by
 from pytest_guestlist.conformance.clients import PATIENT
 from pytest_guestlist.conformance.remark import place, remark
 from pytest_guestlist.conformance.scene import Scene
@@ -82,9 +82,9 @@ class Refusals(Rules):
                         wanted = "an error with status, request id and words"
                         _misjudged(sample, nth, replay, str(status), wanted)
 
-    def test_words_of_the_service_are_passed_on(self, tour: Tour, operation: str) -> None:
+    def test_words_of_the_service_are_passed_on(self, tour: Tour) -> None:
         """An error tells the service's own words, whichever of the usual bodies they come in."""
-        for sample in sent_by(tour, operation):
+        for sample in one_of_each_effect(tour):
             for shape, body in tricks.REFUSALS.items():
                 replay = sample.again(0, tricks.says(422, body))
                 if tricks.WORDS not in str(replay.error):
@@ -103,10 +103,10 @@ class Refusals(Rules):
                     if not isinstance(replay.error, wanted):
                         _misjudged(sample, nth, replay, f"{status} for ever", wanted.__name__)
 
-    def test_trouble_that_passes(self, tour: Tour, operation: str) -> None:
+    def test_trouble_that_passes(self, tour: Tour) -> None:
         """One 503 in answer to a request that can be repeated is waited out, and the result is the
         same."""
-        for sample in sent_by(tour, operation):
+        for sample in one_of_each_effect(tour):
             for nth, request in enumerate(sample.requests):
                 if request.effect is Effect.CREATE:
                     continue
@@ -114,11 +114,11 @@ class Refusals(Rules):
                 if replay.error is not None or replay.value != sample.value:
                     _misjudged(sample, nth, replay, "503 once", repr(sample.value))
 
-    def test_no_answer(self, tour: Tour, operation: str) -> None:
+    def test_no_answer(self, tour: Tour) -> None:
         """A request that gets no answer is tried again, unless it creates: then it is sent once,
         and the outcome is unknown."""
         failure = Failure("no answer in time", sent=True)
-        for sample in sent_by(tour, operation):
+        for sample in one_of_each_effect(tour):
             for nth, request in enumerate(sample.requests):
                 replay = sample.again(nth, tricks.breaks(failure))
                 creates = request.effect is Effect.CREATE
@@ -126,19 +126,19 @@ class Refusals(Rules):
                 if not isinstance(replay.error, wanted):
                     _misjudged(sample, nth, replay, "no answer", wanted.__name__)
 
-    def test_never_sent(self, tour: Tour, operation: str) -> None:
+    def test_never_sent(self, tour: Tour) -> None:
         """A request that certainly never left is tried again, whatever it is."""
         failure = Failure("no connection", sent=False)
-        for sample in sent_by(tour, operation):
+        for sample in one_of_each_effect(tour):
             for nth in range(len(sample.requests)):
                 replay = sample.again(nth, tricks.breaks(failure), times=1)
                 if replay.error is not None or replay.value != sample.value:
                     _misjudged(sample, nth, replay, "not sent, once", repr(sample.value))
 
-    def test_too_many_requests(self, tour: Tour, operation: str) -> None:
+    def test_too_many_requests(self, tour: Tour) -> None:
         """After 429 guestlist waits for as long as the service asks, in every way of asking, and
         goes on."""
-        for sample in sent_by(tour, operation):
+        for sample in one_of_each_effect(tour):
             for how, asked in _ways_to_say(sample.clock.now() + timedelta(seconds=7)).items():
                 replay = sample.again(0, tricks.says(429, {"error": "slowly"}, asked), times=1)
                 if replay.error is not None or replay.value != sample.value:
@@ -147,18 +147,18 @@ class Refusals(Rules):
                     wanted = f"a pause of 7 s, not of {replay.waited:.1f} s"
                     _misjudged(sample, 0, replay, f"429 with {how}", wanted)
 
-    def test_too_many_requests_for_ever(self, tour: Tour, operation: str) -> None:
+    def test_too_many_requests_for_ever(self, tour: Tour) -> None:
         """429 for ever is RateLimited, and it says when to come back."""
-        for sample in sent_by(tour, operation):
+        for sample in one_of_each_effect(tour):
             trick = tricks.says(429, {"error": "slowly"}, {"retry-after": "7"})
             replay = sample.again(0, trick, budget=ONCE)
             error = replay.error
             if not isinstance(error, errors.RateLimited) or error.retry_after != 7.0:
                 _misjudged(sample, 0, replay, "429 for ever", "RateLimited with retry_after 7.0")
 
-    def test_redirects_are_not_followed(self, tour: Tour, operation: str) -> None:
+    def test_redirects_are_not_followed(self, tour: Tour) -> None:
         """A redirect is an error: credentials go nowhere else, and nothing is sent twice."""
-        for sample in sent_by(tour, operation):
+        for sample in one_of_each_effect(tour):
             trick = tricks.says(308, b"", {"location": "https://elsewhere.example/"})
             replay = sample.again(0, trick, budget=PATIENT)
             if not isinstance(replay.error, GuestlistError):
