@@ -13,7 +13,7 @@ import pytest
 from guestlist.event import Event
 from guestlist.exchange.account import Account, Budget, Call
 from guestlist.exchange.policy import run
-from guestlist.exchange.step import Failure, Outgoing, Send, Sleep, Steps, Write
+from guestlist.exchange.step import Block, Failure, Outgoing, Send, Sleep, Steps
 from guestlist.models import Invitation, Order, State
 from guestlist.provider import (
     Flow,
@@ -144,8 +144,8 @@ class Stage:
                     elif isinstance(step, Sleep):
                         self.slept.append(step.seconds)
                         self.clock.sleep(step.seconds)
-                    elif isinstance(step, Write):
-                        step.write()
+                    elif isinstance(step, Block):
+                        result = step.function()
                     else:
                         result = True
                 except BaseException as interruption:

@@ -743,7 +743,7 @@ def test_accounts_that_are_counted_together_keep_the_limits_of_all() -> None:
     for order in ([100, 10], [10, 100]):
         one, other = paces(*(Counted(per_minute=count) for count in order))
         assert one is other
-        assert max(one.reserve(0.0) for _ in range(11)) > 50
+        assert max(one.reserve(0.0).delay for _ in range(11)) > 50
 
 
 def test_who_is_not_counted_has_a_pace_of_its_own() -> None:

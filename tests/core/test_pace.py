@@ -24,7 +24,7 @@ LIMITS = [
 
 def departures(limits: list[Limit], arrivals: list[float]) -> list[float]:
     pace = Pace(*limits)
-    return [now + pace.reserve(now) for now in arrivals]
+    return [now + pace.reserve(now).delay for now in arrivals]
 
 
 def most_in_a_window(moments: list[float], per: float) -> int:
@@ -79,28 +79,28 @@ def test_a_long_run_uses_at_least_96_percent(limit: Limit) -> None:
 def test_who_asks_now_and_then_does_not_wait(limit: Limit, at_once: int) -> None:
     pace = Pace(limit)
     for start in (0.0, 10 * limit.per, 50 * limit.per):
-        waits = [pace.reserve(start) for _ in range(at_once + 1)]
+        waits = [pace.reserve(start).delay for _ in range(at_once + 1)]
         assert waits[:at_once] == pytest.approx([0.0] * at_once, abs=1e-6)
         assert waits[at_once] > 0.001
 
 
 def test_what_is_not_near_enough_is_left_for_others() -> None:
     pace = Pace(Limit(10, 1.0))
-    assert pace.reserve(0.0) == 0.0
-    first = pace.reserve(0.0, patience=0)
+    assert pace.reserve(0.0).delay == 0.0
+    first = pace.reserve(0.0, patience=0).delay
     for _ in range(1000):  # a thousand callers who would not wait
-        assert pace.reserve(0.0, patience=0.01) == first
-    assert pace.reserve(0.0) == first
+        assert pace.reserve(0.0, patience=0.01).delay == first
+    assert pace.reserve(0.0).delay == first
 
 
 @pytest.mark.parametrize("limit", LIMITS, ids=str)
 def test_a_rest_holds_everybody_back_and_then_goes_on_evenly(limit: Limit) -> None:
     pace = Pace(limit)
-    before = [pace.reserve(0.0) for _ in range(50)]
+    before = [pace.reserve(0.0).delay for _ in range(50)]
     assert pace.rests == 0
     pace.push_back(0.0, 20.0)
     assert pace.rests == 1
-    after = [pace.reserve(0.0) for _ in range(50)]
+    after = [pace.reserve(0.0).delay for _ in range(50)]
     assert after[0] == pytest.approx(20.0)
     assert after[1] > after[0]  # no burst right after
     gone = [moment for moment in before if moment <= 0.0]
@@ -111,21 +111,21 @@ def test_a_shorter_rest_does_not_end_a_longer_one() -> None:
     pace = Pace(Limit(10, 1.0))
     pace.push_back(0.0, 60.0)
     pace.push_back(1.0, 1.0)
-    assert pace.reserve(2.0) == pytest.approx(58.0)
+    assert pace.reserve(2.0).delay == pytest.approx(58.0)
 
 
 def test_without_a_limit_only_a_rest_is_waited_for() -> None:
     pace = Pace()
-    assert [pace.reserve(0.0) for _ in range(1000)] == [0.0] * 1000
+    assert [pace.reserve(0.0).delay for _ in range(1000)] == [0.0] * 1000
     pace.push_back(0.0, 20.0)
-    assert [pace.reserve(0.0) for _ in range(1000)] == [20.0] * 1000
+    assert [pace.reserve(0.0).delay for _ in range(1000)] == [20.0] * 1000
 
 
 def test_threads_share_it() -> None:
     pace, waits = Pace(Limit(100, 60.0)), list[float]()
 
     def work() -> None:
-        waits.extend(pace.reserve(0.0) for _ in range(100))
+        waits.extend(pace.reserve(0.0).delay for _ in range(100))
 
     threads = [Thread(target=work) for _ in range(8)]
     for thread in threads:

@@ -24,7 +24,7 @@ from tests.pacing.traffic import BASE_URL, SimulatedTime
 from guestlist.errors import GuestlistError
 from guestlist.exchange.account import Account, Budget, Call
 from guestlist.exchange.policy import Verdict, judge, run
-from guestlist.exchange.step import Failure, Hold, Release, Send, Sleep, Steps, Write
+from guestlist.exchange.step import Block, Failure, Hold, Release, Send, Sleep, Steps
 from guestlist.models import Invitation, Member, Order, Role, State
 from guestlist.plugins import installed
 from guestlist.provider import Effect, Flow, Provider, Request, Response
@@ -222,8 +222,8 @@ def _carry_out(
             told.answers.append((effect(), result))
         elif isinstance(step, Hold | Release):
             result = True
-        elif isinstance(step, Write):
-            step.write()
+        elif isinstance(step, Block):
+            result = step.function()
         else:
             time.at += step.seconds
 
@@ -510,8 +510,8 @@ def _record(
         if isinstance(step, Send):
             result = wire.send(step.outgoing)
             kept.append(result)
-        elif isinstance(step, Write):
-            step.write()
+        elif isinstance(step, Block):
+            result = step.function()
         elif isinstance(step, Sleep):
             time.at += step.seconds
 

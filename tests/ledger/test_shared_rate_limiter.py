@@ -16,7 +16,7 @@ from sqlalchemy import Connection
 
 from guestlist import Guest, Guestlist, State
 from guestlist.errors import RateLimited
-from guestlist.exchange.pace import MARGIN, Pace
+from guestlist.exchange.pace import MARGIN, Pace, Reservation
 from guestlist.ledger import Ledger
 from guestlist.ledger.shared_rate_limiter import SharedRateLimiter
 from guestlist.provider import Limit
@@ -56,7 +56,7 @@ class Process:
 
     def reserve(self) -> float:
         """The moment, in seconds since the beginning, at which the next request may go."""
-        return self.clock.passed + self.pace.reserve(self.clock.monotonic())
+        return self.clock.passed + self.pace.reserve(self.clock.monotonic()).delay
 
     def check(self) -> list[float]:
         """When the requests of a call left, in seconds since the beginning."""
@@ -177,11 +177,13 @@ def test_a_rest_right_after_a_reservation_makes_it_void(
     reserve = SharedRateLimiter.reserve
     rests = iter([20.0])
 
-    def interrupted(pace: SharedRateLimiter, now: float, patience: float = float("inf")) -> float:
-        delay = reserve(pace, now, patience)
+    def interrupted(
+        pace: SharedRateLimiter, now: float, patience: float = float("inf")
+    ) -> Reservation:
+        reserved = reserve(pace, now, patience)
         if patience > 0 and (rest := next(rests, None)):  # another thread's
             pace.push_back(now, rest)
-        return delay
+        return reserved
 
     monkeypatch.setattr(SharedRateLimiter, "reserve", interrupted)
     one.pace.push_back(one.clock.monotonic(), 1.0)
@@ -193,7 +195,7 @@ def test_a_moment_for_which_there_is_no_patience_is_left_for_others(
 ) -> None:
     one, other = processes[:2]
     one.reserve()
-    delays = {one.pace.reserve(one.clock.monotonic(), patience=0.01) for _ in range(5)}
+    delays = {one.pace.reserve(one.clock.monotonic(), patience=0.01).delay for _ in range(5)}
     assert min(delays) > 0.01
     assert other.reserve() <= max(delays) + 0.001
 
@@ -203,7 +205,7 @@ def test_the_wait_for_the_ledger_is_no_time_that_is_left(processes: list[Process
     asked = one.clock.monotonic()
     one.clock.sleep(1.0)
     other.clock.sleep(1.0)
-    assert one.pace.reserve(asked, patience=0.5) >= 1.0
+    assert one.pace.reserve(asked, patience=0.5).delay >= 1.0
     assert other.reserve() == 1.0
 
 
@@ -288,12 +290,12 @@ def test_accounts_are_counted_as_the_service_does(tmp_path: Path) -> None:
         now = time.monotonic()
         one, two = ledger.pace(VULTR), ledger.pace(Vultr(api_key="another"))
         one.reserve(now)
-        assert two.reserve(now) > 0
+        assert two.reserve(now).delay > 0
         keys = [Aitronos(api_key=key, organization_id="org_1") for key in ("ak_1", "ak_2")]
         first, second = map(ledger.pace, keys)
         for _ in range(1000):
             first.reserve(now)
-        assert first.reserve(now) > second.reserve(now)
+        assert first.reserve(now).delay > second.reserve(now).delay
 
 
 def test_no_key_can_be_read_from_the_ledger(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ from guestlist.exchange.account import Account, Budget, Call
 from guestlist.exchange.pace import MARGIN, Pace
 from guestlist.exchange.policy import run
 from guestlist.exchange.recovery import once
-from guestlist.exchange.step import Failure, Send, Sleep, Steps, Write
+from guestlist.exchange.step import Block, Failure, Send, Sleep, Steps
 from guestlist.ledger.orders import Taken
 from guestlist.provider import Flow, Limit, Request, Response
 from guestlist.sandbox.limits import SlidingWindow
@@ -83,7 +83,7 @@ def test_a_refusal_is_forgotten_in_time() -> None:
 
 
 def _interval(pace: Pace, now: float) -> float:
-    return -pace.reserve(now) + pace.reserve(now)
+    return -pace.reserve(now).delay + pace.reserve(now).delay
 
 
 @pytest.mark.parametrize(
@@ -96,7 +96,7 @@ def test_no_window_holds_more_than_the_limit(limit: Limit, seed: int) -> None:
     moments: list[float] = []
     for _ in range(2000):
         now += source.choice([0.0, 0.0, 0.0, 0.01, limit.per / limit.count, limit.per])
-        moments.append(now + pace.reserve(now))
+        moments.append(now + pace.reserve(now).delay)
     assert moments == sorted(moments)
     assert most_within(moments, limit.per + MARGIN * 0.999) <= limit.count
 
@@ -110,9 +110,9 @@ def test_a_burst_may_come_late(limit: Limit, back: float) -> None:
     """The first requests of a client are slow: it opens connections. Those that go when the window
     has room again are not, and must not come together with them, nor when callers come back."""
     pace = Pace(limit)
-    moments = [pace.reserve(0.0) for _ in range(int(0.97 * limit.count))]
+    moments = [pace.reserve(0.0).delay for _ in range(int(0.97 * limit.count))]
     late = [moment + 1.75 * (moment == 0.0) for moment in moments]
-    late += [back + pace.reserve(back) for _ in range(2 * limit.count)]
+    late += [back + pace.reserve(back).delay for _ in range(2 * limit.count)]
     assert late.count(1.75) >= 0.19 * limit.count
     assert most_within(late, limit.per) <= limit.count
 
@@ -122,7 +122,7 @@ def test_a_burst_is_had_again_after_a_pause(limit: Limit) -> None:
     pace = Pace(limit)
     for _ in range(limit.count // 2):
         pace.reserve(0.0)
-    assert max(pace.reserve(70.0) for _ in range(limit.count // 5)) == pytest.approx(0.0)
+    assert max(pace.reserve(70.0).delay for _ in range(limit.count // 5)) == pytest.approx(0.0)
 
 
 def test_a_moment_is_missed_by_more_than_is_left_free() -> None:
@@ -136,8 +136,8 @@ def test_a_moment_is_missed_by_more_than_is_left_free() -> None:
 
 def test_a_few_calls_do_not_wait_where_the_limit_is_long() -> None:
     pace = Pace(Limit(100, 60.0))
-    assert [pace.reserve(0.0) for _ in range(20)] == [0.0] * 20
-    assert pace.reserve(0.0) > 0
+    assert [pace.reserve(0.0).delay for _ in range(20)] == [0.0] * 20
+    assert pace.reserve(0.0).delay > 0
 
 
 # ---------------------------------------------------------------------------- several limits
@@ -272,7 +272,7 @@ def test_a_wrong_header_does_not_silence_a_client_for_ever() -> None:
     time = SimulatedTime()
     account = Account("a", Vultr(api_key="a"), time)
     account.rest(1e300)
-    assert account.pace.reserve(0.0) == 3600.0
+    assert account.pace.reserve(0.0).delay == 3600.0
 
 
 # ---------------------------------------------------------------------------- budgets
@@ -295,8 +295,8 @@ def carry_out(time: SimulatedTime, steps: Steps[Any], *answers: Response | Failu
             answer = left.pop(0) if len(left) > 1 else left[0]
         else:
             answer = None
-            if isinstance(step, Write):
-                step.write()
+            if isinstance(step, Block):
+                answer = step.function()
             elif isinstance(step, Sleep):
                 time.at += step.seconds
         try:

@@ -18,7 +18,7 @@ from typing import Any
 
 from guestlist.errors import GuestlistError
 from guestlist.exchange.account import Account, Budget
-from guestlist.exchange.step import Failure, Hold, Release, Result, Send, Steps, Write
+from guestlist.exchange.step import Block, Failure, Hold, Release, Send, Steps
 from guestlist.provider import Provider, Response
 from guestlist.sandbox.service import Clock as ServiceClock
 from guestlist.sandbox.service import Service
@@ -161,7 +161,7 @@ class Simulation:
             self._resume(steps, None, calls)
 
     def _resume(
-        self, steps: Steps[Any], result: Result, calls: Callable[[], Steps[Any] | None]
+        self, steps: Steps[Any], result: object, calls: Callable[[], Steps[Any] | None]
     ) -> None:
         try:
             step = steps.send(result)
@@ -179,9 +179,8 @@ class Simulation:
             self.at(arrival, lambda: self._arrive(steps, step, calls))
         elif isinstance(step, Hold | Release):
             self._resume(steps, True, calls)
-        elif isinstance(step, Write):
-            step.write()
-            self._resume(steps, None, calls)
+        elif isinstance(step, Block):
+            self._resume(steps, step.function(), calls)
         else:
             awake = self._awake(now + step.seconds)
             self.at(awake, lambda: self._resume(steps, None, calls))

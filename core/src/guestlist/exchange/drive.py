@@ -10,15 +10,14 @@ from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from guestlist.exchange.clock import Clock
 from guestlist.exchange.step import (
+    Block,
     Failure,
     Hold,
     Outgoing,
     Release,
-    Result,
     Send,
     Sleep,
     Steps,
-    Write,
 )
 from guestlist.provider.messages import Response
 
@@ -114,14 +113,14 @@ class Driver:
         try:
             step = next(steps)
             while True:
-                result: Result = None
+                result: object = None
                 try:
                     if isinstance(step, Send):
                         result = self._wire.send(step.outgoing)
                     elif isinstance(step, Sleep):
                         self._clock.sleep(step.seconds)
-                    elif isinstance(step, Write):
-                        step.write()
+                    elif isinstance(step, Block):
+                        result = step.function()
                     elif isinstance(step, Release):
                         held.pop(step.key, _nothing)()
                     else:
@@ -166,14 +165,14 @@ class AsyncDriver:
         try:
             step = next(steps)
             while True:
-                result: Result = None
+                result: object = None
                 try:
                     if isinstance(step, Send):
                         result = await self._wire.send(step.outgoing)
                     elif isinstance(step, Sleep):
                         await self._clock.asleep(step.seconds)
-                    elif isinstance(step, Write):
-                        await _in_a_thread(step.write)
+                    elif isinstance(step, Block):
+                        result = await _in_a_thread(step.function)
                     elif isinstance(step, Release):
                         held.pop(step.key, _nothing)()
                     else:
@@ -209,10 +208,10 @@ def _nothing() -> None:
     """Releases a key that the call does not hold."""
 
 
-async def _in_a_thread(work: Callable[[], None]) -> None:
+async def _in_a_thread(function: Callable[[], T]) -> T:
     import anyio.to_thread
 
-    await anyio.to_thread.run_sync(work)
+    return await anyio.to_thread.run_sync(function)
 
 
 def _end(steps: Steps[T], held: Held) -> None:

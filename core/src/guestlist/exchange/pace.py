@@ -19,7 +19,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from guestlist.provider import Limit
 
@@ -39,6 +39,19 @@ BURST_SHARE = 0.2
 LONG_SHARE = 0.97
 """The part of such a limit that is used at all: a service that says "none remain" when the last is
 taken would make everybody wait for its window to end."""
+
+
+class Reservation(NamedTuple):
+    """A moment at which a request may be sent.
+
+    Attributes:
+        delay: seconds until then.
+        rests: `Pace.rests` when it was reserved. If that has changed since, the reservation is
+            void.
+    """
+
+    delay: float
+    rests: int
 
 
 class Pace:
@@ -64,8 +77,8 @@ class Pace:
         self._last = float("-inf")
         self._lock = threading.Lock()
 
-    def reserve(self, now: float, patience: float = float("inf")) -> float:
-        """Takes the next free moment and returns how many seconds away it is.
+    def reserve(self, now: float, patience: float = float("inf")) -> Reservation:
+        """Reserves the next free moment.
 
         Args:
             now: the monotonic clock, in seconds.
@@ -79,7 +92,7 @@ class Pace:
                 self._last = moment
                 for gauge in self._gauges:
                     gauge.take(moment)
-        return moment - now
+            return Reservation(moment - now, self.rests)
 
     def missed(self, late: float) -> bool:
         """Whether a request that leaves so many seconds after its moment may come together with

@@ -22,6 +22,7 @@ from guestlist.exchange.account import LONGEST_REST, Account, Call
 from guestlist.exchange.clock import Stopped
 from guestlist.exchange.retry_after import plain_retry_after, retry_after, used_up
 from guestlist.exchange.step import (
+    Block,
     Failure,
     Hold,
     Outgoing,
@@ -29,7 +30,6 @@ from guestlist.exchange.step import (
     Send,
     Sleep,
     Steps,
-    Write,
 )
 from guestlist.provider import Effect, Flow, Provider, Request, Response, explain
 from guestlist.provider.explanations import request_id
@@ -45,6 +45,10 @@ MINUTE = "%Y-%m-%d %H:%M UTC"
 
 CONNECTIONS = 100
 """Requests of one account that may be in flight at a time."""
+
+UNSEEN_PAUSE_SECONDS = 1.0
+"""Seconds for which a process may not yet know that another one was asked to pause. After a shorter
+wait for the rate limit, the ledger is not read again for that."""
 
 FRESH = 1.0
 """Seconds after which an intent does not say any more that its request is about to leave."""
@@ -224,7 +228,7 @@ def _rest(call: Call, seconds: float, refusal: GuestlistError | None = None) -> 
         rest()
     elif seconds > 0:
         try:
-            yield from write(call, rest)
+            yield from block(call, rest)
         except GuestlistError as error:
             unwritten = f"a rest could not be written down: {error.headline}"
             account.tell("pace", email=call.email, detail=unwritten)
@@ -240,11 +244,11 @@ def sleep(call: Call, seconds: float) -> Steps[None]:
         raise
 
 
-def write(call: Call, work: Callable[[], None]) -> Steps[None]:
-    """Has the ledger do something."""
+def block(call: Call, function: Callable[[], T]) -> Steps[T]:
+    """Calls a function that may block, such as one of the ledger, and returns its result."""
     try:
-        yield Write(work)
-    except GuestlistError:  # no interruption, but what the ledger says
+        return cast(T, (yield Block(function)))
+    except GuestlistError:  # an error of the ledger is not an interruption
         raise
     except BaseException as interruption:
         _note(call, interruption)
@@ -307,17 +311,17 @@ def _set_out(call: Call, request: Request) -> Steps[Outgoing]:
 
 def _intend(call: Call, request: Request) -> Steps[None]:
     if call.entry is not None and request.effect is not Effect.READ:
-        yield from write(call, partial(call.entry.intend, str(request)))
+        yield from block(call, partial(call.entry.intend, str(request)))
 
 
 def _pace(call: Call, request: Request) -> Steps[float]:
     """Waits for a moment that is free, and returns it."""
     account, pace = call.account, call.account.pace
     while True:
-        if pace.shared:
-            yield from write(call, pace.look)
-        rests = pace.rests  # before: a rest that another thread notes afterwards makes it void
-        delay = yield from _reserve(call)
+        now = account.clock.monotonic()
+        reserve = partial(pace.reserve, now, call.patience)
+        reserved = (yield from block(call, reserve)) if pace.shared else reserve()
+        delay = reserved.delay - (account.clock.monotonic() - now)
         if exceeded := call.exceeded(delay):
             raise _out_of_budget(account, exceeded, delay)
         moment = account.clock.monotonic() + delay
@@ -325,9 +329,9 @@ def _pace(call: Call, request: Request) -> Steps[float]:
             return moment
         account.tell("pace", request, email=call.email, seconds=delay, detail=_pause(account))
         yield from sleep(call, delay)
-        if pace.shared:
-            yield from write(call, pace.look)
-        if rests == pace.rests:
+        if pace.shared and delay > UNSEEN_PAUSE_SECONDS:
+            yield from block(call, pace.look)
+        if reserved.rests == pace.rests:
             return moment
 
 
@@ -341,16 +345,6 @@ def _pause(account: Account) -> str | None:
 
 def _because(account: Account) -> str:
     return f" ({account.pause_reason})" if account.pause_reason else ""
-
-
-def _reserve(call: Call) -> Steps[float]:
-    pace, clock, patience = call.account.pace, call.account.clock, call.patience
-    now = clock.monotonic()
-    if not pace.shared:
-        return pace.reserve(now, patience)
-    delays: list[float] = []
-    yield from write(call, lambda: delays.append(pace.reserve(now, patience)))
-    return delays[0] - (clock.monotonic() - now)
 
 
 def _out_of_budget(account: Account, exceeded: str, delay: float) -> GuestlistError:

@@ -8,17 +8,16 @@ are given. Two drivers run them, for sync and async callers; the simulator is a 
     Sleep    -> None
     Hold     -> True once the call has one of the key's places; False when that took too long
     Release  -> None
-    Write    -> None, once the ledger has it on disk
+    Block    -> what the function returned
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from guestlist.errors import GuestlistError, ServiceUnavailable
-from guestlist.provider.messages import Response
 
 T = TypeVar("T")
 
@@ -111,14 +110,13 @@ class Release:
 
 
 @dataclass(frozen=True, slots=True)
-class Write:
-    """Have the ledger write something down. `write` blocks until it is durable, and raises when it
-    cannot be."""
+class Block:
+    """Call a function that may block, such as one that reads or writes the ledger, and receive what
+    it returns. The async driver calls it in a thread."""
 
-    write: Callable[[], None]
+    function: Callable[[], object]
 
 
-Step = Send | Sleep | Hold | Release | Write
-Result = Response | Failure | bool | None
-Steps = Generator[Step, Result, T]
+Step = Send | Sleep | Hold | Release | Block
+Steps = Generator[Step, Any, T]
 """A generator of steps that returns a `T`."""

@@ -155,9 +155,7 @@ class SingleEntry:
         an order that no process works on, or lose the order of the run."""
         if self._instead is not None and not self._instead.replaced(connection, now):
             return None
-        id = orders.add_single(connection, self._change, now, self._origin)
-        orders.intend(connection, id, request, now, None)
-        return id
+        return orders.add_single(connection, self._change, now, self._origin, request=request)
 
     def ended(self, outcome: str, mail: bool | None) -> None:
         """Records the outcome of the call, and defers the roles that have to wait for

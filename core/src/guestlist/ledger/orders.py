@@ -32,6 +32,7 @@ from guestlist.ledger.store import Store
 ASK = "It is not sent again by itself. Ask the person, or `guestlist status`."
 """Hint for an order whose outcome stays unknown."""
 
+_ADD_SINGLE = insert(orders).returning(orders.c.id)
 # Checked with the claim itself, because a run may be replaced while its chunks are processed.
 _MAY_BEGIN = and_(
     ~exists().where(halts.c.run == orders.c.run, halts.c.account == orders.c.account),
@@ -39,11 +40,27 @@ _MAY_BEGIN = and_(
 )
 
 
-def add_single(connection: Connection, change: Change, now: float, origin: Origin = NOBODY) -> int:
-    """Stores the order of a single call and returns its number."""
+def add_single(
+    connection: Connection,
+    change: Change,
+    now: float,
+    origin: Origin = NOBODY,
+    *,
+    request: str | None = None,
+) -> int:
+    """Stores the order of a single call and returns its number.
+
+    Args:
+        request: the request that is about to leave; None if none will be sent.
+    """
     row = row_of(change, None, now, origin=origin)
-    made = connection.execute(insert(orders).values(row).returning(orders.c.id))
-    return int(made.scalar_one())
+    if request is not None:
+        row |= {"state": OrderState.INTENDED, "intended": now, "attempts": 1}
+    made = connection.execute(_ADD_SINGLE, row)
+    id = int(made.scalar_one())
+    if request is not None:
+        add_entry(connection, id, now, "sent", request)
+    return id
 
 
 def last_unanswered(store: Store, account: str, key: str) -> Order | None:

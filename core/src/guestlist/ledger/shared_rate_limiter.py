@@ -9,7 +9,7 @@ import socket
 from sqlalchemy import Connection, select, update
 
 from guestlist.exchange.clock import Clock
-from guestlist.exchange.pace import Pace
+from guestlist.exchange.pace import Pace, Reservation
 from guestlist.ledger.schema import paces
 from guestlist.ledger.store import Store, insert_absent
 from guestlist.provider import Limit, Provider
@@ -42,16 +42,16 @@ class SharedRateLimiter(Pace):
         self._written = select(paces.c.state).where(paces.c.name == name)
         self._clock = clock
 
-    def reserve(self, now: float, patience: float = float("inf")) -> float:
+    def reserve(self, now: float, patience: float = float("inf")) -> Reservation:
         """Reserves the next free moment, in all processes. Blocks while it uses the ledger."""
         with self._store.pacing() as connection:
             pace = self._locked(connection)
             waited = self._since(now)
             left = patience - waited
-            delay = pace.reserve(self._wall(), left)
+            delay, rests = pace.reserve(self._wall(), left)
             if delay <= left:
                 self._write(connection, pace)
-        return waited + delay
+        return Reservation(waited + delay, rests)
 
     def push_back(
         self,

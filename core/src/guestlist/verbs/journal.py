@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from guestlist.errors import Forbidden, GuestlistError, OutcomeUnknown
 from guestlist.exchange.account import Call, Doubt
-from guestlist.exchange.policy import sleep, write
+from guestlist.exchange.policy import block, sleep
 from guestlist.exchange.step import Steps
 from guestlist.models import OPEN_STATES, Guest, InviteResult, Role, State
 from guestlist.verbs.find import look
@@ -52,12 +52,12 @@ def written(
         result = yield from steps
     except GuestlistError as error:
         try:
-            yield from write(call, partial(entry.failed, error))
+            yield from block(call, partial(entry.failed, error))
         except GuestlistError as unwritten:
             error.add_note(f"guestlist: that could not be written down: {unwritten.headline}")
         raise
     try:
-        yield from write(call, partial(entry.ended, outcome(result), mail(result)))
+        yield from block(call, partial(entry.ended, outcome(result), mail(result)))
     except GuestlistError as unwritten:
         if call.sent is not None:
             unwritten.happened = True
@@ -173,13 +173,7 @@ def _answered(call: Call, question: Callable[[], T]) -> Steps[T]:
     """Calls a function that reads or writes the ledger, which may block, or the client's memory."""
     if call.journal is None:
         return question()
-    answers: list[T] = []
-
-    def ask() -> None:
-        answers.append(question())
-
     try:
-        yield from write(call, ask)
+        return (yield from block(call, question))
     except GuestlistError as error:
         raise call.about(error) from error.__cause__
-    return answers[0]

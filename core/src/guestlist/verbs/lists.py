@@ -11,7 +11,7 @@ from guestlist.address import email_key
 from guestlist.errors import GuestlistError, InvalidOrder, MalformedResponse
 from guestlist.exchange.account import Call
 from guestlist.exchange.policy import run
-from guestlist.exchange.step import Result, Step, Steps
+from guestlist.exchange.step import Step, Steps
 from guestlist.models import KINDS, Invitation, Member, Role, State
 from guestlist.provider import Flow, Page, RecordProblem
 from guestlist.provider.paging import RecordCount, unfinished_list_error
@@ -189,7 +189,7 @@ class Walk(Generic[T]):
         self._finish = finish
         self.problems = self._pages.problems
 
-    def more(self) -> Generator[Step, Result, list[T] | None]:
+    def more(self) -> Generator[Step, Any, list[T] | None]:
         """Returns the next items, which may be none. Returns None if there are no more pages.
 
         Raises:

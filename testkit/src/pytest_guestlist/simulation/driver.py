@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from guestlist.exchange.account import Account, Budget
-from guestlist.exchange.step import Failure, Hold, Outgoing, Release, Result, Send, Sleep, Steps
+from guestlist.exchange.step import Failure, Hold, Outgoing, Release, Send, Sleep, Steps
 from guestlist.models import Guest, InviteResult, RoleResult
 from guestlist.provider import Effect, Request, Response
 from pytest_guestlist.simulation.faults import AT_ONCE, LATE, Case, Fault, Faults
@@ -161,7 +161,7 @@ class Driver:
         if caller.interrupt == caller.taken:
             self._interrupt(caller, self._random.uniform(self._time.now, until))
 
-    def _resume_at(self, moment: float, caller: Caller, result: Result) -> None:
+    def _resume_at(self, moment: float, caller: Caller, result: object) -> None:
         turn = caller.taken
 
         def resume() -> None:

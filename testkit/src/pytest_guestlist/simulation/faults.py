@@ -14,13 +14,13 @@ from email.utils import format_datetime
 from enum import Enum, auto
 from random import Random
 
-from guestlist.exchange.step import Failure, Outgoing, Result
+from guestlist.exchange.step import Failure, Outgoing
 from guestlist.provider import Response
 from pytest_guestlist.simulation.world import EPOCH
 
 NEVER, AT_ONCE, LATE = "never", "at once", "late"
 
-Tell = Callable[["Case", Response | None], Result]
+Tell = Callable[["Case", Response | None], Response | Failure | None]
 """From what the service answered (None if it did not act before the answer) to what is told."""
 
 
@@ -66,7 +66,7 @@ def _status(status: int) -> Tell:
 
 
 def _limited(*names: str) -> Tell:
-    def tell(case: Case, _real: Response | None) -> Result:
+    def tell(case: Case, _real: Response | None) -> Response | Failure | None:
         seconds = case.random.choice((0, 1, 2, 7, 45))
         moment = datetime.fromtimestamp(EPOCH + case.now, UTC)
         date = format_datetime(moment + timedelta(seconds=seconds), usegmt=True)
@@ -80,7 +80,7 @@ def _limited(*names: str) -> Tell:
 
 
 def _body(make: Callable[[Case, bytes], bytes]) -> Tell:
-    def tell(case: Case, real: Response | None) -> Result:
+    def tell(case: Case, real: Response | None) -> Response | Failure | None:
         if real is None or not 200 <= real.status < 300:
             return real
         return replace(real, content=make(case, real.content))
@@ -98,7 +98,7 @@ def _cut(case: Case, content: bytes) -> bytes:
 
 
 def _with_status(reason: str, *, malformed: bool = False) -> Tell:
-    def tell(_case: Case, real: Response | None) -> Result:
+    def tell(_case: Case, real: Response | None) -> Response | Failure | None:
         assert real is not None
         return Failure(reason, status=real.status, malformed=malformed)
 
@@ -109,7 +109,7 @@ def _echo(status: int) -> Tell:
     """An answer that repeats what it should not: whole, or where a reader may cut it. What only
     the service knows comes with its name; nobody could recognize it otherwise."""
 
-    def tell(case: Case, _real: Response | None) -> Result:
+    def tell(case: Case, _real: Response | None) -> Response | Failure | None:
         secret = case.random.choice(case.secrets)
         filler = "x" * case.random.choice((0, 10, 470, 480, 490))
         forms = [f'{{"error": "see {filler} https://service.example/join?token={secret}"}}']
@@ -126,12 +126,12 @@ def _echo(status: int) -> Tell:
     return tell
 
 
-def _in_wrong_shape(case: Case, real: Response | None) -> Result:
+def _in_wrong_shape(case: Case, real: Response | None) -> Response | Failure | None:
     """A 2xx of another shape; what refuses is a 2xx of some services, and says so."""
     return real if real is not None and case.refuses(real) else _body(_wrong_shape)(case, real)
 
 
-def _error_inside(case: Case, real: Response | None) -> Result:
+def _error_inside(case: Case, real: Response | None) -> Response | Failure | None:
     """A 2xx that holds an error, of a service that does not refuse in that way."""
     if real is None or case.refuses(real):
         return real
@@ -139,7 +139,7 @@ def _error_inside(case: Case, real: Response | None) -> Result:
     return real if case.refuses(told) else told
 
 
-def _page_before(case: Case, real: Response | None) -> Result:
+def _page_before(case: Case, real: Response | None) -> Response | Failure | None:
     return case.before or real
 
 
