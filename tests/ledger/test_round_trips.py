@@ -28,15 +28,15 @@ class Works(Provider):
     name = "works"
     title = "Works"
     base_url: str = "https://works.example"
-    limits: ClassVar[tuple[Limit, ...]] = (Limit(30, 1.0),)  # type: ignore[misc]
+    limits: ClassVar[tuple[Limit, ...]] = (Limit(30, 1.0),)
 
     @operation
-    def invitations(self, cursor: str | None) -> Flow[Page[Invitation]]:
+    def invitations(self, cursor: str | None = None) -> Flow[Page[Invitation]]:
         answer = yield Request.get("invitations")
         return Page(list(map(self._invitation, answer.json())))
 
     @operation
-    def members(self, cursor: str | None) -> Flow[Page[Member]]:
+    def members(self, cursor: str | None = None) -> Flow[Page[Member]]:
         answer = yield Request.get("members")
         found = [
             Member(id=one["id"], email=one["email"], state=MemberState.ACTIVE)
@@ -58,7 +58,7 @@ class Clock(SystemClock):
 
     passed = 0.0
 
-    def monotonic(self) -> float:  # type: ignore[override]
+    def monotonic(self) -> float:
         return self.passed
 
     def now(self) -> datetime:

@@ -291,10 +291,10 @@ def carry_out(time: SimulatedTime, steps: Steps[Any], *answers: Response | Failu
     left = list(answers)
     step = next(steps)
     while True:
+        answer: object = None
         if isinstance(step, Send):
             answer = left.pop(0) if len(left) > 1 else left[0]
         else:
-            answer = None
             if isinstance(step, Block):
                 answer = step.function()
             elif isinstance(step, Sleep):
