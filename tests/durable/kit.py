@@ -19,6 +19,7 @@ from sqlalchemy import event
 
 from guestlist import Guestlist
 from guestlist.changes import Action, Change
+from guestlist.event import Event
 from guestlist.exchange.account import Budget
 from guestlist.exchange.clock import Clock, Stopped
 from guestlist.ledger.order import Order
@@ -298,10 +299,12 @@ class Machine:
     Attributes:
         kinds: the accounts' providers.
         services: by account.
+        events: all events of all processes.
     """
 
     place: Path
     kinds: Mapping[str, type[Provider]] = field(default_factory=lambda: {"plain": Plain})
+    events: list[Event] = field(default_factory=list)
     clock: VirtualClock = field(default_factory=lambda: VirtualClock(START))
     services: dict[str, Service] = field(init=False)
 
@@ -358,6 +361,7 @@ class Process:
             transport=_ByHost(machine.services),
             clock=self.clock,
             budget=BUDGET,
+            watch=machine.events.append,
         )
         self.runner = Runner(self.guests, self.store, stop)
 

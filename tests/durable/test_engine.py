@@ -12,6 +12,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from sqlalchemy import text
 from tests import postgres
@@ -20,6 +21,7 @@ from tests.durable.kit import BUDGET, Facts, Plain, Service, change, invites, re
 from guestlist import Guestlist
 from guestlist.changes import ORDER, Action, Change
 from guestlist.errors import ConfigError, Conflict, ServiceUnavailable, UnknownAccount
+from guestlist.event import Event
 from guestlist.exchange.clock import Clock, SystemClock
 from guestlist.ledger import orders, runs
 from guestlist.ledger.entry import OrderEntry
@@ -56,6 +58,7 @@ class Pool:
         self.service = Service(SystemClock())
         self.stop = Stop()
         self.failures: list[Exception] = []
+        self.events: list[Event] = []
 
     @contextmanager
     def workers(self, count: int = 2) -> Iterator[None]:
@@ -79,7 +82,13 @@ class Pool:
 
     def _client(self, clock: Clock) -> Guestlist:
         accounts = {"plain": Plain(base_url="https://plain.test")}
-        return Guestlist(accounts, transport=self.service, clock=clock, budget=BUDGET)
+        return Guestlist(
+            accounts,
+            transport=self.service,
+            clock=clock,
+            budget=BUDGET,
+            watch=self.events.append,
+        )
 
     @contextmanager
     def runner(self) -> Iterator[Runner]:
@@ -208,6 +217,30 @@ def test_a_service_that_is_down_is_not_waited_for_for_ever(
         monkeypatch.undo()
         assert pool.follow(run).left == 0
     assert pool.service.mails == {one.email: 1 for one in invites(20)}
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_a_worker_that_waits_for_a_service_says_until_when(
+    pool: Pool, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    """GET: before it begins to work on the run. POST: while it works."""
+    original = pool.service.handle_request
+
+    def handle(request: httpx.Request) -> httpx.Response:
+        if request.method == method:
+            return httpx.Response(429, headers={"Retry-After": "86400"})
+        return original(request)
+
+    monkeypatch.setattr(pool.service, "handle_request", handle)
+    pool.begin(invites(2))
+    deadline = time.monotonic() + 60
+    with pool.workers(1):
+        while not any(event.name == "pause" for event in pool.events):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+    [pause] = [event for event in pool.events if event.name == "pause"]
+    assert "HTTP 429: " in str(pause.detail)
+    assert pause.retry_after == pytest.approx(86_400, abs=60)
 
 
 def test_an_account_that_is_not_configured_is_not_waited_for(pool: Pool) -> None:

@@ -246,6 +246,55 @@ def test_a_run_waits_for_a_shorter_pause(machine: Machine, monkeypatch: pytest.M
     machine.run(machine.begin(invites(1)))
     assert states(machine) == {"DONE": 1}
     assert 600 <= machine.clock.monotonic() < 700
+    pauses = [event for event in machine.events if event.name == "pause"]
+    assert 9 <= len(pauses) <= 10  # one a minute
+    assert pauses[0].retry_after == pytest.approx(600, abs=5)
+    assert str(pauses[0].detail).startswith("HTTP 429: ")
+    assert "waiting until 2027-01-15 08:10 UTC" in str(pauses[-1].detail)
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_worker_reports_a_pause_that_it_waits_for(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch, status: int
+) -> None:
+    """A worker does not give up: it asks again every hour, and reports every minute."""
+    original, asked = machine.service.handle_request, iter(["86400"])
+
+    def handle(request: httpx.Request) -> httpx.Response:
+        rest = next(asked, None) if request.method == "PUT" else None
+        return httpx.Response(status, headers={"Retry-After": rest}) if rest else original(request)
+
+    monkeypatch.setattr(machine.service, "handle_request", handle)
+    member = machine.service.add_person("ada@example.com")
+    assign = change("ada@example.com", Action.ASSIGN, roles=("dev",), member=member)
+    run = machine.begin([assign])
+    with machine.process() as process:
+        worker = AccountWorker(
+            process.guests, process.store, process.stop, Tally("plain", left=1), reconciles=False
+        )
+        worker.run(ChunkWork(process.store, "plain", [run]))
+    assert states(machine) == {"DONE": 1}
+    pauses = [event for event in machine.events if event.name == "pause"]
+    assert 59 <= len(pauses) <= 61
+    assert f"HTTP {status}: " in str(pauses[0].detail)
+    assert "waiting until 2027-01-16 08:00 UTC" in str(pauses[0].detail)
+
+
+def test_a_run_that_looks_for_what_happened_reports_a_pause(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Requests without an answer are looked up as soon as the pause is over."""
+    original, asked = machine.service.handle_request, iter(["600"])
+
+    def handle(request: httpx.Request) -> httpx.Response:
+        rest = next(asked, None) if machine.service.posts and request.method == "GET" else None
+        return httpx.Response(429, headers={"Retry-After": rest}) if rest else original(request)
+
+    monkeypatch.setattr(machine.service, "handle_request", handle)
+    machine.service.faults["guest0@example.com"] = [LOST]
+    machine.first_run(invites(1))
+    assert states(machine) == {"DONE": 1}
+    assert 9 <= sum(event.name == "pause" for event in machine.events) <= 10
 
 
 def test_an_owed_role_is_given_by_its_id_where_the_service_lists_none(machine: Machine) -> None:

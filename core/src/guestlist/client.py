@@ -47,7 +47,7 @@ from guestlist.config import (
     load_config,
     open_config,
 )
-from guestlist.errors import ConfigError
+from guestlist.errors import ConfigError, GuestlistError
 from guestlist.event import Event
 from guestlist.exchange.account import Account, Budget, Entry, Journal
 from guestlist.exchange.clock import Clock, SystemClock, jitter
@@ -177,6 +177,19 @@ class _Client:
         (`guests.account("cloud").service_time()`), or the only one.
         """
         return self._accounts.pick(None).now()
+
+    def report_pause(self, error: GuestlistError | None = None, left: float | None = None) -> None:
+        """Emits a `pause` event if the account's service has asked for a pause.
+
+        Use it in a program that waits before it makes another call. A call reports the pauses that
+        it waits for itself. At most one event a minute is emitted for an account.
+
+        Args:
+            error: an error of the service that named a pause in `retry_after`. By default the pause
+                that the client knows of.
+            left: seconds that are left of the error's pause. By default all.
+        """
+        self._accounts.pick(None).report_pause(error, left)
 
     def check_address(self, address: str) -> None:
         """Checks that an address is valid and in an allowed domain. Nothing is sent.

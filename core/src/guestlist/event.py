@@ -18,6 +18,8 @@ class Event:
             the service's limit, or the limit could not be kept, which `detail` explains.
             `unknown`: the outcome of a request is unknown. `look`: the client looks up whether a
             request took effect. `wait`: the client waits for a person until it looks again.
+            `pause`: the service asked for a pause, and the client waits for its end, which `detail`
+            names with the reason; at most one a minute for an account.
             `record`: a list contains a record that cannot be read; `email` is the record's.
             `outcome`: a call has ended; `detail` is its result.
         account: the account's name.

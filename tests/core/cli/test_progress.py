@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import argparse
 import io
 import threading
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from guestlist.cli.run_reporter import reading_callback
 from guestlist.cli.screen import Screen, _Console
+from guestlist.cli.session import Session
 from guestlist.cli.status_line import LINE_INTERVAL_SECONDS, StatusLine
+from guestlist.event import Event
 from guestlist_aitronos import Aitronos
 from guestlist_betterauth import BetterAuth
 
@@ -99,3 +104,57 @@ def test_reading_names_account_count_and_rate_limit() -> None:
     assert told[1] == f"reading office: 1,059 invitations{rate}"
     assert told[2].startswith("reading home: 1 member")
     assert told[2].endswith(f", office: 1,059 invitations{rate}")
+
+
+PAUSE = Event(
+    "pause",
+    "cloud",
+    "vultr",
+    datetime(2026, 12, 1, 9, 5, tzinfo=UTC),
+    retry_after=600.0,
+    detail="HTTP 429: slow down [1/3], waiting until 2026-12-01 09:15 UTC",
+)
+
+
+def session(**given: Any) -> Session:
+    options = {"command": "apply", "sandbox": None, "json": False, "verbose": False, "quiet": False}
+    return Session(argparse.Namespace(**{**options, **given}), ExitStack())
+
+
+@pytest.mark.parametrize("json", [False, True])
+@pytest.mark.parametrize("command", ["apply", "settle", "worker", "invite"])
+def test_a_pause_is_printed_with_account_reason_and_end(
+    capsys: pytest.CaptureFixture[str], command: str, json: bool
+) -> None:
+    session(command=command, json=json).watch(PAUSE)
+    captured = capsys.readouterr()
+    line = "cloud: HTTP 429: slow down [1/3], waiting until 2026-12-01 09:15 UTC\n"
+    assert (captured.out, captured.err) == ("", line)
+
+
+@pytest.mark.parametrize("json", [False, True])
+def test_verbose_output_contains_a_pause_once(
+    capsys: pytest.CaptureFixture[str], json: bool
+) -> None:
+    session(verbose=True, json=json).watch(PAUSE)
+    [line] = capsys.readouterr().err.splitlines()
+    assert line == (
+        "  09:05:00 cloud: pause retry after 10 min,"
+        " HTTP 429: slow down [1/3], waiting until 2026-12-01 09:15 UTC"
+    )
+
+
+def test_quiet_output_contains_no_pause(capsys: pytest.CaptureFixture[str]) -> None:
+    session(quiet=True).watch(PAUSE)
+    assert capsys.readouterr().err == ""
+
+
+def test_a_terminal_shows_a_pause_above_the_status(timers: list[Timer]) -> None:
+    shown, text = screen(terminal=True)
+    made = session()
+    vars(made)["screen"] = shown
+    made.status.show("invite on cloud")
+    timers[0].function()
+    made.watch(PAUSE)
+    made.status.pause()
+    assert "cloud: HTTP 429: slow down [1/3], waiting until" in text.getvalue()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import sys
 from contextlib import ExitStack
 from datetime import datetime
 from functools import cached_property
@@ -209,13 +210,16 @@ class Session:
             self.changed_accounts.add(event.account)
         self.status.watch(event)
         if self.arguments.verbose:
-            text = f"  {event.at:%H:%M:%S} {printable(str(event))}"
-            if self.screen is not None:
-                self.screen.err.print(text, soft_wrap=True, style="dim")
-            else:
-                import sys
+            self._print_line(f"  {event.at:%H:%M:%S} {printable(str(event))}", style="dim")
+        elif event.name == "pause" and not self.arguments.quiet:
+            self._print_line(printable(f"{event.account}: {event.detail}"), style="yellow")
 
-                print(text, file=sys.stderr)
+    def _print_line(self, text: str, style: str) -> None:
+        """Prints a line on stderr, above a status line or progress bars."""
+        if self.screen is not None:
+            self.screen.err.print(text, soft_wrap=True, style=style)
+        else:
+            print(text, file=sys.stderr)
 
 
 def client(

@@ -104,6 +104,7 @@ def _in_words(event: Event) -> str:
         "unknown": "no answer; the request may have taken effect",
         "look": "checking whether it took effect",
         "wait": f"{event.email} is {event.detail or 'not found'}; {pause} until the next check",
+        "pause": event.detail,
         "failure": f"no answer ({event.detail})",
     }
     return f"{event.account}: {texts[event.name]}" if event.name in texts else ""

@@ -7,6 +7,7 @@ import logging
 import math
 import random
 import re
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import InitVar, dataclass, field, fields
 from datetime import MAXYEAR, datetime, timedelta
@@ -31,8 +32,13 @@ from guestlist.provider import Effect, Limit, Provider, RecordProblem, Request
 
 logger = logging.getLogger("guestlist")
 
-LEVELS = {"unknown": logging.WARNING, "record": logging.WARNING, "outcome": logging.INFO}
-"""At which events are logged; all others at DEBUG."""
+LEVELS = {
+    "unknown": logging.WARNING,
+    "record": logging.WARNING,
+    "pause": logging.WARNING,
+    "outcome": logging.INFO,
+}
+"""Log levels of events. All others are logged at DEBUG."""
 
 
 def _level(event: str) -> int:
@@ -45,6 +51,14 @@ PLAIN = re.compile(r"[A-Za-z0-9_.~-]+").fullmatch
 LONGEST_REST = 3600.0
 """Seconds after which a service is asked again, however long a rest it wants: one wrong header must
 not silence a program that runs for months."""
+
+PAUSE_REPORT_SECONDS = 60.0
+"""Seconds between two `pause` events of an account."""
+SHORTEST_REPORTED_PAUSE = 5.0
+"""Seconds. Services ask for shorter pauses all the time, and nobody notices them."""
+
+MINUTE = "%Y-%m-%d %H:%M UTC"
+"""How messages write the end of a pause."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +136,8 @@ class Account:
         self._secret_files = SecretFiles(self.provider)
         self._headers, self._content_type = constant(self.provider)
         self._credentials_known: Mapping[str, str] = {}
-        self._pause_ends = -math.inf
+        self._pause_reported = -math.inf
+        self._pause_guard = threading.Lock()
         self._reported: set[tuple[str, str | int, str]] = set()
 
     def get_ready(self) -> None:
@@ -178,21 +193,39 @@ class Account:
                 self.clock.monotonic(), rest, refused=refused, pause=pause, reason=reason
             )
 
-    def note_pause(self, seconds: float) -> None:
-        """Remembers that the service asked for a pause, however long, so that errors and events
-        can name its end."""
-        self._pause_ends = max(self._pause_ends, self.clock.monotonic() + seconds)
-
     @property
     def pause_left(self) -> float:
         """Seconds until the end of the pause that the service asked for; 0 if there is none."""
-        ends = max(self._pause_ends, self.pace.pause_ends)  # of this process, or of any
-        return max(0.0, ends - self.clock.monotonic())
+        return self.pace.pause_left(self.clock.monotonic())
 
     @property
     def pause_reason(self) -> str:
         """What the service said when it asked for the pause; empty if that is not known."""
         return self.pace.pause_reason if self.pause_left else ""
+
+    def report_pause(self, asked: GuestlistError | None = None, left: float | None = None) -> None:
+        """Emits a `pause` event, because the service asked for a pause and a caller waits for its
+        end. Emits at most one a minute, and none for a pause of a few seconds.
+
+        Args:
+            asked: an error of the service that named a pause in `retry_after`. The pause of the
+                whole account counts instead if it lasts as long.
+            left: seconds that are left of the error's pause. By default all.
+        """
+        seconds, reason = self.pause_left, self.pause_reason
+        if asked is not None and asked.retry_after and asked.status:
+            rest = asked.retry_after if left is None else left
+            if rest > seconds + 1:
+                seconds, reason = rest, reason_of_pause(asked)
+        with self._pause_guard:
+            now = self.clock.monotonic()
+            is_early = now - self._pause_reported < PAUSE_REPORT_SECONDS - 1
+            if seconds < SHORTEST_REPORTED_PAUSE or is_early:
+                return
+            self._pause_reported = now
+        end = self.clock.now() + timedelta(seconds=seconds)
+        why = reason or "the service asked for a pause"
+        self.tell("pause", retry_after=seconds, detail=f"{why}, waiting until {end:{MINUTE}}")
 
     def address(self, request: Request) -> str:
         """The URL of a request.
@@ -325,6 +358,11 @@ class Account:
                 self._logger.warning(
                     "%s: whoever watches events failed: %s", self.name, self.redact(repr(error))
                 )
+
+
+def reason_of_pause(error: GuestlistError) -> str:
+    """Returns the reason for a pause that an answer asked for: its status and message."""
+    return f"HTTP {error.status}: {error.message}" if error.status else error.message
 
 
 class Entry(Protocol):

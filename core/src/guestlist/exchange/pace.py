@@ -120,12 +120,21 @@ class Pace:
         """
         with self._lock:
             self.rests += 1
-            if pause > 0 and now + pause > self.pause_ends:
+            if pause > 0 and now + pause >= self.pause_ends:
                 self.pause_ends, self.pause_reason = now + pause, reason
             self._rested = max(self._rested, now + seconds)
             self._last = min(self._last, now)
             for gauge in self._gauges:
                 gauge.push_back(now, self._rested, refused)
+
+    def pause_left(self, now: float) -> float:
+        """Returns the seconds until the end of the pause that the service asked for. 0 if there is
+        none, or if it was too long to be believed and a request may be tried now.
+
+        Args:
+            now: the monotonic clock, in seconds.
+        """
+        return max(0.0, self.pause_ends - now) if self._rested > now else 0.0
 
     def look(self) -> None:
         """Brings `rests` up to date, where that is somewhere else."""

@@ -18,7 +18,14 @@ from guestlist.errors import (
     OutcomeUnknown,
     in_time_units,
 )
-from guestlist.exchange.account import LONGEST_REST, Account, Call
+from guestlist.exchange.account import (
+    LONGEST_REST,
+    MINUTE,
+    PAUSE_REPORT_SECONDS,
+    Account,
+    Call,
+    reason_of_pause,
+)
 from guestlist.exchange.clock import Stopped
 from guestlist.exchange.retry_after import plain_retry_after, retry_after, used_up
 from guestlist.exchange.step import (
@@ -40,8 +47,8 @@ T = TypeVar("T")
 BACKOFF_FIRST = 0.5
 BACKOFF_LONGEST = 8.0
 
-MINUTE = "%Y-%m-%d %H:%M UTC"
-"""How messages write the end of a pause."""
+NONE_REMAIN = "the service allows no request before"
+"""Reason for a pause that the headers of a limit ask for."""
 
 CONNECTIONS = 100
 """Requests of one account that may be in flight at a time."""
@@ -197,14 +204,12 @@ def exchange(call: Call, request: Request) -> Steps[Response]:
         if isinstance(answer, Failure) and not answer.retry:
             raise error from error.__cause__
         if verdict is Verdict.LIMITED:
-            if error.retry_after:
-                account.note_pause(error.retry_after)
             yield from _rest(call, wait, error)
         error.budget = call.exceeded(wait, attempt)
         if error.budget:
             raise error from error.__cause__
         account.tell("retry", request, email=call.email, seconds=wait, attempt=attempt)
-        yield from sleep(call, wait)
+        yield from sleep(call, wait, error)
     raise AssertionError("unreachable")
 
 
@@ -213,16 +218,15 @@ def _rest(call: Call, seconds: float, refusal: GuestlistError | None = None) -> 
     reports it, and nothing else changes: the service's answer stays what it is.
 
     Args:
-        refusal: the error that the pause is for; None if the service merely said that no requests
-            remain.
+        refusal: the error that the pause is for; None if the service said that no requests remain.
     """
     account = call.account
     rest = partial(
         account.rest,
         seconds,
         refused=refusal is not None,
-        pause=(refusal and refusal.retry_after) or 0.0,
-        reason=account.redact(refusal.message) if refusal else "",
+        pause=(refusal.retry_after or 0.0) if refusal else seconds,
+        reason=account.redact(reason_of_pause(refusal)) if refusal else NONE_REMAIN,
     )
     if not account.pace.shared:
         rest()
@@ -234,14 +238,27 @@ def _rest(call: Call, seconds: float, refusal: GuestlistError | None = None) -> 
             account.tell("pace", email=call.email, detail=unwritten)
 
 
-def sleep(call: Call, seconds: float) -> Steps[None]:
-    """Waits, and remembers that it waited."""
+def sleep(call: Call, seconds: float, asked: GuestlistError | None = None) -> Steps[None]:
+    """Waits, and adds the time to what the call has waited. If the service asked for a pause,
+    reports it every minute.
+
+    Args:
+        asked: the error whose `retry_after` the wait is for.
+    """
     call.waited += seconds
-    try:
-        yield Sleep(seconds)
-    except BaseException as interruption:
-        _note(call, interruption)
-        raise
+    asked_left = (asked.retry_after if asked is not None else None) or 0.0
+    while True:
+        call.account.report_pause(asked, asked_left)
+        piece = min(seconds, PAUSE_REPORT_SECONDS)
+        try:
+            yield Sleep(piece)
+        except BaseException as interruption:
+            _note(call, interruption)
+            raise
+        seconds -= piece
+        asked_left -= piece
+        if seconds <= 0:
+            return
 
 
 def block(call: Call, function: Callable[[], T]) -> Steps[T]:

@@ -108,7 +108,9 @@ class SharedRateLimiter(Pace):
 
     def _learn(self, pace: Pace) -> None:
         self.rests = pace.rests
-        self.pause_ends = self._clock.monotonic() + (pace.pause_ends - self._wall())
+        ahead = self._clock.monotonic() - self._wall()
+        self.pause_ends = pace.pause_ends + ahead
+        self._rested = pace._rested + ahead
         self.pause_reason = pace.pause_reason
 
     def _wall(self) -> float:

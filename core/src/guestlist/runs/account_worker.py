@@ -24,7 +24,7 @@ from guestlist.errors import (
     ServiceTrouble,
     Unauthorized,
 )
-from guestlist.exchange.account import LONGEST_REST
+from guestlist.exchange.account import LONGEST_REST, PAUSE_REPORT_SECONDS
 from guestlist.exchange.clock import Stopped
 from guestlist.ledger.entry import OrderEntry
 from guestlist.ledger.order import Order
@@ -94,6 +94,8 @@ class AccountWorker:
         self._longest_pause = longest_pause
         self._pause = FIRST_PAUSE_SECONDS
         self._pause_ends = -math.inf
+        self._asked: GuestlistError | None = None
+        self._asked_until = -math.inf
 
     def recover(self, orders: list[Order], *, alone: bool) -> None:
         """Takes over requests without an answer of other processes: see
@@ -178,7 +180,12 @@ class AccountWorker:
 
     def _wait_for_pause(self) -> None:
         while not self._ended and (pause := self._pause_ends - self._clock.monotonic()) > 0:
-            self._clock.sleep(pause)
+            self._report_pause()
+            self._clock.sleep(min(pause, PAUSE_REPORT_SECONDS))
+
+    def _report_pause(self) -> None:
+        """Reports the pause that the service asked for, if there is one."""
+        self._guests.report_pause(self._asked, self._asked_until - self._clock.monotonic())
 
     def _look_when_due(self) -> None:
         if self._clock.monotonic() >= self._unresolved.next_look:
@@ -196,6 +203,7 @@ class AccountWorker:
     def _sleep_until_look(self) -> None:
         wait = self._unresolved.next_look - self._clock.monotonic()
         if 0 < wait < math.inf:
+            self._report_pause()
             self._clock.sleep(wait)
 
     def _look(self) -> None:
@@ -291,6 +299,8 @@ class AccountWorker:
         """Starts no new request for a while. Stops the account if the trouble lasts too long."""
         with self._guard:
             now = self._clock.monotonic()
+            if error.retry_after:
+                self._asked, self._asked_until = error, now + error.retry_after
             if isinstance(error, RateLimited):
                 self._last_answer = now  # the service does answer
                 if (error.retry_after or 0.0) > self._longest_pause:
@@ -298,7 +308,7 @@ class AccountWorker:
             if now - self._last_answer > MAX_SILENCE_SECONDS:
                 self._tally.halted = self._tally.halted or error
             elif now >= self._pause_ends:  # parallel failures count once
-                asked = min(getattr(error, "retry_after", None) or 0.0, LONGEST_REST)
+                asked = min(error.retry_after or 0.0, LONGEST_REST)
                 self._pause_ends = now + max(self._pause, asked)
                 self._pause = min(2 * self._pause, LONGEST_PAUSE_SECONDS)
 

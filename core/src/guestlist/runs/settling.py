@@ -179,6 +179,8 @@ def _grant_until_done(
         if left <= 0 or not (waiting or silent):
             context.report(*errors.values())
             return others
+        for name in silent:
+            context.client.account(name).report_pause(errors[name])
         context.emit(AwaitingAcceptance(len(waiting), silent))
         clock.sleep(min(SECONDS_BETWEEN_CHECKS, left))
 

@@ -87,12 +87,14 @@ class Supervisor:
         unresolved = UnresolvedRequests(self._guests, self._account, Tally(self._account))
         unresolved.recover(self._store, lost, alone=False)
         try:
-            unresolved.look()
+            trouble = unresolved.look()
         except LedgerError:
             raise
         except GuestlistError as refusal:
             for run in {order.run for order in lost if order.run is not None}:
                 stop_account(self._store, run, self._account, wall, refusal)
+        else:
+            self._guests.report_pause(trouble)
         self._next_look = self._clock.monotonic() + self._pause
         self._pause = min(2 * self._pause, LONGEST_LOOK_SECONDS)
 

@@ -360,7 +360,8 @@ class _Worker:
                 raise
             except Stopped:
                 return False
-            except ServiceTrouble:
+            except ServiceTrouble as trouble:
+                self._guests.account(account).report_pause(trouble)
                 pause = min(2 * pause, LONGEST_LOOK_SECONDS)
             except GuestlistError as refusal:
                 now = self._guests.clock.now().timestamp()
