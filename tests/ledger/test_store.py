@@ -292,7 +292,7 @@ def test_a_file_that_is_no_database_is_told(tmp_path: Path, read_only: bool) -> 
     with pytest.raises(LedgerError, match=r"people\.csv is not a SQLite database") as told:
         Store(f"sqlite:///{file}", read_only=read_only)
     assert told.value.hint is not None
-    assert "--ledger" in told.value.hint
+    assert "ledger=PLACE" in told.value.hint
 
 
 @pytest.fixture

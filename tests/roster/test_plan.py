@@ -157,7 +157,7 @@ def test_someone_who_declined_is_left_in_peace(
     [change] = planned(guests, wanted)
     assert change.action is Action.CANNOT
     assert change.reason.startswith("declined")
-    assert "--invite-declined" in change.reason
+    assert "`invite_declined=True`" in change.reason
     assert short(planned(guests, wanted, invite_declined=True)) == [("invite", ADA, "member")]
 
 

@@ -91,7 +91,7 @@ TABLE: list[tuple[Any, Any, Guest, list[str]]] = [
     (no("resend", "revoke"), ["a"], guest(X, ADMIN), ["invite a"]),
     (no("resend", least_roles=1), ["a"], guest(X), ["invite a"]),
     (no("resend", least_roles=1), ["a"], guest(X, ADMIN), ["resend"]),
-    (ANY, ["a"], guest(D, ADMIN), ["cannot: declined on 2027-01-31. `--invite-declined`"]),
+    (ANY, ["a"], guest(D, ADMIN), ["cannot: declined on 2027-01-31. `invite_declined=True`"]),
     (
         ANY,
         ["a"],

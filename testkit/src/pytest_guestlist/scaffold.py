@@ -47,7 +47,8 @@ def new_provider(name: str, into: Path) -> Path:
     folder = into / f"guestlist-{name}"
     if folder.exists():
         raise ConfigError(
-            f"{folder} is there already", hint="Remove it, or choose another folder with --into."
+            f"{folder} is there already",
+            hint="Remove it, or choose another folder with into=FOLDER.",
         )
     words = {
         "name": name,

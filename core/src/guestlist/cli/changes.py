@@ -9,6 +9,7 @@ from functools import partial
 from itertools import chain, islice
 
 from guestlist.changes import IMPOSSIBLE, Action, Change, label
+from guestlist.cli.flags import with_flags
 from guestlist.cli.screen import Column, Screen, Text, cell_len
 from guestlist.cli.text import comma_list, printable, quantity
 from guestlist.roster import Note, Plan
@@ -111,7 +112,7 @@ def _show_impossible(screen: Screen, changes: Iterable[Change]) -> None:
     """Prints each reason once, with the people it applies to."""
     whom: dict[tuple[Action, str], list[str]] = {}
     for change in changes:
-        whom.setdefault((change.action, change.reason), []).append(change.email)
+        whom.setdefault((change.action, with_flags(change.reason)), []).append(change.email)
     for (action, reason), emails in whom.items():
         sign = "?" if action is Action.UNRESOLVED else "!"
         about = emails[0] if len(emails) == 1 else f"{len(emails)} people"
@@ -127,7 +128,7 @@ def _cells(change: Change) -> list[str | Text]:
         Text(change.action, style=style),
         change.email,
         change_text(change),
-        change.reason,
+        with_flags(change.reason),
     ]
 
 

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from pydantic_core import to_jsonable_python
 
 from guestlist.changes import Change
+from guestlist.cli.flags import with_flags
 from guestlist.errors import GuestlistError
 from guestlist.exchange.redact import MASK
 from guestlist.ledger.line import LogLine
@@ -330,8 +331,9 @@ class Document(BaseModel):
 
 
 def error_row(error: GuestlistError) -> ErrorRow:
-    """Converts an error to a row."""
+    """Converts an error to a row, in which flags stand for Python arguments."""
     values = error.to_dict()
+    values["hint"] = with_flags(error.hint)
     values.setdefault("happened", error.happened)
     return ErrorRow(**values)
 

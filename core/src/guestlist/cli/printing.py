@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from guestlist.cli.exit_codes import Declined, Interrupted, exit_code
+from guestlist.cli.flags import with_flags
 from guestlist.cli.text import printable
 from guestlist.errors import GuestlistError
 
@@ -22,15 +23,12 @@ COLORS = {"error": "31", "warning": "33", "interrupted": "33", "declined": "33",
 
 
 def print_message(kind: str, text: str) -> None:
-    """Prints one line on stderr: the kind of message, a colon, and the text. Works without rich,
-    because rich may be what is missing.
-
-    Without rich: it has to work when rich is what is missing.
-    """
+    """Prints one line on stderr: the kind of message, a colon, and the text, in which flags stand
+    for Python arguments. Works without rich, because rich may be what is missing."""
     word = f"{kind}:"
     if sys.stderr.isatty() and not os.environ.get("NO_COLOR"):
         word = f"\x1b[{COLORS[kind]}m{word}\x1b[0m"
-    print(word, printable(text), file=sys.stderr)
+    print(word, printable(with_flags(text)), file=sys.stderr)
 
 
 def print_text(text: str) -> None:

@@ -98,8 +98,7 @@ def _forget(connection: Connection, email: str, *, force: bool) -> Erased:
     if OrderState.INTENDED in states.all() and not force:
         raise LedgerError(
             "a request for this person is unresolved",
-            hint="Run `guestlist settle` to find out its outcome, or delete it with --force"
-            " (in Python, force=True).",
+            hint="Run `guestlist settle` to find out its outcome, or delete it with force=True.",
         ).about(email=email)
     spellings = {email, email_key(email), *connection.scalars(select(orders.c.email).where(theirs))}
     return _delete(connection, theirs) + Erased(mentions=_replace_mentions(connection, spellings))

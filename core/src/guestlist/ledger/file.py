@@ -13,7 +13,7 @@ from guestlist.ledger.schema import ledger
 BUSY = 30.0
 """Seconds to wait for another process that is writing to the same SQLite file."""
 
-ANOTHER = "Name another file with --ledger, or as `url` in [ledger]."
+ANOTHER = "Name another file with ledger=PLACE, or as `url` in [ledger]."
 
 
 def open_to_read(file: Path) -> sqlite3.Connection:

@@ -40,6 +40,6 @@ def open_ledger(
     if path is not None and not create and not path.exists():
         raise ConfigError(
             f"there is no ledger {path}",
-            hint="The first run creates it. Name another ledger with --ledger.",
+            hint="The first run creates it. Name another ledger with ledger=PLACE.",
         )
     return Ledger(url, clock=clock, read_only=read_only, note=note)

@@ -366,7 +366,7 @@ def _for_absent(
         word = f" as {guest.raw_state!r}" if guest.raw_state else ""
         return person.cannot(
             f"the service reports the invitation's state{word}, which guestlist does not know."
-            " To send another email, run `guestlist resend` or `invite --if-exists replace`."
+            ' To send another email, use `resend`, or `invite` with if_exists="replace".'
         )
     if state is State.EXPIRED and invitation is not None:
         current = InvitationBrief(state, ids_of(invitation.roles), current_options)
@@ -411,7 +411,8 @@ def _can_resend(provider: Provider, invitation: Invitation) -> bool:
 
 def _declined(invitation: Invitation | None) -> str:
     when = invitation.responded_at if invitation else None
-    return f"declined{f' on {when:%Y-%m-%d}' if when else ''}. `--invite-declined` invites again."
+    day = f" on {when:%Y-%m-%d}" if when else ""
+    return f"declined{day}. `invite_declined=True` invites again."
 
 
 def _expired(invitation: Invitation) -> str:

@@ -14,7 +14,7 @@ from guestlist.tomlfile import Place, unknown
 
 MAX_PROBLEMS = 20
 """Number of problems reported at once. More are usually repetitions of the same mistake."""
-EMPTY_HINT = "If that is intended, pass --allow-empty (in Python, allow_empty=True)."
+EMPTY_HINT = "If that is intended, pass allow_empty=True."
 """Hint for a roster, or one of its files, that has no people."""
 
 _MESSAGES = {

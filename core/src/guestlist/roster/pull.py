@@ -245,7 +245,7 @@ def _accesses(person: Mapping[str, Any]) -> list[Any]:
 
 
 def _needs_replace(what: str) -> ConfigError:
-    return ConfigError(what, hint="To replace them, add --replace.")
+    return ConfigError(what, hint="To replace them, pass replace=True.")
 
 
 def _nameable_rows(

@@ -318,7 +318,6 @@ def _is_confirmed(context: Context, options: _Options, plan: Plan | PlanFile) ->
     if summary.over and not options.force:
         raise Conflict(
             f"the plan exceeds the limits of one run: {'; '.join(map(str, summary.over))}",
-            hint="Nothing was sent. Add --force (in Python, force=True) to allow it, or raise the"
-            " limits in [limits].",
+            hint="Nothing was sent. Pass force=True to allow it, or raise the limits in [limits].",
         )
     return options.confirm is None or options.confirm(plan)

@@ -138,8 +138,7 @@ def _check_named(context: Context) -> None:
     if missing:
         raise InvalidOrder(
             f"{context.roster.toml.path} does not name {', '.join(sorted(missing))}",
-            hint="Check the address. People outside the roster are planned only with --prune"
-            " (in Python, prune=True).",
+            hint="Check the address. People outside the roster are planned only with prune=True.",
         )
 
 
@@ -171,8 +170,7 @@ def unresolved_errors(plan: Plan | PlanFile) -> Iterator[GuestlistError]:
 
 
 UNRESOLVED_HINT = (
-    "No email was sent now. Ask the person. If they got none, --retry-unknown sends another one"
-    " (in Python: retry_unknown=True)."
+    "No email was sent now. Ask the person. If they got none, retry_unknown=True sends another one."
 )
 
 

@@ -105,7 +105,7 @@ class Runner:
         left = Counter(order.change.account for order in requests)
         work: dict[str, Work] = {account: Nothing() for account in self._known(left)}
         summary = self._work(work, requests, progress, left)
-        hint = "Configure it again; or `guestlist forget --force` deletes a person with them."
+        hint = "Configure it again. `guestlist forget` with force=True deletes a person with them."
         self._add_unconfigured(summary, left, hint)
         return summary
 
