@@ -98,7 +98,7 @@ class Team:
         order = await request.json()
         result = await self._invite(order.get("email", ""), order.get("account", ""))
         guest = result.guest
-        row = Row(account=guest.account, email=guest.email, state=guest.state)
+        row = Row(account=guest.account, email=guest.label, state=guest.state)
         return JSONResponse({"outcome": result.outcome, "guest": row}, 201)
 
     async def _invite(self, email: str, account: str) -> InviteResult:
@@ -116,8 +116,8 @@ class Team:
         guests = self._guests.account(account)
         found: dict[str, Row] = {}
         async for member in guests.members():
-            row = Row(account=account, email=member.email, state=State.ACCEPTED)
-            found[email_key(member.email)] = row
+            row = Row(account=account, email=member.label, state=State.ACCEPTED)
+            found[email_key(member.label)] = row
         async for invitation in guests.invitations():
             if invitation.state != State.ACCEPTED:
                 row = Row(account=account, email=invitation.email, state=invitation.state)

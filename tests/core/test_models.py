@@ -151,6 +151,30 @@ def test_a_guest_is_compared_by_key() -> None:
     assert GUEST.key == "ada@example.com"
 
 
+@pytest.mark.parametrize(
+    ("email", "login", "key"),
+    [
+        ("Ada@Example.com", "ada-l", "ada@example.com"),
+        (None, "Ada-L", "@ada-l"),
+        ("ci-bot", None, "@ci-bot"),  # a login in the field of the address
+        (None, None, "#m-1"),
+    ],
+)
+def test_a_guest_without_an_address_is_compared_by_login_or_id(
+    email: str | None, login: str | None, key: str
+) -> None:
+    member = Member(id="m-1", email=email, login=login)
+    guest = Guest(account="cloud", email=email, login=login, state=State.ACCEPTED, member=member)
+    assert (guest.key, guest.label, member.label) == (key, email or login or "m-1", guest.label)
+
+
+def test_a_member_is_called_by_address_login_and_id() -> None:
+    member = Member(id="m-1", email="Ada@Example.com", login="ada-l")
+    assert all(map(member.is_called, ["ada@example.com", "ADA-L", "@ada-l", "m-1"]))
+    assert not any(map(member.is_called, ["ada", "m-2", "M-1", ""]))
+    assert Member(id="m-2", email="ci-bot").address is None
+
+
 def test_no_access_is_false() -> None:
     assert not Access(guest=GUEST, explanation="nothing")
     assert not Access(guest=GUEST, grants=(Grant(role=ROLE),))  # such as a group without a policy

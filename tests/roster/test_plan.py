@@ -32,7 +32,7 @@ def want(account: str, email: str, *roles: str, **more: Any) -> Wanted:
 
 def everybody(guests: Guestlist, account: str) -> list[Wanted]:
     """A roster of those who are there."""
-    return [want(account, one.email) for one in guests.members(account=account)]
+    return [want(account, one.label) for one in guests.members(account=account)]
 
 
 def short(changes: Iterable[Change]) -> list[tuple[Any, ...]]:
@@ -272,8 +272,8 @@ def test_nothing_is_taken_from_the_protected(guests: Guestlist) -> None:
     owner = next(one for one in guests.members(account="aitronos") if one.email)
     [held] = owner.roles or ()
     other = next(one for one in guests.roles(account="aitronos") if one.id != held.id)
-    wanted = [want("aitronos", owner.email, other.label)]
-    protected = Limits(protected=frozenset({email_key(owner.email)}))
+    wanted = [want("aitronos", owner.label, other.label)]
+    protected = Limits(protected=frozenset({email_key(owner.label)}))
     assert len(planned(guests, wanted, accounts=["aitronos"])) == 1
     assert not planned(guests, wanted, accounts=["aitronos"], limits=protected)
 

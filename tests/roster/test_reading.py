@@ -80,7 +80,7 @@ def test_the_same_as_status(
             pytest.skip("nobody can revoke there")
         guests.revoke(ADA, account=account)
     came = everybody(guests, account)
-    for email in (ADA, next(one.email for one in guests.members(account=account))):
+    for email in (ADA, next(one.label for one in guests.members(account=account))):
         told = guests.status(email, account=account)
         found = came.get(email, Guest(account=account, email=email, state=State.GONE))
         assert (found.state, found.key) == (told.state, told.key)

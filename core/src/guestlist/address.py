@@ -49,6 +49,32 @@ def email_key(address: str) -> str:
     return f"{local}{at}{domain_key(domain)}"
 
 
+def is_email(text: str) -> bool:
+    """Returns whether a text is a valid address."""
+    return _what_is_wrong(text.strip()) is None
+
+
+def login_key(login: str) -> str:
+    """Returns the normalized form of a login, by which logins are compared: `@ada-l`.
+
+    The case is ignored, and a leading `@` is optional. No address begins with an `@`.
+    """
+    return "@" + _folded(login.strip().removeprefix("@"))
+
+
+def person_key(email: str | None, login: str | None = None, id: str | None = None) -> str:
+    """Returns the text by which people are compared: the key of the address, else the key of the
+    login, else the id with a leading `#`.
+
+    A text that is not an address, such as the login of a program in the field of an address, counts
+    as a login.
+    """
+    if email and is_email(email):
+        return email_key(email)
+    name = login or email
+    return login_key(name) if name else f"#{id or ''}"
+
+
 def domain_key(domain: str) -> str:
     """Returns the normalized form of a domain, by which domains are compared. Never raises."""
     domain = _folded(domain.strip())

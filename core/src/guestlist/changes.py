@@ -86,6 +86,10 @@ class Change(Model):
     """The address as typed in the roster, or as the service returns it if the person is not in the
     roster. Empty for a problem that concerns the whole account."""
     key: str
+    """The text by which people are compared (`Guest.key`): usually the address in its normal
+    form."""
+    login: str | None = None
+    """The person's login at the service, if it is known."""
     roles: tuple[RoleRef, ...] = ()
     """For `invite` and `replace`, the roles that the invitation offers. For `assign`, `settle`,
     `unassign` and `withdraw`, the one role."""

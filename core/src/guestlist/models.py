@@ -15,6 +15,7 @@ from typing import Annotated, Any, ParamSpec, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, SerializeAsAny
 
 from guestlist.address import email_key as email_key
+from guestlist.address import is_email, login_key, person_key
 
 P = ParamSpec("P")
 M = TypeVar("M", bound="Model")
@@ -32,8 +33,9 @@ class State(StrEnum):
         EXPIRED: the service reports an expiry, or reports pending although `expires_at` is over.
         REVOKED: the organization withdrew the invitation.
         GONE: the service has neither an open invitation nor a member. Only for guests.
-        UNKNOWN: the service's word is in `raw_state` and has no known meaning. Or a record could
-            not be read and may be about the person: `Guest.incomplete` has the reason.
+        UNKNOWN: the service's word is in `raw_state` and has no known meaning. Or it is unknown
+            whether the person is a member: `Guest.incomplete` or `Guest.unidentified` has the
+            reason.
     """
 
     PENDING = "pending"
@@ -118,10 +120,6 @@ MEMBERSHIPS = frozenset({MemberState.ACTIVE, MemberState.SUSPENDED})
 """The states of a person who is in the organization."""
 
 
-KINDS = ("role", "group", "policy")
-"""The possible values of `Role.kind`."""
-
-
 Id = Annotated[str, Field(coerce_numbers_to_str=True)]
 """An id of a service, as text. A number becomes text."""
 
@@ -170,12 +168,13 @@ class Answered(Model):
 
 
 class Role(Answered):
-    """A role, group or policy that can be granted.
+    """A role, group, team or whatever else can be granted to a person.
 
     Attributes:
         id: the service's id, unique within a kind.
         name: the name for people. None if the service gives only the id.
-        kind: the service's word for it: `role`, `group` or `policy`.
+        kind: the service's word for it, such as `role`, `group` or `team`. One of
+            `Provider.role_kinds`.
         description: the service's description. None if there is none.
         not_assignable: the reason why the service does not assign it to members, as the end of a
             sentence, such as "it is assumed for a time". None if it can be assigned.
@@ -251,7 +250,9 @@ class Member(Answered):
 
     Attributes:
         id: the service's id of the member.
-        email: the address in the service's spelling.
+        email: the address in the service's spelling. None if the record does not contain it.
+        login: the name with which the person logs in at the service. None if the service has no
+            logins besides addresses, or the record does not contain it.
         name: the person's name. None or empty if the service has none.
         user_id: the person's id across organizations, if the service has another one for that.
         roles: the roles that the person holds directly. Empty if there are none. None if the
@@ -265,7 +266,8 @@ class Member(Answered):
     """
 
     id: Id
-    email: str
+    email: str | None = None
+    login: str | None = None
     name: str | None = None
     user_id: Id | None = None
     roles: tuple[Role, ...] | None = None
@@ -273,36 +275,77 @@ class Member(Answered):
     service: bool = False
     joined_at: datetime | None = None
 
+    @property
+    def address(self) -> str | None:
+        """The address if it is a valid one, else None. Some services put the login of a program or
+        of a deleted person into the field of the address."""
+        return self.email if self.email and is_email(self.email) else None
+
+    @property
+    def label(self) -> str:
+        """The name of the member in messages: the address, else the login, else the id."""
+        return self.email or self.login or self.id
+
+    def is_called(self, name: str) -> bool:
+        """Returns whether a text is the member's address, login or id."""
+        key = email_key(name)
+        logins = [login_key(one) for one in (self.login, self.email) if one]
+        return (
+            name == self.id
+            or (bool(self.email) and key == email_key(self.email or ""))
+            or (login_key(name) in logins)
+        )
+
 
 class Guest(Model):
     """One person in one account, with the state and the service's records.
 
     Attributes:
         account: the name of the account.
-        email: the address as the caller wrote it.
-        state: the state that follows from invitation and member.
+        email: the address as the caller wrote it. None if only a login or an id is known.
+        login: the person's login at the service. None if it is not known.
+        state: the state that follows from invitations and member.
         basis: the evidence for the state.
         raw_state: the service's own word for the state of the invitation. None if it gives none.
-        invitation: the open invitation, else the latest one. None if there is no invitation.
+        invitation: the open invitation that counts, else the latest one. None if there is no
+            invitation.
+        invitations: all open invitations. A person may have several, for example with different
+            roles, and a member may have one too.
         member: the member record. None if the person is not a member.
+        suspended: whether the member is locked out. None if the person is not a member, or the
+            service does not show it (`Provider.hides_suspension`).
         incomplete: the reason why the records may be incomplete: a list has a record that cannot be
             read and may be about the person. Their absence is unproven then, so that `state` is
             UNKNOWN instead of GONE. None if all records were read.
+        unidentified: the reason why a member may be this person although none has the address: the
+            service does not show the addresses of members and no login is known, or an invitation
+            was accepted and no member has its address. `state` is UNKNOWN then. None if members can
+            be compared with the person.
     """
 
     account: str
-    email: str
+    email: str | None = None
+    login: str | None = None
     state: State
     basis: Basis = Basis.REPORTED
     raw_state: str | None = None
     invitation: Invitation | None = None
+    invitations: tuple[Invitation, ...] = ()
     member: Member | None = None
+    suspended: bool | None = None
     incomplete: str | None = None
+    unidentified: str | None = None
 
     @property
     def key(self) -> str:
-        """The normalized form of the address, by which guests are compared (`email_key`)."""
-        return email_key(self.email)
+        """The text by which guests are compared: the normalized form of the address (`email_key`),
+        else the login with a leading `@`, else the id of the member with a leading `#`."""
+        return person_key(self.email, self.login, self.member.id if self.member else None)
+
+    @property
+    def label(self) -> str:
+        """The name of the person in messages: the address, else the login, else the id."""
+        return self.email or self.login or (self.member.id if self.member else "")
 
 
 class Order(Model):
@@ -310,6 +353,7 @@ class Order(Model):
 
     Attributes:
         email: the address as the caller wrote it.
+        login: the person's login at the service. None if the caller does not know it.
         roles: the roles to offer, between `Provider.least_roles` and `most_roles`. Each is complete
             as in the provider's list of roles, or has only an `id`: if the provider has no list,
             the caller made the `Role`, or the order was made by `order_of`.
@@ -319,6 +363,7 @@ class Order(Model):
     """
 
     email: str
+    login: str | None = None
     roles: tuple[Role, ...] = ()
     mail: bool = True
     options: SerializeAsAny[BaseModel] | None = None

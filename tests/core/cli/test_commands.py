@@ -238,6 +238,19 @@ def test_members_of_all_accounts(cli: Cli) -> None:
     ]
 
 
+def test_roles_of_a_kind_that_some_accounts_have(cli: Cli) -> None:
+    run = cli("roles", "--kind", "group", "--json")
+    assert {role["account"] for role in run.document["results"]} == {"vultr"}
+    assert (run.code, run.document["errors"]) == (0, [])
+
+
+def test_roles_of_a_kind_that_no_account_has(cli: Cli) -> None:
+    run = cli("roles", "--kind", "team")
+    assert "Vultr IAM has no roles of the kind 'team'" in run.err
+    assert "It has these kinds: role, group, policy." in run.err
+    assert run.code != 0
+
+
 def test_roles_of_a_kind(cli: Cli) -> None:
     run = cli("roles", "-a", "vultr", "--kind", "group")
     assert run.table == [

@@ -73,7 +73,6 @@ def test_an_error_of_a_call_that_may_have_happened_is_an_unknown_outcome() -> No
         (["sandbox", "vultr"], "unexpected argument 'vultr'", "guestlist sandbox --help"),
         (["members", "-a"], "-a/--account needs a value", "guestlist members --help"),
         (["help"], "there is no command 'help'", "guestlist --help"),
-        (["roles", "--kind", "team"], "there is no kind 'team'; the kinds are: role, group", ""),
         (["--config=", "members"], "--config: the file name is empty", ""),
         (["config", "check"], "no account is configured", "guestlist config init"),
         (["--sandbox", "ftp://x", "members"], "'ftp://x' is not an address such as http://", ""),

@@ -397,7 +397,7 @@ class Aitronoses(ProviderSuite):
         told = guide.take("validate_key", invited.key)
         assert (told.email, told.key) == (invited.email, invited.key)
         run(provider.remove(member))
-        deleted = run(provider.search(member.email, include_deleted=True)).items
+        deleted = run(provider.search(member.email or "", include_deleted=True)).items
         assert [one.state for one in deleted] == ["removed"]
         guide.take("restore", member)
 

@@ -96,17 +96,11 @@ def _states(**_: object) -> list[str]:
     return list(State)
 
 
-def _kind(text: str) -> str:
-    if text not in _kinds():
-        known = ", ".join(_kinds())
-        raise argparse.ArgumentTypeError(f"there is no kind {text!r}; the kinds are: {known}")
-    return text
+def _kinds(**_: object) -> list[str]:
+    """Returns the kinds of roles of all installed providers, for completion."""
+    from guestlist.plugins import installed
 
-
-def _kinds(**_: object) -> tuple[str, ...]:
-    from guestlist.models import KINDS
-
-    return KINDS
+    return sorted({kind for one in installed().providers.values() for kind in one.role_kinds})
 
 
 def ledger_option(parser: Parser) -> None:
@@ -373,7 +367,7 @@ _remove = _revoke
 def _roles(parser: Parser) -> None:
     _accounts(parser, ALL_ACCOUNTS)
     option = parser.add_argument(
-        "--kind", type=_kind, metavar="KIND", help="only `role`, `group`, or `policy`"
+        "--kind", metavar="KIND", help="only roles of this kind, such as `role` or `group`"
     )
     complete(option, _kinds)
 

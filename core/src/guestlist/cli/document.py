@@ -206,6 +206,13 @@ class ProviderRow(Row):
     least_roles: int
     most_roles: int | None
     """The lowest and highest number of roles of an invitation; null for no limit."""
+    role_kinds: tuple[str, ...] = ("role",)
+    """The kinds of roles that the service has, in its own words."""
+    members_show_emails: bool = True
+    """Whether every member record contains the email address. If not, members are recognized by
+    their logins."""
+    hides_suspension: bool = False
+    """Whether the service can suspend a member without showing it."""
     can_suppress_mail: bool
     lifetime: float | None
     """Seconds until an invitation expires."""

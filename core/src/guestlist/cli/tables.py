@@ -96,7 +96,7 @@ class Tables:
         """Prints the state of people."""
         self._list(
             rows,
-            (WHO, lambda row: row.email),
+            (WHO, lambda row: row.label),
             (ACCOUNT, lambda row: row.account),
             (STATE, self._state),
             (ROLE, self._format.roles_of),
@@ -116,7 +116,7 @@ class Tables:
         """Prints the results of `invite` and `resend`."""
         self._list(
             rows,
-            (WHO, lambda row: row.guest.email),
+            (WHO, lambda row: row.guest.label),
             (ACCOUNT, lambda row: row.guest.account),
             (Column("Outcome", whole=True), lambda row: screen.state(row.outcome)),
             (ROLE, lambda row: self._format.roles_of(row.guest)),
@@ -131,7 +131,7 @@ class Tables:
         """Prints the results of `onboard`."""
         self._list(
             rows,
-            (WHO, lambda row: row.guest.email),
+            (WHO, lambda row: row.guest.label),
             (ACCOUNT, lambda row: row.guest.account),
             (STATE, lambda row: screen.state(row.guest.state)),
             (Column("Invitation", spare=2), lambda row: screen.state(row.invited.outcome)),
@@ -140,13 +140,13 @@ class Tables:
         )
         for row in rows:
             if row.access:
-                self._explain(row.guest.account, row.access.explanation, row.guest.email)
+                self._explain(row.guest.account, row.access.explanation, row.guest.label)
 
     def role_changes(self, rows: Sequence[RoleChangeRow]) -> None:
         """Prints the results of `assign` and `unassign`."""
         self._list(
             rows,
-            (WHO, lambda row: row.guest.email),
+            (WHO, lambda row: row.guest.label),
             (ACCOUNT, lambda row: row.guest.account),
             (ROLE, lambda row: row.role.label),
             (Column("Outcome", whole=True), lambda row: spaced(row.outcome)),
@@ -157,14 +157,14 @@ class Tables:
         """Prints the effective access of people, with an explanation if there is none."""
         self._list(
             [(row.guest, *grant) for row in rows for grant in _grants(row)],
-            (WHO, lambda held: held[0].email),
+            (WHO, lambda held: held[0].label),
             (ACCOUNT, lambda held: held[0].account),
             (Column("Holds", whole=True), lambda held: held[1]),
             (Column("Through", style="dim"), lambda held: held[2]),
             (DESCRIPTION, lambda held: held[3]),
         )
         for row in rows:
-            self._explain(row.guest.account, row.explanation, row.guest.email)
+            self._explain(row.guest.account, row.explanation, row.guest.label)
 
     def own_access(self, rows: Sequence[OwnAccessRow]) -> None:
         """Prints the effective access of the owners of API keys."""
@@ -199,8 +199,9 @@ class Tables:
         joined = Column("Joined", style="dim", whole=True, spare=5)
         self._list(
             rows,
-            (Column("Member", whole=True), lambda row: row.email),
+            (Column("Member", whole=True), lambda row: row.label),
             (ACCOUNT, lambda row: row.account),
+            (Column("Login", spare=6), lambda row: row.login or ""),
             (Column("Name", spare=4), lambda row: row.name or ""),
             (ROLE, lambda row: self._format.roles(row.account, row.roles or ())),
             (Column("State", spare=3), lambda row: spaced(row.state)),
@@ -322,7 +323,7 @@ class Tables:
     def _warn(self, rows: Sequence[InviteRow | RoleChangeRow]) -> None:
         for row in rows:
             for warning in row.warnings:
-                print_message("warning", f"{row.guest.account}: {row.guest.email}: {warning}")
+                print_message("warning", f"{row.guest.account}: {row.guest.label}: {warning}")
 
     def _secret_columns(
         self, invitation_of: Callable[[Any], Invitation | None]

@@ -90,7 +90,8 @@ class Ledger:
         change = Change(
             action=Action(action),
             account=known.account,
-            email=known.email,
+            email=known.email or "",
+            login=known.login,
             key=known.key,
             roles=tuple(map(reference, roles)),
             owed=tuple(map(reference, owed)),

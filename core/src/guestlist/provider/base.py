@@ -81,6 +81,22 @@ class Provider(BaseModel):
     one_role: ClassVar[bool] = False
     """Whether a member has one role at a time, so that assigning a role replaces the previous
     one."""
+    role_kinds: ClassVar[tuple[str, ...]] = ("role",)
+    """The kinds of roles that the service has, in its own words, such as `("team", "project")`.
+    Every `Role.kind` is one of them. People write a role of a kind other than `role` as
+    `team:Engineering`."""
+    members_show_emails: ClassVar[bool] = True
+    """Whether every member record of a person contains the email address. If not, a person is
+    recognized among the members by the login. Without a login guestlist cannot tell whether an
+    address belongs to a member, and never concludes that it does not."""
+    hides_suspension: ClassVar[bool] = False
+    """Whether the service can suspend (lock out) a member without showing it in the member records.
+    If so, guestlist reports that it cannot be known whether a member is suspended. If not, such a
+    member has `MemberState.SUSPENDED`."""
+    organization_settings: ClassVar[tuple[str, ...]] = ()
+    """The names of the settings that identify the organization within the service, such as
+    `("organization_id",)`. Two accounts that agree in them and in `base_url` are the same
+    organization, whatever their keys are. Leave it empty if the key decides."""
     can_suppress_mail: ClassVar[bool] = False
     """Whether an invitation can be created without sending an email."""
     lifetime: ClassVar[timedelta | None] = None

@@ -259,7 +259,7 @@ def _full_comparison(
     kept = {account.resolver.role_id(grant.role) for grant, reason in why.items() if not reason}
     entry = Entry(
         key=first.key,
-        email=email or (record.email if record else first.key),
+        email=email or (record and record.email) or first.key,
         desired=desired,
         deferred={role for role in kept if role is not None},
         ended=next((fact.body for fact in facts if fact.kind == Kind.ENDED), ""),

@@ -74,12 +74,12 @@ class CurrentPeople:
             member, invitation = guest.member, guest.invitation
             if guest.state is State.ACCEPTED and member is not None:
                 roles = None if member.roles is None else account.member_roles(member.roles)
-                yield guest.account, member.email, roles, guest.state
+                yield guest.account, member.label, roles, guest.state
             elif invitation is not None:
                 offered = account.invitation_roles(invitation.roles)
                 yield guest.account, invitation.email, offered, guest.state
             elif member is not None:
-                yield guest.account, member.email, None, guest.state
+                yield guest.account, member.label, None, guest.state
 
 
 def _may_be_closed(_account: str, _reading: Reading, facts: Sequence[Fact]) -> bool:

@@ -12,7 +12,7 @@ from guestlist.errors import GuestlistError, InvalidOrder, MalformedResponse
 from guestlist.exchange.account import Call
 from guestlist.exchange.policy import run
 from guestlist.exchange.step import Step, Steps
-from guestlist.models import KINDS, Invitation, Member, Role, State
+from guestlist.models import Invitation, Member, Role, State
 from guestlist.provider import Flow, Page, RecordProblem
 from guestlist.provider.paging import RecordCount, unfinished_list_error
 from guestlist.verbs.accounts import Accounts
@@ -150,7 +150,7 @@ def matching(
     settled = False
     while not pages.ended and not (first and settled):
         items = yield from pages.next(call)
-        found += (one for one in items if email_key(one.email) == key)
+        found += (one for one in items if one.email and email_key(one.email) == key)
         settled = any(map(proof, found))
     if settled:
         return Matches(found)
@@ -256,18 +256,23 @@ def members(accounts: Accounts, *, account: str | None = None) -> Walk[Member]:
 
 
 def roles(accounts: Accounts, *, kind: str | None = None, account: str | None = None) -> Walk[Role]:
-    """Iterates over the roles, groups and policies that can be granted, reading page by page.
+    """Iterates over everything that can be granted, such as roles and groups, page by page.
 
     Args:
-        kind: return only `role`, `group` or `policy`. By default all are returned.
+        kind: return only roles of this kind, one of `Provider.role_kinds`. By default all are
+            returned.
         account: the name of the account. May be omitted if there is only one.
 
     Raises:
         Unsupported: the service does not list roles.
-        InvalidOrder: the kind is not one of the three.
+        InvalidOrder: the service has no roles of this kind.
     """
-    if kind is not None and kind not in KINDS:
-        raise InvalidOrder(f"there is no kind {kind!r}", hint=f"The kinds are: {', '.join(KINDS)}.")
+    provider = accounts.pick(account).provider
+    if kind is not None and kind not in provider.role_kinds:
+        raise InvalidOrder(
+            f"{provider.title} has no roles of the kind {kind!r}",
+            hint=f"It has these kinds: {', '.join(provider.role_kinds)}.",
+        ).about(account=accounts.pick(account).name)
     return Walk(
         accounts,
         account,

@@ -61,7 +61,7 @@ def onboard(
         accounts, email, role=with_it, options=options, account=account
     )
     guest = invited.guest
-    yield from let_go(accounts.call(account), guest.email)  # a wait takes days
+    yield from let_go(accounts.call(account), email)  # a wait takes days
     if guest.state is not State.ACCEPTED:
         guest = yield from wait(accounts, guest, timeout=timeout, account=account)
     granted: tuple[RoleResult, ...] = ()

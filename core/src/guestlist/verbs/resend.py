@@ -97,7 +97,7 @@ def renew(
         warnings.append(
             'The mail went out, and the invitation is past its expiry still: "replace" it.'
         )
-    after = conclude(call.account, guest.email, renewed, None)
+    after = conclude(call.account, invitation.email, renewed, None)
     if changed:
         call.account.recent.add(after, call.account.clock.monotonic())
     return InviteResult(

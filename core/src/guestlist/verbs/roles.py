@@ -350,7 +350,7 @@ def _grants(call: Call, member: Member, *, again: bool = False) -> Steps[Sequenc
     elif again and call.known is not None:
         roles = None
     elif again:
-        guest = yield from find_active_member(call, member.email)
+        guest = yield from find_active_member(call, call.email or "")
         roles = guest.member.roles if guest.member else None
     return None if roles is None else [Grant(role=role) for role in roles]
 

@@ -93,6 +93,7 @@ class Aitronos(Provider):
     )
     sandbox = "guestlist_aitronos.sandbox:AitronosService"
 
+    organization_settings = ("organization_id",)
     least_roles = 1  # documentation and SDK: `role_id` is required
     most_roles = 1  # documentation and SDK; "invite v2" takes several, but the SDK does not have it
     one_role = True  # the member record and its update have a single `role_id`

@@ -73,6 +73,7 @@ class BetterAuth(Provider):
     docs_url = "https://www.better-auth.com/docs/plugins/organization"
     sandbox = "guestlist_betterauth.sandbox:BetterAuthService"
 
+    organization_settings = ("organization_id",)
     # Without `role` the server refuses; with an empty list it creates an invitation without roles.
     least_roles = 1
     most_roles = None  # the server has no maximum

@@ -81,6 +81,10 @@ class Vultr(Provider):
     Options = VultrOptions
     sandbox = "guestlist_vultr.sandbox:VultrService"
 
+    role_kinds = ("role", "group", "policy")
+    # Vultr's guide describes a list of suspended people, but no field for it in the list of users.
+    hides_suspension = True
+    organization_settings = ("organization_id",)
     # Only the console can attach roles to an invitation, not the API (Terraform provider, OpenAPI).
     most_roles = 0
     # No source describes a way to suppress the email.

@@ -189,8 +189,8 @@ class Inviting(Rules):
 
     def test_spelling_of_a_member(self, scene: Scene) -> None:
         """A member who joined as ada@ is a member also as ADA@."""
-        member = scene.member("ada")
-        scene.stands(member.email.upper(), State.ACCEPTED, look_at="find_member members")
+        scene.member("ada")
+        scene.stands(scene.address("ada").upper(), State.ACCEPTED, look_at="find_member members")
 
     def test_upper_case_invitation_is_found(self, scene: Scene) -> None:
         """An address invited in capitals is found in small letters, before and after joining."""
@@ -245,8 +245,8 @@ class Inviting(Rules):
 
     def test_invite_a_member(self, scene: Scene) -> None:
         """Inviting a member changes nothing: already a member, no mail."""
-        member = scene.member("ada")
-        before = scene.setting.mails(member.email)
+        scene.member("ada")
+        before = scene.setting.mails(scene.address("ada"))
         result = scene.invite("ada")
         scene.check(
             result.outcome is Outcome.ALREADY_MEMBER and result.guest.state is State.ACCEPTED,
@@ -254,7 +254,7 @@ class Inviting(Rules):
             came=result,
             look_at="members find_member",
         )
-        scene.mailed(member.email, before, "members find_member")
+        scene.mailed(scene.address("ada"), before, "members find_member")
 
     def test_if_exists_error(self, scene: Scene) -> None:
         """With `if_exists="error"`, an open invitation and a member are errors of their own."""

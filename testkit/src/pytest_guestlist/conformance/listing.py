@@ -332,12 +332,19 @@ class Listing(Rules):
                 _incomplete(scene.provider, "invitations", f"{address} is {state}", told)
 
     def test_roles_can_be_told_apart(self, scene: Scene) -> None:
-        """Every role has an id of its own within its kind, and a name that people know."""
+        """Every role has an id of its own within its kind, and a name that people know. Its kind
+        is one of `role_kinds`."""
         scene.needs("roles")
         roles = scene.roles()
         ids = [(role.kind, role.id) for role in roles]
         if len(ids) != len(set(ids)) or not all(role.id and role.label for role in roles):
             _incomplete(scene.provider, "roles", "different ids, and names", roles)
+        scene.check(
+            {role.kind for role in roles} <= set(scene.provider.role_kinds),
+            expected=f"only the kinds {', '.join(scene.provider.role_kinds)}",
+            came=sorted({role.kind for role in roles}),
+            look_at="role_kinds roles",
+        )
 
     # ------------------------------------------------------------------ parts of tests
 

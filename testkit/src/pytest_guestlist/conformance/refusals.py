@@ -254,8 +254,8 @@ class Refusals(Rules):
         role = scene.another_role(member.roles or ())
         if changing == "unassign_role":
             scene.needs("assign_role")
-            scene.guests.assign_role(member.email, role)
-            member = scene.guests.status(member.email).member or member
+            scene.guests.assign_role(member, role)
+            member = scene.guests.status(member).member or member
         return (member, role)
 
 

@@ -103,12 +103,12 @@ class Resending(Rules):
     def test_resend_after_acceptance_is_refused(self, scene: Scene) -> None:
         """Whoever has accepted gets no mail again: Conflict, and nothing is sent."""
         self._pending(scene, "x")
-        member = scene.member("ada")
-        before = scene.setting.mails(member.email)
+        scene.member("ada")
+        before = scene.setting.mails(scene.address("ada"))
         scene.forget()
         with scene.refused(errors.Conflict, look_at="find_member members"):
-            scene.guests.resend(member.email)
-        scene.mailed(member.email, before, "resend")
+            scene.guests.resend(scene.address("ada"))
+        scene.mailed(scene.address("ada"), before, "resend")
 
     def test_resend_to_nobody(self, scene: Scene) -> None:
         """Somebody who was never invited cannot be sent anything again: NotFound."""

@@ -65,10 +65,10 @@ class Revoking(Rules):
     def test_revoke_after_acceptance_is_refused(self, scene: Scene) -> None:
         """An accepted invitation is not revoked: Conflict, nothing is sent, the person stays."""
         scene.needs("revoke")
-        member = scene.member("ada")
+        scene.member("ada")
         with scene.refused(errors.Conflict, look_at="find_member members"):
-            scene.guests.revoke(member.email)
-        scene.stands(member.email, State.ACCEPTED, look_at="revoke")
+            scene.guests.revoke(scene.address("ada"))
+        scene.stands(scene.address("ada"), State.ACCEPTED, look_at="revoke")
 
     def test_revoke_nobody(self, scene: Scene) -> None:
         """There is nothing to revoke for somebody who was never invited: NotFound."""

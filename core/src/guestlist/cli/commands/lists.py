@@ -34,11 +34,17 @@ def run_members(session: Session) -> None:
 def run_roles(session: Session) -> None:
     """`roles`: lists the roles that can be assigned."""
 
+    kind = session.arguments.kind
+
     def roles(task: Task) -> Iterator[AnyRow]:
-        for one in session.guests.roles(kind=session.arguments.kind, account=task.account):
+        for one in session.guests.roles(kind=kind, account=task.account):
             yield RoleRow.model_construct(**dict(one), account=task.account)
 
-    _read_each(session, roles)
+    accounts = session.accounts(every=True)
+    providers = session.guests.accounts
+    having = [name for name in accounts if kind in (None, *providers[name].role_kinds)]
+    # if no account has the kind, all are read, and each reports the kinds that it has
+    run_each(session, tasks_of(having or accounts), roles, changes=False)
 
 
 def run_accounts(session: Session) -> None:
