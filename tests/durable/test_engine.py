@@ -330,13 +330,13 @@ def test_a_plan_that_a_run_has_overtaken_is_refused_and_the_next_one_is_not(pool
     before = pool.begin(everybody)
     with pool.workers(), pool.runner() as runner:
         pool.wait(50)
-        claims, plan = runner.claims(), pool.uninvited(everybody)
+        claims, plan = runs.claims(pool.store), pool.uninvited(everybody)
         pool.wait(150)
         with pytest.raises(Conflict, match="plain"):
             runner.begin(lambda: plan, "another", "guestlist.toml", before=claims)
         assert not shared.has_ended(pool.store, before)
         with exclusive(pool.store), runner.paused_workers():
-            runner.reconcile()
+            assert not runner.reconcile().failed
             claims, plan = runner.claims(), pool.uninvited(everybody)
             assert may_begin(pool, before) == []
             run = runner.begin(lambda: plan, "another", "guestlist.toml", before=claims)
@@ -436,6 +436,25 @@ def test_a_file_is_nothing_to_share(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="PostgreSQL"):
         enqueue(store, 1, 0.0)
     store.close()
+
+
+def test_a_plan_sees_what_was_answered_after_the_workers_had_their_time(
+    pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The service's list shows an invitation only a second after it was created."""
+    monkeypatch.setattr(runner_module, "QUIET_SECONDS", 0.1)
+    (ada,) = invites(1)
+    run = pool.begin([ada])
+    claimed(pool, run)
+    (sent,) = orders.unanswered(pool.store)
+    with pool.runner() as runner, runner.paused_workers():
+        pool.service.add_invitation(ada.email)
+        OrderEntry(pool.store, sent, SystemClock()).done(Done("invited"))
+        runner.reconcile()
+        before = runner.claims()
+        plan = pool.uninvited([ada])
+        runner.begin(lambda: plan, "another", "guestlist.toml", before=before)
+    assert plan == []
 
 
 def test_a_plan_waits_for_requests_that_are_under_way_elsewhere(pool: Pool) -> None:

@@ -557,3 +557,22 @@ def test_a_role_is_kept_when_its_replacement_is_refused(machine: Machine) -> Non
     (row,) = machine.rows("outcome, detail", "action = 'unassign' AND email = 'ada@example.com'")
     assert row["outcome"] == "Conflict"
     assert "'old' was not taken away" in row["detail"]
+
+
+def test_a_plan_waits_until_the_lists_show_what_another_process_has_just_done(
+    machine: Machine,
+) -> None:
+    machine.first_run(invites(1))
+    with machine.process() as process:
+        assert list(process.guests.invitations()) == []
+        assert process.runner.claims() is None
+        assert [one.email for one in process.guests.invitations()] == [invites(1)[0].email]
+
+
+def test_a_plan_does_not_wait_when_nothing_was_done_lately(machine: Machine) -> None:
+    machine.first_run(invites(1))
+    machine.clock.sleep(3600)
+    before = machine.clock.monotonic()
+    with machine.process() as process:
+        process.runner.claims()
+    assert machine.clock.monotonic() == before

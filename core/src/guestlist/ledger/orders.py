@@ -183,6 +183,13 @@ def unanswered(store: Store, account: str | None = None, run: int | None = None)
     return [read(row) for row in rows]
 
 
+def settled_since(store: Store, account: str, since: float) -> bool:
+    """Returns whether an order of an account was settled at `since` or later."""
+    recent = exists().where(orders.c.account == account, orders.c.settled >= since)
+    with store.reading() as connection:
+        return bool(connection.scalar(select(recent)))
+
+
 def left(store: Store, run: int) -> dict[str, int]:
     """Returns the number of unsettled orders of a run, by account."""
     with store.reading() as connection:

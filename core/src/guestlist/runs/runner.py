@@ -14,7 +14,7 @@ from guestlist.client import Guestlist
 from guestlist.errors import UnknownAccount
 from guestlist.exchange.account import LONGEST_REST
 from guestlist.ledger import orders, runs
-from guestlist.ledger.order import Order
+from guestlist.ledger.order import SKEW, Order
 from guestlist.ledger.origin import Origin
 from guestlist.ledger.store import Store
 from guestlist.runs.account_worker import AccountWorker, Work
@@ -138,7 +138,7 @@ class Runner:
     def paused_workers(self) -> Iterator[None]:
         """Pauses the workers of other machines while a plan is made.
 
-        Before the block begins, the workers had time to finish their requests. After the block,
+        Before the block begins, the workers have time to finish their requests. After the block,
         runs that no new run has replaced go on.
         """
         if self._store.is_sqlite:  # the lock of the file keeps other processes out
@@ -152,19 +152,27 @@ class Runner:
             shared.end_pause(self._store)
 
     def claims(self) -> runs.Claims | None:
-        """Returns a snapshot of attempt counts for `begin`, taken before planning. None on SQLite,
-        where only one process works."""
-        return None if self._store.is_sqlite else runs.claims(self._store)
+        """Returns a snapshot of attempt counts for `begin`, to be taken before planning. None on
+        SQLite, where only one process works on runs.
+
+        After taking the snapshot, waits until the services' lists show everything that was done
+        before it. A plan made from older lists would invite those people again.
+        """
+        before = None if self._store.is_sqlite else runs.claims(self._store)
+        clock = self._guests.clock
+        lags = {name: one.list_lag for name, one in self._guests.accounts.items() if one.list_lag}
+        for account, lag in sorted(lags.items(), key=lambda item: -item[1]):
+            if orders.settled_since(self._store, account, clock.now().timestamp() - lag - SKEW):
+                clock.sleep(lag)
+                break
+        return before
 
     def _wait_until_quiet(self) -> None:
-        """Waits until no request of a run is in flight and the services' lists show the last
-        changes."""
+        """Waits until no request of a run is in flight, at most `QUIET_SECONDS`."""
         clock = self._guests.clock
         ends = clock.monotonic() + QUIET_SECONDS
         while self._is_under_way(clock.now().timestamp()) and clock.monotonic() < ends:
             clock.sleep(PROGRESS_SECONDS)
-        lags = (provider.list_lag for provider in self._guests.accounts.values())
-        clock.sleep(max(lags, default=0.0))
 
     def _is_under_way(self, now: float) -> bool:
         """Returns whether a process may be waiting for an answer to an order of a run."""
