@@ -130,14 +130,22 @@ class Fault:
     Attributes:
         acts: seconds after which it takes effect; None for never.
         status: what is answered; None for no answer at all.
+        content: answered instead of the record.
+        media_type: of that content.
     """
 
     acts: float | None = 0.0
     status: int | None = None
+    content: bytes | None = None
+    media_type: str = "text/html"
 
 
 LOST = Fault()
 """It acts, and no answer comes."""
+PAGE = Fault(acts=None, status=201, content=b"<html>Created</html>")
+"""A page answers with a success status, and no list will show an effect."""
+OTHER = Fault(acts=None, status=201, content=b"[]", media_type="application/json")
+"""The service reports success in a shape that the provider does not know, and shows no effect."""
 VOID = Fault(acts=None)
 """It does not act, and no answer comes."""
 
@@ -197,6 +205,9 @@ class Service(httpx.BaseTransport):
         self.answered()
         if fault.status is None:
             raise httpx.ReadError("the connection broke")
+        if fault.content is not None:
+            headers = {"content-type": fault.media_type}
+            return httpx.Response(fault.status, content=fault.content, headers=headers)
         return httpx.Response(fault.status, json=made)
 
     def _email(self, request: httpx.Request, path: list[str]) -> str:

@@ -16,7 +16,7 @@ import httpx
 import pytest
 from sqlalchemy import text
 from tests import postgres
-from tests.durable.kit import BUDGET, Facts, Plain, Service, change, invites, refused
+from tests.durable.kit import BUDGET, PAGE, Facts, Plain, Service, change, invites, refused
 
 from guestlist import Guestlist
 from guestlist.changes import ORDER, Action, Change
@@ -184,6 +184,17 @@ def test_a_role_is_kept_when_its_replacement_is_refused(pool: Pool) -> None:
         summary = pool.follow(run)
     assert summary.tallies["plain"].refused == {"Rejected": 1, "Conflict": 1}
     assert pool.service.people[0]["roles"] == ["old"]
+
+
+def test_what_was_answered_with_a_page_is_not_sent_again(pool: Pool) -> None:
+    """The worker that looks up the outcome is not the one that got the answer."""
+    pool.service.faults["guest0@example.com"] = [PAGE]
+    run = pool.begin(invites(2))
+    with pool.workers():
+        summary = pool.follow(run)
+    assert summary.tallies["plain"].unknown == 1
+    assert pool.states() == {"DONE": 1, "UNKNOWN": 1}
+    assert pool.service.posts == {one.email: 1 for one in invites(2)}
 
 
 def test_a_withdrawn_key_has_the_account_rest_until_somebody_asks_again(pool: Pool) -> None:

@@ -15,6 +15,8 @@ from tests.durable.kit import (
     GRACE,
     LATE_EFFECT,
     LOST,
+    OTHER,
+    PAGE,
     START,
     VOID,
     Blind,
@@ -414,3 +416,37 @@ def test_a_request_that_was_refused_for_good_is_not_looked_for(machine: Machine)
     tally = machine.first_run([change(ADA)]).tallies["plain"]
     assert tally.refused.total() == 1
     assert machine.clock.monotonic() == 0
+
+
+@pytest.mark.parametrize("action", [Action.INVITE, Action.RESEND, Action.REPLACE])
+@pytest.mark.parametrize("fault", [PAGE, OTHER], ids=["page", "other shape"])
+@pytest.mark.parametrize("survives", [False, True], ids=["killed", "not killed"])
+def test_what_was_answered_with_success_is_never_sent_again(
+    machine: Machine, survives: bool, fault: Fault, action: Action
+) -> None:
+    """The process that got the answer ends before its last lookup; the next one looks."""
+    facts: Facts = {}
+    if action is not Action.INVITE:
+        facts = {"state": "pending", "invitation": _read(machine.service.add_invitation(ADA))}
+        machine.clock.sleep(10)
+    before = [Fault(status=200)] if action is Action.REPLACE else []  # the withdrawal
+    machine.service.faults[ADA] = [*before, fault]
+    run = machine.begin([change(ADA, action, **facts)])
+    reading = machine.service.handle_request
+    with machine.process() as process:
+
+        def handle(request: httpx.Request) -> httpx.Response:
+            if request.method == "GET" and machine.service.posts[ADA] > len(before):
+                process.stop()
+            return reading(request)
+
+        if not survives:
+            machine.service.handle_request = handle  # type: ignore[method-assign]
+        process.runner.run(run)
+    sent = machine.service.posts[ADA]
+    machine.service.handle_request = reading  # type: ignore[method-assign]
+    machine.clock.sleep(3600)
+    machine.run(run)
+    (row,) = machine.rows()
+    assert row["state"] == OrderState.UNKNOWN
+    assert machine.service.posts[ADA] == sent

@@ -364,3 +364,25 @@ class Kill:
 def ledger(sandbox: Sandbox, tmp_path: Path) -> Iterator[Ledger]:
     with Ledger(tmp_path / "guestlist.db", clock=SandboxClock(sandbox)) as ledger:
         yield ledger
+
+
+class SuccessPage:
+    """Answers the next request that changes something with a page and a success status. The service
+    never gets that request.
+
+    Args:
+        kills: whether the process ends when it looks up the outcome.
+    """
+
+    def __init__(self, *, kills: bool) -> None:
+        self.kills = kills
+        self.left = 1
+
+    def __call__(self, request: httpx.Request, answer: httpx.Response | None) -> Any:
+        if request.method == "GET" or request.url.path.endswith("0001/users"):
+            return Killed() if self.kills and not self.left else None
+        if not self.left:
+            return None
+        self.left -= 1
+        page = b"<html>Created</html>"
+        return httpx.Response(201, content=page, headers={"content-type": "text/html"})

@@ -34,7 +34,7 @@ from guestlist.runs.runner import Runner
 from guestlist.runs.stop import Stop
 from guestlist.sandbox import Sandbox
 
-from .conftest import Kill, Killed, SandboxClock
+from .conftest import Kill, Killed, SandboxClock, SuccessPage
 
 ADA = "ada@example.com"
 everywhere = pytest.mark.parametrize("case", ["vultr", "aitronos", "betterauth"], indirect=True)
@@ -254,12 +254,29 @@ def test_where_a_renewal_does_not_show_it_is_said_once(
     with pytest.raises(Killed):
         faulty(Kill(before=False), ledger=ledger).resend(ADA)
     guests = make(ledger=ledger)
-    with pytest.raises(OutcomeUnknown, match="no look can tell whether it sent an email") as caught:
+    with pytest.raises(
+        OutcomeUnknown, match="no lookup can tell whether it sent an email"
+    ) as caught:
         guests.resend(ADA)
     assert "the next call will send" in str(caught.value)
     assert rows(tmp_path) == [("resend", OrderState.UNKNOWN, "unknown")]
     assert guests.writes == []
     assert guests.resend(ADA).outcome is Outcome.RESENT
+
+
+@everywhere
+@pytest.mark.parametrize("kills", [True, False], ids=["killed", "not killed"])
+def test_nothing_is_sent_again_after_a_page_with_a_success_status(
+    faulty: Any, make: Any, ledger: Ledger, tmp_path: Path, kills: bool
+) -> None:
+    with pytest.raises(Killed if kills else OutcomeUnknown):
+        faulty(SuccessPage(kills=kills), ledger=ledger).invite(ADA)
+    guests = make(ledger=ledger)
+    guests.later(hours=1)
+    with pytest.raises(OutcomeUnknown, match="no lookup can tell whether it sent an email"):
+        guests.invite(ADA)
+    assert guests.writes == []
+    assert rows(tmp_path) == [("invite", OrderState.UNKNOWN, "unknown")]
 
 
 @on_aitronos

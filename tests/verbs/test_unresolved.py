@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 import pytest
-from tests.verbs.conftest import Kill, Killed
+from tests.verbs.conftest import Kill, Killed, SuccessPage
 
 from guestlist import Guestlist
 from guestlist.errors import Forbidden, OutcomeUnknown, Unsupported
@@ -85,6 +85,22 @@ def test_what_never_happened_is_sent_after_the_grace_period(faulty: Any, sandbox
     assert len(guests.mails(ADA)) == 1
 
 
+@pytest.mark.parametrize("kills", [True, False], ids=["interrupted", "not interrupted"])
+def test_inviting_again_after_a_page_with_a_success_status_sends_nothing(
+    faulty: Any, kills: bool
+) -> None:
+    fault = SuccessPage(kills=kills)
+    guests = faulty(fault)
+    with pytest.raises(Killed if kills else OutcomeUnknown):
+        guests.invite(ADA)
+    fault.kills = False
+    guests.later(minutes=30)
+    guests.forget()
+    with pytest.raises(OutcomeUnknown, match="no lookup can tell"):
+        guests.invite(ADA)
+    assert guests.writes == []
+
+
 def test_resending_again_after_an_interruption_sends_one_email(faulty: Any, case: Any) -> None:
     kill = Kill(before=False)
     kill.left = 0
@@ -96,7 +112,7 @@ def test_resending_again_after_an_interruption_sends_one_email(faulty: Any, case
     if case.provider.resend_moves_expiry:
         assert guests.resend(ADA).outcome is Outcome.RESENT
     else:
-        with pytest.raises(OutcomeUnknown, match="no look can tell"):
+        with pytest.raises(OutcomeUnknown, match="no lookup can tell"):
             guests.resend(ADA)
     assert len(guests.mails(ADA)) == 2
     guests.resend(ADA)  # the next one is a new order

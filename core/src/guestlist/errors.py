@@ -101,6 +101,12 @@ class GuestlistError(Exception):
         return self
 
     @property
+    def reports_success(self) -> bool:
+        """Whether the answer had a success status. Then the request must not be sent again, even if
+        the service's lists do not show its effect."""
+        return bool(self.happened) or self.success_page
+
+    @property
     def headline(self) -> str:
         """The message with account, address and details on one line, without the hint."""
         where = f"{self.account}: " if self.account else ""

@@ -376,6 +376,17 @@ class Entry(Protocol):
                 sent then.
         """
 
+    def answered(self, why: str) -> None:
+        """Records that the service reported success in an answer that does not show the record.
+        Then the request is never sent again, not even if no lookup finds its effect.
+
+        Args:
+            why: what is wrong with the answer.
+
+        Raises:
+            GuestlistError: it cannot be written.
+        """
+
 
 class CallEntry(Entry, Protocol):
     """The line of a single call, which is no part of a run."""
@@ -472,6 +483,8 @@ class Call:
     """The last request that may have changed something."""
     sure: bool = True
     """Whether the last 2xx was surely no refusal."""
+    answered: bool = False
+    """Whether the service reported success in an answer that does not show the record."""
 
     def __post_init__(self) -> None:
         self._ends = self.account.clock.monotonic() + self.budget.total

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from itertools import count
 from typing import Generic, TypeVar
 
 from guestlist import errors
 from guestlist.errors import GuestlistError, OutcomeUnknown, ServiceTrouble
 from guestlist.exchange.account import Call
-from guestlist.exchange.policy import run, sleep
+from guestlist.exchange.policy import block, run, sleep
 from guestlist.exchange.step import Steps
 from guestlist.provider import Flow
 
@@ -71,6 +72,8 @@ def once(
             if error.happened is False:
                 raise
             doubt = error
+        if doubt.reports_success:
+            yield from _record_answer(call, doubt)
         call.account.tell("unknown", email=call.email, attempt=attempt, detail=doubt.message)
         found = yield from _search(call, doubt, look, conclusive)
         if found is not None:
@@ -87,6 +90,18 @@ def once(
             raise call.about(gave_up) from doubt
         call.account.tell("retry", email=call.email, attempt=attempt, detail="nothing happened")
     raise AssertionError("unreachable")
+
+
+def _record_answer(call: Call, error: GuestlistError) -> Steps[None]:
+    """Records that the service reported success, before the lookup begins. If this call or its
+    process ends during the lookup, the next call does not take an absence for proof."""
+    call.answered = True
+    if call.entry is None:
+        return
+    try:
+        yield from block(call, partial(call.entry.answered, error.message))
+    except GuestlistError as unwritten:
+        error.add_note(f"guestlist: this could not be recorded: {unwritten.headline}")
 
 
 def _search(
@@ -118,7 +133,7 @@ def _search(
             break
         if found is not None:
             return found
-        if is_final and conclusive and not doubt.happened and not doubt.success_page:
+        if is_final and conclusive and not doubt.reports_success:
             return None
         if is_final:
             break

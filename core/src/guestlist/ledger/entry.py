@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from sqlalchemy import Connection
 
 from guestlist.changes import Action, Change
@@ -76,6 +78,15 @@ class OrderEntry:
         """Records that the outcome stays unknown."""
         return self._settle(OrderState.UNKNOWN, Done("unknown", detail=error.message))
 
+    def answered(self, why: str) -> None:
+        """Records that the service reported success in an answer that does not show the record.
+        Does nothing if no request has left."""
+        if self.mark is None:
+            return
+        id, now, mark = self.order.id, self._now(), self.mark
+        self._store.write(lambda c: orders.mark_answered(c, id, now, mark, why))
+        self.order = replace(self.order, answered=True)
+
     def unanswered(self, why: str) -> None:
         """Records that no answer will come any more. Does nothing if no request has left."""
         if self.mark is None:
@@ -149,6 +160,11 @@ class SingleEntry:
             )
         order = Order(id, None, self._change, attempts=1, intended=now)
         self._begun = OrderEntry(self._store, order, self._clock)
+
+    def answered(self, why: str) -> None:
+        """Records that the service reported success in an answer that does not show the record."""
+        if self._begun is not None:
+            self._begun.answered(why)
 
     def _begin(self, connection: Connection, request: str, now: float) -> int | None:
         """Stores the order and its first record in one transaction. Otherwise a crash could leave

@@ -189,7 +189,8 @@ class UnansweredCall:
             return None
         if self._done is not None:
             return True
-        return False if final and proves_absence(self._provider, self._order.known, now) else None
+        conclusive = final and proves_absence(self._provider, self._order.known, now)
+        return False if conclusive and not self._order.answered else None
 
     def settle(self, happened: bool | None) -> bool:
         """Records the result of the last look. Returns False if the process that made the call has
@@ -201,7 +202,7 @@ class UnansweredCall:
         if happened and self._done is not None:
             return self._entry.done(self._done)
         if happened is None:
-            return self._entry.unknown(OutcomeUnknown("no look can tell"))
+            return self._entry.unknown(OutcomeUnknown("no lookup can tell"))
         return self._is_of_a_run or self._entry.not_happened()
 
     def entry(

@@ -15,11 +15,13 @@ from guestlist.ledger.schema import MAKING, VERSION, ledger, metadata
 
 
 def _add_origins(connection: Connection) -> None:
-    """Adds who started a run or a call (version 2), and the index of orders whose outcome is
-    unknown. Rate limiters begin anew: their rows have another form now."""
+    """Adds who started a run or a call (version 2), whether an unreadable answer reported success,
+    and the index of orders whose outcome is unknown. Rate limiters begin anew: their rows have
+    another form now."""
     for table in ("runs", "orders"):
         for column in ("actor", "host", "job", "note"):
             connection.execute(text(f"ALTER TABLE {table} ADD COLUMN {column} TEXT"))
+    connection.execute(text("ALTER TABLE orders ADD COLUMN answered BOOLEAN"))
     connection.execute(
         text("CREATE INDEX orders_unknown ON orders (account, key) WHERE state = 12")
     )

@@ -31,6 +31,7 @@ COLUMNS = (
     orders.c.attempts,
     orders.c.intended,
     orders.c.doubted,
+    orders.c.answered,
 )
 """The columns that `read` needs."""
 
@@ -39,7 +40,14 @@ _ADD_ENTRY = insert(entries)
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """One order of the ledger."""
+    """One order of the ledger.
+
+    Attributes:
+        intended: when a request of the order was last about to leave; None if nothing was sent.
+        doubted: since when no request is in flight, although no answer came; None if one may be.
+        answered: whether the service reported success in an answer that does not show the record.
+            Even if its lists do not show the record either, the order must not be sent again.
+    """
 
     id: int
     run: int | None
@@ -47,6 +55,7 @@ class Order:
     attempts: int
     intended: float | None
     doubted: float | None = None
+    answered: bool = False
 
     def over(self, total: float, now: float) -> float:
         """Returns the time when no request of the order can be in flight any more.
@@ -108,9 +117,10 @@ def row_of(
 
 def read(row: Any) -> Order:
     """Returns the order in a row of `COLUMNS`."""
-    id, run, account, key, email, action, facts, attempts, intended, doubted = row
+    id, run, account, key, email, action, facts, attempts, intended, doubted, answered = row
     fields = {"account": account, "key": key, "email": email, "action": action, **json.loads(facts)}
-    return Order(id, run, Change.model_validate(fields), attempts, intended, doubted)
+    change = Change.model_validate(fields)
+    return Order(id, run, change, attempts, intended, doubted, bool(answered))
 
 
 def add_entry(connection: Connection, id: int, now: float, what: str, detail: str | None) -> None:

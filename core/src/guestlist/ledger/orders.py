@@ -289,7 +289,12 @@ _SENT = (
     orders.c.state == OrderState.INTENDED,
     orders.c.intended == bindparam("mark", type_=Double),
 )
-_INTENDED = {"state": OrderState.INTENDED, "intended": bindparam("now"), "doubted": None}
+_INTENDED = {
+    "state": OrderState.INTENDED,
+    "intended": bindparam("now"),
+    "doubted": None,
+    "answered": None,
+}
 _BEGIN = (
     update(orders).where(*_ASKED, _MAY_BEGIN).values(**_INTENDED, attempts=orders.c.attempts + 1)
 )
@@ -361,6 +366,16 @@ def mark_unanswered(
     )
     if updated.rowcount:
         add_entry(connection, id, now, "no answer", why)
+    return bool(updated.rowcount)
+
+
+def mark_answered(connection: Connection, id: int, now: float, mark: float, why: str) -> bool:
+    """Records that the service reported success in an answer that does not show the record."""
+    updated = connection.execute(
+        update(orders).where(*_SENT).values(answered=True), {"this": id, "mark": mark}
+    )
+    if updated.rowcount:
+        add_entry(connection, id, now, "unreadable answer", why)
     return bool(updated.rowcount)
 
 

@@ -106,6 +106,8 @@ orders = Table(
     Column("intended", Double),
     # since when no request is in flight any more, although no answer came
     Column("doubted", Double),
+    # whether the service reported success in an answer that does not show the record
+    Column("answered", Boolean),
     Column("settled", Double),
     Column("attempts", SmallInteger, nullable=False, default=0),
     Column("outcome", Text),

@@ -39,6 +39,7 @@ MAX_ATTEMPTS = 5
 """How often an order is sent at most, if each look shows that nothing happened."""
 INTERRUPTED = "the run was interrupted"
 MAY_HAVE_HAPPENED = "it may have happened: "
+NOT_SHOWN = "the service answered with a success status, and its lists do not show the change"
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,10 +221,8 @@ class UnresolvedRequests:
         change = order.change
         if not proves_absence(self._provider, order.known, now):
             self._unknown(request, request.why)
-        elif request.error is not None and request.error.happened:
-            self._unknown(request, "the service confirmed it, but does not show it")
-        elif request.error is not None and request.error.success_page:
-            self._unknown(request, request.why)
+        elif entry.order.answered:
+            self._unknown(request, request.why if request.error is not None else NOT_SHOWN)
         elif order.run is None or entry.attempts >= MAX_ATTEMPTS:
             error = ServiceUnavailable(
                 f"the request had no effect: {request.why}", hint="Run the command again."

@@ -130,8 +130,8 @@ def settle_earlier(call: Call, action: str) -> Steps[Guest | None]:
         if happened is None:
             raise call.about(
                 OutcomeUnknown(
-                    "an earlier call about the address ended without an answer, and no look can"
-                    " tell whether it sent an email",
+                    "the outcome of an earlier call about the address is unknown, and no lookup"
+                    " can tell whether it sent an email",
                     hint="Nothing was sent now. Ask the person; the next call will send.",
                 )
             )
@@ -160,8 +160,7 @@ def _find_out(call: Call, doubt: Doubt | Unresolved) -> Steps[tuple[Guest, bool 
         exceeded = call.exceeded(left)
         if exceeded:
             unknown = OutcomeUnknown(
-                "an earlier call about the address ended without an answer, and may take effect"
-                " yet",
+                "an earlier call about the address got no clear answer, and may take effect yet",
                 hint="Nothing was sent now. Try again in a minute.",
             )
             unknown.budget = exceeded

@@ -34,7 +34,7 @@ class Unresolved:
         action: the action of the call.
         known: the guest before the call. None if the records were not read.
         final: the monotonic time in seconds after which a lookup that finds nothing is conclusive.
-        happened: whether the service confirmed the change.
+        answered: whether the service answered with a success status.
     """
 
     account: Account
@@ -42,7 +42,7 @@ class Unresolved:
     action: str
     known: Guest | None
     final: float
-    happened: bool | None
+    answered: bool
 
     @property
     def seconds(self) -> float:
@@ -57,7 +57,7 @@ class Unresolved:
         except GuestlistError:
             return None
         conclusive = final and proves_absence(self.account.provider, self.known, now)
-        return False if conclusive and not self.happened else None
+        return False if conclusive and not self.answered else None
 
     def settle(self, _happened: bool | None) -> bool:
         """Forgets the call. True: no other process writes to the memory of a client."""
@@ -82,16 +82,16 @@ def remembered(
         result = yield from steps
     except GuestlistError as error:
         if error.happened is not False and not error.half_done:
-            _remember(call, known, action, what, error.happened)
+            _remember(call, known, action, what, call.answered or error.reports_success)
         raise
     except BaseException:  # canceled, or Ctrl-C
-        _remember(call, known, action, what, None)
+        _remember(call, known, action, what, call.answered)
         raise
     return result
 
 
 def _remember(
-    call: Call, known: Guest | None, action: str, what: tuple[str, ...], happened: bool | None
+    call: Call, known: Guest | None, action: str, what: tuple[str, ...], answered: bool
 ) -> None:
     if call.sent is None or call.sent.effect is not Effect.CREATE:
         return
@@ -100,7 +100,7 @@ def _remember(
     for other, old in list(account.unresolved.items()):
         if now - old.final > KEPT_SECONDS:
             account.unresolved.pop(other, None)
-    account.unresolved[key] = Unresolved(account, key, action, known, now + call.grace, happened)
+    account.unresolved[key] = Unresolved(account, key, action, known, now + call.grace, answered)
 
 
 def _key(call: Call, *what: str) -> tuple[str, ...]:
