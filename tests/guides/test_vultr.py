@@ -470,7 +470,7 @@ def test_the_mailbox_shows_how_to_ask_with_the_invitees_key(
     vultr: Service, guestlist: Cli, tmp_path: Path
 ) -> None:
     def shown() -> list[str]:
-        page = httpx.get(f"{vultr.sandbox.url}/mails/mail-1", trust_env=False).text
+        page = httpx.get(f"{vultr.sandbox.url}/emails/mail-1", trust_env=False).text
         return [
             html.unescape(one)
             for one in re.findall(r'<code class="lines">(.*?)</code>', page, re.S)

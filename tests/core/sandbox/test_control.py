@@ -56,11 +56,11 @@ def test_emails_are_filtered(control: SandboxControl, invite: Invite) -> None:
 def test_emails_are_paged(page: httpx.Client, invite: Invite) -> None:
     for number in range(5):
         invite(f"guest{number}@example.com", "choir" if number % 2 else "club")
-    first = page.get("/api/mails?service=club&limit=2").json()
-    assert [mail["id"] for mail in first["mails"]] == ["mail-1", "mail-3"]
+    first = page.get("/api/emails?service=club&limit=2").json()
+    assert [mail["id"] for mail in first["emails"]] == ["mail-1", "mail-3"]
     assert first["next"] == "mail-3"
-    rest = page.get("/api/mails?service=club&limit=2&after=mail-3").json()
-    assert [mail["id"] for mail in rest["mails"]] == ["mail-5"]
+    rest = page.get("/api/emails?service=club&limit=2&after=mail-3").json()
+    assert [mail["id"] for mail in rest["emails"]] == ["mail-5"]
     assert rest["next"] is None
 
 
@@ -72,12 +72,19 @@ def test_emails_are_paged(page: httpx.Client, invite: Invite) -> None:
         ("limit=1001", 400),
         ("after=mail-9", 404),
         ("adress=a", 400),
+        ("service=nope", 404),
+        ("service=", 404),
     ],
 )
 def test_wrong_queries_are_refused(page: httpx.Client, query: str, status: int) -> None:
-    answer = page.get(f"/api/mails?{query}")
+    answer = page.get(f"/api/emails?{query}")
     assert answer.status_code == status
     assert answer.json()["error"]
+
+
+def test_a_wrong_service_is_answered_with_the_names(page: httpx.Client) -> None:
+    answer = page.get("/api/emails?service=nope")
+    assert answer.json()["error"] == "There is no service 'nope'; known: club, choir"
 
 
 @pytest.mark.parametrize(
@@ -94,8 +101,8 @@ def test_bad_json_is_a_400(page: httpx.Client, path: str, body: bytes) -> None:
 
 def test_one_mail(page: httpx.Client, invite: Invite) -> None:
     invite("ada@example.com")
-    assert "••••••" in page.get("/api/mails/mail-1").json()["link"]
-    assert "secret" in page.get("/api/mails/mail-1?links=show").json()["link"]
+    assert "••••••" in page.get("/api/emails/mail-1").json()["link"]
+    assert "secret" in page.get("/api/emails/mail-1?links=show").json()["link"]
 
 
 def test_accept_and_decline(control: SandboxControl, invite: Invite) -> None:
@@ -179,7 +186,7 @@ def test_what_cannot_be_is_told_in_json(page: httpx.Client, path: str, body: str
     assert isinstance(answer.json()["error"], str)
 
 
-@pytest.mark.parametrize("path", ["/api/", "/api/nothing", "/api/mails/mail-9"])
+@pytest.mark.parametrize("path", ["/api/", "/api/nothing", "/api/emails/mail-9"])
 def test_unknown_paths_are_told_in_json(page: httpx.Client, path: str) -> None:
     answer = page.get(path)
     assert answer.status_code == 404

@@ -39,16 +39,16 @@ def test_list_tells_the_newest_first_and_filters(page: httpx.Client, invite: Inv
 
 def test_everything_is_escaped(page: httpx.Client, invite: Invite) -> None:
     invite("<script>alert(1)</script>@example.com")
-    for path in ("/", "/mails/mail-1", "/?to=<script>alert(1)", "/mails/<script>alert(1)"):
+    for path in ("/", "/emails/mail-1", "/?to=<script>alert(1)", "/emails/<script>alert(1)"):
         text = page.get(path).text
         assert "<script>alert" not in text
         assert "&lt;script&gt;alert(1)" in text
-    assert "Chess &amp; &lt;Checkers&gt;" in page.get("/mails/mail-1").text
+    assert "Chess &amp; &lt;Checkers&gt;" in page.get("/emails/mail-1").text
 
 
 def test_link_is_masked_until_shown(page: httpx.Client, invite: Invite) -> None:
     id = invite("ada@example.com")
-    before, _, inside = page.get("/mails/mail-1").text.partition('<details class="link">')
+    before, _, inside = page.get("/emails/mail-1").text.partition('<details class="link">')
     assert "https://club.example/••••••" in before
     assert f"{id}-secret" not in before
     assert inside.count(f"{id}-secret") == 1
@@ -56,25 +56,25 @@ def test_link_is_masked_until_shown(page: httpx.Client, invite: Invite) -> None:
 
 def test_accept_shows_the_outcome_once(page: httpx.Client, invite: Invite) -> None:
     invite("ada@example.com")
-    answer = page.post("/mails/mail-1/accept")
+    answer = page.post("/emails/mail-1/accept")
     shown = answer.headers["Location"]
     assert "Accepted on behalf of ada@example.com" in page.get(shown).text
     assert "on behalf of" not in page.get(shown).text
     assert "accepted" in page.get("/").text
     assert "1 member\n" in page.get("/").text
-    again = follow(page, "/mails/mail-1/accept")
+    again = follow(page, "/emails/mail-1/accept")
     assert "Not accepted: this invitation is not open" in again
 
 
 def test_decline_only_where_it_is_offered(page: httpx.Client, invite: Invite) -> None:
     invite("ada@example.com", "club")
     invite("ada@example.com", "choir")
-    club, choir = (page.get(f"/mails/mail-{number}").text for number in (1, 2))
+    club, choir = (page.get(f"/emails/mail-{number}").text for number in (1, 2))
     assert "<button disabled>Decline</button>" in club
     assert "The Club offers invitees no way to decline" in club
     assert "disabled" not in choir
-    assert "Not declined: The Club offers invitees no way" in follow(page, "/mails/mail-1/decline")
-    assert "Declined on behalf of" in follow(page, "/mails/mail-2/decline")
+    assert "Not declined: The Club offers invitees no way" in follow(page, "/emails/mail-1/decline")
+    assert "Declined on behalf of" in follow(page, "/emails/mail-2/decline")
 
 
 def test_clock_and_words_for_time(page: httpx.Client, invite: Invite) -> None:
@@ -83,11 +83,11 @@ def test_clock_and_words_for_time(page: httpx.Client, invite: Invite) -> None:
     text = follow(page, "/clock?advance_seconds=86400")
     assert "16 Jan 2027, 08:00:00 UTC" in text
     assert "1 day ago" in text
-    mail = page.get("/mails/mail-1").text
+    mail = page.get("/emails/mail-1").text
     assert "Expires" in mail
     assert "in 2 days" in mail
     follow(page, "/clock?advance_seconds=259200")
-    assert "Expired" in page.get("/mails/mail-1").text
+    assert "Expired" in page.get("/emails/mail-1").text
     assert page.post("/clock?advance_seconds=-5").status_code == 400
 
 
@@ -99,7 +99,7 @@ def test_start_over(page: httpx.Client, invite: Invite) -> None:
     assert "15 Jan 2027, 08:00:00 UTC" in text
 
 
-@pytest.mark.parametrize("path", ["/mails/mail-9", "/mails/mail-9/accept", "/nowhere"])
+@pytest.mark.parametrize("path", ["/emails/mail-9", "/emails/mail-9/accept", "/nowhere"])
 def test_what_does_not_exist_is_a_friendly_page(page: httpx.Client, path: str) -> None:
     answer = page.post(path) if path.endswith("accept") else page.get(path)
     assert answer.status_code == 404
@@ -107,7 +107,7 @@ def test_what_does_not_exist_is_a_friendly_page(page: httpx.Client, path: str) -
     assert "All invitations" in answer.text
 
 
-@pytest.mark.parametrize("path", ["/mails/mail-1/accept", "/clock", "/reset", "/api/reset"])
+@pytest.mark.parametrize("path", ["/emails/mail-1/accept", "/clock", "/reset", "/api/reset"])
 def test_looking_changes_nothing(page: httpx.Client, invite: Invite, path: str) -> None:
     invite("ada@example.com")
     answer = page.get(path)
@@ -115,7 +115,7 @@ def test_looking_changes_nothing(page: httpx.Client, invite: Invite, path: str) 
     assert "pending" in page.get("/").text
 
 
-@pytest.mark.parametrize("path", ["/mails/mail-1/accept", "/reset", "/api/reset"])
+@pytest.mark.parametrize("path", ["/emails/mail-1/accept", "/reset", "/api/reset"])
 @pytest.mark.parametrize(
     "headers",
     [
@@ -139,7 +139,7 @@ def test_foreign_page_cannot_act(
 
 
 def test_foreign_name_cannot_even_look(page: httpx.Client) -> None:
-    assert page.get("/api/mails", headers={"Host": "evil.example"}).status_code == 403
+    assert page.get("/api/emails", headers={"Host": "evil.example"}).status_code == 403
     for host in ("evil.example", "[evil"):
         answer = page.get("/", headers={"Host": host})
         assert answer.status_code == 403
@@ -180,7 +180,7 @@ def test_long_list_is_paged(page: httpx.Client, sandbox: Sandbox) -> None:
 def test_filters_by_service_and_state(page: httpx.Client, invite: Invite) -> None:
     invite("ada@example.com", "club")
     invite("grace@example.com", "choir")
-    page.post("/mails/mail-1/accept")
+    page.post("/emails/mail-1/accept")
     assert "ada@" not in page.get("/", params={"service": "choir"}).text
     accepted = page.get("/", params={"state": "accepted"}).text
     assert "ada@" in accepted
@@ -197,10 +197,10 @@ def test_links_between_pages_keep_the_filters(page: httpx.Client, sandbox: Sandb
 
 def test_moving_the_clock_stays_on_the_email(page: httpx.Client, invite: Invite) -> None:
     invite("ada@example.com")
-    form = '<form method="post" action="/clock?advance_seconds=3600&amp;back=/mails/mail-1">'
-    assert form in page.get("/mails/mail-1").text
-    answer = page.post("/clock?advance_seconds=3600&back=/mails/mail-1")
-    assert answer.headers["Location"].startswith("/mails/mail-1?flash=")
+    form = '<form method="post" action="/clock?advance_seconds=3600&amp;back=/emails/mail-1">'
+    assert form in page.get("/emails/mail-1").text
+    answer = page.post("/clock?advance_seconds=3600&back=/emails/mail-1")
+    assert answer.headers["Location"].startswith("/emails/mail-1?flash=")
     filtered = page.post("/clock?advance_seconds=3600&back=/%3Fto=ada%26page=2")
     assert filtered.headers["Location"].startswith("/?to=ada&page=2&flash=")
 
@@ -212,5 +212,5 @@ def test_moving_the_clock_never_leads_elsewhere(page: httpx.Client, back: str) -
 
 def test_offered_roles_are_shown(page: httpx.Client, invite: Invite) -> None:
     invite("ada@example.com")
-    assert "<dt>Roles</dt><dd>Player, &lt;Captain&gt;</dd>" in page.get("/mails/mail-1").text
+    assert "<dt>Roles</dt><dd>Player, &lt;Captain&gt;</dd>" in page.get("/emails/mail-1").text
     assert "Player, &lt;Captain&gt;" in page.get("/").text

@@ -20,8 +20,8 @@ Every answer is a JSON object; a refusal is `{"error": "..."}` with a status of 
     The invitee's click, without a mail. Answers `{"service", "invitation", "state"}`, the state in
     the service's word. 409 when the service does not allow it, with its reason.
 
-`GET /api/mails`
-    `{"mails": [...], "next": null}`, oldest first, each with the fields of `Mail` and `state`, the
+`GET /api/emails`
+    `{"emails": [...], "next": null}`, oldest first, each with the fields of `Mail` and `state`, the
     present state of its invitation. Links are secrets and masked, in the text too. The query may
     hold:
 
@@ -32,10 +32,10 @@ Every answer is a JSON object; a refusal is `{"error": "..."}` with a status of 
     - `after`: only emails sent after the one with this id.
     - `links=show`: shows the links.
 
-`GET /api/mails/{id}`
+`GET /api/emails/{id}`
     One email. `?links=show` as above.
 
-`POST /api/mails/{id}/accept`, `POST /api/mails/{id}/decline`
+`POST /api/emails/{id}/accept`, `POST /api/emails/{id}/decline`
     The same as for the invitation that the mail is about.
 
 `GET /api/clock`
@@ -133,10 +133,10 @@ class Api:
             *(
                 Route(path, self.act, methods=["POST"])
                 for action in ACTIONS
-                for path in (f"{service}/invitations/{{id}}/{action}", f"/mails/{{id}}/{action}")
+                for path in (f"{service}/invitations/{{id}}/{action}", f"/emails/{{id}}/{action}")
             ),
-            Route("/mails", self.mails),
-            Route("/mails/{id}", self.mail),
+            Route("/emails", self.mails),
+            Route("/emails/{id}", self.mail),
             Route("/clock", self.clock, methods=["GET"]),
             Route("/clock", self.advance, methods=["POST"]),
             Route("/reset", self.reset, methods=["POST"]),
@@ -171,9 +171,8 @@ class Api:
                 400, f"There is no parameter {unknown[0]!r}; known: {', '.join(sorted(QUERY))}"
             )
         to = query.get("to", "").casefold()
-        found = self._world.delivered(
-            service=query.get("service", ""), state=query.get("state", "")
-        )
+        service = self._hosted(query["service"]).service.name if "service" in query else ""
+        found = self._world.delivered(service=service, state=query.get("state", ""))
         if to:
             found = [one for one in found if one.mail.to.casefold() == to]
         if after := query.get("after"):
@@ -184,7 +183,7 @@ class Api:
         page = found if limit is None else found[:limit]
         return _answer(
             {
-                "mails": [_described_mail(one, request) for one in page],
+                "emails": [_described_mail(one, request) for one in page],
                 "next": page[-1].mail.id if len(page) < len(found) else None,
             }
         )

@@ -24,7 +24,7 @@ class ReceivedMail(Mail):
     """An email, with the present state of its invitation."""
 
     state: str = field(kw_only=True)
-    """A value of `guestlist.models.State`; `gone` if the service has no record of it."""
+    """The service's word for the state, such as `pending`; `gone` if it has no record of it."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ class SandboxControl:
         query = {name: value for name, value in filters.items() if value is not None}
         if show_links:
             query["links"] = "show"
-        return [_mail(one) for one in self._ask("GET", "mails", query=query)["mails"]]
+        return [_mail(one) for one in self._ask("GET", "emails", query=query)["emails"]]
 
     def accept(self, what: Mail | str, *, service: str | None = None) -> str:
         """Accepts as the invitee. Returns the state of the invitation afterwards.
@@ -146,7 +146,7 @@ class SandboxControl:
 
     def _act(self, action: str, what: Mail | str, service: str | None) -> str:
         id = _segment(what.id if isinstance(what, Mail) else what)
-        owner = "mails" if service is None else f"services/{_segment(service)}/invitations"
+        owner = "emails" if service is None else f"services/{_segment(service)}/invitations"
         return str(self._ask("POST", f"{owner}/{id}/{action}")["state"])
 
     def _ask(

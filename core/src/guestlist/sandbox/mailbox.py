@@ -3,9 +3,9 @@
 `GET /`
     Emails, newest first, 50 on a page, with the services and the clock. `?to=` keeps addresses that
     contain a text, `?service=` one service, `?state=` one state; `?page=2` shows the next page.
-`GET /mails/{id}`
+`GET /emails/{id}`
     One email.
-`POST /mails/{id}/accept`, `POST /mails/{id}/decline`
+`POST /emails/{id}/accept`, `POST /emails/{id}/decline`
     Accepts or declines; redirects to the email, which then shows the outcome once.
 `POST /clock?advance_seconds=3600`, `POST /reset`
     Moves the clock, starts over. `?back=` is the page of the mailbox to return to; `reset` always
@@ -98,8 +98,8 @@ def mailbox(world: World, *, hosts: Container[str] | None = LOOPBACK_NAMES) -> S
         routes=[
             Mount("/api", routes=Api(world).routes()),
             Route("/", pages.index),
-            Route("/mails/{id}", pages.mail),
-            *(Route(f"/mails/{{id}}/{action}", pages.act, methods=["POST"]) for action in ACTIONS),
+            Route("/emails/{id}", pages.mail),
+            *(Route(f"/emails/{{id}}/{action}", pages.act, methods=["POST"]) for action in ACTIONS),
             Route("/clock", pages.advance, methods=["POST"]),
             Route("/reset", pages.reset, methods=["POST"]),
             *(Route(f"/{name}", file) for name, file in pages.files.items()),
@@ -197,9 +197,9 @@ class Pages:
         try:
             click(self._sender(mail), action, mail.invitation)
         except SandboxRefusal as refusal:
-            return self._done(f"/mails/{mail.id}", Flash("over", f"Not {done}: {refusal}"))
+            return self._done(f"/emails/{mail.id}", Flash("over", f"Not {done}: {refusal}"))
         text = f"{done.capitalize()} on behalf of {mail.to}"
-        return self._done(f"/mails/{mail.id}", Flash("good", text))
+        return self._done(f"/emails/{mail.id}", Flash("good", text))
 
     async def advance(self, request: Request) -> Response:
         """Moves the clock forward."""
