@@ -51,7 +51,7 @@ PAGE_SIZE = 50
 """Emails on one page of the list."""
 FILTERS = ("to", "service", "state")
 """Query parameters of the list, each a filter of `World.delivered`."""
-OWN_PAGE = re.compile(r"/(mails/[\w-]+)?(\?[^#\\]*)?")
+OWN_PAGE = re.compile(r"/(emails/[\w-]+)?(\?[^#\\]*)?")
 """Where moving the clock may return to: a page of this mailbox, never another site."""
 
 STEPS = (("+1 hour", 3_600), ("+1 day", 86_400), ("+3 days", 259_200), ("+7 days", 604_800))
