@@ -341,7 +341,8 @@ def test_a_plan_that_a_run_has_overtaken_is_refused_and_the_next_one_is_not(pool
     before = pool.begin(everybody)
     with pool.workers(), pool.runner() as runner:
         pool.wait(50)
-        claims, plan = runs.claims(pool.store), pool.uninvited(everybody)
+        claims: runs.Claims | None = runs.claims(pool.store)
+        plan = pool.uninvited(everybody)
         pool.wait(150)
         with pytest.raises(Conflict, match="plain"):
             runner.begin(lambda: plan, "another", "guestlist.toml", before=claims)

@@ -380,6 +380,9 @@ def test_nothing_long_is_waited_for_between_the_intent_and_the_request() -> None
             time.at += 0.5
             self.judged = True
 
+        def answered(self, why: str) -> None:
+            raise AssertionError(why)
+
     call = Call(account, Budget(), entry=Slow())
     with pytest.raises(Taken):
         carry_out(time, run(call, _post()), Response(200))
