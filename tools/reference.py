@@ -16,6 +16,7 @@ import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import is_dataclass
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -28,7 +29,6 @@ import guestlist
 import guestlist.verbs
 
 DOCS = Path(__file__).parents[1] / "docs"
-PACKAGE = griffe.load("guestlist", docstring_parser=griffe.Parser.google)
 
 REFERENCE = """# Reference for applications
 
@@ -117,6 +117,12 @@ TITLES = {
 }
 
 
+@cache
+def package() -> griffe.Object | griffe.Alias:
+    """Returns the core, parsed once."""
+    return griffe.load("guestlist", docstring_parser=griffe.Parser.google)
+
+
 def reference() -> str:
     """Returns docs/reference.md."""
     parts = [REFERENCE]
@@ -125,14 +131,14 @@ def reference() -> str:
     for title, modules in SECTIONS.items():
         parts.append(f"## {title}")
         if title == "Errors":
-            parts += prose(PACKAGE["errors"].docstring)
+            parts += prose(package()["errors"].docstring)
         for module in modules:
             inside = [one for one in public if f"{one.path}.".startswith(f"guestlist.{module}.")]
             for one in sorted(inside, key=lambda one: (one.parent.path, one.lineno)):
                 parts += section(one, 3)
                 public.remove(one)
         for path in RETURNED.get(title, ()):
-            one = PACKAGE[path]
+            one = package()[path]
             if one.is_module:
                 parts += [f"### Events of a run: `{one.path}`"]
                 events = [event for event in one.classes.values() if not event.is_alias]
@@ -146,9 +152,9 @@ def reference() -> str:
 
 def contract() -> str:
     """Returns docs/contract.md."""
-    parts = [CONTRACT, *prose(PACKAGE["provider"].docstring)]
+    parts = [CONTRACT, *prose(package()["provider"].docstring)]
     for path in PROVIDERS:
-        parts += section(PACKAGE[path], 2)
+        parts += section(package()[path], 2)
     return page(parts)
 
 
@@ -159,7 +165,7 @@ def page(parts: Iterable[str]) -> str:
 def definition(name: str, package: ModuleType = guestlist) -> Any:
     """Returns griffe's object for a name that a package offers."""
     module = getattr(package, name).__module__.removeprefix("guestlist.")
-    return PACKAGE[f"{module}.{name}"]
+    return package()[f"{module}.{name}"]
 
 
 def section(one: Any, level: int) -> Iterator[str]:
