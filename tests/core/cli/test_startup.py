@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from math import inf
 
 import pytest
 
 from guestlist import __version__
 from guestlist.cli.arguments import COMMANDS
 
-from .conftest import SCRIPT, script
+from .conftest import SCRIPT, Cli, script
 
 HEAVY = """
 import sys
@@ -38,22 +39,22 @@ def test_version() -> None:
     assert (done.returncode, done.stdout) == (0, f"guestlist {__version__}\n")
 
 
-def test_help_names_every_command_on_a_line_of_its_own() -> None:
-    done = script("--help")
-    assert done.returncode == 0
+def test_help_names_every_command_on_a_line_of_its_own(plain: Cli) -> None:
+    done = plain("--help")
+    assert done.code == 0
     for group in COMMANDS.values():
         for name, (about, _) in group.items():
-            assert f"  {name:<15} {about}" in done.stdout.splitlines()
+            assert f"  {name:<15} {about}" in done.out.splitlines()
 
 
-def test_help_of_a_command_names_an_option_s_value_once() -> None:
-    assert "  -a, --account NAME " in script("invite", "--help").stdout
+def test_help_of_a_command_names_an_option_s_value_once(plain: Cli) -> None:
+    assert "  -a, --account NAME " in plain("invite", "--help").out
 
 
-def test_without_a_command_the_overview_is_shown_and_the_code_says_so() -> None:
-    done = script()
-    assert done.returncode == 2
-    assert "invite" in done.stdout
+def test_without_a_command_the_overview_is_shown_and_the_code_says_so(plain: Cli) -> None:
+    done = plain()
+    assert done.code == 2
+    assert "invite" in done.out
 
 
 @pytest.mark.parametrize("words", [["--version"], ["--help"], ["invite", "--help"], ["revok"]])
@@ -83,6 +84,11 @@ def test_it_starts_quickly(word: str) -> None:
         assert child.returncode == 0
         return usage.ru_utime + usage.ru_stime
 
-    least = min(cpu(sys.executable, "-c", "pass") for _ in range(20))
-    ours = min(cpu(sys.executable, str(SCRIPT), word) for _ in range(20))
-    assert ours / least < LONGEST
+    # the least of several measurements: a busy machine makes single ones longer
+    least, ours = inf, inf
+    for attempt in range(20):
+        least = min(least, cpu(sys.executable, "-c", "pass"))
+        ours = min(ours, cpu(sys.executable, str(SCRIPT), word))
+        if attempt >= 3 and ours / least < LONGEST:
+            return
+    pytest.fail(f"{word} takes {ours / least:.1f} times as long as `python -c pass`")
