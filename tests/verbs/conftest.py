@@ -1,4 +1,4 @@
-"""Every verb on every service, for sync and async callers, over real HTTP against the sandbox.
+"""Every verb on several services, for sync and async callers, over HTTP against the sandbox.
 
 Time is the sandbox's, and passes only when a client sleeps or a test moves it: nothing waits.
 """
@@ -211,13 +211,30 @@ def sandbox(shared_sandbox: Sandbox) -> Sandbox:
     return shared_sandbox
 
 
-# better-auth's conformance tests play every verb; here it is asked for what it alone shows
-@pytest.fixture(params=["vultr", "aitronos"])
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Runs a test with the sync client on Vultr and with the async client on Aitronos. A test that
+    names its service runs with both clients, one that names its client on both services.
+
+    The conformance tests of better-auth run every verb; here only tests that name it run on it.
+    """
+    marks = [mark.args[0] for mark in metafunc.definition.iter_markers("parametrize")]
+    named = {name for names in marks for name in ([names] if isinstance(names, str) else names)}
+    free = {"case", "kind"} & set(metafunc.fixturenames) - named
+    if free == {"case", "kind"}:
+        pairs = [("vultr", "sync"), ("aitronos", "async")]
+        metafunc.parametrize(("case", "kind"), pairs, indirect=True)
+    elif free == {"case"}:
+        metafunc.parametrize("case", ["vultr", "aitronos"], indirect=True)
+    elif free == {"kind"}:
+        metafunc.parametrize("kind", ["sync", "async"], indirect=True)
+
+
+@pytest.fixture
 def case(request: pytest.FixtureRequest) -> Case:
     return CASES[request.param]
 
 
-@pytest.fixture(params=["sync", "async"])
+@pytest.fixture
 def kind(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 

@@ -20,9 +20,7 @@ IDS = ("id", "user_id", "uuid", "invitation_id")
 Record = dict[str, Any]
 
 
-@pytest.fixture(params=list(CASES))
-def case(request: pytest.FixtureRequest) -> Case:
-    return CASES[request.param]
+pytestmark = pytest.mark.parametrize("case", list(CASES), indirect=True)
 
 
 def surrogate(record: Record) -> None:
