@@ -6,4 +6,4 @@ import sys
 
 import pytest
 
-sys.exit(pytest.main(["-q", "-s", "--no-header", "tests/sockets/test_matrix.py"]))
+sys.exit(pytest.main(["-q", "-s", "--no-header", "-m", "", "tests/sockets/test_matrix.py"]))

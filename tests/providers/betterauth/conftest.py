@@ -289,9 +289,10 @@ def organization(server: RealServer) -> Organization:
     return Organization(server)
 
 
-@pytest.fixture(params=["sync", "async"])
+@pytest.fixture(params=["sync", pytest.param("async", marks=pytest.mark.proof)])
 def connect(request: pytest.FixtureRequest) -> Iterator[Callable[[BetterAuth], Caller]]:
-    """Makes clients for an account; every test that uses it runs with both kinds."""
+    """Makes clients for an account; every test that uses it runs with both kinds, with the
+    async one as a proof."""
     with asyncio.Runner() as runner, ExitStack() as ending:
 
         def make(provider: BetterAuth) -> Caller:

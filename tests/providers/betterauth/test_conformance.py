@@ -189,6 +189,7 @@ class OnTheRealServer(ProviderSuite):
         return RealSetting(type(self).organize())
 
 
+@pytest.mark.proof  # what is recorded from that server is replayed below
 class TestRealServer(OnTheRealServer):
     @pytest.fixture(scope="class", autouse=True)
     @classmethod
