@@ -14,6 +14,9 @@ from guestlist.sandbox import Sandbox, Service
 from guestlist.sandbox.connect import accounts_of
 from guestlist.sandbox.services import service_classes
 
+# the alarm rings in real time: a wait for the frozen clock ends with the test's name
+pytestmark = pytest.mark.timeout(60)
+
 Kinds = list[type[Service]]
 
 # freezegun reads every attribute of every loaded module. Aitronos' SDK, which other tests load,
