@@ -24,7 +24,7 @@ def test_a_process_that_is_killed_again_and_again(tmp_path: Path) -> None:
     assert safe(figures), str(figures)
 
 
-@pytest.mark.long
+@pytest.mark.proof  # of what test_engine.py and test_resume.py show one step at a time
 @pytest.mark.skipif(postgres.missing() is not None, reason=str(postgres.missing()))
 def test_workers_that_are_killed_and_one_that_stays_dead() -> None:
     with postgres.running() as server:
