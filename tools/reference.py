@@ -118,8 +118,8 @@ TITLES = {
 
 
 @cache
-def package() -> griffe.Object | griffe.Alias:
-    """Returns the core, parsed once."""
+def parsed() -> griffe.Object | griffe.Alias:
+    """Returns the core as griffe sees it, parsed once."""
     return griffe.load("guestlist", docstring_parser=griffe.Parser.google)
 
 
@@ -131,14 +131,14 @@ def reference() -> str:
     for title, modules in SECTIONS.items():
         parts.append(f"## {title}")
         if title == "Errors":
-            parts += prose(package()["errors"].docstring)
+            parts += prose(parsed()["errors"].docstring)
         for module in modules:
             inside = [one for one in public if f"{one.path}.".startswith(f"guestlist.{module}.")]
             for one in sorted(inside, key=lambda one: (one.parent.path, one.lineno)):
                 parts += section(one, 3)
                 public.remove(one)
         for path in RETURNED.get(title, ()):
-            one = package()[path]
+            one = parsed()[path]
             if one.is_module:
                 parts += [f"### Events of a run: `{one.path}`"]
                 events = [event for event in one.classes.values() if not event.is_alias]
@@ -152,9 +152,9 @@ def reference() -> str:
 
 def contract() -> str:
     """Returns docs/contract.md."""
-    parts = [CONTRACT, *prose(package()["provider"].docstring)]
+    parts = [CONTRACT, *prose(parsed()["provider"].docstring)]
     for path in PROVIDERS:
-        parts += section(package()[path], 2)
+        parts += section(parsed()[path], 2)
     return page(parts)
 
 
@@ -165,7 +165,7 @@ def page(parts: Iterable[str]) -> str:
 def definition(name: str, package: ModuleType = guestlist) -> Any:
     """Returns griffe's object for a name that a package offers."""
     module = getattr(package, name).__module__.removeprefix("guestlist.")
-    return package()[f"{module}.{name}"]
+    return parsed()[f"{module}.{name}"]
 
 
 def section(one: Any, level: int) -> Iterator[str]:

@@ -113,7 +113,7 @@ def test_the_search_finds_what_must_not_be_there(planted: str) -> None:
     assert leaks(yaml.safe_dump({"text": planted}, width=1000))
 
 
-@pytest.mark.long
+@pytest.mark.proof
 def test_recording_again_gives_the_same_bytes(tmp_path: Path) -> None:
     done = subprocess.run(
         [

@@ -17,7 +17,7 @@ from pytest_guestlist.simulation.sabotage import SABOTAGES
 from pytest_guestlist.simulation.subject import provider_named
 
 PROVIDERS = ("aitronos", "vultr")
-SEEDS = 1_500
+SEEDS = 500
 FOUND_WITHIN = 1_000
 
 ONCE_FAILED = (

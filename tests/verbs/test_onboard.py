@@ -24,7 +24,11 @@ from .conftest import Kill, Killed
 
 ADA = "ada@example.com"
 DAY = 86_400.0
-everywhere = pytest.mark.parametrize("case", ["vultr", "aitronos", "betterauth"], indirect=True)
+everywhere = pytest.mark.parametrize(
+    ("case", "kind"),
+    [("vultr", "sync"), ("aitronos", "async"), ("betterauth", "sync")],
+    indirect=True,
+)
 on_vultr = pytest.mark.parametrize("case", ["vultr"], indirect=True)
 on_aitronos = pytest.mark.parametrize("case", ["aitronos"], indirect=True)
 

@@ -59,6 +59,8 @@ def test_too_few_file_descriptors_are_named(sandbox: Sandbox) -> None:
         timeout=60,
     )
     assert done.returncode == 1
-    assert "Too many open files" in done.stderr
-    assert "hint: Allow more open files, for example with `ulimit -n 1024`." in done.stderr
+    # which file is one too many, and so who reports it, depends on the version of Python
+    assert "too many open files" in done.stderr.lower()
+    assert "hint: Allow more open files, " in done.stderr
+    assert "`ulimit -n 1024`" in done.stderr
     assert "guestlist itself failed" not in done.stderr
