@@ -61,7 +61,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
 RETURNED: dict[str, tuple[str, ...]] = {
     "Clients": (
         *("client.Items", "client.AsyncItems"),
-        *("verbs.find.Who", "verbs.roles.RoleRef", "verbs.order.IfExists"),
+        *("verbs.find.Who", "verbs.roles.RoleRef", "verbs.arguments.IfExists"),
     ),
     "Rosters and runs": (
         "changes.Action",
@@ -102,7 +102,10 @@ PROVIDERS: tuple[str, ...] = (
     "provider.shapes.READING_ERRORS",
     *(f"provider.paging.{name}" for name in ("Offset", "every")),
     "provider.explanations.explain",
-    *(f"models.{name}" for name in ("Order", "Invitation", "Member", "Role", "Grant", "Guest")),
+    *(
+        f"models.{name}"
+        for name in ("NewInvitation", "Invitation", "Member", "Role", "Grant", "Guest")
+    ),
     *(f"models.{name}" for name in ("State", "Basis", "MemberState")),
     "provider.hookimpl",
     "plugins.Hooks",

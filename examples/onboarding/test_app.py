@@ -110,7 +110,7 @@ class Dead(httpx.AsyncBaseTransport):
 async def test_the_status_says_what_may_have_happened(start: Start) -> None:
     browser = await start()
     answer = await browser.post("/invitations", json={"email": "ada"})
-    assert (answer.status_code, answer.json()["error"]) == (422, "InvalidOrder")
+    assert (answer.status_code, answer.json()["error"]) == (422, "InvalidArgument")
     answer = await browser.post(
         "/invitations", json={"email": "lena@example.org", "role": "Wizard"}
     )

@@ -82,7 +82,7 @@ async def test_the_page(browser: httpx.AsyncClient) -> None:
 @pytest.mark.parametrize(
     ("order", "status", "error"),
     [
-        ({"email": "ada", "account": "cloud"}, 422, "InvalidOrder"),
+        ({"email": "ada", "account": "cloud"}, 422, "InvalidArgument"),
         ({"email": "ada@example.com", "account": "clowd"}, 422, "UnknownAccount"),
     ],
 )

@@ -14,8 +14,8 @@ from guestlist import (
     Forbidden,
     Guestlist,
     MemberState,
+    NewInvitation,
     NotFound,
-    Order,
     Outcome,
     Rejected,
     RoleOutcome,
@@ -152,7 +152,7 @@ def test_refusals(client: Guestlist, guestlist_invitee: str, profile: str) -> No
         team.status(NOBODY)
     member = next(role for role in list(team.roles()) if role.name == "Member")
     with pytest.raises(Rejected) as rejected:
-        team.call(Aitronos.invite, Order(email="nobody", roles=(member,)))
+        team.call(Aitronos.invite, NewInvitation(email="nobody", roles=(member,)))
     assert rejected.value.status == 422
     assert team.status(guestlist_invitee).state == State.GONE
 
@@ -160,11 +160,11 @@ def test_refusals(client: Guestlist, guestlist_invitee: str, profile: str) -> No
 @scenario("duplicate", live=False)
 def test_a_duplicate_is_a_conflict(team: Guestlist, profile: str) -> None:
     member = next(role for role in list(team.roles()) if role.name == "Member")
-    order = Order(email="ada@example.com", roles=(member,))
-    team.call(Aitronos.invite, order)
+    new = NewInvitation(email="ada@example.com", roles=(member,))
+    team.call(Aitronos.invite, new)
 
     with pytest.raises(Conflict) as conflict:
-        team.call(Aitronos.invite, order)
+        team.call(Aitronos.invite, new)
 
     assert conflict.value.status == 409
 

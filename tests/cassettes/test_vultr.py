@@ -15,8 +15,8 @@ from guestlist import (
     Forbidden,
     Guestlist,
     MemberState,
+    NewInvitation,
     NotFound,
-    Order,
     Outcome,
     Rejected,
     RoleOutcome,
@@ -155,7 +155,7 @@ def test_refusals(client: Guestlist, guestlist_invitee: str, profile: str) -> No
     with pytest.raises(NotFound, match=NOBODY):
         cloud.status(NOBODY)
     with pytest.raises(Rejected):
-        cloud.call(Vultr.invite, Order(email="nobody"))
+        cloud.call(Vultr.invite, NewInvitation(email="nobody"))
     assert cloud.status(guestlist_invitee).state == State.GONE
 
 
@@ -164,7 +164,7 @@ def test_a_duplicate_is_a_conflict(cloud: Guestlist, profile: str) -> None:
     cloud.invite("ada@example.com")
 
     with pytest.raises(Conflict, match="already") as conflict:
-        cloud.call(Vultr.invite, Order(email="ada@example.com"))
+        cloud.call(Vultr.invite, NewInvitation(email="ada@example.com"))
 
     assert conflict.value.status == 400
 

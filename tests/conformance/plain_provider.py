@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 
-from guestlist.models import Invitation, Member, Order, Role, State
+from guestlist.models import Invitation, Member, NewInvitation, Role, State
 from guestlist.provider import Flow, Page, Provider, Request, operation, setting
 
 STATES = {
@@ -48,9 +48,9 @@ class Plain(Provider):
         return {"Authorization": f"Bearer {self.api_key}"}
 
     @operation
-    def invite(self, order: Order) -> Flow[Invitation]:
-        role = order.roles[0].id if order.roles else None
-        reply = yield Request.post("invitations", json={"email": order.email, "role": role})
+    def invite(self, new: NewInvitation) -> Flow[Invitation]:
+        role = new.roles[0].id if new.roles else None
+        reply = yield Request.post("invitations", json={"email": new.email, "role": role})
         return read_invitation(reply.mapping())
 
     @operation

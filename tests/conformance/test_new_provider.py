@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from guestlist.cli import main
-from guestlist.errors import ConfigError, InvalidOrder
+from guestlist.errors import ConfigError, InvalidArgument
 from guestlist.plugins import installed
 from guestlist.provider import Provider
 from guestlist.sandbox import SandboxError
@@ -86,7 +86,7 @@ def test_what_is_left_of_the_template_is_told(acme: type[Provider]) -> None:
 
 @pytest.mark.parametrize("name", ["Acme", "9acme", "acme_cloud", "acme-", "a/b", ""])
 def test_name_that_cannot_be(tmp_path: Path, name: str) -> None:
-    with pytest.raises(InvalidOrder):
+    with pytest.raises(InvalidArgument):
         new_provider(name, tmp_path)
     assert not list(tmp_path.iterdir())
 

@@ -121,9 +121,9 @@ def test_an_error_in_the_middle_of_a_test_is_a_remark(told: Told) -> None:
 
 ROUNDABOUT = """
     @operation
-    def invite(self, order):
+    def invite(self, new):
         yield Request.get("roles", query={"limit": 50})
-        return (yield from super().invite(order))
+        return (yield from super().invite(new))
 
     @operation
     def resend(self, invitation):
@@ -289,9 +289,9 @@ OPTIONS = """
         team: str | None = None
 
     @operation
-    def invite(self, order):
-        options = order.options or self.Options()
-        json = {"email": order.email, "role": "reader", "message": options.message}
+    def invite(self, new):
+        options = new.options or self.Options()
+        json = {"email": new.email, "role": "reader", "message": options.message}
         reply = yield Request.post("invitations", json=json)
         return read_invitation(reply.mapping())
 """

@@ -14,7 +14,7 @@ from guestlist.event import Event
 from guestlist.exchange.account import Account, Budget, Call
 from guestlist.exchange.policy import run
 from guestlist.exchange.step import Block, Failure, Outgoing, Send, Sleep, Steps
-from guestlist.models import Invitation, Order, State
+from guestlist.models import Invitation, NewInvitation, State
 from guestlist.provider import (
     Flow,
     Limit,
@@ -63,8 +63,8 @@ class Acme(Provider):
         return {"Authorization": f"Bearer {self.api_key}"}
 
     @operation
-    def invite(self, order: Order) -> Flow[Invitation]:
-        reply = yield Request.post("invites", json={"email": order.email})
+    def invite(self, new: NewInvitation) -> Flow[Invitation]:
+        reply = yield Request.post("invites", json={"email": new.email})
         return self.read(reply.mapping())
 
     @operation

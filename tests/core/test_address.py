@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from guestlist.address import LONGEST, check_email, domain_key, email_key, read_email
-from guestlist.errors import InvalidOrder
+from guestlist.errors import InvalidArgument
 
 SAME = [
     ("Ada@Example.COM", "ada@example.com"),
@@ -92,7 +92,7 @@ def test_an_address_is_kept_as_typed(typed: str) -> None:
 
 @pytest.mark.parametrize(("typed", "why"), BAD.items(), ids=[repr(bad)[:40] for bad in BAD])
 def test_what_is_no_address_is_told(typed: str, why: str) -> None:
-    with pytest.raises(InvalidOrder, match=why) as caught:
+    with pytest.raises(InvalidArgument, match=why) as caught:
         check_email(typed)
     told = str(caught.value)
     assert "\n" not in told
@@ -110,7 +110,7 @@ def accepted(text: str) -> str | None:
     """The address as it is kept; None when it was refused."""
     try:
         return check_email(text)
-    except InvalidOrder:
+    except InvalidArgument:
         return None
 
 
@@ -135,7 +135,7 @@ def read(text: str) -> tuple[str, str] | None:
     """The address as it is kept and its key; None when it was refused."""
     try:
         return read_email(text)
-    except InvalidOrder:
+    except InvalidArgument:
         return None
 
 

@@ -23,7 +23,7 @@ import pytest
 from guestlist import AsyncGuestlist, Budget, Guestlist, verbs
 from guestlist.errors import (
     ConfigError,
-    InvalidOrder,
+    InvalidArgument,
     NotFound,
     RateLimited,
     ServiceUnavailable,
@@ -65,8 +65,8 @@ class Club(Provider):
         return str(reply.mapping()["name"])
 
     @operation
-    def invite(self, order: Any) -> Flow[Invitation | Member]:
-        reply = yield Request.post("invites", json={"email": order.email})
+    def invite(self, new: Any) -> Flow[Invitation | Member]:
+        reply = yield Request.post("invites", json={"email": new.email})
         return self._read(reply.mapping())
 
     @operation
@@ -300,7 +300,9 @@ def test_a_guest_of_another_account(make: Make, house: House, verb: str) -> None
         (getattr(guests.account("chess"), verb), {}),
         (getattr(guests, verb), {"account": "chess"}),
     ):
-        with pytest.raises(InvalidOrder, match="is a guest of 'go', and the call is about 'chess'"):
+        with pytest.raises(
+            InvalidArgument, match="is a guest of 'go', and the call is about 'chess'"
+        ):
             do(method(guest, **named))
     assert house.asked == []
     house.invited["club.example"] = [{"id": "i0", "email": "ada@example.com"}]
@@ -337,10 +339,10 @@ def test_arguments_of_another_type(
             return Page([])
 
     guests = make({"chess": Grand()})
-    with pytest.raises(InvalidOrder, match=told) as caught:
+    with pytest.raises(InvalidArgument, match=told) as caught:
         do(getattr(guests, verb)("ada@example.com", **arguments))
     assert "\n" not in str(caught.value)
-    with pytest.raises(InvalidOrder, match=r"there is no kind 'team'\. The kinds are: role, gr"):
+    with pytest.raises(InvalidArgument, match=r"there is no kind 'team'\. The kinds are: role, gr"):
         guests.roles(kind="team")
     assert house.asked == []
 
@@ -401,7 +403,7 @@ def test_from_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, house: Hou
         ),
     ):
         assert list(guests.accounts) == ["cloud"]
-        with pytest.raises(InvalidOrder, match="not in an allowed domain"):
+        with pytest.raises(InvalidArgument, match="not in an allowed domain"):
             guests.invite("ada@elsewhere.example")
         assert guests._accounts.budget.attempts == 2
     assert house.asked == []
@@ -424,7 +426,7 @@ def test_nobody_else_is_invited(make: Make, house: House, domains: Any) -> None:
     assert do(guests.invite("Ada@EXAMPLE.com")).outcome == "invited"
     house.asked.clear()
     for email in ("ada@sub.example.com", "ada@example.com.evil.example", "ada@xample.com"):
-        with pytest.raises(InvalidOrder, match="is not in an allowed domain") as caught:
+        with pytest.raises(InvalidArgument, match="is not in an allowed domain") as caught:
             do(guests.invite(email))
         assert "example.com" in caught.value.hint
         assert caught.value.account == "chess"
@@ -442,7 +444,7 @@ def test_domains_from_code_hold_for_accounts_from_elsewhere(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("VULTR_API_KEY", "k")
     guests = Guestlist(allowed_domains=["example.com"], transport=httpx.MockTransport(house))
-    with pytest.raises(InvalidOrder, match="not in an allowed domain"):
+    with pytest.raises(InvalidArgument, match="not in an allowed domain"):
         guests.invite("ada@elsewhere.example")
     assert house.asked == []
 
@@ -574,7 +576,7 @@ def test_mistakes_in_a_list_are_told_at_once(make: Make, house: House) -> None:
     with pytest.raises(Unsupported, match="Club offers no way to list roles") as caught:
         guests.roles(account="go")
     assert caught.value.account == "go"
-    with pytest.raises(InvalidOrder, match="there is no state 'pendig'") as wrong:
+    with pytest.raises(InvalidArgument, match="there is no state 'pendig'") as wrong:
         guests.invitations(state="pendig", account="go")
     assert "pending" in wrong.value.hint
     assert house.asked == []

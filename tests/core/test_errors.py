@@ -20,10 +20,10 @@ from guestlist.errors import (
     Unauthorized,
     WaitTimeout,
 )
-from guestlist.models import Guest, Order, State
+from guestlist.models import Guest, NewInvitation, State
 
 KINDS = {
-    "CallerMistake": {"InvalidOrder", "UnknownRole", "Unsupported", "ConfigError"},
+    "CallerMistake": {"InvalidArgument", "UnknownRole", "Unsupported", "ConfigError"},
     "ConfigError": {"UnknownAccount", "PluginError"},
     "ServiceRefusal": {"Unauthorized", "Forbidden", "NotFound", "Conflict", "Rejected"},
     "Conflict": {"AlreadyInvited", "AlreadyMember"},
@@ -59,7 +59,7 @@ def test_the_groups_are_apart() -> None:
 @pytest.mark.parametrize(
     ("kind", "builtin"),
     [
-        (errors.InvalidOrder, ValueError),
+        (errors.InvalidArgument, ValueError),
         (errors.UnknownRole, LookupError),
         (errors.UnknownAccount, LookupError),
         (errors.Unsupported, NotImplementedError),
@@ -162,9 +162,9 @@ def test_by_default_nothing_happened_and_an_unknown_outcome_is_unknown() -> None
 
 
 def test_some_carry_more() -> None:
-    order = Order(email="ada@example.com")
+    new = NewInvitation(email="ada@example.com")
     guest = Guest(account="cloud", email="ada@example.com", state=State.PENDING)
-    assert OutcomeUnknown("perhaps", order=order).order is order
+    assert OutcomeUnknown("perhaps", invitation=new).invitation is new
     assert WaitTimeout("no", guest=guest).guest is guest
     assert RateLimited("slower", retry_after=7.5).retry_after == 7.5
 

@@ -20,7 +20,7 @@ from guestlist.models import (
     InviteResult,
     Member,
     MemberState,
-    Order,
+    NewInvitation,
     Outcome,
     Role,
     RoleOutcome,
@@ -55,7 +55,7 @@ VALUES: list[BaseModel] = [
     INVITATION,
     MEMBER,
     GUEST,
-    Order(email="ada@example.com", roles=(ROLE,)),
+    NewInvitation(email="ada@example.com", roles=(ROLE,)),
     InviteResult(outcome=Outcome.INVITED, guest=GUEST, replaced=INVITATION),
     RoleResult(outcome=RoleOutcome.ASSIGNED, guest=GUEST, role=ROLE),
     Grant(role=ROLE, via=(ROLE,)),
@@ -130,8 +130,8 @@ def test_options_of_a_provider_are_dumped_whole() -> None:
     class Own(BaseModel):
         api_enabled: bool = True
 
-    order = Order(email="ada@example.com", options=Own())
-    assert order.model_dump()["options"] == {"api_enabled": True}
+    new = NewInvitation(email="ada@example.com", options=Own())
+    assert new.model_dump()["options"] == {"api_enabled": True}
 
 
 @pytest.mark.parametrize(

@@ -15,9 +15,9 @@ import pytest
 
 from guestlist import plugins as module
 from guestlist.client import Guestlist
-from guestlist.errors import ConfigError, InvalidOrder, PluginError
+from guestlist.errors import ConfigError, InvalidArgument, PluginError
 from guestlist.event import Event
-from guestlist.models import Order
+from guestlist.models import NewInvitation
 from guestlist.plugins import Plugins, installed, load_plugins
 from guestlist.provider import Provider, hookimpl, setting
 
@@ -182,14 +182,14 @@ def guests(
 
 
 def test_a_plugin_refuses_an_order(guests: Any) -> None:
-    asked: list[Order] = []
+    asked: list[NewInvitation] = []
 
-    def check(order: Order) -> None:
-        asked.append(order)
-        raise InvalidOrder("not on a Friday", hint="Wait until Monday.")
+    def check(new: NewInvitation) -> None:
+        asked.append(new)
+        raise InvalidArgument("not on a Friday", hint="Wait until Monday.")
 
-    client, sent = guests(plugin(guestlist_check_order=check))
-    with client, pytest.raises(InvalidOrder) as caught:
+    client, sent = guests(plugin(guestlist_check_invitation=check))
+    with client, pytest.raises(InvalidArgument) as caught:
         client.invite("Ada@example.com")
     assert sent == []
     assert str(caught.value) == "acme: not on a Friday (Ada@example.com). Wait until Monday."
@@ -197,13 +197,14 @@ def test_a_plugin_refuses_an_order(guests: Any) -> None:
 
 
 def test_all_have_to_agree(guests: Any) -> None:
-    def refuse(order: Order) -> None:
-        raise InvalidOrder("no")
+    def refuse(new: NewInvitation) -> None:
+        raise InvalidArgument("no")
 
     client, sent = guests(
-        plugin(guestlist_check_order=lambda order: None), plugin(guestlist_check_order=refuse)
+        plugin(guestlist_check_invitation=lambda new: None),
+        plugin(guestlist_check_invitation=refuse),
     )
-    with client, pytest.raises(InvalidOrder):
+    with client, pytest.raises(InvalidArgument):
         client.invite("ada@example.com")
     assert sent == []
 
@@ -212,16 +213,17 @@ def test_all_have_to_agree(guests: Any) -> None:
 def test_a_check_that_fails_is_named_and_lets_nothing_through(
     guests: Any, error: BaseException
 ) -> None:
-    def broken(order: Order) -> None:
+    def broken(new: NewInvitation) -> None:
         raise error
 
-    policy = plugin(guestlist_check_order=broken)
+    policy = plugin(guestlist_check_invitation=broken)
     client, sent = guests(policy)
     with client, pytest.raises(PluginError) as caught:
         client.invite("ada@example.com")
     assert sent == []
-    assert f"the plugin {policy.__name__} of guestlist-x 1.2 failed in guestlist_check_order (" in (
-        caught.value.message
+    assert (
+        f"the plugin {policy.__name__} of guestlist-x 1.2 failed in guestlist_check_invitation ("
+        in (caught.value.message)
     )
     assert type(error).__name__ in caught.value.message
     assert caught.value.__cause__ is error

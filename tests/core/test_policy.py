@@ -35,7 +35,7 @@ from guestlist.exchange.pace import Pace, Reservation
 from guestlist.exchange.policy import Verdict, judge, run
 from guestlist.exchange.step import Failure, Hold, Release, Send
 from guestlist.exchange.wire import HttpxWire
-from guestlist.models import Guest, Member, Order, State
+from guestlist.models import Guest, Member, NewInvitation, State
 from guestlist.provider import Flow, Provider, Request, Response, operation
 from guestlist.verbs.journal import written
 
@@ -566,7 +566,7 @@ def test_pacing_counts_against_the_total_and_takes_no_turn_in_vain(
 def test_what_cannot_be_sent_waits_for_no_turn(stage: Any, id: str) -> None:
     acme = stage()
     acme.account.rest(5.0)
-    with pytest.raises(errors.InvalidOrder):
+    with pytest.raises(errors.InvalidArgument):
         acme.send(Request.delete("things", id))
     assert (acme.slept, acme.events) == ([], [])
 
@@ -781,7 +781,7 @@ READERS: dict[str, Callable[[Response], Any]] = {
     "AttributeError": lambda reply: reply.json().nothing,
     "IndexError": lambda reply: [][0],
     "ZeroDivisionError": lambda reply: 1 // 0,
-    "ValidationError": lambda reply: Order.model_validate(reply.json()),
+    "ValidationError": lambda reply: NewInvitation.model_validate(reply.json()),
 }
 
 

@@ -14,7 +14,7 @@ from pydantic import SecretStr
 from guestlist import errors
 from guestlist.errors import ConfigError, GuestlistError, MalformedResponse, Unsupported
 from guestlist.exchange.account import Account, Budget
-from guestlist.models import Invitation, Member, Order, Role, State
+from guestlist.models import Invitation, Member, NewInvitation, Role, State
 from guestlist.provider import (
     Effect,
     Flow,
@@ -29,7 +29,7 @@ from guestlist.provider import (
 from guestlist.provider.messages import Query
 from guestlist.provider.operations import PHRASES
 
-ORDER = Order(email="ada@example.com")
+ORDER = NewInvitation(email="ada@example.com")
 INVITATION = Invitation(id="i1", email="ada@example.com", state=State.PENDING)
 MEMBER = Member(id="m1", email="ada@example.com")
 
@@ -87,7 +87,7 @@ def test_no_identifier_leaves_its_segment(segment: str, written: str) -> None:
 
 @pytest.mark.parametrize("segment", ["", ".", ".."])
 def test_a_segment_that_would_change_the_path_is_refused(segment: str) -> None:
-    with pytest.raises(errors.InvalidOrder, match="cannot be an identifier"):
+    with pytest.raises(errors.InvalidArgument, match="cannot be an identifier"):
         url(Request.get("v1", segment))
 
 
@@ -101,7 +101,7 @@ def test_a_whole_number_is_a_segment() -> None:
 @pytest.mark.parametrize("segment", [None, True, 1.5, ["a"], b"a"])
 def test_an_invalid_segment_is_refused_where_the_request_is_built(segment: Any) -> None:
     kind = type(segment).__name__
-    with pytest.raises(errors.InvalidOrder, match=rf"^GET /roles/…: .*, not {kind}\.$"):
+    with pytest.raises(errors.InvalidArgument, match=rf"^GET /roles/…: .*, not {kind}\.$"):
         Request.get("roles", segment, "x")
 
 
@@ -320,7 +320,7 @@ class Some(Minimal):
     substitutes: ClassVar[dict[str, str]] = {"revoke": "Let it expire."}
 
     @operation
-    def invite(self, order: Order) -> Flow[Invitation | Member]:
+    def invite(self, new: NewInvitation) -> Flow[Invitation | Member]:
         yield Request.post("invites")
         return INVITATION
 

@@ -10,7 +10,7 @@ import pytest
 from guestlist.errors import GuestlistError, NotFound
 from guestlist.exchange.recent import Recent
 from guestlist.exchange.step import Outgoing, Send, Sleep
-from guestlist.models import Guest, Invitation, Order, Outcome, State
+from guestlist.models import Guest, Invitation, NewInvitation, Outcome, State
 from guestlist.provider import Flow, Page, Provider, Request, Response, operation
 from guestlist.verbs import Accounts, invite, resend, revoke, standing, status
 
@@ -27,9 +27,9 @@ class Lagging(Provider):
     list_lag: ClassVar[float] = LAG
 
     @operation
-    def invite(self, order: Order) -> Flow[Invitation]:
-        reply = yield Request.post("invites", json={"email": order.email})
-        return self._read(reply.mapping(), order.email)
+    def invite(self, new: NewInvitation) -> Flow[Invitation]:
+        reply = yield Request.post("invites", json={"email": new.email})
+        return self._read(reply.mapping(), new.email)
 
     @operation
     def find_invitation(self, email: str) -> Flow[Invitation | None]:

@@ -21,7 +21,7 @@ from guestlist.errors import (
 from guestlist.exchange.policy import run
 from guestlist.exchange.recovery import Settled, once
 from guestlist.exchange.step import Failure, Outgoing, Steps
-from guestlist.models import Invitation, Order, Outcome, State
+from guestlist.models import Invitation, NewInvitation, Outcome, State
 from guestlist.provider import Flow, Provider, Request, Response, operation
 from guestlist.verbs import Accounts, invite
 
@@ -351,9 +351,9 @@ class Renewing(Provider):
     base_url: str = "https://renewing.example"
 
     @operation
-    def invite(self, order: Order) -> Flow[Invitation]:
+    def invite(self, new: NewInvitation) -> Flow[Invitation]:
         yield Request.post("invites")
-        return Invitation(id="1", email=order.email, state=State.PENDING)
+        return Invitation(id="1", email=new.email, state=State.PENDING)
 
     @operation
     def find_invitation(self, email: str) -> Flow[Invitation | None]:

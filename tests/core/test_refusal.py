@@ -23,7 +23,7 @@ from guestlist.errors import (
 )
 from guestlist.exchange.policy import run
 from guestlist.exchange.step import Failure
-from guestlist.models import Invitation, InviteResult, Member, Order, Outcome, State
+from guestlist.models import Invitation, InviteResult, Member, NewInvitation, Outcome, State
 from guestlist.provider import Flow, Page, Provider, Request, Response, explain, operation, setting
 from pytest_guestlist.clock import VirtualClock
 
@@ -63,8 +63,8 @@ class Chatty(Provider):
         return error
 
     @operation
-    def invite(self, order: Order) -> Flow[Invitation]:
-        reply = yield Request.post("invite", json={"email": order.email})
+    def invite(self, new: NewInvitation) -> Flow[Invitation]:
+        reply = yield Request.post("invite", json={"email": new.email})
         return self.read(reply.mapping()["invitation"])
 
     @operation
@@ -169,7 +169,7 @@ def test_trouble_within_a_2xx_may_have_happened(stage: Any, reply: Reply) -> Non
 )
 def test_what_cannot_be_read_may_be_a_refusal(stage: Any, content: bytes, happened: Any) -> None:
     chatty = stage(Chatty())
-    flow = chatty.call.provider.invite(Order(email="ada@example.com"))
+    flow = chatty.call.provider.invite(NewInvitation(email="ada@example.com"))
     with pytest.raises(MalformedResponse) as caught:
         chatty.run(run(chatty.call, flow), Response(200, {}, content))
     assert caught.value.happened is happened

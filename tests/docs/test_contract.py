@@ -60,7 +60,7 @@ def compact(signature: str) -> str:
     return text.replace(",)", ")")
 
 
-VALUES = ("Order", "Invitation", "Member", "Role", "Grant", "Guest")
+VALUES = ("NewInvitation", "Invitation", "Member", "Role", "Grant", "Guest")
 WORDS = ("State", "Basis", "MemberState")
 
 

@@ -24,8 +24,7 @@ from guestlist.exchange.account import Budget
 from guestlist.exchange.clock import Clock, Stopped
 from guestlist.ledger.order import Order
 from guestlist.ledger.store import Store
-from guestlist.models import Invitation, Member, Role, State
-from guestlist.models import Order as Wish
+from guestlist.models import Invitation, Member, NewInvitation, Role, State
 from guestlist.provider import Flow, Page, Provider, Request, Response, operation
 from guestlist.runs.runner import Runner, Summary
 from guestlist.runs.stop import Stop
@@ -53,8 +52,8 @@ class Plain(Provider):
     substitutes: ClassVar[Mapping[str, str]] = {}
 
     @operation
-    def invite(self, order: Wish) -> Flow[Invitation]:
-        return _invitation((yield Request.post("invitations", json={"email": order.email})))
+    def invite(self, new: NewInvitation) -> Flow[Invitation]:
+        return _invitation((yield Request.post("invitations", json={"email": new.email})))
 
     @operation
     def resend(self, invitation: Invitation) -> Flow[Invitation]:
@@ -98,8 +97,8 @@ class Blind(Provider):
     late_effect = LATE_EFFECT
 
     @operation
-    def invite(self, order: Wish) -> Flow[Invitation]:
-        return _invitation((yield Request.post("invitations", json={"email": order.email})))
+    def invite(self, new: NewInvitation) -> Flow[Invitation]:
+        return _invitation((yield Request.post("invitations", json={"email": new.email})))
 
 
 def _invitation(reply: Response) -> Invitation:

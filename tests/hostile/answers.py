@@ -25,7 +25,7 @@ from guestlist.errors import GuestlistError
 from guestlist.exchange.account import Account, Budget, Call
 from guestlist.exchange.policy import Verdict, judge, run
 from guestlist.exchange.step import Block, Failure, Hold, Release, Send, Sleep, Steps
-from guestlist.models import Invitation, Member, Order, Role, State
+from guestlist.models import Invitation, Member, NewInvitation, Role, State
 from guestlist.plugins import installed
 from guestlist.provider import Effect, Flow, Provider, Request, Response
 from guestlist.sandbox.service import Service
@@ -76,7 +76,7 @@ def _arguments(method: Callable[..., Any]) -> dict[str, Any]:
 
 
 def _value(name: str, kind: str) -> Any:
-    if kind in ("Invitation", "Member", "Role", "Order"):
+    if kind in ("Invitation", "Member", "Role", "NewInvitation"):
         return VALUES[kind]
     if "Sequence" in kind:
         return ["usr_1", "usr_2"]
@@ -92,7 +92,7 @@ def _value(name: str, kind: str) -> Any:
 ROLE = Role(id="role_1", name="Viewer", kind="group")
 VALUES: dict[str, Any] = {
     "Role": ROLE,
-    "Order": Order(email="ada@example.com", roles=(ROLE,)),
+    "NewInvitation": NewInvitation(email="ada@example.com", roles=(ROLE,)),
     "Invitation": Invitation(
         id="inv_1", email="ada@example.com", state=State.PENDING, roles=(ROLE,), user_id="usr_1"
     ),
@@ -489,11 +489,11 @@ def _planted(account: Account, wire: ApplicationWire, time: SimulatedTime) -> di
     provider, kept = account.provider, list[Response]()
     role = _record(account, provider.roles(), wire, time, kept).items[-1]
     roles = (role,) * provider.least_roles
-    order = Order(email="grace@example.com", roles=roles)
-    invitation = _record(account, provider.invite(order), wire, time, kept)
+    new = NewInvitation(email="grace@example.com", roles=roles)
+    invitation = _record(account, provider.invite(new), wire, time, kept)
     member = _record(account, provider.members(), wire, time, kept).items[-1]
-    again = Order(email="ada@example.com", roles=roles)
-    return {"Role": role, "Order": again, "Invitation": invitation, "Member": member}
+    again = NewInvitation(email="ada@example.com", roles=roles)
+    return {"Role": role, "NewInvitation": again, "Invitation": invitation, "Member": member}
 
 
 def _record(

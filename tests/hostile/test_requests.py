@@ -16,11 +16,11 @@ from tests.pacing.traffic import BASE_URL, SimulatedTime
 
 from guestlist import verbs
 from guestlist.address import check_email, email_key
-from guestlist.errors import CallerMistake, ConfigError, GuestlistError, InvalidOrder
+from guestlist.errors import CallerMistake, ConfigError, GuestlistError, InvalidArgument
 from guestlist.exchange.account import Account, Budget
 from guestlist.exchange.policy import run
 from guestlist.exchange.step import Outgoing, Send, Steps
-from guestlist.models import Invitation, Member, Order, Role, State
+from guestlist.models import Invitation, Member, NewInvitation, Role, State
 from guestlist.provider import Provider, Request, Response
 from guestlist.verbs import Accounts
 
@@ -68,7 +68,7 @@ def test_a_request_says_what_was_meant(segments: list[str], query: dict[str, str
     request = Request.get(*segments, query=query)
     try:
         made = outgoing(provider, request)
-    except InvalidOrder:
+    except InvalidArgument:
         text = "".join([*segments, *query, *query.values()])
         broken = any(0xD800 <= ord(letter) < 0xE000 for letter in text)
         assert broken or {"", ".", ".."} & set(segments)
@@ -86,7 +86,7 @@ def test_a_request_says_what_was_meant(segments: list[str], query: dict[str, str
 def test_a_body_says_what_was_meant(body: Any) -> None:
     try:
         made = outgoing(providers()["vultr"], Request.post("v2", json=body))
-    except InvalidOrder:
+    except InvalidArgument:
         assert "\\ud" in json.dumps(body)
         return
     assert json.loads(made.content or b"") == body
@@ -94,7 +94,7 @@ def test_a_body_says_what_was_meant(body: Any) -> None:
 
 @pytest.mark.parametrize("number", [float("nan"), float("inf")])
 def test_a_body_is_json_or_not_sent(number: float) -> None:
-    with pytest.raises(InvalidOrder):
+    with pytest.raises(InvalidArgument):
         outgoing(providers()["vultr"], Request.post("v2", json={"limit": number}))
 
 
@@ -102,7 +102,7 @@ def hostile_arguments(word: str) -> dict[str, Any]:
     role = Role(id=word, name=word, kind="group")
     return {
         "Role": role,
-        "Order": Order(email="ada@example.com", roles=(role,)),
+        "NewInvitation": NewInvitation(email="ada@example.com", roles=(role,)),
         "Invitation": Invitation(
             id=word, email="ada@example.com", state=State.PENDING, roles=(role,), user_id=word
         ),
@@ -165,7 +165,7 @@ def _sent(case: Case, word: str) -> list[Outgoing]:
 def test_an_address_is_refused_or_sent_as_typed(address: str) -> None:
     try:
         typed = check_email(address)
-    except InvalidOrder:
+    except InvalidArgument:
         return
     assert typed == address.strip()
     assert email_key(typed) == email_key(email_key(typed))

@@ -15,9 +15,18 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 from tests.roster.services import ADMIN, EDITOR, READER, ROLES, Service, service
 
-from guestlist import Guestlist, InvalidOrder
+from guestlist import Guestlist, InvalidArgument
 from guestlist.changes import Action, Change, label
-from guestlist.models import Basis, Guest, Invitation, Member, MemberState, Order, Role, State
+from guestlist.models import (
+    Basis,
+    Guest,
+    Invitation,
+    Member,
+    MemberState,
+    NewInvitation,
+    Role,
+    State,
+)
 from guestlist.provider import Options
 from guestlist.roster import Note, Wanted, make_plan
 from guestlist.roster.deferred_grants import DeferredGrant
@@ -308,15 +317,15 @@ def test_options(state: State, options: Any, carried: Any, expected: str) -> Non
 
 
 def test_the_policy_sees_the_order() -> None:
-    asked: list[Order] = []
+    asked: list[NewInvitation] = []
 
-    def check(order: Order) -> None:
-        asked.append(order)
-        raise InvalidOrder("no")
+    def check(new: NewInvitation) -> None:
+        asked.append(new)
+        raise InvalidArgument("no")
 
     entry = Entry(ADA, "Ada@Example.com", wish(CHOICE, ["a"], api=True))
     assert found(CHOICE, guest(G), entry, check=check) == ["cannot: no."]
-    assert asked == [Order(email="Ada@Example.com", options=Choice(api=True))]
+    assert asked == [NewInvitation(email="Ada@Example.com", options=Choice(api=True))]
     entry = Entry(ADA, ADA, wish(ANY, ["a"]))
     found(ANY, guest(P, EDITOR), entry, check=check)
     assert asked[1].roles == (ADMIN,)
@@ -363,9 +372,9 @@ members = st.builds(
 )
 
 
-def order_of(self: Service, invitation: Invitation) -> Order:
+def copy_of(self: Service, invitation: Invitation) -> NewInvitation:
     """The option is in the service's own answer only."""
-    return Order(email=invitation.email, options=Choice(api=invitation.raw))
+    return NewInvitation(email=invitation.email, options=Choice(api=invitation.raw))
 
 
 @pytest.mark.long
@@ -382,7 +391,7 @@ def test_the_short_cut_says_the_same(
 ) -> None:
     """People about whom both sides plainly agree are not looked into; to do it would make no
     difference."""
-    facts = {"Options": Choice, "most_roles": most, "one_role": one, "order_of": order_of}
+    facts = {"Options": Choice, "most_roles": most, "one_role": one, "copy_of": copy_of}
     kind = service(frozenset({"access"}), **facts)
     provider = kind(records=tuple(there), people=tuple(inside))
     with Guestlist({"home": provider}) as guests, pytest.MonkeyPatch.context() as patch:

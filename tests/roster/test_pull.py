@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from guestlist.address import check_email, email_key
-from guestlist.errors import ConfigError, InvalidOrder, Unauthorized
+from guestlist.errors import ConfigError, InvalidArgument, Unauthorized
 from guestlist.models import State
 from guestlist.roster import pull as module
 from guestlist.roster.file import Roster, read_roster
@@ -222,7 +222,7 @@ def test_many_need_no_more_memory_than_some() -> None:
 def possible(email: str) -> bool:
     try:
         check_email(email)
-    except InvalidOrder:
+    except InvalidArgument:
         return False
     return True
 

@@ -12,7 +12,7 @@ from guestlist import (
     Basis,
     Conflict,
     Forbidden,
-    InvalidOrder,
+    InvalidArgument,
     Outcome,
     Role,
     State,
@@ -254,8 +254,8 @@ def test_another_role_than_the_open_invitation_offers_is_told(guests: Any) -> No
         ("zzz", UnknownRole, "There are: Owner, Admin"),
         ("", UnknownRole, "there is no role ''"),
         ("group:Admin", UnknownRole, "there is no role 'group:Admin'"),
-        (None, InvalidOrder, "needs a role"),
-        ([], InvalidOrder, "needs a role"),
+        (None, InvalidArgument, "needs a role"),
+        ([], InvalidArgument, "needs a role"),
         (["Admin", "Member"], Unsupported, "takes 1 role"),
     ],
 )
@@ -336,7 +336,7 @@ def test_options(make: Any, boolean: str, options: Any) -> None:
     ],
 )
 def test_options_that_there_are_not(guests: Any, options: Any, told: str) -> None:
-    with pytest.raises(InvalidOrder, match=told) as caught:
+    with pytest.raises(InvalidArgument, match=told) as caught:
         guests.invite(ADA, options=options)
     assert "The options are: " in caught.value.hint
     assert guests.requests == []
@@ -344,14 +344,14 @@ def test_options_that_there_are_not(guests: Any, options: Any, told: str) -> Non
 
 @on_vultr
 def test_an_option_with_a_value_that_cannot_be(guests: Any) -> None:
-    with pytest.raises(InvalidOrder, match=r"option api_enabled: it has to be yes or no"):
+    with pytest.raises(InvalidArgument, match=r"option api_enabled: it has to be yes or no"):
         guests.invite(ADA, options={"api_enabled": "perhaps"})
     assert guests.requests == []
 
 
 @on_aitronos
 def test_options_of_another_service(guests: Any) -> None:
-    with pytest.raises(InvalidOrder, match="VultrOptions are not the options of Aitronos"):
+    with pytest.raises(InvalidArgument, match="VultrOptions are not the options of Aitronos"):
         guests.invite(ADA, options=VultrOptions())
     assert guests.requests == []
 
@@ -361,13 +361,13 @@ def test_options_of_another_service(guests: Any) -> None:
 
 @pytest.mark.parametrize("email", ["", "ada", "ada@", "@example.com", "a b@example.com", "a\n@b.c"])
 def test_no_address(guests: Any, email: str) -> None:
-    with pytest.raises(InvalidOrder, match=r"home: .*is not an email address"):
+    with pytest.raises(InvalidArgument, match=r"home: .*is not an email address"):
         guests.invite(email)
     assert guests.requests == []
 
 
 def test_no_such_way(guests: Any) -> None:
-    with pytest.raises(InvalidOrder, match="if_exists cannot be 'ignore'"):
+    with pytest.raises(InvalidArgument, match="if_exists cannot be 'ignore'"):
         guests.invite(ADA, if_exists="ignore")
     assert guests.requests == []
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from guestlist import Basis, Conflict, Forbidden, InvalidOrder, NotFound, State, Unsupported
+from guestlist import Basis, Conflict, Forbidden, InvalidArgument, NotFound, State, Unsupported
 from guestlist.models import Member
 
 ADA = "ada@example.com"
@@ -116,7 +116,7 @@ def test_nobody_to_remove(guests: Any) -> None:
 
 
 def test_nobody_is_removed_in_place_of_a_record_without_an_address(guests: Any) -> None:
-    with pytest.raises(InvalidOrder, match="no e-mail address"):
+    with pytest.raises(InvalidArgument, match="no e-mail address"):
         guests.remove(Member(id="m1", email=""))
     assert guests.requests == []
 

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from guestlist import Guestlist, InvalidOrder, State
+from guestlist import Guestlist, InvalidArgument, State
 from guestlist_aitronos import Aitronos
 from guestlist_betterauth import BetterAuth
 
@@ -44,7 +44,7 @@ def test_by_state(guests: Any) -> None:
 
 @pytest.mark.parametrize("state", ["Pending", "open", ""])
 def test_no_such_state(guests: Any, state: str) -> None:
-    with pytest.raises(InvalidOrder, match=f"there is no state '{state}'"):
+    with pytest.raises(InvalidArgument, match=f"there is no state '{state}'"):
         guests.invitations(state=state)
     assert guests.requests == []
 

@@ -113,7 +113,7 @@ def test_no_time_to_find_out(faulty: Any) -> None:
     error = caught.value
     assert error.happened is None
     assert (error.account, error.email) == ("home", ADA)
-    assert error.order.email == ADA
+    assert error.invitation.email == ADA
     assert "status" in error.hint
     assert waited(guests) <= 5
     assert guests.status(ADA).state is State.GONE

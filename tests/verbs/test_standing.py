@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from guestlist import Forbidden, InvalidOrder, MalformedResponse, State, email_key
+from guestlist import Forbidden, InvalidArgument, MalformedResponse, State, email_key
 from guestlist.verbs.many import FEW
 
 ADA, GRACE, NOBODY = "ada@example.com", "Grace@Example.com", "nobody@example.com"
@@ -84,7 +84,7 @@ def test_the_same_address_twice_and_nobody_at_all(guests: Any) -> None:
 
 
 def test_an_address_that_cannot_be(guests: Any) -> None:
-    with pytest.raises(InvalidOrder, match="'ada' is not an email address"):
+    with pytest.raises(InvalidArgument, match="'ada' is not an email address"):
         guests.standing([ADA, "ada"])
     assert guests.requests == []
 

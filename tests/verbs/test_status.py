@@ -11,7 +11,7 @@ from guestlist import (
     Basis,
     Conflict,
     Forbidden,
-    InvalidOrder,
+    InvalidArgument,
     MalformedResponse,
     MemberState,
     NotFound,
@@ -175,7 +175,7 @@ BAD_IDS = [
 
 @pytest.mark.parametrize("id", BAD_IDS, ids=repr)
 def test_an_id_that_cannot_be(guests: Any, id: str) -> None:
-    with pytest.raises(InvalidOrder) as caught:
+    with pytest.raises(InvalidArgument) as caught:
         guests.status(id)
     assert "\n" not in str(caught.value)
     assert repr(id) in str(caught.value)
@@ -184,14 +184,14 @@ def test_an_id_that_cannot_be(guests: Any, id: str) -> None:
 
 @pytest.mark.parametrize("email", ["ada@", "@", "a b@example.com", "ada@localhost", "a@b@"])
 def test_an_address_that_cannot_be(guests: Any, email: str) -> None:
-    with pytest.raises(InvalidOrder, match=r"home: .* is not an email address"):
+    with pytest.raises(InvalidArgument, match=r"home: .* is not an email address"):
         guests.status(email)
     assert guests.requests == []
 
 
 def test_a_record_without_an_address_is_nobody_in_particular(guests: Any) -> None:
     """Vultr's service users have none: any of them would fit."""
-    with pytest.raises(InvalidOrder, match="home: the record has no e-mail address"):
+    with pytest.raises(InvalidArgument, match="home: the record has no e-mail address"):
         guests.status(Member(id="m1", email=""))
     assert guests.requests == []
 

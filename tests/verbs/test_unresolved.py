@@ -16,7 +16,7 @@ from tests.verbs.conftest import Kill, Killed, SuccessPage
 from guestlist import Guestlist
 from guestlist.errors import Forbidden, OutcomeUnknown, Unsupported
 from guestlist.ledger import Ledger
-from guestlist.models import Invitation, Member, Order, Outcome, Role, RoleOutcome, State
+from guestlist.models import Invitation, Member, NewInvitation, Outcome, Role, RoleOutcome, State
 from guestlist.provider import Effect, Flow, Page, Request, operation, setting
 from guestlist.provider import Provider as Base
 from pytest_guestlist.clock import VirtualClock
@@ -204,9 +204,9 @@ class Door(Base):
         return True
 
     @operation
-    def invite(self, order: Order) -> Flow[Invitation]:
-        reply = yield Request.post("invites", json={"email": order.email})
-        return Invitation(id=reply.mapping()["id"], email=order.email, state=State.PENDING)
+    def invite(self, new: NewInvitation) -> Flow[Invitation]:
+        reply = yield Request.post("invites", json={"email": new.email})
+        return Invitation(id=reply.mapping()["id"], email=new.email, state=State.PENDING)
 
     @operation
     def members(self, cursor: str | None = None) -> Flow[Page[Member]]:
@@ -267,8 +267,8 @@ class Club(Base):
     base_url: str = setting("Where it is", default="https://club.example")
 
     @operation
-    def invite(self, order: Order) -> Flow[Invitation]:
-        reply = yield Request.post("invites", json={"email": order.email}, effect=Effect.CREATE)
+    def invite(self, new: NewInvitation) -> Flow[Invitation]:
+        reply = yield Request.post("invites", json={"email": new.email}, effect=Effect.CREATE)
         return self.read(reply.mapping())
 
     @operation

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from guestlist import Conflict, InvalidOrder, State, WaitTimeout
+from guestlist import Conflict, InvalidArgument, State, WaitTimeout
 
 ADA = "ada@example.com"
 
@@ -93,13 +93,13 @@ def test_for_somebody_who_is_not_there(guests: Any) -> None:
 
 @pytest.mark.parametrize("until", ["acepted", ["accepted", "joined"], ""], ids=str)
 def test_no_such_state(guests: Any, until: Any) -> None:
-    with pytest.raises(InvalidOrder, match="there is no state") as caught:
+    with pytest.raises(InvalidArgument, match="there is no state") as caught:
         guests.wait(ADA, until=until)
     assert "accepted" in caught.value.hint
     assert guests.requests == []
 
 
 def test_no_state_at_all(guests: Any) -> None:
-    with pytest.raises(InvalidOrder, match="no state"):
+    with pytest.raises(InvalidArgument, match="no state"):
         guests.wait(ADA, until=[])
     assert guests.requests == []

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from guestlist.errors import Conflict as Conflict
     from guestlist.errors import Forbidden as Forbidden
     from guestlist.errors import GuestlistError as GuestlistError
-    from guestlist.errors import InvalidOrder as InvalidOrder
+    from guestlist.errors import InvalidArgument as InvalidArgument
     from guestlist.errors import LedgerError as LedgerError
     from guestlist.errors import MalformedResponse as MalformedResponse
     from guestlist.errors import NotFound as NotFound
@@ -54,8 +54,8 @@ if TYPE_CHECKING:
     from guestlist.models import InviteResult as InviteResult
     from guestlist.models import Member as Member
     from guestlist.models import MemberState as MemberState
+    from guestlist.models import NewInvitation as NewInvitation
     from guestlist.models import Onboarding as Onboarding
-    from guestlist.models import Order as Order
     from guestlist.models import Outcome as Outcome
     from guestlist.models import OwnAccess as OwnAccess
     from guestlist.models import Role as Role
@@ -81,14 +81,14 @@ _HOMES = {
     "address": "email_key",
     "client": "AsyncGuestlist Guestlist",
     "errors": """AlreadyInvited AlreadyMember CallerMistake ConfigError Conflict Forbidden
-        GuestlistError InvalidOrder LedgerError MalformedResponse NotFound OutcomeUnknown
+        GuestlistError InvalidArgument LedgerError MalformedResponse NotFound OutcomeUnknown
         PluginError RateLimited Rejected ServiceRefusal ServiceTrouble ServiceUnavailable
         Unauthorized UnknownAccount UnknownRole Unsupported WaitTimeout""",
     "event": "Event",
     "exchange.account": "Budget",
     "ledger": "Ledger",
     "models": """Access Basis Grant Guest Invitation InviteResult Member MemberState Onboarding
-        Order Outcome OwnAccess Role RoleOutcome RoleResult State""",
+        NewInvitation Outcome OwnAccess Role RoleOutcome RoleResult State""",
     "roster": "Plan PlanFile Roster",
     "runs": """ApplyResult FollowResult SettleResult apply apply_async follow follow_async plan
         plan_async settle settle_async""",

@@ -11,7 +11,7 @@ import re
 import unicodedata
 from functools import lru_cache
 
-from guestlist.errors import InvalidOrder
+from guestlist.errors import InvalidArgument
 
 LONGEST = 254
 """Maximum number of octets in an address (RFC 5321, erratum 1690)."""
@@ -90,7 +90,7 @@ def read_email(address: str) -> tuple[str, str]:
     """Returns an address without surrounding white space, and its key. Fast for common addresses.
 
     Raises:
-        InvalidOrder: the address is invalid. The message gives the reason.
+        InvalidArgument: the address is invalid. The message gives the reason.
     """
     typed = address.strip()
     if _is_plain(typed):
@@ -111,12 +111,12 @@ def check_email(address: str) -> str:
     """Returns the address as typed, without surrounding white space.
 
     Raises:
-        InvalidOrder: the address is invalid. The message gives the reason.
+        InvalidArgument: the address is invalid. The message gives the reason.
     """
     typed = address.strip() if isinstance(address, str) else address
     wrong = _what_is_wrong(typed) if isinstance(address, str) else "it is not text"
     if wrong:
-        raise InvalidOrder(
+        raise InvalidArgument(
             f"{address!r} is not an email address: {wrong}",
             hint="Write it as name@example.com.",
         )

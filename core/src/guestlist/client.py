@@ -55,7 +55,7 @@ from guestlist.exchange.drive import AsyncDriver, Driver, PortalWire
 from guestlist.exchange.pace import Pace
 from guestlist.exchange.step import Steps
 from guestlist.exchange.wire import AsyncHttpxWire, HttpxWire
-from guestlist.models import Guest, Order
+from guestlist.models import Guest, NewInvitation
 from guestlist.plugins import Plugins, installed
 from guestlist.provider import Flow, Provider, RecordProblem
 from guestlist.telemetry import Telemetry
@@ -198,20 +198,20 @@ class _Client:
             address: the address.
 
         Raises:
-            InvalidOrder: the address is invalid or not allowed.
+            InvalidArgument: the address is invalid or not allowed.
         """
         self._accounts.check_domain(read_email(address)[0])
 
-    def check_order(self, order: Order) -> None:
-        """Checks an order against the allowed domains and the plugins. Nothing is sent.
+    def check_invitation(self, new: NewInvitation) -> None:
+        """Checks an invitation against the allowed domains and the plugins. Nothing is sent.
 
         Args:
-            order: the order.
+            new: the invitation.
 
         Raises:
-            InvalidOrder: the order is not allowed.
+            InvalidArgument: the invitation is not allowed.
         """
-        self._accounts.check(order)
+        self._accounts.check(new)
 
     def account(self, name: str) -> Self:
         """Returns the same client with a default account for calls that name none.
@@ -355,7 +355,7 @@ def _accounts(
         },
         budget=budget or config.budget,
         allowed_domains=config.allowed_domains,
-        check_order=plugins.check_order,
+        check_invitation=plugins.check_invitation,
         journal=journal,
     )
 

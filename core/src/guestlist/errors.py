@@ -2,7 +2,7 @@
 
     GuestlistError
     ├── CallerMistake            the application made a mistake; nothing was changed
-    │   ├── InvalidOrder           an invalid address, id or option
+    │   ├── InvalidArgument           an invalid address, id or option
     │   ├── UnknownRole            no role matches, or several do
     │   ├── Unsupported            the service cannot do it
     │   └── ConfigError            invalid accounts, settings or files
@@ -177,11 +177,11 @@ class CallerMistake(GuestlistError):
     """
 
 
-class InvalidOrder(CallerMistake, ValueError):
+class InvalidArgument(CallerMistake, ValueError):
     """An address, id, option or combination of arguments is invalid.
 
     Raised before anything is sent, also if the address is outside the allowed domains or a plugin
-    refuses the order. Correct the argument that the message names.
+    refuses the invitation. Correct the argument that the message names.
     """
 
 
@@ -345,7 +345,7 @@ class AlreadyMember(Conflict):
 class Rejected(ServiceRefusal):
     """The service found the request invalid (HTTP 400, 422 and other 4xx).
 
-    The message contains the service's own explanation. Correct the order; if it looks right, report
+    The message contains the service's own explanation. Correct the call; if it looks right, report
     the error to the authors of the plugin.
     """
 
@@ -417,14 +417,15 @@ class OutcomeUnknown(_GaveUp):
     whether the email arrived.
 
     Attributes:
-        order: the order (`guestlist.Order`). None if the call was not an invitation.
+        invitation: the invitation that may have been sent (`guestlist.NewInvitation`). None if the
+            call was not an invitation.
     """
 
     happened: bool | None = None
 
-    def __init__(self, message: str, *, order: Any = None, **facts: Any) -> None:
+    def __init__(self, message: str, *, invitation: Any = None, **facts: Any) -> None:
         super().__init__(message, **facts)
-        self.order = order
+        self.invitation = invitation
 
 
 class WaitTimeout(_GaveUp, TimeoutError):

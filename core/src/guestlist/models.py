@@ -348,7 +348,7 @@ class Guest(Model):
         return self.email or self.login or (self.member.id if self.member else "")
 
 
-class Order(Model):
+class NewInvitation(Model):
     """A request to invite a person, checked against the capabilities of the provider.
 
     Attributes:
@@ -356,10 +356,10 @@ class Order(Model):
         login: the person's login at the service. None if the caller does not know it.
         roles: the roles to offer, between `Provider.least_roles` and `most_roles`. Each is complete
             as in the provider's list of roles, or has only an `id`: if the provider has no list,
-            the caller made the `Role`, or the order was made by `order_of`.
+            the caller made the `Role`, or the invitation was made by `copy_of`.
         mail: whether the service sends an email. False only with `Provider.can_suppress_mail`.
-        options: the provider's own options, an instance of its `Options`. None in an order that
-            `order_of` makes without options.
+        options: the provider's own options, an instance of its `Options`. None in one that
+            `copy_of` makes without options.
     """
 
     email: str

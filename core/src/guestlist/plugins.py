@@ -18,7 +18,7 @@ import pluggy
 
 from guestlist.errors import ConfigError, GuestlistError, PluginError
 from guestlist.event import Event
-from guestlist.models import Order
+from guestlist.models import NewInvitation
 from guestlist.provider import Provider
 
 GROUP = "guestlist"
@@ -34,8 +34,8 @@ class Hooks:
         """Call `register` with each provider class of the plugin."""
 
     @hookspec
-    def guestlist_check_order(self, order: Order) -> None:
-        """Raise `guestlist.errors.InvalidOrder` to refuse an order before it is sent."""
+    def guestlist_check_invitation(self, new: NewInvitation) -> None:
+        """Raise `guestlist.errors.InvalidArgument` to refuse an invitation before it is sent."""
 
     @hookspec
     def guestlist_event(self, event: Event) -> None:
@@ -102,21 +102,21 @@ class Plugins:
             hint=f"Its package is usually called guestlist-{name}: pip install guestlist-{name}",
         )
 
-    def check_order(self, order: Order) -> None:
-        """Asks every plugin to check an order.
+    def check_invitation(self, new: NewInvitation) -> None:
+        """Asks every plugin to check an invitation.
 
         Raises:
-            InvalidOrder: a plugin refused the order.
-            PluginError: a plugin failed, so the order is not sent.
+            InvalidArgument: a plugin refused the invitation.
+            PluginError: a plugin failed, so the invitation is not sent.
         """
-        for label, check in self._calls("guestlist_check_order"):
+        for label, check in self._calls("guestlist_check_invitation"):
             try:
-                check(order=order)
+                check(new=new)
             except GuestlistError:
                 raise
             except (Exception, SystemExit) as error:
                 raise PluginError.in_hook(
-                    label, "guestlist_check_order", type(error).__name__
+                    label, "guestlist_check_invitation", type(error).__name__
                 ) from error
 
     def event(self, event: Event) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from guestlist import AsyncGuestlist, Guestlist
 from guestlist.address import check_email, email_key
-from guestlist.errors import ConfigError, InvalidOrder, NotFound
+from guestlist.errors import ConfigError, InvalidArgument, NotFound
 from guestlist.exchange.clock import Clock, SystemClock
 from guestlist.plugins import installed
 from guestlist.provider import Provider
@@ -184,12 +184,12 @@ def check_live(address: str) -> None:
     """Checks that an address can receive the email of a live recording.
 
     Raises:
-        InvalidOrder: it is not an email address, or belongs to an example domain.
+        InvalidArgument: it is not an email address, or belongs to an example domain.
     """
     from pytest_guestlist.scrub import EXAMPLE
 
     check_email(address)
     if EXAMPLE.fullmatch(address.rpartition("@")[2]):
-        raise InvalidOrder(
+        raise InvalidArgument(
             f"{address} belongs to an example domain", hint="Name a mailbox that you can read."
         )

@@ -8,7 +8,7 @@ from importlib.resources import files
 from pathlib import Path
 from string import Template
 
-from guestlist.errors import ConfigError, InvalidOrder
+from guestlist.errors import ConfigError, InvalidArgument
 
 FILES = {
     "pyproject.toml": "pyproject.toml.txt",
@@ -36,11 +36,11 @@ def new_provider(name: str, into: Path) -> Path:
         The folder.
 
     Raises:
-        InvalidOrder: the name cannot be one.
+        InvalidArgument: the name cannot be one.
         ConfigError: the folder is there already, or cannot be written.
     """
     if not NAME.fullmatch(name):
-        raise InvalidOrder(
+        raise InvalidArgument(
             f"{name!r} cannot be the name of a provider",
             hint="Use lower case letters, digits and dashes, such as acme or acme-cloud.",
         )

@@ -10,7 +10,7 @@ import pytest
 
 from guestlist.cli.capability_table import capability_table
 from guestlist.cli.commands.providers import describe
-from guestlist.models import Invitation, Order
+from guestlist.models import Invitation, NewInvitation
 from guestlist.plugins import Broken, Plugins, installed
 from guestlist.provider import Flow, Provider, Request, operation
 from guestlist.sandbox import Sandbox, SandboxControl
@@ -316,7 +316,7 @@ def test_a_resend_that_is_made_of_others_is_shown() -> None:
         title = "Made"
 
         @operation
-        def invite(self, order: Order) -> Flow[Invitation]:
+        def invite(self, new: NewInvitation) -> Flow[Invitation]:
             yield Request.post("invites")
             raise AssertionError("only its name is asked for")
 

@@ -36,7 +36,7 @@ def failed(run: Run, code: int, message: str, hint: str = "") -> None:
         ([errors.Forbidden], 1),
         ([errors.ServiceUnavailable], 1),
         ([errors.Conflict], 1),
-        ([errors.InvalidOrder], 2),
+        ([errors.InvalidArgument], 2),
         ([errors.UnknownRole], 2),
         ([errors.Unsupported], 2),
         ([errors.UnknownAccount], 2),
@@ -44,9 +44,9 @@ def failed(run: Run, code: int, message: str, hint: str = "") -> None:
         ([errors.WaitTimeout], 4),
         ([Bug], 70),
         ([Interrupted], 130),
-        ([errors.InvalidOrder, errors.Conflict], 1),
-        ([errors.InvalidOrder, errors.WaitTimeout], 4),
-        ([errors.Conflict, errors.OutcomeUnknown, errors.InvalidOrder], 3),
+        ([errors.InvalidArgument, errors.Conflict], 1),
+        ([errors.InvalidArgument, errors.WaitTimeout], 4),
+        ([errors.Conflict, errors.OutcomeUnknown, errors.InvalidArgument], 3),
     ],
 )
 def test_exit_codes(kinds: list[type[errors.GuestlistError]], code: int) -> None:

@@ -46,14 +46,14 @@ def test_a_policy_that_fails_is_named(install: Install, sandbox: Sandbox) -> Non
         from guestlist.provider import hookimpl
 
         @hookimpl
-        def guestlist_check_order(order):
+        def guestlist_check_invitation(order):
             raise KeyError("hunter2")
     """)
     run = guestlist(sandbox, "invite", "ada@example.com", "-a", "vultr")
     assert run.code == 70
     assert run.err.splitlines()[0] == (
-        "error: vultr: the plugin policy of guestlist-policy 0.1 failed in guestlist_check_order"
-        " (KeyError) (ada@example.com)"
+        "error: vultr: the plugin policy of guestlist-policy 0.1 failed in"
+        " guestlist_check_invitation (KeyError) (ada@example.com)"
     )
     assert "hunter2" not in run.err
     assert not sandbox.outbox.mails

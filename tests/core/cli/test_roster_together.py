@@ -112,7 +112,7 @@ def test_what_fails_in_this_process_is_told_once(cli: Cli, url: str, sandbox: Sa
     applied = apply(cli, url)
     assert applied.code == 2
     assert [(one["error"], one["email"]) for one in applied.errors] == [
-        ("InvalidOrder", "no address")
+        ("InvalidArgument", "no address")
     ]
     assert [mail.to for mail in sandbox.outbox.mails] == ["ada@example.com"]
 

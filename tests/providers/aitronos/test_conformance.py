@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from guestlist.errors import ConfigError, Conflict, InvalidOrder, MalformedResponse, NotFound
+from guestlist.errors import ConfigError, Conflict, InvalidArgument, MalformedResponse, NotFound
 from guestlist.models import Invitation, Member, State
 from guestlist_aitronos import Aitronos
 from guestlist_aitronos.sandbox import AitronosService
@@ -283,7 +283,7 @@ DOCUMENTED = (
     Shown(
         "set_status",
         STATUSES,
-        InvalidOrder,
+        InvalidArgument,
         arguments=(ADA, "Away"),
         says="Invitation Sent, Pending",
     ),
@@ -336,7 +336,9 @@ DOCUMENTED = (
     ),
     Shown("bulk_resend", {"success_count": 2}, {"sent": 2, "failed": 0}, arguments=([],)),
     Shown("bulk_resend", {"success_count": 1000}, {"sent": 1000}, arguments=(["u"] * 1000,)),
-    Shown("bulk_resend", {}, InvalidOrder, arguments=(["u"] * 1001,), says="too many for one bulk"),
+    Shown(
+        "bulk_resend", {}, InvalidArgument, arguments=(["u"] * 1001,), says="too many for one bulk"
+    ),
     # ------------------------------------------------------------------ errors
     *(
         Shown("get_member", {"error": {"message": words}}, Conflict, status=status)

@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from guestlist.exchange.account import Account, Budget
-from guestlist.models import Invitation, Member, Order, Role, State
+from guestlist.models import Invitation, Member, NewInvitation, Role, State
 from guestlist.provider import Flow
 from guestlist_aitronos import Aitronos
 
@@ -37,14 +37,14 @@ INVITATIONS, MEMBERS = "crew_management_invitations", "crew_management_members"
 
 CALLS: dict[str, tuple[Ours, Theirs]] = {
     "invite": (
-        lambda p: p.invite(Order(email=EMAIL, roles=(ROLE,))),
+        lambda p: p.invite(NewInvitation(email=EMAIL, roles=(ROLE,))),
         (
             f"{INVITATIONS}.invite_user",
             {"email": EMAIL, "role_id": ROLE.id, "send_invitation": True},
         ),
     ),
     "invite without a mail": (
-        lambda p: p.invite(Order(email=EMAIL, roles=(ROLE,), mail=False)),
+        lambda p: p.invite(NewInvitation(email=EMAIL, roles=(ROLE,), mail=False)),
         (
             f"{INVITATIONS}.invite_user",
             {"email": EMAIL, "role_id": ROLE.id, "send_invitation": False},

@@ -14,7 +14,7 @@ from guestlist.errors import (
     Conflict,
     Forbidden,
     GuestlistError,
-    InvalidOrder,
+    InvalidArgument,
     MalformedResponse,
     NotFound,
     RateLimited,
@@ -28,7 +28,7 @@ from guestlist.models import (
     Invitation,
     Member,
     MemberState,
-    Order,
+    NewInvitation,
     Role,
     State,
 )
@@ -237,8 +237,8 @@ def invite_request(mail: bool = True) -> Request:
 
 
 def invited(aitronos: Aitronos, body: Any) -> Invitation:
-    order = Order(email=EMAIL, roles=(ROLE,))
-    value = play(aitronos, aitronos.invite(order), (invite_request(), answer(body, 201)))
+    new = NewInvitation(email=EMAIL, roles=(ROLE,))
+    value = play(aitronos, aitronos.invite(new), (invite_request(), answer(body, 201)))
     assert isinstance(value, Invitation)
     return value
 
@@ -247,7 +247,7 @@ def invited(aitronos: Aitronos, body: Any) -> Invitation:
 def test_c1_c20_an_invitation_names_one_role_by_id_and_nothing_else(
     aitronos: Aitronos, mail: bool
 ) -> None:
-    flow = aitronos.invite(Order(email=EMAIL, roles=(ROLE,), mail=mail))
+    flow = aitronos.invite(NewInvitation(email=EMAIL, roles=(ROLE,), mail=mail))
     request = next(flow)
     assert request == invite_request(mail)
     assert request.effect is Effect.CREATE
@@ -670,7 +670,7 @@ def test_c12_a_confirmation_instead_of_a_member_is_followed_by_a_look(aitronos: 
 def test_an_unknown_status_names_the_known_ones(aitronos: Aitronos) -> None:
     flow = aitronos.set_status(MEMBER, "Asleep")
     next(flow)
-    with pytest.raises(InvalidOrder, match="Active, Inactive, InvitationSent, Deleted"):
+    with pytest.raises(InvalidArgument, match="Active, Inactive, InvitationSent, Deleted"):
         flow.send(answer(STATUSES))
 
 
@@ -746,7 +746,7 @@ def test_bulk_resend_tells_who_failed(aitronos: Aitronos) -> None:
 
 
 def test_a_bulk_that_is_too_large_sends_nothing(aitronos: Aitronos) -> None:
-    with pytest.raises(InvalidOrder, match="1001"):
+    with pytest.raises(InvalidArgument, match="1001"):
         next(aitronos.bulk_resend(["usr_1"] * 1001))
 
 

@@ -19,7 +19,7 @@ from guestlist.errors import (
     ServiceUnavailable,
     Unauthorized,
 )
-from guestlist.models import Grant, Invitation, Member, Order, Role, State
+from guestlist.models import Grant, Invitation, Member, NewInvitation, Role, State
 from guestlist.provider import Effect, Flow, Offset, Page, Provider, Request, Response
 from guestlist_betterauth import BetterAuth, guestlist_register
 from guestlist_betterauth.provider import read_invitation, read_member, read_moment, read_roles
@@ -127,9 +127,9 @@ def test_a_server_that_cancels_on_a_second_invitation_does_not_refuse(
 
 
 def test_invite(auth: BetterAuth) -> None:
-    order = Order(email="Ada@Example.com", roles=(ADMIN, MEMBER))
+    new = NewInvitation(email="Ada@Example.com", roles=(ADMIN, MEMBER))
     request = post("invite-member", email="Ada@Example.com", role=["admin", "member"], **ORG)
-    assert finish(auth.invite(order), (request, ok(INVITED))) == Invitation(
+    assert finish(auth.invite(new), (request, ok(INVITED))) == Invitation(
         id="i1",
         email=EMAIL,
         state=State.PENDING,
@@ -350,7 +350,7 @@ def test_what_a_record_may_lack() -> None:
     "body", [None, [], "text", {}, {"id": "i1"}, {**INVITED, "expiresAt": "soon"}]
 )
 def test_another_shape_is_an_ordinary_error(auth: BetterAuth, body: Any) -> None:
-    flow = auth.invite(Order(email=EMAIL, roles=(MEMBER,)))
+    flow = auth.invite(NewInvitation(email=EMAIL, roles=(MEMBER,)))
     next(flow)
     with pytest.raises((MalformedResponse, LookupError, TypeError, ValueError)):
         flow.send(ok(body))

@@ -15,7 +15,7 @@ from guestlist.errors import (
     AlreadyMember,
     Conflict,
     Forbidden,
-    InvalidOrder,
+    InvalidArgument,
     MalformedResponse,
     NotFound,
     RateLimited,
@@ -90,7 +90,7 @@ def test_an_invitation_without_a_role_is_not_sent(
     guests: Caller, organization: Organization
 ) -> None:
     # the server would take an empty list, and make somebody a member who may do nothing
-    with pytest.raises(InvalidOrder, match="needs a role"):
+    with pytest.raises(InvalidArgument, match="needs a role"):
         guests.invite(ADA)
     assert organization.records(KEY) == []
 

@@ -7,12 +7,12 @@ from typing import Any, ClassVar
 from guestlist.errors import (
     ConfigError,
     Conflict,
-    InvalidOrder,
+    InvalidArgument,
     MalformedResponse,
     NotFound,
     Unsupported,
 )
-from guestlist.models import Invitation, Member, Order, Role, State
+from guestlist.models import Invitation, Member, NewInvitation, Role, State
 from guestlist_vultr.provider import VultrOptions
 from guestlist_vultr.sandbox import VultrService
 from pytest_guestlist.conformance import Guide, ProviderSuite, Shown
@@ -111,7 +111,7 @@ DOCUMENTED = (
             "invite",
             BARE,
             {"id": "i1"},
-            arguments=(Order(email="rosa@example.net", options=options),),
+            arguments=(NewInvitation(email="rosa@example.net", options=options),),
             settings={"boolean": boolean},
             sends=[f'"permissions":{{"api_enabled":{sent}}}', '"email_invited":"rosa@example.net"'],
         )
@@ -121,7 +121,7 @@ DOCUMENTED = (
             (VultrOptions(api_enabled=True), "json", "true"),
         )
     ),
-    Shown("resend", BARE, InvalidOrder, arguments=(NAMELESS,)),
+    Shown("resend", BARE, InvalidArgument, arguments=(NAMELESS,)),
     *(
         Shown("invitations", {name: [BARE]} | end, [{"id": "i1"}])
         for name in ("invites", "invitations")
@@ -232,9 +232,9 @@ DOCUMENTED = (
     ),
     Shown("roles", {"roles": []}, {"items": [], "next": "policy:"}, arguments=("role:",)),
     Shown("roles", {"policies": []}, {"items": [], "next": None}, arguments=("policy:",)),
-    Shown("roles", {}, InvalidOrder, arguments=("user:",)),
-    Shown("assign_role", {}, InvalidOrder, arguments=(ADA, Role(id="x", kind="user"))),
-    Shown("restore_group_member", {}, InvalidOrder, arguments=(ADA, Role(id="x", kind="role"))),
+    Shown("roles", {}, InvalidArgument, arguments=("user:",)),
+    Shown("assign_role", {}, InvalidArgument, arguments=(ADA, Role(id="x", kind="user"))),
+    Shown("restore_group_member", {}, InvalidArgument, arguments=(ADA, Role(id="x", kind="role"))),
     *(
         Shown(
             "assign_role",

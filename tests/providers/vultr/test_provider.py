@@ -17,7 +17,7 @@ from guestlist.errors import (
     Conflict,
     Forbidden,
     GuestlistError,
-    InvalidOrder,
+    InvalidArgument,
     MalformedResponse,
     NotFound,
     RateLimited,
@@ -26,7 +26,7 @@ from guestlist.errors import (
     Unauthorized,
     Unsupported,
 )
-from guestlist.models import Grant, Invitation, Member, MemberState, Order, Role, State
+from guestlist.models import Grant, Invitation, Member, MemberState, NewInvitation, Role, State
 from guestlist.provider import Effect, Flow, Limit, Page, Provider, Request, Response
 from guestlist_vultr import Vultr, VultrOptions, guestlist_register
 
@@ -299,7 +299,7 @@ def test_invite__c1(boolean: Any, options: VultrOptions | None, sent: Any) -> No
     request = Request.post("v2", "invitation", json=body)
     assert request.effect is Effect.CREATE
     invitation = play(
-        vultr.invite(Order(email="Rosa@example.net", options=options)),
+        vultr.invite(NewInvitation(email="Rosa@example.net", options=options)),
         (request, answer(PENDING, 201)),
     )
     assert invitation == Invitation(
@@ -325,7 +325,7 @@ def test_single_invitation__c2_c8(vultr: Vultr, envelope: str | None) -> None:
         json={"email_invited": "rosa@example.net", "permissions": {"api_enabled": "no"}},
     )
     got = play(vultr.get_invitation(ID), (Request.get("v2", "invitation", ID), reply))
-    assert got == play(vultr.invite(Order(email="rosa@example.net")), (create, reply))
+    assert got == play(vultr.invite(NewInvitation(email="rosa@example.net")), (create, reply))
     assert got == play(vultr.resend(INVITATION), (resending(), reply))
     assert got.id == ID
 
@@ -360,7 +360,7 @@ def test_refused_resend_is_the_callers_to_settle__c5(vultr: Vultr) -> None:
 @pytest.mark.parametrize("api_enabled", [True, False])
 def test_the_same_order_once_more_keeps_the_permission(vultr: Vultr, api_enabled: bool) -> None:
     old = INVITATION.model_copy(update={"raw": {"permissions": {"api_enabled": api_enabled}}})
-    again = vultr.order_of(old)
+    again = vultr.copy_of(old)
     assert again.email == old.email
     assert again.options == VultrOptions(api_enabled=api_enabled)
 
@@ -371,7 +371,7 @@ def test_resend_of_an_unknown_one(vultr: Vultr) -> None:
 
 
 def test_resend_without_id(vultr: Vultr) -> None:
-    with pytest.raises(InvalidOrder, match="no id"):
+    with pytest.raises(InvalidArgument, match="no id"):
         play(vultr.resend(INVITATION.model_copy(update={"id": None})))
 
 
@@ -502,7 +502,7 @@ def test_roles_are_groups_then_roles_then_policies(vultr: Vultr) -> None:
 
 @pytest.mark.parametrize("cursor", ["abc", "team:abc"])
 def test_roles_of_a_foreign_cursor(vultr: Vultr, cursor: str) -> None:
-    with pytest.raises(InvalidOrder):
+    with pytest.raises(InvalidArgument):
         next(vultr.roles(cursor))
 
 
@@ -553,14 +553,14 @@ def test_unassign_role(vultr: Vultr, role: Role, request_: Request) -> None:
 
 @pytest.mark.parametrize("operation", ["assign_role", "unassign_role"])
 def test_a_kind_that_vultr_does_not_have(vultr: Vultr, operation: str) -> None:
-    with pytest.raises(InvalidOrder, match="group, role, policy"):
+    with pytest.raises(InvalidArgument, match="group, role, policy"):
         next(getattr(vultr, operation)(MEMBER, Role(id="t", kind="team")))
 
 
 def test_restore_group_member(vultr: Vultr) -> None:
     request = Request.put("v2", "groups", "g1", "members", MEMBER.id)
     play(vultr.restore_group_member(MEMBER, GROUP), (request, answer({}, 202)))
-    with pytest.raises(InvalidOrder, match="is not a group"):
+    with pytest.raises(InvalidArgument, match="is not a group"):
         next(vultr.restore_group_member(MEMBER, ROLE))
 
 
@@ -712,7 +712,7 @@ def test_access_is_not_told_from_a_list_that_repeats_itself(vultr: Vultr) -> Non
 def test_wrong_shapes_raise_ordinary_errors(vultr: Vultr, operation: str, reply: bytes) -> None:
     """Or are read as empty lists; nothing hangs, nothing is invented."""
     arguments: dict[str, Any] = {
-        "invite": Order(email="a@example.net"),
+        "invite": NewInvitation(email="a@example.net"),
         "resend": INVITATION,
         "get_invitation": ID,
         "get_member": MEMBER.id,

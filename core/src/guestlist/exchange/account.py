@@ -17,7 +17,7 @@ from urllib.parse import quote
 from pydantic import SecretStr
 
 from guestlist.address import email_key
-from guestlist.errors import ConfigError, GuestlistError, InvalidOrder
+from guestlist.errors import ConfigError, GuestlistError, InvalidArgument
 from guestlist.event import Event
 from guestlist.exchange.clock import Clock, SystemClock
 from guestlist.exchange.headers import constant, spoken
@@ -231,11 +231,11 @@ class Account:
         """The URL of a request.
 
         Raises:
-            InvalidOrder: as `outgoing` does.
+            InvalidArgument: as `outgoing` does.
         """
         try:
             return self.provider.base_url + _path(request) + _query(request)
-        except InvalidOrder:
+        except InvalidArgument:
             raise
         except ValueError as error:
             raise _unsendable(error) from None
@@ -244,8 +244,8 @@ class Account:
         """The request as it goes on the wire. Credentials are added unless it is public.
 
         Raises:
-            InvalidOrder: a path segment that would change the path: empty, `.` or `..`; text that
-                is no Unicode, a number that is none.
+            InvalidArgument: a path segment would change the path (it is empty, `.` or `..`), a
+                text is not valid Unicode, or a number is not finite.
             ConfigError: credentials that no header can carry.
         """
         headers = dict(self._headers)
@@ -547,8 +547,8 @@ def _json(value: Any) -> bytes:
     return _encode(value).encode()
 
 
-def _unsendable(error: ValueError) -> InvalidOrder:
-    return InvalidOrder(f"the request holds what cannot be sent: {error}")
+def _unsendable(error: ValueError) -> InvalidArgument:
+    return InvalidArgument(f"the request holds what cannot be sent: {error}")
 
 
 def _path(request: Request, *, masked: bool = False) -> str:
@@ -556,7 +556,7 @@ def _path(request: Request, *, masked: bool = False) -> str:
     for segment in request.path:
         text = segment.get_secret_value() if isinstance(segment, SecretStr) else str(segment)
         if text in ("", ".", ".."):
-            raise InvalidOrder(f"{text!r} cannot be an identifier")
+            raise InvalidArgument(f"{text!r} cannot be an identifier")
         hide = masked and isinstance(segment, SecretStr)
         segments.append(MASK if hide else _quoted(text))
     return "/" + "/".join(segments)

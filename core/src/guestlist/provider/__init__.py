@@ -15,8 +15,8 @@ sending, rate limits, retries, recovery, redaction, sync and async.
             return {"Authorization": f"Bearer {self.api_key}"}
 
         @operation
-        def invite(self, order):
-            reply = yield Request.post("v1", "invites", json={"email": order.email})
+        def invite(self, new):
+            reply = yield Request.post("v1", "invites", json={"email": new.email})
             return self.read_invitation(reply.mapping())
 
         def read_invitation(self, raw):

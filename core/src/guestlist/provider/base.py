@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pydantic import BaseModel, ConfigDict, PrivateAttr, ValidationError, field_validator
 
 from guestlist.errors import GuestlistError, Unsupported
-from guestlist.models import Grant, Invitation, Member, Order, Role
+from guestlist.models import Grant, Invitation, Member, NewInvitation, Role
 from guestlist.provider.explanations import explain
 from guestlist.provider.messages import Limit, Page, Response
 from guestlist.provider.operations import PHRASES, Flow
@@ -34,9 +34,9 @@ class Options(BaseModel):
             Options = AcmeOptions
 
             @operation
-            def invite(self, order):
-                options = order.options or AcmeOptions()
-                body = {"email": order.email, "message": options.message}
+            def invite(self, new):
+                options = new.options or AcmeOptions()
+                body = {"email": new.email, "message": options.message}
                 ...
 
     Callers write `invite(..., options={"message": "Hello"})` or `--option message=Hello`.
@@ -188,18 +188,18 @@ class Provider(BaseModel):
         """
         return {}
 
-    def order_of(self, invitation: Invitation) -> Order:
-        """Returns an order that would create the same invitation again. guestlist uses it to renew
+    def copy_of(self, invitation: Invitation) -> NewInvitation:
+        """Returns what creates the same invitation again. guestlist uses it to renew
         an expired invitation, and for a resend that consists of `revoke` and `invite`.
 
         The default copies the address and the roles. Override it if the service reports the options
         of an invitation:
 
-            def order_of(self, invitation):
+            def copy_of(self, invitation):
                 options = AcmeOptions(message=invitation.raw.get("message") or "")
-                return super().order_of(invitation).model_copy(update={"options": options})
+                return super().copy_of(invitation).model_copy(update={"options": options})
         """
-        return Order(email=invitation.email, roles=invitation.roles)
+        return NewInvitation(email=invitation.email, roles=invitation.roles)
 
     def explain(self, response: Response) -> GuestlistError:
         """Returns the error for an answer outside 2xx.
@@ -269,7 +269,7 @@ class Provider(BaseModel):
         credentials are invalid."""
         raise self.unsupported("organization")
 
-    def invite(self, order: Order) -> Flow[Invitation | Member]:
+    def invite(self, new: NewInvitation) -> Flow[Invitation | Member]:
         """Creates an invitation and returns it. Returns a member if the service added the person at
         once."""
         raise self.unsupported("invite")
@@ -283,7 +283,7 @@ class Provider(BaseModel):
         self.get_invitation(invitation.id))`), or return the given one if nothing in it has changed.
 
         Leave this undefined if the service has no such call. guestlist then uses `revoke` and
-        `invite` (with `order_of`), so the id changes and the old link stops working. Without
+        `invite` (with `copy_of`), so the id changes and the old link stops working. Without
         `revoke`, a resend is unsupported.
         """
         raise self.unsupported("resend")

@@ -15,7 +15,7 @@ from pydantic import SecretStr
 from pydantic_core import from_json
 
 from guestlist.address import email_key
-from guestlist.errors import InvalidOrder, MalformedResponse, NotFound
+from guestlist.errors import InvalidArgument, MalformedResponse, NotFound
 from guestlist.provider.shapes import CHANGED, READING_ERRORS, shape_problem
 
 T = TypeVar("T")
@@ -62,7 +62,7 @@ class Request:
         public: whether it is sent without credentials.
 
     Raises:
-        InvalidOrder: a segment is neither a string nor an integer, such as an id that is None.
+        InvalidArgument: a segment is neither a string nor an integer, such as an id that is None.
     """
 
     method: str
@@ -163,7 +163,7 @@ def _segments(method: str, path: tuple[Any, ...]) -> Iterator[str | SecretStr]:
             yield str(int(segment))
         else:
             before = "".join(f"/{one}" for one in path[:number])
-            raise InvalidOrder(
+            raise InvalidArgument(
                 f"{method} {before}/…: the next path segment has to be a string or an integer,"
                 f" not {type(segment).__name__}"
             )

@@ -56,7 +56,7 @@ class AccountComparison:
             account=name,
             provider=self.provider,
             roles=reading.roles,
-            check=guests.check_order,
+            check=guests.check_invitation,
             prune=prune,
             invite_declined=invite_declined,
             protected=protected,

@@ -18,7 +18,7 @@ from guestlist.provider import Provider
 from guestlist.roster.memberships import DesiredMembership, merge_memberships
 from guestlist.roster.store import Fact, Kind
 from guestlist.roster.wanted import Wanted
-from guestlist.verbs.order import options_of
+from guestlist.verbs.arguments import options_of
 from guestlist.verbs.roles import fitting, unassignable, unknown_role
 
 CACHE_ENTRIES = 4096

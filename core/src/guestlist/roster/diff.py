@@ -10,7 +10,7 @@ from typing import Any
 
 from guestlist.changes import Action, Change, reference, without_secrets
 from guestlist.errors import GuestlistError
-from guestlist.models import OPEN_STATES, Basis, Guest, Invitation, Order, Role, State
+from guestlist.models import OPEN_STATES, Basis, Guest, Invitation, NewInvitation, Role, State
 from guestlist.provider import Provider
 from guestlist.roster.desired import DesiredAccess
 from guestlist.roster.reading import InvitationBrief, ids_of
@@ -47,7 +47,7 @@ class Rules:
     Attributes:
         account: the account's name.
         roles: the roles that the account can grant. Other roles of members are never revoked.
-        check: checks an invitation against the policies, and raises `InvalidOrder` to refuse it.
+        check: checks an invitation against the policies, and raises `InvalidArgument` to refuse it.
         prune: whether people who are not in the roster are removed.
         invite_declined: whether people who declined are invited again.
         protected: keys of people who lose neither membership nor roles.
@@ -56,7 +56,7 @@ class Rules:
     account: str
     provider: Provider
     roles: Collection[Role] = ()
-    check: Callable[[Order], None] = lambda _order: None
+    check: Callable[[NewInvitation], None] = lambda _order: None
     prune: bool = False
     invite_declined: bool = False
     protected: frozenset[str] = frozenset()
@@ -394,7 +394,9 @@ def _with_invitation(
             f"{provider.title} needs a role for an invitation, and the roster names none."
         )
     try:
-        person.rules.check(Order(email=person.entry.email, roles=roles, options=desired.options))
+        person.rules.check(
+            NewInvitation(email=person.entry.email, roles=roles, options=desired.options)
+        )
     except GuestlistError as refusal:
         return person.cannot(refusal)
     deferred = wanted[len(roles) :]

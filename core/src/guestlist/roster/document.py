@@ -25,7 +25,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from guestlist.address import read_email
-from guestlist.errors import InvalidOrder
+from guestlist.errors import InvalidArgument
 
 LIST, ONE, TABLE, TRUE = ":list", ":one", ":table", ":true"
 """Tags for the form of a value. pydantic inserts them into the location of an error."""
@@ -73,7 +73,7 @@ def _zone(written: object) -> ZoneInfo:
 def _email(written: str) -> str:
     try:
         return read_email(written)[0]
-    except InvalidOrder as error:
+    except InvalidArgument as error:
         raise PydanticCustomError("email", "{wrong}", {"wrong": error.message}) from None
 
 

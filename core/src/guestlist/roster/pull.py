@@ -28,7 +28,7 @@ from tomlkit.exceptions import TOMLKitError
 
 from guestlist.address import email_key, read_email
 from guestlist.config import open_config
-from guestlist.errors import ConfigError, InvalidOrder
+from guestlist.errors import ConfigError, InvalidArgument
 from guestlist.models import OPEN_STATES, State
 from guestlist.roster import cells
 from guestlist.roster.index import merge_all
@@ -272,7 +272,7 @@ def _problem_with(email: str, roles: tuple[str, ...] | None, state: State) -> st
     try:
         read_email(email)
         "".join(roles or ()).encode()
-    except InvalidOrder as error:
+    except InvalidArgument as error:
         return error.message
     except UnicodeEncodeError:
         return f"{email!r} has a role whose name is not valid Unicode"

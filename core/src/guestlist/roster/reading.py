@@ -308,7 +308,7 @@ def current_options(provider: Provider, invitation: Invitation) -> dict[str, Any
 
     The invitation must still contain the raw record of the service.
     """
-    options = provider.order_of(invitation).options
+    options = provider.copy_of(invitation).options
     return None if options is None else options.model_dump(mode="json")
 
 

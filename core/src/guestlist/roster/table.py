@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 from guestlist.address import read_email
-from guestlist.errors import ConfigError, InvalidOrder
+from guestlist.errors import ConfigError, InvalidArgument
 from guestlist.roster import cells
 from guestlist.roster.document import DAY_HINT, Columns, PeopleFile, read_day
 from guestlist.roster.index import (
@@ -146,7 +146,7 @@ class PeopleTable:
                     starts, ends = _day("from", row[first]), _day("until", row[last])
                     check_days(starts, ends)
                     email, key = read_email(row[address])
-                except (InvalidOrder, ConfigError) as error:
+                except (InvalidArgument, ConfigError) as error:
                     problems.add(ConfigError(f"{where}: {error.message}", hint=error.hint))
                     continue
                 for account, (roles, options) in places:

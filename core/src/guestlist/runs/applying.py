@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from guestlist.changes import MAILS, Change
-from guestlist.errors import Conflict, GuestlistError, InvalidOrder
+from guestlist.errors import Conflict, GuestlistError, InvalidArgument
 from guestlist.exchange.clock import Stopped
 from guestlist.ledger import orders, runs
 from guestlist.ledger.lock import exclusive
@@ -141,7 +141,7 @@ def apply(
     """
     selection = Selection.of(accounts, people)
     if plan is not None and selection != EVERYBODY:
-        raise InvalidOrder(
+        raise InvalidArgument(
             "a saved plan cannot be limited to accounts or people",
             hint="Select accounts and people when the plan is made.",
         )

@@ -48,7 +48,7 @@ class Selection:
         """Returns a selection of these accounts and addresses.
 
         Raises:
-            InvalidOrder: an address is not valid.
+            InvalidArgument: an address is not valid.
         """
         return cls(frozenset(accounts), frozenset(read_email(person)[1] for person in people))
 

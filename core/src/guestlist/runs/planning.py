@@ -10,7 +10,7 @@ from guestlist.changes import Action, Change
 from guestlist.errors import (
     Conflict,
     GuestlistError,
-    InvalidOrder,
+    InvalidArgument,
     OutcomeUnknown,
     UnknownRole,
     Unsupported,
@@ -132,11 +132,11 @@ def _check_named(context: Context) -> None:
     """Raises an error if a selected person is not in the roster.
 
     Raises:
-        InvalidOrder: a person is missing, for example because of a typing error.
+        InvalidArgument: a person is missing, for example because of a typing error.
     """
     missing = context.selection.people - {wanted.key for wanted in context.roster.wanted()}
     if missing:
-        raise InvalidOrder(
+        raise InvalidArgument(
             f"{context.roster.toml.path} does not name {', '.join(sorted(missing))}",
             hint="Check the address. People outside the roster are planned only with prune=True.",
         )

@@ -15,7 +15,7 @@ from guestlist.address import check_email
 from guestlist.client import Guestlist
 from guestlist.errors import (
     GuestlistError,
-    InvalidOrder,
+    InvalidArgument,
     OutcomeUnknown,
     Rejected,
     ServiceTrouble,
@@ -276,9 +276,9 @@ def where_they_stand(guests: Guestlist, orders: Iterable[Order]) -> dict[str, Gu
     for order in orders:
         try:
             together.add(check_email(order.change.email))
-        except InvalidOrder:
+        except InvalidArgument:
             try:
                 alone[order.change.key] = guests.status(order.known)
-            except (InvalidOrder, Rejected):
+            except (InvalidArgument, Rejected):
                 alone[order.change.key] = None
     return guests.standing(together) | alone

@@ -1,6 +1,7 @@
 """The methods of the clients, written once for sync and async callers and for all providers."""
 
 from guestlist.verbs.accounts import Accounts
+from guestlist.verbs.arguments import IfExists
 from guestlist.verbs.direct import call, check
 from guestlist.verbs.find import Who, status
 from guestlist.verbs.invite import invite
@@ -8,7 +9,6 @@ from guestlist.verbs.leave import remove, revoke
 from guestlist.verbs.lists import Walk, invitations, members, roles
 from guestlist.verbs.many import standing
 from guestlist.verbs.onboard import onboard
-from guestlist.verbs.order import IfExists
 from guestlist.verbs.resend import resend
 from guestlist.verbs.roles import RoleRef, access, assign_role, own_access, unassign_role
 from guestlist.verbs.wait import wait

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from guestlist.address import email_key
-from guestlist.errors import InvalidOrder, UnknownAccount
+from guestlist.errors import InvalidArgument, UnknownAccount
 from guestlist.exchange.account import Account, Budget, Call, Entry, Journal
-from guestlist.models import Guest, Order
+from guestlist.models import Guest, NewInvitation
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Accounts:
         default: the account of calls that name none.
         budget: the limits of one call.
         allowed_domains: the domains of addresses that may be invited. Empty if all are allowed.
-        check_order: lets plugins refuse an order.
+        check_invitation: lets plugins refuse an invitation.
         journal: the ledger. None if there is none.
         known, entry: set for calls that belong to a run; see `Call`.
     """
@@ -30,7 +30,7 @@ class Accounts:
     default: str | None = None
     budget: Budget = field(default_factory=Budget)
     allowed_domains: frozenset[str] = frozenset()
-    check_order: Callable[[Order], None] | None = None
+    check_invitation: Callable[[NewInvitation], None] | None = None
     journal: Journal | None = None
     known: Guest | None = None
     entry: Entry | None = None
@@ -56,25 +56,25 @@ class Accounts:
         """Refuses an address outside the allowed domains.
 
         Raises:
-            InvalidOrder: the policy does not allow it.
+            InvalidArgument: the policy does not allow it.
         """
         domain = email_key(email).rpartition("@")[2]
         if self.allowed_domains and domain not in self.allowed_domains:
             allowed = ", ".join(sorted(self.allowed_domains))
-            raise InvalidOrder(
+            raise InvalidArgument(
                 f"{email} is not in an allowed domain",
                 hint=f"allowed_domains permits: {allowed}.",
             )
 
-    def check(self, order: Order) -> None:
-        """Refuses an order that the policy does not allow.
+    def check(self, new: NewInvitation) -> None:
+        """Refuses an invitation that the policy does not allow.
 
         Raises:
-            InvalidOrder: its domain is not allowed, or a plugin refused it.
+            InvalidArgument: its domain is not allowed, or a plugin refused it.
         """
-        self.check_domain(order.email)
-        if self.check_order is not None:
-            self.check_order(order)
+        self.check_domain(new.email)
+        if self.check_invitation is not None:
+            self.check_invitation(new)
 
     def bound(self, name: str) -> Accounts:
         """Returns a copy with another default account."""

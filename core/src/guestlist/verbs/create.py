@@ -16,7 +16,7 @@ from guestlist.models import (
     Invitation,
     InviteResult,
     Member,
-    Order,
+    NewInvitation,
     State,
 )
 from guestlist.verbs.find import can_look, look, look_after
@@ -25,38 +25,38 @@ from guestlist.verbs.signs import appeared, has_ended, would_show
 from guestlist.verbs.withdraw import withdraw
 
 
-def create(call: Call, order: Order, known: Guest | None) -> Steps[InviteResult]:
+def create(call: Call, new: NewInvitation, known: Guest | None) -> Steps[InviteResult]:
     before = known.invitation if known is not None else None
     conclusive = before is None or has_ended(call, before) or (yield from would_show(call, before))
     settled = yield from once(
         call,
-        partial(call.provider.invite, order),
-        partial(_appeared, call, order.email, known) if can_look(call) else None,
+        partial(call.provider.invite, new),
+        partial(_appeared, call, new.email, known) if can_look(call) else None,
         conclusive=conclusive,
     )
-    result = created(call, order, settled)
+    result = created(call, new, settled)
     call.account.recent.add(result.guest, call.account.clock.monotonic())
     return result
 
 
-def make_anew(call: Call, order: Order, guest: Guest, old: Invitation) -> Steps[InviteResult]:
+def make_anew(call: Call, new: NewInvitation, guest: Guest, old: Invitation) -> Steps[InviteResult]:
     """Revokes an invitation and makes another."""
     revoked: bool | None = True
     over = old.model_copy(update={"state": State.REVOKED, "basis": Basis.INFERRED})
     try:
-        yield from withdraw(call, order.email, call.provider.revoke(old))
+        yield from withdraw(call, new.email, call.provider.revoke(old))
     except (errors.NotFound, Conflict, errors.Rejected) as refusal:
         # an earlier try has done it, it was accepted just now, or it is over and nothing to revoke
         revoked = refusal.happened
-        now = yield from look_after(call, order.email, revoked)
+        now = yield from look_after(call, new.email, revoked)
         if now.state is State.ACCEPTED:
-            return already_member(call, order, "replace", now)
+            return already_member(call, new, "replace", now)
         if not isinstance(refusal, errors.NotFound):
             if now.state in OPEN_STATES or revoked is not False:
                 raise
             over = old
     try:
-        result = yield from create(call, order, guest.model_copy(update={"invitation": over}))
+        result = yield from create(call, new, guest.model_copy(update={"invitation": over}))
     except GuestlistError as error:
         if error.happened is False:
             error.happened = revoked  # not all of it, but not nothing either

@@ -9,7 +9,7 @@ from guestlist.errors import (
     CallerMistake,
     Forbidden,
     GuestlistError,
-    InvalidOrder,
+    InvalidArgument,
     MalformedResponse,
     NotFound,
 )
@@ -76,7 +76,7 @@ def begin(
 
     Raises:
         Unsupported: raised by the check.
-        InvalidOrder: the value is neither an address nor a valid id; it is a guest of another
+        InvalidArgument: the value is neither an address nor a valid id; it is a guest of another
             account; or the record has no address, such as that of a service user.
         NotFound: the service does not have the id.
     """
@@ -88,7 +88,7 @@ def begin(
         if email is None:
             email = yield from _address_by_id(call, check_id(str(who)))
         if not email:
-            raise InvalidOrder(
+            raise InvalidArgument(
                 "the record has no e-mail address, which is how people are told apart here",
                 hint="Use an operation of the provider: `call`.",
             )
@@ -104,7 +104,7 @@ def _account_of(accounts: Accounts, who: Who, account: str | None) -> str | None
         return account
     named = accounts.default if account is None else account
     if named is not None and named != who.account:
-        raise InvalidOrder(
+        raise InvalidArgument(
             f"{who.email} is a guest of {who.account!r}, and the call is about {named!r}",
             hint="Pass the address, which may be a guest of several accounts.",
         )
@@ -116,7 +116,7 @@ def address_of(who: Who) -> str | None:
     if isinstance(who, Guest | Invitation | Member):
         return who.email
     if not isinstance(who, str):
-        raise InvalidOrder(
+        raise InvalidArgument(
             f"{who!r} is nobody",
             hint="Give an address, an id, or a guest, invitation or member.",
         )
@@ -127,11 +127,11 @@ def check_id(id: str) -> str:
     """Returns the id.
 
     Raises:
-        InvalidOrder: the id is empty, or contains white space, slashes or control characters.
+        InvalidArgument: the id is empty, or contains white space, slashes or control characters.
     """
     odd = any(c.isspace() or not c.isprintable() or c in "/\\?#" for c in id)
     if odd or id in ("", ".", ".."):
-        raise InvalidOrder(
+        raise InvalidArgument(
             f"{id!r} is neither an e-mail address nor an id",
             hint="Give an address such as ada@example.com, or an id as `guestlist list` shows it.",
         )

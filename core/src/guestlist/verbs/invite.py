@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from guestlist import errors
 from guestlist.address import check_email
-from guestlist.errors import Conflict, Forbidden, GuestlistError, InvalidOrder
+from guestlist.errors import Conflict, Forbidden, GuestlistError, InvalidArgument
 from guestlist.exchange.account import Call
 from guestlist.exchange.step import Steps
 from guestlist.models import (
@@ -18,17 +18,17 @@ from guestlist.models import (
     Basis,
     Guest,
     InviteResult,
-    Order,
+    NewInvitation,
     Outcome,
     Role,
     State,
 )
 from guestlist.verbs.accounts import Accounts
+from guestlist.verbs.arguments import IfExists, check_possible, options_of, refs_of
 from guestlist.verbs.create import create, make_anew
 from guestlist.verbs.find import look
 from guestlist.verbs.hold import hold
 from guestlist.verbs.journal import settle_earlier, written_result
-from guestlist.verbs.order import IfExists, check_possible, options_of, refs_of
 from guestlist.verbs.resend import renew
 from guestlist.verbs.results import already_invited, already_member, done_earlier
 from guestlist.verbs.roles import RoleRef, resolve_to_assign
@@ -61,7 +61,7 @@ def invite(
         account: the name of the account. May be omitted if there is only one.
 
     Raises:
-        InvalidOrder: the address or an option is invalid or not allowed.
+        InvalidArgument: the address or an option is invalid or not allowed.
         Unsupported: the service cannot do everything that is requested.
         UnknownRole: no role matches, or several do.
         AlreadyInvited, AlreadyMember: only with `if_exists="error"`.
@@ -73,12 +73,12 @@ def invite(
         call.email = check_email(email)
         accounts.check_domain(call.email)
         if if_exists not in ("return", "resend", "replace", "error"):
-            raise InvalidOrder(
+            raise InvalidArgument(
                 f"if_exists cannot be {if_exists!r}",
                 hint="It can be return, resend, replace or error.",
             )
         if not isinstance(mail, bool):
-            raise InvalidOrder(f"mail cannot be {mail!r}", hint="It can be True or False.")
+            raise InvalidArgument(f"mail cannot be {mail!r}", hint="It can be True or False.")
         wanted = refs_of(role)
         check_possible(provider, wanted, mail, if_exists, can_owe=call.journal is not None)
         chosen = options_of(provider, options)
@@ -87,8 +87,8 @@ def invite(
             roles += ((yield from resolve_to_assign(call, ref)),)
         taken = len(roles) if provider.most_roles is None else provider.most_roles
         owed = roles[taken:]
-        order = Order(email=call.email, roles=roles[:taken], mail=mail, options=chosen)
-        accounts.check(order)
+        new = NewInvitation(email=call.email, roles=roles[:taken], mail=mail, options=chosen)
+        accounts.check(new)
     except GuestlistError as error:
         raise call.about(error) from error.__cause__
     yield from hold(call, call.email)
@@ -97,10 +97,10 @@ def invite(
     if known is None and _looks_first(call, if_exists):
         known = yield from _look_if_allowed(call, call.email, if_exists)
     if found is None or (if_exists == "return" and found.state in (*OPEN_STATES, State.ACCEPTED)):
-        steps = _invite(call, order, owed, if_exists, known)
+        steps = _invite(call, new, owed, if_exists, known)
     else:
         steps = done_earlier(found, Outcome.RESENT if action == "resend" else Outcome.INVITED)
-    result = yield from written_result(call, known, action, steps, order.roles, owed)
+    result = yield from written_result(call, known, action, steps, new.roles, owed)
     if known is not None and known.incomplete is not None and call.sent is not None:
         warning = f"It was sent although {known.incomplete}."
         result = result.model_copy(update={"warnings": (*result.warnings, warning)})
@@ -137,15 +137,15 @@ def _look_if_allowed(call: Call, email: str, if_exists: IfExists) -> Steps[Guest
 
 def _invite(
     call: Call,
-    order: Order,
+    new: NewInvitation,
     owed: tuple[Role, ...],
     if_exists: IfExists,
     known: Guest | None,
 ) -> Steps[InviteResult]:
     try:
-        result = yield from _ensure(call, order, if_exists, known)
+        result = yield from _ensure(call, new, if_exists, known)
     except errors.OutcomeUnknown as unknown:
-        unknown.order = order
+        unknown.invitation = new
         raise
     if not owed:
         return result
@@ -155,36 +155,36 @@ def _invite(
 
 
 def _ensure(
-    call: Call, order: Order, if_exists: IfExists, known: Guest | None
+    call: Call, new: NewInvitation, if_exists: IfExists, known: Guest | None
 ) -> Steps[InviteResult]:
     """Brings it about that the person is invited or in, starting from what is known."""
     if known is not None and known.state is State.ACCEPTED:
-        return already_member(call, order, if_exists, known)
+        return already_member(call, new, if_exists, known)
     if known is not None and known.state in MAY_BE_OPEN and known.invitation is not None:
         if if_exists == "resend":
-            return (yield from renew(call, known, known.invitation, order))
+            return (yield from renew(call, known, known.invitation, new))
         if if_exists != "replace":
-            return already_invited(call, order, if_exists, known)
-        return (yield from make_anew(call, order, known, known.invitation))
+            return already_invited(call, new, if_exists, known)
+        return (yield from make_anew(call, new, known, known.invitation))
     try:
-        return (yield from create(call, order, known))
+        return (yield from create(call, new, known))
     except Conflict as conflict:
-        return (yield from _after_conflict(call, order, if_exists, conflict))
+        return (yield from _after_conflict(call, new, if_exists, conflict))
 
 
 def _after_conflict(
-    call: Call, order: Order, if_exists: IfExists, conflict: Conflict
+    call: Call, new: NewInvitation, if_exists: IfExists, conflict: Conflict
 ) -> Steps[InviteResult]:
     """Reads the records after the service refused a duplicate invitation; does not send again.
 
     Only an expired invitation that blocks the address is revoked, once.
     """
-    guest = yield from look(call, order.email, again=True)
+    guest = yield from look(call, new.email, again=True)
     blocking = guest.invitation
     if guest.state is State.ACCEPTED or guest.state in MAY_BE_OPEN:
-        return (yield from _ensure(call, order, if_exists, guest))
+        return (yield from _ensure(call, new, if_exists, guest))
     if guest.state is State.EXPIRED and blocking is not None:
         if call.provider.supports("revoke"):
-            return (yield from make_anew(call, order, guest, blocking))
-        return (yield from renew(call, guest, blocking, order))
+            return (yield from make_anew(call, new, guest, blocking))
+        return (yield from renew(call, guest, blocking, new))
     raise conflict

@@ -8,7 +8,7 @@ from operator import attrgetter
 from typing import Any, Generic, TypeVar
 
 from guestlist.address import email_key
-from guestlist.errors import GuestlistError, InvalidOrder, MalformedResponse
+from guestlist.errors import GuestlistError, InvalidArgument, MalformedResponse
 from guestlist.exchange.account import Call
 from guestlist.exchange.policy import run
 from guestlist.exchange.step import Step, Steps
@@ -227,7 +227,7 @@ def invitations(
 
     Raises:
         Unsupported: the service does not list invitations.
-        InvalidOrder: the state is not a `State`.
+        InvalidArgument: the state is not a `State`.
     """
     wanted = state_named(state) if state is not None else None
 

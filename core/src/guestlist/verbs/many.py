@@ -39,7 +39,7 @@ def standing(
         The guests by the normalized form of their address (`guestlist.email_key`).
 
     Raises:
-        InvalidOrder: an address is invalid.
+        InvalidArgument: an address is invalid.
         MalformedResponse: a list is incomplete, and a person is not in the part that was read.
     """
     chosen = accounts.pick(account)

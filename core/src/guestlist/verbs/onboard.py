@@ -12,10 +12,10 @@ from guestlist.exchange.step import Steps
 from guestlist.models import Access, InviteResult, Onboarding, Role, RoleResult, State
 from guestlist.provider import Provider
 from guestlist.verbs.accounts import Accounts
+from guestlist.verbs.arguments import refs_of
 from guestlist.verbs.find import needs
 from guestlist.verbs.hold import let_go
 from guestlist.verbs.invite import invite
-from guestlist.verbs.order import refs_of
 from guestlist.verbs.roles import RoleRef, access, assign_role, holds, resolve_to_assign
 from guestlist.verbs.wait import wait
 

@@ -17,16 +17,16 @@ from guestlist.models import (
     Guest,
     Invitation,
     InviteResult,
-    Order,
+    NewInvitation,
     Outcome,
     State,
 )
 from guestlist.verbs.accounts import Accounts
+from guestlist.verbs.arguments import check_resendable
 from guestlist.verbs.create import create, make_anew
 from guestlist.verbs.find import Who, begin, check_complete, find_invitation, look
 from guestlist.verbs.hold import hold
 from guestlist.verbs.journal import settle_earlier, written_result
-from guestlist.verbs.order import check_resendable
 from guestlist.verbs.results import FOUND_BY_LOOKING, applied_of, done_earlier, role_warning
 from guestlist.verbs.signs import moved, would_show
 from guestlist.verbs.states import conclude, current
@@ -65,15 +65,15 @@ def resend(accounts: Accounts, who: Who, *, account: str | None = None) -> Steps
 
 
 def renew(
-    call: Call, guest: Guest, invitation: Invitation, order: Order | None = None
+    call: Call, guest: Guest, invitation: Invitation, new: NewInvitation | None = None
 ) -> Steps[InviteResult]:
     """Sends the email of an invitation again, or creates another invitation if that is impossible.
 
     Args:
-        order: the order of an `invite`. None to offer the same as the invitation.
+        new: the invitation that `invite` asks for. None to offer the same as the invitation.
     """
     provider = call.provider
-    again = order or provider.order_of(invitation)
+    again = new or provider.copy_of(invitation)
     if not provider.supports("resend"):
         return (yield from _replace(call, again, guest, invitation))
     conclusive = yield from would_show(call, invitation)
@@ -90,7 +90,7 @@ def renew(
         return (yield from _replace(call, again, guest, invitation))
     now = call.account.now()
     renewed = current(settled.value, provider, now)
-    applied = applied_of(again.roles, renewed.roles or None) if order else None
+    applied = applied_of(again.roles, renewed.roles or None) if new else None
     changed = None not in (renewed.id, invitation.id) and renewed.id != invitation.id
     warnings = [] if settled.answered else [FOUND_BY_LOOKING]
     if renewed.state is State.EXPIRED:
@@ -137,13 +137,13 @@ def _renewed(
     return now if as_it_is or moved(before, now) else None
 
 
-def _replace(call: Call, order: Order, guest: Guest, old: Invitation) -> Steps[InviteResult]:
+def _replace(call: Call, new: NewInvitation, guest: Guest, old: Invitation) -> Steps[InviteResult]:
     """Revokes the invitation if possible and sends a new one, for services that cannot resend.
 
     Raises:
         Conflict: the roles of the old invitation are unknown. Nothing was revoked.
     """
-    if len(order.roles) < call.provider.least_roles:
+    if len(new.roles) < call.provider.least_roles:
         raise call.about(
             Conflict(
                 f"the invitation of {guest.email} is {guest.state}, cannot be resent, and does not"
@@ -154,10 +154,10 @@ def _replace(call: Call, order: Order, guest: Guest, old: Invitation) -> Steps[I
     warnings = ["The invitation was made anew: it has another id"]
     if call.provider.supports("revoke"):
         warnings[0] += ", and the old link is dead."
-        result = yield from make_anew(call, order, guest, old)
+        result = yield from make_anew(call, new, guest, old)
     else:
         warnings[0] += "; the old one stays until it expires."
-        result = yield from create(call, order, guest)
+        result = yield from create(call, new, guest)
     return result.model_copy(
         update={
             "outcome": Outcome.RESENT if result.outcome is Outcome.INVITED else result.outcome,

@@ -8,8 +8,17 @@ from guestlist import errors
 from guestlist.exchange.account import Call
 from guestlist.exchange.recovery import Settled
 from guestlist.exchange.step import Steps
-from guestlist.models import Guest, Invitation, InviteResult, Member, Order, Outcome, Role, State
-from guestlist.verbs.order import IfExists
+from guestlist.models import (
+    Guest,
+    Invitation,
+    InviteResult,
+    Member,
+    NewInvitation,
+    Outcome,
+    Role,
+    State,
+)
+from guestlist.verbs.arguments import IfExists
 from guestlist.verbs.roles import holds
 from guestlist.verbs.states import conclude, current
 
@@ -19,17 +28,17 @@ FOUND_BY_LOOKING = (
 DONE_EARLIER = "An earlier call has done it, and was interrupted. Nothing was sent now."
 
 
-def created(call: Call, order: Order, settled: Settled[Invitation | Member]) -> InviteResult:
+def created(call: Call, new: NewInvitation, settled: Settled[Invitation | Member]) -> InviteResult:
     """For an invitation or a membership that was made, or was found to be made."""
     value = settled.value
-    mail = None if order.mail and not settled.answered else order.mail
+    mail = None if new.mail and not settled.answered else new.mail
     if isinstance(value, Member):
-        guest = conclude(call.account, order.email, None, value)
+        guest = conclude(call.account, new.email, None, value)
         outcome, mail, held = Outcome.JOINED, None, value.roles
     else:
         now = call.account.now()
         value = current(value, call.provider, now, fresh=settled.answered)
-        guest = conclude(call.account, order.email, value, None)
+        guest = conclude(call.account, new.email, value, None)
         if value.state is State.ACCEPTED:  # the service says so; the members were not asked
             told = {"state": State.ACCEPTED, "basis": value.basis}
             guest = guest.model_copy(update=told)
@@ -38,7 +47,7 @@ def created(call: Call, order: Order, settled: Settled[Invitation | Member]) -> 
             State.AWAITING_APPROVAL: Outcome.AWAITING_APPROVAL,
             State.ACCEPTED: Outcome.JOINED,
         }.get(value.state, Outcome.INVITED)
-    applied = applied_of(order.roles, held)
+    applied = applied_of(new.roles, held)
     warnings = [] if settled.answered else [FOUND_BY_LOOKING]
     warnings += role_warning(applied)
     return InviteResult(
@@ -50,7 +59,9 @@ def created(call: Call, order: Order, settled: Settled[Invitation | Member]) -> 
     )
 
 
-def already_member(call: Call, order: Order, if_exists: IfExists, guest: Guest) -> InviteResult:
+def already_member(
+    call: Call, new: NewInvitation, if_exists: IfExists, guest: Guest
+) -> InviteResult:
     """Returns the result for a person who is a member.
 
     Raises:
@@ -59,10 +70,10 @@ def already_member(call: Call, order: Order, if_exists: IfExists, guest: Guest) 
     if if_exists == "error":
         raise call.about(
             errors.AlreadyMember(
-                f"{order.email} is a member already", hint="`assign_role` changes what they may do."
+                f"{new.email} is a member already", hint="`assign_role` changes what they may do."
             )
         )
-    applied = applied_of(order.roles, guest.member.roles if guest.member else None)
+    applied = applied_of(new.roles, guest.member.roles if guest.member else None)
     return InviteResult(
         outcome=Outcome.ALREADY_MEMBER,
         guest=guest,
@@ -72,7 +83,9 @@ def already_member(call: Call, order: Order, if_exists: IfExists, guest: Guest) 
     )
 
 
-def already_invited(call: Call, order: Order, if_exists: IfExists, guest: Guest) -> InviteResult:
+def already_invited(
+    call: Call, new: NewInvitation, if_exists: IfExists, guest: Guest
+) -> InviteResult:
     """Returns the result for a person whose invitation is open or may be open.
 
     Raises:
@@ -82,13 +95,13 @@ def already_invited(call: Call, order: Order, if_exists: IfExists, guest: Guest)
     if if_exists == "error":
         raise call.about(
             errors.AlreadyInvited(
-                f"{order.email} has {_which(guest)} already"
+                f"{new.email} has {_which(guest)} already"
                 + (f" ({invitation.id})" if invitation and invitation.id else ""),
                 hint='if_exists="resend" sends the mail again, "replace" makes a new one.',
             )
         )
     waiting = guest.state is State.AWAITING_APPROVAL
-    applied = applied_of(order.roles, invitation.roles or None if invitation else None)
+    applied = applied_of(new.roles, invitation.roles or None if invitation else None)
     return InviteResult(
         outcome=Outcome.AWAITING_APPROVAL if waiting else Outcome.ALREADY_INVITED,
         guest=guest,

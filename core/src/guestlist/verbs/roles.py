@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from guestlist.errors import (
     Conflict,
     GuestlistError,
-    InvalidOrder,
+    InvalidArgument,
     OutcomeUnknown,
     Rejected,
     ServiceRefusal,
@@ -136,7 +136,7 @@ def resolve(call: Call, wanted: RoleRef) -> Steps[Role]:
 
     Raises:
         UnknownRole: no role matches (the hint lists the nearest names), or several do.
-        InvalidOrder: the value is neither text nor a role.
+        InvalidArgument: the value is neither text nor a role.
     """
     if isinstance(wanted, Role):
         return wanted
@@ -160,7 +160,7 @@ def resolve_to_assign(call: Call, wanted: RoleRef) -> Steps[Role]:
 
     Raises:
         Unsupported: the service does not assign the role to members.
-        UnknownRole, InvalidOrder: as for `resolve`.
+        UnknownRole, InvalidArgument: as for `resolve`.
     """
     role = yield from resolve(call, wanted)
     if role.not_assignable:
@@ -175,9 +175,11 @@ def unassignable(role: Role) -> Unsupported:
     )
 
 
-def no_role(given: object) -> InvalidOrder:
+def no_role(given: object) -> InvalidArgument:
     """Returns the error for a value that is not a role."""
-    return InvalidOrder(f"{given!r} is no role", hint="Give an id, a name, kind:name, or a Role.")
+    return InvalidArgument(
+        f"{given!r} is no role", hint="Give an id, a name, kind:name, or a Role."
+    )
 
 
 def fitting(roles: Iterable[Role], wanted: str) -> list[Role]:

@@ -120,7 +120,7 @@ def proves_absence(provider: Provider, known: Guest | None, now: Guest) -> bool:
 def has_ended(call: Call, invitation: Invitation) -> bool:
     """Returns whether an invitation has certainly ended.
 
-    If it might still be open, a service may answer another order for the address by renewing it.
+    If it might still be open, a service may renew it when the address is invited again.
     """
     if invitation.basis is not Basis.DERIVED:
         return invitation.state in ENDED

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
-from guestlist.errors import InvalidOrder
+from guestlist.errors import InvalidArgument
 from guestlist.exchange.account import Account
 from guestlist.models import (
     MEMBERSHIPS,
@@ -26,12 +26,12 @@ def state_named(word: State | str) -> State:
     """Returns the state of that name.
 
     Raises:
-        InvalidOrder: no state has that name.
+        InvalidArgument: no state has that name.
     """
     try:
         return State(word)
     except ValueError:
-        raise InvalidOrder(
+        raise InvalidArgument(
             f"there is no state {word!r}", hint=f"The states are: {', '.join(State)}."
         ) from None
 

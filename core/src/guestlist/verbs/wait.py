@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from guestlist.errors import Conflict, InvalidOrder, ServiceTrouble, WaitTimeout
+from guestlist.errors import Conflict, InvalidArgument, ServiceTrouble, WaitTimeout
 from guestlist.exchange.account import Call
 from guestlist.exchange.policy import sleep
 from guestlist.exchange.step import Steps
@@ -46,7 +46,7 @@ def wait(
     """
     wanted = _states(until)
     if isinstance(timeout, bool) or not isinstance(timeout, int | float) or timeout != timeout:
-        raise InvalidOrder(f"timeout cannot be {timeout!r}", hint="It is a number of seconds.")
+        raise InvalidArgument(f"timeout cannot be {timeout!r}", hint="It is a number of seconds.")
     call, email = yield from begin(accounts, who, account)
     clock = call.account.clock
     began = clock.monotonic()
@@ -86,7 +86,7 @@ def _a_look(accounts: Accounts, call: Call, left: float) -> Call:
 def _states(until: State | str | Iterable[State | str]) -> frozenset[State]:
     several = list(until) if isinstance(until, Iterable) and not isinstance(until, str) else [until]
     if not several:
-        raise InvalidOrder("no state is named that shall be waited for")
+        raise InvalidArgument("no state is named that shall be waited for")
     return frozenset(map(state_named, several))
 
 

@@ -19,11 +19,11 @@ from guestlist.errors import (
     Conflict,
     Forbidden,
     GuestlistError,
-    InvalidOrder,
+    InvalidArgument,
     MalformedResponse,
     NotFound,
 )
-from guestlist.models import Grant, Invitation, Member, MemberState, Order, Role, email_key
+from guestlist.models import Grant, Invitation, Member, MemberState, NewInvitation, Role, email_key
 from guestlist.provider import (
     READING_ERRORS,
     Effect,
@@ -176,21 +176,21 @@ class Aitronos(Provider):
         return str(reply.mapping()["name"])
 
     @operation
-    def invite(self, order: Order) -> Flow[Invitation]:
+    def invite(self, new: NewInvitation) -> Flow[Invitation]:
         """Creates an invitation. One family of answers has no link, the other has no dates. Missing
         values stay None; no second request is sent for them."""
         reply = yield Request.post(
             *self._path("invite-user"),
             json={
-                "email": order.email,
-                "role_id": order.roles[0].id,
-                "send_invitation": order.mail,
+                "email": new.email,
+                "role_id": new.roles[0].id,
+                "send_invitation": new.mail,
             },
         )
         return read_invitation(
             reply.mapping(),
-            email=order.email,
-            roles=order.roles,
+            email=new.email,
+            roles=new.roles,
             organization_id=self.organization_id,
         )
 
@@ -287,8 +287,8 @@ class Aitronos(Provider):
         # Without such a status, all people are read, and those who are not invited are left out.
         asked = {"status_id": waiting[0]} if waiting and waiting[0] else {}
         # Oldest first, so that people who are added meanwhile come last and shift no other row.
-        order = {"sort_field": "created_at", "sort_direction": "asc"}
-        rows = yield from self._rows(place, take, **asked, **order)
+        sorting = {"sort_field": "created_at", "sort_direction": "asc"}
+        rows = yield from self._rows(place, take, **asked, **sorting)
         if rows.next is not None:
             more: str | None = f"{','.join(waiting)}:{rows.next}"
         else:
@@ -370,7 +370,7 @@ class Aitronos(Provider):
             status: one of `statuses`, or its name or id.
 
         Raises:
-            InvalidOrder: the organization has no such status.
+            InvalidArgument: the organization has no such status.
         """
         if isinstance(status, str):
             status = yield from self._status(status)
@@ -422,10 +422,10 @@ class Aitronos(Provider):
             user_ids: user or membership ids of invited people, at most 1,000.
 
         Raises:
-            InvalidOrder: there are more than 1,000 ids.
+            InvalidArgument: there are more than 1,000 ids.
         """
         if len(user_ids) > BULK_SIZE:
-            raise InvalidOrder(
+            raise InvalidArgument(
                 f"{len(user_ids)} invitations are too many for one bulk resend",
                 hint=f"Send at most {BULK_SIZE} ids at a time",
             )
@@ -496,7 +496,7 @@ class Aitronos(Provider):
         for status in statuses:
             if name == status.id or plain(name) == plain(status.name):
                 return status
-        raise InvalidOrder(
+        raise InvalidArgument(
             f"there is no status {name!r}",
             hint=f"The statuses are: {', '.join(status.name for status in statuses)}",
         )

@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Any, ClassVar
 
 from guestlist.errors import Conflict, Forbidden, GuestlistError, NotFound
-from guestlist.models import Grant, Invitation, Member, Order, Role, State, constructor
+from guestlist.models import Grant, Invitation, Member, NewInvitation, Role, State, constructor
 from guestlist.provider import (
     Effect,
     Flow,
@@ -141,9 +141,9 @@ class BetterAuth(Provider):
         return names[self.organization_id]
 
     @operation
-    def invite(self, order: Order) -> Flow[Invitation]:
+    def invite(self, new: NewInvitation) -> Flow[Invitation]:
         """Creates an invitation. The server sends the email before it answers."""
-        return (yield from self._invite(order))
+        return (yield from self._invite(new))
 
     @operation
     def resend(self, invitation: Invitation) -> Flow[Invitation]:
@@ -153,7 +153,7 @@ class BetterAuth(Provider):
         request. If the last invitation has expired, the server creates a new one, and the old
         record stays `pending` for ever.
         """
-        return (yield from self._invite(self.order_of(invitation), resend=True))
+        return (yield from self._invite(self.copy_of(invitation), resend=True))
 
     @operation
     def revoke(self, invitation: Invitation) -> Flow[None]:
@@ -232,9 +232,9 @@ class BetterAuth(Provider):
         now = yield from self.get_member(member.id)
         return tuple(Grant(role=role) for role in now.roles or ())
 
-    def _invite(self, order: Order, **more: Any) -> Flow[Invitation]:
-        names = [role.id for role in order.roles]
-        reply = yield self._post("invite-member", email=order.email, role=names, **more)
+    def _invite(self, new: NewInvitation, **more: Any) -> Flow[Invitation]:
+        names = [role.id for role in new.roles]
+        reply = yield self._post("invite-member", email=new.email, role=names, **more)
         return read_invitation(reply.mapping())
 
     def _set_roles(self, member: Member, role: Role, *, held: bool) -> Flow[None]:

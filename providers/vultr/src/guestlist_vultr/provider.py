@@ -14,11 +14,11 @@ from guestlist.errors import (
     ConfigError,
     Conflict,
     GuestlistError,
-    InvalidOrder,
+    InvalidArgument,
     NotFound,
     Unsupported,
 )
-from guestlist.models import Grant, Invitation, Member, MemberState, Order, Role
+from guestlist.models import Grant, Invitation, Member, MemberState, NewInvitation, Role
 from guestlist.provider import (
     Effect,
     Flow,
@@ -208,13 +208,13 @@ class Vultr(Provider):
     # ------------------------------------------------------------------ invitations
 
     @operation
-    def invite(self, order: Order) -> Flow[Invitation]:
+    def invite(self, new: NewInvitation) -> Flow[Invitation]:
         """Creates an invitation. Vultr sends the email."""
-        options = order.options if isinstance(order.options, VultrOptions) else VultrOptions()
+        options = new.options if isinstance(new.options, VultrOptions) else VultrOptions()
         word = "yes" if options.api_enabled else "no"
         permissions = {"api_enabled": word if self.boolean == "words" else options.api_enabled}
         reply = yield Request.post(
-            "v2", "invitation", json={"email_invited": order.email, "permissions": permissions}
+            "v2", "invitation", json={"email_invited": new.email, "permissions": permissions}
         )
         return _invitation(reply)
 
@@ -228,10 +228,10 @@ class Vultr(Provider):
         """
         return _invitation((yield Request.post("v2", "invitation", _id(invitation), "resend")))
 
-    def order_of(self, invitation: Invitation) -> Order:
-        """Returns an order for the same invitation, with the same `api_enabled`."""
+    def copy_of(self, invitation: Invitation) -> NewInvitation:
+        """Returns what creates the same invitation again, with the same `api_enabled`."""
         options = VultrOptions(api_enabled=reading.api_enabled(invitation.raw))
-        return Order(email=invitation.email, options=options)
+        return NewInvitation(email=invitation.email, options=options)
 
     @operation
     def get_invitation(self, id: str) -> Flow[Invitation]:
@@ -305,7 +305,7 @@ class Vultr(Provider):
         """
         kind, _, rest = (cursor or "group:").partition(":")
         if kind not in LISTS:
-            raise InvalidOrder(f"{cursor!r} is not a cursor of the roles of {self.title}")
+            raise InvalidArgument(f"{cursor!r} is not a cursor of the roles of {self.title}")
         reply = yield _list(LISTS[kind], cursor=rest or None)
         read = partial(reading.role_that_exists, kind=kind)
         found = reading.page(reply, LISTS[kind], read=read, section=kind)
@@ -343,7 +343,7 @@ class Vultr(Provider):
         """Undoes the removal of a member from a group. Only the OpenAPI document describes this
         request."""
         if group.kind != "group":
-            raise InvalidOrder(f"{group.label} is not a group")
+            raise InvalidArgument(f"{group.label} is not a group")
         yield Request.put("v2", "groups", group.id, "members", member.id)
 
     @operation
@@ -436,11 +436,11 @@ def _name(organization: reading.Raw) -> str:
 
 def _id(invitation: Invitation) -> str:
     if invitation.id is None:
-        raise InvalidOrder(f"the invitation of {invitation.email} has no id")
+        raise InvalidArgument(f"the invitation of {invitation.email} has no id")
     return invitation.id
 
 
 def _attachment(member: Member, role: Role) -> tuple[str, ...]:
     if role.kind not in LISTS:
-        raise InvalidOrder(f"{role.label}: the kind has to be one of {', '.join(LISTS)}")
+        raise InvalidArgument(f"{role.label}: the kind has to be one of {', '.join(LISTS)}")
     return ("v2", LISTS[role.kind], role.id, "users", member.id)

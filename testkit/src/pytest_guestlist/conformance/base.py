@@ -42,8 +42,8 @@ VERBS = (
 NOTHING = {
     "missing": "every operation of the contract is offered",
     "missing_verb": "every verb is offered",
-    "option": "an order has no option that is on or off",
-    "text_option": "an order has no option that is a text",
+    "option": "an invitation has no option that is on or off",
+    "text_option": "an invitation has no option that is a text",
     "own": "every operation is one of the contract",
     "shown": "`documented` is empty: paste there what the documentation shows",
 }

@@ -15,7 +15,7 @@ from guestlist.errors import GuestlistError
 from guestlist.exchange.account import Call
 from guestlist.exchange.drive import Driver
 from guestlist.exchange.policy import run
-from guestlist.models import Invitation, Member, Order, Role, State
+from guestlist.models import Invitation, Member, NewInvitation, Role, State
 from guestlist.provider import Page, Provider, Response
 from pytest_guestlist.accounts import stand_in
 from pytest_guestlist.clock import VirtualClock
@@ -84,7 +84,7 @@ def made_up(kind: type[Provider], operation: str) -> tuple[Any, ...]:
     """Arguments for an operation of the contract."""
     roles = (ROLE,) if kind.least_roles else ()
     known: dict[str, tuple[Any, ...]] = {
-        "invite": (Order(email=INVITATION.email, roles=roles),),
+        "invite": (NewInvitation(email=INVITATION.email, roles=roles),),
         "resend": (INVITATION,),
         "revoke": (INVITATION,),
         "remove": (MEMBER,),

@@ -13,11 +13,11 @@ import pytest
 from guestlist.errors import (
     ConfigError,
     GuestlistError,
-    InvalidOrder,
+    InvalidArgument,
     MalformedResponse,
     Unsupported,
 )
-from guestlist.models import Order, Role
+from guestlist.models import NewInvitation, Role
 from guestlist.plugins import GROUP, installed
 from guestlist.provider import Effect, Flow, Limit, Provider
 from guestlist.provider.settings import environment_variable, is_secret
@@ -169,14 +169,14 @@ class Identity(Rules):
         wrong = {name: "none-7" for name in _settings(scene) if "organization" in name}
         if not wrong:
             pytest.skip("no setting names the organization")
-        order = scene.order("ada")
+        new = scene.new_invitation("ada")
         scene.forget()
         provider = scene.provider.model_copy(update=wrong)
         flows: dict[str, Callable[[], Flow[Any]]] = {
             "organization": provider.organization,
             "invitations": provider.invitations,
             "members": provider.members,
-            "invite": lambda: provider.invite(order),
+            "invite": lambda: provider.invite(new),
         }
         for name, flow in flows.items():
             if provider.supports(name) and self.organization_in_requests | (name == "organization"):
@@ -302,7 +302,7 @@ class Identity(Rules):
                     look_at=f"{kind.__name__}.substitutes['role']",
                 )
         if kind.least_roles:
-            with scene.refused(InvalidOrder, look_at="least_roles"):
+            with scene.refused(InvalidArgument, look_at="least_roles"):
                 scene.guests.invite(scene.address("ada"))
         _untouched(scene, "invite")
 
@@ -310,13 +310,13 @@ class Identity(Rules):
         """Without `can_suppress_mail`, an invitation without a mail is Unsupported; with it, no
         mail is sent."""
         scene.needs("invite")
-        order = scene.order("ada")
+        new = scene.new_invitation("ada")
         bodies = [
-            self._asked(scene, order.model_copy(update={"mail": mail})) for mail in (True, False)
+            self._asked(scene, new.model_copy(update={"mail": mail})) for mail in (True, False)
         ]
         scene.check(
             scene.provider.can_suppress_mail is (bodies[0] != bodies[1]),
-            expected="can_suppress_mail, exactly if `invite` uses `order.mail`",
+            expected="can_suppress_mail, exactly if `invite` uses `new.mail`",
             came=f"{scene.provider.can_suppress_mail}; with and without a mail {bodies}",
             look_at="can_suppress_mail invite",
         )
@@ -327,20 +327,20 @@ class Identity(Rules):
         result = scene.invite("ada", mail=False)
         sent = scene.setting.mails(scene.address("ada"))
         if sent or result.mail_sent:
-            look_at = f"{place(scene.provider, 'invite')}: does it use `order.mail`?"
+            look_at = f"{place(scene.provider, 'invite')}: does it use `new.mail`?"
             remark(expected="0 mails", came=f"{sent} mails", look_at=look_at)
 
-    def _asked(self, scene: Scene, order: Order) -> list[str]:
+    def _asked(self, scene: Scene, new: NewInvitation) -> list[str]:
         """What `invite` sends to change something. It does not reach the service: looks do."""
         wire = Holding(scene.wire, lambda: scene.spy.asked[-1][0].effect is Effect.READ)
         with suppress(GuestlistError):
-            scene.run(scene.provider.invite(order), wire)
+            scene.run(scene.provider.invite(new), wire)
         return [f"{one.method} {one.url} {one.content!r}" for one in wire.held]
 
     def test_unknown_options_are_refused(self, scene: Scene) -> None:
         """An option that the provider does not know is an error that names the known ones."""
         scene.needs("invite")
-        with scene.refused(InvalidOrder, look_at="Options") as caught:
+        with scene.refused(InvalidArgument, look_at="Options") as caught:
             scene.invite("ada", options={"no_such_option": 1})
         told = str(caught.error)
         if any(name not in told for name in scene.provider.Options.model_fields):

@@ -84,7 +84,7 @@ class Inviting(Rules):
         )
 
     def test_invitation_names_the_role(self, scene: Scene) -> None:
-        """The role of the order is the role of the invitation, and of the member after it."""
+        """The requested role is the role of the invitation, and of the member after it."""
         role = scene.role()
         if role is None:
             pytest.skip("an invitation takes no role here")
@@ -300,11 +300,11 @@ class Inviting(Rules):
         """Where the service refuses a duplicate, that is Conflict: guestlist then looks, and does
         not invite again. `refuses_duplicates` may only be true if it does."""
         scene.needs("invite")
-        order = scene.order("ada")
-        scene.run(scene.provider.invite(order))
-        before = scene.setting.mails(order.email)
+        new = scene.new_invitation("ada")
+        scene.run(scene.provider.invite(new))
+        before = scene.setting.mails(new.email)
         try:
-            scene.run(scene.provider.invite(order))
+            scene.run(scene.provider.invite(new))
         except GuestlistError as error:
             scene.check(
                 isinstance(error, errors.Conflict),
@@ -312,7 +312,7 @@ class Inviting(Rules):
                 came=repr(error),
                 look_at="explain refuses_duplicates",
             )
-            scene.mailed(order.email, before, "explain")
+            scene.mailed(new.email, before, "explain")
         else:
             scene.check(
                 not scene.provider.refuses_duplicates,
@@ -347,22 +347,22 @@ class Inviting(Rules):
             )
 
     def test_order_once_more_keeps_its_options(self, scene: Scene, option: str) -> None:
-        """`order_of` makes of an invitation the order that it came from, its options included:
+        """`copy_of` returns what the invitation was made from, its options included:
         whoever is invited anew after an expiry gets the same."""
         scene.needs("invite")
         usual = scene.provider.Options()
         other = usual.model_copy(update={option: not getattr(usual, option)})
         for who, options in (("ada", usual), ("bob", other)):
-            order = scene.order(who).model_copy(update={"options": options})
-            invited = scene.run(scene.provider.invite(order))
+            new = scene.new_invitation(who).model_copy(update={"options": options})
+            invited = scene.run(scene.provider.invite(new))
             if isinstance(invited, Invitation):
-                came = scene.provider.order_of(invited).options
-                scene.check(came == options, expected=options, came=came, look_at="order_of")
+                came = scene.provider.copy_of(invited).options
+                scene.check(came == options, expected=options, came=came, look_at="copy_of")
 
     def test_text_option_is_sent(self, scene: Scene, text_option: str) -> None:
-        """What a caller writes into an option of an order goes to the service."""
+        """What a caller writes into an option of an invitation goes to the service."""
         scene.needs("invite")
-        order, kind = scene.order("ada"), scene.provider.Options
+        new, kind = scene.new_invitation("ada"), scene.provider.Options
         for text in TEXTS:
             try:
                 options = kind(**{text_option: text})
@@ -370,7 +370,7 @@ class Inviting(Rules):
                 continue
             scene.forget()
             with suppress(GuestlistError):  # what matters is that it was sent
-                scene.run(scene.provider.invite(order.model_copy(update={"options": options})))
+                scene.run(scene.provider.invite(new.model_copy(update={"options": options})))
             sent = [f"{request} {request.query} {request.json}" for request, _ in scene.spy.asked]
             scene.check(
                 any(text in one for one in sent),

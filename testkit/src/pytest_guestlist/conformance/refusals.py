@@ -245,7 +245,7 @@ class Refusals(Rules):
     def _arguments(self, scene: Scene, changing: str) -> tuple[Any, ...]:
         """What an owner could call an operation with."""
         if changing == "invite":
-            return (scene.order("ada"),)
+            return (scene.new_invitation("ada"),)
         if changing in ("resend", "revoke"):
             return (scene.invitation("ada"),)
         member = scene.member("ada")

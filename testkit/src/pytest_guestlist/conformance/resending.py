@@ -127,7 +127,7 @@ class Resending(Rules):
             one is not None and (not one.roles or [held.id for held in one.roles] == [role.id]),
             expected=role,
             came=one,
-            look_at="resend order_of",
+            look_at="resend copy_of",
         )
 
     def test_lost_answer_of_resend(self, scene: Scene) -> None:

@@ -17,7 +17,7 @@ from guestlist.exchange.account import Call
 from guestlist.exchange.drive import Driver, Wire
 from guestlist.exchange.policy import run
 from guestlist.exchange.step import Failure, Outgoing
-from guestlist.models import Guest, Invitation, InviteResult, Member, Order, Role, State
+from guestlist.models import Guest, Invitation, InviteResult, Member, NewInvitation, Role, State
 from guestlist.provider import Effect, Flow, Provider, Request
 from pytest_guestlist.conformance.clients import (
     ACCOUNT,
@@ -143,15 +143,15 @@ class Scene:
         self.needs("invite")
         return {"role": self.role()} if self.provider.least_roles else {}
 
-    def order(self, name: str) -> Order:
+    def new_invitation(self, name: str) -> NewInvitation:
         """The order that invites somebody, as a provider gets it."""
         role = self.role()
         roles = (role,) if role else ()
-        return Order(email=self.address(name), roles=roles, options=self.provider.Options())
+        return NewInvitation(email=self.address(name), roles=roles, options=self.provider.Options())
 
-    def invite(self, name: str, **order: Any) -> InviteResult:
+    def invite(self, name: str, **changes: Any) -> InviteResult:
         """Invites somebody, with a role where the service wants one."""
-        return self.guests.invite(self.address(name), **{**self.terms(), **order})
+        return self.guests.invite(self.address(name), **{**self.terms(), **changes})
 
     def invitation(self, name: str) -> Invitation:
         """The open invitation of somebody invited just now."""

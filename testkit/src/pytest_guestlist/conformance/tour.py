@@ -186,11 +186,11 @@ class Guide:
         take, scene = self.take, self.scene
         take("organization")
         self._pages("roles")
-        order = scene.order("ada")
-        invited = take("invite", order)
+        new = scene.new_invitation("ada")
+        invited = take("invite", new)
         if isinstance(invited, Invitation):
             self._invitation(invited)
-        take("find_invitation", order.email)
+        take("find_invitation", new.email)
         self._pages("invitations")
         self._pages("invitation_summaries")
         member = self._member()
@@ -219,12 +219,12 @@ class Guide:
 
     def _member(self) -> Member | None:
         scene = self.scene
-        order = scene.order("bob")
+        new = scene.new_invitation("bob")
         try:
-            invited = scene.run(scene.provider.invite(order))
+            invited = scene.run(scene.provider.invite(new))
             if isinstance(invited, Invitation):
                 scene.setting.accept(invited)
-            return scene.guests.status(order.email).member
+            return scene.guests.status(new.email).member
         except Lacking as reason:
             for name in ("find_member", "get_member", "assign_role", "unassign_role", "remove"):
                 self.lacking[name] = str(reason)

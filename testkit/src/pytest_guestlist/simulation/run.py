@@ -16,7 +16,7 @@ from guestlist.event import Event
 from guestlist.exchange.account import Budget
 from guestlist.exchange.policy import refusal
 from guestlist.exchange.step import Steps
-from guestlist.models import Order, Role
+from guestlist.models import NewInvitation, Role
 from guestlist.provider import Flow, Provider
 from guestlist.verbs import Accounts, Walk
 from pytest_guestlist.calling import call
@@ -231,13 +231,13 @@ class _World:
         if provider.supports("roles"):
             self._roles = list(self._plainly(provider.roles()).items)
         for number in range(self._random.choice((0, 0, 1, 3, 3))):
-            self._plainly(provider.invite(self._order(f"other{number}@example.com")))
+            self._plainly(provider.invite(self._new_invitation(f"other{number}@example.com")))
         for email in self._addresses:
             past = "open" if self._rush else self._random.choice(PASTS)
             past = "new" if self.patient or self._crowd else past
             if past == "new":
                 continue
-            self._plainly(provider.invite(self._order(email)))
+            self._plainly(provider.invite(self._new_invitation(email)))
             if past == "expired" and provider.lifetime is not None:
                 self._time.now += later(provider.lifetime)
             if past in ("member", "removed"):
@@ -256,7 +256,7 @@ class _World:
         """
         if self._provider.supports("roles"):
             self._roles = list(self._plainly(self._provider.roles()).items)
-        self._plainly(self._provider.invite(self._order("somebody@example.com")))
+        self._plainly(self._provider.invite(self._new_invitation("somebody@example.com")))
 
     def _plainly(self, flow: Flow[Any]) -> Any:
         """Runs a flow against the service, without faults and in no time."""
@@ -293,9 +293,9 @@ class _World:
                 return
             cursor = page.next
 
-    def _order(self, email: str) -> Order:
+    def _new_invitation(self, email: str) -> NewInvitation:
         roles = tuple(self._roles[-1:]) if self._provider.least_roles else ()
-        return Order(email=email, roles=roles, options=self._provider.Options())
+        return NewInvitation(email=email, roles=roles, options=self._provider.Options())
 
     # ------------------------------------------------------------------ callers
 

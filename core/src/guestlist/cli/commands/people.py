@@ -17,7 +17,7 @@ from guestlist.cli.document import (
 )
 from guestlist.cli.parser import UsageError
 from guestlist.cli.session import Session
-from guestlist.errors import Conflict, InvalidOrder
+from guestlist.errors import Conflict, InvalidArgument
 from guestlist.models import Guest, InviteResult, RoleResult, State
 
 
@@ -74,7 +74,7 @@ def _check_addresses(session: Session, *, ids: bool) -> None:
         ids: accept ids (words without @), which the verb checks.
 
     Raises:
-        InvalidOrder: an address is invalid. The session gets the errors of other addresses.
+        InvalidArgument: an address is invalid. The session gets the errors of other addresses.
     """
     problems = []
     for who in dict.fromkeys(session.arguments.who):
@@ -85,7 +85,7 @@ def _check_addresses(session: Session, *, ids: bool) -> None:
                 read_email(who)
             else:
                 session.guests.check_address(who)
-        except InvalidOrder as error:
+        except InvalidArgument as error:
             problems.append(error.about(email=who if "@" in who else None))
     if problems:
         session.errors += problems[:-1]

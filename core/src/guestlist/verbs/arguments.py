@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ValidationError
 
-from guestlist.errors import InvalidOrder, Unsupported
+from guestlist.errors import InvalidArgument, Unsupported
 from guestlist.models import Role
 from guestlist.provider import Provider
 from guestlist.provider.settings import in_words
@@ -21,7 +21,7 @@ def refs_of(role: RoleRef | Iterable[RoleRef] | None) -> list[RoleRef]:
     """Returns the given role or roles as a list.
 
     Raises:
-        InvalidOrder: the value is neither a role nor several.
+        InvalidArgument: the value is neither a role nor several.
     """
     if role is None:
         return []
@@ -55,7 +55,7 @@ def check_possible(
             hint=_later(provider, "Assign the others once the invitation is accepted."),
         )
     if len(roles) < provider.least_roles:
-        raise InvalidOrder(
+        raise InvalidArgument(
             f"{title} needs a role for an invitation", hint="`guestlist roles` shows them."
         )
     if not mail and not provider.can_suppress_mail:
@@ -89,18 +89,18 @@ def options_of(provider: Provider, given: Mapping[str, Any] | BaseModel | None) 
     """Returns the given options as an instance of the provider's `Options`.
 
     Raises:
-        InvalidOrder: an option does not exist, or its value is invalid.
+        InvalidArgument: an option does not exist, or its value is invalid.
     """
     kind = provider.Options
     if isinstance(given, BaseModel) and type(given) is not kind:  # the base has many subclasses
-        raise InvalidOrder(
+        raise InvalidArgument(
             f"{type(given).__name__} are not the options of {provider.title}",
             hint=f"Use {kind.__name__}.",
         )
     if isinstance(given, BaseModel):
         return given
     if not isinstance(given, Mapping | None):
-        raise InvalidOrder(
+        raise InvalidArgument(
             f"the options cannot be {given!r}", hint="Give them by name, as a dictionary."
         )
     try:
@@ -113,6 +113,6 @@ def options_of(provider: Provider, given: Mapping[str, Any] | BaseModel | None) 
             else f"option {'.'.join(map(str, problem['loc']))}: {in_words(problem)}"
             for problem in error.errors(include_input=False, include_url=False)
         )
-        raise InvalidOrder(
+        raise InvalidArgument(
             f"{provider.title}: {wrong}", hint=f"The options are: {known}."
         ) from None
