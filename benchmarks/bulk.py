@@ -19,6 +19,7 @@ from benchmarks.measure import scaled
 from benchmarks.report import Report, Table, Target
 from benchmarks.server import Site, answer, serving
 from guestlist import Guest, Guestlist, State
+from guestlist.client import for_run
 from guestlist.ledger import Ledger
 from guestlist.provider import Limit
 from guestlist.runs.account_worker import threads_needed
@@ -100,7 +101,7 @@ def _invite(account: Vultr, ledger: Path | None, numbers: range) -> None:
         def invite(number: int) -> None:
             email = f"guest.{number:07d}@example.com"
             nowhere = Guest(account="cloud", email=email, state=State.GONE)
-            guests.of_run(nowhere).invite(email)
+            for_run(guests, nowhere).invite(email)
 
         for _ in pool.map(invite, numbers):
             pass

@@ -32,7 +32,7 @@ def report(event: RunEvent) -> None:
             print(error.headline, file=sys.stderr)
         case RunEnded(tallies=tallies):
             for account, tally in sorted(tallies.items()):
-                print(f"{account}: {tally.ended} done, {tally.left} left, {tally.mails} emails")
+                print(f"{account}: {tally.ended} done, {tally.left} left, {tally.emails} emails")
 
 
 def run_once(roster: str) -> int:

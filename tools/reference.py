@@ -80,7 +80,6 @@ INTERNAL = {
     "ConfigError.found_at",
     "ConfigError.of",
     "ConfigError.within",
-    "Guestlist.of_run",
     "GuestlistError.about",
     "Ledger.doubt",
     "Ledger.entry",

@@ -54,7 +54,7 @@ class Onboarding:
             order["email"], role=order.get("role"), account=order.get("account")
         )
         told = {"outcome": result.outcome, "state": result.guest.state}
-        return JSONResponse(told, 201 if result.mail_sent else 200)
+        return JSONResponse(told, 201 if result.email_sent else 200)
 
     async def waiting(self, request: Request) -> Response:
         people = await asyncio.to_thread(self._ledger.waiting)

@@ -43,7 +43,7 @@ def test_invite_resend_revoke(team: Guestlist, guestlist_invitee: str, profile: 
 
     result = team.invite(guestlist_invitee, role="Member")
     invitation = result.guest.invitation
-    assert (result.outcome, result.mail_sent) == (Outcome.INVITED, True)
+    assert (result.outcome, result.email_sent) == (Outcome.INVITED, True)
     assert invitation is not None
     assert invitation.state == State.PENDING
     assert invitation.key is not None
@@ -71,9 +71,13 @@ def test_invite_resend_revoke(team: Guestlist, guestlist_invitee: str, profile: 
 
 @scenario("without-mail", live=False)
 def test_invite_without_a_mail(team: Guestlist, profile: str) -> None:
-    result = team.invite("ada@example.com", role="Support", mail=False)
+    result = team.invite("ada@example.com", role="Support", send_email=False)
 
-    assert (result.outcome, result.mail_sent, result.role_applied) == (Outcome.INVITED, False, True)
+    assert (result.outcome, result.email_sent, result.role_applied) == (
+        Outcome.INVITED,
+        False,
+        True,
+    )
 
 
 @scenario("accept")

@@ -44,14 +44,14 @@ def test_invite_and_resend(cloud: Guestlist, guestlist_invitee: str, profile: st
 
     result = cloud.invite(guestlist_invitee)
     invitation = result.guest.invitation
-    assert (result.outcome, result.mail_sent) == (Outcome.INVITED, True)
+    assert (result.outcome, result.email_sent) == (Outcome.INVITED, True)
     assert invitation is not None
     assert (invitation.state, invitation.basis) == (State.PENDING, Basis.REPORTED)
     assert invitation.created_at is not None
     assert invitation.expires_at == invitation.created_at + Vultr.lifetime
 
     again = cloud.invite(guestlist_invitee.upper())
-    assert (again.outcome, again.mail_sent) == (Outcome.ALREADY_INVITED, False)
+    assert (again.outcome, again.email_sent) == (Outcome.ALREADY_INVITED, False)
     assert again.guest.invitation == invitation
     with pytest.raises(AlreadyInvited, match=str(invitation.id)):
         cloud.invite(guestlist_invitee, if_exists="error")

@@ -120,7 +120,7 @@ def test_one_client_sends_one_mail(sandbox: Sandbox, together: Ways) -> None:
     calls: Calls = [(0, "invite", (spellings[n % 3],)) for n in range(MANY)]
     told = together(sandbox, 1, calls)
     assert outcomes(told) == {Outcome.INVITED: 1, Outcome.ALREADY_INVITED: MANY - 1}
-    assert sum(one.mail_sent for one in told) == 1
+    assert sum(one.email_sent for one in told) == 1
     assert len(list(sandbox.outbox.to(ADA))) == 1
     assert len({one.guest.invitation.id for one in told}) == 1
 
@@ -134,7 +134,7 @@ def test_two_clients_are_told_the_truth(sandbox: Sandbox, together: Ways, duplic
     told = together(sandbox, 2, calls)
     mails = len(list(sandbox.outbox.to(ADA)))
     assert set(outcomes(told)) <= {Outcome.INVITED, Outcome.ALREADY_INVITED}
-    assert sum(one.mail_sent for one in told) == outcomes(told)[Outcome.INVITED] == mails
+    assert sum(one.email_sent for one in told) == outcomes(told)[Outcome.INVITED] == mails
     assert mails == 1 if duplicates == "refuse" else mails in (1, 2)
     known = {one["id"] for one in sandbox.services["vultr"].service.snapshot()["invitations"]}
     assert {one.guest.invitation.id for one in told} <= known
@@ -146,7 +146,7 @@ def test_mixed_verbs_on_one_address(sandbox: Sandbox, together: Ways) -> None:
     verbs = ["invite", "status", "resend", "invite", "status"]
     calls: Calls = [(0, verbs[n % len(verbs)], (ADA,)) for n in range(MANY)]
     told = together(sandbox, 1, calls)
-    mails = sum(bool(getattr(one, "mail_sent", False)) for one in told)
+    mails = sum(bool(getattr(one, "email_sent", False)) for one in told)
     assert mails == len(list(sandbox.outbox.to(ADA)))
     assert outcomes(told)[Outcome.INVITED] == 1
     for (_, verb, _), one in zip(calls, told, strict=True):

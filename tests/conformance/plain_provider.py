@@ -34,7 +34,7 @@ class Plain(Provider):
         "assign_role": "Invite with the role: it cannot be changed afterwards.",
         "unassign_role": "Revoke the invitation, or change the role on the service's own pages.",
         "access": "The member record names the role.",
-        "mail": "The service always sends it.",
+        "email": "The service always sends it.",
     }
 
     base_url: str = setting("Where the service is", default="https://api.plain.example")

@@ -318,7 +318,7 @@ def test_a_guest_of_another_account(make: Make, house: House, verb: str) -> None
         ("invite", {"options": {5: 1}}, "chess: Club: option 5: Keys should be strings"),
         ("invite", {"role": 5}, "chess: 5 is no role"),
         ("invite", {"role": [5]}, "chess: 5 is no role"),
-        ("invite", {"mail": "no"}, "chess: mail cannot be 'no'"),
+        ("invite", {"send_email": "no"}, "chess: send_email cannot be 'no'"),
         ("invite", {"if_exists": ["error"]}, r"chess: if_exists cannot be \['error'\]"),
         ("wait", {"until": 5}, "there is no state 5"),
         ("wait", {"until": [5]}, "there is no state 5"),

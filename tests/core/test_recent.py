@@ -12,7 +12,7 @@ from guestlist.exchange.recent import Recent
 from guestlist.exchange.step import Outgoing, Send, Sleep
 from guestlist.models import Guest, Invitation, NewInvitation, Outcome, State
 from guestlist.provider import Flow, Page, Provider, Request, Response, operation
-from guestlist.verbs import Accounts, invite, resend, revoke, standing, status
+from guestlist.verbs import Accounts, invite, resend, revoke, status, status_many
 
 LAG = 10.0
 ADA = "ada@example.com"
@@ -126,7 +126,7 @@ def test_who_was_just_invited_is_not_invited_again(play: Any) -> None:
     _, service, do = play()
     do(invite)
     again = do(invite)
-    assert (again.outcome, again.mail_sent, again.guest.invitation.id) == (
+    assert (again.outcome, again.email_sent, again.guest.invitation.id) == (
         Outcome.ALREADY_INVITED,
         False,
         "i1",
@@ -215,7 +215,7 @@ def test_many_are_told_the_same(play: Any) -> None:
     scene, service, do = play(Listing())
     do(invite)
     accounts = Accounts({"acme": scene.account})
-    found = scene.serve(standing(accounts, [ADA]), service)
+    found = scene.serve(status_many(accounts, [ADA]), service)
     assert found == {ADA: do(status)}
     assert found[ADA].state is State.PENDING
 

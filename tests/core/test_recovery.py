@@ -368,7 +368,7 @@ def test_a_reopened_record_is_found_by_its_state(stage: Any, reply: Any, before:
     steps = invite(accounts, "ada@example.com")
     result = scene.run(steps, reply(before), reply(status=503), reply("pending"))
     assert result.outcome is Outcome.INVITED
-    assert result.mail_sent is None
+    assert result.email_sent is None
 
 
 def test_a_record_in_an_unknown_state_may_be_open_and_is_left_alone(stage: Any, reply: Any) -> None:

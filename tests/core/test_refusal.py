@@ -277,5 +277,5 @@ def test_a_refused_invitation_is_told_at_once(sync: bool) -> None:
 def test_a_duplicate_is_told_as_what_it_is(team: Team, outcome: Outcome, sync: bool) -> None:
     result, seconds = invite(team, Chatty(duplicates=True), sync)
     assert result.outcome is outcome
-    assert result.mail_sent is False
+    assert result.email_sent is False
     assert seconds < 5

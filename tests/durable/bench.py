@@ -157,8 +157,8 @@ def _ledger(count: int, done: int = 0) -> Iterator[str]:
         if done:
             with store.engine.begin() as connection:
                 connection.exec_driver_sql(
-                    "UPDATE orders SET state = ?, settled = asked, outcome = 'invited', mail = 1,"
-                    " intended = asked, attempts = 1 WHERE id <= ?",
+                    "UPDATE orders SET state = ?, settled = asked, outcome = 'invited',"
+                    " email_sent = 1, intended = asked, attempts = 1 WHERE id <= ?",
                     (int(OrderState.DONE), done),
                 )
         store.close()

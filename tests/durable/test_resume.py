@@ -87,7 +87,7 @@ def test_every_kind_of_change_is_looked_for(machine: Machine) -> None:
     fay, gil = (service.add_person(f"{name}@example.com", "old") for name in ("fay", "gil"))
     accepted = {"state": "accepted"}
     changes = [
-        change(ADA, owed=("ops",)),
+        change(ADA, deferred=("ops",)),
         change(BOB, Action.RESEND, state="expired", invitation=expired),
         change(EVE, Action.REPLACE, state="pending", invitation=old),
         change(fay.label, Action.ASSIGN, roles=("new",), member=fay, **accepted),
@@ -109,8 +109,8 @@ def test_every_kind_of_change_is_looked_for(machine: Machine) -> None:
         "invite": "invited",
         "resend": "resent",
         "replace": "invited",
-        "assign": "already_assigned",
-        "unassign": "not_assigned",
+        "assign_role": "already_assigned",
+        "unassign_role": "not_assigned",
         "revoke": "revoked",
         "remove": "removed",
     }

@@ -196,7 +196,7 @@ def test_what_a_service_says_yes_to_and_does_not_do_is_given_up(
     machine = Machine(tmp_path / "guestlist.db", {"plain": Watchful})
     facts: Facts = {"state": "accepted", "member": machine.service.add_person("ada@example.com")}
     machine.service.everybody = refused(200)
-    run = machine.begin([change("ada@example.com", Action.ASSIGN, roles=("dev",), **facts)])
+    run = machine.begin([change("ada@example.com", Action.ASSIGN_ROLE, roles=("dev",), **facts)])
     tally = Tally("plain", left=1)
     with machine.process() as process:
         account_worker = AccountWorker(
@@ -303,7 +303,7 @@ def test_an_owed_role_is_given_by_its_id_where_the_service_lists_none(machine: M
         accounts = {"plain": Plain(base_url="https://plain.test")}
         how: Facts = {"transport": machine.service, "clock": machine.clock, "ledger": ledger}
         result = Guestlist(accounts, **how).invite("ada@example.com", role=["dev", editor])
-    assert result.owed == (editor,)
+    assert result.deferred == (editor,)
     machine.service.add_person("ada@example.com")
     with machine.process() as process:
         changes, _others, _errors = find_due_changes(process.guests, process.store)
@@ -359,7 +359,7 @@ def test_a_doubt_on_an_account_that_is_gone_from_the_configuration_is_told(
 
 def test_a_service_that_is_down_is_left_to_a_later_run(machine: Machine) -> None:
     facts: Facts = {"state": "accepted", "member": machine.service.add_person("ada@example.com")}
-    run = machine.begin([change("ada@example.com", Action.ASSIGN, roles=("dev",), **facts)])
+    run = machine.begin([change("ada@example.com", Action.ASSIGN_ROLE, roles=("dev",), **facts)])
     machine.service.everybody = refused(503)
     summary = machine.run(run)
     assert summary.tallies["plain"].halted is not None
@@ -518,11 +518,11 @@ def test_two_runs_on_one_file_are_refused(machine: Machine) -> None:
 
 def test_owed_roles_are_written_once(machine: Machine) -> None:
     machine.service.faults["ada@example.com"] = [LOST]
-    run = machine.begin([change("ada@example.com", owed=("dev", "ops"))])
+    run = machine.begin([change("ada@example.com", deferred=("dev", "ops"))])
     machine.run(run)
-    owed = machine.rows("role, state", "action = 'settle'")
-    assert [(row["role"], row["state"]) for row in owed] == [("dev", 2), ("ops", 2)]
-    machine.run(machine.begin([change("ada@example.com", owed=("dev", "ops"))]))
+    deferred = machine.rows("role, state", "action = 'settle'")
+    assert [(row["role"], row["state"]) for row in deferred] == [("dev", 2), ("ops", 2)]
+    machine.run(machine.begin([change("ada@example.com", deferred=("dev", "ops"))]))
     assert len(machine.rows("*", "action = 'settle'")) == 2
 
 
@@ -535,8 +535,8 @@ def test_passes_go_in_the_order_of_the_actions(machine: Machine) -> None:
     facts: Facts = {"state": "accepted", "member": ada}
     run = machine.begin(
         [
-            change("ada@example.com", Action.UNASSIGN, roles=("old",), **facts),
-            change("ada@example.com", Action.ASSIGN, roles=("new",), **facts),
+            change("ada@example.com", Action.UNASSIGN_ROLE, roles=("old",), **facts),
+            change("ada@example.com", Action.ASSIGN_ROLE, roles=("new",), **facts),
         ]
     )
     assert not machine.run(run).failed
@@ -548,13 +548,15 @@ def test_a_role_is_kept_when_its_replacement_is_refused(machine: Machine) -> Non
     changes: list[Change] = []
     for email in ("ada@example.com", "bob@example.com"):
         facts: Facts = {"state": "accepted", "member": machine.service.add_person(email, "old")}
-        changes.append(change(email, Action.UNASSIGN, roles=("old",), **facts))
-        changes.append(change(email, Action.ASSIGN, roles=("new",), **facts))
+        changes.append(change(email, Action.UNASSIGN_ROLE, roles=("old",), **facts))
+        changes.append(change(email, Action.ASSIGN_ROLE, roles=("new",), **facts))
     machine.service.faults["ada@example.com"] = [refused(422)]
     summary = machine.run(machine.begin(changes))
     assert summary.failed
     assert [person["roles"] for person in machine.service.people] == [["old"], ["new"]]
-    (row,) = machine.rows("outcome, detail", "action = 'unassign' AND email = 'ada@example.com'")
+    (row,) = machine.rows(
+        "outcome, detail", "action = 'unassign_role' AND email = 'ada@example.com'"
+    )
     assert row["outcome"] == "Conflict"
     assert "'old' was not taken away" in row["detail"]
 

@@ -60,7 +60,7 @@ def test_an_early_look_that_finds_it_is_believed(machine: Machine) -> None:
     assert machine.service.mails == {ADA: 1}
     assert machine.clock.monotonic() < GRACE
     assert machine.rows("mail, detail") == [
-        {"mail": None, "detail": "The service did not answer; its lists show the effect."}
+        {"email_sent": None, "detail": "The service did not answer; its lists show the effect."}
     ]
 
 
@@ -256,10 +256,10 @@ def test_a_ledger_that_fails_decides_nothing(
     with monkeypatch.context() as patched, machine.process() as process:
         run = process.runner.begin(lambda: [change(ADA)], "digest", "guestlist.toml")
 
-        def standing(*_: object, **__: object) -> None:
+        def status_many(*_: object, **__: object) -> None:
             raise LedgerError("the disk is full")
 
-        patched.setattr(Guestlist, "standing", standing)
+        patched.setattr(Guestlist, "status_many", status_many)
         with pytest.raises(LedgerError):
             process.runner.run(run)
     assert [row["state"] for row in machine.rows()] == [OrderState.INTENDED]

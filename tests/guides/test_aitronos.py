@@ -123,12 +123,12 @@ def test_inviting_in_python(
         email = f"{role.replace(':', '-')}@example.com"
         result = guests.invite(email, role=role)
         invitation = result.guest.invitation
-        assert (result.outcome, result.mail_sent) == (Outcome.INVITED, True)
+        assert (result.outcome, result.email_sent) == (Outcome.INVITED, True)
         assert (invitation.is_new_user, invitation.key is not None) == (True, True)
         assert invitation.roles[0].id == "role_member"
         assert abs(invitation.expires_at - sandbox.clock.now() - DAYS_7) < timedelta(seconds=5)
     assert len(sandbox.outbox.mails) == 3
-    assert guests.invite(ADA, role="role_admin", mail=False).mail_sent is False
+    assert guests.invite(ADA, role="role_admin", send_email=False).email_sent is False
     known = guests.invite("otto.outsider@elsewhere.example", role="role_member")
     assert known.guest.invitation.is_new_user is False
     assert len(sandbox.outbox.mails) == 4
@@ -148,8 +148,8 @@ def test_inviting_on_the_command_line(
     assert (invited["outcome"], invitation["is_new_user"]) == ("invited", True)
     assert invitation["roles"][0]["id"] == "role_member"
     assert str(sandbox.outbox.mails[0].link).rpartition("=")[2] not in json.dumps(invited)
-    [silent] = guestlist("invite", "b@example.com", "--role", "role_admin", "--no-mail")["results"]
-    assert silent["mail_sent"] is False
+    [silent] = guestlist("invite", "b@example.com", "--role", "role_admin", "--no-email")["results"]
+    assert silent["email_sent"] is False
     assert [mail.to for mail in sandbox.outbox.mails] == [ADA]
 
     reader: Cli = cli({"provider": "aitronos", **read_only})

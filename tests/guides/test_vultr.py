@@ -222,7 +222,7 @@ def test_changing_the_invitation_in_terraform(vultr: Service, send: Send) -> Non
 
 def test_inviting_in_python(vultr: Service, guests: Any) -> None:
     result = guests.invite(ADA, options={"api_enabled": True})
-    assert (result.outcome, result.mail_sent) == (Outcome.INVITED, True)
+    assert (result.outcome, result.email_sent) == (Outcome.INVITED, True)
     assert result.guest.invitation.raw_state == "Pending"
     assert result.guest.invitation.expires_at - result.guest.invitation.created_at == DAYS_3
     assert [one.email for one in guests.invitations(state="pending")] == [ADA]
@@ -237,7 +237,7 @@ def test_inviting_in_python(vultr: Service, guests: Any) -> None:
 
 def test_inviting_on_the_command_line(vultr: Service, guestlist: Cli) -> None:
     [invited] = guestlist("invite", ADA, "--option", "api_enabled=yes")["results"]
-    assert (invited["outcome"], invited["mail_sent"]) == ("invited", True)
+    assert (invited["outcome"], invited["email_sent"]) == ("invited", True)
     [listed] = guestlist("list", "--state", "pending")["results"]
     assert (listed["email"], listed["raw_state"]) == (ADA, "Pending")
 
@@ -456,7 +456,7 @@ def test_groups_that_are_chosen_with_the_invitation(
     with Ledger(tmp_path / "guestlist.db") as ledger:
         guests = client(Vultr(**vultr.settings), ledger=ledger)
         result = guests.invite(ADA, role="group:Engineering")
-        assert [role.label for role in result.owed] == ["group:Engineering"]
+        assert [role.label for role in result.deferred] == ["group:Engineering"]
     with pytest.raises(Unsupported, match="role"):
         client(Vultr(**vultr.settings)).invite("grace@example.com", role="group:Engineering")
     vultr.accept()

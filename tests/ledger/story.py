@@ -75,13 +75,15 @@ class Story:
         state: OrderState = OrderState.DONE,
         outcome: str = "invited",
         *,
-        mail: bool | None = None,
+        email_sent: bool | None = None,
         detail: str | None = None,
         **facts: Any,
     ) -> int:
-        """Asked, sent and settled in a moment; roles that are owed are from now on."""
+        """Asked, sent and settled in a moment; deferred roles count from now on."""
         id = self.doubtful(email, at, **facts)
-        assert self.settle(id, at, state, Done(outcome, mail, detail, self._owed(email, facts)))
+        assert self.settle(
+            id, at, state, Done(outcome, email_sent, detail, self._owed(email, facts))
+        )
         return id
 
     def settle(self, id: int, at: float, state: OrderState, done: Done) -> bool:
@@ -100,7 +102,7 @@ class Story:
     def _owed(self, email: str, facts: dict[str, Any]) -> tuple[Change, ...]:
         told = {"action": Action.INVITE, "account": "cloud", "key": email_key(email), **facts}
         told.pop("run", None)
-        return Change(email=email, **told).owed_roles()
+        return Change(email=email, **told).deferred_changes()
 
     def _write(self, change: Callable[[Connection], T]) -> T:
         return self.store.write(change)

@@ -1,4 +1,4 @@
-"""Roles that people are owed: each once, whoever comes to owe it."""
+"""Roles that people are deferred: each once, whoever comes to owe it."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from guestlist.ledger.outcome import Done
 from guestlist.ledger.schema import OrderState
 
 ROLE = "group:Engineering"
-INVITED = Change(action=Action.INVITE, account="cloud", email=ADA, key=ADA, owed=(ROLE,))
+INVITED = Change(action=Action.INVITE, account="cloud", email=ADA, key=ADA, deferred=(ROLE,))
 
 
 def invited(connection: Connection, id: int) -> None:
-    done = Done("invited", owed=INVITED.owed_roles())
+    done = Done("invited", deferred=INVITED.deferred_changes())
     now = day(1).timestamp()
     assert orders.settle(connection, id, now, day(0).timestamp(), OrderState.DONE, done)
 
@@ -44,29 +44,29 @@ def test_two_that_come_to_owe_it_at_the_same_time_owe_it_once(story: Story) -> N
 
 
 def test_what_is_owed_again_before_it_was_given_is_owed_once(story: Story) -> None:
-    """Two runs were to give it, and did not begin; meanwhile it is owed anew."""
+    """Two runs were to give it, and did not begin; meanwhile it is deferred anew."""
     for _ in range(2):
-        story.settled(owed=(ROLE,))
-        runs.begin_run(story.store, INVITED.owed_roles, "", "settle", 0.0)
+        story.settled(deferred=(ROLE,))
+        runs.begin_run(story.store, INVITED.deferred_changes, "", "settle", 0.0)
     assert list(deferred_grants.all_deferred(story.store)) == []
     for _ in range(2):
         story.store.make(lambda connection: runs.drop(connection, day(2).timestamp()))
         assert len(list(deferred_grants.all_deferred(story.store))) == 1
-        story.settled(owed=(ROLE,))
+        story.settled(deferred=(ROLE,))
     assert len(list(deferred_grants.all_deferred(story.store))) == 1
 
 
 def test_what_is_wanted_no_more_is_withdrawn_and_something_else_may_be_owed(story: Story) -> None:
     other = "group:Sales"
-    story.settled(owed=(ROLE,))
-    story.settled(BOB, owed=(ROLE,))
+    story.settled(deferred=(ROLE,))
+    story.settled(BOB, deferred=(ROLE,))
     withdrawal = Change(
         action=Action.WITHDRAW,
         account="cloud",
         email=ADA,
         key=ADA,
         roles=(ROLE,),
-        owed=(other,),
+        deferred=(other,),
         reason="the roster wants it no more",
     )
     runs.begin_run(story.store, lambda: (withdrawal,), "", "apply", day(1).timestamp())
@@ -85,6 +85,6 @@ def test_any_number_of_deferred_grants_is_read_in_pages(
 ) -> None:
     monkeypatch.setattr(deferred_grants, "ROWS_PER_READ", 3)
     for number in range(7):
-        story.settled(f"guest{number}@example.com", number, owed=(ROLE,))
+        story.settled(f"guest{number}@example.com", number, deferred=(ROLE,))
     found = [order.change.email for order in deferred_grants.all_deferred(story.store)]
     assert found == [f"guest{number}@example.com" for number in range(7)]

@@ -38,7 +38,7 @@ def rows_of_history(story: Story) -> int:
 
 
 def test_everything_about_a_person_in_all_accounts(story: Story) -> None:
-    story.settled("Ada@Example.com", owed=("group:Engineering",))
+    story.settled("Ada@Example.com", deferred=("group:Engineering",))
     story.settled(BOB)
     story.asked(ADA, account="office")
     assert forget(story.store, " ADA@example.com") == Erased(orders=3, entries=2)
@@ -83,8 +83,8 @@ def test_an_answer_that_comes_after_it_leaves_no_trace(story: Story) -> None:
     id = story.doubtful(ADA)
     story.doubtful(BOB)  # so that the number is not given away again
     forget(story.store, ADA, force=True)
-    owed = Change(action=Action.SETTLE, account="cloud", email=ADA, key=ADA, roles=("Member",))
-    assert not story.settle(id, 0, OrderState.DONE, Done("invited", owed=(owed,)))
+    deferred = Change(action=Action.SETTLE, account="cloud", email=ADA, key=ADA, roles=("Member",))
+    assert not story.settle(id, 0, OrderState.DONE, Done("invited", deferred=(deferred,)))
     assert people(story) == [BOB]
     assert rows_of_history(story) == 1
 
@@ -185,7 +185,7 @@ def test_what_was_settled_long_ago(story: Story, monkeypatch: pytest.MonkeyPatch
         story.settled(BOB, 5, state)
     story.asked(EVE, 0)
     story.doubtful("doubt@example.com", 0)
-    story.settled(ADA, 1, owed=("group:Engineering",))
+    story.settled(ADA, 1, deferred=("group:Engineering",))
     assert expire(story.store, day(4)) == Erased(orders=4, entries=8)
     assert people(story) == [BOB, BOB, BOB, EVE, "doubt@example.com", ADA]
     assert rows_of_history(story) == 7
@@ -243,7 +243,7 @@ def test_rows_about_others_name_the_person_no_more(story: Story) -> None:
     by_ada = {"id": "i1", "email": BOB, "state": "pending", "invited_by": "Ada@Example.com"}
     story.settled(BOB, detail="ada@example.com has invited nada@example.com.", invitation=by_ada)
     run = story.run()
-    story.asked(BOB, action=Action.ASSIGN, roles=("x",), run=run)
+    story.asked(BOB, action=Action.ASSIGN_ROLE, roles=("x",), run=run)
     why = "HTTP 403: ada@example.com may not invite, ada@example.com.au may"
 
     def write(connection: Connection) -> None:

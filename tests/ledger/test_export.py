@@ -21,7 +21,9 @@ def exported(story: Story) -> list[dict[str, str]]:
 
 
 def test_json_lines_are_complete(on_file: Story) -> None:
-    on_file.settled(run=on_file.run(), owed=("group:Engineering",), options={"api_enabled": True})
+    on_file.settled(
+        run=on_file.run(), deferred=("group:Engineering",), options={"api_enabled": True}
+    )
     on_file.settled("grüße@example.com", state=OrderState.REFUSED, detail="two\nlines")
     out = io.StringIO()
     write_jsonl(lines(on_file.store), out)
@@ -35,7 +37,7 @@ def test_csv(on_file: Story) -> None:
         run=on_file.run(),
         roles=("Member", "Support"),
         options={"api_enabled": True},
-        mail=True,
+        email_sent=True,
         detail='he said "no", twice\nand left',
     )
     [row] = exported(on_file)
@@ -43,7 +45,7 @@ def test_csv(on_file: Story) -> None:
     assert row["email"] == "ada@example.com"
     assert row["asked_at"] == "2026-11-21T12:00:00+00:00"
     assert (row["roles"], row["options"]) == ("Member; Support", '{"api_enabled": true}')
-    assert (row["mail"], row["owed"], row["run"]) == ("true", "", "1")
+    assert (row["email_sent"], row["deferred"], row["run"]) == ("true", "", "1")
     assert row["detail"] == 'he said "no", twice\nand left'
     assert row["entries"].startswith("2026-11-21T12:00:00+00:00 asked; ")
 

@@ -28,7 +28,7 @@ def test_all_that_happened_to_an_order(story: Story) -> None:
     [line] = lines(story.store)
     assert (line.email, line.key, line.account) == ("Ada@Example.com", ADA, "cloud")
     assert (line.run, line.source, line.action) == (run, "guestlist.toml", Action.INVITE)
-    assert (line.state, line.outcome, line.mail) == (LineState.DONE, "invited", True)
+    assert (line.state, line.outcome, line.email_sent) == (LineState.DONE, "invited", True)
     assert (line.asked_at, line.sent_at, line.settled_at) == (day(0), day(3), day(3))
     assert line.asked_at.tzinfo is UTC
     assert [(entry.at, entry.what, entry.detail) for entry in line.entries] == [
@@ -45,16 +45,16 @@ def test_every_state(story: Story) -> None:
     story.store.make(lambda connection: runs.drop(connection, day(1).timestamp()))
     story.asked()
     story.doubtful()
-    story.settled(owed=("group:Engineering",))
+    story.settled(deferred=("group:Engineering",))
     story.settled(state=OrderState.REFUSED, outcome="Forbidden", detail="no")
     story.settled(state=OrderState.UNKNOWN, outcome="unknown")
     found = list(lines(story.store))
     assert [line.state for line in found] == [
         LineState.DROPPED,
         LineState.WAITING,
-        LineState.IN_DOUBT,
+        LineState.UNRESOLVED,
         LineState.DONE,
-        LineState.OWED,
+        LineState.DEFERRED,
         LineState.REFUSED,
         LineState.UNKNOWN,
     ]
@@ -71,7 +71,7 @@ def test_every_state(story: Story) -> None:
         (Search(emails=[ADA, EVE]), [1, 3, 4]),
         (Search(accounts=["office"]), [2]),
         (Search(actions=[Action.REMOVE]), [3]),
-        (Search(states=[LineState.WAITING, LineState.IN_DOUBT]), [3, 4]),
+        (Search(states=[LineState.WAITING, LineState.UNRESOLVED]), [3, 4]),
         (Search(run=1), [1]),
         (Search(since=day(2)), [2, 3, 4]),
         (Search(since=day(2) + timedelta(microseconds=1)), [3, 4]),

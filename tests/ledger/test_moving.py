@@ -31,7 +31,7 @@ def test_the_document_describes_every_column(table: Table) -> None:
 
 @pytest.fixture
 def filled(on_file: Story) -> Story:
-    on_file.settled(ADA, 1, run=on_file.run(), mail=True, owed=("group:Engineering",))
+    on_file.settled(ADA, 1, run=on_file.run(), email_sent=True, deferred=("group:Engineering",))
     on_file.doubtful(BOB, 2)
     return on_file
 

@@ -105,7 +105,7 @@ def test_an_actor_without_a_ledger_changes_nothing() -> None:
     clock = VirtualClock(START)
     accounts = {"plain": Plain(base_url="https://plain.test")}
     with Guestlist(accounts, transport=Service(clock), clock=clock, actor="cron") as guests:
-        assert guests.acting_as("eve").invite(ADA).mail_sent
+        assert guests.acting_as("eve").invite(ADA).email_sent
 
 
 def test_a_run_stores_who_started_it(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,6 +15,7 @@ import pytest
 from sqlalchemy import Connection
 
 from guestlist import Guest, Guestlist, State
+from guestlist.client import for_run
 from guestlist.errors import RateLimited
 from guestlist.exchange.pace import MARGIN, Pace, Reservation
 from guestlist.ledger import Ledger
@@ -144,7 +145,7 @@ def test_a_moment_that_is_missed_while_the_intent_is_written_is_not_used(
         {"cloud": VULTR}, transport=transport, clock=one.clock, ledger=one.ledger
     ) as guests:
         nobody = Guest(account="cloud", email="ada@example.com", state=State.GONE)
-        guests.of_run(nobody).invite("ada@example.com")
+        for_run(guests, nobody).invite("ada@example.com")
     assert apart == [pytest.approx((1 + MARGIN) / 30, abs=1e-5)]
 
 

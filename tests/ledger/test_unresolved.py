@@ -195,7 +195,7 @@ def test_the_last_order_that_was_carried_out_counts(story: Story) -> None:
     then(unknown, Action.RESEND)
     assert people() == [("plain", ADA, "resend")]
     then(refused, Action.INVITE)
-    then(unknown, Action.ASSIGN, BOB)
+    then(unknown, Action.ASSIGN_ROLE, BOB)
     then(done, Action.INVITE, account="other")
     then(done, Action.INVITE, BOB)
     assert people() == [("plain", ADA, "resend")]
@@ -235,13 +235,13 @@ def test_settle_looks_for_a_limited_number_of_people_at_a_time(
         office.service.invitations.clear()
         for email in people[:-1]:
             office.service.add_person(email)
-        standing: Any = Guestlist.standing
+        status_many: Any = Guestlist.status_many
 
         def counted(self: Guestlist, emails: set[str], **options: Any) -> Any:
             looks.append(len(emails))
-            return standing(self, emails, **options)
+            return status_many(self, emails, **options)
 
-        monkeypatch.setattr(Guestlist, "standing", counted)
+        monkeypatch.setattr(Guestlist, "status_many", counted)
         settled = guestlist.settle(office.roster, ledger=office.ledger, client=office.client)
         assert settled.errors == []
         assert [guest.email for guest in settled.lost] == people[-1:]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import closing
 from itertools import count
@@ -13,6 +14,7 @@ from sqlalchemy import Connection, create_engine, inspect, text
 from tests.ledger.story import ADA
 from tests.postgres import Server
 
+from guestlist.changes import Action
 from guestlist.errors import LedgerError
 from guestlist.ledger import history, migrations
 from guestlist.ledger.schema import VERSION
@@ -27,6 +29,14 @@ FIRST = (
     " VALUES (7, 'cloud', 'ada@example.com', 'ada@example.com', 'invite', 0, '{}', 12, 1.0, 1)",
     "INSERT INTO paces (name, state) VALUES ('cloud', '{\"rests\": 0}')",
 )
+
+
+def older_order(name: str, action: str, **facts: Any) -> str:
+    """The statement that adds an order in the words of versions 1 and 2."""
+    person = f"{name}@example.com"
+    columns = "account, key, email, action, place, facts, state, asked, attempts, mail"
+    values = f"'cloud', '{person}', '{person}', '{action}', 0, '{json.dumps(facts)}', 10, 2.0, 1"
+    return f"INSERT INTO orders ({columns}) VALUES ({values}, true)"  # noqa: S608
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -86,6 +96,23 @@ def test_an_older_ledger_is_brought_up_to_date(first: str, fresh: Store) -> None
             assert (line.actor, line.host, line.job, line.note) == (None,) * 4
             with store.reading() as connection:
                 assert connection.scalar(text("SELECT version FROM guestlist")) == VERSION
+
+
+def test_the_words_of_an_older_ledger_are_renamed(first: str) -> None:
+    deferred = [{"id": "7", "kind": "group", "name": "Caf\u00e9"}]
+    execute(
+        first,
+        older_order("bob", "assign", roles=["Member"]),
+        older_order("eve", "unassign", roles=["Member"]),
+        older_order("joe", "invite", owed=deferred, options={"owed": "yes"}),
+        older_order("sue", "invite", reason='is not "owed" anything'),
+    )
+    with closing(Store(first)) as store:
+        _, bob, eve, joe, sue = history.lines(store)
+        assert (bob.action, eve.action) == (Action.ASSIGN_ROLE, Action.UNASSIGN_ROLE)
+        assert (joe.deferred, joe.options) == (("group:Caf\u00e9",), {"owed": "yes"})
+        assert (sue.deferred, sue.reason) == ((), 'is not "owed" anything')
+        assert {one.email_sent for one in (bob, eve, joe, sue)} == {True}
 
 
 def test_an_older_ledger_that_is_only_read_is_refused_and_left_as_it_is(first: str) -> None:

@@ -57,7 +57,7 @@ def notes(plan: Plan, account: str) -> dict[str, int]:
 
 
 def test_somebody_who_is_not_there_is_invited(guests: Guestlist) -> None:
-    """With the roles that the service takes at once; the others are owed."""
+    """With the roles that the service takes at once; the others are deferred."""
     wanted = [
         want("vultr", "Ada@Example.com", "Engineering"),
         want("aitronos", ADA, "Member"),
@@ -76,7 +76,11 @@ def test_somebody_who_is_not_there_is_invited(guests: Guestlist) -> None:
         ("member", "admin"),
         (),
     ]
-    assert [names(found[name].owed) for name in sorted(found)] == [(), (), ("group:Engineering",)]
+    assert [names(found[name].deferred) for name in sorted(found)] == [
+        (),
+        (),
+        ("group:Engineering",),
+    ]
     assert {one.state for one in found.values()} == {State.GONE}
 
 
@@ -96,10 +100,10 @@ def test_an_open_invitation_as_it_is_wanted(guests: Guestlist) -> None:
         want("aitronos", ADA, "Member"),
         want("vultr", ADA, "Engineering", options={"api_enabled": False}),
     ]
-    with make_plan(guests, wanted, owed=[_deferred(ADA, "Engineering")]) as plan:
+    with make_plan(guests, wanted, deferred=[_deferred(ADA, "Engineering")]) as plan:
         assert plan.nothing
         assert notes(plan, "aitronos") == {"invited": 1, "unlisted": 3}
-        assert notes(plan, "vultr") == {"invited": 1, "owed": 1, "unlisted": 3}
+        assert notes(plan, "vultr") == {"invited": 1, "deferred": 1, "unlisted": 3}
 
 
 def test_an_expired_invitation_is_resent(guests: Guestlist, guestlist_clock: VirtualClock) -> None:
@@ -118,7 +122,7 @@ def test_an_expired_invitation_is_resent(guests: Guestlist, guestlist_clock: Vir
         "vultr": Action.RESEND,
     }
     assert found[0].reason.startswith("the invitation expired on 20")
-    assert names(found[-1].owed) == ("group:Engineering",)
+    assert names(found[-1].deferred) == ("group:Engineering",)
 
 
 def test_an_expired_invitation_that_offers_something_else_is_made_anew(
@@ -178,8 +182,8 @@ def test_roles_of_members_are_asked_for_where_their_records_do_not_tell(guests: 
         progress=lambda *facts: told.append(facts),
     )
     assert short(found) == [
-        ("assign", "lena@example.org", "Support"),
-        ("unassign", "lena@example.org", "policy:Invoice Reading"),
+        ("assign_role", "lena@example.org", "Support"),
+        ("unassign_role", "lena@example.org", "policy:Invoice Reading"),
     ]
     assert ("vultr", "access", 1) in told
     assert ("vultr", "members", 3) in told
@@ -193,7 +197,7 @@ def test_roles_that_are_as_wanted(guests: Guestlist) -> None:
 def test_a_role_that_replaces_another(guests: Guestlist) -> None:
     """Aitronos: a member holds one."""
     [change] = planned(guests, [want("aitronos", "sam.support@works.example", "Admin")])
-    assert short([change]) == [("assign", "sam.support@works.example", "Admin")]
+    assert short([change]) == [("assign_role", "sam.support@works.example", "Admin")]
     assert change.reason == "in place of Support"
 
 
@@ -201,8 +205,8 @@ def test_several_roles(guests: Guestlist, guestlist_accept: Accept) -> None:
     guests.invite(ADA, account="betterauth", role="member")
     guestlist_accept(ADA, service="betterauth")
     assert short(planned(guests, [want("betterauth", ADA, "admin")])) == [
-        ("assign", ADA, "admin"),
-        ("unassign", ADA, "member"),
+        ("assign_role", ADA, "admin"),
+        ("unassign_role", ADA, "member"),
     ]
 
 
@@ -210,8 +214,8 @@ def test_no_role_at_all(guests: Guestlist) -> None:
     """An empty list is something else than none."""
     lena = Wanted("vultr", "lena@example.org", "lena@example.org", ())
     assert short(planned(guests, [lena])) == [
-        ("unassign", "lena@example.org", "group:Engineering"),
-        ("unassign", "lena@example.org", "policy:Invoice Reading"),
+        ("unassign_role", "lena@example.org", "group:Engineering"),
+        ("unassign_role", "lena@example.org", "policy:Invoice Reading"),
     ]
 
 
@@ -222,32 +226,37 @@ def _deferred(email: str, role: str, *, single: bool = False) -> DeferredGrant:
 def test_what_is_owed_is_settled(guests: Guestlist, guestlist_accept: Accept) -> None:
     guests.invite(ADA, account="vultr")
     wanted = [want("vultr", ADA, "Engineering", "Billing Viewer")]
-    owed = [_deferred(ADA, "Engineering")]
-    (change,) = planned(guests, wanted, owed=owed)  # not accepted yet
-    assert (change.action, [label(role) for role in change.owed]) == ("defer", ["Billing Viewer"])
+    deferred = [_deferred(ADA, "Engineering")]
+    (change,) = planned(guests, wanted, deferred=deferred)  # not accepted yet
+    assert (change.action, [label(role) for role in change.deferred]) == (
+        "defer",
+        ["Billing Viewer"],
+    )
     guestlist_accept(ADA, service="vultr")
-    assert short(planned(guests, wanted, owed=owed)) == [
-        ("assign", ADA, "Billing Viewer"),
+    assert short(planned(guests, wanted, deferred=deferred)) == [
+        ("assign_role", ADA, "Billing Viewer"),
         ("settle", ADA, "group:Engineering"),
     ]
 
 
 def test_a_role_that_is_there_no_more_is_owed_no_more(guests: Guestlist) -> None:
     guests.invite(ADA, account="vultr")
-    owed = [_deferred(ADA, "gone long since")]
-    assert short(planned(guests, [want("vultr", ADA, "Engineering")], owed=owed)) == [
+    deferred = [_deferred(ADA, "gone long since")]
+    assert short(planned(guests, [want("vultr", ADA, "Engineering")], deferred=deferred)) == [
         ("withdraw", ADA, "gone long since")
     ]
 
 
 def test_what_is_owed_where_the_roster_says_nothing(guests: Guestlist) -> None:
     """What a roster has asked for before is withdrawn; what a single call has, is not."""
-    owed = [_deferred(ADA, "Engineering"), _deferred(BEA, "Engineering", single=True)]
+    deferred = [_deferred(ADA, "Engineering"), _deferred(BEA, "Engineering", single=True)]
     wanted = [want("aitronos", ADA, "Member")]
-    with make_plan(guests, wanted, accounts=["aitronos"], owed=owed, prune=True) as plan:
+    with make_plan(guests, wanted, accounts=["aitronos"], deferred=deferred, prune=True) as plan:
         assert short(plan.changes("vultr")) == [("withdraw", ADA, "Engineering")]
         assert plan.summary.counts["vultr"] == {Action.WITHDRAW: 1}
-    with make_plan(guests, [*wanted, want("vultr", ADA)], accounts=["aitronos"], owed=owed) as plan:
+    with make_plan(
+        guests, [*wanted, want("vultr", ADA)], accounts=["aitronos"], deferred=deferred
+    ) as plan:
         assert short(plan.changes()) == [("invite", ADA, "Member")], "another plan's"
 
 
@@ -343,7 +352,7 @@ def test_a_role_that_there_is_not_is_told_once(guests: Guestlist) -> None:
     with make_plan(guests, [*wanted, lena], accounts=["vultr"]) as plan:
         changes = list(plan.changes())
         assert short(changes) == [
-            ("assign", "lena@example.org", "Support"),
+            ("assign_role", "lena@example.org", "Support"),
             ("cannot", ""),
         ]
         assert notes(plan, "vultr")["held back"] == 50
@@ -399,13 +408,13 @@ def test_entries_about_one_person_are_taken_together(guests: Guestlist) -> None:
     one = want("vultr", ADA, "Engineering", options={"api_enabled": True})
     two = want("vultr", "ADA@example.com", "Support Engineer", "Engineering")
     [change] = planned(guests, [one, two, want("vultr", ADA)])
-    assert names(change.owed) == ("group:Engineering", "Support Engineer")
+    assert names(change.deferred) == ("group:Engineering", "Support Engineer")
     assert change.options == {"api_enabled": True}
     [change] = planned(guests, [one, two._replace(options={"api_enabled": False})])
     assert change.options == {"api_enabled": False}
     over = two._replace(ends=date(2027, 2, 28), options={"api_enabled": False})
     [change] = planned(guests, [one, over], now=datetime(2027, 3, 1, tzinfo=UTC))
-    assert names(change.owed) == ("group:Engineering",)
+    assert names(change.deferred) == ("group:Engineering",)
     assert change.options == {"api_enabled": True}
 
 
@@ -567,7 +576,7 @@ def test_order_of_execution(guests: Guestlist) -> None:
     ]
     found = planned(guests, wanted, prune=True, accounts=["aitronos", "vultr"])
     mine = [one.action.value for one in found if one.account == "aitronos"]
-    assert mine[:3] == ["invite", "replace", "assign"]
+    assert mine[:3] == ["invite", "replace", "assign_role"]
     assert set(mine[3:]) == {"remove"}
     assert [one.account for one in found] == sorted(one.account for one in found)
 

@@ -85,8 +85,8 @@ TABLE: list[tuple[Any, Any, Guest, list[str]]] = [
     (ANY, ["a", "e"], guest(G), ["invite a e"]),
     (ANY, ["a", "a", "r0"], guest(G), ["invite a"]),
     (ONE, ["e"], guest(G), ["invite e"]),
-    (LATER, ["a", "e"], guest(G), ["invite, owed a e"]),
-    (service(most_roles=1), ["a", "e"], guest(G), ["invite a, owed e"]),
+    (LATER, ["a", "e"], guest(G), ["invite, deferred a e"]),
+    (service(most_roles=1), ["a", "e"], guest(G), ["invite a, deferred e"]),
     (ONE, None, guest(G), ["cannot: Service needs a role for an invitation"]),
     (ONE, [], guest(G), ["cannot: Service needs a role for an invitation"]),
     (no("invite"), None, guest(G), ["cannot: Service offers no way to invite people"]),
@@ -95,7 +95,7 @@ TABLE: list[tuple[Any, Any, Guest, list[str]]] = [
     (ANY, ["a"], guest(X, ADMIN), ["resend"]),
     (ANY, None, guest(X, ADMIN), ["resend"]),
     (ANY, ["a", "e"], guest(X, ADMIN), ["invite a e"]),
-    (LATER, ["a"], guest(X), ["resend, owed a"]),
+    (LATER, ["a"], guest(X), ["resend, deferred a"]),
     (no("resend"), ["a"], guest(X, ADMIN), ["resend"]),
     (no("resend", "revoke"), ["a"], guest(X, ADMIN), ["invite a"]),
     (no("resend", least_roles=1), ["a"], guest(X), ["invite a"]),
@@ -122,24 +122,29 @@ TABLE: list[tuple[Any, Any, Guest, list[str]]] = [
         guest(P, ADMIN),
         ["cannot: the invitation offers a, but the roster wants e."],
     ),
-    (LATER, ["a", "e"], guest(P), ["invited", "owed", "owed", "defer, owed a e"]),
-    (service(most_roles=1), ["a", "e"], guest(P, EDITOR), ["invited", "owed", "defer, owed a"]),
-    (service(most_roles=1), ["a", "e"], guest(P), ["invited", "owed", "defer, owed e"]),
-    (service(most_roles=1), ["a", "e"], guest(P, READER), ["replace a, owed e"]),
+    (LATER, ["a", "e"], guest(P), ["invited", "deferred", "deferred", "defer, deferred a e"]),
+    (
+        service(most_roles=1),
+        ["a", "e"],
+        guest(P, EDITOR),
+        ["invited", "deferred", "defer, deferred a"],
+    ),
+    (service(most_roles=1), ["a", "e"], guest(P), ["invited", "deferred", "defer, deferred e"]),
+    (service(most_roles=1), ["a", "e"], guest(P, READER), ["replace a, deferred e"]),
     (ONE, [], guest(P, ADMIN), ["cannot: Service needs a role for an invitation"]),
     # in
     (ANY, None, guest(M, ADMIN), ["fits"]),
     (ANY, ["a"], guest(M, ADMIN), ["fits"]),
-    (ANY, ["e"], guest(M, ADMIN), ["assign e", "unassign a"]),
-    (ANY, ["a", "e"], guest(M, ADMIN), ["assign e"]),
-    (ANY, [], guest(M, ADMIN, EDITOR), ["unassign a", "unassign e"]),
-    (ANY, [], guest(M, Role(id="r0")), ["unassign a"]),  # told by its id alone
+    (ANY, ["e"], guest(M, ADMIN), ["assign_role e", "unassign_role a"]),
+    (ANY, ["a", "e"], guest(M, ADMIN), ["assign_role e"]),
+    (ANY, [], guest(M, ADMIN, EDITOR), ["unassign_role a", "unassign_role e"]),
+    (ANY, [], guest(M, Role(id="r0")), ["unassign_role a"]),  # told by its id alone
     (ANY, ["a"], guest(M, ADMIN, Role(id="own", name="own")), ["fits"]),  # nothing to grant
     (ANY, ["a"], guest(M, ADMIN, Role(id="r1", kind="group")), ["fits"]),
     (ANY, ["a"], guest(M, told=False), ["unseen"]),
     (ANY, ["a"], guest(M, member=None), ["fits"]),  # accepted just now
-    (ONE, ["e"], guest(M, ADMIN), ["assign e"]),
-    (ONE, [], guest(M, ADMIN), ["unassign a"]),
+    (ONE, ["e"], guest(M, ADMIN), ["assign_role e"]),
+    (ONE, [], guest(M, ADMIN), ["unassign_role a"]),
     (ONE, ["a", "e"], guest(M, ADMIN), ["held back"]),  # neither in place of the other
     (ONE, ["e", "zzz"], guest(M, ADMIN), ["held back"]),
     (no("assign_role"), ["e"], guest(M), ["cannot e: Service offers no way to assign a role"]),
@@ -150,20 +155,25 @@ TABLE: list[tuple[Any, Any, Guest, list[str]]] = [
         guest(M, ADMIN),
         ["cannot e: Service offers no way to assign a role"],
     ),
-    (no("assign_role"), ["e"], guest(M, EDITOR, ADMIN), ["unassign a"]),
-    (no("assign_role"), [], guest(M, ADMIN), ["unassign a"]),
+    (no("assign_role"), ["e"], guest(M, EDITOR, ADMIN), ["unassign_role a"]),
+    (no("assign_role"), [], guest(M, ADMIN), ["unassign_role a"]),
     (
         no("unassign_role"),
         [],
         guest(M, ADMIN),
         ["cannot a: Service offers no way to unassign a role"],
     ),
-    (no("unassign_role"), ["e"], guest(M, ADMIN), ["assign e", "cannot a: Service offers no way"]),
+    (
+        no("unassign_role"),
+        ["e"],
+        guest(M, ADMIN),
+        ["assign_role e", "cannot a: Service offers no way"],
+    ),
     # problems of the account
     (ANY, ["a", "zzz"], guest(G), ["held back"]),
     (ANY, ["a", "zzz"], guest(X, ADMIN), ["held back"]),
     (ANY, ["a", "zzz"], guest(P, ADMIN), ["held back"]),
-    (ANY, ["a", "zzz"], guest(M, EDITOR), ["assign a"]),
+    (ANY, ["a", "zzz"], guest(M, EDITOR), ["assign_role a"]),
     (ANY, ["zzz"], guest(M, EDITOR), ["held back"]),
     (ONE, ["a", "e"], guest(G), ["held back"]),
     (no("assign_role", most_roles=1), ["a", "e"], guest(G), ["held back"]),
@@ -174,8 +184,8 @@ def told(found: Change | Note) -> str:
     if isinstance(found, Note):
         return found.value
     words = " ".join((found.action.value, *map(label, found.roles)))
-    if found.owed:
-        words += f", owed {' '.join(map(label, found.owed))}"
+    if found.deferred:
+        words += f", deferred {' '.join(map(label, found.deferred))}"
     return f"{words}: {found.reason}" if found.action is Action.CANNOT else words
 
 
@@ -238,7 +248,7 @@ def test_reasons_of_withdrawals() -> None:
 
 def test_nothing_is_taken_from_those_who_are_kept() -> None:
     entry = Entry(ADA, ADA, wish(ANY, ["e"]))
-    assert found(ANY, guest(M, ADMIN), entry, protected=frozenset({ADA})) == ["assign e"]
+    assert found(ANY, guest(M, ADMIN), entry, protected=frozenset({ADA})) == ["assign_role e"]
 
 
 def test_declined_and_asked_again() -> None:
@@ -248,12 +258,12 @@ def test_declined_and_asked_again() -> None:
 
 def test_owed_roles() -> None:
     entry = Entry(ADA, ADA, wish(LATER, ["a", "e"]), deferred={("role", "r0"), ("role", "r2")})
-    assert found(LATER, guest(M), entry) == ["settle a", "assign e"]
+    assert found(LATER, guest(M), entry) == ["settle a", "assign_role e"]
     assert found(LATER, guest(M, told=False), entry) == ["settle a", "unseen"]
     assert found(LATER, guest(M, ADMIN, EDITOR), entry) == ["fits"]
-    assert found(LATER, guest(P), entry) == ["invited", "owed", "owed", "defer, owed e"]
+    assert found(LATER, guest(P), entry) == ["invited", "deferred", "deferred", "defer, deferred e"]
     both = replace(entry, deferred={("role", "r0"), ("role", "r1")})
-    assert found(LATER, guest(P), both) == ["invited", "owed", "owed"]
+    assert found(LATER, guest(P), both) == ["invited", "deferred", "deferred"]
 
 
 @pytest.mark.parametrize(
@@ -291,13 +301,13 @@ def test_an_accepted_member_with_visible_roles_and_a_withdrawn_grant() -> None:
     wanted = [Wanted("home", ADA, ADA, ("e",))]
     with (
         Guestlist({"home": kind(people=people)}) as client,
-        make_plan(client, wanted, owed=deferred) as plan,
+        make_plan(client, wanted, deferred=deferred) as plan,
     ):
         found = [
-            (one.action, [*map(label, one.roles)], [*map(label, one.owed)])
+            (one.action, [*map(label, one.roles)], [*map(label, one.deferred)])
             for one in plan.changes()
         ]
-    assert found == [(Action.ASSIGN, ["e"], []), (Action.WITHDRAW, ["a"], [])]
+    assert found == [(Action.ASSIGN_ROLE, ["e"], []), (Action.WITHDRAW, ["a"], [])]
 
 
 @pytest.mark.parametrize(
@@ -486,4 +496,4 @@ def test_a_protected_member_keeps_a_role_that_would_be_replaced() -> None:
     entry = Entry(ADA, ADA, wish(ONE, ["e"]))
     assert found(ONE, guest(M, ADMIN), entry, **kept) == ["kept"]
     assert found(ONE, guest(M, EDITOR), entry, **kept) == ["fits"]
-    assert found(ONE, guest(M), entry, **kept) == ["assign e"]
+    assert found(ONE, guest(M), entry, **kept) == ["assign_role e"]

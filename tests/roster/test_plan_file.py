@@ -134,9 +134,9 @@ def test_a_world_that_moves(guests: Guestlist, tmp_path: Path, guestlist_accept:
     assert different(guests, plan) == {
         ("vultr", ADA, "invite"): "was gone, and is now pending",
         ("betterauth", ADA, "invite"): "was gone, and is now accepted",
-        ("vultr", LENA, "assign"): "now holds other roles",
-        ("vultr", LENA, "unassign"): "now holds other roles",
-        ("aitronos", SAM, "assign"): "now holds other roles",
+        ("vultr", LENA, "assign_role"): "now holds other roles",
+        ("vultr", LENA, "unassign_role"): "now holds other roles",
+        ("aitronos", SAM, "assign_role"): "now holds other roles",
     }
 
 

@@ -193,5 +193,5 @@ def test_access_of_somebody_who_has_just_left() -> None:
     roster = [Wanted("home", email, email, (ADMIN.id,)) for email in (ADA, BEA)]
     with Guestlist({"home": kind(people=people)}) as guests, make_plan(guests, roster) as plan:
         assert plan.errors == {}
-        assert [(one.action, one.email) for one in plan.changes()] == [("assign", ADA)]
+        assert [(one.action, one.email) for one in plan.changes()] == [("assign_role", ADA)]
         assert plan.summary.notes["home"] == {"unseen": 1}

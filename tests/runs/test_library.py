@@ -19,7 +19,7 @@ import guestlist
 from guestlist import AsyncGuestlist, Conflict, Forbidden, Guestlist, Ledger, Roster
 from guestlist.ledger import deferred_grants, orders
 from guestlist.ledger.order import row_of
-from guestlist.ledger.schema import IS_OWED
+from guestlist.ledger.schema import IS_DEFERRED
 from guestlist.ledger.schema import orders as table
 from guestlist.provider import Provider
 from guestlist.runs.progress import (
@@ -102,7 +102,7 @@ def test_a_plan_is_made_and_nothing_is_sent(
     assert found == {
         ("vultr", ADA, "invite"),
         ("aitronos", ADA, "invite"),
-        ("vultr", OMAR, "assign"),
+        ("vultr", OMAR, "assign_role"),
     }
     assert {one.account for one in events if isinstance(one, ReadingAccount)} == {
         "vultr",
@@ -192,7 +192,7 @@ def test_a_role_that_version_01_deferred_by_name_is_given(
     by_name = order.change.model_copy(update={"roles": (name,)})
     facts = row_of(by_name, None, 0.0)
     columns = {"facts": facts["facts"], "role": facts["role"]}
-    ledger.store.write(lambda c: c.execute(update(table).where(IS_OWED).values(columns)))
+    ledger.store.write(lambda c: c.execute(update(table).where(IS_DEFERRED).values(columns)))
     guestlist_accept(ADA, service="vultr")
     again = guestlist.apply(roster, client=client, ledger=ledger)  # it falls due, and not twice
     assert sum((tally.done for tally in again.tallies.values()), Counter()) == {"assigned": 1}
@@ -250,7 +250,7 @@ def test_a_saved_plan_does_not_go_on_after_the_last_day_of_somebody_in_it(
 
 
 def interrupt(event: RunEvent) -> None:
-    if isinstance(event, RunProgress) and sum(one.mails for one in event.tallies.values()) > 3:
+    if isinstance(event, RunProgress) and sum(one.emails for one in event.tallies.values()) > 3:
         raise KeyboardInterrupt
 
 

@@ -211,7 +211,7 @@ def said(call: Callable[[], InviteResult]) -> str:
     except GuestlistError as error:
         meaning = {False: "did not happen", True: "happened", None: "not known"}
         return f"{type(error).__name__}: {meaning[error.happened]}"
-    return result.outcome + (", found by looking" if result.mail_sent is None else "")
+    return result.outcome + (", found by looking" if result.email_sent is None else "")
 
 
 def ways() -> dict[str, dict[str, Any]]:

@@ -30,7 +30,7 @@ on_aitronos = pytest.mark.parametrize("case", ["aitronos"], indirect=True)
 def test_somebody_new(guests: Any) -> None:
     result = guests.invite(ADA)
     assert result.outcome is Outcome.INVITED
-    assert result.mail_sent is True
+    assert result.email_sent is True
     assert result.warnings == ()
     assert result.replaced is None
     guest = result.guest
@@ -82,7 +82,7 @@ def test_repeating_is_safe(guests: Any, again: str) -> None:
     guests.forget()
     second = guests.invite(again)
     assert second.outcome is Outcome.ALREADY_INVITED
-    assert second.mail_sent is False
+    assert second.email_sent is False
     assert second.guest.invitation.id == first.guest.invitation.id
     assert guests.writes == []
     assert len(guests.mails(ADA)) == 1
@@ -103,7 +103,7 @@ def test_whatever_the_service_does_about_duplicates(guests: Any, which: int) -> 
 def test_a_member_is_left_alone(guests: Any) -> None:
     result = guests.invite(guests.case.member.upper())
     assert result.outcome is Outcome.ALREADY_MEMBER
-    assert result.mail_sent is False
+    assert result.email_sent is False
     assert result.guest.state is State.ACCEPTED
     assert result.guest.member.email == guests.case.member
     assert guests.writes == []
@@ -137,7 +137,7 @@ def test_a_resend_if_it_exists(guests: Any) -> None:
     guests.later(days=1)
     second = guests.invite(ADA, if_exists="resend")
     assert second.outcome is Outcome.RESENT
-    assert second.mail_sent is True
+    assert second.email_sent is True
     assert second.replaced is None
     assert second.guest.invitation.id == first.guest.invitation.id
     assert second.guest.invitation.expires_at > first.guest.invitation.expires_at
@@ -306,16 +306,16 @@ def test_a_role_that_the_service_cannot_take(guests: Any, role: Any) -> None:
 
 @on_aitronos
 def test_without_a_mail(guests: Any) -> None:
-    result = guests.invite(ADA, mail=False)
+    result = guests.invite(ADA, send_email=False)
     assert result.outcome is Outcome.INVITED
-    assert result.mail_sent is False
+    assert result.email_sent is False
     assert guests.mails(ADA) == []
 
 
 @on_vultr
 def test_a_mail_that_cannot_be_suppressed(guests: Any) -> None:
     with pytest.raises(Unsupported, match="always sends the mail"):
-        guests.invite(ADA, mail=False)
+        guests.invite(ADA, send_email=False)
     assert guests.requests == []
 
 

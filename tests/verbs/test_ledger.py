@@ -87,8 +87,8 @@ def test_every_change_and_what_became_of_it(make: Any, ledger: Ledger, tmp_path:
         ("invite", "invited"),
         ("invite", "already_invited"),
         ("resend", "resent"),
-        ("assign", "assigned"),
-        ("assign", "already_assigned"),
+        ("assign_role", "assigned"),
+        ("assign_role", "already_assigned"),
         ("invite", "AlreadyInvited"),
         ("remove", "removed"),
     ]
@@ -156,7 +156,7 @@ def test_an_invitation_that_was_killed_is_looked_for_and_sent_once(
         assert result.outcome is Outcome.INVITED
         assert 30 <= waited < 60, "what has left a dead process may take effect late"
     else:
-        assert (result.outcome, result.mail_sent) == (Outcome.ALREADY_INVITED, False)
+        assert (result.outcome, result.email_sent) == (Outcome.ALREADY_INVITED, False)
         assert waited < 10
     assert len(guests.mails(ADA)) == 1
     earlier = "did not happen" if before else "invited"
@@ -240,7 +240,7 @@ def test_a_mail_that_goes_again_goes_once(
     result = getattr(guests, verb)(ADA, **how)
     assert result.outcome is Outcome.RESENT
     assert len(guests.mails(ADA)) == 2
-    assert (result.mail_sent is True) is before
+    assert (result.email_sent is True) is before
     assert bool(result.warnings) is not before
     getattr(guests, verb)(ADA, **how)
     assert len(guests.mails(ADA)) == 3, "asked for once more, it goes once more"
@@ -346,7 +346,7 @@ def test_an_answer_that_got_lost_is_settled_in_the_call_itself(
         return left.pop() if writes and answer is not None and left else None
 
     guests = faulty(lose, ledger=ledger)
-    assert guests.invite(ADA).mail_sent is None
+    assert guests.invite(ADA).email_sent is None
     assert rows(tmp_path) == [("invite", OrderState.DONE, "invited")]
 
 
@@ -472,7 +472,7 @@ def test_a_run_that_goes_on_meanwhile_keeps_its_order(
     ]
 
 
-# ---------------------------------------------------------------------------- owed roles
+# ---------------------------------------------------------------------------- deferred roles
 
 
 @on_vultr
@@ -480,11 +480,13 @@ def test_roles_for_later_are_owed_once(make: Any, ledger: Ledger, tmp_path: Path
     guests = make(ledger=ledger)
     role = guests.case.role
     result = guests.invite(ADA, role=["group:Engineering", role])
-    assert [one.name for one in result.owed] == ["Engineering", role]
+    assert [one.name for one in result.deferred] == ["Engineering", role]
     assert "`guestlist settle`" in " ".join(result.warnings)
     guests.invite(ADA, role=["group:Engineering", role])
-    owed = [outcome for action, state, outcome in rows(tmp_path) if state is OrderState.OWED]
-    assert len(owed) == 2
+    deferred = [
+        outcome for action, state, outcome in rows(tmp_path) if state is OrderState.DEFERRED
+    ]
+    assert len(deferred) == 2
 
     guests.accept(ADA)
     guests.assign_role(ADA, role)
@@ -501,7 +503,7 @@ def test_a_killed_call_loses_no_debt(
     assert not [one for one in rows(tmp_path) if one[0] == "settle"]
     make(ledger=ledger).invite(ADA)  # whatever it is that asks next
     debts = [one for one in rows(tmp_path) if one[0] == "settle"]
-    assert len(debts) == (0 if before else 1), "of what did not happen, nothing is owed"
+    assert len(debts) == (0 if before else 1), "of what did not happen, nothing is deferred"
 
 
 @on_aitronos
@@ -536,7 +538,7 @@ def test_what_the_invitation_cannot_carry_is_owed(
 ) -> None:
     guests = make(ledger=ledger)
     result = guests.invite(ADA, role=["Member", "Admin"])
-    assert [one.name for one in result.owed] == ["Admin"]
+    assert [one.name for one in result.deferred] == ["Admin"]
     connection = sqlite3.connect(tmp_path / "guestlist.db")
     facts = connection.execute("SELECT facts FROM orders WHERE action = 'invite'").fetchone()[0]
     connection.close()
@@ -640,10 +642,10 @@ def test_a_killed_call_that_mails_nobody_is_closed_once_it_is_surely_over(
         faulty(Kill(before=True), ledger=ledger).assign_role(guests.case.member, guests.case.role)
     guests.later(seconds=60)
     runner.reconcile()
-    assert rows(tmp_path) == [("assign", OrderState.INTENDED, None)], "it may be under way"
+    assert rows(tmp_path) == [("assign_role", OrderState.INTENDED, None)], "it may be under way"
     guests.later(seconds=71)
     runner.reconcile()
-    assert rows(tmp_path) == [("assign", OrderState.UNKNOWN, "unknown")]
+    assert rows(tmp_path) == [("assign_role", OrderState.UNKNOWN, "unknown")]
     assert guests.writes == []
 
 
@@ -658,5 +660,5 @@ def test_a_killed_invitation_is_found_with_what_is_owed(
     Runner(guests.client, ledger.store, Stop()).reconcile()
     assert rows(tmp_path) == [
         ("invite", OrderState.DONE, "invited"),
-        ("settle", OrderState.OWED, None),
+        ("settle", OrderState.DEFERRED, None),
     ]

@@ -73,7 +73,7 @@ def test_an_invitation_whose_answer_was_lost_is_found(faulty: Any, how: str) -> 
     guests = faulty(Losing(how))
     result = guests.invite(ADA)
     assert result.outcome is Outcome.INVITED
-    assert result.mail_sent is None
+    assert result.email_sent is None
     assert "found by looking" in result.warnings[0]
     assert result.guest.state is State.PENDING
     assert len(guests.invitations_of(ADA)) == len(guests.mails(ADA)) == 1
@@ -85,7 +85,7 @@ def test_an_invitation_that_was_never_made_is_made_after_the_grace(faulty: Any, 
     guests = faulty(Losing(how, before=True))
     result = guests.invite(ADA)
     assert result.outcome is Outcome.INVITED
-    assert result.mail_sent is True
+    assert result.email_sent is True
     assert len(guests.invitations_of(ADA)) == len(guests.mails(ADA)) == 1
     assert GRACE <= waited(guests) < 2 * GRACE
 
@@ -101,7 +101,7 @@ def test_an_invitation_whose_answer_cannot_be_read_is_found(faulty: Any, content
     guests = faulty(garble)
     result = guests.invite(ADA)
     assert result.outcome is Outcome.INVITED
-    assert result.mail_sent is None
+    assert result.email_sent is None
     assert result.guest.invitation.id == guests.invitations_of(ADA)[0]["id"]
     assert len(guests.mails(ADA)) == 1
 
@@ -184,7 +184,7 @@ def test_what_another_withdrew_meanwhile_was_never_there_for_a_service_that_forg
     lost: list[httpx.Request] = []
     guests = faulty(lose_and_withdraw)
     result = guests.invite(ADA)
-    assert (result.outcome, result.mail_sent) == (Outcome.INVITED, True)
+    assert (result.outcome, result.email_sent) == (Outcome.INVITED, True)
     assert waited(guests) >= GRACE
     assert [one["state"] for one in guests.invitations_of(ADA)] == ["cancelled", "pending"]
     assert len(guests.mails(ADA)) == 2
@@ -223,7 +223,7 @@ def test_a_resend_whose_answer_was_lost_is_found(faulty: Any, how: str) -> None:
     losing.left = 1
     result = guests.resend(ADA)
     assert result.outcome is Outcome.RESENT
-    assert result.mail_sent is None
+    assert result.email_sent is None
     assert result.guest.invitation.expires_at > first.invitation.expires_at
     assert len(guests.mails(ADA)) == 2
 
@@ -237,7 +237,7 @@ def test_a_resend_that_never_arrived_is_sent_again(faulty: Any) -> None:
     losing.left = 1
     result = guests.resend(ADA)
     assert result.outcome is Outcome.RESENT
-    assert result.mail_sent is True
+    assert result.email_sent is True
     assert len(guests.mails(ADA)) == 2
     assert waited(guests) >= 3600 + GRACE
 
@@ -280,7 +280,7 @@ def test_a_resend_that_surely_happened_need_not_be_seen(faulty: Any, there: bool
     guests.invite(ADA)
     if there:
         result = guests.resend(ADA)
-        assert (result.outcome, result.mail_sent) == (Outcome.RESENT, None)
+        assert (result.outcome, result.email_sent) == (Outcome.RESENT, None)
         assert result.guest.state is State.PENDING
         assert waited(guests) < 2
     else:

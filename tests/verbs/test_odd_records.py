@@ -163,8 +163,8 @@ def test_a_lost_answer_is_not_settled_by_a_record_that_cannot_be_read(
     with pytest.raises(Exception, match="it may have happened"):
         guests.invite(ADA)
     assert len(guests.mails(ADA)) == 1
-    # `standing` says so too
-    assert guests.standing([ADA])[ADA].incomplete
+    # `status_many` says so too
+    assert guests.status_many([ADA])[ADA].incomplete
     assert len(guests.writes) == 1
 
 

@@ -41,7 +41,7 @@ ROLES = {
 
 
 def debts(folder: Path) -> list[int]:
-    """The states of the owed roles in the ledger."""
+    """The states of the deferred roles in the ledger."""
     connection = sqlite3.connect(folder / "guestlist.db")
     found = connection.execute("SELECT state FROM orders WHERE action = 'settle'").fetchall()
     connection.close()
@@ -61,7 +61,7 @@ def test_the_whole_way(
     assert guests.sandbox.clock.seconds() - began < 1.5 * DAY + 1200
     assert done.guest.state is State.ACCEPTED
     assert done.invited.outcome is Outcome.INVITED
-    assert done.invited.mail_sent is True
+    assert done.invited.email_sent is True
     assert {one.role.name for one in done.granted} == {
         one.partition(":")[2] or one for one in wanted
     }
@@ -69,7 +69,7 @@ def test_the_whole_way(
     assert done.missing == ()
     assert len(guests.mails(ADA)) == 1
     if remembers:
-        assert set(debts(tmp_path)) <= {10}, "what is given is owed no more"
+        assert set(debts(tmp_path)) <= {10}, "what is given is no longer deferred"
 
 
 @everywhere
@@ -124,7 +124,7 @@ def test_who_does_not_answer_in_time(make: Any, ledger: Ledger, tmp_path: Path) 
     with pytest.raises(WaitTimeout, match="did not become accepted in 7200 s: still pending"):
         guests.onboard(ADA, ROLES[guests.case.name], timeout=7200)
     assert guests.status(ADA).state is State.PENDING
-    assert set(debts(tmp_path)) <= {2}, "what could not be given yet is owed"
+    assert set(debts(tmp_path)) <= {2}, "what could not be given yet is deferred"
     if guests.case.name == "vultr":
         assert len(debts(tmp_path)) == 2
 

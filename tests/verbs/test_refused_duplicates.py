@@ -43,7 +43,7 @@ def test_one_request_will_do(guests: Any) -> None:
 def test_a_lost_answer(faulty: Any, before: bool) -> None:
     guests = faulty(Losing(before=before))
     result = guests.invite(ADA)
-    assert (result.outcome, result.mail_sent) == (Outcome.INVITED, True if before else None)
+    assert (result.outcome, result.email_sent) == (Outcome.INVITED, True if before else None)
     assert len(guests.mails(ADA)) == len(guests.invitations_of(ADA)) == 1
     assert len(guests.writes) == (2 if before else 1)
 
@@ -55,7 +55,7 @@ def test_an_older_one_is_taken_for_the_order_s_own(faulty: Any) -> None:
     guests.invite(ADA)
     losing.armed = True
     result = guests.invite(ADA)
-    assert (result.outcome, result.mail_sent) == (Outcome.INVITED, None)
+    assert (result.outcome, result.email_sent) == (Outcome.INVITED, None)
     assert len(guests.mails(ADA)) == 1
 
 

@@ -27,7 +27,7 @@ def test_an_open_one(guests: Any, how: str) -> None:
     guests.forget()
     result = guests.resend(who)
     assert result.outcome is Outcome.RESENT
-    assert result.mail_sent is True
+    assert result.email_sent is True
     assert result.replaced is None
     assert result.warnings == ()
     assert result.guest.state is State.PENDING
@@ -69,7 +69,7 @@ def test_an_expired_one_that_vultr_refuses_is_made_anew(guests: Any, api_enabled
     guests.later(days=4)
     result = guests.resend(ADA)
     assert result.outcome is Outcome.RESENT
-    assert result.mail_sent is True
+    assert result.email_sent is True
     assert result.replaced.id == first.invitation.id
     assert result.guest.invitation.id != first.invitation.id
     assert result.guest.state is State.PENDING
@@ -99,7 +99,7 @@ def test_an_expired_one_on_aitronos(guests: Any, moves: str) -> None:
     assert guests.status(ADA).state is State.EXPIRED
     result = guests.resend(ADA)
     assert result.outcome is Outcome.RESENT
-    assert result.mail_sent is True
+    assert result.email_sent is True
     assert result.guest.state is (State.PENDING if moves == "yes" else State.EXPIRED)
     assert bool(result.warnings) == (moves == "no")  # a mail whose link is dead is told
 

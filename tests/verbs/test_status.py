@@ -255,4 +255,4 @@ def test_who_was_removed_and_has_come_back(
     monkeypatch.setattr(provider, "supports", lists_only)
     monkeypatch.setattr(provider, "members", members)
     assert guests.status(email).state is State.ACCEPTED
-    assert guests.standing([email])[email].state is State.ACCEPTED
+    assert guests.status_many([email])[email].state is State.ACCEPTED

@@ -26,7 +26,7 @@ def test_a_word_that_nobody_knows_is_no_reason_to_mail_again(faulty: Any) -> Non
     guests.invite(ADA)
     bounced(guests)
     result = guests.invite(ADA)
-    assert (result.outcome, result.mail_sent) == (Outcome.ALREADY_INVITED, False)
+    assert (result.outcome, result.email_sent) == (Outcome.ALREADY_INVITED, False)
     assert (result.guest.state, result.guest.raw_state) == (State.UNKNOWN, "bounced")
     assert "'bounced'" in result.warnings[0]
     with pytest.raises(AlreadyInvited, match="'bounced'"):

@@ -20,10 +20,10 @@ class Action(StrEnum):
     REPLACE = "replace"
     """Revokes an open invitation and sends a new one, because its roles or options cannot be
     changed."""
-    ASSIGN = "assign"
+    ASSIGN_ROLE = "assign_role"
     SETTLE = "settle"
     """Completes a deferred grant: assigns the role to a person who has accepted."""
-    UNASSIGN = "unassign"
+    UNASSIGN_ROLE = "unassign_role"
     REVOKE = "revoke"
     REMOVE = "remove"
     WITHDRAW = "withdraw"
@@ -36,9 +36,9 @@ class Action(StrEnum):
     """The service does not support the change, or a policy forbids it. See `Change.reason`."""
 
 
-MAILS = frozenset({Action.INVITE, Action.RESEND, Action.REPLACE})
+SENDS_EMAIL = frozenset({Action.INVITE, Action.RESEND, Action.REPLACE})
 """The actions that send an email to the person."""
-WITHDRAWALS = frozenset({Action.UNASSIGN, Action.REVOKE, Action.REMOVE})
+WITHDRAWALS = frozenset({Action.UNASSIGN_ROLE, Action.REVOKE, Action.REMOVE})
 """The actions that remove access. They are executed last."""
 IMPOSSIBLE = frozenset({Action.UNRESOLVED, Action.CANNOT})
 """The actions that a run skips."""
@@ -91,9 +91,9 @@ class Change(Model):
     login: str | None = None
     """The person's login at the service, if it is known."""
     roles: tuple[RoleRef, ...] = ()
-    """For `invite` and `replace`, the roles that the invitation offers. For `assign`, `settle`,
-    `unassign` and `withdraw`, the one role."""
-    owed: tuple[RoleRef, ...] = ()
+    """For `invite` and `replace`, the roles that the invitation offers. For `assign_role`,
+    `unassign_role`, `settle` and `withdraw`, the one role."""
+    deferred: tuple[RoleRef, ...] = ()
     """Deferred grants: roles that the service accepts only after the invitation was accepted. For
     `withdraw`, the roles to defer instead. For `defer`, the roles to record."""
     options: dict[str, Any] = Field(default_factory=dict)
@@ -111,7 +111,7 @@ class Change(Model):
     """The time at which the roster's requirements for the person change, so that this change is out
     of date; None for never."""
 
-    def owed_roles(self) -> tuple[Change, ...]:
+    def deferred_changes(self) -> tuple[Change, ...]:
         """Returns a `settle` change for each deferred grant, to execute after acceptance."""
         return tuple(
             Change(
@@ -122,7 +122,7 @@ class Change(Model):
                 roles=(role,),
                 single=self.single and self.action is not Action.WITHDRAW,
             )
-            for role in self.owed
+            for role in self.deferred
         )
 
 

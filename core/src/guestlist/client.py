@@ -224,19 +224,6 @@ class _Client:
         """
         return self._with(self._accounts.bound(name))
 
-    def of_run(self, known: Guest, entry: Entry | None = None) -> Self:
-        """Returns the same client for a call that is part of a run over many guests.
-
-        The call does not read the guest's records itself, and does not look up the outcome of an
-        unresolved request: it raises `OutcomeUnknown` at once, and the run looks up all such
-        requests together (`standing`).
-
-        Args:
-            known: the guest as the run has read it.
-            entry: the ledger's entry, in which each request is recorded before it is sent.
-        """
-        return self._with(self._accounts.of_run(known, entry))
-
     def acting_as(self, actor: str, *, note: str | None = None) -> Self:
         """Returns the same client for calls on behalf of another person or program.
 
@@ -488,7 +475,7 @@ class Guestlist(_Client):
     invite = _sync(verbs.invite)
     resend = _sync(verbs.resend)
     status = _sync(verbs.status)
-    standing = _sync(verbs.standing)
+    status_many = _sync(verbs.status_many)
     assign_role = _sync(verbs.assign_role)
     unassign_role = _sync(verbs.unassign_role)
     revoke = _sync(verbs.revoke)
@@ -563,7 +550,7 @@ class AsyncGuestlist(_Client):
     invite = _async(verbs.invite)
     resend = _async(verbs.resend)
     status = _async(verbs.status)
-    standing = _async(verbs.standing)
+    status_many = _async(verbs.status_many)
     assign_role = _async(verbs.assign_role)
     unassign_role = _async(verbs.unassign_role)
     revoke = _async(verbs.revoke)
@@ -622,9 +609,24 @@ class AsyncGuestlist(_Client):
         await self.aclose()
 
 
+def for_run(client: Guestlist, known: Guest, entry: Entry | None = None) -> Guestlist:
+    """Returns the same client for a call that is part of a run over many guests.
+
+    The call does not read the guest's records itself, and does not look up the outcome of an
+    unresolved request: it raises `OutcomeUnknown` at once, and the run looks up all such requests
+    together (`status_many`).
+
+    Args:
+        known: the guest as the run has read it.
+        entry: the ledger's entry, in which each request is recorded before it is sent.
+    """
+    return client._with(client._accounts.of_run(known, entry))
+
+
 def for_threads(client: AsyncGuestlist, portal: BlockingPortal) -> Guestlist:
-    """Return a client for threads that sends its requests in the event loop of the portal, with the
-    connections and the rate limits of `client`.
+    """Returns a client for threads, which sends its requests in the event loop of the portal.
+
+    It uses the connections and the rate limits of `client`.
 
     Calls of the two about the same person do not wait for each other.
     """

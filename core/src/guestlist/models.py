@@ -357,7 +357,8 @@ class NewInvitation(Model):
         roles: the roles to offer, between `Provider.least_roles` and `most_roles`. Each is complete
             as in the provider's list of roles, or has only an `id`: if the provider has no list,
             the caller made the `Role`, or the invitation was made by `copy_of`.
-        mail: whether the service sends an email. False only with `Provider.can_suppress_mail`.
+        send_email: whether the service sends an email. False only with
+            `Provider.can_suppress_email`.
         options: the provider's own options, an instance of its `Options`. None in one that
             `copy_of` makes without options.
     """
@@ -365,7 +366,7 @@ class NewInvitation(Model):
     email: str
     login: str | None = None
     roles: tuple[Role, ...] = ()
-    mail: bool = True
+    send_email: bool = True
     options: SerializeAsAny[BaseModel] | None = None
 
 
@@ -376,12 +377,12 @@ class InviteResult(Model):
     """What was done."""
     guest: Guest
     """The person's state after the call."""
-    mail_sent: bool | None = None
+    email_sent: bool | None = None
     """Whether an email was sent. None if that is unknown, because no answer came and the invitation
     was found by a lookup."""
     role_applied: bool | None = None
     """Whether the requested roles took effect. None if no role was requested or it is unknown."""
-    owed: tuple[Role, ...] = ()
+    deferred: tuple[Role, ...] = ()
     """Deferred roles, which the service takes only after acceptance. The ledger stores them, and
     `guestlist settle` grants them then."""
     replaced: Invitation | None = None

@@ -51,7 +51,7 @@ def test_invite_again_changes_nothing(cli: Cli, sandbox: Sandbox) -> None:
 
 
 def test_invite_with_a_role_and_without_a_mail(cli: Cli, sandbox: Sandbox) -> None:
-    run = cli("invite", ADA, "-a", "aitronos", "--role", "member", "--no-mail")
+    run = cli("invite", ADA, "-a", "aitronos", "--role", "member", "--no-email")
     assert "invited  Member  not sent" in run.out
     assert not sandbox.outbox.mails
 

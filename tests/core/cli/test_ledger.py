@@ -40,7 +40,9 @@ def story(clean: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Story]:
 
 @pytest.fixture
 def week(story: Story) -> Story:
-    story.settled(ADA, 0, run=story.run(), mail=True, owed=("group:Engineering",), reason="new")
+    story.settled(
+        ADA, 0, run=story.run(), email_sent=True, deferred=("group:Engineering",), reason="new"
+    )
     refused = {"state": OrderState.REFUSED, "outcome": "Forbidden", "detail": "not from elsewhere"}
     story.settled(EVE, 3, **refused, account="office", roles=("Member",))  # type: ignore[arg-type]
     story.doubtful(BOB, 7)
@@ -169,9 +171,9 @@ def test_csv(plain: Cli, week: Story) -> None:
     rows = list(csv.DictReader(io.StringIO(plain("log", "--export", "csv").out)))
     assert [row["state"] for row in rows] == [
         "done",
-        "owed",
+        "deferred",
         "refused",
-        "in_doubt",
+        "unresolved",
         "waiting",
         "done",
     ]
@@ -200,7 +202,7 @@ def test_a_full_disk_is_one_line(week: Story) -> None:
         (["log", "--since", "999999999999d"], "neither a date such as"),
         (["log", "--since", "900000d"], "out of range"),
         (["log", "--until", "9999-12-31"], "out of range"),
-        (["log", "--state", "lost"], "the states are: waiting, in_doubt"),
+        (["log", "--state", "lost"], "the states are: waiting, unresolved"),
         (["log", "--last", "0"], "is not a whole number above 0"),
         (["log", "--json", "--export", "csv"], "exclude each other"),
         (["log", "--ledger", "nowhere.db"], "there is no ledger"),
@@ -262,7 +264,7 @@ def test_forget_what_is_old(plain: Cli, week: Story) -> None:
     assert (row["orders"], row["email"]) == (1, None)
     assert datetime.fromisoformat(row["before"]) == datetime(2026, 11, 23, 12, tzinfo=UTC)
     states = [one["state"] for one in plain("log", "--json").results]
-    assert states == ["owed", "refused", "in_doubt", "waiting"]
+    assert states == ["deferred", "refused", "unresolved", "waiting"]
 
 
 @pytest.mark.parametrize(("keep", "gone"), [("", 0), ('[ledger]\nkeep = "8 days"', 1)])

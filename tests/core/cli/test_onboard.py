@@ -127,8 +127,8 @@ def test_changes_are_written_into_the_ledger_that_is_named(cli: Cli) -> None:
         ("invite", ADA, "invited"),
         ("settle", ADA, None),
         ("resend", ADA, "resent"),
-        ("assign", "lena@example.org", "assigned"),
-        ("unassign", "lena@example.org", "unassigned"),
+        ("assign_role", "lena@example.org", "assigned"),
+        ("unassign_role", "lena@example.org", "unassigned"),
         ("remove", "omar@example.org", "removed"),
     ]
     assert not Path("guestlist.db").exists()

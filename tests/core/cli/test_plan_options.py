@@ -222,7 +222,7 @@ def test_a_terminal_always_shows_the_roles_that_a_plan_gives(
     monkeypatch.setenv("COLUMNS", str(columns))
     email = "grace.hopper@engineering.example.com"
     change = Change(
-        action=Action.ASSIGN,
+        action=Action.ASSIGN_ROLE,
         account="cloud",
         email=email,
         key=email,
@@ -230,7 +230,7 @@ def test_a_terminal_always_shows_the_roles_that_a_plan_gives(
         reason="does not hold it",
     )
     plan: Any = SimpleNamespace(
-        summary=SimpleNamespace(counts={"cloud": {Action.ASSIGN: 1}}),
+        summary=SimpleNamespace(counts={"cloud": {Action.ASSIGN_ROLE: 1}}),
         changes=lambda _account: iter([change]),
     )
     show_changes(Screen(), plan, {}, everything=False)

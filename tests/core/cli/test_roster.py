@@ -484,15 +484,15 @@ def owing(plain: Cli, sandbox: Sandbox) -> Roster:
 
 def failing(monkeypatch: pytest.MonkeyPatch, *errors: GuestlistError) -> None:
     """Has the next looks at who stands where in the account `first` fail."""
-    standing: Any = Guestlist.standing
+    status_many: Any = Guestlist.status_many
     left = list(errors)
 
     def fail(guests: Guestlist, emails: set[str], *, account: str) -> Any:
         if account == "first" and left:
             raise left.pop(0)
-        return standing(guests, emails, account=account)
+        return status_many(guests, emails, account=account)
 
-    monkeypatch.setattr(Guestlist, "standing", fail)
+    monkeypatch.setattr(Guestlist, "status_many", fail)
 
 
 @pytest.mark.parametrize("error", [Unauthorized("no such key"), ServiceUnavailable("it is down")])
@@ -670,7 +670,7 @@ def test_a_plan_in_a_file_comes_before_a_run_that_was_interrupted(
     assert mails(sandbox) == {("vultr", "ada@example.com"): 1}
 
 
-# ---------------------------------------------------------------------------- owed roles
+# ---------------------------------------------------------------------------- deferred roles
 
 
 def edit(old: str, new: str) -> None:
@@ -749,7 +749,7 @@ def test_what_a_single_call_asked_for_is_given_unless_the_roster_speaks_against_
         file.write('[[people]]\nemail = "eve@example.com"\naccounts.cloud = ["group:Support"]\n')
     withdrawn = [row for row in roster("plan", "--json").results if row.get("action") == "withdraw"]
     [eve] = withdrawn
-    [role] = eve["owed"]
+    [role] = eve["deferred"]
     assert (eve["email"], role["kind"], role["name"]) == ("eve@example.com", "group", "Support")
     for address in ("ada@example.com", "eve@example.com"):
         accept(sandbox, address)

@@ -44,7 +44,7 @@ CALLS: dict[str, tuple[Ours, Theirs]] = {
         ),
     ),
     "invite without a mail": (
-        lambda p: p.invite(NewInvitation(email=EMAIL, roles=(ROLE,), mail=False)),
+        lambda p: p.invite(NewInvitation(email=EMAIL, roles=(ROLE,), send_email=False)),
         (
             f"{INVITATIONS}.invite_user",
             {"email": EMAIL, "role_id": ROLE.id, "send_invitation": False},

@@ -231,8 +231,8 @@ def test_organization(aitronos: Aitronos) -> None:
     assert play(aitronos, aitronos.organization(), (Request.get(*ORG), reply)) == "Example Works"
 
 
-def invite_request(mail: bool = True) -> Request:
-    body = {"email": EMAIL, "role_id": "role_5p1q", "send_invitation": mail}
+def invite_request(send_email: bool = True) -> Request:
+    body = {"email": EMAIL, "role_id": "role_5p1q", "send_invitation": send_email}
     return Request.post(*ORG, "invite-user", json=body)
 
 
@@ -243,13 +243,13 @@ def invited(aitronos: Aitronos, body: Any) -> Invitation:
     return value
 
 
-@pytest.mark.parametrize("mail", [True, False])
+@pytest.mark.parametrize("send_email", [True, False])
 def test_c1_c20_an_invitation_names_one_role_by_id_and_nothing_else(
-    aitronos: Aitronos, mail: bool
+    aitronos: Aitronos, send_email: bool
 ) -> None:
-    flow = aitronos.invite(NewInvitation(email=EMAIL, roles=(ROLE,), mail=mail))
+    flow = aitronos.invite(NewInvitation(email=EMAIL, roles=(ROLE,), send_email=send_email))
     request = next(flow)
-    assert request == invite_request(mail)
+    assert request == invite_request(send_email)
     assert request.effect is Effect.CREATE
     flow.close()
 

@@ -52,7 +52,7 @@ def test_an_invitation_is_mailed_with_its_id(guests: Caller, organization: Organ
     result = guests.invite(ADA, role=["admin", "member"])
 
     invitation = result.guest.invitation
-    assert (result.outcome, result.mail_sent, result.role_applied) == (Outcome.INVITED, True, True)
+    assert (result.outcome, result.email_sent, result.role_applied) == (Outcome.INVITED, True, True)
     assert (invitation.email, invitation.state) == (KEY, State.PENDING)
     assert [role.id for role in invitation.roles] == ["admin", "member"]
     assert organization.records(KEY)[0]["role"] == "admin,member"

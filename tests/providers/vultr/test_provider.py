@@ -123,7 +123,7 @@ def test_facts() -> None:
     assert (Vultr.name, Vultr.least_roles, Vultr.most_roles) == ("vultr", 0, 0)  # C-20
     assert Vultr.lifetime == timedelta(days=3)
     assert Vultr.resend_moves_expiry
-    assert not Vultr.can_suppress_mail
+    assert not Vultr.can_suppress_email
     assert "No Active Organization" in Vultr.no_access
 
 

@@ -286,7 +286,7 @@ def _invite(parser: Parser) -> None:
     _accounts(parser, ONLY_ACCOUNT)
     _role(parser, "a role to give: an id, a name or kind:name; may be repeated")
     _recording(parser)
-    parser.add_argument("--no-mail", action="store_true", help="ask the service to send no email")
+    parser.add_argument("--no-email", action="store_true", help="ask the service to send no email")
     parser.add_argument(
         "--if-exists",
         choices=IF_EXISTS,
@@ -298,7 +298,7 @@ def _invite(parser: Parser) -> None:
     _examples(
         parser,
         "invite ada@example.com grace@example.com --account cloud",
-        "invite ada@example.com -a office --role Member --no-mail",
+        "invite ada@example.com -a office --role Member --no-email",
         "invite ada@example.com -a cloud --option api_enabled=yes",
     )
 
@@ -447,7 +447,7 @@ def _log(parser: Parser) -> None:
         default=[],
         type=_line_state,
         metavar="STATE",
-        help="only orders in this state, such as refused or in_doubt; may be repeated",
+        help="only orders in this state, such as refused or unresolved; may be repeated",
     )
     complete(option, _line_states)
     parser.add_argument(

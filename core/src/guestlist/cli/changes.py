@@ -11,16 +11,16 @@ from itertools import chain, islice
 from guestlist.changes import IMPOSSIBLE, Action, Change, label
 from guestlist.cli.flags import with_flags
 from guestlist.cli.screen import Column, Screen, Text, cell_len
-from guestlist.cli.text import comma_list, printable, quantity
+from guestlist.cli.text import comma_list, printable, quantity, spaced
 from guestlist.roster import Note, Plan
 
 SIGNS = {
     Action.INVITE: ("+", "green"),
     Action.RESEND: ("~", "yellow"),
     Action.REPLACE: ("~", "yellow"),
-    Action.ASSIGN: ("+", "green"),
+    Action.ASSIGN_ROLE: ("+", "green"),
     Action.SETTLE: ("+", "green"),
-    Action.UNASSIGN: ("-", "red"),
+    Action.UNASSIGN_ROLE: ("-", "red"),
     Action.REVOKE: ("-", "red"),
     Action.REMOVE: ("-", "red"),
     Action.WITHDRAW: ("-", "yellow"),
@@ -125,7 +125,7 @@ def _cells(change: Change) -> list[str | Text]:
     sign, style = SIGNS[change.action]
     return [
         Text(sign, style=style),
-        Text(change.action, style=style),
+        Text(spaced(change.action), style=style),
         change.email,
         change_text(change),
         with_flags(change.reason),
@@ -135,9 +135,9 @@ def _cells(change: Change) -> list[str | Text]:
 def change_text(change: Change) -> str:
     """Returns the roles and options that a change gives or takes."""
     parts = [", ".join(map(label, change.roles))] if change.roles else []
-    if change.owed:
+    if change.deferred:
         instead = "instead " if change.action is Action.WITHDRAW else ""
-        parts.append(f"{instead}{comma_list(list(map(label, change.owed)))} when accepted")
+        parts.append(f"{instead}{comma_list(list(map(label, change.deferred)))} when accepted")
     parts += [f"{name}={value}" for name, value in change.options.items()]
     return "; ".join(parts)
 
@@ -145,7 +145,7 @@ def change_text(change: Change) -> str:
 SINGULAR_NOTES = {
     "fits": "as the roster wants them",
     "invited": "invited, and not accepted yet",
-    "owed": "role to be given after acceptance",
+    "deferred": "role to be given after acceptance",
     "not yet": "to be invited at a later date",
     "unlisted": "not in the roster (--prune removes them)",
     "kept": "not in the roster, but protected from removal",
@@ -156,7 +156,7 @@ SINGULAR_NOTES = {
 """Texts for the counts that are not changes, for one person."""
 
 PLURAL_NOTES = {
-    "owed": "roles to be given after acceptance",
+    "deferred": "roles to be given after acceptance",
     "programs": "logins of programs, left alone",
     "unseen": "members whose roles the service does not show",
 }
@@ -179,13 +179,13 @@ def _note_text(note: Note, number: int) -> str:
 
 
 def totals_text(counts: Counter[Action], unread: Sequence[str] = ()) -> str:
-    """Returns the totals of a plan as text, such as `3 to invite, 1 to assign`.
+    """Returns the totals of a plan as text, such as `3 to invite, 1 to revoke`.
 
     Args:
         unread: accounts that could not be read.
     """
     parts = [
-        f"{counts[action]:,} to {action}"
+        f"{counts[action]:,} to {spaced(action)}"
         for action in Action
         if counts[action] and action not in IMPOSSIBLE
     ]

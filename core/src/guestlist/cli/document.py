@@ -127,7 +127,7 @@ class RunRow(Row):
     unknown: int
     """Number of orders with an unknown outcome."""
     left: int
-    mails: int
+    emails: int
 
 
 class OrderRow(LogLine, defer_build=True):

@@ -145,8 +145,8 @@ def problem_counts(tally: Tally) -> str:
     parts = [f"{number} {_spaced_class_name(kind)}" for kind, number in kinds.most_common(3)]
     if tally.unknown:
         parts.append(f"{tally.unknown} unknown")
-    if tally.in_doubt:
-        parts.append(f"{tally.in_doubt} unresolved")
+    if tally.unresolved:
+        parts.append(f"{tally.unresolved} unresolved")
     return ", ".join(parts)
 
 
@@ -171,7 +171,7 @@ def show_orders(screen: Screen, ended: Sequence[Ended]) -> None:
             (
                 one.change.email,
                 one.change.account,
-                one.change.action,
+                spaced(one.change.action),
                 Text(spaced(one.outcome), style=_STYLES[one.state]),
                 one.detail or "",
             )
@@ -210,7 +210,7 @@ def show_tallies(screen: Screen, tallies: Mapping[str, Tally]) -> None:
                 ),
                 f"{tally.unknown:,}" if tally.unknown else "",
                 f"{tally.left:,}" if tally.left else "",
-                f"{tally.mails:,}",
+                f"{tally.emails:,}",
             )
             for account, tally in sorted(tallies.items())
         ],

@@ -226,5 +226,5 @@ def _run_row(tally: Tally) -> RunRow:
         refused=dict(tally.refused),
         unknown=tally.unknown,
         left=tally.left,
-        mails=tally.mails,
+        emails=tally.emails,
     )

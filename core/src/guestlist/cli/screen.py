@@ -48,8 +48,8 @@ STYLES: dict[str, str] = {
     LineState.DONE: GOOD,
     LineState.REFUSED: OVER,
     LineState.UNKNOWN: ODD,
-    LineState.IN_DOUBT: ODD,
-    LineState.OWED: OPEN,
+    LineState.UNRESOLVED: ODD,
+    LineState.DEFERRED: OPEN,
     LineState.WAITING: OPEN,
     LineState.DROPPED: QUIET,
     "nothing": OPEN,
@@ -220,10 +220,6 @@ def _text(cell: Cell, cut: bool) -> Text:
     return text
 
 
-STATE_TEXTS = {"owed": "deferred", "in_doubt": "unresolved"}
-"""Texts of states whose value in JSON is another word."""
-
-
 def state(value: State | Outcome | LineState) -> Text:
     """Returns a state or an outcome as colored text."""
-    return Text(STATE_TEXTS.get(value, spaced(value)), style=STYLES.get(value, ""))
+    return Text(spaced(value), style=STYLES.get(value, ""))

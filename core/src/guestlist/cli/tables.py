@@ -120,7 +120,7 @@ class Tables:
             (ACCOUNT, lambda row: row.guest.account),
             (Column("Outcome", whole=True), lambda row: screen.state(row.outcome)),
             (ROLE, lambda row: self._format.roles_of(row.guest)),
-            (Column("Email", spare=3), lambda row: yes_or_no(row.mail_sent, *SENT)),
+            (Column("Email", spare=3), lambda row: yes_or_no(row.email_sent, *SENT)),
             (WHEN, lambda row: self._format.when(row.guest)),
             (ID, lambda row: _id(row.guest)),
             *self._secret_columns(lambda row: row.guest.invitation),
@@ -230,12 +230,14 @@ class Tables:
             (Column("When", style="dim", whole=True), lambda row: self._format.time(row.last_at)),
             (WHO, lambda row: row.email),
             (ACCOUNT, lambda row: row.account),
-            (Column("Action", whole=True), lambda row: row.action),
+            (Column("Action", whole=True), lambda row: spaced(row.action)),
             (Column("Role", spare=4), _of_order),
             (Column("Result", yields=True), _result),
             (
                 Column("Email", spare=5),
-                lambda row: "" if row.mail is None else yes_or_no(row.mail, "sent", "not sent"),
+                lambda row: (
+                    "" if row.email_sent is None else yes_or_no(row.email_sent, "sent", "not sent")
+                ),
             ),
             (
                 Column("Run", style="dim", whole=True, spare=8),
@@ -253,7 +255,7 @@ class Tables:
             (Column("When"), lambda one: self._format.time(one[1].at)),
             (WHO, lambda one: one[0].email),
             (ACCOUNT, lambda one: one[0].account),
-            (Column("Action"), lambda one: one[0].action),
+            (Column("Action"), lambda one: spaced(one[0].action)),
             (Column("Role"), lambda one: _of_order(one[0])),
             (Column("Event"), lambda one: spaced(one[1].what)),
             (Column("Detail"), lambda one: one[1].detail or ""),
@@ -349,7 +351,7 @@ def _id(guest: Guest) -> str:
 
 
 def _of_order(row: OrderRow) -> str:
-    return ", ".join((*row.roles, *(f"{role} (deferred)" for role in row.owed)))
+    return ", ".join((*row.roles, *(f"{role} (deferred)" for role in row.deferred)))
 
 
 def _origin(row: OrderRow) -> str:

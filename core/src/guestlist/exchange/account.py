@@ -391,8 +391,8 @@ class Entry(Protocol):
 class CallEntry(Entry, Protocol):
     """The line of a single call, which is no part of a run."""
 
-    def ended(self, outcome: str, mail: bool | None) -> None:
-        """Writes down what the call did; what the person is owed counts from now on.
+    def ended(self, outcome: str, email_sent: bool | None) -> None:
+        """Writes down what the call did; what is deferred counts from now on.
 
         Raises:
             GuestlistError: it cannot be written.
@@ -410,13 +410,13 @@ class Lines(Protocol):
     """Whoever has a line for a call."""
 
     def entry(
-        self, known: Guest, action: str, roles: tuple[Role, ...], owed: tuple[Role, ...]
+        self, known: Guest, action: str, roles: tuple[Role, ...], deferred: tuple[Role, ...]
     ) -> CallEntry:
         """The line of a call that begins. Nothing is written yet.
 
         Args:
             known: where the guest stands.
-            owed: roles that the person is owed once the call has done what it is for.
+            deferred: roles that are given after acceptance, once the call has succeeded.
         """
 
 
@@ -454,7 +454,7 @@ class Journal(Lines, Protocol):
         """Returns the same ledger, which stores another actor and note with its calls."""
 
     def doubt(self, call: Call) -> Doubt | None:
-        """The last call that was to send the guest a mail, if it came to no end: its process was
+        """The last call that was to send the guest an email, if it came to no end: its process was
         killed, say."""
 
 

@@ -13,7 +13,7 @@ from sqlalchemy.sql import ColumnElement
 
 from guestlist.changes import Action, Change, RoleRef, role_key
 from guestlist.ledger.order import COLUMNS, Order, add_entry, read, row_of
-from guestlist.ledger.schema import IS_OWED, OrderState, orders
+from guestlist.ledger.schema import IS_DEFERRED, OrderState, orders
 from guestlist.ledger.store import Store, insert_absent
 
 ROWS_PER_READ = 5_000
@@ -23,7 +23,7 @@ def all_deferred(store: Store) -> Iterator[Order]:
     """Yields the deferred grants, oldest first. Reads them in pages, so that memory stays small."""
     after = 0
     while True:
-        wanted = select(*COLUMNS).where(IS_OWED, orders.c.id > after).order_by(orders.c.id)
+        wanted = select(*COLUMNS).where(IS_DEFERRED, orders.c.id > after).order_by(orders.c.id)
         with store.reading() as connection:
             rows = connection.execute(wanted.limit(ROWS_PER_READ)).all()
         yield from map(read, rows)
@@ -35,7 +35,7 @@ def all_deferred(store: Store) -> Iterator[Order]:
 def defer(connection: Connection, change: Change, now: float) -> None:
     """Stores a deferred grant, unless the ledger has it already. If a single call had asked for the
     role and the roster asks for it now, the grant belongs to the roster from now on."""
-    row = row_of(change, None, now, OrderState.OWED)
+    row = row_of(change, None, now, OrderState.DEFERRED)
     insert_absent(connection, orders, row)
     if not change.single:
         connection.execute(update(orders).where(*_same_grant(change)).values(facts=row["facts"]))
@@ -55,7 +55,7 @@ def cancel(connection: Connection, change: Change, now: float) -> None:
     name its roles again."""
     connection.execute(
         update(orders)
-        .where(IS_OWED, orders.c.account == change.account, orders.c.key == change.key)
+        .where(IS_DEFERRED, orders.c.account == change.account, orders.c.key == change.key)
         .values(
             state=OrderState.DROPPED,
             settled=now,
@@ -70,7 +70,7 @@ def apply_deferral(connection: Connection, change: Change, run: int, now: float)
     if change.action is Action.SETTLE:
         return _make_due(connection, change, run)
     if change.action is Action.DEFER:
-        for deferred in change.owed_roles():
+        for deferred in change.deferred_changes():
             defer(connection, deferred, now)
         return True
     if change.action is Action.WITHDRAW:
@@ -97,13 +97,13 @@ def _withdraw(connection: Connection, change: Change, run: int, now: float) -> N
     ).all()
     for id in ids:
         add_entry(connection, id, now, "withdrawn", change.reason)
-    for instead in change.owed_roles():
+    for instead in change.deferred_changes():
         defer(connection, instead, now)
 
 
 def _same_grant(change: Change) -> tuple[ColumnElement[bool] | TextClause, ...]:
     return (
-        IS_OWED,
+        IS_DEFERRED,
         orders.c.account == change.account,
         orders.c.key == change.key,
         orders.c.role.in_(_keys(change.roles[0])),

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from sqlalchemy import and_, func, or_, select
 
-from guestlist.changes import MAILS
+from guestlist.changes import SENDS_EMAIL
 from guestlist.ledger.schema import OrderState, orders
 from guestlist.ledger.store import Store
 
@@ -27,13 +27,13 @@ def emails_since(store: Store, moment: datetime) -> Iterator[tuple[str, int]]:
     # SQLite sorts by bytes, PostgreSQL by the locale unless a collation is given
     key = orders.c.key if store.is_sqlite else orders.c.key.collate("C")
     sent = or_(
-        and_(orders.c.state == OrderState.DONE, func.coalesce(orders.c.mail, True)),
+        and_(orders.c.state == OrderState.DONE, func.coalesce(orders.c.email_sent, True)),
         orders.c.state.in_((OrderState.INTENDED, OrderState.UNKNOWN)),
     )
     wanted = (
         select(key, func.count())
         .where(
-            orders.c.action.in_([action.value for action in MAILS]),
+            orders.c.action.in_([action.value for action in SENDS_EMAIL]),
             sent,
             func.coalesce(orders.c.settled, orders.c.intended) >= moment.timestamp(),
         )

@@ -59,8 +59,8 @@ class OrderEntry:
         may succeed, unless the service does not support it at all."""
         change = self.order.change
         again = change.action is Action.SETTLE and not isinstance(error, Unsupported)
-        owed = (change.model_copy(update={"member": None}),) if again else ()
-        done = Done(type(error).__name__, detail=error.message, owed=owed)
+        deferred = (change.model_copy(update={"member": None}),) if again else ()
+        done = Done(type(error).__name__, detail=error.message, deferred=deferred)
         return self._settle(OrderState.REFUSED, done)
 
     def not_happened(self) -> bool:
@@ -173,15 +173,17 @@ class SingleEntry:
             return None
         return orders.add_single(connection, self._change, now, self._origin, request=request)
 
-    def ended(self, outcome: str, mail: bool | None) -> None:
+    def ended(self, outcome: str, email_sent: bool | None) -> None:
         """Records the outcome of the call, and defers the roles that have to wait for
         acceptance."""
-        self._settle(OrderState.DONE, Done(outcome, mail, owed=self._change.owed_roles()))
+        self._settle(
+            OrderState.DONE, Done(outcome, email_sent, deferred=self._change.deferred_changes())
+        )
 
     def failed(self, error: GuestlistError) -> None:
         """Records that the call failed. It stays unresolved if it may have had an effect."""
         if error.happened and not error.half_done:
-            done = Done("done", detail=error.message, owed=self._change.owed_roles())
+            done = Done("done", detail=error.message, deferred=self._change.deferred_changes())
             self._settle(OrderState.DONE, done)
         elif self._begun is not None and error.happened is None:
             self._begun.unanswered(error.message)
@@ -198,7 +200,7 @@ class SingleEntry:
             else:
                 id, mark = begun.order.id, begun.mark
             orders.settle(connection, id, now, mark, state, done)
-            if state is OrderState.DONE and self._change.action is Action.ASSIGN:
+            if state is OrderState.DONE and self._change.action is Action.ASSIGN_ROLE:
                 deferred_grants.complete(connection, self._change, now)
             if state is OrderState.DONE and self._change.action in (Action.REVOKE, Action.REMOVE):
                 deferred_grants.cancel(connection, self._change, now)

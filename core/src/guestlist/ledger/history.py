@@ -27,8 +27,8 @@ PAGE = 1_000
 
 STATES = {
     OrderState.ASKED: LineState.WAITING,
-    OrderState.INTENDED: LineState.IN_DOUBT,
-    OrderState.OWED: LineState.OWED,
+    OrderState.INTENDED: LineState.UNRESOLVED,
+    OrderState.DEFERRED: LineState.DEFERRED,
     OrderState.DONE: LineState.DONE,
     OrderState.REFUSED: LineState.REFUSED,
     OrderState.UNKNOWN: LineState.UNKNOWN,
@@ -173,7 +173,7 @@ def _line(row: Any, found: list[LogEntry]) -> LogLine:
         key=row.key,
         action=row.action,
         roles=_labels(facts.get("roles", ())),
-        owed=_labels(facts.get("owed", ())),
+        deferred=_labels(facts.get("deferred", ())),
         options=facts.get("options", {}),
         reason=reason,
         state=state,
@@ -182,7 +182,7 @@ def _line(row: Any, found: list[LogEntry]) -> LogLine:
         settled_at=None if row.settled is None else _moment(row.settled),
         attempts=row.attempts,
         outcome=row.outcome,
-        mail=row.mail,
+        email_sent=row.email_sent,
         detail=row.detail,
         entries=tuple(happened),
     )

@@ -78,7 +78,7 @@ class Ledger:
         known: Guest,
         action: str,
         roles: tuple[Role, ...],
-        owed: tuple[Role, ...],
+        deferred: tuple[Role, ...],
         *,
         instead: OrderEntry | None = None,
     ) -> SingleEntry:
@@ -94,7 +94,7 @@ class Ledger:
             login=known.login,
             key=known.key,
             roles=tuple(map(reference, roles)),
-            owed=tuple(map(reference, owed)),
+            deferred=tuple(map(reference, deferred)),
             state=known.state,
             invitation=known.invitation and without_secrets(known.invitation),
             member=known.member,
@@ -120,7 +120,7 @@ class Ledger:
 
     def waiting(self, *, days: float = 30.0) -> list[Waiting]:
         """Returns the people who were invited with this ledger in the last `days` and have no
-        recorded answer. Read their status with `standing`, and pass it to `answered`."""
+        recorded answer. Read their status with `status_many`, and pass it to `answered`."""
         return answers.waiting(self.store, self._clock.now().timestamp() - days * DAY)
 
     def answered(self, one: Waiting, now: Guest) -> bool:
@@ -206,11 +206,11 @@ class UnansweredCall:
         return self._is_of_a_run or self._entry.not_happened()
 
     def entry(
-        self, known: Guest, action: str, roles: tuple[Role, ...], owed: tuple[Role, ...]
+        self, known: Guest, action: str, roles: tuple[Role, ...], deferred: tuple[Role, ...]
     ) -> SingleEntry:
         """Returns the record of the call that follows an unanswered call without effect."""
         instead = self._entry if self._is_of_a_run else None
-        return self._ledger.entry(known, action, roles, owed, instead=instead)
+        return self._ledger.entry(known, action, roles, deferred, instead=instead)
 
     @property
     def _is_of_a_run(self) -> bool:

@@ -17,10 +17,10 @@ class LineState(StrEnum):
 
     WAITING = "waiting"
     """Nothing was sent for it yet."""
-    IN_DOUBT = "in_doubt"
+    UNRESOLVED = "unresolved"
     """A request was about to leave, and no answer is recorded. The next run looks for its
     effect."""
-    OWED = "owed"
+    DEFERRED = "deferred"
     """A deferred grant: the role is assigned once the person has accepted the invitation."""
     DONE = "done"
     REFUSED = "refused"
@@ -66,7 +66,7 @@ class LogLine(Model):
     action: Action
     roles: tuple[str, ...] = ()
     """Names or labels of the roles: `Member`, `group:Engineering`."""
-    owed: tuple[str, ...] = ()
+    deferred: tuple[str, ...] = ()
     """Deferred roles: the service accepts them only once the invitation is accepted."""
     options: dict[str, Any] = Field(default_factory=dict)
     """Options of the provider."""
@@ -80,7 +80,7 @@ class LogLine(Model):
     attempts: int
     outcome: str | None
     """The outcome in a word; for a failed order, the class of the error."""
-    mail: bool | None
+    email_sent: bool | None
     """Whether an email was sent; None if no email was due or if that is unknown."""
     detail: str | None
     """The error, or a warning."""

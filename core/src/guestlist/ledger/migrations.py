@@ -6,6 +6,7 @@ first. Opening a ledger runs all that are missing, in one transaction.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 
 from sqlalchemy import Connection, insert, inspect, select, text, update
@@ -28,7 +29,39 @@ def _add_origins(connection: Connection) -> None:
     connection.execute(text("DELETE FROM paces"))
 
 
-MIGRATIONS: dict[int, Callable[[Connection], None]] = {1: _add_origins}
+def _rename_words(connection: Connection) -> None:
+    """Renames the column `mail`, the actions `assign` and `unassign`, and the deferred roles of a
+    change, which were stored as `owed` (version 3)."""
+    connection.execute(text("ALTER TABLE orders RENAME COLUMN mail TO email_sent"))
+    connection.execute(text("DROP INDEX orders_owed"))
+    connection.execute(
+        text("CREATE UNIQUE INDEX orders_deferred ON orders (account, key, role) WHERE state = 2")
+    )
+    for older in ("assign", "unassign"):
+        connection.execute(
+            text("UPDATE orders SET action = :newer WHERE action = :older"),
+            {"older": older, "newer": f"{older}_role"},
+        )
+    last = 0
+    while rows := connection.execute(
+        text(
+            "SELECT id, facts FROM orders WHERE id > :last AND facts LIKE '%\"owed\"%'"
+            " ORDER BY id LIMIT 1000"
+        ),
+        {"last": last},
+    ).all():
+        for id, facts in rows:
+            change = json.loads(facts)
+            if "owed" in change:  # and not only in a text
+                change["deferred"] = change.pop("owed")
+                connection.execute(
+                    text("UPDATE orders SET facts = :facts WHERE id = :id"),
+                    {"id": id, "facts": json.dumps(change)},
+                )
+        last = rows[-1].id
+
+
+MIGRATIONS: dict[int, Callable[[Connection], None]] = {1: _add_origins, 2: _rename_words}
 """By the version that they start from. An empty ledger is created in the newest version."""
 
 

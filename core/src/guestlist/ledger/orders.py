@@ -195,7 +195,7 @@ def left(store: Store, run: int) -> dict[str, int]:
     with store.reading() as connection:
         rows = connection.execute(
             select(orders.c.account, func.count())
-            .where(IS_OPEN, orders.c.run == run, orders.c.state < OrderState.OWED)
+            .where(IS_OPEN, orders.c.run == run, orders.c.state < OrderState.DEFERRED)
             .group_by(orders.c.account)
         ).all()
     return {row.account: row[1] for row in rows}
@@ -210,7 +210,7 @@ def replacement_failed(store: Store, order: Order) -> bool:
         orders.c.run == order.run,
     )
     failed = and_(
-        orders.c.action.in_((Action.ASSIGN, Action.SETTLE)),
+        orders.c.action.in_((Action.ASSIGN_ROLE, Action.SETTLE)),
         orders.c.state.in_((OrderState.REFUSED, OrderState.UNKNOWN)),
     )
     with store.reading() as connection:
@@ -303,7 +303,7 @@ _SETTLED: dict[str, Any] = {
     "state": bindparam("to"),
     "settled": bindparam("now"),
     "outcome": bindparam("what"),
-    "mail": bindparam("mailed"),
+    "email_sent": bindparam("sent_email"),
     "detail": bindparam("why"),
 }
 _SETTLE_ASKED = update(orders).where(*_ASKED).values(**_SETTLED)
@@ -339,14 +339,14 @@ def settle(
     Args:
         mark: the time when its sender recorded the last request; None if no request has left.
     """
-    facts = {"to": state, "what": done.outcome, "mailed": done.mail, "why": done.detail}
+    facts = {"to": state, "what": done.outcome, "sent_email": done.email_sent, "why": done.detail}
     settled = connection.execute(
         _SETTLE_ASKED if mark is None else _SETTLE,
         {"this": id, "mark": mark, "now": now, **facts},
     )
     if settled.rowcount:
         add_entry(connection, id, now, done.outcome, done.detail)
-        for change in done.owed:
+        for change in done.deferred:
             defer(connection, change, now)
     return bool(settled.rowcount)
 

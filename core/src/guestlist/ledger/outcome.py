@@ -13,12 +13,12 @@ class Done:
 
     Attributes:
         outcome: in a word.
-        mail: whether an email was sent; None if no email was due or if that is unknown.
+        email_sent: whether an email was sent; None if no email was due or if that is unknown.
         detail: a warning or an error message.
-        owed: deferred grants that begin with the outcome.
+        deferred: deferred grants that begin with the outcome.
     """
 
     outcome: str
-    mail: bool | None = None
+    email_sent: bool | None = None
     detail: str | None = None
-    owed: tuple[Change, ...] = ()
+    deferred: tuple[Change, ...] = ()

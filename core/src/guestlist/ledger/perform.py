@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from guestlist.changes import Action, Change
-from guestlist.client import Guestlist
+from guestlist.client import Guestlist, for_run
 from guestlist.errors import NotFound
 from guestlist.exchange.account import Entry
 from guestlist.ledger.order import Order
@@ -12,7 +12,7 @@ from guestlist.models import Guest, InviteResult, RoleResult, State
 from guestlist.verbs.signs import took_effect
 
 REPEATABLE = frozenset(
-    {Action.ASSIGN, Action.SETTLE, Action.UNASSIGN, Action.REVOKE, Action.REMOVE}
+    {Action.ASSIGN_ROLE, Action.SETTLE, Action.UNASSIGN_ROLE, Action.REVOKE, Action.REMOVE}
 )
 """Actions that can be repeated if their outcome is unknown, because they send no email."""
 
@@ -35,7 +35,7 @@ def perform(guests: Guestlist, order: Order, entry: Entry) -> Done:
 
 def _carried_out(guests: Guestlist, order: Order, entry: Entry) -> Done:
     change, known = order.change, order.known
-    client = guests.of_run(known, entry)
+    client = for_run(guests, known, entry)
     match change.action:
         case Action.INVITE | Action.REPLACE:
             result = client.invite(
@@ -47,9 +47,9 @@ def _carried_out(guests: Guestlist, order: Order, entry: Entry) -> Done:
             return _invited(change, result)
         case Action.RESEND:
             return _invited(change, client.resend(known))
-        case Action.ASSIGN | Action.SETTLE:
+        case Action.ASSIGN_ROLE | Action.SETTLE:
             return _role_changed(client.assign_role(known, change.roles[0]))
-        case Action.UNASSIGN:
+        case Action.UNASSIGN_ROLE:
             return _role_changed(client.unassign_role(known, change.roles[0]))
         case Action.REVOKE:
             return Done(client.revoke(known).state)
@@ -63,9 +63,9 @@ def _carried_out(guests: Guestlist, order: Order, entry: Entry) -> Done:
 def _invited(change: Change, result: InviteResult) -> Done:
     return Done(
         result.outcome,
-        result.mail_sent,
+        result.email_sent,
         " ".join(result.warnings) or None,
-        change.owed_roles(),
+        change.deferred_changes(),
     )
 
 
@@ -87,7 +87,7 @@ def found(order: Order, now: Guest) -> Done | None:
         outcome = "resent"
     else:
         outcome = "joined" if now.state is State.ACCEPTED else "invited"
-    return Done(outcome, None, FOUND, change.owed_roles())
+    return Done(outcome, None, FOUND, change.deferred_changes())
 
 
 FOUND = "The service did not answer; its lists show the effect."

@@ -173,7 +173,7 @@ def defer_again(connection: Connection, now: float) -> None:
 
 _besides = orders.alias()
 _is_owed_besides = exists().where(
-    _besides.c.state == OrderState.OWED,
+    _besides.c.state == OrderState.DEFERRED,
     _besides.c.account == orders.c.account,
     _besides.c.key == orders.c.key,
     _besides.c.role == orders.c.role,
@@ -193,7 +193,7 @@ def _drop(connection: Connection, now: float, which: ColumnElement[bool]) -> Non
                 .group_by(orders.c.account, orders.c.key, orders.c.role)
             ),
         )
-        .values(state=OrderState.OWED, run=None)
+        .values(state=OrderState.DEFERRED, run=None)
     )
     connection.execute(
         update(orders).where(*not_begun).values(state=OrderState.DROPPED, settled=now)

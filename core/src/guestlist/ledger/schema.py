@@ -29,7 +29,7 @@ from sqlalchemy import (
     text,
 )
 
-VERSION = 2
+VERSION = 3
 
 MAKING, ANSWERING = 8617, 8618
 """Keys of PostgreSQL locks: for creating tables, and for recording an answer."""
@@ -57,7 +57,7 @@ class OrderState(IntEnum):
     INTENDED = 1
     """A request was about to leave, and no answer is recorded. After a crash, its effect is unknown
     until it is looked for."""
-    OWED = 2
+    DEFERRED = 2
     """A deferred grant: it waits until the person has accepted the invitation."""
     DONE = 10
     REFUSED = 11
@@ -111,7 +111,7 @@ orders = Table(
     Column("settled", Double),
     Column("attempts", SmallInteger, nullable=False, default=0),
     Column("outcome", Text),
-    Column("mail", Boolean),  # whether an email was sent; NULL: none was due, or unknown
+    Column("email_sent", Boolean),  # whether an email was sent; NULL: none was due, or unknown
     Column("detail", Words),  # the error, or a warning
     *_origin(),  # of a single call; for orders of a run see `runs`
     sqlite_autoincrement=True,  # numbers are never reused, because a worker may still hold one
@@ -119,7 +119,7 @@ orders = Table(
 # A partial index is used only by a query that repeats its condition literally, not as a parameter.
 # With a million settled rows, it turns 300 ms into 2 ms.
 IS_OPEN = text("state < 3")
-IS_OWED = text("state = 2")
+IS_DEFERRED = text("state = 2")
 IS_UNKNOWN = text("state = 12")
 
 
@@ -142,7 +142,7 @@ _part(
     orders.c.place,
     orders.c.id,
 )
-_part("orders_owed", IS_OWED, orders.c.account, orders.c.key, orders.c.role, unique=True)
+_part("orders_deferred", IS_DEFERRED, orders.c.account, orders.c.key, orders.c.role, unique=True)
 _part("orders_unknown", IS_UNKNOWN, orders.c.account, orders.c.key)
 Index("orders_person", orders.c.key, orders.c.settled)
 Index("orders_run", orders.c.run)  # `follow` counts a run's orders every second

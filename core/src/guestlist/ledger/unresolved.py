@@ -7,12 +7,12 @@ from collections.abc import Iterator
 
 from sqlalchemy import exists, func, select
 
-from guestlist.changes import MAILS, Action, Unresolved
+from guestlist.changes import SENDS_EMAIL, Action, Unresolved
 from guestlist.ledger.schema import IS_UNKNOWN, OrderState, orders
 from guestlist.ledger.store import Store
 
 ROWS_PER_READ = 5_000
-RESOLVING = MAILS | {Action.REVOKE, Action.REMOVE}
+RESOLVING = SENDS_EMAIL | {Action.REVOKE, Action.REMOVE}
 """Actions after which an earlier unknown outcome does not matter any more."""
 
 _later = orders.alias()
@@ -39,7 +39,7 @@ def unresolved(store: Store, since: float = 0.0) -> Iterator[Unresolved]:
         select(func.max(orders.c.id))
         .where(
             IS_UNKNOWN,
-            orders.c.action.in_([action.value for action in MAILS]),
+            orders.c.action.in_([action.value for action in SENDS_EMAIL]),
             orders.c.settled >= since,
             ~_is_resolved,
         )

@@ -119,7 +119,7 @@ class Provider(BaseModel):
     """The explanation that `explain_access` returns for an empty list of grants."""
     substitutes: ClassVar[Mapping[str, str]] = {}
     """What to do instead of an unsupported feature, as a sentence. The keys are names of
-    operations, `role`, `mail` or `link`."""
+    operations, `role`, `email` or `link`."""
     media_types: ClassVar[frozenset[str]] = frozenset()
     """The media types of the service's answers besides JSON (`application/json`, `+json`), in lower
     case; `text/plain` if the service answers `OK`, for example. A 2xx answer whose body has another

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 
-from guestlist.changes import MAILS, ORDER, Action, Change
+from guestlist.changes import ORDER, SENDS_EMAIL, Action, Change
 from guestlist.client import Guestlist
 from guestlist.errors import UnknownRole
 from guestlist.exchange.account import Account
@@ -160,7 +160,7 @@ def _with_unresolved(change: Change, facts: Sequence[Fact], retry: bool) -> Chan
     Without `retry`, an action that sends an email becomes `unresolved`.
     """
     earlier = [fact.body for fact in facts if fact.kind == Kind.UNRESOLVED]
-    if not earlier or change.action not in MAILS:
+    if not earlier or change.action not in SENDS_EMAIL:
         return change
     if retry:
         return change.model_copy(update={"reason": f"{change.reason}; {earlier[-1]}"})

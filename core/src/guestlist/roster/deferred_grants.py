@@ -42,12 +42,12 @@ class DeferredGrant(Model):
         )
 
     def withdrawal(
-        self, reason: str, owed: tuple[RoleRef, ...] = (), until: datetime | None = None
+        self, reason: str, deferred: tuple[RoleRef, ...] = (), until: datetime | None = None
     ) -> Change:
         """Returns the change that cancels this grant.
 
         Args:
-            owed: roles to defer instead.
+            deferred: roles to defer instead.
             until: the next moment at which the roster wants something else for the person.
         """
         return Change(
@@ -56,7 +56,7 @@ class DeferredGrant(Model):
             email=self.email,
             key=self.key,
             roles=(self.role,),
-            owed=owed,
+            deferred=deferred,
             reason=reason,
             single=self.single,
             until=until,

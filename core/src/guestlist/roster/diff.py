@@ -24,7 +24,7 @@ class Note(StrEnum):
     """Members who match the roster."""
     INVITED = "invited"
     """People whose open invitation matches the roster."""
-    OWED = "owed"
+    DEFERRED = "deferred"
     """Deferred grants: roles that the service accepts only after the invitation was accepted."""
     NOT_YET = "not yet"
     """People whose `from` is in the future."""
@@ -210,9 +210,9 @@ def _missing_roles(
         if (role.kind, role.id) in person.entry.deferred:
             action, reason = Action.SETTLE, "has accepted"
         elif person.rules.provider.one_role and held:
-            action, reason = Action.ASSIGN, f"in place of {_labels(person.rules, held)}"
+            action, reason = Action.ASSIGN_ROLE, f"in place of {_labels(person.rules, held)}"
         else:
-            action, reason = Action.ASSIGN, "does not hold it"
+            action, reason = Action.ASSIGN_ROLE, "does not hold it"
         yield person.if_possible("assign_role", action, reason, roles=(role,))
 
 
@@ -227,7 +227,7 @@ def _surplus_roles(
         if role is not None and not holds(desired.roles or (), role):
             yield person.if_possible(
                 "unassign_role",
-                Action.UNASSIGN,
+                Action.UNASSIGN_ROLE,
                 "not in the roster",
                 roles=(reference(role),),
             )
@@ -249,12 +249,12 @@ def _for_invited(
         yield Note.INVITED
         deferred = deferred_roles(provider, desired, current)
         for _ in deferred:
-            yield Note.OWED
+            yield Note.DEFERRED
         recorded = person.entry.deferred
         unrecorded = tuple(role for role in deferred if (role.kind, role.id) not in recorded)
         if unrecorded:
             reason = "the ledger has no record of this deferred grant"
-            yield person.change(Action.DEFER, reason, owed=unrecorded)
+            yield person.change(Action.DEFER, reason, deferred=unrecorded)
         return
     reason = _in_words(person.rules, unlike, desired, invitation, current_options)
     if provider.supports("revoke"):
@@ -376,7 +376,7 @@ def _for_absent(
             deferred = tuple(
                 role for role in desired.roles or () if not holds(invitation.roles, role)
             )
-            return person.change(Action.RESEND, _expired(invitation), owed=deferred)
+            return person.change(Action.RESEND, _expired(invitation), deferred=deferred)
     return _with_invitation(person, desired, Action.INVITE, _absence(guest))
 
 
@@ -400,7 +400,9 @@ def _with_invitation(
     except GuestlistError as refusal:
         return person.cannot(refusal)
     deferred = wanted[len(roles) :]
-    return person.change(action, reason, roles=roles, owed=deferred, options=dict(desired.given))
+    return person.change(
+        action, reason, roles=roles, deferred=deferred, options=dict(desired.given)
+    )
 
 
 def _can_resend(provider: Provider, invitation: Invitation) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
-from guestlist.changes import MAILS, Action, Change
+from guestlist.changes import SENDS_EMAIL, Action, Change
 
 
 @dataclass(frozen=True)
@@ -37,20 +37,20 @@ class EmailLimiter:
     Changes must arrive grouped by person, because only the count of one person is kept.
     """
 
-    def __init__(self, limits: Limits, mails: Callable[[str], int] | None) -> None:
+    def __init__(self, limits: Limits, emails_sent: Callable[[str], int] | None) -> None:
         self._limit = limits.mails_per_person
         self._period = limits.period
-        self._mails = mails
+        self._emails_sent = emails_sent
         self._key = ""
         self._count = 0
 
     def check(self, change: Change) -> Change:
         """Returns the change, or a `cannot` change if the person would get too many emails."""
-        if self._limit is None or change.action not in MAILS:
+        if self._limit is None or change.action not in SENDS_EMAIL:
             return change
         if change.key != self._key:
             self._key = change.key
-            self._count = self._mails(change.key) if self._mails else 0
+            self._count = self._emails_sent(change.key) if self._emails_sent else 0
         if self._count >= self._limit:
             reason = (
                 f"had {_counted(self._count, 'email')} in {_period_text(self._period)},"

@@ -87,10 +87,10 @@ def make_plan(
     prune: bool = False,
     invite_declined: bool = False,
     allow_empty: bool = False,
-    owed: Iterable[DeferredGrant] = (),
+    deferred: Iterable[DeferredGrant] = (),
     unresolved: Iterable[Unresolved] = (),
     retry_unknown: bool = False,
-    mails: Callable[[str], int] | None = None,
+    emails_sent: Callable[[str], int] | None = None,
     place_of: PlaceOf = lambda _account, _role: "",
     progress: Progress | None = None,
 ) -> Plan:
@@ -115,11 +115,12 @@ def make_plan(
         invite_declined: invite people again who declined.
         allow_empty: accept a roster without people. Otherwise that is an error, because a truncated
             file looks the same.
-        owed: deferred grants. A grant that the roster does not want is withdrawn, also in accounts
-            that the roster does not mention (`guestlist.roster.deferred_grants.unwanted`).
+        deferred: deferred grants. A grant that the roster does not want is withdrawn, also in
+            accounts that the roster does not mention (`roster.deferred_grants.unwanted`).
         unresolved: earlier emails with an unknown outcome. These people get no further email.
         retry_unknown: send a further email to these people.
-        mails: returns the number of emails sent within `limits.period` to the person with a key.
+        emails_sent: returns the number of emails that were sent within `limits.period` to the
+            person with a key.
         place_of: returns where the roster names a role, for messages (`Roster.place_of`).
         progress: see `guestlist.roster.reading.Progress`.
 
@@ -142,7 +143,7 @@ def make_plan(
         store.add(roster.facts(wanted))
         if not (roster.count or allow_empty):
             raise ConfigError("the roster has no people", hint=EMPTY_HINT)
-        grants = [grant for grant in owed if not people or grant.key in people]
+        grants = [grant for grant in deferred if not people or grant.key in people]
         store.add(_grant_facts(grants, numbers))
         store.add(_unresolved_facts(unresolved, numbers))
 
@@ -162,7 +163,10 @@ def make_plan(
         readable = {
             name: compared(name, reading) for name, reading in read.items() if not reading.error
         }
-        limiter, by_number = EmailLimiter(limits, mails), [readable.get(name) for name in names]
+        limiter, by_number = (
+            EmailLimiter(limits, emails_sent),
+            [readable.get(name) for name in names],
+        )
         compare(store, by_number, limiter, place_of, people, retry_unknown=retry_unknown)
         leftover = LeftoverGrants(guests, grants, {*names, *unclear, *roster.accounts})
         store.add_changes(leftover.rows(len(names)))
@@ -198,8 +202,8 @@ def _summary(
     )
 
 
-def _grant_facts(owed: Iterable[DeferredGrant], numbers: Mapping[str, int]) -> Iterator[Fact]:
-    for grant in owed:
+def _grant_facts(deferred: Iterable[DeferredGrant], numbers: Mapping[str, int]) -> Iterator[Fact]:
+    for grant in deferred:
         if grant.account in numbers:
             yield Fact(
                 grant.key, numbers[grant.account], Kind.DEFERRED, False, "", grant.model_dump_json()

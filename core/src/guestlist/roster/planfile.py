@@ -26,7 +26,7 @@ class _Header(Model):
     """The first line of a saved plan."""
 
     format: Literal["guestlist plan"] = "guestlist plan"
-    version: Literal[2] = 2
+    version: Literal[3] = 3
     plan: Summary
 
 

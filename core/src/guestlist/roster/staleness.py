@@ -99,7 +99,7 @@ def _renamed(change: Change, listed: Mapping[tuple[str, str], Role]) -> str:
     if change.action is Action.CANNOT:
         return ""
     given = () if change.action is Action.WITHDRAW else change.roles
-    for role in (*given, *change.owed):
+    for role in (*given, *change.deferred):
         if isinstance(role, str):  # no plan of this version holds such a role
             return f"names the role {role!r} without its id"
         now = listed.get((role.kind, role.id))

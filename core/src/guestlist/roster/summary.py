@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Literal
 
-from guestlist.changes import IMPOSSIBLE, MAILS, Action
+from guestlist.changes import IMPOSSIBLE, SENDS_EMAIL, Action
 from guestlist.models import Model
 from guestlist.provider import Provider
 from guestlist.roster.diff import Note
@@ -100,7 +100,7 @@ def over(
     """
     found: list[Over] = []
     ceilings: tuple[tuple[Literal["invitations", "removals"], frozenset[Action], int | None], ...]
-    ceilings = (("invitations", MAILS, invitations), ("removals", REMOVALS, removals))
+    ceilings = (("invitations", SENDS_EMAIL, invitations), ("removals", REMOVALS, removals))
     for what, actions, ceiling in ceilings:
         count = sum(by.get(action, 0) for by in counts.values() for action in actions)
         if ceiling is not None and count > ceiling:

@@ -248,14 +248,14 @@ class AccountWorker:
             self._went_wrong(entry, _bug(entry, error))
         else:
             entry.done(done)
-            self._tally.was_done(done.outcome, done.mail)
+            self._tally.was_done(done.outcome, done.email_sent)
             self._got_answer()
 
     def _must_keep_role(self, order: Order) -> bool:
         """Returns whether an order takes a role from a person who was refused another one in the
         same run: they would have neither. Roles are given before any is taken."""
         return (
-            order.change.action is Action.UNASSIGN
+            order.change.action is Action.UNASSIGN_ROLE
             and order.run is not None
             and replacement_failed(self._store, order)
         )

@@ -8,7 +8,7 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from guestlist.changes import MAILS, Change
+from guestlist.changes import SENDS_EMAIL, Change
 from guestlist.errors import Conflict, GuestlistError, InvalidArgument
 from guestlist.exchange.clock import Stopped
 from guestlist.ledger import orders, runs
@@ -285,7 +285,7 @@ def _unresolved_since(context: Context, plan: PlanFile) -> Iterator[tuple[Change
     if not found:
         return
     for change in plan.changes():
-        if change.action in MAILS and (change.account, change.key) in found:
+        if change.action in SENDS_EMAIL and (change.account, change.key) in found:
             yield change, f"is unresolved: {found[change.account, change.key]}"
 
 

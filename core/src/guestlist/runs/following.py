@@ -62,7 +62,7 @@ def follow(
             by_account[one.account].append(one)
         for account, people in by_account.items():
             try:
-                found = client.standing({one.email for one in people}, account=account)
+                found = client.status_many({one.email for one in people}, account=account)
             except LedgerError:
                 raise
             except GuestlistError as error:

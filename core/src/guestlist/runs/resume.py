@@ -13,7 +13,7 @@ from functools import partial
 
 from sqlalchemy import Connection
 
-from guestlist.changes import MAILS, Action
+from guestlist.changes import SENDS_EMAIL, Action
 from guestlist.client import Guestlist
 from guestlist.errors import GuestlistError, OutcomeUnknown, Unsupported
 from guestlist.ledger import orders
@@ -89,7 +89,7 @@ def _record(
 def _count(tally: Tally, order: Order, outcome: Outcome) -> None:
     state, done = outcome
     if state is OrderState.DONE:
-        tally.was_done(done.outcome, done.mail)
+        tally.was_done(done.outcome, done.email_sent)
         return
     error = OutcomeUnknown(done.detail or "it may have happened", hint=ASK)
     error.about(account=order.change.account, email=order.change.email)
@@ -105,7 +105,7 @@ def _outcome(order: Order, now: Guest | None) -> Outcome | None:
     change = order.change
     if now is None:
         return None
-    if change.action not in MAILS:
+    if change.action not in SENDS_EMAIL:
         done = _taken_or_given(order, now)
         return None if done is None else (OrderState.DONE, done)
     try:
@@ -115,7 +115,9 @@ def _outcome(order: Order, now: Guest | None) -> Outcome | None:
     if done is not None:
         return OrderState.DONE, replace(done, detail=THERE)
     if change.action is Action.INVITE and now.state in OPEN_STATES:
-        done = Done("already_invited", mail=False, detail=THERE, owed=change.owed_roles())
+        done = Done(
+            "already_invited", email_sent=False, detail=THERE, deferred=change.deferred_changes()
+        )
         return OrderState.DONE, done
     return None
 
@@ -131,6 +133,6 @@ def _taken_or_given(order: Order, now: Guest) -> Done | None:
         return None
     role = change.roles[0]
     held = bool(fitting(member.roles, role)) if isinstance(role, str) else holds(member.roles, role)
-    if change.action is Action.UNASSIGN:
+    if change.action is Action.UNASSIGN_ROLE:
         return None if held else Done("not_assigned", None, THERE)
     return Done("already_assigned", None, THERE) if held else None

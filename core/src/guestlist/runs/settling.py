@@ -233,7 +233,7 @@ def find_due_changes(
         if account in errors:
             return
         try:
-            found = client.standing({change.email for change in some}, account=account)
+            found = client.status_many({change.email for change in some}, account=account)
         except LedgerError:
             raise
         except GuestlistError as error:  # continue with the other accounts

@@ -24,8 +24,8 @@ class Tally:
         done: successful orders by outcome.
         refused: failed orders by the class of the error. They are not tried again.
         unknown: orders whose outcome stays unknown, because the service does not show it.
-        in_doubt: orders whose request got no answer and is still to be looked for.
-        mails: number of emails sent.
+        unresolved: orders whose request got no answer and is still to be looked for.
+        emails: number of emails sent.
         problems: the first errors.
         halted: the error that stopped the account before all orders were carried out; else None.
     """
@@ -35,17 +35,17 @@ class Tally:
     done: Counter[str] = field(default_factory=Counter)
     refused: Counter[str] = field(default_factory=Counter)
     unknown: int = 0
-    in_doubt: int = 0
-    mails: int = 0
+    unresolved: int = 0
+    emails: int = 0
     problems: list[GuestlistError] = field(default_factory=list)
     halted: Exception | None = None
     _guard: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
-    def was_done(self, outcome: str, mail: bool | None) -> None:
+    def was_done(self, outcome: str, email_sent: bool | None) -> None:
         """Counts a successful order."""
         with self._guard:
             self.done[outcome] += 1
-            self.mails += mail is True
+            self.emails += email_sent is True
             self.left -= 1
 
     def was_refused(self, error: GuestlistError) -> None:
@@ -62,10 +62,10 @@ class Tally:
             self.left -= 1
             self._show(error)
 
-    def is_in_doubt(self, more: int) -> None:
+    def is_unresolved(self, more: int) -> None:
         """Adds to the number of orders whose request got no answer. A negative number subtracts."""
         with self._guard:
-            self.in_doubt += more
+            self.unresolved += more
 
     @property
     def ended(self) -> int:

@@ -113,7 +113,7 @@ class UnresolvedRequests:
             self._open[entry.order.id] = UnresolvedRequest(
                 entry, now if since is None else since, error, counts
             )
-        self._tally.is_in_doubt(1)
+        self._tally.is_unresolved(1)
 
     def recover(self, store: Store, orders: list[Order], *, alone: bool) -> None:
         """Takes over the requests without an answer that other processes have left. Requests that
@@ -209,7 +209,7 @@ class UnresolvedRequests:
             return
         if done is not None:
             entry.done(done)
-            self._tally.was_done(done.outcome, done.mail)
+            self._tally.was_done(done.outcome, done.email_sent)
             self._forget(request)
         elif began >= request.since + self._grace:
             self._absent(request, now)
@@ -248,7 +248,7 @@ class UnresolvedRequests:
     def _forget(self, request: UnresolvedRequest) -> None:
         with self._guard:
             del self._open[request.entry.order.id]
-        self._tally.is_in_doubt(-1)
+        self._tally.is_unresolved(-1)
 
 
 def check_can_look(provider: Provider) -> None:
@@ -281,4 +281,4 @@ def where_they_stand(guests: Guestlist, orders: Iterable[Order]) -> dict[str, Gu
                 alone[order.change.key] = guests.status(order.known)
             except (InvalidArgument, Rejected):
                 alone[order.change.key] = None
-    return guests.standing(together) | alone
+    return guests.status_many(together) | alone

@@ -7,7 +7,7 @@ from guestlist.verbs.find import Who, status
 from guestlist.verbs.invite import invite
 from guestlist.verbs.leave import remove, revoke
 from guestlist.verbs.lists import Walk, invitations, members, roles
-from guestlist.verbs.many import standing
+from guestlist.verbs.many import status_many
 from guestlist.verbs.onboard import onboard
 from guestlist.verbs.resend import resend
 from guestlist.verbs.roles import RoleRef, access, assign_role, own_access, unassign_role
@@ -32,8 +32,8 @@ __all__ = [
     "resend",
     "revoke",
     "roles",
-    "standing",
     "status",
+    "status_many",
     "unassign_role",
     "wait",
 ]

@@ -33,23 +33,23 @@ def refs_of(role: RoleRef | Iterable[RoleRef] | None) -> list[RoleRef]:
 
 
 def check_possible(
-    provider: Provider, roles: list[RoleRef], mail: bool, if_exists: str, *, can_owe: bool
+    provider: Provider, roles: list[RoleRef], send_email: bool, if_exists: str, *, can_defer: bool
 ) -> None:
     """Refuses what the service cannot do, before anything is sent.
 
     Args:
-        can_owe: roles can be given later: there is a ledger that remembers them.
+        can_defer: roles can be given later: there is a ledger that remembers them.
     """
     title = provider.title
-    can_owe = can_owe and provider.supports("assign_role")
+    can_defer = can_defer and provider.supports("assign_role")
     if not provider.supports("invite"):
         raise provider.unsupported("invite")
-    if roles and provider.most_roles == 0 and not can_owe:
+    if roles and provider.most_roles == 0 and not can_defer:
         raise Unsupported(
             f"{title} takes no role at invitation time",
             hint=_later(provider, "Assign it once the invitation is accepted."),
         )
-    if provider.most_roles is not None and len(roles) > provider.most_roles and not can_owe:
+    if provider.most_roles is not None and len(roles) > provider.most_roles and not can_defer:
         raise Unsupported(
             f"{title} takes {provider.most_roles} role at invitation time, not {len(roles)}",
             hint=_later(provider, "Assign the others once the invitation is accepted."),
@@ -58,9 +58,9 @@ def check_possible(
         raise InvalidArgument(
             f"{title} needs a role for an invitation", hint="`guestlist roles` shows them."
         )
-    if not mail and not provider.can_suppress_mail:
+    if not send_email and not provider.can_suppress_email:
         raise Unsupported(
-            f"{title} always sends the mail itself", hint=provider.substitutes.get("mail", "")
+            f"{title} always sends the email itself", hint=provider.substitutes.get("email", "")
         )
     if if_exists == "replace" and not provider.supports("revoke"):
         raise provider.unsupported("revoke")

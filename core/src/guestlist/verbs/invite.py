@@ -39,7 +39,7 @@ def invite(
     email: str,
     *,
     role: RoleRef | Iterable[RoleRef] | None = None,
-    mail: bool = True,
+    send_email: bool = True,
     if_exists: IfExists = "return",
     options: Mapping[str, Any] | BaseModel | None = None,
     account: str | None = None,
@@ -54,7 +54,7 @@ def invite(
         role: the role or roles to give, each by id, name or `kind:name`. A role that the service
             takes only after acceptance needs a client with a ledger: it is deferred until
             `guestlist settle` grants it. Without a ledger it is an error.
-        mail: whether the service sends an email. False is an error if it cannot suppress it.
+        send_email: whether the service sends an email. False is an error if it cannot suppress it.
         if_exists: what to do if an invitation is open: `return` it, `resend` it, `replace` it
             (revoke it and send a new one), or raise an `error`, also for a member.
         options: the provider's own options, such as a message for the email.
@@ -77,17 +77,21 @@ def invite(
                 f"if_exists cannot be {if_exists!r}",
                 hint="It can be return, resend, replace or error.",
             )
-        if not isinstance(mail, bool):
-            raise InvalidArgument(f"mail cannot be {mail!r}", hint="It can be True or False.")
+        if not isinstance(send_email, bool):
+            raise InvalidArgument(
+                f"send_email cannot be {send_email!r}", hint="It can be True or False."
+            )
         wanted = refs_of(role)
-        check_possible(provider, wanted, mail, if_exists, can_owe=call.journal is not None)
+        check_possible(provider, wanted, send_email, if_exists, can_defer=call.journal is not None)
         chosen = options_of(provider, options)
         roles: tuple[Role, ...] = ()
         for ref in wanted:
             roles += ((yield from resolve_to_assign(call, ref)),)
         taken = len(roles) if provider.most_roles is None else provider.most_roles
-        owed = roles[taken:]
-        new = NewInvitation(email=call.email, roles=roles[:taken], mail=mail, options=chosen)
+        deferred = roles[taken:]
+        new = NewInvitation(
+            email=call.email, roles=roles[:taken], send_email=send_email, options=chosen
+        )
         accounts.check(new)
     except GuestlistError as error:
         raise call.about(error) from error.__cause__
@@ -97,10 +101,10 @@ def invite(
     if known is None and _looks_first(call, if_exists):
         known = yield from _look_if_allowed(call, call.email, if_exists)
     if found is None or (if_exists == "return" and found.state in (*OPEN_STATES, State.ACCEPTED)):
-        steps = _invite(call, new, owed, if_exists, known)
+        steps = _invite(call, new, deferred, if_exists, known)
     else:
         steps = done_earlier(found, Outcome.RESENT if action == "resend" else Outcome.INVITED)
-    result = yield from written_result(call, known, action, steps, new.roles, owed)
+    result = yield from written_result(call, known, action, steps, new.roles, deferred)
     if known is not None and known.incomplete is not None and call.sent is not None:
         warning = f"It was sent although {known.incomplete}."
         result = result.model_copy(update={"warnings": (*result.warnings, warning)})
@@ -138,7 +142,7 @@ def _look_if_allowed(call: Call, email: str, if_exists: IfExists) -> Steps[Guest
 def _invite(
     call: Call,
     new: NewInvitation,
-    owed: tuple[Role, ...],
+    deferred: tuple[Role, ...],
     if_exists: IfExists,
     known: Guest | None,
 ) -> Steps[InviteResult]:
@@ -147,11 +151,11 @@ def _invite(
     except errors.OutcomeUnknown as unknown:
         unknown.invitation = new
         raise
-    if not owed:
+    if not deferred:
         return result
-    names = ", ".join(role.label for role in owed)
+    names = ", ".join(role.label for role in deferred)
     later = f"{names}: given once the invitation is accepted, by `guestlist settle`."
-    return result.model_copy(update={"owed": owed, "warnings": (*result.warnings, later)})
+    return result.model_copy(update={"deferred": deferred, "warnings": (*result.warnings, later)})
 
 
 def _ensure(

@@ -28,8 +28,8 @@ def written(
     outcome: Callable[[T], str],
     *,
     roles: Sequence[Role] = (),
-    owed: Sequence[Role] = (),
-    mail: Callable[[T], bool | None] = lambda _result: None,
+    deferred: Sequence[Role] = (),
+    email_sent: Callable[[T], bool | None] = lambda _result: None,
 ) -> Steps[T]:
     """Carries out a change and records the result in the ledger, unless a run does that.
 
@@ -37,8 +37,8 @@ def written(
         known: the guest before the change.
         outcome: returns the outcome of the result.
         roles: the roles that are given or taken away.
-        owed: the roles that are deferred once the change is made.
-        mail: returns whether an email was sent; None if none was needed or it is unknown.
+        deferred: the roles that are deferred once the change is made.
+        email_sent: returns whether an email was sent; None if none was needed or it is unknown.
 
     Raises:
         LedgerError: the ledger fails. Nothing is sent then, or `happened` is True if it was.
@@ -46,7 +46,7 @@ def written(
     if call.journal is None or call.entry is not None:
         return (yield from steps)
     lines = call.instead or call.journal
-    entry = lines.entry(known, action, tuple(roles), tuple(owed))
+    entry = lines.entry(known, action, tuple(roles), tuple(deferred))
     call.entry = entry
     try:
         result = yield from steps
@@ -57,7 +57,7 @@ def written(
             error.add_note(f"guestlist: that could not be written down: {unwritten.headline}")
         raise
     try:
-        yield from block(call, partial(entry.ended, outcome(result), mail(result)))
+        yield from block(call, partial(entry.ended, outcome(result), email_sent(result)))
     except GuestlistError as unwritten:
         if call.sent is not None:
             unwritten.happened = True
@@ -72,7 +72,7 @@ def written_result(
     action: str,
     steps: Steps[InviteResult],
     roles: Sequence[Role] = (),
-    owed: Sequence[Role] = (),
+    deferred: Sequence[Role] = (),
 ) -> Steps[InviteResult]:
     """Carries out a change that creates or renews an invitation, and records it in the ledger.
 
@@ -93,8 +93,8 @@ def written_result(
             steps,
             lambda result: result.outcome,
             roles=roles,
-            owed=owed,
-            mail=lambda result: result.mail_sent,
+            deferred=deferred,
+            email_sent=lambda result: result.email_sent,
         )
     )
 

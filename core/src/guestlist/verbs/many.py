@@ -1,4 +1,4 @@
-"""`standing`: where many people stand, without reading the lists once for each of them."""
+"""`status_many`: where many people stand, without reading the lists once for each of them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ FEW = 256
 leaves in doubt is fewer, and a list may cost a request for each person in it."""
 
 
-def standing(
+def status_many(
     accounts: Accounts, emails: Iterable[str], *, account: str | None = None
 ) -> Steps[dict[str, Guest]]:
     """Returns the states of many people. Each list of the service is read at most once.

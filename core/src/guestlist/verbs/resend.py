@@ -95,7 +95,7 @@ def renew(
     warnings = [] if settled.answered else [FOUND_BY_LOOKING]
     if renewed.state is State.EXPIRED:
         warnings.append(
-            'The mail went out, and the invitation is past its expiry still: "replace" it.'
+            'The email was sent, and the invitation is past its expiry still: "replace" it.'
         )
     after = conclude(call.account, invitation.email, renewed, None)
     if changed:
@@ -103,7 +103,7 @@ def renew(
     return InviteResult(
         outcome=Outcome.RESENT,
         guest=after,
-        mail_sent=True if settled.answered else None,
+        email_sent=True if settled.answered else None,
         role_applied=applied,
         replaced=invitation if changed else None,
         warnings=(*warnings, *role_warning(applied)),

@@ -31,10 +31,10 @@ DONE_EARLIER = "An earlier call has done it, and was interrupted. Nothing was se
 def created(call: Call, new: NewInvitation, settled: Settled[Invitation | Member]) -> InviteResult:
     """For an invitation or a membership that was made, or was found to be made."""
     value = settled.value
-    mail = None if new.mail and not settled.answered else new.mail
+    sent = None if new.send_email and not settled.answered else new.send_email
     if isinstance(value, Member):
         guest = conclude(call.account, new.email, None, value)
-        outcome, mail, held = Outcome.JOINED, None, value.roles
+        outcome, sent, held = Outcome.JOINED, None, value.roles
     else:
         now = call.account.now()
         value = current(value, call.provider, now, fresh=settled.answered)
@@ -53,7 +53,7 @@ def created(call: Call, new: NewInvitation, settled: Settled[Invitation | Member
     return InviteResult(
         outcome=outcome,
         guest=guest,
-        mail_sent=mail,
+        email_sent=sent,
         role_applied=applied,
         warnings=tuple(warnings),
     )
@@ -77,7 +77,7 @@ def already_member(
     return InviteResult(
         outcome=Outcome.ALREADY_MEMBER,
         guest=guest,
-        mail_sent=False,
+        email_sent=False,
         role_applied=applied,
         warnings=tuple(role_warning(applied)),
     )
@@ -97,7 +97,7 @@ def already_invited(
             errors.AlreadyInvited(
                 f"{new.email} has {_which(guest)} already"
                 + (f" ({invitation.id})" if invitation and invitation.id else ""),
-                hint='if_exists="resend" sends the mail again, "replace" makes a new one.',
+                hint='if_exists="resend" sends the email again, "replace" makes a new one.',
             )
         )
     waiting = guest.state is State.AWAITING_APPROVAL
@@ -105,7 +105,7 @@ def already_invited(
     return InviteResult(
         outcome=Outcome.AWAITING_APPROVAL if waiting else Outcome.ALREADY_INVITED,
         guest=guest,
-        mail_sent=False,
+        email_sent=False,
         role_applied=applied,
         warnings=(*_word_warning(guest), *role_warning(applied)),
     )

@@ -258,7 +258,7 @@ def _change(
     if member is None or guest.state is not State.ACCEPTED:
         check_complete(call, guest)
         raise call.about(_no_member(guest))
-    action = "assign" if give else "unassign"
+    action = "assign_role" if give else "unassign_role"
     change = _give_or_take(call, guest, member, role, give=give)
     if call.journal is None and call.known is None:
         change = remembered(call, guest, action, change, role.kind, role.id)
@@ -282,7 +282,7 @@ def _settle_earlier(call: Call, earlier: Unresolved, member: Member, role: Role)
     """
     while earlier.seconds > 0:
         grants = yield from _grants(call, member, again=True)
-        if grants is not None and holds(_direct(grants), role) is (earlier.action == "assign"):
+        if grants is not None and holds(_direct(grants), role) is (earlier.action == "assign_role"):
             break
         exceeded = call.exceeded(earlier.seconds)
         if exceeded:

@@ -97,7 +97,7 @@ class Aitronos(Provider):
     least_roles = 1  # documentation and SDK: `role_id` is required
     most_roles = 1  # documentation and SDK; "invite v2" takes several, but the SDK does not have it
     one_role = True  # the member record and its update have a single `role_id`
-    can_suppress_mail = True  # documentation and SDK: `send_invitation`
+    can_suppress_email = True  # documentation and SDK: `send_invitation`
     # refuses_duplicates: a member is refused (SDK); for invited people it is unverified
     lifetime = timedelta(days=7)  # the invitation object's page and the validate page
     resend_moves_expiry = False  # whether a resend changes the expiry is unverified
@@ -184,7 +184,7 @@ class Aitronos(Provider):
             json={
                 "email": new.email,
                 "role_id": new.roles[0].id,
-                "send_invitation": new.mail,
+                "send_invitation": new.send_email,
             },
         )
         return read_invitation(

@@ -84,7 +84,7 @@ class BetterAuth(Provider):
     limits_count_addresses = True
     no_access = "The person is a member without a role, and may do nothing that needs a role."
     substitutes: ClassVar[Mapping[str, str]] = {
-        "mail": "The server's own sendInvitationEmail decides: suppress the email there.",
+        "email": "The server's own sendInvitationEmail decides: suppress the email there.",
     }
 
     base_url: str = setting(

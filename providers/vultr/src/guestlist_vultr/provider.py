@@ -88,7 +88,7 @@ class Vultr(Provider):
     # Only the console can attach roles to an invitation, not the API (Terraform provider, OpenAPI).
     most_roles = 0
     # No source describes a way to suppress the email.
-    can_suppress_mail = False
+    can_suppress_email = False
     # Vultr's guides to inviting and granting access and its support page on validity say 3 days.
     lifetime = timedelta(days=3)
     # According to Vultr's guide to resending, the expiry moves to 3 days after the resend.
@@ -109,7 +109,7 @@ class Vultr(Provider):
             "Invite without a role, and use `assign_role` after acceptance: Vultr's API cannot"
             " assign roles before that."
         ),
-        "mail": "Let Vultr send its email, or invite later: Vultr emails every invitation.",
+        "email": "Let Vultr send its email, or invite later: Vultr emails every invitation.",
         "link": "The link is only in Vultr's email: `resend` sends it again.",
         "find_invitation": "Read `invitations` and compare addresses: Vultr has no search.",
         "find_member": "Read `members` and compare addresses: Vultr has no search.",

@@ -307,27 +307,28 @@ class Identity(Rules):
         _untouched(scene, "invite")
 
     def test_mail_that_cannot_be_suppressed(self, scene: Scene) -> None:
-        """Without `can_suppress_mail`, an invitation without a mail is Unsupported; with it, no
+        """Without `can_suppress_email`, an invitation without a mail is Unsupported; with it, no
         mail is sent."""
         scene.needs("invite")
         new = scene.new_invitation("ada")
         bodies = [
-            self._asked(scene, new.model_copy(update={"mail": mail})) for mail in (True, False)
+            self._asked(scene, new.model_copy(update={"send_email": sent}))
+            for sent in (True, False)
         ]
         scene.check(
-            scene.provider.can_suppress_mail is (bodies[0] != bodies[1]),
-            expected="can_suppress_mail, exactly if `invite` uses `new.mail`",
-            came=f"{scene.provider.can_suppress_mail}; with and without a mail {bodies}",
-            look_at="can_suppress_mail invite",
+            scene.provider.can_suppress_email is (bodies[0] != bodies[1]),
+            expected="can_suppress_email, exactly if `invite` uses `new.send_email`",
+            came=f"{scene.provider.can_suppress_email}; with and without a mail {bodies}",
+            look_at="can_suppress_email invite",
         )
-        if not scene.provider.can_suppress_mail:
-            with scene.refused(Unsupported, look_at="can_suppress_mail"):
-                scene.invite("ada", mail=False)
+        if not scene.provider.can_suppress_email:
+            with scene.refused(Unsupported, look_at="can_suppress_email"):
+                scene.invite("ada", send_email=False)
             return
-        result = scene.invite("ada", mail=False)
+        result = scene.invite("ada", send_email=False)
         sent = scene.setting.mails(scene.address("ada"))
-        if sent or result.mail_sent:
-            look_at = f"{place(scene.provider, 'invite')}: does it use `new.mail`?"
+        if sent or result.email_sent:
+            look_at = f"{place(scene.provider, 'invite')}: does it use `new.send_email`?"
             remark(expected="0 mails", came=f"{sent} mails", look_at=look_at)
 
     def _asked(self, scene: Scene, new: NewInvitation) -> list[str]:

@@ -134,9 +134,9 @@ def _was_shown(caller: Caller, id: str, since: float, until: float) -> bool:
 
 def _mails_as_told(run: Run, caller: Caller) -> Iterator[str]:
     if isinstance(caller.value, InviteResult):
-        told, mails = caller.value.mail_sent, _mails(run, caller)
+        told, mails = caller.value.email_sent, _mails(run, caller)
         if told is not None and told != bool(mails):
-            yield f"told mail_sent={told}, and there were {mails}"
+            yield f"told email_sent={told}, and there were {mails}"
 
 
 def _not_lost(run: Run, caller: Caller) -> Iterator[str]:
@@ -161,8 +161,8 @@ def _not_lost(run: Run, caller: Caller) -> Iterator[str]:
         sending
         and not meddled
         and not run.subject.provider.refuses_duplicates
-        and result.mail_sent is None
-        and caller.order.get("mail", True)
+        and result.email_sent is None
+        and caller.order.get("send_email", True)
     ):
         started = [caller.started]
         if not _creates(caller):  # the result of an earlier call of the client that was unresolved

@@ -308,7 +308,7 @@ def _words(result: Response | Failure) -> str:
 def _brief(value: Any) -> str:
     """What a call returned, in a few words."""
     if isinstance(value, InviteResult):
-        return f"{value.outcome}, mail_sent={value.mail_sent}, {_brief(value.guest)}"
+        return f"{value.outcome}, email_sent={value.email_sent}, {_brief(value.guest)}"
     if isinstance(value, Guest):
         invitation = value.invitation.id if value.invitation else None
         return f"{value.email} is {value.state} ({value.basis}), invitation {invitation}"

@@ -125,7 +125,7 @@ def verdict(caller: Caller) -> str:
     """What a call was told, in a word."""
     error = caller.error
     if error is None:
-        looked = getattr(caller.value, "mail_sent", False) is None
+        looked = getattr(caller.value, "email_sent", False) is None
         return "found by looking" if looked else "done"
     if error is caller.interruption:
         return "interrupted"
@@ -351,8 +351,8 @@ class _World:
             if provider.least_roles and self._roles:
                 role = self._roles[-1]
                 order["role"] = role if random.random() < 0.5 else role.id
-            if provider.can_suppress_mail and random.random() < 0.15:
-                order["mail"] = False
+            if provider.can_suppress_email and random.random() < 0.15:
+                order["send_email"] = False
         if verb in ("assign_role", "unassign_role"):
             order["role"] = random.choice(self._roles) if self._roles else "any"
         if verb == "wait":

@@ -368,7 +368,7 @@ def conflict_called_invited() -> Patches:
 
     def proud(*args: Any) -> Steps[Any]:
         result = yield from after(*args)
-        return result.model_copy(update={"outcome": Outcome.INVITED, "mail_sent": True})
+        return result.model_copy(update={"outcome": Outcome.INVITED, "email_sent": True})
 
     return [_instead(invite, "_after_conflict", proud)]
 

@@ -189,9 +189,9 @@ class DemoRunner:
             held = [f"{grant.role.label} ({grant_path(grant)})" for grant in result.grants]
             return ("access" if held else "nothing"), held or [result.explanation or ""]
         if isinstance(result, InviteResult):
-            mail = yes_or_no(result.mail_sent, "email sent", "no email sent", "email unknown")
+            email = yes_or_no(result.email_sent, "email sent", "no email sent", "email unknown")
             role = facts.roles_of(result.guest)
-            return result.outcome, [role and f"as {role}", mail, facts.when(result.guest)]
+            return result.outcome, [role and f"as {role}", email, facts.when(result.guest)]
         if isinstance(result, Guest):
             return result.state, [basis_text(result), facts.when(result)]
         return str(len(result)), [comma_list([one.email for one in result])]

@@ -97,8 +97,8 @@ def _question(email: str, found: dict[LineState, int], ledger: str) -> str:
         f"{found[state]} {text}"
         for state, text in (
             (LineState.WAITING, "waiting, which will not be sent"),
-            (LineState.OWED, "deferred, which will not be granted"),
-            (LineState.IN_DOUBT, "unresolved"),
+            (LineState.DEFERRED, "deferred, which will not be granted"),
+            (LineState.UNRESOLVED, "unresolved"),
         )
         if found[state]
     ]

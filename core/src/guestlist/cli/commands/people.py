@@ -30,7 +30,7 @@ def run_invite(session: Session) -> None:
         result = session.guests.invite(
             task.who,
             role=given.role,
-            mail=not given.no_mail,
+            send_email=not given.no_email,
             if_exists=given.if_exists,
             options=options,
             account=task.account,

@@ -65,7 +65,7 @@ def pause_all(store: Store, now: float) -> bool:
     def pause(connection: Connection) -> bool:
         left = select(orders.c.run, orders.c.account).where(
             IS_OPEN,
-            orders.c.state < OrderState.OWED,
+            orders.c.state < OrderState.DEFERRED,
             orders.c.run.in_(select(runs.c.id).where(runs.c.ended.is_(None))),
         )
         rows = connection.execute(left.distinct()).all()
@@ -112,11 +112,11 @@ def tallies(store: Store, run: int) -> dict[str, Tally]:
             orders.c.account,
             orders.c.state,
             orders.c.outcome,
-            orders.c.mail,
+            orders.c.email_sent,
             func.count().label("n"),
         )
         .where(orders.c.run == run)
-        .group_by(orders.c.account, orders.c.state, orders.c.outcome, orders.c.mail)
+        .group_by(orders.c.account, orders.c.state, orders.c.outcome, orders.c.email_sent)
     )
     counts: dict[str, Tally] = {}
     with store.reading() as connection:
@@ -131,6 +131,6 @@ def tallies(store: Store, run: int) -> dict[str, Tally]:
             tally.unknown += row.n
         elif row.state in (OrderState.ASKED, OrderState.INTENDED):
             tally.left += row.n
-        tally.in_doubt += row.n * (row.state == OrderState.INTENDED)
-        tally.mails += row.n * (row.mail is True)
+        tally.unresolved += row.n * (row.state == OrderState.INTENDED)
+        tally.emails += row.n * (row.email_sent is True)
     return counts

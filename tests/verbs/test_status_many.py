@@ -1,4 +1,4 @@
-"""`standing`: many people at once, each list read once."""
+"""`status_many`: many people at once, each list read once."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def many(guests: Any) -> list[str]:
 def test_it_says_what_status_says(guests: Any, crowd: bool) -> None:
     people = many(guests)
     people = people if crowd else people[:4]
-    found = guests.standing(people)
+    found = guests.status_many(people)
     assert list(found) == [email_key(email) for email in people]
     assert {key: guest.email for key, guest in found.items()} == {
         email_key(email): email for email in people
@@ -48,7 +48,7 @@ def test_it_says_what_status_says(guests: Any, crowd: bool) -> None:
 def test_each_list_is_read_once_for_many(guests: Any) -> None:
     people = many(guests)
     guests.forget()
-    guests.standing(people)
+    guests.status_many(people)
     assert 1 < len(guests.requests) <= 5  # Aitronos: two lists, and a request for each invitation
     assert guests.writes == []
 
@@ -57,7 +57,7 @@ def test_each_list_is_read_once_for_many(guests: Any) -> None:
 def test_a_few_are_asked_for_by_address(guests: Any) -> None:
     guests.invite(ADA)
     guests.forget()
-    found = guests.standing([ADA, NOBODY])
+    found = guests.status_many([ADA, NOBODY])
     assert [guest.state for guest in found.values()] == [State.PENDING, State.GONE]
     listed = [event for event in guests.events if "filter" in (event.path or "")]
     assert listed == []
@@ -71,21 +71,21 @@ def test_a_few_are_looked_for_in_the_lists_where_members_are_in_lists_only(
     supports = provider.supports
     fewer = classmethod(lambda _cls, name: name != "find_member" and supports(name))
     monkeypatch.setattr(provider, "supports", fewer)
-    guests.standing([ADA, GRACE, NOBODY])
+    guests.status_many([ADA, GRACE, NOBODY])
     assert [one for one in guests.requests if "invitation" in one] == []
     assert len(guests.requests) == 3  # the statuses, the invited, the members
 
 
 def test_the_same_address_twice_and_nobody_at_all(guests: Any) -> None:
-    assert guests.standing([]) == {}
+    assert guests.status_many([]) == {}
     assert guests.requests == []
-    found = guests.standing([GRACE, GRACE.lower()])
+    found = guests.status_many([GRACE, GRACE.lower()])
     assert list(found) == [email_key(GRACE)]
 
 
 def test_an_address_that_cannot_be(guests: Any) -> None:
     with pytest.raises(InvalidArgument, match="'ada' is not an email address"):
-        guests.standing([ADA, "ada"])
+        guests.status_many([ADA, "ada"])
     assert guests.requests == []
 
 
@@ -133,14 +133,14 @@ def test_a_list_of_invitations_that_repeats_itself(faulty: Any) -> None:
     guests = faulty(fault)
     guests.invite(ADA)
     fault.is_on = True
-    assert guests.standing([ADA])[ADA].state is State.PENDING
+    assert guests.status_many([ADA])[ADA].state is State.PENDING
     with pytest.raises(MalformedResponse, match="repeats itself") as caught:
-        guests.standing([ADA, NOBODY])
+        guests.status_many([ADA, NOBODY])
     assert str(caught.value).startswith("home: ")
 
 
 @on_vultr
-@pytest.mark.parametrize("verb", ["status", "standing"])
+@pytest.mark.parametrize("verb", ["status", "status_many"])
 def test_one_that_has_expired_may_hide_another_in_a_list_that_repeats_itself(
     faulty: Any, verb: str
 ) -> None:
@@ -152,7 +152,7 @@ def test_one_that_has_expired_may_hide_another_in_a_list_that_repeats_itself(
     guests.later(days=4)
     fault.is_on = True
     with pytest.raises(MalformedResponse, match="repeats itself"):
-        guests.status(ADA) if verb == "status" else guests.standing([ADA])
+        guests.status(ADA) if verb == "status" else guests.status_many([ADA])
 
 
 @on_vultr
@@ -163,7 +163,7 @@ def test_members_that_cannot_be_read(faulty: Any, kind_of: type[Fault], error: A
     guests = faulty(fault)
     guests.invite(ADA)
     fault.is_on = True
-    assert guests.standing([ADA])[ADA] == guests.status(ADA)
+    assert guests.status_many([ADA])[ADA] == guests.status(ADA)
     with pytest.raises(error) as caught:
-        guests.standing([ADA, NOBODY])
+        guests.status_many([ADA, NOBODY])
     assert str(caught.value).startswith("home: ")
