@@ -238,7 +238,7 @@ def test_inviting_in_python(vultr: Service, guests: Any) -> None:
 def test_inviting_on_the_command_line(vultr: Service, guestlist: Cli) -> None:
     [invited] = guestlist("invite", ADA, "--option", "api_enabled=yes")["results"]
     assert (invited["outcome"], invited["email_sent"]) == ("invited", True)
-    [listed] = guestlist("list", "--state", "pending")["results"]
+    [listed] = guestlist("invitations", "--state", "pending")["results"]
     assert (listed["email"], listed["raw_state"]) == (ADA, "Pending")
 
     vultr.accept()
@@ -424,10 +424,10 @@ def test_granting_access_on_the_command_line(
 ) -> None:
     vultr.run(send, CREATE_GROUP)
     guestlist("invite", ADA, "--option", "api_enabled=yes")
-    refused = guestlist("assign", ADA, "group:Night shift", code=1)
+    refused = guestlist("assign-role", ADA, "group:Night shift", code=1)
     assert "pending" in refused["errors"][0]["message"]
     vultr.accept()
-    guestlist("assign", ADA, "group:Night shift")
+    guestlist("assign-role", ADA, "group:Night shift")
     [access] = guestlist("access", ADA)["results"]
     assert access["effective"] is False
     assert "no policy is attached to group:Night shift" in access["explanation"]
@@ -442,7 +442,7 @@ def test_granting_access_on_the_command_line(
     ada = access["guest"]["member"]["id"]
     key = vultr.run(send, CREATE_KEY, user_id=ada).json["apikey"]["api_key"]
     mine = cli({"provider": "vultr", **vultr.settings, "api_key": key})
-    [own] = mine("access", "--own")["results"]
+    [own] = mine("own-access")["results"]
     assert own["effective"]
     assert [one["role"]["name"] for one in own["grants"]] == ["Night shift", "Compute"]
 
@@ -479,7 +479,7 @@ def test_the_mailbox_shows_how_to_ask_with_the_invitees_key(
     guestlist("invite", ADA)
     assert shown() == []
     vultr.accept()
-    guestlist("assign", ADA, "group:Engineering")
+    guestlist("assign-role", ADA, "group:Engineering")
     [commands] = shown()
     make_key, ask = commands.split("\n\n")
 

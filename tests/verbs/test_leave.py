@@ -116,7 +116,7 @@ def test_nobody_to_remove(guests: Any) -> None:
 
 
 def test_nobody_is_removed_in_place_of_a_record_without_an_address(guests: Any) -> None:
-    with pytest.raises(InvalidArgument, match="no e-mail address"):
+    with pytest.raises(InvalidArgument, match="no email address"):
         guests.remove(Member(id="m1", email=""))
     assert guests.requests == []
 

@@ -57,7 +57,7 @@ def test_the_whole_way(
     wanted = ROLES[guests.case.name]
     began = guests.sandbox.clock.seconds()
     after(1.5 * DAY, lambda: guests.accept(ADA))
-    done = guests.onboard(ADA, wanted)
+    done = guests.onboard(ADA, role=wanted)
     assert guests.sandbox.clock.seconds() - began < 1.5 * DAY + 1200
     assert done.guest.state is State.ACCEPTED
     assert done.invited.outcome is Outcome.INVITED
@@ -77,9 +77,9 @@ def test_repeated_it_does_nothing_more(make: Any, after: Any) -> None:
     guests = make()
     wanted = ROLES[guests.case.name]
     after(100, lambda: guests.accept(ADA))
-    guests.onboard(ADA, wanted)
+    guests.onboard(ADA, role=wanted)
     guests.forget()
-    again = guests.onboard(ADA, wanted)
+    again = guests.onboard(ADA, role=wanted)
     assert again.invited.outcome is Outcome.ALREADY_MEMBER
     assert {one.outcome for one in again.granted} == {RoleOutcome.ALREADY_ASSIGNED}
     assert again.missing == ()
@@ -97,9 +97,9 @@ def test_interrupted_while_it_waits_and_called_again(make: Any, after: Any) -> N
     wanted = ROLES[guests.case.name]
     after(3600, interrupt)
     with pytest.raises(Killed):
-        guests.onboard(ADA, wanted)
+        guests.onboard(ADA, role=wanted)
     guests.accept(ADA)
-    done = make().onboard(ADA, wanted)
+    done = make().onboard(ADA, role=wanted)
     assert done.invited.outcome is Outcome.ALREADY_MEMBER
     assert done.missing == ()
     assert len(guests.mails(ADA)) == 1
@@ -112,9 +112,9 @@ def test_killed_while_it_invites_and_called_again(
     guests = make(ledger=ledger)
     wanted = ROLES[guests.case.name]
     with pytest.raises(Killed):
-        faulty(Kill(before=False), ledger=ledger).onboard(ADA, wanted)
+        faulty(Kill(before=False), ledger=ledger).onboard(ADA, role=wanted)
     after(100, lambda: guests.accept(ADA))
-    assert guests.onboard(ADA, wanted).missing == ()
+    assert guests.onboard(ADA, role=wanted).missing == ()
     assert len(guests.mails(ADA)) == 1
 
 
@@ -122,7 +122,7 @@ def test_killed_while_it_invites_and_called_again(
 def test_who_does_not_answer_in_time(make: Any, ledger: Ledger, tmp_path: Path) -> None:
     guests = make(ledger=ledger)
     with pytest.raises(WaitTimeout, match="did not become accepted in 7200 s: still pending"):
-        guests.onboard(ADA, ROLES[guests.case.name], timeout=7200)
+        guests.onboard(ADA, role=ROLES[guests.case.name], timeout=7200)
     assert guests.status(ADA).state is State.PENDING
     assert set(debts(tmp_path)) <= {2}, "what could not be given yet is deferred"
     if guests.case.name == "vultr":
@@ -133,7 +133,7 @@ def test_who_does_not_answer_in_time(make: Any, ledger: Ledger, tmp_path: Path) 
 def test_who_lets_it_lapse(make: Any) -> None:
     guests = make()
     with pytest.raises(Conflict, match="is expired and will not become accepted"):
-        guests.onboard(ADA, ROLES[guests.case.name], timeout=30 * DAY)
+        guests.onboard(ADA, role=ROLES[guests.case.name], timeout=30 * DAY)
 
 
 @pytest.mark.parametrize("case", ["betterauth"], indirect=True)
@@ -141,7 +141,7 @@ def test_who_says_no(make: Any, after: Any) -> None:
     guests = make()
     after(100, lambda: guests.service.decline(guests.invitations_of(ADA)[-1]["id"]))
     with pytest.raises(Conflict, match="is declined"):
-        guests.onboard(ADA, ROLES[guests.case.name], timeout=7200)
+        guests.onboard(ADA, role=ROLES[guests.case.name], timeout=7200)
     assert not guests.is_member(ADA)
 
 
@@ -149,7 +149,7 @@ def test_who_says_no(make: Any, after: Any) -> None:
 def test_a_member_gets_what_is_lacking(make: Any) -> None:
     guests = make()
     case = guests.case
-    done = guests.onboard(case.member, case.role)
+    done = guests.onboard(case.member, role=case.role)
     assert done.invited.outcome is Outcome.ALREADY_MEMBER
     assert [one.outcome for one in done.granted] == [RoleOutcome.ASSIGNED]
     assert done.missing == ()
@@ -176,7 +176,7 @@ def test_a_role_that_is_none_is_told_before_anything_is_sent(
 ) -> None:
     guests = make(ledger=ledger if remembers else None)
     with pytest.raises(UnknownRole, match="there is no role 'Wizard'") as caught:
-        guests.onboard(ADA, [guests.case.role, "Wizard"])
+        guests.onboard(ADA, role=[guests.case.role, "Wizard"])
     assert str(caught.value).startswith("home: ")
     assert guests.writes == []
 
@@ -185,14 +185,14 @@ def test_a_role_that_is_none_is_told_before_anything_is_sent(
 def test_what_names_no_role(make: Any) -> None:
     guests = make()
     with pytest.raises(InvalidArgument, match="5 is no role"):
-        guests.onboard(ADA, 5)
+        guests.onboard(ADA, role=5)
     assert guests.writes == []
 
 
 @on_aitronos
 def test_more_roles_than_a_member_can_hold(guests: Any) -> None:
     with pytest.raises(Unsupported, match="a member of Aitronos holds one role, not 2") as caught:
-        guests.onboard(ADA, ["Admin", "Support"])
+        guests.onboard(ADA, role=["Admin", "Support"])
     assert str(caught.value).startswith("home: ")
     assert guests.writes == []
 
@@ -207,7 +207,7 @@ def test_a_service_that_cannot_give_them(
     fewer = classmethod(lambda _cls, name: name != "assign_role" and supports(name))
     monkeypatch.setattr(guests.case.provider, "supports", fewer)
     with pytest.raises(Unsupported, match="assign") as caught:
-        guests.onboard(ADA, guests.case.role)
+        guests.onboard(ADA, role=guests.case.role)
     assert str(caught.value).startswith("home: ")
     assert guests.writes == []
 
@@ -233,7 +233,7 @@ def test_a_role_that_is_taken_away_again_meanwhile_is_missing(
 
     fading.__guestlist_operation__ = True  # type: ignore[attr-defined]
     monkeypatch.setattr(guests.case.provider, "access", fading)
-    done = guests.onboard(ADA, "group:Engineering")
+    done = guests.onboard(ADA, role="group:Engineering")
     assert [one.outcome for one in done.granted] == [RoleOutcome.ASSIGNED]
     assert [role.label for role in done.missing] == ["group:Engineering"]
 
@@ -244,4 +244,4 @@ def test_others_may_change_the_person_while_it_waits(guests: Any, after: Any) ->
     """The same client, from another thread or the same program: the wait holds nobody up."""
     after(DAY, lambda: guests.revoke(ADA))
     with pytest.raises(Conflict, match="revoked"):
-        guests.onboard(ADA, ["admin"])
+        guests.onboard(ADA, role=["admin"])

@@ -205,7 +205,7 @@ def test_who_is_nobody(guests: Any) -> None:
 
 
 def test_a_record_without_an_address(guests: Any) -> None:
-    with pytest.raises(InvalidArgument, match="no e-mail address"):
+    with pytest.raises(InvalidArgument, match="no email address"):
         guests.assign_role(Member(id="m1", email=""), guests.case.role)
     assert guests.requests == []
 

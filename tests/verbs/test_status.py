@@ -191,7 +191,7 @@ def test_an_address_that_cannot_be(guests: Any, email: str) -> None:
 
 def test_a_record_without_an_address_is_nobody_in_particular(guests: Any) -> None:
     """Vultr's service users have none: any of them would fit."""
-    with pytest.raises(InvalidArgument, match="home: the record has no e-mail address"):
+    with pytest.raises(InvalidArgument, match="home: the record has no email address"):
         guests.status(Member(id="m1", email=""))
     assert guests.requests == []
 

@@ -28,7 +28,7 @@ def test_every_shell_gets_a_script(plain: Cli, shell: str) -> None:
         ("guestlist invite ada@example.com --if-exists re", ["return", "resend", "replace"]),
         ("guestlist status -a c", ["cloud "]),
         ("guestlist status -a cloud ada@example.com --show", ["--show-secrets "]),
-        ("guestlist list --state pen", ["pending "]),
+        ("guestlist invitations --state pen", ["pending "]),
     ],
 )
 def test_what_is_offered(tmp_path: Path, line: str, offered: list[str]) -> None:

@@ -37,7 +37,7 @@ def test_as_json(plain: Cli) -> None:
     run = plain("demo", "--json")
     steps = [row for row in run.results if row["type"] == "step"]
     assert len(steps) > 25
-    assert all(step["as_told"] for step in steps)
+    assert all(step["as_expected"] for step in steps)
 
 
 def test_a_step_that_comes_out_differently_ends_it(
@@ -53,7 +53,7 @@ def test_a_step_that_comes_out_differently_ends_it(
     assert run.code == 1
     assert "unexpected result in the demo" in run.errors[0]["message"]
     [step] = run.results
-    assert (step["expected"], step["as_told"]) == ("accepted", False)
+    assert (step["expected"], step["as_expected"]) == ("accepted", False)
 
 
 def test_without_the_providers_of_the_story_it_names_them(

@@ -91,7 +91,11 @@ def test_an_error_of_a_call_that_may_have_happened_is_an_unknown_outcome() -> No
         ),
         (["invite", ADA, "--if-exists", "renew"], "there is no --if-exists 'renew'", ""),
         (["invite", ADA, "--option", "x"], "'x' is not of the form name=value", ""),
-        (["list", "--state", "open"], "there is no state 'open'; the states are: pending", ""),
+        (
+            ["invitations", "--state", "open"],
+            "there is no state 'open'; the states are: pending",
+            "",
+        ),
         (["wait", ADA, "--timeout", "soon"], "'soon' is not a length of time", ""),
         (["config", "write"], "there is no action 'write'", ""),
         (["completion", "csh"], "there is no shell 'csh'; did you mean 'tcsh'", ""),
@@ -127,10 +131,14 @@ def test_what_cannot_be_typed(plain: Cli, words: list[str], message: str, hint: 
         (["invite", ADA, "-a", "vultr", "--option", "x=1"], "no option 'x'", "api_enabled"),
         (["invite", ADA, "-a", "vultr", "--option", "api_enabled=x"], "has to be yes or no", ""),
         (["invite", ADA, "-a", "vultr", *["--option", "x=1"] * 2], "given twice", ""),
-        (["status", "a/b", "-a", "vultr"], "'a/b' is neither an e-mail address nor an id", ""),
+        (["status", "a/b", "-a", "vultr"], "'a/b' is neither an email address nor an id", ""),
         (["status", "a\x07b", "-a", "vultr"], "'a\\x07b' is neither", ""),
         (["status", "some-id"], "no account is named", "--account"),
-        (["assign", "omar@example.org", "Support", "-a", "vultr"], "'Support' fits", "kind:name"),
+        (
+            ["assign-role", "omar@example.org", "Support", "-a", "vultr"],
+            "'Support' fits",
+            "kind:name",
+        ),
         (["revoke", ADA, "-a", "vultr"], "offers no way to revoke", "Let it expire"),
     ],
 )
@@ -145,7 +153,7 @@ def test_what_cannot_be_asked(
     ("words", "code", "message"),
     [
         (["invite", ADA, "-a", "vultr", "--if-exists", "error"], 1, "has an open invitation"),
-        (["assign", ADA, "group:Support", "-a", "vultr"], 1, "is no member: pending"),
+        (["assign-role", ADA, "group:Support", "-a", "vultr"], 1, "is no member: pending"),
         (["remove", ADA, "-a", "vultr"], 1, "is invited and no member yet"),
         (["status", "00000000-aaaa", "-a", "vultr"], 1, "no invitation or member with the id"),
         (["wait", ADA, "-a", "vultr", "--timeout", "0.05"], 4, "did not become accepted"),
@@ -178,7 +186,7 @@ def test_a_bad_key(plain: Cli, sandbox: Sandbox) -> None:
         f'base_url = "{base_url}"\n'
     )
     failed(plain("status", ADA), 1, "cloud: ", "Check")
-    run = plain("accounts")
+    run = plain("check")
     failed(run, 1, "HTTP 401")
     assert "does not work" in run.out
     assert "wrong-key-123" not in run.out + run.err

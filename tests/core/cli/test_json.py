@@ -24,13 +24,13 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "wait": ("eve@example.com", "-a", "aitronos", "--until", "pending"),
     "revoke": ("eve@example.com", "-a", "aitronos"),
     "remove": ("sam.support@works.example", "-a", "aitronos"),
-    "assign": ("sam.support@works.example", "Member", "-a", "aitronos"),
-    "unassign": ("sam.support@works.example", "Support", "-a", "aitronos"),
+    "assign-role": ("sam.support@works.example", "Member", "-a", "aitronos"),
+    "unassign-role": ("sam.support@works.example", "Support", "-a", "aitronos"),
     "access": ("sam.support@works.example",),
-    "list": (),
+    "invitations": (),
     "members": (),
     "roles": (),
-    "accounts": (),
+    "check": (),
     "providers": (),
 }
 
@@ -65,7 +65,7 @@ def test_errors_are_in_the_document_and_on_stderr(cli: Cli) -> None:
     assert run.err.startswith("error: vultr: ")
 
 
-@pytest.mark.parametrize("command", ["accounts", "members"])
+@pytest.mark.parametrize("command", ["check", "members"])
 def test_a_service_that_is_down_is_told_in_json_too(plain: Cli, command: str) -> None:
     Path("guestlist.toml").write_text(
         '[accounts.cloud]\nprovider = "vultr"\napi_key = "k-123456"\n'
@@ -75,7 +75,7 @@ def test_a_service_that_is_down_is_told_in_json_too(plain: Cli, command: str) ->
     assert run.code == 1
     [error] = run.errors
     assert (error["error"], error["budget"]) == ("ServiceUnavailable", "one attempt")
-    assert [row["working"] for row in run.results] == [None] * (command == "accounts")
+    assert [row["working"] for row in run.results] == [None] * (command == "check")
 
 
 def test_every_fact_of_an_error_has_its_place_in_the_document() -> None:

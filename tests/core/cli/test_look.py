@@ -19,16 +19,16 @@ def test_nothing_is_wider_than_the_screen_and_no_address_is_cut(
 ) -> None:
     monkeypatch.setenv("COLUMNS", str(columns))
     cli("invite", LONG, "-a", "vultr")
-    for words in (["status", LONG], ["list"], ["list", "-v"], ["members"], ["roles"]):
+    for words in (["status", LONG], ["invitations"], ["invitations", "-v"], ["members"], ["roles"]):
         run = cli(*words)
         assert all(len(line) <= columns for line in run.table)
-        assert (LONG in run.out) is (words[0] in ("status", "list"))
+        assert (LONG in run.out) is (words[0] in ("status", "invitations"))
 
 
 def test_a_pipe_gets_whole_lines(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("COLUMNS")
     cli("invite", LONG, "-a", "vultr")
-    run = cli("list", "-a", "vultr")
+    run = cli("invitations", "-a", "vultr")
     header, line = run.table
     assert header.split()[-1] == "Id"
     assert LONG in line
@@ -63,7 +63,7 @@ def test_no_output_at_all() -> None:
 
 def test_verbose_gives_dates_and_leaves_nothing_out(cli: Cli) -> None:
     cli("invite", LONG, "-a", "vultr")
-    run = cli("list", "-a", "vultr", "-v")
+    run = cli("invitations", "-a", "vultr", "-v")
     titles = [line.split("  ")[0] for line in run.table]
     assert titles == ["Guest", "Account", "State", "Invited", "When", "By", "Id"]
     assert "UTC" in run.out

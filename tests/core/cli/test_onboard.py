@@ -120,8 +120,8 @@ def test_changes_are_written_into_the_ledger_that_is_named(cli: Cli) -> None:
     place = ("-a", "vultr", "--ledger", "changes.db")
     assert cli("invite", ADA, *place, "--role", "group:Support").code == 0
     cli("resend", ADA, *place)
-    cli("assign", "lena@example.org", "group:Support", *place)
-    cli("unassign", "lena@example.org", "group:Support", *place)
+    cli("assign-role", "lena@example.org", "group:Support", *place)
+    cli("unassign-role", "lena@example.org", "group:Support", *place)
     cli("remove", "omar@example.org", *place)
     assert written("changes.db") == [
         ("invite", ADA, "invited"),

@@ -92,7 +92,7 @@ def test_a_provider_that_fails_is_named_with_its_function(
             register(Policy)
     """)
     Path("guestlist.toml").write_text('[accounts.odd]\nprovider = "policy"\n')
-    done = subprocess.run([SCRIPT, "accounts"], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([SCRIPT, "check"], capture_output=True, text=True, timeout=60)
     assert done.returncode == 70
     assert done.stderr.splitlines()[0] == (
         "error: the plugin policy of guestlist-policy 0.1, in guestlist_policy.Policy.organization,"

@@ -114,7 +114,7 @@ def test_it_writes_a_configuration_that_works(tmp_path: Path) -> None:
         for line in running.stdout:
             if line == "}\n":
                 break
-        checked = script("--config", str(file), "accounts", "--json")
+        checked = script("--config", str(file), "check", "--json")
         accounts = {row["account"] for row in json.loads(checked.stdout)["results"]}
         assert {"aitronos", "betterauth", "vultr"} <= accounts
         again = script("sandbox", "--port", "0", "--write", str(file))

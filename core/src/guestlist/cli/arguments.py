@@ -38,12 +38,13 @@ def _examples(parser: Parser, *lines: str) -> None:
     parser.epilog = "examples:\n" + "\n".join(f"  guestlist {line}" for line in lines)
 
 
-def _people(parser: Parser, *, ids: bool = True, needed: bool = True) -> None:
+def _people(parser: Parser, *, ids: bool = True) -> None:
     parser.add_argument(
         "who",
         metavar="ADDRESS",
-        nargs="+" if needed else "*",
-        help="an email address" + (", or an id as `list` and `members` show it" if ids else ""),
+        nargs="+",
+        help="an email address"
+        + (", or an id as `invitations` and `members` show it" if ids else ""),
     )
 
 
@@ -372,7 +373,7 @@ def _roles(parser: Parser) -> None:
     complete(option, _kinds)
 
 
-def _assign(parser: Parser) -> None:
+def _assign_role(parser: Parser) -> None:
     _people(parser)
     parser.add_argument(
         "role", metavar="ROLE", help="an id, a name or kind:name, such as group:Engineering"
@@ -382,22 +383,23 @@ def _assign(parser: Parser) -> None:
     _examples(parser, f"{parser.prog.split()[-1]} ada@example.com group:Engineering -a cloud")
 
 
-_unassign = _assign
+_unassign_role = _assign_role
 
 
 def _access(parser: Parser) -> None:
-    _people(parser, needed=False)
-    parser.add_argument(
-        "--own", action="store_true", help="show what the owner of the account's key can do"
-    )
+    _people(parser)
     _accounts(parser, ALL_ACCOUNTS)
-    _examples(parser, "access ada@example.com -a cloud", "access --own -a cloud")
+    _examples(parser, "access ada@example.com -a cloud")
+
+
+def _own_access(parser: Parser) -> None:
+    _accounts(parser, ALL_ACCOUNTS)
 
 
 # ---------------------------------------------------------------------------- lists
 
 
-def _list(parser: Parser) -> None:
+def _invitations(parser: Parser) -> None:
     _accounts(parser, ALL_ACCOUNTS)
     option = parser.add_argument(
         "--state", type=_state, metavar="STATE", help="only invitations in this state"
@@ -550,7 +552,7 @@ def _providers(parser: Parser) -> None:
     _examples(parser, "providers", "providers vultr")
 
 
-def _accounts_command(parser: Parser) -> None:
+def _check(parser: Parser) -> None:
     _accounts(parser, ALL_ACCOUNTS)
 
 
@@ -638,7 +640,7 @@ def provider_names(**_: object) -> list[str]:
 COMMANDS: dict[str, dict[str, tuple[str, Callable[[Parser], None]]]] = {
     "the guest list": {
         "plan": ("Show the changes that would make the services match the roster.", _plan),
-        "apply": ("Make these changes: invite, resend, assign; with --prune also remove.", _apply),
+        "apply": ("Make these changes: invite, give roles; with --prune also remove.", _apply),
         "worker": ("Help to apply the runs of a ledger in PostgreSQL.", _worker),
         "settle": ("Give people who have accepted their deferred roles.", _settle),
         "pull": ("Write the people of the services into the roster.", _pull),
@@ -654,12 +656,13 @@ COMMANDS: dict[str, dict[str, tuple[str, Callable[[Parser], None]]]] = {
     },
     "roles": {
         "roles": ("List what can be assigned: roles, groups, policies.", _roles),
-        "assign": ("Give members a role.", _assign),
-        "unassign": ("Take a role from members.", _unassign),
+        "assign-role": ("Give members a role.", _assign_role),
+        "unassign-role": ("Take a role from members.", _unassign_role),
         "access": ("Show what people can effectively do, and why.", _access),
+        "own-access": ("Show what the owners of the accounts' keys can do.", _own_access),
     },
     "lists": {
-        "list": ("List the invitations.", _list),
+        "invitations": ("List the invitations.", _invitations),
         "members": ("List the members.", _members),
     },
     "ledger": {
@@ -668,7 +671,7 @@ COMMANDS: dict[str, dict[str, tuple[str, Callable[[Parser], None]]]] = {
     },
     "setting up": {
         "config": ("Write, check or find the accounts' file.", _config),
-        "accounts": ("List the accounts, each with a live check of its key.", _accounts_command),
+        "check": ("List the accounts, and check the key of each at its service.", _check),
         "providers": ("List the installed providers, or one with its settings.", _providers),
         "completion": ("Print the script that completes commands in your shell.", _completion),
     },

@@ -15,12 +15,12 @@ COMMANDS = {
     "resend": {"resend"},
     "revoke": {"revoke"},
     "status": {"find_invitation", "invitations", "find_member", "members"},
-    "list": {"invitations"},
+    "invitations": {"invitations"},
     "members": {"members"},
     "remove": {"remove"},
     "roles": {"roles"},
-    "assign": {"assign_role"},
-    "unassign": {"unassign_role"},
+    "assign-role": {"assign_role"},
+    "unassign-role": {"unassign_role"},
     "access": {"access"},
 }
 """The operations that a command can use. It needs at least one of them."""

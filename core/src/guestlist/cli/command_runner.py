@@ -16,7 +16,7 @@ from guestlist.errors import ConfigError, GuestlistError
 from guestlist.plugins import installed
 
 EMPTY_MESSAGES = {
-    "list": "No invitations.",
+    "invitations": "No invitations.",
     "log": "No orders.",
     "members": "No members.",
     "roles": "No roles.",

@@ -57,7 +57,7 @@ class OnboardingRow(Onboarding, defer_build=True):
 
 
 class RoleChangeRow(RoleResult, defer_build=True):
-    """The result of `assign` or `unassign`."""
+    """The result of `assign-role` or `unassign-role`."""
 
     type: Literal["role_change"] = "role_change"
 
@@ -69,13 +69,13 @@ class AccessRow(Access, defer_build=True):
 
 
 class OwnAccessRow(OwnAccess, defer_build=True):
-    """The effective access of the owner of an account's API key: `access --own`."""
+    """The effective access of the owner of an account's API key, as `own-access` shows it."""
 
     type: Literal["own_access"] = "own_access"
 
 
 class InvitationRow(Invitation, defer_build=True):
-    """An invitation in the result of `list`."""
+    """An invitation in the result of `invitations`."""
 
     type: Literal["invitation"] = "invitation"
     account: str
@@ -170,7 +170,7 @@ class PulledRow(Row):
 
 
 class AccountRow(Row):
-    """An account in the result of `accounts` or `config check`."""
+    """An account in the result of `check` or `config check`."""
 
     type: Literal["account"] = "account"
     account: str
@@ -262,7 +262,7 @@ class StepRow(Row):
     call: str
     result: str
     expected: str
-    as_told: bool
+    as_expected: bool
 
 
 AnyRow = (

@@ -143,7 +143,7 @@ class Tables:
                 self._explain(row.guest.account, row.access.explanation, row.guest.label)
 
     def role_changes(self, rows: Sequence[RoleChangeRow]) -> None:
-        """Prints the results of `assign` and `unassign`."""
+        """Prints the results of `assign-role` and `unassign-role`."""
         self._list(
             rows,
             (WHO, lambda row: row.guest.label),

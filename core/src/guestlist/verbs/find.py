@@ -89,7 +89,7 @@ def begin(
             email = yield from _address_by_id(call, check_id(str(who)))
         if not email:
             raise InvalidArgument(
-                "the record has no e-mail address, which is how people are told apart here",
+                "the record has no email address, by which guestlist distinguishes people",
                 hint="Use an operation of the provider: `call`.",
             )
     except CallerMistake as error:
@@ -132,8 +132,9 @@ def check_id(id: str) -> str:
     odd = any(c.isspace() or not c.isprintable() or c in "/\\?#" for c in id)
     if odd or id in ("", ".", ".."):
         raise InvalidArgument(
-            f"{id!r} is neither an e-mail address nor an id",
-            hint="Give an address such as ada@example.com, or an id as `guestlist list` shows it.",
+            f"{id!r} is neither an email address nor an id",
+            hint="Give an address such as ada@example.com, or an id that `guestlist invitations` or"
+            " `guestlist members` shows.",
         )
     return id
 
@@ -149,7 +150,7 @@ def _address_by_id(call: Call, id: str) -> Steps[str]:
     raise call.about(
         NotFound(
             f"there is no invitation or member with the id {id!r}",
-            hint="A record may vanish when it succeeds: ask by the e-mail address.",
+            hint="A record may vanish when it succeeds: ask by the email address.",
         )
     )
 

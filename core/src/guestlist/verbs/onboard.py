@@ -26,8 +26,8 @@ ONE_WEEK = 7 * 86_400.0
 def onboard(
     accounts: Accounts,
     email: str,
-    roles: RoleRef | Iterable[RoleRef] = (),
     *,
+    role: RoleRef | Iterable[RoleRef] | None = None,
     options: Mapping[str, Any] | BaseModel | None = None,
     timeout: float = ONE_WEEK,
     account: str | None = None,
@@ -40,8 +40,8 @@ def onboard(
 
     Args:
         email: the address. It is sent as written.
-        roles: the roles, each by id, name or `kind:name`. If the service takes roles with an
-            invitation, they are sent with it; the others are given after acceptance.
+        role: the role or roles to give, each by id, name or `kind:name`. Those that the service
+            takes with an invitation are sent with it; the others are given after acceptance.
         options: the provider's own options, such as a message for the email.
         timeout: seconds to wait for acceptance. By default a week.
         account: the name of the account. May be omitted if there is only one.
@@ -54,7 +54,7 @@ def onboard(
         GuestlistError: any error of `invite`, `assign_role` and `access`.
     """
     provider = accounts.pick(account).provider
-    wanted = yield from _resolved(accounts, roles, account)
+    wanted = yield from _resolved(accounts, role, account)
     remembers = accounts.journal is not None
     with_it = wanted if remembers else wanted[: _most_roles(provider, len(wanted))]
     invited: InviteResult = yield from invite(
@@ -77,7 +77,7 @@ def onboard(
 
 
 def _resolved(
-    accounts: Accounts, roles: RoleRef | Iterable[RoleRef], account: str | None
+    accounts: Accounts, role: RoleRef | Iterable[RoleRef] | None, account: str | None
 ) -> Steps[list[Role]]:
     """Returns the requested roles.
 
@@ -87,7 +87,7 @@ def _resolved(
     provider = call.provider
     wanted: list[Role] = []
     try:
-        for ref in refs_of(roles):
+        for ref in refs_of(role):
             wanted += ((yield from resolve_to_assign(call, ref)),)
         if _most_roles(provider, len(wanted)) < len(wanted):
             needs("assign_role")(provider)

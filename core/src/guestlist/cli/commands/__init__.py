@@ -17,9 +17,10 @@ _COMMANDS_BY_MODULE = {
     "config": "config",
     "demo": "demo",
     "forget": "forget",
-    "lists": "list members roles accounts",
+    "lists": "invitations members roles check",
     "log": "log",
-    "people": "invite onboard resend status wait revoke remove access assign unassign",
+    "people": "invite onboard resend status wait revoke remove assign-role unassign-role access"
+    " own-access",
     "providers": "providers",
     "pull": "pull",
     "roster": "plan apply settle worker",

@@ -73,7 +73,7 @@ def _init(session: Session) -> None:
         variables = comma_list(needed_variables(providers))
         print_text(
             f"Next: set {variables}, or remove the accounts you do not use;"
-            " then run `guestlist accounts` to check the keys."
+            " then run `guestlist check` to check the keys."
         )
         session.printed = True
 

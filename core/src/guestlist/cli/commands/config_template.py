@@ -31,7 +31,7 @@ def template(providers: Sequence[type[Provider]]) -> str:
     budget = Budget()
     lines = [
         *_comment(
-            "The accounts that `guestlist` invites people into. `guestlist accounts` checks them."
+            "The accounts that `guestlist` invites people into. `guestlist check` checks them."
             " Lines that begin with # are comments."
         ),
         "",

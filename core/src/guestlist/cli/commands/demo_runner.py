@@ -153,14 +153,14 @@ class DemoRunner:
         )
 
     def _step(self, text: str, key: str, facts: list[str], expected: str, shown: str = "") -> None:
-        as_told = key == expected
+        as_expected = key == expected
         shown = shown or spaced(key)
         text_shown = " · ".join(filter(None, [shown, *facts]))
         if self._screen is not None:
             from guestlist.cli.screen import STYLES, Text
 
             line = Text(f"→ {text_shown}")
-            style = STYLES.get(key, "green") if as_told else "bold red"
+            style = STYLES.get(key, "green") if as_expected else "bold red"
             line.stylize(style, 0, len(shown) + 2)
             self._screen.line(line, indent=RESULT_INDENT)
         self._session.results.append(
@@ -169,10 +169,10 @@ class DemoRunner:
                 call=text,
                 result=text_shown,
                 expected=expected,
-                as_told=as_told,
+                as_expected=as_expected,
             )
         )
-        if not as_told:
+        if not as_expected:
             raise NotAsTold(
                 f"unexpected result in the demo: {text} returned {key!r}, not {expected!r}",
                 hint="Run `guestlist demo --verbose` and report its output.",

@@ -10,8 +10,8 @@ from guestlist.cli.session import Session
 from guestlist.errors import GuestlistError, ServiceTrouble
 
 
-def run_list(session: Session) -> None:
-    """`list`: lists invitations."""
+def run_invitations(session: Session) -> None:
+    """`invitations`: lists invitations."""
 
     def invitations(task: Task) -> Iterator[AnyRow]:
         found = session.guests.invitations(state=session.arguments.state, account=task.account)
@@ -47,8 +47,8 @@ def run_roles(session: Session) -> None:
     run_each(session, tasks_of(having or accounts), roles, changes=False)
 
 
-def run_accounts(session: Session) -> None:
-    """`accounts`: lists the accounts and checks their keys."""
+def run_check(session: Session) -> None:
+    """`check`: lists the accounts and checks their keys."""
     refusals: dict[str, GuestlistError] = {}
 
     def check(task: Task) -> Iterator[AnyRow]:

@@ -48,7 +48,7 @@ def run_onboard(session: Session) -> None:
 
     def onboard(task: Task) -> Iterator[AnyRow]:
         done = session.guests.onboard(
-            task.who, given.role, options=options, account=task.account, **longest
+            task.who, role=given.role, options=options, account=task.account, **longest
         )
         yield OnboardingRow.model_construct(**dict(done))
         if done.missing:
@@ -152,38 +152,34 @@ def run_remove(session: Session) -> None:
     _change(session, remove)
 
 
-def run_assign(session: Session) -> None:
-    """`assign`: gives members a role."""
+def run_assign_role(session: Session) -> None:
+    """`assign-role`: gives members a role."""
     _change_roles(session, lambda: session.guests.assign_role)
 
 
-def run_unassign(session: Session) -> None:
-    """`unassign`: takes a role from members."""
+def run_unassign_role(session: Session) -> None:
+    """`unassign-role`: takes a role from members."""
     _change_roles(session, lambda: session.guests.unassign_role)
 
 
 def run_access(session: Session) -> None:
-    """`access`: shows the effective access of people or, with `--own`, of the owners of the
-    keys."""
-    given = session.arguments
-    if given.own and given.who:
-        raise UsageError("--own and an address exclude each other", hint="Leave out one of them.")
-    if not given.own and not given.who:
-        raise UsageError("ADDRESS is missing", hint="Add an address or --own.")
-
-    def own_access(task: Task) -> Iterator[AnyRow]:
-        found = session.guests.own_access(account=task.account)
-        yield OwnAccessRow.model_construct(**dict(found))
-
-    if given.own:
-        run_each(session, tasks_of(session.accounts(every=True)), own_access, changes=False)
-        return
+    """`access`: shows the effective access of people."""
 
     def access(task: Task) -> Iterator[AnyRow]:
         found = session.guests.access(task.who, account=task.account)
         yield AccessRow.model_construct(**dict(found))
 
     _read(session, access)
+
+
+def run_own_access(session: Session) -> None:
+    """`own-access`: shows the effective access of the owners of the accounts' keys."""
+
+    def own_access(task: Task) -> Iterator[AnyRow]:
+        found = session.guests.own_access(account=task.account)
+        yield OwnAccessRow.model_construct(**dict(found))
+
+    run_each(session, tasks_of(session.accounts(every=True)), own_access, changes=False)
 
 
 def _change_roles(session: Session, verb: Callable[[], Callable[..., RoleResult]]) -> None:
