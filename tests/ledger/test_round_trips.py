@@ -17,8 +17,7 @@ from guestlist.exchange.clock import SystemClock
 from guestlist.ledger import Ledger, orders
 from guestlist.ledger.entry import OrderEntry
 from guestlist.ledger.perform import perform
-from guestlist.models import Invitation, Member, MemberState, State
-from guestlist.models import Order as InvitationOrder
+from guestlist.models import Invitation, Member, MemberState, NewInvitation, State
 from guestlist.provider import Flow, Limit, Page, Provider, Request, operation
 
 
@@ -45,8 +44,8 @@ class Works(Provider):
         return Page(found)
 
     @operation
-    def invite(self, order: InvitationOrder) -> Flow[Invitation]:
-        answer = yield Request.post("invitations", json={"email": order.email})
+    def invite(self, new: NewInvitation) -> Flow[Invitation]:
+        answer = yield Request.post("invitations", json={"email": new.email})
         return self._invitation(answer.json())
 
     def _invitation(self, record: dict[str, Any]) -> Invitation:
