@@ -68,7 +68,7 @@ def test_what_is_written_is_read(guests: Guestlist, tmp_path: Path) -> None:
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert [one.name for one in tmp_path.iterdir()] == ["plan.jsonl"]
     header = json.loads(path.read_text().splitlines()[0])
-    assert header["version"] == 2
+    assert header["version"] == 3
     for secret in ("API_KEY", "SANDBOX", "token", "link"):
         assert secret not in path.read_text()
 
@@ -84,7 +84,7 @@ def test_files_that_are_no_plan(guests: Guestlist, tmp_path: Path) -> None:
     path = tmp_path / "plan.jsonl"
     plan = written(guests, path)
     lines = path.read_text().splitlines(keepends=True)
-    for content in ("", "{}\n", "x", lines[0].replace('"version":2', '"version":1'), "\xff"):
+    for content in ("", "{}\n", "x", lines[0].replace('"version":3', '"version":2'), "\xff"):
         path.write_text(content, encoding="latin-1")
         with pytest.raises(ConfigError, match="plan"):
             read_plan(path)

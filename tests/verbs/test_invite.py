@@ -314,7 +314,7 @@ def test_without_a_mail(guests: Any) -> None:
 
 @on_vultr
 def test_a_mail_that_cannot_be_suppressed(guests: Any) -> None:
-    with pytest.raises(Unsupported, match="always sends the mail"):
+    with pytest.raises(Unsupported, match="always sends the email"):
         guests.invite(ADA, send_email=False)
     assert guests.requests == []
 

@@ -127,7 +127,7 @@ def test_a_pipe_gets_a_line_for_each_order_and_in_full_for_each_event(
         (["Ada@Example.com"], [1, 2]),
         ([ADA, EVE], [1, 2, 3]),
         (["-a", "office"], [3]),
-        (["--state", "in-doubt", "--state", "waiting"], [4, 5]),
+        (["--state", "unresolved", "--state", "waiting"], [4, 5]),
         (["--run", "1"], [1]),
         (["--since", "4d"], [4, 5]),
         (["--since", "2026-11-24"], [3, 4, 5]),

@@ -46,7 +46,7 @@ def test_a_policy_that_fails_is_named(install: Install, sandbox: Sandbox) -> Non
         from guestlist.provider import hookimpl
 
         @hookimpl
-        def guestlist_check_invitation(order):
+        def guestlist_check_invitation(new):
             raise KeyError("hunter2")
     """)
     run = guestlist(sandbox, "invite", "ada@example.com", "-a", "vultr")

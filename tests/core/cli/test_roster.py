@@ -78,11 +78,11 @@ def test_a_plan_shows_each_change_and_sends_nothing(roster: Roster, sandbox: San
     shown = roster("plan")
     assert shown.code == 0
     assert any(
-        line.startswith("  +  invite  ada@example.com   group:Engineering when accepted")
+        line.startswith("  +  invite       ada@example.com   group:Engineering when accepted")
         for line in shown.table
     )
-    assert any(line.startswith("  +  assign  omar@example.org") for line in shown.table)
-    assert "Plan: 2 to invite, 1 to assign." in shown.table
+    assert any(line.startswith("  +  assign role  omar@example.org") for line in shown.table)
+    assert "Plan: 2 to invite, 1 to assign role." in shown.table
     assert not sandbox.outbox.mails
 
 
