@@ -266,7 +266,7 @@ def test_a_worker_reports_a_pause_that_it_waits_for(
 
     monkeypatch.setattr(machine.service, "handle_request", handle)
     member = machine.service.add_person("ada@example.com")
-    assign = change("ada@example.com", Action.ASSIGN, roles=("dev",), member=member)
+    assign = change("ada@example.com", Action.ASSIGN_ROLE, roles=("dev",), member=member)
     run = machine.begin([assign])
     with machine.process() as process:
         worker = AccountWorker(
