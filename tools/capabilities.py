@@ -41,7 +41,7 @@ def table(providers: list[type[Provider]]) -> str:
     rows.append(["role at invitation", *map(_roles, providers)])
     kinds = (", ".join(provider.role_kinds) for provider in providers)
     rows.append(["kinds of roles", *kinds])
-    rows.append(["without an email", *("yes" if p.can_suppress_mail else "—" for p in providers)])
+    rows.append(["without an email", *("yes" if p.can_suppress_email else "—" for p in providers)])
     rows.append(["lasts", *map(_lifetime, providers)])
     rows.insert(1, ["---"] * len(rows[0]))
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)

@@ -161,8 +161,8 @@ def test_one_kind_of_order_after_another(pool: Pool) -> None:
     changes = []
     for person in people:
         facts: Facts = {"state": "accepted", "member": person}
-        changes.append(change(person.label, Action.UNASSIGN, roles=("old",), **facts))
-        changes.append(change(person.label, Action.ASSIGN, roles=("new",), **facts))
+        changes.append(change(person.label, Action.UNASSIGN_ROLE, roles=("old",), **facts))
+        changes.append(change(person.label, Action.ASSIGN_ROLE, roles=("new",), **facts))
     run = pool.begin(changes)
     with pool.workers():
         pool.follow(run)
@@ -176,8 +176,8 @@ def test_a_role_is_kept_when_its_replacement_is_refused(pool: Pool) -> None:
     facts: Facts = {"state": "accepted", "member": ada}
     run = pool.begin(
         [
-            change(ada.label, Action.UNASSIGN, roles=("old",), **facts),
-            change(ada.label, Action.ASSIGN, roles=("new",), **facts),
+            change(ada.label, Action.UNASSIGN_ROLE, roles=("old",), **facts),
+            change(ada.label, Action.ASSIGN_ROLE, roles=("new",), **facts),
         ]
     )
     with pool.workers():
@@ -419,8 +419,8 @@ def test_what_another_machine_waits_for_is_not_put_back(pool: Pool) -> None:
     """Its answer would find nothing to be written to, and the request would be sent again."""
     person = pool.service.add_person("ada@example.com", "old")
     facts: Facts = {"state": "accepted", "member": person}
-    run = pool.begin([change(person.label, Action.UNASSIGN, roles=("old",), **facts)])
-    claimed(pool, run, 1.0, Action.UNASSIGN)
+    run = pool.begin([change(person.label, Action.UNASSIGN_ROLE, roles=("old",), **facts)])
+    claimed(pool, run, 1.0, Action.UNASSIGN_ROLE)
     with pool.runner() as runner:
         assert runner.reconcile().left == 1
     assert pool.states() == {"INTENDED": 1}
@@ -429,8 +429,8 @@ def test_what_another_machine_waits_for_is_not_put_back(pool: Pool) -> None:
 def test_what_nobody_waits_for_any_more_is_put_back(pool: Pool) -> None:
     person = pool.service.add_person("ada@example.com", "old")
     facts: Facts = {"state": "accepted", "member": person}
-    run = pool.begin([change(person.label, Action.UNASSIGN, roles=("old",), **facts)])
-    claimed(pool, run, 60.0, Action.UNASSIGN)
+    run = pool.begin([change(person.label, Action.UNASSIGN_ROLE, roles=("old",), **facts)])
+    claimed(pool, run, 60.0, Action.UNASSIGN_ROLE)
     with pool.runner() as runner:
         runner.reconcile()
     assert pool.states() == {"ASKED": 1}

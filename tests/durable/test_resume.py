@@ -90,8 +90,8 @@ def test_every_kind_of_change_is_looked_for(machine: Machine) -> None:
         change(ADA, deferred=("ops",)),
         change(BOB, Action.RESEND, state="expired", invitation=expired),
         change(EVE, Action.REPLACE, state="pending", invitation=old),
-        change(fay.label, Action.ASSIGN, roles=("new",), member=fay, **accepted),
-        change(fay.label, Action.UNASSIGN, roles=("old",), member=fay, **accepted),
+        change(fay.label, Action.ASSIGN_ROLE, roles=("new",), member=fay, **accepted),
+        change(fay.label, Action.UNASSIGN_ROLE, roles=("old",), member=fay, **accepted),
         change("hal@example.com", Action.REVOKE, state="pending", invitation=old),
         change("ivy@example.com", Action.REMOVE, member=gil, **accepted),
     ]
@@ -122,8 +122,8 @@ def test_what_is_still_missing_is_done(machine: Machine) -> None:
     facts: Facts = {"state": "accepted", "member": fay}
     changes = [
         change(ADA),
-        change(fay.label, Action.ASSIGN, roles=("new",), **facts),
-        change(fay.label, Action.UNASSIGN, roles=("old",), **facts),
+        change(fay.label, Action.ASSIGN_ROLE, roles=("new",), **facts),
+        change(fay.label, Action.UNASSIGN_ROLE, roles=("old",), **facts),
     ]
     assert machine.run(machine.begin(changes)).left == 0
     assert machine.service.mails == {ADA: 1}

@@ -516,7 +516,7 @@ def test_two_runs_on_one_file_are_refused(machine: Machine) -> None:
         pass
 
 
-def test_owed_roles_are_written_once(machine: Machine) -> None:
+def test_deferred_roles_are_written_once(machine: Machine) -> None:
     machine.service.faults["ada@example.com"] = [LOST]
     run = machine.begin([change("ada@example.com", deferred=("dev", "ops"))])
     machine.run(run)

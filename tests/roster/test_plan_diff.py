@@ -256,7 +256,7 @@ def test_declined_and_asked_again() -> None:
     assert found(ANY, guest(D), entry, invite_declined=True) == ["invite e"]
 
 
-def test_owed_roles() -> None:
+def test_deferred_roles() -> None:
     entry = Entry(ADA, ADA, wish(LATER, ["a", "e"]), deferred={("role", "r0"), ("role", "r2")})
     assert found(LATER, guest(M), entry) == ["settle a", "assign_role e"]
     assert found(LATER, guest(M, told=False), entry) == ["settle a", "unseen"]

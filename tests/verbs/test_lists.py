@@ -101,7 +101,7 @@ def test_all_roles(guests: Any) -> None:
 def test_roles_of_one_kind(guests: Any) -> None:
     assert {one.name for one in guests.roles(kind="group")} == {"Engineering", "Support"}
     assert {one.kind for one in guests.roles()} == {"group", "role", "policy"}
-    with pytest.raises(InvalidOrder, match=r"Vultr IAM has no roles of the kind 'team'\. It has"):
+    with pytest.raises(InvalidArgument, match=r"has no roles of the kind 'team'\. It has"):
         guests.roles(kind="team")
 
 

@@ -105,7 +105,7 @@ def test_applying_makes_it_so_and_again_does_nothing(roster: Roster, sandbox: Sa
     assert mails(sandbox).total() == 2
 
 
-def test_owed_roles_are_given_once_somebody_has_accepted(roster: Roster, sandbox: Sandbox) -> None:
+def test_deferred_roles_are_given_after_acceptance(roster: Roster, sandbox: Sandbox) -> None:
     told = roster("apply", "--yes")
     assert "1 guest will get roles after accepting" in told.out
     assert "1 guest will get roles after accepting" in roster("settle").out

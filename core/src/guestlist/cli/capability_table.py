@@ -51,7 +51,7 @@ def capability_table(
         ("kinds of roles", [", ".join(row.role_kinds) for row in rows]),
         ("members have", ["addresses" if row.members_show_emails else "logins" for row in rows]),
         ("shows suspension", [_yes(not row.hides_suspension) for row in rows]),
-        ("without an email", [_yes(row.can_suppress_mail) for row in rows]),
+        ("without an email", [_yes(row.can_suppress_email) for row in rows]),
         ("lasts", [_lifetime(row) for row in rows]),
         ("--option", [", ".join(row.options) or _none() for row in rows]),
         ("local sandbox", [_yes(row.sandbox) for row in rows]),

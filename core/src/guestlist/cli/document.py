@@ -213,7 +213,7 @@ class ProviderRow(Row):
     their logins."""
     hides_suspension: bool = False
     """Whether the service can suspend a member without showing it."""
-    can_suppress_mail: bool
+    can_suppress_email: bool
     lifetime: float | None
     """Seconds until an invitation expires."""
     sandbox: bool

@@ -97,7 +97,7 @@ class Provider(BaseModel):
     """The names of the settings that identify the organization within the service, such as
     `("organization_id",)`. Two accounts that agree in them and in `base_url` are the same
     organization, whatever their keys are. Leave it empty if the key decides."""
-    can_suppress_mail: ClassVar[bool] = False
+    can_suppress_email: ClassVar[bool] = False
     """Whether an invitation can be created without sending an email."""
     lifetime: ClassVar[timedelta | None] = None
     """How long an invitation can be accepted. None if that is not known."""

@@ -265,11 +265,11 @@ def roles(accounts: Accounts, *, kind: str | None = None, account: str | None = 
 
     Raises:
         Unsupported: the service does not list roles.
-        InvalidOrder: the service has no roles of this kind.
+        InvalidArgument: the service has no roles of this kind.
     """
     provider = accounts.pick(account).provider
     if kind is not None and kind not in provider.role_kinds:
-        raise InvalidOrder(
+        raise InvalidArgument(
             f"{provider.title} has no roles of the kind {kind!r}",
             hint=f"It has these kinds: {', '.join(provider.role_kinds)}.",
         ).about(account=accounts.pick(account).name)

@@ -91,7 +91,7 @@ def describe(provider: type[Provider], distribution: str) -> ProviderRow:
         role_kinds=provider.role_kinds,
         members_show_emails=provider.members_show_emails,
         hides_suspension=provider.hides_suspension,
-        can_suppress_mail=provider.can_suppress_mail,
+        can_suppress_email=provider.can_suppress_email,
         lifetime=provider.lifetime.total_seconds() if provider.lifetime else None,
         sandbox=provider.sandbox is not None,
         substitutes=dict(provider.substitutes),
