@@ -380,6 +380,8 @@ def test_concurrent_tests_are_replayed(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(
         """
         import asyncio
+        from concurrent.futures import ThreadPoolExecutor
+        from random import Random
         from threading import Thread
 
         import pytest
@@ -407,6 +409,24 @@ def test_concurrent_tests_are_replayed(pytester: pytest.Pytester) -> None:
             assert states == ["pending"] * len(PEOPLE)
 
         @again
+        @pytest.mark.guestlist_cassette("pool")
+        def test_threads_that_serve_others_than_when_recording(guestlist_client, turn):
+            cloud, chat = map(guestlist_client.account, ("vultr", "aitronos"))
+
+            def invite_and_revoke(email):
+                chat.invite(email, role="Member")
+                cloud.invite(email)
+                seen = [chat.status(email).state]
+                chat.revoke(email)
+                seen += [chat.status(email).state, cloud.status(email).state]
+                return tuple(map(str, seen))
+
+            people = Random(turn).sample(PEOPLE, len(PEOPLE))
+            with ThreadPoolExecutor(3) as pool:
+                states = set(pool.map(invite_and_revoke, people))
+            assert states == {("pending", "gone", "pending")}
+
+        @again
         @pytest.mark.guestlist_cassette("tasks")
         def test_tasks(guestlist_async_client, turn):
             cloud, chat = map(guestlist_async_client.account, ("vultr", "aitronos"))
@@ -423,9 +443,9 @@ def test_concurrent_tests_are_replayed(pytester: pytest.Pytester) -> None:
         """
     )
 
-    run(pytester, "--guestlist-record", "-k", "0").assert_outcomes(passed=2, deselected=6)
+    run(pytester, "--guestlist-record", "-k", "0").assert_outcomes(passed=3, deselected=9)
 
-    run(pytester).assert_outcomes(passed=8)
+    run(pytester).assert_outcomes(passed=12)
 
 
 def test_versions_are_in_the_file_and_drift_is_reported(pytester: pytest.Pytester) -> None:

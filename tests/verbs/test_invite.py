@@ -50,6 +50,19 @@ def test_the_result_and_the_status_agree(guests: Any) -> None:
     assert told.invitation.expires_at == seen.invitation.expires_at
 
 
+@on_vultr
+def test_somebody_whom_the_user_list_shows_before_they_accept_is_no_member(guests: Any) -> None:
+    guests.service.configure(pending_users="listed")
+    assert guests.invite(ADA).guest.state is State.PENDING
+    again = guests.invite(ADA)
+    assert (again.outcome, again.guest.member) == (Outcome.ALREADY_INVITED, None)
+    assert guests.invite(ADA, if_exists="resend").mail_sent is True
+    assert len(guests.mails(ADA)) == 2
+    assert ADA not in [one.email for one in guests.members()]
+    guests.accept(ADA)
+    assert guests.invite(ADA).outcome is Outcome.ALREADY_MEMBER
+
+
 @pytest.mark.parametrize(
     "email",
     [

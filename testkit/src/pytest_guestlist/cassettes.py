@@ -5,9 +5,10 @@ vcrpy intercepts the requests and knows the file format. This module decides wha
 
 - A request has to match a recorded one in method, address, path, query and body.
 - A request that changes something gets its recorded answers in their order, each of them once.
-- A request that reads gets the next recorded answer that fits the changes made so far, above all
-  those of the same task or thread. If it is sent more often than it was recorded, it gets the last
-  of these answers again. So requests of several tasks or threads may come in any order.
+- A request that reads gets the next recorded answer that shows the changes made so far by calls
+  about the same person (of a call about no person: by the same task or thread), and as few changes
+  to come as possible. If it is sent more often than it was recorded, it gets the last of these
+  answers again. So requests of several calls may come in any order, in any task or thread.
 - At the end every recorded request must have been sent. Reads may be sent less often.
 """
 
@@ -18,7 +19,7 @@ import json
 import re
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import datetime
@@ -39,7 +40,7 @@ from vcr.serialize import deserialize, serialize
 
 from guestlist import __version__
 from guestlist.errors import ConfigError
-from guestlist.exchange.step import Outgoing
+from guestlist.exchange.step import Outgoing, current_guest
 from guestlist.plugins import installed
 from guestlist.provider import Provider, Response
 from pytest_guestlist.accounts import stand_in
@@ -338,7 +339,7 @@ class _Tape(VcrCassette):  # type: ignore[misc] # it has no types
         self._choosing = threading.Lock()
         self._played: Counter[int] = Counter()
         self._last_change = -1
-        self._changes_of: dict[tuple[str, int], list[int]] = {}
+        self._changes_of: dict[Hashable, list[int]] = {}
         self.repeated: set[str] = set()
         self.first_mismatch: ReplayMismatch | None = None
 
@@ -370,7 +371,8 @@ class _Tape(VcrCassette):  # type: ignore[misc] # it has no types
             self._played[place] += 1
             if not _reads(request):
                 self._last_change = place
-                self._changes_of.setdefault(_sender(), []).append(place)
+                for sender in (current_guest.get(), _task_or_thread()):
+                    self._changes_of.setdefault(sender, []).append(place)
             return self.responses[place]
 
     def _chosen(self, request: Request, matching: list[int]) -> int | None:
@@ -378,11 +380,12 @@ class _Tape(VcrCassette):  # type: ignore[misc] # it has no types
         fresh = [place for place in matching if not self._played[place]]
         if not _reads(request):
             return fresh[0] if fresh else None
-        own = self._changes_of.get(_sender(), ())
+        own = self._changes_of.get(current_guest.get() or _task_or_thread(), ())
         unsent = list(self._open_changes())
 
         def misfit(place: int) -> tuple[int, int]:
-            """Counts own changes that the answer lacks, and unsent ones it shows."""
+            """Counts own changes that the answer lacks, and unsent ones it shows. The first count
+            weighs more: a caller must see what it has changed itself."""
             return sum(one > place for one in own), sum(one < place for one in unsent)
 
         least = min(map(misfit, matching), default=None)
@@ -427,8 +430,8 @@ class _Tape(VcrCassette):  # type: ignore[misc] # it has no types
         ]
 
 
-def _sender() -> tuple[str, int]:
-    """The async task or thread that sends a request. It must see the changes it has made itself."""
+def _task_or_thread() -> tuple[str, int]:
+    """The async task or thread that sends a request."""
     task = current_task.get()
     return ("task", task) if task is not None else ("thread", threading.get_ident())
 

@@ -321,6 +321,7 @@ def _set_out(call: Call, request: Request) -> Steps[Outgoing]:
             yield from _intend(call, request)  # somebody may have judged the first meanwhile
     if exceeded := call.exceeded(0.0):  # writing took long, or the machine was asleep
         raise _out_of_budget(account, exceeded, 0.0)
+    outgoing.guest = (account.name, call.email.casefold()) if call.email else None
     outgoing.total = call.remaining
     outgoing.timeout = min(outgoing.timeout, outgoing.total)
     return outgoing

@@ -14,12 +14,17 @@ are given. Two drivers run them, for sync and async callers; the simulator is a 
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from guestlist.errors import GuestlistError, ServiceUnavailable
 
 T = TypeVar("T")
+
+current_guest: ContextVar[tuple[str, str] | None] = ContextVar("current_guest", default=None)
+"""The account and the address of the call whose request is being sent. Test tools can tell by it
+which requests belong together, whichever thread or task sends them."""
 
 
 @dataclass(slots=True)
@@ -32,6 +37,7 @@ class Outgoing:
         total: seconds after which it is given up in any case.
         max_body: octets of a decompressed answer that are read at most.
         hidden: parts of the URL that are secret.
+        guest: the account and the address of the call, if it is about one person.
         fresh: send it on a new connection. An idle one may have been closed by the service without
             a sign, and a request that creates cannot be repeated safely after that.
     """
@@ -45,6 +51,7 @@ class Outgoing:
     max_body: int
     hidden: tuple[str, ...] = ()
     fresh: bool = False
+    guest: tuple[str, str] | None = None
 
     def __repr__(self) -> str:
         return f"<Outgoing {self.method}>"

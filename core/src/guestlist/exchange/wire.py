@@ -23,7 +23,7 @@ from guestlist.exchange import faults
 from guestlist.exchange.clock import SystemClock
 from guestlist.exchange.connections import KEEP_ALIVE, Connection, Connections
 from guestlist.exchange.redaction_filter import filter_of
-from guestlist.exchange.step import Failure, Outgoing
+from guestlist.exchange.step import Failure, Outgoing, current_guest
 from guestlist.exchange.stream import Trace
 from guestlist.provider.messages import Response
 from guestlist.provider.settings import is_this_machine
@@ -342,6 +342,7 @@ class HttpxWire(_Wire):
             request = self._build(outgoing, attempt.trace.report)
         except Exception as error:
             return faults.not_sendable(error)
+        guest = current_guest.set(outgoing.guest)
         try:
             with self._redacted(outgoing):
                 answer = send(request)
@@ -358,6 +359,8 @@ class HttpxWire(_Wire):
                     answer.close()
         except Exception as error:
             return attempt.failure(error)
+        finally:
+            current_guest.reset(guest)
 
     def close(self) -> None:
         """Closes the connections that were opened here. The caller closes what it brought."""
@@ -414,6 +417,7 @@ class AsyncHttpxWire(_Wire):
             request = self._build(outgoing, attempt.trace.report_async)
         except Exception as error:
             return faults.not_sendable(error)
+        guest = current_guest.set(outgoing.guest)
         try:
             with (
                 NO_CONTEXT if ours else anyio.fail_after(outgoing.total),
@@ -434,6 +438,8 @@ class AsyncHttpxWire(_Wire):
                         await answer.aclose()
         except Exception as error:
             return attempt.failure(error)
+        finally:
+            current_guest.reset(guest)
 
     async def close(self) -> None:
         """Closes the connections that were opened here. The caller closes what it brought."""
