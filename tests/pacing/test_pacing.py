@@ -68,7 +68,7 @@ def test_a_network_worse_than_the_margin_is_learned(seed: int, jitter: float) ->
 
 
 @pytest.mark.parametrize("case", CASES, ids=names)
-@pytest.mark.parametrize("stall", [0.1, 0.5])
+@pytest.mark.parametrize("stall", [0.5, *proofs(0.1)])
 def test_a_machine_that_stalls_is_not_refused(case: Case, stall: float) -> None:
     """All who wake up together afterwards reserve anew."""
     traffic = bulk(case, 32, 2000, jitter=0.0, stall=stall)

@@ -282,9 +282,10 @@ def test_no_input_breaks_it(profile: str, method: str, path: str) -> None:
 
     path = filled(seen, path)
     seen.service.configure(profile=profile, pending_users="listed")
-    for value in [*NASTY, *documents, {"api_enabled": []}, {"Version": {}, **DOCUMENT}]:
-        for field in fields.split():
-            assert seen(method, path, {**good, field: value}).status < 500
+    if method != "GET":
+        for value in [*NASTY, *documents, {"api_enabled": []}, {"Version": {}, **DOCUMENT}]:
+            for field in fields.split():
+                assert seen(method, path, {**good, field: value}).status < 500
     for size in ("", "0", "-5", "x", "9" * 5000, "1.5", "\u0664"):
         for cursor in ("", "x", "=", "\u00e9", "bmV4dF9fMQ==", "cHJldl9fOQ==", "AAAA", "bmV4dF9f"):
             assert seen(method, path, good, per_page=size, cursor=cursor).status < 500
