@@ -440,12 +440,20 @@ def test_concurrent_tests_are_replayed(pytester: pytest.Pytester) -> None:
                 return await asyncio.gather(*map(invite, PEOPLE))
 
             assert set(asyncio.run(all_of_them())) == {"pending"}
+
+        @pytest.mark.guestlist_cassette("tasks")
+        def test_one_thread_serves_one_after_the_other(guestlist_client):
+            cloud, chat = map(guestlist_client.account, ("vultr", "aitronos"))
+            for email in PEOPLE:
+                chat.invite(email, role="Member")
+                cloud.invite(email)
+                assert cloud.status(email).state == "pending"
         """
     )
 
-    run(pytester, "--guestlist-record", "-k", "0").assert_outcomes(passed=3, deselected=9)
+    run(pytester, "--guestlist-record", "-k", "0").assert_outcomes(passed=3, deselected=10)
 
-    run(pytester).assert_outcomes(passed=12)
+    run(pytester).assert_outcomes(passed=13)
 
 
 def test_versions_are_in_the_file_and_drift_is_reported(pytester: pytest.Pytester) -> None:
