@@ -421,7 +421,7 @@ def test_concurrent_tests_are_replayed(pytester: pytest.Pytester) -> None:
                 seen += [chat.status(email).state, cloud.status(email).state]
                 return tuple(map(str, seen))
 
-            people = Random(turn).sample(PEOPLE, len(PEOPLE))
+            people = Random(turn).sample(PEOPLE[:6], 6)
             with ThreadPoolExecutor(3) as pool:
                 states = set(pool.map(invite_and_revoke, people))
             assert states == {("pending", "gone", "pending")}
