@@ -56,7 +56,7 @@ def test_somebody_whom_the_user_list_shows_before_they_accept_is_no_member(guest
     assert guests.invite(ADA).guest.state is State.PENDING
     again = guests.invite(ADA)
     assert (again.outcome, again.guest.member) == (Outcome.ALREADY_INVITED, None)
-    assert guests.invite(ADA, if_exists="resend").mail_sent is True
+    assert guests.invite(ADA, if_exists="resend").email_sent is True
     assert len(guests.mails(ADA)) == 2
     assert ADA not in [one.email for one in guests.members()]
     guests.accept(ADA)
