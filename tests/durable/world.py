@@ -127,7 +127,7 @@ class World:
     def __init__(self, share: float, seed: int) -> None:
         switches = {
             "vultr": {"duplicates": "allow", "rate": "off"},
-            "aitronos": {"duplicates": "refresh", "rate": "off"},
+            "aitronos": {"duplicates": "resend", "rate": "off"},
         }
         self._sandbox = Sandbox([LaggingVultr, LaggingAitronos], switches=switches)
         self._random = random.Random(seed)

@@ -98,5 +98,5 @@ def against_sandbox(kind: str, rate: str, *, callers: int, calls: int) -> Seen:
         service = hosted.service
         assert isinstance(service, VultrService)
         settings: dict[str, Any] = {**hosted.settings}
-        provider = Vultr(**settings, organization_id=service.world.home.id)
+        provider = Vultr(**settings, organization_id=service.organization.id)
         return KINDS[kind](provider, callers, calls)

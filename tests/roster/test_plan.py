@@ -17,7 +17,6 @@ from guestlist.models import State
 from guestlist.roster import Limits, Plan, Wanted, make_plan
 from guestlist.roster.deferred_grants import DeferredGrant
 from guestlist.sandbox import Sandbox
-from guestlist_vultr.sandbox.state import Membership
 from pytest_guestlist.clock import VirtualClock
 
 ADA, BEA = "ada@example.com", "bea@example.com"
@@ -297,16 +296,8 @@ def test_invitations_that_nobody_wants(guests: Guestlist) -> None:
 
 
 def test_programs_are_no_people(guests: Guestlist, guestlist_sandbox: Sandbox) -> None:
-    world = guestlist_sandbox.services["vultr"].service.world  # type: ignore[attr-defined]
-    robot = world.add_person(
-        email="robot@example.org",
-        name="R",
-        first_name="R",
-        last_name="",
-        api_enabled=True,
-        service_user=True,
-    )
-    world.home.members[robot.id] = Membership()
+    service: Any = guestlist_sandbox.services["vultr"].service
+    service.add_user("robot@example.org", "R", service_user=True)
     people = [one for one in everybody(guests, "vultr") if not one.email.startswith("robot")]
     with make_plan(guests, people, accounts=["vultr"], prune=True) as plan:
         assert list(plan.changes()) == []

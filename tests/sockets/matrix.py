@@ -73,7 +73,7 @@ SUBJECTS = {
 # A second create makes a second mail: nothing is covered up by a service that refuses it.
 SWITCHES = {
     "vultr": {"duplicates": "allow", "rate": "off"},
-    "aitronos": {"duplicates": "refresh", "rate": "off"},
+    "aitronos": {"duplicates": "resend", "rate": "off"},
 }
 
 # ---------------------------------------------------------------------------- clients

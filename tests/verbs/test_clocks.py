@@ -86,7 +86,7 @@ def test_what_may_have_been_renewed_in_place_is_not_made_again(faulty: Any, move
 
     losing = False
     guests = faulty(undated(lose), ahead=timedelta(days=30))
-    guests.service.configure(duplicates="refresh", resend_moves_expiry=moves)
+    guests.service.configure(duplicates="resend", resend_moves_expiry=moves)
     guests.invite(ADA)
     guests.later(hours=1)
     losing = True

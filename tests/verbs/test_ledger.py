@@ -288,7 +288,7 @@ def test_a_replacement_that_was_killed_half_way(
         faulty(Kill(before=False), ledger=ledger).invite(ADA, if_exists="replace")
     guests = make(ledger=ledger)
     assert guests.invite(ADA, if_exists="replace").outcome is Outcome.INVITED
-    assert [one["state"] for one in guests.invitations_of(ADA)] == ["cancelled", "pending"]
+    assert [one["state"] for one in guests.invitations_of(ADA)] == ["revoked", "pending"]
     assert len(guests.mails(ADA)) == 2
 
 

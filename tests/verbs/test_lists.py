@@ -72,21 +72,11 @@ def test_many_members(guests: Any) -> None:
 
 
 def _to_vultr(service: Any, email: str) -> None:
-    from guestlist_vultr.sandbox.state import Membership
-
-    person = service.world.add_person(
-        email=email, name="M", first_name="M", last_name="", api_enabled=False
-    )
-    service.world.home.members[person.id] = Membership()
+    service.add_user(email, "M")
 
 
 def _to_aitronos(service: Any, email: str) -> None:
-    from guestlist_aitronos.sandbox import records, seed
-
-    now = service.clock.now()
-    user = seed.add_user(service.records, email, "M", None, now)
-    role = service.records.system_role(records.MEMBER)
-    seed.add_membership(service.records, seed.ORGANIZATION, user, [role.id], records.ACTIVE, now)
+    service.organization.add_member(email, "M", [service.organization.role_named("Member")])
 
 
 ADDING = {"vultr": _to_vultr, "aitronos": _to_aitronos}

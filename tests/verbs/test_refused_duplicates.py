@@ -79,9 +79,8 @@ def test_what_another_withdrew_meanwhile_is_seen_where_the_service_remembers(fau
     def withdraw(request: httpx.Request, answer: httpx.Response | None) -> Any:
         told = losing(request, answer)
         if told is not None:
-            guests.service.world.invitations[guests.invitations_of(ADA)[0]["id"]]["status"] = (
-                "canceled"
-            )
+            organization = guests.service.organization
+            organization.revoke(organization.invitations_to(ADA)[0])
         return told
 
     losing = Losing()

@@ -17,7 +17,7 @@ on_betterauth = pytest.mark.parametrize("case", ["betterauth"], indirect=True)
 def bounced(guests: Any) -> None:
     """The service calls Ada's invitation by a word that nobody knows."""
     [one] = guests.invitations_of(ADA)
-    guests.service.world.invitations[one["id"]]["status"] = "bounced"
+    guests.service.organization.invitations[one["id"]].ended = "bounced"
 
 
 @on_betterauth

@@ -139,7 +139,7 @@ def test_wait(cli: Cli, sandbox: Sandbox) -> None:
 def test_revoke(cli: Cli, sandbox: Sandbox) -> None:
     cli("invite", ADA, "-a", "aitronos", "--role", "Member")
     assert cli("revoke", ADA, "-a", "aitronos").code == 0
-    assert states(sandbox, "aitronos") == {ADA: "cancelled"}
+    assert states(sandbox, "aitronos") == {ADA: "revoked"}
 
 
 def test_remove(cli: Cli, sandbox: Sandbox) -> None:

@@ -123,3 +123,14 @@ def test_it_writes_a_configuration_that_works(tmp_path: Path) -> None:
     finally:
         running.kill()
         running.communicate()
+
+
+def test_the_switches_are_listed_with_their_meaning() -> None:
+    listed = script("sandbox", "--list", "--json")
+    rows = json.loads(listed.stdout)["results"]
+    [duplicates] = [row for row in rows if (row["service"], row["name"]) == ("vultr", "duplicates")]
+    assert duplicates["values"] == ["allow", "refuse"]
+    assert "open invitation" in duplicates["meaning"]
+    profiles = [row["values"] for row in rows if row["name"] == "profile"]
+    assert ["govultr", "openapi"] in profiles
+    assert "vultr" in script("sandbox", "--list").stdout

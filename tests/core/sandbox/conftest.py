@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from guestlist.sandbox import Sandbox, SandboxControl, SandboxRefusal, Service
+from guestlist.sandbox import Sandbox, SandboxControl, SandboxRefusal, Service, Switch
 
 LIFETIME = timedelta(days=3)
 
@@ -24,7 +24,7 @@ class Club(Service):
     name = "club"
     title = "The Club"
     profiles = ("plain", "fancy")
-    switches: ClassVar = {"duplicates": ("refuse", "allow")}
+    switches: ClassVar = {"duplicates": Switch(("refuse", "allow"), "a second invitation")}
 
     def build(self) -> Starlette:
         self.invitations: dict[str, dict[str, str]] = {}

@@ -412,7 +412,7 @@ class TestAitronosOrganizations(Aitronoses):
     facts: ClassVar = {
         "profile": "organizations",
         "expired_lookup": "missing",
-        "duplicates": "refresh",
+        "duplicates": "resend",
         "invitee_status": "Pending",
         "resend_moves_expiry": "no",
     }

@@ -20,7 +20,8 @@ import uvicorn
 from starlette.types import Receive, Scope, Send
 
 from guestlist.sandbox.service import Clock
-from guestlist_aitronos.sandbox import AitronosService, seed
+from guestlist_aitronos.sandbox import AitronosService
+from guestlist_aitronos.sandbox import service as seed
 
 aitronos = pytest.importorskip(
     "aitronos", reason="the official client is not installed: pip install aitronos-sdk"
@@ -37,22 +38,21 @@ class World:
 
     def __init__(self) -> None:
         self.service = AitronosService(clock=Clock(lambda: 1_770_000_000.0))
-        records = self.service.records
-        self.role = records.system_role("Member").id
-        self.status = records.statuses_of(ORG)[0].id
+        organization = self.service.organization
+        self.role = organization.role_named("Member").id
+        self.statuses = list(self.service.status_ids.values())
         self.third = self.user(seed.SUPPORT_EMAIL)
         self.owner = self.user(seed.OWNER_EMAIL)
-        self.outsider = self.user(seed.OUTSIDER_EMAIL)
 
     def user(self, email: str) -> str:
-        user = self.service.records.user_by_email(email)
-        assert user is not None
-        return user.id
+        person = self.service.organization.person_with(email)
+        assert person is not None
+        return person.id
 
     @property
     def invited(self) -> Any:
         """The newest invitation."""
-        return list(self.service.records.invitations.values())[-1]
+        return list(self.service.organization.invitations.values())[-1]
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ def is_none(_: World, answer: Any) -> bool:
 
 SELECTORS: dict[str, Callable[[World], dict[str, Any]]] = {
     "by email": lambda w: {"organization_id": ORG, "email": EMAIL},
-    "by user": lambda w: {"organization_id": ORG, "user_id": w.invited.user_id},
+    "by user": lambda w: {"organization_id": ORG, "user_id": w.invited.member.person.id},
     "by id": lambda w: {"organization_id": ORG, "invitation_id": w.invited.id},
 }
 
@@ -111,8 +111,8 @@ INVITATIONS = [
             "send_invitation": True,
         },
         lambda w, a: (
-            (a.invitation_id, a.user_id) == (w.invited.id, w.invited.user_id)
-            and a.invitation_link == w.invited.link
+            (a.invitation_id, a.user_id) == (w.invited.id, w.invited.member.person.id)
+            and a.invitation_link == seed.link(w.invited)
             and len(w.service.outbox.mails) == 1
         ),
         invitee=None,
@@ -139,12 +139,12 @@ INVITATIONS = [
     ],
     Call(
         "crew_management_invitations.resend_invitation",
-        lambda w: {"organization_id": ORG, "user_id": w.invited.user_id},
+        lambda w: {"organization_id": ORG, "user_id": w.invited.member.person.id},
         lambda w, a: a is None and len(w.service.outbox.mails) == 1,
     ),
     Call(
         "crew_management_invitations.resend_invitations_bulk",
-        lambda w: {"organization_id": ORG, "user_ids": [w.invited.user_id, w.third]},
+        lambda w: {"organization_id": ORG, "user_ids": [w.invited.member.person.id, w.third]},
         lambda w, a: (
             (a.success_count, a.failure_count) == (1, 1)
             and a.failed_operations[0].id == w.third
@@ -153,12 +153,12 @@ INVITATIONS = [
     ),
     Call(
         "crew_management_invitations.validate_invitation",
-        lambda w: {"email_key": w.invited.key},
+        lambda w: {"email_key": w.invited.secret},
         lambda w, a: a["valid"] is True and a["role_name"] == "Member",
     ),
     Call(
         "crew_management_invitations.accept_invitation",
-        lambda w: {"email_key": w.invited.key},
+        lambda w: {"email_key": w.invited.secret},
         lambda w, a: a["success"] is True and a["organization_id"] == ORG,
         invitee=seed.OUTSIDER_EMAIL,
         key=seed.OUTSIDER_KEY,
@@ -166,13 +166,13 @@ INVITATIONS = [
     Call(
         "crew_management_invitations.complete_invitation",
         lambda w: {
-            "email_key": w.invited.key,
+            "email_key": w.invited.secret,
             "full_name": "Noor Example",
             "password": "correct-horse-9",
         },
         lambda w, a: (
             a.success
-            and (a.user_id, a.organization_id) == (w.invited.user_id, ORG)
+            and (a.user_id, a.organization_id) == (w.invited.member.person.id, ORG)
             and a.token.count(".") == 2
             and a.refresh_token["token"]
             and a.recommended_username == "noor"
@@ -181,7 +181,7 @@ INVITATIONS = [
     Call(
         "crew_management_invitations.cancel_invitation",
         lambda w: {"organization_id": ORG, "invitation_id": w.invited.id},
-        lambda w, a: a is None and w.invited.cancelled_at is not None,
+        lambda w, a: a is None and w.invited.ended == "revoked",
     ),
 ]
 
@@ -202,7 +202,7 @@ MEMBERS = [
             "take": 1,
             "search_term": EMAIL,
             "role_id": w.role,
-            "status_id": w.service.records.statuses_of(ORG)[2].id,
+            "status_id": w.statuses[2],
             "sort_field": "email",
             "sort_direction": "asc",
             "include_deleted": True,
@@ -253,42 +253,13 @@ MEMBERS = [
     ),
     Call(
         "crew_management_members.change_status_bulk",
-        lambda w: {"organization_id": ORG, "user_ids": [w.third], "status_id": w.status},
+        lambda w: {"organization_id": ORG, "user_ids": [w.third], "status_id": w.statuses[0]},
         lambda w, a: (a.success_count, a.failed_operations) == (1, []),
     ),
 ]
 
-ADMIN = [
-    Call(
-        "crew_management_admin.get_organization_change_logs",
-        organization(skip=0, take=5, start_date=datetime(2026, 1, 1, tzinfo=UTC)),
-        lambda w, a: a.total_count == 1 and a.logs[0].user_email == seed.OWNER_EMAIL,
-    ),
-    Call(
-        "crew_management_admin.get_member_change_logs",
-        lambda w: {"organization_id": ORG, "user_id": w.invited.user_id, "action": "created"},
-        lambda w, a: a.logs[0].changes[0].new_value == "InvitationSent",
-    ),
-]
-
 ORGANIZATIONS = [
-    Call(
-        "organizations.list_organizations",
-        lambda w: {"skip": 0, "limit": 10, "active_only": True},
-        lambda w, a: [o.name for o in a.organizations] == ["Example Works"] and a.total == 1,
-    ),
-    Call(
-        "organizations.create_organization",
-        lambda w: {"name": "Side Works", "type": "Work", "domains": ["side.example"]},
-        lambda w, a: (a.owner_id, a.domains) == (w.owner, ["side.example"]),
-    ),
     Call("organizations.get_organization", organization(), lambda w, a: a.id == ORG),
-    Call(
-        "organizations.update_organization",
-        organization(name="New Works", api_usage_limit=2.5),
-        lambda w, a: (a.name, a.api_usage_limit) == ("New Works", 2.5),
-    ),
-    Call("organizations.delete_organization", organization(), is_none),
     Call(
         "organizations.list_roles",
         organization(include_global=True),
@@ -297,66 +268,20 @@ ORGANIZATIONS = [
     Call(
         "organizations.list_statuses",
         organization(active_only=True),
-        lambda w, a: [s.name for s in a] == [name for name, *_ in seed.STATUSES],
+        lambda w, a: [s.name for s in a] == [name for name, *_ in seed.STATUSES.values()],
     ),
 ]
 
 USERS = [
-    Call(
-        "user_management.list_users",
-        lambda w: {"skip": 1, "limit": 2, "active_only": False},
-        lambda w, a: len(a) == 2 and a[0].id.startswith("usr_"),
-    ),
-    Call(
-        "user_management.create_user",
-        lambda w: {"email": "new@example.net", "password": "correct-horse-9", "first_name": "Nele"},
-        lambda w, a: (a.first_name, a.is_active) == ("Nele", True),
-    ),
-    Call(
-        "user_management.get_current_user_profile",
-        nothing,
-        lambda w, a: (a.id, a.current_organization_id) == (w.owner, ORG),
-    ),
     Call("user_management.get_user", nothing, lambda w, a: a.id == w.owner),
     Call(
         "user_management.get_user_by_email",
         lambda w: {"email": EMAIL},
-        lambda w, a: a.id == w.invited.user_id and not a.is_active,
-    ),
-    Call(
-        "user_management.get_user_by_id",
-        lambda w: {"user_id": w.third},
-        lambda w, a: a.username == "sam",
-    ),
-    Call(
-        "user_management.delete_user",
-        lambda w: {"user_id": w.outsider},
-        lambda w, a: a["success"] is True,
-        key=seed.OUTSIDER_KEY,
-    ),
-    Call("user_management.list_deleted_users", nothing, lambda w, a: a == []),
-    Call(
-        "user_management.get_users_batch",
-        lambda w: {"request": {"user_ids": [w.third]}},
-        lambda w, a: a["total"] == 1,
+        lambda w, a: a.id == w.invited.member.person.id and not a.is_active,
     ),
 ]
 
-AUTHENTICATION = [
-    Call(
-        "authentication.validate_email",
-        lambda w: {"email": EMAIL},
-        lambda w, a: a.is_valid and a.organization.requires_invitation,
-    ),
-    Call(
-        "authentication.dev_login",
-        lambda w: {"email_or_username": "olga", "password": seed.PASSWORD},
-        lambda w, a: a.token_type == "bearer" and a.user["id"] == w.owner,
-    ),
-    Call("authentication.validate_token", nothing, lambda w, a: a.is_valid),
-]
-
-CALLS = [*INVITATIONS, *MEMBERS, *ADMIN, *ORGANIZATIONS, *USERS, *AUTHENTICATION]
+CALLS = [*INVITATIONS, *MEMBERS, *ORGANIZATIONS, *USERS]
 
 
 class Server:
@@ -437,24 +362,17 @@ def test_call(server: Server, call: Call, is_async: bool) -> None:
 def test_every_call_of_the_groups_is_in_the_table(server: Server) -> None:
     """What is left out is left out on purpose: it has nothing to do with who is invited."""
     left_out = {
-        "crew_management_admin.export_csv",  # below: the SDK cannot read its answer
-        "crew_management_admin.export_pdf",
         "crew_management_members.restore_member",  # below: needs a deleted member
+        "organizations.create_organization",
+        "organizations.delete_organization",
+        "organizations.list_organizations",
         "organizations.list_providers",
+        "organizations.update_organization",
         "organizations.update_provider",
         "organizations.validate_providers",
-        "user_management.check_username_availability",
-        "user_management.get_user_devices",
-        "user_management.get_welcome_details",
-        "user_management.serve_profile_image",
-        "user_management.set_current_organization",
-        "user_management.update_user_profile",
-        "user_management.update_username",
-        "user_management.upload_profile_image_file",
-        "user_management.upload_profile_image_url",
     }
     client = server.sync()
-    groups = {call.group for call in CALLS} - {"authentication"}
+    groups = {call.group for call in CALLS} - {"user_management"}
     offered = {
         f"{group}.{name}"
         for group in groups
@@ -471,31 +389,14 @@ def test_restore(server: Server) -> None:
     assert members.get_member(ORG, server.world.third).status.name == "Active"
 
 
-def test_refresh(server: Server) -> None:
-    login = server.sync().authentication.dev_login(
-        email_or_username=seed.OWNER_EMAIL, password=seed.PASSWORD
-    )
-    fresh = server.sync().authentication.refresh_token(refresh_token=login.refresh_token)
-    client = server.sync("unused", token=fresh.access_token)
-    assert client.user_management.get_user().id == server.world.owner
-
-
-def test_the_sdk_cannot_read_an_export(server: Server) -> None:
-    """It parses the CSV file as JSON; what it complains about is a good answer."""
-    with pytest.raises(aitronos.core.ApiError) as failure:
-        server.sync().crew_management_admin.export_csv(ORG, sort_by="email", sort_order="asc")
-    assert failure.value.status_code == 200
-    assert str(failure.value.body).startswith("full_name,email,")
-
-
 def test_a_person_completes_and_uses_the_token(server: Server) -> None:
     invite(server, EMAIL)
-    key = server.world.invited.key
+    key = server.world.invited.secret
     done = server.sync("unused").crew_management_invitations.complete_invitation(
         email_key=key, full_name="Noor Example", password="correct-horse-9"
     )
     client = server.sync("unused", token=done.token)
-    assert client.user_management.get_current_user_profile().full_name == "Noor Example"
+    assert client.user_management.get_user().last_name == "Example"
     assert client.organizations.get_organization(ORG).name == "Example Works"
 
 

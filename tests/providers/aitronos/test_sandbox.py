@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -13,10 +12,10 @@ from urllib.parse import parse_qs, quote, urlencode, urlsplit
 import pytest
 from starlette.types import Message, Scope
 
-from guestlist.sandbox.service import Clock, SandboxRefusal
-from guestlist_aitronos.sandbox import AitronosService, members, seed
+from guestlist.sandbox.service import Clock
+from guestlist_aitronos.sandbox import AitronosService
+from guestlist_aitronos.sandbox import service as seed
 from guestlist_aitronos.sandbox.bodies import Fields
-from guestlist_aitronos.sandbox.service import ROUTES
 
 START = 1_770_000_000.0  # 2026-02-02T02:40:00Z
 ORG = f"/v1/organizations/{seed.ORGANIZATION}"
@@ -181,7 +180,7 @@ def test_invite_answers_variant_b_and_sends_a_mail(make: Make) -> None:
     assert len(key_of(invited)) == len("invkey_") + 32
     (mail,) = sandbox.service.outbox.to(EMAIL)
     assert (mail.service, mail.invitation) == ("aitronos", invited["invitation_id"])
-    assert (mail.link, mail.organization) == (link, seed.ORGANIZATION_NAME)
+    assert (mail.link, mail.organization) == (link, "Example Works")
     assert mail.expires_at == sandbox.service.clock.now() + timedelta(days=7)
 
 
@@ -217,12 +216,6 @@ def test_invite_wants_a_role(sandbox: Sandbox) -> None:
 def test_invite_tells_that_an_account_exists(make: Make) -> None:
     invited = make(profile="organizations").invite(seed.OUTSIDER_EMAIL)
     assert invited["is_new_user"] is False
-
-
-def test_invite_without_mail(sandbox: Sandbox) -> None:
-    wanted = {"email": EMAIL, "role_id": sandbox.role(), "send_invitation": False}
-    assert sandbox.post(f"{ORG}/invite-user", wanted).status == 201
-    assert sandbox.mails() == 0
 
 
 @pytest.mark.parametrize("send", [True, False])
@@ -261,8 +254,8 @@ def test_invite_refuses_an_invited_address(sandbox: Sandbox) -> None:
     assert sandbox.mails() == 1
 
 
-def test_invite_can_refresh_an_invited_address(make: Make) -> None:
-    sandbox = make(duplicates="refresh")
+def test_invite_can_send_an_invited_address_another_email(make: Make) -> None:
+    sandbox = make(duplicates="resend")
     first = sandbox.invite()
     sandbox.forward(days=3)
     second = sandbox.invite(role="Support")
@@ -270,16 +263,6 @@ def test_invite_can_refresh_an_invited_address(make: Make) -> None:
     assert second == first | renewed
     assert sandbox.details(email=EMAIL).body["expires_at"] == "2026-02-12T02:40:00Z"
     assert sandbox.mails() == 2
-
-
-def test_invite_again_after_expiry_withdraws_the_old_invitation(sandbox: Sandbox) -> None:
-    first = sandbox.invite()
-    sandbox.forward(days=7)
-    second = sandbox.invite()
-    assert second["user_id"] == first["user_id"]
-    assert second["invitation_id"] != first["invitation_id"]
-    assert sandbox.details(email=EMAIL).body["invitation_id"] == second["invitation_id"]
-    assert sandbox.details(invitation_id=first["invitation_id"]).status == 404
 
 
 def test_invite_checks_in_the_documented_order(sandbox: Sandbox) -> None:
@@ -295,51 +278,11 @@ def test_invite_checks_in_the_documented_order(sandbox: Sandbox) -> None:
     assert invite(bad, known).code == "INVALID_EMAIL_FORMAT"
 
 
-@pytest.mark.parametrize(
-    "email", ["", "noor", "@example.net", "noor@", "noor@net", "a b@c.de", "a@b..de", "a\0@b.de"]
-)
-def test_invite_refuses_what_is_no_address(sandbox: Sandbox, email: str) -> None:
-    reply = sandbox.post(f"{ORG}/invite-user", {"email": email, "role_id": sandbox.role()})
-    assert (reply.status, reply.code) == (422, "INVALID_EMAIL_FORMAT")
-
-
 def test_any_member_may_invite_when_so_chosen(make: Make) -> None:
     sandbox = make(who_may_invite="member")
     invited = sandbox.invite(key=seed.READ_ONLY_KEY)
     path = f"{ORG}/invitations/{invited['invitation_id']}"
     assert sandbox.call("DELETE", path, key=seed.READ_ONLY_KEY).status == 204
-
-
-def test_ids_repeat_with_the_seed(make: Make) -> None:
-    quiet, chatty = make(), make()
-    for _ in range(5):
-        chatty.get(f"{ORG}/nothing")
-    assert quiet.invite() == chatty.invite()
-    assert make(seed=1).invite() != make(seed=2).invite()
-
-
-def test_invite_v2(sandbox: Sandbox) -> None:
-    wanted = {
-        "email": EMAIL,
-        "full_name": "Noor",
-        "role_ids": [sandbox.role("Admin"), sandbox.role("Support")],
-        "department_ids": ["dept_1"],
-        "custom_message": "See you on Monday.",
-    }
-    reply = sandbox.post(f"{ORG}/users/invite/v2", wanted)
-    assert reply.status == 201
-    assert reply.body["account_state"] == "invited"
-    assert [role["name"] for role in reply.body["roles"]] == ["Admin", "Support"]
-    assert reply.body["departments"] == [{"id": "dept_1"}]
-    (mail,) = sandbox.service.outbox.to(EMAIL)
-    assert "See you on Monday." in mail.text
-    assert sandbox.details(user_id=reply.body["id"]).status == 200
-
-
-def test_invite_v2_makes_a_plain_member_by_default(make: Make) -> None:
-    sandbox = make(members_include_invited="no")
-    reply = sandbox.post(f"{ORG}/users/invite/v2", {"email": EMAIL})
-    assert [role["name"] for role in reply.body["roles"]] == ["Member"]
 
 
 # --- looking up ---------------------------------------------------------------------------------
@@ -427,18 +370,6 @@ def test_resend_answers_a_message_in_the_other_profile(make: Make) -> None:
     assert reply.body["message"]
 
 
-@pytest.mark.parametrize(
-    ("choice", "expires_at"),
-    [("yes", "2026-02-17T02:40:00Z"), ("no", "2026-02-09T02:40:00Z")],
-)
-def test_resend_of_an_expired_invitation(make: Make, choice: str, expires_at: str) -> None:
-    sandbox = make(resend_moves_expiry=choice)
-    invited = sandbox.invite()
-    sandbox.forward(days=8)
-    assert resend(sandbox, invited["user_id"]).status == 204
-    assert sandbox.details(email=EMAIL).body["expires_at"] == expires_at
-
-
 def test_resend_refusals(sandbox: Sandbox) -> None:
     assert resend(sandbox, "usr_0").code == "INVITATION_NOT_FOUND"
     assert resend(sandbox, sandbox.member(seed.SUPPORT_EMAIL)["id"]).status == 404
@@ -487,7 +418,7 @@ def test_cancel_removes_the_row_and_kills_the_link(sandbox: Sandbox) -> None:
     invited = sandbox.invite()
     reply = cancel(sandbox, invited["invitation_id"])
     assert (reply.status, reply.content) == (204, b"")
-    assert sandbox.state(invited["invitation_id"]) == "cancelled"
+    assert sandbox.state(invited["invitation_id"]) == "revoked"
     assert sandbox.details(invitation_id=invited["invitation_id"]).status == 404
     assert sandbox.members(search_term=EMAIL, include_deleted=True)["total_users_count"] == 0
     assert sandbox.get(f"/v1/invitations/validate/{key_of(invited)}").status == 404
@@ -505,15 +436,6 @@ def test_cancel_refusals(sandbox: Sandbox) -> None:
     used = sandbox.invite("second@example.net")
     sandbox.complete(key_of(used))
     assert cancel(sandbox, used["invitation_id"]).status == 404
-
-
-def test_cancel_of_a_former_member_leaves_the_deleted_row(sandbox: Sandbox) -> None:
-    row = sandbox.member(seed.SUPPORT_EMAIL)
-    sandbox.call("DELETE", f"{ORG}/users/{row['id']}/delete")
-    invited = sandbox.invite(seed.SUPPORT_EMAIL)
-    assert sandbox.member(seed.SUPPORT_EMAIL)["status"]["name"] == "InvitationSent"
-    cancel(sandbox, invited["invitation_id"])
-    assert sandbox.member(seed.SUPPORT_EMAIL)["status"]["name"] == "Deleted"
 
 
 # --- answering an invitation --------------------------------------------------------------------
@@ -542,7 +464,7 @@ def test_validate_is_public(sandbox: Sandbox) -> None:
 
 def test_complete_registers_and_signs_in(sandbox: Sandbox) -> None:
     invited = sandbox.invite()
-    assert sandbox.get(f"/v1/user/{invited['user_id']}").body["is_active"] is False
+    assert sandbox.get(f"/v1/user/email/{EMAIL}").body["is_active"] is False
     reply = sandbox.complete(key_of(invited))
     assert reply.status == 200
     done = reply.body
@@ -551,12 +473,9 @@ def test_complete_registers_and_signs_in(sandbox: Sandbox) -> None:
     assert done["organization_id"] == seed.ORGANIZATION
     assert done["device_id"] is None
     assert done["recommended_username"] == "noor"
-    assert done["refresh_token"]["expires_at"] == "2026-03-04T02:40:00Z"
-    claims = done["token"].split(".")[1]
-    claimed = json.loads(base64.urlsafe_b64decode(claims + "=" * (-len(claims) % 4)))
-    assert claimed["sub"] == invited["user_id"]
-
-    assert sandbox.get("/v1/user/me", token=done["token"]).body["full_name"] == "Noor Example"
+    assert done["token"].count(".") == 2
+    me = sandbox.get("/v1/user/current", token=done["token"]).body
+    assert (me["first_name"], me["last_name"]) == ("Noor", "Example")
     assert sandbox.member(EMAIL)["status"]["name"] == "Active"
     assert sandbox.details(email=EMAIL).status == 404
     assert validate(sandbox, key_of(invited)).status == 400
@@ -641,46 +560,6 @@ def test_accept_by_another_address_when_so_chosen(make: Make) -> None:
     assert sandbox.accept(key, key=seed.OUTSIDER_KEY).status == 409
 
 
-def test_accept_by_another_address_of_a_former_members_invitation(make: Make) -> None:
-    sandbox = make(accept_address="any")
-    row = sandbox.member(seed.SUPPORT_EMAIL)["id"]
-    sandbox.call("DELETE", f"{ORG}/users/{row}/delete")
-    key = key_of(sandbox.invite(seed.SUPPORT_EMAIL))
-    assert sandbox.accept(key, key=seed.OUTSIDER_KEY).status == 200
-    assert sandbox.member(seed.SUPPORT_EMAIL)["status"]["name"] == "Deleted"
-
-
-def test_the_mailbox_accepts_for_the_invitee(sandbox: Sandbox) -> None:
-    new, known = sandbox.invite(), sandbox.invite(seed.OUTSIDER_EMAIL)
-    for invited in (new, known):
-        sandbox.service.accept(invited["invitation_id"])
-        assert sandbox.state(invited["invitation_id"]) == "accepted"
-    emails = {member["email"] for member in sandbox.service.snapshot()["members"]}
-    assert {EMAIL, seed.OUTSIDER_EMAIL} <= emails
-    login = {"email_or_username": EMAIL, "password": seed.PASSWORD}
-    assert sandbox.post("/v1/auth/dev-login", login, key=None).status == 200
-
-
-def test_the_mailbox_refuses_what_the_service_refuses(sandbox: Sandbox) -> None:
-    def refused(invitation: str) -> str:
-        with pytest.raises(SandboxRefusal) as refusal:
-            sandbox.service.accept(invitation)
-        return str(refusal.value)
-
-    assert "does not exist" in refused("inv_0")
-    first = sandbox.invite()["invitation_id"]
-    sandbox.service.accept(first)
-    assert "used" in refused(first)
-    second = sandbox.invite("second@example.net")["invitation_id"]
-    cancel(sandbox, second)
-    assert "cancelled" in refused(second)
-    third = sandbox.invite("third@example.net")["invitation_id"]
-    sandbox.forward(days=7)
-    assert "expired" in refused(third)
-    with pytest.raises(SandboxRefusal, match="no way to decline"):
-        sandbox.service.decline(third)
-
-
 # --- members ------------------------------------------------------------------------------------
 
 
@@ -716,20 +595,6 @@ def test_members_are_flat_in_the_other_profile(make: Make) -> None:
     (member,) = listed["members"]
     assert (member["role_name"], member["status_name"]) == ("Support", "Active")
     assert {"role", "status"}.isdisjoint(member)
-
-
-def test_members_are_paged(sandbox: Sandbox) -> None:
-    for number in range(105):
-        email = f"guest{number}@example.net"
-        sandbox.service.configure(rate="off")
-        sandbox.invite(email)
-    seen: list[str] = []
-    while page := sandbox.members(skip=len(seen), take=100)["users"]:
-        seen += [member["email"] for member in page]
-    assert len(seen) == len(set(seen)) == 108
-    assert sandbox.members(skip=108)["users"] == []
-    assert sandbox.members(skip=10**30)["users"] == []
-    assert len(sandbox.members()["users"]) == 10
 
 
 @pytest.mark.parametrize(
@@ -889,12 +754,9 @@ def test_the_owner_is_protected(make: Make, choice: str, status: int) -> None:
     sandbox = make(owner_refusal=choice)
     owner = sandbox.member(seed.OWNER_EMAIL)
     path = f"{ORG}/users/{owner['id']}"
-    departments = {"transfer_resources_to_department_id": "dept_1"}
     assert update(sandbox, seed.OWNER_EMAIL, role_id=sandbox.role()).status == status
     assert update(sandbox, seed.OWNER_EMAIL, status_id=sandbox.status("Inactive")).status == status
     assert sandbox.call("DELETE", f"{path}/delete").status == status
-    assert sandbox.call("DELETE", path, {"confirm": True}).status == status
-    assert sandbox.post(f"{path}/deactivate", departments).status == status
     bulk = sandbox.post(f"{ORG}/users/delete-bulk", {"user_ids": [owner["user_id"]]}).body
     assert (bulk["success_count"], bulk["failure_count"]) == (0, 1)
     unassign = f"{ORG}/roles/{sandbox.role('Owner')}/members/{owner['user_id']}"
@@ -921,25 +783,6 @@ def test_delete_and_restore(sandbox: Sandbox) -> None:
     assert sandbox.get(path).body["status"]["name"] == "Active"
 
 
-def test_deleting_an_invitee_withdraws_the_invitation(sandbox: Sandbox) -> None:
-    invited = sandbox.invite()
-    path = f"{ORG}/users/{invited['user_id']}"
-    assert sandbox.call("DELETE", f"{path}/delete").status == 204
-    assert sandbox.state(invited["invitation_id"]) == "cancelled"
-    assert sandbox.post(f"{path}/restore").status == 204
-    assert sandbox.member(EMAIL)["status"]["name"] == "InvitationSent"
-    assert sandbox.details(email=EMAIL).status == 404
-    sandbox.invite()
-
-
-def test_remove_v2_wants_a_confirmation(sandbox: Sandbox) -> None:
-    path = f"{ORG}/users/{sandbox.member(seed.SUPPORT_EMAIL)['id']}"
-    assert sandbox.call("DELETE", path).status == 422
-    assert sandbox.call("DELETE", path, {"confirm": False}).status == 422
-    assert sandbox.call("DELETE", f"{ORG}/users/usr_0", {"confirm": False}).status == 404
-    assert sandbox.call("DELETE", path, {"confirm": True}).status == 204
-
-
 def test_bulk_delete_and_status(sandbox: Sandbox) -> None:
     owner = sandbox.member(seed.OWNER_EMAIL)["user_id"]
     reader = sandbox.member(seed.READ_ONLY_EMAIL)["user_id"]
@@ -952,53 +795,6 @@ def test_bulk_delete_and_status(sandbox: Sandbox) -> None:
     assert (deleted.body["success_count"], deleted.body["failure_count"]) == (1, 1)
     wanted = {"user_ids": [reader], "status_id": "status_0"}
     assert sandbox.post(f"{ORG}/users/change-status-bulk", wanted).status == 404
-
-
-def test_deactivate_and_reactivate(sandbox: Sandbox) -> None:
-    path = f"{ORG}/users/{sandbox.member(seed.SUPPORT_EMAIL)['id']}"
-    department = {"transfer_resources_to_department_id": "dept_1"}
-    assert sandbox.post(f"{path}/deactivate", {}).status == 422
-    assert sandbox.post(f"{path}/deactivate", department).body["account_state"] == "deactivated"
-    assert sandbox.member(seed.SUPPORT_EMAIL)["status"]["name"] == "Inactive"
-    assert sandbox.post(f"{path}/reactivate").body["account_state"] == "active"
-
-
-def test_export(sandbox: Sandbox) -> None:
-    sandbox.invite()
-    wanted = {"sort_by": "role_name", "sort_order": "desc"}
-    reply = sandbox.post(f"{ORG}/users/export-csv", wanted)
-    assert reply.headers["content-type"].startswith("text/csv")
-    lines = reply.content.decode().splitlines()
-    assert lines[0] == "full_name,email,role_name,status_name,joined_at"
-    assert lines[1].startswith("Sam Support,")
-    assert len(lines) == 5
-    assert sandbox.post(f"{ORG}/users/export-csv", {}, key=seed.READ_ONLY_KEY).status == 403
-
-
-def test_export_has_a_limit(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(members, "EXPORT_LIMIT", 2)
-    assert sandbox.post(f"{ORG}/users/export-csv", {}).code == "VALIDATION_ERROR"
-
-
-def test_change_logs_name_the_inviter(sandbox: Sandbox) -> None:
-    invited = sandbox.invite()
-    sandbox.forward(hours=1)
-    sandbox.complete(key_of(invited))
-    logs = sandbox.post(f"{ORG}/dashboard/change-logs", {}).body
-    assert (logs["total_count"], logs["skip"], logs["take"]) == (2, 0, 10)
-    updated, created = logs["logs"]
-    assert (updated["action"], created["action"]) == ("updated", "created")
-    assert (created["user_email"], created["user_name"]) == (seed.OWNER_EMAIL, "Olga Owner")
-    assert created["resource_type"] == "organization_user"
-    assert created["changes"][0]["new_value"] == "InvitationSent"
-    path = f"{ORG}/users/{invited['user_id']}/change-logs"
-    assert sandbox.post(path, {"action": "created"}).body["logs"] == [created]
-    assert sandbox.post(path, {"start_date": "2026-02-02T03:00:00Z"}).body["logs"] == [updated]
-    assert sandbox.post(path, {"end_date": "2026-02-02T03:00:00"}).body["logs"] == [created]
-    assert sandbox.post(path, {"skip": 1, "take": 1}).body["logs"] == [created]
-    assert sandbox.post(path, {"resource_type": "rule"}).body["total_count"] == 0
-    assert sandbox.post(path, {"take": 101}).status == 422
-    assert sandbox.post(path, {}, key=seed.READ_ONLY_KEY).status == 403
 
 
 # --- roles and statuses -------------------------------------------------------------------------
@@ -1021,58 +817,16 @@ def test_roles_are_listed_in_order(sandbox: Sandbox) -> None:
     assert sandbox.get(f"{ORG}/roles", query={"include_global": "perhaps"}).status == 400
 
 
-def test_create_role(sandbox: Sandbox) -> None:
-    wanted = {"name": "Auditor", "capabilities": ["view_members"]}
-    reply = sandbox.post(f"{ORG}/roles", wanted)
-    assert (reply.status, reply.body["member_count"]) == (201, 0)
-    assert sandbox.role("Auditor") == reply.body["id"]
-    assert sandbox.post(f"{ORG}/roles", wanted | {"name": "auditor"}).status == 409
-    assert sandbox.post(f"{ORG}/roles", wanted | {"name": "x" * 101}).status == 422
-    assert sandbox.post(f"{ORG}/roles", wanted | {"capabilities": []}).status == 422
-    assert sandbox.post(f"{ORG}/roles", wanted, key=seed.READ_ONLY_KEY).status == 403
-    unheld = {"name": "Wizard", "capabilities": ["magic"]}
-    assert sandbox.post(f"{ORG}/roles", unheld).code == "INSUFFICIENT_PERMISSIONS"
-
-
-def test_assign_and_unassign_role(sandbox: Sandbox) -> None:
-    person = sandbox.member(seed.SUPPORT_EMAIL)
-    user, admin = person["user_id"], sandbox.role("Admin")
-    path = f"{ORG}/roles/{admin}/members"
-    reply = sandbox.post(path, {"user_id": user})
-    assert reply.status == 201
-    assert reply.body.pop("id")
-    assert reply.body["assigned_at"] == "2026-02-02T02:40:00Z"
-    assert sandbox.post(path, {"user_id": user}).status == 409
-    assert sandbox.get(path).body == {
-        "members": [
-            {
-                "user_id": user,
-                "full_name": "Sam Support",
-                "email": seed.SUPPORT_EMAIL,
-                "account_state": "active",
-                "avatar_url": None,
-            }
-        ],
-        "total": 1,
-    }
-    assert sandbox.get(path, query={"skip": 1}).body == {"members": [], "total": 1}
-    assert sandbox.get(path, query={"limit": 101}).status == 400
-    assert sandbox.member(seed.SUPPORT_EMAIL)["role"]["name"] == "Support"
-    assert sandbox.call("DELETE", f"{path}/{user}").status == 204
-    assert sandbox.call("DELETE", f"{path}/{user}").status == 404
+def test_unassign_role(sandbox: Sandbox) -> None:
+    user = sandbox.member(seed.SUPPORT_EMAIL)["user_id"]
+    other = f"{ORG}/roles/{sandbox.role('Admin')}/members/{user}"
+    assert sandbox.call("DELETE", other).code == "RESOURCE_NOT_FOUND"
     only = f"{ORG}/roles/{sandbox.role('Support')}/members/{user}"
     assert sandbox.call("DELETE", only).status == 204
     assert sandbox.member(seed.SUPPORT_EMAIL)["role"]["name"] == "Member"
-
-
-def test_assign_refusals(sandbox: Sandbox) -> None:
     invited = sandbox.invite()["user_id"]
-    path = f"{ORG}/roles/{sandbox.role('Admin')}/members"
-    assert sandbox.post(path, {"user_id": invited}).status == 404
-    assert sandbox.post(path, {"user_id": "usr_0"}).status == 404
-    assert sandbox.post(f"{ORG}/roles/role_0/members", {"user_id": invited}).status == 404
-    assert sandbox.post(path, {"user_id": 7}).status == 422
-    assert sandbox.post(path, {"user_id": invited}, key=seed.READ_ONLY_KEY).status == 403
+    path = f"{ORG}/roles/{sandbox.role()}/members/{invited}"
+    assert sandbox.call("DELETE", path).status == 404
 
 
 def test_statuses(sandbox: Sandbox) -> None:
@@ -1090,112 +844,15 @@ def test_statuses(sandbox: Sandbox) -> None:
 # --- users --------------------------------------------------------------------------------------
 
 
-def test_users_by_email_and_id(sandbox: Sandbox) -> None:
+def test_users_by_email(sandbox: Sandbox) -> None:
     found = sandbox.get(f"/v1/user/email/{seed.OUTSIDER_EMAIL.upper()}").body
     assert (found["first_name"], found["last_name"]) == ("Otto", "Outsider")
-    profile = sandbox.get(f"/v1/user/{found['id']}").body
-    assert profile["username"] == "otto"
-    assert profile["current_organization_id"] is None
     assert sandbox.get("/v1/user/email/nobody@example.net").status == 404
-    assert sandbox.get("/v1/user/usr_0").status == 404
-    assert sandbox.get("/v1/user/0").status == 422
-    assert sandbox.get("/v1/user/usr_0", key=None).status == 401
-
-
-@pytest.mark.parametrize("path", ["me", "profile", "current"])
-def test_me(sandbox: Sandbox, path: str) -> None:
-    assert sandbox.get(f"/v1/user/{path}").body["email"] == seed.OWNER_EMAIL
-
-
-@pytest.mark.parametrize("path", ["/v1/user", "/v1/user/"])
-def test_users_are_listed(sandbox: Sandbox, path: str) -> None:
-    sandbox.invite()
-    assert len(sandbox.get(path).body) == 4
-    assert len(sandbox.get(path, query={"active_only": "false"}).body) == 5
-    assert len(sandbox.get(path, query={"skip": 3, "limit": 10}).body) == 1
-    assert sandbox.get(path, query={"limit": 0}).status == 400
-    assert sandbox.get(path, query={"skip": "x"}).status == 400
-
-
-def test_create_batch_and_delete_users(sandbox: Sandbox) -> None:
-    wanted = {"email": EMAIL, "password": "correct-horse-9", "first_name": "Noor"}
-    created = sandbox.post("/v1/user/", wanted)
-    assert (created.status, created.body["first_name"]) == (201, "Noor")
-    assert sandbox.post("/v1/user/", wanted).status == 409
-    assert sandbox.post("/v1/user/", wanted | {"email": "x"}).status == 422
-    assert sandbox.post("/v1/user/", wanted | {"password": "short"}).status == 422
-    batch = sandbox.post("/v1/user/batch", {"user_ids": [created.body["id"], "usr_0"]}).body
-    assert (batch["total"], len(batch["users"]), len(batch["requested_ids"])) == (1, 1, 2)
-    path = f"/v1/user/{created.body['id']}"
-    assert sandbox.call("DELETE", path).code == "OPERATION_NOT_ALLOWED"
-    login = {"email_or_username": EMAIL, "password": "correct-horse-9"}
-    token = sandbox.post("/v1/auth/dev-login", login, key=None).body["access_token"]
-    assert sandbox.call("DELETE", path, token=token).body["success"] is True
-    assert sandbox.get("/v1/user/me", token=token).code == "TOKEN_INVALID"
-    assert sandbox.get(path).status == 404
-    deleted = sandbox.get("/v1/user/deleted").body
-    assert [user["email"] for user in deleted] == [EMAIL]
-    assert sandbox.get("/v1/user/deleted", key=seed.READ_ONLY_KEY).status == 403
-
-
-def test_the_owner_cannot_leave(sandbox: Sandbox) -> None:
-    path = f"/v1/user/{sandbox.get('/v1/user/me').body['id']}"
-    assert sandbox.call("DELETE", path).code == "CANNOT_REMOVE_LAST_OWNER"
-
-
-def test_a_deleted_user_leaves_the_organizations(sandbox: Sandbox) -> None:
-    id = sandbox.get("/v1/user/me", key=seed.READ_ONLY_KEY).body["id"]
-    assert sandbox.call("DELETE", f"/v1/user/{id}", key=seed.READ_ONLY_KEY).status == 200
-    assert sandbox.members()["total_users_count"] == 2
-    assert sandbox.get(ORG, key=seed.READ_ONLY_KEY).code == "INVALID_API_KEY"
-    sandbox.invite(seed.READ_ONLY_EMAIL)
+    assert sandbox.get("/v1/user/email/nobody@example.net", key=None).status == 401
+    assert sandbox.get("/v1/user/current").body["email"] == seed.OWNER_EMAIL
 
 
 # --- organizations ------------------------------------------------------------------------------
-
-
-def test_organizations(sandbox: Sandbox) -> None:
-    listed = sandbox.get("/v1/organizations").body
-    assert (listed["total"], listed["skip"], listed["limit"]) == (1, 0, 100)
-    assert listed["organizations"] == [sandbox.get(ORG).body]
-    created = sandbox.post("/v1/organizations", {"name": "Side Works", "type": "School"})
-    assert (created.status, created.body["type"]) == (201, "School")
-    assert sandbox.post("/v1/organizations", {"name": "X", "type": "Secret"}).status == 422
-    page = sandbox.get("/v1/organizations", query={"skip": 1, "limit": 1}).body
-    assert [one["id"] for one in page["organizations"]] == [created.body["id"]]
-
-    path = f"/v1/organizations/{created.body['id']}"
-    sandbox.forward(hours=1)
-    changed = sandbox.call("PATCH", path, {"name": "Other Works", "is_active": False}).body
-    assert (changed["name"], changed["updated_at"]) == ("Other Works", "2026-02-02T03:40:00Z")
-    assert sandbox.get("/v1/organizations").body["total"] == 1
-    assert sandbox.get("/v1/organizations", query={"active_only": "0"}).body["total"] == 2
-    assert sandbox.call("DELETE", path, key=seed.READ_ONLY_KEY).status == 403
-    assert sandbox.call("DELETE", path).status == 204
-    assert sandbox.get(path).code == "ORGANIZATION_ACCESS_DENIED"
-
-
-def test_only_the_right_people_change_an_organization(sandbox: Sandbox) -> None:
-    reader: dict[str, Any] = {"key": seed.READ_ONLY_KEY}
-    assert sandbox.call("PATCH", ORG, {"name": "X"}, **reader).status == 403
-    assert sandbox.call("DELETE", ORG, **reader).code == "INSUFFICIENT_PERMISSIONS"
-    update(sandbox, seed.READ_ONLY_EMAIL, role_id=sandbox.role("Admin"))
-    assert sandbox.call("PATCH", ORG, {"name": "X"}, **reader).status == 200
-    assert sandbox.call("DELETE", ORG, **reader).status == 403
-
-
-def test_an_invitation_dies_with_its_organization(sandbox: Sandbox) -> None:
-    invited = sandbox.invite()
-    sandbox.call("DELETE", ORG)
-    assert validate(sandbox, key_of(invited)).status == 404
-
-
-def test_people_of_a_domain_join_by_themselves(sandbox: Sandbox) -> None:
-    sandbox.call("PATCH", ORG, {"domains": ["Elsewhere.example"]})
-    assert sandbox.get(ORG, key=seed.OUTSIDER_KEY).status == 403
-    assert sandbox.get("/v1/organizations", key=seed.OUTSIDER_KEY).body["total"] == 1
-    assert sandbox.member(seed.OUTSIDER_EMAIL)["role"]["name"] == "Member"
-    assert sandbox.get(ORG).body["users_added_from_domains"] == 1
 
 
 # --- authentication -----------------------------------------------------------------------------
@@ -1216,9 +873,7 @@ def test_a_key_is_read_from_each_header(sandbox: Sandbox, header: str) -> None:
         ({"x-api-key": "ak_wrong"}, "INVALID_API_KEY"),
         ({"authorization": "Bearer ak_wrong"}, "INVALID_API_KEY"),
         ({"authorization": "bearer a.b.c"}, "TOKEN_INVALID"),
-        ({"x-api-key": seed.EXPIRED_KEY}, "API_KEY_EXPIRED"),
-        ({"x-api-key": seed.DEACTIVATED_KEY}, "API_KEY_DEACTIVATED"),
-        ({"x-api-key": seed.PAUSED_KEY}, "API_KEY_PAUSED"),
+        *(({"x-api-key": key}, code) for key, code in seed.BROKEN_KEYS.items()),
     ],
 )
 def test_bad_credentials(sandbox: Sandbox, headers: dict[str, str], code: str) -> None:
@@ -1229,47 +884,7 @@ def test_bad_credentials(sandbox: Sandbox, headers: dict[str, str], code: str) -
 def test_a_token_wins_over_a_key(sandbox: Sandbox) -> None:
     token = sandbox.complete(key_of(sandbox.invite())).body["token"]
     headers = {"x-api-key": seed.OWNER_KEY, "authorization": f"Bearer {token}"}
-    assert sandbox.get("/v1/user/me", key=None, headers=headers).body["email"] == EMAIL
-
-
-def test_tokens_expire_and_are_refreshed(sandbox: Sandbox) -> None:
-    done = sandbox.complete(key_of(sandbox.invite())).body
-    assert sandbox.get("/v1/auth/validate", token=done["token"]).body["is_valid"] is True
-    sandbox.forward(hours=24)
-    assert sandbox.get("/v1/auth/validate", token=done["token"]).code == "TOKEN_EXPIRED"
-    wanted = {"refresh_token": done["refresh_token"]["token"]}
-    fresh = sandbox.post("/v1/auth/refresh", wanted, key=None).body
-    assert sandbox.get("/v1/auth/validate", token=fresh["access_token"]).status == 200
-    assert sandbox.post("/v1/auth/refresh", wanted, key=None).code == "TOKEN_INVALID"
-    sandbox.forward(days=31)
-    wanted = {"refresh_token": fresh["refresh_token"]}
-    assert sandbox.post("/v1/auth/refresh", wanted, key=None).code == "TOKEN_EXPIRED"
-
-
-def test_login(sandbox: Sandbox) -> None:
-    wanted = {"email_or_username": "OLGA", "password": seed.PASSWORD}
-    reply = sandbox.post("/v1/auth/dev-login", wanted, key=None)
-    assert sandbox.get(ORG, token=reply.body["access_token"]).status == 200
-    wrong = wanted | {"password": "wrong"}
-    assert sandbox.post("/v1/auth/dev-login", wrong, key=None).code == "INVALID_CREDENTIALS"
-    assert sandbox.post("/v1/auth/dev-login", wanted | {"x": 1}, key=None).status == 422
-
-
-def test_validate_email(sandbox: Sandbox) -> None:
-    def verdict(email: str) -> tuple[bool, str | None, bool | None]:
-        body = sandbox.post("/v1/auth/validate-email", {"email": email}, key=None).body
-        about = body["organization"] and body["organization"]["requires_invitation"]
-        return body["is_valid"], body["reason"], about
-
-    assert verdict("nonsense") == (False, "invalid_format", None)
-    assert verdict(seed.OWNER_EMAIL) == (False, "already_registered", None)
-    assert verdict(EMAIL) == (False, "no_organization", None)
-    sandbox.invite()
-    assert verdict(EMAIL) == (True, None, True)
-    sandbox.call("PATCH", ORG, {"domains": ["example.net"]})
-    assert verdict("other@example.net") == (True, None, False)
-    wanted = {"email": EMAIL, "speculative": 1}
-    assert sandbox.post("/v1/auth/validate-email", wanted, key=None).status == 422
+    assert sandbox.get("/v1/user/current", key=None, headers=headers).body["email"] == EMAIL
 
 
 def test_the_read_only_key_reads_and_changes_nothing(sandbox: Sandbox) -> None:
@@ -1280,23 +895,15 @@ def test_the_read_only_key_reads_and_changes_nothing(sandbox: Sandbox) -> None:
     everyone = {"user_ids": [person]}
     for method, path, body in [
         ("POST", "/invite-user", {"email": "x@example.net", "role_id": role}),
-        ("POST", "/users/invite/v2", {"email": "x@example.net"}),
         ("POST", f"/users/{person}/resend-invitation", None),
         ("POST", "/users/resend-invitation-bulk", everyone),
         ("DELETE", f"/invitations/{invited['invitation_id']}", None),
         ("PUT", f"/users/{person}", {"role_id": role}),
         ("DELETE", f"/users/{person}/delete", None),
-        ("DELETE", f"/users/{person}", {"confirm": True}),
         ("POST", "/users/delete-bulk", everyone),
         ("POST", f"/users/{person}/restore", None),
         ("POST", "/users/change-status-bulk", everyone | {"status_id": status}),
-        ("POST", f"/users/{person}/deactivate", {"transfer_resources_to_department_id": "d"}),
-        ("POST", f"/users/{person}/reactivate", None),
-        ("POST", "/roles", {"name": "x", "capabilities": ["view_members"]}),
-        ("POST", f"/roles/{role}/members", {"user_id": person}),
         ("DELETE", f"/roles/{role}/members/{person}", None),
-        ("PATCH", "", {"name": "x"}),
-        ("DELETE", "", None),
     ]:
         reply = sandbox.call(method, f"{ORG}{path}", body, key=seed.READ_ONLY_KEY)
         assert (reply.status, reply.code) == (403, "INSUFFICIENT_PERMISSIONS"), path
@@ -1314,43 +921,25 @@ def test_the_read_only_key_reads_and_changes_nothing(sandbox: Sandbox) -> None:
     [
         ("standard", "bucket", 120, "1"),
         ("standard", "window", 100, "60"),
-        ("premium", "bucket", 1_200, "1"),
-        ("premium", "window", 1_000, "60"),
     ],
 )
 def test_the_rate_is_limited(make: Make, plan: str, rate: str, most: int, wait: str) -> None:
     sandbox = make(plan=plan, rate=rate)
     for left in reversed(range(most)):
-        reply = sandbox.get("/v1/user/me")
+        reply = sandbox.get("/v1/user/current")
         assert reply.status == 200
         assert reply.headers["x-ratelimit-remaining"] == str(left)
         assert reply.headers["x-ratelimit-limit"] == str(most)
         assert reply.headers["x-ratelimit-retry-after"] == "0"
-    refused = sandbox.get("/v1/user/me")
+    refused = sandbox.get("/v1/user/current")
     assert (refused.status, refused.code) == (429, "RATE_LIMIT_EXCEEDED")
     assert refused.headers["retry-after"] == wait
     assert refused.headers["x-ratelimit-retry-after"] == wait
     assert float(refused.headers["x-ratelimit-reset"]) > START
     assert refused.headers["x-request-id"]
-    assert sandbox.get("/v1/user/me", key=seed.READ_ONLY_KEY).status == 200
+    assert sandbox.get("/v1/user/current", key=seed.READ_ONLY_KEY).status == 200
     sandbox.forward(seconds=int(wait))
-    assert sandbox.get("/v1/user/me").status == 200
-
-
-def test_a_day_has_its_own_limit(sandbox: Sandbox) -> None:
-    for _ in range(100):
-        for _ in range(100):
-            assert sandbox.get("/v1/user/me").status == 200
-        sandbox.forward(minutes=1)
-    refused = sandbox.get("/v1/user/me")
-    assert (refused.status, refused.headers["retry-after"]) == (429, str(86_400 - 6_000))
-
-
-def test_the_limit_can_be_off(make: Make) -> None:
-    sandbox = make(rate="off")
-    for _ in range(200):
-        reply = sandbox.get("/v1/user/me")
-        assert (reply.status, reply.headers["x-ratelimit-remaining"]) == (200, "120")
+    assert sandbox.get("/v1/user/current").status == 200
 
 
 @pytest.mark.parametrize(
@@ -1365,11 +954,7 @@ def test_every_answer_is_traced_and_paced(sandbox: Sandbox, path: str, key: str 
         "x-ratelimit-remaining",
         "x-ratelimit-reset",
         "x-ratelimit-retry-after",
-        "freddy-api-version",
-        "freddy-processing-ms",
     } <= set(first.headers)
-    organization = first.headers.get("aitronos-organization")
-    assert organization == (seed.ORGANIZATION if key else None)
 
 
 @pytest.mark.parametrize("raw", [b"", b"{", b"[]", b"null", b'"text"', b"\xff", b"[" * 100_000])
@@ -1393,16 +978,11 @@ def test_detail_is_only_for_422(make: Make) -> None:
     assert sandbox.details().code == "VALIDATION_ERROR"
 
 
-def all_bodies(kind: type[Fields]) -> list[type[Fields]]:
-    """A body's class and everything derived from it."""
-    return [kind, *(each for child in kind.__subclasses__() for each in all_bodies(child))]
-
-
 STRANGE: list[Any] = [None, True, 0, -1, 1e300, "", "x", "\U0001f600\0", [], [None], {}, {"a": 1}]
 
 
 @pytest.mark.parametrize(
-    ("method", "path"), [pytest.param(m, p, id=f"{m} {p}") for m, p, _ in ROUTES]
+    ("method", "path"), [pytest.param(m, p, id=f"{m} {p}") for m, p in AitronosService.routes]
 )
 def test_nothing_is_a_500(make: Make, method: str, path: str) -> None:
     """Every field of every endpoint with every kind of value; a crash would raise here."""
@@ -1413,7 +993,7 @@ def test_nothing_is_a_500(make: Make, method: str, path: str) -> None:
         .replace("{user}", person)
         .replace("{role}", sandbox.role())
     )
-    names = {name for kind in all_bodies(Fields) for name in kind.model_fields}
+    names = {name for kind in Fields.__subclasses__() for name in kind.model_fields}
     for value in STRANGE:
         fields = dict.fromkeys(names, value)
         query = {name: str(value) for name in names}
@@ -1422,7 +1002,6 @@ def test_nothing_is_a_500(make: Make, method: str, path: str) -> None:
             {"query": query},
             {"raw": b'{"email": "\\ud800"}'},
             {"raw": b'{"take": NaN, "skip": ' + b"9" * 5_000 + b"}"},
-            {"body": {"start_date": "0001-01-01T00:00:00+14:00", "end_date": "9999-12-31T23:59Z"}},
         ):
             assert sandbox.call(method, path, **options).status < 500
         odd = quote(str(value)) or "-"
@@ -1434,43 +1013,3 @@ def test_unknown_paths_and_methods(sandbox: Sandbox) -> None:
     assert (missing.status, missing.code) == (404, "RESOURCE_NOT_FOUND")
     wrong = sandbox.call("PATCH", f"{ORG}/roles")
     assert (wrong.status, wrong.code) == (405, "METHOD_NOT_ALLOWED")
-
-
-# --- the service as an object -------------------------------------------------------------------
-
-
-def test_settings_and_snapshot(sandbox: Sandbox) -> None:
-    settings = sandbox.service.settings("http://127.0.0.1:9")
-    assert settings == {
-        "api_key": seed.OWNER_KEY,
-        "organization_id": seed.ORGANIZATION,
-        "base_url": "http://127.0.0.1:9",
-    }
-    reader = sandbox.service.read_only_settings("http://127.0.0.1:9")
-    assert reader == settings | {"api_key": seed.READ_ONLY_KEY}
-    invited = sandbox.invite()
-    snapshot = sandbox.service.snapshot()
-    assert [one["id"] for one in snapshot["invitations"]] == [invited["invitation_id"]]
-    assert {"id", "email", "state"} <= set(snapshot["invitations"][0])
-    assert {member["email"] for member in snapshot["members"]} == {
-        seed.OWNER_EMAIL,
-        seed.READ_ONLY_EMAIL,
-        seed.SUPPORT_EMAIL,
-    }
-
-
-def test_switches_can_be_moved_while_it_runs(sandbox: Sandbox) -> None:
-    sandbox.invite()
-    sandbox.service.configure(profile="organizations", duplicates="refresh")
-    assert "invitation_key" in sandbox.invite()
-    with pytest.raises(ValueError, match="no switch"):
-        sandbox.service.configure(weather="fine")
-
-
-def test_records_do_not_show_secrets(sandbox: Sandbox) -> None:
-    key = key_of(sandbox.invite())
-    sandbox.complete(key)
-    shown = repr(sandbox.service.records)
-    assert key not in shown
-    assert "correct-horse-9" not in shown
-    assert seed.OWNER_KEY not in shown

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -179,8 +180,8 @@ class Imitation:
 
     def act(self, how: str, invitation: str) -> None:
         if how == "expire":
-            record = self._service.world.invitations[invitation]
-            record["expiresAt"] = "2026-01-01T00:00:00.000Z"
+            record = self._service.organization.invitation(invitation)
+            record.expires_at = datetime(2026, 1, 1, tzinfo=UTC)
         else:
             getattr(self._service, how)(invitation)
 
@@ -313,7 +314,7 @@ def test_declining_what_has_expired(guests: Guestlist, service: BetterAuthServic
     assert guests.status("ada@example.com").state is State.DECLINED
     with pytest.raises(SandboxRefusal):
         service.decline(invitation.id)
-    assert [one["state"] for one in service.snapshot()["invitations"]] == ["rejected"]
+    assert [one["state"] for one in service.snapshot()["invitations"]] == ["declined"]
 
 
 def test_too_many_requests_are_refused_alike(

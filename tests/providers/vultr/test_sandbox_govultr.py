@@ -25,7 +25,7 @@ NEWEST = "v3.34.0"
     [
         # The last one that understands a text in an invitation's `status`.
         ("v3.33.1", "all"),
-        (NEWEST, VultrService.switches["status_fields"][0]),
+        (NEWEST, VultrService.switches["status_fields"].values[0]),
     ],
 )
 def test_the_official_client_understands_every_answer(

@@ -613,6 +613,11 @@ def _sandbox(parser: Parser) -> None:
         metavar="FILE",
         help="write a configuration file with the accounts of the sandbox (guestlist.toml)",
     )
+    parser.add_argument(
+        "--list",
+        action="store_true",
+        help="list the services with their profiles and switches, and start nothing",
+    )
 
 
 # ---------------------------------------------------------------------------- writing providers

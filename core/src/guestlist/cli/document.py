@@ -254,6 +254,18 @@ class MailboxRow(Row):
     """The variable that makes clients and commands use this sandbox."""
 
 
+class SwitchRow(Row):
+    """A behavior of a sandbox's service that can be chosen."""
+
+    type: Literal["switch"] = "switch"
+    service: str
+    name: str
+    """`profile`, or the name of a switch."""
+    values: list[str]
+    """The possible values, the default first."""
+    meaning: str
+
+
 class StepRow(Row):
     """A step of `demo`."""
 
@@ -286,6 +298,7 @@ AnyRow = (
     | FileRow
     | ServiceRow
     | MailboxRow
+    | SwitchRow
     | StepRow
 )
 

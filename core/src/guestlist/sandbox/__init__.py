@@ -16,16 +16,24 @@ if TYPE_CHECKING:
     from guestlist.sandbox.control import ReceivedMail, RunningService, SandboxControl
     from guestlist.sandbox.errors import SandboxError, SandboxMistake
     from guestlist.sandbox.limits import (
+        AllOf,
         Limit,
-        RateLimited,
         SlidingWindow,
         TokenBucket,
         Verdict,
         client_address,
-        credentials,
     )
+    from guestlist.sandbox.organization import Invitation, Member, Organization, Person, Role
+    from guestlist.sandbox.routing import Call, OrganizationService, Routes
     from guestlist.sandbox.server import Sandbox
-    from guestlist.sandbox.service import Clock, Mail, Outbox, SandboxRefusal, Service
+    from guestlist.sandbox.service import (
+        Clock,
+        Mail,
+        Outbox,
+        SandboxRefusal,
+        Service,
+        Switch,
+    )
     from guestlist.sandbox.services import service_classes
     from guestlist.sandbox.world import Hosted, World
 
@@ -34,16 +42,17 @@ _HOMES = {
     "control": ("ReceivedMail", "RunningService", "SandboxControl"),
     "errors": ("SandboxError", "SandboxMistake"),
     "limits": (
+        "AllOf",
         "Limit",
-        "RateLimited",
         "SlidingWindow",
         "TokenBucket",
         "Verdict",
         "client_address",
-        "credentials",
     ),
+    "organization": ("Invitation", "Member", "Organization", "Person", "Role"),
+    "routing": ("Call", "OrganizationService", "Routes"),
     "server": ("Sandbox",),
-    "service": ("Clock", "Mail", "Outbox", "SandboxRefusal", "Service"),
+    "service": ("Clock", "Mail", "Outbox", "SandboxRefusal", "Service", "Switch"),
     "services": ("service_classes",),
     "world": ("Hosted", "World"),
 }
@@ -51,13 +60,21 @@ _HOME = {name: home for home, names in _HOMES.items() for name in names}
 _EXTRA = frozenset({"jinja2", "starlette", "uvicorn"})
 
 __all__ = [
+    "AllOf",
+    "Call",
     "Clock",
     "Hosted",
+    "Invitation",
     "Limit",
     "Mail",
+    "Member",
+    "Organization",
+    "OrganizationService",
     "Outbox",
-    "RateLimited",
+    "Person",
     "ReceivedMail",
+    "Role",
+    "Routes",
     "RunningService",
     "Sandbox",
     "SandboxControl",
@@ -66,12 +83,12 @@ __all__ = [
     "SandboxRefusal",
     "Service",
     "SlidingWindow",
+    "Switch",
     "TokenBucket",
     "Verdict",
     "World",
     "accounts_of",
     "client_address",
-    "credentials",
     "service_classes",
 ]
 

@@ -262,8 +262,8 @@ def _described(hosted: Hosted) -> dict[str, Any]:
         "profile": service.profile,
         "profiles": service.profiles,
         "switches": {
-            name: {"value": service.chosen[name], "values": values}
-            for name, values in service.switches.items()
+            name: {"value": service.chosen[name], "values": switch.values}
+            for name, switch in service.switches.items()
         },
         "settings": hosted.settings,
         "read_only_settings": hosted.read_only_settings,

@@ -10,17 +10,11 @@ and a request that is sent exactly `Verdict.retry_after` seconds later is allowe
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import ceil
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
-from starlette.datastructures import MutableHeaders
-from starlette.responses import Response
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
-
-if TYPE_CHECKING:
-    from guestlist.sandbox.service import Clock
+from starlette.types import Scope
 
 MICROSECONDS = 1_000_000
 
@@ -139,6 +133,22 @@ def client_address(scope: Scope) -> str:
     return str(client[0]) if client else ""
 
 
+class AllOf:
+    """Several limits at once, such as a number per minute and one per day. The verdict is that of
+    the first limit that refuses, or else that of the first limit."""
+
+    def __init__(self, *limits: Limit) -> None:
+        self._limits = limits
+
+    def take(self, key: str, now: float) -> Verdict:
+        verdicts = []
+        for limit in self._limits:
+            verdicts.append(limit.take(key, now))
+            if not verdicts[-1].allowed:
+                return verdicts[-1]
+        return verdicts[0]
+
+
 def credentials(scope: Scope) -> str:
     """Key for a limit per credential: the `Authorization` header, or the source address if the
     request has no such header."""
@@ -146,50 +156,6 @@ def credentials(scope: Scope) -> str:
         if name == b"authorization":
             return str(value.decode("latin-1"))
     return client_address(scope)
-
-
-class RateLimited:
-    """Puts a limit in front of an ASGI application.
-
-    Args:
-        limit: counts the requests.
-        clock: the sandbox's clock.
-        refuse: makes the answer to a request over the limit. It sets `Retry-After` itself.
-        key: returns the key that a request is counted under.
-        headers: returns the headers that report the limit in every answer, refusals included.
-            None if the service sends none.
-    """
-
-    def __init__(
-        self,
-        app: ASGIApp,
-        *,
-        limit: Limit,
-        clock: Clock,
-        refuse: Callable[[Verdict], Response],
-        key: Callable[[Scope], str] = client_address,
-        headers: Callable[[Verdict], Mapping[str, str]] | None = None,
-    ) -> None:
-        self._app = app
-        self._limit = limit
-        self._clock = clock
-        self._refuse = refuse
-        self._key = key
-        self._headers = headers
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        verdict = self._limit.take(self._key(scope), self._clock.seconds())
-
-        async def send_with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start" and self._headers is not None:
-                MutableHeaders(scope=message).update(self._headers(verdict))
-            await send(message)
-
-        app = self._app if verdict.allowed else self._refuse(verdict)
-        await app(scope, receive, send_with_headers)
 
 
 def _microseconds(seconds: float) -> int:

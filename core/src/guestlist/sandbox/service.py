@@ -14,7 +14,7 @@ import random
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -98,6 +98,16 @@ class Outbox:
         return (mail for mail in self.mails if mail.to.casefold() == address.casefold())
 
 
+@dataclass(frozen=True)
+class Switch:
+    """A behavior of a service that can be chosen."""
+
+    values: tuple[str, ...]
+    """The possible values, the default first."""
+    meaning: str
+    """What it decides, for `guestlist sandbox --list`."""
+
+
 class SandboxRefusal(Exception):
     """The service does not allow an action of the invitee. The message says why."""
 
@@ -116,8 +126,8 @@ class Service(ABC):
     profiles: ClassVar[tuple[str, ...]]
     """Forms in which it can answer, one for each source that describes another; the first is the
     default."""
-    switches: ClassVar[dict[str, tuple[str, ...]]] = {}
-    """Behaviors that its documents leave open: from name to possible values, the default first."""
+    switches: ClassVar[Mapping[str, Switch]] = {}
+    """Behaviors that its documents leave open, by name."""
 
     def __init__(
         self,
@@ -139,14 +149,14 @@ class Service(ABC):
         if profile is not None and profile not in self.profiles:
             known = ", ".join(self.profiles)
             raise ValueError(f"{self.name} has no profile {profile!r}; it has {known}")
-        defaults = {name: values[0] for name, values in self.switches.items()}
+        defaults = {name: switch.values[0] for name, switch in self.switches.items()}
         chosen = {**defaults, **getattr(self, "chosen", {})}
         for name, value in switches.items():
             if name not in self.switches:
                 known = ", ".join(self.switches) or "none"
                 raise ValueError(f"{self.name} has no switch {name!r}; it has {known}")
-            if value not in self.switches[name]:
-                known = ", ".join(self.switches[name])
+            if value not in self.switches[name].values:
+                known = ", ".join(self.switches[name].values)
                 raise ValueError(f"{name} of {self.name} cannot be {value!r}; it can be {known}")
             chosen[name] = value
         self.chosen: dict[str, str] = chosen
@@ -183,6 +193,11 @@ class Service(ABC):
             SandboxRefusal: the service offers no way to decline, or the invitation is not open.
         """
         raise SandboxRefusal(f"{self.title} offers invitees no way to decline")
+
+    @property
+    def can_decline(self) -> bool:
+        """Whether invitees can decline."""
+        return type(self).decline is not Service.decline
 
     def next_steps(self, invitation: str, base_url: str) -> str | None:
         """Returns what the invitee can try with a key of their own, as shell commands for the page

@@ -48,7 +48,7 @@ class Hosted:
     @property
     def can_decline(self) -> bool:
         """Whether invitees of the service can decline."""
-        return type(self.service).decline is not Service.decline
+        return self.service.can_decline
 
     def states(self) -> dict[str, str]:
         """The state of every invitation that the service has a record of, by id."""

@@ -98,12 +98,12 @@ def draw(provider: type[Provider], random: Random, *, as_usual: bool = False) ->
     """
     service = service_of(provider)
     switches = {
-        name: values[0] if as_usual or random.random() < 0.6 else random.choice(values)
-        for name, values in sorted(service.switches.items())
+        name: one.values[0] if as_usual or random.random() < 0.6 else random.choice(one.values)
+        for name, one in sorted(service.switches.items())
     }
     moves = "resend_moves_expiry"
     if moves in switches and not as_usual:
-        switches[moves] = random.choice(service.switches[moves])
+        switches[moves] = random.choice(service.switches[moves].values)
     facts: list[tuple[str, Any]] = []
     if random.random() < 0.4:
         facts.append(("list_lag", 3.0))
@@ -117,7 +117,7 @@ def draw(provider: type[Provider], random: Random, *, as_usual: bool = False) ->
     if provider.supports("revoke") and provider.supports("resend") and random.random() < 0.2:
         without.append("resend")
     listed = provider.supports("find_invitation") and provider.supports("invitations")
-    complete = all(switches[name] == values[0] for name, values in service.switches.items())
+    complete = all(switches[name] == one.values[0] for name, one in service.switches.items())
     if listed and complete:
         without.append("find_invitation")
     kind = _variation(provider, tuple(facts), tuple(without))

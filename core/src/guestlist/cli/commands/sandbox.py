@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from guestlist.cli.commands.config import create_file, file_exists_error
-from guestlist.cli.document import MailboxRow, ServiceRow
+from guestlist.cli.document import MailboxRow, ServiceRow, SwitchRow
 from guestlist.cli.missing_extra import missing_extra
 from guestlist.cli.parser import DEFAULT_SANDBOX, UsageError
 from guestlist.cli.printing import print_document
@@ -26,7 +26,11 @@ except ModuleNotFoundError as error:
 if TYPE_CHECKING:
     from guestlist.cli.screen import Screen
     from guestlist.sandbox.server import Sandbox
+    from guestlist.sandbox.service import Service
     from guestlist.sandbox.world import Hosted
+
+
+PROFILE_MEANING = "the documented form in which it answers"
 
 
 def run_sandbox(session: Session) -> None:
@@ -43,6 +47,9 @@ def run_sandbox(session: Session) -> None:
             "no installed provider brings a sandbox",
             hint="Install one, for example: pip install guestlist-vultr",
         )
+    if given.list:
+        _list_switches(session, kinds)
+        return
     names = [kind.name for kind in kinds]
     from guestlist.sandbox.server import Sandbox
 
@@ -89,6 +96,34 @@ def config_text(sandbox: Sandbox) -> str:
         accounts.add(name, {"provider": name, **hosted.settings})
     document.add("accounts", accounts)
     return tomlkit.dumps(document)
+
+
+def switches_of(kinds: Sequence[type[Service]]) -> list[SwitchRow]:
+    """Returns the profiles and switches of services as rows."""
+    return [
+        SwitchRow(service=kind.name, name=name, values=list(values), meaning=meaning)
+        for kind in kinds
+        for name, values, meaning in [
+            ("profile", kind.profiles, PROFILE_MEANING),
+            *((name, one.values, one.meaning) for name, one in kind.switches.items()),
+        ]
+    ]
+
+
+def _list_switches(session: Session, kinds: Sequence[type[Service]]) -> None:
+    rows = switches_of(kinds)
+    session.results.extend(rows)
+    if session.screen is None:
+        print_document("sandbox", session.results, [])
+    else:
+        from guestlist.cli.screen import Column
+
+        columns = [Column("Service", whole=True), Column("Switch", whole=True)]
+        session.screen.table(
+            [*columns, Column("Values, the default first"), Column("Meaning")],
+            [(one.service, one.name, ", ".join(one.values), one.meaning) for one in rows],
+        )
+    session.printed = True
 
 
 def _print_addresses(session: Session, sandbox: Sandbox) -> None:

@@ -1,8 +1,4 @@
-"""An in-memory imitation of Aitronos' organizations API.
-
-Docstrings of endpoints begin with their sources: CM, OI, OM, OR, OS, U and OBJ are groups of pages
-in Aitronos' documentation, SDK is the official client.
-"""
+"""An in-memory imitation of Aitronos' organizations API."""
 
 from guestlist_aitronos.sandbox.service import AitronosService
 

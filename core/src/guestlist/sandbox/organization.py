@@ -1,0 +1,728 @@
+"""One organization in memory: people, invitations, members and roles, by the rules of a service.
+
+`SWITCHES` are the behaviors in which services differ. A service fixes what its documents say and
+declares the rest as switches of its own.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
+
+from guestlist.sandbox.refusals import (
+    AlreadyInvited,
+    AlreadyMember,
+    InvalidValue,
+    LastRole,
+    NoSeatLeft,
+    NotAuthenticated,
+    NotFound,
+    NotOpen,
+    ProtectedMember,
+    RoleAlreadyHeld,
+    RoleNotHeld,
+    WrongAddress,
+)
+from guestlist.sandbox.service import Clock, Switch
+
+SWITCHES = {
+    "duplicates": Switch(
+        ("refuse", "allow", "resend", "per_role"),
+        "inviting an address that has an open invitation: refused, a second invitation, the first"
+        " one sent again, or refused only if it offers one of the same roles",
+    ),
+    "inviting_members": Switch(
+        ("refuse", "allow"),
+        "inviting a member: refused, or an invitation beside the membership",
+    ),
+    "expired_invitations": Switch(
+        ("free", "block", "replace"),
+        "what an expired invitation does to a new one for its address: nothing, it refuses it, or"
+        " the new one withdraws it",
+    ),
+    "known_people": Switch(
+        ("invite", "join"),
+        "inviting a person who has an account: an invitation, or a member at once",
+    ),
+    "approval": Switch(
+        ("none", "queue"), "whether an owner has to approve an invitation before it is sent"
+    ),
+    "invitation_ids": Switch(
+        ("own", "address"), "an invitation's id: one of its own, or the address"
+    ),
+    "member_ids": Switch(("own", "person"), "a member's id: one of its own, or the person's"),
+    "membership_starts": Switch(
+        ("acceptance", "invitation"),
+        "when the record of a member is created: at acceptance, or with the invitation",
+    ),
+    "resend_id": Switch(("keep", "change"), "whether an invitation has a new id after a resend"),
+    "resend_moves_expiry": Switch(
+        ("yes", "no"), "whether an invitation is valid for its whole lifetime after a resend"
+    ),
+    "resend_expired": Switch(("allow", "refuse"), "resending an expired invitation"),
+    "accepted": Switch(
+        ("stay", "vanish"), "whether the record of an accepted invitation can still be read"
+    ),
+    "revoked": Switch(
+        ("stay", "vanish"), "whether the record of a withdrawn invitation can still be read"
+    ),
+    "removed_members": Switch(
+        ("vanish", "stay"), "whether the record of a removed member can still be read"
+    ),
+    "accept_address": Switch(
+        ("must_match", "any"), "who may accept: the invited address only, or any person"
+    ),
+    "assigned_again": Switch(("allow", "refuse"), "assigning a role that the member holds"),
+    "last_role": Switch(
+        ("none", "default", "leave", "refuse"),
+        "taking the last role away: the member holds no role, gets the default role, leaves the"
+        " organization, or it is refused",
+    ),
+    "member_addresses": Switch(("shown", "hidden"), "whether the member list has addresses"),
+    "seats": Switch(("0", "5"), "the number of seats; 0 for any number"),
+    "seats_taken_by": Switch(
+        ("invitations", "members"), "whether open invitations take seats, or members only"
+    ),
+    "list_lag": Switch(("0", "5"), "seconds until a new record is in the lists"),
+}
+"""The behaviors in which services differ; the first value of each is the default."""
+
+_ADDRESS = re.compile(r"[^@\s]+@[^@\s.]+(\.[^@\s.]+)+")
+
+
+def is_address(text: str) -> bool:
+    """Returns whether a text looks like an email address."""
+    return len(text) <= 254 and text.isprintable() and _ADDRESS.fullmatch(text) is not None
+
+
+@dataclass(eq=False, kw_only=True)
+class Record:
+    """The base class of all records. `number` counts up over all of them: the order of lists."""
+
+    id: str
+    number: int
+    created_at: datetime
+    updated_at: datetime
+    fields: dict[str, Any] = field(default_factory=dict)
+    """Whatever else the service keeps about the record."""
+
+
+@dataclass(eq=False, kw_only=True)
+class Person(Record):
+    """A person with an account on the service, in the organization or not."""
+
+    email: str
+    name: str = ""
+    login: str = ""
+    registered: bool = True
+    """False for an account that an invitation created and nobody has used yet."""
+
+
+@dataclass(eq=False, kw_only=True)
+class Role(Record):
+    """Something that members can hold. `manages`: its holders may invite, remove and assign."""
+
+    name: str
+    kind: str = "role"
+    manages: bool = False
+
+
+@dataclass(eq=False, kw_only=True)
+class Invitation(Record):
+    """An offer to one address."""
+
+    email: str
+    roles: list[Role]
+    inviter: Person | None
+    secret: str = field(repr=False)
+    """The part of the link that lets a person accept."""
+    expires_at: datetime | None
+    """None for an invitation that never expires."""
+    waits: bool = False
+    """Whether an owner has to approve it first."""
+    ended: str = ""
+    """`accepted`, `declined`, `rejected` or `revoked`; empty while it is open or expired."""
+    ended_at: datetime | None = None
+    member: Member | None = None
+    """The person's record as a member, if there is one."""
+
+    def state(self, now: datetime) -> str:
+        """Returns `pending`, `awaiting_approval`, `expired`, or how it ended."""
+        if self.ended:
+            return self.ended
+        if self.expires_at is not None and now >= self.expires_at:
+            return "expired"
+        return "awaiting_approval" if self.waits else "pending"
+
+
+ACTIVE, SUSPENDED, INVITED, REMOVED = "active", "suspended", "invited", "removed"
+
+
+@dataclass(eq=False, kw_only=True)
+class Member(Record):
+    """A person's record in the organization."""
+
+    person: Person
+    roles: list[Role]
+    status: str = ACTIVE
+    """`active`, `suspended`, `invited` or `removed`."""
+    joined_at: datetime | None = None
+    suspended_at: datetime | None = None
+
+    @property
+    def is_in(self) -> bool:
+        """Whether the person is a member, suspended or not."""
+        return self.status in (ACTIVE, SUSPENDED)
+
+    @property
+    def manages(self) -> bool:
+        """Whether one of the roles allows managing people."""
+        return any(role.manages for role in self.roles)
+
+
+@dataclass(frozen=True)
+class Key:
+    """Credentials of a person."""
+
+    person: Person
+    read_only: bool = False
+    expires_at: datetime | None = None
+    reason: str = ""
+    """Why it does not work, in the service's word; empty if it works."""
+
+
+RecordT = TypeVar("RecordT", bound=Record)
+
+
+class Organization:
+    """The records of one organization, and what happens to them.
+
+    Args:
+        id, name: of the organization.
+        clock: the sandbox's clock.
+        lifetime: how long an invitation can be accepted after it was sent; None for ever.
+        new_id: returns a new id for a kind of record: `person`, `member`, `invitation`, `role`,
+            `key` (credentials) or `secret` (the part of a link).
+        send: sends the email of an invitation.
+        behavior: the values of `SWITCHES` that differ from the defaults. The service may change
+            the mapping at any time.
+
+    Every method raises a subclass of `SandboxRefusal` for what the service refuses.
+    """
+
+    owner: Member | None = None
+    """A member who can be neither removed nor suspended."""
+    owner_role: Role | None = None
+    """A role whose last active holder cannot lose it, be removed or be suspended."""
+    default_role: Role | None = None
+    """What a member holds who lost the last role, if the switch `last_role` says so."""
+
+    def __init__(
+        self,
+        *,
+        id: str,
+        name: str,
+        clock: Clock,
+        lifetime: timedelta | None,
+        new_id: Callable[[str], str],
+        send: Callable[[Invitation], object],
+        behavior: Mapping[str, str] | None = None,
+        is_address: Callable[[str], bool] = is_address,
+    ) -> None:
+        self.id = id
+        self.name = name
+        self.clock = clock
+        self.created_at = clock.now()
+        self.lifetime = lifetime
+        self.behavior: Mapping[str, str] = behavior if behavior is not None else {}
+        self._new_id = new_id
+        self._send = send
+        self._is_address = is_address
+        self._count = 0
+        self.people: dict[str, Person] = {}
+        self.records: dict[str, Member] = {}
+        """The records of members, of invited people and of people who left."""
+        self.invitations: dict[str, Invitation] = {}
+        """All invitations, including those that the service does not show any more."""
+        self.roles: dict[str, Role] = {}
+        self.keys: dict[str, Key] = {}
+
+    def is_set(self, switch: str, value: str) -> bool:
+        """Returns whether a switch of `SWITCHES` has a value now."""
+        return self.value(switch) == value
+
+    def value(self, switch: str) -> str:
+        """Returns the present value of a switch of `SWITCHES`."""
+        return self.behavior.get(switch, SWITCHES[switch].values[0])
+
+    # ------------------------------------------------------------------ people and credentials
+
+    def add_person(self, email: str, name: str = "", **fields: Any) -> Person:
+        """Creates an account. Unknown keywords become `fields` of the record."""
+        known = {one: fields.pop(one) for one in ("login", "registered") if one in fields}
+        person = Person(**self.identity("person"), email=email, name=name, fields=fields, **known)
+        self.people[person.id] = person
+        return person
+
+    def add_key(self, person: Person, secret: str = "", **how: Any) -> str:
+        """Gives a person credentials, and returns them. `how` are the fields of `Key`."""
+        secret = secret or self._new_id("key")
+        self.keys[secret] = Key(person, **how)
+        return secret
+
+    def key(self, secret: str) -> Key:
+        """Returns the credentials that a request was sent with.
+
+        Raises:
+            NotAuthenticated: they are unknown, expired or out of use.
+        """
+        key = self.keys.get(secret)
+        if key is None:
+            raise NotAuthenticated("unknown credentials")
+        if key.reason:
+            raise NotAuthenticated("these credentials cannot be used", key.reason)
+        if key.expires_at is not None and key.expires_at <= self.clock.now():
+            raise NotAuthenticated("these credentials have expired", "expired")
+        return key
+
+    def person_with(self, email: str) -> Person | None:
+        """Returns the account with an address, compared without case, or None."""
+        return next((one for one in self.people.values() if _same(one.email, email)), None)
+
+    # ------------------------------------------------------------------ roles
+
+    def add_role(
+        self, name: str, kind: str = "role", *, id: str = "", manages: bool = False, **fields: Any
+    ) -> Role:
+        """Creates a role. Unknown keywords become `fields` of the record."""
+        identity = self.identity("role", id)
+        role = Role(**identity, name=name, kind=kind, manages=manages, fields=fields)
+        self.roles[role.id] = role
+        return role
+
+    def role(self, id: str) -> Role:
+        """Returns a role by its id."""
+        return _found(self.roles, id, "role")
+
+    def role_named(self, name: str) -> Role:
+        """Returns a role by its name, compared without case."""
+        for role in self.roles.values():
+            if role.name.casefold() == name.casefold():
+                return role
+        raise NotFound("role")
+
+    # ------------------------------------------------------------------ members
+
+    def members(self) -> list[Member]:
+        """Returns the members, oldest first, suspended ones included."""
+        return [one for one in self.records.values() if one.is_in]
+
+    def member(self, id: str) -> Member:
+        """Returns a member by its id."""
+        record = self.record(id)
+        if not record.is_in:
+            raise NotFound("member")
+        return record
+
+    def record(self, id: str) -> Member:
+        """Returns the record of a member, of an invited person, or of one who left."""
+        return _found(self.records, id, "member")
+
+    def record_of(self, person: Person) -> Member | None:
+        """Returns a person's record in the organization, in any status."""
+        return next((one for one in self.records.values() if one.person is person), None)
+
+    def member_with(self, email: str) -> Member | None:
+        """Returns the member with an address, compared without case, or None."""
+        return next((one for one in self.members() if _same(one.person.email, email)), None)
+
+    def add_member(
+        self,
+        email: str,
+        name: str = "",
+        roles: Iterable[Role] = (),
+        *,
+        key: str = "",
+        **fields: Any,
+    ) -> Member:
+        """Makes a person a member without an invitation; creates the account if there is none."""
+        person = self.person_with(email) or self.add_person(email, name, **fields)
+        if key:
+            self.add_key(person, key)
+        return self._join(person, list(roles))
+
+    def remove(self, member: Member) -> None:
+        """Ends a membership, and withdraws the invitation that belongs to the same record."""
+        self.refuse_if_protected(member, "remove")
+        for invitation in self.invitations.values():
+            if invitation.member is member and not invitation.ended:
+                self._end(invitation, "revoked")
+        if self.is_set("removed_members", "stay"):
+            self._set_status(member, REMOVED)
+        else:
+            del self.records[member.id]
+
+    def restore(self, member: Member) -> None:
+        """Makes a removed person a member again, or an invited one if there was no acceptance."""
+        self._set_status(member, INVITED if member.joined_at is None else ACTIVE)
+
+    def suspend(self, member: Member) -> None:
+        """Suspends a member. Suspending again keeps the first date."""
+        self.refuse_if_protected(member, "suspend")
+        self._set_status(member, SUSPENDED)
+        member.suspended_at = member.suspended_at or self.clock.now()
+
+    def unsuspend(self, member: Member) -> None:
+        """Ends a suspension."""
+        self._set_status(member, ACTIVE)
+        member.suspended_at = None
+
+    def assign(self, member: Member, role: Role) -> None:
+        """Adds a role to those of a member."""
+        if role not in member.roles:
+            self.set_roles(member, [*member.roles, role])
+        elif self.is_set("assigned_again", "refuse"):
+            raise RoleAlreadyHeld("the member has this role")
+
+    def unassign(self, member: Member, role: Role) -> None:
+        """Takes a role away. The switch `last_role` decides about the last one."""
+        if role not in member.roles:
+            raise RoleNotHeld("the member does not have this role")
+        left = [one for one in member.roles if one is not role]
+        rule = "" if left else self.value("last_role")
+        if rule == "refuse":
+            raise LastRole("a member needs a role")
+        if rule == "default" and self.default_role is not None:
+            left = [self.default_role]
+        if rule == "leave":
+            self.remove(member)
+        else:
+            self.set_roles(member, left)
+
+    def set_roles(self, member: Member, roles: Iterable[Role]) -> None:
+        """Replaces the roles of a member, and those that an open invitation of the same record
+        offers."""
+        roles = list(roles)
+        if self.owner_role is not None and self.owner_role not in roles:
+            self.refuse_if_protected(member, "role")
+        member.roles, member.updated_at = roles, self.clock.now()
+        for invitation in self.invitations.values():
+            if invitation.member is member and not invitation.ended:
+                invitation.roles = roles
+
+    def refuse_if_protected(self, member: Member, action: str) -> None:
+        """Raises ProtectedMember for the owner, and for the last holder of the owner's role."""
+        holders = [one for one in self.members() if self.owner_role in one.roles]
+        if member is self.owner or holders == [member]:
+            raise ProtectedMember(action)
+
+    # ------------------------------------------------------------------ invitations
+
+    def invitation(self, id: str) -> Invitation:
+        """Returns an invitation that the service still shows, by its id."""
+        invitation = self.any_invitation(id)
+        if not self.shows(invitation):
+            raise NotFound("invitation")
+        return invitation
+
+    def any_invitation(self, id: str) -> Invitation:
+        """Returns an invitation by its id, even if the service does not show it any more."""
+        return _found(self.invitations, _key(id) if self._by_address else id, "invitation")
+
+    def invitation_with_secret(self, secret: str) -> Invitation:
+        """Returns the invitation whose link has this secret. It may have been used."""
+        for invitation in self.invitations.values():
+            if invitation.secret == secret and invitation.ended != "revoked":
+                return invitation
+        raise NotFound("invitation")
+
+    def invitations_to(self, email: str) -> list[Invitation]:
+        """Returns the invitations of an address that the service shows, newest first."""
+        all_of_them = reversed(self.invitations.values())
+        return [one for one in all_of_them if _same(one.email, email) and self.shows(one)]
+
+    def shows(self, invitation: Invitation) -> bool:
+        """Returns whether the service still shows an invitation: see `accepted` and `revoked`."""
+        switch = invitation.ended if invitation.ended in ("accepted", "revoked") else ""
+        return not switch or not self.is_set(switch, "vanish")
+
+    def shown_invitations(self) -> list[Invitation]:
+        """Returns the invitations that the service shows, oldest first."""
+        return [one for one in self.invitations.values() if self.shows(one)]
+
+    def is_open(self, invitation: Invitation) -> bool:
+        """Returns whether an invitation can still lead to membership without another email."""
+        return invitation.state(self.clock.now()) in ("pending", "awaiting_approval")
+
+    def invite(
+        self,
+        email: str,
+        roles: Iterable[Role] = (),
+        *,
+        inviter: Person | None = None,
+        send: bool = True,
+        **fields: Any,
+    ) -> Invitation:
+        """Invites an address, and sends the email unless `send` is false.
+
+        Returns an accepted invitation without a record if the person joins at once.
+
+        Raises:
+            AlreadyMember, AlreadyInvited, NoSeatLeft: as the switches say.
+            InvalidValue: the address is not one.
+        """
+        email, roles = email.strip(), list(roles)
+        if self.member_with(email) and self.is_set("inviting_members", "refuse"):
+            raise AlreadyMember("the person is a member")
+        blocking = self._blocking(email, roles)
+        if blocking is not None:
+            if not self.is_set("duplicates", "resend"):
+                raise AlreadyInvited(blocking.id)
+            blocking.roles = roles
+            if blocking.member is not None:
+                blocking.member.roles = roles
+            return self.resend(blocking, send=send)
+        if not self._is_address(email):
+            raise InvalidValue("email")
+        self._take_seat()
+        person = self.person_with(email)
+        invitation = Invitation(
+            **self.identity("invitation", _key(email) if self._by_address else ""),
+            email=email,
+            roles=roles,
+            inviter=inviter,
+            secret=self._new_id("secret"),
+            expires_at=self._expiry(),
+            waits=self.is_set("approval", "queue"),
+            fields=fields,
+        )
+        if person is not None and person.registered and self.is_set("known_people", "join"):
+            invitation.member = self._join(person, roles)
+            invitation.ended, invitation.ended_at = "accepted", self.clock.now()
+            return invitation
+        self._replace_expired(email)
+        if self.is_set("membership_starts", "invitation"):
+            person = person or self.add_person(email, registered=False)
+            invitation.member = self._join(person, roles, INVITED)
+        self.invitations[invitation.id] = invitation
+        if send and not invitation.waits:
+            self._send(invitation)
+        return invitation
+
+    def resend(self, invitation: Invitation, *, send: bool = True) -> Invitation:
+        """Sends the email again. The switches decide about the id and the expiry.
+
+        Raises:
+            NotOpen: it has ended, or it has expired and the service does not renew it.
+        """
+        state = invitation.state(self.clock.now())
+        renews = state == "expired" and self.is_set("resend_expired", "allow")
+        if state != "pending" and not renews:
+            raise NotOpen(state)
+        if self.is_set("resend_moves_expiry", "yes"):
+            invitation.expires_at = self._expiry()
+        invitation.updated_at = self.clock.now()
+        if self.is_set("resend_id", "change") and not self._by_address:
+            del self.invitations[invitation.id]
+            invitation.id = self._new_id("invitation")
+            self.invitations[invitation.id] = invitation
+        if send:
+            self._send(invitation)
+        return invitation
+
+    def revoke(self, invitation: Invitation) -> None:
+        """Withdraws an invitation that is open or has expired, and the invited person's record.
+
+        Raises:
+            NotOpen: it was accepted, declined or withdrawn.
+        """
+        if invitation.ended:
+            raise NotOpen(invitation.ended)
+        self._end(invitation, "revoked")
+        self._drop_invited_record(invitation)
+
+    def approve(self, invitation: Invitation) -> None:
+        """Approves an invitation that waits, and sends its email."""
+        self._refuse_unless(invitation, "awaiting_approval")
+        invitation.waits = False
+        invitation.expires_at = self._expiry()
+        self._send(invitation)
+
+    def reject(self, invitation: Invitation) -> None:
+        """Refuses to approve an invitation that waits."""
+        self._refuse_unless(invitation, "awaiting_approval")
+        self._end(invitation, "rejected")
+
+    def accept(self, invitation: Invitation, *, email: str = "", name: str = "") -> Member:
+        """Accepts an invitation as its invitee.
+
+        Args:
+            invitation: the invitation.
+            email: the address of the account that accepts; by default the invited address.
+            name: the name of a person who has no account yet; by default derived from the address.
+
+        Raises:
+            NotOpen: it has ended, expired, or waits for approval.
+            WrongAddress: the service does not let another address accept.
+            AlreadyMember: the person who accepts is a member.
+        """
+        email = email or invitation.email
+        is_other = not _same(email, invitation.email)
+        if is_other and self.is_set("accept_address", "must_match"):
+            raise WrongAddress("the invitation is for another address")
+        self._refuse_unless(invitation, "pending")
+        member = self.member_with(email)
+        if member and (is_other or self.is_set("inviting_members", "refuse")):
+            raise AlreadyMember("the person is a member")
+        person = self.person_with(email) or self.add_person(email, registered=False)
+        if not person.registered:
+            person.name = name or person.name or _name_from(email)
+            person.registered = True
+        if is_other:
+            self._drop_invited_record(invitation)
+        self._end(invitation, "accepted")
+        if member is not None:
+            member.roles = list(dict.fromkeys([*member.roles, *invitation.roles]))
+        invitation.member = member or self._join(person, invitation.roles)
+        return invitation.member
+
+    def decline(self, invitation: Invitation) -> None:
+        """Declines an invitation as its invitee. Raises NotOpen if it has ended."""
+        state = invitation.state(self.clock.now())
+        if state not in ("pending", "expired"):
+            raise NotOpen(state)
+        self._end(invitation, "declined")
+
+    # ------------------------------------------------------------------ lists
+
+    def listed(self, records: Iterable[RecordT]) -> list[RecordT]:
+        """Returns the records that are in the lists by now: see the switch `list_lag`."""
+        lag = timedelta(seconds=float(self.value("list_lag")))
+        now = self.clock.now()
+        return [one for one in records if one.created_at + lag <= now]
+
+    def address_of(self, member: Member) -> str | None:
+        """Returns the address that the member list shows: see `member_addresses`."""
+        return None if self.is_set("member_addresses", "hidden") else member.person.email
+
+    @contextmanager
+    def hidden(self, invitations: Collection[str]) -> Iterator[None]:
+        """Hides invitations during the `with` block, with the records of people who are only
+        invited. Nothing may be changed in the block."""
+        everything, records = self.invitations, self.records
+        hidden = {
+            id(one.member)
+            for one in everything.values()
+            if one.id in invitations and one.member is not None and one.member.status == INVITED
+        }
+        self.invitations = {id: one for id, one in everything.items() if id not in invitations}
+        self.records = {key: one for key, one in records.items() if id(one) not in hidden}
+        try:
+            yield
+        finally:
+            self.invitations, self.records = everything, records
+
+    # ------------------------------------------------------------------ helpers
+
+    def identity(self, kind: str, id: str = "") -> dict[str, Any]:
+        """Returns the first fields of a new record: id, number and dates."""
+        self._count += 1
+        now = self.clock.now()
+        return {
+            "id": id or self._new_id(kind),
+            "number": self._count,
+            "created_at": now,
+            "updated_at": now,
+        }
+
+    @property
+    def _by_address(self) -> bool:
+        return self.is_set("invitation_ids", "address")
+
+    def _blocking(self, email: str, roles: list[Role]) -> Invitation | None:
+        if self.is_set("duplicates", "allow"):
+            return None
+        for invitation in self.invitations_to(email):
+            expired = invitation.state(self.clock.now()) == "expired"
+            if not self.is_open(invitation) and not (
+                expired and self.is_set("expired_invitations", "block")
+            ):
+                continue
+            if self.is_set("duplicates", "per_role") and set(roles).isdisjoint(invitation.roles):
+                continue
+            return invitation
+        return None
+
+    def _replace_expired(self, email: str) -> None:
+        if self.is_set("expired_invitations", "replace"):
+            for invitation in self.invitations_to(email):
+                if invitation.state(self.clock.now()) == "expired":
+                    self._end(invitation, "revoked")
+
+    def _take_seat(self) -> None:
+        seats = int(self.value("seats"))
+        taken = len(self.members())
+        if self.is_set("seats_taken_by", "invitations"):
+            taken += sum(map(self.is_open, self.invitations.values()))
+        if seats and taken >= seats:
+            raise NoSeatLeft(f"all {seats} seats are taken")
+
+    def _join(self, person: Person, roles: list[Role], status: str = ACTIVE) -> Member:
+        """Returns the person's record with these roles and this status; creates it if needed."""
+        now = self.clock.now()
+        member = self.record_of(person)
+        if member is None:
+            own_id = person.id if self.is_set("member_ids", "person") else ""
+            member = Member(**self.identity("member", own_id), person=person, roles=[])
+            self.records[member.id] = member
+        member.roles, member.status, member.updated_at = list(roles), status, now
+        if status == ACTIVE:
+            member.joined_at = now
+        return member
+
+    def _drop_invited_record(self, invitation: Invitation) -> None:
+        """Deletes the record of a person who is only invited. One who had left is removed again."""
+        member = invitation.member
+        if member is None or member.status != INVITED:
+            return
+        if member.joined_at is not None:
+            self._set_status(member, REMOVED)
+        else:
+            del self.records[member.id]
+
+    def _set_status(self, member: Member, status: str) -> None:
+        member.status, member.updated_at = status, self.clock.now()
+
+    def _expiry(self) -> datetime | None:
+        return None if self.lifetime is None else self.clock.now() + self.lifetime
+
+    def _end(self, invitation: Invitation, how: str) -> None:
+        invitation.ended = how
+        invitation.ended_at = invitation.updated_at = self.clock.now()
+
+    def _refuse_unless(self, invitation: Invitation, state: str) -> None:
+        present = invitation.state(self.clock.now())
+        if present != state:
+            raise NotOpen(present)
+
+
+def _key(email: str) -> str:
+    return email.strip().casefold()
+
+
+def _same(email: str, other: str) -> bool:
+    return _key(email) == _key(other)
+
+
+def _name_from(email: str) -> str:
+    return email.partition("@")[0].replace(".", " ").title()
+
+
+def _found(records: Mapping[str, RecordT], id: str, kind: str) -> RecordT:
+    if id not in records:
+        raise NotFound(kind)
+    return records[id]
