@@ -22,10 +22,10 @@ from benchmarks.server import Site, answer
 from guestlist import AsyncGuestlist, Role
 from guestlist.provider import Limit
 from guestlist_aitronos import Aitronos
-from guestlist_aitronos.sandbox import AitronosService, seed
+from guestlist_aitronos.sandbox import AitronosService
+from guestlist_aitronos.sandbox.service import ORGANIZATION, OWNER_KEY
 
-KEY = seed.OWNER_KEY
-ORGANIZATION = seed.ORGANIZATION
+KEY = OWNER_KEY
 NUMBER = re.compile(r"-\d+@").sub
 """What is replaced with `-0@`, so that addresses are alike."""
 

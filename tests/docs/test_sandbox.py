@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from guestlist.sandbox import Sandbox
+from guestlist.sandbox import Sandbox, Switch, service_classes
+from guestlist.sandbox.organization import SWITCHES
 from guestlist_vultr.sandbox import VultrService
 
 PAGE = Path(__file__).parents[2] / "docs" / "sandbox.md"
@@ -42,3 +43,18 @@ def test_every_call_of_the_control_interface_is_on_the_page() -> None:
     }
     first_words = {path.partition("/")[0] for path in documented}
     assert {path.partition("/")[0] for path in routes} == first_words
+
+
+def row(name: str, switch: Switch) -> str:
+    values = ", ".join(f"`{value}`" for value in switch.values)
+    return f"| `{name}` | {values} | {switch.meaning} |"
+
+
+def test_every_switch_is_on_the_page_with_its_values_and_meaning() -> None:
+    page = PAGE.read_text(encoding="utf-8").splitlines()
+    rows = [row(name, switch) for name, switch in SWITCHES.items()]
+    for kind in service_classes():
+        rows += [row(f"{kind.name}.{name}", switch) for name, switch in kind.switches.items()]
+    assert [one for one in rows if one not in page] == []
+    listed = [line for line in page if re.match(r"\| `[a-z_.]+` \| `", line)]
+    assert len(listed) == len(rows)

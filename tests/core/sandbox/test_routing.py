@@ -188,6 +188,8 @@ def test_the_invitee_and_the_snapshot(send: Sender) -> None:
     service.accept(first.id)
     with pytest.raises(SandboxRefusal, match="the invitation is accepted"):
         service.accept(first.id)
+    with pytest.raises(SandboxRefusal, match="another address"):
+        service.accept(second.id, email="c@example.com")
     service.decline(second.id)
     assert service.can_decline
     with service.hide([second.id]):

@@ -25,6 +25,7 @@ from guestlist.sandbox.refusals import (
     ProtectedMember,
     RoleAlreadyHeld,
     RoleNotHeld,
+    UnknownRole,
     WrongAddress,
 )
 from guestlist.sandbox.service import Clock, Switch
@@ -306,14 +307,16 @@ class Organization:
 
     def role(self, id: str) -> Role:
         """Returns a role by its id."""
-        return _found(self.roles, id, "role")
+        if id not in self.roles:
+            raise UnknownRole
+        return self.roles[id]
 
     def role_named(self, name: str) -> Role:
         """Returns a role by its name, compared without case."""
         for role in self.roles.values():
             if role.name.casefold() == name.casefold():
                 return role
-        raise NotFound("role")
+        raise UnknownRole
 
     # ------------------------------------------------------------------ members
 

@@ -33,6 +33,13 @@ class NotFound(SandboxRefusal):
         self.kind = kind
 
 
+class UnknownRole(NotFound):
+    """There is no such role."""
+
+    def __init__(self) -> None:
+        super().__init__("role")
+
+
 class UnknownPath(NotFound):
     """The service has no such path."""
 

@@ -210,7 +210,7 @@ class OrganizationService(Service):
     """A service with one organization. The seed, the paths, the records and the errors are its
     own."""
 
-    profiles = ("default",)
+    profiles: ClassVar[tuple[str, ...]] = ("default",)
     routes: ClassVar[Routes]
     organization_id: ClassVar[str] = "o-1"
     organization_name: ClassVar[str] = "Example Works"
@@ -361,8 +361,9 @@ class OrganizationService(Service):
             **self.email(invitation),
         )
 
-    def accept(self, invitation: str) -> None:
-        self.organization.accept(self.organization.any_invitation(invitation))
+    def accept(self, invitation: str, *, email: str = "") -> None:
+        """Accepts an invitation as the invitee, or as the person with another address."""
+        self.organization.accept(self.organization.any_invitation(invitation), email=email)
 
     def decline(self, invitation: str) -> None:
         if not self.invitees_can_decline:

@@ -523,12 +523,12 @@ class VultrService(IamService):
 
     # ------------------------------------------------------------------ the invitee
 
-    def accept(self, invitation: str) -> None:
+    def accept(self, invitation: str, *, email: str = "") -> None:
         """Accepts an invitation, as the invited person does by email and console. A new member has
         no grants."""
         found = self.organization.any_invitation(invitation)
-        joins = self.organization.member_with(found.email) is None
-        person = self.organization.accept(found).person
+        joins = self.organization.member_with(email or found.email) is None
+        person = self.organization.accept(found, email=email).person
         if joins:
             known = {"acls": [], "service_user": False, **person.fields}
             person.fields = {**known, "api_enabled": found.fields["api_enabled"]}
