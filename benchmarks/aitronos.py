@@ -23,9 +23,10 @@ from guestlist import AsyncGuestlist, Role
 from guestlist.provider import Limit
 from guestlist_aitronos import Aitronos
 from guestlist_aitronos.sandbox import AitronosService
-from guestlist_aitronos.sandbox.service import ORGANIZATION, OWNER_KEY
+from guestlist_aitronos.sandbox import service as seed
 
-KEY = OWNER_KEY
+KEY = seed.OWNER_KEY
+ORGANIZATION = seed.ORGANIZATION
 NUMBER = re.compile(r"-\d+@").sub
 """What is replaced with `-0@`, so that addresses are alike."""
 

@@ -119,9 +119,8 @@ class SandboxSetting(Setting):
         self.service.accept(self._id(invitation))
 
     def decline(self, invitation: Invitation) -> None:
-        from guestlist.sandbox import Service
 
-        if type(self.service).decline is Service.decline:
+        if not self.service.can_decline:
             self.lacks("nobody who can decline: the service offers no such thing")
         self.service.decline(self._id(invitation))
 
