@@ -109,7 +109,7 @@ class Record:
     created_at: datetime
     updated_at: datetime
     fields: dict[str, Any] = field(default_factory=dict)
-    """Whatever else the service keeps about the record."""
+    """Further values, which only this service has."""
 
 
 @dataclass(eq=False, kw_only=True)
@@ -125,7 +125,7 @@ class Person(Record):
 
 @dataclass(eq=False, kw_only=True)
 class Role(Record):
-    """Something that members can hold. `manages`: its holders may invite, remove and assign."""
+    """A role of any kind. With `manages`, its holders may invite, remove and assign."""
 
     name: str
     kind: str = "role"
@@ -218,9 +218,9 @@ class Organization:
     owner: Member | None = None
     """A member who can be neither removed nor suspended."""
     owner_role: Role | None = None
-    """A role whose last active holder cannot lose it, be removed or be suspended."""
+    """A role whose last holder can neither lose it nor be removed or suspended."""
     default_role: Role | None = None
-    """What a member holds who lost the last role, if the switch `last_role` says so."""
+    """The role of a member who lost the last one, if the switch `last_role` is `default`."""
 
     def __init__(
         self,

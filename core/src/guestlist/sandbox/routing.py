@@ -60,7 +60,7 @@ class Endpoint:
     status: int
     needs_key: bool
     action: str
-    """What the caller has to be permitted to do, in the service's word; may be empty."""
+    """The permission that the caller needs, in the service's word; may be empty."""
 
 
 class Routes:
@@ -148,7 +148,7 @@ class Call:
     key: Key | None = None
     """The caller's credentials, once they have been checked."""
     body: Any = None
-    """What `OrganizationService.validate` has read."""
+    """The body as `OrganizationService.validate` has read it."""
 
     @property
     def caller(self) -> Person:
@@ -279,7 +279,7 @@ class OrganizationService(Service):
         return None
 
     def limit_key(self, call: Call) -> str:
-        """Returns what a request is counted by; by default the client's network address."""
+        """Returns the key that a request is counted under; by default the network address."""
         return client_address(call.request.scope)
 
     def limit_headers(self, verdict: Verdict) -> Mapping[str, str]:
@@ -394,7 +394,7 @@ class OrganizationService(Service):
 
 
 class _Behavior(Mapping[str, str]):
-    """The service's switches, and what it fixes."""
+    """The values that a service fixes, overridden by its present switches."""
 
     def __init__(self, service: OrganizationService) -> None:
         self._service = service
