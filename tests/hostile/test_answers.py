@@ -9,7 +9,7 @@ import random
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.hostile.answers import (
     ANY_ANSWERS,
@@ -29,8 +29,12 @@ from guestlist.errors import MalformedResponse
 from guestlist.exchange.step import Failure
 from guestlist.provider import Provider, Response
 
+few = settings(max_examples=settings().max_examples * 2 // 5)
+"""For properties that are checked for each operation, or for each verb of each provider."""
+
 
 @pytest.mark.parametrize("case", cases(), ids=str)
+@few
 @given(answers=ANY_ANSWERS)
 def test_any_answer_to_any_operation(case: Case, answers: list[Response | Failure]) -> None:
     operate(case, repeated(answers)).check_honest()
@@ -57,6 +61,7 @@ def test_the_genuine_answers_are_genuine(case: Case) -> None:
 
 @pytest.mark.parametrize("name", PLANS)
 @pytest.mark.parametrize("provider", providers().values(), ids=lambda one: one.name)
+@few
 @given(answers=ANY_ANSWERS)
 def test_any_answer_to_any_verb(
     provider: Provider, name: str, answers: list[Response | Failure]
