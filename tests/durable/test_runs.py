@@ -30,6 +30,7 @@ from guestlist.changes import Action, Change
 from guestlist.errors import LedgerError, RateLimited, Unauthorized, UnknownAccount
 from guestlist.exchange.account import LONGEST_REST
 from guestlist.ledger import Ledger, orders, runs
+from guestlist.ledger.deferred_grants import all_deferred
 from guestlist.ledger.entry import OrderEntry
 from guestlist.ledger.lock import exclusive
 from guestlist.ledger.orders import Taken
@@ -37,7 +38,7 @@ from guestlist.ledger.schema import OrderState
 from guestlist.models import Member, Role
 from guestlist.provider import Flow, Page, Request, operation
 from guestlist.runs.account_worker import AccountWorker
-from guestlist.runs.settling import find_due_changes
+from guestlist.runs.settling import due_changes
 from guestlist.runs.tally import Tally
 from guestlist.runs.unresolved_requests import MAX_ATTEMPTS
 from guestlist.runs.work import ChunkWork, RunWork
@@ -306,7 +307,8 @@ def test_an_owed_role_is_given_by_its_id_where_the_service_lists_none(machine: M
     assert result.deferred == (editor,)
     machine.service.add_person("ada@example.com")
     with machine.process() as process:
-        changes, _others, _errors = find_due_changes(process.guests, process.store)
+        grants = list(all_deferred(process.store))
+        changes, _others = due_changes(process.guests.account("plain"), grants)
         process.runner.run(process.runner.begin(lambda: changes, "", "settle", replace=False))
     assert [person["roles"] for person in machine.service.people] == [["r-7"]]
 
@@ -331,7 +333,8 @@ def test_an_owed_role_is_given_by_its_id_where_two_have_its_name(tmp_path: Path)
         Guestlist(accounts, **how).invite("ada@example.com", role=["dev", editor])
     machine.service.add_person("ada@example.com")
     with machine.process() as process:
-        changes, _others, _errors = find_due_changes(process.guests, process.store)
+        grants = list(all_deferred(process.store))
+        changes, _others = due_changes(process.guests.account("plain"), grants)
         process.runner.run(process.runner.begin(lambda: changes, "", "settle", replace=False))
     assert [person["roles"] for person in machine.service.people] == [["r-7"]]
 

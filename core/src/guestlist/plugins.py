@@ -7,6 +7,7 @@ names the plugin, its package and the hook.
 
 from __future__ import annotations
 
+import difflib
 import functools
 import importlib.metadata
 import traceback
@@ -97,10 +98,10 @@ class Plugins:
                     hint=f"It comes from {broken.distribution} {broken.version}.",
                 )
         installed = ", ".join(sorted(self.providers)) or "none"
-        raise ConfigError(
-            f"no provider {name!r} is installed (installed: {installed})",
-            hint=f"Its package is usually called guestlist-{name}: pip install guestlist-{name}",
-        )
+        hint = f"Its package is usually called guestlist-{name}: pip install guestlist-{name}"
+        if near := difflib.get_close_matches(name.lower(), self.providers, 1):
+            hint = f"Did you mean {near[0]!r}?"
+        raise ConfigError(f"no provider {name!r} is installed (installed: {installed})", hint=hint)
 
     def check_invitation(self, new: NewInvitation) -> None:
         """Asks every plugin to check an invitation.

@@ -17,6 +17,7 @@ from typing import Any
 
 from guestlist.errors import ConfigError
 from guestlist.exchange.clock import SystemClock
+from guestlist.exchange.faults import MORE_FILES, TOO_MANY_FILES, files_ran_out
 from guestlist.plugins import Plugins
 from guestlist.provider import Provider
 
@@ -102,6 +103,9 @@ def _get(url: str, path: str) -> dict[str, Any]:
         cause: Exception | None = error
     else:
         cause = None
+    if files_ran_out(cause):
+        why = f"{url!r} cannot be asked: {TOO_MANY_FILES}"
+        raise ConfigError(why, where=f"{VARIABLE}: ", hint=MORE_FILES) from cause
     if not isinstance(answer, dict):
         raise ConfigError(
             f"no sandbox answers at {url!r}",

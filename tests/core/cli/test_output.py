@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import errno
 import resource
 import subprocess
 import sys
@@ -10,10 +12,18 @@ from pathlib import Path
 import pytest
 
 from guestlist.sandbox import Sandbox
+from guestlist.sandbox.server import _warn_about_files
 
 from .conftest import SCRIPT
 
 FULL = Path("/dev/full")
+ROSTER = """
+[accounts.cloud]
+provider = "vultr"
+[[people]]
+email = "ada@example.com"
+accounts.cloud = ["group:Support"]
+"""
 
 pytestmark = pytest.mark.skipif(not FULL.exists(), reason="only Linux has /dev/full")
 
@@ -64,3 +74,38 @@ def test_too_few_file_descriptors_are_named(sandbox: Sandbox) -> None:
     assert "hint: Allow more open files, " in done.stderr
     assert "`ulimit -n 1024`" in done.stderr
     assert "guestlist itself failed" not in done.stderr
+
+
+def without_files(number: int, *words: str) -> subprocess.CompletedProcess[str]:
+    """Runs the program with at most so many open files."""
+
+    def few() -> None:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (number, number))
+
+    return subprocess.run(
+        [SCRIPT, *words], preexec_fn=few, capture_output=True, text=True, timeout=60
+    )
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has no such limit")
+@pytest.mark.parametrize("number", [5, 7, 8, 9])
+def test_too_few_file_descriptors_are_the_cause_wherever_they_run_out(
+    sandbox: Sandbox, number: int
+) -> None:
+    """The limits are those at which a connection, a module, the ledger or a request fails."""
+    Path("guestlist.toml").write_text(ROSTER)
+    done = without_files(number, "plan", f"--sandbox={sandbox.url}")
+    assert done.returncode in (1, 2)
+    assert "too many open files" in done.stderr.lower()
+    assert "ulimit -n 1024" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_sandbox_that_cannot_accept_connections_warns_in_one_line() -> None:
+    loop = asyncio.new_event_loop()
+    trouble = OSError(errno.EMFILE, "Too many open files")
+    try:
+        with pytest.warns(RuntimeWarning, match="too many open files"):
+            _warn_about_files(loop, {"message": "accept failed", "exception": trouble})
+    finally:
+        loop.close()

@@ -94,3 +94,12 @@ def test_a_provider_that_is_not_installed(plain: Cli) -> None:
 
 def test_without_accounts_a_command_leads_to_the_settings(plain: Cli) -> None:
     assert "`guestlist providers NAME` lists them" in plain("status", "ada@example.com").err
+
+
+@pytest.mark.parametrize("name", ["vulr", "Vultr"])
+def test_a_misspelled_provider_is_suggested(plain: Cli, name: str) -> None:
+    run = plain("providers", name)
+    assert run.code == 2
+    assert "hint: Did you mean 'vultr'?" in run.err
+    assert "pip install" not in run.err
+    assert "pip install guestlist-nothing-like-it" in plain("providers", "nothing-like-it").err

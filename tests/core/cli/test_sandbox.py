@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from guestlist.sandbox import SandboxControl
+from guestlist.sandbox import Sandbox, SandboxControl
 
-from .conftest import SCRIPT, script
+from .conftest import SCRIPT, Cli, script
 
 Started = tuple[subprocess.Popen[str], list[dict[str, Any]]]
 
@@ -134,3 +134,24 @@ def test_the_switches_are_listed_with_their_meaning() -> None:
     profiles = [row["values"] for row in rows if row["name"] == "profile"]
     assert ["govultr", "openapi"] in profiles
     assert "vultr" in script("sandbox", "--list").stdout
+
+
+@pytest.mark.parametrize("by_variable", [True, False])
+def test_apply_in_a_sandbox_does_not_ask_and_says_so(
+    plain: Cli, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, by_variable: bool
+) -> None:
+    """There is no terminal here: a question would be an error."""
+    Path("guestlist.toml").write_text(
+        '[accounts.cloud]\nprovider = "vultr"\n'
+        '[[people]]\nemail = "ada@example.com"\naccounts.cloud = ["group:Support"]\n'
+    )
+    words = ["apply"]
+    if by_variable:
+        monkeypatch.setenv("GUESTLIST_SANDBOX", sandbox.url)
+    else:
+        words.append(f"--sandbox={sandbox.url}")
+    run = plain(*words)
+    assert run.code == 0
+    assert f"Not asked, because {sandbox.url} is a sandbox: it sends no real email." in run.err
+    assert [mail.to for mail in sandbox.outbox.mails] == ["ada@example.com"]
+    assert "Not asked" not in plain(*words, "--yes").err

@@ -182,7 +182,7 @@ def add_global_options(parser: argparse.ArgumentParser, *, again: bool = False) 
         type=web_address,
         nargs="?",
         const=DEFAULT_SANDBOX,
-        help=f"talk to a running sandbox (URL: {DEFAULT_SANDBOX})",
+        help=f"talk to a running sandbox (URL: {DEFAULT_SANDBOX}); `apply` does not ask there",
         **facts,
     )
     group.add_argument(

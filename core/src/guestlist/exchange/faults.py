@@ -19,7 +19,8 @@ NOT_READ = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 """Variables in which other programs look for certificates."""
 
 _TOO_MANY_FILES = (errno.EMFILE, errno.ENFILE)
-_MORE_FILES = "Allow more open files, such as with `ulimit -n 1024`, or close some."
+TOO_MANY_FILES = "this process or machine has too many open files"
+MORE_FILES = "Allow more open files, such as with `ulimit -n 1024`, or close some."
 
 _DATE = (9, 10)
 """OpenSSL's codes: the certificate is not yet valid, or has expired."""
@@ -48,11 +49,17 @@ class LocalFault(ValueError):
         self.hint = hint
 
 
+def files_ran_out(error: BaseException | None) -> bool:
+    """Returns whether an error comes from a limit of open files, directly or by its causes."""
+    numbers = {one.errno for one in _chain(error) if isinstance(one, OSError)}
+    return not numbers.isdisjoint(_TOO_MANY_FILES)
+
+
 def unreadable_certificates(error: Exception) -> LocalFault:
     """Returns the fault for trusted certificates that cannot be loaded. It names the variable."""
     if getattr(error, "errno", None) in _TOO_MANY_FILES:
         return LocalFault(
-            f"the trusted certificates cannot be loaded: {first_line(error)}", _MORE_FILES
+            f"the trusted certificates cannot be loaded: {first_line(error)}", MORE_FILES
         )
     name = next((name for name in CERTIFICATES if os.environ.get(name)), None)
     place = f"the file in {name} ({os.environ[name]})" if name else "the trusted certificates"
@@ -125,7 +132,7 @@ def not_connected(error: Exception, host: str, port: int, *, proxy: bool) -> Fai
         what, retry = "this machine does not allow it", False
         hint = "Check the firewall or sandbox that this program runs in."
     elif number & {*_TOO_MANY_FILES}:
-        what, retry, hint = "this process or machine has too many open files", False, _MORE_FILES
+        what, retry, hint = TOO_MANY_FILES, False, MORE_FILES
     elif errno.ENETUNREACH in number:
         what, retry = "the network cannot be reached", False
         hint = "Check this machine's network connection."

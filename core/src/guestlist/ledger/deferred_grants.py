@@ -7,8 +7,9 @@ more.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
-from sqlalchemy import Connection, TextClause, select, update
+from sqlalchemy import Column, Connection, TextClause, and_, select, tuple_, update
 from sqlalchemy.sql import ColumnElement
 
 from guestlist.changes import Action, Change, RoleRef, role_key
@@ -21,15 +22,31 @@ ROWS_PER_READ = 5_000
 
 def all_deferred(store: Store) -> Iterator[Order]:
     """Yields the deferred grants, oldest first. Reads them in pages, so that memory stays small."""
-    after = 0
+    yield from _paged(store, IS_DEFERRED, orders.c.id)
+
+
+def deferred_by_person(store: Store, account: str) -> Iterator[Order]:
+    """Yields the deferred grants of an account, those of a person one after another. Reads them in
+    pages; the ledger may be changed meanwhile."""
+    yield from _paged(store, and_(IS_DEFERRED, orders.c.account == account), orders.c.key, orders.c.id)
+
+
+def _paged(store: Store, which: ColumnElement[bool], *by: Column[Any]) -> Iterator[Order]:
+    """Yields the orders that a condition selects.
+
+    Args:
+        by: the columns that they are sorted by. Together they are different for each order.
+    """
+    wanted = select(*COLUMNS).where(which).order_by(*by).limit(ROWS_PER_READ)
+    page = wanted
     while True:
-        wanted = select(*COLUMNS).where(IS_DEFERRED, orders.c.id > after).order_by(orders.c.id)
         with store.reading() as connection:
-            rows = connection.execute(wanted.limit(ROWS_PER_READ)).all()
+            rows = connection.execute(page).all()
         yield from map(read, rows)
         if len(rows) < ROWS_PER_READ:
             return
-        after = rows[-1].id
+        last = rows[-1]._mapping
+        page = wanted.where(tuple_(*by) > tuple_(*(last[column] for column in by)))
 
 
 def defer(connection: Connection, change: Change, now: float) -> None:

@@ -31,6 +31,7 @@ from sqlalchemy.exc import (
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from guestlist.errors import ConfigError, LedgerError
+from guestlist.exchange.faults import MORE_FILES, TOO_MANY_FILES, files_ran_out
 from guestlist.ledger.file import BUSY, check_file, check_place, open_to_read
 from guestlist.ledger.migrations import check_version, is_outdated, migrate
 
@@ -243,6 +244,13 @@ class Store:
                 f"another process has been writing to the ledger {self.name} for {BUSY:.0f} s",
                 hint="It may be suspended (Ctrl-Z) or hang. Resume or end it, then try again.",
             )
+        if getattr(original, "sqlite_errorcode", None) == sqlite3.SQLITE_CANTOPEN:
+            try:
+                os.close(os.open(os.devnull, os.O_RDONLY))
+            except OSError as probe:  # SQLite does not say why it cannot open a file
+                if files_ran_out(probe):
+                    why = f"the ledger {self.name} cannot be opened: {TOO_MANY_FILES}"
+                    return LedgerError(why, hint=MORE_FILES)
         text = str(original or error).strip() or type(error).__name__
         if self._read_only:
             what = "cannot be read"

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, tzinfo
 
 from guestlist.changes import Action, Change, RoleRef
 from guestlist.client import Guestlist
-from guestlist.errors import GuestlistError
 from guestlist.models import Model
 from guestlist.roster.desired import AccessResolver, DesiredAccess, RosterFacts, merged_brief
 from guestlist.roster.store import Fact, Kind
@@ -97,81 +94,62 @@ def withdrawal_reason(
     return "wanted from a later day on" if Kind.NOT_YET in named else "not in the roster"
 
 
-@dataclass
-class GrantReview:
-    """Result of comparing deferred grants with the roster.
+class GrantReviewer:
+    """Compares the deferred grants of one account with a roster. Changes nothing.
 
-    Attributes:
-        withdrawn: the changes that cancel grants that the roster does not want.
-        held: grants that could not be compared. They stay deferred and must not be granted now.
-        errors: by account, why grants could not be compared.
-    """
-
-    withdrawn: list[Change] = field(default_factory=list)
-    held: set[DeferredGrant] = field(default_factory=set)
-    errors: dict[str, GuestlistError] = field(default_factory=dict)
-
-
-def review_grants(
-    guests: Guestlist,
-    wanted: Iterable[Wanted],
-    grants: Collection[DeferredGrant],
-    *,
-    now: datetime | None = None,
-    zone: tzinfo = UTC,
-) -> GrantReview:
-    """Compares deferred grants with a roster. Changes nothing.
-
-    Requests the list of roles of an account if the roster names roles there, and nothing else.
+    Requests the list of roles of the account once, if the roster names roles there, and nothing
+    else.
 
     Args:
-        wanted: the entries of the roster.
-        grants: the deferred grants, all of configured accounts.
         now: the time to compare `from` and `until` with; by default the time of the client's clock.
         zone: the time zone in which the days of `from` and `until` begin and end.
     """
-    judged = GrantReview()
-    by_account: dict[str, list[DeferredGrant]] = defaultdict(list)
-    for grant in grants:
-        by_account[grant.account].append(grant)
-    numbers = {name: number for number, name in enumerate(by_account)}
-    of_whom = {(grant.account, grant.key) for grant in grants}
-    roster = RosterFacts(numbers, now or guests.clock.now(), zone)
-    said: dict[tuple[int, str], list[Fact]] = defaultdict(list)
-    for fact in roster.facts(one for one in wanted if (one.account, one.key) in of_whom):
-        said[fact.account, fact.key].append(fact)
-    for name, number in numbers.items():
-        mine = [(grant, said[number, grant.key]) for grant in by_account[name]]
-        try:
-            _review_account(guests.account(name), name, mine, judged)
-        except GuestlistError as error:
-            judged.errors[name] = error
-            judged.held.update(by_account[name])
-    return judged
 
+    def __init__(
+        self,
+        guests: Guestlist,
+        account: str,
+        *,
+        now: datetime | None = None,
+        zone: tzinfo = UTC,
+    ) -> None:
+        self._guests = guests.account(account)
+        self._account = account
+        self._provider = guests.accounts[account]
+        self._facts = RosterFacts({account: 0}, now or guests.clock.now(), zone)
+        self._unnamed = AccessResolver(self._provider, ())
+        self._named: AccessResolver | None = None
 
-def _review_account(
-    guests: Guestlist,
-    name: str,
-    grants: Iterable[tuple[DeferredGrant, list[Fact]]],
-    judged: GrantReview,
-) -> None:
-    provider = guests.accounts[name]
-    unnamed = AccessResolver(provider, ())
-    named: AccessResolver | None = None
-    for grant, facts in grants:
+    def review(
+        self, wanted: Iterable[Wanted], grants: Iterable[DeferredGrant]
+    ) -> dict[DeferredGrant, str | None]:
+        """Returns for each grant why it must be withdrawn: an empty string if it may be granted,
+        None if that cannot be decided, because the roster names a role that does not exist.
+
+        Args:
+            wanted: the entries of the roster.
+
+        Raises:
+            GuestlistError: the account's roles cannot be read.
+        """
+        by_person: dict[str, list[Fact]] = {grant.key: [] for grant in grants}
+        theirs = (one for one in wanted if one.account == self._account and one.key in by_person)
+        for fact in self._facts.facts(theirs):
+            by_person[fact.key].append(fact)
+        return {grant: self._reason(grant, by_person[grant.key]) for grant in grants}
+
+    def _reason(self, grant: DeferredGrant, facts: list[Fact]) -> str | None:
         brief = desired_brief(facts)
         words = None if brief is None else json.loads(brief)[0]
-        if words is not None and named is None:
-            named = AccessResolver(
-                provider, list(guests.roles()) if provider.supports("roles") else ()
-            )
-        resolver = named or unnamed
+        if words is not None and self._named is None:
+            lists_roles = self._provider.supports("roles")
+            roles = list(self._guests.roles()) if lists_roles else ()
+            self._named = AccessResolver(self._provider, roles)
+        resolver = self._named or self._unnamed
         desired = None if brief is None else resolver.resolve(brief)
         if desired is not None and desired.problems:
-            judged.held.add(grant)
-        elif reason := withdrawal_reason(grant, facts, desired, resolver.role_id):
-            judged.withdrawn.append(grant.withdrawal(reason))
+            return None
+        return withdrawal_reason(grant, facts, desired, resolver.role_id)
 
 
 def desired_brief(facts: Sequence[Fact]) -> str | None:

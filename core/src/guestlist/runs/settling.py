@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
-from functools import partial
-from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,14 +11,15 @@ from guestlist.changes import Change
 from guestlist.errors import ConfigError, GuestlistError, LedgerError, ServiceTrouble, WaitTimeout
 from guestlist.exchange.clock import Stopped
 from guestlist.ledger import runs
-from guestlist.ledger.deferred_grants import all_deferred
+from guestlist.ledger.deferred_grants import deferred_by_person
 from guestlist.ledger.lock import exclusive
+from guestlist.ledger.order import Order
 from guestlist.models import OPEN_STATES, Guest, State
-from guestlist.roster.deferred_grants import DeferredGrant, GrantReview, review_grants
+from guestlist.roster.deferred_grants import DeferredGrant, GrantReviewer
 from guestlist.roster.problems import EMPTY_HINT
-from guestlist.runs.context import EVERYBODY, Context, RunInterrupted, Selection, open_context
+from guestlist.roster.wanted import Wanted
+from guestlist.runs.context import Context, RunInterrupted, open_context
 from guestlist.runs.execution import carry_out, reconcile
-from guestlist.runs.planning import deferred_grants
 from guestlist.runs.progress import (
     AwaitingAcceptance,
     CheckingAcceptance,
@@ -32,13 +30,14 @@ from guestlist.runs.progress import (
 if TYPE_CHECKING:
     from guestlist.client import Guestlist
     from guestlist.ledger.ledger import Ledger
-    from guestlist.ledger.store import Store
     from guestlist.roster.file import Roster
     from guestlist.runs.stop import Stop
 
 MAX_GRANTS_PER_CHECK = 10_000
 """Deferred grants of an account that share one reading of its lists. A higher number needs more
 memory; a lower one reads the lists more often."""
+MAX_LOST_PEOPLE = 100
+"""People who can no longer accept that a result names. All are counted."""
 SECONDS_BETWEEN_CHECKS = 15.0
 """Seconds between two checks for people who have accepted, while waiting for them."""
 
@@ -49,15 +48,18 @@ class SettleResult:
 
     Attributes:
         runs: numbers of the runs that gave roles, as in the ledger.
-        waiting: people with deferred roles who have not accepted yet.
-        lost: people with deferred roles who can no longer accept, such as after an expiry.
+        waiting: number of people with deferred roles who have not accepted yet.
+        lost: number of people with deferred roles who can no longer accept, such as after an
+            expiry.
+        lost_people: the first 100 of them.
         interrupted: whether the call was stopped early.
         errors: failures that did not end the call.
     """
 
     runs: list[int] = field(default_factory=list)
-    waiting: list[Guest] = field(default_factory=list)
-    lost: list[Guest] = field(default_factory=list)
+    waiting: int = 0
+    lost: int = 0
+    lost_people: list[Guest] = field(default_factory=list)
     interrupted: bool = False
     errors: list[GuestlistError] = field(default_factory=list)
 
@@ -126,19 +128,16 @@ def grant_roles(context: Context, wait: float | None, *, allow_empty: bool = Fal
     """
     result = SettleResult(errors=context.errors)
     try:
-        others = _grant_until_done(context, wait, result, allow_empty)
+        _grant_until_done(context, wait, result, allow_empty)
     except (KeyboardInterrupt, Stopped, RunInterrupted):
         if not context.handles_stop:
             raise KeyboardInterrupt from None
         result.interrupted = True
         return result
-    result.waiting = [guest for guest in others if guest.state in OPEN_STATES]
-    result.lost = [guest for guest in others if guest.state not in OPEN_STATES]
     if result.waiting and wait is not None:
         context.report(
             WaitTimeout(
-                f"not accepted within {wait:g} s by people with deferred roles:"
-                f" {len(result.waiting)}",
+                f"not accepted within {wait:g} s by people with deferred roles: {result.waiting}",
                 hint="Run `guestlist settle` later to give them their roles.",
             )
         )
@@ -147,118 +146,189 @@ def grant_roles(context: Context, wait: float | None, *, allow_empty: bool = Fal
 
 def _grant_until_done(
     context: Context, wait: float | None, result: SettleResult, allow_empty: bool
-) -> list[Guest]:
-    """Gives deferred roles until the time is over or no person is left to wait for.
-
-    Returns:
-        The people who still have deferred roles.
-    """
+) -> None:
+    """Gives deferred roles until the time is over or no person is left to wait for."""
     clock = context.client.clock
     ends = clock.monotonic() + (wait or 0.0)
-    judged, day = GrantReview(), None
-    tried = set[DeferredGrant]()  # a failed grant is retried by the next call, not by this one
+    # once: a grant that fails now is retried by the next call, not by this one
+    context.store.make(lambda c: runs.defer_again(c, clock.now().timestamp()))
+    review, day = None, None
     while True:
         today = clock.now().astimezone(context.roster.zone).date()
         if today != day:
-            judged, day = _compare_with_roster(context, allow_empty), today
+            review, day = _RosterReview(context, allow_empty), today
         context.emit(CheckingAcceptance())
-        held = {*judged.held, *map(DeferredGrant.of, judged.withdrawn), *tried}
-        changes, others, errors = find_due_changes(
-            context.client, context.store, held, context.selection
-        )
-        tried.update(map(DeferredGrant.of, changes))
-        if changes or judged.withdrawn:
-            both = partial(chain, judged.withdrawn, changes)
-            run = context.runner.begin(both, "", "settle", replace=False)
-            judged.withdrawn.clear()
-            result.runs.append(run)
-            carry_out(context, run)
+        errors = _grant_to_accepted(context, review, result)
         left = ends - clock.monotonic()
-        waiting = [guest for guest in others if guest.state in OPEN_STATES]
         silent = tuple(name for name, why in errors.items() if isinstance(why, ServiceTrouble))
-        if left <= 0 or not (waiting or silent):
+        if left <= 0 or not (result.waiting or silent):
             context.report(*errors.values())
-            return others
+            return
         for name in silent:
             context.client.account(name).report_pause(errors[name])
-        context.emit(AwaitingAcceptance(len(waiting), silent))
+        context.emit(AwaitingAcceptance(result.waiting, silent))
         clock.sleep(min(SECONDS_BETWEEN_CHECKS, left))
 
 
-def _compare_with_roster(context: Context, allow_empty: bool) -> GrantReview:
-    """Compares the deferred grants with today's roster."""
-    grants = [debt for debt in deferred_grants(context) if debt.account in context.client.accounts]
-    if not grants:
-        return GrantReview()
-    context.emit(ReadingRoster(context.roster.toml.path))
-    wanted = context.roster.wanted()
-    first = next(wanted, None)
-    by_roster = any(
-        not grant.single for grant in grants
-    )  # an empty roster would withdraw these grants
-    if first is None and by_roster and not allow_empty:
-        raise ConfigError("the roster has no people", hint=EMPTY_HINT)
-    everyone = chain(() if first is None else (first,), wanted)
-    judged = review_grants(context.client, everyone, grants, zone=context.roster.zone)
-    context.report(*judged.errors.values())
-    return judged
+class _RosterReview:
+    """Compares deferred grants with the roster of one day, once.
 
-
-def find_due_changes(
-    client: Guestlist,
-    store: Store,
-    held: Collection[DeferredGrant] = (),
-    selection: Selection = EVERYBODY,
-) -> tuple[list[Change], list[Guest], dict[str, GuestlistError]]:
-    """Finds the deferred grants of people who have accepted.
-
-    Args:
-        held: grants to skip.
-        selection: the accounts and people to look for.
-
-    Returns:
-        The changes that give these roles, the other people with deferred grants, and the errors by
-        account.
-
-    Raises:
-        LedgerError: the ledger fails.
+    Attributes:
+        errors: the accounts whose grants cannot be compared. They stay deferred.
+        is_done: whether all grants have been compared.
     """
-    now = client.clock.now().timestamp()
-    store.make(lambda connection: runs.defer_again(connection, now))
-    changes: list[Change] = []
-    others: dict[tuple[str, str], Guest] = {}
-    errors: dict[str, GuestlistError] = {}
 
-    def look(account: str, some: list[Change]) -> None:
-        if account in errors:
-            return
+    def __init__(self, context: Context, allow_empty: bool) -> None:
+        self.errors: dict[str, GuestlistError] = {}
+        self.is_done = False
+        self._context = context
+        self._allow_empty = allow_empty
+        self._undecided: set[int] = set()
+        self._reviewers: dict[str, GrantReviewer] = {}
+
+    def split(self, account: str, batch: list[Order]) -> tuple[list[Change], list[Order]]:
+        """Returns the changes that withdraw grants which the roster does not want, and the grants
+        that may be given.
+
+        Raises:
+            ConfigError: the roster names no people, and would withdraw all grants.
+        """
+        if self.is_done:
+            return [], [order for order in batch if order.id not in self._undecided]
+        context = self._context
+        grants = {DeferredGrant.of(order.change): order for order in batch}
+        wanted = self._wanted(account, grants)
         try:
-            found = client.status_many({change.email for change in some}, account=account)
+            reasons = self._reviewer(account).review(wanted, grants)
         except LedgerError:
             raise
         except GuestlistError as error:  # continue with the other accounts
-            errors[account] = error.about(account=account)
-            return
-        for change in some:
-            guest = found[change.key]
-            if guest.state is State.ACCEPTED:
-                facts = {"state": guest.state, "member": guest.member}
-                changes.append(change.model_copy(update=facts))
-            else:
-                others[account, change.key] = _without_raw(guest)
+            self.errors[account] = error.about(account=account)
+            context.report(error)
+            return [], []
+        self._undecided.update(grants[one].id for one, why in reasons.items() if why is None)
+        withdrawn = [grant.withdrawal(why) for grant, why in reasons.items() if why]
+        return withdrawn, [grants[grant] for grant, why in reasons.items() if why == ""]
 
-    grants: dict[str, list[Change]] = defaultdict(list)
-    for order in all_deferred(store):
-        change = order.change
-        account = change.account
-        is_selected = selection.includes(account, change.key)
-        if account in client.accounts and is_selected and DeferredGrant.of(change) not in held:
-            grants[account].append(change)
-            if len(grants[account]) >= MAX_GRANTS_PER_CHECK:
-                look(account, grants.pop(account))
-    for account, some in grants.items():
-        look(account, some)
-    return changes, list(others.values()), errors
+    def _wanted(self, account: str, grants: Collection[DeferredGrant]) -> list[Wanted]:
+        """Returns the entries of the roster about the people of some grants."""
+        if not self._reviewers:
+            self._context.emit(ReadingRoster(self._context.roster.toml.path))
+        keys = {grant.key for grant in grants}
+        is_empty = True
+        found: list[Wanted] = []
+        for one in self._context.roster.wanted():
+            is_empty = False
+            if one.account == account and one.key in keys:
+                found.append(one)
+        by_roster = not all(grant.single for grant in grants)
+        if is_empty and by_roster and not self._allow_empty:
+            raise ConfigError("the roster has no people", hint=EMPTY_HINT)
+        return found
+
+    def _reviewer(self, account: str) -> GrantReviewer:
+        if account not in self._reviewers:
+            context = self._context
+            reviewer = GrantReviewer(context.client, account, zone=context.roster.zone)
+            self._reviewers[account] = reviewer
+        return self._reviewers[account]
+
+
+def _grant_to_accepted(
+    context: Context, review: _RosterReview, result: SettleResult
+) -> dict[str, GuestlistError]:
+    """Gives their deferred roles to all people who have accepted, and counts the others.
+
+    Each run has at most `MAX_GRANTS_PER_CHECK` grants of an account, so that memory stays small.
+
+    Returns:
+        Errors by account.
+    """
+    result.waiting = result.lost = 0
+    result.lost_people = []
+    errors: dict[str, GuestlistError] = {}
+    closed = set[str]()  # accounts that take no more changes now
+    batches = {
+        name: _batches(context, name)
+        for name in context.client.accounts
+        if name not in review.errors
+    }
+    while batches:
+        changes: list[Change] = []
+        for name, mine in [*batches.items()]:
+            batch = next(mine, None)
+            if batch is None:
+                del batches[name]
+                continue
+            withdrawn, grants = review.split(name, batch)
+            changes += withdrawn
+            if name in review.errors:
+                del batches[name]
+            elif name not in closed:
+                try:
+                    due, others = due_changes(context.client.account(name), grants)
+                except LedgerError:
+                    raise
+                except GuestlistError as error:  # continue with the other accounts
+                    errors[name] = error.about(account=name)
+                    closed.add(name)
+                else:
+                    changes += due
+                    _count(result, others)
+        if changes:
+            run = context.runner.begin(lambda some=changes: some, "", "settle", replace=False)
+            result.runs.append(run)
+            summary = carry_out(context, run)
+            closed.update(name for name, tally in summary.tallies.items() if tally.halted)
+    review.is_done = True
+    return errors
+
+
+def _batches(context: Context, account: str) -> Iterator[list[Order]]:
+    """Yields the deferred grants of an account in parts, each with all grants of its people."""
+    batch: list[Order] = []
+    for order in deferred_by_person(context.store, account):
+        if not context.selection.includes(account, order.change.key):
+            continue
+        if len(batch) >= MAX_GRANTS_PER_CHECK and order.change.key != batch[-1].change.key:
+            yield batch
+            batch = []
+        batch.append(order)
+    if batch:
+        yield batch
+
+
+def due_changes(guests: Guestlist, grants: Collection[Order]) -> tuple[list[Change], list[Guest]]:
+    """Finds the deferred grants of people who have accepted.
+
+    Args:
+        guests: the client, bound to the account.
+        grants: deferred grants of the account.
+
+    Returns:
+        The changes that give these roles, and the other people.
+    """
+    found = guests.status_many({order.change.email for order in grants}, summaries=True)
+    changes: list[Change] = []
+    others: dict[str, Guest] = {}
+    for change in (order.change for order in grants):
+        guest = _without_raw(found[change.key])
+        if guest.state is State.ACCEPTED:
+            facts = {"state": guest.state, "member": guest.member}
+            changes.append(change.model_copy(update=facts))
+        else:
+            others[change.key] = guest
+    return changes, list(others.values())
+
+
+def _count(result: SettleResult, others: Iterable[Guest]) -> None:
+    for guest in others:
+        if guest.state in OPEN_STATES:
+            result.waiting += 1
+        else:
+            result.lost += 1
+            if len(result.lost_people) < MAX_LOST_PEOPLE:
+                result.lost_people.append(guest)
 
 
 def _without_raw(guest: Guest) -> Guest:

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote
 
+from guestlist.exchange.faults import MORE_FILES, TOO_MANY_FILES, files_ran_out
 from guestlist.sandbox.errors import SandboxError
 from guestlist.sandbox.service import Mail
 
@@ -161,6 +162,9 @@ class SandboxControl:
         try:
             answer = self._http.request(method, path, json=body, params=query)
         except (httpx.TransportError, httpx.InvalidURL) as error:
+            if files_ran_out(error):
+                why = f"{self._url} cannot be asked: {TOO_MANY_FILES}"
+                raise SandboxError(why, hint=MORE_FILES) from error
             raise SandboxError(
                 f"no sandbox answers at {self._url}", hint="Start one with `guestlist sandbox`."
             ) from error

@@ -19,6 +19,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from guestlist.exchange.clock import SystemClock
+from guestlist.exchange.faults import MORE_FILES, TOO_MANY_FILES, files_ran_out
 from guestlist.sandbox.asgi import LOOPBACK_NAMES, Dated
 from guestlist.sandbox.errors import SandboxError, SandboxMistake
 from guestlist.sandbox.mailbox import mailbox
@@ -255,6 +256,7 @@ class Sandbox:
         on_ready: Callable[[Self], object] | None,
     ) -> None:
         self._loop = asyncio.get_running_loop()
+        self._loop.set_exception_handler(_warn_about_files)
         self._stopping = asyncio.Event()
         servers = [_Server(app) for app, _ in apps]
         tasks = [
@@ -293,6 +295,15 @@ class Sandbox:
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+
+def _warn_about_files(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Warns in one line if a limit of open files keeps the sandbox from accepting connections."""
+    if files_ran_out(context.get("exception")):
+        text = f"the sandbox cannot accept connections: {TOO_MANY_FILES}. {MORE_FILES}"
+        warnings.warn(text, RuntimeWarning, stacklevel=1)
+    else:
+        loop.default_exception_handler(context)
 
 
 class _Server(uvicorn.Server):

@@ -22,10 +22,16 @@ R = TypeVar("R", Invitation, Member)
 FEW = 256
 """So many are asked for by address, where that can be done; for more the lists are read. What a run
 leaves in doubt is fewer, and a list may cost a request for each person in it."""
+FEW_OF_SUMMARIES = 20
+"""Like `FEW`, if the list has summaries: then it costs one request for a page of many people."""
 
 
 def status_many(
-    accounts: Accounts, emails: Iterable[str], *, account: str | None = None
+    accounts: Accounts,
+    emails: Iterable[str],
+    *,
+    account: str | None = None,
+    summaries: bool = False,
 ) -> Steps[dict[str, Guest]]:
     """Returns the states of many people. Each list of the service is read at most once.
 
@@ -34,6 +40,8 @@ def status_many(
     Args:
         emails: the addresses.
         account: the name of the account. May be omitted if there is only one.
+        summaries: invitations may lack what costs a request for each: their id, link and exact
+            expiry. The states are the same, except that an expiry may be estimated.
 
     Returns:
         The guests by the normalized form of their address (`guestlist.email_key`).
@@ -47,7 +55,8 @@ def status_many(
     if not wanted:
         return {}
     provider = chosen.provider
-    if len(wanted) <= FEW and _by_address(provider):
+    summaries = summaries and provider.supports("invitation_summaries")
+    if len(wanted) <= (FEW_OF_SUMMARIES if summaries else FEW) and _by_address(provider):
         guests = {}
         for key, email in wanted.items():
             guests[key] = yield from look(accounts.call(chosen.name, email), email)
@@ -60,8 +69,9 @@ def status_many(
     found: dict[str, list[Invitation]] = {}
     problems: list[RecordProblem] = []
     if provider.supports("invitations"):
+        listing = provider.invitation_summaries if summaries else provider.invitations
         found = yield from _records(
-            begin, provider.invitations, wanted, wanted, lambda one: is_open(one, chosen), problems
+            begin, listing, wanted, wanted, lambda one: is_open(one, chosen), problems
         )
     now = chosen.now()  # the service's own, now that it has answered
     invitations = {

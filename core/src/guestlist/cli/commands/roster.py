@@ -142,6 +142,9 @@ def _confirmed(session: Session, at: OpenedRoster, question: str) -> bool:
     """
     given = session.arguments
     session.status.pause()
+    if at.imitated and not given.yes and not given.quiet and session.screen is not None:
+        text = f"Not asked, because {given.sandbox} is a sandbox: it sends no real email."
+        session.screen.err.print(text, soft_wrap=True, style="dim")
     confirm(question, yes=given.yes or at.imitated)
     return True
 
@@ -165,10 +168,13 @@ def _show_settled(session: Session, result: SettleResult) -> None:
     session.printed = session.printed or bool(result.waiting or result.lost)
     if result.waiting:
         session.screen.line(
-            f"{quantity(len(result.waiting), 'guest')} will get roles after accepting:"
+            f"{quantity(result.waiting, 'guest')} will get roles after accepting:"
             " run `guestlist settle` then, or use `apply --wait`."
         )
-    for guest in result.lost[:MAX_CHANGES_ON_TERMINAL]:
+    shown = result.lost_people[:MAX_CHANGES_ON_TERMINAL]
+    for guest in shown:
         print_message(
             "warning", f"{guest.email} on {guest.account} has a deferred role, but is {guest.state}"
         )
+    if more := result.lost - len(shown):
+        print_message("warning", f"{more:,} more people have a deferred role and cannot accept")
