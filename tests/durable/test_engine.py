@@ -8,7 +8,8 @@ import time
 from collections import Counter
 from collections.abc import Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from tests.durable.kit import BUDGET, PAGE, Facts, Plain, Service, change, invit
 
 from guestlist import Guestlist
 from guestlist.changes import ORDER, Action, Change
-from guestlist.errors import ConfigError, Conflict, ServiceUnavailable, UnknownAccount
+from guestlist.errors import ConfigError, Conflict, RateLimited, ServiceUnavailable, UnknownAccount
 from guestlist.event import Event
 from guestlist.exchange.clock import Clock, SystemClock
 from guestlist.ledger import orders, runs
@@ -32,6 +33,7 @@ from guestlist.ledger.outcome import Done
 from guestlist.ledger.schema import OrderState
 from guestlist.ledger.store import Store
 from guestlist.runs import runner as runner_module
+from guestlist.runs.execution import too_long_a_pause
 from guestlist.runs.runner import Runner, Summary
 from guestlist.runs.stop import Stop
 from guestlist.runs.workers import shared
@@ -252,6 +254,36 @@ def test_a_worker_that_waits_for_a_service_says_until_when(
     [pause] = [event for event in pool.events if event.name == "pause"]
     assert "HTTP 429: " in str(pause.detail)
     assert pause.retry_after == pytest.approx(86_400, abs=60)
+
+
+def test_a_run_on_many_machines_ends_if_a_pause_is_too_long(
+    pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = pool.service.handle_request
+
+    def handle(request: httpx.Request) -> httpx.Response:
+        if request.method == "POST":
+            return httpx.Response(429, headers={"Retry-After": "1800"})
+        return original(request)
+
+    monkeypatch.setattr(pool.service, "handle_request", handle)
+    run = pool.begin(invites(2))
+    began = time.monotonic()
+    with pool._client(SystemClock()) as guests:
+        hurried = guests.with_budget(waiting=600.0)
+        summary = run_together(
+            pool.store,
+            run,
+            lambda clock: nullcontext(hurried.with_clock(clock)),
+            pool.url,
+            Stop(),
+            too_long=partial(too_long_a_pause, hurried),
+        )
+    halted = summary.tallies["plain"].halted
+    assert isinstance(halted, RateLimited)
+    assert halted.retry_after == pytest.approx(1_800, abs=60)
+    assert time.monotonic() - began < 60
+    assert pool.states() == {"ASKED": 2}
 
 
 def test_an_account_that_is_not_configured_is_not_waited_for(pool: Pool) -> None:

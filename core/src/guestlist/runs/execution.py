@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import nullcontext
+from functools import partial
 
 from guestlist.address import email_key
-from guestlist.errors import Conflict, GuestlistError
+from guestlist.client import Guestlist
+from guestlist.errors import Conflict, GuestlistError, RateLimited, in_time_units
+from guestlist.exchange.account import LONGEST_REST
 from guestlist.ledger import orders
 from guestlist.runs.context import Context, RunInterrupted
 from guestlist.runs.progress import Reconciling, RunEnded, RunProgress, RunStarted
@@ -50,9 +53,23 @@ def _send(context: Context, run: int) -> Summary:
             context.stop,
             progress,
             accounts=context.client.accounts,
+            too_long=partial(too_long_a_pause, context.client),
         )
     finally:
         context.runner.presence.leave(run)
+
+
+def too_long_a_pause(client: Guestlist, account: str) -> RateLimited | None:
+    """Returns an error if the account's service asks for a longer pause than the client's budget
+    allows; None if it does not."""
+    left = client.account(account).pause_left
+    if left <= min(client.budget.waiting, LONGEST_REST):
+        return None
+    return RateLimited(
+        f"the service asked for a pause of {in_time_units(left)}",
+        hint="Workers on other machines go on. Run `guestlist apply` again to continue here.",
+        retry_after=left,
+    )
 
 
 def reconcile(context: Context) -> dict[str, GuestlistError]:

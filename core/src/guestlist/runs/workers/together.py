@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 
 from guestlist.client import Guestlist
+from guestlist.errors import GuestlistError
 from guestlist.exchange.clock import Clock, SystemClock
 from guestlist.ledger.store import Store
 from guestlist.runs.runner import Progress, Summary
@@ -24,6 +25,7 @@ def run_together(
     progress: Progress | None = None,
     *,
     accounts: Collection[str] | None = None,
+    too_long: Callable[[str], GuestlistError | None] = lambda _account: None,
 ) -> Summary:
     """Puts a run into the queue, works on it as well, and waits for its end.
 
@@ -34,6 +36,7 @@ def run_together(
         url: the URL of the ledger's database in PostgreSQL.
         stop: ends the waiting and the work of this process.
         accounts: the accounts that are configured here; None for all.
+        too_long: see `follow`.
 
     Raises:
         LedgerError: the ledger fails. No request was sent that the ledger does not hold.
@@ -50,7 +53,7 @@ def run_together(
                     progress(tallies)
 
             enqueue(store, run, SystemClock().now().timestamp())
-            return follow(store, run, stop, watch, accounts=accounts)
+            return follow(store, run, stop, watch, accounts=accounts, too_long=too_long)
         except KeyboardInterrupt:
             stop()
             return follow(store, run, stop, progress, accounts=accounts)

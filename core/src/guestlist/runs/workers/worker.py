@@ -160,15 +160,19 @@ def follow(
     *,
     clock: Clock | None = None,
     accounts: Collection[str] | None = None,
+    too_long: Callable[[str], GuestlistError | None] = lambda _account: None,
 ) -> Summary:
     """Waits until the workers have carried out a run, and reports their progress.
 
     Returns early if `stop` is set, or if every account that has orders left is stopped, is not
-    configured or has made no progress for `MAX_SILENCE_SECONDS`. The workers go on in any case.
+    configured, waits for too long a pause or has made no progress for `MAX_SILENCE_SECONDS`. The
+    workers go on in any case.
 
     Args:
         accounts: the configured accounts; None for all. Orders of other accounts are not waited
             for.
+        too_long: returns the error for an account whose service asks for a pause that is too long
+            to wait for; None if it does not.
     """
     clock = clock or SystemClock()
     last_progress: dict[str, tuple[int, float]] = {}
@@ -183,6 +187,8 @@ def follow(
                 tally.halted = LedgerError(stopped[account])
             elif tally.left and accounts is not None and account not in accounts:
                 tally.halted = unconfigured(account, CONFIGURE)
+            elif tally.left and (pause := too_long(account)) is not None:
+                tally.halted = pause
             elif tally.left and now - last_progress[account][1] > MAX_SILENCE_SECONDS:
                 tally.halted = _no_progress()
         if progress is not None:
