@@ -31,7 +31,9 @@ def deferred_by_person(store: Store, account: str) -> Iterator[Order]:
     yield from _paged(store, and_(IS_DEFERRED, orders.c.account == account), orders.c.key, orders.c.id)
 
 
-def _paged(store: Store, which: ColumnElement[bool], *by: Column[Any]) -> Iterator[Order]:
+def _paged(
+    store: Store, which: ColumnElement[bool] | TextClause, *by: Column[Any]
+) -> Iterator[Order]:
     """Yields the orders that a condition selects.
 
     Args:

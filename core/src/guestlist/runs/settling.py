@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
+from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -152,11 +154,10 @@ def _grant_until_done(
     ends = clock.monotonic() + (wait or 0.0)
     # once: a grant that fails now is retried by the next call, not by this one
     context.store.make(lambda c: runs.defer_again(c, clock.now().timestamp()))
-    review, day = None, None
+    review = _RosterReview(context, allow_empty)
     while True:
-        today = clock.now().astimezone(context.roster.zone).date()
-        if today != day:
-            review, day = _RosterReview(context, allow_empty), today
+        if _today(context) != review.day:
+            review = _RosterReview(context, allow_empty)
         context.emit(CheckingAcceptance())
         errors = _grant_to_accepted(context, review, result)
         left = ends - clock.monotonic()
@@ -170,17 +171,23 @@ def _grant_until_done(
         clock.sleep(min(SECONDS_BETWEEN_CHECKS, left))
 
 
+def _today(context: Context) -> date:
+    return context.client.clock.now().astimezone(context.roster.zone).date()
+
+
 class _RosterReview:
     """Compares deferred grants with the roster of one day, once.
 
     Attributes:
         errors: the accounts whose grants cannot be compared. They stay deferred.
         is_done: whether all grants have been compared.
+        day: the day of the roster.
     """
 
     def __init__(self, context: Context, allow_empty: bool) -> None:
         self.errors: dict[str, GuestlistError] = {}
         self.is_done = False
+        self.day = _today(context)
         self._context = context
         self._allow_empty = allow_empty
         self._undecided: set[int] = set()
@@ -276,7 +283,8 @@ def _grant_to_accepted(
                     changes += due
                     _count(result, others)
         if changes:
-            run = context.runner.begin(lambda some=changes: some, "", "settle", replace=False)
+            made = tuple(changes)
+            run = context.runner.begin(partial(iter, made), "", "settle", replace=False)
             result.runs.append(run)
             summary = carry_out(context, run)
             closed.update(name for name, tally in summary.tallies.items() if tally.halted)
