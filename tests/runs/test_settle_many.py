@@ -166,13 +166,13 @@ def test_a_service_that_fails_midway_keeps_the_grants(
     crowd.setattr(Crowd, "members_from", 0)
     office = Office(tmp_path, 500)
     looks: list[int] = []
-    standing: Any = Guestlist.status_many
+    status_many: Any = Guestlist.status_many
 
     def failing(self: Guestlist, emails: set[str], **how: Any) -> Any:
         looks.append(len(emails))
         if len(looks) == 2:
             raise ServiceUnavailable("down")
-        return standing(self, emails, **how)
+        return status_many(self, emails, **how)
 
     with crowd.context() as patched:
         patched.setattr(Guestlist, "status_many", failing)

@@ -28,7 +28,9 @@ def all_deferred(store: Store) -> Iterator[Order]:
 def deferred_by_person(store: Store, account: str) -> Iterator[Order]:
     """Yields the deferred grants of an account, those of a person one after another. Reads them in
     pages; the ledger may be changed meanwhile."""
-    yield from _paged(store, and_(IS_DEFERRED, orders.c.account == account), orders.c.key, orders.c.id)
+    yield from _paged(
+        store, and_(IS_DEFERRED, orders.c.account == account), orders.c.key, orders.c.id
+    )
 
 
 def _paged(
