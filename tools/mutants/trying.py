@@ -45,7 +45,7 @@ BROKEN = "it does not load, or does not end"
 """In place of a test, where it did not come to tests."""
 PYTEST = (
     *("-x", "-q", "--tb=no", "--assert=plain", "--disable-plugin-autoload"),
-    *("-p", "pytest_guestlist.plugin", "-p", "no:cacheprovider"),
+    *("-p", "pytest_guestlist.plugin", "-p", "pytest_timeout", "-p", "no:cacheprovider"),
     *("-o", "addopts=--import-mode=importlib"),
 )
 
