@@ -73,7 +73,12 @@ def pause_all(store: Store, now: float) -> bool:
             stop_account(connection, row.run, row.account, now, PLANNED)
         return bool(rows)
 
-    return store.make(pause)
+    is_paused = store.make(pause)
+    if is_paused:
+        # A worker may have begun to claim an order before it could see the pause. This waits until
+        # all such claims are committed; claims that begin later do see it.
+        store.make(lambda c: c.execute(text(f"LOCK TABLE {orders.name} IN SHARE MODE")))
+    return is_paused
 
 
 def end_pause(store: Store) -> None:
