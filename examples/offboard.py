@@ -7,19 +7,15 @@ from __future__ import annotations
 
 import sys
 
-from guestlist import Guestlist, GuestlistError, State
+from guestlist import Conflict, Guestlist, GuestlistError
 
 
 def leave(guests: Guestlist, email: str) -> str:
     """Ends whatever a person has in the bound account, and says what that was."""
-    guest = guests.status(email)
-    if guest.state == State.ACCEPTED:
-        guests.remove(guest)
-        return "removed"
-    if guest.state in (State.PENDING, State.AWAITING_APPROVAL):
-        guests.revoke(guest)
-        return "revoked"
-    return f"nothing to do ({guest.state})"
+    try:
+        return guests.remove(email).outcome
+    except Conflict:  # invited, and not a member yet
+        return guests.revoke(email).outcome
 
 
 def main(email: str) -> int:

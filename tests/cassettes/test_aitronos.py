@@ -64,7 +64,7 @@ def test_invite_resend_revoke(team: Guestlist, guestlist_invitee: str, profile: 
     assert guest.invitation.id is not None
     assert team.status(guest.invitation.id).email == guest.email
 
-    assert team.revoke(guestlist_invitee).state in (State.REVOKED, State.GONE)
+    assert team.revoke(guestlist_invitee).guest.state in (State.REVOKED, State.GONE)
     with pytest.raises(NotFound):
         team.resend(guestlist_invitee)
 

@@ -118,7 +118,7 @@ def test_who_is_taken_out_may_have_an_invitation_besides(
     guests.status(ADA)
     guests.accept(ADA)
     is_on = True
-    assert guests.remove(ADA).state is State.REVOKED
+    assert guests.remove(ADA).guest.state is State.REVOKED
     assert len(guests.writes) == 3
     assert rows(tmp_path)[-1] == ("remove", OrderState.DONE, "removed")
 

@@ -162,7 +162,7 @@ def test_without_roles_it_says_that_nothing_can_be_done_yet(make: Any, after: An
     after(100, lambda: guests.accept(ADA))
     done = guests.onboard(ADA)
     assert done.granted == ()
-    assert not done.access
+    assert (done.access.is_member, done.access.effective) == (True, False)
     assert done.access.explanation
 
 

@@ -288,7 +288,7 @@ def test_access_says_what_the_guide_says(
     guests.assign_role(ADA, wanted)
     access = guests.access(ADA)
     assert wanted.removeprefix("role:") in labels(access, direct=True)
-    assert bool(access) is access.effective is effective
+    assert (access.is_member, access.effective) == (True, effective)
     assert access.explanation is None if explained is None else explained in access.explanation
 
 
@@ -330,4 +330,5 @@ def test_access_of_somebody_who_is_not_in(guests: Any, who: str) -> None:
     guests.invite(ADA)
     access = guests.access(who)
     assert not access
-    assert f"{who} is no member" in access.explanation
+    assert (access.is_member, access.effective, access.grants) == (False, False, ())
+    assert f"{who} is not a member" in access.explanation

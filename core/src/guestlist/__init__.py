@@ -55,9 +55,14 @@ if TYPE_CHECKING:
     from guestlist.models import Member as Member
     from guestlist.models import MemberState as MemberState
     from guestlist.models import NewInvitation as NewInvitation
-    from guestlist.models import Onboarding as Onboarding
+    from guestlist.models import OnboardOutcome as OnboardOutcome
+    from guestlist.models import OnboardResult as OnboardResult
     from guestlist.models import Outcome as Outcome
     from guestlist.models import OwnAccess as OwnAccess
+    from guestlist.models import RemoveOutcome as RemoveOutcome
+    from guestlist.models import RemoveResult as RemoveResult
+    from guestlist.models import RevokeOutcome as RevokeOutcome
+    from guestlist.models import RevokeResult as RevokeResult
     from guestlist.models import Role as Role
     from guestlist.models import RoleOutcome as RoleOutcome
     from guestlist.models import RoleResult as RoleResult
@@ -87,7 +92,8 @@ _HOMES = {
     "event": "Event",
     "exchange.account": "Budget",
     "ledger": "Ledger",
-    "models": """Access Basis Grant Guest Invitation InviteResult Member MemberState Onboarding
+    "models": """Access Basis Grant Guest Invitation InviteResult Member MemberState
+        OnboardOutcome OnboardResult RemoveOutcome RemoveResult RevokeOutcome RevokeResult
         NewInvitation Outcome OwnAccess Role RoleOutcome RoleResult State""",
     "roster": "Plan PlanFile Roster",
     "runs": """ApplyResult FollowResult SettleResult apply apply_async follow follow_async plan

@@ -85,6 +85,35 @@ class Outcome(StrEnum):
     """A new invitation was created, and the organization has to approve it first."""
 
 
+class RevokeOutcome(StrEnum):
+    """The effect of `revoke`."""
+
+    REVOKED = "revoked"
+    """The invitation was withdrawn."""
+    ALREADY_REVOKED = "already_revoked"
+    """The person has no open invitation. Nothing was sent."""
+
+
+class RemoveOutcome(StrEnum):
+    """The effect of `remove`."""
+
+    REMOVED = "removed"
+    """The member was taken out."""
+    ALREADY_REMOVED = "already_removed"
+    """The person is neither a member nor invited. Nothing was sent."""
+
+
+class OnboardOutcome(StrEnum):
+    """The effect of `onboard`."""
+
+    ONBOARDED = "onboarded"
+    """The person has joined, or was given a role."""
+    ALREADY_ONBOARDED = "already_onboarded"
+    """The person was a member with the requested roles. Nothing was changed."""
+    INCOMPLETE = "incomplete"
+    """The person is a member, but does not hold all requested roles: see `missing`."""
+
+
 class RoleOutcome(StrEnum):
     """The effect of `assign_role` or `unassign_role`."""
 
@@ -370,13 +399,22 @@ class NewInvitation(Model):
     options: SerializeAsAny[BaseModel] | None = None
 
 
-class InviteResult(Model):
+class Result(Model):
+    """What a change returns: the outcome, the person afterwards, and warnings."""
+
+    outcome: StrEnum
+    """What was done."""
+    guest: Guest
+    """The person's state after the call."""
+    warnings: tuple[str, ...] = ()
+    """Sentences for people about anything unexpected."""
+
+
+class InviteResult(Result):
     """The result of `invite` and `resend`."""
 
     outcome: Outcome
     """What was done."""
-    guest: Guest
-    """The person's state after the call."""
     email_sent: bool | None = None
     """Whether an email was sent. None if that is unknown, because no answer came and the invitation
     was found by a lookup."""
@@ -388,21 +426,32 @@ class InviteResult(Model):
     replaced: Invitation | None = None
     """The earlier invitation, if the new one has another id. Its link no longer works if the
     service could revoke it."""
-    warnings: tuple[str, ...] = ()
-    """Sentences for people about anything unexpected."""
 
 
-class RoleResult(Model):
+class RevokeResult(Result):
+    """The result of `revoke`."""
+
+    outcome: RevokeOutcome
+    """What was done."""
+    invitation: Invitation | None = None
+    """The invitation that was withdrawn, now or earlier. None if the service has no record of
+    it."""
+
+
+class RemoveResult(Result):
+    """The result of `remove`."""
+
+    outcome: RemoveOutcome
+    """What was done."""
+
+
+class RoleResult(Result):
     """The result of `assign_role` and `unassign_role`."""
 
     outcome: RoleOutcome
     """What was done."""
-    guest: Guest
-    """The person's state after the call."""
     role: Role
     """The role that was given or taken away."""
-    warnings: tuple[str, ...] = ()
-    """Sentences for people about anything unexpected."""
 
 
 class Grant(Model):
@@ -421,20 +470,20 @@ class Grant(Model):
 
 
 class Access(Model):
-    """What a person can do in an account. `bool(access)` is `access.effective`."""
+    """What a person can do in an account."""
 
     guest: Guest
     """The person."""
+    is_member: bool
+    """Whether the person is a member. If not, `explanation` gives their state."""
     grants: tuple[Grant, ...] = ()
     """All roles that the person holds, directly and through others."""
     effective: bool = False
-    """Whether the roles permit anything. A group without any policy permits nothing."""
+    """Whether the roles permit anything. A group without any policy permits nothing, and a
+    suspended member can do nothing."""
     explanation: str | None = None
     """What the person is missing, and what they will see. None if nothing is known to be
     missing."""
-
-    def __bool__(self) -> bool:
-        return self.effective
 
 
 class OwnAccess(Model):
@@ -450,15 +499,15 @@ class OwnAccess(Model):
     """What the owner is missing. None if nothing is known to be missing."""
 
 
-class Onboarding(Model):
+class OnboardResult(Result):
     """The result of `onboard`."""
 
-    guest: Guest
-    """The member."""
+    outcome: OnboardOutcome
+    """What was done."""
     invited: InviteResult
     """The result of the invitation."""
     granted: tuple[RoleResult, ...] = ()
-    """A result for each requested role."""
+    """A result for each requested role that was given or was held already."""
     access: Access | None = None
     """What the member can do. None if the service does not show it."""
     missing: tuple[Role, ...] = ()

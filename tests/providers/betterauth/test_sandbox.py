@@ -303,7 +303,7 @@ def test_a_whole_life(guests: Guestlist, service: BetterAuthService, sandbox: Sa
     service.accept(list(sandbox.outbox.to("ada@example.com"))[-1].invitation)
     assert guests.status("ada@example.com").state is State.ACCEPTED
     assert guests.assign_role("ada@example.com", "admin").guest.member is not None
-    assert guests.remove("ada@example.com").state is State.GONE
+    assert guests.remove("ada@example.com").guest.state is State.GONE
 
 
 def test_declining_what_has_expired(guests: Guestlist, service: BetterAuthService) -> None:

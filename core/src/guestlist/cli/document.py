@@ -23,8 +23,10 @@ from guestlist.models import (
     Invitation,
     InviteResult,
     Member,
-    Onboarding,
+    OnboardResult,
     OwnAccess,
+    RemoveResult,
+    RevokeResult,
     Role,
     RoleResult,
 )
@@ -39,7 +41,7 @@ class Row(BaseModel):
 
 
 class GuestRow(Guest, defer_build=True):
-    """A person's state in an account: result of `status`, `wait`, `revoke` and `remove`."""
+    """A person's state in an account: result of `status` and `wait`."""
 
     type: Literal["guest"] = "guest"
 
@@ -50,10 +52,22 @@ class InviteRow(InviteResult, defer_build=True):
     type: Literal["invite"] = "invite"
 
 
-class OnboardingRow(Onboarding, defer_build=True):
+class RevokeRow(RevokeResult, defer_build=True):
+    """The result of `revoke`."""
+
+    type: Literal["revoke"] = "revoke"
+
+
+class RemoveRow(RemoveResult, defer_build=True):
+    """The result of `remove`."""
+
+    type: Literal["remove"] = "remove"
+
+
+class OnboardRow(OnboardResult, defer_build=True):
     """The result of `onboard`."""
 
-    type: Literal["onboarding"] = "onboarding"
+    type: Literal["onboard"] = "onboard"
 
 
 class RoleChangeRow(RoleResult, defer_build=True):
@@ -280,7 +294,9 @@ class StepRow(Row):
 AnyRow = (
     GuestRow
     | InviteRow
-    | OnboardingRow
+    | RevokeRow
+    | RemoveRow
+    | OnboardRow
     | RoleChangeRow
     | AccessRow
     | OwnAccessRow

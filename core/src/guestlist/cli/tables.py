@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import groupby
 from typing import Any, TypeVar
 
@@ -16,10 +16,12 @@ from guestlist.cli.document import (
     InvitationRow,
     InviteRow,
     MemberRow,
-    OnboardingRow,
+    OnboardRow,
     OrderRow,
     OwnAccessRow,
     ProviderRow,
+    RemoveRow,
+    RevokeRow,
     RoleChangeRow,
     RoleRow,
 )
@@ -28,7 +30,7 @@ from guestlist.cli.printing import print_message
 from guestlist.cli.screen import Cell, Column, Screen, Text
 from guestlist.cli.text import printable, spaced, yes_or_no
 from guestlist.ledger.line import LineState
-from guestlist.models import Guest, Invitation, Member, Role, State
+from guestlist.models import Guest, Invitation, Member, Result, Role, State
 
 WHO = Column("Guest", whole=True)
 ACCOUNT = Column("Account", whole=True)
@@ -45,7 +47,9 @@ R = TypeVar("R")
 TABLES: dict[type, str] = {
     GuestRow: "guests",
     InviteRow: "invites",
-    OnboardingRow: "onboardings",
+    RevokeRow: "withdrawals",
+    RemoveRow: "withdrawals",
+    OnboardRow: "onboardings",
     RoleChangeRow: "role_changes",
     AccessRow: "access",
     OwnAccessRow: "own_access",
@@ -106,7 +110,7 @@ class Tables:
             *self._secret_columns(lambda row: row.invitation),
         )
 
-    def _state(self, row: GuestRow) -> Text:
+    def _state(self, row: Guest) -> Text:
         shown = screen.state(row.state)
         if row.state is State.GONE:
             shown.plain = self._gone
@@ -127,12 +131,26 @@ class Tables:
         )
         self._warn(rows)
 
-    def onboardings(self, rows: Sequence[OnboardingRow]) -> None:
+    def withdrawals(self, rows: Sequence[RevokeRow] | Sequence[RemoveRow]) -> None:
+        """Prints the results of `revoke` and `remove`."""
+        self._list(
+            rows,
+            (WHO, lambda row: row.guest.email),
+            (ACCOUNT, lambda row: row.guest.account),
+            (Column("Outcome", whole=True), lambda row: screen.state(row.outcome)),
+            (STATE, lambda row: self._state(row.guest)),
+            (ROLE, lambda row: self._format.roles_of(row.guest)),
+            (ID, lambda row: _id(row.guest)),
+        )
+        self._warn(rows)
+
+    def onboardings(self, rows: Sequence[OnboardRow]) -> None:
         """Prints the results of `onboard`."""
         self._list(
             rows,
             (WHO, lambda row: row.guest.label),
             (ACCOUNT, lambda row: row.guest.account),
+            (Column("Outcome", whole=True), lambda row: screen.state(row.outcome)),
             (STATE, lambda row: screen.state(row.guest.state)),
             (Column("Invitation", spare=2), lambda row: screen.state(row.invited.outcome)),
             (ROLE, lambda row: ", ".join(one.role.label for one in row.granted)),
@@ -322,7 +340,7 @@ class Tables:
             about = "" if email in explanation else f"{email}: "
             self._screen.line(f"{account}: {about}{explanation}", style="yellow")
 
-    def _warn(self, rows: Sequence[InviteRow | RoleChangeRow]) -> None:
+    def _warn(self, rows: Iterable[Result]) -> None:
         for row in rows:
             for warning in row.warnings:
                 print_message("warning", f"{row.guest.account}: {row.guest.label}: {warning}")

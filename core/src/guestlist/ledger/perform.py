@@ -8,7 +8,15 @@ from guestlist.errors import NotFound
 from guestlist.exchange.account import Entry
 from guestlist.ledger.order import Order
 from guestlist.ledger.outcome import Done
-from guestlist.models import Guest, InviteResult, RoleResult, State
+from guestlist.models import (
+    Guest,
+    InviteResult,
+    RemoveOutcome,
+    Result,
+    RevokeOutcome,
+    RoleResult,
+    State,
+)
 from guestlist.verbs.signs import took_effect
 
 REPEATABLE = frozenset(
@@ -30,7 +38,7 @@ def perform(guests: Guestlist, order: Order, entry: Entry) -> Done:
     except NotFound:
         if not order.attempts or action not in (Action.REVOKE, Action.REMOVE):
             raise
-        return Done(f"{action}d", None, GONE)  # by the earlier attempt
+        return Done(f"{action}d", None, GONE)
 
 
 def _carried_out(guests: Guestlist, order: Order, entry: Entry) -> Done:
@@ -52,10 +60,11 @@ def _carried_out(guests: Guestlist, order: Order, entry: Entry) -> Done:
         case Action.UNASSIGN_ROLE:
             return _role_changed(client.unassign_role(known, change.roles[0]))
         case Action.REVOKE:
-            return Done(client.revoke(known).state)
+            revoked = client.revoke(known)
+            return _withdrawn(order, revoked, revoked.outcome is RevokeOutcome.ALREADY_REVOKED)
         case Action.REMOVE:
-            client.remove(known)
-            return Done("removed")
+            removed = client.remove(known)
+            return _withdrawn(order, removed, removed.outcome is RemoveOutcome.ALREADY_REMOVED)
         case _:
             raise AssertionError(f"{change.action} cannot be carried out")
 
@@ -67,6 +76,12 @@ def _invited(change: Change, result: InviteResult) -> Done:
         " ".join(result.warnings) or None,
         change.deferred_changes(),
     )
+
+
+def _withdrawn(order: Order, result: Result, already: bool) -> Done:
+    if already and order.attempts:  # an earlier attempt has done it
+        return Done(f"{order.change.action}d", None, GONE)
+    return Done(result.outcome, None, " ".join(result.warnings) or None)
 
 
 def _role_changed(result: RoleResult) -> Done:

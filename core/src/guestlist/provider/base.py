@@ -101,6 +101,9 @@ class Provider(BaseModel):
     """Whether an invitation can be created without sending an email."""
     lifetime: ClassVar[timedelta | None] = None
     """How long an invitation can be accepted. None if that is not known."""
+    keeps_revoked: ClassVar[bool] = False
+    """Whether the service still returns an invitation by its id after it was revoked. If not, an
+    id that the service does not have counts as revoked."""
     resend_moves_expiry: ClassVar[bool] = False
     """Whether a resend is known to change `expires_at`. guestlist then uses `expires_at` to find
     out whether a resend that got no answer took effect."""

@@ -150,7 +150,7 @@ def _address_by_id(call: Call, id: str) -> Steps[str]:
     raise call.about(
         NotFound(
             f"there is no invitation or member with the id {id!r}",
-            hint="A record may vanish when it succeeds: ask by the email address.",
+            hint="A record may have vanished since: use the email address.",
         )
     )
 

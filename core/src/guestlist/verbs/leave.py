@@ -9,7 +9,20 @@ from __future__ import annotations
 from guestlist.errors import Conflict, GuestlistError, NotFound
 from guestlist.exchange.account import Call
 from guestlist.exchange.step import Steps
-from guestlist.models import MEMBERSHIPS, OPEN_STATES, Basis, Guest, Invitation, Member, State
+from guestlist.models import (
+    MAY_BE_OPEN,
+    MEMBERSHIPS,
+    OPEN_STATES,
+    Basis,
+    Guest,
+    Invitation,
+    Member,
+    RemoveOutcome,
+    RemoveResult,
+    RevokeOutcome,
+    RevokeResult,
+    State,
+)
 from guestlist.provider import Flow
 from guestlist.verbs.accounts import Accounts
 from guestlist.verbs.find import (
@@ -26,85 +39,153 @@ from guestlist.verbs.journal import written
 from guestlist.verbs.states import conclude
 from guestlist.verbs.withdraw import withdraw
 
-CHECK = "Check the address: `guestlist status` tells more."
+ACCEPTED_HINT = "`remove` takes a member out."
 
 
-def revoke(accounts: Accounts, who: Who, *, account: str | None = None) -> Steps[Guest]:
-    """Withdraws an invitation. It is read again first, so that no accepted one is revoked.
+def revoke(accounts: Accounts, who: Who, *, account: str | None = None) -> Steps[RevokeResult]:
+    """Withdraws an invitation. Safe to repeat. Never takes a member out.
+
+    The invitation is read again first, so that no accepted one is revoked. If there is no open
+    invitation, nothing is sent and the outcome is `already_revoked`.
 
     Args:
         who: an address, the id of an invitation, or a value that guestlist returned.
         account: the name of the account. May be omitted if there is only one.
 
-    Returns:
-        The guest as it is afterwards. An invitation that had been revoked already is no error.
-
     Raises:
-        Conflict: the invitation was accepted. Use `remove` to take a member out.
-        NotFound: the person has no invitation.
+        Conflict: the person is a member without an open invitation. Use `remove`.
+        NotFound: no invitation has the id. Only if the service keeps revoked invitations
+            (`Provider.keeps_revoked`); otherwise the outcome is `already_revoked`.
         Unsupported: the service cannot revoke invitations.
     """
-    call, email = yield from begin(accounts, who, account, needs("revoke"))
+    try:
+        call, email = yield from begin(accounts, who, account, needs("revoke"))
+    except NotFound:  # no record has the id
+        chosen = accounts.pick(account)
+        if chosen.provider.keeps_revoked:
+            raise
+        return RevokeResult(
+            outcome=RevokeOutcome.ALREADY_REVOKED,
+            guest=_nobody(chosen.name),
+            warnings=(f"The service has no invitation {who}: it has ended, or never existed.",),
+        )
     yield from hold(call, email)
     guest = yield from look(call, email)
-    if guest.state is State.ACCEPTED:
+    invitation = guest.invitation
+    is_member = guest.state is State.ACCEPTED
+    if is_member and not (invitation and invitation.state in OPEN_STATES):
         raise call.about(
-            Conflict(f"{email} has accepted the invitation", hint="`remove` takes a member out.")
+            Conflict(f"{email} is a member without an open invitation", hint=ACCEPTED_HINT)
         )
-    if guest.invitation is None:
+    if invitation is None or guest.state in (State.REVOKED, State.DECLINED):
         check_complete(call, guest)
-        raise call.about(
-            NotFound(
-                f"there is no invitation of {email}",
-                hint=CHECK,
-            )
-        )
-    if guest.state in (State.REVOKED, State.DECLINED):
-        return guest
-    steps = _withdraw(call, email, guest.invitation)
-    after = yield from written(call, guest, "revoke", steps, lambda after: after.state)
-    if after.state is State.ACCEPTED:
+        return _revoked(guest, invitation)
+    steps = _withdraw_once(call, guest, invitation)
+    result = yield from written(call, guest, "revoke", steps, lambda result: result.outcome)
+    if result.guest.state is State.ACCEPTED and not is_member:
         accepted = Conflict(
-            f"{email} accepted while the invitation was being revoked",
-            hint="`remove` takes a member out.",
+            f"{email} accepted while the invitation was being revoked", hint=ACCEPTED_HINT
         )
-        accepted.happened = None  # some services mark the record revoked all the same
+        accepted.happened = None  # some services mark the record as revoked all the same
         raise call.about(accepted)
-    call.account.tell("outcome", email=email, detail=State.REVOKED)
-    return after
+    call.account.tell("outcome", email=email, detail=result.outcome)
+    return result
 
 
-def remove(accounts: Accounts, who: Who, *, account: str | None = None) -> Steps[Guest]:
-    """Takes a member out of the organization, and withdraws an open invitation if there is one.
+def remove(accounts: Accounts, who: Who, *, account: str | None = None) -> Steps[RemoveResult]:
+    """Takes a member out of the organization. Safe to repeat.
+
+    An open invitation of the member is withdrawn as well. If the person is neither a member nor
+    invited, nothing is sent and the outcome is `already_removed`. That includes an id that the
+    service does not have.
 
     Args:
         who: an address, the id of a member, or a value that guestlist returned.
         account: the name of the account. May be omitted if there is only one.
 
-    Returns:
-        The guest as it is afterwards.
-
     Raises:
         Conflict: the person is invited, but not a member. Use `revoke` to withdraw the invitation.
-        NotFound: the person is neither invited nor a member.
         Unsupported: the service cannot remove members.
     """
-    call, email = yield from begin(accounts, who, account, needs("remove"))
+    try:
+        call, email = yield from begin(accounts, who, account, needs("remove"))
+    except NotFound:  # no record has the id
+        return RemoveResult(
+            outcome=RemoveOutcome.ALREADY_REMOVED,
+            guest=_nobody(accounts.pick(account).name),
+            warnings=(f"The service has no member {who}: the person has left, or never existed.",),
+        )
     yield from hold(call, email)
     guest = yield from find_active_member(call, email)
     member = guest.member
     if member is None or guest.state is not State.ACCEPTED:
         check_complete(call, guest)
-        raise call.about(_no_member(guest))
+        if guest.state in MAY_BE_OPEN:
+            raise call.about(
+                Conflict(
+                    f"{email} is invited and not a member yet",
+                    hint="`revoke` withdraws an invitation.",
+                )
+            )
+        return RemoveResult(outcome=RemoveOutcome.ALREADY_REMOVED, guest=guest)
     steps = _take_out(call, email, member)
-    after = yield from written(call, guest, "remove", steps, lambda _after: "removed")
-    call.account.tell("outcome", email=email, detail="removed")
-    return after
+    result = yield from written(call, guest, "remove", steps, lambda result: result.outcome)
+    call.account.tell("outcome", email=email, detail=result.outcome)
+    return result
 
 
-def _take_out(call: Call, email: str, member: Member) -> Steps[Guest]:
-    provider = call.provider
-    after = yield from _settled(call, provider.remove(member), email)
+def _nobody(account: str) -> Guest:
+    """Returns the guest for an id that the service does not have. The address is unknown."""
+    return Guest(account=account, email="", state=State.GONE, basis=Basis.INFERRED)
+
+
+def _revoked(guest: Guest, invitation: Invitation | None) -> RevokeResult:
+    """Returns the result if there was nothing to withdraw."""
+    warning = f"The service has no invitation of {guest.email}."
+    return RevokeResult(
+        outcome=RevokeOutcome.ALREADY_REVOKED,
+        guest=guest,
+        warnings=() if invitation else (warning,),
+        invitation=invitation,
+    )
+
+
+def _withdraw_once(call: Call, guest: Guest, invitation: Invitation) -> Steps[RevokeResult]:
+    """Withdraws an invitation. The service may not have it any more: then it has ended since."""
+    outcome = RevokeOutcome.REVOKED
+    try:
+        after = yield from _withdraw(call, guest.email, invitation)
+    except NotFound as error:
+        after = yield from _look_for_absence(call, guest.email, error)
+        if after.state in OPEN_STATES:
+            raise
+        outcome = RevokeOutcome.ALREADY_REVOKED
+    withdrawn = after.invitation
+    if withdrawn is None or withdrawn.id != invitation.id:
+        withdrawn = invitation.model_copy(update={"state": State.REVOKED, "basis": Basis.INFERRED})
+    return RevokeResult(outcome=outcome, guest=after, invitation=withdrawn)
+
+
+def _look_for_absence(call: Call, email: str, error: NotFound) -> Steps[Guest]:
+    """Reads the records after the service did not find what was to be withdrawn.
+
+    Raises:
+        NotFound: an earlier attempt may have had an effect.
+    """
+    if error.happened is not False:
+        raise error
+    return (yield from look(call, email, again=True))
+
+
+def _take_out(call: Call, email: str, member: Member) -> Steps[RemoveResult]:
+    provider, outcome = call.provider, RemoveOutcome.REMOVED
+    try:
+        after = yield from _settled(call, provider.remove(member), email)
+    except NotFound as error:
+        after = yield from _look_for_absence(call, email, error)
+        if after.state is State.ACCEPTED:
+            raise
+        outcome = RemoveOutcome.ALREADY_REMOVED
     if after.member is not None and after.member.state in MEMBERSHIPS:
         # the list lags: the service has said yes
         after = conclude(call.account, email, after.invitation, None)
@@ -117,7 +198,7 @@ def _take_out(call: Call, email: str, member: Member) -> Steps[Guest]:
         except GuestlistError as error:
             error.happened = True  # the person is out
             raise
-    return after
+    return RemoveResult(outcome=outcome, guest=after)
 
 
 def _withdraw(call: Call, email: str, invitation: Invitation) -> Steps[Guest]:
@@ -141,15 +222,3 @@ def _settled(call: Call, flow: Flow[None], email: str) -> Steps[Guest]:
             raise
         happened = error.happened
     return (yield from look_after(call, email, happened))
-
-
-def _no_member(guest: Guest) -> GuestlistError:
-    if guest.state in OPEN_STATES:
-        return Conflict(
-            f"{guest.email} is invited and no member yet",
-            hint="`revoke` withdraws an invitation.",
-        )
-    return NotFound(
-        f"{guest.email} is no member: {guest.state}",
-        hint=CHECK,
-    )

@@ -9,7 +9,17 @@ from pydantic import BaseModel
 
 from guestlist.errors import GuestlistError, Unsupported
 from guestlist.exchange.step import Steps
-from guestlist.models import Access, InviteResult, Onboarding, Role, RoleResult, State
+from guestlist.models import (
+    Access,
+    InviteResult,
+    OnboardOutcome,
+    OnboardResult,
+    Outcome,
+    Role,
+    RoleOutcome,
+    RoleResult,
+    State,
+)
 from guestlist.provider import Provider
 from guestlist.verbs.accounts import Accounts
 from guestlist.verbs.arguments import refs_of
@@ -31,7 +41,7 @@ def onboard(
     options: Mapping[str, Any] | BaseModel | None = None,
     timeout: float = ONE_WEEK,
     account: str | None = None,
-) -> Steps[Onboarding]:
+) -> Steps[OnboardResult]:
     """Invites a person, waits for acceptance, gives the roles and returns the effective access.
 
     Safe to repeat: a program that was interrupted while it waited can call it again, and nothing is
@@ -73,7 +83,22 @@ def onboard(
         seen = yield from access(accounts, guest, account=account)
         held = [grant.role for grant in seen.grants]
         missing = tuple(role for role in wanted if not holds(held, role))
-    return Onboarding(guest=guest, invited=invited, granted=granted, access=seen, missing=missing)
+    unchanged = invited.outcome is Outcome.ALREADY_MEMBER and all(
+        one.outcome is RoleOutcome.ALREADY_ASSIGNED for one in granted
+    )
+    if missing:
+        outcome = OnboardOutcome.INCOMPLETE
+    else:
+        outcome = OnboardOutcome.ALREADY_ONBOARDED if unchanged else OnboardOutcome.ONBOARDED
+    return OnboardResult(
+        outcome=outcome,
+        guest=guest,
+        warnings=tuple(warning for one in (invited, *granted) for warning in one.warnings),
+        invited=invited,
+        granted=granted,
+        access=seen,
+        missing=missing,
+    )
 
 
 def _resolved(

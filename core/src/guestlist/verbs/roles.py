@@ -103,12 +103,18 @@ def access(accounts: Accounts, who: Who, *, account: str | None = None) -> Steps
     guest = yield from find_active_member(call, email)
     if guest.member is None or guest.state is not State.ACCEPTED:
         check_complete(call, guest)
-        return Access(guest=guest, explanation=f"No access: {email} is no member ({guest.state}).")
+        return Access(
+            guest=guest,
+            is_member=False,
+            explanation=f"No access: {email} is not a member ({guest.state}).",
+        )
     grants = yield from run(call, call.provider.access(guest.member))
     effective, explanation = call.provider.explain_access(grants, guest.member)
     if guest.member.state is MemberState.SUSPENDED:
         effective, explanation = False, "Is suspended, and can access nothing until that ends."
-    return Access(guest=guest, grants=grants, effective=effective, explanation=explanation)
+    return Access(
+        guest=guest, is_member=True, grants=grants, effective=effective, explanation=explanation
+    )
 
 
 def own_access(accounts: Accounts, *, account: str | None = None) -> Steps[OwnAccess]:

@@ -80,6 +80,7 @@ class BetterAuth(Provider):
     # This is the default of invitationExpiresIn; every answer contains the actual date.
     lifetime = timedelta(hours=48)
     resend_moves_expiry = True
+    keeps_revoked = True  # as canceled
     # The server counts requests per address and path (source of 1.6.25).
     limits_count_addresses = True
     no_access = "The person is a member without a role, and may do nothing that needs a role."

@@ -9,6 +9,7 @@ from guestlist.address import email_key
 from guestlist.models import (
     Member,
     MemberState,
+    RemoveOutcome,
     Role,
     State,
 )
@@ -75,7 +76,7 @@ class Membership(Rules):
         scene.needs("remove")
         scene.member("bob")
         scene.member("ada")
-        guest = scene.guests.remove(scene.address("ada"))
+        guest = scene.guests.remove(scene.address("ada")).guest
         stands = (guest.state, scene.status("ada").state, scene.status("bob").state)
         scene.check(
             State.ACCEPTED not in stands[:2] and stands[2] is State.ACCEPTED,
@@ -90,6 +91,27 @@ class Membership(Rules):
                 expected=f"a list without {scene.address('ada')}",
                 came=listed,
                 look_at="remove members",
+            )
+
+    def test_remove_twice(self, scene: Scene) -> None:
+        """A second remove sends nothing and returns `already_removed`, by address, by the record
+        and by its id."""
+        scene.needs("remove")
+        member = scene.member("ada")
+        first = scene.guests.remove(scene.address("ada"))
+        scene.check(
+            first.outcome is RemoveOutcome.REMOVED,
+            expected="removed",
+            came=first,
+            look_at="remove",
+        )
+        for who in (scene.address("ada"), member, member.id, scene.address("nobody")):
+            again = scene.guests.remove(who)
+            scene.check(
+                again.outcome is RemoveOutcome.ALREADY_REMOVED,
+                expected=f"already_removed for {who!r}",
+                came=again,
+                look_at="remove members find_member get_member",
             )
 
     def test_remove_of_an_invited_person_is_refused(self, scene: Scene) -> None:

@@ -6,11 +6,7 @@ import pytest
 
 from guestlist import errors
 from guestlist.errors import GuestlistError
-from guestlist.models import (
-    Guest,
-    Outcome,
-    State,
-)
+from guestlist.models import Invitation, Outcome, RevokeOutcome, State
 from pytest_guestlist.conformance.base import Rules
 from pytest_guestlist.conformance.scene import Scene
 
@@ -23,7 +19,7 @@ class Revoking(Rules):
         scene.needs("revoke")
         one = scene.invitation("ada")
         scene.invitation("bob")
-        guest = scene.guests.revoke(scene.address("ada"))
+        guest = scene.guests.revoke(scene.address("ada")).guest
         found = scene.status("ada")
         scene.check(
             {guest.state, found.state} <= {State.REVOKED, State.GONE},
@@ -47,34 +43,53 @@ class Revoking(Rules):
         )
 
     def test_revoke_twice(self, scene: Scene) -> None:
-        """Revoking again is no error where the record stays, and NotFound where it is gone."""
+        """A second revoke sends nothing and returns `already_revoked`, by address, by the record
+        and by its id."""
         scene.needs("revoke")
-        scene.invitation("ada")
-        scene.guests.revoke(scene.address("ada"))
-        try:
-            again: Guest | None = scene.guests.revoke(scene.address("ada"))
-        except errors.NotFound:
-            again = None
+        one = scene.invitation("ada")
+        first = scene.guests.revoke(scene.address("ada"))
         scene.check(
-            again is None or again.state in (State.REVOKED, State.GONE),
-            expected="revoked",
-            came=again,
+            first.outcome is RevokeOutcome.REVOKED and first.invitation is not None,
+            expected="revoked, with the invitation",
+            came=first,
             look_at="revoke",
         )
+        handles: list[str | Invitation] = [scene.address("ada"), one]
+        for who in (*handles, one.id) if one.id is not None else handles:
+            again = scene.guests.revoke(who)
+            scene.check(
+                again.outcome is RevokeOutcome.ALREADY_REVOKED,
+                expected=f"already_revoked for {who!r}",
+                came=again,
+                look_at="revoke get_invitation keeps_revoked",
+            )
 
     def test_revoke_after_acceptance_is_refused(self, scene: Scene) -> None:
-        """An accepted invitation is not revoked: Conflict, nothing is sent, the person stays."""
+        """An accepted invitation is not revoked: Conflict with a hint that names `remove`. Nothing
+        is sent, and the person stays."""
         scene.needs("revoke")
         scene.member("ada")
-        with scene.refused(errors.Conflict, look_at="find_member members"):
+        with scene.refused(errors.Conflict, look_at="find_member members") as caught:
             scene.guests.revoke(scene.address("ada"))
+        scene.check(
+            "remove" in caught.error.hint,
+            expected="a hint that names `remove`",
+            came=caught.error.hint,
+            look_at="revoke",
+        )
         scene.stands(scene.address("ada"), State.ACCEPTED, look_at="revoke")
 
     def test_revoke_nobody(self, scene: Scene) -> None:
-        """There is nothing to revoke for somebody who was never invited: NotFound."""
+        """A person who was never invited has nothing to revoke: `already_revoked`, and nothing is
+        sent."""
         scene.needs("revoke")
-        with scene.refused(errors.NotFound, look_at="find_invitation invitations"):
-            scene.guests.revoke(scene.address("nobody"))
+        result = scene.guests.revoke(scene.address("nobody"))
+        scene.check(
+            result.outcome is RevokeOutcome.ALREADY_REVOKED and result.invitation is None,
+            expected="already_revoked, without an invitation",
+            came=result,
+            look_at="find_invitation invitations",
+        )
 
     def test_revoke_of_an_unknown_id_is_not_found(self, scene: Scene) -> None:
         """The service's answer about an invitation that is not there is NotFound, or nothing:

@@ -11,7 +11,17 @@ from guestlist.address import email_key
 from guestlist.errors import GuestlistError, NotFound, OutcomeUnknown
 from guestlist.exchange.account import Call
 from guestlist.exchange.policy import is_foreign, may_refuse
-from guestlist.models import OPEN_STATES, Guest, InviteResult, Outcome, State
+from guestlist.models import (
+    OPEN_STATES,
+    Guest,
+    InviteResult,
+    Outcome,
+    RemoveOutcome,
+    RemoveResult,
+    RevokeOutcome,
+    RevokeResult,
+    State,
+)
 from guestlist.provider import Effect, Response
 from pytest_guestlist.simulation.driver import Caller
 from pytest_guestlist.simulation.world import Landed, Truth
@@ -274,7 +284,8 @@ def _no_secret(run: Run, caller: Caller) -> Iterator[str]:
 
 def _status_as_it_is(run: Run, caller: Caller) -> Iterator[str]:
     """What `status`, `wait`, `revoke` and `remove` say was so at some time of the call."""
-    guest = caller.value
+    told = caller.value
+    guest = told.guest if isinstance(told, RevokeResult | RemoveResult) else told
     if not isinstance(guest, Guest) or run.misled or caller.started is None:
         return
     since = caller.started - run.subject.provider.list_lag
@@ -290,15 +301,22 @@ def _status_as_it_is(run: Run, caller: Caller) -> Iterator[str]:
 
 
 def _there_is_somebody(run: Run, caller: Caller) -> Iterator[str]:
-    """Whoever is told that there is nobody was told right at some time of the call."""
-    error = caller.error
-    if not isinstance(error, NotFound) or error.status is not None or caller.started is None:
+    """If a call reports that there is nothing to do, that was so at some time of the call."""
+    unchanged = getattr(caller.value, "outcome", None) in (
+        RevokeOutcome.ALREADY_REVOKED,
+        RemoveOutcome.ALREADY_REMOVED,
+    )
+    if not (unchanged or _found_nothing(caller.error)) or caller.started is None:
         return
     since = caller.started - run.subject.provider.list_lag
     truths = run.site.truths(caller.email, since, caller.ended or 0.0)
     there = [one.members if caller.verb == "remove" else one.open for one in truths]
     if all(there):
         yield f"told that there is none, and there was {truths[-1]}"
+
+
+def _found_nothing(error: BaseException | None) -> bool:
+    return isinstance(error, NotFound) and error.status is None
 
 
 def _ever_closed(truths: list[Truth]) -> bool:

@@ -16,7 +16,7 @@ from guestlist.client import Guestlist
 from guestlist.errors import GuestlistError
 from guestlist.exchange.clock import SystemClock
 from guestlist.humanize import duration
-from guestlist.models import Access, Guest, InviteResult, RoleResult
+from guestlist.models import Access, Guest, InviteResult, RemoveResult, RevokeResult, RoleResult
 
 if TYPE_CHECKING:
     from guestlist.sandbox.control import SandboxControl
@@ -192,6 +192,8 @@ class DemoRunner:
             email = yes_or_no(result.email_sent, "email sent", "no email sent", "email unknown")
             role = facts.roles_of(result.guest)
             return result.outcome, [role and f"as {role}", email, facts.when(result.guest)]
+        if isinstance(result, RevokeResult | RemoveResult):
+            return result.outcome, [result.guest.state]
         if isinstance(result, Guest):
             return result.state, [basis_text(result), facts.when(result)]
         return str(len(result)), [comma_list([one.email for one in result])]

@@ -96,9 +96,9 @@ def _expiry(runner: DemoRunner) -> None:
 
 def _changes(runner: DemoRunner) -> None:
     runner.chapter("Plans change", "An unsupported operation is refused before anything is sent.")
-    runner.call("revoke", ALAN, account="aitronos", expect="gone")
+    runner.call("revoke", ALAN, account="aitronos", expect="revoked")
     runner.call("revoke", GRACE, account="vultr", expect="Unsupported")
-    runner.call("remove", BARBARA, account="vultr", expect="gone")
+    runner.call("remove", BARBARA, account="vultr", expect="removed")
 
     runner.chapter("Members and open invitations")
     runner.call("members", account="vultr", expect="4")

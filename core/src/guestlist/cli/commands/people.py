@@ -11,8 +11,10 @@ from guestlist.cli.document import (
     AnyRow,
     GuestRow,
     InviteRow,
-    OnboardingRow,
+    OnboardRow,
     OwnAccessRow,
+    RemoveRow,
+    RevokeRow,
     RoleChangeRow,
 )
 from guestlist.cli.parser import UsageError
@@ -50,7 +52,7 @@ def run_onboard(session: Session) -> None:
         done = session.guests.onboard(
             task.who, role=given.role, options=options, account=task.account, **longest
         )
-        yield OnboardingRow.model_construct(**dict(done))
+        yield OnboardRow.model_construct(**dict(done))
         if done.missing:
             missing = ", ".join(role.label for role in done.missing)
             session.errors.append(
@@ -138,7 +140,8 @@ def run_revoke(session: Session) -> None:
     """`revoke`: withdraws invitations."""
 
     def revoke(task: Task) -> Iterator[AnyRow]:
-        yield _guest(session.guests.revoke(task.who, account=task.account))
+        result = session.guests.revoke(task.who, account=task.account)
+        yield RevokeRow.model_construct(**dict(result))
 
     _change(session, revoke)
 
@@ -147,7 +150,8 @@ def run_remove(session: Session) -> None:
     """`remove`: removes members."""
 
     def remove(task: Task) -> Iterator[AnyRow]:
-        yield _guest(session.guests.remove(task.who, account=task.account))
+        result = session.guests.remove(task.who, account=task.account)
+        yield RemoveRow.model_construct(**dict(result))
 
     _change(session, remove)
 
