@@ -12,31 +12,30 @@ import sys
 import time
 
 import guestlist
-from guestlist.runs.progress import Problem, RunEnded, RunEvent
 
 MOST_CHANGES = 50
 """A plan with more changes is not applied by itself."""
 
 
 def confirm(plan: guestlist.Plan | guestlist.PlanFile) -> bool:
-    """Decide whether to carry out a plan: called before anything is sent."""
+    """Decides whether a plan is applied. Called before anything is sent."""
     for change in plan.changes():
         print(f"{change.action} {change.email} on {change.account}: {change.reason}")
     return plan.summary.possible <= MOST_CHANGES
 
 
-def report(event: RunEvent) -> None:
-    """Print what a person should know. Other events show how far a run is."""
+def report(event: guestlist.RunEvent) -> None:
+    """Prints what a person should know. Other events show the progress of a run."""
     match event:
-        case Problem(error):
+        case guestlist.RunProblem(error):
             print(error.headline, file=sys.stderr)
-        case RunEnded(tallies=tallies):
+        case guestlist.RunEnded(tallies=tallies):
             for account, tally in sorted(tallies.items()):
                 print(f"{account}: {tally.ended} done, {tally.left} left, {tally.emails} emails")
 
 
 def run_once(roster: str) -> int:
-    """Plan, apply, and grant deferred roles. Return the exit code."""
+    """Plans, applies, and grants deferred roles. Returns the exit code."""
     try:
         with guestlist.plan(roster) as plan:
             if plan.nothing:

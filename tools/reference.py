@@ -19,7 +19,7 @@ from dataclasses import is_dataclass
 from functools import cache
 from importlib import import_module
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, UnionType
 from typing import Any
 
 import griffe
@@ -47,11 +47,12 @@ the clients from `guestlist`.
 """
 
 SECTIONS: dict[str, tuple[str, ...]] = {
-    "Clients": ("client", "exchange.account", "event"),
+    "Clients": ("client", "verbs.lists", "exchange.account", "event"),
     "Guests and results": ("models", "address"),
     "Rosters and runs": (
         *("runs.planning", "runs.applying", "runs.settling", "runs.following"),
-        *("runs.asynchronous", "roster"),
+        *("runs.asynchronous", "roster", "changes"),
+        *("runs.tally", "runs.stop", "runs.progress"),
     ),
     "The ledger": ("ledger",),
     "Errors": ("errors",),
@@ -59,19 +60,8 @@ SECTIONS: dict[str, tuple[str, ...]] = {
 """Modules whose public names are in a section of the reference, in this order."""
 
 RETURNED: dict[str, tuple[str, ...]] = {
-    "Clients": (
-        *("client.Items", "client.AsyncItems"),
-        *("verbs.find.Who", "verbs.roles.RoleRef", "verbs.arguments.IfExists"),
-    ),
-    "Rosters and runs": (
-        "changes.Action",
-        "changes.Change",
-        "roster.summary.Summary",
-        "roster.summary.Over",
-        "runs.tally.Tally",
-        "runs.progress",
-    ),
-    "The ledger": ("ledger.answers.Waiting", "ledger.answers.Answer"),
+    "Clients": ("verbs.find.Who", "verbs.roles.RoleRef", "verbs.arguments.IfExists"),
+    "The ledger": ("ledger.answers.Waiting",),
 }
 """Types in the signatures of public functions, and of the values that those return."""
 
@@ -140,13 +130,7 @@ def reference() -> str:
                 parts += section(one, 3)
                 public.remove(one)
         for path in RETURNED.get(title, ()):
-            one = parsed()[path]
-            if one.is_module:
-                parts += [f"### Events of a run: `{one.path}`"]
-                events = [event for event in one.classes.values() if not event.is_alias]
-                parts += [text for event in events for text in section(event, 4)]
-            else:
-                parts += section(one, 3)
+            parts += section(parsed()[path], 3)
     if public:
         raise ValueError(f"{', '.join(one.path for one in public)}: in no section of SECTIONS")
     return page(parts)
@@ -166,8 +150,9 @@ def page(parts: Iterable[str]) -> str:
 
 def definition(name: str, package: ModuleType = guestlist) -> Any:
     """Returns griffe's object for a name that a package offers."""
-    module = getattr(package, name).__module__.removeprefix("guestlist.")
-    return parsed()[f"{module}.{name}"]
+    value = getattr(package, name)
+    module = guestlist._HOME_OF[name] if isinstance(value, UnionType) else value.__module__
+    return parsed()[f"{module.removeprefix('guestlist.')}.{name}"]
 
 
 def section(one: Any, level: int) -> Iterator[str]:
@@ -179,8 +164,16 @@ def section(one: Any, level: int) -> Iterator[str]:
         yield code(signature(one, one.name))
         yield from prose(one.docstring)
     else:
-        yield code(f"{one.name} = {one.value}".replace("'", '"'))
+        yield code(alias(one.name, str(one.value).replace("'", '"')))
         yield from prose(one.docstring)
+
+
+def alias(name: str, value: str) -> str:
+    """Returns the definition of a type alias, formatted as ruff does it."""
+    line = f"{name} = {value}"
+    if len(line) <= LONGEST_LINE or " | " not in value:
+        return line
+    return "\n".join([f"{name} = (", "    " + value.replace(" | ", "\n    | "), ")"])
 
 
 def class_section(one: Any, level: int) -> Iterator[str]:
@@ -237,7 +230,8 @@ def members(one: Any) -> list[Any]:
     """Returns the public members of a class, with those of its private base classes, in the order
     of their definition."""
     bases = [base for base in one.mro() if base.name.startswith("_") and base.name != "_GaveUp"]
-    found = [member for cls in (one, *bases) for member in cls.members.values()]
+    results = [base for base in one.mro() if base.name == "Result"]  # its fields come first
+    found = [member for cls in (*results, one, *bases) for member in cls.members.values()]
     return [
         member
         for member in found

@@ -6,6 +6,7 @@ import json
 import logging
 import pickle
 from datetime import UTC, datetime
+from enum import StrEnum
 from typing import Any
 
 import pytest
@@ -21,7 +22,13 @@ from guestlist.models import (
     Member,
     MemberState,
     NewInvitation,
+    OnboardResult,
     Outcome,
+    RemoveOutcome,
+    RemoveResult,
+    Result,
+    RevokeOutcome,
+    RevokeResult,
     Role,
     RoleOutcome,
     RoleResult,
@@ -59,7 +66,9 @@ VALUES: list[BaseModel] = [
     InviteResult(outcome=Outcome.INVITED, guest=GUEST, replaced=INVITATION),
     RoleResult(outcome=RoleOutcome.ASSIGNED, guest=GUEST, role=ROLE),
     Grant(role=ROLE, via=(ROLE,)),
-    Access(guest=GUEST, grants=(Grant(role=ROLE),)),
+    RevokeResult(outcome=RevokeOutcome.REVOKED, guest=GUEST, invitation=INVITATION),
+    RemoveResult(outcome=RemoveOutcome.REMOVED, guest=GUEST),
+    Access(guest=GUEST, is_member=True, grants=(Grant(role=ROLE),)),
 ]
 
 
@@ -175,10 +184,17 @@ def test_a_member_is_called_by_address_login_and_id() -> None:
     assert Member(id="m-2", email="ci-bot").address is None
 
 
-def test_no_access_is_false() -> None:
-    assert not Access(guest=GUEST, explanation="nothing")
-    assert not Access(guest=GUEST, grants=(Grant(role=ROLE),))  # such as a group without a policy
-    assert Access(guest=GUEST, grants=(Grant(role=ROLE),), effective=True)
+def test_access_has_no_truth_value_of_its_own() -> None:
+    """`if guests.access(...)` would not say which of membership and access it tests."""
+    assert "__bool__" not in dir(Access)
+
+
+@pytest.mark.parametrize(
+    "result", [InviteResult, RevokeResult, RemoveResult, RoleResult, OnboardResult]
+)
+def test_results_begin_with_the_same_fields(result: type[Result]) -> None:
+    assert list(result.model_fields)[:3] == ["outcome", "guest", "warnings"]
+    assert issubclass(result.model_fields["outcome"].annotation or object, StrEnum)
 
 
 def test_words_are_words() -> None:

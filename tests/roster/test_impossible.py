@@ -12,7 +12,7 @@ from guestlist.changes import Action
 from guestlist.cli.exit_codes import exit_code
 from guestlist.ledger import Ledger
 from guestlist.models import Member
-from guestlist.runs.progress import Problem, RunEvent
+from guestlist.runs.progress import RunEvent, RunProblem
 
 ROSTER = """
 [accounts.home]
@@ -48,7 +48,7 @@ def test_it_takes_nothing_and_exits_with_2(guests: Guestlist) -> None:
                     "guestlist.toml", ledger=ledger, client=guests, on_progress=events.append
                 ) as plan:
                     assert [one.action for one in plan.changes()] == [Action.CANNOT]
-        [error] = [event.error for event in events if isinstance(event, Problem)]
+        [error] = [event.error for event in events if isinstance(event, RunProblem)]
         assert isinstance(error, Unsupported)
         assert error.hint == "It is wanted for ada@example.com."
         assert exit_code([error]) == 2

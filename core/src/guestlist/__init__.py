@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from guestlist.address import email_key as email_key
+    from guestlist.changes import Action as Action
+    from guestlist.changes import Change as Change
     from guestlist.client import AsyncGuestlist as AsyncGuestlist
     from guestlist.client import Guestlist as Guestlist
     from guestlist.errors import AlreadyInvited as AlreadyInvited
@@ -44,8 +46,13 @@ if TYPE_CHECKING:
     from guestlist.errors import Unsupported as Unsupported
     from guestlist.errors import WaitTimeout as WaitTimeout
     from guestlist.event import Event as Event
+    from guestlist.event import EventName as EventName
     from guestlist.exchange.account import Budget as Budget
+    from guestlist.ledger.answers import Answer as Answer
     from guestlist.ledger.ledger import Ledger as Ledger
+    from guestlist.ledger.line import LineState as LineState
+    from guestlist.ledger.line import LogEntry as LogEntry
+    from guestlist.ledger.line import LogLine as LogLine
     from guestlist.models import Access as Access
     from guestlist.models import Basis as Basis
     from guestlist.models import Grant as Grant
@@ -67,9 +74,12 @@ if TYPE_CHECKING:
     from guestlist.models import RoleOutcome as RoleOutcome
     from guestlist.models import RoleResult as RoleResult
     from guestlist.models import State as State
+    from guestlist.roster.diff import Note as Note
     from guestlist.roster.file import Roster as Roster
     from guestlist.roster.plan import Plan as Plan
     from guestlist.roster.planfile import PlanFile as PlanFile
+    from guestlist.roster.summary import Over as Over
+    from guestlist.roster.summary import Summary as Summary
     from guestlist.runs import apply as apply
     from guestlist.runs import apply_async as apply_async
     from guestlist.runs import follow as follow
@@ -80,24 +90,49 @@ if TYPE_CHECKING:
     from guestlist.runs import settle_async as settle_async
     from guestlist.runs.applying import ApplyResult as ApplyResult
     from guestlist.runs.following import FollowResult as FollowResult
+    from guestlist.runs.progress import AwaitingAcceptance as AwaitingAcceptance
+    from guestlist.runs.progress import CheckingAcceptance as CheckingAcceptance
+    from guestlist.runs.progress import CheckingPlan as CheckingPlan
+    from guestlist.runs.progress import Planned as Planned
+    from guestlist.runs.progress import ReadingAccount as ReadingAccount
+    from guestlist.runs.progress import ReadingRoster as ReadingRoster
+    from guestlist.runs.progress import Reconciling as Reconciling
+    from guestlist.runs.progress import Resuming as Resuming
+    from guestlist.runs.progress import RunEnded as RunEnded
+    from guestlist.runs.progress import RunEvent as RunEvent
+    from guestlist.runs.progress import RunProblem as RunProblem
+    from guestlist.runs.progress import RunProgress as RunProgress
+    from guestlist.runs.progress import RunStarted as RunStarted
     from guestlist.runs.settling import SettleResult as SettleResult
+    from guestlist.runs.stop import Stop as Stop
+    from guestlist.runs.tally import Tally as Tally
+    from guestlist.verbs.lists import AsyncItems as AsyncItems
+    from guestlist.verbs.lists import Items as Items
 
 _HOMES = {
     "address": "email_key",
+    "changes": "Action Change",
     "client": "AsyncGuestlist Guestlist",
     "errors": """AlreadyInvited AlreadyMember CallerMistake ConfigError Conflict Forbidden
         GuestlistError InvalidArgument LedgerError MalformedResponse NotFound OutcomeUnknown
         PluginError RateLimited Rejected ServiceRefusal ServiceTrouble ServiceUnavailable
         Unauthorized UnknownAccount UnknownRole Unsupported WaitTimeout""",
-    "event": "Event",
+    "event": "Event EventName",
     "exchange.account": "Budget",
     "ledger": "Ledger",
+    "ledger.answers": "Answer",
+    "ledger.line": "LineState LogEntry LogLine",
     "models": """Access Basis Grant Guest Invitation InviteResult Member MemberState
         OnboardOutcome OnboardResult RemoveOutcome RemoveResult RevokeOutcome RevokeResult
         NewInvitation Outcome OwnAccess Role RoleOutcome RoleResult State""",
-    "roster": "Plan PlanFile Roster",
+    "roster": "Note Over Plan PlanFile Roster Summary",
     "runs": """ApplyResult FollowResult SettleResult apply apply_async follow follow_async plan
         plan_async settle settle_async""",
+    "runs.progress": """AwaitingAcceptance CheckingAcceptance CheckingPlan Planned ReadingAccount
+        ReadingRoster Reconciling Resuming RunEnded RunEvent RunProblem RunProgress RunStarted""",
+    "runs.stop": "Stop",
+    "runs.tally": "Tally",
+    "verbs.lists": "AsyncItems Items",
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}
 

@@ -8,18 +8,14 @@ from __future__ import annotations
 
 import functools
 import inspect
-import re
 from collections import defaultdict
 from collections.abc import (
     AsyncGenerator,
-    AsyncIterator,
     Callable,
     Coroutine,
     Generator,
     Iterable,
-    Iterator,
     Mapping,
-    Sequence,
 )
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -34,7 +30,8 @@ from typing import (
     ParamSpec,
     Self,
     TypeVar,
-    cast,
+    get_args,
+    get_type_hints,
 )
 
 from guestlist import verbs
@@ -57,9 +54,9 @@ from guestlist.exchange.step import Steps
 from guestlist.exchange.wire import AsyncHttpxWire, HttpxWire
 from guestlist.models import Guest, NewInvitation
 from guestlist.plugins import Plugins, installed
-from guestlist.provider import Flow, Provider, RecordProblem
+from guestlist.provider import Flow, Provider
 from guestlist.telemetry import Telemetry
-from guestlist.verbs import Accounts, Walk
+from guestlist.verbs import Accounts, AsyncItems, Items, Walk
 
 if TYPE_CHECKING:
     from anyio.from_thread import BlockingPortal
@@ -137,21 +134,43 @@ class _Client:
         raise NotImplementedError
 
     @classmethod
-    def from_file(cls, path: str | Path, **arguments: Any) -> Self:
+    def from_file(
+        cls,
+        path: str | Path,
+        *,
+        http_client: Any = None,
+        transport: Any = None,
+        clock: Clock | None = None,
+        budget: Budget | None = None,
+        allowed_domains: Iterable[str] = (),
+        watch: Callable[[Event], None] | None = None,
+        ledger: Journal | None = None,
+        actor: str | None = None,
+        note: str | None = None,
+    ) -> Self:
         """Returns a client for the accounts of a configuration file.
+
+        The other arguments are those of the class. They override the file's settings.
 
         Args:
             path: the file.
-            arguments: arguments of the class except `accounts`. They override the file's settings.
 
         Raises:
             ConfigError: the file is invalid.
         """
         config = load_config(open_config(Path(path)), installed())
-        arguments["allowed_domains"] = arguments.get("allowed_domains") or config.allowed_domains
-        arguments["budget"] = arguments.get("budget") or config.budget
-        arguments["clock"] = arguments.get("clock") or config.clock
-        return cls(config.accounts, **arguments)
+        return cls(
+            config.accounts,
+            http_client=http_client,
+            transport=transport,
+            clock=clock or config.clock,
+            budget=budget or config.budget,
+            allowed_domains=tuple(allowed_domains) or config.allowed_domains,
+            watch=watch,
+            ledger=ledger,
+            actor=actor,
+            note=note,
+        )
 
     @property
     def accounts(self) -> Mapping[str, Provider]:
@@ -241,14 +260,34 @@ class _Client:
         """
         return self._with(self._accounts.acting_as(actor, note))
 
-    def with_budget(self, **changes: Any) -> Self:
+    def with_budget(
+        self,
+        *,
+        total: float | None = None,
+        waiting: float | None = None,
+        attempts: int | None = None,
+        timeout: float | None = None,
+        max_body: int | None = None,
+    ) -> Self:
         """Returns the same client with another budget.
 
             guests.with_budget(total=5, attempts=1).invite("ada@example.com")
 
-        Args:
-            changes: fields of `Budget`.
+        The arguments are fields of `Budget`. None keeps the present value.
+
+        Raises:
+            ConfigError: a value is not a number, or too small.
         """
+        given = {
+            "total": total,
+            "waiting": waiting,
+            "attempts": attempts,
+            "timeout": timeout,
+            "max_body": max_body,
+        }
+        changes: dict[str, Any] = {
+            name: value for name, value in given.items() if value is not None
+        }
         return self._with(self._accounts.budgeted(replace(self._accounts.budget, **changes)))
 
     def with_clock(self, clock: Clock) -> Self:
@@ -370,97 +409,84 @@ def _paces(accounts: Mapping[str, Provider], journal: Journal | None) -> dict[st
     return paces
 
 
-def _method(plan: Callable[..., Any], run: Callable[..., Any], walk: str = "") -> Any:
-    """A method that has the verb's name, text and signature.
+@functools.cache
+def _hints(verb: Callable[..., Any]) -> dict[str, Any]:
+    return get_type_hints(verb)
+
+
+def _publish(run: Callable[..., Any], verb: Callable[..., Any], items: Any = None) -> None:
+    """Gives a method the name, docstring, signature and annotations of the verb that it calls.
 
     Args:
-        walk: what the method of a list returns instead of a `Walk`.
+        items: the iterator that the method of a list returns.
     """
-    functools.update_wrapper(run, plan)
-    signature = inspect.signature(plan)
-    first, *others = signature.parameters.values()
-    returned = re.sub(r"^Steps\[(.*)\]$", r"\1", str(signature.return_annotation))
-    returned = re.sub(r"^Walk\b", walk, returned)
-    run.__signature__ = signature.replace(  # type: ignore[attr-defined]
-        parameters=[first.replace(name="self", annotation=first.empty), *others],
+    result = get_args(_hints(verb)["return"])[-1]  # of Steps[T] or Walk[T]
+    returned = result if items is None else items[result]
+    hints = {**_hints(verb), "return": returned}
+    accounts, *others = inspect.signature(verb).parameters.values()
+    del hints[accounts.name]
+    run.__name__ = verb.__name__
+    run.__doc__ = verb.__doc__
+    run.__annotations__ = hints
+    this = inspect.Parameter("self", inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    run.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+        [this, *(one.replace(annotation=hints[one.name]) for one in others)],
         return_annotation=returned,
     )
-    run.__qualname__ = plan.__name__
-    return run
 
 
 # To a type checker, a method made from a verb is a descriptor that keeps the verb's signature.
 
 
-class Items(Iterator[T]):
-    """An iterator over a list of a service. Pages are read while you iterate.
+class _Verb(Generic[P, T]):
+    """Makes the method of a client from a verb. The method is real, with a signature of its own."""
 
-    Attributes:
-        problems: the records read so far that could not be parsed. Such a record may be about a
-            person who seems to be missing: `problem.may_be(email_key(address))` tells.
-    """
+    def __init__(self, run: Callable[..., Any]) -> None:
+        self._run = run
 
-    def __init__(self, walk: Walk[T], items: Generator[T]) -> None:
-        self.problems: Sequence[RecordProblem] = walk.problems
-        self._items = items
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._run.__qualname__ = f"{owner.__qualname__}.{name}"
+        setattr(owner, name, self._run)
 
-    def __next__(self) -> T:
-        return next(self._items)
+    if TYPE_CHECKING:
 
-    def close(self) -> None:
-        """Stops reading the list."""
-        self._items.close()
+        def __get__(self, client: object, owner: type) -> Callable[P, T]: ...
 
 
-class AsyncItems(AsyncIterator[T]):
-    """An async iterator over a list of a service. See `Items`."""
-
-    def __init__(self, walk: Walk[T], items: AsyncGenerator[T]) -> None:
-        self.problems: Sequence[RecordProblem] = walk.problems
-        self._items = items
-
-    async def __anext__(self) -> T:
-        return await anext(self._items)
-
-    async def aclose(self) -> None:
-        """Stops reading the list."""
-        await self._items.aclose()
-
-
-class _Sync(Generic[P, T]):
-    def __get__(self, client: object, owner: type) -> Callable[P, T]: ...  # type: ignore[empty-body]
-
-
-def _sync(plan: Plan[P, T]) -> _Sync[P, T]:
+def _sync(verb: Plan[P, T]) -> _Verb[P, T]:
     def run(self: Guestlist, *args: P.args, **kwargs: P.kwargs) -> T:
-        with self._span(plan.__name__):
-            return self._driver.run(plan(self._accounts, *args, **kwargs))
+        with self._span(verb.__name__):
+            return self._driver.run(verb(self._accounts, *args, **kwargs))
 
-    return cast(_Sync[P, T], _method(plan, run))
+    _publish(run, verb)
+    return _Verb(run)
 
 
-def _sync_list(listing: Listing[P, T]) -> _Sync[P, Items[T]]:
+def _sync_list(verb: Listing[P, T]) -> _Verb[P, Items[T]]:
     def run(self: Guestlist, *args: P.args, **kwargs: P.kwargs) -> Items[T]:
-        walk = listing(self._accounts, *args, **kwargs)
-        return Items(walk, self._walk(listing.__name__, walk))
+        walk = verb(self._accounts, *args, **kwargs)
+        return Items(walk, self._walk(verb.__name__, walk))
 
-    return cast(_Sync[P, Items[T]], _method(listing, run, "Items"))
+    _publish(run, verb, Items)
+    return _Verb(run)
 
 
-def _async(plan: Plan[P, T]) -> _Sync[P, Coroutine[Any, Any, T]]:
+def _async(verb: Plan[P, T]) -> _Verb[P, Coroutine[Any, Any, T]]:
     async def run(self: AsyncGuestlist, *args: P.args, **kwargs: P.kwargs) -> T:
-        with self._span(plan.__name__):
-            return await self._driver.run(plan(self._accounts, *args, **kwargs))
+        with self._span(verb.__name__):
+            return await self._driver.run(verb(self._accounts, *args, **kwargs))
 
-    return cast(_Sync[P, Coroutine[Any, Any, T]], _method(plan, run))
+    _publish(run, verb)
+    return _Verb(run)
 
 
-def _async_list(listing: Listing[P, T]) -> _Sync[P, AsyncItems[T]]:
+def _async_list(verb: Listing[P, T]) -> _Verb[P, AsyncItems[T]]:
     def run(self: AsyncGuestlist, *args: P.args, **kwargs: P.kwargs) -> AsyncItems[T]:
-        walk = listing(self._accounts, *args, **kwargs)
-        return AsyncItems(walk, self._walk(listing.__name__, walk))
+        walk = verb(self._accounts, *args, **kwargs)
+        return AsyncItems(walk, self._walk(verb.__name__, walk))
 
-    return cast(_Sync[P, AsyncItems[T]], _method(listing, run, "AsyncItems"))
+    _publish(run, verb, AsyncItems)
+    return _Verb(run)
 
 
 _ARGUMENTS = "Args:" + (_Client.__doc__ or "").partition("Args:")[2]

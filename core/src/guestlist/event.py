@@ -4,8 +4,36 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 
 from guestlist.errors import in_time_units
+
+
+class EventName(StrEnum):
+    """The kind of an event."""
+
+    ANSWER = "answer"
+    """The service answered."""
+    FAILURE = "failure"
+    """No answer came."""
+    RETRY = "retry"
+    """The client waits before it sends again."""
+    PACE = "pace"
+    """The client waits to stay below the service's limit, or the limit could not be kept, which
+    `detail` explains."""
+    UNKNOWN = "unknown"
+    """The outcome of a request is unknown."""
+    LOOK = "look"
+    """The client looks up whether a request took effect."""
+    WAIT = "wait"
+    """The client waits for a person until it looks again."""
+    PAUSE = "pause"
+    """The service asked for a pause, and the client waits for its end, which `detail` names with
+    the reason. At most one a minute for an account."""
+    RECORD = "record"
+    """A list contains a record that cannot be read; `email` is the record's."""
+    OUTCOME = "outcome"
+    """A call has ended; `detail` is its result."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,15 +41,7 @@ class Event:
     """One thing that happened on an account. It never contains a secret.
 
     Attributes:
-        name: the kind of event. `answer`: the service answered. `failure`: no answer came.
-            `retry`: the client waits before it sends again. `pace`: the client waits to stay below
-            the service's limit, or the limit could not be kept, which `detail` explains.
-            `unknown`: the outcome of a request is unknown. `look`: the client looks up whether a
-            request took effect. `wait`: the client waits for a person until it looks again.
-            `pause`: the service asked for a pause, and the client waits for its end, which `detail`
-            names with the reason; at most one a minute for an account.
-            `record`: a list contains a record that cannot be read; `email` is the record's.
-            `outcome`: a call has ended; `detail` is its result.
+        name: the kind of event.
         account: the account's name.
         provider: the provider's name.
         at: the time in UTC, by the client's clock.
@@ -36,7 +56,7 @@ class Event:
         retry_after: seconds until the service accepts requests again, if the answer gives them.
     """
 
-    name: str
+    name: EventName
     account: str
     provider: str
     at: datetime
@@ -49,6 +69,9 @@ class Event:
     request_id: str | None = None
     detail: str | None = None
     retry_after: float | None = None
+
+    def __post_init__(self) -> None:
+        EventName(self.name)  # raises ValueError for any other text
 
     def __str__(self) -> str:
         told = (

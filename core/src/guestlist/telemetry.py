@@ -17,7 +17,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from guestlist._version import __version__
-from guestlist.event import Event
+from guestlist.event import Event, EventName
 
 MODULES = ("opentelemetry.trace", "opentelemetry.metrics")
 """Modules of the OpenTelemetry API. Their default tracer and meter providers do nothing."""
@@ -78,11 +78,11 @@ class Telemetry:
 
     def __call__(self, event: Event) -> None:
         about = {"guestlist.account": event.account, "guestlist.provider": event.provider}
-        if event.name in ("answer", "failure") and event.method:
+        if event.name in (EventName.ANSWER, EventName.FAILURE) and event.method:
             self._request(event, about)
-        elif event.name in ("pace", "retry") and event.seconds:
-            self._waits.record(event.seconds, {**about, "guestlist.reason": event.name})
-        elif event.name == "outcome":
+        elif event.name in (EventName.PACE, EventName.RETRY) and event.seconds:
+            self._waits.record(event.seconds, {**about, "guestlist.reason": event.name.value})
+        elif event.name is EventName.OUTCOME:
             # A role's name may follow the outcome. It is cut off to keep the metric's values few.
             word = (event.detail or "").partition(" ")[0]
             self._outcomes.add(1, {**about, "guestlist.outcome": word})
@@ -99,7 +99,7 @@ class Telemetry:
         }
         if event.status:
             measured["http.response.status_code"] = event.status
-        failed = event.name == "failure" or (event.status or 0) >= 400
+        failed = event.name is EventName.FAILURE or (event.status or 0) >= 400
         if failed:
             measured["error.type"] = str(event.status or "no_answer")
         resends = (event.attempt or 1) - 1

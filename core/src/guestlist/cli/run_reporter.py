@@ -28,13 +28,13 @@ from guestlist.runs.progress import (
     CheckingAcceptance,
     CheckingPlan,
     Planned,
-    Problem,
     ReadingAccount,
     ReadingRoster,
     Reconciling,
     Resuming,
     RunEnded,
     RunEvent,
+    RunProblem,
     RunProgress,
     RunStarted,
 )
@@ -84,7 +84,7 @@ class RunReporter:
 
     def __call__(self, event: RunEvent) -> None:
         """Shows an event."""
-        if not isinstance(event, Problem):
+        if not isinstance(event, RunProblem):
             self.last = event
         session, status = self._session, self._session.status
         match event:
@@ -105,7 +105,7 @@ class RunReporter:
                         f"An earlier run was interrupted: {quantity(left, 'change')} left"
                         " (--fresh makes a new plan)."
                     )
-            case Problem(error):
+            case RunProblem(error):
                 session.errors.append(error)
             case RunStarted():
                 status.pause()

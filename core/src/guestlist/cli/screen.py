@@ -6,11 +6,12 @@ import os
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 
 from guestlist.cli.missing_extra import missing_extra
 from guestlist.cli.text import printable, spaced
 from guestlist.ledger.line import LineState
-from guestlist.models import Outcome, State
+from guestlist.models import OnboardOutcome, Outcome, RemoveOutcome, RevokeOutcome, State
 
 try:
     from rich.cells import cell_len as cell_len
@@ -45,6 +46,12 @@ STYLES: dict[str, str] = {
     Outcome.JOINED: GOOD,
     Outcome.ALREADY_INVITED: OPEN,
     Outcome.ALREADY_MEMBER: OPEN,
+    RevokeOutcome.ALREADY_REVOKED: OPEN,
+    RemoveOutcome.REMOVED: GOOD,
+    RemoveOutcome.ALREADY_REMOVED: OPEN,
+    OnboardOutcome.ONBOARDED: GOOD,
+    OnboardOutcome.ALREADY_ONBOARDED: OPEN,
+    OnboardOutcome.INCOMPLETE: OVER,
     LineState.DONE: GOOD,
     LineState.REFUSED: OVER,
     LineState.UNKNOWN: ODD,
@@ -220,6 +227,6 @@ def _text(cell: Cell, cut: bool) -> Text:
     return text
 
 
-def state(value: State | Outcome | LineState) -> Text:
+def state(value: StrEnum) -> Text:
     """Returns a state or an outcome as colored text."""
     return Text(spaced(value), style=STYLES.get(value, ""))

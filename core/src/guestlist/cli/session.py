@@ -17,7 +17,7 @@ from guestlist.cli.text import printable
 from guestlist.client import Guestlist
 from guestlist.config import Config, config_path, find_config, open_config, read_config
 from guestlist.errors import GuestlistError, UnknownAccount
-from guestlist.event import Event
+from guestlist.event import Event, EventName
 from guestlist.exchange.clock import Clock, SystemClock
 from guestlist.ledger.opening import open_ledger
 from guestlist.location import LEDGER_FILE, ledger_url
@@ -211,7 +211,7 @@ class Session:
         self.status.watch(event)
         if self.arguments.verbose:
             self._print_line(f"  {event.at:%H:%M:%S} {printable(str(event))}", style="dim")
-        elif event.name == "pause" and not self.arguments.quiet:
+        elif event.name is EventName.PAUSE and not self.arguments.quiet:
             self._print_line(printable(f"{event.account}: {event.detail}"), style="yellow")
 
     def _print_line(self, text: str, style: str) -> None:

@@ -7,12 +7,12 @@ import time
 from typing import TYPE_CHECKING, Self
 
 from guestlist.cli.text import printable
+from guestlist.event import Event, EventName
 
 if TYPE_CHECKING:
     from rich.status import Status
 
     from guestlist.cli.screen import Screen
-    from guestlist.event import Event
 
 DELAY_SECONDS = 0.3
 """Seconds before the line appears on a terminal. Quicker work needs no status."""
@@ -99,12 +99,15 @@ def _in_words(event: Event) -> str:
     pause = f"waiting {event.seconds:.0f} s" if event.seconds and event.seconds >= 1 else ""
     again = f"trying again (attempt {(event.attempt or 1) + 1})"
     texts = {
-        "retry": f"{pause}, then {again}" if pause else again,
-        "pace": f"{pause or 'waiting'} to stay below the service's limit",
-        "unknown": "no answer; the request may have taken effect",
-        "look": "checking whether it took effect",
-        "wait": f"{event.email} is {event.detail or 'not found'}; {pause} until the next check",
-        "pause": event.detail,
-        "failure": f"no answer ({event.detail})",
+        EventName.RETRY: f"{pause}, then {again}" if pause else again,
+        EventName.PACE: f"{pause or 'waiting'} to stay below the service's limit",
+        EventName.UNKNOWN: "no answer; the request may have taken effect",
+        EventName.LOOK: "checking whether it took effect",
+        EventName.WAIT: (
+            f"{event.email} is {event.detail or 'not found'}; {pause} until the next check"
+        ),
+        EventName.PAUSE: event.detail,
+        EventName.FAILURE: f"no answer ({event.detail})",
     }
-    return f"{event.account}: {texts[event.name]}" if event.name in texts else ""
+    text = texts.get(event.name)
+    return f"{event.account}: {text}" if text else ""

@@ -135,7 +135,7 @@ class Tables:
         """Prints the results of `revoke` and `remove`."""
         self._list(
             rows,
-            (WHO, lambda row: row.guest.email),
+            (WHO, lambda row: row.guest.label),
             (ACCOUNT, lambda row: row.guest.account),
             (Column("Outcome", whole=True), lambda row: screen.state(row.outcome)),
             (STATE, lambda row: self._state(row.guest)),

@@ -18,7 +18,7 @@ from pydantic import SecretStr
 
 from guestlist.address import email_key
 from guestlist.errors import ConfigError, GuestlistError, InvalidArgument
-from guestlist.event import Event
+from guestlist.event import Event, EventName
 from guestlist.exchange.clock import Clock, SystemClock
 from guestlist.exchange.headers import constant, spoken
 from guestlist.exchange.pace import Pace
@@ -33,15 +33,15 @@ from guestlist.provider import Effect, Limit, Provider, RecordProblem, Request
 logger = logging.getLogger("guestlist")
 
 LEVELS = {
-    "unknown": logging.WARNING,
-    "record": logging.WARNING,
-    "pause": logging.WARNING,
-    "outcome": logging.INFO,
+    EventName.UNKNOWN: logging.WARNING,
+    EventName.RECORD: logging.WARNING,
+    EventName.PAUSE: logging.WARNING,
+    EventName.OUTCOME: logging.INFO,
 }
 """Log levels of events. All others are logged at DEBUG."""
 
 
-def _level(event: str) -> int:
+def _level(event: EventName) -> int:
     return LEVELS.get(event, logging.DEBUG)
 
 
@@ -225,7 +225,9 @@ class Account:
             self._pause_reported = now
         end = self.clock.now() + timedelta(seconds=seconds)
         why = reason or "the service asked for a pause"
-        self.tell("pause", retry_after=seconds, detail=f"{why}, waiting until {end:{MINUTE}}")
+        self.tell(
+            EventName.PAUSE, retry_after=seconds, detail=f"{why}, waiting until {end:{MINUTE}}"
+        )
 
     def address(self, request: Request) -> str:
         """The URL of a request.
@@ -328,13 +330,15 @@ class Account:
             return
         self._reported.add(known)
         done = "read as far as it can be" if problem.kept else "skipped"
-        self.tell("record", email=problem.email, detail=f"`{operation}`, {problem}; it is {done}")
+        self.tell(
+            EventName.RECORD, email=problem.email, detail=f"`{operation}`, {problem}; it is {done}"
+        )
 
-    def is_heard(self, name: str) -> bool:
+    def is_heard(self, name: EventName) -> bool:
         """Whether anybody watches, or logs events of that name."""
         return bool(self.watch) or self._logger.isEnabledFor(_level(name))
 
-    def tell(self, name: str, request: Request | None = None, **facts: Any) -> None:
+    def tell(self, name: EventName, request: Request | None = None, **facts: Any) -> None:
         """Emits an event, if anybody hears it."""
         if not self.is_heard(name):
             return
@@ -346,7 +350,7 @@ class Account:
         event = Event(name, self.name, self.provider.name, self.clock.now(), **facts)
         extra = {
             "account": self.name,
-            "event": name,
+            "event": name.value,
             "email_key": email_key(event.email) if event.email else None,
             "request_id": event.request_id,
         }

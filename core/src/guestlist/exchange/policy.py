@@ -18,6 +18,7 @@ from guestlist.errors import (
     OutcomeUnknown,
     in_time_units,
 )
+from guestlist.event import EventName
 from guestlist.exchange.account import (
     LONGEST_REST,
     MINUTE,
@@ -208,7 +209,7 @@ def exchange(call: Call, request: Request) -> Steps[Response]:
         error.budget = call.exceeded(wait, attempt)
         if error.budget:
             raise error from error.__cause__
-        account.tell("retry", request, email=call.email, seconds=wait, attempt=attempt)
+        account.tell(EventName.RETRY, request, email=call.email, seconds=wait, attempt=attempt)
         yield from sleep(call, wait, error)
     raise AssertionError("unreachable")
 
@@ -235,7 +236,7 @@ def _rest(call: Call, seconds: float, refusal: GuestlistError | None = None) -> 
             yield from block(call, rest)
         except GuestlistError as error:
             unwritten = f"a rest could not be written down: {error.headline}"
-            account.tell("pace", email=call.email, detail=unwritten)
+            account.tell(EventName.PACE, email=call.email, detail=unwritten)
 
 
 def sleep(call: Call, seconds: float, asked: GuestlistError | None = None) -> Steps[None]:
@@ -278,7 +279,7 @@ def _note(call: Call, interruption: BaseException) -> None:
         interruption.sent = call.sent is not None
     if call.sent is None:
         return
-    call.account.tell("unknown", call.sent, email=call.email, detail="interrupted")
+    call.account.tell(EventName.UNKNOWN, call.sent, email=call.email, detail="interrupted")
     about = f" for {call.email}" if call.email else ""
     interruption.add_note(
         f"guestlist: interrupted when {call.sent} on {call.account.name}{about} was sent;"
@@ -345,7 +346,9 @@ def _pace(call: Call, request: Request) -> Steps[float]:
         moment = account.clock.monotonic() + delay
         if delay <= 0:
             return moment
-        account.tell("pace", request, email=call.email, seconds=delay, detail=_pause(account))
+        account.tell(
+            EventName.PACE, request, email=call.email, seconds=delay, detail=_pause(account)
+        )
         yield from sleep(call, delay)
         if pace.shared and delay > UNSEEN_PAUSE_SECONDS:
             yield from block(call, pace.look)
@@ -551,7 +554,7 @@ def _tell(
     attempt: int,
     seconds: float,
 ) -> None:
-    name = "failure" if isinstance(answer, Failure) else "answer"
+    name = EventName.FAILURE if isinstance(answer, Failure) else EventName.ANSWER
     if not call.account.is_heard(name):
         return
     identifier: str | None = None

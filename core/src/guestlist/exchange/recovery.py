@@ -15,6 +15,7 @@ from typing import Generic, TypeVar
 
 from guestlist import errors
 from guestlist.errors import GuestlistError, OutcomeUnknown, ServiceTrouble
+from guestlist.event import EventName
 from guestlist.exchange.account import Call
 from guestlist.exchange.policy import block, run, sleep
 from guestlist.exchange.step import Steps
@@ -74,7 +75,9 @@ def once(
             doubt = error
         if doubt.reports_success:
             yield from _record_answer(call, doubt)
-        call.account.tell("unknown", email=call.email, attempt=attempt, detail=doubt.message)
+        call.account.tell(
+            EventName.UNKNOWN, email=call.email, attempt=attempt, detail=doubt.message
+        )
         found = yield from _search(call, doubt, look, conclusive)
         if found is not None:
             return Settled(found, answered=False)
@@ -88,7 +91,9 @@ def once(
             gave_up.attempts = attempt
             gave_up.budget = call.exceeded(0.0, attempt)
             raise call.about(gave_up) from doubt
-        call.account.tell("retry", email=call.email, attempt=attempt, detail="nothing happened")
+        call.account.tell(
+            EventName.RETRY, email=call.email, attempt=attempt, detail="nothing happened"
+        )
     raise AssertionError("unreachable")
 
 
@@ -122,7 +127,7 @@ def _search(
     pause = LOOK_FIRST
     while look is not None and call.known is None:
         is_final = clock.monotonic() >= final
-        call.account.tell("look", email=call.email, detail="final" if is_final else "early")
+        call.account.tell(EventName.LOOK, email=call.email, detail="final" if is_final else "early")
         try:
             found = yield from look(doubt.happened is True)
         except ServiceTrouble as trouble:

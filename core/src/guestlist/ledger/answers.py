@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from sqlalchemy import Connection, exists, func, insert, select, text
 
 from guestlist.changes import ORDER, Action
-from guestlist.ledger.schema import ANSWERING, OrderState, entries, orders
+from guestlist.ledger.schema import LockId, OrderState, entries, orders
 from guestlist.ledger.store import Store
 from guestlist.models import Guest, Outcome, State
 
@@ -86,7 +86,7 @@ def note(store: Store, one: Waiting, now: Guest, at: float) -> bool:
     def write(connection: Connection) -> bool:
         if connection.dialect.name == "postgresql":
             # serialized, so that answers become visible in the order of their numbers
-            connection.execute(text(f"SELECT pg_advisory_xact_lock({ANSWERING})"))
+            connection.execute(text(f"SELECT pg_advisory_xact_lock({LockId.ANSWERS:d})"))
         this = select(orders.c.id).where(orders.c.id == one.id, ~_answered)
         # locked, so that a concurrent delete waits and removes the new entry as well
         if connection.scalar(this.with_for_update(read=True, key_share=True)) is None:

@@ -10,10 +10,9 @@ from filelock import FileLock, Timeout
 from sqlalchemy import text
 
 from guestlist.errors import LedgerError
+from guestlist.ledger.schema import LockId
 from guestlist.ledger.store import Store
 
-LOCK = 8618
-"""The first key of the PostgreSQL locks that `account_lock` takes."""
 PLANNING = ""
 """Stands for an account in `account_lock`: the lock of the process that plans all accounts."""
 KEEP_ALIVE = {"idle": 5, "interval": 5, "count": 3}
@@ -31,7 +30,7 @@ def account_lock(store: Store, account: str) -> Iterator[bool]:
         connection = connection.execution_options(isolation_level="AUTOCOMMIT")
         for name, value in KEEP_ALIVE.items():
             connection.execute(text(f"SET tcp_keepalives_{name} = {value}"))
-        key = {"lock": LOCK, "account": account}
+        key = {"lock": int(LockId.ACCOUNT), "account": account}
         lock = "advisory_lock(:lock, hashtext(:account))"
         mine = bool(connection.scalar(text(f"SELECT pg_try_{lock}"), key))
         try:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from sqlalchemy import Connection, insert, inspect, select, text, update
 
 from guestlist.errors import LedgerError
-from guestlist.ledger.schema import MAKING, VERSION, ledger, metadata
+from guestlist.ledger.schema import VERSION, LockId, ledger, metadata
 
 
 def _add_origins(connection: Connection) -> None:
@@ -75,7 +75,7 @@ def migrate(connection: Connection, name: str) -> None:
         LedgerError: a newer guestlist has written the ledger.
     """
     if connection.dialect.name == "postgresql":  # two processes may open an empty ledger at once
-        connection.execute(text(f"SELECT pg_advisory_xact_lock({MAKING})"))
+        connection.execute(text(f"SELECT pg_advisory_xact_lock({LockId.TABLES:d})"))
     if not inspect(connection).has_table(ledger.name):
         metadata.create_all(connection)
         connection.execute(insert(ledger).values(version=VERSION))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
+
 from guestlist.changes import Action, Change
 from guestlist.client import Guestlist, for_run
 from guestlist.errors import NotFound
@@ -11,6 +13,7 @@ from guestlist.ledger.outcome import Done
 from guestlist.models import (
     Guest,
     InviteResult,
+    Outcome,
     RemoveOutcome,
     Result,
     RevokeOutcome,
@@ -38,7 +41,7 @@ def perform(guests: Guestlist, order: Order, entry: Entry) -> Done:
     except NotFound:
         if not order.attempts or action not in (Action.REVOKE, Action.REMOVE):
             raise
-        return Done(f"{action}d", None, GONE)
+        return Done(withdrawn(action), None, GONE)
 
 
 def _carried_out(guests: Guestlist, order: Order, entry: Entry) -> Done:
@@ -78,9 +81,14 @@ def _invited(change: Change, result: InviteResult) -> Done:
     )
 
 
+def withdrawn(action: Action) -> StrEnum:
+    """Returns the outcome of a revocation or removal that has taken effect."""
+    return RevokeOutcome.REVOKED if action is Action.REVOKE else RemoveOutcome.REMOVED
+
+
 def _withdrawn(order: Order, result: Result, already: bool) -> Done:
     if already and order.attempts:  # an earlier attempt has done it
-        return Done(f"{order.change.action}d", None, GONE)
+        return Done(withdrawn(order.change.action), None, GONE)
     return Done(result.outcome, None, " ".join(result.warnings) or None)
 
 
@@ -99,9 +107,9 @@ def found(order: Order, now: Guest) -> Done | None:
     if not took_effect(change.action, order.known, now):
         return None
     if change.action is Action.RESEND and order.known.invitation is not None:
-        outcome = "resent"
+        outcome = Outcome.RESENT
     else:
-        outcome = "joined" if now.state is State.ACCEPTED else "invited"
+        outcome = Outcome.JOINED if now.state is State.ACCEPTED else Outcome.INVITED
     return Done(outcome, None, FOUND, change.deferred_changes())
 
 

@@ -6,7 +6,7 @@ an older ledger up to date.
 
 from __future__ import annotations
 
-from enum import IntEnum
+from enum import IntEnum, unique
 from typing import Any
 
 from sqlalchemy import (
@@ -31,8 +31,20 @@ from sqlalchemy import (
 
 VERSION = 3
 
-MAKING, ANSWERING = 8617, 8618
-"""Keys of PostgreSQL locks: for creating tables, and for recording an answer."""
+
+@unique
+class LockId(IntEnum):
+    """The ids of the advisory locks that guestlist takes in PostgreSQL."""
+
+    TABLES = 8617
+    """Held while tables are created or migrated."""
+    ANSWERS = 8618
+    """Held while an answer is recorded, so that their numbers are in the order of recording."""
+    PRESENCE = 8619
+    """Held by each process that works on a run's orders of an account, together with both."""
+    ACCOUNT = 8620
+    """Held by the process that works alone on an account, together with the account."""
+
 
 metadata = MetaData()
 _id = BigInteger().with_variant(Integer, "sqlite")  # SQLite numbers only INTEGER keys automatically

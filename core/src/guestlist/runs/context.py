@@ -21,11 +21,11 @@ from guestlist.roster.file import Roster, read_roster
 from guestlist.runs.progress import (
     CheckingPlan,
     Planned,
-    Problem,
     Progress,
     ReadingAccount,
     ReadingRoster,
     RunEvent,
+    RunProblem,
 )
 from guestlist.runs.runner import Runner
 from guestlist.runs.stop import Stop, StopClock
@@ -110,10 +110,10 @@ class Context:
         return [name for name in named if self.selection.includes_account(name)]
 
     def report(self, *errors: GuestlistError) -> None:
-        """Records errors that do not end the run, and emits a `Problem` for each."""
+        """Records errors that do not end the run, and emits a `RunProblem` for each."""
         for error in errors:
             self.errors.append(error)
-            self.emit(Problem(error))
+            self.emit(RunProblem(error))
 
 
 @contextmanager

@@ -77,7 +77,7 @@ class Resuming:
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
+class RunProblem:
     """Something failed. The run continues."""
 
     error: GuestlistError
@@ -142,7 +142,7 @@ RunEvent = (
     | CheckingPlan
     | Planned
     | Resuming
-    | Problem
+    | RunProblem
     | RunStarted
     | RunProgress
     | RunEnded

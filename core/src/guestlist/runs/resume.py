@@ -20,10 +20,10 @@ from guestlist.ledger import orders
 from guestlist.ledger.order import Order
 from guestlist.ledger.orders import ASK
 from guestlist.ledger.outcome import Done
-from guestlist.ledger.perform import found
+from guestlist.ledger.perform import found, withdrawn
 from guestlist.ledger.schema import OrderState
 from guestlist.ledger.store import Store
-from guestlist.models import OPEN_STATES, Guest, State
+from guestlist.models import OPEN_STATES, Guest, Outcome, RoleOutcome, State
 from guestlist.runs.tally import Tally
 from guestlist.runs.unresolved_requests import check_can_look, where_they_stand
 from guestlist.verbs.roles import fitting, holds
@@ -72,12 +72,12 @@ def record_what_is_there(
                 _count(tally, order, outcome)
 
 
-Outcome = tuple[OrderState, Done]
+Settlement = tuple[OrderState, Done]
 
 
 def _record(
-    connection: Connection, outcomes: Iterable[tuple[Order, Outcome]], now: float
-) -> list[tuple[Order, Outcome]]:
+    connection: Connection, outcomes: Iterable[tuple[Order, Settlement]], now: float
+) -> list[tuple[Order, Settlement]]:
     """Stores the outcomes of orders, and returns the orders that were still waiting."""
     return [
         (order, outcome)
@@ -86,7 +86,7 @@ def _record(
     ]
 
 
-def _count(tally: Tally, order: Order, outcome: Outcome) -> None:
+def _count(tally: Tally, order: Order, outcome: Settlement) -> None:
     state, done = outcome
     if state is OrderState.DONE:
         tally.was_done(done.outcome, done.email_sent)
@@ -96,7 +96,7 @@ def _count(tally: Tally, order: Order, outcome: Outcome) -> None:
     tally.stays_unknown(error)
 
 
-def _outcome(order: Order, now: Guest | None) -> Outcome | None:
+def _outcome(order: Order, now: Guest | None) -> Settlement | None:
     """Returns the outcome of a waiting order; None if the order has to be carried out.
 
     Args:
@@ -116,7 +116,10 @@ def _outcome(order: Order, now: Guest | None) -> Outcome | None:
         return OrderState.DONE, replace(done, detail=THERE)
     if change.action is Action.INVITE and now.state in OPEN_STATES:
         done = Done(
-            "already_invited", email_sent=False, detail=THERE, deferred=change.deferred_changes()
+            Outcome.ALREADY_INVITED,
+            email_sent=False,
+            detail=THERE,
+            deferred=change.deferred_changes(),
         )
         return OrderState.DONE, done
     return None
@@ -128,11 +131,11 @@ def _taken_or_given(order: Order, now: Guest) -> Done | None:
     change, member = order.change, now.member
     if change.action in (Action.REVOKE, Action.REMOVE):
         is_out = now.state in (State.GONE, State.REVOKED)
-        return Done(f"{change.action}d", None, THERE) if is_out else None
+        return Done(withdrawn(change.action), None, THERE) if is_out else None
     if member is None or member.roles is None or now.state is not State.ACCEPTED:
         return None
     role = change.roles[0]
     held = bool(fitting(member.roles, role)) if isinstance(role, str) else holds(member.roles, role)
     if change.action is Action.UNASSIGN_ROLE:
-        return None if held else Done("not_assigned", None, THERE)
-    return Done("already_assigned", None, THERE) if held else None
+        return None if held else Done(RoleOutcome.NOT_ASSIGNED, None, THERE)
+    return Done(RoleOutcome.ALREADY_ASSIGNED, None, THERE) if held else None

@@ -6,7 +6,7 @@ from guestlist.verbs.direct import call, check
 from guestlist.verbs.find import Who, status
 from guestlist.verbs.invite import invite
 from guestlist.verbs.leave import remove, revoke
-from guestlist.verbs.lists import Walk, invitations, members, roles
+from guestlist.verbs.lists import AsyncItems, Items, Walk, invitations, members, roles
 from guestlist.verbs.many import status_many
 from guestlist.verbs.onboard import onboard
 from guestlist.verbs.resend import resend
@@ -15,7 +15,9 @@ from guestlist.verbs.wait import wait
 
 __all__ = [
     "Accounts",
+    "AsyncItems",
     "IfExists",
+    "Items",
     "RoleRef",
     "Walk",
     "Who",

@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from guestlist import errors
 from guestlist.address import check_email
 from guestlist.errors import Conflict, Forbidden, GuestlistError, InvalidArgument
+from guestlist.event import EventName
 from guestlist.exchange.account import Call
 from guestlist.exchange.step import Steps
 from guestlist.models import (
@@ -108,7 +109,7 @@ def invite(
     if known is not None and known.incomplete is not None and call.sent is not None:
         warning = f"It was sent although {known.incomplete}."
         result = result.model_copy(update={"warnings": (*result.warnings, warning)})
-    call.account.tell("outcome", email=call.email, detail=result.outcome)
+    call.account.tell(EventName.OUTCOME, email=call.email, detail=result.outcome)
     return result
 
 

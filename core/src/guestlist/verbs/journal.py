@@ -7,6 +7,7 @@ from functools import partial
 from typing import TypeVar
 
 from guestlist.errors import Forbidden, GuestlistError, OutcomeUnknown
+from guestlist.event import EventName
 from guestlist.exchange.account import Call, Doubt
 from guestlist.exchange.policy import block, sleep
 from guestlist.exchange.step import Steps
@@ -151,7 +152,7 @@ def _find_out(call: Call, doubt: Doubt | Unresolved) -> Steps[tuple[Guest, bool 
     while True:
         left = final - clock.monotonic()
         how_sure = "final" if left <= 0 else "early"
-        call.account.tell("look", email=call.email, detail=f"an earlier call; {how_sure}")
+        call.account.tell(EventName.LOOK, email=call.email, detail=f"an earlier call; {how_sure}")
         guest = yield from look(call, call.email or "")
         happened = doubt.judge(guest, final=left <= 0)
         if happened is not None or left <= 0:

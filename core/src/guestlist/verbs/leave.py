@@ -7,10 +7,10 @@ cancelled, and others report success while the person stays.
 from __future__ import annotations
 
 from guestlist.errors import Conflict, GuestlistError, NotFound
+from guestlist.event import EventName
 from guestlist.exchange.account import Call
 from guestlist.exchange.step import Steps
 from guestlist.models import (
-    MAY_BE_OPEN,
     MEMBERSHIPS,
     OPEN_STATES,
     Basis,
@@ -79,8 +79,8 @@ def revoke(accounts: Accounts, who: Who, *, account: str | None = None) -> Steps
         )
     if invitation is None or guest.state in (State.REVOKED, State.DECLINED):
         check_complete(call, guest)
-        return _revoked(guest, invitation)
-    steps = _withdraw_once(call, guest, invitation)
+        return _revoked(email, guest, invitation)
+    steps = _withdraw_once(call, email, invitation)
     result = yield from written(call, guest, "revoke", steps, lambda result: result.outcome)
     if result.guest.state is State.ACCEPTED and not is_member:
         accepted = Conflict(
@@ -88,7 +88,7 @@ def revoke(accounts: Accounts, who: Who, *, account: str | None = None) -> Steps
         )
         accepted.happened = None  # some services mark the record as revoked all the same
         raise call.about(accepted)
-    call.account.tell("outcome", email=email, detail=result.outcome)
+    call.account.tell(EventName.OUTCOME, email=email, detail=result.outcome)
     return result
 
 
@@ -104,7 +104,8 @@ def remove(accounts: Accounts, who: Who, *, account: str | None = None) -> Steps
         account: the name of the account. May be omitted if there is only one.
 
     Raises:
-        Conflict: the person is invited, but not a member. Use `revoke` to withdraw the invitation.
+        Conflict: the person is invited, but not a member: use `revoke`. Or it is unknown whether
+            the person is a member.
         Unsupported: the service cannot remove members.
     """
     try:
@@ -120,28 +121,32 @@ def remove(accounts: Accounts, who: Who, *, account: str | None = None) -> Steps
     member = guest.member
     if member is None or guest.state is not State.ACCEPTED:
         check_complete(call, guest)
-        if guest.state in MAY_BE_OPEN:
+        if guest.state in OPEN_STATES:
             raise call.about(
                 Conflict(
                     f"{email} is invited and not a member yet",
                     hint="`revoke` withdraws an invitation.",
                 )
             )
+        if guest.state is State.UNKNOWN:
+            raise call.about(
+                Conflict(f"it is unknown whether {email} is a member", hint="Use the member's id.")
+            )
         return RemoveResult(outcome=RemoveOutcome.ALREADY_REMOVED, guest=guest)
     steps = _take_out(call, email, member)
     result = yield from written(call, guest, "remove", steps, lambda result: result.outcome)
-    call.account.tell("outcome", email=email, detail=result.outcome)
+    call.account.tell(EventName.OUTCOME, email=email, detail=result.outcome)
     return result
 
 
 def _nobody(account: str) -> Guest:
     """Returns the guest for an id that the service does not have. The address is unknown."""
-    return Guest(account=account, email="", state=State.GONE, basis=Basis.INFERRED)
+    return Guest(account=account, state=State.GONE, basis=Basis.INFERRED)
 
 
-def _revoked(guest: Guest, invitation: Invitation | None) -> RevokeResult:
+def _revoked(email: str, guest: Guest, invitation: Invitation | None) -> RevokeResult:
     """Returns the result if there was nothing to withdraw."""
-    warning = f"The service has no invitation of {guest.email}."
+    warning = f"The service has no invitation of {email}."
     return RevokeResult(
         outcome=RevokeOutcome.ALREADY_REVOKED,
         guest=guest,
@@ -150,13 +155,13 @@ def _revoked(guest: Guest, invitation: Invitation | None) -> RevokeResult:
     )
 
 
-def _withdraw_once(call: Call, guest: Guest, invitation: Invitation) -> Steps[RevokeResult]:
+def _withdraw_once(call: Call, email: str, invitation: Invitation) -> Steps[RevokeResult]:
     """Withdraws an invitation. The service may not have it any more: then it has ended since."""
     outcome = RevokeOutcome.REVOKED
     try:
-        after = yield from _withdraw(call, guest.email, invitation)
+        after = yield from _withdraw(call, email, invitation)
     except NotFound as error:
-        after = yield from _look_for_absence(call, guest.email, error)
+        after = yield from _look_for_absence(call, email, error)
         if after.state in OPEN_STATES:
             raise
         outcome = RevokeOutcome.ALREADY_REVOKED

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Callable,
+    Generator,
+    Iterable,
+    Iterator,
+    Sequence,
+)
 from dataclasses import dataclass, replace
 from operator import attrgetter
 from typing import Any, Generic, TypeVar
 
 from guestlist.address import email_key
 from guestlist.errors import GuestlistError, InvalidArgument, MalformedResponse
+from guestlist.event import EventName
 from guestlist.exchange.account import Call
 from guestlist.exchange.policy import run
 from guestlist.exchange.step import Step, Steps
@@ -69,7 +78,9 @@ class Pages(Generic[T]):
         self.ended = self._repeats or page.next is None
         self._cursors.add(page.next)
         if repeated:
-            call.account.tell("answer", detail="a page came twice; the list is taken to end there")
+            call.account.tell(
+                EventName.ANSWER, detail="a page came twice; the list is taken to end there"
+            )
             return []
         self._count.add(page)
         self._note(call, page)
@@ -279,3 +290,38 @@ def roles(accounts: Accounts, *, kind: str | None = None, account: str | None = 
         "roles",
         lambda _call, items: (item for item in items if kind in (None, item.kind)),
     )
+
+
+class Items(Iterator[T]):
+    """An iterator over a list of a service. Pages are read while you iterate.
+
+    Attributes:
+        problems: the records read so far that could not be parsed. Such a record may be about a
+            person who seems to be missing: `problem.may_be(email_key(address))` tells.
+    """
+
+    def __init__(self, walk: Walk[T], items: Generator[T]) -> None:
+        self.problems: Sequence[RecordProblem] = walk.problems
+        self._items = items
+
+    def __next__(self) -> T:
+        return next(self._items)
+
+    def close(self) -> None:
+        """Stops reading the list."""
+        self._items.close()
+
+
+class AsyncItems(AsyncIterator[T]):
+    """An async iterator over a list of a service. See `Items`."""
+
+    def __init__(self, walk: Walk[T], items: AsyncGenerator[T]) -> None:
+        self.problems: Sequence[RecordProblem] = walk.problems
+        self._items = items
+
+    async def __anext__(self) -> T:
+        return await anext(self._items)
+
+    async def aclose(self) -> None:
+        """Stops reading the list."""
+        await self._items.aclose()

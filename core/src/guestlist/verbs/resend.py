@@ -7,6 +7,7 @@ from functools import partial
 
 from guestlist import errors
 from guestlist.errors import Conflict, GuestlistError
+from guestlist.event import EventName
 from guestlist.exchange.account import Call
 from guestlist.exchange.policy import run
 from guestlist.exchange.recovery import once
@@ -60,7 +61,7 @@ def resend(accounts: Accounts, who: Who, *, account: str | None = None) -> Steps
         raise call.about(_not_resendable(guest))
     steps = renew(call, guest, guest.invitation)
     result = yield from written_result(call, guest, "resend", steps)
-    call.account.tell("outcome", email=email, detail=result.outcome)
+    call.account.tell(EventName.OUTCOME, email=email, detail=result.outcome)
     return result
 
 

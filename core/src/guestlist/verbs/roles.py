@@ -15,6 +15,7 @@ from guestlist.errors import (
     UnknownRole,
     Unsupported,
 )
+from guestlist.event import EventName
 from guestlist.exchange.account import Call
 from guestlist.exchange.policy import run, sleep
 from guestlist.exchange.step import Steps
@@ -335,7 +336,7 @@ def _give_or_take(
         undone.happened = None  # somebody else may have changed them back
         raise refusal or call.about(undone)
     done = RoleOutcome.ASSIGNED if give else RoleOutcome.UNASSIGNED
-    call.account.tell("outcome", email=guest.email, detail=f"{done} {role.label}")
+    call.account.tell(EventName.OUTCOME, email=guest.email, detail=f"{done} {role.label}")
     if after is not None and member.roles is not None:
         guest = guest.model_copy(
             update={"member": member.model_copy(update={"roles": tuple(after)})}

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from guestlist.errors import Conflict, InvalidArgument, ServiceTrouble, WaitTimeout
+from guestlist.event import EventName
 from guestlist.exchange.account import Call
 from guestlist.exchange.policy import sleep
 from guestlist.exchange.step import Steps
@@ -70,7 +71,7 @@ def wait(
             raise call.about(_timeout(guest, email, wanted, timeout)) from trouble
         rest = min(jittered, left)
         seen = guest.state if guest is not None else None
-        call.account.tell("wait", email=email, seconds=rest, detail=seen)
+        call.account.tell(EventName.WAIT, email=email, seconds=rest, detail=seen)
         yield from sleep(call, rest)
         waited = clock.monotonic() - began
         pause = min(pause * 1.5, max(LONGEST_PAUSE, min(waited / 60, SLOWEST_PAUSE)))

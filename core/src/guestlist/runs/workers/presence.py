@@ -14,10 +14,8 @@ from contextlib import ExitStack
 from sqlalchemy import Connection, text
 
 from guestlist.ledger.lock import KEEP_ALIVE
+from guestlist.ledger.schema import LockId
 from guestlist.ledger.store import Store
-
-LOCK = 8619
-"""A seed that keeps these locks apart from other locks on the same text."""
 
 Work = tuple[int, str]
 """A run's number and an account's name."""
@@ -100,7 +98,7 @@ class Presence:
 
     def _lock(self, function: str, work: Work) -> bool:
         name = f"{work[0]} {work[1]}"
-        query = text(f"SELECT {function}(hashtextextended(:name, {LOCK}))")
+        query = text(f"SELECT {function}(hashtextextended(:name, {LockId.PRESENCE:d}))")
         with self._guard, self._store.translated():
             return self._connected().scalar(query, {"name": name}) is not False
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, delete, exists, func, select, text
 
-from guestlist.ledger.lock import LOCK
-from guestlist.ledger.schema import IS_OPEN, OrderState, halts, orders, runs
+from guestlist.ledger.schema import IS_OPEN, LockId, OrderState, halts, orders, runs
 from guestlist.ledger.store import Store, insert_absent
 from guestlist.runs.tally import Tally
 
@@ -94,7 +93,7 @@ def end_abandoned_pause(store: Store, account: str) -> None:
         "NOT EXISTS (SELECT 1 FROM pg_locks JOIN pg_database ON pg_database.oid = database"
         " WHERE datname = current_database() AND locktype = 'advisory' AND granted"
         " AND classid = :lock AND objid = (hashtext(:account)::bigint & 4294967295)::oid)"
-    ).bindparams(lock=LOCK, account=account)
+    ).bindparams(lock=int(LockId.ACCOUNT), account=account)
     left = delete(halts).where(halts.c.why == PLANNED, is_free)
     store.make(lambda connection: connection.execute(left))
 

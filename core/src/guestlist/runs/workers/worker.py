@@ -41,7 +41,7 @@ from guestlist.errors import (
 from guestlist.exchange.clock import Clock, Stopped, SystemClock
 from guestlist.ledger import orders, runs
 from guestlist.ledger.lock import account_lock
-from guestlist.ledger.schema import MAKING
+from guestlist.ledger.schema import LockId
 from guestlist.ledger.store import Store
 from guestlist.runs.account_worker import (
     MAX_SILENCE_SECONDS,
@@ -425,7 +425,7 @@ def _conninfo(store: Store) -> str:
 
 def _create(conninfo: str) -> None:
     with _translated(), psycopg.connect(conninfo) as connection:
-        connection.execute(f"SELECT pg_advisory_xact_lock({MAKING})")
+        connection.execute(f"SELECT pg_advisory_xact_lock({LockId.TABLES:d})")
         made = connection.execute("SELECT to_regclass('procrastinate_jobs')").fetchone()
         if made is None or made[0] is None:
             connection.execute(f"CREATE SCHEMA IF NOT EXISTS {schema()}")
