@@ -11,6 +11,7 @@ from guestlist import (
     Conflict,
     Forbidden,
     InvalidArgument,
+    NotFound,
     RemoveOutcome,
     RevokeOutcome,
     State,
@@ -85,6 +86,25 @@ def test_an_id_that_the_service_does_not_have_counts_as_revoked(guests: Any) -> 
     result = guests.revoke("usr_nobody")
     assert (result.outcome, result.guest.email) == (RevokeOutcome.ALREADY_REVOKED, None)
     assert "usr_nobody" in result.warnings[0]
+
+
+@pytest.mark.parametrize("case", ["betterauth"], indirect=True)
+def test_the_open_invitation_of_a_member_is_withdrawn(guests: Any) -> None:
+    guests.invite(ADA)
+    service = guests.service
+    service.join(service.user(ADA, "Ada"), "member")
+    result = guests.revoke(ADA)
+    assert (result.outcome, result.guest.state) == (RevokeOutcome.REVOKED, State.ACCEPTED)
+    assert result.invitation.state is State.REVOKED
+    assert guests.is_member(ADA)
+    with pytest.raises(Conflict, match="is a member without an open invitation"):
+        guests.revoke(ADA)
+
+
+@pytest.mark.parametrize("case", ["betterauth"], indirect=True)
+def test_an_id_is_unknown_if_the_service_keeps_revoked_invitations(guests: Any) -> None:
+    with pytest.raises(NotFound, match="there is no invitation or member with the id 'nope'"):
+        guests.revoke("nope")
 
 
 @on_vultr
