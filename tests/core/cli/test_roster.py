@@ -82,7 +82,7 @@ def test_a_plan_shows_each_change_and_sends_nothing(roster: Roster, sandbox: San
         for line in shown.table
     )
     assert any(line.startswith("  +  assign role  omar@example.org") for line in shown.table)
-    assert "Plan: 2 to invite, 1 to assign role." in shown.table
+    assert "Plan: 2 to invite, 1 to assign a role." in shown.table
     assert not sandbox.outbox.mails
 
 

@@ -178,6 +178,13 @@ def _note_text(note: Note, number: int) -> str:
     return singular if number == 1 else PLURAL_NOTES.get(note, singular)
 
 
+TOTAL_TEXTS = {
+    Action.ASSIGN_ROLE: "assign a role",
+    Action.UNASSIGN_ROLE: "unassign a role",
+}
+"""Texts for actions in the totals, if they differ from the action's name."""
+
+
 def totals_text(counts: Counter[Action], unread: Sequence[str] = ()) -> str:
     """Returns the totals of a plan as text, such as `3 to invite, 1 to revoke`.
 
@@ -185,7 +192,7 @@ def totals_text(counts: Counter[Action], unread: Sequence[str] = ()) -> str:
         unread: accounts that could not be read.
     """
     parts = [
-        f"{counts[action]:,} to {spaced(action)}"
+        f"{counts[action]:,} to {TOTAL_TEXTS.get(action, action)}"
         for action in Action
         if counts[action] and action not in IMPOSSIBLE
     ]
