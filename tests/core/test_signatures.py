@@ -8,6 +8,7 @@ from typing import Any, get_args, get_type_hints
 
 import pytest
 
+import guestlist
 from guestlist import AsyncGuestlist, AsyncItems, Guestlist, Items, verbs
 
 SYNC = [name for name in dir(Guestlist) if not name.startswith("_")]
@@ -77,6 +78,19 @@ def test_methods_of_the_async_client_are_awaited_and_lists_iterated(verb: str) -
     is_awaited = inspect.iscoroutinefunction(getattr(AsyncGuestlist, verb))
     assert is_awaited is (verb not in LISTS)
     assert not inspect.iscoroutinefunction(getattr(Guestlist, verb))
+
+
+@pytest.mark.parametrize("name", ["plan", "apply", "settle", "follow"])
+def test_the_async_functions_of_runs_have_the_arguments_of_the_sync_ones(name: str) -> None:
+    sync = inspect.signature(getattr(guestlist, name))
+    asynchronous = inspect.signature(getattr(guestlist, f"{name}_async"))
+    assert asynchronous.return_annotation == sync.return_annotation
+    expected = {key: one for key, one in sync.parameters.items() if key != "stop"}
+    assert asynchronous.parameters.keys() == expected.keys()
+    for key, one in asynchronous.parameters.items():
+        bridged = key in ("client", "confirm", "confirm_resume", "on_progress")
+        plain = str(one.annotation).replace("Async", "") if bridged else one.annotation
+        assert one.replace(annotation=plain) == expected[key]
 
 
 def test_a_wrong_argument_is_named_in_the_error() -> None:

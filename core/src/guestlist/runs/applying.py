@@ -20,6 +20,7 @@ from guestlist.roster.summary import fingerprint
 from guestlist.runs.context import EVERYBODY, Context, RunInterrupted, Selection, open_context
 from guestlist.runs.execution import carry_out, reconcile
 from guestlist.runs.planning import (
+    PlanOptions,
     impossible_changes,
     make_context_plan,
     report_unplanned,
@@ -71,10 +72,7 @@ class ApplyResult:
 class _Options:
     confirm: Confirm | None
     confirm_resume: ConfirmResume | None
-    allow_empty: bool
-    prune: bool
-    invite_declined: bool
-    retry_unknown: bool
+    plan: PlanOptions
     force: bool
 
 
@@ -160,9 +158,8 @@ def apply(
         exclusive(context.store),
     ):
         saved = read_plan(Path(plan)) if isinstance(plan, str | Path) else plan
-        options = _Options(
-            confirm, confirm_resume, allow_empty, prune, invite_declined, retry_unknown, force
-        )
+        planned = PlanOptions(prune, invite_declined, retry_unknown, allow_empty)
+        options = _Options(confirm, confirm_resume, planned, force)
         result = ApplyResult(errors=context.errors)
         try:
             _apply(context, saved, options, fresh, wait, result)
@@ -210,7 +207,7 @@ def _apply(
         return
     result.run = run
     result.tallies = carry_out(context, run).tallies
-    result.settled = grant_roles(context, wait, allow_empty=options.allow_empty)
+    result.settled = grant_roles(context, wait, allow_empty=options.plan.allow_empty)
     result.interrupted = result.settled.interrupted
 
 
@@ -233,7 +230,8 @@ def _request_digest(context: Context, options: _Options) -> str:
     client = context.client
     today = client.clock.now().astimezone(context.roster.zone).date()
     accounts = " ".join(map(fingerprint, client.accounts.values()))
-    flags = f"{options.prune:d}{options.invite_declined:d}{options.retry_unknown:d}"
+    plan = options.plan
+    flags = f"{plan.prune:d}{plan.invite_declined:d}{plan.retry_unknown:d}"
     limited = f" {context.selection}" if context.selection != EVERYBODY else ""
     return f"{context.roster.digest} {accounts} {flags} {today}{limited}"
 
@@ -244,14 +242,7 @@ def _begin_from_roster(context: Context, options: _Options, asked: str) -> int |
         unknown = reconcile(context)
         unclear = {name: unknown[name] for name in context.accounts() if name in unknown}
         before = context.runner.claims()
-        with make_context_plan(
-            context,
-            prune=options.prune,
-            invite_declined=options.invite_declined,
-            retry_unknown=options.retry_unknown,
-            allow_empty=options.allow_empty,
-            unclear=unclear,
-        ) as plan:
+        with make_context_plan(context, options.plan, unclear) as plan:
             if not _is_confirmed(context, options, plan):
                 return None
             source = context.roster.toml.path.name

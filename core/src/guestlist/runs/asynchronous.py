@@ -5,9 +5,8 @@ The work runs in threads. The `AsyncGuestlist` sends requests in its event loop 
 cancelled call ends like a run after Ctrl-C: no new request is sent, requests in flight are finished
 and recorded, and then the cancellation continues.
 
-The work is done in threads; requests are sent by the `AsyncGuestlist` in its event loop (asyncio or
-trio). A cancelled call ends as a run does after Ctrl-C: nothing new is sent, requests under way are
-finished and recorded, and then the cancellation goes on.
+Their arguments are those of the sync functions, except for the types of the client and the
+callbacks, and without `stop`: cancel the task instead. A test compares the signatures.
 """
 
 from __future__ import annotations
@@ -23,9 +22,9 @@ from anyio.from_thread import BlockingPortal
 
 from guestlist.client import for_threads
 from guestlist.runs.applying import ApplyResult, apply
-from guestlist.runs.context import Selection, open_context
+from guestlist.runs.context import Selection
 from guestlist.runs.following import FollowResult, follow
-from guestlist.runs.planning import make_context_plan
+from guestlist.runs.planning import PlanOptions, plan_roster
 from guestlist.runs.progress import AsyncConfirm, AsyncConfirmResume, AsyncProgress, RunEvent
 from guestlist.runs.settling import SettleResult, settle
 from guestlist.runs.stop import Stop
@@ -60,25 +59,19 @@ async def plan_async(
         on_progress: a function or coroutine function.
     """
 
-    def work(bridge: _Bridge) -> Plan:
-        with open_context(
+    options = PlanOptions(prune, invite_declined, retry_unknown, allow_empty)
+    selection = Selection.of(accounts, people)
+    return await _in_threads(
+        lambda bridge: plan_roster(
             roster,
             ledger,
             bridge.client(client),
             bridge.progress(on_progress),
+            selection,
+            options,
             bridge.stop,
-            selection=Selection.of(accounts, people),
-            allow_empty=allow_empty,
-        ) as context:
-            return make_context_plan(
-                context,
-                prune=prune,
-                invite_declined=invite_declined,
-                retry_unknown=retry_unknown,
-                allow_empty=allow_empty,
-            )
-
-    return await _in_threads(work)
+        )
+    )
 
 
 async def apply_async(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,17 @@ if TYPE_CHECKING:
     from guestlist.client import Guestlist
     from guestlist.ledger.ledger import Ledger
     from guestlist.roster.file import Roster
+    from guestlist.runs.stop import Stop
+
+
+@dataclass(frozen=True)
+class PlanOptions:
+    """What a plan may contain: the arguments of these names of `plan` and `apply`."""
+
+    prune: bool = False
+    invite_declined: bool = False
+    retry_unknown: bool = False
+    allow_empty: bool = False
 
 
 def plan(
@@ -70,26 +82,40 @@ def plan(
         ConfigError: the roster, its accounts or the ledger's location are invalid.
         LedgerError: the ledger cannot be opened or read.
     """
+    options = PlanOptions(prune, invite_declined, retry_unknown, allow_empty)
     selection = Selection.of(accounts, people)
+    return plan_roster(roster, ledger, client, on_progress, selection, options)
+
+
+def plan_roster(
+    roster: Roster | str | Path,
+    ledger: Ledger | str | Path | None,
+    client: Guestlist | None,
+    on_progress: Progress | None,
+    selection: Selection,
+    options: PlanOptions,
+    stop: Stop | None = None,
+) -> Plan:
+    """Opens a roster and makes its plan. Used by `plan` and `plan_async`.
+
+    Args:
+        stop: ends the reading early when called.
+    """
     with open_context(
-        roster, ledger, client, on_progress, selection=selection, allow_empty=allow_empty
+        roster,
+        ledger,
+        client,
+        on_progress,
+        stop,
+        selection=selection,
+        allow_empty=options.allow_empty,
     ) as context:
-        return make_context_plan(
-            context,
-            prune=prune,
-            invite_declined=invite_declined,
-            retry_unknown=retry_unknown,
-            allow_empty=allow_empty,
-        )
+        return make_context_plan(context, options)
 
 
 def make_context_plan(
     context: Context,
-    *,
-    prune: bool,
-    invite_declined: bool,
-    retry_unknown: bool = False,
-    allow_empty: bool = False,
+    options: PlanOptions,
     unclear: Mapping[str, GuestlistError] | None = None,
 ) -> Plan:
     """Makes the plan of an open roster. Reports accounts that cannot be read, and roles and options
@@ -100,7 +126,7 @@ def make_context_plan(
     """
     roster, client = context.roster, context.client
     context.emit(ReadingRoster(roster.toml.path))
-    if context.selection.people and not prune:
+    if context.selection.people and not options.prune:
         _check_named(context)
     made = make_plan(
         client,
@@ -109,10 +135,10 @@ def make_context_plan(
         people=context.selection.people,
         unclear=unclear,
         limits=roster.limits,
-        prune=prune,
-        invite_declined=invite_declined,
-        allow_empty=allow_empty,
-        retry_unknown=retry_unknown,
+        prune=options.prune,
+        invite_declined=options.invite_declined,
+        allow_empty=options.allow_empty,
+        retry_unknown=options.retry_unknown,
         deferred=deferred_grants(context),
         unresolved=unresolved(context.store),
         emails_sent=EmailsPerPerson(context.store, client.clock.now() - roster.limits.period),
