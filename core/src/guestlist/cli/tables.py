@@ -343,7 +343,8 @@ class Tables:
     def _warn(self, rows: Iterable[Result]) -> None:
         for row in rows:
             for warning in row.warnings:
-                print_message("warning", f"{row.guest.account}: {row.guest.label}: {warning}")
+                about = filter(None, (row.guest.account, row.guest.label))
+                print_message("warning", ": ".join((*about, warning)))
 
     def _secret_columns(
         self, invitation_of: Callable[[Any], Invitation | None]

@@ -16,7 +16,15 @@ from guestlist.client import Guestlist
 from guestlist.errors import GuestlistError
 from guestlist.exchange.clock import SystemClock
 from guestlist.humanize import duration
-from guestlist.models import Access, Guest, InviteResult, RemoveResult, RevokeResult, RoleResult
+from guestlist.models import (
+    Access,
+    Guest,
+    InviteResult,
+    RemoveResult,
+    Result,
+    RevokeResult,
+    RoleResult,
+)
 
 if TYPE_CHECKING:
     from guestlist.sandbox.control import SandboxControl
@@ -95,7 +103,7 @@ class DemoRunner:
         self._line(text, indent=CALL_INDENT, style="cyan")
         try:
             result = getattr(self._guests, verb)(*args, **kwargs)
-            if not isinstance(result, Guest | InviteResult | RoleResult | Access):
+            if not isinstance(result, Guest | Result | Access):
                 result = list(result)
         except GuestlistError as error:
             result = error
