@@ -17,7 +17,7 @@ from guestlist.cli.run_reporter import reading_callback
 from guestlist.cli.screen import Screen, _Console
 from guestlist.cli.session import Session
 from guestlist.cli.status_line import LINE_INTERVAL_SECONDS, StatusLine
-from guestlist.event import Event
+from guestlist.event import Event, EventName
 from guestlist_aitronos import Aitronos
 from guestlist_betterauth import BetterAuth
 
@@ -107,7 +107,7 @@ def test_reading_names_account_count_and_rate_limit() -> None:
 
 
 PAUSE = Event(
-    "pause",
+    EventName.PAUSE,
     "cloud",
     "vultr",
     datetime(2026, 12, 1, 9, 5, tzinfo=UTC),
