@@ -91,8 +91,8 @@ def test_an_id_that_the_service_does_not_have_counts_as_revoked(guests: Any) -> 
 @pytest.mark.parametrize("case", ["betterauth"], indirect=True)
 def test_the_open_invitation_of_a_member_is_withdrawn(guests: Any) -> None:
     guests.invite(ADA)
-    service = guests.service
-    service.join(service.user(ADA, "Ada"), "member")
+    organization = guests.service.organization
+    organization.add_member(ADA, roles=[organization.role_named("member")])
     result = guests.revoke(ADA)
     assert (result.outcome, result.guest.state) == (RevokeOutcome.REVOKED, State.ACCEPTED)
     assert result.invitation.state is State.REVOKED
