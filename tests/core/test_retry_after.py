@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from guestlist.exchange.retry_after import retry_after, used_up
+from guestlist.exchange.retry_after import LONGEST_SECONDS, retry_after, used_up
 
 NOW = datetime(2027, 1, 15, 8, tzinfo=UTC)
 UNIX = int(NOW.timestamp())
@@ -42,6 +42,12 @@ ASKED: list[tuple[dict[str, str], float | None]] = [
     ({"retry-after": "nan"}, None),
     ({"retry-after": "1e999"}, None),
     ({"retry-after": ""}, None),
+    # the end of a longer pause would be no date
+    ({"retry-after": "99999999999999999999"}, LONGEST_SECONDS),
+    ({"retry-after": "Fri, 31 Dec 9999 23:59:59 GMT"}, LONGEST_SECONDS),
+    ({"retry-after-ms": "99999999999999999999"}, LONGEST_SECONDS),
+    ({"x-ratelimit-retry-after": "99999999999999999999"}, LONGEST_SECONDS),
+    ({"x-ratelimit-reset": "99999999999999999999"}, LONGEST_SECONDS),
 ]
 
 

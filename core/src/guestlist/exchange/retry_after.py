@@ -18,6 +18,9 @@ _UNIX_TIMES_FROM = 1_000_000_000
 _UNIX_MILLISECONDS_FROM = 1_000_000_000_000
 """A still larger one is a moment in milliseconds."""
 
+LONGEST_SECONDS = 100 * 365 * 86400.0
+"""A longer pause counts as one of 100 years, so that its end is still a date."""
+
 
 def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
     """Seconds to wait as the answer asks for, never negative; None when it does not say.
@@ -38,7 +41,7 @@ def plain_retry_after(headers: Mapping[str, str], now: datetime) -> float | None
     answer: on one that no limit refused, they ask for nothing."""
     milliseconds = _number(headers.get("retry-after-ms"))
     if milliseconds is not None:
-        return milliseconds / 1000
+        return min(milliseconds / 1000, LONGEST_SECONDS)
     here = date_of(headers) or now
     waits = (_wait(headers, name, here) for name in _WAITS)
     return next((seconds for seconds in waits if seconds is not None), None)
@@ -63,7 +66,9 @@ def _wait(headers: Mapping[str, str], name: str, here: datetime) -> float | None
     text = headers.get(name, "")
     seconds = _number(text)
     moment = _date(text) if seconds is None else None
-    return seconds if moment is None else max(0.0, (moment - here).total_seconds())
+    if moment is not None:
+        seconds = max(0.0, (moment - here).total_seconds())
+    return None if seconds is None else min(seconds, LONGEST_SECONDS)
 
 
 def _reset(headers: Mapping[str, str], here: datetime) -> float | None:
@@ -74,7 +79,7 @@ def _reset(headers: Mapping[str, str], here: datetime) -> float | None:
         if seconds is not None and seconds >= _UNIX_TIMES_FROM:
             seconds = max(0.0, seconds - here.timestamp())
         if seconds is not None:
-            return seconds
+            return min(seconds, LONGEST_SECONDS)
     return None
 
 
