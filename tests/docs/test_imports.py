@@ -22,6 +22,8 @@ PUBLIC = {
     "guestlist_betterauth",
     "guestlist_vultr",
     "pytest_guestlist",
+    "pytest_guestlist.clock",
+    "pytest_guestlist.conformance",
 }
 OF_THE_TUTORIAL = {"guestlist_parlor", "guestlist_parlor.sandbox"}
 PATTERNS = (

@@ -373,13 +373,13 @@ def test_granting_access_in_python(vultr: Service, client: Client, send: Send) -
 
     # "does not, by itself, grant any permissions": "a blank No Active Organization screen"
     access = guests.access(ADA)
-    assert not access
+    assert not access.effective
     assert "No Active Organization" in access.explanation
 
     # "at least one group that has a policy attached": this one has none
     guests.assign_role(ADA, "group:Night shift")
     access = guests.access(ADA)
-    assert not access
+    assert not access.effective
     assert "no policy is attached to group:Night shift" in access.explanation
 
     # "all current and future members inherit the policy's permissions"
@@ -403,7 +403,7 @@ def test_a_policy_without_a_group_is_contradictory(vultr: Service, guests: Any) 
     vultr.accept()
     guests.assign_role(ADA, "policy:Compute")
     access = guests.access(ADA)
-    assert access
+    assert access.effective
     assert "Is in no group" in access.explanation
     assert "No Active Organization" in access.explanation
 

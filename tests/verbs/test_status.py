@@ -192,7 +192,7 @@ def test_an_open_invitation_costs_one_look_at_each_list(guests: Any) -> None:
     guests.status(ADA)
     assert len(guests.requests) == 2
     guests.forget()
-    with pytest.raises(Conflict, match="is invited and no member yet"):
+    with pytest.raises(Conflict, match="is invited and not a member yet"):
         guests.remove(ADA)
     assert len(guests.requests) == 2
 

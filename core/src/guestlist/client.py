@@ -150,10 +150,19 @@ class _Client:
     ) -> Self:
         """Returns a client for the accounts of a configuration file.
 
-        The other arguments are those of the class. They override the file's settings.
+        The arguments besides the path are those of the class, and override the file's settings.
 
         Args:
             path: the file.
+            http_client: a client of `httpx` or `httpx2` to send with.
+            transport: a transport of `httpx` or `httpx2` to send with.
+            clock: the clock to use.
+            budget: the limits of one call.
+            allowed_domains: the domains of addresses that may be invited.
+            watch: a function that is called with every `Event`.
+            ledger: an open `Ledger`.
+            actor: who makes the calls, for the ledger.
+            note: why the calls are made, for the ledger.
 
         Raises:
             ConfigError: the file is invalid.
@@ -274,6 +283,13 @@ class _Client:
             guests.with_budget(total=5, attempts=1).invite("ada@example.com")
 
         The arguments are fields of `Budget`. None keeps the present value.
+
+        Args:
+            total: seconds that a call may take.
+            waiting: seconds that a call may spend without a request in progress.
+            attempts: the largest number of attempts to send one request.
+            timeout: seconds without progress after which a request is given up.
+            max_body: the largest size of an answer in bytes.
 
         Raises:
             ConfigError: a value is not a number, or too small.

@@ -64,9 +64,9 @@ def test_people_are_in_and_have_their_roles(
     run = cli("onboard", ADA, GRACE, "-a", "vultr", "--role", "group:Support")
     assert run.code == 0, run.err
     assert run.table == [
-        "Guest              Account  State     Invitation  Role",
-        "ada@example.com    vultr    accepted  invited     group:Support",
-        "grace@example.com  vultr    accepted  invited     group:Support",
+        "Guest              Account  Outcome    State     Invitation  Role",
+        "ada@example.com    vultr    onboarded  accepted  invited     group:Support",
+        "grace@example.com  vultr    onboarded  accepted  invited     group:Support",
     ]
     assert sorted(mail.to for mail in sandbox.outbox.mails) == [ADA, GRACE]
 
@@ -78,7 +78,7 @@ def test_again_it_changes_nothing_and_is_json(
     words = ("onboard", ADA, "-a", "vultr", "--role", "group:Support", "--json")
     cli(*words)
     [row] = cli(*words).results
-    assert row["type"] == "onboarding"
+    assert (row["type"], row["outcome"]) == ("onboard", "already_onboarded")
     assert row["guest"]["state"] == "accepted"
     assert row["invited"]["outcome"] == "already_member"
     assert [one["outcome"] for one in row["granted"]] == ["already_assigned"]
