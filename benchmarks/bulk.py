@@ -91,6 +91,16 @@ def site(limit: Limit) -> Site:
     return find
 
 
+class _Unrecorded:
+    """The record of a call without a ledger."""
+
+    def intend(self, request: str) -> None: ...
+
+    def answered(self, why: str) -> None: ...
+
+    def ended(self, outcome: str, email_sent: bool | None) -> None: ...
+
+
 def _invite(account: Vultr, ledger: Path | None, numbers: range) -> None:
     """One process's part."""
     with ExitStack() as closing:
@@ -101,7 +111,9 @@ def _invite(account: Vultr, ledger: Path | None, numbers: range) -> None:
         def invite(number: int) -> None:
             email = f"guest.{number:07d}@example.com"
             nowhere = Guest(account="cloud", email=email, state=State.GONE)
-            for_run(guests, nowhere).invite(email)
+            entry = journal.entry(nowhere, "invite", (), ()) if journal else _Unrecorded()
+            result = for_run(guests, nowhere, entry).invite(email)
+            entry.ended(result.outcome, result.email_sent)
 
         for _ in pool.map(invite, numbers):
             pass

@@ -9,7 +9,7 @@ import asyncio
 import threading
 import traceback
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 from urllib.parse import unquote
 
 import httpx
@@ -33,16 +33,18 @@ from guestlist.exchange.account import LONGEST_REST, Budget, Call
 from guestlist.exchange.drive import AsyncDriver
 from guestlist.exchange.pace import Pace, Reservation
 from guestlist.exchange.policy import Verdict, judge, run
+from guestlist.exchange.recording import Intent, Journal
 from guestlist.exchange.step import Failure, Hold, Release, Send
 from guestlist.exchange.wire import HttpxWire
 from guestlist.models import Guest, Member, NewInvitation, State
 from guestlist.provider import Flow, Provider, Request, Response, operation
-from guestlist.verbs.journal import written
+from guestlist.verbs.strategies import InRun, WithLedger
 
 READ = Request.get("things")
 REPEATABLE = Request.put("things", "1")
 CREATE = Request.post("things", json={"name": "x"})
 EFFECTS = [READ, REPEATABLE, CREATE]
+NOBODY = Guest(account="acme", email="ada@example.com", state=State.GONE)
 
 REFUSED = Failure("no connection", sent=False)
 RESET = Failure("the connection broke", cause=ConnectionResetError("reset"))
@@ -647,7 +649,7 @@ def test_an_interruption_while_the_ledger_writes_says_what_may_have_happened(
 
     acme = stage()
     acme.account.pace = Kept(KeyboardInterrupt())
-    acme.call.entry = Line()
+    acme.call.strategy = InRun(NOBODY, Line())
     answers = [reply()] if at != "push_back" else [reply(), reply(**LAST_ONE)]
     with pytest.raises(KeyboardInterrupt) as caught:
         acme.run(run(acme.call, flow()), *answers)
@@ -674,11 +676,13 @@ def test_an_interruption_while_the_end_is_written_says_what_may_have_happened(
             return Line()
 
     acme = stage()
-    acme.call.journal = Lines()
-    nobody = Guest(account="acme", email="ada@example.com", state=State.GONE)
+    acme.call.strategy = WithLedger(cast(Journal, Lines()))
     create = run(acme.call, one(CREATE))
+    recorded = acme.call.strategy.record(
+        acme.call, Intent("invite", NOBODY), create, lambda answer: (repr(answer), True)
+    )
     with pytest.raises(KeyboardInterrupt) as caught:
-        acme.run(written(acme.call, nobody, "invite", create, repr), answer)
+        acme.run(recorded, answer)
     (note,) = caught.value.__notes__
     assert str(CREATE) in note
 
@@ -694,7 +698,7 @@ def test_what_the_ledger_says_is_no_interruption(stage: Any, reply: Reply) -> No
         return (yield REPEATABLE)
 
     acme = stage()
-    acme.call.entry = Line()
+    acme.call.strategy = InRun(NOBODY, Line())
     with pytest.raises(errors.LedgerError) as caught:
         acme.run(run(acme.call, flow()), reply())
     assert caught.value.happened is True

@@ -145,7 +145,8 @@ def test_a_moment_that_is_missed_while_the_intent_is_written_is_not_used(
         {"cloud": VULTR}, transport=transport, clock=one.clock, ledger=one.ledger
     ) as guests:
         nobody = Guest(account="cloud", email="ada@example.com", state=State.GONE)
-        for_run(guests, nobody).invite("ada@example.com")
+        entry = one.ledger.entry(nobody, "invite", (), ())
+        for_run(guests, nobody, entry).invite("ada@example.com")
     assert apart == [pytest.approx((1 + MARGIN) / 30, abs=1e-5)]
 
 

@@ -46,10 +46,11 @@ from guestlist.config import (
 )
 from guestlist.errors import ConfigError, GuestlistError
 from guestlist.event import Event
-from guestlist.exchange.account import Account, Budget, Entry, Journal
+from guestlist.exchange.account import Account, Budget
 from guestlist.exchange.clock import Clock, SystemClock, jitter
 from guestlist.exchange.drive import AsyncDriver, Driver, PortalWire
 from guestlist.exchange.pace import Pace
+from guestlist.exchange.recording import Entry, Journal
 from guestlist.exchange.step import Steps
 from guestlist.exchange.wire import AsyncHttpxWire, HttpxWire
 from guestlist.models import Guest, NewInvitation
@@ -404,8 +405,7 @@ def _accounts(
         budget=budget or config.budget,
         allowed_domains=config.allowed_domains,
         check_invitation=plugins.check_invitation,
-        journal=journal,
-    )
+    ).with_ledger(journal)
 
 
 def _paces(accounts: Mapping[str, Provider], journal: Journal | None) -> dict[str, Pace]:
@@ -657,7 +657,7 @@ class AsyncGuestlist(_Client):
         await self.aclose()
 
 
-def for_run(client: Guestlist, known: Guest, entry: Entry | None = None) -> Guestlist:
+def for_run(client: Guestlist, known: Guest, entry: Entry) -> Guestlist:
     """Returns the same client for a call that is part of a run over many guests.
 
     The call does not read the guest's records itself, and does not look up the outcome of an

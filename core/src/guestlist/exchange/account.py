@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import InitVar, dataclass, field, fields
 from datetime import MAXYEAR, datetime, timedelta
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 from urllib.parse import quote
 
 from pydantic import SecretStr
@@ -23,12 +23,13 @@ from guestlist.exchange.clock import Clock, SystemClock
 from guestlist.exchange.headers import constant, spoken
 from guestlist.exchange.pace import Pace
 from guestlist.exchange.recent import Recent
+from guestlist.exchange.recording import Strategy
 from guestlist.exchange.redact import MASK, Redactor
 from guestlist.exchange.retry_after import date_of
 from guestlist.exchange.secret_files import SecretFiles
 from guestlist.exchange.step import Outgoing
 from guestlist.models import Guest, Role
-from guestlist.provider import Effect, Limit, Provider, RecordProblem, Request
+from guestlist.provider import Effect, Provider, RecordProblem, Request
 
 logger = logging.getLogger("guestlist")
 
@@ -123,7 +124,7 @@ class Account:
     sharing: InitVar[Pace | None] = None
     """The pace of all accounts that the service counts together; None for one of its own."""
     unresolved: dict[tuple[str, ...], Any] = field(default_factory=dict, repr=False)
-    """Calls that ended before their outcome was known: see `guestlist.verbs.unresolved`."""
+    """Calls that ended before their outcome was known: see `guestlist.verbs.strategies`."""
     roles: tuple[float, list[Role]] | None = field(default=None, repr=False)
     """What can be granted, and when (monotonic, seconds) it was read."""
 
@@ -369,118 +370,18 @@ def reason_of_pause(error: GuestlistError) -> str:
     return f"HTTP {error.status}: {error.message}" if error.status else error.message
 
 
-class Entry(Protocol):
-    """The line of the ledger that a call belongs to. Every method returns when it is on disk."""
-
-    def intend(self, request: str) -> None:
-        """Writes down that a request is about to leave, which may change something.
-
-        Raises:
-            GuestlistError: it cannot be written, or somebody else has taken the order. Nothing is
-                sent then.
-        """
-
-    def answered(self, why: str) -> None:
-        """Records that the service reported success in an answer that does not show the record.
-        Then the request is never sent again, not even if no lookup finds its effect.
-
-        Args:
-            why: what is wrong with the answer.
-
-        Raises:
-            GuestlistError: it cannot be written.
-        """
-
-
-class CallEntry(Entry, Protocol):
-    """The line of a single call, which is no part of a run."""
-
-    def ended(self, outcome: str, email_sent: bool | None) -> None:
-        """Writes down what the call did; what is deferred counts from now on.
-
-        Raises:
-            GuestlistError: it cannot be written.
-        """
-
-    def failed(self, error: GuestlistError) -> None:
-        """Writes down that it failed. What may have happened all the same stays in doubt.
-
-        Raises:
-            GuestlistError: it cannot be written.
-        """
-
-
-class Lines(Protocol):
-    """Whoever has a line for a call."""
-
-    def entry(
-        self, known: Guest, action: str, roles: tuple[Role, ...], deferred: tuple[Role, ...]
-    ) -> CallEntry:
-        """The line of a call that begins. Nothing is written yet.
-
-        Args:
-            known: where the guest stands.
-            deferred: roles that are given after acceptance, once the call has succeeded.
-        """
-
-
-class Doubt(Lines, Protocol):
-    """An earlier call about the same guest, of which nobody knows whether it happened.
-
-    Attributes:
-        action: what it was to do, in a word.
-        seconds: until a look that finds nothing is final; negative when it would be now.
-    """
-
-    action: str
-    seconds: float
-
-    def judge(self, now: Guest, *, final: bool) -> bool | None:
-        """What a look shows: whether it happened; None while that cannot be said."""
-
-    def settle(self, happened: bool | None) -> bool:
-        """Writes down what the last look has shown; None for nothing, and for good. False when
-        whoever made the call has written something since."""
-
-
-@runtime_checkable
-class Journal(Lines, Protocol):
-    """The ledger, as single calls see it. Every method may block."""
-
-    def pace(self, provider: Provider, limits: tuple[Limit, ...] | None = None) -> Pace:
-        """The pace of an account, shared by all processes that have the same ledger.
-
-        Args:
-            limits: of all accounts that the service counts together with it; None for its own.
-        """
-
-    def acting_as(self, actor: str | None, note: str | None = None) -> Journal:
-        """Returns the same ledger, which stores another actor and note with its calls."""
-
-    def doubt(self, call: Call) -> Doubt | None:
-        """The last call that was to send the guest an email, if it came to no end: its process was
-        killed, say."""
-
-
 @dataclass
 class Call:
     """One call of a verb on one account: its budget, and what it has used of it.
 
     Attributes:
-        known: where the guest stands, as a run over many has read it. Then nothing is read for
-            this one guest alone, and what remains in doubt is the run's to settle.
-        entry: where what is sent is written down before.
-        journal: the ledger, if the client has one.
-        instead: an earlier call that did not happen, whose place this one takes.
+        strategy: what is known from before the call, and where it is recorded.
     """
 
     account: Account
     budget: Budget = field(default_factory=Budget)
     email: str | None = None
-    known: Guest | None = None
-    entry: Entry | None = None
-    journal: Journal | None = None
-    instead: Doubt | None = None
+    strategy: Strategy = field(default_factory=Strategy)
     attempts: int = 0
     waited: float = 0.0
     sent: Request | None = None

@@ -329,8 +329,8 @@ def _set_out(call: Call, request: Request) -> Steps[Outgoing]:
 
 
 def _intend(call: Call, request: Request) -> Steps[None]:
-    if call.entry is not None and request.effect is not Effect.READ:
-        yield from block(call, partial(call.entry.intend, str(request)))
+    if request.effect is not Effect.READ:
+        yield from call.strategy.intend(call, request)
 
 
 def _pace(call: Call, request: Request) -> Steps[float]:

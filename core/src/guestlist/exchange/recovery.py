@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from itertools import count
 from typing import Generic, TypeVar
 
@@ -17,7 +16,7 @@ from guestlist import errors
 from guestlist.errors import GuestlistError, OutcomeUnknown, ServiceTrouble
 from guestlist.event import EventName
 from guestlist.exchange.account import Call
-from guestlist.exchange.policy import block, run, sleep
+from guestlist.exchange.policy import run, sleep
 from guestlist.exchange.step import Steps
 from guestlist.provider import Flow
 
@@ -101,10 +100,8 @@ def _record_answer(call: Call, error: GuestlistError) -> Steps[None]:
     """Records that the service reported success, before the lookup begins. If this call or its
     process ends during the lookup, the next call does not take an absence for proof."""
     call.answered = True
-    if call.entry is None:
-        return
     try:
-        yield from block(call, partial(call.entry.answered, error.message))
+        yield from call.strategy.answered(call, error.message)
     except GuestlistError as unwritten:
         error.add_note(f"guestlist: this could not be recorded: {unwritten.headline}")
 
@@ -125,7 +122,7 @@ def _search(
     clock = call.account.clock
     final = clock.monotonic() + call.grace
     pause = LOOK_FIRST
-    while look is not None and call.known is None:
+    while look is not None and call.strategy.looks_up_outcome:
         is_final = clock.monotonic() >= final
         call.account.tell(EventName.LOOK, email=call.email, detail="final" if is_final else "early")
         try:

@@ -163,6 +163,8 @@ class UnansweredCall:
         seconds: seconds until a look that finds nothing is final; negative if it would be now.
     """
 
+    must_be_settled = True
+
     def __init__(self, ledger: Ledger, order: Order, call: Call, clock: Clock) -> None:
         self.action = order.change.action.value
         self._ledger = ledger

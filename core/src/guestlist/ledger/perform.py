@@ -7,7 +7,7 @@ from enum import StrEnum
 from guestlist.changes import Action, Change
 from guestlist.client import Guestlist, for_run
 from guestlist.errors import NotFound
-from guestlist.exchange.account import Entry
+from guestlist.exchange.recording import Entry
 from guestlist.ledger.order import Order
 from guestlist.ledger.outcome import Done
 from guestlist.models import (

@@ -5,11 +5,14 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from guestlist.address import email_key
 from guestlist.errors import InvalidArgument, UnknownAccount
-from guestlist.exchange.account import Account, Budget, Call, Entry, Journal
+from guestlist.exchange.account import Account, Budget, Call
+from guestlist.exchange.recording import Entry, Journal, Strategy
 from guestlist.models import Guest, NewInvitation
+from guestlist.verbs.strategies import InRun, WithLedger, WithoutLedger
 
 
 @dataclass(frozen=True)
@@ -22,8 +25,8 @@ class Accounts:
         budget: the limits of one call.
         allowed_domains: the domains of addresses that may be invited. Empty if all are allowed.
         check_invitation: lets plugins refuse an invitation.
-        journal: the ledger. None if there is none.
-        known, entry: set for calls that belong to a run; see `Call`.
+        ledger: the ledger. None if there is none.
+        new_strategy: returns the strategy of a call that begins.
     """
 
     by_name: Mapping[str, Account]
@@ -31,9 +34,8 @@ class Accounts:
     budget: Budget = field(default_factory=Budget)
     allowed_domains: frozenset[str] = frozenset()
     check_invitation: Callable[[NewInvitation], None] | None = None
-    journal: Journal | None = None
-    known: Guest | None = None
-    entry: Entry | None = None
+    ledger: Journal | None = None
+    new_strategy: Callable[[], Strategy] = WithoutLedger
 
     def pick(self, name: str | None) -> Account:
         """Returns the named account. Without a name, returns the default account or the only one.
@@ -50,7 +52,7 @@ class Accounts:
 
     def call(self, name: str | None, email: str | None = None) -> Call:
         """Starts a call on an account."""
-        return Call(self.pick(name), self.budget, email, self.known, self.entry, self.journal)
+        return Call(self.pick(name), self.budget, email, self.new_strategy())
 
     def check_domain(self, email: str) -> None:
         """Refuses an address outside the allowed domains.
@@ -80,15 +82,18 @@ class Accounts:
         """Returns a copy with another default account."""
         return replace(self, default=self.pick(name).name)
 
-    def of_run(self, known: Guest, entry: Entry | None) -> Accounts:
+    def of_run(self, known: Guest, entry: Entry) -> Accounts:
         """Returns a copy for one call of a run that has read the person's records already."""
-        return replace(self, default=known.account, known=known, entry=entry)
+        return replace(self, default=known.account, new_strategy=partial(InRun, known, entry))
+
+    def with_ledger(self, ledger: Journal | None) -> Accounts:
+        """Returns a copy whose calls are recorded in a ledger. None for no ledger."""
+        new_strategy = WithoutLedger if ledger is None else partial(WithLedger, ledger)
+        return replace(self, ledger=ledger, new_strategy=new_strategy)
 
     def acting_as(self, actor: str | None, note: str | None) -> Accounts:
         """Returns the same accounts, whose calls the ledger stores under another actor."""
-        if self.journal is None:
-            return self
-        return replace(self, journal=self.journal.acting_as(actor, note))
+        return self.with_ledger(self.ledger and self.ledger.acting_as(actor, note))
 
     def budgeted(self, budget: Budget) -> Accounts:
         """Returns a copy with another budget."""

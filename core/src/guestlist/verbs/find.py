@@ -166,8 +166,8 @@ def look(call: Call, email: str, *, members: bool = True, again: bool = False) -
             cannot be read, the open invitation decides.
         again: the records that a run has read are out of date.
     """
-    if call.known is not None and not again:
-        return call.known
+    if not again and (before := call.strategy.guest_before) is not None:
+        return before
     found = yield from _invitations(call, email)
     undecided, hidden = is_undecided(found.items), found.hidden
     member = None
@@ -274,8 +274,8 @@ def _members(call: Call, email: str, *, again: bool = False) -> Steps[Matches[Me
         again: read the list, although a run has read it before.
     """
     provider = call.provider
-    if call.known is not None and not again:
-        return Matches([call.known.member] if call.known.member else [])
+    if not again and (before := call.strategy.guest_before) is not None:
+        return Matches([before.member] if before.member else [])
     made = call.account.just_made(email)
     listed = Matches[Member]([])
     if provider.supports("find_member"):

@@ -12,6 +12,7 @@ from guestlist.address import check_email
 from guestlist.errors import Conflict, Forbidden, GuestlistError, InvalidArgument
 from guestlist.event import EventName
 from guestlist.exchange.account import Call
+from guestlist.exchange.recording import Intent
 from guestlist.exchange.step import Steps
 from guestlist.models import (
     MAY_BE_OPEN,
@@ -27,11 +28,11 @@ from guestlist.models import (
 from guestlist.verbs.accounts import Accounts
 from guestlist.verbs.arguments import IfExists, check_possible, options_of, refs_of
 from guestlist.verbs.create import create, make_anew
+from guestlist.verbs.earlier import settle_earlier
 from guestlist.verbs.find import look
 from guestlist.verbs.hold import hold
-from guestlist.verbs.journal import settle_earlier, written_result
 from guestlist.verbs.resend import renew
-from guestlist.verbs.results import already_invited, already_member, done_earlier
+from guestlist.verbs.results import already_invited, already_member, done_earlier, recorded
 from guestlist.verbs.roles import RoleRef, resolve_to_assign
 
 
@@ -83,7 +84,8 @@ def invite(
                 f"send_email cannot be {send_email!r}", hint="It can be True or False."
             )
         wanted = refs_of(role)
-        check_possible(provider, wanted, send_email, if_exists, can_defer=call.journal is not None)
+        can_defer = call.strategy.can_defer_roles
+        check_possible(provider, wanted, send_email, if_exists, can_defer=can_defer)
         chosen = options_of(provider, options)
         roles: tuple[Role, ...] = ()
         for ref in wanted:
@@ -105,7 +107,8 @@ def invite(
         steps = _invite(call, new, deferred, if_exists, known)
     else:
         steps = done_earlier(found, Outcome.RESENT if action == "resend" else Outcome.INVITED)
-    result = yield from written_result(call, known, action, steps, new.roles, deferred)
+    intent = Intent(action, known, new.roles, deferred)
+    result = yield from call.strategy.record(call, intent, steps, recorded)
     if known is not None and known.incomplete is not None and call.sent is not None:
         warning = f"It was sent although {known.incomplete}."
         result = result.model_copy(update={"warnings": (*result.warnings, warning)})
@@ -119,8 +122,11 @@ def _looks_first(call: Call, if_exists: IfExists) -> bool:
     That is unnecessary if the service refuses duplicates, unless a later call has to find out what
     this one has changed.
     """
-    remembers = call.known is not None or call.journal is not None
-    return remembers or if_exists == "replace" or not call.provider.refuses_duplicates
+    return (
+        call.strategy.must_read_first
+        or if_exists == "replace"
+        or not call.provider.refuses_duplicates
+    )
 
 
 def _look_if_allowed(call: Call, email: str, if_exists: IfExists) -> Steps[Guest]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from guestlist.errors import Conflict, GuestlistError, NotFound
 from guestlist.event import EventName
 from guestlist.exchange.account import Call
+from guestlist.exchange.recording import Intent
 from guestlist.exchange.step import Steps
 from guestlist.models import (
     MEMBERSHIPS,
@@ -35,7 +36,6 @@ from guestlist.verbs.find import (
     needs,
 )
 from guestlist.verbs.hold import hold
-from guestlist.verbs.journal import written
 from guestlist.verbs.states import conclude
 from guestlist.verbs.withdraw import withdraw
 
@@ -81,7 +81,9 @@ def revoke(accounts: Accounts, who: Who, *, account: str | None = None) -> Steps
         check_complete(call, guest)
         return _revoked(email, guest, invitation)
     steps = _withdraw_once(call, email, invitation)
-    result = yield from written(call, guest, "revoke", steps, lambda result: result.outcome)
+    result = yield from call.strategy.record(
+        call, Intent("revoke", guest), steps, lambda result: (result.outcome, None)
+    )
     if result.guest.state is State.ACCEPTED and not is_member:
         accepted = Conflict(
             f"{email} accepted while the invitation was being revoked", hint=ACCEPTED_HINT
@@ -134,7 +136,9 @@ def remove(accounts: Accounts, who: Who, *, account: str | None = None) -> Steps
             )
         return RemoveResult(outcome=RemoveOutcome.ALREADY_REMOVED, guest=guest)
     steps = _take_out(call, email, member)
-    result = yield from written(call, guest, "remove", steps, lambda result: result.outcome)
+    result = yield from call.strategy.record(
+        call, Intent("remove", guest), steps, lambda result: (result.outcome, None)
+    )
     call.account.tell(EventName.OUTCOME, email=email, detail=result.outcome)
     return result
 

@@ -65,8 +65,8 @@ def onboard(
     """
     provider = accounts.pick(account).provider
     wanted = yield from _resolved(accounts, role, account)
-    remembers = accounts.journal is not None
-    with_it = wanted if remembers else wanted[: _most_roles(provider, len(wanted))]
+    can_defer = accounts.call(account).strategy.can_defer_roles
+    with_it = wanted if can_defer else wanted[: _most_roles(provider, len(wanted))]
     invited: InviteResult = yield from invite(
         accounts, email, role=with_it, options=options, account=account
     )

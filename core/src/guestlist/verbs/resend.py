@@ -10,6 +10,7 @@ from guestlist.errors import Conflict, GuestlistError
 from guestlist.event import EventName
 from guestlist.exchange.account import Call
 from guestlist.exchange.policy import run
+from guestlist.exchange.recording import Intent
 from guestlist.exchange.recovery import once
 from guestlist.exchange.step import Steps
 from guestlist.models import (
@@ -25,10 +26,16 @@ from guestlist.models import (
 from guestlist.verbs.accounts import Accounts
 from guestlist.verbs.arguments import check_resendable
 from guestlist.verbs.create import create, make_anew
+from guestlist.verbs.earlier import settle_earlier
 from guestlist.verbs.find import Who, begin, check_complete, find_invitation, look
 from guestlist.verbs.hold import hold
-from guestlist.verbs.journal import settle_earlier, written_result
-from guestlist.verbs.results import FOUND_BY_LOOKING, applied_of, done_earlier, role_warning
+from guestlist.verbs.results import (
+    FOUND_BY_LOOKING,
+    applied_of,
+    done_earlier,
+    recorded,
+    role_warning,
+)
 from guestlist.verbs.signs import moved, would_show
 from guestlist.verbs.states import conclude, current
 
@@ -54,13 +61,13 @@ def resend(accounts: Accounts, who: Who, *, account: str | None = None) -> Steps
     found = yield from settle_earlier(call, "resend")
     if found is not None:
         steps = done_earlier(found, Outcome.RESENT)
-        return (yield from written_result(call, found, "resend", steps))
+        return (yield from call.strategy.record(call, Intent("resend", found), steps, recorded))
     guest = yield from look(call, email)
     if guest.invitation is None or guest.state not in (*MAY_BE_OPEN, State.EXPIRED):
         check_complete(call, guest)
         raise call.about(_not_resendable(guest))
     steps = renew(call, guest, guest.invitation)
-    result = yield from written_result(call, guest, "resend", steps)
+    result = yield from call.strategy.record(call, Intent("resend", guest), steps, recorded)
     call.account.tell(EventName.OUTCOME, email=email, detail=result.outcome)
     return result
 

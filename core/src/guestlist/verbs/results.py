@@ -119,6 +119,11 @@ def done_earlier(guest: Guest, outcome: Outcome) -> Steps[InviteResult]:
     yield  # no steps
 
 
+def recorded(result: InviteResult) -> tuple[str, bool | None]:
+    """Returns what the ledger records of a result: the outcome, and whether an email was sent."""
+    return result.outcome, result.email_sent
+
+
 def _which(guest: Guest) -> str:
     if guest.state is State.UNKNOWN:
         return f"an invitation that the service calls {guest.raw_state!r}"

@@ -9,7 +9,6 @@ from guestlist.errors import (
     Conflict,
     GuestlistError,
     InvalidArgument,
-    OutcomeUnknown,
     Rejected,
     ServiceRefusal,
     UnknownRole,
@@ -17,7 +16,8 @@ from guestlist.errors import (
 )
 from guestlist.event import EventName
 from guestlist.exchange.account import Call
-from guestlist.exchange.policy import run, sleep
+from guestlist.exchange.policy import run
+from guestlist.exchange.recording import EarlierCall, Intent
 from guestlist.exchange.step import Steps
 from guestlist.models import (
     Access,
@@ -33,17 +33,13 @@ from guestlist.models import (
 )
 from guestlist.provider import Flow
 from guestlist.verbs.accounts import Accounts
+from guestlist.verbs.earlier import wait_for_effect
 from guestlist.verbs.find import Who, begin, check_complete, find_active_member, needs
 from guestlist.verbs.hold import hold
-from guestlist.verbs.journal import written
 from guestlist.verbs.lists import Pages
-from guestlist.verbs.unresolved import Unresolved, earlier_call, remembered
 
 RoleRef = str | Role
 """A role: its id, its name, `kind:name` such as `group:Engineering`, or a `Role`."""
-
-PAUSE_SECONDS = 5.0
-"""Seconds between two looks for what an earlier call did."""
 
 REMEMBERED = 60.0
 """Seconds for which an account's roles are remembered, so that a bulk of calls reads them once."""
@@ -257,7 +253,7 @@ def _change(
     role = yield from (resolve_to_assign if give else resolve)(call, wanted)
     yield from hold(call, email)
     guest = yield from find_active_member(call, email)
-    earlier = earlier_call(call, role.kind, role.id)
+    earlier = yield from call.strategy.unresolved(call, role)
     if earlier is not None and guest.member is not None:
         yield from _settle_earlier(call, earlier, guest.member, role)
         guest = yield from find_active_member(call, email)
@@ -267,21 +263,14 @@ def _change(
         raise call.about(_no_member(guest))
     action = "assign_role" if give else "unassign_role"
     change = _give_or_take(call, guest, member, role, give=give)
-    if call.journal is None and call.known is None:
-        change = remembered(call, guest, action, change, role.kind, role.id)
     return (
-        yield from written(
-            call,
-            guest,
-            action,
-            change,
-            lambda done: done.outcome,
-            roles=(role,),
+        yield from call.strategy.record(
+            call, Intent(action, guest, (role,)), change, lambda done: (done.outcome, None)
         )
     )
 
 
-def _settle_earlier(call: Call, earlier: Unresolved, member: Member, role: Role) -> Steps[None]:
+def _settle_earlier(call: Call, earlier: EarlierCall, member: Member, role: Role) -> Steps[None]:
     """Waits until an earlier change of the same role has taken effect, or no longer can.
 
     Raises:
@@ -291,16 +280,9 @@ def _settle_earlier(call: Call, earlier: Unresolved, member: Member, role: Role)
         grants = yield from _grants(call, member, again=True)
         if grants is not None and holds(_direct(grants), role) is (earlier.action == "assign_role"):
             break
-        exceeded = call.exceeded(earlier.seconds)
-        if exceeded:
-            unknown = OutcomeUnknown(
-                "an earlier change of the role ended without an answer, and may take effect yet",
-                hint="Nothing was sent now. Try again in a minute.",
-            )
-            unknown.budget = exceeded
-            raise call.about(unknown)
-        yield from sleep(call, min(PAUSE_SECONDS, earlier.seconds))
-    earlier.settle(None)
+        left = max(0.0, earlier.seconds)
+        yield from wait_for_effect(call, left, "an earlier change of the role")
+    yield from call.strategy.settle(call, earlier, None)
 
 
 def _give_or_take(
@@ -356,7 +338,7 @@ def _grants(call: Call, member: Member, *, again: bool = False) -> Steps[Sequenc
     roles: Sequence[Role] | None = member.roles
     if again and provider.supports("get_member"):
         roles = (yield from run(call, provider.get_member(member.id))).roles
-    elif again and call.known is not None:
+    elif again and call.strategy.guest_before is not None:
         roles = None
     elif again:
         guest = yield from find_active_member(call, call.email or "")

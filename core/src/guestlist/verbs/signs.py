@@ -136,7 +136,7 @@ def would_show(call: Call, invitation: Invitation) -> Steps[bool]:
     told = _told(invitation, "expires_at")
     if not shows_renewal(call.provider, invitation):
         return False
-    if told is not None and told.microsecond == 0 and call.known is None:
+    if told is not None and told.microsecond == 0 and call.strategy.guest_before is None:
         yield from sleep(call, min(GRAIN, call.remaining))
     return True
 

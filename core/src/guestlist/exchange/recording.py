@@ -1,0 +1,226 @@
+"""What differs between single calls and calls inside a run: the past, the record, the unknown.
+
+A `Strategy` answers three questions for one call: what is known from before it, where its requests
+and its result are recorded, and what to do if an outcome stays unknown. There is one for a client
+without a ledger, one for a client with a ledger, and one for a run: `guestlist.verbs.strategies`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, TypeVar, runtime_checkable
+
+from guestlist.errors import GuestlistError
+from guestlist.exchange.pace import Pace
+from guestlist.exchange.step import Steps
+from guestlist.models import Guest, Role
+from guestlist.provider import Limit, Provider, Request
+
+if TYPE_CHECKING:
+    from guestlist.exchange.account import Call
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """A change that a call is about to make.
+
+    Attributes:
+        action: the name of the change, such as `invite`.
+        before: the guest before the change. None if the records were not read.
+        roles: the roles that are given or taken away.
+        deferred: the roles to defer once the change is made.
+    """
+
+    action: str
+    before: Guest | None
+    roles: tuple[Role, ...] = ()
+    deferred: tuple[Role, ...] = ()
+
+
+class Entry(Protocol):
+    """The record of one order in the ledger. Every method returns once the record is on disk."""
+
+    def intend(self, request: str) -> None:
+        """Records that a request is about to leave that may change something.
+
+        Raises:
+            GuestlistError: it cannot be recorded, or another process has taken the order. Nothing
+                is sent then.
+        """
+
+    def answered(self, why: str) -> None:
+        """Records that the service reported success in an answer that does not show the record.
+        Then the request is never sent again, not even if no lookup finds its effect.
+
+        Args:
+            why: what is wrong with the answer.
+
+        Raises:
+            GuestlistError: it cannot be recorded.
+        """
+
+
+class CallEntry(Entry, Protocol):
+    """The record of a single call, which is not part of a run."""
+
+    def ended(self, outcome: str, email_sent: bool | None) -> None:
+        """Records the outcome of the call, and defers the roles that have to wait for acceptance.
+
+        Raises:
+            GuestlistError: it cannot be recorded.
+        """
+
+    def failed(self, error: GuestlistError) -> None:
+        """Records that the call failed. It stays unresolved if it may have had an effect.
+
+        Raises:
+            GuestlistError: it cannot be recorded.
+        """
+
+
+class Recorder(Protocol):
+    """Makes the record of a call: the ledger, or an earlier call whose place the call takes."""
+
+    def entry(
+        self, known: Guest, action: str, roles: tuple[Role, ...], deferred: tuple[Role, ...]
+    ) -> CallEntry:
+        """Returns the record of a call that begins. Writes nothing yet.
+
+        Args:
+            known: the guest before the call.
+            deferred: the roles to defer once the call has made its change.
+        """
+
+
+class EarlierCall(Protocol):
+    """An earlier call about the same guest whose outcome is unknown."""
+
+    @property
+    def action(self) -> str:
+        """The action of the call, such as `invite`."""
+
+    @property
+    def must_be_settled(self) -> bool:
+        """Whether its outcome has to be found out before a call about the guest goes on.
+
+        If not, a call that will send nothing goes on without that, and so does a call that the
+        service itself keeps from inviting twice.
+        """
+
+    @property
+    def seconds(self) -> float:
+        """Seconds until a lookup that finds nothing is conclusive; negative if it would be now."""
+
+    def judge(self, now: Guest, *, final: bool) -> bool | None:
+        """Returns whether a lookup proves that the call took effect; None if it proves nothing."""
+
+
+class UnansweredOrder(EarlierCall, Recorder, Protocol):
+    """An earlier call in the ledger whose request got no answer."""
+
+    def settle(self, happened: bool | None) -> bool:
+        """Records what the last lookup has shown; None if no lookup can show it.
+
+        Returns False if the process that made the call has recorded something since.
+        """
+
+
+@runtime_checkable
+class Journal(Recorder, Protocol):
+    """The ledger, as single calls see it. Every method may block."""
+
+    def pace(self, provider: Provider, limits: tuple[Limit, ...] | None = None) -> Pace:
+        """Returns the rate limiter of an account, which all processes with the same ledger share.
+
+        Args:
+            limits: the limits of all accounts that the service counts together; None for the
+                provider's own.
+        """
+
+    def acting_as(self, actor: str | None, note: str | None = None) -> Journal:
+        """Returns the same ledger, which stores another actor and note with its calls."""
+
+    def doubt(self, call: Call) -> UnansweredOrder | None:
+        """Returns the last call that was to send the guest an email, if it got no answer; else
+        None."""
+
+
+class Strategy:
+    """How a call treats what was before it, records what it does, and handles an unknown outcome.
+
+    This one knows and records nothing: it is for calls that only read. Each call has a strategy of
+    its own.
+
+    Attributes:
+        guest_before: the guest as it was read before the call. None if the call reads it itself.
+        must_read_first: whether a change needs the guest's records from before it, because a later
+            lookup has to compare with them.
+        looks_up_outcome: whether the call finds out itself what became of a request that got no
+            answer.
+        can_defer_roles: whether roles can be recorded that a service takes only later.
+    """
+
+    guest_before: Guest | None = None
+    must_read_first = False
+    looks_up_outcome = True
+    can_defer_roles = False
+
+    def unresolved(self, call: Call, role: Role | None = None) -> Steps[EarlierCall | None]:
+        """Returns an earlier call about the same guest whose outcome is unknown; None if there is
+        none.
+
+        Args:
+            role: the role that the call gives or takes. None for a call about the invitation.
+        """
+        return None
+        yield
+
+    def settle(self, call: Call, earlier: EarlierCall, happened: bool | None) -> Steps[bool]:
+        """Records what the last lookup has shown of an earlier call; None if it shows nothing.
+
+        Returns False if the process that made the earlier call has recorded something since.
+        """
+        return True
+        yield
+
+    def intend(self, call: Call, request: Request) -> Steps[None]:
+        """Records that a request is about to leave that may change something.
+
+        Raises:
+            GuestlistError: it cannot be recorded. The request must not be sent.
+        """
+        return
+        yield
+
+    def answered(self, call: Call, why: str) -> Steps[None]:
+        """Records that the service reported success in an answer that does not show the record.
+
+        Args:
+            why: what is wrong with the answer.
+
+        Raises:
+            GuestlistError: it cannot be recorded.
+        """
+        return
+        yield
+
+    def record(
+        self,
+        call: Call,
+        intent: Intent,
+        steps: Steps[T],
+        outcome: Callable[[T], tuple[str, bool | None]],
+    ) -> Steps[T]:
+        """Carries out a change, and records its result.
+
+        Args:
+            outcome: returns the outcome of the result, and whether an email was sent. None if none
+                was needed or it is unknown.
+
+        Raises:
+            LedgerError: the ledger fails. Nothing is sent then, or `happened` is True if it was.
+        """
+        return (yield from steps)

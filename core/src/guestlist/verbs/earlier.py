@@ -1,0 +1,88 @@
+"""Settles earlier calls whose outcome is unknown, before another request is sent."""
+
+from __future__ import annotations
+
+from guestlist.errors import Forbidden, OutcomeUnknown
+from guestlist.event import EventName
+from guestlist.exchange.account import Call
+from guestlist.exchange.policy import sleep
+from guestlist.exchange.recording import EarlierCall
+from guestlist.exchange.step import Steps
+from guestlist.models import OPEN_STATES, Guest, State
+from guestlist.verbs.find import look
+
+PAUSE_SECONDS = 5.0
+"""Seconds between two lookups of what an earlier call did."""
+
+
+def settle_earlier(call: Call, action: str) -> Steps[Guest | None]:
+    """Finds out if an earlier call with an unknown outcome took effect, before a new email.
+
+    Returns:
+        The guest, if the earlier call was about the same action and took effect.
+
+    Raises:
+        OutcomeUnknown: a lookup gives no proof, or not yet, and the budget does not allow waiting.
+    """
+    strategy = call.strategy
+    while (earlier := (yield from strategy.unresolved(call))) is not None:
+        try:
+            if action == "invite" and earlier.action != action and not earlier.must_be_settled:
+                guest = yield from look(call, call.email or "")
+                if guest.state in (*OPEN_STATES, State.ACCEPTED):
+                    return None  # nothing will be sent
+            guest, happened = yield from _find_out(call, earlier)
+        except Forbidden:
+            if earlier.must_be_settled or not call.provider.refuses_duplicates:
+                raise
+            yield from strategy.settle(call, earlier, None)
+            return None  # the service itself refuses to invite twice
+        if not (yield from strategy.settle(call, earlier, happened)):
+            continue  # the process that made the call still works, and has recorded something
+        if happened is None:
+            raise call.about(
+                OutcomeUnknown(
+                    "the outcome of an earlier call about the address is unknown, and no lookup"
+                    " can tell whether it sent an email",
+                    hint="Nothing was sent now. Ask the person; the next call will send.",
+                )
+            )
+        return guest if happened and earlier.action == action else None
+    return None
+
+
+def _find_out(call: Call, earlier: EarlierCall) -> Steps[tuple[Guest, bool | None]]:
+    """Looks until it is certain whether an earlier call took effect; None if that stays unknown."""
+    clock = call.account.clock
+    final = clock.monotonic() + earlier.seconds
+    while True:
+        left = final - clock.monotonic()
+        how_sure = "final" if left <= 0 else "early"
+        call.account.tell(EventName.LOOK, email=call.email, detail=f"an earlier call; {how_sure}")
+        guest = yield from look(call, call.email or "")
+        happened = earlier.judge(guest, final=left <= 0)
+        if happened is not None or left <= 0:
+            return guest, happened
+        left = max(0.0, final - clock.monotonic())
+        yield from wait_for_effect(call, left, "an earlier call about the address")
+
+
+def wait_for_effect(call: Call, seconds: float, what: str) -> Steps[None]:
+    """Waits before the next lookup of what an earlier call did.
+
+    Args:
+        seconds: the time until a lookup is conclusive.
+        what: the earlier call, for the message.
+
+    Raises:
+        OutcomeUnknown: the budget does not allow waiting until a lookup is conclusive.
+    """
+    exceeded = call.exceeded(seconds)
+    if exceeded:
+        unknown = OutcomeUnknown(
+            f"{what} got no clear answer, and may take effect yet",
+            hint="Nothing was sent now. Try again in a minute.",
+        )
+        unknown.budget = exceeded
+        raise call.about(unknown)
+    yield from sleep(call, min(PAUSE_SECONDS, seconds))

@@ -1,0 +1,217 @@
+"""The strategies of single calls with and without a ledger, and of calls inside a run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar, cast
+
+from guestlist.address import email_key
+from guestlist.errors import GuestlistError
+from guestlist.exchange.account import Account, Call
+from guestlist.exchange.policy import block
+from guestlist.exchange.recording import (
+    CallEntry,
+    EarlierCall,
+    Entry,
+    Intent,
+    Journal,
+    Recorder,
+    Strategy,
+    UnansweredOrder,
+)
+from guestlist.exchange.step import Steps
+from guestlist.models import Guest, Role
+from guestlist.provider import Effect, Request
+from guestlist.verbs.signs import proves_absence, took_effect
+
+T = TypeVar("T")
+
+MEMORY_SECONDS = 3600.0
+"""Seconds for which an unresolved call is remembered after a lookup would be conclusive."""
+REPEATABLE = frozenset({"revoke", "remove"})
+"""Actions that may be repeated while an earlier one is unresolved, because they send no email."""
+
+
+class WithoutLedger(Strategy):
+    """The strategy of a single call of a client without a ledger.
+
+    The client remembers calls whose outcome is unknown: a call that was canceled, or ran out of its
+    budget, may take effect later. The next call about the same person looks, until the grace period
+    is over, before it sends. A ledger does the same beyond the end of the process.
+    """
+
+    def unresolved(self, call: Call, role: Role | None = None) -> Steps[RememberedCall | None]:
+        subject = () if role is None else (role.kind, role.id)
+        return call.account.unresolved.get((email_key(call.email or ""), *subject))
+        yield
+
+    def settle(self, call: Call, earlier: EarlierCall, happened: bool | None) -> Steps[bool]:
+        call.account.unresolved.pop(cast(RememberedCall, earlier).key, None)
+        return True
+        yield
+
+    def record(
+        self,
+        call: Call,
+        intent: Intent,
+        steps: Steps[T],
+        outcome: Callable[[T], tuple[str, bool | None]],
+    ) -> Steps[T]:
+        try:
+            return (yield from steps)
+        except GuestlistError as error:
+            if error.happened is not False and not error.half_done:
+                _remember(call, intent, call.answered or error.reports_success)
+            raise
+        except BaseException:  # canceled, or Ctrl-C
+            _remember(call, intent, call.answered)
+            raise
+
+
+@dataclass(frozen=True)
+class RememberedCall:
+    """A call of a client without a ledger that ended before its outcome was known.
+
+    Attributes:
+        account: the account of the call.
+        key: identifies the person, and for a change of a role the role.
+        action: the action of the call.
+        before: the guest before the call. None if the records were not read.
+        final: the monotonic time in seconds after which a lookup that finds nothing is conclusive.
+        answered: whether the service answered with a success status.
+    """
+
+    account: Account
+    key: tuple[str, ...]
+    action: str
+    before: Guest | None
+    final: float
+    answered: bool
+    must_be_settled = False
+
+    @property
+    def seconds(self) -> float:
+        """Seconds until a lookup that finds nothing is conclusive; negative if it would be now."""
+        return self.final - self.account.clock.monotonic()
+
+    def judge(self, now: Guest, *, final: bool) -> bool | None:
+        """Returns whether a lookup proves that the call took effect; None if it proves nothing."""
+        try:
+            if took_effect(self.action, self.before, now):
+                return True
+        except GuestlistError:
+            return None
+        conclusive = final and proves_absence(self.account.provider, self.before, now)
+        return False if conclusive and not self.answered else None
+
+
+def _remember(call: Call, intent: Intent, answered: bool) -> None:
+    """Remembers a call whose outcome is unknown, if its last request created something."""
+    if call.sent is None or call.sent.effect is not Effect.CREATE or intent.action in REPEATABLE:
+        return
+    account = call.account
+    now = account.clock.monotonic()
+    for other, old in list(account.unresolved.items()):
+        if now - old.final > MEMORY_SECONDS:
+            account.unresolved.pop(other, None)
+    is_about_role = intent.action in ("assign_role", "unassign_role")
+    role = [part for role in intent.roles if is_about_role for part in (role.kind, role.id)]
+    key = (email_key(call.email or ""), *role)
+    account.unresolved[key] = RememberedCall(
+        account, key, intent.action, intent.before, now + call.grace, answered
+    )
+
+
+class WithLedger(Strategy):
+    """The strategy of a single call of a client with a ledger, in which the call is recorded."""
+
+    must_read_first = True
+    can_defer_roles = True
+
+    def __init__(self, ledger: Journal) -> None:
+        self._ledger = ledger
+        self._recorder: Recorder = ledger
+        self._entry: CallEntry | None = None
+
+    def unresolved(self, call: Call, role: Role | None = None) -> Steps[UnansweredOrder | None]:
+        if role is not None:
+            return None
+        return (yield from _blocking(call, partial(self._ledger.doubt, call)))
+
+    def settle(self, call: Call, earlier: EarlierCall, happened: bool | None) -> Steps[bool]:
+        order = cast(UnansweredOrder, earlier)
+        settled = yield from _blocking(call, partial(order.settle, happened))
+        if settled and happened is False:
+            self._recorder = order  # this call takes its place
+        return settled
+
+    def intend(self, call: Call, request: Request) -> Steps[None]:
+        if self._entry is not None:
+            yield from block(call, partial(self._entry.intend, str(request)))
+
+    def answered(self, call: Call, why: str) -> Steps[None]:
+        if self._entry is not None:
+            yield from block(call, partial(self._entry.answered, why))
+
+    def record(
+        self,
+        call: Call,
+        intent: Intent,
+        steps: Steps[T],
+        outcome: Callable[[T], tuple[str, bool | None]],
+    ) -> Steps[T]:
+        before = cast(Guest, intent.before)  # because of `must_read_first`
+        entry = self._entry = self._recorder.entry(
+            before, intent.action, intent.roles, intent.deferred
+        )
+        try:
+            result = yield from steps
+        except GuestlistError as error:
+            try:
+                yield from block(call, partial(entry.failed, error))
+            except GuestlistError as failure:
+                error.add_note(f"guestlist: that could not be recorded: {failure.headline}")
+            raise
+        try:
+            yield from block(call, partial(entry.ended, *outcome(result)))
+        except GuestlistError as failure:
+            if call.sent is not None:
+                failure.happened = True
+                failure.hint = "It was done, and the ledger does not know yet: ask again later."
+            raise call.about(failure) from failure.__cause__
+        return result
+
+
+class InRun(Strategy):
+    """The strategy of a call inside a run over many guests.
+
+    The run has read the guest's records, and looks up all requests that got no answer together. So
+    the call reads nothing about the guest, and raises `OutcomeUnknown` at once.
+
+    Args:
+        guest: the guest as the run has read it.
+        entry: the record of the order in the ledger.
+    """
+
+    must_read_first = True
+    looks_up_outcome = False
+
+    def __init__(self, guest: Guest, entry: Entry) -> None:
+        self.guest_before = guest
+        self._entry = entry
+
+    def intend(self, call: Call, request: Request) -> Steps[None]:
+        yield from block(call, partial(self._entry.intend, str(request)))
+
+    def answered(self, call: Call, why: str) -> Steps[None]:
+        yield from block(call, partial(self._entry.answered, why))
+
+
+def _blocking(call: Call, function: Callable[[], T]) -> Steps[T]:
+    """Calls a function of the ledger. Its errors name the account and the guest."""
+    try:
+        return (yield from block(call, function))
+    except GuestlistError as error:
+        raise call.about(error) from error.__cause__
