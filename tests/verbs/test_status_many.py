@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from guestlist import Forbidden, InvalidArgument, MalformedResponse, State, email_key
-from guestlist.verbs.many import FEW
+from guestlist.verbs.many import MAX_LOOKUPS_BY_ADDRESS
 
 ADA, GRACE, NOBODY = "ada@example.com", "Grace@Example.com", "nobody@example.com"
 everywhere = pytest.mark.parametrize("case", ["vultr", "aitronos", "betterauth"], indirect=True)
@@ -20,7 +20,7 @@ def many(guests: Any) -> list[str]:
     guests.invite(GRACE)
     guests.later(days=8)
     guests.invite(ADA)
-    crowd = [f"nobody-{number}@example.com" for number in range(FEW)]
+    crowd = [f"nobody-{number}@example.com" for number in range(MAX_LOOKUPS_BY_ADDRESS)]
     return [ADA, GRACE, guests.case.member, *crowd]
 
 

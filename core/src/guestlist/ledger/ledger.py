@@ -25,7 +25,7 @@ from guestlist.ledger.store import Store
 from guestlist.location import url_of
 from guestlist.models import Guest, Role
 from guestlist.provider import Limit, Provider
-from guestlist.verbs.signs import proves_absence
+from guestlist.verbs.evidence import proves_absence
 
 DAY = 86_400.0
 

@@ -20,7 +20,7 @@ from guestlist.models import (
     RoleResult,
     State,
 )
-from guestlist.verbs.signs import took_effect
+from guestlist.verbs.evidence import took_effect
 
 REPEATABLE = frozenset(
     {Action.ASSIGN_ROLE, Action.SETTLE, Action.UNASSIGN_ROLE, Action.REVOKE, Action.REMOVE}

@@ -31,7 +31,7 @@ from guestlist.ledger.store import Store
 from guestlist.models import Guest
 from guestlist.provider import Provider
 from guestlist.runs.tally import Tally
-from guestlist.verbs.signs import proves_absence
+from guestlist.verbs.evidence import proves_absence
 
 FIRST_LOOK_SECONDS, LONGEST_LOOK_SECONDS = 1.0, 10.0
 """Seconds between two looks. The interval doubles from the first to the longest."""

@@ -19,9 +19,9 @@ from guestlist.models import (
     NewInvitation,
     State,
 )
+from guestlist.verbs.evidence import has_ended, new_record, would_show
 from guestlist.verbs.find import can_look, look, look_after
 from guestlist.verbs.results import already_member, created
-from guestlist.verbs.signs import appeared, has_ended, would_show
 from guestlist.verbs.withdraw import withdraw
 
 
@@ -31,7 +31,7 @@ def create(call: Call, new: NewInvitation, known: Guest | None) -> Steps[InviteR
     settled = yield from once(
         call,
         partial(call.provider.invite, new),
-        partial(_appeared, call, new.email, known) if can_look(call) else None,
+        partial(_find_new_record, call, new.email, known) if can_look(call) else None,
         conclusive=conclusive,
     )
     result = created(call, new, settled)
@@ -67,7 +67,7 @@ def make_anew(call: Call, new: NewInvitation, guest: Guest, old: Invitation) -> 
     return result.model_copy(update={"replaced": old})
 
 
-def _appeared(
+def _find_new_record(
     call: Call, email: str, known: Guest | None, _happened: bool
 ) -> Steps[Invitation | Member | None]:
     """Returns the record or membership that is there now and was not there before.
@@ -77,6 +77,6 @@ def _appeared(
     """
     guest = yield from look(call, email, members=False)  # a new invitation is proof enough
     try:
-        return appeared(guest, known)
+        return new_record(guest, known)
     except GuestlistError as error:
         raise call.about(error) from None

@@ -30,7 +30,7 @@ from guestlist.verbs.arguments import IfExists, check_possible, options_of, refs
 from guestlist.verbs.create import create, make_anew
 from guestlist.verbs.earlier import settle_earlier
 from guestlist.verbs.find import look
-from guestlist.verbs.hold import hold
+from guestlist.verbs.guest_lock import lock_guest
 from guestlist.verbs.resend import renew
 from guestlist.verbs.results import already_invited, already_member, done_earlier, recorded
 from guestlist.verbs.roles import RoleRef, resolve_to_assign
@@ -98,7 +98,7 @@ def invite(
         accounts.check(new)
     except GuestlistError as error:
         raise call.about(error) from error.__cause__
-    yield from hold(call, call.email)
+    yield from lock_guest(call, call.email)
     action = if_exists if if_exists in ("resend", "replace") else "invite"
     known = found = yield from settle_earlier(call, action)
     if known is None and _looks_first(call, if_exists):

@@ -35,7 +35,7 @@ from guestlist.verbs.find import (
     look_after,
     needs,
 )
-from guestlist.verbs.hold import hold
+from guestlist.verbs.guest_lock import lock_guest
 from guestlist.verbs.states import conclude
 from guestlist.verbs.withdraw import withdraw
 
@@ -69,7 +69,7 @@ def revoke(accounts: Accounts, who: Who, *, account: str | None = None) -> Steps
             guest=_nobody(chosen.name),
             warnings=(f"The service has no invitation {who}: it has ended, or never existed.",),
         )
-    yield from hold(call, email)
+    yield from lock_guest(call, email)
     guest = yield from look(call, email)
     invitation = guest.invitation
     is_member = guest.state is State.ACCEPTED
@@ -118,7 +118,7 @@ def remove(accounts: Accounts, who: Who, *, account: str | None = None) -> Steps
             guest=_nobody(accounts.pick(account).name),
             warnings=(f"The service has no member {who}: the person has left, or never existed.",),
         )
-    yield from hold(call, email)
+    yield from lock_guest(call, email)
     guest = yield from find_active_member(call, email)
     member = guest.member
     if member is None or guest.state is not State.ACCEPTED:

@@ -19,11 +19,11 @@ from guestlist.verbs.states import best_member, conclude_from, current, is_open,
 
 R = TypeVar("R", Invitation, Member)
 
-FEW = 256
+MAX_LOOKUPS_BY_ADDRESS = 256
 """So many are asked for by address, where that can be done; for more the lists are read. What a run
 leaves in doubt is fewer, and a list may cost a request for each person in it."""
-FEW_OF_SUMMARIES = 20
-"""Like `FEW`, if the list has summaries: then it costs one request for a page of many people."""
+MAX_LOOKUPS_BESIDE_SUMMARIES = 20
+"""Like `MAX_LOOKUPS_BY_ADDRESS`, if the list has summaries: then it costs one request for a page of many people."""
 
 
 def status_many(
@@ -56,7 +56,9 @@ def status_many(
         return {}
     provider = chosen.provider
     summaries = summaries and provider.supports("invitation_summaries")
-    if len(wanted) <= (FEW_OF_SUMMARIES if summaries else FEW) and _by_address(provider):
+    if len(wanted) <= (
+        MAX_LOOKUPS_BESIDE_SUMMARIES if summaries else MAX_LOOKUPS_BY_ADDRESS
+    ) and _by_address(provider):
         guests = {}
         for key, email in wanted.items():
             guests[key] = yield from look(accounts.call(chosen.name, email), email)

@@ -24,12 +24,12 @@ from guestlist.provider import Provider
 from guestlist.verbs.accounts import Accounts
 from guestlist.verbs.arguments import refs_of
 from guestlist.verbs.find import needs
-from guestlist.verbs.hold import let_go
+from guestlist.verbs.guest_lock import unlock_guest
 from guestlist.verbs.invite import invite
 from guestlist.verbs.roles import RoleRef, access, assign_role, holds, resolve_to_assign
 from guestlist.verbs.wait import wait
 
-ONE_WEEK = 7 * 86_400.0
+ONE_WEEK_SECONDS = 7 * 86_400.0
 """Seconds: as long as any of the services known here lets an invitation live."""
 
 
@@ -39,7 +39,7 @@ def onboard(
     *,
     role: RoleRef | Iterable[RoleRef] | None = None,
     options: Mapping[str, Any] | BaseModel | None = None,
-    timeout: float = ONE_WEEK,
+    timeout: float = ONE_WEEK_SECONDS,
     account: str | None = None,
 ) -> Steps[OnboardResult]:
     """Invites a person, waits for acceptance, gives the roles and returns the effective access.
@@ -71,7 +71,7 @@ def onboard(
         accounts, email, role=with_it, options=options, account=account
     )
     guest = invited.guest
-    yield from let_go(accounts.call(account), email)  # a wait takes days
+    yield from unlock_guest(accounts.call(account), email)  # a wait takes days
     if guest.state is not State.ACCEPTED:
         guest = yield from wait(accounts, guest, timeout=timeout, account=account)
     granted: tuple[RoleResult, ...] = ()

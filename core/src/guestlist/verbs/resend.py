@@ -27,8 +27,9 @@ from guestlist.verbs.accounts import Accounts
 from guestlist.verbs.arguments import check_resendable
 from guestlist.verbs.create import create, make_anew
 from guestlist.verbs.earlier import settle_earlier
+from guestlist.verbs.evidence import was_renewed, would_show
 from guestlist.verbs.find import Who, begin, check_complete, find_invitation, look
-from guestlist.verbs.hold import hold
+from guestlist.verbs.guest_lock import lock_guest
 from guestlist.verbs.results import (
     FOUND_BY_LOOKING,
     applied_of,
@@ -36,7 +37,6 @@ from guestlist.verbs.results import (
     recorded,
     role_warning,
 )
-from guestlist.verbs.signs import moved, would_show
 from guestlist.verbs.states import conclude, current
 
 
@@ -57,7 +57,7 @@ def resend(accounts: Accounts, who: Who, *, account: str | None = None) -> Steps
         OutcomeUnknown: the email may have been sent again, and a lookup gave no proof.
     """
     call, email = yield from begin(accounts, who, account, check_resendable)
-    yield from hold(call, email)
+    yield from lock_guest(call, email)
     found = yield from settle_earlier(call, "resend")
     if found is not None:
         steps = done_earlier(found, Outcome.RESENT)
@@ -136,13 +136,13 @@ def _renewed(
     if call.provider.supports("get_invitation") and before.id is not None:
         with suppress(errors.NotFound):
             same = yield from run(call, call.provider.get_invitation(before.id))
-            if moved(before, same):
+            if was_renewed(before, same):
                 return same
     now = yield from find_invitation(call, before.email)
     if now is None:
         raise call.about(errors.MalformedResponse(f"the invitation of {before.email} is gone"))
     as_it_is = happened and not shows and now.state in (*OPEN_STATES, State.EXPIRED)
-    return now if as_it_is or moved(before, now) else None
+    return now if as_it_is or was_renewed(before, now) else None
 
 
 def _replace(call: Call, new: NewInvitation, guest: Guest, old: Invitation) -> Steps[InviteResult]:

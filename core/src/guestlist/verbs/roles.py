@@ -35,13 +35,13 @@ from guestlist.provider import Flow
 from guestlist.verbs.accounts import Accounts
 from guestlist.verbs.earlier import wait_for_effect
 from guestlist.verbs.find import Who, begin, check_complete, find_active_member, needs
-from guestlist.verbs.hold import hold
+from guestlist.verbs.guest_lock import lock_guest
 from guestlist.verbs.lists import Pages
 
 RoleRef = str | Role
 """A role: its id, its name, `kind:name` such as `group:Engineering`, or a `Role`."""
 
-REMEMBERED = 60.0
+ROLE_CACHE_SECONDS = 60.0
 """Seconds for which an account's roles are remembered, so that a bulk of calls reads them once."""
 
 
@@ -148,7 +148,7 @@ def resolve(call: Call, wanted: RoleRef) -> Steps[Role]:
     if not call.provider.supports("roles"):
         return Role(id=wanted)
     now = call.account.clock.monotonic()
-    known = yield from _known_roles(call, since=now - REMEMBERED)
+    known = yield from _known_roles(call, since=now - ROLE_CACHE_SECONDS)
     found = fitting(known, wanted)
     if not found:
         known = yield from _known_roles(call, since=now)
@@ -251,7 +251,7 @@ def _change(
     operation = "assign_role" if give else "unassign_role"
     call, email = yield from begin(accounts, who, account, needs(operation))
     role = yield from (resolve_to_assign if give else resolve)(call, wanted)
-    yield from hold(call, email)
+    yield from lock_guest(call, email)
     guest = yield from find_active_member(call, email)
     earlier = yield from call.strategy.unresolved(call, role)
     if earlier is not None and guest.member is not None:

@@ -24,7 +24,7 @@ from guestlist.exchange.recording import (
 from guestlist.exchange.step import Steps
 from guestlist.models import Guest, Role
 from guestlist.provider import Effect, Request
-from guestlist.verbs.signs import proves_absence, took_effect
+from guestlist.verbs.evidence import proves_absence, took_effect
 
 T = TypeVar("T")
 

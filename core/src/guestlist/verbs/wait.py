@@ -15,10 +15,10 @@ from guestlist.verbs.accounts import Accounts
 from guestlist.verbs.find import Who, begin, look
 from guestlist.verbs.states import state_named
 
-FIRST_PAUSE = 2.0
-LONGEST_PAUSE = 60.0
+FIRST_PAUSE_SECONDS = 2.0
+MAX_PAUSE_SECONDS = 60.0
 """Seconds between two looks: growing by half from the first to the longest, with jitter."""
-SLOWEST_PAUSE = 900.0
+MAX_LATE_PAUSE_SECONDS = 900.0
 """Whoever has waited for hours does not notice: then a sixtieth of that, up to this."""
 
 ENDED = frozenset({State.DECLINED, State.EXPIRED, State.REVOKED})
@@ -52,7 +52,7 @@ def wait(
     clock = call.account.clock
     began = clock.monotonic()
     ends = began + timeout
-    pause, guest, trouble = FIRST_PAUSE, None, None
+    pause, guest, trouble = FIRST_PAUSE_SECONDS, None, None
     while True:
         left = ends - clock.monotonic()
         try:
@@ -74,7 +74,7 @@ def wait(
         call.account.tell(EventName.WAIT, email=email, seconds=rest, detail=seen)
         yield from sleep(call, rest)
         waited = clock.monotonic() - began
-        pause = min(pause * 1.5, max(LONGEST_PAUSE, min(waited / 60, SLOWEST_PAUSE)))
+        pause = min(pause * 1.5, max(MAX_PAUSE_SECONDS, min(waited / 60, MAX_LATE_PAUSE_SECONDS)))
 
 
 def _a_look(accounts: Accounts, call: Call, left: float) -> Call:

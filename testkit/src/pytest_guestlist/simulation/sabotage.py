@@ -18,7 +18,7 @@ from guestlist.exchange.step import Failure, Steps
 from guestlist.models import Outcome, State
 from guestlist.provider import Effect, Request
 from guestlist.provider.paging import RecordCount
-from guestlist.verbs import create, leave, lists, signs
+from guestlist.verbs import create, evidence, leave, lists
 
 find = import_module("guestlist.verbs.find")
 # the package has functions of these names
@@ -285,7 +285,7 @@ def any_invitation_is_renewed() -> Patches:
 @_listed
 def expiry_compared_at_once() -> Patches:
     """A resend may go out within the second of the last mail, whose expiry is cut to seconds."""
-    return [_instead(signs, "GRAIN", 0.0)]
+    return [_instead(evidence, "RENEWAL_GAP_SECONDS", 0.0)]
 
 
 @_listed
@@ -297,13 +297,13 @@ def our_clock_decides() -> Patches:
 @_listed
 def expired_by_our_clock() -> Patches:
     """What a look finds is judged by this machine's clock alone."""
-    appeared = create._appeared
+    find = create._find_new_record
 
     def strict(*args: Any) -> Steps[Any]:
-        found = yield from appeared(*args)
+        found = yield from find(*args)
         return None if getattr(found, "state", None) is State.EXPIRED else found
 
-    return [_instead(create, "_appeared", strict)]
+    return [_instead(create, "_find_new_record", strict)]
 
 
 # ---------------------------------------------------------------------------- verbs
@@ -313,11 +313,11 @@ def expired_by_our_clock() -> Patches:
 def nobody_waits() -> Patches:
     """Calls about one address run at the same time."""
 
-    def hold(_call: Call, _email: str) -> Steps[None]:
+    def lock_guest(_call: Call, _email: str) -> Steps[None]:
         return
         yield
 
-    return [_instead(verb, "hold", hold) for verb in (invite, resend, leave)]
+    return [_instead(verb, "lock_guest", lock_guest) for verb in (invite, resend, leave)]
 
 
 @_listed

@@ -9,7 +9,7 @@ import pytest
 
 from guestlist.errors import MalformedResponse
 from guestlist.models import Basis, Guest, Invitation, State
-from guestlist.verbs.signs import appeared
+from guestlist.verbs.evidence import new_record
 
 NOON = datetime(2027, 1, 15, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -34,7 +34,7 @@ KNOWN = guest(record("new", State.REVOKED, basis=Basis.INFERRED, **BEFORE))
     ids=str,
 )
 def test_an_older_record_that_has_ended_was_not_made_now(dates: dict[str, Any]) -> None:
-    assert appeared(guest(record("old", State.REVOKED, **dates)), KNOWN) is None
+    assert new_record(guest(record("old", State.REVOKED, **dates)), KNOWN) is None
 
 
 @pytest.mark.parametrize(
@@ -52,14 +52,14 @@ def test_a_record_that_is_not_known_to_be_older_is_what_was_made(
     state: State, facts: dict[str, Any]
 ) -> None:
     one = record("newer", state, **facts)
-    assert appeared(guest(one), KNOWN) is one
+    assert new_record(guest(one), KNOWN) is one
 
 
 def test_an_open_one_that_lasts_less_long_may_be_what_was_made() -> None:
     one = record("newer", State.PENDING, expires_at=NOON)
-    assert appeared(guest(one), KNOWN) is one
+    assert new_record(guest(one), KNOWN) is one
 
 
 def test_an_older_one_that_is_open_may_have_been_opened_again() -> None:
     with pytest.raises(MalformedResponse, match="older"):
-        appeared(guest(record("old", State.PENDING, created_at=NOON - HOUR)), KNOWN)
+        new_record(guest(record("old", State.PENDING, created_at=NOON - HOUR)), KNOWN)

@@ -14,12 +14,12 @@ from guestlist.provider import Provider
 ENDED = frozenset({State.EXPIRED, State.REVOKED, State.DECLINED, State.ACCEPTED})
 """The states of an invitation that nobody can accept any more."""
 
-GRAIN = 1.1
+RENEWAL_GAP_SECONDS = 1.1
 """Seconds between reading an expiry of whole seconds and renewing it. Within the same second as the
 last renewal it would not be seen to move, and a resend that got no answer would be repeated."""
 
 
-def appeared(guest: Guest, known: Guest | None) -> Invitation | Member | None:
+def new_record(guest: Guest, known: Guest | None) -> Invitation | Member | None:
     """Returns the record that is there now and was not there before, or None.
 
     The invitee may have answered already: a new invitation that was declined was created all the
@@ -69,15 +69,15 @@ def _is_older(one: Invitation, before: Invitation) -> bool:
     The expiry proves that only for an invitation that has ended: an open one may have been created
     with a shorter lifetime.
     """
-    made, earlier = _told(one, "created_at"), _told(before, "created_at")
+    made, earlier = _reported_date(one, "created_at"), _reported_date(before, "created_at")
     if made is None or earlier is None:
         if one.state not in ENDED:
             return False
-        made, earlier = _told(one, "expires_at"), _told(before, "expires_at")
+        made, earlier = _reported_date(one, "expires_at"), _reported_date(before, "expires_at")
     return made is not None and earlier is not None and made < earlier
 
 
-def moved(before: Invitation, now: Invitation) -> bool:
+def was_renewed(before: Invitation, now: Invitation) -> bool:
     """Returns whether an invitation was renewed: its expiry is later, or it has another id."""
     if now.expires_at is None or before.expires_at is None:
         return False
@@ -97,9 +97,9 @@ def took_effect(action: str, known: Guest | None, now: Guest) -> bool:
     """
     before = known.invitation if known is not None else None
     if action != "resend" or before is None:
-        return appeared(now, known) is not None
+        return new_record(now, known) is not None
     after = now.invitation
-    if now.state is State.ACCEPTED or (after is not None and moved(before, after)):
+    if now.state is State.ACCEPTED or (after is not None and was_renewed(before, after)):
         return True
     if now.incomplete is not None:
         raise MalformedResponse(now.incomplete)
@@ -124,7 +124,7 @@ def has_ended(call: Call, invitation: Invitation) -> bool:
     """
     if invitation.basis is not Basis.DERIVED:
         return invitation.state in ENDED
-    told = _told(invitation, "expires_at")
+    told = _reported_date(invitation, "expires_at")
     return told is not None and call.account.is_dated and told <= call.account.now()
 
 
@@ -133,19 +133,19 @@ def would_show(call: Call, invitation: Invitation) -> Steps[bool]:
 
     If a renewal does not show, finding no change proves nothing.
     """
-    told = _told(invitation, "expires_at")
+    told = _reported_date(invitation, "expires_at")
     if not shows_renewal(call.provider, invitation):
         return False
     if told is not None and told.microsecond == 0 and call.strategy.guest_before is None:
-        yield from sleep(call, min(GRAIN, call.remaining))
+        yield from sleep(call, min(RENEWAL_GAP_SECONDS, call.remaining))
     return True
 
 
 def shows_renewal(provider: Provider, invitation: Invitation) -> bool:
     """Returns whether an invitation that is renewed in place has another expiry."""
-    return provider.resend_moves_expiry and _told(invitation, "expires_at") is not None
+    return provider.resend_moves_expiry and _reported_date(invitation, "expires_at") is not None
 
 
-def _told(invitation: Invitation, name: str) -> datetime | None:
+def _reported_date(invitation: Invitation, name: str) -> datetime | None:
     """Returns a date of an invitation, unless it was estimated."""
     return None if name in invitation.estimated else getattr(invitation, name)

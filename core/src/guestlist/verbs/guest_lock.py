@@ -8,7 +8,7 @@ from guestlist.exchange.account import Call
 from guestlist.exchange.step import Hold, Release, Steps
 
 
-def hold(call: Call, email: str) -> Steps[None]:
+def lock_guest(call: Call, email: str) -> Steps[None]:
     """Waits until no other call of the client changes the guest, and keeps others from it until the
     call ends, or lets go.
 
@@ -25,7 +25,7 @@ def hold(call: Call, email: str) -> Steps[None]:
         )
 
 
-def let_go(call: Call, email: str) -> Steps[None]:
+def unlock_guest(call: Call, email: str) -> Steps[None]:
     """Lets other calls change the guest while this one goes on."""
     yield Release(_guest(call, email))
 
