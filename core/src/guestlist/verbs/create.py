@@ -1,4 +1,4 @@
-"""Making an invitation, and making one in the place of another."""
+"""Creates an invitation, or replaces one by another."""
 
 from __future__ import annotations
 
@@ -26,6 +26,14 @@ from guestlist.verbs.withdraw import withdraw
 
 
 def create(call: Call, new: NewInvitation, known: Guest | None) -> Steps[InviteResult]:
+    """Creates an invitation, exactly once.
+
+    Args:
+        known: the guest before. None if the records were not read.
+
+    Raises:
+        OutcomeUnknown: it may have been created, and a lookup gave no proof.
+    """
     before = known.invitation if known is not None else None
     conclusive = before is None or has_ended(call, before) or (yield from would_show(call, before))
     settled = yield from once(
@@ -40,13 +48,13 @@ def create(call: Call, new: NewInvitation, known: Guest | None) -> Steps[InviteR
 
 
 def make_anew(call: Call, new: NewInvitation, guest: Guest, old: Invitation) -> Steps[InviteResult]:
-    """Revokes an invitation and makes another."""
+    """Revokes an invitation, and creates another one in its place."""
     revoked: bool | None = True
     over = old.model_copy(update={"state": State.REVOKED, "basis": Basis.INFERRED})
     try:
         yield from withdraw(call, new.email, call.provider.revoke(old))
     except (errors.NotFound, Conflict, errors.Rejected) as refusal:
-        # an earlier try has done it, it was accepted just now, or it is over and nothing to revoke
+        # An earlier attempt has revoked it, it was accepted just now, or it has ended already.
         revoked = refusal.happened
         now = yield from look_after(call, new.email, revoked)
         if now.state is State.ACCEPTED:
@@ -59,7 +67,7 @@ def make_anew(call: Call, new: NewInvitation, guest: Guest, old: Invitation) -> 
         result = yield from create(call, new, guest.model_copy(update={"invitation": over}))
     except GuestlistError as error:
         if error.happened is False:
-            error.happened = revoked  # not all of it, but not nothing either
+            error.happened = revoked  # half of the change has happened
             error.half_done = revoked is not False
         if over is not old:
             error.hint = f"The earlier invitation is revoked already. {error.hint}"

@@ -12,11 +12,11 @@ from guestlist.models import OPEN_STATES, Basis, Guest, Invitation, Member, Stat
 from guestlist.provider import Provider
 
 ENDED = frozenset({State.EXPIRED, State.REVOKED, State.DECLINED, State.ACCEPTED})
-"""The states of an invitation that nobody can accept any more."""
+"""The states of an invitation that can no longer be accepted."""
 
 RENEWAL_GAP_SECONDS = 1.1
-"""Seconds between reading an expiry of whole seconds and renewing it. Within the same second as the
-last renewal it would not be seen to move, and a resend that got no answer would be repeated."""
+"""Seconds between reading an expiry of whole seconds and renewing the invitation. Within the same
+second, the new expiry would equal the old one, and a resend without an answer would be repeated."""
 
 
 def new_record(guest: Guest, known: Guest | None) -> Invitation | Member | None:
@@ -48,7 +48,7 @@ def _new_record(guest: Guest, known: Guest | None) -> Invitation | Member | None
         return None
     if known is None and guest.state in OPEN_STATES:
         return one
-    if known is None:  # no date tells: this machine's clock may have been set meanwhile
+    if known is None:  # no date proves it: this machine's clock may have been set meanwhile
         raise MalformedResponse(f"an invitation of {guest.email} is {one.state} and may be new")
     before = known.invitation
     if before is None:
@@ -107,9 +107,11 @@ def took_effect(action: str, known: Guest | None, now: Guest) -> bool:
 
 
 def proves_absence(provider: Provider, known: Guest | None, now: Guest) -> bool:
-    """Returns whether it proves something that a look finds no effect of a call, however late it
-    is. Where the earlier invitation is still there, a service may have renewed it without showing
-    that."""
+    """Returns whether a lookup that shows no effect of a call proves that there was none.
+
+    It does not if the earlier invitation is still there and the service may have renewed it without
+    a visible change.
+    """
     before = known.invitation if known is not None else None
     after = now.invitation
     if before is None or after is None or shows_renewal(provider, before):
@@ -124,8 +126,8 @@ def has_ended(call: Call, invitation: Invitation) -> bool:
     """
     if invitation.basis is not Basis.DERIVED:
         return invitation.state in ENDED
-    told = _reported_date(invitation, "expires_at")
-    return told is not None and call.account.is_dated and told <= call.account.now()
+    expiry = _reported_date(invitation, "expires_at")
+    return expiry is not None and call.account.is_dated and expiry <= call.account.now()
 
 
 def would_show(call: Call, invitation: Invitation) -> Steps[bool]:
@@ -133,10 +135,10 @@ def would_show(call: Call, invitation: Invitation) -> Steps[bool]:
 
     If a renewal does not show, finding no change proves nothing.
     """
-    told = _reported_date(invitation, "expires_at")
+    expiry = _reported_date(invitation, "expires_at")
     if not shows_renewal(call.provider, invitation):
         return False
-    if told is not None and told.microsecond == 0 and call.strategy.guest_before is None:
+    if expiry is not None and expiry.microsecond == 0 and call.strategy.guest_before is None:
         yield from sleep(call, min(RENEWAL_GAP_SECONDS, call.remaining))
     return True
 
@@ -147,5 +149,5 @@ def shows_renewal(provider: Provider, invitation: Invitation) -> bool:
 
 
 def _reported_date(invitation: Invitation, name: str) -> datetime | None:
-    """Returns a date of an invitation, unless it was estimated."""
+    """Returns a date of an invitation; None if it is missing or was estimated."""
     return None if name in invitation.estimated else getattr(invitation, name)

@@ -53,7 +53,7 @@ def status(accounts: Accounts, who: Who, *, account: str | None = None) -> Steps
 
 
 Check = Callable[[Provider], None]
-"""Raises `Unsupported` where a provider cannot do what is asked."""
+"""Raises `Unsupported` if a provider cannot do what the call needs."""
 
 
 def needs(operation: str) -> Check:
@@ -211,7 +211,7 @@ def look_after(call: Call, email: str, happened: bool | None = True) -> Steps[Gu
     try:
         return (yield from look(call, email))
     except GuestlistError as error:
-        error.happened = happened  # not what was asked for now, but what was done before
+        error.happened = happened  # the change before it, not this lookup
         raise
 
 
@@ -231,7 +231,7 @@ def _invitations(call: Call, email: str) -> Steps[Matches[Invitation]]:
     That includes one that this client created too recently for the service's list.
     """
     provider = call.provider
-    made = call.account.just_made(email)  # before: the answer may be older than its coming
+    made = call.account.just_made(email)  # before the lists, whose answer may be older
     mine = Matches[Invitation]([])
     if provider.supports("find_invitation"):
         found = yield from run(call, provider.find_invitation(email))
@@ -267,11 +267,12 @@ def find_member(call: Call, email: str) -> Steps[Member | None]:
 
 
 def _members(call: Call, email: str, *, again: bool = False) -> Steps[Matches[Member]]:
-    """Returns the member records of an address: those that the service shows, else the one that
-    this client has made too recently for that.
+    """Returns the member records of an address.
+
+    If the service shows none, returns the one that this client has created too recently for that.
 
     Args:
-        again: read the list, although a run has read it before.
+        again: read the list even if a run has read it before.
     """
     provider = call.provider
     if not again and (before := call.strategy.guest_before) is not None:

@@ -9,11 +9,12 @@ from guestlist.exchange.step import Hold, Release, Steps
 
 
 def lock_guest(call: Call, email: str) -> Steps[None]:
-    """Waits until no other call of the client changes the guest, and keeps others from it until the
-    call ends, or lets go.
+    """Locks a guest, so that other calls of the client that change the guest wait until this call
+    ends or unlocks it.
 
     Raises:
-        ServiceUnavailable: that takes longer than the call may; nothing was sent.
+        ServiceUnavailable: another call has the lock for longer than the budget allows to wait.
+            Nothing was sent.
     """
     free = yield Hold(_guest(call, email), call.remaining)
     if not free:
@@ -26,7 +27,7 @@ def lock_guest(call: Call, email: str) -> Steps[None]:
 
 
 def unlock_guest(call: Call, email: str) -> Steps[None]:
-    """Lets other calls change the guest while this one goes on."""
+    """Unlocks a guest before the call ends, so that other calls can change the guest."""
     yield Release(_guest(call, email))
 
 

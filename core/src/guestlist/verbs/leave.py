@@ -196,7 +196,7 @@ def _take_out(call: Call, email: str, member: Member) -> Steps[RemoveResult]:
             raise
         outcome = RemoveOutcome.ALREADY_REMOVED
     if after.member is not None and after.member.state in MEMBERSHIPS:
-        # the list lags: the service has said yes
+        # The service has confirmed the removal, and its list lags.
         after = conclude(call.account, email, after.invitation, None)
         if after.state is State.ACCEPTED:
             after = after.model_copy(update={"state": State.GONE, "basis": Basis.INFERRED})
@@ -211,7 +211,10 @@ def _take_out(call: Call, email: str, member: Member) -> Steps[RemoveResult]:
 
 
 def _withdraw(call: Call, email: str, invitation: Invitation) -> Steps[Guest]:
-    """Revokes, and returns the guest afterwards, also while the service's lists lag."""
+    """Revokes an invitation, and returns the guest afterwards.
+
+    If the service's lists still show the invitation as open, it counts as revoked all the same.
+    """
     after = yield from _settled(call, call.provider.revoke(invitation), email)
     same = after.invitation
     if same is None or same.id != invitation.id or after.state not in (*OPEN_STATES, State.EXPIRED):
@@ -221,8 +224,10 @@ def _withdraw(call: Call, email: str, invitation: Invitation) -> Steps[Guest]:
 
 
 def _settled(call: Call, flow: Flow[None], email: str) -> Steps[Guest]:
-    """Runs a flow that can be repeated, and looks. "Not there" after a try without an answer means
-    that the earlier try has done it."""
+    """Runs a flow that is safe to repeat, and reads the guest's records afterwards.
+
+    `NotFound` after an attempt without an answer counts as success: the earlier attempt did it.
+    """
     happened: bool | None = True
     try:
         yield from withdraw(call, email, flow)

@@ -201,7 +201,7 @@ class Walk(Generic[T]):
         self.problems = self._pages.problems
 
     def more(self) -> Generator[Step, Any, list[T] | None]:
-        """Returns the next items, which may be none. Returns None if there are no more pages.
+        """Returns the items of the next page, an empty list if none fits, or None after the last.
 
         Raises:
             MalformedResponse: the list is incomplete: it was cut off, repeats itself, or is shorter
@@ -216,7 +216,7 @@ class Walk(Generic[T]):
 
 
 Finish = Callable[[Call, Sequence[T]], Iterable[T]]
-"""What is done with each page: choosing, and deriving states."""
+"""Converts a page: it selects items and derives their states."""
 
 
 def invitations(
@@ -244,8 +244,8 @@ def invitations(
 
     def finish(call: Call, items: Sequence[Invitation]) -> Iterable[Invitation]:
         now = call.account.now()
-        told = (current(item, call.provider, now) for item in items)
-        return (item for item in told if wanted is None or item.state is wanted)
+        dated = (current(item, call.provider, now) for item in items)
+        return (item for item in dated if wanted is None or item.state is wanted)
 
     provider = accounts.pick(account).provider
     short = not complete and provider.supports("invitation_summaries")

@@ -20,10 +20,11 @@ from guestlist.verbs.states import best_member, conclude_from, current, is_open,
 R = TypeVar("R", Invitation, Member)
 
 MAX_LOOKUPS_BY_ADDRESS = 256
-"""So many are asked for by address, where that can be done; for more the lists are read. What a run
-leaves in doubt is fewer, and a list may cost a request for each person in it."""
+"""The largest number of people who are looked up one by one, if the service can do that. For more
+people the lists are read. A run has fewer unresolved requests than this, and reading a list may
+take a request for each person in it."""
 MAX_LOOKUPS_BESIDE_SUMMARIES = 20
-"""Like `MAX_LOOKUPS_BY_ADDRESS`, if the list has summaries: then it costs one request for a page of many people."""
+"""The same, if the list has summaries: one request then reads a page of many people."""
 
 
 def status_many(

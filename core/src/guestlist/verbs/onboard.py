@@ -1,4 +1,4 @@
-"""`onboard`: the whole way of a person into an organization, as one call."""
+"""`onboard`: invites a person, waits, and gives the roles, in one call."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from guestlist.verbs.roles import RoleRef, access, assign_role, holds, resolve_t
 from guestlist.verbs.wait import wait
 
 ONE_WEEK_SECONDS = 7 * 86_400.0
-"""Seconds: as long as any of the services known here lets an invitation live."""
+"""The longest lifetime of an invitation at the built-in services."""
 
 
 def onboard(

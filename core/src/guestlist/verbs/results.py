@@ -29,7 +29,7 @@ DONE_EARLIER = "An earlier call has done it, and was interrupted. Nothing was se
 
 
 def created(call: Call, new: NewInvitation, settled: Settled[Invitation | Member]) -> InviteResult:
-    """For an invitation or a membership that was made, or was found to be made."""
+    """Returns the result for an invitation or a membership that was created or found."""
     value = settled.value
     sent = None if new.send_email and not settled.answered else new.send_email
     if isinstance(value, Member):
@@ -39,9 +39,9 @@ def created(call: Call, new: NewInvitation, settled: Settled[Invitation | Member
         now = call.account.now()
         value = current(value, call.provider, now, fresh=settled.answered)
         guest = conclude(call.account, new.email, value, None)
-        if value.state is State.ACCEPTED:  # the service says so; the members were not asked
-            told = {"state": State.ACCEPTED, "basis": value.basis}
-            guest = guest.model_copy(update=told)
+        if value.state is State.ACCEPTED:  # reported by the service; the members were not read
+            accepted = {"state": State.ACCEPTED, "basis": value.basis}
+            guest = guest.model_copy(update=accepted)
         held = value.roles or None
         outcome = {
             State.AWAITING_APPROVAL: Outcome.AWAITING_APPROVAL,

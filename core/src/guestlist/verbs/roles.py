@@ -1,4 +1,4 @@
-"""Roles: which one a name means, and giving, taking and seeing them."""
+"""Finds the role that a name means; assigns, unassigns and shows roles."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ RoleRef = str | Role
 """A role: its id, its name, `kind:name` such as `group:Engineering`, or a `Role`."""
 
 ROLE_CACHE_SECONDS = 60.0
-"""Seconds for which an account's roles are remembered, so that a bulk of calls reads them once."""
+"""Seconds for which an account's list of roles is cached, so that many calls read it once."""
 
 
 def assign_role(
@@ -159,7 +159,7 @@ def resolve(call: Call, wanted: RoleRef) -> Steps[Role]:
 
 
 def resolve_to_assign(call: Call, wanted: RoleRef) -> Steps[Role]:
-    """Returns the role that is meant, which someone is to be given.
+    """Returns the role that a reference means, if it can be assigned.
 
     Raises:
         Unsupported: the service does not assign the role to members.
@@ -303,7 +303,7 @@ def _give_or_take(
     except ServiceRefusal as error:
         if error.happened is False:
             raise
-        refusal = error  # an earlier try may have done it, and this one found it done
+        refusal = error  # an earlier attempt may have made the change
     try:
         grants = yield from _grants(call, member, again=True)
     except GuestlistError as error:
@@ -315,7 +315,7 @@ def _give_or_take(
             f"the service confirmed the change, but the member"
             f" {'does not hold' if give else 'still holds'} {role.label}"
         )
-        undone.happened = None  # somebody else may have changed them back
+        undone.happened = None  # another person or program may have changed it back
         raise refusal or call.about(undone)
     done = RoleOutcome.ASSIGNED if give else RoleOutcome.UNASSIGNED
     call.account.tell(EventName.OUTCOME, email=guest.email, detail=f"{done} {role.label}")
@@ -329,7 +329,7 @@ def _give_or_take(
 
 
 def _grants(call: Call, member: Member, *, again: bool = False) -> Steps[Sequence[Grant] | None]:
-    """Returns what a member holds; None where the service does not show it."""
+    """Returns the roles that a member holds; None if the service does not show them."""
     provider = call.provider
     if member.roles is None:
         if not provider.supports("access"):

@@ -77,8 +77,8 @@ def is_open(invitation: Invitation, account: Account) -> bool:
 
 
 def best(invitations: Iterable[Invitation]) -> Invitation | None:
-    """Of several invitations of one address, the one that counts: open before closed, then the
-    latest. Services keep the closed ones, and some let several be open."""
+    """Returns the invitation that counts, of several for one address: open before closed, then the
+    latest. Services keep closed invitations, and some allow several open ones."""
     return max(
         invitations,
         key=lambda one: (
@@ -118,7 +118,7 @@ def conclude_from(
     """Returns the guest that follows from all records about the address."""
     records = list(records)
     if is_undecided(records) and member is not None and member.state not in MEMBERSHIPS:
-        member = None  # who is listed as invited, or was removed once
+        member = None  # listed as invited, or removed before
     return conclude(account, email, best(records), member)
 
 
@@ -135,7 +135,7 @@ def conclude(
     ):
         state, basis = invitation.state, invitation.basis
     elif member is not None and member.state is MemberState.INVITED:
-        state = State.UNKNOWN  # invited once, and the invitation is not to be seen
+        state = State.UNKNOWN  # was invited, and no invitation is shown
     return Guest(
         account=account.name,
         email=email,
@@ -156,5 +156,5 @@ def _accepted_just_now(account: Account, invitation: Invitation) -> bool:
         return True
     lag = timedelta(seconds=account.provider.list_lag)
     responded = invitation.responded_at
-    # a clock that is wrong must not make it "just now" for hours
+    # With `abs`, a wrong clock does not make it "just now" for hours.
     return responded is not None and abs(account.now() - responded) < lag

@@ -17,12 +17,12 @@ from guestlist.verbs.states import state_named
 
 FIRST_PAUSE_SECONDS = 2.0
 MAX_PAUSE_SECONDS = 60.0
-"""Seconds between two looks: growing by half from the first to the longest, with jitter."""
+"""Seconds between two lookups. A pause is half as long again as the one before, with jitter."""
 MAX_LATE_PAUSE_SECONDS = 900.0
-"""Whoever has waited for hours does not notice: then a sixtieth of that, up to this."""
+"""Seconds. After hours of waiting, a pause is a sixtieth of the time waited, up to this."""
 
 ENDED = frozenset({State.DECLINED, State.EXPIRED, State.REVOKED})
-"""States from which nobody gets anywhere without a new invitation."""
+"""States that only a new invitation can change."""
 
 
 def wait(
@@ -58,7 +58,7 @@ def wait(
         try:
             guest = yield from look(_a_look(accounts, call, left), email)
         except ServiceTrouble as error:
-            trouble = error  # it may be over by the next look
+            trouble = error  # it may be over by the next lookup
         else:
             trouble = None
             if guest.state in wanted:
@@ -69,10 +69,10 @@ def wait(
         left = ends - clock.monotonic()
         if left <= 0:
             raise call.about(_timeout(guest, email, wanted, timeout)) from trouble
-        rest = min(jittered, left)
+        jittered = min(jittered, left)
         seen = guest.state if guest is not None else None
-        call.account.tell(EventName.WAIT, email=email, seconds=rest, detail=seen)
-        yield from sleep(call, rest)
+        call.account.tell(EventName.WAIT, email=email, seconds=jittered, detail=seen)
+        yield from sleep(call, jittered)
         waited = clock.monotonic() - began
         pause = min(pause * 1.5, max(MAX_PAUSE_SECONDS, min(waited / 60, MAX_LATE_PAUSE_SECONDS)))
 

@@ -1,4 +1,4 @@
-"""Revokes invitations and removes members; the client knows afterwards if it took effect."""
+"""Sends a withdrawal, and keeps the client's memory of recent writes correct."""
 
 from __future__ import annotations
 
@@ -10,9 +10,12 @@ from guestlist.provider import Flow
 
 
 def withdraw(call: Call, email: str, flow: Flow[None]) -> Steps[None]:
-    """Runs a flow that revokes or removes. What the client has made itself is forgotten before, and
-    remembered again where the service refuses, or nothing was sent before an interruption: it is
-    there still, whatever the lists show yet."""
+    """Runs a flow that revokes an invitation or removes a member.
+
+    The client first forgets what it has recently created for the guest. It remembers that again if
+    the service refuses, or if an interruption came before anything was sent: the record still
+    exists, even if the service's lists do not show it yet.
+    """
     recent, sent = call.account.recent, call.sent
     made = recent.forget(email)
     try:
