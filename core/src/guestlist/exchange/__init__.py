@@ -1,6 +1,7 @@
-"""The exchange: runs providers' flows. Sans-I/O, but for `wire`.
+"""Runs providers' flows: limits rates, sends, retries, and recovers lost answers.
 
-`step` is the vocabulary, `policy` runs a flow, `recovery` settles what got no answer, `pace` keeps
-to the service's limits, `redact` masks, `account` holds what belongs to one account, `drive`
-carries steps out, and `wire` sends over httpx.
+`step` defines the steps, `policy` runs a flow, `recovery` settles requests without
+an answer, `recording` connects a call with the ledger, `pace` is the rate limiter, `redact` masks
+secrets, and `account` has the state of one account. None of these does I/O. `drive` carries steps
+out, and `wire` sends requests with httpx.
 """

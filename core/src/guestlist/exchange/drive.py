@@ -1,4 +1,4 @@
-"""The two drivers: they carry out the steps that the policy yields, and nothing else."""
+"""The drivers for sync and async callers: they carry out the steps that generators yield."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 Held = dict[Hashable, Callable[[], None]]
-"""What a call holds, and how it lets go of it."""
+"""The keys that a call holds, and the function that releases each."""
 
 
 class Wire(Protocol):
@@ -61,7 +61,7 @@ L = TypeVar("L", bound=_Lock)
 
 
 class _Locks(Generic[L]):
-    """One semaphore for each key that a call holds or waits for; dropped when no call does."""
+    """A semaphore for each key. A key that no call holds or waits for has none."""
 
     def __init__(self, make: Callable[[int], L]) -> None:
         self._make = make
@@ -215,7 +215,7 @@ async def _in_a_thread(function: Callable[[], T]) -> T:
 
 
 def _end(steps: Steps[T], held: Held) -> None:
-    """Lets go of what is held, and ends the steps."""
+    """Releases all keys that the call holds, and closes the generator."""
     try:
         for let_go in held.values():
             let_go()

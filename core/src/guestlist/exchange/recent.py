@@ -1,7 +1,8 @@
-"""What a client has made, for as long as the service's lists may not show it.
+"""Remembers what a client has created, for as long as the service's lists may not show it.
 
-Without it, inviting somebody twice within the lag sends two mails, `status` says that there is
-nothing, and a look for an order without an answer takes the one before it for its effect.
+Without this, inviting a person twice within the list lag would send two emails, `status` would not
+show the invitation, and a lookup for an unanswered request would mistake the record of the request
+before it for its own.
 """
 
 from __future__ import annotations
@@ -14,10 +15,10 @@ from guestlist.models import Guest
 
 
 class Recent:
-    """The guests of one account that were invited or added just now, by their address.
+    """The guests of one account that were invited or added recently, by address.
 
     Args:
-        lag: seconds for which a list may miss what was made; 0 keeps nobody.
+        lag: seconds for which a list may not show a new record. With 0, nothing is remembered.
     """
 
     def __init__(self, lag: float) -> None:
@@ -29,7 +30,11 @@ class Recent:
         return len(self._guests)
 
     def add(self, guest: Guest, now: float) -> None:
-        """Keeps a guest for whom a record was made (`now`: when, monotonic, in seconds)."""
+        """Remembers a guest.
+
+        Args:
+            now: the monotonic time in seconds at which the record was created.
+        """
         if not self._lag:
             return
         key = email_key(guest.email)
@@ -40,10 +45,11 @@ class Recent:
                 self._guests.popitem(last=False)
 
     def forget(self, email: str) -> tuple[Guest, float] | None:
-        """For somebody whose record is about to be withdrawn: an absence is none of the lag now.
+        """Forgets a guest whose record is about to be withdrawn.
 
         Returns:
-            What `add` was told, for the case that nothing is withdrawn.
+            The arguments of `add`, to remember the guest again if the withdrawal fails. None if the
+            guest was not remembered.
         """
         if not self._lag:
             return None
@@ -52,7 +58,7 @@ class Recent:
         return (guest, made) if guest is not None else None
 
     def of(self, email: str, now: float) -> Guest | None:
-        """The guest as made; None once the lists would show it."""
+        """Returns the guest as created; None if the service's lists show it by now."""
         if not self._lag:
             return None
         made, guest = self._guests.get(email_key(email), (now, None))

@@ -1,8 +1,8 @@
-"""Settling what got no answer: look whether it happened, and send again only when it did not.
+"""Finds out what became of a request without an answer. Sends it again only if it had no effect.
 
-A look that finds the effect decides at once, however early it comes. A look that finds nothing
-decides only when the grace period is over: until then the effect may still land, or the service's
-lists may not show it yet. Believing an early look is how people are invited twice.
+A lookup that finds the effect is conclusive at once. A lookup that finds nothing is conclusive only
+after the grace period: until then the request may still take effect, or the service's lists may not
+show the effect yet. Trusting an early lookup would invite people twice.
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ from guestlist.provider import Flow
 T = TypeVar("T")
 
 Look = Callable[[bool], Steps[T | None]]
-"""A look for what a flow creates."""
+"""A lookup of the record that a flow creates. Returns None if it is not there."""
 
-LOOK_FIRST = 1.0
-LOOK_LONGEST = 10.0
-"""Seconds between two looks within the grace period: doubling from the first to the longest."""
+FIRST_LOOK_SECONDS = 1.0
+MAX_LOOK_SECONDS = 10.0
+"""Seconds between two lookups within the grace period. The time doubles from first to longest."""
 
 
 @dataclass(frozen=True, slots=True)
 class Settled(Generic[T]):
-    """What a create came to.
+    """The result of a flow that creates something.
 
     Attributes:
-        value: the record that it made.
-        answered: False when no readable answer came and the record was found by looking.
+        value: the record that was created.
+        answered: False if no readable answer came, and a lookup has found the record.
     """
 
     value: T
@@ -50,20 +50,20 @@ def once(
     *,
     conclusive: bool = True,
 ) -> Steps[Settled[T]]:
-    """Runs a flow that creates something, so that it happens once.
+    """Runs a flow that creates something, so that it takes effect exactly once.
 
     Args:
-        call: the call that it is part of.
-        create: starts the flow; called again only when the look showed that nothing happened.
-        look: finds what the flow creates, and nothing that was there before; None where the
-            service offers no way to look. It is told whether it surely happened: then it may
-            return what it cannot tell from what was there before.
-        conclusive: False where finding nothing, however late, would prove nothing.
+        create: starts the flow. It is called again only if a lookup has proven that there was no
+            effect.
+        look: looks for the new record, and ignores records from before. None if the service
+            offers no way to look. Its argument is whether the effect is certain: then it may return
+            a record that looks like the one from before.
+        conclusive: False if finding nothing proves nothing, however late.
 
     Raises:
-        OutcomeUnknown: it may have happened, and looking could not decide within the budget.
-        GuestlistError: it certainly did not happen (`happened` is False), or it did and cannot be
-            found (`happened` is True).
+        OutcomeUnknown: it may have happened, and no lookup gave proof within the budget.
+        GuestlistError: it certainly did not happen (`happened` is False), or it did and the record
+            is not found (`happened` is True).
     """
     for attempt in count(1):
         try:
@@ -112,16 +112,21 @@ def _search(
     look: Look[T] | None,
     conclusive: bool,
 ) -> Steps[T | None]:
-    """What the look finds; None only when that is final, and proves that nothing happened. In a run
-    over many, the run looks for all of them together.
+    """Returns the record that the flow has created. None if it is proven that there is none.
+
+    Inside a run nothing is looked up here: the run looks for the effects of all its requests
+    together.
+
+    Args:
+        doubt: the error that came instead of a readable answer.
 
     Raises:
-        OutcomeUnknown: the look cannot be final within the budget, or there is no way to look.
-        GuestlistError: the doubt itself, when it certainly happened and is not to be found.
+        OutcomeUnknown: no lookup can be conclusive within the budget, or there is no way to look.
+        GuestlistError: the given error, if the effect is certain and the record is not found.
     """
     clock = call.account.clock
     final = clock.monotonic() + call.grace
-    pause = LOOK_FIRST
+    pause = FIRST_LOOK_SECONDS
     while look is not None and call.strategy.looks_up_outcome:
         is_final = clock.monotonic() >= final
         call.account.tell(EventName.LOOK, email=call.email, detail="final" if is_final else "early")
@@ -142,8 +147,8 @@ def _search(
         doubt.budget = call.exceeded(max(0.0, final - clock.monotonic()))
         if doubt.budget:
             break
-        wait = min(pause, max(0.0, final - clock.monotonic()) or LOOK_FIRST, call.remaining)
-        pause = min(2 * pause, LOOK_LONGEST)
+        wait = min(pause, max(0.0, final - clock.monotonic()) or FIRST_LOOK_SECONDS, call.remaining)
+        pause = min(2 * pause, MAX_LOOK_SECONDS)
         yield from sleep(call, wait)
     if doubt.happened:
         doubt.hint = "It happened; ask again with `status` in a minute, when the lists show it."

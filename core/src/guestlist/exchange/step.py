@@ -1,14 +1,14 @@
-"""What the policy yields and receives: the whole vocabulary between it and the outside.
+"""The steps that generators yield to their driver, and the results that they receive.
 
-The policy (pacing, retry, recovery, paging, the verbs) is made of generators of the type `Steps`.
-They yield a step and receive its result; they do no I/O and read time only from the clock they
-are given. Two drivers run them, for sync and async callers; the simulator is a third.
+The policy (rate limits, retries, recovery, paging, the verbs) consists of generators of the type
+`Steps`. They do no I/O, and read the time only from the account's clock. There is a driver for sync
+callers, one for async callers, and one in the simulator.
 
-    Send     -> Response, or Failure when no complete answer came
+    Send     -> Response, or Failure if no complete answer came
     Sleep    -> None
-    Hold     -> True once the call has one of the key's places; False when that took too long
+    Hold     -> True once the call has one of the key's places; False if that took too long
     Release  -> None
-    Block    -> what the function returned
+    Block    -> the return value of the function
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ which requests belong together, whichever thread or task sends them."""
 
 @dataclass(slots=True)
 class Outgoing:
-    """A request as it goes on the wire: absolute, with credentials. Its `repr` shows neither.
-    Its times are told anew when it leaves.
+    """A request as it is sent: with an absolute URL and with credentials. Its `repr` shows neither.
+    `timeout` and `total` are set again right before it leaves.
 
     Attributes:
-        timeout: seconds without progress after which it is given up.
-        total: seconds after which it is given up in any case.
-        max_body: octets of a decompressed answer that are read at most.
+        timeout: the longest time without progress, in seconds.
+        total: the longest duration, in seconds.
+        max_body: the largest size of a decompressed answer, in bytes.
         hidden: parts of the URL that are secret.
         guest: the account and the address of the call, if it is about one person.
-        fresh: send it on a new connection. An idle one may have been closed by the service without
-            a sign, and a request that creates cannot be repeated safely after that.
+        fresh: send it on a new connection. The service may have closed an idle connection
+            unnoticed, and a request that creates something cannot be repeated safely after that.
     """
 
     method: str
@@ -62,10 +62,10 @@ class Failure:
     """No complete answer came.
 
     Attributes:
-        reason: in a few words, without secrets.
-        sent: False only with proof that sending never began; True means that it may have.
-        status: the status, when at least the status line came; it proves what the service did.
-        malformed: the answer came and cannot be read (too large, or encoded in an unknown way).
+        reason: the reason in a few words, without secrets.
+        sent: False if it is proven that sending never began; True if it may have begun.
+        status: the status if the status line came: it proves what the service did. Otherwise None.
+        malformed: an answer came and cannot be read (too large, or in an unknown encoding).
         media_type: the `Content-Type` of the answer, if its headers came.
         hint: what to do; `{base_url}` in it stands for the account's setting.
         error: the class of error that it becomes if nothing was sent.
