@@ -640,6 +640,9 @@ def test_an_interruption_while_the_ledger_writes_says_what_may_have_happened(
         def intend(self, request: str) -> None:
             pass
 
+        def answered(self, why: str) -> None:
+            raise AssertionError(why)
+
     def flow() -> Flow[Response]:
         yield CREATE
         monkeypatch.setattr(Line if at == "intend" else Kept, at, interrupted)
@@ -692,6 +695,9 @@ def test_what_the_ledger_says_is_no_interruption(stage: Any, reply: Reply) -> No
         def intend(self, request: str) -> None:
             if request == str(REPEATABLE):
                 raise errors.LedgerError("the disk is full")
+
+        def answered(self, why: str) -> None:
+            raise AssertionError(why)
 
     def flow() -> Flow[Response]:
         yield CREATE

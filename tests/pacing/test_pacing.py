@@ -28,9 +28,11 @@ from guestlist.exchange.policy import run
 from guestlist.exchange.recovery import once
 from guestlist.exchange.step import Block, Failure, Send, Sleep, Steps
 from guestlist.ledger.orders import Taken
+from guestlist.models import Guest, State
 from guestlist.provider import Flow, Limit, Request, Response
 from guestlist.sandbox.limits import SlidingWindow
 from guestlist.verbs import Accounts, check
+from guestlist.verbs.strategies import InRun
 from guestlist_vultr import Vultr
 
 VULTR_WINDOW = next(case for case in CASES if case.name == "30/s window")
@@ -386,7 +388,8 @@ def test_nothing_long_is_waited_for_between_the_intent_and_the_request() -> None
         def answered(self, why: str) -> None:
             raise AssertionError(why)
 
-    call = Call(account, Budget(), entry=Slow())
+    guest = Guest(account="cloud", email="ada@example.com", state=State.GONE)
+    call = Call(account, Budget(), strategy=InRun(guest, Slow()))
     with pytest.raises(Taken):
         carry_out(time, run(call, _post()), Response(200))
     assert call.sent is None
