@@ -18,6 +18,8 @@ PUBLIC = {
     "guestlist.models",
     "guestlist.provider",
     "guestlist.sandbox",
+    # the parts that a provider's sandbox is made of
+    *(f"guestlist.sandbox.{name}" for name in ("envelopes", "organization", "paging", "refusals")),
     "guestlist_aitronos",
     "guestlist_betterauth",
     "guestlist_vultr",
