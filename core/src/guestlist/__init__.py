@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from guestlist.errors import PluginError as PluginError
     from guestlist.errors import RateLimited as RateLimited
     from guestlist.errors import Rejected as Rejected
+    from guestlist.errors import SeatLimit as SeatLimit
     from guestlist.errors import ServiceRefusal as ServiceRefusal
     from guestlist.errors import ServiceTrouble as ServiceTrouble
     from guestlist.errors import ServiceUnavailable as ServiceUnavailable
@@ -115,8 +116,8 @@ _HOMES = {
     "client": "AsyncGuestlist Guestlist",
     "errors": """AlreadyInvited AlreadyMember CallerMistake ConfigError Conflict Forbidden
         GuestlistError InvalidArgument LedgerError MalformedResponse NotFound OutcomeUnknown
-        PluginError RateLimited Rejected ServiceRefusal ServiceTrouble ServiceUnavailable
-        Unauthorized UnknownAccount UnknownRole Unsupported WaitTimeout""",
+        PluginError RateLimited Rejected SeatLimit ServiceRefusal ServiceTrouble
+        ServiceUnavailable Unauthorized UnknownAccount UnknownRole Unsupported WaitTimeout""",
     "event": "Event EventName",
     "exchange.account": "Budget",
     "ledger": "Ledger",

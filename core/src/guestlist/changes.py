@@ -45,6 +45,8 @@ IMPOSSIBLE = frozenset({Action.UNRESOLVED, Action.CANNOT})
 UNFOUNDED = IMPOSSIBLE | {Action.WITHDRAW}
 """The actions that do not depend on the state at the service and send no request."""
 ORDER = {action: place for place, action in enumerate(Action)}
+SEAT_FIRST = -1
+"""The place of a change that frees a seat for the invitations of the same run."""
 
 
 RoleRef = Role | str
@@ -107,9 +109,18 @@ class Change(Model):
     member: Member | None = None
     single: bool = False
     """Whether a single call such as `invite` asked for the change, and not a roster."""
+    frees_seat: bool = False
+    """Whether a run makes the change before it invites others, because the service limits the
+    number of people."""
     until: datetime | None = None
     """The time at which the roster's requirements for the person change, so that this change is out
     of date; None for never."""
+
+    @property
+    def place(self) -> int:
+        """The position in the order of execution."""
+        first = self.frees_seat and self.action in (Action.REVOKE, Action.REMOVE)
+        return SEAT_FIRST if first else ORDER[self.action]
 
     def deferred_changes(self) -> tuple[Change, ...]:
         """Returns a `settle` change for each deferred grant, to execute after acceptance."""

@@ -309,6 +309,14 @@ class Forbidden(ServiceRefusal):
         return (self.request or "",)
 
 
+class SeatLimit(Forbidden):
+    """The organization is full: its plan allows no more members or invitations.
+
+    Free a seat, for example with `remove` or `revoke`, or raise the limit at the service. People
+    who are members or invited already are not refused.
+    """
+
+
 class NotFound(ServiceRefusal, LookupError):
     """The service does not have the invitation, member or other record (HTTP 404).
 

@@ -45,7 +45,7 @@ class Waiting:
     email: str
 
 
-_mails = orders.c.place <= ORDER[Action.REPLACE]
+_mails = orders.c.place.between(0, ORDER[Action.REPLACE])
 _other, _theirs, _own = orders.alias(), entries.alias(), entries.alias()
 _answered = exists().where(
     _theirs.c.order == _other.c.id,

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, insert
 
-from guestlist.changes import ORDER, Action, Change, role_key
+from guestlist.changes import Action, Change, role_key
 from guestlist.ledger.origin import NOBODY, Origin
 from guestlist.ledger.schema import OrderState, entries, orders
 from guestlist.ledger.store import later
@@ -107,7 +107,7 @@ def row_of(
         "key": change.key,
         "email": change.email,
         "action": change.action.value,
-        "place": ORDER[change.action],
+        "place": change.place,
         "role": role_key(change.roles[0]) if change.action is Action.SETTLE else None,
         "facts": change.model_dump_json(exclude=IN_COLUMNS, exclude_defaults=True),
         "state": state,

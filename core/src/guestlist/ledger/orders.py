@@ -73,7 +73,7 @@ def last_unanswered(store: Store, account: str, key: str) -> Order | None:
                 orders.c.key == key,
                 orders.c.account == account,
                 orders.c.state == OrderState.INTENDED,
-                orders.c.place <= ORDER[Action.REPLACE],
+                orders.c.place.between(0, ORDER[Action.REPLACE]),
             )
             .order_by(orders.c.id.desc())
             .limit(1)

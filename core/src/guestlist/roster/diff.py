@@ -160,7 +160,8 @@ def _for_unwanted(person: _Person) -> Iterator[Change | Note]:
         reason = f"wanted until {entry.ended}" if entry.ended else "not in the roster"
         inside = guest.state is State.ACCEPTED
         operation, action = ("remove", Action.REMOVE) if inside else ("revoke", Action.REVOKE)
-        yield person.if_possible(operation, action, reason)
+        frees_seat = person.rules.provider.counts_seats
+        yield person.if_possible(operation, action, reason, frees_seat=frees_seat)
 
 
 # ---------------------------------------------------------------------------- members

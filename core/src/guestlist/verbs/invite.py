@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from guestlist import errors
 from guestlist.address import check_email
-from guestlist.errors import Conflict, Forbidden, GuestlistError, InvalidArgument
+from guestlist.errors import Conflict, Forbidden, GuestlistError, InvalidArgument, SeatLimit
 from guestlist.event import EventName
 from guestlist.exchange.account import Call
 from guestlist.exchange.recording import Intent
@@ -179,14 +179,15 @@ def _ensure(
         return (yield from make_anew(call, new, known, known.invitation))
     try:
         return (yield from create(call, new, known))
-    except Conflict as conflict:
-        return (yield from _after_conflict(call, new, if_exists, conflict))
+    except (Conflict, SeatLimit) as refusal:
+        return (yield from _after_refusal(call, new, if_exists, refusal))
 
 
-def _after_conflict(
-    call: Call, new: NewInvitation, if_exists: IfExists, conflict: Conflict
+def _after_refusal(
+    call: Call, new: NewInvitation, if_exists: IfExists, refusal: Conflict | SeatLimit
 ) -> Steps[InviteResult]:
-    """Reads the records after the service refused a duplicate invitation; does not send again.
+    """Reads the records after the service refused a duplicate invitation, or any invitation because
+    the organization is full. Does not send again.
 
     Only an expired invitation that blocks the address is revoked, once.
     """
@@ -198,4 +199,4 @@ def _after_conflict(
         if call.provider.supports("revoke"):
             return (yield from make_anew(call, new, guest, blocking))
         return (yield from renew(call, guest, blocking, new))
-    raise conflict
+    raise refusal
