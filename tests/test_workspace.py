@@ -30,12 +30,21 @@ def test_the_workspace_knows_every_provider(name: str) -> None:
     assert package in contracts["transport"]["source_modules"]
 
 
+KINDS = {"aitronos": "Aitronos", "betterauth": "BetterAuth", "vultr": "Vultr"}
+
+
+@pytest.mark.parametrize("name", PROVIDERS)
+def test_an_extra_installs_the_provider(name: str) -> None:
+    extras = read("core/pyproject.toml")["project"]["optional-dependencies"]
+    assert extras[name] == [f"guestlist-{name}"]
+
+
 @pytest.mark.parametrize("name", PROVIDERS)
 def test_a_provider_is_found_the_way_a_stranger_s_is(name: str) -> None:
     project = read(f"providers/{name}/pyproject.toml")["project"]
 
     assert project["name"] == f"guestlist-{name}"
-    assert project["entry-points"]["guestlist"] == {name: f"guestlist_{name}"}
+    assert project["entry-points"]["guestlist"] == {name: f"guestlist_{name}:{KINDS[name]}"}
 
 
 @pytest.mark.parametrize("folder", ["core", *(f"providers/{name}" for name in PROVIDERS)])

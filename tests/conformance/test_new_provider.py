@@ -51,7 +51,9 @@ def test_package_is_complete(package: Path) -> None:
     }
     project = tomllib.loads((package / "pyproject.toml").read_text("utf-8"))["project"]
     assert project["name"] == "guestlist-acme-cloud"
-    assert project["entry-points"] == {"guestlist": {"acme-cloud": "guestlist_acme_cloud"}}
+    assert project["entry-points"] == {
+        "guestlist": {"acme-cloud": "guestlist_acme_cloud:AcmeCloud"}
+    }
 
 
 def test_its_suite_says_what_is_left_to_do(package: Path) -> None:

@@ -92,3 +92,37 @@ def test_the_date_can_be_frozen_right_after_the_import(first: str) -> None:
     """freezegun reads the attributes of every loaded module."""
     program = f"{first}\nfrom freezegun import freeze_time\nwith freeze_time('2030-01-01'): pass"
     subprocess.run([sys.executable, "-W", "error", "-c", program], check=True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "needed"),
+    [
+        (["--version"], set()),
+        (["--help"], set()),
+        (["config", "path"], set()),
+        (["status", "ada@example.com"], {"guestlist_vultr"}),
+    ],
+)
+def test_a_command_imports_only_the_providers_of_its_accounts(
+    tmp_path: Path, arguments: list[str], needed: set[str]
+) -> None:
+    config = tmp_path / "guestlist.toml"
+    nowhere = "http://127.0.0.1:9"  # the discard port: refused at once
+    config.write_text(
+        f"[budget]\nattempts = 1\n"
+        f"[accounts.cloud]\nprovider = 'vultr'\napi_key = 'k'\nbase_url = '{nowhere}'\n",
+        encoding="utf-8",
+    )
+    program = (
+        "import atexit, os, sys\n"
+        "from guestlist.cli.__main__ import program\n"
+        "atexit.register(lambda: print(*sys.modules, sep='\\n', file=open('loaded', 'w')))\n"
+        f"sys.argv = ['guestlist', *{arguments!r}]\n"
+        "program()\n"
+    )
+    subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    loaded = (tmp_path / "loaded").read_text(encoding="utf-8").split()
+    providers = {name for name in loaded if name.startswith("guestlist_") and "." not in name}
+    assert providers == needed

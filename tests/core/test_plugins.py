@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import count
@@ -68,6 +69,78 @@ def load(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Plugins]:
         return load_plugins()
 
     return loading
+
+
+@dataclass
+class Naming(Entry):
+    """An entry point that names a provider class."""
+
+    attr: str = "Kind"
+    module: str = "guestlist_x"
+    loads: int = 0
+
+    def __post_init__(self) -> None:
+        inner = self.load
+
+        def counted() -> object:
+            self.loads += 1
+            return inner()
+
+        self.load = counted
+
+
+def test_a_provider_is_imported_when_it_is_needed(load: Any) -> None:
+    kinds = {name: provider(name) for name in ("one", "two")}
+    entries = [Naming(name, partial(kinds.__getitem__, name)) for name in kinds]
+    found = load(*entries)
+    assert found.names == ("one", "two")
+    assert found.origins == dict.fromkeys(kinds, "guestlist-x 1.2")
+    assert [entry.loads for entry in entries] == [0, 0]
+    assert found.provider("two") is found.provider("two") is kinds["two"]
+    assert [entry.loads for entry in entries] == [0, 1]
+    assert found.providers == kinds
+    assert [entry.loads for entry in entries] == [1, 1]
+    assert len(found.manager.hook.guestlist_register.get_hookimpls()) == 2
+
+
+def test_a_broken_provider_costs_nothing_until_it_is_needed(load: Any) -> None:
+    broken = Naming("broken", fails(ImportError("no module named 'acme_sdk'")))
+    found = load(broken, Naming("good", partial(provider, "good")))
+    assert found.provider("good").name == "good"
+    assert (broken.loads, found.broken) == (0, [])
+    assert set(found.providers) == {"good"}
+    assert [one.name for one in found.broken] == ["broken"]
+    with pytest.raises(ConfigError, match="'broken' is installed, but cannot be loaded: Import"):
+        found.provider("broken")
+    assert broken.loads == 1
+
+
+@pytest.mark.parametrize(
+    ("made", "cause"),
+    [
+        (lambda: provider("other"), "called 'odd', and the provider 'other'"),
+        (lambda: SimpleNamespace(name="odd"), "not a provider class"),
+        (lambda: 7, "called 'odd', and the provider None"),
+    ],
+)
+def test_an_entry_point_that_names_something_else(load: Any, made: Any, cause: str) -> None:
+    with pytest.raises(ConfigError, match=cause):
+        load(Naming("odd", made)).provider("odd")
+
+
+def test_two_entry_points_of_one_name(load: Any) -> None:
+    first, second = Naming("twin", partial(provider, "twin")), Naming("twin", passing)
+    found = load(first, second)
+    assert found.names == ("twin",)
+    assert "'twin' is installed already" in found.broken[0].cause
+
+
+def test_threads_import_a_provider_once(load: Any) -> None:
+    entry = Naming("one", partial(provider, "one"))
+    found = load(entry)
+    with ThreadPoolExecutor(8) as pool:
+        kinds = set(pool.map(found.provider, ["one"] * 32))
+    assert (len(kinds), entry.loads) == (1, 1)
 
 
 def test_the_installed_ones() -> None:

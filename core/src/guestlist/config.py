@@ -138,25 +138,25 @@ def from_environment(plugins: Plugins, *, only: Collection[str] = ()) -> Config:
     if url := sandbox_url():
         accounts = sandbox_accounts(url, plugins)
         return Config(accounts, source=f"the sandbox at {url}", clock=sandbox_clock(url))
-    accounts = {}
-    begun = _begun(plugins)
+    accounts, providers = {}, plugins.providers
+    begun = _begun(providers)
     if not only or not set(only) <= set(begun):  # the client reports unknown names
         only = begun
     try:
         for name in (begun := [name for name in begun if name in only]):
-            if _complete(plugins.providers[name]):
-                accounts[name] = plugins.providers[name]()
+            if _complete(providers[name]):
+                accounts[name] = providers[name]()
         if begun and not accounts:
-            plugins.providers[begun[0]]()  # raises an error that names the missing settings
+            providers[begun[0]]()  # raises an error that names the missing settings
     except ConfigError as error:
         raise error.within("the environment: ") from None
     return Config(accounts, source="the environment")
 
 
-def _begun(plugins: Plugins) -> list[str]:
+def _begun(providers: Mapping[str, type[Provider]]) -> list[str]:
     """Returns the providers with at least one credential in the environment."""
     found = []
-    for name, provider in sorted(plugins.providers.items()):
+    for name, provider in providers.items():
         settings = provider.model_fields.values()
         telling = [info for info in settings if is_secret(info)] or settings
         if any(map(_in_environment, telling)):
@@ -294,7 +294,7 @@ def _provider_of(account: str, settings: Any, plugins: Plugins) -> str:
     if isinstance(provider, str):
         return provider
     wrong = "it has to be text" if "provider" in settings else "it is missing"
-    known = ", ".join(sorted(plugins.providers)) or "none"
+    known = ", ".join(plugins.names) or "none"
     raise ConfigError(wrong, hint=f"Installed providers: {known}.", place=("provider",))
 
 

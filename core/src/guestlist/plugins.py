@@ -1,8 +1,9 @@
 """The hooks that plugins may implement, and the loading of installed plugins.
 
-Plugins are found through entry points of the group `guestlist` and loaded one at a time. If one
-cannot be loaded, its cause is recorded and the others work. An error that a plugin raises later
-names the plugin, its package and the hook.
+Plugins are found through entry points of the group `guestlist`. An entry point that names a class
+of a provider is imported when an account or a table needs the provider; all others are imported at
+once. If one cannot be imported, its cause is recorded and the others work. An error that a plugin
+raises later names the plugin, its package and the hook.
 """
 
 from __future__ import annotations
@@ -10,9 +11,10 @@ from __future__ import annotations
 import difflib
 import functools
 import importlib.metadata
+import threading
 import traceback
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from types import ModuleType
 
 import pluggy
@@ -20,7 +22,7 @@ import pluggy
 from guestlist.errors import ConfigError, GuestlistError, PluginError
 from guestlist.event import Event
 from guestlist.models import NewInvitation
-from guestlist.provider import Provider
+from guestlist.provider import Provider, hookimpl
 
 GROUP = "guestlist"
 
@@ -32,7 +34,8 @@ class Hooks:
 
     @hookspec
     def guestlist_register(self, register: Callable[[type[Provider]], None]) -> None:
-        """Call `register` with each provider class of the plugin."""
+        """Call `register` with each provider class of the plugin. Not needed for a provider whose
+        entry point names the class."""
 
     @hookspec
     def guestlist_check_invitation(self, new: NewInvitation) -> None:
@@ -65,22 +68,56 @@ class Broken:
         )
 
 
-@dataclass
+class _ProviderPlugin:
+    """The plugin of an entry point that names a provider class itself."""
+
+    def __init__(self, kind: object, module: str) -> None:
+        self.kind = kind
+        self.__name__ = module
+
+    @hookimpl
+    def guestlist_register(self, register: Callable[[object], None]) -> None:
+        register(self.kind)
+
+
 class Plugins:
     """All plugins of this installation.
 
+    A provider whose entry point names the class itself (`acme = "guestlist_acme:Acme"`) is imported
+    when it is needed. All other plugins are imported at once, because they may implement hooks.
+
     Attributes:
-        providers: the provider classes by name.
         origins: distribution and version that each provider comes from, by provider name.
-        broken: the plugins that could not be loaded.
+        broken: the plugins that could not be loaded. Contains those that were tried only.
     """
 
-    manager: pluggy.PluginManager
-    providers: dict[str, type[Provider]] = field(default_factory=dict)
-    origins: dict[str, str] = field(default_factory=dict)
-    broken: list[Broken] = field(default_factory=list)
-    _labels: dict[str, str] = field(default_factory=dict)
-    """How errors name a plugin, by its name in `manager`."""
+    def __init__(
+        self,
+        manager: pluggy.PluginManager,
+        providers: Mapping[str, type[Provider]] | None = None,
+        origins: Mapping[str, str] | None = None,
+        broken: Iterable[Broken] = (),
+    ) -> None:
+        self.manager = manager
+        self.origins = dict(origins or {})
+        self.broken = list(broken)
+        self._loaded = dict(providers or {})
+        self._waiting: dict[str, importlib.metadata.EntryPoint] = {}
+        self._labels: dict[str, str] = {}  # how errors name a plugin, by its name in `manager`
+        self._lock = threading.RLock()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of all providers, in alphabetical order. Imports none of them."""
+        return tuple(sorted({*self._loaded, *self._waiting}))
+
+    @property
+    def providers(self) -> dict[str, type[Provider]]:
+        """The provider classes by name, in alphabetical order. Imports all of them, and adds those
+        that cannot be imported to `broken`."""
+        for name in self.names:
+            self._load(name)
+        return dict(sorted(self._loaded.items()))
 
     def provider(self, name: str) -> type[Provider]:
         """Returns the provider class with the given name.
@@ -89,17 +126,18 @@ class Plugins:
             ConfigError: the provider is not installed, or cannot be loaded. The hint names the
                 package to install.
         """
-        if name in self.providers:
-            return self.providers[name]
+        self._load(name)
+        if name in self._loaded:
+            return self._loaded[name]
         for broken in self.broken:
             if broken.name == name:
                 raise ConfigError(
                     f"the provider {name!r} is installed, but cannot be loaded: {broken.cause}",
                     hint=f"It comes from {broken.distribution} {broken.version}.",
                 )
-        installed = ", ".join(sorted(self.providers)) or "none"
+        installed = ", ".join(self.names) or "none"
         hint = f"Its package is usually called guestlist-{name}: pip install guestlist-{name}"
-        if near := difflib.get_close_matches(name.lower(), self.providers, 1):
+        if near := difflib.get_close_matches(name.lower(), self.names, 1):
             hint = f"Did you mean {near[0]!r}?"
         raise ConfigError(f"no provider {name!r} is installed (installed: {installed})", hint=hint)
 
@@ -154,9 +192,9 @@ class Plugins:
                 return None
         return None
 
-    def _modules(self) -> Iterator[tuple[ModuleType, str]]:
+    def _modules(self) -> Iterator[tuple[ModuleType | _ProviderPlugin, str]]:
         for name, plugin in self.manager.list_name_plugin():
-            if isinstance(plugin, ModuleType):
+            if isinstance(plugin, ModuleType | _ProviderPlugin):
                 yield plugin, self._labels.get(name, name)
 
     def _calls(self, hook: str) -> Iterator[tuple[str, Callable[..., object]]]:
@@ -192,16 +230,56 @@ class Plugins:
             ConfigError: the plugin registers a provider whose name is taken, or an object that is
                 not a provider class.
         """
-        known = self.manager.register(plugin)
+        with self._lock:
+            known = self.manager.register(plugin)
+            try:
+                found = self._registered_by(plugin, origin)
+            except BaseException:
+                self.manager.unregister(name=known)  # register all of its hooks or none
+                raise
+            self._labels[known or repr(plugin)] = f"{name or known} of {origin}"
+            for provider in found:
+                self._loaded[provider.name] = provider
+                self.origins[provider.name] = origin
+
+    def add_entry_point(self, entry: importlib.metadata.EntryPoint) -> None:
+        """Adds the plugin of an entry point. If it cannot be loaded, it is added to `broken`."""
+        if not getattr(entry, "attr", ""):
+            self._add_from(entry)
+        elif entry.name in self.names:
+            self._break(entry, f"a provider {entry.name!r} is installed already")
+        else:
+            self._waiting[entry.name] = entry
+            self.origins[entry.name] = " ".join(_origin_of(entry))
+
+    def _load(self, name: str) -> None:
+        """Imports the provider with this name if that has not been tried yet."""
+        if name not in self._waiting:
+            return
+        with self._lock:
+            if (entry := self._waiting.get(name)) is None:
+                return  # another thread has imported it meanwhile
+            self._add_from(entry)
+            del self._waiting[name]
+
+    def _add_from(self, entry: importlib.metadata.EntryPoint) -> None:
         try:
-            found = self._registered_by(plugin, origin)
-        except BaseException:
-            self.manager.unregister(name=known)  # register all of its hooks or none
+            plugin = entry.load()
+            if getattr(entry, "attr", ""):
+                if getattr(plugin, "name", None) != entry.name:
+                    named = getattr(plugin, "name", None)
+                    raise ConfigError(
+                        f"its entry point is called {entry.name!r}, and the provider {named!r}"
+                    )
+                plugin = _ProviderPlugin(plugin, f"{entry.module}:{entry.attr}")
+            self.add(plugin, " ".join(_origin_of(entry)), entry.name)
+        except KeyboardInterrupt:
             raise
-        self._labels[known or repr(plugin)] = f"{name or known} of {origin}"
-        for provider in found:
-            self.providers[provider.name] = provider
-            self.origins[provider.name] = origin
+        except BaseException as error:  # also SystemExit, so that the other plugins still work
+            self._break(entry, f"{type(error).__name__}: {error}")
+
+    def _break(self, entry: importlib.metadata.EntryPoint, cause: str) -> None:
+        self.broken.append(Broken(entry.name, *_origin_of(entry), cause))
 
     def _registered_by(self, plugin: object, origin: str) -> list[type[Provider]]:
         found: list[type[Provider]] = []
@@ -213,7 +291,7 @@ class Plugins:
         for provider in found:
             if not (isinstance(provider, type) and issubclass(provider, Provider)):
                 raise ConfigError(f"{origin} registers {provider!r}, which is not a provider class")
-            taken = self.providers.get(provider.name)
+            taken = self._loaded.get(provider.name)
             if taken is not None and taken is not provider:
                 raise ConfigError(
                     f"two plugins register a provider {provider.name!r}: "
@@ -223,25 +301,22 @@ class Plugins:
         return found
 
 
+def _origin_of(entry: importlib.metadata.EntryPoint) -> tuple[str, str]:
+    """Returns the distribution of an entry point and its version."""
+    return (entry.dist.name, entry.dist.version) if entry.dist else ("an unknown package", "?")
+
+
 @functools.cache
 def installed() -> Plugins:
-    """Returns all installed plugins. They are loaded on the first call only."""
+    """Returns all installed plugins. They are searched on the first call only."""
     return load_plugins()
 
 
 def load_plugins() -> Plugins:
-    """Finds and loads all installed plugins."""
+    """Finds all installed plugins, and loads those that are not only a provider."""
     manager = pluggy.PluginManager("guestlist")
     manager.add_hookspecs(Hooks)
     plugins = Plugins(manager)
     for entry in sorted(importlib.metadata.entry_points(group=GROUP), key=lambda e: e.name):
-        owner = entry.dist.name if entry.dist else "an unknown package"
-        version = entry.dist.version if entry.dist else "?"
-        try:
-            plugins.add(entry.load(), f"{owner} {version}", entry.name)
-        except KeyboardInterrupt:
-            raise
-        except BaseException as error:  # also SystemExit, so that the other plugins still work
-            cause = f"{type(error).__name__}: {error}"
-            plugins.broken.append(Broken(entry.name, owner, version, cause))
+        plugins.add_entry_point(entry)
     return plugins

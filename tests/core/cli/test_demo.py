@@ -7,12 +7,11 @@ import os
 import re
 import signal
 import subprocess
-from dataclasses import replace
 
 import pytest
 
 from guestlist.cli.commands.demo_runner import DemoRunner
-from guestlist.plugins import installed
+from guestlist.plugins import Plugins, installed
 
 from .conftest import SCRIPT, Cli, script
 
@@ -59,7 +58,7 @@ def test_a_step_that_comes_out_differently_ends_it(
 def test_without_the_providers_of_the_story_it_names_them(
     plain: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    others = replace(installed(), providers={"vultr": installed().provider("vultr")})
+    others = Plugins(installed().manager, {"vultr": installed().provider("vultr")})
     monkeypatch.setattr("guestlist.cli.commands.demo.installed", lambda: others)
     run = plain("demo", "--json")
     assert "needs guestlist-vultr and guestlist-aitronos" in run.errors[0]["message"]

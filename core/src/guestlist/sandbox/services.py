@@ -27,7 +27,7 @@ def service_classes(plugins: Plugins | None = None) -> list[type[Service]]:
     plugins = plugins or installed()
     return [
         _load(name, provider.sandbox)
-        for name, provider in sorted(plugins.providers.items())
+        for name, provider in plugins.providers.items()
         if provider.sandbox
     ]
 

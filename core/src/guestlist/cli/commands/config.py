@@ -59,7 +59,7 @@ def _init(session: Session) -> None:
 
     given = session.arguments
     plugins = installed()
-    names = list(dict.fromkeys(given.provider)) or sorted(plugins.providers)
+    names = list(dict.fromkeys(given.provider)) or list(plugins.providers)
     providers = [plugins.provider(name) for name in names]
     if not providers:
         raise ConfigError(

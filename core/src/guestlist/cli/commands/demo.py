@@ -25,7 +25,7 @@ def run_demo(session: Session) -> None:
             "`demo` always starts its own sandbox", hint="Leave out --sandbox and --config."
         )
     needed = [f"guestlist-{name}" for name in ACCOUNTS]
-    missing = [f"guestlist-{name}" for name in ACCOUNTS if name not in installed().providers]
+    missing = [f"guestlist-{name}" for name in ACCOUNTS if name not in installed().names]
     if missing:
         raise ConfigError(
             f"the demo needs {' and '.join(needed)}; not installed: {', '.join(missing)}",

@@ -34,10 +34,10 @@ def run_providers(session: Session) -> None:
             _show(session.screen, kind, row)
             session.printed = True
         return
-    for name, provider in sorted(plugins.providers.items()):
+    for name, provider in plugins.providers.items():
         session.results.append(describe(provider, plugins.origins.get(name, "")))
     session.errors += (broken.error for broken in plugins.broken)
-    if not plugins.providers and not plugins.broken:
+    if not plugins.names and not plugins.broken:
         raise ConfigError(
             "no provider is installed", hint="Install one, such as: pip install guestlist-vultr"
         )
