@@ -6,11 +6,19 @@ The service creates, gets, lists and revokes invitations, and lists members; eve
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any, ClassVar
 
 from guestlist.models import Invitation, Member, NewInvitation, Role, State
-from guestlist.provider import Flow, Page, Provider, Request, operation, setting
+from guestlist.provider import (
+    Flow,
+    Page,
+    Provider,
+    Request,
+    operation,
+    parse_datetime,
+    setting,
+)
 
 STATES = {
     "pending": State.PENDING,
@@ -86,11 +94,6 @@ def read_role(name: str) -> Role:
     return Role(id=name, name=name)
 
 
-def read_moment(text: str | None) -> datetime | None:
-    at = datetime.fromisoformat(text) if text else None
-    return at.replace(tzinfo=at.tzinfo or UTC) if at else None
-
-
 def read_invitation(raw: Mapping[str, Any]) -> Invitation:
     return Invitation(
         id=raw["id"],
@@ -98,8 +101,8 @@ def read_invitation(raw: Mapping[str, Any]) -> Invitation:
         state=STATES.get(raw["status"], State.UNKNOWN),
         raw_state=raw["status"],
         roles=(read_role(raw["role"]),) if raw.get("role") else (),
-        created_at=read_moment(raw.get("created_at")),
-        expires_at=read_moment(raw.get("expires_at")),
+        created_at=parse_datetime(raw.get("created_at")),
+        expires_at=parse_datetime(raw.get("expires_at")),
         raw=raw,
     )
 

@@ -27,17 +27,13 @@ class Hub(Provider):
     name = "hub"
     title = "Hub"
     base_url: str = setting("Where it is", default="https://hub.example")
+    media_type = "application/scim+json"
     key: str = setting("A key", default="hunter2-hunter2", secret=True)
     site: str = setting("The site", default="one")
 
     @property
     def headers(self) -> Mapping[str, str]:
-        return {
-            "accept": "application/scim+json",
-            "Content-Type": "application/scim+json",
-            "X-Version": "2",
-            "X-Site": self.site,
-        }
+        return {"X-Version": "2", "X-Site": self.site}
 
 
 def sent(provider: Provider, request: Request) -> Mapping[str, str]:
@@ -51,24 +47,36 @@ def test_constant_headers_go_with_every_request() -> None:
         "2",
         "two",
     )
-    assert "accept" not in headers
     assert "Content-Type" not in headers
     assert headers["User-Agent"].startswith("guestlist/")
     posted = sent(Hub(), Request.post("things", json={}))
     assert posted["Content-Type"] == "application/scim+json"
 
 
+def test_accept_can_differ_from_the_media_type_of_bodies() -> None:
+    class Versioned(Hub):
+        @property
+        def headers(self) -> Mapping[str, str]:
+            return {"accept": "application/vnd.hub.v2+json"}
+
+    headers = sent(Versioned(), Request.post("things", json={}))
+    assert headers["Accept"] == "application/vnd.hub.v2+json"
+    assert headers["Content-Type"] == "application/scim+json"
+    assert "accept" not in headers
+
+
 @pytest.mark.parametrize(
     ("headers", "told"),
     [
         ({"X Version": "2"}, "'X Version' has a name that cannot be sent"),
-        ({"X-Version": 2}, "'X-Version' is no text: it is int"),
-        ({"X-Version": "2\r\nX-Evil: 1"}, "holds what cannot be sent"),
-        ({"X-Version": "ü"}, "holds what cannot be sent"),
-        ({"X-Version": ""}, "holds what cannot be sent"),
+        ({"X-Version": 2}, "'X-Version' is not a string: it is int"),
+        ({"X-Version": "2\r\nX-Evil: 1"}, "contains a character that cannot be sent"),
+        ({"X-Version": "ü"}, "contains a character that cannot be sent"),
+        ({"X-Version": ""}, "contains a character that cannot be sent"),
         ({"Host": "elsewhere.example"}, "is set by guestlist"),
-        ({"Authorization": "Bearer x"}, "belong into `authorize`"),
-        ({"X-Key": "k=hunter2-hunter2"}, "belong into `authorize`"),
+        ({"content-type": "text/xml"}, "is declared as `media_type`"),
+        ({"Authorization": "Bearer x"}, "return them from `authorize`"),
+        ({"X-Key": "k=hunter2-hunter2"}, "return them from `authorize`"),
     ],
 )
 def test_a_header_that_cannot_be_is_refused(headers: Any, told: str) -> None:

@@ -8,7 +8,8 @@ import pytest
 
 from guestlist.errors import MalformedResponse
 from guestlist.exchange.policy import run
-from guestlist.provider import Flow, Offset, Page, Request, every
+from guestlist.provider import Flow, Page, Request, every
+from guestlist.provider.paging import Offset
 
 Pages = dict[str | None, Page[Any]]
 

@@ -8,10 +8,11 @@ import warnings
 from collections.abc import Callable
 from typing import Any, ClassVar
 
+import httpx
 import pytest
 from pydantic import SecretStr
 
-from guestlist import errors
+from guestlist import Guestlist, errors
 from guestlist.errors import ConfigError, GuestlistError, MalformedResponse, Unsupported
 from guestlist.exchange.account import Account, Budget
 from guestlist.models import Invitation, Member, NewInvitation, Role, State
@@ -85,10 +86,75 @@ def test_no_identifier_leaves_its_segment(segment: str, written: str) -> None:
     assert url(request) == f"https://minimal.example/v1/{written}/end"
 
 
-@pytest.mark.parametrize("segment", ["", ".", ".."])
+@pytest.mark.parametrize("segment", ["", ".", "..", SecretStr("..")])
 def test_a_segment_that_would_change_the_path_is_refused(segment: str) -> None:
-    with pytest.raises(errors.InvalidArgument, match="cannot be an identifier"):
-        url(Request.get("v1", segment))
+    with pytest.raises(
+        errors.InvalidArgument, match=r"^GET /v1/…: segment 2 of the path is '\.*',"
+    ):
+        Request.get("v1", segment)
+
+
+@pytest.mark.parametrize(("id", "named"), [("", "''"), (None, "NoneType"), (1.5, "float")])
+def test_a_mistake_in_a_path_names_the_flow_and_the_segment(id: Any, named: str) -> None:
+    class Acme(Minimal):
+        @operation
+        def get_member(self, id: str) -> Flow[Member]:
+            yield Request.get("v1", "members", id)
+            raise AssertionError("unreachable")
+
+    with pytest.raises(errors.InvalidArgument) as caught:
+        next(Acme().get_member(id))
+    assert "Acme.get_member: GET /v1/members/…: segment 3 of the path is " + named in str(
+        caught.value
+    )
+
+
+def test_a_service_may_want_a_slash_at_the_end_of_each_path() -> None:
+    class Django(Minimal):
+        trailing_slash = True
+
+    account = Account("django", Django())
+    assert account.address(Request.get("users", 7, query={"page": 2})) == (
+        "https://minimal.example/users/7/?page=2"
+    )
+    assert account.describe(Request.get("users")) == "GET /users/"
+
+
+def test_a_form_is_sent_in_place_of_json() -> None:
+    account = Account("acme", Minimal())
+    form: Query = {
+        "email": "a+b@x.org",
+        "notify": False,
+        "name": None,
+        "n": 2,
+        "key": SecretStr("s&3cret"),
+    }
+    sent = account.outgoing(Request.post("v1", form=form), Budget())
+    assert sent.headers["Content-Type"] == "application/x-www-form-urlencoded"
+    assert sent.content == b"email=a%2Bb%40x.org&notify=false&n=2&key=s%263cret"
+    assert account.redact("it was s&3cret") == "it was ********"
+    for made in (Request.put, Request.patch):
+        assert account.outgoing(made("v1", form={"a": "ü"}), Budget()).content == b"a=%C3%BC"
+    with pytest.raises(TypeError, match="POST /v1 has a JSON body and a form"):
+        Request.post("v1", form={}, json={})
+
+
+def test_a_delete_may_have_a_body() -> None:
+    class Roles(Minimal):
+        @operation
+        def unassign_role(self, member: Member, role: Role) -> Flow[None]:
+            yield Request.delete("members", member.id, "roles", json=[{"id": role.id}])
+
+    bodies: list[tuple[str, bytes, str]] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        bodies.append((request.method, request.content, request.headers["content-type"]))
+        return httpx.Response(204)
+
+    with Guestlist({"acme": Roles()}, transport=httpx.MockTransport(answer)) as guests:
+        member = Member(id="m", email="ada@example.com")
+        guests.call(Roles.unassign_role, member, Role(id="r"))
+    assert bodies == [("DELETE", b'[{"id":"r"}]', "application/json")]
 
 
 def test_a_whole_number_is_a_segment() -> None:
@@ -101,7 +167,7 @@ def test_a_whole_number_is_a_segment() -> None:
 @pytest.mark.parametrize("segment", [None, True, 1.5, ["a"], b"a"])
 def test_an_invalid_segment_is_refused_where_the_request_is_built(segment: Any) -> None:
     kind = type(segment).__name__
-    with pytest.raises(errors.InvalidArgument, match=rf"^GET /roles/…: .*, not {kind}\.$"):
+    with pytest.raises(errors.InvalidArgument, match=rf"^GET /roles/…: .* is {kind}, and has"):
         Request.get("roles", segment, "x")
 
 
@@ -528,7 +594,31 @@ BODIES: list[tuple[Any, str, str | None]] = [
     ({"error": "no such thing"}, "no such thing", None),
     ({"message": "no such thing", "code": "E7"}, "no such thing", "E7"),
     ({"error": {"message": "no such thing", "code": 7}}, "no such thing", "7"),
-    ({"error": "bad", "error_description": "no such thing"}, "bad", None),
+    ({"error": "bad", "error_description": "no such thing"}, "no such thing", "bad"),
+    ({"errorMessage": "no such thing"}, "no such thing", None),
+    (  # RFC 9457
+        {"type": "about:blank", "title": "Bad", "status": 400, "detail": "no such thing"},
+        "no such thing",
+        None,
+    ),
+    (  # JSON:API
+        {"errors": [{"status": "422", "code": "E7", "title": "Bad", "detail": "no such thing"}]},
+        "no such thing",
+        "E7",
+    ),
+    (  # SCIM
+        {"schemas": ["x:Error"], "status": "409", "scimType": "uniqueness", "detail": "taken"},
+        "taken",
+        "uniqueness",
+    ),
+    # Django REST framework
+    (["no such thing", "at all"], "no such thing; at all", None),
+    (
+        {"email": ["not valid"], "name": ["required", "odd"]},
+        "email: not valid; name: required; name: odd",
+        None,
+    ),
+    ({"non_field_errors": ["no such thing"]}, "no such thing", None),
     ({"errors": [{"message": "no such thing", "code": "E7"}]}, "no such thing", "E7"),
     ({"errors": ["no such thing"]}, "no such thing", None),
     ({"detail": "no such thing"}, "no such thing", None),
@@ -551,6 +641,12 @@ BODIES: list[tuple[Any, str, str | None]] = [
 def test_error_bodies(body: Any, message: str, code: str | None) -> None:
     error = explain(Response(400, {}, json.dumps(body).encode()))
     assert (error.message, error.code) == (message, code)
+
+
+def test_a_provider_can_set_the_text_of_an_error() -> None:
+    answer = Response(409, {}, b'{"message": "E_4711", "code": "E_4711"}')
+    error = explain(answer, errors.Conflict, "Wait.", "the seat is being freed")
+    assert (error.message, error.code, error.hint) == ("the seat is being freed", "E_4711", "Wait.")
 
 
 def test_plain_text_is_told_and_html_is_not() -> None:

@@ -7,18 +7,14 @@ contain secrets. They mask `link` and `key`, which are `SecretStr`: read them wi
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Any, ParamSpec, TypeVar
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, SerializeAsAny
 
 from guestlist.address import email_key as email_key
 from guestlist.address import is_email, login_key, person_key
-
-P = ParamSpec("P")
-M = TypeVar("M", bound="Model")
 
 
 class State(StrEnum):
@@ -157,22 +153,6 @@ class Model(BaseModel):
     """The base class of the normalized values."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
-
-
-def constructor(kind: Callable[P, M]) -> Callable[P, M]:
-    """Returns a function that constructs values of a class with the same validation, but faster.
-
-    Providers use it for lists, whose pages have hundreds of records.
-
-    Args:
-        kind: a subclass of `Model`.
-    """
-    validate: Callable[[dict[str, Any]], M] = kind.__pydantic_validator__.validate_python  # type: ignore[attr-defined]
-
-    def construct(*_: P.args, **fields: P.kwargs) -> M:
-        return validate(fields)
-
-    return construct
 
 
 class Answered(Model):

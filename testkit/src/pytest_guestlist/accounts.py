@@ -8,7 +8,7 @@ from typing import Any
 from guestlist.errors import ConfigError
 from guestlist.plugins import installed
 from guestlist.provider import Provider
-from guestlist.provider.settings import is_secret
+from guestlist.provider.settings import is_secret, urls
 
 
 def stand_in(kind: type[Provider]) -> Provider:
@@ -18,8 +18,9 @@ def stand_in(kind: type[Provider]) -> Provider:
     its default, the service's real address included. Nothing is read from the environment.
     """
     settings = _defaults(kind) | {name: name.upper() for name in personal(kind)}
-    if kind.model_fields["base_url"].is_required():
-        settings["base_url"] = f"https://{kind.name}.example.com"
+    for name in urls(kind):
+        if kind.model_fields[name].is_required():
+            settings[name] = f"https://{kind.name}.example.com"
     return kind(**settings)
 
 
@@ -49,7 +50,7 @@ def live_accounts() -> dict[str, Provider]:
 def personal(kind: type[Provider]) -> Iterator[str]:
     """The names of the settings that are masked in cassettes."""
     for name, info in kind.model_fields.items():
-        if name != "base_url" and (info.is_required() or is_secret(info)):
+        if name not in urls(kind) and (info.is_required() or is_secret(info)):
             yield name
 
 
@@ -60,6 +61,7 @@ def _defaults(kind: type[Provider]) -> dict[str, Any]:
         for name, info in kind.model_fields.items()
         if name not in masked and not info.is_required()
     }
-    if "{" in defaults.get("base_url", ""):
-        del defaults["base_url"]  # made from other settings
+    for name in urls(kind):
+        if "{" in (defaults.get(name) or ""):
+            del defaults[name]  # made from other settings
     return defaults

@@ -318,7 +318,8 @@ class Cassette:
         request.headers = self._scrub.request_headers(request.headers)
         request.uri = url
         if request.body:
-            request.body = self._scrub.body(request.body)
+            media_type = request.headers.get("content-type", "")
+            request.body = self._scrub.body(request.body, media_type)
         return request
 
     def _scrubbed_response(self, response: Any) -> Any:

@@ -14,9 +14,11 @@ from typing import Any
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
 from guestlist.address import email_key
+from guestlist.exchange.account import FORM
 from guestlist.exchange.headers import spoken
 from guestlist.exchange.redact import COMMON_FIELDS
 from guestlist.provider import Provider
+from guestlist.provider.settings import urls
 from pytest_guestlist.accounts import personal, stand_in
 
 REQUEST_HEADERS = frozenset({"accept", "content-type"})
@@ -56,6 +58,7 @@ class Scrubber:
         self._origins: list[tuple[str, str]] = []
         self._credentials: dict[str, str] = {}
         self._values: dict[str, str] = {}
+        self._masks: set[str] = set()
         self._people = {email_key(real): shown for real, shown in (people or {}).items()}
         self._blanks = 0
         for account in accounts:
@@ -70,9 +73,12 @@ class Scrubber:
             masks = [*spoken({name: credentials.get(name, "CREDENTIALS")})]
             for real, mask in zip(spoken({name: text}), [*masks, masks[-1]], strict=False):
                 self._values |= {real: mask} if real != mask else {}
-        self._origins += [(shown.base_url, shown.base_url), (account.base_url, shown.base_url)]
-        for name in ("base_url", *personal(type(account))):
+        for name in urls(type(account)):
             real, mask = getattr(account, name), getattr(shown, name)
+            self._origins += [(mask, mask), (real, mask)] if real and mask else []
+        for name in (*urls(type(account)), *personal(type(account))):
+            real, mask = getattr(account, name), getattr(shown, name)
+            self._masks.add(str(mask))
             if real is not None and real != mask:
                 self._values[str(real)] = mask
 
@@ -91,11 +97,13 @@ class Scrubber:
         path = "/".join(
             quote(self.text(unquote(segment)), safe="") for segment in parts.path.split("/")
         )
-        query = [
-            (name, self._value(name, value))
-            for name, value in parse_qsl(parts.query, keep_blank_values=True)
-        ]
-        return path + (f"?{urlencode(query, quote_via=quote)}" if query else "")
+        query = self._pairs(parts.query)
+        return path + (f"?{query}" if query else "")
+
+    def _pairs(self, text: str) -> str:
+        """The fields of a query or a form."""
+        fields = parse_qsl(text, keep_blank_values=True)
+        return urlencode([(one, self._value(one, value)) for one, value in fields], quote_via=quote)
 
     def request_headers(self, headers: Mapping[str, str]) -> dict[str, str]:
         """The few that matter; those that hold credentials with the stand-in's."""
@@ -136,9 +144,11 @@ class Scrubber:
         """Whether a parameter of a link elsewhere may be a key: cursors and numbers are shorter."""
         return name.lower() in self._fields or len(text) >= LONG
 
-    def body(self, content: bytes) -> bytes:
-        """A body: JSON indented for reading, anything else as text."""
+    def body(self, content: bytes, media_type: str = "") -> bytes:
+        """A body: JSON indented for reading, a form, or anything else as text."""
         text = content.decode("utf-8", "replace")
+        if media_type == FORM:
+            return self._pairs(text).encode()
         try:
             data = json.loads(text)
         except ValueError:
@@ -189,7 +199,8 @@ class Scrubber:
 
     def _blank(self, secret: str) -> str:
         """The same for the same secret: its prefix and punctuation, then zeros and a number."""
-        if not secret or secret in self._values.values() or _is_blank(secret):
+        known = secret in self._masks or secret in self._values.values()
+        if not secret or known or _is_blank(secret):
             return secret
         if secret in self._values:
             return self._values[secret]

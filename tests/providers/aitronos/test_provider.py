@@ -33,7 +33,7 @@ from guestlist.models import (
     State,
 )
 from guestlist.provider import Effect, Flow, Limit, Page, Provider, Request, Response
-from guestlist_aitronos import Aitronos, BulkResend, ResendFailure, Status, guestlist_register
+from guestlist_aitronos import Aitronos, BulkResend, ResendFailure, Status
 
 T = TypeVar("T")
 
@@ -146,12 +146,6 @@ GET_MEMBER = Request.get(*ORG, "users", "orgusr_b1")
 
 
 # ---------------------------------------------------------------------- settings
-
-
-def test_it_registers_itself() -> None:
-    registered: list[type[Provider]] = []
-    guestlist_register(registered.append)
-    assert registered == [Aitronos]
 
 
 def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,48 +3,24 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from guestlist.errors import MalformedResponse
 from guestlist.models import MemberState, Role
-from guestlist.provider import Offset, Response
+from guestlist.provider import Response
 from guestlist_aitronos.reading import (
     capabilities,
     is_invited,
     key_in,
-    moment,
     named,
     read_bulk,
     read_invitation,
     read_member,
     read_role,
-    read_rows,
     read_status,
+    read_total,
 )
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("2026-02-03T10:00:00Z", datetime(2026, 2, 3, 10, tzinfo=UTC)),
-        ("2026-02-03T10:00:00.250Z", datetime(2026, 2, 3, 10, 0, 0, 250_000, tzinfo=UTC)),
-        ("2026-02-03T12:00:00+02:00", datetime(2026, 2, 3, 10, tzinfo=UTC)),
-        ("2026-02-03T10:00:00", datetime(2026, 2, 3, 10, tzinfo=UTC)),
-        ("", None),
-        (None, None),
-    ],
-)
-def test_moments(text: str | None, expected: datetime | None) -> None:
-    assert moment(text) == expected
-
-
-@pytest.mark.parametrize("text", ["soon", "2026-13-01T00:00:00Z", 7, [1]])
-def test_what_is_no_moment_is_an_ordinary_error(text: Any) -> None:
-    with pytest.raises((TypeError, ValueError)):
-        moment(text)
 
 
 @pytest.mark.parametrize(
@@ -161,33 +137,12 @@ def rows(count: int, **facts: Any) -> Response:
 
 
 @pytest.mark.parametrize(
-    ("reply", "following"),
-    [
-        (rows(2, total_users_count=5), 2),
-        (rows(2, total_users_count=2), None),
-        (rows(1, total_users_count=5), 1),  # a service that gives fewer than asked for
-        (rows(0, total_users_count=5), None),
-        (rows(2), 2),
-        (rows(1), None),
-        (rows(2, total_users_count=None), 2),
-    ],
+    ("more", "total"),
+    [({"total_users_count": 5}, 5), ({"total": 9}, 9), ({}, None), ({"total": None}, None)],
 )
-def test_the_list_ends_at_the_total_or_at_a_short_part(
-    reply: Response, following: int | None
-) -> None:
-    place = read_rows(reply, Offset(), 2).next
-    assert (None if place is None else place.skip) == following
-
-
-def test_c4_c22_the_other_vocabulary_of_lists() -> None:
-    reply = Response(200, {}, json.dumps({"members": [FLAT], "total": 9, "limit": 1}).encode())
-    part = read_rows(reply, Offset(3), 1)
-    assert (part.items, part.next, part.total) == ([FLAT], Offset(4, 9), 9)
-
-
-def test_a_list_that_is_none() -> None:
-    with pytest.raises(MalformedResponse):
-        read_rows(Response(200, {}, b'{"users": {}}'), Offset(), 100)
+def test_c4_c22_the_names_of_the_total(more: dict[str, Any], total: int | None) -> None:
+    body = json.dumps({"users": [FLAT], **more}).encode()
+    assert read_total(Response(200, {}, body)) == total
 
 
 @pytest.mark.parametrize(

@@ -20,9 +20,10 @@ from guestlist.errors import (
     Unauthorized,
 )
 from guestlist.models import Grant, Invitation, Member, NewInvitation, Role, State
-from guestlist.provider import Effect, Flow, Offset, Page, Provider, Request, Response
-from guestlist_betterauth import BetterAuth, guestlist_register
-from guestlist_betterauth.provider import read_invitation, read_member, read_moment, read_roles
+from guestlist.provider import Effect, Flow, Page, Request, Response
+from guestlist.provider.paging import Offset
+from guestlist_betterauth import BetterAuth
+from guestlist_betterauth.provider import read_invitation, read_member, read_roles
 
 T = TypeVar("T")
 
@@ -89,12 +90,6 @@ def post(path: str, effect: Effect = Effect.CREATE, **body: Any) -> Request:
 
 
 # ---------------------------------------------------------------------------- settings
-
-
-def test_it_registers_itself() -> None:
-    found: list[type[Provider]] = []
-    guestlist_register(found.append)
-    assert found == [BetterAuth]
 
 
 def test_the_mount_path_stays(auth: BetterAuth) -> None:
@@ -324,19 +319,6 @@ def test_status_words(word: str, state: State) -> None:
 )
 def test_roles_in_one_text(text: str | None, names: list[str]) -> None:
     assert [role.id for role in read_roles(text)] == names
-
-
-@pytest.mark.parametrize(
-    ("text", "moment"),
-    [
-        ("2026-11-21T03:18:33.804Z", datetime(2026, 11, 21, 3, 18, 33, 804000, UTC)),
-        ("2026-11-21T03:18:33", datetime(2026, 11, 21, 3, 18, 33, tzinfo=UTC)),
-        (None, None),
-        ("", None),
-    ],
-)
-def test_dates(text: str | None, moment: datetime | None) -> None:
-    assert read_moment(text) == moment
 
 
 def test_what_a_record_may_lack() -> None:

@@ -28,7 +28,7 @@ from guestlist.errors import (
 )
 from guestlist.models import Grant, Invitation, Member, MemberState, NewInvitation, Role, State
 from guestlist.provider import Effect, Flow, Limit, Page, Provider, Request, Response
-from guestlist_vultr import Vultr, VultrOptions, guestlist_register
+from guestlist_vultr import Vultr, VultrOptions
 
 T = TypeVar("T")
 
@@ -146,12 +146,6 @@ def test_operations() -> None:
 )
 def test_what_it_cannot_do_names_a_substitute(name: str, substitute: str) -> None:
     assert substitute in Vultr.unsupported(name).hint
-
-
-def test_registers_itself() -> None:
-    found: list[type[Provider]] = []
-    guestlist_register(found.append)
-    assert found == [Vultr]
 
 
 def test_authorizes_with_the_key(vultr: Vultr) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -14,37 +14,6 @@ from guestlist_vultr.grants import read_grants
 
 BARE: dict[str, Any] = {"id": "i1", "email_invited": "rosa@example.net"}
 NOON = datetime(2026, 5, 4, 12, tzinfo=UTC)
-
-
-@pytest.mark.parametrize(
-    ("value", "read"),
-    [
-        ("2026-05-04T12:00:00+00:00", NOON),
-        ("2026-05-04T12:00:00Z", NOON),
-        ("2026-05-04T14:00:00+02:00", NOON),
-        ("2026-05-04 12:00:00", NOON),
-        ("2026-05-04T12:00:00.000000", NOON),
-        ("", None),
-        (None, None),
-        ("0000-00-00 00:00:00", None),
-    ],
-)
-def test_moment(value: str | None, read: datetime | None) -> None:
-    got = reading.moment(value)
-    assert got == read
-    assert got is None or got.tzinfo is not None
-
-
-def test_moment_keeps_the_zone() -> None:
-    got = reading.moment("2026-05-04T14:00:00+02:00")
-    assert got is not None
-    assert got.tzinfo == timezone(timedelta(hours=2))
-
-
-@pytest.mark.parametrize("value", ["tomorrow", 1777896000, ["2026-05-04"]])
-def test_wrong_moments(value: Any) -> None:
-    with pytest.raises((ValueError, TypeError, AttributeError)):
-        reading.moment(value)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import math
 import random
 import re
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import InitVar, dataclass, field, fields
 from datetime import MAXYEAR, datetime, timedelta
 from typing import Any
@@ -20,7 +20,7 @@ from guestlist.address import email_key
 from guestlist.errors import ConfigError, GuestlistError, InvalidArgument
 from guestlist.event import Event, EventName
 from guestlist.exchange.clock import Clock, SystemClock
-from guestlist.exchange.headers import constant, spoken
+from guestlist.exchange.headers import constant_headers, spoken
 from guestlist.exchange.pace import Pace
 from guestlist.exchange.recent import Recent
 from guestlist.exchange.recording import Strategy
@@ -29,7 +29,8 @@ from guestlist.exchange.retry_after import date_of
 from guestlist.exchange.secret_files import SecretFiles
 from guestlist.exchange.step import Outgoing
 from guestlist.models import Guest, Role
-from guestlist.provider import Effect, Provider, RecordProblem, Request
+from guestlist.provider import Effect, Flow, Provider, RecordProblem, Request, Token
+from guestlist.provider.messages import Query
 
 logger = logging.getLogger("guestlist")
 
@@ -48,6 +49,12 @@ def _level(event: EventName) -> int:
 
 PLAIN = re.compile(r"[A-Za-z0-9_.~-]+").fullmatch
 """Matches what a URL holds as it is (RFC 3986, unreserved)."""
+
+FORM = "application/x-www-form-urlencoded"
+
+TOKEN_MARGIN_SECONDS = 30.0
+"""Seconds before its expiry after which an access token is fetched anew: a tenth of its lifetime,
+and at most this."""
 
 LONGEST_REST = 3600.0
 """Seconds after which a service is asked again, however long a rest it wants: one wrong header must
@@ -135,10 +142,11 @@ class Account:
         self._dated: tuple[datetime, float] | None = None
         self._logger = logger.getChild(self.name)
         self._secret_files = SecretFiles(self.provider)
-        self._headers, self._content_type = constant(self.provider)
+        self._headers = constant_headers(self.provider)
         self._credentials_known: Mapping[str, str] = {}
         self._pause_reported = -math.inf
         self._pause_guard = threading.Lock()
+        self._token: tuple[Token, float] | None = None
         self._reported: set[tuple[str, str | int, str]] = set()
 
     def get_ready(self) -> None:
@@ -177,32 +185,33 @@ class Account:
             self._dated = (date, self.clock.monotonic())
 
     def rest(
-        self, seconds: float, *, refused: bool = False, pause: float = 0.0, reason: str = ""
+        self,
+        seconds: float,
+        *,
+        refused: bool = False,
+        pause: float = 0.0,
+        reason: str = "",
+        pace: Pace | None = None,
     ) -> None:
-        """Sends nothing on this account for so long, because the service has asked for it. Blocks
-        for the ledger where the rate limiter is shared.
+        """Delays the next requests, because the service has asked for it. Blocks for the ledger if
+        the rate limiter is shared.
 
         Args:
-            seconds: at most `LONGEST_REST` of them are believed.
+            seconds: how long. A longer time than `LONGEST_REST` is shortened.
             refused: whether a request was refused.
             pause: seconds that the service itself has named, however many; 0 if it named none.
             reason: what the service said.
+            pace: the pace of the requests to delay; all requests of the account by default.
         """
         if seconds > 0:
             rest = min(seconds, LONGEST_REST)
-            self.pace.push_back(
+            (pace or self.pace).push_back(
                 self.clock.monotonic(), rest, refused=refused, pause=pause, reason=reason
             )
 
-    @property
-    def pause_left(self) -> float:
+    def pause_left(self, pace: Pace) -> float:
         """Seconds until the end of the pause that the service asked for; 0 if there is none."""
-        return self.pace.pause_left(self.clock.monotonic())
-
-    @property
-    def pause_reason(self) -> str:
-        """What the service said when it asked for the pause; empty if that is not known."""
-        return self.pace.pause_reason if self.pause_left else ""
+        return pace.pause_left(self.clock.monotonic())
 
     def report_pause(self, asked: GuestlistError | None = None, left: float | None = None) -> None:
         """Emits a `pause` event, because the service asked for a pause and a caller waits for its
@@ -213,7 +222,9 @@ class Account:
                 whole account counts instead if it lasts as long.
             left: seconds that are left of the error's pause. By default all.
         """
-        seconds, reason = self.pause_left, self.pause_reason
+        paused = max(self.pace.with_parts, key=self.pause_left)
+        seconds = self.pause_left(paused)
+        reason = paused.pause_reason if seconds else ""
         if asked is not None and asked.retry_after and asked.status:
             rest = asked.retry_after if left is None else left
             if rest > seconds + 1:
@@ -237,9 +248,10 @@ class Account:
             InvalidArgument: as `outgoing` does.
         """
         try:
-            return self.provider.base_url + _path(request) + _query(request)
-        except InvalidArgument:
-            raise
+            origin = getattr(self.provider, request.origin)
+            slash = "/" if self.provider.trailing_slash else ""
+            query = _pairs(request.query)
+            return f"{origin}{_path(request)}{slash}{'?' if query else ''}{query}"
         except ValueError as error:
             raise _unsendable(error) from None
 
@@ -247,23 +259,28 @@ class Account:
         """The request as it goes on the wire. Credentials are added unless it is public.
 
         Raises:
-            InvalidArgument: a path segment would change the path (it is empty, `.` or `..`), a
-                text is not valid Unicode, or a number is not finite.
-            ConfigError: credentials that no header can carry.
+            InvalidArgument: the request contains text that is not valid Unicode, or a number that
+                JSON cannot represent.
+            ConfigError: the credentials contain a character that headers cannot contain.
         """
         headers = dict(self._headers)
         content = None
         url = self.address(request)
-        if request.json is not None:
-            headers["Content-Type"] = self._content_type
-            try:
+        try:
+            if request.json is not None:
+                headers["Content-Type"] = self.provider.media_type
                 content = _json(request.json)
-            except ValueError as error:
-                raise _unsendable(error) from None
-        hidden = _hidden(request)
+            elif request.form is not None:
+                headers["Content-Type"] = FORM
+                content = _pairs(request.form).encode()
+        except ValueError as error:
+            raise _unsendable(error) from None
+        hidden = _secrets_in((*request.path, *request.query.values()))
         if hidden:
             self.redact.add(hidden)  # as it is: a service may echo it decoded
-        if not request.public:
+        if request.form:
+            self.redact.add(_secrets_in(request.form.values()))
+        if not request.public and request.origin == "base_url":
             headers.update(self._credentials())
         return Outgoing(
             method=request.method,
@@ -279,15 +296,17 @@ class Account:
 
     def _credentials(self) -> Mapping[str, str]:
         self.read_secrets()
-        credentials = self._secret_files.provider.authorize()
+        credentials = dict(self._secret_files.provider.authorize())
+        if (token := self.token) is not None:
+            credentials["Authorization"] = f"{token.scheme} {token.value}"
         if not all(value.isascii() and value.isprintable() for value in credentials.values()):
             raise ConfigError(
                 "the credentials hold a character that cannot be sent",
                 hint="Copy the key once more: it has letters, digits and signs of ASCII only.",
             )
         if credentials != self._credentials_known:
-            self.redact.add(spoken(credentials))
-            self._credentials_known = dict(credentials)
+            self.redact.add_credentials(spoken(credentials))
+            self._credentials_known = credentials
         return credentials
 
     def read_secrets(self, *, again: bool = False) -> bool:
@@ -306,7 +325,40 @@ class Account:
             self._logger.warning("%s: %s; the secret read before stays in use", self.name, problem)
         if changed:
             self.redact.know(self._secret_files.provider.secrets())
+            self._token = None
         return changed
+
+    @property
+    def token(self) -> Token | None:
+        """The access token that was fetched last, unless it is about to expire."""
+        known = self._token
+        return known[0] if known is not None and self.clock.monotonic() < known[1] else None
+
+    def fetch_token(self) -> Flow[Token]:
+        """Returns the flow that fetches an access token with the credentials as they are now."""
+        self.read_secrets()
+        return self._secret_files.provider.fetch_token()
+
+    def keep_token(self, token: Token, asked: float) -> None:
+        """Stores an access token for all calls.
+
+        Args:
+            asked: when it was requested, by the monotonic clock.
+        """
+        lifetime = math.inf if token.expires_in is None else token.expires_in
+        self.redact.add_credentials((token.value,))
+        self._token = token, asked + lifetime - min(TOKEN_MARGIN_SECONDS, lifetime / 10)
+
+    def forget_token(self, token: Token | None) -> bool:
+        """Forgets an access token that the service refused.
+
+        Returns:
+            Whether another token may be accepted. False if no token was sent.
+        """
+        known = self._token
+        if known is not None and known[0] is token:
+            self._token = None
+        return token is not None
 
     @property
     def secrets_version(self) -> int:
@@ -318,7 +370,8 @@ class Account:
         return f"{request.method} {self._masked_path(request)}"
 
     def _masked_path(self, request: Request) -> str:
-        return self.redact(_path(request, masked=True))
+        slash = "/" if self.provider.trailing_slash else ""
+        return self.redact(_path(request, masked=True) + slash)
 
     def report(self, operation: str, problem: RecordProblem) -> None:
         """Emits an event for a record that cannot be read as it should be, once per record.
@@ -386,6 +439,8 @@ class Call:
     waited: float = 0.0
     sent: Request | None = None
     """The last request that may have changed something."""
+    fetches_token: bool = False
+    """Whether the call fetches the account's access token."""
     sure: bool = True
     """Whether the last 2xx was surely no refusal."""
     answered: bool = False
@@ -460,28 +515,24 @@ def _path(request: Request, *, masked: bool = False) -> str:
     segments = []
     for segment in request.path:
         text = segment.get_secret_value() if isinstance(segment, SecretStr) else str(segment)
-        if text in ("", ".", ".."):
-            raise InvalidArgument(f"{text!r} cannot be an identifier")
         hide = masked and isinstance(segment, SecretStr)
         segments.append(MASK if hide else _quoted(text))
     return "/" + "/".join(segments)
 
 
-def _hidden(request: Request) -> tuple[str, ...]:
-    """What is secret in the URL."""
-    parts = (*request.path, *request.query.values())
-    hidden = (part.get_secret_value() for part in parts if isinstance(part, SecretStr))
+def _secrets_in(values: Iterable[Any]) -> tuple[str, ...]:
+    """Returns the secrets among the values of a request."""
+    hidden = (value.get_secret_value() for value in values if isinstance(value, SecretStr))
     return tuple(secret for secret in hidden if secret)
 
 
-def _query(request: Request) -> str:
-    pairs = (
+def _pairs(fields: Query) -> str:
+    """Returns the fields in the form of a URL's query, which is also that of a form."""
+    return "&".join(
         f"{_quoted(name)}={_quoted(_text(value))}"
-        for name, value in request.query.items()
+        for name, value in fields.items()
         if value is not None
     )
-    query = "&".join(pairs)
-    return f"?{query}" if query else ""
 
 
 def _quoted(text: str) -> str:

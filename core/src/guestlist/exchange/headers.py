@@ -1,4 +1,4 @@
-"""What goes into the headers of every request, and what of it is secret."""
+"""The headers of every request, and the secrets in them."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ OURS = frozenset(
         "accept-encoding",
         "connection",
         "content-length",
+        "content-type",
         "cookie",
         "host",
         "te",
@@ -22,7 +23,7 @@ OURS = frozenset(
         "upgrade",
     }
 )
-"""Headers that nobody but the exchange and the transport may set."""
+"""Headers that only the exchange and the transport may set."""
 
 CREDENTIALS = frozenset({"authorization", "proxy-authorization"})
 
@@ -30,15 +31,14 @@ _is_token = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+").fullmatch
 """Matches the name of a header (RFC 9110, 5.6.2)."""
 
 
-def constant(provider: Provider) -> tuple[dict[str, str], str]:
-    """The headers that go with every request of an account, and the type of the bodies it sends.
+def constant_headers(provider: Provider) -> dict[str, str]:
+    """Returns the headers of every request of an account.
 
     Raises:
-        ConfigError: the provider's `headers` hold what cannot be sent, or a secret.
+        ConfigError: the provider's `headers` contain a header that cannot be sent, or a secret.
     """
-    kind = "application/json"
     headers = {
-        "Accept": kind,
+        "Accept": provider.media_type,
         "Accept-Encoding": "gzip",
         "User-Agent": f"guestlist/{__version__} (provider {provider.name})",
     }
@@ -47,31 +47,30 @@ def constant(provider: Provider) -> tuple[dict[str, str], str]:
     for name, value in provider.headers.items():
         if wrong := _wrong(name, value, secrets):
             raise ConfigError(f"{provider.title}: the header {name!r} {wrong}")
-        if name.lower() == "content-type":
-            kind = value
-        else:
-            headers[ours.get(name.lower(), name)] = value
-    return headers, kind
+        headers[ours.get(name.lower(), name)] = value
+    return headers
 
 
 def _wrong(name: object, value: object, secrets: list[str]) -> str:
-    """What is wrong with a header that goes with every request, without its value."""
+    """Returns what is wrong with a header, without its value. Empty if it can be sent."""
     if not isinstance(name, str) or not _is_token(name):
         return "has a name that cannot be sent"
+    if name.lower() == "content-type":
+        return "is declared as `media_type`"
     if name.lower() in OURS:
         return "is set by guestlist"
     if not isinstance(value, str):
-        return f"is no text: it is {type(value).__name__}"
+        return f"is not a string: it is {type(value).__name__}"
     if not value.isascii() or not value.isprintable() or not value or value != value.strip():
-        return "holds what cannot be sent"
+        return "contains a character that cannot be sent"
     if name.lower() in CREDENTIALS or any(secret in value for secret in secrets):
-        return "holds credentials: they belong into `authorize`"
+        return "contains credentials: return them from `authorize`"
     return ""
 
 
 def spoken(credentials: Mapping[str, str]) -> Iterator[str]:
-    """What of an account's credentials must never show: each value, and what follows the word for
-    the scheme (`Basic`, `Bearer`)."""
+    """Returns the parts of an account's credentials to mask: each value, and the part after the
+    scheme (`Basic`, `Bearer`)."""
     for value in credentials.values():
         yield value
         scheme, _, rest = value.partition(" ")

@@ -19,9 +19,10 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, NamedTuple
 
-from guestlist.provider import Limit
+from guestlist.provider import Limit, Request
 
 MARGIN = 0.035
 """Seconds by which one request may take longer to the service than another."""
@@ -57,6 +58,8 @@ class Reservation(NamedTuple):
 class Pace:
     """The pace of one account, or of all that the service counts together.
 
+    Limits that count only some requests have a pace of their own: see `parts`.
+
     Attributes:
         rests: how often the service has asked for a rest. Each makes void what was reserved and
             not yet used: whoever has waited for such a moment reserves another.
@@ -69,13 +72,40 @@ class Pace:
     shared = False
 
     def __init__(self, *limits: Limit) -> None:
-        self._gauges = tuple(map(_Gauge, limits))
+        self._limits = tuple(limit for limit in limits if limit.applies_to is None)
+        kinds = {limit.applies_to: limit for limit in limits if limit.applies_to is not None}
+        self._parts = tuple(
+            (kind, self._part(number, *(limit for limit in limits if limit.applies_to is kind)))
+            for number, kind in enumerate(kinds)
+        )
+        self._gauges = tuple(map(_Gauge, self._limits))
         self.rests = 0
         self.pause_ends = float("-inf")
         self.pause_reason = ""
         self._rested = float("-inf")
         self._last = float("-inf")
         self._lock = threading.Lock()
+
+    def _part(self, number: int, *limits: Limit) -> Pace:
+        """Returns the pace of the requests that these limits count.
+
+        Args:
+            number: the position among the parts, from 0.
+        """
+        return Pace(*(replace(limit, applies_to=None) for limit in limits))
+
+    @property
+    def with_parts(self) -> tuple[Pace, ...]:
+        """This pace and those of its parts."""
+        return (self, *(part for _, part in self._parts))
+
+    def parts(self, request: Request) -> tuple[Pace, ...]:
+        """Returns the paces that a request has to keep, the one of most requests last.
+
+        A request first waits for the others, and reserves a moment in the last one only then.
+        Otherwise its reservation, perhaps an hour away, would make all other requests wait.
+        """
+        return (*(part for applies_to, part in self._parts if applies_to(request)), self)
 
     def reserve(self, now: float, patience: float = float("inf")) -> Reservation:
         """Reserves the next free moment.

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from enum import Enum, auto
 from functools import partial
@@ -28,6 +29,7 @@ from guestlist.exchange.account import (
     reason_of_pause,
 )
 from guestlist.exchange.clock import Stopped
+from guestlist.exchange.pace import Pace
 from guestlist.exchange.retry_after import plain_retry_after, retry_after, used_up
 from guestlist.exchange.step import (
     Block,
@@ -39,7 +41,7 @@ from guestlist.exchange.step import (
     Sleep,
     Steps,
 )
-from guestlist.provider import Effect, Flow, Provider, Request, Response, explain
+from guestlist.provider import Effect, Flow, Provider, Request, Response, Token, explain
 from guestlist.provider.explanations import request_id
 from guestlist.provider.shapes import CHANGED, READING_ERRORS, shape_problem, shorten
 
@@ -144,13 +146,17 @@ def exchange(call: Call, request: Request) -> Steps[Response]:
             request may have acted, acting twice would do harm, and no answer tells.
     """
     account = call.account
+    if call.fetches_token:  # fetching a token twice does no harm
+        request = replace(request, effect=Effect.READ)
     reads = request.effect is Effect.READ
     happened: bool | None = False  # whether an earlier try took effect
+    is_token_replaced = False
     connection = ("connections", account.name)
     account.get_ready()
     for attempt in count(1):
         secrets_version = account.secrets_version
         try:
+            token = yield from _access_token(call, request)
             yield from _connection(call, connection)
             outgoing = yield from _set_out(call, request)
         except GuestlistError as unsent:
@@ -186,6 +192,9 @@ def exchange(call: Call, request: Request) -> Steps[Response]:
                 account.read_secrets(again=True)
                 if account.secrets_version != secrets_version:
                     continue  # the secret was rotated while the request was in flight
+                if not is_token_replaced and account.forget_token(token):
+                    is_token_replaced = True
+                    continue
             error.happened = happened
             raise error
         if request.effect is Effect.CREATE and verdict in (Verdict.DONE, Verdict.UNKNOWN):
@@ -205,7 +214,8 @@ def exchange(call: Call, request: Request) -> Steps[Response]:
         if isinstance(answer, Failure) and not answer.retry:
             raise error from error.__cause__
         if verdict is Verdict.LIMITED:
-            yield from _rest(call, wait, error)
+            # the limit that is most likely exceeded
+            yield from _rest(call, wait, error, account.pace.parts(request)[0])
         error.budget = call.exceeded(wait, attempt)
         if error.budget:
             raise error from error.__cause__
@@ -214,8 +224,10 @@ def exchange(call: Call, request: Request) -> Steps[Response]:
     raise AssertionError("unreachable")
 
 
-def _rest(call: Call, seconds: float, refusal: GuestlistError | None = None) -> Steps[None]:
-    """Sends nothing on the account for so long. If the ledger cannot store the pause, an event
+def _rest(
+    call: Call, seconds: float, refusal: GuestlistError | None = None, pace: Pace | None = None
+) -> Steps[None]:
+    """Delays the next requests of the account. If the ledger cannot store the pause, an event
     reports it, and nothing else changes: the service's answer stays what it is.
 
     Args:
@@ -228,6 +240,7 @@ def _rest(call: Call, seconds: float, refusal: GuestlistError | None = None) -> 
         refused=refusal is not None,
         pause=(refusal.retry_after or 0.0) if refusal else seconds,
         reason=account.redact(reason_of_pause(refusal)) if refusal else NONE_REMAIN,
+        pace=pace,
     )
     if not account.pace.shared:
         rest()
@@ -287,6 +300,61 @@ def _note(call: Call, interruption: BaseException) -> None:
     )
 
 
+def _access_token(call: Call, request: Request) -> Steps[Token | None]:
+    """Returns the access token that a request has to carry, or None. Fetches it if there is none
+    yet. Other calls that need it wait until it has been fetched.
+
+    Raises:
+        Unauthorized: the service refused to issue a token.
+        ServiceTrouble: no token could be fetched.
+    """
+    account = call.account
+    fetched = account.provider.supports("fetch_token")
+    if not fetched or call.fetches_token or request.public or request.origin != "base_url":
+        return None
+    if (known := account.token) is not None:
+        return known
+    key = ("token", account.name)
+    began = account.clock.monotonic()
+    if (yield Hold(key, call.patience)) is False:
+        raise errors.ServiceUnavailable(
+            "another call is still fetching the access token", hint="Try again later."
+        )
+    call.waited += account.clock.monotonic() - began
+    try:
+        known = account.token or (yield from _fetched_token(call))
+    except GuestlistError:
+        yield Release(key)
+        raise
+    yield Release(key)
+    return known
+
+
+def _fetched_token(call: Call) -> Steps[Token]:
+    account = call.account
+    budget = replace(call.budget, total=call.remaining, waiting=call.patience)
+    fetching = Call(account, budget, fetches_token=True)
+    asked = account.clock.monotonic()
+    try:
+        token = yield from run(fetching, account.fetch_token())
+    except errors.ServiceRefusal as refusal:  # a NotFound must not look like an absent person
+        if isinstance(refusal, errors.Unauthorized):
+            raise
+        refused = errors.Unauthorized(
+            f"no access token was issued: {refusal.message}",
+            status=refusal.status,
+            code=refusal.code,
+            request_id=refusal.request_id,
+            hint="Check the account's credentials, and where it fetches tokens.",
+        )
+        refused.request = refusal.request
+        raise refused from refusal
+    finally:
+        call.waited += fetching.waited
+    account.keep_token(token, asked)
+    return token
+
+
 def _connection(call: Call, key: tuple[str, ...]) -> Steps[None]:
     """Waits until the account has fewer than `CONNECTIONS` requests in flight. This comes before
     the rate limiter: requests that wait for a connection after it would leave together as soon as
@@ -311,11 +379,11 @@ def _set_out(call: Call, request: Request) -> Steps[Outgoing]:
     """Waits for the pace, and writes down that the request is about to leave."""
     account = call.account
     account.address(request)  # what cannot be sent waits for no turn
-    moment = yield from _pace(call, request)
+    turns = yield from _pace(call, request)
     outgoing = account.outgoing(request, call.budget)  # only now: credentials may change meanwhile
     yield from _intend(call, request)
     written = account.clock.monotonic()
-    if account.pace.missed(written - moment):
+    if any(turn.pace.missed(written - turn.moment) for turn in turns):
         # once: a machine on which every moment is missed would send nothing
         yield from _pace(call, request)
         if account.clock.monotonic() - written > FRESH:
@@ -333,59 +401,93 @@ def _intend(call: Call, request: Request) -> Steps[None]:
         yield from call.strategy.intend(call, request)
 
 
-def _pace(call: Call, request: Request) -> Steps[float]:
-    """Waits for a moment that is free, and returns it."""
-    account, pace = call.account, call.account.pace
+@dataclass(frozen=True, slots=True)
+class _Turn:
+    """A moment at which a request may leave under the limits of one pace.
+
+    Attributes:
+        moment: by the monotonic clock.
+        rests: `Pace.rests` when the moment was reserved.
+    """
+
+    pace: Pace
+    moment: float
+    rests: int
+
+
+def _pace(call: Call, request: Request) -> Steps[list[_Turn]]:
+    """Waits until all limits that count the request allow it."""
+    paces = call.account.pace.parts(request)
+    while True:
+        turns: list[_Turn] = []
+        for pace in paces:
+            turns += ((yield from _turn(call, request, pace)),)
+        earlier = turns[:-1]  # another request may have been refused while this one waited
+        for turn in earlier:
+            if turn.pace.shared:
+                yield from block(call, turn.pace.look)
+        if all(turn.rests == turn.pace.rests for turn in earlier):
+            return turns
+
+
+def _turn(call: Call, request: Request, pace: Pace) -> Steps[_Turn]:
+    """Waits for a moment that is free in one pace, and returns it."""
+    account = call.account
     while True:
         now = account.clock.monotonic()
         reserve = partial(pace.reserve, now, call.patience)
         reserved = (yield from block(call, reserve)) if pace.shared else reserve()
         delay = reserved.delay - (account.clock.monotonic() - now)
         if exceeded := call.exceeded(delay):
-            raise _out_of_budget(account, exceeded, delay)
+            raise _out_of_budget(account, exceeded, delay, pace)
         moment = account.clock.monotonic() + delay
         if delay <= 0:
-            return moment
-        account.tell(
-            EventName.PACE, request, email=call.email, seconds=delay, detail=_pause(account)
-        )
+            return _Turn(pace, moment, reserved.rests)
+        pause = _pause(account, pace)
+        account.tell(EventName.PACE, request, email=call.email, seconds=delay, detail=pause)
         yield from sleep(call, delay)
         if pace.shared and delay > UNSEEN_PAUSE_SECONDS:
             yield from block(call, pace.look)
         if reserved.rests == pace.rests:
-            return moment
+            return _Turn(pace, moment, reserved.rests)
 
 
-def _pause(account: Account) -> str | None:
-    """Says until when the service asked not to be called; None if it did not ask."""
-    if not account.pause_left:
+def _pause(account: Account, pace: Pace) -> str | None:
+    """Returns a phrase that names the end of the pause that the service asked for; None if there is
+    no pause."""
+    left = account.pause_left(pace)
+    if not left:
         return None
-    ends = account.clock.now() + timedelta(seconds=account.pause_left)
-    return f"the service asked for a pause until {ends:{MINUTE}}{_because(account)}"
+    ends = account.clock.now() + timedelta(seconds=left)
+    return f"the service asked for a pause until {ends:{MINUTE}}{_because(pace)}"
 
 
-def _because(account: Account) -> str:
-    return f" ({account.pause_reason})" if account.pause_reason else ""
+def _because(pace: Pace) -> str:
+    return f" ({pace.pause_reason})" if pace.pause_reason else ""
 
 
-def _out_of_budget(account: Account, exceeded: str, delay: float) -> GuestlistError:
+def _out_of_budget(
+    account: Account, exceeded: str, delay: float, pace: Pace | None = None
+) -> GuestlistError:
     """Returns the error for a call whose budget does not allow another request.
 
     Args:
         exceeded: the part of the budget that does not.
         delay: seconds until the rate limit would let the request go.
+        pace: the pace that has this limit; None if no limit is in the way.
     """
-    pause = max(delay, account.pause_left)
-    if delay <= 0:
+    left = account.pause_left(pace) if pace is not None else 0.0
+    pause = max(delay, left)
+    if pace is None or delay <= 0:
         error: GuestlistError = errors.ServiceUnavailable(
             f"the call took all the time it may take ({exceeded})",
             hint="Try again later, or give the call a larger budget.",
         )
-    elif account.pause_left > 0:
+    elif left > 0:
         ends = account.clock.now() + timedelta(seconds=pause)
         error = errors.RateLimited(
             f"the service asked for a pause of {in_time_units(pause)}, until {ends:{MINUTE}}"
-            f"{_because(account)}",
+            f"{_because(pace)}",
             hint="Try again then.",
             retry_after=pause,
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import threading
+from collections import deque
 from collections.abc import Iterable
 from itertools import chain
 from urllib.parse import quote
@@ -17,15 +18,21 @@ SHORTEST = 4
 """Characters of a value that is masked wherever it shows: a shorter one is no secret, and masking
 it would garble every sentence."""
 
+CREDENTIALS_KEPT = 128
+"""Earlier credentials that stay masked after they were replaced: more than requests under way."""
+
 MOST_ADDED = 512
 """Values that `add` remembers: more than can belong to all requests under way."""
 
 COMMON_FIELDS = frozenset(
     {
+        "access_token",
         "api_key",
         "apikey",
         "authorization",
-        "access_token",
+        "client_assertion",
+        "client_secret",
+        "id_token",
         "invitation_key",
         "invitation_link",
         "invite_url",
@@ -49,6 +56,7 @@ class Redactor:
 
     def __init__(self, secrets: Iterable[str], fields: Iterable[str] = ()) -> None:
         self._known = frozenset(chain.from_iterable(map(_spellings, secrets)))
+        self._credentials: deque[frozenset[str]] = deque(maxlen=CREDENTIALS_KEPT)
         self._added: dict[str, frozenset[str]] = {}
         self._lock = threading.Lock()
         self.add(())
@@ -60,20 +68,26 @@ class Redactor:
         self._bearer = re.compile(r"(?i)\b(bearer\s+)(?!\*)[^\s\"',;]+")
 
     def add(self, secrets: Iterable[str]) -> None:
-        """Masks these as well: what the credentials become, and what is secret in a request. Of
-        those that change with every request the latest are remembered."""
+        """Masks the secrets of a request. Of these, the latest `MOST_ADDED` are remembered."""
         with self._lock:
             for secret in secrets:
                 self._added[secret] = self._added.pop(secret, frozenset()) or _spellings(secret)
             for oldest in list(self._added)[:-MOST_ADDED]:
                 del self._added[oldest]
-            masked = self._known.union(*self._added.values())
+            masked = self._known.union(*self._added.values(), *self._credentials)
             self._values = sorted(masked, key=len, reverse=True)
 
     def know(self, secrets: Iterable[str]) -> None:
         """Masks these for good: credentials that have replaced the first ones."""
         with self._lock:
             self._known = self._known.union(*map(_spellings, secrets))
+        self.add(())
+
+    def add_credentials(self, secrets: Iterable[str]) -> None:
+        """Masks the headers of the account's credentials: derived from a secret, or fetched."""
+        spellings = frozenset(chain.from_iterable(map(_spellings, secrets)))
+        with self._lock:
+            self._credentials.append(spellings)
         self.add(())
 
     def __call__(self, text: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import socket
+from dataclasses import replace
 
 from sqlalchemy import Connection, select, update
 
@@ -35,12 +36,16 @@ class SharedRateLimiter(Pace):
     shared = True
 
     def __init__(self, store: Store, name: str, limits: tuple[Limit, ...], clock: Clock) -> None:
-        super().__init__(*limits)
-        self._limits = limits
         self._store = store
         self._name = name
         self._written = select(paces.c.state).where(paces.c.name == name)
         self._clock = clock
+        super().__init__(*limits)
+
+    def _part(self, number: int, *limits: Limit) -> Pace:
+        name = f"{self._name}, kind {number + 1}"
+        general = tuple(replace(limit, applies_to=None) for limit in limits)
+        return SharedRateLimiter(self._store, name, general, self._clock)
 
     def reserve(self, now: float, patience: float = float("inf")) -> Reservation:
         """Reserves the next free moment, in all processes. Blocks while it uses the ledger."""
@@ -138,5 +143,8 @@ def _name_of(provider: Provider) -> str:
     credentials."""
     if provider.limits_count_addresses:
         return f"{provider.base_url} from {socket.gethostname()}"
-    credentials = json.dumps([provider.base_url, sorted(provider.authorize().items())])
+    known = [provider.base_url, sorted(provider.authorize().items())]
+    if provider.supports("fetch_token"):
+        known += provider.secrets()
+    credentials = json.dumps(known)
     return f"{provider.base_url} {hashlib.sha256(credentials.encode()).hexdigest()[:16]}"

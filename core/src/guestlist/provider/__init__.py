@@ -23,9 +23,10 @@ sending, rate limits, retries, recovery, redaction, sync and async.
             state = STATES.get(raw["status"], State.UNKNOWN)
             return Invitation(id=raw["id"], email=raw["email"], state=state, raw=raw)
 
-    @hookimpl
-    def guestlist_register(register):
-        register(Acme)
+The entry point of the package names the class. guestlist imports it when an account uses it:
+
+    [project.entry-points.guestlist]
+    acme = "guestlist_acme:Acme"
 
 Rules for flows:
 
@@ -42,31 +43,39 @@ Rules for flows:
 import pluggy
 
 from guestlist.provider.base import Options, Provider
+from guestlist.provider.dates import parse_datetime, parse_timestamp
 from guestlist.provider.explanations import explain
-from guestlist.provider.messages import Effect, Limit, Page, RecordProblem, Request, Response
+from guestlist.provider.messages import Effect, Limit, Page, RecordProblem, Request, Response, Token
 from guestlist.provider.operations import Flow, operation
-from guestlist.provider.paging import Offset, every
+from guestlist.provider.paging import by_cursor, by_link, by_number, by_offset, every
 from guestlist.provider.settings import setting
 from guestlist.provider.shapes import READING_ERRORS
 
 hookimpl = pluggy.HookimplMarker("guestlist")
-"""Marks a function as the implementation of a hook, such as `guestlist_register`."""
+"""Marks a function as the implementation of a hook, such as `guestlist_event`.
+The entry point of a plugin with hooks names the module that contains them."""
 
 __all__ = [
     "READING_ERRORS",
     "Effect",
     "Flow",
     "Limit",
-    "Offset",
     "Options",
     "Page",
     "Provider",
     "RecordProblem",
     "Request",
     "Response",
+    "Token",
+    "by_cursor",
+    "by_link",
+    "by_number",
+    "by_offset",
     "every",
     "explain",
     "hookimpl",
     "operation",
+    "parse_datetime",
+    "parse_timestamp",
     "setting",
 ]

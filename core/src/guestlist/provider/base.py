@@ -7,20 +7,28 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, PrivateAttr, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    PrivateAttr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 
 from guestlist.errors import GuestlistError, Unsupported
 from guestlist.models import Grant, Invitation, Member, NewInvitation, Role
 from guestlist.provider.explanations import explain
-from guestlist.provider.messages import Limit, Page, Response
+from guestlist.provider.messages import Limit, Page, Response, Token
 from guestlist.provider.operations import PHRASES, Flow
 from guestlist.provider.settings import (
-    check_base_url,
-    check_declared_url,
+    check_declared_urls,
+    check_url,
     completed,
     is_secret,
     setting,
     settings_error,
+    urls,
 )
 
 
@@ -115,6 +123,9 @@ class Provider(BaseModel):
     """Seconds for which the service's lists may still lack a record that it has just created,
     because of replicas or caches. For that long, the client remembers the records that it created.
     0 if a list read after the answer always contains the record."""
+    counts_seats: ClassVar[bool] = False
+    """Whether the service limits the number of members and open invitations. If so, a run removes
+    people before it invites others. `explain` has to return `SeatLimit` for the refusal."""
     limits_count_addresses: ClassVar[bool] = False
     """Whether the service counts its rate limits per network address. If so, all accounts used from
     one address share the limits."""
@@ -123,6 +134,12 @@ class Provider(BaseModel):
     substitutes: ClassVar[Mapping[str, str]] = {}
     """What to do instead of an unsupported feature, as a sentence. The keys are names of
     operations, `role`, `email` or `link`."""
+    media_type: ClassVar[str] = "application/json"
+    """The media type of the JSON that the service takes and answers, such as
+    `application/vnd.api+json` or `application/scim+json`. Sent as `Accept`, and as `Content-Type`
+    with a JSON body."""
+    trailing_slash: ClassVar[bool] = False
+    """Whether the path of each URL of the service ends with a slash, as in Django."""
     media_types: ClassVar[frozenset[str]] = frozenset()
     """The media types of the service's answers besides JSON (`application/json`, `+json`), in lower
     case; `text/plain` if the service answers `OK`, for example. A 2xx answer whose body has another
@@ -172,18 +189,17 @@ class Provider(BaseModel):
         """Headers of every request, such as the API version. May depend on the account's settings.
         Put credentials into `authorize` instead.
 
-            return {"Accept": "application/vnd.acme+json", "X-Acme-Version": "2026-05-01"}
+            return {"X-Acme-Version": "2026-05-01"}
 
-        `Content-Type` is only sent with requests that have a body. The body is always JSON, even if
-        this header names another type.
+        `media_type` declares the media type of bodies. `Accept` may be given here if it differs.
         """
         return {}
 
     # ------------------------------------------------------------------ with a default
 
     def authorize(self) -> Mapping[str, str]:
-        """Returns the headers that carry the account's credentials. They are sent to the account's
-        origin only.
+        """Returns the headers that carry the account's credentials. They are sent to `base_url`
+        only. For credentials that have to be fetched, define `fetch_token`.
 
         A value may be derived from a secret, such as `Basic` with user and password in base64. Each
         value, and the part after the scheme, is masked like the secret settings. Return only
@@ -266,6 +282,35 @@ class Provider(BaseModel):
     # ------------------------------------------------------------------ operations
     #
     # Define a method with @operation to support it. A method that is not redefined is unsupported.
+
+    def fetch_token(self) -> Flow[Token]:
+        """Fetches an access token, for a service that issues tokens for a limited time.
+
+            token_url: str = setting(
+                "Where tokens are issued", default="https://login.{tenant}.example", url=True
+            )
+
+            @operation
+            def fetch_token(self):
+                reply = yield Request.post(
+                    "oauth",
+                    "token",
+                    form={
+                        "grant_type": "client_credentials",
+                        "client_id": self.client_id,
+                        "client_secret": SecretStr(self.client_secret),
+                    },
+                    origin="token_url",
+                )
+                return Token.of(reply)
+
+        guestlist runs it before the first request, shortly before the token expires, and once more
+        if the service refuses the token with a 401. All threads and tasks of a client share the
+        token. It is sent to `base_url` only, and not with public requests. Without `origin`, the
+        token is fetched from `base_url`, with the headers of `authorize`. Any refusal is an
+        `Unauthorized` error for the caller.
+        """
+        raise self.unsupported("fetch_token")
 
     def organization(self) -> Flow[str]:
         """Returns the name of the account's organization. Must be a cheap request that fails if the
@@ -383,17 +428,14 @@ class Provider(BaseModel):
 
     @classmethod
     def __pydantic_init_subclass__(cls, **_: Any) -> None:
-        check_declared_url(cls)
-
-    @field_validator("base_url")
-    @classmethod
-    def _check_base_url(cls, url: str) -> str:
-        return check_base_url(url)
+        check_declared_urls(cls)
 
     @field_validator("*", mode="after")
     @classmethod
-    def _check_text(cls, value: Any) -> Any:
+    def _check_text(cls, value: Any, info: ValidationInfo) -> Any:
         if isinstance(value, str):
+            if info.field_name in urls(cls):
+                value = check_url(value)
             if not value.strip():
                 raise ValueError("it is empty")
             if value != value.strip():

@@ -23,6 +23,7 @@ _BY_STATUS: dict[int, type[GuestlistError]] = {
 _HINTS: dict[type[GuestlistError], str] = {
     errors.Unauthorized: "Check the account's credentials",
     errors.Forbidden: "Check what the account's credentials are allowed to do",
+    errors.SeatLimit: "Free a seat, or raise the organization's limit at the service",
     errors.RateLimited: "Try again later",
     errors.ServiceUnavailable: "Try again later",
 }
@@ -32,20 +33,28 @@ REQUEST_ID_HEADERS = ("x-request-id", "request-id", "x-correlation-id", "cf-ray"
 
 
 def explain(
-    response: Response, kind: type[GuestlistError] | None = None, hint: str | None = None
+    response: Response,
+    kind: type[GuestlistError] | None = None,
+    hint: str | None = None,
+    message: str | None = None,
 ) -> GuestlistError:
     """Returns the error for an answer in which the service refused. For use in `Provider.explain`
     and `Provider.refusal`.
+
+    Reads the usual error bodies: `{"error": {"message", "code"}}`, OAuth 2.0, RFC 9457 (problem
+    details), JSON:API, SCIM, the lists and field maps of Django REST framework, and plain text.
 
     Args:
         response: the answer.
         kind: the class of the error; by default it is chosen by the status.
         hint: what to do next; by default a general hint for the class.
+        message: what is wrong; by default the service's own text.
     """
-    message, code = read_error(response)
+    text, code = read_error(response)
     kind = kind or _kind(response.status)
     return kind(
         message
+        or text
         or f"the service answered {response.status}{' and refused' * (response.status < 300)}",
         hint=_HINTS.get(kind, "") if hint is None else hint,
         status=response.status,
@@ -72,39 +81,65 @@ def request_id(response: Response) -> str | None:
 
 
 def _id_in_body(response: Response) -> str | None:
-    for part in _parts(response):
+    try:
+        body = response.json()
+    except MalformedResponse:
+        return None
+    for part in _parts(body):
         for name in ("trace_id", "request_id", "requestId"):
             if isinstance(part.get(name), str) and part[name]:
                 return str(part[name])
     return None
 
 
-def read_error(response: Response) -> tuple[str, str | None]:
-    """Returns the service's error message and error code.
+MESSAGES = (
+    "message",
+    "error_description",  # OAuth 2.0 (RFC 6749, 5.2)
+    "errorMessage",
+    "detail",  # RFC 9457, JSON:API, SCIM, Django REST framework
+    "msg",
+    "error",
+    "title",
+)
+"""The fields of error bodies that contain a text for people, the most specific first."""
 
-    Reads `{"error": "..."}`, `{"error": {"message", "code"}}`, `{"message", "code"}`, `{"errors":
-    [...]}`, `{"detail": [{"loc", "msg"}]}` and plain text.
-    """
+CODES = ("code", "errorCode", "error_code", "scimType")
+"""The fields of error bodies that contain the service's error code."""
+
+WHOLE = ("non_field_errors", "nonFieldErrors", "__all__")
+"""Keys of a field map for errors that concern no single field (Django REST framework)."""
+
+SHOWN = 5
+"""The number of messages that are shown if an error body has several."""
+
+
+def read_error(response: Response) -> tuple[str, str | None]:
+    """Returns the service's error message and error code. See `explain` for the bodies that are
+    read."""
+    try:
+        body = response.json()
+    except MalformedResponse:
+        body = None
     message, code = "", None
-    for part in _parts(response):
-        for name in ("message", "error", "detail", "msg", "title", "error_description"):
+    for part in _parts(body):
+        for name in MESSAGES:
             if not message and isinstance(part.get(name), str):
                 message = part[name]
         if not message and isinstance(part.get("detail"), list):
-            message = "; ".join(_detail(item) for item in part["detail"][:5])
-        if code is None and isinstance(part.get("code"), str | int):
-            code = str(part["code"])
+            message = "; ".join(_detail(item) for item in part["detail"][:SHOWN])
+        for name in CODES:
+            if code is None and isinstance(part.get(name), str | int):
+                code = str(part[name])
+        if code is None and isinstance(part.get("error_description"), str):
+            code = str(part["error"]) if isinstance(part.get("error"), str) else None
+    message = message or "; ".join(_field_errors(body)[:SHOWN])
     if not message and "html" not in response.headers.get("content-type", ""):
         message = code or _text(response)
     return shorten(message, 500), code
 
 
-def _parts(response: Response) -> Iterator[dict[str, Any]]:
+def _parts(body: Any) -> Iterator[dict[str, Any]]:
     """Yields the objects of an error body that may contain the message, the innermost first."""
-    try:
-        body = response.json()
-    except MalformedResponse:
-        return
     if not isinstance(body, dict):
         return
     inner = body.get("error")
@@ -114,6 +149,18 @@ def _parts(response: Response) -> Iterator[dict[str, Any]]:
     if isinstance(several, list) and several:
         yield several[0] if isinstance(several[0], dict) else {"message": str(several[0])}
     yield body
+
+
+def _field_errors(body: Any) -> list[str]:
+    """Returns the messages of a list of texts, or of a map from fields to lists of texts."""
+    if isinstance(body, list):
+        return [text for text in body if isinstance(text, str)]
+    found = []
+    for field, texts in body.items() if isinstance(body, dict) else ():
+        if isinstance(texts, list) and all(isinstance(text, str) for text in texts):
+            where = "" if field in WHOLE else f"{field}: "
+            found += [f"{where}{text}" for text in texts]
+    return found
 
 
 def _detail(item: Any) -> str:

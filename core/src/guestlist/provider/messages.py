@@ -21,8 +21,8 @@ from guestlist.provider.shapes import CHANGED, READING_ERRORS, shape_problem
 T = TypeVar("T")
 
 building = threading.local()
-"""`building.witness` is the list to which each new `Request` is appended while an operation
-runs."""
+"""While an operation runs, `building.witness` is the list to which each new `Request` is appended,
+and `building.flow` is the name of the operation, such as `Acme.invite`."""
 
 
 class Effect(StrEnum):
@@ -38,7 +38,7 @@ class Effect(StrEnum):
 
 
 Query = Mapping[str, str | int | bool | SecretStr | None]
-"""The query parameters of a URL."""
+"""The query parameters of a URL, or the fields of a form."""
 
 Segment = str | int | SecretStr
 """One segment of a path."""
@@ -56,13 +56,19 @@ class Request:
             Pass a secret as `SecretStr` to have it masked wherever the path is shown.
         query: parameters; those with the value None are omitted, booleans become `true` and
             `false`.
-        json: the body, or None for no body.
+        json: the body as JSON, or None.
         effect: what sending the request may do. The default is READ for GET, REPEATABLE for PUT and
             DELETE, CREATE for POST and PATCH. Pass `Effect.READ` for a POST that only lists.
         public: whether it is sent without credentials.
+        form: the body as a form (`application/x-www-form-urlencoded`), or None. Its values are
+            converted like those of `query`. Pass a secret as `SecretStr` to have it masked.
+        origin: the name of the setting whose URL precedes the path. A request to another URL than
+            `base_url` is sent without credentials.
 
     Raises:
-        InvalidArgument: a segment is neither a string nor an integer, such as an id that is None.
+        InvalidArgument: a segment of the path is empty, `.`, `..`, or neither a string nor an
+            integer, such as an id that is None. The message names the flow and the segment.
+        TypeError: both `json` and `form` are given.
     """
 
     method: str
@@ -71,12 +77,16 @@ class Request:
     json: Any = None
     effect: Effect = Effect.CREATE
     public: bool = False
+    form: Query | None = None
+    origin: str = "base_url"
 
     def __post_init__(self) -> None:
         for segment in self.path:
-            if type(segment) is not str:
+            if type(segment) is not str or segment in _NOT_SEGMENTS:
                 object.__setattr__(self, "path", tuple(_segments(self.method, self.path)))
                 break
+        if self.json is not None and self.form is not None:
+            raise TypeError(f"{self} has a JSON body and a form: it can have only one body")
         witness = getattr(building, "witness", None)
         if witness is not None:
             witness.append(self)
@@ -99,21 +109,25 @@ class Request:
         *path: Segment,
         json: Any = None,
         query: Query | None = None,
+        form: Query | None = None,
         effect: Effect = Effect.CREATE,
         public: bool = False,
+        origin: str = "base_url",
     ) -> Self:
         """Creates a POST request. Its effect is CREATE unless `effect` is given.
 
         Args:
             path: the segments after the base URL.
-            json: the body; None for no body.
+            json: the body as JSON; None for no body.
             query: parameters; those with the value None are omitted, booleans become `true` and
                 `false`.
+            form: the fields of a form, instead of `json`. Converted like `query`.
             effect: what sending the request may do: `Effect.READ` if it changes nothing,
                 `Effect.REPEATABLE` if sending it twice has the same result as once.
             public: whether it is sent without credentials.
+            origin: the name of the setting whose URL precedes the path.
         """
-        return cls("POST", path, query or {}, json, effect, public)
+        return cls("POST", path, query or {}, json, effect, public, form, origin)
 
     @classmethod
     def put(
@@ -121,11 +135,12 @@ class Request:
         *path: Segment,
         json: Any = None,
         query: Query | None = None,
+        form: Query | None = None,
         effect: Effect = Effect.REPEATABLE,
     ) -> Self:
         """Creates a PUT request. Its effect is REPEATABLE unless `effect` is given. Arguments as
         for `post`."""
-        return cls("PUT", path, query or {}, json, effect)
+        return cls("PUT", path, query or {}, json, effect, form=form)
 
     @classmethod
     def patch(
@@ -133,11 +148,12 @@ class Request:
         *path: Segment,
         json: Any = None,
         query: Query | None = None,
+        form: Query | None = None,
         effect: Effect = Effect.CREATE,
     ) -> Self:
         """Creates a PATCH request. Its effect is CREATE unless `effect` is given. Arguments as for
         `post`."""
-        return cls("PATCH", path, query or {}, json, effect)
+        return cls("PATCH", path, query or {}, json, effect, form=form)
 
     @classmethod
     def delete(
@@ -155,17 +171,25 @@ class Request:
         return f"{self.method} /{'/'.join(map(str, self.path))}"
 
 
+_NOT_SEGMENTS = ("", ".", "..")
+"""Segments that would change the path instead of naming a record."""
+
+
 def _segments(method: str, path: tuple[Any, ...]) -> Iterator[str | SecretStr]:
     for number, segment in enumerate(path):
-        if isinstance(segment, str | SecretStr):
+        text = segment.get_secret_value() if isinstance(segment, SecretStr) else segment
+        if isinstance(text, str) and text not in _NOT_SEGMENTS:
             yield segment
         elif isinstance(segment, int) and not isinstance(segment, bool):
             yield str(int(segment))
         else:
+            flow = getattr(building, "flow", None)
             before = "".join(f"/{one}" for one in path[:number])
+            found = repr(text) if text in _NOT_SEGMENTS else type(segment).__name__
+            where = f"{flow}: " if flow else ""
             raise InvalidArgument(
-                f"{method} {before}/…: the next path segment has to be a string or an integer,"
-                f" not {type(segment).__name__}"
+                f"{where}{method} {before}/…: segment {number + 1} of the path is {found}, and has"
+                " to be a string that is not empty, or an integer"
             )
 
 
@@ -252,6 +276,39 @@ class Response:
         return MalformedResponse(
             f"the answer has no list of {names[0] if names else 'items'}", status=self.status
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A credential that a service issues for a limited time, as `Provider.fetch_token` returns it.
+    Sent as `Authorization: Bearer ...`, and masked like a secret setting.
+
+    Attributes:
+        value: the token.
+        expires_in: seconds until it expires. None if the service does not give the time: then the
+            token is used until the service refuses it.
+        scheme: the word before the token in the header.
+
+    Raises:
+        TypeError, ValueError: the service sent a value of another type. In a flow this becomes
+            `MalformedResponse`.
+    """
+
+    value: str = field(repr=False)
+    expires_in: float | None = None
+    scheme: str = "Bearer"
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.value, str) or not self.value:
+            raise TypeError("a token has to be a string that is not empty")
+        if self.expires_in is not None:
+            object.__setattr__(self, "expires_in", float(self.expires_in))
+
+    @classmethod
+    def of(cls, response: Response) -> Self:
+        """Reads the answer of an OAuth 2.0 token request (RFC 6749, section 5.1)."""
+        body = response.mapping()
+        return cls(body["access_token"], body.get("expires_in"))
 
 
 class Repaired(dict[str, Any]):
@@ -486,10 +543,20 @@ def _id(record: Any) -> str | None:
 class Limit:
     """A rate limit of a service: at most `count` requests in `per` seconds.
 
+        limits = (
+            Limit(1000, 10.0),
+            Limit(250, 3600.0, applies_to=lambda request: request.path[-1] == "invitations"
+                  and request.method == "POST"),
+        )
+
     Attributes:
         count: number of requests.
         per: seconds.
+        applies_to: a function that returns whether the limit counts a request; None if it counts
+            all requests. If the service refuses a request that such a limit counts, the requests
+            that it does not count go on.
     """
 
     count: int
     per: float = 1.0
+    applies_to: Callable[[Request], bool] | None = None

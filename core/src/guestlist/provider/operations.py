@@ -18,6 +18,7 @@ Flow = Generator[Request, Response, T]
 value."""
 
 PHRASES = {
+    "fetch_token": "fetch an access token",
     "organization": "describe the organization",
     "invite": "invite people",
     "resend": "resend an invitation",
@@ -63,8 +64,8 @@ class _Operation(Generator[Request, Response, T]):
 
     def _resume(self, step: Callable[..., Request], *args: Any) -> Request:
         self._started = True
-        outer = getattr(building, "witness", None)
-        building.witness = self._built
+        outer = getattr(building, "witness", None), getattr(building, "flow", None)
+        building.witness, building.flow = self._built, self._name
         try:
             request = step(*args)
         except StopIteration:
@@ -72,7 +73,7 @@ class _Operation(Generator[Request, Response, T]):
                 warnings.warn(f"{self._name} built {unsent} and never yielded it", stacklevel=3)
             raise
         finally:
-            building.witness = outer
+            building.witness, building.flow = outer
         if self._built and self._built[-1] is request:
             self._built.pop()  # usually the request that was built last is yielded
         else:

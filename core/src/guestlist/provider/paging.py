@@ -1,14 +1,16 @@
-"""Reads lists: all pages within a flow, and pages that a service addresses by an offset."""
+"""Reads lists: one page in each of the usual styles, and all pages within a flow."""
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Self, TypeVar
+from urllib.parse import parse_qsl, urlsplit
 
 from guestlist.errors import MalformedResponse
-from guestlist.provider.messages import Page
+from guestlist.provider.messages import Page, Request, Response
 from guestlist.provider.operations import Flow
 
 T = TypeVar("T")
@@ -80,6 +82,169 @@ class RecordCount:
         return ""
 
 
+def by_cursor(
+    cursor: str | None,
+    request: Callable[[str | None], Request],
+    read: Callable[[Any], T | None],
+    *names: str,
+    next: str | Callable[[Response], str | None] = "next",
+    total: str | Callable[[Response], int | None] = "total",
+    email: Callable[[Any], Any] | None = None,
+) -> Flow[Page[T]]:
+    """Reads one page of a list whose answers contain the cursor of the next page.
+
+        def page(cursor: str | None) -> Request:
+            return Request.get("members", query={"limit": 100, "after": cursor})
+
+        return (yield from by_cursor(cursor, page, read_member, "members", next="after"))
+
+    Args:
+        cursor: the argument of the operation.
+        request: a function that returns the request for a cursor; None for the first page.
+        read: a function that reads one record. It returns None for a record that does not belong
+            to the list.
+        names: the names of the field with the list. The answer may also be the list itself.
+        next: the name of the field with the next cursor, or a function that reads it. An empty
+            cursor means the last page.
+        total: the name of the field with the number of all records, or a function that reads it. A
+            missing total is None.
+        email: a function that returns the email address in a record; by default the field `email`.
+    """
+    reply = yield request(cursor)
+    following = _found(reply, next) or None
+    return Page.of(reply.records(*names), read, following, _found(reply, total), email=email)
+
+
+def by_link(
+    cursor: str | None,
+    request: Callable[[str | None], Request],
+    read: Callable[[Any], T | None],
+    *names: str,
+    parameter: str = "page",
+    email: Callable[[Any], Any] | None = None,
+) -> Flow[Page[T]]:
+    """Reads one page of a list whose answers link to the next page in the header `Link` (RFC 8288).
+    Only the value of one parameter is taken from the link: a request never leaves the service.
+
+    Args:
+        request: a function that returns the request for a value of the parameter; None for the
+            first page.
+        parameter: the query parameter of the link that leads to the next page.
+
+    The other arguments are those of `by_cursor`.
+
+    Raises:
+        ValueError: the link has no such parameter.
+    """
+    reply = yield request(cursor)
+    following = None
+    if found := _NEXT_LINK(reply.headers.get("link", "")):
+        query = dict(parse_qsl(urlsplit(found[1]).query))
+        if parameter not in query:
+            raise ValueError(f"the link to the next page has no parameter {parameter!r}")
+        following = query[parameter]
+    return Page.of(reply.records(*names), read, following, email=email)
+
+
+_NEXT_LINK = re.compile(r"""<([^<>]*)>[^<>]*;\s*rel="?next\b""", re.IGNORECASE).search
+
+
+def by_offset(
+    cursor: str | None,
+    request: Callable[[int], Request],
+    read: Callable[[Any], T | None],
+    *names: str,
+    size: int,
+    start: int = 0,
+    total: str | Callable[[Response], int | None] = "total",
+    email: Callable[[Any], Any] | None = None,
+) -> Flow[Page[T]]:
+    """Reads one page of a list whose pages are addressed by the number of records to skip. Reads it
+    from a lower offset if the list has become shorter since the previous page.
+
+        def page(skip: int) -> Request:
+            return Request.get("members", query={"offset": skip, "limit": 100})
+
+        return (yield from by_offset(cursor, page, read_member, "members", size=100))
+
+    Args:
+        request: a function that returns the request for an offset.
+        size: the number of records that the request asks for. Without a total, a shorter page is
+            the last one.
+        start: the offset of the first record: 1 for the `startIndex` of SCIM.
+
+    The other arguments are those of `by_cursor`.
+    """
+    unit = 1
+    page = _positioned(cursor, lambda skip: request(skip + start), size, unit, names, total)
+    return (yield from _read_positioned(page, read, email))
+
+
+def by_number(
+    cursor: str | None,
+    request: Callable[[int], Request],
+    read: Callable[[Any], T | None],
+    *names: str,
+    size: int,
+    start: int = 1,
+    total: str | Callable[[Response], int | None] = "total",
+    email: Callable[[Any], Any] | None = None,
+) -> Flow[Page[T]]:
+    """Reads one page of a list whose pages are numbered. Reads an earlier page if the list has
+    become shorter since the previous page.
+
+    Args:
+        request: a function that returns the request for a page number.
+        size: the number of records on a full page.
+        start: the number of the first page.
+
+    The other arguments are those of `by_offset`.
+    """
+    page = _positioned(cursor, lambda skip: request(skip // size + start), size, size, names, total)
+    return (yield from _read_positioned(page, read, email))
+
+
+def _positioned(
+    cursor: str | None,
+    request: Callable[[int], Request],
+    size: int,
+    unit: int,
+    names: Sequence[str],
+    total: str | Callable[[Response], int | None],
+) -> Flow[Page[Any]]:
+    """Returns a page of unread records. Its position is a multiple of `unit`."""
+    place = begin = Offset.of(cursor)
+    while True:
+        reply = yield request(place.skip)
+        count = _found(reply, total)
+        count = None if count is None else int(count)
+        if (earlier := place.before(count)) is None:
+            break
+        place = Offset(earlier.skip // unit * unit, count)
+    records = reply.records(*names)
+    end = place.skip + (len(records) if unit == 1 else unit)
+    more = len(records) >= size if count is None else end < count
+    following = str(Offset(end, count)) if records and more else None
+    return Page(records, following, count, moved=place != begin)
+
+
+def _read_positioned(
+    flow: Flow[Page[Any]],
+    read: Callable[[Any], T | None],
+    email: Callable[[Any], Any] | None,
+) -> Flow[Page[T]]:
+    page = yield from flow
+    return Page.of(page.items, read, page.next, page.total, email=email, moved=page.moved)
+
+
+def _found(reply: Response, where: str | Callable[[Response], Any]) -> Any:
+    """Returns the value that a page has besides its records, or None."""
+    if callable(where):
+        return where(reply)
+    body = reply.json()
+    return body.get(where) if isinstance(body, dict) else None
+
+
 @dataclass(frozen=True, slots=True)
 class Offset:
     """A position in a list whose pages a service addresses by the number of records to skip.
@@ -89,16 +254,6 @@ class Offset:
     of the next page is skipped. The total shows this: it is smaller than before. `before` then
     returns a lower offset to read from. If records are added at the same time, the total shrinks by
     less, and as many records may still be skipped as were added.
-
-        place = start = Offset.of(cursor)
-        while True:
-            reply = yield Request.get("members", query={"offset": place.skip})
-            total = reply.mapping()["total"]
-            if (earlier := place.before(total)) is None:
-                break
-            place = earlier
-        ...
-        return Page(members, next, total, moved=place != start)
 
     Attributes:
         skip: how many records come before this position.

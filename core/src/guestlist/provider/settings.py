@@ -23,7 +23,12 @@ _is_part_of_host = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*").fullmatch
 
 
 def setting(
-    description: str, *, env: str | None = None, default: Any = ..., secret: bool = False
+    description: str,
+    *,
+    env: str | None = None,
+    default: Any = ...,
+    secret: bool = False,
+    url: bool = False,
 ) -> Any:
     """Declares one setting of an account, as a field of the provider class.
 
@@ -32,13 +37,15 @@ def setting(
         env: the environment variable that is read if the setting is not given.
         default: the value if neither is set; a setting without a default is required.
         secret: whether the value is masked in `repr`, logs, errors and files.
+        url: whether the value is a URL that requests are sent to, such as that of a server which
+            issues tokens: see `Request.origin`. It follows the rules of `base_url`.
     """
     return Field(
         default,
         description=description,
         repr=not secret,
         exclude=secret,
-        json_schema_extra={"env": env, "secret": secret},
+        json_schema_extra={"env": env, "secret": secret, "url": url},
     )
 
 
@@ -52,29 +59,38 @@ def is_secret(info: FieldInfo) -> bool:
     return bool(_extra(info).get("secret"))
 
 
+def urls(provider: type[BaseModel]) -> tuple[str, ...]:
+    """Returns the names of the settings that are URLs which requests are sent to."""
+    fields = provider.model_fields
+    return tuple(name for name in fields if name == "base_url" or _extra(fields[name]).get("url"))
+
+
 def _extra(info: FieldInfo) -> Mapping[str, Any]:
     return info.json_schema_extra if isinstance(info.json_schema_extra, dict) else {}
 
 
 def completed(provider: type[BaseModel], title: str, settings: Mapping[str, Any]) -> dict[str, Any]:
     """Returns the settings, completed from the environment. Fills in the settings that the default
-    of `base_url` names in braces.
+    of a URL names in braces.
 
     Raises:
-        ConfigError: the value of a setting cannot be a part of `base_url`.
+        ConfigError: the value of a setting cannot be a part of a URL.
     """
     filled = dict(settings)
     for name, info in provider.model_fields.items():
         value = os.environ.get(environment_variable(info) or "")
         if value and name not in filled:
             filled[name] = value
-    url = provider.model_fields["base_url"].default
-    if "base_url" not in filled and isinstance(url, str) and "{" in url:
-        filled["base_url"] = _filled_in(provider, title, url, filled)
+    for name in urls(provider):
+        url = provider.model_fields[name].default
+        if name not in filled and isinstance(url, str) and "{" in url:
+            filled[name] = _filled_in(provider, title, name, url, filled)
     return filled
 
 
-def _filled_in(provider: type[BaseModel], title: str, url: str, settings: Mapping[str, Any]) -> str:
+def _filled_in(
+    provider: type[BaseModel], title: str, target: str, url: str, settings: Mapping[str, Any]
+) -> str:
     """Returns the URL with the values of the settings in place of the braces. Uses the word
     `missing` for a required setting that is not given; the check of the fields reports that
     setting."""
@@ -85,9 +101,9 @@ def _filled_in(provider: type[BaseModel], title: str, url: str, settings: Mappin
         if not isinstance(value, str | int) or not _is_part_of_host(str(value)):
             raise ConfigError(
                 "it may contain only letters, digits, dashes and dots, because it becomes a part"
-                " of base_url",
+                f" of {target}",
                 where=f"{title}: {name}: ",
-                hint="Give only that part, such as acme, or set base_url.",
+                hint=f"Give only that part, such as acme, or set {target}.",
                 place=(name,),
             )
         url = url.replace(f"{{{name}}}", str(value))
@@ -96,29 +112,35 @@ def _filled_in(provider: type[BaseModel], title: str, url: str, settings: Mappin
     return f"{scheme}://{host.lower()}{slash}{path}"
 
 
-def check_declared_url(provider: type[BaseModel]) -> None:
-    """Checks the declaration of `base_url`, because pydantic does not validate defaults.
+def check_declared_urls(provider: type[BaseModel]) -> None:
+    """Checks the declarations of URLs, because pydantic does not validate defaults.
 
     Raises:
-        TypeError: `base_url` is not declared as a string setting, or its default is invalid.
+        TypeError: a URL is not declared as a string setting, or its default is invalid.
     """
-    info = provider.model_fields["base_url"]
-    where = f"{provider.__name__}.base_url"
-    covered = inspect.getattr_static(provider, "base_url", None) is not None
-    if covered or info.annotation is not str or info.default_factory is not None:
-        raise TypeError(f"{where} has to be a setting of type str: `base_url: str = setting(...)`")
-    if info.default is PydanticUndefined:
+    for name in urls(provider):
+        _check_declared_url(provider, name)
+
+
+def _check_declared_url(provider: type[BaseModel], name: str) -> None:
+    info = provider.model_fields[name]
+    where = f"{provider.__name__}.{name}"
+    covered = inspect.getattr_static(provider, name, None) is not None
+    types = (str,) if name == "base_url" else (str, str | None)
+    if covered or info.annotation not in types or info.default_factory is not None:
+        raise TypeError(f"{where} has to be a setting of type str: `{name}: str = setting(...)`")
+    if info.default is PydanticUndefined or (info.default is None and name != "base_url"):
         return
     if not isinstance(info.default, str):
         kind = type(info.default).__name__
         raise TypeError(f"{where}: the default has to be a string, not {kind}")
-    for name in _PLACE.findall(info.default):
-        if name not in provider.model_fields or name == "base_url":
-            raise TypeError(f"{where}: there is no setting {name!r}")
-        if is_secret(provider.model_fields[name]):
-            raise TypeError(f"{where}: {name!r} is secret and cannot be a part of a URL")
+    for part in _PLACE.findall(info.default):
+        if part not in provider.model_fields or part in urls(provider):
+            raise TypeError(f"{where}: there is no setting {part!r}")
+        if is_secret(provider.model_fields[part]):
+            raise TypeError(f"{where}: {part!r} is secret and cannot be a part of a URL")
     try:
-        check_base_url(_PLACE.sub("x", info.default))
+        check_url(_PLACE.sub("x", info.default))
     except ValueError as error:
         raise TypeError(f"{where}: the default is invalid: {error}") from None
 
@@ -151,7 +173,7 @@ def in_words(problem: ErrorDetails) -> str:
     return message.replace("Input should be", "it has to be", 1)
 
 
-def check_base_url(url: str) -> str:
+def check_url(url: str) -> str:
     """Returns the URL without trailing slashes.
 
     Raises:

@@ -8,10 +8,10 @@ client, which is generated from the service's schema. *Unverified* marks what no
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, TypeVar
 
 from pydantic import ConfigDict, SecretStr, ValidationInfo, field_validator
 
@@ -29,12 +29,12 @@ from guestlist.provider import (
     Effect,
     Flow,
     Limit,
-    Offset,
     Page,
     Provider,
     RecordProblem,
     Request,
     Response,
+    by_offset,
     every,
     explain,
     operation,
@@ -42,7 +42,6 @@ from guestlist.provider import (
 )
 from guestlist_aitronos.reading import (
     INVITED,
-    Rows,
     is_invited,
     is_listed_as_invited,
     plain,
@@ -52,11 +51,13 @@ from guestlist_aitronos.reading import (
     read_member_who_is_in,
     read_missing_invitation,
     read_role,
-    read_rows,
     read_status,
     read_summary,
+    read_total,
 )
 from guestlist_aitronos.results import BulkResend, Status
+
+T = TypeVar("T")
 
 PAGE_SIZE = 100
 """Rows of the member list per request: the maximum that crew management allows."""
@@ -280,21 +281,21 @@ class Aitronos(Provider):
         if cursor is None:
             statuses = yield from self.statuses()
             waiting = [status.id for status in statuses if plain(status.name) in INVITED]
-            place = Offset()
+            place = None
         else:
             ids, _, text = cursor.rpartition(":")
-            waiting, place = ids.split(","), Offset.of(text)
+            waiting, place = ids.split(","), text
         # Without such a status, all people are read, and those who are not invited are left out.
         asked = {"status_id": waiting[0]} if waiting and waiting[0] else {}
         # Oldest first, so that people who are added meanwhile come last and shift no other row.
         sorting = {"sort_field": "created_at", "sort_direction": "asc"}
-        rows = yield from self._rows(place, take, **asked, **sorting)
+        rows = yield from self._rows(place, take, _unread, **asked, **sorting)
         if rows.next is not None:
             more: str | None = f"{','.join(waiting)}:{rows.next}"
         else:
             more = f"{','.join(waiting[1:])}:0" if waiting[1:] else None
         section = waiting[0] if asked else ""
-        return Page(rows.items, more, rows.total, moved=rows.place != place, section=section)
+        return Page(rows.items, more, rows.total, moved=rows.moved, section=section)
 
     # ------------------------------------------------------------------ members
 
@@ -314,10 +315,8 @@ class Aitronos(Provider):
         wanted = email_key(email)
 
         def listing(cursor: str | None) -> Flow[Page[Any]]:
-            place = Offset.of(cursor)
-            rows = yield from self._rows(place, PAGE_SIZE, search_term=email, include_deleted=True)
-            more = None if rows.next is None else str(rows.next)
-            return Page(rows.items, more, rows.total, moved=rows.place != place)
+            search: dict[str, str | bool] = {"search_term": email, "include_deleted": True}
+            return (yield from self._rows(cursor, PAGE_SIZE, _unread, **search))
 
         def read(row: Mapping[str, Any]) -> Member | None:
             return read_member(row) if email_key(row["email"]) == wanted else None
@@ -471,25 +470,24 @@ class Aitronos(Provider):
         except NotFound:
             return read_missing_invitation(row, organization_id=self.organization_id)
 
-    def _rows(self, place: Offset, take: int, **filters: str | bool) -> Flow[Rows]:
-        """Returns a part of the member list, which contains invited people too."""
-        while True:
-            reply = yield Request.post(
-                *self._path("users"),
-                json={"skip": place.skip, "take": take, **filters},
-                effect=Effect.READ,
-            )
-            rows = read_rows(reply, place, take)
-            if (earlier := place.before(rows.total)) is None:
-                return rows
-            place = earlier
+    def _rows(
+        self,
+        cursor: str | None,
+        take: int,
+        read: Callable[[Any], T | None],
+        **filters: str | bool,
+    ) -> Flow[Page[T]]:
+        """Returns one page of the member list, which contains invited people too."""
+
+        def page(skip: int) -> Request:
+            body = {"skip": skip, "take": take, **filters}
+            return Request.post(*self._path("users"), json=body, effect=Effect.READ)
+
+        names = ("users", "members")
+        return (yield from by_offset(cursor, page, read, *names, size=take, total=read_total))
 
     def _members(self, cursor: str | None, **filters: str | bool) -> Flow[Page[Member]]:
-        place = Offset.of(cursor)
-        rows = yield from self._rows(place, PAGE_SIZE, **filters)
-        more = None if rows.next is None else str(rows.next)
-        moved = rows.place != place
-        return Page.of(rows.items, read_member_who_is_in, more, rows.total, moved=moved)
+        return (yield from self._rows(cursor, PAGE_SIZE, read_member_who_is_in, **filters))
 
     def _status(self, name: str) -> Flow[Status]:
         statuses = yield from self.statuses()
@@ -500,3 +498,8 @@ class Aitronos(Provider):
             f"there is no status {name!r}",
             hint=f"The statuses are: {', '.join(status.name for status in statuses)}",
         )
+
+
+def _unread(row: Any) -> Any:
+    """Returns a row of the member list as it is, for a flow that reads it later."""
+    return row

@@ -9,22 +9,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote_plus
 
 from pydantic import SecretStr
 
-from guestlist.errors import MalformedResponse
-from guestlist.models import Basis, Invitation, Member, MemberState, Role, State, constructor
-from guestlist.provider import Offset, Response
+from guestlist.models import Basis, Invitation, Member, MemberState, Role, State
+from guestlist.provider import Response, parse_datetime
 from guestlist_aitronos.results import BulkResend, ResendFailure, Status
 
 Raw = Mapping[str, Any]
-
-_new_member = constructor(Member)
 
 INVITED = frozenset({"invitationsent", "invited", "pending", "invitationpending"})
 """Statuses of people who were invited and have not accepted, as `plain` writes them.
@@ -72,14 +67,6 @@ def is_listed_as_invited(raw: Raw, status: str) -> bool:
     return is_invited(raw) or (bool(status) and named(raw, "status")[1] is None)
 
 
-def moment(text: str | None) -> datetime | None:
-    """Parses a date and time. Without a time zone it is UTC."""
-    if not text:
-        return None
-    date = datetime.fromisoformat(text)
-    return date if date.tzinfo else date.replace(tzinfo=UTC)
-
-
 _INVITE = re.compile(r"[^?#]*\?(?:[^#]*&)?invite=([^&#]+)").match
 
 
@@ -118,8 +105,8 @@ def read_invitation(
         roles=tuple(roles),
         organization_id=raw.get("organization_id") or organization_id,
         organization=raw.get("organization_name"),
-        created_at=moment(raw.get("created_at")),
-        expires_at=moment(raw.get("expires_at")),
+        created_at=parse_datetime(raw.get("created_at")),
+        expires_at=parse_datetime(raw.get("expires_at")),
         user_id=raw.get("user_id"),
         link=SecretStr(link) if link else None,
         key=SecretStr(key) if key else None,
@@ -141,7 +128,7 @@ def read_missing_invitation(raw: Raw, *, organization_id: str) -> Invitation:
         basis=Basis.INFERRED,
         roles=_roles(raw) or (),
         organization_id=organization_id,
-        created_at=moment(raw.get("created_at")),
+        created_at=parse_datetime(raw.get("created_at")),
         user_id=raw.get("user_id"),
         raw=raw,
     )
@@ -164,7 +151,7 @@ def read_member(raw: Raw) -> Member:
     invitation."""
     status = plain(named(raw, "status")[1] or "")
     user_id = raw.get("user_id")
-    return _new_member(
+    return Member(
         id=raw.get("id") or raw["user_id"],
         email=raw["email"],
         name=raw.get("full_name") or raw.get("username"),
@@ -173,7 +160,7 @@ def read_member(raw: Raw) -> Member:
         state=MemberState.INVITED
         if status in INVITED
         else MEMBER_STATES.get(status, MemberState.ACTIVE),
-        joined_at=moment(raw.get("joined_at")),
+        joined_at=parse_datetime(raw.get("joined_at")),
         raw=raw,
     )
 
@@ -231,36 +218,8 @@ def read_bulk(raw: Raw) -> BulkResend:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Rows:
-    """A part of the member list.
-
-    Attributes:
-        items: the rows, unread: members and invited people.
-        place: the offset that they were read from. Lower than the requested offset if rows have
-            been removed meanwhile.
-        next: the offset of the next part; None at the end.
-        total: the number of rows in the whole list; None if the service does not report it.
-    """
-
-    items: list[dict[str, Any]]
-    place: Offset
-    next: Offset | None
-    total: int | None
-
-
-def read_rows(reply: Response, place: Offset, take: int) -> Rows:
-    """Reads the rows of one answer to the member list, and where the next rows start.
-
-    The list ends where the total is reached. Without a total, it ends at a part shorter than
-    `take`. An empty part always ends it.
-    """
+def read_total(reply: Response) -> int | None:
+    """Reads the number of rows in the whole member list."""
     body = reply.mapping()
-    rows = body["users"] if "users" in body else body.get("members")
-    if not isinstance(rows, list):
-        raise MalformedResponse("the answer has no list of users", status=reply.status)
-    end = place.skip + len(rows)
     total = body.get("total_users_count", body.get("total"))
-    total = None if total is None else int(total)
-    more = len(rows) >= take if total is None else end < total
-    return Rows(rows, place, Offset(end, total) if rows and more else None, total)
+    return None if total is None else int(total)

@@ -7,28 +7,26 @@ running server with better-auth 1.6.25 and its defaults, unless another source i
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from functools import lru_cache
 from typing import Any, ClassVar
 
 from guestlist.errors import Conflict, Forbidden, GuestlistError, NotFound
-from guestlist.models import Grant, Invitation, Member, NewInvitation, Role, State, constructor
+from guestlist.models import Grant, Invitation, Member, NewInvitation, Role, State
 from guestlist.provider import (
     Effect,
     Flow,
     Limit,
-    Offset,
     Page,
     Provider,
     Request,
     Response,
+    by_offset,
     explain,
     operation,
+    parse_datetime,
     setting,
 )
-
-_new_invitation = constructor(Invitation)
-_new_member = constructor(Member)
 
 PAGE_SIZE = 500
 """Members per page. The server has no maximum."""
@@ -180,20 +178,21 @@ class BetterAuth(Provider):
     @operation
     def members(self, cursor: str | None = None) -> Flow[Page[Member]]:
         """Returns one page of the members, in the order in which they joined."""
-        at = start = Offset.of(cursor)
-        while True:
-            reply = yield self._list(
-                "list-members", limit=PAGE_SIZE, offset=at.skip, sortBy="createdAt"
+
+        def page(skip: int) -> Request:
+            return self._list("list-members", limit=PAGE_SIZE, offset=skip, sortBy="createdAt")
+
+        return (
+            yield from by_offset(
+                cursor,
+                page,
+                read_member,
+                "members",
+                size=PAGE_SIZE,
+                total=lambda reply: int(reply.mapping()["total"]),
+                email=address_of_member,
             )
-            total = reply.mapping()["total"]
-            if (earlier := at.before(total)) is None:
-                break
-            at = earlier
-        found = reply.records("members")
-        end = Offset(at.skip + len(found), total)
-        more = str(end) if found and end.skip < total else None
-        moved = at != start
-        return Page.of(found, read_member, more, total, email=address_of_member, moved=moved)
+        )
 
     @operation
     def get_member(self, id: str) -> Flow[Member]:
@@ -265,24 +264,18 @@ def read_roles(text: str | None) -> tuple[Role, ...]:
     return tuple(Role(id=name, name=name) for name in dict.fromkeys(names) if name)
 
 
-def read_moment(text: str | None) -> datetime | None:
-    """Parses a date and time. Without a time zone it is UTC."""
-    date = datetime.fromisoformat(text) if text else None
-    return date.replace(tzinfo=date.tzinfo or UTC) if date else None
-
-
 def read_invitation(raw: Mapping[str, Any]) -> Invitation:
     """Reads an invitation. The link in the email contains only its id, and every member can list
     the ids."""
-    return _new_invitation(
+    return Invitation(
         id=raw["id"],
         email=raw["email"],
         state=STATES.get(raw["status"], State.UNKNOWN),
         raw_state=raw["status"],
         roles=read_roles(raw.get("role")),
         organization_id=raw.get("organizationId"),
-        created_at=read_moment(raw.get("createdAt")),
-        expires_at=read_moment(raw.get("expiresAt")),
+        created_at=parse_datetime(raw.get("createdAt")),
+        expires_at=parse_datetime(raw.get("expiresAt")),
         invited_by=raw.get("inviterId"),
         raw=raw,
     )
@@ -295,12 +288,12 @@ def address_of_member(raw: Mapping[str, Any]) -> Any:
 
 def read_member(raw: Mapping[str, Any]) -> Member:
     """Reads a member. The person's name and address are in the field `user`."""
-    return _new_member(
+    return Member(
         id=raw["id"],
         email=address_of_member(raw),
         name=raw["user"].get("name"),
         user_id=raw.get("userId"),
         roles=read_roles(raw.get("role")),
-        joined_at=read_moment(raw.get("createdAt")),
+        joined_at=parse_datetime(raw.get("createdAt")),
         raw=raw,
     )

@@ -9,43 +9,19 @@ or `ValueError`.
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from pydantic_core import from_json
 
 from guestlist.errors import MalformedResponse
-from guestlist.models import MEMBERSHIPS, Invitation, Member, MemberState, Role, State, constructor
-from guestlist.provider import Page, Response
+from guestlist.models import MEMBERSHIPS, Invitation, Member, MemberState, Role, State
+from guestlist.provider import Page, Response, parse_datetime
 
 T = TypeVar("T")
 Raw = dict[str, Any]
 """A record as Vultr sent it."""
 
-_new_invitation = constructor(Invitation)
-_new_member = constructor(Member)
-
 # ---------------------------------------------------------------------------- values
-
-
-def moment(value: str | None) -> datetime | None:
-    """Parses a date and time. Without a time zone it is UTC, as in some of Vultr's objects outside
-    IAM.
-
-    Returns None for an empty string (unset in govultr), for null, and for the years 0 and 1, which
-    databases use for "never" (not seen from Vultr).
-    """
-    if not value:
-        return None
-    try:
-        read = datetime.fromisoformat(value)
-    except ValueError:
-        if value.startswith("0000-"):  # datetime does not support the year 0
-            return None
-        raise
-    if read.year == 1:
-        return None
-    return read if read.tzinfo else read.replace(tzinfo=UTC)
 
 
 def text(value: object) -> str | None:
@@ -217,16 +193,16 @@ def invitation(raw: Raw) -> Invitation:
     get = raw.get
     word = text(get("invite_status")) or text(get("status")) or text(get("status_full"))
     email = text(get("email_invited")) or text(get("email_registered"))
-    return _new_invitation(
+    return Invitation(
         id=identifier(raw, "id", "uuid"),
         email=email or raw["email_invited"],
         state=invitation_state(word),
         raw_state=word,
         organization_id=text(get("org_id")),
         organization=text(get("org_name")),
-        created_at=moment(get("date_created")),
-        expires_at=moment(get("expiration_date")),
-        responded_at=moment(get("date_responded")),
+        created_at=parse_datetime(get("date_created")),
+        expires_at=parse_datetime(get("expiration_date")),
+        responded_at=parse_datetime(get("date_responded")),
         invited_by=text(get("inviter_email")) or text(get("inviter_name")),
         raw=raw,
     )
@@ -252,7 +228,7 @@ def member(raw: Raw, state: MemberState | None = None) -> Member:
         state: the state, if the list that the user comes from determines it.
     """
     raw = _unwrapped(raw)
-    return _new_member(
+    return Member(
         id=identifier(raw, "id", "uuid"),  # the guide to suspending calls it uuid
         email=raw.get("email") or "",
         name=text(raw.get("name")) or text(raw.get("display_name")) or _full_name(raw),

@@ -1,0 +1,223 @@
+"""The helpers that read one page of a list, and the readers of dates."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+import httpx
+import pytest
+
+from guestlist import Guestlist
+from guestlist.errors import MalformedResponse
+from guestlist.models import Member
+from guestlist.provider import (
+    Flow,
+    Page,
+    Provider,
+    Request,
+    by_cursor,
+    by_link,
+    by_number,
+    by_offset,
+    operation,
+    parse_datetime,
+    parse_timestamp,
+    setting,
+)
+
+
+def read(raw: dict[str, Any]) -> Member:
+    return Member(id=raw["id"], email=raw["email"])
+
+
+class Paged(Provider):
+    name = "paged"
+    title = "Paged"
+    base_url: str = setting("Where it is", default="https://paged.example")
+
+
+class Cursors(Paged):
+    @operation
+    def members(self, cursor: str | None = None) -> Flow[Page[Member]]:
+        def page(cursor: str | None) -> Request:
+            return Request.get("members", query={"after": cursor})
+
+        return (yield from by_cursor(cursor, page, read, "people", next="after"))
+
+
+class Links(Paged):
+    @operation
+    def members(self, cursor: str | None = None) -> Flow[Page[Member]]:
+        def page(cursor: str | None) -> Request:
+            return Request.get("members", query={"page": cursor})
+
+        return (yield from by_link(cursor, page, read))
+
+
+class Offsets(Paged):
+    @operation
+    def members(self, cursor: str | None = None) -> Flow[Page[Member]]:
+        def page(skip: int) -> Request:
+            return Request.get("members", query={"offset": skip})
+
+        return (yield from by_offset(cursor, page, read, "people", size=2))
+
+
+class Indexes(Paged):
+    """SCIM."""
+
+    @operation
+    def members(self, cursor: str | None = None) -> Flow[Page[Member]]:
+        def page(index: int) -> Request:
+            return Request.get("members", query={"startIndex": index})
+
+        helper = by_offset(cursor, page, read, "Resources", size=2, start=1, total="totalResults")
+        return (yield from helper)
+
+
+class Numbers(Paged):
+    @operation
+    def members(self, cursor: str | None = None) -> Flow[Page[Member]]:
+        def page(number: int) -> Request:
+            return Request.get("members", query={"page": number})
+
+        return (yield from by_number(cursor, page, read, "people", size=2))
+
+
+class Service:
+    """Five people, two on a page. `leaver` leaves after the first page has been sent."""
+
+    def __init__(self, leaver: str = "", *, total: bool = True) -> None:
+        self.people = [f"p{number}@example.com" for number in range(5)]
+        self.leaver = leaver
+        self.total = total
+        self.asked: list[str] = []
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        query = request.url.params
+        self.asked.append(str(query))
+        start = self.start(query)
+        page = [{"id": one, "email": one} for one in self.people[start : start + 2]]
+        more = str(start + 2) if start + 2 < len(self.people) else ""
+        body: Any = {"people": page, "Resources": page, "after": more}
+        if self.total:
+            body |= {"total": len(self.people), "totalResults": len(self.people)}
+        if self.leaver in self.people:
+            self.people.remove(self.leaver)
+        return httpx.Response(200, json=body)
+
+    def start(self, query: httpx.QueryParams) -> int:
+        if "page" in query:
+            return (int(query["page"]) - 1) * 2
+        if "startIndex" in query:
+            return int(query["startIndex"]) - 1
+        return int(query.get("offset") or query.get("after") or 0)
+
+    def read(self, kind: type[Provider]) -> list[str]:
+        with Guestlist({"p": kind()}, transport=httpx.MockTransport(self)) as guests:
+            return [member.id for member in guests.members()]
+
+
+EVERYBODY = [f"p{number}@example.com" for number in range(5)]
+
+
+@pytest.mark.parametrize("kind", [Cursors, Offsets, Indexes, Numbers])
+def test_a_list_is_read_to_its_end(kind: type[Provider]) -> None:
+    service = Service()
+    assert service.read(kind) == EVERYBODY
+    assert len(service.asked) == 3
+
+
+@pytest.mark.parametrize("kind", [Offsets, Indexes, Numbers])
+def test_without_a_total_a_short_page_is_the_last(kind: type[Provider]) -> None:
+    assert Service(total=False).read(kind) == EVERYBODY
+
+
+@pytest.mark.parametrize("kind", [Offsets, Indexes, Numbers])
+def test_nobody_is_skipped_if_somebody_leaves_meanwhile(kind: type[Provider]) -> None:
+    """Everybody after the leaver moves up by one place."""
+    assert Service("p0@example.com").read(kind) == EVERYBODY
+
+
+LINK = '<https://paged.example/m?size=2&page={}>; rel="next", <https://x/?page=9>; rel="last"'
+
+
+@pytest.mark.parametrize("form", [LINK, LINK.replace('"next"', "next"), LINK.replace("paged", "e")])
+def test_a_link_leads_to_the_next_page_of_the_service_itself(form: str) -> None:
+    hosts: list[str] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        hosts.append(request.url.host)
+        number = int(request.url.params.get("page", 1))
+        person = {"id": number, "email": f"p{number}@example.com"}
+        headers = {"link": form.format(number + 1)} if number < 3 else {"link": "<x>; rel=first"}
+        return httpx.Response(200, json=[person], headers=headers)
+
+    with Guestlist({"p": Links()}, transport=httpx.MockTransport(answer)) as guests:
+        assert [member.id for member in guests.members()] == ["1", "2", "3"]
+    assert hosts == ["paged.example"] * 3
+
+
+def test_a_link_without_the_parameter_is_malformed() -> None:
+    def answer(_request: httpx.Request) -> httpx.Response:
+        headers = {"link": '<https://paged.example/members?cursor=2>; rel="next"'}
+        return httpx.Response(200, json=[], headers=headers)
+
+    with (
+        Guestlist({"p": Links()}, transport=httpx.MockTransport(answer)) as guests,
+        pytest.raises(MalformedResponse, match="no parameter 'page'"),
+    ):
+        list(guests.members())
+
+
+# ---------------------------------------------------------------------------- dates
+
+NOON = datetime(2026, 5, 4, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("value", "moment"),
+    [
+        ("2026-05-04T12:00:00Z", NOON),
+        ("2026-05-04T12:00:00.000000", NOON),
+        ("2026-05-04 12:00:00", NOON),
+        ("2026-05-04T14:00:00+02:00", NOON),
+        ("", None),
+        (None, None),
+        ("0000-00-00 00:00:00", None),
+        ("0001-01-01T00:00:00Z", None),
+    ],
+)
+def test_dates_are_aware(value: str | None, moment: datetime | None) -> None:
+    found = parse_datetime(value)
+    assert found == moment
+    assert found is None or found.tzinfo is not None
+
+
+def test_a_date_keeps_its_zone() -> None:
+    found = parse_datetime("2026-05-04T14:00:00+02:00")
+    assert found is not None
+    assert found.tzinfo == timezone(timedelta(hours=2))
+
+
+@pytest.mark.parametrize("value", [1777896000, 1777896000.0, 1777896000000])
+def test_timestamps_in_seconds_or_milliseconds(value: float) -> None:
+    assert parse_timestamp(value) == NOON
+    assert parse_timestamp(None) is None
+
+
+@pytest.mark.parametrize(
+    ("parse", "value"),
+    [
+        (parse_datetime, "tomorrow"),
+        (parse_datetime, 1777896000),
+        (parse_datetime, ["2026-05-04"]),
+        (parse_timestamp, "1777896000"),
+        (parse_timestamp, True),
+    ],
+)
+def test_a_date_in_another_form_is_an_error(parse: Callable[[Any], Any], value: Any) -> None:
+    with pytest.raises((TypeError, ValueError)):
+        parse(value)
