@@ -87,7 +87,6 @@ class Plugins:
     when it is needed. All other plugins are imported at once, because they may implement hooks.
 
     Attributes:
-        origins: distribution and version that each provider comes from, by provider name.
         broken: the plugins that could not be loaded. Contains those that were tried only.
     """
 
@@ -99,7 +98,7 @@ class Plugins:
         broken: Iterable[Broken] = (),
     ) -> None:
         self.manager = manager
-        self.origins = dict(origins or {})
+        self._origins = dict(origins or {})
         self.broken = list(broken)
         self._loaded = dict(providers or {})
         self._waiting: dict[str, importlib.metadata.EntryPoint] = {}
@@ -110,6 +109,12 @@ class Plugins:
     def names(self) -> tuple[str, ...]:
         """The names of all providers, in alphabetical order. Imports none of them."""
         return tuple(sorted({*self._loaded, *self._waiting}))
+
+    @property
+    def origins(self) -> dict[str, str]:
+        """Distribution and version that each provider comes from, by provider name."""
+        waiting = {name: " ".join(_origin_of(entry)) for name, entry in self._waiting.items()}
+        return {**self._origins, **waiting}  # reading them takes a millisecond each
 
     @property
     def providers(self) -> dict[str, type[Provider]]:
@@ -240,7 +245,7 @@ class Plugins:
             self._labels[known or repr(plugin)] = f"{name or known} of {origin}"
             for provider in found:
                 self._loaded[provider.name] = provider
-                self.origins[provider.name] = origin
+                self._origins[provider.name] = origin
 
     def add_entry_point(self, entry: importlib.metadata.EntryPoint) -> None:
         """Adds the plugin of an entry point. If it cannot be loaded, it is added to `broken`."""
@@ -250,7 +255,6 @@ class Plugins:
             self._break(entry, f"a provider {entry.name!r} is installed already")
         else:
             self._waiting[entry.name] = entry
-            self.origins[entry.name] = " ".join(_origin_of(entry))
 
     def _load(self, name: str) -> None:
         """Imports the provider with this name if that has not been tried yet."""
@@ -295,7 +299,7 @@ class Plugins:
             if taken is not None and taken is not provider:
                 raise ConfigError(
                     f"two plugins register a provider {provider.name!r}: "
-                    f"{self.origins[provider.name]} and {origin}",
+                    f"{self._origins[provider.name]} and {origin}",
                     hint="Uninstall one of them.",
                 )
         return found
