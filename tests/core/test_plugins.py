@@ -129,8 +129,7 @@ def test_an_entry_point_that_names_something_else(load: Any, made: Any, cause: s
 
 
 def test_two_entry_points_of_one_name(load: Any) -> None:
-    first, second = Naming("twin", partial(provider, "twin")), Naming("twin", partial(provider, "twin"))
-    found = load(first, second)
+    found = load(*(Naming("twin", partial(provider, "twin")) for _ in range(2)))
     assert found.names == ("twin",)
     assert "'twin' is installed already" in found.broken[0].cause
 
