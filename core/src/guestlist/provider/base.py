@@ -346,7 +346,11 @@ class Provider(BaseModel):
         raise self.unsupported("revoke")
 
     def get_invitation(self, id: str) -> Flow[Invitation]:
-        """Returns the invitation with this id. Raises NotFound if it does not exist."""
+        """Returns the invitation with this id. Raises NotFound if it does not exist.
+
+        Leave this undefined if the service has no such call: guestlist then searches the pages of
+        `invitations`.
+        """
         raise self.unsupported("get_invitation")
 
     def find_invitation(self, email: str) -> Flow[Invitation | None]:
@@ -373,7 +377,11 @@ class Provider(BaseModel):
         raise self.unsupported("invitation_summaries")
 
     def get_member(self, id: str) -> Flow[Member]:
-        """Returns the member with this id. Raises NotFound if there is no such member."""
+        """Returns the member with this id. Raises NotFound if there is no such member.
+
+        Leave this undefined if the service has no such call: guestlist then searches the pages of
+        `members`.
+        """
         raise self.unsupported("get_member")
 
     def find_member(self, email: str) -> Flow[Member | None]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 
 from guestlist.address import check_email, email_key
 from guestlist.errors import (
@@ -19,7 +20,7 @@ from guestlist.exchange.step import Steps
 from guestlist.models import MEMBERSHIPS, OPEN_STATES, Guest, Invitation, Member, State
 from guestlist.provider import Provider, RecordProblem
 from guestlist.verbs.accounts import Accounts
-from guestlist.verbs.lists import Matches, matching
+from guestlist.verbs.lists import Listing, Matches, Pages, R, matching, unreadable
 from guestlist.verbs.states import (
     best,
     best_member,
@@ -140,12 +141,14 @@ def check_id(id: str) -> str:
 
 
 def _address_by_id(call: Call, id: str) -> Steps[str]:
-    for operation in ("get_invitation", "get_member"):
+    for operation, listing in (("get_invitation", "invitations"), ("get_member", "members")):
+        found: Invitation | Member | None = None
         if call.provider.supports(operation):
-            try:
+            with suppress(NotFound):
                 found = yield from run(call, getattr(call.provider, operation)(id))
-            except NotFound:
-                continue
+        elif call.provider.supports(listing):
+            found = yield from _listed(call, getattr(call.provider, listing), id)
+        if found is not None:
             return str(found.email)
     raise call.about(
         NotFound(
@@ -153,6 +156,25 @@ def _address_by_id(call: Call, id: str) -> Steps[str]:
             hint="A record may have vanished since: use the email address.",
         )
     )
+
+
+def _listed(call: Call, listing: Listing[R], id: str) -> Steps[R | None]:
+    """Searches a list for a record with an id, for a service that offers no call for one record.
+
+    Raises:
+        MalformedResponse: the list is incomplete, or a record that may have the id cannot be read.
+    """
+    pages = Pages(listing)
+    while not pages.ended:
+        for item in (yield from pages.next(call)):
+            if item.id == id:
+                return item
+    if (incomplete := pages.incomplete) is not None:
+        raise call.about(incomplete)
+    for problem in pages.problems:
+        if not problem.kept and problem.id in (None, id):
+            raise call.about(unreadable(listing.__name__, problem))
+    return None
 
 
 def look(call: Call, email: str, *, members: bool = True, again: bool = False) -> Steps[Guest]:
