@@ -11,6 +11,7 @@
     ├── ServiceRefusal           the service understood the request and refused it
     │   ├── Unauthorized           401
     │   ├── Forbidden              403
+    │   │   └── SeatLimit          the organization is full
     │   ├── NotFound               404
     │   ├── Conflict               409, or a state that does not allow the change
     │   │   ├── AlreadyInvited       only with if_exists="error"

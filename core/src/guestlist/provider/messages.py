@@ -419,7 +419,7 @@ class Page(Generic[T]):
             records: a sentence that says what to do about it. guestlist then never concludes from
             the list that somebody is absent.
         moved: whether the list has become shorter since the previous page, so that this page was
-            read from a lower offset (see `Offset`). It may repeat items of the previous page.
+            read from a lower offset (see `by_offset`). It may repeat items of the previous page.
         section: the name of the part of the list that `total` counts, if one operation reads
             several lists of the service one after another.
         problems: the records that cannot be read, or only in part.
