@@ -87,9 +87,11 @@ PROVIDERS: tuple[str, ...] = (
     "provider.settings.setting",
     *(f"provider.operations.{name}" for name in ("operation", "Flow")),
     *(f"provider.messages.{name}" for name in ("Request", "Effect", "Response", "Page")),
-    *(f"provider.messages.{name}" for name in ("RecordProblem", "Limit")),
+    *(f"provider.messages.{name}" for name in ("RecordProblem", "Limit", "Token")),
     "provider.shapes.READING_ERRORS",
-    *(f"provider.paging.{name}" for name in ("Offset", "every")),
+    *(f"provider.paging.by_{name}" for name in ("cursor", "link", "number", "offset")),
+    "provider.paging.every",
+    *(f"provider.dates.parse_{name}" for name in ("datetime", "timestamp")),
     "provider.explanations.explain",
     *(
         f"models.{name}"

@@ -26,6 +26,7 @@ KINDS = {
     "CallerMistake": {"InvalidArgument", "UnknownRole", "Unsupported", "ConfigError"},
     "ConfigError": {"UnknownAccount", "PluginError"},
     "ServiceRefusal": {"Unauthorized", "Forbidden", "NotFound", "Conflict", "Rejected"},
+    "Forbidden": {"SeatLimit"},
     "Conflict": {"AlreadyInvited", "AlreadyMember"},
     "ServiceTrouble": {"RateLimited", "ServiceUnavailable", "MalformedResponse"},
 }
