@@ -211,7 +211,8 @@ class _Client:
     def pause_left(self) -> float:
         """Seconds until the end of the pause that the account's service has asked for. 0 if there
         is none. The account is the bound one, or the only one."""
-        return self._accounts.pick(None).pause_left
+        account = self._accounts.pick(None)
+        return account.pause_left(account.pace)
 
     def report_pause(self, error: GuestlistError | None = None, left: float | None = None) -> None:
         """Emits a `pause` event if the account's service has asked for a pause.
