@@ -80,6 +80,7 @@ class Naming(Entry):
     loads: int = 0
 
     def __post_init__(self) -> None:
+        self.module = f"guestlist_{self.name}"
         inner = self.load
 
         def counted() -> object:
