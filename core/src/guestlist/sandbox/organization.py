@@ -668,10 +668,12 @@ class Organization:
 
     def _take_seat(self) -> None:
         seats = int(self.value("seats"))
+        if not seats:
+            return
         taken = len(self.members())
         if self.is_set("seats_taken_by", "invitations"):
             taken += sum(map(self.is_open, self.invitations.values()))
-        if seats and taken >= seats:
+        if taken >= seats:
             raise NoSeatLeft(f"all {seats} seats are taken")
 
     def _join(self, person: Person, roles: list[Role], status: str = ACTIVE) -> Member:
