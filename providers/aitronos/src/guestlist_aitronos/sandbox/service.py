@@ -248,6 +248,8 @@ class AitronosService(OrganizationService):
         organization.add_key(outsider, OUTSIDER_KEY)
         for key, reason in BROKEN_KEYS.items():
             organization.add_key(first.person, key, reason=reason)
+        for row in organization.records.values():  # in lists they keep their order
+            row.created_at = organization.created_at
         self.configure()
 
     def configure(self, *, profile: str | None = None, **switches: str) -> None:
