@@ -47,6 +47,16 @@ def test_everything_about_a_person_in_all_accounts(story: Story) -> None:
     assert forget(story.store, ADA) == Erased(0, 0)
 
 
+@pytest.mark.parametrize("name", [ADA, "@ada-l", "@Ada-L"])
+def test_a_person_is_found_by_address_and_login(story: Story, name: str) -> None:
+    story.settled(ADA, login="Ada-L")
+    story.settled("@ada-l", action=Action.REMOVE)  # known by the login only
+    story.settled(BOB, login="ada-long")
+    story.settled(EVE, login="ada")
+    assert forget(story.store, name).orders == 2
+    assert sorted(people(story)) == [BOB, EVE]
+
+
 def test_no_answer_gets_the_number_of_one_that_is_deleted(story: Story) -> None:
     """Or a program that asks for what comes after the last one it knows would never hear of it."""
     for email in (ADA, BOB):

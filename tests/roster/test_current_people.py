@@ -21,7 +21,7 @@ Roles = Callable[[Iterable[Role]], list[Role]]
 def found(guests: Guestlist, account: str) -> dict[str, Any]:
     with CurrentPeople(guests, [account]) as everybody:
         assert everybody.read[account].error is None
-        return {email: (roles, state) for _, email, roles, state in everybody}
+        return {email: (roles, state) for _, email, roles, state, *_ in everybody}
 
 
 def of_lena(guestlist_accounts: dict[str, Any], clock: Any, listed: Roles) -> Any:

@@ -205,7 +205,7 @@ WRONG = {
     ),
     "[groups.x]\naccounts.y = true": ":6: groups.x.accounts.y: there is no account 'y'",
     "[limits]\nremovals = -1": ":6: limits.removals: it has to be at least 0",
-    '[limits]\nprotected = ["ada"]': ":6: limits.protected.1: ",
+    '[limits]\nprotected = ["ada@x"]': ":6: limits.protected.1: ",
     "[limits]\nremovals = true": ":6: limits.removals: it has to be a whole number",
     '[limits]\nperiod = "1 month"': ":6: limits.period: '1 month' is not a period: write it as",
     '[limits]\nperiod = "0 days"': ":6: limits.period: '0 days' is not a period",

@@ -191,7 +191,7 @@ def test_many_are_written_into_a_table_beside_it() -> None:
     assert FILE.read_text() == HEAD + '\n[[people_from]]\nfile = "people.csv"\n'
     assert wanted(read_roster(FILE)) == {
         (account, email): None if roles is None else frozenset(roles)
-        for account, email, roles, _ in many_people(MAX_PEOPLE_IN_FILE + 1)
+        for account, email, roles, *_ in many_people(MAX_PEOPLE_IN_FILE + 1)
     }
     FILE.write_text(HEAD)
     with pytest.raises(ConfigError, match=r"people.csv is there already. To replace them, add"):

@@ -158,7 +158,7 @@ def test_everyone_is_named_without_asking_about_each(
 ) -> None:
     emails = invite(50)
     with CurrentPeople(watched, [ACCOUNT]) as everybody:
-        roles = {email: roles for _, email, roles, _ in everybody}
+        roles = {email: roles for _, email, roles, *_ in everybody}
     assert {roles[email] for email in emails} == {("Member",)}
     assert requests.about_one == []
 

@@ -106,6 +106,8 @@ class Change(Model):
     """The state of the person when the plan was made."""
     invitation: Invitation | None = None
     """The person's current invitation when the plan was made, without secrets."""
+    invitations: tuple[Invitation, ...] = ()
+    """The open invitations that the change withdraws or replaces, without secrets."""
     member: Member | None = None
     single: bool = False
     """Whether a single call such as `invite` asked for the change, and not a roster."""
@@ -121,6 +123,12 @@ class Change(Model):
         """The position in the order of execution."""
         first = self.frees_seat and self.action in (Action.REVOKE, Action.REMOVE)
         return SEAT_FIRST if first else ORDER[self.action]
+
+    @property
+    def label(self) -> str:
+        """The name of the person in messages: the address, else the login or the id. Empty for a
+        problem that concerns the whole account."""
+        return self.email or self.login or self.key
 
     def deferred_changes(self) -> tuple[Change, ...]:
         """Returns a `settle` change for each deferred grant, to execute after acceptance."""

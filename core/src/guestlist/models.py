@@ -328,8 +328,10 @@ class Guest(Model):
             UNKNOWN instead of GONE. None if all records were read.
         unidentified: the reason why a member may be this person although none has the address: the
             service does not show the addresses of members and no login is known, or an invitation
-            was accepted and no member has its address. `state` is UNKNOWN then. None if members can
-            be compared with the person.
+            was accepted and no member has its address. None if members can be compared with the
+            person.
+        candidates: the members who could be this person, if `unidentified` is set and they are
+            known.
     """
 
     account: str
@@ -344,6 +346,7 @@ class Guest(Model):
     suspended: bool | None = None
     incomplete: str | None = None
     unidentified: str | None = None
+    candidates: tuple[Member, ...] = ()
 
     @property
     def key(self) -> str:

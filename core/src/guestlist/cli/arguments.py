@@ -44,7 +44,7 @@ def _people(parser: Parser, *, ids: bool = True) -> None:
         metavar="ADDRESS",
         nargs="+",
         help="an email address"
-        + (", or an id as `invitations` and `members` show it" if ids else ""),
+        + (", an id as `invitations` and `members` show it, or a login as @LOGIN" if ids else ""),
     )
 
 
@@ -287,6 +287,11 @@ def _invite(parser: Parser) -> None:
     _accounts(parser, ONLY_ACCOUNT)
     _role(parser, "a role to give: an id, a name or kind:name; may be repeated")
     _recording(parser)
+    parser.add_argument(
+        "--login",
+        metavar="LOGIN",
+        help="the person's login at the service, which some services list instead of the address",
+    )
     parser.add_argument("--no-email", action="store_true", help="ask the service to send no email")
     parser.add_argument(
         "--if-exists",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from itertools import chain, islice
@@ -56,7 +56,7 @@ def show_changes(screen: Screen, plan: Plan, titles: dict[str, str], *, everythi
             change
             for change in (plan.changes(account) if IMPOSSIBLE.intersection(counts) else ())
             # a change without an address affects the whole account, and is printed as an error
-            if change.action in IMPOSSIBLE and change.email
+            if change.action in IMPOSSIBLE and change.label
         ]
         if not number and not impossible:
             continue
@@ -112,7 +112,7 @@ def _show_impossible(screen: Screen, changes: Iterable[Change]) -> None:
     """Prints each reason once, with the people it applies to."""
     whom: dict[tuple[Action, str], list[str]] = {}
     for change in changes:
-        whom.setdefault((change.action, with_flags(change.reason)), []).append(change.email)
+        whom.setdefault((change.action, with_flags(change.reason)), []).append(change.label)
     for (action, reason), emails in whom.items():
         sign = "?" if action is Action.UNRESOLVED else "!"
         about = emails[0] if len(emails) == 1 else f"{len(emails)} people"
@@ -126,7 +126,7 @@ def _cells(change: Change) -> list[str | Text]:
     return [
         Text(sign, style=style),
         Text(spaced(change.action), style=style),
-        change.email,
+        change.label,
         change_text(change),
         with_flags(change.reason),
     ]
@@ -150,6 +150,9 @@ SINGULAR_NOTES = {
     "unlisted": "not in the roster (--prune removes them)",
     "kept": "not in the roster, but protected from removal",
     "programs": "login of a program, left alone",
+    "unnamed": "member without an address, left alone",
+    "candidates": "who may be a person of the roster under another address or login, left alone",
+    "suspended": "suspended (locked out), otherwise as the roster wants them",
     "unseen": "member whose roles the service does not show",
     "held back": "held back, because a wanted role or option is not available (see the error)",
 }
@@ -158,17 +161,26 @@ SINGULAR_NOTES = {
 PLURAL_NOTES = {
     "deferred": "roles to be given after acceptance",
     "programs": "logins of programs, left alone",
+    "unnamed": "members without an address, left alone",
     "unseen": "members whose roles the service does not show",
 }
 """Texts for several people, if they differ from those for one."""
 
 
-def show_notes(screen: Screen, notes: Mapping[str, Mapping[Note, int]]) -> None:
-    """Prints the counts of people who need no change."""
+def show_notes(
+    screen: Screen, notes: Mapping[str, Mapping[Note, int]], hiding: Collection[str] = ()
+) -> None:
+    """Prints the counts of people who need no change.
+
+    Args:
+        hiding: accounts whose services do not show whether a member is suspended.
+    """
     for account, counted in sorted(notes.items()):
         parts = [
             f"{number:,} {_note_text(note, number)}" for note, number in counted.items() if number
         ]
+        if account in hiding and counted.get(Note.FITS):
+            parts.append("not known whether members are suspended")
         if parts:
             screen.line(Text.assemble((f"{account}: ", "bold"), (", ".join(parts), "dim")))
 

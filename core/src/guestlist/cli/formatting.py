@@ -71,6 +71,9 @@ def basis_text(guest: Guest) -> str:
     """Returns how a person's state is known."""
     if guest.state is State.UNKNOWN and guest.raw_state:
         return f"the service says {guest.raw_state!r}"
+    accepted = guest.invitation is not None and guest.invitation.state is State.ACCEPTED
+    if accepted and guest.state in (State.GONE, State.UNKNOWN):
+        return "accepted, and no member has this address"
     return {
         (State.ACCEPTED, Basis.INFERRED): "is among the members",
         (State.GONE, Basis.INFERRED): "neither invited nor a member",

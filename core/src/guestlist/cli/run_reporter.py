@@ -150,16 +150,18 @@ class RunReporter:
                 )
             )
             return
-        titles = {name: provider.title for name, provider in self._at.guests.accounts.items()}
+        providers = self._at.guests.accounts
+        titles = {name: provider.title for name, provider in providers.items()}
+        hiding = [name for name, provider in providers.items() if provider.hides_suspension]
         total = f"Plan: {totals_text(counts, sorted(plan.summary.errors))}."
         show = partial(show_changes, session.screen, plan, titles)
         if markdown := getattr(session.arguments, "markdown", False):
             with markdown_block(session.screen, total):
                 show(everything=True)
-                show_notes(session.screen, plan.summary.notes)
+                show_notes(session.screen, plan.summary.notes, hiding)
         else:
             show(everything=session.arguments.verbose)
-            show_notes(session.screen, plan.summary.notes)
+            show_notes(session.screen, plan.summary.notes, hiding)
             session.screen.line(total, style="bold")
         if counts[Action.UNRESOLVED]:
             print_message(

@@ -109,11 +109,31 @@ class Tables:
             (ID, _id),
             *self._secret_columns(lambda row: row.invitation),
         )
+        for row in rows:
+            self._remark(row)
+
+    def _remark(self, row: GuestRow) -> None:
+        """Prints what the columns do not show: other open invitations, and doubts."""
+        counting = None if row.state is State.ACCEPTED else row.invitation
+        others = [one for one in row.invitations if one != counting]
+        for one in others:
+            roles = self._format.roles(row.account, one.roles)
+            offer = f" as {roles}" if roles else ""
+            self._explain(row.account, f"{row.label}: is also invited{offer} ({one.id})", row.label)
+        if row.unidentified:
+            self._explain(row.account, row.unidentified, row.label)
+        if row.incomplete:
+            self._explain(row.account, row.incomplete, row.label)
+        if row.state is State.ACCEPTED and row.member is not None and row.suspended is None:
+            unknown = "the service does not show whether a member is suspended"
+            self._screen.line(f"{row.account}: {row.label}: {unknown}", style="dim")
 
     def _state(self, row: Guest) -> Text:
         shown = screen.state(row.state)
         if row.state is State.GONE:
             shown.plain = self._gone
+        if row.suspended:
+            shown = Text("suspended", "yellow")
         return shown
 
     def invites(self, rows: Sequence[InviteRow]) -> None:
@@ -246,7 +266,7 @@ class Tables:
         self._list(
             rows,
             (Column("When", style="dim", whole=True), lambda row: self._format.time(row.last_at)),
-            (WHO, lambda row: row.email),
+            (WHO, lambda row: row.email or row.key),
             (ACCOUNT, lambda row: row.account),
             (Column("Action", whole=True), lambda row: spaced(row.action)),
             (Column("Role", spare=4), _of_order),

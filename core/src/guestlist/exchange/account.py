@@ -434,6 +434,8 @@ class Call:
     account: Account
     budget: Budget = field(default_factory=Budget)
     email: str | None = None
+    login: str | None = field(default=None, kw_only=True)
+    """The person's login at the service, if the caller has given it."""
     strategy: Strategy = field(default_factory=Strategy)
     attempts: int = 0
     waited: float = 0.0

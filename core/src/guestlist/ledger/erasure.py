@@ -20,7 +20,7 @@ from functools import partial
 
 from sqlalchemy import ColumnElement, Connection, and_, delete, exists, func, or_, select, update
 
-from guestlist.address import email_key
+from guestlist.address import email_key, login_key
 from guestlist.errors import LedgerError
 from guestlist.ledger.lock import exclusive
 from guestlist.ledger.schema import OrderState, entries, halts, orders, paces, runs
@@ -59,7 +59,8 @@ def forget(store: Store, email: str, *, force: bool = False) -> Erased:
     address is replaced.
 
     Args:
-        email: the address, in any spelling.
+        email: the address, in any spelling, or a login with a leading `@`. Orders that name the
+            person by a login that other orders of the person contain are found too.
         force: delete even if a request for the person is unresolved. It may have had an effect that
             the ledger then does not know.
 
@@ -93,15 +94,36 @@ def expire(store: Store, older_than: datetime) -> Erased:
 
 
 def _forget(connection: Connection, email: str, *, force: bool) -> Erased:
-    theirs = orders.c.key == email_key(email)
+    keys, logins = _names_of(connection, email_key(email))
+    theirs = or_(orders.c.key.in_(keys), *(_names_login(login) for login in logins))
     states = connection.scalars(select(orders.c.state).where(theirs).with_for_update())
     if OrderState.INTENDED in states.all() and not force:
         raise LedgerError(
             "a request for this person is unresolved",
             hint="Run `guestlist settle` to find out its outcome, or delete it with force=True.",
         ).about(email=email)
-    spellings = {email, email_key(email), *connection.scalars(select(orders.c.email).where(theirs))}
+    written = connection.scalars(select(orders.c.email).where(theirs))
+    spellings = {one for one in (email, *keys, *written) if one and not one.startswith("@")}
     return _delete(connection, theirs) + Erased(mentions=_replace_mentions(connection, spellings))
+
+
+def _names_of(connection: Connection, key: str) -> tuple[set[str], set[str]]:
+    """Returns the keys and the logins under which the ledger knows a person."""
+    keys, logins = {key}, {key[1:]} if key.startswith("@") else set[str]()
+    for _ in range(2):  # from an address to its logins, and from these to other keys
+        theirs = or_(orders.c.key.in_(keys), *(_names_login(login) for login in logins))
+        for other, facts in connection.execute(select(orders.c.key, orders.c.facts).where(theirs)):
+            keys.add(other)
+            if login := json.loads(facts).get("login"):
+                logins.add(login)
+                keys.add(login_key(login))
+    return keys, logins
+
+
+def _names_login(login: str) -> ColumnElement[bool]:
+    """Returns the condition that an order contains a login."""
+    field = f'"login":{json.dumps(login, ensure_ascii=False)}'
+    return func.lower(orders.c.facts).contains(field.lower(), autoescape=True)
 
 
 DELETED = "(deleted)"

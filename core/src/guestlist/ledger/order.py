@@ -12,7 +12,7 @@ from guestlist.changes import Action, Change, role_key
 from guestlist.ledger.origin import NOBODY, Origin
 from guestlist.ledger.schema import OrderState, entries, orders
 from guestlist.ledger.store import later
-from guestlist.models import Guest
+from guestlist.models import OPEN_STATES, Guest, Invitation
 
 SKEW = 10.0
 """Seconds by which the clocks of two machines may differ."""
@@ -71,11 +71,18 @@ class Order:
         change = self.change
         return Guest(
             account=change.account,
-            email=change.email,
+            email=change.email or None,
+            login=change.login,
             state=change.state,
             invitation=change.invitation,
+            invitations=change.invitations or self._open,
             member=change.member,
         )
+
+    @property
+    def _open(self) -> tuple[Invitation, ...]:
+        one = self.change.invitation
+        return (one,) if one is not None and one.state in OPEN_STATES else ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,6 +51,7 @@ def _carried_out(guests: Guestlist, order: Order, entry: Entry) -> Done:
         case Action.INVITE | Action.REPLACE:
             result = client.invite(
                 change.email,
+                login=change.login,
                 role=change.roles,
                 options=change.options,
                 if_exists="replace" if change.action is Action.REPLACE else "return",

@@ -11,7 +11,7 @@ from guestlist.changes import ORDER, SENDS_EMAIL, Action, Change
 from guestlist.client import Guestlist
 from guestlist.errors import UnknownRole
 from guestlist.exchange.account import Account
-from guestlist.models import OPEN_STATES
+from guestlist.models import MEMBERSHIPS, OPEN_STATES, Invitation, Member
 from guestlist.roster.deferred_grants import DeferredGrant, desired_brief, withdrawal_reason
 from guestlist.roster.desired import AccessResolver, DesiredAccess, until
 from guestlist.roster.diff import (
@@ -26,6 +26,7 @@ from guestlist.roster.diff import (
 from guestlist.roster.limits import EmailLimiter
 from guestlist.roster.reading import Reading, invitation_from, person_state, roles_from
 from guestlist.roster.store import Fact, Kind, PlanStore
+from guestlist.verbs.states import could_be, is_same_user
 
 Row = tuple[int, int, str, str]
 """A change as stored: account, rank of the action, key and body."""
@@ -62,6 +63,8 @@ class AccountComparison:
             protected=protected,
         )
         self.problems = reading.problems
+        self.lost = LostPeople()
+        self.accepted = reading.accepted
         self.counts: Counter[Action] = Counter()
         self.notes: Counter[Note] = Counter({Note.PROGRAMS: reading.programs})
 
@@ -118,9 +121,53 @@ def compare(
         people: compare only the people with these keys; empty for all.
         retry_unknown: send an email even if the outcome of an earlier one is unknown.
     """
+    _find_lost_people(store, accounts)
     changes = _person_changes(store, accounts, limiter, place_of, people, retry_unknown)
     store.add_changes(changes)
     store.add_changes(_problem_changes(store, accounts))
+
+
+class LostPeople:
+    """The people of the roster of whom it is unknown which member they are, if any.
+
+    Attributes:
+        accepted: their invitations that were accepted, although no member has their address.
+        without_login: whether the service shows no addresses, and the roster lacks a login.
+        members: members who are neither in the roster nor invited by an address of their own.
+    """
+
+    def __init__(self) -> None:
+        self.accepted: list[Invitation] = []
+        self.without_login = False
+        self.members: list[Member] = []
+
+    def candidates(self, invitation: Invitation) -> list[Member]:
+        """Returns the members who could have accepted an invitation to another address."""
+        same = [one for one in self.members if is_same_user(one, invitation)]
+        return same or [one for one in self.members if could_be(one, invitation)]
+
+    def may_be(self, member: Member) -> bool:
+        """Returns whether a member who is not in the roster may be a person of the roster."""
+        if self.without_login and not member.address:
+            return True
+        return any(member in self.candidates(one) for one in self.accepted)
+
+
+def _find_lost_people(store: PlanStore, accounts: Sequence[AccountComparison | None]) -> None:
+    """Finds the people of the roster of whom it is unknown which member they are."""
+    for number, account in enumerate(accounts):
+        if account is None:
+            continue
+        hides = not account.provider.members_show_emails
+        if not hides and not account.accepted:
+            continue
+        bodies = store.accepted_without_member(number)
+        account.lost.accepted = [Invitation.model_validate_json(body) for body in bodies]
+        account.lost.without_login = hides and store.has_unidentified(number)
+        if account.lost.accepted:
+            bodies = store.unlisted_members(number)
+            members = map(Member.model_validate_json, bodies)
+            account.lost.members = [one for one in members if one.state in MEMBERSHIPS]
 
 
 def _person_changes(
@@ -211,24 +258,24 @@ def _quick_notes(
 
     The notes equal those of `differences`, but the records are not parsed, which is faster.
     """
-    kinds = [fact.kind for fact in facts]
+    kinds = [fact.kind for fact in facts if fact.kind != Kind.ALIAS]
     if desired is None:
         if kinds == [Kind.NOT_YET]:
             return {Note.NOT_YET: 1}
-        left_alone = not account.rules.prune and facts[0].key not in account.rules.protected
+        left_alone = not account.rules.prune and not account.rules.protected
         if kinds == [Kind.MEMBER] and facts[0].brief and left_alone:
             return {Note.UNLISTED: 1}
         return None
     if desired.problems:
         return None
     if kinds in _INVITED:
-        current = invitation_from(facts[-1].brief)
+        current = invitation_from(facts[len(kinds) - 1].brief)
         provider = account.provider
         fits = current.state in OPEN_STATES and not differing_parts(provider, desired, current)
         if fits and not deferred_roles(provider, desired, current):
             return {Note.INVITED: 1}
     elif kinds in _MEMBERS and facts[1].brief:
-        held = roles_from(facts[-1].brief)
+        held = roles_from(facts[len(kinds) - 1].brief)
         if desired.ids is None or held == desired.ids:
             return {Note.FITS: 1}
     return None
@@ -247,9 +294,14 @@ def _full_comparison(
         DeferredGrant.model_validate_json(fact.body) for fact in facts if fact.kind == Kind.DEFERRED
     ]
     email = first.body if desired is not None else ""
-    found = person_state(account.account, email or first.key, facts, account.problems)
-    record = found.guest.member or found.guest.invitation
-    taken_out = account.rules.prune and first.key not in account.rules.protected
+    found = person_state(
+        account.account, email or None, facts, account.problems, account.lost.candidates
+    )
+    member = found.guest.member
+    record = member.address if member else None
+    if member is None and found.guest.invitation is not None:
+        record = found.guest.invitation.email
+    taken_out = account.rules.prune and not account.rules.protects(first.key, member)
     why = {
         grant: withdrawal_reason(
             grant, facts, desired, account.resolver.role_id, taken_out=taken_out
@@ -259,11 +311,12 @@ def _full_comparison(
     kept = {account.resolver.role_id(grant.role) for grant, reason in why.items() if not reason}
     entry = Entry(
         key=first.key,
-        email=email or (record and record.email) or first.key,
+        email=email or record or "",
         desired=desired,
         deferred={role for role in kept if role is not None},
         ended=next((fact.body for fact in facts if fact.kind == Kind.ENDED), ""),
         until=until(facts),
+        may_be=member is not None and account.lost.may_be(member),
     )
     withdrawn = [(grant, reason) for grant, reason in why.items() if reason]
     instead = replacement_grants(account.rules, entry, found.guest) if withdrawn else ()
@@ -276,4 +329,4 @@ def _full_comparison(
     if desired is None and Kind.NOT_YET in kinds:
         yield Note.NOT_YET
         return
-    yield from differences(account.rules, entry, found.guest, found.current_options)
+    yield from differences(account.rules, entry, found.guest, found.current_options, found.options)

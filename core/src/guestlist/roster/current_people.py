@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from guestlist.client import Guestlist
 from guestlist.errors import MalformedResponse, UnknownRole
 from guestlist.exchange.account import Account
-from guestlist.models import OPEN_STATES, Role, State
+from guestlist.models import OPEN_STATES, Member, Role, State
 from guestlist.roster.desired import AccessResolver
 from guestlist.roster.reading import Progress, Reading, invitation_from, person_state, read_accounts
 from guestlist.roster.store import Fact, Kind, PlanStore
@@ -70,16 +70,16 @@ class CurrentPeople:
         accounts = [_Account(self._guests, name, self.read[name]) for name in self._names]
         for facts in self._store.people():
             account = accounts[facts[0].account]
-            guest = person_state(account.account, facts[0].key, facts).guest
+            guest = person_state(account.account, None, facts).guest
             member, invitation = guest.member, guest.invitation
             if guest.state is State.ACCEPTED and member is not None:
                 roles = None if member.roles is None else account.member_roles(member.roles)
-                yield guest.account, member.label, roles, guest.state
+                yield account.person(member, roles, guest.state)
             elif invitation is not None:
                 offered = account.invitation_roles(invitation.roles)
                 yield guest.account, invitation.email, offered, guest.state
             elif member is not None:
-                yield guest.account, member.label, None, guest.state
+                yield account.person(member, None, guest.state)
 
 
 def _may_be_closed(_account: str, _reading: Reading, facts: Sequence[Fact]) -> bool:
@@ -99,6 +99,14 @@ class _Account:
             (role.kind, role.id): role for role in reading.roles
         }
         self._any = not provider.supports("roles")
+
+    def person(self, member: Member, roles: tuple[str, ...] | None, state: State) -> CurrentPerson:
+        """Returns a member as `pull` takes it. If the service does not show the addresses of
+        members, they are named by their logins."""
+        name = self.account.name
+        if member.address or self.account.provider.members_show_emails or not member.login:
+            return name, member.label, roles, state
+        return name, "", roles, state, member.login
 
     def member_roles(self, held: Iterable[Role]) -> tuple[str, ...] | None:
         """Returns the names of a member's grantable roles. Plans never revoke other roles.

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from pydantic import BaseModel
 
+from guestlist.address import email_key, login_key
 from guestlist.changes import RoleRef, reference
 from guestlist.errors import CallerMistake, UnknownRole
 from guestlist.models import Role
@@ -59,8 +60,9 @@ class RosterFacts:
         """Yields a fact for each entry whose account is planned."""
         for one in wanted:
             brief = _brief(one)
+            named = f"\0{one.also}\0{one.login}" if one.also or one.login else ""
             self._hash.update(
-                f"{one.account}\0{one.email}\0{brief}\0{one.starts}\0{one.ends}\n".encode()
+                f"{one.account}\0{one.email}\0{brief}\0{one.starts}\0{one.ends}{named}\n".encode()
             )
             self.count += 1
             self.accounts.add(one.account)
@@ -77,6 +79,10 @@ class RosterFacts:
             body = str(one.ends) if kind is Kind.ENDED else one.email
             ask = kind is Kind.WANTED and one.roles is not None
             yield Fact(one.key, number, kind, ask, brief, body, one.place)
+            names = map(email_key, one.also) if one.also else ()
+            for name in (*names, login_key(one.login)) if one.login else names:
+                login = one.login or "" if name[:1] == "@" else ""
+                yield Fact(one.key, number, Kind.ALIAS, False, name, login, one.place)
 
     def _kind(self, one: Wanted) -> Kind:
         begin, end = self._begin(one), self._end(one)

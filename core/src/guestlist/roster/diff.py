@@ -10,7 +10,16 @@ from typing import Any
 
 from guestlist.changes import Action, Change, reference, without_secrets
 from guestlist.errors import GuestlistError
-from guestlist.models import OPEN_STATES, Basis, Guest, Invitation, NewInvitation, Role, State
+from guestlist.models import (
+    OPEN_STATES,
+    Basis,
+    Guest,
+    Invitation,
+    Member,
+    NewInvitation,
+    Role,
+    State,
+)
 from guestlist.provider import Provider
 from guestlist.roster.desired import DesiredAccess
 from guestlist.roster.reading import InvitationBrief, ids_of
@@ -33,7 +42,14 @@ class Note(StrEnum):
     KEPT = "kept"
     """People who are not in the roster, but are protected from removal."""
     PROGRAMS = "programs"
-    """Members that are service accounts, or have no address."""
+    """Members that are service accounts."""
+    UNNAMED = "unnamed"
+    """Members whom a roster cannot name, because their records have no address."""
+    CANDIDATES = "candidates"
+    """Members who are not in the roster, but may be a person of the roster under another address or
+    with an unknown login. They are not removed."""
+    SUSPENDED = "suspended"
+    """Members who match the roster, but are locked out."""
     UNSEEN = "unseen"
     """Members whose roles the service does not show."""
     HELD_BACK = "held back"
@@ -50,7 +66,8 @@ class Rules:
         check: checks an invitation against the policies, and raises `InvalidArgument` to refuse it.
         prune: whether people who are not in the roster are removed.
         invite_declined: whether people who declined are invited again.
-        protected: keys of people who lose neither membership nor roles.
+        protected: people who lose neither membership nor roles: keys of addresses, and logins or
+            ids of members.
     """
 
     account: str
@@ -60,6 +77,14 @@ class Rules:
     prune: bool = False
     invite_declined: bool = False
     protected: frozenset[str] = frozenset()
+
+    def protects(self, key: str, member: Member | None) -> bool:
+        """Returns whether a person is protected, by any of their names."""
+        if not self.protected:
+            return False
+        return key in self.protected or (
+            member is not None and any(map(member.is_called, self.protected))
+        )
 
     def known(self, role: Role) -> Role | None:
         """Returns the role from the account's list, because other records may have only its id."""
@@ -76,6 +101,8 @@ class Entry:
         deferred: kind and id of each role whose grant was deferred by an earlier invitation.
         ended: the last day of the membership, if it is over.
         until: the next moment at which the requirements change; None for never.
+        may_be: whether the person may be one of the roster under another address or with an unknown
+            login, although the roster does not name them.
     """
 
     key: str
@@ -84,26 +111,43 @@ class Entry:
     deferred: Collection[tuple[str, str]] = frozenset()
     ended: str = ""
     until: datetime | None = None
+    may_be: bool = False
 
 
 def differences(
-    rules: Rules, entry: Entry, guest: Guest, current_options: Mapping[str, Any] | None = None
+    rules: Rules,
+    entry: Entry,
+    guest: Guest,
+    current_options: Mapping[str, Any] | None = None,
+    options: Sequence[Mapping[str, Any] | None] = (),
 ) -> Iterator[Change | Note]:
     """Yields the changes for a person, and the notes to count.
 
     Args:
         guest: the current state of the person.
         current_options: the options of the invitation; None if they are unknown.
+        options: the options of each open invitation, if there are several.
     """
     person = _Person(rules, entry, guest)
     if entry.desired is None:
         yield from _for_unwanted(person)
     elif guest.state is State.ACCEPTED:
-        yield from _for_member(person, entry.desired)
+        for found in _for_member(person, entry.desired):
+            if found is not Note.FITS or not guest.suspended:
+                yield found
+        if guest.suspended:
+            yield Note.SUSPENDED
     elif entry.desired.problems:
         yield Note.HELD_BACK
     elif guest.state in OPEN_STATES and guest.invitation is not None:
-        yield from _for_invited(person, entry.desired, guest.invitation, current_options)
+        several = dict(zip(map(id, guest.invitations), options, strict=False))
+        surplus = _surplus_invitations(person, entry.desired)
+        kept = [one for one in guest.invitations if one not in surplus]
+        if kept and surplus:
+            yield _without(person, entry.desired, surplus)
+        invitation = kept[0] if kept else guest.invitation
+        current = several.get(id(invitation), current_options)
+        yield from _for_invited(person, entry.desired, invitation, current, kept)
     else:
         yield _for_absent(person, entry.desired, current_options)
 
@@ -121,6 +165,7 @@ class _Person:
             account=self.rules.account,
             email=self.entry.email,
             key=self.entry.key,
+            login=self.guest.login,
             reason=reason,
             state=self.guest.state,
             invitation=invitation and without_secrets(invitation),
@@ -147,8 +192,11 @@ def _for_unwanted(person: _Person) -> Iterator[Change | Note]:
     rules, entry, guest = person.rules, person.entry, person.guest
     if guest.state is not State.ACCEPTED and guest.state not in OPEN_STATES:
         return
-    if entry.key in rules.protected:
+    member = guest.member if guest.state is State.ACCEPTED else None
+    if rules.protects(entry.key, guest.member):
         yield Note.KEPT
+    elif member and not member.address and rules.provider.members_show_emails:
+        yield Note.UNNAMED
     elif not rules.prune and entry.ended:
         where = "a member" if guest.state is State.ACCEPTED else "invited"
         yield person.cannot(
@@ -156,12 +204,37 @@ def _for_unwanted(person: _Person) -> Iterator[Change | Note]:
         )
     elif not rules.prune:
         yield Note.UNLISTED
+    elif entry.may_be:
+        yield Note.CANDIDATES
     else:
         reason = f"wanted until {entry.ended}" if entry.ended else "not in the roster"
         inside = guest.state is State.ACCEPTED
         operation, action = ("remove", Action.REMOVE) if inside else ("revoke", Action.REVOKE)
+        withdrawn = tuple(map(without_secrets, guest.invitations))
         frees_seat = person.rules.provider.counts_seats
-        yield person.if_possible(operation, action, reason, frees_seat=frees_seat)
+        yield person.if_possible(
+            operation, action, reason, invitations=withdrawn, frees_seat=frees_seat
+        )
+
+
+def _surplus_invitations(person: _Person, desired: DesiredAccess) -> list[Invitation]:
+    """Returns the open invitations that offer a role that the roster does not want."""
+    wanted = desired.ids
+    if wanted is None or desired.problems or person.rules.provider.most_roles == 0:
+        return []
+    return [one for one in person.guest.invitations if ids_of(one.roles) - wanted]
+
+
+def _without(person: _Person, desired: DesiredAccess, surplus: Sequence[Invitation]) -> Change:
+    """Returns the change that withdraws the open invitations that offer too much."""
+    offered = _labels(person.rules, [role for one in surplus for role in one.roles])
+    wanted = _labels(person.rules, desired.roles or ()) or "no role"
+    besides = "a member has" if person.guest.state is State.ACCEPTED else "there is"
+    reason = (
+        f"{besides} another open invitation: it offers {offered}, but the roster wants {wanted}"
+    )
+    withdrawn = tuple(map(without_secrets, surplus))
+    return person.if_possible("revoke", Action.REVOKE, reason, invitations=withdrawn)
 
 
 # ---------------------------------------------------------------------------- members
@@ -172,11 +245,15 @@ def _for_member(person: _Person, desired: DesiredAccess) -> Iterator[Change | No
     if desired.roles is None or member is None:  # a new member may not be listed yet
         yield Note.FITS
         return
+    if not person.rules.protects(person.entry.key, member) and (
+        surplus := _surplus_invitations(person, desired)
+    ):
+        yield _without(person, desired, surplus)
     if member.roles is None:
         yield from _settle_hidden_roles(person, desired)
         return
     replaced = person.rules.provider.one_role and member.roles
-    if replaced and person.entry.key in person.rules.protected:
+    if replaced and person.rules.protects(person.entry.key, member):
         yield Note.FITS if all(holds(member.roles, role) for role in desired.roles) else Note.KEPT
         return
     if replaced and desired.problems:  # assigning a role replaces the current one
@@ -222,7 +299,7 @@ def _surplus_roles(
 ) -> Iterator[Change]:
     rules = person.rules
     replaced = rules.provider.one_role and desired.roles
-    if replaced or desired.problems or person.entry.key in rules.protected:
+    if replaced or desired.problems or rules.protects(person.entry.key, person.guest.member):
         return
     for role in map(rules.known, held):
         if role is not None and not holds(desired.roles or (), role):
@@ -242,9 +319,17 @@ def _for_invited(
     desired: DesiredAccess,
     invitation: Invitation,
     current_options: Mapping[str, Any] | None,
+    kept: Sequence[Invitation],
 ) -> Iterator[Change | Note]:
+    """Yields the changes for an invited person.
+
+    Args:
+        kept: the open invitations that offer nothing that the roster does not want. They are
+            compared together: some services have an invitation for each role.
+    """
     provider = person.rules.provider
-    current = InvitationBrief(invitation.state, ids_of(invitation.roles), current_options)
+    offered = ids_of(role for one in kept or [invitation] for role in one.roles)
+    current = InvitationBrief(invitation.state, offered, current_options)
     unlike = differing_parts(provider, desired, current)
     if not unlike:
         yield Note.INVITED
@@ -259,7 +344,13 @@ def _for_invited(
         return
     reason = _in_words(person.rules, unlike, desired, invitation, current_options)
     if provider.supports("revoke"):
-        yield _with_invitation(person, desired, Action.REPLACE, reason)
+        yield _with_invitation(
+            person,
+            desired,
+            Action.REPLACE,
+            reason,
+            invitations=tuple(map(without_secrets, person.guest.invitations)),
+        )
     else:
         yield person.cannot(f"{reason}. {provider.unsupported('revoke')}", options=desired.given)
 
@@ -361,6 +452,13 @@ def _for_absent(
     state, invitation = guest.state, guest.invitation
     if guest.incomplete is not None:
         return person.cannot(f"it is unknown whether the person is a member: {guest.incomplete}")
+    if guest.unidentified is not None:
+        return person.cannot(
+            f"it is unknown whether the person is a member: {guest.unidentified}."
+            f" {_how_to_identify(person)}"
+        )
+    if not person.entry.email:
+        return person.cannot("is not a member, and the roster has no email address to invite")
     if state is State.DECLINED and not rules.invite_declined:
         return person.cannot(_declined(invitation))
     if state is State.UNKNOWN and guest.basis is Basis.REPORTED:
@@ -382,7 +480,7 @@ def _for_absent(
 
 
 def _with_invitation(
-    person: _Person, desired: DesiredAccess, action: Action, reason: str
+    person: _Person, desired: DesiredAccess, action: Action, reason: str, **more: Any
 ) -> Change:
     """Returns a change that sends an invitation, or a `cannot` change with the reason."""
     provider = person.rules.provider
@@ -395,15 +493,18 @@ def _with_invitation(
             f"{provider.title} needs a role for an invitation, and the roster names none."
         )
     try:
-        person.rules.check(
-            NewInvitation(email=person.entry.email, roles=roles, options=desired.options)
+        order = NewInvitation(
+            email=person.entry.email,
+            login=person.guest.login,
+            roles=roles,
+            options=desired.options,
         )
+        person.rules.check(order)
     except GuestlistError as refusal:
         return person.cannot(refusal)
     deferred = wanted[len(roles) :]
-    return person.change(
-        action, reason, roles=roles, deferred=deferred, options=dict(desired.given)
-    )
+    given = dict(desired.given)
+    return person.change(action, reason, roles=roles, deferred=deferred, options=given, **more)
 
 
 def _can_resend(provider: Provider, invitation: Invitation) -> bool:
@@ -412,6 +513,16 @@ def _can_resend(provider: Provider, invitation: Invitation) -> bool:
         return True
     enough = len(invitation.roles) >= provider.least_roles
     return enough and provider.supports("revoke") and provider.supports("invite")
+
+
+def _how_to_identify(person: _Person) -> str:
+    """Returns what to write into the roster, so that the person is recognized."""
+    if person.guest.candidates and person.rules.provider.members_show_emails:
+        return (
+            'Not invited again. If one of these is the person, write also = ["…"] with that address'
+            " into the roster. If the person has left, run `guestlist invite --if-exists replace`."
+        )
+    return f'Write logins.{person.rules.account} = "…" into the roster.'
 
 
 def _declined(invitation: Invitation | None) -> str:

@@ -110,6 +110,14 @@ Address = Annotated[str, Field(min_length=1, json_schema_extra={"pattern": "@"})
 Email = Annotated[
     Address, BeforeValidator(lambda one: _email(one) if isinstance(one, str) else one)
 ]
+Protected = Annotated[
+    str,
+    Field(min_length=1),
+    BeforeValidator(
+        lambda one: _email(one) if isinstance(one, str) and "@" in one.lstrip()[1:] else one
+    ),
+]
+"""An address, or the login or id of a member, which has no `@` except as its first character."""
 Day = Annotated[datetime | date, BeforeValidator(_day)]
 Zone = Annotated[
     ZoneInfo,
@@ -158,13 +166,22 @@ class Group(Part):
 class Person(Part):
     """One person, or several people with the same accounts."""
 
-    email: Annotated[
-        Annotated[Email, Tag(ONE)] | Annotated[list[Email], Tag(LIST), Field(min_length=1)],
-        Discriminator(
-            _form, custom_error_type="email", custom_error_message="must be an email address"
-        ),
-    ]
-    """The email address, or a list of addresses."""
+    email: (
+        Annotated[
+            Annotated[Email, Tag(ONE)] | Annotated[list[Email], Tag(LIST), Field(min_length=1)],
+            Discriminator(
+                _form, custom_error_type="email", custom_error_message="must be an email address"
+            ),
+        ]
+        | None
+    ) = None
+    """The email address, or a list of addresses of several people. May be omitted for a person with
+    `logins`, who then cannot be invited."""
+    also: list[Email] = []
+    """Other addresses of the same person, at which a service may know them. Invitations go to
+    `email`."""
+    logins: dict[str, Text] = {}
+    """The person's logins at the services, by the name of the account: `logins.hub = "ada-l"`."""
     groups: list[Text] = []
     """Names of groups, from `[groups.…]`."""
     accounts: Accesses = {}
@@ -180,6 +197,8 @@ class Columns(Part):
     """Headings of the columns of a CSV file, if they differ from the default names."""
 
     email: Text | None = None
+    also: Text | None = None
+    logins: Text | None = None
     accounts: Text | None = None
     roles: Text | None = None
     groups: Text | None = None
@@ -193,7 +212,8 @@ class PeopleFile(Part):
     file: Text
     """The path, relative to this file. A name that ends in `.toml` means TOML, any other CSV."""
     columns: Columns = Columns()
-    """The headings of a CSV file. By default email, accounts, roles, groups, from and until."""
+    """The headings of a CSV file. By default email, also, logins, accounts, roles, groups, from and
+    until."""
     groups: list[Text] = []
     """Groups of all people in the file."""
     accounts: Accesses = {}
@@ -212,8 +232,9 @@ class LimitsTable(Part):
     """Maximum number of invitations in one run without confirmation."""
     removals: StrictInt = Field(default=10, ge=0)
     """Maximum number of removed people in one run without confirmation."""
-    protected: list[Email] = []
-    """Addresses of people who never lose membership or roles, such as the owner of an API key."""
+    protected: list[Protected] = []
+    """Addresses, logins or ids of members who never lose membership or roles, such as the owner of
+    an API key or a program."""
 
 
 class FromEnvironment(Part):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from functools import cached_property
@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import ValidationError
 
-from guestlist.address import email_key
+from guestlist.address import email_key, is_email, person_key
 from guestlist.config import open_config
 from guestlist.errors import ConfigError
 from guestlist.location import ledger_url
@@ -36,6 +36,7 @@ from guestlist.roster.index import (
     RosterIndex,
     check_days,
     check_has_account,
+    check_identity,
     memberships,
     merge_all,
 )
@@ -139,15 +140,18 @@ class Roster:
         """
         for entry in self._entries:
             for account, membership in entry.memberships.items():
+                login = entry.logins.get(account)
                 for email, place in entry.people:
                     yield Wanted(
                         account,
-                        email_key(email),
+                        person_key(email, login),
                         email,
                         *membership,
                         entry.starts,
                         entry.ends,
                         place,
+                        entry.also,
+                        login,
                     )
         for table in self._tables:
             yield from table.wanted()
@@ -264,13 +268,18 @@ class _Entry(NamedTuple):
     """One `[[people]]` table, with merged memberships.
 
     Attributes:
-        people: address, and file and line, of each person.
+        people: address, and file and line, of each person. The address is empty if the table has
+            only logins.
+        also: other addresses of the person, if there is only one.
+        logins: the person's logins by account, if there is only one person.
     """
 
     people: tuple[tuple[str, str], ...]
     memberships: Memberships
     starts: date | None
     ends: date | None
+    also: tuple[str, ...] = ()
+    logins: Mapping[str, str] = {}
 
 
 class _File:
@@ -305,23 +314,29 @@ def _entries(
     """Yields the valid entries of a file. Adds the invalid ones to the problems."""
     for number, person in enumerate(people):
         place = ("people", number)
-        if file.add_problems(index.unknown_names(person.accounts, person.groups), *place):
+        unknown = index.unknown_names(person.accounts, person.groups, person.logins)
+        if file.add_problems(unknown, *place):
+            continue
+        if not person.email and not person.logins:
+            file.add_problems([ConfigError("it is missing")], *place, "email")
             continue
         try:
             check_days(person.from_, person.until)
             parts = [common, *map(index.group, person.groups), memberships(person.accounts)]
             found = check_has_account(merge_all(parts))
+            emails = [person.email] if isinstance(person.email, str) else person.email or []
+            check_identity(len(emails), person.also, person.logins, found)
         except ConfigError as error:
             file.add_problems([error], *place)
             continue
-        if isinstance(person.email, str):
-            addresses = [(person.email, file.toml.where((*place, "email")))]
-        else:
-            addresses = [
-                (email, file.toml.where((*place, "email", one)))
-                for one, email in enumerate(person.email)
-            ]
-        yield _Entry(tuple(addresses), found, person.from_, person.until)
+        several = isinstance(person.email, list)
+        addresses = [
+            (email, file.toml.where((*place, "email", one) if several else (*place, "email")))
+            for one, email in enumerate(emails)
+        ] or [("", file.toml.where((*place, "logins")))]
+        yield _Entry(
+            tuple(addresses), found, person.from_, person.until, tuple(person.also), person.logins
+        )
 
 
 EXTRA_EMAILS = 2
@@ -334,7 +349,7 @@ def _limits(settings: LimitsTable, accounts: int) -> Limits:
         period=settings.period,
         invitations=settings.invitations,
         removals=settings.removals,
-        protected=frozenset(map(email_key, settings.protected)),
+        protected=frozenset(email_key(one) if is_email(one) else one for one in settings.protected),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
 
 from guestlist.errors import ConfigError
@@ -50,9 +50,18 @@ class RosterIndex:
         return {account for group in self._groups.values() for account in group}
 
     def unknown_names(
-        self, accounts: Accesses, groups: Iterable[str] = ()
+        self, accounts: Accesses, groups: Iterable[str] = (), logins: Iterable[str] = ()
     ) -> Iterator[ConfigError]:
-        """Yields an error for each account and group that does not exist, with its place."""
+        """Yields an error for each account and group that does not exist, with its place.
+
+        Args:
+            logins: names of accounts for which a login is given.
+        """
+        for account in logins:
+            try:
+                self.account(account)
+            except ConfigError as error:
+                yield error.within("", "logins", account)
         for account in accounts:
             try:
                 self.account(account)
@@ -105,6 +114,32 @@ def check_days(starts: date | None, ends: date | None) -> None:
 
 def _day_of(day: date) -> date:
     return day.date() if isinstance(day, datetime) else day
+
+
+def check_identity(
+    emails: int, also: Sequence[str], logins: Mapping[str, str], found: Memberships
+) -> None:
+    """Checks that each entry says who the person is.
+
+    Args:
+        emails: the number of addresses.
+        found: the memberships of the person.
+
+    Raises:
+        ConfigError: several people share other addresses or logins, or an account has neither an
+            address nor a login.
+    """
+    if emails > 1 and (also or logins):
+        raise ConfigError(
+            "several people cannot have the same other addresses or logins",
+            hint="Write a table for each person.",
+        )
+    lacking = [account for account in found if account not in logins]
+    if not emails and lacking:
+        raise ConfigError(
+            f"this person has neither an email address nor a login for {lacking[0]!r}",
+            hint=f'Add email = "…" or logins.{lacking[0]} = "…".',
+        )
 
 
 def check_has_account(found: Memberships) -> Memberships:

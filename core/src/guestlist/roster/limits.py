@@ -20,8 +20,8 @@ class Limits:
         invitations: number of emails that one run may send without confirmation.
         removals: number of people that one run may remove without confirmation. A revoked
             invitation counts as a removal.
-        protected: keys of people who lose neither membership nor roles, such as the owner of an
-            API key.
+        protected: people who lose neither membership nor roles, such as the owner of an API key:
+            keys of addresses, and logins or ids of members.
     """
 
     mails_per_person: int | None = None

@@ -18,6 +18,7 @@ from guestlist.roster.limits import EmailLimiter, Limits
 from guestlist.roster.planfile import write_plan
 from guestlist.roster.problems import EMPTY_HINT
 from guestlist.roster.reading import Progress, Reading, read_accounts
+from guestlist.roster.same_organization import check_distinct, shared_invitations
 from guestlist.roster.store import Fact, Kind, PlanStore
 from guestlist.roster.summary import Summary, fingerprint, over
 from guestlist.roster.wanted import Wanted
@@ -127,12 +128,13 @@ def make_plan(
     Raises:
         UnknownAccount: an account of `accounts` is not configured. An account that only the roster
             names is listed in `Plan.errors` instead.
-        ConfigError: the roster has no people.
+        ConfigError: the roster has no people, or two accounts are the same organization.
         GuestlistError: a temporary file cannot be written.
     """
     names = sorted(guests.accounts if accounts is None else set(accounts))
     for name in names:
         guests.account(name)
+    check_distinct({name: guests.accounts[name] for name in names})
     unclear = unclear or {}
     names = [name for name in names if name not in unclear]
     limits = limits or Limits()
@@ -141,11 +143,12 @@ def make_plan(
     store = PlanStore()
     try:
         store.add(roster.facts(wanted))
+        _check_aliases(store)
         if not (roster.count or allow_empty):
             raise ConfigError("the roster has no people", hint=EMPTY_HINT)
         grants = [grant for grant in deferred if not people or grant.key in people]
         store.add(_grant_facts(grants, numbers))
-        store.add(_unresolved_facts(unresolved, numbers))
+        store.add(_unresolved_facts(store, unresolved, numbers))
 
         def compared(name: str, reading: Reading) -> AccountComparison:
             return AccountComparison(
@@ -160,6 +163,9 @@ def make_plan(
             needs_details=MayDiffer(compared, people),
             progress=progress,
         )
+        seen = {name: reading.identities for name, reading in read.items()}
+        for name, error in shared_invitations(guests.accounts, seen):
+            read[name].error = read[name].error or error
         readable = {
             name: compared(name, reading) for name, reading in read.items() if not reading.error
         }
@@ -210,13 +216,28 @@ def _grant_facts(deferred: Iterable[DeferredGrant], numbers: Mapping[str, int]) 
             )
 
 
+def _check_aliases(store: PlanStore) -> None:
+    """Checks that no other address or login belongs to two people.
+
+    Raises:
+        ConfigError: one does.
+    """
+    for fact, other, place in store.learn_aliases():
+        name = fact.body or fact.brief
+        raise ConfigError(
+            f"{fact.place}: {name!r} belongs to two people, {fact.key} and {other} ({place})",
+            hint="Write one table for each person, with all their addresses.",
+        )
+
+
 def _unresolved_facts(
-    unresolved: Iterable[Unresolved], numbers: Mapping[str, int]
+    store: PlanStore, unresolved: Iterable[Unresolved], numbers: Mapping[str, int]
 ) -> Iterator[Fact]:
     for one in unresolved:
         if one.account in numbers:
             number = numbers[one.account]
-            yield Fact(one.key, number, Kind.UNRESOLVED, False, "", str(one))
+            key = store.key_of(number, [one.key])
+            yield Fact(key, number, Kind.UNRESOLVED, False, "", str(one))
 
 
 class LeftoverGrants:

@@ -43,7 +43,7 @@ PEOPLE_CSV = "people.csv"
 """Name of the CSV file for more people."""
 PEOPLE_KEYS = ("people", "people_from")
 """The keys of the roster file that are replaced."""
-CSV_COLUMNS = ("email", "account", "roles")
+CSV_COLUMNS = ("email", "account", "roles", "login")
 """The headings of the CSV file."""
 NEW_FILE_MODE = 0o600
 """Permissions of a new file. It contains addresses, so only the owner may read it."""
@@ -54,9 +54,12 @@ MAX_LINE_LENGTH = 88
 
 _Held = tuple[tuple[str, tuple[str, ...] | None], ...]
 """The accounts of a person, each with the labels of the roles (None if they are unknown)."""
-CurrentPerson = tuple[str, str, tuple[str, ...] | None, State]
+CurrentPerson = (
+    tuple[str, str, tuple[str, ...] | None, State]
+    | tuple[str, str, tuple[str, ...] | None, State, str]
+)
 """A member or invited person: account, address, labels of the roles (None if the service does not
-show them) and state."""
+show them) and state. A person without an address has an empty one, and their login at the end."""
 
 
 @dataclass
@@ -105,7 +108,7 @@ def pull(
     rows = _nameable_rows(present, remainder.accounts, pulled)
     found: dict[str, _Person] = {}
     for row in rows:
-        person = found.setdefault(email_key(row.email), _Person(row.email, {}))
+        person = found.setdefault(row.key, _Person(row.email, {}, row.login))
         person.memberships.update(
             merge_all([person.memberships, {row.account: DesiredMembership(row.roles)}])
         )
@@ -123,11 +126,18 @@ class _Row(NamedTuple):
     account: str
     email: str
     roles: tuple[str, ...] | None
+    login: str = ""
+
+    @property
+    def key(self) -> str:
+        """Identifies the person. The same login in two accounts may be two people."""
+        return email_key(self.email) if self.email else f"@{self.account} {self.login}"
 
 
 class _Person(NamedTuple):
     email: str
     memberships: dict[str, DesiredMembership]
+    login: str = ""
 
 
 @dataclass
@@ -199,11 +209,14 @@ class _Remainder:
         for number, person in enumerate(table.get("people", [])):
             where = self.before.where(("people", number))
             addresses = _addresses(person)
-            who = addresses[0] if len(addresses) == 1 else f"{len(addresses)} people"
+            who = addresses[0] if len(addresses) == 1 else f"{len(addresses) or 1} people"
             if person.get("groups"):
                 yield f"the groups of {who} ({where}); their accounts are written instead"
             if any(isinstance(one, dict) and one.get("options") for one in _accesses(person)):
                 yield f"the options of {who} ({where})"
+            for names, what in (("also", "other addresses"), ("logins", "logins")):
+                if person.get(names):
+                    yield f"the {what} of {who} ({where})"
             for email in addresses:
                 dated = "from" in person or "until" in person
                 if dated and not self._keeps_days(email, person):
@@ -252,26 +265,30 @@ def _nameable_rows(
     present: Iterable[CurrentPerson], accounts: tuple[str, ...], pulled: Pulled
 ) -> Iterator[_Row]:
     """Yields the people that a roster can express. Notes the others in `pulled.left_out`."""
-    for account, email, roles, state in present:
+    for account, email, roles, state, *logins in present:
         if account not in accounts:
             raise unknown("account", account, accounts)
         if state not in CURRENT_STATES:
             continue
-        wrong = _problem_with(email, roles, state)
+        login = logins[0] if logins else ""
+        wrong = _problem_with(email, roles, state, login)
         if not wrong:
-            yield _Row(account, read_email(email)[0], roles)
+            yield _Row(account, read_email(email)[0] if email else "", roles, login)
             continue
         pulled.left_out_count += 1
         if pulled.left_out_count <= MAX_PROBLEMS:
             pulled.left_out += (f"{account}: {wrong}",)
 
 
-def _problem_with(email: str, roles: tuple[str, ...] | None, state: State) -> str | None:
+def _problem_with(
+    email: str, roles: tuple[str, ...] | None, state: State, login: str
+) -> str | None:
     if state == State.UNKNOWN:
-        return f"{email!r} has a state that guestlist does not know"
+        return f"{email or login!r} has a state that guestlist does not know"
     try:
-        read_email(email)
-        "".join(roles or ()).encode()
+        if not login:
+            read_email(email)
+        "".join((login, *(roles or ()))).encode()
     except InvalidArgument as error:
         return error.message
     except UnicodeEncodeError:
@@ -285,7 +302,7 @@ def _problem_with(email: str, roles: tuple[str, ...] | None, state: State) -> st
 def _people_tables(found: Mapping[str, _Person], remainder: _Remainder) -> Iterator[str]:
     """Yields a `[[people]]` table for each set of people with the same accounts, roles and days."""
     accounts = remainder.accounts
-    alike: dict[tuple[_Held, tuple[str, ...]], list[str]] = {}
+    alike: dict[tuple[_Held, tuple[str, ...], str], list[str]] = {}
     for key, person in sorted(found.items()):
         held = tuple(
             (account, roles if roles is None else tuple(sorted(roles)))
@@ -294,9 +311,14 @@ def _people_tables(found: Mapping[str, _Person], remainder: _Remainder) -> Itera
             )
         )
         days = tuple(f"{name} = {_day(day)}" for name, day in remainder.days.get(key, {}).items())
-        alike.setdefault((held, days), []).append(person.email)
-    for (held, days), emails in alike.items():
-        lines = ["[[people]]", f"email = {_list(emails) if emails[1:] else _text(emails[0])}"]
+        emails = alike.setdefault((held, days, person.login), [])
+        emails += [person.email] if person.email else []
+    for (held, days, login), emails in alike.items():
+        lines = ["[[people]]"]
+        if emails:
+            lines += [f"email = {_list(emails) if emails[1:] else _text(emails[0])}"]
+        else:
+            lines += [f"logins.{_key(account)} = {_text(login)}" for account, _ in held]
         for account, roles in held:
             lines.append(f"accounts.{_key(account)} = {'true' if roles is None else _list(roles)}")
         yield "\n".join([*lines, *days]) + "\n"
@@ -328,7 +350,7 @@ def _text(value: str) -> str:
 def _rows(found: Mapping[str, _Person]) -> Iterator[_Row]:
     for person in found.values():
         for account, membership in person.memberships.items():
-            yield _Row(account, person.email, membership.roles)
+            yield _Row(account, person.email, membership.roles, person.login)
 
 
 def _write_csv(
@@ -347,11 +369,12 @@ def _write_csv(
         with _replacing(table) as below, _text_writer(below) as text:
             writer = csv.writer(text)
             writer.writerow((*CSV_COLUMNS, *dates))
-            for account, email, roles in rows:
+            for account, email, roles, login in rows:
                 held = "" if roles is None else guarded(cells.join(roles)) or cells.NOTHING
                 days = remainder.days.get(email_key(email), {}) if dates else {}
                 written = (str(days.get(name, "")) for name in dates)
-                row = (guarded(email), guarded(cells.join([account])), held, *written)
+                named = guarded(cells.join([login])) if login else ""
+                row = (guarded(email), guarded(cells.join([account])), held, named, *written)
                 writer.writerow(row)
                 pulled.memberships += 1
         remainder.back_up(path, pulled, still_read=PEOPLE_CSV)

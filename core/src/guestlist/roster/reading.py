@@ -11,18 +11,28 @@ from functools import lru_cache
 from itertools import islice
 from typing import Any, NamedTuple, TypeVar
 
-from guestlist.address import email_key
+from guestlist.address import email_key, login_key, person_key
 from guestlist.changes import without_secrets
 from guestlist.client import Guestlist
 from guestlist.errors import GuestlistError, NotFound
 from guestlist.exchange.account import Account
-from guestlist.models import MEMBERSHIPS, Basis, Guest, Invitation, Member, Role, State
+from guestlist.models import (
+    MEMBERSHIPS,
+    Basis,
+    Guest,
+    Invitation,
+    Member,
+    MemberState,
+    Role,
+    State,
+)
 from guestlist.provider import Provider, RecordProblem
+from guestlist.roster.same_organization import MAX_INVITATIONS, identity_of
 from guestlist.roster.store import Fact, Kind, PlanStore
 from guestlist.roster.threads import in_threads
 from guestlist.verbs.find import unless_seen
 from guestlist.verbs.lists import hiding
-from guestlist.verbs.states import best, best_member, conclude, current
+from guestlist.verbs.states import best, best_member, conclude_from, current
 
 T = TypeVar("T")
 
@@ -57,13 +67,17 @@ class Reading:
 
     Attributes:
         roles: the roles that the account can grant, if they were needed.
-        programs: number of members that were skipped: service accounts, or without an address.
+        programs: number of members that were skipped because they are service accounts.
+        accepted: number of invitations that the service reports as accepted.
+        identities: what identifies the first invitations among those of all organizations.
         problems: list records that could not be parsed.
         error: why the account could not be read. The data read before the error must not be used.
     """
 
     roles: list[Role] = field(default_factory=list)
     programs: int = 0
+    accepted: int = 0
+    identities: list[tuple[object, ...]] = field(default_factory=list)
     problems: list[RecordProblem] = field(default_factory=list)
     error: GuestlistError | None = None
 
@@ -194,20 +208,28 @@ class _Reader:
     def _invitation_fact(self, one: Invitation) -> Fact:
         brief = _invitation_brief(one, current_options(self._provider, one))
         body = without_secrets(one).model_dump_json(exclude_defaults=True)
-        return Fact(email_key(one.email), self._number, Kind.INVITATION, False, brief, body)
+        reading = self._reading
+        reading.accepted += one.state is State.ACCEPTED
+        if len(reading.identities) < MAX_INVITATIONS and one.id and one.created_at:
+            reading.identities.append(identity_of(one))
+        key = self._store.key_of(self._number, [email_key(one.email)])
+        return Fact(key, self._number, Kind.INVITATION, False, brief, body)
 
     def _summary_fact(self, one: Invitation) -> Fact:
         return self._invitation_fact(one)._replace(ask=True)
 
     def _member_fact(self, one: Member) -> Fact | None:
-        if one.service or not one.email:
+        if one.service:
             self._reading.programs += 1
             return None
         inside = one.state in MEMBERSHIPS
-        brief = roles_brief(one.roles) if inside else ""
+        # without a brief, the record is parsed and compared completely
+        plain = one.state is MemberState.ACTIVE and one.address is not None
+        brief = roles_brief(one.roles) if plain else ""
         body = one.model_dump_json(exclude_defaults=True)
         ask = inside and one.roles is None
-        return Fact(email_key(one.email), self._number, Kind.MEMBER, ask, brief, body)
+        key = self._store.key_of(self._number, member_keys(one))
+        return Fact(key, self._number, Kind.MEMBER, ask, brief, body)
 
     def _look_up_each_person(self) -> None:
         """Looks up each person of the roster, because the service has no lists.
@@ -344,14 +366,34 @@ def roles_from(brief: str) -> frozenset[tuple[str, str]] | None:
 
 
 class PersonState(NamedTuple):
-    """State of a person, and the options of their current invitation (None if unknown)."""
+    """State of a person, and the options of their invitations.
+
+    Attributes:
+        current_options: the options of the invitation that counts; None if they are unknown.
+        options: the options of each of `Guest.invitations`.
+    """
 
     guest: Guest
     current_options: Mapping[str, Any] | None
+    options: tuple[Mapping[str, Any] | None, ...] = ()
+
+
+def member_keys(member: Member) -> list[str]:
+    """Returns the keys by which a roster may know a member, the one of the address first."""
+    names = [login_key(member.login)] if member.login else []
+    return list(
+        dict.fromkeys([person_key(member.address or member.login or member.email), *names])
+        if member.email or member.login
+        else [person_key(None, None, member.id)]
+    )
 
 
 def person_state(
-    account: Account, email: str, facts: Sequence[Fact], problems: Sequence[RecordProblem] = ()
+    account: Account,
+    email: str | None,
+    facts: Sequence[Fact],
+    problems: Sequence[RecordProblem] = (),
+    candidates: Callable[[Invitation], Iterable[Member]] = lambda _invitation: (),
 ) -> PersonState:
     """Returns the state of a person as `status` would return it, computed from stored facts.
 
@@ -359,6 +401,7 @@ def person_state(
         facts: the facts about the person in the account.
         problems: list records of the account that could not be parsed. If one may be about the
             person, their absence is uncertain.
+        candidates: returns the members who could have accepted an invitation under another address.
     """
     invitations, members, held = list[tuple[Invitation, str]](), list[Member](), None
     outdated = any(fact.kind == Kind.COMPLETE for fact in facts)  # then summaries are ignored
@@ -372,11 +415,21 @@ def person_state(
     member = best_member(members)
     if member is not None and held is not None:
         member = member.model_copy(update={"roles": held})
-    invitation = best(one for one, _ in invitations)
-    options = next(
-        (invitation_from(brief).current_options for one, brief in invitations if one is invitation),
-        None,
-    )
-    guest = conclude(account, email, invitation, member)
+    records = [one for one, _ in invitations]
+    counting = best(records)
+    others: tuple[Member, ...] = ()
+    if counting is not None and counting.state is State.ACCEPTED and member is None:
+        others = tuple(candidates(counting))
+    login = next((fact.body for fact in facts if fact.kind == Kind.ALIAS and fact.body), None)
+    guest = conclude_from(account, email, records, member, login=login or None, candidates=others)
+    briefs = {id(one): brief for one, brief in invitations}
+    options = [
+        invitation_from(briefs[id(one)]).current_options
+        for one in (*guest.invitations, *([guest.invitation] if guest.invitation else []))
+    ]
     hidden = hiding(problems, facts[0].key) if problems else None
-    return PersonState(guest if hidden is None else unless_seen(guest, hidden), options)
+    return PersonState(
+        guest if hidden is None else unless_seen(guest, hidden),
+        options[-1] if options else None,
+        tuple(options[:-1]),
+    )

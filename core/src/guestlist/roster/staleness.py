@@ -129,7 +129,10 @@ def difference(change: Change, now: Guest) -> str:
     """Describes how a person's state differs from the basis of a change; empty if it does not."""
     if change.state is not now.state:
         return f"was {change.state}, and is now {now.state}"
-    if _facts(change.invitation) != _facts(now.invitation):
+    open_now = set(map(_facts, now.invitations))
+    if _facts(change.invitation) != _facts(now.invitation) or not open_now.issuperset(
+        map(_facts, change.invitations)
+    ):
         return "the invitation was replaced or renewed"
     before, member = change.member, now.member
     if (before and before.id) != (member and member.id):

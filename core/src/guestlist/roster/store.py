@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from enum import IntEnum
 from itertools import groupby, islice
@@ -40,6 +40,9 @@ class Kind(IntEnum):
     """The complete invitation, requested because the INVITATION is only a summary."""
     UNRESOLVED = 9
     """An earlier email to the person whose outcome is unknown."""
+    ALIAS = 10
+    """Another key of the person: of another address, or of a login. It is in `brief`, the login as
+    typed in `body`."""
 
 
 class Fact(NamedTuple):
@@ -76,6 +79,7 @@ class PlanStore:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        self._has_aliases = False
         with _as_guestlist_errors():
             self._db = sqlite3.connect("", isolation_level=None, check_same_thread=False)
             self._db.executescript(
@@ -85,6 +89,8 @@ class PlanStore:
                 PRAGMA cache_size = -{CACHE_KIB};
                 CREATE TABLE fact (key TEXT, account INT, kind INT, ask INT, brief TEXT, body TEXT,
                                    place TEXT);
+                CREATE TABLE alias (account INT, name TEXT, key TEXT, place TEXT,
+                                    PRIMARY KEY (account, name)) WITHOUT ROWID;
                 CREATE TABLE asking (account INT, key TEXT, body TEXT);
                 CREATE TABLE summary (key TEXT, account INT, kind INT, ask INT, brief TEXT,
                                       body TEXT, place TEXT);
@@ -105,6 +111,48 @@ class PlanStore:
     def add(self, facts: Iterable[Fact]) -> None:
         """Stores facts. After an error, some of them may be stored."""
         self._insert("INSERT INTO fact VALUES (?, ?, ?, ?, ?, ?, ?)", facts)
+
+    def learn_aliases(self) -> Iterator[tuple[Fact, str, str]]:
+        """Prepares `key_of` with the ALIAS facts so far.
+
+        Yields:
+            Each alias that belongs to two people: its fact, and key and place of the other person.
+        """
+        with self._lock, _as_guestlist_errors():
+            self._db.execute(
+                "INSERT OR IGNORE INTO alias SELECT account, brief, key, place FROM fact"
+                " WHERE kind = ?",
+                (Kind.ALIAS,),
+            )
+            found = self._db.execute("SELECT count(*) FROM alias").fetchone()
+        self._has_aliases = bool(found[0])
+        if not self._has_aliases:
+            return
+        rows = self._read(
+            "SELECT f.*, a.key, a.place FROM fact f JOIN alias a"
+            " ON a.account = f.account AND a.name = f.brief AND a.key <> f.key"
+            " WHERE f.kind = :alias"
+            " UNION ALL SELECT a.key, a.account, :alias, 0, a.name, '', a.place, f.key, f.place"
+            " FROM fact f JOIN alias a ON a.account = f.account AND a.name = f.key"
+            " WHERE f.kind < :deferred AND a.key <> f.key",
+            alias=Kind.ALIAS,
+            deferred=Kind.DEFERRED,
+        )
+        for *fact, key, place in rows:
+            yield Fact(*fact), key, place
+
+    def key_of(self, account: int, names: Sequence[str]) -> str:
+        """Returns the key of the person in the roster who has one of these keys as an alias; else
+        the first name."""
+        if self._has_aliases:
+            with self._lock, _as_guestlist_errors():
+                for name in names:
+                    row = self._db.execute(
+                        "SELECT key FROM alias WHERE account = ? AND name = ?", (account, name)
+                    ).fetchone()
+                    if row is not None:
+                        return str(row[0])
+        return names[0]
 
     def people(self) -> Iterator[list[Fact]]:
         """Yields the facts about each person in each account, ordered by key."""
@@ -144,6 +192,51 @@ class PlanStore:
                 },
             )
         yield from self._batches("asking WHERE", account, size)
+
+    def accepted_without_member(self, account: int) -> Iterator[str]:
+        """Yields an accepted invitation of each wanted person who is not a member."""
+        rows = self._read(
+            "SELECT max(iif(kind IN (:invitation, :complete) AND brief LIKE '[\"accepted\"%',"
+            " body, NULL)) AS record FROM fact WHERE account = :account GROUP BY key"
+            " HAVING record IS NOT NULL AND max(kind = :wanted) AND NOT max(kind = :member)",
+            account=account,
+            invitation=Kind.INVITATION,
+            complete=Kind.COMPLETE,
+            wanted=Kind.WANTED,
+            member=Kind.MEMBER,
+        )
+        return (body for (body,) in rows)
+
+    def has_unidentified(self, account: int) -> bool:
+        """Returns whether a wanted person without a known login is neither a member nor invited."""
+        rows = self._read(
+            "SELECT 1 FROM fact WHERE account = :account GROUP BY key"
+            " HAVING max(kind = :wanted) AND NOT max(kind = :member)"
+            " AND NOT max(kind = :alias AND body <> '')"
+            " AND NOT max(kind = :invitation AND (brief LIKE '[\"pending\"%'"
+            " OR brief LIKE '[\"awaiting_approval\"%'))",
+            account=account,
+            wanted=Kind.WANTED,
+            member=Kind.MEMBER,
+            alias=Kind.ALIAS,
+            invitation=Kind.INVITATION,
+        )
+        return next(iter(list(rows)), None) is not None
+
+    def unlisted_members(self, account: int) -> Iterator[str]:
+        """Yields the members who are not in the roster, and did not accept an invitation to their
+        own address."""
+        rows = self._read(
+            "SELECT max(iif(kind = :member, body, NULL)) AS record FROM fact"
+            " WHERE account = :account GROUP BY key"
+            " HAVING record IS NOT NULL AND NOT max(kind IN (:wanted, :not_yet, :invitation))",
+            account=account,
+            member=Kind.MEMBER,
+            wanted=Kind.WANTED,
+            not_yet=Kind.NOT_YET,
+            invitation=Kind.INVITATION,
+        )
+        return (body for (body,) in rows)
 
     def people_with_summaries(self, account: int, size: int) -> Iterator[list[list[Fact]]]:
         """Yields the facts about people whose invitation is a summary, `size` people per batch.
@@ -235,10 +328,10 @@ class PlanStore:
             with self._lock, _as_guestlist_errors():
                 self._db.executemany(query, batch)
 
-    def _read(self, query: str, *values: Any) -> Iterator[tuple[Any, ...]]:
+    def _read(self, query: str, *values: Any, **named: Any) -> Iterator[tuple[Any, ...]]:
         with _as_guestlist_errors():
             # `yield from` would close the cursor after the database when the reader stops early.
-            for row in self._db.execute(query, values):  # noqa: UP028
+            for row in self._db.execute(query, named or values):  # noqa: UP028
                 yield row
 
 

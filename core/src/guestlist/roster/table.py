@@ -14,7 +14,7 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
-from guestlist.address import read_email
+from guestlist.address import person_key, read_email
 from guestlist.errors import ConfigError, InvalidArgument
 from guestlist.roster import cells
 from guestlist.roster.document import DAY_HINT, Columns, PeopleFile, read_day
@@ -23,6 +23,7 @@ from guestlist.roster.index import (
     RosterIndex,
     check_days,
     check_has_account,
+    check_identity,
     merge_all,
 )
 from guestlist.roster.memberships import DesiredMembership, unique_roles
@@ -122,7 +123,8 @@ class PeopleTable:
         """
         problems, width = Problems(MAX_PROBLEMS), self._heading.width
         columns = self._heading.columns
-        address, first, last = (columns.get(name, -1) for name in ("email", "from", "until"))
+        names = ("email", "from", "until", "also", "logins")
+        address, first, last, others, named = (columns.get(name, -1) for name in names)
         placing = [columns.get(name, -1) for name in PLACING_COLUMNS]
         remembered: dict[tuple[str, ...], tuple[tuple[str, DesiredMembership], ...]] = {}
         with self._opened() as text:
@@ -145,12 +147,21 @@ class PeopleTable:
                         )
                     starts, ends = _day("from", row[first]), _day("until", row[last])
                     check_days(starts, ends)
-                    email, key = read_email(row[address])
+                    email = key = ""
+                    if row[address].strip() or not row[named].strip():
+                        email, key = read_email(row[address])
+                    also = _addresses(row[others])
+                    logins = self._logins(row[named], dict(places)) if row[named] else {}
+                    check_identity(bool(email), also, logins, dict(places))
                 except (InvalidArgument, ConfigError) as error:
                     problems.add(ConfigError(f"{where}: {error.message}", hint=error.hint))
                     continue
                 for account, (roles, options) in places:
-                    yield Wanted(account, key, email, roles, options, starts, ends, where)
+                    login = logins.get(account)
+                    who = key or person_key("", login)
+                    yield Wanted(
+                        account, who, email, roles, options, starts, ends, where, also, login
+                    )
         problems.check()
 
     def _memberships(self, accounts: str, roles: str, groups: str) -> Memberships:
@@ -163,6 +174,22 @@ class PeopleTable:
             membership = DesiredMembership(unique_roles(held) if roles.strip() else None)
             parts.append(dict.fromkeys(named or self._own_accounts, membership))
         return check_has_account(merge_all(parts))
+
+    def _logins(self, cell: str, places: Memberships) -> dict[str, str]:
+        """Returns the logins of a row by account. A value without an account is the login in all
+        accounts of the row.
+
+        Raises:
+            ConfigError: there is no account of that name.
+        """
+        found: dict[str, str] = {}
+        for one in cells.split(cell):
+            account, equals, login = one.partition("=")
+            if equals:
+                found[self._index.account(account.strip())] = login.strip()
+            else:
+                found |= dict.fromkeys(places, one)
+        return found
 
     def _rows(self, text: IO[str]) -> Iterator[tuple[int, list[str]]]:
         """Yields each row below the heading with its first line number. Skips empty rows."""
@@ -295,7 +322,9 @@ def _columns(titles: Sequence[str], wanted: Columns) -> dict[str, int]:
             raise ConfigError(f"there are {len(fitting)} columns {titles[fitting[0]]!r}")
         if fitting:
             found[name] = fitting[0]
-        elif heading or name == "email":
+        elif heading or (
+            name == "email" and not _matching_columns("logins", wanted.logins, titles)
+        ):
             there = ", ".join(repr(title) for title in titles if title)
             hint = f"There are: {there}."
             if not heading:
@@ -309,6 +338,16 @@ def _row_too_long(count: int, heading: Heading) -> ConfigError:
         f"the row has {count} values, but the heading has {heading.width}",
         hint=f"Put quotes around a value that contains {heading.separator!r}.",
     )
+
+
+@lru_cache(maxsize=4096)
+def _addresses(cell: str) -> tuple[str, ...]:
+    """Returns the addresses in a cell.
+
+    Raises:
+        InvalidArgument: one of them is invalid.
+    """
+    return tuple(read_email(one)[0] for one in cells.split(cell))
 
 
 @lru_cache(maxsize=4096)

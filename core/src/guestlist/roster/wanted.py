@@ -13,14 +13,16 @@ class Wanted(NamedTuple):
     Attributes:
         account: the account's name.
         key: the address in the form in which addresses are compared
-            (`guestlist.address.email_key`).
-        email: the address as typed.
+            (`guestlist.address.email_key`). Without an address, the key of the login.
+        email: the address as typed. Empty for a person whom the roster names by login only.
         roles: the roles by id, name or `kind:name`; None to leave the person's roles alone.
         options: the provider's options of an invitation.
         starts: the first day of the membership, or the moment at which it begins; None for no
             beginning.
         ends: the last day of the membership, or the moment at which it ends; None for no end.
         place: file and line of the entry for messages, such as `guestlist.toml:12`.
+        also: other addresses of the person, at which they may be known to a service.
+        login: the person's login at the service of the account.
     """
 
     account: str
@@ -31,3 +33,5 @@ class Wanted(NamedTuple):
     starts: date | None = None
     ends: date | None = None
     place: str = ""
+    also: tuple[str, ...] = ()
+    login: str | None = None

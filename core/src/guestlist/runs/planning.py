@@ -210,10 +210,10 @@ def _impossible_for_all(plan: Plan | PlanFile) -> Iterator[GuestlistError]:
     """Yields an error for each role or option that no person in an account can get."""
     reasons: dict[tuple[str, str], list[str]] = {}
     for change in impossible_changes(plan):
-        if not change.email:
+        if not change.label:
             yield UnknownRole(change.reason.rstrip("."), account=change.account)
         elif change.roles:  # the service cannot assign or unassign this role
-            reasons.setdefault((change.account, change.reason), []).append(change.email)
+            reasons.setdefault((change.account, change.reason), []).append(change.label)
     for (account, reason), emails in reasons.items():
         whom = emails[0] if len(emails) == 1 else f"{len(emails)} people"
         yield Unsupported(reason.rstrip("."), hint=f"It is wanted for {whom}.", account=account)

@@ -50,9 +50,9 @@ class Accounts:
             return self.by_name[name]
         raise unknown_account(name, self.by_name)
 
-    def call(self, name: str | None, email: str | None = None) -> Call:
+    def call(self, name: str | None, email: str | None = None, login: str | None = None) -> Call:
         """Starts a call on an account."""
-        return Call(self.pick(name), self.budget, email, self.new_strategy())
+        return Call(self.pick(name), self.budget, email, self.new_strategy(), login=login)
 
     def check_domain(self, email: str) -> None:
         """Refuses an address outside the allowed domains.

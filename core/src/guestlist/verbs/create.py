@@ -49,7 +49,12 @@ def create(call: Call, new: NewInvitation, known: Guest | None) -> Steps[InviteR
 
 def make_anew(call: Call, new: NewInvitation, guest: Guest, old: Invitation) -> Steps[InviteResult]:
     """Revokes an invitation, and creates another one in its place."""
+    if old.state is State.ACCEPTED:  # some services remove the member if it is revoked
+        return (yield from create(call, new, guest))
     revoked: bool | None = True
+    for other in guest.invitations:
+        if other.id != old.id:
+            yield from withdraw(call, new.email, call.provider.revoke(other))
     over = old.model_copy(update={"state": State.REVOKED, "basis": Basis.INFERRED})
     try:
         yield from withdraw(call, new.email, call.provider.revoke(old))

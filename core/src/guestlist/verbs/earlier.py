@@ -28,7 +28,7 @@ def settle_earlier(call: Call, action: str) -> Steps[Guest | None]:
     while (earlier := (yield from strategy.unresolved(call))) is not None:
         try:
             if action == "invite" and earlier.action != action and not earlier.must_be_settled:
-                guest = yield from look(call, call.email or "")
+                guest = yield from look(call, call.email or f"@{call.login}")
                 if guest.state in (*OPEN_STATES, State.ACCEPTED):
                     return None  # nothing will be sent
             guest, happened = yield from _find_out(call, earlier)
@@ -59,7 +59,7 @@ def _find_out(call: Call, earlier: EarlierCall) -> Steps[tuple[Guest, bool | Non
         left = final - clock.monotonic()
         how_sure = "final" if left <= 0 else "early"
         call.account.tell(EventName.LOOK, email=call.email, detail=f"an earlier call; {how_sure}")
-        guest = yield from look(call, call.email or "")
+        guest = yield from look(call, call.email or f"@{call.login}")
         happened = earlier.judge(guest, final=left <= 0)
         if happened is not None or left <= 0:
             return guest, happened

@@ -35,8 +35,8 @@ def new_record(guest: Guest, known: Guest | None) -> Invitation | Member | None:
             unreadable record may be the new one.
     """
     new = _new_record(guest, known)
-    if new is None and guest.incomplete is not None:
-        raise MalformedResponse(guest.incomplete)
+    if new is None and (unclear := guest.incomplete or guest.unidentified) is not None:
+        raise MalformedResponse(unclear)
     return new
 
 

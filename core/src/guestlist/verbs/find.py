@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from functools import partial
 
-from guestlist.address import check_email, email_key
+from guestlist.address import check_email, email_key, login_key
 from guestlist.errors import (
     CallerMistake,
     Forbidden,
@@ -26,31 +27,57 @@ from guestlist.verbs.states import (
     best_member,
     conclude,
     conclude_from,
+    could_be,
     current,
     is_open,
+    is_same_user,
     is_undecided,
 )
 
 Who = str | Guest | Invitation | Member
-"""A person: an address, the id of an invitation or member, or a value that guestlist returned."""
+"""A person: an address, a login with a leading `@`, the id of an invitation or member, or a value
+that guestlist returned."""
 
 
-def status(accounts: Accounts, who: Who, *, account: str | None = None) -> Steps[Guest]:
+def status(
+    accounts: Accounts,
+    who: Who | None = None,
+    *,
+    login: str | None = None,
+    account: str | None = None,
+) -> Steps[Guest]:
     """Returns the state of a person, and the evidence for it.
 
     An invitation that has disappeared does not count as accepted: the person is looked up in the
     list of members, and `basis` is `inferred`.
 
     Args:
-        who: an address, the id of an invitation or member, or a value that guestlist returned.
+        who: an address, a login with a leading `@`, the id of an invitation or member, or a value
+            that guestlist returned. May be omitted if `login` is given.
+        login: the person's login at the service. Some services do not show the addresses of
+            members; without a login, an address that is in no invitation is `unknown` there.
         account: the name of the account. May be omitted if there is only one.
 
     Raises:
         NotFound: the service does not have the id. An unknown address is not an error: its state
             is `gone`.
     """
-    call, email = yield from begin(accounts, who, account)
-    return (yield from look(call, email))
+    call, email = yield from begin(accounts, _named(who, login), account)
+    call.login = login or call.login
+    return (yield from look(call, email, identify=True))
+
+
+def _named(who: Who | None, login: str | None) -> Who:
+    """Returns the person whom an address or a login names.
+
+    Raises:
+        InvalidArgument: neither is given.
+    """
+    if who is not None:
+        return who
+    if not login:
+        raise InvalidArgument("no person is given", hint="Pass an address, an id or a login.")
+    return f"@{login.removeprefix('@')}"
 
 
 Check = Callable[[Provider], None]
@@ -70,10 +97,13 @@ def needs(operation: str) -> Check:
 def begin(
     accounts: Accounts, who: Who, account: str | None, check: Check | None = None
 ) -> Steps[tuple[Call, str]]:
-    """Starts a call about a person, and finds the address if an id is given.
+    """Starts a call about a person, and finds the address or login if an id is given.
 
     Args:
         check: called before any request is sent.
+
+    Returns:
+        The call, and the address, or the login with a leading `@` if there is no address.
 
     Raises:
         Unsupported: raised by the check.
@@ -85,18 +115,22 @@ def begin(
     try:
         if check is not None:
             check(call.provider)
-        email = address_of(who)
-        if email is None:
-            email = yield from _address_by_id(call, check_id(str(who)))
-        if not email:
+        name = name_of(who)
+        if name is None:
+            name = name_of((yield from _record_by_id(call, check_id(str(who)))))
+        if not name:
             raise InvalidArgument(
                 "the record has no email address, by which guestlist distinguishes people",
                 hint="Use an operation of the provider: `call`.",
             )
     except CallerMistake as error:
         raise call.about(error) from error.__cause__
-    call.email = email
-    return call, email
+    call.login = login_of(who)
+    if name.startswith("@"):
+        call.login = name[1:]
+    else:
+        call.email = name
+    return call, name
 
 
 def _account_of(accounts: Accounts, who: Who, account: str | None) -> str | None:
@@ -106,22 +140,50 @@ def _account_of(accounts: Accounts, who: Who, account: str | None) -> str | None
     named = accounts.default if account is None else account
     if named is not None and named != who.account:
         raise InvalidArgument(
-            f"{who.email} is a guest of {who.account!r}, and the call is about {named!r}",
+            f"{who.label} is a guest of {who.account!r}, and the call is about {named!r}",
             hint="Pass the address, which may be a guest of several accounts.",
         )
     return who.account
 
 
-def address_of(who: Who) -> str | None:
-    """Returns the address if `who` contains one; None for an id."""
+def login_of(who: Who) -> str | None:
+    """Returns the login that a guest or member contains, or None."""
+    return who.login if isinstance(who, Guest | Member) else None
+
+
+def name_of(who: Who) -> str | None:
+    """Returns the address of `who`, or the login with a leading `@`. None for an id; empty if a
+    record has neither."""
     if isinstance(who, Guest | Invitation | Member):
-        return who.email
+        email = who.address if isinstance(who, Member) else who.email
+        login = login_of(who) or (who.email if isinstance(who, Member) else None)
+        return email or (f"@{login.removeprefix('@')}" if login else "")
     if not isinstance(who, str):
         raise InvalidArgument(
             f"{who!r} is nobody",
             hint="Give an address, an id, or a guest, invitation or member.",
         )
+    if who.startswith("@") and who[1:].strip():
+        return who.strip()
     return check_email(who) if "@" in who else None
+
+
+def invitation_named(who: Who, guest: Guest) -> Invitation | None:
+    """Returns the open invitation whose id or record the caller has given; None if the caller has
+    named the person."""
+    id = who.id if isinstance(who, Invitation) else who
+    if not isinstance(id, str):
+        return None
+    return next((one for one in guest.invitations if one.id == id), None)
+
+
+def offers(invitations: Iterable[Invitation]) -> str:
+    """Returns the roles and ids of invitations, for messages: `admin: i-1, reader: i-2`."""
+    texts = []
+    for one in invitations:
+        roles = " and ".join(role.label for role in one.roles)
+        texts.append(": ".join(filter(None, (roles, one.id))))
+    return ", ".join(texts)
 
 
 def check_id(id: str) -> str:
@@ -140,7 +202,7 @@ def check_id(id: str) -> str:
     return id
 
 
-def _address_by_id(call: Call, id: str) -> Steps[str]:
+def _record_by_id(call: Call, id: str) -> Steps[Invitation | Member]:
     for operation, listing in (("get_invitation", "invitations"), ("get_member", "members")):
         found: Invitation | Member | None = None
         if call.provider.supports(operation):
@@ -149,7 +211,7 @@ def _address_by_id(call: Call, id: str) -> Steps[str]:
         elif call.provider.supports(listing):
             found = yield from _listed(call, getattr(call.provider, listing), id)
         if found is not None:
-            return str(found.email)
+            return found
     raise call.about(
         NotFound(
             f"there is no invitation or member with the id {id!r}",
@@ -177,7 +239,9 @@ def _listed(call: Call, listing: Listing[R], id: str) -> Steps[R | None]:
     return None
 
 
-def look(call: Call, email: str, *, members: bool = True, again: bool = False) -> Steps[Guest]:
+def look(
+    call: Call, email: str, *, members: bool = True, again: bool = False, identify: bool = False
+) -> Steps[Guest]:
     """Reads the records about a person and returns the guest.
 
     An open invitation does not prove that the person is not a member: another invitation may have
@@ -187,6 +251,8 @@ def look(call: Call, email: str, *, members: bool = True, again: bool = False) -
         members: read the members even if an invitation is open and none was accepted. If they
             cannot be read, the open invitation decides.
         again: the records that a run has read are out of date.
+        identify: if an invitation was accepted and no member has the address, find out whether
+            another member could be the person.
     """
     if not again and (before := call.strategy.guest_before) is not None:
         return before
@@ -200,8 +266,50 @@ def look(call: Call, email: str, *, members: bool = True, again: bool = False) -
         except (Forbidden, MalformedResponse):
             if not undecided:
                 raise
-    guest = conclude_from(call.account, email, found.items, member)
+    email_or_none = None if email.startswith("@") else email
+    guest = conclude_from(call.account, email_or_none, found.items, member, login=call.login)
+    if identify and guest.state is State.GONE and guest.invitation is not None:
+        [others] = yield from candidates(lambda: call, [guest.invitation])
+        guest = conclude_from(
+            call.account, email_or_none, found.items, member, login=call.login, candidates=others
+        )
     return guest if hidden is None else unless_seen(guest, hidden)
+
+
+def candidates(
+    begin: Callable[[], Call], accepted: Sequence[Invitation]
+) -> Steps[list[list[Member]]]:
+    """Returns for each accepted invitation the members who could have accepted it under another
+    address: those who joined at that time, and have no invitation to their own address. Members
+    without a date are no candidates, because nothing tells them from all others.
+
+    Reads the list of members once, and the list of invitations if that is not conclusive.
+
+    Args:
+        begin: starts a call for each page of a list.
+    """
+    provider = begin().provider
+    found: list[list[Member]] = [[] for _ in accepted]
+    if not accepted or not (provider.supports("members") and provider.supports("invitations")):
+        return found
+    pages = Pages(provider.members)
+    while not pages.ended:
+        for member in (yield from pages.next(begin())):
+            for some, one in zip(found, accepted, strict=True):
+                if member.joined_at is not None and could_be(member, one):
+                    some.append(member)
+    if any(found):
+        own: set[str] = set()
+        records = Pages(provider.invitations)
+        while not records.ended:
+            own.update(email_key(one.email) for one in (yield from records.next(begin())))
+        found = [
+            [one for one in some if not one.email or email_key(one.email) not in own]
+            for some in found
+        ]
+    for place, one in enumerate(accepted):
+        found[place] = [other for other in found[place] if is_same_user(other, one)] or found[place]
+    return found
 
 
 def unless_seen(guest: Guest, hidden: RecordProblem) -> Guest:
@@ -252,6 +360,8 @@ def _invitations(call: Call, email: str) -> Steps[Matches[Invitation]]:
 
     That includes one that this client created too recently for the service's list.
     """
+    if email.startswith("@"):  # an invitation has an address
+        return Matches([])
     provider = call.provider
     made = call.account.just_made(email)  # before the lists, whose answer may be older
     mine = Matches[Invitation]([])
@@ -301,14 +411,17 @@ def _members(call: Call, email: str, *, again: bool = False) -> Steps[Matches[Me
         return Matches([before.member] if before.member else [])
     made = call.account.just_made(email)
     listed = Matches[Member]([])
-    if provider.supports("find_member"):
+    login = call.login
+    if provider.supports("find_member") and not email.startswith("@"):
         found = yield from run(call, provider.find_member(email))
         listed = Matches([found] if found else [])
-    elif provider.supports("members"):
+    unasked = login is not None or not provider.supports("find_member")
+    if not listed.items and unasked and provider.supports("members"):
         listed = yield from matching(
             call,
             provider.members,
             email_key(email),
+            same=None if login is None else partial(_has_login, login_key(login)),
             first=True,
             proof=lambda one: one.state in MEMBERSHIPS,  # one who was removed may be back
         )
@@ -316,12 +429,17 @@ def _members(call: Call, email: str, *, again: bool = False) -> Steps[Matches[Me
     return Matches([member] if member else [], listed.hidden)
 
 
+def _has_login(key: str, member: Member) -> bool:
+    return any(login_key(one) == key for one in (member.login, member.email) if one)
+
+
 def find_active_member(call: Call, email: str) -> Steps[Guest]:
     """Returns the guest with the member record, whatever the invitations are. If there is no member
     record, reads all records.
     """
     member = yield from find_member(call, email)
-    guest = conclude(call.account, email, None, member)
+    email_or_none = None if email.startswith("@") else email
+    guest = conclude(call.account, email_or_none, None, member)
     if guest.state is State.ACCEPTED:
         return guest
     return (yield from look(call, email, members=False))

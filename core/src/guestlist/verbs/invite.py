@@ -40,6 +40,7 @@ def invite(
     accounts: Accounts,
     email: str,
     *,
+    login: str | None = None,
     role: RoleRef | Iterable[RoleRef] | None = None,
     send_email: bool = True,
     if_exists: IfExists = "return",
@@ -53,6 +54,8 @@ def invite(
 
     Args:
         email: the address. It is sent as written, and compared in its normalized form.
+        login: the person's login at the service. Some services do not show the addresses of
+            members; without a login, `invite` relies on the service to refuse a member there.
         role: the role or roles to give, each by id, name or `kind:name`. A role that the service
             takes only after acceptance needs a client with a ledger: it is deferred until
             `guestlist settle` grants it. Without a ledger it is an error.
@@ -72,7 +75,7 @@ def invite(
     call = accounts.call(account, email.strip() if isinstance(email, str) else None)
     provider = call.provider
     try:
-        call.email = check_email(email)
+        call.email, call.login = check_email(email), login
         accounts.check_domain(call.email)
         if if_exists not in ("return", "resend", "replace", "error"):
             raise InvalidArgument(
@@ -93,7 +96,11 @@ def invite(
         taken = len(roles) if provider.most_roles is None else provider.most_roles
         deferred = roles[taken:]
         new = NewInvitation(
-            email=call.email, roles=roles[:taken], send_email=send_email, options=chosen
+            email=call.email,
+            login=login,
+            roles=roles[:taken],
+            send_email=send_email,
+            options=chosen,
         )
         accounts.check(new)
     except GuestlistError as error:
@@ -138,7 +145,7 @@ def _look_if_allowed(call: Call, email: str, if_exists: IfExists) -> Steps[Guest
         Forbidden: the records cannot be read, and the service accepts duplicates.
     """
     try:
-        return (yield from look(call, email))
+        return (yield from look(call, email, identify=True))
     except Forbidden:
         if if_exists == "replace" or not call.provider.refuses_duplicates:
             raise
@@ -171,6 +178,16 @@ def _ensure(
     """Brings it about that the person is invited or in, starting from what is known."""
     if known is not None and known.state is State.ACCEPTED:
         return already_member(call, new, if_exists, known)
+    if known is not None and known.unidentified is not None and not known.candidates:
+        if not call.provider.refuses_duplicates:
+            raise call.about(
+                InvalidArgument(
+                    f"it is unknown whether {new.email} is a member: {known.unidentified}",
+                    hint="Nothing was sent. Pass the person's login.",
+                )
+            )
+        if known.state is State.UNKNOWN:  # the service refuses a member
+            known = known.model_copy(update={"state": State.GONE})
     if known is not None and known.state in MAY_BE_OPEN and known.invitation is not None:
         if if_exists == "resend":
             return (yield from renew(call, known, known.invitation, new))
@@ -193,6 +210,10 @@ def _after_refusal(
     """
     guest = yield from look(call, new.email, again=True)
     blocking = guest.invitation
+    if guest.unidentified is not None and blocking is None and call.provider.refuses_duplicates:
+        # who is refused and not invited is a member
+        is_member = {"state": State.ACCEPTED, "basis": Basis.INFERRED}
+        return already_member(call, new, if_exists, guest.model_copy(update=is_member))
     if guest.state is State.ACCEPTED or guest.state in MAY_BE_OPEN:
         return (yield from _ensure(call, new, if_exists, guest))
     if guest.state is State.EXPIRED and blocking is not None:

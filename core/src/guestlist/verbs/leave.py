@@ -6,6 +6,8 @@ cancelled, and others report success while the person stays.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+
 from guestlist.errors import Conflict, GuestlistError, NotFound
 from guestlist.event import EventName
 from guestlist.exchange.account import Call
@@ -31,9 +33,11 @@ from guestlist.verbs.find import (
     begin,
     check_complete,
     find_active_member,
+    invitation_named,
     look,
     look_after,
     needs,
+    offers,
 )
 from guestlist.verbs.guest_lock import lock_guest
 from guestlist.verbs.states import conclude
@@ -43,17 +47,20 @@ ACCEPTED_HINT = "`remove` takes a member out."
 
 
 def revoke(accounts: Accounts, who: Who, *, account: str | None = None) -> Steps[RevokeResult]:
-    """Withdraws an invitation. Safe to repeat. Never takes a member out.
+    """Withdraws all open invitations of a person, or the one whose id is given. Safe to repeat.
+    Never takes a member out.
 
-    The invitation is read again first, so that no accepted one is revoked. If there is no open
+    The invitations are read again first, so that no accepted one is revoked. If there is no open
     invitation, nothing is sent and the outcome is `already_revoked`.
 
     Args:
-        who: an address, the id of an invitation, or a value that guestlist returned.
+        who: an address, the id of an invitation, or a value that guestlist returned. An id, or an
+            `Invitation`, withdraws only that one.
         account: the name of the account. May be omitted if there is only one.
 
     Raises:
-        Conflict: the person is a member without an open invitation. Use `remove`.
+        Conflict: the person is a member without an open invitation. Use `remove`. Or an invitation
+            is open still, although the service confirmed that it was revoked.
         NotFound: no invitation has the id. Only if the service keeps revoked invitations
             (`Provider.keeps_revoked`); otherwise the outcome is `already_revoked`.
         Unsupported: the service cannot revoke invitations.
@@ -71,7 +78,9 @@ def revoke(accounts: Accounts, who: Who, *, account: str | None = None) -> Steps
         )
     yield from lock_guest(call, email)
     guest = yield from look(call, email)
-    invitation = guest.invitation
+    invitation = named = invitation_named(who, guest)
+    if invitation is None:
+        invitation = guest.invitation
     is_member = guest.state is State.ACCEPTED
     if is_member and not (invitation and invitation.state in OPEN_STATES):
         raise call.about(
@@ -80,7 +89,16 @@ def revoke(accounts: Accounts, who: Who, *, account: str | None = None) -> Steps
     if invitation is None or guest.state in (State.REVOKED, State.DECLINED):
         check_complete(call, guest)
         return _revoked(email, guest, invitation)
-    steps = _withdraw_once(call, email, invitation)
+    wanted = [invitation] if named or not guest.invitations else list(guest.invitations)
+    in_run = call.strategy.guest_before is not None
+    if (
+        is_member and in_run
+    ):  # one that was accepted since must not be revoked: see the module's text
+        now = yield from look(call, email, again=True)
+        wanted = [one for one in wanted if _is_among(one, now.invitations)]
+        if not wanted:
+            return _revoked(email, now, invitation)
+    steps = _withdraw_all(call, email, wanted, others=named is None and not in_run)
     result = yield from call.strategy.record(
         call, Intent("revoke", guest), steps, lambda result: (result.outcome, None)
     )
@@ -97,7 +115,7 @@ def revoke(accounts: Accounts, who: Who, *, account: str | None = None) -> Steps
 def remove(accounts: Accounts, who: Who, *, account: str | None = None) -> Steps[RemoveResult]:
     """Takes a member out of the organization. Safe to repeat.
 
-    An open invitation of the member is withdrawn as well. If the person is neither a member nor
+    All open invitations of the member are withdrawn as well. If the person is neither a member nor
     invited, nothing is sent and the outcome is `already_removed`. That includes an id that the
     service does not have.
 
@@ -107,7 +125,8 @@ def remove(accounts: Accounts, who: Who, *, account: str | None = None) -> Steps
 
     Raises:
         Conflict: the person is invited, but not a member: use `revoke`. Or it is unknown whether
-            the person is a member.
+            the person is a member. Or the person is out, but an invitation that cannot be revoked
+            is open still.
         Unsupported: the service cannot remove members.
     """
     try:
@@ -159,20 +178,86 @@ def _revoked(email: str, guest: Guest, invitation: Invitation | None) -> RevokeR
     )
 
 
-def _withdraw_once(call: Call, email: str, invitation: Invitation) -> Steps[RevokeResult]:
-    """Withdraws an invitation. The service may not have it any more: then it has ended since."""
-    outcome = RevokeOutcome.REVOKED
-    try:
-        after = yield from _withdraw(call, email, invitation)
-    except NotFound as error:
-        after = yield from _look_for_absence(call, email, error)
-        if after.state in OPEN_STATES:
-            raise
-        outcome = RevokeOutcome.ALREADY_REVOKED
+MAX_LOOKS = 5
+"""Number of lookups for further open invitations, after all known ones were revoked."""
+
+
+def _withdraw_all(
+    call: Call, email: str, invitations: Sequence[Invitation], *, others: bool
+) -> Steps[RevokeResult]:
+    """Revokes invitations. The service may not have one of them any more: then it has ended since.
+
+    Args:
+        others: also revoke further open invitations that show up afterwards. Some services show
+            only one invitation of an address at a time.
+
+    Raises:
+        Conflict: an invitation is open still.
+    """
+    outcome = RevokeOutcome.ALREADY_REVOKED
+    revoked: list[Invitation] = []
+    left, after = list(invitations), Guest(account=call.account.name, state=State.UNKNOWN)
+    for _ in range(MAX_LOOKS):
+        for one in left:
+            try:
+                after = yield from _settled(call, call.provider.revoke(one), email)
+                outcome = RevokeOutcome.REVOKED
+            except NotFound as error:
+                after = yield from _look_for_absence(call, email, error)
+                if _is_among(one, after.invitations):
+                    raise
+            except GuestlistError as error:
+                if revoked and error.happened is False:
+                    error.happened = error.half_done = True
+                    remaining = [other for other in invitations if other not in revoked]
+                    error.hint = f"Still open: {offers(remaining)}. {error.hint}".strip()
+                raise
+            revoked.append(one)
+        left = [one for one in after.invitations if not _is_among(one, revoked)]
+        if not left or not others:
+            break
+    if left and others:
+        raise call.about(_still_open(f"{len(revoked)} invitations of {email} were revoked", left))
+    after = _without(after, revoked)
     withdrawn = after.invitation
-    if withdrawn is None or withdrawn.id != invitation.id:
-        withdrawn = invitation.model_copy(update={"state": State.REVOKED, "basis": Basis.INFERRED})
+    if withdrawn is None or not _is_among(withdrawn, revoked):
+        over = {"state": State.REVOKED, "basis": Basis.INFERRED}
+        withdrawn = revoked[0].model_copy(update=over)
     return RevokeResult(outcome=outcome, guest=after, invitation=withdrawn)
+
+
+def _without(after: Guest, revoked: Sequence[Invitation]) -> Guest:
+    """Returns the guest without the revoked invitations, which a lagging list may still show."""
+    left = tuple(one for one in after.invitations if not _is_among(one, revoked))
+    counting = after.invitation
+    over = {"state": State.REVOKED, "basis": Basis.INFERRED}
+    if counting is not None and _is_among(counting, revoked):
+        shown = (*OPEN_STATES, State.EXPIRED)
+        if left:
+            counting = left[0]
+        elif counting.state in shown:
+            counting = counting.model_copy(update=over)
+        if after.state in shown:
+            found = {"state": left[0].state, "basis": left[0].basis} if left else over
+            after = after.model_copy(update=found)
+    return after.model_copy(update={"invitation": counting, "invitations": left})
+
+
+def _is_among(invitation: Invitation, others: Iterable[Invitation]) -> bool:
+    """Returns whether one of the records is about the same invitation."""
+    if invitation.id is None:
+        return any(one.id is None and one.roles == invitation.roles for one in others)
+    return any(one.id == invitation.id for one in others)
+
+
+def _still_open(done: str, invitations: Iterable[Invitation]) -> Conflict:
+    """Returns the error for a person who can still get in after a withdrawal."""
+    error = Conflict(
+        f"{done}, but an invitation is open still ({offers(invitations)})",
+        hint="It lets the person in until it expires or is accepted. Revoke it at the service.",
+    )
+    error.happened = error.half_done = True
+    return error
 
 
 def _look_for_absence(call: Call, email: str, error: NotFound) -> Steps[Guest]:
@@ -187,40 +272,38 @@ def _look_for_absence(call: Call, email: str, error: NotFound) -> Steps[Guest]:
 
 
 def _take_out(call: Call, email: str, member: Member) -> Steps[RemoveResult]:
-    provider, outcome = call.provider, RemoveOutcome.REMOVED
+    outcome = RemoveOutcome.REMOVED
     try:
-        after = yield from _settled(call, provider.remove(member), email)
+        after = yield from _settled(call, call.provider.remove(member), email)
     except NotFound as error:
         after = yield from _look_for_absence(call, email, error)
         if after.state is State.ACCEPTED:
             raise
         outcome = RemoveOutcome.ALREADY_REMOVED
-    if after.member is not None and after.member.state in MEMBERSHIPS:
-        # The service has confirmed the removal, and its list lags.
-        after = conclude(call.account, email, after.invitation, None)
-        if after.state is State.ACCEPTED:
-            after = after.model_copy(update={"state": State.GONE, "basis": Basis.INFERRED})
-    leftover = after.invitation
-    if leftover is not None and after.state in OPEN_STATES and provider.supports("revoke"):
+    before = call.strategy.guest_before
+    if before is not None and before.invitations:
         try:
-            after = yield from _withdraw(call, email, leftover)
+            after = yield from look(call, email, again=True)
         except GuestlistError as error:
             error.happened = True  # the person is out
             raise
-    return RemoveResult(outcome=outcome, guest=after)
-
-
-def _withdraw(call: Call, email: str, invitation: Invitation) -> Steps[Guest]:
-    """Revokes an invitation, and returns the guest afterwards.
-
-    If the service's lists still show the invitation as open, it counts as revoked all the same.
-    """
-    after = yield from _settled(call, call.provider.revoke(invitation), email)
-    same = after.invitation
-    if same is None or same.id != invitation.id or after.state not in (*OPEN_STATES, State.EXPIRED):
-        return after
-    known = {"state": State.REVOKED, "basis": Basis.INFERRED}
-    return after.model_copy(update={**known, "invitation": same.model_copy(update=known)})
+    if after.member is not None and after.member.state in MEMBERSHIPS:
+        # the list lags: the service has said yes
+        still_open = after.invitations
+        after = conclude(call.account, email, after.invitation, None)
+        if after.state is State.ACCEPTED:
+            after = after.model_copy(update={"state": State.GONE, "basis": Basis.INFERRED})
+        after = after.model_copy(update={"invitations": still_open})
+    if not after.invitations:
+        return RemoveResult(outcome=outcome, guest=after)
+    if not call.provider.supports("revoke"):
+        raise call.about(_still_open(f"{email} was removed", after.invitations))
+    try:
+        withdrawn = yield from _withdraw_all(call, email, after.invitations, others=True)
+    except GuestlistError as error:
+        error.happened = True  # the person is out
+        raise
+    return RemoveResult(outcome=outcome, guest=withdrawn.guest)
 
 
 def _settled(call: Call, flow: Flow[None], email: str) -> Steps[Guest]:

@@ -144,6 +144,7 @@ def matching(
     key: str,
     *,
     first: bool = False,
+    same: Callable[[R], bool] | None = None,
     proof: Callable[[R], bool],
 ) -> Steps[Matches[R]]:
     """Searches a list for the records of one person. Only those are kept in memory.
@@ -151,6 +152,7 @@ def matching(
     Args:
         key: of the person's address.
         first: stop reading at the first record that settles the question.
+        same: also matches records without that address, such as a member by the login.
         proof: whether a record settles the question.
 
     Raises:
@@ -161,7 +163,11 @@ def matching(
     settled = False
     while not pages.ended and not (first and settled):
         items = yield from pages.next(call)
-        found += (one for one in items if one.email and email_key(one.email) == key)
+        found += (
+            one
+            for one in items
+            if (one.email and email_key(one.email) == key) or (same is not None and same(one))
+        )
         settled = any(map(proof, found))
     if settled:
         return Matches(found)

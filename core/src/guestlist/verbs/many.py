@@ -10,10 +10,10 @@ from guestlist.address import check_email, email_key
 from guestlist.errors import Forbidden
 from guestlist.exchange.account import Call
 from guestlist.exchange.step import Steps
-from guestlist.models import MEMBERSHIPS, Guest, Invitation, Member
+from guestlist.models import MEMBERSHIPS, Guest, Invitation, Member, State
 from guestlist.provider import Provider, RecordProblem
 from guestlist.verbs.accounts import Accounts
-from guestlist.verbs.find import look, member_or_made, unless_seen, with_made
+from guestlist.verbs.find import candidates, look, member_or_made, unless_seen, with_made
 from guestlist.verbs.lists import Listing, Pages, hiding
 from guestlist.verbs.states import best_member, conclude_from, current, is_open, is_undecided
 
@@ -62,7 +62,7 @@ def status_many(
     ) and _by_address(provider):
         guests = {}
         for key, email in wanted.items():
-            guests[key] = yield from look(accounts.call(chosen.name, email), email)
+            guests[key] = yield from look(accounts.call(chosen.name, email), email, identify=True)
         return guests
 
     def begin() -> Call:
@@ -90,11 +90,20 @@ def status_many(
             if asked:
                 raise
     guests = {}
+    lost: dict[str, Invitation] = {}
     for key, email in wanted.items():
         member = member_or_made(best_member(members.get(key, ())), made[key])
         guest = conclude_from(chosen, email, invitations[key], member)
+        if guest.state is State.GONE and guest.invitation is not None:
+            lost[key] = guest.invitation
         hidden = hiding(problems, key)
         guests[key] = guest if hidden is None else unless_seen(guest, hidden)
+    found_for = yield from candidates(begin, list(lost.values()))
+    for key, others in zip(lost, found_for, strict=True):
+        if others and guests[key].incomplete is None:
+            guests[key] = conclude_from(
+                chosen, wanted[key], invitations[key], None, candidates=others
+            )
     return guests
 
 
@@ -130,7 +139,7 @@ def _records(
     pages: Pages[R] = Pages(listing)
     while not pages.ended:
         for record in (yield from pages.next(begin())):
-            if (key := email_key(record.email)) in keys:
+            if record.email and (key := email_key(record.email)) in keys:
                 found[key].append(record)
     proven = all(any(map(proof, found.get(key, ()))) for key in must_be_conclusive)
     if not proven and (incomplete := pages.incomplete) is not None:

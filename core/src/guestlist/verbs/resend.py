@@ -28,7 +28,15 @@ from guestlist.verbs.arguments import check_resendable
 from guestlist.verbs.create import create, make_anew
 from guestlist.verbs.earlier import settle_earlier
 from guestlist.verbs.evidence import was_renewed, would_show
-from guestlist.verbs.find import Who, begin, check_complete, find_invitation, look
+from guestlist.verbs.find import (
+    Who,
+    begin,
+    check_complete,
+    find_invitation,
+    invitation_named,
+    look,
+    offers,
+)
 from guestlist.verbs.guest_lock import lock_guest
 from guestlist.verbs.results import (
     FOUND_BY_LOOKING,
@@ -63,6 +71,9 @@ def resend(accounts: Accounts, who: Who, *, account: str | None = None) -> Steps
         steps = done_earlier(found, Outcome.RESENT)
         return (yield from call.strategy.record(call, Intent("resend", found), steps, recorded))
     guest = yield from look(call, email)
+    named = invitation_named(who, guest)
+    if named is not None:  # a member may have an open invitation besides
+        guest = conclude(call.account, named.email, named, None)
     if guest.invitation is None or guest.state not in (*MAY_BE_OPEN, State.EXPIRED):
         check_complete(call, guest)
         raise call.about(_not_resendable(guest))
@@ -177,6 +188,12 @@ def _replace(call: Call, new: NewInvitation, guest: Guest, old: Invitation) -> S
 
 def _not_resendable(guest: Guest) -> GuestlistError:
     if guest.state is State.ACCEPTED:
+        if guest.invitations:
+            return Conflict(
+                f"{guest.email} is a member, and has an open invitation besides"
+                f" ({offers(guest.invitations)})",
+                hint="To send its email again, pass the id of the invitation.",
+            )
         return Conflict(f"{guest.email} has accepted already", hint="There is nothing to resend.")
     if guest.invitation is None:
         return errors.NotFound(

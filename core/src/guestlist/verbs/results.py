@@ -79,8 +79,12 @@ def already_member(
         guest=guest,
         email_sent=False,
         role_applied=applied,
-        warnings=tuple(role_warning(applied)),
+        warnings=(*_suspension_warning(guest), *role_warning(applied)),
     )
+
+
+def _suspension_warning(guest: Guest) -> list[str]:
+    return ["The member is suspended (locked out)."] * bool(guest.suspended)
 
 
 def already_invited(
@@ -131,6 +135,8 @@ def _which(guest: Guest) -> str:
 
 
 def _word_warning(guest: Guest) -> list[str]:
+    if guest.unidentified is not None:
+        return [f'Nothing was sent, because {guest.unidentified}. "replace" invites again.']
     return [
         f"The service calls the invitation {guest.raw_state or 'nothing'!r}, and what that means is"
         ' not known: it may still be open. "resend" and "replace" send again.'

@@ -341,7 +341,7 @@ def _grants(call: Call, member: Member, *, again: bool = False) -> Steps[Sequenc
     elif again and call.strategy.guest_before is not None:
         roles = None
     elif again:
-        guest = yield from find_active_member(call, call.email or "")
+        guest = yield from find_active_member(call, call.email or f"@{call.login}")
         roles = guest.member.roles if guest.member else None
     return None if roles is None else [Grant(role=role) for role in roles]
 

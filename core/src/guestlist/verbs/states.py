@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 
 from guestlist.errors import InvalidArgument
@@ -113,21 +113,85 @@ def is_undecided(records: Iterable[Invitation]) -> bool:
 
 
 def conclude_from(
-    account: Account, email: str, records: Iterable[Invitation], member: Member | None
+    account: Account,
+    email: str | None,
+    records: Iterable[Invitation],
+    member: Member | None,
+    *,
+    login: str | None = None,
+    candidates: Iterable[Member] = (),
 ) -> Guest:
-    """Returns the guest that follows from all records about the address."""
+    """Returns the guest that follows from all records about a person.
+
+    Args:
+        login: the person's login, if it is known.
+        candidates: the members who could have accepted an invitation of the person under another
+            address.
+    """
     records = list(records)
     if is_undecided(records) and member is not None and member.state not in MEMBERSHIPS:
         member = None  # listed as invited, or removed before
-    return conclude(account, email, best(records), member)
+    guest = conclude(account, email, best(records), member)
+    counting = guest.invitation
+    others = [one for one in records if one.state in OPEN_STATES and one is not counting]
+    if others and counting is not None and counting.state in OPEN_STATES:
+        guest = guest.model_copy(update={"invitations": (counting, *others)})
+    if login and guest.login is None:
+        guest = guest.model_copy(update={"login": login})
+    if guest.state is State.ACCEPTED or guest.state in OPEN_STATES:
+        return guest
+    provider = account.provider
+    if counting is not None and counting.state is State.ACCEPTED and (found := tuple(candidates)):
+        when = f" on {counting.responded_at:%Y-%m-%d}" if counting.responded_at else ""
+        names = names_of(found)
+        why = f"the invitation was accepted{when}, and no member has this address; {names}"
+        unclear = {"state": State.UNKNOWN, "unidentified": why, "candidates": found}
+        return guest.model_copy(update=unclear)
+    if not provider.members_show_emails and guest.login is None and provider.supports("members"):
+        why = f"{provider.title} does not show the addresses of members, and no login is known"
+        state = State.UNKNOWN if guest.state is State.GONE else guest.state
+        return guest.model_copy(update={"state": state, "unidentified": why})
+    return guest
+
+
+NAMED = 3
+"""Number of candidates that a message names."""
+
+
+def names_of(candidates: Sequence[Member]) -> str:
+    """Returns who a person could be, for messages: `it could be a@x, b@x or 3 others`."""
+    names = [one.label for one in candidates[:NAMED]]
+    if more := len(candidates) - NAMED:
+        names += [f"{more} others" if more > 1 else candidates[-1].label] * (more > 0)
+    return f"it could be {' or '.join(filter(None, [', '.join(names[:-1]), names[-1]]))}"
+
+
+def is_same_user(member: Member, invitation: Invitation) -> bool:
+    """Returns whether the service names the member as the person of the invitation."""
+    return invitation.user_id is not None and invitation.user_id in (member.user_id, member.id)
+
+
+SAME_DAY = timedelta(days=1)
+"""By how much the date of a membership may differ from that of the acceptance: some services show
+only the day."""
+
+
+def could_be(member: Member, invitation: Invitation) -> bool:
+    """Returns whether a member may have joined with an accepted invitation to another address."""
+    joined, invited, accepted = member.joined_at, invitation.created_at, invitation.responded_at
+    if member.service or joined is None:
+        return not member.service
+    too_early = invited is not None and joined < invited - SAME_DAY
+    return not too_early and (accepted is None or joined <= accepted + SAME_DAY)
 
 
 def conclude(
-    account: Account, email: str, invitation: Invitation | None, member: Member | None
+    account: Account, email: str | None, invitation: Invitation | None, member: Member | None
 ) -> Guest:
     """Returns the guest that follows from invitation and member, which were both read."""
     state, basis = State.GONE, Basis.INFERRED
-    if member is not None and member.state in MEMBERSHIPS:
+    inside = member is not None and member.state in MEMBERSHIPS
+    if inside:
         reported = invitation is not None and invitation.state is State.ACCEPTED
         state, basis = State.ACCEPTED, Basis.REPORTED if reported else Basis.INFERRED
     elif invitation is not None and (
@@ -136,14 +200,23 @@ def conclude(
         state, basis = invitation.state, invitation.basis
     elif member is not None and member.state is MemberState.INVITED:
         state = State.UNKNOWN  # was invited, and no invitation is shown
+    suspended = None
+    if inside and member is not None and not account.provider.hides_suspension:
+        suspended = member.state is MemberState.SUSPENDED
+    elif inside and member is not None and member.state is MemberState.SUSPENDED:
+        suspended = True
+    is_open = invitation is not None and invitation.state in OPEN_STATES
     return Guest(
         account=account.name,
         email=email,
+        login=member.login if member else None,
         state=state,
         basis=basis,
         raw_state=invitation.raw_state if invitation else None,
         invitation=invitation,
+        invitations=(invitation,) if is_open and invitation else (),
         member=member,
+        suspended=suspended,
     )
 
 

@@ -81,7 +81,9 @@ def _a_look(accounts: Accounts, call: Call, left: float) -> Call:
     """Returns a call for one lookup, with the time that is left or enough for one request."""
     budget = call.budget
     total = min(budget.total, max(left, budget.timeout))
-    return accounts.budgeted(replace(budget, total=total)).call(call.account.name, call.email)
+    return accounts.budgeted(replace(budget, total=total)).call(
+        call.account.name, call.email, call.login
+    )
 
 
 def _states(until: State | str | Iterable[State | str]) -> frozenset[State]:

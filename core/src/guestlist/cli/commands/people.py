@@ -27,10 +27,13 @@ def run_invite(session: Session) -> None:
     """`invite`: invites people who are neither invited nor members."""
     given = session.arguments
     options = _options(session)
+    if given.login and len(given.who) > 1:
+        raise UsageError("--login needs exactly one address", hint="Invite each person separately.")
 
     def invite(task: Task) -> Iterator[AnyRow]:
         result = session.guests.invite(
             task.who,
+            login=given.login,
             role=given.role,
             send_email=not given.no_email,
             if_exists=given.if_exists,
@@ -73,14 +76,14 @@ def _check_addresses(session: Session, *, ids: bool) -> None:
     """Checks all addresses before any request is sent.
 
     Args:
-        ids: accept ids (words without @), which the verb checks.
+        ids: accept ids (words without @) and logins (with a leading @), which the verb checks.
 
     Raises:
         InvalidArgument: an address is invalid. The session gets the errors of other addresses.
     """
     problems = []
     for who in dict.fromkeys(session.arguments.who):
-        if ids and "@" not in who:
+        if ids and "@" not in who[1:]:
             continue
         try:
             if ids:  # members may be outside the allowed domains
@@ -208,10 +211,10 @@ def _change(
 
 
 def _read(session: Session, work: Callable[[Task], Iterator[AnyRow]]) -> None:
-    """Runs a verb that changes nothing, in all accounts. An id belongs to one account, so with ids
-    there must be only one."""
+    """Runs a verb that changes nothing, in all accounts. An id or a login belongs to one account:
+    with these, there must be only one."""
     people = session.arguments.who
-    accounts = session.accounts(every=all("@" in who for who in people))
+    accounts = session.accounts(every=all("@" in who[1:] for who in people))
     run_each(session, tasks_of(accounts, people), work, changes=False)
 
 

@@ -1,0 +1,377 @@
+"""People with several invitations, logins, or another address than they were invited with.
+
+The service is a small one of its own: it allows several open invitations of an address.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+import pytest
+
+from guestlist import AsyncGuestlist, Guestlist, Outcome, State, errors
+from guestlist.models import Invitation, Member, MemberState, NewInvitation, Role
+from guestlist.provider import Flow, Page, Provider, Request, operation, setting
+from pytest_guestlist.clock import VirtualClock
+
+ADA, PRIVATE = "ada@example.com", "ada@home.example"
+START = datetime(2026, 11, 30, tzinfo=UTC)
+
+
+class Club(Provider):
+    name = "club"
+    title = "Club"
+    most_roles = 1
+    base_url: str = setting("Where it is", default="https://club.example")
+
+    @operation
+    def invite(self, new: NewInvitation) -> Flow[Invitation]:
+        roles = [role.id for role in new.roles]
+        reply = yield Request.post("invitations", json={"email": new.email, "roles": roles})
+        return read(reply.mapping())
+
+    @operation
+    def revoke(self, invitation: Invitation) -> Flow[None]:
+        yield Request.delete("invitations", str(invitation.id))
+
+    @operation
+    def resend(self, invitation: Invitation) -> Flow[Invitation]:
+        reply = yield Request.post("invitations", str(invitation.id), "resend")
+        return read(reply.mapping())
+
+    @operation
+    def get_invitation(self, id: str) -> Flow[Invitation]:
+        reply = yield Request.get("invitations", id)
+        return read(reply.mapping())
+
+    @operation
+    def invitations(self, cursor: str | None = None) -> Flow[Page[Invitation]]:
+        reply = yield Request.get("invitations")
+        return Page([read(raw) for raw in reply.items("items")])
+
+    @operation
+    def get_member(self, id: str) -> Flow[Member]:
+        reply = yield Request.get("members", id)
+        return read_member(reply.mapping())
+
+    @operation
+    def members(self, cursor: str | None = None) -> Flow[Page[Member]]:
+        reply = yield Request.get("members")
+        return Page([read_member(raw) for raw in reply.items("items")])
+
+    @operation
+    def remove(self, member: Member) -> Flow[None]:
+        yield Request.delete("members", member.id)
+
+
+class Logins(Club):
+    """Members have logins and no addresses."""
+
+    members_show_emails = False
+
+
+class Refusing(Logins):
+    """It refuses to invite a member."""
+
+    @property
+    def refuses_duplicates(self) -> bool:
+        return True
+
+
+def read(raw: Any) -> Invitation:
+    return Invitation(
+        id=raw["id"],
+        email=raw["email"],
+        state=raw["state"],
+        roles=tuple(Role(id=role) for role in raw["roles"]),
+        created_at=START,
+        responded_at=START if raw["state"] == "accepted" else None,
+    )
+
+
+def read_member(raw: Any) -> Member:
+    return Member(
+        id=raw["id"],
+        email=raw.get("email"),
+        login=raw.get("login"),
+        state=raw.get("state", MemberState.ACTIVE),
+        joined_at=raw.get("joined_at"),
+    )
+
+
+@dataclass
+class Service:
+    """The records, and what was sent."""
+
+    invitations: list[dict[str, Any]] = field(default_factory=list)
+    members: list[dict[str, Any]] = field(default_factory=list)
+    kept: set[str] = field(default_factory=set)
+    """Ids of invitations that it does not revoke, although it answers 204."""
+    refused: set[str] = field(default_factory=set)
+    log: list[str] = field(default_factory=list)
+    emails: int = 0
+
+    def invited(self, id: str, email: str, *roles: str, state: str = "pending") -> None:
+        self.invitations.append({"id": id, "email": email, "roles": roles, "state": state})
+
+    @property
+    def open(self) -> list[str]:
+        return [one["id"] for one in self.invitations if one["state"] == "pending"]
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        _, kind, *rest = request.url.path.split("/")
+        records = getattr(self, kind)
+        if request.method != "GET":
+            self.log.append(f"{request.method} {request.url.path}")
+        if not rest and request.method == "GET":
+            return httpx.Response(200, json={"items": records})
+        if not rest:
+            import json
+
+            body = json.loads(request.content)
+            if any(body["email"] in one.get("invited_as", "") for one in self.members):
+                return httpx.Response(409, json={"error": "is a member"})
+            self.emails += 1
+            self.invited(f"n-{self.emails}", body["email"], *body["roles"])
+            return httpx.Response(201, json=self.invitations[-1])
+        found = next((one for one in records if one["id"] == rest[0]), None)
+        if found is None:
+            return httpx.Response(404, json={"error": "not found"})
+        if request.method == "DELETE" and rest[0] in self.refused:
+            return httpx.Response(403, json={"error": "not yours"})
+        if request.method == "DELETE":
+            if rest[0] not in self.kept:
+                records.remove(found)
+            return httpx.Response(204)
+        if request.method == "POST":
+            self.emails += 1
+        return httpx.Response(200, json=found)
+
+
+Call = Callable[..., Any]
+
+
+@pytest.fixture
+def service() -> Service:
+    return Service()
+
+
+@pytest.fixture(params=["sync", "async"])
+def make(request: pytest.FixtureRequest, service: Service) -> Iterator[Callable[..., Call]]:
+    """Makes a client of either kind, which is called in one way: `call("revoke", ADA)`."""
+    loop = asyncio.new_event_loop()
+
+    def made(kind: type[Provider] = Club) -> Call:
+        transport, clock = httpx.MockTransport(service), VirtualClock(START)
+        client: Any
+        if request.param == "sync":
+            client = Guestlist({"club": kind()}, transport=transport, clock=clock)
+        else:
+            client = AsyncGuestlist({"club": kind()}, transport=transport, clock=clock)
+
+        def call(name: str, *args: Any, **more: Any) -> Any:
+            result = getattr(client, name)(*args, **more)
+            return loop.run_until_complete(result) if inspect.iscoroutine(result) else result
+
+        return call
+
+    yield made
+    loop.close()
+
+
+@pytest.fixture
+def guests(make: Callable[..., Call]) -> Call:
+    return make()
+
+
+# ---------------------------------------------------------------------------- several invitations
+
+
+@pytest.fixture
+def two(service: Service) -> Service:
+    service.invited("i-1", "Ada@Example.com", "admin")
+    service.invited("i-2", ADA, "reader")
+    return service
+
+
+def test_status_has_all_open_invitations(guests: Call, two: Service) -> None:
+    guest = guests("status", ADA)
+    assert guest.state is State.PENDING
+    assert {one.id for one in guest.invitations} == {"i-1", "i-2"}
+    assert guest.invitation in guest.invitations
+
+
+def test_revoke_withdraws_all_open_invitations(guests: Call, two: Service) -> None:
+    guest = guests("revoke", ADA).guest
+    assert (two.open, guest.invitations) == ([], ())
+    assert guest.state in (State.REVOKED, State.GONE)
+
+
+def test_revoke_by_id_withdraws_that_one(guests: Call, two: Service) -> None:
+    guest = guests("revoke", "i-1").guest
+    assert (two.open, guest.state) == (["i-2"], State.PENDING)
+    assert [one.id for one in guest.invitations] == ["i-2"]
+
+
+def test_a_withdrawal_that_is_refused_halfway_says_what_remains(guests: Call, two: Service) -> None:
+    two.refused = {"i-2", "i-1"} - {guests("status", ADA).invitations[0].id}
+    [left] = two.refused
+    with pytest.raises(errors.Forbidden) as refused:
+        guests("revoke", ADA)
+    assert two.open == [left]
+    assert f"{left}" in refused.value.hint
+    assert refused.value.hint.startswith("Still open: ")
+    assert refused.value.half_done
+
+
+def test_remove_clears_the_member_and_leftover_invitations(guests: Call, two: Service) -> None:
+    two.members.append({"id": "m-1", "email": ADA})
+    guest = guests("remove", ADA).guest
+    assert (two.open, two.members, guest.invitations) == ([], [], ())
+    assert guest.state in (State.REVOKED, State.GONE)
+
+
+def test_remove_without_revoke_says_which_invitation_is_open(
+    make: Callable[..., Call], two: Service
+) -> None:
+    class Unable(Club):
+        def revoke(self, invitation: Invitation) -> Flow[None]:
+            raise self.unsupported("revoke")
+
+    two.members.append({"id": "m-1", "email": ADA})
+    with pytest.raises(errors.Conflict, match=r"was removed, but an invitation is open still") as e:
+        make(Unable)("remove", ADA)
+    assert "admin: i-1" in e.value.message
+    assert e.value.happened
+    assert two.members == []
+
+
+def test_replace_withdraws_all_open_invitations(guests: Call, two: Service) -> None:
+    guests("invite", ADA, role="editor", if_exists="replace")
+    assert (two.open, two.emails) == (["n-1"], 1)
+
+
+# ---------------------------------------------------------------------------- member and invited
+
+
+@pytest.fixture
+def both(service: Service) -> Service:
+    service.invited("i-1", ADA, "admin")
+    service.members.append({"id": "m-1", "email": ADA})
+    return service
+
+
+def test_a_member_with_an_open_invitation_is_both(guests: Call, both: Service) -> None:
+    guest = guests("status", ADA)
+    assert (guest.state, [one.id for one in guest.invitations]) == (State.ACCEPTED, ["i-1"])
+    assert guest.member is not None
+
+
+@pytest.mark.parametrize("who", [ADA, "i-1"])
+def test_revoke_leaves_the_member_in(guests: Call, both: Service, who: str) -> None:
+    guest = guests("revoke", who).guest
+    assert (both.open, guest.state, guest.invitations) == ([], State.ACCEPTED, ())
+    assert both.log == ["DELETE /invitations/i-1"]
+
+
+def test_resend_of_a_member_needs_the_id(guests: Call, both: Service) -> None:
+    with pytest.raises(errors.Conflict, match="is a member, and has an open invitation besides"):
+        guests("resend", ADA)
+    assert both.emails == 0
+    assert guests("resend", "i-1").outcome is Outcome.RESENT
+    assert both.emails == 1
+
+
+# ---------------------------------------------------------------------------- another address
+
+
+def test_accepted_under_another_address(guests: Call, service: Service) -> None:
+    service.invited("i-1", ADA, state="accepted")
+    service.members.append({"id": "m-1", "email": PRIVATE, "joined_at": START.isoformat()})
+    guest = guests("status", ADA)
+    assert (guest.state, [one.email for one in guest.candidates]) == (State.UNKNOWN, [PRIVATE])
+    assert "the invitation was accepted" in (guest.unidentified or "")
+    assert guests("status_many", [ADA])[ADA] == guest
+    result = guests("invite", ADA)
+    assert (service.emails, result.email_sent) == (0, False)
+    assert PRIVATE in result.warnings[0]
+    assert guests("invite", ADA, if_exists="replace").outcome is Outcome.INVITED
+    assert service.log == ["POST /invitations"]  # the accepted invitation is not revoked
+
+
+def test_nobody_could_have_accepted_under_another_address(guests: Call, service: Service) -> None:
+    service.invited("i-1", ADA, state="accepted")
+    service.invited("i-2", "bea@example.com", state="accepted")
+    service.members.append(
+        {"id": "m-1", "email": "bea@example.com", "joined_at": START.isoformat()}
+    )
+    early = (START - timedelta(days=9)).isoformat()
+    service.members.append({"id": "m-2", "email": "cy@example.com", "joined_at": early})
+    guest = guests("status", ADA)
+    assert (guest.state, guest.unidentified) == (State.GONE, None)
+
+
+# ---------------------------------------------------------------------------- logins
+
+
+@pytest.fixture
+def logins(service: Service) -> Service:
+    service.members.append({"id": "m-1", "login": "Ada-L", "invited_as": ADA})
+    return service
+
+
+def test_a_login_identifies_a_member(make: Callable[..., Call], logins: Service) -> None:
+    guests = make(Logins)
+    for guest in (guests("status", login="ada-l"), guests("status", "@ada-l")):
+        assert (guest.state, guest.email, guest.login) == (State.ACCEPTED, None, "Ada-L")
+        assert guest.key == "@ada-l"
+    assert guests("status", ADA, login="ada-l").state is State.ACCEPTED
+    assert guests("status", "m-1").state is State.ACCEPTED
+    assert guests("invite", ADA, login="ada-l").outcome is Outcome.ALREADY_MEMBER
+    assert logins.emails == 0
+
+
+def test_an_address_without_a_login_is_unknown(make: Callable[..., Call], logins: Service) -> None:
+    guests = make(Logins)
+    guest = guests("status", ADA)
+    assert guest.state is State.UNKNOWN
+    assert "Club does not show the addresses of members" in (guest.unidentified or "")
+    with pytest.raises(errors.InvalidArgument, match="unknown whether ada@"):
+        guests("invite", ADA)
+    assert logins.emails == 0
+    assert guests("status", ADA, login="other").state is State.GONE
+    assert guests("invite", "bea@example.com", login="bea").outcome is Outcome.INVITED
+    assert guests("status", "bea@example.com").state is State.PENDING
+
+
+def test_the_refusal_of_the_service_decides(make: Callable[..., Call], logins: Service) -> None:
+    guests = make(Refusing)
+    result = guests("invite", ADA)
+    assert (result.outcome, result.email_sent) == (Outcome.ALREADY_MEMBER, False)
+    assert guests("invite", "bea@example.com").outcome is Outcome.INVITED
+
+
+def test_a_member_without_an_address_is_removed_by_login(
+    make: Callable[..., Call], logins: Service
+) -> None:
+    make(Logins)("remove", "@ada-l")
+    assert logins.members == []
+
+
+def test_suspended_members_are_reported(make: Callable[..., Call], service: Service) -> None:
+    class Hiding(Club):
+        hides_suspension = True
+
+    service.members += [
+        {"id": "m-1", "email": ADA, "state": "suspended"},
+        {"id": "m-2", "email": "bea@example.com"},
+    ]
+    assert [make()("status", one).suspended for one in ("m-1", "m-2")] == [True, False]
+    assert make(Hiding)("status", "m-2").suspended is None
+    assert "suspended" in make()("invite", ADA).warnings[0]
