@@ -136,7 +136,7 @@ def lines_of_code(text: str) -> int:
     ("file", "most"),
     [
         (HERE / "plain_provider.py", 90),
-        (PROVIDERS / "betterauth/src/guestlist_betterauth/provider.py", 210),
+        (PROVIDERS / "betterauth/src/guestlist_betterauth/provider.py", 211),
     ],
     ids=["plain", "betterauth"],
 )

@@ -21,7 +21,7 @@ from guestlist.provider import Flow, Page, Provider, Request, operation, setting
 from pytest_guestlist.clock import VirtualClock
 
 ADA, PRIVATE = "ada@example.com", "ada@home.example"
-START = datetime(2026, 11, 30, tzinfo=UTC)
+START = datetime(2026, 11, 30, 12, 30, tzinfo=UTC)
 
 
 class Club(Provider):
@@ -90,7 +90,7 @@ def read(raw: Any) -> Invitation:
         email=raw["email"],
         state=raw["state"],
         roles=tuple(Role(id=role) for role in raw["roles"]),
-        created_at=START,
+        created_at=START - timedelta(hours=2),
         responded_at=START if raw["state"] == "accepted" else None,
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 
 from guestlist.errors import InvalidArgument
 from guestlist.exchange.account import Account
@@ -171,9 +171,9 @@ def is_same_user(member: Member, invitation: Invitation) -> bool:
     return invitation.user_id is not None and invitation.user_id in (member.user_id, member.id)
 
 
-SAME_DAY = timedelta(days=1)
-"""By how much the date of a membership may differ from that of the acceptance: some services show
-only the day."""
+SAME_DAY, SAME_HOUR = timedelta(days=1), timedelta(hours=1)
+"""By how much the date of a membership may differ from that of the acceptance, if the service shows
+only the day, and if it shows the time."""
 
 
 def could_be(member: Member, invitation: Invitation) -> bool:
@@ -181,8 +181,12 @@ def could_be(member: Member, invitation: Invitation) -> bool:
     joined, invited, accepted = member.joined_at, invitation.created_at, invitation.responded_at
     if member.service or joined is None:
         return not member.service
-    too_early = invited is not None and joined < invited - SAME_DAY
-    return not too_early and (accepted is None or joined <= accepted + SAME_DAY)
+    only_day = joined.time() == time.min
+    too_early = invited is not None and (
+        joined < invited - SAME_DAY if only_day else joined <= invited
+    )
+    latest = SAME_DAY if only_day else SAME_HOUR
+    return not too_early and (accepted is None or joined <= accepted + latest)
 
 
 def conclude(
