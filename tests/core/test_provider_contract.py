@@ -681,3 +681,16 @@ def test_a_provider_may_know_better() -> None:
     error = explain(Response(400), errors.NotFound, "Look elsewhere.")
     assert isinstance(error, errors.NotFound)
     assert error.hint == "Look elsewhere."
+
+
+@pytest.mark.parametrize(
+    ("most", "now", "deferred"),
+    [(None, "abc", ""), (0, "", "abc"), (1, "a", "bc"), (3, "abc", ""), (5, "abc", "")],
+)
+def test_roles_beyond_the_most_that_an_invitation_takes_are_deferred(
+    most: int | None, now: str, deferred: str
+) -> None:
+    class Some(Minimal):
+        most_roles = most
+
+    assert Some.split_roles("abc") == (tuple(now), tuple(deferred))

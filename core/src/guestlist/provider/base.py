@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from pydantic import (
     BaseModel,
@@ -30,6 +30,8 @@ from guestlist.provider.settings import (
     settings_error,
     urls,
 )
+
+R = TypeVar("R")
 
 
 class Options(BaseModel):
@@ -469,6 +471,13 @@ class Provider(BaseModel):
             f"{cls.title} offers no way to {PHRASES[name]}",
             hint=cls.substitutes.get(name, ""),
         )
+
+    @classmethod
+    def split_roles(cls, roles: Sequence[R]) -> tuple[tuple[R, ...], tuple[R, ...]]:
+        """Returns the roles to send with an invitation, and the roles to defer until it is
+        accepted: the first `most_roles`, and the rest."""
+        most = len(roles) if cls.most_roles is None else cls.most_roles
+        return tuple(roles[:most]), tuple(roles[most:])
 
     def secrets(self) -> tuple[str, ...]:
         """Returns the values of the secret settings."""

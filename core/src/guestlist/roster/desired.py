@@ -209,7 +209,7 @@ class AccessResolver:
                 roles.setdefault((role.kind, role.id), reference(role))
                 if role.not_assignable:
                     problems.append(str(unassignable(role)))
-        problems += self._impossible(len(roles))
+        problems += self._impossible(list(roles.values()))
         return DesiredAccess(
             roles=None if words is None else tuple(roles.values()),
             ids=None if words is None else frozenset(roles),
@@ -243,10 +243,9 @@ class AccessResolver:
         """Returns an unambiguous name of a role: its label, or its id if the label is ambiguous."""
         return role.label if fitting(self._roles, role.label) == [role] else role.id
 
-    def _impossible(self, roles: int) -> Iterator[str]:
-        provider = self._provider
-        if provider.one_role and roles > 1:
-            yield f"A member of {provider.title} has exactly one role, but the roster has {roles}."
-        later = roles - (roles if provider.most_roles is None else provider.most_roles)
-        if later > 0 and not provider.supports("assign_role"):
+    def _impossible(self, roles: Sequence[Role]) -> Iterator[str]:
+        provider, count = self._provider, len(roles)
+        if provider.one_role and count > 1:
+            yield f"A member of {provider.title} has exactly one role, but the roster has {count}."
+        if provider.split_roles(roles)[1] and not provider.supports("assign_role"):
             yield str(provider.unsupported("assign_role"))

@@ -367,8 +367,7 @@ def differing_parts(
             if current.current_options.get(name) != desired.given[name]
         ]
     if desired.ids is not None and provider.most_roles != 0 and current.offered:
-        most = len(desired.ids) if provider.most_roles is None else provider.most_roles
-        as_many = len(current.offered) >= min(most, len(desired.ids))
+        as_many = len(current.offered) >= len(provider.split_roles(tuple(desired.ids))[0])
         if not (as_many and current.offered <= desired.ids):
             different.append("roles")
     return different
@@ -384,7 +383,7 @@ def deferred_roles(
     wanted = desired.roles or ()
     if current.offered:
         return tuple(role for role in wanted if (role.kind, role.id) not in current.offered)
-    return () if provider.most_roles is None else wanted[provider.most_roles :]
+    return provider.split_roles(wanted)[1]
 
 
 def replacement_grants(rules: Rules, entry: Entry, guest: Guest) -> tuple[Role, ...]:
@@ -484,8 +483,7 @@ def _with_invitation(
 ) -> Change:
     """Returns a change that sends an invitation, or a `cannot` change with the reason."""
     provider = person.rules.provider
-    wanted, most = desired.roles or (), provider.most_roles
-    roles = wanted if most is None else wanted[:most]
+    roles, deferred = provider.split_roles(desired.roles or ())
     if not provider.supports("invite"):
         return person.cannot(provider.unsupported("invite"))
     if len(roles) < provider.least_roles:
@@ -502,7 +500,6 @@ def _with_invitation(
         person.rules.check(order)
     except GuestlistError as refusal:
         return person.cannot(refusal)
-    deferred = wanted[len(roles) :]
     given = dict(desired.given)
     return person.change(action, reason, roles=roles, deferred=deferred, options=given, **more)
 

@@ -44,14 +44,16 @@ def check_possible(
     can_defer = can_defer and provider.supports("assign_role")
     if not provider.supports("invite"):
         raise provider.unsupported("invite")
-    if roles and provider.most_roles == 0 and not can_defer:
+    now, deferred = provider.split_roles(roles)
+    if deferred and not can_defer and not now:
         raise Unsupported(
             f"{title} takes no role at invitation time",
             hint=_later(provider, "Assign it once the invitation is accepted."),
         )
-    if provider.most_roles is not None and len(roles) > provider.most_roles and not can_defer:
+    if deferred and not can_defer:
+        number = "1 role" if len(now) == 1 else f"{len(now)} roles"
         raise Unsupported(
-            f"{title} takes {provider.most_roles} role at invitation time, not {len(roles)}",
+            f"{title} takes {number} at invitation time, not {len(roles)}",
             hint=_later(provider, "Assign the others once the invitation is accepted."),
         )
     if len(roles) < provider.least_roles:

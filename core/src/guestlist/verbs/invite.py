@@ -93,12 +93,11 @@ def invite(
         roles: tuple[Role, ...] = ()
         for ref in wanted:
             roles += ((yield from resolve_to_assign(call, ref)),)
-        taken = len(roles) if provider.most_roles is None else provider.most_roles
-        deferred = roles[taken:]
+        now, deferred = provider.split_roles(roles)
         new = NewInvitation(
             email=call.email,
             login=login,
-            roles=roles[:taken],
+            roles=now,
             send_email=send_email,
             options=chosen,
         )

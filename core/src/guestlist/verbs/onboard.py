@@ -20,7 +20,6 @@ from guestlist.models import (
     RoleResult,
     State,
 )
-from guestlist.provider import Provider
 from guestlist.verbs.accounts import Accounts
 from guestlist.verbs.arguments import refs_of
 from guestlist.verbs.find import needs
@@ -66,7 +65,7 @@ def onboard(
     provider = accounts.pick(account).provider
     wanted = yield from _resolved(accounts, role, account)
     can_defer = accounts.call(account).strategy.can_defer_roles
-    with_it = wanted if can_defer else wanted[: _most_roles(provider, len(wanted))]
+    with_it = wanted if can_defer else provider.split_roles(wanted)[0]
     invited: InviteResult = yield from invite(
         accounts, email, role=with_it, options=options, account=account
     )
@@ -114,7 +113,7 @@ def _resolved(
     try:
         for ref in refs_of(role):
             wanted += ((yield from resolve_to_assign(call, ref)),)
-        if _most_roles(provider, len(wanted)) < len(wanted):
+        if provider.split_roles(wanted)[1]:
             needs("assign_role")(provider)
         if provider.one_role and len(wanted) > 1:
             raise Unsupported(
@@ -124,8 +123,3 @@ def _resolved(
     except GuestlistError as error:
         raise call.about(error) from error.__cause__
     return wanted
-
-
-def _most_roles(provider: Provider, wanted: int) -> int:
-    """Returns how many of these roles can be sent with an invitation."""
-    return wanted if provider.most_roles is None else min(wanted, provider.most_roles)
