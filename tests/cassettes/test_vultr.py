@@ -85,7 +85,7 @@ def test_accept_and_grant(
     assert guest.member is not None
 
     nothing = cloud.access(guestlist_invitee)
-    assert not nothing
+    assert nothing.effective is False
     assert "No Active Organization" in str(nothing.explanation)
 
     for role in roles.values():
