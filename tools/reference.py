@@ -73,7 +73,7 @@ INTERNAL = {
     "GuestlistError.about",
     "Ledger.doubt",
     "Ledger.entry",
-    "Ledger.pace",
+    "Ledger.rate_limiter",
     "PlanFile.check_accounts",
     "PlanFile.founded",
     "PluginError.in_hook",

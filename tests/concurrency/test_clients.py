@@ -244,13 +244,13 @@ def test_a_task_that_is_cancelled_as_it_closes_what_is_old_leaves_nothing(
 
     async def main(number: int) -> bool:
         async with AsyncGuestlist({"cloud": account}) as guests:
-            monkeypatch.setattr(connections, "KEEP_ALIVE", PATIENCE)
+            monkeypatch.setattr(connections, "KEEP_ALIVE_SECONDS", PATIENCE)
             async with anyio.create_task_group() as group:
                 for _ in range(4):
                     group.start_soon(guests.check)
             (lent,) = guests._wire._origins.values()
             assert len(lent._idle) > 1
-            monkeypatch.setattr(connections, "KEEP_ALIVE", -1.0)
+            monkeypatch.setattr(connections, "KEEP_ALIVE_SECONDS", -1.0)
             try:
                 return await CancelledAt(guests.check(), number)
             except asyncio.CancelledError:

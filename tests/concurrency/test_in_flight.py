@@ -17,7 +17,7 @@ import pytest
 from guestlist import AsyncGuestlist, Guestlist
 from guestlist.errors import ServiceUnavailable
 from guestlist.exchange.clock import SystemClock
-from guestlist.exchange.policy import CONNECTIONS
+from guestlist.exchange.policy import MAX_CONNECTIONS
 from guestlist_vultr import Vultr
 from pytest_guestlist.clock import VirtualClock
 
@@ -78,7 +78,7 @@ def test_requests_that_waited_for_a_connection_do_not_leave_in_a_burst() -> None
             AsyncGuestlist(ACCOUNTS, transport=service, clock=clock) as guests,
             anyio.create_task_group() as group,
         ):
-            for _ in range(CONNECTIONS + MORE):
+            for _ in range(MAX_CONNECTIONS + MORE):
                 group.start_soon(guests.check)
             await clock.advance()
             hanging = len(service.left)
@@ -87,7 +87,7 @@ def test_requests_that_waited_for_a_connection_do_not_leave_in_a_burst() -> None
         return hanging, service.left[hanging:]
 
     hanging, later = anyio.run(main)
-    assert hanging == CONNECTIONS
+    assert hanging == MAX_CONNECTIONS
     assert len(later) == MORE
     for first in later:
         assert sum(first <= moment < first + 1.0 for moment in later) <= LIMIT
@@ -110,11 +110,11 @@ def test_a_call_whose_time_is_over_before_a_connection_is_free_has_sent_nothing(
     service = Blocking()
     with (
         Guestlist(ACCOUNTS, transport=service, clock=VirtualClock(START)) as guests,
-        ThreadPoolExecutor(CONNECTIONS) as pool,
+        ThreadPoolExecutor(MAX_CONNECTIONS) as pool,
     ):
         patient: Any = guests.with_budget(total=1e6)
-        running = [pool.submit(patient.check) for _ in range(CONNECTIONS)]
-        for _ in range(CONNECTIONS):
+        running = [pool.submit(patient.check) for _ in range(MAX_CONNECTIONS)]
+        for _ in range(MAX_CONNECTIONS):
             assert service.in_flight.acquire(timeout=20)
         with pytest.raises(ServiceUnavailable, match="100 requests of this account") as late:
             guests.with_budget(waiting=0.01).check()

@@ -9,7 +9,7 @@ import pytest
 
 from guestlist.exchange.clock import SystemClock
 from guestlist.exchange.drive import AsyncDriver, Driver
-from guestlist.exchange.step import Hold, Sleep, Steps
+from guestlist.exchange.step import Acquire, Sleep, Steps
 
 ADA = ("cloud", "ada@example.com")
 Told = list[Any]
@@ -17,13 +17,13 @@ Told = list[Any]
 
 def holding(told: Told) -> Steps[None]:
     """Has others come while it holds the lock, and once more when it does not."""
-    told.append((yield Hold(ADA, 1.0)))
+    told.append((yield Acquire(ADA, 1.0)))
     yield Sleep(0.0)
 
 
 def late() -> Steps[Any]:
     """Waits for a moment."""
-    return (yield Hold(ADA, 0.01))
+    return (yield Acquire(ADA, 0.01))
 
 
 class Meanwhile(SystemClock):

@@ -31,7 +31,7 @@ from guestlist.errors import (
     Unsupported,
 )
 from guestlist.event import Event
-from guestlist.exchange.pace import Pace
+from guestlist.exchange.rate_limiter import RateLimiter
 from guestlist.models import Guest, Invitation, InviteResult, Member, Role, State
 from guestlist.provider import Flow, Limit, Page, Provider, Request, operation, setting
 from pytest_guestlist.clock import VirtualClock
@@ -718,7 +718,7 @@ def test_a_client_is_not_copied(make: Make, how: Callable[[object], object]) -> 
         how(make())
 
 
-# ---------------------------------------------------------------------------- one pace for several
+# ----------------------------------------------------------- one rate limiter for several accounts
 
 
 class Counted(Club):
@@ -736,20 +736,20 @@ class Elsewhere(Club):
     """Another service at the same address, which counts nothing."""
 
 
-def paces(*providers: Provider) -> list[Pace]:
+def rate_limiters_of(*providers: Provider) -> list[RateLimiter]:
     named = {f"account{number}": one for number, one in enumerate(providers)}
-    return [account.pace for account in Guestlist(named)._accounts.by_name.values()]
+    return [account.rate_limiter for account in Guestlist(named)._accounts.by_name.values()]
 
 
 def test_accounts_that_are_counted_together_keep_the_limits_of_all() -> None:
     for order in ([100, 10], [10, 100]):
-        one, other = paces(*(Counted(per_minute=count) for count in order))
+        one, other = rate_limiters_of(*(Counted(per_minute=count) for count in order))
         assert one is other
         assert max(one.reserve(0.0).delay for _ in range(11)) > 50
 
 
 def test_who_is_not_counted_has_a_pace_of_its_own() -> None:
     for providers in ([Counted(), Elsewhere()], [Elsewhere(), Counted()]):
-        one, other = paces(*providers)
+        one, other = rate_limiters_of(*providers)
         assert one is not other
-        assert len({bool(pace._gauges) for pace in (one, other)}) == 2
+        assert len({bool(limiter._windows) for limiter in (one, other)}) == 2

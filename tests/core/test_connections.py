@@ -7,7 +7,7 @@ from itertools import count
 import pytest
 
 from guestlist.exchange import connections
-from guestlist.exchange.connections import KEEP_ALIVE, Connection, Connections
+from guestlist.exchange.connections import KEEP_ALIVE_SECONDS, Connection, Connections
 
 
 @pytest.fixture
@@ -67,7 +67,7 @@ def test_what_is_idle_for_long_is_closed(numbered: Connections[int], now: list[f
     several = [numbered.take() for _ in range(3)]
     for one in several:
         numbered.give_back(one, usable=True)
-    now[0] += KEEP_ALIVE - 1
+    now[0] += KEEP_ALIVE_SECONDS - 1
     busy = numbered.take()
     now[0] += 2
     assert numbered.give_back(busy, usable=True) == [several[0], several[1]]

@@ -134,10 +134,10 @@ def test_a_reservation_far_away_makes_no_other_request_wait(clock: Clock, servic
     with client as guests:
         for number in range(2):  # the burst
             guests.invite(f"ada{number}@example.com")
-        pace = guests._accounts.pick("c").pace
-        create, everything = pace.parts(Request.post("invitations"))
+        limiter = guests._accounts.pick("c").rate_limiter
+        create, everything = limiter.parts(Request.post("invitations"))
         assert create.reserve(clock.monotonic()).delay > 60
-        assert pace.parts(Request.get("members")) == (everything,)
+        assert limiter.parts(Request.get("members")) == (everything,)
         list(guests.members())
         assert clock.passed < 1.0
 

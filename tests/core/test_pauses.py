@@ -15,7 +15,7 @@ import pytest
 from guestlist import AsyncGuestlist, Budget, Guestlist
 from guestlist.errors import RateLimited, ServiceUnavailable
 from guestlist.event import Event
-from guestlist.exchange.account import SHORTEST_REPORTED_PAUSE
+from guestlist.exchange.account import MIN_REPORTED_PAUSE_SECONDS
 from guestlist.provider import Flow, Provider, Request, operation, setting
 from pytest_guestlist.clock import VirtualClock
 
@@ -129,7 +129,7 @@ def test_a_limit_that_is_used_up(waiting: Callable[..., Waiting]) -> None:
 
 
 def test_a_short_pause_is_not_reported(waiting: Callable[..., Waiting]) -> None:
-    club = waiting(limited(f"{SHORTEST_REPORTED_PAUSE - 1:g}"))
+    club = waiting(limited(f"{MIN_REPORTED_PAUSE_SECONDS - 1:g}"))
     club.check()
     assert club.pauses == []
 

@@ -29,12 +29,12 @@ from guestlist.errors import (
     ServiceUnavailable,
     Unauthorized,
 )
-from guestlist.exchange.account import LONGEST_REST, Budget, Call
+from guestlist.exchange.account import MAX_BACK_OFF_SECONDS, Budget, Call
 from guestlist.exchange.drive import AsyncDriver
-from guestlist.exchange.pace import Pace, Reservation
 from guestlist.exchange.policy import Verdict, judge, run
+from guestlist.exchange.rate_limiter import RateLimiter, Reservation
 from guestlist.exchange.recording import Intent, Journal
-from guestlist.exchange.step import Failure, Hold, Release, Send
+from guestlist.exchange.step import Acquire, Failure, Release, Send
 from guestlist.exchange.wire import HttpxWire
 from guestlist.models import Guest, Member, NewInvitation, State
 from guestlist.provider import Flow, Provider, Request, Response, operation
@@ -170,7 +170,7 @@ def test_a_rest_of_years_is_not_waited_for_whatever_the_budget(
 ) -> None:
     acme = stage(total=float("inf"))
     acme.send(READ, reply(status=status, retry_after="99999999"), reply())
-    assert acme.sent[1][0] == pytest.approx(LONGEST_REST)
+    assert acme.sent[1][0] == pytest.approx(MAX_BACK_OFF_SECONDS)
 
 
 def test_a_limit_holds_for_every_call_of_the_account(stage: Any, reply: Reply) -> None:
@@ -197,7 +197,7 @@ def test_the_last_one_for_now_makes_the_next_one_wait(stage: Any, reply: Reply) 
     assert acme.told("pace")[0].seconds == pytest.approx(9.0)
 
 
-class Kept(Pace):
+class Kept(RateLimiter):
     """A pace that is kept in a ledger, which takes no rests."""
 
     shared = True
@@ -220,7 +220,7 @@ def test_a_rest_that_the_ledger_cannot_keep_does_not_replace_the_answer(
     stage: Any, reply: Reply, request_: Request
 ) -> None:
     acme = stage()
-    acme.account.pace = Kept(errors.LedgerError("the ledger is locked"))
+    acme.account.rate_limiter = Kept(errors.LedgerError("the ledger is locked"))
     answer = acme.send(request_, reply({"id": 1}, status=201, **LAST_ONE))
     assert answer.status == 201
     assert [event.detail for event in acme.told("pace")] == [
@@ -230,7 +230,7 @@ def test_a_rest_that_the_ledger_cannot_keep_does_not_replace_the_answer(
 
 def test_a_rest_that_the_ledger_cannot_keep_takes_no_doubt_away(stage: Any, reply: Reply) -> None:
     acme = stage(attempts=2)
-    acme.account.pace = Kept(errors.LedgerError("the ledger is locked"))
+    acme.account.rate_limiter = Kept(errors.LedgerError("the ledger is locked"))
     with pytest.raises(RateLimited) as caught:
         acme.send(REPEATABLE, Response(503), reply(status=429, retry_after="7"))
     assert caught.value.happened is None
@@ -242,12 +242,12 @@ def test_a_rest_is_written_where_the_loop_does_not_wait_for_it(stage: Any, reply
             return answers.pop(0)
 
     acme = stage()
-    acme.account.pace = pace = Kept(errors.LedgerError("the ledger is locked"))
+    acme.account.rate_limiter = limiter = Kept(errors.LedgerError("the ledger is locked"))
     answers = [reply(status=429, retry_after="7"), reply(**LAST_ONE)]
     driver = AsyncDriver(Wire(), acme.clock)
     asyncio.run(driver.run(run(acme.call, one(READ))))
-    assert len(pace.threads) == 2
-    assert threading.current_thread().name not in pace.threads
+    assert len(limiter.threads) == 2
+    assert threading.current_thread().name not in limiter.threads
 
 
 # ---------------------------------------------------------------------------- rule 3: decided
@@ -460,7 +460,7 @@ def test_a_doubt_is_kept_when_the_time_runs_out(stage: Any, limited: Any) -> Non
     acme = stage(limited(), total=50)
 
     def meanwhile_another_call_is_refused(_: object) -> Response:
-        acme.account.rest(1000.0)
+        acme.account.back_off(1000.0)
         return Response(503)
 
     with pytest.raises(RateLimited) as caught:
@@ -502,7 +502,7 @@ def test_a_limit_whose_time_is_over_is_given_a_pause_all_the_same(
 ) -> None:
     acme = stage()
     steps = run(acme.call, one(READ))
-    assert isinstance(next(steps), Hold)
+    assert isinstance(next(steps), Acquire)
     assert isinstance(steps.send(True), Send)
     assert isinstance(steps.send(reply(status=429, **headers)), Release)
     waiting: Any = steps.send(None)
@@ -567,7 +567,7 @@ def test_pacing_counts_against_the_total_and_takes_no_turn_in_vain(
 @pytest.mark.parametrize("id", ["\ud800", ".."])
 def test_what_cannot_be_sent_waits_for_no_turn(stage: Any, id: str) -> None:
     acme = stage()
-    acme.account.rest(5.0)
+    acme.account.back_off(5.0)
     with pytest.raises(errors.InvalidArgument):
         acme.send(Request.delete("things", id))
     assert (acme.slept, acme.events) == ([], [])
@@ -581,7 +581,7 @@ def test_credentials_are_those_of_the_moment_at_which_a_request_leaves(
             return {"Authorization": f"at {scene.clock.elapsed}"}
 
     scene = stage(Dated())
-    scene.account.rest(5.0)
+    scene.account.back_off(5.0)
     scene.send(READ, reply())
     assert scene.sent[0][1].headers["Authorization"] == "at 5.0"
 
@@ -593,10 +593,10 @@ def test_who_waits_for_a_turn_when_a_rest_is_asked_waits_for_its_end(
     for _ in range(2):
         acme.send(READ, reply())
     steps = run(acme.call, one(READ))
-    assert isinstance(next(steps), Hold)
+    assert isinstance(next(steps), Acquire)
     waiting: Any = steps.send(True)
     assert 0 < waiting.seconds < 10
-    acme.account.rest(30.0)  # another call was refused meanwhile
+    acme.account.back_off(30.0)  # another call was refused meanwhile
     acme.clock.sleep(waiting.seconds)
     more: Any = steps.send(None)
     assert acme.clock.elapsed + more.seconds >= 30.0
@@ -651,7 +651,7 @@ def test_an_interruption_while_the_ledger_writes_says_what_may_have_happened(
         return (yield REPEATABLE)
 
     acme = stage()
-    acme.account.pace = Kept(KeyboardInterrupt())
+    acme.account.rate_limiter = Kept(KeyboardInterrupt())
     acme.call.strategy = InRun(NOBODY, Line())
     answers = [reply()] if at != "push_back" else [reply(), reply(**LAST_ONE)]
     with pytest.raises(KeyboardInterrupt) as caught:

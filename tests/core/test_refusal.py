@@ -132,7 +132,7 @@ def test_a_limit_makes_the_whole_account_rest(stage: Any, reply: Reply) -> None:
         chatty.send(CREATE, refusal(reply, "ratelimited", seconds=60))
     assert caught.value.happened is False
     assert caught.value.retry_after == 60
-    assert chatty.account.pace.reserve(chatty.clock.monotonic(), 0).delay > 50
+    assert chatty.account.rate_limiter.reserve(chatty.clock.monotonic(), 0).delay > 50
 
 
 def test_a_limit_that_comes_with_another_status(stage: Any, reply: Reply) -> None:

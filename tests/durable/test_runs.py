@@ -28,7 +28,7 @@ from tests.durable.kit import (
 from guestlist import Guestlist
 from guestlist.changes import Action, Change
 from guestlist.errors import LedgerError, RateLimited, Unauthorized, UnknownAccount
-from guestlist.exchange.account import LONGEST_REST
+from guestlist.exchange.account import MAX_BACK_OFF_SECONDS
 from guestlist.ledger import Ledger, orders, runs
 from guestlist.ledger.deferred_grants import all_deferred
 from guestlist.ledger.entry import OrderEntry
@@ -230,7 +230,7 @@ def test_a_run_ends_if_the_service_asks_for_a_pause_that_is_too_long(
     assert isinstance(halted, RateLimited)
     assert halted.retry_after == pytest.approx(86_400, abs=5)
     assert states(machine) == {"ASKED": 1}
-    assert machine.clock.monotonic() < LONGEST_REST
+    assert machine.clock.monotonic() < MAX_BACK_OFF_SECONDS
     machine.clock.sleep(86_400)
     machine.run(run)
     assert states(machine) == {"DONE": 1}

@@ -251,7 +251,7 @@ def test_an_address_that_the_service_refuses_keeps_nobody_from_being_found(
 def test_a_ledger_that_fails_decides_nothing(
     machine: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The pace is in the ledger, so a look can fail for it."""
+    """The rate limiter is in the ledger, so a look can fail for it."""
     machine.service.faults[ADA] = [VOID]
     with monkeypatch.context() as patched, machine.process() as process:
         run = process.runner.begin(lambda: [change(ADA)], "digest", "guestlist.toml")

@@ -24,7 +24,7 @@ from tests.pacing.traffic import BASE_URL, SimulatedTime
 from guestlist.errors import GuestlistError
 from guestlist.exchange.account import Account, Budget, Call
 from guestlist.exchange.policy import Verdict, judge, run
-from guestlist.exchange.step import Block, Failure, Hold, Release, Send, Sleep, Steps
+from guestlist.exchange.step import Acquire, Block, Failure, Release, Send, Sleep, Steps
 from guestlist.models import Invitation, Member, NewInvitation, Role, State
 from guestlist.plugins import installed
 from guestlist.provider import Effect, Flow, Provider, Request, Response
@@ -220,7 +220,7 @@ def _carry_out(
                 raise Hang("it goes on asking")
             result = answers(len(told.answers))
             told.answers.append((effect(), result))
-        elif isinstance(step, Hold | Release):
+        elif isinstance(step, Acquire | Release):
             result = True
         elif isinstance(step, Block):
             result = step.function()

@@ -17,7 +17,7 @@ from sqlalchemy import Connection
 from guestlist import Guest, Guestlist, State
 from guestlist.client import for_run
 from guestlist.errors import RateLimited
-from guestlist.exchange.pace import MARGIN, Pace, Reservation
+from guestlist.exchange.rate_limiter import MARGIN_SECONDS, RateLimiter, Reservation
 from guestlist.ledger import Ledger
 from guestlist.ledger.shared_rate_limiter import SharedRateLimiter
 from guestlist.provider import Limit
@@ -53,11 +53,11 @@ class Process:
     def __init__(self, path: Path, began: float, provider: Vultr | Aitronos) -> None:
         self.clock = Clock(began)
         self.ledger = Ledger(path, clock=self.clock)
-        self.pace: Pace = self.ledger.pace(provider)
+        self.rate_limiter: RateLimiter = self.ledger.rate_limiter(provider)
 
     def reserve(self) -> float:
         """The moment, in seconds since the beginning, at which the next request may go."""
-        return self.clock.passed + self.pace.reserve(self.clock.monotonic()).delay
+        return self.clock.passed + self.rate_limiter.reserve(self.clock.monotonic()).delay
 
     def check(self) -> list[float]:
         """When the requests of a call left, in seconds since the beginning."""
@@ -96,10 +96,10 @@ def test_all_processes_together_stay_below_the_limit(processes: list[Process]) -
 
 def test_a_rest_is_for_all_of_them(processes: list[Process]) -> None:
     one, other = processes[:2]
-    before = other.pace.rests
-    one.pace.push_back(one.clock.monotonic(), 20.0, refused=True)
-    other.pace.look()
-    assert other.pace.rests == before + 1
+    before = other.rate_limiter.pauses
+    one.rate_limiter.push_back(one.clock.monotonic(), 20.0, refused=True)
+    other.rate_limiter.look()
+    assert other.rate_limiter.pauses == before + 1
     assert other.reserve() >= 20.0
 
 
@@ -117,7 +117,7 @@ def test_the_wait_for_the_ledger_delays_no_request(
             yield connection
 
     monkeypatch.setattr(one.ledger.store, "pacing", held_up)
-    other.pace.push_back(other.clock.monotonic(), 20.0)
+    other.rate_limiter.push_back(other.clock.monotonic(), 20.0)
     assert one.check() == [pytest.approx(20.0)]
     later = one.clock.passed
     assert one.reserve() >= 0.05 + later  # it is counted from when the ledger was free
@@ -147,7 +147,7 @@ def test_a_moment_that_is_missed_while_the_intent_is_written_is_not_used(
         nobody = Guest(account="cloud", email="ada@example.com", state=State.GONE)
         entry = one.ledger.entry(nobody, "invite", (), ())
         for_run(guests, nobody, entry).invite("ada@example.com")
-    assert apart == [pytest.approx((1 + MARGIN) / 30, abs=1e-5)]
+    assert apart == [pytest.approx((1 + MARGIN_SECONDS) / 30, abs=1e-5)]
 
 
 def test_what_went_before_a_rest_was_known_is_counted(
@@ -166,7 +166,7 @@ def test_what_went_before_a_rest_was_known_is_counted(
             yield connection
 
     monkeypatch.setattr(one.ledger.store, "pacing", held_up)
-    one.pace.push_back(one.clock.monotonic(), 0.0)  # at 0, and known when all have gone
+    one.rate_limiter.push_back(one.clock.monotonic(), 0.0)  # at 0, and known when all have gone
     assert moments[-1] < 60.0 < other.reserve()
     for process in (one, other):
         process.ledger.close()
@@ -180,15 +180,15 @@ def test_a_rest_right_after_a_reservation_makes_it_void(
     rests = iter([20.0])
 
     def interrupted(
-        pace: SharedRateLimiter, now: float, patience: float = float("inf")
+        limiter: SharedRateLimiter, now: float, patience: float = float("inf")
     ) -> Reservation:
-        reserved = reserve(pace, now, patience)
+        reserved = reserve(limiter, now, patience)
         if patience > 0 and (rest := next(rests, None)):  # another thread's
-            pace.push_back(now, rest)
+            limiter.push_back(now, rest)
         return reserved
 
     monkeypatch.setattr(SharedRateLimiter, "reserve", interrupted)
-    one.pace.push_back(one.clock.monotonic(), 1.0)
+    one.rate_limiter.push_back(one.clock.monotonic(), 1.0)
     assert one.check() == [pytest.approx(20.0)]
 
 
@@ -197,7 +197,9 @@ def test_a_moment_for_which_there_is_no_patience_is_left_for_others(
 ) -> None:
     one, other = processes[:2]
     one.reserve()
-    delays = {one.pace.reserve(one.clock.monotonic(), patience=0.01).delay for _ in range(5)}
+    delays = {
+        one.rate_limiter.reserve(one.clock.monotonic(), patience=0.01).delay for _ in range(5)
+    }
     assert min(delays) > 0.01
     assert other.reserve() <= max(delays) + 0.001
 
@@ -207,7 +209,7 @@ def test_the_wait_for_the_ledger_is_no_time_that_is_left(processes: list[Process
     asked = one.clock.monotonic()
     one.clock.sleep(1.0)
     other.clock.sleep(1.0)
-    assert one.pace.reserve(asked, patience=0.5).delay >= 1.0
+    assert one.rate_limiter.reserve(asked, patience=0.5).delay >= 1.0
     assert other.reserve() == 1.0
 
 
@@ -237,7 +239,9 @@ def test_a_pause_lasts_as_long_as_asked_when_the_clock_is_set_back(
     processes: list[Process],
 ) -> None:
     one, other = processes[:2]
-    one.pace.push_back(one.clock.monotonic(), 600.0, refused=True, pause=600.0, reason="HTTP 429")
+    one.rate_limiter.push_back(
+        one.clock.monotonic(), 600.0, refused=True, pause=600.0, reason="HTTP 429"
+    )
     for process in (one, other):
         process.clock.step = -1800.0
     assert 600.0 <= other.reserve() <= 601.1
@@ -245,12 +249,14 @@ def test_a_pause_lasts_as_long_as_asked_when_the_clock_is_set_back(
 
 def test_every_process_knows_a_pause_its_reason_and_its_end(processes: list[Process]) -> None:
     one, other = processes[:2]
-    one.pace.push_back(one.clock.monotonic(), 20.0, refused=True, pause=600.0, reason="too many")
+    one.rate_limiter.push_back(
+        one.clock.monotonic(), 20.0, refused=True, pause=600.0, reason="too many"
+    )
     one.clock.sleep(5.0)
     other.clock.sleep(5.0)
-    other.pace.look()
-    assert other.pace.pause_reason == "too many"
-    assert other.pace.pause_ends - other.clock.monotonic() == pytest.approx(595.0)
+    other.rate_limiter.look()
+    assert other.rate_limiter.pause_reason == "too many"
+    assert other.rate_limiter.pause_ends - other.clock.monotonic() == pytest.approx(595.0)
 
 
 def test_a_process_that_starts_within_a_pause_says_why_it_sends_nothing(tmp_path: Path) -> None:
@@ -290,11 +296,11 @@ def test_accounts_are_counted_as_the_service_does(tmp_path: Path) -> None:
     first, and other keys have a pace of their own under the second."""
     with Ledger(tmp_path / "ledger.db") as ledger:
         now = time.monotonic()
-        one, two = ledger.pace(VULTR), ledger.pace(Vultr(api_key="another"))
+        one, two = ledger.rate_limiter(VULTR), ledger.rate_limiter(Vultr(api_key="another"))
         one.reserve(now)
         assert two.reserve(now).delay > 0
         keys = [Aitronos(api_key=key, organization_id="org_1") for key in ("ak_1", "ak_2")]
-        first, second = map(ledger.pace, keys)
+        first, second = map(ledger.rate_limiter, keys)
         for _ in range(1000):
             first.reserve(now)
         assert first.reserve(now).delay > second.reserve(now).delay
@@ -302,8 +308,8 @@ def test_accounts_are_counted_as_the_service_does(tmp_path: Path) -> None:
 
 def test_no_key_can_be_read_from_the_ledger(tmp_path: Path) -> None:
     with Ledger(tmp_path / "ledger.db") as ledger:
-        ledger.pace(Vultr(api_key="SECRET-KEY")).reserve(0.0)
-        ledger.pace(Aitronos(api_key="SECRET-KEY", organization_id="org_1")).reserve(0.0)
+        ledger.rate_limiter(Vultr(api_key="SECRET-KEY")).reserve(0.0)
+        ledger.rate_limiter(Aitronos(api_key="SECRET-KEY", organization_id="org_1")).reserve(0.0)
     for file in tmp_path.iterdir():
         assert b"SECRET" not in file.read_bytes()
 

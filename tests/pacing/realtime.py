@@ -14,7 +14,7 @@ from tests.pacing.traffic import most_within
 
 from guestlist import AsyncGuestlist, Guestlist
 from guestlist.event import Event
-from guestlist.exchange.pace import MARGIN
+from guestlist.exchange.rate_limiter import MARGIN_SECONDS
 from guestlist.sandbox import Sandbox
 from guestlist_vultr import Vultr
 from guestlist_vultr.sandbox import VultrService
@@ -42,7 +42,10 @@ class Seen:
     def machine_was_late(self) -> bool:
         """Whether requests were held up for longer, before or after they left, than the margin
         that the pace has for the ways of requests."""
-        return max(self.took) > MARGIN / 2 or most_within(self.at, 1 + MARGIN / 2) > ALLOWED
+        return (
+            max(self.took) > MARGIN_SECONDS / 2
+            or most_within(self.at, 1 + MARGIN_SECONDS / 2) > ALLOWED
+        )
 
     @property
     def share(self) -> float:

@@ -1,4 +1,4 @@
-"""Pace: all that a service allows, and nothing more. Virtual time; nothing waits."""
+"""The rate limiter: all that a service allows, and nothing more. Virtual time; nothing waits."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from tests.proofs import proofs
 from guestlist import Guestlist
 from guestlist.errors import GuestlistError, OutcomeUnknown, RateLimited, ServiceUnavailable
 from guestlist.exchange.account import Account, Budget, Call
-from guestlist.exchange.pace import MARGIN, Pace
 from guestlist.exchange.policy import run
+from guestlist.exchange.rate_limiter import MARGIN_SECONDS, RateLimiter
 from guestlist.exchange.recovery import once
 from guestlist.exchange.step import Block, Failure, Send, Sleep, Steps
 from guestlist.ledger.orders import Taken
@@ -46,7 +46,11 @@ def names(case: Case) -> str:
 @pytest.mark.parametrize("case", CASES, ids=names)
 @pytest.mark.parametrize(
     ("callers", "jitter"),
-    [(1, 0.0), (32, MARGIN), *proofs((1, MARGIN), (8, 0.0), (8, MARGIN), (32, 0.0))],
+    [
+        (1, 0.0),
+        (32, MARGIN_SECONDS),
+        *proofs((1, MARGIN_SECONDS), (8, 0.0), (8, MARGIN_SECONDS), (32, 0.0)),
+    ],
 )
 def test_a_bulk_uses_what_is_allowed_and_is_never_refused(
     case: Case, callers: int, jitter: float
@@ -80,15 +84,15 @@ def test_a_machine_that_stalls_is_not_refused(case: Case, stall: float) -> None:
 
 
 def test_a_refusal_is_forgotten_in_time() -> None:
-    pace = Pace(Limit(30))
-    interval = _interval(pace, 0.0)
-    pace.push_back(10.0, 1.0, refused=True)
-    assert _interval(pace, 20.0) > interval
-    assert _interval(pace, 700.0) == pytest.approx(interval)
+    limiter = RateLimiter(Limit(30))
+    interval = _interval(limiter, 0.0)
+    limiter.push_back(10.0, 1.0, refused=True)
+    assert _interval(limiter, 20.0) > interval
+    assert _interval(limiter, 700.0) == pytest.approx(interval)
 
 
-def _interval(pace: Pace, now: float) -> float:
-    return -pace.reserve(now).delay + pace.reserve(now).delay
+def _interval(limiter: RateLimiter, now: float) -> float:
+    return -limiter.reserve(now).delay + limiter.reserve(now).delay
 
 
 @pytest.mark.parametrize(
@@ -97,13 +101,13 @@ def _interval(pace: Pace, now: float) -> float:
 @pytest.mark.parametrize("seed", range(5))
 def test_no_window_holds_more_than_the_limit(limit: Limit, seed: int) -> None:
     """However calls come: in bursts, after pauses, and with rests between."""
-    pace, source, now = Pace(limit), random.Random(seed), 0.0
+    limiter, source, now = RateLimiter(limit), random.Random(seed), 0.0
     moments: list[float] = []
     for _ in range(2000):
         now += source.choice([0.0, 0.0, 0.0, 0.01, limit.per / limit.count, limit.per])
-        moments.append(now + pace.reserve(now).delay)
+        moments.append(now + limiter.reserve(now).delay)
     assert moments == sorted(moments)
-    assert most_within(moments, limit.per + MARGIN * 0.999) <= limit.count
+    assert most_within(moments, limit.per + MARGIN_SECONDS * 0.999) <= limit.count
 
 
 LONG = [Limit(100, 60.0), Limit(1000, 60.0)]
@@ -114,35 +118,35 @@ LONG = [Limit(100, 60.0), Limit(1000, 60.0)]
 def test_a_burst_may_come_late(limit: Limit, back: float) -> None:
     """The first requests of a client are slow: it opens connections. Those that go when the window
     has room again are not, and must not come together with them, nor when callers come back."""
-    pace = Pace(limit)
-    moments = [pace.reserve(0.0).delay for _ in range(int(0.97 * limit.count))]
+    limiter = RateLimiter(limit)
+    moments = [limiter.reserve(0.0).delay for _ in range(int(0.97 * limit.count))]
     late = [moment + 1.75 * (moment == 0.0) for moment in moments]
-    late += [back + pace.reserve(back).delay for _ in range(2 * limit.count)]
+    late += [back + limiter.reserve(back).delay for _ in range(2 * limit.count)]
     assert late.count(1.75) >= 0.19 * limit.count
     assert most_within(late, limit.per) <= limit.count
 
 
 @pytest.mark.parametrize("limit", LONG)
 def test_a_burst_is_had_again_after_a_pause(limit: Limit) -> None:
-    pace = Pace(limit)
+    limiter = RateLimiter(limit)
     for _ in range(limit.count // 2):
-        pace.reserve(0.0)
-    assert max(pace.reserve(70.0).delay for _ in range(limit.count // 5)) == pytest.approx(0.0)
+        limiter.reserve(0.0)
+    assert max(limiter.reserve(70.0).delay for _ in range(limit.count // 5)) == pytest.approx(0.0)
 
 
 def test_a_moment_is_missed_by_more_than_is_left_free() -> None:
     for limit in LONG:
-        assert Pace(limit).missed(1.9)
-        assert not Pace(limit).missed(1.7)
+        assert RateLimiter(limit).missed(1.9)
+        assert not RateLimiter(limit).missed(1.7)
     for limit in (Limit(30), Limit(1, 10.0)):
-        assert Pace(limit).missed(MARGIN * 1.01)
-        assert not Pace(limit).missed(MARGIN * 0.99)
+        assert RateLimiter(limit).missed(MARGIN_SECONDS * 1.01)
+        assert not RateLimiter(limit).missed(MARGIN_SECONDS * 0.99)
 
 
 def test_a_few_calls_do_not_wait_where_the_limit_is_long() -> None:
-    pace = Pace(Limit(100, 60.0))
-    assert [pace.reserve(0.0).delay for _ in range(20)] == [0.0] * 20
-    assert pace.reserve(0.0).delay > 0
+    limiter = RateLimiter(Limit(100, 60.0))
+    assert [limiter.reserve(0.0).delay for _ in range(20)] == [0.0] * 20
+    assert limiter.reserve(0.0).delay > 0
 
 
 # ---------------------------------------------------------------------------- several limits
@@ -156,7 +160,7 @@ class Both(Vultr):
         return (Limit(30), Limit(1000, 60.0))
 
 
-@pytest.mark.parametrize("jitter", [MARGIN, *proofs(0.0)])
+@pytest.mark.parametrize("jitter", [MARGIN_SECONDS, *proofs(0.0)])
 @pytest.mark.parametrize("pause", [0.0, 90.0])
 def test_two_limits_together_are_used_and_never_exceeded(jitter: float, pause: float) -> None:
     """The service counts both strictly; after a pause some may go at once."""
@@ -207,23 +211,25 @@ def test_accounts_that_the_service_counts_apart_do_not() -> None:
     simulation, provider = network(MINUTE)
     guests = Guestlist({"a": provider, "b": provider.model_copy()}, clock=simulation.time)
     one, other = (guests._accounts.pick(name) for name in "ab")
-    assert one.pace is not other.pace
+    assert one.rate_limiter is not other.rate_limiter
 
 
 def test_another_service_at_another_address_has_its_own() -> None:
     here = Vultr(api_key="a", base_url="http://127.0.0.1:1")
     there = Vultr(api_key="a", base_url="http://127.0.0.1:2")
     guests = Guestlist({"here": here, "there": there, "again": here})
-    paces = {name: guests._accounts.pick(name).pace for name in ("here", "there", "again")}
-    assert paces["here"] is paces["again"]
-    assert paces["here"] is not paces["there"]
+    limiters = {
+        name: guests._accounts.pick(name).rate_limiter for name in ("here", "there", "again")
+    }
+    assert limiters["here"] is limiters["again"]
+    assert limiters["here"] is not limiters["there"]
 
 
 def test_every_face_of_a_client_shares_the_pace() -> None:
     guests = Guestlist({"a": Vultr(api_key="a")})
     bound, patient = guests.account("a"), guests.with_budget(total=5)
-    paces = [face._accounts.pick("a").pace for face in (guests, bound, patient)]
-    assert paces[0] is paces[1] is paces[2]
+    limiters = [face._accounts.pick("a").rate_limiter for face in (guests, bound, patient)]
+    assert limiters[0] is limiters[1] is limiters[2]
 
 
 # ---------------------------------------------------------------------------- what headers say
@@ -276,8 +282,8 @@ def test_a_refusal_pushes_everybody_back_once() -> None:
 def test_a_wrong_header_does_not_silence_a_client_for_ever() -> None:
     time = SimulatedTime()
     account = Account("a", Vultr(api_key="a"), time)
-    account.rest(1e300)
-    assert account.pace.reserve(0.0).delay == 3600.0
+    account.back_off(1e300)
+    assert account.rate_limiter.reserve(0.0).delay == 3600.0
 
 
 # ---------------------------------------------------------------------------- budgets
@@ -342,7 +348,7 @@ def test_total_is_told_when_the_pace_needs_more() -> None:
     provider = Vultr(api_key="a")
     account = Account("cloud", provider, time)
     for _ in range(60):
-        account.pace.reserve(0.0)
+        account.rate_limiter.reserve(0.0)
     with pytest.raises(RateLimited, match="the budget is 1 s in all") as failed:
         carry_out(time, run(Call(account, Budget(total=1)), _get()), Response(200))
     assert failed.value.happened is False
@@ -373,7 +379,7 @@ def test_a_doubt_that_may_not_wait_tells_so() -> None:
 def test_nothing_long_is_waited_for_between_the_intent_and_the_request() -> None:
     """Whoever looks in between concludes that nothing will be sent any more, and sends it."""
     time = SimulatedTime()
-    account = Account("cloud", Vultr(api_key="a"), time, sharing=Pace(Limit(1, 5.0)))
+    account = Account("cloud", Vultr(api_key="a"), time, sharing=RateLimiter(Limit(1, 5.0)))
     carry_out(time, run(Call(account, Budget()), _get()), Response(200))
 
     class Slow:

@@ -18,7 +18,7 @@ from typing import Any
 
 from guestlist.errors import GuestlistError
 from guestlist.exchange.account import Account, Budget
-from guestlist.exchange.step import Block, Failure, Hold, Release, Send, Steps
+from guestlist.exchange.step import Acquire, Block, Failure, Release, Send, Steps
 from guestlist.provider import Provider, Response
 from guestlist.sandbox.service import Clock as ServiceClock
 from guestlist.sandbox.service import Service
@@ -177,7 +177,7 @@ class Simulation:
             arrival = now + self._random.uniform(0, self._jitter)
             self.traffic.departures.append(now)
             self.at(arrival, lambda: self._arrive(steps, step, calls))
-        elif isinstance(step, Hold | Release):
+        elif isinstance(step, Acquire | Release):
             self._resume(steps, True, calls)
         elif isinstance(step, Block):
             self._resume(steps, step.function(), calls)

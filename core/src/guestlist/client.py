@@ -49,7 +49,7 @@ from guestlist.event import Event
 from guestlist.exchange.account import Account, Budget
 from guestlist.exchange.clock import Clock, SystemClock, jitter
 from guestlist.exchange.drive import AsyncDriver, Driver, PortalWire
-from guestlist.exchange.pace import Pace
+from guestlist.exchange.rate_limiter import RateLimiter
 from guestlist.exchange.recording import Entry, Journal
 from guestlist.exchange.step import Steps
 from guestlist.exchange.wire import AsyncHttpxWire, HttpxWire
@@ -212,7 +212,7 @@ class _Client:
         """Seconds until the end of the pause that the account's service has asked for. 0 if there
         is none. The account is the bound one, or the only one."""
         account = self._accounts.pick(None)
-        return account.pause_left(account.pace)
+        return account.pause_left(account.rate_limiter)
 
     def report_pause(self, error: GuestlistError | None = None, left: float | None = None) -> None:
         """Emits a `pause` event if the account's service has asked for a pause.
@@ -395,11 +395,11 @@ def _accounts(
     budget: Budget | None,
     journal: Journal | None,
 ) -> Accounts:
-    paces = _paces(config.accounts, journal)
+    limiters = _rate_limiters(config.accounts, journal)
     return Accounts(
         {
             name: Account(
-                name, provider, clock, watchers, random=jitter(clock, name), sharing=paces[name]
+                name, provider, clock, watchers, random=jitter(clock, name), sharing=limiters[name]
             )
             for name, provider in config.accounts.items()
         },
@@ -409,21 +409,23 @@ def _accounts(
     ).with_ledger(journal)
 
 
-def _paces(accounts: Mapping[str, Provider], journal: Journal | None) -> dict[str, Pace]:
+def _rate_limiters(
+    accounts: Mapping[str, Provider], journal: Journal | None
+) -> dict[str, RateLimiter]:
     """The pace of each account. Those that a service counts together share one, which keeps the
     limits of all of them."""
     counted: dict[tuple[str, str], list[str]] = defaultdict(list)
     for name, provider in accounts.items():
         alone = "" if provider.limits_count_addresses else name
         counted[provider.base_url, alone].append(name)
-    paces = {}
+    limiters = {}
     for together in counted.values():
         known = (limit for name in together for limit in accounts[name].limits)
         limits = tuple(dict.fromkeys(known))
         first = accounts[together[0]]
-        pace = Pace(*limits) if journal is None else journal.pace(first, limits)
-        paces.update(dict.fromkeys(together, pace))
-    return paces
+        limiter = RateLimiter(*limits) if journal is None else journal.rate_limiter(first, limits)
+        limiters.update(dict.fromkeys(together, limiter))
+    return limiters
 
 
 @functools.cache

@@ -1,4 +1,4 @@
-"""An account as the exchange sees it: a provider with its name, pace, clock and watchers."""
+"""One configured account: a provider with its name, rate limiter, clock and event listener."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from guestlist.errors import ConfigError, GuestlistError, InvalidArgument
 from guestlist.event import Event, EventName
 from guestlist.exchange.clock import Clock, SystemClock
 from guestlist.exchange.headers import constant_headers, spoken
-from guestlist.exchange.pace import Pace
-from guestlist.exchange.recent import Recent
+from guestlist.exchange.rate_limiter import RateLimiter
+from guestlist.exchange.recent_writes import RecentWrites
 from guestlist.exchange.recording import Strategy
 from guestlist.exchange.redact import MASK, Redactor
 from guestlist.exchange.retry_after import date_of
@@ -56,13 +56,13 @@ TOKEN_MARGIN_SECONDS = 30.0
 """Seconds before its expiry after which an access token is fetched anew: a tenth of its lifetime,
 and at most this."""
 
-LONGEST_REST = 3600.0
+MAX_BACK_OFF_SECONDS = 3600.0
 """Seconds after which a service is asked again, however long a rest it wants: one wrong header must
 not silence a program that runs for months."""
 
 PAUSE_REPORT_SECONDS = 60.0
 """Seconds between two `pause` events of an account."""
-SHORTEST_REPORTED_PAUSE = 5.0
+MIN_REPORTED_PAUSE_SECONDS = 5.0
 """Seconds. Services ask for shorter pauses all the time, and nobody notices them."""
 
 MINUTE = "%Y-%m-%d %H:%M UTC"
@@ -128,17 +128,17 @@ class Account:
     """Called with the service's URL before the first request is paced: makes what sending needs."""
     random: random.Random = field(default_factory=random.Random, repr=False)
     """For jitter."""
-    sharing: InitVar[Pace | None] = None
-    """The pace of all accounts that the service counts together; None for one of its own."""
+    sharing: InitVar[RateLimiter | None] = None
+    """A rate limiter that this account shares with others; None to create one for it alone."""
     unresolved: dict[tuple[str, ...], Any] = field(default_factory=dict, repr=False)
     """Calls that ended before their outcome was known: see `guestlist.verbs.strategies`."""
     roles: tuple[float, list[Role]] | None = field(default=None, repr=False)
     """What can be granted, and when (monotonic, seconds) it was read."""
 
-    def __post_init__(self, sharing: Pace | None) -> None:
-        self.pace = sharing or Pace(*self.provider.limits)
+    def __post_init__(self, sharing: RateLimiter | None) -> None:
+        self.rate_limiter = sharing or RateLimiter(*self.provider.limits)
         self.redact = Redactor(self.provider.secrets(), self.provider.secret_fields)
-        self.recent = Recent(self.provider.list_lag)
+        self.recent_writes = RecentWrites(self.provider.list_lag)
         self._dated: tuple[datetime, float] | None = None
         self._logger = logger.getChild(self.name)
         self._secret_files = SecretFiles(self.provider)
@@ -172,9 +172,9 @@ class Account:
 
     def just_made(self, email: str) -> Guest | None:
         """The guest as this client has made them, while the service's lists may not show it."""
-        return self.recent.of(email, self.clock.monotonic())
+        return self.recent_writes.of(email, self.clock.monotonic())
 
-    def hear(self, headers: Mapping[str, str]) -> None:
+    def note_time(self, headers: Mapping[str, str]) -> None:
         """Takes the service's time from an answer: it holds for all that follows.
 
         Args:
@@ -184,34 +184,34 @@ class Account:
         if date is not None and date.year < MAXYEAR:  # time has to be able to go on from there
             self._dated = (date, self.clock.monotonic())
 
-    def rest(
+    def back_off(
         self,
         seconds: float,
         *,
         refused: bool = False,
         pause: float = 0.0,
         reason: str = "",
-        pace: Pace | None = None,
+        limiter: RateLimiter | None = None,
     ) -> None:
         """Delays the next requests, because the service has asked for it. Blocks for the ledger if
         the rate limiter is shared.
 
         Args:
-            seconds: how long. A longer time than `LONGEST_REST` is shortened.
+            seconds: how long. A longer time than `MAX_BACK_OFF_SECONDS` is shortened.
             refused: whether a request was refused.
             pause: seconds that the service itself has named, however many; 0 if it named none.
             reason: what the service said.
-            pace: the pace of the requests to delay; all requests of the account by default.
+            limiter: the rate limiter of the requests to delay. By default, that of all requests.
         """
         if seconds > 0:
-            rest = min(seconds, LONGEST_REST)
-            (pace or self.pace).push_back(
+            rest = min(seconds, MAX_BACK_OFF_SECONDS)
+            (limiter or self.rate_limiter).push_back(
                 self.clock.monotonic(), rest, refused=refused, pause=pause, reason=reason
             )
 
-    def pause_left(self, pace: Pace) -> float:
+    def pause_left(self, limiter: RateLimiter) -> float:
         """Seconds until the end of the pause that the service asked for; 0 if there is none."""
-        return pace.pause_left(self.clock.monotonic())
+        return limiter.pause_left(self.clock.monotonic())
 
     def report_pause(self, asked: GuestlistError | None = None, left: float | None = None) -> None:
         """Emits a `pause` event, because the service asked for a pause and a caller waits for its
@@ -222,7 +222,7 @@ class Account:
                 whole account counts instead if it lasts as long.
             left: seconds that are left of the error's pause. By default all.
         """
-        paused = max(self.pace.with_parts, key=self.pause_left)
+        paused = max(self.rate_limiter.with_parts, key=self.pause_left)
         seconds = self.pause_left(paused)
         reason = paused.pause_reason if seconds else ""
         if asked is not None and asked.retry_after and asked.status:
@@ -232,12 +232,12 @@ class Account:
         with self._pause_guard:
             now = self.clock.monotonic()
             is_early = now - self._pause_reported < PAUSE_REPORT_SECONDS - 1
-            if seconds < SHORTEST_REPORTED_PAUSE or is_early:
+            if seconds < MIN_REPORTED_PAUSE_SECONDS or is_early:
                 return
             self._pause_reported = now
         end = self.clock.now() + timedelta(seconds=seconds)
         why = reason or "the service asked for a pause"
-        self.tell(
+        self.emit(
             EventName.PAUSE, retry_after=seconds, detail=f"{why}, waiting until {end:{MINUTE}}"
         )
 
@@ -384,17 +384,17 @@ class Account:
             return
         self._reported.add(known)
         done = "read as far as it can be" if problem.kept else "skipped"
-        self.tell(
+        self.emit(
             EventName.RECORD, email=problem.email, detail=f"`{operation}`, {problem}; it is {done}"
         )
 
-    def is_heard(self, name: EventName) -> bool:
+    def is_watched(self, name: EventName) -> bool:
         """Whether anybody watches, or logs events of that name."""
         return bool(self.watch) or self._logger.isEnabledFor(_level(name))
 
-    def tell(self, name: EventName, request: Request | None = None, **facts: Any) -> None:
+    def emit(self, name: EventName, request: Request | None = None, **facts: Any) -> None:
         """Emits an event, if anybody hears it."""
-        if not self.is_heard(name):
+        if not self.is_watched(name):
             return
         for text in ("detail", "request_id"):
             if facts.get(text):

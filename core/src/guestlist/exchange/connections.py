@@ -17,7 +17,7 @@ from guestlist.exchange.stream import Stream
 
 T = TypeVar("T")
 
-KEEP_ALIVE = 5.0
+KEEP_ALIVE_SECONDS = 5.0
 """Seconds for which an idle connection is kept. The time is short because a request on a
 connection that the service closes at that moment fails with an unknown outcome."""
 
@@ -75,7 +75,7 @@ class Connections(Generic[T]):
                 self._idle.append((now, connection))
             else:
                 closing.append(connection)
-            while self._idle and self._idle[0][0] < now - KEEP_ALIVE:
+            while self._idle and self._idle[0][0] < now - KEEP_ALIVE_SECONDS:
                 closing.append(self._idle.popleft()[1])
         return closing
 

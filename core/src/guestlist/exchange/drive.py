@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from guestlist.exchange.clock import Clock
 from guestlist.exchange.step import (
+    Acquire,
     Block,
     Failure,
-    Hold,
     Outgoing,
     Release,
     Send,
@@ -68,7 +68,7 @@ class _Locks(Generic[L]):
         self._guard = threading.Lock()
         self._used: dict[Hashable, tuple[L, int]] = {}
 
-    def take(self, step: Hold) -> L:
+    def take(self, step: Acquire) -> L:
         key = step.key
         with self._guard:
             lock, users = self._used.get(key) or (self._make(step.places), 0)
@@ -124,7 +124,7 @@ class Driver:
                     elif isinstance(step, Release):
                         held.pop(step.key, _nothing)()
                     else:
-                        result = step.key in held or self._hold(step, held)
+                        result = step.key in held or self._acquire(step, held)
                 except BaseException as interruption:
                     step = steps.throw(interruption)
                 else:
@@ -134,7 +134,7 @@ class Driver:
         finally:
             _end(steps, held)
 
-    def _hold(self, step: Hold, held: Held) -> bool:
+    def _acquire(self, step: Acquire, held: Held) -> bool:
         lock = self._locks.take(step)
         free = False
         try:
@@ -176,7 +176,7 @@ class AsyncDriver:
                     elif isinstance(step, Release):
                         held.pop(step.key, _nothing)()
                     else:
-                        result = step.key in held or await self._hold(step, held)
+                        result = step.key in held or await self._acquire(step, held)
                 except BaseException as interruption:
                     step = steps.throw(interruption)
                 else:
@@ -186,7 +186,7 @@ class AsyncDriver:
         finally:
             _end(steps, held)
 
-    async def _hold(self, step: Hold, held: Held) -> bool:
+    async def _acquire(self, step: Acquire, held: Held) -> bool:
         import anyio
 
         lock = self._locks.take(step)

@@ -21,7 +21,7 @@ from guestlist.errors import (
 )
 from guestlist.event import EventName
 from guestlist.exchange.account import (
-    LONGEST_REST,
+    MAX_BACK_OFF_SECONDS,
     MINUTE,
     PAUSE_REPORT_SECONDS,
     Account,
@@ -29,12 +29,12 @@ from guestlist.exchange.account import (
     reason_of_pause,
 )
 from guestlist.exchange.clock import Stopped
-from guestlist.exchange.pace import Pace
+from guestlist.exchange.rate_limiter import RateLimiter
 from guestlist.exchange.retry_after import plain_retry_after, retry_after, used_up
 from guestlist.exchange.step import (
+    Acquire,
     Block,
     Failure,
-    Hold,
     Outgoing,
     Release,
     Send,
@@ -47,21 +47,21 @@ from guestlist.provider.shapes import CHANGED, READING_ERRORS, shape_problem, sh
 
 T = TypeVar("T")
 
-BACKOFF_FIRST = 0.5
-BACKOFF_LONGEST = 8.0
+BACKOFF_FIRST_SECONDS = 0.5
+BACKOFF_MAX_SECONDS = 8.0
 
 NONE_REMAIN = "the service allows no request before"
 """Reason for a pause that the headers of a limit ask for."""
 
-CONNECTIONS = 100
+MAX_CONNECTIONS = 100
 """Requests of one account that may be in flight at a time."""
 
 UNSEEN_PAUSE_SECONDS = 1.0
 """Seconds for which a process may not yet know that another one was asked to pause. After a shorter
 wait for the rate limit, the ledger is not read again for that."""
 
-FRESH = 1.0
-"""Seconds after which an intent does not say any more that its request is about to leave."""
+INTENT_MAX_AGE_SECONDS = 1.0
+"""Seconds after which a stored intent is stale and must be written again before the request."""
 
 
 def run(call: Call, flow: Flow[T]) -> Steps[T]:
@@ -158,7 +158,7 @@ def exchange(call: Call, request: Request) -> Steps[Response]:
         try:
             token = yield from _access_token(call, request)
             yield from _connection(call, connection)
-            outgoing = yield from _set_out(call, request)
+            outgoing = yield from _prepare(call, request)
         except GuestlistError as unsent:
             yield Release(connection)
             unsent.happened = happened
@@ -176,15 +176,15 @@ def exchange(call: Call, request: Request) -> Steps[Response]:
         if not isinstance(answer, Response | Failure):
             raise TypeError(f"a Send was answered with {type(answer).__name__}")
         if isinstance(answer, Response):
-            account.hear(answer.headers)
+            account.note_time(answer.headers)
         verdict, error = _read(call, answer)
         if error is not None:
             error.request = account.describe(request)
         if not reads and verdict in (Verdict.DONE, Verdict.UNKNOWN):
             call.sent = request
-        _tell(call, request, answer, error, attempt, account.clock.monotonic() - began)
+        _emit_answer(call, request, answer, error, attempt, account.clock.monotonic() - began)
         if isinstance(answer, Response):
-            yield from _rest(call, used_up(answer.headers, account.now) or 0.0)
+            yield from _back_off(call, used_up(answer.headers, account.now) or 0.0)
         if error is None:
             return cast(Response, answer)
         if verdict is Verdict.FINAL:
@@ -215,17 +215,20 @@ def exchange(call: Call, request: Request) -> Steps[Response]:
             raise error from error.__cause__
         if verdict is Verdict.LIMITED:
             # the limit that is most likely exceeded
-            yield from _rest(call, wait, error, account.pace.parts(request)[0])
+            yield from _back_off(call, wait, error, account.rate_limiter.parts(request)[0])
         error.budget = call.exceeded(wait, attempt)
         if error.budget:
             raise error from error.__cause__
-        account.tell(EventName.RETRY, request, email=call.email, seconds=wait, attempt=attempt)
+        account.emit(EventName.RETRY, request, email=call.email, seconds=wait, attempt=attempt)
         yield from sleep(call, wait, error)
     raise AssertionError("unreachable")
 
 
-def _rest(
-    call: Call, seconds: float, refusal: GuestlistError | None = None, pace: Pace | None = None
+def _back_off(
+    call: Call,
+    seconds: float,
+    refusal: GuestlistError | None = None,
+    limiter: RateLimiter | None = None,
 ) -> Steps[None]:
     """Delays the next requests of the account. If the ledger cannot store the pause, an event
     reports it, and nothing else changes: the service's answer stays what it is.
@@ -234,22 +237,22 @@ def _rest(
         refusal: the error that the pause is for; None if the service said that no requests remain.
     """
     account = call.account
-    rest = partial(
-        account.rest,
+    back_off = partial(
+        account.back_off,
         seconds,
         refused=refusal is not None,
         pause=(refusal.retry_after or 0.0) if refusal else seconds,
         reason=account.redact(reason_of_pause(refusal)) if refusal else NONE_REMAIN,
-        pace=pace,
+        limiter=limiter,
     )
-    if not account.pace.shared:
-        rest()
+    if not account.rate_limiter.shared:
+        back_off()
     elif seconds > 0:
         try:
-            yield from block(call, rest)
+            yield from block(call, back_off)
         except GuestlistError as error:
             unwritten = f"a rest could not be written down: {error.headline}"
-            account.tell(EventName.PACE, email=call.email, detail=unwritten)
+            account.emit(EventName.PACE, email=call.email, detail=unwritten)
 
 
 def sleep(call: Call, seconds: float, asked: GuestlistError | None = None) -> Steps[None]:
@@ -292,7 +295,7 @@ def _note(call: Call, interruption: BaseException) -> None:
         interruption.sent = call.sent is not None
     if call.sent is None:
         return
-    call.account.tell(EventName.UNKNOWN, call.sent, email=call.email, detail="interrupted")
+    call.account.emit(EventName.UNKNOWN, call.sent, email=call.email, detail="interrupted")
     about = f" for {call.email}" if call.email else ""
     interruption.add_note(
         f"guestlist: interrupted when {call.sent} on {call.account.name}{about} was sent;"
@@ -316,7 +319,7 @@ def _access_token(call: Call, request: Request) -> Steps[Token | None]:
         return known
     key = ("token", account.name)
     began = account.clock.monotonic()
-    if (yield Hold(key, call.patience)) is False:
+    if (yield Acquire(key, call.patience)) is False:
         raise errors.ServiceUnavailable(
             "another call is still fetching the access token", hint="Try again later."
         )
@@ -356,37 +359,38 @@ def _fetched_token(call: Call) -> Steps[Token]:
 
 
 def _connection(call: Call, key: tuple[str, ...]) -> Steps[None]:
-    """Waits until the account has fewer than `CONNECTIONS` requests in flight. This comes before
-    the rate limiter: requests that wait for a connection after it would leave together as soon as
-    a service that hung answers again.
+    """Waits until the account has fewer than `MAX_CONNECTIONS` requests in flight.
+
+    This comes before the rate limiter. If requests waited for a connection after it, they would all
+    leave at once when a service that hung answers again.
 
     Raises:
         ServiceUnavailable: the call's budget does not allow to wait so long.
     """
     began = call.account.clock.monotonic()
-    free = yield Hold(key, call.patience, CONNECTIONS)
+    free = yield Acquire(key, call.patience, MAX_CONNECTIONS)
     call.waited += call.account.clock.monotonic() - began
     if free is False:
         error = errors.ServiceUnavailable(
-            f"{CONNECTIONS} requests of this account are in flight and none has ended in time",
+            f"{MAX_CONNECTIONS} requests of this account are in flight and none has ended in time",
             hint="Nothing was sent. Try again later, or make fewer calls at a time.",
         )
         error.budget = call.exceeded(call.patience) or call.exceeded(0.0)
         raise error
 
 
-def _set_out(call: Call, request: Request) -> Steps[Outgoing]:
-    """Waits for the pace, and writes down that the request is about to leave."""
+def _prepare(call: Call, request: Request) -> Steps[Outgoing]:
+    """Waits for the rate limit, and writes down that the request is about to leave."""
     account = call.account
     account.address(request)  # what cannot be sent waits for no turn
-    turns = yield from _pace(call, request)
+    turns = yield from _wait_for_limits(call, request)
     outgoing = account.outgoing(request, call.budget)  # only now: credentials may change meanwhile
     yield from _intend(call, request)
     written = account.clock.monotonic()
-    if any(turn.pace.missed(written - turn.moment) for turn in turns):
+    if any(turn.limiter.missed(written - turn.moment) for turn in turns):
         # once: a machine on which every moment is missed would send nothing
-        yield from _pace(call, request)
-        if account.clock.monotonic() - written > FRESH:
+        yield from _wait_for_limits(call, request)
+        if account.clock.monotonic() - written > INTENT_MAX_AGE_SECONDS:
             yield from _intend(call, request)  # somebody may have judged the first meanwhile
     if exceeded := call.exceeded(0.0):  # writing took long, or the machine was asleep
         raise _out_of_budget(account, exceeded, 0.0)
@@ -403,82 +407,82 @@ def _intend(call: Call, request: Request) -> Steps[None]:
 
 @dataclass(frozen=True, slots=True)
 class _Turn:
-    """A moment at which a request may leave under the limits of one pace.
+    """A moment at which a request may leave under the limits of one limiter.
 
     Attributes:
         moment: by the monotonic clock.
-        rests: `Pace.rests` when the moment was reserved.
+        pauses: `RateLimiter.pauses` when the moment was reserved.
     """
 
-    pace: Pace
+    limiter: RateLimiter
     moment: float
-    rests: int
+    pauses: int
 
 
-def _pace(call: Call, request: Request) -> Steps[list[_Turn]]:
+def _wait_for_limits(call: Call, request: Request) -> Steps[list[_Turn]]:
     """Waits until all limits that count the request allow it."""
-    paces = call.account.pace.parts(request)
+    limiters = call.account.rate_limiter.parts(request)
     while True:
         turns: list[_Turn] = []
-        for pace in paces:
-            turns += ((yield from _turn(call, request, pace)),)
+        for limiter in limiters:
+            turns += ((yield from _reserve_turn(call, request, limiter)),)
         earlier = turns[:-1]  # another request may have been refused while this one waited
         for turn in earlier:
-            if turn.pace.shared:
-                yield from block(call, turn.pace.look)
-        if all(turn.rests == turn.pace.rests for turn in earlier):
+            if turn.limiter.shared:
+                yield from block(call, turn.limiter.look)
+        if all(turn.pauses == turn.limiter.pauses for turn in earlier):
             return turns
 
 
-def _turn(call: Call, request: Request, pace: Pace) -> Steps[_Turn]:
-    """Waits for a moment that is free in one pace, and returns it."""
+def _reserve_turn(call: Call, request: Request, limiter: RateLimiter) -> Steps[_Turn]:
+    """Waits for a moment that is free in one limiter, and returns it."""
     account = call.account
     while True:
         now = account.clock.monotonic()
-        reserve = partial(pace.reserve, now, call.patience)
-        reserved = (yield from block(call, reserve)) if pace.shared else reserve()
+        reserve = partial(limiter.reserve, now, call.patience)
+        reserved = (yield from block(call, reserve)) if limiter.shared else reserve()
         delay = reserved.delay - (account.clock.monotonic() - now)
         if exceeded := call.exceeded(delay):
-            raise _out_of_budget(account, exceeded, delay, pace)
+            raise _out_of_budget(account, exceeded, delay, limiter)
         moment = account.clock.monotonic() + delay
         if delay <= 0:
-            return _Turn(pace, moment, reserved.rests)
-        pause = _pause(account, pace)
-        account.tell(EventName.PACE, request, email=call.email, seconds=delay, detail=pause)
+            return _Turn(limiter, moment, reserved.pauses)
+        pause = _pause(account, limiter)
+        account.emit(EventName.PACE, request, email=call.email, seconds=delay, detail=pause)
         yield from sleep(call, delay)
-        if pace.shared and delay > UNSEEN_PAUSE_SECONDS:
-            yield from block(call, pace.look)
-        if reserved.rests == pace.rests:
-            return _Turn(pace, moment, reserved.rests)
+        if limiter.shared and delay > UNSEEN_PAUSE_SECONDS:
+            yield from block(call, limiter.look)
+        if reserved.pauses == limiter.pauses:
+            return _Turn(limiter, moment, reserved.pauses)
 
 
-def _pause(account: Account, pace: Pace) -> str | None:
+def _pause(account: Account, limiter: RateLimiter) -> str | None:
     """Returns a phrase that names the end of the pause that the service asked for; None if there is
     no pause."""
-    left = account.pause_left(pace)
+    left = account.pause_left(limiter)
     if not left:
         return None
     ends = account.clock.now() + timedelta(seconds=left)
-    return f"the service asked for a pause until {ends:{MINUTE}}{_because(pace)}"
+    return f"the service asked for a pause until {ends:{MINUTE}}{_reason_in_parentheses(limiter)}"
 
 
-def _because(pace: Pace) -> str:
-    return f" ({pace.pause_reason})" if pace.pause_reason else ""
+def _reason_in_parentheses(limiter: RateLimiter) -> str:
+    return f" ({limiter.pause_reason})" if limiter.pause_reason else ""
 
 
 def _out_of_budget(
-    account: Account, exceeded: str, delay: float, pace: Pace | None = None
+    account: Account, exceeded: str, delay: float, limiter: RateLimiter | None = None
 ) -> GuestlistError:
     """Returns the error for a call whose budget does not allow another request.
 
     Args:
         exceeded: the part of the budget that does not.
         delay: seconds until the rate limit would let the request go.
-        pace: the pace that has this limit; None if no limit is in the way.
+        limiter: the rate limiter that has this limit; None if no limit is in the way.
     """
-    left = account.pause_left(pace) if pace is not None else 0.0
+    left = account.pause_left(limiter) if limiter is not None else 0.0
     pause = max(delay, left)
-    if pace is None or delay <= 0:
+    if limiter is None or delay <= 0:
         error: GuestlistError = errors.ServiceUnavailable(
             f"the call took all the time it may take ({exceeded})",
             hint="Try again later, or give the call a larger budget.",
@@ -487,7 +491,7 @@ def _out_of_budget(
         ends = account.clock.now() + timedelta(seconds=pause)
         error = errors.RateLimited(
             f"the service asked for a pause of {in_time_units(pause)}, until {ends:{MINUTE}}"
-            f"{_because(pace)}",
+            f"{_reason_in_parentheses(limiter)}",
             hint="Try again then.",
             retry_after=pause,
         )
@@ -503,12 +507,12 @@ def _out_of_budget(
 
 
 def _wait(call: Call, error: GuestlistError, attempt: int) -> float:
-    """Returns the seconds before the next try: what the service asks for, up to `LONGEST_REST`,
-    and at least an exponential backoff with jitter."""
+    """Returns the seconds to wait before the next attempt: as many as the service asks for, up to
+    `MAX_BACK_OFF_SECONDS`, and at least an exponential backoff with jitter."""
     asked = error.retry_after
-    longest = min(BACKOFF_LONGEST, BACKOFF_FIRST * 2.0 ** (attempt - 1))
+    longest = min(BACKOFF_MAX_SECONDS, BACKOFF_FIRST_SECONDS * 2.0 ** (attempt - 1))
     if asked is not None and asked >= longest:
-        return min(asked, LONGEST_REST)
+        return min(asked, MAX_BACK_OFF_SECONDS)
     return max(asked or 0.0, longest * call.account.random.uniform(0.5, 1.0))
 
 
@@ -648,7 +652,7 @@ def _undecided(request: Request, verdict: Verdict, error: GuestlistError) -> Gue
     return unknown
 
 
-def _tell(
+def _emit_answer(
     call: Call,
     request: Request,
     answer: Response | Failure,
@@ -657,7 +661,7 @@ def _tell(
     seconds: float,
 ) -> None:
     name = EventName.FAILURE if isinstance(answer, Failure) else EventName.ANSWER
-    if not call.account.is_heard(name):
+    if not call.account.is_watched(name):
         return
     identifier: str | None = None
     if isinstance(answer, Failure):
@@ -665,7 +669,7 @@ def _tell(
     else:
         identifier = request_id(answer)
         detail = error.message if error is not None and answer.status < 300 else None
-    call.account.tell(
+    call.account.emit(
         name,
         request,
         email=call.email,

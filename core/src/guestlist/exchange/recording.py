@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TypeVar, runtime_checkable
 
 from guestlist.errors import GuestlistError
-from guestlist.exchange.pace import Pace
+from guestlist.exchange.rate_limiter import RateLimiter
 from guestlist.exchange.step import Steps
 from guestlist.models import Guest, Role
 from guestlist.provider import Limit, Provider, Request
@@ -132,7 +132,9 @@ class UnansweredOrder(EarlierCall, Recorder, Protocol):
 class Journal(Recorder, Protocol):
     """The ledger, as single calls see it. Every method may block."""
 
-    def pace(self, provider: Provider, limits: tuple[Limit, ...] | None = None) -> Pace:
+    def rate_limiter(
+        self, provider: Provider, limits: tuple[Limit, ...] | None = None
+    ) -> RateLimiter:
         """Returns the rate limiter of an account, which all processes with the same ledger share.
 
         Args:

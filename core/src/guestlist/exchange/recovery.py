@@ -74,7 +74,7 @@ def once(
             doubt = error
         if doubt.reports_success:
             yield from _record_answer(call, doubt)
-        call.account.tell(
+        call.account.emit(
             EventName.UNKNOWN, email=call.email, attempt=attempt, detail=doubt.message
         )
         found = yield from _search(call, doubt, look, conclusive)
@@ -90,7 +90,7 @@ def once(
             gave_up.attempts = attempt
             gave_up.budget = call.exceeded(0.0, attempt)
             raise call.about(gave_up) from doubt
-        call.account.tell(
+        call.account.emit(
             EventName.RETRY, email=call.email, attempt=attempt, detail="nothing happened"
         )
     raise AssertionError("unreachable")
@@ -129,7 +129,7 @@ def _search(
     pause = FIRST_LOOK_SECONDS
     while look is not None and call.strategy.looks_up_outcome:
         is_final = clock.monotonic() >= final
-        call.account.tell(EventName.LOOK, email=call.email, detail="final" if is_final else "early")
+        call.account.emit(EventName.LOOK, email=call.email, detail="final" if is_final else "early")
         try:
             found = yield from look(doubt.happened is True)
         except ServiceTrouble as trouble:

@@ -6,7 +6,7 @@ callers, one for async callers, and one in the simulator.
 
     Send     -> Response, or Failure if no complete answer came
     Sleep    -> None
-    Hold     -> True once the call has one of the key's places; False if that took too long
+    Acquire  -> True once the call has one of the key's places; False if that took too long
     Release  -> None
     Block    -> the return value of the function
 """
@@ -100,7 +100,7 @@ class Sleep:
 
 
 @dataclass(frozen=True, slots=True)
-class Hold:
+class Acquire:
     """Wait, at most `seconds`, until fewer than `places` calls of this client hold `key`; then hold
     it until it is released or the call ends. A call that already holds it continues at once."""
 
@@ -124,6 +124,6 @@ class Block:
     function: Callable[[], object]
 
 
-Step = Send | Sleep | Hold | Release | Block
+Step = Send | Sleep | Acquire | Release | Block
 Steps = Generator[Step, Any, T]
 """A generator of steps that returns a `T`."""

@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 
 from guestlist.exchange import faults
 from guestlist.exchange.clock import SystemClock
-from guestlist.exchange.connections import KEEP_ALIVE, Connection, Connections
+from guestlist.exchange.connections import KEEP_ALIVE_SECONDS, Connection, Connections
 from guestlist.exchange.redaction_filter import filter_of
 from guestlist.exchange.step import Failure, Outgoing, current_guest
 from guestlist.exchange.stream import Trace
@@ -148,7 +148,7 @@ class _Wire:
         https = parts.scheme == "https"
         make = partial(
             getattr(self._library, self._kind),
-            limits=self._library.Limits(max_connections=1, keepalive_expiry=KEEP_ALIVE),
+            limits=self._library.Limits(max_connections=1, keepalive_expiry=KEEP_ALIVE_SECONDS),
             proxy=self._proxy(parts.scheme, parts.hostname or ""),
             verify=self._certificates if https else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),
         )

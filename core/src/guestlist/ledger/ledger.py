@@ -12,7 +12,7 @@ from guestlist.changes import Action, Change, reference, without_secrets
 from guestlist.errors import GuestlistError, OutcomeUnknown
 from guestlist.exchange.account import Call, grace
 from guestlist.exchange.clock import Clock, SystemClock
-from guestlist.exchange.pace import Pace
+from guestlist.exchange.rate_limiter import RateLimiter
 from guestlist.ledger import answers, orders
 from guestlist.ledger.answers import Answer, Waiting
 from guestlist.ledger.entry import OrderEntry, SingleEntry
@@ -102,7 +102,9 @@ class Ledger:
         )
         return SingleEntry(self.store, change, self._clock, instead, self.origin)
 
-    def pace(self, provider: Provider, limits: tuple[Limit, ...] | None = None) -> Pace:
+    def rate_limiter(
+        self, provider: Provider, limits: tuple[Limit, ...] | None = None
+    ) -> RateLimiter:
         """Returns the rate limiter of an account. All processes with the same ledger share it.
 
         Args:

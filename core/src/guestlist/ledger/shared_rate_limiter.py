@@ -10,7 +10,7 @@ from dataclasses import replace
 from sqlalchemy import Connection, select, update
 
 from guestlist.exchange.clock import Clock
-from guestlist.exchange.pace import Pace, Reservation
+from guestlist.exchange.rate_limiter import RateLimiter, Reservation
 from guestlist.ledger.schema import paces
 from guestlist.ledger.store import Store, insert_absent
 from guestlist.provider import Limit, Provider
@@ -20,7 +20,7 @@ SKEW = 1.0
 set. On one machine, any row from the future shows it."""
 
 
-class SharedRateLimiter(Pace):
+class SharedRateLimiter(RateLimiter):
     """Reserves requests in the ledger, so that all processes together stay below a service's
     limits.
 
@@ -42,7 +42,7 @@ class SharedRateLimiter(Pace):
         self._clock = clock
         super().__init__(*limits)
 
-    def _part(self, number: int, *limits: Limit) -> Pace:
+    def _part(self, number: int, *limits: Limit) -> RateLimiter:
         name = f"{self._name}, kind {number + 1}"
         general = tuple(replace(limit, applies_to=None) for limit in limits)
         return SharedRateLimiter(self._store, name, general, self._clock)
@@ -50,13 +50,13 @@ class SharedRateLimiter(Pace):
     def reserve(self, now: float, patience: float = float("inf")) -> Reservation:
         """Reserves the next free moment, in all processes. Blocks while it uses the ledger."""
         with self._store.pacing() as connection:
-            pace = self._locked(connection)
+            limiter = self._locked(connection)
             waited = self._since(now)
             left = patience - waited
-            delay, rests = pace.reserve(self._wall(), left)
+            delay, pauses = limiter.reserve(self._wall(), left)
             if delay <= left:
-                self._write(connection, pace)
-        return Reservation(waited + delay, rests)
+                self._write(connection, limiter)
+        return Reservation(waited + delay, pauses)
 
     def push_back(
         self,
@@ -69,19 +69,19 @@ class SharedRateLimiter(Pace):
     ) -> None:
         """Delays the requests of all processes. Blocks while it uses the ledger."""
         with self._store.pacing() as connection:
-            pace = self._locked(connection)
+            limiter = self._locked(connection)
             # later than `now`: requests that left while another process had locked the row
             # count as well
             waited = self._since(now)
-            pace.push_back(
+            limiter.push_back(
                 self._wall(),
                 max(0.0, seconds - waited),
                 refused=refused,
                 pause=max(0.0, pause - waited),
                 reason=reason,
             )
-            self._write(connection, pace)
-            self._learn(pace)
+            self._write(connection, limiter)
+            self._learn(limiter)
 
     def look(self) -> None:
         """Reads the pause of the service again. Does not wait for other processes, because a
@@ -89,7 +89,7 @@ class SharedRateLimiter(Pace):
         with self._store.reading() as connection:
             self._restored(connection.scalar(self._written))
 
-    def _locked(self, connection: Connection) -> Pace:
+    def _locked(self, connection: Connection) -> RateLimiter:
         """Returns the stored rate limiter, and locks its row until the end of the transaction."""
         written = self._written.with_for_update()
         state = connection.scalar(written)
@@ -99,24 +99,24 @@ class SharedRateLimiter(Pace):
             state = connection.scalar(written)
         return self._restored(state)
 
-    def _restored(self, state: str | None) -> Pace:
-        pace = Pace(*self._limits)
+    def _restored(self, state: str | None) -> RateLimiter:
+        limiter = RateLimiter(*self._limits)
         known = json.loads(state or "{}")
         # an older version of the plugin may have declared other limits
         if known.get("written") and len(known["gauges"]) == len(self._limits):
-            pace.restore(known)
+            limiter.restore(known)
             ahead = known["written"] - self._wall()
             if ahead > (0.0 if self._store.is_sqlite else SKEW):  # the clock was set back
-                pace.shift(-ahead)
-        self._learn(pace)
-        return pace
+                limiter.shift(-ahead)
+        self._learn(limiter)
+        return limiter
 
-    def _learn(self, pace: Pace) -> None:
-        self.rests = pace.rests
+    def _learn(self, limiter: RateLimiter) -> None:
+        self.pauses = limiter.pauses
         ahead = self._clock.monotonic() - self._wall()
-        self.pause_ends = pace.pause_ends + ahead
-        self._rested = pace._rested + ahead
-        self.pause_reason = pace.pause_reason
+        self.pause_ends = limiter.pause_ends + ahead
+        self._paused_until = limiter._paused_until + ahead
+        self.pause_reason = limiter.pause_reason
 
     def _wall(self) -> float:
         return self._clock.now().timestamp()
@@ -124,17 +124,17 @@ class SharedRateLimiter(Pace):
     def _since(self, moment: float) -> float:
         return self._clock.monotonic() - moment
 
-    def _write(self, connection: Connection, pace: Pace) -> None:
-        state = json.dumps({"written": self._wall(), **pace.state()})
+    def _write(self, connection: Connection, limiter: RateLimiter) -> None:
+        state = json.dumps({"written": self._wall(), **limiter.state()})
         connection.execute(update(paces).where(paces.c.name == self._name).values(state=state))
 
 
 def rate_limiter_for(
     store: Store, provider: Provider, limits: tuple[Limit, ...], clock: Clock
-) -> Pace:
+) -> RateLimiter:
     """Returns the rate limiter of an account. It is shared if the provider declares limits."""
     if not limits:
-        return Pace()
+        return RateLimiter()
     return SharedRateLimiter(store, _name_of(provider), limits, clock)
 
 

@@ -24,7 +24,7 @@ from guestlist.errors import (
     ServiceTrouble,
     Unauthorized,
 )
-from guestlist.exchange.account import LONGEST_REST, PAUSE_REPORT_SECONDS
+from guestlist.exchange.account import MAX_BACK_OFF_SECONDS, PAUSE_REPORT_SECONDS
 from guestlist.exchange.clock import Stopped
 from guestlist.ledger.entry import OrderEntry
 from guestlist.ledger.order import Order
@@ -308,7 +308,7 @@ class AccountWorker:
             if now - self._last_answer > MAX_SILENCE_SECONDS:
                 self._tally.halted = self._tally.halted or error
             elif now >= self._pause_ends:  # parallel failures count once
-                asked = min(error.retry_after or 0.0, LONGEST_REST)
+                asked = min(error.retry_after or 0.0, MAX_BACK_OFF_SECONDS)
                 self._pause_ends = now + max(self._pause, asked)
                 self._pause = min(2 * self._pause, LONGEST_PAUSE_SECONDS)
 

@@ -9,7 +9,7 @@ from functools import partial
 from guestlist.address import email_key
 from guestlist.client import Guestlist
 from guestlist.errors import Conflict, GuestlistError, RateLimited, in_time_units
-from guestlist.exchange.account import LONGEST_REST
+from guestlist.exchange.account import MAX_BACK_OFF_SECONDS
 from guestlist.ledger import orders
 from guestlist.runs.context import Context, RunInterrupted
 from guestlist.runs.progress import Reconciling, RunEnded, RunProgress, RunStarted
@@ -63,7 +63,7 @@ def too_long_a_pause(client: Guestlist, account: str) -> RateLimited | None:
     """Returns an error if the account's service asks for a longer pause than the client's budget
     allows; None if it does not."""
     left = client.account(account).pause_left
-    if left <= min(client.budget.waiting, LONGEST_REST):
+    if left <= min(client.budget.waiting, MAX_BACK_OFF_SECONDS):
         return None
     return RateLimited(
         f"the service asked for a pause of {in_time_units(left)}",

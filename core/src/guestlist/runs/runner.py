@@ -12,7 +12,7 @@ from functools import cached_property
 from guestlist.changes import Change
 from guestlist.client import Guestlist
 from guestlist.errors import UnknownAccount
-from guestlist.exchange.account import LONGEST_REST
+from guestlist.exchange.account import MAX_BACK_OFF_SECONDS
 from guestlist.ledger import orders, runs
 from guestlist.ledger.order import SKEW, Order
 from guestlist.ledger.origin import Origin
@@ -227,7 +227,7 @@ class Runner:
             mine = [order for order in requests if order.change.account == account]
             tally = Tally(account, left=left[account])
             summary.tallies[account] = tally
-            pause = min(self._guests.budget.waiting, LONGEST_REST)
+            pause = min(self._guests.budget.waiting, MAX_BACK_OFF_SECONDS)
             account_worker = AccountWorker(
                 self._guests, self._store, self._stop, tally, longest_pause=pause
             )

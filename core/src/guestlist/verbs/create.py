@@ -43,7 +43,7 @@ def create(call: Call, new: NewInvitation, known: Guest | None) -> Steps[InviteR
         conclusive=conclusive,
     )
     result = created(call, new, settled)
-    call.account.recent.add(result.guest, call.account.clock.monotonic())
+    call.account.recent_writes.add(result.guest, call.account.clock.monotonic())
     return result
 
 

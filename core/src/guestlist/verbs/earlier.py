@@ -58,7 +58,7 @@ def _find_out(call: Call, earlier: EarlierCall) -> Steps[tuple[Guest, bool | Non
     while True:
         left = final - clock.monotonic()
         how_sure = "final" if left <= 0 else "early"
-        call.account.tell(EventName.LOOK, email=call.email, detail=f"an earlier call; {how_sure}")
+        call.account.emit(EventName.LOOK, email=call.email, detail=f"an earlier call; {how_sure}")
         guest = yield from look(call, call.email or f"@{call.login}")
         happened = earlier.judge(guest, final=left <= 0)
         if happened is not None or left <= 0:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from guestlist.address import email_key
 from guestlist.errors import ServiceUnavailable
 from guestlist.exchange.account import Call
-from guestlist.exchange.step import Hold, Release, Steps
+from guestlist.exchange.step import Acquire, Release, Steps
 
 
 def lock_guest(call: Call, email: str) -> Steps[None]:
@@ -16,7 +16,7 @@ def lock_guest(call: Call, email: str) -> Steps[None]:
         ServiceUnavailable: another call has the lock for longer than the budget allows to wait.
             Nothing was sent.
     """
-    free = yield Hold(_guest(call, email), call.remaining)
+    free = yield Acquire(_guest(call, email), call.remaining)
     if not free:
         raise call.about(
             ServiceUnavailable(

@@ -118,7 +118,7 @@ def invite(
     if known is not None and known.incomplete is not None and call.sent is not None:
         warning = f"It was sent although {known.incomplete}."
         result = result.model_copy(update={"warnings": (*result.warnings, warning)})
-    call.account.tell(EventName.OUTCOME, email=call.email, detail=result.outcome)
+    call.account.emit(EventName.OUTCOME, email=call.email, detail=result.outcome)
     return result
 
 

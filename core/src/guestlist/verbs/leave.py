@@ -108,7 +108,7 @@ def revoke(accounts: Accounts, who: Who, *, account: str | None = None) -> Steps
         )
         accepted.happened = None  # some services mark the record as revoked all the same
         raise call.about(accepted)
-    call.account.tell(EventName.OUTCOME, email=email, detail=result.outcome)
+    call.account.emit(EventName.OUTCOME, email=email, detail=result.outcome)
     return result
 
 
@@ -158,7 +158,7 @@ def remove(accounts: Accounts, who: Who, *, account: str | None = None) -> Steps
     result = yield from call.strategy.record(
         call, Intent("remove", guest), steps, lambda result: (result.outcome, None)
     )
-    call.account.tell(EventName.OUTCOME, email=email, detail=result.outcome)
+    call.account.emit(EventName.OUTCOME, email=email, detail=result.outcome)
     return result
 
 

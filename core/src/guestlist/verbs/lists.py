@@ -78,7 +78,7 @@ class Pages(Generic[T]):
         self.ended = self._repeats or page.next is None
         self._cursors.add(page.next)
         if repeated:
-            call.account.tell(
+            call.account.emit(
                 EventName.ANSWER, detail="a page came twice; the list is taken to end there"
             )
             return []

@@ -79,7 +79,7 @@ def resend(accounts: Accounts, who: Who, *, account: str | None = None) -> Steps
         raise call.about(_not_resendable(guest))
     steps = renew(call, guest, guest.invitation)
     result = yield from call.strategy.record(call, Intent("resend", guest), steps, recorded)
-    call.account.tell(EventName.OUTCOME, email=email, detail=result.outcome)
+    call.account.emit(EventName.OUTCOME, email=email, detail=result.outcome)
     return result
 
 
@@ -118,7 +118,7 @@ def renew(
         )
     after = conclude(call.account, invitation.email, renewed, None)
     if changed:
-        call.account.recent.add(after, call.account.clock.monotonic())
+        call.account.recent_writes.add(after, call.account.clock.monotonic())
     return InviteResult(
         outcome=Outcome.RESENT,
         guest=after,

@@ -318,7 +318,7 @@ def _give_or_take(
         undone.happened = None  # another person or program may have changed it back
         raise refusal or call.about(undone)
     done = RoleOutcome.ASSIGNED if give else RoleOutcome.UNASSIGNED
-    call.account.tell(EventName.OUTCOME, email=guest.email, detail=f"{done} {role.label}")
+    call.account.emit(EventName.OUTCOME, email=guest.email, detail=f"{done} {role.label}")
     if after is not None and member.roles is not None:
         guest = guest.model_copy(
             update={"member": member.model_copy(update={"roles": tuple(after)})}

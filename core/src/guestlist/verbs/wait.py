@@ -71,7 +71,7 @@ def wait(
             raise call.about(_timeout(guest, email, wanted, timeout)) from trouble
         jittered = min(jittered, left)
         seen = guest.state if guest is not None else None
-        call.account.tell(EventName.WAIT, email=email, seconds=jittered, detail=seen)
+        call.account.emit(EventName.WAIT, email=email, seconds=jittered, detail=seen)
         yield from sleep(call, jittered)
         waited = clock.monotonic() - began
         pause = min(pause * 1.5, max(MAX_PAUSE_SECONDS, min(waited / 60, MAX_LATE_PAUSE_SECONDS)))

@@ -16,7 +16,7 @@ def withdraw(call: Call, email: str, flow: Flow[None]) -> Steps[None]:
     the service refuses, or if an interruption came before anything was sent: the record still
     exists, even if the service's lists do not show it yet.
     """
-    recent, sent = call.account.recent, call.sent
+    recent, sent = call.account.recent_writes, call.sent
     made = recent.forget(email)
     try:
         yield from run(call, flow)

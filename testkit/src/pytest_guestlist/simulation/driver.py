@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from guestlist.exchange.account import Account, Budget
-from guestlist.exchange.step import Failure, Hold, Outgoing, Release, Send, Sleep, Steps
+from guestlist.exchange.step import Acquire, Failure, Outgoing, Release, Send, Sleep, Steps
 from guestlist.models import Guest, InviteResult, RoleResult
 from guestlist.provider import Effect, Request, Response
 from pytest_guestlist.simulation.faults import AT_ONCE, LATE, Case, Fault, Faults
@@ -157,7 +157,7 @@ class Driver:
                 self._release(caller.client, step.key)
             self._resume_at(until, caller, None)
         else:
-            until = self._hold(caller, step)
+            until = self._acquire(caller, step)
         if caller.interrupt == caller.taken:
             self._interrupt(caller, self._random.uniform(self._time.now, until))
 
@@ -193,7 +193,7 @@ class Driver:
 
     # ------------------------------------------------------------------ holding
 
-    def _hold(self, caller: Caller, step: Hold) -> float:
+    def _acquire(self, caller: Caller, step: Acquire) -> float:
         client, ends = caller.client, self._time.now + step.seconds
         if step.places > 1:  # more places than the simulation has callers
             self._resume_at(self._time.now, caller, True)

@@ -11,7 +11,7 @@ from unittest import mock
 
 from guestlist import errors
 from guestlist.errors import GuestlistError, MalformedResponse, ServiceTrouble
-from guestlist.exchange import account, policy, recent, recovery, redact
+from guestlist.exchange import account, policy, recent_writes, recovery, redact
 from guestlist.exchange.account import Call
 from guestlist.exchange.policy import Verdict
 from guestlist.exchange.step import Failure, Steps
@@ -208,7 +208,7 @@ def grace_without_lag() -> Patches:
 @_listed
 def own_work_forgotten() -> Patches:
     """What the client has made itself is only known once the lists show it."""
-    return [_instead(recent.Recent, "of", lambda *_: None)]
+    return [_instead(recent_writes.RecentWrites, "of", lambda *_: None)]
 
 
 @_listed

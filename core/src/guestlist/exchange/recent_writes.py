@@ -14,7 +14,7 @@ from guestlist.address import email_key
 from guestlist.models import Guest
 
 
-class Recent:
+class RecentWrites:
     """The guests of one account that were invited or added recently, by address.
 
     Args:

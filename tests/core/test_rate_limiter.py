@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from guestlist.exchange.pace import Pace
+from guestlist.exchange.rate_limiter import RateLimiter
 from guestlist.provider import Limit
 
 LIMITS = [
@@ -23,8 +23,8 @@ LIMITS = [
 
 
 def departures(limits: list[Limit], arrivals: list[float]) -> list[float]:
-    pace = Pace(*limits)
-    return [now + pace.reserve(now).delay for now in arrivals]
+    limiter = RateLimiter(*limits)
+    return [now + limiter.reserve(now).delay for now in arrivals]
 
 
 def most_in_a_window(moments: list[float], per: float) -> int:
@@ -77,30 +77,30 @@ def test_a_long_run_uses_at_least_96_percent(limit: Limit) -> None:
     ids=str,
 )
 def test_who_asks_now_and_then_does_not_wait(limit: Limit, at_once: int) -> None:
-    pace = Pace(limit)
+    limiter = RateLimiter(limit)
     for start in (0.0, 10 * limit.per, 50 * limit.per):
-        waits = [pace.reserve(start).delay for _ in range(at_once + 1)]
+        waits = [limiter.reserve(start).delay for _ in range(at_once + 1)]
         assert waits[:at_once] == pytest.approx([0.0] * at_once, abs=1e-6)
         assert waits[at_once] > 0.001
 
 
 def test_what_is_not_near_enough_is_left_for_others() -> None:
-    pace = Pace(Limit(10, 1.0))
-    assert pace.reserve(0.0).delay == 0.0
-    first = pace.reserve(0.0, patience=0).delay
+    limiter = RateLimiter(Limit(10, 1.0))
+    assert limiter.reserve(0.0).delay == 0.0
+    first = limiter.reserve(0.0, patience=0).delay
     for _ in range(1000):  # a thousand callers who would not wait
-        assert pace.reserve(0.0, patience=0.01).delay == first
-    assert pace.reserve(0.0).delay == first
+        assert limiter.reserve(0.0, patience=0.01).delay == first
+    assert limiter.reserve(0.0).delay == first
 
 
 @pytest.mark.parametrize("limit", LIMITS, ids=str)
 def test_a_rest_holds_everybody_back_and_then_goes_on_evenly(limit: Limit) -> None:
-    pace = Pace(limit)
-    before = [pace.reserve(0.0).delay for _ in range(50)]
-    assert pace.rests == 0
-    pace.push_back(0.0, 20.0)
-    assert pace.rests == 1
-    after = [pace.reserve(0.0).delay for _ in range(50)]
+    limiter = RateLimiter(limit)
+    before = [limiter.reserve(0.0).delay for _ in range(50)]
+    assert limiter.pauses == 0
+    limiter.push_back(0.0, 20.0)
+    assert limiter.pauses == 1
+    after = [limiter.reserve(0.0).delay for _ in range(50)]
     assert after[0] == pytest.approx(20.0)
     assert after[1] > after[0]  # no burst right after
     gone = [moment for moment in before if moment <= 0.0]
@@ -108,24 +108,24 @@ def test_a_rest_holds_everybody_back_and_then_goes_on_evenly(limit: Limit) -> No
 
 
 def test_a_shorter_rest_does_not_end_a_longer_one() -> None:
-    pace = Pace(Limit(10, 1.0))
-    pace.push_back(0.0, 60.0)
-    pace.push_back(1.0, 1.0)
-    assert pace.reserve(2.0).delay == pytest.approx(58.0)
+    limiter = RateLimiter(Limit(10, 1.0))
+    limiter.push_back(0.0, 60.0)
+    limiter.push_back(1.0, 1.0)
+    assert limiter.reserve(2.0).delay == pytest.approx(58.0)
 
 
 def test_without_a_limit_only_a_rest_is_waited_for() -> None:
-    pace = Pace()
-    assert [pace.reserve(0.0).delay for _ in range(1000)] == [0.0] * 1000
-    pace.push_back(0.0, 20.0)
-    assert [pace.reserve(0.0).delay for _ in range(1000)] == [20.0] * 1000
+    limiter = RateLimiter()
+    assert [limiter.reserve(0.0).delay for _ in range(1000)] == [0.0] * 1000
+    limiter.push_back(0.0, 20.0)
+    assert [limiter.reserve(0.0).delay for _ in range(1000)] == [20.0] * 1000
 
 
 def test_threads_share_it() -> None:
-    pace, waits = Pace(Limit(100, 60.0)), list[float]()
+    limiter, waits = RateLimiter(Limit(100, 60.0)), list[float]()
 
     def work() -> None:
-        waits.extend(pace.reserve(0.0).delay for _ in range(100))
+        waits.extend(limiter.reserve(0.0).delay for _ in range(100))
 
     threads = [Thread(target=work) for _ in range(8)]
     for thread in threads:

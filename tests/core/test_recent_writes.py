@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import pytest
 
 from guestlist.errors import GuestlistError
-from guestlist.exchange.recent import Recent
+from guestlist.exchange.recent_writes import RecentWrites
 from guestlist.exchange.step import Outgoing, Send, Sleep
 from guestlist.models import Guest, Invitation, NewInvitation, Outcome, RevokeOutcome, State
 from guestlist.provider import Flow, Page, Provider, Request, Response, operation
@@ -199,7 +199,7 @@ def test_a_withdrawal_that_is_interrupted(play: Any, sent: bool) -> None:
     step: Any = next(steps)
     while not (isinstance(step, Send) and step.outgoing.method == "DELETE"):
         if isinstance(step, Send) and not sent:
-            scene.account.rest(5.0)  # what is sent next has to wait
+            scene.account.back_off(5.0)  # what is sent next has to wait
         if isinstance(step, Sleep):
             break
         step = steps.send(service(step.outgoing) if isinstance(step, Send) else True)
@@ -236,7 +236,7 @@ def test_without_a_lag_nothing_is_kept(play: Any) -> None:
 
 
 def test_nobody_is_kept_for_longer_than_the_lag() -> None:
-    recent = Recent(LAG)
+    recent = RecentWrites(LAG)
     for number in range(1000):
         recent.add(
             Guest(account="acme", email=f"{number}@example.com", state=State.PENDING), number

@@ -1,7 +1,7 @@
 """Staying below a service's limit: reserve a moment, then wait for it.
 
-All threads and tasks of a client share one pace. Reserving takes the next moment that is free under
-all limits of the service; nobody polls. Two rules make a moment free under a limit:
+All threads and tasks of a client share one limiter. Reserving takes the next moment that is free
+under all limits of the service; nobody polls. Two rules make a moment free under a limit:
 
 * the generic cell rate algorithm keeps requests evenly apart, after a small burst for those who
   call now and then;
@@ -24,15 +24,15 @@ from typing import Any, NamedTuple
 
 from guestlist.provider import Limit, Request
 
-MARGIN = 0.035
+MARGIN_SECONDS = 0.035
 """Seconds by which one request may take longer to the service than another."""
-WIDENED = 0.01
+MARGIN_STEP = 0.01
 """A refusal in spite of the pace shows that the network is worse, or that somebody else shares the
 limit. Each makes the margin wider by this part of the limit's window, up to the whole."""
-FORGOTTEN = 600.0
+MARGIN_RESET_SECONDS = 600.0
 """Seconds without a refusal after which the margin is what it was."""
 
-LONG_WINDOW = 10.0
+LONG_WINDOW_SECONDS = 10.0
 """Limits that count over at least so many seconds allow a burst: a person who asks for one thing
 should not wait. Under shorter ones, network jitter alone would bring two bursts into one window."""
 BURST_SHARE = 0.2
@@ -47,21 +47,21 @@ class Reservation(NamedTuple):
 
     Attributes:
         delay: seconds until then.
-        rests: `Pace.rests` when it was reserved. If that has changed since, the reservation is
-            void.
+        pauses: `RateLimiter.pauses` when it was reserved. If the number has changed since, the
+            reservation is void.
     """
 
     delay: float
-    rests: int
+    pauses: int
 
 
-class Pace:
+class RateLimiter:
     """The pace of one account, or of all that the service counts together.
 
     Limits that count only some requests have a pace of their own: see `parts`.
 
     Attributes:
-        rests: how often the service has asked for a rest. Each makes void what was reserved and
+        pauses: how often the service has asked for a pause. Each makes void what was reserved and
             not yet used: whoever has waited for such a moment reserves another.
         shared: whether its state is somewhere else, for several processes: reserving blocks then.
         pause_ends: when, by this process's monotonic clock, the pause ends that the service has
@@ -78,28 +78,28 @@ class Pace:
             (kind, self._part(number, *(limit for limit in limits if limit.applies_to is kind)))
             for number, kind in enumerate(kinds)
         )
-        self._gauges = tuple(map(_Gauge, self._limits))
-        self.rests = 0
+        self._windows = tuple(map(_LimitWindow, self._limits))
+        self.pauses = 0
         self.pause_ends = float("-inf")
         self.pause_reason = ""
-        self._rested = float("-inf")
+        self._paused_until = float("-inf")
         self._last = float("-inf")
         self._lock = threading.Lock()
 
-    def _part(self, number: int, *limits: Limit) -> Pace:
+    def _part(self, number: int, *limits: Limit) -> RateLimiter:
         """Returns the pace of the requests that these limits count.
 
         Args:
             number: the position among the parts, from 0.
         """
-        return Pace(*(replace(limit, applies_to=None) for limit in limits))
+        return RateLimiter(*(replace(limit, applies_to=None) for limit in limits))
 
     @property
-    def with_parts(self) -> tuple[Pace, ...]:
+    def with_parts(self) -> tuple[RateLimiter, ...]:
         """This pace and those of its parts."""
         return (self, *(part for _, part in self._parts))
 
-    def parts(self, request: Request) -> tuple[Pace, ...]:
+    def parts(self, request: Request) -> tuple[RateLimiter, ...]:
         """Returns the paces that a request has to keep, the one of most requests last.
 
         A request first waits for the others, and reserves a moment in the last one only then.
@@ -116,18 +116,18 @@ class Pace:
         """
         with self._lock:
             # what is free under a limit stays so: the latest of their moments is free under all
-            free = (gauge.free(now) for gauge in self._gauges)
-            moment = max(now, self._rested, self._last, *free)
+            free = (window.free(now) for window in self._windows)
+            moment = max(now, self._paused_until, self._last, *free)
             if moment - now <= patience:
                 self._last = moment
-                for gauge in self._gauges:
-                    gauge.take(moment)
-            return Reservation(moment - now, self.rests)
+                for window in self._windows:
+                    window.take(moment)
+            return Reservation(moment - now, self.pauses)
 
     def missed(self, late: float) -> bool:
         """Whether a request that leaves so many seconds after its moment may come together with
         too many others. Under long limits it may be later: part of them is left for that."""
-        return any(late > gauge.tolerated for gauge in self._gauges)
+        return any(late > window.tolerated for window in self._windows)
 
     def push_back(
         self,
@@ -149,13 +149,13 @@ class Pace:
             reason: what the service said.
         """
         with self._lock:
-            self.rests += 1
+            self.pauses += 1
             if pause > 0 and now + pause >= self.pause_ends:
                 self.pause_ends, self.pause_reason = now + pause, reason
-            self._rested = max(self._rested, now + seconds)
+            self._paused_until = max(self._paused_until, now + seconds)
             self._last = min(self._last, now)
-            for gauge in self._gauges:
-                gauge.push_back(now, self._rested, refused)
+            for window in self._windows:
+                window.push_back(now, self._paused_until, refused)
 
     def pause_left(self, now: float) -> float:
         """Returns the seconds until the end of the pause that the service asked for. 0 if there is
@@ -164,32 +164,32 @@ class Pace:
         Args:
             now: the monotonic clock, in seconds.
         """
-        return max(0.0, self.pause_ends - now) if self._rested > now else 0.0
+        return max(0.0, self.pause_ends - now) if self._paused_until > now else 0.0
 
     def look(self) -> None:
-        """Brings `rests` up to date, where that is somewhere else."""
+        """Brings `pauses` up to date, where that is somewhere else."""
 
     def state(self) -> dict[str, Any]:
         """Everything it knows, as JSON has it."""
         with self._lock:
             return {
-                "rests": self.rests,
+                "rests": self.pauses,
                 "pause_ends": self.pause_ends,
                 "pause_reason": self.pause_reason,
-                "rested": self._rested,
+                "rested": self._paused_until,
                 "last": self._last,
-                "gauges": [gauge.state() for gauge in self._gauges],
+                "gauges": [window.state() for window in self._windows],
             }
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Takes over what another of the same limits knew."""
         with self._lock:
-            self.rests = state["rests"]
+            self.pauses = state["rests"]
             self.pause_ends, self.pause_reason = state["pause_ends"], state["pause_reason"]
-            self._rested = state["rested"]
+            self._paused_until = state["rested"]
             self._last = state["last"]
-            for gauge, known in zip(self._gauges, state["gauges"], strict=True):
-                gauge.restore(known)
+            for window, known in zip(self._windows, state["gauges"], strict=True):
+                window.restore(known)
 
     def shift(self, seconds: float) -> None:
         """Moves everything it knows in time, because the clock was set.
@@ -199,22 +199,22 @@ class Pace:
         """
         with self._lock:
             self.pause_ends += seconds
-            self._rested += seconds
+            self._paused_until += seconds
             self._last += seconds
-            for gauge in self._gauges:
-                gauge.shift(seconds)
+            for window in self._windows:
+                window.shift(seconds)
 
 
-class _Gauge:
+class _LimitWindow:
     """What one limit allows."""
 
     def __init__(self, limit: Limit) -> None:
-        long = limit.per >= LONG_WINDOW
+        long = limit.per >= LONG_WINDOW_SECONDS
         self._per = limit.per
         self._allowed = max(1, int(limit.count * LONG_SHARE) if long else limit.count)
         self._spare = limit.per * (1 - self._allowed / limit.count)
         self._burst = max(1, int(limit.count * BURST_SHARE)) if long else 1
-        self._widen(MARGIN)
+        self._widen(MARGIN_SECONDS)
         self._expected = float("-inf")
         self._taken: deque[float] = deque()
         self._refused = float("-inf")
@@ -233,8 +233,8 @@ class _Gauge:
 
     def free(self, now: float) -> float:
         """The moment from which on a request may go."""
-        if self._margin != MARGIN and now - self._refused > FORGOTTEN:
-            self._widen(MARGIN)
+        if self._margin != MARGIN_SECONDS and now - self._refused > MARGIN_RESET_SECONDS:
+            self._widen(MARGIN_SECONDS)
         while self._taken and self._taken[0] <= now - self._window - self.tolerated:
             self._taken.popleft()
         moment = self._expected - self._tolerance
@@ -272,11 +272,11 @@ class _Gauge:
         self._taken = deque(moment + seconds for moment in self._taken)
         self._refused += seconds
 
-    def push_back(self, now: float, rested: float, refused: bool) -> None:
+    def push_back(self, now: float, paused_until: float, refused: bool) -> None:
         """Forgets what was taken and not used, and allows no burst after the rest."""
-        self._expected = rested + self._tolerance
+        self._expected = paused_until + self._tolerance
         while self._taken and self._taken[-1] > now:
             self._taken.pop()
         if refused and now - self._refused >= self._per:  # those of one wave count once
-            self._widen(min(self._margin + WIDENED * self._per, self._per))
+            self._widen(min(self._margin + MARGIN_STEP * self._per, self._per))
             self._refused = now
