@@ -198,7 +198,7 @@ def test_the_last_one_for_now_makes_the_next_one_wait(stage: Any, reply: Reply) 
 
 
 class Kept(RateLimiter):
-    """A pace that is kept in a ledger, which takes no rests."""
+    """A rate limiter in a ledger that cannot store a pause."""
 
     shared = True
 
@@ -224,7 +224,7 @@ def test_a_rest_that_the_ledger_cannot_keep_does_not_replace_the_answer(
     answer = acme.send(request_, reply({"id": 1}, status=201, **LAST_ONE))
     assert answer.status == 201
     assert [event.detail for event in acme.told("pace")] == [
-        "a rest could not be written down: the ledger is locked"
+        "the pause could not be stored: the ledger is locked"
     ]
 
 
@@ -411,7 +411,7 @@ def test_an_answer_of_the_api_is_one(stage: Any, answer: Response) -> None:
 @pytest.mark.parametrize("answer", UNDECIDED, ids=by_status)
 def test_a_create_is_never_sent_again_blindly(stage: Any, answer: Response | Failure) -> None:
     acme = stage()
-    with pytest.raises(OutcomeUnknown, match="no answer tells whether POST /things") as caught:
+    with pytest.raises(OutcomeUnknown, match="no answer shows whether POST /things") as caught:
         acme.send(CREATE, answer)
     assert caught.value.happened is None
     assert len(acme.sent) == 1

@@ -48,25 +48,25 @@ def _level(event: EventName) -> int:
 
 
 PLAIN = re.compile(r"[A-Za-z0-9_.~-]+").fullmatch
-"""Matches what a URL holds as it is (RFC 3986, unreserved)."""
+"""Matches text that needs no percent-encoding in a URL (RFC 3986, unreserved characters)."""
 
 FORM = "application/x-www-form-urlencoded"
 
 TOKEN_MARGIN_SECONDS = 30.0
-"""Seconds before its expiry after which an access token is fetched anew: a tenth of its lifetime,
-and at most this."""
+"""An access token is replaced this many seconds before it expires, or a tenth of its lifetime
+before, if that is later."""
 
 MAX_BACK_OFF_SECONDS = 3600.0
-"""Seconds after which a service is asked again, however long a rest it wants: one wrong header must
-not silence a program that runs for months."""
+"""Longest pause in seconds, even if the service asks for a longer one. One wrong header must not
+silence a program that runs for months."""
 
 PAUSE_REPORT_SECONDS = 60.0
 """Seconds between two `pause` events of an account."""
 MIN_REPORTED_PAUSE_SECONDS = 5.0
-"""Seconds. Services ask for shorter pauses all the time, and nobody notices them."""
+"""Shorter pauses, in seconds, are not reported, because services ask for them all the time."""
 
 MINUTE = "%Y-%m-%d %H:%M UTC"
-"""How messages write the end of a pause."""
+"""Format of the end of a pause in messages."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,17 +92,18 @@ class Budget:
     waiting: float = math.inf
 
     def __post_init__(self) -> None:
-        told = ((one.name, getattr(self, one.name)) for one in fields(self))
-        wrong = [problem for name, value in told if (problem := budget_problem(name, value))]
+        values = ((one.name, getattr(self, one.name)) for one in fields(self))
+        wrong = [problem for name, value in values if (problem := budget_problem(name, value))]
         if wrong:
             raise ConfigError.of(wrong)
 
 
 def budget_problem(name: str, value: Any, *, bounded: bool = False) -> ConfigError | None:
-    """What is wrong with a value of a budget; None when it can be.
+    """Returns the error for an invalid value of a budget, or None if the value is valid.
 
     Args:
-        bounded: it has to be above 0 and finite: a budget for everybody, and not for one call.
+        bounded: whether the value must be above 0 and finite, as in a budget that applies to all
+            calls.
     """
     whole, wrong = name in ("attempts", "max_body"), ""
     least = int(whole)
@@ -123,17 +124,17 @@ class Account:
     provider: Provider
     clock: Clock = field(default_factory=SystemClock)
     watch: Callable[[Event], None] | None = None
-    """Receives every event, besides the log. None is made for it while it is false."""
+    """Receives every event, in addition to the log. A falsy listener receives none."""
     ready: Callable[[str], None] | None = field(default=None, repr=False)
-    """Called with the service's URL before the first request is paced: makes what sending needs."""
+    """Called once with the service's URL, before the first request, to prepare the transport."""
     random: random.Random = field(default_factory=random.Random, repr=False)
-    """For jitter."""
+    """Source of the jitter."""
     sharing: InitVar[RateLimiter | None] = None
     """A rate limiter that this account shares with others; None to create one for it alone."""
     unresolved: dict[tuple[str, ...], Any] = field(default_factory=dict, repr=False)
     """Calls that ended before their outcome was known: see `guestlist.verbs.strategies`."""
     roles: tuple[float, list[Role]] | None = field(default=None, repr=False)
-    """What can be granted, and when (monotonic, seconds) it was read."""
+    """The roles of the account, and the monotonic time in seconds at which they were read."""
 
     def __post_init__(self, sharing: RateLimiter | None) -> None:
         self.rate_limiter = sharing or RateLimiter(*self.provider.limits)
@@ -150,38 +151,41 @@ class Account:
         self._reported: set[tuple[str, str | int, str]] = set()
 
     def get_ready(self) -> None:
-        """Has what sending needs made, once."""
-        ready = self.ready  # once: another thread may take it away
+        """Calls `ready` if it has not been called yet."""
+        ready = self.ready  # read once, because another thread may clear it
         if ready is not None:
             ready(self.provider.base_url)
-            self.ready = None  # afterwards: others wait until it is made
+            self.ready = None  # cleared last, so that other threads wait in `ready` until then
 
     @property
     def is_dated(self) -> bool:
-        """Whether `now` is the service's own time."""
+        """Whether `now` returns the service's time. False if no answer had a date so far."""
         return self._dated is not None
 
     def now(self) -> datetime:
-        """The present moment by the service's clock, whose dates it is compared with: the `Date`
-        of its last answer that had one, and the time since. Until one came, by this machine's
-        clock, which may be wrong. At most a second and that answer's way behind."""
+        """Returns the current time of the service, to compare with the dates of its records.
+
+        It is the `Date` of the service's last answer that had one, plus the time since. It is late
+        by at most one second and the time that the answer took to arrive. Before the first such
+        answer, returns this machine's time, which may be wrong.
+        """
         if self._dated is None:
             return self.clock.now()
         date, came = self._dated
         return date + timedelta(seconds=self.clock.monotonic() - came)
 
     def just_made(self, email: str) -> Guest | None:
-        """The guest as this client has made them, while the service's lists may not show it."""
+        """Returns a guest that this client created, if the service's lists may not show it yet."""
         return self.recent_writes.of(email, self.clock.monotonic())
 
     def note_time(self, headers: Mapping[str, str]) -> None:
-        """Takes the service's time from an answer: it holds for all that follows.
+        """Sets the service's time from the `Date` header of an answer.
 
         Args:
-            headers: names in lower case.
+            headers: headers of the answer, with names in lower case.
         """
         date = date_of(headers)
-        if date is not None and date.year < MAXYEAR:  # time has to be able to go on from there
+        if date is not None and date.year < MAXYEAR:  # a later date would overflow
             self._dated = (date, self.clock.monotonic())
 
     def back_off(
@@ -193,42 +197,44 @@ class Account:
         reason: str = "",
         limiter: RateLimiter | None = None,
     ) -> None:
-        """Delays the next requests, because the service has asked for it. Blocks for the ledger if
-        the rate limiter is shared.
+        """Delays the next requests, because the service has asked for a pause. If the rate limiter
+        is shared, blocks until the pause is in the ledger.
 
         Args:
-            seconds: how long. A longer time than `MAX_BACK_OFF_SECONDS` is shortened.
-            refused: whether a request was refused.
-            pause: seconds that the service itself has named, however many; 0 if it named none.
-            reason: what the service said.
+            seconds: length of the pause, which is cut to `MAX_BACK_OFF_SECONDS`.
+            refused: whether the service refused a request.
+            pause: length of the pause in seconds as the service named it, without a cut; 0 if the
+                service named none.
+            reason: text of the service's answer.
             limiter: the rate limiter of the requests to delay. By default, that of all requests.
         """
         if seconds > 0:
-            rest = min(seconds, MAX_BACK_OFF_SECONDS)
+            length = min(seconds, MAX_BACK_OFF_SECONDS)
             (limiter or self.rate_limiter).push_back(
-                self.clock.monotonic(), rest, refused=refused, pause=pause, reason=reason
+                self.clock.monotonic(), length, refused=refused, pause=pause, reason=reason
             )
 
     def pause_left(self, limiter: RateLimiter) -> float:
-        """Seconds until the end of the pause that the service asked for; 0 if there is none."""
+        """Returns the seconds until the end of the pause that the service asked for; else 0."""
         return limiter.pause_left(self.clock.monotonic())
 
     def report_pause(self, asked: GuestlistError | None = None, left: float | None = None) -> None:
-        """Emits a `pause` event, because the service asked for a pause and a caller waits for its
-        end. Emits at most one a minute, and none for a pause of a few seconds.
+        """Emits a `pause` event while a caller waits for the end of a pause.
+
+        Emits at most one event a minute, and none for a pause of less than five seconds.
 
         Args:
-            asked: an error of the service that named a pause in `retry_after`. The pause of the
-                whole account counts instead if it lasts as long.
-            left: seconds that are left of the error's pause. By default all.
+            asked: an error whose `retry_after` names the pause. If the pause of the whole account
+                ends at the same time or later, that one is reported instead.
+            left: remaining seconds of the error's pause. By default `retry_after`.
         """
         paused = max(self.rate_limiter.with_parts, key=self.pause_left)
         seconds = self.pause_left(paused)
         reason = paused.pause_reason if seconds else ""
         if asked is not None and asked.retry_after and asked.status:
-            rest = asked.retry_after if left is None else left
-            if rest > seconds + 1:
-                seconds, reason = rest, reason_of_pause(asked)
+            of_error = asked.retry_after if left is None else left
+            if of_error > seconds + 1:
+                seconds, reason = of_error, reason_of_pause(asked)
         with self._pause_guard:
             now = self.clock.monotonic()
             is_early = now - self._pause_reported < PAUSE_REPORT_SECONDS - 1
@@ -242,10 +248,10 @@ class Account:
         )
 
     def address(self, request: Request) -> str:
-        """The URL of a request.
+        """Returns the URL of a request.
 
         Raises:
-            InvalidArgument: as `outgoing` does.
+            InvalidArgument: the request contains text that is not valid Unicode.
         """
         try:
             origin = getattr(self.provider, request.origin)
@@ -256,7 +262,7 @@ class Account:
             raise _unsendable(error) from None
 
     def outgoing(self, request: Request, budget: Budget) -> Outgoing:
-        """The request as it goes on the wire. Credentials are added unless it is public.
+        """Returns a request in the form in which it is sent, with credentials unless it is public.
 
         Raises:
             InvalidArgument: the request contains text that is not valid Unicode, or a number that
@@ -277,7 +283,9 @@ class Account:
             raise _unsendable(error) from None
         hidden = _secrets_in((*request.path, *request.query.values()))
         if hidden:
-            self.redact.add(hidden)  # as it is: a service may echo it decoded
+            self.redact.add(
+                hidden
+            )  # not percent-encoded, because a service may echo the decoded form
         if request.form:
             self.redact.add(_secrets_in(request.form.values()))
         if not request.public and request.origin == "base_url":
@@ -301,8 +309,8 @@ class Account:
             credentials["Authorization"] = f"{token.scheme} {token.value}"
         if not all(value.isascii() and value.isprintable() for value in credentials.values()):
             raise ConfigError(
-                "the credentials hold a character that cannot be sent",
-                hint="Copy the key once more: it has letters, digits and signs of ASCII only.",
+                "the credentials contain a character that cannot be sent",
+                hint="Copy the key again. It may contain only ASCII letters, digits and signs.",
             )
         if credentials != self._credentials_known:
             self.redact.add_credentials(spoken(credentials))
@@ -316,7 +324,7 @@ class Account:
             again: read them even if they look unchanged, because a credential was refused.
 
         Returns:
-            Whether this call found other secrets in them.
+            Whether the secrets have changed.
         """
         before = self._secret_files.problem
         changed = self._secret_files.read(again=again)
@@ -330,7 +338,7 @@ class Account:
 
     @property
     def token(self) -> Token | None:
-        """The access token that was fetched last, unless it is about to expire."""
+        """The current access token. None if there is none, or it is about to expire."""
         known = self._token
         return known[0] if known is not None and self.clock.monotonic() < known[1] else None
 
@@ -343,7 +351,7 @@ class Account:
         """Stores an access token for all calls.
 
         Args:
-            asked: when it was requested, by the monotonic clock.
+            asked: monotonic time in seconds at which the token was requested.
         """
         lifetime = math.inf if token.expires_in is None else token.expires_in
         self.redact.add_credentials((token.value,))
@@ -362,7 +370,7 @@ class Account:
 
     @property
     def secrets_version(self) -> int:
-        """The number of times that files of secret settings had other contents."""
+        """How many times the contents of the secret files have changed."""
         return self._secret_files.version
 
     def describe(self, request: Request) -> str:
@@ -374,10 +382,10 @@ class Account:
         return self.redact(_path(request, masked=True) + slash)
 
     def report(self, operation: str, problem: RecordProblem) -> None:
-        """Emits an event for a record that cannot be read as it should be, once per record.
+        """Emits one event for each record that cannot be parsed completely.
 
         Args:
-            operation: the list in which the record is, such as `members`.
+            operation: the list that contains the record, such as `members`.
         """
         known = (operation, problem.id or problem.position, problem.reason)
         if known in self._reported:
@@ -389,11 +397,11 @@ class Account:
         )
 
     def is_watched(self, name: EventName) -> bool:
-        """Whether anybody watches, or logs events of that name."""
+        """Whether a listener or the log would receive an event of this name."""
         return bool(self.watch) or self._logger.isEnabledFor(_level(name))
 
     def emit(self, name: EventName, request: Request | None = None, **facts: Any) -> None:
-        """Emits an event, if anybody hears it."""
+        """Sends an event to the log and to the listener, if one of them would receive it."""
         if not self.is_watched(name):
             return
         for text in ("detail", "request_id"):
@@ -412,9 +420,9 @@ class Account:
         if self.watch:
             try:
                 self.watch(event)
-            except Exception as error:  # what was sent stays sent, whoever stumbles over the news
+            except Exception as error:  # a listener's error must not look like a failed request
                 self._logger.warning(
-                    "%s: whoever watches events failed: %s", self.name, self.redact(repr(error))
+                    "%s: an event listener raised: %s", self.name, self.redact(repr(error))
                 )
 
 
@@ -425,10 +433,10 @@ def reason_of_pause(error: GuestlistError) -> str:
 
 @dataclass
 class Call:
-    """One call of a verb on one account: its budget, and what it has used of it.
+    """One call of a verb on one account, with its budget and the part of it that is used.
 
     Attributes:
-        strategy: what is known from before the call, and where it is recorded.
+        strategy: supplies facts from before the call, and records the call.
     """
 
     account: Account
@@ -444,7 +452,7 @@ class Call:
     fetches_token: bool = False
     """Whether the call fetches the account's access token."""
     sure: bool = True
-    """Whether the last 2xx was surely no refusal."""
+    """Whether the last 2xx response certainly did not contain an error."""
     answered: bool = False
     """Whether the service reported success in an answer that does not show the record."""
 
@@ -466,8 +474,13 @@ class Call:
         return max(0.0, min(self.remaining, self.budget.waiting - self.waited))
 
     def exceeded(self, wait: float, attempt: int = 0) -> str | None:
-        """What of the budget does not allow another request in so many seconds, after so many
-        attempts; None when it is allowed."""
+        """Returns the part of the budget that does not allow another request, such as `4 attempts`;
+        None if the request is allowed.
+
+        Args:
+            wait: seconds until the request would be sent.
+            attempt: number of attempts so far.
+        """
         budget = self.budget
         if attempt >= budget.attempts:
             return f"{attempt} attempts" if attempt > 1 else "one attempt"
@@ -477,11 +490,11 @@ class Call:
 
     @property
     def grace(self) -> float:
-        """Seconds to wait before a look that finds nothing is believed."""
+        """The grace period in seconds; see `grace`."""
         return grace(self.provider, self.budget)
 
     def about(self, error: GuestlistError) -> GuestlistError:
-        """The error with everything it should tell, and nothing it must not."""
+        """Returns the error, with account, address and attempts added and secrets masked."""
         error.about(account=self.account.name, email=self.email)
         error.attempts = error.attempts or self.attempts
         error.waited = error.waited or self.waited
@@ -496,8 +509,11 @@ class Call:
 
 
 def grace(provider: Provider, budget: Budget) -> float:
-    """Seconds after which a look that finds nothing is final: what got no answer can no longer take
-    effect, and the service's lists show what did."""
+    """Returns the grace period in seconds, after which a lookup that finds nothing is conclusive.
+
+    By then a request without an answer can no longer take effect, and the service's lists show the
+    effects of all requests.
+    """
     return max(provider.late_effect, 2 * budget.timeout) + provider.list_lag
 
 
@@ -505,12 +521,12 @@ _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",",
 
 
 def _json(value: Any) -> bytes:
-    """Raises ValueError for a number that is none, and for half of a surrogate pair."""
+    """Encodes a value as JSON. Raises ValueError for NaN, infinity and a lone surrogate."""
     return _encode(value).encode()
 
 
 def _unsendable(error: ValueError) -> InvalidArgument:
-    return InvalidArgument(f"the request holds what cannot be sent: {error}")
+    return InvalidArgument(f"the request contains a value that cannot be sent: {error}")
 
 
 def _path(request: Request, *, masked: bool = False) -> str:
@@ -529,7 +545,7 @@ def _secrets_in(values: Iterable[Any]) -> tuple[str, ...]:
 
 
 def _pairs(fields: Query) -> str:
-    """Returns the fields in the form of a URL's query, which is also that of a form."""
+    """Encodes fields as the query of a URL or as a form."""
     return "&".join(
         f"{_quoted(name)}={_quoted(_text(value))}"
         for name, value in fields.items()
@@ -538,7 +554,7 @@ def _pairs(fields: Query) -> str:
 
 
 def _quoted(text: str) -> str:
-    """Percent-encoded, which is nearly always the same."""
+    """Returns a text percent-encoded. Most texts need no encoding."""
     return text if PLAIN(text) else quote(text, safe="")
 
 

@@ -1,5 +1,5 @@
-"""Running a provider's flow: every request is paced, sent, judged, and tried again where that is
-certain to be safe. The rules are section 5 of the design; each case names its rule."""
+"""Runs a provider's flow. Sends each request within the rate limits, decides what its answer
+proves, and repeats it if that is certain to be safe."""
 
 from __future__ import annotations
 
@@ -51,14 +51,14 @@ BACKOFF_FIRST_SECONDS = 0.5
 BACKOFF_MAX_SECONDS = 8.0
 
 NONE_REMAIN = "the service allows no request before"
-"""Reason for a pause that the headers of a limit ask for."""
+"""Reason of a pause if the headers of an answer report that no requests remain."""
 
 MAX_CONNECTIONS = 100
-"""Requests of one account that may be in flight at a time."""
+"""Largest number of requests of one account in flight at the same time."""
 
 UNSEEN_PAUSE_SECONDS = 1.0
-"""Seconds for which a process may not yet know that another one was asked to pause. After a shorter
-wait for the rate limit, the ledger is not read again for that."""
+"""A process reads the ledger again after a wait of more than this many seconds, because the service
+may have asked another process to pause meanwhile."""
 
 INTENT_MAX_AGE_SECONDS = 1.0
 """Seconds after which a stored intent is stale and must be written again before the request."""
@@ -68,8 +68,8 @@ def run(call: Call, flow: Flow[T]) -> Steps[T]:
     """Runs a flow to its end and returns its value.
 
     Raises:
-        GuestlistError: what the flow did not catch. Its `happened` says whether anything took
-            effect that was sent before.
+        GuestlistError: an error that the flow did not catch. Its `happened` states whether an
+            earlier request of the flow took effect.
     """
     resume: Callable[[], Request] = partial(next, flow)
     acted: bool | None = False
@@ -86,7 +86,7 @@ def run(call: Call, flow: Flow[T]) -> Steps[T]:
             try:
                 response = yield from exchange(call, request)
             except GuestlistError as error:
-                # so that the traceback ends on the provider's line
+                # without the traceback, so that the new one ends on the provider's line
                 resume = partial(flow.throw, error.with_traceback(None))
             else:
                 if request.effect is not Effect.READ and not acted:
@@ -96,7 +96,7 @@ def run(call: Call, flow: Flow[T]) -> Steps[T]:
         if acted or (acted is None and error.happened is False):
             error.happened = acted
         raise call.about(error) from error.__cause__
-    except Exception as bug:  # may quote what the flow had caught
+    except Exception as bug:  # its text may quote a caught error that contains a secret
         call.account.redact.mask(bug)
         raise
     finally:
@@ -111,7 +111,14 @@ def _misread(error: Exception) -> MalformedResponse:
 
 
 class Verdict(Enum):
-    """What an answer, or its absence, proves."""
+    """What an answer, or a failure, proves about a request.
+
+    DONE: it took effect, or the service returned what was read.
+    FINAL: it was refused and had no effect.
+    NOT_SENT: it never left this machine.
+    LIMITED: it was refused because of a rate limit.
+    UNKNOWN: it may have taken effect.
+    """
 
     DONE = auto()
     FINAL = auto()
@@ -121,35 +128,36 @@ class Verdict(Enum):
 
 
 def judge(answer: Response | Failure) -> Verdict:
-    """What the answer's status proves about the request, whatever the request was."""
+    """Returns what the status of an answer proves about the request."""
     status = answer.status
     if isinstance(answer, Failure) and not answer.sent:
-        return Verdict.NOT_SENT  # rule 1
+        return Verdict.NOT_SENT
     if status is None:
-        return Verdict.UNKNOWN  # rule 4
+        return Verdict.UNKNOWN
     if status == 429:
-        return Verdict.LIMITED  # rule 2
+        return Verdict.LIMITED
     if 200 <= status < 300:
-        return Verdict.DONE  # rule 3: the status line alone proves it
+        return Verdict.DONE  # even if the body is incomplete
     if status in (301, 307, 308):
-        return Verdict.FINAL  # "not here": nothing was done
+        return Verdict.FINAL  # the service does nothing at this address
     if 400 <= status < 500 and status != 408:
-        return Verdict.FINAL  # rule 3
-    return Verdict.UNKNOWN  # rule 4
+        return Verdict.FINAL
+    return Verdict.UNKNOWN
 
 
 def exchange(call: Call, request: Request) -> Steps[Response]:
-    """Sends one request until it is decided.
+    """Sends one request, repeats it if that is safe, and returns the answer.
 
     Raises:
-        GuestlistError: what the service said, or what was in the way. `OutcomeUnknown` when the
-            request may have acted, acting twice would do harm, and no answer tells.
+        OutcomeUnknown: no answer shows whether the request took effect, and repeating it could do
+            harm.
+        GuestlistError: the service refused the request, or it could not be sent.
     """
     account = call.account
     if call.fetches_token:  # fetching a token twice does no harm
         request = replace(request, effect=Effect.READ)
     reads = request.effect is Effect.READ
-    happened: bool | None = False  # whether an earlier try took effect
+    happened: bool | None = False  # whether an earlier attempt took effect
     is_token_replaced = False
     connection = ("connections", account.name)
     account.get_ready()
@@ -210,11 +218,11 @@ def exchange(call: Call, request: Request) -> Steps[Response]:
         error.happened = happened
         wait = _wait(call, error, attempt)
         if verdict is not Verdict.LIMITED and _is_unreadable(call.provider, answer):
-            raise error from error.__cause__  # it would be as unreadable again
+            raise error from error.__cause__  # the next answer would be unreadable, too
         if isinstance(answer, Failure) and not answer.retry:
             raise error from error.__cause__
         if verdict is Verdict.LIMITED:
-            # the limit that is most likely exceeded
+            # the first limiter has the limit that was most likely exceeded
             yield from _back_off(call, wait, error, account.rate_limiter.parts(request)[0])
         error.budget = call.exceeded(wait, attempt)
         if error.budget:
@@ -230,8 +238,8 @@ def _back_off(
     refusal: GuestlistError | None = None,
     limiter: RateLimiter | None = None,
 ) -> Steps[None]:
-    """Delays the next requests of the account. If the ledger cannot store the pause, an event
-    reports it, and nothing else changes: the service's answer stays what it is.
+    """Delays the next requests of the account. If the ledger cannot store the pause, emits an event
+    and goes on, because the service's answer is more important.
 
     Args:
         refusal: the error that the pause is for; None if the service said that no requests remain.
@@ -251,13 +259,13 @@ def _back_off(
         try:
             yield from block(call, back_off)
         except GuestlistError as error:
-            unwritten = f"a rest could not be written down: {error.headline}"
+            unwritten = f"the pause could not be stored: {error.headline}"
             account.emit(EventName.PACE, email=call.email, detail=unwritten)
 
 
 def sleep(call: Call, seconds: float, asked: GuestlistError | None = None) -> Steps[None]:
-    """Waits, and adds the time to what the call has waited. If the service asked for a pause,
-    reports it every minute.
+    """Waits, and adds the time to `call.waited`. Reports a pause that the service asked for every
+    minute.
 
     Args:
         asked: the error whose `retry_after` the wait is for.
@@ -290,7 +298,7 @@ def block(call: Call, function: Callable[[], T]) -> Steps[T]:
 
 
 def _note(call: Call, interruption: BaseException) -> None:
-    """Says of an interruption what may have happened before it."""
+    """Adds a note to an interruption if a request was sent before it, and emits an event."""
     if isinstance(interruption, Stopped):
         interruption.sent = call.sent is not None
     if call.sent is None:
@@ -299,13 +307,14 @@ def _note(call: Call, interruption: BaseException) -> None:
     about = f" for {call.email}" if call.email else ""
     interruption.add_note(
         f"guestlist: interrupted when {call.sent} on {call.account.name}{about} was sent;"
-        " it may have happened. `status` tells."
+        " it may have happened. Run `status` to find out."
     )
 
 
 def _access_token(call: Call, request: Request) -> Steps[Token | None]:
-    """Returns the access token that a request has to carry, or None. Fetches it if there is none
-    yet. Other calls that need it wait until it has been fetched.
+    """Returns the access token for a request, or None if the request needs no token.
+
+    Fetches the token if there is none. Meanwhile, other calls that need it wait.
 
     Raises:
         Unauthorized: the service refused to issue a token.
@@ -348,7 +357,7 @@ def _fetched_token(call: Call) -> Steps[Token]:
             status=refusal.status,
             code=refusal.code,
             request_id=refusal.request_id,
-            hint="Check the account's credentials, and where it fetches tokens.",
+            hint="Check the account's credentials and the URL that issues its tokens.",
         )
         refused.request = refusal.request
         raise refused from refusal
@@ -365,14 +374,14 @@ def _connection(call: Call, key: tuple[str, ...]) -> Steps[None]:
     leave at once when a service that hung answers again.
 
     Raises:
-        ServiceUnavailable: the call's budget does not allow to wait so long.
+        ServiceUnavailable: the call's budget does not allow such a long wait.
     """
     began = call.account.clock.monotonic()
     free = yield Acquire(key, call.patience, MAX_CONNECTIONS)
     call.waited += call.account.clock.monotonic() - began
     if free is False:
         error = errors.ServiceUnavailable(
-            f"{MAX_CONNECTIONS} requests of this account are in flight and none has ended in time",
+            f"{MAX_CONNECTIONS} requests of this account are in flight, and none ended in time",
             hint="Nothing was sent. Try again later, or make fewer calls at a time.",
         )
         error.budget = call.exceeded(call.patience) or call.exceeded(0.0)
@@ -380,19 +389,21 @@ def _connection(call: Call, key: tuple[str, ...]) -> Steps[None]:
 
 
 def _prepare(call: Call, request: Request) -> Steps[Outgoing]:
-    """Waits for the rate limit, and writes down that the request is about to leave."""
+    """Waits for the rate limit, stores the intent, and returns the request to send."""
     account = call.account
-    account.address(request)  # what cannot be sent waits for no turn
+    account.address(request)  # raises before the wait if the request cannot be sent
     turns = yield from _wait_for_limits(call, request)
-    outgoing = account.outgoing(request, call.budget)  # only now: credentials may change meanwhile
+    outgoing = account.outgoing(
+        request, call.budget
+    )  # after the wait, because credentials may change during it
     yield from _intend(call, request)
     written = account.clock.monotonic()
     if any(turn.limiter.missed(written - turn.moment) for turn in turns):
-        # once: a machine on which every moment is missed would send nothing
+        # Only once: a machine that misses every moment would never send anything.
         yield from _wait_for_limits(call, request)
         if account.clock.monotonic() - written > INTENT_MAX_AGE_SECONDS:
-            yield from _intend(call, request)  # somebody may have judged the first meanwhile
-    if exceeded := call.exceeded(0.0):  # writing took long, or the machine was asleep
+            yield from _intend(call, request)  # another process may have treated the first as stale
+    if exceeded := call.exceeded(0.0):  # the ledger was slow, or the machine was asleep
         raise _out_of_budget(account, exceeded, 0.0)
     outgoing.guest = (account.name, call.email.casefold()) if call.email else None
     outgoing.total = call.remaining
@@ -407,10 +418,10 @@ def _intend(call: Call, request: Request) -> Steps[None]:
 
 @dataclass(frozen=True, slots=True)
 class _Turn:
-    """A moment at which a request may leave under the limits of one limiter.
+    """A moment at which one rate limiter allows a request to leave.
 
     Attributes:
-        moment: by the monotonic clock.
+        moment: monotonic time in seconds.
         pauses: `RateLimiter.pauses` when the moment was reserved.
     """
 
@@ -420,13 +431,13 @@ class _Turn:
 
 
 def _wait_for_limits(call: Call, request: Request) -> Steps[list[_Turn]]:
-    """Waits until all limits that count the request allow it."""
+    """Waits until all limits that count the request allow it to leave."""
     limiters = call.account.rate_limiter.parts(request)
     while True:
         turns: list[_Turn] = []
         for limiter in limiters:
             turns += ((yield from _reserve_turn(call, request, limiter)),)
-        earlier = turns[:-1]  # another request may have been refused while this one waited
+        earlier = turns[:-1]  # void if another request was refused while this one waited
         for turn in earlier:
             if turn.limiter.shared:
                 yield from block(call, turn.limiter.look)
@@ -435,7 +446,7 @@ def _wait_for_limits(call: Call, request: Request) -> Steps[list[_Turn]]:
 
 
 def _reserve_turn(call: Call, request: Request, limiter: RateLimiter) -> Steps[_Turn]:
-    """Waits for a moment that is free in one limiter, and returns it."""
+    """Reserves a moment in one rate limiter, waits until it comes, and returns it."""
     account = call.account
     while True:
         now = account.clock.monotonic()
@@ -457,8 +468,7 @@ def _reserve_turn(call: Call, request: Request, limiter: RateLimiter) -> Steps[_
 
 
 def _pause(account: Account, limiter: RateLimiter) -> str | None:
-    """Returns a phrase that names the end of the pause that the service asked for; None if there is
-    no pause."""
+    """Returns a phrase about the pause that the service asked for, with its end, or None."""
     left = account.pause_left(limiter)
     if not left:
         return None
@@ -476,15 +486,15 @@ def _out_of_budget(
     """Returns the error for a call whose budget does not allow another request.
 
     Args:
-        exceeded: the part of the budget that does not.
-        delay: seconds until the rate limit would let the request go.
-        limiter: the rate limiter that has this limit; None if no limit is in the way.
+        exceeded: the part of the budget that is used up.
+        delay: seconds until the rate limit would allow the request.
+        limiter: the rate limiter that delays the request; None if none does.
     """
     left = account.pause_left(limiter) if limiter is not None else 0.0
     pause = max(delay, left)
     if limiter is None or delay <= 0:
         error: GuestlistError = errors.ServiceUnavailable(
-            f"the call took all the time it may take ({exceeded})",
+            f"the time budget of the call is used up ({exceeded})",
             hint="Try again later, or give the call a larger budget.",
         )
     elif left > 0:
@@ -497,7 +507,7 @@ def _out_of_budget(
         )
     else:
         error = errors.RateLimited(
-            f"the rate limit lets the next request go in {in_time_units(delay)}, and the call"
+            f"the rate limit allows the next request in {in_time_units(delay)}, and the call"
             " ends before",
             hint="Give the call a larger budget, or make fewer calls at a time.",
             retry_after=delay,
@@ -517,9 +527,12 @@ def _wait(call: Call, error: GuestlistError, attempt: int) -> float:
 
 
 def _read(call: Call, answer: Response | Failure) -> tuple[Verdict, GuestlistError | None]:
-    """Returns what the answer proves, and the error to raise, or None if the service did what it
-    was asked. An error that the provider reads in the body counts like the status that usually
-    means it. A 2xx of another media type proves nothing: somebody else may have sent it."""
+    """Returns what the answer proves, and the error to raise or None.
+
+    If the provider finds an error inside a 2xx response, the error counts like the status that
+    usually means it. A 2xx response of a foreign media type proves nothing, because a proxy may
+    have sent it.
+    """
     verdict = judge(answer)
     call.sure = True
     if verdict is Verdict.DONE and is_foreign(call.provider, answer):
@@ -547,19 +560,19 @@ def _read(call: Call, answer: Response | Failure) -> tuple[Verdict, GuestlistErr
 
 
 def is_foreign(provider: Provider, answer: Response | Failure) -> bool:
-    """Whether the media type of an answer shows that it is not from the service's API: a captive
-    portal, a sign-in or a maintenance page answers 200 to everything.
+    """Returns whether an answer is not from the service's API, judged by its media type.
 
-    An empty body has no type, and an answer may leave its type out; then a body that starts like
-    a page of HTML is foreign.
+    A captive portal, a sign-in page or a maintenance page answers 200 to everything. If an answer
+    names no media type, it is foreign if its body starts like HTML.
     """
     if isinstance(answer, Failure):
-        told, content = answer.media_type, b""
+        media_type, content = answer.media_type, b""
     else:
-        told, content = answer.headers.get("content-type", ""), answer.content.lstrip()[:1]
+        media_type = answer.headers.get("content-type", "")
+        content = answer.content.lstrip()[:1]
         if not content:
             return False
-    kind = told.partition(";")[0].strip().lower()
+    kind = media_type.partition(";")[0].strip().lower()
     if not kind:
         return content == b"<"
     is_json = kind.endswith("+json") or kind.partition("/")[2] == "json"
@@ -567,8 +580,9 @@ def is_foreign(provider: Provider, answer: Response | Failure) -> bool:
 
 
 def _foreign(answer: Response | Failure) -> MalformedResponse:
-    told = answer.media_type if isinstance(answer, Failure) else answer.headers.get("content-type")
-    kind = shorten((told or "").partition(";")[0], 60) or "a page without a media type"
+    is_failure = isinstance(answer, Failure)
+    media_type = answer.media_type if is_failure else answer.headers.get("content-type")
+    kind = shorten((media_type or "").partition(";")[0], 60) or "a page without a media type"
     return MalformedResponse(
         f"the answer is not from the service's API: it is {kind}, not JSON",
         status=answer.status,
@@ -578,20 +592,25 @@ def _foreign(answer: Response | Failure) -> MalformedResponse:
 
 
 def _is_unreadable(provider: Provider, answer: Response | Failure) -> bool:
-    """Whether asking again would most likely bring an answer that is as unreadable."""
+    """Returns whether a second attempt would most likely get an unreadable answer, too."""
     if isinstance(answer, Failure):
         return answer.malformed
     return judge(answer) is Verdict.DONE and is_foreign(provider, answer)
 
 
 def may_refuse(provider: Provider) -> bool:
-    """Whether the service may refuse within a 2xx: then that status alone proves nothing."""
+    """Returns whether the service may report errors inside 2xx responses. If so, the status alone
+    proves nothing."""
     return type(provider).refusal is not Provider.refusal
 
 
 def refusal(provider: Provider, answer: Response) -> tuple[bool, GuestlistError | None]:
-    """What the provider finds refused in a 2xx, and whether it could tell. Where it could not, the
-    flow decides: an answer without a body may be all that there is to say."""
+    """Returns the error that the provider finds inside a 2xx response, if any.
+
+    Returns:
+        Whether the provider could parse the response, and the error or None. If it could not, the
+        flow decides what the response means.
+    """
     try:
         return True, provider.refusal(answer)
     except errors.ServiceRefusal as raised:
@@ -600,9 +619,9 @@ def refusal(provider: Provider, answer: Response) -> tuple[bool, GuestlistError 
         return False, None
 
 
-def _seconds(told: object) -> float | None:
-    """A time to wait as a provider has read it; None where it is none."""
-    return told if isinstance(told, int | float) and 0 <= told < math.inf else None
+def _seconds(value: object) -> float | None:
+    """Returns a provider's `retry_after` if it is a valid number of seconds; otherwise None."""
+    return value if isinstance(value, int | float) and 0 <= value < math.inf else None
 
 
 def _error(call: Call, answer: Response | Failure) -> GuestlistError:
@@ -613,13 +632,13 @@ def _error(call: Call, answer: Response | Failure) -> GuestlistError:
         trouble = kind(answer.reason, status=answer.status, hint=hint)
         trouble.__cause__ = answer.cause
         return trouble
-    if isinstance(answer, Failure):  # the status is all that came of a refusal, and it tells
+    if isinstance(answer, Failure):  # only the status of the refusal arrived, which is enough
         refused = _error(call, Response(answer.status or 0))
         refused.__cause__ = answer.cause
         return refused
     if 300 <= answer.status < 400:
         return errors.Rejected(
-            "the service redirects elsewhere, and redirects are not followed",
+            "the service redirects to another address, and guestlist does not follow redirects",
             status=answer.status,
             request_id=request_id(answer),
             hint="Check the account's base_url.",
@@ -627,12 +646,15 @@ def _error(call: Call, answer: Response | Failure) -> GuestlistError:
     try:
         error = call.provider.explain(answer)
     except (GuestlistError, *READING_ERRORS):
-        error = explain(answer)  # the status stands, whatever the provider expected of the body
+        error = explain(answer)  # the provider could not parse the body: use the status
     return error
 
 
 def _undecided(request: Request, verdict: Verdict, error: GuestlistError) -> GuestlistError:
-    """A create that was answered 2xx and cannot be read has happened; any other is unknown."""
+    """Returns the error for a request that creates something and got no readable answer.
+
+    It took effect if the status was 2xx. Otherwise its outcome is unknown.
+    """
     if verdict is Verdict.DONE:
         malformed = MalformedResponse(error.message, status=error.status)
         malformed.happened = True
@@ -640,7 +662,7 @@ def _undecided(request: Request, verdict: Verdict, error: GuestlistError) -> Gue
         malformed.__cause__ = error.__cause__
         return malformed
     unknown = OutcomeUnknown(
-        f"no answer tells whether {request} took effect: {error.message}",
+        f"no answer shows whether {request} took effect: {error.message}",
         status=error.status,
         code=error.code,
         request_id=error.request_id,
