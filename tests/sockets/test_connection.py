@@ -422,7 +422,7 @@ def test_of_what_a_proxy_does_not_let_through_nothing_was_sent(
         monkeypatch.setenv("https_proxy", proxy.url)
         (answer,) = way(outgoing(f"https://{ELSEWHERE}/"))
     assert isinstance(answer, Failure)
-    assert answer.reason.startswith("the proxy does not let it through: 407")
+    assert answer.reason.startswith("the proxy refused the request: 407")
     assert not answer.sent
 
 

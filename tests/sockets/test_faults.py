@@ -239,5 +239,5 @@ def test_a_proxy_that_wants_a_password(fail: Fail, monkeypatch: pytest.MonkeyPat
         monkeypatch.setenv("HTTPS_PROXY", proxy.url)
         error = fail(ELSEWHERE)
     assert error.attempts == 1
-    assert error.message.startswith("the proxy does not let it through: 407")
+    assert error.message.startswith("the proxy refused the request: 407")
     assert error.hint == "Check HTTPS_PROXY: host, user and password."

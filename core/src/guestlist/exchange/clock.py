@@ -79,6 +79,6 @@ class SystemClock:
         time.sleep(seconds)
 
     async def asleep(self, seconds: float) -> None:
-        import anyio  # comes with httpx; not needed by sync callers
+        import anyio  # imported here, because sync callers do not need it; it comes with httpx
 
         await anyio.sleep(seconds)

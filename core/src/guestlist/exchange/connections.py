@@ -1,8 +1,8 @@
-"""The connections to one origin, each lent to one request at a time.
+"""Keeps the connections to one origin, and lends each to one request at a time.
 
-A transport of httpx looks at every connection of its pool for each request, and asks the operating
-system about the idle ones. With 64 requests in flight that costs several times as much as the
-requests. So each connection has a transport of its own, with a pool of one.
+For each request, a transport of httpx checks every connection of its pool, and asks the operating
+system about the idle ones. With 64 requests in flight, that takes several times as much CPU time as
+the requests. Therefore each connection here has a transport of its own, with a pool of one.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Connection(Generic[T]):
     """A transport that opens at most one network connection at a time.
 
     Attributes:
-        transport: httpx's.
+        transport: a transport of httpx.
         stream: the network connection, or None if the transport has opened none so far.
     """
 
@@ -36,10 +36,10 @@ class Connection(Generic[T]):
 
 
 class Connections(Generic[T]):
-    """Lends connections, keeps the idle ones, and returns those that the caller has to close.
+    """Lends connections and keeps the idle ones. The caller closes those that it gets for that.
 
     Args:
-        make: makes a transport. It is called once at the beginning, so that errors show at once.
+        make: creates a transport. It is called once immediately, so that errors show early.
     """
 
     def __init__(self, make: Callable[[], T]) -> None:
@@ -53,7 +53,7 @@ class Connections(Generic[T]):
         """Returns the idle connection that was used last, or a new one.
 
         Args:
-            fresh: return one on which nothing was sent before. It replaces an idle one.
+            fresh: return a connection on which nothing was sent before. It replaces an idle one.
         """
         with self._guard:
             connection = self._idle.pop()[1] if self._idle else None
@@ -63,10 +63,10 @@ class Connections(Generic[T]):
         return connection or Connection(self._make())
 
     def give_back(self, connection: Connection[T], *, usable: bool) -> list[Connection[T]]:
-        """Takes a connection back and returns those to close now.
+        """Takes a connection back, and returns the connections that the caller must close.
 
         Args:
-            usable: whether its request was answered completely.
+            usable: whether its request got a complete answer.
         """
         now = time.monotonic()
         with self._guard:
@@ -80,8 +80,11 @@ class Connections(Generic[T]):
         return closing
 
     def close(self) -> list[Connection[T]]:
-        """Returns the idle connections, to be closed. A lent one is returned by `give_back`: a
-        transport that is closed while it connects never closes that connection."""
+        """Returns the idle connections for the caller to close.
+
+        `give_back` returns the lent ones later, because a transport that is closed while it
+        connects never closes its connection.
+        """
         with self._guard:
             self._is_closed = True
             closing = [*self._replaced, *(connection for _, connection in self._idle)]

@@ -148,7 +148,7 @@ class AsyncDriver:
     """Runs steps for an async client. Any number of tasks may use one."""
 
     def __init__(self, wire: AsyncWire, clock: Clock) -> None:
-        importlib.import_module("anyio")  # now: it would take its time during the first call
+        importlib.import_module("anyio")  # early: else it delays the first call
         self._wire = wire
         self._clock = clock
         self._locks: _Locks[anyio.Semaphore] = _Locks(_anyio_semaphore)
@@ -193,7 +193,7 @@ class AsyncDriver:
         free = False
         try:
             try:
-                lock.acquire_nowait()  # in most cases, and without a turn of the event loop
+                lock.acquire_nowait()  # usually free; this needs no event loop
                 free = True
             except anyio.WouldBlock:
                 with anyio.move_on_after(step.seconds):

@@ -1,4 +1,4 @@
-"""Says why no connection came about, whether another attempt can help, and what to do."""
+"""Describes why a connection failed, whether another attempt can help, and what to do."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from guestlist.provider.shapes import shorten
 CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR")
 PROXIES = ("HTTPS_PROXY", "ALL_PROXY")
 NOT_READ = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
-"""Variables in which other programs look for certificates."""
+"""Environment variables for certificates that other programs read, but httpx does not."""
 
 _TOO_MANY_FILES = (errno.EMFILE, errno.ENFILE)
 TOO_MANY_FILES = "this process or machine has too many open files"
 MORE_FILES = "Allow more open files, such as with `ulimit -n 1024`, or close some."
 
 _DATE = (9, 10)
-"""OpenSSL's codes: the certificate is not yet valid, or has expired."""
+"""OpenSSL's codes for a certificate that is not valid yet, or has expired."""
 _NAME = (62, 64)
-"""OpenSSL's codes: the certificate is for another host name or IP address."""
+"""OpenSSL's codes for a certificate of another host name or IP address."""
 
 _NO_COMMON_TLS = (
     "WRONG_VERSION_NUMBER",
@@ -34,11 +34,11 @@ _NO_COMMON_TLS = (
     "TLSV1_ALERT_PROTOCOL_VERSION",
     "SSLV3_ALERT_HANDSHAKE_FAILURE",
 )
-"""OpenSSL's reasons: the other side speaks another protocol than TLS, or other versions of it."""
+"""OpenSSL's reasons if a server speaks another protocol, or no TLS version of this machine."""
 
 
 class LocalFault(ValueError):
-    """A setting of this machine without which nothing can be sent.
+    """An invalid setting of this machine that prevents sending.
 
     Attributes:
         hint: what to do.
@@ -50,13 +50,13 @@ class LocalFault(ValueError):
 
 
 def files_ran_out(error: BaseException | None) -> bool:
-    """Returns whether an error comes from a limit of open files, directly or by its causes."""
+    """Returns whether too many open files are the reason for an error."""
     numbers = {one.errno for one in _chain(error) if isinstance(one, OSError)}
     return not numbers.isdisjoint(_TOO_MANY_FILES)
 
 
 def unreadable_certificates(error: Exception) -> LocalFault:
-    """Returns the fault for trusted certificates that cannot be loaded. It names the variable."""
+    """Returns the fault for trusted certificates that cannot be loaded."""
     if getattr(error, "errno", None) in _TOO_MANY_FILES:
         return LocalFault(
             f"the trusted certificates cannot be loaded: {first_line(error)}", MORE_FILES
@@ -72,7 +72,7 @@ def unreadable_certificates(error: Exception) -> LocalFault:
 
 
 def unusable_proxy(kind: str) -> LocalFault:
-    """Says that the address of a proxy is invalid, without showing it: it may hold a password."""
+    """Returns the fault for an invalid proxy URL, which is not shown: it may have a password."""
     return LocalFault(
         f"the proxy of the environment{f' ({kind}://...)' if kind.isalnum() else ''} is invalid",
         f"Correct {_set(PROXIES) or 'it'}: http://, https:// or socks5://, then host and port.",
@@ -80,7 +80,7 @@ def unusable_proxy(kind: str) -> LocalFault:
 
 
 def missing_socks() -> LocalFault:
-    """Says which package a SOCKS proxy needs."""
+    """Returns the fault for a SOCKS proxy if the package that it needs is not installed."""
     return LocalFault(
         f"{_set(PROXIES) or 'the environment'} names a SOCKS proxy, which needs a package that is"
         " not installed",
@@ -89,7 +89,7 @@ def missing_socks() -> LocalFault:
 
 
 def not_sendable(error: Exception) -> Failure:
-    """Describes a request that could not even be built, or a setting that prevents sending."""
+    """Returns the failure for a request that cannot be built or sent because of a setting."""
     if isinstance(error, LocalFault):
         cause = error.__cause__ or error
         return Failure(
@@ -100,10 +100,10 @@ def not_sendable(error: Exception) -> Failure:
 
 
 def not_connected(error: Exception, host: str, port: int, *, proxy: bool) -> Failure:
-    """Describes a connection that could not be made. In hints, `{base_url}` stands for the setting.
+    """Returns the failure for a connection that could not be made.
 
     Args:
-        proxy: whether the host is that of a proxy.
+        proxy: whether `host` is a proxy. If not, the hint contains `{base_url}` for the setting.
     """
     place = f"{host}:{port}" if port else host  # a Unix socket has none
     setting = "{base_url}"
@@ -148,10 +148,10 @@ def not_connected(error: Exception, host: str, port: int, *, proxy: bool) -> Fai
 
 
 def refused_by_proxy(error: Exception) -> Failure:
-    """Describes the answer of a proxy that does not let a request through."""
+    """Returns the failure for a proxy that refuses to pass on a request."""
     said = first_line(error)
     return Failure(
-        f"the proxy does not let it through: {said}",
+        f"the proxy refused the request: {said}",
         sent=False,
         hint=f"Check {_set(PROXIES) or 'the proxy'}: host, user and password.",
         retry=not said.startswith("4"),  # 407: the same request would be refused again
@@ -164,13 +164,16 @@ def first_line(error: Exception) -> str:
 
 
 def _untrusted(error: ssl.SSLCertVerificationError, setting: str) -> tuple[str, str]:
-    """Returns what is wrong with a certificate, and what to do."""
+    """Returns the reason why a certificate is not trusted, and a hint."""
     detail = error.verify_message.rstrip(".")
     if error.verify_code in _NAME:
         return f"its certificate is for another host: {detail}", f"Check {setting}."
     what = f"its certificate is not trusted: {detail}"
     if error.verify_code in _DATE:
-        return what, "Check the clock of this machine. If it is right, the service has to act."
+        return (
+            what,
+            "Check the clock of this machine. If it is right, tell the operator of the service.",
+        )
     hint = (
         "If your network has a certificate authority of its own, set SSL_CERT_FILE to a file with"
         " its certificate (PEM), or pass http_client="
@@ -183,13 +186,13 @@ def _untrusted(error: ssl.SSLCertVerificationError, setting: str) -> tuple[str, 
 
 
 def _set(names: tuple[str, ...]) -> str | None:
-    """Returns the first environment variable that is set, also in lower case."""
+    """Returns the first of the environment variables that is set, in upper or lower case."""
     either = (spelled for name in names for spelled in (name, name.lower()))
     return next((name for name in either if os.environ.get(name)), None)
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    """Yields an exception and all that led to it."""
+    """Yields an exception with all its causes, contexts and grouped exceptions."""
     seen: set[int] = set()
     left = [error]
     while left:

@@ -1,4 +1,4 @@
-"""The headers of every request, and the secrets in them."""
+"""Builds the headers that every request has, and finds the secrets in credentials."""
 
 from __future__ import annotations
 

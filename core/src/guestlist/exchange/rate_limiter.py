@@ -1,17 +1,18 @@
-"""Staying below a service's limit: reserve a moment, then wait for it.
+"""Keeps requests below a service's rate limits: a caller reserves a moment, then waits for it.
 
 All threads and tasks of a client share one limiter. Reserving takes the next moment that is free
-under all limits of the service; nobody polls. Two rules make a moment free under a limit:
+under all limits of the service, so nobody polls. Two rules decide whether a moment is free:
 
-* the generic cell rate algorithm keeps requests evenly apart, after a small burst for those who
-  call now and then;
-* no window of the limit's length and a margin ever holds more than the limit, burst or not. While
-  most of a limit is used, all go evenly: a burst in each window would be too much whenever the
-  requests of one come late.
+* The generic cell rate algorithm spaces requests evenly. A small burst is allowed first, for
+  callers that send few requests.
+* No window of the limit's length plus a margin contains more requests than the limit. While most of
+  a limit is used, no burst is allowed: if the requests of one burst arrived late, two bursts could
+  arrive in the same window.
 
-A service counts arrivals, and pace knows departures only. Because of the margin, requests whose
-ways differ by less than it cannot arrive in one window of a service that counts strictly. Under
-30 a second the margin costs 3.4 %; a larger one would tolerate a worse network and leave less.
+A service counts arrivals, but the rate limiter only knows departures. Network delays change the
+distance between two requests. As long as the delays differ by less than the margin, the service
+never counts more requests in a window than it allows. With a limit of 30 requests a second, the
+margin costs 3.4 % of the throughput.
 """
 
 from __future__ import annotations
@@ -25,28 +26,28 @@ from typing import Any, NamedTuple
 from guestlist.provider import Limit, Request
 
 MARGIN_SECONDS = 0.035
-"""Seconds by which one request may take longer to the service than another."""
+"""Seconds by which the network delays of two requests may differ."""
 MARGIN_STEP = 0.01
-"""A refusal in spite of the pace shows that the network is worse, or that somebody else shares the
-limit. Each makes the margin wider by this part of the limit's window, up to the whole."""
+"""Each refusal by the service widens the margin by this part of the limit's window, up to the
+whole window. It shows that network delays differ more, or that another program uses the limit."""
 MARGIN_RESET_SECONDS = 600.0
-"""Seconds without a refusal after which the margin is what it was."""
+"""Seconds without a refusal after which the margin is `MARGIN_SECONDS` again."""
 
 LONG_WINDOW_SECONDS = 10.0
-"""Limits that count over at least so many seconds allow a burst: a person who asks for one thing
-should not wait. Under shorter ones, network jitter alone would bring two bursts into one window."""
+"""A limit is long if its window has at least this many seconds. Long limits allow a burst, so that
+a single call does not wait. In a short window, jitter could bring two bursts together."""
 BURST_SHARE = 0.2
-"""The part of such a limit that may go at once."""
+"""The part of a long limit that may be sent in one burst."""
 LONG_SHARE = 0.97
-"""The part of such a limit that is used at all: a service that says "none remain" when the last is
-taken would make everybody wait for its window to end."""
+"""The part of a long limit that is used. If all of it were used, a service that reports that no
+requests remain would make every caller wait until its window ends."""
 
 
 class Reservation(NamedTuple):
     """A moment at which a request may be sent.
 
     Attributes:
-        delay: seconds until then.
+        delay: seconds until the moment.
         pauses: `RateLimiter.pauses` when it was reserved. If the number has changed since, the
             reservation is void.
     """
@@ -56,17 +57,17 @@ class Reservation(NamedTuple):
 
 
 class RateLimiter:
-    """The pace of one account, or of all that the service counts together.
+    """The rate limiter of one account, or of several accounts that the service counts together.
 
-    Limits that count only some requests have a pace of their own: see `parts`.
+    Limits that count only some requests have a rate limiter of their own; see `parts`.
 
     Attributes:
-        pauses: how often the service has asked for a pause. Each makes void what was reserved and
-            not yet used: whoever has waited for such a moment reserves another.
-        shared: whether its state is somewhere else, for several processes: reserving blocks then.
-        pause_ends: when, by this process's monotonic clock, the pause ends that the service has
-            asked for.
-        pause_reason: what the service said when it asked.
+        pauses: number of pauses that the service has asked for. Each pause makes the unused
+            reservations void: their callers reserve again.
+        shared: whether the state is in a ledger that several processes share. If so, `reserve`
+            blocks.
+        pause_ends: monotonic time in seconds at which the latest pause ends.
+        pause_reason: the service's text about that pause.
     """
 
     shared = False
@@ -87,35 +88,35 @@ class RateLimiter:
         self._lock = threading.Lock()
 
     def _part(self, number: int, *limits: Limit) -> RateLimiter:
-        """Returns the pace of the requests that these limits count.
+        """Returns a rate limiter for the requests that these limits count.
 
         Args:
-            number: the position among the parts, from 0.
+            number: index of the part, from 0.
         """
         return RateLimiter(*(replace(limit, applies_to=None) for limit in limits))
 
     @property
     def with_parts(self) -> tuple[RateLimiter, ...]:
-        """This pace and those of its parts."""
+        """This rate limiter, followed by those of its parts."""
         return (self, *(part for _, part in self._parts))
 
     def parts(self, request: Request) -> tuple[RateLimiter, ...]:
-        """Returns the paces that a request has to keep, the one of most requests last.
+        """Returns the rate limiters that apply to a request. The last one applies to all requests.
 
-        A request first waits for the others, and reserves a moment in the last one only then.
-        Otherwise its reservation, perhaps an hour away, would make all other requests wait.
+        Wait for the other ones before you reserve in the last one. Otherwise a reservation that is
+        an hour away would delay all other requests.
         """
         return (*(part for applies_to, part in self._parts if applies_to(request)), self)
 
     def reserve(self, now: float, patience: float = float("inf")) -> Reservation:
-        """Reserves the next free moment.
+        """Returns the next free moment, and reserves it if it is near enough.
 
         Args:
-            now: the monotonic clock, in seconds.
-            patience: seconds; a moment that is further away is left for others.
+            now: monotonic time in seconds.
+            patience: seconds; a moment that is further away is not reserved.
         """
         with self._lock:
-            # what is free under a limit stays so: the latest of their moments is free under all
+            # a moment after a free one is free, too: so the latest is free under all limits
             free = (window.free(now) for window in self._windows)
             moment = max(now, self._paused_until, self._last, *free)
             if moment - now <= patience:
@@ -125,8 +126,13 @@ class RateLimiter:
             return Reservation(moment - now, self.pauses)
 
     def missed(self, late: float) -> bool:
-        """Whether a request that leaves so many seconds after its moment may come together with
-        too many others. Under long limits it may be later: part of them is left for that."""
+        """Returns whether a request that leaves late may exceed a limit, together with later ones.
+
+        Long limits tolerate more lateness, because a part of them is not used.
+
+        Args:
+            late: seconds between the reserved moment and the departure.
+        """
         return any(late > window.tolerated for window in self._windows)
 
     def push_back(
@@ -138,15 +144,15 @@ class RateLimiter:
         pause: float = 0.0,
         reason: str = "",
     ) -> None:
-        """Sends nothing for so long, because the service has asked for it.
+        """Allows no request for a while, because the service has asked for a pause.
 
         Args:
-            now: the monotonic clock, in seconds.
-            seconds: how long.
-            refused: whether the service has refused a request, and did not merely say that none
-                remain.
-            pause: seconds that the service itself has named, for messages; 0 if it named none.
-            reason: what the service said.
+            now: monotonic time in seconds.
+            seconds: length of the pause.
+            refused: True if the service refused a request; False if it only reported that no
+                requests remain.
+            pause: length in seconds as the service named it, for messages; 0 if it named none.
+            reason: text of the service's answer.
         """
         with self._lock:
             self.pauses += 1
@@ -158,19 +164,20 @@ class RateLimiter:
                 window.push_back(now, self._paused_until, refused)
 
     def pause_left(self, now: float) -> float:
-        """Returns the seconds until the end of the pause that the service asked for. 0 if there is
-        none, or if it was too long to be believed and a request may be tried now.
+        """Returns the seconds until the end of the pause that the service asked for.
+
+        Returns 0 if there is no pause, or if the pause was cut because it was too long.
 
         Args:
-            now: the monotonic clock, in seconds.
+            now: monotonic time in seconds.
         """
         return max(0.0, self.pause_ends - now) if self._paused_until > now else 0.0
 
     def look(self) -> None:
-        """Brings `pauses` up to date, where that is somewhere else."""
+        """Reads the state again if other processes share it, so that `pauses` is current."""
 
     def state(self) -> dict[str, Any]:
-        """Everything it knows, as JSON has it."""
+        """Returns the state as values that JSON can represent."""
         with self._lock:
             return {
                 "rests": self.pauses,
@@ -182,7 +189,7 @@ class RateLimiter:
             }
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Takes over what another of the same limits knew."""
+        """Replaces the state with that of a rate limiter that has the same limits."""
         with self._lock:
             self.pauses = state["rests"]
             self.pause_ends, self.pause_reason = state["pause_ends"], state["pause_reason"]
@@ -192,10 +199,10 @@ class RateLimiter:
                 window.restore(known)
 
     def shift(self, seconds: float) -> None:
-        """Moves everything it knows in time, because the clock was set.
+        """Shifts all stored times, because the clock was set.
 
         Args:
-            seconds: how far; negative for earlier.
+            seconds: added to each time; may be negative.
         """
         with self._lock:
             self.pause_ends += seconds
@@ -206,7 +213,7 @@ class RateLimiter:
 
 
 class _LimitWindow:
-    """What one limit allows."""
+    """Counts the requests under one limit."""
 
     def __init__(self, limit: Limit) -> None:
         long = limit.per >= LONG_WINDOW_SECONDS
@@ -221,18 +228,18 @@ class _LimitWindow:
 
     @property
     def tolerated(self) -> float:
-        """Seconds by which a request may leave late: as many as the part that is not used takes."""
+        """Seconds by which a request may leave late without exceeding the limit."""
         return max(self._margin, self._spare)
 
     def _widen(self, margin: float) -> None:
-        """Sets the margin, and what follows from it."""
+        """Sets the margin, and the values that depend on it."""
         self._margin = margin
         self._window = self._per + margin
         self._interval = self._window / self._allowed
         self._tolerance = self._interval * (self._burst - 1)
 
     def free(self, now: float) -> float:
-        """The moment from which on a request may go."""
+        """Returns the earliest moment at which a request may leave."""
         if self._margin != MARGIN_SECONDS and now - self._refused > MARGIN_RESET_SECONDS:
             self._widen(MARGIN_SECONDS)
         while self._taken and self._taken[0] <= now - self._window - self.tolerated:
@@ -243,15 +250,17 @@ class _LimitWindow:
         return moment
 
     def take(self, moment: float) -> None:
-        """Counts a request that will go then: no earlier than any before. A burst begins only where
-        it has room besides all that may come late."""
+        """Counts a request that will leave at a moment, which is not before that of any other.
+
+        A burst begins only if the window has room for it and for all late requests.
+        """
         if len(self._taken) > self._allowed - self._burst:
             self._expected = moment + self._tolerance
         self._taken.append(moment)
         self._expected = max(self._expected, moment) + self._interval
 
     def state(self) -> dict[str, Any]:
-        """Everything it knows, as JSON has it."""
+        """Returns the state as values that JSON can represent."""
         return {
             "margin": self._margin,
             "expected": self._expected,
@@ -260,23 +269,23 @@ class _LimitWindow:
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Takes over what another of the same limit knew."""
+        """Replaces the state with that of another window of the same limit."""
         self._widen(state["margin"])
         self._expected = state["expected"]
         self._taken = deque(state["taken"])
         self._refused = state["refused"]
 
     def shift(self, seconds: float) -> None:
-        """Moves all moments in time, because the clock was set."""
+        """Shifts all stored times, because the clock was set."""
         self._expected += seconds
         self._taken = deque(moment + seconds for moment in self._taken)
         self._refused += seconds
 
     def push_back(self, now: float, paused_until: float, refused: bool) -> None:
-        """Forgets what was taken and not used, and allows no burst after the rest."""
+        """Removes requests that have not left yet, and allows no burst after the pause."""
         self._expected = paused_until + self._tolerance
         while self._taken and self._taken[-1] > now:
             self._taken.pop()
-        if refused and now - self._refused >= self._per:  # those of one wave count once
+        if refused and now - self._refused >= self._per:  # refusals within one window count once
             self._widen(min(self._margin + MARGIN_STEP * self._per, self._per))
             self._refused = now

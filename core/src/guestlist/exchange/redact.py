@@ -1,4 +1,4 @@
-"""Masking: what a service echoes must not carry a secret into an error, an event or a log."""
+"""Masks secrets in errors, events and logs, because a service may echo them in its answers."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from guestlist.errors import GuestlistError
 MASK = "********"
 
 SHORTEST = 4
-"""Characters of a value that is masked wherever it shows: a shorter one is no secret, and masking
-it would garble every sentence."""
+"""Shortest secret to mask, in characters. A shorter value is not a secret, and masking it would
+garble ordinary text."""
 
 CREDENTIALS_KEPT = 128
-"""Earlier credentials that stay masked after they were replaced: more than requests under way."""
+"""Number of replaced credentials that stay masked. Requests in flight may still use them."""
 
 MOST_ADDED = 512
-"""Values that `add` remembers: more than can belong to all requests under way."""
+"""Number of values that `add` remembers, which is more than all requests in flight have."""
 
 COMMON_FIELDS = frozenset(
     {
@@ -43,15 +43,15 @@ COMMON_FIELDS = frozenset(
         "x-api-key",
     }
 )
-"""Fields and parameters whose values are secrets on any service."""
+"""Names of fields and parameters whose values are secrets on every service."""
 
 
 class Redactor:
     """Masks the secrets of one account in text.
 
     Args:
-        secrets: values that must never show: the account's credentials.
-        fields: names of fields and parameters whose values are masked wherever they show.
+        secrets: the credentials of the account.
+        fields: names of further fields and parameters whose values are secrets.
     """
 
     def __init__(self, secrets: Iterable[str], fields: Iterable[str] = ()) -> None:
@@ -68,7 +68,7 @@ class Redactor:
         self._bearer = re.compile(r"(?i)\b(bearer\s+)(?!\*)[^\s\"',;]+")
 
     def add(self, secrets: Iterable[str]) -> None:
-        """Masks the secrets of a request. Of these, the latest `MOST_ADDED` are remembered."""
+        """Masks the secrets of a request from now on. Forgets all but the latest `MOST_ADDED`."""
         with self._lock:
             for secret in secrets:
                 self._added[secret] = self._added.pop(secret, frozenset()) or _spellings(secret)
@@ -78,40 +78,39 @@ class Redactor:
             self._values = sorted(masked, key=len, reverse=True)
 
     def know(self, secrets: Iterable[str]) -> None:
-        """Masks these for good: credentials that have replaced the first ones."""
+        """Masks replaced credentials from now on, and never forgets them."""
         with self._lock:
             self._known = self._known.union(*map(_spellings, secrets))
         self.add(())
 
     def add_credentials(self, secrets: Iterable[str]) -> None:
-        """Masks the headers of the account's credentials: derived from a secret, or fetched."""
+        """Masks credentials that were derived from a secret or fetched, such as access tokens."""
         spellings = frozenset(chain.from_iterable(map(_spellings, secrets)))
         with self._lock:
             self._credentials.append(spellings)
         self.add(())
 
     def __call__(self, text: str) -> str:
-        """The text of a service with everything replaced by asterisks that is a secret, or looks
-        like one."""
+        """Returns a service's text with secrets, and values that look like secrets, masked."""
         text = self._assignments.sub(rf"\g<name>\g<between>{MASK}", self.ours(text))
         return self._bearer.sub(rf"\g<1>{MASK}", text)
 
     def ours(self, text: str) -> str:
-        """A text of guestlist or of a provider, with every secret of the account replaced. What
-        merely looks like one stays: `a new token: it ends`."""
+        """Returns a text of guestlist or a provider with the account's secrets masked. Values that
+        only look like secrets stay, such as `ends` in `a new token: ends`."""
         for value in self._values:
             text = text.replace(value, MASK)
         return text
 
     def mask(self, error: BaseException) -> None:
-        """Masks the secrets in what an exception says, and those behind it."""
+        """Masks secrets in the text of an exception, and in its causes and contexts."""
         self._mask(error)
         self.mask_behind(error)
 
     def mask_behind(self, error: BaseException) -> None:
-        """Masks the secrets in what the exceptions behind an error say: a traceback shows them.
+        """Masks secrets in the causes and contexts of an error, because a traceback shows them.
 
-        One that cannot be masked is left out of the traceback.
+        Removes an exception from the chain if its text cannot be masked.
         """
         seen = {id(error)}
         waiting = [error]
@@ -128,7 +127,7 @@ class Redactor:
                     setattr(one, link, None)
 
     def _mask(self, error: BaseException) -> bool:
-        """Masks what one exception says; False when it still says it."""
+        """Masks the text of one exception. Returns whether no secret is left in it."""
         if isinstance(error, GuestlistError):
             error.hint = self.ours(error.hint)
         if self(_said(error)) != _said(error):
@@ -139,11 +138,11 @@ class Redactor:
 
 
 def _spellings(secret: str) -> frozenset[str]:
-    """All that a secret may look like in a text."""
+    """Returns the forms in which a secret may appear in a text."""
     forms = (secret, quote(secret, safe=""), json.dumps(secret)[1:-1], repr(secret)[1:-1])
     return frozenset(form for form in forms if len(form) >= SHORTEST)
 
 
 def _said(error: BaseException) -> str:
-    """What an exception says, without a hint."""
+    """Returns the text of an exception, without its hint."""
     return error.headline if isinstance(error, GuestlistError) else str(error)

@@ -1,4 +1,4 @@
-"""How long a service asks to wait, in all the ways services say it."""
+"""Parses the headers with which a service asks a client to wait."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ _RESETS = ("ratelimit-reset", "x-ratelimit-reset", "x-ratelimit-reset-requests")
 _REMAINING = ("ratelimit-remaining", "x-ratelimit-remaining", "x-ratelimit-remaining-requests")
 
 _UNIX_TIMES_FROM = 1_000_000_000
-"""A larger number in a reset header is a moment, a smaller one a number of seconds."""
+"""A number in a reset header from here on is a Unix time, a smaller one a number of seconds."""
 _UNIX_MILLISECONDS_FROM = 1_000_000_000_000
-"""A still larger one is a moment in milliseconds."""
+"""A number from here on is a Unix time in milliseconds."""
 
 LONGEST_SECONDS = 100 * 365 * 86400.0
-"""A longer pause counts as one of 100 years, so that its end is still a date."""
+"""Longest pause in seconds: 100 years. The end of a longer one might not be a valid date."""
 
 
 def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
-    """Seconds to wait as the answer asks for, never negative; None when it does not say.
+    """Returns the seconds that an answer asks to wait, at least 0; None if it asks for no wait.
 
     Args:
-        headers: of the answer, names in lower case.
-        now: used for moments when the answer has no `Date` of its own: the service's clock counts.
+        headers: headers of the answer, with names in lower case.
+        now: time to compare a date with, if the answer has no `Date` header.
     """
     here = date_of(headers) or now
     asked = plain_retry_after(headers, now)
@@ -37,8 +37,11 @@ def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
 
 
 def plain_retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
-    """The same, from the headers alone that are there to say so. Those of a limit may go with every
-    answer: on one that no limit refused, they ask for nothing."""
+    """Returns the seconds to wait like `retry_after`, but ignores the headers of a rate limit.
+
+    A service may send those with every answer. They ask for a wait only if the rate limit refused
+    the request.
+    """
     milliseconds = _number(headers.get("retry-after-ms"))
     if milliseconds is not None:
         return min(milliseconds / 1000, LONGEST_SECONDS)
@@ -48,7 +51,8 @@ def plain_retry_after(headers: Mapping[str, str], now: datetime) -> float | None
 
 
 def used_up(headers: Mapping[str, str], now: Callable[[], datetime]) -> float | None:
-    """Seconds until requests are allowed again, where an answer says that this was the last one."""
+    """Returns the seconds until requests are allowed again, if the headers of an answer report that
+    no requests remain. Otherwise returns None."""
     for name in _REMAINING:
         if name in headers:
             last = _number(headers[name]) == 0
@@ -57,8 +61,10 @@ def used_up(headers: Mapping[str, str], now: Callable[[], datetime]) -> float | 
 
 
 def date_of(headers: Mapping[str, str]) -> datetime | None:
-    """When an answer was made, by the clock of whoever made it; None when it does not say, or
-    was kept by somebody on the way (`Age`)."""
+    """Returns the time in the `Date` header of an answer.
+
+    Returns None if there is none, or if a cache sent the answer (it has an `Age` header).
+    """
     return None if "age" in headers else _date(headers.get("date", ""))
 
 

@@ -23,8 +23,8 @@ from guestlist.errors import GuestlistError, ServiceUnavailable
 T = TypeVar("T")
 
 current_guest: ContextVar[tuple[str, str] | None] = ContextVar("current_guest", default=None)
-"""The account and the address of the call whose request is being sent. Test tools can tell by it
-which requests belong together, whichever thread or task sends them."""
+"""The account and the address of the call whose request is being sent. Test tools use it to find
+the requests that belong to one call, whichever thread or task sends them."""
 
 
 @dataclass(slots=True)
@@ -101,8 +101,10 @@ class Sleep:
 
 @dataclass(frozen=True, slots=True)
 class Acquire:
-    """Wait, at most `seconds`, until fewer than `places` calls of this client hold `key`; then hold
-    it until it is released or the call ends. A call that already holds it continues at once."""
+    """Acquire one of the `places` of a key, and keep it until it is released or the call ends.
+
+    Wait at most `seconds` for a free place. A call that already has a place continues at once.
+    """
 
     key: tuple[str, ...]
     seconds: float
@@ -111,7 +113,7 @@ class Acquire:
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """Give up the place under `key`, so that another call can hold it."""
+    """Release the place of a key, so that another call can acquire it."""
 
     key: tuple[str, ...]
 

@@ -36,7 +36,7 @@ _NOTED = (
     "start_tls.complete",
     "send_request_headers.started",
 )
-"""How the names of the events end that matter; httpcore reports ten for each request."""
+"""Suffixes of the trace events that are used here. httpcore reports ten for each request."""
 
 
 class Stream:
@@ -47,10 +47,10 @@ class Stream:
     reports that the idle connection is readable, and httpcore closes it instead of using it again.
 
     Args:
-        stream: as httpcore's trace hands it out.
+        stream: the stream from httpcore's trace.
 
     Attributes:
-        end: when reading has to end (monotonic, seconds).
+        end: monotonic time in seconds at which reading ends.
     """
 
     def __init__(self, stream: Any) -> None:
@@ -64,10 +64,10 @@ class Stream:
         stream.get_extra_info = self._extra_info
 
     def reset_when_closed(self, reset: bool) -> None:
-        """Sets whether closing, or the end of this process, discards what was not delivered.
+        """Sets whether undelivered data is discarded when the connection or the process ends.
 
-        Otherwise the operating system goes on sending for minutes: a request that was given up
-        would arrive once the network is back, perhaps after the one that replaced it.
+        Otherwise the operating system continues to send for minutes. An abandoned request could
+        arrive when the network is back, perhaps after the request that replaced it.
         """
         if self._socket is not None:
             try:
@@ -76,11 +76,11 @@ class Stream:
                 return
 
     def close(self) -> None:
-        """Closes a sync stream. httpcore does not if it fails while it connects."""
+        """Closes a sync stream, because httpcore does not if an attempt to connect fails."""
         self._inner.close()
 
     async def aclose(self) -> None:
-        """Closes an async stream. httpcore does not if it is cancelled while it connects."""
+        """Closes an async stream, because httpcore does not if it is cancelled while connecting."""
         await self._inner.aclose()
 
     def _read_sync(self, max_bytes: int, timeout: float | None = None) -> bytes:
@@ -119,8 +119,8 @@ class Trace:
     """Follows one request: pass `report` (or `report_async`) as httpcore's `trace` extension.
 
     Args:
-        end: when the call has to end (monotonic, seconds).
-        connection: one of ours, whose stream is noted; None for a transport of the caller's.
+        end: monotonic time in seconds at which the call ends.
+        connection: stores the stream. None if the caller brought the transport.
 
     Attributes:
         address: host and port of the last attempt to connect; None if there was none.
@@ -137,10 +137,10 @@ class Trace:
             connection.stream.end = end
 
     def report(self, name: str, info: Any) -> None:
-        """Notes a step.
+        """Records an event of httpcore.
 
         Raises:
-            TimeoutError: the time of the call is over before the step.
+            TimeoutError: the call has no time left.
         """
         if not name.endswith(_NOTED):
             return
@@ -159,17 +159,19 @@ class Trace:
                 self._lent.stream.reset_when_closed(True)
 
     async def report_async(self, name: str, info: Any) -> None:
-        """Notes a step."""
+        """Records an event of httpcore, in an async client."""
         self.report(name, info)
 
     def answered(self) -> None:
-        """Notes that the answer was read to its end."""
+        """Records that the answer was read completely."""
         if self._lent is not None and self._lent.stream is not None:
             self._lent.stream.reset_when_closed(False)
 
     def proves_unsent(self, error: BaseException) -> bool:
-        """Whether nothing can have left: a connection was being made and sending never began, or
-        httpcore reports that there was no free connection."""
+        """Returns whether an error proves that nothing was sent.
+
+        It does if the connection was still being made, or if httpcore found no free connection.
+        """
         if self._sending:
             return False
         cause = error.__cause__

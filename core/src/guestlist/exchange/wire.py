@@ -1,8 +1,8 @@
-"""Sending over httpx: the only module that knows a transport library.
+"""Sends requests with httpx. This is the only module that imports an HTTP library.
 
-Requests go to transports of httpx, or of httpx2, its successor with the same API. A client that
-the caller brings is used through its `send`. Redirects are never followed, nothing is sent twice,
-and no environment or cookie of a client adds to what the exchange has built.
+It uses the transports of httpx, or of httpx2, its successor with the same API. If the caller brings
+a client, it uses the client's `send`. It follows no redirects, sends no request twice, and adds no
+cookies or settings of the environment to a request.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class _Wire:
     """
 
     _needs_client: str
-    """A method of clients of this kind that those of the other kind lack."""
+    """A method that sync clients have and async clients lack, or the reverse."""
     _needs_transport: str
     _kind: str
 
@@ -74,8 +74,11 @@ class _Wire:
         return library_of(self._client or self._brought)
 
     def ready(self, url: str) -> None:
-        """Prepares to send to a URL. Without it the first requests of a client would wait for that
-        together, after the rate limiter, and leave in a burst."""
+        """Prepares the transport for a URL.
+
+        Otherwise the first requests would wait for the preparation after the rate limiter, and then
+        leave in a burst.
+        """
         with suppress(Exception):  # sending will report it
             if self._client is None and self._brought is None:
                 self._lender_of(url)
@@ -105,7 +108,7 @@ class _Wire:
         }
         url = self._library.URL(outgoing.url) if outgoing.hidden else self._url(outgoing.url)
         content = outgoing.content or b""
-        # all headers at once: httpx would otherwise go through them three times
+        # one dict with all headers, because httpx would otherwise process them three times
         headers = {"Host": url.netloc.decode("ascii"), **outgoing.headers}
         if content or outgoing.method in ("POST", "PUT", "PATCH"):
             headers["Content-Length"] = str(len(content))
@@ -121,7 +124,7 @@ class _Wire:
 
     @cached_property
     def _url(self) -> Callable[[str], Any]:
-        """Parses a URL. Many are the same: those of lists and of requests that create."""
+        """A cached URL parser. Lists and creating requests use the same URLs again and again."""
         return lru_cache(maxsize=64)(self._library.URL)
 
     def _lender_of(self, url: str) -> Connections[Any]:
@@ -144,7 +147,7 @@ class _Wire:
         """Returns a function that makes transports for one origin, through the proxy that the
         environment names for it."""
         parts = urlsplit(url)
-        # plain http goes to this machine only and has nothing to verify
+        # plain HTTP is allowed to this machine only, and needs no certificates
         https = parts.scheme == "https"
         make = partial(
             getattr(self._library, self._kind),
@@ -168,7 +171,7 @@ class _Wire:
             LocalFault: the proxy cannot be used.
         """
         if is_this_machine(host) or urllib.request.proxy_bypass(host):
-            return None  # to this machine credentials may go unencrypted, and no further
+            return None  # a proxy would carry the unencrypted credentials to another machine
         proxies = urllib.request.getproxies()
         proxy = proxies.get(scheme) or proxies.get("all")
         if not proxy:
@@ -199,17 +202,17 @@ class _Body:
         if encoding in ("gzip", "x-gzip"):
             self._inflater = zlib.decompressobj(31)
         elif encoding not in ("", "identity"):
-            # not quoted: half a secret, or one in other letters, would not be recognized
+            # not quoted, because a part of a secret or another spelling would not be masked
             raise Unreadable("the answer is encoded in a way that was not asked for")
 
     def add(self, chunk: bytes) -> None:
         if self._inflater is not None:
             chunk = self._inflater.decompress(chunk, self._left + 1)
             if self._inflater.unused_data:  # zlib would keep all of it
-                raise Unreadable("something follows the compressed answer")
+                raise Unreadable("data follows the compressed answer")
         self._left -= len(chunk)
         if self._left < 0:
-            raise Unreadable("the answer is unreasonably large")
+            raise Unreadable("the answer is larger than the limit")
         if SystemClock.monotonic() > self._end:
             raise TimeoutError("the answer came too slowly")
         self._parts.append(chunk)
@@ -225,7 +228,7 @@ class Unreadable(Exception):
 
 
 class _Attempt:
-    """One attempt to send a request: what is known of it so far."""
+    """One attempt to send a request, with the parts of the answer that have arrived."""
 
     def __init__(self, outgoing: Outgoing, connection: Connection[Any] | None) -> None:
         self.outgoing = outgoing
@@ -236,7 +239,7 @@ class _Attempt:
         self.headers: dict[str, str] = {}
 
     def head(self, answer: Any) -> None:
-        """Notes status and headers of an answer of httpx."""
+        """Stores the status and headers of httpx's response."""
         self.status = answer.status_code
         self.headers = {name.lower(): value for name, value in answer.headers.items()}
 
@@ -247,18 +250,18 @@ class _Attempt:
         """Returns the answer.
 
         Raises:
-            Unreadable: a mock, or a hook of the caller's client, has read more than is allowed.
+            Unreadable: a mock or a hook of the caller's client has read a body that is too large.
         """
         if len(content) > self.outgoing.max_body:
-            raise Unreadable("the answer is unreasonably large")
+            raise Unreadable("the answer is larger than the limit")
         return Response(self.status or 0, self.headers, content)
 
     def failure(self, error: Exception) -> Failure:
-        """Returns what it means that no complete answer came."""
+        """Returns the failure for an attempt that got no complete answer."""
         if isinstance(error, AssertionError) or type(error).__module__.partition(".")[0] == "vcr":
-            raise error  # a mock or a cassette reports a failure of the test
+            raise error  # from a mock or a cassette, and must fail the test
         status = self.status
-        if status is None:  # a hook of the caller's client may have raised for the status
+        if status is None:  # a hook of the caller's client may have raised an error with the status
             status = getattr(getattr(error, "response", None), "status_code", None)
         if status is None and self.trace.proves_unsent(error):
             return self._unsent(error)
@@ -348,7 +351,7 @@ class HttpxWire(_Wire):
                 answer = send(request)
                 try:
                     attempt.head(answer)
-                    if answer.is_stream_consumed:  # a mock, or a hook of the caller's client
+                    if answer.is_stream_consumed:  # by a mock or by a hook of the caller's client
                         return attempt.response(answer.content)
                     body = attempt.body()
                     for chunk in answer.stream:
@@ -412,7 +415,7 @@ class AsyncHttpxWire(_Wire):
         import anyio
 
         attempt = _Attempt(outgoing, connection)
-        ours = connection is not None  # its stream ends reading in time, and `send` closes it
+        ours = connection is not None  # our stream enforces the time limit, and `send` closes it
         try:
             request = self._build(outgoing, attempt.trace.report_async)
         except Exception as error:
@@ -447,7 +450,7 @@ class AsyncHttpxWire(_Wire):
 
 
 async def _close_all_async(connections: list[Connection[Any]]) -> None:
-    """Closes connections, all of them even if the task is cancelled meanwhile."""
+    """Closes all connections, even if the task is cancelled meanwhile."""
     if not connections:
         return
     import anyio
@@ -466,10 +469,10 @@ async def _close_all_async(connections: list[Connection[Any]]) -> None:
 
 
 def library_of(brought: Any) -> ModuleType:
-    """Returns the HTTP library of a client or transport, or httpx if there is none.
+    """Returns the HTTP library of a client or transport; httpx if `brought` is None.
 
     Raises:
-        TypeError: the library is not known.
+        TypeError: the object is from an unknown library.
     """
     if brought is None:
         return importlib.import_module("httpx")

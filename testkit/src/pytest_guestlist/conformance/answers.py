@@ -75,7 +75,7 @@ class Answers(Rules):
             for nth, (_, answer) in enumerate(sample.played):
                 trick = tricks.breaks(
                     Failure(
-                        "the answer is unreasonably large", status=answer.status, malformed=True
+                        "the answer is larger than the limit", status=answer.status, malformed=True
                     )
                 )
                 replay = sample.again(nth, trick)

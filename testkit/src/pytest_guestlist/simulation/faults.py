@@ -167,7 +167,7 @@ FAULTS = (
     Fault("2xx truncated", AT_ONCE, _body(_cut)),
     Fault("2xx not JSON", AT_ONCE, _body(lambda _case, _content: b"<html>welcome</html>")),
     Fault("2xx wrong shape", AT_ONCE, _in_wrong_shape),
-    Fault("2xx huge", AT_ONCE, _with_status("the answer is unreasonably large", malformed=True)),
+    Fault("2xx huge", AT_ONCE, _with_status("the answer is larger than the limit", malformed=True)),
     Fault("2xx, error inside", AT_ONCE, _error_inside),
     Fault("401", NEVER, _status(401)),
     Fault("403", NEVER, _status(403)),
