@@ -13,7 +13,8 @@ from __future__ import annotations
 
 from guestlist._version import __version__
 
-TYPE_CHECKING = False  # checkers take it for true; the real one would load half of `typing`
+# Type checkers treat this as true. Importing the real one would load half of `typing`.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 

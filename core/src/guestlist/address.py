@@ -153,7 +153,7 @@ def _what_is_wrong(typed: str) -> str | None:
 def _ascii_domain(domain: str) -> str | None:
     """Returns a domain in ASCII, or None if it is invalid."""
     if not domain.isascii():
-        import idna  # a dependency of httpx; imported here because few addresses need it
+        import idna  # imported here because few addresses need it; httpx depends on it
 
         try:
             domain = idna.encode(domain, uts46=True).decode("ascii")

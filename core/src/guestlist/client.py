@@ -384,7 +384,7 @@ class _Watchers:
             if troubles:
                 raise troubles[0]
         finally:
-            troubles.clear()  # or the error would hold itself, by way of this frame
+            troubles.clear()  # breaks a reference cycle between the error and this frame
 
 
 def _accounts(

@@ -358,7 +358,8 @@ def _value(key: str, value: Any, path: Path | None) -> Any:
     elif path:
         try:
             return read_secret(path)
-        except (OSError, ValueError):  # missing, unreadable, not UTF-8, or not a valid path
+        # The file is missing, unreadable or not UTF-8, or the path is not valid.
+        except (OSError, ValueError):
             wrong, hint = f"the file {str(path)!r} cannot be read", ""
     raise ConfigError(wrong, hint=hint, place=(key,))
 

@@ -102,7 +102,7 @@ class Plugins:
         self.broken = list(broken)
         self._loaded = dict(providers or {})
         self._waiting: dict[str, importlib.metadata.EntryPoint] = {}
-        self._labels: dict[str, str] = {}  # how errors name a plugin, by its name in `manager`
+        self._labels: dict[str, str] = {}  # maps a plugin's name in `manager` to its name in errors
         self._lock = threading.RLock()
 
     @property
@@ -279,7 +279,8 @@ class Plugins:
             self.add(plugin, " ".join(_origin_of(entry)), entry.name)
         except KeyboardInterrupt:
             raise
-        except BaseException as error:  # also SystemExit, so that the other plugins still work
+        # SystemExit is caught, too, so that the other plugins still work.
+        except BaseException as error:
             self._break(entry, f"{type(error).__name__}: {error}")
 
     def _break(self, entry: importlib.metadata.EntryPoint, cause: str) -> None:

@@ -94,7 +94,7 @@ def _get(url: str, path: str) -> dict[str, Any]:
     import httpx
 
     try:
-        # never through a proxy; a sandbox speaks plain HTTP, so loading certificates is skipped
+        # Never uses a proxy, and loads no certificates, because a sandbox speaks plain HTTP.
         no_certificates = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         with httpx.Client(trust_env=False, verify=no_certificates, timeout=TIMEOUT_SECONDS) as http:
             answer = http.get(f"{url.rstrip('/')}/api/{path}").raise_for_status().json()

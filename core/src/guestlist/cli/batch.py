@@ -91,7 +91,7 @@ class _Batch:
     def run(self) -> None:
         self._show_status()
         if len(self._queues) == 1:
-            self._run_queues()  # in the main thread, so that Ctrl-C ends the request itself
+            self._run_queues()  # runs in the main thread, so that Ctrl-C ends the request itself
         else:
             side_by_side = min(MAX_CONCURRENT_CALLS, len(self._queues))
             # daemon threads, so that the process can end while a request is in flight

@@ -35,7 +35,7 @@ COLUMNS = [
     Column(""),
     Column("Change", whole=True),
     Column("Guest", whole=True),
-    Column("What", yields=True),  # never left out: the user must see it to confirm
+    Column("What", yields=True),  # never omitted, because the user must see it before confirming
     Column("Why", style="dim", yields=True, spare=1),
 ]
 

@@ -67,7 +67,7 @@ def open_roster(
         location = session.arguments.ledger
         if (
             location is None and session.arguments.sandbox
-        ):  # the sandbox and its data end with this process
+        ):  # this process ends the sandbox and deletes its data
             folder = closing.enter_context(tempfile.TemporaryDirectory(prefix="guestlist-"))
             location = str(Path(folder) / "guestlist.db")
         create = create or location is None

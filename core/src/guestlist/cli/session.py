@@ -119,7 +119,7 @@ class Session:
             return None
         given = self.arguments.ledger
         if given is None and self.arguments.sandbox:
-            return None  # what is done in a sandbox ends with it
+            return None  # a sandbox and its data end with the command
         path = config_path(self.arguments.config)
         beside = (path.parent if path else Path()) / LEDGER_FILE
         if not (given or self._configured_ledger() or beside.exists()):

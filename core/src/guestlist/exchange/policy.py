@@ -290,7 +290,7 @@ def block(call: Call, function: Callable[[], T]) -> Steps[T]:
     """Calls a function that may block, such as one of the ledger, and returns its result."""
     try:
         return cast(T, (yield Block(function)))
-    except GuestlistError:  # an error of the ledger is not an interruption
+    except GuestlistError:  # an error of the ledger is not treated as an interruption
         raise
     except BaseException as interruption:
         _note(call, interruption)
@@ -349,7 +349,8 @@ def _fetched_token(call: Call) -> Steps[Token]:
     asked = account.clock.monotonic()
     try:
         token = yield from run(fetching, account.fetch_token())
-    except errors.ServiceRefusal as refusal:  # a NotFound must not look like an absent person
+    # Replaced, because a NotFound would look like an absent person.
+    except errors.ServiceRefusal as refusal:
         if isinstance(refusal, errors.Unauthorized):
             raise
         refused = errors.Unauthorized(

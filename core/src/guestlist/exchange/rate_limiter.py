@@ -116,7 +116,8 @@ class RateLimiter:
             patience: seconds; a moment that is further away is not reserved.
         """
         with self._lock:
-            # a moment after a free one is free, too: so the latest is free under all limits
+            # Any moment after a free one is free, too. So the latest of them is free under all
+            # limits.
             free = (window.free(now) for window in self._windows)
             moment = max(now, self._paused_until, self._last, *free)
             if moment - now <= patience:

@@ -177,7 +177,7 @@ class UnansweredCall:
         now = clock.now().timestamp()
         left = min(
             order.over(call.budget.total, now), now
-        )  # the time when its request left, at the latest
+        )  # latest time at which the call's request can have left
         self.seconds = left + grace(call.provider, call.budget) - now
 
     def judge(self, now: Guest, *, final: bool) -> bool | None:

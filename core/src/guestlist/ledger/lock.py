@@ -62,7 +62,8 @@ def exclusive(store: Store) -> Iterator[None]:
 
 @contextmanager
 def _file_lock(store: Store) -> Iterator[bool]:
-    # resolved, so that all links to a file share a lock; the whole name, for `ledger.2026`
+    # The path is resolved so that all links to a file share a lock. The suffix is appended, because
+    # `with_suffix` would turn `ledger.2026` into `ledger.lock`.
     file = Path(store.name).resolve()
     lock = FileLock(file.with_name(f"{file.name}.lock"))
     try:

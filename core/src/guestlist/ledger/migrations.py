@@ -74,7 +74,8 @@ def migrate(connection: Connection, name: str) -> None:
     Raises:
         LedgerError: a newer guestlist has written the ledger.
     """
-    if connection.dialect.name == "postgresql":  # two processes may open an empty ledger at once
+    # Two processes may open an empty ledger at the same time.
+    if connection.dialect.name == "postgresql":
         connection.execute(text(f"SELECT pg_advisory_xact_lock({LockId.TABLES:d})"))
     if not inspect(connection).has_table(ledger.name):
         metadata.create_all(connection)

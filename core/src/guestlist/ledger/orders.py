@@ -274,7 +274,7 @@ def _failure(state: OrderState, outcome: str, detail: str | None) -> GuestlistEr
     """Returns the error that a settled order stands for, as far as the ledger holds it."""
     if state is OrderState.UNKNOWN:
         return OutcomeUnknown(detail or "it may have happened", hint=ASK)
-    # error classes of plugins are not found by name
+    # the error class of a plugin cannot be found by its name
     kind = getattr(errors, outcome, GuestlistError)
     return cast("GuestlistError", kind(detail or outcome, hint="The ledger holds the details."))
 

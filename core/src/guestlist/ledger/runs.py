@@ -68,7 +68,7 @@ def begin_run(
     def begin(connection: Connection) -> int:
         moved: set[str] = set()
         if replace:
-            drop(connection, now)  # waits for processes that claim an order now
+            drop(connection, now)  # waits until other processes have finished claiming orders
             if before is not None:
                 moved = _moved(before, _claims(connection))
             connection.execute(update(runs).where(runs.c.ended.is_(None)).values(ended=now))
@@ -186,7 +186,7 @@ def _drop(connection: Connection, now: float, which: ColumnElement[bool]) -> Non
         update(orders)
         .where(
             orders.c.state
-            == OrderState.ASKED,  # checked again, because it may have been claimed meanwhile
+            == OrderState.ASKED,  # checked again, because another process may have claimed it
             orders.c.id.in_(
                 select(func.min(orders.c.id))
                 .where(*not_begun, orders.c.action == Action.SETTLE, ~_is_owed_besides)

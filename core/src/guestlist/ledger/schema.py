@@ -114,18 +114,19 @@ orders = Table(
     Column("facts", Text, nullable=False),  # the rest of the change, as JSON
     Column("state", SmallInteger, nullable=False),
     Column("asked", Double, nullable=False),
-    # when a request was last about to leave; also the token of its sender
+    # time at which the latest request was about to leave; it also identifies the sender
     Column("intended", Double),
-    # since when no request is in flight any more, although no answer came
+    # time at which the sender stopped waiting for an answer
     Column("doubted", Double),
     # whether the service reported success in an answer that does not show the record
     Column("answered", Boolean),
     Column("settled", Double),
     Column("attempts", SmallInteger, nullable=False, default=0),
     Column("outcome", Text),
-    Column("email_sent", Boolean),  # whether an email was sent; NULL: none was due, or unknown
+    # Whether an email was sent; NULL if unknown or if none was to be sent.
+    Column("email_sent", Boolean),
     Column("detail", Words),  # the error, or a warning
-    *_origin(),  # of a single call; for orders of a run see `runs`
+    *_origin(),  # the origin of a single call; `runs` has that of a run
     sqlite_autoincrement=True,  # numbers are never reused, because a worker may still hold one
 )
 # A partial index is used only by a query that repeats its condition literally, not as a parameter.
@@ -167,7 +168,8 @@ entries = Table(
     Column("at", Double, nullable=False),
     Column("what", Text, nullable=False),
     Column("detail", Words),
-    sqlite_autoincrement=True,  # programs read the answers after the last number they know
+    # Numbers never repeat, since programs read the answers after a number.
+    sqlite_autoincrement=True,
 )
 
 halts = Table(

@@ -70,8 +70,8 @@ class SharedRateLimiter(RateLimiter):
         """Delays the requests of all processes. Blocks while it uses the ledger."""
         with self._store.pacing() as connection:
             limiter = self._locked(connection)
-            # later than `now`: requests that left while another process had locked the row
-            # count as well
+            # Waiting for the row's lock took time. The pause began at `now`, so the waited seconds
+            # are subtracted.
             waited = self._since(now)
             limiter.push_back(
                 self._wall(),

@@ -151,7 +151,7 @@ class Store:
             LedgerError: the change was not made.
         """
         made: Future[T] = Future()
-        with self._starting:  # nothing may be queued after the end mark of `close`
+        with self._starting:  # nothing may be queued after the end mark that `close` queues
             self._start()
             self._queue.put((change, made))
         return made.result()
@@ -296,7 +296,7 @@ def insert_absent(connection: Connection, table: Table, row: dict[str, Any]) -> 
     same time."""
     if connection.dialect.name == "sqlite":
         from sqlalchemy.dialects import sqlite as dialect
-    else:  # imported on use, because the import takes longer than opening a ledger
+    else:  # imported here, because the import takes longer than opening a ledger
         from sqlalchemy.dialects import postgresql as dialect  # type: ignore[no-redef]
     connection.execute(dialect.insert(table).values(row).on_conflict_do_nothing())
 
@@ -363,7 +363,8 @@ def _sqlite(url: URL, synchronous: str) -> Engine:
 
     def begun(connection: Connection) -> None:
         if not connection.get_execution_options().get("guestlist_reading"):
-            # IMMEDIATE: a transaction that starts to write later can fail if another one was faster
+            # IMMEDIATE locks at once. A transaction that locks with its first write fails if
+            # another one has written meanwhile.
             connection.exec_driver_sql("BEGIN IMMEDIATE")
 
     event.listen(engine, "connect", connected)

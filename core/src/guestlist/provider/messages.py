@@ -438,7 +438,7 @@ class Page(Generic[T]):
     problems: Sequence[RecordProblem] = ()
 
     def __post_init__(self) -> None:
-        # Providers often pass these on as the service sent them.
+        # Check the types, because providers often pass these values on unchecked.
         for name, kind in (("next", str), ("total", int)):
             value = getattr(self, name)
             if value is not None and not isinstance(value, kind):

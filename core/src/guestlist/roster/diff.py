@@ -403,7 +403,7 @@ def replacement_grants(rules: Rules, entry: Entry, guest: Guest) -> tuple[Role, 
         offered = ids_of(guest.invitation.roles)
         if (
             not offered and rules.provider.most_roles != 0
-        ):  # it may offer the roles without showing them
+        ):  # the service may have stored the roles without showing them
             return ()
     else:
         return ()  # a new invitation defers its own grants

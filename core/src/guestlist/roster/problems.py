@@ -52,7 +52,7 @@ def _known(part: type[Part], place: Place) -> list[str]:
     for key in keys:
         annotation = _fields(part)[str(key)].annotation
         if get_origin(annotation) in (dict, list):
-            next(keys, None)  # skip a name chosen by the user, or a list index
+            next(keys, None)  # skips names that the user chose, and list indexes
         part = next(_parts(annotation))
     return list(_fields(part))
 

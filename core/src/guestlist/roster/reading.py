@@ -286,7 +286,7 @@ class _Reader:
         body = next(fact.body for fact in facts if fact.kind == Kind.INVITATION)
         summary = Invitation.model_validate_json(body)
         found = self._guests.call(type(self._provider).find_invitation, summary.email)
-        if found is None:  # the invitation was listed, but has been revoked or lost since
+        if found is None:  # the invitation was in the list, but has been revoked since
             gone = {"state": State.UNKNOWN, "basis": Basis.INFERRED}
             found = summary.model_copy(update=gone)
         else:

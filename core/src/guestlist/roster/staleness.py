@@ -100,7 +100,7 @@ def _renamed(change: Change, listed: Mapping[tuple[str, str], Role]) -> str:
         return ""
     given = () if change.action is Action.WITHDRAW else change.roles
     for role in (*given, *change.deferred):
-        if isinstance(role, str):  # no plan of this version holds such a role
+        if isinstance(role, str):  # plans of this version never contain such a role
             return f"names the role {role!r} without its id"
         now = listed.get((role.kind, role.id))
         if now is None:

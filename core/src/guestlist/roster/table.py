@@ -135,7 +135,8 @@ class PeopleTable:
                         problems.add(_row_too_long(len(row), self._heading).found_at(f"{where}: "))
                         continue
                     row = row[:width] + [""] * (width - len(row))
-                row.append("")  # the value of absent columns, whose index is -1
+                # A column that the file lacks has the index -1, and reads this value.
+                row.append("")
                 placement = tuple([row[number] for number in placing])
                 try:
                     places = remembered.get(placement)
@@ -286,7 +287,8 @@ def _heading(path: Path, text: IO[str], wanted: Columns) -> Heading:
             problem = f"the heading is not valid CSV: {error}"
         else:
             titles = [title.strip() for title in titles]
-            while titles and not titles[-1]:  # spreadsheets may write empty cells after the table
+            # Spreadsheets may write empty cells to the right of the table.
+            while titles and not titles[-1]:
                 titles.pop()
             found.append((separator, titles))
     separator, titles = max(

@@ -224,7 +224,7 @@ class AccountWorker:
     def _one(self, order: Order) -> None:
         try:
             self._carry_out(order)
-        except Exception as error:  # a failing ledger or a bug stops everything
+        except Exception as error:  # a ledger that fails, or a bug, stops the whole run
             self._stop(error)
         finally:
             self._slots.release()

@@ -185,7 +185,8 @@ def _apply(
     result: ApplyResult,
 ) -> None:
     if saved is not None:
-        saved.check_accounts(context.client)  # a run of this plan may be continued below
+        # Checked first, because an unfinished run of this plan may be continued below.
+        saved.check_accounts(context.client)
         report_unplanned(context, saved)
     asked = _request_digest(context, options) if saved is None else saved.digest
     run = None if fresh else _find_unfinished_run(context, asked)

@@ -110,7 +110,8 @@ def _outcome(order: Order, now: Guest | None) -> Settlement | None:
         return None if done is None else (OrderState.DONE, done)
     try:
         done = found(order, now)
-    except GuestlistError as error:  # the service does not show whether the email was sent
+    # The records of the service do not show whether the email was sent.
+    except GuestlistError as error:
         return OrderState.UNKNOWN, Done("unknown", detail=error.message)
     if done is not None:
         return OrderState.DONE, replace(done, detail=THERE)

@@ -141,7 +141,7 @@ class Runner:
         Before the block begins, the workers have time to finish their requests. After the block,
         runs that no new run has replaced go on.
         """
-        if self._store.is_sqlite:  # the lock of the file keeps other processes out
+        if self._store.is_sqlite:  # the lock of the file excludes other processes
             yield
             return
         try:
@@ -305,7 +305,7 @@ def _run_account(
         account_worker.run(work)
     except Exception as error:
         tally.halted = error
-        stop(error)  # a failing ledger or a bug stops everything
+        stop(error)  # a ledger that fails, or a bug, stops the whole run
     finally:
         ended.set()
 

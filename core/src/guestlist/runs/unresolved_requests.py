@@ -130,12 +130,13 @@ class UnresolvedRequests:
             order = self._rewound(store, sent, wall if is_over else wall + total + SKEW)
             entry = OrderEntry(store, order, self._clock)
             if order.change.action in REPEATABLE and order.run is None:
-                # no run repeats it; its request may be in flight
+                # No run repeats a single call. Its request may still be in flight.
                 if order.over(total, wall) <= wall:
                     entry.unknown(ServiceUnavailable("the call was interrupted; make it again"))
                 continue
             if order.change.action in REPEATABLE:
-                # another machine may wait for the answer; a later look puts it back
+                # Another machine may still wait for the answer. If so, a later call of this method
+                # puts the order back into the queue.
                 over = order.over(total, wall) <= wall
                 if alone or over or order.doubted is not None:
                     entry.ask_again(order.change, INTERRUPTED)
@@ -146,7 +147,7 @@ class UnresolvedRequests:
                 if alone and order.run is not None and wall < since:
                     since = wall
                     ended.append(order)
-            # a process that recorded "no answer" had waited for one
+            # counts only if a process has waited and recorded that no answer came
             self.add(entry, None, monotonic + since - wall, counts=order.doubted is not None)
         if ended:
             store.write(lambda c: mark_all_unanswered(c, ended, wall, INTERRUPTED))

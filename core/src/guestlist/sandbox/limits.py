@@ -69,7 +69,8 @@ class TokenBucket:
         self._period = _microseconds(per)
         if min(self.rate, self.burst, self._period) <= 0:
             raise ValueError("a token bucket needs a positive rate, period and burst")
-        # Missing tokens are stored multiplied by the period, so that refilling needs no fractions.
+        # The number of missing tokens is stored multiplied by the period, so that refilling needs
+        # no fractions.
         self._missing: dict[str, tuple[int, int]] = {}
 
     def take(self, key: str, now: float) -> Verdict:

@@ -226,9 +226,8 @@ class Pages:
         if not isinstance(error, HTTPException):
             text = f"The sandbox failed: {type(error).__name__}: {error}"
             answer = self._trouble(request, 500, text)
-            answer.headers["Connection"] = (
-                "close"  # because the server closes the connection after a bug
-            )
+            # The server closes the connection after an unexpected exception.
+            answer.headers["Connection"] = "close"
             return answer
         text = error.detail
         if text == HTTPStatus.NOT_FOUND.phrase:

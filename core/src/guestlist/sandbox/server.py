@@ -224,11 +224,11 @@ class Sandbox:
             raise SandboxMistake(
                 f"port {port}, for {name}, is above {HIGHEST_PORT}", hint="Choose a lower port."
             )
-        # asyncio switches Nagle's algorithm off only for sockets that say they are TCP; with it,
-        # every other answer would come 40 ms late
+        # asyncio disables Nagle's algorithm only for sockets whose protocol is TCP. Otherwise every
+        # second answer would be 40 ms late.
         listening = socket.socket(self._family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         try:
-            if os.name == "posix":  # elsewhere the option would let two processes share a port
+            if os.name == "posix":  # On Windows, the option would let two processes share a port.
                 listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listening.bind((self._host, port))
             # From now on clients are accepted; they wait until the event loop runs.

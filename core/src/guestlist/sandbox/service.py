@@ -140,7 +140,8 @@ class Service(ABC):
     ) -> None:
         self.clock = clock or Clock()
         self.outbox = outbox or Outbox(self.clock)
-        self.random = random.Random(seed)  # the source of ids, so that recordings can be repeated
+        # Creates the same ids each time, so that recordings can be repeated.
+        self.random = random.Random(seed)
         self.configure(profile=profile or self.profiles[0], **switches)
         self.app: ASGIApp = self.build()
 

@@ -59,7 +59,8 @@ def make_anew(call: Call, new: NewInvitation, guest: Guest, old: Invitation) -> 
     try:
         yield from withdraw(call, new.email, call.provider.revoke(old))
     except (errors.NotFound, Conflict, errors.Rejected) as refusal:
-        # An earlier attempt has revoked it, it was accepted just now, or it has ended already.
+        # An earlier attempt has revoked the invitation, it has just been accepted, or it had
+        # already ended.
         revoked = refusal.happened
         now = yield from look_after(call, new.email, revoked)
         if now.state is State.ACCEPTED:

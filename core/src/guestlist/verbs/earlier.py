@@ -38,7 +38,7 @@ def settle_earlier(call: Call, action: str) -> Steps[Guest | None]:
             yield from strategy.settle(call, earlier, None)
             return None  # the service itself refuses to invite twice
         if not (yield from strategy.settle(call, earlier, happened)):
-            continue  # the process that made the call still works, and has recorded something
+            continue  # the process that made the earlier call is alive, and has recorded a result
         if happened is None:
             raise call.about(
                 OutcomeUnknown(

@@ -48,7 +48,8 @@ def _new_record(guest: Guest, known: Guest | None) -> Invitation | Member | None
         return None
     if known is None and guest.state in OPEN_STATES:
         return one
-    if known is None:  # no date proves it: this machine's clock may have been set meanwhile
+    # A date would be no proof, because this machine's clock may have been set meanwhile.
+    if known is None:
         raise MalformedResponse(f"an invitation of {guest.email} is {one.state} and may be new")
     before = known.invitation
     if before is None:

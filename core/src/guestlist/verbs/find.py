@@ -363,7 +363,7 @@ def _invitations(call: Call, email: str) -> Steps[Matches[Invitation]]:
     if email.startswith("@"):  # an invitation has an address
         return Matches([])
     provider = call.provider
-    made = call.account.just_made(email)  # before the lists, whose answer may be older
+    made = call.account.just_made(email)  # read before the lists, because the lists may be older
     mine = Matches[Invitation]([])
     if provider.supports("find_invitation"):
         found = yield from run(call, provider.find_invitation(email))
@@ -373,7 +373,8 @@ def _invitations(call: Call, email: str) -> Steps[Matches[Invitation]]:
             call,
             provider.invitations,
             email_key(email),
-            proof=lambda one: is_open(one, call.account),  # a closed one may hide an open one
+            # An open invitation may exist besides a closed one.
+            proof=lambda one: is_open(one, call.account),
         )
     now = call.account.now()
     items = [current(one, provider, now) for one in with_made(mine.items, made)]

@@ -106,7 +106,7 @@ def revoke(accounts: Accounts, who: Who, *, account: str | None = None) -> Steps
         accepted = Conflict(
             f"{email} accepted while the invitation was being revoked", hint=ACCEPTED_HINT
         )
-        accepted.happened = None  # some services mark the record as revoked all the same
+        accepted.happened = None  # some services mark the record as revoked nevertheless
         raise call.about(accepted)
     call.account.emit(EventName.OUTCOME, email=email, detail=result.outcome)
     return result
@@ -288,7 +288,7 @@ def _take_out(call: Call, email: str, member: Member) -> Steps[RemoveResult]:
             error.happened = True  # the person is out
             raise
     if after.member is not None and after.member.state in MEMBERSHIPS:
-        # the list lags: the service has said yes
+        # The list of members lags, because the service has confirmed the removal.
         still_open = after.invitations
         after = conclude(call.account, email, after.invitation, None)
         if after.state is State.ACCEPTED:

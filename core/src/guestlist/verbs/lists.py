@@ -50,7 +50,7 @@ class Pages(Generic[T]):
         self._listing = listing
         self._cursor: str | None = None
         self._cursors: set[str | None] = {None}
-        self._seen: set[int] = set()  # hashes, so that a long list is not kept for this
+        self._seen: set[int] = set()  # stores hashes, so that a long list does not stay in memory
         self._before: Sequence[object] = ()
         self._count = RecordCount()
         self._position = 0
@@ -64,12 +64,12 @@ class Pages(Generic[T]):
         page = yield from run(call, self._listing(self._cursor))
         items = page.items
         ids = _ids(items)
-        if page.moved:  # what was on the page before comes again
+        if page.moved:  # the page repeats items of the page before
             before = {id for id in self._before if id is not None}
             items = [item for id, item in zip(ids, items, strict=True) if id not in before]
         mark = hash(tuple(ids))
         repeated = mark in self._seen and not page.moved
-        if any(ids):  # pages of records without an id look alike
+        if any(ids):  # pages whose records have no id cannot be told apart
             self._seen.add(mark)
         self._before = ids
         self._cursor = page.next

@@ -76,7 +76,7 @@ def status_many(
         found = yield from _records(
             begin, listing, wanted, wanted, lambda one: is_open(one, chosen), problems
         )
-    now = chosen.now()  # the service's own, now that it has answered
+    now = chosen.now()  # the service's time is known, because it has answered by now
     invitations = {
         key: [current(one, provider, now) for one in with_made(found.get(key, []), made[key])]
         for key in wanted

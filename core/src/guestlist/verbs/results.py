@@ -39,7 +39,8 @@ def created(call: Call, new: NewInvitation, settled: Settled[Invitation | Member
         now = call.account.now()
         value = current(value, call.provider, now, fresh=settled.answered)
         guest = conclude(call.account, new.email, value, None)
-        if value.state is State.ACCEPTED:  # reported by the service; the members were not read
+        # The service reported the membership, so the members were not read.
+        if value.state is State.ACCEPTED:
             accepted = {"state": State.ACCEPTED, "basis": value.basis}
             guest = guest.model_copy(update=accepted)
         held = value.roles or None

@@ -303,7 +303,7 @@ def _give_or_take(
     except ServiceRefusal as error:
         if error.happened is False:
             raise
-        refusal = error  # an earlier attempt may have made the change
+        refusal = error  # an earlier attempt of this call may have made the change
     try:
         grants = yield from _grants(call, member, again=True)
     except GuestlistError as error:
@@ -315,7 +315,7 @@ def _give_or_take(
             f"the service confirmed the change, but the member"
             f" {'does not hold' if give else 'still holds'} {role.label}"
         )
-        undone.happened = None  # another person or program may have changed it back
+        undone.happened = None  # another person or program may have reverted the change
         raise refusal or call.about(undone)
     done = RoleOutcome.ASSIGNED if give else RoleOutcome.UNASSIGNED
     call.account.emit(EventName.OUTCOME, email=guest.email, detail=f"{done} {role.label}")

@@ -233,5 +233,5 @@ def _accepted_just_now(account: Account, invitation: Invitation) -> bool:
         return True
     lag = timedelta(seconds=account.provider.list_lag)
     responded = invitation.responded_at
-    # With `abs`, a wrong clock does not make it "just now" for hours.
+    # `abs`: a clock that was set back must not make an event "just now" for hours.
     return responded is not None and abs(account.now() - responded) < lag

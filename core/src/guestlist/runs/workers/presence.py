@@ -87,7 +87,8 @@ class Presence:
         """Releases all locks."""
         with self._guard:
             self._held.clear()
-            if self._connection is not None:  # else the pool keeps it, with its locks
+            # Otherwise the pool would keep the connection and its locks.
+            if self._connection is not None:
                 self._connection.invalidate()
             self._connection = None
             self._closing.close()

@@ -222,7 +222,8 @@ def run_worker(
     Raises:
         LedgerError: the ledger fails. No request was sent that the ledger does not hold.
     """
-    stop = Stop() if stop is None else stop  # a `Stop` that is not set is false
+    # Not `stop or Stop()`, because a `Stop` that is not set is false.
+    stop = Stop() if stop is None else stop
     store = Store(url)
     try:
         with make(StopClock(stop)) as guests, Queue(store) as queue, _signals(stop):
@@ -328,7 +329,7 @@ class _Worker:
         self._under_way += 1
         try:
             await loop.run_in_executor(self._threads, self._work, run, account, ids)
-        except Exception as error:  # else the same chunk would be cut repeatedly
+        except Exception as error:  # otherwise the same chunk would be claimed again and again
             self._stop(error)
             raise
         finally:
@@ -386,7 +387,7 @@ class _Worker:
                 self._presence.leave_others(account, shared.unfinished_runs(self._store))
         except Stopped:
             pass
-        except Exception as error:  # a failing ledger or a bug stops everything
+        except Exception as error:  # a ledger that fails, or a bug, stops the whole run
             self._stop(error)
 
 
