@@ -581,9 +581,11 @@ def is_foreign(provider: Provider, answer: Response | Failure) -> bool:
 
 
 def _foreign(answer: Response | Failure) -> MalformedResponse:
-    is_failure = isinstance(answer, Failure)
-    media_type = answer.media_type if is_failure else answer.headers.get("content-type")
-    kind = shorten((media_type or "").partition(";")[0], 60) or "a page without a media type"
+    if isinstance(answer, Failure):
+        media_type = answer.media_type
+    else:
+        media_type = answer.headers.get("content-type", "")
+    kind = shorten(media_type.partition(";")[0], 60) or "a page without a media type"
     return MalformedResponse(
         f"the answer is not from the service's API: it is {kind}, not JSON",
         status=answer.status,
