@@ -417,6 +417,7 @@ DEFAULTS: dict[str, tuple[Any, ...]] = {
     "find_invitation": ("ada@example.com",),
     "invitations": (),
     "invitation_summaries": (),
+    "change_invitation": (INVITATION, (Role(id="r1"),)),
     "get_member": ("m1",),
     "find_member": ("ada@example.com",),
     "members": (),

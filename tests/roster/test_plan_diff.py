@@ -27,7 +27,7 @@ from guestlist.models import (
     Role,
     State,
 )
-from guestlist.provider import Options
+from guestlist.provider import Flow, Options, operation
 from guestlist.roster import Note, Wanted, make_plan
 from guestlist.roster.deferred_grants import DeferredGrant
 from guestlist.roster.desired import AccessResolver, DesiredAccess
@@ -68,6 +68,16 @@ def no(*operations: str, **facts: Any) -> type[Service]:
     return service(frozenset(operations), **{"most_roles": None, **facts})
 
 
+def changeable(*without: str, **facts: Any) -> type[Service]:
+    """Returns a service that can change the roles of an open invitation."""
+    return no(*without, change_invitation=operation(_never), **facts)
+
+
+def _never(self: Service, invitation: Invitation, roles: tuple[Role, ...]) -> Flow[Invitation]:
+    yield from ()
+    raise AssertionError("a plan changes nothing")
+
+
 G, P, X, D, R, U, M = (
     State.GONE,
     State.PENDING,
@@ -77,6 +87,8 @@ G, P, X, D, R, U, M = (
     State.UNKNOWN,
     State.ACCEPTED,
 )
+
+ONE_CHANGE = ["assign_role e"]
 
 # kind of service, roles wanted (None: not said), where the person stands, what is found
 TABLE: list[tuple[Any, Any, Guest, list[str]]] = [
@@ -132,6 +144,24 @@ TABLE: list[tuple[Any, Any, Guest, list[str]]] = [
     (service(most_roles=1), ["a", "e"], guest(P), ["invited", "deferred", "defer, deferred e"]),
     (service(most_roles=1), ["a", "e"], guest(P, READER), ["replace a, deferred e"]),
     (ONE, [], guest(P, ADMIN), ["cannot: Service needs a role for an invitation"]),
+    # invited, and the service can change an invitation
+    (changeable(), ["a", "e"], guest(P, ADMIN), ["assign_role e"]),
+    (changeable(), ["e"], guest(P, ADMIN), ["assign_role e", "unassign_role a"]),
+    (changeable(), [], guest(P, ADMIN), ["unassign_role a"]),
+    (changeable(), ["a"], guest(P), ["assign_role a"]),
+    (changeable("revoke"), ["e"], guest(P, ADMIN), ["assign_role e", "unassign_role a"]),
+    (changeable("assign_role"), ["e"], guest(P, ADMIN), ["replace e"]),
+    (changeable("unassign_role"), ["e"], guest(P, ADMIN), ["replace e"]),
+    (changeable("unassign_role"), ["a", "e"], guest(P, ADMIN), ["assign_role e"]),
+    (changeable(most_roles=2), ["r"], guest(P, ADMIN, EDITOR), ["replace r"]),
+    (changeable(most_roles=1, least_roles=1, one_role=True), ["e"], guest(P, ADMIN), ONE_CHANGE),
+    (changeable(most_roles=1, least_roles=1, one_role=True), [], guest(P, ADMIN), ["cannot: "]),
+    (
+        changeable(most_roles=2),
+        ["a", "e", "r"],
+        guest(P, ADMIN),
+        ["assign_role e", "defer, deferred r"],
+    ),
     # in
     (ANY, None, guest(M, ADMIN), ["fits"]),
     (ANY, ["a"], guest(M, ADMIN), ["fits"]),

@@ -21,9 +21,11 @@ class Action(StrEnum):
     """Revokes an open invitation and sends a new one, because its roles or options cannot be
     changed."""
     ASSIGN_ROLE = "assign_role"
+    """Gives a role to a member, or to an open invitation that the service can change."""
     SETTLE = "settle"
     """Completes a deferred grant: assigns the role to a person who has accepted."""
     UNASSIGN_ROLE = "unassign_role"
+    """Takes a role from a member, or from an open invitation that the service can change."""
     REVOKE = "revoke"
     REMOVE = "remove"
     WITHDRAW = "withdraw"

@@ -42,14 +42,22 @@ READING = (
 )
 """The operations of the contract that change nothing."""
 
-CHANGING = ("assign_role", "invite", "remove", "resend", "revoke", "unassign_role")
+CHANGING = (
+    "assign_role",
+    "change_invitation",
+    "invite",
+    "remove",
+    "resend",
+    "revoke",
+    "unassign_role",
+)
 """Those that change something."""
 
 CONTRACT = tuple(sorted(READING + CHANGING))
 """All operations of the contract."""
 
-SHORTCUTS = ("invitation_summaries",)
-"""Operations that only save requests: a provider without them lacks nothing."""
+SHORTCUTS = ("change_invitation", "invitation_summaries")
+"""Operations that only save requests or emails: a provider without them lacks nothing."""
 
 
 @dataclass(frozen=True, slots=True)

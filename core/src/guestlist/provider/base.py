@@ -347,6 +347,28 @@ class Provider(BaseModel):
         """
         raise self.unsupported("revoke")
 
+    def change_invitation(
+        self, invitation: Invitation, roles: tuple[Role, ...]
+    ) -> Flow[Invitation]:
+        """Makes an open invitation offer exactly these roles, and returns it as it is now. Must not
+        send an email, and must be safe to repeat.
+
+            @operation
+            def change_invitation(self, invitation, roles):
+                reply = yield Request.put(
+                    "invitations", invitation.id, json={"roles": [role.id for role in roles]}
+                )
+                return read_invitation(reply.mapping())
+
+        `assign_role` and `unassign_role` use it for a person who is invited, and a plan uses it for
+        an invitation that offers other roles than the roster wants.
+
+        Leave this undefined if the service has no such call, sends another email, or does not show
+        the roles of an open invitation. A plan then replaces the invitation with `revoke` and
+        `invite`, and a role can only be assigned after acceptance.
+        """
+        raise self.unsupported("change_invitation")
+
     def get_invitation(self, id: str) -> Flow[Invitation]:
         """Returns the invitation with this id. Raises NotFound if it does not exist.
 
@@ -411,7 +433,7 @@ class Provider(BaseModel):
         raise self.unsupported("roles")
 
     def assign_role(self, member: Member, role: Role) -> Flow[None]:
-        """Assigns a role to a member."""
+        """Assigns a role to a member. See `change_invitation` for people who are invited."""
         raise self.unsupported("assign_role")
 
     def unassign_role(self, member: Member, role: Role) -> Flow[None]:

@@ -23,6 +23,7 @@ PHRASES = {
     "invite": "invite people",
     "resend": "resend an invitation",
     "revoke": "revoke an invitation",
+    "change_invitation": "change the roles of an open invitation",
     "get_invitation": "look up an invitation by its id",
     "find_invitation": "look up an invitation by its address",
     "invitations": "list invitations",

@@ -336,14 +336,13 @@ def _for_invited(
         deferred = deferred_roles(provider, desired, current)
         for _ in deferred:
             yield Note.DEFERRED
-        recorded = person.entry.deferred
-        unrecorded = tuple(role for role in deferred if (role.kind, role.id) not in recorded)
-        if unrecorded:
-            reason = "the ledger has no record of this deferred grant"
-            yield person.change(Action.DEFER, reason, deferred=unrecorded)
+        yield from _unrecorded(person, deferred)
         return
     reason = _in_words(person.rules, unlike, desired, invitation, current_options)
-    if provider.supports("revoke"):
+    if unlike == ["roles"] and (changes := _in_place(person, desired, invitation, reason)):
+        yield from changes
+        yield from _unrecorded(person, provider.split_roles(desired.roles or ())[1])
+    elif provider.supports("revoke"):
         yield _with_invitation(
             person,
             desired,
@@ -353,6 +352,45 @@ def _for_invited(
         )
     else:
         yield person.cannot(f"{reason}. {provider.unsupported('revoke')}", options=desired.given)
+
+
+def _unrecorded(person: _Person, deferred: Iterable[Role]) -> Iterator[Change]:
+    """Yields the change that records the deferred grants which the ledger does not have."""
+    recorded = person.entry.deferred
+    unrecorded = tuple(role for role in deferred if (role.kind, role.id) not in recorded)
+    if unrecorded:
+        reason = "the ledger has no record of this deferred grant"
+        yield person.change(Action.DEFER, reason, deferred=unrecorded)
+
+
+def _in_place(
+    person: _Person, desired: DesiredAccess, invitation: Invitation, reason: str
+) -> list[Change]:
+    """Returns the changes that make the only open invitation offer the desired roles, without a new
+    email. Empty if the service cannot change an invitation, or not in this way."""
+    provider, offered = person.rules.provider, invitation.roles
+    wanted, _ = provider.split_roles(desired.roles or ())
+    gained = [role for role in wanted if not holds(offered, role)]
+    lost = [role for role in offered if not holds(desired.roles or (), role)]
+    if provider.one_role:
+        possible, lost = len(gained) == 1, []
+    else:
+        possible = not provider.split_roles((*offered, *gained))[1]
+    needed = {"change_invitation"}
+    needed |= {"assign_role"} if gained else set()
+    needed |= {"unassign_role"} if lost else set()
+    if (
+        not possible
+        or len(wanted) < provider.least_roles
+        or len(person.guest.invitations) > 1
+        or not all(map(provider.supports, needed))
+    ):
+        return []
+    return [
+        person.change(action, reason, roles=(reference(role),))
+        for action, roles in ((Action.ASSIGN_ROLE, gained), (Action.UNASSIGN_ROLE, lost))
+        for role in roles
+    ]
 
 
 def differing_parts(
@@ -366,7 +404,8 @@ def differing_parts(
             for name in desired.given
             if current.current_options.get(name) != desired.given[name]
         ]
-    if desired.ids is not None and provider.most_roles != 0 and current.offered:
+    are_shown = bool(current.offered) or provider.supports("change_invitation")
+    if desired.ids is not None and provider.most_roles != 0 and are_shown:
         as_many = len(current.offered) >= len(provider.split_roles(tuple(desired.ids))[0])
         if not (as_many and current.offered <= desired.ids):
             different.append("roles")

@@ -537,6 +537,19 @@ class Organization:
             self._send(invitation)
         return invitation
 
+    def change_invitation(self, invitation: Invitation, roles: Iterable[Role]) -> None:
+        """Replaces the roles that an open invitation offers, and those of the invited person's
+        record. Sends no email.
+
+        Raises:
+            NotOpen: it has ended or expired.
+        """
+        if not self.is_open(invitation):
+            raise NotOpen(invitation.state(self.clock.now()))
+        invitation.roles, invitation.updated_at = list(roles), self.clock.now()
+        if invitation.member is not None:
+            invitation.member.roles = invitation.roles
+
     def revoke(self, invitation: Invitation) -> None:
         """Withdraws an invitation that is open or has expired, and the invited person's record.
 

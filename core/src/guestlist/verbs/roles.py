@@ -20,9 +20,11 @@ from guestlist.exchange.policy import run
 from guestlist.exchange.recording import EarlierCall, Intent
 from guestlist.exchange.step import Steps
 from guestlist.models import (
+    OPEN_STATES,
     Access,
     Grant,
     Guest,
+    Invitation,
     Member,
     MemberState,
     OwnAccess,
@@ -31,12 +33,21 @@ from guestlist.models import (
     RoleResult,
     State,
 )
-from guestlist.provider import Flow
+from guestlist.provider import Flow, Provider
 from guestlist.verbs.accounts import Accounts
 from guestlist.verbs.earlier import wait_for_effect
-from guestlist.verbs.find import Who, begin, check_complete, find_active_member, needs
+from guestlist.verbs.find import (
+    Who,
+    begin,
+    check_complete,
+    find_active_member,
+    look,
+    needs,
+    offers,
+)
 from guestlist.verbs.guest_lock import lock_guest
 from guestlist.verbs.lists import Pages
+from guestlist.verbs.states import conclude_from, current
 
 RoleRef = str | Role
 """A role: its id, its name, `kind:name` such as `group:Engineering`, or a `Role`."""
@@ -48,7 +59,8 @@ ROLE_CACHE_SECONDS = 60.0
 def assign_role(
     accounts: Accounts, who: Who, role: RoleRef, *, account: str | None = None
 ) -> Steps[RoleResult]:
-    """Gives a role to a member. Safe to repeat.
+    """Gives a role to a member, or to an open invitation if the service can change it. Safe to
+    repeat.
 
     The result is read back if the service shows the roles of members.
 
@@ -68,7 +80,8 @@ def assign_role(
 def unassign_role(
     accounts: Accounts, who: Who, role: RoleRef, *, account: str | None = None
 ) -> Steps[RoleResult]:
-    """Takes a role from a member. Safe to repeat.
+    """Takes a role from a member, or from an open invitation if the service can change it. Safe to
+    repeat.
 
     Args:
         who: an address, the id of a member, or a value that guestlist returned.
@@ -257,15 +270,22 @@ def _change(
     if earlier is not None and guest.member is not None:
         yield from _settle_earlier(call, earlier, guest.member, role)
         guest = yield from find_active_member(call, email)
-    member = guest.member
-    if member is None or guest.state is not State.ACCEPTED:
+    changeable = guest.state in OPEN_STATES and call.provider.supports("change_invitation")
+    if changeable and call.strategy.guest_before is not None and not call.provider.one_role:
+        # An earlier change of the same run may have changed the invitation.
+        guest = yield from look(call, email, again=True)
+        changeable = guest.state in OPEN_STATES
+    member, invitation = guest.member, guest.invitation
+    if member is not None and guest.state is State.ACCEPTED:
+        change = _give_or_take(call, guest, member, role, give=give)
+    elif changeable and invitation is not None:
+        change = _change_invitation(call, guest, invitation, role, give=give)
+    else:
         check_complete(call, guest)
         raise call.about(_no_member(guest))
-    action = "assign_role" if give else "unassign_role"
-    change = _give_or_take(call, guest, member, role, give=give)
     return (
         yield from call.strategy.record(
-            call, Intent(action, guest, (role,)), change, lambda done: (done.outcome, None)
+            call, Intent(operation, guest, (role,)), change, lambda done: (done.outcome, None)
         )
     )
 
@@ -326,6 +346,60 @@ def _give_or_take(
     inherited = None if give else _inherited(grants or (), role)
     warnings = (f"{role.label} is still held through {_sources(inherited)}",) if inherited else ()
     return RoleResult(outcome=done, guest=guest, role=role, warnings=warnings)
+
+
+def _change_invitation(
+    call: Call, guest: Guest, invitation: Invitation, role: Role, *, give: bool
+) -> Steps[RoleResult]:
+    """Makes an open invitation offer a role, or no longer offer it.
+
+    Raises:
+        Conflict: there are several open invitations, or an invitation cannot have that number of
+            roles. Nothing was sent.
+    """
+    provider, offered = call.provider, invitation.roles
+    if holds(offered, role) is give and len(guest.invitations) < 2:
+        unchanged = RoleOutcome.ALREADY_ASSIGNED if give else RoleOutcome.NOT_ASSIGNED
+        return RoleResult(outcome=unchanged, guest=guest, role=role)
+    if give:
+        wanted = (role,) if provider.one_role else (*offered, role)
+    else:
+        wanted = tuple(one for one in offered if not holds([one], role))
+    refusal = _unchangeable(provider, guest, wanted)
+    if refusal is not None:
+        raise call.about(refusal)
+    changed = yield from run(call, provider.change_invitation(invitation, wanted))
+    changed = current(changed, provider, call.account.now())
+    done = RoleOutcome.ASSIGNED if give else RoleOutcome.UNASSIGNED
+    if changed.roles and holds(changed.roles, role) is not give:
+        undone = Rejected(
+            f"the service confirmed the change, but the invitation"
+            f" {'does not offer' if give else 'still offers'} {role.label}"
+        )
+        undone.happened = None  # another person or program may have changed it back
+        raise call.about(undone)
+    call.account.tell(EventName.OUTCOME, email=guest.email, detail=f"{done} {role.label}")
+    after = conclude_from(call.account, guest.email, [changed], guest.member, login=guest.login)
+    if guest.email and call.account.just_made(guest.email) is not None:
+        call.account.recent.add(after, call.account.clock.monotonic())
+    return RoleResult(outcome=done, guest=after, role=role)
+
+
+def _unchangeable(provider: Provider, guest: Guest, wanted: tuple[Role, ...]) -> Conflict | None:
+    """Returns the error if an open invitation cannot be changed to offer the wanted roles."""
+    if len(guest.invitations) > 1:
+        return Conflict(
+            f"{guest.label} has several open invitations ({offers(guest.invitations)})",
+            hint="Revoke all but one of them.",
+        )
+    if len(wanted) < provider.least_roles:
+        return Conflict(
+            f"an invitation to {provider.title} needs a role",
+            hint="Assign another role first, or revoke the invitation.",
+        )
+    if provider.split_roles(wanted)[1]:
+        return _no_member(guest)
+    return None
 
 
 def _grants(call: Call, member: Member, *, again: bool = False) -> Steps[Sequence[Grant] | None]:

@@ -87,6 +87,7 @@ def made_up(kind: type[Provider], operation: str) -> tuple[Any, ...]:
         "invite": (NewInvitation(email=INVITATION.email, roles=roles),),
         "resend": (INVITATION,),
         "revoke": (INVITATION,),
+        "change_invitation": (INVITATION, (ROLE,)),
         "remove": (MEMBER,),
         "access": (MEMBER,),
         "assign_role": (MEMBER, ROLE),

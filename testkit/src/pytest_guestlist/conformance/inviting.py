@@ -296,6 +296,31 @@ class Inviting(Rules):
         look_at = "revoke find_invitation invitations"
         scene.stands(scene.address("ada"), State.PENDING, look_at=look_at)
 
+    def test_change_invitation(self, scene: Scene) -> None:
+        """`change_invitation` makes an open invitation offer other roles, which are granted at
+        acceptance, and sends no email. `assign_role` uses it for invited people."""
+        scene.needs("change_invitation", "assign_role")
+        old = scene.invitation("ada")
+        mails = scene.setting.mails(old.email)
+        role = scene.another_role(old.roles)
+        scene.guests.assign_role(old.email, role)
+        scene.mailed(old.email, mails, "change_invitation")
+        new = scene.status("ada").invitation
+        scene.check(
+            new is not None and role.id in {one.id for one in new.roles},
+            expected=f"an open invitation that offers {role.label}",
+            came=new,
+            look_at="change_invitation invitations find_invitation",
+        )
+        scene.setting.accept(old if new is None else new)
+        member = scene.status("ada").member
+        scene.check(
+            member is not None and (member.roles is None or role in member.roles),
+            expected=f"a member with {role.label}",
+            came=member,
+            look_at="change_invitation",
+        )
+
     def test_conflict_on_creation_is_explained(self, scene: Scene) -> None:
         """Where the service refuses a duplicate, that is Conflict: guestlist then looks, and does
         not invite again. `refuses_duplicates` may only be true if it does."""

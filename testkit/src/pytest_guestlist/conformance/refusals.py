@@ -248,6 +248,9 @@ class Refusals(Rules):
             return (scene.new_invitation("ada"),)
         if changing in ("resend", "revoke"):
             return (scene.invitation("ada"),)
+        if changing == "change_invitation":
+            invited = scene.invitation("ada")
+            return (invited, (scene.another_role(invited.roles),))
         member = scene.member("ada")
         if changing == "remove":
             return (member,)

@@ -189,7 +189,7 @@ class Guide:
         new = scene.new_invitation("ada")
         invited = take("invite", new)
         if isinstance(invited, Invitation):
-            self._invitation(invited)
+            invited = self._invitation(invited)
         take("find_invitation", new.email)
         self._pages("invitations")
         self._pages("invitation_summaries")
@@ -212,10 +212,15 @@ class Guide:
             if cursor is None:
                 return
 
-    def _invitation(self, invited: Invitation) -> None:
+    def _invitation(self, invited: Invitation) -> Invitation:
         if invited.id is not None:
             self.take("get_invitation", invited.id)
-        self.take("resend", invited)
+        invited = self.take("resend", invited) or invited
+        if self.scene.provider.supports("change_invitation"):
+            role = self._free_role(invited)
+            if role is not None:
+                invited = self.take("change_invitation", invited, (role,))
+        return invited
 
     def _member(self) -> Member | None:
         scene = self.scene
@@ -241,8 +246,8 @@ class Guide:
                 return
         self.take("access", member)
 
-    def _free_role(self, member: Member) -> Role | None:
-        held = {role.id for role in member.roles or ()}
+    def _free_role(self, holder: Member | Invitation) -> Role | None:
+        held = {role.id for role in holder.roles or ()}
         free = [role for role in self.scene.roles() if role.id not in held]
         plain = [role for role in free if "owner" not in role.label.lower()]
         return (plain or free or [None])[-1]  # type: ignore[list-item]

@@ -160,12 +160,12 @@ def run_remove(session: Session) -> None:
 
 
 def run_assign_role(session: Session) -> None:
-    """`assign-role`: gives members a role."""
+    """`assign-role`: gives a role to members or invited people."""
     _change_roles(session, lambda: session.guests.assign_role)
 
 
 def run_unassign_role(session: Session) -> None:
-    """`unassign-role`: takes a role from members."""
+    """`unassign-role`: takes a role from members or invited people."""
     _change_roles(session, lambda: session.guests.unassign_role)
 
 

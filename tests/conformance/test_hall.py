@@ -1,0 +1,36 @@
+"""Providers with unusual invitations keep the rules that every provider keeps."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from tests.hall import ByAddress, Changing, Hall, HallService, OneRole
+
+from pytest_guestlist.conformance import ProviderSuite
+
+
+class TestChangeableInvitations(ProviderSuite):
+    kind = Hall
+    service = HallService
+
+
+class TestChangeableInvitationsOfOneRole(ProviderSuite):
+    kind = OneRole
+    service = HallService
+
+
+class TestInvitationsWithoutIds(ProviderSuite):
+    kind = ByAddress
+    service = HallService
+    facts: ClassVar = {"invitation_ids": "address", "accepted": "vanish", "revoked": "vanish"}
+
+
+class TestIdsThatChange(ProviderSuite):
+    kind = Changing
+    service = HallService
+    facts: ClassVar = {
+        "resend_id": "change",
+        "accepted": "vanish",
+        "revoked": "vanish",
+        "expired_invitations": "block",
+    }
