@@ -376,12 +376,12 @@ def _change_invitation(
             f"the service confirmed the change, but the invitation"
             f" {'does not offer' if give else 'still offers'} {role.label}"
         )
-        undone.happened = None  # another person or program may have changed it back
+        undone.happened = None  # another person or program may have reverted the change
         raise call.about(undone)
-    call.account.tell(EventName.OUTCOME, email=guest.email, detail=f"{done} {role.label}")
+    call.account.emit(EventName.OUTCOME, email=guest.email, detail=f"{done} {role.label}")
     after = conclude_from(call.account, guest.email, [changed], guest.member, login=guest.login)
     if guest.email and call.account.just_made(guest.email) is not None:
-        call.account.recent.add(after, call.account.clock.monotonic())
+        call.account.recent_writes.add(after, call.account.clock.monotonic())
     return RoleResult(outcome=done, guest=after, role=role)
 
 
