@@ -153,7 +153,12 @@ WRONG: dict[str, tuple[str | bytes, str, str]] = {
     "unknown provider": (
         '[accounts.cloud]\nprovider = "vultre"',
         "my.toml:2: accounts.cloud.provider: no provider 'vultre' is installed",
-        "guestlist-vultre",
+        "Did you mean 'vultr'?",
+    ),
+    "missing provider": (
+        '[accounts.cloud]\nprovider = "forge"',
+        "my.toml:2: accounts.cloud.provider: no provider 'forge' is installed",
+        "pip install guestlist-forge",
     ),
     "no key": (ACCOUNT, "accounts.cloud.api_key: it is missing (or set VULTR_API_KEY)", ":1: "),
     "empty key": (ACCOUNT + 'api_key = ""', ":3: ", "accounts.cloud.api_key: it is empty"),

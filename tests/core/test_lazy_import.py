@@ -67,7 +67,7 @@ def test_type_checkers_see_the_same_names() -> None:
     assert set(seen) == set(guestlist.__all__) - {"__version__"}
     for name, path in seen.items():
         value = getattr(guestlist, str(name))
-        assert f"{value.__module__}.{value.__qualname__}" == path or not inspect.isclass(value)
+        assert not inspect.isclass(value) or f"{value.__module__}.{value.__qualname__}" == path
 
 
 def test_every_error_and_model_is_public() -> None:
@@ -76,7 +76,7 @@ def test_every_error_and_model_is_public() -> None:
     for module in (errors, models):
         for name, value in inspect.getmembers(module, inspect.isclass):
             own = value.__module__ == module.__name__ and not name.startswith("_")
-            if own and name not in ("Model", "Answered"):
+            if own and name not in ("Model", "Answered", "Result"):
                 assert name in guestlist.__all__
 
 

@@ -130,7 +130,9 @@ def test_people_give_way_only_if_asked() -> None:
         "[[people_from]]\nfile = 'no.csv'\n[limits]\nremovals = 1   # few\n"
     )
     FILE.write_text(old)
-    with pytest.raises(ConfigError, match=r"guestlist.toml has people in it. To replace them, add"):
+    with pytest.raises(
+        ConfigError, match=r"guestlist.toml has people in it. To replace them, pass"
+    ):
         pull(FILE, [("cloud", "a@b.co", None, IN)])
     assert FILE.read_text() == old
     pull(FILE, [("cloud", "a@b.co", None, IN)], replace=True)
@@ -194,7 +196,7 @@ def test_many_are_written_into_a_table_beside_it() -> None:
         for account, email, roles, *_ in many_people(MAX_PEOPLE_IN_FILE + 1)
     }
     FILE.write_text(HEAD)
-    with pytest.raises(ConfigError, match=r"people.csv is there already. To replace them, add"):
+    with pytest.raises(ConfigError, match=r"people.csv is there already. To replace them, pass"):
         pull(FILE, many_people(MAX_PEOPLE_IN_FILE + 1))
     assert FILE.read_text() == HEAD
     pull(FILE, many_people(MAX_PEOPLE_IN_FILE + 2), replace=True)

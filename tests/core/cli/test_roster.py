@@ -21,7 +21,7 @@ from typing import Any
 import pytest
 from tests.core.cli.conftest import SCRIPT, Cli, Run
 
-from guestlist import Guestlist
+from guestlist import Guest, Guestlist
 from guestlist.changes import Action, Change
 from guestlist.cli.changes import show_changes
 from guestlist.cli.screen import Screen
@@ -483,14 +483,15 @@ def owing(plain: Cli, sandbox: Sandbox) -> Roster:
 
 
 def failing(monkeypatch: pytest.MonkeyPatch, *errors: GuestlistError) -> None:
-    """Has the next looks at who stands where in the account `first` fail."""
+    """Makes the next calls of `status_many` for the account `first` fail."""
     status_many: Any = Guestlist.status_many
     left = list(errors)
 
-    def fail(guests: Guestlist, emails: set[str], *, account: str) -> Any:
-        if account == "first" and left:
+    def fail(guests: Guestlist, emails: set[str], **options: bool) -> dict[str, Guest]:
+        found: dict[str, Guest] = status_many(guests, emails, **options)
+        if left and any(guest.account == "first" for guest in found.values()):
             raise left.pop(0)
-        return status_many(guests, emails, account=account)
+        return found
 
     monkeypatch.setattr(Guestlist, "status_many", fail)
 

@@ -556,7 +556,7 @@ def _how_to_identify(person: _Person) -> str:
     if person.guest.candidates and person.rules.provider.members_show_emails:
         return (
             'Not invited again. If one of these is the person, write also = ["…"] with that address'
-            " into the roster. If the person has left, run `guestlist invite --if-exists replace`."
+            ' into the roster. If the person has left, use `invite` with if_exists="replace".'
         )
     return f'Write logins.{person.rules.account} = "…" into the roster.'
 

@@ -171,13 +171,13 @@ class SandboxControl:
         content = _content(answer)
         if answer.is_success and content is not None and "error" not in content:
             return content
-        told = content.get("error") if content is not None else None
-        if not isinstance(told, str) or answer.status_code not in REFUSALS:
+        reason = content.get("error") if content is not None and len(content) == 1 else None
+        if not isinstance(reason, str) or answer.status_code not in REFUSALS:
             raise SandboxError(
                 f"the server at {self._url} is not a sandbox's mailbox",
                 hint="Give the mailbox's address, as `guestlist sandbox` prints it.",
             )
-        raise SandboxError(told, status=answer.status_code)
+        raise SandboxError(reason, status=answer.status_code)
 
 
 def _content(answer: httpx.Response) -> dict[str, Any] | None:
