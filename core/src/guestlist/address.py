@@ -66,8 +66,8 @@ def person_key(email: str | None, login: str | None = None, id: str | None = Non
     """Returns the text by which people are compared: the key of the address, else the key of the
     login, else the id with a leading `#`.
 
-    A text that is not an address, such as the login of a program in the field of an address, counts
-    as a login.
+    A text in the address field that is not an address, such as the login of a program, counts as a
+    login.
     """
     if email and is_email(email):
         return email_key(email)

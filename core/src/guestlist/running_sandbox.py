@@ -49,17 +49,19 @@ class SandboxClock(SystemClock):
 
 
 def sandbox_url() -> str | None:
-    """The address in `GUESTLIST_SANDBOX`, or None if the variable is not set."""
+    """Returns the address in `GUESTLIST_SANDBOX`, or None if the variable is not set."""
     return os.environ.get(VARIABLE) or None
 
 
 def sandbox_clock(url: str) -> SandboxClock:
-    """The clock of the sandbox at an address. While it does not answer, the machine's clock."""
+    """Returns the clock of the sandbox at an address. It shows the machine's time while the sandbox
+    does not answer."""
     return SandboxClock(partial(_now, url))
 
 
 def sandbox_accounts(url: str, plugins: Plugins) -> dict[str, Provider]:
-    """An account with an owner's rights on each service of a sandbox, under the service's name.
+    """Returns an account with an owner's rights for each service of a sandbox, by the service's
+    name.
 
     Raises:
         ConfigError: no sandbox answers at the address, or the provider of one of its services is
@@ -73,7 +75,7 @@ def sandbox_accounts(url: str, plugins: Plugins) -> dict[str, Provider]:
 
 
 def account_with(provider: type[Provider], settings: Mapping[str, str]) -> Provider:
-    """An account with these settings and the provider's defaults. Reads nothing from the
+    """Returns an account with these settings and the provider's defaults. Reads nothing from the
     environment, because the values there belong to the real services."""
     defaults = {
         name: info.get_default(call_default_factory=True)

@@ -19,7 +19,8 @@ FLAGS = {
 
 
 def with_flags(text: str) -> str:
-    """Returns a message of the library as the command line prints it."""
+    """Returns a message of the library with Python arguments replaced by options, such as
+    `--force`."""
     for argument, flag in FLAGS.items():
         text = text.replace(argument, flag)
     return text

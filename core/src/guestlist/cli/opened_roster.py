@@ -32,8 +32,8 @@ class OpenedRoster:
     """A roster with its accounts and its ledger, as selected on the command line.
 
     Attributes:
-        make: returns another client for the same accounts, with the given clock.
-        imitated: whether the accounts are in a sandbox, so that nothing real is sent.
+        make: creates another client for the same accounts, with the given clock.
+        imitated: whether the accounts are in a sandbox.
     """
 
     roster: Roster
@@ -100,7 +100,7 @@ def _is_writable(file: Path) -> bool:
 
 def configured_accounts(session: Session, roster: TomlFile, closing: ExitStack) -> Config:
     """Returns the accounts of a roster: those that `--account` names, or all. With `--sandbox`, the
-    sandbox's providers relocation them. Also sets the session's clock.
+    providers of the sandbox replace them. Also sets the session's clock.
 
     Args:
         closing: closes the sandbox.

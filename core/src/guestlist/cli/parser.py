@@ -74,7 +74,7 @@ class Parser(argparse.ArgumentParser):
 
 
 class CommandParser(Parser):
-    """The parser of one command. Its arguments are added on first use."""
+    """The parser of one command. Adds the arguments when it is used for the first time."""
 
     def __init__(self, *, fill: Callable[[Parser], None] | None = None, **facts: Any) -> None:
         super().__init__(**facts)
@@ -162,8 +162,8 @@ def add_global_options(parser: argparse.ArgumentParser, *, again: bool = False) 
     """Adds the options that every command has.
 
     Args:
-        again: add them to a command's parser. They must not override options that stand before the
-            command.
+        again: whether the parser is that of a command. Its defaults must not override options that
+            were given before the command.
     """
     group = parser.add_argument_group("options for every command") if again else parser
     facts: dict[str, Any] = {"default": argparse.SUPPRESS} if again else {}

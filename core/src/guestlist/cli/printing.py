@@ -24,7 +24,7 @@ COLORS = {"error": "31", "warning": "33", "interrupted": "33", "declined": "33",
 
 def print_message(kind: str, text: str) -> None:
     """Prints one line on stderr: the kind of message, a colon, and the text, in which flags stand
-    for Python arguments. Works without rich, because rich may be what is missing."""
+    for Python arguments. Works without rich, because rich may not be installed."""
     word = f"{kind}:"
     if sys.stderr.isatty() and not os.environ.get("NO_COLOR"):
         word = f"\x1b[{COLORS[kind]}m{word}\x1b[0m"

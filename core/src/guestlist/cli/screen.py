@@ -70,10 +70,12 @@ class Column:
     """A column of a table.
 
     Attributes:
-        whole: never wrapped while there is room.
-        cut: what does not fit is left out, instead of wrapped.
-        yields: wrapped before another column is left out, down to `ENOUGH` columns.
-        spare: left out where the table is too wide otherwise, the highest number first; 0 never.
+        whole: the column is not wrapped as long as the table fits.
+        cut: a cell that does not fit is cut instead of wrapped.
+        yields: the column is wrapped, down to `ENOUGH` characters, before another column is
+            omitted.
+        spare: rank in which columns are omitted if the table is too wide, the highest first; 0 for
+            never.
     """
 
     title: str
@@ -96,7 +98,7 @@ class Screen:
     """Stdout and stderr as consoles of rich, with tables that fit the width.
 
     Args:
-        everything: leave out no column. If a table is too wide, print each row as a block.
+        everything: omit no column. If a table is too wide, print each row as a block.
         plain: never wrap or color, even on a terminal.
     """
 
@@ -124,8 +126,8 @@ class Screen:
     def table(
         self, columns: Sequence[Column], rows: Iterable[Sequence[Cell]], *, indent: int = 0
     ) -> None:
-        """Prints a table. If it is too wide, leaves out columns that may be; if that is not enough,
-        prints each row as a block of lines. Leaves out empty columns."""
+        """Prints a table. Omits empty columns. If the table is too wide, omits columns with
+        `spare`; if it is still too wide, prints each row as a block of lines."""
         cells = self._cells(columns, rows)
         shown = [place for place in range(len(columns)) if any(row[place].plain for row in cells)]
         room = self.out.width - indent

@@ -26,7 +26,7 @@ def ends_on_signals(session: Session, *, patient: bool = False) -> Iterator[None
     the session's errors. An ignored signal stays ignored, as `nohup` requires.
 
     Args:
-        patient: raise only on the first signal, including Ctrl-C. Another one would end the wait
+        patient: raise only on the first signal, including Ctrl-C. A second one would end the wait
             for requests in flight, and release the ledger's lock too early.
     """
     received: list[int] = []

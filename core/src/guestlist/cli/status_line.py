@@ -21,7 +21,7 @@ LINE_INTERVAL_SECONDS = 10.0
 
 
 class StatusLine:
-    """Shows what is being done, from the first `show` on. Any thread may call it.
+    """Shows what the command is doing, from the first call of `show` on. Any thread may call it.
 
     Args:
         screen: where to show it; None to show nothing. Without a terminal, `show_wait` prints a

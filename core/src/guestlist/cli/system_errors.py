@@ -23,7 +23,7 @@ HINTS = {
 
 
 class SystemFailure(GuestlistError):
-    """The operating system refused something. The cause is not a service."""
+    """The operating system refused an operation, such as writing a file."""
 
 
 class Output:
@@ -87,7 +87,8 @@ def mute_output() -> None:
 
 
 def system_failure(error: OSError) -> SystemFailure:
-    """Converts an error of the operating system, and says what was refused and for which file."""
+    """Returns the error for an operation that the operating system refused, with the name of the
+    file."""
     reason = error.strerror or type(error).__name__
     if getattr(sys.stdout, "error", None) is error:
         return SystemFailure(f"the output cannot be written: {reason}")

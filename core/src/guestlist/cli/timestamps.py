@@ -8,8 +8,8 @@ from guestlist.cli.parser import UsageError
 
 
 def resolve_timestamp(value: date | timedelta, now: datetime, *, end: bool = False) -> datetime:
-    """Returns the time that an argument means: a time, a length of time before now, or a day's
-    start in UTC.
+    """Converts an argument to a time: a time, a length of time before now, or the start of a day in
+    UTC.
 
     Args:
         end: return the end of the day instead.

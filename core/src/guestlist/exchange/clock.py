@@ -10,35 +10,35 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """A caller may bring one. Tests bring one whose time is virtual.
+    """The time source of a client.
 
-    If it has an attribute `seed` that is not None, the random part of pauses is drawn from that
-    seed, so that two runs pause alike.
+    Tests pass a clock with virtual time. If the clock has an attribute `seed` that is not None, the
+    jitter of all pauses is drawn from it, so that two runs are alike.
     """
 
     def monotonic(self) -> float:
-        """Seconds from an arbitrary start; never goes back."""
+        """Returns the seconds since an arbitrary moment. The value never decreases."""
 
     def now(self) -> datetime:
-        """The present moment, aware, in UTC."""
+        """Returns the current time as an aware datetime in UTC."""
 
     def sleep(self, seconds: float) -> None:
-        """Lets time pass in a sync client.
+        """Waits, in a sync client.
 
         Raises:
-            Stopped: the client is to end. By some clocks only.
+            Stopped: the client is to end. Only some clocks raise it.
         """
 
     async def asleep(self, seconds: float) -> None:
-        """Lets time pass in an async client."""
+        """Waits, in an async client."""
 
 
 class Stopped(BaseException):
-    """Raised by a clock whose waits have ended before their time.
+    """Raised by a clock that ends a wait early.
 
     Attributes:
-        sent: whether anything may have been sent before that changes something. If not, all that
-            was written down of it is void.
+        sent: whether a request that changes something may have been sent before. If not, its record
+            in the ledger is void.
     """
 
     sent = True
@@ -52,7 +52,7 @@ def _monotonic() -> float:
 
 
 def jitter(clock: Clock, name: str) -> Random:
-    """Returns the source of the random part of pauses, for the account of that name."""
+    """Returns the random source for the jitter of the pauses of one account."""
     seed = getattr(clock, "seed", None)
     return Random(None if seed is None else f"{seed} {name}")  # noqa: S311 - not a secret
 
@@ -60,10 +60,10 @@ def jitter(clock: Clock, name: str) -> Random:
 class SystemClock:
     """The machine's clock.
 
-    A test may freeze the date. Durations go on, so that no wait lasts forever.
+    If a test freezes the date, waits still end.
 
     Args:
-        seed: makes the random part of every pause repeatable. By default it is not.
+        seed: makes the jitter of all pauses repeatable.
     """
 
     seed: int | None = None

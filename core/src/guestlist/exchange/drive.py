@@ -43,7 +43,7 @@ class AsyncWire(Protocol):
 
 
 class PortalWire:
-    """Sends requests of threads with an async client's wire, in its event loop."""
+    """Sends the requests of threads through an async client, in its event loop."""
 
     def __init__(self, wire: AsyncWire, portal: BlockingPortal) -> None:
         self._wire = wire
@@ -102,13 +102,13 @@ class Driver:
         self._locks = _Locks(threading.Semaphore)
 
     def with_clock(self, clock: Clock) -> Driver:
-        """Return a driver that waits by another clock, with the same locks."""
+        """Returns a driver with another clock and the same locks."""
         other = Driver(self._wire, clock)
         other._locks = self._locks
         return other
 
     def run(self, steps: Steps[T]) -> T:
-        """Carries the steps out and returns what they return."""
+        """Runs the steps to their end and returns their value."""
         held: Held = {}
         try:
             step = next(steps)
@@ -154,13 +154,13 @@ class AsyncDriver:
         self._locks: _Locks[anyio.Semaphore] = _Locks(_anyio_semaphore)
 
     def with_clock(self, clock: Clock) -> AsyncDriver:
-        """Return a driver that waits by another clock, with the same locks."""
+        """Returns a driver with another clock and the same locks."""
         other = AsyncDriver(self._wire, clock)
         other._locks = self._locks
         return other
 
     async def run(self, steps: Steps[T]) -> T:
-        """Carries the steps out and returns what they return."""
+        """Runs the steps to their end and returns their value."""
         held: Held = {}
         try:
             step = next(steps)

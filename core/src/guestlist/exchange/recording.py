@@ -44,11 +44,11 @@ class Entry(Protocol):
     """The record of one order in the ledger. Every method returns once the record is on disk."""
 
     def intend(self, request: str) -> None:
-        """Records that a request is about to leave that may change something.
+        """Records that a request that may change something is about to leave.
 
         Raises:
-            GuestlistError: it cannot be recorded, or another process has taken the order. Nothing
-                is sent then.
+            GuestlistError: it cannot be recorded, or another process has taken the order. The
+                request must not be sent.
         """
 
     def answered(self, why: str) -> None:
@@ -82,12 +82,12 @@ class CallEntry(Entry, Protocol):
 
 
 class Recorder(Protocol):
-    """Makes the record of a call: the ledger, or an earlier call whose place the call takes."""
+    """Creates the record of a call: the ledger, or an earlier call that the call replaces."""
 
     def entry(
         self, known: Guest, action: str, roles: tuple[Role, ...], deferred: tuple[Role, ...]
     ) -> CallEntry:
-        """Returns the record of a call that begins. Writes nothing yet.
+        """Returns a record for a call that begins. Nothing is written until the first request.
 
         Args:
             known: the guest before the call.
@@ -104,15 +104,15 @@ class EarlierCall(Protocol):
 
     @property
     def must_be_settled(self) -> bool:
-        """Whether its outcome has to be found out before a call about the guest goes on.
+        """Whether a new call about the guest must always find out the outcome of this call first.
 
-        If not, a call that will send nothing goes on without that, and so does a call that the
-        service itself keeps from inviting twice.
+        If not, it need not if it sends nothing, or if the service itself refuses a second
+        invitation.
         """
 
     @property
     def seconds(self) -> float:
-        """Seconds until a lookup that finds nothing is conclusive; negative if it would be now."""
+        """Seconds until a lookup that finds nothing is conclusive; negative if it already is."""
 
     def judge(self, now: Guest, *, final: bool) -> bool | None:
         """Returns whether a lookup proves that the call took effect; None if it proves nothing."""
@@ -122,7 +122,7 @@ class UnansweredOrder(EarlierCall, Recorder, Protocol):
     """An earlier call in the ledger whose request got no answer."""
 
     def settle(self, happened: bool | None) -> bool:
-        """Records what the last lookup has shown; None if no lookup can show it.
+        """Records whether the last lookup has shown an effect; None if no lookup can show it.
 
         Returns False if the process that made the call has recorded something since.
         """
@@ -130,7 +130,7 @@ class UnansweredOrder(EarlierCall, Recorder, Protocol):
 
 @runtime_checkable
 class Journal(Recorder, Protocol):
-    """The ledger, as single calls see it. Every method may block."""
+    """The methods of the ledger that single calls use. Every method may block."""
 
     def rate_limiter(
         self, provider: Provider, limits: tuple[Limit, ...] | None = None
@@ -151,18 +151,18 @@ class Journal(Recorder, Protocol):
 
 
 class Strategy:
-    """How a call treats what was before it, records what it does, and handles an unknown outcome.
+    """Decides how a call treats earlier calls, records its changes, and handles an unknown outcome.
 
-    This one knows and records nothing: it is for calls that only read. Each call has a strategy of
-    its own.
+    This base class records nothing. It is for calls that only read. Each call has a strategy of its
+    own.
 
     Attributes:
         guest_before: the guest as it was read before the call. None if the call reads it itself.
-        must_read_first: whether a change needs the guest's records from before it, because a later
-            lookup has to compare with them.
-        looks_up_outcome: whether the call finds out itself what became of a request that got no
+        must_read_first: whether the guest's records must be read before a change, so that a later
+            lookup can compare with them.
+        looks_up_outcome: whether the call itself looks up the outcome of a request that got no
             answer.
-        can_defer_roles: whether roles can be recorded that a service takes only later.
+        can_defer_roles: whether roles that a service accepts only later can be recorded.
     """
 
     guest_before: Guest | None = None
@@ -181,7 +181,8 @@ class Strategy:
         yield
 
     def settle(self, call: Call, earlier: EarlierCall, happened: bool | None) -> Steps[bool]:
-        """Records what the last lookup has shown of an earlier call; None if it shows nothing.
+        """Records whether the last lookup has shown an effect of an earlier call; None if it shows
+        nothing.
 
         Returns False if the process that made the earlier call has recorded something since.
         """
@@ -189,7 +190,7 @@ class Strategy:
         yield
 
     def intend(self, call: Call, request: Request) -> Steps[None]:
-        """Records that a request is about to leave that may change something.
+        """Records that a request that may change something is about to leave.
 
         Raises:
             GuestlistError: it cannot be recorded. The request must not be sent.
@@ -219,10 +220,10 @@ class Strategy:
         """Carries out a change, and records its result.
 
         Args:
-            outcome: returns the outcome of the result, and whether an email was sent. None if none
-                was needed or it is unknown.
+            outcome: returns the outcome of a result, and whether an email was sent (None if
+                unknown, or if no email was needed).
 
         Raises:
-            LedgerError: the ledger fails. Nothing is sent then, or `happened` is True if it was.
+            LedgerError: the ledger fails. `happened` is True if the change was made.
         """
         return (yield from steps)

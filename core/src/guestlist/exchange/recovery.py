@@ -50,15 +50,15 @@ def once(
     *,
     conclusive: bool = True,
 ) -> Steps[Settled[T]]:
-    """Runs a flow that creates something, so that it takes effect exactly once.
+    """Runs a flow that creates something, and makes sure that it takes effect at most once.
 
     Args:
         create: starts the flow. It is called again only if a lookup has proven that there was no
             effect.
-        look: looks for the new record, and ignores records from before. None if the service
-            offers no way to look. Its argument is whether the effect is certain: then it may return
-            a record that looks like the one from before.
-        conclusive: False if finding nothing proves nothing, however late.
+        look: looks up the new record, and ignores earlier records. None if the service offers no
+            lookup. Its argument is whether the flow certainly took effect. If so, it may return a
+            record that looks like the earlier one.
+        conclusive: False if a lookup that finds nothing never proves that there was no effect.
 
     Raises:
         OutcomeUnknown: it may have happened, and no lookup gave proof within the budget.

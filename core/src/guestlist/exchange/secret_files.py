@@ -15,12 +15,12 @@ _Stamp = tuple[int, int, int]
 
 
 class SecretFiles:
-    """The files in which the secret settings of one account are.
+    """Reads the files that contain the secret settings of one account.
 
     Attributes:
         provider: the provider with the secrets that were last read.
-        version: how many times other secrets were found.
-        problem: why the files could not be read the last time; empty if they could.
+        version: how many times the secrets have changed.
+        problem: why the latest attempt to read the files failed; empty if it succeeded.
     """
 
     def __init__(self, provider: Provider) -> None:
@@ -32,14 +32,14 @@ class SecretFiles:
         self._lock = threading.Lock()
 
     def read(self, *, again: bool = False) -> bool:
-        """Reads the files if they have changed. A file that cannot be read, or that holds no valid
-        secret, changes nothing: it may be about to be replaced.
+        """Reads the files if they have changed. A file that is unreadable or contains no valid
+        secret is ignored, because another program may be replacing it.
 
         Args:
             again: read them even if they look unchanged.
 
         Returns:
-            Whether this call found other secrets.
+            Whether the secrets have changed.
         """
         if not self._paths:
             return False

@@ -29,8 +29,8 @@ the requests that belong to one call, whichever thread or task sends them."""
 
 @dataclass(slots=True)
 class Outgoing:
-    """A request as it is sent: with an absolute URL and with credentials. Its `repr` shows neither.
-    `timeout` and `total` are set again right before it leaves.
+    """A request in the form in which it is sent, with an absolute URL and credentials. Its `repr`
+    shows neither. `timeout` and `total` are updated immediately before it leaves.
 
     Attributes:
         timeout: the longest time without progress, in seconds.
@@ -64,11 +64,12 @@ class Failure:
     Attributes:
         reason: the reason in a few words, without secrets.
         sent: False if it is proven that sending never began; True if it may have begun.
-        status: the status if the status line came: it proves what the service did. Otherwise None.
-        malformed: an answer came and cannot be read (too large, or in an unknown encoding).
+        status: the HTTP status if it arrived, which proves what the service did. Otherwise None.
+        malformed: whether an answer came that cannot be read (too large, or in an unknown
+            encoding).
         media_type: the `Content-Type` of the answer, if its headers came.
         hint: what to do; `{base_url}` in it stands for the account's setting.
-        error: the class of error that it becomes if nothing was sent.
+        error: the class of the error to raise if nothing was sent.
         retry: whether another attempt may succeed. False for a fault that lasts, such as a
             certificate that is not trusted.
         cause: the transport's own error.
@@ -87,14 +88,14 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """Send a request and read the answer to its end."""
+    """Send a request and read the complete answer."""
 
     outgoing: Outgoing
 
 
 @dataclass(frozen=True, slots=True)
 class Sleep:
-    """Let seconds pass."""
+    """Wait for a number of seconds."""
 
     seconds: float
 

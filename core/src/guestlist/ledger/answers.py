@@ -26,7 +26,7 @@ class Answer:
     """The end of an invitation.
 
     Attributes:
-        id: grows from answer to answer.
+        id: number of the answer. Later answers have higher numbers.
     """
 
     id: int

@@ -18,8 +18,8 @@ def emails_since(store: Store, moment: datetime) -> Iterator[tuple[str, int]]:
     """Yields each person's key with the number of emails since a moment: emails that were sent, and
     emails of orders whose outcome is unknown.
 
-    Sorted by key, by code point, as Python sorts strings. One person at a time is in memory. The
-    ledger is read as long as the iterator is, and `forget` waits meanwhile.
+    Sorted by key, by code point, as Python sorts strings. Keeps one person at a time in memory.
+    While the iterator is open, `forget` has to wait.
 
     Raises:
         LedgerError: the ledger cannot be read.

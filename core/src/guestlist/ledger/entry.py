@@ -26,7 +26,7 @@ class OrderEntry:
     Attributes:
         mark: the time of the last `intend`; None if no request has left. It identifies the sender,
             so that two processes cannot record for the same order.
-        attempts: how often the order was begun.
+        attempts: number of attempts to carry out the order.
     """
 
     def __init__(self, store: Store, order: Order, clock: Clock) -> None:
@@ -50,8 +50,8 @@ class OrderEntry:
         self.mark = now
 
     def done(self, done: Done) -> bool:
-        """Records success, and defers the roles that have to wait for acceptance. Returns False, as
-        the methods below do, if another process has recorded something since."""
+        """Records success, and defers the roles that have to wait for acceptance. Like the methods
+        below, returns False if another process has recorded a result since."""
         return self._settle(OrderState.DONE, done)
 
     def refused(self, error: GuestlistError) -> bool:
@@ -64,12 +64,12 @@ class OrderEntry:
         return self._settle(OrderState.REFUSED, done)
 
     def not_happened(self) -> bool:
-        """Records that a look has found no effect and that the order is not tried again."""
+        """Records that a lookup has found no effect, and that the order is not repeated."""
         return self._settle(OrderState.REFUSED, NOT_HAPPENED)
 
     def replaced(self, connection: Connection, now: float) -> bool:
-        """Records that the order had no effect, in the transaction in which a call takes its
-        place."""
+        """Records that the order had no effect, in the transaction that stores the call which
+        replaces it."""
         return orders.settle(
             connection, self.order.id, now, self.mark, OrderState.REFUSED, NOT_HAPPENED
         )
@@ -88,14 +88,15 @@ class OrderEntry:
         self.order = replace(self.order, answered=True)
 
     def unanswered(self, why: str) -> None:
-        """Records that no answer will come any more. Does nothing if no request has left."""
+        """Records that no answer will arrive any more. Does nothing if no request has left."""
         if self.mark is None:
             return
         id, now, mark = self.order.id, self._now(), self.mark
         self._store.write(lambda c: orders.mark_unanswered(c, id, now, mark, why))
 
     def ask_again(self, change: Change, why: str, *, counts: bool = True) -> None:
-        """Puts the order back, because it had no effect. Does nothing if no request has left.
+        """Puts the order back into the queue, because it had no effect. Does nothing if no request
+        has left.
 
         Args:
             counts: whether the request counts as an attempt. Pass False if this machine caused the
@@ -123,7 +124,7 @@ class SingleEntry:
     or at the end.
 
     Args:
-        instead: an order of a run that had no effect. The call's first request takes its place.
+        instead: an order of a run that had no effect. The call's first request replaces it.
         origin: the person or program that makes the call.
     """
 
@@ -146,7 +147,7 @@ class SingleEntry:
         """Records that a request is about to leave.
 
         Raises:
-            Taken: the run has sent the order that this call was to replace.
+            Taken: the run has meanwhile sent the order that this call was to replace.
         """
         if self._begun is not None:
             self._begun.intend(request)

@@ -162,7 +162,7 @@ class UnansweredCall:
 
     Attributes:
         action: the action of the call.
-        seconds: seconds until a look that finds nothing is final; negative if it would be now.
+        seconds: seconds until a lookup that finds nothing is conclusive; negative if it already is.
     """
 
     must_be_settled = True
@@ -181,8 +181,8 @@ class UnansweredCall:
         self.seconds = left + grace(call.provider, call.budget) - now
 
     def judge(self, now: Guest, *, final: bool) -> bool | None:
-        """Returns whether the call had an effect, by the person's present status; None while that
-        is unknown.
+        """Returns whether a person's current status shows that the call took effect; None while
+        that is unknown.
 
         Args:
             final: whether the grace period is over.
@@ -197,11 +197,11 @@ class UnansweredCall:
         return False if conclusive and not self._order.answered else None
 
     def settle(self, happened: bool | None) -> bool:
-        """Records the result of the last look. Returns False if the process that made the call has
-        recorded something since.
+        """Records the result of the last lookup.
 
-        If an order of a run had no effect, only `entry` records that: until another request takes
-        its place, the run still has to send the order.
+        Returns False if the process that made the call has recorded a result since. Does not record
+        that an order of a run had no effect: the run still has to send the order, unless a call
+        that uses `entry` replaces it.
         """
         if happened and self._done is not None:
             return self._entry.done(self._done)

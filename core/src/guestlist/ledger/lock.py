@@ -45,7 +45,7 @@ def exclusive(store: Store) -> Iterator[None]:
     """Keeps other processes from planning and beginning a run on the same ledger. With a SQLite
     file, other processes cannot work on a run either.
 
-    The lock ends with the process, for whatever reason.
+    The lock is released when the process ends, even if it is killed.
 
     Raises:
         LedgerError: another process holds the lock.

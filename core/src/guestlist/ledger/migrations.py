@@ -66,7 +66,7 @@ MIGRATIONS: dict[int, Callable[[Connection], None]] = {1: _add_origins, 2: _rena
 
 
 def migrate(connection: Connection, name: str) -> None:
-    """Creates the tables, or brings them up to date.
+    """Creates the tables, or migrates them to the current version.
 
     Args:
         name: the ledger's name in messages.
@@ -89,7 +89,7 @@ def migrate(connection: Connection, name: str) -> None:
 
 
 def is_outdated(connection: Connection, name: str) -> bool:
-    """Returns whether `migrate` has something to do. Reading that waits for no other process.
+    """Returns whether the ledger needs `migrate`. Does not wait for other processes.
 
     Args:
         name: the ledger's name in messages.
@@ -101,7 +101,7 @@ def is_outdated(connection: Connection, name: str) -> bool:
 
 
 def check_version(connection: Connection, name: str) -> None:
-    """Checks that a ledger can be read as it is.
+    """Checks that a ledger can be read without a migration.
 
     Args:
         name: the ledger's name in messages.

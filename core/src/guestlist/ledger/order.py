@@ -43,8 +43,8 @@ class Order:
     """One order of the ledger.
 
     Attributes:
-        intended: when a request of the order was last about to leave; None if nothing was sent.
-        doubted: since when no request is in flight, although no answer came; None if one may be.
+        intended: time at which the latest request was about to leave; None if nothing was sent.
+        doubted: time at which the sender stopped waiting for an answer; None if it may still wait.
         answered: whether the service reported success in an answer that does not show the record.
             Even if its lists do not show the record either, the order must not be sent again.
     """
@@ -61,7 +61,8 @@ class Order:
         """Returns the time when no request of the order can be in flight any more.
 
         Args:
-            total: seconds that the sender is given. Its clock may be another machine's.
+            total: seconds that the sender may take. The sender may be another machine with another
+                clock.
         """
         return (now if self.intended is None else self.intended) + total + SKEW
 
@@ -131,5 +132,5 @@ def read(row: Any) -> Order:
 
 
 def add_entry(connection: Connection, id: int, now: float, what: str, detail: str | None) -> None:
-    """Adds an entry to an order's history. It is written with the transaction."""
+    """Adds an entry to an order's history in the current transaction."""
     later(connection, _ADD_ENTRY, {"order": id, "at": now, "what": what, "detail": detail})

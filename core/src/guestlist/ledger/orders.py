@@ -96,7 +96,7 @@ def next_place(
 
 
 def asked(store: Store, run: int, account: str, place: int, after: int, limit: int) -> list[Order]:
-    """Returns the next orders of one action that nothing was sent for, by number.
+    """Returns the next unsent orders of one action, sorted by number.
 
     Args:
         place: rank of the action.
@@ -109,7 +109,7 @@ def asked(store: Store, run: int, account: str, place: int, after: int, limit: i
 
 
 def waiting(store: Store, run: int, account: str, after: int, limit: int) -> list[Order]:
-    """Returns the next orders of a run that nothing was sent for, of any action, by number."""
+    """Returns the next unsent orders of a run, with any action, sorted by number."""
     wanted = (
         select(*COLUMNS)
         .where(_open(OrderState.ASKED, run, account), orders.c.id > after)
@@ -155,8 +155,7 @@ def _open(state: OrderState, run: int | None, account: str) -> ColumnElement[boo
 
 
 def chosen(store: Store, account: str, ids: Iterable[int]) -> list[Order]:
-    """Returns the orders with the given numbers that nothing was sent for, in order of
-    execution."""
+    """Returns the unsent orders with the given numbers, in order of execution."""
     with store.reading() as connection:
         rows = connection.execute(
             select(*COLUMNS)
@@ -234,8 +233,8 @@ def ended(store: Store, run: int, limit: int) -> list[Ended]:
 
 
 def failures(store: Store, run: int, limit: int) -> list[GuestlistError]:
-    """Returns errors for the failed orders of a run, whichever process has carried them out. Orders
-    whose outcome stays unknown come first in each account.
+    """Returns errors for the failed orders of a run, of all processes. Orders whose outcome stays
+    unknown come first in each account.
 
     Args:
         limit: number of errors for each account.
@@ -354,7 +353,7 @@ def settle(
 def mark_unanswered(
     connection: Connection, id: int, now: float, mark: float, why: str, *, counts: bool = True
 ) -> bool:
-    """Records that no answer will come any more. From now on any process may look for the effect.
+    """Records that no answer will arrive any more. From now on, any process may look up the effect.
 
     Args:
         counts: whether the request counts as an attempt.
@@ -400,7 +399,7 @@ def ask_again(
     attempts: int,
 ) -> bool:
     """Puts an order back to be sent again, because it had no effect. Stores the status that the
-    last look has found."""
+    last lookup has found."""
     again = connection.execute(
         update(orders)
         .where(*_SENT)
@@ -419,4 +418,4 @@ def ask_again(
 
 
 class Taken(GuestlistError):
-    """Another worker has taken the order; nothing was sent here."""
+    """Another worker has taken the order. Nothing was sent by this one."""

@@ -16,8 +16,8 @@ GITHUB_VARIABLES = ("GITHUB_SERVER_URL", "GITHUB_REPOSITORY", "GITHUB_RUN_ID")
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """The person or program that started something, with place and reason. None stands for "not
-    known".
+    """The person or program that started a call or run, with machine and reason. None stands for
+    unknown.
 
     Attributes:
         actor: the person or program; by default the user of the operating system.
@@ -33,7 +33,7 @@ class Origin:
 
     @classmethod
     def here(cls, actor: str | None = None, note: str | None = None) -> Origin:
-        """Returns the origin of what this process starts."""
+        """Returns the origin for calls and runs of this process."""
         return cls(actor or _user(), socket.gethostname() or None, _job(os.environ), note or None)
 
     def columns(self) -> dict[str, str | None]:

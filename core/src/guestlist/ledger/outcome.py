@@ -12,7 +12,7 @@ class Done:
     """The outcome of an order.
 
     Attributes:
-        outcome: in a word.
+        outcome: one word, such as `invited`.
         email_sent: whether an email was sent; None if no email was due or if that is unknown.
         detail: a warning or an error message.
         deferred: deferred grants that begin with the outcome.

@@ -32,8 +32,7 @@ def perform(guests: Guestlist, order: Order, entry: Entry) -> Done:
     """Carries out an order.
 
     Raises:
-        GuestlistError: the error of the verb. `OutcomeUnknown` is raised at once, without looking
-            for the effect.
+        GuestlistError: the error of the verb. `OutcomeUnknown` is raised at once, without a lookup.
     """
     action = order.change.action
     try:

@@ -61,8 +61,8 @@ def begin_run(
             run.
 
     Raises:
-        Conflict: an earlier run has gone on since `before`, so that the plan may repeat what was
-            done.
+        Conflict: another process has worked on an earlier run since `before`, so that the plan may
+            repeat changes.
     """
 
     def begin(connection: Connection) -> int:
@@ -146,8 +146,8 @@ def unfinished_run(store: Store) -> Run | None:
 def add(connection: Connection, changes: Iterable[Change], *, run: int, now: float) -> None:
     """Stores the orders of a run. Sends nothing.
 
-    Leaves out changes that cannot be made. Changes of deferred grants have no orders of their own:
-    the grants that the ledger holds become due, are withdrawn, or are added.
+    Omits changes that cannot be made. A change of a deferred grant creates no order: the existing
+    grant becomes due or is withdrawn, or a grant is added.
     """
     doable = (change for change in changes if change.action not in IMPOSSIBLE)
     while some := list(islice(doable, ROWS_PER_STATEMENT)):
@@ -167,7 +167,7 @@ def drop(connection: Connection, now: float) -> None:
 
 
 def defer_again(connection: Connection, now: float) -> None:
-    """Defers the grants again that a run of deferred grants has not given."""
+    """Defers the grants again that a run has not carried out."""
     _drop(connection, now, orders.c.run.in_(select(runs.c.id).where(runs.c.roster == "")))
 
 

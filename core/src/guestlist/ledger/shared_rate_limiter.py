@@ -48,7 +48,7 @@ class SharedRateLimiter(RateLimiter):
         return SharedRateLimiter(self._store, name, general, self._clock)
 
     def reserve(self, now: float, patience: float = float("inf")) -> Reservation:
-        """Reserves the next free moment, in all processes. Blocks while it uses the ledger."""
+        """Reserves the next moment that is free for all processes. Blocks on the ledger."""
         with self._store.pacing() as connection:
             limiter = self._locked(connection)
             waited = self._since(now)

@@ -121,8 +121,8 @@ class Store:
 
     @contextmanager
     def apart(self) -> Iterator[Connection]:
-        """Yields a connection that may be held for long. It does not count against the pool of the
-        other connections."""
+        """Yields a connection that may be held for long. It is not one of the connections of the
+        pool."""
         with self.translated(), self._apart.connect() as connection:
             yield connection
 

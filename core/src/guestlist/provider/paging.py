@@ -285,7 +285,7 @@ def unfinished_list_error(cut_off: str | None, shortage: str = "") -> MalformedR
     """Returns the error for a list that cannot be read to its end.
 
     Args:
-        cut_off: what to do about it, if the service cuts its list off.
+        cut_off: a hint, if the service returns only the first part of its list.
         shortage: how many records are missing, if the list is shorter than its own total.
     """
     if cut_off:

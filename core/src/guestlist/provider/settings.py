@@ -60,7 +60,7 @@ def is_secret(info: FieldInfo) -> bool:
 
 
 def urls(provider: type[BaseModel]) -> tuple[str, ...]:
-    """Returns the names of the settings that are URLs which requests are sent to."""
+    """Returns the names of the settings whose URLs requests are sent to."""
     fields = provider.model_fields
     return tuple(name for name in fields if name == "base_url" or _extra(fields[name]).get("url"))
 
@@ -166,7 +166,7 @@ def settings_error(provider: type[BaseModel], title: str, error: ValidationError
 
 
 def in_words(problem: ErrorDetails) -> str:
-    """Returns the message of a pydantic error in guestlist's words."""
+    """Returns a message for a validation error of pydantic."""
     if problem["type"] in ("bool_parsing", "bool_type"):
         return "it has to be yes or no"
     message = problem["msg"].removeprefix("Value error, ")

@@ -76,7 +76,7 @@ class AccountComparison:
 
 
 class MayDiffer:
-    """Decides from the summary of an invitation whether the person may need a change.
+    """Decides from an invitation's summary whether its person may need a change.
 
     Args:
         compared: creates the `AccountComparison` of an account.
@@ -128,7 +128,7 @@ def compare(
 
 
 class LostPeople:
-    """The people of the roster of whom it is unknown which member they are, if any.
+    """People of the roster who may be members, although no member record can be assigned to them.
 
     Attributes:
         accepted: their invitations that were accepted, although no member has their address.

@@ -138,7 +138,7 @@ def _as_json(
 
 
 def merged_brief(entries: Sequence[Fact]) -> str:
-    """Returns one brief for several entries about the same person."""
+    """Merges the briefs of several entries about the same person into one."""
     parts = (json.loads(entry.brief) for entry in entries)
     return _as_json(
         *reduce(

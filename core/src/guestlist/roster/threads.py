@@ -13,7 +13,7 @@ R = TypeVar("R")
 
 
 def in_threads(work: Callable[[T], R], items: Sequence[T], count: int) -> Iterator[R]:
-    """Yields `work(item)` for each item in order of completion, using at most `count` threads.
+    """Yields `work(item)` for each item, in order of completion, using at most `count` threads.
 
     If the caller stops iterating, no further item is started. The threads are daemons, so a hanging
     request does not delay the exit of the program, as a ThreadPoolExecutor would.

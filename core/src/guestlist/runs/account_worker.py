@@ -51,22 +51,21 @@ FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.5, 30.0
 
 
 class Work(Protocol):
-    """A source of orders for an account worker."""
+    """Supplies the orders of an account worker."""
 
     def next(self) -> list[Order]:
-        """Returns some orders of one action that nothing was sent for. An empty list ends a pass;
-        the next pass begins with the orders that were put back meanwhile."""
+        """Returns some unsent orders of one action. An empty list ends a pass. The next pass begins
+        with the orders that were put back meanwhile."""
 
 
 class AccountWorker:
     """Carries out the orders of one account.
 
     Args:
-        threads: requests in flight at a time; None for as many as the account's rate limit needs.
-        reconciles: whether it looks for the effects of requests without an answer. If not, another
-            worker must do so.
-        longest_pause: seconds. If the service asks for a longer pause, the remaining orders are
-            left to a later run.
+        threads: number of requests in flight; None for as many as the account's rate limit allows.
+        reconciles: whether the worker looks up requests without an answer. If not, another worker
+            must.
+        longest_pause: seconds. After a longer pause, a later run carries out the remaining orders.
     """
 
     def __init__(
@@ -98,13 +97,12 @@ class AccountWorker:
         self._asked_until = -math.inf
 
     def recover(self, orders: list[Order], *, alone: bool) -> None:
-        """Takes over requests without an answer of other processes: see
-        `UnresolvedRequests.recover`."""
+        """Takes over unanswered requests of other processes; see `UnresolvedRequests.recover`."""
         self._unresolved.recover(self._store, orders, alone=alone)
 
     def resume(self, run: int) -> None:
         """Records which orders of a run have been carried out already. Stops the account if the
-        service refuses to be read.
+        service refuses to return its records.
 
         Raises:
             LedgerError: the ledger fails.
@@ -129,7 +127,7 @@ class AccountWorker:
                 return
 
     def run(self, work: Work) -> None:
-        """Works until no order is left or the run is to stop. Remaining orders stay in the ledger.
+        """Works until no order is left or the run is stopped. Remaining orders stay in the ledger.
 
         Raises:
             LedgerError: the ledger fails. All other account workers are stopped too.

@@ -101,9 +101,9 @@ def apply(
     """Changes the services so that they match a roster: plans, asks for confirmation, sends the
     changes, and grants deferred roles.
 
-    Every change is written to the ledger before its request is sent. The next call
-    continues a run that was interrupted or killed, if the roster is still the same: no change is
-    lost, and no person is invited twice. Only one process at a time applies with the same ledger.
+    Every change is written to the ledger before its request is sent. The next call continues a run
+    that was interrupted or killed, if the roster is still the same: no change is lost, and no
+    person is invited twice. Only one process at a time applies with the same ledger.
 
     Args:
         roster: the roster, or the path of its file.
@@ -111,15 +111,15 @@ def apply(
         ledger: an open ledger, a file or a URL. By default the one that the roster names.
         client: the client to send with. By default one for the roster's accounts. Give it the same
             ledger, so that rate limits are shared with other processes.
-        confirm: called with the plan before anything is sent. If it returns False, nothing is
-            sent. It is not called if an interrupted run continues or if there is nothing to do.
+        confirm: called with the plan before anything is sent. If it returns False, nothing is sent.
+            It is not called if an interrupted run continues or if there is nothing to do.
         confirm_resume: called with the number of changes that are left, before an interrupted run
             continues. If it returns False, nothing is sent.
         on_progress: called with each event of the run.
-        prune: also take out people whom the roster does not name.
+        prune: also remove people whom the roster does not name.
         invite_declined: also invite people who have declined.
-        retry_unknown: also send an email if it is unknown whether an earlier one was sent.
-            By default these people are left out, and the result has an `OutcomeUnknown` for each.
+        retry_unknown: also send an email if it is unknown whether an earlier one was sent. By
+            default these people are left out, and the result has an `OutcomeUnknown` for each.
         fresh: make a new plan even if an interrupted run could continue.
         force: allow a plan that is over the roster's `[limits]`.
         accounts: plan and change only these accounts. Cannot be combined with `plan`.
@@ -127,8 +127,8 @@ def apply(
         allow_empty: accept a roster that names no people. By default that is an error.
         wait: seconds to wait for people to accept, so that they can be given deferred roles.
         stop: ends the run early when called, such as from a signal handler. With it, Ctrl-C is
-            reported in the result. Without it, Ctrl-C raises `KeyboardInterrupt` once the
-            requests in flight have been finished and recorded.
+            reported in the result. Without it, Ctrl-C raises `KeyboardInterrupt` once the requests
+            in flight have been finished and recorded.
         actor: who starts the run, for the ledger. By default the user of the operating system.
         note: the reason for the run, for the ledger.
 

@@ -46,8 +46,8 @@ def follow(
     Args:
         ledger: an open ledger, a file or a URL.
         client: the client to read with.
-        after: the number of the last answer that you have already.
-        days: look only at invitations of the last so many days.
+        after: the number of the last answer that you have processed.
+        days: check only invitations that were sent in the last `days` days.
 
     Raises:
         ConfigError: the ledger's location is invalid.

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class PlanOptions:
-    """What a plan may contain: the arguments of these names of `plan` and `apply`."""
+    """The options of a plan. They have the names of the arguments of `plan` and `apply`."""
 
     prune: bool = False
     invite_declined: bool = False
@@ -68,7 +68,7 @@ def plan(
         ledger: an open ledger, a file or a URL. By default the one that the roster names.
         client: the client to read with. By default one for the roster's accounts.
         on_progress: called with an event for each part that is read.
-        prune: also take out people whom the roster does not name.
+        prune: also remove people whom the roster does not name.
         invite_declined: also invite people who have declined.
         retry_unknown: also send an email if it is unknown whether an earlier one was sent.
         accounts: plan only these accounts.

@@ -39,15 +39,15 @@ def record_what_is_there(
 ) -> None:
     """Records which waiting orders of a run have been carried out already.
 
-    Call it before sending anything for a run that this process has not begun. It does nothing for
-    an account whose service does not show who was invited.
+    Call it before sending requests for a run that another process has begun. Does nothing if the
+    service does not show who was invited.
 
     Args:
         guests: the client, bound to the account.
         tally: counts the orders found.
 
     Raises:
-        GuestlistError: the service does not answer or refuses. Send nothing then.
+        GuestlistError: the service does not answer or refuses. Do not send anything.
     """
     provider = guests.accounts[account]
     try:

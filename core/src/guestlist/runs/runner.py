@@ -92,7 +92,7 @@ class Runner:
     def reconcile(
         self, accounts: Collection[str] = (), progress: Progress | None = None
     ) -> Summary:
-        """Finds out what became of all requests without an answer. Sends only requests that read.
+        """Looks up the outcomes of all unanswered requests. Sends only reading requests.
 
         Args:
             accounts: names of the accounts; empty for all.
@@ -118,7 +118,7 @@ class Runner:
         replace: bool = True,
         before: runs.Claims | None = None,
     ) -> int:
-        """Stores a new run, as `begin_run` does, with the present time. Sends nothing."""
+        """Stores a new run with the current time; see `begin_run`. Sends nothing."""
         now = self._guests.clock.now().timestamp()
         run = runs.begin_run(
             self._store,
@@ -155,7 +155,7 @@ class Runner:
         """Returns a snapshot of attempt counts for `begin`, to be taken before planning. None on
         SQLite, where only one process works on runs.
 
-        After taking the snapshot, waits until the services' lists show everything that was done
+        After taking the snapshot, waits until the services' lists show all changes that were made
         before it. A plan made from older lists would invite those people again.
         """
         before = None if self._store.is_sqlite else runs.claims(self._store)
@@ -189,7 +189,7 @@ class Runner:
         `guestlist.runs.resume`.
 
         Raises:
-            LedgerError: the ledger fails. No request was sent that the ledger does not hold.
+            LedgerError: the ledger fails. Every request that was sent is in the ledger.
         """
         left = orders.left(self._store, run)
         requests = orders.unanswered(self._store, run=run)
@@ -318,7 +318,7 @@ def unconfigured(account: str, hint: str) -> UnknownAccount:
 
 
 class Nothing:
-    """A source without orders, for `Runner.reconcile`."""
+    """Supplies no orders: for an account worker that only looks up unanswered requests."""
 
     def next(self) -> list[Order]:
         return []

@@ -20,11 +20,11 @@ class Tally:
     them.
 
     Attributes:
-        left: orders that nothing was sent for, or that are unresolved.
+        left: orders that are unsent or unresolved.
         done: successful orders by outcome.
         refused: failed orders by the class of the error. They are not tried again.
         unknown: orders whose outcome stays unknown, because the service does not show it.
-        unresolved: orders whose request got no answer and is still to be looked for.
+        unresolved: orders whose request got no answer and must still be looked up.
         emails: number of emails sent.
         problems: the first errors.
         halted: the error that stopped the account before all orders were carried out; else None.

@@ -47,7 +47,7 @@ class UnresolvedRequest:
     """An order whose request got no answer.
 
     Attributes:
-        since: time on the monotonic clock since when no request of the order is in flight.
+        since: monotonic time in seconds from which no request of the order is in flight.
         error: the error that came instead of an answer; None if the process that waited for the
             answer is gone.
         counts: whether the request counts as an attempt. It does not if this machine caused the
@@ -61,14 +61,14 @@ class UnresolvedRequest:
 
     @property
     def why(self) -> str:
-        """The reason why there is no answer, as a message."""
+        """The reason why no answer came, as a message."""
         why = self.error.message if self.error is not None else INTERRUPTED
         return why.removeprefix(MAY_HAVE_HAPPENED)
 
 
 class UnresolvedRequests:
-    """The unresolved requests of one account. Any number of threads may add requests; one thread
-    looks.
+    """The unresolved requests of one account. Any number of threads may add requests. One thread
+    looks them up.
 
     Args:
         guests: the client, bound to the account.
@@ -101,7 +101,7 @@ class UnresolvedRequests:
         Args:
             error: the error that came instead of an answer; None if the process that waited for the
                 answer is gone.
-            since: time on the monotonic clock since when no request of the order is in flight; None
+            since: monotonic time in seconds from which no request of the order is in flight; None
                 for now.
             counts: whether the request counts as one of `MAX_ATTEMPTS` attempts.
         """
@@ -116,8 +116,8 @@ class UnresolvedRequests:
         self._tally.is_unresolved(1)
 
     def recover(self, store: Store, orders: list[Order], *, alone: bool) -> None:
-        """Takes over the requests without an answer that other processes have left. Requests that
-        are safe to repeat go back to the queue once no process waits for their answers any more.
+        """Takes over the unanswered requests of other processes. Requests that are safe to repeat
+        go back to the queue once no process waits for their answers any more.
 
         Args:
             alone: whether no other process works on a run of this ledger.
@@ -168,14 +168,14 @@ class UnresolvedRequests:
         return replace(order, doubted=latest)
 
     def look(self) -> ServiceTrouble | None:
-        """Looks for the effects of all requests, and stores the outcomes that the look decides.
+        """Looks up the effects of all requests, and stores the outcomes that are certain.
 
         Returns:
-            The error that kept the service from answering; None if it answered.
+            The error if the service did not answer; None if it did.
 
         Raises:
-            GuestlistError: the service refuses to be read, or the ledger fails. All requests stay
-                unresolved: the refusal may be over soon.
+            GuestlistError: the service refuses to return its records, or the ledger fails. All
+                requests stay unresolved, because a later lookup may succeed.
         """
         began = self._clock.monotonic()
         with self._guard:
@@ -266,8 +266,8 @@ def where_they_stand(guests: Guestlist, orders: Iterable[Order]) -> dict[str, Gu
     """Returns the status of the people of some orders, by key.
 
     An address that only the service considers valid is looked up separately, so that it does not
-    break the lookup of the others. None stands for an address that the service does not accept
-    either.
+    break the lookup of the others. The value is None for an address that the service rejects as
+    well.
 
     Args:
         guests: the client, bound to the account.

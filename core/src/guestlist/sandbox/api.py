@@ -221,7 +221,7 @@ class Api:
         return await self.clock(request)
 
     async def reset(self, request: Request) -> Response:
-        """Starts over."""
+        """Deletes all emails and changes, and restarts the services."""
         self._world.reset()
         return self._services()
 

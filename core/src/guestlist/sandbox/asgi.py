@@ -42,7 +42,7 @@ class Guard:
 
     Args:
         hosts: the host names of this mailbox, or None to accept any.
-        refuse: makes the answer to a refused request from the reason in words.
+        refuse: returns the answer to a refused request, given the reason.
     """
 
     def __init__(

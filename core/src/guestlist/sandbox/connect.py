@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def accounts_of(
     running: SandboxControl | Sandbox, plugins: Plugins | None = None
 ) -> dict[str, Provider]:
-    """An account with an owner's rights on each service, under the service's name.
+    """Returns an account with an owner's rights for each service, by the service's name.
 
     Reads nothing from the environment, because the values there belong to the real services.
 

@@ -48,7 +48,7 @@ class Limit(Protocol):
     """Allows or refuses requests. Each key has a count of its own."""
 
     def take(self, key: str, now: float) -> Verdict:
-        """Counts one request of `key` at `now` (seconds since 1970).
+        """Counts a request of `key` at the time `now` (seconds since 1970).
 
         A refused request is not counted. If `now` is before the last request of this key, the time
         of that request is used instead.

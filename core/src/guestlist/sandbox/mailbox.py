@@ -110,7 +110,7 @@ def mailbox(world: World, *, hosts: Container[str] | None = LOOPBACK_NAMES) -> S
 
 
 def for_programs(request: Request) -> bool:
-    """Whether the path is one of the control API, so that the answer has to be JSON."""
+    """Returns whether a path belongs to the control API, whose answers are JSON."""
     return f"{request.scope['path']}/".startswith("/api/")
 
 
@@ -215,7 +215,7 @@ class Pages:
         return self._done(back, Flash("good", f"The clock moved forward: {label}"))
 
     async def reset(self, request: Request) -> Response:
-        """Starts over."""
+        """Deletes all emails and changes, and restarts the services."""
         self._world.reset()
         return self._done(
             "/", Flash("good", "Started over: no emails, fresh services, present time")

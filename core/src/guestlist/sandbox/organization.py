@@ -102,7 +102,7 @@ def is_address(text: str) -> bool:
 
 @dataclass(eq=False, kw_only=True)
 class Record:
-    """The base class of all records. `number` counts up over all of them: the order of lists."""
+    """The base class of all records. `number` grows from record to record, and orders the lists."""
 
     id: str
     number: int
@@ -114,7 +114,7 @@ class Record:
 
 @dataclass(eq=False, kw_only=True)
 class Person(Record):
-    """A person with an account on the service, in the organization or not."""
+    """A person with an account on the service. The person need not be in the organization."""
 
     email: str
     name: str = ""
@@ -134,7 +134,7 @@ class Role(Record):
 
 @dataclass(eq=False, kw_only=True)
 class Invitation(Record):
-    """An offer to one address."""
+    """An invitation of one address to the organization."""
 
     email: str
     roles: list[Role]
@@ -616,7 +616,7 @@ class Organization:
     # ------------------------------------------------------------------ lists
 
     def listed(self, records: Iterable[RecordT]) -> list[RecordT]:
-        """Returns the records that are in the lists by now: see the switch `list_lag`."""
+        """Returns the records that the lists show by now; see the switch `list_lag`."""
         lag = timedelta(seconds=float(self.value("list_lag")))
         now = self.clock.now()
         return [one for one in records if one.created_at + lag <= now]
@@ -645,7 +645,7 @@ class Organization:
     # ------------------------------------------------------------------ helpers
 
     def identity(self, kind: str, id: str = "") -> dict[str, Any]:
-        """Returns the first fields of a new record: id, number and dates."""
+        """Returns the id, number and dates of a new record."""
         self._count += 1
         now = self.clock.now()
         return {

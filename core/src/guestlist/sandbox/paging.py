@@ -21,7 +21,7 @@ RecordT = TypeVar("RecordT", bound=Record)
 
 
 class Numbered(Protocol):
-    """An item with a number by which a list is ordered."""
+    """An item that has a number, by which lists are ordered."""
 
     @property
     def number(self) -> int: ...
@@ -59,7 +59,7 @@ def by_offset(
     default: int = 20,
     maximum: int = 100,
 ) -> Page[T]:
-    """Pages by a position and a size: `?offset=20&limit=20`."""
+    """Returns a page by its position and size: `?offset=20&limit=20`."""
     first, count = _number(query, start, 0), _size(query, size, default, maximum)
     return Page(items[first : first + count], first, count, len(items))
 
@@ -74,14 +74,14 @@ def by_number(
     default: int = 20,
     maximum: int = 100,
 ) -> Page[T]:
-    """Pages by a page number: `?page=2&per_page=20`. `first` is the number of the first page."""
+    """Returns a page by its number: `?page=2&per_page=20`. The first page has the number `first`."""
     count = _size(query, size, default, maximum)
     start = max(0, _number(query, page, first) - first) * count
     return Page(items[start : start + count], start, count, len(items))
 
 
 def by_start_index(items: Sequence[T], query: Mapping[str, str], *, default: int = 100) -> Page[T]:
-    """Pages as SCIM does (RFC 7644, 3.4.2.4): `?startIndex=1&count=20`, counted from 1."""
+    """Returns a page as SCIM does (RFC 7644, 3.4.2.4): `?startIndex=1&count=20`, counted from 1."""
     start = max(1, _number(query, "startIndex", 1)) - 1
     count = _number(query, "count", default)
     return Page(items[start : start + count], start, count, len(items))
@@ -104,10 +104,10 @@ def by_cursor(
     default: int = 20,
     maximum: int = 100,
 ) -> CursorPage[NumberedT]:
-    """Pages by a cursor, in the order of the records' numbers.
+    """Returns the page at a cursor, in the order of the records' numbers.
 
-    A cursor contains the number of the record next to the page, not a position. So records that
-    are added or removed between two requests cause no repetitions and no gaps.
+    A cursor contains the number of the record next to the page, not a position. So records that are
+    added or removed between two requests cause no repetitions and no gaps.
 
     Raises:
         InvalidValue: the cursor or the size is invalid.
@@ -138,7 +138,7 @@ def after_id(
     default: int = 20,
     maximum: int = 100,
 ) -> CursorPage[RecordT]:
-    """Pages by the id of the last record of the page before: `?after=inv_7c1`.
+    """Returns the page after the record with an id: `?after=inv_7c1`.
 
     Raises:
         InvalidValue: there is no record with this id.

@@ -207,8 +207,8 @@ ERRORS: Mapping[type[SandboxRefusal], int] = {
 
 
 class OrganizationService(Service):
-    """A service with one organization. The seed, the paths, the records and the errors are its
-    own."""
+    """A service with one organization. A subclass defines the initial records, the paths and the
+    error bodies."""
 
     profiles: ClassVar[tuple[str, ...]] = ("default",)
     routes: ClassVar[Routes]
@@ -275,7 +275,7 @@ class OrganizationService(Service):
             raise NotPermitted("these credentials may only read")
 
     def limit(self, call: Call) -> Limit | None:
-        """Returns the rate limit for a request, which may depend on its kind. None for none."""
+        """Returns the rate limit for a request, which may depend on its kind; None for no limit."""
         return None
 
     def limit_key(self, call: Call) -> str:
@@ -325,7 +325,7 @@ class OrganizationService(Service):
         return Response(status_code=status) if result is None else JSONResponse(result, status)
 
     def refused(self, refusal: SandboxRefusal) -> Response:
-        """Returns the error answer for a refusal."""
+        """Returns the response for a refusal."""
         headers: Mapping[str, str] = {}
         if isinstance(refusal, ServiceRefusal):
             status, code, headers = refusal.status, refusal.code, refusal.headers

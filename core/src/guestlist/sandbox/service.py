@@ -109,7 +109,7 @@ class Switch:
 
 
 class SandboxRefusal(Exception):
-    """The service does not allow an action of the invitee. The message says why."""
+    """The service does not allow an action of the invitee. The message gives the reason."""
 
 
 class Service(ABC):
@@ -165,7 +165,7 @@ class Service(ABC):
 
     @abstractmethod
     def build(self) -> ASGIApp:
-        """Creates the ASGI application. Its paths are those of the real service, no prefix."""
+        """Creates the ASGI application, with the paths of the real service and no prefix."""
 
     @abstractmethod
     def settings(self, base_url: str) -> dict[str, str]:

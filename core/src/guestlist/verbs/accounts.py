@@ -17,14 +17,14 @@ from guestlist.verbs.strategies import InRun, WithLedger, WithoutLedger
 
 @dataclass(frozen=True)
 class Accounts:
-    """The first argument of every function of this package.
+    """The configured accounts and limits of a client: the first argument of every verb.
 
     Attributes:
         by_name: the accounts by name.
         default: the account of calls that name none.
         budget: the limits of one call.
         allowed_domains: the domains of addresses that may be invited. Empty if all are allowed.
-        check_invitation: lets plugins refuse an invitation.
+        check_invitation: calls the plugins, which may refuse an invitation.
         ledger: the ledger. None if there is none.
         new_strategy: returns the strategy of a call that begins.
     """

@@ -38,7 +38,7 @@ def check_possible(
     """Refuses what the service cannot do, before anything is sent.
 
     Args:
-        can_defer: roles can be given later: there is a ledger that remembers them.
+        can_defer: whether roles can be given later, because a ledger stores them.
     """
     title = provider.title
     can_defer = can_defer and provider.supports("assign_role")

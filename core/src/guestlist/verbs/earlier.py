@@ -16,7 +16,7 @@ PAUSE_SECONDS = 5.0
 
 
 def settle_earlier(call: Call, action: str) -> Steps[Guest | None]:
-    """Finds out if an earlier call with an unknown outcome took effect, before a new email.
+    """Before a new email, finds out whether an earlier call with an unknown outcome took effect.
 
     Returns:
         The guest, if the earlier call was about the same action and took effect.
@@ -68,7 +68,7 @@ def _find_out(call: Call, earlier: EarlierCall) -> Steps[tuple[Guest, bool | Non
 
 
 def wait_for_effect(call: Call, seconds: float, what: str) -> Steps[None]:
-    """Waits before the next lookup of what an earlier call did.
+    """Waits before the next lookup of the effect of an earlier call.
 
     Args:
         seconds: the time until a lookup is conclusive.

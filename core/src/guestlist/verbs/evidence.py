@@ -20,19 +20,18 @@ second, the new expiry would equal the old one, and a resend without an answer w
 
 
 def new_record(guest: Guest, known: Guest | None) -> Invitation | Member | None:
-    """Returns the record that is there now and was not there before, or None.
+    """Returns the record that was created since `known`, or None.
 
-    The invitee may have answered already: a new invitation that was declined was created all the
-    same.
+    A new invitation counts even if the invitee has already declined it.
 
     Args:
         guest: the guest now.
         known: the guest before. None if the records were not read.
 
     Raises:
-        MalformedResponse: it is uncertain if a record is new, or if there is none: the records were
-            not read before, an older invitation is open and may have been reopened, or an
-            unreadable record may be the new one.
+        MalformedResponse: it is uncertain whether a record is new, or whether there is one. Either
+            the records were not read before, or an older open invitation may have been reopened, or
+            an unreadable record may be new.
     """
     new = _new_record(guest, known)
     if new is None and (unclear := guest.incomplete or guest.unidentified) is not None:
@@ -132,9 +131,10 @@ def has_ended(call: Call, invitation: Invitation) -> bool:
 
 
 def would_show(call: Call, invitation: Invitation) -> Steps[bool]:
-    """Returns whether a renewal changes the expiry; first waits until the change would be visible.
+    """Returns whether a renewal visibly changes the expiry.
 
-    If a renewal does not show, finding no change proves nothing.
+    Waits first, if only a later renewal would change it. If no renewal is visible, a lookup without
+    a change proves nothing.
     """
     expiry = _reported_date(invitation, "expires_at")
     if not shows_renewal(call.provider, invitation):

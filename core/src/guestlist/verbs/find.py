@@ -85,7 +85,7 @@ Check = Callable[[Provider], None]
 
 
 def needs(operation: str) -> Check:
-    """Returns a check that a provider has an operation."""
+    """Returns a function that checks whether a provider has an operation."""
 
     def check(provider: Provider) -> None:
         if not provider.supports(operation):
@@ -281,7 +281,7 @@ def candidates(
 ) -> Steps[list[list[Member]]]:
     """Returns for each accepted invitation the members who could have accepted it under another
     address: those who joined at that time, and have no invitation to their own address. Members
-    without a date are no candidates, because nothing tells them from all others.
+    without a date are not candidates, because nothing distinguishes them from the others.
 
     Reads the list of members once, and the list of invitations if that is not conclusive.
 
@@ -313,7 +313,7 @@ def candidates(
 
 
 def unless_seen(guest: Guest, hidden: RecordProblem) -> Guest:
-    """Returns the guest, marked as incomplete unless the readable records settle the state.
+    """Returns the guest. Marks it as incomplete if the readable records do not prove its state.
 
     Args:
         hidden: a record that cannot be read and may be about the person.
@@ -326,7 +326,7 @@ def unless_seen(guest: Guest, hidden: RecordProblem) -> Guest:
 
 
 def check_complete(call: Call, guest: Guest) -> None:
-    """Checks that what the records do not show is absent.
+    """Checks that every record of the person was readable, so that a missing record is absent.
 
     Raises:
         MalformedResponse: a record that cannot be read may be about the person.
@@ -337,7 +337,7 @@ def check_complete(call: Call, guest: Guest) -> None:
 
 
 def look_after(call: Call, email: str, happened: bool | None = True) -> Steps[Guest]:
-    """Reads the records again after a change. `happened` is None if the change is unresolved."""
+    """Reads the records again after a change."""
     try:
         return (yield from look(call, email))
     except GuestlistError as error:
@@ -346,7 +346,7 @@ def look_after(call: Call, email: str, happened: bool | None = True) -> Steps[Gu
 
 
 def can_look(call: Call) -> bool:
-    """Returns whether the service can be asked about an address at all."""
+    """Returns whether the service offers a way to look up an address."""
     return any(map(call.provider.supports, ("find_invitation", "invitations")))
 
 
@@ -395,7 +395,7 @@ def member_or_made(listed: Member | None, made: Guest | None) -> Member | None:
 
 
 def find_member(call: Call, email: str) -> Steps[Member | None]:
-    """Returns the member record of an address that counts."""
+    """Returns the member record that counts for an address."""
     return best_member((yield from _members(call, email)).items)
 
 
@@ -435,7 +435,7 @@ def _has_login(key: str, member: Member) -> bool:
 
 
 def find_active_member(call: Call, email: str) -> Steps[Guest]:
-    """Returns the guest with the member record, whatever the invitations are. If there is no member
+    """Returns the guest with the member record, without reading invitations. If there is no member
     record, reads all records.
     """
     member = yield from find_member(call, email)

@@ -36,14 +36,13 @@ Listing = Callable[[str | None], Flow[Page[T]]]
 class Pages(Generic[T]):
     """Reads the pages of one list, one after another.
 
-    The list ends where the service says so, and also where a page or a cursor comes a second time:
-    some services ignore the cursor and answer with the first page forever. Such a list is
-    `incomplete`, and so is one that the service cuts off or that is shorter than its total: who is
-    not on the pages may be in the list all the same.
+    The list ends after its last page, or when a page or a cursor repeats, because some services
+    ignore the cursor and return the first page forever. A list that repeats, is cut off or is
+    shorter than its total is `incomplete`: it may contain people who are on none of the pages.
 
     Attributes:
         ended: whether the last page was read.
-        problems: records that cannot be read as they should be, with their places in the list.
+        problems: records that cannot be parsed completely, with their positions in the list.
     """
 
     def __init__(self, listing: Listing[T]) -> None:
@@ -105,7 +104,7 @@ class Pages(Generic[T]):
     def hiding(self, key: str) -> RecordProblem | None:
         """Returns an unreadable record that may be about the person with this key.
 
-        That is one with the person's address, or else one whose address is unknown.
+        It has the person's address, or its address is unknown.
         """
         return hiding(self.problems, key)
 
@@ -113,7 +112,7 @@ class Pages(Generic[T]):
 def hiding(problems: Iterable[RecordProblem], key: str) -> RecordProblem | None:
     """Returns an unreadable record that may be about the person with this key.
 
-    That is one with the person's address, or else one whose address is unknown.
+    It has the person's address, or its address is unknown.
     """
     found = [problem for problem in problems if problem.may_be(key)]
     return min(found, key=lambda problem: problem.email is None, default=None)
@@ -127,7 +126,7 @@ def _ids(items: Sequence[Any]) -> list[object]:
 
 @dataclass(frozen=True)
 class Matches(Generic[R]):
-    """The records that a search in a list has found.
+    """The records that a search in a list found.
 
     Attributes:
         hidden: an unreadable record that may match. None if a record was found that settles the
@@ -150,7 +149,7 @@ def matching(
     """Searches a list for the records of one person. Only those are kept in memory.
 
     Args:
-        key: of the person's address.
+        key: the key of the person's address.
         first: stop reading at the first record that settles the question.
         same: also matches records without that address, such as a member by the login.
         proof: whether a record settles the question.
@@ -189,10 +188,10 @@ def unreadable(operation: str, problem: RecordProblem) -> MalformedResponse:
 
 
 class Walk(Generic[T]):
-    """Reads a list for either client, page by page.
+    """Reads a list page by page, for sync and async clients.
 
     Attributes:
-        problems: the records so far that cannot be read as they should be.
+        problems: the records so far that cannot be parsed completely.
     """
 
     def __init__(
@@ -207,7 +206,7 @@ class Walk(Generic[T]):
         self.problems = self._pages.problems
 
     def more(self) -> Generator[Step, Any, list[T] | None]:
-        """Returns the items of the next page, an empty list if none fits, or None after the last.
+        """Returns the matching items of the next page, or None after the last page.
 
         Raises:
             MalformedResponse: the list is incomplete: it was cut off, repeats itself, or is shorter

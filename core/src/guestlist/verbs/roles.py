@@ -231,7 +231,7 @@ def holds(held: Iterable[Role], role: Role) -> bool:
 
 
 def unknown_role(wanted: str, found: Sequence[Role], known: Sequence[Role]) -> UnknownRole:
-    """Returns the error for a text that matches no known role, or several."""
+    """Returns the error for a text that matches no role or several roles."""
     if found:
         each = " and ".join(f"{role.kind}:{role.name or role.id} ({role.id})" for role in found)
         return UnknownRole(f"{wanted!r} fits {each}", hint="Say which: by kind:name, or by the id.")

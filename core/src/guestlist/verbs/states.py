@@ -45,7 +45,7 @@ def current(
     its date is over.
 
     Args:
-        fresh: the invitation was created just now.
+        fresh: whether the invitation has just been created.
     """
     created, expires = invitation.created_at, invitation.expires_at
     estimated = invitation.estimated
@@ -72,13 +72,14 @@ def current(
 
 
 def is_open(invitation: Invitation, account: Account) -> bool:
-    """Returns whether an invitation is open now, whatever the service still reports."""
+    """Returns whether an invitation is open now. An expired one is not, even if reported as
+    pending."""
     return current(invitation, account.provider, account.now()).state in OPEN_STATES
 
 
 def best(invitations: Iterable[Invitation]) -> Invitation | None:
-    """Returns the invitation that counts, of several for one address: open before closed, then the
-    latest. Services keep closed invitations, and some allow several open ones."""
+    """Returns the invitation that counts if an address has several: an open one, else the latest.
+    Services keep closed invitations, and some allow several open ones."""
     return max(
         invitations,
         key=lambda one: (
@@ -91,7 +92,7 @@ def best(invitations: Iterable[Invitation]) -> Invitation | None:
 
 
 def best_member(members: Iterable[Member]) -> Member | None:
-    """Returns the member record that counts, of several for one address.
+    """Returns the member record that counts if an address has several.
 
     An active membership comes before an invited one, and that before a removed one.
     """
@@ -103,8 +104,8 @@ def best_member(members: Iterable[Member]) -> Member | None:
 
 
 def is_undecided(records: Iterable[Invitation]) -> bool:
-    """Returns whether these records show an invitation but no membership, which the list of members
-    may show.
+    """Returns whether invitations leave it undecided if the person is a member. If so, read the
+    members.
     """
     records = list(records)
     counting = best(records)
@@ -192,7 +193,7 @@ def could_be(member: Member, invitation: Invitation) -> bool:
 def conclude(
     account: Account, email: str | None, invitation: Invitation | None, member: Member | None
 ) -> Guest:
-    """Returns the guest that follows from invitation and member, which were both read."""
+    """Returns the guest that follows from an invitation and a member record."""
     state, basis = State.GONE, Basis.INFERRED
     inside = member is not None and member.state in MEMBERSHIPS
     if inside:

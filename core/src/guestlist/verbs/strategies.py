@@ -93,7 +93,7 @@ class RememberedCall:
 
     @property
     def seconds(self) -> float:
-        """Seconds until a lookup that finds nothing is conclusive; negative if it would be now."""
+        """Seconds until a lookup that finds nothing is conclusive; negative if it already is."""
         return self.final - self.account.clock.monotonic()
 
     def judge(self, now: Guest, *, final: bool) -> bool | None:

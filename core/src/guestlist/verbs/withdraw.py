@@ -12,9 +12,9 @@ from guestlist.provider import Flow
 def withdraw(call: Call, email: str, flow: Flow[None]) -> Steps[None]:
     """Runs a flow that revokes an invitation or removes a member.
 
-    The client first forgets what it has recently created for the guest. It remembers that again if
-    the service refuses, or if an interruption came before anything was sent: the record still
-    exists, even if the service's lists do not show it yet.
+    The client first forgets what it has recently created for the guest. It remembers it again if
+    the service refuses or nothing was sent, because the record then still exists, even if the
+    service's lists do not show it yet.
     """
     recent, sent = call.account.recent_writes, call.sent
     made = recent.forget(email)

@@ -7,6 +7,6 @@ from guestlist.cli.shell_completion import script
 
 
 def run_completion(session: Session) -> None:
-    """Prints the script. It is not a result, because a shell reads it."""
+    """Prints the completion script as plain text, because a shell reads it."""
     print(script(session.arguments.shell))
     session.printed = True

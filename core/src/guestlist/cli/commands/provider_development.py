@@ -18,7 +18,7 @@ from guestlist.plugins import installed
 
 
 class NotReady(CallerMistake):
-    """A rule for providers that a provider breaks."""
+    """A provider breaks a rule that all providers must follow."""
 
 
 def _from_test_kit(command: str) -> Any:

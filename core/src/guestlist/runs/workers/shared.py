@@ -21,8 +21,8 @@ def unfinished_runs(store: Store) -> list[int]:
 
 
 def count_unanswered(store: Store, account: str) -> int:
-    """Returns the number of an account's orders whose request got no answer and is to be looked
-    for."""
+    """Returns the number of an account's orders whose request got no answer and must still be
+    looked up."""
     with store.reading() as connection:
         return (
             connection.scalar(
@@ -41,12 +41,12 @@ def count_unanswered(store: Store, account: str) -> int:
 
 
 def stop_account(connection: Connection, run: int, account: str, now: float, why: str) -> None:
-    """Stops an account's orders of a run until somebody applies the run again."""
+    """Stops an account's orders of a run until the run is applied again."""
     insert_absent(connection, halts, {"run": run, "account": account, "at": now, "why": why})
 
 
 def restart_accounts(store: Store, run: int) -> None:
-    """Lets all accounts of a run go on."""
+    """Restarts all stopped accounts of a run."""
     store.make(lambda connection: connection.execute(delete(halts).where(halts.c.run == run)))
 
 

@@ -54,7 +54,7 @@ class Supervisor:
         self._pause = FIRST_LOOK_SECONDS
 
     def supervise(self) -> None:
-        """Reconciles what is due and adds chunks, unless another worker does so at this moment.
+        """Looks up due requests and adds chunks, unless another worker is doing so.
 
         Raises:
             LedgerError: the ledger fails.
@@ -100,7 +100,7 @@ class Supervisor:
 
 
 def stop_account(store: Store, run: int, account: str, now: float, why: Exception) -> None:
-    """Stops an account's orders of a run until somebody applies the run again."""
+    """Stops an account's orders of a run until the run is applied again."""
     store.write(lambda c: shared.stop_account(c, run, account, now, str(why)))
 
 

@@ -32,14 +32,14 @@ def run_together(
     The run needs no other worker. Other workers go on if this process is stopped.
 
     Args:
-        make: creates a client for this process with the clock that it is given.
+        make: creates a client for this process with a given clock.
         url: the URL of the ledger's database in PostgreSQL.
         stop: ends the waiting and the work of this process.
         accounts: the accounts that are configured here; None for all.
         too_long: see `follow`.
 
     Raises:
-        LedgerError: the ledger fails. No request was sent that the ledger does not hold.
+        LedgerError: the ledger fails. Every request that was sent is in the ledger.
     """
     ends = Stop()
     with ThreadPoolExecutor(1, "guestlist-worker") as here:

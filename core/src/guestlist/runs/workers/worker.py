@@ -216,11 +216,11 @@ def run_worker(
     """Works on the runs of a ledger until Ctrl-C, SIGTERM or `stop`.
 
     Args:
-        make: creates the client with the clock that it is given.
+        make: creates the client with a given clock.
         url: the URL of the ledger's database.
 
     Raises:
-        LedgerError: the ledger fails. No request was sent that the ledger does not hold.
+        LedgerError: the ledger fails. Every request that was sent is in the ledger.
     """
     # Not `stop or Stop()`, because a `Stop` that is not set is false.
     stop = Stop() if stop is None else stop
@@ -405,7 +405,8 @@ def queue_name(account: str, way: str = "") -> str:
     announces new chunks on a channel of that name.
 
     Args:
-        way: `RETRY_SUFFIX` for the queue of chunks whose worker has died.
+        way: `RETRY_SUFFIX` for the queue of chunks whose worker has died; empty for the usual
+            queue.
     """
     return f"guestlist-{hashlib.blake2s(account.encode(), digest_size=8).hexdigest()}{way}"
 
