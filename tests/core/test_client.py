@@ -366,9 +366,9 @@ def test_what_no_client_can_be_made_of(arguments: dict[str, Any], told: str) -> 
 
 
 def test_what_is_no_provider() -> None:
-    with pytest.raises(ConfigError, match="the account 'cloud' is a str and no provider"):
+    with pytest.raises(ConfigError, match="the account 'cloud' is a str, not a provider"):
         Guestlist({"cloud": "vultr"})  # type: ignore[dict-item]
-    with pytest.raises(ConfigError, match="is a ModelMetaclass and no provider"):
+    with pytest.raises(ConfigError, match="is a ModelMetaclass, not a provider"):
         Guestlist({"cloud": Club})  # type: ignore[dict-item]
 
 
@@ -516,7 +516,7 @@ def test_an_operation_of_the_provider(make: Make) -> None:
 
 def test_an_operation_of_another_provider(make: Make, house: House) -> None:
     guests = make()
-    with pytest.raises(Unsupported, match=r"Sect\.whisper is no operation of Club") as caught:
+    with pytest.raises(Unsupported, match=r"Sect\.whisper is not an operation of Club") as caught:
         do(guests.account("chess").call(Sect.whisper))
     assert "invitations" in caught.value.hint
     for no_operation in (Club.secrets, print, Club._read):

@@ -53,7 +53,7 @@ def test_a_list_that_repeats_itself_is_none(stage: Any, reply: Any, pages: Pages
 
 
 def test_a_list_that_is_cut_off_is_none(stage: Any, reply: Any) -> None:
-    with pytest.raises(MalformedResponse, match="cuts its list off") as caught:
+    with pytest.raises(MalformedResponse, match="returns only a part of its list") as caught:
         read(stage, reply, {None: Page([1], cut_off="Raise the limit.")})
     assert caught.value.hint == "Raise the limit."
 

@@ -280,7 +280,7 @@ def test_another_programs_database_is_refused_and_left_as_it_is(
     with closing(sqlite3.connect(file)) as connection:
         connection.execute("CREATE TABLE goods (name TEXT)")
     before = file.read_bytes()
-    with pytest.raises(LedgerError, match=r"shop\.db is not a ledger: it holds other tables"):
+    with pytest.raises(LedgerError, match=r"shop\.db is not a ledger: it contains other tables"):
         Store(f"sqlite:///{file}", read_only=read_only)
     assert file.read_bytes() == before
 

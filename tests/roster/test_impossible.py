@@ -50,5 +50,5 @@ def test_it_takes_nothing_and_exits_with_2(guests: Guestlist) -> None:
                     assert [one.action for one in plan.changes()] == [Action.CANNOT]
         [error] = [event.error for event in events if isinstance(event, RunProblem)]
         assert isinstance(error, Unsupported)
-        assert error.hint == "It is wanted for ada@example.com."
+        assert error.hint == "The roster wants it for ada@example.com."
         assert exit_code([error]) == 2

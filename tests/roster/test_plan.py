@@ -349,7 +349,7 @@ def test_a_role_that_there_is_not_is_told_once(guests: Guestlist) -> None:
         assert notes(plan, "vultr")["held back"] == 50
     assert changes[1].reason == (
         "there is no role 'Enginering'. The nearest are: group:Engineering, Support Engineer."
-        " It is wanted for 51 people."
+        " The roster wants it for 51 people."
     )
 
 
@@ -377,7 +377,7 @@ def test_an_option_that_there_is_not(guests: Guestlist) -> None:
     [change] = planned(guests, [want("vultr", ADA, options={"api": True})])
     assert change.reason == (
         "Vultr IAM: there is no option 'api'. The options are: api_enabled."
-        " It is wanted for ada@example.com."
+        " The roster wants it for ada@example.com."
     )
 
 

@@ -349,7 +349,7 @@ def _checked(accounts: Mapping[str, Provider]) -> dict[str, Provider]:
         check_account_name(name)
         if not isinstance(provider, Provider):
             raise ConfigError(
-                f"the account {name!r} is a {type(provider).__name__} and no provider",
+                f"the account {name!r} is a {type(provider).__name__}, not a provider",
                 hint='Pass an instance, such as {"cloud": Vultr(api_key="...")}.',
             )
     return dict(accounts)

@@ -180,7 +180,7 @@ def test_access_of_the_keys_owner(cli: Cli) -> None:
     run = cli("own-access", "-a", "aitronos")
     assert (
         run.code,
-        "aitronos: Aitronos does not show what the owner of a key holds" in run.err,
+        "aitronos: Aitronos does not show the roles of a key's owner" in run.err,
     ) == (2, True)
 
 

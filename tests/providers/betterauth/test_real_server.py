@@ -371,7 +371,7 @@ def test_a_list_that_is_cut_off(guests: Caller, organization: Organization) -> N
     # the hundredth may be the last of a hundred or of a thousand: the server does not tell
     attempts: Attempts = (guests.invitations, lambda: guests.status("nobody@example.com"))
     for attempt in attempts:
-        with pytest.raises(MalformedResponse, match="cuts its list off") as doubt:
+        with pytest.raises(MalformedResponse, match="returns only a part of its list") as doubt:
             attempt()
         assert "defaultFindManyLimit" in doubt.value.hint
     assert guests.status(ADA).state is State.PENDING  # who is listed is found

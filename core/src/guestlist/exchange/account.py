@@ -112,7 +112,7 @@ def budget_problem(name: str, value: Any, *, bounded: bool = False) -> ConfigErr
     elif not value >= least:
         wrong = f"it has to be at least {least}"
     elif bounded and not 0 < value < math.inf:
-        wrong = "it has to be above 0, and finite"
+        wrong = "it has to be above 0 and finite"
     return ConfigError(wrong, where=f"budget.{name}: ", place=(name,)) if wrong else None
 
 

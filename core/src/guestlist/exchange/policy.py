@@ -669,7 +669,9 @@ def _undecided(request: Request, verdict: Verdict, error: GuestlistError) -> Gue
         status=error.status,
         code=error.code,
         request_id=error.request_id,
-        hint=error.hint if isinstance(error, MalformedResponse) else "Look before you try again.",
+        hint=error.hint
+        if isinstance(error, MalformedResponse)
+        else "Check the `status` before you try again.",
     )
     unknown.request = error.request
     unknown.retry_after = error.retry_after

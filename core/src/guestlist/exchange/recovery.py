@@ -82,7 +82,7 @@ def once(
             return Settled(found, answered=False)
         if attempt >= call.budget.attempts:
             gave_up = errors.ServiceUnavailable(
-                f"it did not happen in {attempt} attempts: {doubt.message}",
+                f"the request had no effect in {attempt} attempts: {doubt.message}",
                 status=doubt.status,
                 hint="Nothing was created. Try again later.",
             )

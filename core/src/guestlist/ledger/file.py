@@ -77,7 +77,7 @@ def check_file(file: Path) -> None:
             hint=f"{ANOTHER} Restore a damaged ledger from a backup.",
         ) from None
     if tables and ledger.name not in tables:
-        raise LedgerError(f"{file} is not a ledger: it holds other tables", hint=ANOTHER)
+        raise LedgerError(f"{file} is not a ledger: it contains other tables", hint=ANOTHER)
 
 
 def _opened(file: Path, how: str) -> sqlite3.Connection:

@@ -289,7 +289,7 @@ def unfinished_list_error(cut_off: str | None, shortage: str = "") -> MalformedR
         shortage: how many records are missing, if the list is shorter than its own total.
     """
     if cut_off:
-        return MalformedResponse("the service cuts its list off", hint=cut_off)
+        return MalformedResponse("the service returns only a part of its list", hint=cut_off)
     return MalformedResponse(
         f"the list is incomplete: {shortage}"
         if shortage

@@ -243,7 +243,7 @@ def _problem_changes(
         if account is not None:
             whom = who if people == 1 else f"{people} people"
             reason = f"{place}: {text}" if place else text
-            reason += f" It is wanted for {whom}."
+            reason += f" The roster wants it for {whom}."
             change = Change(
                 action=Action.CANNOT, account=account.name, email="", key="", reason=reason
             )

@@ -320,7 +320,7 @@ def _role_kept(order: Order) -> Conflict:
     return Conflict(
         f"the role {label(order.change.roles[0])!r} was not taken away, because a role that this"
         " run was to give the same person was refused",
-        hint="Nothing was sent for it. Correct what was refused and apply again.",
+        hint="Nothing was sent for it. Correct the refused change and apply again.",
         account=order.change.account,
         email=order.change.email,
     )

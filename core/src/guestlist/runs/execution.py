@@ -67,7 +67,7 @@ def too_long_a_pause(client: Guestlist, account: str) -> RateLimited | None:
         return None
     return RateLimited(
         f"the service asked for a pause of {in_time_units(left)}",
-        hint="Workers on other machines go on. Run `guestlist apply` again to continue here.",
+        hint="Workers on other machines continue. Run `guestlist apply` again to continue here.",
         retry_after=left,
     )
 

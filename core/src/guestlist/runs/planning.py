@@ -216,7 +216,9 @@ def _impossible_for_all(plan: Plan | PlanFile) -> Iterator[GuestlistError]:
             reasons.setdefault((change.account, change.reason), []).append(change.label)
     for (account, reason), emails in reasons.items():
         whom = emails[0] if len(emails) == 1 else f"{len(emails)} people"
-        yield Unsupported(reason.rstrip("."), hint=f"It is wanted for {whom}.", account=account)
+        yield Unsupported(
+            reason.rstrip("."), hint=f"The roster wants it for {whom}.", account=account
+        )
 
 
 def deferred_grants(context: Context) -> list[DeferredGrant]:

@@ -74,7 +74,7 @@ def by_number(
     default: int = 20,
     maximum: int = 100,
 ) -> Page[T]:
-    """Returns a page by its number: `?page=2&per_page=20`. The first page has the number `first`."""
+    """Returns a page by its number, which starts from `first`: `?page=2&per_page=20`."""
     count = _size(query, size, default, maximum)
     start = max(0, _number(query, page, first) - first) * count
     return Page(items[start : start + count], start, count, len(items))

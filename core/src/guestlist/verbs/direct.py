@@ -53,7 +53,7 @@ def call(
         offered = ", ".join(this.provider.operations())
         raise this.about(
             Unsupported(
-                f"{whose} is no operation of {this.provider.title}",
+                f"{whose} is not an operation of {this.provider.title}",
                 hint=f"It has: {offered}.",
             )
         )

@@ -80,7 +80,7 @@ def wait_for_effect(call: Call, seconds: float, what: str) -> Steps[None]:
     exceeded = call.exceeded(seconds)
     if exceeded:
         unknown = OutcomeUnknown(
-            f"{what} got no clear answer, and may take effect yet",
+            f"{what} got no conclusive answer, and may still take effect",
             hint="Nothing was sent now. Try again in a minute.",
         )
         unknown.budget = exceeded

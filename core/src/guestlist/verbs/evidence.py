@@ -49,7 +49,9 @@ def _new_record(guest: Guest, known: Guest | None) -> Invitation | Member | None
         return one
     # A date would be no proof, because this machine's clock may have been set meanwhile.
     if known is None:
-        raise MalformedResponse(f"an invitation of {guest.email} is {one.state} and may be new")
+        raise MalformedResponse(
+            f"an invitation of {guest.email} is {one.state}, and it is uncertain whether it is new"
+        )
     before = known.invitation
     if before is None:
         return one

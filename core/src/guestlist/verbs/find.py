@@ -215,7 +215,7 @@ def _record_by_id(call: Call, id: str) -> Steps[Invitation | Member]:
     raise call.about(
         NotFound(
             f"there is no invitation or member with the id {id!r}",
-            hint="A record may have vanished since: use the email address.",
+            hint="The record may have been deleted since. Use the email address.",
         )
     )
 

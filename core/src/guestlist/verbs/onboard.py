@@ -118,7 +118,7 @@ def _resolved(
         if provider.one_role and len(wanted) > 1:
             raise Unsupported(
                 f"a member of {provider.title} holds one role, not {len(wanted)}",
-                hint="Name the one that they shall have.",
+                hint="Name only one role.",
             )
     except GuestlistError as error:
         raise call.about(error) from error.__cause__

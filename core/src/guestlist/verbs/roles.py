@@ -139,7 +139,7 @@ def own_access(accounts: Accounts, *, account: str | None = None) -> Steps[OwnAc
     call = accounts.call(account)
     if not call.provider.supports("own_access"):
         title = call.provider.title
-        raise call.about(Unsupported(f"{title} does not show what the owner of a key holds"))
+        raise call.about(Unsupported(f"{title} does not show the roles of a key's owner"))
     grants = yield from run(call, call.provider.own_access())
     effective, explanation = call.provider.explain_access(grants)
     return OwnAccess(
@@ -234,7 +234,9 @@ def unknown_role(wanted: str, found: Sequence[Role], known: Sequence[Role]) -> U
     """Returns the error for a text that matches no role or several roles."""
     if found:
         each = " and ".join(f"{role.kind}:{role.name or role.id} ({role.id})" for role in found)
-        return UnknownRole(f"{wanted!r} fits {each}", hint="Say which: by kind:name, or by the id.")
+        return UnknownRole(
+            f"{wanted!r} fits {each}", hint="Name one of them, by kind:name or by its id."
+        )
     labels = [role.label for role in known]
     near = difflib.get_close_matches(wanted, labels, 3, cutoff=0.5)
     if near:

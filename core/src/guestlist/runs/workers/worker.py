@@ -203,7 +203,7 @@ def follow(
 def _no_progress() -> ServiceUnavailable:
     return ServiceUnavailable(
         f"no order was carried out for {MAX_SILENCE_SECONDS / 60:.0f} minutes",
-        hint="Workers on other machines go on. Run `guestlist apply` again to continue here.",
+        hint="Workers on other machines continue. Run `guestlist apply` again to continue here.",
     )
 
 
@@ -442,7 +442,7 @@ def _translated() -> Iterator[None]:
     except (ConnectorException, psycopg.Error) as error:
         detail = (str(error.__cause__ or error).strip() or type(error).__name__).splitlines()[0]
         raise LedgerError(
-            f"the queue of the ledger fails: {detail}",
+            f"the queue in the ledger's database failed: {detail}",
             hint="Nothing is sent meanwhile. Run the command again when the database works.",
         ) from error
 
