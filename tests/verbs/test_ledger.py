@@ -197,7 +197,7 @@ def test_without_the_time_to_wait_nobody_knows(
     with pytest.raises(Killed):
         faulty(Kill(before=True), ledger=ledger).invite(ADA)
     guests = make(ledger=ledger)
-    with pytest.raises(OutcomeUnknown, match="may take effect yet") as caught:
+    with pytest.raises(OutcomeUnknown, match="may still take effect") as caught:
         guests.budgeted(total=10).invite(ADA)
     assert str(caught.value).startswith("home: ")
     assert caught.value.budget == "10 s in all"

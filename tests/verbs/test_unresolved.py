@@ -69,7 +69,7 @@ def test_a_short_budget_sends_nothing_while_an_earlier_call_may_take_effect(
     with pytest.raises(OutcomeUnknown, match="the budget is 2 s in all") as caught:
         guests.budgeted(total=2).invite(ADA)
     assert "Make the same call again" in caught.value.hint
-    with pytest.raises(OutcomeUnknown, match="may take effect yet"):
+    with pytest.raises(OutcomeUnknown, match="may still take effect"):
         guests.budgeted(total=0.5).invite(ADA)
     assert guests.invite(ADA).outcome is Outcome.ALREADY_INVITED
     assert len(guests.mails(ADA)) == 1
@@ -184,7 +184,7 @@ def test_assigning_again_waits_where_each_assignment_acts() -> None:
     with Guestlist({"club": Badges()}, clock=clock, transport=transport) as guests:
         with pytest.raises(OutcomeUnknown):
             guests.assign_role(ADA, "gold")
-        with pytest.raises(OutcomeUnknown, match="may take effect yet"):
+        with pytest.raises(OutcomeUnknown, match="may still take effect"):
             guests.with_budget(total=2).assign_role(ADA, "gold")
         assert guests.assign_role(ADA, "gold").outcome is RoleOutcome.ALREADY_ASSIGNED
     assert badges == ["gold"]

@@ -89,7 +89,7 @@ def _a_look(accounts: Accounts, call: Call, left: float) -> Call:
 def _states(until: State | str | Iterable[State | str]) -> frozenset[State]:
     several = list(until) if isinstance(until, Iterable) and not isinstance(until, str) else [until]
     if not several:
-        raise InvalidArgument("name at least one state to wait for")
+        raise InvalidArgument("no state to wait for is given")
     return frozenset(map(state_named, several))
 
 
