@@ -65,9 +65,8 @@ def outgoing(provider: Provider, request: Request) -> Outgoing:
 @example(segments=["a\r\nb"], query={"a&b": "c&d=e"})
 def test_a_request_says_what_was_meant(segments: list[str], query: dict[str, str]) -> None:
     provider = providers()["vultr"]
-    request = Request.get(*segments, query=query)
     try:
-        made = outgoing(provider, request)
+        made = outgoing(provider, Request.get(*segments, query=query))
     except InvalidArgument:
         text = "".join([*segments, *query, *query.values()])
         broken = any(0xD800 <= ord(letter) < 0xE000 for letter in text)

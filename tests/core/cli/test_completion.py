@@ -24,7 +24,7 @@ def test_every_shell_gets_a_script(plain: Cli, shell: str) -> None:
 @pytest.mark.parametrize(
     ("line", "offered"),
     [
-        ("guestlist inv", ["invite "]),
+        ("guestlist inv", ["invite", "invitations"]),
         ("guestlist invite ada@example.com --if-exists re", ["return", "resend", "replace"]),
         ("guestlist status -a c", ["cloud "]),
         ("guestlist status -a cloud ada@example.com --show", ["--show-secrets "]),

@@ -587,5 +587,5 @@ curl -X POST {url}/v2/users/{id}/apikeys \\
 curl {url}/v2/users/me/groups -H "Authorization: Bearer ${{VULTR_API_KEY}}"
 printf '[accounts.invitee]\\nprovider = "vultr"\\napi_key = "%s"\\nbase_url = "%s"\\n' \\
     "${{VULTR_API_KEY}}" {url} > invitee.toml
-guestlist --config invitee.toml access --own
+guestlist --config invitee.toml own-access
 """
