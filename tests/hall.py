@@ -2,7 +2,7 @@
 
 `Hall` can change the roles of an open invitation. `OneRole` allows one role at a time. `ByAddress`
 has no ids of invitations, like GitLab. `Changing` gives an invitation another id with each resend
-and answers its creation without content, like Keycloak.
+and answers its creation without content, like Keycloak. The invitations of `Endless` never expire.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 from guestlist.errors import MalformedResponse
 from guestlist.models import Invitation, Member, NewInvitation, Role, State
 from guestlist.provider import (
+    NEVER,
     Flow,
     Page,
     Provider,
@@ -146,6 +147,10 @@ class HallService(OrganizationService):
         return {"base_url": base_url, "api_key": READER}
 
 
+class EndlessService(HallService):
+    lifetime = None
+
+
 class Base(Provider):
     """Organizations of the hall, whose invitations have ids and any roles."""
 
@@ -264,6 +269,13 @@ class ByAddress(Base):
 
     def read_invitation(self, raw: Any) -> Invitation:
         return super().read_invitation({**raw, "id": None, "expires_at": None})
+
+
+class Endless(Base):
+    """Invitations never expire."""
+
+    lifetime = NEVER
+    resend_moves_expiry = False
 
 
 class Changing(Base):

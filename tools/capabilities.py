@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 from guestlist.plugins import installed
-from guestlist.provider import Provider
+from guestlist.provider import NEVER, Provider
 
 README = Path(__file__).parents[1] / "README.md"
 START, END = "<!-- capabilities -->\n", "<!-- /capabilities -->"
@@ -55,6 +55,8 @@ def _roles(provider: type[Provider]) -> str:
 
 
 def _lifetime(provider: type[Provider]) -> str:
+    if provider.lifetime == NEVER:
+        return "for ever"
     if provider.lifetime is None:
         return "not known"
     hours = provider.lifetime.total_seconds() / 3600

@@ -88,6 +88,7 @@ PROVIDERS: tuple[str, ...] = (
     *(f"provider.operations.{name}" for name in ("operation", "Flow")),
     *(f"provider.messages.{name}" for name in ("Request", "Effect", "Response", "Page")),
     *(f"provider.messages.{name}" for name in ("RecordProblem", "Limit", "Token")),
+    "provider.base.NEVER",
     "provider.shapes.READING_ERRORS",
     *(f"provider.paging.by_{name}" for name in ("cursor", "link", "number", "offset")),
     "provider.paging.every",

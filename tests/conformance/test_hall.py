@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from tests.hall import ByAddress, Changing, Hall, HallService, OneRole
+from tests.hall import (
+    ByAddress,
+    Changing,
+    Endless,
+    EndlessService,
+    Hall,
+    HallService,
+    OneRole,
+)
 
 from pytest_guestlist.conformance import ProviderSuite
 
@@ -34,3 +42,8 @@ class TestIdsThatChange(ProviderSuite):
         "revoked": "vanish",
         "expired_invitations": "block",
     }
+
+
+class TestInvitationsThatNeverExpire(ProviderSuite):
+    kind = Endless
+    service = EndlessService

@@ -222,7 +222,9 @@ class Invitation(Answered):
         organization: the name of the organization.
         created_at: when the invitation was created.
         expires_at: when the invitation expires. If the service does not give it, guestlist
-            adds `Provider.lifetime` to `created_at`.
+            adds `Provider.lifetime` to `created_at`. None if it is not known, or never.
+        never_expires: whether the invitation is known never to expire. guestlist sets it if
+            `Provider.lifetime` is `NEVER`.
         responded_at: when the invitee accepted or declined. None before that.
         estimated: the names of the fields that were computed because the service did not give them.
             guestlist adds those that it computes; a provider names only its own.
@@ -245,6 +247,7 @@ class Invitation(Answered):
     organization: str | None = None
     created_at: datetime | None = None
     expires_at: datetime | None = None
+    never_expires: bool = False
     responded_at: datetime | None = None
     estimated: frozenset[str] = frozenset()
     invited_by: Id | None = None

@@ -18,7 +18,7 @@ from pkgutil import resolve_name
 from pydantic import BaseModel
 
 from guestlist.plugins import GROUP
-from guestlist.provider import Provider
+from guestlist.provider import NEVER, Provider
 from guestlist.sandbox.errors import SandboxError
 from guestlist.sandbox.services import require_extra
 
@@ -105,6 +105,8 @@ def facts(kind: type[Provider]) -> Iterator[Problem]:
         yield Problem("least_roles exceeds most_roles", "Correct one of them.")
     if kind.lifetime is not None and kind.lifetime <= timedelta(0):
         yield Problem("lifetime is not positive", "Write None where it is not known.")
+    if kind.resend_moves_expiry and kind.lifetime == NEVER:
+        yield Problem("resend_moves_expiry, but invitations never expire", "Correct one of them.")
     if kind.late_effect < 0 or kind.list_lag < 0:
         yield Problem("late_effect or list_lag is negative", "They are seconds.")
     if kind.resend_moves_expiry and not kind.supports("resend"):

@@ -46,6 +46,7 @@ def cell(fact: str, **facts: Any) -> str:
         ("roles at invitation", {"least_roles": 1, "most_roles": 1}, "exactly 1"),
         ("roles at invitation", {"least_roles": 0, "most_roles": 3}, "0 to 3"),
         ("lasts", {"lifetime": None}, "not known"),
+        ("lasts", {"lifetime": None, "never_expires": True}, "for ever"),
         ("lasts", {"lifetime": 3 * 86_400.0}, "3 days"),
         ("--option", {"options": ("color", "size")}, "color, size"),
         ("--option", {}, "none"),

@@ -85,6 +85,8 @@ def _role_count(row: ProviderRow) -> Cell:
 
 
 def _lifetime(row: ProviderRow) -> Cell:
+    if row.never_expires:
+        return "for ever"
     if row.lifetime is None:
         return Text("not known", "dim")
     return duration(timedelta(seconds=row.lifetime))

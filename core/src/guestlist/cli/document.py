@@ -229,7 +229,9 @@ class ProviderRow(Row):
     """Whether the service can suspend a member without showing it."""
     can_suppress_email: bool
     lifetime: float | None
-    """Seconds until an invitation expires."""
+    """Seconds until an invitation expires. None if it is not known, or never."""
+    never_expires: bool = False
+    """Whether invitations are known never to expire."""
     sandbox: bool
     """Whether the provider has a local imitation of the service."""
     substitutes: dict[str, str]

@@ -49,7 +49,10 @@ class RecordFormatter:
         return self.expiry(guest.invitation) if guest.invitation else ""
 
     def expiry(self, invitation: Invitation) -> str:
-        """Returns when an open or expired invitation expires or expired; empty for other states."""
+        """Returns when an open or expired invitation expires or expired. Empty for other states,
+        and if that is not known."""
+        if invitation.never_expires and invitation.state in OPEN_STATES:
+            return "never expires"
         if invitation.expires_at is None:
             return ""
         if invitation.state in OPEN_STATES:

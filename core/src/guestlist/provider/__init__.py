@@ -42,7 +42,7 @@ Rules for flows:
 
 import pluggy
 
-from guestlist.provider.base import Options, Provider
+from guestlist.provider.base import NEVER, Options, Provider
 from guestlist.provider.dates import parse_datetime, parse_timestamp
 from guestlist.provider.explanations import explain
 from guestlist.provider.messages import Effect, Limit, Page, RecordProblem, Request, Response, Token
@@ -56,6 +56,7 @@ hookimpl = pluggy.HookimplMarker("guestlist")
 The entry point of a plugin with hooks names the module that contains them."""
 
 __all__ = [
+    "NEVER",
     "READING_ERRORS",
     "Effect",
     "Flow",

@@ -33,6 +33,9 @@ from guestlist.provider.settings import (
 
 R = TypeVar("R")
 
+NEVER = timedelta.max
+"""The `Provider.lifetime` of a service whose invitations never expire."""
+
 
 class Options(BaseModel):
     """The base class of a provider's invitation options. An unknown option is an error.
@@ -110,7 +113,8 @@ class Provider(BaseModel):
     can_suppress_email: ClassVar[bool] = False
     """Whether an invitation can be created without sending an email."""
     lifetime: ClassVar[timedelta | None] = None
-    """How long an invitation can be accepted. None if that is not known."""
+    """How long an invitation can be accepted: `NEVER` if invitations never expire, None if that is
+    not known."""
     keeps_revoked: ClassVar[bool] = False
     """Whether the service still returns an invitation by its id after it was revoked. If not, an
     id that the service does not have counts as revoked."""

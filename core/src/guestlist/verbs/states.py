@@ -17,7 +17,7 @@ from guestlist.models import (
     MemberState,
     State,
 )
-from guestlist.provider import Provider
+from guestlist.provider import NEVER, Provider
 
 LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
@@ -52,7 +52,11 @@ def current(
     if created is None and fresh:
         created = now
         estimated |= {"created_at"}
-    if expires is None and created is not None and provider.lifetime is not None:
+    endless = invitation.never_expires
+    if expires is None and not endless and provider.lifetime == NEVER:
+        endless = True
+        estimated |= {"never_expires"}
+    elif expires is None and not endless and created is not None and provider.lifetime is not None:
         expires = created + provider.lifetime
         estimated |= {"expires_at"}
     state, basis = invitation.state, invitation.basis
@@ -64,6 +68,7 @@ def current(
         update={
             "created_at": created,
             "expires_at": expires,
+            "never_expires": endless,
             "estimated": estimated,
             "state": state,
             "basis": basis,

@@ -16,6 +16,7 @@ from guestlist.models import (
     Outcome,
     State,
 )
+from guestlist.provider import NEVER
 from pytest_guestlist.conformance.base import Rules
 from pytest_guestlist.conformance.scene import HOUR, MINUTE, Scene
 
@@ -74,6 +75,11 @@ class Inviting(Rules):
         one = scene.invitation("ada")
         if scene.provider.lifetime is None or "expires_at" in one.estimated:
             pytest.skip("the service or the provider does not tell")
+        if scene.provider.lifetime == NEVER:
+            scene.check(
+                one.expires_at is None, expected="no expiry", came=one, look_at="lifetime invite"
+            )
+            return
         if one.created_at is None or one.expires_at is None:
             pytest.skip("the service does not tell")
         scene.check(

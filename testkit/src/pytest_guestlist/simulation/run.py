@@ -17,7 +17,7 @@ from guestlist.exchange.account import Budget
 from guestlist.exchange.policy import refusal
 from guestlist.exchange.step import Steps
 from guestlist.models import NewInvitation, Role
-from guestlist.provider import Flow, Provider
+from guestlist.provider import NEVER, Flow, Provider
 from guestlist.verbs import Accounts, Walk
 from pytest_guestlist.calling import call
 from pytest_guestlist.simulation.checker import Violation, check
@@ -238,8 +238,9 @@ class _World:
             if past == "new":
                 continue
             self._plainly(provider.invite(self._new_invitation(email)))
-            if past == "expired" and provider.lifetime is not None:
-                self._time.now += later(provider.lifetime)
+            lifetime = provider.lifetime
+            if past == "expired" and lifetime is not None and lifetime != NEVER:
+                self._time.now += later(lifetime)
             if past in ("member", "removed"):
                 self._accept(email)
             if past == "removed" and provider.supports("remove"):

@@ -11,7 +11,7 @@ from guestlist.cli.session import Session
 from guestlist.cli.text import spaced
 from guestlist.errors import ConfigError
 from guestlist.plugins import installed
-from guestlist.provider import Provider
+from guestlist.provider import NEVER, Provider
 from guestlist.provider.settings import environment_variable, is_secret
 
 if TYPE_CHECKING:
@@ -80,6 +80,8 @@ def _show(screen: Screen, kind: type[Provider], row: ProviderRow) -> None:
 
 def describe(provider: type[Provider], distribution: str) -> ProviderRow:
     """Returns a provider's capabilities and settings as a row."""
+    never = provider.lifetime == NEVER
+    seconds = provider.lifetime.total_seconds() if provider.lifetime else None
     return ProviderRow(
         name=provider.name,
         title=provider.title,
@@ -92,7 +94,8 @@ def describe(provider: type[Provider], distribution: str) -> ProviderRow:
         members_show_emails=provider.members_show_emails,
         hides_suspension=provider.hides_suspension,
         can_suppress_email=provider.can_suppress_email,
-        lifetime=provider.lifetime.total_seconds() if provider.lifetime else None,
+        lifetime=None if never else seconds,
+        never_expires=never,
         sandbox=provider.sandbox is not None,
         substitutes=dict(provider.substitutes),
         options=tuple(provider.Options.model_fields),
