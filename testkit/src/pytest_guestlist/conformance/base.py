@@ -226,7 +226,8 @@ def samples_of(tour: Tour, operation: str) -> list[Sample]:
     """
     found = [one for one in tour.samples.values() if one.name == operation]
     if not found:
-        pytest.skip(tour.lacking.get(operation, f"the tour could not run {operation}"))
+        unknown = "the walkthrough does not know it. Run it in `detour` of the suite"
+        pytest.skip(tour.lacking.get(operation, f"{operation} was not run: {unknown}"))
     return found
 
 

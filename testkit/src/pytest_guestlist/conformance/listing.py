@@ -237,10 +237,12 @@ class Listing(Rules):
         first: the service may ignore what it is asked for."""
         for sample in samples_of(tour, finding):
             for nth, (_, answer) in enumerate(sample.played):
-                path = tricks.longest(tricks.told(answer))
-                records = tricks.at(tricks.told(answer), path) if path is not None else []
-                if path is None or not records or sample.value is None:
+                if sample.value is None:
                     continue
+                path = tricks.records_of(tricks.told(answer), [sample.value])
+                if path is None:
+                    continue
+                records = tricks.at(tricks.told(answer), path)
                 more = [tricks.renamed(records[0], 7), *records]
                 grown = tricks.resized(tricks.told(answer), path, more)
                 replay = sample.again(nth, tricks.body(json.dumps(grown).encode()))
@@ -252,8 +254,11 @@ class Listing(Rules):
         with full pages of other people."""
         for sample in samples_of(tour, finding):
             outgoing, answer = sample.played[-1]
-            path, size = tricks.longest(tricks.told(answer)), page_size(outgoing)
-            if path is None or size is None or not tricks.at(tricks.told(answer), path):
+            size = page_size(outgoing)
+            if sample.value is None or size is None:
+                continue
+            path = tricks.records_of(tricks.told(answer), [sample.value])
+            if path is None:
                 continue
             one = tricks.at(tricks.told(answer), path)[0]
             others = [tricks.renamed(one, n) for n in range(size)]
@@ -270,9 +275,9 @@ class Listing(Rules):
         for sample in self._samples(tour, listing):
             if len(sample.played) != 1:
                 pytest.skip(f"{listing} needs several requests for a page here")
-            path = tricks.longest(tricks.told(sample.played[0][1]))
+            path = tricks.records_of(tricks.told(sample.played[0][1]), sample.value.items)
             size = page_size(sample.played[0][0])
-            if path is None or size is None or not sample.value.items:
+            if path is None or size is None:
                 continue
             count = size + 7
 
@@ -372,11 +377,8 @@ class Listing(Rules):
 
 def _naming(sample: Sample, told: Any) -> int:
     """How many of the values of a page the list of an answer names, by id or address."""
-    path = tricks.longest(told)
-    records = tricks.at(told, path) if path is not None else []
-    names = {email_key(str(one)) for _, one in tricks.leaves(records)}
-    wanted = [(one.id, getattr(one, "email", None)) for one in sample.value.items]
-    return sum(any(email_key(str(name)) in names for name in one if name) for one in wanted)
+    path = tricks.records_of(told, sample.value.items)
+    return 0 if path is None else tricks.described(told, path, sample.value.items)
 
 
 def _listed(scene: Scene, listing: str) -> list[str]:

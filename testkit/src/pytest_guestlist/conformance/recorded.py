@@ -122,6 +122,9 @@ class _Recorder(Setting):
     def mails(self, address: str) -> int:
         return int(self._noted(lambda: self._setting.mails(address)))
 
+    def is_link_of_email(self, invitation: Invitation) -> bool:
+        return bool(self._noted(lambda: self._setting.is_link_of_email(invitation)))
+
     def close(self) -> None:
         self._setting.close()
 
@@ -184,6 +187,9 @@ class _Replayer(Setting):
 
     def mails(self, address: str) -> int:
         return int(self._next("mails"))
+
+    def is_link_of_email(self, invitation: Invitation) -> bool:
+        return bool(self._next("is_link_of_email"))
 
     def _next(self, what: str) -> Any:
         if not self._told:

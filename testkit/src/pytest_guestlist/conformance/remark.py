@@ -1,48 +1,107 @@
-"""How a failure reads: like a reviewer's remark."""
+"""How a failure reads: the rule, the requests, what came, and the likely cause."""
 
 from __future__ import annotations
 
 import inspect
 import traceback
+from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import NoReturn
+from urllib.parse import urlsplit
 
 import pytest
 
 from guestlist.errors import GuestlistError
-from guestlist.provider import Provider
+from guestlist.exchange.redact import Redactor
+from guestlist.exchange.step import Failure, Outgoing
+from guestlist.provider import Provider, Response
 from pytest_guestlist.checking import CONTRACT
 
+CAUSE = "Likely cause:"
+"""What begins the paragraph of a test's docstring that names the usual mistake."""
+
+EXCHANGES_SHOWN = 4
+BODY_SHOWN = 160
+"""Characters of a body that a failure shows."""
+
 _rule: ContextVar[str] = ContextVar("rule")
+_sent: ContextVar[deque[tuple[Outgoing, Response | Failure]] | None] = ContextVar(
+    "sent", default=None
+)
 
 
 @contextmanager
 def ruling(rule: str) -> Iterator[None]:
-    """What is remarked in here is about this rule, unless the remark names another."""
-    before = _rule.set(rule)
+    """Within this context a failure is about this rule, unless it names another.
+
+    Args:
+        rule: a docstring: the rule, and perhaps a paragraph that begins with `Likely cause:`.
+    """
+    before, requests = _rule.set(rule), _sent.set(deque(maxlen=EXCHANGES_SHOWN))
     try:
         yield
     finally:
         _rule.reset(before)
+        _sent.reset(requests)
 
 
-def remark(*, expected: object, came: object, look_at: str, rule: str | None = None) -> NoReturn:
-    """Fails the test, and shows nothing of the suite's own code.
+def note_exchange(outgoing: Outgoing, answer: Response | Failure) -> None:
+    """Notes a request and its answer, for a failure of the test."""
+    noted = _sent.get()
+    if noted is not None:
+        noted.append((outgoing, answer))
+
+
+def _exchange(outgoing: Outgoing, answer: Response | Failure) -> str:
+    """Returns a request and its answer as text, without headers and secrets. A body that is a
+    success is left out: it may be long, and contain links."""
+    url = urlsplit(outgoing.url)
+    path = url.path + (url.query and f"?{url.query}")
+    text = f"{outgoing.method} {path}{_shortened(outgoing.content)} -> "
+    if isinstance(answer, Response):
+        text += f"{answer.status}{_shortened(answer.content) if answer.status >= 300 else ''}"
+    else:
+        text += answer.reason
+    return Redactor((*outgoing.hidden, *outgoing.headers.values()))(text)
+
+
+def _shortened(content: bytes | None) -> str:
+    text = " ".join((content or b"").decode(errors="replace").split())
+    text = f"{text[:BODY_SHOWN]}..." if len(text) > BODY_SHOWN else text
+    return text and f" {text}"
+
+
+def remark(
+    *,
+    expected: object,
+    came: object,
+    look_at: str,
+    rule: str | None = None,
+    cause: str | None = None,
+) -> NoReturn:
+    """Fails the test with an explanation, without a traceback of the suite's own code.
 
     Args:
         expected: what should have come.
         came: what came.
         look_at: where in the provider the cause is likely to be.
-        rule: what every provider has to do, as a sentence; by default what the test says of itself.
+        rule: what every provider has to do, as a sentence; by default the test's docstring.
+        cause: the usual mistake; by default the paragraph of the docstring that names it.
     """
     __tracebackhide__ = True
+    own_rule, _, own_cause = _rule.get().partition(CAUSE)
+    lines = {
+        "rule": " ".join((rule or own_rule).split()),
+        "sent": "; ".join(_exchange(*one) for one in _sent.get() or ()) or "nothing",
+        "expected": expected,
+        "came": came,
+        "cause": " ".join((cause or own_cause).split()),
+        "look at": look_at,
+    }
     raise pytest.fail.Exception(
-        f"rule:      {' '.join((rule or _rule.get()).split())}"
-        f"\nexpected:  {expected}"
-        f"\ncame:      {came}"
-        f"\nlook at:   {look_at}",
+        "\n".join(f"{name + ':':<11}{text}" for name, text in lines.items() if text != ""),
         pytrace=False,
     ) from None
 

@@ -73,6 +73,10 @@ class Setting:
         """How many mails the service has sent to an address."""
         self.lacks("no view of the mails")
 
+    def is_link_of_email(self, invitation: Invitation) -> bool:
+        """Returns whether `link` of an invitation is the link in an email of the invitee."""
+        self.lacks("no view of the links in emails")
+
     def close(self) -> None:
         """Called when the test is over."""
 
@@ -119,16 +123,26 @@ class SandboxSetting(Setting):
         self.service.accept(self._id(invitation))
 
     def decline(self, invitation: Invitation) -> None:
+        from guestlist.sandbox import SandboxRefusal
 
         if not self.service.can_decline:
             self.lacks("nobody who can decline: the service offers no such thing")
-        self.service.decline(self._id(invitation))
+        try:
+            self.service.decline(self._id(invitation))
+        except SandboxRefusal as refusal:  # the suite declines only open invitations
+            self.lacks(f"nobody who can decline: {refusal}")
 
     def forward(self, by: timedelta) -> None:
         self.virtual.advance(by)
 
     def mails(self, address: str) -> int:
         return sum(1 for _ in self.service.outbox.to(address))
+
+    def is_link_of_email(self, invitation: Invitation) -> bool:
+        links = {mail.link for mail in self.service.outbox.to(invitation.email) if mail.link}
+        if not links or invitation.link is None:
+            self.lacks("no email with a link")
+        return invitation.link.get_secret_value() in links
 
     def _id(self, invitation: Invitation) -> str:
         mails = list(self.service.outbox.to(invitation.email))

@@ -13,6 +13,7 @@ from pytest_guestlist.conformance.refusals import Refusals
 from pytest_guestlist.conformance.resending import Resending
 from pytest_guestlist.conformance.revoking import Revoking
 from pytest_guestlist.conformance.sending import Sending
+from pytest_guestlist.conformance.several import Several
 from pytest_guestlist.conformance.standing import Standing
 
 
@@ -23,6 +24,7 @@ class ProviderSuite(
     Revoking,
     Standing,
     Membership,
+    Several,
     Listing,
     Documented,
     Answers,

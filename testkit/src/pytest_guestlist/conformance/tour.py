@@ -34,6 +34,9 @@ PAGES = 4
 
 LISTS = ("invitations", "members", "roles")
 
+OF_A_MEMBER = ("find_member", "get_member", "assign_role", "unassign_role", "access", "remove")
+"""The steps that need a member."""
+
 
 @dataclass
 class Sample:
@@ -123,7 +126,7 @@ class Ended:
     """A tour that could not be taken to its end.
 
     Attributes:
-        reason: the remark that it ended with.
+        reason: the failure that it ended with.
         told: whether a test has failed with it.
     """
 
@@ -134,7 +137,9 @@ class Ended:
         """Fails the first test that needs the tour, with the reason, and skips the others."""
         if self.told:
             came = re.search(r"^came: +(.*)$", self.reason, re.MULTILINE)
-            pytest.skip(f"the tour has failed with {came[1] if came else 'an error'}")
+            step = re.search(r"^expected: +a value of (\w+)$", self.reason, re.MULTILINE)
+            where = f"step {step[1]!r} of the walkthrough" if step else "the walkthrough"
+            pytest.skip(f"{where} has failed with {came[1] if came else 'an error'}")
         self.told = True
         pytest.fail(self.reason, pytrace=False)
 
@@ -179,6 +184,8 @@ class Guide:
             expected=f"a value of {name}",
             came=f"{said(error)}{sent}",
             look_at=origin(error, provider),
+            cause="The operation sends what the service does not accept, or cannot read its answer."
+            " The tests that need this step are skipped.",
         )
 
     def lead(self, detour: Detour) -> None:
@@ -190,6 +197,9 @@ class Guide:
         invited = take("invite", new)
         if isinstance(invited, Invitation):
             invited = self._invitation(invited)
+        else:
+            why = "`invite` returned no invitation"
+            self.lacks(why, "get_invitation", "resend", "change_invitation", "revoke")
         take("find_invitation", new.email)
         self._pages("invitations")
         self._pages("invitation_summaries")
@@ -215,11 +225,16 @@ class Guide:
     def _invitation(self, invited: Invitation) -> Invitation:
         if invited.id is not None:
             self.take("get_invitation", invited.id)
+        else:
+            self.lacks("`invite` returned an invitation without an id", "get_invitation")
         invited = self.take("resend", invited) or invited
         if self.scene.provider.supports("change_invitation"):
             role = self._free_role(invited)
             if role is not None:
                 invited = self.take("change_invitation", invited, (role,))
+            else:
+                why = "there is no role that the invitation does not offer"
+                self.lacks(why, "change_invitation")
         return invited
 
     def _member(self) -> Member | None:
@@ -229,22 +244,31 @@ class Guide:
             invited = scene.run(scene.provider.invite(new))
             if isinstance(invited, Invitation):
                 scene.setting.accept(invited)
-            return scene.guests.status(new.email).member
+            found = scene.guests.status(new.email)
         except Lacking as reason:
-            for name in ("find_member", "get_member", "assign_role", "unassign_role", "remove"):
-                self.lacking[name] = str(reason)
+            self.lacks(str(reason), *OF_A_MEMBER)
             return None
+        if found.member is None:
+            why = f"{new.email} accepted the invitation, and the state is {found.state} after it"
+            self.lacks(f"{why}, without a member record", *OF_A_MEMBER)
+        return found.member
 
     def _grants(self, member: Member) -> None:
         scene = self.scene
-        if scene.provider.supports("assign_role"):
-            role = self._free_role(member)
-            if role is not None:
-                self.take("assign_role", member, role)
-                self.take("access", member)
-                self.take("unassign_role", member, role)
-                return
+        role = self._free_role(member) if scene.provider.supports("assign_role") else None
+        if role is None:
+            why = "there is no role that the new member does not hold"
+            self.lacks(why, "assign_role", "unassign_role")
+            self.take("access", member)
+            return
+        self.take("assign_role", member, role)
         self.take("access", member)
+        self.take("unassign_role", member, role)
+
+    def lacks(self, reason: str, *steps: str) -> None:
+        """Notes why operations are not run, for the tests that are skipped for it."""
+        for name in steps:
+            self.lacking[name] = f"step {name!r} of the walkthrough was not run: {reason}"
 
     def _free_role(self, holder: Member | Invitation) -> Role | None:
         held = {role.id for role in holder.roles or ()}

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
+from guestlist.address import email_key
 from guestlist.exchange.step import Failure
 from guestlist.provider import Response
 from pytest_guestlist.conformance.wires import Trick
@@ -204,16 +205,60 @@ def dates(write: Callable[[datetime], str]) -> Trick:
 # ---------------------------------------------------------------------------- lists
 
 
-def longest(value: Any, path: Path = ()) -> Path | None:
-    """Where the list of records of an answer is: the outermost list of objects."""
+def longest(value: Any) -> Path | None:
+    """Returns where the list of records of an answer is: the longest list of objects that is not
+    within another list. None if there is no such list."""
+    found = list(_lists(value))
+    return max(found, key=lambda path: len(at(value, path)), default=None)
+
+
+def records_of(value: Any, records: Sequence[Any]) -> Path | None:
+    """Returns where the list is whose objects describe most of these records, by id or address.
+    None if there is no such list: the lists of a single record describe something else.
+
+    Args:
+        value: the JSON of an answer.
+        records: invitations, members or roles that were read from it.
+    """
+    counts = {path: described(value, path, records) for path in _lists(value)}
+    best = max(counts, key=lambda path: counts[path], default=None)
+    return best if best is not None and counts[best] else None
+
+
+def described(value: Any, path: Path, records: Sequence[Any]) -> int:
+    """Returns how many of these records a list of an answer describes. An address counts only for
+    a record whose id is nowhere in the answer."""
+    everything = {_name(one) for _, one in leaves(value)}
+    listed = {_name(one) for record in at(value, path) for one in _own(record)}
+    count = 0
+    for one in records:
+        has_id = one.id is not None and _name(one.id) in everything
+        name = one.id if has_id else getattr(one, "email", None)
+        count += name is not None and _name(name) in listed
+    return count
+
+
+def _name(value: Any) -> str:
+    return email_key(str(value))
+
+
+def _own(value: Any) -> Iterator[Any]:
+    """Yields the values of an object that are not within a list."""
+    for one in value.values():
+        if isinstance(one, dict):
+            yield from _own(one)
+        elif not isinstance(one, list):
+            yield one
+
+
+def _lists(value: Any, path: Path = ()) -> Iterator[Path]:
+    """Yields where the lists of objects are that are not within another list."""
     if isinstance(value, list):
-        return path if all(isinstance(one, dict) for one in value) else None
-    if isinstance(value, dict):
+        if all(isinstance(one, dict) for one in value):
+            yield path
+    elif isinstance(value, dict):
         for key, one in value.items():
-            found = longest(one, (*path, key))
-            if found is not None:
-                return found
-    return None
+            yield from _lists(one, (*path, key))
 
 
 def beside(value: Any) -> list[Path]:

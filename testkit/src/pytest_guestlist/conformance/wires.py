@@ -12,6 +12,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 from guestlist.exchange.drive import Wire
 from guestlist.exchange.step import Failure, Outgoing
 from guestlist.provider import Response
+from pytest_guestlist.conformance.remark import note_exchange
 
 Answer = Response | Failure
 Trick = Callable[[Response], Answer]
@@ -49,6 +50,7 @@ class Noting:
         if self.after:
             answer = self.after(outgoing, answer)
         self.noted.append((outgoing, answer))
+        note_exchange(sent, answer)
         return answer
 
     def close(self) -> None:
@@ -95,10 +97,14 @@ class Replaying:
         matching = [n for n, (one, _) in enumerate(self._played) if wording(one) == asked]
         if not matching:
             raise Astray(f"{outgoing.method} {outgoing.url}")
+        answer: Answer
         if self._trick and self._times > 0 and self._nth in matching:
             self._times -= 1
-            return self._trick(self._played[self._nth][1])
-        return self._played[matching[0]][1]
+            answer = self._trick(self._played[self._nth][1])
+        else:
+            answer = self._played[matching[0]][1]
+        note_exchange(outgoing, answer)
+        return answer
 
 
 def wording(outgoing: Outgoing) -> tuple[str, str, bytes | None]:
@@ -118,7 +124,9 @@ class Reciting:
         if len(self.sent) >= MOST:
             raise Endless(f"{MOST} requests, the last one {outgoing.method} {outgoing.url}")
         self.sent.append(outgoing)
-        return self._answers[min(len(self.sent), len(self._answers)) - 1]
+        answer = self._answers[min(len(self.sent), len(self._answers)) - 1]
+        note_exchange(outgoing, answer)
+        return answer
 
 
 class Holding:
@@ -139,7 +147,9 @@ class Holding:
         if self._looks():
             return self._wire.send(outgoing)
         self.held.append(outgoing)
-        return Response(404)
+        answer = Response(404)
+        note_exchange(outgoing, answer)
+        return answer
 
 
 class OnceMore:
