@@ -1,4 +1,5 @@
-"""Writes docs/reference.md and docs/contract.md from the docstrings, which griffe reads.
+"""Writes docs/reference.md, docs/contract.md and docs/kit.md from the docstrings, which griffe
+reads.
 
     uv run tools/reference.py            # writes them
     uv run tools/reference.py --check    # fails if a page is out of date
@@ -45,6 +46,39 @@ normalized values from `guestlist.models`, the exceptions from `guestlist.errors
 of guestlist. Its sandbox may also import `guestlist.sandbox`, its tests `pytest_guestlist`, and
 the clients from `guestlist`.
 """
+
+KIT = """# The kit for plugin authors
+
+Made from the docstrings by `uv run tools/reference.py`. [The conformance suite](conformance.md) and
+[The sandbox](sandbox.md) show how to use these classes. Import the suite from
+`pytest_guestlist.conformance`, and the parts of a sandbox from `guestlist.sandbox`, unless a
+section begins with a module.
+"""
+
+KIT_SECTIONS: dict[str, tuple[str, ...]] = {
+    "The suite and its settings": (
+        "pytest_guestlist.conformance.suite.ProviderSuite",
+        "pytest_guestlist.conformance.setting.Setting",
+        "pytest_guestlist.conformance.setting.SandboxSetting",
+        "pytest_guestlist.conformance.documented.Shown",
+        "pytest_guestlist.conformance.tour.Guide",
+    ),
+    "A service of the sandbox": (
+        *(f"guestlist.sandbox.service.{name}" for name in ("Service", "Switch", "Clock")),
+        *(f"guestlist.sandbox.service.{name}" for name in ("Mail", "Outbox")),
+        *(f"guestlist.sandbox.routing.{name}" for name in ("OrganizationService", "Routes")),
+        "guestlist.sandbox.routing.Call",
+        "guestlist.sandbox.organization.Organization",
+    ),
+    "What a service refuses": ("guestlist.sandbox.refusals",),
+    "Errors of the kit": (
+        "guestlist.sandbox.errors",
+        "pytest_guestlist.cassettes.ReplayMismatch",
+        "pytest_guestlist.conformance.wires.Endless",
+        "pytest_guestlist.conformance.wires.Astray",
+    ),
+}
+"""The classes of each section of docs/kit.md; of a module, all classes that it defines."""
 
 SECTIONS: dict[str, tuple[str, ...]] = {
     "Clients": ("client", "verbs.lists", "exchange.account", "event"),
@@ -113,9 +147,9 @@ TITLES = {
 
 
 @cache
-def parsed() -> griffe.Object | griffe.Alias:
-    """Returns the core as griffe sees it, parsed once."""
-    return griffe.load("guestlist", docstring_parser=griffe.Parser.google)
+def parsed(package: str = "guestlist") -> griffe.Object | griffe.Alias:
+    """Returns a package as griffe sees it, parsed once."""
+    return griffe.load(package, docstring_parser=griffe.Parser.google)
 
 
 def reference() -> str:
@@ -145,6 +179,46 @@ def contract() -> str:
     for path in PROVIDERS:
         parts += section(parsed()[path], 2)
     return page(parts)
+
+
+def kit() -> str:
+    """Returns docs/kit.md."""
+    parts = [KIT]
+    for title, paths in KIT_SECTIONS.items():
+        parts.append(f"## {title}")
+        for path in paths:
+            package, _, inside = path.partition(".")
+            one = parsed(package)[inside]
+            if one.is_module:
+                parts += prose(one.docstring)
+            if one.name == "ProviderSuite":
+                parts += suite_section(one)
+                continue
+            classes = [cls for cls in one.members.values() if not cls.is_alias and cls.is_class]
+            for cls in classes if one.is_module else [one]:
+                parts += section(cls, 3)
+    return page(parts)
+
+
+def suite_section(one: Any) -> Iterator[str]:
+    """Yields the description of the suite, with the attributes and methods that an author sets."""
+    from pytest_guestlist.conformance.base import Rules
+
+    yield f"### `{one.name}`"
+    yield from prose(one.docstring)
+    base = parsed("pytest_guestlist")["conformance.base.Rules"]
+    described = [
+        item
+        for cls in (base, *reversed(one.mro()))
+        for part in (cls.docstring.parsed if cls.docstring else ())
+        if part.kind is griffe.DocstringSectionKind.attributes
+        for item in part.value
+    ]
+    lines = {item.name: item_line(item.name, "", item.description) for item in described}
+    yield from attributes(list(lines.values()))
+    for name in ("setting", "detour"):
+        assert name in vars(Rules)
+        yield from method(one, base.members[name], 4)
 
 
 def page(parts: Iterable[str]) -> str:
@@ -399,7 +473,11 @@ def attributes(fields: Sequence[str]) -> Iterator[str]:
 
 
 def main(arguments: list[str]) -> int:
-    pages = {DOCS / "reference.md": reference(), DOCS / "contract.md": contract()}
+    pages = {
+        DOCS / "reference.md": reference(),
+        DOCS / "contract.md": contract(),
+        DOCS / "kit.md": kit(),
+    }
     stale = [
         path
         for path, text in pages.items()

@@ -19,7 +19,7 @@ from tests.polite import polite, refused
 from guestlist.errors import Conflict, GuestlistError
 from guestlist.provider import Response
 from pytest_guestlist.conformance import ProviderSuite, Shown
-from pytest_guestlist.conformance.remark import ruling
+from pytest_guestlist.conformance.remark import CAUSE, ruling
 
 HERE = Path(__file__).parent
 PROVIDERS = HERE.parents[1] / "providers"
@@ -147,4 +147,5 @@ def test_provider_is_short(file: Path, most: int) -> None:
 def test_suite_is_worth_its_set_up() -> None:
     tests = [name for name in dir(ProviderSuite) if name.startswith("test_")]
     assert len(tests) >= 60
-    assert all(getattr(ProviderSuite, name).__doc__ for name in tests)  # the docstring is the rule
+    docstrings = [str(getattr(ProviderSuite, name).__doc__) for name in tests]
+    assert all(CAUSE in one for one in docstrings)  # a failure shows the rule and the cause

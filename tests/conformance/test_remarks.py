@@ -336,3 +336,61 @@ def test_a_provider_that_is_not_installed_is_told_without_a_traceback(
     assert "no provider 'plain' is installed" in said
     assert "Or name its class in `kind`." in said
     assert "conformance/base.py" not in said
+
+
+def test_a_failure_shows_the_requests_and_the_likely_cause(told: Told) -> None:
+    said = told(
+        """
+        @operation
+        def revoke(self, invitation):
+            yield Request.post("invitations", json={"email": "", "role": None, "token": "S3CRET-7"})
+        """,
+        "test_revoke_withdraws",
+        """
+        async def create(self, request):
+            wanted = json.loads(await request.body())
+            if not wanted["email"]:
+                return JSONResponse({"error": {"message": "no address"}}, 422)
+            return await super().create(request)
+        """,
+    )
+
+    assert "sent:      " in said
+    assert "POST /invitations" in said
+    assert '-> 422 {"error":{"message":"no address"}}' in said
+    assert "S3CRET-7" not in said
+    assert "cause:     This line does not expect" in said
+    assert "Likely cause" not in said
+
+
+def test_a_service_that_refuses_to_decline_skips_with_the_reason(told: Told) -> None:
+    said = told(
+        "pass",
+        "test_declined",
+        """
+        def decline(self, invitation):
+            raise SandboxRefusal("invitees can only let it expire")
+        """,
+    )
+
+    assert told.outcomes["skipped"] == 1
+    assert "nobody who can decline: invitees can only let it expire" in said
+
+
+def test_a_step_that_was_not_run_is_named_with_the_reason(told: Told) -> None:
+    said = told(
+        """
+        @operation
+        def get_member(self, id):
+            reply = yield Request.get("members", id)
+            return read_member(reply.mapping())
+        """,
+        "test_refusal",
+        """
+        def accept(self, invitation):
+            pass
+        """,
+    )
+
+    assert "step 'get_member' of the walkthrough was not run: ada@example.com accepted" not in said
+    assert "step 'get_member' of the walkthrough was not run: bob@example.com accepted" in said

@@ -53,7 +53,11 @@ class Answers(Rules):
     def test_unreadable_answer(self, tour: Tour, operation: str) -> None:
         """An answer that is not JSON raises MalformedResponse, unless nothing is read from it. It
         is never taken for an empty list, an absence or a success. A web page may leave the outcome
-        of a change unknown."""
+        of a change unknown.
+
+        Likely cause: The code catches an error too broadly and returns None, an empty page or a
+        default; or it reads the body itself instead of with `mapping`, `items` or `json`.
+        """
         for sample in samples_of(tour, operation):
             for nth in range(len(sample.played)):
                 for what, content in tricks.UNREADABLE.items():
@@ -61,7 +65,11 @@ class Answers(Rules):
 
     def test_another_shape(self, tour: Tour, operation: str) -> None:
         """JSON of another shape than expected is MalformedResponse, unless nothing is read from
-        it; it is never taken for an empty list, an absence or a success."""
+        it; it is never taken for an empty list, an absence or a success.
+
+        Likely cause: A default such as `body.get(..., [])` hides that a part of the answer is
+        missing. Read what must be there with `body[...]`.
+        """
         for sample in samples_of(tour, operation):
             for nth in range(len(sample.played)):
                 for what, shape in tricks.SHAPES.items():
@@ -70,7 +78,10 @@ class Answers(Rules):
 
     def test_answer_that_is_too_large(self, tour: Tour) -> None:
         """An answer that is too large to be read is MalformedResponse; a change that was answered
-        so is known to have happened."""
+        so is known to have happened.
+
+        Likely cause: The flow catches the error of the `yield` and goes on.
+        """
         for sample in one_of_each_effect(tour):
             for nth, (_, answer) in enumerate(sample.played):
                 trick = tricks.breaks(
@@ -84,7 +95,11 @@ class Answers(Rules):
 
     def test_field_of_another_kind(self, tour: Tour, operation: str) -> None:
         """A field of another kind is tolerated or MalformedResponse: reading never crashes, and
-        never makes an id or an address of nothing."""
+        never makes an id or an address of nothing.
+
+        Likely cause: The reader calls a method of a value whose type it does not check, or catches
+        too little: only `KeyError`, `TypeError` and `ValueError` become MalformedResponse.
+        """
         for sample, nth, path in _fields(tour, operation):
             for value in KINDS:
                 trick = tricks.document(partial(tricks.put, path=path, new=value))
@@ -93,13 +108,21 @@ class Answers(Rules):
 
     def test_field_that_is_missing(self, tour: Tour, operation: str) -> None:
         """A field that is missing is tolerated or MalformedResponse: reading never crashes, and
-        never makes an id or an address of nothing."""
+        never makes an id or an address of nothing.
+
+        Likely cause: The reader fails in another way than with `KeyError`, `TypeError` or
+        `ValueError`, or makes something up for a field that must be there.
+        """
         for sample, nth, path in _fields(tour, operation):
             trick = tricks.document(partial(tricks.cut, path=path))
             _sane(sample, sample.again(nth, trick), nth, f"{_named(path)} is missing")
 
     def test_fields_that_are_new(self, tour: Tour, operation: str) -> None:
-        """Fields that nobody knows yet are ignored."""
+        """Fields that nobody knows yet are ignored.
+
+        Likely cause: The reader refuses fields that it does not know, or takes all fields of a
+        record for values.
+        """
 
         def extend(value: Any) -> Any:
             if isinstance(value, dict):
@@ -116,7 +139,11 @@ class Answers(Rules):
 
     def test_unknown_state_word(self, tour: Tour, telling: str) -> None:
         """A state in a word that nobody knows is `unknown`, and the word is kept in `raw_state`;
-        it is never guessed, and never an error."""
+        it is never guessed, and never an error.
+
+        Likely cause: The table of states has a default other than `State.UNKNOWN`, or is read with
+        `[...]` instead of `.get(word, State.UNKNOWN)`.
+        """
         known = False
         for sample, invitation in _worded(tour, telling):
 
@@ -141,7 +168,10 @@ class Answers(Rules):
             pytest.skip(f"{telling} tells no state in a word of the service")
 
     def test_word_for_the_state_is_kept(self, tour: Tour, telling: str) -> None:
-        """The service's own word for where an invitation stands is kept in `raw_state`."""
+        """The service's own word for where an invitation stands is kept in `raw_state`.
+
+        Likely cause: `raw_state` is missing or translated: give it the service's own word.
+        """
         for sample in samples_of(tour, telling):
             if not isinstance(sample.value, Invitation) or not sample.played:
                 continue
@@ -161,7 +191,11 @@ class Answers(Rules):
 
     def test_state_that_is_no_word(self, tour: Tour, telling: str) -> None:
         """A state that is not told, or not in a word, is `unknown` or MalformedResponse: never
-        pending, and never accepted."""
+        pending, and never accepted.
+
+        Likely cause: The word is looked up before its type is checked, or a missing word counts as
+        pending.
+        """
         known = False
         for sample, invitation in _worded(tour, telling):
             for value in NO_WORDS:
@@ -194,7 +228,11 @@ class Answers(Rules):
         self, tour: Tour, operation: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """A moment is the same in every notation, and on machines of every time zone; one without
-        a zone is UTC."""
+        a zone is UTC.
+
+        Likely cause: A date is compared as text, cut off, or parsed without its time zone.
+        `parse_datetime` reads all of these notations.
+        """
         monkeypatch.setenv("TZ", "Pacific/Auckland")
         time.tzset()
         try:
@@ -210,7 +248,11 @@ class Answers(Rules):
             time.tzset()
 
     def test_moments_are_aware(self, tour: Tour) -> None:
-        """Every moment has a zone, and invitations of this minute were created this minute."""
+        """Every moment has a zone, and invitations of this minute were created this minute.
+
+        Likely cause: A date was parsed without a time zone. `parse_datetime` takes UTC if there is
+        none.
+        """
         for sample in tour.samples.values():
             for invitation in _invitations(sample.value):
                 for name in ("created_at", "expires_at", "responded_at"):
@@ -233,7 +275,10 @@ class Answers(Rules):
 
     def test_moments_that_are_told_are_read(self, tour: Tour, operation: str) -> None:
         """A moment that the service tells of an invitation or a member, such as its expiry, is in
-        one of the fields of what is returned."""
+        one of the fields of what is returned.
+
+        Likely cause: The reader does not use this field, or a field of another name.
+        """
         for sample in samples_of(tour, operation):
             for one in _records(sample.value):
                 told = _moments_told(sample, one)

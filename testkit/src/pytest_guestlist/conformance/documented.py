@@ -116,7 +116,11 @@ class Documented(Rules):
         return {**super().choices(), "shown": shown}
 
     def test_documented_answer_is_read(self, provider_kind: type[Provider], shown: Shown) -> None:
-        """An answer that the documentation shows is read as what it means."""
+        """An answer that the documentation shows is read as what it means.
+
+        Likely cause: The code was written for another variant of the answer; or the sample or its
+        meaning is wrong.
+        """
         wire = Reciting(*shown.replies())
         given = shown.arguments
         if given is None:

@@ -40,7 +40,10 @@ class Identity(Rules):
     organization_in_requests = True
 
     def test_name_is_one_lower_case_word(self, provider_kind: type[Provider]) -> None:
-        """`name` is what people type: lower case letters, digits and dashes."""
+        """`name` is what people type: lower case letters, digits and dashes.
+
+        Likely cause: `name` contains capitals, spaces or underscores.
+        """
         if not re.fullmatch(r"[a-z][a-z0-9-]*", provider_kind.name):
             remark(
                 expected="such as acme",
@@ -49,7 +52,10 @@ class Identity(Rules):
             )
 
     def test_title_and_docs_are_told(self, provider_kind: type[Provider]) -> None:
-        """`title` is what people call the service, and `docs_url` leads to its documentation."""
+        """`title` is what people call the service, and `docs_url` leads to its documentation.
+
+        Likely cause: `title` or `docs_url` is missing.
+        """
         docs = provider_kind.docs_url
         if not provider_kind.title.strip() or not docs.startswith("https://"):
             remark(
@@ -59,7 +65,10 @@ class Identity(Rules):
             )
 
     def test_is_found_by_its_entry_point(self, provider_kind: type[Provider]) -> None:
-        """An installed provider is found through the entry point that bears its name."""
+        """An installed provider is found through the entry point that bears its name.
+
+        Likely cause: The entry point names another class, or an older package is installed.
+        """
         names = [entry.name for entry in importlib.metadata.entry_points(group=GROUP)]
         if provider_kind.name not in names:
             pytest.skip(f"{provider_kind.name} is not installed as a package")
@@ -72,7 +81,11 @@ class Identity(Rules):
             )
 
     def test_facts_agree_with_each_other(self, provider_kind: type[Provider]) -> None:
-        """Facts are possible and agree: numbers of roles, lifetime, delays, substitutes."""
+        """Facts are possible and agree: numbers of roles, lifetime, delays, substitutes.
+
+        Likely cause: A fact was copied from another provider, or an operation was added or deleted
+        later.
+        """
         wrong = [f"{problem.rule}: {problem.hint}" for problem in facts(provider_kind)]
         if wrong:
             remark(
@@ -82,7 +95,11 @@ class Identity(Rules):
             )
 
     def test_nothing_is_left_of_the_template(self, provider_kind: type[Provider]) -> None:
-        """What `guestlist new-provider` has sketched is written, or deleted."""
+        """What `guestlist new-provider` has sketched is written, or deleted.
+
+        Likely cause: The operation was not needed: delete it. Otherwise replace its body and its
+        docstring.
+        """
         left = [f"{problem.rule}. {problem.hint}" for problem in sketches(provider_kind)]
         if left:
             remark(
@@ -92,7 +109,10 @@ class Identity(Rules):
             )
 
     def test_operations_have_names_of_the_contract(self, provider_kind: type[Provider]) -> None:
-        """What overrides an operation of the contract is marked with `@operation`."""
+        """What overrides an operation of the contract is marked with `@operation`.
+
+        Likely cause: `@operation` is missing.
+        """
         unmarked = [
             name
             for name in CONTRACT
@@ -108,7 +128,10 @@ class Identity(Rules):
 
     def test_invites_and_can_look(self, provider_kind: type[Provider]) -> None:
         """A provider can invite, and can look whether it has: without a look, an invitation that
-        gets no answer stays unknown for ever."""
+        gets no answer stays unknown for ever.
+
+        Likely cause: `invitations` or `find_invitation` is missing or not marked with `@operation`.
+        """
         can = [provider_kind.supports(name) for name in ("invitations", "find_invitation")]
         if not provider_kind.supports("invite") or not any(can):
             remark(
@@ -122,7 +145,10 @@ class Identity(Rules):
     def test_missing_settings_are_named(
         self, provider_kind: type[Provider], monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """Without settings, the error names each one that is missing, and its variable."""
+        """Without settings, the error names each one that is missing, and its variable.
+
+        Likely cause: A setting has a default that is not valid, or reads its variable itself.
+        """
         for info in provider_kind.model_fields.values():
             monkeypatch.delenv(environment_variable(info) or "", raising=False)
         required = {
@@ -141,7 +167,10 @@ class Identity(Rules):
                 )
 
     def test_environment_variables_are_in_capitals(self, provider_kind: type[Provider]) -> None:
-        """The environment variable of a setting is in capitals, digits and underscores."""
+        """The environment variable of a setting is in capitals, digits and underscores.
+
+        Likely cause: `env` of the setting is misspelled.
+        """
         told = {name: environment_variable(o) for name, o in provider_kind.model_fields.items()}
         for name, variable in told.items():
             if variable and not re.fullmatch(r"[A-Z][A-Z0-9_]*", variable):
@@ -152,7 +181,10 @@ class Identity(Rules):
                 )
 
     def test_organization_is_named(self, scene: Scene) -> None:
-        """`organization` tells the name of the organization, not its id, and not nothing."""
+        """`organization` tells the name of the organization, not its id, and not nothing.
+
+        Likely cause: `organization` returns a setting instead of the service's name.
+        """
         scene.needs("organization")
         came: object = scene.run(scene.provider.organization())
         scene.check(
@@ -164,7 +196,12 @@ class Identity(Rules):
 
     def test_another_organization_is_not_reached(self, scene: Scene) -> None:
         """With the id of an organization that is not there, everything ends with an error that
-        says so: nothing is read from another one, and nobody is invited into it."""
+        says so: nothing is read from another one, and nobody is invited into it.
+
+        Likely cause: The path leaves out the organization's id, or NotFound is caught and taken for
+        an empty list. If the credentials alone decide, set `organization_in_requests = False` in
+        the suite.
+        """
         scene.needs("organization", "invite")
         wrong = {name: "none-7" for name in _settings(scene) if "organization" in name}
         if not wrong:
@@ -192,7 +229,10 @@ class Identity(Rules):
     def test_credentials_are_secret_settings(self, scene: Scene) -> None:
         """What `authorize` sends is made from settings that are marked `secret=True`, and so is
         every setting that is called a key, token, secret or password. What is no secret, such as
-        the version of the API, is in `headers`."""
+        the version of the API, is in `headers`.
+
+        Likely cause: `secret=True` is missing, or a header that is not secret is in `authorize`.
+        """
         for name, info in type(scene.provider).model_fields.items():
             if re.search(r"(?:key|token|secret|password)$", name) and not is_secret(info):
                 scene.remark(expected="secret=True", came="a setting for all to see", look_at=name)
@@ -210,7 +250,10 @@ class Identity(Rules):
             pytest.skip("no credentials are sent")
 
     def test_secret_settings_are_masked(self, scene: Scene) -> None:
-        """Secrets show neither in `repr`, nor in `str`, nor in a dump of the account."""
+        """Secrets show neither in `repr`, nor in `str`, nor in a dump of the account.
+
+        Likely cause: The setting is not marked `secret=True`, or the class defines `__repr__`.
+        """
         provider = scene.provider
         shown = repr(provider) + str(provider) + provider.model_dump_json()
         for name, info in type(provider).model_fields.items():
@@ -223,7 +266,10 @@ class Identity(Rules):
                 )
 
     def test_plain_http_is_refused(self, scene: Scene) -> None:
-        """Credentials never travel over plain http, this machine excepted."""
+        """Credentials never travel over plain http, this machine excepted.
+
+        Likely cause: The class overrides the validation of `base_url`.
+        """
         settings = {**dict(scene.provider), "base_url": "http://service.example.com"}
         told = _complaint(type(scene.provider), settings)
         scene.check(
@@ -235,7 +281,11 @@ class Identity(Rules):
 
     def test_limits_are_possible(self, scene: Scene) -> None:
         """`limits` are positive numbers of requests in positive times, and `refuses_duplicates` is
-        True or False."""
+        True or False.
+
+        Likely cause: The numbers of a `Limit` are exchanged or zero, or `refuses_duplicates`
+        returns no boolean.
+        """
         refuses = scene.provider.refuses_duplicates
         scene.check(
             isinstance(refuses, bool),
@@ -255,7 +305,11 @@ class Identity(Rules):
 
     def test_missing_operation_is_unsupported(self, scene: Scene, missing: str) -> None:
         """What is not offered raises Unsupported before anything is sent, and says who cannot do
-        what, and what to do instead."""
+        what, and what to do instead.
+
+        Likely cause: `substitutes` has no sentence for the operation, or the class defines it
+        without `@operation`.
+        """
         with scene.refused(Unsupported, look_at=missing) as caught:
             getattr(scene.provider, missing)(*made_up(type(scene.provider), missing))
         told = str(caught.error)
@@ -269,7 +323,10 @@ class Identity(Rules):
         _untouched(scene, missing)
 
     def test_missing_verb_is_unsupported_for_callers(self, scene: Scene, missing_verb: str) -> None:
-        """A verb of guestlist that the service cannot do ends before anything is changed."""
+        """A verb of guestlist that the service cannot do ends before anything is changed.
+
+        Likely cause: The class defines the operation without `@operation`.
+        """
         someone = scene.address("ada")
         guests = scene.guests
         calls: dict[str, Callable[[], Any]] = {
@@ -288,7 +345,11 @@ class Identity(Rules):
 
     def test_role_that_cannot_be_invited_with(self, scene: Scene) -> None:
         """Where an invitation takes no role, or not so many, that is said before anything is
-        sent; and an invitation without a role that it needs is refused in the same way."""
+        sent; and an invitation without a role that it needs is refused in the same way.
+
+        Likely cause: `least_roles` or `most_roles` does not fit the service, or
+        `substitutes['role']` is missing.
+        """
         scene.needs("invite")
         kind = type(scene.provider)
         if kind.most_roles is not None:
@@ -308,7 +369,11 @@ class Identity(Rules):
 
     def test_mail_that_cannot_be_suppressed(self, scene: Scene) -> None:
         """Without `can_suppress_email`, an invitation without a mail is Unsupported; with it, no
-        mail is sent."""
+        mail is sent.
+
+        Likely cause: `invite` ignores `new.send_email` although `can_suppress_email` is declared,
+        or uses it although it is not.
+        """
         scene.needs("invite")
         new = scene.new_invitation("ada")
         bodies = [
@@ -339,7 +404,10 @@ class Identity(Rules):
         return [f"{one.method} {one.url} {one.content!r}" for one in wire.held]
 
     def test_unknown_options_are_refused(self, scene: Scene) -> None:
-        """An option that the provider does not know is an error that names the known ones."""
+        """An option that the provider does not know is an error that names the known ones.
+
+        Likely cause: `Options` allows extra fields.
+        """
         scene.needs("invite")
         with scene.refused(InvalidArgument, look_at="Options") as caught:
             scene.invite("ada", options={"no_such_option": 1})

@@ -35,7 +35,11 @@ class Inviting(Rules):
 
     def test_invite_makes_a_pending_invitation(self, scene: Scene) -> None:
         """An address that the service has not seen is invited: outcome invited, state pending,
-        one mail, and the invitation has the address, an id and dates that make sense."""
+        one mail, and the invitation has the address, an id and dates that make sense.
+
+        Likely cause: The wrong part of the answer is read, dates are exchanged, or the service's
+        word for open invitations is missing in the table of states.
+        """
         result = scene.invite("ada")
         one = result.guest.invitation
         now = scene.setting.clock.now()
@@ -57,7 +61,10 @@ class Inviting(Rules):
         scene.mailed(scene.address("ada"), 1, "invite")
 
     def test_address_is_sent_as_typed(self, scene: Scene) -> None:
-        """The address goes to the service as it was typed."""
+        """The address goes to the service as it was typed.
+
+        Likely cause: The address is changed before it is sent, such as by `lower()`.
+        """
         typed = scene.address("Ada.Byron")
         terms = scene.terms()
         scene.forget()
@@ -71,7 +78,10 @@ class Inviting(Rules):
         )
 
     def test_lifetime_is_what_the_service_says(self, scene: Scene) -> None:
-        """`lifetime` is as long as the invitations of the service really live."""
+        """`lifetime` is as long as the invitations of the service really live.
+
+        Likely cause: `lifetime` is wrong, or the expiry is read from another field.
+        """
         one = scene.invitation("ada")
         if scene.provider.lifetime is None or "expires_at" in one.estimated:
             pytest.skip("the service or the provider does not tell")
@@ -90,7 +100,11 @@ class Inviting(Rules):
         )
 
     def test_invitation_names_the_role(self, scene: Scene) -> None:
-        """The requested role is the role of the invitation, and of the member after it."""
+        """The requested role is the role of the invitation, and of the member after it.
+
+        Likely cause: The request leaves the role out or names it in another way, or the roles of
+        invitations or members are not read.
+        """
         role = scene.role()
         if role is None:
             pytest.skip("an invitation takes no role here")
@@ -124,7 +138,10 @@ class Inviting(Rules):
         )
 
     def test_several_roles(self, scene: Scene) -> None:
-        """Where an invitation takes several roles, all of them are offered, and held after it."""
+        """Where an invitation takes several roles, all of them are offered, and held after it.
+
+        Likely cause: Only the first of `new.roles` is sent or read.
+        """
         first = scene.role()
         if first is None or scene.provider.most_roles == 1:
             pytest.skip("an invitation takes no second role here")
@@ -145,7 +162,10 @@ class Inviting(Rules):
         )
 
     def test_another_role_is_not_taken_for_the_first(self, scene: Scene) -> None:
-        """Two people invited with two roles get these two roles."""
+        """Two people invited with two roles get these two roles.
+
+        Likely cause: The role in the request is a constant or the default.
+        """
         first = scene.role()
         if first is None:
             pytest.skip("an invitation takes no role here")
@@ -163,7 +183,10 @@ class Inviting(Rules):
         )
 
     def test_invite_twice_is_once(self, scene: Scene) -> None:
-        """A second call invites nobody again: already invited, the same invitation, one mail."""
+        """A second call invites nobody again: already invited, the same invitation, one mail.
+
+        Likely cause: A look does not find the open invitation, or finds another one.
+        """
         first = scene.invitation("ada")
         again = scene.invite("ada")
         second = again.guest.invitation
@@ -179,7 +202,11 @@ class Inviting(Rules):
 
     @pytest.mark.parametrize("way", ["upper case", "title case", "spaces"])
     def test_spelling_of_an_address(self, scene: Scene, way: str) -> None:
-        """However an address is spelt, it is one person: no second invitation, no second mail."""
+        """However an address is spelt, it is one person: no second invitation, no second mail.
+
+        Likely cause: Addresses are compared as they are. Use `email_key`, or let guestlist search
+        the list.
+        """
         typed = scene.address("ada.byron")
         other = {"upper case": typed.upper(), "title case": typed.title(), "spaces": f" {typed} "}
         scene.guests.invite(typed, **scene.terms())
@@ -194,12 +221,20 @@ class Inviting(Rules):
         scene.stands(other[way], State.PENDING, look_at="find_invitation invitations")
 
     def test_spelling_of_a_member(self, scene: Scene) -> None:
-        """A member who joined as ada@ is a member also as ADA@."""
+        """A member who joined as ada@ is a member also as ADA@.
+
+        Likely cause: Addresses are compared as they are. Use `email_key`, or let guestlist search
+        the list.
+        """
         scene.member("ada")
         scene.stands(scene.address("ada").upper(), State.ACCEPTED, look_at="find_member members")
 
     def test_upper_case_invitation_is_found(self, scene: Scene) -> None:
-        """An address invited in capitals is found in small letters, before and after joining."""
+        """An address invited in capitals is found in small letters, before and after joining.
+
+        Likely cause: The service compares addresses exactly, and the search sends another spelling
+        than that of the record.
+        """
         typed = scene.address("ada").upper()
         one = scene.guests.invite(typed, **scene.terms()).guest.invitation
         scene.stands(typed.lower(), State.PENDING, look_at="find_invitation invitations")
@@ -207,7 +242,11 @@ class Inviting(Rules):
         scene.stands(typed.lower(), State.ACCEPTED, look_at="find_member members")
 
     def test_plus_address_is_another_person(self, scene: Scene) -> None:
-        """ada+team@ and ada@ are two people: each gets an invitation and a mail."""
+        """ada+team@ and ada@ are two people: each gets an invitation and a mail.
+
+        Likely cause: The part after the plus sign is cut off, or the address is put into a query
+        without being encoded.
+        """
         plain, tagged = scene.address("ada"), scene.address("ada+team")
         results = [scene.guests.invite(one, **scene.terms()) for one in (plain, tagged)]
         scene.check(
@@ -227,7 +266,11 @@ class Inviting(Rules):
             scene.mailed(address, 1, "invite")
 
     def test_part_of_an_address_is_nobody(self, scene: Scene) -> None:
-        """Whoever's address is part of an invited one, or holds it, is nobody."""
+        """Whoever's address is part of an invited one, or holds it, is nobody.
+
+        Likely cause: The service searches for parts of an address, and its first record is taken
+        without comparing it.
+        """
         scene.member("zoe.ada")
         scene.invite("bob.ada")
         for name in ("ada", "zoe.ada2", "b.ada"):
@@ -241,7 +284,10 @@ class Inviting(Rules):
 
     def test_unicode_address(self, scene: Scene) -> None:
         """An address with letters beyond ASCII is invited and found again, or refused by the
-        service: never mangled."""
+        service: never mangled.
+
+        Likely cause: The address is encoded or normalized before it is sent.
+        """
         composed = unicodedata.normalize("NFC", scene.address("jo\u0308rg"))
         try:
             scene.guests.invite(composed, **scene.terms())
@@ -250,7 +296,10 @@ class Inviting(Rules):
         scene.stands(composed, State.PENDING, look_at="find_invitation invitations")
 
     def test_invite_a_member(self, scene: Scene) -> None:
-        """Inviting a member changes nothing: already a member, no mail."""
+        """Inviting a member changes nothing: already a member, no mail.
+
+        Likely cause: The member is not found by the address, and the service invites members.
+        """
         scene.member("ada")
         before = scene.setting.mails(scene.address("ada"))
         result = scene.invite("ada")
@@ -263,7 +312,10 @@ class Inviting(Rules):
         scene.mailed(scene.address("ada"), before, "members find_member")
 
     def test_if_exists_error(self, scene: Scene) -> None:
-        """With `if_exists="error"`, an open invitation and a member are errors of their own."""
+        """With `if_exists="error"`, an open invitation and a member are errors of their own.
+
+        Likely cause: The open invitation or the member is not found by the address.
+        """
         scene.invitation("ada")
         with scene.refused(
             errors.AlreadyInvited, look_at="find_invitation invitations", tried=True
@@ -274,7 +326,10 @@ class Inviting(Rules):
             scene.invite("bob", if_exists="error")
 
     def test_if_exists_resend(self, scene: Scene) -> None:
-        """With `if_exists="resend"`, an open invitation is sent again, once."""
+        """With `if_exists="resend"`, an open invitation is sent again, once.
+
+        Likely cause: `resend` fails, or sends no email.
+        """
         if not scene.provider.supports("resend"):
             scene.needs("revoke")
         scene.invitation("ada")
@@ -288,7 +343,10 @@ class Inviting(Rules):
         scene.mailed(scene.address("ada"), 2, "resend")
 
     def test_if_exists_replace(self, scene: Scene) -> None:
-        """With `if_exists="replace"`, the old invitation is withdrawn and a new one made."""
+        """With `if_exists="replace"`, the old invitation is withdrawn and a new one made.
+
+        Likely cause: `revoke` or `invite` fails, or a look still finds the old invitation.
+        """
         scene.needs("revoke")
         old = scene.invitation("ada")
         result = scene.invite("ada", if_exists="replace")
@@ -329,7 +387,11 @@ class Inviting(Rules):
 
     def test_conflict_on_creation_is_explained(self, scene: Scene) -> None:
         """Where the service refuses a duplicate, that is Conflict: guestlist then looks, and does
-        not invite again. `refuses_duplicates` may only be true if it does."""
+        not invite again. `refuses_duplicates` may only be true if it does.
+
+        Likely cause: `explain` does not turn the service's refusal of a duplicate into Conflict, or
+        `refuses_duplicates` is declared although the service invites twice.
+        """
         scene.needs("invite")
         new = scene.new_invitation("ada")
         scene.run(scene.provider.invite(new))
@@ -353,7 +415,11 @@ class Inviting(Rules):
             )
 
     def test_result_of_invite_is_what_a_look_finds(self, scene: Scene) -> None:
-        """What `invite` returns and what a look finds afterwards is the same invitation."""
+        """What `invite` returns and what a look finds afterwards is the same invitation.
+
+        Likely cause: `invite` and the look read different fields, or answers of different shapes,
+        with the same code.
+        """
         told = scene.invitation("ada")
         found = scene.status("ada").invitation
         scene.check(
@@ -379,7 +445,10 @@ class Inviting(Rules):
 
     def test_order_once_more_keeps_its_options(self, scene: Scene, option: str) -> None:
         """`copy_of` returns what the invitation was made from, its options included:
-        whoever is invited anew after an expiry gets the same."""
+        whoever is invited anew after an expiry gets the same.
+
+        Likely cause: `copy_of` is not overridden, or leaves the option out.
+        """
         scene.needs("invite")
         usual = scene.provider.Options()
         other = usual.model_copy(update={option: not getattr(usual, option)})
@@ -391,7 +460,10 @@ class Inviting(Rules):
                 scene.check(came == options, expected=options, came=came, look_at="copy_of")
 
     def test_text_option_is_sent(self, scene: Scene, text_option: str) -> None:
-        """What a caller writes into an option of an invitation goes to the service."""
+        """What a caller writes into an option of an invitation goes to the service.
+
+        Likely cause: `invite` does not use the option.
+        """
         scene.needs("invite")
         new, kind = scene.new_invitation("ada"), scene.provider.Options
         for text in TEXTS:
@@ -413,7 +485,11 @@ class Inviting(Rules):
         pytest.skip(f"{text_option} takes none of {', '.join(TEXTS)}")
 
     def test_lost_answer_of_invite(self, scene: Scene) -> None:
-        """An invitation whose answer is lost is found by looking, and there is only one."""
+        """An invitation whose answer is lost is found by looking, and there is only one.
+
+        Likely cause: A look does not find the invitation, or its `created_at` is not the time of
+        the request.
+        """
         scene.needs("invite")
         scene.roles()
         scene.lose_an_answer()

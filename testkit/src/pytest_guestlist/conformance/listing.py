@@ -57,7 +57,11 @@ class Listing(Rules):
     @pytest.mark.parametrize("listing", LISTS)
     def test_pages_of_any_size(self, scene: Scene, listing: str) -> None:
         """Whatever the size of the service's pages, a list holds everything once: with one page,
-        exactly a page, and many."""
+        exactly a page, and many.
+
+        Likely cause: The next page is not read, its cursor is computed from the size that was asked
+        for instead of the records that came, or a boundary record is read twice.
+        """
         scene.needs(listing)
         self._people(scene)
         scene.forget()
@@ -75,7 +79,11 @@ class Listing(Rules):
 
     @pytest.mark.parametrize("size", [1, 3])
     def test_finding_reads_every_page(self, scene: Scene, size: int) -> None:
-        """Somebody on the last page is found like somebody on the first."""
+        """Somebody on the last page is found like somebody on the first.
+
+        Likely cause: `find_member` or `find_invitation` looks at the first page only. Use `every`,
+        or leave it undefined.
+        """
         if self.short_page_ends:
             pytest.skip("a page shorter than asked for is the end of a list here")
         for name in ALIKE:
@@ -95,7 +103,10 @@ class Listing(Rules):
     @pytest.mark.parametrize("size", [1, 2])
     def test_operations_read_every_page(self, scene: Scene, size: int) -> None:
         """Operations that read a list themselves, such as `access`, read all of its pages, and end
-        also where the service answers every cursor with the same page: `every` does both."""
+        also where the service answers every cursor with the same page: `every` does both.
+
+        Likely cause: The operation reads one page of a list. Use `every`.
+        """
         scene.needs("access", "assign_role")
         if self.short_page_ends:
             pytest.skip("a page shorter than asked for is the end of a list here")
@@ -124,7 +135,11 @@ class Listing(Rules):
     @pytest.mark.parametrize("listing", LISTS)
     def test_total_is_true(self, scene: Scene, listing: str) -> None:
         """If a page has a total, all pages of its section together hold as many records, and the
-        page with the last of them is the section's last. Records that are left out count."""
+        page with the last of them is the section's last. Records that are left out count.
+
+        Likely cause: The total counts something else than the list (another filter, or all kinds of
+        records), or `Page.section` is missing for a list of several parts.
+        """
         scene.needs(listing)
         self._people(scene)
         count, totals, cursor = Counter[str](), dict[str, int](), None
@@ -147,7 +162,11 @@ class Listing(Rules):
     @pytest.mark.parametrize("listing", LISTS)
     def test_total_is_the_service_s(self, tour: Tour, listing: str) -> None:
         """A total is what the service reports, not how many records came: a list that ends with
-        fewer is incomplete, and nobody counts as absent from it."""
+        fewer is incomplete, and nobody counts as absent from it.
+
+        Likely cause: `total` is the number of records that came, such as `len(items)`. Pass on the
+        service's number, or None.
+        """
         for sample in samples_of(tour, listing):
             total = getattr(sample.value, "total", None) or 0
             trick = tricks.document(partial(tricks.with_total, old=total, new=total + 1))
@@ -163,7 +182,11 @@ class Listing(Rules):
     @pytest.mark.parametrize("listing", LISTS)
     def test_unreadable_cursor_is_no_end(self, scene: Scene, listing: str) -> None:
         """What tells where the next page is, in a shape that is not known, does not make a list
-        that has more pages look complete."""
+        that has more pages look complete.
+
+        Likely cause: A cursor of an unexpected type counts as none: `if cursor:`, or a default of
+        `.get`. Raise `TypeError` for it.
+        """
         scene.needs(listing)
         if self.short_page_ends:
             pytest.skip("a page shorter than asked for is the end of a list here")
@@ -189,7 +212,10 @@ class Listing(Rules):
 
     @pytest.mark.parametrize("listing", LISTS)
     def test_empty_list(self, tour: Tour, listing: str) -> None:
-        """An empty list is an empty page, and the end."""
+        """An empty list is an empty page, and the end.
+
+        Likely cause: The code takes the first record of the list, or an empty list for an error.
+        """
         for sample in self._samples(tour, listing):
             nth = self._list_of(sample)
 
@@ -204,7 +230,11 @@ class Listing(Rules):
 
     @pytest.mark.parametrize("listing", LISTS)
     def test_page_that_comes_for_ever(self, scene: Scene, listing: str) -> None:
-        """A service that answers every cursor with the same page cannot keep guestlist reading."""
+        """A service that answers every cursor with the same page cannot keep guestlist reading.
+
+        Likely cause: The flow reads pages in a loop of its own. Return one page, and let guestlist
+        or `every` read on.
+        """
         scene.needs(listing)
         self._people(scene)
         scene.wire.before = lambda outgoing: with_page_size(outgoing, 2)
@@ -220,7 +250,10 @@ class Listing(Rules):
             _incomplete(scene.provider, listing, "everybody once", found)
 
     def test_finding_ends(self, scene: Scene) -> None:
-        """A service that answers every cursor with the same page cannot keep a search going."""
+        """A service that answers every cursor with the same page cannot keep a search going.
+
+        Likely cause: The flow reads pages in a loop of its own. Use `every`.
+        """
         self._people(scene)
         scene.wire.before = lambda outgoing: with_page_size(outgoing, 1)
         scene.wire.after = _always_the_first_page()
@@ -234,7 +267,10 @@ class Listing(Rules):
 
     def test_finding_takes_nobody_else(self, tour: Tour, finding: str) -> None:
         """Where a record is found by searching a list, it is the right one that counts, not the
-        first: the service may ignore what it is asked for."""
+        first: the service may ignore what it is asked for.
+
+        Likely cause: The first record of the answer is taken without comparing its address or id.
+        """
         for sample in samples_of(tour, finding):
             for nth, (_, answer) in enumerate(sample.played):
                 if sample.value is None:
@@ -251,7 +287,11 @@ class Listing(Rules):
 
     def test_search_that_finds_others_for_ever(self, tour: Tour, finding: str) -> None:
         """A search ends, also where the service ignores the cursor, tells no total, and answers
-        with full pages of other people."""
+        with full pages of other people.
+
+        Likely cause: The search reads pages in a loop of its own, or takes a record without
+        comparing it.
+        """
         for sample in samples_of(tour, finding):
             outgoing, answer = sample.played[-1]
             size = page_size(outgoing)
@@ -271,7 +311,10 @@ class Listing(Rules):
     @pytest.mark.parametrize("listing", LISTS)
     def test_more_than_asked_for(self, tour: Tour, listing: str) -> None:
         """A service that ignores the size asked for, and sends everything at once, loses
-        nothing."""
+        nothing.
+
+        Likely cause: The records are cut off at the size that was asked for.
+        """
         for sample in self._samples(tour, listing):
             if len(sample.played) != 1:
                 pytest.skip(f"{listing} needs several requests for a page here")
@@ -294,7 +337,11 @@ class Listing(Rules):
                 _incomplete(sample.provider, sample.name, f"{count} {listing}", came)
 
     def test_list_of_invitations_tells_who_is_pending(self, scene: Scene) -> None:
-        """Whoever is pending is in the list of invitations, in that state."""
+        """Whoever is pending is in the list of invitations, in that state.
+
+        Likely cause: The list is filtered, or its records have another shape than a single
+        invitation.
+        """
         scene.needs("invitations")
         scene.invitation("ada")
         scene.invitation("bob")
@@ -308,7 +355,11 @@ class Listing(Rules):
             _incomplete(scene.provider, "invitations", pending, chosen)
 
     def test_who_has_accepted_is_not_listed_as_pending(self, scene: Scene) -> None:
-        """Whoever has accepted is not pending in the list of invitations."""
+        """Whoever has accepted is not pending in the list of invitations.
+
+        Likely cause: The service's word for accepted invitations is missing in the table of states,
+        or its list shows no state.
+        """
         scene.needs("invitations")
         member = scene.member("ada")
         pending = [
@@ -321,7 +372,10 @@ class Listing(Rules):
 
     def test_words_of_the_service_are_known(self, scene: Scene) -> None:
         """Every word in which the service tells where an invitation stands is known: whoever has
-        accepted is listed as accepted, whoever has declined as declined, if at all."""
+        accepted is listed as accepted, whoever has declined as declined, if at all.
+
+        Likely cause: The word is missing in the table of states, or stands for another state there.
+        """
         scene.needs("invitations")
         wanted = {scene.member("ada").email: State.ACCEPTED}
         with suppress(Lacking):
@@ -338,7 +392,11 @@ class Listing(Rules):
 
     def test_roles_can_be_told_apart(self, scene: Scene) -> None:
         """Every role has an id of its own within its kind, and a name that people know. Its kind
-        is one of `role_kinds`."""
+        is one of `role_kinds`.
+
+        Likely cause: Two kinds share ids and the kind is not set, a role has no name, or
+        `role_kinds` lacks a kind.
+        """
         scene.needs("roles")
         roles = scene.roles()
         ids = [(role.kind, role.id) for role in roles]

@@ -29,7 +29,11 @@ class Membership(Rules):
 
     def test_members_are_those_who_have_accepted(self, scene: Scene) -> None:
         """The list of members holds whoever has accepted, once, and nobody who is merely
-        invited."""
+        invited.
+
+        Likely cause: The service's list also holds people who are only invited: leave them out
+        (return None from the reader).
+        """
         scene.needs("members")
         scene.invitation("bob")
         scene.member("ada")
@@ -43,7 +47,11 @@ class Membership(Rules):
         )
 
     def test_members_are_the_same_everywhere(self, scene: Scene) -> None:
-        """`members`, `find_member` and `get_member` tell the same of a member."""
+        """`members`, `find_member` and `get_member` tell the same of a member.
+
+        Likely cause: The operations read members with different code, or from answers of different
+        shapes. Use one reader.
+        """
         scene.needs("members")
         member = scene.member("ada")
         found: list[Member | None] = [one for one in scene.guests.members() if one.id == member.id]
@@ -60,7 +68,11 @@ class Membership(Rules):
         )
 
     def test_who_is_invited_is_no_member(self, scene: Scene) -> None:
-        """Whoever is merely invited is found as no member, or in state `invited`."""
+        """Whoever is merely invited is found as no member, or in state `invited`.
+
+        Likely cause: The service finds people who are only invited too, and their records are not
+        told apart by state.
+        """
         scene.needs("find_member")
         scene.invitation("ada")
         found = scene.run(scene.provider.find_member(scene.address("ada")))
@@ -72,7 +84,11 @@ class Membership(Rules):
         )
 
     def test_remove_takes_one_person_out(self, scene: Scene) -> None:
-        """`remove` takes that person out, and nobody else."""
+        """`remove` takes that person out, and nobody else.
+
+        Likely cause: The call takes another id (of the user instead of the member), or does
+        something else, such as suspending.
+        """
         scene.needs("remove")
         scene.member("bob")
         scene.member("ada")
@@ -95,7 +111,11 @@ class Membership(Rules):
 
     def test_remove_twice(self, scene: Scene) -> None:
         """A second remove sends nothing and returns `already_removed`, by address, by the record
-        and by its id."""
+        and by its id.
+
+        Likely cause: A removed member is still listed, or an unknown id is not reported as
+        NotFound.
+        """
         scene.needs("remove")
         member = scene.member("ada")
         first = scene.guests.remove(scene.address("ada"))
@@ -115,7 +135,10 @@ class Membership(Rules):
             )
 
     def test_remove_of_an_invited_person_is_refused(self, scene: Scene) -> None:
-        """`remove` of somebody who is merely invited is a Conflict, and nothing is sent."""
+        """`remove` of somebody who is merely invited is a Conflict, and nothing is sent.
+
+        Likely cause: A person who is only invited is reported as a member.
+        """
         scene.needs("remove")
         scene.invitation("ada")
         with scene.refused(errors.Conflict, look_at="members find_member"):
@@ -124,7 +147,11 @@ class Membership(Rules):
 
     def test_assign_and_unassign(self, scene: Scene) -> None:
         """A role that is assigned is held, and not twice; one that is taken is not held; another
-        member keeps what is theirs."""
+        member keeps what is theirs.
+
+        Likely cause: The request names the role or the member in the wrong way, or sets the roles
+        of everybody; or `access` reads a stale record instead of asking the service.
+        """
         scene.needs("assign_role")
         other = scene.member("bob")
         before = self._held(scene, scene.address("bob"))
@@ -162,7 +189,11 @@ class Membership(Rules):
 
     def test_assigning_replaces_as_told(self, scene: Scene) -> None:
         """With `one_role`, a role that is assigned takes the place of the one held; without it,
-        both are held."""
+        both are held.
+
+        Likely cause: `one_role` says the opposite of what the service does, or the request sends
+        the whole list of roles.
+        """
         scene.needs("assign_role")
         member = scene.member("ada")
         held = self._held(scene, scene.address("ada"))
@@ -182,7 +213,11 @@ class Membership(Rules):
     def test_every_role_can_be_assigned(self, scene: Scene) -> None:
         """Every role that is listed, of every kind, can be assigned and is then held directly,
         unless it says that it is `not_assignable`. What comes along with it is not direct, and what
-        was assigned can be taken."""
+        was assigned can be taken.
+
+        Likely cause: A kind of role needs another call, the kind or the source of a grant is not
+        read, or a role that cannot be assigned lacks `not_assignable`.
+        """
         scene.needs("assign_role", "access")
         member = scene.member("ada")
         mine = [
@@ -219,7 +254,10 @@ class Membership(Rules):
 
     def test_role_for_a_pending_person_is_refused(self, scene: Scene) -> None:
         """Assigning a role to a person who has not accepted is a Conflict, and nothing is sent.
-        Only a provider with `change_invitation` can do it."""
+        Only a provider with `change_invitation` can do it.
+
+        Likely cause: A person who is only invited is reported as a member.
+        """
         scene.needs("assign_role", "roles")
         if scene.provider.supports("change_invitation"):
             pytest.skip("the service can change the roles of an open invitation")
@@ -229,14 +267,20 @@ class Membership(Rules):
             scene.guests.assign_role(scene.address("ada"), role)
 
     def test_unknown_role_is_refused(self, scene: Scene) -> None:
-        """A role that the service does not have is UnknownRole, and nothing is sent."""
+        """A role that the service does not have is UnknownRole, and nothing is sent.
+
+        Likely cause: `roles` accepts or invents roles instead of listing those of the service.
+        """
         scene.needs("assign_role", "roles")
         scene.member("ada")
         with scene.refused(errors.UnknownRole, look_at="roles"):
             scene.guests.assign_role(scene.address("ada"), "no such role")
 
     def test_access_of_nobody(self, scene: Scene) -> None:
-        """Whoever is no member has no access, and the answer says why."""
+        """Whoever is no member has no access, and the answer says why.
+
+        Likely cause: A person who is only invited is reported as a member.
+        """
         scene.needs("access")
         scene.invitation("ada")
         access = scene.guests.access(scene.address("ada"))
@@ -248,7 +292,11 @@ class Membership(Rules):
         )
 
     def test_access_of_a_member_without_anything(self, scene: Scene) -> None:
-        """Whoever holds nothing is told what that means."""
+        """Whoever holds nothing is told what that means.
+
+        Likely cause: `explain_access` gives another text than `no_access`, or `access` returns
+        grants that the person does not have.
+        """
         scene.needs("access")
         member = scene.member("ada")
         access = scene.guests.access(member)

@@ -15,7 +15,11 @@ class Parity(Rules):
     """The same calls through `Guestlist` and `AsyncGuestlist`."""
 
     def test_sync_and_async_give_equal_answers(self, scene: Scene) -> None:
-        """Every look has the same answer through the sync and the async client."""
+        """Every look has the same answer through the sync and the async client.
+
+        Likely cause: The provider keeps something between two calls, or uses the machine's clock or
+        random numbers.
+        """
         scene.invitation("ada")
         scene.invitation("bob")
         sync = _looks(scene)
@@ -29,7 +33,10 @@ class Parity(Rules):
                 )
 
     def test_async_client_changes_things(self, scene: Scene) -> None:
-        """An invitation of the async client is found by the sync one."""
+        """An invitation of the async client is found by the sync one.
+
+        Likely cause: The provider keeps something between two calls.
+        """
         terms = scene.terms()
 
         async def invite() -> Any:

@@ -64,7 +64,11 @@ class Refusals(Rules):
 
     def test_refusal(self, tour: Tour, operation: str) -> None:
         """A refusal becomes the error that the status stands for, with the status, the service's
-        words, its code and its request id; only where absence is an answer, 404 is one."""
+        words, its code and its request id; only where absence is an answer, 404 is one.
+
+        Likely cause: `explain` decides by something else than the status where it should not, drops
+        the service's text or request id, or the flow catches an error that is no answer.
+        """
         refusal = {"error": {"message": tricks.WORDS, "code": tricks.CODE}}
         for sample in sent_by(tour, operation):
             for nth in range(len(sample.played)):
@@ -83,7 +87,11 @@ class Refusals(Rules):
                         _misjudged(sample, nth, replay, str(status), wanted)
 
     def test_words_of_the_service_are_passed_on(self, tour: Tour) -> None:
-        """An error tells the service's own words, whichever of the usual bodies they come in."""
+        """An error tells the service's own words, whichever of the usual bodies they come in.
+
+        Likely cause: `explain` replaces the service's text. Call `super().explain(response)`, and
+        pass `kind` and `hint` only.
+        """
         for sample in one_of_each_effect(tour):
             for shape, body in tricks.REFUSALS.items():
                 replay = sample.again(0, tricks.says(422, body))
@@ -93,7 +101,10 @@ class Refusals(Rules):
 
     def test_trouble_of_the_service(self, tour: Tour, operation: str) -> None:
         """5xx for ever is ServiceUnavailable after some tries; for a request that creates it is
-        OutcomeUnknown after one, because nobody knows whether it has happened."""
+        OutcomeUnknown after one, because nobody knows whether it has happened.
+
+        Likely cause: The flow catches the error, or `explain` returns another class for 5xx.
+        """
         for sample in sent_by(tour, operation):
             for nth, request in enumerate(sample.requests):
                 for status in TROUBLE:
@@ -105,7 +116,11 @@ class Refusals(Rules):
 
     def test_trouble_that_passes(self, tour: Tour) -> None:
         """One 503 in answer to a request that can be repeated is waited out, and the result is the
-        same."""
+        same.
+
+        Likely cause: `explain` returns another class than ServiceUnavailable for 503, or the flow
+        keeps something between attempts.
+        """
         for sample in one_of_each_effect(tour):
             for nth, request in enumerate(sample.requests):
                 if request.effect is Effect.CREATE:
@@ -116,7 +131,10 @@ class Refusals(Rules):
 
     def test_no_answer(self, tour: Tour) -> None:
         """A request that gets no answer is tried again, unless it creates: then it is sent once,
-        and the outcome is unknown."""
+        and the outcome is unknown.
+
+        Likely cause: The flow catches the error of the `yield`.
+        """
         failure = Failure("no answer in time", sent=True)
         for sample in one_of_each_effect(tour):
             for nth, request in enumerate(sample.requests):
@@ -127,7 +145,10 @@ class Refusals(Rules):
                     _misjudged(sample, nth, replay, "no answer", wanted.__name__)
 
     def test_never_sent(self, tour: Tour) -> None:
-        """A request that certainly never left is tried again, whatever it is."""
+        """A request that certainly never left is tried again, whatever it is.
+
+        Likely cause: The flow catches the error of the `yield`.
+        """
         failure = Failure("no connection", sent=False)
         for sample in one_of_each_effect(tour):
             for nth in range(len(sample.requests)):
@@ -137,7 +158,11 @@ class Refusals(Rules):
 
     def test_too_many_requests(self, tour: Tour) -> None:
         """After 429 guestlist waits for as long as the service asks, in every way of asking, and
-        goes on."""
+        goes on.
+
+        Likely cause: `explain` returns another class than RateLimited for 429, or a wrong
+        `retry_after`.
+        """
         for sample in one_of_each_effect(tour):
             for how, asked in _ways_to_say(sample.clock.now() + timedelta(seconds=7)).items():
                 replay = sample.again(0, tricks.says(429, {"error": "slowly"}, asked), times=1)
@@ -148,7 +173,11 @@ class Refusals(Rules):
                     _misjudged(sample, 0, replay, f"429 with {how}", wanted)
 
     def test_too_many_requests_for_ever(self, tour: Tour) -> None:
-        """429 for ever is RateLimited, and it says when to come back."""
+        """429 for ever is RateLimited, and it says when to come back.
+
+        Likely cause: `explain` returns another class than RateLimited for 429, or drops
+        `retry_after`.
+        """
         for sample in one_of_each_effect(tour):
             trick = tricks.says(429, {"error": "slowly"}, {"retry-after": "7"})
             replay = sample.again(0, trick, budget=ONCE)
@@ -157,7 +186,10 @@ class Refusals(Rules):
                 _misjudged(sample, 0, replay, "429 for ever", "RateLimited with retry_after 7.0")
 
     def test_redirects_are_not_followed(self, tour: Tour) -> None:
-        """A redirect is an error: credentials go nowhere else, and nothing is sent twice."""
+        """A redirect is an error: credentials go nowhere else, and nothing is sent twice.
+
+        Likely cause: The flow catches the error of the `yield`.
+        """
         for sample in one_of_each_effect(tour):
             trick = tricks.says(308, b"", {"location": "https://elsewhere.example/"})
             replay = sample.again(0, trick, budget=PATIENT)
@@ -166,7 +198,11 @@ class Refusals(Rules):
 
     def test_explain_is_total(self, scene: Scene) -> None:
         """`explain` makes an error of every answer outside 2xx, with one line of text for
-        people, whatever its body."""
+        people, whatever its body.
+
+        Likely cause: `explain` reads the body with `mapping()` or `[...]`, which fails if the body
+        is not an object. Read it with `super().explain`, and decide by its `code`.
+        """
         statuses = (*range(300, 309), *range(400, 452), 499, *range(500, 512), 520, 599)
         for status, content in product(statuses, BODIES):
             answer = Response(status, {"content-type": "application/json"}, content)
@@ -189,7 +225,11 @@ class Refusals(Rules):
     # ------------------------------------------------------------------ a service that refuses
 
     def test_wrong_credentials(self, scene: Scene) -> None:
-        """With wrong credentials everything is Unauthorized, and nothing has happened."""
+        """With wrong credentials everything is Unauthorized, and nothing has happened.
+
+        Likely cause: The service refuses wrong credentials with another status than 401, and
+        `explain` does not turn it into Unauthorized; or `organization` sends no credentials.
+        """
         bad = {
             name: value + "X"
             if isinstance(value, str) and value in scene.provider.secrets()
@@ -210,7 +250,11 @@ class Refusals(Rules):
 
     def test_credentials_that_may_only_read(self, scene: Scene) -> None:
         """With credentials that may only read, lists work, and an invitation is Forbidden: it has
-        certainly not happened, and no mail has gone out."""
+        certainly not happened, and no mail has gone out.
+
+        Likely cause: `explain` does not turn the service's refusal into Forbidden, or a reading
+        operation needs more rights than a list does.
+        """
         scene.needs("invite")
         reader = scene.stranger(scene.setting.read_only())
         for name in ("members", "roles", "invitations"):
@@ -229,7 +273,11 @@ class Refusals(Rules):
 
     def test_reading_credentials_change_nothing(self, scene: Scene, changing: str) -> None:
         """With credentials that may only read, every operation that changes something raises, also
-        where the service refuses within an answer of 200; and nothing has happened."""
+        where the service refuses within an answer of 200; and nothing has happened.
+
+        Likely cause: The flow catches the refusal, or the service refuses within a 2xx and
+        `refusal` does not see it.
+        """
         arguments = self._arguments(scene, changing)
         provider = scene.setting.read_only()
         reader = scene.spy_on(provider)

@@ -97,8 +97,8 @@ def remark(
         "sent": "; ".join(_exchange(*one) for one in _sent.get() or ()) or "nothing",
         "expected": expected,
         "came": came,
-        "cause": " ".join((cause or own_cause).split()),
         "look at": look_at,
+        "cause": " ".join((cause or own_cause).split()),
     }
     raise pytest.fail.Exception(
         "\n".join(f"{name + ':':<11}{text}" for name, text in lines.items() if text != ""),
@@ -121,7 +121,13 @@ def remarking(kind: type[Provider], *others: type) -> Iterator[None]:
     except Exception as error:
         crashed = said(error)
         where = origin(error, kind, *others)
-        remark(expected="no error that ends the test", came=crashed, look_at=where)
+        remark(
+            expected="no error that ends the test",
+            came=crashed,
+            look_at=where,
+            cause="This line does not expect the value that it got, or raises an error that the"
+            " rule excludes.",
+        )
 
 
 def said(error: BaseException) -> str:

@@ -22,7 +22,11 @@ class Resending(Rules):
 
     def test_resend_sends_another_mail(self, scene: Scene) -> None:
         """A pending invitation is sent again: one more mail to that person, none to others, and
-        the id stays, or the old invitation is named in `replaced`."""
+        the id stays, or the old invitation is named in `replaced`.
+
+        Likely cause: The request is the wrong one (it only extends the invitation), or the returned
+        invitation is read from the wrong part of the answer.
+        """
         first = self._pending(scene, "ada")
         self._pending(scene, "bob")
         result = scene.guests.resend(scene.address("ada"))
@@ -44,7 +48,10 @@ class Resending(Rules):
         scene.mailed(scene.address("bob"), 1, "resend")
 
     def test_resend_by_the_invitation(self, scene: Scene) -> None:
-        """The invitation that `invite` returned can be sent again as it is."""
+        """The invitation that `invite` returned can be sent again as it is.
+
+        Likely cause: `resend` uses a field that an invitation made by `invite` does not have.
+        """
         one = self._pending(scene, "ada")
         value = scene.run(scene.provider.resend(one)) if self._native(scene) else None
         if value is None:
@@ -58,7 +65,11 @@ class Resending(Rules):
         scene.mailed(one.email, 2, "resend")
 
     def test_resend_moves_expiry_as_told(self, scene: Scene) -> None:
-        """Where `resend_moves_expiry`, a resend an hour later ends an hour later."""
+        """Where `resend_moves_expiry`, a resend an hour later ends an hour later.
+
+        Likely cause: The service keeps the date: then do not declare `resend_moves_expiry`. Or
+        `resend` returns the old record.
+        """
         if not scene.provider.resend_moves_expiry:
             pytest.skip("resend_moves_expiry is not claimed")
         self._pending(scene, "ada")
@@ -85,7 +96,11 @@ class Resending(Rules):
         )
 
     def test_resend_after_expiry_makes_it_usable(self, scene: Scene) -> None:
-        """An expired invitation that is sent again can be accepted."""
+        """An expired invitation that is sent again can be accepted.
+
+        Likely cause: The service does not renew expired invitations with this call: leave `resend`
+        undefined, and guestlist withdraws and invites again.
+        """
         self._pending(scene, "ada")
         scene.expire("ada")
         if scene.status("ada").invitation is None:
@@ -101,7 +116,11 @@ class Resending(Rules):
         scene.accept(one)
 
     def test_resend_after_acceptance_is_refused(self, scene: Scene) -> None:
-        """Whoever has accepted gets no mail again: Conflict, and nothing is sent."""
+        """Whoever has accepted gets no mail again: Conflict, and nothing is sent.
+
+        Likely cause: The member is not found by the address, so that guestlist takes the person for
+        invited.
+        """
         self._pending(scene, "x")
         scene.member("ada")
         before = scene.setting.mails(scene.address("ada"))
@@ -111,13 +130,19 @@ class Resending(Rules):
         scene.mailed(scene.address("ada"), before, "resend")
 
     def test_resend_to_nobody(self, scene: Scene) -> None:
-        """Somebody who was never invited cannot be sent anything again: NotFound."""
+        """Somebody who was never invited cannot be sent anything again: NotFound.
+
+        Likely cause: Looking for an address returns the record of somebody else.
+        """
         self._pending(scene, "ada")
         with scene.refused(errors.NotFound, look_at="find_invitation invitations"):
             scene.guests.resend(scene.address("nobody"))
 
     def test_resend_keeps_the_role(self, scene: Scene) -> None:
-        """A resend keeps the role of the invitation."""
+        """A resend keeps the role of the invitation.
+
+        Likely cause: `resend` or `copy_of` leaves the roles out.
+        """
         role = scene.role()
         if role is None:
             pytest.skip("an invitation takes no role here")
@@ -132,7 +157,11 @@ class Resending(Rules):
 
     def test_lost_answer_of_resend(self, scene: Scene) -> None:
         """A resend whose answer is lost is settled by looking, or its outcome is unknown: there is
-        never a third mail."""
+        never a third mail.
+
+        Likely cause: `resend_moves_expiry` is declared, and the date that a look finds afterwards
+        has not moved; or the request is marked REPEATABLE and was sent again.
+        """
         self._pending(scene, "ada")
         if not self._native(scene):
             pytest.skip("resend is made of revoke and invite here")

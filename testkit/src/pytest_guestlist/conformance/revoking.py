@@ -15,7 +15,10 @@ class Revoking(Rules):
     """`revoke`."""
 
     def test_revoke_withdraws(self, scene: Scene) -> None:
-        """A revoked invitation is revoked or gone, cannot be accepted, and others stay."""
+        """A revoked invitation is revoked or gone, cannot be accepted, and others stay.
+
+        Likely cause: The call addresses the wrong record, or only hides it.
+        """
         scene.needs("revoke")
         one = scene.invitation("ada")
         scene.invitation("bob")
@@ -44,7 +47,11 @@ class Revoking(Rules):
 
     def test_revoke_twice(self, scene: Scene) -> None:
         """A second revoke sends nothing and returns `already_revoked`, by address, by the record
-        and by its id."""
+        and by its id.
+
+        Likely cause: After the withdrawal the record is reported as open, or `keeps_revoked` does
+        not say whether it can still be read by id.
+        """
         scene.needs("revoke")
         one = scene.invitation("ada")
         first = scene.guests.revoke(scene.address("ada"))
@@ -66,7 +73,11 @@ class Revoking(Rules):
 
     def test_revoke_after_acceptance_is_refused(self, scene: Scene) -> None:
         """An accepted invitation is not revoked: Conflict with a hint that names `remove`. Nothing
-        is sent, and the person stays."""
+        is sent, and the person stays.
+
+        Likely cause: The member is not found by the address, or the invitation still counts as open
+        after acceptance.
+        """
         scene.needs("revoke")
         scene.member("ada")
         with scene.refused(errors.Conflict, look_at="find_member members") as caught:
@@ -81,7 +92,10 @@ class Revoking(Rules):
 
     def test_revoke_nobody(self, scene: Scene) -> None:
         """A person who was never invited has nothing to revoke: `already_revoked`, and nothing is
-        sent."""
+        sent.
+
+        Likely cause: Looking for an address returns the record of somebody else.
+        """
         scene.needs("revoke")
         result = scene.guests.revoke(scene.address("nobody"))
         scene.check(
@@ -93,7 +107,11 @@ class Revoking(Rules):
 
     def test_revoke_of_an_unknown_id_is_not_found(self, scene: Scene) -> None:
         """The service's answer about an invitation that is not there is NotFound, or nothing:
-        repeating a revoke whose answer was lost has to succeed."""
+        repeating a revoke whose answer was lost has to succeed.
+
+        Likely cause: `explain` does not turn the service's answer for a record that is not there
+        into NotFound.
+        """
         scene.needs("revoke")
         one = scene.invitation("ada")
         scene.run(scene.provider.revoke(one))
@@ -108,7 +126,10 @@ class Revoking(Rules):
             )
 
     def test_invite_after_revoke(self, scene: Scene) -> None:
-        """Whoever was revoked can be invited again, and gets a mail."""
+        """Whoever was revoked can be invited again, and gets a mail.
+
+        Likely cause: The withdrawn record still counts as open.
+        """
         scene.needs("revoke")
         scene.invitation("ada")
         scene.guests.revoke(scene.address("ada"))

@@ -54,7 +54,10 @@ class Sending(Rules):
     """What leaves the machine."""
 
     def test_every_request_is_yielded(self, tour: Tour) -> None:
-        """A request that is built is yielded, and a flow that is started is run."""
+        """A request that is built is yielded, and a flow that is started is run.
+
+        Likely cause: A `yield` or `yield from` is missing.
+        """
         if tour.complaints:
             remark(
                 expected="no warning",
@@ -63,7 +66,10 @@ class Sending(Rules):
             )
 
     def test_own_operations_are_tried(self, tour: Tour, own: str) -> None:
-        """What only this service can do is a part of the tour: `detour` of the suite runs it."""
+        """What only this service can do is a part of the tour: `detour` of the suite runs it.
+
+        Likely cause: `detour` of the suite does not call the operation.
+        """
         if not any(sample.name == own for sample in tour.samples.values()) and not tour.lacking:
             kind = self.provider_class()
             wanted = f"guide.take({own!r}, ...) in `detour` of {type(self).__name__}"
@@ -71,7 +77,11 @@ class Sending(Rules):
 
     def test_requests_are_well_formed(self, tour: Tour, operation: str) -> None:
         """A flow yields `Request`s: an upper-case method, a path in segments, a query of plain
-        values, a body that is JSON."""
+        values, a body that is JSON.
+
+        Likely cause: A path was passed as one text, such as "members/7", instead of one argument
+        for each segment.
+        """
         for sample in samples_of(tour, operation):
             for request in sample.requests:
                 good = (
@@ -86,14 +96,20 @@ class Sending(Rules):
 
     def test_looks_are_reads(self, tour: Tour, reading: str) -> None:
         """An operation that only looks sends only requests of `Effect.READ`, POST included:
-        others are not repeated freely when no answer comes."""
+        others are not repeated freely when no answer comes.
+
+        Likely cause: A POST that only looks is not marked with `effect=Effect.READ`.
+        """
         for sample in samples_of(tour, reading):
             for request in sample.requests:
                 if request.effect is not Effect.READ:
                     _missent(sample, request, "Effect.READ", request.effect)
 
     def test_changes_are_no_reads(self, tour: Tour, changing: str) -> None:
-        """An operation that changes something says so with the effect of one of its requests."""
+        """An operation that changes something says so with the effect of one of its requests.
+
+        Likely cause: A request that changes something is marked with `Effect.READ`, or is a GET.
+        """
         for sample in samples_of(tour, changing):
             if all(request.effect is Effect.READ for request in sample.requests):
                 _missent(
@@ -105,7 +121,12 @@ class Sending(Rules):
 
     def test_what_may_be_repeated_is_the_same_twice(self, tour: Tour, another_scene: Scene) -> None:
         """Whatever is marked READ or REPEATABLE can be sent twice with the result of once: the
-        same mails, the same invitations. What makes a second mail is `Effect.CREATE`."""
+        same mails, the same invitations. What makes a second mail is `Effect.CREATE`.
+
+        Likely cause: A request that sends an email or creates a record each time is marked
+        REPEATABLE, or is a PUT or DELETE, which are REPEATABLE unless told otherwise. Mark it with
+        `Effect.CREATE`.
+        """
         scene = another_scene
         doubled: list[Request] = []
 
@@ -144,7 +165,11 @@ class Sending(Rules):
 
     def test_identifiers_stay_in_their_segment(self, tour: Tour, operation: str) -> None:
         """An identifier is one segment of the path, one value of the query or one text of the
-        body, whatever is in it: it never leads to another path."""
+        body, whatever is in it: it never leads to another path.
+
+        Likely cause: An id is pasted into a path or query as text, or cut at a character. Pass it
+        as an argument of its own.
+        """
         for sample, hostile in product(samples_of(tour, operation), HOSTILE):
             changed = tuple(_with_ids(one, hostile) for one in sample.arguments)
             if changed == sample.arguments:
@@ -167,14 +192,22 @@ class Sending(Rules):
     # ------------------------------------------------------------------ origin
 
     def test_requests_stay_on_the_account_origin(self, tour: Tour) -> None:
-        """Every request goes to the account's own `base_url`."""
+        """Every request goes to the account's own `base_url`.
+
+        Likely cause: The request names another host; only a setting made with `url=True` and
+        `origin` may.
+        """
         for sample in tour.samples.values():
             for outgoing, _ in sample.played:
                 if not outgoing.url.startswith(sample.provider.base_url + "/"):
                     _missent(sample, outgoing.method, sample.provider.base_url, outgoing.url)
 
     def test_links_in_answers_are_not_followed(self, tour: Tour, operation: str) -> None:
-        """A URL in an answer, such as that of the next page, never takes a request elsewhere."""
+        """A URL in an answer, such as that of the next page, never takes a request elsewhere.
+
+        Likely cause: The URL of the next page is used as it is. Take only its cursor; `by_link`
+        does.
+        """
         far = "https://elsewhere.example/steal?cursor=x"
 
         def lure(value: Any) -> Any:
@@ -188,7 +221,11 @@ class Sending(Rules):
                         _missent(sample, outgoing.method, "the account's origin", outgoing.url)
 
     def test_credentials_are_sent_in_headers_only(self, tour: Tour) -> None:
-        """Credentials are in headers, never in a URL or body; a public request has none."""
+        """Credentials are in headers, never in a URL or body; a public request has none.
+
+        Likely cause: A key is put into a query or body, `authorize` lacks it, or a request is
+        marked `public` by mistake.
+        """
         for sample in tour.samples.values():
             credentials = sample.provider.authorize()
             secrets = (*sample.provider.secrets(), *spoken(credentials))
@@ -206,7 +243,11 @@ class Sending(Rules):
     # ------------------------------------------------------------------ secrets
 
     def test_secrets_of_answers_are_masked(self, tour: Tour) -> None:
-        """Links and keys show neither in `repr` nor in JSON of what is returned."""
+        """Links and keys show neither in `repr` nor in JSON of what is returned.
+
+        Likely cause: A link or key is put into a field that is shown, or the name of its field is
+        not in `secret_fields`.
+        """
         for sample in tour.samples.values():
             hidden = set(_secrets(sample))
             for one in _values(sample.value):
@@ -222,7 +263,10 @@ class Sending(Rules):
 
     def test_fields_that_hold_secrets_are_declared(self, tour: Tour) -> None:
         """A field of an answer that is named like a secret and holds something long is in
-        `secret_fields`, so that it is masked in errors, logs and cassettes."""
+        `secret_fields`, so that it is masked in errors, logs and cassettes.
+
+        Likely cause: The name of the field is missing in `secret_fields`.
+        """
         for sample in tour.samples.values():
             declared = COMMON_FIELDS | sample.provider.secret_fields
             for _, answer in sample.played:
@@ -241,7 +285,10 @@ class Sending(Rules):
                         )
 
     def test_links_and_keys_are_secret(self, tour: Tour) -> None:
-        """An invitation's link and key are `SecretStr`, and what they hold is declared."""
+        """An invitation's link and key are `SecretStr`, and what they hold is declared.
+
+        Likely cause: The value is passed as a plain text: wrap it in `SecretStr`.
+        """
         for sample in tour.samples.values():
             for one in _values(sample.value):
                 if isinstance(one, Invitation):
@@ -257,7 +304,11 @@ class Sending(Rules):
         self, tour: Tour, caplog: pytest.LogCaptureFixture
     ) -> None:
         """Whatever a service echoes, no secret of the account comes into an error, an event or
-        the log; nor does a link or key of an invitation."""
+        the log; nor does a link or key of an invitation.
+
+        Likely cause: `explain` builds its text from the raw body, or a field is missing in
+        `secret_fields`.
+        """
         for sample in one_of_each_effect(tour):
             account = (*sample.provider.secrets(), *spoken(sample.provider.authorize()))
             fields = {name: f"S3CRET-{name}-VALUE" for name in sample.provider.secret_fields}
@@ -281,7 +332,10 @@ class Sending(Rules):
                     )
 
     def test_secrets_are_masked_in_events(self, tour: Tour) -> None:
-        """Nothing that is told to watchers holds a secret, in the course of a whole tour."""
+        """Nothing that is told to watchers holds a secret, in the course of a whole tour.
+
+        Likely cause: A secret is a plain text in the path of a request: pass it as `SecretStr`.
+        """
         hidden: set[str] = set()
         for sample in tour.samples.values():
             hidden |= {*sample.provider.secrets(), *_secrets(sample)}

@@ -23,7 +23,11 @@ class Standing(Rules):
     """`status`: every state, and how it is known."""
 
     def test_nobody(self, scene: Scene) -> None:
-        """Of an address that the service does not know, the state is gone."""
+        """Of an address that the service does not know, the state is gone.
+
+        Likely cause: Looking for an address returns the record of somebody else, or NotFound is not
+        caught where absence is an answer.
+        """
         found = scene.status("nobody")
         scene.check(
             found.state is State.GONE and found.basis is Basis.INFERRED,
@@ -33,19 +37,30 @@ class Standing(Rules):
         )
 
     def test_unknown_id(self, scene: Scene) -> None:
-        """An id that the service does not know is NotFound."""
+        """An id that the service does not know is NotFound.
+
+        Likely cause: `explain` does not turn the service's answer for an unknown id into NotFound.
+        """
         scene.needs("get_invitation")
         with scene.refused(errors.NotFound, look_at="get_invitation explain"):
             scene.guests.status("00000000-0000-4000-8000-000000000000")
 
     def test_get_of_an_unknown_id(self, scene: Scene, getting: str) -> None:
         """`get_invitation` and `get_member` of an id that the service does not know are
-        NotFound, whatever status the service says it with."""
+        NotFound, whatever status the service says it with.
+
+        Likely cause: `explain` does not turn the service's answer for an unknown id into NotFound,
+        or the operation returns a made-up record.
+        """
         with scene.refused(errors.NotFound, look_at=f"{getting} explain"):
             scene.run(getattr(scene.provider, getting)("00000000-0000-4000-8000-000000000000"))
 
     def test_pending(self, scene: Scene) -> None:
-        """Whoever was invited is pending, by address and by id."""
+        """Whoever was invited is pending, by address and by id.
+
+        Likely cause: The service's word for open invitations is missing in the table of states, or
+        the operation reads the wrong record.
+        """
         one = scene.invitation("ada")
         whos: list[Any] = [scene.address("ada"), one]
         if scene.provider.supports("get_invitation") and one.id is not None:
@@ -56,7 +71,10 @@ class Standing(Rules):
             scene.check(found.member is None, expected="no member", came=found, look_at=look_at)
 
     def test_accepted(self, scene: Scene) -> None:
-        """Whoever has accepted is accepted, with a member record of that address."""
+        """Whoever has accepted is accepted, with a member record of that address.
+
+        Likely cause: The member's address, name or state is read from the wrong field.
+        """
         member = scene.member("ada")
         scene.check(
             email_key(member.email) == email_key(scene.address("ada"))
@@ -69,7 +87,10 @@ class Standing(Rules):
         )
 
     def test_declined(self, scene: Scene) -> None:
-        """Whoever has declined is declined or gone: never pending, never a member."""
+        """Whoever has declined is declined or gone: never pending, never a member.
+
+        Likely cause: The service's word for declined invitations is missing in the table of states.
+        """
         one = scene.invitation("ada")
         scene.setting.decline(one)
         declined = (State.DECLINED, State.GONE)
@@ -77,7 +98,10 @@ class Standing(Rules):
 
     def test_expired(self, scene: Scene) -> None:
         """Past its date an invitation is expired or gone, even if the service says pending; a
-        minute before, it is pending."""
+        minute before, it is pending.
+
+        Likely cause: The expiry is read from the wrong field, or `lifetime` is wrong.
+        """
         one = scene.invitation("ada")
         if one.expires_at is None:
             pytest.skip("nobody knows when invitations expire here")
@@ -95,7 +119,10 @@ class Standing(Rules):
         )
 
     def test_expired_in_the_list(self, scene: Scene) -> None:
-        """Past its date an invitation is pending in no list, and not accepted."""
+        """Past its date an invitation is pending in no list, and not accepted.
+
+        Likely cause: The list's records have no expiry: read it there too, or declare `lifetime`.
+        """
         scene.needs("invitations")
         scene.invitation("ada")
         scene.expire("ada")
@@ -110,7 +137,10 @@ class Standing(Rules):
 
     def test_return_after_removal(self, scene: Scene) -> None:
         """Whoever was removed, invited again and has accepted is a member again, and is found as
-        one whatever the service remembers."""
+        one whatever the service remembers.
+
+        Likely cause: The record from before the removal hides the new one.
+        """
         scene.needs("remove")
         scene.member("ada")
         scene.guests.remove(scene.address("ada"))
@@ -121,7 +151,11 @@ class Standing(Rules):
         scene.accept(one)
 
     def test_invite_after_expiry(self, scene: Scene) -> None:
-        """Whoever let an invitation lapse can be invited again, gets a mail, and can accept."""
+        """Whoever let an invitation lapse can be invited again, gets a mail, and can accept.
+
+        Likely cause: The service refuses while the expired invitation exists, and `explain` does
+        not turn that into Conflict.
+        """
         scene.invitation("ada")
         scene.expire("ada")
         result = scene.invite("ada")
@@ -136,7 +170,10 @@ class Standing(Rules):
         scene.accept(result.guest.invitation)
 
     def test_invite_after_removal(self, scene: Scene) -> None:
-        """Whoever was removed can be invited again, unless the service refuses."""
+        """Whoever was removed can be invited again, unless the service refuses.
+
+        Likely cause: A removed member is still listed, or their old invitation counts as accepted.
+        """
         scene.needs("remove")
         scene.member("ada")
         scene.guests.remove(scene.address("ada"))
