@@ -28,6 +28,8 @@ from pydantic import BaseModel
 
 import guestlist
 import guestlist.verbs
+from guestlist.sandbox import Service
+from pytest_guestlist.conformance import Setting
 
 DOCS = Path(__file__).parents[1] / "docs"
 
@@ -105,6 +107,8 @@ INTERNAL = {
     "ConfigError.of",
     "ConfigError.within",
     "GuestlistError.about",
+    "Guide.lacks",
+    "Guide.lead",
     "Ledger.doubt",
     "Ledger.entry",
     "Ledger.rate_limiter",
@@ -202,8 +206,6 @@ def kit() -> str:
 
 def suite_section(one: Any) -> Iterator[str]:
     """Yields the description of the suite, with the attributes and methods that an author sets."""
-    from pytest_guestlist.conformance.base import Rules
-
     yield f"### `{one.name}`"
     yield from prose(one.docstring)
     base = parsed("pytest_guestlist")["conformance.base.Rules"]
@@ -217,7 +219,6 @@ def suite_section(one: Any) -> Iterator[str]:
     lines = {item.name: item_line(item.name, "", item.description) for item in described}
     yield from attributes(list(lines.values()))
     for name in ("setting", "detour"):
-        assert name in vars(Rules)
         yield from method(one, base.members[name], 4)
 
 
@@ -264,8 +265,9 @@ def class_section(one: Any, level: int) -> Iterator[str]:
     if one.name == "Provider":
         yield from provider_members(one)
         return
+    inherited = {name for base in one.mro() for name in base.members}
     for member in members(one):
-        if not is_field(member):
+        if not is_field(member) and (member.docstring or member.name not in inherited):
             yield from method(one, member, level + 1)
 
 
@@ -340,7 +342,7 @@ def fields(one: Any, cls: type, docstring: griffe.Docstring) -> Iterator[str]:
         for item in part.value
     }
     own = {member.name: member for member in members(one) if is_field(member)}
-    is_value = is_dataclass(cls) or issubclass(cls, BaseModel | enum.Enum)
+    is_value = is_dataclass(cls) or issubclass(cls, BaseModel | enum.Enum | Service | Setting)
     for name in dict.fromkeys([*described, *(own if is_value else ())]):
         member = own.get(name)
         text = described.get(name) or (

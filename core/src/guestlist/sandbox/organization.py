@@ -203,7 +203,8 @@ class Organization:
     """The records of one organization, and what happens to them.
 
     Args:
-        id, name: of the organization.
+        id: the id of the organization.
+        name: the name of the organization.
         clock: the sandbox's clock.
         lifetime: how long an invitation can be accepted after it was sent; None for ever.
         new_id: returns a new id for a kind of record: `person`, `member`, `invitation`, `role`,

@@ -212,17 +212,21 @@ class OrganizationService(Service):
 
     profiles: ClassVar[tuple[str, ...]] = ("default",)
     routes: ClassVar[Routes]
+    """The endpoints."""
     organization_id: ClassVar[str] = "o-1"
     organization_name: ClassVar[str] = "Example Works"
     lifetime: ClassVar[timedelta | None] = timedelta(days=7)
+    """How long an invitation can be accepted; None for ever."""
     behavior: ClassVar[Mapping[str, str]] = {}
     """Values of `guestlist.sandbox.organization.SWITCHES` that the service's documents fix. Those
     in `switches` can be changed."""
     errors: ClassVar[Mapping[type[SandboxRefusal], int | tuple[int, str]]] = {}
     """The status of a refusal, and the service's code. What is missing is in `ERRORS`."""
     invitees_can_decline: ClassVar[bool] = False
+    """Whether the emails offer a way to decline."""
 
     organization: Organization
+    """The records. `seed` adds the first ones."""
 
     def build(self) -> ASGIApp:
         self.organization = Organization(

@@ -17,7 +17,7 @@ from guestlist.plugins import installed
 from guestlist.provider import Effect, Provider
 from guestlist.sandbox import Service
 from pytest_guestlist.checking import CHANGING, CONTRACT, READING, SHORTCUTS
-from pytest_guestlist.conformance.remark import remarking, ruling
+from pytest_guestlist.conformance.remark import note_exchange, remarking, ruling
 from pytest_guestlist.conformance.scene import Scene
 from pytest_guestlist.conformance.setting import SandboxSetting, Setting
 from pytest_guestlist.conformance.tour import Ended, Guide, Sample, Tour, lead
@@ -54,13 +54,13 @@ class Rules:
     """One provider under test.
 
     Attributes:
-        service: its sandbox; or override `setting`.
-        kind: the provider class; by default the installed one of the service's name.
-        facts: profile and switches of the sandbox.
-        cassettes: the folder of the recordings. With it the suite replays what was recorded from
-            `setting`, and records it with `--guestlist-record`.
-        role: the role that invitations name, by id, name or `kind:name`; by default the last one
-            that the service lists. Name it: then a list that is read wrongly is noticed.
+        service: the class of the provider's sandbox. Without one, override `setting`.
+        kind: the provider class; by default the installed one with the service's name.
+        facts: the profile and the switches of the sandbox.
+        cassettes: the folder of the recordings. If it is set, the suite replays what was recorded
+            from `setting`, and records it with `--guestlist-record`.
+        role: the role that invitations offer, by id, name or `kind:name`; by default the last one
+            that the service lists. Set it, so that the suite notices a list that is read wrongly.
     """
 
     cassettes: ClassVar[Path | None] = None
@@ -70,7 +70,7 @@ class Rules:
     role: ClassVar[str | None] = None
 
     def setting(self) -> Setting:
-        """A fresh setting. Override it for a live service."""
+        """Returns a new setting. Override it for a live service."""
         if self.service is None:
             raise TypeError(f"{type(self).__name__} needs a `service`, or a `setting` of its own")
         return SandboxSetting(self.service, self.provider_class(), **self.facts)
@@ -196,8 +196,8 @@ class Rules:
 
     @classmethod
     def detour(cls, guide: Guide, member: Member) -> None:
-        """What only this service can do, as a part of the tour: override it, and run every
-        operation of the provider's own there, on a member or whatever comes of another operation:
+        """Runs the operations that the contract does not know, as a part of the walkthrough.
+        Override it if the provider has such operations:
 
             guide.take("suspend", member)
             assert [one.id for one in guide.take("suspended").items] == [member.id]
@@ -228,6 +228,8 @@ def samples_of(tour: Tour, operation: str) -> list[Sample]:
     if not found:
         unknown = "the walkthrough does not know it. Run it in `detour` of the suite"
         pytest.skip(tour.lacking.get(operation, f"{operation} was not run: {unknown}"))
+    for outgoing, answer in (one for sample in found for one in sample.played):
+        note_exchange(outgoing, answer)
     return found
 
 

@@ -28,24 +28,26 @@ from pytest_guestlist.conformance.wires import Reciting
 
 @dataclass(frozen=True)
 class Shown:
-    """Answers as the documentation of a service shows them, and what they mean.
+    """An answer that the documentation of a service shows, and what it means.
 
         Shown("get_invitation", {"id": "7", "mail": "a@b.example"}, {"id": "7", "state": "unknown"})
         Shown("invite", {"code": "seats_taken"}, Conflict, status=400, says="seat")
 
     Attributes:
-        operation: whose answers they are.
-        answers: the bodies: a list of objects in `several`, or the only one.
-        means: the fields of what the operation returns, by name; a list of them for a list or a
-            page; or the class of the error. A role is told by its id, a moment in ISO 8601.
-        status: of the last answer.
-        says: what the error says or hints at.
-        several: whether `answers` is a list of answers, of which the last one is repeated.
-        sends: what has to be a part of a request: of method and URL, body, or headers.
-        arguments: what the operation is called with; by default somebody made up.
-        settings: of the account, besides those made up; None for one that is left out.
-        headers: of every answer, such as `Retry-After`; or, where they differ, a list of them, as
-            for a `Link` to the next page.
+        operation: the name of the operation that reads the answer.
+        answers: the JSON body of the answer; with `several`, a list of bodies.
+        means: the expected fields of the returned value, by name; a list of them for a list or a
+            page; or the class of the expected error. A role is written as its id, a date in ISO
+            8601.
+        status: the HTTP status of the last answer.
+        says: a text that the error or its hint must contain.
+        several: whether `answers` is a list of bodies, for an operation that sends several
+            requests. The last one is repeated.
+        sends: texts that a request must contain in its method and URL, body or headers.
+        arguments: the arguments of the operation; by default an invented person.
+        settings: settings of the account besides the invented ones; None omits a setting.
+        headers: headers of every answer, such as `Retry-After`; or a list with the headers of each
+            answer.
     """
 
     operation: str

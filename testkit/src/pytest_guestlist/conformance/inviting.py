@@ -362,7 +362,10 @@ class Inviting(Rules):
 
     def test_change_invitation(self, scene: Scene) -> None:
         """`change_invitation` makes an open invitation offer other roles, which are granted at
-        acceptance, and sends no email. `assign_role` uses it for invited people."""
+        acceptance, and sends no email. `assign_role` uses it for invited people.
+
+        Likely cause: The request adds the roles to the old ones, or creates another invitation.
+        """
         scene.needs("change_invitation", "assign_role")
         old = scene.invitation("ada")
         mails = scene.setting.mails(old.email)

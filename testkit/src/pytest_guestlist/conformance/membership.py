@@ -21,8 +21,7 @@ class Membership(Rules):
     """`members`, `remove`, `assign_role`, `unassign_role`, `access`.
 
     Attributes:
-        origins_are_told: whether this service tells which of the roles that a person holds come
-            through others.
+        origins_are_told: whether the service shows which roles a person holds through other roles.
     """
 
     origins_are_told = True

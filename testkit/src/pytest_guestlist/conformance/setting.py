@@ -1,4 +1,4 @@
-"""What the suite needs to know of a service: how to reach it, and how its invitees act."""
+"""What the suite needs to know about a service: how to reach it, and how its invitees act."""
 
 from __future__ import annotations
 
@@ -24,64 +24,63 @@ START = datetime(2026, 5, 4, 9, 15, tzinfo=UTC)
 
 
 Lacking = pytest.skip.Exception
-"""The setting cannot do that; the tests that need it are skipped, with the reason."""
+"""What a setting raises for something that it cannot do. It skips the test with the reason."""
 
 
 class Setting:
     """One organization on one service, and the people around it.
 
-    Subclass it for a live service: `provider` is all that is needed. What else is left as it is
-    here is lacking, and the tests that need it are skipped with the reason. Every test gets a
-    setting of its own.
+    Subclass it for a live service and define `provider`. Each other method that is not overridden
+    skips the tests that need it, with the reason. Every test gets a new setting.
     """
 
     source: str = "a live service"
-    """What the setting is, for the first line of what is recorded from it."""
+    """The name of what is recorded, for the first line of its cassettes."""
 
     clock: Clock = SystemClock()
-    """The time that the service and the client live in."""
+    """The time of the service and the client."""
 
     def provider(self) -> Provider:
-        """The account, with an owner's rights."""
+        """Returns an account with an owner's rights."""
         raise NotImplementedError(f"{type(self).__name__} has to define `provider`")
 
     def wire(self) -> Wire:
-        """How requests reach the service; over the network, unless told otherwise."""
+        """Returns the transport of requests. By default they go over the network."""
         return HttpxWire()
 
     def address(self, name: str) -> str:
-        """An address that the service has not seen. Live settings make it unique."""
+        """Returns an address that the service has not seen. On a live service, make it unique."""
         return f"{name}@example.com"
 
     def read_only(self) -> Provider:
-        """The account with credentials that may read and nothing else."""
+        """Returns the account with credentials that may only read."""
         self.lacks("no read-only credentials")
 
     def accept(self, invitation: Invitation) -> None:
-        """What the invitee's click on "accept" does."""
+        """Accepts an invitation as the invitee."""
         self.lacks("nobody who can accept")
 
     def decline(self, invitation: Invitation) -> None:
-        """What the invitee's click on "decline" does."""
+        """Declines an invitation as the invitee."""
         self.lacks("nobody who can decline")
 
     def forward(self, by: timedelta) -> None:
-        """Lets time pass, for the service and for `clock`."""
+        """Moves the time of the service and of `clock` forward."""
         self.lacks("no way to move the clock")
 
     def mails(self, address: str) -> int:
-        """How many mails the service has sent to an address."""
-        self.lacks("no view of the mails")
+        """Returns how many emails the service has sent to an address."""
+        self.lacks("no view of the emails")
 
     def is_link_of_email(self, invitation: Invitation) -> bool:
         """Returns whether `link` of an invitation is the link in an email of the invitee."""
         self.lacks("no view of the links in emails")
 
     def close(self) -> None:
-        """Called when the test is over."""
+        """Closes the setting after the test."""
 
     def lacks(self, what: str) -> NoReturn:
-        """Says that the setting has no such thing."""
+        """Skips the test, with what the setting has not, such as `no view of the emails`."""
         pytest.skip(f"{type(self).__name__} has {what}")
 
 
@@ -89,9 +88,9 @@ class SandboxSetting(Setting):
     """The sandbox of a provider, in this process and in virtual time.
 
     Args:
-        service: the imitation's class.
-        kind: the provider; by default the installed one of the service's name.
-        facts: profile and switches of the service.
+        service: the class of the sandbox.
+        kind: the provider class; by default the installed one with the service's name.
+        facts: the profile and the switches of the sandbox.
     """
 
     source = "the sandbox of guestlist, not the service itself"

@@ -145,7 +145,7 @@ class Ended:
 
 
 class Guide:
-    """Leads through the tour."""
+    """Runs operations for the walkthrough and keeps their requests and answers."""
 
     def __init__(self, scene: Scene) -> None:
         self.scene = scene
@@ -153,7 +153,7 @@ class Guide:
         self.lacking: dict[str, str] = {}
 
     def take(self, name: str, *arguments: Any, page: int = 1) -> Any:
-        """Runs one operation and keeps the sample; None where the provider has none."""
+        """Runs one operation, and returns its value; None if the provider does not support it."""
         scene = self.scene
         if not scene.provider.supports(name):
             return None
