@@ -59,7 +59,7 @@ def test_an_early_look_that_finds_it_is_believed(machine: Machine) -> None:
     assert tally.done == {"invited": 1}
     assert machine.service.mails == {ADA: 1}
     assert machine.clock.monotonic() < GRACE
-    assert machine.rows("mail, detail") == [
+    assert machine.rows("email_sent, detail") == [
         {"email_sent": None, "detail": "The service did not answer; its lists show the effect."}
     ]
 

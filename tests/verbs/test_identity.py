@@ -15,7 +15,8 @@ from typing import Any
 import httpx
 import pytest
 
-from guestlist import AsyncGuestlist, Guestlist, Outcome, State, errors
+from guestlist import AsyncGuestlist, Guestlist, OnboardOutcome, Outcome, State, errors
+from guestlist.event import Event, EventName
 from guestlist.models import Invitation, Member, MemberState, NewInvitation, Role
 from guestlist.provider import Flow, Page, Provider, Request, operation, setting
 from pytest_guestlist.clock import VirtualClock
@@ -167,13 +168,13 @@ def make(request: pytest.FixtureRequest, service: Service) -> Iterator[Callable[
     """Makes a client of either kind, which is called in one way: `call("revoke", ADA)`."""
     loop = asyncio.new_event_loop()
 
-    def made(kind: type[Provider] = Club) -> Call:
+    def made(kind: type[Provider] = Club, watch: Callable[[Event], None] | None = None) -> Call:
         transport, clock = httpx.MockTransport(service), VirtualClock(START)
         client: Any
         if request.param == "sync":
-            client = Guestlist({"club": kind()}, transport=transport, clock=clock)
+            client = Guestlist({"club": kind()}, transport=transport, clock=clock, watch=watch)
         else:
-            client = AsyncGuestlist({"club": kind()}, transport=transport, clock=clock)
+            client = AsyncGuestlist({"club": kind()}, transport=transport, clock=clock, watch=watch)
 
         def call(name: str, *args: Any, **more: Any) -> Any:
             result = getattr(client, name)(*args, **more)
@@ -362,6 +363,42 @@ def test_a_member_without_an_address_is_removed_by_login(
 ) -> None:
     make(Logins)("remove", "@ada-l")
     assert logins.members == []
+
+
+def test_status_many_takes_logins(make: Callable[..., Call], logins: Service) -> None:
+    logins.members.append({"id": "m-2", "login": "eve"})
+    guests, bob = make(Logins), "bob@example.com"
+    found = guests("status_many", [ADA, bob, "@Eve", "@gone"], logins={ADA.upper(): "ada-l"})
+    assert {key: guest.state for key, guest in found.items()} == {
+        ADA: State.ACCEPTED,
+        bob: State.UNKNOWN,
+        "@eve": State.ACCEPTED,
+        "@gone": State.GONE,
+    }
+    assert (found[ADA].email, found[ADA].login) == (ADA, "Ada-L")
+    assert (found["@eve"].email, found["@eve"].key) == (None, "@eve")
+    for key, guest in found.items():
+        login = {ADA: "ada-l"}.get(key)
+        assert guests("status", bob if key == bob else key, login=login) == guest
+    with pytest.raises(errors.InvalidArgument, match="not an email address"):
+        guests("status_many", ["@"])
+
+
+def test_onboard_recognizes_the_member_by_login(
+    make: Callable[..., Call], service: Service
+) -> None:
+    def watch(event: Event) -> None:
+        if event.name is EventName.WAIT:  # accepts, and is listed with the login only
+            service.invitations.clear()
+            service.members[:] = [{"id": "m-1", "login": "ada-l"}]
+
+    guests = make(Logins, watch)
+    done = guests("onboard", ADA, login="ada-l")
+    assert (done.outcome, done.guest.state) == (OnboardOutcome.ONBOARDED, State.ACCEPTED)
+    assert (done.guest.email, done.guest.login) == (ADA, "ada-l")
+    again = guests("onboard", ADA, login="ada-l")
+    assert again.outcome is OnboardOutcome.ALREADY_ONBOARDED
+    assert service.emails == 1
 
 
 def test_suspended_members_are_reported(make: Callable[..., Call], service: Service) -> None:

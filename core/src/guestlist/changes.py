@@ -132,6 +132,12 @@ class Change(Model):
         problem that concerns the whole account."""
         return self.email or self.login or self.key
 
+    @property
+    def who(self) -> str:
+        """The person as calls take it: the address, else the login with a leading `@`. Empty if
+        neither is known."""
+        return self.email or (f"@{self.login}" if self.login else "")
+
     def deferred_changes(self) -> tuple[Change, ...]:
         """Returns a `settle` change for each deferred grant, to execute after acceptance."""
         return tuple(
@@ -139,6 +145,7 @@ class Change(Model):
                 action=Action.SETTLE,
                 account=self.account,
                 email=self.email,
+                login=self.login,
                 key=self.key,
                 roles=(role,),
                 single=self.single and self.action is not Action.WITHDRAW,

@@ -56,6 +56,14 @@ def test_invite_with_a_role_and_without_a_mail(cli: Cli, sandbox: Sandbox) -> No
     assert not sandbox.outbox.mails
 
 
+@pytest.mark.parametrize("command", ["invite", "onboard"])
+def test_a_login_belongs_to_one_person(cli: Cli, sandbox: Sandbox, command: str) -> None:
+    run = cli(command, ADA, GRACE, "-a", "vultr", "--login", "ada-l")
+    assert (run.code, run.out) == (2, "")
+    assert "--login needs exactly one address" in run.err
+    assert not sandbox.outbox.mails
+
+
 def test_invite_with_an_option_of_the_provider(cli: Cli, sandbox: Sandbox) -> None:
     run = cli("invite", ADA, "-a", "vultr", "--option", "api_enabled=yes", "--json")
     assert run.code == 0

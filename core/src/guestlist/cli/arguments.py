@@ -287,11 +287,7 @@ def _invite(parser: Parser) -> None:
     _accounts(parser, ONLY_ACCOUNT)
     _role(parser, "a role to give: an id, a name or kind:name; may be repeated")
     _recording(parser)
-    parser.add_argument(
-        "--login",
-        metavar="LOGIN",
-        help="the person's login at the service, which some services list instead of the address",
-    )
+    _login(parser)
     parser.add_argument("--no-email", action="store_true", help="ask the service to send no email")
     parser.add_argument(
         "--if-exists",
@@ -306,6 +302,14 @@ def _invite(parser: Parser) -> None:
         "invite ada@example.com grace@example.com --account cloud",
         "invite ada@example.com -a office --role Member --no-email",
         "invite ada@example.com -a cloud --option api_enabled=yes",
+    )
+
+
+def _login(parser: Parser) -> None:
+    parser.add_argument(
+        "--login",
+        metavar="LOGIN",
+        help="the person's login at the service, which some services list instead of the address",
     )
 
 
@@ -324,6 +328,7 @@ def _onboard(parser: Parser) -> None:
     _people(parser, ids=False)
     _accounts(parser, ONLY_ACCOUNT)
     _role(parser, "a role to give as soon as the service allows it; may be repeated")
+    _login(parser)
     _options(parser)
     _recording(parser)
     parser.set_defaults(waits=True)

@@ -5,6 +5,7 @@ Answers are entries of the log, so that every process on the ledger sees each an
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -38,11 +39,16 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """A person who was invited and has no recorded answer."""
+    """A person who was invited and has no recorded answer.
+
+    Attributes:
+        login: the person's login at the service. None if the ledger does not know it.
+    """
 
     id: int
     account: str
     email: str
+    login: str | None = None
 
 
 _mails = orders.c.place.between(0, ORDER[Action.REPLACE])
@@ -69,12 +75,15 @@ def waiting(store: Store, since: float) -> list[Waiting]:
         .group_by(orders.c.account, orders.c.key)
     )
     query = (
-        select(orders.c.id, orders.c.account, orders.c.email)
+        select(orders.c.id, orders.c.account, orders.c.email, orders.c.facts)
         .where(orders.c.id.in_(last), orders.c.outcome.in_(OPEN), ~_answered)
         .order_by(orders.c.id)
     )
     with store.reading() as connection:
-        return [Waiting(*row) for row in connection.execute(query)]
+        return [
+            Waiting(id, account, email, json.loads(facts).get("login"))
+            for id, account, email, facts in connection.execute(query)
+        ]
 
 
 def note(store: Store, one: Waiting, now: Guest, at: float) -> bool:

@@ -62,7 +62,8 @@ def follow(
             by_account[one.account].append(one)
         for account, people in by_account.items():
             try:
-                found = client.status_many({one.email for one in people}, account=account)
+                logins = {one.email: one.login or "" for one in people}
+                found = client.status_many(logins, logins=logins, account=account)
             except LedgerError:
                 raise
             except GuestlistError as error:

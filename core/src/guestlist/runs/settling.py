@@ -316,7 +316,8 @@ def due_changes(guests: Guestlist, grants: Collection[Order]) -> tuple[list[Chan
     Returns:
         The changes that give these roles, and the other people.
     """
-    found = guests.status_many({order.change.email for order in grants}, summaries=True)
+    people = {order.change.who: order.change.login or "" for order in grants}
+    found = guests.status_many(people, logins=people, summaries=True)
     changes: list[Change] = []
     others: dict[str, Guest] = {}
     for change in (order.change for order in grants):

@@ -273,13 +273,14 @@ def where_they_stand(guests: Guestlist, orders: Iterable[Order]) -> dict[str, Gu
         guests: the client, bound to the account.
     """
     alone: dict[str, Guest | None] = {}
-    together = set[str]()
+    together: dict[str, str] = {}
     for order in orders:
+        who = order.change.who
         try:
-            together.add(check_email(order.change.email))
+            together[who if who.startswith("@") else check_email(who)] = order.change.login or ""
         except InvalidArgument:
             try:
                 alone[order.change.key] = guests.status(order.known)
             except (InvalidArgument, Rejected):
                 alone[order.change.key] = None
-    return guests.status_many(together) | alone
+    return guests.status_many(together, logins=together) | alone

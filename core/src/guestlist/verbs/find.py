@@ -163,9 +163,14 @@ def name_of(who: Who) -> str | None:
             f"{who!r} is nobody",
             hint="Give an address, an id, or a guest, invitation or member.",
         )
-    if who.startswith("@") and who[1:].strip():
+    if names_login(who):
         return who.strip()
     return check_email(who) if "@" in who else None
+
+
+def names_login(text: str) -> bool:
+    """Returns whether a text is a login with a leading `@`."""
+    return text.startswith("@") and bool(text[1:].strip())
 
 
 def invitation_named(who: Who, guest: Guest) -> Invitation | None:
@@ -320,7 +325,7 @@ def unless_seen(guest: Guest, hidden: RecordProblem) -> Guest:
     """
     if guest.state in (*OPEN_STATES, State.ACCEPTED):
         return guest
-    why = f"a record that cannot be read may be about {guest.email}: {hidden}"
+    why = f"a record that cannot be read may be about {guest.label}: {hidden}"
     state = State.UNKNOWN if guest.state is State.GONE else guest.state
     return guest.model_copy(update={"incomplete": why, "state": state})
 

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import TypeVar
 
-from guestlist.address import check_email, email_key
+from guestlist.address import check_email, email_key, login_key
 from guestlist.errors import Forbidden
 from guestlist.exchange.account import Call
 from guestlist.exchange.step import Steps
 from guestlist.models import MEMBERSHIPS, Guest, Invitation, Member, State
 from guestlist.provider import Provider, RecordProblem
 from guestlist.verbs.accounts import Accounts
-from guestlist.verbs.find import candidates, look, member_or_made, unless_seen, with_made
+from guestlist.verbs.find import (
+    candidates,
+    look,
+    member_or_made,
+    names_login,
+    unless_seen,
+    with_made,
+)
 from guestlist.verbs.lists import Listing, Pages, hiding
 from guestlist.verbs.states import best_member, conclude_from, current, is_open, is_undecided
 
@@ -31,6 +38,7 @@ def status_many(
     accounts: Accounts,
     emails: Iterable[str],
     *,
+    logins: Mapping[str, str] | None = None,
     account: str | None = None,
     summaries: bool = False,
 ) -> Steps[dict[str, Guest]]:
@@ -39,20 +47,26 @@ def status_many(
     The budget applies to each page of a list, not to the whole call.
 
     Args:
-        emails: the addresses.
+        emails: addresses, or logins with a leading `@`.
+        logins: the logins of people at the service, by their address. Some services do not show
+            the addresses of members; without a login, an address that is in no invitation is
+            `unknown` there.
         account: the name of the account. May be omitted if there is only one.
         summaries: invitations may lack what costs a request for each: their id, link and exact
             expiry. The states are the same, except that an expiry may be estimated.
 
     Returns:
-        The guests by the normalized form of their address (`guestlist.email_key`).
+        The guests by the normalized form of their address (`guestlist.email_key`), or by the login
+        in lower case with a leading `@` (`Guest.key`).
 
     Raises:
         InvalidArgument: an address is invalid.
         MalformedResponse: a list is incomplete, and a person is not in the part that was read.
     """
     chosen = accounts.pick(account)
-    wanted = {email_key(email): email for email in map(check_email, emails)}
+    wanted = {_key(name): name for name in map(_checked, emails)}
+    login_of = {_key(name): login for name, login in (logins or {}).items() if login}
+    login_of |= {key: name[1:] for key, name in wanted.items() if names_login(name)}
     if not wanted:
         return {}
     provider = chosen.provider
@@ -61,20 +75,27 @@ def status_many(
         MAX_LOOKUPS_BESIDE_SUMMARIES if summaries else MAX_LOOKUPS_BY_ADDRESS
     ) and _by_address(provider):
         guests = {}
-        for key, email in wanted.items():
-            guests[key] = yield from look(accounts.call(chosen.name, email), email, identify=True)
+        for key, name in wanted.items():
+            email = None if names_login(name) else name
+            call = accounts.call(chosen.name, email, login_of.get(key))
+            guests[key] = yield from look(call, name, identify=True)
         return guests
 
     def begin() -> Call:
         return accounts.call(chosen.name)
 
-    made = {key: chosen.just_made(email) for key, email in wanted.items()}  # before the lists
+    made = {key: chosen.just_made(name) for key, name in wanted.items()}  # before the lists
     found: dict[str, list[Invitation]] = {}
     problems: list[RecordProblem] = []
     if provider.supports("invitations"):
         listing = provider.invitation_summaries if summaries else provider.invitations
         found = yield from _records(
-            begin, listing, wanted, wanted, lambda one: is_open(one, chosen), problems
+            begin,
+            listing,
+            lambda one: wanted.keys() & {email_key(one.email)},
+            {key for key, name in wanted.items() if not names_login(name)},
+            lambda one: is_open(one, chosen),
+            problems,
         )
     now = chosen.now()  # the service's time is known, because it has answered by now
     invitations = {
@@ -84,16 +105,18 @@ def status_many(
     asked = {key for key, records in invitations.items() if not is_undecided(records)}
     members: dict[str, list[Member]] = {}
     if provider.supports("members"):
+        keys_of = _member_keys(wanted, login_of)
         try:
-            members = yield from _records(begin, provider.members, wanted, asked, _is_in, problems)
+            members = yield from _records(begin, provider.members, keys_of, asked, _is_in, problems)
         except Forbidden:
             if asked:
                 raise
     guests = {}
     lost: dict[str, Invitation] = {}
-    for key, email in wanted.items():
+    for key, name in wanted.items():
         member = member_or_made(best_member(members.get(key, ())), made[key])
-        guest = conclude_from(chosen, email, invitations[key], member)
+        email = None if names_login(name) else name
+        guest = conclude_from(chosen, email, invitations[key], member, login=login_of.get(key))
         if guest.state is State.GONE and guest.invitation is not None:
             lost[key] = guest.invitation
         hidden = hiding(problems, key)
@@ -102,9 +125,47 @@ def status_many(
     for key, others in zip(lost, found_for, strict=True):
         if others and guests[key].incomplete is None:
             guests[key] = conclude_from(
-                chosen, wanted[key], invitations[key], None, candidates=others
+                chosen,
+                wanted[key],
+                invitations[key],
+                None,
+                login=login_of.get(key),
+                candidates=others,
             )
     return guests
+
+
+def _checked(name: str) -> str:
+    """Returns an address or a login without surrounding white space.
+
+    Raises:
+        InvalidArgument: it is neither.
+    """
+    typed = name.strip() if isinstance(name, str) else name
+    return typed if isinstance(typed, str) and names_login(typed) else check_email(name)
+
+
+def _key(name: str) -> str:
+    return login_key(name) if names_login(name) else email_key(name)
+
+
+def _member_keys(
+    wanted: Mapping[str, str], login_of: Mapping[str, str]
+) -> Callable[[Member], Iterable[str]]:
+    """Returns a function that returns the keys of the people who may be a member: those with the
+    member's address or login."""
+    keys_of_login: dict[str, list[str]] = defaultdict(list)
+    for key, login in login_of.items():
+        if key in wanted:
+            keys_of_login[login_key(login)].append(key)
+
+    def keys_of(member: Member) -> Iterable[str]:
+        keys = {email_key(member.email)} if member.email else set()
+        for name in (member.login, member.email) if keys_of_login else ():
+            keys.update(keys_of_login.get(login_key(name), ()) if name else ())
+        return keys & wanted.keys()
+
+    return keys_of
 
 
 def _by_address(provider: Provider) -> bool:
@@ -120,26 +181,26 @@ def _is_in(member: Member) -> bool:
 def _records(
     begin: Callable[[], Call],
     listing: Listing[R],
-    keys: Iterable[str],
+    keys_of: Callable[[R], Iterable[str]],
     must_be_conclusive: Iterable[str],
     proof: Callable[[R], bool],
     problems: list[RecordProblem],
 ) -> Steps[dict[str, list[R]]]:
-    """Returns the records of a list that are about one of the keys, by key.
+    """Returns the records of a list by key.
 
     Args:
+        keys_of: returns the keys of the people whom a record is about.
         must_be_conclusive: the keys whose absence has to be certain if no record is a proof.
         problems: records that cannot be read are added to it.
 
     Raises:
         MalformedResponse: the list is incomplete, so that the absence of a key is not certain.
     """
-    keys = frozenset(keys)
     found: dict[str, list[R]] = defaultdict(list)
     pages: Pages[R] = Pages(listing)
     while not pages.ended:
         for record in (yield from pages.next(begin())):
-            if record.email and (key := email_key(record.email)) in keys:
+            for key in keys_of(record):
                 found[key].append(record)
     proven = all(any(map(proof, found.get(key, ()))) for key in must_be_conclusive)
     if not proven and (incomplete := pages.incomplete) is not None:

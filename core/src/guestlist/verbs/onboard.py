@@ -36,6 +36,7 @@ def onboard(
     accounts: Accounts,
     email: str,
     *,
+    login: str | None = None,
     role: RoleRef | Iterable[RoleRef] | None = None,
     options: Mapping[str, Any] | BaseModel | None = None,
     timeout: float = ONE_WEEK_SECONDS,
@@ -49,6 +50,8 @@ def onboard(
 
     Args:
         email: the address. It is sent as written.
+        login: the person's login at the service. Some services do not show the addresses of
+            members; without a login, it cannot be seen there that the person has joined.
         role: the role or roles to give, each by id, name or `kind:name`. Those that the service
             takes with an invitation are sent with it; the others are given after acceptance.
         options: the provider's own options, such as a message for the email.
@@ -67,9 +70,11 @@ def onboard(
     can_defer = accounts.call(account).strategy.can_defer_roles
     with_it = wanted if can_defer else provider.split_roles(wanted)[0]
     invited: InviteResult = yield from invite(
-        accounts, email, role=with_it, options=options, account=account
+        accounts, email, login=login, role=with_it, options=options, account=account
     )
     guest = invited.guest
+    if login and guest.login is None:
+        guest = guest.model_copy(update={"login": login})
     yield from unlock_guest(accounts.call(account), email)  # a wait takes days
     if guest.state is not State.ACCEPTED:
         guest = yield from wait(accounts, guest, timeout=timeout, account=account)

@@ -27,8 +27,7 @@ def run_invite(session: Session) -> None:
     """`invite`: invites people who are neither invited nor members."""
     given = session.arguments
     options = _options(session)
-    if given.login and len(given.who) > 1:
-        raise UsageError("--login needs exactly one address", hint="Invite each person separately.")
+    _check_login(session)
 
     def invite(task: Task) -> Iterator[AnyRow]:
         result = session.guests.invite(
@@ -49,11 +48,17 @@ def run_onboard(session: Session) -> None:
     """`onboard`: invites people, waits until they have joined, and gives them roles."""
     given = session.arguments
     options = _options(session)
+    _check_login(session)
     longest = {} if given.timeout is None else {"timeout": given.timeout}
 
     def onboard(task: Task) -> Iterator[AnyRow]:
         done = session.guests.onboard(
-            task.who, role=given.role, options=options, account=task.account, **longest
+            task.who,
+            login=given.login,
+            role=given.role,
+            options=options,
+            account=task.account,
+            **longest,
         )
         yield OnboardRow.model_construct(**dict(done))
         if done.missing:
@@ -95,6 +100,12 @@ def _check_addresses(session: Session, *, ids: bool) -> None:
     if problems:
         session.errors += problems[:-1]
         raise problems[-1]
+
+
+def _check_login(session: Session) -> None:
+    """Checks that `--login` is given for one person only."""
+    if session.arguments.login and len(session.arguments.who) > 1:
+        raise UsageError("--login needs exactly one address", hint="Give each person separately.")
 
 
 def _options(session: Session) -> dict[str, str]:
