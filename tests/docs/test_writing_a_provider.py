@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import pytest
-from tools.tutorial import alike, merged, without
+from tools.tutorial import DOCUMENT, alike, merged, without
 
 MODULE = '''"""A module."""
 
@@ -59,3 +59,7 @@ def test_what_is_deleted_is_gone() -> None:
 )
 def test_what_may_differ(told: str, came: str, same: bool) -> None:
     assert alike(told, came) is same
+
+
+def test_the_page_is_short() -> None:
+    assert len(DOCUMENT.read_text("utf-8").split()) < 3000

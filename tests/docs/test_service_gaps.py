@@ -1,0 +1,304 @@
+"""docs/service-gaps.md: each block is put into the provider that `guestlist new-provider` writes,
+and guestlist then does on a sandbox with that gap what the page says.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+from starlette.responses import JSONResponse
+from tools.tutorial import merged, without
+
+from guestlist.errors import Conflict, NotFound, Unsupported
+from guestlist.models import Basis, State
+from guestlist.provider import Response
+from guestlist.sandbox import Call, Invitation, Routes
+from guestlist.sandbox.envelopes import nested
+from guestlist.sandbox.paging import by_cursor
+from guestlist.sandbox.refusals import ServiceRefusal, UnknownPath
+from pytest_guestlist.conformance.scene import Scene
+from pytest_guestlist.conformance.setting import SandboxSetting
+from pytest_guestlist.scaffold import new_provider
+
+TEXT = Path(__file__).parents[2].joinpath("docs", "service-gaps.md").read_text("utf-8")
+SECTIONS = dict(re.findall(r"^## \.\.\. (.*?)\n(.*?)(?=^## |\Z)", TEXT, re.MULTILINE | re.DOTALL))
+BLOCK = re.compile(r"^```python\n(?:# delete ([\w, ]+)\n)?(.*?)^```$", re.MULTILINE | re.DOTALL)
+IMPORTS = re.search(r"^```python\n# imports\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
+
+ADA = "ada@example.com"
+OLGA = "olga@example.org"
+"""The first member of the sandbox."""
+
+Gap = Callable[..., tuple[Scene, Any]]
+
+
+@pytest.fixture
+def gap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Gap]:
+    """Returns a function that makes a scene of a section's provider and a changed sandbox."""
+    scenes: list[Scene] = []
+
+    def build(title: str, *numbers: int, **changes: Any) -> tuple[Scene, Any]:
+        package = new_provider("acme", tmp_path) / "src"
+        path = package / "guestlist_acme" / "provider.py"
+        path.write_text(changed(path.read_text("utf-8"), title, numbers), "utf-8")
+        monkeypatch.syspath_prepend(str(package))
+        module = import_module("guestlist_acme.sandbox")
+        service = sandbox(module, changes)
+        kind = import_module("guestlist_acme").Acme
+        scenes.append(Scene(SandboxSetting(service, kind)))
+        return scenes[0], scenes[0].setting.service
+
+    yield build
+    for scene in scenes:
+        scene.close()
+    for name in [name for name in sys.modules if name.startswith("guestlist_acme")]:
+        del sys.modules[name]
+
+
+def changed(text: str, title: str, numbers: tuple[int, ...]) -> str:
+    """Returns the scaffold's provider with the blocks of a section in it."""
+    assert IMPORTS is not None
+    text = text.replace("\nPAGE_SIZE", f"{IMPORTS[1]}\nPAGE_SIZE", 1)
+    blocks = BLOCK.findall(SECTIONS[title])
+    for deleted, code in [blocks[number] for number in numbers] if numbers else blocks:
+        for name in deleted.replace(",", " ").split():
+            text = without(text, name)
+        # methods first, then the functions of the module
+        method, _, function = code.partition("\n\n\ndef ")
+        text = merged(text, method.rstrip() + "\n")
+        text = merged(text, f"def {function}") if function else text
+    return text
+
+
+def sandbox(module: ModuleType, changes: dict[str, Any]) -> Any:
+    """Returns the scaffold's sandbox with other attributes. A path in `without` is missing."""
+    base = module.AcmeService
+    routes = Routes(base.routes, *changes.pop("more", ()))
+    for method, path in changes.pop("missing", ()):
+        routes.add(method, path)(absent)
+    for (method, path), handle in changes.pop("paths", {}).items():
+        routes.add(method, path)(handle)
+    return type("AcmeService", (base,), {"routes": routes, **changes})
+
+
+def absent(service: Any, call: Call) -> Any:
+    raise UnknownPath
+
+
+def shown_without(*names: str) -> Callable[[Any, Any], Any]:
+    """Returns the form of the scaffold's records without some fields."""
+
+    def shown(service: Any, record: Any) -> Any:
+        kind = "invitation" if isinstance(record, Invitation) else "member"
+        fields = getattr(super(type(service), service), kind)(record)
+        return {name: value for name, value in fields.items() if name not in names}
+
+    return shown
+
+
+def test_every_section_is_tried() -> None:
+    tested = Path(__file__).read_text("utf-8")
+    assert set(re.findall(r'\bgap\(\s*"(.*?)"', tested)) == set(SECTIONS)
+    assert len(BLOCK.findall(TEXT)) == TEXT.count("```python") == TEXT.count("```") // 2
+
+
+def test_no_status_word(gap: Gap) -> None:
+    behavior = {"accepted": "vanish", "revoked": "vanish"}
+    scene, service = gap("status word", invitation=shown_without("status"), behavior=behavior)
+    guests = scene.guests
+    guests.invite(ADA)
+    guests.invite("bob@example.com")
+    now = guests.status(ADA)
+    assert (now.state, now.basis) == (State.PENDING, Basis.INFERRED)
+    service.accept(service.outbox.mails[0].invitation)
+    assert guests.status(ADA).state is State.ACCEPTED
+    guests.revoke("bob@example.com")
+    assert guests.status("bob@example.com").state is State.GONE
+    guests.invite("eve@example.com")
+    scene.setting.forward(timedelta(days=8))
+    assert guests.status("eve@example.com").state is State.EXPIRED
+
+
+def test_no_request_for_one_record(gap: Gap) -> None:
+    missing = [("GET", "/invitations/{id}"), ("GET", "/members/{id}")]
+    scene, _ = gap("request for one record", missing=missing)
+    made = scene.guests.invite(ADA).guest.invitation
+    assert scene.guests.revoke(made.id).guest.email == ADA
+    olga = scene.guests.status(OLGA).member
+    assert [grant.role.id for grant in scene.guests.access(olga.id).grants] == ["admin"]
+    with pytest.raises(NotFound):
+        scene.guests.remove("m_0")
+
+
+def test_no_way_to_decline(gap: Gap) -> None:
+    scene, service = gap("way to decline", invitees_can_decline=False)
+    scene.guests.invite(ADA)
+    assert not service.can_decline
+    assert scene.guests.status(ADA).state is State.PENDING
+
+
+def test_no_names(gap: Gap) -> None:
+    scene, _ = gap("names", member=shown_without("name"))
+    olga = scene.guests.status(OLGA).member
+    assert (olga.name, olga.label) == (None, OLGA)
+    scene.guests.assign_role(OLGA, "reader")
+    assert {role.id for role in scene.guests.status(OLGA).member.roles} == {"admin", "reader"}
+
+
+def test_no_expiry_in_the_records(gap: Gap) -> None:
+    days = timedelta(days=3)
+    scene, _ = gap("expiry in the records", lifetime=days, invitation=without_expiry)
+    made = scene.guests.invite(ADA).guest.invitation
+    assert made.expires_at == made.created_at + days
+    assert "expires_at" in made.estimated
+    scene.setting.forward(timedelta(days=4))
+    now = scene.guests.status(ADA)
+    assert (now.state, now.basis) == (State.EXPIRED, Basis.DERIVED)
+
+
+def without_expiry(service: Any, invitation: Invitation) -> Any:
+    fields = super(type(service), service).invitation(invitation)
+    status = "pending" if fields["status"] == "expired" else fields["status"]
+    return {**fields, "status": status, "expires_at": None}
+
+
+def test_no_pages(gap: Gap) -> None:
+    def members(service: Any, call: Call) -> Any:
+        return JSONResponse([service.member(one) for one in service.organization.members()])
+
+    scene, _ = gap("pages", 0, paths={("GET", "/members"): members})
+    assert [one.email for one in scene.guests.members()] == [OLGA]
+    assert scene.wire.noted[-1][0].url.endswith("/members")
+
+
+def test_no_list_of_invitations_alone(gap: Gap) -> None:
+    def people(service: Any, call: Call) -> Any:
+        records = [*service.organization.members(), *service.organization.invitations.values()]
+        page = by_cursor(records, call.query)
+        items = [
+            {**service.invitation(one), "kind": "invited"}
+            if isinstance(one, Invitation)
+            else {**service.member(one), "kind": "member"}
+            for one in page.items
+        ]
+        return {"items": items, "next": page.next or None}
+
+    missing = [("GET", "/invitations")]
+    scene, _ = gap("pages", 1, missing=missing, paths={("GET", "/people"): people})
+    scene.guests.invite(ADA)
+    assert [one.email for one in scene.guests.invitations()] == [ADA]
+
+
+def test_no_invitation_for_several_roles(gap: Gap) -> None:
+    def replace(service: Any, call: Call) -> Any:
+        member = service.organization.member(call.path["id"])
+        service.organization.set_roles(member, [service.organization.role(call.text("role"))])
+
+    scene, service = gap(
+        "invitation for several roles", paths={("PATCH", "/members/{id}"): replace}
+    )
+    with pytest.raises(Unsupported, match="ledger"):
+        scene.guests.invite(ADA, role=["editor", "reader"])
+    assert not service.outbox.mails
+    scene.guests.invite(ADA, role="reader")
+    service.accept(service.outbox.mails[0].invitation)
+    scene.guests.assign_role(ADA, "editor")
+    assert [role.id for role in scene.guests.status(ADA).member.roles] == ["editor"]
+    with pytest.raises(Unsupported, match="exactly one role"):
+        scene.guests.unassign_role(ADA, "editor")
+
+
+def test_no_paths_without_a_slash(gap: Gap) -> None:
+    def show(service: Any, call: Call) -> Any:
+        return {"name": "Works"}
+
+    paths = {("GET", "/organization/"): show}
+    scene, _ = gap("paths without a slash at the end", paths=paths)
+    assert scene.run(scene.provider.organization()) == "Works"
+
+
+def test_no_addresses_of_members(gap: Gap) -> None:
+    def member(service: Any, member: Any) -> Any:
+        roles = [role.id for role in member.roles]
+        return {"id": member.id, "login": member.person.name.lower(), "roles": roles}
+
+    scene, service = gap("addresses of members", member=member)
+    now = scene.guests.status(OLGA)
+    assert now.state is State.UNKNOWN
+    assert now.unidentified
+    assert scene.guests.status(OLGA, login="olga").state is State.ACCEPTED
+    assert scene.guests.invite(OLGA).outcome == "already_member"
+    assert not service.outbox.mails
+
+
+def test_no_id_for_invitations(gap: Gap) -> None:
+    scene, _ = gap(
+        "id for invitations",
+        behavior={"invitation_ids": "address"},
+        invitation=shown_without("id"),
+        missing=[("GET", "/invitations/{id}")],
+    )
+    assert scene.guests.invite(ADA).guest.invitation.id is None
+    assert scene.guests.status(ADA).state is State.PENDING
+    scene.guests.resend(ADA)
+    assert scene.setting.mails(ADA) == 2
+    scene.guests.revoke(ADA)
+    assert scene.guests.status(ADA).state in (State.REVOKED, State.GONE)
+
+
+def test_no_request_to_resend(gap: Gap) -> None:
+    scene, _ = gap("request to resend", missing=[("POST", "/invitations/{id}/resend")])
+    first = scene.guests.invite(ADA, role="editor").guest.invitation
+    again = scene.guests.resend(ADA).guest.invitation
+    assert again.id != first.id
+    assert again.roles == first.roles
+    assert scene.setting.mails(ADA) == 2
+
+
+def test_no_status_code_for_a_conflict(gap: Gap) -> None:
+    def refuse(service: Any, call: Call) -> Any:
+        raise ServiceRefusal(400, "is invited", "duplicate")
+
+    def error(service: Any, status: int, code: str, refusal: Any) -> Any:
+        return nested(str(refusal), code)
+
+    scene, _ = gap(
+        "status code for a conflict", 0, paths={("POST", "/invitations"): refuse}, error=error
+    )
+    with pytest.raises(Conflict, match="is invited"):
+        scene.guests.invite(ADA)
+    inside = Response(200, content=b'{"ok": false, "error": "duplicate"}')
+    assert isinstance(scene.provider.refusal(inside), Conflict)
+    assert scene.provider.refusal(Response(204)) is None
+
+
+def test_no_refusal_of_duplicates(gap: Gap) -> None:
+    behavior = {"duplicates": "allow", "inviting_members": "allow"}
+    scene, _ = gap("status code for a conflict", 1, behavior=behavior)
+    assert scene.guests.invite(ADA).outcome == "invited"
+    assert scene.guests.invite(ADA).outcome == "already_invited"
+    assert scene.guests.invite(OLGA).outcome == "already_member"
+    assert scene.setting.mails(ADA) == 1
+
+
+def test_no_token_that_lasts(gap: Gap) -> None:
+    def token(service: Any, call: Call) -> Any:
+        return {"access_token": service.settings("")["api_key"], "expires_in": 60}
+
+    routes = Routes()
+    routes.post("/token", needs_key=False)(token)
+    scene, _ = gap("token that lasts", more=[routes])
+    scene.guests.invite(ADA)
+    scene.guests.status(ADA)
+    assert sum(1 for one, _ in scene.wire.noted if one.url.endswith("/token")) == 1
+    scene.setting.forward(timedelta(minutes=2))
+    scene.guests.status(ADA)
+    assert sum(1 for one, _ in scene.wire.noted if one.url.endswith("/token")) == 2
