@@ -39,15 +39,15 @@ ADA = "ada@example.com"
 OLGA = "olga@example.org"
 """The first member of the sandbox."""
 
-Gap = Callable[..., tuple[Scene, Any]]
+Gap = Callable[..., tuple[Any, Any]]
 
 
 @pytest.fixture
 def gap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Gap]:
     """Returns a function that makes a scene of a section's provider and a changed sandbox."""
-    scenes: list[Scene] = []
+    scenes: list[Any] = []
 
-    def build(title: str, *numbers: int, **changes: Any) -> tuple[Scene, Any]:
+    def build(title: str, *numbers: int, **changes: Any) -> tuple[Any, Any]:
         package = new_provider("acme", tmp_path) / "src"
         path = package / "guestlist_acme" / "provider.py"
         path.write_text(changed(path.read_text("utf-8"), title, numbers), "utf-8")
