@@ -49,7 +49,14 @@ class HallService(OrganizationService):
     title = "Hall"
     switches: ClassVar = {
         name: SWITCHES[name]
-        for name in ("accepted", "revoked", "expired_invitations", "invitation_ids", "resend_id")
+        for name in (
+            "accepted",
+            "duplicates",
+            "expired_invitations",
+            "invitation_ids",
+            "resend_id",
+            "revoked",
+        )
     }
     routes = Routes()
 

@@ -55,14 +55,29 @@ def _new_record(guest: Guest, known: Guest | None) -> Invitation | Member | None
     before = known.invitation
     if before is None:
         return one
-    if (one.id, one.expires_at) != (before.id, before.expires_at):
+    if not _is_same(one, before):
         if not _is_older(one, before):
             return one
         if one.state in OPEN_STATES:
             raise MalformedResponse(f"an older invitation of {guest.email} is open")
         return None
+    was_revoked = before.state is State.REVOKED and before.basis is Basis.INFERRED
+    if one.id is None and was_revoked and one.state in OPEN_STATES:
+        raise MalformedResponse(f"the open invitation of {guest.email} may be the earlier one")
     reopened = before.basis is Basis.REPORTED and before.state in ENDED
     return one if reopened and one.state in OPEN_STATES else None
+
+
+def _is_same(one: Invitation, before: Invitation) -> bool:
+    """Returns whether nothing distinguishes two records of an address.
+
+    Without ids, the dates of their creation do, if the service reports both.
+    """
+    if one.id is None and before.id is None:
+        made, earlier = _reported_date(one, "created_at"), _reported_date(before, "created_at")
+        if made is not None and earlier is not None and made != earlier:
+            return False
+    return (one.id, one.expires_at) == (before.id, before.expires_at)
 
 
 def _is_older(one: Invitation, before: Invitation) -> bool:
