@@ -18,7 +18,7 @@ import pytest
 from guestlist import AsyncGuestlist, Guestlist, OnboardOutcome, Outcome, State, errors
 from guestlist.event import Event, EventName
 from guestlist.models import Invitation, Member, MemberState, NewInvitation, Role
-from guestlist.provider import Flow, Page, Provider, Request, operation, setting
+from guestlist.provider import Flow, Page, Provider, Request, Response, operation, setting
 from pytest_guestlist.clock import VirtualClock
 
 ADA, PRIVATE = "ada@example.com", "ada@home.example"
@@ -84,6 +84,11 @@ class Refusing(Logins):
     def refuses_duplicates(self) -> bool:
         return True
 
+    def explain(self, response: Response) -> errors.GuestlistError:
+        if response.status == 402:
+            return errors.SeatLimit("no seat is left")
+        return super().explain(response)
+
 
 def read(raw: Any) -> Invitation:
     return Invitation(
@@ -117,6 +122,7 @@ class Service:
     refused: set[str] = field(default_factory=set)
     log: list[str] = field(default_factory=list)
     emails: int = 0
+    full: bool = False
 
     def invited(self, id: str, email: str, *roles: str, state: str = "pending") -> None:
         self.invitations.append({"id": id, "email": email, "roles": roles, "state": state})
@@ -136,6 +142,8 @@ class Service:
             import json
 
             body = json.loads(request.content)
+            if self.full:
+                return httpx.Response(402, json={"error": "full"})
             if any(body["email"] in one.get("invited_as", "") for one in self.members):
                 return httpx.Response(409, json={"error": "is a member"})
             self.emails += 1
@@ -356,6 +364,16 @@ def test_the_refusal_of_the_service_decides(make: Callable[..., Call], logins: S
     result = guests("invite", ADA)
     assert (result.outcome, result.email_sent) == (Outcome.ALREADY_MEMBER, False)
     assert guests("invite", "bea@example.com").outcome is Outcome.INVITED
+
+
+def test_a_full_organization_does_not_make_a_member(
+    make: Callable[..., Call], logins: Service
+) -> None:
+    logins.full = True
+    guests = make(Refusing)
+    with pytest.raises(errors.SeatLimit):
+        guests("invite", "bea@example.com")
+    assert logins.emails == 0
 
 
 def test_a_member_without_an_address_is_removed_by_login(

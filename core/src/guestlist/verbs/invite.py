@@ -209,8 +209,9 @@ def _after_refusal(
     """
     guest = yield from look(call, new.email, again=True)
     blocking = guest.invitation
-    if guest.unidentified is not None and blocking is None and call.provider.refuses_duplicates:
-        # who is refused and not invited is a member
+    refuses_members = isinstance(refusal, Conflict) and call.provider.refuses_duplicates
+    if guest.unidentified is not None and blocking is None and refuses_members:
+        # a person who is refused and not invited is a member
         is_member = {"state": State.ACCEPTED, "basis": Basis.INFERRED}
         return already_member(call, new, if_exists, guest.model_copy(update=is_member))
     if guest.state is State.ACCEPTED or guest.state in MAY_BE_OPEN:

@@ -364,24 +364,24 @@ def vanished_means_accepted() -> Patches:
 @_listed
 def conflict_called_invited() -> Patches:
     """ "Already there" is told as invited, with a mail."""
-    after = invite._after_conflict
+    after = invite._after_refusal
 
     def proud(*args: Any) -> Steps[Any]:
         result = yield from after(*args)
         return result.model_copy(update={"outcome": Outcome.INVITED, "email_sent": True})
 
-    return [_instead(invite, "_after_conflict", proud)]
+    return [_instead(invite, "_after_refusal", proud)]
 
 
 @_listed
 def conflict_means_again() -> Patches:
     """ "Already there" is answered by resending."""
-    after = invite._after_conflict
+    after = invite._after_refusal
 
     def eager(call: Call, order: Any, _if_exists: Any, conflict: Any) -> Steps[Any]:
         return (yield from after(call, order, "resend", conflict))
 
-    return [_instead(invite, "_after_conflict", eager)]
+    return [_instead(invite, "_after_refusal", eager)]
 
 
 @_listed
