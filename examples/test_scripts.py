@@ -70,7 +70,7 @@ def test_async_many(
     told = capsys.readouterr()
     assert told.out == "1 already_invited, 1 failed, 5 invited\n"
     assert "nobody" in told.err
-    assert sorted(mail.to for mail in guestlist_sandbox.outbox.mails) == people
+    assert sorted(mail.to for mail in guestlist_sandbox.outbox.emails) == people
 
 
 def test_offboard(
@@ -113,7 +113,7 @@ def test_scheduled(
         roster.write(f"[[people]]\nemail = [{others}]\naccounts.vultr = true\n")
     assert run("scheduled.py", "guestlist.toml") == 1
     assert "More than 50 changes" in capsys.readouterr().err
-    assert len(guestlist_sandbox.outbox.mails) == 1
+    assert len(guestlist_sandbox.outbox.emails) == 1
 
     assert run("scheduled.py", "nowhere.toml") == 1
     assert "nowhere.toml" in capsys.readouterr().err

@@ -67,7 +67,7 @@ KIT_SECTIONS: dict[str, tuple[str, ...]] = {
     ),
     "A service of the sandbox": (
         *(f"guestlist.sandbox.service.{name}" for name in ("Service", "Switch", "Clock")),
-        *(f"guestlist.sandbox.service.{name}" for name in ("Mail", "Outbox")),
+        *(f"guestlist.sandbox.service.{name}" for name in ("Email", "Outbox")),
         *(f"guestlist.sandbox.routing.{name}" for name in ("OrganizationService", "Routes")),
         "guestlist.sandbox.routing.Call",
         "guestlist.sandbox.organization.Organization",

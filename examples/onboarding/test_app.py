@@ -65,7 +65,7 @@ async def test_whoever_accepts_is_told_of_on_every_machine(
     assert (answer.status_code, answer.json()) == (201, {"outcome": "invited", "state": "pending"})
     answer = await other.post("/invitations", json=ADA)
     assert (answer.status_code, answer.json()["outcome"]) == (200, "already_invited")
-    assert len(guestlist_sandbox.outbox.mails) == 1
+    assert len(guestlist_sandbox.outbox.emails) == 1
     waiting = [{"account": "cloud", "email": "ada@example.com"}]
     assert (await other.get("/invitations")).json() == waiting
 

@@ -127,27 +127,27 @@ def test_one_client_sends_one_mail(sandbox: Sandbox, together: Ways) -> None:
 
 @KINDS
 def test_two_clients_are_told_the_truth(sandbox: Sandbox, together: Ways, duplicates: str) -> None:
-    """Two clients do not see each other. Where the service refuses duplicates, one mail goes out;
+    """Two clients do not see each other. Where the service refuses duplicates, one email goes out;
     where it allows them, each client may send one, and says so: there is no lock between
     processes but the service's."""
     calls: Calls = [(n % 2, "invite", (ADA,)) for n in range(MANY)]
     told = together(sandbox, 2, calls)
-    mails = len(list(sandbox.outbox.to(ADA)))
+    emails = len(list(sandbox.outbox.to(ADA)))
     assert set(outcomes(told)) <= {Outcome.INVITED, Outcome.ALREADY_INVITED}
-    assert sum(one.email_sent for one in told) == outcomes(told)[Outcome.INVITED] == mails
-    assert mails == 1 if duplicates == "refuse" else mails in (1, 2)
+    assert sum(one.email_sent for one in told) == outcomes(told)[Outcome.INVITED] == emails
+    assert emails == 1 if duplicates == "refuse" else emails in (1, 2)
     known = {one["id"] for one in sandbox.services["vultr"].service.snapshot()["invitations"]}
     assert {one.guest.invitation.id for one in told} <= known
 
 
 @KINDS
 def test_mixed_verbs_on_one_address(sandbox: Sandbox, together: Ways) -> None:
-    """Whatever the order: as many mails as were reported, and nobody is told what is not so."""
+    """Whatever the order: as many emails as were reported, and nobody is told what is not so."""
     verbs = ["invite", "status", "resend", "invite", "status"]
     calls: Calls = [(0, verbs[n % len(verbs)], (ADA,)) for n in range(MANY)]
     told = together(sandbox, 1, calls)
-    mails = sum(bool(getattr(one, "email_sent", False)) for one in told)
-    assert mails == len(list(sandbox.outbox.to(ADA)))
+    emails = sum(bool(getattr(one, "email_sent", False)) for one in told)
+    assert emails == len(list(sandbox.outbox.to(ADA)))
     assert outcomes(told)[Outcome.INVITED] == 1
     for (_, verb, _), one in zip(calls, told, strict=True):
         if verb == "status":
@@ -162,7 +162,7 @@ def test_many_addresses_go_in_parallel(sandbox: Sandbox, together: Ways) -> None
     calls: Calls = [(0, "invite", (f"guest{n}@example.com",)) for n in range(MANY)]
     told = together(sandbox, 1, calls)
     assert outcomes(told) == {Outcome.INVITED: MANY}
-    assert Counter(mail.to for mail in sandbox.outbox.mails) == {
+    assert Counter(mail.to for mail in sandbox.outbox.emails) == {
         f"guest{n}@example.com": 1 for n in range(MANY)
     }
 

@@ -73,7 +73,7 @@ class PlainService(Service):
         return JSONResponse(self._shown(record), 201)
 
     def mail(self, record: dict[str, Any], subject: str) -> None:
-        """Sends the mail of an invitation."""
+        """Sends the email of an invitation."""
         self.outbox.send(
             self.name,
             invitation=record["id"],

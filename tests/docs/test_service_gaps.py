@@ -120,7 +120,7 @@ def test_no_status_word(gap: Gap) -> None:
     guests.invite("bob@example.com")
     now = guests.status(ADA)
     assert (now.state, now.basis) == (State.PENDING, Basis.INFERRED)
-    service.accept(service.outbox.mails[0].invitation)
+    service.accept(service.outbox.emails[0].invitation)
     assert guests.status(ADA).state is State.ACCEPTED
     guests.revoke("bob@example.com")
     assert guests.status("bob@example.com").state is State.GONE
@@ -209,9 +209,9 @@ def test_no_invitation_for_several_roles(gap: Gap) -> None:
     )
     with pytest.raises(Unsupported, match="ledger"):
         scene.guests.invite(ADA, role=["editor", "reader"])
-    assert not service.outbox.mails
+    assert not service.outbox.emails
     scene.guests.invite(ADA, role="reader")
-    service.accept(service.outbox.mails[0].invitation)
+    service.accept(service.outbox.emails[0].invitation)
     scene.guests.assign_role(ADA, "editor")
     assert [role.id for role in scene.guests.status(ADA).member.roles] == ["editor"]
     with pytest.raises(Unsupported, match="exactly one role"):
@@ -238,7 +238,7 @@ def test_no_addresses_of_members(gap: Gap) -> None:
     assert now.unidentified
     assert scene.guests.status(OLGA, login="olga").state is State.ACCEPTED
     assert scene.guests.invite(OLGA).outcome == "already_member"
-    assert not service.outbox.mails
+    assert not service.outbox.emails
 
 
 def test_no_id_for_invitations(gap: Gap) -> None:
@@ -251,7 +251,7 @@ def test_no_id_for_invitations(gap: Gap) -> None:
     assert scene.guests.invite(ADA).guest.invitation.id is None
     assert scene.guests.status(ADA).state is State.PENDING
     scene.guests.resend(ADA)
-    assert scene.setting.mails(ADA) == 2
+    assert scene.setting.emails(ADA) == 2
     scene.guests.revoke(ADA)
     assert scene.guests.status(ADA).state in (State.REVOKED, State.GONE)
 
@@ -262,7 +262,7 @@ def test_no_request_to_resend(gap: Gap) -> None:
     again = scene.guests.resend(ADA).guest.invitation
     assert again.id != first.id
     assert again.roles == first.roles
-    assert scene.setting.mails(ADA) == 2
+    assert scene.setting.emails(ADA) == 2
 
 
 def test_no_status_code_for_a_conflict(gap: Gap) -> None:
@@ -288,7 +288,7 @@ def test_no_refusal_of_duplicates(gap: Gap) -> None:
     assert scene.guests.invite(ADA).outcome == "invited"
     assert scene.guests.invite(ADA).outcome == "already_invited"
     assert scene.guests.invite(OLGA).outcome == "already_member"
-    assert scene.setting.mails(ADA) == 1
+    assert scene.setting.emails(ADA) == 1
 
 
 def test_no_token_that_lasts(gap: Gap) -> None:

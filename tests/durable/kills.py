@@ -30,7 +30,7 @@ from guestlist.runs.workers.worker import RETRY_SUFFIX, enqueue, schema
 LOOK = 0.02
 """Seconds between two looks at how far the run is."""
 STUCK = 300.0
-"""Seconds without a mail after which a run is taken to hang."""
+"""Seconds without an email after which a run is taken to hang."""
 WORKERS = 4
 
 
@@ -51,7 +51,7 @@ class Fire:
     seed: int = 1
 
     def moments(self) -> list[int]:
-        """After how many mails somebody is killed."""
+        """After how many emails somebody is killed."""
         moments = range(1, int(self.orders * 0.98))
         return sorted(random.Random(self.seed).sample(moments, self.kills))
 
@@ -292,10 +292,10 @@ class _Takeover:
 def _count(figures: Figures, world: World, store: Store, began: float) -> None:
     figures.seconds = time.monotonic() - began
     time.sleep(2 * 3.0)  # what is late still comes
-    mails = world.mails()
+    emails = world.emails()
     wanted = Counter((one.account, one.email) for one in everybody(figures.orders))
-    figures.lost = sum((wanted - mails).values())
-    figures.doubled = sum((mails - wanted).values())
+    figures.lost = sum((wanted - emails).values())
+    figures.doubled = sum((emails - wanted).values())
     figures.faults, figures.requests = world.faults, world.requests
     with store.reading() as connection:
         figures.not_done = connection.scalar(

@@ -163,14 +163,14 @@ class Service(httpx.BaseTransport):
     """The service, and the network before it.
 
     Attributes:
-        mails: how many went out, by address.
+        emails: how many went out, by address.
         faults: by address, those that its next changing requests meet.
         everybody: what every changing request meets.
         sent: is told of each changing request as its first byte would leave.
     """
 
     def __init__(self, clock: Clock) -> None:
-        self.mails: Counter[str] = Counter()
+        self.emails: Counter[str] = Counter()
         self.faults: defaultdict[str, list[Fault]] = defaultdict(list)
         self.everybody: Fault | None = None
         self.sent: Callable[[str, str], None] = lambda line, email: None
@@ -237,13 +237,13 @@ class Service(httpx.BaseTransport):
             person["roles"] = sorted(held | {path[3]} if method == "PUT" else held - {path[3]})
             return {}
         if path == ["invitations"]:
-            self.mails[email] += 1
+            self.emails[email] += 1
             return self.add_invitation(email, at=at)
         one = next(one for one in self.invitations if one["id"] == path[1])
         if method == "DELETE":
             one["state"] = "revoked"
         else:
-            self.mails[email] += 1
+            self.emails[email] += 1
             one.update(state="pending", expires=self._expiry())
         return one
 
@@ -253,7 +253,7 @@ class Service(httpx.BaseTransport):
     def add_invitation(
         self, email: str, state: str = "pending", at: float | None = None
     ) -> dict[str, Any]:
-        """A record, without a mail."""
+        """A record, without an email."""
         expires = self._expiry() if state == "pending" else START.timestamp()
         id = f"i-{len(self.invitations)}"
         made = {

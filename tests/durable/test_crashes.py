@@ -133,7 +133,7 @@ def test_nothing_is_lost_and_nothing_doubled(
     over, last = False, 0
     while not over:
         machine, over = crashed(tmp_path, action, faults, last, Plain)
-        assert machine.service.mails == {ADA: 1, BOB: 1}, f"died at step {last + 1}"
+        assert machine.service.emails == {ADA: 1, BOB: 1}, f"died at step {last + 1}"
         assert {row["state"] for row in machine.rows()} == {OrderState.DONE}
         last += 1
     assert last > 8
@@ -151,4 +151,4 @@ def test_what_was_withdrawn_as_the_process_died_is_done(tmp_path: Path) -> None:
 
 def test_they_would_be_doubled_if_the_grace_period_were_too_short(tmp_path: Path) -> None:
     runs = [crashed(tmp_path, Action.INVITE, [LATE], last, Hasty)[0] for last in range(10)]
-    assert max(machine.service.mails[ADA] for machine in runs) == 2
+    assert max(machine.service.emails[ADA] for machine in runs) == 2

@@ -151,7 +151,7 @@ def test_several_workers_share_a_run(pool: Pool) -> None:
     with pool.workers(3):
         summary = pool.follow(run)
     assert summary.tallies["plain"].done == {"invited": 450}
-    assert pool.service.mails == {one.email: 1 for one in invites(450)}
+    assert pool.service.emails == {one.email: 1 for one in invites(450)}
     assert not pool.failures
     assert runs.unfinished_run(pool.store) is None
 
@@ -213,7 +213,7 @@ def test_a_withdrawn_key_has_the_account_rest_until_somebody_asks_again(pool: Po
             if not pool.follow(run).left:
                 break
         assert pool.follow(run).left == 0
-    assert set(pool.service.mails.values()) == {1}
+    assert set(pool.service.emails.values()) == {1}
 
 
 def test_a_service_that_is_down_is_not_waited_for_for_ever(
@@ -229,7 +229,7 @@ def test_a_service_that_is_down_is_not_waited_for_for_ever(
         pool.service.everybody = None
         monkeypatch.undo()
         assert pool.follow(run).left == 0
-    assert pool.service.mails == {one.email: 1 for one in invites(20)}
+    assert pool.service.emails == {one.email: 1 for one in invites(20)}
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
@@ -300,7 +300,7 @@ def test_a_queue_that_is_emptied_loses_nothing(pool: Pool) -> None:
     pool.tamper("DELETE FROM procrastinate_jobs")
     with pool.workers(1):
         assert pool.follow(run).left == 0
-    assert pool.service.mails == {one.email: 1 for one in invites(500)}
+    assert pool.service.emails == {one.email: 1 for one in invites(500)}
 
 
 def test_a_chunk_that_is_handed_out_twice_is_carried_out_once(pool: Pool) -> None:
@@ -311,7 +311,7 @@ def test_a_chunk_that_is_handed_out_twice_is_carried_out_once(pool: Pool) -> Non
     )
     with pool.workers():
         assert pool.follow(run).left == 0
-    assert pool.service.mails == {one.email: 1 for one in invites(300)}
+    assert pool.service.emails == {one.email: 1 for one in invites(300)}
 
 
 def test_a_database_that_goes_away_ends_the_workers_before_anything_unrecorded_is_sent(
@@ -387,7 +387,7 @@ def test_a_plan_that_a_run_has_overtaken_is_refused_and_the_next_one_is_not(pool
         assert plan
         enqueue(pool.store, run, time.time())
         assert pool.follow(run).left == 0
-    assert pool.service.mails == {one.email: 1 for one in everybody}
+    assert pool.service.emails == {one.email: 1 for one in everybody}
     assert shared.unfinished_runs(pool.store) == []
     assert not pool.failures
 
@@ -399,7 +399,7 @@ def test_workers_go_on_where_no_new_run_was_begun(pool: Pool) -> None:
             asked = sum(pool.service.posts.values())
         assert pool.follow(run).left == 0
     assert asked < 300
-    assert pool.service.mails == {one.email: 1 for one in invites(300)}
+    assert pool.service.emails == {one.email: 1 for one in invites(300)}
 
 
 def test_workers_go_on_after_a_planner_that_was_killed(pool: Pool) -> None:
@@ -413,7 +413,7 @@ def test_workers_go_on_after_a_planner_that_was_killed(pool: Pool) -> None:
         while not shared.has_ended(pool.store, run):
             assert time.monotonic() < deadline
             time.sleep(0.1)
-    assert pool.service.mails == {one.email: 1 for one in invites(10)}
+    assert pool.service.emails == {one.email: 1 for one in invites(10)}
 
 
 def test_what_is_under_way_as_a_plan_is_made_may_come_about_after_it(pool: Pool) -> None:

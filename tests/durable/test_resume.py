@@ -40,7 +40,7 @@ def back_up(machine: Machine, after: int) -> Path:
 
     def sent(_line: str, _email: str) -> None:
         with lock:
-            if sum(machine.service.mails.values()) >= after and not backup.exists():
+            if sum(machine.service.emails.values()) >= after and not backup.exists():
                 with closing(sqlite3.connect(machine.place)) as connection:
                     connection.execute("VACUUM INTO ?", (str(backup),))
 
@@ -64,14 +64,14 @@ def test_a_restored_backup_invites_nobody_twice(machine: Machine, ended: bool) -
                 process.stop() if sum(machine.service.posts.values()) == 200 else None
             )
         process.runner.run(run)
-    sent = sum(machine.service.mails.values())
+    sent = sum(machine.service.emails.values())
     assert (sent == 300) is ended
     machine.service.answered = lambda: None
     restore(machine, backup)
     waiting = len(machine.rows("id", "state = 0"))
     assert 300 - waiting < sent
     summary = machine.run(run)
-    assert machine.service.mails == {one.email: 1 for one in invites(300)}
+    assert machine.service.emails == {one.email: 1 for one in invites(300)}
     assert summary.left == 0
     assert {row["state"] for row in machine.rows("state")} == {OrderState.DONE}
     details = [row["detail"] for row in machine.rows("detail")]
@@ -126,7 +126,7 @@ def test_what_is_still_missing_is_done(machine: Machine) -> None:
         change(fay.label, Action.UNASSIGN_ROLE, roles=("old",), **facts),
     ]
     assert machine.run(machine.begin(changes)).left == 0
-    assert machine.service.mails == {ADA: 1}
+    assert machine.service.emails == {ADA: 1}
     assert machine.service.people[0]["roles"] == ["new"]
 
 
@@ -136,7 +136,7 @@ def test_a_run_that_this_process_has_begun_reads_nothing(machine: Machine) -> No
         reads = count_reads(machine)
         process.runner.run(run)
     assert reads == []
-    assert machine.service.mails == {one.email: 1 for one in invites(3)}
+    assert machine.service.emails == {one.email: 1 for one in invites(3)}
 
 
 def count_reads(machine: Machine) -> list[str]:
@@ -170,14 +170,14 @@ def test_nothing_is_sent_while_the_services_cannot_be_read(
     assert machine.clock.monotonic() < 2 * MAX_SILENCE_SECONDS
     machine.service.handle_request = answer  # type: ignore[method-assign]
     machine.run(run)
-    assert machine.service.mails == {one.email: 1 for one in invites(3)}
+    assert machine.service.emails == {one.email: 1 for one in invites(3)}
 
 
 def test_a_run_on_a_service_that_shows_nobody_goes_on(tmp_path: Path) -> None:
     """There is nothing to read, and a run without a restored backup loses nothing."""
     machine = Machine(tmp_path / "guestlist.db", {"blind": Blind})
     machine.run(machine.begin(invites(2, "blind")))
-    assert machine.service.mails == {one.email: 1 for one in invites(2)}
+    assert machine.service.emails == {one.email: 1 for one in invites(2)}
 
 
 def test_lists_that_lag_are_waited_for(machine: Machine) -> None:
@@ -186,7 +186,7 @@ def test_lists_that_lag_are_waited_for(machine: Machine) -> None:
     for one in invites(3):
         machine.service.add_invitation(one.email)
     machine.run(run)
-    assert machine.service.mails == {}
+    assert machine.service.emails == {}
     assert machine.clock.now() < machine.services["plain"]._clock.now() + timedelta(seconds=GRACE)
 
 
@@ -244,7 +244,7 @@ def test_a_worker_alone_on_a_restored_backup_invites_nobody_twice(pool: Pool) ->
     reset(pool)
     with pool.workers(3):
         wait_for_the_end(pool, run)
-    assert pool.service.mails == {one.email: 1 for one in invites(300)}
+    assert pool.service.emails == {one.email: 1 for one in invites(300)}
     assert pool.states() == {"DONE": 300}
 
 
@@ -260,7 +260,7 @@ def test_a_backup_may_be_restored_while_idle_workers_run(pool: Pool) -> None:
         time.sleep(2.5)
         reset(pool)
         wait_for_the_end(pool, run)
-    assert pool.service.mails == {one.email: 1 for one in invites(300)}
+    assert pool.service.emails == {one.email: 1 for one in invites(300)}
 
 
 @needs_postgres
@@ -345,4 +345,4 @@ def test_workers_send_nothing_before_the_services_can_be_read(pool: Pool, status
             assert "401" in shared.stopped_accounts(pool.store, run)["plain"]
             enqueue(pool.store, run, time.time())
         wait_for_the_end(pool, run)
-    assert pool.service.mails == {one.email: 1 for one in changes}
+    assert pool.service.emails == {one.email: 1 for one in changes}

@@ -171,7 +171,7 @@ def test_one_account_does_not_stop_another(tmp_path: Path) -> None:
     assert len(machine.services["bad"].posts) < 50
     machine.services["bad"].everybody = None
     assert machine.run(run).tallies["bad"].done == {"invited": 50}
-    assert set(machine.services["bad"].mails.values()) == {1}
+    assert set(machine.services["bad"].emails.values()) == {1}
 
 
 def test_one_person_does_not_stop_another(machine: Machine) -> None:
@@ -386,7 +386,7 @@ def test_what_was_interrupted_goes_on(machine: Machine) -> None:
         assert unfinished.id == run
         assert process.runner.run(run).left == 0
         assert runs.unfinished_run(process.store) is None
-    assert machine.service.mails == {one.email: 1 for one in invites(300)}
+    assert machine.service.emails == {one.email: 1 for one in invites(300)}
 
 
 def test_what_was_interrupted_before_it_was_sent_is_in_no_doubt(machine: Machine) -> None:
@@ -462,7 +462,7 @@ def test_a_disk_that_fills_up_stops_the_run_before_anything_unrecorded_is_sent(
     assert 0 < sent < 500
     assert sent <= states(machine)["INTENDED"] + states(machine)["DONE"]
     machine.run(run)
-    assert machine.service.mails == {one.email: 1 for one in invites(500)}
+    assert machine.service.emails == {one.email: 1 for one in invites(500)}
 
 
 def test_a_ledger_that_fails_stops_the_run_before_anything_unrecorded_is_sent(
@@ -486,7 +486,7 @@ def test_a_ledger_that_fails_stops_the_run_before_anything_unrecorded_is_sent(
     assert sent <= states(machine)["INTENDED"] + states(machine)["DONE"] < 200
     machine.run(run)
     for service in machine.services.values():
-        assert service.mails == {one.email: 1 for one in invites(100)}
+        assert service.emails == {one.email: 1 for one in invites(100)}
 
 
 def test_each_that_waits_gets_an_error_of_its_own(machine: Machine) -> None:

@@ -57,7 +57,7 @@ def test_an_early_look_that_finds_it_is_believed(machine: Machine) -> None:
     machine.service.faults[ADA] = [LOST]
     tally = machine.run(machine.begin([change(ADA)])).tallies["plain"]
     assert tally.done == {"invited": 1}
-    assert machine.service.mails == {ADA: 1}
+    assert machine.service.emails == {ADA: 1}
     assert machine.clock.monotonic() < GRACE
     assert machine.rows("email_sent, detail") == [
         {"email_sent": None, "detail": "The service did not answer; its lists show the effect."}
@@ -67,7 +67,7 @@ def test_an_early_look_that_finds_it_is_believed(machine: Machine) -> None:
 def test_it_is_sent_again_when_the_final_look_finds_nothing(machine: Machine) -> None:
     machine.service.faults[ADA] = [VOID, VOID]
     machine.run(machine.begin([change(ADA)]))
-    assert machine.service.mails == {ADA: 1}
+    assert machine.service.emails == {ADA: 1}
     assert machine.clock.monotonic() >= 2 * GRACE
     assert [row["attempts"] for row in machine.rows()] == [3]
 
@@ -76,7 +76,7 @@ def test_what_comes_late_is_waited_for(machine: Machine) -> None:
     machine.service.faults[ADA] = [late(LATE_EFFECT - 0.1)]
     machine.run(machine.begin([change(ADA)]))
     machine.service.finish()
-    assert machine.service.mails == {ADA: 1}
+    assert machine.service.emails == {ADA: 1}
 
 
 def test_a_grace_period_that_is_too_short_makes_duplicates(tmp_path: Path) -> None:
@@ -85,7 +85,7 @@ def test_a_grace_period_that_is_too_short_makes_duplicates(tmp_path: Path) -> No
     machine.service.faults[ADA] = [late(LATE_EFFECT - 0.1)]
     machine.run(machine.begin([change(ADA)]))
     machine.service.finish()
-    assert machine.service.mails == {ADA: 2}
+    assert machine.service.emails == {ADA: 2}
 
 
 def test_many_doubts_are_settled_with_one_reading_of_the_list(machine: Machine) -> None:
@@ -93,7 +93,7 @@ def test_many_doubts_are_settled_with_one_reading_of_the_list(machine: Machine) 
     for one in everybody:
         machine.service.faults[one.email] = [LOST]
     machine.run(machine.begin(everybody))
-    assert machine.service.mails == {one.email: 1 for one in everybody}
+    assert machine.service.emails == {one.email: 1 for one in everybody}
     assert machine.clock.monotonic() < GRACE
 
 
@@ -113,7 +113,7 @@ def test_a_replacement_that_is_limited_half_way_is_made_later(machine: Machine) 
     machine.service.faults[ADA] = [Fault(status=204), *[refused(429)] * 5]
     tally = machine.run(machine.begin([to_replace(machine)])).tallies["plain"]
     assert tally.done == {"invited": 1}
-    assert machine.service.mails == {ADA: 1}
+    assert machine.service.emails == {ADA: 1}
 
 
 def test_what_was_withdrawn_without_an_answer_is_done(machine: Machine) -> None:
@@ -154,7 +154,7 @@ def test_it_is_asked_again_with_what_the_look_has_seen(machine: Machine) -> None
     machine.service.answered = lambda: old.update(state="revoked")
     run = machine.begin([change(ADA, state="expired", invitation=_read(old))])
     machine.run(run)
-    assert machine.service.mails == {ADA: 1}
+    assert machine.service.emails == {ADA: 1}
     assert '"state":"revoked"' in machine.rows("facts")[0]["facts"]
 
 
@@ -163,11 +163,11 @@ def test_a_resend_is_known_by_its_expiry(machine: Machine) -> None:
         old = machine.service.add_invitation(ADA, "expired")
         machine.clock.sleep(10)
         machine.service.faults[ADA] = [fault]
-        machine.service.mails.clear()
+        machine.service.emails.clear()
         facts: Facts = {"state": "expired", "invitation": _read(old)}
         machine.run(machine.begin([change(ADA, Action.RESEND, **facts)]))
         machine.service.finish()
-        assert machine.service.mails == {ADA: 1}
+        assert machine.service.emails == {ADA: 1}
         machine.service.invitations.clear()
 
 
@@ -188,7 +188,7 @@ def test_nothing_is_sent_again_where_nobody_can_look(tmp_path: Path) -> None:
     tally = machine.run(machine.begin([change(ADA, account="blind")])).tallies["blind"]
     assert tally.unknown == 1
     machine.run(machine.begin([]))
-    assert machine.service.mails == {ADA: 1}
+    assert machine.service.emails == {ADA: 1}
 
 
 @pytest.mark.parametrize("status", [302, 400, 401, 403, 404])
@@ -206,7 +206,7 @@ def test_a_service_that_refuses_to_be_looked_at_leaves_the_doubts_to_a_later_run
     assert [row["state"] for row in machine.rows()] == [OrderState.INTENDED]
     assert shown("invitations") == []
     machine.run(run)
-    assert machine.service.mails == {ADA: 1}
+    assert machine.service.emails == {ADA: 1}
 
 
 def test_an_address_that_only_a_service_accepts_keeps_nobody_from_being_found(
@@ -264,7 +264,7 @@ def test_a_ledger_that_fails_decides_nothing(
             process.runner.run(run)
     assert [row["state"] for row in machine.rows()] == [OrderState.INTENDED]
     machine.run(run)
-    assert machine.service.mails == {ADA: 1}
+    assert machine.service.emails == {ADA: 1}
 
 
 def _refusing(machine: Machine, status: int) -> Callable[[httpx.Request], httpx.Response]:
@@ -361,7 +361,7 @@ def test_a_restart_does_not_begin_the_grace_period_anew(machine: Machine) -> Non
     began = machine.clock.monotonic()
     machine.run(run)
     assert machine.clock.monotonic() - began < GRACE / 2
-    assert machine.service.mails == {ADA: 1}
+    assert machine.service.emails == {ADA: 1}
 
 
 def test_what_never_happens_is_given_up_also_where_somebody_else_looks(machine: Machine) -> None:
@@ -408,7 +408,7 @@ def test_a_chunk_is_worked_on_until_nothing_of_it_is_left(machine: Machine) -> N
         account_worker.run(ChunkWork(process.store, "plain", range(1, 6)))
     done = [row["id"] for row in machine.rows("id", "state = 10")]
     assert done == [1, 2, 3, 4, 5]
-    assert set(machine.service.mails.values()) == {1}
+    assert set(machine.service.emails.values()) == {1}
 
 
 def test_a_request_that_was_refused_for_good_is_not_looked_for(machine: Machine) -> None:

@@ -109,7 +109,7 @@ def _lagging(service: Service, app: ASGIApp) -> ASGIApp:
 def _new(service: Service) -> set[str]:
     since = service.clock.now().timestamp() - LAG
     new: set[str] = set()
-    for mail in reversed(service.outbox.mails):
+    for mail in reversed(service.outbox.emails):
         if mail.sent_at.timestamp() < since:
             break
         new.add(mail.invitation)
@@ -167,14 +167,14 @@ class World:
             for name, hosted in self._sandbox.services.items()
         }
 
-    def mails(self) -> Counter[tuple[str, str]]:
+    def emails(self) -> Counter[tuple[str, str]]:
         """How many went out, by service and address."""
-        return Counter((mail.service, mail.to) for mail in self._sandbox.outbox.mails)
+        return Counter((mail.service, mail.to) for mail in self._sandbox.outbox.emails)
 
     @property
     def sent(self) -> int:
-        """How many mails went out."""
-        return len(self._sandbox.outbox.mails)
+        """How many emails went out."""
+        return len(self._sandbox.outbox.emails)
 
     def _planned(self, proxy: FaultProxy) -> Any:
         def plan(line: str, _number: int) -> Fault | None:

@@ -72,13 +72,13 @@ def test_inviting_with_the_command(sandbox: Sandbox, settings: dict[str, Any], s
     shown = {"invitation_id", "email", "invitation_key", "is_new_user", "user_id", "expires_at"}
     assert shown <= set(invited.json)
     assert (invited.json["email"], invited.json["is_new_user"]) == (ADA, True)
-    assert [mail.to for mail in sandbox.outbox.mails] == [ADA]
+    assert [mail.to for mail in sandbox.outbox.emails] == [ADA]
 
     silent = INVITE.replace("true", "false").replace(ADA, "silent@example.com")
     assert run(send, silent, settings).status == 201
     admin = INVITE.replace("role_member", "role_admin").replace(ADA, "admin@example.com")
     assert run(send, admin, settings).json["role_id"] == "role_admin"
-    assert [mail.to for mail in sandbox.outbox.mails] == [ADA, "admin@example.com"]
+    assert [mail.to for mail in sandbox.outbox.emails] == [ADA, "admin@example.com"]
 
 
 def test_the_second_sample_has_other_names(sandbox: Sandbox, settings: dict[str, Any]) -> None:
@@ -86,7 +86,7 @@ def test_the_second_sample_has_other_names(sandbox: Sandbox, settings: dict[str,
     headers = {"X-API-Key": settings["api_key"]}
     invited = httpx.post(url, headers=headers, json=OTHER_NAMES, trust_env=False)
     assert (invited.status_code, invited.json()["role_id"]) == (201, "role_member")
-    assert [mail.to for mail in sandbox.outbox.mails] == [ADA]
+    assert [mail.to for mail in sandbox.outbox.emails] == [ADA]
 
 
 def test_the_first_sample_with_the_sdk(sandbox: Sandbox, settings: dict[str, Any]) -> None:
@@ -96,7 +96,7 @@ def test_the_first_sample_with_the_sdk(sandbox: Sandbox, settings: dict[str, Any
             organization_id=settings["organization_id"], email=ADA, role_id="role_member"
         )
     assert (result.email, result.role_id) == (ADA, "role_member")
-    assert [mail.to for mail in sandbox.outbox.mails] == [ADA]
+    assert [mail.to for mail in sandbox.outbox.emails] == [ADA]
 
 
 def test_who_may_not_invite_reads_the_pages_words(read_only: dict[str, Any], send: Send) -> None:
@@ -127,11 +127,11 @@ def test_inviting_in_python(
         assert (invitation.is_new_user, invitation.key is not None) == (True, True)
         assert invitation.roles[0].id == "role_member"
         assert abs(invitation.expires_at - sandbox.clock.now() - DAYS_7) < timedelta(seconds=5)
-    assert len(sandbox.outbox.mails) == 3
+    assert len(sandbox.outbox.emails) == 3
     assert guests.invite(ADA, role="role_admin", send_email=False).email_sent is False
     known = guests.invite("otto.outsider@elsewhere.example", role="role_member")
     assert known.guest.invitation.is_new_user is False
-    assert len(sandbox.outbox.mails) == 4
+    assert len(sandbox.outbox.emails) == 4
 
     with pytest.raises(UnknownRole):
         guests.invite("x@example.com", role="role_king")
@@ -147,10 +147,10 @@ def test_inviting_on_the_command_line(
     invitation = invited["guest"]["invitation"]
     assert (invited["outcome"], invitation["is_new_user"]) == ("invited", True)
     assert invitation["roles"][0]["id"] == "role_member"
-    assert str(sandbox.outbox.mails[0].link).rpartition("=")[2] not in json.dumps(invited)
+    assert str(sandbox.outbox.emails[0].link).rpartition("=")[2] not in json.dumps(invited)
     [silent] = guestlist("invite", "b@example.com", "--role", "role_admin", "--no-email")["results"]
     assert silent["email_sent"] is False
-    assert [mail.to for mail in sandbox.outbox.mails] == [ADA]
+    assert [mail.to for mail in sandbox.outbox.emails] == [ADA]
 
     reader: Cli = cli({"provider": "aitronos", **read_only})
     [error] = reader("invite", "c@example.com", "--role", "role_member", code=1)["errors"]

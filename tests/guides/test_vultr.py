@@ -136,7 +136,7 @@ class Service:
         self.sandbox.clock.advance(by)
 
     def emails(self) -> list[str]:
-        return [mail.to for mail in self.sandbox.outbox.mails]
+        return [mail.to for mail in self.sandbox.outbox.emails]
 
     @property
     def now(self) -> datetime:

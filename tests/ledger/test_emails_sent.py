@@ -1,4 +1,4 @@
-"""How many mails people have had."""
+"""How many emails people have had."""
 
 from __future__ import annotations
 
@@ -73,6 +73,6 @@ def test_a_plan_asks_for_one_person_after_another(story: Story) -> None:
     story.settled(ADA, email_sent=True)
     story.settled(EVE, email_sent=True)
     story.settled(EVE, email_sent=True)
-    mails = EmailsPerPerson(story.store, day(0))
+    emails = EmailsPerPerson(story.store, day(0))
     people = sorted([ADA, ADA, BOB, EVE, "zoe@example.com"])
-    assert [mails(key) for key in people] == [{ADA: 1, EVE: 2}.get(key, 0) for key in people]
+    assert [emails(key) for key in people] == [{ADA: 1, EVE: 2}.get(key, 0) for key in people]

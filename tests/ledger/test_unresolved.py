@@ -112,7 +112,7 @@ def unsure(
     monkeypatch.setattr(office.service, "handle_request", unreadable)
     result = office.apply()
     assert [type(error) for error in result.errors] == [OutcomeUnknown]
-    assert office.service.mails == {ADA: 1, BOB: 1}
+    assert office.service.emails == {ADA: 1, BOB: 1}
     bob = next(one for one in office.service.invitations if one["email"] == BOB)
     bob["made"] -= 3600.0  # shown in time
     return office
@@ -128,14 +128,14 @@ def test_an_unknown_outcome_is_a_line_of_the_plan_and_nothing_is_sent(unsure: Of
         assert error.email == ADA
         assert "2027-01-15 08:00 UTC" in error.message
         assert "retry_unknown" in (error.hint or "")
-    assert unsure.service.mails == {ADA: 1, BOB: 1}
+    assert unsure.service.emails == {ADA: 1, BOB: 1}
 
 
 def test_once_the_record_appears_the_plan_has_nothing_to_do(unsure: Office) -> None:
     unsure.clock.sleep(3601)
     assert unsure.plan() == []
     assert unsure.apply().errors == []
-    assert unsure.service.mails == {ADA: 1, BOB: 1}
+    assert unsure.service.emails == {ADA: 1, BOB: 1}
 
 
 def test_what_somebody_confirms_is_sent(unsure: Office) -> None:
@@ -143,7 +143,7 @@ def test_what_somebody_confirms_is_sent(unsure: Office) -> None:
     (reason,) = unsure.reasons(retry_unknown=True)
     assert "is not there; invite was sent on 2027-01-15 08:00 UTC, outcome unknown" in reason
     unsure.apply(retry_unknown=True)
-    assert unsure.service.mails == {ADA: 2, BOB: 1}
+    assert unsure.service.emails == {ADA: 2, BOB: 1}
 
 
 def test_a_saved_plan_does_not_send_what_has_become_unknown_since(
@@ -154,7 +154,7 @@ def test_a_saved_plan_does_not_send_what_has_become_unknown_since(
     settled(office.ledger.store, ADA, office.clock.now().timestamp())
     with pytest.raises(Conflict, match=r"ada@example\.com on plain is unresolved: invite was sent"):
         office.apply(plan=saved)
-    assert office.service.mails == {}
+    assert office.service.emails == {}
 
 
 def test_a_saved_plan_leaves_out_what_was_unknown_before(office: Office, tmp_path: Path) -> None:
@@ -162,7 +162,7 @@ def test_a_saved_plan_leaves_out_what_was_unknown_before(office: Office, tmp_pat
     office.clock.sleep(60)
     result = office.apply(plan=office.save(tmp_path / "plan.json"))
     assert [type(error) for error in result.errors] == [OutcomeUnknown]
-    assert office.service.mails == {BOB: 1}
+    assert office.service.emails == {BOB: 1}
 
 
 def settled(
@@ -272,5 +272,5 @@ def test_roles_of_people_who_are_invited_already_are_recorded_and_given(
         settled = guestlist.settle(office.roster, ledger=office.ledger, client=office.client)
         assert (settled.errors, settled.waiting, len(settled.runs)) == ([], 0, 1)
         assert [one["roles"] for one in office.service.people] == [["dev", "ops"], []]
-        assert office.service.mails == {}
+        assert office.service.emails == {}
         assert office.plan() == []

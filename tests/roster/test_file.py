@@ -126,14 +126,14 @@ def test_the_digest_tells_what_was_asked(read: Read) -> None:
 def test_limits_and_ledger(read: Read, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     plain = read("")
     assert plain.limits == Limits(
-        mails_per_person=2 + 2, period=timedelta(days=7), invitations=500, removals=10
+        emails_per_person=2 + 2, period=timedelta(days=7), invitations=500, removals=10
     )
     assert (plain.ledger.url, plain.ledger.keep) == (
         f"sqlite:///{folder}/guestlist.db",
         timedelta(days=400),
     )
     told = read(
-        '[limits]\nmails_per_person = 1\nperiod = "12 hours"\ninvitations = 0\nremovals = 0\n'
+        '[limits]\nemails_per_person = 1\nperiod = "12 hours"\ninvitations = 0\nremovals = 0\n'
         'protected = ["Ada@Example.com"]\n'
         '[ledger]\nurl = "postgresql://u:s3cr3t@db/x"\nkeep = "2 weeks"'
     )

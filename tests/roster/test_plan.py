@@ -423,7 +423,7 @@ def test_nobody_gets_too_many_mails(guests: Guestlist) -> None:
     """From all accounts together, with those of the past days."""
     wanted = [want("vultr", ADA), want("betterauth", ADA, "member"), want("vultr", BEA)]
     past = {ADA: 1, BEA: 0}
-    limits = Limits(mails_per_person=2)
+    limits = Limits(emails_per_person=2)
     found = planned(guests, wanted, limits=limits, emails_sent=past.__getitem__)
     assert short(found) == [("invite", ADA, "member"), ("invite", BEA), ("cannot", ADA)]
     assert found[-1].reason == "had 2 emails in 7 days, and the limit is 2"
@@ -441,7 +441,7 @@ def test_nobody_gets_too_many_mails(guests: Guestlist) -> None:
 def test_the_period_is_told_as_it_was_written(
     guests: Guestlist, period: timedelta, words: str
 ) -> None:
-    limits = Limits(mails_per_person=1, period=period)
+    limits = Limits(emails_per_person=1, period=period)
     [change] = planned(guests, [want("vultr", ADA)], limits=limits, emails_sent=lambda _key: 1)
     assert change.reason == f"had 1 email in {words}, and the limit is 1"
 

@@ -79,7 +79,7 @@ def client(
 
 
 def emails(sandbox: Sandbox) -> Counter[tuple[str, str]]:
-    return Counter((mail.service, mail.to) for mail in sandbox.outbox.mails)
+    return Counter((mail.service, mail.to) for mail in sandbox.outbox.emails)
 
 
 def many(path: Path, people: int) -> None:
@@ -108,7 +108,7 @@ def test_a_plan_is_made_and_nothing_is_sent(
         "vultr",
         "aitronos",
     }
-    assert not guestlist_sandbox.outbox.mails
+    assert not guestlist_sandbox.outbox.emails
 
 
 def test_apply_asks_sends_and_does_nothing_the_second_time(
@@ -117,7 +117,7 @@ def test_apply_asks_sends_and_does_nothing_the_second_time(
     how: dict[str, Any] = {"client": client, "ledger": ledger}
     declined = guestlist.apply(roster, confirm=lambda _plan: False, **how)
     assert (declined.confirmed, declined.run) == (False, None)
-    assert not guestlist_sandbox.outbox.mails
+    assert not guestlist_sandbox.outbox.emails
 
     events: list[RunEvent] = []
     asked: list[int] = []
@@ -220,7 +220,7 @@ def test_a_plan_over_the_limits_is_refused_unless_forced(
         file.write("[limits]\ninvitations = 1\n")
     with pytest.raises(Conflict, match="exceeds the limits of one run"):
         guestlist.apply(roster, client=client, ledger=ledger)
-    assert not guestlist_sandbox.outbox.mails
+    assert not guestlist_sandbox.outbox.emails
     assert guestlist.apply(roster, client=client, ledger=ledger, force=True).left == 0
 
 
@@ -413,7 +413,7 @@ async def test_a_call_that_is_cancelled_before_anything_is_sent(
                 roster, client=client, ledger=ledger, on_progress=on_progress
             )
     assert scope.cancelled_caught
-    assert not guestlist_sandbox.outbox.mails
+    assert not guestlist_sandbox.outbox.emails
 
 
 @pytest.mark.anyio

@@ -35,4 +35,4 @@ def test_no_promise_is_broken() -> None:
     assert [violation for run in runs for violation in run.violations] == []
     refused = [one for run in runs for one in run.site.landed if not one.accepted]
     assert refused
-    assert not any(one.mails for one in refused)
+    assert not any(one.emails for one in refused)

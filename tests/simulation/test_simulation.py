@@ -22,7 +22,7 @@ FOUND_WITHIN = 1_000
 
 ONCE_FAILED = (
     ("aitronos", 1793),  # accepted while a resend was in doubt: "nothing happened"
-    ("aitronos", 5059),  # found by looking, made by the other client without a mail
+    ("aitronos", 5059),  # found by looking, made by the other client without an email
     ("vultr", 5960),  # a wrong clock, and a service that does not say what has expired
     ("aitronos", 11403),  # revoked by another client, and told as this one's doing
     ("aitronos", 16583),  # a role given, and changed by another call at once
@@ -36,7 +36,7 @@ ONCE_FAILED = (
         "vultr",
         227372,
     ),  # a list that broke off, with one on it that is called pending and has expired
-    ("aitronos", 756177),  # invited without a mail, and again before the lists showed it
+    ("aitronos", 756177),  # invited without an email, and again before the lists showed it
     ("aitronos", 902529),  # the same
     ("aitronos", 915309),  # the same
     ("aitronos", 82041),  # it happened, and its answer was no use: ordered again before it showed

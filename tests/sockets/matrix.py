@@ -70,7 +70,7 @@ SUBJECTS = {
         ),
     )
 }
-# A second create makes a second mail: nothing is covered up by a service that refuses it.
+# A second create makes a second email: nothing is covered up by a service that refuses it.
 SWITCHES = {
     "vultr": {"duplicates": "allow", "rate": "off"},
     "aitronos": {"duplicates": "resend", "rate": "off"},
@@ -180,7 +180,7 @@ class Cell:
     """What happened, and what was said.
 
     Attributes:
-        mails: that the person got.
+        emails: that the person got.
         records: of the person that the service holds.
         told: what the caller was told.
         seconds: how long the call took, in virtual time.
@@ -192,7 +192,7 @@ class Cell:
             and for the person.
     """
 
-    mails: int
+    emails: int
     records: int
     told: str
     seconds: float
@@ -289,7 +289,7 @@ class Stage:
         creates = [one for one in proxy.seen if re.match(subject.create, one.line)]
         plain = f"{service} plain"
         return Cell(
-            mails=len(list(self.sandbox.outbox.to(email))),
+            emails=len(list(self.sandbox.outbox.to(email))),
             records=self.records(service, email),
             told=told,
             seconds=seconds,

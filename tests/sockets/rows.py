@@ -52,7 +52,7 @@ class Row:
         name: what happens.
         set_up: puts the fault in place.
         told: what the caller has to be told.
-        mails: how many mails the person has in the end.
+        emails: how many emails the person has in the end.
         foreign: what is told with a transport whose word counts for nothing; None for the same.
         way: which way the client takes: `plain`, `tls` (a certificate that it does not trust) or
             `no tls` (something that speaks no TLS where TLS is expected).
@@ -62,7 +62,7 @@ class Row:
     name: str
     set_up: Callable[[Scene], None]
     told: str
-    mails: int = 1
+    emails: int = 1
     foreign: str | None = None
     way: str = "plain"
     timeout: float = 10.0

@@ -11,7 +11,7 @@ Cells = dict[tuple[str, str, str], Cell]
 
 HEADINGS = (
     "fault",
-    "mails",
+    "emails",
     "creates sent / arrived",
     "told by httpx and httpx2",
     f"told by {FOREIGN}",
@@ -41,7 +41,7 @@ def _line(name: str, cells: Cells) -> tuple[str, ...]:
     lying = [cell for column, cell in mine if column == FOREIGN]
     return (
         name,
-        _values(str(cell.mails) for cell in all_of_it),
+        _values(str(cell.emails) for cell in all_of_it),
         _values(f"{cell.tried} / {cell.creates}" for cell in all_of_it),
         _values(cell.told for cell in own),
         _values(cell.told for cell in lying),

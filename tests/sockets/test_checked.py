@@ -17,7 +17,7 @@ def test_believing_the_names_of_errors_invites_twice(
         stream.Trace, "proves_unsent", lambda self, error: "Connect" in type(error).__name__
     )
 
-    assert stage.play(ROWS["effect, then reset"], FOREIGN, "vultr").mails == 2
+    assert stage.play(ROWS["effect, then reset"], FOREIGN, "vultr").emails == 2
 
 
 def test_believing_an_early_look_invites_twice(

@@ -41,22 +41,22 @@ def test_what_is_concluded_is_what_happened(
     check_the_promise(cell)
     foreign = column == FOREIGN
     assert cell.told == row.told_by(foreign=foreign)
-    assert (cell.mails, cell.records, cell.creates) == (row.mails,) * 3
+    assert (cell.emails, cell.records, cell.creates) == (row.emails,) * 3
     assert not cell.leaked
     # what is left of the fault disturbs no call after it
     assert cell.stranger == "gone"
-    assert cell.guest == ("pending" if row.mails else "gone")
+    assert cell.guest == ("pending" if row.emails else "gone")
 
 
 def check_the_promise(cell: Cell) -> None:
     """What holds whatever the fault is."""
-    assert cell.mails <= 1
+    assert cell.emails <= 1
     if cell.told.startswith("invited"):
-        assert cell.mails == 1
+        assert cell.emails == 1
     if cell.told.endswith("did not happen"):
-        assert cell.mails == 0
+        assert cell.emails == 0
     if cell.told.endswith(": happened"):
-        assert cell.mails == 1
+        assert cell.emails == 1
 
 
 @pytest.mark.parametrize("column", COLUMNS)

@@ -25,7 +25,7 @@ def fresh(stage: Stage) -> None:
     stage.clock.clear()
 
 
-def mails(stage: Stage) -> int:
+def emails(stage: Stage) -> int:
     return len(list(stage.sandbox.outbox.to(EMAIL)))
 
 
@@ -49,19 +49,19 @@ def invite_late(stage: Stage, kind: type[Vultr], seconds: float) -> str:
 
 def test_an_effect_that_lands_at_the_end_of_the_grace_is_found(stage: Stage) -> None:
     assert invite_late(stage, Vultr, 29.9) == FOUND
-    assert mails(stage) == 1
+    assert emails(stage) == 1
 
 
 def test_a_grace_that_is_too_short_invites_twice(stage: Stage) -> None:
     """The documented limit: `late_effect` has to be true. The caller is told of one invitation."""
     assert invite_late(stage, Hasty, 12) == INVITED
-    assert mails(stage) == 2
+    assert emails(stage) == 2
 
 
 def test_an_effect_after_the_declared_bound_invites_twice(stage: Stage) -> None:
     """The same limit with the default of 30 seconds."""
     assert invite_late(stage, Vultr, 31) == INVITED
-    assert mails(stage) == 2
+    assert emails(stage) == 2
 
 
 @pytest.mark.parametrize(
@@ -113,7 +113,7 @@ def test_a_resend_whose_answer_is_lost_is_settled_by_the_expiry(
         stage.clock.sleep(3600)  # or the expiry would not move
 
         assert said(lambda: guests.resend(EMAIL)) == told
-    assert mails(stage) == 2
+    assert emails(stage) == 2
 
 
 def test_a_resend_that_nothing_can_settle_is_not_repeated(stage: Stage) -> None:
@@ -128,7 +128,7 @@ def test_a_resend_that_nothing_can_settle_is_not_repeated(stage: Stage) -> None:
         guests.invite(EMAIL, **SUBJECTS["aitronos"].order)
 
         assert said(lambda: guests.resend(EMAIL)) == "OutcomeUnknown: not known"
-    assert mails(stage) == 2
+    assert emails(stage) == 2
 
 
 def test_a_page_of_a_captive_portal_leaves_the_outcome_unknown(stage: Stage) -> None:
@@ -141,7 +141,7 @@ def test_a_page_of_a_captive_portal_leaves_the_outcome_unknown(stage: Stage) -> 
         Guestlist(through(stage, "vultr", proxy), clock=stage.clock) as guests,
     ):
         assert said(lambda: guests.invite(EMAIL)) == "OutcomeUnknown: not known"
-    assert mails(stage) == 0
+    assert emails(stage) == 0
 
 
 def through(stage: Stage, service: str, proxy: FaultProxy) -> dict[str, Any]:

@@ -115,7 +115,7 @@ def test_every_test_finds_a_fresh_sandbox(pytester: pytest.Pytester) -> None:
             assert result.outcome == "invited"
             guestlist_accept("ada@example.com")
             assert guestlist_client.status("ada@example.com", account="vultr").state == "accepted"
-            assert len(guestlist_sandbox.outbox.mails) == 1
+            assert len(guestlist_sandbox.outbox.emails) == 1
             guestlist_clock.advance(timedelta(days=1))
 
         def test_virtual_time(guestlist_client, guestlist_accept, guestlist_clock):
@@ -672,7 +672,7 @@ def test_a_module_and_a_session_may_share_a_sandbox(pytester: pytest.Pytester) -
             guestlist_module.accept("ada@example.com")
             guestlist_module.clock.advance(timedelta(days=1))
             assert team.status("ada@example.com").state == "accepted"
-            assert len(guestlist_module.sandbox.outbox.mails) == 1
+            assert len(guestlist_module.sandbox.outbox.emails) == 1
 
         @pytest.mark.anyio
         @pytest.mark.parametrize("anyio_backend", ["asyncio", "trio"])

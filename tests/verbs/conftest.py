@@ -22,7 +22,7 @@ from guestlist import AsyncGuestlist, Guestlist
 from guestlist.event import Event
 from guestlist.ledger import Ledger
 from guestlist.provider import Provider
-from guestlist.sandbox import Mail, Sandbox, Service
+from guestlist.sandbox import Email, Sandbox, Service
 from guestlist_aitronos import Aitronos
 from guestlist_aitronos.sandbox import AitronosService
 from guestlist_betterauth import BetterAuth
@@ -177,7 +177,7 @@ class Party:
     def service(self) -> Any:
         return self.sandbox.services[self.case.name].service
 
-    def mails(self, to: str) -> list[Mail]:
+    def emails(self, to: str) -> list[Email]:
         return list(self.sandbox.outbox.to(to))
 
     def accept(self, email: str) -> None:

@@ -30,7 +30,7 @@ def settings(sandbox: Sandbox) -> dict[str, str]:
 
 
 def emails(sandbox: Sandbox) -> int:
-    return len(sandbox.outbox.mails)
+    return len(sandbox.outbox.emails)
 
 
 def offered(guests: Guestlist) -> list[str]:

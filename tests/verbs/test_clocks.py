@@ -44,7 +44,7 @@ def test_it_does_not_matter_where_answers_are_dated(make: Any, days: int) -> Non
     assert not [one.state for one in guests.invitations(state="pending") if one.email == ADA]
     result = guests.resend(ADA)
     assert (result.outcome, result.guest.state) == (Outcome.RESENT, State.PENDING)
-    assert len(guests.mails(ADA)) == 2
+    assert len(guests.emails(ADA)) == 2
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_without_a_date_this_machine_s_clock_decides(faulty: Any) -> None:
 @pytest.mark.parametrize("moves", ["yes", "no"])
 def test_what_may_have_been_renewed_in_place_is_not_made_again(faulty: Any, moves: str) -> None:
     """The client takes an open invitation for expired, the service renews it, and the answer is
-    lost. Without an expiry that moves nobody sees that there was a mail."""
+    lost. Without an expiry that moves nobody sees that there was an email."""
 
     def lose(request: httpx.Request) -> httpx.Response | None:
         creates = losing and request.url.path.endswith("/invite-user")
@@ -95,5 +95,5 @@ def test_what_may_have_been_renewed_in_place_is_not_made_again(faulty: Any, move
     else:
         with pytest.raises(OutcomeUnknown):
             guests.invite(ADA)
-    assert len(guests.mails(ADA)) == 2
+    assert len(guests.emails(ADA)) == 2
     assert len([one for one in guests.writes if one.endswith("invite-user")]) == 2

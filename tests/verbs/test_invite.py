@@ -39,7 +39,7 @@ def test_somebody_new(guests: Any) -> None:
     (held,) = guests.invitations_of(ADA)
     assert guest.invitation.id == held["id"]
     assert guest.invitation.expires_at > guests.sandbox.clock.now()
-    assert len(guests.mails(ADA)) == 1
+    assert len(guests.emails(ADA)) == 1
     assert len(guests.writes) == 1
 
 
@@ -57,7 +57,7 @@ def test_somebody_whom_the_user_list_shows_before_they_accept_is_no_member(guest
     again = guests.invite(ADA)
     assert (again.outcome, again.guest.member) == (Outcome.ALREADY_INVITED, None)
     assert guests.invite(ADA, if_exists="resend").email_sent is True
-    assert len(guests.mails(ADA)) == 2
+    assert len(guests.emails(ADA)) == 2
     assert ADA not in [one.email for one in guests.members()]
     guests.accept(ADA)
     assert guests.invite(ADA).outcome is Outcome.ALREADY_MEMBER
@@ -98,7 +98,7 @@ def test_repeating_is_safe(guests: Any, again: str) -> None:
     assert second.email_sent is False
     assert second.guest.invitation.id == first.guest.invitation.id
     assert guests.writes == []
-    assert len(guests.mails(ADA)) == 1
+    assert len(guests.emails(ADA)) == 1
 
 
 SECOND = {"vultr": ("refuse", "allow"), "aitronos": ("refuse", "resend")}
@@ -110,7 +110,7 @@ def test_whatever_the_service_does_about_duplicates(guests: Any, which: int) -> 
     for _ in range(3):
         guests.invite(ADA)
     assert len(guests.invitations_of(ADA)) == 1
-    assert len(guests.mails(ADA)) == 1
+    assert len(guests.emails(ADA)) == 1
 
 
 def test_a_member_is_left_alone(guests: Any) -> None:
@@ -126,7 +126,7 @@ def test_who_has_accepted_is_left_alone(guests: Any) -> None:
     guests.invite(ADA)
     guests.accept(ADA)
     assert guests.invite(ADA).outcome is Outcome.ALREADY_MEMBER
-    assert len(guests.mails(ADA)) == 1
+    assert len(guests.emails(ADA)) == 1
 
 
 # ---------------------------------------------------------------------------- if_exists
@@ -154,7 +154,7 @@ def test_a_resend_if_it_exists(guests: Any) -> None:
     assert second.replaced is None
     assert second.guest.invitation.id == first.guest.invitation.id
     assert second.guest.invitation.expires_at > first.guest.invitation.expires_at
-    assert len(guests.mails(ADA)) == 2
+    assert len(guests.emails(ADA)) == 2
     member = guests.invite(guests.case.member, if_exists="resend")
     assert member.outcome is Outcome.ALREADY_MEMBER
 
@@ -205,7 +205,7 @@ def test_an_expired_one_counts_as_absent(guests: Any) -> None:
     result = guests.invite(ADA)
     assert result.outcome in (Outcome.INVITED, Outcome.RESENT)
     assert result.guest.state is State.PENDING
-    assert len(guests.mails(ADA)) == 2
+    assert len(guests.emails(ADA)) == 2
     assert guests.status(ADA).state is State.PENDING
 
 
@@ -318,7 +318,7 @@ def test_without_a_mail(guests: Any) -> None:
     result = guests.invite(ADA, send_email=False)
     assert result.outcome is Outcome.INVITED
     assert result.email_sent is False
-    assert guests.mails(ADA) == []
+    assert guests.emails(ADA) == []
 
 
 @on_vultr
@@ -395,7 +395,7 @@ def test_a_key_that_may_only_read(make: Any, case: Any, sandbox: Any) -> None:
     with pytest.raises(Forbidden, match="home: ") as caught:
         guests.invite(ADA)
     assert caught.value.happened is False
-    assert guests.mails(ADA) == []
+    assert guests.emails(ADA) == []
     assert caught.value.hint
 
 

@@ -158,7 +158,7 @@ def test_an_invitation_that_was_killed_is_looked_for_and_sent_once(
     else:
         assert (result.outcome, result.email_sent) == (Outcome.ALREADY_INVITED, False)
         assert waited < 10
-    assert len(guests.mails(ADA)) == 1
+    assert len(guests.emails(ADA)) == 1
     earlier = "did not happen" if before else "invited"
     assert rows(tmp_path) == [
         ("invite", OrderState.REFUSED if before else OrderState.DONE, earlier),
@@ -187,7 +187,7 @@ def test_what_takes_effect_late_is_seen(faulty: Any, make: Any, ledger: Ledger, 
     after(20, arrive)
     guests = make(ledger=ledger)
     assert guests.invite(ADA).outcome is Outcome.ALREADY_INVITED
-    assert len(guests.mails(ADA)) == 1
+    assert len(guests.emails(ADA)) == 1
 
 
 @everywhere
@@ -206,7 +206,7 @@ def test_without_the_time_to_wait_nobody_knows(
 
     guests.later(seconds=60)
     assert guests.budgeted(total=10).invite(ADA).outcome is Outcome.INVITED
-    assert len(guests.mails(ADA)) == 1
+    assert len(guests.emails(ADA)) == 1
 
 
 @on_vultr
@@ -239,11 +239,11 @@ def test_a_mail_that_goes_again_goes_once(
     guests = make(ledger=ledger)
     result = getattr(guests, verb)(ADA, **how)
     assert result.outcome is Outcome.RESENT
-    assert len(guests.mails(ADA)) == 2
+    assert len(guests.emails(ADA)) == 2
     assert (result.email_sent is True) is before
     assert bool(result.warnings) is not before
     getattr(guests, verb)(ADA, **how)
-    assert len(guests.mails(ADA)) == 3, "asked for once more, it goes once more"
+    assert len(guests.emails(ADA)) == 3, "asked for once more, it goes once more"
 
 
 @on_aitronos
@@ -289,7 +289,7 @@ def test_a_replacement_that_was_killed_half_way(
     guests = make(ledger=ledger)
     assert guests.invite(ADA, if_exists="replace").outcome is Outcome.INVITED
     assert [one["state"] for one in guests.invitations_of(ADA)] == ["revoked", "pending"]
-    assert len(guests.mails(ADA)) == 2
+    assert len(guests.emails(ADA)) == 2
 
 
 @everywhere
@@ -301,7 +301,7 @@ def test_somebody_who_has_answered_meanwhile_is_not_asked_again(
     guests = make(ledger=ledger)
     guests.accept(ADA)
     assert guests.invite(ADA).outcome is Outcome.ALREADY_MEMBER
-    assert len(guests.mails(ADA)) == 1
+    assert len(guests.emails(ADA)) == 1
 
 
 # of Aitronos nobody knows whether it renews a lapsed invitation in place: no look can tell then
@@ -317,7 +317,7 @@ def test_an_invitation_that_has_lapsed_before_is_no_trace_of_the_killed_call(
     began = guests.sandbox.clock.seconds()
     assert guests.invite(ADA).guest.state is State.PENDING
     assert guests.sandbox.clock.seconds() - began >= 30
-    assert len(guests.mails(ADA)) == 2
+    assert len(guests.emails(ADA)) == 2
 
 
 @everywhere
@@ -392,7 +392,7 @@ def test_who_was_taken_for_dead_and_is_not_sends_no_more(
 
     with pytest.raises(GuestlistError, match="another worker has taken the order"):
         faulty(lost, ledger=ledger).invite(ADA)
-    assert guests.mails(ADA) == []
+    assert guests.emails(ADA) == []
 
 
 # ---------------------------------------------------------------------------- a run before
@@ -420,7 +420,7 @@ def test_a_call_that_sends_nothing_leaves_the_order_to_its_run(
     assert rows(tmp_path) == [("invite", OrderState.INTENDED, None)]
     assert not runner.run(run).failed
     assert rows(tmp_path) == [("invite", OrderState.DONE, "invited")]
-    assert len(guests.mails(ADA)) == 1
+    assert len(guests.emails(ADA)) == 1
 
 
 @on_vultr
@@ -444,7 +444,7 @@ def test_a_call_that_sends_takes_the_place_of_the_order(
     assert all(found == [waiting] for method, found in seen if method == "GET")
     assert [found for method, found in seen if method == "POST"] == [[over, waiting]]
     runner.run(run)
-    assert len(guests.mails(ADA)) == 1
+    assert len(guests.emails(ADA)) == 1
 
 
 @on_vultr
@@ -465,7 +465,7 @@ def test_a_run_that_goes_on_meanwhile_keeps_its_order(
     with pytest.raises(GuestlistError, match="a run is about to make the same change") as caught:
         guests.invite(ADA)
     assert caught.value.happened is False
-    assert len(guests.mails(ADA)) == 1
+    assert len(guests.emails(ADA)) == 1
     assert rows(tmp_path) == [
         ("invite", OrderState.DONE, "invited"),
         ("invite", OrderState.REFUSED, "Taken"),
@@ -598,7 +598,7 @@ def test_a_ledger_that_fails_after_the_answer(
     connection.close()
     guests = make(ledger=ledger)
     assert guests.invite(ADA).outcome is Outcome.ALREADY_INVITED
-    assert len(guests.mails(ADA)) == 1
+    assert len(guests.emails(ADA)) == 1
 
 
 def test_a_ledger_that_cannot_be_read(make: Any, ledger: Ledger, tmp_path: Path) -> None:

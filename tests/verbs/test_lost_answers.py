@@ -75,7 +75,7 @@ def test_an_invitation_whose_answer_was_lost_is_found(faulty: Any, how: str) -> 
     assert result.email_sent is None
     assert "found by looking" in result.warnings[0]
     assert result.guest.state is State.PENDING
-    assert len(guests.invitations_of(ADA)) == len(guests.mails(ADA)) == 1
+    assert len(guests.invitations_of(ADA)) == len(guests.emails(ADA)) == 1
     assert waited(guests) < 1  # who finds it at once need not wait
 
 
@@ -85,7 +85,7 @@ def test_an_invitation_that_was_never_made_is_made_after_the_grace(faulty: Any, 
     result = guests.invite(ADA)
     assert result.outcome is Outcome.INVITED
     assert result.email_sent is True
-    assert len(guests.invitations_of(ADA)) == len(guests.mails(ADA)) == 1
+    assert len(guests.invitations_of(ADA)) == len(guests.emails(ADA)) == 1
     assert GRACE <= waited(guests) < 2 * GRACE
 
 
@@ -102,7 +102,7 @@ def test_an_invitation_whose_answer_cannot_be_read_is_found(faulty: Any, content
     assert result.outcome is Outcome.INVITED
     assert result.email_sent is None
     assert result.guest.invitation.id == guests.invitations_of(ADA)[0]["id"]
-    assert len(guests.mails(ADA)) == 1
+    assert len(guests.emails(ADA)) == 1
 
 
 def test_no_time_to_find_out(faulty: Any) -> None:
@@ -120,7 +120,7 @@ def test_no_time_to_find_out(faulty: Any) -> None:
         guests.invite(ADA)
     guests.sandbox.clock.advance(timedelta(minutes=2))
     assert guests.invite(ADA).outcome is Outcome.INVITED
-    assert len(guests.mails(ADA)) == 1
+    assert len(guests.emails(ADA)) == 1
 
 
 def test_always_lost(faulty: Any) -> None:
@@ -145,7 +145,7 @@ def test_an_expired_one_is_not_taken_for_the_new_one(faulty: Any) -> None:
     losing.left = 1
     result = guests.invite(ADA)
     assert result.guest.state is State.PENDING
-    assert len(guests.mails(ADA)) == 2
+    assert len(guests.emails(ADA)) == 2
 
 
 @on_aitronos
@@ -185,7 +185,7 @@ def test_what_another_withdrew_meanwhile_was_never_there_for_a_service_that_forg
     assert (result.outcome, result.email_sent) == (Outcome.INVITED, True)
     assert waited(guests) >= GRACE
     assert [one["state"] for one in guests.invitations_of(ADA)] == ["revoked", "pending"]
-    assert len(guests.mails(ADA)) == 2
+    assert len(guests.emails(ADA)) == 2
 
 
 @pytest.mark.parametrize("case", ["aitronos", "vultr"], indirect=True)
@@ -223,7 +223,7 @@ def test_a_resend_whose_answer_was_lost_is_found(faulty: Any, how: str) -> None:
     assert result.outcome is Outcome.RESENT
     assert result.email_sent is None
     assert result.guest.invitation.expires_at > first.invitation.expires_at
-    assert len(guests.mails(ADA)) == 2
+    assert len(guests.emails(ADA)) == 2
 
 
 @on_vultr
@@ -236,14 +236,14 @@ def test_a_resend_that_never_arrived_is_sent_again(faulty: Any) -> None:
     result = guests.resend(ADA)
     assert result.outcome is Outcome.RESENT
     assert result.email_sent is True
-    assert len(guests.mails(ADA)) == 2
+    assert len(guests.emails(ADA)) == 2
     assert waited(guests) >= 3600 + GRACE
 
 
 @on_aitronos
 @pytest.mark.parametrize("before", [True, False])
 def test_a_resend_that_cannot_be_seen_is_not_repeated(faulty: Any, before: bool) -> None:
-    """Nothing proves that no mail went out where resending need not move the expiry."""
+    """Nothing proves that no email went out where resending need not move the expiry."""
     losing = Losing(before=before, many=0)
     guests = faulty(losing)
     guests.service.configure(resend_moves_expiry="no")
@@ -252,7 +252,7 @@ def test_a_resend_that_cannot_be_seen_is_not_repeated(faulty: Any, before: bool)
     with pytest.raises(OutcomeUnknown) as caught:
         guests.resend(ADA)
     assert caught.value.happened is None
-    assert len(guests.mails(ADA)) == (1 if before else 2)
+    assert len(guests.emails(ADA)) == (1 if before else 2)
 
 
 @on_aitronos
@@ -285,7 +285,7 @@ def test_a_resend_that_surely_happened_need_not_be_seen(faulty: Any, there: bool
         with pytest.raises(GuestlistError) as caught:
             guests.resend(ADA)
         assert caught.value.happened is True
-    assert len(guests.mails(ADA)) == 2
+    assert len(guests.emails(ADA)) == 2
 
 
 @on_vultr
@@ -304,7 +304,7 @@ def test_making_an_expired_one_anew_happens_once(faulty: Any, attempts: int) -> 
     result = guests.resend(ADA)
     assert result.outcome is Outcome.RESENT
     assert result.guest.state is State.PENDING
-    assert len(guests.invitations_of(ADA)) == len(guests.mails(ADA)) == 2
+    assert len(guests.invitations_of(ADA)) == len(guests.emails(ADA)) == 2
 
 
 # ---------------------------------------------------------------------------- what can be repeated
@@ -455,4 +455,4 @@ def test_somebody_was_faster(faulty: Any) -> None:
     guests.service.configure(duplicates="refuse")
     result = guests.invite(ADA)
     assert result.outcome is Outcome.ALREADY_INVITED
-    assert len(guests.invitations_of(ADA)) == len(guests.mails(ADA)) == 1
+    assert len(guests.invitations_of(ADA)) == len(guests.emails(ADA)) == 1

@@ -93,7 +93,7 @@ def test_an_odd_member_keeps_nobody_else_from_being_served(
     assert guests.status(other).state is State.ACCEPTED
     assert guests.invite(ADA).outcome is Outcome.INVITED
     assert guests.invite(ADA).outcome is Outcome.ALREADY_INVITED
-    assert len(guests.mails(ADA)) == 1
+    assert len(guests.emails(ADA)) == 1
     (report,) = reported(guests)  # once, however often the list is read
     assert "`members`" in report
     assert "record " in report
@@ -143,7 +143,7 @@ def test_an_invitation_of_which_no_record_can_be_read_is_not_sent_again(
     else:
         with pytest.raises(MalformedResponse, match="cannot be read"):
             guests.invite(BOB)
-    assert len(guests.mails(BOB)) == 1
+    assert len(guests.emails(BOB)) == 1
 
 
 def test_a_lost_answer_is_not_settled_by_a_record_that_cannot_be_read(
@@ -162,7 +162,7 @@ def test_a_lost_answer_is_not_settled_by_a_record_that_cannot_be_read(
     guests = faulty(fault).budgeted(total=90)
     with pytest.raises(Exception, match="it may have happened"):
         guests.invite(ADA)
-    assert len(guests.mails(ADA)) == 1
+    assert len(guests.emails(ADA)) == 1
     # `status_many` says so too
     assert guests.status_many([ADA])[ADA].incomplete
     assert len(guests.writes) == 1

@@ -67,7 +67,7 @@ def test_the_whole_way(
     }
     assert done.access
     assert done.missing == ()
-    assert len(guests.mails(ADA)) == 1
+    assert len(guests.emails(ADA)) == 1
     if remembers:
         assert set(debts(tmp_path)) <= {10}, "what is given is no longer deferred"
 
@@ -83,7 +83,7 @@ def test_repeated_it_does_nothing_more(make: Any, after: Any) -> None:
     assert again.invited.outcome is Outcome.ALREADY_MEMBER
     assert {one.outcome for one in again.granted} == {RoleOutcome.ALREADY_ASSIGNED}
     assert again.missing == ()
-    assert len(guests.mails(ADA)) == 1
+    assert len(guests.emails(ADA)) == 1
     sent = [one for one in guests.writes if "assign" in one or one.startswith(("PUT", "PATCH"))]
     assert sent == []
 
@@ -102,7 +102,7 @@ def test_interrupted_while_it_waits_and_called_again(make: Any, after: Any) -> N
     done = make().onboard(ADA, role=wanted)
     assert done.invited.outcome is Outcome.ALREADY_MEMBER
     assert done.missing == ()
-    assert len(guests.mails(ADA)) == 1
+    assert len(guests.emails(ADA)) == 1
 
 
 @everywhere
@@ -115,7 +115,7 @@ def test_killed_while_it_invites_and_called_again(
         faulty(Kill(before=False), ledger=ledger).onboard(ADA, role=wanted)
     after(100, lambda: guests.accept(ADA))
     assert guests.onboard(ADA, role=wanted).missing == ()
-    assert len(guests.mails(ADA)) == 1
+    assert len(guests.emails(ADA)) == 1
 
 
 @everywhere
@@ -153,7 +153,7 @@ def test_a_member_gets_what_is_lacking(make: Any) -> None:
     assert done.invited.outcome is Outcome.ALREADY_MEMBER
     assert [one.outcome for one in done.granted] == [RoleOutcome.ASSIGNED]
     assert done.missing == ()
-    assert guests.mails(case.member) == []
+    assert guests.emails(case.member) == []
 
 
 @on_vultr

@@ -44,19 +44,19 @@ def test_a_lost_answer(faulty: Any, before: bool) -> None:
     guests = faulty(Losing(before=before))
     result = guests.invite(ADA)
     assert (result.outcome, result.email_sent) == (Outcome.INVITED, True if before else None)
-    assert len(guests.mails(ADA)) == len(guests.invitations_of(ADA)) == 1
+    assert len(guests.emails(ADA)) == len(guests.invitations_of(ADA)) == 1
     assert len(guests.writes) == (2 if before else 1)
 
 
 def test_an_older_one_is_taken_for_the_order_s_own(faulty: Any) -> None:
-    """Nobody looked before, so whether there was a mail is not said."""
+    """Nobody looked before, so whether there was an email is not said."""
     losing = Losing(before=True, armed=False)
     guests = faulty(losing)
     guests.invite(ADA)
     losing.armed = True
     result = guests.invite(ADA)
     assert (result.outcome, result.email_sent) == (Outcome.INVITED, None)
-    assert len(guests.mails(ADA)) == 1
+    assert len(guests.emails(ADA)) == 1
 
 
 @pytest.mark.parametrize("before", [True, False])
@@ -72,7 +72,7 @@ def test_one_that_has_ended_may_be_the_order_s_own(faulty: Any, before: bool) ->
             guests.invite(ADA)
     else:
         assert guests.invite(ADA).guest.state is State.PENDING
-    assert len(guests.mails(ADA)) == (1 if before else 2)
+    assert len(guests.emails(ADA)) == (1 if before else 2)
 
 
 def test_what_another_withdrew_meanwhile_is_seen_where_the_service_remembers(faulty: Any) -> None:
@@ -87,4 +87,4 @@ def test_what_another_withdrew_meanwhile_is_seen_where_the_service_remembers(fau
     guests = faulty(withdraw)
     with pytest.raises(OutcomeUnknown):
         guests.invite(ADA)
-    assert len(guests.mails(ADA)) == 1
+    assert len(guests.emails(ADA)) == 1

@@ -1,4 +1,4 @@
-"""`resend`: the mail of an invitation once more."""
+"""`resend`: the email of an invitation once more."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_an_open_one(guests: Any, how: str) -> None:
     assert result.guest.state is State.PENDING
     assert result.guest.invitation.id == first.invitation.id
     assert result.guest.invitation.expires_at > first.invitation.expires_at
-    assert len(guests.mails(ADA)) == 2
+    assert len(guests.emails(ADA)) == 2
     assert len(guests.writes) == 1
 
 
@@ -58,7 +58,7 @@ def test_an_expired_one_that_vultr_calls_pending_keeps_its_id(guests: Any) -> No
     assert result.replaced is None
     assert result.guest.invitation.id == first.invitation.id
     assert result.guest.state is State.PENDING
-    assert len(guests.mails(ADA)) == 2
+    assert len(guests.emails(ADA)) == 2
 
 
 @on_vultr
@@ -76,7 +76,7 @@ def test_an_expired_one_that_vultr_refuses_is_made_anew(guests: Any, api_enabled
     assert "made anew" in result.warnings[0]
     assert "until it expires" in result.warnings[0]
     assert guests.service.organization.shown_invitations()[-1].fields["api_enabled"] is api_enabled
-    assert len(guests.mails(ADA)) == 2
+    assert len(guests.emails(ADA)) == 2
 
 
 @on_vultr
@@ -101,7 +101,7 @@ def test_an_expired_one_on_aitronos(guests: Any, moves: str) -> None:
     assert result.outcome is Outcome.RESENT
     assert result.email_sent is True
     assert result.guest.state is (State.PENDING if moves == "yes" else State.EXPIRED)
-    assert bool(result.warnings) == (moves == "no")  # a mail whose link is dead is told
+    assert bool(result.warnings) == (moves == "no")  # an email whose link is dead is told
 
 
 @on_aitronos
@@ -133,7 +133,7 @@ def test_an_accepted_one(guests: Any) -> None:
     with pytest.raises(Conflict, match="has accepted already"):
         guests.resend(ADA)
     assert guests.writes == []
-    assert len(guests.mails(ADA)) == 1
+    assert len(guests.emails(ADA)) == 1
 
 
 def test_a_member_without_an_invitation(guests: Any) -> None:

@@ -44,7 +44,7 @@ def everything(guests: Any) -> list[Any]:
 
 
 def secrets_of(guests: Any) -> list[str]:
-    links = [mail.link for mail in guests.sandbox.outbox.mails if mail.link]
+    links = [mail.link for mail in guests.sandbox.outbox.emails if mail.link]
     keys = [link.rpartition("=")[2] for link in links]
     provider = guests.client.accounts["home"]
     return [*provider.secrets(), *links, *keys]
@@ -144,7 +144,7 @@ def test_a_wrong_key_is_not_repeated_in_the_error(make: Any, log: pytest.LogCapt
 def test_links_and_keys_are_there_for_those_who_ask(guests: Any) -> None:
     invitation = guests.invite(ADA).guest.invitation
     if guests.case.name == "vultr":
-        assert invitation.link is None  # only in the mail
+        assert invitation.link is None  # only in the email
         return
-    (mail,) = guests.mails(ADA)
+    (mail,) = guests.emails(ADA)
     assert invitation.link.get_secret_value() == mail.link

@@ -115,7 +115,7 @@ def test_a_member_with_another_invitation_besides(guests: Any, listing: str) -> 
     assert guests.invite(ADA).outcome == "already_member"
     with pytest.raises(Conflict, match="is a member, and has an open invitation besides"):
         guests.resend(ADA)
-    assert len(guests.mails(ADA)) == 1
+    assert len(guests.emails(ADA)) == 1
 
 
 # ---------------------------------------------------------------------------- whom

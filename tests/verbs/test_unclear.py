@@ -31,9 +31,9 @@ def test_a_word_that_nobody_knows_is_no_reason_to_mail_again(faulty: Any) -> Non
     assert "'bounced'" in result.warnings[0]
     with pytest.raises(AlreadyInvited, match="'bounced'"):
         guests.invite(ADA, if_exists="error")
-    assert len(guests.mails(ADA)) == 1
+    assert len(guests.emails(ADA)) == 1
     assert guests.invite(ADA, if_exists="replace").outcome is Outcome.INVITED
-    assert len(guests.mails(ADA)) == 2
+    assert len(guests.emails(ADA)) == 2
 
 
 def refusing(status: int) -> Any:
@@ -57,7 +57,7 @@ def test_an_expired_one_need_not_be_withdrawn(faulty: Any, status: int) -> None:
     result = guests.resend(ADA)
     assert result.guest.state is State.PENDING
     assert (result.outcome, result.replaced.id) == (Outcome.RESENT, old.id)
-    assert len(guests.mails(ADA)) == 2
+    assert len(guests.emails(ADA)) == 2
 
 
 @on_betterauth
@@ -66,4 +66,4 @@ def test_an_open_one_has_to_be_withdrawn_before_another_is_made(faulty: Any) -> 
     guests.invite(ADA)
     with pytest.raises(Conflict):
         guests.invite(ADA, if_exists="replace")
-    assert len(guests.mails(ADA)) == 1
+    assert len(guests.emails(ADA)) == 1

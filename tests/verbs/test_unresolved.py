@@ -30,7 +30,7 @@ def test_inviting_again_after_an_interruption_sends_one_email(faulty: Any) -> No
     with pytest.raises(Killed):
         guests.invite(ADA)
     assert guests.invite(ADA).outcome is Outcome.ALREADY_INVITED
-    assert len(guests.mails(ADA)) == 1
+    assert len(guests.emails(ADA)) == 1
 
 
 class Slow:
@@ -59,7 +59,7 @@ def test_inviting_again_waits_for_an_effect_that_comes_late(
     began = sandbox.clock.seconds()
     assert guests.invite(ADA).outcome is Outcome.ALREADY_INVITED
     assert 3 <= sandbox.clock.seconds() - began < GRACE
-    assert len(guests.mails(ADA)) == 1
+    assert len(guests.emails(ADA)) == 1
 
 
 def test_a_short_budget_sends_nothing_while_an_earlier_call_may_take_effect(
@@ -72,7 +72,7 @@ def test_a_short_budget_sends_nothing_while_an_earlier_call_may_take_effect(
     with pytest.raises(OutcomeUnknown, match="may still take effect"):
         guests.budgeted(total=0.5).invite(ADA)
     assert guests.invite(ADA).outcome is Outcome.ALREADY_INVITED
-    assert len(guests.mails(ADA)) == 1
+    assert len(guests.emails(ADA)) == 1
 
 
 def test_what_never_happened_is_sent_after_the_grace_period(faulty: Any, sandbox: Any) -> None:
@@ -82,7 +82,7 @@ def test_what_never_happened_is_sent_after_the_grace_period(faulty: Any, sandbox
     began = sandbox.clock.seconds()
     assert guests.invite(ADA).outcome is Outcome.INVITED
     assert GRACE <= sandbox.clock.seconds() - began < 2 * GRACE
-    assert len(guests.mails(ADA)) == 1
+    assert len(guests.emails(ADA)) == 1
 
 
 @pytest.mark.parametrize("kills", [True, False], ids=["interrupted", "not interrupted"])
@@ -114,9 +114,9 @@ def test_resending_again_after_an_interruption_sends_one_email(faulty: Any, case
     else:
         with pytest.raises(OutcomeUnknown, match="no lookup can tell"):
             guests.resend(ADA)
-    assert len(guests.mails(ADA)) == 2
+    assert len(guests.emails(ADA)) == 2
     guests.resend(ADA)  # the next one is a new order
-    assert len(guests.mails(ADA)) == 3
+    assert len(guests.emails(ADA)) == 3
 
 
 def test_replacing_again_after_an_interruption_sends_one_email(faulty: Any, case: Any) -> None:
@@ -136,7 +136,7 @@ def test_replacing_again_after_an_interruption_sends_one_email(faulty: Any, case
     with pytest.raises(Killed):
         guests.invite(ADA, if_exists="replace")
     assert guests.invite(ADA, if_exists="replace").outcome is Outcome.INVITED
-    assert len(guests.mails(ADA)) == 2
+    assert len(guests.emails(ADA)) == 2
 
 
 def test_another_person_is_invited_at_once(faulty: Any, sandbox: Any) -> None:
@@ -256,7 +256,7 @@ def test_an_open_invitation_is_returned_while_its_resend_is_unresolved(
     began = sandbox.clock.seconds()
     assert guests.invite(ADA).outcome is Outcome.ALREADY_INVITED
     assert sandbox.clock.seconds() - began < 2
-    assert len(guests.mails(ADA)) == 1
+    assert len(guests.emails(ADA)) == 1
 
 
 class Club(Base):

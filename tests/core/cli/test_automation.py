@@ -189,7 +189,7 @@ def test_all_addresses_are_checked_before_one_is_invited(cli: Cli, sandbox: Sand
         assert run.code == 2
         assert run.err.count("error: ") == 2
         assert "'x@@y'" in run.err
-    assert not sandbox.outbox.mails
+    assert not sandbox.outbox.emails
 
 
 @pytest.mark.parametrize(

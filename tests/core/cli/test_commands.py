@@ -22,7 +22,7 @@ ADA, GRACE = "ada@example.com", "grace@example.com"
 
 def accept(sandbox: Sandbox, email: str) -> None:
     with SandboxControl(sandbox.url) as control:
-        for mail in control.mails(email):
+        for mail in control.emails(email):
             control.accept(mail)
 
 
@@ -53,7 +53,7 @@ def test_invite_again_changes_nothing(cli: Cli, sandbox: Sandbox) -> None:
 def test_invite_with_a_role_and_without_a_mail(cli: Cli, sandbox: Sandbox) -> None:
     run = cli("invite", ADA, "-a", "aitronos", "--role", "member", "--no-email")
     assert "invited  Member  not sent" in run.out
-    assert not sandbox.outbox.mails
+    assert not sandbox.outbox.emails
 
 
 @pytest.mark.parametrize("command", ["invite", "onboard"])
@@ -61,7 +61,7 @@ def test_a_login_belongs_to_one_person(cli: Cli, sandbox: Sandbox, command: str)
     run = cli(command, ADA, GRACE, "-a", "vultr", "--login", "ada-l")
     assert (run.code, run.out) == (2, "")
     assert "--login needs exactly one address" in run.err
-    assert not sandbox.outbox.mails
+    assert not sandbox.outbox.emails
 
 
 def test_invite_with_an_option_of_the_provider(cli: Cli, sandbox: Sandbox) -> None:
@@ -74,17 +74,17 @@ def test_invite_with_an_option_of_the_provider(cli: Cli, sandbox: Sandbox) -> No
 
 
 @pytest.mark.parametrize(
-    ("if_exists", "outcome", "mails"),
+    ("if_exists", "outcome", "emails"),
     [("return", "already_invited", 1), ("resend", "resent", 2), ("replace", "invited", 2)],
 )
 def test_invite_if_exists(
-    cli: Cli, sandbox: Sandbox, if_exists: str, outcome: str, mails: int
+    cli: Cli, sandbox: Sandbox, if_exists: str, outcome: str, emails: int
 ) -> None:
     invite = ("invite", ADA, "-a", "aitronos", "--role", "Member", "--json")
     cli(*invite)
     run = cli(*invite, "--if-exists", if_exists)
     assert run.results[0]["outcome"] == outcome
-    assert len(list(sandbox.outbox.to(ADA))) == mails
+    assert len(list(sandbox.outbox.to(ADA))) == emails
 
 
 def test_status_asks_every_account_at_once(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:

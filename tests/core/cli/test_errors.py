@@ -146,7 +146,7 @@ def test_what_cannot_be_asked(
     cli: Cli, sandbox: Sandbox, words: list[str], message: str, hint: str
 ) -> None:
     failed(cli(*words), 2, message, hint)
-    assert not sandbox.outbox.mails
+    assert not sandbox.outbox.emails
 
 
 @pytest.mark.parametrize(
@@ -171,7 +171,7 @@ def test_one_failure_does_not_stop_the_others(cli: Cli, sandbox: Sandbox) -> Non
     assert run.code == 2
     assert [row["guest"]["email"] for row in run.results] == [ADA]
     assert [(one["account"], one["error"]) for one in run.errors] == [("vultr", "Unsupported")]
-    assert [mail.to for mail in sandbox.outbox.mails] == [ADA]
+    assert [mail.to for mail in sandbox.outbox.emails] == [ADA]
 
 
 def test_a_hint_that_holds_for_several_is_given_once(cli: Cli) -> None:
@@ -258,7 +258,7 @@ def test_without_the_extra_the_command_line_says_what_to_install(sandbox: Sandbo
     there = f"--sandbox={sandbox.url}"
     run = without("rich", "invite", ADA, "-a", "vultr", there)
     failed(run, 2, "the command line needs rich", 'pip install "guestlist[cli]"')
-    assert not sandbox.outbox.mails, "nothing is sent before it is clear that it can be shown"
+    assert not sandbox.outbox.emails, "nothing is sent before it is clear that it can be shown"
     assert without("rich", "invite", ADA, "-a", "vultr", "--json", there).code == 0
 
 

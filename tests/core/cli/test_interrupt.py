@@ -168,7 +168,7 @@ def test_an_end_just_before_or_after_a_run_says_what_is_left_of_it(
     assert done.code == 130
     told = (
         "all changes were made"
-        if sandbox.outbox.mails
+        if sandbox.outbox.emails
         else "1 left; run `guestlist apply` to continue"
     )
     assert last_line(done.err) == f"interrupted: stopped: {told}\n"

@@ -94,7 +94,7 @@ def test_what_was_typed_wrongly_is_answered_in_json_too(plain: Cli) -> None:
 
 
 def secrets_of(sandbox: Sandbox) -> set[str]:
-    links = [mail.link for mail in sandbox.outbox.mails if mail.link]
+    links = [mail.link for mail in sandbox.outbox.emails if mail.link]
     keys = {part for link in links for part in re.findall(r"[^/?=&]{16,}", link)}
     settings = [hosted.settings for hosted in sandbox.services.values()]
     return {*links, *keys, *(one["api_key"] for one in settings)}
@@ -120,6 +120,6 @@ def test_links_are_shown_when_asked_for(cli: Cli, sandbox: Sandbox) -> None:
     masked = cli("invite", *words).results[0]["guest"]["invitation"]["link"]
     told = cli("invite", *words, "--show-secrets").results[0]["guest"]["invitation"]["link"]
     assert masked == "********"
-    assert told == sandbox.outbox.mails[0].link
+    assert told == sandbox.outbox.emails[0].link
     table = cli("status", "ada@example.com", "-a", "aitronos", "--show-secrets", "-v").out
     assert told in "".join(table.split())

@@ -68,7 +68,7 @@ def test_people_are_in_and_have_their_roles(
         "ada@example.com    vultr    onboarded  accepted  invited     group:Support",
         "grace@example.com  vultr    onboarded  accepted  invited     group:Support",
     ]
-    assert sorted(mail.to for mail in sandbox.outbox.mails) == [ADA, GRACE]
+    assert sorted(mail.to for mail in sandbox.outbox.emails) == [ADA, GRACE]
 
 
 def test_again_it_changes_nothing_and_is_json(
@@ -84,14 +84,14 @@ def test_again_it_changes_nothing_and_is_json(
     assert [one["outcome"] for one in row["granted"]] == ["already_assigned"]
     assert row["missing"] == []
     assert row["access"]["grants"]
-    assert len(sandbox.outbox.mails) == 1
+    assert len(sandbox.outbox.emails) == 1
 
 
 def test_in_vain(cli: Cli, sandbox: Sandbox) -> None:
     run = cli("onboard", ADA, "-a", "vultr", "--timeout", "0.1")
     assert run.code == 4
     assert "did not become accepted in 0.1 s: still pending" in run.err
-    assert len(sandbox.outbox.mails) == 1
+    assert len(sandbox.outbox.emails) == 1
 
 
 def test_ctrl_c_says_how_to_go_on(
@@ -110,7 +110,7 @@ def test_a_role_that_is_none(cli: Cli, sandbox: Sandbox) -> None:
     run = cli("onboard", ADA, "-a", "vultr", "--role", "group:Suport")
     assert run.code == 2
     assert "group:Support" in run.err
-    assert not sandbox.outbox.mails
+    assert not sandbox.outbox.emails
 
 
 # ---------------------------------------------------------------------------- the ledger
@@ -199,4 +199,4 @@ def test_a_place_that_is_none_is_told_before_anything_is_sent(
     run = configured("invite", ADA, "--ledger", "nowhere/at/all.db")
     assert run.code == 1
     assert "cannot be opened: there is no folder" in run.err
-    assert not sandbox.outbox.mails
+    assert not sandbox.outbox.emails

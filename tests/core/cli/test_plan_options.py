@@ -54,11 +54,11 @@ def test_accounts_and_addresses_limit_a_plan(cli: Cli) -> None:
 def test_a_limited_apply_changes_nobody_else(cli: Cli, sandbox: Sandbox) -> None:
     done = cli("apply", "ada@example.com", "-a", "cloud", "--ledger", "ledger.db")
     assert done.code == 0, done.err
-    assert [(mail.service, mail.to) for mail in sandbox.outbox.mails] == [
+    assert [(mail.service, mail.to) for mail in sandbox.outbox.emails] == [
         ("vultr", "ada@example.com")
     ]
     cli("apply", "--ledger", "ledger.db")
-    assert len(sandbox.outbox.mails) == 4
+    assert len(sandbox.outbox.emails) == 4
 
 
 def test_pruning_takes_out_only_the_people_who_are_named(cli: Cli) -> None:
@@ -181,14 +181,14 @@ def test_a_run_that_goes_on_asks_first(
     for typed, code in (("n\n", 1), ("y\n", 0)):
         monkeypatch.setattr("sys.stdin", Terminal(typed))
         monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
-        assert not sandbox.outbox.mails
+        assert not sandbox.outbox.emails
         done = real("apply")
         assert done.code == code
         assert (
             "An earlier run was interrupted: 1 change left (--fresh makes a new plan)." in done.out
         )
         assert "Continue the earlier run? [y/N]" in done.err
-    assert len(sandbox.outbox.mails) == 1
+    assert len(sandbox.outbox.emails) == 1
 
 
 def test_no_warning_asks_for_force_that_was_given(cli: Cli) -> None:

@@ -56,7 +56,7 @@ def test_a_policy_that_fails_is_named(install: Install, sandbox: Sandbox) -> Non
         " guestlist_check_invitation (KeyError) (ada@example.com)"
     )
     assert "hunter2" not in run.err
-    assert not sandbox.outbox.mails
+    assert not sandbox.outbox.emails
 
 
 def test_a_plugin_that_exits_at_import_is_named_and_the_others_work(

@@ -97,7 +97,7 @@ def test_what_is_written_of_whom(roster: Roster) -> None:
 
 def test_who_has_accepted_is_a_member_with_what_is_held(roster: Roster, world: Sandbox) -> None:
     with SandboxControl(world.url) as control:
-        for mail in control.mails():
+        for mail in control.emails():
             control.accept(mail.id)
     assert roster("pull").code == 0
     assert people()["Ada@example.com"] == {"cloud": [], "office": ["Admin"], "app": ["admin"]}

@@ -65,13 +65,13 @@ def roster(cli: Cli) -> Roster:
 
 def accept(sandbox: Sandbox, address: str) -> None:
     with SandboxControl(sandbox.url) as people:
-        for mail in people.mails():
+        for mail in people.emails():
             if mail.to == address:
                 people.accept(mail.id)
 
 
-def mails(sandbox: Sandbox) -> Counter[tuple[str, str]]:
-    return Counter((mail.service, mail.to) for mail in sandbox.outbox.mails)
+def emails(sandbox: Sandbox) -> Counter[tuple[str, str]]:
+    return Counter((mail.service, mail.to) for mail in sandbox.outbox.emails)
 
 
 def test_a_plan_shows_each_change_and_sends_nothing(roster: Roster, sandbox: Sandbox) -> None:
@@ -83,7 +83,7 @@ def test_a_plan_shows_each_change_and_sends_nothing(roster: Roster, sandbox: San
     )
     assert any(line.startswith("  +  assign role  omar@example.org") for line in shown.table)
     assert "Plan: 2 to invite, 1 to assign a role." in shown.table
-    assert not sandbox.outbox.mails
+    assert not sandbox.outbox.emails
 
 
 def test_what_would_change_is_told_to_a_pipeline(roster: Roster) -> None:
@@ -98,11 +98,11 @@ def test_what_would_change_is_told_to_a_pipeline(roster: Roster) -> None:
 def test_applying_makes_it_so_and_again_does_nothing(roster: Roster, sandbox: Sandbox) -> None:
     done = roster("apply", "--yes")
     assert done.code == 0, done.err
-    assert mails(sandbox) == {("vultr", "ada@example.com"): 1, ("aitronos", "ada@example.com"): 1}
+    assert emails(sandbox) == {("vultr", "ada@example.com"): 1, ("aitronos", "ada@example.com"): 1}
     assert any("omar@example.org" in line and "assigned" in line for line in done.table)
     again = roster("apply", "--yes")
     assert "Plan: nothing to do." in again.table
-    assert mails(sandbox).total() == 2
+    assert emails(sandbox).total() == 2
 
 
 def test_deferred_roles_are_given_after_acceptance(roster: Roster, sandbox: Sandbox) -> None:
@@ -135,14 +135,14 @@ def test_ceilings_have_to_be_confirmed(roster: Roster, sandbox: Sandbox) -> None
     refused = roster("apply", "--yes")
     assert refused.code == 1
     assert "2 invitations exceed the limit of 1 for one run" in refused.err
-    assert not sandbox.outbox.mails
+    assert not sandbox.outbox.emails
     assert roster("apply", "--yes", "--force").code == 0
-    assert mails(sandbox).total() == 2
+    assert emails(sandbox).total() == 2
 
 
 def test_nobody_gets_too_many_mails(roster: Roster, sandbox: Sandbox) -> None:
     with Path("guestlist.toml").open("a") as file:
-        file.write("[limits]\nmails_per_person = 1\n")
+        file.write("[limits]\nemails_per_person = 1\n")
     shown = roster("plan")
     assert "1 to invite" in shown.out
     assert "1 change not possible" in shown.out
@@ -154,7 +154,7 @@ def test_the_allowed_domains_hold_against_a_sandbox(roster: Roster, sandbox: San
     assert "2 changes not possible" in shown.out
     assert "is not in an allowed domain" in " ".join(shown.out.split())
     roster("apply", "--yes")
-    assert not sandbox.outbox.mails
+    assert not sandbox.outbox.emails
 
 
 @pytest.fixture
@@ -189,7 +189,7 @@ def test_apply_goes_on_after_yes(
     done = real("apply")
     assert done.code == 0, done.err
     assert done.err.count("Please answer yes or no.") == typed.count("what?")
-    assert len(sandbox.outbox.mails) == 1
+    assert len(sandbox.outbox.emails) == 1
 
 
 @pytest.mark.parametrize("typed", ["no\n", "n\n", "\n", "", "what?\n"])
@@ -200,14 +200,14 @@ def test_declining_a_plan_exits_with_1(
     done = real("apply")
     assert done.code == 1
     assert "declined: nothing was changed\n" in done.err
-    assert not sandbox.outbox.mails
+    assert not sandbox.outbox.emails
 
 
 def test_without_a_terminal_a_real_apply_asks_for_yes(real: Roster, sandbox: Sandbox) -> None:
     refused = real("apply")
     assert refused.code == 2
     assert "Add --yes" in refused.err
-    assert not sandbox.outbox.mails
+    assert not sandbox.outbox.emails
     assert real("apply", "--yes").code == 0
     assert Path("guestlist.db").exists()
 
@@ -216,7 +216,7 @@ def test_a_plan_in_a_file_is_carried_out_exactly(roster: Roster, sandbox: Sandbo
     assert roster("plan", "--out", "team.plan").code == 0
     assert Path("team.plan").stat().st_mode & 0o777 == 0o600
     assert roster("apply", "--plan", "team.plan", "--yes").code == 0
-    assert mails(sandbox).total() == 2
+    assert emails(sandbox).total() == 2
 
 
 def test_a_plan_is_refused_when_the_world_has_moved(
@@ -227,7 +227,7 @@ def test_a_plan_is_refused_when_the_world_has_moved(
     refused = roster("apply", "--plan", "team.plan", "--yes")
     assert refused.code == 1
     assert "ada@example.com on cloud was gone, and is now pending" in refused.err
-    assert mails(sandbox).total() == 1
+    assert emails(sandbox).total() == 1
 
 
 def test_a_plan_is_refused_after_the_last_day_of_somebody_in_it(
@@ -244,7 +244,7 @@ def test_a_plan_is_refused_after_the_last_day_of_somebody_in_it(
     tomorrow = today + timedelta(days=1)
     told = f"ada@example.com on cloud was valid only until {tomorrow} 00:00 UTC"
     assert told in refused.err
-    assert not sandbox.outbox.mails
+    assert not sandbox.outbox.emails
 
 
 def test_one_account_that_fails_does_not_stop_the_other(roster: Roster, sandbox: Sandbox) -> None:
@@ -253,7 +253,7 @@ def test_one_account_that_fails_does_not_stop_the_other(roster: Roster, sandbox:
     done = roster("apply", "--yes")
     assert done.code == 2
     assert "there is no role 'Nobody'" in done.err
-    assert mails(sandbox) == {("vultr", "ada@example.com"): 1}
+    assert emails(sandbox) == {("vultr", "ada@example.com"): 1}
 
 
 def test_an_unknown_role_names_file_and_line(roster: Roster) -> None:
@@ -282,7 +282,7 @@ def test_what_is_not_possible_is_no_success(roster: Roster, sandbox: Sandbox) ->
     done = roster("apply", "--yes")
     assert done.code == 1
     assert "not possible" in done.err
-    assert not sandbox.outbox.mails
+    assert not sandbox.outbox.emails
     assert not roster("apply", "--yes", "--json").document["ok"]
 
 
@@ -332,11 +332,11 @@ def many(number: int) -> None:
 
 
 def stopped(sandbox: Sandbox, by: signal.Signals, *more: str) -> tuple[int, str]:
-    """What an `apply` came to that was stopped in the middle of mails."""
+    """What an `apply` came to that was stopped in the middle of emails."""
     words = ["apply", "guestlist.toml", "--ledger", "ledger.db", f"--sandbox={sandbox.url}", *more]
     with subprocess.Popen([SCRIPT, *words], stderr=subprocess.PIPE, text=True) as running:
         ends = time.monotonic() + 30
-        while len(sandbox.outbox.mails) < 20:  # 30 a second at most: it cannot be over by then
+        while len(sandbox.outbox.emails) < 20:  # 30 a second at most: it cannot be over by then
             assert time.monotonic() < ends
             assert running.poll() is None
             os.sched_yield()
@@ -352,12 +352,12 @@ def test_ctrl_c_stops_cleanly_and_the_next_apply_goes_on(roster: Roster, sandbox
     code, err = stopped(sandbox, signal.SIGINT)
     assert code == 130
     assert "left; run `guestlist apply` to continue" in err
-    assert mails(sandbox).total() < 120
+    assert emails(sandbox).total() < 120
     done = roster("apply")
     assert "An earlier run was interrupted" in done.out
     assert done.code == 0, done.err
-    assert set(mails(sandbox).values()) == {1}
-    assert mails(sandbox).total() == 120
+    assert set(emails(sandbox).values()) == {1}
+    assert emails(sandbox).total() == 120
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are sent")
@@ -417,7 +417,7 @@ def test_nothing_comes_after_looking_was_interrupted(
         out, err = running.communicate(timeout=30)
     assert err == f"interrupted: stopped while {looking}; `guestlist {command}` continues\n"
     assert (running.returncode, out) == (128 + by, "")
-    assert not sandbox.outbox.mails
+    assert not sandbox.outbox.emails
 
 
 @pytest.mark.parametrize("planned", [False, True])
@@ -443,11 +443,11 @@ def test_nobody_is_invited_while_it_is_not_known_what_became_of_a_request(
     assert "error: cloud: not from here [HTTP 403]" in refused.err
     assert "error: cloud: nothing new is sent, because the outcome" in refused.err
     office = ("aitronos", "ada@example.com")
-    assert mails(sandbox) == ({} if planned else {office: 1}), "other accounts are no part of it"
+    assert emails(sandbox) == ({} if planned else {office: 1}), "other accounts are no part of it"
     cli("invite", "ada@example.com", "-a", "cloud")  # as the late effect
     done = roster("apply", "--yes")
     assert done.code == 0, done.err
-    assert mails(sandbox) == {("vultr", "ada@example.com"): 1, office: 1}
+    assert emails(sandbox) == {("vultr", "ada@example.com"): 1, office: 1}
 
 
 def test_what_a_killed_settle_had_begun_is_given(
@@ -562,7 +562,7 @@ def test_what_a_plan_in_a_file_was_made_without_is_told_again(
     done = half("apply", "--plan", "team.plan", "--yes")
     assert done.code == 1
     assert "error: bad: the plan leaves this account out" in done.err
-    assert mails(sandbox) == {("vultr", "ada@example.com"): 1}
+    assert emails(sandbox) == {("vultr", "ada@example.com"): 1}
 
 
 def test_a_reason_is_told_once(capsys: pytest.CaptureFixture[str]) -> None:
@@ -626,7 +626,7 @@ def test_a_plan_in_a_file_goes_on_after_a_crash(roster: Roster, cli: Cli, sandbo
     done = roster("apply", "--plan", "team.plan", "--yes")
     assert "An earlier run was interrupted" in done.out
     assert done.code == 0, done.err
-    assert mails(sandbox) == {("vultr", f"{name}@example.com"): 1 for name in ("ada", "bob")}
+    assert emails(sandbox) == {("vultr", f"{name}@example.com"): 1 for name in ("ada", "bob")}
 
 
 def test_a_run_is_gone_on_with_in_its_own_accounts_only(roster: Roster, sandbox: Sandbox) -> None:
@@ -638,7 +638,7 @@ def test_a_run_is_gone_on_with_in_its_own_accounts_only(roster: Roster, sandbox:
     begun(read_plan(file).digest, *read_plan(file).changes())
     refused = roster("apply", "--plan", "team.plan", "--yes")
     assert "the plan was made for another account" in refused.err
-    assert mails(sandbox) == {}
+    assert emails(sandbox) == {}
 
 
 def test_a_run_of_another_day_is_not_gone_on_with(roster: Roster, sandbox: Sandbox) -> None:
@@ -668,7 +668,7 @@ def test_a_plan_in_a_file_comes_before_a_run_that_was_interrupted(
     begun(f"{digest} 00 {datetime.now(UTC).date()}", *read_plan(Path("other.plan")).changes())
     done = roster("apply", "--plan", "team.plan", "--yes")
     assert done.code == 0, done.err
-    assert mails(sandbox) == {("vultr", "ada@example.com"): 1}
+    assert emails(sandbox) == {("vultr", "ada@example.com"): 1}
 
 
 # ---------------------------------------------------------------------------- deferred roles

@@ -114,7 +114,7 @@ def test_what_fails_in_this_process_is_told_once(cli: Cli, url: str, sandbox: Sa
     assert [(one["error"], one["email"]) for one in applied.errors] == [
         ("InvalidArgument", "no address")
     ]
-    assert [mail.to for mail in sandbox.outbox.mails] == ["ada@example.com"]
+    assert [mail.to for mail in sandbox.outbox.emails] == ["ada@example.com"]
 
 
 def test_another_roster_takes_the_place_of_a_run_that_was_interrupted(
@@ -125,7 +125,7 @@ def test_another_roster_takes_the_place_of_a_run_that_was_interrupted(
     Path("guestlist.toml").write_text(ROSTER.replace("ada@", "eve@"))
     applied = cli("apply", "guestlist.toml", "--ledger", url, "--yes")
     assert applied.code == 0, applied.err
-    assert [mail.to for mail in sandbox.outbox.mails] == ["eve@example.com"]
+    assert [mail.to for mail in sandbox.outbox.emails] == ["eve@example.com"]
     assert shared.has_ended(store, before)
     assert shared.stopped_accounts(store, before) == {}
     store.close()

@@ -50,7 +50,7 @@ def test_it_says_where_everything_is_and_ends_with_ctrl_c(started: Started) -> N
     invite = ("invite", "ada@example.com", "-a", "vultr")
     assert script("--sandbox", mailbox, *invite).returncode == 0
     with SandboxControl(mailbox) as control:
-        assert [mail.to for mail in control.mails()] == ["ada@example.com"]
+        assert [mail.to for mail in control.emails()] == ["ada@example.com"]
         [vultr] = [one for one in control.services() if one.name == "vultr"]
         assert (vultr.profile, vultr.switches["duplicates"].value) == ("openapi", "allow")
     running.send_signal(signal.SIGINT)
@@ -153,5 +153,5 @@ def test_apply_in_a_sandbox_does_not_ask_and_says_so(
     run = plain(*words)
     assert run.code == 0
     assert f"Not asked, because {sandbox.url} is a sandbox: it sends no real email." in run.err
-    assert [mail.to for mail in sandbox.outbox.mails] == ["ada@example.com"]
+    assert [mail.to for mail in sandbox.outbox.emails] == ["ada@example.com"]
     assert "Not asked" not in plain(*words, "--yes").err

@@ -81,7 +81,7 @@ def test_with_the_variable_a_file_gives_the_names(
         with Guestlist.from_file(file) as guests:
             assert list(guests.accounts) == ["cloud"]
             guests.invite("ada@example.com")
-        assert [mail.to for mail in sandbox.outbox.mails] == ["ada@example.com"]
+        assert [mail.to for mail in sandbox.outbox.emails] == ["ada@example.com"]
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:9", "nonsense", "http://[::1"])

@@ -32,13 +32,13 @@ def test_services(control: SandboxControl, sandbox: Sandbox, invite: Invite) -> 
 def test_mails(control: SandboxControl, invite: Invite) -> None:
     id = invite("Ada@example.com")
     invite("grace@example.com")
-    assert [mail.to for mail in control.mails()] == ["Ada@example.com", "grace@example.com"]
-    (mail,) = control.mails(to="ada@EXAMPLE.com")
+    assert [mail.to for mail in control.emails()] == ["Ada@example.com", "grace@example.com"]
+    (mail,) = control.emails(to="ada@EXAMPLE.com")
     assert (mail.invitation, mail.state) == (id, "pending")
     assert (mail.sent_at, mail.expires_at) == (START, START + timedelta(days=3))
     assert mail.link == "https://club.example/••••••"
     assert "secret" not in mail.text
-    (mail,) = control.mails(to="ada@example.com", show_links=True)
+    (mail,) = control.emails(to="ada@example.com", show_links=True)
     assert mail.link == f"https://club.example/join?key={id}-secret"
     assert mail.link in mail.text
 
@@ -47,10 +47,10 @@ def test_emails_are_filtered(control: SandboxControl, invite: Invite) -> None:
     invite("ada@example.com", "club")
     invite("ada@example.com", "choir")
     control.accept("mail-2")
-    assert [mail.id for mail in control.mails(service="club")] == ["mail-1"]
-    assert [mail.id for mail in control.mails(state="accepted")] == ["mail-2"]
-    assert [mail.roles for mail in control.mails(service="club")] == [("Player", "<Captain>")]
-    assert control.mails(to="ada@example.com", service="choir", state="pending") == []
+    assert [mail.id for mail in control.emails(service="club")] == ["mail-1"]
+    assert [mail.id for mail in control.emails(state="accepted")] == ["mail-2"]
+    assert [mail.roles for mail in control.emails(service="club")] == [("Player", "<Captain>")]
+    assert control.emails(to="ada@example.com", service="choir", state="pending") == []
 
 
 def test_emails_are_paged(page: httpx.Client, invite: Invite) -> None:
@@ -107,7 +107,7 @@ def test_one_mail(page: httpx.Client, invite: Invite) -> None:
 
 def test_accept_and_decline(control: SandboxControl, invite: Invite) -> None:
     first, second = invite("ada@example.com"), invite("ada@example.com", "choir")
-    assert control.accept(control.mails()[0]) == "accepted"
+    assert control.accept(control.emails()[0]) == "accepted"
     with pytest.raises(SandboxError, match="is not open") as caught:
         control.accept("mail-1")
     assert caught.value.status == 409
@@ -147,7 +147,7 @@ def test_reset(control: SandboxControl, invite: Invite) -> None:
     control.configure("club", profile="fancy")
     control.advance(timedelta(days=1))
     assert control.reset() == before
-    assert control.mails() == []
+    assert control.emails() == []
     assert control.now() == START
     assert invite("ada@example.com") == first
 

@@ -181,7 +181,7 @@ def test_a_switch_takes_effect_at_once(send: Sender) -> None:
 def test_the_invitee_and_the_snapshot(send: Sender) -> None:
     service = send.service
     first, second = (service.organization.invite(f"{one}@example.com") for one in "ab")
-    email = service.outbox.mails[0]
+    email = service.outbox.emails[0]
     assert (email.invitation, email.to) == (first.id, "a@example.com")
     assert email.link is not None
     assert email.link.endswith(first.secret)

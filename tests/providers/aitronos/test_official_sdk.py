@@ -113,7 +113,7 @@ INVITATIONS = [
         lambda w, a: (
             (a.invitation_id, a.user_id) == (w.invited.id, w.invited.member.person.id)
             and a.invitation_link == seed.link(w.invited)
-            and len(w.service.outbox.mails) == 1
+            and len(w.service.outbox.emails) == 1
         ),
         invitee=None,
     ),
@@ -140,7 +140,7 @@ INVITATIONS = [
     Call(
         "crew_management_invitations.resend_invitation",
         lambda w: {"organization_id": ORG, "user_id": w.invited.member.person.id},
-        lambda w, a: a is None and len(w.service.outbox.mails) == 1,
+        lambda w, a: a is None and len(w.service.outbox.emails) == 1,
     ),
     Call(
         "crew_management_invitations.resend_invitations_bulk",
@@ -328,7 +328,7 @@ def server(running: Server) -> Server:
 
 
 def invite(server: Server, email: str) -> Any:
-    """Invites without a mail, so that calls can count theirs."""
+    """Invites without an email, so that calls can count theirs."""
     return server.sync().crew_management_invitations.invite_user(
         ORG, email=email, role_id=server.world.role, send_invitation=False
     )

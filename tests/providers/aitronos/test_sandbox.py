@@ -136,7 +136,7 @@ class Sandbox:
     def forward(self, **by: float) -> None:
         self.service.clock.advance(timedelta(**by))
 
-    def mails(self, to: str = EMAIL) -> int:
+    def emails(self, to: str = EMAIL) -> int:
         return len(list(self.service.outbox.to(to)))
 
     def state(self, invitation: str) -> str:
@@ -223,7 +223,7 @@ def test_invite_takes_the_other_names_of_its_fields(sandbox: Sandbox, send: bool
     wanted = {"email": EMAIL, "role_name": "support", "send_email": send}
     reply = sandbox.post(f"{ORG}/invite-user", wanted)
     assert reply.body["role_id"] == sandbox.role("Support")
-    assert sandbox.mails() == int(send)
+    assert sandbox.emails() == int(send)
 
 
 def test_invite_refuses_an_unknown_role_name(sandbox: Sandbox) -> None:
@@ -251,7 +251,7 @@ def test_invite_refuses_an_invited_address(sandbox: Sandbox) -> None:
     sandbox.invite()
     reply = sandbox.post(f"{ORG}/invite-user", {"email": EMAIL, "role_id": sandbox.role()})
     assert (reply.status, reply.code) == (409, "RESOURCE_ALREADY_EXISTS")
-    assert sandbox.mails() == 1
+    assert sandbox.emails() == 1
 
 
 def test_invite_can_send_an_invited_address_another_email(make: Make) -> None:
@@ -262,7 +262,7 @@ def test_invite_can_send_an_invited_address_another_email(make: Make) -> None:
     renewed = {"role_id": sandbox.role("Support"), "expires_at": "2026-02-12T02:40:00Z"}
     assert second == first | renewed
     assert sandbox.details(email=EMAIL).body["expires_at"] == "2026-02-12T02:40:00Z"
-    assert sandbox.mails() == 2
+    assert sandbox.emails() == 2
 
 
 def test_invite_checks_in_the_documented_order(sandbox: Sandbox) -> None:
@@ -359,7 +359,7 @@ def test_resend_by_user_and_membership_id(sandbox: Sandbox) -> None:
     for person in (invited["user_id"], row, row.replace("orgusr_", "orguser_")):
         reply = resend(sandbox, person)
         assert (reply.status, reply.content) == (204, b"")
-    assert sandbox.mails() == 4
+    assert sandbox.emails() == 4
     assert key_of(sandbox.details(email=EMAIL).body) == key_of(invited)
 
 

@@ -94,15 +94,15 @@ def install(npm: list[str], node: str) -> Path:
 
 
 class Mailbox(Controller):
-    """Catches mails on a free port."""
+    """Catches emails on a free port."""
 
     def __init__(self) -> None:
-        self.mails: list[Message] = []
+        self.emails: list[Message] = []
         super().__init__(self, hostname="127.0.0.1", port=0)
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
         assert isinstance(envelope.content, bytes)
-        self.mails.append(message_from_bytes(envelope.content))
+        self.emails.append(message_from_bytes(envelope.content))
         return "250 OK"
 
     def _trigger_server(self) -> None:
@@ -191,7 +191,7 @@ class Organization:
         self.server.execute("update invitation set expiresAt = ? where id = ?", past, invitation)
 
     def mails_to(self, email: str) -> list[Message]:
-        return [mail for mail in self.server.mailbox.mails if mail["To"] == email]
+        return [mail for mail in self.server.mailbox.emails if mail["To"] == email]
 
 
 class Caller:

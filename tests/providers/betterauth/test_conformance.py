@@ -166,12 +166,12 @@ class RealSetting(Setting):
             change = "update invitation set createdAt = ?, expiresAt = ? where id = ?"
             owner.server.execute(change, *written, id)
 
-    def mails(self, address: str) -> int:
+    def emails(self, address: str) -> int:
         return self._received(address) - self._before.get(email_key(address), 0)
 
     def _received(self, address: str) -> int:
-        mails = self.organization.server.mailbox.mails
-        return sum(email_key(parseaddr(str(one["To"]))[1]) == email_key(address) for one in mails)
+        emails = self.organization.server.mailbox.emails
+        return sum(email_key(parseaddr(str(one["To"]))[1]) == email_key(address) for one in emails)
 
 
 class TestSandbox(ProviderSuite):

@@ -58,17 +58,19 @@ def test_an_invitation_is_mailed_with_its_id(guests: Caller, organization: Organ
     assert organization.records(KEY)[0]["role"] == "admin,member"
     left = invitation.expires_at - datetime.now(UTC)
     assert timedelta(hours=47) < left <= provider.BetterAuth.lifetime
-    mails = organization.mails_to(KEY)[before:]
-    assert [str(mail.get_payload()).strip().rpartition("/")[2] for mail in mails] == [invitation.id]
+    emails = organization.mails_to(KEY)[before:]
+    assert [str(mail.get_payload()).strip().rpartition("/")[2] for mail in emails] == [
+        invitation.id
+    ]
 
 
 def test_inviting_twice_sends_once(guests: Caller, organization: Organization) -> None:
     first = guests.invite(ADA, role="member").guest.invitation
-    mails = len(organization.mails_to(KEY))
+    emails = len(organization.mails_to(KEY))
     again = guests.invite("ADA@example.com", role="member")
 
     assert (again.outcome, again.guest.invitation) == (Outcome.ALREADY_INVITED, first)
-    assert len(organization.mails_to(KEY)) == mails
+    assert len(organization.mails_to(KEY)) == emails
     with pytest.raises(AlreadyInvited):
         guests.invite(ADA, role="member", if_exists="error")
 

@@ -345,7 +345,7 @@ def test_invitations_that_make_no_sense(vultr: Vultr, body: Any) -> None:
     status, text = vultr("POST", "/v2/invitation", body).error
 
     assert (status, text.startswith("Invalid ")) == (400, True)
-    assert vultr.service.outbox.mails == []
+    assert vultr.service.outbox.emails == []
 
 
 def test_every_create_and_resend_sends_a_mail_without_a_link(vultr: Vultr) -> None:
@@ -433,7 +433,7 @@ def test_duplicates_may_be_refused() -> None:
     vultr.invite()
     for email in ("ROSA@example.net", "Omar@example.org"):
         assert vultr("POST", "/v2/invitation", {"email_invited": email}).error[0] == 400
-    assert len(vultr.service.outbox.mails) == 1
+    assert len(vultr.service.outbox.emails) == 1
 
 
 def test_duplicates_are_allowed_and_the_old_one_lives_on(vultr: Vultr) -> None:

@@ -51,7 +51,7 @@ class Waiting:
     login: str | None = None
 
 
-_mails = orders.c.place.between(0, ORDER[Action.REPLACE])
+_emails = orders.c.place.between(0, ORDER[Action.REPLACE])
 _other, _theirs, _own = orders.alias(), entries.alias(), entries.alias()
 _answered = exists().where(
     _theirs.c.order == _other.c.id,
@@ -71,7 +71,7 @@ def waiting(store: Store, since: float) -> list[Waiting]:
     """Returns the people who were invited since a moment and have no recorded answer."""
     last = (
         select(func.max(orders.c.id))
-        .where(_mails, orders.c.state == OrderState.DONE, orders.c.settled >= since)
+        .where(_emails, orders.c.state == OrderState.DONE, orders.c.settled >= since)
         .group_by(orders.c.account, orders.c.key)
     )
     query = (
@@ -112,7 +112,7 @@ def answers(store: Store, after: int, limit: int) -> list[Answer]:
     query = (
         select(entries.c.id, orders.c.account, orders.c.email, entries.c.what, entries.c.at)
         .join(orders, orders.c.id == entries.c.order)
-        .where(entries.c.id > after, entries.c.what.in_(ENDS), _mails)
+        .where(entries.c.id > after, entries.c.what.in_(ENDS), _emails)
         .order_by(entries.c.id)
         .limit(limit)
     )
@@ -128,7 +128,7 @@ def last(store: Store) -> int:
     query = (
         select(func.max(entries.c.id))
         .join(orders, orders.c.id == entries.c.order)
-        .where(entries.c.what.in_(ENDS), _mails)
+        .where(entries.c.what.in_(ENDS), _emails)
     )
     with store.reading() as connection:
         return connection.scalar(query) or 0

@@ -39,7 +39,7 @@ class Ledger:
     only after the invitation was accepted are deferred: `guestlist settle` grants them.
 
         with Ledger("guestlist.db") as ledger, Guestlist(ledger=ledger) as guests:
-        guests.invite("ada@example.com", role="group:Engineering")
+            guests.invite("ada@example.com", role="group:Engineering")
 
     Args:
         place: a file for SQLite, or the URL of a database: `postgresql://user@host/name`.

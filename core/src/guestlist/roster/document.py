@@ -223,7 +223,7 @@ class PeopleFile(Part):
 class LimitsTable(Part):
     """Limits that guard against mistakes in the roster. To exceed them needs confirmation."""
 
-    mails_per_person: StrictInt | None = Field(default=None, ge=1)
+    emails_per_person: StrictInt | None = Field(default=None, ge=1)
     """Maximum number of emails to one person within the period, over all accounts. By default one
     for each account of the file, plus two."""
     period: Period = timedelta(days=7)

@@ -345,7 +345,7 @@ EXTRA_EMAILS = 2
 
 def _limits(settings: LimitsTable, accounts: int) -> Limits:
     return Limits(
-        mails_per_person=settings.mails_per_person or accounts + EXTRA_EMAILS,
+        emails_per_person=settings.emails_per_person or accounts + EXTRA_EMAILS,
         period=settings.period,
         invitations=settings.invitations,
         removals=settings.removals,

@@ -14,7 +14,7 @@ class Limits:
     """Limits on a plan. None means no limit.
 
     Attributes:
-        mails_per_person: maximum number of emails to one person within `period`, over all
+        emails_per_person: maximum number of emails to one person within `period`, over all
             accounts.
         period: the period in which emails to one person are counted.
         invitations: number of emails that one run may send without confirmation.
@@ -24,7 +24,7 @@ class Limits:
             keys of addresses, and logins or ids of members.
     """
 
-    mails_per_person: int | None = None
+    emails_per_person: int | None = None
     period: timedelta = timedelta(days=7)
     invitations: int | None = None
     removals: int | None = None
@@ -38,7 +38,7 @@ class EmailLimiter:
     """
 
     def __init__(self, limits: Limits, emails_sent: Callable[[str], int] | None) -> None:
-        self._limit = limits.mails_per_person
+        self._limit = limits.emails_per_person
         self._period = limits.period
         self._emails_sent = emails_sent
         self._key = ""

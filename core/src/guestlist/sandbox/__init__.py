@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from guestlist.sandbox.connect import accounts_of
-    from guestlist.sandbox.control import ReceivedMail, RunningService, SandboxControl
+    from guestlist.sandbox.control import ReceivedEmail, RunningService, SandboxControl
     from guestlist.sandbox.errors import SandboxError, SandboxMistake
     from guestlist.sandbox.limits import (
         AllOf,
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from guestlist.sandbox.server import Sandbox
     from guestlist.sandbox.service import (
         Clock,
-        Mail,
+        Email,
         Outbox,
         SandboxRefusal,
         Service,
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "connect": ("accounts_of",),
-    "control": ("ReceivedMail", "RunningService", "SandboxControl"),
+    "control": ("ReceivedEmail", "RunningService", "SandboxControl"),
     "errors": ("SandboxError", "SandboxMistake"),
     "limits": (
         "AllOf",
@@ -52,7 +52,7 @@ _HOMES = {
     "organization": ("Invitation", "Member", "Organization", "Person", "Role"),
     "routing": ("Call", "OrganizationService", "Routes"),
     "server": ("Sandbox",),
-    "service": ("Clock", "Mail", "Outbox", "SandboxRefusal", "Service", "Switch"),
+    "service": ("Clock", "Email", "Outbox", "SandboxRefusal", "Service", "Switch"),
     "services": ("service_classes",),
     "world": ("Hosted", "World"),
 }
@@ -63,16 +63,16 @@ __all__ = [
     "AllOf",
     "Call",
     "Clock",
+    "Email",
     "Hosted",
     "Invitation",
     "Limit",
-    "Mail",
     "Member",
     "Organization",
     "OrganizationService",
     "Outbox",
     "Person",
-    "ReceivedMail",
+    "ReceivedEmail",
     "Role",
     "Routes",
     "RunningService",

@@ -17,13 +17,13 @@ Every answer is a JSON object; a refusal is `{"error": "..."}` with a status of 
     above. 400 for a profile or switch that it does not have.
 
 `POST /api/services/{name}/invitations/{id}/accept`, `.../decline`
-    The invitee's click, without a mail. Answers `{"service", "invitation", "state"}`, the state in
-    the service's word. 409 when the service does not allow it, with its reason.
+    The invitee's click, without an email. Answers `{"service", "invitation", "state"}`, with the
+    service's word for the state. Answers 409 with the reason if the service does not allow it.
 
 `GET /api/emails`
-    `{"emails": [...], "next": null}`, oldest first, each with the fields of `Mail` and `state`, the
-    present state of its invitation. Links are secrets and masked, in the text too. The query may
-    hold:
+    `{"emails": [...], "next": null}`, oldest first, each with the fields of `Email` and `state`,
+    the present state of its invitation. Links are secrets, and are masked, also in the text.
+    Parameters of the query:
 
     - `to`: only emails to this address, compared without case.
     - `service`, `state`: only emails of one service, or whose invitation is in one state.
@@ -36,7 +36,7 @@ Every answer is a JSON object; a refusal is `{"error": "..."}` with a status of 
     One email. `?links=show` as above.
 
 `POST /api/emails/{id}/accept`, `POST /api/emails/{id}/decline`
-    The same as for the invitation that the mail is about.
+    The same as for the invitation that the email is about.
 
 `GET /api/clock`
     `{"now": "2026-05-04T09:15:00+00:00"}`, the sandbox's time.
@@ -61,7 +61,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from guestlist.sandbox.service import Mail, SandboxRefusal
+from guestlist.sandbox.service import Email, SandboxRefusal
 from guestlist.sandbox.world import Delivered, Hosted, World
 
 MOST_MAILS = 1_000
@@ -79,7 +79,7 @@ def hidden(link: str) -> str:
     return f"{scheme}://{rest.partition('/')[0]}/••••••"
 
 
-def hidden_text(mail: Mail) -> str:
+def hidden_text(mail: Email) -> str:
     """Returns the text of an email with its link masked."""
     return mail.text.replace(mail.link, hidden(mail.link)) if mail.link else mail.text
 
@@ -105,13 +105,13 @@ def advance(world: World, seconds: float) -> None:
         raise HTTPException(400, f"The clock cannot move by {seconds} seconds: {error}") from error
 
 
-def the_mail(world: World, request: Request) -> Mail:
+def email_in_path(world: World, request: Request) -> Email:
     """Returns the email that a path names. Raises HTTPException (404) if there is none."""
     return _find(world, request.path_params["id"])
 
 
-def _find(world: World, id: str) -> Mail:
-    mail = world.find_mail(id)
+def _find(world: World, id: str) -> Email:
+    mail = world.find_email(id)
     if mail is None:
         raise HTTPException(404, f"There is no email {id!r}")
     return mail
@@ -135,8 +135,8 @@ class Api:
                 for action in ACTIONS
                 for path in (f"{service}/invitations/{{id}}/{action}", f"/emails/{{id}}/{action}")
             ),
-            Route("/emails", self.mails),
-            Route("/emails/{id}", self.mail),
+            Route("/emails", self.emails),
+            Route("/emails/{id}", self.email),
             Route("/clock", self.clock, methods=["GET"]),
             Route("/clock", self.advance, methods=["POST"]),
             Route("/reset", self.reset, methods=["POST"]),
@@ -163,7 +163,7 @@ class Api:
             raise HTTPException(400, str(error)) from error
         return _answer(_described(hosted))
 
-    async def mails(self, request: Request) -> Response:
+    async def emails(self, request: Request) -> Response:
         """Answers with the emails that match the query."""
         query = request.query_params
         if unknown := sorted(query.keys() - QUERY):
@@ -174,31 +174,31 @@ class Api:
         service = self._hosted(query["service"]).service.name if "service" in query else ""
         found = self._world.delivered(service=service, state=query.get("state", ""))
         if to:
-            found = [one for one in found if one.mail.to.casefold() == to]
+            found = [one for one in found if one.email.to.casefold() == to]
         if after := query.get("after"):
-            sent = self._world.outbox.mails.index(_find(self._world, after))
-            later = {mail.id for mail in self._world.outbox.mails[sent + 1 :]}
-            found = [one for one in found if one.mail.id in later]
+            sent = self._world.outbox.emails.index(_find(self._world, after))
+            later = {mail.id for mail in self._world.outbox.emails[sent + 1 :]}
+            found = [one for one in found if one.email.id in later]
         limit = _limit(query.get("limit"))
         page = found if limit is None else found[:limit]
         return _answer(
             {
-                "emails": [_described_mail(one, request) for one in page],
-                "next": page[-1].mail.id if len(page) < len(found) else None,
+                "emails": [_described_email(one, request) for one in page],
+                "next": page[-1].email.id if len(page) < len(found) else None,
             }
         )
 
-    async def mail(self, request: Request) -> Response:
+    async def email(self, request: Request) -> Response:
         """Answers with one email."""
-        mail = the_mail(self._world, request)
+        mail = email_in_path(self._world, request)
         state = self._hosted(mail.service).state(mail.invitation)
-        return _answer(_described_mail(Delivered(mail, state), request))
+        return _answer(_described_email(Delivered(mail, state), request))
 
     async def act(self, request: Request) -> Response:
         """Accepts or declines, depending on the last segment of the path."""
         name, invitation = request.path_params.get("name"), request.path_params["id"]
         if name is None:
-            mail = the_mail(self._world, request)
+            mail = email_in_path(self._world, request)
             name, invitation = mail.service, mail.invitation
         hosted = self._hosted(name)
         try:
@@ -244,8 +244,8 @@ def _limit(given: str | None) -> int | None:
     return int(given)
 
 
-def _described_mail(delivered: Delivered, request: Request) -> dict[str, Any]:
-    mail = delivered.mail
+def _described_email(delivered: Delivered, request: Request) -> dict[str, Any]:
+    mail = delivered.email
     described = asdict(mail) | {"state": delivered.state}
     if mail.link and request.query_params.get("links") != "show":
         described |= {"link": hidden(mail.link), "text": hidden_text(mail)}

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from guestlist.exchange.faults import MORE_FILES, TOO_MANY_FILES, files_ran_out
 from guestlist.sandbox.errors import SandboxError
-from guestlist.sandbox.service import Mail
+from guestlist.sandbox.service import Email
 
 if TYPE_CHECKING:
     import httpx
@@ -21,7 +21,7 @@ REFUSALS = (400, 403, 404, 409, 500)
 
 
 @dataclass(frozen=True)
-class ReceivedMail(Mail):
+class ReceivedEmail(Email):
     """An email, with the present state of its invitation."""
 
     state: str = field(kw_only=True)
@@ -76,14 +76,14 @@ class SandboxControl:
         """Returns all services."""
         return [_service(one) for one in self._ask("GET", "services")["services"]]
 
-    def mails(
+    def emails(
         self,
         to: str | None = None,
         *,
         service: str | None = None,
         state: str | None = None,
         show_links: bool = False,
-    ) -> list[ReceivedMail]:
+    ) -> list[ReceivedEmail]:
         """Returns the emails that match every given filter, oldest first.
 
         Args:
@@ -96,9 +96,9 @@ class SandboxControl:
         query = {name: value for name, value in filters.items() if value is not None}
         if show_links:
             query["links"] = "show"
-        return [_mail(one) for one in self._ask("GET", "emails", query=query)["emails"]]
+        return [_email(one) for one in self._ask("GET", "emails", query=query)["emails"]]
 
-    def accept(self, what: Mail | str, *, service: str | None = None) -> str:
+    def accept(self, what: Email | str, *, service: str | None = None) -> str:
         """Accepts as the invitee. Returns the state of the invitation afterwards.
 
         Args:
@@ -107,7 +107,7 @@ class SandboxControl:
         """
         return self._act("accept", what, service)
 
-    def decline(self, what: Mail | str, *, service: str | None = None) -> str:
+    def decline(self, what: Email | str, *, service: str | None = None) -> str:
         """Declines as the invitee. Arguments and result are those of `accept`."""
         return self._act("decline", what, service)
 
@@ -145,8 +145,8 @@ class SandboxControl:
     def __exit__(self, *error: object) -> None:
         self.close()
 
-    def _act(self, action: str, what: Mail | str, service: str | None) -> str:
-        id = _segment(what.id if isinstance(what, Mail) else what)
+    def _act(self, action: str, what: Email | str, service: str | None) -> str:
+        id = _segment(what.id if isinstance(what, Email) else what)
         owner = "emails" if service is None else f"services/{_segment(service)}/invitations"
         return str(self._ask("POST", f"{owner}/{id}/{action}")["state"])
 
@@ -192,12 +192,12 @@ def _segment(text: str) -> str:
     return quote(text, safe="")
 
 
-def _mail(fields: dict[str, Any]) -> ReceivedMail:
+def _email(fields: dict[str, Any]) -> ReceivedEmail:
     dates = {
         name: datetime.fromisoformat(fields[name]) if fields[name] else None
         for name in ("sent_at", "expires_at")
     }
-    return ReceivedMail(**fields | dates | {"roles": tuple(fields["roles"])})
+    return ReceivedEmail(**fields | dates | {"roles": tuple(fields["roles"])})
 
 
 def _service(fields: dict[str, Any]) -> RunningService:

@@ -42,9 +42,9 @@ from starlette.responses import (
 from starlette.routing import Mount, Route
 
 from guestlist import humanize
-from guestlist.sandbox.api import ACTIONS, Api, advance, click, hidden, hidden_text, the_mail
+from guestlist.sandbox.api import ACTIONS, Api, advance, click, email_in_path, hidden, hidden_text
 from guestlist.sandbox.asgi import LOOPBACK_NAMES, Guard
-from guestlist.sandbox.service import Mail, SandboxRefusal
+from guestlist.sandbox.service import Email, SandboxRefusal
 from guestlist.sandbox.world import Hosted, World
 
 PAGE_SIZE = 50
@@ -98,7 +98,7 @@ def mailbox(world: World, *, hosts: Container[str] | None = LOOPBACK_NAMES) -> S
         routes=[
             Mount("/api", routes=Api(world).routes()),
             Route("/", pages.index),
-            Route("/emails/{id}", pages.mail),
+            Route("/emails/{id}", pages.email),
             *(Route(f"/emails/{{id}}/{action}", pages.act, methods=["POST"]) for action in ACTIONS),
             Route("/clock", pages.advance, methods=["POST"]),
             Route("/reset", pages.reset, methods=["POST"]),
@@ -176,9 +176,9 @@ class Pages:
             older=link(number + 1) if number < last else "",
         )
 
-    async def mail(self, request: Request) -> Response:
+    async def email(self, request: Request) -> Response:
         """Shows one email."""
-        mail = the_mail(self._world, request)
+        mail = email_in_path(self._world, request)
         hosted = self._sender(mail)
         return self._page(
             request,
@@ -191,7 +191,7 @@ class Pages:
 
     async def act(self, request: Request) -> Response:
         """Accepts or declines, depending on the last segment of the path."""
-        mail = the_mail(self._world, request)
+        mail = email_in_path(self._world, request)
         action = request.scope["path"].rpartition("/")[2]
         done = ACTIONS[action]
         try:
@@ -241,7 +241,7 @@ class Pages:
             return JSONResponse({"error": text}, status)
         return self._page(request, "trouble.html", status, text=text, status=status)
 
-    def _sender(self, mail: Mail) -> Hosted:
+    def _sender(self, mail: Email) -> Hosted:
         return self._world.services[mail.service]
 
     def _page(self, request: Request, template: str, code: int = 200, **context: Any) -> Response:

@@ -54,7 +54,7 @@ class Clock:
 
 
 @dataclass(frozen=True)
-class Mail:
+class Email:
     """An email that a service would have sent."""
 
     id: str
@@ -81,21 +81,21 @@ class Outbox:
     """All emails of all services of one sandbox, oldest first."""
 
     clock: Clock
-    mails: list[Mail] = field(default_factory=list)
+    emails: list[Email] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
-    def send(self, service: str, **mail: Any) -> Mail:
-        """Adds an email; `mail` holds the fields of `Mail` except `id`, `service` and `sent_at`."""
+    def send(self, service: str, **mail: Any) -> Email:
+        """Adds an email with the given fields of `Email`: all except `id`, `service`, `sent_at`."""
         with self._lock:
-            sent = Mail(
-                id=f"mail-{len(self.mails) + 1}", service=service, sent_at=self.clock.now(), **mail
+            sent = Email(
+                id=f"mail-{len(self.emails) + 1}", service=service, sent_at=self.clock.now(), **mail
             )
-            self.mails.append(sent)
+            self.emails.append(sent)
         return sent
 
-    def to(self, address: str) -> Iterator[Mail]:
+    def to(self, address: str) -> Iterator[Email]:
         """The emails to one address, compared without case, oldest first."""
-        return (mail for mail in self.mails if mail.to.casefold() == address.casefold())
+        return (mail for mail in self.emails if mail.to.casefold() == address.casefold())
 
 
 @dataclass(frozen=True)
@@ -180,7 +180,7 @@ class Service(ABC):
         """Accepts an invitation, as the invitee's click in the email does.
 
         Args:
-            invitation: the id, as in `snapshot` and in `Mail.invitation`. It is a string even if
+            invitation: the id, as in `snapshot` and in `Email.invitation`. It is a string even if
                 the service's own ids are numbers.
 
         Raises:

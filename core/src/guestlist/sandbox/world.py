@@ -10,7 +10,7 @@ from typing import Any
 from starlette.types import Receive, Scope, Send
 
 from guestlist.sandbox.errors import SandboxMistake
-from guestlist.sandbox.service import Clock, Mail, Outbox, Service
+from guestlist.sandbox.service import Clock, Email, Outbox, Service
 
 GONE = "gone"
 """The state of an invitation that its service has no record of."""
@@ -20,7 +20,7 @@ GONE = "gone"
 class Delivered:
     """An email of the outbox, with the present state of its invitation."""
 
-    mail: Mail
+    email: Email
     state: str
 
 
@@ -100,9 +100,9 @@ class World:
         for service in self._fresh():
             self.services[service.name].service = service
 
-    def find_mail(self, id: str) -> Mail | None:
+    def find_email(self, id: str) -> Email | None:
         """Returns one email by its id, or None."""
-        return next((mail for mail in self.outbox.mails if mail.id == id), None)
+        return next((mail for mail in self.outbox.emails if mail.id == id), None)
 
     def delivered(self, *, to: str = "", service: str = "", state: str = "") -> list[Delivered]:
         """The emails that match every given filter, oldest first.
@@ -116,7 +116,7 @@ class World:
         """
         states = {name: hosted.states() for name, hosted in self.services.items()}
         found = []
-        for mail in self.outbox.mails:
+        for mail in self.outbox.emails:
             current = states[mail.service].get(mail.invitation, GONE)
             if (
                 to.casefold() in mail.to.casefold()

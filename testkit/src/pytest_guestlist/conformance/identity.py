@@ -368,7 +368,7 @@ class Identity(Rules):
         _untouched(scene, "invite")
 
     def test_mail_that_cannot_be_suppressed(self, scene: Scene) -> None:
-        """Without `can_suppress_email`, an invitation without a mail is Unsupported; with it, no
+        """Without `can_suppress_email`, an invitation without an email is Unsupported; with it, no
         mail is sent.
 
         Likely cause: `invite` ignores `new.send_email` although `can_suppress_email` is declared,
@@ -391,10 +391,10 @@ class Identity(Rules):
                 scene.invite("ada", send_email=False)
             return
         result = scene.invite("ada", send_email=False)
-        sent = scene.setting.mails(scene.address("ada"))
+        sent = scene.setting.emails(scene.address("ada"))
         if sent or result.email_sent:
             look_at = f"{place(scene.provider, 'invite')}: does it use `new.send_email`?"
-            remark(expected="0 mails", came=f"{sent} mails", look_at=look_at)
+            remark(expected="0 emails", came=f"{sent} emails", look_at=look_at)
 
     def _asked(self, scene: Scene, new: NewInvitation) -> list[str]:
         """What `invite` sends to change something. It does not reach the service: looks do."""

@@ -35,7 +35,7 @@ class Inviting(Rules):
 
     def test_invite_makes_a_pending_invitation(self, scene: Scene) -> None:
         """An address that the service has not seen is invited: outcome invited, state pending,
-        one mail, and the invitation has the address, an id and dates that make sense.
+        one email, and the invitation has the address, an id and dates that make sense.
 
         Likely cause: The wrong part of the answer is read, dates are exchanged, or the service's
         word for open invitations is missing in the table of states.
@@ -242,7 +242,7 @@ class Inviting(Rules):
         scene.stands(typed.lower(), State.ACCEPTED, look_at="find_member members")
 
     def test_plus_address_is_another_person(self, scene: Scene) -> None:
-        """ada+team@ and ada@ are two people: each gets an invitation and a mail.
+        """ada+team@ and ada@ are two people: each gets an invitation and an email.
 
         Likely cause: The part after the plus sign is cut off, or the address is put into a query
         without being encoded.
@@ -301,7 +301,7 @@ class Inviting(Rules):
         Likely cause: The member is not found by the address, and the service invites members.
         """
         scene.member("ada")
-        before = scene.setting.mails(scene.address("ada"))
+        before = scene.setting.emails(scene.address("ada"))
         result = scene.invite("ada")
         scene.check(
             result.outcome is Outcome.ALREADY_MEMBER and result.guest.state is State.ACCEPTED,
@@ -368,10 +368,10 @@ class Inviting(Rules):
         """
         scene.needs("change_invitation", "assign_role")
         old = scene.invitation("ada")
-        mails = scene.setting.mails(old.email)
+        emails = scene.setting.emails(old.email)
         role = scene.another_role(old.roles)
         scene.guests.assign_role(old.email, role)
-        scene.mailed(old.email, mails, "change_invitation")
+        scene.mailed(old.email, emails, "change_invitation")
         new = scene.status("ada").invitation
         scene.check(
             new is not None and role.id in {one.id for one in new.roles},
@@ -398,7 +398,7 @@ class Inviting(Rules):
         scene.needs("invite")
         new = scene.new_invitation("ada")
         scene.run(scene.provider.invite(new))
-        before = scene.setting.mails(new.email)
+        before = scene.setting.emails(new.email)
         try:
             scene.run(scene.provider.invite(new))
         except GuestlistError as error:

@@ -1,7 +1,7 @@
 """A setting that is recorded once and replayed ever after, without the service.
 
 The exchanges go into cassettes, as those of applications do. What else a setting tells (how many
-mails came, whether somebody could accept, what it lacks, which addresses it gave) goes into
+emails came, whether somebody could accept, what it lacks, which addresses it gave) goes into
 `asides.json` beside them.
 """
 
@@ -119,8 +119,8 @@ class _Recorder(Setting):
     def forward(self, by: timedelta) -> None:
         self._noted(lambda: self._setting.forward(by))
 
-    def mails(self, address: str) -> int:
-        return int(self._noted(lambda: self._setting.mails(address)))
+    def emails(self, address: str) -> int:
+        return int(self._noted(lambda: self._setting.emails(address)))
 
     def is_link_of_email(self, invitation: Invitation) -> bool:
         return bool(self._noted(lambda: self._setting.is_link_of_email(invitation)))
@@ -185,7 +185,7 @@ class _Replayer(Setting):
     def forward(self, by: timedelta) -> None:
         self._next("forward")
 
-    def mails(self, address: str) -> int:
+    def emails(self, address: str) -> int:
         return int(self._next("mails"))
 
     def is_link_of_email(self, invitation: Invitation) -> bool:

@@ -250,7 +250,7 @@ class Refusals(Rules):
 
     def test_credentials_that_may_only_read(self, scene: Scene) -> None:
         """With credentials that may only read, lists work, and an invitation is Forbidden: it has
-        certainly not happened, and no mail has gone out.
+        certainly not happened, and no email has gone out.
 
         Likely cause: `explain` does not turn the service's refusal into Forbidden, or a reading
         operation needs more rights than a list does.

@@ -116,14 +116,14 @@ class Resending(Rules):
         scene.accept(one)
 
     def test_resend_after_acceptance_is_refused(self, scene: Scene) -> None:
-        """Whoever has accepted gets no mail again: Conflict, and nothing is sent.
+        """Whoever has accepted gets no email again: Conflict, and nothing is sent.
 
         Likely cause: The member is not found by the address, so that guestlist takes the person for
         invited.
         """
         self._pending(scene, "x")
         scene.member("ada")
-        before = scene.setting.mails(scene.address("ada"))
+        before = scene.setting.emails(scene.address("ada"))
         scene.forget()
         with scene.refused(errors.Conflict, look_at="find_member members"):
             scene.guests.resend(scene.address("ada"))

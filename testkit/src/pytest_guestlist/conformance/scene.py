@@ -243,10 +243,10 @@ class Scene:
         return found
 
     def mailed(self, address: str, count: int, look_at: str) -> None:
-        """Checks how many mails an address has got."""
-        came = self.setting.mails(address)
-        wanted = f"{count} mails to {address}"
-        self.check(came == count, expected=wanted, came=f"{came} mails", look_at=look_at)
+        """Checks how many emails an address has got."""
+        came = self.setting.emails(address)
+        wanted = f"{count} emails to {address}"
+        self.check(came == count, expected=wanted, came=f"{came} emails", look_at=look_at)
 
     @contextmanager
     def refused(

@@ -121,7 +121,7 @@ class Sending(Rules):
 
     def test_what_may_be_repeated_is_the_same_twice(self, tour: Tour, another_scene: Scene) -> None:
         """Whatever is marked READ or REPEATABLE can be sent twice with the result of once: the
-        same mails, the same invitations. What makes a second mail is `Effect.CREATE`.
+        same emails, the same invitations. What makes a second email is `Effect.CREATE`.
 
         Likely cause: A request that sends an email or creates a record each time is marked
         REPEATABLE, or is a PUT or DELETE, which are REPEATABLE unless told otherwise. Mark it with
@@ -139,11 +139,11 @@ class Sending(Rules):
 
         scene.wire.after = again
         twice = lead(scene, self.detour)
-        for name, mails in tour.mails.items():
-            if mails >= 0 and twice.mails[name] != mails:
+        for name, emails in tour.emails.items():
+            if emails >= 0 and twice.emails[name] != emails:
                 remark(
-                    expected=f"{mails} mails",
-                    came=f"{twice.mails[name]} mails",
+                    expected=f"{emails} emails",
+                    came=f"{twice.emails[name]} emails",
                     look_at="the effects of: "
                     + ", ".join(
                         sorted({str(one) for one in doubled if one.effect is not Effect.READ})

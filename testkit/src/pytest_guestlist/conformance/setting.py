@@ -68,7 +68,7 @@ class Setting:
         """Moves the time of the service and of `clock` forward."""
         self.lacks("no way to move the clock")
 
-    def mails(self, address: str) -> int:
+    def emails(self, address: str) -> int:
         """Returns how many emails the service has sent to an address."""
         self.lacks("no view of the emails")
 
@@ -134,7 +134,7 @@ class SandboxSetting(Setting):
     def forward(self, by: timedelta) -> None:
         self.virtual.advance(by)
 
-    def mails(self, address: str) -> int:
+    def emails(self, address: str) -> int:
         return sum(1 for _ in self.service.outbox.to(address))
 
     def is_link_of_email(self, invitation: Invitation) -> bool:
@@ -144,5 +144,5 @@ class SandboxSetting(Setting):
         return invitation.link.get_secret_value() in links
 
     def _id(self, invitation: Invitation) -> str:
-        mails = list(self.service.outbox.to(invitation.email))
-        return mails[-1].invitation if mails else str(invitation.id)
+        emails = list(self.service.outbox.to(invitation.email))
+        return emails[-1].invitation if emails else str(invitation.id)

@@ -215,7 +215,7 @@ class Several(Rules):
             pytest.skip("refuses_duplicates is not declared: guestlist looks before it invites")
         first, second = self._two_offers(scene)
         scene.run(scene.provider.invite(first))
-        before = scene.setting.mails(first.email)
+        before = scene.setting.emails(first.email)
         with scene.refused(Conflict, look_at="refuses_duplicates explain", tried=True):
             scene.run(scene.provider.invite(second))
         scene.mailed(first.email, before, "refuses_duplicates")

@@ -151,7 +151,7 @@ class Standing(Rules):
         scene.accept(one)
 
     def test_invite_after_expiry(self, scene: Scene) -> None:
-        """Whoever let an invitation lapse can be invited again, gets a mail, and can accept.
+        """Whoever let an invitation lapse can be invited again, gets an email, and can accept.
 
         Likely cause: The service refuses while the expired invitation exists, and `explain` does
         not turn that into Conflict.

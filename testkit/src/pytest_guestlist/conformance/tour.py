@@ -117,7 +117,7 @@ class Tour:
     samples: dict[str, Sample]
     complaints: list[str]
     lacking: dict[str, str]
-    mails: dict[str, int]
+    emails: dict[str, int]
     events: list[Event]
 
 
@@ -293,14 +293,14 @@ def lead(scene: Scene, detour: Detour) -> Tour:
         guide.samples,
         [one for one in said if "never yielded" in one or "never run" in one],
         guide.lacking,
-        {name: _mails(scene, name) for name in ("ada", "bob")},
+        {name: _emails(scene, name) for name in ("ada", "bob")},
         list(scene.events),
     )
 
 
-def _mails(scene: Scene, name: str) -> int:
+def _emails(scene: Scene, name: str) -> int:
     try:
-        return scene.setting.mails(scene.address(name))
+        return scene.setting.emails(scene.address(name))
     except Lacking:
         return -1
 

@@ -2,7 +2,7 @@
 
 Pacing, retry, recovery, paging and the verbs are generators that do no I/O. Here they run on a
 virtual clock against the provider's own sandbox service, which really holds invitations and counts
-mails. Faults come at every possible point; afterwards the checker compares what callers were told
+emails. Faults come at every possible point; afterwards the checker compares what callers were told
 with what the service holds.
 
     python -m pytest_guestlist.simulation --seeds 20000 --jobs 2

@@ -57,7 +57,7 @@ def check(run: Run) -> list[Violation]:
         for rule in RULES
         for text in rule(run, caller)
     ]
-    found += [Violation("two mails through one client", text) for text in _one_client(run)]
+    found += [Violation("two emails through one client", text) for text in _one_client(run)]
     found += [Violation("a secret shows", text) for text in _events(run)]
     return found
 
@@ -107,13 +107,13 @@ def _interruptions_pass(run: Run, caller: Caller) -> Iterator[str]:
 def _one_mail_for_one_order(run: Run, caller: Caller) -> Iterator[str]:
     """Not counting those whose invitation another call withdrew before the next one was sent, on a
     service that forgets it: that cannot be told from an invitation that was never made."""
-    mails = [(landed.at, mail) for landed in _mine(run, caller) for mail in landed.mails]
+    emails = [(landed.at, mail) for landed in _mine(run, caller) for mail in landed.emails]
     lost = sum(
         _undone_unseen(run, caller, mail.invitation, since, until)
-        for (since, mail), (until, _) in pairwise(mails)
+        for (since, mail), (until, _) in pairwise(emails)
     )
-    if len(mails) - lost > 1:
-        yield f"{len(mails)} mails"
+    if len(emails) - lost > 1:
+        yield f"{len(emails)} emails"
 
 
 def _undone_unseen(run: Run, caller: Caller, id: str, since: float, until: float) -> bool:
@@ -144,14 +144,14 @@ def _was_shown(caller: Caller, id: str, since: float, until: float) -> bool:
 
 def _mails_as_told(run: Run, caller: Caller) -> Iterator[str]:
     if isinstance(caller.value, InviteResult):
-        told, mails = caller.value.email_sent, _mails(run, caller)
-        if told is not None and told != bool(mails):
-            yield f"told email_sent={told}, and there were {mails}"
+        told, emails = caller.value.email_sent, _emails(run, caller)
+        if told is not None and told != bool(emails):
+            yield f"told email_sent={told}, and there were {emails}"
 
 
 def _not_lost(run: Run, caller: Caller) -> Iterator[str]:
     """Told that the person is invited or in: then the service holds it, unless somebody else has
-    changed it meanwhile; and a mail that was told of has been sent by somebody."""
+    changed it meanwhile; and an email that was told of has been sent by somebody."""
     result = caller.value
     if not isinstance(result, InviteResult) or caller.started is None or caller.ended is None:
         return
@@ -178,7 +178,7 @@ def _not_lost(run: Run, caller: Caller) -> Iterator[str]:
         if not _creates(caller):  # the result of an earlier call of the client that was unresolved
             started += [other.started or 0.0 for other in _earlier_creating(run, caller)]
         since = min(started) - run.subject.provider.list_lag
-        sent = [one for one in _about(run, caller) if one.mails]
+        sent = [one for one in _about(run, caller) if one.emails]
         if not any(since <= one.at <= caller.ended for one in sent):
             yield f"told {result.outcome}, and no mail was sent"
 
@@ -341,7 +341,7 @@ RULES: tuple[Callable[[Run, Caller], Iterator[str]], ...] = (
 
 
 def _one_client(run: Run) -> Iterator[str]:
-    """Orders that want one open invitation, given through one client, send one mail together:
+    """Orders that want one open invitation, given through one client, send one email together:
     unless one of them was left in doubt, or has happened and its answer is no use, or something
     else was ordered too, or the invitee answered in between (a new order after a refusal is a new
     mail)."""
@@ -361,9 +361,9 @@ def _one_client(run: Run) -> Iterator[str]:
         answered = any(one.by is None and email in one.touched for one in run.site.landed)
         if not plain or not decided or answered or len({c.client.name for c in mine}) > 1:
             continue
-        mails = sum(_mails(run, caller) for caller in mine)
-        if mails > 1:
-            yield f"{mails} mails to {email}"
+        emails = sum(_emails(run, caller) for caller in mine)
+        if emails > 1:
+            yield f"{emails} emails to {email}"
 
 
 def _events(run: Run) -> Iterator[str]:
@@ -381,8 +381,8 @@ def _mine(run: Run, caller: Caller) -> list[Landed]:
     return [landed for landed in run.site.landed if landed.by == caller.number]
 
 
-def _mails(run: Run, caller: Caller) -> int:
-    return sum(len(landed.mails) for landed in _mine(run, caller))
+def _emails(run: Run, caller: Caller) -> int:
+    return sum(len(landed.emails) for landed in _mine(run, caller))
 
 
 def _acted(run: Run, caller: Caller) -> bool:
@@ -395,7 +395,7 @@ def _about(run: Run, caller: Caller) -> list[Landed]:
     return [
         landed
         for landed in run.site.landed
-        if key in landed.touched or any(email_key(mail.to) == key for mail in landed.mails)
+        if key in landed.touched or any(email_key(mail.to) == key for mail in landed.emails)
     ]
 
 

@@ -168,5 +168,5 @@ def report() -> Iterator[str]:
             bound = smallest_grace(late, lag)
             states = search(Scope(late, lag, bound)).states
             yield f"late effect {late}, lag {lag}: grace {bound} is enough ({states} states)"
-    yield "the shortest way to two mails with late effect 2, lag 1 and grace 2:"
+    yield "the shortest way to two emails with late effect 2, lag 1 and grace 2:"
     yield from (f"  {step}" for step in search(Scope(2, 1, 2)).counterexample or ())

@@ -29,7 +29,7 @@ from pytest_guestlist.simulation.world import (
     Site,
     Time,
     later,
-    open_mails,
+    open_emails,
 )
 
 ADDRESSES = ("ada@example.com", "Grace.Hopper@example.com")
@@ -214,11 +214,11 @@ class _World:
         return Kinds.ACTED if self._lossy else None
 
     def secrets(self) -> list[str]:
-        """What must never show: the credentials, and what the links of the mails hold, unless that
+        """What must never show: the credentials, and what the links of the emails hold, unless that
         is the id of the invitation, which the service itself shows to every member."""
         held = [
             (re.split(r"[=/#]", mail.link)[-1], mail.invitation)
-            for mail in self._site.outbox.mails
+            for mail in self._site.outbox.emails
             if mail.link
         ]
         return [*self._provider.secrets(), *(key for key, id in held if key != id)]
@@ -278,7 +278,7 @@ class _World:
 
     def _accept(self, email: str) -> None:
         self._site.restart_history()
-        for mail in open_mails(self._site, [email]):
+        for mail in open_emails(self._site, [email]):
             self._site.service.accept(mail.invitation)
             break
 
@@ -397,7 +397,7 @@ class _World:
         return stepped or wrong
 
     def _click(self, action: Callable[[str], None]) -> None:
-        for mail in open_mails(self._site, self._addresses):
+        for mail in open_emails(self._site, self._addresses):
             done = self._site.click(action, mail.invitation)
             self._say(f"    {mail.to} clicks {action.__name__}" + ("" if done else " in vain"))
             return

@@ -363,7 +363,7 @@ def vanished_means_accepted() -> Patches:
 
 @_listed
 def conflict_called_invited() -> Patches:
-    """ "Already there" is told as invited, with a mail."""
+    """ "Already there" is told as invited, with an email."""
     after = invite._after_refusal
 
     def proud(*args: Any) -> Steps[Any]:

@@ -18,7 +18,7 @@ from guestlist.address import email_key
 from guestlist.exchange.step import Outgoing
 from guestlist.provider import Effect, Response
 from guestlist.sandbox.service import Clock as ServiceClock
-from guestlist.sandbox.service import Mail, Outbox, SandboxRefusal, Service
+from guestlist.sandbox.service import Email, Outbox, SandboxRefusal, Service
 from pytest_guestlist.calling import call
 
 EPOCH = 1_800_000_000.25
@@ -90,14 +90,14 @@ class Landed:
 
     Attributes:
         by: the number of the call that sent it; None for the invitee and for what came before.
-        mails: those that it made the service send.
+        emails: those that it made the service send.
         touched: the addresses whose truth it changed.
         accepted: whether the service said that it has done it.
     """
 
     at: float
     by: int | None
-    mails: tuple[Mail, ...]
+    emails: tuple[Email, ...]
     touched: frozenset[str]
     accepted: bool
 
@@ -167,9 +167,9 @@ class Site:
             self.lagged = self.lagged or bool(hidden)
             with self.service.hide(hidden) if hidden else nullcontext():
                 return self._date(call(self.service, self._in_small_pages(outgoing)))
-        mails = len(self.outbox.mails)
+        emails = len(self.outbox.emails)
         response = call(self.service, outgoing)
-        self._land(by, mails, not self.refuses(response))
+        self._land(by, emails, not self.refuses(response))
         return self._date(response)
 
     def _date(self, response: Response) -> Response:
@@ -180,12 +180,12 @@ class Site:
 
     def click(self, action: Callable[[str], None], invitation: str) -> bool:
         """Lets an invitee accept or decline; False where the service does not allow it."""
-        mails = len(self.outbox.mails)
+        emails = len(self.outbox.emails)
         try:
             action(invitation)
         except SandboxRefusal:
             return False
-        self._land(None, mails, True)
+        self._land(None, emails, True)
         return True
 
     def restart_history(self) -> None:
@@ -195,10 +195,10 @@ class Site:
         self._shows_at.clear()
         self._notice(new_shows_at=0.0)
 
-    def _land(self, by: int | None, mails: int, accepted: bool) -> None:
+    def _land(self, by: int | None, emails: int, accepted: bool) -> None:
         lag = self._lag * self._random.choice((0.0, self._random.random(), 1.0, 1.0))
         touched = self._notice(self._time.now + lag)
-        sent = tuple(self.outbox.mails[mails:])
+        sent = tuple(self.outbox.emails[emails:])
         self.landed.append(Landed(self._time.now, by, sent, touched, accepted))
 
     def _notice(self, new_shows_at: float) -> frozenset[str]:
@@ -261,9 +261,9 @@ def later(moment: timedelta) -> float:
     return moment.total_seconds() + 3600.0
 
 
-def open_mails(site: Site, addresses: Collection[str]) -> Iterator[Mail]:
-    """The mails to some addresses whose invitation is still open, the newest first."""
+def open_emails(site: Site, addresses: Collection[str]) -> Iterator[Email]:
+    """The emails to some addresses whose invitation is still open, the newest first."""
     keys = {email_key(address) for address in addresses}
-    for mail in reversed(site.outbox.mails):
+    for mail in reversed(site.outbox.emails):
         if email_key(mail.to) in keys and mail.invitation in site.truth(mail.to).open:
             yield mail

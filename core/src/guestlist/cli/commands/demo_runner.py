@@ -117,10 +117,10 @@ class DemoRunner:
         Raises:
             NotAsTold: there is no email, or its invitation cannot be accepted.
         """
-        mails = [mail for mail in self._invitees.mails(email) if mail.state != "accepted"]
-        if not mails:
+        emails = [mail for mail in self._invitees.emails(email) if mail.state != "accepted"]
+        if not emails:
             self._step(f"{name} reads the email", "nothing", ["no email arrived"], "accepted")
-        for mail in mails:
+        for mail in emails:
             service = self._sandbox.services[mail.service].service.title
             text = f'{name} opens "{mail.subject}" from {service} and accepts'
             self._line(text, indent=CALL_INDENT, style="italic")
