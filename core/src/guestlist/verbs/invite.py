@@ -214,7 +214,8 @@ def _after_refusal(
         # a person who is refused and not invited is a member
         is_member = {"state": State.ACCEPTED, "basis": Basis.INFERRED}
         return already_member(call, new, if_exists, guest.model_copy(update=is_member))
-    if guest.state is State.ACCEPTED or guest.state in MAY_BE_OPEN:
+    is_invited = guest.state in MAY_BE_OPEN and blocking is not None
+    if guest.state is State.ACCEPTED or is_invited:
         return (yield from _ensure(call, new, if_exists, guest))
     if guest.state is State.EXPIRED and blocking is not None:
         if call.provider.supports("revoke"):
