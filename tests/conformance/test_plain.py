@@ -20,6 +20,7 @@ from guestlist.errors import Conflict, GuestlistError
 from guestlist.provider import Response
 from pytest_guestlist.conformance import ProviderSuite, Shown
 from pytest_guestlist.conformance.remark import CAUSE, ruling
+from pytest_guestlist.conformance.sending import Sending
 
 HERE = Path(__file__).parent
 PROVIDERS = HERE.parents[1] / "providers"
@@ -85,6 +86,30 @@ class TestPolite(ProviderSuite):
         ),
         Shown("members", {"items": []}, [], headers={"Link": "<https://plain.example/2>"}),
     )
+
+
+class Slashed(load("plain_provider").Plain):  # type: ignore[misc]
+    """A provider for the plain service with a slash at the end of each path."""
+
+    trailing_slash = True
+
+
+class SlashedService(load("plain_service").PlainService):  # type: ignore[misc]
+    """The plain service, whose paths end with a slash."""
+
+    def build(self) -> ASGIApp:
+        app = super().build()
+
+        async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+            assert scope["path"].endswith("/")
+            await app({**scope, "path": scope["path"].removesuffix("/")}, receive, send)
+
+        return answer
+
+
+class TestSlashed(Sending):
+    kind = Slashed
+    service = SlashedService
 
 
 def test_documented_headers_come_with_the_answers() -> None:

@@ -25,7 +25,7 @@ class Revoking(Rules):
         guest = scene.guests.revoke(scene.address("ada")).guest
         found = scene.status("ada")
         scene.check(
-            {guest.state, found.state} <= {State.REVOKED, State.GONE},
+            {guest.state, found.state} <= {State.REVOKED, scene.absent},
             expected="revoked or gone",
             came=f"{guest}, then {found}",
             look_at="revoke",

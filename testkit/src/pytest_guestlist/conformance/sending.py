@@ -179,7 +179,10 @@ class Sending(Rules):
             for (request, outgoing), (method, length) in zip(replay.asked, lengths, strict=False):
                 parts = urlsplit(outgoing.url)
                 base = urlsplit(sample.provider.base_url).path
-                path = [unquote(one) for one in parts.path.removeprefix(base).split("/")[1:]]
+                below = parts.path.removeprefix(base)
+                if sample.provider.trailing_slash:
+                    below = below.removesuffix("/")
+                path = [unquote(one) for one in below.split("/")[1:]]
                 query = dict(parse_qsl(parts.query, keep_blank_values=True))
                 told = [*path, *query.values(), *_texts((outgoing.content or b"").decode())]
                 if request.method == method and len(path) != length:

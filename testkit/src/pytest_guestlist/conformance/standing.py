@@ -30,8 +30,8 @@ class Standing(Rules):
         """
         found = scene.status("nobody")
         scene.check(
-            found.state is State.GONE and found.basis is Basis.INFERRED,
-            expected="gone",
+            found.state is scene.absent and found.basis is Basis.INFERRED,
+            expected=str(scene.absent),
             came=found,
             look_at="find_invitation invitations find_member members",
         )
