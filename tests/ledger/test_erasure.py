@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,24 @@ def test_a_person_is_found_by_address_and_login(story: Story, name: str) -> None
     story.settled(EVE, login="ada")
     assert forget(story.store, name).orders == 2
     assert sorted(people(story)) == [BOB, EVE]
+
+
+@pytest.mark.parametrize("name", [ADA, "@ADA-L"])
+def test_a_login_in_rows_about_others_is_replaced(story: Story, name: str) -> None:
+    story.settled(ADA, login="Ada-L")
+    invitation = Invitation(id="i-1", email=BOB, state=State.PENDING, invited_by="ada-l")
+    story.settled(BOB, invitation=invitation, detail="asked by @ada-l, not by @ada-long or x@ada-l")
+    other = invitation.model_copy(update={"email": EVE, "invited_by": "ada-long"})
+    story.settled(EVE, invitation=other, roles=("ada-l",))  # a role is no person
+    assert forget(story.store, name).mentions > 0
+    with story.store.reading() as connection:
+        rows = connection.execute(
+            select(orders_table.c.facts, orders_table.c.detail).order_by(orders_table.c.email)
+        ).all()
+    (bob, detail), (eve, _) = [(json.loads(row.facts), row.detail) for row in rows]
+    assert bob["invitation"]["invited_by"] == "(deleted)"
+    assert (eve["invitation"]["invited_by"], eve["roles"]) == ("ada-long", ["ada-l"])
+    assert detail == "asked by (deleted), not by @ada-long or x@ada-l"
 
 
 def test_no_answer_gets_the_number_of_one_that_is_deleted(story: Story) -> None:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -56,7 +56,8 @@ class Erased:
 def forget(store: Store, email: str, *, force: bool = False) -> Erased:
     """Deletes everything about a person, in all accounts. Waiting orders for the person are not
     carried out, and deferred roles are not assigned. Where rows about others name the person, the
-    address is replaced.
+    address or login is replaced. A login may be a common word: it is recognized with a leading `@`,
+    as the person who sent an invitation, and as a whole text.
 
     Args:
         email: the address, in any spelling, or a login with a leading `@`. Orders that name the
@@ -94,7 +95,8 @@ def expire(store: Store, older_than: datetime) -> Erased:
 
 
 def _forget(connection: Connection, email: str, *, force: bool) -> Erased:
-    keys, logins = _names_of(connection, email_key(email))
+    key = login_key(email) if email.strip().startswith("@") else email_key(email)
+    keys, logins = _names_of(connection, key)
     theirs = or_(orders.c.key.in_(keys), *(_names_login(login) for login in logins))
     states = connection.scalars(select(orders.c.state).where(theirs).with_for_update())
     if OrderState.INTENDED in states.all() and not force:
@@ -104,7 +106,8 @@ def _forget(connection: Connection, email: str, *, force: bool) -> Erased:
         ).about(email=email)
     written = connection.scalars(select(orders.c.email).where(theirs))
     spellings = {one for one in (email, *keys, *written) if one and not one.startswith("@")}
-    return _delete(connection, theirs) + Erased(mentions=_replace_mentions(connection, spellings))
+    mentions = _replace_mentions(connection, spellings, logins)
+    return _delete(connection, theirs) + Erased(mentions=mentions)
 
 
 def _names_of(connection: Connection, key: str) -> tuple[set[str], set[str]]:
@@ -127,7 +130,7 @@ def _names_login(login: str) -> ColumnElement[bool]:
 
 
 DELETED = "(deleted)"
-"""Replaces a person's address in rows about others."""
+"""Replaces a person's address or login in rows about others."""
 MENTIONING = (
     *(orders.c[name] for name in ("facts", "detail", "actor", "note")),
     entries.c.detail,
@@ -136,19 +139,25 @@ MENTIONING = (
     runs.c.note,
     paces.c.state,
 )
-"""The columns that may contain a person's address."""
+"""The columns that may contain a person's address or login."""
 
 
-def _replace_mentions(connection: Connection, spellings: Collection[str]) -> int:
-    """Replaces an address in rows about others, and returns the number of places.
+def _replace_mentions(
+    connection: Connection, spellings: Collection[str], logins: Collection[str]
+) -> int:
+    """Replaces a person's names in rows about others, and returns the number of places.
 
     Args:
         spellings: spellings of the address. Case does not matter.
+        logins: the logins. Case does not matter.
     """
-    written = {*spellings, *(json.dumps(one, ensure_ascii=False)[1:-1] for one in spellings)}
-    whole = "|".join(map(re.escape, sorted(written, key=len, reverse=True)))
-    # no match inside a longer address
-    pattern = re.compile(rf"(?<![\w.+-])(?:{whole})(?![\w-])(?!\.\w)", re.IGNORECASE)
+    addresses, names = _as_written(spellings), _as_written(logins)
+    whole = _one_of([*addresses, *(f"@{login}" for login in names)])
+    # no match inside a longer address or login
+    patterns = [rf"(?<![\w.+-]){whole}(?![\w-])(?!\.\w)"]
+    patterns += [rf'(?<="invited_by":"){_one_of(names)}(?=")', rf"\A{_one_of(names)}\Z"]
+    pattern = re.compile("|".join(patterns), re.IGNORECASE)
+    written = [*addresses, *names]
     number = 0
     for column in MENTIONING:
         keys = list(column.table.primary_key.columns)
@@ -161,6 +170,17 @@ def _replace_mentions(connection: Connection, spellings: Collection[str]) -> int
                 connection.execute(update(column.table).where(this).values({column.name: text}))
                 number += 1
     return number
+
+
+def _as_written(names: Iterable[str]) -> set[str]:
+    """Returns names as they are written in text and in JSON."""
+    return {form for one in names for form in (one, json.dumps(one, ensure_ascii=False)[1:-1])}
+
+
+def _one_of(names: Collection[str]) -> str:
+    """Returns a regular expression that matches one of the names, or nothing if there is none."""
+    longest_first = sorted(names, key=len, reverse=True)
+    return f"(?:{'|'.join(map(re.escape, longest_first))})" if names else "(?!)"
 
 
 def _delete(connection: Connection, which: ColumnElement[bool]) -> Erased:
