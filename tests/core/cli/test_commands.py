@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from importlib import import_module
 from pathlib import Path
 
@@ -10,7 +10,11 @@ import pytest
 
 from guestlist.cli.capability_table import capability_table
 from guestlist.cli.commands.providers import describe
-from guestlist.models import Invitation, NewInvitation
+from guestlist.cli.document import MemberRow
+from guestlist.cli.formatting import RecordFormatter
+from guestlist.cli.screen import Screen
+from guestlist.cli.tables import Tables
+from guestlist.models import Invitation, MemberState, NewInvitation
 from guestlist.plugins import Broken, Plugins, installed
 from guestlist.provider import Flow, Provider, Request, operation
 from guestlist.sandbox import Sandbox, SandboxControl
@@ -238,6 +242,31 @@ def test_members_of_all_accounts(cli: Cli) -> None:
         ("vultr", "lena@example.org"),
         ("vultr", "omar@example.org"),
     ]
+
+
+@pytest.mark.parametrize("command", ["members", "status", "access"])
+def test_it_says_where_a_suspension_is_not_shown(cli: Cli, command: str) -> None:
+    hidden = "the service does not show whether a member is suspended"
+    who = {"vultr": ["lena@example.org"], "aitronos": ["rita.reader@works.example"]}
+    for account, people in who.items():
+        run = cli(command, *people if command != "members" else (), "-a", account)
+        assert run.code == 0
+        assert (hidden in run.out) is (account == "vultr")
+
+
+def test_a_suspended_member_is_listed_as_such_on_a_narrow_screen(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "30")
+    tables = Tables(Screen(), RecordFormatter(datetime.now(UTC), lambda _, role: role.label))
+    rows = [
+        MemberRow(id=f"{state}-{'7' * 20}", email=f"{name}@example.com", state=state, account="hub")
+        for name, state in (("ada", MemberState.ACTIVE), ("bob", MemberState.SUSPENDED))
+    ]
+    tables.members(rows[:1])
+    assert "State" not in capsys.readouterr().out
+    tables.members(rows)
+    assert " suspended" in capsys.readouterr().out
 
 
 def test_roles_of_a_kind_that_some_accounts_have(cli: Cli) -> None:

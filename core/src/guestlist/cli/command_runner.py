@@ -113,6 +113,7 @@ def _show(session: Session) -> None:
             secrets=given.show_secrets,
             details=given.verbose,
             gone="gone" if given.command in ("remove", "revoke") else "not invited",
+            hides_suspension=lambda name: session.guests.accounts[name].hides_suspension,
         )
         tables.show(session.results)
     elif not session.errors:

@@ -30,7 +30,7 @@ from guestlist.cli.printing import print_message
 from guestlist.cli.screen import Cell, Column, Screen, Text
 from guestlist.cli.text import printable, spaced, yes_or_no
 from guestlist.ledger.line import LineState
-from guestlist.models import Guest, Invitation, Member, Result, Role, State
+from guestlist.models import Guest, Invitation, Member, MemberState, Result, Role, State
 
 WHO = Column("Guest", whole=True)
 ACCOUNT = Column("Account", whole=True)
@@ -39,6 +39,8 @@ ROLE = Column("Role")
 WHEN = Column("When", style="dim", whole=True, spare=2)
 DESCRIPTION = Column("Description", style="dim", cut=True)
 ID = Column("Id", style="dim", whole=True, spare=9)
+
+HIDDEN_SUSPENSION = "the service does not show whether a member is suspended"
 
 SENT = ("sent", "not sent", "unknown")
 
@@ -72,6 +74,8 @@ class Tables:
         details: show all columns and details.
         indent: number of spaces at the left.
         gone: the text for a person who is neither invited nor a member.
+        hides_suspension: returns whether the service of an account does not show if a member is
+            suspended.
     """
 
     def __init__(
@@ -83,8 +87,10 @@ class Tables:
         details: bool = False,
         indent: int = 0,
         gone: str = "not invited",
+        hides_suspension: Callable[[str], bool] = lambda _account: False,
     ) -> None:
         self._screen = screen
+        self._hides_suspension = hides_suspension
         self._gone = gone
         self._format = formatter
         self._secrets = secrets
@@ -124,9 +130,12 @@ class Tables:
             self._explain(row.account, row.unidentified, row.label)
         if row.incomplete:
             self._explain(row.account, row.incomplete, row.label)
-        if row.state is State.ACCEPTED and row.member is not None and row.suspended is None:
-            unknown = "the service does not show whether a member is suspended"
-            self._screen.line(f"{row.account}: {row.label}: {unknown}", style="dim")
+        self._note_hidden_suspension(row)
+
+    def _note_hidden_suspension(self, guest: Guest) -> None:
+        if guest.state is State.ACCEPTED and guest.member is not None and guest.suspended is None:
+            line = f"{guest.account}: {guest.label}: {HIDDEN_SUSPENSION}"
+            self._screen.line(line, style="dim")
 
     def _state(self, row: Guest) -> Text:
         shown = screen.state(row.state)
@@ -203,6 +212,7 @@ class Tables:
         )
         for row in rows:
             self._explain(row.guest.account, row.explanation, row.guest.label)
+            self._note_hidden_suspension(row.guest)
 
     def own_access(self, rows: Sequence[OwnAccessRow]) -> None:
         """Prints the effective access of the owners of API keys."""
@@ -235,6 +245,8 @@ class Tables:
     def members(self, rows: Sequence[MemberRow]) -> None:
         """Prints the members of accounts."""
         joined = Column("Joined", style="dim", whole=True, spare=5)
+        suspended = any(row.state is MemberState.SUSPENDED for row in rows)
+        state = STATE if suspended else Column("State", spare=3)  # never hide a suspension
         self._list(
             rows,
             (Column("Member", whole=True), lambda row: row.label),
@@ -242,10 +254,13 @@ class Tables:
             (Column("Login", spare=6), lambda row: row.login or ""),
             (Column("Name", spare=4), lambda row: row.name or ""),
             (ROLE, lambda row: self._format.roles(row.account, row.roles or ())),
-            (Column("State", spare=3), lambda row: spaced(row.state)),
+            (state, lambda row: spaced(row.state)),
             (joined, lambda row: self._format.time(row.joined_at)),
             (ID, lambda row: row.id),
         )
+        for account in dict.fromkeys(row.account for row in rows):
+            if self._hides_suspension(account):
+                self._screen.line(f"{account}: {HIDDEN_SUSPENSION}", style="dim")
 
     def roles(self, rows: Sequence[RoleRow]) -> None:
         """Prints the roles that can be assigned."""
