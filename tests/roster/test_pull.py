@@ -328,6 +328,68 @@ def test_people_who_are_still_there_keep_their_days() -> None:
     assert pulled.backup.read_text() == DATED
 
 
+NAMED = (
+    HEAD
+    + """
+[[people]]
+email = "ada@b.co"
+also = ["ada@home.example"]
+logins.cloud = "ada-l"
+logins."second \\" one" = "Ada"
+accounts.cloud = true
+"""
+)
+
+
+@pytest.mark.parametrize("table", [False, True])
+def test_people_keep_their_other_addresses_and_logins(table: bool) -> None:
+    FILE.write_text(NAMED)
+    there: list[CurrentPerson] = [
+        ("cloud", "", ("x",), IN, "Ada-L"),
+        (SECOND, "ADA@home.example", ("y",), IN),
+        ("cloud", "bob@b.co", ("x",), IN),
+        (SECOND, "", ("y",), IN, "other"),
+    ]
+    pulled = pull(FILE, there, replace=True, table=table)
+    assert (pulled.memberships, pulled.lost, pulled.backup) == (4, (), None)
+    people = {(one.account, one.key): one for one in read_roster(FILE).wanted()}
+    assert people.keys() == {
+        ("cloud", "ada@b.co"),
+        (SECOND, "ada@b.co"),
+        ("cloud", "bob@b.co"),
+        (SECOND, "@other"),
+    }
+    ada, second = people["cloud", "ada@b.co"], people[SECOND, "ada@b.co"]
+    assert (ada.also, ada.login, ada.roles) == (("ada@home.example",), "ada-l", ("x",))
+    assert (second.also, second.login, second.roles) == (("ada@home.example",), "Ada", ("y",))
+
+
+@pytest.mark.parametrize(
+    ("there", "table", "lost"),
+    [
+        ([], False, ["the other addresses of ada@b.co", "the logins of ada@b.co"]),
+        ([("cloud", "ada@b.co", None, IN)], True, ["the logins of ada@b.co"]),
+        ([("cloud", "ada@b.co", None, IN)], False, []),
+    ],
+)
+def test_names_that_are_lost_are_reported(
+    there: list[CurrentPerson], table: bool, lost: list[str]
+) -> None:
+    """A row of a CSV file has only the login in the account of the row."""
+    FILE.write_text(NAMED)
+    pulled = pull(FILE, there, replace=True, table=table)
+    assert [line.partition(" (")[0] for line in pulled.lost] == lost
+
+
+def test_a_table_with_logins_of_people_with_addresses_is_kept() -> None:
+    people: list[CurrentPerson] = [("cloud", "ada@b.co", None, IN), ("cloud", "", None, IN, "bob")]
+    pull(FILE, people, table=True)
+    assert pull(FILE, people, replace=True, table=True).lost == ()
+    csv = Path("people.csv")
+    csv.write_text(csv.read_text().replace("ada@b.co,cloud,,", "ada@b.co,cloud,,ada-l"))
+    assert "people.csv.bak" in pull(FILE, people, replace=True, table=True).lost[0]
+
+
 def test_a_second_backup_has_another_name() -> None:
     for name in ("guestlist.toml.bak", "guestlist.toml.bak2"):
         FILE.write_text(DATED)

@@ -26,7 +26,7 @@ from typing import IO, Any, NamedTuple
 import tomlkit
 from tomlkit.exceptions import TOMLKitError
 
-from guestlist.address import email_key, read_email
+from guestlist.address import email_key, login_key, read_email
 from guestlist.config import open_config
 from guestlist.errors import ConfigError, InvalidArgument
 from guestlist.models import OPEN_STATES, State
@@ -94,8 +94,8 @@ def pull(
         present: the people, in any order. Those who are neither members nor able to accept an
             invitation are skipped.
         replace: replace the people of the roster and an existing `people.csv`. People who are still
-            present keep `from` and `until`. `Pulled.lost` lists lost content, `Pulled.backup` is
-            the copy of the previous file.
+            present keep `from`, `until`, `also` and `logins`. `Pulled.lost` lists lost content,
+            `Pulled.backup` is the copy of the previous file.
         table: write a `people.csv` for any number of people.
 
     Raises:
@@ -130,8 +130,12 @@ class _Row(NamedTuple):
 
     @property
     def key(self) -> str:
-        """Identifies the person. The same login in two accounts may be two people."""
-        return email_key(self.email) if self.email else f"@{self.account} {self.login}"
+        return _key_of(self.account, self.email, self.login)
+
+
+def _key_of(account: str, email: str, login: str) -> str:
+    """Returns what identifies a person. The same login in two accounts may be two people."""
+    return email_key(email) if email else f"{login_key(login)} {account}"
 
 
 class _Person(NamedTuple):
@@ -141,22 +145,40 @@ class _Person(NamedTuple):
 
 
 @dataclass
+class _Names:
+    """What a roster says about who a person is.
+
+    Attributes:
+        email: the address.
+        also: the other addresses, by key.
+        logins: the logins, by account.
+    """
+
+    email: str
+    also: dict[str, str] = field(default_factory=dict)
+    logins: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass
 class _Remainder:
-    """The parts of a roster file that stay, and the days of its people.
+    """The parts of a roster file that stay, and the days and names of its people.
 
     Attributes:
         accounts: names of the accounts.
         text: the file without its people.
         before: the previous file.
         days: `from` and `until` as written in the file, by the key of the person.
-        present: keys of the people with days who are still present. Filled by `note_present`.
+        names: the other addresses and the logins of people with an address, by their key.
+        present: keys of the people with days or names who are still present, with their accounts.
+            Filled by `note_present`.
     """
 
     accounts: tuple[str, ...]
     text: str
     before: TomlFile
     days: dict[str, dict[str, Any]]
-    present: set[str] = field(default_factory=set)
+    names: dict[str, _Names]
+    present: dict[str, set[str]] = field(default_factory=dict)
 
     @classmethod
     def read(cls, path: Path, replace: bool) -> _Remainder:
@@ -171,7 +193,8 @@ class _Remainder:
             left = tomlkit.dumps(document)
             if tomllib.loads(left) == remainder:
                 accounts = tuple(remainder.get("accounts", {}))
-                return cls(accounts, left.rstrip(), file, _days(file.table.get("people", [])))
+                people = file.table.get("people", [])
+                return cls(accounts, left.rstrip(), file, _days(people), _names(people))
         raise ConfigError(f"{path} cannot be rewritten", hint="Take the people out of it.")
 
     def with_people(self, people: str) -> bytes:
@@ -182,11 +205,40 @@ class _Remainder:
         return text.encode()
 
     def note_present(self, present: Iterable[CurrentPerson]) -> Iterator[CurrentPerson]:
-        """Yields the people unchanged, and notes which of those with days are present."""
-        for one in present:
-            if self.days and one[3] in CURRENT_STATES and (key := email_key(one[1])) in self.days:
-                self.present.add(key)
-            yield one
+        """Yields the people, and notes which of those with days or names are present. A person with
+        another address or a login of the previous file is named by the address in that file."""
+        main = {
+            key: names.email
+            for mine, names in self.names.items()
+            for key in (
+                *names.also,
+                *(_key_of(account, "", login) for account, login in names.logins.items()),
+            )
+            if key not in self.names
+        }
+        kept = self.days.keys() | self.names.keys()
+        if not kept:
+            yield from present
+            return
+        for account, email, roles, state, *logins in present:
+            key = _key_of(account, email, logins[0] if logins else "")
+            if (address := main.get(key)) is not None:
+                email, logins, key = address, [], email_key(address)
+            if state in CURRENT_STATES and key in kept:
+                self.present.setdefault(key, set()).add(account)
+            if logins:
+                yield account, email, roles, state, logins[0]
+            else:
+                yield account, email, roles, state
+
+    def names_of(self, key: str) -> tuple[str, ...]:
+        """Returns the lines with the other addresses and the logins of a person."""
+        names = self.names.get(key)
+        if names is None:
+            return ()
+        also = (f"also = {_list(names.also.values())}",) if names.also else ()
+        logins = names.logins.items()
+        return (*also, *(f"logins.{_key(name)} = {_text(login)}" for name, login in logins))
 
     def back_up(self, path: Path, pulled: Pulled, *, still_read: str | None = None) -> None:
         """Lists the content that is lost, and copies the previous file if there is any.
@@ -214,8 +266,8 @@ class _Remainder:
                 yield f"the groups of {who} ({where}); their accounts are written instead"
             if any(isinstance(one, dict) and one.get("options") for one in _accesses(person)):
                 yield f"the options of {who} ({where})"
-            for names, what in (("also", "other addresses"), ("logins", "logins")):
-                if person.get(names):
+            for name, what in (("also", "other addresses"), ("logins", "logins")):
+                if person.get(name) and not self._keeps_names(person, name, still_read):
                     yield f"the {what} of {who} ({where})"
             for email in addresses:
                 dated = "from" in person or "until" in person
@@ -225,6 +277,14 @@ class _Remainder:
             where = self.before.where(("people_from", number))
             if people.get("file") != still_read:
                 yield f"the file {people.get('file')}, which the roster no longer names ({where})"
+
+    def _keeps_names(self, person: Mapping[str, Any], name: str, still_read: str | None) -> bool:
+        addresses = _addresses(person)
+        accounts = self.present.get(email_key(addresses[0])) if len(addresses) == 1 else None
+        if accounts is None:
+            return False
+        # a row of a CSV file has only the login in the account of the row
+        return name == "also" or still_read is None or accounts.issuperset(person["logins"])
 
     def _keeps_days(self, email: str, person: Mapping[str, Any]) -> bool:
         key = email_key(email)
@@ -241,6 +301,19 @@ def _days(people: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
             if found.setdefault(key, days) != days:
                 differing.add(key)
     return {key: days for key, days in found.items() if days and key not in differing}
+
+
+def _names(people: Iterable[Mapping[str, Any]]) -> dict[str, _Names]:
+    """Returns the names of each person who has an address and other names."""
+    found: dict[str, _Names] = {}
+    for person in people:
+        addresses = _addresses(person)
+        if len(addresses) != 1 or not (person.get("also") or person.get("logins")):
+            continue
+        names = found.setdefault(email_key(addresses[0]), _Names(addresses[0]))
+        names.also |= {email_key(str(one)): str(one) for one in person.get("also", [])}
+        names.logins |= {name: str(login) for name, login in person.get("logins", {}).items()}
+    return found
 
 
 def _days_of(person: Mapping[str, Any]) -> dict[str, Any]:
@@ -311,9 +384,10 @@ def _people_tables(found: Mapping[str, _Person], remainder: _Remainder) -> Itera
             )
         )
         days = tuple(f"{name} = {_day(day)}" for name, day in remainder.days.get(key, {}).items())
-        emails = alike.setdefault((held, days, person.login), [])
+        names = remainder.names_of(key)
+        emails = alike.setdefault((held, (*names, *days), person.login), [])
         emails += [person.email] if person.email else []
-    for (held, days, login), emails in alike.items():
+    for (held, more, login), emails in alike.items():
         lines = ["[[people]]"]
         if emails:
             lines += [f"email = {_list(emails) if emails[1:] else _text(emails[0])}"]
@@ -321,7 +395,7 @@ def _people_tables(found: Mapping[str, _Person], remainder: _Remainder) -> Itera
             lines += [f"logins.{_key(account)} = {_text(login)}" for account, _ in held]
         for account, roles in held:
             lines.append(f"accounts.{_key(account)} = {'true' if roles is None else _list(roles)}")
-        yield "\n".join([*lines, *days]) + "\n"
+        yield "\n".join([*lines, *more]) + "\n"
 
 
 def _day(day: object) -> str:
@@ -362,29 +436,37 @@ def _write_csv(
     with _replacing(path) as file:
         file.write(remainder.with_people(f'[[people_from]]\nfile = "{PEOPLE_CSV}"\n'))
         dates = ("from", "until") if remainder.days else ()
-        if table.exists() and _has_other_columns(table):
+        others = ("also",) if remainder.names else ()
+        if table.exists() and _has_other_content(table):
             pulled.lost += (
                 f"what {PEOPLE_CSV} said besides accounts and roles: {_back_up_copy(table)}",
             )
         with _replacing(table) as below, _text_writer(below) as text:
             writer = csv.writer(text)
-            writer.writerow((*CSV_COLUMNS, *dates))
+            writer.writerow((*CSV_COLUMNS, *others, *dates))
             for account, email, roles, login in rows:
                 held = "" if roles is None else guarded(cells.join(roles)) or cells.NOTHING
                 days = remainder.days.get(email_key(email), {}) if dates else {}
                 written = (str(days.get(name, "")) for name in dates)
+                names = remainder.names.get(email_key(email)) if others else None
+                login = login or (names.logins.get(account, "") if names else "")
                 named = guarded(cells.join([login])) if login else ""
-                row = (guarded(email), guarded(cells.join([account])), held, named, *written)
-                writer.writerow(row)
+                also = [guarded(cells.join(names.also.values())) if names else ""] * len(others)
+                place = guarded(cells.join([account]))
+                writer.writerow((guarded(email), place, held, named, *also, *written))
                 pulled.memberships += 1
         remainder.back_up(path, pulled, still_read=PEOPLE_CSV)
     pulled.files = (path, table)
 
 
-def _has_other_columns(table: Path) -> bool:
-    """Returns whether a CSV file of people has columns that `pull` cannot fill."""
-    with table.open(encoding="utf-8-sig", errors="replace") as text:
-        return text.readline().strip() != ",".join(CSV_COLUMNS)
+def _has_other_content(table: Path) -> bool:
+    """Returns whether a CSV file of people has content that is lost: other columns, or logins of
+    people with an address."""
+    with table.open(encoding="utf-8-sig", errors="replace", newline="") as text:
+        if text.readline().strip() != ",".join(CSV_COLUMNS):
+            return True
+        login = CSV_COLUMNS.index("login")
+        return any(row[0] and "".join(row[login:]) for row in csv.reader(text) if row)
 
 
 def _back_up_copy(path: Path) -> Path:
