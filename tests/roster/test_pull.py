@@ -381,6 +381,21 @@ def test_names_that_are_lost_are_reported(
     assert [line.partition(" (")[0] for line in pulled.lost] == lost
 
 
+@pytest.mark.parametrize("table", [False, True])
+def test_a_person_without_an_address_keeps_the_days(table: bool) -> None:
+    person = '[[people]]\nlogins.cloud = "Bob"\naccounts.cloud = true\nuntil = 2030-01-01\n'
+    FILE.write_text(HEAD + person)
+    pulled = pull(FILE, [("cloud", "", None, IN, "bob")], replace=True, table=table)
+    assert pulled.lost == ()
+    assert [str(one.ends) for one in read_roster(FILE).wanted()] == ["2030-01-01"]
+    FILE.write_text(HEAD + person)
+    lost = pull(FILE, [], replace=True, table=table).lost
+    assert [line.partition(" (")[0] for line in lost][:2] == [
+        "the logins of Bob",
+        "the days of Bob",
+    ]
+
+
 def test_a_table_with_logins_of_people_with_addresses_is_kept() -> None:
     people: list[CurrentPerson] = [("cloud", "ada@b.co", None, IN), ("cloud", "", None, IN, "bob")]
     pull(FILE, people, table=True)

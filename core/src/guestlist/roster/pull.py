@@ -169,8 +169,9 @@ class _Remainder:
         before: the previous file.
         days: `from` and `until` as written in the file, by the key of the person.
         names: the other addresses and the logins of people with an address, by their key.
-        present: keys of the people with days or names who are still present, with their accounts.
-            Filled by `note_present`.
+        logins: the keys of people without an address.
+        present: keys of the people with days, names or logins who are still present, with their
+            accounts. Filled by `note_present`.
     """
 
     accounts: tuple[str, ...]
@@ -178,6 +179,7 @@ class _Remainder:
     before: TomlFile
     days: dict[str, dict[str, Any]]
     names: dict[str, _Names]
+    logins: frozenset[str]
     present: dict[str, set[str]] = field(default_factory=dict)
 
     @classmethod
@@ -194,7 +196,11 @@ class _Remainder:
             if tomllib.loads(left) == remainder:
                 accounts = tuple(remainder.get("accounts", {}))
                 people = file.table.get("people", [])
-                return cls(accounts, left.rstrip(), file, _days(people), _names(people))
+                logins = frozenset(
+                    key for one in people if not _addresses(one) for key in _keys_of(one)
+                )
+                left = left.rstrip()
+                return cls(accounts, left, file, _days(people), _names(people), logins)
         raise ConfigError(f"{path} cannot be rewritten", hint="Take the people out of it.")
 
     def with_people(self, people: str) -> bytes:
@@ -216,7 +222,7 @@ class _Remainder:
             )
             if key not in self.names
         }
-        kept = self.days.keys() | self.names.keys()
+        kept = self.days.keys() | self.names.keys() | self.logins
         if not kept:
             yield from present
             return
@@ -261,7 +267,8 @@ class _Remainder:
         for number, person in enumerate(table.get("people", [])):
             where = self.before.where(("people", number))
             addresses = _addresses(person)
-            who = addresses[0] if len(addresses) == 1 else f"{len(addresses) or 1} people"
+            names = addresses or [str(login) for login in person.get("logins", {}).values()]
+            who = names[0] if len(addresses) < 2 and names else f"{len(addresses)} people"
             if person.get("groups"):
                 yield f"the groups of {who} ({where}); their accounts are written instead"
             if any(isinstance(one, dict) and one.get("options") for one in _accesses(person)):
@@ -269,10 +276,9 @@ class _Remainder:
             for name, what in (("also", "other addresses"), ("logins", "logins")):
                 if person.get(name) and not self._keeps_names(person, name, still_read):
                     yield f"the {what} of {who} ({where})"
-            for email in addresses:
-                dated = "from" in person or "until" in person
-                if dated and not self._keeps_days(email, person):
-                    yield f"the days of {email} ({where})"
+            for name, key in zip(names, _keys_of(person), strict=True):
+                if _days_of(person) and not self._keeps_days(key, person):
+                    yield f"the days of {name} ({where})"
         for number, people in enumerate(table.get("people_from", [])):
             where = self.before.where(("people_from", number))
             if people.get("file") != still_read:
@@ -280,14 +286,15 @@ class _Remainder:
 
     def _keeps_names(self, person: Mapping[str, Any], name: str, still_read: str | None) -> bool:
         addresses = _addresses(person)
+        if not addresses and name == "logins":
+            return self.present.keys() >= set(_keys_of(person))
         accounts = self.present.get(email_key(addresses[0])) if len(addresses) == 1 else None
         if accounts is None:
             return False
         # a row of a CSV file has only the login in the account of the row
         return name == "also" or still_read is None or accounts.issuperset(person["logins"])
 
-    def _keeps_days(self, email: str, person: Mapping[str, Any]) -> bool:
-        key = email_key(email)
+    def _keeps_days(self, key: str, person: Mapping[str, Any]) -> bool:
         return key in self.present and self.days[key] == _days_of(person)
 
 
@@ -297,7 +304,7 @@ def _days(people: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
     differing = set()
     for person in people:
         days = _days_of(person)
-        for key in map(email_key, _addresses(person)):
+        for key in _keys_of(person):
             if found.setdefault(key, days) != days:
                 differing.add(key)
     return {key: days for key, days in found.items() if days and key not in differing}
@@ -323,6 +330,15 @@ def _days_of(person: Mapping[str, Any]) -> dict[str, Any]:
 def _addresses(person: Mapping[str, Any]) -> list[str]:
     email = person.get("email", [])
     return [email] if isinstance(email, str) else [str(one) for one in email]
+
+
+def _keys_of(person: Mapping[str, Any]) -> list[str]:
+    """Returns the keys of the people in a table. A person without an address has a key for each
+    login."""
+    if addresses := _addresses(person):
+        return list(map(email_key, addresses))
+    logins = person.get("logins", {}).items()
+    return [_key_of(account, "", str(login)) for account, login in logins]
 
 
 def _accesses(person: Mapping[str, Any]) -> list[Any]:
@@ -446,9 +462,10 @@ def _write_csv(
             writer.writerow((*CSV_COLUMNS, *others, *dates))
             for account, email, roles, login in rows:
                 held = "" if roles is None else guarded(cells.join(roles)) or cells.NOTHING
-                days = remainder.days.get(email_key(email), {}) if dates else {}
+                key = _key_of(account, email, login) if dates or others else ""
+                days = remainder.days.get(key, {}) if dates else {}
                 written = (str(days.get(name, "")) for name in dates)
-                names = remainder.names.get(email_key(email)) if others else None
+                names = remainder.names.get(key) if others else None
                 login = login or (names.logins.get(account, "") if names else "")
                 named = guarded(cells.join([login])) if login else ""
                 also = [guarded(cells.join(names.also.values())) if names else ""] * len(others)
