@@ -33,14 +33,15 @@ UNDER_WAY = 60
 """Requests after which every process has sent some."""
 
 TEXT = f"""
-{INVITATIONS:,} invitations, one request each, as in a run that has read where everybody stands:
-from the threads of one client, and from four processes whose clients share a ledger, and the pace
-through it. The services count strictly, each with a server of its own: no window of the limit's
-length may hold more requests than the limit, and what is too much is answered with 429. The servers
-tell when requests came, and how many they refused. Used is what came while the limit began anew
-some whole number of times, counted from the first request, over so many times the limit. All four
-cases take place side by side, because nearly all that they do is wait; each begins when the
-processes of the one before are under way, because starting is work.
+{INVITATIONS:,} invitations with one request each, as in a run that has already read the status
+of all people: from the threads of one client, and from four processes that share a ledger and its
+rate limiter. Each case has its own service. The services count strictly: if more requests than the
+limit arrive in any window of the limit's length, the service answers the excess with 429. The
+servers report when requests arrived, and how many they refused. "Used" is the number of requests
+that arrived during a whole number of windows, counted from the first request, divided by the number
+that the limit allows in them. All four cases run side by side, because they spend nearly all their
+time waiting. Each starts when the processes of the previous one are running, because starting uses
+CPU.
 """
 
 
@@ -173,12 +174,12 @@ def measure() -> Report:
         text=TEXT,
         targets=[
             Target(
-                f"{LEAST} against the part of the allowed rate that is used,"
+                f"{LEAST} divided by the used part of the allowed rate,"
                 " the worst of four: at most 1",
                 LEAST / min(bulk.used for bulk in bulks.values()),
                 1,
             ),
-            Target("429s, of all four: none", sum(bulk.refused for bulk in bulks.values()), 0),
+            Target("429s in all four cases: none", sum(bulk.refused for bulk in bulks.values()), 0),
         ],
         tables=[
             Table(

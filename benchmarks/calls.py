@@ -21,12 +21,13 @@ CALLS, ROUNDS = 40, max(7, scaled(21))
 OURS, BARE, REQUESTS, SDK = "guestlist", "httpx", "requests", "aitronos-sdk"
 
 TEXT = """
-Each call is about another address. guestlist looks before it invites: `status` is two requests (is
-there an invitation, is there a member), `invite` three (the same, and create), `resend` four (the
-same, send, read anew). The others make the same requests, and no others, on one open connection.
-The server tells what Aitronos' sandbox answered to each. Bare httpx and requests read the body and
-leave it; guestlist and the SDK turn it into values. CPU is that of the client's process.
-Instructions are counted by callgrind and hold those outside the kernel only.
+Each call is about another address. guestlist looks before it invites. `status` sends two requests
+(for the invitation and for the member), `invite` three (these two, and the creation), and `resend`
+four (these two, the resend, and another lookup). The other clients send the same requests on one
+open connection. The server sends the answers that Aitronos' sandbox gave to each request. Bare
+httpx and requests read the body and do not parse it; guestlist and the SDK parse it into objects.
+CPU is the CPU time of the client's process. callgrind counts the instructions, without those in the
+kernel.
 """
 
 
@@ -47,13 +48,13 @@ def measure() -> Report:
         text=TEXT,
         targets=[
             Target(
-                "CPU of a call against bare httpx, the worst of six: at most 1.15",
+                "CPU of a call compared with bare httpx, the worst of six: at most 1.15",
                 max(against_bare),
                 1.15,
             ),
             Target("the same, the mean of six: at most 1.0", sum(against_bare) / 6, 1.0),
             Target(
-                "CPU against the official SDK, the worst of three: at most 1/1.3",
+                "CPU compared with the official SDK, the worst of three: at most 1/1.3",
                 max(speed),
                 1 / 1.3,
             ),

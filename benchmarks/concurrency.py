@@ -45,12 +45,13 @@ ThreadCallers = Callable[[str, int], AbstractContextManager[Sequence[Call]]]
 C = TypeVar("C")
 
 TEXT = f"""
-{CALLS:,} times `status`, against a service that answers at once and one that answers after
-{SLOW * 1000:.0f} ms. guestlist is one client, shared. httpx is arranged in each way that is known
-to be good at some concurrency: one shared client, one client (of one connection) for each task or
-thread, and for tasks the sync clients in threads. *The best httpx* is the one with the least CPU.
-Figures are medians of {ROUNDS} rounds; a round makes every contender's calls once, on connections
-that are opened before the clock starts. Contenders that are slow by far make a tenth of the calls.
+{CALLS:,} calls of `status`, against a service that answers at once and one that answers after
+{SLOW * 1000:.0f} ms. guestlist uses one shared client. httpx is used in each way that is known to
+work well with many calls: one shared client; one client, with one connection, for each task or
+thread; and, for tasks, sync clients in threads. *The best httpx* is the way that uses the least
+CPU. Figures are medians of {ROUNDS} rounds. In each round every client makes its calls once, on
+connections that are opened before the clock starts. Clients that are much slower make a tenth of
+the calls.
 """
 
 
@@ -209,7 +210,7 @@ def measure() -> Report:
             best = max(_against_best(measured[n], candidates) for n in IN_FLIGHT)
             targets.append(
                 Target(
-                    f"{kind}, answered {when}: CPU against the best httpx from {kind},"
+                    f"{kind}, answered {when}: CPU compared with the best httpx from {kind},"
                     " the worst of four: at most 1/0.9",
                     best,
                     1 / 0.9,
@@ -218,18 +219,18 @@ def measure() -> Report:
         everywhere = max(_against_best(tasks[n], (EACH, SHARED, THREADS)) for n in IN_FLIGHT)
         targets += [
             Target(
-                f"tasks, answered {when}: CPU against the best httpx of all, threads too,"
-                " the worst of four: at most 1/0.9",
+                f"tasks, answered {when}: CPU compared with the best httpx of all,"
+                " threads included, the worst of four: at most 1/0.9",
                 everywhere,
                 1 / 0.9,
             ),
             Target(
-                f"64 tasks, answered {when}: CPU against `AsyncAitronos`: at most 1/2",
+                f"64 tasks, answered {when}: CPU compared with `AsyncAitronos`: at most 1/2",
                 tasks[64][OURS].cpu_against(tasks[64][SDK]).median,
                 0.5,
             ),
             Target(
-                f"256 tasks, answered {when}, against 64: CPU of a call at most 1.5",
+                f"256 tasks, answered {when}, compared with 64: CPU of a call at most 1.5",
                 tasks[256][OURS].cpu_against(tasks[64][OURS]).median,
                 1.5,
             ),

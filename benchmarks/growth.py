@@ -30,15 +30,16 @@ WARM_UP = 500
 """Orders that are carried out before the clock starts."""
 
 TEXT = f"""
-CPU per person at four sizes. *Reading*: everybody is read, members and invitations, as above.
-*Planning*: a roster whose people are in a CSV file, in no order, half of them members and half new,
-is read and compared with an organization that has as many members, and an invitation for each
-{INVITED}, all read over HTTP; the changes are gone through. *Applying*: invitations are written
-into a ledger (a SQLite file) and carried out by a run, against the same server without a limit,
-after {WARM_UP} others. Each is a process of its own, and memory the largest resident set of it.
-An order takes more than a millisecond, so that a million take half an hour: they are
-applied with `--million` only. How many orders a run carries out in a second against a service that
-takes its time, `python -m tests.durable throughput` measures.
+CPU time per person, at four sizes. *Reading* reads all members and invitations, as above.
+*Planning* reads a roster with its people in an unsorted CSV file, half of them members and half
+new. It compares the roster over HTTP with an organization that has as many members, and one
+invitation for every {INVITED} members, and iterates over the changes. *Applying* writes invitations
+into a ledger (a SQLite file) and applies them in a run, against the same server without a rate
+limit, after {WARM_UP} others. Each measurement is a separate process, and memory is the largest
+resident set of the process. An order takes more than a millisecond, and a million
+orders half an hour, so they are applied only with `--million`.
+`python -m tests.durable throughput` measures how many orders a run completes in a second with a
+service that takes time to answer.
 """
 
 

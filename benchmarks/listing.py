@@ -30,10 +30,11 @@ ROUNDS = {1_000: 7, 10_000: 7, 100_000: scaled(5), 1_000_000: scaled(3)}
 """How often each size is read."""
 
 TEXT = f"""
-An organization of Vultr's kind, read with `members` and then `invitations`: a million members and
-{1_000_000 // INVITED:,} invitations, {PAGE} on a page. The bare loop asks httpx for the same pages,
-parses each with `response.json()`, and takes the id and the address of every record. Each reading
-is a process of its own; the two take turns. Memory is the largest resident set of that process.
+Reads an organization like Vultr's with `members` and then `invitations`: a million members and
+{1_000_000 // INVITED:,} invitations, {PAGE} on a page. The bare loop requests the same pages with
+httpx, parses each with `response.json()`, and takes the id and the address of every record. Each
+measurement is a separate process, and the two readers take turns. Memory is the largest resident
+set of the process.
 """
 
 
@@ -162,8 +163,8 @@ def measure() -> Report:
         title="A million people",
         text=TEXT,
         targets=[
-            Target("CPU against the bare loop: at most 1.5", cpu.median, 1.5),
-            Target("peak memory at 1,000,000 against 10,000: at most 1.2", memory, 1.2),
+            Target("CPU compared with the bare loop: at most 1.5", cpu.median, 1.5),
+            Target("peak memory at 1,000,000 compared with 10,000: at most 1.2", memory, 1.2),
         ],
         tables=[
             Table(

@@ -10,18 +10,18 @@ TRIED = FOLDER / "tried.md"
 
 HEAD = """# Performance
 
-<!-- written by `python -m benchmarks`: edit what it is made from -->
+<!-- Written by `python -m benchmarks`. Edit the texts in benchmarks/, then add --page. -->
 
-What guestlist costs its users, beside what they would use instead. Everything is measured in turns
-in one run against one local server, so read the **ratios**: a machine that does other work at the
-same time disturbs both alike, and the times would be others elsewhere. Each section says how much
-other work there was, and whether it was made with `--quick`, whose figures are of fewer calls and
-rounds and spread wider. A figure is the median of the rounds, with the quartiles behind it; a ratio
-that of each round's ratios.
+This page compares the cost of guestlist with that of other clients. All programs take turns in one
+run against one local server, so read the **ratios**: other work on the machine slows both sides
+alike, and the times differ from machine to machine. Each section states the load of the
+machine, and whether the measurement used `--quick`, which makes fewer calls and rounds and gives
+less precise figures. A figure is the median of the rounds, followed by the quartiles. A ratio is
+the median of the ratios of the rounds.
 
-    uv run --group benchmarks python -m benchmarks           # everything, and this page
+    uv run --group benchmarks python -m benchmarks           # all rows; writes this page
     uv run --group benchmarks python -m benchmarks calls     # one row
-    uv run python -m benchmarks --check                      # what CI compares
+    uv run python -m benchmarks --check                      # the comparisons of CI
 """
 
 
@@ -58,7 +58,7 @@ def _circumstances(row: dict[str, Any]) -> str:
     """How much the figures of a row can be trusted."""
     busy = f"{row['busy']:.1f}" if row["busy"] is not None else "unknown"
     made = "with `--quick`: **a quarter of the calls and rounds**" if row["quick"] else "in full"
-    return f"*Measured {made}. The machine's load just before (of all its programs): {busy}.*"
+    return f"*Measured {made}. The machine's load average just before: {busy}.*"
 
 
 def _table(table: dict[str, Any]) -> str:

@@ -22,11 +22,11 @@ DIFFERENT = 40
 """So many pages take turns, with more different texts than a parser's cache remembers."""
 
 TEXT = f"""
-The bytes of one page of {SIZE} records, as the service sends them, become values; {DIFFERENT} pages
-with other people on each take turns. guestlist keeps
-the service's own record in `raw` besides, gives states and moments one meaning, and bears records
-that hold less or more than documented; `validate_json` does none of that. Aitronos has no list of
-invitations, so against its SDK's parser a page of members is read.
+Measures how long it takes to parse one page of {SIZE} records, from the bytes that the service
+sends to objects. {DIFFERENT} pages with different people take turns. guestlist also keeps the
+service's own record in `raw`, translates states and dates, and accepts records with fewer or more
+fields than documented. `validate_json` does none of that. Aitronos has no list of invitations, so
+the comparison with its SDK's parser uses a page of members.
 """
 
 
@@ -148,12 +148,12 @@ def measure() -> Report:
         text=TEXT,
         targets=[
             Target(
-                "a page of invitations against `validate_json`: at most 2",
+                "a page of invitations compared with `validate_json`: at most 2",
                 ours.cpu_against(pydantic).median,
                 2,
             ),
             Target(
-                "a page of members against the SDK's parser: at most 1/20",
+                "a page of members compared with the SDK's parser: at most 1/20",
                 members.cpu_against(sdk).median,
                 1 / 20,
             ),

@@ -17,10 +17,10 @@ FASTEST_NEEDED = 7000
 """Requests in a second of the fastest client measured here (aiohttp, on an idle machine)."""
 
 TEXT = """
-The server (`benchmarks/server.py`) is a process of its own, on the machine's last core while the
-measured one keeps to the first: a loop over `epoll` that answers with bytes made before. A raw
-socket that sends the bytes of one `status` and reads the answer shows how fast it is with one
-request at a time, wrk (where it is installed) with 64.
+The server (`benchmarks/server.py`) is a separate process: a loop over `epoll` that sends prepared
+bytes. It runs on the machine's last core, and the measured program on the first. A raw socket that
+sends the bytes of one `status` and reads the answer shows the server's speed with one request at a
+time. wrk, if it is installed, shows it with 64 connections.
 """
 
 
@@ -47,13 +47,13 @@ def measure() -> Report:
         text=TEXT,
         targets=[
             Target(
-                f"{FASTEST_NEEDED:,} requests in a second, which the fastest client makes here,"
-                " against what the server can: at most 1",
+                f"{FASTEST_NEEDED:,} requests a second (the fastest client measured here)"
+                " divided by the server's own rate: at most 1",
                 FASTEST_NEEDED / best,
                 1,
             )
         ],
-        tables=[Table("Requests in a second", ("client", "requests/s"), rows)],
+        tables=[Table("Requests a second", ("client", "requests/s"), rows)],
     )
 
 

@@ -34,9 +34,9 @@ print(Invitation.model_validate_json(transport.handle_request(request).read()))
 """
 
 TEXT = """
-Whole processes, from their start to their end, in turns; modules are compiled already. `status`
-asks the local server that the other rows use. What it is measured against does the least that can
-be done with httpx and pydantic: one model, one request, one answer.
+Measures whole processes from start to end, in turns. Modules are already compiled. `status` sends
+its requests to the same local server as the other rows. It is compared with the smallest possible
+program with httpx and pydantic: one model, one request, one answer.
 """
 
 
@@ -57,10 +57,10 @@ def measure() -> Report:
         text=TEXT,
         targets=[
             Target("`import guestlist`: at most 1.5", ratio[IMPORT], 1.5),
-            Target("of httpx, pydantic and asyncio, loaded by it: none", len(loaded()), 0),
+            Target("modules of httpx, pydantic and asyncio that it loads: none", len(loaded()), 0),
             Target("`guestlist --version`: at most 4.5", ratio["guestlist --version"], 4.5),
             Target("`guestlist --help`: at most 4.5", ratio["guestlist --help"], 4.5),
-            Target("`guestlist status` against httpx and pydantic: at most 1.1", status, 1.1),
+            Target("`guestlist status` compared with httpx and pydantic: at most 1.1", status, 1.1),
         ],
         tables=[
             Table(
