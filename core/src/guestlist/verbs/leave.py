@@ -50,8 +50,10 @@ def revoke(accounts: Accounts, who: Who, *, account: str | None = None) -> Steps
     """Withdraws all open invitations of a person, or the one whose id is given. Safe to repeat.
     Never takes a member out.
 
-    The invitations are read again first, so that no accepted one is revoked. If there is no open
-    invitation, nothing is sent and the outcome is `already_revoked`.
+    A single call reads the records first, so that it revokes no invitation that has been accepted.
+    A run uses the records that were read for its plan. It reads them again before it revokes only
+    if the person was a member when the plan was made. If there is no open invitation, nothing is
+    sent and the outcome is `already_revoked`.
 
     Args:
         who: an address, the id of an invitation, or a value that guestlist returned. An id, or an
