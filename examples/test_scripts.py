@@ -67,10 +67,10 @@ def test_async_many(
 
     assert run("async_many.py", "vultr") == 1
 
-    told = capsys.readouterr()
-    assert told.out == "1 already_invited, 1 failed, 5 invited\n"
-    assert "nobody" in told.err
-    assert sorted(mail.to for mail in guestlist_sandbox.outbox.emails) == people
+    printed = capsys.readouterr()
+    assert printed.out == "1 already_invited, 1 failed, 5 invited\n"
+    assert "nobody" in printed.err
+    assert sorted(email.to for email in guestlist_sandbox.outbox.emails) == people
 
 
 def test_offboard(

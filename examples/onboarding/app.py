@@ -53,8 +53,8 @@ class Onboarding:
         result = await self._guests.invite(
             order["email"], role=order.get("role"), account=order.get("account")
         )
-        told = {"outcome": result.outcome, "state": result.guest.state}
-        return JSONResponse(told, 201 if result.email_sent else 200)
+        body = {"outcome": result.outcome, "state": result.guest.state}
+        return JSONResponse(body, 201 if result.email_sent else 200)
 
     async def waiting(self, request: Request) -> Response:
         people = await asyncio.to_thread(self._ledger.waiting)

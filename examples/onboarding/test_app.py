@@ -57,7 +57,7 @@ def events(answer: httpx.Response) -> list[str]:
     return [line[7:] for line in answer.text.splitlines() if line.startswith("event: ")]
 
 
-async def test_whoever_accepts_is_told_of_on_every_machine(
+async def test_every_machine_reports_an_acceptance(
     start: Start, guestlist_accept: Callable[..., None], guestlist_sandbox: Sandbox
 ) -> None:
     one, other = await start(), await start()
@@ -92,7 +92,7 @@ async def test_a_browser_goes_on_where_it_was(
     assert "ada@example.com" not in second.text
 
 
-async def test_what_was_begun_before_a_restart_is_told_after_it(
+async def test_acceptances_are_reported_after_a_restart(
     start: Start, guestlist_accept: Callable[..., None]
 ) -> None:
     await (await start()).post("/invitations", json=ADA)

@@ -39,7 +39,7 @@ PAGE = jinja2.Environment(autoescape=True).from_string(
 <h1>Our team</h1>
 {% if notice %}<p role="status">{{ notice }}</p>{% endif %}
 <form method="post">
-  <input type="email" name="email" aria-label="E-mail address" required>
+  <input type="email" name="email" aria-label="Email address" required>
   <select name="account" aria-label="Service">
     {% for account in accounts %}<option>{{ account }}</option>{% endfor %}
   </select>

@@ -49,7 +49,7 @@ async def test_a_colleague_is_invited_and_accepts(
         answer = await browser.post("/guests", json=order)
         assert (answer.status_code, answer.json()["outcome"]) == (201, "invited")
 
-    assert [mail.to for mail in guestlist_sandbox.outbox.emails] == ["ada@example.com"] * 2
+    assert [email.to for email in guestlist_sandbox.outbox.emails] == ["ada@example.com"] * 2
     assert await states(browser, "ada@example.com") == {"cloud": "pending", "assistant": "pending"}
 
     guestlist_accept("ada@example.com", service="vultr")
