@@ -418,7 +418,7 @@ def copy_of(self: Service, invitation: Invitation) -> NewInvitation:
 
 
 @pytest.mark.long
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(
     st.lists(wanted, max_size=2),
     st.lists(records, max_size=2),
