@@ -129,7 +129,7 @@ def test_memory_does_not_grow_with_the_people(
     crowd.setattr("guestlist.ledger.deferred_grants.ROWS_PER_READ", 100)
     crowd.setattr("guestlist.runs.settling.MAX_LOST_PEOPLE", 20)
     peaks = []
-    for people in (100, 400, 1_200):  # the first loads modules
+    for people in (200, 400, 1_200):  # the first loads modules
         crowd.setattr(Crowd, "people", people)
         office = Office(tmp_path, people, kind)
         tracemalloc.start()
