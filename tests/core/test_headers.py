@@ -16,7 +16,7 @@ from guestlist import Guestlist
 from guestlist.errors import ConfigError, GuestlistError
 from guestlist.event import Event
 from guestlist.exchange.account import Account, Budget
-from guestlist.exchange.headers import spoken
+from guestlist.exchange.headers import iter_secret_parts
 from guestlist.provider import Flow, Provider, Request, operation, setting
 from pytest_guestlist.scrub import Scrubber
 
@@ -113,7 +113,7 @@ PAIR = base64.b64encode(b"me:hunter2-hunter2").decode()
 
 
 def test_what_follows_the_scheme_is_secret_too() -> None:
-    assert [*spoken({"A": "Basic abc", "B": "k=1 2", "C": "key"})] == [
+    assert [*iter_secret_parts({"A": "Basic abc", "B": "k=1 2", "C": "key"})] == [
         "Basic abc",
         "abc",
         "k=1 2",

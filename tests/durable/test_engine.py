@@ -33,7 +33,7 @@ from guestlist.ledger.outcome import Done
 from guestlist.ledger.schema import OrderState
 from guestlist.ledger.store import Store
 from guestlist.runs import runner as runner_module
-from guestlist.runs.execution import too_long_a_pause
+from guestlist.runs.execution import excessive_pause_error
 from guestlist.runs.runner import Runner, Summary
 from guestlist.runs.stop import Stop
 from guestlist.runs.workers import shared
@@ -277,7 +277,7 @@ def test_a_run_on_many_machines_ends_if_a_pause_is_too_long(
             lambda clock: nullcontext(hurried.with_clock(clock)),
             pool.url,
             Stop(),
-            too_long=partial(too_long_a_pause, hurried),
+            too_long=partial(excessive_pause_error, hurried),
         )
     halted = summary.tallies["plain"].halted
     assert isinstance(halted, RateLimited)

@@ -52,7 +52,7 @@ class Story:
         """Nothing was sent for it; the order's number."""
         change = Change(action=action, account=account, email=email, key=email_key(email), **facts)
         if run is None:
-            return self._write(lambda c: orders.add_single(c, change, day(at).timestamp()))
+            return self._write(lambda c: orders.add_for_single_call(c, change, day(at).timestamp()))
         now = day(at).timestamp()
         self.store.make(lambda connection: runs.add(connection, [change], run=run, now=now))
         work = orders.asked(self.store, run, account, ORDER[action], 0, 1_000_000)

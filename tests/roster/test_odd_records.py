@@ -11,7 +11,7 @@ from guestlist import Guestlist, email_key
 from guestlist.changes import Action, Change
 from guestlist.models import Invitation, Member, State
 from guestlist.provider import Flow, Page, RecordProblem, operation
-from guestlist.roster import Wanted, make_plan, moved, read_plan
+from guestlist.roster import Wanted, iter_outdated_changes, make_plan, read_plan
 from guestlist.roster.current_people import CurrentPeople
 
 ADA, BEA, CAM, DAN = (f"{name}@example.com" for name in ("ada", "bea", "cam", "dan"))
@@ -61,7 +61,7 @@ def test_a_plan_in_a_file_does_not_hold_for_a_person_who_is_hidden_now(tmp_path:
     with club() as guests, make_plan(guests, ALL) as plan:
         plan.write(path)
     with club(RecordProblem(2, "it has no id", email=ADA)) as guests:
-        found: list[tuple[Change, str]] = list(moved(guests, read_plan(path)))
+        found: list[tuple[Change, str]] = list(iter_outdated_changes(guests, read_plan(path)))
     assert [(change.email, why) for change, why in found] == [(ADA, "was gone, and is now unknown")]
 
 

@@ -16,7 +16,7 @@ from guestlist import ConfigError, Guestlist, Unauthorized, email_key
 from guestlist.changes import Change
 from guestlist.models import Role
 from guestlist.provider import Flow, Page, operation
-from guestlist.roster import PlanFile, Wanted, make_plan, moved, read_plan
+from guestlist.roster import PlanFile, Wanted, iter_outdated_changes, make_plan, read_plan
 from pytest_guestlist.clock import VirtualClock
 
 ADA, BEA = "ada@example.com", "bea@example.com"
@@ -55,7 +55,7 @@ def written(
 def different(guests: Guestlist, plan: PlanFile) -> dict[tuple[str, str, str], str]:
     return {
         (change.account, change.email, change.action.value): what
-        for change, what in moved(guests, plan)
+        for change, what in iter_outdated_changes(guests, plan)
     }
 
 
@@ -178,7 +178,7 @@ def test_another_account_under_the_same_name(
         Guestlist({**guestlist_accounts, "betterauth": other}) as others,
         pytest.raises(ConfigError, match="another account 'betterauth'"),
     ):
-        list(moved(others, plan))
+        list(iter_outdated_changes(others, plan))
 
 
 def test_an_account_that_cannot_be_read_again(
@@ -189,7 +189,7 @@ def test_an_account_that_cannot_be_read_again(
     other = guestlist_accounts["betterauth"].model_copy(update={"token": "wrong"})
     with Guestlist({**guestlist_accounts, "betterauth": other}) as others:
         with pytest.raises(Unauthorized) as caught:
-            list(moved(others, plan))
+            list(iter_outdated_changes(others, plan))
         assert caught.value.account == "betterauth"
 
 
@@ -211,7 +211,7 @@ def test_a_file_that_is_replaced_by_one_with_as_many_changes_is_noticed(
     with pytest.raises(ConfigError, match="has changed since it was opened"):
         list(plan.changes())
     with pytest.raises(ConfigError, match="has changed since it was opened"):
-        list(moved(guests, plan))
+        list(iter_outdated_changes(guests, plan))
 
 
 # ---------------------------------------------------------------------------- roles and days
@@ -277,10 +277,10 @@ def test_a_change_holds_until_the_last_day(guests: Guestlist, tmp_path: Path) ->
         LENA: midnight + timedelta(days=3),
     }
     last = midnight + timedelta(days=2, seconds=-1)
-    assert list(moved(guests, plan, now=last)) == []
-    [(change, _)] = moved(guests, plan, now=midnight + timedelta(days=2))
+    assert list(iter_outdated_changes(guests, plan, now=last)) == []
+    [(change, _)] = iter_outdated_changes(guests, plan, now=midnight + timedelta(days=2))
     assert change.email == ADA
-    later = {change.email: what for change, what in moved(guests, plan, now=LATER)}
+    later = {change.email: what for change, what in iter_outdated_changes(guests, plan, now=LATER)}
     assert later == {
         ADA: f"was valid only until {today + timedelta(days=2)} 00:00 UTC",
         LENA: f"was valid only until {today + timedelta(days=3)} 00:00 UTC",

@@ -13,7 +13,7 @@ from guestlist import AsyncGuestlist, Guestlist
 from guestlist.changes import Action
 from guestlist.event import Event
 from guestlist.models import State
-from guestlist.roster import Note, Wanted, make_plan, moved, read_plan
+from guestlist.roster import Note, Wanted, iter_outdated_changes, make_plan, read_plan
 from guestlist.roster.current_people import CurrentPeople
 from guestlist.sandbox import Sandbox
 from pytest_guestlist.clock import VirtualClock
@@ -146,10 +146,10 @@ def test_a_saved_plan_is_checked_against_complete_invitations(
         plan.write(tmp_path / "team.plan")
     written = read_plan(tmp_path / "team.plan")
     requests.clear()
-    assert list(moved(watched, written)) == []
+    assert list(iter_outdated_changes(watched, written)) == []
     assert len(requests.about_one) == 2
     watched.revoke(second)
-    [(change, _)] = moved(watched, written)
+    [(change, _)] = iter_outdated_changes(watched, written)
     assert change.email == second
 
 

@@ -184,7 +184,7 @@ def test_a_role_that_is_none_is_told_before_anything_is_sent(
 @everywhere
 def test_what_names_no_role(make: Any) -> None:
     guests = make()
-    with pytest.raises(InvalidArgument, match="5 is no role"):
+    with pytest.raises(InvalidArgument, match="5 is not a role"):
         guests.onboard(ADA, role=5)
     assert guests.writes == []
 

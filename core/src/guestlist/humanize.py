@@ -17,7 +17,7 @@ def duration(length: timedelta) -> str:
     return "less than a minute"
 
 
-def relative(moment: datetime, now: datetime) -> str:
+def relative_time(moment: datetime, now: datetime) -> str:
     """Returns a time relative to `now`: `just now`, `2 hours ago`, `in 3 days`."""
     if moment > now:
         return f"in {duration(moment - now)}"
@@ -26,6 +26,6 @@ def relative(moment: datetime, now: datetime) -> str:
     return f"{duration(now - moment)} ago"
 
 
-def absolute(moment: datetime) -> str:
+def absolute_time(moment: datetime) -> str:
     """Returns a time in UTC as date and time: `21 Nov 2026, 02:34:05 UTC`."""
     return f"{moment.day} {moment:%b %Y, %H:%M:%S} UTC"

@@ -6,11 +6,11 @@ ACTIVE = tuple("=+-@\t\r\n＝＋－＠")  # noqa: RUF001 - full-width forms work
 """Characters that a spreadsheet treats as the start of a formula, or skips before one."""
 
 
-def guarded(cell: str) -> str:
+def escape_formula(cell: str) -> str:
     """Returns the cell, with an apostrophe before it if a spreadsheet could run it as a formula."""
     return f"'{cell}" if cell.lstrip("'").startswith(ACTIVE) else cell
 
 
-def unguarded(cell: str) -> str:
-    """Returns the cell without the apostrophe that `guarded` adds."""
+def unescape_formula(cell: str) -> str:
+    """Returns the cell without the apostrophe that `escape_formula` adds."""
     return cell[1:] if cell.startswith("'") and cell.lstrip("'").startswith(ACTIVE) else cell

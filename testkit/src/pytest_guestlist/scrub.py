@@ -15,7 +15,7 @@ from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
 from guestlist.address import email_key
 from guestlist.exchange.account import FORM
-from guestlist.exchange.headers import spoken
+from guestlist.exchange.headers import iter_secret_parts
 from guestlist.exchange.redact import COMMON_FIELDS
 from guestlist.provider import Provider
 from guestlist.provider.settings import urls
@@ -70,8 +70,10 @@ class Scrubber:
         credentials = shown.authorize()
         self._credentials |= {name.lower(): text for name, text in credentials.items()}
         for name, text in account.authorize().items():
-            masks = [*spoken({name: credentials.get(name, "CREDENTIALS")})]
-            for real, mask in zip(spoken({name: text}), [*masks, masks[-1]], strict=False):
+            masks = [*iter_secret_parts({name: credentials.get(name, "CREDENTIALS")})]
+            for real, mask in zip(
+                iter_secret_parts({name: text}), [*masks, masks[-1]], strict=False
+            ):
                 self._values |= {real: mask} if real != mask else {}
         for name in urls(type(account)):
             real, mask = getattr(account, name), getattr(shown, name)

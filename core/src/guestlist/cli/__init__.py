@@ -65,9 +65,9 @@ def _main(words: list[str], when_loaded: Callable[[], None] | None) -> int:
     from guestlist.cli.parser import UsageError, with_default_sandbox
 
     if "_ARGCOMPLETE" in os.environ:
-        from guestlist.cli.shell_completion import complete
+        from guestlist.cli.shell_completion import answer_completion_request
 
-        complete(build_parser())
+        answer_completion_request(build_parser())
     parser = build_parser(words)
     try:
         arguments = parser.parse_args(with_default_sandbox(words))

@@ -57,10 +57,10 @@ def _accounts(parser: Parser, without: str) -> None:
         default=[],
         help=f"an account; may be repeated (without it: {without})",
     )
-    complete(option, account_names)
+    set_completer(option, account_names)
 
 
-def complete(option: argparse.Action, words: Callable[..., Any]) -> None:
+def set_completer(option: argparse.Action, words: Callable[..., Any]) -> None:
     """Sets the function that returns the values for completion in the shell."""
     option.completer = words  # type: ignore[attr-defined]  # argcomplete reads it from there
 
@@ -113,7 +113,7 @@ def ledger_option(parser: Parser) -> None:
     )
 
 
-def pair(text: str) -> tuple[str, str]:
+def parse_name_value(text: str) -> tuple[str, str]:
     """Parses an argument of the form `name=value`."""
     name, equals, value = text.partition("=")
     if not name or not equals:
@@ -318,7 +318,7 @@ def _options(parser: Parser) -> None:
         "--option",
         action="append",
         default=[],
-        type=pair,
+        type=parse_name_value,
         metavar="NAME=VALUE",
         help="an option of the provider (`providers` shows them); may be repeated",
     )
@@ -358,7 +358,7 @@ def _wait(parser: Parser) -> None:
         metavar="STATE",
         help="the state to wait for; may be repeated (without it: accepted)",
     )
-    complete(option, _states)
+    set_completer(option, _states)
     parser.set_defaults(waits=True)
     _examples(parser, "wait ada@example.com -a cloud --timeout 2h")
 
@@ -380,7 +380,7 @@ def _roles(parser: Parser) -> None:
     option = parser.add_argument(
         "--kind", metavar="KIND", help="only roles of this kind, such as `role` or `group`"
     )
-    complete(option, _kinds)
+    set_completer(option, _kinds)
 
 
 def _assign_role(parser: Parser) -> None:
@@ -414,7 +414,7 @@ def _invitations(parser: Parser) -> None:
     option = parser.add_argument(
         "--state", type=_state, metavar="STATE", help="only invitations in this state"
     )
-    complete(option, _states)
+    set_completer(option, _states)
 
 
 def _members(parser: Parser) -> None:
@@ -461,7 +461,7 @@ def _log(parser: Parser) -> None:
         metavar="STATE",
         help="only orders in this state, such as refused or unresolved; may be repeated",
     )
-    complete(option, _line_states)
+    set_completer(option, _line_states)
     parser.add_argument(
         "--since",
         type=timestamp,
@@ -558,7 +558,7 @@ def _providers(parser: Parser) -> None:
         nargs="?",
         help="show this provider's settings, environment variables and capabilities",
     )
-    complete(option, provider_names)
+    set_completer(option, provider_names)
     _examples(parser, "providers", "providers vultr")
 
 
@@ -604,7 +604,7 @@ def _sandbox(parser: Parser) -> None:
         "--profile",
         action="append",
         default=[],
-        type=pair,
+        type=parse_name_value,
         metavar="SERVICE=PROFILE",
         help="the format of a service's answers, such as vultr=openapi; may be repeated",
     )
@@ -612,7 +612,7 @@ def _sandbox(parser: Parser) -> None:
         "--switch",
         action="append",
         default=[],
-        type=pair,
+        type=parse_name_value,
         metavar="SERVICE.SWITCH=VALUE",
         help="how a service behaves, such as vultr.duplicates=allow; may be repeated",
     )
@@ -642,7 +642,7 @@ def _new_provider(parser: Parser) -> None:
 
 def _check_provider(parser: Parser) -> None:
     option = parser.add_argument("name", metavar="NAME", help="the name of an installed provider")
-    complete(option, provider_names)
+    set_completer(option, provider_names)
 
 
 def provider_names(**_: object) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 
-from guestlist.humanize import absolute, relative
+from guestlist.humanize import absolute_time, relative_time
 from guestlist.models import OPEN_STATES, Basis, Grant, Guest, Invitation, Role, State
 
 BASES = {
@@ -66,8 +66,8 @@ class RecordFormatter:
         if moment is None:
             return ""
         if self._exact:
-            return absolute(moment)
-        return relative(moment + _half_a_unit(moment - self._now), self._now)
+            return absolute_time(moment)
+        return relative_time(moment + _half_a_unit(moment - self._now), self._now)
 
 
 def basis_text(guest: Guest) -> str:

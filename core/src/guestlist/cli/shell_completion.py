@@ -12,7 +12,7 @@ except ModuleNotFoundError as error:
     raise missing_extra("completion", error) from None
 
 
-def complete(parser: MainParser) -> None:
+def answer_completion_request(parser: MainParser) -> None:
     """Answers a completion request of the shell, if there is one, and exits."""
     for command in parser.commands.values():
         command.fill()

@@ -20,7 +20,7 @@ from guestlist.address import email_key
 from guestlist.errors import ConfigError, GuestlistError, InvalidArgument
 from guestlist.event import Event, EventName
 from guestlist.exchange.clock import Clock, SystemClock
-from guestlist.exchange.headers import constant_headers, spoken
+from guestlist.exchange.headers import constant_headers, iter_secret_parts
 from guestlist.exchange.rate_limiter import RateLimiter
 from guestlist.exchange.recent_writes import RecentWrites
 from guestlist.exchange.recording import Strategy
@@ -313,7 +313,7 @@ class Account:
                 hint="Copy the key again. It may contain only ASCII letters, digits and signs.",
             )
         if credentials != self._credentials_known:
-            self.redact.add_credentials(spoken(credentials))
+            self.redact.add_credentials(iter_secret_parts(credentials))
             self._credentials_known = credentials
         return credentials
 

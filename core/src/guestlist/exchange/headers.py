@@ -68,7 +68,7 @@ def _wrong(name: object, value: object, secrets: list[str]) -> str:
     return ""
 
 
-def spoken(credentials: Mapping[str, str]) -> Iterator[str]:
+def iter_secret_parts(credentials: Mapping[str, str]) -> Iterator[str]:
     """Returns the parts of an account's credentials to mask: each value, and the part after the
     scheme (`Basic`, `Bearer`)."""
     for value in credentials.values():

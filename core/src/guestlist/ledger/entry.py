@@ -172,7 +172,9 @@ class SingleEntry:
         an order that no process works on, or lose the order of the run."""
         if self._instead is not None and not self._instead.replaced(connection, now):
             return None
-        return orders.add_single(connection, self._change, now, self._origin, request=request)
+        return orders.add_for_single_call(
+            connection, self._change, now, self._origin, request=request
+        )
 
     def ended(self, outcome: str, email_sent: bool | None) -> None:
         """Records the outcome of the call, and defers the roles that have to wait for
@@ -196,7 +198,7 @@ class SingleEntry:
 
         def write(connection: Connection) -> None:
             if begun is None:
-                id = orders.add_single(connection, self._change, now, self._origin)
+                id = orders.add_for_single_call(connection, self._change, now, self._origin)
                 mark = None
             else:
                 id, mark = begun.order.id, begun.mark

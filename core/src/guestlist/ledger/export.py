@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, TextIO
 
 from guestlist.ledger.line import LogEntry, LogLine
-from guestlist.spreadsheets import guarded
+from guestlist.spreadsheets import escape_formula
 
 COLUMNS = tuple(name for name in LogLine.model_fields if name != "key")
 
@@ -31,7 +31,7 @@ def write_csv(lines: Iterable[LogLine], out: TextIO) -> None:
     writer = csv.writer(out, lineterminator="\n", quoting=csv.QUOTE_ALL)
     writer.writerow(COLUMNS)
     for line in lines:
-        writer.writerow([guarded(_cell(getattr(line, name))) for name in COLUMNS])
+        writer.writerow([escape_formula(_cell(getattr(line, name))) for name in COLUMNS])
 
 
 def _cell(value: Any) -> str:

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, insert
 from guestlist.changes import Action, Change, role_key
 from guestlist.ledger.origin import NOBODY, Origin
 from guestlist.ledger.schema import OrderState, entries, orders
-from guestlist.ledger.store import later
+from guestlist.ledger.store import insert_at_commit
 from guestlist.models import OPEN_STATES, Guest, Invitation
 
 SKEW = 10.0
@@ -133,4 +133,6 @@ def read(row: Any) -> Order:
 
 def add_entry(connection: Connection, id: int, now: float, what: str, detail: str | None) -> None:
     """Adds an entry to an order's history in the current transaction."""
-    later(connection, _ADD_ENTRY, {"order": id, "at": now, "what": what, "detail": detail})
+    insert_at_commit(
+        connection, _ADD_ENTRY, {"order": id, "at": now, "what": what, "detail": detail}
+    )

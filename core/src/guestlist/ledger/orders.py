@@ -40,7 +40,7 @@ _MAY_BEGIN = and_(
 )
 
 
-def add_single(
+def add_for_single_call(
     connection: Connection,
     change: Change,
     now: float,

@@ -286,7 +286,7 @@ def _was_undone(error: BaseException) -> bool:
     return getattr(getattr(error, "orig", None), "sqlstate", None) == DEADLOCK
 
 
-def later(connection: Connection, statement: Insert, row: dict[str, Any]) -> None:
+def insert_at_commit(connection: Connection, statement: Insert, row: dict[str, Any]) -> None:
     """Inserts a row at the end of the transaction, together with other rows."""
     connection.info[LATER].setdefault(statement, []).append(row)
 

@@ -24,7 +24,7 @@ from guestlist.provider.operations import PHRASES, Flow
 from guestlist.provider.settings import (
     check_declared_urls,
     check_url,
-    completed,
+    fill_from_environment,
     is_secret,
     setting,
     settings_error,
@@ -458,7 +458,7 @@ class Provider(BaseModel):
 
         def __init__(self, **settings: Any) -> None:
             try:
-                super().__init__(**completed(type(self), self.title, settings))
+                super().__init__(**fill_from_environment(type(self), self.title, settings))
             except ValidationError as error:
                 raise settings_error(type(self), self.title, error) from None
 

@@ -69,7 +69,9 @@ def _extra(info: FieldInfo) -> Mapping[str, Any]:
     return info.json_schema_extra if isinstance(info.json_schema_extra, dict) else {}
 
 
-def completed(provider: type[BaseModel], title: str, settings: Mapping[str, Any]) -> dict[str, Any]:
+def fill_from_environment(
+    provider: type[BaseModel], title: str, settings: Mapping[str, Any]
+) -> dict[str, Any]:
     """Returns the settings, completed from the environment. Fills in the settings that the default
     of a URL names in braces.
 
@@ -160,12 +162,12 @@ def settings_error(provider: type[BaseModel], title: str, error: ValidationError
         elif problem["type"] == "extra_forbidden":
             where, wrong = f"{title}: ", f"there is no setting {name!r}"
         else:
-            wrong = in_words(problem)
+            wrong = describe_problem(problem)
         problems.append(ConfigError(wrong, where=where, hint=hint, place=(name,)))
     return ConfigError.of(problems)
 
 
-def in_words(problem: ErrorDetails) -> str:
+def describe_problem(problem: ErrorDetails) -> str:
     """Returns a message for a validation error of pydantic."""
     if problem["type"] in ("bool_parsing", "bool_type"):
         return "it has to be yes or no"

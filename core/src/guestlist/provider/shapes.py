@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import ValidationError
 
 from guestlist.errors import GuestlistError
-from guestlist.provider.settings import in_words
+from guestlist.provider.settings import describe_problem
 
 READING_ERRORS = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError)
 """The exceptions that a provider's reading code may raise for an answer with an unexpected
@@ -28,7 +28,8 @@ def shape_problem(error: Exception) -> str:
     if isinstance(error, ValidationError):
         found = error.errors(include_input=False, include_url=False)[:3]
         text = "; ".join(
-            f"{error.title}.{'.'.join(map(str, one['loc']))}: {in_words(one)}" for one in found
+            f"{error.title}.{'.'.join(map(str, one['loc']))}: {describe_problem(one)}"
+            for one in found
         )
     return shorten(f"{type(error).__name__}: {text}", 240)
 

@@ -14,14 +14,14 @@ if TYPE_CHECKING:
     from guestlist.roster.limits import Limits
     from guestlist.roster.plan import Plan, make_plan
     from guestlist.roster.planfile import PlanFile, read_plan
-    from guestlist.roster.staleness import moved
+    from guestlist.roster.staleness import iter_outdated_changes
     from guestlist.roster.summary import Over, Summary
     from guestlist.roster.wanted import Wanted
 
 _HOMES = {
     "diff": "Note",
     "file": "Roster read_roster",
-    "staleness": "moved",
+    "staleness": "iter_outdated_changes",
     "limits": "Limits",
     "plan": "Plan make_plan",
     "planfile": "PlanFile read_plan",
@@ -39,8 +39,8 @@ __all__ = [
     "Roster",
     "Summary",
     "Wanted",
+    "iter_outdated_changes",
     "make_plan",
-    "moved",
     "read_plan",
     "read_roster",
 ]

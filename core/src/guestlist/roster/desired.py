@@ -20,7 +20,7 @@ from guestlist.roster.memberships import DesiredMembership, merge_memberships
 from guestlist.roster.store import Fact, Kind
 from guestlist.roster.wanted import Wanted
 from guestlist.verbs.arguments import options_of
-from guestlist.verbs.roles import fitting, unassignable, unknown_role
+from guestlist.verbs.roles import match_roles, unassignable_role_error, unknown_role_error
 
 CACHE_ENTRIES = 4096
 """Size of each cache. Many people share few distinct combinations of roles and options."""
@@ -208,7 +208,7 @@ class AccessResolver:
             else:
                 roles.setdefault((role.kind, role.id), reference(role))
                 if role.not_assignable:
-                    problems.append(str(unassignable(role)))
+                    problems.append(str(unassignable_role_error(role)))
         problems += self._impossible(list(roles.values()))
         return DesiredAccess(
             roles=None if words is None else tuple(roles.values()),
@@ -226,10 +226,10 @@ class AccessResolver:
         """
         if not self._provider.supports("roles"):
             return Role(id=word)
-        found = fitting(self._roles, word)
+        found = match_roles(self._roles, word)
         if len(found) == 1:
             return found[0]
-        raise unknown_role(word, found, self._roles)
+        raise unknown_role_error(word, found, self._roles)
 
     def role_id(self, ref: RoleRef) -> tuple[str, str] | None:
         """Returns the kind and id of a role, or None if no role has that name any more."""
@@ -241,7 +241,7 @@ class AccessResolver:
 
     def word(self, role: Role) -> str:
         """Returns an unambiguous name of a role: its label, or its id if the label is ambiguous."""
-        return role.label if fitting(self._roles, role.label) == [role] else role.id
+        return role.label if match_roles(self._roles, role.label) == [role] else role.id
 
     def _impossible(self, roles: Sequence[Role]) -> Iterator[str]:
         provider, count = self._provider, len(roles)

@@ -34,7 +34,7 @@ from guestlist.roster import cells
 from guestlist.roster.index import merge_all
 from guestlist.roster.memberships import DesiredMembership
 from guestlist.roster.problems import MAX_PROBLEMS
-from guestlist.spreadsheets import guarded
+from guestlist.spreadsheets import escape_formula
 from guestlist.tomlfile import TomlFile, comments, unknown
 
 MAX_PEOPLE_IN_FILE = 1000
@@ -461,16 +461,17 @@ def _write_csv(
             writer = csv.writer(text)
             writer.writerow((*CSV_COLUMNS, *others, *dates))
             for account, email, roles, login in rows:
-                held = "" if roles is None else guarded(cells.join(roles)) or cells.NOTHING
+                held = "" if roles is None else escape_formula(cells.join(roles)) or cells.NOTHING
                 key = _key_of(account, email, login) if dates or others else ""
                 days = remainder.days.get(key, {}) if dates else {}
                 written = (str(days.get(name, "")) for name in dates)
                 names = remainder.names.get(key) if others else None
                 login = login or (names.logins.get(account, "") if names else "")
-                named = guarded(cells.join([login])) if login else ""
-                also = [guarded(cells.join(names.also.values())) if names else ""] * len(others)
-                place = guarded(cells.join([account]))
-                writer.writerow((guarded(email), place, held, named, *also, *written))
+                named = escape_formula(cells.join([login])) if login else ""
+                also = escape_formula(cells.join(names.also.values())) if names else ""
+                place = escape_formula(cells.join([account]))
+                row = (escape_formula(email), place, held, named, *[also] * len(others), *written)
+                writer.writerow(row)
                 pulled.memberships += 1
         remainder.back_up(path, pulled, still_read=PEOPLE_CSV)
     pulled.files = (path, table)

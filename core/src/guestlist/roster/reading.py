@@ -30,8 +30,8 @@ from guestlist.provider import Provider, RecordProblem
 from guestlist.roster.same_organization import MAX_INVITATIONS, identity_of
 from guestlist.roster.store import Fact, Kind, PlanStore
 from guestlist.roster.threads import in_threads
-from guestlist.verbs.find import unless_seen
-from guestlist.verbs.lists import hiding
+from guestlist.verbs.find import mark_incomplete
+from guestlist.verbs.lists import find_unreadable_record
 from guestlist.verbs.states import best, best_member, conclude_from, current
 
 T = TypeVar("T")
@@ -427,9 +427,9 @@ def person_state(
         invitation_from(briefs[id(one)]).current_options
         for one in (*guest.invitations, *([guest.invitation] if guest.invitation else []))
     ]
-    hidden = hiding(problems, facts[0].key) if problems else None
+    hidden = find_unreadable_record(problems, facts[0].key) if problems else None
     return PersonState(
-        guest if hidden is None else unless_seen(guest, hidden),
+        guest if hidden is None else mark_incomplete(guest, hidden),
         options[-1] if options else None,
         tuple(options[:-1]),
     )

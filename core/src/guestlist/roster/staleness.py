@@ -14,7 +14,7 @@ from guestlist.roster.reading import Progress, Reading, ids_of, person_state, re
 from guestlist.roster.store import Fact, Kind, PlanStore
 
 
-def moved(
+def iter_outdated_changes(
     guests: Guestlist,
     plan: PlanFile,
     *,
@@ -42,7 +42,7 @@ def moved(
     """
     names = plan.founded
     plan.check_accounts(guests)
-    late = list(overdue(plan, now or guests.clock.now()))
+    late = list(iter_overdue_changes(plan, now or guests.clock.now()))
     if late:
         yield from late
         return
@@ -87,7 +87,7 @@ def _is_planned(_account: str, _reading: Reading, facts: Sequence[Fact]) -> bool
     return any(fact.kind == Kind.BASIS for fact in facts)
 
 
-def overdue(plan: PlanFile, now: datetime) -> Iterator[tuple[Change, str]]:
+def iter_overdue_changes(plan: PlanFile, now: datetime) -> Iterator[tuple[Change, str]]:
     """Yields each change of a plan whose `until` has passed, with a description."""
     for change in plan.changes():
         if change.until is not None and change.until <= now and change.action is not Action.CANNOT:

@@ -29,7 +29,7 @@ from guestlist.roster.index import (
 from guestlist.roster.memberships import DesiredMembership, unique_roles
 from guestlist.roster.problems import MAX_PROBLEMS
 from guestlist.roster.wanted import Wanted
-from guestlist.spreadsheets import unguarded
+from guestlist.spreadsheets import unescape_formula
 from guestlist.tomlfile import Problems
 
 PLACING_COLUMNS = ("accounts", "roles", "groups")
@@ -203,7 +203,8 @@ class PeopleTable:
         try:
             for row in reader:
                 if any(map(str.strip, row)):
-                    yield line, [unguarded(cell) if cell[:1] == "'" else cell for cell in row]
+                    values = [unescape_formula(cell) if cell[:1] == "'" else cell for cell in row]
+                    yield line, values
                 line = before + reader.line_num + 1
         except csv.Error as error:
             raise ConfigError(f"{self.path}:{line}: this row is not valid CSV: {error}") from None

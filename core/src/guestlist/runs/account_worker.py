@@ -32,7 +32,7 @@ from guestlist.ledger.orders import Taken, replacement_failed
 from guestlist.ledger.perform import REPEATABLE, perform
 from guestlist.ledger.store import Store
 from guestlist.provider import Provider
-from guestlist.runs.resume import record_what_is_there
+from guestlist.runs.resume import record_completed_orders
 from guestlist.runs.stop import Stop
 from guestlist.runs.tally import Tally
 from guestlist.runs.unresolved_requests import INTERRUPTED, MAX_ATTEMPTS, UnresolvedRequests
@@ -109,7 +109,7 @@ class AccountWorker:
         """
         while not self._ended:
             try:
-                record_what_is_there(
+                record_completed_orders(
                     self._store, self._guests, run, self._tally.account, self._tally
                 )
             except LedgerError:

@@ -14,8 +14,8 @@ from guestlist.exchange.clock import Stopped
 from guestlist.ledger import orders, runs
 from guestlist.ledger.lock import exclusive
 from guestlist.ledger.unresolved import unresolved
-from guestlist.roster import Plan, PlanFile, moved, read_plan
-from guestlist.roster.staleness import overdue
+from guestlist.roster import Plan, PlanFile, iter_outdated_changes, read_plan
+from guestlist.roster.staleness import iter_overdue_changes
 from guestlist.roster.summary import fingerprint
 from guestlist.runs.context import EVERYBODY, Context, RunInterrupted, Selection, open_context
 from guestlist.runs.execution import carry_out, reconcile
@@ -191,7 +191,7 @@ def _apply(
     asked = _request_digest(context, options) if saved is None else saved.digest
     run = None if fresh else _find_unfinished_run(context, asked)
     if run is not None and saved is not None:
-        _raise_if_changed(overdue(saved, context.client.clock.now()))
+        _raise_if_changed(iter_overdue_changes(saved, context.client.clock.now()))
     if run is not None and options.confirm_resume is not None:
         left = sum(orders.left(context.store, run).values())
         if not options.confirm_resume(left):
@@ -266,7 +266,9 @@ def _begin_from_plan(context: Context, options: _Options, plan: PlanFile, asked:
 
 def _check_unchanged(context: Context, plan: PlanFile) -> None:
     context.emit(CheckingPlan(plan.path))
-    _raise_if_changed(chain(moved(context.client, plan), _unresolved_since(context, plan)))
+    _raise_if_changed(
+        chain(iter_outdated_changes(context.client, plan), _unresolved_since(context, plan))
+    )
 
 
 def _unresolved_since(context: Context, plan: PlanFile) -> Iterator[tuple[Change, str]]:

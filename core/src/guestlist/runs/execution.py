@@ -53,13 +53,13 @@ def _send(context: Context, run: int) -> Summary:
             context.stop,
             progress,
             accounts=context.client.accounts,
-            too_long=partial(too_long_a_pause, context.client),
+            too_long=partial(excessive_pause_error, context.client),
         )
     finally:
         context.runner.presence.leave(run)
 
 
-def too_long_a_pause(client: Guestlist, account: str) -> RateLimited | None:
+def excessive_pause_error(client: Guestlist, account: str) -> RateLimited | None:
     """Returns an error if the account's service asks for a longer pause than the client's budget
     allows; None if it does not."""
     left = client.account(account).pause_left

@@ -25,8 +25,8 @@ from guestlist.ledger.schema import OrderState
 from guestlist.ledger.store import Store
 from guestlist.models import OPEN_STATES, Guest, Outcome, RoleOutcome, State
 from guestlist.runs.tally import Tally
-from guestlist.runs.unresolved_requests import check_can_look, where_they_stand
-from guestlist.verbs.roles import fitting, holds
+from guestlist.runs.unresolved_requests import check_can_look, fetch_statuses
+from guestlist.verbs.roles import holds, match_roles
 
 PEOPLE_PER_LOOK = 25_000
 """People whose status is read together. A look reads each list once; more people need more memory.
@@ -34,7 +34,7 @@ PEOPLE_PER_LOOK = 25_000
 THERE = "It had been done already when the run was resumed."
 
 
-def record_what_is_there(
+def record_completed_orders(
     store: Store, guests: Guestlist, run: int, account: str, tally: Tally | None = None
 ) -> None:
     """Records which waiting orders of a run have been carried out already.
@@ -58,7 +58,7 @@ def record_what_is_there(
     after = 0
     while some := orders.waiting(store, run, account, after, PEOPLE_PER_LOOK):
         after = some[-1].id
-        now = where_they_stand(guests, some)
+        now = fetch_statuses(guests, some)
         outcomes = [
             (order, outcome)
             for order in some
@@ -136,7 +136,10 @@ def _taken_or_given(order: Order, now: Guest) -> Done | None:
     if member is None or member.roles is None or now.state is not State.ACCEPTED:
         return None
     role = change.roles[0]
-    held = bool(fitting(member.roles, role)) if isinstance(role, str) else holds(member.roles, role)
+    if isinstance(role, str):
+        held = bool(match_roles(member.roles, role))
+    else:
+        held = holds(member.roles, role)
     if change.action is Action.UNASSIGN_ROLE:
         return None if held else Done(RoleOutcome.NOT_ASSIGNED, None, THERE)
     return Done(RoleOutcome.ALREADY_ASSIGNED, None, THERE) if held else None

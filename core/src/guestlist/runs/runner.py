@@ -103,7 +103,7 @@ class Runner:
             if not accounts or order.change.account in accounts
         ]
         left = Counter(order.change.account for order in requests)
-        work: dict[str, Work] = {account: Nothing() for account in self._known(left)}
+        work: dict[str, Work] = {account: NoWork() for account in self._known(left)}
         summary = self._work(work, requests, progress, left)
         hint = "Configure it again. `guestlist forget` with force=True deletes a person with them."
         self._add_unconfigured(summary, left, hint)
@@ -210,7 +210,7 @@ class Runner:
     def _add_unconfigured(self, summary: Summary, left: Mapping[str, int], hint: str) -> None:
         """Adds the orders of accounts that are not configured to a summary."""
         for account in left.keys() - self._guests.accounts.keys():
-            error = unconfigured(account, hint)
+            error = unconfigured_error(account, hint)
             summary.tallies[account] = Tally(account, left=left[account], halted=error)
 
     def _work(
@@ -310,14 +310,14 @@ def _run_account(
         ended.set()
 
 
-def unconfigured(account: str, hint: str) -> UnknownAccount:
+def unconfigured_error(account: str, hint: str) -> UnknownAccount:
     """Returns the error for orders of an account that is not configured."""
     return UnknownAccount(
         "the ledger has orders for an account that is not configured", hint=hint, account=account
     )
 
 
-class Nothing:
+class NoWork:
     """Supplies no orders: for an account worker that only looks up unanswered requests."""
 
     def next(self) -> list[Order]:

@@ -183,7 +183,7 @@ class UnresolvedRequests:
         trouble = None
         try:
             check_can_look(self._provider)
-            guests = where_they_stand(self._guests, [request.entry.order for request in requests])
+            guests = fetch_statuses(self._guests, [request.entry.order for request in requests])
         except ServiceTrouble as error:
             trouble = error
         except Unsupported as never:  # no look will ever be possible
@@ -262,7 +262,7 @@ def check_can_look(provider: Provider) -> None:
         raise provider.unsupported("invitations")
 
 
-def where_they_stand(guests: Guestlist, orders: Iterable[Order]) -> dict[str, Guest | None]:
+def fetch_statuses(guests: Guestlist, orders: Iterable[Order]) -> dict[str, Guest | None]:
     """Returns the status of the people of some orders, by key.
 
     An address that only the service considers valid is looked up separately, so that it does not

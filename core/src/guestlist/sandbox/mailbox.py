@@ -104,19 +104,19 @@ def mailbox(world: World, *, hosts: Container[str] | None = LOOPBACK_NAMES) -> S
             Route("/reset", pages.reset, methods=["POST"]),
             *(Route(f"/{name}", file) for name, file in pages.files.items()),
         ],
-        middleware=[Middleware(Guard, hosts=hosts, refuse=turn_away)],
+        middleware=[Middleware(Guard, hosts=hosts, refuse=refusal_response)],
         exception_handlers={HTTPException: pages.on_error, Exception: pages.on_error},
     )
 
 
-def for_programs(request: Request) -> bool:
-    """Returns whether a path belongs to the control API, whose answers are JSON."""
+def is_api_request(request: Request) -> bool:
+    """Returns whether a request is for the control API, whose answers are JSON."""
     return f"{request.scope['path']}/".startswith("/api/")
 
 
-def turn_away(request: Request, text: str) -> Response:
+def refusal_response(request: Request, text: str) -> Response:
     """Returns the answer to a refused request. It contains no data of the mailbox."""
-    if for_programs(request):
+    if is_api_request(request):
         return JSONResponse({"error": text}, 403)
     return PlainTextResponse(text, 403)
 
@@ -135,8 +135,8 @@ class Pages:
             lstrip_blocks=True,
         )
         filters: dict[str, Callable[..., str]] = {
-            "absolute": humanize.absolute,
-            "relative": lambda moment: humanize.relative(moment, self._world.clock.now()),
+            "absolute": humanize.absolute_time,
+            "relative": lambda moment: humanize.relative_time(moment, self._world.clock.now()),
             "tone": lambda state: TONES.get(state.casefold(), "plain"),
             "words": lambda state: state.replace("_", " ").casefold(),
             "hidden": hidden,
@@ -237,7 +237,7 @@ class Pages:
         return answer
 
     def _trouble(self, request: Request, status: int, text: str) -> Response:
-        if for_programs(request):
+        if is_api_request(request):
             return JSONResponse({"error": text}, status)
         return self._page(request, "trouble.html", status, text=text, status=status)
 

@@ -10,8 +10,8 @@ from pydantic import BaseModel, ValidationError
 from guestlist.errors import InvalidArgument, Unsupported
 from guestlist.models import Role
 from guestlist.provider import Provider
-from guestlist.provider.settings import in_words
-from guestlist.verbs.roles import RoleRef, no_role
+from guestlist.provider.settings import describe_problem
+from guestlist.verbs.roles import RoleRef, not_a_role_error
 
 IfExists = Literal["return", "resend", "replace", "error"]
 """What to do about an invitation that is open already."""
@@ -29,7 +29,7 @@ def refs_of(role: RoleRef | Iterable[RoleRef] | None) -> list[RoleRef]:
         return [role]
     if isinstance(role, Iterable):
         return list(role)
-    raise no_role(role)
+    raise not_a_role_error(role)
 
 
 def check_possible(
@@ -112,7 +112,7 @@ def options_of(provider: Provider, given: Mapping[str, Any] | BaseModel | None) 
         wrong = "; ".join(
             f"there is no option {problem['loc'][0]!r}"
             if problem["type"] == "extra_forbidden"
-            else f"option {'.'.join(map(str, problem['loc']))}: {in_words(problem)}"
+            else f"option {'.'.join(map(str, problem['loc']))}: {describe_problem(problem)}"
             for problem in error.errors(include_input=False, include_url=False)
         )
         raise InvalidArgument(

@@ -21,7 +21,7 @@ from guestlist.models import (
 )
 from guestlist.verbs.evidence import has_ended, new_record, would_show
 from guestlist.verbs.find import can_look, look, look_after
-from guestlist.verbs.results import already_member, created
+from guestlist.verbs.results import already_member_result, created_result
 from guestlist.verbs.withdraw import withdraw
 
 
@@ -42,7 +42,7 @@ def create(call: Call, new: NewInvitation, known: Guest | None) -> Steps[InviteR
         partial(_find_new_record, call, new.email, known) if can_look(call) else None,
         conclusive=conclusive,
     )
-    result = created(call, new, settled)
+    result = created_result(call, new, settled)
     call.account.recent_writes.add(result.guest, call.account.clock.monotonic())
     return result
 
@@ -64,7 +64,7 @@ def make_anew(call: Call, new: NewInvitation, guest: Guest, old: Invitation) -> 
         revoked = refusal.happened
         now = yield from look_after(call, new.email, revoked)
         if now.state is State.ACCEPTED:
-            return already_member(call, new, "replace", now)
+            return already_member_result(call, new, "replace", now)
         if not isinstance(refusal, errors.NotFound):
             if now.state in OPEN_STATES or revoked is not False:
                 raise

@@ -21,7 +21,7 @@ from guestlist.exchange.step import Steps
 from guestlist.models import MEMBERSHIPS, OPEN_STATES, Guest, Invitation, Member, State
 from guestlist.provider import Provider, RecordProblem
 from guestlist.verbs.accounts import Accounts
-from guestlist.verbs.lists import Listing, Matches, Pages, R, matching, unreadable
+from guestlist.verbs.lists import Listing, Matches, Pages, R, matching, unreadable_record_error
 from guestlist.verbs.states import (
     best,
     best_member,
@@ -84,7 +84,7 @@ Check = Callable[[Provider], None]
 """Raises `Unsupported` if a provider cannot do what the call needs."""
 
 
-def needs(operation: str) -> Check:
+def support_check(operation: str) -> Check:
     """Returns a function that checks whether a provider has an operation."""
 
     def check(provider: Provider) -> None:
@@ -240,7 +240,7 @@ def _listed(call: Call, listing: Listing[R], id: str) -> Steps[R | None]:
         raise call.about(incomplete)
     for problem in pages.problems:
         if not problem.kept and problem.id in (None, id):
-            raise call.about(unreadable(listing.__name__, problem))
+            raise call.about(unreadable_record_error(listing.__name__, problem))
     return None
 
 
@@ -278,7 +278,7 @@ def look(
         guest = conclude_from(
             call.account, email_or_none, found.items, member, login=call.login, candidates=others
         )
-    return guest if hidden is None else unless_seen(guest, hidden)
+    return guest if hidden is None else mark_incomplete(guest, hidden)
 
 
 def candidates(
@@ -317,7 +317,7 @@ def candidates(
     return found
 
 
-def unless_seen(guest: Guest, hidden: RecordProblem) -> Guest:
+def mark_incomplete(guest: Guest, hidden: RecordProblem) -> Guest:
     """Returns the guest. Marks it as incomplete if the readable records do not prove its state.
 
     Args:

@@ -32,7 +32,12 @@ from guestlist.verbs.earlier import settle_earlier
 from guestlist.verbs.find import look
 from guestlist.verbs.guest_lock import lock_guest
 from guestlist.verbs.resend import renew
-from guestlist.verbs.results import already_invited, already_member, done_earlier, recorded
+from guestlist.verbs.results import (
+    already_invited_result,
+    already_member_result,
+    earlier_call_result,
+    ledger_outcome,
+)
 from guestlist.verbs.roles import RoleRef, resolve_to_assign
 
 
@@ -112,9 +117,10 @@ def invite(
     if found is None or (if_exists == "return" and found.state in (*OPEN_STATES, State.ACCEPTED)):
         steps = _invite(call, new, deferred, if_exists, known)
     else:
-        steps = done_earlier(found, Outcome.RESENT if action == "resend" else Outcome.INVITED)
+        outcome = Outcome.RESENT if action == "resend" else Outcome.INVITED
+        steps = earlier_call_result(found, outcome)
     intent = Intent(action, known, new.roles, deferred)
-    result = yield from call.strategy.record(call, intent, steps, recorded)
+    result = yield from call.strategy.record(call, intent, steps, ledger_outcome)
     if known is not None and known.incomplete is not None and call.sent is not None:
         warning = f"It was sent although {known.incomplete}."
         result = result.model_copy(update={"warnings": (*result.warnings, warning)})
@@ -176,7 +182,7 @@ def _ensure(
 ) -> Steps[InviteResult]:
     """Brings it about that the person is invited or in, starting from what is known."""
     if known is not None and known.state is State.ACCEPTED:
-        return already_member(call, new, if_exists, known)
+        return already_member_result(call, new, if_exists, known)
     if known is not None and known.unidentified is not None and not known.candidates:
         if not call.provider.refuses_duplicates:
             raise call.about(
@@ -191,7 +197,7 @@ def _ensure(
         if if_exists == "resend":
             return (yield from renew(call, known, known.invitation, new))
         if if_exists != "replace":
-            return already_invited(call, new, if_exists, known)
+            return already_invited_result(call, new, if_exists, known)
         return (yield from make_anew(call, new, known, known.invitation))
     try:
         return (yield from create(call, new, known))
@@ -213,7 +219,7 @@ def _after_refusal(
     if guest.unidentified is not None and blocking is None and refuses_members:
         # a person who is refused and not invited is a member
         is_member = {"state": State.ACCEPTED, "basis": Basis.INFERRED}
-        return already_member(call, new, if_exists, guest.model_copy(update=is_member))
+        return already_member_result(call, new, if_exists, guest.model_copy(update=is_member))
     is_invited = guest.state in MAY_BE_OPEN and blocking is not None
     if guest.state is State.ACCEPTED or is_invited:
         return (yield from _ensure(call, new, if_exists, guest))

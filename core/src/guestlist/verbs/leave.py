@@ -36,8 +36,8 @@ from guestlist.verbs.find import (
     invitation_named,
     look,
     look_after,
-    needs,
     offers,
+    support_check,
 )
 from guestlist.verbs.guest_lock import lock_guest
 from guestlist.verbs.states import conclude
@@ -68,7 +68,7 @@ def revoke(accounts: Accounts, who: Who, *, account: str | None = None) -> Steps
         Unsupported: the service cannot revoke invitations.
     """
     try:
-        call, email = yield from begin(accounts, who, account, needs("revoke"))
+        call, email = yield from begin(accounts, who, account, support_check("revoke"))
     except NotFound:  # no record has the id
         chosen = accounts.pick(account)
         if chosen.provider.keeps_revoked:
@@ -132,7 +132,7 @@ def remove(accounts: Accounts, who: Who, *, account: str | None = None) -> Steps
         Unsupported: the service cannot remove members.
     """
     try:
-        call, email = yield from begin(accounts, who, account, needs("remove"))
+        call, email = yield from begin(accounts, who, account, support_check("remove"))
     except NotFound:  # no record has the id
         return RemoveResult(
             outcome=RemoveOutcome.ALREADY_REMOVED,

@@ -101,15 +101,15 @@ class Pages(Generic[T]):
         shortage = self._count.shortage if self.ended else ""
         return unfinished_list_error(None, shortage) if shortage else None
 
-    def hiding(self, key: str) -> RecordProblem | None:
+    def find_unreadable_record(self, key: str) -> RecordProblem | None:
         """Returns an unreadable record that may be about the person with this key.
 
         It has the person's address, or its address is unknown.
         """
-        return hiding(self.problems, key)
+        return find_unreadable_record(self.problems, key)
 
 
-def hiding(problems: Iterable[RecordProblem], key: str) -> RecordProblem | None:
+def find_unreadable_record(problems: Iterable[RecordProblem], key: str) -> RecordProblem | None:
     """Returns an unreadable record that may be about the person with this key.
 
     It has the person's address, or its address is unknown.
@@ -172,13 +172,13 @@ def matching(
         return Matches(found)
     if (incomplete := pages.incomplete) is not None:
         raise call.about(incomplete)
-    hidden = pages.hiding(key)
+    hidden = pages.find_unreadable_record(key)
     if hidden is not None and hidden.email is not None:
-        raise call.about(unreadable(listing.__name__, hidden))
+        raise call.about(unreadable_record_error(listing.__name__, hidden))
     return Matches(found, hidden)
 
 
-def unreadable(operation: str, problem: RecordProblem) -> MalformedResponse:
+def unreadable_record_error(operation: str, problem: RecordProblem) -> MalformedResponse:
     """Returns the error for a person whose own record cannot be read."""
     return MalformedResponse(
         f"the person's record cannot be read, in `{operation}`: {problem}",

@@ -16,12 +16,12 @@ from guestlist.verbs.accounts import Accounts
 from guestlist.verbs.find import (
     candidates,
     look,
+    mark_incomplete,
     member_or_made,
     names_login,
-    unless_seen,
     with_made,
 )
-from guestlist.verbs.lists import Listing, Pages, hiding
+from guestlist.verbs.lists import Listing, Pages, find_unreadable_record
 from guestlist.verbs.states import best_member, conclude_from, current, is_open, is_undecided
 
 R = TypeVar("R", Invitation, Member)
@@ -119,8 +119,8 @@ def status_many(
         guest = conclude_from(chosen, email, invitations[key], member, login=login_of.get(key))
         if guest.state is State.GONE and guest.invitation is not None:
             lost[key] = guest.invitation
-        hidden = hiding(problems, key)
-        guests[key] = guest if hidden is None else unless_seen(guest, hidden)
+        hidden = find_unreadable_record(problems, key)
+        guests[key] = guest if hidden is None else mark_incomplete(guest, hidden)
     found_for = yield from candidates(begin, list(lost.values()))
     for key, others in zip(lost, found_for, strict=True):
         if others and guests[key].incomplete is None:

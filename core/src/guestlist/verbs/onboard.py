@@ -22,7 +22,7 @@ from guestlist.models import (
 )
 from guestlist.verbs.accounts import Accounts
 from guestlist.verbs.arguments import refs_of
-from guestlist.verbs.find import needs
+from guestlist.verbs.find import support_check
 from guestlist.verbs.guest_lock import unlock_guest
 from guestlist.verbs.invite import invite
 from guestlist.verbs.roles import RoleRef, access, assign_role, holds, resolve_to_assign
@@ -119,7 +119,7 @@ def _resolved(
         for ref in refs_of(role):
             wanted += ((yield from resolve_to_assign(call, ref)),)
         if provider.split_roles(wanted)[1]:
-            needs("assign_role")(provider)
+            support_check("assign_role")(provider)
         if provider.one_role and len(wanted) > 1:
             raise Unsupported(
                 f"a member of {provider.title} holds one role, not {len(wanted)}",

@@ -41,8 +41,8 @@ from guestlist.verbs.guest_lock import lock_guest
 from guestlist.verbs.results import (
     FOUND_BY_LOOKING,
     applied_of,
-    done_earlier,
-    recorded,
+    earlier_call_result,
+    ledger_outcome,
     role_warning,
 )
 from guestlist.verbs.states import conclude, current
@@ -68,8 +68,8 @@ def resend(accounts: Accounts, who: Who, *, account: str | None = None) -> Steps
     yield from lock_guest(call, email)
     found = yield from settle_earlier(call, "resend")
     if found is not None:
-        steps = done_earlier(found, Outcome.RESENT)
-        return (yield from call.strategy.record(call, Intent("resend", found), steps, recorded))
+        intent, steps = Intent("resend", found), earlier_call_result(found, Outcome.RESENT)
+        return (yield from call.strategy.record(call, intent, steps, ledger_outcome))
     guest = yield from look(call, email)
     named = invitation_named(who, guest)
     if named is not None:  # a member may have an open invitation besides
@@ -78,7 +78,7 @@ def resend(accounts: Accounts, who: Who, *, account: str | None = None) -> Steps
         check_complete(call, guest)
         raise call.about(_not_resendable(guest))
     steps = renew(call, guest, guest.invitation)
-    result = yield from call.strategy.record(call, Intent("resend", guest), steps, recorded)
+    result = yield from call.strategy.record(call, Intent("resend", guest), steps, ledger_outcome)
     call.account.emit(EventName.OUTCOME, email=email, detail=result.outcome)
     return result
 

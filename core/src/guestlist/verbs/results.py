@@ -28,7 +28,9 @@ FOUND_BY_LOOKING = (
 DONE_EARLIER = "An earlier call has done it, and was interrupted. Nothing was sent now."
 
 
-def created(call: Call, new: NewInvitation, settled: Settled[Invitation | Member]) -> InviteResult:
+def created_result(
+    call: Call, new: NewInvitation, settled: Settled[Invitation | Member]
+) -> InviteResult:
     """Returns the result for an invitation or a membership that was created or found."""
     value = settled.value
     sent = None if new.send_email and not settled.answered else new.send_email
@@ -60,7 +62,7 @@ def created(call: Call, new: NewInvitation, settled: Settled[Invitation | Member
     )
 
 
-def already_member(
+def already_member_result(
     call: Call, new: NewInvitation, if_exists: IfExists, guest: Guest
 ) -> InviteResult:
     """Returns the result for a person who is a member.
@@ -88,7 +90,7 @@ def _suspension_warning(guest: Guest) -> list[str]:
     return ["The member is suspended (locked out)."] * bool(guest.suspended)
 
 
-def already_invited(
+def already_invited_result(
     call: Call, new: NewInvitation, if_exists: IfExists, guest: Guest
 ) -> InviteResult:
     """Returns the result for a person whose invitation is open or may be open.
@@ -116,7 +118,7 @@ def already_invited(
     )
 
 
-def done_earlier(guest: Guest, outcome: Outcome) -> Steps[InviteResult]:
+def earlier_call_result(guest: Guest, outcome: Outcome) -> Steps[InviteResult]:
     """Returns the result if an earlier, interrupted call has made the change."""
     if guest.state is State.ACCEPTED:
         outcome = Outcome.ALREADY_MEMBER
@@ -124,7 +126,7 @@ def done_earlier(guest: Guest, outcome: Outcome) -> Steps[InviteResult]:
     yield  # no steps
 
 
-def recorded(result: InviteResult) -> tuple[str, bool | None]:
+def ledger_outcome(result: InviteResult) -> tuple[str, bool | None]:
     """Returns what the ledger records of a result: the outcome, and whether an email was sent."""
     return result.outcome, result.email_sent
 

@@ -42,8 +42,8 @@ from guestlist.verbs.find import (
     check_complete,
     find_active_member,
     look,
-    needs,
     offers,
+    support_check,
 )
 from guestlist.verbs.guest_lock import lock_guest
 from guestlist.verbs.lists import Pages
@@ -109,7 +109,7 @@ def access(accounts: Accounts, who: Who, *, account: str | None = None) -> Steps
     Raises:
         Unsupported: the service does not show the roles of members.
     """
-    call, email = yield from begin(accounts, who, account, needs("access"))
+    call, email = yield from begin(accounts, who, account, support_check("access"))
     guest = yield from find_active_member(call, email)
     if guest.member is None or guest.state is not State.ACCEPTED:
         check_complete(call, guest)
@@ -157,18 +157,18 @@ def resolve(call: Call, wanted: RoleRef) -> Steps[Role]:
     if isinstance(wanted, Role):
         return wanted
     if not isinstance(wanted, str):
-        raise call.about(no_role(wanted))
+        raise call.about(not_a_role_error(wanted))
     if not call.provider.supports("roles"):
         return Role(id=wanted)
     now = call.account.clock.monotonic()
     known = yield from _known_roles(call, since=now - ROLE_CACHE_SECONDS)
-    found = fitting(known, wanted)
+    found = match_roles(known, wanted)
     if not found:
         known = yield from _known_roles(call, since=now)
-        found = fitting(known, wanted)
+        found = match_roles(known, wanted)
     if len(found) == 1:
         return found[0]
-    raise call.about(unknown_role(wanted, found, known))
+    raise call.about(unknown_role_error(wanted, found, known))
 
 
 def resolve_to_assign(call: Call, wanted: RoleRef) -> Steps[Role]:
@@ -180,25 +180,25 @@ def resolve_to_assign(call: Call, wanted: RoleRef) -> Steps[Role]:
     """
     role = yield from resolve(call, wanted)
     if role.not_assignable:
-        raise call.about(unassignable(role))
+        raise call.about(unassignable_role_error(role))
     return role
 
 
-def unassignable(role: Role) -> Unsupported:
+def unassignable_role_error(role: Role) -> Unsupported:
     """Returns the error for a role that the service does not assign to members."""
     return Unsupported(
         f"{role.label} cannot be assigned: {role.not_assignable}", hint="Choose another role."
     )
 
 
-def no_role(given: object) -> InvalidArgument:
+def not_a_role_error(given: object) -> InvalidArgument:
     """Returns the error for a value that is not a role."""
     return InvalidArgument(
-        f"{given!r} is no role", hint="Give an id, a name, kind:name, or a Role."
+        f"{given!r} is not a role", hint="Give an id, a name, kind:name, or a Role."
     )
 
 
-def fitting(roles: Iterable[Role], wanted: str) -> list[Role]:
+def match_roles(roles: Iterable[Role], wanted: str) -> list[Role]:
     """Returns the roles that a text matches.
 
     It compares with the id, then kind and id, then the exact name, then the name without case. A
@@ -230,7 +230,7 @@ def holds(held: Iterable[Role], role: Role) -> bool:
     return any(one.id == role.id and one.kind == role.kind for one in held)
 
 
-def unknown_role(wanted: str, found: Sequence[Role], known: Sequence[Role]) -> UnknownRole:
+def unknown_role_error(wanted: str, found: Sequence[Role], known: Sequence[Role]) -> UnknownRole:
     """Returns the error for a text that matches no role or several roles."""
     if found:
         each = " and ".join(f"{role.kind}:{role.name or role.id} ({role.id})" for role in found)
@@ -264,7 +264,7 @@ def _change(
     accounts: Accounts, who: Who, wanted: RoleRef, account: str | None, *, give: bool
 ) -> Steps[RoleResult]:
     operation = "assign_role" if give else "unassign_role"
-    call, email = yield from begin(accounts, who, account, needs(operation))
+    call, email = yield from begin(accounts, who, account, support_check(operation))
     role = yield from (resolve_to_assign if give else resolve)(call, wanted)
     yield from lock_guest(call, email)
     guest = yield from find_active_member(call, email)

@@ -14,7 +14,7 @@ import pytest
 from pydantic import BaseModel, SecretStr
 
 from guestlist.errors import GuestlistError
-from guestlist.exchange.headers import spoken
+from guestlist.exchange.headers import iter_secret_parts
 from guestlist.exchange.redact import COMMON_FIELDS
 from guestlist.exchange.step import Outgoing
 from guestlist.models import Invitation, Member, Role
@@ -231,7 +231,7 @@ class Sending(Rules):
         """
         for sample in tour.samples.values():
             credentials = sample.provider.authorize()
-            secrets = (*sample.provider.secrets(), *spoken(credentials))
+            secrets = (*sample.provider.secrets(), *iter_secret_parts(credentials))
             replay = sample.again()
             for request, outgoing in replay.asked:
                 said = outgoing.url + (outgoing.content or b"").decode()
@@ -313,7 +313,7 @@ class Sending(Rules):
         `secret_fields`.
         """
         for sample in one_of_each_effect(tour):
-            account = (*sample.provider.secrets(), *spoken(sample.provider.authorize()))
+            account = (*sample.provider.secrets(), *iter_secret_parts(sample.provider.authorize()))
             fields = {name: f"S3CRET-{name}-VALUE" for name in sample.provider.secret_fields}
             echoed = f"bad credentials {' '.join(account)} sent"
             assigned = " ".join(f'"{name}": "{value}"' for name, value in fields.items())

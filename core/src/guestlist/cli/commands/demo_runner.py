@@ -50,7 +50,7 @@ class DemoClock(SystemClock):
         self._clock.advance(timedelta(seconds=seconds))
 
 
-class NotAsTold(GuestlistError):
+class UnexpectedResult(GuestlistError):
     """A step of the demo had an unexpected result."""
 
 
@@ -96,7 +96,7 @@ class DemoRunner:
             expect: the expected outcome, state, number of items, or class of error.
 
         Raises:
-            NotAsTold: the result is another.
+            UnexpectedResult: the result is a different one.
         """
         given = [*map(_quoted, args), *(f"{k}={_quoted(v)}" for k, v in kwargs.items())]
         text = f"guests.{verb}({', '.join(given)})"
@@ -115,7 +115,7 @@ class DemoRunner:
         """Accepts the invitations in all emails of an invited person.
 
         Raises:
-            NotAsTold: there is no email, or its invitation cannot be accepted.
+            UnexpectedResult: there is no email, or its invitation cannot be accepted.
         """
         emails = [mail for mail in self._invitees.emails(email) if mail.state != "accepted"]
         if not emails:
@@ -181,7 +181,7 @@ class DemoRunner:
             )
         )
         if not as_expected:
-            raise NotAsTold(
+            raise UnexpectedResult(
                 f"unexpected result in the demo: {text} returned {key!r}, not {expected!r}",
                 hint="Run `guestlist demo --verbose` and report its output.",
             )

@@ -27,7 +27,7 @@ def play(runner: DemoRunner) -> None:
     """Plays the scenario from beginning to end.
 
     Raises:
-        NotAsTold: a step had an unexpected result.
+        UnexpectedResult: a step had an unexpected result.
     """
     runner.open(
         "guestlist invites people into organizations, whichever service they live on.",

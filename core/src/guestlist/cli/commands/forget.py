@@ -13,7 +13,7 @@ from guestlist.cli.text import comma_list, quantity
 from guestlist.cli.timestamps import resolve_timestamp
 from guestlist.config import config_path
 from guestlist.errors import LedgerError
-from guestlist.humanize import absolute
+from guestlist.humanize import absolute_time
 from guestlist.ledger.line import LineState
 
 if TYPE_CHECKING:
@@ -81,7 +81,9 @@ def _older(session: Session, store: Store) -> ForgottenRow:
         before = session.now - retention(config_path(given.config))
     else:
         before = resolve_timestamp(given.older_than, session.now)
-    confirm(f"Delete orders that ended before {absolute(before)} from {store.name}?", yes=given.yes)
+    confirm(
+        f"Delete orders that ended before {absolute_time(before)} from {store.name}?", yes=given.yes
+    )
     erased = expire(store, before)
     return ForgottenRow(
         ledger=store.name,

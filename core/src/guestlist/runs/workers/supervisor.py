@@ -65,7 +65,9 @@ class Supervisor:
             self._look()
             shared.end_abandoned_pause(self._store, PLANNING)  # a killed planner cannot
             for run in shared.unfinished_runs(self._store):
-                advance(self._store, self._queue, run, self._account, self._clock.now().timestamp())
+                enqueue_next_chunks(
+                    self._store, self._queue, run, self._account, self._clock.now().timestamp()
+                )
 
     def _look(self) -> None:
         """Looks for the effects of requests without an answer, and of requests that a dead worker
@@ -104,7 +106,7 @@ def stop_account(store: Store, run: int, account: str, now: float, why: Exceptio
     store.write(lambda c: shared.stop_account(c, run, account, now, str(why)))
 
 
-def advance(store: Store, queue: Queue, run: int, account: str, now: float) -> None:
+def enqueue_next_chunks(store: Store, queue: Queue, run: int, account: str, now: float) -> None:
     """Cuts the next orders of an account into chunks once the previous chunks are done, and ends
     the run if no order is left. Call it only while holding the account's lock.
 

@@ -49,15 +49,15 @@ from guestlist.runs.account_worker import (
     AccountWorker,
     threads_needed,
 )
-from guestlist.runs.resume import record_what_is_there
-from guestlist.runs.runner import CONFIGURE, Progress, Summary, unconfigured
+from guestlist.runs.resume import record_completed_orders
+from guestlist.runs.runner import CONFIGURE, Progress, Summary, unconfigured_error
 from guestlist.runs.stop import Stop, StopClock
 from guestlist.runs.tally import Tally
 from guestlist.runs.unresolved_requests import LONGEST_LOOK_SECONDS
 from guestlist.runs.work import ChunkWork
 from guestlist.runs.workers import shared
 from guestlist.runs.workers.presence import Presence
-from guestlist.runs.workers.supervisor import Supervisor, advance, stop_account
+from guestlist.runs.workers.supervisor import Supervisor, enqueue_next_chunks, stop_account
 
 TASK = "guestlist:chunk"
 CHUNKS_AT_ONCE = 2
@@ -149,7 +149,7 @@ def enqueue(store: Store, run: int, now: float) -> None:
         for account in orders.left(store, run):
             with account_lock(store, account) as mine:
                 if mine:  # else a worker is doing it
-                    advance(store, queue, run, account, now)
+                    enqueue_next_chunks(store, queue, run, account, now)
 
 
 def follow(
@@ -186,7 +186,7 @@ def follow(
             if account in stopped:
                 tally.halted = LedgerError(stopped[account])
             elif tally.left and accounts is not None and account not in accounts:
-                tally.halted = unconfigured(account, CONFIGURE)
+                tally.halted = unconfigured_error(account, CONFIGURE)
             elif tally.left and (pause := too_long(account)) is not None:
                 tally.halted = pause
             elif tally.left and now - last_progress[account][1] > MAX_SILENCE_SECONDS:
@@ -377,7 +377,7 @@ class _Worker:
         return False
 
     def _resume(self, run: int, account: str) -> None:
-        record_what_is_there(self._store, self._guests.account(account), run, account)
+        record_completed_orders(self._store, self._guests.account(account), run, account)
 
     def _supervise(self, account: str) -> None:
         supervisor = Supervisor(self._guests, self._store, self._queue, account)
