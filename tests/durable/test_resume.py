@@ -248,6 +248,7 @@ def test_a_worker_alone_on_a_restored_backup_invites_nobody_twice(pool: Pool) ->
     assert pool.states() == {"DONE": 300}
 
 
+@pytest.mark.proof
 @needs_postgres
 def test_a_backup_may_be_restored_while_idle_workers_run(pool: Pool) -> None:
     """They have released their locks on the run once it had ended."""
