@@ -109,7 +109,7 @@ INTERNAL = {
     "GuestlistError.about",
     "Guide.lacks",
     "Guide.lead",
-    "Ledger.doubt",
+    "Ledger.last_unanswered",
     "Ledger.entry",
     "Ledger.rate_limiter",
     "PlanFile.check_accounts",

@@ -114,7 +114,7 @@ def test_an_error_in_the_middle_of_a_test_is_a_remark(told: Told) -> None:
     said = told(UNREADABLE, "test_get_of_an_unknown_id or test_pending")
 
     assert told.outcomes == {"failed": 1, "passed": 1, "deselected": told.outcomes["deselected"]}
-    assert "rule:      Whoever was invited is pending, by address and by id." in said
+    assert "rule:      An invited person is pending, by address and by id." in said
     assert "look at:   Broken.get_invitation (test_broken.py:10)" in said
     assert len(said.splitlines()) < 30
 

@@ -124,8 +124,8 @@ class _Client:
         base_urls = {name: provider.base_url for name, provider in config.accounts.items()}
         spans = Telemetry(base_urls)
         self._span = spans.span
-        told = (watch, plugins.event if plugins.anybody_watches else None)
-        watchers = _Watchers(tuple(one for one in told if one is not None), spans)
+        listeners = (watch, plugins.event if plugins.anybody_watches else None)
+        watchers = _Watchers(tuple(one for one in listeners if one is not None), spans)
         self._accounts = _accounts(config, plugins, self._clock, watchers, budget, ledger)
         ready = self._start(http_client, transport)
         for account in self._accounts.by_name.values():

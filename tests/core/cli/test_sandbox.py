@@ -152,6 +152,6 @@ def test_apply_in_a_sandbox_does_not_ask_and_says_so(
         words.append(f"--sandbox={sandbox.url}")
     run = plain(*words)
     assert run.code == 0
-    assert f"Not asked, because {sandbox.url} is a sandbox: it sends no real email." in run.err
+    assert "Not asked, because a sandbox sends no real email." in run.err
     assert [mail.to for mail in sandbox.outbox.emails] == ["ada@example.com"]
     assert "Not asked" not in plain(*words, "--yes").err

@@ -145,7 +145,7 @@ class Journal(Recorder, Protocol):
     def acting_as(self, actor: str | None, note: str | None = None) -> Journal:
         """Returns the same ledger, which stores another actor and note with its calls."""
 
-    def doubt(self, call: Call) -> UnansweredOrder | None:
+    def last_unanswered(self, call: Call) -> UnansweredOrder | None:
         """Returns the last call that was to send the guest an email, if it got no answer; else
         None."""
 

@@ -71,25 +71,25 @@ def once(
         except GuestlistError as error:
             if error.happened is False:
                 raise
-            doubt = error
-        if doubt.reports_success:
-            yield from _record_answer(call, doubt)
+            failure = error
+        if failure.reports_success:
+            yield from _record_answer(call, failure)
         call.account.emit(
-            EventName.UNKNOWN, email=call.email, attempt=attempt, detail=doubt.message
+            EventName.UNKNOWN, email=call.email, attempt=attempt, detail=failure.message
         )
-        found = yield from _search(call, doubt, look, conclusive)
+        found = yield from _search(call, failure, look, conclusive)
         if found is not None:
             return Settled(found, answered=False)
         if attempt >= call.budget.attempts:
             gave_up = errors.ServiceUnavailable(
-                f"the request had no effect in {attempt} attempts: {doubt.message}",
-                status=doubt.status,
+                f"the request had no effect in {attempt} attempts: {failure.message}",
+                status=failure.status,
                 hint="Nothing was created. Try again later.",
             )
-            gave_up.request = doubt.request
+            gave_up.request = failure.request
             gave_up.attempts = attempt
             gave_up.budget = call.exceeded(0.0, attempt)
-            raise call.about(gave_up) from doubt
+            raise call.about(gave_up) from failure
         call.account.emit(
             EventName.RETRY, email=call.email, attempt=attempt, detail="nothing happened"
         )
@@ -108,7 +108,7 @@ def _record_answer(call: Call, error: GuestlistError) -> Steps[None]:
 
 def _search(
     call: Call,
-    doubt: GuestlistError,
+    failure: GuestlistError,
     look: Look[T] | None,
     conclusive: bool,
 ) -> Steps[T | None]:
@@ -118,7 +118,7 @@ def _search(
     together.
 
     Args:
-        doubt: the error that came instead of a readable answer.
+        failure: the error that came instead of a readable answer.
 
     Raises:
         OutcomeUnknown: no lookup can be conclusive within the budget, or there is no way to look.
@@ -131,49 +131,49 @@ def _search(
         is_final = clock.monotonic() >= final
         call.account.emit(EventName.LOOK, email=call.email, detail="final" if is_final else "early")
         try:
-            found = yield from look(doubt.happened is True)
+            found = yield from look(failure.happened is True)
         except ServiceTrouble as trouble:
             found, is_final = None, False
-            doubt.add_note(f"guestlist: looking failed too: {trouble.headline}")
+            failure.add_note(f"guestlist: looking failed too: {trouble.headline}")
         except GuestlistError as refusal:
-            doubt.add_note(f"guestlist: looking was refused: {refusal.headline}")
+            failure.add_note(f"guestlist: looking was refused: {refusal.headline}")
             break
         if found is not None:
             return found
-        if is_final and conclusive and not doubt.reports_success:
+        if is_final and conclusive and not failure.reports_success:
             return None
         if is_final:
             break
-        doubt.budget = call.exceeded(max(0.0, final - clock.monotonic()))
-        if doubt.budget:
+        failure.budget = call.exceeded(max(0.0, final - clock.monotonic()))
+        if failure.budget:
             break
         wait = min(pause, max(0.0, final - clock.monotonic()) or FIRST_LOOK_SECONDS, call.remaining)
         pause = min(2 * pause, MAX_LOOK_SECONDS)
         yield from sleep(call, wait)
-    if doubt.happened:
-        doubt.hint = "It happened; ask again with `status` in a minute, when the lists show it."
-        raise doubt
-    raise call.about(_unknown(doubt, can_look=look is not None)) from doubt
+    if failure.happened:
+        failure.hint = "It happened; ask again with `status` in a minute, when the lists show it."
+        raise failure
+    raise call.about(_unknown(failure, can_look=look is not None)) from failure
 
 
-def _unknown(doubt: GuestlistError, *, can_look: bool) -> OutcomeUnknown:
+def _unknown(failure: GuestlistError, *, can_look: bool) -> OutcomeUnknown:
     hint = (
         "Make the same call again, with this client or with a ledger: it looks before it sends."
         " `status` shows where the person stands."
         if can_look
         else "The service cannot be asked whether it happened. Ask the person before you try again."
     )
-    if doubt.success_page and can_look:
-        hint = f"{doubt.hint} Ask the person before you try again.".strip()
+    if failure.success_page and can_look:
+        hint = f"{failure.hint} Ask the person before you try again.".strip()
     unknown = OutcomeUnknown(
-        f"it may have happened: {doubt.message}",
-        status=doubt.status,
-        code=doubt.code,
-        request_id=doubt.request_id,
+        f"it may have happened: {failure.message}",
+        status=failure.status,
+        code=failure.code,
+        request_id=failure.request_id,
         hint=hint,
     )
-    unknown.request = doubt.request
-    unknown.retry_after = doubt.retry_after
-    unknown.budget = doubt.budget
-    unknown.success_page = doubt.success_page
+    unknown.request = failure.request
+    unknown.retry_after = failure.retry_after
+    unknown.budget = failure.budget
+    unknown.success_page = failure.success_page
     return unknown

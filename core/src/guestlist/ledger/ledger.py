@@ -114,7 +114,7 @@ class Ledger:
         limits = provider.limits if limits is None else limits
         return rate_limiter_for(self.store, provider, limits, self._clock)
 
-    def doubt(self, call: Call) -> UnansweredCall | None:
+    def last_unanswered(self, call: Call) -> UnansweredCall | None:
         """Returns the last call that was to send the guest an email, if it got no answer; else
         None."""
         order = orders.last_unanswered(self.store, call.account.name, email_key(call.email or ""))

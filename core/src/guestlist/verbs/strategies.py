@@ -138,7 +138,7 @@ class WithLedger(Strategy):
     def unresolved(self, call: Call, role: Role | None = None) -> Steps[UnansweredOrder | None]:
         if role is not None:
             return None
-        return (yield from _blocking(call, partial(self._ledger.doubt, call)))
+        return (yield from _blocking(call, partial(self._ledger.last_unanswered, call)))
 
     def settle(self, call: Call, earlier: EarlierCall, happened: bool | None) -> Steps[bool]:
         order = cast(UnansweredOrder, earlier)

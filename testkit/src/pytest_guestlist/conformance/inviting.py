@@ -266,7 +266,7 @@ class Inviting(Rules):
             scene.mailed(address, 1, "invite")
 
     def test_part_of_an_address_is_nobody(self, scene: Scene) -> None:
-        """Whoever's address is part of an invited one, or holds it, is nobody.
+        """An address that is part of an invited one, or contains it, is another person.
 
         Likely cause: The service searches for parts of an address, and its first record is taken
         without comparing it.
@@ -447,8 +447,8 @@ class Inviting(Rules):
             )
 
     def test_order_once_more_keeps_its_options(self, scene: Scene, option: str) -> None:
-        """`copy_of` returns what the invitation was made from, its options included:
-        whoever is invited anew after an expiry gets the same.
+        """`copy_of` returns what the invitation was made from, with its options. A person who is
+        invited again after an expiry gets the same.
 
         Likely cause: `copy_of` is not overridden, or leaves the option out.
         """

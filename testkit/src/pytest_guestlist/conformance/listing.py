@@ -337,7 +337,7 @@ class Listing(Rules):
                 _incomplete(sample.provider, sample.name, f"{count} {listing}", came)
 
     def test_list_of_invitations_tells_who_is_pending(self, scene: Scene) -> None:
-        """Whoever is pending is in the list of invitations, in that state.
+        """A pending person is in the list of invitations, in that state.
 
         Likely cause: The list is filtered, or its records have another shape than a single
         invitation.
@@ -355,7 +355,7 @@ class Listing(Rules):
             _incomplete(scene.provider, "invitations", pending, chosen)
 
     def test_who_has_accepted_is_not_listed_as_pending(self, scene: Scene) -> None:
-        """Whoever has accepted is not pending in the list of invitations.
+        """A person who has accepted is not pending in the list of invitations.
 
         Likely cause: The service's word for accepted invitations is missing in the table of states,
         or its list shows no state.
@@ -371,8 +371,8 @@ class Listing(Rules):
             _incomplete(scene.provider, "invitations", "nobody who has accepted", pending)
 
     def test_words_of_the_service_are_known(self, scene: Scene) -> None:
-        """Every word in which the service tells where an invitation stands is known: whoever has
-        accepted is listed as accepted, whoever has declined as declined, if at all.
+        """The provider knows every word of the service for a state. An accepted invitation is
+        listed as accepted and a declined one as declined, if they are listed at all.
 
         Likely cause: The word is missing in the table of states, or stands for another state there.
         """

@@ -27,7 +27,7 @@ class Membership(Rules):
     origins_are_told = True
 
     def test_members_are_those_who_have_accepted(self, scene: Scene) -> None:
-        """The list of members holds whoever has accepted, once, and nobody who is merely
+        """The list of members contains each person who has accepted once, and no one who is only
         invited.
 
         Likely cause: The service's list also holds people who are only invited: leave them out
@@ -67,7 +67,7 @@ class Membership(Rules):
         )
 
     def test_who_is_invited_is_no_member(self, scene: Scene) -> None:
-        """Whoever is merely invited is found as no member, or in state `invited`.
+        """An invited person is not found as a member, or in state `invited`.
 
         Likely cause: The service finds people who are only invited too, and their records are not
         told apart by state.
@@ -276,7 +276,7 @@ class Membership(Rules):
             scene.guests.assign_role(scene.address("ada"), "no such role")
 
     def test_access_of_nobody(self, scene: Scene) -> None:
-        """Whoever is no member has no access, and the answer says why.
+        """A person who is not a member has no access, and the answer says why.
 
         Likely cause: A person who is only invited is reported as a member.
         """
@@ -291,7 +291,7 @@ class Membership(Rules):
         )
 
     def test_access_of_a_member_without_anything(self, scene: Scene) -> None:
-        """Whoever holds nothing is told what that means.
+        """For a member without roles, the answer says what that means.
 
         Likely cause: `explain_access` gives another text than `no_access`, or `access` returns
         grants that the person does not have.

@@ -54,7 +54,7 @@ BODIES = (
 """What error bodies may be like."""
 
 REFUSING = (errors.ServiceRefusal,)
-"""What a service says to whoever may not do something: some deny that there is anything."""
+"""The refusals of a key without permission. Some services answer that the record does not exist."""
 
 ONCE = Budget(total=3600.0, attempts=1)
 

@@ -116,7 +116,7 @@ class Resending(Rules):
         scene.accept(one)
 
     def test_resend_after_acceptance_is_refused(self, scene: Scene) -> None:
-        """Whoever has accepted gets no email again: Conflict, and nothing is sent.
+        """A person who has accepted gets no email again: Conflict, and nothing is sent.
 
         Likely cause: The member is not found by the address, so that guestlist takes the person for
         invited.

@@ -126,7 +126,7 @@ class Revoking(Rules):
             )
 
     def test_invite_after_revoke(self, scene: Scene) -> None:
-        """Whoever was revoked can be invited again, and gets an email.
+        """A person whose invitation was revoked can be invited again, and gets an email.
 
         Likely cause: The withdrawn record still counts as open.
         """

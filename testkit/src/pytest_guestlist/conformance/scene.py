@@ -212,7 +212,7 @@ class Scene:
         found = self.guests.status(invitation.email)
         if found.member is None or found.state is not State.ACCEPTED:
             self.remark(
-                rule="whoever has accepted is found among the members",
+                rule="a person who has accepted is found among the members",
                 expected="state accepted, with a member record",
                 came=found,
                 look_at="members find_member",

@@ -316,7 +316,7 @@ class Several(Rules):
         first, second = self._two_offers(scene)
         one = scene.run(scene.provider.invite(first))
         if not isinstance(one, Invitation):
-            pytest.skip("whoever is invited is a member at once here")
+            pytest.skip("an invited person becomes a member at once here")
         other = self._second(scene, second, "accepts no second invitation of a person")
         if one.id is None or one.id == other.id:
             pytest.skip("a second invitation takes the place of the first here")
@@ -346,7 +346,7 @@ class Several(Rules):
         except (Conflict, Rejected, ServiceRefusal) as error:
             pytest.skip(f"the service {what}: {error.message}")
         if not isinstance(one, Invitation):
-            pytest.skip("whoever is invited is a member at once here")
+            pytest.skip("an invited person becomes a member at once here")
         return one
 
     def _read_again(self, scene: Scene, member: Member) -> Member:

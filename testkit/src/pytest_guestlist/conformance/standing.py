@@ -56,7 +56,7 @@ class Standing(Rules):
             scene.run(getattr(scene.provider, getting)("00000000-0000-4000-8000-000000000000"))
 
     def test_pending(self, scene: Scene) -> None:
-        """Whoever was invited is pending, by address and by id.
+        """An invited person is pending, by address and by id.
 
         Likely cause: The service's word for open invitations is missing in the table of states, or
         the operation reads the wrong record.
@@ -71,7 +71,7 @@ class Standing(Rules):
             scene.check(found.member is None, expected="no member", came=found, look_at=look_at)
 
     def test_accepted(self, scene: Scene) -> None:
-        """Whoever has accepted is accepted, with a member record of that address.
+        """A person who has accepted is accepted, with a member record of that address.
 
         Likely cause: The member's address, name or state is read from the wrong field.
         """
@@ -87,7 +87,7 @@ class Standing(Rules):
         )
 
     def test_declined(self, scene: Scene) -> None:
-        """Whoever has declined is declined or gone: never pending, never a member.
+        """A person who has declined is declined or gone: never pending, never a member.
 
         Likely cause: The service's word for declined invitations is missing in the table of states.
         """
@@ -136,8 +136,8 @@ class Standing(Rules):
         )
 
     def test_return_after_removal(self, scene: Scene) -> None:
-        """Whoever was removed, invited again and has accepted is a member again, and is found as
-        one whatever the service remembers.
+        """A person who was removed, invited again and has accepted is found as a member, even if
+        the service keeps the old record.
 
         Likely cause: The record from before the removal hides the new one.
         """
@@ -151,7 +151,7 @@ class Standing(Rules):
         scene.accept(one)
 
     def test_invite_after_expiry(self, scene: Scene) -> None:
-        """Whoever let an invitation lapse can be invited again, gets an email, and can accept.
+        """A person whose invitation expired can be invited again, gets an email, and can accept.
 
         Likely cause: The service refuses while the expired invitation exists, and `explain` does
         not turn that into Conflict.
@@ -170,7 +170,7 @@ class Standing(Rules):
         scene.accept(result.guest.invitation)
 
     def test_invite_after_removal(self, scene: Scene) -> None:
-        """Whoever was removed can be invited again, unless the service refuses.
+        """A person who was removed can be invited again, unless the service refuses.
 
         Likely cause: A removed member is still listed, or their old invitation counts as accepted.
         """

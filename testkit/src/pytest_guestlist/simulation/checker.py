@@ -390,7 +390,7 @@ def _acted(run: Run, caller: Caller) -> bool:
 
 
 def _about(run: Run, caller: Caller) -> list[Landed]:
-    """What landed about the address of a call, whoever sent it."""
+    """Returns the requests of all clients about the address of a call that reached the service."""
     key = email_key(caller.email)
     return [
         landed

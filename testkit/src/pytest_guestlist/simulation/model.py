@@ -4,9 +4,9 @@ Time runs in ticks. A client sends an order; the answer may be lost, and then th
 lands, or lands up to `late` ticks later; a list shows it up to `lag` ticks after that. The client
 looks at every tick; a look that finds the record ends the order at once, one that finds nothing is
 believed after `grace` ticks, and then the order is sent again, a bounded number of times. A crash
-may come at any tick; whoever comes back finds the intent on disk and waits the whole grace period
-anew. The search visits every reachable state and finds the shortest way to two effects, or to an
-order that is told lost and is not.
+may come at any tick; the process that comes back finds the intent on disk and waits the whole grace
+period anew. The search visits every reachable state and finds the shortest way to two effects, or
+to an order that is reported lost and is not.
 
 `smallest_grace` shows that the bound is exact: grace >= late + lag, and nothing less.
 """

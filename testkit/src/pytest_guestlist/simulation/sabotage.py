@@ -350,7 +350,7 @@ def repeated_page_ends_the_list() -> Patches:
 
 @_listed
 def vanished_means_accepted() -> Patches:
-    """Whoever is not found has accepted."""
+    """A person who is not found counts as accepted."""
     conclude = find.conclude_from
 
     def hopeful(*args: Any) -> Any:
@@ -363,7 +363,7 @@ def vanished_means_accepted() -> Patches:
 
 @_listed
 def conflict_called_invited() -> Patches:
-    """ "Already there" is told as invited, with an email."""
+    """Reports a refused duplicate as invited, with an email."""
     after = invite._after_refusal
 
     def proud(*args: Any) -> Steps[Any]:

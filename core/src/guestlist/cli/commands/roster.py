@@ -143,7 +143,7 @@ def _confirmed(session: Session, at: OpenedRoster, question: str) -> bool:
     given = session.arguments
     session.status.pause()
     if at.imitated and not given.yes and not given.quiet and session.screen is not None:
-        text = f"Not asked, because {given.sandbox} is a sandbox: it sends no real email."
+        text = "Not asked, because a sandbox sends no real email."
         session.screen.err.print(text, soft_wrap=True, style="dim")
     confirm(question, yes=given.yes or at.imitated)
     return True
