@@ -222,7 +222,8 @@ class Invitation(Answered):
         organization: the name of the organization.
         created_at: when the invitation was created.
         expires_at: when the invitation expires. If the service does not give it, guestlist
-            adds `Provider.lifetime` to `created_at`. None if it is not known, or never.
+            adds `Provider.lifetime` to `created_at`. None if unknown, or if it never
+            expires.
         never_expires: whether the invitation is known never to expire. guestlist sets it if
             `Provider.lifetime` is `NEVER`.
         responded_at: when the invitee accepted or declined. None before that.

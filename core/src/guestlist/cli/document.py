@@ -229,7 +229,7 @@ class ProviderRow(Row):
     """Whether the service can suspend a member without showing it."""
     can_suppress_email: bool
     lifetime: float | None
-    """Seconds until an invitation expires. None if it is not known, or never."""
+    """Seconds until an invitation expires. None if unknown, or if invitations never expire."""
     never_expires: bool = False
     """Whether invitations are known never to expire."""
     sandbox: bool

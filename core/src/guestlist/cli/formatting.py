@@ -49,8 +49,8 @@ class RecordFormatter:
         return self.expiry(guest.invitation) if guest.invitation else ""
 
     def expiry(self, invitation: Invitation) -> str:
-        """Returns when an open or expired invitation expires or expired. Empty for other states,
-        and if that is not known."""
+        """Returns the expiry of an open or expired invitation, for people: `expires in 3 days`.
+        Empty for other states, and if the expiry is unknown."""
         if invitation.never_expires and invitation.state in OPEN_STATES:
             return "never expires"
         if invitation.expires_at is None:

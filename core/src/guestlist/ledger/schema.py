@@ -41,9 +41,10 @@ class LockId(IntEnum):
     ANSWERS = 8618
     """Held while an answer is recorded, so that their numbers are in the order of recording."""
     PRESENCE = 8619
-    """Held by each process that works on a run's orders of an account, together with both."""
+    """Lock on a run and an account. Processes that send the run's orders share it; the process
+    that resumes the run holds it alone for that time."""
     ACCOUNT = 8620
-    """Held by the process that works alone on an account, together with the account."""
+    """Exclusive lock on an account, held by the one process that works on it."""
 
 
 metadata = MetaData()

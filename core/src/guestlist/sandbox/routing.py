@@ -54,7 +54,7 @@ HandlerT = TypeVar("HandlerT", bound=Handler)
 
 @dataclass(frozen=True)
 class Endpoint:
-    """One method of one path."""
+    """The handler of one HTTP method on one path."""
 
     handle: Handler
     status: int

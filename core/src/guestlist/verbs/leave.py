@@ -187,7 +187,7 @@ MAX_LOOKS = 5
 def _withdraw_all(
     call: Call, email: str, invitations: Sequence[Invitation], *, others: bool
 ) -> Steps[RevokeResult]:
-    """Revokes invitations. The service may not have one of them any more: then it has ended since.
+    """Revokes invitations. An invitation that the service no longer has counts as ended.
 
     Args:
         others: also revoke further open invitations that show up afterwards. Some services show
