@@ -41,6 +41,8 @@ def told(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Told:
     assert pytest_guestlist.conformance
     assert installed().providers
     monkeypatch.syspath_prepend(str(HERE))
+    monkeypatch.delenv("CI", raising=False)  # pytest prints more there
+    monkeypatch.delenv("BUILD_NUMBER", raising=False)
     return Told(pytester)
 
 
