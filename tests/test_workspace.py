@@ -30,7 +30,17 @@ def test_the_workspace_knows_every_provider(name: str) -> None:
     assert package in contracts["transport"]["source_modules"]
 
 
-KINDS = {"aitronos": "Aitronos", "betterauth": "BetterAuth", "vultr": "Vultr"}
+KINDS = {
+    "aitronos": "Aitronos",
+    "anthropic": "Anthropic",
+    "betterauth": "BetterAuth",
+    "github": "GitHub",
+    "gitlab": "GitLab",
+    "keycloak": "Keycloak",
+    "openai": "OpenAI",
+    "scim": "Scim",
+    "vultr": "Vultr",
+}
 
 
 @pytest.mark.parametrize("name", PROVIDERS)

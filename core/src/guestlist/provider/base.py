@@ -86,6 +86,10 @@ class Provider(BaseModel):
     sandbox: ClassVar[str | None] = None
     """Where to import the sandbox from, as `module:Class`. The sandbox is a local imitation of the
     service, and the class is a subclass of `guestlist.sandbox.Service`."""
+    judges: ClassVar[tuple[str, ...]] = ()
+    """What the provider and its sandbox are tested against that its authors did not write, such as
+    `("PyGithub 2.10", "GitHub's OpenAPI description")`: a real server, an official SDK, or an
+    official description of the API."""
     least_roles: ClassVar[int] = 0
     """The smallest number of roles that an invitation must have."""
     most_roles: ClassVar[int | None] = 0

@@ -93,6 +93,7 @@ class Aitronos(Provider):
         "https://docs.aitronos.com/docs/api-reference/organizations/crew-management/introduction"
     )
     sandbox = "guestlist_aitronos.sandbox:AitronosService"
+    judges = ("the official SDK aitronos-sdk 5.0",)
 
     organization_settings = ("organization_id",)
     least_roles = 1  # documentation and SDK: `role_id` is required

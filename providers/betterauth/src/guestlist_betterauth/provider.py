@@ -70,6 +70,7 @@ class BetterAuth(Provider):
     title = "better-auth"
     docs_url = "https://www.better-auth.com/docs/plugins/organization"
     sandbox = "guestlist_betterauth.sandbox:BetterAuthService"
+    judges = ("a real server, better-auth 1.6.25",)
 
     organization_settings = ("organization_id",)
     # Without `role` the server refuses; with an empty list it creates an invitation without roles.

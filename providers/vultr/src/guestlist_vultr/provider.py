@@ -80,6 +80,7 @@ class Vultr(Provider):
     docs_url = "https://docs.vultr.com/platform/iam/organizations/organization-invitations"
     Options = VultrOptions
     sandbox = "guestlist_vultr.sandbox:VultrService"
+    judges = ("govultr", "Vultr's OpenAPI description")
 
     role_kinds = ("role", "group", "policy")
     # Vultr's guide describes a list of suspended people, but no field for it in the list of users.

@@ -74,6 +74,8 @@ def _show(screen: Screen, kind: type[Provider], row: ProviderRow) -> None:
     screen.line("Capabilities", style="bold")
     facts = [(name, cells[0]) for name, cells in capability_table([row], everything=True)]
     screen.table([Column("", whole=True), Column("")], facts[1:])
+    if row.judges:
+        screen.line(f"Tested against: {', '.join(row.judges)}", style="dim")
     for operation, substitute in row.substitutes.items():
         screen.line(f"Instead of {spaced(operation)}: {substitute}", style="dim")
 
@@ -97,6 +99,7 @@ def describe(provider: type[Provider], distribution: str) -> ProviderRow:
         lifetime=None if never else seconds,
         never_expires=never,
         sandbox=provider.sandbox is not None,
+        judges=provider.judges,
         substitutes=dict(provider.substitutes),
         options=tuple(provider.Options.model_fields),
         settings=tuple(settings_of(provider)),
