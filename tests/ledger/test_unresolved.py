@@ -146,6 +146,16 @@ def test_what_somebody_confirms_is_sent(unsure: Office) -> None:
     assert unsure.service.emails == {ADA: 2, BOB: 1}
 
 
+def test_a_single_call_after_a_run_wants_confirmation_too(unsure: Office) -> None:
+    for _ in range(2):
+        with pytest.raises(OutcomeUnknown, match="retry_unknown=True"):
+            unsure.client.invite(ADA)
+    assert unsure.service.emails == {ADA: 1, BOB: 1}
+    with pytest.raises(OutcomeUnknown):  # this answer cannot be read either
+        unsure.client.invite(ADA, retry_unknown=True)
+    assert unsure.service.emails == {ADA: 2, BOB: 1}
+
+
 def test_a_saved_plan_does_not_send_what_has_become_unknown_since(
     office: Office, tmp_path: Path
 ) -> None:

@@ -273,10 +273,38 @@ def test_nothing_is_sent_again_after_a_page_with_a_success_status(
         faulty(SuccessPage(kills=kills), ledger=ledger).invite(ADA)
     guests = make(ledger=ledger)
     guests.later(hours=1)
-    with pytest.raises(OutcomeUnknown, match="no lookup can tell whether it sent an email"):
-        guests.invite(ADA)
+    for _ in range(2):
+        with pytest.raises(OutcomeUnknown, match="retry_unknown=True sends another") as caught:
+            guests.invite(ADA)
+        assert caught.value.happened is None
     assert guests.writes == []
     assert rows(tmp_path) == [("invite", OrderState.UNKNOWN, "unknown")]
+    assert guests.invite(ADA, retry_unknown=True).outcome is Outcome.INVITED
+    assert guests.invite(ADA).outcome is Outcome.ALREADY_INVITED
+    assert len(guests.emails(ADA)) == 1
+
+
+@everywhere
+def test_an_unknown_outcome_is_settled_when_the_records_show_the_invitation(
+    faulty: Any, make: Any, ledger: Ledger
+) -> None:
+    with pytest.raises(OutcomeUnknown):
+        faulty(SuccessPage(kills=False), ledger=ledger).invite(ADA)
+    make().invite(ADA)
+    assert make(ledger=ledger).invite(ADA).outcome is Outcome.ALREADY_INVITED
+
+
+@everywhere
+def test_a_client_without_a_ledger_wants_confirmation_too(faulty: Any) -> None:
+    guests = faulty(SuccessPage(kills=False))
+    with pytest.raises(OutcomeUnknown, match="text/html"):
+        guests.invite(ADA)
+    for _ in range(2):
+        with pytest.raises(OutcomeUnknown, match="retry_unknown=True sends another"):
+            guests.invite(ADA)
+    assert len(guests.emails(ADA)) == 0
+    assert guests.invite(ADA, retry_unknown=True).outcome is Outcome.INVITED
+    assert guests.invite(ADA).outcome is Outcome.ALREADY_INVITED
 
 
 @on_aitronos

@@ -296,12 +296,21 @@ def _invite(parser: Parser) -> None:
         help="if an invitation is open already: leave it (return), send its email again (resend),"
         " make a new one (replace), or fail (error)",
     )
+    _retry_unknown(parser)
     _options(parser)
     _examples(
         parser,
         "invite ada@example.com grace@example.com --account cloud",
         "invite ada@example.com -a office --role Member --no-email",
         "invite ada@example.com -a cloud --option api_enabled=yes",
+    )
+
+
+def _retry_unknown(parser: Parser) -> None:
+    parser.add_argument(
+        "--retry-unknown",
+        action="store_true",
+        help="also send an email if it is unknown whether an earlier one was sent",
     )
 
 
@@ -329,6 +338,7 @@ def _onboard(parser: Parser) -> None:
     _accounts(parser, ONLY_ACCOUNT)
     _role(parser, "a role to give as soon as the service allows it; may be repeated")
     _login(parser)
+    _retry_unknown(parser)
     _options(parser)
     _recording(parser)
     parser.set_defaults(waits=True)

@@ -103,6 +103,11 @@ class EarlierCall(Protocol):
         """The action of the call, such as `invite`."""
 
     @property
+    def is_unknown(self) -> bool:
+        """Whether the last lookup has ended, and could not tell if an email was sent. A further
+        email needs somebody's confirmation."""
+
+    @property
     def must_be_settled(self) -> bool:
         """Whether a new call about the guest must always find out the outcome of this call first.
 
@@ -146,8 +151,8 @@ class Journal(Recorder, Protocol):
         """Returns the same ledger, which stores another actor and note with its calls."""
 
     def last_unanswered(self, call: Call) -> UnansweredOrder | None:
-        """Returns the last call that was to send the guest an email, if it got no answer; else
-        None."""
+        """Returns the last call that was to send the guest an email, if it got no answer or if its
+        outcome stays unknown; else None."""
 
 
 class Strategy:

@@ -20,6 +20,7 @@ from guestlist.ledger.order import Order
 from guestlist.ledger.origin import Origin
 from guestlist.ledger.outcome import Done
 from guestlist.ledger.perform import found
+from guestlist.ledger.schema import OrderState
 from guestlist.ledger.shared_rate_limiter import rate_limiter_for
 from guestlist.ledger.store import Store
 from guestlist.location import url_of
@@ -115,8 +116,8 @@ class Ledger:
         return rate_limiter_for(self.store, provider, limits, self._clock)
 
     def last_unanswered(self, call: Call) -> UnansweredCall | None:
-        """Returns the last call that was to send the guest an email, if it got no answer; else
-        None."""
+        """Returns the last call that was to send the guest an email, if it got no answer or if its
+        outcome stays unknown; else None."""
         order = orders.last_unanswered(self.store, call.account.name, email_key(call.email or ""))
         return None if order is None else UnansweredCall(self, order, call, self._clock)
 
@@ -162,6 +163,7 @@ class UnansweredCall:
 
     Attributes:
         action: the action of the call.
+        is_unknown: whether the last lookup has ended, and could not tell if an email was sent.
         seconds: seconds until a lookup that finds nothing is conclusive; negative if it already is.
     """
 
@@ -169,6 +171,7 @@ class UnansweredCall:
 
     def __init__(self, ledger: Ledger, order: Order, call: Call, clock: Clock) -> None:
         self.action = order.change.action.value
+        self.is_unknown = order.state is OrderState.UNKNOWN
         self._ledger = ledger
         self._order = order
         self._entry = OrderEntry(ledger.store, order, clock)

@@ -32,6 +32,7 @@ COLUMNS = (
     orders.c.intended,
     orders.c.doubted,
     orders.c.answered,
+    orders.c.state,
 )
 """The columns that `read` needs."""
 
@@ -47,6 +48,7 @@ class Order:
         doubted: time at which the sender stopped waiting for an answer; None if it may still wait.
         answered: whether the service reported success in an answer that does not show the record.
             Even if its lists do not show the record either, the order must not be sent again.
+        state: the state of the order when it was read.
     """
 
     id: int
@@ -56,6 +58,7 @@ class Order:
     intended: float | None
     doubted: float | None = None
     answered: bool = False
+    state: OrderState = OrderState.ASKED
 
     def over(self, total: float, now: float) -> float:
         """Returns the time when no request of the order can be in flight any more.
@@ -125,10 +128,12 @@ def row_of(
 
 def read(row: Any) -> Order:
     """Returns the order in a row of `COLUMNS`."""
-    id, run, account, key, email, action, facts, attempts, intended, doubted, answered = row
+    id, run, account, key, email, action, facts, attempts, intended, doubted, *last = row
+    answered, state = last
     fields = {"account": account, "key": key, "email": email, "action": action, **json.loads(facts)}
     change = Change.model_validate(fields)
-    return Order(id, run, change, attempts, intended, doubted, bool(answered))
+    state = OrderState(state)
+    return Order(id, run, change, attempts, intended, doubted, bool(answered), state)
 
 
 def add_entry(connection: Connection, id: int, now: float, what: str, detail: str | None) -> None:

@@ -14,6 +14,7 @@ from sqlalchemy import (
     exists,
     func,
     insert,
+    or_,
     select,
     update,
 )
@@ -26,8 +27,9 @@ from guestlist.ledger.deferred_grants import defer
 from guestlist.ledger.order import COLUMNS, Ended, Order, add_entry, read, row_of
 from guestlist.ledger.origin import NOBODY, Origin
 from guestlist.ledger.outcome import Done
-from guestlist.ledger.schema import IS_OPEN, OrderState, halts, orders, runs
+from guestlist.ledger.schema import IS_OPEN, IS_UNKNOWN, OrderState, halts, orders, runs
 from guestlist.ledger.store import Store
+from guestlist.ledger.unresolved import IS_RESOLVED
 
 ASK = "It is not sent again by itself. Ask the person, or `guestlist status`."
 """Hint for an order whose outcome stays unknown."""
@@ -64,18 +66,18 @@ def add_for_single_call(
 
 
 def last_unanswered(store: Store, account: str, key: str) -> Order | None:
-    """Returns the last order to send a guest an email whose request got no answer; None if there is
-    none."""
+    """Returns the last order to send a guest an email whose request got no answer or whose outcome
+    stays unknown; None if there is none. One without an answer comes first."""
     with store.reading() as connection:
         row = connection.execute(
             select(*COLUMNS)
             .where(
                 orders.c.key == key,
                 orders.c.account == account,
-                orders.c.state == OrderState.INTENDED,
+                or_(orders.c.state == OrderState.INTENDED, and_(IS_UNKNOWN, ~IS_RESOLVED)),
                 orders.c.place.between(0, ORDER[Action.REPLACE]),
             )
-            .order_by(orders.c.id.desc())
+            .order_by(orders.c.state, orders.c.id.desc())
             .limit(1)
         ).first()
     return None if row is None else read(row)

@@ -16,13 +16,14 @@ RESOLVING = SENDS_EMAIL | {Action.REVOKE, Action.REMOVE}
 """Actions after which an earlier unknown outcome does not matter any more."""
 
 _later = orders.alias()
-_is_resolved = exists().where(
+IS_RESOLVED = exists().where(
     _later.c.key == orders.c.key,
     _later.c.account == orders.c.account,
     _later.c.id > orders.c.id,
     _later.c.state == OrderState.DONE,
     _later.c.action.in_([action.value for action in RESOLVING]),
 )
+"""Whether a later order has been carried out, so that an unknown outcome no longer matters."""
 
 
 def unresolved(store: Store, since: float = 0.0) -> Iterator[Unresolved]:
@@ -41,7 +42,7 @@ def unresolved(store: Store, since: float = 0.0) -> Iterator[Unresolved]:
             IS_UNKNOWN,
             orders.c.action.in_([action.value for action in SENDS_EMAIL]),
             orders.c.settled >= since,
-            ~_is_resolved,
+            ~IS_RESOLVED,
         )
         .group_by(orders.c.account, orders.c.key)
     )

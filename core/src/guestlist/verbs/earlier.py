@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from guestlist.errors import Forbidden, OutcomeUnknown
+from guestlist.errors import Forbidden, GuestlistError, OutcomeUnknown
 from guestlist.event import EventName
 from guestlist.exchange.account import Call
 from guestlist.exchange.policy import sleep
@@ -11,12 +11,17 @@ from guestlist.exchange.step import Steps
 from guestlist.models import OPEN_STATES, Guest, State
 from guestlist.verbs.find import look
 
+CONFIRM = "if they got none, retry_unknown=True sends another one"
 PAUSE_SECONDS = 5.0
 """Seconds between two lookups of what an earlier call did."""
 
 
-def settle_earlier(call: Call, action: str) -> Steps[Guest | None]:
+def settle_earlier(call: Call, action: str, *, retry_unknown: bool = False) -> Steps[Guest | None]:
     """Before a new email, finds out whether an earlier call with an unknown outcome took effect.
+
+    Args:
+        action: `invite`, or `resend` or `replace`, with which the caller asks for another email.
+        retry_unknown: whether to send although no lookup can tell if an earlier email was sent.
 
     Returns:
         The guest, if the earlier call was about the same action and took effect.
@@ -26,6 +31,10 @@ def settle_earlier(call: Call, action: str) -> Steps[Guest | None]:
     """
     strategy = call.strategy
     while (earlier := (yield from strategy.unresolved(call))) is not None:
+        if earlier.is_unknown:
+            if action == "invite" and not retry_unknown:
+                yield from _check_confirmed(call)
+            return None
         try:
             if action == "invite" and earlier.action != action and not earlier.must_be_settled:
                 guest = yield from look(call, call.email or f"@{call.login}")
@@ -39,16 +48,28 @@ def settle_earlier(call: Call, action: str) -> Steps[Guest | None]:
             return None  # the service itself refuses to invite twice
         if not (yield from strategy.settle(call, earlier, happened)):
             continue  # the process that made the earlier call is alive, and has recorded a result
-        if happened is None:
-            raise call.about(
-                OutcomeUnknown(
-                    "the outcome of an earlier call about the address is unknown, and no lookup"
-                    " can tell whether it sent an email",
-                    hint="Nothing was sent now. Ask the person; the next call will send.",
-                )
-            )
+        if happened is None and not retry_unknown:
+            raise _cannot_tell(call, action)
         return guest if happened and earlier.action == action else None
     return None
+
+
+def _check_confirmed(call: Call) -> Steps[None]:
+    """Raises OutcomeUnknown unless the records now show an open invitation or a membership."""
+    guest = yield from look(call, call.email or f"@{call.login}")
+    if guest.state not in (*OPEN_STATES, State.ACCEPTED):
+        raise _cannot_tell(call, "invite")
+
+
+def _cannot_tell(call: Call, action: str) -> GuestlistError:
+    again = "the next call will send" if action != "invite" else CONFIRM
+    return call.about(
+        OutcomeUnknown(
+            "the outcome of an earlier call about the address is unknown, and no lookup can tell"
+            " whether it sent an email",
+            hint=f"Nothing was sent now. Ask the person; {again}.",
+        )
+    )
 
 
 def _find_out(call: Call, earlier: EarlierCall) -> Steps[tuple[Guest, bool | None]]:

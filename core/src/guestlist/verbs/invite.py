@@ -49,6 +49,7 @@ def invite(
     role: RoleRef | Iterable[RoleRef] | None = None,
     send_email: bool = True,
     if_exists: IfExists = "return",
+    retry_unknown: bool = False,
     options: Mapping[str, Any] | BaseModel | None = None,
     account: str | None = None,
 ) -> Steps[InviteResult]:
@@ -67,6 +68,8 @@ def invite(
         send_email: whether the service sends an email. False is an error if it cannot suppress it.
         if_exists: what to do if an invitation is open: `return` it, `resend` it, `replace` it
             (revoke it and send a new one), or raise an `error`, also for a member.
+        retry_unknown: also send an email if it is unknown whether an earlier one was sent. By
+            default that raises `OutcomeUnknown`, until the records show an invitation or member.
         options: the provider's own options, such as a message for the email.
         account: the name of the account. May be omitted if there is only one.
 
@@ -111,7 +114,7 @@ def invite(
         raise call.about(error) from error.__cause__
     yield from lock_guest(call, call.email)
     action = if_exists if if_exists in ("resend", "replace") else "invite"
-    known = found = yield from settle_earlier(call, action)
+    known = found = yield from settle_earlier(call, action, retry_unknown=retry_unknown)
     if known is None and _looks_first(call, if_exists):
         known = yield from _look_if_allowed(call, call.email, if_exists)
     if found is None or (if_exists == "return" and found.state in (*OPEN_STATES, State.ACCEPTED)):

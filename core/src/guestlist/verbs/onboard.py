@@ -38,6 +38,7 @@ def onboard(
     *,
     login: str | None = None,
     role: RoleRef | Iterable[RoleRef] | None = None,
+    retry_unknown: bool = False,
     options: Mapping[str, Any] | BaseModel | None = None,
     timeout: float = ONE_WEEK_SECONDS,
     account: str | None = None,
@@ -54,6 +55,7 @@ def onboard(
             members; without a login, it cannot be seen there that the person has joined.
         role: the role or roles to give, each by id, name or `kind:name`. Those that the service
             takes with an invitation are sent with it; the others are given after acceptance.
+        retry_unknown: also send an email if it is unknown whether an earlier one was sent.
         options: the provider's own options, such as a message for the email.
         timeout: seconds to wait for acceptance. By default a week.
         account: the name of the account. May be omitted if there is only one.
@@ -70,7 +72,13 @@ def onboard(
     can_defer = accounts.call(account).strategy.can_defer_roles
     with_it = wanted if can_defer else provider.split_roles(wanted)[0]
     invited: InviteResult = yield from invite(
-        accounts, email, login=login, role=with_it, options=options, account=account
+        accounts,
+        email,
+        login=login,
+        role=with_it,
+        retry_unknown=retry_unknown,
+        options=options,
+        account=account,
     )
     guest = invited.guest
     if login and guest.login is None:

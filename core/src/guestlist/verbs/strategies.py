@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar, cast
 
@@ -30,6 +30,8 @@ T = TypeVar("T")
 
 MEMORY_SECONDS = 3600.0
 """Seconds for which an unresolved call is remembered after a lookup would be conclusive."""
+ENDS_UNKNOWN = frozenset({"invite", "resend", "replace", "revoke", "remove"})
+"""Actions after which it does not matter any more whether an earlier email was sent."""
 REPEATABLE = frozenset({"revoke", "remove"})
 """Actions that may be repeated while an earlier one is unresolved, because they send no email."""
 
@@ -48,7 +50,11 @@ class WithoutLedger(Strategy):
         yield
 
     def settle(self, call: Call, earlier: EarlierCall, happened: bool | None) -> Steps[bool]:
-        call.account.unresolved.pop(cast(RememberedCall, earlier).key, None)
+        remembered = cast(RememberedCall, earlier)
+        if happened is None and remembered.sends_email:
+            call.account.unresolved[remembered.key] = replace(remembered, is_unknown=True)
+        else:
+            call.account.unresolved.pop(remembered.key, None)
         return True
         yield
 
@@ -60,7 +66,10 @@ class WithoutLedger(Strategy):
         outcome: Callable[[T], tuple[str, bool | None]],
     ) -> Steps[T]:
         try:
-            return (yield from steps)
+            result = yield from steps
+            if intent.action in ENDS_UNKNOWN and call.sent is not None:
+                call.account.unresolved.pop((email_key(call.email or ""),), None)
+            return result
         except GuestlistError as error:
             if error.happened is not False and not error.half_done:
                 _remember(call, intent, call.answered or error.reports_success)
@@ -81,6 +90,7 @@ class RememberedCall:
         before: the guest before the call. None if the records were not read.
         final: the monotonic time in seconds after which a lookup that finds nothing is conclusive.
         answered: whether the service answered with a success status.
+        is_unknown: whether the last lookup could not tell if an email was sent.
     """
 
     account: Account
@@ -89,7 +99,13 @@ class RememberedCall:
     before: Guest | None
     final: float
     answered: bool
+    is_unknown: bool = False
     must_be_settled = False
+
+    @property
+    def sends_email(self) -> bool:
+        """Whether the call was to send an email: it then was not about a role."""
+        return len(self.key) == 1
 
     @property
     def seconds(self) -> float:

@@ -36,6 +36,7 @@ def run_invite(session: Session) -> None:
             role=given.role,
             send_email=not given.no_email,
             if_exists=given.if_exists,
+            retry_unknown=given.retry_unknown,
             options=options,
             account=task.account,
         )
@@ -56,6 +57,7 @@ def run_onboard(session: Session) -> None:
             task.who,
             login=given.login,
             role=given.role,
+            retry_unknown=given.retry_unknown,
             options=options,
             account=task.account,
             **longest,
