@@ -13,15 +13,20 @@ from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import Connection
 from tests.durable.kit import START, Plain, Service, invites
 from tests.ledger.story import ADA, BOB, EVE, Story
 
 from guestlist import AsyncGuestlist, Guestlist
-from guestlist.ledger import Ledger, history
+from guestlist.changes import Action, Change
+from guestlist.ledger import Ledger, history, orders
 from guestlist.ledger.export import write_csv, write_jsonl
-from guestlist.ledger.line import LogLine
+from guestlist.ledger.line import LineState, LogLine
 from guestlist.ledger.origin import GITHUB_VARIABLES, JOB_VARIABLES, Origin
+from guestlist.ledger.outcome import Done
 from guestlist.ledger.runs import begin_run
+from guestlist.ledger.schema import OrderState
+from guestlist.models import Role
 from guestlist.runs.runner import Runner
 from guestlist.runs.stop import Stop
 from pytest_guestlist.clock import VirtualClock
@@ -152,3 +157,42 @@ def test_both_databases_and_both_exports_have_it(story: Story) -> None:
         "'=new",
     ]
     assert json.loads(objects.getvalue())["note"] == "=new"
+
+
+GROUP = Role(id="7", kind="group", name="Engineering")
+
+
+def asked(action: Action, *deferred: Role) -> Change:
+    return Change(action=action, account="cloud", email=ADA, key=ADA, deferred=deferred)
+
+
+def deferred_lines(story: Story) -> list[LogLine]:
+    return [one for one in history.lines(story.store) if one.state is LineState.DEFERRED]
+
+
+def test_a_deferred_role_names_who_made_the_call(story: Story) -> None:
+    origin = Origin("ada", "laptop", None, "TICKET-7")
+    change = asked(Action.INVITE, GROUP)
+
+    def invite(connection: Connection) -> None:
+        id = orders.add_for_single_call(connection, change, 1.0, origin)
+        done = Done("invited", deferred=change.deferred_changes())
+        orders.settle(connection, id, 2.0, None, OrderState.DONE, done)
+
+    story.store.make(invite)
+    assert [who(line) for line in deferred_lines(story)] == [("ada", "laptop", None, "TICKET-7")]
+
+
+@pytest.mark.parametrize("action", [Action.INVITE, Action.DEFER])
+def test_a_deferred_role_names_who_started_the_run(story: Story, action: Action) -> None:
+    origin = Origin("ada", "laptop", None, "new team")
+    changes = [asked(action, GROUP)]
+    run = begin_run(story.store, lambda: changes, "digest", "team.toml", 1.0, origin=origin)
+    for order in orders.waiting(story.store, run, "cloud", 0, 10):
+        done = Done("invited", deferred=order.change.deferred_changes())
+        story.store.make(
+            lambda c, id=order.id, done=done: orders.settle(  # type: ignore[misc]
+                c, id, 2.0, None, OrderState.DONE, done
+            )
+        )
+    assert [who(line) for line in deferred_lines(story)] == [("ada", "laptop", None, "new team")]

@@ -16,6 +16,7 @@ from guestlist import AsyncGuestlist, Guestlist
 from guestlist.changes import Action, Change
 from guestlist.errors import ServiceUnavailable, Unauthorized
 from guestlist.ledger import Ledger, deferred_grants
+from guestlist.ledger.origin import NOBODY
 from guestlist.models import Invitation, Member, Role, State
 from guestlist.provider import Flow, Page, Provider, Request, operation
 from guestlist.runs import SettleResult
@@ -105,7 +106,7 @@ class Office:
 
         def write(connection: Any) -> None:
             for grant in grants:
-                deferred_grants.defer(connection, grant, START.timestamp())
+                deferred_grants.defer(connection, grant, START.timestamp(), NOBODY)
 
         self.ledger.store.make(write)
 

@@ -14,6 +14,7 @@ from sqlalchemy.sql import ColumnElement
 
 from guestlist.changes import Action, Change, RoleRef, role_key
 from guestlist.ledger.order import COLUMNS, Order, add_entry, read, row_of
+from guestlist.ledger.origin import Origin
 from guestlist.ledger.schema import IS_DEFERRED, OrderState, orders
 from guestlist.ledger.store import Store, insert_absent
 
@@ -53,10 +54,14 @@ def _paged(
         page = wanted.where(tuple_(*by) > tuple_(*(last[column] for column in by)))
 
 
-def defer(connection: Connection, change: Change, now: float) -> None:
+def defer(connection: Connection, change: Change, now: float, origin: Origin) -> None:
     """Stores a deferred grant, unless the ledger has it already. If a single call had asked for the
-    role and the roster asks for it now, the grant belongs to the roster from now on."""
-    row = row_of(change, None, now, OrderState.DEFERRED)
+    role and the roster asks for it now, the grant belongs to the roster from now on.
+
+    Args:
+        origin: the person or program that asked for the role.
+    """
+    row = row_of(change, None, now, OrderState.DEFERRED, origin)
     insert_absent(connection, orders, row)
     if not change.single:
         connection.execute(update(orders).where(*_same_grant(change)).values(facts=row["facts"]))
@@ -86,16 +91,22 @@ def cancel(connection: Connection, change: Change, now: float) -> None:
     )
 
 
-def apply_deferral(connection: Connection, change: Change, run: int, now: float) -> bool:
-    """Applies a change of deferred grants. Returns False if the change needs an order."""
+def apply_deferral(
+    connection: Connection, change: Change, run: int, now: float, origin: Origin
+) -> bool:
+    """Applies a change of deferred grants. Returns False if the change needs an order.
+
+    Args:
+        origin: the person or program that starts the run.
+    """
     if change.action is Action.SETTLE:
         return _make_due(connection, change, run)
     if change.action is Action.DEFER:
         for deferred in change.deferred_changes():
-            defer(connection, deferred, now)
+            defer(connection, deferred, now, origin)
         return True
     if change.action is Action.WITHDRAW:
-        _withdraw(connection, change, run, now)
+        _withdraw(connection, change, run, now, origin)
         return True
     return False
 
@@ -107,7 +118,7 @@ def _make_due(connection: Connection, change: Change, run: int) -> bool:
     return connection.execute(update(orders).where(*_same_grant(change)).values(due)).rowcount > 0
 
 
-def _withdraw(connection: Connection, change: Change, run: int, now: float) -> None:
+def _withdraw(connection: Connection, change: Change, run: int, now: float, origin: Origin) -> None:
     """Cancels a deferred grant, and stores the grants that replace it."""
     settled = {"state": OrderState.DROPPED, "settled": now, "run": run}
     ids = connection.scalars(
@@ -119,7 +130,7 @@ def _withdraw(connection: Connection, change: Change, run: int, now: float) -> N
     for id in ids:
         add_entry(connection, id, now, "withdrawn", change.reason)
     for instead in change.deferred_changes():
-        defer(connection, instead, now)
+        defer(connection, instead, now, origin)
 
 
 def _same_grant(change: Change) -> tuple[ColumnElement[bool] | TextClause, ...]:

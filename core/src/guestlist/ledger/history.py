@@ -18,6 +18,7 @@ from sqlalchemy import ColumnElement, Connection, Select, func, select
 from guestlist.address import email_key
 from guestlist.changes import Action, label
 from guestlist.ledger.line import LineState, LogEntry, LogLine
+from guestlist.ledger.order import ORIGIN
 from guestlist.ledger.schema import OrderState, entries, orders, runs
 from guestlist.ledger.store import Store
 from guestlist.models import Role
@@ -100,16 +101,10 @@ def counts(store: Store, search: Search = EVERYTHING) -> Counter[LineState]:
     return Counter({STATES[OrderState(state)]: number for state, number in rows})
 
 
-_ORIGINS = [
-    func.coalesce(runs.c[name], orders.c[name]).label(f"its_{name}")
-    for name in ("actor", "host", "job", "note")
-]
-
-
 def _orders(search: Search) -> Select[Any]:
     return (
-        select(orders, runs.c.source, *_ORIGINS)
-        .join_from(orders, runs, orders.c.run == runs.c.id, isouter=True)
+        select(orders, runs.c.source, *ORIGIN)
+        .join_from(orders, runs, isouter=True)
         .where(*_where(search))
     )
 
@@ -164,10 +159,10 @@ def _line(row: Any, found: list[LogEntry]) -> LogLine:
         id=row.id,
         run=row.run,
         source=row.source,
-        actor=row.its_actor,
-        host=row.its_host,
-        job=row.its_job,
-        note=row.its_note,
+        actor=row.origin_actor,
+        host=row.origin_host,
+        job=row.origin_job,
+        note=row.origin_note,
         account=row.account,
         email=row.email,
         key=row.key,

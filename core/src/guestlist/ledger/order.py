@@ -6,11 +6,11 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, insert
+from sqlalchemy import Connection, func, insert, select
 
 from guestlist.changes import Action, Change, role_key
 from guestlist.ledger.origin import NOBODY, Origin
-from guestlist.ledger.schema import OrderState, entries, orders
+from guestlist.ledger.schema import OrderState, entries, orders, runs
 from guestlist.ledger.store import insert_at_commit
 from guestlist.models import OPEN_STATES, Guest, Invitation
 
@@ -109,7 +109,8 @@ def row_of(
     """Returns the row of a new order.
 
     Args:
-        origin: who made a single call. Orders of a run have the origin of the run.
+        origin: who made a single call or deferred a role. Orders of a run have the origin of the
+            run.
     """
     return {
         **origin.columns(),
@@ -134,6 +135,19 @@ def read(row: Any) -> Order:
     change = Change.model_validate(fields)
     state = OrderState(state)
     return Order(id, run, change, attempts, intended, doubted, bool(answered), state)
+
+
+ORIGIN = [
+    func.coalesce(runs.c[name], orders.c[name]).label(f"origin_{name}")
+    for name in Origin.__annotations__
+]
+"""The columns with the origin of an order: that of its run, or its own."""
+
+
+def origin_of(connection: Connection, id: int) -> Origin:
+    """Returns who started an order's run, or made its call."""
+    wanted = select(*ORIGIN).join_from(orders, runs, isouter=True).where(orders.c.id == id)
+    return Origin(*connection.execute(wanted).one())
 
 
 def add_entry(connection: Connection, id: int, now: float, what: str, detail: str | None) -> None:

@@ -24,7 +24,7 @@ from guestlist import errors
 from guestlist.changes import ORDER, Action, Change
 from guestlist.errors import GuestlistError, OutcomeUnknown
 from guestlist.ledger.deferred_grants import defer
-from guestlist.ledger.order import COLUMNS, Ended, Order, add_entry, read, row_of
+from guestlist.ledger.order import COLUMNS, Ended, Order, add_entry, origin_of, read, row_of
 from guestlist.ledger.origin import NOBODY, Origin
 from guestlist.ledger.outcome import Done
 from guestlist.ledger.schema import IS_OPEN, IS_UNKNOWN, OrderState, halts, orders, runs
@@ -347,8 +347,10 @@ def settle(
     )
     if settled.rowcount:
         add_entry(connection, id, now, done.outcome, done.detail)
-        for change in done.deferred:
-            defer(connection, change, now)
+        if done.deferred:
+            origin = origin_of(connection, id)
+            for change in done.deferred:
+                defer(connection, change, now, origin)
     return bool(settled.rowcount)
 
 

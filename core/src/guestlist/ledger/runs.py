@@ -75,7 +75,7 @@ def begin_run(
         row = {"began": now, "roster": roster, "source": source, **origin.columns()}
         made = connection.execute(insert(runs).values(row).returning(runs.c.id))
         run = int(made.scalar_one())
-        add(connection, changes(), run=run, now=now)
+        add(connection, changes(), run=run, now=now, origin=origin)
         _check_unmoved(connection, run, moved)
         if joined is not None:
             of_run = select(orders.c.account).where(orders.c.run == run).distinct()
@@ -143,18 +143,28 @@ def unfinished_run(store: Store) -> Run | None:
     return None if row is None or row.ended is not None else Run(*row[:4])
 
 
-def add(connection: Connection, changes: Iterable[Change], *, run: int, now: float) -> None:
+def add(
+    connection: Connection,
+    changes: Iterable[Change],
+    *,
+    run: int,
+    now: float,
+    origin: Origin = NOBODY,
+) -> None:
     """Stores the orders of a run. Sends nothing.
 
     Omits changes that cannot be made. A change of a deferred grant creates no order: the existing
     grant becomes due or is withdrawn, or a grant is added.
+
+    Args:
+        origin: the person or program that starts the run. Stored with grants that are added.
     """
     doable = (change for change in changes if change.action not in IMPOSSIBLE)
     while some := list(islice(doable, ROWS_PER_STATEMENT)):
         rows = [
             row_of(change, run, now)
             for change in some
-            if not apply_deferral(connection, change, run, now)
+            if not apply_deferral(connection, change, run, now, origin)
         ]
         if rows:
             connection.execute(insert(orders), rows)
