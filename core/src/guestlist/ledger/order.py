@@ -147,7 +147,8 @@ ORIGIN = [
 def origin_of(connection: Connection, id: int) -> Origin:
     """Returns who started an order's run, or made its call."""
     wanted = select(*ORIGIN).join_from(orders, runs, isouter=True).where(orders.c.id == id)
-    return Origin(*connection.execute(wanted).one())
+    row: Any = connection.execute(wanted).one()
+    return Origin(*row)
 
 
 def add_entry(connection: Connection, id: int, now: float, what: str, detail: str | None) -> None:
