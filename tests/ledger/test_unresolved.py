@@ -15,7 +15,7 @@ from tests.ledger.story import ADA, BOB, NOON, Story
 import guestlist
 from guestlist import Guestlist
 from guestlist.changes import Action
-from guestlist.errors import Conflict, OutcomeUnknown
+from guestlist.errors import Conflict, GuestlistError, OutcomeUnknown
 from guestlist.ledger import Ledger
 from guestlist.ledger.outcome import Done
 from guestlist.ledger.schema import OrderState
