@@ -261,7 +261,7 @@ class OneRole(Hall):
 
     least_roles = 1
     most_roles = 1
-    one_role = True
+    exclusive_kinds = ("role",)
 
     @operation
     def assign_role(self, member: Member, role: Role) -> Flow[None]:

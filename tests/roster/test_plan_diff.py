@@ -59,7 +59,8 @@ def guest(state: State, *roles: Role, told: bool = True, **more: Any) -> Guest:
 
 
 ANY = service(most_roles=None)
-ONE = service(most_roles=1, least_roles=1, one_role=True)
+FACTS_OF_ONE: dict[str, Any] = {"most_roles": 1, "least_roles": 1, "exclusive_kinds": ("role",)}
+ONE = service(**FACTS_OF_ONE)
 LATER = service()
 CHOICE = service(Options=Choice)
 
@@ -154,8 +155,8 @@ TABLE: list[tuple[Any, Any, Guest, list[str]]] = [
     (changeable("unassign_role"), ["e"], guest(P, ADMIN), ["replace e"]),
     (changeable("unassign_role"), ["a", "e"], guest(P, ADMIN), ["assign_role e"]),
     (changeable(most_roles=2), ["r"], guest(P, ADMIN, EDITOR), ["replace r"]),
-    (changeable(most_roles=1, least_roles=1, one_role=True), ["e"], guest(P, ADMIN), ONE_CHANGE),
-    (changeable(most_roles=1, least_roles=1, one_role=True), [], guest(P, ADMIN), ["cannot: "]),
+    (changeable(**FACTS_OF_ONE), ["e"], guest(P, ADMIN), ONE_CHANGE),
+    (changeable(**FACTS_OF_ONE), [], guest(P, ADMIN), ["cannot: "]),
     (
         changeable(most_roles=2),
         ["a", "e", "r"],
@@ -431,7 +432,12 @@ def test_the_short_cut_says_the_same(
 ) -> None:
     """People about whom both sides plainly agree are not looked into; to do it would make no
     difference."""
-    facts = {"Options": Choice, "most_roles": most, "one_role": one, "copy_of": copy_of}
+    facts = {
+        "Options": Choice,
+        "most_roles": most,
+        "exclusive_kinds": ("role",) * one,
+        "copy_of": copy_of,
+    }
     kind = service(frozenset({"access"}), **facts)
     provider = kind(records=tuple(there), people=tuple(inside))
     with Guestlist({"home": provider}) as guests, pytest.MonkeyPatch.context() as patch:
@@ -443,6 +449,52 @@ def test_the_short_cut_says_the_same(
                 came.append((Counter(plan.summary.notes["home"]), list(plan.changes())))
             patch.setattr("guestlist.roster.compare._quick_notes", lambda *_: None)
         assert came[0] == came[1]
+
+
+TEAM, OTHER = Role(id="t", name="t", kind="team"), Role(id="o", name="o", kind="team")
+TEAMS = {**FACTS_OF_ONE, "role_kinds": ("role", "team"), "invitation_kinds": ("role",)}
+
+
+@pytest.mark.parametrize(
+    ("facts", "roles", "where", "expected"),
+    [
+        ({}, ["e", "team:t"], guest(G), ["invite e, deferred team:t"]),
+        ({}, ["team:t", "e"], guest(G), ["invite e, deferred team:t"]),
+        (
+            {"most_roles": None, "invitation_kinds": None},
+            ["e", "team:t"],
+            guest(G),
+            ["invite e team:t"],
+        ),
+        ({}, ["team:t"], guest(G), ["cannot: Service needs a role for an invitation"]),
+        (
+            {"most_roles": None, "invitation_kinds": None},
+            ["team:t"],
+            guest(G),
+            ["cannot: Service needs a role besides team:t for an invitation"],
+        ),
+        ({}, ["a", "e"], guest(G), ["held back"]),
+        ({}, ["e", "team:t"], guest(M, ADMIN, TEAM), ["assign_role e"]),
+        (
+            {},
+            ["e", "team:t"],
+            guest(M, ADMIN, OTHER),
+            ["assign_role e", "assign_role team:t", "unassign_role team:o"],
+        ),
+        ({}, ["a"], guest(M, ADMIN, TEAM), ["unassign_role team:t"]),
+        ({}, ["team:t"], guest(M, ADMIN, TEAM), ["unassign_role a"]),
+    ],
+)
+def test_a_member_has_one_role_of_an_exclusive_kind(
+    facts: dict[str, Any], roles: list[str], where: Guest, expected: list[str]
+) -> None:
+    """A role of an exclusive kind takes the place of the other, and roles of other kinds stay. Only
+    `invitation_kinds` are sent with an invitation."""
+    kind = service(**{**TEAMS, **facts})
+    resolver = AccessResolver(kind(), (*ROLES, TEAM, OTHER))
+    entry = Entry(ADA, ADA, resolver.resolve(json.dumps([roles, {}])))
+    came = found(kind, where, entry, roles=(*ROLES, TEAM, OTHER))
+    assert [line.partition(", and")[0] for line in came] == expected
 
 
 def test_a_name_that_fits_two_things_is_not_used() -> None:

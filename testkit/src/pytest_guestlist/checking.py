@@ -103,6 +103,10 @@ def facts(kind: type[Provider]) -> Iterator[Problem]:
     most = float("inf") if kind.most_roles is None else kind.most_roles
     if not 0 <= kind.least_roles <= most:
         yield Problem("least_roles exceeds most_roles", "Correct one of them.")
+    for name in ("exclusive_kinds", "invitation_kinds"):
+        unknown = set(getattr(kind, name) or ()) - set(kind.role_kinds)
+        if unknown:
+            yield Problem(f"{name} has {', '.join(sorted(unknown))}", "Add it to role_kinds.")
     if kind.lifetime is not None and kind.lifetime <= timedelta(0):
         yield Problem("lifetime is not positive", "Write None where it is not known.")
     if kind.resend_moves_expiry and kind.lifetime == NEVER:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
@@ -95,13 +95,17 @@ class Provider(BaseModel):
     most_roles: ClassVar[int | None] = 0
     """The largest number of roles that an invitation can have: 0 if roles can only be assigned
     after acceptance, None for no maximum."""
-    one_role: ClassVar[bool] = False
-    """Whether a member has one role at a time, so that assigning a role replaces the previous
-    one."""
     role_kinds: ClassVar[tuple[str, ...]] = ("role",)
     """The kinds of roles that the service has, in its own words, such as `("team", "project")`.
     Every `Role.kind` is one of them. People write a role of a kind other than `role` as
     `team:Engineering`."""
+    exclusive_kinds: ClassVar[tuple[str, ...]] = ()
+    """The kinds of roles of which a member has exactly one, so that assigning a role replaces the
+    previous one of its kind. If `least_roles` is not 0, an invitation needs a role of each of them
+    that is in `invitation_kinds`."""
+    invitation_kinds: ClassVar[tuple[str, ...] | None] = None
+    """The kinds of roles that an invitation can have; None for all `role_kinds`. Roles of the other
+    kinds are deferred until the invitation is accepted."""
     members_show_emails: ClassVar[bool] = True
     """Whether every member record of a person contains the email address. If not, a person is
     recognized among the members by the login. Without a login guestlist cannot tell whether an
@@ -505,9 +509,49 @@ class Provider(BaseModel):
     @classmethod
     def split_roles(cls, roles: Sequence[R]) -> tuple[tuple[R, ...], tuple[R, ...]]:
         """Returns the roles to send with an invitation, and the roles to defer until it is
-        accepted: the first `most_roles`, and the rest."""
-        most = len(roles) if cls.most_roles is None else cls.most_roles
-        return tuple(roles[:most]), tuple(roles[most:])
+        accepted: the first `most_roles` of `invitation_kinds`, and the rest.
+
+        A role that is only a text may be of any kind.
+        """
+        kinds, most = cls.invitation_kinds, cls.most_roles
+        sent = [
+            role for role in roles if kinds is None or getattr(role, "kind", "") in ("", *kinds)
+        ]
+        sent = sent[:most]
+        return tuple(sent), tuple(role for role in roles if role not in sent)
+
+    @classmethod
+    def replaced_by(cls, role: Role, held: Iterable[Role]) -> tuple[Role, ...]:
+        """Returns the roles among those held that the service takes away when it assigns `role`:
+        those of the same kind, if that is one of `exclusive_kinds`. Override it for a service with
+        other rules, such as a rank in each team."""
+        if role.kind not in cls.exclusive_kinds:
+            return ()
+        return tuple(one for one in held if one.kind == role.kind and one.id != role.id)
+
+    @classmethod
+    def excludes(cls, roles: Sequence[Role | str]) -> str | None:
+        """Returns a sentence about the first roles that a member cannot have together, or None."""
+        known = [role for role in roles if isinstance(role, Role)]
+        for role in known:
+            if others := cls.replaced_by(role, known):
+                labels = " and ".join(one.label for one in (role, *others))
+                return f"a member of {cls.title} has only one of {labels}"
+        return None
+
+    @classmethod
+    def lacks(cls, roles: Sequence[Role | str]) -> str | None:
+        """Returns what an invitation that offers `roles` lacks, such as `a role`, or None if it has
+        enough. A role that is only a text may be of any kind."""
+        if len(roles) < cls.least_roles:
+            return "a role"
+        kinds = {role.kind for role in roles if isinstance(role, Role)}
+        known = all(isinstance(role, Role) for role in roles)
+        for kind in cls.exclusive_kinds if cls.least_roles and known else ():
+            if kind not in kinds and (cls.invitation_kinds is None or kind in cls.invitation_kinds):
+                given = ", ".join(role.label for role in roles if isinstance(role, Role))
+                return f"a {kind} besides {given}"
+        return None
 
     def secrets(self) -> tuple[str, ...]:
         """Returns the values of the secret settings."""

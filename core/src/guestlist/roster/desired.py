@@ -244,8 +244,8 @@ class AccessResolver:
         return role.label if match_roles(self._roles, role.label) == [role] else role.id
 
     def _impossible(self, roles: Sequence[Role]) -> Iterator[str]:
-        provider, count = self._provider, len(roles)
-        if provider.one_role and count > 1:
-            yield f"A member of {provider.title} has exactly one role, but the roster has {count}."
+        provider = self._provider
+        if contradiction := provider.excludes(roles):
+            yield f"{contradiction[:1].upper()}{contradiction[1:]}, but the roster has both."
         if provider.split_roles(roles)[1] and not provider.supports("assign_role"):
             yield str(provider.unsupported("assign_role"))

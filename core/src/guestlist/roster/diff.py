@@ -252,13 +252,17 @@ def _for_member(person: _Person, desired: DesiredAccess) -> Iterator[Change | No
     if member.roles is None:
         yield from _settle_hidden_roles(person, desired)
         return
-    replaced = person.rules.provider.one_role and member.roles
-    if replaced and person.rules.protects(person.entry.key, member):
-        yield Note.FITS if all(holds(member.roles, role) for role in desired.roles) else Note.KEPT
-        return
-    if replaced and desired.problems:  # assigning a role replaces the current one
-        yield Note.HELD_BACK
-        return
+    if any(
+        person.rules.provider.replaced_by(role, member.roles)
+        for role in desired.roles
+        if not holds(member.roles, role)
+    ):  # assigning a role takes another one away
+        if person.rules.protects(person.entry.key, member):
+            yield Note.KEPT
+            return
+        if desired.problems:
+            yield Note.HELD_BACK
+            return
     found = [*_missing_roles(person, desired, member.roles)]
     if all(change.action is not Action.CANNOT for change in found):
         # Roles are revoked only if the desired ones can be granted.
@@ -287,8 +291,8 @@ def _missing_roles(
             continue
         if (role.kind, role.id) in person.entry.deferred:
             action, reason = Action.SETTLE, "has accepted"
-        elif person.rules.provider.one_role and held:
-            action, reason = Action.ASSIGN_ROLE, f"in place of {_labels(person.rules, held)}"
+        elif replaced := person.rules.provider.replaced_by(role, held):
+            action, reason = Action.ASSIGN_ROLE, f"in place of {_labels(person.rules, replaced)}"
         else:
             action, reason = Action.ASSIGN_ROLE, "does not hold it"
         yield person.if_possible("assign_role", action, reason, roles=(role,))
@@ -297,12 +301,12 @@ def _missing_roles(
 def _surplus_roles(
     person: _Person, desired: DesiredAccess, held: Sequence[Role]
 ) -> Iterator[Change]:
-    rules = person.rules
-    replaced = rules.provider.one_role and desired.roles
-    if replaced or desired.problems or rules.protects(person.entry.key, person.guest.member):
+    rules, wanted = person.rules, desired.roles or ()
+    if desired.problems or rules.protects(person.entry.key, person.guest.member):
         return
+    replaced = [one for role in wanted for one in rules.provider.replaced_by(role, held)]
     for role in map(rules.known, held):
-        if role is not None and not holds(desired.roles or (), role):
+        if role is not None and not holds((*wanted, *replaced), role):
             yield person.if_possible(
                 "unassign_role",
                 Action.UNASSIGN_ROLE,
@@ -371,17 +375,16 @@ def _in_place(
     provider, offered = person.rules.provider, invitation.roles
     wanted, _ = provider.split_roles(desired.roles or ())
     gained = [role for role in wanted if not holds(offered, role)]
-    lost = [role for role in offered if not holds(desired.roles or (), role)]
-    if provider.one_role:
-        possible, lost = len(gained) == 1, []
-    else:
-        possible = not provider.split_roles((*offered, *gained))[1]
+    replaced = [one for role in gained for one in provider.replaced_by(role, offered)]
+    kept = [role for role in offered if not holds(replaced, role)]
+    lost = [role for role in kept if not holds(desired.roles or (), role)]
+    possible = not provider.split_roles((*kept, *gained))[1]
     needed = {"change_invitation"}
     needed |= {"assign_role"} if gained else set()
     needed |= {"unassign_role"} if lost else set()
     if (
         not possible
-        or len(wanted) < provider.least_roles
+        or provider.lacks(wanted)
         or len(person.guest.invitations) > 1
         or not all(map(provider.supports, needed))
     ):
@@ -406,8 +409,8 @@ def differing_parts(
         ]
     are_shown = bool(current.offered) or provider.supports("change_invitation")
     if desired.ids is not None and provider.most_roles != 0 and are_shown:
-        as_many = len(current.offered) >= len(provider.split_roles(tuple(desired.ids))[0])
-        if not (as_many and current.offered <= desired.ids):
+        wanted, _ = provider.split_roles(desired.roles or ())
+        if not (len(current.offered) >= len(wanted) and current.offered <= desired.ids):
             different.append("roles")
     return different
 
@@ -525,9 +528,9 @@ def _with_invitation(
     roles, deferred = provider.split_roles(desired.roles or ())
     if not provider.supports("invite"):
         return person.cannot(provider.unsupported("invite"))
-    if len(roles) < provider.least_roles:
+    if lacking := provider.lacks(roles):
         return person.cannot(
-            f"{provider.title} needs a role for an invitation, and the roster names none."
+            f"{provider.title} needs {lacking} for an invitation, and the roster names none."
         )
     try:
         order = NewInvitation(
@@ -547,7 +550,7 @@ def _can_resend(provider: Provider, invitation: Invitation) -> bool:
     """Returns whether `resend` works: natively, or by revoking and inviting again."""
     if provider.supports("resend"):
         return True
-    enough = len(invitation.roles) >= provider.least_roles
+    enough = not provider.lacks(invitation.roles)
     return enough and provider.supports("revoke") and provider.supports("invite")
 
 

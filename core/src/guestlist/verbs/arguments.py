@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 from pydantic import BaseModel, ValidationError
@@ -33,7 +33,12 @@ def refs_of(role: RoleRef | Iterable[RoleRef] | None) -> list[RoleRef]:
 
 
 def check_possible(
-    provider: Provider, roles: list[RoleRef], send_email: bool, if_exists: str, *, can_defer: bool
+    provider: Provider,
+    roles: Sequence[RoleRef],
+    send_email: bool,
+    if_exists: str,
+    *,
+    can_defer: bool,
 ) -> None:
     """Refuses what the service cannot do, before anything is sent.
 
@@ -56,10 +61,12 @@ def check_possible(
             f"{title} takes {number} at invitation time, not {len(roles)}",
             hint=_later(provider, "Assign the others once the invitation is accepted."),
         )
-    if len(roles) < provider.least_roles:
+    if lacking := provider.lacks(roles):
         raise InvalidArgument(
-            f"{title} needs a role for an invitation", hint="`guestlist roles` shows them."
+            f"{title} needs {lacking} for an invitation", hint="`guestlist roles` shows them."
         )
+    if contradiction := provider.excludes(roles):
+        raise Unsupported(contradiction, hint="Name only one of them.")
     if not send_email and not provider.can_suppress_email:
         raise Unsupported(
             f"{title} always sends the email itself", hint=provider.substitutes.get("email", "")

@@ -101,6 +101,7 @@ def invite(
         roles: tuple[Role, ...] = ()
         for ref in wanted:
             roles += ((yield from resolve_to_assign(call, ref)),)
+        check_possible(provider, roles, send_email, if_exists, can_defer=can_defer)
         now, deferred = provider.split_roles(roles)
         new = NewInvitation(
             email=call.email,

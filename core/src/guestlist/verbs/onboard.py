@@ -128,11 +128,8 @@ def _resolved(
             wanted += ((yield from resolve_to_assign(call, ref)),)
         if provider.split_roles(wanted)[1]:
             support_check("assign_role")(provider)
-        if provider.one_role and len(wanted) > 1:
-            raise Unsupported(
-                f"a member of {provider.title} holds one role, not {len(wanted)}",
-                hint="Name only one role.",
-            )
+        if contradiction := provider.excludes(wanted):
+            raise Unsupported(contradiction, hint="Name only one of them.")
     except GuestlistError as error:
         raise call.about(error) from error.__cause__
     return wanted

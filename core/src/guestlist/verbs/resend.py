@@ -162,7 +162,7 @@ def _replace(call: Call, new: NewInvitation, guest: Guest, old: Invitation) -> S
     Raises:
         Conflict: the roles of the old invitation are unknown. Nothing was revoked.
     """
-    if len(new.roles) < call.provider.least_roles:
+    if call.provider.lacks(new.roles):
         raise call.about(
             Conflict(
                 f"the invitation of {guest.email} is {guest.state}, cannot be resent, and does not"

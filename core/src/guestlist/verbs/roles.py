@@ -273,7 +273,8 @@ def _change(
         yield from _settle_earlier(call, earlier, guest.member, role)
         guest = yield from find_active_member(call, email)
     changeable = guest.state in OPEN_STATES and call.provider.supports("change_invitation")
-    if changeable and call.strategy.guest_before is not None and not call.provider.one_role:
+    several = set(call.provider.role_kinds) - set(call.provider.exclusive_kinds)
+    if changeable and call.strategy.guest_before is not None and several:
         # An earlier change of the same run may have changed the invitation.
         guest = yield from look(call, email, again=True)
         changeable = guest.state in OPEN_STATES
@@ -364,7 +365,8 @@ def _change_invitation(
         unchanged = RoleOutcome.ALREADY_ASSIGNED if give else RoleOutcome.NOT_ASSIGNED
         return RoleResult(outcome=unchanged, guest=guest, role=role)
     if give:
-        wanted = (role,) if provider.one_role else (*offered, role)
+        replaced = provider.replaced_by(role, offered)
+        wanted = (*(one for one in offered if one not in replaced), role)
     else:
         wanted = tuple(one for one in offered if not holds([one], role))
     refusal = _unchangeable(provider, guest, wanted)
@@ -394,9 +396,9 @@ def _unchangeable(provider: Provider, guest: Guest, wanted: tuple[Role, ...]) ->
             f"{guest.label} has several open invitations ({offers(guest.invitations)})",
             hint="Revoke all but one of them.",
         )
-    if len(wanted) < provider.least_roles:
+    if lacking := provider.lacks(wanted):
         return Conflict(
-            f"an invitation to {provider.title} needs a role",
+            f"an invitation to {provider.title} needs {lacking}",
             hint="Assign another role first, or revoke the invitation.",
         )
     if provider.split_roles(wanted)[1]:

@@ -98,7 +98,7 @@ class Aitronos(Provider):
     organization_settings = ("organization_id",)
     least_roles = 1  # documentation and SDK: `role_id` is required
     most_roles = 1  # documentation and SDK; "invite v2" takes several, but the SDK does not have it
-    one_role = True  # the member record and its update have a single `role_id`
+    exclusive_kinds = ("role",)  # the member record and its update have a single `role_id`
     can_suppress_email = True  # documentation and SDK: `send_invitation`
     # refuses_duplicates: a member is refused (SDK); for invited people it is unverified
     lifetime = timedelta(days=7)  # the invitation object's page and the validate page

@@ -187,11 +187,11 @@ class Membership(Rules):
         self._keeps(scene, other, before, "unassign_role")
 
     def test_assigning_replaces_as_told(self, scene: Scene) -> None:
-        """With `one_role`, a role that is assigned takes the place of the one held; without it,
-        both are held.
+        """A role that is assigned takes the place of the one held if its kind is one of
+        `exclusive_kinds`; otherwise both are held.
 
-        Likely cause: `one_role` says the opposite of what the service does, or the request sends
-        the whole list of roles.
+        Likely cause: `exclusive_kinds` states the opposite of what the service does, or the request
+        sends the whole list of roles.
         """
         scene.needs("assign_role")
         member = scene.member("ada")
@@ -199,15 +199,23 @@ class Membership(Rules):
         if not held:
             scene.guests.assign_role(member, scene.another_role())
             held = self._held(scene, scene.address("ada"))
-        role = scene.another_role(Role(id=id) for id in held)
-        scene.guests.assign_role(member, role)
-        wanted = {role.id} if scene.provider.one_role else {role.id, *held}
-        scene.check(
-            self._held(scene, scene.address("ada")) == wanted,
-            expected=f"one_role to say whether {role.label} replaces {held}",
-            came=f"{scene.provider.one_role}; held now {self._held(scene, scene.address('ada'))}",
-            look_at="one_role assign_role access",
-        )
+        kinds = {scene.another_role(Role(id=id) for id in held).kind, *scene.provider.role_kinds}
+        known = {role.id: role for role in scene.assignable_roles()}
+        for kind in sorted(kinds):
+            free = [role for role in known.values() if role.kind == kind and role.id not in held]
+            free = [role for role in free if "owner" not in role.label.lower()] or free
+            if not free:
+                continue
+            role, before = free[-1], [known.get(id, Role(id=id)) for id in held]
+            scene.guests.assign_role(member, role)
+            replaced = {one.id for one in scene.provider.replaced_by(role, before)}
+            wanted, held = {role.id, *held} - replaced, self._held(scene, scene.address("ada"))
+            scene.check(
+                held == wanted,
+                expected=f"{sorted(wanted)}, as exclusive_kinds states",
+                came=sorted(held),
+                look_at="exclusive_kinds replaced_by assign_role access",
+            )
 
     def test_every_role_can_be_assigned(self, scene: Scene) -> None:
         """Every role that is listed, of every kind, can be assigned and is then held directly,
