@@ -235,17 +235,17 @@ def wait_for_the_end(pool: Pool, run: int) -> None:
 
 @needs_postgres
 def test_a_worker_alone_on_a_restored_backup_invites_nobody_twice(pool: Pool) -> None:
-    run = pool.begin(invites(300))
+    run = pool.begin(invites(120))
     pool.service.answered = lambda: time.sleep(0.01)
     with pool.workers():
-        pool.wait(60)
+        pool.wait(40)
         save(pool)
         wait_for_the_end(pool, run)
     reset(pool)
     with pool.workers(3):
         wait_for_the_end(pool, run)
-    assert pool.service.emails == {one.email: 1 for one in invites(300)}
-    assert pool.states() == {"DONE": 300}
+    assert pool.service.emails == {one.email: 1 for one in invites(120)}
+    assert pool.states() == {"DONE": 120}
 
 
 @pytest.mark.proof

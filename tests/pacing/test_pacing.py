@@ -64,7 +64,7 @@ def test_a_bulk_uses_what_is_allowed_and_is_never_refused(
 
 
 @pytest.mark.parametrize("seed", [0, *proofs(1, 2, 3, 4)])
-@pytest.mark.parametrize("jitter", [0.05, 0.1])
+@pytest.mark.parametrize("jitter", [0.05, *proofs(0.1)])
 def test_a_network_worse_than_the_margin_is_learned(seed: int, jitter: float) -> None:
     """No sender can use 96 % here for certain: 30 in 1.05 s are 95.2 %."""
     traffic = bulk(VULTR_WINDOW, 32, 5000, jitter=jitter, seed=seed)
@@ -161,7 +161,7 @@ class Both(Vultr):
 
 
 @pytest.mark.parametrize("jitter", [MARGIN_SECONDS, *proofs(0.0)])
-@pytest.mark.parametrize("pause", [0.0, 90.0])
+@pytest.mark.parametrize("pause", [90.0, *proofs(0.0)])
 def test_two_limits_together_are_used_and_never_exceeded(jitter: float, pause: float) -> None:
     """The service counts both strictly; after a pause some may go at once."""
     case = replace(VULTR_WINDOW, account=Both)

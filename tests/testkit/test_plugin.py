@@ -358,7 +358,7 @@ WAITING = """
         cloud = guestlist_client.account("vultr")
         cloud.invite("ada@example.com")
         with pytest.raises(WaitTimeout):
-            cloud.wait("ada@example.com", timeout=3600)
+            cloud.wait("ada@example.com", timeout=600)
 """
 
 
