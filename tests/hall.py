@@ -202,12 +202,12 @@ class Base(Provider):
 
     @operation
     def resend(self, invitation: Invitation) -> Flow[Invitation]:
-        reply = yield Request.post("invitations", invitation.id or invitation.email, "resend")
+        reply = yield Request.post("invitations", invitation.id or invitation.email or "", "resend")
         return self.read_invitation(reply.mapping())
 
     @operation
     def revoke(self, invitation: Invitation) -> Flow[None]:
-        yield Request.delete("invitations", invitation.id or invitation.email)
+        yield Request.delete("invitations", invitation.id or invitation.email or "")
 
     @operation
     def invitations(self, cursor: str | None = None) -> Flow[Page[Invitation]]:
@@ -252,7 +252,7 @@ class Hall(Base):
         self, invitation: Invitation, roles: tuple[Role, ...]
     ) -> Flow[Invitation]:
         body = {"roles": [role.id for role in roles]}
-        reply = yield Request.put("invitations", invitation.id or invitation.email, json=body)
+        reply = yield Request.put("invitations", invitation.id or invitation.email or "", json=body)
         return self.read_invitation(reply.mapping())
 
 
@@ -301,4 +301,4 @@ class Changing(Base):
     def find_invitation(self, email: str) -> Flow[Invitation | None]:
         reply = yield Request.get("invitations", query={"email": email})
         found = map(self.read_invitation, reply.items("items"))  # the newest comes first
-        return next((one for one in found if one.email.lower() == email.lower()), None)
+        return next((one for one in found if (one.email or "").lower() == email.lower()), None)

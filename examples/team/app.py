@@ -120,8 +120,8 @@ class Team:
             found[email_key(member.label)] = row
         async for invitation in guests.invitations():
             if invitation.state != State.ACCEPTED:
-                row = Row(account=account, email=invitation.email, state=invitation.state)
-                found.setdefault(email_key(invitation.email), row)
+                row = Row(account=account, email=invitation.label, state=invitation.state)
+                found.setdefault(email_key(invitation.label), row)
         return list(found.values())
 
 

@@ -67,7 +67,7 @@ class Replacing(Lagging):
     @operation
     def resend(self, invitation: Invitation) -> Flow[Invitation]:
         reply = yield Request.post("invites", json={"email": invitation.email})
-        return self._read(reply.mapping(), invitation.email)
+        return self._read(reply.mapping(), str(invitation.email))
 
 
 class Prompt(Lagging):

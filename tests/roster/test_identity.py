@@ -30,7 +30,7 @@ def want(email: str = ADA, *roles: str, also: tuple[str, ...] = (), login: str =
     return Wanted("home", key, email, roles or None, place="a.toml:1", also=also, login=name)
 
 
-def invited(email: str = ADA, *roles: Any, id: str = "i-1", **facts: Any) -> Invitation:
+def invited(email: str | None = ADA, *roles: Any, id: str = "i-1", **facts: Any) -> Invitation:
     facts = {"state": State.PENDING, "created_at": NOW - timedelta(days=2), **facts}
     return Invitation(id=id, email=email, roles=roles, **facts)
 
@@ -194,6 +194,30 @@ def test_a_person_with_a_login_only() -> None:
     with plan([want("", login="ada-l")], **HIDDEN) as ([change], _):
         assert (change.action, change.label) == (Action.CANNOT, "ada-l")
         assert change.reason == "is not a member, and the roster has no email address to invite"
+
+
+def test_an_open_invitation_by_login_is_recognized() -> None:
+    records = [invited(None, login="Ada-L")]
+    with plan([want(login="ada-l")], records, **HIDDEN) as (changes, notes):
+        assert (changes, notes) == ([], {Note.INVITED: 1})
+
+
+def test_an_open_invitation_by_login_may_be_of_a_person_without_a_known_login() -> None:
+    records = [invited(None, login="ada-l")]
+    with plan([want()], records, **HIDDEN) as ([change], notes):
+        assert (change.action, change.email) == (Action.CANNOT, ADA)
+        assert notes == {Note.CANDIDATES: 1}
+    both = [*records, invited(ADA, id="i-2")]
+    with plan([want()], both, **HIDDEN) as ([change], notes):  # the person is known to be invited
+        assert (change.action, change.label) == (Action.REVOKE, "ada-l")
+        assert notes == {Note.INVITED: 1}
+
+
+@pytest.mark.parametrize("name", ["ada-l", "@Ada-L"])
+def test_an_invited_person_is_protected_by_login(name: str) -> None:
+    records = [invited(None, login="ada-l")]
+    with plan([], records, protected=[name], **HIDDEN) as (changes, notes):
+        assert (changes, notes) == ([], {Note.KEPT: 1})
 
 
 @pytest.mark.parametrize(

@@ -415,7 +415,7 @@ members = st.builds(
 
 def copy_of(self: Service, invitation: Invitation) -> NewInvitation:
     """The option is in the service's own answer only."""
-    return NewInvitation(email=invitation.email, options=Choice(api=invitation.raw))
+    return NewInvitation(email=invitation.email or "", options=Choice(api=invitation.raw))
 
 
 @pytest.mark.long

@@ -55,7 +55,7 @@ class Club(Provider):
 
     @operation
     def revoke(self, invitation: Invitation) -> Flow[None]:
-        yield Request.delete("invitations", invitation.email)
+        yield Request.delete("invitations", str(invitation.email))
 
     @operation
     def members(self, cursor: str | None = None) -> Flow[Page[Member]]:

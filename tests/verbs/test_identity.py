@@ -15,7 +15,15 @@ from typing import Any
 import httpx
 import pytest
 
-from guestlist import AsyncGuestlist, Guestlist, OnboardOutcome, Outcome, State, errors
+from guestlist import (
+    AsyncGuestlist,
+    Guestlist,
+    OnboardOutcome,
+    Outcome,
+    RevokeOutcome,
+    State,
+    errors,
+)
 from guestlist.event import Event, EventName
 from guestlist.models import Invitation, Member, MemberState, NewInvitation, Role
 from guestlist.provider import Flow, Page, Provider, Request, Response, operation, setting
@@ -34,7 +42,8 @@ class Club(Provider):
     @operation
     def invite(self, new: NewInvitation) -> Flow[Invitation]:
         roles = [role.id for role in new.roles]
-        reply = yield Request.post("invitations", json={"email": new.email, "roles": roles})
+        body = {"email": new.email, "login": new.login, "roles": roles}
+        reply = yield Request.post("invitations", json=body)
         return read(reply.mapping())
 
     @operation
@@ -81,7 +90,7 @@ class Refusing(Logins):
     """It refuses to invite a member."""
 
     @property
-    def refuses_duplicates(self) -> bool:
+    def refuses_members(self) -> bool:
         return True
 
     def explain(self, response: Response) -> errors.GuestlistError:
@@ -94,6 +103,7 @@ def read(raw: Any) -> Invitation:
     return Invitation(
         id=raw["id"],
         email=raw["email"],
+        login=raw.get("login"),
         state=raw["state"],
         roles=tuple(Role(id=role) for role in raw["roles"]),
         created_at=START - timedelta(hours=2),
@@ -121,11 +131,17 @@ class Service:
     """Ids of invitations that it does not revoke, although it answers 204."""
     refused: set[str] = field(default_factory=set)
     log: list[str] = field(default_factory=list)
+    bodies: list[dict[str, Any]] = field(default_factory=list)
     emails: int = 0
     full: bool = False
 
     def invited(self, id: str, email: str, *roles: str, state: str = "pending") -> None:
         self.invitations.append({"id": id, "email": email, "roles": roles, "state": state})
+
+    def invited_by_login(self, id: str, login: str, state: str = "pending") -> None:
+        self.invitations.append(
+            {"id": id, "email": None, "login": login, "roles": [], "state": state}
+        )
 
     @property
     def open(self) -> list[str]:
@@ -142,12 +158,16 @@ class Service:
             import json
 
             body = json.loads(request.content)
+            self.bodies.append(body)
             if self.full:
                 return httpx.Response(402, json={"error": "full"})
-            if any(body["email"] in one.get("invited_as", "") for one in self.members):
+            if body["email"] and any(
+                body["email"] in one.get("invited_as", "") for one in self.members
+            ):
                 return httpx.Response(409, json={"error": "is a member"})
             self.emails += 1
             self.invited(f"n-{self.emails}", body["email"], *body["roles"])
+            self.invitations[-1] |= {one: body[one] or None for one in ("email", "login")}
             return httpx.Response(201, json=self.invitations[-1])
         found = next((one for one in records if one["id"] == rest[0]), None)
         if found is None:
@@ -363,6 +383,7 @@ def test_the_refusal_of_the_service_decides(make: Callable[..., Call], logins: S
     guests = make(Refusing)
     result = guests("invite", ADA)
     assert (result.outcome, result.email_sent) == (Outcome.ALREADY_MEMBER, False)
+    assert result.warnings == ("Club refused the invitation: is a member",)
     assert guests("invite", "bea@example.com").outcome is Outcome.INVITED
 
 
@@ -400,6 +421,81 @@ def test_status_many_takes_logins(make: Callable[..., Call], logins: Service) ->
         assert guests("status", bob if key == bob else key, login=login) == guest
     with pytest.raises(errors.InvalidArgument, match="not an email address"):
         guests("status_many", ["@"])
+
+
+def test_an_invitation_by_login_is_found_by_the_login(
+    make: Callable[..., Call], service: Service
+) -> None:
+    guests = make(Refusing)
+    service.invited_by_login("i-1", "Ada-L")
+    for guest in (guests("status", "@ada-l"), guests("status", "i-1")):
+        assert (guest.state, guest.email, guest.login) == (State.PENDING, None, "Ada-L")
+    known = guests("status", ADA, login="ada-l")
+    assert (known.state, known.email, known.invitation.label) == (State.PENDING, ADA, "Ada-L")
+    assert guests("invite", ADA, login="ada-l").outcome is Outcome.ALREADY_INVITED
+    found = guests("status_many", [ADA, "@ada-l"], logins={ADA: "ada-l"})
+    assert {guest.state for guest in found.values()} == {State.PENDING}
+    assert guests("status", ADA).state is State.UNKNOWN
+    assert service.emails == 0
+
+
+def test_an_invitation_by_login_is_revoked_by_the_login(
+    make: Callable[..., Call], service: Service
+) -> None:
+    service.invited_by_login("i-1", "ada-l")
+    assert make(Logins)("revoke", "@Ada-L").outcome is RevokeOutcome.REVOKED
+    assert service.open == []
+
+
+def test_an_invitation_by_login_is_made_anew_with_the_login(
+    make: Callable[..., Call], service: Service
+) -> None:
+    class Replacing(Refusing):
+        def resend(self, invitation: Invitation) -> Flow[Invitation]:
+            raise self.unsupported("resend")
+
+    service.invited_by_login("i-1", "ada-l")
+    result = make(Replacing)("resend", "@ada-l")
+    assert (result.outcome, service.open) == (Outcome.RESENT, ["n-1"])
+    assert service.bodies == [{"email": "", "login": "ada-l", "roles": []}]
+
+
+def test_the_login_in_an_invitation_identifies_the_member(
+    make: Callable[..., Call], service: Service
+) -> None:
+    service.invited("i-1", ADA, state="expired")
+    service.invitations[0]["login"] = "ada-l"
+    service.members.append({"id": "m-1", "login": "ada-l"})
+    guests = make(Refusing)
+    assert guests("status", ADA).state is State.ACCEPTED
+    assert guests("invite", ADA).outcome is Outcome.ALREADY_MEMBER
+    assert service.emails == 0
+
+
+@pytest.mark.parametrize("who", [ADA, "@ada-l"])
+def test_a_service_can_be_searched_for_logins(
+    make: Callable[..., Call], service: Service, who: str
+) -> None:
+    asked: list[str] = []
+
+    class Searching(Refusing):
+        finds_logins = True
+
+        @operation
+        def find_member(self, email: str) -> Flow[Member | None]:
+            asked.append(email)
+            if not email.startswith("@"):
+                return None
+            reply = yield Request.get("members", "m-1")
+            return read_member(reply.mapping())
+
+        def members(self, cursor: str | None = None) -> Flow[Page[Member]]:
+            raise self.unsupported("members")
+
+    service.members.append({"id": "m-1", "login": "ada-l"})
+    guest = make(Searching)("status", who, login="ada-l")
+    assert (guest.state, guest.login) == (State.ACCEPTED, "ada-l")
+    assert asked == [*([who] if who == ADA else []), "@ada-l"]
 
 
 def test_onboard_recognizes_the_member_by_login(

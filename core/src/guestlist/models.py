@@ -211,7 +211,10 @@ class Invitation(Answered):
     Attributes:
         id: the service's id. None if the service creates invitations without returning an id; then
             only the address identifies the invitation.
-        email: the address in the service's spelling.
+        email: the address in the service's spelling. None if the person was invited by the login
+            and the record does not contain an address.
+        login: the login with which the person was invited. None if the service has no logins
+            besides addresses, or the record does not contain it.
         state: the state. UNKNOWN if the service gives no state; never guess PENDING or ACCEPTED.
         raw_state: the service's own word for the state, also if its meaning is unknown.
         basis: the evidence for the state. A provider sets it only if the state does not come from
@@ -239,7 +242,8 @@ class Invitation(Answered):
     """
 
     id: Id | None
-    email: str
+    email: str | None = None
+    login: str | None = None
     state: State
     raw_state: Id | None = None
     basis: Basis = Basis.REPORTED
@@ -256,6 +260,16 @@ class Invitation(Answered):
     link: SecretStr | None = None
     key: SecretStr | None = None
     is_new_user: bool | None = None
+
+    @property
+    def label(self) -> str:
+        """The name of the invited person in messages: the address, else the login, else the id."""
+        return self.email or self.login or self.id or ""
+
+    @property
+    def who(self) -> str:
+        """The address, else the login with a leading `@`. Empty if the record has neither."""
+        return self.email or (f"@{self.login}" if self.login else "")
 
 
 class Member(Answered):
@@ -368,7 +382,8 @@ class NewInvitation(Model):
     """A request to invite a person, checked against the capabilities of the provider.
 
     Attributes:
-        email: the address as the caller wrote it.
+        email: the address as the caller wrote it. Empty if an invitation is created again that
+            names the person by the login alone.
         login: the person's login at the service. None if the caller does not know it.
         roles: the roles to offer, between `Provider.least_roles` and `most_roles`. Each is complete
             as in the provider's list of roles, or has only an `id`: if the provider has no list,
@@ -384,6 +399,11 @@ class NewInvitation(Model):
     roles: tuple[Role, ...] = ()
     send_email: bool = True
     options: SerializeAsAny[BaseModel] | None = None
+
+    @property
+    def who(self) -> str:
+        """The address, else the login with a leading `@`."""
+        return self.email or f"@{self.login}"
 
 
 class Result(Model):

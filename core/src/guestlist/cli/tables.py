@@ -231,7 +231,7 @@ class Tables:
         invited = Column("Invited", style="dim", whole=True, spare=3)
         self._list(
             rows,
-            (WHO, lambda row: row.email),
+            (WHO, lambda row: row.label),
             (ACCOUNT, lambda row: row.account),
             (STATE, lambda row: screen.state(row.state)),
             (ROLE, lambda row: self._format.roles(row.account, row.roles)),

@@ -37,7 +37,7 @@ class RecentWrites:
         """
         if not self._lag:
             return
-        key = email_key(guest.email)
+        key = guest.key
         with self._lock:
             self._guests[key] = (now, guest)
             self._guests.move_to_end(key)

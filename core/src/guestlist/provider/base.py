@@ -110,6 +110,9 @@ class Provider(BaseModel):
     """Whether every member record of a person contains the email address. If not, a person is
     recognized among the members by the login. Without a login guestlist cannot tell whether an
     address belongs to a member, and never concludes that it does not."""
+    finds_logins: ClassVar[bool] = False
+    """Whether `find_invitation` and `find_member` also take a login, with a leading `@`, such as
+    `@ada-l`."""
     hides_suspension: ClassVar[bool] = False
     """Whether the service can suspend (lock out) a member without showing it in the member records.
     If so, guestlist reports that it cannot be known whether a member is suspended. If not, such a
@@ -199,6 +202,16 @@ class Provider(BaseModel):
         return False
 
     @property
+    def refuses_members(self) -> bool:
+        """Whether the service is known to refuse an invitation for the address of a member, with an
+        error that `explain` turns into `Conflict`. By default the same as `refuses_duplicates`.
+
+        Matters if the service does not show the addresses of members: only if this is true does
+        guestlist invite an address of which it cannot tell whether it belongs to a member.
+        """
+        return self.refuses_duplicates
+
+    @property
     def headers(self) -> Mapping[str, str]:
         """Headers of every request, such as the API version. May depend on the account's settings.
         Put credentials into `authorize` instead.
@@ -225,14 +238,16 @@ class Provider(BaseModel):
         """Returns what creates the same invitation again. guestlist uses it to renew
         an expired invitation, and for a resend that consists of `revoke` and `invite`.
 
-        The default copies the address and the roles. Override it if the service reports the options
-        of an invitation:
+        The default copies the address, the login and the roles. Override it if the service reports
+        the options of an invitation:
 
             def copy_of(self, invitation):
                 options = AcmeOptions(message=invitation.raw.get("message") or "")
                 return super().copy_of(invitation).model_copy(update={"options": options})
         """
-        return NewInvitation(email=invitation.email, roles=invitation.roles)
+        return NewInvitation(
+            email=invitation.email or "", login=invitation.login, roles=invitation.roles
+        )
 
     def explain(self, response: Response) -> GuestlistError:
         """Returns the error for an answer outside 2xx.
@@ -390,7 +405,8 @@ class Provider(BaseModel):
         raise self.unsupported("get_invitation")
 
     def find_invitation(self, email: str) -> Flow[Invitation | None]:
-        """Returns the invitation for an email address, or None.
+        """Returns the invitation for an email address, or None. With `finds_logins`, `email` may
+        also be a login with a leading `@`.
 
         Leave this undefined if the service cannot search by address: guestlist then reads the pages
         of `invitations`.
@@ -421,7 +437,8 @@ class Provider(BaseModel):
         raise self.unsupported("get_member")
 
     def find_member(self, email: str) -> Flow[Member | None]:
-        """Returns the member with an email address, or None.
+        """Returns the member with an email address, or None. With `finds_logins`, `email` may also
+        be a login with a leading `@`.
 
         A person who is invited and has not accepted may be returned with `MemberState.INVITED`.
         Leave this undefined if the service cannot search by address: guestlist then reads the pages

@@ -146,11 +146,16 @@ class LostPeople:
         same = [one for one in self.members if is_same_user(one, invitation)]
         return same or [one for one in self.members if could_be(one, invitation)]
 
-    def may_be(self, member: Member) -> bool:
-        """Returns whether a member who is not in the roster may be a person of the roster."""
-        if self.without_login and not member.address:
+    def may_be(self, record: Member | Invitation | None) -> bool:
+        """Returns whether a member or invited person who is not in the roster may be a person of
+        the roster."""
+        if isinstance(record, Invitation):
+            return self.without_login and not record.email
+        if record is None:
+            return False
+        if self.without_login and not record.address:
             return True
-        return any(member in self.candidates(one) for one in self.accepted)
+        return any(record in self.candidates(one) for one in self.accepted)
 
 
 def _find_lost_people(store: PlanStore, accounts: Sequence[AccountComparison | None]) -> None:
@@ -316,7 +321,7 @@ def _full_comparison(
         deferred={role for role in kept if role is not None},
         ended=next((fact.body for fact in facts if fact.kind == Kind.ENDED), ""),
         until=until(facts),
-        may_be=member is not None and account.lost.may_be(member),
+        may_be=account.lost.may_be(member or found.guest.invitation),
     )
     withdrawn = [(grant, reason) for grant, reason in why.items() if reason]
     instead = replacement_grants(account.rules, entry, found.guest) if withdrawn else ()

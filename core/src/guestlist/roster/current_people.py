@@ -77,7 +77,10 @@ class CurrentPeople:
                 yield account.person(member, roles, guest.state)
             elif invitation is not None:
                 offered = account.invitation_roles(invitation.roles)
-                yield guest.account, invitation.email, offered, guest.state
+                if invitation.email:
+                    yield guest.account, invitation.email, offered, guest.state
+                else:
+                    yield guest.account, "", offered, guest.state, invitation.login or ""
             elif member is not None:
                 yield account.person(member, None, guest.state)
 

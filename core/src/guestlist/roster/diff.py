@@ -8,6 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from guestlist.address import login_key
 from guestlist.changes import Action, Change, reference, without_secrets
 from guestlist.errors import GuestlistError
 from guestlist.models import (
@@ -82,8 +83,10 @@ class Rules:
         """Returns whether a person is protected, by any of their names."""
         if not self.protected:
             return False
-        return key in self.protected or (
-            member is not None and any(map(member.is_called, self.protected))
+        return (
+            key in self.protected
+            or (key.startswith("@") and any(login_key(one) == key for one in self.protected))
+            or (member is not None and any(map(member.is_called, self.protected)))
         )
 
     def known(self, role: Role) -> Role | None:

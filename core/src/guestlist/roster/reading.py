@@ -212,7 +212,7 @@ class _Reader:
         reading.accepted += one.state is State.ACCEPTED
         if len(reading.identities) < MAX_INVITATIONS and one.id and one.created_at:
             reading.identities.append(identity_of(one))
-        key = self._store.key_of(self._number, [email_key(one.email)])
+        key = self._store.key_of(self._number, invitation_keys(one))
         return Fact(key, self._number, Kind.INVITATION, False, brief, body)
 
     def _summary_fact(self, one: Invitation) -> Fact:
@@ -285,7 +285,7 @@ class _Reader:
             return None
         body = next(fact.body for fact in facts if fact.kind == Kind.INVITATION)
         summary = Invitation.model_validate_json(body)
-        found = self._guests.call(type(self._provider).find_invitation, summary.email)
+        found = self._guests.call(type(self._provider).find_invitation, summary.who)
         if found is None:  # the invitation was in the list, but has been revoked since
             gone = {"state": State.UNKNOWN, "basis": Basis.INFERRED}
             found = summary.model_copy(update=gone)
@@ -376,6 +376,14 @@ class PersonState(NamedTuple):
     guest: Guest
     current_options: Mapping[str, Any] | None
     options: tuple[Mapping[str, Any] | None, ...] = ()
+
+
+def invitation_keys(invitation: Invitation) -> list[str]:
+    """Returns the keys by which a roster may know an invited person, the one of the address
+    first."""
+    names = [email_key(invitation.email)] if invitation.email else []
+    names += [login_key(invitation.login)] if invitation.login else []
+    return names or [person_key(None, None, invitation.id)]
 
 
 def member_keys(member: Member) -> list[str]:

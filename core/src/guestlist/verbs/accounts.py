@@ -74,7 +74,8 @@ class Accounts:
         Raises:
             InvalidArgument: its domain is not allowed, or a plugin refused it.
         """
-        self.check_domain(new.email)
+        if new.email:
+            self.check_domain(new.email)
         if self.check_invitation is not None:
             self.check_invitation(new)
 

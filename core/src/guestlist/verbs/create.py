@@ -39,7 +39,7 @@ def create(call: Call, new: NewInvitation, known: Guest | None) -> Steps[InviteR
     settled = yield from once(
         call,
         partial(call.provider.invite, new),
-        partial(_find_new_record, call, new.email, known) if can_look(call) else None,
+        partial(_find_new_record, call, new.who, known) if can_look(call) else None,
         conclusive=conclusive,
     )
     result = created_result(call, new, settled)
@@ -54,15 +54,15 @@ def make_anew(call: Call, new: NewInvitation, guest: Guest, old: Invitation) -> 
     revoked: bool | None = True
     for other in guest.invitations:
         if other.id != old.id:
-            yield from withdraw(call, new.email, call.provider.revoke(other))
+            yield from withdraw(call, new.who, call.provider.revoke(other))
     over = old.model_copy(update={"state": State.REVOKED, "basis": Basis.INFERRED})
     try:
-        yield from withdraw(call, new.email, call.provider.revoke(old))
+        yield from withdraw(call, new.who, call.provider.revoke(old))
     except (errors.NotFound, Conflict, errors.Rejected) as refusal:
         # An earlier attempt has revoked the invitation, it has just been accepted, or it had
         # already ended.
         revoked = refusal.happened
-        now = yield from look_after(call, new.email, revoked)
+        now = yield from look_after(call, new.who, revoked)
         if now.state is State.ACCEPTED:
             return already_member_result(call, new, "replace", now)
         if not isinstance(refusal, errors.NotFound):

@@ -117,7 +117,8 @@ def begin(
             check(call.provider)
         name = name_of(who)
         if name is None:
-            name = name_of((yield from _record_by_id(call, check_id(str(who)))))
+            who = yield from _record_by_id(call, check_id(str(who)))
+            name = name_of(who)
         if not name:
             raise InvalidArgument(
                 "the record has no email address, by which guestlist distinguishes people",
@@ -147,8 +148,8 @@ def _account_of(accounts: Accounts, who: Who, account: str | None) -> str | None
 
 
 def login_of(who: Who) -> str | None:
-    """Returns the login that a guest or member contains, or None."""
-    return who.login if isinstance(who, Guest | Member) else None
+    """Returns the login that a record contains, or None."""
+    return None if isinstance(who, str) else who.login
 
 
 def name_of(who: Who) -> str | None:
@@ -262,6 +263,8 @@ def look(
     if not again and (before := call.strategy.guest_before) is not None:
         return before
     found = yield from _invitations(call, email)
+    if call.login is None:  # the service may know whose address it is
+        call.login = next((one.login for one in found.items if one.login), None)
     undecided, hidden = is_undecided(found.items), found.hidden
     member = None
     if members or not undecided:
@@ -307,7 +310,8 @@ def candidates(
         own: set[str] = set()
         records = Pages(provider.invitations)
         while not records.ended:
-            own.update(email_key(one.email) for one in (yield from records.next(begin())))
+            page = yield from records.next(begin())
+            own.update(email_key(one.email) for one in page if one.email)
         found = [
             [one for one in some if not one.email or email_key(one.email) not in own]
             for some in found
@@ -365,19 +369,22 @@ def _invitations(call: Call, email: str) -> Steps[Matches[Invitation]]:
 
     That includes one that this client created too recently for the service's list.
     """
-    if email.startswith("@"):  # an invitation has an address
-        return Matches([])
     provider = call.provider
+    if email.startswith("@") and provider.members_show_emails:  # invitations are by address
+        return Matches([])
     made = call.account.just_made(email)  # read before the lists, because the lists may be older
     mine = Matches[Invitation]([])
-    if provider.supports("find_invitation"):
-        found = yield from run(call, provider.find_invitation(email))
-        mine = Matches([found] if found else [])
+    if names := _findable_names(call, "find_invitation", email):
+        for name in names:
+            found = yield from run(call, provider.find_invitation(name))
+            if found is not None and found not in mine.items:
+                mine.items.append(found)
     elif provider.supports("invitations"):
         mine = yield from matching(
             call,
             provider.invitations,
             email_key(email),
+            same=_same_login(call),
             # An open invitation may exist besides a closed one.
             proof=lambda one: is_open(one, call.account),
         )
@@ -417,17 +424,17 @@ def _members(call: Call, email: str, *, again: bool = False) -> Steps[Matches[Me
         return Matches([before.member] if before.member else [])
     made = call.account.just_made(email)
     listed = Matches[Member]([])
-    login = call.login
-    if provider.supports("find_member") and not email.startswith("@"):
-        found = yield from run(call, provider.find_member(email))
-        listed = Matches([found] if found else [])
-    unasked = login is not None or not provider.supports("find_member")
+    names = _findable_names(call, "find_member", email)
+    for name in names:
+        found = yield from run(call, provider.find_member(name))
+        listed.items.extend([found] if found else [])
+    unasked = not names or (call.login is not None and not provider.finds_logins)
     if not listed.items and unasked and provider.supports("members"):
         listed = yield from matching(
             call,
             provider.members,
             email_key(email),
-            same=None if login is None else partial(_has_login, login_key(login)),
+            same=_same_login(call),
             first=True,
             proof=lambda one: one.state in MEMBERSHIPS,  # one who was removed may be back
         )
@@ -435,8 +442,25 @@ def _members(call: Call, email: str, *, again: bool = False) -> Steps[Matches[Me
     return Matches([member] if member else [], listed.hidden)
 
 
-def _has_login(key: str, member: Member) -> bool:
-    return any(login_key(one) == key for one in (member.login, member.email) if one)
+def _findable_names(call: Call, operation: str, email: str) -> list[str]:
+    """Returns what to search a person by, with `find_invitation` or `find_member`: the address, and
+    the login if the service can be searched for it. Empty if the service cannot be searched."""
+    if not call.provider.supports(operation):
+        return []
+    names = [] if email.startswith("@") else [email]
+    if call.login is not None and call.provider.finds_logins:
+        names.append(f"@{call.login}")
+    return names
+
+
+def _same_login(call: Call) -> Callable[[Invitation | Member], bool] | None:
+    """Returns a function that compares a record's login with that of the person; None if the login
+    is unknown."""
+    return None if call.login is None else partial(_has_login, login_key(call.login))
+
+
+def _has_login(key: str, record: Invitation | Member) -> bool:
+    return any(login_key(one) == key for one in (record.login, record.email) if one)
 
 
 def find_active_member(call: Call, email: str) -> Steps[Guest]:

@@ -188,10 +188,10 @@ def _ensure(
     if known is not None and known.state is State.ACCEPTED:
         return already_member_result(call, new, if_exists, known)
     if known is not None and known.unidentified is not None and not known.candidates:
-        if not call.provider.refuses_duplicates:
+        if not call.provider.refuses_members:
             raise call.about(
                 InvalidArgument(
-                    f"it is unknown whether {new.email} is a member: {known.unidentified}",
+                    f"it is unknown whether {new.who} is a member: {known.unidentified}",
                     hint="Nothing was sent. Pass the person's login.",
                 )
             )
@@ -217,13 +217,16 @@ def _after_refusal(
 
     Only an expired invitation that blocks the address is revoked, once.
     """
-    guest = yield from look(call, new.email, again=True)
+    guest = yield from look(call, new.who, again=True)
     blocking = guest.invitation
-    refuses_members = isinstance(refusal, Conflict) and call.provider.refuses_duplicates
+    refuses_members = isinstance(refusal, Conflict) and call.provider.refuses_members
     if guest.unidentified is not None and blocking is None and refuses_members:
         # a person who is refused and not invited is a member
         is_member = {"state": State.ACCEPTED, "basis": Basis.INFERRED}
-        return already_member_result(call, new, if_exists, guest.model_copy(update=is_member))
+        guest = guest.model_copy(update=is_member)
+        result = already_member_result(call, new, if_exists, guest)
+        why = f"{call.provider.title} refused the invitation: {refusal.message}"
+        return result.model_copy(update={"warnings": (why, *result.warnings)})
     is_invited = guest.state in MAY_BE_OPEN and blocking is not None
     if guest.state is State.ACCEPTED or is_invited:
         return (yield from _ensure(call, new, if_exists, guest))

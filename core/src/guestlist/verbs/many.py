@@ -86,13 +86,14 @@ def status_many(
 
     made = {key: chosen.just_made(name) for key, name in wanted.items()}  # before the lists
     found: dict[str, list[Invitation]] = {}
+    keys_of = _keys_function(wanted, login_of)
     problems: list[RecordProblem] = []
     if provider.supports("invitations"):
         listing = provider.invitation_summaries if summaries else provider.invitations
         found = yield from _records(
             begin,
             listing,
-            lambda one: wanted.keys() & {email_key(one.email)},
+            keys_of,
             {key for key, name in wanted.items() if not names_login(name)},
             lambda one: is_open(one, chosen),
             problems,
@@ -105,7 +106,6 @@ def status_many(
     asked = {key for key, records in invitations.items() if not is_undecided(records)}
     members: dict[str, list[Member]] = {}
     if provider.supports("members"):
-        keys_of = _member_keys(wanted, login_of)
         try:
             members = yield from _records(begin, provider.members, keys_of, asked, _is_in, problems)
         except Forbidden:
@@ -149,19 +149,19 @@ def _key(name: str) -> str:
     return login_key(name) if names_login(name) else email_key(name)
 
 
-def _member_keys(
+def _keys_function(
     wanted: Mapping[str, str], login_of: Mapping[str, str]
-) -> Callable[[Member], Iterable[str]]:
-    """Returns a function that returns the keys of the people who may be a member: those with the
-    member's address or login."""
+) -> Callable[[Invitation | Member], Iterable[str]]:
+    """Returns a function that returns the keys of the people whom a record may be about: those with
+    its address or login."""
     keys_of_login: dict[str, list[str]] = defaultdict(list)
     for key, login in login_of.items():
         if key in wanted:
             keys_of_login[login_key(login)].append(key)
 
-    def keys_of(member: Member) -> Iterable[str]:
-        keys = {email_key(member.email)} if member.email else set()
-        for name in (member.login, member.email) if keys_of_login else ():
+    def keys_of(record: Invitation | Member) -> Iterable[str]:
+        keys = {email_key(record.email)} if record.email else set()
+        for name in (record.login, record.email) if keys_of_login else ():
             keys.update(keys_of_login.get(login_key(name), ()) if name else ())
         return keys & wanted.keys()
 

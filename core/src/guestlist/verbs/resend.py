@@ -149,9 +149,9 @@ def _renewed(
             same = yield from run(call, call.provider.get_invitation(before.id))
             if was_renewed(before, same):
                 return same
-    now = yield from find_invitation(call, before.email)
+    now = yield from find_invitation(call, before.who)
     if now is None:
-        raise call.about(errors.MalformedResponse(f"the invitation of {before.email} is gone"))
+        raise call.about(errors.MalformedResponse(f"the invitation of {before.label} is gone"))
     as_it_is = happened and not shows and now.state in (*OPEN_STATES, State.EXPIRED)
     return now if as_it_is or was_renewed(before, now) else None
 

@@ -73,7 +73,7 @@ def already_member_result(
     if if_exists == "error":
         raise call.about(
             errors.AlreadyMember(
-                f"{new.email} is a member already", hint="`assign_role` changes what they may do."
+                f"{new.who} is a member already", hint="`assign_role` changes what they may do."
             )
         )
     applied = applied_of(new.roles, guest.member.roles if guest.member else None)
@@ -102,7 +102,7 @@ def already_invited_result(
     if if_exists == "error":
         raise call.about(
             errors.AlreadyInvited(
-                f"{new.email} has {_which(guest)} already"
+                f"{new.who} has {_which(guest)} already"
                 + (f" ({invitation.id})" if invitation and invitation.id else ""),
                 hint='if_exists="resend" sends the email again, "replace" makes a new one.',
             )

@@ -219,7 +219,7 @@ def conclude(
     return Guest(
         account=account.name,
         email=email,
-        login=member.login if member else None,
+        login=member.login if member else invitation.login if is_open and invitation else None,
         state=state,
         basis=basis,
         raw_state=invitation.raw_state if invitation else None,

@@ -463,7 +463,7 @@ class Aitronos(Provider):
         """Reads an invitation again, to get the fields that a shorter answer left out."""
         if invitation.id is not None:
             return (yield from self._read(invitation_id=invitation.id))
-        return (yield from self._read(email=invitation.email))
+        return (yield from self._read(email=invitation.email or ""))
 
     def _invitation_of(self, row: Mapping[str, Any]) -> Flow[Invitation]:
         try:

@@ -232,7 +232,7 @@ class Vultr(Provider):
     def copy_of(self, invitation: Invitation) -> NewInvitation:
         """Returns what creates the same invitation again, with the same `api_enabled`."""
         options = VultrOptions(api_enabled=reading.api_enabled(invitation.raw))
-        return NewInvitation(email=invitation.email, options=options)
+        return NewInvitation(email=invitation.email or "", options=options)
 
     @operation
     def get_invitation(self, id: str) -> Flow[Invitation]:

@@ -367,11 +367,11 @@ class Inviting(Rules):
         Likely cause: The request adds the roles to the old ones, or creates another invitation.
         """
         scene.needs("change_invitation", "assign_role")
-        old = scene.invitation("ada")
-        emails = scene.setting.emails(old.email)
+        old, address = scene.invitation("ada"), scene.address("ada")
+        emails = scene.setting.emails(address)
         role = scene.another_role(old.roles)
-        scene.guests.assign_role(old.email, role)
-        scene.mailed(old.email, emails, "change_invitation")
+        scene.guests.assign_role(address, role)
+        scene.mailed(address, emails, "change_invitation")
         new = scene.status("ada").invitation
         scene.check(
             new is not None and role.id in {one.id for one in new.roles},

@@ -138,11 +138,11 @@ class SandboxSetting(Setting):
         return sum(1 for _ in self.service.outbox.to(address))
 
     def is_link_of_email(self, invitation: Invitation) -> bool:
-        links = {mail.link for mail in self.service.outbox.to(invitation.email) if mail.link}
+        links = {mail.link for mail in self.service.outbox.to(invitation.email or "") if mail.link}
         if not links or invitation.link is None:
             self.lacks("no email with a link")
         return invitation.link.get_secret_value() in links
 
     def _id(self, invitation: Invitation) -> str:
-        emails = list(self.service.outbox.to(invitation.email))
+        emails = list(self.service.outbox.to(invitation.email or ""))
         return emails[-1].invitation if emails else str(invitation.id)
