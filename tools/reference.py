@@ -87,7 +87,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "Guests and results": ("models", "address"),
     "Rosters and runs": (
         *("runs.planning", "runs.applying", "runs.settling", "runs.following"),
-        *("runs.asynchronous", "roster", "changes"),
+        *("runs.people", "runs.person", "runs.asynchronous", "roster", "changes"),
         *("runs.tally", "runs.stop", "runs.progress"),
     ),
     "The ledger": ("ledger",),

@@ -59,6 +59,7 @@ if TYPE_CHECKING:
     from guestlist.models import Basis as Basis
     from guestlist.models import Grant as Grant
     from guestlist.models import Guest as Guest
+    from guestlist.models import Identity as Identity
     from guestlist.models import Invitation as Invitation
     from guestlist.models import InviteResult as InviteResult
     from guestlist.models import Member as Member
@@ -90,8 +91,12 @@ if TYPE_CHECKING:
     from guestlist.runs import plan_async as plan_async
     from guestlist.runs import settle as settle
     from guestlist.runs import settle_async as settle_async
+    from guestlist.runs import who as who
+    from guestlist.runs import who_async as who_async
     from guestlist.runs.applying import ApplyResult as ApplyResult
     from guestlist.runs.following import FollowResult as FollowResult
+    from guestlist.runs.people import People as People
+    from guestlist.runs.person import Person as Person
     from guestlist.runs.progress import AwaitingAcceptance as AwaitingAcceptance
     from guestlist.runs.progress import CheckingAcceptance as CheckingAcceptance
     from guestlist.runs.progress import CheckingPlan as CheckingPlan
@@ -124,12 +129,12 @@ _HOMES = {
     "ledger": "Ledger",
     "ledger.answers": "Answer",
     "ledger.line": "LineState LogEntry LogLine",
-    "models": """Access Basis Grant Guest Invitation InviteResult Member MemberState
+    "models": """Access Basis Grant Guest Identity Invitation InviteResult Member MemberState
         OnboardOutcome OnboardResult RemoveOutcome RemoveResult RevokeOutcome RevokeResult
         NewInvitation Outcome OwnAccess Role RoleOutcome RoleResult State""",
     "roster": "Note Over Plan PlanFile Roster Summary",
-    "runs": """ApplyResult FollowResult SettleResult apply apply_async follow follow_async plan
-        plan_async settle settle_async""",
+    "runs": """ApplyResult FollowResult People Person SettleResult apply apply_async follow
+        follow_async plan plan_async settle settle_async who who_async""",
     "runs.progress": """AwaitingAcceptance CheckingAcceptance CheckingPlan Planned ReadingAccount
         ReadingRoster Reconciling Resuming RunEnded RunEvent RunProblem RunProgress RunStarted""",
     "runs.stop": "Stop",

@@ -378,6 +378,25 @@ class Guest(Model):
         return self.email or self.login or (self.member.id if self.member else "")
 
 
+class Identity(Model):
+    """The names by which services know one person.
+
+    Attributes:
+        email: the address to which invitations go. None if only logins are known.
+        also: other addresses of the person.
+        logins: the person's logins, by the name of the account.
+    """
+
+    email: str | None = None
+    also: tuple[str, ...] = ()
+    logins: dict[str, str] = {}
+
+    @property
+    def label(self) -> str:
+        """The name of the person in messages: the address, else a login."""
+        return self.email or next(iter(self.logins.values()), "")
+
+
 class NewInvitation(Model):
     """A request to invite a person, checked against the capabilities of the provider.
 

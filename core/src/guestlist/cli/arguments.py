@@ -431,6 +431,24 @@ def _members(parser: Parser) -> None:
     _accounts(parser, ALL_ACCOUNTS)
 
 
+def _who(parser: Parser) -> None:
+    parser.add_argument(
+        "pattern",
+        metavar="PATTERN",
+        nargs="?",
+        help="only people whose address, login or name contains this, or matches it with * and ?",
+    )
+    _accounts(parser, ALL_ACCOUNTS)
+    _formats(parser)
+    _examples(parser, "who", "who ada", "who '*@example.com' --csv > people.csv")
+
+
+def _formats(parser: Parser) -> None:
+    """Adds the options of a command that prints its table in other formats."""
+    parser.add_argument("--csv", action="store_true", help="print the table as CSV")
+    parser.add_argument("--markdown", action="store_true", help="print the table as Markdown")
+
+
 # ---------------------------------------------------------------------------- ledger
 
 
@@ -687,6 +705,7 @@ COMMANDS: dict[str, dict[str, tuple[str, Callable[[Parser], None]]]] = {
         "own-access": ("Show what the owners of the accounts' keys can do.", _own_access),
     },
     "lists": {
+        "who": ("Show the people of all accounts as a matrix.", _who),
         "invitations": ("List the invitations.", _invitations),
         "members": ("List the members.", _members),
     },

@@ -21,6 +21,7 @@ EMPTY_MESSAGES = {
     "members": "No members.",
     "roles": "No roles.",
     "settle": "No deferred roles.",
+    "who": "No people.",
 }
 """Printed if a command succeeds without results."""
 

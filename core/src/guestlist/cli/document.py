@@ -30,6 +30,7 @@ from guestlist.models import (
     Role,
     RoleResult,
 )
+from guestlist.runs.person import Person
 
 SCHEMA = "https://json-schema.org/draft/2020-12/schema"
 
@@ -107,6 +108,12 @@ class RoleRow(Role, defer_build=True):
 
     type: Literal["role"] = "role"
     account: str
+
+
+class PersonRow(Person, defer_build=True):
+    """A person in the result of `who`, with the state in each account."""
+
+    type: Literal["person"] = "person"
 
 
 class ChangeRow(Change, defer_build=True):
@@ -308,6 +315,7 @@ AnyRow = (
     | InvitationRow
     | MemberRow
     | RoleRow
+    | PersonRow
     | ChangeRow
     | PlanRow
     | RunRow

@@ -170,9 +170,14 @@ def _find_lost_people(store: PlanStore, accounts: Sequence[AccountComparison | N
         account.lost.accepted = [Invitation.model_validate_json(body) for body in bodies]
         account.lost.without_login = hides and store.has_unidentified(number)
         if account.lost.accepted:
-            bodies = store.unlisted_members(number)
-            members = map(Member.model_validate_json, bodies)
-            account.lost.members = [one for one in members if one.state in MEMBERSHIPS]
+            account.lost.members = unlisted_members(store, number)
+
+
+def unlisted_members(store: PlanStore, number: int) -> list[Member]:
+    """Returns the members of an account who are not in the roster, and did not accept an invitation
+    to their own address."""
+    members = map(Member.model_validate_json, store.unlisted_members(number))
+    return [one for one in members if one.state in MEMBERSHIPS]
 
 
 def _person_changes(

@@ -44,7 +44,7 @@ class CurrentPeople:
                 self._store,
                 managed=names,
                 everybody=True,
-                needs_details=_may_be_closed,
+                needs_details=may_be_closed,
                 progress=progress,
             )
         except BaseException:
@@ -85,7 +85,7 @@ class CurrentPeople:
                 yield account.person(member, None, guest.state)
 
 
-def _may_be_closed(_account: str, _reading: Reading, facts: Sequence[Fact]) -> bool:
+def may_be_closed(_account: str, _reading: Reading, facts: Sequence[Fact]) -> bool:
     """Returns whether the invitation may be closed, according to its summary."""
     states = (invitation_from(fact.brief).state for fact in facts if fact.kind == Kind.INVITATION)
     return not all(state in OPEN_STATES for state in states)

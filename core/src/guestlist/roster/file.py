@@ -21,6 +21,7 @@ from guestlist.address import email_key, is_email, person_key
 from guestlist.config import open_config
 from guestlist.errors import ConfigError
 from guestlist.location import ledger_url
+from guestlist.models import Identity
 from guestlist.roster.document import (
     Document,
     FromEnvironment,
@@ -31,6 +32,7 @@ from guestlist.roster.document import (
     PeopleDocument,
     Person,
 )
+from guestlist.roster.identities import merged_identity
 from guestlist.roster.index import (
     Memberships,
     RosterIndex,
@@ -155,6 +157,36 @@ class Roster:
                     )
         for table in self._tables:
             yield from table.wanted()
+
+    def identities(self) -> Iterator[Identity]:
+        """Yields the names of each person who has other addresses or logins. A person with several
+        entries is yielded several times.
+
+        Raises:
+            ConfigError: as for `wanted`.
+        """
+        for entry in self._entries:
+            if entry.also or entry.logins:
+                for email, _place in entry.people:
+                    logins = dict(entry.logins)
+                    yield Identity(email=email or None, also=entry.also, logins=logins)
+        for table in self._tables:
+            for one in table.wanted():
+                if one.also or one.login:
+                    logins = {one.account: one.login} if one.login else {}
+                    yield Identity(email=one.email or None, also=one.also, logins=logins)
+
+    def identify(self, name: str) -> Identity:
+        """Returns all names of a person: those that the roster gives, or the given one alone.
+
+        Args:
+            name: one of the person's addresses, or a login with a leading `@`.
+
+        Raises:
+            InvalidArgument: `name` is not a valid address.
+            ConfigError: as for `wanted`; or no person of the roster has the login, or several do.
+        """
+        return merged_identity(name, self.identities())
 
 
 def read_roster(path: Path, *, allow_empty: bool = False) -> Roster:

@@ -143,7 +143,7 @@ def make_plan(
     store = PlanStore()
     try:
         store.add(roster.facts(wanted))
-        _check_aliases(store)
+        check_aliases(store)
         if not (roster.count or allow_empty):
             raise ConfigError("the roster has no people", hint=EMPTY_HINT)
         grants = [grant for grant in deferred if not people or grant.key in people]
@@ -216,7 +216,7 @@ def _grant_facts(deferred: Iterable[DeferredGrant], numbers: Mapping[str, int]) 
             )
 
 
-def _check_aliases(store: PlanStore) -> None:
+def check_aliases(store: PlanStore) -> None:
     """Checks that no other address or login belongs to two people.
 
     Raises:

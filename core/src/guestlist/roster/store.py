@@ -154,11 +154,20 @@ class PlanStore:
                         return str(row[0])
         return names[0]
 
-    def people(self) -> Iterator[list[Fact]]:
-        """Yields the facts about each person in each account, ordered by key."""
+    def keys_of(self, name: str) -> list[str]:
+        """Returns the keys of the people in the roster who have an alias, in any account."""
+        return [key for (key,) in self._read("SELECT DISTINCT key FROM alias WHERE name = ?", name)]
+
+    def people(self, key: str | None = None) -> Iterator[list[Fact]]:
+        """Yields the facts about each person in each account, ordered by key.
+
+        Args:
+            key: yield only the facts with this key; None for all.
+        """
         rows = self._read(
             "SELECT key, account, kind, ask, brief, body, place FROM fact"
-            " ORDER BY key, account, kind, rowid"
+            " WHERE :key IS NULL OR key = :key ORDER BY key, account, kind, rowid",
+            key=key,
         )
         found: list[Fact] = []
         for row in map(Fact._make, rows):

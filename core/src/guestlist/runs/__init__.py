@@ -1,12 +1,12 @@
-"""Plan, apply, settle and follow as library functions: the work behind the commands of these names.
+"""Plan, apply, settle, follow and who as library functions: the work behind the commands.
 
     import guestlist
 
     result = guestlist.apply("guestlist.toml", confirm=lambda plan: plan.summary.possible < 100)
 
-Each function has a module of its own: `planning`, `applying`, `settling`, `following`. Their
-async versions are in `asynchronous`. All need the extra `guestlist[ledger]`. Names are loaded on
-first use.
+Each function has a module of its own: `planning`, `applying`, `settling`, `following`, `people`.
+The async versions are in `asynchronous`, except that of `who`, which is in `people`. All but `who`
+need the extra `guestlist[ledger]`. Names are loaded on first use.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from guestlist.runs.applying import ApplyResult, apply
     from guestlist.runs.asynchronous import apply_async, follow_async, plan_async, settle_async
     from guestlist.runs.following import FollowResult, follow
+    from guestlist.runs.people import People, who, who_async
+    from guestlist.runs.person import Person
     from guestlist.runs.planning import plan
     from guestlist.runs.settling import SettleResult, settle
 
@@ -27,6 +29,8 @@ _HOMES = {
     "applying": "ApplyResult apply",
     "asynchronous": "apply_async follow_async plan_async settle_async",
     "following": "FollowResult follow",
+    "people": "People who who_async",
+    "person": "Person",
     "planning": "plan",
     "settling": "SettleResult settle",
 }
@@ -35,6 +39,8 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split
 __all__ = [
     "ApplyResult",
     "FollowResult",
+    "People",
+    "Person",
     "SettleResult",
     "apply",
     "apply_async",
@@ -44,6 +50,8 @@ __all__ = [
     "plan_async",
     "settle",
     "settle_async",
+    "who",
+    "who_async",
 ]
 
 

@@ -11,32 +11,24 @@ callbacks, and without `stop`: cancel the task instead. A test compares the sign
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
-from functools import partial
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
-
-import anyio
-import anyio.to_thread
-from anyio.from_thread import BlockingPortal
+from typing import TYPE_CHECKING
 
 from guestlist.client import for_threads
 from guestlist.runs.applying import ApplyResult, apply
+from guestlist.runs.bridge import in_worker_thread
 from guestlist.runs.context import Selection
 from guestlist.runs.following import FollowResult, follow
 from guestlist.runs.planning import PlanOptions, plan_roster
-from guestlist.runs.progress import AsyncConfirm, AsyncConfirmResume, AsyncProgress, RunEvent
+from guestlist.runs.progress import AsyncConfirm, AsyncConfirmResume, AsyncProgress
 from guestlist.runs.settling import SettleResult, settle
-from guestlist.runs.stop import Stop
 
 if TYPE_CHECKING:
-    from guestlist.client import AsyncGuestlist, Guestlist
+    from guestlist.client import AsyncGuestlist
     from guestlist.ledger.ledger import Ledger
     from guestlist.roster import Plan, PlanFile
     from guestlist.roster.file import Roster
-
-A = TypeVar("A")
-T = TypeVar("T")
 
 
 async def plan_async(
@@ -61,7 +53,7 @@ async def plan_async(
 
     options = PlanOptions(prune, invite_declined, retry_unknown, allow_empty)
     selection = Selection.of(accounts, people)
-    return await _in_threads(
+    return await in_worker_thread(
         lambda bridge: plan_roster(
             roster,
             ledger,
@@ -103,7 +95,7 @@ async def apply_async(
         confirm_resume: a function or coroutine function.
         on_progress: a function or coroutine function.
     """
-    return await _in_threads(
+    return await in_worker_thread(
         lambda bridge: apply(
             roster,
             plan=plan,
@@ -145,7 +137,7 @@ async def settle_async(
         client: the client to send with. By default one for the roster's accounts.
         on_progress: a function or coroutine function.
     """
-    return await _in_threads(
+    return await in_worker_thread(
         lambda bridge: settle(
             roster,
             ledger=ledger,
@@ -164,72 +156,8 @@ async def follow_async(
     *, ledger: Ledger | str | Path, client: AsyncGuestlist, after: int = 0, days: float = 30.0
 ) -> FollowResult:
     """Finds out and records how people answered their invitations; see `follow`."""
-    return await _in_threads(
+    return await in_worker_thread(
         lambda bridge: follow(
             ledger=ledger, client=for_threads(client, bridge.portal), after=after, days=days
         )
     )
-
-
-class _Bridge:
-    """Lets the worker threads use objects of the event loop.
-
-    Attributes:
-        stop: ends the work early when called.
-    """
-
-    def __init__(self, portal: BlockingPortal) -> None:
-        self.portal = portal
-        self.stop = Stop()
-
-    def client(self, client: AsyncGuestlist | None) -> Guestlist | None:
-        return None if client is None else for_threads(client, self.portal)
-
-    def question(
-        self, ask: Callable[[A], Awaitable[bool] | bool] | None
-    ) -> Callable[[A], bool] | None:
-        return None if ask is None else partial(self.portal.call, ask)
-
-    def progress(self, on_progress: AsyncProgress | None) -> Callable[[RunEvent], None] | None:
-        if on_progress is None:
-            return None
-
-        def emit(event: RunEvent) -> None:
-            self.portal.call(on_progress, event)
-
-        return emit
-
-
-async def _in_threads(work: Callable[[_Bridge], T]) -> T:
-    """Runs blocking work in a thread. If the task is cancelled, stops the work and waits for its
-    end.
-
-    Requests and callbacks of the work run in a shielded scope, so that a cancellation does not
-    interrupt them halfway.
-    """
-    results: list[T] = []
-    errors: list[BaseException] = []
-    bridges: list[_Bridge] = []
-    ended = anyio.Event()
-
-    async def do() -> None:
-        with anyio.CancelScope(shield=True):
-            async with BlockingPortal() as portal:
-                bridges.append(_Bridge(portal))
-                try:
-                    results.append(await anyio.to_thread.run_sync(work, bridges[0]))
-                except BaseException as error:
-                    errors.append(error)
-        ended.set()
-
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(do)
-        try:
-            await ended.wait()
-        except BaseException:
-            for bridge in bridges:
-                bridge.stop()
-            raise
-    if errors:
-        raise errors[0]
-    return results[0]

@@ -25,6 +25,7 @@ _COMMANDS_BY_MODULE = {
     "pull": "pull",
     "roster": "plan apply settle worker",
     "sandbox": "sandbox",
+    "who": "who",
 }
 _MODULE_OF = {name: home for home, names in _COMMANDS_BY_MODULE.items() for name in names.split()}
 
