@@ -10,13 +10,14 @@ from guestlist.cli.document import PersonRow
 from guestlist.cli.exports import check_format, print_export
 from guestlist.cli.opened_roster import configured_accounts, with_timeout
 from guestlist.cli.run_reporter import reading_callback
-from guestlist.cli.screen import STYLES, Column, Screen, Text
+from guestlist.cli.screen import STYLES, Cell, Column, Screen, Text
 from guestlist.cli.session import Session, client, no_account_error
 from guestlist.client import Guestlist
 from guestlist.config import config_path
 from guestlist.models import Guest, State
 from guestlist.roster.file import Roster, read_roster
-from guestlist.runs.people import People, Person, who
+from guestlist.runs.people import People, who
+from guestlist.runs.person import Person
 from guestlist.runs.progress import ReadingAccount, RunEvent
 
 WORDS = {
@@ -136,7 +137,7 @@ def _show(
     """Prints a column of words for each account, or one of letters if the screen is too narrow."""
     people = Column("Person", whole=True)
     columns = [people, *(Column(name, whole=True) for name in accounts)]
-    rows = [
+    rows: list[list[Cell]] = [
         [person.label, *(Text(word or ABSENT, COLORS.get(word, "dim")) for word in words)]
         for person, words in zip(found, matrix, strict=True)
     ]
