@@ -73,26 +73,6 @@ def test_async_many(
     assert sorted(email.to for email in guestlist_sandbox.outbox.emails) == people
 
 
-def test_offboard(
-    run: Callable[..., int],
-    capsys: pytest.CaptureFixture[str],
-    guestlist_accept: Callable[..., None],
-) -> None:
-    run("invite.py", "ada@example.com")
-    guestlist_accept("ada@example.com", service="vultr")
-    capsys.readouterr()
-
-    assert run("offboard.py", "ada@example.com") == 0
-    assert capsys.readouterr().out.splitlines() == ["aitronos: revoked", "vultr: removed"]
-    assert run("offboard.py", "ada@example.com") == 0
-    assert capsys.readouterr().out.count("already_removed") == 2
-
-    run("invite.py", "grace@example.com")
-    capsys.readouterr()
-    assert run("offboard.py", "grace@example.com") == 1
-    assert "Vultr IAM offers no way to revoke" in capsys.readouterr().err
-
-
 def test_scheduled(
     run: Callable[..., int],
     capsys: pytest.CaptureFixture[str],

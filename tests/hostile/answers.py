@@ -225,6 +225,7 @@ def _carry_out(
         elif isinstance(step, Block):
             result = step.function()
         else:
+            assert isinstance(step, Sleep)
             time.at += step.seconds
 
 

@@ -18,7 +18,7 @@ from typing import Any
 
 from guestlist.errors import GuestlistError
 from guestlist.exchange.account import Account, Budget
-from guestlist.exchange.step import Acquire, Block, Failure, Release, Send, Steps
+from guestlist.exchange.step import Acquire, Block, Failure, Release, Send, Sleep, Steps
 from guestlist.provider import Provider, Response
 from guestlist.sandbox.service import Clock as ServiceClock
 from guestlist.sandbox.service import Service
@@ -182,6 +182,7 @@ class Simulation:
         elif isinstance(step, Block):
             self._resume(steps, step.function(), calls)
         else:
+            assert isinstance(step, Sleep)
             awake = self._awake(now + step.seconds)
             self.at(awake, lambda: self._resume(steps, None, calls))
 

@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from guestlist.ledger.line import LogEntry as LogEntry
     from guestlist.ledger.line import LogLine as LogLine
     from guestlist.models import Access as Access
+    from guestlist.models import AccountOffboarding as AccountOffboarding
     from guestlist.models import Basis as Basis
     from guestlist.models import Grant as Grant
     from guestlist.models import Guest as Guest
@@ -65,6 +66,8 @@ if TYPE_CHECKING:
     from guestlist.models import Member as Member
     from guestlist.models import MemberState as MemberState
     from guestlist.models import NewInvitation as NewInvitation
+    from guestlist.models import OffboardOutcome as OffboardOutcome
+    from guestlist.models import OffboardResult as OffboardResult
     from guestlist.models import OnboardOutcome as OnboardOutcome
     from guestlist.models import OnboardResult as OnboardResult
     from guestlist.models import Outcome as Outcome
@@ -129,9 +132,10 @@ _HOMES = {
     "ledger": "Ledger",
     "ledger.answers": "Answer",
     "ledger.line": "LineState LogEntry LogLine",
-    "models": """Access Basis Grant Guest Identity Invitation InviteResult Member MemberState
-        OnboardOutcome OnboardResult RemoveOutcome RemoveResult RevokeOutcome RevokeResult
-        NewInvitation Outcome OwnAccess Role RoleOutcome RoleResult State""",
+    "models": """Access AccountOffboarding Basis Grant Guest Identity Invitation InviteResult
+        Member MemberState NewInvitation OffboardOutcome OffboardResult OnboardOutcome
+        OnboardResult Outcome OwnAccess RemoveOutcome RemoveResult RevokeOutcome RevokeResult Role
+        RoleOutcome RoleResult State""",
     "roster": "Note Over Plan PlanFile Roster Summary",
     "runs": """ApplyResult FollowResult People Person SettleResult apply apply_async follow
         follow_async plan plan_async settle settle_async who who_async""",

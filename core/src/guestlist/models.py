@@ -110,6 +110,21 @@ class OnboardOutcome(StrEnum):
     """The person is a member, but does not hold all requested roles: see `missing`."""
 
 
+class OffboardOutcome(StrEnum):
+    """What became of a person's access to one account."""
+
+    REMOVED = "removed"
+    """Memberships, invitations or deferred roles were taken away, and nothing remains."""
+    NOT_THERE = "not_there"
+    """There was nothing to take away. Nothing was sent."""
+    WOULD_REMOVE = "would_remove"
+    """There is something to take away, and it seems possible. Only with `dry_run`."""
+    REMAINS = "remains"
+    """The person still has access, or can still get it: see `reason`."""
+    UNKNOWN = "unknown"
+    """It cannot be told whether the person still has access: see `reason`."""
+
+
 class RoleOutcome(StrEnum):
     """The effect of `assign_role` or `unassign_role`."""
 
@@ -538,3 +553,42 @@ class OnboardResult(Result):
     """What the member can do. None if the service does not show it."""
     missing: tuple[Role, ...] = ()
     """Requested roles that the member does not effectively hold."""
+
+
+class AccountOffboarding(Model):
+    """What `offboard` did about a person in one account."""
+
+    account: str
+    """The name of the account."""
+    outcome: OffboardOutcome
+    """What became of the person's access."""
+    members: tuple[Member, ...] = ()
+    """The memberships that were ended; with `dry_run`, those that would be."""
+    invitations: tuple[Invitation, ...] = ()
+    """The open invitations that were withdrawn; with `dry_run`, those that would be."""
+    deferred: tuple[str, ...] = ()
+    """The names of the deferred roles that were canceled in the ledger; with `dry_run`, those that
+    would be."""
+    reason: str | None = None
+    """Why access remains, or why that cannot be told. None if nothing remains."""
+    hint: str | None = None
+    """What to do about it. None if there is no advice."""
+    error: str | None = None
+    """The class of the error that ended the attempt, such as `Unsupported`. None if none did."""
+    warnings: tuple[str, ...] = ()
+    """Sentences for people about anything unexpected."""
+
+
+class OffboardResult(Model):
+    """The result of `offboard` for one person."""
+
+    person: Identity
+    """The person's names."""
+    accounts: tuple[AccountOffboarding, ...] = ()
+    """What was done in each account."""
+
+    @property
+    def access_remains(self) -> bool:
+        """Whether the person has access anywhere, or it cannot be told that they have none."""
+        remaining = (OffboardOutcome.REMAINS, OffboardOutcome.UNKNOWN)
+        return any(one.outcome in remaining for one in self.accounts)

@@ -345,6 +345,22 @@ def _onboard(parser: Parser) -> None:
     _examples(parser, "onboard ada@example.com -a cloud --role group:Engineering --timeout 5d")
 
 
+def _offboard(parser: Parser) -> None:
+    parser.add_argument(
+        "who",
+        metavar="ADDRESS",
+        nargs="+",
+        help="an address, or a login as @LOGIN (with the account, unless the roster names it)",
+    )
+    _accounts(parser, ALL_ACCOUNTS)
+    parser.add_argument(
+        "--dry-run", action="store_true", help="show what would be taken away, and change nothing"
+    )
+    parser.add_argument("-y", "--yes", action="store_true", help="do not ask for confirmation")
+    _recording(parser)
+    _examples(parser, "offboard ada@example.com --dry-run", "offboard ada@example.com --note T-17")
+
+
 def _resend(parser: Parser) -> None:
     _people(parser)
     _accounts(parser, ONLY_ACCOUNT)
@@ -696,6 +712,7 @@ COMMANDS: dict[str, dict[str, tuple[str, Callable[[Parser], None]]]] = {
         "wait": ("Wait until people have accepted, or another state is reached.", _wait),
         "revoke": ("Withdraw an open invitation.", _revoke),
         "remove": ("Take a member out of the organization.", _remove),
+        "offboard": ("Take people out of every account.", _offboard),
     },
     "roles": {
         "roles": ("List what can be assigned: roles, groups, policies.", _roles),

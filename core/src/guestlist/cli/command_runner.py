@@ -99,26 +99,12 @@ def _recording_errors(session: Session) -> Iterator[None]:
 
 
 def _show(session: Session) -> None:
-    given = session.arguments
     if session.results and session.screen is not None:
-        from guestlist.cli.formatting import RecordFormatter
-        from guestlist.cli.role_labels import RoleLabels
-        from guestlist.cli.tables import Tables
+        from guestlist.cli.shown_rows import show_rows
 
-        formatter = RecordFormatter(
-            session.now, RoleLabels(lambda: session.guests), exact=given.verbose
-        )
-        tables = Tables(
-            session.screen,
-            formatter,
-            secrets=given.show_secrets,
-            details=given.verbose,
-            gone="gone" if given.command in ("remove", "revoke") else "not invited",
-            hides_suspension=lambda name: session.guests.accounts[name].hides_suspension,
-        )
-        tables.show(session.results)
+        show_rows(session, session.results)
     elif not session.errors:
-        print_text(EMPTY_MESSAGES.get(given.command, "Nothing."))
+        print_text(EMPTY_MESSAGES.get(session.arguments.command, "Nothing."))
 
 
 def _bug(error: Exception) -> Bug:

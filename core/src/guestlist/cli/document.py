@@ -23,6 +23,7 @@ from guestlist.models import (
     Invitation,
     InviteResult,
     Member,
+    OffboardResult,
     OnboardResult,
     OwnAccess,
     RemoveResult,
@@ -69,6 +70,12 @@ class OnboardRow(OnboardResult, defer_build=True):
     """The result of `onboard`."""
 
     type: Literal["onboard"] = "onboard"
+
+
+class OffboardRow(OffboardResult, defer_build=True):
+    """The result of `offboard` for one person."""
+
+    type: Literal["offboard"] = "offboard"
 
 
 class RoleChangeRow(RoleResult, defer_build=True):
@@ -309,6 +316,7 @@ AnyRow = (
     | RevokeRow
     | RemoveRow
     | OnboardRow
+    | OffboardRow
     | RoleChangeRow
     | AccessRow
     | OwnAccessRow

@@ -11,7 +11,14 @@ from enum import StrEnum
 from guestlist.cli.missing_extra import missing_extra
 from guestlist.cli.text import printable, spaced
 from guestlist.ledger.line import LineState
-from guestlist.models import OnboardOutcome, Outcome, RemoveOutcome, RevokeOutcome, State
+from guestlist.models import (
+    OffboardOutcome,
+    OnboardOutcome,
+    Outcome,
+    RemoveOutcome,
+    RevokeOutcome,
+    State,
+)
 
 try:
     from rich.cells import cell_len as cell_len
@@ -49,6 +56,9 @@ STYLES: dict[str, str] = {
     RevokeOutcome.ALREADY_REVOKED: OPEN,
     RemoveOutcome.REMOVED: GOOD,
     RemoveOutcome.ALREADY_REMOVED: OPEN,
+    OffboardOutcome.NOT_THERE: QUIET,
+    OffboardOutcome.WOULD_REMOVE: OPEN,
+    OffboardOutcome.REMAINS: OVER,
     OnboardOutcome.ONBOARDED: GOOD,
     OnboardOutcome.ALREADY_ONBOARDED: OPEN,
     OnboardOutcome.INCOMPLETE: OVER,

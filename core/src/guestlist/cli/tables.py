@@ -16,6 +16,7 @@ from guestlist.cli.document import (
     InvitationRow,
     InviteRow,
     MemberRow,
+    OffboardRow,
     OnboardRow,
     OrderRow,
     OwnAccessRow,
@@ -30,7 +31,16 @@ from guestlist.cli.printing import print_message
 from guestlist.cli.screen import Cell, Column, Screen, Text
 from guestlist.cli.text import printable, spaced, yes_or_no
 from guestlist.ledger.line import LineState
-from guestlist.models import Guest, Invitation, Member, MemberState, Result, Role, State
+from guestlist.models import (
+    AccountOffboarding,
+    Guest,
+    Invitation,
+    Member,
+    MemberState,
+    Result,
+    Role,
+    State,
+)
 
 WHO = Column("Guest", whole=True)
 ACCOUNT = Column("Account", whole=True)
@@ -52,6 +62,7 @@ TABLES: dict[type, str] = {
     RevokeRow: "withdrawals",
     RemoveRow: "withdrawals",
     OnboardRow: "onboardings",
+    OffboardRow: "offboardings",
     RoleChangeRow: "role_changes",
     AccessRow: "access",
     OwnAccessRow: "own_access",
@@ -188,6 +199,29 @@ class Tables:
         for row in rows:
             if row.access:
                 self._explain(row.guest.account, row.access.explanation, row.guest.label)
+
+    def offboardings(self, rows: Sequence[OffboardRow]) -> None:
+        """Prints the results of `offboard`."""
+        found = [(row.person.label, one) for row in rows for one in row.accounts]
+        self._list(
+            found,
+            (WHO, lambda one: one[0]),
+            (ACCOUNT, lambda one: one[1].account),
+            (Column("Outcome", whole=True), lambda one: screen.state(one[1].outcome)),
+            (Column("What"), lambda one: self._taken_away(one[1])),
+        )
+        for label, one in found:
+            for warning in one.warnings:
+                print_message("warning", f"{one.account}: {label}: {warning}")
+
+    def _taken_away(self, done: AccountOffboarding) -> str:
+        """Returns what was taken away from a person in an account."""
+        parts = ["membership" for _ in done.members]
+        for one in done.invitations:
+            offered = self._format.roles(done.account, one.roles)
+            parts.append(f"invitation as {offered}" if offered else "invitation")
+        parts += (f"deferred role {role}" for role in done.deferred)
+        return ", ".join(parts)
 
     def role_changes(self, rows: Sequence[RoleChangeRow]) -> None:
         """Prints the results of `assign-role` and `unassign-role`."""

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import importlib
 import threading
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
+from contextvars import copy_context
 from functools import partial
-from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
-from guestlist.exchange.clock import Clock
+from guestlist.exchange.clock import Clock, Stopped
 from guestlist.exchange.step import (
     Acquire,
     Block,
@@ -18,6 +20,7 @@ from guestlist.exchange.step import (
     Send,
     Sleep,
     Steps,
+    Together,
 )
 from guestlist.provider.messages import Response
 
@@ -121,6 +124,8 @@ class Driver:
                         self._clock.sleep(step.seconds)
                     elif isinstance(step, Block):
                         result = step.function()
+                    elif isinstance(step, Together):
+                        result = self._run_together(step.runs)
                     elif isinstance(step, Release):
                         held.pop(step.key, _nothing)()
                     else:
@@ -133,6 +138,32 @@ class Driver:
             return done.value  # type: ignore[no-any-return]
         finally:
             _end(steps, held)
+
+    def _run_together(self, runs: Sequence[Steps[Any]]) -> list[Any]:
+        """Runs each generator in a daemon thread, which does not delay the exit after Ctrl-C."""
+        stopped = threading.Event()
+        done = SimpleQueue[tuple[int, Any, BaseException | None]]()
+
+        def work(number: int, steps: Steps[Any]) -> None:
+            try:
+                done.put((number, self.run(_until_stopped(steps, stopped)), None))
+            except BaseException as error:
+                done.put((number, None, error))
+
+        for number, steps in enumerate(runs):
+            context = copy_context()  # for traces: the thread belongs to this call
+            arguments = (work, number, steps)
+            threading.Thread(target=context.run, args=arguments, daemon=True).start()
+        results: dict[int, Any] = {}
+        try:
+            for _ in runs:
+                number, result, error = done.get()
+                if error is not None:
+                    raise error
+                results[number] = result
+        finally:  # also after Ctrl-C
+            stopped.set()
+        return [results[number] for number in range(len(runs))]
 
     def _acquire(self, step: Acquire, held: Held) -> bool:
         lock = self._locks.take(step)
@@ -173,6 +204,8 @@ class AsyncDriver:
                         await self._clock.asleep(step.seconds)
                     elif isinstance(step, Block):
                         result = await _in_a_thread(step.function)
+                    elif isinstance(step, Together):
+                        result = await self._run_together(step.runs)
                     elif isinstance(step, Release):
                         held.pop(step.key, _nothing)()
                     else:
@@ -185,6 +218,26 @@ class AsyncDriver:
             return done.value  # type: ignore[no-any-return]
         finally:
             _end(steps, held)
+
+    async def _run_together(self, runs: Sequence[Steps[Any]]) -> list[Any]:
+        import anyio
+
+        results: dict[int, Any] = {}
+        errors: list[Exception] = []
+
+        async def work(number: int, steps: Steps[Any]) -> None:
+            try:
+                results[number] = await self.run(steps)
+            except Exception as error:
+                errors.append(error)
+                tasks.cancel_scope.cancel()
+
+        async with anyio.create_task_group() as tasks:
+            for number, steps in enumerate(runs):
+                tasks.start_soon(work, number, steps)
+        if errors:
+            raise errors[0]
+        return [results[number] for number in range(len(runs))]
 
     async def _acquire(self, step: Acquire, held: Held) -> bool:
         import anyio
@@ -202,6 +255,25 @@ class AsyncDriver:
         finally:
             self._locks.settle(step.key, lock, held, free=free)
         return free
+
+
+def _until_stopped(steps: Steps[T], stopped: threading.Event) -> Steps[T]:
+    """Yields the steps. Ends with `Stopped` before the next step after `stopped` is set."""
+    try:
+        step = next(steps)
+        while True:
+            if stopped.is_set():
+                raise Stopped
+            try:
+                result = yield step
+            except BaseException as interruption:
+                step = steps.throw(interruption)
+            else:
+                step = steps.send(result)
+    except StopIteration as done:
+        return done.value  # type: ignore[no-any-return]
+    finally:
+        steps.close()
 
 
 def _nothing() -> None:

@@ -7,7 +7,7 @@ without a ledger, one for a client with a ledger, and one for a run: `guestlist.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TypeVar, runtime_checkable
 
@@ -153,6 +153,20 @@ class Journal(Recorder, Protocol):
     def last_unanswered(self, call: Call) -> UnansweredOrder | None:
         """Returns the last call that was to send the guest an email, if it got no answer or if its
         outcome stays unknown; else None."""
+
+    def deferred_roles(self, account: str, keys: Collection[str]) -> list[str]:
+        """Returns the names of the deferred roles of a person in an account.
+
+        Args:
+            keys: the normalized addresses and logins of the person.
+        """
+
+    def cancel_deferred(self, account: str, keys: Collection[str]) -> None:
+        """Cancels all deferred roles of a person in an account.
+
+        Args:
+            keys: the normalized addresses and logins of the person.
+        """
 
 
 class Strategy:

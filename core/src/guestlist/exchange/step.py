@@ -9,11 +9,12 @@ callers, one for async callers, and one in the simulator.
     Acquire  -> True once the call has one of the key's places; False if that took too long
     Release  -> None
     Block    -> the return value of the function
+    Together -> a list of what the generators return
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -127,6 +128,17 @@ class Block:
     function: Callable[[], object]
 
 
-Step = Send | Sleep | Acquire | Release | Block
+@dataclass(frozen=True, slots=True)
+class Together:
+    """Run generators of steps at the same time, and receive a list of what they return.
+
+    Each holds places of its own. If one raises an error, the others end before their next step, and
+    the error is raised.
+    """
+
+    runs: Sequence[Generator[Any, Any, Any]]
+
+
+Step = Send | Sleep | Acquire | Release | Block | Together
 Steps = Generator[Step, Any, T]
 """A generator of steps that returns a `T`."""

@@ -6,7 +6,7 @@ more.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 from sqlalchemy import Column, Connection, TextClause, and_, select, tuple_, update
@@ -24,6 +24,16 @@ ROWS_PER_READ = 5_000
 def all_deferred(store: Store) -> Iterator[Order]:
     """Yields the deferred grants, oldest first. Reads them in pages, so that memory stays small."""
     yield from _paged(store, IS_DEFERRED, orders.c.id)
+
+
+def of_person(store: Store, account: str, keys: Collection[str]) -> list[Order]:
+    """Returns the deferred grants of a person in an account.
+
+    Args:
+        keys: the keys of the person's addresses and login.
+    """
+    wanted = and_(IS_DEFERRED, orders.c.account == account, orders.c.key.in_(list(keys)))
+    return list(_paged(store, wanted, orders.c.id))
 
 
 def deferred_by_person(store: Store, account: str) -> Iterator[Order]:
@@ -76,18 +86,13 @@ def complete(connection: Connection, change: Change, now: float) -> None:
     )
 
 
-def cancel(connection: Connection, change: Change, now: float) -> None:
-    """Cancels all deferred grants of a person who was revoked or removed. A new invitation has to
-    name its roles again."""
+def cancel(connection: Connection, account: str, key: str, now: float, why: str) -> None:
+    """Cancels all deferred grants of a person who has left an account. A new invitation has to name
+    its roles again."""
     connection.execute(
         update(orders)
-        .where(IS_DEFERRED, orders.c.account == change.account, orders.c.key == change.key)
-        .values(
-            state=OrderState.DROPPED,
-            settled=now,
-            outcome="withdrawn",
-            detail=f"{change.action}d meanwhile",
-        )
+        .where(IS_DEFERRED, orders.c.account == account, orders.c.key == key)
+        .values(state=OrderState.DROPPED, settled=now, outcome="withdrawn", detail=why)
     )
 
 

@@ -206,6 +206,7 @@ class SingleEntry:
             if state is OrderState.DONE and self._change.action is Action.ASSIGN_ROLE:
                 deferred_grants.complete(connection, self._change, now)
             if state is OrderState.DONE and self._change.action in (Action.REVOKE, Action.REMOVE):
-                deferred_grants.cancel(connection, self._change, now)
+                change, why = self._change, f"{self._change.action}d meanwhile"
+                deferred_grants.cancel(connection, change.account, change.key, now, why)
 
         self._store.write(write)

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from copy import copy
 from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
+from sqlalchemy import Connection
+
 from guestlist.address import email_key
-from guestlist.changes import Action, Change, reference, without_secrets
+from guestlist.changes import Action, Change, label, reference, without_secrets
 from guestlist.errors import GuestlistError, OutcomeUnknown
 from guestlist.exchange.account import Call, grace
 from guestlist.exchange.clock import Clock, SystemClock
 from guestlist.exchange.rate_limiter import RateLimiter
-from guestlist.ledger import answers, orders
+from guestlist.ledger import answers, deferred_grants, orders
 from guestlist.ledger.answers import Answer, Waiting
 from guestlist.ledger.entry import OrderEntry, SingleEntry
 from guestlist.ledger.order import Order
@@ -120,6 +123,29 @@ class Ledger:
         outcome stays unknown; else None."""
         order = orders.last_unanswered(self.store, call.account.name, email_key(call.email or ""))
         return None if order is None else UnansweredCall(self, order, call, self._clock)
+
+    def deferred_roles(self, account: str, keys: Collection[str]) -> list[str]:
+        """Returns the names of the deferred roles of a person in an account.
+
+        Args:
+            keys: the normalized addresses (`guestlist.email_key`) and logins of the person.
+        """
+        found = deferred_grants.of_person(self.store, account, keys)
+        return [label(role) for order in found for role in order.change.roles]
+
+    def cancel_deferred(self, account: str, keys: Collection[str]) -> None:
+        """Cancels all deferred roles of a person in an account.
+
+        Args:
+            keys: the normalized addresses (`guestlist.email_key`) and logins of the person.
+        """
+        now = self._clock.now().timestamp()
+
+        def cancel(connection: Connection) -> None:
+            for key in keys:
+                deferred_grants.cancel(connection, account, key, now, "offboarded")
+
+        self.store.write(cancel)
 
     def waiting(self, *, days: float = 30.0) -> list[Waiting]:
         """Returns the people who were invited with this ledger in the last `days` and have no

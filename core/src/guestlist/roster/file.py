@@ -9,7 +9,7 @@ import hashlib
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple, TypeVar
@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import ValidationError
 
-from guestlist.address import email_key, is_email, person_key
+from guestlist.address import email_key, is_email, login_key, person_key
 from guestlist.config import open_config
 from guestlist.errors import ConfigError
 from guestlist.location import ledger_url
@@ -187,6 +187,32 @@ class Roster:
             ConfigError: as for `wanted`; or no person of the roster has the login, or several do.
         """
         return merged_identity(name, self.identities())
+
+    def wants(self, person: Identity, now: datetime) -> bool:
+        """Returns whether the roster wants a person in any account, now or later.
+
+        Args:
+            now: entries whose end is before this time do not count.
+
+        Raises:
+            ConfigError: as for `wanted`.
+        """
+        from guestlist.roster.desired import moment_of  # imported here because it loads the client
+
+        emails = {email_key(email) for email in (person.email, *person.also) if email}
+        logins = {(account, login_key(login)) for account, login in person.logins.items()}
+
+        def is_person(one: Wanted) -> bool:
+            also = {one.key, *map(email_key, one.also)}
+            return bool(also & emails) or (
+                one.login is not None and (one.account, login_key(one.login)) in logins
+            )
+
+        return any(
+            one.ends is None or moment_of(one.ends, self.zone, end=True) > now
+            for one in self.wanted()
+            if is_person(one)
+        )
 
 
 def read_roster(path: Path, *, allow_empty: bool = False) -> Roster:

@@ -8,6 +8,7 @@ from guestlist.verbs.invite import invite
 from guestlist.verbs.leave import remove, revoke
 from guestlist.verbs.lists import AsyncItems, Items, Walk, invitations, members, roles
 from guestlist.verbs.many import status_many
+from guestlist.verbs.offboard import offboard
 from guestlist.verbs.onboard import onboard
 from guestlist.verbs.resend import resend
 from guestlist.verbs.roles import RoleRef, access, assign_role, own_access, unassign_role
@@ -28,6 +29,7 @@ __all__ = [
     "invitations",
     "invite",
     "members",
+    "offboard",
     "onboard",
     "own_access",
     "remove",

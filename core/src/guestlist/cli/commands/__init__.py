@@ -21,6 +21,7 @@ _COMMANDS_BY_MODULE = {
     "log": "log",
     "people": "invite onboard resend status wait revoke remove assign-role unassign-role access"
     " own-access",
+    "offboard": "offboard",
     "providers": "providers",
     "pull": "pull",
     "roster": "plan apply settle worker",
