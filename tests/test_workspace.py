@@ -69,6 +69,6 @@ def test_the_first_command_of_the_readme_installs_no_tools_of_developers() -> No
 
     assert "uv run --no-dev guestlist " in command
     assert root["project"]["dependencies"] == [
-        "guestlist[cli,ledger,sandbox]",
+        "guestlist[cli,console,ledger,sandbox]",
         *(f"guestlist-{name}[sandbox]" for name in PROVIDERS),
     ]

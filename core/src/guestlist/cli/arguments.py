@@ -618,6 +618,18 @@ def _completion(parser: Parser) -> None:
 # ---------------------------------------------------------------------------- trying out
 
 
+def _console(parser: Parser) -> None:
+    parser.add_argument(
+        "--port", type=_port, default=8040, help="the port on this machine (8040; 0: a free one)"
+    )
+    parser.add_argument("--read-only", action="store_true", help="show everything, change nothing")
+    parser.add_argument(
+        "--no-browser", action="store_true", help="print the link, and do not open a browser"
+    )
+    ledger_option(parser)
+    _examples(parser, "console", "console --sandbox", "console --read-only --port 0")
+
+
 def _port(text: str) -> int:
     if not text.isdecimal() or int(text) > 65_535:
         raise argparse.ArgumentTypeError(f"{text!r} is not a port (0 to 65535)")
@@ -729,6 +741,9 @@ COMMANDS: dict[str, dict[str, tuple[str, Callable[[Parser], None]]]] = {
     "ledger": {
         "log": ("Show the recorded orders and their outcomes.", _log),
         "forget": ("Delete a person, or old orders, from the ledger.", _forget),
+    },
+    "in the browser": {
+        "console": ("Serve web pages with the people of all accounts, on this machine.", _console),
     },
     "setting up": {
         "config": ("Write, check or find the accounts' file.", _config),

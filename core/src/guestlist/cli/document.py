@@ -287,6 +287,15 @@ class MailboxRow(Row):
     """The variable that makes clients and commands use this sandbox."""
 
 
+class ConsoleRow(Row):
+    """The address of the web console."""
+
+    type: Literal["console"] = "console"
+    url: str
+    link: str
+    """A one-time link, which signs in one browser."""
+
+
 class SwitchRow(Row):
     """A behavior of a sandbox's service that can be chosen."""
 
@@ -335,6 +344,7 @@ AnyRow = (
     | FileRow
     | ServiceRow
     | MailboxRow
+    | ConsoleRow
     | SwitchRow
     | StepRow
 )

@@ -71,7 +71,7 @@ TONES = {
 }
 """Style of each state. Other states have a neutral style."""
 
-FILES = {"mailbox.css": "text/css", "mailbox.js": "text/javascript"}
+FILES = {"look.css": "text/css", "mailbox.css": "text/css", "mailbox.js": "text/javascript"}
 
 PAGE_HEADERS = {
     "Content-Security-Policy": (

@@ -15,6 +15,7 @@ _COMMANDS_BY_MODULE = {
     "provider_development": "new-provider check-provider",
     "completion": "completion",
     "config": "config",
+    "console": "console",
     "demo": "demo",
     "forget": "forget",
     "lists": "invitations members roles check",

@@ -1,0 +1,200 @@
+"""`console`: serves the web console on this machine, until Ctrl-C."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import threading
+import webbrowser
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from guestlist.cli.document import ConsoleRow
+from guestlist.cli.parser import DEFAULT_SANDBOX
+from guestlist.cli.printing import print_document
+from guestlist.cli.session import Session, client
+from guestlist.client import Guestlist
+from guestlist.config import Config, config_path, find_config, load_config, open_config, read_config
+from guestlist.errors import ConfigError
+from guestlist.exchange.clock import SystemClock
+from guestlist.ledger.opening import open_ledger
+from guestlist.location import file_of, ledger_url
+from guestlist.plugins import installed
+from guestlist.roster.file import configured_ledger
+from guestlist.runs.stop import Stop, StopClock
+
+if TYPE_CHECKING:
+    from guestlist.cli.screen import Screen
+    from guestlist.ledger.ledger import Ledger
+    from guestlist.sandbox.control import SandboxControl
+
+MANAGED = 3
+"""Accounts of the sandbox that its roster names."""
+
+
+@dataclass
+class Opened:
+    """What the console works with.
+
+    Attributes:
+        stop: ends the waits of the client.
+        mailbox: the address of the sandbox's mailbox; empty for real accounts.
+    """
+
+    client: Guestlist
+    ledger: Ledger | None
+    roster: Path | None
+    stop: Stop
+    mailbox: str = ""
+
+
+def run_console(session: Session) -> None:
+    """Serves the console. Prints its address and a one-time link once it answers."""
+    try:
+        from guestlist.console.app import create_app
+        from guestlist.console.server import serve
+    except ModuleNotFoundError as error:
+        raise ConfigError(
+            f"`console` needs {error.name}", hint='Run: pip install "guestlist[console]"'
+        ) from None
+    given = session.arguments
+    _ = session.screen  # raises now if rich is missing
+    with ExitStack() as closing:
+        opened = _open(session, closing)
+        console = create_app(
+            opened.client,
+            ledger=opened.ledger,
+            roster=opened.roster,
+            read_only=given.read_only,
+            mailbox=opened.mailbox,
+        )
+        closing.callback(console.finish)
+
+        def ready(url: str) -> None:
+            link = url + console.new_link()
+            _show(session, url, link, opened)
+            if session.screen is None or sys.stdin is None or not sys.stdin.isatty():
+                return
+            offer = partial(_offer_links, session.screen, lambda: url + console.new_link())
+            threading.Thread(target=offer, daemon=True).start()
+            if not given.no_browser:
+                webbrowser.open(link)
+
+        serve(console, given.port, on_ready=ready, on_stop=opened.stop)
+    session.printed = True
+
+
+def _open(session: Session, closing: ExitStack) -> Opened:
+    session.warn_about_plugins()
+    given = session.arguments
+    path = config_path(given.config)
+    mailbox = ""
+    if given.sandbox:
+        control, mailbox = _sandbox(session, closing)
+        config, path, location = _imitated(session, control, path, closing)
+    elif path is not None:
+        config = load_config(open_config(path), installed())
+        location = ledger_url(path, given.ledger, configured_ledger(path))
+        session.clock = config.clock or SystemClock()
+    else:
+        config, location = find_config(installed()), ledger_url(None, given.ledger)
+        session.clock = config.clock or SystemClock()
+    stop = Stop()
+    clock = StopClock(stop, session.clock)
+    ledger = _ledger(session, location, closing)
+    writes = None if given.read_only else ledger
+    guests = closing.enter_context(client(session, config, session.clock, writes))
+    return Opened(guests.with_clock(clock), ledger, path, stop, mailbox)
+
+
+def _ledger(session: Session, location: str, closing: ExitStack) -> Ledger | None:
+    read_only = session.arguments.read_only
+    file = file_of(location)
+    if read_only and file is not None and not file.exists():
+        return None
+    ledger = open_ledger(location, clock=session.clock, read_only=read_only)
+    return closing.enter_context(ledger)
+
+
+def _sandbox(session: Session, closing: ExitStack) -> tuple[SandboxControl, str]:
+    """Returns the control and the address of the sandbox. Starts one if none runs at the default
+    address."""
+    from guestlist.sandbox.services import require_extra, service_classes
+
+    require_extra()
+    from guestlist.sandbox.control import SandboxControl
+    from guestlist.sandbox.errors import SandboxError
+    from guestlist.sandbox.server import Sandbox
+
+    url = session.arguments.sandbox
+    control = closing.enter_context(SandboxControl(url))
+    try:
+        control.now()
+    except SandboxError:
+        if url != DEFAULT_SANDBOX:
+            raise
+        sandbox = closing.enter_context(Sandbox(service_classes()))
+        url = sandbox.url
+        control = closing.enter_context(SandboxControl(url))
+    return control, url
+
+
+def _imitated(
+    session: Session, control: SandboxControl, path: Path | None, closing: ExitStack
+) -> tuple[Config, Path, str]:
+    """Returns the accounts of the sandbox, the roster and the location of the ledger. Without a
+    configuration file, all of them are temporary."""
+    from guestlist.running_sandbox import SandboxClock
+    from guestlist.sandbox.connect import accounts_of
+
+    session.clock = SandboxClock(control.now)
+    accounts = accounts_of(control)
+    folder = Path(closing.enter_context(tempfile.TemporaryDirectory(prefix="guestlist-")))
+    config = Config(accounts)
+    if path is not None:
+        config = read_config(open_config(path), installed(), instead=accounts)
+    else:
+        path = folder / "guestlist.toml"
+        path.write_text(_roster_text(config), encoding="utf-8")
+    return config, path, ledger_url(None, session.arguments.ledger or str(folder / "guestlist.db"))
+
+
+def _roster_text(config: Config) -> str:
+    """Returns a roster with two people for the sandbox, so that there is something to plan."""
+    accounts = config.accounts
+    plain = [name for name, provider in accounts.items() if not provider.least_roles]
+    wanted = "".join(f"accounts.{name} = []\n" for name in plain[:MANAGED])
+    lines = [f'[accounts.{name}]\nprovider = "{one.name}"\n' for name, one in accounts.items()]
+    people = [f'[[people]]\nemail = "{name}@example.com"\n{wanted}' for name in ("ada", "grace")]
+    return "\n".join([*lines, *people])
+
+
+def _show(session: Session, url: str, link: str, opened: Opened) -> None:
+    session.results.append(ConsoleRow(url=url, link=link))
+    screen = session.screen
+    if screen is None:
+        print_document("console", session.results, [], show_secrets=True)
+        sys.stdout.flush()
+        return
+    screen.line(f"The console is running at {url}. Ctrl-C ends it.", style="bold")
+    if opened.mailbox:
+        screen.line(f"The sandbox's mailbox, where invitees accept: {opened.mailbox}")
+    screen.line()
+    screen.line("This link signs in one browser, once, within ten minutes:")
+    _print_link(screen, link)
+    screen.line("Press Enter for another link.")
+
+
+def _offer_links(screen: Screen, new_link: Callable[[], str]) -> None:
+    """Prints another link whenever Enter is pressed."""
+    for _ in sys.stdin:
+        _print_link(screen, new_link())
+
+
+def _print_link(screen: Screen, link: str) -> None:
+    """Prints a link on one line, so that it can be copied."""
+    screen.out.print(f"  {link}", soft_wrap=True, style="cyan", highlight=False)

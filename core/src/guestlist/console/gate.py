@@ -1,0 +1,344 @@
+"""The outermost layer of the console: every request passes it before any other code sees it.
+
+It refuses foreign host names, requests that another page sends through the visitor's browser, and
+bodies that are too large. It finds out who the visitor is, checks the form token of every change,
+and adds the security headers to every answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import inspect
+import logging
+import traceback
+from collections.abc import Awaitable, Callable, Collection, Iterable
+from dataclasses import dataclass, field
+from hashlib import sha256
+from http.cookies import CookieError, SimpleCookie
+from pathlib import Path
+from secrets import token_bytes, token_hex
+from urllib.parse import parse_qsl, urlsplit
+
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from guestlist.console.sessions import Session, Sessions, form_token, is_form_token
+
+LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost", "::1", "guestlist.localhost"})
+MAX_BODY_BYTES = 4 * 1024 * 1024
+"""The largest form: a pasted column of about 150,000 addresses."""
+MAX_SIGN_IN_BYTES = 4 * 1024
+MAX_FIELDS = 1_000
+
+PUBLIC_PATHS = frozenset({"/login", "/console.css", "/console.js"})
+"""Paths that visitors who are not signed in may read."""
+READING_POSTS = frozenset({"/login", "/logout", "/refresh", "/plan/make", "/accounts/check"})
+"""Forms that change nothing at a service. They work with `read_only` too."""
+API_PREFIX = "/api"
+
+HEADERS = {
+    "content-security-policy": (
+        "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self';"
+        " img-src data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    ),
+    # With `no-referrer`, browsers send `Origin: null` with the console's own forms.
+    "referrer-policy": "same-origin",
+    "cache-control": "no-store",
+    "x-content-type-options": "nosniff",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+}
+
+Identify = Callable[[Request], "str | Awaitable[str | None] | None"]
+"""Returns the name of the person who sends a request, or None to refuse."""
+
+logger = logging.getLogger("guestlist.console")
+
+
+@dataclass(frozen=True)
+class Visit:
+    """A request of a person who is signed in.
+
+    Attributes:
+        actor: the person, as the ledger names them.
+        form: the fields of the posted form, in order.
+        is_session: whether the person can sign out here.
+    """
+
+    actor: str
+    secret: bytes = field(repr=False)
+    form: tuple[tuple[str, str], ...] = ()
+    is_session: bool = False
+
+    def token(self) -> str:
+        """Returns a token for the page's forms."""
+        return form_token(self.secret)
+
+    def value(self, name: str, default: str = "") -> str:
+        """Returns the first value of a field of the form."""
+        return next((value for key, value in self.form if key == name), default)
+
+    def values(self, name: str) -> list[str]:
+        """Returns all values of a field of the form."""
+        return [value for key, value in self.form if key == name]
+
+
+def visit_of(request: Request) -> Visit | None:
+    """Returns the visit that the gate found; None on a page that everybody may read."""
+    return request.scope.get("guestlist.visit")
+
+
+class Refused(Exception):
+    """The gate refuses a request.
+
+    Attributes:
+        answer: what the visitor gets. It contains no data of the accounts.
+    """
+
+    def __init__(self, text: str, status: int = 403, answer: Response | None = None) -> None:
+        super().__init__(text)
+        self.answer = answer or PlainTextResponse(text + "\n", status)
+
+
+class Gate:
+    """Lets a request pass to the console, or refuses it.
+
+    Args:
+        identify: returns who acts; None to use `sessions`.
+        sessions: the sessions of one-time links.
+        hosts: the host names of the console; None to accept any, behind a server that checks them.
+        read_only: refuse every change.
+        signed_out: returns the answer to a visitor who is not signed in.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        identify: Identify | None,
+        sessions: Sessions,
+        hosts: Collection[str] | None,
+        read_only: bool,
+        signed_out: Callable[[Request], Response],
+    ) -> None:
+        self._app = app
+        self._identify = identify
+        self._sessions = sessions
+        self._hosts = hosts
+        self._read_only = read_only
+        self._signed_out = signed_out
+        self._secret = token_bytes(32)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, send)
+            return
+        if scope["type"] != "http":
+            await send({"type": "websocket.close", "code": 1008})
+            return
+        started = False
+
+        async def send_with_headers(message: Message) -> None:
+            nonlocal started
+            if message["type"] == "http.response.start":
+                started = True
+                present = {name.lower() for name, _ in message.get("headers", ())}
+                message["headers"] = [
+                    *message.get("headers", ()),
+                    *(
+                        (name.encode(), value.encode())
+                        for name, value in HEADERS.items()
+                        if name.encode() not in present
+                    ),
+                ]
+            await send(message)
+
+        request = Request(scope, receive)
+        try:
+            app: ASGIApp = self._app
+            try:
+                receive = await self._admit(request, receive)
+            except Refused as refused:
+                app = refused.answer
+            await app(scope, receive, send_with_headers)
+        except (asyncio.CancelledError, OSError):
+            raise
+        except Exception as error:
+            if scope.get("guestlist.answered") is error:
+                return
+            if started:
+                raise
+            await bug_answer(request, error)(scope, receive, send_with_headers)
+
+    async def _admit(self, request: Request, receive: Receive) -> Receive:
+        """Checks a request, and records who sends it in the scope. Returns how the body is read.
+
+        Raises:
+            Refused: the request may not pass.
+        """
+        path = route_path(request.scope)
+        self._check_host(request)
+        is_api = f"{path}/".startswith(f"{API_PREFIX}/")
+        self._check_site(request, path, is_api=is_api)
+        if is_api:
+            return receive
+        is_change = request.method not in ("GET", "HEAD")
+        if is_change and request.method != "POST":
+            raise Refused("The console has only GET and POST.", 405)
+        visit = await self._visit(request, path)
+        if visit is None and path not in PUBLIC_PATHS:
+            raise Refused("", answer=self._signed_out(request))
+        if not is_change:
+            request.scope["guestlist.visit"] = visit
+            return receive
+        if self._read_only and not _only_reads(path):
+            raise Refused("This console is read-only: nothing was changed.")
+        longest = MAX_SIGN_IN_BYTES if path == "/login" else MAX_BODY_BYTES
+        form = await _read_form(request, longest)
+        if visit is None or path == "/login":
+            visit = Visit("", b"", form)  # the token of the link is the proof
+        else:
+            visit = Visit(visit.actor, visit.secret, form, visit.is_session)
+            if not is_form_token(visit.secret, visit.value("csrf")):
+                raise Refused(
+                    "This form is out of date: nothing was changed. Go back, reload the page and"
+                    " try again."
+                )
+        request.scope["guestlist.visit"] = visit
+        return receive
+
+    def _check_host(self, request: Request) -> None:
+        given = request.headers.getlist("host")
+        if len(given) != 1:
+            raise Refused("A request needs one Host header.", 400)
+        if self._hosts is None:
+            return
+        name, port = _host_and_port(given[0], request.scope["scheme"])
+        server = request.scope.get("server")
+        own_port = server[1] if server else None
+        if name not in self._hosts or (own_port is not None and port != own_port):
+            raise Refused("This console does not have that address.")
+
+    def _check_site(self, request: Request, path: str, *, is_api: bool) -> None:
+        """Refuses a request that another page sends. Browsers name the page in `Origin`, with its
+        port, and in `Sec-Fetch-Site`. Cookies ignore ports, so `SameSite` alone is not enough."""
+        site = request.headers.get("sec-fetch-site")
+        origin = request.headers.get("origin")
+        own = request.headers["host"]
+        if origin is not None and urlsplit(origin).netloc != own:
+            raise Refused("Another web page may not use this console.")
+        if request.method in ("GET", "HEAD"):
+            mode = request.headers.get("sec-fetch-mode")
+            if site in ("same-site", "cross-site") and (
+                is_api or mode != "navigate" or path.endswith(("/events", ".csv"))
+            ):
+                raise Refused("Another web page may not read this console.")
+            return
+        if site not in (None, "same-origin", "none"):
+            raise Refused("Another web page may not act on this console.")
+        if origin is None and site is None and not is_api:
+            raise Refused("A change needs an Origin header. Programs use the API with a token.")
+
+    async def _visit(self, request: Request, path: str) -> Visit | None:
+        if self._identify is not None:
+            actor = self._identify(request)
+            if inspect.isawaitable(actor):
+                actor = await actor
+            if not actor:
+                return None
+            secret = hmac.new(self._secret, str(actor).encode(), sha256).digest()
+            return Visit(str(actor), secret)
+        session = self._session(request, prolong=not path.endswith("/events"))
+        if session is None:
+            return None
+        return Visit(session.actor, session.secret, is_session=True)
+
+    def _session(self, request: Request, *, prolong: bool) -> Session | None:
+        id = session_id(request)
+        return self._sessions.find(id, prolong=prolong) if id else None
+
+
+def bug_answer(request: Request, error: Exception) -> Response:
+    """Returns the answer to a request that failed because of a bug, and logs the bug's place. The
+    text of an unexpected error may contain secrets, so it is neither logged nor shown."""
+    request.scope["guestlist.answered"] = error
+    reference = token_hex(4)
+    logger.error("%s: %s in %s", reference, type(error).__name__, _frames(error))
+    text = (
+        "The console itself failed. Whether the last step took effect is not known: look at the log"
+        f" before you repeat it. Reference: {reference}"
+    )
+    return PlainTextResponse(text + "\n", 500)
+
+
+def route_path(scope: Scope) -> str:
+    """Returns the path within the console, without the path under which it is mounted."""
+    path: str = scope["path"]
+    return path.removeprefix(scope.get("root_path", ""))
+
+
+def cookie_name(request: Request) -> str:
+    """Returns the name of the session's cookie. It contains the port, because browsers send the
+    cookies of one port to every other."""
+    server = request.scope.get("server")
+    return f"guestlist-{server[1] if server else 0}"
+
+
+def session_id(request: Request) -> str:
+    """Returns the session's id that the browser sent, or an empty text."""
+    try:
+        cookies = SimpleCookie(request.headers.get("cookie", ""))
+    except CookieError:
+        return ""
+    found = cookies.get(cookie_name(request))
+    return found.value if found else ""
+
+
+def redirect(request: Request, path: str) -> RedirectResponse:
+    """Returns a redirect to a page of the console, after a form was posted."""
+    return RedirectResponse(request.scope.get("root_path", "") + path, 303)
+
+
+async def _read_form(request: Request, longest: int) -> tuple[tuple[str, str], ...]:
+    kind = request.headers.get("content-type", "").partition(";")[0].strip()
+    if kind not in ("application/x-www-form-urlencoded", ""):
+        raise Refused("The console reads only its own forms.", 415)
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > longest:
+            raise Refused(
+                f"This form is larger than {longest // 1024} KiB: nothing was changed."
+                " Send fewer lines at a time.",
+                413,
+            )
+    try:
+        pairs = parse_qsl(body.decode("latin-1"), keep_blank_values=True, max_num_fields=MAX_FIELDS)
+    except ValueError:
+        raise Refused("This form has too many fields: nothing was changed.", 413) from None
+    return tuple((_clean(name), _clean(value)) for name, value in pairs)
+
+
+def _clean(text: str) -> str:
+    """Returns a text without characters that no database and no service takes."""
+    return text.replace("\0", "").replace("\r\n", "\n").encode("utf-8", "replace").decode()
+
+
+def _only_reads(path: str) -> bool:
+    return path in READING_POSTS or (path.startswith("/people/") and path.endswith("/check"))
+
+
+def _host_and_port(host: str, scheme: str) -> tuple[str | None, int | None]:
+    try:
+        parts = urlsplit(f"//{host}")
+        port = parts.port
+        return parts.hostname, port if port is not None else {"https": 443}.get(scheme, 80)
+    except ValueError:
+        return None, None
+
+
+def _frames(error: BaseException) -> str:
+    frames: Iterable[traceback.FrameSummary] = traceback.extract_tb(error.__traceback__)[-4:]
+    return " < ".join(f"{Path(one.filename).name}:{one.lineno}" for one in reversed([*frames]))

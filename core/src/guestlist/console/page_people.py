@@ -1,0 +1,176 @@
+"""The pages of people, and of the accounts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from guestlist.console.gate import redirect, visit_of
+from guestlist.console.people import PAGE_ROWS, Filter, People, Row
+from guestlist.console.site import Site, page_number
+from guestlist.console.words import FILTERS, Failure, expiry_text, failure_of
+from guestlist.errors import GuestlistError
+from guestlist.provider import Limit, Provider
+
+MANY_ACCOUNTS = 8
+"""With more accounts, the table shows only those in which somebody on the page is."""
+
+CAPABILITIES = {
+    "invite people": ("invite",),
+    "send an invitation again": ("resend",),
+    "withdraw an invitation": ("revoke",),
+    "list invitations": ("invitations",),
+    "list members": ("members",),
+    "remove members": ("remove",),
+    "give roles": ("assign_role",),
+    "take roles": ("unassign_role",),
+    "show effective access": ("access", "own_access"),
+}
+"""What an account's page lists, and the operations of which one is needed."""
+
+
+class PeoplePages:
+    """Everybody in any account, and the accounts."""
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+        self._checks: dict[str, tuple[str, Failure | None]] = {}
+
+    def index(self, request: Request) -> Response:
+        """Leads to the people."""
+        return redirect(request, "/people")
+
+    def people(self, request: Request) -> Response:
+        """Shows one page of the people who match the filters in the address."""
+        site, people = self._site, self._site.people
+        people.begin()
+        query = request.query_params
+        chosen = filter_of(query, people)
+        found = people.count(chosen)
+        last = max(1, -(-found // PAGE_ROWS))
+        number = min(page_number(query), last)
+        rows = people.page(chosen, number)
+        shown = {
+            name: query.get(name, "")
+            for name in ("q", "account", "state", "role", "roster", "sort", "accounts")
+        }
+        return site.page(
+            request,
+            "people.html",
+            rows=rows,
+            chosen=chosen,
+            shown=shown,
+            found=found,
+            total=people.count() if chosen else found,
+            first=(number - 1) * PAGE_ROWS + 1,
+            number=number,
+            last=last,
+            columns=self._columns(rows, chosen, every=query.get("accounts") == "all"),
+            states=FILTERS,
+            expiry=lambda moment: expiry_text(moment, site.now),
+            not_read=self._not_read(),
+        )
+
+    def refresh(self, request: Request) -> Response:
+        """Reads all accounts again, in the background."""
+        self._site.people.refresh()
+        visit = visit_of(request)
+        back = visit.value("back", "/people") if visit else "/people"
+        return redirect(request, back if back.startswith("/") and back[1:2] != "/" else "/people")
+
+    def accounts(self, request: Request) -> Response:
+        """Shows each account: its key, what the service can do, its limits."""
+        site = self._site
+        site.people.begin()
+        cards = [
+            self._card(name, provider) for name, provider in sorted(site.client.accounts.items())
+        ]
+        return site.page(request, "accounts.html", cards=cards)
+
+    def check(self, request: Request) -> Response:
+        """Asks a service whether it accepts the account's key."""
+        site, visit = self._site, visit_of(request)
+        name = visit.value("account") if visit else ""
+        if name in site.client.accounts:
+            try:
+                self._checks[name] = (site.client.check(account=name), None)
+            except GuestlistError as error:
+                self._checks[name] = ("", failure_of(error))
+        return redirect(request, "/accounts")
+
+    def _columns(self, rows: list[Row], chosen: Filter, *, every: bool) -> list[str]:
+        names = sorted(self._site.client.accounts)
+        if chosen.account:
+            return [chosen.account]
+        if len(names) <= MANY_ACCOUNTS or every:
+            return names
+        present = {name for row in rows for name in row.cells}
+        return [name for name in names if name in present]
+
+    def _not_read(self) -> dict[str, str]:
+        """Returns why the state in an account is not known, for those that were never read."""
+        return {
+            name: one.error.message if one.error else "is being read"
+            for name, one in self._site.people.readings.items()
+            if one.at is None
+        }
+
+    def _card(self, name: str, provider: Provider) -> dict[str, Any]:
+        account = self._site.client.account(name)
+        abilities = {
+            text: any(map(provider.supports, operations))
+            for text, operations in CAPABILITIES.items()
+        }
+        if provider.supports("invite") and provider.supports("revoke"):
+            abilities["send an invitation again"] = True
+        substitutes = {
+            text: next(
+                (provider.substitutes[one] for one in needed if one in provider.substitutes), ""
+            )
+            for text, needed in CAPABILITIES.items()
+        }
+        return {
+            "name": name,
+            "provider": provider,
+            "reading": self._site.people.readings[name],
+            "abilities": abilities,
+            "substitutes": substitutes,
+            "limits": [limit_text(limit) for limit in provider.limits],
+            "pause": account.pause_left,
+            "check": self._checks.get(name),
+            "roles_with_invitation": _roles_text(provider),
+        }
+
+
+def filter_of(query: Any, people: People) -> Filter:
+    """Returns the filter in the address of a page. Unknown values are left out."""
+    account, state = query.get("account", ""), query.get("state", "")
+    return Filter(
+        text=query.get("q", "").strip()[:200],
+        account=account if account in people.readings else "",
+        state=state if state in FILTERS else "",
+        role=query.get("role", "")[:200],
+        outside_roster=query.get("roster") == "no",
+        by_name=query.get("sort") == "name",
+    )
+
+
+def limit_text(limit: Limit) -> str:
+    """Returns a rate limit in words."""
+    per = {1.0: "second", 60.0: "minute", 3600.0: "hour", 86400.0: "day"}.get(limit.per)
+    of = " for some requests" if limit.applies_to is not None else ""
+    return (
+        f"{limit.count:,} requests a {per}{of}"
+        if per
+        else (f"{limit.count:,} requests in {limit.per:g} s{of}")
+    )
+
+
+def _roles_text(provider: Provider) -> str:
+    if provider.most_roles == 0:
+        return "Roles are given after acceptance."
+    most = "any number of" if provider.most_roles is None else str(provider.most_roles)
+    least = "; at least one is needed" if provider.least_roles else ""
+    return f"An invitation takes {most} role{'s' if provider.most_roles != 1 else ''}{least}."

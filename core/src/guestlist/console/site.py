@@ -1,0 +1,142 @@
+"""The parts that all pages share: the client, what was read, the reviews, and the templates."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
+
+import jinja2
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+
+from guestlist import humanize
+from guestlist.client import Guestlist
+from guestlist.console import words
+from guestlist.console.gate import Visit, visit_of
+from guestlist.console.people import People
+from guestlist.console.sessions import Sessions
+from guestlist.console.work import Review, Shelf, Work
+
+if TYPE_CHECKING:
+    from guestlist.ledger.ledger import Ledger
+
+PAGES = (("/people", "People"), ("/accounts", "Accounts"))
+"""The navigation: paths and names."""
+
+
+class Site:
+    """The parts that all pages share.
+
+    Attributes:
+        client: the caller's client.
+        ledger: the client's ledger; None if it has none.
+        roster: the roster file; None if there is none.
+        mailbox: the address of the sandbox's mailbox; empty for real accounts.
+    """
+
+    def __init__(
+        self,
+        client: Guestlist,
+        ledger: Ledger | None,
+        roster: Path | None,
+        *,
+        read_only: bool,
+        mailbox: str,
+        sessions: Sessions,
+    ) -> None:
+        self.client = client
+        self.ledger = ledger
+        self.roster = roster
+        self.read_only = read_only
+        self.mailbox = mailbox
+        self.sessions = sessions
+        self.people = People(client, roster)
+        self.reviews: Shelf[Review] = Shelf()
+        self.works: Shelf[Work] = Shelf()
+        self._templates = jinja2.Environment(
+            loader=jinja2.PackageLoader("guestlist.console"),
+            autoescape=True,
+            undefined=jinja2.StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            finalize=visible,
+        )
+        filters: dict[str, Callable[..., Any]] = {
+            "absolute": humanize.absolute_time,
+            "relative": self.relative,
+            "look": words.LOOKS.__getitem__,
+            "people": lambda number: words.count(number, "person", "people"),
+            "count": words.count,
+            "names": words.names,
+        }
+        self._templates.filters.update(filters)
+
+    @property
+    def now(self) -> datetime:
+        """The time, as the client's clock has it."""
+        return self.client.clock.now()
+
+    def relative(self, moment: datetime) -> str:
+        """Returns a time relative to now."""
+        return humanize.relative_time(moment, self.now)
+
+    def title(self, account: str) -> str:
+        """Returns the name of an account's service."""
+        return self.client.accounts[account].title
+
+    def acting(self, visit: Visit) -> Guestlist:
+        """Returns the client for changes of the visitor."""
+        return self.client.acting_as(visit.actor) if self.ledger is not None else self.client
+
+    def page(
+        self, request: Request, template: str, status: int = 200, **context: Any
+    ) -> HTMLResponse:
+        """Returns a page."""
+        visit = visit_of(request)
+        root: str = request.scope.get("root_path", "")
+
+        def url(path: str, **query: Any) -> str:
+            given = {name: value for name, value in query.items() if value not in ("", None, False)}
+            return root + path + (f"?{urlencode(given)}" if given else "")
+
+        html = self._templates.get_template(template).render(
+            url=url,
+            here=request.scope["path"].removeprefix(root),
+            visit=visit,
+            csrf=visit.token() if visit else "",
+            pages=PAGES,
+            site=self,
+            now=self.now,
+            **context,
+        )
+        return HTMLResponse(html, status)
+
+    def trouble(
+        self, request: Request, status: int, title: str, text: str, **context: Any
+    ) -> Response:
+        """Returns a page that says what went wrong."""
+        return self.page(
+            request, "trouble.html", status, heading=title, text=text, **{"hint": ""} | context
+        )
+
+
+def visible(value: Any) -> Any:
+    """Returns a text without control characters and without those that change the direction of
+    writing: they could make a name look like another one."""
+    if not isinstance(value, str) or value.isprintable():
+        return value
+    shown = "".join(
+        one if one in "\n\t" or unicodedata.category(one) not in ("Cc", "Cf", "Cs") else "\ufffd"
+        for one in value
+    )
+    return type(value)(shown)
+
+
+def page_number(values: Mapping[str, str], name: str = "page") -> int:
+    """Returns the number of the page that the query asks for, from 1."""
+    text = values.get(name, "")
+    return max(1, int(text)) if text.isascii() and text.isdigit() and len(text) < 10 else 1

@@ -1,0 +1,209 @@
+"""The words of the pages: states, evidence, results and errors as sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from guestlist.changes import Action
+from guestlist.errors import GuestlistError
+from guestlist.humanize import relative_time
+from guestlist.models import (
+    OPEN_STATES,
+    Basis,
+    Guest,
+    InviteResult,
+    Outcome,
+    RemoveOutcome,
+    Result,
+    RevokeOutcome,
+    RoleOutcome,
+    RoleResult,
+    State,
+)
+
+
+class Look(NamedTuple):
+    """How a state is shown: a word, a shape for those who see no colors, and a tone of color."""
+
+    word: str
+    shape: str
+    tone: str
+    meaning: str
+
+
+LOOKS = {
+    "member": Look("Member", "●", "good", "is in"),
+    "no_access": Look("No access", "▲", "over", "is in, but may do nothing"),
+    "suspended": Look("Suspended", "■", "over", "is in, but locked out"),
+    "invited": Look("Invited", "○", "open", "has an invitation that can be accepted"),
+    "approval": Look("Waiting for approval", "◔", "open", "the organization has to approve first"),
+    "expired": Look("Expired", "✕", "over", "the invitation was not accepted in time"),
+    "declined": Look("Declined", "✕", "over", "said no"),
+    "withdrawn": Look("Withdrawn", "⊖", "plain", "the invitation was withdrawn"),
+    "gone": Look("Not there", "⊘", "plain", "neither invited nor a member"),
+    "unsure": Look("Not sure", "?", "unsure", "the service does not show it"),
+    "unread": Look("Not read", "…", "plain", "the service was not read yet, or did not answer"),
+}
+"""Looks by state. `no_access` and `suspended` are members; `unread` is no state of a person."""
+
+FILTERS = {
+    "attention": "Needs attention",
+    **{name: look.word for name, look in LOOKS.items() if name not in ("gone", "unread")},
+}
+"""The states that a page can be filtered by."""
+
+_STATES = {
+    State.PENDING: "invited",
+    State.AWAITING_APPROVAL: "approval",
+    State.ACCEPTED: "member",
+    State.DECLINED: "declined",
+    State.EXPIRED: "expired",
+    State.REVOKED: "withdrawn",
+    State.GONE: "gone",
+    State.UNKNOWN: "unsure",
+}
+
+ATTENTION = ("unsure", "expired", "no_access", "suspended", "declined")
+"""The states that need somebody's attention. An invitation of the last day does, too."""
+LAST_DAY = timedelta(days=1)
+
+
+def state_of(guest: Guest) -> str:
+    """Returns the state of a person in one account: a key of `LOOKS`."""
+    return "suspended" if guest.suspended else _STATES[guest.state]
+
+
+def basis_text(guest: Guest, title: str) -> str:
+    """Returns how a person's state is known, as a sentence."""
+    if guest.incomplete or guest.unidentified:
+        reason = str(guest.incomplete or guest.unidentified)
+        return f"Cannot be known: {reason}."
+    if guest.state is State.UNKNOWN:
+        return f"{title} calls it {guest.raw_state or 'nothing'!r}, and what that means is unknown."
+    if guest.state is State.ACCEPTED and guest.basis is Basis.INFERRED:
+        return f"On {title}'s list of members."
+    if guest.state is State.GONE:
+        return f"On no list of {title}."
+    if guest.basis is Basis.DERIVED:
+        return "Worked out from the date of expiry."
+    quoted = f" It calls it “{guest.raw_state}”." if guest.raw_state else ""
+    return f"{title} says so.{quoted}"
+
+
+def expiry_text(expires: datetime | None, now: datetime, *, never: bool = False) -> str:
+    """Returns the time that is left of an invitation: `expires in 2 days`."""
+    if never:
+        return "never expires"
+    if expires is None:
+        return ""
+    if expires <= now:
+        return f"expired {relative_time(expires, now)}"
+    return f"expires {relative_time(expires + timedelta(seconds=30), now)}"
+
+
+def names(words: Iterable[str]) -> str:
+    """Returns words as a list in a sentence: `a, b and c`."""
+    listed = list(words)
+    return " and ".join(filter(None, [", ".join(listed[:-1]), *listed[-1:]]))
+
+
+def count(number: int, what: str, many: str | None = None) -> str:
+    """Returns a number with its noun: `1 person`, `2,000 people`."""
+    return f"{number:,} {what if number == 1 else many or what + 's'}"
+
+
+VERBS = {
+    "invite": "Invite",
+    "resend": "Send again",
+    "revoke": "Withdraw",
+    "remove": "Remove",
+    "assign_role": "Give role",
+    "unassign_role": "Take role",
+}
+"""The buttons of the verbs."""
+
+_DONE: dict[str, str] = {
+    Outcome.INVITED: "Invited.",
+    Outcome.RESENT: "The invitation was sent again.",
+    Outcome.ALREADY_INVITED: "Was invited already: nothing was sent.",
+    Outcome.ALREADY_MEMBER: "Was a member already: nothing was sent.",
+    Outcome.JOINED: "Is a member at once: the service asks nobody.",
+    Outcome.AWAITING_APPROVAL: "Invited; the organization has to approve it first.",
+    RevokeOutcome.REVOKED: "The invitation was withdrawn.",
+    RevokeOutcome.ALREADY_REVOKED: "Had no open invitation: nothing was changed.",
+    RemoveOutcome.REMOVED: "Was taken out.",
+    RemoveOutcome.ALREADY_REMOVED: "Was not there: nothing was changed.",
+    RoleOutcome.ASSIGNED: "The role was given.",
+    RoleOutcome.ALREADY_ASSIGNED: "Had the role already: nothing was changed.",
+    RoleOutcome.UNASSIGNED: "The role was taken.",
+    RoleOutcome.NOT_ASSIGNED: "Did not have the role: nothing was changed.",
+}
+
+
+def done_text(result: Result, title: str) -> str:
+    """Returns what a call did, and how that is known, as sentences."""
+    parts = [_DONE.get(str(result.outcome), f"{str(result.outcome).replace('_', ' ')}.")]
+    if isinstance(result, RoleResult):
+        parts[0] = parts[0].replace("The role", f"The role {result.role.label}")
+    if isinstance(result, InviteResult):
+        if result.email_sent:
+            parts.append(
+                f"{title} took it and sends the email. Whether it arrived, no service shows."
+            )
+        elif result.email_sent is None and result.outcome is not Outcome.JOINED:
+            parts.append("Whether an email was sent is not known.")
+        if result.deferred:
+            roles = names(role.label for role in result.deferred)
+            parts.append(f"After acceptance: {roles}.")
+        if result.guest.invitation and result.guest.invitation.raw_state:
+            parts.append(f"{title} calls it “{result.guest.invitation.raw_state}”.")
+    return " ".join([*parts, *result.warnings])
+
+
+class Failure(NamedTuple):
+    """A failure as the pages show it."""
+
+    what: str
+    happened: str
+    hint: str
+
+
+def failure_of(error: GuestlistError) -> Failure:
+    """Returns what failed, whether it took effect, and what to do."""
+    happened = {
+        True: "It took effect nevertheless.",
+        False: "Nothing was changed.",
+        None: "It may have taken effect. The next try looks before it sends anything.",
+    }[error.happened]
+    return Failure(error.headline, happened, error.hint)
+
+
+def is_open(guest: Guest) -> bool:
+    """Returns whether a person has an invitation that can be accepted."""
+    return guest.state in OPEN_STATES
+
+
+class ActionLook(NamedTuple):
+    """How an action of a plan or of the log is shown."""
+
+    sign: str
+    word: str
+    tone: str
+
+
+ACTIONS = {
+    Action.INVITE: ActionLook("+", "Invite", "good"),
+    Action.RESEND: ActionLook("↻", "Send again", "open"),
+    Action.REPLACE: ActionLook("↻", "Replace invitation", "open"),
+    Action.ASSIGN_ROLE: ActionLook("+", "Give role", "good"),
+    Action.SETTLE: ActionLook("+", "Give deferred role", "good"),
+    Action.UNASSIGN_ROLE: ActionLook("−", "Take role", "over"),  # noqa: RUF001 - a minus sign
+    Action.REVOKE: ActionLook("−", "Withdraw invitation", "over"),  # noqa: RUF001
+    Action.REMOVE: ActionLook("−", "Remove", "over"),  # noqa: RUF001
+    Action.WITHDRAW: ActionLook("−", "Cancel deferred role", "plain"),  # noqa: RUF001
+    Action.DEFER: ActionLook("…", "Role after acceptance", "plain"),
+    Action.UNRESOLVED: ActionLook("?", "Not sure", "unsure"),
+    Action.CANNOT: ActionLook("!", "Not possible", "over"),
+}

@@ -1,0 +1,405 @@
+"""Reviews and the work that follows them.
+
+Every change is reviewed first: a `Review` lists each step and what it will do. It can be started
+once, by one press of its button: a second press, a second tab and a second person get the same
+`Work`. The work runs in the background and is not ended by a closed page.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from secrets import token_urlsafe
+from typing import Any, Generic, Protocol, TypeVar
+
+from guestlist.client import Guestlist
+from guestlist.console.people import People
+from guestlist.console.words import Failure, done_text, failure_of
+from guestlist.errors import GuestlistError
+from guestlist.models import Access, Guest, Result
+from guestlist.runs.progress import RunEvent
+from guestlist.runs.stop import Stop
+from guestlist.runs.tally import Tally
+
+KEPT = 500
+"""Reviews and works that are kept. The ledger keeps what they did."""
+THREADS = 8
+"""Steps of one work that run at the same time. The client keeps the rate limits."""
+
+logger = logging.getLogger("guestlist.console")
+
+T = TypeVar("T")
+
+
+class Progress(StrEnum):
+    """The progress of one step."""
+
+    WAITING = "waiting"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    STOPPED = "stopped"
+
+
+@dataclass
+class Step:
+    """One call about one person in one account.
+
+    Attributes:
+        verb: the name of the client's method.
+        who: the person as the method takes it.
+        label: the person as the pages show it.
+        arguments: further arguments of the method.
+        forecast: what will happen, for people.
+        tone: the tone of the forecast.
+        group: the heading under which the review lists the step.
+        result: what happened, for people.
+    """
+
+    verb: str
+    account: str
+    who: str
+    label: str
+    forecast: str
+    tone: str = "open"
+    group: str = ""
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    progress: Progress = Progress.WAITING
+    result: str = ""
+    failure: Failure | None = None
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A person whom a review leaves out, with the reason."""
+
+    label: str
+    account: str
+    why: str
+    tone: str = "plain"
+    group: str = ""
+
+
+@dataclass
+class Review:
+    """What a change will do, before it is made.
+
+    Attributes:
+        question: what the visitor decides, as a sentence.
+        warning: what is lost, as a sentence.
+        button: the text of the button that starts the work.
+        back: the page to return to without a change.
+        corrections: lines that were not understood; they are offered for correction.
+        work: what the review was started as; None before that.
+    """
+
+    title: str
+    question: str
+    button: str
+    steps: list[Step]
+    actor: str
+    back: str
+    warning: str = ""
+    left_out: list[LeftOut] = field(default_factory=list)
+    corrections: list[str] = field(default_factory=list)
+    again: Mapping[str, Any] = field(default_factory=dict)
+    work: Work | None = None
+    id: str = field(default_factory=lambda: token_urlsafe(12))
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def start(self, begin: Callable[[], Work]) -> Work:
+        """Starts the work if nobody has, and returns it."""
+        with self._lock:
+            if self.work is None:
+                self.work = begin()
+            return self.work
+
+
+class Work:
+    """Something that runs in the background.
+
+    Attributes:
+        title: what it does, as a heading.
+        actor: who started it.
+        began: when it was started.
+        ended: when it ended; None while it runs.
+        version: grows with each change of what its page shows.
+    """
+
+    kind = ""
+
+    def __init__(self, title: str, actor: str, now: Callable[[], datetime]) -> None:
+        self.id = token_urlsafe(12)
+        self.title = title
+        self.actor = actor
+        self.began = now()
+        self.ended: datetime | None = None
+        self.version = 0
+        self.stopping = False
+        self.failure: Failure | None = None
+        self._now = now
+        self._thread: threading.Thread | None = None
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it still runs."""
+        return self.ended is None
+
+    def changed(self) -> None:
+        """Makes the pages that show it read it again."""
+        self.version += 1
+
+    def stop(self) -> None:
+        """Lets the steps that have begun end, and begins no other."""
+        self.stopping = True
+        self.changed()
+
+    def start(self) -> None:
+        """Runs it in a thread of its own."""
+        self._thread = threading.Thread(target=self._guarded, name=f"guestlist-console-{self.kind}")
+        self._thread.start()
+
+    def join(self) -> None:
+        """Waits until it has ended."""
+        if self._thread is not None:
+            self._thread.join()
+
+    def _guarded(self) -> None:
+        try:
+            self.run()
+        except GuestlistError as error:
+            self.failure = failure_of(error)
+        except Exception as error:
+            # The text of an unexpected error may contain secrets.
+            logger.error("%s failed: %s", self.kind, type(error).__name__)
+            self.failure = unexpected(error)
+        finally:
+            self.ended = self._now()
+            self.changed()
+
+    def run(self) -> None:
+        """Does the work."""
+        raise NotImplementedError
+
+
+class Calls(Work):
+    """The steps of a review.
+
+    Args:
+        client: makes the calls, on behalf of the visitor.
+    """
+
+    kind = "calls"
+
+    def __init__(self, review: Review, client: Guestlist, people: People, actor: str) -> None:
+        super().__init__(review.title, actor, client.clock.now)
+        self.review = review
+        self.steps: Sequence[Step] = review.steps
+        self._client = client
+        self._people = people
+        self._lock = threading.Lock()
+
+    def run(self) -> None:
+        with ThreadPoolExecutor(THREADS, thread_name_prefix="guestlist-console-step") as pool:
+            list(pool.map(self._perform, self.steps))
+
+    def count(self, *progress: str) -> int:
+        """Returns the number of steps with this progress."""
+        return sum(step.progress in progress for step in self.steps)
+
+    @property
+    def finished(self) -> int:
+        """The number of steps that need no more work."""
+        return self.count(Progress.DONE, Progress.FAILED)
+
+    @property
+    def failed(self) -> list[Step]:
+        """The steps that failed."""
+        return [step for step in self.steps if step.progress is Progress.FAILED]
+
+    @property
+    def stopped(self) -> list[Step]:
+        """The steps that were not begun, because somebody has stopped the work."""
+        return [step for step in self.steps if step.progress is Progress.STOPPED]
+
+    def resume(self) -> None:
+        """Makes the calls that were not made, because somebody has stopped the work."""
+        with self._lock:
+            if self.is_running or not self.stopped:
+                return
+            for step in self.stopped:
+                step.progress = Progress.WAITING
+            self.steps = self.review.steps
+            self.stopping, self.ended = False, None
+        self.changed()
+        self.start()
+
+    def _perform(self, step: Step) -> None:
+        if step.progress is not Progress.WAITING:
+            return
+        if self.stopping:
+            step.progress = Progress.STOPPED
+            self.changed()
+            return
+        step.progress = Progress.RUNNING
+        try:
+            call = getattr(self._client, step.verb)
+            result: Result = call(step.who, account=step.account, **step.arguments)
+        except GuestlistError as error:
+            step.failure, step.progress = failure_of(error), Progress.FAILED
+        except Exception as error:
+            logger.error("%s failed: %s", step.verb, type(error).__name__)
+            step.failure, step.progress = unexpected(error), Progress.FAILED
+        else:
+            title = self._client.accounts[step.account].title
+            step.result, step.progress = done_text(result, title), Progress.DONE
+            self._people.put(result.guest)
+        self.changed()
+
+
+class RunWork(Work):
+    """A run of `apply` or `settle`.
+
+    Args:
+        carry_out: makes the run. It gets the callback for its events and the signal that stops it.
+    """
+
+    def __init__(
+        self,
+        kind: str,
+        title: str,
+        actor: str,
+        now: Callable[[], datetime],
+        carry_out: Callable[[Callable[[RunEvent], None], Stop], str],
+    ) -> None:
+        super().__init__(title, actor, now)
+        self.kind = kind
+        self.run_number: int | None = None
+        self.tallies: Mapping[str, Tally] = {}
+        self.phase = "Starting"
+        self.outcome = ""
+        self.problems: list[Failure] = []
+        self.left = 0
+        self.interrupted = False
+        self.signal = Stop()
+        self._carry_out = carry_out
+
+    def stop(self) -> None:
+        self.signal()
+        super().stop()
+
+    def run(self) -> None:
+        self.outcome = self._carry_out(self._follow, self.signal)
+
+    def _follow(self, event: RunEvent) -> None:
+        from guestlist.runs import progress
+
+        match event:
+            case progress.ReadingAccount():
+                self.phase = f"Reading {event.account}: {event.count:,} {event.what}"
+            case progress.Reconciling():
+                self.phase = "Looking up requests that got no answer"
+            case progress.RunStarted():
+                self.run_number, self.phase = event.run, "Making the changes"
+            case progress.RunProgress() | progress.RunEnded():
+                self.run_number, self.tallies = event.run, event.tallies
+                if isinstance(event, progress.RunEnded):
+                    self.left, self.interrupted = event.left, event.interrupted
+            case progress.RunProblem():
+                self.problems.append(failure_of(event.error))
+            case progress.CheckingAcceptance():
+                self.phase = "Looking who has accepted"
+            case _:
+                pass
+        self.changed()
+
+
+class PlanWork(Work):
+    """The making of a plan."""
+
+    kind = "plan"
+
+    def __init__(
+        self,
+        actor: str,
+        now: Callable[[], datetime],
+        make: Callable[[Callable[[RunEvent], None]], None],
+    ) -> None:
+        super().__init__("Making a plan", actor, now)
+        self.phase = "Reading the roster"
+        self._make = make
+
+    def run(self) -> None:
+        self._make(self._follow)
+
+    def _follow(self, event: RunEvent) -> None:
+        from guestlist.runs import progress
+
+        if isinstance(event, progress.ReadingAccount):
+            self.phase = f"Reading {event.account}: {event.count:,} {event.what}"
+            self.changed()
+
+
+class Named(Protocol):
+    """Something with an id."""
+
+    @property
+    def id(self) -> str: ...
+
+
+N = TypeVar("N", bound=Named)
+
+
+class Shelf(Generic[N]):
+    """Keeps the newest items by id."""
+
+    def __init__(self, kept: int = KEPT) -> None:
+        self._items: OrderedDict[str, N] = OrderedDict()
+        self._kept = kept
+        self._lock = threading.Lock()
+
+    def add(self, item: N) -> N:
+        """Keeps an item, and returns it."""
+        with self._lock:
+            self._items[item.id] = item
+            while len(self._items) > self._kept:
+                self._items.popitem(last=False)
+        return item
+
+    def get(self, id: str) -> N | None:
+        """Returns the item with this id; None if it is not kept."""
+        return self._items.get(id)
+
+    def __iter__(self) -> Iterator[N]:
+        with self._lock:
+            return iter(list(self._items.values())[::-1])
+
+
+def unexpected(error: Exception) -> Failure:
+    """Returns the failure for an error that is not guestlist's. Its text may contain secrets."""
+    return Failure(
+        f"guestlist itself failed ({type(error).__name__})",
+        "It may have taken effect: look at the log before you repeat it.",
+        "Report it to whoever runs this console.",
+    )
+
+
+def read_person(
+    client: Guestlist, account: str, who: str
+) -> tuple[Guest | None, Access | None, Failure | None]:
+    """Reads a person's state in one account, and what they may do if they are in."""
+    try:
+        guest = client.status(who, account=account)
+        access: Access | None = None
+        provider = client.accounts[account]
+        if guest.member is not None and provider.supports("access"):
+            access = client.access(who, account=account)
+    except GuestlistError as error:
+        return None, None, failure_of(error)
+    return guest, access, None
