@@ -119,6 +119,7 @@ class PeoplePages:
 
     def _card(self, name: str, provider: Provider) -> dict[str, Any]:
         account = self._site.client.account(name)
+        members, invitations = self._site.people.numbers(name)
         abilities = {
             text: any(map(provider.supports, operations))
             for text, operations in CAPABILITIES.items()
@@ -135,6 +136,8 @@ class PeoplePages:
             "name": name,
             "provider": provider,
             "reading": self._site.people.readings[name],
+            "members": members,
+            "invitations": invitations,
             "abilities": abilities,
             "substitutes": substitutes,
             "limits": [limit_text(limit) for limit in provider.limits],

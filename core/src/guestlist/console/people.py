@@ -10,24 +10,28 @@ import sqlite3
 import threading
 import unicodedata
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from guestlist.address import email_key, login_key, person_key
+from guestlist.address import email_key, login_key
 from guestlist.changes import without_secrets
 from guestlist.client import Guestlist
-from guestlist.console.words import ATTENTION, LAST_DAY, state_of
-from guestlist.errors import GuestlistError
-from guestlist.models import Access, Guest, Invitation, Member, Role
-from guestlist.verbs.states import best_member, conclude_from
-
-if TYPE_CHECKING:
-    from guestlist.roster.file import Roster
+from guestlist.console.words import ATTENTION, LAST_DAY, MEMBERS, OPEN, state_of
+from guestlist.errors import ConfigError, GuestlistError
+from guestlist.exchange.clock import Stopped
+from guestlist.models import Access, Guest, Invitation, Role
+from guestlist.roster.file import read_roster
+from guestlist.runs.people import People as Found
+from guestlist.runs.people import who
+from guestlist.runs.person import Person
+from guestlist.runs.progress import ReadingAccount, RunEvent
+from guestlist.runs.stop import Stop
 
 PAGE_ROWS = 50
 """Rows of a page. 50 rows of 17 accounts are 60 KB."""
@@ -44,8 +48,16 @@ CREATE TABLE people (
     search TEXT NOT NULL,
     sort TEXT NOT NULL,
     wanted INTEGER,
+    unclear TEXT NOT NULL DEFAULT '',
     attention INTEGER NOT NULL DEFAULT 0
 );
+CREATE TABLE names (
+    account TEXT NOT NULL,
+    name TEXT NOT NULL,
+    person INTEGER NOT NULL,
+    PRIMARY KEY (account, name)
+);
+CREATE INDEX names_by_person ON names (person);
 CREATE INDEX people_by_name ON people (sort, id);
 CREATE INDEX people_by_attention ON people (attention DESC, sort, id);
 CREATE TABLE cells (
@@ -76,17 +88,16 @@ class AccountReading:
     Attributes:
         at: when its lists were read completely; None if never.
         error: why the last reading failed; None if it did not.
-        problems: records that could not be read.
+        problem: the first record that could not be read; None if all were read.
+        reading: what is being read now; empty if nothing is.
         roles: everything that can be granted.
     """
 
     at: datetime | None = None
     error: GuestlistError | None = None
-    reading: bool = False
-    problems: int = 0
+    problem: GuestlistError | None = None
+    reading: str = ""
     roles: tuple[Role, ...] = ()
-    members: int = 0
-    invitations: int = 0
 
 
 @dataclass(frozen=True)
@@ -120,6 +131,7 @@ class Row:
 
     Attributes:
         who: the address, else the login or id.
+        unclear: the accounts that do not show whether the person is in them.
         wanted: 1 if the roster names the person, 0 if not; None without a roster.
     """
 
@@ -130,6 +142,7 @@ class Row:
     who: str
     wanted: int | None
     attention: bool
+    unclear: tuple[str, ...] = ()
     cells: Mapping[str, Cell] = field(default_factory=dict)
 
 
@@ -168,8 +181,8 @@ class People:
         self._lock = threading.RLock()
         self._db = sqlite3.connect("", check_same_thread=False, isolation_level=None)
         self._db.executescript(SCHEMA)
-        self._aliases: dict[tuple[str, str], str] = {}
-        self._wanted: frozenset[str] | None = None
+        self._stop = Stop()
+        self.is_reading = False
         self.roster_error: GuestlistError | None = None
         self.readings = {name: AccountReading() for name in client.accounts}
         self._begun = False
@@ -185,135 +198,132 @@ class People:
             self.refresh()
 
     def refresh(self) -> None:
-        """Starts to read all accounts in the background, except those that are being read."""
-        with self._lock:
-            self._begun = True
-            due = [name for name, one in self.readings.items() if not one.reading]
-            for name in due:
-                self.readings[name].reading = True
-        if due:
-            self._in_background(self._refresh, due)
+        """Starts to read all accounts in the background, unless they are being read."""
+        if self._start_reading():
+            self._in_background(self._read)
 
     def refresh_now(self) -> None:
         """Reads all accounts, and returns afterwards."""
+        if self._start_reading():
+            self._read()
+
+    def _start_reading(self) -> bool:
         with self._lock:
             self._begun = True
-            for one in self.readings.values():
-                one.reading = True
-        self._refresh(list(self.readings), wait=True)
-
-    @property
-    def is_reading(self) -> bool:
-        """Whether an account is being read."""
-        return any(one.reading for one in self.readings.values())
+            if self.is_reading:
+                return False
+            self.is_reading = True
+        for one in self.readings.values():
+            one.reading = "is being read"
+        return True
 
     def close(self) -> None:
         """Waits shortly for readings, and deletes the temporary database."""
+        self._stop()
         for thread in self._threads:
             thread.join(LAST_READING_SECONDS)
         with self._lock:
             self._db.close()
 
-    def _refresh(self, names: Sequence[str], *, wait: bool = False) -> None:
-        try:
-            self._read_roster()
-        except GuestlistError as error:
-            self.roster_error = error
-        if wait:
-            for name in names:
-                self._read(name)
-        else:
-            for name in names:
-                self._in_background(self._read, name)
-
-    def _in_background(self, work: Callable[..., None], *arguments: Any) -> None:
+    def _in_background(self, work: Callable[[], None]) -> None:
         """Runs a function in a thread that does not keep the process from ending."""
-        thread = threading.Thread(
-            target=work, args=arguments, name="guestlist-console-read", daemon=True
-        )
+        thread = threading.Thread(target=work, name="guestlist-console-read", daemon=True)
         self._threads = [one for one in self._threads if one.is_alive()] + [thread]
         thread.start()
 
-    def _read_roster(self) -> None:
-        if self._roster is None:
-            return
-        from guestlist.roster.file import read_roster
-
-        roster: Roster = read_roster(self._roster, allow_empty=True)
-        aliases: dict[tuple[str, str], str] = {}
-        wanted = set()
-        for one in roster.wanted():
-            wanted.add(one.key)
-            for address in one.also:
-                aliases["", email_key(address)] = one.key
-            if one.login:
-                aliases[one.account, login_key(one.login)] = one.key
-        with self._lock:
-            self._aliases, self._wanted, self.roster_error = aliases, frozenset(wanted), None
-
-    def _read(self, name: str) -> None:
-        reading = self.readings[name]
+    def _read(self) -> None:
+        """Reads the people and the roles of all accounts."""
+        reading = ThreadPoolExecutor(max(1, len(self.readings)))
         try:
-            guests = list(self._guests(name))
-            roles: tuple[Role, ...] = ()
-            if self._client.accounts[name].supports("roles"):
-                roles = tuple(self._client.roles(account=name))
-            with self._lock:
-                self._replace(name, guests)
-                reading.roles = roles
-                reading.at = self._client.clock.now()
-                reading.error = None
+            roles = {
+                name: reading.submit(self._roles, name)
+                for name, provider in self._client.accounts.items()
+                if provider.supports("roles")
+            }
+            with self._who() as found:
+                errors = {**found.errors}
+                at = self._client.clock.now()
+                with self._lock:
+                    self._replace(found)
+            problems = {one.account: one for one in found.problems}
+            for name, one in self.readings.items():
+                one.error, one.problem = errors.get(name), problems.get(name)
+                if name in roles:
+                    try:
+                        one.roles = roles[name].result()
+                    except GuestlistError as error:
+                        one.error = one.error or error
+                if name not in errors:
+                    one.at = at
         except GuestlistError as error:
-            reading.error = error
-        except sqlite3.ProgrammingError:
+            for one in self.readings.values():
+                one.error = error
+        except (Stopped, sqlite3.ProgrammingError):
             pass  # the console was closed meanwhile
         finally:
-            reading.reading = False
+            reading.shutdown(cancel_futures=True)
+            for one in self.readings.values():
+                one.reading = ""
+            self.is_reading = False
 
-    def _guests(self, name: str) -> Iterator[Guest]:
-        """Yields everybody in an account, from its two lists."""
-        client = self._client
-        account = client._accounts.by_name[name]
-        provider = client.accounts[name]
-        invitations: dict[str, list[Invitation]] = defaultdict(list)
-        members: dict[str, list[Member]] = defaultdict(list)
-        problems = 0
-        if provider.supports("invitations"):
-            listed = client.invitations(account=name, complete=False)
-            for invitation in listed:
-                bare = without_secrets(invitation).model_copy(update={"raw": None})
-                invitations[email_key(invitation.email)].append(bare)
-            problems += len(listed.problems)
-        if provider.supports("members"):
-            present = client.members(account=name)
-            for member in present:
-                key = person_key(member.address, member.login or member.email, member.id)
-                members[key].append(member.model_copy(update={"raw": None}))
-            problems += len(present.problems)
-        reading = self.readings[name]
-        reading.problems = problems
-        reading.members, reading.invitations = len(members), len(invitations)
-        for key in dict.fromkeys([*invitations, *members]):
-            records, found = invitations.get(key, []), best_member(members.get(key, ()))
-            email = found.address if found else None
-            email = email or (records[0].email if records else None)
-            login = found.login if found else None
-            yield conclude_from(account, email, records, found, login=login)
+    def _who(self) -> Found:
+        """Returns the people of all accounts. If the roster cannot be read, reads without it."""
+        self.roster_error = None
+        if self._roster is not None:
+            try:
+                return who(
+                    read_roster(self._roster, allow_empty=True),
+                    client=self._client,
+                    on_progress=self._follow,
+                    stop=self._stop,
+                )
+            except ConfigError as error:
+                self.roster_error = error
+        return who(client=self._client, on_progress=self._follow, stop=self._stop)
+
+    def _follow(self, event: RunEvent) -> None:
+        if isinstance(event, ReadingAccount):
+            self.readings[event.account].reading = f"{event.count:,} {event.what}"
+
+    def _roles(self, name: str) -> tuple[Role, ...]:
+        return tuple(self._client.roles(account=name))
 
     # ------------------------------------------------------------------ writing
 
-    def _replace(self, account: str, guests: Iterable[Guest]) -> None:
+    def _replace(self, found: Found) -> None:
+        """Replaces the cells of all accounts that were read."""
+        read = [name for name in self.readings if name not in found.errors]
         with self._transaction():
-            self._db.execute("DELETE FROM cells WHERE account = ?", (account,))
-            for guest in guests:
-                self._put(guest)
+            self._db.executemany("DELETE FROM cells WHERE account = ?", [(one,) for one in read])
+            self._db.execute("DELETE FROM names")
+            self._db.execute("UPDATE people SET wanted = NULL, attention = 0, unclear = ''")
+            for person in found:
+                if person.guests:
+                    self._put_person(person)
             self._db.execute(
                 "DELETE FROM people WHERE NOT EXISTS (SELECT 1 FROM cells WHERE person = id)"
             )
-            if self._wanted is not None:
-                self._mark_wanted()
-            self._db.execute("UPDATE people SET attention = 0 WHERE attention")
             self._mark_attention()
+
+    def _put_person(self, person: Person) -> None:
+        who = person.label
+        name = next(
+            (one.member.name for one in person.guests if one.member and one.member.name), ""
+        )
+        id = self._person(person.key, who, name, " ".join([*person.also, *person.logins.values()]))
+        wanted = None if self._roster is None else int(person.in_roster)
+        if wanted is not None or person.unclear:
+            self._db.execute(
+                "UPDATE people SET wanted = ?, unclear = ? WHERE id = ?",
+                (wanted, "\n".join(person.unclear), id),
+            )
+        names = [("", email_key(one)) for one in (person.email, *person.also) if one]
+        names += [(account, login_key(login)) for account, login in person.logins.items()]
+        self._db.executemany(
+            "INSERT OR REPLACE INTO names VALUES (?, ?, ?)", [(*one, id) for one in names]
+        )
+        for guest in person.guests:
+            self._put(id, guest)
 
     def put(self, guest: Guest, access: Access | None = None) -> None:
         """Stores one person's state, as a call has returned it.
@@ -323,7 +333,8 @@ class People:
         """
         now = self._client.clock.now().timestamp()
         with self._lock, self._transaction():
-            person = self._put(guest)
+            person = self._person_of(guest)
+            self._put(person, guest)
             if access is not None:
                 bare = access.model_copy(update={"guest": _bare(access.guest)})
                 self._db.execute(
@@ -341,31 +352,10 @@ class People:
                 )
             self._db.execute("UPDATE people SET attention = 0 WHERE id = ?", (person,))
             self._mark_attention()
-            if self._wanted is not None:
-                self._mark_wanted()
 
-    def _put(self, guest: Guest) -> int:
+    def _put(self, person: int, guest: Guest) -> None:
         bare = _bare(guest)
-        key = self._key_of(bare)
         member, invitation = bare.member, bare.invitation
-        name = ((member.name if member else None) or "").replace("\0", "\ufffd")
-        who = bare.label or key
-        search = _searchable(f"{name} {who} {bare.login or ''} {key}")
-        row = self._db.execute("SELECT id, name FROM people WHERE key = ?", (key,)).fetchone()
-        if row is None:
-            person = self._db.execute(
-                "INSERT INTO people (token, key, name, who, search, sort) VALUES (?,?,?,?,?,?)"
-                " RETURNING id",
-                (token_of(key), key, name, who, search, _searchable(name or who)),
-            ).fetchone()[0]
-        else:
-            person = row[0]
-            if name and not row[1]:
-                self._db.execute(
-                    "UPDATE people SET name = ?, search = search || ' ' || ?, sort = ?"
-                    " WHERE id = ?",
-                    (name, search, _searchable(name), person),
-                )
         expires = invitation.expires_at if invitation else None
         roles = (member.roles if member else None) or (invitation.roles if invitation else ())
         self._db.execute(
@@ -379,21 +369,35 @@ class People:
                 bare.model_dump_json(exclude_defaults=True),
             ),
         )
-        return int(person)
 
-    def _key_of(self, guest: Guest) -> str:
-        """Returns the key of the person to whom an account's record belongs, by the roster."""
-        if guest.login:
-            found = self._aliases.get((guest.account, login_key(guest.login)))
-            if found:
-                return found
-        return self._aliases.get(("", guest.key), guest.key)
+    def _person(self, key: str, who: str, name: str | None, others: str = "") -> int:
+        """Returns the number of a person, who is added if they are new."""
+        name = (name or "").replace("\0", "\ufffd")
+        row = self._db.execute("SELECT id, name FROM people WHERE key = ?", (key,)).fetchone()
+        if row is not None and (row[1] or not name):
+            return int(row[0])
+        facts = (name, who, _searchable(f"{name} {who} {others}"), _searchable(name or who))
+        if row is not None:
+            query = "UPDATE people SET name = ?, who = ?, search = ?, sort = ? WHERE id = ?"
+            self._db.execute(query, (*facts, row[0]))
+            return int(row[0])
+        query = (
+            "INSERT INTO people (name, who, search, sort, token, key) VALUES (?,?,?,?,?,?)"
+            " RETURNING id"
+        )
+        return int(self._db.execute(query, (*facts, token_of(key), key)).fetchone()[0])
 
-    def _mark_wanted(self) -> None:
-        wanted = self._wanted or frozenset()
-        rows = self._db.execute("SELECT id, key, wanted FROM people").fetchall()
-        changed = [(key in wanted, id) for id, key, now in rows if now != int(key in wanted)]
-        self._db.executemany("UPDATE people SET wanted = ? WHERE id = ?", changed)
+    def _person_of(self, guest: Guest) -> int:
+        """Returns the number of the person to whom an account's record belongs."""
+        names = [(guest.account, login_key(guest.login))] if guest.login else []
+        names += [("", email_key(guest.email))] if guest.email else []
+        for name in names:
+            query = "SELECT person FROM names WHERE account = ? AND name = ?"
+            found = self._db.execute(query, name).fetchone()
+            if found is not None:
+                return int(found[0])
+        member = guest.member
+        return self._person(guest.key, guest.label or guest.key, member.name if member else "")
 
     def _mark_attention(self) -> None:
         """Brings the states that depend on the time up to date."""
@@ -440,7 +444,7 @@ class People:
         order = "p.sort, p.id" if chosen.by_name else "p.attention DESC, p.sort, p.id"
         with self._lock:
             query = (
-                "SELECT p.id, p.token, p.key, p.name, p.who, p.wanted, p.attention"  # noqa: S608
+                "SELECT p.id, p.token, p.key, p.name, p.who, p.wanted, p.attention, p.unclear"  # noqa: S608
                 f" FROM people p {where} ORDER BY {order} LIMIT ? OFFSET ?"
             )
             found = self._db.execute(query, (*values, rows, (page - 1) * rows)).fetchall()
@@ -451,7 +455,8 @@ class People:
         with self._lock:
             self._expire()
             found = self._db.execute(
-                "SELECT id, token, key, name, who, wanted, attention FROM people WHERE token = ?",
+                "SELECT id, token, key, name, who, wanted, attention, unclear FROM people"
+                " WHERE token = ?",
                 (token,),
             ).fetchall()
             rows = self._with_cells(found)
@@ -501,6 +506,24 @@ class People:
             )
             for token, who, name, named, state, expires, guest in found
         ]
+
+    def numbers(self, account: str) -> tuple[int, int]:
+        """Returns the number of members and of open invitations of an account."""
+        with self._lock:
+            found = dict(
+                self._db.execute(
+                    "SELECT state, count(*) FROM cells WHERE account = ? GROUP BY state", (account,)
+                ).fetchall()
+            )
+        members = sum(found.get(one, 0) for one in MEMBERS)
+        return members, sum(found.get(one, 0) for one in OPEN)
+
+    def other_names(self, person: Row) -> list[tuple[str, str]]:
+        """Returns the names by which a person is known, each with the account of a login; the
+        account is empty for an address."""
+        with self._lock:
+            query = "SELECT account, name FROM names WHERE person = ? ORDER BY account, name"
+            return self._db.execute(query, (person.id,)).fetchall()
 
     def count_invitations(self, states: Sequence[str], account: str = "") -> int:
         """Returns the number of invitations in these states."""
@@ -552,16 +575,11 @@ class People:
                 cells[person][account] = Cell(account, state, _moment(expires), listed)
         return [
             Row(
-                id,
-                token,
-                key,
-                name,
-                who,
-                None if wanted is None else bool(wanted),
-                bool(attention),
-                cells[id],
+                *(id, token, key, name, who, wanted, bool(attention)),
+                unclear=tuple(filter(None, unclear.split("\n"))),
+                cells=cells[id],
             )
-            for id, token, key, name, who, wanted, attention in found
+            for id, token, key, name, who, wanted, attention, unclear in found
         ]
 
 
@@ -588,7 +606,8 @@ def _where(chosen: Filter) -> tuple[str, list[object]]:
         cell.append(f"c.state IN ({','.join('?' * len(ATTENTION))})")
         values += ATTENTION
     elif chosen.state == "member":
-        cell.append("c.state IN ('member', 'no_access', 'suspended')")
+        cell.append(f"c.state IN ({','.join('?' * len(MEMBERS))})")
+        values += MEMBERS
     elif chosen.state:
         cell.append("c.state = ?")
         values.append(chosen.state)

@@ -44,13 +44,18 @@ LOOKS = {
     "withdrawn": Look("Withdrawn", "⊖", "plain", "the invitation was withdrawn"),
     "gone": Look("Not there", "⊘", "plain", "neither invited nor a member"),
     "unsure": Look("Not sure", "?", "unsure", "the service does not show it"),
+    "unclear": Look("Cannot tell", "?", "plain", "the service shows no addresses of members"),
     "unread": Look("Not read", "…", "plain", "the service was not read yet, or did not answer"),
 }
-"""Looks by state. `no_access` and `suspended` are members; `unread` is no state of a person."""
+"""Looks by state. `no_access` and `suspended` are members; `unclear` and
+`unread` are no states of a person."""
 
+NO_FILTERS = ("gone", "unclear", "unread")
 FILTERS = {
     "attention": "Needs attention",
-    **{name: look.word for name, look in LOOKS.items() if name not in ("gone", "unread")},
+    **{
+        name: look.word for name, look in LOOKS.items() if name not in ("gone", "unclear", "unread")
+    },
 }
 """The states that a page can be filtered by."""
 
@@ -65,6 +70,10 @@ _STATES = {
     State.UNKNOWN: "unsure",
 }
 
+MEMBERS = ("member", "no_access", "suspended")
+"""The states of people who are in."""
+OPEN = ("invited", "approval")
+"""The states of invitations that may still be accepted."""
 ATTENTION = ("unsure", "expired", "no_access", "suspended", "declined")
 """The states that need somebody's attention. An invitation of the last day does, too."""
 LAST_DAY = timedelta(days=1)

@@ -22,6 +22,7 @@ from guestlist.client import Guestlist
 from guestlist.console.people import People
 from guestlist.console.words import Failure, done_text, failure_of
 from guestlist.errors import GuestlistError
+from guestlist.exchange.clock import Stopped
 from guestlist.models import Access, Guest, Result
 from guestlist.runs.progress import RunEvent
 from guestlist.runs.stop import Stop
@@ -253,6 +254,8 @@ class Calls(Work):
             result: Result = call(step.who, account=step.account, **step.arguments)
         except GuestlistError as error:
             step.failure, step.progress = failure_of(error), Progress.FAILED
+        except Stopped:  # the console ends, and the call was waiting
+            step.progress = Progress.STOPPED
         except Exception as error:
             logger.error("%s failed: %s", step.verb, type(error).__name__)
             step.failure, step.progress = unexpected(error), Progress.FAILED
