@@ -14,6 +14,7 @@ import guestlist
 ROOT = Path(__file__).parents[2]
 PUBLIC = {
     "guestlist",
+    "guestlist.console",
     "guestlist.errors",
     "guestlist.models",
     "guestlist.provider",
