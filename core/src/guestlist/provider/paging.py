@@ -221,7 +221,10 @@ def _positioned(
         if (earlier := place.before(count)) is None:
             break
         place = Offset(earlier.skip // unit * unit, count)
-    records = reply.records(*names)
+    # SCIM leaves an empty list out (RFC 7644, 3.4.2)
+    body = reply.json()
+    is_left_out = count == 0 and isinstance(body, dict) and not any(map(body.get, names))
+    records = [] if is_left_out else reply.records(*names)
     end = place.skip + (len(records) if unit == 1 else unit)
     more = len(records) >= size if count is None else end < count
     following = str(Offset(end, count)) if records and more else None

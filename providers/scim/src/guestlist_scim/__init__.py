@@ -1,1 +1,5 @@
-"""SCIM 2.0 for guestlist."""
+"""SCIM 2.0 for guestlist: the users and groups of any service that speaks it."""
+
+from guestlist_scim.provider import Scim
+
+__all__ = ["Scim"]

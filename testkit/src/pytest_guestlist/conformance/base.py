@@ -61,6 +61,8 @@ class Rules:
             from `setting`, and records it with `--guestlist-record`.
         role: the role that invitations offer, by id, name or `kind:name`; by default the last one
             that the service lists. Set it, so that the suite notices a list that is read wrongly.
+        joins_at_once: whether the service has no invitations, so that `invite` always returns a
+            member.
     """
 
     cassettes: ClassVar[Path | None] = None
@@ -68,6 +70,7 @@ class Rules:
     kind: ClassVar[type[Provider] | None] = None
     facts: ClassVar[dict[str, str]] = {}
     role: ClassVar[str | None] = None
+    joins_at_once: ClassVar[bool] = False
 
     def setting(self) -> Setting:
         """Returns a new setting. Override it for a live service."""
@@ -150,7 +153,7 @@ class Rules:
                 else:
                     kind = cls.provider_class()
                     setting = ending.enter_context(replaying(cls.cassettes, name, kind))
-            scene = Scene(setting, cls.role)
+            scene = Scene(setting, cls.role, joins_at_once=cls.joins_at_once)
             ending.callback(scene.close)
             yield scene
 

@@ -292,7 +292,7 @@ class Listing(Rules):
         Likely cause: The search reads pages in a loop of its own, or takes a record without
         comparing it.
         """
-        for sample in samples_of(tour, finding):
+        for sample in sent_by(tour, finding):
             outgoing, answer = sample.played[-1]
             size = page_size(outgoing)
             if sample.value is None or size is None:

@@ -34,7 +34,8 @@ class Membership(Rules):
         (return None from the reader).
         """
         scene.needs("members")
-        scene.invitation("bob")
+        if not scene.joins_at_once:
+            scene.invitation("bob")
         scene.member("ada")
         listed = [email_key(one.email) for one in scene.guests.members()]
         scene.check(

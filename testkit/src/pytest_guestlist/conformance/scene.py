@@ -17,7 +17,16 @@ from guestlist.exchange.account import Call
 from guestlist.exchange.drive import Driver, Wire
 from guestlist.exchange.policy import run
 from guestlist.exchange.step import Failure, Outgoing
-from guestlist.models import Guest, Invitation, InviteResult, Member, NewInvitation, Role, State
+from guestlist.models import (
+    Guest,
+    Invitation,
+    InviteResult,
+    Member,
+    NewInvitation,
+    Outcome,
+    Role,
+    State,
+)
 from guestlist.provider import Effect, Flow, Provider, Request
 from pytest_guestlist.conformance.clients import (
     ACCOUNT,
@@ -43,9 +52,12 @@ class Scene:
     Args:
         setting: the service and the people around it.
         role: the role that invitations name, where they have to name one.
+        joins_at_once: whether the service has no invitations.
     """
 
-    def __init__(self, setting: Setting, role: str | None = None) -> None:
+    def __init__(
+        self, setting: Setting, role: str | None = None, *, joins_at_once: bool = False
+    ) -> None:
         self.setting = setting
         self.provider = setting.provider()
         self.wire = Noting(setting.wire())
@@ -53,6 +65,12 @@ class Scene:
         self.spy = spy_on(self.provider, setting.clock, self.events.append)
         self.guests = self.client(self.spy)
         self._role = role
+        self.joins_at_once = joins_at_once
+        self.invited = Outcome.JOINED if joins_at_once else Outcome.INVITED
+        """The outcome of inviting an address that the service has not seen."""
+        self.already = Outcome.ALREADY_MEMBER if joins_at_once else Outcome.ALREADY_INVITED
+        """The outcome of inviting it again."""
+        self.state_after_invite = State.ACCEPTED if joins_at_once else State.PENDING
 
     def client(self, spy: Spy) -> Guestlist:
         """A client for one account of this scene."""
@@ -154,7 +172,10 @@ class Scene:
         return self.guests.invite(self.address(name), **{**self.terms(), **changes})
 
     def invitation(self, name: str) -> Invitation:
-        """The open invitation of somebody invited just now."""
+        """The open invitation of somebody invited just now. Skips the test if people join at
+        once."""
+        if self.joins_at_once:
+            pytest.skip("people join at once here: there are no invitations")
         guest = self.invite(name).guest
         if guest.invitation is None or guest.state is not State.PENDING:
             self.remark(
@@ -167,6 +188,16 @@ class Scene:
 
     def member(self, name: str) -> Member:
         """Somebody who was invited and has accepted."""
+        if self.joins_at_once:
+            guest = self.invite(name).guest
+            if guest.member is None or guest.state is not State.ACCEPTED:
+                self.remark(
+                    rule="inviting an address that the service has not seen makes a member",
+                    expected="a guest in state accepted with a member record",
+                    came=guest,
+                    look_at="invite",
+                )
+            return guest.member
         return self.accept(self.invitation(name))
 
     def address(self, name: str) -> str:
@@ -251,7 +282,9 @@ class Scene:
         return found
 
     def mailed(self, address: str, count: int, look_at: str) -> None:
-        """Checks how many emails an address has got."""
+        """Checks how many emails an address has got, if invitations are emails."""
+        if self.joins_at_once:
+            return
         came = self.setting.emails(address)
         wanted = f"{count} emails to {address}"
         self.check(came == count, expected=wanted, came=f"{came} emails", look_at=look_at)

@@ -317,7 +317,7 @@ def renamed(record: Any, n: int) -> Any:
             else renamed(value, n)
             for key, value in record.items()
         }
-    return record
+    return [renamed(one, n) for one in record] if isinstance(record, list) else record
 
 
 def without_totals(value: Any) -> Any:

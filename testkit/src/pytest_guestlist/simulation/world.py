@@ -250,9 +250,9 @@ class Site:
         )
 
 
-PAGE_SIZES = frozenset({"per_page", "page_size", "limit", "take"})
+PAGE_SIZES = frozenset({"per_page", "page_size", "limit", "take", "count"})
 """What services call the size of a page."""
-PAGE_STARTS = frozenset({"cursor", "offset", "page", "skip", "start"})
+PAGE_STARTS = frozenset({"cursor", "offset", "page", "skip", "start", "startIndex"})
 """What they call the place where it begins."""
 
 

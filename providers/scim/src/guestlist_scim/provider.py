@@ -1,0 +1,399 @@
+"""The SCIM 2.0 provider: facts of RFC 7643 and RFC 7644, and settings for what services do
+differently.
+
+SCIM has no invitations: a user that is created is in at once, and the service decides whether the
+person gets an email. Roles are groups.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
+from typing import Any, ClassVar, Literal
+
+from guestlist.errors import Conflict, GuestlistError
+from guestlist.models import Grant, Invitation, Member, MemberState, NewInvitation, Role
+from guestlist.provider import (
+    Effect,
+    Flow,
+    Limit,
+    Page,
+    Provider,
+    Request,
+    Response,
+    by_offset,
+    every,
+    explain,
+    operation,
+    parse_datetime,
+    setting,
+)
+
+PAGE_SIZE = 100
+"""Records per page. A service may send fewer; `totalResults` shows where the list ends."""
+
+USER_SCHEMA = "urn:ietf:params:scim:schemas:core:2.0:User"
+PATCH_SCHEMA = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
+
+_HINTS = {
+    "invalidFilter": "The service cannot search like this. Set find_by and find_groups in the"
+    " account: see the table of settings.",
+    "invalidPath": 'Set removes_members = "by_value" or patch = false in the account.',
+    "mutability": "The service does not let SCIM clients change this. Change it at the service.",
+    "sensitive": "The service refuses personal data in a URL. Set find_by = [] in the account.",
+}
+"""What to do for the error words of SCIM (RFC 7644, 3.12)."""
+
+
+class Scim(Provider):
+    """The users and groups of one service, or of one tenant of it, behind a SCIM 2.0 base URL."""
+
+    name = "scim"
+    title = "SCIM"
+    docs_url = "https://www.rfc-editor.org/rfc/rfc7644"
+    sandbox = "guestlist_scim.sandbox:ScimService"
+    judges = (
+        "a real server, scim2-server 0.8.3",
+        "scim2-tester 0.5.2",
+        "scim2-client 0.13.2",
+    )
+
+    media_type = "application/scim+json"
+    # Groups are given after the user exists, so that a crash between the two requests loses none.
+    most_roles = 0
+    role_kinds = ("group",)
+    no_access = "The person is a member of no group."
+    substitutes: ClassVar[Mapping[str, str]] = {
+        "role": "Invite the person, who is in at once, then `assign-role`; or use `onboard`.",
+        "email": "SCIM does not say whether the service sends one: turn it off there.",
+        "resend": "A SCIM user is in at once: nothing is pending.",
+        "revoke": "A SCIM user is in at once: use `remove`.",
+        "get_invitation": "A SCIM user is in at once: see `members`.",
+    }
+
+    base_url: str = setting(
+        "The service's SCIM base URL, the part before /Users", env="SCIM_BASE_URL"
+    )
+    token: str = setting("Bearer token for SCIM", env="SCIM_TOKEN", secret=True)
+    deprovision: Literal["delete", "deactivate"] = setting(
+        "What `remove` does: delete the user, or set active to false", default="delete"
+    )
+    find_by: tuple[str, ...] = setting(
+        "The attributes by which the service finds an address; empty to read all users",
+        default=("userName", "emails.value"),
+    )
+    find_groups: bool = setting(
+        "Whether the service finds the groups of a user (members.value eq ...)", default=False
+    )
+    groups_in_users: bool = setting(
+        "Whether each user has the complete list of groups", default=False
+    )
+    patch: bool = setting("Whether the service takes PATCH; PUT is used otherwise", default=True)
+    removes_members: Literal["by_path", "by_value"] = setting(
+        "How a PATCH names who leaves a group: members[value eq ...], or a value",
+        default="by_path",
+    )
+    requests_per_minute: int = setting("How many requests it allows; 0 if unknown", default=0)
+
+    @property
+    def limits(self) -> tuple[Limit, ...]:
+        """SCIM has no rate limit of its own. The setting has that of the service."""
+        return (Limit(self.requests_per_minute, 60.0),) if self.requests_per_minute > 0 else ()
+
+    @property
+    def refuses_duplicates(self) -> bool:
+        """Only a userName is unique (RFC 7643, 4.1.1). If people are found by it alone, it is their
+        address."""
+        return self.find_by == ("userName",)
+
+    def authorize(self) -> Mapping[str, str]:
+        return {"Authorization": f"Bearer {self.token}"}
+
+    def explain(self, response: Response) -> GuestlistError:
+        """Returns the error for a refusal, by SCIM's word for it."""
+        error = super().explain(response)
+        if error.code == "uniqueness" and response.status == 400:
+            return explain(response, Conflict)
+        error.hint = _HINTS.get(error.code or "", error.hint)
+        if response.status == 404 and error.code is None:
+            error.hint = "If nothing is found at all, check base_url: the part before /Users."
+        if response.status == 501 or (response.status == 405 and self.patch):
+            return explain(response, hint="Set patch = false in the account, if PATCH is refused.")
+        return error
+
+    @operation
+    def organization(self) -> Flow[str]:
+        """Returns where the service is, because SCIM has no name for it. Reads a user, because
+        some services show their configuration to everybody."""
+        reply = yield Request.get("Users", query={"startIndex": 1, "count": 1})
+        int(reply.mapping()["totalResults"])
+        return self.base_url.partition("://")[2].rstrip("/")
+
+    @operation
+    def invite(self, new: NewInvitation) -> Flow[Member]:
+        """Creates the user. With `deprovision = "deactivate"`, a user who was removed is activated
+        again."""
+        body = {
+            "schemas": [USER_SCHEMA],
+            "userName": new.login or new.email,
+            "emails": [{"value": new.email, "type": "work", "primary": True}],
+            "active": True,
+        }
+        try:
+            reply = yield Request.post("Users", json=body)
+        except Conflict:
+            removed = None
+            if self.deprovision == "deactivate":
+                removed = yield from self.find_member(new.login or new.email)
+            if removed is None or removed.state is not MemberState.REMOVED:
+                raise
+            yield from self._set_active(removed, True)
+            return (yield from self.get_member(removed.id))
+        return self._member(reply.mapping())
+
+    @operation
+    def invitations(self, cursor: str | None = None) -> Flow[Page[Invitation]]:
+        """Returns an empty page: SCIM has no invitations."""
+        yield from ()
+        return Page([])
+
+    @operation
+    def find_invitation(self, email: str) -> Flow[Invitation | None]:
+        """Returns None: SCIM has no invitations."""
+        yield from ()
+        return None
+
+    @operation
+    def members(self, cursor: str | None = None) -> Flow[Page[Member]]:
+        """Returns one page of the users, with their groups. The groups are read for each page,
+        unless the users contain them."""
+        groups: Mapping[str, tuple[Role, ...]] | None = None
+        if not self.groups_in_users:
+            groups = _groups_by_user((yield from every(partial(self._groups, read=_members_of))))
+
+        def read(raw: Any) -> Member | None:
+            member = self._member(raw, groups)
+            return member if member.state is not MemberState.REMOVED else None
+
+        return (yield from self._users(cursor, read))
+
+    @operation
+    def find_member(self, email: str) -> Flow[Member | None]:
+        """Returns the user with an address or userName. Each attribute of `find_by` costs a request
+        until the user is found."""
+        removed = None
+
+        def read(raw: Any) -> Member | None:
+            return self._member(raw) if is_called(raw, email) else None
+
+        filters: list[str | None] = [_equals(name, email) for name in self.find_by]
+        for text in filters or [None]:
+            found = yield from every(partial(self._users, read=read, filter=text))
+            for member in found:
+                if member.state is not MemberState.REMOVED:
+                    return member
+                removed = member
+        return removed
+
+    @operation
+    def get_member(self, id: str) -> Flow[Member]:
+        reply = yield Request.get("Users", id)
+        return self._member(reply.mapping())
+
+    @operation
+    def remove(self, member: Member) -> Flow[None]:
+        """Deletes the user, or sets `active` to false, as `deprovision` says."""
+        if self.deprovision == "delete":
+            yield Request.delete("Users", member.id)
+        else:
+            yield from self._set_active(member, False)
+
+    @operation
+    def roles(self, cursor: str | None = None) -> Flow[Page[Role]]:
+        """Returns one page of the groups."""
+        return (yield from self._groups(cursor, read_group, excludedAttributes="members"))
+
+    @operation
+    def assign_role(self, member: Member, role: Role) -> Flow[None]:
+        """Adds the user to a group."""
+        value = [{"value": member.id}]
+        yield from self._change_group(
+            role, {"op": "add", "path": "members", "value": value}, member.id, held=True
+        )
+
+    @operation
+    def unassign_role(self, member: Member, role: Role) -> Flow[None]:
+        """Takes the user out of a group."""
+        change: dict[str, Any] = {"op": "remove", "path": f"members[{_equals('value', member.id)}]"}
+        if self.removes_members == "by_value":
+            change = {"op": "remove", "path": "members", "value": [{"value": member.id}]}
+        yield from self._change_group(role, change, member.id, held=False)
+
+    @operation
+    def access(self, member: Member) -> Flow[tuple[Grant, ...]]:
+        """Returns the groups of a user. They come from the groups, because many services leave
+        them out of the user."""
+        if self.groups_in_users:
+            now = yield from self.get_member(member.id)
+            return tuple(Grant(role=role) for role in now.roles or ())
+        text = _equals("members.value", member.id) if self.find_groups else None
+        groups = yield from every(partial(self._groups, read=_members_of, filter=text))
+        return tuple(Grant(role=role) for role in _groups_by_user(groups).get(member.id, ()))
+
+    # ------------------------------------------------------------------ helpers of the operations
+
+    def _users(
+        self, cursor: str | None, read: Callable[[Any], Member | None], filter: str | None = None
+    ) -> Flow[Page[Member]]:
+        return (yield from _list("Users", cursor, read, filter=filter))
+
+    def _groups(
+        self, cursor: str | None, read: Callable[[Any], Any], **query: str | None
+    ) -> Flow[Page[Any]]:
+        return (yield from _list("Groups", cursor, read, **query))
+
+    def _set_active(self, member: Member, active: bool) -> Flow[None]:
+        change = {"op": "replace", "path": "active", "value": active}
+        yield from self._change(("Users", member.id), change, lambda _raw: {"active": active})
+
+    def _change_group(
+        self, role: Role, change: Mapping[str, Any], user: str, *, held: bool
+    ) -> Flow[None]:
+        def members(raw: Mapping[str, Any]) -> Mapping[str, Any]:
+            others = [one for one in raw.get("members") or () if one["value"] != user]
+            return {"members": others + [{"value": user}] * held}
+
+        yield from self._change(("Groups", role.id), change, members)
+
+    def _change(
+        self,
+        path: tuple[str, str],
+        change: Mapping[str, Any],
+        fields: Callable[[Mapping[str, Any]], Mapping[str, Any]],
+    ) -> Flow[None]:
+        """Sends a PATCH; or reads the record, and writes it back with other fields."""
+        if self.patch:
+            body = {"schemas": [PATCH_SCHEMA], "Operations": [change]}
+            yield Request.patch(*path, json=body, effect=Effect.REPEATABLE)
+            return
+        raw = (yield Request.get(*path)).mapping()
+        yield Request.put(*path, json={**raw, **fields(raw)})
+
+    def _member(
+        self, raw: Mapping[str, Any], groups: Mapping[str, tuple[Role, ...]] | None = None
+    ) -> Member:
+        """Reads a user. An inactive user is suspended; if `remove` makes users inactive, removed.
+
+        Args:
+            groups: the groups of all users by the id of the user, if they were read.
+        """
+        address = address_of(raw)
+        inactive = MemberState.SUSPENDED
+        if self.deprovision == "deactivate":
+            inactive = MemberState.REMOVED
+        roles = groups.get(raw["id"], ()) if groups is not None else None
+        if self.groups_in_users:
+            roles = tuple(_read_membership(one) for one in raw.get("groups") or ())
+        return Member(
+            id=raw["id"],
+            email=address,
+            login=raw["userName"] if raw["userName"] != address else None,
+            name=name_of(raw),
+            roles=roles,
+            state=MemberState.ACTIVE if is_active(raw) else inactive,
+            joined_at=parse_datetime((raw.get("meta") or {}).get("created")),
+            raw=raw,
+        )
+
+
+def _list(
+    what: str, cursor: str | None, read: Callable[[Any], Any], **query: str | None
+) -> Flow[Page[Any]]:
+    """Reads one page of a list."""
+
+    def page(start: int) -> Request:
+        return Request.get(what, query={**query, "startIndex": start, "count": PAGE_SIZE})
+
+    return (
+        yield from by_offset(
+            cursor,
+            page,
+            read,
+            "Resources",
+            size=PAGE_SIZE,
+            start=1,
+            total="totalResults",
+            email=address_of,
+        )
+    )
+
+
+def _equals(name: str, value: str) -> str:
+    """Returns a filter for one attribute. Its value is a string of JSON (RFC 7644, 3.4.2.2)."""
+    return f"{name} eq {json.dumps(value, ensure_ascii=False)}"
+
+
+def addresses(raw: Mapping[str, Any]) -> Iterator[str]:
+    """Yields the email addresses of a user, the primary one first."""
+    emails = sorted(raw.get("emails") or (), key=lambda one: not _flag(one.get("primary", False)))
+    yield from (one["value"] for one in emails if one.get("value"))
+    if "@" in raw["userName"]:
+        yield raw["userName"]
+
+
+def address_of(raw: Mapping[str, Any]) -> str | None:
+    """Returns the primary email address of a user, else the first one, else the userName if it is
+    an address."""
+    return next(addresses(raw), None)
+
+
+def is_called(raw: Mapping[str, Any], name: str) -> bool:
+    """Returns whether one of a user's addresses, or the userName, is a name, compared without
+    case."""
+    names = (raw["userName"], *addresses(raw))
+    return name.casefold() in [one.casefold() for one in names]
+
+
+def name_of(raw: Mapping[str, Any]) -> str | None:
+    """Returns the name of a user for people."""
+    parts = raw.get("name") or {}
+    both = " ".join(filter(None, (parts.get("givenName"), parts.get("familyName"))))
+    return raw.get("displayName") or parts.get("formatted") or both or None
+
+
+def is_active(raw: Mapping[str, Any]) -> bool:
+    """Returns whether a user is active. A user without the attribute is."""
+    value = raw.get("active")
+    return True if value is None else _flag(value)
+
+
+def _flag(value: Any) -> bool:
+    """Reads a boolean. Some services store what Microsoft Entra sends: the text `False`."""
+    if isinstance(value, bool):
+        return value
+    return {"true": True, "false": False}[value.lower()]
+
+
+def read_group(raw: Mapping[str, Any]) -> Role:
+    """Reads a group."""
+    return Role(id=raw["id"], name=raw.get("displayName"), kind="group", raw=raw)
+
+
+def _read_membership(raw: Mapping[str, Any]) -> Role:
+    """Reads a group in the record of a user."""
+    return Role(id=raw["value"], name=raw.get("display"), kind="group")
+
+
+def _members_of(raw: Mapping[str, Any]) -> tuple[Role, list[str]]:
+    """Returns a group, and the ids of its members."""
+    return read_group(raw), [one["value"] for one in raw.get("members") or ()]
+
+
+def _groups_by_user(groups: Iterable[tuple[Role, list[str]]]) -> dict[str, tuple[Role, ...]]:
+    """Returns the groups of each user, by the id of the user."""
+    found: dict[str, tuple[Role, ...]] = {}
+    for role, members in groups:
+        for id in members:
+            found[id] = (*found.get(id, ()), role)
+    return found
