@@ -130,6 +130,23 @@ def test_a_list_is_read_to_its_end(kind: type[Provider]) -> None:
     assert len(service.asked) == 3
 
 
+@pytest.mark.parametrize(("body", "is_empty"), [
+    ({"totalResults": 0}, True),
+    ({"totalResults": 0, "Resources": None}, True),
+    ({"totalResults": 1}, False),
+    ({}, False),
+])  # fmt: skip
+def test_an_empty_list_may_be_left_out(body: dict[str, Any], is_empty: bool) -> None:
+    """SCIM: RFC 7644, 3.4.2. Without a total of 0, a missing list is an error."""
+    transport = httpx.MockTransport(lambda _request: httpx.Response(200, json=body))
+    with Guestlist({"p": Indexes()}, transport=transport) as guests:
+        if is_empty:
+            assert [*guests.members()] == []
+        else:
+            with pytest.raises(MalformedResponse, match="no list of Resources"):
+                [*guests.members()]
+
+
 @pytest.mark.parametrize("kind", [Offsets, Indexes, Numbers])
 def test_without_a_total_a_short_page_is_the_last(kind: type[Provider]) -> None:
     assert Service(total=False).read(kind) == EVERYBODY

@@ -265,6 +265,21 @@ def test_no_request_to_resend(gap: Gap) -> None:
     assert scene.setting.emails(ADA) == 2
 
 
+def test_no_invitations(gap: Gap) -> None:
+    def add(service: Any, call: Call) -> Any:
+        return service.member(service.organization.add_member(call.text("email")))
+
+    scene, _ = gap("invitations", paths={("POST", "/members"): add})
+    made = scene.guests.invite(ADA)
+    assert (made.outcome, made.email_sent, made.guest.state) == ("joined", None, State.ACCEPTED)
+    scene.lose_an_answer()
+    assert scene.guests.invite("bob@example.com").outcome == "joined"
+    assert [one.email for one in scene.guests.members()] == [OLGA, ADA, "bob@example.com"]
+    assert [*scene.guests.invitations()] == []
+    with pytest.raises(Unsupported):
+        scene.guests.revoke(ADA)
+
+
 def test_no_status_code_for_a_conflict(gap: Gap) -> None:
     def refuse(service: Any, call: Call) -> Any:
         raise ServiceRefusal(400, "is invited", "duplicate")

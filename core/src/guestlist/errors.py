@@ -19,7 +19,7 @@
     │   └── Rejected               400, 422 and the other 4xx
     ├── ServiceTrouble           the service gave no proper answer
     │   ├── RateLimited            429, and the pause is longer than the budget allows
-    │   ├── ServiceUnavailable     no connection, 5xx, timeouts
+    │   ├── ServiceUnavailable     no connection, 5xx except 501, timeouts
     │   └── MalformedResponse      an answer that cannot be parsed
     ├── LedgerError              the ledger cannot be read or written
     ├── OutcomeUnknown           the request may have taken effect, and a lookup found no proof
@@ -394,7 +394,7 @@ class RateLimited(ServiceTrouble):
 
 
 class ServiceUnavailable(ServiceTrouble):
-    """The service could not be reached, did not answer in time, or failed (HTTP 5xx).
+    """The service could not be reached, did not answer in time, or failed (HTTP 5xx except 501).
 
     Raised after the attempts that the budget allows. Repeat the call later. If it never succeeds,
     check the network, the proxy and the account's `base_url`.

@@ -76,7 +76,7 @@ class Outcome(StrEnum):
     ALREADY_MEMBER = "already_member"
     """The person is a member already. Nothing was sent."""
     JOINED = "joined"
-    """The service added an existing user at once, without an invitation."""
+    """The service added the person at once, without an invitation."""
     AWAITING_APPROVAL = "awaiting_approval"
     """A new invitation was created, and the organization has to approve it first."""
 
@@ -457,8 +457,8 @@ class InviteResult(Result):
     outcome: Outcome
     """What was done."""
     email_sent: bool | None = None
-    """Whether an email was sent. None if that is unknown, because no answer came and the invitation
-    was found by a lookup."""
+    """Whether an email was sent. None if that is unknown: no answer came and the invitation was
+    found by a lookup, or the person joined at once and the service does not report an email."""
     role_applied: bool | None = None
     """Whether the requested roles took effect. None if no role was requested or it is unknown."""
     deferred: tuple[Role, ...] = ()

@@ -140,8 +140,8 @@ def judge(answer: Response | Failure) -> Verdict:
         return Verdict.DONE  # even if the body is incomplete
     if status in (301, 307, 308):
         return Verdict.FINAL  # the service does nothing at this address
-    if 400 <= status < 500 and status != 408:
-        return Verdict.FINAL
+    if status == 501 or (400 <= status < 500 and status != 408):
+        return Verdict.FINAL  # 501: the service cannot do it, now or later
     return Verdict.UNKNOWN
 
 

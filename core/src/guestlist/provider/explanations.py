@@ -18,6 +18,7 @@ _BY_STATUS: dict[int, type[GuestlistError]] = {
     409: errors.Conflict,
     410: errors.NotFound,
     429: errors.RateLimited,
+    501: errors.Rejected,  # the service has no such function
 }
 
 _HINTS: dict[type[GuestlistError], str] = {

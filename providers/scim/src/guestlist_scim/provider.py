@@ -116,6 +116,10 @@ class Scim(Provider):
         if error.code == "uniqueness" and response.status == 400:
             return explain(response, Conflict)
         error.hint = _HINTS.get(error.code or "", error.hint)
+        if response.status == 401:
+            error.hint = "Create a new token for SCIM at the service, and put it into token."
+        if response.status == 403 and error.code is None:
+            error.hint = "The token needs the service's permission for SCIM, often an owner's."
         if response.status == 404 and error.code is None:
             error.hint = "If nothing is found at all, check base_url: the part before /Users."
         if response.status == 501 or (response.status == 405 and self.patch):
@@ -140,16 +144,12 @@ class Scim(Provider):
             "emails": [{"value": new.email, "type": "work", "primary": True}],
             "active": True,
         }
-        try:
-            reply = yield Request.post("Users", json=body)
-        except Conflict:
-            removed = None
-            if self.deprovision == "deactivate":
-                removed = yield from self.find_member(new.login or new.email)
-            if removed is None or removed.state is not MemberState.REMOVED:
-                raise
-            yield from self._set_active(removed, True)
-            return (yield from self.get_member(removed.id))
+        if self.deprovision == "deactivate":
+            known = yield from self.find_member(new.login or new.email)
+            if known is not None and known.state is MemberState.REMOVED:
+                yield from self._set_active(known, True)
+                return (yield from self.get_member(known.id))
+        reply = yield Request.post("Users", json=body)
         return self._member(reply.mapping())
 
     @operation
@@ -183,14 +183,11 @@ class Scim(Provider):
         """Returns the user with an address or userName. Each attribute of `find_by` costs a request
         until the user is found."""
         removed = None
-
-        def read(raw: Any) -> Member | None:
-            return self._member(raw) if is_called(raw, email) else None
-
         filters: list[str | None] = [_equals(name, email) for name in self.find_by]
         for text in filters or [None]:
-            found = yield from every(partial(self._users, read=read, filter=text))
-            for member in found:
+            for member in (yield from every(partial(self._users, read=self._member, filter=text))):
+                if not is_called(member.raw, email):  # some services ignore a filter
+                    continue
                 if member.state is not MemberState.REMOVED:
                     return member
                 removed = member
@@ -298,7 +295,7 @@ class Scim(Provider):
         return Member(
             id=raw["id"],
             email=address,
-            login=raw["userName"] if raw["userName"] != address else None,
+            login=None if address and _same(raw["userName"], address) else raw["userName"],
             name=name_of(raw),
             roles=roles,
             state=MemberState.ACTIVE if is_active(raw) else inactive,
@@ -351,8 +348,11 @@ def address_of(raw: Mapping[str, Any]) -> str | None:
 def is_called(raw: Mapping[str, Any], name: str) -> bool:
     """Returns whether one of a user's addresses, or the userName, is a name, compared without
     case."""
-    names = (raw["userName"], *addresses(raw))
-    return name.casefold() in [one.casefold() for one in names]
+    return any(_same(one, name) for one in (raw["userName"], *addresses(raw)))
+
+
+def _same(one: str, other: str) -> bool:
+    return one.casefold() == other.casefold()
 
 
 def name_of(raw: Mapping[str, Any]) -> str | None:

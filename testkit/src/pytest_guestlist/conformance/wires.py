@@ -95,6 +95,9 @@ class Replaying:
         self.sent.append(outgoing)
         asked = wording(outgoing)
         matching = [n for n, (one, _) in enumerate(self._played) if wording(one) == asked]
+        if not matching and outgoing.method == "PUT":  # it may write an altered record back
+            played = enumerate(self._played)
+            matching = [n for n, (one, _) in played if wording(one)[:2] == asked[:2]]
         if not matching:
             raise Astray(f"{outgoing.method} {outgoing.url}")
         answer: Answer
