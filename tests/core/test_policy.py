@@ -64,6 +64,7 @@ FINAL = {
     301: Rejected,
     307: Rejected,
     308: Rejected,
+    501: Rejected,
 }
 Reply = Callable[..., Response]
 

@@ -579,6 +579,7 @@ def test_options_are_exact() -> None:
         (422, errors.Rejected),
         (429, errors.RateLimited),
         (500, errors.ServiceUnavailable),
+        (501, errors.Rejected),
         (502, errors.ServiceUnavailable),
         (503, errors.ServiceUnavailable),
         (599, errors.ServiceUnavailable),
