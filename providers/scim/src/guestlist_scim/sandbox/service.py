@@ -32,7 +32,7 @@ from guestlist.sandbox.refusals import (
     NotFound,
     ServiceRefusal,
 )
-from guestlist_scim.documents import (
+from guestlist_scim.sandbox.documents import (
     Document,
     InvalidFilter,
     InvalidPath,
