@@ -32,6 +32,7 @@ from guestlist.sandbox.refusals import (
     NotFound,
     ServiceRefusal,
 )
+from guestlist_scim.provider import PATCH_SCHEMA, USER_SCHEMA, addresses
 from guestlist_scim.sandbox.documents import (
     Document,
     InvalidFilter,
@@ -42,7 +43,6 @@ from guestlist_scim.sandbox.documents import (
     parse_filter,
     project,
 )
-from guestlist_scim.provider import PATCH_SCHEMA, USER_SCHEMA, addresses
 
 MOUNT = "/scim/v2"
 MEDIA_TYPE = "application/scim+json"
