@@ -53,7 +53,7 @@ READ = {
     "state": "active",
     "joined_at": "2010-01-23T04:56:22+00:00",
 }
-GROUPS = [
+GROUPS: list[dict[str, Any]] = [
     {"id": "g-1", "displayName": "Tour Guides", "members": [{"value": "2819c223"}]},
     {"id": "g-2", "displayName": "Employees", "members": [{"value": "m-1"}, {"value": "2819c223"}]},
     {"id": "g-3", "displayName": "Nobody"},
@@ -68,7 +68,7 @@ def listed(records: list[dict[str, Any]], total: int | None = None) -> dict[str,
     return {"totalResults": len(records) if total is None else total, "Resources": records}
 
 
-def read(user: dict[str, Any], means: dict[str, Any], **more: Any) -> Shown:
+def read(user: dict[str, Any], means: Any, **more: Any) -> Shown:
     return Shown("get_member", USER | user, means, **more)
 
 
