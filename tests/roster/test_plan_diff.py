@@ -452,7 +452,12 @@ def test_the_short_cut_says_the_same(
 
 
 TEAM, OTHER = Role(id="t", name="t", kind="team"), Role(id="o", name="o", kind="team")
-TEAMS = {**FACTS_OF_ONE, "role_kinds": ("role", "team"), "invitation_kinds": ("role",)}
+TEAMS = {
+    **FACTS_OF_ONE,
+    "mandatory_kinds": ("role",),
+    "role_kinds": ("role", "team"),
+    "invitation_kinds": ("role",),
+}
 
 
 @pytest.mark.parametrize(
@@ -482,7 +487,15 @@ TEAMS = {**FACTS_OF_ONE, "role_kinds": ("role", "team"), "invitation_kinds": ("r
             ["assign_role e", "assign_role team:t", "unassign_role team:o"],
         ),
         ({}, ["a"], guest(M, ADMIN, TEAM), ["unassign_role team:t"]),
-        ({}, ["team:t"], guest(M, ADMIN, TEAM), ["unassign_role a"]),
+        (
+            {},
+            ["team:t"],
+            guest(M, ADMIN, TEAM),
+            [
+                "cannot a: a member of Service always has one role. Assign another one, or remove"
+                " the member."
+            ],
+        ),
     ],
 )
 def test_a_member_has_one_role_of_an_exclusive_kind(

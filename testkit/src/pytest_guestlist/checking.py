@@ -103,7 +103,7 @@ def facts(kind: type[Provider]) -> Iterator[Problem]:
     most = float("inf") if kind.most_roles is None else kind.most_roles
     if not 0 <= kind.least_roles <= most:
         yield Problem("least_roles exceeds most_roles", "Correct one of them.")
-    for name in ("exclusive_kinds", "invitation_kinds"):
+    for name in ("exclusive_kinds", "mandatory_kinds", "invitation_kinds"):
         unknown = set(getattr(kind, name) or ()) - set(kind.role_kinds)
         if unknown:
             yield Problem(f"{name} has {', '.join(sorted(unknown))}", "Add it to role_kinds.")

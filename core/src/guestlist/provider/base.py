@@ -100,9 +100,11 @@ class Provider(BaseModel):
     Every `Role.kind` is one of them. People write a role of a kind other than `role` as
     `team:Engineering`."""
     exclusive_kinds: ClassVar[tuple[str, ...]] = ()
-    """The kinds of roles of which a member has exactly one, so that assigning a role replaces the
-    previous one of its kind. If `least_roles` is not 0, an invitation needs a role of each of them
-    that is in `invitation_kinds`."""
+    """The kinds of roles of which a member has at most one, so that assigning a role replaces the
+    previous one of its kind."""
+    mandatory_kinds: ClassVar[tuple[str, ...]] = ()
+    """The kinds of roles of which a member always has one. An invitation needs a role of each, and
+    a member's last one can only be replaced."""
     invitation_kinds: ClassVar[tuple[str, ...] | None] = None
     """The kinds of roles that an invitation can have; None for all `role_kinds`. Roles of the other
     kinds are deferred until the invitation is accepted."""
@@ -562,12 +564,12 @@ class Provider(BaseModel):
         enough. A role that is only a text may be of any kind."""
         if len(roles) < cls.least_roles:
             return "a role"
-        kinds = {role.kind for role in roles if isinstance(role, Role)}
-        known = all(isinstance(role, Role) for role in roles)
-        for kind in cls.exclusive_kinds if cls.least_roles and known else ():
-            if kind not in kinds and (cls.invitation_kinds is None or kind in cls.invitation_kinds):
-                given = ", ".join(role.label for role in roles if isinstance(role, Role))
-                return f"a {kind} besides {given}"
+        known = [role for role in roles if isinstance(role, Role)]
+        kinds = {role.kind for role in known}
+        for kind in cls.mandatory_kinds:
+            if kind not in kinds and len(known) == len(roles):
+                labels = ", ".join(role.label for role in known)
+                return f"a {kind} besides {labels}" if known else f"a {kind}"
         return None
 
     def secrets(self) -> tuple[str, ...]:

@@ -24,7 +24,7 @@ from guestlist.models import (
 from guestlist.provider import Provider
 from guestlist.roster.desired import DesiredAccess
 from guestlist.roster.reading import InvitationBrief, ids_of
-from guestlist.verbs.roles import holds
+from guestlist.verbs.roles import holds, mandatory_role_error
 
 
 class Note(StrEnum):
@@ -309,7 +309,12 @@ def _surplus_roles(
         return
     replaced = [one for role in wanted for one in rules.provider.replaced_by(role, held)]
     for role in map(rules.known, held):
-        if role is not None and not holds((*wanted, *replaced), role):
+        if role is None or holds((*wanted, *replaced), role):
+            continue
+        if role.kind in rules.provider.mandatory_kinds:
+            error = mandatory_role_error(rules.provider, role)
+            yield person.cannot(error, roles=(reference(role),))
+        else:
             yield person.if_possible(
                 "unassign_role",
                 Action.UNASSIGN_ROLE,

@@ -191,6 +191,14 @@ def unassignable_role_error(role: Role) -> Unsupported:
     )
 
 
+def mandatory_role_error(provider: Provider, role: Role) -> Unsupported:
+    """Returns the error for taking away a role of a kind of which a member always has one."""
+    return Unsupported(
+        f"a member of {provider.title} always has one {role.kind}",
+        hint=provider.substitutes.get("unassign_role", "Assign another one, or remove the member."),
+    )
+
+
 def not_a_role_error(given: object) -> InvalidArgument:
     """Returns the error for a value that is not a role."""
     return InvalidArgument(
@@ -266,6 +274,8 @@ def _change(
     operation = "assign_role" if give else "unassign_role"
     call, email = yield from begin(accounts, who, account, support_check(operation))
     role = yield from (resolve_to_assign if give else resolve)(call, wanted)
+    if not give and role.kind in call.provider.mandatory_kinds:
+        raise call.about(mandatory_role_error(call.provider, role))
     yield from lock_guest(call, email)
     guest = yield from find_active_member(call, email)
     earlier = yield from call.strategy.unresolved(call, role)

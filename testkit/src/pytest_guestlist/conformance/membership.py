@@ -175,7 +175,10 @@ class Membership(Rules):
             )
         scene.guests.assign_role(scene.address("ada"), role.label)
         self._keeps(scene, other, before, "assign_role")
-        if not scene.provider.supports("unassign_role"):
+        if (
+            not scene.provider.supports("unassign_role")
+            or role.kind in scene.provider.mandatory_kinds
+        ):
             return
         taken = scene.guests.unassign_role(scene.address("ada"), role)
         scene.check(
@@ -250,7 +253,11 @@ class Membership(Rules):
                 came=grants,
                 look_at="access assign_role",
             )
-            if scene.provider.supports("unassign_role") and len(grants) > 1:
+            if (
+                scene.provider.supports("unassign_role")
+                and role.kind not in scene.provider.mandatory_kinds
+                and len(grants) > 1
+            ):
                 scene.guests.unassign_role(member, role)
                 grants = scene.guests.access(member).grants
                 scene.check(

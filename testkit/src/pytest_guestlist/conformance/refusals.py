@@ -298,7 +298,7 @@ class Refusals(Rules):
             return (scene.invitation("ada"),)
         if changing == "change_invitation":
             invited = scene.invitation("ada")
-            return (invited, (scene.another_role(invited.roles),))
+            return (invited, (scene.another_role(invited.roles, offered=True),))
         member = scene.member("ada")
         if changing == "remove":
             return (member,)

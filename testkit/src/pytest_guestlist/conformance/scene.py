@@ -147,10 +147,17 @@ class Scene:
         """The roles that the service assigns to members."""
         return [role for role in self.roles() if not role.not_assignable]
 
-    def another_role(self, held: Iterable[Role] = ()) -> Role:
-        """A role that is not among those held."""
-        ids = {role.id for role in held} | {role.id for role in [self.role()] if role}
+    def another_role(self, held: Iterable[Role] = (), *, offered: bool = False) -> Role:
+        """Returns a role that is not among those held.
+
+        Args:
+            offered: whether an invitation can have it instead of `role`.
+        """
+        usual = self.role()
+        ids = {role.id for role in held} | {role.id for role in [usual] if role}
         free = [role for role in self.assignable_roles() if role.id not in ids]
+        if offered and usual is not None:
+            free = [role for role in free if role.kind == usual.kind]
         if not free:
             pytest.skip("the setting has no second role")
         plain = [role for role in free if "owner" not in role.label.lower()]

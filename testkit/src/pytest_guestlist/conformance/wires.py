@@ -18,7 +18,7 @@ Answer = Response | Failure
 Trick = Callable[[Response], Answer]
 """Makes another answer of one that came."""
 
-MOST = 400
+MOST = 1000
 """Requests after which one call is taken never to end."""
 
 
