@@ -22,6 +22,7 @@ PUBLIC = {
     # the parts that a provider's sandbox is made of
     *(f"guestlist.sandbox.{name}" for name in ("envelopes", "organization", "paging", "refusals")),
     "guestlist_aitronos",
+    "guestlist_anthropic",
     "guestlist_betterauth",
     "guestlist_vultr",
     "pytest_guestlist",

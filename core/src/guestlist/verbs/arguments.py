@@ -51,8 +51,9 @@ def check_possible(
         raise provider.unsupported("invite")
     now, deferred = provider.split_roles(roles)
     if deferred and not can_defer and not now:
+        kind = deferred[0].kind if isinstance(deferred[0], Role) else "role"
         raise Unsupported(
-            f"{title} takes no role at invitation time",
+            f"{title} takes no {kind} at invitation time",
             hint=_later(provider, "Assign it once the invitation is accepted."),
         )
     if deferred and not can_defer:

@@ -1,1 +1,5 @@
-"""Anthropic for guestlist."""
+"""Anthropic for guestlist: invitations, members and workspaces of an organization."""
+
+from guestlist_anthropic.provider import Anthropic
+
+__all__ = ["Anthropic"]
