@@ -213,7 +213,7 @@ class Anthropic(Provider):
         """Returns the pending invite of an address, or else the latest one."""
         found = yield from every(partial(self._invites, email=email))
         ranked = sorted(
-            (one for one in found if one.email.casefold() == email.casefold()),
+            (one for one in found if (one.email or "").casefold() == email.casefold()),
             key=lambda one: (one.state is State.PENDING, str(one.created_at)),
         )
         return ranked[-1] if ranked else None
