@@ -130,6 +130,7 @@ PROVIDERS: tuple[str, ...] = (
     "provider.shapes.READING_ERRORS",
     *(f"provider.paging.by_{name}" for name in ("cursor", "link", "number", "offset")),
     "provider.paging.every",
+    "provider.paging.whole",
     *(f"provider.dates.parse_{name}" for name in ("datetime", "timestamp")),
     "provider.explanations.explain",
     *(

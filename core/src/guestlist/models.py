@@ -202,6 +202,7 @@ class Role(Answered):
         description: the service's description. None if there is none.
         not_assignable: the reason why the service does not assign it to members, as the end of a
             sentence, such as "it is assumed for a time". None if it can be assigned.
+        by_invitation: whether an invitation can offer the role although it is not assignable.
         raw: the service's own record. None if it is not kept.
     """
 
@@ -210,6 +211,7 @@ class Role(Answered):
     kind: str = "role"
     description: str | None = None
     not_assignable: str | None = None
+    by_invitation: bool = False
 
     @property
     def label(self) -> str:

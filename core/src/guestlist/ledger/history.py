@@ -143,7 +143,7 @@ def _entries(connection: Connection, ids: Iterable[int]) -> dict[int, list[LogEn
     return found
 
 
-def _labels(roles: Iterable[str | dict[str, str]]) -> tuple[str, ...]:
+def _labels(roles: Iterable[str | dict[str, Any]]) -> tuple[str, ...]:
     return tuple(label(one if isinstance(one, str) else Role(**one)) for one in roles)
 
 

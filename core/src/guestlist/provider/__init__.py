@@ -47,7 +47,7 @@ from guestlist.provider.dates import parse_datetime, parse_timestamp
 from guestlist.provider.explanations import explain
 from guestlist.provider.messages import Effect, Limit, Page, RecordProblem, Request, Response, Token
 from guestlist.provider.operations import Flow, operation
-from guestlist.provider.paging import by_cursor, by_link, by_number, by_offset, every
+from guestlist.provider.paging import by_cursor, by_link, by_number, by_offset, every, whole
 from guestlist.provider.settings import setting
 from guestlist.provider.shapes import READING_ERRORS
 
@@ -79,4 +79,5 @@ __all__ = [
     "parse_datetime",
     "parse_timestamp",
     "setting",
+    "whole",
 ]

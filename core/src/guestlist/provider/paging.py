@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self, TypeVar
 from urllib.parse import parse_qsl, urlsplit
 
 from guestlist.errors import MalformedResponse
-from guestlist.provider.messages import Page, Request, Response
+from guestlist.provider.messages import Page, RecordProblem, Request, Response
 from guestlist.provider.operations import Flow
 
 T = TypeVar("T")
@@ -30,8 +30,26 @@ def every(listing: Callable[[str | None], Flow[Page[T]]]) -> Flow[list[T]]:
         MalformedResponse: the list cannot be read completely: it repeats itself, is cut off, is
             shorter than its total, or has a record that cannot be read.
     """
+    page = yield from whole(listing)
+    for problem in page.problems:
+        if not problem.kept:
+            raise MalformedResponse(f"a list has a record that cannot be read: {problem}")
+    return list(page.items)
+
+
+def whole(listing: Callable[[str | None], Flow[Page[T]]]) -> Flow[Page[T]]:
+    """Returns all pages of a list as one page. For an operation that needs several lists to make
+    its records, such as members whose teams are in lists of their own.
+
+    Args:
+        listing: as for `every`.
+
+    Raises:
+        MalformedResponse: the list repeats itself, is cut off, or is shorter than its total.
+    """
     read: list[Sequence[T]] = []
-    count = RecordCount()
+    problems: list[RecordProblem] = []
+    count, records = RecordCount(), 0
     cursors: set[str | None] = {None}
     cursor: str | None = None
     while True:
@@ -39,16 +57,16 @@ def every(listing: Callable[[str | None], Flow[Page[T]]]) -> Flow[list[T]]:
         repeated = page.items and page.items in read and not page.moved
         if page.cut_off is not None or repeated:
             raise unfinished_list_error(page.cut_off)
-        for problem in page.problems:
-            if not problem.kept:
-                raise MalformedResponse(f"a list has a record that cannot be read: {problem}")
+        problems += [replace(one, position=one.position + records) for one in page.problems]
+        records += page.records
         read.append(page.items)
         count.add(page)
         cursor = page.next
         if cursor is None and count.shortage:
             raise unfinished_list_error(None, count.shortage)
         if cursor is None:
-            return [item for items in read for item in items]
+            found = [item for items in read for item in items]
+            return Page(found, left_out=records - len(found), problems=tuple(problems))
         if cursor in cursors:
             raise unfinished_list_error(None)
         cursors.add(cursor)

@@ -207,7 +207,7 @@ class AccessResolver:
                 problems.append(str(error))
             else:
                 roles.setdefault((role.kind, role.id), reference(role))
-                if role.not_assignable:
+                if role.not_assignable and not role.by_invitation:
                     problems.append(str(unassignable_role_error(role)))
         problems += self._impossible(list(roles.values()))
         return DesiredAccess(

@@ -24,7 +24,7 @@ from guestlist.models import (
 from guestlist.provider import Provider
 from guestlist.roster.desired import DesiredAccess
 from guestlist.roster.reading import InvitationBrief, ids_of
-from guestlist.verbs.roles import holds, mandatory_role_error
+from guestlist.verbs.roles import holds, mandatory_role_error, unassignable_role_error
 
 
 class Note(StrEnum):
@@ -290,7 +290,11 @@ def _missing_roles(
     person: _Person, desired: DesiredAccess, held: Sequence[Role]
 ) -> Iterator[Change]:
     for role in desired.roles or ():
+        known = person.rules.known(role)
         if holds(held, role):
+            continue
+        if known is not None and known.not_assignable:
+            yield person.cannot(unassignable_role_error(known))
             continue
         if (role.kind, role.id) in person.entry.deferred:
             action, reason = Action.SETTLE, "has accepted"

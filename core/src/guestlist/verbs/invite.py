@@ -100,7 +100,7 @@ def invite(
         chosen = options_of(provider, options)
         roles: tuple[Role, ...] = ()
         for ref in wanted:
-            roles += ((yield from resolve_to_assign(call, ref)),)
+            roles += ((yield from resolve_to_assign(call, ref, by_invitation=True)),)
         check_possible(provider, roles, send_email, if_exists, can_defer=can_defer)
         now, deferred = provider.split_roles(roles)
         new = NewInvitation(

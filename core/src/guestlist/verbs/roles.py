@@ -171,15 +171,18 @@ def resolve(call: Call, wanted: RoleRef) -> Steps[Role]:
     raise call.about(unknown_role_error(wanted, found, known))
 
 
-def resolve_to_assign(call: Call, wanted: RoleRef) -> Steps[Role]:
+def resolve_to_assign(call: Call, wanted: RoleRef, *, by_invitation: bool = False) -> Steps[Role]:
     """Returns the role that a reference means, if it can be assigned.
+
+    Args:
+        by_invitation: whether an invitation may offer the role.
 
     Raises:
         Unsupported: the service does not assign the role to members.
         UnknownRole, InvalidArgument: as for `resolve`.
     """
     role = yield from resolve(call, wanted)
-    if role.not_assignable:
+    if role.not_assignable and not (by_invitation and role.by_invitation):
         raise call.about(unassignable_role_error(role))
     return role
 

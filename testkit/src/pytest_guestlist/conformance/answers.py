@@ -421,7 +421,7 @@ def _altered(sample: Sample, invitation: Invitation, change: Callable[[Any], Any
 def _answers_about(sample: Sample, invitation: Invitation, among: Iterable[int]) -> list[int]:
     """Which of the answers of a sample name an invitation by its id or address; all of them where
     none does."""
-    names = {str(invitation.id), email_key(invitation.email)}
+    names = {str(invitation.id), email_key(invitation.email or "")}
     about = [
         nth
         for nth in among

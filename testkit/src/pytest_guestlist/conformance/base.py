@@ -59,6 +59,8 @@ class Rules:
         facts: the profile and the switches of the sandbox.
         cassettes: the folder of the recordings. If it is set, the suite replays what was recorded
             from `setting`, and records it with `--guestlist-record`.
+        public_fields: fields of answers that are named like a secret, such as `html_url`, and hold
+            none.
         role: the role that invitations offer, by id, name or `kind:name`; by default the last one
             that the service lists. Set it, so that the suite notices a list that is read wrongly.
         joins_at_once: whether the service has no invitations, so that `invite` always returns a
@@ -69,6 +71,7 @@ class Rules:
     service: ClassVar[type[Service] | None] = None
     kind: ClassVar[type[Provider] | None] = None
     facts: ClassVar[dict[str, str]] = {}
+    public_fields: ClassVar[frozenset[str]] = frozenset()
     role: ClassVar[str | None] = None
     joins_at_once: ClassVar[bool] = False
 

@@ -11,6 +11,7 @@ from guestlist.exchange.account import Account, Budget
 from guestlist.exchange.clock import Clock
 from guestlist.exchange.drive import AsyncDriver, Driver
 from guestlist.exchange.step import Outgoing
+from guestlist.models import Access, Guest, InviteResult, RemoveResult, RevokeResult, RoleResult
 from guestlist.provider import Provider, Request
 from pytest_guestlist.conformance.wires import OnceMore
 
@@ -39,12 +40,51 @@ def spy_on(provider: Provider, clock: Clock, watch: Callable[[Event], None] | No
     return spy
 
 
+def _is_address(who: Any) -> bool:
+    return isinstance(who, str) and "@" in who[1:]
+
+
 def _nothing(base_url: str) -> None:
     """Prepares no connection."""
 
 
 class WiredGuestlist(Guestlist):
-    """The client, sending through a wire of ours."""
+    """The client, sending through a wire of ours.
+
+    If the service does not show the addresses of members, `login` returns the login of the person
+    with an address, as a caller would know it.
+    """
+
+    login: Callable[[str], str | None] | None = None
+
+    def status(self, who: Any = None, *, login: str | None = None, **more: Any) -> Guest:
+        known = self.login(who) if self.login and _is_address(who) else None
+        return super().status(who, login=login or known, **more)
+
+    def revoke(self, who: Any, **more: Any) -> RevokeResult:
+        return super().revoke(self._named(who), **more)
+
+    def resend(self, who: Any, **more: Any) -> InviteResult:
+        return super().resend(self._named(who), **more)
+
+    def remove(self, who: Any, **more: Any) -> RemoveResult:
+        return super().remove(self._named(who), **more)
+
+    def access(self, who: Any, **more: Any) -> Access:
+        return super().access(self._named(who), **more)
+
+    def assign_role(self, who: Any, *args: Any, **more: Any) -> RoleResult:
+        return super().assign_role(self._named(who), *args, **more)
+
+    def unassign_role(self, who: Any, *args: Any, **more: Any) -> RoleResult:
+        return super().unassign_role(self._named(who), *args, **more)
+
+    def wait(self, who: Any, *args: Any, **more: Any) -> Guest:
+        return super().wait(self._named(who), *args, **more)
+
+    def _named(self, who: Any) -> Any:
+        known = self.login(who) if self.login and _is_address(who) else None
+        return f"@{known}" if known else who
 
     def _start(self, http_client: Any, transport: Any) -> Callable[[str], None]:
         self._wire = transport

@@ -374,7 +374,7 @@ class Listing(Rules):
         pending = [
             one
             for one in scene.guests.invitations(state="pending")
-            if email_key(one.email) == email_key(member.email)
+            if scene.key(one) == scene.key(member)
         ]
         if pending:
             _incomplete(scene.provider, "invitations", "nobody who has accepted", pending)
@@ -386,7 +386,8 @@ class Listing(Rules):
         Likely cause: The word is missing in the table of states, or stands for another state there.
         """
         scene.needs("invitations")
-        wanted = {scene.member("ada").email: State.ACCEPTED}
+        scene.member("ada")
+        wanted = {scene.address("ada"): State.ACCEPTED}
         with suppress(Lacking):
             scene.setting.decline(scene.invitation("bob"))
             wanted[scene.address("bob")] = State.DECLINED
@@ -395,7 +396,7 @@ class Listing(Rules):
             wanted[scene.address("cleo")] = State.REVOKED
         page = scene.run(scene.provider.invitations())
         for address, state in wanted.items():
-            told = [one for one in page.items if email_key(one.email) == email_key(address)]
+            told = [one for one in page.items if scene.key(one) == email_key(address)]
             if any(one.state is not state for one in told):
                 _incomplete(scene.provider, "invitations", f"{address} is {state}", told)
 

@@ -271,7 +271,7 @@ class Sending(Rules):
         Likely cause: The name of the field is missing in `secret_fields`.
         """
         for sample in tour.samples.values():
-            declared = COMMON_FIELDS | sample.provider.secret_fields
+            declared = COMMON_FIELDS | sample.provider.secret_fields | self.public_fields
             for _, answer in sample.played:
                 for path, value in tricks.nodes(tricks.told(answer)):
                     name = str(path[-1])

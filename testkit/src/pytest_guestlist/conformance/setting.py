@@ -68,6 +68,11 @@ class Setting:
         """Moves the time of the service and of `clock` forward."""
         self.lacks("no way to move the clock")
 
+    def login(self, address: str) -> str | None:
+        """Returns the login of the person with an address. None if the person has no account yet.
+        Only for services that do not show the addresses of members."""
+        self.lacks("no way to know logins, and members have no addresses")
+
     def emails(self, address: str) -> int:
         """Returns how many emails the service has sent to an address."""
         self.lacks("no view of the emails")
@@ -133,6 +138,14 @@ class SandboxSetting(Setting):
 
     def forward(self, by: timedelta) -> None:
         self.virtual.advance(by)
+
+    def login(self, address: str) -> str | None:
+        from guestlist.sandbox import OrganizationService
+
+        if not isinstance(self.service, OrganizationService):
+            return super().login(address)
+        person = self.service.organization.person_with(address)
+        return (person.login or None) if person else None
 
     def emails(self, address: str) -> int:
         return sum(1 for _ in self.service.outbox.to(address))

@@ -77,7 +77,7 @@ class Standing(Rules):
         """
         member = scene.member("ada")
         scene.check(
-            email_key(member.email) == email_key(scene.address("ada"))
+            scene.key(member) == email_key(scene.address("ada"))
             and member.state is MemberState.ACTIVE
             and bool(member.id)
             and member.name != member.id,

@@ -206,7 +206,8 @@ class Guide:
         member = self._member()
         self._pages("members")
         if member is not None:
-            take("find_member", member.email)
+            named = member.email or (f"@{member.login}" if scene.provider.finds_logins else None)
+            take("find_member", named or scene.address("bob"))
             take("get_member", member.id)
             self._grants(member)
             detour(self, member)

@@ -1,0 +1,24 @@
+"""GitHub keeps the rules that every provider keeps, on its sandbox."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from guestlist_github.sandbox import PERSON_URLS, GitHubService
+from pytest_guestlist.conformance import ProviderSuite
+
+URLS = ("repositories", "following", "gists", "starred", "events", "hooks", "issues", "members")
+MORE_URLS = ("html", "avatar", "invitation_teams", "documentation", "organization")
+
+
+class TestSandbox(ProviderSuite):
+    service = GitHubService
+    role = "team:Docs"
+    options_are_shown = False
+    public_fields: ClassVar[frozenset[str]] = frozenset(
+        f"{name}_url" for name in (*PERSON_URLS, *URLS, *MORE_URLS, "public_members")
+    )
+
+    @classmethod
+    def detour(cls, guide, member) -> None:
+        assert guide.take("outside_collaborators").items
