@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from guestlist.models import Member
 from guestlist_github.sandbox import PERSON_URLS, GitHubService
 from pytest_guestlist.conformance import ProviderSuite
+from pytest_guestlist.conformance.tour import Guide
 
 URLS = ("repositories", "following", "gists", "starred", "events", "hooks", "issues", "members")
 MORE_URLS = ("html", "avatar", "invitation_teams", "documentation", "organization")
@@ -20,5 +22,5 @@ class TestSandbox(ProviderSuite):
     )
 
     @classmethod
-    def detour(cls, guide, member) -> None:
+    def detour(cls, guide: Guide, member: Member) -> None:
         assert guide.take("outside_collaborators").items
