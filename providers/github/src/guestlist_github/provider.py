@@ -120,6 +120,7 @@ class GitHub(Provider):
     organization_settings = ("org",)
     most_roles = None  # one role in the organization, and any number of teams
     role_kinds = ("role", "team")
+    exclusive_kinds = ("role",)
     members_show_emails = False
     finds_logins = True
     lifetime = timedelta(days=7)
