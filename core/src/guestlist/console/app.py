@@ -26,7 +26,10 @@ from guestlist.console.gate import (
     session_id,
     visit_of,
 )
+from guestlist.console.page_invite import InvitePages
 from guestlist.console.page_people import PeoplePages
+from guestlist.console.page_person import PersonPages
+from guestlist.console.page_work import WorkPages
 from guestlist.console.sessions import Sessions
 from guestlist.console.site import Site
 from guestlist.console.words import failure_of
@@ -34,11 +37,6 @@ from guestlist.errors import ConfigError, GuestlistError, LedgerError
 
 if TYPE_CHECKING:
     from guestlist.ledger.ledger import Ledger
-
-PING_SECONDS = 15.0
-STREAM_SECONDS = 300.0
-"""After this time a live stream ends; the browser opens another one."""
-MAX_STREAMS = 100
 
 
 def create_app(
@@ -99,7 +97,6 @@ class Console:
         self, site: Site, identify: Identify | None, hosts: Collection[str] | None
     ) -> None:
         self._site = site
-        self._streams = 0
         self._closing = False
         self._session_only = identify is None
         app = Starlette(
@@ -148,13 +145,28 @@ class Console:
 
     def _routes(self) -> list[BaseRoute]:
         site = self._site
-        people = PeoplePages(site)
+        people, person, invite = PeoplePages(site), PersonPages(site), InvitePages(site)
+        work = WorkPages(site, lambda: self._closing)
         return [
             Route("/", people.index),
             Route("/login", self._login, methods=["GET", "POST"]),
             Route("/logout", self._logout, methods=["POST"]),
             Route("/people", people.people),
             Route("/refresh", people.refresh, methods=["POST"]),
+            Route("/people/{token}", person.show),
+            Route("/people/{token}/check", person.check, methods=["POST"]),
+            Route("/people/{token}/review", person.review, methods=["POST"]),
+            Route("/add", invite.form),
+            Route("/add/review", invite.review, methods=["POST"]),
+            Route("/invitations", invite.invitations),
+            Route("/invitations/review", invite.review_selection, methods=["POST"]),
+            Route("/reviews/{id}", work.review),
+            Route("/reviews/{id}/start", work.start, methods=["POST"]),
+            Route("/work/{id}", work.show),
+            Route("/work/{id}/events", work.events),
+            Route("/work/{id}/stop", work.stop, methods=["POST"]),
+            Route("/work/{id}/resume", work.resume, methods=["POST"]),
+            Route("/work/{id}/again", work.again, methods=["POST"]),
             Route("/accounts", people.accounts),
             Route("/accounts/check", people.check, methods=["POST"]),
             *(Route(f"/{name}", answer) for name, answer in static_files().items()),

@@ -19,12 +19,18 @@ from guestlist.console import words
 from guestlist.console.gate import Visit, visit_of
 from guestlist.console.people import People
 from guestlist.console.sessions import Sessions
+from guestlist.console.words import LAST_DAY
 from guestlist.console.work import Review, Shelf, Work
 
 if TYPE_CHECKING:
     from guestlist.ledger.ledger import Ledger
 
-PAGES = (("/people", "People"), ("/accounts", "Accounts"))
+PAGES = (
+    ("/people", "People"),
+    ("/add", "Add people"),
+    ("/invitations", "Invitations"),
+    ("/accounts", "Accounts"),
+)
 """The navigation: paths and names."""
 
 
@@ -91,6 +97,22 @@ class Site:
     def acting(self, visit: Visit) -> Guestlist:
         """Returns the client for changes of the visitor."""
         return self.client.acting_as(visit.actor) if self.ledger is not None else self.client
+
+    def last_email(self, key: str, account: str) -> str:
+        """Returns when the ledger last recorded an email to a person within a day, as a
+        sentence that begins with a space; empty if there was none."""
+        if self.ledger is None:
+            return ""
+        from guestlist.changes import SENDS_EMAIL
+        from guestlist.ledger import history
+
+        search = history.Search(
+            emails=[key], accounts=[account], actions=SENDS_EMAIL, since=self.now - LAST_DAY
+        )
+        for line in reversed(history.latest(self.ledger.store, 5, search)):
+            if line.email_sent:
+                return f" The last email was sent {self.relative(line.last_at)}."
+        return ""
 
     def page(
         self, request: Request, template: str, status: int = 200, **context: Any

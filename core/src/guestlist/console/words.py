@@ -9,6 +9,7 @@ from typing import NamedTuple
 from guestlist.changes import Action
 from guestlist.errors import GuestlistError
 from guestlist.humanize import relative_time
+from guestlist.ledger.line import LineState, LogLine
 from guestlist.models import (
     OPEN_STATES,
     Basis,
@@ -192,6 +193,34 @@ def failure_of(error: GuestlistError) -> Failure:
 def is_open(guest: Guest) -> bool:
     """Returns whether a person has an invitation that can be accepted."""
     return guest.state in OPEN_STATES
+
+
+def describe(line: LogLine) -> str:
+    """Returns what somebody asked for, as a sentence without the person."""
+    roles = names([*line.roles, *(f"{role} (after acceptance)" for role in line.deferred)])
+    look = ACTIONS[line.action]
+    with_ = " with " if line.action in (Action.INVITE, Action.REPLACE) else " "
+    return f"{look.word}{with_ if roles else ''}{roles}"
+
+
+def outcome(line: LogLine) -> tuple[str, str, str]:
+    """Returns what became of it: a word, a shape and a tone."""
+    words = (line.outcome or "").replace("_", " ")
+    match line.state:
+        case LineState.DONE:
+            return words or "done", "●", "good"
+        case LineState.REFUSED:
+            return f"failed: {words}", "✕", "over"
+        case LineState.UNKNOWN:
+            return "outcome unknown", "?", "unsure"
+        case LineState.UNRESOLVED:
+            return "no answer yet", "?", "unsure"
+        case LineState.DEFERRED:
+            return "after acceptance", "◔", "open"
+        case LineState.WAITING:
+            return "waiting", "○", "open"
+        case _:
+            return words or "dropped", "⊖", "plain"
 
 
 class ActionLook(NamedTuple):

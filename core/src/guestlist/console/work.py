@@ -92,24 +92,25 @@ class Review:
     """What a change will do, before it is made.
 
     Attributes:
-        question: what the visitor decides, as a sentence.
-        warning: what is lost, as a sentence.
+        title: what the visitor decides, as a question.
+        warning: what the change means, as a sentence.
         button: the text of the button that starts the work.
         back: the page to return to without a change.
         corrections: lines that were not understood; they are offered for correction.
+        again: the fields of the form that the review was made from.
         work: what the review was started as; None before that.
     """
 
     title: str
-    question: str
+    warning: str
     button: str
     steps: list[Step]
     actor: str
     back: str
-    warning: str = ""
+    verb: str = ""
     left_out: list[LeftOut] = field(default_factory=list)
     corrections: list[str] = field(default_factory=list)
-    again: Mapping[str, Any] = field(default_factory=dict)
+    again: object = None
     work: Work | None = None
     id: str = field(default_factory=lambda: token_urlsafe(12))
     _lock: threading.Lock = field(default_factory=threading.Lock)
