@@ -40,12 +40,9 @@ def carry_out(visitor: Visitor, review: str) -> str:
 
 def result(visitor: Visitor, work: str) -> str:
     """Returns the page of a result once it is complete."""
-    for _ in range(200):
-        page = visitor.page(work)
-        if " data-busy" not in page:
-            return page
+    while " data-busy" in (page := visitor.page(work)):
         time.sleep(0.02)
-    raise AssertionError(f"the work does not end: {page}")
+    return page
 
 
 def person(email: str) -> str:
@@ -137,7 +134,7 @@ def test_failures_stay_for_correction(
     review, _ = review_of(
         visitor, "/add/review", "/add", people=f"{ADA}\n???\n{GRACE}", account="vultr"
     )
-    invite = Guestlist.invite
+    invite: Any = Guestlist.invite
 
     def refuse(self: Guestlist, email: str, **arguments: Any) -> Any:
         if email == GRACE:
