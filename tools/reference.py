@@ -87,7 +87,15 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "Guests and results": ("models", "address"),
     "Rosters and runs": (
         *("runs.planning", "runs.applying", "runs.settling", "runs.following"),
-        *("runs.people", "runs.person", "runs.asynchronous", "roster", "changes"),
+        *(
+            "runs.people",
+            "runs.person",
+            "runs.auditing",
+            "runs.findings",
+            "runs.asynchronous",
+            "roster",
+            "changes",
+        ),
         *("runs.tally", "runs.stop", "runs.progress"),
     ),
     "The ledger": ("ledger",),
@@ -296,7 +304,13 @@ def provider_members(one: Any) -> Iterator[str]:
             title = "Facts" if "ClassVar" in member.lines[0] else "Settings"
         elif returned.startswith("Flow["):
             title = "Operations"
-        elif member.name in ("operations", "secrets", "supports", "unsupported"):
+        elif member.name in (
+            "is_admin_role",
+            "operations",
+            "secrets",
+            "supports",
+            "unsupported",
+        ):
             title = "Not for overriding"
         else:
             title = "Methods and properties of every provider"

@@ -304,7 +304,7 @@ def test_without_a_client_the_roster_s_own_accounts_are_used(
 # ---------------------------------------------------------------------------- async
 
 
-@pytest.mark.parametrize("name", ["plan", "apply", "settle", "follow", "who"])
+@pytest.mark.parametrize("name", ["plan", "apply", "settle", "follow", "who", "audit"])
 def test_the_async_twin_has_the_same_arguments(name: str) -> None:
     sync = dict(inspect.signature(getattr(guestlist, name)).parameters)
     twin = dict(inspect.signature(getattr(guestlist, f"{name}_async")).parameters)

@@ -88,6 +88,8 @@ if TYPE_CHECKING:
     from guestlist.roster.summary import Summary as Summary
     from guestlist.runs import apply as apply
     from guestlist.runs import apply_async as apply_async
+    from guestlist.runs import audit as audit
+    from guestlist.runs import audit_async as audit_async
     from guestlist.runs import follow as follow
     from guestlist.runs import follow_async as follow_async
     from guestlist.runs import plan as plan
@@ -97,6 +99,10 @@ if TYPE_CHECKING:
     from guestlist.runs import who as who
     from guestlist.runs import who_async as who_async
     from guestlist.runs.applying import ApplyResult as ApplyResult
+    from guestlist.runs.auditing import AuditResult as AuditResult
+    from guestlist.runs.findings import Finding as Finding
+    from guestlist.runs.findings import FindingKind as FindingKind
+    from guestlist.runs.findings import Unchecked as Unchecked
     from guestlist.runs.following import FollowResult as FollowResult
     from guestlist.runs.people import People as People
     from guestlist.runs.person import Person as Person
@@ -137,8 +143,9 @@ _HOMES = {
         OnboardResult Outcome OwnAccess RemoveOutcome RemoveResult RevokeOutcome RevokeResult Role
         RoleOutcome RoleResult State""",
     "roster": "Note Over Plan PlanFile Roster Summary",
-    "runs": """ApplyResult FollowResult People Person SettleResult apply apply_async follow
-        follow_async plan plan_async settle settle_async who who_async""",
+    "runs": """ApplyResult AuditResult Finding FindingKind FollowResult People Person SettleResult
+        Unchecked apply apply_async audit audit_async follow follow_async plan plan_async settle
+        settle_async who who_async""",
     "runs.progress": """AwaitingAcceptance CheckingAcceptance CheckingPlan Planned ReadingAccount
         ReadingRoster Reconciling Resuming RunEnded RunEvent RunProblem RunProgress RunStarted""",
     "runs.stop": "Stop",

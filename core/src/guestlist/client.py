@@ -194,6 +194,11 @@ class _Client:
         return self._accounts.budget
 
     @property
+    def allowed_domains(self) -> frozenset[str]:
+        """The domains of addresses that may be invited. Empty if all are allowed."""
+        return self._accounts.allowed_domains
+
+    @property
     def clock(self) -> Clock:
         """The clock of the client."""
         return self._clock

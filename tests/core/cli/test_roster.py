@@ -88,6 +88,7 @@ def test_a_plan_shows_each_change_and_sends_nothing(roster: Roster, sandbox: San
 
 def test_what_would_change_is_told_to_a_pipeline(roster: Roster) -> None:
     assert roster("plan", "--detailed-exitcode").code == 2
+    assert roster("plan", "--detailed-exitcode", "--json").document["exit_code"] == 2
     roster("apply", "--yes")
     assert roster("plan", "--detailed-exitcode").code == 0
     document = roster("plan", "--json").results

@@ -269,6 +269,70 @@ def _pull(parser: Parser) -> None:
     _examples(parser, "pull", "pull team.toml -a cloud --replace")
 
 
+def _audit(parser: Parser) -> None:
+    _roster_file(parser)
+    _accounts(parser, ALL_ACCOUNTS)
+    parser.add_argument(
+        "--allowed-domain",
+        metavar="DOMAIN",
+        action="append",
+        default=[],
+        help="a domain that addresses may have; may be repeated (without it: allowed_domains of the"
+        " roster)",
+    )
+    parser.add_argument(
+        "--pending-days",
+        metavar="DAYS",
+        type=_number,
+        default=7,
+        help="report invitations that have been open for more than so many days (7)",
+    )
+    parser.add_argument(
+        "--quick",
+        action="store_true",
+        help="do not request the roles of each member whose service does not list them",
+    )
+    option = parser.add_argument(
+        "--fail-on",
+        metavar="KIND,...",
+        action="extend",
+        default=[],
+        type=_finding_kinds,
+        help="exit with 5 if anything of these kinds is found, such as not-in-roster,admin; or all",
+    )
+    set_completer(option, _all_finding_kinds)
+    _formats(parser)
+    _examples(
+        parser,
+        "audit",
+        "audit team.toml --pending-days 14 --markdown",
+        "audit --fail-on not-in-roster,outside-domain",
+    )
+
+
+def _finding_kinds(text: str) -> list[str]:
+    from guestlist.runs.findings import FindingKind
+
+    if text == "all":
+        return list(FindingKind)
+    kinds = []
+    for word in filter(None, map(str.strip, text.split(","))):
+        try:
+            kinds.append(FindingKind(word.replace("-", "_")).value)
+        except ValueError:
+            known = ", ".join(_all_finding_kinds())
+            raise argparse.ArgumentTypeError(
+                f"there is no kind {word!r}; the kinds are: {known}"
+            ) from None
+    return kinds
+
+
+def _all_finding_kinds(**_: object) -> list[str]:
+    from guestlist.runs.findings import FindingKind
+
+    return [kind.replace("_", "-") for kind in FindingKind]
+
+
 def _wait_for_acceptance(parser: Parser) -> None:
     parser.add_argument(
         "--wait",
@@ -714,6 +778,7 @@ COMMANDS: dict[str, dict[str, tuple[str, Callable[[Parser], None]]]] = {
         "apply": ("Make these changes: invite, give roles; with --prune also remove.", _apply),
         "worker": ("Help to apply the runs of a ledger in PostgreSQL.", _worker),
         "settle": ("Give people who have accepted their deferred roles.", _settle),
+        "audit": ("Show what should not be so: people outside the roster, and more.", _audit),
         "pull": ("Write the people of the services into the roster.", _pull),
     },
     "people": {

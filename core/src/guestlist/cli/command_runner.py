@@ -16,6 +16,7 @@ from guestlist.errors import ConfigError, GuestlistError
 from guestlist.plugins import installed
 
 EMPTY_MESSAGES = {
+    "audit": "Nothing found.",
     "invitations": "No invitations.",
     "log": "No orders.",
     "members": "No members.",
@@ -45,22 +46,25 @@ def run(arguments: argparse.Namespace, when_loaded: Callable[[], None] | None = 
         session = _run_in_session(command, arguments)
     except GuestlistError as error:  # the command could not be loaded
         print_errors([error], debug=arguments.debug)
+        code = exit_code([error])
         if arguments.json:
-            print_document(arguments.command, [], [error])
-        return exit_code([error])
+            print_document(arguments.command, [], [error], code=code)
+        return code
+    code = exit_code(session.errors)
+    if not session.errors and session.exit_code is not None:
+        code = session.exit_code
     try:
         if arguments.json and not session.printed:
             print_document(
                 arguments.command,
                 session.results,
                 session.errors,
+                code=code,
                 show_secrets=arguments.show_secrets,
             )
     finally:  # also print the errors if stdout fails
         print_errors(session.errors, debug=arguments.debug)
-    if session.errors or session.exit_code is None:
-        return exit_code(session.errors)
-    return session.exit_code
+    return code
 
 
 def _run_in_session(command: Callable[[Session], None], arguments: argparse.Namespace) -> Session:

@@ -31,6 +31,7 @@ from guestlist.models import (
     Role,
     RoleResult,
 )
+from guestlist.runs.findings import Finding, Unchecked
 from guestlist.runs.person import Person
 
 SCHEMA = "https://json-schema.org/draft/2020-12/schema"
@@ -121,6 +122,18 @@ class PersonRow(Person, defer_build=True):
     """A person in the result of `who`, with the state in each account."""
 
     type: Literal["person"] = "person"
+
+
+class FindingRow(Finding, defer_build=True):
+    """A finding of `audit`."""
+
+    type: Literal["finding"] = "finding"
+
+
+class UncheckedRow(Unchecked, defer_build=True):
+    """Something that `audit` could not check in an account."""
+
+    type: Literal["unchecked"] = "unchecked"
 
 
 class ChangeRow(Change, defer_build=True):
@@ -333,6 +346,8 @@ AnyRow = (
     | MemberRow
     | RoleRow
     | PersonRow
+    | FindingRow
+    | UncheckedRow
     | ChangeRow
     | PlanRow
     | RunRow

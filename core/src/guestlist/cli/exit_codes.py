@@ -19,6 +19,8 @@ CHANGES = 2
 """`plan --detailed-exitcode` found changes."""
 UNKNOWN = 3
 TIMED_OUT = 4
+FOUND = 5
+"""`audit --fail-on` found what it should fail on."""
 BUG = 70
 HANGUP = 129
 INTERRUPTED = 130

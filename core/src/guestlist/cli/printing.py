@@ -62,12 +62,16 @@ def print_document(
     results: Sequence[AnyRow],
     errors: Sequence[GuestlistError],
     *,
+    code: int,
     show_secrets: bool = False,
 ) -> None:
-    """Prints the JSON document on stdout."""
+    """Prints the JSON document on stdout.
+
+    Args:
+        code: the exit code of the command.
+    """
     from guestlist.cli.document import Document, error_row
 
-    code = exit_code(errors)
     document = Document.model_construct(
         command=command,
         ok=code == 0,
@@ -81,6 +85,7 @@ def print_document(
 def report_usage(error: GuestlistError, words: Sequence[str]) -> int:
     """Reports an error in the command line, and returns the exit code."""
     print_errors([error], debug="--debug" in words)
+    code = exit_code([error])
     if "--json" in words:
-        print_document(None, [], [error])
-    return exit_code([error])
+        print_document(None, [], [error], code=code)
+    return code

@@ -207,6 +207,19 @@ def reading_callback(
     return show
 
 
+def account_progress(
+    status: StatusLine, accounts: Mapping[str, Provider]
+) -> Callable[[RunEvent], None]:
+    """Returns a callback for the events of `who` and `audit`, which shows what is being read."""
+    show = reading_callback(status, accounts)
+
+    def on_progress(event: RunEvent) -> None:
+        if isinstance(event, ReadingAccount):
+            show(event.account, event.what, event.count)
+
+    return on_progress
+
+
 def _period(seconds: float) -> str:
     units = {1.0: "a second", 60.0: "a minute", 3600.0: "an hour"}
     return units.get(seconds, f"in {seconds:g} s")

@@ -12,6 +12,7 @@ from guestlist.cli.document import (
     AccessRow,
     AccountRow,
     AnyRow,
+    FindingRow,
     GuestRow,
     InvitationRow,
     InviteRow,
@@ -69,6 +70,7 @@ TABLES: dict[type, str] = {
     InvitationRow: "invitations",
     MemberRow: "members",
     RoleRow: "roles",
+    FindingRow: "findings",
     OrderRow: "orders",
     AccountRow: "accounts",
     ProviderRow: "providers",
@@ -305,6 +307,16 @@ class Tables:
             (Column("Name", whole=True), lambda row: row.name or ""),
             (DESCRIPTION, _description),
             (ID, lambda row: row.id),
+        )
+
+    def findings(self, rows: Sequence[FindingRow]) -> None:
+        """Prints the findings of an audit."""
+        self._list(
+            rows,
+            (Column("Finding", whole=True), lambda row: spaced(row.kind)),
+            (WHO, lambda row: row.person),
+            (ACCOUNT, lambda row: row.account),
+            (Column("Detail", yields=True), lambda row: row.detail),
         )
 
     def orders(self, rows: Sequence[OrderRow]) -> None:

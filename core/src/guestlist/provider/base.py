@@ -119,6 +119,11 @@ class Provider(BaseModel):
     """Whether the service can suspend (lock out) a member without showing it in the member records.
     If so, guestlist reports that it cannot be known whether a member is suspended. If not, such a
     member has `MemberState.SUSPENDED`."""
+    admin_roles: ClassVar[frozenset[str]] = frozenset()
+    """The roles with which a person administers the organization, such as
+    `frozenset({"owner", "admin"})`, as far as the service documents them: the id or the name of a
+    role of the kind `role`, and `kind:name` or `kind:id` for other kinds. Empty if that is not
+    known. Then guestlist reports no one as an administrator, and says that it cannot tell."""
     organization_settings: ClassVar[tuple[str, ...]] = ()
     """The names of the settings that identify the organization within the service, such as
     `("organization_id",)`. Two accounts that agree in them and in `base_url` are the same
@@ -571,6 +576,14 @@ class Provider(BaseModel):
                 labels = ", ".join(role.label for role in known)
                 return f"a {kind} besides {labels}" if known else f"a {kind}"
         return None
+
+    @classmethod
+    def is_admin_role(cls, role: Role) -> bool:
+        """Returns whether a role is one of `admin_roles`."""
+        names = {name for name in (role.id, role.name) if name}
+        if role.kind != "role":
+            names = {f"{role.kind}:{name}" for name in names}
+        return not names.isdisjoint(cls.admin_roles)
 
     def secrets(self) -> tuple[str, ...]:
         """Returns the values of the secret settings."""

@@ -69,6 +69,8 @@ class Reading:
         roles: the roles that the account can grant, if they were needed.
         programs: number of members that were skipped because they are service accounts.
         accepted: number of invitations that the service reports as accepted.
+        without_roles: number of members whose list record does not contain their roles.
+        without_access: by key, why a member whose roles were requested has no effective access.
         identities: what identifies the first invitations among those of all organizations.
         problems: list records that could not be parsed.
         error: why the account could not be read. The data read before the error must not be used.
@@ -77,6 +79,8 @@ class Reading:
     roles: list[Role] = field(default_factory=list)
     programs: int = 0
     accepted: int = 0
+    without_roles: int = 0
+    without_access: dict[str, str] = field(default_factory=dict)
     identities: list[tuple[object, ...]] = field(default_factory=list)
     problems: list[RecordProblem] = field(default_factory=list)
     error: GuestlistError | None = None
@@ -228,6 +232,7 @@ class _Reader:
         brief = roles_brief(one.roles) if plain else ""
         body = one.model_dump_json(exclude_defaults=True)
         ask = inside and one.roles is None
+        self._reading.without_roles += ask
         key = self._store.key_of(self._number, member_keys(one))
         return Fact(key, self._number, Kind.MEMBER, ask, brief, body)
 
@@ -301,6 +306,9 @@ class _Reader:
         access = type(self._provider).access
         with suppress(NotFound):  # the member has left since the list was read
             grants = self._guests.call(access, member)
+            effective, why = self._provider.explain_access(grants, member)
+            if not effective:
+                self._reading.without_access[key] = why or self._provider.no_access
             held = tuple(grant.role for grant in grants if grant.direct)
             kept = json.dumps([one.model_dump(exclude_defaults=True) for one in held])
             return Fact(key, self._number, Kind.HELD, False, roles_brief(held), kept)

@@ -53,6 +53,11 @@ class People:
         errors: by account, why it could not be read. Its people are missing then.
         problems: one error for each account whose list has a record that cannot be parsed. The
             other people of the account were read.
+        without_access: by account and `Person.key`, why a member has no effective access. Only
+            members whose roles were requested (`roles`) are in it.
+        without_roles: the accounts whose list of members does not show all roles.
+        unmatched: the accounts that show only the logins of members, and of which the roster wants
+            a person whose login is not known.
     """
 
     def __init__(
@@ -67,11 +72,20 @@ class People:
         self.problems = tuple(
             _problem(name, one) for name, one in read.items() if one.problems and not one.error
         )
+        self.without_access = {
+            (name, key): why
+            for name, one in read.items()
+            for key, why in one.without_access.items()
+        }
+        self.without_roles = frozenset(name for name, one in read.items() if one.without_roles)
         self._store = store
         self._read = read
         self._client = client
         providers = client.accounts
         self._hiding = [name for name in accounts if not providers[name].members_show_emails]
+        self.unmatched = frozenset(
+            name for name in self._hiding if store.has_unidentified(self.accounts.index(name))
+        )
         self._bound = [Account(name, providers[name], client.clock) for name in accounts]
         self._lost = [LostPeople() for _ in accounts]
         for number, name in enumerate(accounts):
@@ -144,7 +158,7 @@ class People:
         for one in facts:
             if one.kind == Kind.ALIAS and one.body:
                 logins[self.accounts[one.account]] = one.body
-            elif one.kind == Kind.ALIAS:
+            elif one.kind == Kind.ALIAS and one.brief != key:
                 also[one.brief] = one.brief
         for guest in guests:
             if guest.login:
@@ -218,7 +232,7 @@ def who(
     stop = Stop() if stop is None else stop
     with ExitStack() as closing:
         if client is None:
-            client = closing.enter_context(_client(roster, accounts))
+            client = closing.enter_context(client_of(roster, accounts))
         client = client.with_clock(StopClock(stop, client.clock))
         names = list(dict.fromkeys(accounts)) or list(client.accounts)
         for name in names:
@@ -271,7 +285,8 @@ async def who_async(
     )
 
 
-def _client(roster: Roster | None, accounts: Iterable[str]) -> Guestlist:
+def client_of(roster: Roster | None, accounts: Iterable[str]) -> Guestlist:
+    """Returns a client for the accounts of a roster, or for the configured ones without one."""
     if roster is None:
         return Guestlist()
     config = load_config(roster.toml, installed(), only=tuple(accounts))
@@ -323,10 +338,16 @@ def _roster_facts(roster: Roster, names: Sequence[str], client: Guestlist) -> It
                 Fact(key, number, Kind.ALIAS, False, also, "") for number in range(len(names))
             )
 
+    elsewhere: set[str] = set()
+
     def entries() -> Iterator[Wanted]:
         for one in roster.wanted():
             key = main.get((one.account, one.key)) if not one.email else None
             yield one._replace(key=key, also=()) if key else one._replace(also=())
+            if one.account not in numbers and one.email:
+                elsewhere.add(one.key)
 
     facts = RosterFacts(numbers, client.clock.now(), roster.zone)
     yield from facts.facts(entries())
+    # people whom the roster wants only in accounts that are not read are in the roster all the same
+    yield from (Fact(key, 0, Kind.ALIAS, False, key, "") for key in elsewhere if numbers)

@@ -98,6 +98,8 @@ class Aitronos(Provider):
     organization_settings = ("organization_id",)
     least_roles = 1  # documentation and SDK: `role_id` is required
     most_roles = 1  # documentation and SDK; "invite v2" takes several, but the SDK does not have it
+    # Aitronos' documentation: an Admin or Owner invites, changes roles and deletes people.
+    admin_roles = frozenset({"Owner", "Admin"})
     exclusive_kinds = ("role",)  # the member record and its update have a single `role_id`
     can_suppress_email = True  # documentation and SDK: `send_invitation`
     # refuses_duplicates: a member is refused (SDK); for invited people it is unverified

@@ -75,6 +75,8 @@ class BetterAuth(Provider):
     organization_settings = ("organization_id",)
     # Without `role` the server refuses; with an empty list it creates an invitation without roles.
     least_roles = 1
+    # The roles that the server creates with an organization, besides member (its documentation).
+    admin_roles = frozenset({"owner", "admin"})
     most_roles = None  # the server has no maximum
     # This is the default of invitationExpiresIn; every answer contains the actual date.
     lifetime = timedelta(hours=48)

@@ -85,6 +85,8 @@ class Vultr(Provider):
     role_kinds = ("role", "group", "policy")
     # Vultr's guide describes a list of suspended people, but no field for it in the list of users.
     hides_suspension = True
+    # admin_roles: unknown. According to Vultr's guides, the permission "Manage Users" makes a user
+    # an administrator; no source names a role, group or policy that has it.
     organization_settings = ("organization_id",)
     # Only the console can attach roles to an invitation, not the API (Terraform provider, OpenAPI).
     most_roles = 0

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from guestlist.cli.session import Session
 
 _COMMANDS_BY_MODULE = {
+    "audit": "audit",
     "provider_development": "new-provider check-provider",
     "completion": "completion",
     "config": "config",

@@ -11,6 +11,7 @@ from guestlist.cli.commands.config import create_file, file_exists_error
 from guestlist.cli.document import MailboxRow, ServiceRow, SwitchRow
 from guestlist.cli.missing_extra import missing_extra
 from guestlist.cli.parser import DEFAULT_SANDBOX, UsageError
+from guestlist.cli.exit_codes import DONE
 from guestlist.cli.printing import print_document
 from guestlist.cli.session import Session
 from guestlist.cli.text import comma_list
@@ -114,7 +115,7 @@ def _list_switches(session: Session, kinds: Sequence[type[Service]]) -> None:
     rows = switches_of(kinds)
     session.results.extend(rows)
     if session.screen is None:
-        print_document("sandbox", session.results, [])
+        print_document("sandbox", session.results, [], code=DONE)
     else:
         from guestlist.cli.screen import Column
 
@@ -132,7 +133,7 @@ def _print_addresses(session: Session, sandbox: Sandbox) -> None:
     if written:
         create_file(Path(written), config_text(sandbox))
     if session.screen is None:
-        print_document("sandbox", session.results, [])
+        print_document("sandbox", session.results, [], code=DONE)
     else:
         _show(session.screen, sandbox, written)
     session.printed = True

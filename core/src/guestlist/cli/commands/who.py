@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import string
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 
 from guestlist.cli.document import PersonRow
 from guestlist.cli.exports import check_format, print_export
 from guestlist.cli.opened_roster import configured_accounts, with_timeout
-from guestlist.cli.run_reporter import reading_callback
+from guestlist.cli.run_reporter import account_progress
 from guestlist.cli.screen import STYLES, Cell, Column, Screen, Text
 from guestlist.cli.session import Session, client, no_account_error
 from guestlist.client import Guestlist
@@ -18,7 +18,6 @@ from guestlist.models import Guest, State
 from guestlist.roster.file import Roster, read_roster
 from guestlist.runs.people import People, who
 from guestlist.runs.person import Person
-from guestlist.runs.progress import ReadingAccount, RunEvent
 
 WORDS = {
     State.ACCEPTED: "member",
@@ -68,7 +67,8 @@ def run_who(session: Session) -> None:
         names = list(dict.fromkeys(given.account)) or list(guests.accounts)
         if not names:
             raise no_account_error()
-        with closing.enter_context(read_people(session, guests, roster, names)) as people:
+        progress = account_progress(session.status, guests.accounts)
+        with who(roster, client=guests, accounts=names, on_progress=progress) as people:
             found = [
                 person
                 for person in people
@@ -86,23 +86,6 @@ def run_who(session: Session) -> None:
         _show(session.screen, found, people.accounts, matrix)
         _show_notes(session.screen, guests, people, matrix)
         session.printed = True
-
-
-def read_people(
-    session: Session,
-    guests: Guestlist,
-    roster: Roster | None,
-    names: Sequence[str],
-    read: Callable[..., People] = who,
-) -> People:
-    """Reads the people of accounts, and shows what is being read from each."""
-    show = reading_callback(session.status, guests.accounts)
-
-    def on_progress(event: RunEvent) -> None:
-        if isinstance(event, ReadingAccount):
-            show(event.account, event.what, event.count)
-
-    return read(roster, client=guests, accounts=names, on_progress=on_progress)
 
 
 def _open(session: Session, closing: ExitStack) -> tuple[Roster | None, Guestlist]:

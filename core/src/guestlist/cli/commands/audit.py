@@ -1,0 +1,65 @@
+"""`audit`: shows what should not be so in the accounts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+
+from guestlist.cli.document import FindingRow, UncheckedRow
+from guestlist.cli.exit_codes import FOUND
+from guestlist.cli.exports import check_format, print_export
+from guestlist.cli.opened_roster import configured_accounts, roster_path, with_timeout
+from guestlist.cli.printing import print_message
+from guestlist.cli.run_reporter import account_progress
+from guestlist.cli.session import Session, client, no_account_error
+from guestlist.cli.text import comma_list, spaced
+from guestlist.roster.file import read_roster
+from guestlist.runs.auditing import audit
+from guestlist.runs.findings import Finding, Unchecked
+
+COLUMNS = ("finding", "person", "account", "detail", "since")
+
+
+def run_audit(session: Session) -> None:
+    """Reads all accounts and shows the findings."""
+    given = session.arguments
+    check_format(session)
+    roster = read_roster(roster_path(session), allow_empty=True)
+    with ExitStack() as closing:
+        config = configured_accounts(session, roster.toml, closing)
+        guests = closing.enter_context(client(session, config, session.clock))
+        if not guests.accounts:
+            raise no_account_error()
+        result = audit(
+            roster,
+            client=with_timeout(session, guests),
+            on_progress=account_progress(session.status, guests.accounts),
+            accounts=given.account,
+            allowed_domains=given.allowed_domain,
+            pending_days=given.pending_days,
+            quick=given.quick,
+        )
+    session.status.pause()
+    session.errors += result.errors.values()
+    session.results += (FindingRow.model_construct(**dict(one)) for one in result.findings)
+    print_export(session, COLUMNS, map(_cells, result.findings))
+    if given.json:
+        session.results += (UncheckedRow.model_construct(**dict(one)) for one in result.unchecked)
+    else:
+        _warn(result.unchecked)
+    if result.of(given.fail_on):
+        session.exit_code = FOUND
+
+
+def _cells(one: Finding) -> tuple[str, ...]:
+    since = one.since.isoformat() if one.since else ""
+    return spaced(one.kind), one.person, one.account, one.detail, since
+
+
+def _warn(unchecked: Sequence[Unchecked]) -> None:
+    """Prints what could not be checked, one line for each reason."""
+    accounts: dict[tuple[str, str], list[str]] = {}
+    for one in unchecked:
+        accounts.setdefault((spaced(one.kind), one.reason), []).append(one.account)
+    for (kind, reason), names in accounts.items():
+        print_message("warning", f"{comma_list(names)}: not checked: {kind} ({reason})")
