@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 from guestlist.cli.commands.config import create_file, file_exists_error
 from guestlist.cli.document import MailboxRow, ServiceRow, SwitchRow
+from guestlist.cli.exit_codes import DONE
 from guestlist.cli.missing_extra import missing_extra
 from guestlist.cli.parser import DEFAULT_SANDBOX, UsageError
-from guestlist.cli.exit_codes import DONE
 from guestlist.cli.printing import print_document
 from guestlist.cli.session import Session
 from guestlist.cli.text import comma_list
