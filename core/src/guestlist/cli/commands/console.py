@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from guestlist.cli.document import ConsoleRow
+from guestlist.cli.exit_codes import DONE
 from guestlist.cli.parser import DEFAULT_SANDBOX
 from guestlist.cli.printing import print_document
 from guestlist.cli.session import Session, client
@@ -177,7 +178,7 @@ def _show(session: Session, url: str, link: str, opened: Opened) -> None:
     session.results.append(ConsoleRow(url=url, link=link))
     screen = session.screen
     if screen is None:
-        print_document("console", session.results, [], show_secrets=True)
+        print_document("console", session.results, [], show_secrets=True, code=DONE)
         sys.stdout.flush()
         return
     screen.line(f"The console is running at {url}. Ctrl-C ends it.", style="bold")
