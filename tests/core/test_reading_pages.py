@@ -17,6 +17,7 @@ from guestlist.provider import (
     Page,
     Provider,
     Request,
+    Response,
     by_cursor,
     by_link,
     by_number,
@@ -175,6 +176,41 @@ def test_a_link_leads_to_the_next_page_of_the_service_itself(form: str) -> None:
     with Guestlist({"p": Links()}, transport=httpx.MockTransport(answer)) as guests:
         assert [member.id for member in guests.members()] == ["1", "2", "3"]
     assert hosts == ["paged.example"] * 3
+
+
+@pytest.mark.parametrize("leaver", [None, 0, 3])
+def test_a_link_to_a_page_that_moved_up_skips_nobody(leaver: int | None) -> None:
+    """With a total, an earlier page is read if somebody leaves between two pages."""
+    people = list(range(5))
+    asked: list[str] = []
+
+    class Counted(Paged):
+        @operation
+        def members(self, cursor: str | None = None) -> Flow[Page[Member]]:
+            def page(number: str | None) -> Request:
+                return Request.get("members", query={"page": number})
+
+            def total(reply: Response) -> int | None:
+                return int(reply.headers["x-total"])
+
+            return (yield from by_link(cursor, page, read, total=total))
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(str(request.url.params))
+        number = int(request.url.params.get("page", 1))
+        shown = people[number * 2 - 2 : number * 2]
+        more = number * 2 < len(people)
+        headers = {"x-total": str(len(people)), "link": LINK.format(number + 1) if more else ""}
+        if number == 2 and leaver in people:
+            people.remove(leaver)
+        return httpx.Response(
+            200, json=[{"id": f"{one}", "email": ""} for one in shown], headers=headers
+        )
+
+    with Guestlist({"p": Counted()}, transport=httpx.MockTransport(answer)) as guests:
+        assert [member.id for member in guests.members()] == ["0", "1", "2", "3", "4"]
+    reread = [] if leaver is None else ["page=2"]
+    assert asked == ["", "page=2", "page=3", *reread]
 
 
 def test_a_link_without_the_parameter_is_malformed() -> None:

@@ -139,6 +139,7 @@ def by_link(
     read: Callable[[Any], T | None],
     *names: str,
     parameter: str = "page",
+    total: Callable[[Response], int | None] | None = None,
     email: Callable[[Any], Any] | None = None,
 ) -> Flow[Page[T]]:
     """Reads one page of a list whose answers link to the next page in the header `Link` (RFC 8288).
@@ -148,20 +149,74 @@ def by_link(
         request: a function that returns the request for a value of the parameter; None for the
             first page.
         parameter: the query parameter of the link that leads to the next page.
+        total: a function that reads the number of all records, for a service whose pages are
+            numbered from 1. An earlier page is read then if the list has become shorter since the
+            previous page.
 
     The other arguments are those of `by_cursor`.
 
     Raises:
         ValueError: the link has no such parameter.
     """
-    reply = yield request(cursor)
-    following = None
-    if found := _NEXT_LINK(reply.headers.get("link", "")):
-        query = dict(parse_qsl(urlsplit(found[1]).query))
-        if parameter not in query:
-            raise ValueError(f"the link to the next page has no parameter {parameter!r}")
-        following = query[parameter]
-    return Page.of(reply.records(*names), read, following, email=email)
+    if total is None:
+        reply = yield request(cursor)
+        following = _next_by_link(reply, parameter)
+        return Page.of(reply.records(*names), read, following, email=email)
+    here = begin = _NumberedPage.of(cursor)
+    while True:
+        reply = yield request(str(here.number) if here.number > 1 else None)
+        count = total(reply)
+        if (earlier := here.before(count)) is None:
+            break
+        here = earlier
+    records = reply.records(*names)
+    number = _next_by_link(reply, parameter)
+    following = None if number is None else str(_NumberedPage(int(number), count, len(records)))
+    return Page.of(records, read, following, count, email=email, moved=here != begin)
+
+
+def _next_by_link(reply: Response, parameter: str) -> str | None:
+    """Returns the parameter of the link to the next page; None on the last page."""
+    found = _NEXT_LINK(reply.headers.get("link", ""))
+    if not found:
+        return None
+    query = dict(parse_qsl(urlsplit(found[1]).query))
+    if parameter not in query:
+        raise ValueError(f"the link to the next page has no parameter {parameter!r}")
+    return query[parameter]
+
+
+@dataclass(frozen=True, slots=True)
+class _NumberedPage:
+    """A numbered page that follows another one. `str(page)` is a cursor for it.
+
+    Attributes:
+        number: counted from 1.
+        total: the number of all records when the previous page was read; None if unknown.
+        size: the number of records on the previous page.
+    """
+
+    number: int = 1
+    total: int | None = None
+    size: int = 0
+
+    @classmethod
+    def of(cls, cursor: str | None) -> Self:
+        if cursor is None:
+            return cls()
+        number, total, size = cursor.split("/")
+        return cls(int(number), int(total) if total else None, int(size))
+
+    def before(self, total: int | None) -> Self | None:
+        """Returns the earlier page to read from if the list has shrunk to `total`, so that the
+        first records of this page have moved up. None if this page is still right."""
+        if total is None or self.total is None or total >= self.total or self.number == 1:
+            return None
+        back = -((total - self.total) // max(1, self.size))
+        return type(self)(max(1, self.number - back), total, self.size)
+
+    def __str__(self) -> str:
+        return f"{self.number}/{'' if self.total is None else self.total}/{self.size}"
 
 
 _NEXT_LINK = re.compile(r"""<([^<>]*)>[^<>]*;\s*rel="?next\b""", re.IGNORECASE).search
