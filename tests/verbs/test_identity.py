@@ -25,7 +25,7 @@ from guestlist import (
     errors,
 )
 from guestlist.event import Event, EventName
-from guestlist.models import Invitation, Member, MemberState, NewInvitation, Role
+from guestlist.models import Basis, Invitation, Member, MemberState, NewInvitation, Role
 from guestlist.provider import Flow, Page, Provider, Request, Response, operation, setting
 from pytest_guestlist.clock import VirtualClock
 
@@ -97,6 +97,21 @@ class Refusing(Logins):
         if response.status == 402:
             return errors.SeatLimit("no seat is left")
         return super().explain(response)
+
+
+class Merging(Logins):
+    """It gives a member the role of an invitation, and adds a person with an account at once."""
+
+    @property
+    def invites_unknown(self) -> bool:
+        return True
+
+    @operation
+    def invite(self, new: NewInvitation) -> Flow[Invitation]:
+        invitation = yield from super().invite(new)
+        if new.email != ADA:
+            return invitation
+        return invitation.model_copy(update={"state": State.ACCEPTED, "basis": Basis.INFERRED})
 
 
 def read(raw: Any) -> Invitation:
@@ -385,6 +400,28 @@ def test_the_refusal_of_the_service_decides(make: Callable[..., Call], logins: S
     assert (result.outcome, result.email_sent) == (Outcome.ALREADY_MEMBER, False)
     assert result.warnings == ("Club refused the invitation: is a member",)
     assert guests("invite", "bea@example.com").outcome is Outcome.INVITED
+
+
+def test_an_address_that_may_be_a_member_s_is_invited_if_the_account_accepts_that(
+    make: Callable[..., Call], service: Service
+) -> None:
+    service.members.append({"id": "m-1", "login": "ada-l"})
+    guests = make(Merging)
+    result = guests("invite", ADA, role="r")
+    assert (result.outcome, result.email_sent) == (Outcome.JOINED, None)
+    assert result.warnings == (
+        "If the person was a member before, the role is now the one asked for.",
+    )
+    result = guests("invite", "bea@example.com", role="r")
+    assert (result.outcome, result.email_sent, result.warnings) == (Outcome.INVITED, True, ())
+    assert guests("invite", "bea@example.com", role="r").outcome is Outcome.ALREADY_INVITED
+    assert len(service.log) == 2
+
+
+def test_a_refusal_shows_that_an_unknown_address_is_a_member_s(
+    make: Callable[..., Call], logins: Service
+) -> None:
+    assert make(Merging)("invite", ADA).outcome is Outcome.ALREADY_MEMBER
 
 
 def test_a_full_organization_does_not_make_a_member(

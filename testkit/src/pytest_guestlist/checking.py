@@ -122,7 +122,7 @@ def facts(kind: type[Provider]) -> Iterator[Problem]:
     if not issubclass(kind.Options, BaseModel):
         yield Problem("Options is no model", "Derive it from guestlist.provider.Options.")
     for name in kind.substitutes:
-        if kind.supports(name) or name not in (*CONTRACT, "link", "email", "role"):
+        if kind.supports(name) or name not in (*CONTRACT, "link", "email", "role", "login"):
             yield Problem(f"substitutes[{name!r}] is about nothing that is lacking", "Drop it.")
     if kind.sandbox is not None:
         try:

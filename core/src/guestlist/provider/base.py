@@ -157,7 +157,8 @@ class Provider(BaseModel):
     """The explanation that `explain_access` returns for an empty list of grants."""
     substitutes: ClassVar[Mapping[str, str]] = {}
     """What to do instead of an unsupported feature, as a sentence. The keys are names of
-    operations, `role`, `email` or `link`."""
+    operations, `role`, `email`, `link`, or `login` if it is unknown whether an address is a
+    member's."""
     media_type: ClassVar[str] = "application/json"
     """The media type of the JSON that the service takes and answers, such as
     `application/vnd.api+json` or `application/scim+json`. Sent as `Accept`, and as `Content-Type`
@@ -217,6 +218,17 @@ class Provider(BaseModel):
         guestlist invite an address of which it cannot tell whether it belongs to a member.
         """
         return self.refuses_duplicates
+
+    @property
+    def invites_unknown(self) -> bool:
+        """Whether an address may be invited although it is unknown whether a member has it, because
+        the service does not show the addresses of members (`members_show_emails`) and no login is
+        known. May depend on the account's settings.
+
+        Declare it for a service that gives a member the role of the invitation instead of refusing
+        the invitation, if the account's owner accepts that.
+        """
+        return False
 
     @property
     def headers(self) -> Mapping[str, str]:

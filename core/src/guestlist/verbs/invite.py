@@ -25,6 +25,7 @@ from guestlist.models import (
     Role,
     State,
 )
+from guestlist.provider import Provider
 from guestlist.verbs.accounts import Accounts
 from guestlist.verbs.arguments import IfExists, check_possible, options_of, refs_of
 from guestlist.verbs.create import create, make_anew
@@ -187,12 +188,14 @@ def _ensure(
     """Brings it about that the person is invited or in, starting from what is known."""
     if known is not None and known.state is State.ACCEPTED:
         return already_member_result(call, new, if_exists, known)
-    if known is not None and known.unidentified is not None and not known.candidates:
-        if not call.provider.refuses_members:
+    is_unknown = known is not None and known.unidentified is not None and not known.candidates
+    if known is not None and is_unknown:
+        if not _handles_members(call.provider):
+            instead = call.provider.substitutes.get("login", "")
             raise call.about(
                 InvalidArgument(
                     f"it is unknown whether {new.who} is a member: {known.unidentified}",
-                    hint="Nothing was sent. Pass the person's login.",
+                    hint=f"Nothing was sent. Pass the person's login. {instead}".strip(),
                 )
             )
         if known.state is State.UNKNOWN:  # the service refuses a member
@@ -204,9 +207,18 @@ def _ensure(
             return already_invited_result(call, new, if_exists, known)
         return (yield from make_anew(call, new, known, known.invitation))
     try:
-        return (yield from create(call, new, known))
+        result = yield from create(call, new, known)
     except (Conflict, SeatLimit) as refusal:
         return (yield from _after_refusal(call, new, if_exists, refusal))
+    if is_unknown and result.outcome is Outcome.JOINED and not call.provider.refuses_members:
+        warning = "If the person was a member before, the role is now the one asked for."
+        result = result.model_copy(update={"warnings": (*result.warnings, warning)})
+    return result
+
+
+def _handles_members(provider: Provider) -> bool:
+    """Returns whether an address may be invited that may be a member's."""
+    return provider.refuses_members or provider.invites_unknown
 
 
 def _after_refusal(
@@ -219,7 +231,7 @@ def _after_refusal(
     """
     guest = yield from look(call, new.who, again=True)
     blocking = guest.invitation
-    refuses_members = isinstance(refusal, Conflict) and call.provider.refuses_members
+    refuses_members = isinstance(refusal, Conflict) and _handles_members(call.provider)
     if guest.unidentified is not None and blocking is None and refuses_members:
         # a person who is refused and not invited is a member
         is_member = {"state": State.ACCEPTED, "basis": Basis.INFERRED}

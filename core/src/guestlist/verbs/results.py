@@ -50,6 +50,8 @@ def created_result(
             State.AWAITING_APPROVAL: Outcome.AWAITING_APPROVAL,
             State.ACCEPTED: Outcome.JOINED,
         }.get(value.state, Outcome.INVITED)
+        if value.state in (State.ACCEPTED, State.UNKNOWN):  # perhaps joined without an invitation
+            sent = None
     applied = applied_of(new.roles, held)
     warnings = [] if settled.answered else [FOUND_BY_LOOKING]
     warnings += role_warning(applied)

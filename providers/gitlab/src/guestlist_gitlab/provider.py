@@ -7,7 +7,7 @@ as the source where the documentation says nothing or something else.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, timedelta
 from typing import Any, ClassVar, Self
 
@@ -87,6 +87,16 @@ _REFUSALS: tuple[tuple[str, type[GuestlistError], str], ...] = (
 """The error class and hint for the words of a refusal, which has no code."""
 
 
+class _Setting:
+    """A fact that follows from a setting of the account. The class itself has False."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __get__(self, account: Provider | None, _kind: type[Provider]) -> bool:
+        return account is not None and bool(getattr(account, self.name))
+
+
 class GitLabOptions(Options):
     """The options of an invitation."""
 
@@ -107,16 +117,16 @@ class GitLab(Provider):
     organization_settings = ("group", "project")
     least_roles = 1
     most_roles = 1
-    one_role = True
     role_kinds = ("role", CUSTOM)
     # Administrators see all addresses, owners of a group those of its enterprise users.
-    members_show_emails = False
+    members_show_emails: ClassVar[bool] = _Setting("sees_addresses")  # type: ignore[assignment]
     # "Unaccepted invites are automatically deleted after 90 days."
     lifetime = timedelta(days=90)
     counts_seats = True
     no_access = "The person is a member without an access level."
     substitutes: ClassVar[Mapping[str, str]] = {
         "email": "GitLab always sends it.",
+        "login": "Or set invite_unknown in the account: GitLab then gives a member the role.",
         "unassign_role": "A member has exactly one role: assign another, or remove the member.",
     }
     # The digest of the token in the link (source).
@@ -140,6 +150,10 @@ class GitLab(Provider):
         "The top-level group whose custom roles to offer, or `instance` for those of a server",
         default=None,
     )
+    sees_addresses: bool = setting(
+        "Whether the token shows the address of every member, as an administrator's does",
+        default=False,
+    )
     invite_unknown: bool = setting(
         "Whether to invite an address that may be a member's: GitLab then sets the member's role",
         default=False,
@@ -161,13 +175,9 @@ class GitLab(Provider):
         )
 
     @property
-    def refuses_duplicates(self) -> bool:
-        """True if `invite` itself looks for an open invitation, and the account accepts that a
-        member whom GitLab does not show may be invited.
-
-        GitLab does not refuse them: it changes the role of the invitation or membership, and sends
-        no second invitation (source).
-        """
+    def invites_unknown(self) -> bool:
+        """The setting. GitLab does not refuse to invite somebody again: it sends no second
+        invitation, and changes the role of the open one or of the member (source)."""
         return self.invite_unknown
 
     def authorize(self) -> Mapping[str, str]:
@@ -224,17 +234,19 @@ class GitLab(Provider):
             terms["expires_at"] = new.options.expires_at.isoformat()
         if new.login is not None:
             return (yield from self._add(new, terms))
-        if self.refuses_duplicates and (yield from self.find_invitation(new.email)) is not None:
-            raise Conflict(f"{new.email} has an open invitation")
         reply = yield Request.post(*self._path("invitations"), json={"email": new.email, **terms})
-        if reply.mapping().get("queued_users"):
+        answer = reply.mapping()
+        if answer["status"] != "success":
+            raise ValueError(f"the status {answer['status']!r} is not known")
+        if answer.get("queued_users"):
             return _queued(new)
-        found = yield from self.find_invitation(new.email)
+        found = yield from self._find(new.email)
         if found is not None:
             return found
+        if self.list_lag:
+            raise ValueError("GitLab reports success, and does not list the invitation yet")
         # No invitation is open, so the address belongs to an account, which is a member now.
-        state = State.UNKNOWN if self.list_lag else State.ACCEPTED
-        return Invitation(id=None, email=new.email, state=state, basis=Basis.INFERRED)
+        return Invitation(id=None, email=new.email, state=State.ACCEPTED, basis=Basis.INFERRED)
 
     def _add(self, new: NewInvitation, terms: Mapping[str, Any]) -> Flow[Invitation | Member]:
         """Adds a user at once. GitLab refuses one who is a member, with 409."""
@@ -269,6 +281,9 @@ class GitLab(Provider):
 
     @operation
     def find_invitation(self, email: str) -> Flow[Invitation | None]:
+        return (yield from self._find(email))
+
+    def _find(self, email: str) -> Flow[Invitation | None]:
         """Returns the open invitation of an address. GitLab compares the whole address, and keeps
         it in lower case (source), but older invitations as they were written."""
         for query in dict.fromkeys((email.lower(), email)):
@@ -403,6 +418,11 @@ class GitLab(Provider):
             return False, f"{names[0]} shows nothing of the group's content: assign another role."
         return super().explain_access(grants, member)
 
+    @classmethod
+    def replaced_by(cls, role: Role, held: Iterable[Role]) -> tuple[Role, ...]:
+        """Returns all roles held: a member has one access level or one custom role."""
+        return tuple(one for one in held if (one.kind, one.id) != (role.kind, role.id))
+
     @property
     def _kind(self) -> str:
         return "group" if self.group is not None else "project"
@@ -435,7 +455,7 @@ class GitLab(Provider):
 
 def level(number: int) -> Role:
     """Returns the role for an access level."""
-    return Role(id=number, name=LEVELS.get(number))
+    return Role(id=str(number), name=LEVELS.get(number))
 
 
 def custom(raw: Mapping[str, Any]) -> Role:

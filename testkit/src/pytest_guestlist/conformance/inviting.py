@@ -414,10 +414,9 @@ class Inviting(Rules):
             came=new,
             look_at="change_invitation invitations find_invitation",
         )
-        scene.setting.accept(old if new is None else new)
-        member = scene.status("ada").member
+        member = scene.accept(old if new is None else new)
         scene.check(
-            member is not None and (member.roles is None or role in member.roles),
+            member.roles is None or role in member.roles,
             expected=f"a member with {role.label}",
             came=member,
             look_at="change_invitation",

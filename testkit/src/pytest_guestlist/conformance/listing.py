@@ -169,7 +169,7 @@ class Listing(Rules):
         """
         for sample in samples_of(tour, listing):
             total = getattr(sample.value, "total", None) or 0
-            trick = tricks.document(partial(tricks.with_total, old=total, new=total + 1))
+            trick = tricks.with_another_total(total, total + 1)
             tell = [
                 nth
                 for nth, (_, answer) in enumerate(sample.played if total else ())

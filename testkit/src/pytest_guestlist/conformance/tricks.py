@@ -7,12 +7,13 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
+from functools import partial
 from typing import Any
 
 from guestlist.address import email_key
 from guestlist.exchange.step import Failure
 from guestlist.provider import Response
-from pytest_guestlist.conformance.wires import Trick
+from pytest_guestlist.conformance.wires import Answer, Trick
 
 Path = tuple[str | int, ...]
 """Where a value is in a JSON document."""
@@ -329,6 +330,20 @@ def without_totals(value: Any) -> Any:
             if "total" not in str(key).lower() and "count" not in str(key).lower()
         }
     return value
+
+
+def with_another_total(old: int, new: int) -> Trick:
+    """Returns a trick that replaces a total in the body and in the headers of an answer."""
+    body = document(partial(with_total, old=old, new=new))
+
+    def trick(answer: Response) -> Answer:
+        headers = {
+            name: str(new) if "total" in name and value == str(old) else value
+            for name, value in answer.headers.items()
+        }
+        return body(replace(answer, headers=headers))
+
+    return trick
 
 
 def with_total(value: Any, old: int, new: int) -> Any:

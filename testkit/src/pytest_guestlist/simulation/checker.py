@@ -143,10 +143,20 @@ def _was_shown(caller: Caller, id: str, since: float, until: float) -> bool:
 
 
 def _mails_as_told(run: Run, caller: Caller) -> Iterator[str]:
+    """If another call has invited the person meanwhile, a service that changes an open invitation
+    instead of refusing a second one sends one email, which both calls report."""
     if isinstance(caller.value, InviteResult):
         told, emails = caller.value.email_sent, _emails(run, caller)
+        if told and not emails and not _acted_on_person(run, caller):
+            since = (caller.started or 0.0) - run.subject.provider.list_lag
+            emails = sum(len(one.emails) for one in _about(run, caller) if one.at >= since)
         if told is not None and told != bool(emails):
             yield f"told email_sent={told}, and there were {emails}"
+
+
+def _acted_on_person(run: Run, caller: Caller) -> bool:
+    """Whether a request of the call changed the records about its person."""
+    return any(email_key(caller.email) in landed.touched for landed in _mine(run, caller))
 
 
 def _not_lost(run: Run, caller: Caller) -> Iterator[str]:
@@ -219,8 +229,9 @@ def _failed_means_failed(run: Run, caller: Caller) -> Iterator[str]:
 def _unknown_only_where_it_must(run: Run, caller: Caller) -> Iterator[str]:
     """`OutcomeUnknown` for an order: only where looking cannot tell, or the grace period does not
     fit into the budget, or the service refused to be looked at, or every final look failed. No look
-    can tell whether an invitation was renewed that no list had shown before. A call that waits for
-    an earlier one of its client raises it too, and has sent nothing that makes an invitation."""
+    can tell whether an invitation was renewed that no list had shown before, or whether a person
+    has joined if members have no addresses. A call that waits for an earlier one of its client
+    raises it too, and has sent nothing that makes an invitation."""
     if not isinstance(caller.error, OutcomeUnknown) or caller.verb not in SENDING:
         return
     if _earlier_creating(run, caller) and not _creates(caller):
@@ -246,6 +257,8 @@ def _unknown_only_where_it_must(run: Run, caller: Caller) -> Iterator[str]:
         for one in caller.sent
     )
     if refused or _revoking(caller):
+        return
+    if doubts and not run.subject.provider.members_show_emails:
         return
     if not doubts:
         yield "and no request is in doubt"

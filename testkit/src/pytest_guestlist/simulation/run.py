@@ -284,10 +284,11 @@ class _World:
 
     def _remove(self, email: str) -> None:
         provider, cursor = self._provider, None
+        ids = self._site.truth(email).members
         while True:
             page = self._plainly(provider.members(cursor))
             for member in page.items:
-                if member.email.casefold() == email.casefold():
+                if member.id in ids:
                     self._plainly(provider.remove(member))
                     return
             if page.next is None:

@@ -1,0 +1,521 @@
+"""A local imitation of GitLab with one group, one project in it, and a parent group.
+
+The group and the project have the same direct members. The answers have the form of the examples
+in GitLab's documentation and tests. Requests that are not imitated get a 404.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import date, datetime, timedelta
+from typing import Any, ClassVar
+
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+
+from guestlist.sandbox.limits import AllOf, Limit, SlidingWindow, Verdict
+from guestlist.sandbox.organization import ACTIVE, SUSPENDED, Invitation, Member, Person, Role
+from guestlist.sandbox.paging import by_number, link_header
+from guestlist.sandbox.refusals import (
+    InvalidValue,
+    MethodNotAllowed,
+    NoSeatLeft,
+    NotAuthenticated,
+    NotFound,
+    NotPermitted,
+    ProtectedMember,
+    ServiceRefusal,
+    TooManyRequests,
+    UnknownPath,
+)
+from guestlist.sandbox.routing import Call, OrganizationService, Routes, bearer
+from guestlist.sandbox.service import SandboxRefusal, Switch
+
+GROUP, PROJECT = ("42", "example-works"), ("77", "example-works-site")
+OWNER_TOKEN = "glpat-SANDBOX-OWNER"
+READ_ONLY_TOKEN = "glpat-SANDBOX-READER"
+REPORTER_TOKEN = "glpat-SANDBOX-REPORTER"
+EXPIRED_TOKEN = "glpat-SANDBOX-EXPIRED"
+PEOPLE = {
+    "olga@example.org": ("Olga Owner", "olga", 50, OWNER_TOKEN),
+    "rita@example.org": ("Rita Reporter", "rita", 20, REPORTER_TOKEN),
+}
+"""The direct members at the start: by address, the name, login, access level and token."""
+PARENT = ("pia@example.org", "Pia Parent", "pia", 40)
+"""A member of the parent group, who inherits her membership here."""
+KNOWN = ("kim@example.net", "Kim Known", "kim")
+"""A person with an account who is not a member."""
+LEVELS = {
+    0: "No access",
+    5: "Minimal access",
+    10: "Guest",
+    15: "Planner",
+    20: "Reporter",
+    25: "Security manager",
+    30: "Developer",
+    40: "Maintainer",
+    50: "Owner",
+}
+AUDITOR = ("9", "Auditor", 20)
+"""A custom role: the id, the name and the access level that it extends."""
+QUEUED = "Request queued for administrator approval."
+
+Body = dict[str, Any]
+SOURCE = "/api/v4/{source}/{id}"
+
+
+class GitLabService(OrganizationService):
+    """GitLab's invitations, members and roles. The profile decides whether the account is of the
+    group or of the project."""
+
+    name = "gitlab"
+    title = "GitLab"
+    profiles = ("group", "project")
+    organization_id = GROUP[0]
+    lifetime = timedelta(days=90)
+    invitees_can_decline = True
+    behavior: ClassVar[dict[str, str]] = {
+        "invitation_ids": "address",
+        "member_ids": "person",
+        "accepted": "vanish",
+        "revoked": "vanish",
+        "seats_taken_by": "members",
+    }
+    switches: ClassVar[dict[str, Switch]] = {
+        "again": Switch(
+            ("change", "refuse"),
+            "inviting somebody who is invited or a member: changes the role without an email, as in"
+            " the source, or is refused, as in the documentation",
+        ),
+        "known_people": Switch(
+            ("join", "invite"),
+            "inviting the address of an account: joins at once, or an invitation",
+        ),
+        "promotions": Switch(
+            ("free", "queue"), "whether an administrator has to approve that an account joins"
+        ),
+        "member_addresses": Switch(
+            ("hidden", "shown"), "whether members have addresses, as for an administrator"
+        ),
+        "seats": Switch(("0", "5"), "the number of seats; 0 for any number"),
+        "plan": Switch(("ultimate", "free"), "whether there are custom roles"),
+        "rate": Switch(("off", "on"), "whether requests are limited as on gitlab.com"),
+    }
+    errors: ClassVar[dict[type[SandboxRefusal], int | tuple[int, str]]] = {
+        NotAuthenticated: (401, "401 Unauthorized"),
+        NotPermitted: (403, "403 Forbidden"),
+        ProtectedMember: (403, "403 Forbidden"),
+        UnknownPath: (404, "404 Not Found"),
+        MethodNotAllowed: (405, "405 Method Not Allowed"),
+        InvalidValue: 400,
+    }
+    routes = Routes()
+
+    def seed(self) -> None:
+        organization = self.organization
+        for number, name in LEVELS.items():
+            organization.add_role(name, id=str(number), manages=number >= 50, level=number)
+        id, name, base = AUDITOR
+        self.auditor = organization.add_role(name, "custom_role", id=f"custom-{id}", level=base)
+        organization.owner_role = organization.role("50")
+        for email, (name, login, number, token) in PEOPLE.items():
+            role = organization.role(str(number))
+            organization.add_member(email, name, [role], key=token, login=login)
+        olga = organization.members()[0].person
+        organization.add_key(olga, READ_ONLY_TOKEN, read_only=True)
+        organization.add_key(olga, EXPIRED_TOKEN, reason="expired")
+        email, name, login, number = PARENT
+        pia = organization.add_person(email, name, login=login)
+        identity = organization.identity("member", pia.id)
+        role = organization.role(str(number))
+        self.inherited = Member(**identity, person=pia, roles=[role], status=ACTIVE)
+        organization.add_person(KNOWN[0], KNOWN[1], login=KNOWN[2])
+        self.queue: dict[str, Role] = {}
+        self.all_requests = SlidingWindow(2000, 60.0)
+        self.lists_of_members = AllOf(SlidingWindow(200, 60.0), self.all_requests)
+        self.removals = AllOf(SlidingWindow(60, 60.0), self.all_requests)
+
+    # ------------------------------------------------------------------ the endpoints
+
+    @routes.get(SOURCE)
+    def show_source(self, call: Call) -> Any:
+        id, path = self.checked(call)
+        key = "full_name" if call.path["source"] == "groups" else "name_with_namespace"
+        return {"id": int(id), "name": self.organization_name, "path": path} | {
+            key: f"Example Holding / {self.organization_name}"
+        }
+
+    @routes.post(f"{SOURCE}/invitations", status=201)
+    def invite(self, call: Call) -> Any:
+        self.managed(call)
+        body = call.json()
+        who = str(body.get("email") or body.get("user_id") or "").split(",")
+        if not any(who):
+            raise InvalidValue("email", "email, user_id are missing, one must be provided")
+        role = self.role_in(body)
+        queued: dict[str, str] = {}
+        wrong: dict[str, str] = {}
+        try:
+            for one in who:
+                self.invite_one(one.strip(), role, call, queued, wrong)
+        except NoSeatLeft:
+            message = "There are not enough available seats to invite this many users."
+            reason = "seat_limit_exceeded_error"
+            return {"status": "error", "message": message, "reason": reason}
+        if wrong:
+            return {"status": "error", "message": wrong}
+        return ({"queued_users": queued} if queued else {}) | {"status": "success"}
+
+    @routes.get(f"{SOURCE}/invitations")
+    def list_invitations(self, call: Call) -> Any:
+        self.checked(call)
+        found = self.organization.listed(self.open_invitations())
+        if query := call.query.get("query"):
+            found = [one for one in found if one.email == query]  # exactly as it is stored
+        return self.page(call, found, self.invitation)
+
+    @routes.put(f"{SOURCE}/invitations/{{email}}")
+    def change_invitation(self, call: Call) -> Any:
+        self.managed(call)
+        invitation, body = self.open_invitation(call.path["email"]), call.json()
+        if not {"access_level", "expires_at"} & body.keys():
+            raise ServiceRefusal(400, "", "400 Bad request")
+        if "access_level" in body:
+            self.organization.change_invitation(invitation, [self.role_in(body)])
+        invitation.fields |= expiry(body)
+        shown = self.invitation(invitation)
+        return {name: shown[name] for name in ("expires_at", "access_level")}
+
+    @routes.delete(f"{SOURCE}/invitations/{{email}}")
+    def revoke(self, call: Call) -> Any:
+        self.managed(call)
+        self.organization.revoke(self.open_invitation(call.path["email"]))
+
+    @routes.get(f"{SOURCE}/members")
+    def list_members(self, call: Call) -> Any:
+        self.checked(call)
+        return self.page(call, self.members_for(call, self.organization.members()), self.member)
+
+    @routes.get(f"{SOURCE}/members/all")
+    def list_all_members(self, call: Call) -> Any:
+        self.checked(call)
+        return self.page(call, self.members_for(call, self.everybody()), self.member)
+
+    @routes.get(f"{SOURCE}/members/{{user}}")
+    def show_member(self, call: Call) -> Any:
+        self.checked(call)
+        return self.member(self.organization.member(call.path["user"]))
+
+    @routes.get(f"{SOURCE}/members/all/{{user}}")
+    def show_any_member(self, call: Call) -> Any:
+        self.checked(call)
+        for one in self.everybody():
+            if one.id == call.path["user"]:
+                return self.member(one)
+        raise NotFound("member")
+
+    @routes.post(f"{SOURCE}/members", status=201)
+    def add_member(self, call: Call) -> Any:
+        self.managed(call)
+        body = call.json()
+        role = self.role_in(body)
+        for person in self.organization.people.values():
+            if person.registered and str(body.get("user_id", "")) == person.id:
+                break
+            if person.registered and body.get("username") == self.login(person):
+                break
+        else:
+            raise ServiceRefusal(404, "", "404 User Not Found")
+        member = self.organization.record_of(person)
+        if member is not None and member.is_in:
+            raise ServiceRefusal(409, "", "Member already exists")
+        if self.chosen["promotions"] == "queue":
+            self.queue[self.login(person)] = role
+            return {"message": {self.login(person): QUEUED}}
+        return self.member(self.organization.add_member(person.email, roles=[role]))
+
+    @routes.put(f"{SOURCE}/members/{{user}}")
+    def change_member(self, call: Call) -> Any:
+        self.managed(call)
+        member, body = self.organization.member(call.path["user"]), call.json()
+        role = self.role_in(body)
+        gains = role.fields["level"] > member.roles[0].fields["level"]
+        if gains and self.chosen["promotions"] == "queue":
+            return {"message": {self.login(member.person): QUEUED}}
+        self.organization.set_roles(member, [role])
+        return self.member(member)
+
+    @routes.delete(f"{SOURCE}/members/{{user}}")
+    def remove_member(self, call: Call) -> Any:
+        self.managed(call)
+        self.organization.remove(self.organization.member(call.path["user"]))
+
+    @routes.get(f"{SOURCE}/member_roles")
+    def list_custom_roles(self, call: Call) -> Any:
+        self.managed(call)
+        if self.chosen["plan"] == "free":
+            raise NotPermitted("custom roles need Ultimate")
+        return [self.custom_role()]
+
+    @routes.get("/api/v4/member_roles")
+    def list_roles_of_the_server(self, call: Call) -> Any:
+        raise NotPermitted("only for administrators")
+
+    # ------------------------------------------------------------------ invitations and members
+
+    def invite_one(
+        self, who: str, role: Role, call: Call, queued: dict[str, str], wrong: dict[str, str]
+    ) -> None:
+        """Invites an address or adds an account, and notes what was queued or went wrong."""
+        organization = self.organization
+        person = organization.people.get(who) or organization.person_with(who)
+        member = organization.record_of(person) if person is not None else None
+        email = person.email if person is not None else who.lower()
+        changes = self.chosen["again"] == "change"
+        if person is self.inherited.person:
+            least = self.inherited.roles[0]
+            if role.fields["level"] < least.fields["level"]:
+                wrong[email] = (
+                    f"Access level should be greater than or equal to {least.name} inherited"
+                    " membership from group Example Holding"
+                )
+                return
+        if member is not None and member.is_in:
+            if not changes:
+                wrong[email] = "User already exists in source"
+            elif member.roles != [role]:
+                organization.set_roles(member, [role])
+            return
+        if person is not None and person.registered and self.chosen["promotions"] == "queue":
+            self.queue[self.login(person)] = role
+            queued[self.login(person)] = QUEUED
+            return
+        for invitation in self.open_invitations():
+            if invitation.email == email:
+                if changes:
+                    organization.change_invitation(invitation, [role])
+                else:
+                    wrong[email] = "Invite email has already been taken"
+                return
+        try:
+            invitation = organization.invite(email, [role], inviter=call.caller)
+            invitation.fields |= expiry(call.json())
+        except InvalidValue:
+            wrong[email] = "Invite email is invalid"
+
+    def approve(self, login: str) -> None:
+        """Approves, as an administrator, what is in the queue for a user."""
+        role = self.queue.pop(login)
+        [person] = [one for one in self.organization.people.values() if self.login(one) == login]
+        self.organization.add_member(person.email, roles=[role])
+
+    def open_invitations(self) -> list[Invitation]:
+        """Returns the invitations that GitLab has not deleted: it keeps open ones only."""
+        organization = self.organization
+        return [one for one in organization.shown_invitations() if organization.is_open(one)]
+
+    def open_invitation(self, email: str) -> Invitation:
+        for invitation in self.open_invitations():
+            if invitation.email == email:
+                return invitation
+        raise NotFound("invitation")
+
+    def everybody(self) -> list[Member]:
+        """Returns the members with those who inherit their membership. Of two memberships of a
+        person, the one with the higher level counts."""
+        found = {one.id: one for one in self.organization.members()}
+        own = found.get(self.inherited.id)
+        if own is None or own.roles[0].fields["level"] < self.inherited.roles[0].fields["level"]:
+            found[self.inherited.id] = self.inherited
+        return list(found.values())
+
+    def members_for(self, call: Call, members: list[Member]) -> list[Member]:
+        """Returns the members that the query selects."""
+        query = call.query.get("query", "").casefold()
+        return [
+            one
+            for one in self.organization.listed(members)
+            if query in one.person.name.casefold() or query in self.login(one.person)
+        ]
+
+    def checked(self, call: Call) -> tuple[str, str]:
+        """Returns the id and path of the group or project in the URL."""
+        known = {"groups": GROUP, "projects": PROJECT}.get(call.path["source"])
+        if known is None:
+            raise UnknownPath
+        if call.path["id"] not in known:
+            kind = call.path["source"].removesuffix("s").title()
+            raise ServiceRefusal(404, "", f"404 {kind} Not Found")
+        return known
+
+    def managed(self, call: Call) -> None:
+        """Refuses callers who may not manage members."""
+        self.checked(call)
+        caller = self.organization.record_of(call.caller)
+        if caller is None or not caller.manages:
+            raise NotPermitted("the role Owner is needed")
+
+    def role_in(self, body: Body) -> Role:
+        """Returns the role in a request."""
+        if "access_level" not in body:
+            raise InvalidValue("access_level", "access_level is missing")
+        if body["access_level"] not in LEVELS:
+            raise InvalidValue("access_level", "access_level does not have a valid value")
+        if body.get("member_role_id") is not None:
+            if str(body["member_role_id"]) != AUDITOR[0] or body["access_level"] != AUDITOR[2]:
+                raise ServiceRefusal(404, "", "404 Member Role Not Found")
+            return self.auditor
+        return self.organization.role(str(body["access_level"]))
+
+    # ------------------------------------------------------------------ records
+
+    def invitation(self, invitation: Invitation) -> Body:
+        return {
+            "id": invitation.number,
+            "invite_email": invitation.email,
+            "created_at": written(invitation.created_at),
+            "access_level": invitation.roles[0].fields["level"],
+            "expires_at": invitation.fields.get("expires_at"),
+            "user_name": None,
+            "created_by_name": invitation.inviter.name if invitation.inviter else None,
+        }
+
+    def member(self, member: Member) -> Body:
+        [role] = member.roles
+        body: Body = {
+            "id": int(member.id),
+            "username": self.login(member.person),
+            "name": member.person.name,
+            "state": "blocked" if member.status == SUSPENDED else "active",
+            "access_level": role.fields["level"],
+            "created_at": written(member.created_at),
+            "expires_at": None,
+            "membership_state": "active",
+        }
+        if role is self.auditor:
+            body["member_role"] = self.custom_role()
+        if email := self.organization.address_of(member):
+            body["email"] = email
+        return body
+
+    def custom_role(self) -> Body:
+        id, name, base = AUDITOR
+        return {
+            "id": int(id),
+            "name": name,
+            "description": "Reads audit events",
+            "group_id": int(GROUP[0]),
+            "base_access_level": base,
+        }
+
+    def login(self, person: Person) -> str:
+        """Returns the login of an account; makes one up at first."""
+        if not person.login:
+            taken = {one.login for one in self.organization.people.values()}
+            word = re.sub(r"[^a-z0-9]+", "-", person.email.partition("@")[0].lower()).strip("-")
+            names = [word or "user", *(f"{word or 'user'}{number}" for number in range(1, 1000))]
+            person.login = next(name for name in names if name not in taken)
+        return person.login
+
+    def page(self, call: Call, found: list[Any], shape: Any) -> Response:
+        """Returns a page with GitLab's headers."""
+        page = by_number(found, call.query)
+        number = page.start // page.size + 1
+        response = JSONResponse([shape(one) for one in page.items])
+        pages = max(1, -(-page.total // page.size))
+        url = str(call.request.url.replace(query=""))
+        response.headers.update(
+            {
+                "x-total": str(page.total),
+                "x-total-pages": str(pages),
+                "x-page": str(number),
+                "x-per-page": str(page.size),
+                "x-next-page": str(number + 1) if page.next_start is not None else "",
+                "link": link_header(page, url, call.query),
+            }
+        )
+        return response
+
+    # ------------------------------------------------------------------ the form of answers
+
+    def credentials(self, call: Call) -> str:
+        return call.headers.get("private-token") or bearer(call.headers)
+
+    def permit(self, call: Call) -> None:
+        if call.key is not None and call.key.read_only and not call.reads:
+            raise ServiceRefusal(403, "", "insufficient_scope")
+
+    def error(self, status: int, code: str, refusal: SandboxRefusal) -> Any:
+        """Returns the error in one of GitLab's forms, which depend on the layer that refuses."""
+        if isinstance(refusal, TooManyRequests):
+            return PlainTextResponse("Retry later\n", status)
+        if isinstance(refusal, NotAuthenticated) and refusal.reason:
+            text = "Token is expired. You can either do re-authorization or token refresh."
+            return {"error": "invalid_token", "error_description": text}
+        if code == "insufficient_scope":
+            text = "The request requires higher privileges than provided by the access token."
+            return {"error": code, "error_description": text, "scope": "api"}
+        if isinstance(refusal, InvalidValue):
+            return {"error": str(refusal)}
+        return {"message": code or "404 Not found"}
+
+    def response(self, result: Any, status: int) -> Response:
+        if isinstance(result, Response):
+            return result
+        return super().response(result, status)
+
+    def limit(self, call: Call) -> Limit | None:
+        if self.chosen["rate"] == "off":
+            return None
+        path, method = call.request.scope["path"], call.request.method
+        if method == "GET" and path.endswith(("/members", "/members/all")):
+            return self.lists_of_members
+        if method == "DELETE" and "/members/" in path:
+            return self.removals
+        return self.all_requests
+
+    def limit_key(self, call: Call) -> str:
+        return self.credentials(call)
+
+    def limit_headers(self, verdict: Verdict) -> dict[str, str]:
+        return {"Retry-After": verdict.retry_after_header}
+
+    def new_id(self, kind: str) -> str:
+        if kind == "secret":
+            return f"{self.random.getrandbits(80):020x}"
+        return str(self.random.randrange(1_000_000, 99_999_999))
+
+    def email(self, invitation: Invitation) -> dict[str, Any]:
+        link = f"https://gitlab.example.com/-/invites/{invitation.secret}?invite_type=initial_email"
+        role = invitation.roles[0].name
+        return {
+            "sender": "gitlab@gitlab.example.com",
+            "subject": f"Invitation to join the {self.organization_name} {self.profile}",
+            "text": f"You are invited to {self.organization_name} as {role}.\n\nJoin: {link}\n",
+            "link": link,
+        }
+
+    def settings(self, base_url: str) -> dict[str, Any]:
+        id = GROUP[0] if self.profile == "group" else PROJECT[0]
+        return {
+            "base_url": base_url,
+            "token": OWNER_TOKEN,
+            self.profile: id,
+            "invite_unknown": True,
+            "sees_addresses": self.chosen["member_addresses"] == "shown",
+        }
+
+    def read_only_settings(self, base_url: str) -> dict[str, Any]:
+        return {**self.settings(base_url), "token": READ_ONLY_TOKEN}
+
+
+def expiry(body: Body) -> dict[str, str]:
+    """Returns the day on which a membership ends, as a field of a record."""
+    try:
+        day = date.fromisoformat(str(body["expires_at"])[:10]) if body.get("expires_at") else None
+    except ValueError:
+        raise InvalidValue("expires_at", "expires_at is invalid") from None
+    return {"expires_at": day.isoformat()} if day else {}
+
+
+def written(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}Z"
