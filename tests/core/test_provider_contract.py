@@ -497,6 +497,29 @@ def test_wrong_settings_are_told_without_their_values(given: Any, told: str) -> 
     assert caught.value.__cause__ is None
 
 
+class Either(Minimal):
+    one_of = (("group", "project"),)
+    group: str | None = setting("Group", env="EITHER_GROUP", default=None)
+    project: str | None = setting("Project", env="EITHER_PROJECT", default=None)
+
+
+@pytest.mark.parametrize("given", [{}, {"group": "g", "project": "p"}])
+def test_an_account_has_exactly_one_of_several_settings(given: dict[str, str]) -> None:
+    with pytest.raises(ConfigError) as caught:
+        Either(**given)
+    assert str(caught.value).startswith(
+        "Minimal: it needs exactly one of the settings group and project."
+    )
+
+
+def test_a_setting_that_is_given_comes_before_an_alternative_in_the_environment(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("EITHER_GROUP", "g")
+    assert (Either().group, Either().project) == ("g", None)
+    assert (Either(project="p").group, Either(project="p").project) == (None, "p")
+
+
 def test_secret_settings_do_not_show() -> None:
     provider = Settled(api_key="s3cr3t")
     shown = f"{provider} {provider!r} {provider.model_dump()} {provider.model_dump_json()}"

@@ -49,8 +49,9 @@ def live_accounts() -> dict[str, Provider]:
 
 def personal(kind: type[Provider]) -> Iterator[str]:
     """The names of the settings that are masked in cassettes."""
+    needed = {names[0] for names in kind.one_of}
     for name, info in kind.model_fields.items():
-        if name not in urls(kind) and (info.is_required() or is_secret(info)):
+        if name not in urls(kind) and (info.is_required() or is_secret(info) or name in needed):
             yield name
 
 

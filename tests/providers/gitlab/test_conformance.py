@@ -1,17 +1,333 @@
-"""GitLab keeps the rules that every provider keeps: on its sandbox, as the owner of a group, and as
-an administrator, who sees the addresses of members."""
+"""GitLab keeps the rules that every provider keeps: on its sandbox, as the owner of a group, as an
+administrator, who sees the addresses of members, and in a project."""
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
+from guestlist.errors import (
+    Conflict,
+    Forbidden,
+    MalformedResponse,
+    NotFound,
+    RateLimited,
+    Rejected,
+    SeatLimit,
+    Unauthorized,
+)
+from guestlist.models import Member, NewInvitation, Role
 from guestlist_gitlab.sandbox import GitLabService
-from pytest_guestlist.conformance import ProviderSuite
+from pytest_guestlist.conformance import ProviderSuite, Shown
+
+RAW: dict[str, Any] = {  # docs.gitlab.com/api/invitations
+    "id": 1,
+    "invite_email": "ada@example.com",
+    "created_at": "2026-10-22T14:13:35Z",
+    "access_level": 30,
+    "expires_at": "2026-11-22T14:13:35Z",
+    "user_name": "Raymond Smith",
+    "created_by_name": "Administrator",
+}
+READ = {
+    "id": None,
+    "email": "ada@example.com",
+    "state": "pending",
+    "basis": "inferred",
+    "roles": ["30"],
+    "created_at": "2026-10-22T14:13:35+00:00",
+    "expires_at": None,  # the date in the record is the end of the membership
+    "invited_by": "Administrator",
+}
+PERSON: dict[str, Any] = {  # docs.gitlab.com/api/group_members
+    "id": 2,
+    "username": "john_doe",
+    "name": "John Doe",
+    "state": "active",
+    "avatar_url": "https://www.gravatar.com/avatar/c2525a7f",
+    "created_at": "2026-09-22T14:13:35Z",
+    "created_by": {"id": 1, "username": "raymond_smith", "state": "active"},
+    "expires_at": "2027-10-22",
+    "access_level": 30,
+    "group_saml_identity": None,
+}
+MEMBER = {
+    "id": "2",
+    "email": None,
+    "login": "john_doe",
+    "name": "John Doe",
+    "roles": ["30"],
+    "state": "active",
+    "service": False,
+    "joined_at": None,
+}
+AUDITOR: dict[str, Any] = {  # docs.gitlab.com/api/member_roles
+    "id": 2,
+    "name": "Guest + read code",
+    "description": "Custom guest that can read code",
+    "group_id": 84,
+    "base_access_level": 10,
+    "read_code": True,
+}
+CUSTOM = Role(id="2", name="Guest + read code", kind="custom_role")
+NEW = NewInvitation(email="ada@example.com", roles=(Role(id="30"),))
+QUEUED = {"username_1": "Request queued for administrator approval."}
+SUCCESS = {"status": "success"}
+GROUP: dict[str, Any] = {"group": "55", "project": None}
+PROJECT: dict[str, Any] = {"group": None, "project": "my/site"}
+
+
+def refused(message: Any, means: type[Exception], says: str, **more: Any) -> Shown:
+    """Returns an error in a 201."""
+    body = {"status": "error", "message": message, **more}
+    return Shown("invite", body, means, status=201, says=says, settings=GROUP)
+
+
+def answered(status: int, body: Any, means: type[Exception], says: str, **more: Any) -> Shown:
+    """Returns an error with the status of one."""
+    return Shown("remove", body, means, status=status, says=says, **{"settings": GROUP, **more})
+
+
+DOCUMENTED = (
+    Shown(
+        "invite",
+        [SUCCESS, [RAW]],
+        READ,
+        several=True,
+        sends=[
+            "POST",
+            "/api/v4/groups/55/invitations",
+            '"access_level":30',
+            "query=ada%40example.com",
+            "'PRIVATE-TOKEN': 'TOKEN'",
+        ],
+        arguments=(NEW,),
+        settings=GROUP,
+    ),
+    Shown(
+        "invite",
+        [SUCCESS, []],
+        {"id": None, "state": "accepted", "basis": "inferred", "email": "ada@example.com"},
+        several=True,
+        settings=PROJECT,
+        sends=["/api/v4/projects/my%2Fsite/invitations"],
+    ),
+    Shown(
+        "invite",
+        {"queued_users": QUEUED, "status": "success"},
+        {"id": None, "state": "awaiting_approval", "roles": ["30"], "basis": "reported"},
+        arguments=(NEW,),
+        settings=GROUP,
+    ),
+    Shown(
+        "invite",
+        PERSON,
+        MEMBER,
+        status=201,
+        arguments=(NEW.model_copy(update={"login": "@john_doe"}),),
+        sends=["POST", "/groups/55/members", '"username":"john_doe"'],
+        settings=GROUP,
+    ),
+    Shown(
+        "invite",
+        {"message": QUEUED},
+        {"state": "awaiting_approval"},
+        arguments=(NEW.model_copy(update={"login": "username_1"}),),
+        settings=GROUP,
+    ),
+    Shown("invite", {"status": "done"}, MalformedResponse, settings=GROUP, says="done"),
+    Shown(
+        "invite",
+        [[AUDITOR], SUCCESS, [RAW]],
+        {"roles": [], "state": "pending"},
+        several=True,
+        arguments=(NEW.model_copy(update={"roles": (CUSTOM,)}),),
+        sends=["/groups/84/member_roles", '"access_level":10', '"member_role_id":2'],
+        settings={**GROUP, "custom_roles": "84"},
+    ),
+    # Of several addresses, each has its own text; guestlist sends one.
+    refused({"test@example.com": "Invite email has already been taken"}, Conflict, "test@example"),
+    refused({"test2@example.com": "User already exists in source"}, Conflict, "already exists"),
+    refused({"test_username": "Access level is not included in the list"}, Rejected, "level"),
+    refused(
+        {"a@b.example": "The member's email address is not allowed for this group."},
+        Rejected,
+        "is not allowed for this group",
+    ),
+    refused(
+        {
+            "a@b.example": "Access level should be greater than or equal to Developer inherited"
+            " membership from group Works"
+        },
+        Conflict,
+        "a higher role here",
+    ),
+    refused(
+        "There are not enough available seats to invite this many users.",
+        SeatLimit,
+        "Buy seats",
+        reason="seat_limit_exceeded_error",
+    ),
+    refused("Members::CreateService::MembershipLockedError", Forbidden, "Users cannot be added"),
+    refused("Invite limit of 20 per day exceeded.", Rejected, "tomorrow"),
+    refused({"a": "not authorized to create member"}, Forbidden, "Owner"),
+    refused("Emails cannot be blank", Rejected, "Emails cannot be blank"),
+    Shown("find_invitation", [RAW], READ, settings=GROUP, sends=["query=ada%40example.com"]),
+    Shown(
+        "find_invitation",
+        [[], [RAW | {"invite_email": "Ada@Example.com"}]],
+        {"email": "Ada@Example.com"},
+        several=True,
+        arguments=("Ada@Example.com",),
+        sends=["query=ada%40example.com", "query=Ada%40Example.com"],
+        settings=GROUP,
+    ),
+    Shown("find_invitation", [RAW | {"invite_email": "b@c.example"}], None, settings=GROUP),
+    Shown(
+        "invitations",
+        [RAW],
+        {"items": [READ], "next": "2/250/1", "total": 250},
+        headers={
+            "X-Total": "250",
+            "Link": '<https://gitlab.com/api/v4/groups/55/invitations?page=2>; rel="next"',
+        },
+        sends=["/api/v4/groups/55/invitations?per_page=100"],
+        settings=GROUP,
+    ),
+    Shown("invitations", [RAW], {"next": None, "total": None}, settings=GROUP),
+    Shown(
+        "change_invitation",
+        {"expires_at": "2012-10-22T14:13:35Z", "access_level": 40},
+        {"email": "ada@example.com", "roles": ["r-1"]},
+        sends=["PUT", "/groups/55/invitations/ada%40example.com", '{"access_level":"r-1"}'],
+        settings=GROUP,
+    ),
+    Shown(
+        "members",
+        [PERSON],
+        {"items": [MEMBER], "next": None, "total": 1},
+        headers={"X-Total": "1"},
+        sends=["/api/v4/groups/55/members?per_page=100"],
+        settings=GROUP,
+    ),
+    Shown(
+        "members",
+        [PERSON],
+        {"next": "4/9/1", "total": 9},
+        arguments=("3/9/2",),
+        headers={"X-Total": "9", "Link": '<https://g/?page=4>; rel="next"'},
+        sends=["/projects/my%2Fsite/members/all?per_page=100&page=3"],
+        settings={**PROJECT, "inherited": True},
+    ),
+    *(
+        Shown("get_member", PERSON | change, MEMBER | means, settings=GROUP)
+        for change, means in (
+            ({}, {}),
+            ({"email": "john@example.com"}, {"email": "john@example.com"}),
+            ({"state": "deactivated"}, {}),
+            ({"state": "blocked"}, {"state": "suspended"}),
+            ({"state": "ldap_blocked"}, {"state": "suspended"}),
+            ({"state": "banned"}, {"state": "suspended"}),
+            ({"state": "blocked_pending_approval"}, {"state": "suspended"}),
+            ({"membership_state": "awaiting"}, {"state": "suspended"}),
+            ({"member_role": AUDITOR}, {"roles": ["2"]}),
+            ({"access_level": 60}, {"roles": ["60"]}),
+            (
+                {"username": "project_7_bot_4ffca233d8298ea1"},
+                {"login": "project_7_bot_4ffca233d8298ea1", "service": True},
+            ),
+            ({"username": "group_7_bot"}, {"login": "group_7_bot", "service": True}),
+            (
+                {"username": "service_account_group_345_6018"},
+                {"login": "service_account_group_345_6018", "service": True},
+            ),
+        )
+    ),
+    Shown(
+        "roles",
+        [AUDITOR],
+        [*({"id": id} for id in ["0", "5", "10", "15", "20", "25", "30", "40", "50"]), {"id": "2"}],
+        settings={**GROUP, "custom_roles": "instance"},
+        sends=["GET https", "/api/v4/member_roles"],
+    ),
+    Shown(
+        "roles",
+        {"message": "403 Forbidden"},
+        Forbidden,
+        status=403,
+        says="GitLab Ultimate",
+        settings={**GROUP, "custom_roles": "84"},
+    ),
+    Shown(
+        "assign_role",
+        PERSON,
+        None,
+        arguments=(Member(id="2", login="john_doe", roles=(CUSTOM,)), Role(id="30")),
+        sends=["PUT", "/groups/55/members/2", '{"access_level":30,"member_role_id":null}'],
+        settings=GROUP,
+    ),
+    Shown("assign_role", {"message": QUEUED}, Conflict, says="Role promotions", settings=GROUP),
+    Shown(
+        "access",
+        [PERSON | {"access_level": 40}, PERSON],
+        [{"direct": True}, {"direct": False}],
+        several=True,
+        sends=["/groups/55/members/all/m-1", "/groups/55/members/m-1"],
+        settings=GROUP,
+    ),
+    Shown(
+        "organization",
+        {"name": "Works", "full_name": "Holding / Works"},
+        "Holding / Works",
+        sends=["/groups/55?with_projects=false"],
+        settings=GROUP,
+    ),
+    Shown(
+        "organization",
+        {"name": "Site", "name_with_namespace": "Works / Site"},
+        "Works / Site",
+        settings=PROJECT,
+    ),
+    answered(401, {"message": "401 Unauthorized"}, Unauthorized, "Create a new token"),
+    answered(
+        401,
+        {"error": "invalid_token", "error_description": "Token was revoked."},
+        Unauthorized,
+        "Token was revoked.",
+    ),
+    answered(
+        403,
+        {"error": "insufficient_scope", "error_description": "Higher privileges", "scope": "api"},
+        Forbidden,
+        "scope api",
+    ),
+    answered(403, {"message": "403 Forbidden"}, Forbidden, "Owner in the group"),
+    answered(403, {"message": "403 Forbidden"}, Forbidden, "Maintainer or Owner", settings=PROJECT),
+    answered(404, {"message": "404 Group Not Found"}, NotFound, "Check group"),
+    answered(
+        404, {"message": "404 Project Not Found"}, NotFound, "Check project", settings=PROJECT
+    ),
+    answered(404, {"message": "404 Not found"}, NotFound, "404 Not found"),
+    answered(409, {"message": "Member already exists"}, Conflict, "Member already exists"),
+    answered(400, {"error": "access_level is invalid"}, Rejected, "access_level is invalid"),
+    answered(
+        400,
+        {"message": {"access_level": ["is not included", "is no number"]}},
+        Rejected,
+        "access_level: is not included, is no number",
+    ),
+    answered(
+        429,
+        {"message": {"error": "This endpoint has been requested too many times."}},
+        RateLimited,
+        "",
+    ),
+)
 
 
 class TestSandbox(ProviderSuite):
     service = GitLabService
     role = "Developer"
+    documented = DOCUMENTED
 
 
 class TestAdministrator(ProviderSuite):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 from pydantic import (
     BaseModel,
@@ -14,6 +14,7 @@ from pydantic import (
     ValidationError,
     ValidationInfo,
     field_validator,
+    model_validator,
 )
 
 from guestlist.errors import GuestlistError, Unsupported
@@ -128,6 +129,9 @@ class Provider(BaseModel):
     """The names of the settings that identify the organization within the service, such as
     `("organization_id",)`. Two accounts that agree in them and in `base_url` are the same
     organization, whatever their keys are. Leave it empty if the key decides."""
+    one_of: ClassVar[tuple[tuple[str, ...], ...]] = ()
+    """Groups of settings of which an account has exactly one, such as `(("group", "project"),)`.
+    Their default is None."""
     can_suppress_email: ClassVar[bool] = False
     """Whether an invitation can be created without sending an email."""
     lifetime: ClassVar[timedelta | None] = None
@@ -523,6 +527,13 @@ class Provider(BaseModel):
             if not value.isprintable():
                 raise ValueError("it contains a control character")
         return value
+
+    @model_validator(mode="after")
+    def _check_alternatives(self) -> Self:
+        for names in self.one_of:
+            if sum(getattr(self, name) is not None for name in names) != 1:
+                raise ValueError(f"it needs exactly one of the settings {' and '.join(names)}")
+        return self
 
     @classmethod
     def supports(cls, name: str) -> bool:

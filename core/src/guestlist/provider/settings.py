@@ -81,13 +81,19 @@ def fill_from_environment(
     filled = dict(settings)
     for name, info in provider.model_fields.items():
         value = os.environ.get(environment_variable(info) or "")
-        if value and name not in filled:
+        if value and name not in filled and not _is_decided(provider, name, settings):
             filled[name] = value
     for name in urls(provider):
         url = provider.model_fields[name].default
         if name not in filled and isinstance(url, str) and "{" in url:
             filled[name] = _filled_in(provider, title, name, url, filled)
     return filled
+
+
+def _is_decided(provider: type[BaseModel], name: str, settings: Mapping[str, Any]) -> bool:
+    """Returns whether a setting is given of which `name` is an alternative."""
+    groups = [group for group in getattr(provider, "one_of", ()) if name in group]
+    return any(settings.get(other) is not None for group in groups for other in group)
 
 
 def _filled_in(
@@ -156,7 +162,7 @@ def settings_error(provider: type[BaseModel], title: str, error: ValidationError
     for problem in error.errors(include_input=False, include_url=False):
         name = str(problem["loc"][0]) if problem["loc"] else ""
         env = environment_variable(fields[name]) if name in fields else None
-        where = f"{title}: {name}: "
+        where = f"{title}: {name}: " if name else f"{title}: "
         if problem["type"] == "missing":
             wrong = "it is missing" + (f" (or set {env})" if env else "")
         elif problem["type"] == "extra_forbidden":

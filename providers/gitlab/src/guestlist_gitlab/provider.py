@@ -9,9 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, timedelta
-from typing import Any, ClassVar, Self
-
-from pydantic import model_validator
+from typing import Any, ClassVar
 
 from guestlist.errors import Conflict, Forbidden, GuestlistError, NotFound, Rejected, SeatLimit
 from guestlist.models import (
@@ -115,6 +113,7 @@ class GitLab(Provider):
     judges = ("python-gitlab 8.6.0",)
 
     organization_settings = ("group", "project")
+    one_of = (("group", "project"),)
     least_roles = 1
     most_roles = 1
     role_kinds = ("role", CUSTOM)
@@ -158,12 +157,6 @@ class GitLab(Provider):
         "Whether to invite an address that may be a member's: GitLab then sets the member's role",
         default=False,
     )
-
-    @model_validator(mode="after")
-    def _has_one_source(self) -> Self:
-        if (self.group is None) == (self.project is None):
-            raise ValueError("give either group or project")
-        return self
 
     @property
     def limits(self) -> tuple[Limit, ...]:

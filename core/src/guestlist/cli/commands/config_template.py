@@ -97,9 +97,11 @@ def _account(provider: type[Provider]) -> Iterator[str]:
 
 
 def _active_settings(provider: type[Provider]) -> set[str]:
-    """Returns the settings that are not commented out: the required ones and one credential."""
+    """Returns the settings that are not commented out: the required ones, the first one of several
+    alternatives, and one credential."""
     settings = settings_of(provider)
     chosen = {setting.name for setting in settings if setting.required}
+    chosen |= {names[0] for names in provider.one_of}
     secrets = [setting.name for setting in settings if setting.secret]
     return chosen if chosen & set(secrets) else chosen | set(secrets[:1])
 
