@@ -446,9 +446,9 @@ class GitLab(Provider):
         return {"access_level": base, "member_role_id": _number(role.id)}
 
 
-def level(number: int) -> Role:
+def level(number: Any) -> Role:
     """Returns the role for an access level."""
-    return Role(id=str(number), name=LEVELS.get(number))
+    return Role(id=number, name=LEVELS.get(number))
 
 
 def custom(raw: Mapping[str, Any]) -> Role:
