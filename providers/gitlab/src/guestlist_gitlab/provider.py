@@ -262,7 +262,7 @@ class GitLab(Provider):
                 "GitLab cannot give a custom role to an open invitation",
                 hint="Revoke the invitation, and invite again.",
             )
-        path = self._path("invitations", invitation.email)
+        path = self._path("invitations", invitation.email or "")
         yield Request.put(*path, json={"access_level": _number(role.id)})
         return invitation.model_copy(update={"roles": roles})
 
@@ -270,7 +270,9 @@ class GitLab(Provider):
     def revoke(self, invitation: Invitation) -> Flow[None]:
         """Withdraws the invitation of an address. Never sent twice: the second time, it could
         withdraw a newer invitation of the same address."""
-        yield Request.delete(*self._path("invitations", invitation.email), effect=Effect.CREATE)
+        yield Request.delete(
+            *self._path("invitations", invitation.email or ""), effect=Effect.CREATE
+        )
 
     @operation
     def find_invitation(self, email: str) -> Flow[Invitation | None]:
