@@ -17,8 +17,7 @@ from guestlist.provider import NEVER, Provider
 README = Path(__file__).parents[1] / "README.md"
 START, END = "<!-- capabilities -->\n", "<!-- /capabilities -->"
 
-ROWS = {
-    "invite": "invite",
+OPERATIONS = {
     "resend": "resend",
     "revoke an invitation": "revoke",
     "list invitations": "invitations",
@@ -29,22 +28,41 @@ ROWS = {
     "unassign a role": "unassign_role",
     "effective access": "access",
 }
+"""Operations that most services have. The table names those that a service lacks."""
+
+COLUMNS = (
+    "service",
+    "offers no way to",
+    "kinds of roles",
+    "roles at invitation",
+    "members have",
+    "without an email",
+    "lasts",
+    "tested against",
+)
 
 
 def table(providers: list[type[Provider]]) -> str:
-    """The table in Markdown."""
-    rows = [["", *(provider.title for provider in providers)]]
-    rows += [
-        [words, *("yes" if provider.supports(name) else "—" for provider in providers)]
-        for words, name in ROWS.items()
-    ]
-    rows.append(["role at invitation", *map(_roles, providers)])
-    kinds = (", ".join(provider.role_kinds) for provider in providers)
-    rows.append(["kinds of roles", *kinds])
-    rows.append(["without an email", *("yes" if p.can_suppress_email else "—" for p in providers)])
-    rows.append(["lasts", *map(_lifetime, providers)])
-    rows.insert(1, ["---"] * len(rows[0]))
+    """Returns the table in Markdown."""
+    rows = [COLUMNS, ["---"] * len(COLUMNS), *map(_row, providers)]
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
+
+
+def _row(provider: type[Provider]) -> list[str]:
+    supported = set(provider.operations())
+    if supported >= {"invite", "revoke"}:  # which make up a resend
+        supported.add("resend")
+    lacking = [words for words, name in OPERATIONS.items() if name not in supported]
+    return [
+        provider.title,
+        ", ".join(lacking) or "—",
+        ", ".join(provider.role_kinds),
+        _roles(provider),
+        "addresses" if provider.members_show_emails else "logins",
+        "yes" if provider.can_suppress_email else "—",
+        _lifetime(provider),
+        ", ".join(provider.judges) or "—",
+    ]
 
 
 def _roles(provider: type[Provider]) -> str:

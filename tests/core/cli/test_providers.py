@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from guestlist.cli.capability_table import capability_table
 from guestlist.cli.document import ProviderRow
+from guestlist.cli.formatting import RecordFormatter
+from guestlist.cli.screen import Screen
+from guestlist.cli.tables import Tables
 
 from .conftest import Cli
 
@@ -30,8 +34,7 @@ def cell(fact: str, **facts: Any) -> str:
         "settings": (),
         **facts,
     }
-    (found,) = dict(capability_table([ProviderRow(**given)], everything=True))[fact]
-    return str(found)
+    return str(dict(capability_table(ProviderRow(**given)))[fact])
 
 
 @pytest.mark.parametrize(
@@ -67,8 +70,59 @@ def test_a_fact_of_a_provider(fact: str, facts: dict[str, Any], told: str) -> No
 def test_the_installed_providers_bring_their_sandboxes(plain: Cli) -> None:
     rows = {row["name"]: row["sandbox"] for row in plain("providers", "--json").results}
     assert rows["vultr"] is rows["aitronos"] is True
-    lines = [line for line in plain("providers").table if line.startswith("local sandbox")]
-    assert [word for line in lines for word in line.split()[2:]] == ["yes"] * len(rows)
+    header, *lines = plain("providers").table
+    place = header.index("Sandbox")
+    assert {line[place : place + 3].strip() for line in lines[: len(rows)]} == {"yes"}
+
+
+NINE = (
+    ("aitronos", "Aitronos", ("role",), "the official SDK aitronos-sdk 5.0"),
+    ("anthropic", "Anthropic", ("role", "workspace"), "anthropic 2.14"),
+    ("betterauth", "better-auth", ("role",), "the real server better-auth 1.6"),
+    ("github", "GitHub", ("role", "team"), "PyGithub 2.10, GitHub's OpenAPI description"),
+    ("gitlab", "GitLab", ("level", "role"), "python-gitlab 8.4"),
+    ("keycloak", "Keycloak", ("role", "group"), "the real server Keycloak 26.5"),
+    ("openai", "OpenAI", ("role", "project"), "openai 3.57, OpenAI's OpenAPI description"),
+    ("scim", "SCIM 2.0", ("group",), "the real scim2-server, scim2-tester, scim2-client"),
+    ("vultr", "Vultr IAM", ("role", "group", "policy"), "govultr, Vultr's OpenAPI description"),
+)
+
+
+@pytest.mark.parametrize("columns", [80, 100, 200])
+def test_nine_providers_have_a_row_each(
+    columns: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    rows = [
+        ProviderRow(
+            name=name,
+            title=title,
+            docs_url="",
+            distribution="",
+            operations=(),
+            least_roles=0,
+            most_roles=0,
+            role_kinds=kinds,
+            can_suppress_email=False,
+            lifetime=None if name == "scim" else 7 * 86_400.0,
+            sandbox=True,
+            judges=tuple(judges.split(", ")),
+            substitutes={},
+            options=(),
+            settings=(),
+        )
+        for name, title, kinds, judges in NINE
+    ]
+    formatter = RecordFormatter(datetime.now(UTC), lambda _account, role: role.label)
+    Tables(Screen(), formatter).show(rows)
+    lines = capsys.readouterr().out.splitlines()
+    assert all(len(line.rstrip()) <= columns for line in lines)
+    tables = 1 if columns == 200 else 2
+    for name, title, kinds, judges in NINE:
+        found = [line for line in lines if line.split()[:1] == [name]]
+        assert len(found) == tables
+        for text in (title, ", ".join(kinds), judges):
+            assert text in " ".join(found)
 
 
 def test_one_provider_is_shown_with_its_settings_variables_and_capabilities(plain: Cli) -> None:

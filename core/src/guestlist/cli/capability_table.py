@@ -1,8 +1,7 @@
-"""The table of what providers support, with a column for each provider."""
+"""The table of what one provider supports."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import timedelta
 
 from guestlist.cli.document import ProviderRow
@@ -29,35 +28,36 @@ RESEND_SUBSTITUTE = {"invite", "revoke"}
 """The operations that make up a resend if the service has none."""
 
 
-def capability_table(
-    rows: Sequence[ProviderRow], *, everything: bool = False
-) -> list[tuple[str, list[Cell]]]:
-    """Returns the rows of the table: the name of a capability, and a cell for each provider.
-
-    Args:
-        everything: add the operations that only one provider has.
-    """
-    commands: list[tuple[str, list[Cell]]] = [
-        (command, [_support(command, needed, set(row.operations)) for row in rows])
-        for command, needed in COMMANDS.items()
-    ]
-    own: list[tuple[str, list[Cell]]] = [
-        ("only here", [", ".join(_own_operations(row)) or _none() for row in rows])
-    ]
+def capability_table(row: ProviderRow) -> list[tuple[str, Cell]]:
+    """Returns what a provider supports: the name of each capability, and a cell."""
+    operations = set(row.operations)
     return [
-        ("provider", [row.name for row in rows]),
-        *commands,
-        ("roles at invitation", [_role_count(row) for row in rows]),
-        ("kinds of roles", [", ".join(row.role_kinds) for row in rows]),
-        ("members have", ["addresses" if row.members_show_emails else "logins" for row in rows]),
-        ("shows suspension", [_yes(not row.hides_suspension) for row in rows]),
-        ("without an email", [_yes(row.can_suppress_email) for row in rows]),
-        ("lasts", [_lifetime(row) for row in rows]),
-        ("--option", [", ".join(row.options) or _none() for row in rows]),
-        ("local sandbox", [_yes(row.sandbox) for row in rows]),
-        ("package", [row.distribution for row in rows]),
-        *(own if everything else ()),
+        *((command, _support(command, needed, operations)) for command, needed in COMMANDS.items()),
+        ("roles at invitation", _role_count(row)),
+        ("kinds of roles", ", ".join(row.role_kinds)),
+        ("members have", members_have(row)),
+        ("shows suspension", _yes(not row.hides_suspension)),
+        ("without an email", _yes(row.can_suppress_email)),
+        ("lasts", lifetime(row)),
+        ("--option", ", ".join(row.options) or _none()),
+        ("local sandbox", _yes(row.sandbox)),
+        ("package", row.distribution),
+        ("only here", ", ".join(_own_operations(row)) or _none()),
     ]
+
+
+def members_have(row: ProviderRow) -> str:
+    """Returns by what a member is recognized."""
+    return "addresses" if row.members_show_emails else "logins"
+
+
+def lifetime(row: ProviderRow) -> Cell:
+    """Returns how long an invitation can be accepted."""
+    if row.never_expires:
+        return "for ever"
+    if row.lifetime is None:
+        return Text("not known", "dim")
+    return duration(timedelta(seconds=row.lifetime))
 
 
 def _support(command: str, needed: set[str], operations: set[str]) -> Text:
@@ -82,14 +82,6 @@ def _role_count(row: ProviderRow) -> Cell:
     if row.least_roles == row.most_roles:
         return f"exactly {row.most_roles}"
     return f"{row.least_roles} to {row.most_roles}"
-
-
-def _lifetime(row: ProviderRow) -> Cell:
-    if row.never_expires:
-        return "for ever"
-    if row.lifetime is None:
-        return Text("not known", "dim")
-    return duration(timedelta(seconds=row.lifetime))
 
 
 def _own_operations(row: ProviderRow) -> list[str]:

@@ -164,6 +164,11 @@ class Screen:
         cells, shown = self._cells(columns, rows), list(range(len(columns)))
         return _width(columns, cells, shown, wrapped=True) <= self.out.width
 
+    def fits_in_lines(self, columns: Sequence[Column], rows: Iterable[Sequence[Cell]]) -> bool:
+        """Returns whether the table fits the width, with each row on one line."""
+        cells, shown = self._cells(columns, rows), list(range(len(columns)))
+        return _width(columns, cells, shown, wrapped=False) <= self.out.width
+
     def _cells(self, columns: Sequence[Column], rows: Iterable[Sequence[Cell]]) -> list[list[Text]]:
         cut = [column.cut and not self._everything for column in columns]
         return [[_text(*one) for one in zip(row, cut, strict=True)] for row in rows]

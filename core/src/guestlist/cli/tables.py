@@ -7,7 +7,7 @@ from itertools import groupby
 from typing import Any, TypeVar
 
 from guestlist.cli import screen
-from guestlist.cli.capability_table import capability_table
+from guestlist.cli.capability_table import lifetime, members_have
 from guestlist.cli.document import (
     AccessRow,
     AccountRow,
@@ -389,23 +389,29 @@ class Tables:
         )
 
     def providers(self, rows: Sequence[ProviderRow]) -> None:
-        """Prints what each provider supports, with a column for each. Splits the table if it is too
-        wide."""
-        rest = list(rows)
-        while rest:
-            size = len(rest)
-            while size > 1 and not self._screen.fits(*self._matrix(rest[:size])):
-                size -= 1
-            self._table(*self._matrix(rest[:size]))
-            rest = rest[size:]
-        for row in rows if self._details else ():
-            for name, substitute in row.substitutes.items():
-                self._screen.line(f"{row.title}, {spaced(name)}: {substitute}", style="dim")
-
-    def _matrix(self, rows: Sequence[ProviderRow]) -> tuple[list[Column], list[tuple[Cell, ...]]]:
-        columns = [Column("", whole=True), *(Column(row.title) for row in rows)]
-        facts = capability_table(rows, everything=self._details)
-        return columns, [(name, *cells) for name, cells in facts]
+        """Prints a row for each provider. If the screen is too narrow, what each is tested against
+        is a table of its own."""
+        columns: list[tuple[Column, Callable[[ProviderRow], Cell]]] = [
+            (Column("Provider", whole=True), lambda row: row.name),
+            (Column("Service", whole=True), lambda row: row.title),
+            (Column("Roles"), lambda row: ", ".join(row.role_kinds)),
+            (Column("Members have", whole=True), members_have),
+            (Column("Lasts", whole=True), lifetime),
+            (Column("Sandbox", whole=True), lambda row: "yes" if row.sandbox else "no"),
+        ]
+        tested: tuple[Column, Callable[[ProviderRow], Cell]] = (
+            Column("Tested against"),
+            lambda row: ", ".join(row.judges),
+        )
+        together = [column for column, _ in (*columns, tested)]
+        cells = [[cell(row) for _, cell in (*columns, tested)] for row in rows]
+        if self._screen.fits_in_lines(together, cells):
+            self._table(together, cells)
+            return
+        self._list(rows, *columns)
+        if any(row.judges for row in rows):
+            self._screen.line()
+            self._list([row for row in rows if row.judges], columns[0], tested)
 
     def _list(self, rows: Sequence[R], *columns: tuple[Column, Callable[[R], Cell]]) -> None:
         """Prints a line for each row. Each column has a function that returns its cell."""

@@ -72,8 +72,7 @@ def _show(screen: Screen, kind: type[Provider], row: ProviderRow) -> None:
         )
     screen.line()
     screen.line("Capabilities", style="bold")
-    facts = [(name, cells[0]) for name, cells in capability_table([row], everything=True)]
-    screen.table([Column("", whole=True), Column("")], facts[1:])
+    screen.table([Column("", whole=True), Column("")], capability_table(row))
     if row.judges:
         screen.line(f"Tested against: {', '.join(row.judges)}", style="dim")
     for operation, substitute in row.substitutes.items():
