@@ -37,7 +37,7 @@ from guestlist.exchange.recording import Intent, Journal
 from guestlist.exchange.step import Acquire, Failure, Release, Send
 from guestlist.exchange.wire import HttpxWire
 from guestlist.models import Guest, Member, NewInvitation, State
-from guestlist.provider import Flow, Provider, Request, Response, operation
+from guestlist.provider import Flow, Provider, Request, Response, explain, operation
 from guestlist.verbs.strategies import InRun, WithLedger
 
 READ = Request.get("things")
@@ -849,6 +849,32 @@ def test_an_explanation_that_fails_leaves_the_status(stage: Any, content: bytes)
     assert caught.value.status == 500
     with pytest.raises(NotFound):
         acme.send(CREATE, Response(404, {}, content))
+
+
+class Candid(Several):
+    """Its service answers 500 and states that it has done nothing."""
+
+    name = "candid"
+
+    def explain(self, response: Response) -> GuestlistError:
+        error = super().explain(response)
+        return explain(response, Rejected) if error.message == "no email was sent" else error
+
+
+@pytest.mark.parametrize("request_", EFFECTS, ids=by_effect)
+def test_a_500_that_the_provider_calls_a_refusal_is_final(
+    stage: Any, reply: Reply, request_: Request
+) -> None:
+    acme = stage(Candid())
+    with pytest.raises(Rejected, match="no email was sent") as caught:
+        acme.send(request_, reply({"message": "no email was sent"}, status=500))
+    assert caught.value.happened is False
+    assert len(acme.sent) == 1
+
+    with pytest.raises(OutcomeUnknown):
+        acme.send(CREATE, reply({"message": "no idea"}, status=500))
+    with pytest.raises(OutcomeUnknown):  # the body, which states it, did not arrive
+        acme.send(CREATE, Failure("cut off", status=500))
 
 
 # ---------------------------------------------------------------------------- telling

@@ -551,6 +551,8 @@ def _read(call: Call, answer: Response | Failure) -> tuple[Verdict, GuestlistErr
         if error.retry_after is None:
             read = retry_after if isinstance(error, errors.RateLimited) else plain_retry_after
             error.retry_after = read(answer.headers, call.account.now())
+    if isinstance(error, errors.ServiceRefusal) and answer.status >= 500:
+        return Verdict.FINAL, error  # the provider knows that nothing has happened
     if error is None or verdict not in (Verdict.DONE, Verdict.FINAL):
         return verdict, error
     if isinstance(error, errors.RateLimited):

@@ -279,6 +279,10 @@ class Provider(BaseModel):
         if the service reports conflicts or missing records in another way, and call
         `super().explain` for the remaining answers.
 
+        A 5xx may come after the request took effect, and is `ServiceUnavailable`. If the answer
+        states explicitly that the service refused and nothing has happened, return `Rejected`: the
+        request then counts as refused, and is neither repeated nor looked for.
+
         A returned `RateLimited` has the effect of a 429 for every 4xx status: the account pauses,
         and the request is retried. Set its `retry_after` (seconds) if the service reports the delay
         somewhere other than in the usual headers.
