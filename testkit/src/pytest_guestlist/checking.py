@@ -30,6 +30,7 @@ SKETCH = "Sketch"
 
 READING = (
     "access",
+    "fetch_token",
     "find_invitation",
     "find_member",
     "get_invitation",
@@ -56,8 +57,9 @@ CHANGING = (
 CONTRACT = tuple(sorted(READING + CHANGING))
 """All operations of the contract."""
 
-SHORTCUTS = ("change_invitation", "invitation_summaries")
-"""Operations that only save requests or emails: a provider without them lacks nothing."""
+SHORTCUTS = ("change_invitation", "fetch_token", "invitation_summaries")
+"""Operations that only save requests or emails, or that few services need: a provider without them
+lacks nothing."""
 
 
 @dataclass(frozen=True, slots=True)

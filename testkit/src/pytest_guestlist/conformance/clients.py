@@ -12,7 +12,7 @@ from guestlist.exchange.clock import Clock
 from guestlist.exchange.drive import AsyncDriver, Driver
 from guestlist.exchange.step import Outgoing
 from guestlist.models import Access, Guest, InviteResult, RemoveResult, RevokeResult, RoleResult
-from guestlist.provider import Provider, Request
+from guestlist.provider import Provider, Request, Token
 from pytest_guestlist.conformance.wires import OnceMore
 
 ACCOUNT = "suite"
@@ -46,6 +46,16 @@ def _is_address(who: Any) -> bool:
 
 def _nothing(base_url: str) -> None:
     """Prepares no connection."""
+
+
+def keep_token(spy: Spy, token: Token | None = None) -> None:
+    """Gives an account an access token if its service issues tokens, so that it fetches none.
+
+    Args:
+        token: by default an invented one that does not expire.
+    """
+    if spy.provider.supports("fetch_token"):
+        spy.keep_token(token or Token("TOKEN-OF-THE-SUITE"), spy.clock.monotonic())
 
 
 class WiredGuestlist(Guestlist):

@@ -20,7 +20,7 @@ from guestlist.provider import Page, Provider, Response
 from pytest_guestlist.accounts import stand_in
 from pytest_guestlist.clock import VirtualClock
 from pytest_guestlist.conformance.base import Rules
-from pytest_guestlist.conformance.clients import PATIENT, spy_on
+from pytest_guestlist.conformance.clients import PATIENT, keep_token, spy_on
 from pytest_guestlist.conformance.remark import place, remark
 from pytest_guestlist.conformance.setting import START
 from pytest_guestlist.conformance.wires import Reciting
@@ -132,7 +132,9 @@ class Documented(Rules):
         came: Any
         try:
             provider = provider_kind(**{k: v for k, v in settings.items() if v is not None})
-            call = Call(spy_on(provider, clock), PATIENT)
+            spy = spy_on(provider, clock)
+            keep_token(spy)
+            call = Call(spy, PATIENT, fetches_token=shown.operation == "fetch_token")
             came = Driver(wire, clock).run(run(call, getattr(provider, shown.operation)(*given)))
         except GuestlistError as error:
             came = error

@@ -88,7 +88,7 @@ class Inviting(Rules):
         terms = scene.terms()
         scene.forget()
         scene.guests.invite(typed, **terms)
-        sent = [str(request.json) + str(request.query) for request in scene.changes()]
+        sent = [f"{one.json} {one.form} {one.query}" for one in scene.changes()]
         scene.check(
             any(typed in one for one in sent),
             expected=typed,
@@ -513,7 +513,8 @@ class Inviting(Rules):
             scene.forget()
             with suppress(GuestlistError):  # what matters is that it was sent
                 scene.run(scene.provider.invite(new.model_copy(update={"options": options})))
-            sent = [f"{request} {request.query} {request.json}" for request, _ in scene.spy.asked]
+            asked = [request for request, _ in scene.spy.asked]
+            sent = [f"{one} {one.query} {one.json} {one.form}" for one in asked]
             scene.check(
                 any(text in one for one in sent),
                 expected=f"{text_option}={text!r} in a request",

@@ -106,9 +106,16 @@ class Scene:
         client._accounts = replace(client._accounts, by_name={ACCOUNT: self.spy})
         return client
 
-    def run(self, flow: Flow[T], wire: Wire | None = None, spy: Spy | None = None) -> T:
+    def run(
+        self,
+        flow: Flow[T],
+        wire: Wire | None = None,
+        spy: Spy | None = None,
+        *,
+        fetches_token: bool = False,
+    ) -> T:
         """Runs one operation of the provider, or of that of another account."""
-        call = Call(spy or self.spy, PATIENT)
+        call = Call(spy or self.spy, PATIENT, fetches_token=fetches_token)
         return Driver(wire or self.wire, self.setting.clock).run(run(call, flow))
 
     def close(self) -> None:

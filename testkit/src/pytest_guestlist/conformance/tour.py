@@ -23,7 +23,7 @@ from guestlist.exchange.step import Failure, Outgoing
 from guestlist.models import Invitation, Member, Role
 from guestlist.provider import Effect, Provider, Request, Response
 from pytest_guestlist.clock import VirtualClock
-from pytest_guestlist.conformance.clients import PATIENT, spy_on
+from pytest_guestlist.conformance.clients import PATIENT, keep_token, spy_on
 from pytest_guestlist.conformance.remark import origin, remark, said
 from pytest_guestlist.conformance.scene import Scene
 from pytest_guestlist.conformance.setting import Lacking
@@ -47,7 +47,8 @@ class Sample:
         requests: what it asked for.
         played: what was sent, with the answers.
         value: what it returned.
-        at: when it was run.
+        clock: the time when it was run.
+        tokens: the requests that fetch an access token, with the answers.
     """
 
     provider: Provider
@@ -57,6 +58,7 @@ class Sample:
     played: list[tuple[Outgoing, Response]]
     value: Any
     clock: VirtualClock = field(repr=False)
+    tokens: list[tuple[Outgoing, Response]] = field(default_factory=list, repr=False)
 
     def again(
         self,
@@ -72,12 +74,13 @@ class Sample:
     ) -> Replay:
         """Runs the operation once more, on the recorded answers, one of them altered."""
         clock = VirtualClock(self.clock.now())
-        wire = wire or Replaying(self.played, nth, trick, times)
+        wire = wire or Replaying([*self.played, *self.tokens], nth, trick, times)
         spy = spy_on(provider or self.provider, clock, watch)
+        keep_token(spy)
         operation = getattr(spy.provider, self.name)
         given = self.arguments if arguments is None else arguments
         replay = Replay(clock, spy.asked, wire)
-        call = Call(spy, budget)
+        call = Call(spy, budget, fetches_token=self.name == "fetch_token")
         try:
             replay.value = Driver(wire, clock).run(run(call, operation(*given)))
         except Exception as error:  # the tests judge it
@@ -151,6 +154,7 @@ class Guide:
         self.scene = scene
         self.samples: dict[str, Sample] = {}
         self.lacking: dict[str, str] = {}
+        self.tokens: list[tuple[Outgoing, Response]] = []
 
     def take(self, name: str, *arguments: Any, page: int = 1) -> Any:
         """Runs one operation, and returns its value; None if the provider does not support it."""
@@ -159,7 +163,8 @@ class Guide:
             return None
         scene.forget()
         try:
-            value = scene.run(getattr(scene.provider, name)(*arguments))
+            flow = getattr(scene.provider, name)(*arguments)
+            value = scene.run(flow, fetches_token=name == "fetch_token")
         except Exception as error:
             self._ended(name, error)
         answers = [(sent, got) for sent, got in scene.wire.noted if not isinstance(got, Failure)]
@@ -171,6 +176,7 @@ class Guide:
             answers,
             value,
             VirtualClock(scene.setting.clock.now()),
+            self.tokens,
         )
         return value
 
@@ -191,6 +197,9 @@ class Guide:
     def lead(self, detour: Detour) -> None:
         """The whole way."""
         take, scene = self.take, self.scene
+        if (token := take("fetch_token")) is not None:
+            self.tokens += self.samples["fetch_token"].played
+            keep_token(scene.spy, token)
         take("organization")
         self._pages("roles")
         new = scene.new_invitation("ada")
