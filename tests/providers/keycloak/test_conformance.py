@@ -1,0 +1,233 @@
+"""Keycloak keeps the rules that every provider keeps: on its sandbox, on the real server, and in
+what was recorded from that."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from guestlist.errors import (
+    Conflict,
+    Forbidden,
+    MalformedResponse,
+    NotFound,
+    Rejected,
+    Unauthorized,
+)
+from guestlist.provider import Provider
+from guestlist_keycloak.sandbox import KeycloakService
+from pytest_guestlist.conformance import ProviderSuite, Setting, Shown
+from pytest_guestlist.conformance.setting import SandboxSetting
+
+RAW: dict[str, Any] = {
+    "id": "i-1",
+    "organizationId": "ORGANIZATION_ID",
+    "email": "ada@example.com",
+    "firstName": "Ada",
+    "lastName": "Lovelace",
+    "sentDate": 1796059357,
+    "expiresAt": 1796102557,
+    "status": "PENDING",
+    "inviteLink": "https://keycloak.example.com/realms/r/login-actions/action-token?key=k-1",
+}
+READ = {
+    "id": "i-1",
+    "email": "ada@example.com",
+    "state": "pending",
+    "raw_state": "PENDING",
+    "organization_id": "ORGANIZATION_ID",
+    "created_at": "2026-11-30T17:22:37+00:00",
+    "expires_at": "2026-12-01T05:22:37+00:00",
+}
+PERSON: dict[str, Any] = {
+    "id": "u-1",
+    "username": "ada",
+    "firstName": "Ada",
+    "lastName": "Lovelace",
+    "email": "ada@example.com",
+    "emailVerified": False,
+    "enabled": True,
+    "createdTimestamp": 1796059357957,
+    "membershipType": "UNMANAGED",
+}
+MEMBER = {
+    "id": "u-1",
+    "email": "ada@example.com",
+    "login": "ada",
+    "name": "Ada Lovelace",
+    "state": "active",
+    "roles": None,
+    "joined_at": None,
+}
+EDITOR = {"id": "r-1", "name": "editor", "description": "May edit", "composite": False}
+DEFAULT = {"id": "r-2", "name": "default-roles-r", "description": "${role_default-roles}"}
+OFFLINE = {"id": "r-3", "name": "offline_access", "description": "${role_offline-access}"}
+ORG = "/admin/realms/REALM/organizations/ORGANIZATION_ID"
+MAPPINGS = "/admin/realms/REALM/users/m-1/role-mappings/realm"
+
+
+def refused(operation: str, status: int, means: type[Exception], says: str, **body: str) -> Shown:
+    return Shown(operation, body, means, status=status, says=says)
+
+
+def sent(*answers: Any, **more: Any) -> dict[str, Any]:
+    return {"answers": list(answers), "several": True, **more}
+
+
+DOCUMENTED = (
+    Shown(
+        "fetch_token",
+        {"access_token": "t-1", "expires_in": 300, "token_type": "Bearer"},
+        {"value": "t-1", "expires_in": 300.0, "scheme": "Bearer"},
+        sends=[
+            "POST https://keycloak.example.com/realms/REALM/protocol/openid-connect/token",
+            "grant_type=client_credentials&client_id=CLIENT_ID&client_secret=CLIENT_SECRET",
+        ],
+    ),
+    Shown("organization", {"id": "o", "name": "Works", "enabled": True}, "Works", sends=[ORG]),
+    Shown("organization", {"id": "o", "name": "Works", "enabled": False}, Conflict, says="Enable"),
+    Shown("invitations", [RAW], [READ], sends=[f"{ORG}/invitations?first=0&max=1000"]),
+    Shown("invitations", [RAW | {"status": "EXPIRED"}], [{"state": "expired"}]),
+    Shown("invitations", [RAW | {"status": "Pending"}], [{"state": "unknown"}]),
+    Shown("invitations", [RAW] * 999, {"next": None}),
+    Shown("invitations", [RAW] * 1000, {"next": "1000"}),
+    Shown("invitations", [RAW], {"next": None}, arguments=("1000",), sends=["first=1000&max=1000"]),
+    Shown("get_invitation", RAW, READ, sends=[f"{ORG}/invitations/i-1"]),
+    Shown("get_invitation", RAW | {"organizationId": "another"}, NotFound, says="no invitation"),
+    Shown(
+        "find_invitation",
+        [RAW | {"email": "grada@example.com"}, RAW | {"id": "i-2", "status": "EXPIRED"}, RAW],
+        READ,
+        arguments=("Ada@Example.com",),
+        sends=["email=Ada%40&max=1000"],
+    ),
+    Shown(
+        "find_invitation",
+        [RAW | {"email": "grada@example.com"}] * 1000,
+        MalformedResponse,
+        says="part",
+    ),
+    Shown(
+        "find_invitation",
+        [RAW | {"email": "ada@bücher.example"}],
+        {"email": "ada@bücher.example"},
+        arguments=("ada@xn--bcher-kva.example",),
+    ),
+    Shown(
+        "invite",
+        **sent([], None, [RAW]),
+        means=READ,
+        sends=[
+            f"{ORG}/invitations?status=EXPIRED&email=",
+            f"POST https://keycloak.example.com{ORG}/members/invite-user email=",
+            "application/x-www-form-urlencoded",
+        ],
+    ),
+    Shown("resend", **sent(None, [RAW]), means=READ, sends=[f"{ORG}/invitations/i-1/resend"]),
+    Shown("members", [PERSON], {"items": [MEMBER], "next": None}, sends=[f"{ORG}/members?first=0"]),
+    Shown("get_member", PERSON | {"enabled": False}, {"state": "suspended"}, sends=["members/m-1"]),
+    Shown("get_member", {"id": "u-2", "username": "bot", "enabled": True}, {"email": None}),
+    Shown(
+        "find_member",
+        [PERSON | {"email": "ada@elsewhere.example"}, {"username": "ada@b"}, PERSON],
+        MEMBER,
+        arguments=("ADA@example.com",),
+        sends=["search=ADA%40"],
+    ),
+    Shown("roles", [EDITOR], [{"id": "r-1", "name": "editor", "description": "May edit"}]),
+    Shown("roles", [OFFLINE], [{"description": None, "not_assignable": None}]),
+    Shown(
+        "roles", [DEFAULT], [{"not_assignable": "the server gives it to every user of the realm"}]
+    ),
+    Shown(
+        "access",
+        **sent([EDITOR, DEFAULT], [OFFLINE, EDITOR, DEFAULT]),
+        means=[
+            {"role": "r-3", "direct": False},
+            {"role": "r-1", "direct": True},
+            {"role": "r-2", "direct": False},
+        ],
+        sends=[f"{MAPPINGS} ", f"{MAPPINGS}/composite"],
+    ),
+    refused(
+        "fetch_token",
+        401,
+        Unauthorized,
+        "client_secret",
+        error="unauthorized_client",
+        error_description="Invalid client or Invalid client credentials",
+    ),
+    refused(
+        "fetch_token",
+        401,
+        Unauthorized,
+        "Service accounts roles",
+        error="unauthorized_client",
+        error_description="Client not enabled to retrieve service account",
+    ),
+    refused(
+        "fetch_token",
+        401,
+        Unauthorized,
+        "Client authentication",
+        error="unauthorized_client",
+        error_description="Public client not allowed to retrieve service account",
+    ),
+    refused("fetch_token", 404, Unauthorized, "Check realm", error="Realm does not exist"),
+    refused(
+        "fetch_token",
+        403,
+        Unauthorized,
+        "Enable",
+        error="access_denied",
+        error_description="Realm not enabled",
+    ),
+    refused("members", 403, Forbidden, "manage-realm and manage-users", error="HTTP 403 Forbidden"),
+    refused("members", 404, Rejected, "Check realm", error="Realm not found."),
+    refused("members", 404, Rejected, "organization_id", errorMessage="Organization not found."),
+    refused(
+        "members",
+        404,
+        Rejected,
+        "Turn on Organizations",
+        errorMessage="Organizations not enabled for this realm.",
+    ),
+    refused("get_member", 404, NotFound, "404", error="HTTP 404 Not Found"),
+    refused("revoke", 404, NotFound, "not found", errorMessage="Invitation not found"),
+    refused("assign_role", 404, NotFound, "Role", error="Role not found"),
+    Shown(
+        "invite",
+        **sent([], {"errorMessage": "User already has a pending invitation"}),
+        means=Conflict,
+        status=409,
+        says="wildcards",
+    ),
+)
+
+
+class SandboxWithoutReaders(SandboxSetting):
+    """No role lets a client read invitations and not send them."""
+
+    def read_only(self) -> Provider:
+        self.lacks("no credentials that may read invitations and not send them")
+
+
+class OnTheSandbox(ProviderSuite):
+    service = KeycloakService
+    role = "editor"
+    documented = DOCUMENTED
+    short_page_ends = True
+    origins_are_told = False
+
+    def setting(self) -> Setting:
+        return SandboxWithoutReaders(KeycloakService, **self.facts)
+
+
+class TestSandbox(OnTheSandbox):
+    pass
+
+
+class TestNewerSandbox(OnTheSandbox):
+    """Version 26.7 returns no links, and needs more roles."""
+
+    documented = ()
+    facts: ClassVar[dict[str, Any]] = {"profile": "26.7"}
