@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from guestlist_aitronos import Aitronos
+from guestlist_keycloak import Keycloak
 from guestlist_vultr import Vultr
 from pytest_guestlist.accounts import stand_in
 from pytest_guestlist.scrub import Scrubber
@@ -55,6 +56,23 @@ def test_a_key_is_replaced_wherever_it_comes_again(scrubber: Scrubber) -> None:
     assert scrubber.url(f"http://127.0.0.1:8031/v1/invitations/validate/{KEY}") == (
         f"https://api.aitronos.com/v1/invitations/validate/{ZEROS}"
     )
+
+
+def test_a_short_setting_is_replaced_as_a_word_only() -> None:
+    """A realm or tenant may be called like a part of an address."""
+    realm = Keycloak(
+        base_url="https://keycloak.test",
+        realm="acme",
+        organization_id="0b6a1d3e-5f0c-4c3b-9d67-2f1e8a7c4d90",
+        client_id="guestlist",
+        client_secret="s3cret-of-acme",
+    )
+    scrubber = Scrubber([realm])
+    assert scrubber.url("https://keycloak.test/realms/acme/protocol") == (
+        "https://keycloak.example.com/realms/REALM/protocol"
+    )
+    told = {"role": "default-roles-acme", "to": "ada@acme.example", "text": "acmeology"}
+    assert body(scrubber, told) == {**told, "role": "default-roles-REALM"}
 
 
 def test_a_link_may_hold_its_key_in_the_path_or_fragment(scrubber: Scrubber) -> None:

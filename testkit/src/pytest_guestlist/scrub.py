@@ -18,7 +18,7 @@ from guestlist.exchange.account import FORM
 from guestlist.exchange.headers import iter_secret_parts
 from guestlist.exchange.redact import COMMON_FIELDS
 from guestlist.provider import Provider
-from guestlist.provider.settings import urls
+from guestlist.provider.settings import is_secret, urls
 from pytest_guestlist.accounts import personal, stand_in
 
 REQUEST_HEADERS = frozenset({"accept", "content-type"})
@@ -58,6 +58,9 @@ class Scrubber:
         self._origins: list[tuple[str, str]] = []
         self._credentials: dict[str, str] = {}
         self._values: dict[str, str] = {}
+        self._words: dict[str, str] = {}
+        """Short settings that are no secrets, such as `acme`. Part of a longer word or address they
+        stay: another person may be at `acme.example`."""
         self._masks: set[str] = set()
         self._people = {email_key(real): shown for real, shown in (people or {}).items()}
         self._blanks = 0
@@ -81,7 +84,11 @@ class Scrubber:
         for name in (*urls(type(account)), *personal(type(account))):
             real, mask = getattr(account, name), getattr(shown, name)
             self._masks.add(str(mask))
-            if real is not None and real != mask:
+            if real is None or real == mask:
+                continue
+            if len(str(real)) < LONG and not is_secret(type(account).model_fields[name]):
+                self._words[str(real)] = mask
+            else:
                 self._values[str(real)] = mask
 
     # ------------------------------------------------------------------ parts of an exchange
@@ -161,6 +168,8 @@ class Scrubber:
         """A text without anything that is known to be a secret or a person's address."""
         for real in sorted(self._values, key=len, reverse=True):
             text = text.replace(real, self._values[real])
+        for word, mask in self._words.items():
+            text = re.sub(rf"(?<![\w.@]){re.escape(word)}(?![\w.@])", mask, text)
         return ADDRESS.sub(self._address, text)
 
     # ------------------------------------------------------------------ what is replaced by what

@@ -3,7 +3,11 @@ what was recorded from that."""
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import pytest
 
 from guestlist.errors import (
     Conflict,
@@ -13,10 +17,17 @@ from guestlist.errors import (
     Rejected,
     Unauthorized,
 )
+from guestlist.models import Invitation
 from guestlist.provider import Provider
+from guestlist_keycloak import Keycloak
 from guestlist_keycloak.sandbox import KeycloakService
 from pytest_guestlist.conformance import ProviderSuite, Setting, Shown
 from pytest_guestlist.conformance.setting import SandboxSetting
+
+if TYPE_CHECKING:
+    from tests.providers.keycloak.conftest import Realm
+
+CASSETTES = Path(__file__).parents[3] / "cassettes" / "keycloak" / "conformance"
 
 RAW: dict[str, Any] = {
     "id": "i-1",
@@ -213,8 +224,9 @@ class SandboxWithoutReaders(SandboxSetting):
 
 class OnTheSandbox(ProviderSuite):
     service = KeycloakService
+    facts: ClassVar[dict[str, Any]] = {}
     role = "editor"
-    documented = DOCUMENTED
+    documented: ClassVar[Sequence[Shown]] = DOCUMENTED
     short_page_ends = True
     origins_are_told = False
 
@@ -229,5 +241,67 @@ class TestSandbox(OnTheSandbox):
 class TestNewerSandbox(OnTheSandbox):
     """Version 26.7 returns no links, and needs more roles."""
 
-    documented = ()
+    documented: ClassVar[Sequence[Shown]] = ()
     facts: ClassVar[dict[str, Any]] = {"profile": "26.7"}
+
+
+class RealSetting(Setting):
+    """A realm on the real server. Invited people have accounts there, so that removing them does
+    not delete those. Nothing moves the server's time."""
+
+    def __init__(self, realm: Realm, version: str) -> None:
+        self.realm = realm
+        self.source = f"Keycloak {version}"
+
+    def provider(self) -> Provider:
+        return self.realm.provider()
+
+    def address(self, name: str) -> str:
+        address = super().address(name)
+        self.realm.add_user(address, firstName=name)
+        return address
+
+    def read_only(self) -> Provider:
+        self.lacks("no credentials that may read invitations and not send them")
+
+    def accept(self, invitation: Invitation) -> None:
+        self.realm.accept(str(invitation.email))
+
+    def emails(self, address: str) -> int:
+        return len(self.realm.emails_to(address))
+
+    def is_link_of_email(self, invitation: Invitation) -> bool:
+        if invitation.link is None:
+            self.lacks("no links outside of emails")
+        return invitation.link.get_secret_value() in self.realm.links_to(str(invitation.email))
+
+
+class OnTheRealServer(ProviderSuite):
+    kind = Keycloak
+    role = "editor"
+    short_page_ends = True
+    origins_are_told = False
+    new_setting: ClassVar[Callable[[], Setting]]
+
+    def setting(self) -> Setting:
+        return type(self).new_setting()
+
+
+@pytest.mark.proof  # what is recorded from that server is replayed below
+class TestRealServer(OnTheRealServer):
+    @pytest.fixture(scope="class", autouse=True)
+    @classmethod
+    def started(cls, new_realm: Callable[[], Realm], version: str) -> None:
+        cls.new_setting = lambda: RealSetting(new_realm(), version)
+
+
+class TestRecorded(OnTheRealServer):
+    cassettes = CASSETTES
+
+    @pytest.fixture(scope="class", autouse=True)
+    @classmethod
+    def started(cls, request: pytest.FixtureRequest) -> None:
+        if request.config.getoption("--guestlist-record"):
+            new_realm = request.getfixturevalue("new_realm")
+            version = request.getfixturevalue("version")
+            cls.new_setting = lambda: RealSetting(new_realm(), version)

@@ -347,12 +347,12 @@ class Keycloak(Provider):
     def _resend(self, invitation: Invitation) -> Flow[Invitation]:
         id = yield from self._id(invitation)
         yield Request.post(*self._path("invitations", id, "resend"))
-        return (yield from self._present(invitation.email))
+        return (yield from self._present(invitation.email or ""))
 
     def _id(self, invitation: Invitation) -> Flow[str]:
         """Returns the id of an invitation. It is unknown if the list lacked the invitation when it
         was created."""
-        found = invitation if invitation.id else (yield from self._find(invitation.email))
+        found = invitation if invitation.id else (yield from self._find(invitation.email or ""))
         if found is None or found.id is None:
             raise NotFound(f"there is no invitation of {invitation.email}")
         return found.id

@@ -42,6 +42,13 @@ PEOPLE = {
     "omar@example.org": ("Omar Reader", []),
 }
 """The members at the start, by address: the name and the roles."""
+MORE_OF_A_MEMBER: dict[str, Any] = {
+    "totp": False,
+    "disableableCredentialTypes": [],
+    "requiredActions": [],
+    "notBefore": 0,
+}
+"""The fields of a member that only 26.5 returns."""
 DEFAULT_ROLE = f"default-roles-{REALM}"
 ROLES = {
     "offline_access": "${role_offline-access}",
@@ -292,10 +299,7 @@ class KeycloakService(OrganizationService):
             "emailVerified": False,
             "enabled": True,
             "createdTimestamp": int(person.created_at.timestamp() * 1000),
-            "totp": False,
-            "disableableCredentialTypes": [],
-            "requiredActions": [],
-            "notBefore": 0,
+            **(MORE_OF_A_MEMBER if self.profile == "26.5" else {}),
             "membershipType": "MANAGED" if is_managed(person) else "UNMANAGED",
         }
 
