@@ -336,8 +336,8 @@ def test_the_sandbox_answers_as_the_server_does(realm: Realm, version: str) -> N
     profile = version.rpartition(".")[0]
     imitated, true = answers(Imitation(profile)), answers(Original(realm))
     assert len(true) == len(STEPS)
-    for step, came, wanted in zip(STEPS, imitated, true, strict=True):
-        assert came == wanted, step
+    steps = zip(STEPS, imitated, true, strict=True)
+    assert [(step, came, wanted) for step, came, wanted in steps if came != wanted] == []
 
 
 @pytest.mark.parametrize("profile", KeycloakService.profiles)

@@ -27,7 +27,7 @@ from guestlist.sandbox.refusals import (
 from guestlist.sandbox.routing import Call, OrganizationService, Routes
 from guestlist.sandbox.service import SandboxRefusal, Switch
 
-REALM = "example"
+REALM = "staff"
 ORGANIZATION = "0b6a1d3e-5f0c-4c3b-9d67-2f1e8a7c4d90"
 TOKEN_SECONDS = 300
 """How long an access token lasts by default."""
