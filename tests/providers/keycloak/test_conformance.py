@@ -4,7 +4,6 @@ what was recorded from that."""
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
@@ -26,8 +25,6 @@ from pytest_guestlist.conformance.setting import SandboxSetting
 
 if TYPE_CHECKING:
     from tests.providers.keycloak.conftest import Realm
-
-CASSETTES = Path(__file__).parents[3] / "cassettes" / "keycloak" / "conformance"
 
 RAW: dict[str, Any] = {
     "id": "i-1",
@@ -287,21 +284,9 @@ class OnTheRealServer(ProviderSuite):
         return type(self).new_setting()
 
 
-@pytest.mark.proof  # what is recorded from that server is replayed below
+@pytest.mark.proof
 class TestRealServer(OnTheRealServer):
     @pytest.fixture(scope="class", autouse=True)
     @classmethod
     def started(cls, new_realm: Callable[[], Realm], version: str) -> None:
         cls.new_setting = lambda: RealSetting(new_realm(), version)
-
-
-class TestRecorded(OnTheRealServer):
-    cassettes = CASSETTES
-
-    @pytest.fixture(scope="class", autouse=True)
-    @classmethod
-    def started(cls, request: pytest.FixtureRequest) -> None:
-        if request.config.getoption("--guestlist-record"):
-            new_realm = request.getfixturevalue("new_realm")
-            version = request.getfixturevalue("version")
-            cls.new_setting = lambda: RealSetting(new_realm(), version)
