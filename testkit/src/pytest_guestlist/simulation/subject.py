@@ -121,19 +121,23 @@ def draw(provider: type[Provider], random: Random, *, as_usual: bool = False) ->
     if listed and complete:
         without.append("find_invitation")
     kind = _variation(provider, tuple(facts), tuple(without))
-    settings = _settings(provider)
+    profile = random.choice(service.profiles)
     return Subject(
-        provider=kind(**settings),
+        provider=kind(**_settings(provider, profile, tuple(switches.items()))),
         service=service,
-        profile=random.choice(service.profiles),
+        profile=profile,
         switches=switches,
         page=2 if random.random() < 0.5 else None,
     )
 
 
-@lru_cache
-def _settings(provider: type[Provider]) -> dict[str, Any]:
-    return dict(service_of(provider)().settings(BASE_URL))
+@lru_cache(maxsize=1024)
+def _settings(
+    provider: type[Provider], profile: str, switches: tuple[tuple[str, str], ...]
+) -> dict[str, Any]:
+    """The settings that reach the service, which may need others than usual."""
+    service = service_of(provider)(profile=profile, **dict(switches))
+    return dict(service.settings(BASE_URL))
 
 
 @lru_cache(maxsize=1024)

@@ -204,9 +204,9 @@ def _change_attribute(target: Document, operation: str, name: str, value: Any) -
     present = target.get(name)
     if operation == "remove":
         # Entra names the removed values in `value`.
-        gone = [one.get("value") for one in value] if isinstance(value, list) else None
-        left = [one for one in present or () if gone and one.get("value") not in gone]
-        target[name] = left if gone else None
+        gone = [one.get("value") for one in value] if isinstance(value, list) else []
+        left = [one for one in present or () if one.get("value") not in gone] if gone else None
+        target[name] = left
     elif operation == "add" and isinstance(present, list):
         values = value if isinstance(value, list) else [value]
         known = [one.get("value") for one in present]

@@ -229,13 +229,9 @@ class ScimService(OrganizationService):
             raise AlreadyMember("the userName is taken")
 
     def user(self, member: Member, call: Call) -> Document:
-        active: Any = member.status == ACTIVE
-        document = {
-            "schemas": [USER_SCHEMA],
-            "id": member.id,
-            **member.fields,
-            "active": str(active) if self.chosen["booleans"] == "text" else active,
-        }
+        document = {"schemas": [USER_SCHEMA], "id": member.id, **member.fields}
+        if self.chosen["booleans"] == "text" and "active" in document:
+            document["active"] = str(document["active"])
         if self.chosen["groups_in_users"] == "yes":
             document["groups"] = [
                 {"value": role.id, "display": role.name, "type": "direct"} for role in member.roles
@@ -281,16 +277,17 @@ class ScimService(OrganizationService):
         return self.organization.role(call.path["id"])
 
     def store_group(self, role: Role, document: Document) -> None:
-        wanted = {one["value"] for one in document.get("members") or ()}
-        if unknown := wanted - self.organization.records.keys():
-            raise InvalidValue("members", f"there is no user {min(unknown)}")
+        members = document.get("members") or ()
+        wanted = {one["value"] for one in members}
+        # like scim2-server, it also keeps members who are no users
+        others = [one for one in members if one["value"] not in self.organization.records]
         role.name, role.updated_at = document["displayName"], self.clock.now()
-        role.fields = {"externalId": document.get("externalId")}
+        role.fields = {"externalId": document.get("externalId"), "members": others}
         for member in self.organization.members():
-            others = [one for one in member.roles if one is not role]
             if (member.id in wanted) != (role in member.roles):
+                left = [one for one in member.roles if one is not role]
                 held = [role] if member.id in wanted else []
-                self.organization.set_roles(member, others + held)
+                self.organization.set_roles(member, left + held)
 
     def group(self, role: Role, call: Call) -> Document:
         members = [
@@ -301,6 +298,7 @@ class ScimService(OrganizationService):
         document = {"schemas": [GROUP_SCHEMA], "id": role.id, "displayName": role.name}
         if role.fields.get("externalId"):
             document["externalId"] = role.fields["externalId"]
+        members += role.fields.get("members", ())
         return document | {"members": members} | self.meta(role, call, "Group")
 
     # ------------------------------------------------------------------ what the service tells
@@ -342,6 +340,10 @@ class ScimService(OrganizationService):
         if core != CORE or name not in SCHEMAS:
             raise NotFound("schema")
         return schema(call, name)
+
+    @routes.post(f"{MOUNT}/.search")
+    def search(self, call: Call) -> Any:
+        raise ServiceRefusal(501, "POST .search is not supported")
 
     # ------------------------------------------------------------------ helpers of the endpoints
 
