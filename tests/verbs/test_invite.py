@@ -323,7 +323,7 @@ def test_without_a_mail(guests: Any) -> None:
 
 @on_vultr
 def test_a_mail_that_cannot_be_suppressed(guests: Any) -> None:
-    with pytest.raises(Unsupported, match="always sends the email"):
+    with pytest.raises(Unsupported, match="no way to suppress the email"):
         guests.invite(ADA, send_email=False)
     assert guests.requests == []
 

@@ -127,7 +127,7 @@ def test_what_cannot_be_typed(plain: Cli, words: list[str], message: str, hint: 
         (["invite", ADA, "-a", "vultr", "--role", "x"], "takes no role at invitation", "assign"),
         (["invite", ADA, "-a", "aitronos"], "needs a role", "guestlist roles"),
         (["invite", ADA, "-a", "aitronos", "--role", "Membr"], "no role 'Membr'", "Member"),
-        (["invite", ADA, "-a", "vultr", "--no-email"], "always sends the email", ""),
+        (["invite", ADA, "-a", "vultr", "--no-email"], "no way to suppress the email", ""),
         (["invite", ADA, "-a", "vultr", "--option", "x=1"], "no option 'x'", "api_enabled"),
         (["invite", ADA, "-a", "vultr", "--option", "api_enabled=x"], "has to be yes or no", ""),
         (["invite", ADA, "-a", "vultr", *["--option", "x=1"] * 2], "given twice", ""),

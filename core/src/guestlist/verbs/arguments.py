@@ -70,7 +70,8 @@ def check_possible(
         raise Unsupported(contradiction, hint="Name only one of them.")
     if not send_email and not provider.can_suppress_email:
         raise Unsupported(
-            f"{title} always sends the email itself", hint=provider.substitutes.get("email", "")
+            f"{title} offers no way to suppress the email",
+            hint=provider.substitutes.get("email", ""),
         )
     if if_exists == "replace" and not provider.supports("revoke"):
         raise provider.unsupported("revoke")

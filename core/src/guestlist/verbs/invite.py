@@ -178,7 +178,9 @@ def _invite(
     if not deferred:
         return result
     names = ", ".join(role.label for role in deferred)
-    later = f"{names}: given once the invitation is accepted, by `guestlist settle`."
+    is_in = result.guest.state is State.ACCEPTED
+    when = "not given yet" if is_in else "given once the invitation is accepted"
+    later = f"{names}: {when}. `guestlist settle` does that."
     return result.model_copy(update={"deferred": deferred, "warnings": (*result.warnings, later)})
 
 

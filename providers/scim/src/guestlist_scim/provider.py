@@ -77,7 +77,8 @@ class Scim(Provider):
     )
     token: str = setting("Bearer token for SCIM", env="SCIM_TOKEN", secret=True)
     deprovision: Literal["delete", "deactivate"] = setting(
-        "What `remove` does: delete the user, or set active to false", default="delete"
+        "What `remove` does: delete the user, or deactivate (set active to false)",
+        default="delete",
     )
     find_by: tuple[str, ...] = setting(
         "The attributes by which the service finds an address; empty to read all users",
@@ -91,10 +92,12 @@ class Scim(Provider):
     )
     patch: bool = setting("Whether the service takes PATCH; PUT is used otherwise", default=True)
     removes_members: Literal["by_path", "by_value"] = setting(
-        "How a PATCH names who leaves a group: members[value eq ...], or a value",
+        "How a PATCH names who leaves a group: by_path (members[value eq ...]) or by_value",
         default="by_path",
     )
-    requests_per_minute: int = setting("How many requests it allows; 0 if unknown", default=0)
+    requests_per_minute: int = setting(
+        "How many requests a minute the service allows; 0 if unknown", default=0
+    )
 
     @property
     def limits(self) -> tuple[Limit, ...]:

@@ -58,9 +58,14 @@ class NoTarget(InvalidValue):
 
 def parse_filter(text: str) -> Filter:
     """Returns a function that returns whether a document matches a filter."""
-    tokens = _TOKEN.findall(text)
-    if "".join(tokens) != re.sub(r'\s+(?=(?:[^"]*"[^"]*")*[^"]*$)', "", text):
-        raise InvalidFilter
+    tokens, position = [], 0
+    text = text.rstrip()
+    while position < len(text):
+        match = _TOKEN.match(text, position)
+        if match is None:
+            raise InvalidFilter
+        tokens.append(match[1])
+        position = match.end()
     tokens.reverse()
     found = _parse_or(tokens)
     if tokens:
