@@ -136,8 +136,8 @@ def _settings(
     provider: type[Provider], profile: str, switches: tuple[tuple[str, str], ...]
 ) -> dict[str, Any]:
     """The settings that reach the service, which may need others than usual."""
-    service = service_of(provider)(profile=profile, **dict(switches))
-    return dict(service.settings(BASE_URL))
+    chosen: dict[str, Any] = dict(switches)
+    return dict(service_of(provider)(profile=profile, **chosen).settings(BASE_URL))
 
 
 @lru_cache(maxsize=1024)
