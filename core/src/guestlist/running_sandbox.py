@@ -74,7 +74,7 @@ def sandbox_accounts(url: str, plugins: Plugins) -> dict[str, Provider]:
     }
 
 
-def account_with(provider: type[Provider], settings: Mapping[str, str]) -> Provider:
+def account_with(provider: type[Provider], settings: Mapping[str, Any]) -> Provider:
     """Returns an account with these settings and the provider's defaults. Reads nothing from the
     environment, because the values there belong to the real services."""
     defaults = {

@@ -12,7 +12,10 @@ from typing import Any
 
 import pytest
 
+from guestlist.cli.commands.sandbox import rows_of
+from guestlist.cli.document import ServiceRow
 from guestlist.sandbox import Sandbox, SandboxControl
+from guestlist.sandbox.services import service_classes
 
 from .conftest import SCRIPT, Cli, script
 
@@ -155,3 +158,10 @@ def test_apply_in_a_sandbox_does_not_ask_and_says_so(
     assert "Not asked, because a sandbox sends no real email." in run.err
     assert [mail.to for mail in sandbox.outbox.emails] == ["ada@example.com"]
     assert "Not asked" not in plain(*words, "--yes").err
+
+
+def test_the_settings_of_every_installed_service_can_be_shown() -> None:
+    with Sandbox(service_classes()) as running:
+        rows = rows_of(running)
+    found = {row.account for row in rows if isinstance(row, ServiceRow)}
+    assert found == {kind.name for kind in service_classes()}

@@ -46,9 +46,9 @@ class RunningService:
     profile: str
     profiles: tuple[str, ...]
     switches: Mapping[str, SwitchState]
-    settings: Mapping[str, str]
+    settings: Mapping[str, Any]
     """The account settings that reach the service with an owner's key."""
-    read_only_settings: Mapping[str, str]
+    read_only_settings: Mapping[str, Any]
     can_decline: bool
     invitations: int
     members: int

@@ -168,11 +168,11 @@ class Service(ABC):
         """Creates the ASGI application, with the paths of the real service and no prefix."""
 
     @abstractmethod
-    def settings(self, base_url: str) -> dict[str, str]:
+    def settings(self, base_url: str) -> dict[str, Any]:
         """Returns the account settings that reach this service with an owner's key."""
 
     @abstractmethod
-    def read_only_settings(self, base_url: str) -> dict[str, str]:
+    def read_only_settings(self, base_url: str) -> dict[str, Any]:
         """Returns the account settings that reach this service with a read-only key."""
 
     @abstractmethod

@@ -32,12 +32,12 @@ class Hosted:
         self.base_url = base_url
 
     @property
-    def settings(self) -> dict[str, str]:
+    def settings(self) -> dict[str, Any]:
         """The account settings that reach this service with an owner's key."""
         return self.service.settings(self.base_url)
 
     @property
-    def read_only_settings(self) -> dict[str, str]:
+    def read_only_settings(self) -> dict[str, Any]:
         """The account settings that reach this service with a read-only key."""
         return self.service.read_only_settings(self.base_url)
 

@@ -85,7 +85,7 @@ def rows_of(sandbox: Sandbox) -> list[MailboxRow | ServiceRow]:
 
 def base_url_of(hosted: Hosted) -> str:
     """Returns the `base_url` to configure. It may include a path."""
-    return hosted.settings.get("base_url", hosted.base_url)
+    return str(hosted.settings.get("base_url", hosted.base_url))
 
 
 def config_text(sandbox: Sandbox) -> str:
