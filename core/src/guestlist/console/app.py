@@ -12,10 +12,11 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import ExceptionHandler, Receive, Scope, Send
 
 from guestlist.client import Guestlist
+from guestlist.console.api import Api
 from guestlist.console.gate import (
     LOOPBACK_NAMES,
     Gate,
@@ -58,8 +59,8 @@ def create_app(
 
     Args:
         client: the client with the accounts. The caller closes it, and the ledger.
-        ledger: the client's ledger. Without it there is no page of the log, roles cannot be
-            deferred, and nobody is named as the one who made a change.
+        ledger: the client's ledger. Without it there is no page of the log and no HTTP API, roles
+            cannot be deferred, and nobody is named as the one who made a change.
         roster: the roster's file, for the page of the plan.
         identify: a function or coroutine function that gets the request and returns the name of the
             person who acts, or None to refuse. It is called for every request. Without it, one-time
@@ -99,6 +100,11 @@ class Console:
         self._site = site
         self._closing = False
         self._session_only = identify is None
+        self._api = (
+            Api(site.client, ledger=site.ledger, roster=site.roster, read_only=site.read_only)
+            if site.ledger is not None
+            else None
+        )
         app = Starlette(
             routes=self._routes(),
             exception_handlers={  # Starlette calls each with the class that it is for
@@ -135,12 +141,16 @@ class Console:
         self._closing = True
         for work in self._site.works:
             work.stop()
+        if self._api is not None:
+            self._api.stop()
 
     def finish(self) -> None:
         """Waits for the steps that have begun, and deletes what was read."""
         self.close()
         for work in self._site.works:
             work.join()
+        if self._api is not None:
+            self._api.close()
         self._site.people.close()
 
     def _routes(self) -> list[BaseRoute]:
@@ -148,6 +158,7 @@ class Console:
         people, person, invite = PeoplePages(site), PersonPages(site), InvitePages(site)
         work = WorkPages(site, lambda: self._closing)
         return [
+            *([Mount("/api", self._api)] if self._api is not None else []),
             Route("/", people.index),
             Route("/login", self._login, methods=["GET", "POST"]),
             Route("/logout", self._logout, methods=["POST"]),

@@ -23,7 +23,7 @@ from sqlalchemy import ColumnElement, Connection, and_, delete, exists, func, or
 from guestlist.address import email_key, login_key
 from guestlist.errors import LedgerError
 from guestlist.ledger.lock import exclusive
-from guestlist.ledger.schema import OrderState, entries, halts, orders, paces, runs
+from guestlist.ledger.schema import OrderState, entries, halts, orders, paces, runs, tokens
 from guestlist.ledger.store import Store
 
 BATCH = 5_000
@@ -138,6 +138,8 @@ MENTIONING = (
     runs.c.actor,
     runs.c.note,
     paces.c.state,
+    tokens.c.name,
+    tokens.c.created_by,
 )
 """The columns that may contain a person's address or login."""
 

@@ -61,7 +61,25 @@ def _rename_words(connection: Connection) -> None:
         last = rows[-1].id
 
 
-MIGRATIONS: dict[int, Callable[[Connection], None]] = {1: _add_origins, 2: _rename_words}
+def _add_tokens(connection: Connection) -> None:
+    """Adds the tokens of the HTTP API (version 4)."""
+    time = "DOUBLE PRECISION" if connection.dialect.name == "postgresql" else "DOUBLE"
+    connection.execute(
+        text(
+            "CREATE TABLE tokens (id TEXT NOT NULL PRIMARY KEY, name TEXT NOT NULL,"
+            ' hash TEXT NOT NULL, "right" TEXT NOT NULL,'
+            f" created {time} NOT NULL, created_by TEXT, expires {time} NOT NULL,"
+            f" used {time}, revoked {time})"
+        )
+    )
+    connection.execute(text("CREATE UNIQUE INDEX tokens_hash ON tokens (hash)"))
+
+
+MIGRATIONS: dict[int, Callable[[Connection], None]] = {
+    1: _add_origins,
+    2: _rename_words,
+    3: _add_tokens,
+}
 """By the version that they start from. An empty ledger is created in the newest version."""
 
 

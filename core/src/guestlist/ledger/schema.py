@@ -29,7 +29,7 @@ from sqlalchemy import (
     text,
 )
 
-VERSION = 3
+VERSION = 4
 
 
 @unique
@@ -188,3 +188,18 @@ paces = Table(
     Column("name", Text, primary_key=True),
     Column("state", Text, nullable=False),
 )
+
+tokens = Table(
+    "tokens",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("name", Text, nullable=False),  # the actor of the calls that are made with it
+    Column("hash", Text, nullable=False),  # SHA-256 of the token, which is not stored
+    Column("right", Text, nullable=False),
+    Column("created", Double, nullable=False),
+    Column("created_by", Text),
+    Column("expires", Double, nullable=False),
+    Column("used", Double),
+    Column("revoked", Double),
+)
+Index("tokens_hash", tokens.c.hash, unique=True)

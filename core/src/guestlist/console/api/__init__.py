@@ -1,0 +1,9 @@
+"""The HTTP API: the client's verbs and lists, plans and runs as JSON, for programs in any language.
+
+`create_api` returns it as an ASGI application. The console serves it below `/api`. It decides
+nothing itself: each operation calls a method of the client, `plan` or `apply`.
+"""
+
+from guestlist.console.api.app import Api, create_api
+
+__all__ = ["Api", "create_api"]

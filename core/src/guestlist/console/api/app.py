@@ -1,0 +1,370 @@
+"""The API as an ASGI application: reads requests, checks tokens, and writes answers.
+
+Every answer is JSON, also that to a path that does not exist. Cookies are ignored, so that no page
+in a browser can act through a visitor.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import traceback
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from secrets import token_hex
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl
+
+import anyio.to_thread
+from anyio import CapacityLimiter
+from pydantic import BaseModel, ValidationError
+from pydantic_core import from_json
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from guestlist.client import Guestlist
+from guestlist.console.api.description import describe
+from guestlist.console.api.jobs import Jobs
+from guestlist.console.api.models import Problem
+from guestlist.console.api.operations import OPERATIONS, Call, Operation
+from guestlist.console.api.pages import Pages
+from guestlist.console.api.problems import (
+    Refused,
+    invalid,
+    problem_of,
+    stopped_problem,
+    unexpected_problem,
+)
+from guestlist.console.api.written import dump, write
+from guestlist.errors import GuestlistError, LedgerError
+from guestlist.exchange.clock import Stopped, SystemClock
+from guestlist.ledger import tokens
+from guestlist.ledger.tokens import Right, Token
+
+if TYPE_CHECKING:
+    from guestlist.ledger import Ledger
+    from guestlist.roster.file import Roster
+
+VERSION = "/v1"
+DESCRIPTION_PATH = "/openapi.json"
+MAX_BODY_BYTES = 1024 * 1024
+MAX_QUERY_FIELDS = 50
+MAX_CALLS_AT_ONCE = 40
+"""Operations that run at the same time, each in a thread. Further requests wait."""
+HEADERS = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
+ID = "(?P<id>[0-9a-f]{16})"
+
+logger = logging.getLogger("guestlist.console")
+
+
+@dataclass(frozen=True)
+class _Route:
+    pattern: re.Pattern[str]
+    methods: Mapping[str, Operation]
+
+    @property
+    def allowed(self) -> str:
+        """The value of the header `Allow`."""
+        return ", ".join([*self.methods, *(["HEAD"] if "GET" in self.methods else [])])
+
+
+class Api:
+    """The HTTP API as an ASGI application.
+
+    Args:
+        client: the client to call. It must have the ledger.
+        ledger: the ledger, which also stores the tokens.
+        roster: the roster, or the path of its file. Without it nothing can be planned.
+        read_only: refuse every change, whatever the token permits.
+    """
+
+    def __init__(
+        self,
+        client: Guestlist,
+        *,
+        ledger: Ledger,
+        roster: Roster | str | Path | None = None,
+        read_only: bool = False,
+    ) -> None:
+        self._client = client
+        self._store = ledger.store
+        self._clock = SystemClock()  # tokens have nothing to do with the time of a sandbox
+        self._pages = Pages(self._clock)
+        self._jobs = Jobs(ledger, Path(roster) if isinstance(roster, str) else roster)
+        self._read_only = read_only
+        self._routes = _routes()
+        self._limiter = CapacityLimiter(MAX_CALLS_AT_ONCE)
+        self._description = dump(describe(OPERATIONS))
+
+    def stop(self) -> None:
+        """Stops the runs, without waiting for their ends."""
+        self._jobs.stop()
+
+    def close(self) -> None:
+        """Stops the runs, and waits until their requests in flight are recorded."""
+        self._pages.close()
+        self._jobs.close()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await _lifespan(self, receive, send)
+            return
+        if scope["type"] != "http":
+            await send({"type": "websocket.close", "code": 1008})
+            return
+        request = Request(scope, receive)
+        try:
+            answer = await self._answer(request)
+        except Refused as refused:
+            answer = _problem(request, refused.problem, refused.headers)
+        except GuestlistError as error:
+            answer = _problem(request, problem_of(error))
+        except ClientDisconnect:
+            return
+        except Stopped:
+            answer = _problem(request, stopped_problem())
+        except Exception as error:
+            reference = token_hex(4)
+            # The text of an unexpected error may contain secrets, so it is not logged.
+            frames = traceback.extract_tb(error.__traceback__)[-4:]
+            places = " < ".join(f"{Path(one.filename).name}:{one.lineno}" for one in frames[::-1])
+            logger.error("%s: %s in %s", reference, type(error).__name__, places)
+            answer = _problem(request, unexpected_problem(reference))
+        if request.method == "HEAD":
+            answer.body = b""
+        await answer(scope, receive, send)
+
+    async def _answer(self, request: Request) -> Response:
+        path = _path_within(request.scope)
+        if path == DESCRIPTION_PATH:
+            if request.method not in ("GET", "HEAD"):
+                raise _wrong_method("GET, HEAD")
+            return _json_response(self._description)
+        operation, job = self._find(request.method, path)
+        token = await self._run(lambda: self._authenticated(request))
+        self._check_right(operation, token)
+        given = await _given(request, operation)
+        call = Call(
+            client=self._client.acting_as(token.name),
+            pages=self._pages,
+            jobs=self._jobs,
+            actor=token.name,
+            token=token.id,
+            base_path=_base_path(request.scope) + VERSION,
+            job=job,
+            headers={},
+        )
+        body = await self._run(lambda: write(operation.run(call, given)))
+        return _json_response(body, operation.status, call.headers)
+
+    async def _run(self, work: Any) -> Any:
+        """Runs blocking work in a thread. A request that was begun is finished even if its caller
+        has gone, so that its result is recorded."""
+        return await anyio.to_thread.run_sync(work, limiter=self._limiter)
+
+    def _find(self, method: str, path: str) -> tuple[Operation, str]:
+        """Returns the operation of a request, and the id in its path."""
+        for route in self._routes:
+            if match := route.pattern.fullmatch(path):
+                found = route.methods.get("GET" if method == "HEAD" else method)
+                if found is None:
+                    raise _wrong_method(route.allowed)
+                return found, match.groupdict().get("id", "")
+        raise Refused(
+            404, "UnknownPath", "there is no such path", hint="/api/openapi.json lists the paths."
+        )
+
+    def _authenticated(self, request: Request) -> Token:
+        """Returns the token of a request.
+
+        Raises:
+            Refused: there is no valid token. The answer is the same for all that are not valid.
+        """
+        given = request.headers.getlist("authorization")
+        scheme, _, secret = given[0].partition(" ") if len(given) == 1 else ("", "", "")
+        token = None
+        if scheme.lower() == "bearer":
+            token = tokens.find(self._store, secret.strip())
+        now = self._clock.now()
+        if token is None or not token.is_valid(now):
+            raise Refused(
+                401,
+                "InvalidToken" if given else "NoToken",
+                "the request needs a valid token",
+                hint="Send the header `Authorization: Bearer gl_...`. Tokens expire and can be"
+                " revoked: `guestlist console token list` shows them, `create` makes one.",
+                headers={"www-authenticate": 'Bearer realm="guestlist"'},
+            )
+        try:
+            tokens.was_used(self._store, token, now)
+        except LedgerError:  # the time of the last use is not worth refusing the request
+            logger.warning("the use of the token %s could not be recorded", token.id)
+        return token
+
+    def _check_right(self, operation: Operation, token: Token) -> None:
+        if self._read_only and operation.right is Right.CHANGE:
+            raise Refused(
+                403, "ReadOnly", "this server is read-only", hint="Nothing can be changed here."
+            )
+        if not token.right.includes(operation.right):
+            raise Refused(
+                403,
+                "NotPermitted",
+                f"the token has the right `{token.right}`, and this needs `{operation.right}`",
+                hint="Use a token with that right.",
+            )
+
+
+def create_api(
+    client: Guestlist,
+    *,
+    ledger: Ledger,
+    roster: Roster | str | Path | None = None,
+    read_only: bool = False,
+) -> Api:
+    """Returns the HTTP API as an ASGI application, to be mounted at `/api`.
+
+        app = Starlette(routes=[Mount("/api", create_api(guests, ledger=ledger))])
+
+    Call `close` on it when the server ends, unless it is served alone: then the server's lifespan
+    does that.
+
+    Args:
+        client: the client to call. It must have the ledger.
+        ledger: the ledger, which also stores the tokens.
+        roster: the roster, or the path of its file. Without it nothing can be planned.
+        read_only: refuse every change, whatever the token permits.
+    """
+    return Api(client, ledger=ledger, roster=roster, read_only=read_only)
+
+
+def _routes() -> list[_Route]:
+    by_path: dict[str, dict[str, Operation]] = {}
+    for one in OPERATIONS:
+        by_path.setdefault(one.path, {})[one.method] = one
+    return [
+        _Route(re.compile(VERSION + path.replace("{id}", ID)), methods)
+        for path, methods in by_path.items()
+    ]
+
+
+async def _given(request: Request, operation: Operation) -> BaseModel:
+    """Returns the body of a request, or its query if the operation only reads.
+
+    Raises:
+        Refused: it does not have the described form.
+    """
+    query = _query(request)
+    if operation.method == "GET":
+        return _from_query(query, operation.given)
+    if query:
+        raise Refused(
+            400, "InvalidRequest", "this path has no query parameters", hint="Use the body."
+        )
+    kind, _, parameters = request.headers.get("content-type", "").partition(";")
+    charset = parameters.replace(" ", "").lower()
+    if kind.strip().lower() != "application/json" or charset not in ("", "charset=utf-8"):
+        raise Refused(
+            415,
+            "WrongMediaType",
+            "the body has to be JSON in UTF-8",
+            hint="Send the header `Content-Type: application/json`.",
+        )
+    body = await _body(request)
+    try:
+        from_json(body, allow_inf_nan=False)
+        return operation.given.model_validate_json(body)
+    except ValidationError as error:
+        raise invalid(error, "body") from None
+    except (ValueError, RecursionError):
+        raise Refused(400, "InvalidRequest", "the body is not valid JSON") from None
+
+
+async def _body(request: Request) -> bytes:
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MAX_BODY_BYTES:
+            raise Refused(
+                413,
+                "TooLarge",
+                f"the body is larger than {MAX_BODY_BYTES // 1024} KiB",
+                headers={"connection": "close"},
+            )
+    return bytes(body)
+
+
+def _query(request: Request) -> dict[str, list[str]]:
+    """Returns the parameters of the query.
+
+    Raises:
+        Refused: it is not valid UTF-8, or has too many parameters.
+    """
+    found: dict[str, list[str]] = {}
+    try:
+        text = request.scope["query_string"].decode("ascii")
+        pairs = parse_qsl(
+            text, keep_blank_values=True, errors="strict", max_num_fields=MAX_QUERY_FIELDS
+        )
+    except ValueError:
+        raise Refused(400, "InvalidRequest", "the query is not valid") from None
+    for name, value in pairs:
+        found.setdefault(name, []).append(value)
+    return found
+
+
+def _from_query(query: Mapping[str, list[str]], model: type[BaseModel]) -> BaseModel:
+    repeated = next((name for name, values in query.items() if len(values) > 1), None)
+    if repeated is not None:
+        raise Refused(400, "InvalidRequest", f"the parameter {repeated!r} is given twice")
+    try:
+        return model.model_validate_strings({name: one for name, (one,) in query.items()})
+    except ValidationError as error:
+        raise invalid(error, "query") from None
+
+
+def _path_within(scope: Scope) -> str:
+    """Returns the path below the place where the API is mounted."""
+    path: str = scope["path"]
+    return path.removeprefix(scope.get("root_path", ""))
+
+
+def _base_path(scope: Scope) -> str:
+    root: str = scope.get("root_path", "")
+    return root
+
+
+def _wrong_method(allowed: str) -> Refused:
+    return Refused(405, "WrongMethod", f"this path has {allowed}", headers={"allow": allowed})
+
+
+def _json_response(
+    body: bytes, status: int = 200, headers: Mapping[str, str] | None = None
+) -> Response:
+    return Response(body, status, {**HEADERS, **(headers or {})}, "application/json")
+
+
+def _problem(
+    request: Request, problem: Problem, headers: Mapping[str, str] | None = None
+) -> Response:
+    """Returns the answer for a problem. It names the path without the query."""
+    named = problem.model_copy(update={"instance": request.scope["path"]})
+    more = {**HEADERS, **(headers or {})}
+    if problem.retry_after is not None:
+        more["retry-after"] = str(max(1, round(problem.retry_after)))
+    return Response(write(named), problem.status, more, "application/problem+json")
+
+
+async def _lifespan(api: Api, receive: Receive, send: Send) -> None:
+    """Closes the API when a server that serves it alone ends."""
+    while True:
+        message = await receive()
+        if message["type"] == "lifespan.startup":
+            await send({"type": "lifespan.startup.complete"})
+        else:
+            await anyio.to_thread.run_sync(partial(api.close))
+            await send({"type": "lifespan.shutdown.complete"})
+            return
