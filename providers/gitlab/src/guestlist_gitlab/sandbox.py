@@ -494,17 +494,17 @@ class GitLabService(OrganizationService):
             "link": link,
         }
 
-    def settings(self, base_url: str) -> dict[str, Any]:
-        id = GROUP[0] if self.profile == "group" else PROJECT[0]
-        return {
+    def settings(self, base_url: str) -> dict[str, str]:
+        settings = {
             "base_url": base_url,
             "token": OWNER_TOKEN,
-            self.profile: id,
-            "invite_unknown": True,
-            "sees_addresses": self.chosen["member_addresses"] == "shown",
+            self.profile: GROUP[0] if self.profile == "group" else PROJECT[0],
+            "invite_unknown": "true",
         }
+        shown = self.chosen["member_addresses"] == "shown"
+        return settings | ({"sees_addresses": "true"} if shown else {})
 
-    def read_only_settings(self, base_url: str) -> dict[str, Any]:
+    def read_only_settings(self, base_url: str) -> dict[str, str]:
         return {**self.settings(base_url), "token": READ_ONLY_TOKEN}
 
 
