@@ -192,10 +192,15 @@ def test_the_provider_sends_what_the_official_client_sends(
     server.service = sandbox(profile, operation)
     arguments, official = pairs(rita_of(server.service))[operation]
     official(sdk(server, kind))
-    account = GitLab(**server.service.settings(server.url))
+    account = account_of(server)
     service = sandbox(profile, operation)
     flow = getattr(account, operation.split()[0])(*arguments)
     assert requests_of(account, service, flow) == server.sent
+
+
+def account_of(server: Recorder, **more: Any) -> GitLab:
+    settings: dict[str, Any] = {**server.service.settings(server.url), **more}
+    return GitLab(**settings)
 
 
 def sandbox(profile: str, operation: str) -> GitLabService:
@@ -234,7 +239,7 @@ def test_every_operation_is_compared() -> None:
 
 def test_the_organization_and_its_custom_roles(server: Recorder) -> None:
     """One difference: the official client writes a boolean in capitals."""
-    account = GitLab(**server.service.settings(server.url), custom_roles="42")
+    account = account_of(server, custom_roles="42")
     mine = [
         *requests_of(account, server.service, account.organization()),
         *requests_of(account, server.service, account.roles()),

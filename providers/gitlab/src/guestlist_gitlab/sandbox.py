@@ -302,6 +302,12 @@ class GitLabService(OrganizationService):
         except InvalidValue:
             wrong[email] = "Invite email is invalid"
 
+    def accept(self, invitation: str, *, email: str = "") -> None:
+        """Accepts an invitation; the person registers with a login."""
+        super().accept(invitation, email=email)
+        for person in self.organization.people.values():
+            self.login(person)
+
     def approve(self, login: str) -> None:
         """Approves, as an administrator, what is in the queue for a user."""
         role = self.queue.pop(login)

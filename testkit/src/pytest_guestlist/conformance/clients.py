@@ -67,6 +67,13 @@ class WiredGuestlist(Guestlist):
 
     login: Callable[[str], str | None] | None = None
 
+    def invite(self, email: str, *, login: str | None = None, **more: Any) -> InviteResult:
+        """Passes the login only if the service does not refuse the address of a member."""
+        [provider] = self.accounts.values()
+        if login is None and self.login and provider.invites_unknown and _is_address(email):
+            login = self.login(email)
+        return super().invite(email, login=login, **more)
+
     def status(self, who: Any = None, *, login: str | None = None, **more: Any) -> Guest:
         known = self.login(who) if self.login and _is_address(who) else None
         return super().status(who, login=login or known, **more)
