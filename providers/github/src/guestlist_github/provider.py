@@ -121,6 +121,7 @@ class GitHub(Provider):
     most_roles = None  # one role in the organization, and any number of teams
     role_kinds = ("role", "team")
     exclusive_kinds = ("role",)
+    admin_roles = frozenset({"admin"})  # GitHub's name in the API for an owner of the organization
     members_show_emails = False
     finds_logins = True
     lifetime = timedelta(days=7)

@@ -117,6 +117,7 @@ class GitLab(Provider):
     least_roles = 1
     most_roles = 1
     role_kinds = ("role", CUSTOM)
+    admin_roles = frozenset({"Owner"})  # manages the members of a group, as a token must
     # Administrators see all addresses, owners of a group those of its enterprise users.
     members_show_emails: ClassVar[bool] = _Setting("sees_addresses")  # type: ignore[assignment]
     # "Unaccepted invites are automatically deleted after 90 days."

@@ -19,13 +19,14 @@ from guestlist.roster.file import Roster, read_roster
 from guestlist.runs.people import People, who
 from guestlist.runs.person import Person
 
+SUSPENDED, NOT_READ, UNCLEAR = "suspended", "not read", "unclear"
 WORDS = {
     State.ACCEPTED: "member",
     State.PENDING: "invited",
     State.AWAITING_APPROVAL: "approval",
+    State.UNKNOWN: UNCLEAR,
 }
 """Words for the states that differ from the name of the state."""
-SUSPENDED, NOT_READ, UNCLEAR = "suspended", "not read", "unclear"
 MARKS = {
     "member": "M",
     "invited": "I",
@@ -33,7 +34,6 @@ MARKS = {
     "suspended": "S",
     "expired": "e",
     "declined": "d",
-    "unknown": "?",
     UNCLEAR: "?",
     NOT_READ: "!",
 }
