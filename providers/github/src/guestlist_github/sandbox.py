@@ -31,7 +31,6 @@ from guestlist.sandbox.refusals import (
 from guestlist.sandbox.routing import Call, OrganizationService, Routes
 from guestlist.sandbox.service import SandboxRefusal, Switch
 
-API = "https://api.github.com"
 ORG = "octo-works"
 OWNER_TOKEN = "github_pat_SANDBOX_OWNER"
 READ_ONLY_TOKEN = "github_pat_SANDBOX_READ_ONLY"
@@ -55,6 +54,8 @@ PERSON_URLS = (
     "received_events",
 )
 O = "/orgs/{org}"  # noqa: E741
+T = "/organizations/{organization}/team/{number}"
+"""A team's path by ids, as in the team's own record."""
 SECONDARY = (
     "You have exceeded a secondary rate limit. Please wait a few minutes before you try again."
 )
@@ -107,6 +108,9 @@ class GitHubService(OrganizationService):
         ProtectedMember: (403, "You can't remove the last owner of an organization"),
     }
     routes = Routes()
+
+    api = "https://api.github.com"
+    """The URL of the API in records: that of the last request, so that clients can follow it."""
 
     def seed(self) -> None:
         organization = self.organization
@@ -261,7 +265,7 @@ class GitHubService(OrganizationService):
 
     @routes.get(f"{O}/teams/{{slug}}")
     def show_team(self, call: Call) -> Any:
-        team = self.team_named(call.path["slug"])
+        team = self.team_of(call)
         more = {"members_count": len(self.team_members(team)), "repos_count": 0}
         dates = {"created_at": written(team.created_at), "updated_at": written(team.updated_at)}
         organization = {
@@ -279,9 +283,10 @@ class GitHubService(OrganizationService):
         }
         return self.team(team) | more | dates | {"organization": organization}
 
+    @routes.get(f"{T}/members")
     @routes.get(f"{O}/teams/{{slug}}/members")
     def list_team_members(self, call: Call) -> Any:
-        members = self.team_members(self.team_named(call.path["slug"]))
+        members = self.team_members(self.team_of(call))
         return self.page(
             call,
             (
@@ -290,19 +295,21 @@ class GitHubService(OrganizationService):
             ),
         )
 
+    @routes.get(f"{T}/memberships/{{login}}")
     @routes.get(f"{O}/teams/{{slug}}/memberships/{{login}}")
     def show_team_membership(self, call: Call) -> Any:
-        team, person = self.team_named(call.path["slug"]), self.person(call.path["login"])
+        team, person = self.team_of(call), self.person(call.path["login"])
         invitation = self.open_invitation(person)
         pending = invitation is not None and team in invitation.roles
         if not pending and all(one.person is not person for one, _ in self.team_members(team)):
             raise NotFound("membership")
         return self.team_membership(team, person, pending)
 
+    @routes.put(f"{T}/memberships/{{login}}")
     @routes.put(f"{O}/teams/{{slug}}/memberships/{{login}}")
     def add_to_team(self, call: Call) -> Any:
         """Adds a person to a team. Invites a person who is not a member."""
-        team, person = self.team_named(call.path["slug"]), self.person(call.path["login"])
+        team, person = self.team_of(call), self.person(call.path["login"])
         member = self.organization.record_of(person)
         if member is None:
             self.ensure_invited(call, person, [self.organization.role("member"), team])
@@ -310,16 +317,18 @@ class GitHubService(OrganizationService):
             self.organization.assign(member, team)
         return self.team_membership(team, person, member is None)
 
+    @routes.delete(f"{T}/memberships/{{login}}")
     @routes.delete(f"{O}/teams/{{slug}}/memberships/{{login}}")
     def remove_from_team(self, call: Call) -> Any:
-        team, member = self.team_named(call.path["slug"]), self.member(call.path["login"])
+        team, member = self.team_of(call), self.member(call.path["login"])
         if team not in member.roles:
             raise NotFound("membership")
         self.organization.unassign(member, team)
 
+    @routes.get(f"{T}/invitations")
     @routes.get(f"{O}/teams/{{slug}}/invitations")
     def list_team_invitations(self, call: Call) -> Any:
-        team = self.team_named(call.path["slug"])
+        team = self.team_of(call)
         found = [one for one in self.shown() if team in one.roles]
         return self.page(call, map(self.invitation, filter(self.organization.is_open, found)))
 
@@ -331,7 +340,7 @@ class GitHubService(OrganizationService):
         hidden = invitation.fields["by_login"] and self.chosen["addresses"] == "hidden"
         word = self.role_of(invitation)
         expired = not self.organization.is_open(invitation)
-        url = f"{API}/organizations/{self.organization.id}/invitations/{invitation.id}/teams"
+        url = f"{self.api}/organizations/{self.organization.id}/invitations/{invitation.id}/teams"
         return {
             "id": int(invitation.id),
             "node_id": f"OI_{invitation.id}",
@@ -349,7 +358,7 @@ class GitHubService(OrganizationService):
 
     def user(self, person: Person) -> Body:
         """Returns a person without the address, as lists do."""
-        url = f"{API}/users/{person.login}"
+        url = f"{self.api}/users/{person.login}"
         return {
             "login": person.login,
             "id": int(person.id),
@@ -365,6 +374,7 @@ class GitHubService(OrganizationService):
             "events_url": f"{url}/events{{/privacy}}",
             "type": "User",
             "site_admin": False,
+            "user_view_type": "public",
         }
 
     def public_user(self, person: Person) -> Body:
@@ -381,7 +391,7 @@ class GitHubService(OrganizationService):
         }
 
     def organization_record(self) -> Body:
-        url = f"{API}/orgs/{ORG}"
+        url = f"{self.api}/orgs/{ORG}"
         return {
             "login": ORG,
             "id": int(self.organization.id),
@@ -400,10 +410,10 @@ class GitHubService(OrganizationService):
         if record is None:
             raise NotFound("membership")
         return {
-            "url": f"{API}/orgs/{ORG}/memberships/{person.login}",
+            "url": f"{self.api}/orgs/{ORG}/memberships/{person.login}",
             "state": "active" if member else "pending",
             "role": self.role_of(record),
-            "organization_url": f"{API}/orgs/{ORG}",
+            "organization_url": f"{self.api}/orgs/{ORG}",
             "organization": self.organization_record(),
             "user": self.user(person),
         }
@@ -413,7 +423,7 @@ class GitHubService(OrganizationService):
         return {**self.simple_team(role), "parent": self.simple_team(parent) if parent else None}
 
     def simple_team(self, role: Role) -> Body:
-        url = f"{API}/organizations/{self.organization.id}/team/{role.fields['team_id']}"
+        url = f"{self.api}/organizations/{self.organization.id}/team/{role.fields['team_id']}"
         return {
             "id": role.fields["team_id"],
             "node_id": f"T_{role.fields['team_id']}",
@@ -432,7 +442,7 @@ class GitHubService(OrganizationService):
         }
 
     def team_membership(self, team: Role, person: Person, pending: bool) -> Body:
-        url = f"{API}/organizations/9919/team/{team.fields['team_id']}/memberships/{person.login}"
+        url = f"{self.simple_team(team)['url']}/memberships/{person.login}"
         state = "pending" if pending else "active"
         return {"url": url, "role": "member", "state": state}
 
@@ -465,11 +475,13 @@ class GitHubService(OrganizationService):
     def role_of(self, record: Member | Invitation) -> str:
         return next((role.id for role in record.roles if role.kind == "role"), "member")
 
-    def team_named(self, slug: str) -> Role:
-        role = self.organization.roles.get(slug)
-        if role is None or role.kind != "team":
-            raise NotFound("team")
-        return role
+    def team_of(self, call: Call) -> Role:
+        """Returns the team that a path names by its slug or number."""
+        for role in teams_of(self.organization.roles.values()):
+            known = {"slug": role.id, "number": str(role.fields["team_id"])}
+            if any(call.path.get(name) == value for name, value in known.items()):
+                return role
+        raise NotFound("team")
 
     def team_with(self, number: Any) -> Role:
         for role in teams_of(self.organization.roles.values()):
@@ -515,6 +527,7 @@ class GitHubService(OrganizationService):
             raise ServiceRefusal(int(self.chosen["limit_status"]), SECONDARY, headers=headers)
 
     def permit(self, call: Call) -> None:
+        self.api = str(call.request.base_url).rstrip("/")
         if call.path.get("org", ORG).casefold() != ORG:
             raise NotFound("organization")
         if self.chosen["rate"] == "on":
