@@ -107,6 +107,27 @@ def ledger(request: pytest.FixtureRequest, tmp_path: Path, clock: Clock) -> Iter
         yield opened
 
 
+class Twofold(Clerical):
+    """The same, with another limit that counts the same requests in a short window."""
+
+    name = "twofold"
+
+    @property
+    def limits(self) -> tuple[Limit, ...]:
+        few = Limit(5, 1.0, applies_to=lambda request: request.method != "GET")
+        return (few, Limit(10, HOUR, applies_to=creates))
+
+
+def test_a_request_takes_one_moment_of_each_limit_that_counts_it(
+    clock: Clock, service: Service
+) -> None:
+    transport = httpx.MockTransport(service)
+    with Guestlist({"twofold": Twofold()}, transport=transport, clock=clock, budget=PATIENT) as one:
+        for number in range(20):
+            one.invite(f"p{number}@example.com")
+    assert service.moments("POST")[-1] < 20 * HOUR / 9  # 9 of 10 are used
+
+
 def test_a_limit_of_some_requests_delays_only_those(
     clock: Clock, service: Service, ledger: Ledger | None
 ) -> None:

@@ -4,7 +4,7 @@ proves, and repeats it if that is certain to be safe."""
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from enum import Enum, auto
@@ -393,15 +393,18 @@ def _prepare(call: Call, request: Request) -> Steps[Outgoing]:
     """Waits for the rate limit, stores the intent, and returns the request to send."""
     account = call.account
     account.address(request)  # raises before the wait if the request cannot be sent
-    turns = yield from _wait_for_limits(call, request)
+    limiters = account.rate_limiter.parts(request)
+    turns = yield from _wait_for_limits(call, request, limiters)
     outgoing = account.outgoing(
         request, call.budget
     )  # after the wait, because credentials may change during it
     yield from _intend(call, request)
     written = account.clock.monotonic()
-    if any(turn.limiter.missed(written - turn.moment) for turn in turns):
-        # Only once: a machine that misses every moment would never send anything.
-        yield from _wait_for_limits(call, request)
+    missed = [turn.limiter for turn in turns if turn.limiter.missed(written - turn.moment)]
+    if missed:
+        # Only once: a machine that misses every moment would never send anything. A moment that was
+        # not missed is kept: under a daily limit, another one would be minutes away.
+        yield from _wait_for_limits(call, request, missed)
         if account.clock.monotonic() - written > INTENT_MAX_AGE_SECONDS:
             yield from _intend(call, request)  # another process may have treated the first as stale
     if exceeded := call.exceeded(0.0):  # the ledger was slow, or the machine was asleep
@@ -431,9 +434,10 @@ class _Turn:
     pauses: int
 
 
-def _wait_for_limits(call: Call, request: Request) -> Steps[list[_Turn]]:
+def _wait_for_limits(
+    call: Call, request: Request, limiters: Sequence[RateLimiter]
+) -> Steps[list[_Turn]]:
     """Waits until all limits that count the request allow it to leave."""
-    limiters = call.account.rate_limiter.parts(request)
     while True:
         turns: list[_Turn] = []
         for limiter in limiters:
