@@ -151,11 +151,11 @@ class GitHub(Provider):
         day."""
         return (
             Limit(self.requests_per_hour, 3600.0),
-            Limit(900, 60.0, applies_to=lambda request: request.method == "GET"),
-            Limit(180, 60.0, applies_to=lambda request: request.method != "GET"),
-            Limit(80, 60.0, applies_to=creates_invitation),
-            Limit(500, 3600.0, applies_to=creates_invitation),
-            Limit(self.invitations_per_day, 86400.0, applies_to=creates_invitation),
+            Limit(900, 60.0, applies_to=is_read),
+            Limit(180, 60.0, applies_to=is_change),
+            Limit(80, 60.0, applies_to=is_invitation),
+            Limit(500, 3600.0, applies_to=is_invitation),
+            Limit(self.invitations_per_day, 86400.0, applies_to=is_invitation),
         )
 
     @property
@@ -398,8 +398,19 @@ class GitHub(Provider):
         return Request.get("orgs", self.org, *path, query=query)
 
 
-def creates_invitation(request: Request) -> bool:
-    """Returns whether a request counts toward the limits of invitations."""
+def is_read(request: Request) -> bool:
+    """Returns whether a request costs one point of the secondary limit, 900 in a minute."""
+    return request.method == "GET"
+
+
+def is_change(request: Request) -> bool:
+    """Returns whether a request costs five points of the secondary limit."""
+    return request.method in ("PUT", "DELETE")
+
+
+def is_invitation(request: Request) -> bool:
+    """Returns whether a request counts toward the limits of invitations. They are lower than that
+    of points."""
     return request.method == "POST"
 
 

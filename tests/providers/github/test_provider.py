@@ -1,0 +1,392 @@
+"""What is particular about GitHub."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+import pytest
+
+from guestlist import Guestlist
+from guestlist.errors import (
+    Conflict,
+    Forbidden,
+    GuestlistError,
+    InvalidArgument,
+    NotFound,
+    RateLimited,
+    Rejected,
+    SeatLimit,
+    Unauthorized,
+    Unsupported,
+)
+from guestlist.exchange.account import Budget
+from guestlist.exchange.step import Failure, Outgoing
+from guestlist.models import Member, NewInvitation, Outcome, RemoveOutcome, Role, State
+from guestlist.provider import Response
+from guestlist_github import GitHub, GitHubOptions
+from guestlist_github.sandbox import OWNER_TOKEN, GitHubService
+from pytest_guestlist.conformance import SandboxSetting
+from pytest_guestlist.conformance.clients import WiredGuestlist
+
+ADA, BOB = "ada@example.com", "bob@example.com"
+DOCS = Role(id="docs", name="Docs", kind="team")
+NOW = datetime(2026, 5, 4, 9, 15, tzinfo=UTC)
+
+
+class Home:
+    """An organization in this process, in virtual time."""
+
+    def __init__(self, **switches: str) -> None:
+        self.setting = SandboxSetting(GitHubService, GitHub, **switches)
+        self.service: Any = self.setting.service
+        self.wire = self.setting.wire()
+        self.sent: list[tuple[str, str]] = []
+        self.statuses: Counter[int] = Counter()
+        self.guests = WiredGuestlist(
+            {"github": self.setting.provider()},
+            transport=self,
+            clock=self.setting.clock,
+            budget=Budget(total=4 * 86400.0),
+        )
+
+    def send(self, outgoing: Outgoing) -> Response | Failure:
+        answer = self.wire.send(outgoing)
+        self.sent.append((outgoing.method, httpx.URL(outgoing.url).path))
+        if isinstance(answer, Response):
+            self.statuses[answer.status] += 1
+        return answer
+
+    def close(self) -> None:
+        self.wire.close()
+
+    def changes(self) -> list[tuple[str, str]]:
+        return [one for one in self.sent if one[0] != "GET"]
+
+    def join(self, email: str, **more: Any) -> str:
+        """Invites a person who accepts, and returns the login."""
+        result = self.guests.invite(email, **more)
+        assert result.guest.invitation is not None
+        self.service.accept(str(result.guest.invitation.id))
+        login: str = self.service.organization.person_with(email).login
+        self.sent.clear()
+        return login
+
+    def emails(self, address: str) -> int:
+        return self.setting.emails(address)
+
+
+@pytest.fixture
+def home() -> Iterator[Home]:
+    made = Home()
+    yield made
+    made.close()
+
+
+# ---------------------------------------------------------------------------- identity
+
+
+@pytest.mark.parametrize("duplicates", ["refuse", "allow"])
+@pytest.mark.parametrize("expired", ["free", "block"])
+def test_nobody_is_invited_twice(duplicates: str, expired: str) -> None:
+    home = Home(duplicates=duplicates, expired_invitations=expired)
+    home.join(ADA)
+    again = home.guests.invite(ADA)
+    assert (again.outcome, again.email_sent) == (Outcome.ALREADY_MEMBER, False)
+    assert "refused the invitation: A user with this email" in again.warnings[0]
+    home.guests.invite(BOB)
+    assert home.guests.invite(BOB).outcome is Outcome.ALREADY_INVITED
+    home.setting.forward(timedelta(days=8))
+    assert home.guests.status(BOB).state is State.EXPIRED
+    assert home.guests.invite(BOB).outcome is Outcome.INVITED
+    assert (home.emails(ADA), home.emails(BOB)) == (1, 2)
+    home.close()
+
+
+def test_an_address_that_no_list_shows_is_unknown_and_never_gone(home: Home) -> None:
+    login = home.join(ADA)
+    for address in (ADA, "nobody@example.com"):
+        guest = home.guests.status(address)
+        assert guest.state is State.UNKNOWN
+        assert "GitHub does not show the addresses of members" in (guest.unidentified or "")
+        with pytest.raises(Conflict, match="it is unknown whether"):
+            home.guests.remove(address)
+    assert home.changes() == []
+    assert home.guests.status(ADA, login=login).state is State.ACCEPTED
+    assert home.guests.status("@someone-else").state is State.GONE
+    assert home.guests.remove(f"@{login}").outcome is RemoveOutcome.REMOVED
+
+
+def test_a_login_is_looked_up_with_one_request(home: Home) -> None:
+    login = home.join(ADA)
+    guest = home.guests.status(f"@{login.upper()}")
+    assert guest.state is State.ACCEPTED
+    assert [path for _, path in home.sent if "members" in path] == [
+        f"/orgs/octo-works/memberships/{login.upper()}"
+    ]
+
+
+@pytest.mark.parametrize("addresses", ["hidden", "shown"])
+def test_a_person_is_invited_by_login(addresses: str) -> None:
+    home = Home(addresses=addresses)
+    result = home.guests.invite("nina@work.example", login="nina-dev", role="team:Docs")
+    invitation = result.guest.invitation
+    assert invitation is not None
+    assert (result.outcome, invitation.login) == (Outcome.INVITED, "nina-dev")
+    assert [role.label for role in invitation.roles] == ["team:Docs"]
+    assert home.emails("nina@example.org") == 1  # GitHub writes to the account's own address
+    again = home.guests.invite("nina@work.example", login="Nina-Dev")
+    assert again.outcome is Outcome.ALREADY_INVITED
+    assert home.guests.status("@nina-dev").state is State.PENDING
+    assert home.guests.resend("@nina-dev").outcome is Outcome.RESENT
+    assert home.emails("nina@example.org") == 2
+    home.guests.revoke("@nina-dev")
+    assert home.guests.status("@nina-dev").state is State.GONE
+    home.close()
+
+
+def test_an_unknown_login_is_refused_before_anything_is_sent(home: Home) -> None:
+    with pytest.raises(NotFound):
+        home.guests.invite(ADA, login="no-such-login")
+    assert home.changes() == []
+
+
+def test_a_billing_manager_whom_the_list_of_members_lacks_is_not_invited_again(home: Home) -> None:
+    login = home.join(ADA, role="billing_manager")
+    assert login not in [one.login for one in home.guests.members()]
+    assert home.guests.invite(ADA, login=login).outcome is Outcome.ALREADY_MEMBER
+    new = NewInvitation(email=ADA, login=login, roles=(Role(id="billing_manager"),))
+    with pytest.raises(Conflict, match="is a member or invited already"):
+        home.guests.call(GitHub.invite, new)
+    assert home.changes() == []
+
+
+# ---------------------------------------------------------------------------- roles
+
+
+def test_members_have_their_role_and_direct_teams(home: Home) -> None:
+    member = home.service.organization.record_of(home.service.person("omar-m"))
+    home.service.organization.assign(member, home.service.organization.role("on-call"))
+    found = {one.login: [role.label for role in one.roles or ()] for one in home.guests.members()}
+    assert found == {
+        "olga-octo": ["admin"],
+        "lena-lead": ["team:Platform"],
+        "omar-m": ["team:On-Call"],
+    }
+    grants = home.guests.access("@omar-m").grants
+    assert {one.role.label: one.direct for one in grants} == {
+        "team:Platform": False,
+        "team:On-Call": True,
+    }
+
+
+def test_an_owner_becomes_a_plain_member_again(home: Home) -> None:
+    home.guests.assign_role("@omar-m", "admin")
+    assert [one.role.label for one in home.guests.access("@omar-m").grants] == ["admin"]
+    home.guests.unassign_role("@omar-m", "admin")
+    assert home.guests.access("@omar-m").grants == ()
+
+
+@pytest.mark.parametrize(
+    ("role", "why"),
+    [("member", "everyone in the organization"), ("billing_manager", "by invitation only")],
+)
+def test_some_roles_cannot_be_assigned(home: Home, role: str, why: str) -> None:
+    with pytest.raises(Unsupported, match=why):
+        home.guests.assign_role("@omar-m", role)
+    assert home.changes() == []
+
+
+def test_a_former_member_is_reinstated(home: Home) -> None:
+    home.guests.remove("@lena-lead")
+    result = home.guests.invite("lena@example.org", options={"reinstate": True})
+    assert [one.label for one in result.guest.invitation.roles] == []  # the answer has no teams
+    found = home.guests.status("lena@example.org").invitation
+    assert found is not None
+    assert [one.label for one in found.roles] == ["team:Platform"]
+    with pytest.raises(InvalidArgument, match="gets the previous roles"):
+        home.guests.invite(ADA, role="team:Docs", options={"reinstate": True})
+    with pytest.raises(Rejected):
+        home.guests.invite(ADA, options={"reinstate": True})
+
+
+def test_an_invitation_has_one_role_in_the_organization(home: Home) -> None:
+    with pytest.raises(GuestlistError):
+        home.guests.invite(ADA, role=["admin", "billing_manager"])
+    assert home.changes() == []
+
+
+def test_outside_collaborators_are_listed(home: Home) -> None:
+    page = home.guests.call(GitHub.outside_collaborators, None)
+    assert [(one.login, one.email) for one in page.items] == [("oskar-out", None)]
+    assert GitHub.supports("outside_collaborators")
+
+
+# ---------------------------------------------------------------------------- failed invitations
+
+
+def test_the_reasons_of_failed_invitations() -> None:
+    raw = {"id": 1, "email": ADA, "login": None, "role": "admin", "team_count": 0}
+    states = {}
+    for reason in ("expired", "already_accepted", "no_more_seats", "trade_controls", None):
+        failed = {"failed_at": "2026-05-11T09:15:00Z", "failed_reason": reason}
+        page = fed(GitHub.invitations, [raw | failed], "failed_invitations")
+        states[reason] = (page.items[0].state, page.items[0].raw_state)
+    assert states == {
+        "expired": (State.EXPIRED, "expired"),
+        "already_accepted": (State.ACCEPTED, "already_accepted"),
+        "no_more_seats": (State.UNKNOWN, "no_more_seats"),
+        "trade_controls": (State.UNKNOWN, "trade_controls"),
+        None: (State.UNKNOWN, None),
+    }
+
+
+def fed(operation: Any, body: Any, *arguments: Any, **headers: str) -> Any:
+    """Returns the result of an operation whose every request gets one answer."""
+    flow = operation(provider(), *arguments)
+    content = json.dumps(body).encode()
+    try:
+        next(flow)
+        while True:
+            flow.send(Response(200, headers, content))
+    except StopIteration as done:
+        return done.value
+
+
+def provider(**settings: Any) -> GitHub:
+    return GitHub(org="octo-works", token="t-1234567", **settings)
+
+
+# ---------------------------------------------------------------------------- pages
+
+
+@pytest.mark.parametrize("origin", ["https://api.github.com", "https://evil.example"])
+def test_only_the_number_of_a_page_is_taken_from_a_link(origin: str) -> None:
+    link = f'<{origin}/orgs/x/members?page=2&token=y>; rel="next", <{origin}/>; rel="last"'
+    flow = GitHub.roles(provider(), "1")
+    next(flow)
+    with pytest.raises(StopIteration) as done:
+        flow.send(Response(200, {"link": link}, b"[]"))
+    assert done.value.value.next == "2"
+    request = next(GitHub.roles(provider(), "2"))
+    assert (request.path, request.origin) == (("orgs", "octo-works", "teams"), "base_url")
+
+
+def test_an_enterprise_server_is_reached_by_its_url() -> None:
+    server = provider(base_url="https://github.example.com/api/v3")
+    sent: list[httpx.Request] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        sent.append(request)
+        return httpx.Response(404, json={"message": "Not Found"})
+
+    with (
+        Guestlist({"ghes": server}, transport=httpx.MockTransport(answer)) as guests,
+        pytest.raises(NotFound, match="GitHub Enterprise Server has no invitations"),
+    ):
+        guests.invite(ADA)
+    assert str(sent[0].url).startswith("https://github.example.com/api/v3/orgs/octo-works/")
+
+
+# ---------------------------------------------------------------------------- errors
+
+
+UNPROCESSABLE = {"resource": "OrganizationInvitation", "code": "unprocessable", "field": "data"}
+
+
+@pytest.mark.parametrize(
+    ("status", "errors", "kind", "says"),
+    [
+        (401, None, Unauthorized, "github.com/settings/tokens"),
+        (403, None, Forbidden, "admin:org"),
+        (404, None, NotFound, "Check `org`"),
+        (422, [UNPROCESSABLE], Conflict, ""),
+        (422, [UNPROCESSABLE | {"message": "words that change"}], Conflict, "words that change"),
+        (422, [{"code": "no_seat", "field": "user"}], SeatLimit, "Free a seat"),
+        (422, [UNPROCESSABLE | {"resource": "TeamMember"}], Rejected, "blocked"),
+        (422, [{"code": "invalid"}], Rejected, "blocked"),
+        (422, None, Rejected, "blocked"),
+        (422, ["text"], Rejected, "blocked"),
+        (422, "text", Rejected, "blocked"),
+    ],
+)
+def test_an_error_goes_by_code_and_resource(
+    status: int, errors: Any, kind: type[GuestlistError], says: str
+) -> None:
+    body = {"message": "No", **({"errors": errors} if errors else {})}
+    error = provider().explain(Response(status, {}, json.dumps(body).encode()))
+    assert type(error) is kind
+    assert says in f"{error.message} {error.hint}"
+
+
+SECONDARY = b'{"message": "You have exceeded a secondary rate limit. Please wait."}'
+
+
+@pytest.mark.parametrize("status", [403, 429])
+@pytest.mark.parametrize(
+    ("headers", "body", "seconds"),
+    [
+        ({"retry-after": "7"}, SECONDARY, None),
+        ({"retry-after": "7"}, b"{}", None),
+        ({"x-ratelimit-remaining": "0", "x-ratelimit-reset": "1"}, b"{}", None),
+        ({"x-ratelimit-remaining": "4000", "x-ratelimit-reset": "1"}, SECONDARY, 60.0),
+        ({}, SECONDARY, 60.0),
+    ],
+)
+def test_rate_limits_are_pauses(
+    status: int, headers: dict[str, str], body: bytes, seconds: float | None
+) -> None:
+    error = provider().explain(Response(status, headers, body))
+    assert isinstance(error, RateLimited)
+    assert error.retry_after == seconds
+
+
+@pytest.mark.parametrize("status", ["403", "429"])
+@pytest.mark.parametrize("sent", ["sent", "left_out"])
+def test_a_bulk_that_others_disturb_waits(status: str, sent: str) -> None:
+    home = Home(rate="on", limit_status=status, retry_after=sent)
+    for _ in range(80):  # others have used up the limit of this minute
+        home.service.creations.take(OWNER_TOKEN, home.service.clock.seconds())
+    assert home.guests.invite(ADA).outcome is Outcome.INVITED
+    assert home.statuses[int(status)] == 1
+    assert home.setting.clock.now() - NOW >= timedelta(seconds=59)
+    assert home.emails(ADA) == 1
+    home.close()
+
+
+def test_a_bulk_of_500_meets_no_limit() -> None:
+    home = Home(rate="on")
+    for number in range(500):  # as a run does, which has read the lists before
+        home.guests.call(GitHub.invite, NewInvitation(email=f"p{number}@example.com"))
+    assert home.statuses == {201: 500}
+    assert len(home.service.outbox.emails) == 500
+    assert home.setting.clock.now() - NOW < timedelta(hours=25)
+    home.close()
+
+
+def test_a_young_organization_has_50_invitations_a_day() -> None:
+    limits = {one.per: one.count for one in provider(invitations_per_day=50).limits if one.per > 60}
+    assert limits[86400.0] == 50
+
+
+def test_a_full_organization() -> None:
+    home = Home(seats="5")
+    home.guests.invite(ADA)
+    home.guests.invite(BOB)
+    with pytest.raises(SeatLimit, match="purchase at least one more seat"):
+        home.guests.invite("cy@example.com")
+    assert home.guests.invite(ADA).outcome is Outcome.ALREADY_INVITED
+    home.close()
+
+
+def test_a_record_without_a_login_is_looked_up() -> None:
+    home = Home()
+    id = home.service.person("omar-m").id
+    home.guests.call(GitHub.remove, Member(id=id))
+    assert home.changes() == [("DELETE", "/orgs/octo-works/memberships/omar-m")]
+    assert GitHubOptions().reinstate is False
+    home.close()
