@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from guestlist import Guestlist
 from guestlist.sandbox import Call, Sandbox
+from guestlist_github import GitHub
 from guestlist_github.sandbox import GitHubService
 
 
@@ -79,8 +80,7 @@ def sandbox(**switches: str) -> Iterator[tuple[Taped, str]]:
         yield service, hosted.base_url
 
 
-def client(service: GitHubService, url: str) -> Guestlist:
-    """A client for the owner's account on a sandbox."""
-    from guestlist_github import GitHub
-
-    return Guestlist({"github": GitHub(**service.settings(url))})
+def client(service: GitHubService, url: str, **more: str) -> Guestlist:
+    """A client for the owner's account on a sandbox, or with other settings."""
+    settings: dict[str, Any] = {**service.settings(url), **more}
+    return Guestlist({"github": GitHub(**settings)})

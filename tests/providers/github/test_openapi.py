@@ -177,8 +177,7 @@ def test_every_answer_and_request_is_as_described() -> None:
     judge = Judge()
     with sandbox() as (service, url), client(service, url) as guests, Taped.recording() as tape:
         everything(service, guests)
-        settings = {**service.settings(url), "token": READ_ONLY_TOKEN}
-        with Guestlist({"reader": GitHub(**settings)}) as reader:
+        with client(service, url, token=READ_ONLY_TOKEN) as reader:
             reader.call(GitHub.members)
     assert len(tape) > 60
     for exchange in tape:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -61,9 +60,6 @@ class Home:
             self.statuses[answer.status] += 1
         return answer
 
-    def close(self) -> None:
-        self.wire.close()
-
     def changes(self) -> list[tuple[str, str]]:
         return [one for one in self.sent if one[0] != "GET"]
 
@@ -81,10 +77,8 @@ class Home:
 
 
 @pytest.fixture
-def home() -> Iterator[Home]:
-    made = Home()
-    yield made
-    made.close()
+def home() -> Home:
+    return Home()
 
 
 # ---------------------------------------------------------------------------- identity
@@ -104,7 +98,6 @@ def test_nobody_is_invited_twice(duplicates: str, expired: str) -> None:
     assert home.guests.status(BOB).state is State.EXPIRED
     assert home.guests.invite(BOB).outcome is Outcome.INVITED
     assert (home.emails(ADA), home.emails(BOB)) == (1, 2)
-    home.close()
 
 
 def test_an_address_that_no_list_shows_is_unknown_and_never_gone(home: Home) -> None:
@@ -146,7 +139,6 @@ def test_a_person_is_invited_by_login(addresses: str) -> None:
     assert home.emails("nina@example.org") == 2
     home.guests.revoke("@nina-dev")
     assert home.guests.status("@nina-dev").state is State.GONE
-    home.close()
 
 
 def test_an_unknown_login_is_refused_before_anything_is_sent(home: Home) -> None:
@@ -204,7 +196,7 @@ def test_some_roles_cannot_be_assigned(home: Home, role: str, why: str) -> None:
 def test_a_former_member_is_reinstated(home: Home) -> None:
     home.guests.remove("@lena-lead")
     result = home.guests.invite("lena@example.org", options={"reinstate": True})
-    assert [one.label for one in result.guest.invitation.roles] == []  # the answer has no teams
+    assert result.outcome is Outcome.INVITED
     found = home.guests.status("lena@example.org").invitation
     assert found is not None
     assert [one.label for one in found.roles] == ["team:Platform"]
@@ -355,7 +347,6 @@ def test_a_bulk_that_others_disturb_waits(status: str, sent: str) -> None:
     assert home.statuses[int(status)] == 1
     assert home.setting.clock.now() - NOW >= timedelta(seconds=59)
     assert home.emails(ADA) == 1
-    home.close()
 
 
 def test_a_bulk_of_500_meets_no_limit() -> None:
@@ -365,7 +356,6 @@ def test_a_bulk_of_500_meets_no_limit() -> None:
     assert home.statuses == {201: 500}
     assert len(home.service.outbox.emails) == 500
     assert home.setting.clock.now() - NOW < timedelta(hours=25)
-    home.close()
 
 
 def test_a_young_organization_has_50_invitations_a_day() -> None:
@@ -380,7 +370,6 @@ def test_a_full_organization() -> None:
     with pytest.raises(SeatLimit, match="purchase at least one more seat"):
         home.guests.invite("cy@example.com")
     assert home.guests.invite(ADA).outcome is Outcome.ALREADY_INVITED
-    home.close()
 
 
 def test_a_record_without_a_login_is_looked_up() -> None:
@@ -389,4 +378,3 @@ def test_a_record_without_a_login_is_looked_up() -> None:
     home.guests.call(GitHub.remove, Member(id=id))
     assert home.changes() == [("DELETE", "/orgs/octo-works/memberships/omar-m")]
     assert GitHubOptions().reinstate is False
-    home.close()
