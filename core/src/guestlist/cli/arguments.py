@@ -19,6 +19,8 @@ EPILOG = (
 
 IF_EXISTS = ("return", "resend", "replace", "error")
 EXPORTS = ("csv", "jsonl")
+TOKEN_SECONDS = 90 * 86_400.0
+"""How long a new token is valid."""
 SHELLS = ("bash", "zsh", "fish", "tcsh", "powershell")
 
 
@@ -691,7 +693,38 @@ def _console(parser: Parser) -> None:
         "--no-browser", action="store_true", help="print the link, and do not open a browser"
     )
     ledger_option(parser)
-    _examples(parser, "console", "console --sandbox", "console --read-only --port 0")
+    _tokens(parser)
+    _examples(
+        parser,
+        "console",
+        "console --sandbox",
+        "console --read-only --port 0",
+        "console token create deploy --right change --expires 30d",
+    )
+
+
+def _tokens(parser: Parser) -> None:
+    """Adds the arguments of `console token`."""
+    parser.add_argument(
+        "task",
+        metavar="TASK",
+        nargs="*",
+        help="instead of serving, handle tokens of the HTTP API: `token create NAME`,"
+        " `token list`, `token revoke ID`",
+    )
+    parser.add_argument(
+        "--right",
+        choices=("read", "change"),
+        default="read",
+        help="what a new token permits (read)",
+    )
+    parser.add_argument(
+        "--expires",
+        metavar="TIME",
+        type=duration,
+        default=TOKEN_SECONDS,
+        help="how long a new token is valid (90d)",
+    )
 
 
 def _port(text: str) -> int:

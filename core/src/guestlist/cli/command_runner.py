@@ -17,6 +17,7 @@ from guestlist.plugins import installed
 
 EMPTY_MESSAGES = {
     "audit": "Nothing found.",
+    "console": "No tokens.",
     "invitations": "No invitations.",
     "log": "No orders.",
     "members": "No members.",

@@ -309,6 +309,26 @@ class ConsoleRow(Row):
     """A one-time link, which signs in one browser."""
 
 
+class TokenRow(Row):
+    """A token of the HTTP API, as `console token` shows it."""
+
+    type: Literal["token"] = "token"
+    id: str
+    name: str
+    """The person or program that has it: the actor of its calls."""
+    right: Literal["read", "change"]
+    created_at: datetime
+    created_by: str | None
+    expires_at: datetime
+    used_at: datetime | None
+    """When it was last used, to the minute; null if never."""
+    revoked_at: datetime | None
+    valid: bool
+    """Whether it can be used: it is neither expired nor revoked."""
+    secret: str | None = None
+    """The token itself, only in the result of `create`."""
+
+
 class SwitchRow(Row):
     """A behavior of a sandbox's service that can be chosen."""
 
@@ -360,6 +380,7 @@ AnyRow = (
     | ServiceRow
     | MailboxRow
     | ConsoleRow
+    | TokenRow
     | SwitchRow
     | StepRow
 )

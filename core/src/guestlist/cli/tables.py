@@ -26,6 +26,7 @@ from guestlist.cli.document import (
     RevokeRow,
     RoleChangeRow,
     RoleRow,
+    TokenRow,
 )
 from guestlist.cli.formatting import RecordFormatter, basis_text, grant_path
 from guestlist.cli.printing import print_message
@@ -73,6 +74,7 @@ TABLES: dict[type, str] = {
     FindingRow: "findings",
     OrderRow: "orders",
     AccountRow: "accounts",
+    TokenRow: "tokens",
     ProviderRow: "providers",
 }
 """The method of `Tables` that prints a kind of row."""
@@ -388,6 +390,23 @@ class Tables:
             (Column("Address", style="dim", spare=1), lambda row: row.base_url),
         )
 
+    def tokens(self, rows: Sequence[TokenRow]) -> None:
+        """Prints the tokens of the HTTP API."""
+        self._list(
+            rows,
+            (Column("Id", whole=True), lambda row: row.id),
+            (Column("Name", style="bold"), lambda row: row.name),
+            (Column("Right", whole=True), lambda row: row.right),
+            (Column("State", whole=True), _token_state),
+            (Column("Expires"), lambda row: self._format.time(row.expires_at)),
+            (Column("Last used"), lambda row: self._format.time(row.used_at)),
+            (
+                Column("Created", style="dim", spare=1),
+                lambda row: self._format.time(row.created_at),
+            ),
+            (Column("By", style="dim", spare=2), lambda row: row.created_by or ""),
+        )
+
     def providers(self, rows: Sequence[ProviderRow]) -> None:
         """Prints a row for each provider. If the screen is too narrow, what each is tested against
         is a table of its own."""
@@ -454,6 +473,12 @@ def _id(guest: Guest) -> str:
     if guest.state is State.ACCEPTED:
         record = guest.member
     return (record.id if record else None) or ""
+
+
+def _token_state(row: TokenRow) -> Text:
+    if row.valid:
+        return Text("valid", "green")
+    return Text("expired" if row.revoked_at is None else "revoked", "red")
 
 
 def _of_order(row: OrderRow) -> str:

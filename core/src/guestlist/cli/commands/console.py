@@ -55,6 +55,11 @@ class Opened:
 
 def run_console(session: Session) -> None:
     """Serves the console. Prints its address and a one-time link once it answers."""
+    if session.arguments.task:
+        from guestlist.cli.commands.console_token import run_token
+
+        run_token(session)
+        return
     try:
         from guestlist.console.app import create_app
         from guestlist.console.server import serve
