@@ -28,8 +28,10 @@ from guestlist.console.gate import (
     visit_of,
 )
 from guestlist.console.page_invite import InvitePages
+from guestlist.console.page_log import LogPages
 from guestlist.console.page_people import PeoplePages
 from guestlist.console.page_person import PersonPages
+from guestlist.console.page_plan import PlanPages
 from guestlist.console.page_work import WorkPages
 from guestlist.console.sessions import Sessions
 from guestlist.console.site import Site
@@ -151,11 +153,14 @@ class Console:
             work.join()
         if self._api is not None:
             self._api.close()
+        self._plan.close()
         self._site.people.close()
 
     def _routes(self) -> list[BaseRoute]:
         site = self._site
         people, person, invite = PeoplePages(site), PersonPages(site), InvitePages(site)
+        self._plan = plan = PlanPages(site)
+        log = LogPages(site)
         work = WorkPages(site, lambda: self._closing)
         return [
             *([Mount("/api", self._api)] if self._api is not None else []),
@@ -178,6 +183,13 @@ class Console:
             Route("/work/{id}/stop", work.stop, methods=["POST"]),
             Route("/work/{id}/resume", work.resume, methods=["POST"]),
             Route("/work/{id}/again", work.again, methods=["POST"]),
+            Route("/plan", plan.show),
+            Route("/plan/make", plan.make, methods=["POST"]),
+            Route("/plan/apply", plan.apply, methods=["POST"]),
+            Route("/plan/resume", plan.resume, methods=["POST"]),
+            Route("/plan/settle", plan.settle, methods=["POST"]),
+            Route("/log", log.show),
+            Route("/log.csv", log.export),
             Route("/accounts", people.accounts),
             Route("/accounts/check", people.check, methods=["POST"]),
             *(Route(f"/{name}", answer) for name, answer in static_files().items()),

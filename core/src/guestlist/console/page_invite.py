@@ -17,7 +17,7 @@ from guestlist.changes import role_key
 from guestlist.console.gate import Visit, redirect, visit_of
 from guestlist.console.people import PAGE_ROWS, OpenRow
 from guestlist.console.site import Site, page_number
-from guestlist.console.words import OPEN, Failure, expiry_text, failure_of, names
+from guestlist.console.words import OPEN, Failure, expiry_text, failure_of, names, plain
 from guestlist.console.work import Calls, LeftOut, Review, Step
 from guestlist.errors import GuestlistError
 from guestlist.models import MAY_BE_OPEN, Guest, NewInvitation, Role, State
@@ -266,7 +266,7 @@ class InvitePages:
             client.check_address(address)
             client.check_invitation(new)
         except GuestlistError as error:
-            why = f"{error.message}. {error.hint}"
+            why = plain(f"{error.message}. {error.hint}")
             return LeftOut(address, account, why, "over", "Refused")
         state = guest.state if guest else State.GONE
         if state is State.ACCEPTED:
@@ -365,7 +365,7 @@ class InvitePages:
                 able = provider.supports("invite") and provider.supports("revoke")
             if not able:
                 error = provider.unsupported(verb)
-                why = f"{error.message}. {error.hint}".strip()
+                why = plain(f"{error.message}. {error.hint}").strip()
                 left_out.append(LeftOut(row.who, row.account, why, "over"))
                 continue
             guest = row.guest
@@ -403,12 +403,12 @@ def _cannot_revoke(provider: Provider) -> str:
     if provider.supports("revoke"):
         return ""
     error = provider.unsupported("revoke")
-    return f"{error.message}. {error.hint}".strip()
+    return plain(f"{error.message}. {error.hint}").strip()
 
 
 def _when_text(provider: Provider, *, can_defer: bool) -> str:
     """Returns when the roles of an invitation are given."""
-    later = "are given after acceptance, by the page Plan or `guestlist settle`"
+    later = "are given after acceptance, by the page Plan"
     if not can_defer or not provider.supports("assign_role"):
         later = "can be given on the person's page once they are in"
     if provider.most_roles is None:

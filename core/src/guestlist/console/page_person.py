@@ -26,6 +26,7 @@ from guestlist.console.words import (
     expiry_text,
     names,
     outcome,
+    plain,
 )
 from guestlist.console.work import LeftOut, Review, Step, read_person
 from guestlist.ledger.line import LineState, LogLine
@@ -286,7 +287,9 @@ class PersonPages:
                 continue
             if not provider.supports(verb):
                 error = provider.unsupported(verb)
-                left_out.append(LeftOut(person.who, name, f"{error.message}. {error.hint}", "over"))
+                left_out.append(
+                    LeftOut(person.who, name, plain(f"{error.message}. {error.hint}"), "over")
+                )
                 continue
             steps.append(Step(verb, name, who, person.who, text, "over"))
         return Review(
@@ -355,7 +358,7 @@ def _actions(provider: Provider, state: str) -> tuple[tuple[str, ...], tuple[str
     errors = [provider.unsupported(verb) for verb in fitting if verb not in can]
     if state in MEMBERS and not provider.supports("assign_role"):
         errors.append(provider.unsupported("assign_role"))
-    return can, tuple(f"{one.message}. {one.hint}".strip() for one in errors)
+    return can, tuple(plain(f"{one.message}. {one.hint}").strip() for one in errors)
 
 
 def _facts(guest: Guest, now: datetime) -> list[tuple[str, Any]]:

@@ -334,7 +334,10 @@ class People:
         now = self._client.clock.now().timestamp()
         with self._lock, self._transaction():
             person = self._person_of(guest)
-            self._put(person, guest)
+            known = "SELECT 1 FROM cells WHERE person = ? AND account = ?"
+            is_known = self._db.execute(known, (person, guest.account)).fetchone() is not None
+            if is_known or state_of(guest) not in ("gone", "unclear"):
+                self._put(person, guest)
             if access is not None:
                 bare = access.model_copy(update={"guest": _bare(access.guest)})
                 self._db.execute(

@@ -29,6 +29,8 @@ PAGES = (
     ("/people", "People"),
     ("/add", "Add people"),
     ("/invitations", "Invitations"),
+    ("/plan", "Plan"),
+    ("/log", "Log"),
     ("/accounts", "Accounts"),
 )
 """The navigation: paths and names."""

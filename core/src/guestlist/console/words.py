@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -82,7 +83,16 @@ LAST_DAY = timedelta(days=1)
 
 def state_of(guest: Guest) -> str:
     """Returns the state of a person in one account: a key of `LOOKS`."""
-    return "suspended" if guest.suspended else _STATES[guest.state]
+    if guest.suspended:
+        return "suspended"
+    if guest.state is State.UNKNOWN and guest.unidentified and guest.invitation is None:
+        return "unclear"
+    return _STATES[guest.state]
+
+
+def plain(text: str) -> str:
+    """Returns a text of the library without its marks for code."""
+    return re.sub(r"`([^`]*)`", r"“\1”", text)
 
 
 def basis_text(guest: Guest, title: str) -> str:
@@ -187,7 +197,7 @@ def failure_of(error: GuestlistError) -> Failure:
         False: "Nothing was changed.",
         None: "It may have taken effect. The next try looks before it sends anything.",
     }[error.happened]
-    return Failure(error.headline, happened, error.hint)
+    return Failure(error.headline, happened, plain(error.hint))
 
 
 def is_open(guest: Guest) -> bool:

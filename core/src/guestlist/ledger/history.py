@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, func, select
+from sqlalchemy import ColumnElement, Connection, Select, func, or_, select
 
 from guestlist.address import email_key
 from guestlist.changes import Action, label
@@ -46,6 +46,8 @@ class Search:
         since: only orders with an event at this time or later.
         until: only orders that were asked for before this time.
         run: the number of a run.
+        actors: the persons or programs that asked for them.
+        before: only orders with a lower number: those that were asked for earlier.
     """
 
     emails: Collection[str] = ()
@@ -55,6 +57,8 @@ class Search:
     since: datetime | None = None
     until: datetime | None = None
     run: int | None = None
+    actors: Collection[str] = ()
+    before: int | None = None
 
 
 EVERYTHING = Search()
@@ -125,6 +129,11 @@ def _where(search: Search) -> Iterator[ColumnElement[bool]]:
         yield orders.c.asked < search.until.timestamp()
     if search.run is not None:
         yield orders.c.run == search.run
+    if search.actors:
+        theirs = select(runs.c.id).where(runs.c.actor.in_(search.actors))
+        yield or_(orders.c.actor.in_(search.actors), orders.c.run.in_(theirs))
+    if search.before is not None:
+        yield orders.c.id < search.before
 
 
 def _lines(connection: Connection, rows: Sequence[Any]) -> list[LogLine]:
