@@ -20,7 +20,7 @@ from guestlist.sandbox import Sandbox
 ADA, GRACE = "ada@example.com", "grace@example.com"
 
 
-def make_plan(visitor: Visitor, **options: str) -> str:
+def make_plan(visitor: Visitor, **options: Any) -> str:
     """Makes a plan, and returns its page."""
     visitor.post("/plan/make", at="/plan", **options)
     while "data-busy" in (page := visitor.page("/plan")):
