@@ -89,7 +89,7 @@ class PersonPages:
             self._view(name, provider, person, known.get(name), access.get(name), deferred)
             for name, provider in sorted(site.client.accounts.items())
         ]
-        views.sort(key=lambda view: view.state in ("gone", "unread"))
+        views.sort(key=lambda view: view.state in ("gone", "unread", "unclear"))
         others = [
             (account, name)
             for account, name in site.people.other_names(person)
