@@ -185,7 +185,7 @@ DOCUMENTED = (
     refused("a_new_code", Rejected, says="No, thank you"),
     refused(None, Rejected, says="No, thank you"),
     refused(None, NotFound, status=404),
-    refused(None, Unauthorized, status=401, says="Admin API key (sk-ant-admin...)"),
+    refused(None, Unauthorized, status=401, says="Use an Admin API key"),
     refused(None, Forbidden, status=403, says="write:members"),
 )
 

@@ -155,7 +155,7 @@ def test_ranks_of_two_workspaces_do_not_replace_each_other() -> None:
 @pytest.mark.parametrize(
     ("key", "command", "says"),
     [
-        ("sk-ant-admin01-other", ["check"], "hint: Use an Admin API key (sk-ant-admin...): Claude"),
+        ("sk-ant-admin01-other", ["check"], "hint: Use an Admin API key: Claude Console"),
         (READER_KEY, ["invite", ADA, "--role", "user"], "needs the scope write:members"),
         (ADMIN_KEY, ["invite", ADA, "--role", "admin"], "an admin can do so in the Claude Console"),
     ],

@@ -111,7 +111,7 @@ _MEANINGS: dict[str, tuple[type[GuestlistError] | None, str]] = {
 """The error class and hint for `details.error_code`. Nearly all codes come with 400."""
 
 _HINTS = {
-    401: "Use an Admin API key (sk-ant-admin...): Claude Console, Settings, Admin keys. A key of a"
+    401: "Use an Admin API key: Claude Console, Settings, Admin keys. A key of a"
     " single workspace does not work.",
     403: "The key needs the scope write:members to invite, change and remove people, and"
     " write:rbac_groups for the role managed.",

@@ -11,7 +11,7 @@ from random import Random
 from typing import Any
 
 from guestlist import verbs
-from guestlist.errors import GuestlistError
+from guestlist.errors import GuestlistError, SeatLimit
 from guestlist.event import Event
 from guestlist.exchange.account import Budget
 from guestlist.exchange.policy import refusal
@@ -231,13 +231,14 @@ class _World:
         if provider.supports("roles"):
             self._roles = list(self._plainly(provider.roles()).items)
         for number in range(self._random.choice((0, 0, 1, 3, 3))):
-            self._plainly(provider.invite(self._new_invitation(f"other{number}@example.com")))
+            self._invite(f"other{number}@example.com")
         for email in self._addresses:
             past = "open" if self._rush else self._random.choice(PASTS)
             past = "new" if self.patient or self._crowd else past
             if past == "new":
                 continue
-            self._plainly(provider.invite(self._new_invitation(email)))
+            if not self._invite(email):
+                continue
             lifetime = provider.lifetime
             if past == "expired" and lifetime is not None and lifetime != NEVER:
                 self._time.now += later(lifetime)
@@ -248,6 +249,14 @@ class _World:
         pauses = (0.0,) if self._rush else (0.0, 0.3, 5.0, 3600.0)
         self._time.now += provider.list_lag + self._random.choice(pauses)
         self._site.restart_history()
+
+    def _invite(self, email: str) -> bool:
+        """Invites a person, unless the organization is full."""
+        try:
+            self._plainly(self._provider.invite(self._new_invitation(email)))
+        except SeatLimit:
+            return False
+        return True
 
     def invite_somebody(self) -> None:
         """Invites, without faults.
@@ -296,8 +305,18 @@ class _World:
             cursor = page.next
 
     def _new_invitation(self, email: str) -> NewInvitation:
-        roles = tuple(self._roles[-1:]) if self._provider.least_roles else ()
+        roles = self._offered() if self._provider.least_roles else ()
         return NewInvitation(email=email, roles=roles, options=self._provider.Options())
+
+    def _offered(self) -> tuple[Role, ...]:
+        """Returns the role that invitations offer, if there are roles."""
+        kind = type(self._provider)
+        fits = [
+            role
+            for role in self._roles
+            if not role.not_assignable and kind.split_roles((role,))[0] and not kind.lacks((role,))
+        ]
+        return tuple(fits[-1:])
 
     # ------------------------------------------------------------------ callers
 
@@ -350,8 +369,7 @@ class _World:
             elif provider.supports("revoke"):
                 ways.append("replace")
             order["if_exists"] = random.choice(ways)
-            if provider.least_roles and self._roles:
-                role = self._roles[-1]
+            for role in self._offered() if provider.least_roles else ():
                 order["role"] = role if random.random() < 0.5 else role.id
             if provider.can_suppress_email and random.random() < 0.15:
                 order["send_email"] = False
