@@ -246,6 +246,8 @@ class _World:
                 self._accept(email)
             if past == "removed" and provider.supports("remove"):
                 self._remove(email)
+                # The Date header has whole seconds, so the lists seem to lag for a second more.
+                self._time.now += 1.0 if provider.list_lag else 0.0
         pauses = (0.0,) if self._rush else (0.0, 0.3, 5.0, 3600.0)
         self._time.now += provider.list_lag + self._random.choice(pauses)
         self._site.restart_history()
