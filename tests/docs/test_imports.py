@@ -24,6 +24,7 @@ PUBLIC = {
     "guestlist_aitronos",
     "guestlist_anthropic",
     "guestlist_betterauth",
+    "guestlist_openai",
     "guestlist_vultr",
     "pytest_guestlist",
     "pytest_guestlist.clock",

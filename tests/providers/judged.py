@@ -47,6 +47,8 @@ class Judged:
     service: Any
     base_url: str
     seen: list[Seen]
+    answers: list[Response]
+    """The answer to each request."""
     closing: ExitStack
     """Closes the clients that a test opens."""
 
@@ -55,14 +57,16 @@ class Judged:
 def judged(kind: type[OrganizationService], *headers: str, **switches: str) -> Iterator[Judged]:
     """Runs the sandbox of a service. Equal calls on two of them have equal ids."""
     seen: list[Seen] = []
+    answers: list[Response] = []
 
     class Noting(kind):  # type: ignore[misc, valid-type]
         def answer(self, call: Call) -> Response:
             seen.append(Seen.of(call, headers))
             answer: Response = super().answer(call)
+            answers.append(answer)
             return answer
 
     with ExitStack() as closing, Sandbox([Noting], switches={kind.name: switches}) as sandbox:
         hosted = sandbox.services[kind.name]
         with closing:
-            yield Judged(hosted.service, hosted.base_url, seen, closing)
+            yield Judged(hosted.service, hosted.base_url, seen, answers, closing)

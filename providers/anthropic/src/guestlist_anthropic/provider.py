@@ -131,8 +131,7 @@ class Anthropic(Provider):
     most_roles = 1
     role_kinds = ("role", "workspace")
     exclusive_kinds = ("role",)
-    # "manage users" (docs). What the owners of Claude Enterprise may do is not documented.
-    admin_roles = frozenset({"admin"})
+    admin_roles = frozenset({"admin", "owner", "primary_owner"})  # may use the Admin API (cookbook)
     mandatory_kinds = ("role",)
     invitation_kinds = ("role",)
     lifetime = timedelta(days=21)
