@@ -153,7 +153,9 @@ def remove(accounts: Accounts, who: Who, *, account: str | None = None) -> Steps
             )
         if guest.state is State.UNKNOWN:
             raise call.about(
-                Conflict(f"it is unknown whether {email} is a member", hint="Use the member's id.")
+                Conflict(
+                    f"it is unknown whether {email} is a member", hint="Use the login or the id."
+                )
             )
         return RemoveResult(outcome=RemoveOutcome.ALREADY_REMOVED, guest=guest)
     steps = _take_out(call, email, member)

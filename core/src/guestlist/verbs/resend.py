@@ -170,7 +170,7 @@ def _replace(call: Call, new: NewInvitation, guest: Guest, old: Invitation) -> S
                 hint="Invite the person anew, with a role.",
             )
         )
-    warnings = ["The invitation was made anew: it has another id"]
+    warnings = ["The invitation was made anew" + ": it has another id" * (old.id is not None)]
     if call.provider.supports("revoke"):
         warnings[0] += ", and the old link is dead."
         result = yield from make_anew(call, new, guest, old)

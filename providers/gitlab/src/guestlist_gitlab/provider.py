@@ -190,7 +190,9 @@ class GitLab(Provider):
                 if "insufficient_scope" in (error.code or "")
                 else f"The token's owner needs the role {self._role_needed}."
             )
-        if response.status == 404 and self._kind in error.message.lower():
+        if response.status == 404 and "User" in error.message:
+            error.hint = "Check the login. If the person has no account yet, leave the login out."
+        elif response.status == 404 and self._kind in error.message.lower():
             error.hint = (
                 f"Check {self._kind}. GitLab also answers 404 if the token's owner may not see it."
             )

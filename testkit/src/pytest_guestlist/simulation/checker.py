@@ -147,16 +147,17 @@ def _mails_as_told(run: Run, caller: Caller) -> Iterator[str]:
     instead of refusing a second one sends one email, which both calls report."""
     if isinstance(caller.value, InviteResult):
         told, emails = caller.value.email_sent, _emails(run, caller)
-        if told and not emails and not _acted_on_person(run, caller):
+        if told and not emails and not _has_invited(run, caller):
             since = (caller.started or 0.0) - run.subject.provider.list_lag
             emails = sum(len(one.emails) for one in _about(run, caller) if one.at >= since)
         if told is not None and told != bool(emails):
             yield f"told email_sent={told}, and there were {emails}"
 
 
-def _acted_on_person(run: Run, caller: Caller) -> bool:
-    """Whether a request of the call changed the records about its person."""
-    return any(email_key(caller.email) in landed.touched for landed in _mine(run, caller))
+def _has_invited(run: Run, caller: Caller) -> bool:
+    """Whether the last request of the call that reached the service changed the records about its
+    person."""
+    return any(email_key(caller.email) in landed.touched for landed in _mine(run, caller)[-1:])
 
 
 def _not_lost(run: Run, caller: Caller) -> Iterator[str]:
@@ -281,9 +282,12 @@ def _unknown_only_where_it_must(run: Run, caller: Caller) -> Iterator[str]:
 
 
 def _revoking(caller: Caller) -> bool:
-    """Whether revoking what is to be replaced went wrong, which is safe to repeat."""
+    """Whether revoking what is to be replaced went wrong, which is safe to repeat; or must not be
+    repeated, because the request names the address only."""
     return any(
-        one.fault is not None and one.request.effect is Effect.REPEATABLE for one in caller.sent
+        one.fault is not None
+        and (one.request.effect is Effect.REPEATABLE or one.request.method == "DELETE")
+        for one in caller.sent
     )
 
 
