@@ -367,7 +367,8 @@ def test_a_plan_without_custom_roles_is_named(world: World) -> None:
 
 
 def test_an_account_is_a_group_or_a_project() -> None:
-    for settings in ({}, {"group": "1", "project": "2"}):
+    both: list[dict[str, Any]] = [{}, {"group": "1", "project": "2"}]
+    for settings in both:
         with pytest.raises(ConfigError, match="exactly one of the settings group and project"):
             GitLab(token="t", **settings)
 

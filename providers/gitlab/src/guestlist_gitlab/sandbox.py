@@ -168,9 +168,12 @@ class GitLabService(OrganizationService):
     @routes.get(f"{SOURCE}/invitations")
     def list_invitations(self, call: Call) -> Any:
         self.checked(call)
-        found = self.organization.listed(self.open_invitations())
         if query := call.query.get("query"):
-            found = [one for one in found if one.email == query]  # exactly as it is stored
+            one = self.open_invitation_of(query)
+            open_ones = [one] if one is not None else []
+        else:
+            open_ones = self.open_invitations()
+        found = self.organization.listed(open_ones)
         return self.page(call, found, self.invitation)
 
     @routes.put(f"{SOURCE}/invitations/{{email}}")
@@ -289,13 +292,13 @@ class GitLabService(OrganizationService):
             self.queue[self.login(person)] = role
             queued[self.login(person)] = QUEUED
             return
-        for invitation in self.open_invitations():
-            if invitation.email == email:
-                if changes:
-                    organization.change_invitation(invitation, [role])
-                else:
-                    wrong[email] = "Invite email has already been taken"
-                return
+        invitation = self.open_invitation_of(email)
+        if invitation is not None and changes:
+            organization.change_invitation(invitation, [role])
+            return
+        if invitation is not None:
+            wrong[email] = "Invite email has already been taken"
+            return
         try:
             invitation = organization.invite(email, [role], inviter=call.caller)
             invitation.fields |= expiry(call.json())
@@ -316,14 +319,22 @@ class GitLabService(OrganizationService):
 
     def open_invitations(self) -> list[Invitation]:
         """Returns the invitations that GitLab has not deleted: it keeps open ones only."""
-        organization = self.organization
-        return [one for one in organization.shown_invitations() if organization.is_open(one)]
+        now = self.clock.now()
+        return [
+            one for one in self.organization.invitations.values() if one.state(now) == "pending"
+        ]
+
+    def open_invitation_of(self, email: str) -> Invitation | None:
+        """Returns the open invitation of an address, which is compared exactly."""
+        found = self.organization.invitations.get(email.casefold())
+        is_it = found is not None and found.email == email and self.organization.is_open(found)
+        return found if is_it else None
 
     def open_invitation(self, email: str) -> Invitation:
-        for invitation in self.open_invitations():
-            if invitation.email == email:
-                return invitation
-        raise NotFound("invitation")
+        found = self.open_invitation_of(email)
+        if found is None:
+            raise NotFound("invitation")
+        return found
 
     def everybody(self) -> list[Member]:
         """Returns the members with those who inherit their membership. Of two memberships of a
