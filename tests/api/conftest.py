@@ -12,11 +12,10 @@ from typing import Any
 
 import pytest
 from starlette.applications import Starlette
-from starlette.routing import Mount
 from starlette.testclient import TestClient
 
 from guestlist import Guestlist
-from guestlist.console.api import Api, create_api
+from guestlist.console.api import Api, WithApi, create_api
 from guestlist.ledger import Ledger, tokens
 from guestlist.ledger.tokens import Right
 from guestlist.sandbox import Sandbox
@@ -51,11 +50,11 @@ class Server:
     """The API of one test.
 
     Attributes:
-        app: mounts the API at `/api`.
+        app: serves the API at `/api`.
     """
 
     api: Api
-    app: Starlette
+    app: WithApi
     ledger: Ledger
     sandbox: SandboxControl
     closing: ExitStack
@@ -132,7 +131,7 @@ def new_server(sandbox: Sandbox, tmp_path: Path) -> Iterator[NewServer]:
 
         def new(**options: Any) -> Server:
             api = create_api(guests, ledger=ledger, **{"roster": roster, **options})
-            app = Starlette(routes=[Mount("/api", app=api)])
+            app = WithApi(api, Starlette())
             closing.callback(api.close)
             return Server(api, app, ledger, control, closing)
 

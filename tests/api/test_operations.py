@@ -124,7 +124,7 @@ def test_a_cursor_belongs_to_one_list_and_one_token(server: Server, caller: Call
         (caller, "/roles", {"account": "aitronos"}),
         (caller, "/roles", {"account": "vultr", "kind": "group"}),
     ):
-        problem = who.get(path, 400, limit=1, cursor=cursor, **query)
+        problem = who.get(path, 404, limit=1, cursor=cursor, **query)
         assert problem["error"] == "UnknownCursor"
     assert caller.get("/roles", account="vultr", limit=1, cursor=cursor)["items"]
 

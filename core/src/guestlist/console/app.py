@@ -12,11 +12,11 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
-from starlette.routing import BaseRoute, Mount, Route
+from starlette.routing import BaseRoute, Route
 from starlette.types import ExceptionHandler, Receive, Scope, Send
 
 from guestlist.client import Guestlist
-from guestlist.console.api import Api
+from guestlist.console.api import Api, WithApi
 from guestlist.console.gate import (
     LOOPBACK_NAMES,
     Gate,
@@ -117,7 +117,7 @@ class Console:
         )
         app.router.redirect_slashes = False
         self._app = Gate(
-            app,
+            WithApi(self._api, app) if self._api is not None else app,
             identify=identify,
             sessions=site.sessions,
             hosts=hosts,
@@ -163,7 +163,6 @@ class Console:
         log = LogPages(site)
         work = WorkPages(site, lambda: self._closing)
         return [
-            *([Mount("/api", self._api)] if self._api is not None else []),
             Route("/", people.index),
             Route("/login", self._login, methods=["GET", "POST"]),
             Route("/logout", self._logout, methods=["POST"]),

@@ -23,7 +23,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import from_json
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from guestlist.client import Guestlist
 from guestlist.console.api.description import describe
@@ -239,6 +239,25 @@ def create_api(
         read_only: refuse every change, whatever the token permits.
     """
     return Api(client, ledger=ledger, roster=roster, read_only=read_only)
+
+
+class WithApi:
+    """An ASGI application that serves the API below `/api`, and another application elsewhere.
+
+    A `Mount` of Starlette does not match every path: its own answer to a path with a line break
+    would not be JSON.
+    """
+
+    def __init__(self, api: Api, app: ASGIApp) -> None:
+        self._api = api
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and f"{_path_within(scope)}/".startswith("/api/"):
+            scope = {**scope, "root_path": f"{scope.get('root_path', '')}/api"}
+            await self._api(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
 
 
 def _routes() -> list[_Route]:

@@ -27,6 +27,10 @@ TEXT = (
 )
 
 
+LINKS = {"make_plan": ("get_plan", "list_changes"), "begin_run": ("get_run", "stop_run")}
+"""By operation, those that take the id in its answer."""
+
+
 def describe(operations: Sequence[Operation]) -> Schema:
     """Returns the description as JSON types."""
     by_name = attrgetter("__name__")
@@ -80,6 +84,11 @@ def _operation(one: Operation, query: Schema) -> Schema:
             "default": _content("An error.", Problem, "application/problem+json"),
         },
     }
+    if links := LINKS.get(one.name):
+        described["responses"][str(int(one.status))]["links"] = {
+            name: {"operationId": name, "parameters": {"id": "$response.body#/id"}}
+            for name in links
+        }
     if one.method != "GET":
         described["requestBody"] = {"required": True, **_content("", one.given)}
         del described["requestBody"]["description"]

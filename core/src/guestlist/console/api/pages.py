@@ -137,7 +137,7 @@ class Pages:
 
 def _unknown_cursor() -> Refused:
     return Refused(
-        400,
+        404,
         "UnknownCursor",
         "the cursor belongs to no open list",
         hint="Read the list again from its start, without a cursor. Lists stay open for ten"
