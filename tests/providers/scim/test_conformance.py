@@ -122,6 +122,13 @@ DOCUMENTED = (
         settings=DEACTIVATE,
     ),
     Shown("members", {"totalResults": 0}, {"items": [], "next": None}),
+    Shown(
+        "members",
+        [listed(GROUPS[:1], 2), listed(GROUPS[1:2], 2), listed([USER])],
+        [READ | {"roles": TWO}],
+        several=True,
+        sends=["/Groups?startIndex=2&count=100"],
+    ),
     Shown("roles", listed(GROUPS), [*TWO, {"id": "g-3"}], sends=["excludedAttributes=members"]),
     Shown("access", listed(GROUPS), [{"role": "g-2"}], sends=["/Groups?startIndex=1"]),
     Shown(

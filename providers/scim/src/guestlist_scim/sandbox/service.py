@@ -32,7 +32,6 @@ from guestlist.sandbox.refusals import (
     NotFound,
     ServiceRefusal,
 )
-from guestlist_scim.provider import PATCH_SCHEMA, USER_SCHEMA, addresses
 from guestlist_scim.sandbox.documents import (
     Document,
     InvalidFilter,
@@ -46,9 +45,8 @@ from guestlist_scim.sandbox.documents import (
 
 MOUNT = "/scim/v2"
 MEDIA_TYPE = "application/scim+json"
-GROUP_SCHEMA = "urn:ietf:params:scim:schemas:core:2.0:Group"
-LIST_SCHEMA = "urn:ietf:params:scim:api:messages:2.0:ListResponse"
 CORE = "urn:ietf:params:scim:schemas:core:2.0"
+MESSAGES = "urn:ietf:params:scim:api:messages:2.0"
 TOKEN, READ_ONLY_TOKEN = "SCIM-SANDBOX-TOKEN", "SCIM-SANDBOX-READ-ONLY"
 MAX_PAGE = 100
 REQUESTS_PER_MINUTE = 180
@@ -229,7 +227,7 @@ class ScimService(OrganizationService):
             raise AlreadyMember("the userName is taken")
 
     def user(self, member: Member, call: Call) -> Document:
-        document = {"schemas": [USER_SCHEMA], "id": member.id, **member.fields}
+        document = {"schemas": [f"{CORE}:User"], "id": member.id, **member.fields}
         if self.chosen["booleans"] == "text" and "active" in document:
             document["active"] = str(document["active"])
         if self.chosen["groups_in_users"] == "yes":
@@ -295,7 +293,7 @@ class ScimService(OrganizationService):
             for one in self.organization.members()
             if role in one.roles
         ]
-        document = {"schemas": [GROUP_SCHEMA], "id": role.id, "displayName": role.name}
+        document = {"schemas": [f"{CORE}:Group"], "id": role.id, "displayName": role.name}
         if role.fields.get("externalId"):
             document["externalId"] = role.fields["externalId"]
         members += role.fields.get("members", ())
@@ -360,8 +358,10 @@ class ScimService(OrganizationService):
             raise ServiceRefusal(501, "PATCH is not supported")
         body = call.json()
         changes = body.get("Operations")
-        if PATCH_SCHEMA not in (body.get("schemas") or ()) or not isinstance(changes, list):
-            raise ServiceRefusal(400, f"schemas has to contain {PATCH_SCHEMA}", "invalidSyntax")
+        if f"{MESSAGES}:PatchOp" not in (body.get("schemas") or ()) or not isinstance(
+            changes, list
+        ):
+            raise ServiceRefusal(400, f"schemas has to contain {MESSAGES}:PatchOp", "invalidSyntax")
         for change in changes:
             apply_change(document, change, selectors=self.chosen["selectors"] == "yes")
         return self.valid(document, kind)
@@ -437,7 +437,8 @@ class ScimService(OrganizationService):
     # ------------------------------------------------------------------ what every sandbox has
 
     def described(self, member: Member) -> Document:
-        return {"id": member.id, "email": next(addresses(member.fields), member.person.email)}
+        emails = [one["value"] for one in member.fields.get("emails", ())]
+        return {"id": member.id, "email": [*emails, member.person.email][0]}
 
     def snapshot(self) -> Document:
         """Returns the members. A user whom DELETE deactivates is none if inactive."""
@@ -460,7 +461,7 @@ class ScimService(OrganizationService):
 def listed(documents: list[Document], total: int | None = None, start: int = 1) -> Document:
     """Returns an answer with a list."""
     return {
-        "schemas": [LIST_SCHEMA],
+        "schemas": [f"{MESSAGES}:ListResponse"],
         "totalResults": len(documents) if total is None else total,
         "startIndex": start,
         "itemsPerPage": len(documents),
