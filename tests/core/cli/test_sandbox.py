@@ -162,6 +162,10 @@ def test_apply_in_a_sandbox_does_not_ask_and_says_so(
 
 def test_the_settings_of_every_installed_service_can_be_shown() -> None:
     with Sandbox(service_classes()) as running:
-        rows = rows_of(running)
+        for hosted in running.services.values():
+            for name, switch in hosted.service.switches.items():
+                for value in switch.values[::-1]:
+                    hosted.service.configure(**{name: value})
+                    rows = rows_of(running)
     found = {row.account for row in rows if isinstance(row, ServiceRow)}
     assert found == {kind.name for kind in service_classes()}

@@ -287,8 +287,8 @@ class ServiceRow(Row):
     account: str
     title: str
     base_url: str
-    settings: dict[str, str | bool]
-    read_only_settings: dict[str, str | bool]
+    settings: dict[str, str | bool | int | list[str]]
+    read_only_settings: dict[str, str | bool | int | list[str]]
 
 
 class MailboxRow(Row):

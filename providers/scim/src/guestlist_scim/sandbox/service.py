@@ -52,14 +52,14 @@ MAX_PAGE = 100
 REQUESTS_PER_MINUTE = 180
 
 NEEDED: dict[tuple[str, str], dict[str, Any]] = {
-    ("patch", "no"): {"patch": "false"},
+    ("patch", "no"): {"patch": False},
     ("selectors", "no"): {"removes_members": "by_value"},
     ("user_filters", "userName"): {"find_by": ["userName"]},
     ("user_filters", "none"): {"find_by": []},
-    ("group_filters", "all"): {"find_groups": "true"},
-    ("groups_in_users", "yes"): {"groups_in_users": "true"},
+    ("group_filters", "all"): {"find_groups": True},
+    ("groups_in_users", "yes"): {"groups_in_users": True},
     ("delete", "deactivates"): {"deprovision": "deactivate"},
-    ("rate", "180"): {"requests_per_minute": "180"},
+    ("rate", "180"): {"requests_per_minute": 180},
 }
 """The settings of an account that a value of a switch makes necessary."""
 
@@ -447,14 +447,14 @@ class ScimService(OrganizationService):
             members = [one for one in members if one.status == ACTIVE]
         return {"invitations": [], "members": [self.described(one) for one in members]}
 
-    def settings(self, base_url: str) -> dict[str, str]:
+    def settings(self, base_url: str) -> dict[str, Any]:
         """Returns the settings of an account, with what the switches make necessary."""
         settings: dict[str, Any] = {"base_url": base_url + MOUNT, "token": TOKEN}
         for switch, value in self.chosen.items():
             settings |= NEEDED.get((switch, value), {})
         return settings
 
-    def read_only_settings(self, base_url: str) -> dict[str, str]:
+    def read_only_settings(self, base_url: str) -> dict[str, Any]:
         return {**self.settings(base_url), "token": READ_ONLY_TOKEN}
 
 
