@@ -166,6 +166,6 @@ def test_the_settings_of_every_installed_service_can_be_shown() -> None:
             for name, switch in hosted.service.switches.items():
                 for value in switch.values[::-1]:
                     hosted.service.configure(**{name: value})
-                    rows = rows_of(running)
-    found = {row.account for row in rows if isinstance(row, ServiceRow)}
+                    rows_of(running)
+        found = {row.account for row in rows_of(running) if isinstance(row, ServiceRow)}
     assert found == {kind.name for kind in service_classes()}
