@@ -309,6 +309,12 @@ def test_lines_without_an_address_are_named() -> None:
     assert [number for number, _, _ in found.unreadable] == [2, 4]
 
 
+def test_a_broken_address_beside_good_ones_is_named() -> None:
+    found = read_pasted("Ada <a@x.example>, bad address@, b@x.example; @x")
+    assert found.addresses == ("a@x.example", "b@x.example")
+    assert [word for _, word, _ in found.unreadable] == ["address@", "@x"]
+
+
 def test_a_pasted_column_of_50_000_people() -> None:
     column = "\n".join(f"person{number}@example.com" for number in range(50_000))
     assert len(column) < 4 * 1024 * 1024

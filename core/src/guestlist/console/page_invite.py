@@ -24,7 +24,7 @@ from guestlist.models import MAY_BE_OPEN, Guest, NewInvitation, Role, State
 from guestlist.provider import Provider
 from guestlist.verbs.arguments import check_possible, options_of
 
-WORD = re.compile(r"[^\s,;<>()\"'\t]+@[^\s,;<>()\"'\t]+")
+SEPARATORS = re.compile(r"[\s,;<>()\"']+")
 HEADER = re.compile(r"\b(e-?mail|address|mail|name)\b", re.IGNORECASE)
 
 TABS = {
@@ -62,7 +62,7 @@ def read_pasted(text: str) -> Pasted:
     for number, line in enumerate(text.split("\n"), 1):
         if not line.strip():
             continue
-        words = [word.strip(".") for word in WORD.findall(line)]
+        words = [word.strip(".") for word in SEPARATORS.split(line) if "@" in word]
         if not words and not (number == 1 and HEADER.search(line)):
             unreadable.append((number, line.strip()[:300], "it contains no email address"))
         for word in words:

@@ -97,6 +97,8 @@ def plain(text: str) -> str:
 
 def basis_text(guest: Guest, title: str) -> str:
     """Returns how a person's state is known, as a sentence."""
+    if guest.state is State.ACCEPTED and guest.unidentified and guest.member is None:
+        return f"{title} says that the person is a member, but not which of the members."
     if guest.incomplete or guest.unidentified:
         reason = str(guest.incomplete or guest.unidentified)
         return f"Cannot be known: {reason}."

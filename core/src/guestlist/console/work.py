@@ -200,7 +200,7 @@ class Calls(Work):
     kind = "calls"
 
     def __init__(self, review: Review, client: Guestlist, people: People, actor: str) -> None:
-        super().__init__(review.title, actor, client.clock.now)
+        super().__init__(review.title.rstrip("?"), actor, client.clock.now)
         self.review = review
         self.steps: Sequence[Step] = review.steps
         self._client = client
