@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+import uvicorn
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
@@ -106,6 +108,37 @@ class Caller:
         assert answer.headers["content-type"] == kind
         assert answer.headers["cache-control"] == "no-store"
         return answer.json()
+
+
+class _Server(uvicorn.Server):
+    def __init__(self, app: Any) -> None:
+        super().__init__(
+            uvicorn.Config(app, port=0, lifespan="off", log_config=None, access_log=False)
+        )
+        self.up = threading.Event()
+
+    async def startup(self, sockets: Any = None) -> None:
+        await super().startup(sockets)
+        self.up.set()
+
+    @property
+    def port(self) -> int:
+        number: int = self.servers[0].sockets[0].getsockname()[1]
+        return number
+
+
+@contextmanager
+def serving(app: Any) -> Iterator[str]:
+    """Serves an application in a thread. Yields its address."""
+    server = _Server(app)
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        assert server.up.wait(10)
+        yield f"http://127.0.0.1:{server.port}"
+    finally:
+        server.should_exit = True
+        thread.join()
 
 
 @pytest.fixture(scope="session")

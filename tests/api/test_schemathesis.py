@@ -10,17 +10,14 @@ import json
 import re
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-import uvicorn
 from starlette.applications import Starlette
-from tests.api.conftest import ROSTER
+from tests.api.conftest import ROSTER, serving
 
 from guestlist import Guestlist
 from guestlist.console.api import WithApi, create_api
@@ -73,37 +70,6 @@ def described(api: Any) -> dict[str, Any]:
             for name, part in schema.get("properties", {}).items():
                 add(name, part)
     return description
-
-
-class _Server(uvicorn.Server):
-    def __init__(self, app: Any) -> None:
-        super().__init__(
-            uvicorn.Config(app, port=0, lifespan="off", log_config=None, access_log=False)
-        )
-        self.up = threading.Event()
-
-    async def startup(self, sockets: Any = None) -> None:
-        await super().startup(sockets)
-        self.up.set()
-
-    @property
-    def port(self) -> int:
-        number: int = self.servers[0].sockets[0].getsockname()[1]
-        return number
-
-
-@contextmanager
-def serving(app: Any) -> Iterator[str]:
-    """Serves an application in a thread. Yields its address."""
-    server = _Server(app)
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    try:
-        assert server.up.wait(10)
-        yield f"http://127.0.0.1:{server.port}"
-    finally:
-        server.should_exit = True
-        thread.join()
 
 
 @pytest.fixture

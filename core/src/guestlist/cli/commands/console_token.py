@@ -42,12 +42,13 @@ def _create(session: Session, name: str) -> None:
     )
     session.results.append(_row(session, token, secret))
     if session.screen is not None:
-        session.screen.line(f"The token of {name}, which is shown only now:")
-        session.screen.out.print(f"  {secret}", soft_wrap=True, style="cyan", highlight=False)
-        session.screen.line(
-            f"Its right is `{token.right}`. It expires on {token.expires_at:%d %b %Y}."
-            f" To end it before: guestlist console token revoke {token.id}"
+        # the token alone is on stdout, so that a script can store it
+        session.screen.err.print(
+            f"The right of this token is `{token.right}`. It expires on {token.expires_at:%d %b %Y}"
+            f" and is shown only now. To revoke it: guestlist console token revoke {token.id}",
+            highlight=False,
         )
+        session.screen.out.print(secret, soft_wrap=True, highlight=False)
         session.printed = True
 
 

@@ -52,7 +52,9 @@ def describe(operations: Sequence[Operation]) -> Schema:
     inputs = {model.__name__ for model in given}
     for name, schema in schemas.items():
         _without_titles(schema)
-        if name not in inputs:
+        if name in inputs:
+            _without_empty_defaults(schema)
+        else:
             _as_written(schema)
     paths: dict[str, Schema] = {}
     for one in operations:
@@ -134,6 +136,14 @@ def _as_written(schema: Schema) -> None:
         elif name not in schema.get("required", ()):
             schema.setdefault("required", []).append(name)
         part.pop("default", None)
+
+
+def _without_empty_defaults(schema: Schema) -> None:
+    """Removes defaults that are the same as leaving the field out. Some generators of clients do
+    not support those of objects."""
+    for part in schema.get("properties", {}).values():
+        if part.get("default") in ({}, [], None):
+            part.pop("default", None)
 
 
 def _without_null(part: Schema) -> None:
