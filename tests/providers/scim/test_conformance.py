@@ -24,6 +24,7 @@ from guestlist.exchange.wire import HttpxWire
 from guestlist.models import NewInvitation
 from guestlist.provider import Provider
 from guestlist_scim import Scim
+from guestlist_scim.provider import ScimOptions
 from guestlist_scim.sandbox import ScimService
 from pytest_guestlist.clock import VirtualClock
 from pytest_guestlist.conformance import ProviderSuite, Setting, Shown
@@ -92,6 +93,7 @@ DOCUMENTED = (
         {"email": "c@d.example"},
     ),
     read({"emails": None}, {"email": "ada@example.com", "login": None}),
+    read({"emails": [{"value": "a@b.example", "primary": None}]}, {"email": "a@b.example"}),
     read({"emails": [], "userName": "robot"}, {"email": None, "login": "robot"}),
     read({"displayName": "Ada", "name": None}, {"name": "Ada"}),
     read({"displayName": "Ada"}, {"name": "Ada"}),
@@ -130,6 +132,13 @@ DOCUMENTED = (
         sends=["/Groups?startIndex=2&count=100"],
     ),
     Shown("roles", listed(GROUPS), [*TWO, {"id": "g-3"}], sends=["excludedAttributes=members"]),
+    Shown("roles", listed([]), [], settings={"page_size": 7}, sends=["startIndex=1&count=7"]),
+    Shown(  # some services have numbers as ids
+        "members",
+        [listed([GROUPS[0] | {"members": [{"value": 12}]}]), listed([USER | {"id": 12}])],
+        [{"id": "12", "roles": TWO[:1]}],
+        several=True,
+    ),
     Shown("access", listed(GROUPS), [{"role": "g-2"}], sends=["/Groups?startIndex=1"]),
     Shown(
         "access",
@@ -186,6 +195,23 @@ DOCUMENTED = (
             '"userName":"ada@example.com","emails":[{"value":"ada@example.com"'
             ',"type":"work","primary":true}],"active":true',
             "application/scim+json",
+        ],
+    ),
+    Shown(
+        "invite",
+        USER,
+        READ,
+        status=201,
+        arguments=(
+            NewInvitation(
+                email="ada@example.com",
+                options=ScimOptions(
+                    display_name="Ada", given_name="A.", family_name="Byron", external_id="7"
+                ),
+            ),
+        ),
+        sends=[
+            '"displayName":"Ada","name":{"givenName":"A.","familyName":"Byron"},"externalId":"7"}'
         ],
     ),
     Shown(
@@ -261,7 +287,7 @@ DOCUMENTED = (
     refused("invalidPath", 400, Rejected, says="removes_members"),
     refused("mutability", 400, Rejected, says="at the service"),
     refused("sensitive", 403, Forbidden, says="find_by"),
-    refused("invalidValue", 400, Rejected, says="No"),
+    refused("invalidValue", 400, Rejected, says="external id"),
     refused(None, 401, Unauthorized, says="token"),
     refused(None, 403, Forbidden, says="SCIM"),
     refused(None, 404, NotFound, says="base_url"),

@@ -18,6 +18,7 @@ from guestlist.provider import (
     Effect,
     Flow,
     Limit,
+    Options,
     Page,
     Provider,
     Request,
@@ -30,9 +31,6 @@ from guestlist.provider import (
     setting,
 )
 
-PAGE_SIZE = 100
-"""Records per page. A service may send fewer; `totalResults` shows where the list ends."""
-
 USER_SCHEMA = "urn:ietf:params:scim:schemas:core:2.0:User"
 PATCH_SCHEMA = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
 
@@ -40,10 +38,20 @@ _HINTS = {
     "invalidFilter": "The service cannot search like this. Set find_by and find_groups in the"
     " account: see the table of settings.",
     "invalidPath": 'Set removes_members = "by_value" or patch = false in the account.',
+    "invalidValue": "If the service requires a name or an external id, give it as an option.",
     "mutability": "The service does not let SCIM clients change this. Change it at the service.",
     "sensitive": "The service refuses personal data in a URL. Set find_by = [] in the account.",
 }
 """What to do for the error words of SCIM (RFC 7644, 3.12)."""
+
+
+class ScimOptions(Options):
+    """Attributes of the new user. Some services require some of them."""
+
+    display_name: str = ""
+    given_name: str = ""
+    family_name: str = ""
+    external_id: str = ""
 
 
 class Scim(Provider):
@@ -52,6 +60,7 @@ class Scim(Provider):
     name = "scim"
     title = "SCIM"
     docs_url = "https://www.rfc-editor.org/rfc/rfc7644"
+    Options = ScimOptions
     sandbox = "guestlist_scim.sandbox:ScimService"
     judges = (
         "a real server, scim2-server 0.8.3",
@@ -95,6 +104,7 @@ class Scim(Provider):
         "How a PATCH names who leaves a group: by_path (members[value eq ...]) or by_value",
         default="by_path",
     )
+    page_size: int = setting("Records per page; a service may send fewer", default=100)
     requests_per_minute: int = setting(
         "How many requests a minute the service allows; 0 if unknown", default=0
     )
@@ -146,6 +156,7 @@ class Scim(Provider):
             "userName": new.login or new.email,
             "emails": [{"value": new.email, "type": "work", "primary": True}],
             "active": True,
+            **_attributes(new.options),
         }
         if self.deprovision == "deactivate":
             known = yield from self.find_member(new.login or new.email)
@@ -246,12 +257,33 @@ class Scim(Provider):
     def _users(
         self, cursor: str | None, read: Callable[[Any], Member | None], filter: str | None = None
     ) -> Flow[Page[Member]]:
-        return (yield from _list("Users", cursor, read, filter=filter))
+        return (yield from self._list("Users", cursor, read, filter=filter))
 
     def _groups(
         self, cursor: str | None, read: Callable[[Any], Any], **query: str | None
     ) -> Flow[Page[Any]]:
-        return (yield from _list("Groups", cursor, read, **query))
+        return (yield from self._list("Groups", cursor, read, **query))
+
+    def _list(
+        self, what: str, cursor: str | None, read: Callable[[Any], Any], **query: str | None
+    ) -> Flow[Page[Any]]:
+        size = self.page_size
+
+        def page(start: int) -> Request:
+            return Request.get(what, query={**query, "startIndex": start, "count": size})
+
+        return (
+            yield from by_offset(
+                cursor,
+                page,
+                read,
+                "Resources",
+                size=size,
+                start=1,
+                total="totalResults",
+                email=address_of,
+            )
+        )
 
     def _set_active(self, member: Member, active: bool) -> Flow[None]:
         change = {"op": "replace", "path": "active", "value": active}
@@ -261,7 +293,7 @@ class Scim(Provider):
         self, role: Role, change: Mapping[str, Any], user: str, *, held: bool
     ) -> Flow[None]:
         def members(raw: Mapping[str, Any]) -> Mapping[str, Any]:
-            others = [one for one in raw.get("members") or () if one["value"] != user]
+            others = [one for one in raw.get("members") or () if str(one["value"]) != user]
             return {"members": others + [{"value": user}] * held}
 
         yield from self._change(("Groups", role.id), change, members)
@@ -292,7 +324,7 @@ class Scim(Provider):
         inactive = MemberState.SUSPENDED
         if self.deprovision == "deactivate":
             inactive = MemberState.REMOVED
-        roles = groups.get(raw["id"], ()) if groups is not None else None
+        roles = groups.get(str(raw["id"]), ()) if groups is not None else None
         if self.groups_in_users:
             roles = tuple(_read_membership(one) for one in raw.get("groups") or ())
         return Member(
@@ -307,26 +339,16 @@ class Scim(Provider):
         )
 
 
-def _list(
-    what: str, cursor: str | None, read: Callable[[Any], Any], **query: str | None
-) -> Flow[Page[Any]]:
-    """Reads one page of a list."""
-
-    def page(start: int) -> Request:
-        return Request.get(what, query={**query, "startIndex": start, "count": PAGE_SIZE})
-
-    return (
-        yield from by_offset(
-            cursor,
-            page,
-            read,
-            "Resources",
-            size=PAGE_SIZE,
-            start=1,
-            total="totalResults",
-            email=address_of,
-        )
-    )
+def _attributes(options: Any) -> dict[str, Any]:
+    """Returns the attributes of a new user that the caller gave."""
+    given = options or ScimOptions()
+    name = {"givenName": given.given_name, "familyName": given.family_name}
+    attributes = {
+        "displayName": given.display_name,
+        "name": {key: one for key, one in name.items() if one},
+        "externalId": given.external_id,
+    }
+    return {key: one for key, one in attributes.items() if one}
 
 
 def _equals(name: str, value: str) -> str:
@@ -336,7 +358,7 @@ def _equals(name: str, value: str) -> str:
 
 def addresses(raw: Mapping[str, Any]) -> Iterator[str]:
     """Yields the email addresses of a user, the primary one first."""
-    emails = sorted(raw.get("emails") or (), key=lambda one: not _flag(one.get("primary", False)))
+    emails = sorted(raw.get("emails") or (), key=lambda one: not _flag(one.get("primary") or False))
     yield from (one["value"] for one in emails if one.get("value"))
     if "@" in raw["userName"]:
         yield raw["userName"]
@@ -390,7 +412,7 @@ def _read_membership(raw: Mapping[str, Any]) -> Role:
 
 def _members_of(raw: Mapping[str, Any]) -> tuple[Role, list[str]]:
     """Returns a group, and the ids of its members."""
-    return read_group(raw), [one["value"] for one in raw.get("members") or ()]
+    return read_group(raw), [str(one["value"]) for one in raw.get("members") or ()]
 
 
 def _groups_by_user(groups: Iterable[tuple[Role, list[str]]]) -> dict[str, tuple[Role, ...]]:
