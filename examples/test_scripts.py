@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import json
 import runpy
+import shutil
 import sys
+import time
+import tomllib
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from guestlist.cli import main
 from guestlist.provider import Provider
 from guestlist.sandbox import Sandbox
+from guestlist.sandbox.services import service_classes
 
 HERE = Path(__file__).parent
 
@@ -97,3 +104,56 @@ def test_scheduled(
 
     assert run("scheduled.py", "nowhere.toml") == 1
     assert "nowhere.toml" in capsys.readouterr().err
+
+
+def test_company(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A person joins and leaves all services of `company.toml`, as docs/company.md says."""
+    start = datetime(2026, 11, 30, tzinfo=UTC).timestamp() - time.monotonic()
+    shutil.copy(HERE / "company.toml", tmp_path / "guestlist.toml")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "80")
+    roster = tomllib.loads(Path("guestlist.toml").read_text())
+    with Sandbox(service_classes(), time_source=lambda: start + time.monotonic()) as sandbox:
+        monkeypatch.setenv("GUESTLIST_SANDBOX", sandbox.url)
+
+        def guestlist(*words: str) -> str:
+            code = main(words)
+            printed = capsys.readouterr()
+            assert code == 0, (words, printed)
+            return printed.out
+
+        def matrix(pattern: str) -> list[str]:
+            _, line = csv.reader(io.StringIO(guestlist("who", pattern, "--csv")))
+            return line[1:]
+
+        guestlist("apply", "--ledger", "company.db")
+        accounts = list(roster["accounts"])
+        groups = roster["groups"]
+        wanted = {*groups["staff"]["accounts"], *groups["engineering"]["accounts"]}
+        expected = dict.fromkeys(wanted, "invited") | {"scim": "member"}
+        nina = [expected.get(account, "") for account in accounts]
+        assert matrix("nina") == nina
+        assert "member" in matrix("kim")
+
+        for hosted in sandbox.services.values():
+            for invitation in hosted.service.snapshot()["invitations"]:
+                if invitation["state"] == "pending":
+                    hosted.service.accept(invitation["id"])
+        assert "nina@example.org" in guestlist("settle", "--ledger", "company.db")
+        assert matrix("nina") == ["member" if word else "" for word in nina]
+        guestlist("plan", "--detailed-exitcode")
+        guestlist("audit", "--fail-on", "not-in-roster,missing,unclear,outside-domain")
+
+        offboarded = guestlist("offboard", "nina@example.org", "--ledger", "company.db")
+        assert offboarded.count("removed") == len(wanted)
+        text = Path("guestlist.toml").read_text()
+        begin = text.index("[[people]] # joins")
+        end = text.index("[[people]]", begin + 1)
+        Path("guestlist.toml").write_text(text[:begin] + text[end:])
+
+        sandbox.clock.advance(timedelta(days=1500))  # beyond the last day of Omar
+        guestlist("apply", "--prune", "--ledger", "company.db")
+        assert guestlist("who", "omar") == guestlist("who", "nina") == "No people.\n"
+        guestlist("plan", "--detailed-exitcode")
