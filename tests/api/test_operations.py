@@ -80,6 +80,64 @@ def test_onboarding_does_not_wait(server: Server, caller: Caller) -> None:
     assert len(server.sandbox.emails(to=ADA)) == 1
 
 
+def test_the_people_of_all_accounts_page_by_page(server: Server, caller: Caller) -> None:
+    for account, roles in (("vultr", []), ("aitronos", ["Member"])):
+        caller.post("/invite", account=account, email=ADA, roles=roles)
+    found: list[Any] = []
+    page = caller.get("/people", limit=3)
+    while True:
+        assert page["problems"] == []
+        found += page["items"]
+        if "next" not in page:
+            break
+        page = caller.get("/people", limit=3, cursor=page["next"])
+    assert len(found) == len({one["key"] for one in found}) > 3
+    (ada,) = (one for one in found if one["key"] == ADA)
+    assert {one["account"]: one["state"] for one in ada["guests"]} == {
+        "vultr": "pending",
+        "aitronos": "pending",
+    }
+    assert (ada["in_roster"], ada["wanted"]) == (True, ["vultr"])
+    assert [one["key"] for one in caller.get("/people", match="ada@")["items"]] == [ADA]
+    assert caller.get("/people", match="nobody")["items"] == []
+    (there,) = caller.get("/people", match=ADA, account="vultr")["items"]
+    assert [one["account"] for one in there["guests"]] == ["vultr"]
+    assert caller.get("/people", 404, account="nope")["error"] == "UnknownAccount"
+
+
+def test_an_audit_finds_what_should_not_be_so(new_server: NewServer, caller: Caller) -> None:
+    found = caller.get("/audit", account="vultr")
+    kinds = {(one["kind"], one["person"]) for one in found["findings"]}
+    assert ("missing", ADA) in kinds
+    assert ("not_in_roster", "ines@example.org") in kinds
+    assert found["problems"] == []
+    assert new_server(roster=None).caller().get("/audit", 404)["error"] == "NoRoster"
+
+
+def test_offboarding_takes_a_person_out_of_every_account(server: Server, caller: Caller) -> None:
+    caller.post("/invite", account="vultr", email=ADA)
+    accept(server)
+    caller.post("/invite", account="aitronos", email=ADA, roles=["Member"])
+    planned = caller.post("/offboard", who=ADA, dry_run=True)
+    assert {one["account"]: one["outcome"] for one in planned["accounts"]} == {
+        "aitronos": "would_remove",
+        "vultr": "would_remove",
+    }
+    assert caller.get("/status", account="vultr", who=ADA)["state"] == "accepted"
+    done = caller.post("/offboard", who=ADA, note="left")
+    assert not done["access_remains"]
+    assert [one["outcome"] for one in done["accounts"]] == ["removed", "removed"]
+    assert caller.get("/status", account="vultr", who=ADA)["state"] == "gone"
+    lines = [one for one in history.lines(server.ledger.store) if one.note == "left"]
+    assert {(one.account, one.actor) for one in lines} == {
+        ("vultr", "deploy"),
+        ("aitronos", "deploy"),
+    }
+    again = caller.post("/offboard", who=ADA)
+    assert {one["outcome"] for one in again["accounts"]} == {"not_there"}
+    assert caller.post("/offboard", 422, who="@ada")["error"] == "InvalidArgument"
+
+
 def test_the_ledger_names_the_token_and_the_note(server: Server) -> None:
     caller = server.caller(name="payroll")
     caller.post("/invite", account="vultr", email=ADA, note="TICKET-7")

@@ -272,7 +272,7 @@ class Jobs:
 
     def __init__(self, ledger: Ledger, roster: Roster | Path | None) -> None:
         self._ledger = ledger
-        self._roster = roster
+        self.roster = roster
         self._lock = threading.Lock()
         self._plans: dict[str, PlanJob] = {}
         self._runs: dict[str, RunJob] = {}
@@ -281,7 +281,7 @@ class Jobs:
     def make_plan(self, client: Guestlist, asked: PlanBody, actor: str) -> PlanJob:
         """Begins to make a plan."""
         folder = Path(self._folder.name)
-        job = PlanJob(client, self._ledger, self._its_roster(), asked, folder, actor)
+        job = PlanJob(client, self._ledger, self.needed_roster(), asked, folder, actor)
         with self._lock:
             self._plans[job.id] = job
             for old in _superfluous(self._plans, MAX_PLANS):
@@ -298,7 +298,7 @@ class Jobs:
         plan = self.plan(asked.plan)
         plan.made()
         ledger = self._ledger.acting_as(actor, asked.note)
-        job = RunJob(client, ledger, self._its_roster(), asked, plan)
+        job = RunJob(client, ledger, self.needed_roster(), asked, plan)
         with self._lock:
             for other in self._runs.values():
                 if other.state is JobState.WORKING:
@@ -360,15 +360,20 @@ class Jobs:
         with self._lock:
             return [*self._plans.values(), *self._runs.values()]
 
-    def _its_roster(self) -> Roster | Path:
-        if self._roster is None:
+    def needed_roster(self) -> Roster | Path:
+        """Returns the roster.
+
+        Raises:
+            Refused: there is none.
+        """
+        if self.roster is None:
             raise Refused(
                 404,
                 "NoRoster",
-                "this server has no roster, so there is nothing to plan",
+                "this server has no roster to compare with",
                 hint="Start it with a roster.",
             )
-        return self._roster
+        return self.roster
 
 
 def _superfluous(jobs: dict[str, Any], most: int) -> list[Any]:

@@ -12,7 +12,9 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints
 from guestlist.changes import Action
 from guestlist.models import (
     Access,
+    AccountOffboarding,
     Guest,
+    Identity,
     Invitation,
     Member,
     OnboardOutcome,
@@ -20,6 +22,9 @@ from guestlist.models import (
     RoleResult,
     State,
 )
+from guestlist.runs.auditing import PENDING_DAYS
+from guestlist.runs.findings import Finding, Unchecked
+from guestlist.runs.person import Person
 
 MAX_PAGE_SIZE = 200
 PRINTABLE = r"^[^\x00-\x1f\x7f]*$"
@@ -107,6 +112,26 @@ class RolesQuery(PageQuery):
     ] = ""
 
 
+class PeopleQuery(PageQuery):
+    account: Annotated[Account | None, Field(description="Only this account.")] = None
+    match: Annotated[
+        str,
+        StringConstraints(pattern=PRINTABLE, max_length=200),
+        Field(
+            description="Only people with this in an address, a login or the name, or a pattern"
+            " with `*` and `?`."
+        ),
+    ] = ""
+
+
+class AuditQuery(Given):
+    account: Annotated[Account | None, Field(description="Only this account.")] = None
+    pending_days: Annotated[
+        float,
+        Field(ge=0, le=10_000, description="Report invitations that are open for more days."),
+    ] = PENDING_DAYS
+
+
 class WhoQuery(Given):
     account: Account
     who: Who
@@ -165,6 +190,15 @@ class WhoBody(Given):
 
 class RoleBody(WhoBody):
     role: RoleName
+
+
+class OffboardBody(Given):
+    who: Who
+    accounts: Annotated[
+        tuple[Account, ...], Field(max_length=100, description="Only these accounts.")
+    ] = ()
+    dry_run: Annotated[bool, Field(description="Only find out what would be taken away.")] = False
+    note: Note | None = None
 
 
 class PlanBody(Given):
@@ -294,6 +328,31 @@ class InvitationPage(Page):
 
 class RolePage(Page):
     items: tuple[Role, ...]
+
+
+class PersonPage(Page):
+    items: tuple[Person, ...]
+    problems: tuple[Problem, ...] = ()
+    """Accounts that could not be read, or not completely. People may be missing there."""
+
+
+class Audit(Answer):
+    """What should not be so in the accounts."""
+
+    findings: tuple[Finding, ...]
+    unchecked: tuple[Unchecked, ...]
+    """What could not be checked, and why."""
+    problems: tuple[Problem, ...] = ()
+    """Accounts that could not be read, or not completely."""
+
+
+class Offboarding(Answer):
+    """The result of `offboard`."""
+
+    person: Identity
+    access_remains: bool
+    """Whether the person has access anywhere, or it cannot be told that there is none."""
+    accounts: tuple[AccountOffboarding, ...]
 
 
 class OnboardingOutcome(StrEnum):

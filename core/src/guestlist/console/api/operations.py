@@ -6,9 +6,10 @@ the model of the answer. The docstring is the description.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
 from pydantic import BaseModel
@@ -19,6 +20,8 @@ from guestlist.console.api.models import (
     AccountInfo,
     AccountList,
     AccountQuery,
+    Audit,
+    AuditQuery,
     ChangePage,
     Checked,
     InvitationPage,
@@ -28,10 +31,14 @@ from guestlist.console.api.models import (
     MembersQuery,
     NoBody,
     NoQuery,
+    OffboardBody,
+    Offboarding,
     OnboardBody,
     Onboarding,
     OnboardingOutcome,
     PageQuery,
+    PeopleQuery,
+    PersonPage,
     PlanBody,
     PlanInfo,
     RoleBody,
@@ -45,16 +52,20 @@ from guestlist.console.api.models import (
     WhoQuery,
 )
 from guestlist.console.api.pages import PagePart, Pages
-from guestlist.errors import InvalidArgument, WaitTimeout
+from guestlist.console.api.problems import problem_of
+from guestlist.errors import ConfigError, InvalidArgument, WaitTimeout
 from guestlist.ledger.tokens import Right
 from guestlist.models import (
     Access,
     Guest,
+    Identity,
     InviteResult,
     RemoveResult,
     RevokeResult,
     RoleResult,
 )
+from guestlist.roster.file import Roster, read_roster
+from guestlist.runs import audit, who
 from guestlist.verbs import Items
 
 
@@ -235,6 +246,79 @@ def get_status(call: Call, given: StatusQuery) -> Guest:
     An unknown address is not an error: its state is `gone`.
     """
     return call.on(given.account).status(given.who, login=given.login or None)
+
+
+@operation("GET", "/people", Right.READ)
+def list_people(call: Call, given: PeopleQuery) -> PersonPage:
+    """List the people of all accounts, one item for each person.
+
+    Addresses and logins are merged as the roster says. The first page takes as long as reading the
+    slowest account.
+    """
+    asked = _identity(call, "people", given)
+    if given.cursor:
+        return PersonPage(**_fields(call.pages.following(given.cursor, given.limit, asked)))
+    accounts = (given.account,) if given.account else ()
+    people = who(call.jobs.roster, client=call.client, accounts=accounts)
+    items = (one for one in people if one.matches(given.match or "*"))
+    page = call.pages.first(items, given.limit, asked, close=people.close)
+    problems = tuple(map(problem_of, (*people.errors.values(), *people.problems)))
+    return PersonPage(**_fields(page), problems=problems)
+
+
+@operation("GET", "/audit", Right.READ)
+def get_audit(call: Call, given: AuditQuery) -> Audit:
+    """Compare the accounts with the roster and its policies, and return what should not be so.
+
+    It takes as long as reading the slowest account, with the roles of each member.
+    """
+    result = audit(
+        call.jobs.needed_roster(),
+        client=call.client,
+        accounts=(given.account,) if given.account else (),
+        pending_days=given.pending_days,
+    )
+    return Audit(
+        findings=result.findings,
+        unchecked=result.unchecked,
+        problems=tuple(map(problem_of, result.errors.values())),
+    )
+
+
+@operation("POST", "/offboard", Right.CHANGE)
+def offboard(call: Call, given: OffboardBody) -> Offboarding:
+    """Take a person out of every account: memberships, open invitations and deferred roles.
+
+    If an account fails, the others are handled all the same: look at `access_remains`. Safe to
+    repeat.
+    """
+    accounts = given.accounts or tuple(call.client.accounts)
+    person = _named(call.jobs.roster, given.who, accounts)
+    client = call.client.acting_as(call.actor, note=given.note)
+    (result,) = client.offboard(person, account=accounts, dry_run=given.dry_run)
+    return Offboarding(
+        person=result.person, access_remains=result.access_remains, accounts=result.accounts
+    )
+
+
+def _named(roster: Roster | Path | None, name: str, accounts: Sequence[str]) -> str | Identity:
+    """Returns all names that the roster gives for a person. A login in the only account needs no
+    roster.
+
+    Raises:
+        InvalidArgument: no person of the roster has the login, or several do.
+        ConfigError: the roster is invalid.
+    """
+    if roster is None or (name.startswith("@") and len(accounts) == 1):
+        return name
+    if not isinstance(roster, Roster):
+        roster = read_roster(roster, allow_empty=True)
+    try:
+        return roster.identify(name)
+    except ConfigError as error:
+        if not name.startswith("@"):
+            raise
+        raise InvalidArgument(error.message, hint=error.hint) from None
 
 
 @operation("GET", "/access", Right.READ)
