@@ -145,6 +145,8 @@ class Service:
     kept: set[str] = field(default_factory=set)
     """Ids of invitations that it does not revoke, although it answers 204."""
     refused: set[str] = field(default_factory=set)
+    revoked_meanwhile: set[str] = field(default_factory=set)
+    """Ids of invitations that another client revokes just before."""
     log: list[str] = field(default_factory=list)
     bodies: list[dict[str, Any]] = field(default_factory=list)
     emails: int = 0
@@ -186,6 +188,9 @@ class Service:
             return httpx.Response(201, json=self.invitations[-1])
         found = next((one for one in records if one["id"] == rest[0]), None)
         if found is None:
+            return httpx.Response(404, json={"error": "not found"})
+        if request.method == "DELETE" and rest[0] in self.revoked_meanwhile:
+            records.remove(found)
             return httpx.Response(404, json={"error": "not found"})
         if request.method == "DELETE" and rest[0] in self.refused:
             return httpx.Response(403, json={"error": "not yours"})
@@ -272,6 +277,19 @@ def test_a_withdrawal_that_is_refused_halfway_says_what_remains(guests: Call, tw
     assert f"{left}" in refused.value.hint
     assert refused.value.hint.startswith("Still open: ")
     assert refused.value.half_done
+
+
+def test_a_refusal_after_others_were_gone_already_changed_nothing(
+    guests: Call, two: Service
+) -> None:
+    two.revoked_meanwhile = {guests("status", ADA).invitations[0].id}
+    two.refused = {"i-2", "i-1"} - two.revoked_meanwhile
+    [left] = two.refused
+    with pytest.raises(errors.Forbidden) as refused:
+        guests("revoke", ADA)
+    assert (refused.value.happened, refused.value.half_done) == (False, False)
+    assert refused.value.hint.startswith("Still open: ")
+    assert left in refused.value.hint
 
 
 def test_remove_clears_the_member_and_leftover_invitations(guests: Call, two: Service) -> None:

@@ -140,6 +140,27 @@ DOCUMENTED = (
     ),
     Shown("get_member", USER, {"roles": ["developer"]}, settings={"workspaces": False}),
     Shown(
+        "get_member",
+        [USER, page(WORKSPACE, WORKSPACE | {"id": "wrkspc_2"}), page(IN_IT)],
+        {"roles": ["developer", "wrkspc_1/workspace_admin", "wrkspc_2/workspace_admin"]},
+        several=True,
+    ),
+    *(
+        Shown("revoke", INVITE | {"status": word}, Conflict, says="only a pending one")
+        for word in ("accepted", "expired", "deleted")
+    ),
+    Shown(
+        "assign_role",
+        [page(IN_IT), IN_IT],
+        None,
+        several=True,
+        arguments=(
+            Member(id=USER["id"], email=USER["email"]),
+            Role(id="wrkspc_1/workspace_developer", kind="workspace"),
+        ),
+        sends=[f"/members/{USER['id']}", '{"workspace_role":"workspace_developer"}'],
+    ),
+    Shown(
         "members",
         [page(WORKSPACE), page(IN_IT), page(USER)],
         {"items": [MEMBER], "next": None},
@@ -172,7 +193,7 @@ DOCUMENTED = (
             Role(id="wrkspc_1", kind="workspace"),
         ),
     ),
-    refused("already_member", Conflict),
+    refused("already_member", Conflict, says="code already_member"),
     refused("invite_already_exists", Conflict),
     refused("org_member_limit_exceeded", SeatLimit, says="Pending invites count"),
     refused("workspace_member_limit_exceeded", Forbidden, says="workspace"),

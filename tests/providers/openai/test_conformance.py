@@ -174,6 +174,23 @@ DOCUMENTED = (
         )
     ),
     Shown(
+        "get_member",
+        [USER, page(PROJECT, PROJECT | {"id": "project-b"}), page(IN_IT)],
+        {"roles": ["owner", "project-abc/owner", "project-b/owner"]},
+        several=True,
+    ),
+    Shown(
+        "assign_role",
+        [page(IN_IT), IN_IT],
+        None,
+        several=True,
+        arguments=(
+            Member(id="user_abc", email="user@example.com"),
+            Role(id="project-abc", kind="project"),
+        ),
+        sends=["/users/user_abc", '{"role":"member"}'],
+    ),
+    Shown(
         "members",
         [page(PROJECT), page(IN_IT), page(USER)],
         {"items": [MEMBER], "next": None},

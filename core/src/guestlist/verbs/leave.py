@@ -199,21 +199,23 @@ def _withdraw_all(
         Conflict: an invitation is open still.
     """
     outcome = RevokeOutcome.ALREADY_REVOKED
+    done: bool | None = False  # None if an earlier attempt may have revoked one
     revoked: list[Invitation] = []
     left, after = list(invitations), Guest(account=call.account.name, state=State.UNKNOWN)
     for _ in range(MAX_LOOKS):
         for one in left:
             try:
                 after = yield from _settled(call, call.provider.revoke(one), email)
-                outcome = RevokeOutcome.REVOKED
+                outcome, done = RevokeOutcome.REVOKED, True
             except NotFound as error:
+                done = done or (False if error.happened is False else None)
                 after = yield from _look_for_absence(call, email, error)
                 if _is_among(one, after.invitations):
                     raise
             except GuestlistError as error:
                 if revoked and error.happened is False:
-                    error.happened = error.half_done = True
-                    remaining = [other for other in invitations if other not in revoked]
+                    error.happened, error.half_done = done, done is not False
+                    remaining = [other for other in left if other not in revoked]
                     error.hint = f"Still open: {offers(remaining)}. {error.hint}".strip()
                 raise
             revoked.append(one)
