@@ -65,7 +65,7 @@ AUDITOR: dict[str, Any] = {  # docs.gitlab.com/api/member_roles
     "name": "Guest + read code",
     "description": "Custom guest that can read code",
     "group_id": 84,
-    "base_access_level": 10,
+    "base_access_level": 20,
     "read_code": True,
 }
 CUSTOM = Role(id="2", name="Guest + read code", kind="custom_role")
@@ -141,7 +141,7 @@ DOCUMENTED = (
         {"roles": [], "state": "pending"},
         several=True,
         arguments=(NEW.model_copy(update={"roles": (CUSTOM,)}),),
-        sends=["/groups/84/member_roles", '"access_level":10', '"member_role_id":2'],
+        sends=["/groups/84/member_roles", '"access_level":20', '"member_role_id":2'],
         settings={**GROUP, "custom_roles": "84"},
     ),
     # Of several addresses, each has its own text; guestlist sends one.

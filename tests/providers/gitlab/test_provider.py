@@ -39,6 +39,8 @@ class World:
         self.service = GitLabService(clock=Clock(lambda: self.clock.now().timestamp()))
         self.answers: list[tuple[str, str, int]] = []
         self.kind = kind
+        self.loses = ""
+        """The method of the requests whose answers are lost."""
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
         outgoing = Outgoing(
@@ -53,6 +55,8 @@ class World:
         answer = call(self.service, outgoing)
         path = request.url.raw_path.decode().partition("?")[0]
         self.answers.append((request.method, path.rpartition("42/")[2], answer.status))
+        if request.method == self.loses:
+            raise httpx.ReadTimeout("no answer", request=request)
         return httpx.Response(answer.status, headers=answer.headers, content=answer.content)
 
     def account(self, **changes: Any) -> GitLab:
@@ -193,6 +197,28 @@ def test_programs_are_no_people(world: World) -> None:
     world.member("bot@gitlab.example", login="group_42_bot_1f")
     found = {one.login: one.service for one in world.guests()("members")}
     assert found == {"olga": False, "rita": False, "group_42_bot_1f": True}
+
+
+def test_a_withdrawal_without_an_answer_is_not_sent_again(world: World) -> None:
+    """It names the address only, and could withdraw a newer invitation."""
+    guests = world.guests()
+    guests("invite", ADA, role="Guest")
+    world.loses = "DELETE"
+    with pytest.raises(errors.OutcomeUnknown):
+        guests("revoke", ADA)
+    assert world.changes.count(("DELETE", "invitations/ada%40example.com")) == 1
+    world.loses = ""
+    assert guests("revoke", ADA).outcome == "already_revoked"
+
+
+def test_an_invitation_without_an_answer_is_found_by_looking(world: World) -> None:
+    guests = world.guests()
+    world.loses = "POST"
+    result = guests("invite", ADA, role="Guest")
+    assert (result.outcome, result.email_sent) == (Outcome.INVITED, None)
+    with pytest.raises(errors.OutcomeUnknown):  # joined at once: no list tells who it is
+        guests("invite", KIM, role="Guest")
+    assert [path for method, path in world.changes if method == "POST"] == ["invitations"] * 2
 
 
 # ---------------------------------------------------------------------------- inherited members
