@@ -442,6 +442,16 @@ def test_a_refusal_shows_that_an_unknown_address_is_a_member_s(
     assert make(Merging)("invite", ADA).outcome is Outcome.ALREADY_MEMBER
 
 
+@pytest.mark.parametrize("state", ["accepted", "revoked", "declined", "expired"])
+def test_an_ended_invitation_does_not_hide_a_refused_member(
+    make: Callable[..., Call], logins: Service, state: str
+) -> None:
+    logins.invited("i-1", ADA, state=state)
+    result = make(Refusing)("invite", ADA)
+    assert (result.outcome, logins.emails) == (Outcome.ALREADY_MEMBER, 0)
+    assert logins.log.count("POST /invitations") == (2 if state == "expired" else 1)
+
+
 def test_a_full_organization_does_not_make_a_member(
     make: Callable[..., Call], logins: Service
 ) -> None:
@@ -500,6 +510,29 @@ def test_an_invitation_by_login_is_revoked_by_the_login(
     service.invited_by_login("i-1", "ada-l")
     assert make(Logins)("revoke", "@Ada-L").outcome is RevokeOutcome.REVOKED
     assert service.open == []
+
+
+def test_an_address_may_be_invited_by_a_login_that_is_not_known(
+    make: Callable[..., Call], service: Service
+) -> None:
+    class Searching(Refusing):
+        @operation
+        def find_invitation(self, email: str) -> Flow[Invitation | None]:
+            found = (yield from self.invitations()).items
+            return next((one for one in found if one.email in (email, None)), None)
+
+    service.invited_by_login("i-1", "ada-l")
+    guests = make(Searching)
+    guest = guests("status", ADA)
+    assert (guest.state, guest.invitations) == (State.UNKNOWN, ())
+    assert "(id i-1): it shows only the login ada-l" in (guest.incomplete or "")
+    for verb in ("revoke", "resend"):
+        with pytest.raises(errors.MalformedResponse, match="shows only the login ada-l"):
+            guests(verb, ADA)
+    assert (service.log, service.open) == ([], ["i-1"])
+    result = guests("invite", "bob@example.com")
+    assert result.outcome is Outcome.INVITED
+    assert "It was sent although" in result.warnings[-1]
 
 
 def test_an_invitation_by_login_is_made_anew_with_the_login(

@@ -16,6 +16,7 @@ from guestlist.errors import (
     Forbidden,
     GuestlistError,
     InvalidArgument,
+    MalformedResponse,
     NotFound,
     RateLimited,
     Rejected,
@@ -137,6 +138,10 @@ def test_a_person_is_invited_by_login(addresses: str) -> None:
     assert home.guests.status("@nina-dev").state is State.PENDING
     assert home.guests.resend("@nina-dev").outcome is Outcome.RESENT
     assert home.emails("nina@example.org") == 2
+    if addresses == "hidden":
+        for verb in (home.guests.revoke, home.guests.resend):
+            with pytest.raises(MalformedResponse, match="it shows only the login nina-dev"):
+                verb("nina@example.org")
     home.guests.revoke("@nina-dev")
     assert home.guests.status("@nina-dev").state is State.GONE
 

@@ -435,6 +435,10 @@ class Provider(BaseModel):
         """Returns the invitation for an email address, or None. With `finds_logins`, `email` may
         also be a login with a leading `@`.
 
+        If no invitation shows the address, and an open one shows only a login, return that:
+        guestlist then reports that it may be this person's, and does not count the person as not
+        invited.
+
         Leave this undefined if the service cannot search by address: guestlist then reads the pages
         of `invitations`.
         """

@@ -374,10 +374,13 @@ def _invitations(call: Call, email: str) -> Steps[Matches[Invitation]]:
         return Matches([])
     made = call.account.just_made(email)  # read before the lists, because the lists may be older
     mine = Matches[Invitation]([])
+    nameless: Invitation | None = None
     if names := _findable_names(call, "find_invitation", email):
         for name in names:
             found = yield from run(call, provider.find_invitation(name))
-            if found is not None and found not in mine.items:
+            if found is not None and found.email is None and not name.startswith("@"):
+                nameless = found
+            elif found is not None and found not in mine.items:
                 mine.items.append(found)
     elif provider.supports("invitations"):
         mine = yield from matching(
@@ -388,9 +391,15 @@ def _invitations(call: Call, email: str) -> Steps[Matches[Invitation]]:
             # An open invitation may exist besides a closed one.
             proof=lambda one: is_open(one, call.account),
         )
+    hidden = mine.hidden
+    if call.login is None:
+        nameless = nameless or mine.nameless
+    if nameless is not None and nameless not in mine.items:
+        why = f"it shows only the login {nameless.login}. Name the person by the login"
+        hidden = hidden or RecordProblem(1, why, nameless.id)
     now = call.account.now()
     items = [current(one, provider, now) for one in with_made(mine.items, made)]
-    return Matches(items, mine.hidden)
+    return Matches(items, hidden)
 
 
 def with_made(listed: list[Invitation], made: Guest | None) -> list[Invitation]:

@@ -233,19 +233,39 @@ def _after_refusal(
     """
     guest = yield from look(call, new.who, again=True)
     blocking = guest.invitation
-    refuses_members = isinstance(refusal, Conflict) and _handles_members(call.provider)
-    if guest.unidentified is not None and blocking is None and refuses_members:
-        # a person who is refused and not invited is a member
-        is_member = {"state": State.ACCEPTED, "basis": Basis.INFERRED}
-        guest = guest.model_copy(update=is_member)
-        result = already_member_result(call, new, if_exists, guest)
-        why = f"{call.provider.title} refused the invitation: {refusal.message}"
-        return result.model_copy(update={"warnings": (why, *result.warnings)})
-    is_invited = guest.state in MAY_BE_OPEN and blocking is not None
+    may_block = blocking is not None and blocking.state in (*MAY_BE_OPEN, State.EXPIRED)
+    hides_member = (
+        guest.unidentified is not None
+        and isinstance(refusal, Conflict)
+        and _handles_members(call.provider)
+    )
+    if hides_member and not may_block:
+        return _hidden_member_result(call, new, if_exists, guest, refusal)
+    is_invited = guest.state in MAY_BE_OPEN and may_block
     if guest.state is State.ACCEPTED or is_invited:
         return (yield from _ensure(call, new, if_exists, guest))
     if guest.state is State.EXPIRED and blocking is not None:
-        if call.provider.supports("revoke"):
+        if not call.provider.supports("revoke"):
+            return (yield from renew(call, guest, blocking, new))
+        try:
             return (yield from make_anew(call, new, guest, blocking))
-        return (yield from renew(call, guest, blocking, new))
+        except Conflict as again:
+            if not hides_member:
+                raise
+            return _hidden_member_result(call, new, if_exists, guest, again)
     raise refusal
+
+
+def _hidden_member_result(
+    call: Call,
+    new: NewInvitation,
+    if_exists: IfExists,
+    guest: Guest,
+    refusal: Conflict | SeatLimit,
+) -> InviteResult:
+    """Returns the result for a person whom the service refuses, and who is not invited: a member
+    whose record does not show the address."""
+    guest = guest.model_copy(update={"state": State.ACCEPTED, "basis": Basis.INFERRED})
+    result = already_member_result(call, new, if_exists, guest)
+    why = f"{call.provider.title} refused the invitation: {refusal.message}"
+    return result.model_copy(update={"warnings": (why, *result.warnings)})

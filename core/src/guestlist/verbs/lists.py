@@ -135,6 +135,8 @@ class Matches(Generic[R]):
 
     items: list[R]
     hidden: RecordProblem | None = None
+    nameless: R | None = None
+    """A record without an address that settles the question if it is about the person."""
 
 
 def matching(
@@ -159,7 +161,7 @@ def matching(
             address cannot be read.
     """
     pages, found = Pages(listing), list[R]()
-    settled = False
+    settled, nameless = False, list[R]()
     while not pages.ended and not (first and settled):
         items = yield from pages.next(call)
         found += (
@@ -167,6 +169,8 @@ def matching(
             for one in items
             if (one.email and email_key(one.email) == key) or (same is not None and same(one))
         )
+        if not nameless:
+            nameless = [one for one in items if not one.email and proof(one)]
         settled = any(map(proof, found))
     if settled:
         return Matches(found)
@@ -175,7 +179,7 @@ def matching(
     hidden = pages.find_unreadable_record(key)
     if hidden is not None and hidden.email is not None:
         raise call.about(unreadable_record_error(listing.__name__, hidden))
-    return Matches(found, hidden)
+    return Matches(found, hidden, nameless[0] if nameless else None)
 
 
 def unreadable_record_error(operation: str, problem: RecordProblem) -> MalformedResponse:

@@ -16,7 +16,7 @@ from guestlist.event import Event
 from guestlist.exchange.account import Budget
 from guestlist.exchange.policy import refusal
 from guestlist.exchange.step import Steps
-from guestlist.models import NewInvitation, Role
+from guestlist.models import Guest, NewInvitation, Role, State
 from guestlist.provider import NEVER, Flow, Provider
 from guestlist.verbs import Accounts, Walk
 from pytest_guestlist.calling import call
@@ -113,7 +113,7 @@ def usable(subject: Subject) -> bool:
     time = Time()
     random = Random(0)
     site = subject.site(time, random)
-    world = _World(random, random, subject, time, site, lambda _text: None)
+    world = _World(random, random, random, subject, time, site, lambda _text: None)
     try:
         world.invite_somebody()
     except GuestlistError:
@@ -135,7 +135,7 @@ def verdict(caller: Caller) -> str:
 
 def simulate(seed: int, provider: type[Provider], *, verbose: bool = False) -> Run:
     """Runs one seed. The same seed and provider give the same run, step by step."""
-    random, aside = Random(seed), Random(f"aside {seed}")
+    random, aside, naming = Random(seed), Random(f"aside {seed}"), Random(f"naming {seed}")
     subject = draw(provider, random)
     if not usable(subject):
         subject = draw(provider, random, as_usual=True)
@@ -148,7 +148,7 @@ def simulate(seed: int, provider: type[Provider], *, verbose: bool = False) -> R
             lines.append(f"{time.now:9.3f}  {text}")
 
     site = subject.site(time, random)
-    world = _World(random, aside, subject, time, site, say)
+    world = _World(random, aside, naming, subject, time, site, say)
     world.prepare()
     faults = Faults(random, of=world.faults)
     driver = Driver(time, site, faults, random, world.secrets, say)
@@ -174,12 +174,14 @@ class _World:
         random: what most is drawn from.
         aside: what was thought of later is drawn from this one, so that a seed that once failed
             stays the same run.
+        naming: decides whether a call names a person by the login, if the service has logins.
     """
 
     def __init__(
         self,
         random: Random,
         aside: Random,
+        naming: Random,
         subject: Subject,
         time: Time,
         site: Site,
@@ -187,6 +189,8 @@ class _World:
     ) -> None:
         self._random = random
         self._aside = aside
+        self._naming = naming
+        self._subject = subject
         self._provider = subject.provider
         self._time = time
         self._site = site
@@ -295,7 +299,7 @@ class _World:
 
     def _remove(self, email: str) -> None:
         provider, cursor = self._provider, None
-        ids = self._site.truth(email).members
+        ids = self._site.members(email)
         while True:
             page = self._plainly(provider.members(cursor))
             for member in page.items:
@@ -387,8 +391,23 @@ class _World:
         method = getattr(verbs, verb)
         if verb in ("invitations", "members"):
             return _walk(method(accounts))
-        given: Steps[Any] = method(accounts, email, **order)
+        login = self._login(email)
+        who: str | Guest = email
+        if login is not None and verb in ("invite", "status"):
+            order["login"] = login
+        elif login is not None and self._naming.random() < self._subject.logins_alone:
+            who = f"@{login}"
+        elif login is not None:
+            account = accounts.pick(None).name
+            who = Guest(account=account, email=email, login=login, state=State.UNKNOWN)
+        given: Steps[Any] = method(accounts, who, **order)
         return given
+
+    def _login(self, email: str) -> str | None:
+        """Returns the login by which a call names a person; None if it uses the address only."""
+        if self._provider.members_show_emails or self._naming.random() < 0.4:
+            return None
+        return self._subject.login(self._site, email)
 
     # ------------------------------------------------------------------ surprises
 

@@ -362,6 +362,20 @@ def vanished_means_accepted() -> Patches:
 
 
 @_listed
+def hidden_addresses_mean_absent() -> Patches:
+    """A person whom a list of logins does not show by the address counts as absent."""
+    conclude = find.conclude_from
+
+    def sure(*args: Any, **more: Any) -> Any:
+        guest = conclude(*args, **more)
+        if guest.unidentified is None:
+            return guest
+        return guest.model_copy(update={"state": State.GONE, "unidentified": None})
+
+    return [_instead(find, "conclude_from", sure)]
+
+
+@_listed
 def conflict_called_invited() -> Patches:
     """Reports a refused duplicate as invited, with an email."""
     after = invite._after_refusal

@@ -8,7 +8,7 @@ values `yes` and `no`, decides that fact; `duplicates` decides `refuses_duplicat
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from importlib import import_module
 from random import Random
@@ -16,8 +16,10 @@ from typing import Any
 
 from guestlist.errors import ConfigError
 from guestlist.exchange.policy import Verdict, judge, refusal
+from guestlist.models import Member
 from guestlist.plugins import installed
-from guestlist.provider import Provider, Response
+from guestlist.provider import Flow, Page, Provider, Response, operation
+from guestlist.sandbox import OrganizationService
 from guestlist.sandbox.service import Service
 from pytest_guestlist.simulation.world import Site, Time
 
@@ -55,6 +57,21 @@ class Subject:
         """Whether the service says that it has not done it: by the status, or within a 2xx."""
         return judge(response) is not Verdict.DONE or bool(refusal(self.provider, response)[1])
 
+    @property
+    def logins_alone(self) -> float:
+        """How often a call names a person by the login alone. Never if an invitation does not show
+        the login of the invited person."""
+        return 0.0 if isinstance(self.provider, _WithLogins) else 0.5
+
+    def login(self, site: Site, email: str) -> str | None:
+        """The login of the person with an address; None if there is no account of it."""
+        if isinstance(self.provider, _WithLogins):
+            return login_of(email)
+        if not isinstance(site.service, OrganizationService):
+            return None
+        person = site.service.organization.person_with(email)
+        return (person.login or None) if person else None
+
     def __str__(self) -> str:
         facts = {name: getattr(self.provider, name) for name in ("list_lag", "late_effect", *FACTS)}
         own = {"profile": self.profile, "page": self.page, "dated": self.dated}
@@ -69,12 +86,54 @@ def provider_named(name: str) -> type[Provider]:
         ConfigError: there is none of that name.
     """
     found = with_sandbox()
+    plain, _, variation = name.partition(":")
+    if plain in found and variation == LOGINS:
+        return with_logins(found[plain])
     if name not in found:
         raise ConfigError(
             f"there is no provider {name!r} with a sandbox",
             hint=f"There are: {', '.join(sorted(found)) or 'none'}.",
         )
     return found[name]
+
+
+LOGINS = "logins"
+"""Marks a variation of a provider: `vultr:logins`."""
+
+
+def login_of(email: str) -> str:
+    """The login of a person of `with_logins`."""
+    return email.partition("@")[0].replace(".", "-").lower()
+
+
+class _WithLogins(Provider):
+    """Marks the classes of `with_logins`."""
+
+
+@lru_cache
+def with_logins(provider: type[Provider]) -> type[Provider]:
+    """The provider as if its service listed members by logins, without their addresses, and could
+    not be searched for an address among the members. Invitations keep their addresses."""
+
+    def hidden(member: Member) -> Member:
+        login = login_of(member.email) if member.email else member.login
+        return member.model_copy(update={"email": None, "login": login})
+
+    @operation
+    def members(self: Any, cursor: str | None = None) -> Flow[Page[Member]]:
+        page = yield from provider.members(self, cursor)
+        return replace(page, items=[hidden(one) for one in page.items])
+
+    @operation
+    def get_member(self: Any, id: str) -> Flow[Member]:
+        return hidden((yield from provider.get_member(self, id)))
+
+    changed: dict[str, Any] = {"members_show_emails": False, "members": members}
+    changed["find_member"] = Provider.find_member
+    if provider.supports("get_member"):
+        changed["get_member"] = get_member
+    module = {"__module__": provider.__module__}
+    return type(provider.__name__, (_WithLogins, provider), {**module, **changed})
 
 
 def with_sandbox() -> dict[str, type[Provider]]:

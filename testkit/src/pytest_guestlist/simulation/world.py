@@ -153,6 +153,11 @@ class Site:
         """What the service holds about an address now."""
         return self._truth.get(email_key(email), Truth())
 
+    def members(self, email: str) -> set[str]:
+        """The ids of the members with an address now."""
+        members = self.service.snapshot()["members"]
+        return {one["id"] for one in members if email_key(one["email"]) == email_key(email)}
+
     def truths(self, email: str, since: float, until: float) -> list[Truth]:
         """All that was true of an address between two moments, in order."""
         key = email_key(email)
