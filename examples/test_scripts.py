@@ -13,13 +13,12 @@ import tomllib
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from pkgutil import resolve_name
 
 import pytest
 
-from guestlist.cli import main
 from guestlist.provider import Provider
 from guestlist.sandbox import Sandbox
-from guestlist.sandbox.services import service_classes
 
 HERE = Path(__file__).parent
 
@@ -107,7 +106,10 @@ def test_scheduled(
 
 
 def test_company(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    guestlist_accounts: dict[str, Provider],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     """A person joins and leaves all services of `company.toml`, as docs/company.md says."""
     start = datetime(2026, 11, 30, tzinfo=UTC).timestamp() - time.monotonic()
@@ -115,13 +117,17 @@ def test_company(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "80")
     roster = tomllib.loads(Path("guestlist.toml").read_text())
-    with Sandbox(service_classes(), time_source=lambda: start + time.monotonic()) as sandbox:
+    places = [str(provider.sandbox) for provider in guestlist_accounts.values()]
+    kinds = [resolve_name(place) for place in places]
+    with Sandbox(kinds, time_source=lambda: start + time.monotonic()) as sandbox:
         monkeypatch.setenv("GUESTLIST_SANDBOX", sandbox.url)
 
         def guestlist(*words: str) -> str:
-            code = main(words)
+            monkeypatch.setattr(sys, "argv", ["guestlist", *words])
+            with pytest.raises(SystemExit) as exit:
+                runpy.run_module("guestlist", run_name="__main__")
             printed = capsys.readouterr()
-            assert code == 0, (words, printed)
+            assert not exit.value.code, (words, printed)
             return printed.out
 
         def matrix(pattern: str) -> list[str]:
