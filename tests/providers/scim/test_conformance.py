@@ -75,8 +75,11 @@ def read(user: dict[str, Any], means: Any, **more: Any) -> Shown:
 
 def refused(kind: str | None, status: int, means: type[Exception], says: str = "") -> Shown:
     body = {"status": str(status), "detail": "No", **({"scimType": kind} if kind else {})}
-    return Shown("invite", body, means, status=status, says=says)
+    settings = {"find_by": ["userName"]}  # so that the first request creates the user
+    return Shown("invite", body, means, status=status, says=says, settings=settings)
 
+
+NONE = {"totalResults": 0}
 
 DOCUMENTED = (
     read({}, READ, sends=["GET", "/Users/m-1"]),
@@ -186,8 +189,9 @@ DOCUMENTED = (
     ),
     Shown(
         "invite",
-        USER,
+        [NONE, NONE, USER],
         READ,
+        several=True,
         status=201,
         sends=[
             "POST",
@@ -199,8 +203,9 @@ DOCUMENTED = (
     ),
     Shown(
         "invite",
-        USER,
+        [NONE, NONE, USER],
         READ,
+        several=True,
         status=201,
         arguments=(
             NewInvitation(
@@ -216,8 +221,9 @@ DOCUMENTED = (
     ),
     Shown(
         "invite",
-        USER,
+        [NONE, NONE, USER],
         READ,
+        several=True,
         status=201,
         arguments=(NewInvitation(email="ada@example.com", login="ada-l"),),
         sends=['"userName":"ada-l","emails":[{"value":"ada@example.com"'],
@@ -230,6 +236,7 @@ DOCUMENTED = (
         settings=DEACTIVATE,
         sends=["PATCH", '"op":"replace","path":"active","value":true'],
     ),
+    Shown("invite", [NONE, listed([USER])], Conflict, several=True, says="2819c223"),
     Shown("remove", {}, None, sends=["DELETE", "/Users/m-1"]),
     Shown(
         "remove",
@@ -278,6 +285,14 @@ DOCUMENTED = (
         settings=NO_PATCH,
         sends=['"members":[{"value":"2819c223"}]'],
     ),
+    Shown(
+        "organization",
+        {"totalResults": 7},
+        "acme.example/scim/v2",
+        settings={"base_url": "https://acme.example/scim/v2/"},
+        sends=["https://acme.example/scim/v2/Users?startIndex=1&count=1 "],
+    ),
+    Shown("organization", {"name": "a page of another program"}, MalformedResponse),
     Shown("invitations", {}, {"items": [], "next": None}),
     Shown("find_invitation", {}, None),
     refused("uniqueness", 409, Conflict),

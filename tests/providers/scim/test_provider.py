@@ -10,6 +10,7 @@ import pytest
 from guestlist import Guestlist
 from guestlist.errors import (
     ConfigError,
+    Conflict,
     Forbidden,
     GuestlistError,
     NotFound,
@@ -17,7 +18,7 @@ from guestlist.errors import (
     Unauthorized,
     Unsupported,
 )
-from guestlist.models import MemberState, State
+from guestlist.models import MemberState, NewInvitation, State
 from guestlist.sandbox import Sandbox
 from guestlist_scim import Scim
 from guestlist_scim.sandbox import ScimService
@@ -94,6 +95,16 @@ def test_a_second_address_of_a_user_is_the_same_person(scene: Scene) -> None:
         guests.invite(ADA)
         scene.users()[ADA].fields["emails"].append({"value": "ada@home.example"})
         assert guests.invite("Ada@Home.example").outcome == "already_member"
+
+
+def test_a_plan_from_a_list_invites_no_second_address_of_a_user(scene: Scene) -> None:
+    """The list of members shows one address of each. A run does not search for the others."""
+    with scene.guests() as guests:
+        guests.invite(ADA)
+        scene.users()[ADA].fields["emails"].append({"value": "ada@home.example"})
+        account = guests.account("scim")
+        with pytest.raises(Conflict, match=scene.users()[ADA].id):
+            account.call(Scim.invite, NewInvitation(email="ada@home.example"))
 
 
 def test_quotation_marks_in_an_address_stay_within_the_filter(scene: Scene) -> None:

@@ -175,6 +175,7 @@ OPERATIONS = [
         lambda ada, support: (NewInvitation(email=EVE),),
         create,
         lambda user: user.user_name == EVE and user.active and user.id,
+        switches=(("user_filters", "userName"),),  # otherwise it searches first, as find_member
     ),
     Operation(
         "find_member",

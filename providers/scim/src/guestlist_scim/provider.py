@@ -116,9 +116,9 @@ class Scim(Provider):
 
     @property
     def refuses_duplicates(self) -> bool:
-        """Only a userName is unique (RFC 7643, 4.1.1). If people are found by it alone, it is their
-        address."""
-        return self.find_by == ("userName",)
+        """The service refuses a userName that is taken (RFC 7643, 4.1.1), and `invite` refuses an
+        address of a user with another userName."""
+        return True
 
     def authorize(self) -> Mapping[str, str]:
         return {"Authorization": f"Bearer {self.token}"}
@@ -150,7 +150,12 @@ class Scim(Provider):
     @operation
     def invite(self, new: NewInvitation) -> Flow[Member]:
         """Creates the user. With `deprovision = "deactivate"`, a user who was removed is activated
-        again."""
+        again.
+
+        Raises:
+            Conflict: a user has the address. If people are found by their userName alone, it is
+                the address, and the service itself refuses it.
+        """
         body = {
             "schemas": [USER_SCHEMA],
             "userName": new.login or new.email,
@@ -158,11 +163,13 @@ class Scim(Provider):
             "active": True,
             **_attributes(new.options),
         }
-        if self.deprovision == "deactivate":
-            known = yield from self.find_member(new.login or new.email)
+        if self.deprovision == "deactivate" or self.find_by != ("userName",):
+            known = yield from self.find_member(new.email)
             if known is not None and known.state is MemberState.REMOVED:
                 yield from self._set_active(known, True)
                 return (yield from self.get_member(known.id))
+            if known is not None:
+                raise Conflict(f"{new.email} is an address of the user {known.id}")
         reply = yield Request.post("Users", json=body)
         return self._member(reply.mapping())
 
