@@ -17,7 +17,7 @@ from guestlist.changes import role_key
 from guestlist.console.gate import Visit, redirect, visit_of
 from guestlist.console.people import PAGE_ROWS, OpenRow
 from guestlist.console.site import Site, page_number
-from guestlist.console.words import OPEN, Failure, expiry_text, failure_of, names, plain
+from guestlist.console.words import TABS, Failure, expiry_text, failure_of, names, plain
 from guestlist.console.work import Calls, LeftOut, Review, Step
 from guestlist.errors import GuestlistError
 from guestlist.models import MAY_BE_OPEN, Guest, NewInvitation, Role, State
@@ -26,14 +26,6 @@ from guestlist.verbs.arguments import check_possible, options_of
 
 SEPARATORS = re.compile(r"[\s,;<>()\"']+")
 HEADER = re.compile(r"\b(e-?mail|address|mail|name)\b", re.IGNORECASE)
-
-TABS = {
-    "open": ("Open", OPEN),
-    "expired": ("Expired", ("expired",)),
-    "declined": ("Declined or withdrawn", ("declined", "withdrawn")),
-    "unsure": ("Not sure", ("unsure",)),
-}
-"""The parts of the page of invitations: their names, and the states in them."""
 
 GROUPS = ("Refused", "To invite", "Not sure", "Already invited", "Already members")
 
@@ -304,12 +296,10 @@ class InvitePages:
         tab = tab if tab in TABS else "open"
         account = query.get("account", "")
         account = account if account in site.client.accounts else ""
-        counts = {
-            name: site.people.count_invitations(one[1], account) for name, one in TABS.items()
-        }
+        counts = {name: site.people.count_invitations(name, account) for name in TABS}
         last = max(1, -(-counts[tab] // PAGE_ROWS))
         number = min(page_number(query), last)
-        rows = site.people.invitations(TABS[tab][1], account, number)
+        rows = site.people.invitations(tab, account, number)
         return site.page(
             request,
             "invitations.html",
@@ -346,8 +336,9 @@ class InvitePages:
         verb, _, scope = action.partition("-")
         if verb not in ("resend", "revoke"):
             raise HTTPException(400, "The form names an unknown action.")
-        tab, account = visit.value("tab") or "open", visit.value("account")
-        rows = site.people.invitations(TABS.get(tab, TABS["open"])[1], account, None)
+        tab, account = visit.value("tab"), visit.value("account")
+        tab = tab if tab in TABS else "open"
+        rows = site.people.invitations(tab, account, None)
         if scope != "all":
             rows = [row for row in rows if f"{row.token} {row.account}" in chosen]
         if not rows:

@@ -15,7 +15,7 @@ from guestlist.errors import GuestlistError
 from guestlist.provider import Limit, Provider
 
 MANY_ACCOUNTS = 8
-"""With more accounts, the table shows only those in which somebody on the page is."""
+"""With more accounts, the table shows only those in which somebody on the page is, and no roles."""
 
 CAPABILITIES = {
     "invite people": ("invite",),
@@ -68,6 +68,7 @@ class PeoplePages:
             number=number,
             last=last,
             columns=self._columns(rows, chosen, every=query.get("accounts") == "all"),
+            few=MANY_ACCOUNTS,
             states=FILTERS,
             expiry=lambda moment: expiry_text(moment, site.now),
             not_read=self._not_read(),
@@ -164,11 +165,9 @@ def limit_text(limit: Limit) -> str:
     """Returns a rate limit in words."""
     per = {1.0: "second", 60.0: "minute", 3600.0: "hour", 86400.0: "day"}.get(limit.per)
     of = " for some requests" if limit.applies_to is not None else ""
-    return (
-        f"{limit.count:,} requests a {per}{of}"
-        if per
-        else (f"{limit.count:,} requests in {limit.per:g} s{of}")
-    )
+    if per is None:
+        return f"{limit.count:,} requests in {limit.per:g} s{of}"
+    return f"{limit.count:,} requests {'an' if per == 'hour' else 'a'} {per}{of}"
 
 
 def _roles_text(provider: Provider) -> str:

@@ -22,7 +22,7 @@ from typing import Any
 from guestlist.address import email_key, login_key
 from guestlist.changes import without_secrets
 from guestlist.client import Guestlist
-from guestlist.console.words import ATTENTION, LAST_DAY, MEMBERS, OPEN, state_of
+from guestlist.console.words import ATTENTION, LAST_DAY, MEMBERS, OPEN, TAB_OF, state_of
 from guestlist.errors import ConfigError, GuestlistError
 from guestlist.exchange.clock import Stopped
 from guestlist.models import Access, Guest, Invitation, Role
@@ -35,6 +35,7 @@ from guestlist.runs.stop import Stop
 
 PAGE_ROWS = 50
 """Rows of a page. 50 rows of 17 accounts are 60 KB."""
+NEVER = float("inf")
 LAST_READING_SECONDS = 2.0
 """How long the end of the console waits for a reading."""
 
@@ -64,13 +65,22 @@ CREATE TABLE cells (
     person INTEGER NOT NULL REFERENCES people (id),
     account TEXT NOT NULL,
     state TEXT NOT NULL,
-    expires REAL,
+    tab TEXT NOT NULL,  -- the part of the page of invitations, or empty
+    due REAL NOT NULL,  -- the expiry of the invitation, or infinity
     roles TEXT NOT NULL DEFAULT '',
     guest TEXT NOT NULL,
     PRIMARY KEY (person, account)
 );
 CREATE INDEX cells_by_state ON cells (account, state, person);
-CREATE INDEX cells_by_expiry ON cells (state, expires);
+CREATE INDEX cells_by_due ON cells (state, due, person);
+CREATE INDEX cells_by_tab ON cells (tab, due, person, account);
+CREATE TABLE held (
+    role TEXT NOT NULL,
+    account TEXT NOT NULL,
+    person INTEGER NOT NULL,
+    PRIMARY KEY (role, account, person)
+) WITHOUT ROWID;
+CREATE INDEX held_by_person ON held (person, account);
 CREATE TABLE access (
     person INTEGER NOT NULL,
     account TEXT NOT NULL,
@@ -182,6 +192,8 @@ class People:
         self._db = sqlite3.connect("", check_same_thread=False, isolation_level=None)
         self._db.executescript(SCHEMA)
         self._stop = Stop()
+        self._next_change = NEVER
+        self._numbers: dict[tuple[str, tuple[object, ...]], int] = {}
         self.is_reading = False
         self.roster_error: GuestlistError | None = None
         self.readings = {name: AccountReading() for name in client.accounts}
@@ -295,6 +307,7 @@ class People:
         read = [name for name in self.readings if name not in found.errors]
         with self._transaction():
             self._db.executemany("DELETE FROM cells WHERE account = ?", [(one,) for one in read])
+            self._db.executemany("DELETE FROM held WHERE account = ?", [(one,) for one in read])
             self._db.execute("DELETE FROM names")
             self._db.execute("UPDATE people SET wanted = NULL, attention = 0, unclear = ''")
             for person in found:
@@ -360,17 +373,26 @@ class People:
         bare = _bare(guest)
         member, invitation = bare.member, bare.invitation
         expires = invitation.expires_at if invitation else None
-        roles = (member.roles if member else None) or (invitation.roles if invitation else ())
+        held = (member.roles if member else None) or (invitation.roles if invitation else ())
+        roles = list(dict.fromkeys(role.label for role in held))
+        state = state_of(bare)
         self._db.execute(
-            "INSERT OR REPLACE INTO cells VALUES (?, ?, ?, ?, ?, ?)",
+            "INSERT OR REPLACE INTO cells VALUES (?, ?, ?, ?, ?, ?, ?)",
             (
                 person,
                 bare.account,
-                state_of(bare),
-                expires.timestamp() if expires else None,
-                "".join(f"\n{role.label}" for role in roles) + "\n",
+                state,
+                TAB_OF.get(state, ""),
+                expires.timestamp() if expires else NEVER,
+                "\n".join(roles),
                 bare.model_dump_json(exclude_defaults=True),
             ),
+        )
+        self._db.execute(
+            "DELETE FROM held WHERE person = ? AND account = ?", (person, bare.account)
+        )
+        self._db.executemany(
+            "INSERT INTO held VALUES (?, ?, ?)", [(role, bare.account, person) for role in roles]
         )
 
     def _person(self, key: str, who: str, name: str | None, others: str = "") -> int:
@@ -404,18 +426,27 @@ class People:
 
     def _mark_attention(self) -> None:
         """Brings the states that depend on the time up to date."""
-        now = self._client.clock.now()
+        now = self._client.clock.now().timestamp()
+        soon = now + LAST_DAY.total_seconds()
         self._db.execute(
-            "UPDATE cells SET state = 'expired' WHERE state = 'invited' AND expires <= ?",
-            (now.timestamp(),),
+            "UPDATE cells SET state = 'expired', tab = 'expired'"
+            " WHERE state = 'invited' AND due <= ?",
+            (now,),
         )
         marks = ",".join("?" * len(ATTENTION))
         self._db.execute(
             "UPDATE people SET attention = 1 WHERE NOT attention AND id IN ("  # noqa: S608
             f"SELECT person FROM cells WHERE state IN ({marks}) UNION ALL"
-            " SELECT person FROM cells WHERE state = 'invited' AND expires <= ?)",
-            (*ATTENTION, (now + LAST_DAY).timestamp()),
+            " SELECT person FROM cells WHERE state = 'invited' AND due <= ?)",
+            (*ATTENTION, soon),
         )
+        later = "SELECT min(due) FROM cells WHERE state = 'invited' AND due > ?"
+        next_expiry = self._db.execute(later, (now,)).fetchone()[0]
+        next_last_day = self._db.execute(later, (soon,)).fetchone()[0]
+        self._next_change = min(
+            next_expiry or NEVER, (next_last_day or NEVER) - LAST_DAY.total_seconds()
+        )
+        self._numbers.clear()
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -432,10 +463,7 @@ class People:
     def count(self, chosen: Filter = Filter()) -> int:
         """Returns the exact number of people who match."""
         where, values = _where(chosen)
-        with self._lock:
-            self._expire()
-            query = f"SELECT count(*) FROM people p {where}"  # noqa: S608 - placeholders only
-            return int(self._db.execute(query, values).fetchone()[0])
+        return self._number(f"SELECT count(*) FROM people p {where}", values)  # noqa: S608
 
     def page(self, chosen: Filter, page: int, rows: int = PAGE_ROWS) -> list[Row]:
         """Returns one page of the people who match.
@@ -485,41 +513,38 @@ class People:
         }
 
     def invitations(
-        self, states: Sequence[str], account: str, page: int | None, rows: int = PAGE_ROWS
+        self, tab: str, account: str, page: int | None, rows: int = PAGE_ROWS
     ) -> list[OpenRow]:
-        """Returns the invitations in these states, the soonest to expire first.
+        """Returns the invitations of a part of their page, the soonest to expire first.
 
         Args:
+            tab: one of `words.TABS`.
             account: only those of this account; empty for all.
             page: the number of the page, from 1; None for all of them.
         """
-        where, values = _open_where(states, account)
+        where, values = _tab_where(tab, account)
         limit = "" if page is None else f" LIMIT {rows:d} OFFSET {(page - 1) * rows:d}"
+        query = (
+            "SELECT p.token, p.who, p.name, c.account, c.state, c.due, c.guest"  # noqa: S608
+            f" FROM (SELECT person, account FROM cells {where}"
+            f" ORDER BY due, person, account{limit}) found"
+            " JOIN cells c ON c.person = found.person AND c.account = found.account"
+            " JOIN people p ON p.id = c.person ORDER BY c.due, p.sort, c.account"
+        )
         with self._lock:
             self._expire()
-            query = (
-                "SELECT p.token, p.who, p.name, c.account, c.state, c.expires, c.guest"  # noqa: S608
-                f" FROM cells c JOIN people p ON p.id = c.person {where}"
-                f" ORDER BY c.expires IS NULL, c.expires, p.sort, c.account{limit}"
-            )
             found = self._db.execute(query, values).fetchall()
         return [
-            OpenRow(
-                token, who, name, named, state, _moment(expires), Guest.model_validate_json(guest)
-            )
-            for token, who, name, named, state, expires, guest in found
+            OpenRow(token, who, name, named, state, _moment(due), Guest.model_validate_json(guest))
+            for token, who, name, named, state, due, guest in found
         ]
 
     def numbers(self, account: str) -> tuple[int, int]:
         """Returns the number of members and of open invitations of an account."""
         with self._lock:
-            found = dict(
-                self._db.execute(
-                    "SELECT state, count(*) FROM cells WHERE account = ? GROUP BY state", (account,)
-                ).fetchall()
-            )
-        members = sum(found.get(one, 0) for one in MEMBERS)
-        return members, sum(found.get(one, 0) for one in OPEN)
+            query = "SELECT count(*) FROM cells WHERE account = ? AND state = ?"
+            members = sum(self._number(query, (account, one)) for one in MEMBERS)
+            return members, sum(self._number(query, (account, one)) for one in OPEN)
 
     def other_names(self, person: Row) -> list[tuple[str, str]]:
         """Returns the names by which a person is known, each with the account of a login; the
@@ -528,30 +553,21 @@ class People:
             query = "SELECT account, name FROM names WHERE person = ? ORDER BY account, name"
             return self._db.execute(query, (person.id,)).fetchall()
 
-    def count_invitations(self, states: Sequence[str], account: str = "") -> int:
-        """Returns the number of invitations in these states."""
-        where, values = _open_where(states, account)
-        with self._lock:
-            self._expire()
-            query = f"SELECT count(*) FROM cells c {where}"  # noqa: S608 - placeholders only
-            return int(self._db.execute(query, values).fetchone()[0])
+    def count_invitations(self, tab: str, account: str = "") -> int:
+        """Returns the number of invitations in a part of their page."""
+        where, values = _tab_where(tab, account)
+        return self._number(f"SELECT count(*) FROM cells {where}", values)  # noqa: S608
 
     def expiring(self) -> int:
         """Returns the number of invitations that expire within a day."""
-        before = (self._client.clock.now() + LAST_DAY).timestamp()
-        with self._lock:
-            self._expire()
-            return int(
-                self._db.execute(
-                    "SELECT count(*) FROM cells WHERE state = 'invited' AND expires <= ?",
-                    (before,),
-                ).fetchone()[0]
-            )
+        soon = (self._client.clock.now() + LAST_DAY).replace(second=0, microsecond=0)
+        query = "SELECT count(*) FROM cells WHERE state = 'invited' AND due <= ?"
+        return self._number(query, (soon.timestamp(),))
 
     def forget(self, key: str) -> None:
         """Deletes a person from the temporary database."""
         with self._lock, self._transaction():
-            for table in ("cells", "access"):
+            for table in ("cells", "access", "held", "names"):
                 self._db.execute(
                     f"DELETE FROM {table} WHERE person IN"  # noqa: S608 - a fixed name
                     " (SELECT id FROM people WHERE key = ?)",
@@ -560,22 +576,33 @@ class People:
             self._db.execute("DELETE FROM people WHERE key = ?", (key,))
 
     def _expire(self) -> None:
-        with self._transaction():
-            self._mark_attention()
+        """Brings the states up to date, if an invitation has expired since or has its last day."""
+        if self._client.clock.now().timestamp() >= self._next_change:
+            with self._transaction():
+                self._mark_attention()
+
+    def _number(self, query: str, values: Sequence[object] = ()) -> int:
+        """Returns the number that a query counts. It is kept until something changes."""
+        key = (query, tuple(values))
+        with self._lock:
+            self._expire()
+            if key not in self._numbers:
+                self._numbers[key] = int(self._db.execute(query, values).fetchone()[0])
+            return self._numbers[key]
 
     def _with_cells(self, found: Sequence[tuple[Any, ...]]) -> list[Row]:
         marks = ",".join("?" * len(found))
         cells: dict[object, dict[str, Cell]] = defaultdict(dict)
         with closing(
             self._db.execute(
-                f"SELECT person, account, state, expires, roles FROM cells"  # noqa: S608
+                f"SELECT person, account, state, due, roles FROM cells"  # noqa: S608
                 f" WHERE person IN ({marks})",
                 [row[0] for row in found],
             )
         ) as read:
-            for person, account, state, expires, roles in read:
-                listed = tuple(roles.strip("\n").split("\n")) if roles.strip("\n") else ()
-                cells[person][account] = Cell(account, state, _moment(expires), listed)
+            for person, account, state, due, roles in read:
+                listed = tuple(roles.split("\n")) if roles else ()
+                cells[person][account] = Cell(account, state, _moment(due), listed)
         return [
             Row(
                 *(id, token, key, name, who, wanted, bool(attention)),
@@ -614,22 +641,23 @@ def _where(chosen: Filter) -> tuple[str, list[object]]:
     elif chosen.state:
         cell.append("c.state = ?")
         values.append(chosen.state)
+    source = "cells c"
     if chosen.role:
-        cell.append("instr(c.roles, ?)")
-        values.append(f"\n{chosen.role}\n")
+        source = "held h JOIN cells c ON c.person = h.person AND c.account = h.account"
+        cell.append("h.role = ?")
+        values.append(chosen.role)
     if cell:
-        condition = " AND ".join(["c.person = p.id", *cell])
-        parts.append(f"EXISTS (SELECT 1 FROM cells c WHERE {condition})")  # noqa: S608
+        condition = " AND ".join(cell)
+        parts.append(f"p.id IN (SELECT c.person FROM {source} WHERE {condition})")  # noqa: S608
     if chosen.outside_roster:
         parts.append("p.wanted = 0")
     return (f"WHERE {' AND '.join(parts)}" if parts else ""), values
 
 
-def _open_where(states: Sequence[str], account: str) -> tuple[str, list[object]]:
-    marks = ",".join("?" * len(states))
+def _tab_where(tab: str, account: str) -> tuple[str, list[str]]:
     if account:
-        return f"WHERE c.state IN ({marks}) AND c.account = ?", [*states, account]
-    return f"WHERE c.state IN ({marks})", [*states]
+        return "WHERE tab = ? AND account = ?", [tab, account]
+    return "WHERE tab = ?", [tab]
 
 
 def _bare(guest: Guest) -> Guest:
@@ -652,5 +680,5 @@ def _searchable(text: str) -> str:
     return unicodedata.normalize("NFKC", text).casefold().replace("\0", "")
 
 
-def _moment(seconds: float | None) -> datetime | None:
-    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
+def _moment(seconds: float) -> datetime | None:
+    return None if seconds == NEVER else datetime.fromtimestamp(seconds, UTC)

@@ -27,27 +27,27 @@ from guestlist.models import (
 
 
 class Look(NamedTuple):
-    """How a state is shown: a word, a shape for those who see no colors, and a tone of color."""
+    """How a state is shown: a word and a tone of color. The style sheet adds a shape for those who
+    see no colors."""
 
     word: str
-    shape: str
     tone: str
     meaning: str
 
 
 LOOKS = {
-    "member": Look("Member", "●", "good", "is in"),
-    "no_access": Look("No access", "▲", "over", "is in, but may do nothing"),
-    "suspended": Look("Suspended", "■", "over", "is in, but locked out"),
-    "invited": Look("Invited", "○", "open", "has an invitation that can be accepted"),
-    "approval": Look("Waiting for approval", "◔", "open", "the organization has to approve first"),
-    "expired": Look("Expired", "✕", "over", "the invitation was not accepted in time"),
-    "declined": Look("Declined", "✕", "over", "said no"),
-    "withdrawn": Look("Withdrawn", "⊖", "plain", "the invitation was withdrawn"),
-    "gone": Look("Not there", "⊘", "plain", "neither invited nor a member"),
-    "unsure": Look("Not sure", "?", "unsure", "the service does not show it"),
-    "unclear": Look("Cannot tell", "?", "plain", "the service shows no addresses of members"),
-    "unread": Look("Not read", "…", "plain", "the service was not read yet, or did not answer"),
+    "member": Look("Member", "good", "is in"),
+    "no_access": Look("No access", "over", "is in, but may do nothing"),
+    "suspended": Look("Suspended", "over", "is in, but locked out"),
+    "invited": Look("Invited", "open", "has an invitation that can be accepted"),
+    "approval": Look("Waiting for approval", "open", "the organization has to approve first"),
+    "expired": Look("Expired", "over", "the invitation was not accepted in time"),
+    "declined": Look("Declined", "over", "said no"),
+    "withdrawn": Look("Withdrawn", "plain", "the invitation was withdrawn"),
+    "gone": Look("Not there", "plain", "neither invited nor a member"),
+    "unsure": Look("Not sure", "unsure", "the service does not show it"),
+    "unclear": Look("Cannot tell", "plain", "the service shows no addresses of members"),
+    "unread": Look("Not read", "plain", "the service was not read yet, or did not answer"),
 }
 """Looks by state. `no_access` and `suspended` are members; `unclear` and
 `unread` are no states of a person."""
@@ -76,6 +76,14 @@ MEMBERS = ("member", "no_access", "suspended")
 """The states of people who are in."""
 OPEN = ("invited", "approval")
 """The states of invitations that may still be accepted."""
+TABS = {
+    "open": ("Open", OPEN),
+    "expired": ("Expired", ("expired",)),
+    "declined": ("Declined or withdrawn", ("declined", "withdrawn")),
+    "unsure": ("Not sure", ("unsure",)),
+}
+"""The parts of the page of invitations: their names, and the states in them."""
+TAB_OF = {state: tab for tab, (_, states) in TABS.items() for state in states}
 ATTENTION = ("unsure", "expired", "no_access", "suspended", "declined")
 """The states that need somebody's attention. An invitation of the last day does, too."""
 LAST_DAY = timedelta(days=1)
@@ -249,10 +257,10 @@ ACTIONS = {
     Action.REPLACE: ActionLook("↻", "Replace invitation", "open"),
     Action.ASSIGN_ROLE: ActionLook("+", "Give role", "good"),
     Action.SETTLE: ActionLook("+", "Give deferred role", "good"),
-    Action.UNASSIGN_ROLE: ActionLook("−", "Take role", "over"),  # noqa: RUF001 - a minus sign
-    Action.REVOKE: ActionLook("−", "Withdraw invitation", "over"),  # noqa: RUF001
-    Action.REMOVE: ActionLook("−", "Remove", "over"),  # noqa: RUF001
-    Action.WITHDRAW: ActionLook("−", "Cancel deferred role", "plain"),  # noqa: RUF001
+    Action.UNASSIGN_ROLE: ActionLook("-", "Take role", "over"),
+    Action.REVOKE: ActionLook("-", "Withdraw invitation", "over"),
+    Action.REMOVE: ActionLook("-", "Remove", "over"),
+    Action.WITHDRAW: ActionLook("-", "Cancel deferred role", "plain"),
     Action.DEFER: ActionLook("…", "Role after acceptance", "plain"),
     Action.UNRESOLVED: ActionLook("?", "Not sure", "unsure"),
     Action.CANNOT: ActionLook("!", "Not possible", "over"),
