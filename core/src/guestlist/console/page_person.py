@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from guestlist.address import is_email
 from guestlist.changes import Action, label, role_key
 from guestlist.console.gate import Visit, redirect, visit_of
 from guestlist.console.people import KnownAccess, Row
@@ -22,15 +23,17 @@ from guestlist.console.words import (
     OPEN,
     Failure,
     basis_text,
+    count,
     describe,
     expiry_text,
     names,
+    offboarded_text,
     outcome,
     plain,
 )
 from guestlist.console.work import LeftOut, Review, Step, read_person
 from guestlist.ledger.line import LineState, LogLine
-from guestlist.models import Guest, Role
+from guestlist.models import Guest, Identity, OffboardOutcome, Role
 from guestlist.provider import Provider
 
 HISTORY_ROWS = 50
@@ -139,7 +142,7 @@ class PersonPages:
         verb, account = visit.value("action"), visit.value("account")
         known = site.people.guests(person)
         if verb == "offboard":
-            review = self._offboard(person, known, visit)
+            review = self._offboard(person, visit)
         else:
             if account not in site.client.accounts or verb not in (*QUESTIONS, *ROLE_QUESTIONS):
                 raise HTTPException(400, "The form names an unknown account or action.")
@@ -265,44 +268,42 @@ class PersonPages:
             raise HTTPException(400, "Choose a role first.")
         return Role(id=id, kind=kind)
 
-    def _offboard(self, person: Row, known: Mapping[str, Guest], visit: Visit) -> Review:
+    def _offboard(self, person: Row, visit: Visit) -> Review:
+        identity = self._identity(person)
+        (result,) = self._site.client.offboard(identity, dry_run=True)
         steps: list[Step] = []
         left_out: list[LeftOut] = []
-        for name, provider in sorted(self._site.client.accounts.items()):
-            cell = person.cells.get(name)
-            who = _who(known.get(name), person)
-            if cell is not None and cell.state in MEMBERS:
-                verb, text = "remove", f"{person.who} loses access to {provider.title} at once."
-            elif cell is not None and cell.state in OPEN:
-                verb, text = "revoke", f"The invitation to {provider.title} is withdrawn."
-            elif self._site.people.readings[name].at is None:
-                left_out.append(LeftOut(person.who, name, "This account was not read.", "unsure"))
-                continue
-            elif (cell is not None and cell.state == "unsure") or name in person.unclear:
-                why = f"{provider.title} does not show whether {person.who} is in."
-                left_out.append(LeftOut(person.who, name, why, "unsure"))
-                continue
+        for one in result.accounts:
+            if one.outcome is OffboardOutcome.WOULD_REMOVE:
+                text = offboarded_text(one)
+                steps.append(Step("offboard", one.account, identity, person.who, text, "over"))
+            elif one.outcome is OffboardOutcome.NOT_THERE:
+                left_out.append(LeftOut(person.who, one.account, "Is not there."))
             else:
-                left_out.append(LeftOut(person.who, name, "Is not there."))
-                continue
-            if not provider.supports(verb):
-                error = provider.unsupported(verb)
-                left_out.append(
-                    LeftOut(person.who, name, plain(f"{error.message}. {error.hint}"), "over")
-                )
-                continue
-            steps.append(Step(verb, name, who, person.who, text, "over"))
+                unknown = one.outcome is OffboardOutcome.UNKNOWN
+                why = plain(f"{one.reason}. {one.hint or ''}").strip()
+                tone = "unsure" if unknown else "over"
+                left_out.append(LeftOut(person.who, one.account, why, tone))
         return Review(
             f"Remove {person.who} everywhere?",
             "They lose access at once. To come back, they need new invitations. Accounts that"
             " guestlist does not know, and keys that the person has made, are not covered.",
-            f"Remove from {len(steps)} account{'s' * (len(steps) != 1)}",
+            f"Remove from {count(len(steps), 'account')}",
             steps,
             visit.actor,
             f"/people/{person.token}",
             left_out=left_out,
             verb="offboard",
         )
+
+    def _identity(self, person: Row) -> Identity:
+        """Returns all names of a person."""
+        known = self._site.people.other_names(person)
+        addresses = list(dict.fromkeys(name for account, name in known if not account))
+        logins = {account: name.removeprefix("@") for account, name in known if account}
+        email = person.who if is_email(person.who) else None
+        also = tuple(one for one in addresses if one != person.key)
+        return Identity(email=email, also=also, logins=logins)
 
 
 QUESTIONS = {

@@ -19,7 +19,7 @@ from guestlist.changes import Action, Change, label, role_key
 from guestlist.console.gate import Visit, redirect, visit_of
 from guestlist.console.site import Site, page_number
 from guestlist.console.words import ACTIONS, Failure, count, failure_of
-from guestlist.console.work import PlanWork, RunWork, Work
+from guestlist.console.work import CarryOut, PlanWork, RunWork, Work
 from guestlist.ledger import orders, runs
 from guestlist.roster.summary import REMOVALS, Summary
 from guestlist.runs.applying import ApplyResult, apply
@@ -168,11 +168,11 @@ class PlanPages:
                 " Nothing was sent.",
             )
 
-        def carry_out(follow: Callable[[RunEvent], None], stop: Stop) -> str:
+        def carry_out(follow: Callable[[RunEvent], None], stop: Stop) -> tuple[str, int]:
             def is_as_shown(now: Any) -> bool:
                 return digest_of(now.changes()) == shown.digest
 
-            return _apply_text(
+            return _applied(
                 apply(
                     self._roster,
                     ledger=site.ledger,
@@ -198,7 +198,7 @@ class PlanPages:
         site, visit = self._site, self._visit(request)
         options = _options(visit)
 
-        def carry_out(follow: Callable[[RunEvent], None], stop: Stop) -> str:
+        def carry_out(follow: Callable[[RunEvent], None], stop: Stop) -> tuple[str, int]:
             result = apply(
                 self._roster,
                 ledger=site.ledger,
@@ -210,11 +210,12 @@ class PlanPages:
                 **options,
             )
             if not result.confirmed:
-                return (
+                text = (
                     "The roster, the options or the day have changed since the run began, so that"
                     " it cannot go on. Nothing was sent. Make a new plan: it has what is left."
                 )
-            return _apply_text(result)
+                return text, 0
+            return _applied(result)
 
         work = self._start("apply", "Going on with the earlier run", visit, carry_out)
         return redirect(request, f"/work/{work.id}")
@@ -223,18 +224,17 @@ class PlanPages:
         """Gives the deferred roles to people who have accepted."""
         site, visit = self._site, self._visit(request)
 
-        def carry_out(follow: Callable[[RunEvent], None], stop: Stop) -> str:
-            return _settle_text(
-                settle(
-                    self._roster,
-                    ledger=site.ledger,
-                    client=site.client,
-                    on_progress=follow,
-                    stop=stop,
-                    allow_empty=True,
-                    actor=visit.actor,
-                )
+        def carry_out(follow: Callable[[RunEvent], None], stop: Stop) -> tuple[str, int]:
+            result = settle(
+                self._roster,
+                ledger=site.ledger,
+                client=site.client,
+                on_progress=follow,
+                stop=stop,
+                allow_empty=True,
+                actor=visit.actor,
             )
+            return _settle_text(result), 0
 
         title = "Giving roles to people who have accepted"
         work = self._start("settle", title, visit, carry_out)
@@ -262,11 +262,11 @@ class PlanPages:
         kind: str,
         title: str,
         visit: Visit,
-        carry_out: Callable[[Callable[[RunEvent], None], Stop], str],
+        carry_out: CarryOut,
     ) -> RunWork:
         site = self._site
 
-        def and_read(follow: Callable[[RunEvent], None], stop: Stop) -> str:
+        def and_read(follow: Callable[[RunEvent], None], stop: Stop) -> tuple[str, int]:
             try:
                 return carry_out(follow, stop)
             finally:
@@ -370,13 +370,14 @@ def _stored(changes: Iterable[Change]) -> tuple[sqlite3.Connection, str]:
     return rows, digest.hexdigest()
 
 
-def _apply_text(result: ApplyResult) -> str:
-    """Returns what a run did, as sentences."""
+def _applied(result: ApplyResult) -> tuple[str, int]:
+    """Returns what a run did, as sentences, and how many changes are left."""
     if not result.confirmed:
-        return (
+        text = (
             "The services or the roster have changed since the plan was shown, so nothing was sent."
             " Make a new plan, and look at it."
         )
+        return text, 0
     tallies = result.tallies.values()
     done = sum(tally.done.total() for tally in tallies)
     failed = sum(tally.refused.total() for tally in tallies)
@@ -389,7 +390,7 @@ def _apply_text(result: ApplyResult) -> str:
         parts.append(f"Stopped with {result.left:,} left. You can go on at any time.")
     if result.settled is not None:
         parts.append(_settle_text(result.settled))
-    return " ".join(parts)
+    return " ".join(parts), result.left
 
 
 def _settle_text(result: SettleResult) -> str:

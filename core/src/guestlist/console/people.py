@@ -641,14 +641,16 @@ def _where(chosen: Filter) -> tuple[str, list[object]]:
     elif chosen.state:
         cell.append("c.state = ?")
         values.append(chosen.state)
-    source = "cells c"
-    if chosen.role:
-        source = "held h JOIN cells c ON c.person = h.person AND c.account = h.account"
-        cell.append("h.role = ?")
+    if chosen.role:  # many people may have it, so that a list of all of them would be slow
         values.append(chosen.role)
-    if cell:
+        condition = " AND ".join(["h.person = p.id", *cell, "h.role = ?"])
+        parts.append(
+            "EXISTS (SELECT 1 FROM held h JOIN cells c"  # noqa: S608
+            f" ON c.person = h.person AND c.account = h.account WHERE {condition})"
+        )
+    elif cell:
         condition = " AND ".join(cell)
-        parts.append(f"p.id IN (SELECT c.person FROM {source} WHERE {condition})")  # noqa: S608
+        parts.append(f"p.id IN (SELECT c.person FROM cells c WHERE {condition})")  # noqa: S608
     if chosen.outside_roster:
         parts.append("p.wanted = 0")
     return (f"WHERE {' AND '.join(parts)}" if parts else ""), values

@@ -13,9 +13,11 @@ from guestlist.humanize import relative_time
 from guestlist.ledger.line import LineState, LogLine
 from guestlist.models import (
     OPEN_STATES,
+    AccountOffboarding,
     Basis,
     Guest,
     InviteResult,
+    OffboardOutcome,
     Outcome,
     RemoveOutcome,
     Result,
@@ -190,6 +192,25 @@ def done_text(result: Result, title: str) -> str:
         if result.guest.invitation and result.guest.invitation.raw_state:
             parts.append(f"{title} calls it “{result.guest.invitation.raw_state}”.")
     return " ".join([*parts, *result.warnings])
+
+
+def offboarded_text(done: AccountOffboarding) -> str:
+    """Returns what is or would be taken away from a person in one account, as sentences."""
+    if done.outcome is OffboardOutcome.NOT_THERE:
+        return "Was not there: nothing was changed."
+    would = done.outcome is OffboardOutcome.WOULD_REMOVE
+    parts = []
+    if done.members:
+        parts.append("loses access at once" if would else "was taken out")
+    if done.invitations:
+        many = count(len(done.invitations), "invitation")
+        were = "is" if would else "was"
+        were = {"is": "are", "was": "were"}[were] if len(done.invitations) > 1 else were
+        parts.append(f"{many} {were} withdrawn")
+    if done.deferred:
+        parts.append(f"{names(done.deferred)} will not be given later")
+    text = names(parts)
+    return " ".join([f"{text[:1].upper()}{text[1:]}.", *done.warnings])
 
 
 class Failure(NamedTuple):

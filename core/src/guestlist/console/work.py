@@ -20,10 +20,10 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from guestlist.client import Guestlist
 from guestlist.console.people import People
-from guestlist.console.words import Failure, done_text, failure_of
+from guestlist.console.words import Failure, done_text, failure_of, offboarded_text, plain
 from guestlist.errors import GuestlistError
 from guestlist.exchange.clock import Stopped
-from guestlist.models import Access, Guest, Result
+from guestlist.models import Access, Guest, Identity, OffboardOutcome, Result, State
 from guestlist.runs.progress import RunEvent
 from guestlist.runs.stop import Stop
 from guestlist.runs.tally import Tally
@@ -65,7 +65,7 @@ class Step:
 
     verb: str
     account: str
-    who: str
+    who: str | Identity
     label: str
     forecast: str
     tone: str = "open"
@@ -251,8 +251,10 @@ class Calls(Work):
             return
         step.progress = Progress.RUNNING
         try:
-            call = getattr(self._client, step.verb)
-            result: Result = call(step.who, account=step.account, **step.arguments)
+            if step.verb == "offboard":
+                self._offboard(step)
+            else:
+                self._call(step)
         except GuestlistError as error:
             step.failure, step.progress = failure_of(error), Progress.FAILED
         except Stopped:  # the console ends, and the call was waiting
@@ -260,18 +262,41 @@ class Calls(Work):
         except Exception as error:
             logger.error("%s failed: %s", step.verb, type(error).__name__)
             step.failure, step.progress = unexpected(error), Progress.FAILED
-        else:
-            title = self._client.accounts[step.account].title
-            step.result, step.progress = done_text(result, title), Progress.DONE
-            self._people.put(result.guest)
         self.changed()
+
+    def _call(self, step: Step) -> None:
+        call = getattr(self._client, step.verb)
+        result: Result = call(step.who, account=step.account, **step.arguments)
+        title = self._client.accounts[step.account].title
+        step.result, step.progress = done_text(result, title), Progress.DONE
+        self._people.put(result.guest)
+
+    def _offboard(self, step: Step) -> None:
+        (result,) = self._client.offboard(step.who, account=step.account)
+        (done,) = result.accounts
+        if done.outcome in (OffboardOutcome.REMAINS, OffboardOutcome.UNKNOWN):
+            unknown = done.outcome is OffboardOutcome.UNKNOWN
+            remains = "Whether access remains is not known." if unknown else "Access remains."
+            step.failure = Failure(done.reason or "", remains, plain(done.hint or ""))
+            step.progress = Progress.FAILED
+            return
+        step.result, step.progress = offboarded_text(done), Progress.DONE
+        person = result.person
+        login = person.logins.get(step.account)
+        self._people.put(
+            Guest(account=step.account, email=person.email, login=login, state=State.GONE)
+        )
+
+
+CarryOut = Callable[[Callable[[RunEvent], None], Stop], tuple[str, int]]
 
 
 class RunWork(Work):
     """A run of `apply` or `settle`.
 
     Args:
-        carry_out: makes the run. It gets the callback for its events and the signal that stops it.
+        carry_out: makes the run. It gets the callback for its events and the signal that stops it,
+            and returns what was done, as sentences, and how many changes are left.
     """
 
     def __init__(
@@ -280,7 +305,7 @@ class RunWork(Work):
         title: str,
         actor: str,
         now: Callable[[], datetime],
-        carry_out: Callable[[Callable[[RunEvent], None], Stop], str],
+        carry_out: CarryOut,
     ) -> None:
         super().__init__(title, actor, now)
         self.kind = kind
@@ -290,7 +315,6 @@ class RunWork(Work):
         self.outcome = ""
         self.problems: list[Failure] = []
         self.left = 0
-        self.interrupted = False
         self.signal = Stop()
         self._carry_out = carry_out
 
@@ -299,7 +323,7 @@ class RunWork(Work):
         super().stop()
 
     def run(self) -> None:
-        self.outcome = self._carry_out(self._follow, self.signal)
+        self.outcome, self.left = self._carry_out(self._follow, self.signal)
 
     def _follow(self, event: RunEvent) -> None:
         from guestlist.runs import progress
@@ -313,8 +337,6 @@ class RunWork(Work):
                 self.run_number, self.phase = event.run, "Making the changes"
             case progress.RunProgress() | progress.RunEnded():
                 self.run_number, self.tallies = event.run, event.tallies
-                if isinstance(event, progress.RunEnded):
-                    self.left, self.interrupted = event.left, event.interrupted
             case progress.RunProblem():
                 self.problems.append(failure_of(event.error))
             case progress.CheckingAcceptance():

@@ -3,7 +3,7 @@ const busy = () => document.querySelector("[data-live][data-busy]");
 
 async function refresh() {
   if (document.hidden) return;
-  const reply = await fetch(location.href, {headers: {"X-Live": "1"}}).catch(() => null);
+  const reply = await fetch(location.href).catch(() => null);
   if (!reply?.ok) return;
   const fresh = new DOMParser().parseFromString(await reply.text(), "text/html");
   for (const part of document.querySelectorAll("[data-live]")) {
