@@ -70,6 +70,17 @@ class Replacing(Lagging):
         return self._read(reply.mapping(), str(invitation.email))
 
 
+class Silent(Replacing):
+    """The same, where the answer to a resend does not contain the new id."""
+
+    name = "silent"
+
+    @operation
+    def resend(self, invitation: Invitation) -> Flow[Invitation]:
+        yield Request.post("invites", json={"email": invitation.email})
+        return Invitation(id=None, email=str(invitation.email), state=State.PENDING)
+
+
 class Prompt(Lagging):
     """The same without a lag."""
 
@@ -165,6 +176,20 @@ def test_what_the_client_withdraws_is_gone_at_once(play: Any) -> None:
     assert do(revoke).guest.state is State.GONE
     assert do(status).state is State.GONE
     assert do(invite).outcome is Outcome.INVITED
+    assert service.posts == 2
+
+
+def test_a_renewed_invitation_whose_new_id_is_unknown_yet(play: Any) -> None:
+    scene, service, do = play(Silent())
+    do(invite)
+    scene.clock.sleep(LAG + 0.1)
+    result = do(resend)
+    assert (result.replaced.id, result.guest.invitation.id) == ("i1", None)
+    guest = do(status)
+    assert (guest.state, guest.invitation.id) == (State.PENDING, None)
+    assert do(invite).outcome is Outcome.ALREADY_INVITED
+    service.made = (-LAG, "i2")  # the list shows it earlier than it has to
+    assert [one.id for one in do(status).invitations] == ["i2"]
     assert service.posts == 2
 
 

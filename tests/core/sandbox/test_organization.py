@@ -472,6 +472,21 @@ def test_hiding_invitations() -> None:
     assert len(house.organization.records) == 2
 
 
+def test_a_hidden_renewal_is_shown_as_it_was_before() -> None:
+    house = House(resend_id="change")
+    invitation = house.invite()
+    before = invitation.id, invitation.expires_at
+    house.clock.advance(timedelta(hours=1))
+    house.organization.resend(invitation)
+    with house.organization.hidden([invitation.id]):
+        [shown] = house.organization.invitations_to(ADA)
+        assert (shown.id, shown.expires_at) == before
+    assert house.organization.invitations_to(ADA) == [invitation]
+    house.organization.revoke(invitation)
+    with house.organization.hidden([invitation.id]):
+        assert house.organization.invitations_to(ADA) == []
+
+
 def test_credentials() -> None:
     house = House()
     organization = house.organization

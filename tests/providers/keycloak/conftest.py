@@ -1,7 +1,9 @@
 """The real Keycloak, started for the tests: it has to confirm what `guestlist_keycloak` claims.
 
 Needs Java 17 or newer, and Maven the first time: it downloads the server (160 MB), which is then
-kept in the user's cache folder. `KEYCLOAK_VERSION` chooses another version.
+kept in the user's cache folder. `KEYCLOAK_VERSION` chooses another version. `KEYCLOAK_URL` is the
+URL of a server of that version that runs on this machine already, with an administrator `admin`
+whose password is `admin`.
 """
 
 from __future__ import annotations
@@ -111,6 +113,16 @@ class Mailbox(Controller):
         super()._trigger_server()  # type: ignore[no-untyped-call]
 
 
+@contextmanager
+def mailbox() -> Iterator[Mailbox]:
+    emails = Mailbox()
+    emails.start()
+    try:
+        yield emails
+    finally:
+        emails.stop()
+
+
 def links_in(emails: list[Message]) -> list[str]:
     """Returns the links of invitations in emails."""
     texts = [one.get_body(("plain",)).get_content() for one in emails]  # type: ignore[attr-defined]
@@ -213,7 +225,8 @@ class Realm:
 
     def add_user(self, email: str, **more: Any) -> str:
         """Creates an account in the realm, unless there is one, and returns its id."""
-        user = {"username": email.lower(), "email": email, "enabled": True, **more}
+        username = re.sub(r"[^\w.@+-]", "-", email.lower())
+        user = {"username": username, "email": email, "enabled": True, **more}
         self.admin("POST", "/users", json=user)
         found = self.admin("GET", "/users", params={"username": user["username"], "exact": True})
         return str(found.json()[0]["id"])
@@ -277,33 +290,31 @@ def running(folder: Path, log: Path) -> Iterator[RealServer]:
         "KC_BOOTSTRAP_ADMIN_PASSWORD": ADMIN,
         "JAVA_OPTS_KC_HEAP": "-Xms128m -Xmx512m",
     }
-    mailbox = Mailbox()
-    mailbox.start()
-    server = RealServer(url, mailbox)
     process = None
     try:
-        with log.open("w") as output, alone(f"keycloak-{VERSION}.lock"):
-            process = subprocess.Popen(
-                command,
-                env={**os.environ, **environment},
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,  # the script starts Java as a child
-            )
-            end = time.monotonic() + START_SECONDS
-            while not is_ready(server):
-                if process.poll() is not None or time.monotonic() > end:
-                    pytest.fail(f"Keycloak did not start: {log.read_text()[-2000:]}")
-                time.sleep(0.5)
-        yield server
+        with mailbox() as emails:
+            server = RealServer(url, emails)
+            with log.open("w") as output, alone(f"keycloak-{VERSION}.lock"):
+                process = subprocess.Popen(
+                    command,
+                    env={**os.environ, **environment},
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,  # the script starts Java as a child
+                )
+                end = time.monotonic() + START_SECONDS
+                while not is_ready(server):
+                    if process.poll() is not None or time.monotonic() > end:
+                        pytest.fail(f"Keycloak did not start: {log.read_text()[-2000:]}")
+                    time.sleep(0.5)
+            yield server
+            server.client.close()
     finally:
         if process is not None:
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
-        server.client.close()
-        mailbox.stop()
 
 
 def is_ready(server: RealServer) -> bool:
@@ -316,6 +327,12 @@ def is_ready(server: RealServer) -> bool:
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealServer]:
     """The real server, which ends with the session."""
+    if url := os.environ.get("KEYCLOAK_URL"):
+        with mailbox() as emails:
+            server = RealServer(url, emails)
+            yield server
+            server.client.close()
+        return
     if sys.platform == "win32":
         pytest.skip("the server is started with a shell script")
     if find_java() is None:

@@ -24,8 +24,8 @@ ADA = "Ada@Example.com"
 KEY = "ada@example.com"
 
 
-def client(realm: Realm, **settings: Any) -> Guestlist:
-    return Guestlist({"kc": realm.provider(**settings)})
+def client(server: Realm, **settings: Any) -> Guestlist:
+    return Guestlist({"kc": server.provider(**settings)})
 
 
 def expire(realm: Realm, change: Callable[[], object]) -> None:
@@ -56,7 +56,7 @@ def test_from_invitation_to_removal(realm: Realm, version: str) -> None:
         if has_links(version):
             assert invitation.link is not None
             assert realm.links_to(KEY) == [invitation.link.get_secret_value()]
-        assert invited.guest == guests.status(KEY)
+        assert guests.status(KEY).invitation == invitation
 
         realm.accept(KEY)
         member = guests.status(ADA).member

@@ -226,7 +226,8 @@ class Original:
         }
         realm.add_client("viewer", "view-realm", "view-users")
         self.idle = ("viewer", realm.provider().client_secret)
-        for name, description in ROLES.items():
+        for name in ("viewer", "editor", "manager"):
+            description = ROLES[name]
             realm.admin("POST", "/roles", json={"name": name, "description": description})
         roles = {role["name"]: role for role in realm.admin("GET", "/roles").json()}
         for name, parts in COMPOSITES.items():
@@ -337,7 +338,8 @@ def test_the_sandbox_answers_as_the_server_does(realm: Realm, version: str) -> N
     imitated, true = answers(Imitation(profile)), answers(Original(realm))
     assert len(true) == len(STEPS)
     steps = zip(STEPS, imitated, true, strict=True)
-    assert [(step, came, wanted) for step, came, wanted in steps if came != wanted] == []
+    wrong = [f"{step}\n  {came}\n  not {wanted}" for step, came, wanted in steps if came != wanted]
+    assert not wrong, "\n".join(wrong)
 
 
 @pytest.mark.parametrize("profile", KeycloakService.profiles)

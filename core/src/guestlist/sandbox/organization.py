@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
@@ -150,6 +150,8 @@ class Invitation(Record):
     ended_at: datetime | None = None
     member: Member | None = None
     """The person's record as a member, if there is one."""
+    before: Invitation | None = None
+    """The record before the last resend, if that changed the id."""
 
     def state(self, now: datetime) -> str:
         """Returns `pending`, `awaiting_approval`, `expired`, or how it ended."""
@@ -527,13 +529,14 @@ class Organization:
         renews = state == "expired" and self.is_set("resend_expired", "allow")
         if state != "pending" and not renews:
             raise NotOpen(state)
+        if self.is_set("resend_id", "change") and not self._by_address:
+            del self.invitations[invitation.id]
+            invitation.before = replace(invitation)
+            invitation.id = self._new_id("invitation")
+            self.invitations[invitation.id] = invitation
         if self.is_set("resend_moves_expiry", "yes"):
             invitation.expires_at = self._expiry()
         invitation.updated_at = self.clock.now()
-        if self.is_set("resend_id", "change") and not self._by_address:
-            del self.invitations[invitation.id]
-            invitation.id = self._new_id("invitation")
-            self.invitations[invitation.id] = invitation
         if send:
             self._send(invitation)
         return invitation
@@ -629,7 +632,8 @@ class Organization:
     @contextmanager
     def hidden(self, invitations: Collection[str]) -> Iterator[None]:
         """Hides invitations during the `with` block, with the records of people who are only
-        invited. Nothing may be changed in the block."""
+        invited. An open invitation whose id has changed is shown as it was before. Nothing may be
+        changed in the block."""
         everything, records = self.invitations, self.records
         hidden = {
             id(one.member)
@@ -637,6 +641,8 @@ class Organization:
             if one.id in invitations and one.member is not None and one.member.status == INVITED
         }
         self.invitations = {id: one for id, one in everything.items() if id not in invitations}
+        renewed = [one for key, one in everything.items() if key in invitations and not one.ended]
+        self.invitations |= {one.before.id: one.before for one in renewed if one.before}
         self.records = {key: one for key, one in records.items() if id(one) not in hidden}
         try:
             yield

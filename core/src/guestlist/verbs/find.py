@@ -403,10 +403,14 @@ def _invitations(call: Call, email: str) -> Steps[Matches[Invitation]]:
 
 
 def with_made(listed: list[Invitation], made: Guest | None) -> list[Invitation]:
-    """Adds the invitation that was created too recently for the service's list."""
+    """Adds the invitation that was created too recently for the service's list. One whose id was
+    unknown then is in the list if that has an open invitation with an id."""
     if made is None or made.invitation is None:
         return listed
-    known = made.invitation.id in (one.id for one in listed)
+    new = made.invitation
+    known = new.id in (one.id for one in listed)
+    if new.id is None and any(one.state in OPEN_STATES for one in listed):
+        known = True
     return listed if known else [*listed, made.invitation]
 
 

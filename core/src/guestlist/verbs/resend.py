@@ -110,7 +110,8 @@ def renew(
     now = call.account.now()
     renewed = current(settled.value, provider, now)
     applied = applied_of(again.roles, renewed.roles or None) if new else None
-    changed = None not in (renewed.id, invitation.id) and renewed.id != invitation.id
+    # The new id may be unknown yet, if the service's lists do not show the new record.
+    changed = invitation.id is not None and renewed.id != invitation.id
     warnings = [] if settled.answered else [FOUND_BY_LOOKING]
     if renewed.state is State.EXPIRED:
         warnings.append(

@@ -12,7 +12,14 @@ from typing import Any, ClassVar, TypeVar
 
 from pydantic import SecretStr
 
-from guestlist.errors import Conflict, GuestlistError, NotFound, Rejected, Unauthorized
+from guestlist.errors import (
+    Conflict,
+    GuestlistError,
+    MalformedResponse,
+    NotFound,
+    Rejected,
+    Unauthorized,
+)
 from guestlist.models import (
     Basis,
     Grant,
@@ -354,7 +361,7 @@ class Keycloak(Provider):
         was created."""
         found = invitation if invitation.id else (yield from self._find(invitation.email or ""))
         if found is None or found.id is None:
-            raise NotFound(f"there is no invitation of {invitation.email}")
+            raise MalformedResponse(f"the list does not show the invitation of {invitation.email}")
         return found.id
 
 

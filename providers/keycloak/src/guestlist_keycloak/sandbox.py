@@ -225,7 +225,7 @@ class KeycloakService(OrganizationService):
         wanted = [
             member
             for member in self.organization.listed(self.organization.members())
-            if any(matches(f"{text}%", value) for value in searched(member.person))
+            if any(matches(f"%{text}%", value) for value in searched(member.person))
         ]
         wanted.sort(key=lambda member: member.person.login)
         return [self.member(one) for one in self.part(wanted, call, 10)]
@@ -445,7 +445,10 @@ class KeycloakService(OrganizationService):
         known = self.organization.person_with(found.email)
         super().accept(invitation, email=email)
         if known is None and found.member is not None:
-            found.member.person.fields["managed"] = True
+            person = found.member.person
+            person.fields["managed"] = True
+            names = (found.fields.get("firstName"), found.fields.get("lastName"))
+            person.name = " ".join(filter(None, names)) or person.name
 
     def settings(self, base_url: str) -> dict[str, str]:
         return {

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections import defaultdict, deque
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
@@ -17,7 +16,14 @@ from guestlist.exchange.step import Acquire, Failure, Outgoing, Release, Send, S
 from guestlist.models import Guest, InviteResult, RoleResult
 from guestlist.provider import Effect, Request, Response
 from pytest_guestlist.simulation.faults import AT_ONCE, LATE, Case, Fault, Faults
-from pytest_guestlist.simulation.world import PAGE_SIZES, PAGE_STARTS, ClientClock, Site, Time
+from pytest_guestlist.simulation.world import (
+    PAGE_SIZES,
+    PAGE_STARTS,
+    ClientClock,
+    Site,
+    Time,
+    body_of,
+)
 
 Say = Callable[[str], None]
 
@@ -287,7 +293,7 @@ class Driver:
 def _page_of(outgoing: Outgoing) -> tuple[Any, ...]:
     """The list that a request asks for, and which part of it."""
     path, _, query = outgoing.url.partition("?")
-    body = json.loads(outgoing.content or b"{}")
+    body = body_of(outgoing)
     asked = {**dict(parse_qsl(query)), **(body if isinstance(body, dict) else {"": body})}
     parts = {name: asked.pop(name) for name in PAGE_STARTS if name in asked}
     return (outgoing.method, path, asked), parts

@@ -12,9 +12,11 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from itertools import count
 from random import Random
+from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
 from guestlist.address import email_key
+from guestlist.exchange.account import FORM
 from guestlist.exchange.step import Outgoing
 from guestlist.provider import Effect, Response
 from guestlist.sandbox.service import Clock as ServiceClock
@@ -240,7 +242,7 @@ class Site:
             (name, str(self._page) if name in PAGE_SIZES else value)
             for name, value in parse_qsl(query, keep_blank_values=True)
         ]
-        body = json.loads(content) if content else None
+        body = body_of(outgoing)
         if isinstance(body, dict) and PAGE_SIZES & body.keys():
             small = dict.fromkeys(PAGE_SIZES & body.keys(), self._page)
             content = json.dumps(body | small).encode()
@@ -259,6 +261,13 @@ PAGE_SIZES = frozenset({"per_page", "page_size", "limit", "take", "count"})
 """What services call the size of a page."""
 PAGE_STARTS = frozenset({"cursor", "offset", "page", "skip", "start", "startIndex"})
 """What they call the place where it begins."""
+
+
+def body_of(outgoing: Outgoing) -> Any:
+    """Returns the JSON body of a request; an empty object if it has none, or sends a form."""
+    if not outgoing.content or outgoing.headers.get("Content-Type") == FORM:
+        return {}
+    return json.loads(outgoing.content)
 
 
 def later(moment: timedelta) -> float:
