@@ -71,6 +71,10 @@ def test_a_short_setting_is_replaced_as_a_word_only() -> None:
     assert scrubber.url("https://keycloak.test/realms/acme/protocol") == (
         "https://keycloak.example.com/realms/REALM/protocol"
     )
+    link = "https://keycloak.test/realms/acme/login?key=k3y-of-the-invitation"
+    assert body(scrubber, {"inviteLink": link})["inviteLink"].startswith(
+        "https://keycloak.example.com/realms/REALM/login?key=0"
+    )
     told = {"role": "default-roles-acme", "to": "ada@acme.example", "text": "acmeology"}
     assert body(scrubber, told) == {**told, "role": "default-roles-REALM"}
 

@@ -192,6 +192,10 @@ class Scrubber:
         return self._link(value, lambda _name, _text: True)
 
     def _link(self, url: str, secret: Callable[[str, str], bool]) -> str:
+        for base, shown in self._origins:
+            if url.startswith(f"{base}/"):
+                url = shown + url[len(base) :]
+                break
         parts = urlsplit(url)
         segments = [
             self._blank(segment) if len(segment) >= LONG else segment
@@ -215,6 +219,11 @@ class Scrubber:
             return secret
         if secret in self._values:
             return self._values[secret]
+        for real, mask in self._values.items():  # a secret with a mistake, such as a letter more
+            if mask in self._masks and real in secret:
+                return secret.replace(real, mask)
+        if any(len(mask) >= KNOWN and mask in secret for mask in self._masks):
+            return secret
         self._blanks += 1
         blank = _blank(secret, self._blanks)
         if len(secret) >= KNOWN:

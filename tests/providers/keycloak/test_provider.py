@@ -29,14 +29,12 @@ class Place:
         self.service: Any = self.running.service
         self.clock = VirtualClock(sandbox=sandbox)
         self.sent: list[httpx.Request] = []
+        hooks = {"request": [self.sent.append]}
+        self.http_client = httpx.Client(event_hooks=hooks, trust_env=False)
 
     def client(self, **settings: Any) -> Guestlist:
-        hooks = {"request": [self.sent.append]}
-        return Guestlist(
-            {"kc": Keycloak(**{**self.running.settings, **settings})},
-            clock=self.clock,
-            http_client=httpx.Client(event_hooks=hooks, trust_env=False),
-        )
+        account = Keycloak(**{**self.running.settings, **settings})
+        return Guestlist({"kc": account}, clock=self.clock, http_client=self.http_client)
 
     def emails(self, address: str = ADA) -> list[Any]:
         return list(self.service.outbox.to(address))
@@ -52,7 +50,9 @@ class Place:
 @pytest.fixture
 def place() -> Iterator[Place]:
     with Sandbox([KeycloakService]) as sandbox:
-        yield Place(sandbox)
+        place = Place(sandbox)
+        with place.http_client:
+            yield place
 
 
 def test_a_managed_member_is_not_removed_by_default(place: Place) -> None:
