@@ -24,6 +24,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from guestlist.console.api import refusal_response
 from guestlist.console.sessions import Session, Sessions, form_token, is_form_token
 
 LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost", "::1", "guestlist.localhost"})
@@ -162,6 +163,8 @@ class Gate:
                 receive = await self._admit(request, receive)
             except Refused as refused:
                 app = refused.answer
+                if _is_api(route_path(scope)):
+                    app = refusal_response(request, refused.answer.status_code, str(refused))
             await app(scope, receive, send_with_headers)
         except (asyncio.CancelledError, OSError):
             raise
@@ -180,7 +183,7 @@ class Gate:
         """
         path = route_path(request.scope)
         self._check_host(request)
-        is_api = f"{path}/".startswith(f"{API_PREFIX}/")
+        is_api = _is_api(path)
         self._check_site(request, path, is_api=is_api)
         if is_api:
             return receive
@@ -271,6 +274,10 @@ def bug_answer(request: Request, error: Exception) -> Response:
         f" before you repeat it. Reference: {reference}"
     )
     return PlainTextResponse(text + "\n", 500)
+
+
+def _is_api(path: str) -> bool:
+    return f"{path}/".startswith(f"{API_PREFIX}/")
 
 
 def route_path(scope: Scope) -> str:

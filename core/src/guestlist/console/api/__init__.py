@@ -4,6 +4,6 @@
 nothing itself: each operation calls a method of the client, `plan` or `apply`.
 """
 
-from guestlist.console.api.app import Api, WithApi, create_api
+from guestlist.console.api.app import Api, WithApi, create_api, refusal_response
 
-__all__ = ["Api", "WithApi", "create_api"]
+__all__ = ["Api", "WithApi", "create_api", "refusal_response"]

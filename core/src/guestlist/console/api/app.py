@@ -379,6 +379,11 @@ def _problem(
     return Response(write(named), problem.status, more, "application/problem+json")
 
 
+def refusal_response(request: Request, status: int, text: str) -> Response:
+    """Returns the answer to a request that was refused before it reached the API."""
+    return _problem(request, Refused(status, "ForeignRequest", text).problem)
+
+
 async def _lifespan(api: Api, receive: Receive, send: Send) -> None:
     """Closes the API when a server that serves it alone ends."""
     while True:
