@@ -27,10 +27,6 @@ def path_of(operation: Operation) -> str:
     return "/api/v1" + operation.path.replace("{id}", ID)
 
 
-def ids(operation: Operation) -> str:
-    return operation.name
-
-
 def checked(answer: Any, status: int) -> dict[str, Any]:
     """Returns the problem details of an answer."""
     assert answer.status_code == status, answer.text
@@ -44,7 +40,6 @@ def checked(answer: Any, status: int) -> dict[str, Any]:
 # ---------------------------------------------------------------------------------------- tokens
 
 
-@pytest.mark.parametrize("operation", OPERATIONS, ids=ids)
 @pytest.mark.parametrize(
     "headers",
     [
@@ -56,12 +51,12 @@ def checked(answer: Any, status: int) -> dict[str, Any]:
     ],
     ids=["none", "guess", "empty", "basic", "cookie"],
 )
-def test_every_operation_needs_a_token(
-    server: Server, operation: Operation, headers: dict[str, str]
-) -> None:
-    answer = server.http().request(operation.method, path_of(operation), headers=headers)
-    checked(answer, 401)
-    assert answer.headers["www-authenticate"] == 'Bearer realm="guestlist"'
+def test_every_operation_needs_a_token(server: Server, headers: dict[str, str]) -> None:
+    http = server.http()
+    for operation in OPERATIONS:
+        answer = http.request(operation.method, path_of(operation), headers=headers)
+        checked(answer, 401)
+        assert answer.headers["www-authenticate"] == 'Bearer realm="guestlist"'
 
 
 def test_a_token_in_the_query_or_a_cookie_is_ignored(server: Server, caller: Caller) -> None:
@@ -77,7 +72,10 @@ def test_two_tokens_are_none(server: Server, caller: Caller) -> None:
     checked(server.http().get("/api/v1/accounts", headers=[header, header]), 401)
 
 
-def test_guessing_is_answered_alike_and_changes_nothing(server: Server, caller: Caller) -> None:
+def test_guessing_is_answered_alike_and_changes_nothing(
+    server: Server, caller: Caller, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("DEBUG")
     answers = Counter[str]()
     near = caller.secret[:-1] + ("a" if caller.secret[-1] != "a" else "b")
     for guess in (near, caller.secret.upper(), caller.secret + "x", *map(str, range(200))):
@@ -85,6 +83,7 @@ def test_guessing_is_answered_alike_and_changes_nothing(server: Server, caller: 
         answers[json.dumps(checked(answer, 401))] += 1
     assert len(answers) == 1
     assert caller.get("/accounts")["items"], "the true token still works"
+    assert caller.secret[3:] not in caplog.text
 
 
 def test_a_revoked_and_an_expired_token_end_at_once(server: Server) -> None:
@@ -95,25 +94,23 @@ def test_a_revoked_and_an_expired_token_end_at_once(server: Server) -> None:
     assert checked(answers[0], 401) == checked(answers[1], 401)
 
 
-@pytest.mark.parametrize("operation", OPERATIONS, ids=ids)
-def test_a_token_that_may_read_changes_nothing(server: Server, operation: Operation) -> None:
-    reader = server.caller(Right.READ)
-    answer = reader.http.request(operation.method, path_of(operation), headers=JSON, content="{}")
-    if operation.right is Right.CHANGE:
-        assert checked(answer, 403)["error"] == "NotPermitted"
-    else:
-        assert answer.status_code not in (401, 403)
+def test_a_token_that_may_read_changes_nothing(server: Server) -> None:
+    http = server.caller(Right.READ).http
+    for operation in OPERATIONS:
+        answer = http.request(operation.method, path_of(operation), headers=JSON, content="{}")
+        if operation.right is Right.CHANGE:
+            assert checked(answer, 403)["error"] == "NotPermitted"
+        else:
+            assert answer.status_code not in (401, 403), operation.name
 
 
-@pytest.mark.parametrize(
-    "operation", [one for one in OPERATIONS if one.right is Right.CHANGE], ids=ids
-)
-def test_a_server_that_only_reads_changes_nothing(
-    new_server: NewServer, operation: Operation
-) -> None:
+def test_a_server_that_only_reads_changes_nothing(new_server: NewServer) -> None:
     caller = new_server(read_only=True).caller()
-    answer = caller.http.request(operation.method, path_of(operation), headers=JSON, content="{}")
-    assert checked(answer, 403)["error"] == "ReadOnly"
+    changes = [one for one in OPERATIONS if one.right is Right.CHANGE]
+    assert len(changes) > 8
+    for one in changes:
+        answer = caller.http.request(one.method, path_of(one), headers=JSON, content="{}")
+        assert checked(answer, 403)["error"] == "ReadOnly"
     assert caller.plan()["state"] == "done"
 
 
@@ -154,11 +151,11 @@ BODIES = (
 )
 
 
-@pytest.mark.parametrize("body", BODIES, ids=range(len(BODIES)))
-def test_a_body_that_is_not_as_described(server: Server, caller: Caller, body: bytes) -> None:
-    answer = caller.http.post("/api/v1/invite", content=body, headers=JSON)
-    assert answer.status_code in (400, 422), answer.text
-    checked(answer, answer.status_code)
+def test_a_body_that_is_not_as_described(server: Server, caller: Caller) -> None:
+    for body in BODIES:
+        answer = caller.http.post("/api/v1/invite", content=body, headers=JSON)
+        assert answer.status_code in (400, 422), (body[:80], answer.text)
+        checked(answer, answer.status_code)
     assert server.sandbox.emails() == []
 
 

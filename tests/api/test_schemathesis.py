@@ -126,8 +126,7 @@ class Judge:
             capture_output=True,
             text=True,
         )
-        print(done.stdout, done.stderr)  # shown if the test fails
-        assert done.returncode == 0, done.stdout[-4000:]
+        assert done.returncode == 0, done.stdout + done.stderr
         found = re.search(r"^Test cases:\n +([\d,]+) generated", done.stdout, re.MULTILINE)
         assert found is not None, done.stdout
         assert secret not in done.stdout
@@ -136,12 +135,12 @@ class Judge:
 
 @pytest.mark.long
 def test_no_violation_in_some_hundred_requests(judged: Judge) -> None:
-    assert judged.run(Right.CHANGE, "--phases=fuzzing", "--max-examples=12", "--seed=1") > 200
+    assert judged.run(Right.CHANGE, "--phases=fuzzing", "--max-examples=8", "--seed=1") > 150
 
 
 @pytest.mark.long
 def test_a_token_that_may_read_gets_no_other_answers(judged: Judge) -> None:
-    assert judged.run(Right.READ, "--phases=fuzzing", "--max-examples=4", "--seed=1") > 50
+    assert judged.run(Right.READ, "--phases=fuzzing", "--max-examples=2", "--seed=1") > 30
 
 
 @pytest.mark.proof
