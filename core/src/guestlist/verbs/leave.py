@@ -205,10 +205,11 @@ def _withdraw_all(
     for _ in range(MAX_LOOKS):
         for one in left:
             try:
-                after = yield from _settled(call, call.provider.revoke(one), email)
-                outcome, done = RevokeOutcome.REVOKED, True
+                after, happened = yield from _settled(call, call.provider.revoke(one), email)
+                outcome, done = RevokeOutcome.REVOKED, done or happened
             except NotFound as error:
-                done = done or (False if error.happened is False else None)
+                if not done and error.happened is not False:
+                    done = None
                 after = yield from _look_for_absence(call, email, error)
                 if _is_among(one, after.invitations):
                     raise
@@ -280,7 +281,7 @@ def _look_for_absence(call: Call, email: str, error: NotFound) -> Steps[Guest]:
 def _take_out(call: Call, email: str, member: Member) -> Steps[RemoveResult]:
     outcome = RemoveOutcome.REMOVED
     try:
-        after = yield from _settled(call, call.provider.remove(member), email)
+        after, _ = yield from _settled(call, call.provider.remove(member), email)
     except NotFound as error:
         after = yield from _look_for_absence(call, email, error)
         if after.state is State.ACCEPTED:
@@ -312,10 +313,12 @@ def _take_out(call: Call, email: str, member: Member) -> Steps[RemoveResult]:
     return RemoveResult(outcome=outcome, guest=withdrawn.guest)
 
 
-def _settled(call: Call, flow: Flow[None], email: str) -> Steps[Guest]:
-    """Runs a flow that is safe to repeat, and reads the guest's records afterwards.
+def _settled(call: Call, flow: Flow[None], email: str) -> Steps[tuple[Guest, bool | None]]:
+    """Runs a flow that is safe to repeat. Returns the guest as read afterwards, and whether the
+    flow had an effect.
 
-    `NotFound` after an attempt without an answer counts as success: the earlier attempt did it.
+    `NotFound` after an attempt without an answer counts as success. Then it is unknown whether that
+    attempt had the effect, or another client: None.
     """
     happened: bool | None = True
     try:
@@ -324,4 +327,4 @@ def _settled(call: Call, flow: Flow[None], email: str) -> Steps[Guest]:
         if error.happened is False:
             raise
         happened = error.happened
-    return (yield from look_after(call, email, happened))
+    return (yield from look_after(call, email, happened)), happened
