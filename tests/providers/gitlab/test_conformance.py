@@ -3,6 +3,7 @@ administrator, who sees the addresses of members, and in a project."""
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any, ClassVar
 
 from guestlist.errors import (
@@ -15,7 +16,10 @@ from guestlist.errors import (
     SeatLimit,
     Unauthorized,
 )
-from guestlist.models import Member, NewInvitation, Role
+from guestlist.models import Grant, Invitation, Member, NewInvitation, Role, State
+from guestlist.provider import Request
+from guestlist_gitlab import GitLab, GitLabOptions
+from guestlist_gitlab.provider import custom, level
 from guestlist_gitlab.sandbox import GitLabService
 from pytest_guestlist.conformance import ProviderSuite, Shown
 
@@ -171,6 +175,52 @@ DOCUMENTED = (
     refused("Invite limit of 20 per day exceeded.", Rejected, "tomorrow"),
     refused({"a": "not authorized to create member"}, Forbidden, "Owner"),
     refused("Emails cannot be blank", Rejected, "Emails cannot be blank"),
+    Shown(
+        "invite",
+        [SUCCESS, [RAW]],
+        READ,
+        several=True,
+        arguments=(
+            NEW.model_copy(update={"options": GitLabOptions(expires_at=date(2027, 1, 31))}),
+        ),
+        sends=['"expires_at":"2027-01-31"'],
+        settings=GROUP,
+    ),
+    Shown(
+        "change_invitation",
+        {},
+        Conflict,
+        arguments=(
+            Invitation(id=None, email="ada@example.com", state=State.PENDING),
+            (CUSTOM,),
+        ),
+        says="cannot give a custom role",
+        settings=GROUP,
+    ),
+    Shown(
+        "invite",
+        [SUCCESS, [RAW]],
+        {"state": "pending"},
+        several=True,
+        arguments=(
+            NEW.model_copy(update={"roles": (CUSTOM.model_copy(update={"raw": AUDITOR}),)}),
+        ),
+        sends=['"access_level":20'],
+        settings=GROUP,
+    ),
+    answered(404, {"message": "404 User Not Found"}, NotFound, "leave the login out"),
+    answered(409, {"message": {"a": "taken"}}, Conflict, "a: taken"),
+    answered(422, {"message": {"a": ["taken"]}}, Rejected, "a: taken"),
+    answered(400, {"error": {"a": "wrong"}}, Rejected, "a: wrong"),
+    Shown("organization", {"name": "Works"}, "Works", settings=GROUP),
+    Shown(
+        "assign_role",
+        PERSON,
+        None,
+        arguments=(Member(id="2", login="john_doe", roles=(Role(id="10"),)), Role(id="30")),
+        sends=['{"access_level":30} '],
+        settings=GROUP,
+    ),
     Shown("find_invitation", [RAW], READ, settings=GROUP, sends=["query=ada%40example.com"]),
     Shown(
         "find_invitation",
@@ -328,6 +378,85 @@ class TestSandbox(ProviderSuite):
     service = GitLabService
     role = "Developer"
     documented = DOCUMENTED
+
+    def test_access_levels_have_gitlab_s_names(self) -> None:
+        """They are those of the documentation."""
+        names = {number: level(number).name for number in (0, 5, 10, 15, 20, 25, 30, 40, 50)}
+        assert list(names.values()) == [
+            "No access",
+            "Minimal access",
+            "Guest",
+            "Planner",
+            "Reporter",
+            "Security manager",
+            "Developer",
+            "Maintainer",
+            "Owner",
+        ]
+
+    def test_facts(self) -> None:
+        """Facts that no answer shows."""
+        account = GitLab(token="t", group="g")
+        assert (account.inherited, account.sees_addresses, account.invite_unknown) == (False,) * 3
+        assert (account.most_roles, account.counts_seats) == (1, True)
+        assert account.organization_settings == ("group", "project")
+        assert account.admin_roles == {"Owner"}
+        assert account.secret_fields == {"invite_token"}
+        assert GitLab.members_show_emails is False
+        assert account.members_show_emails is False
+        assert GitLab(token="t", group="g", sees_addresses=True).members_show_emails is True
+
+    def test_limits_count_what_the_documentation_says(self) -> None:
+        """2,000 requests a minute, 200 lists of members, and 60 removals."""
+        limits = GitLab(token="t", group="g").limits
+        assert [(one.count, one.per) for one in limits] == [(2000, 60.0), (200, 60.0), (60, 60.0)]
+        path = ("api", "v4", "groups", "g")
+        counted = [
+            (Request.get(*path, "members"), [True, False]),
+            (Request.get(*path, "members", "all"), [True, False]),
+            (Request.get(*path, "members", "7"), [False, False]),
+            (Request.get(*path, "invitations"), [False, False]),
+            (Request.post(*path, "members"), [False, False]),
+            (Request.delete(*path, "members", "7"), [False, True]),
+            (Request.delete(*path, "invitations", "a@b.example"), [False, False]),
+            (Request.put(*path, "members", "7"), [False, False]),
+        ]
+        for request, expected in counted:
+            found = [one.applies_to is not None and one.applies_to(request) for one in limits[1:]]
+            assert found == expected
+
+    def test_a_copy_keeps_the_end_of_the_membership(self) -> None:
+        """The end is in the record, as a date or a time."""
+        account = GitLab(token="t", group="g")
+        options = account.copy_of(account.read_invitation(RAW)).options
+        assert options == GitLabOptions(expires_at=date(2026, 11, 22))
+        without = account.copy_of(account.read_invitation(RAW | {"expires_at": None}))
+        assert without.options == GitLabOptions()
+        assert account.copy_of(Invitation(id=None, email="a@b.example", state=State.PENDING))
+
+    def test_roles_without_access_are_explained(self) -> None:
+        """No access and Minimal access allow nothing, unless there is another role."""
+        account = GitLab(token="t", group="g")
+        none, least, guest = (Grant(role=level(number)) for number in (0, 5, 10))
+        for grants, effective in (
+            ([none], False),
+            ([least], False),
+            ([none, least], False),
+            ([least, guest], True),
+            ([guest], True),
+            ([], False),
+        ):
+            assert account.explain_access(grants)[0] is effective
+
+    def test_custom_roles_are_read(self) -> None:
+        """With name, level and description."""
+        role = custom(AUDITOR)
+        assert (role.id, role.kind, role.label) == (
+            "2",
+            "custom_role",
+            "custom_role:Guest + read code",
+        )
+        assert role.description == "Custom guest that can read code"
 
 
 class TestAdministrator(ProviderSuite):
