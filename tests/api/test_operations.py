@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.api.conftest import Caller, NewServer, Server
 
+from guestlist.console.api import jobs
 from guestlist.console.api.operations import OPERATIONS
 from guestlist.ledger import history
 from guestlist.ledger.tokens import Right
+from guestlist.runs import ApplyResult
+from guestlist.runs.stop import Stop
 
 ADA = "ada@example.com"
 ENGINEERING = "group:Engineering"
@@ -236,7 +240,7 @@ def test_a_plan_that_is_out_of_date_is_refused(server: Server, caller: Caller) -
     assert len(server.sandbox.emails(to=ADA)) == 1
 
 
-def test_a_run_of_a_roster_that_is_invalid_says_so(new_server: NewServer, tmp_path: Any) -> None:
+def test_a_run_of_a_roster_that_is_invalid_says_so(new_server: NewServer, tmp_path: Path) -> None:
     roster = tmp_path / "broken.toml"
     roster.write_text("[[people]]\nemail = 7\n")
     caller = new_server(roster=roster).caller()
@@ -252,7 +256,7 @@ def test_without_a_roster_nothing_is_planned(new_server: NewServer) -> None:
     assert caller.post("/plans", 404)["error"] == "NoRoster"
 
 
-def test_a_run_is_stopped_and_continued(server: Server, caller: Caller, tmp_path: Any) -> None:
+def test_a_run_is_stopped_and_continued(server: Server, caller: Caller, tmp_path: Path) -> None:
     people = [f"p{number}@example.com" for number in range(60)]
     table = "".join(f'[[people]]\nemail = "{one}"\naccounts.vultr = []\n' for one in people)
     (tmp_path / "guestlist.toml").write_text('[accounts.vultr]\nprovider = "vultr"\n' + table)
@@ -275,6 +279,27 @@ def test_a_plan_and_a_run_that_do_not_exist(caller: Caller) -> None:
     for path in ("/plans/0123456789abcdef", "/runs/0123456789abcdef"):
         assert caller.get(path, 404)["error"] == "NotFound"
     assert caller.post("/runs", 404, plan="0123456789abcdef")["error"] == "NotFound"
+
+
+def test_old_plans_are_dropped_but_not_one_that_is_carried_out(
+    caller: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def apply(*_: Any, stop: Stop, **__: Any) -> ApplyResult:
+        assert stop.wait(60)
+        return ApplyResult(interrupted=True)
+
+    monkeypatch.setattr(jobs, "MAX_PLANS", 2)
+    monkeypatch.setattr(jobs, "apply", apply)
+    first = caller.plan()
+    run = caller.post("/runs", 202, plan=first["id"])
+    others = [caller.plan(people=[ADA])["id"] for _ in range(3)]
+    assert caller.get(f"/plans/{first['id']}/changes")["items"]
+    assert caller.get(f"/plans/{others[0]}", 404)["error"] == "NotFound"
+    assert caller.get(f"/plans/{others[-1]}")["state"] == "done"
+    caller.post(f"/runs/{run['id']}/stop", 202)
+    assert caller.ended("/runs", run)["state"] == "stopped"
+    caller.plan(people=[ADA])
+    assert caller.get(f"/plans/{first['id']}", 404)["error"] == "NotFound"
 
 
 def test_where_a_plan_is(server: Server, caller: Caller) -> None:

@@ -15,6 +15,7 @@ from tests.api.conftest import Caller, NewServer, Server
 from guestlist import Guestlist
 from guestlist.console.api.app import MAX_BODY_BYTES
 from guestlist.console.api.operations import OPERATIONS, Operation
+from guestlist.exchange.clock import Stopped
 from guestlist.ledger import tokens
 from guestlist.ledger.tokens import Right
 
@@ -271,6 +272,17 @@ def test_a_bug_shows_no_text_of_the_exception(
     logged = caplog.text
     assert "RuntimeError in" in logged
     assert "SECRET" not in answer.text + logged
+
+
+def test_a_call_that_the_end_of_the_server_interrupts(
+    caller: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(self: Guestlist, *_: Any, **__: Any) -> Any:
+        raise Stopped
+
+    monkeypatch.setattr(Guestlist, "invite", interrupted)
+    problem = caller.post("/invite", 503, account="vultr", email=ADA)
+    assert (problem["error"], problem["happened"]) == ("Stopping", None)
 
 
 def test_no_answer_contains_a_secret(server: Server, caller: Caller) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import datetime
 from pathlib import Path
 from secrets import token_hex
@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 MAX_PLANS = 50
 MAX_RUNS = 200
 """Plans and runs that are kept to be read. The oldest that has ended is dropped first."""
+MAX_PROBLEMS = 1_000
+"""Failures of a run that are kept to be read. The ledger has all."""
 
 logger = logging.getLogger("guestlist.console")
 
@@ -235,7 +237,7 @@ class RunJob(_Job):
                 self._run_number = event.run
         elif isinstance(event, RunProgress | RunEnded) and event.run == self._run_number:
             self._tallies = dict(event.tallies)
-        elif isinstance(event, RunProblem):
+        elif isinstance(event, RunProblem) and len(self._errors) < MAX_PROBLEMS:
             self._errors.append(event.error)
 
     def info(self) -> RunInfo:
@@ -276,15 +278,19 @@ class Jobs:
         self._lock = threading.Lock()
         self._plans: dict[str, PlanJob] = {}
         self._runs: dict[str, RunJob] = {}
-        self._folder = TemporaryDirectory(prefix="guestlist-")
+        self._folder: TemporaryDirectory[str] | None = None
 
     def make_plan(self, client: Guestlist, asked: PlanBody, actor: str) -> PlanJob:
         """Begins to make a plan."""
-        folder = Path(self._folder.name)
-        job = PlanJob(client, self._ledger, self.needed_roster(), asked, folder, actor)
+        roster = self.needed_roster()
         with self._lock:
+            if self._folder is None:
+                self._folder = TemporaryDirectory(prefix="guestlist-")
+            folder = Path(self._folder.name)
+            job = PlanJob(client, self._ledger, roster, asked, folder, actor)
             self._plans[job.id] = job
-            for old in _superfluous(self._plans, MAX_PLANS):
+            used = {one.plan.id for one in self._runs.values() if one.state is JobState.WORKING}
+            for old in _superfluous(self._plans, MAX_PLANS, used):
                 self._plans.pop(old.id).close()
             job.thread.start()
         return job
@@ -354,7 +360,8 @@ class Jobs:
         self.stop()
         for job in self._jobs():
             job.thread.join()
-        self._folder.cleanup()
+        if self._folder is not None:
+            self._folder.cleanup()
 
     def _jobs(self) -> list[_Job]:
         with self._lock:
@@ -376,9 +383,15 @@ class Jobs:
         return self.roster
 
 
-def _superfluous(jobs: dict[str, Any], most: int) -> list[Any]:
-    """Returns the oldest jobs that have ended, if there are more than `most` jobs."""
-    ended = [job for job in jobs.values() if job.state is not JobState.WORKING]
+def _superfluous(jobs: dict[str, Any], most: int, used: Collection[str] = ()) -> list[Any]:
+    """Returns the oldest jobs that have ended, if there are more than `most` jobs.
+
+    Args:
+        used: the ids of jobs that are still needed.
+    """
+    ended = [
+        job for id, job in jobs.items() if job.state is not JobState.WORKING and id not in used
+    ]
     return ended[: max(0, len(jobs) - most)]
 
 

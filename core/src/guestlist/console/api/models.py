@@ -402,7 +402,7 @@ class Job(Answer):
     began_at: datetime
     ended_at: datetime | None = None
     problems: tuple[Problem, ...] = ()
-    """Failures. The first twenty of each account; the ledger has all."""
+    """The first failures. The ledger has all."""
 
 
 class PlanInfo(Job):
