@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import io
+import sys
 import tomllib
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from guestlist.sandbox import Sandbox
+from guestlist_betterauth.sandbox import BetterAuthService
 
 from .conftest import Cli
 
@@ -17,7 +21,7 @@ FILE = Path("guestlist.toml")
 def test_init_writes_a_file_that_works_once_the_variables_are_set(
     plain: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run = plain("config", "init", "--provider", "vultr", "--provider", "aitronos")
+    run = plain("config", "init", "vultr", "aitronos")
     assert run.code == 0
     said = " ".join(run.out.split())
     assert "set VULTR_API_KEY, AITRONOS_ORGANIZATION_ID and FREDDY_API_KEY" in said
@@ -39,7 +43,7 @@ def test_init_writes_a_file_that_works_once_the_variables_are_set(
 def test_every_line_that_is_commented_out_would_be_valid(
     plain: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plain("config", "init", "--provider", "vultr")
+    plain("config", "init", "vultr")
     text = FILE.read_text(encoding="utf-8")
     lines = [
         line.removeprefix("# ")
@@ -58,7 +62,66 @@ def test_init_never_overwrites(plain: Cli) -> None:
     assert run.code == 2
     assert "guestlist.toml exists already" in run.err
     assert FILE.read_text() == "precious"
-    assert plain("config", "init", "other.toml", "--provider", "vultr").code == 0
+    assert plain("config", "init", "vultr", "--config", "other.toml").code == 0
+
+
+class Terminal(io.StringIO):
+    """Typed text; stderr, which pytest captures, counts as a terminal too."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture
+def typed(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Sits at a terminal and types lines; the secret is typed where nothing is shown."""
+
+    def type_lines(*lines: str, secret: str) -> None:
+        monkeypatch.setattr("sys.stdin", Terminal("".join(f"{line}\n" for line in lines)))
+        monkeypatch.setattr(type(sys.stderr), "isatty", lambda _: True, raising=False)
+        monkeypatch.setattr("getpass.getpass", lambda _question: secret)
+
+    return type_lines
+
+
+@pytest.fixture
+def account() -> Iterator[dict[str, str]]:
+    with Sandbox([BetterAuthService]) as sandbox:
+        yield sandbox.services["betterauth"].settings
+
+
+def test_init_asks_in_a_terminal_and_checks_the_key(
+    plain: Cli, typed: Callable[..., None], account: dict[str, str]
+) -> None:
+    typed(account["base_url"], account["organization_id"], secret=account["token"])
+    run = plain("config", "init", "betterauth")
+    assert run.code == 0
+    assert "better-auth: the key works (" in run.out
+    assert account["token"] not in run.out + run.err
+    assert FILE.stat().st_mode & 0o077 == 0
+    assert tomllib.loads(FILE.read_text())["accounts"]["betterauth"] == {
+        "provider": "betterauth",
+        **{name: account[name] for name in ("base_url", "token", "organization_id")},
+    }
+    assert plain("check", "--json").results[0]["working"] is True
+
+
+@pytest.mark.parametrize(("answer", "written"), [("no", False), ("yes", True)])
+def test_init_shows_why_a_key_does_not_work(
+    plain: Cli, typed: Callable[..., None], account: dict[str, str], answer: str, written: bool
+) -> None:
+    typed(account["base_url"], account["organization_id"], answer, secret="wrong")
+    run = plain("config", "init", "betterauth")
+    assert (run.code == 0) is written
+    assert "HTTP 401" in run.err
+    assert FILE.exists() is written
+
+
+def test_what_is_left_for_later_is_a_variable(plain: Cli, typed: Callable[..., None]) -> None:
+    typed("", "", "yes", secret="")
+    assert plain("config", "init", "betterauth").code == 0
+    written = tomllib.loads(FILE.read_text())["accounts"]["betterauth"]
+    assert written["token"] == {"env": "BETTER_AUTH_TOKEN"}
 
 
 @pytest.mark.parametrize(
@@ -97,7 +160,7 @@ def test_path(plain: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_init_makes_no_account_for_what_is_not_installed(plain: Cli) -> None:
-    run = plain("config", "init", "--provider", "acme")
+    run = plain("config", "init", "acme")
     assert run.code == 2
     assert "pip install guestlist-acme" in run.err
     assert not FILE.exists()

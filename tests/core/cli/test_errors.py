@@ -283,7 +283,7 @@ def test_what_needs_the_extra_says_so(package: str, words: list[str], what: str)
     ("package", "words"),
     [
         ("rich", ["completion", "bash"]),
-        ("rich", ["config", "init", "--provider", "vultr"]),
+        ("rich", ["config", "init", "vultr"]),
         ("rich", ["config", "path"]),
         ("rich", ["new-provider", "acme"]),
         ("rich", ["demo", "--json"]),

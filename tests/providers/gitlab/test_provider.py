@@ -436,7 +436,7 @@ def test_config_init_asks_for_what_is_needed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert main(["config", "init", "--provider", "gitlab"]) == 0
+    assert main(["config", "init", "gitlab"]) == 0
     assert "set GITLAB_TOKEN and GITLAB_GROUP" in capsys.readouterr().out.replace("\n", " ")
     text = (tmp_path / "guestlist.toml").read_text(encoding="utf-8")
     active = [line for line in text.splitlines() if line and not line.startswith("#")]

@@ -641,20 +641,18 @@ def _config(parser: Parser) -> None:
         "action",
         choices=("init", "check", "path"),
         metavar="ACTION",
-        help="init: write a commented file; check: read it and report errors;"
-        " path: print where the accounts come from",
+        help="init: write a commented file (--config names another one); check: read it and report"
+        " errors; path: print where the accounts come from",
     )
-    parser.add_argument(
-        "file", nargs="?", metavar="FILE", help="the file to write (init; else guestlist.toml)"
+    option = parser.add_argument(
+        "provider",
+        nargs="*",
+        metavar="PROVIDER",
+        help="init: write accounts for these providers only; in a terminal, ask for their settings"
+        " and check the key",
     )
-    parser.add_argument(
-        "--provider",
-        action="append",
-        default=[],
-        metavar="NAME",
-        help="init: write an account for this provider only; may be repeated",
-    )
-    _examples(parser, "config init", "config init --provider vultr", "config check")
+    set_completer(option, provider_names)
+    _examples(parser, "config init", "config init github", "config check")
 
 
 def _no_arguments(parser: Parser) -> None:

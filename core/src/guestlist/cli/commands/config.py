@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+import getpass
 import os
+import sys
+from collections.abc import Mapping
 from pathlib import Path
 
+from guestlist.cli.confirmation import confirm
 from guestlist.cli.document import AccountRow, FileRow
 from guestlist.cli.parser import UsageError
-from guestlist.cli.printing import print_text
+from guestlist.cli.printing import print_errors, print_text
 from guestlist.cli.session import Session, no_account_error
-from guestlist.cli.text import comma_list
+from guestlist.cli.text import comma_list, printable
+from guestlist.client import Guestlist
 from guestlist.config import FILE, VARIABLE, config_path
-from guestlist.errors import ConfigError
+from guestlist.errors import ConfigError, GuestlistError
+from guestlist.exchange.account import Budget
 from guestlist.plugins import installed
+from guestlist.provider import Provider
 
 OWNER_ONLY = 0o600
 """Permissions of the file, because it may contain keys."""
+CHECK_SECONDS = 20.0
+"""The longest time that `config init` waits for a service."""
 
 
 def run_config(session: Session) -> None:
@@ -23,10 +32,9 @@ def run_config(session: Session) -> None:
     given = session.arguments
     if given.sandbox:
         raise UsageError("`config` does not work on a sandbox", hint="Leave out --sandbox.")
-    if given.action != "init" and (given.file or given.provider):
+    if given.action != "init" and given.provider:
         raise UsageError(
-            f"`config {given.action}` takes neither a file nor --provider",
-            hint="Name the file with --config.",
+            f"`config {given.action}` takes no provider", hint="Name the file with --config."
         )
     {"init": _init, "check": _check, "path": _path}[given.action](session)
 
@@ -65,17 +73,67 @@ def _init(session: Session) -> None:
         raise ConfigError(
             "no provider is installed", hint="Install one, such as: pip install guestlist-vultr"
         )
-    path = Path(given.file or given.config or os.environ.get(VARIABLE) or FILE)
-    create_file(path, template(providers))
+    path = Path(given.config or os.environ.get(VARIABLE) or FILE)
+    if path.exists():
+        raise file_exists_error(path)
+    answers: dict[str, dict[str, str]] = {}
+    if given.provider and not given.json and sys.stdin.isatty() and sys.stderr.isatty():
+        answers = {kind.name: ask_settings(kind) for kind in providers}
+        for kind in providers:
+            _check_key(kind, answers[kind.name])
+    create_file(path, template(providers, answers))
     session.results.append(FileRow(path=str(path), written=True))
     if not given.json:
         print_text(f"{path} written.")
-        variables = comma_list(needed_variables(providers))
-        print_text(
-            f"Next: set {variables}, or remove the accounts you do not use;"
-            " then run `guestlist check` to check the keys."
-        )
+        if variables := needed_variables(providers, answers):
+            print_text(
+                f"Next: set {comma_list(variables)}, or remove the accounts you do not use;"
+                " then run `guestlist check` to check the keys."
+            )
         session.printed = True
+
+
+def ask_settings(kind: type[Provider]) -> dict[str, str]:
+    """Asks for the settings that an account of the provider needs, except those in environment
+    variables. Secrets are not shown while they are typed.
+
+    Returns:
+        The answers by the name of the setting. An empty answer is left out.
+    """
+    from guestlist.cli.commands.config_template import needed_settings
+
+    print_text(f"{kind.title}: press Enter to leave a setting for later.")
+    answers = {}
+    for setting in needed_settings(kind):
+        if setting.env and os.environ.get(setting.env):
+            print_text(f"{setting.name}: taken from {setting.env}")
+            continue
+        question = f"{setting.name} ({printable(setting.description.rstrip('.'))}): "
+        if setting.secret:
+            answer = getpass.getpass(question)
+        else:
+            print(question, end="", file=sys.stderr, flush=True)
+            answer = sys.stdin.readline()
+        if answer.strip():
+            answers[setting.name] = answer.strip()
+    return answers
+
+
+def _check_key(kind: type[Provider], answers: Mapping[str, str]) -> None:
+    """Checks the settings at the service. If they do not work, asks whether to write them anyway.
+
+    Raises:
+        Declined: the user does not want the file.
+    """
+    try:
+        provider = kind(**answers)
+        with Guestlist({kind.name: provider}, budget=Budget(total=CHECK_SECONDS)) as guests:
+            organization = guests.check()
+    except GuestlistError as error:
+        print_errors([error])
+        confirm("Write the file all the same?", yes=False)
+    else:
+        print_text(f"{kind.title}: the key works" + f" ({organization})." * bool(organization))
 
 
 def _check(session: Session) -> None:

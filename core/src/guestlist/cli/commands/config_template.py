@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import textwrap
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from guestlist.cli.commands.providers import settings_of
@@ -24,10 +24,19 @@ PLACEHOLDER = "FILL IN"
 """Placeholder for a value that the user must fill in."""
 
 
-def template(providers: Sequence[type[Provider]]) -> str:
+Answers = Mapping[str, Mapping[str, str]]
+"""Values of settings, by the names of provider and setting."""
+
+
+def template(providers: Sequence[type[Provider]], answers: Answers | None = None) -> str:
     """Returns the text: an account for each provider, with optional settings commented out. If the
     environment has all variables for some providers, the accounts of the others are commented out
-    too."""
+    too.
+
+    Args:
+        answers: values to write. An account with answers is not commented out.
+    """
+    answers = answers or {}
     budget = Budget()
     lines = [
         *_comment(
@@ -44,9 +53,9 @@ def template(providers: Sequence[type[Provider]]) -> str:
         _commented_pair("timeout", int(budget.timeout)),
         _commented_pair("attempts", budget.attempts),
     ]
-    ready = [provider for provider in providers if _is_ready(provider)]
+    ready = [one for one in providers if answers.get(one.name) or _is_ready(one)]
     for provider in providers:
-        account = _account(provider)
+        account = _account(provider, answers.get(provider.name, {}))
         in_force = provider in ready or not ready
         lines += ["", "", *(account if in_force else _commented(account))]
     return "\n".join(lines) + "\n"
@@ -55,10 +64,13 @@ def template(providers: Sequence[type[Provider]]) -> str:
 def _is_ready(provider: type[Provider]) -> bool:
     """Returns whether the environment has all variables that the account needs. A missing one would
     be an error when the file is read."""
-    needed = [
-        setting for setting in settings_of(provider) if setting.name in _active_settings(provider)
-    ]
-    return all(setting.env and os.environ.get(setting.env) for setting in needed)
+    return all(one.env and os.environ.get(one.env) for one in needed_settings(provider))
+
+
+def needed_settings(provider: type[Provider]) -> list[SettingRow]:
+    """Returns the settings that an account needs, in the order of their declaration."""
+    chosen = _active_settings(provider)
+    return [setting for setting in settings_of(provider) if setting.name in chosen]
 
 
 def _commented(account: Iterable[str]) -> Iterator[str]:
@@ -66,18 +78,20 @@ def _commented(account: Iterable[str]) -> Iterator[str]:
         yield f"# {line}" if line and not line.startswith("#") else line
 
 
-def needed_variables(providers: Iterable[type[Provider]]) -> list[str]:
-    """Returns the environment variables that the active settings read."""
+def needed_variables(
+    providers: Iterable[type[Provider]], answers: Answers | None = None
+) -> list[str]:
+    """Returns the environment variables that the settings without an answer read."""
     needed = [
         setting.env
         for provider in providers
-        for setting in settings_of(provider)
-        if setting.name in _active_settings(provider)
+        for setting in needed_settings(provider)
+        if setting.name not in (answers or {}).get(provider.name, {})
     ]
     return [name for name in needed if name]
 
 
-def _account(provider: type[Provider]) -> Iterator[str]:
+def _account(provider: type[Provider], answers: Mapping[str, str]) -> Iterator[str]:
     yield from _comment(provider.title)
     yield from _comment(provider.docs_url)
     yield f"[accounts.{provider.name}]" + " " * 4 + "# the name is yours"
@@ -86,7 +100,9 @@ def _account(provider: type[Provider]) -> Iterator[str]:
     for setting in settings_of(provider):
         yield ""
         yield from _comment(setting.description.removesuffix(".") + ".")
-        if setting.name in in_force:
+        if setting.name in answers:
+            yield _pair(setting.name, answers[setting.name])
+        elif setting.name in in_force:
             yield _pair(setting.name, _from_environment(setting) if setting.env else PLACEHOLDER)
         elif setting.env:
             yield _commented_pair(setting.name, _from_environment(setting))
