@@ -6,6 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from starlette.applications import Starlette
+from starlette.routing import Mount
+from starlette.testclient import TestClient
 from tests.api.conftest import Caller, NewServer, Server
 
 from guestlist.console.api import jobs
@@ -306,6 +309,16 @@ def test_where_a_plan_is(server: Server, caller: Caller) -> None:
     answer = caller.http.post("/api/v1/plans", json={})
     assert answer.headers["location"] == f"/api/v1/plans/{answer.json()['id']}"
     assert answer.headers["retry-after"] == "1"
+
+
+def test_mounted_in_an_application(server: Server, caller: Caller) -> None:
+    app = Starlette(routes=[Mount("/tools/api", server.api)])
+    headers = {"authorization": f"Bearer {caller.secret}"}
+    with TestClient(app, headers=headers) as http:
+        assert http.get("/tools/api/v1/accounts").status_code == 200
+        made = http.post("/tools/api/v1/plans", json={})
+        assert made.headers["location"] == f"/tools/api/v1/plans/{made.json()['id']}"
+        assert http.get(made.headers["location"]).json()["id"] == made.json()["id"]
 
 
 @pytest.mark.parametrize(

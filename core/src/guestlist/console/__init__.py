@@ -1,30 +1,33 @@
 """The web console: people of all accounts on pages, for those who use no terminal.
 
 `guestlist console` serves it on this machine. `create_app` returns it as an ASGI application for an
-existing site. It decides nothing itself: each button calls a method of the client, `plan`, `apply`
-or `settle`.
+existing site, and `create_api` the HTTP API alone. It decides nothing itself: each button calls a
+method of the client, `plan`, `apply` or `settle`.
 """
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from guestlist.console.api import create_api
     from guestlist.console.app import create_app
 
-__all__ = ["create_app"]
+_HOMES = {"create_api": "api", "create_app": "app"}
+
+__all__ = ["create_api", "create_app"]
 
 
 def __getattr__(name: str) -> Any:
-    if name not in __all__:
+    if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from guestlist.ledger import needing_extra
 
     try:
         with needing_extra():
-            from guestlist.console.app import create_app
+            return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(
             f'the console needs {error.name}: pip install "guestlist[console]"', name=error.name
         ) from error
-    return create_app

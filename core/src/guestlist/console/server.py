@@ -106,7 +106,7 @@ def _listening(port: int) -> Iterator[socket.socket]:
         taken = error.errno == errno.EADDRINUSE
         raise ConfigError(
             f"port {port} is in use" if taken else f"port {port} cannot be used: {error.strerror}",
-            hint="Choose another one: guestlist console --port 0 takes any free one.",
+            hint="Choose another port, or 0 for any free one.",
         ) from error
     with listening:
         yield listening
