@@ -54,7 +54,7 @@ def open_console(accounts: int, people: int) -> Visitor:
     guests = Guestlist({name: Vultr(api_key=name) for name in names})
     console = create_app(guests)
     reading = console._site.people
-    reading._begun = True
+    reading._read_at = time.monotonic()
     for one in reading.readings.values():
         one.at = NOW
     reading._replace(Everybody(names, people))  # type: ignore[arg-type]

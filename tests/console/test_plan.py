@@ -119,6 +119,19 @@ def stop_at_start(stop: Stop) -> Any:
     return follow
 
 
+def test_a_run_that_is_stopped_at_once_sends_nothing(visitor: Visitor, sandbox: Sandbox) -> None:
+    plan = field(make_plan(visitor), "plan")
+    token = field(visitor.page("/plan"), "csrf")
+    work = visitor.post("/plan/apply", csrf=token, plan=plan).headers["Location"]
+    visitor.post(f"{work}/stop", csrf=token)
+    result(visitor, work)
+    page = visitor.page("/plan")
+    if not emails(sandbox) and "An interrupted run" not in page:  # nothing was recorded yet
+        assert "Apply 2 changes" in page
+        work = visitor.post("/plan/apply", csrf=token, plan=plan).headers["Location"]
+        assert "Made 2 changes" in result(visitor, work)
+
+
 def test_a_run_with_other_options_does_not_go_on(
     visitor: Visitor, roster: Path, guests: Guestlist, ledger: Ledger, sandbox: Sandbox
 ) -> None:

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from guestlist.console.gate import redirect, visit_of
 from guestlist.console.people import PAGE_ROWS, Filter, People, Row
 from guestlist.console.site import Site, page_number
-from guestlist.console.words import FILTERS, Failure, expiry_text, failure_of
+from guestlist.console.words import FILTERS, LOOKS, Failure, expiry_text, failure_of
 from guestlist.errors import GuestlistError
 from guestlist.provider import Limit, Provider
 
@@ -70,6 +70,7 @@ class PeoplePages:
             columns=self._columns(rows, chosen, every=query.get("accounts") == "all"),
             few=MANY_ACCOUNTS,
             states=FILTERS,
+            looks=LOOKS,
             expiry=lambda moment: expiry_text(moment, site.now),
             not_read=self._not_read(),
         )

@@ -19,7 +19,7 @@ from guestlist.changes import Action, Change, label, role_key
 from guestlist.console.gate import Visit, redirect, visit_of
 from guestlist.console.site import Site, page_number
 from guestlist.console.words import ACTIONS, Failure, count, failure_of
-from guestlist.console.work import CarryOut, PlanWork, RunWork, Work
+from guestlist.console.work import CarryOut, PlanWork, RunWork
 from guestlist.ledger import orders, runs
 from guestlist.roster.summary import REMOVALS, Summary
 from guestlist.runs.applying import ApplyResult, apply
@@ -74,9 +74,16 @@ class ShownPlan:
     digest: str
     made_at: datetime
     rows: sqlite3.Connection = field(repr=False)
-    work: Work | None = None
+    work: RunWork | None = None
     id: str = field(default_factory=lambda: token_urlsafe(12))
     lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def is_applied(self) -> bool:
+        """Whether a run makes or has made the changes. A run that was stopped before it sent
+        anything does not count."""
+        work = self.work
+        return work is not None and (work.is_running or work.run_number is not None)
 
     def count(self, account: str = "", action: str = "") -> int:
         """Returns the number of changes that match."""
@@ -188,7 +195,7 @@ class PlanPages:
             )
 
         with shown.lock:
-            if shown.work is None:
+            if shown.work is None or not shown.is_applied:
                 title = f"Making {count(number, 'change')}"
                 shown.work = self._start("apply", title, visit, carry_out)
         return redirect(request, f"/work/{shown.work.id}")
@@ -378,6 +385,8 @@ def _applied(result: ApplyResult) -> tuple[str, int]:
             " Make a new plan, and look at it."
         )
         return text, 0
+    if result.interrupted and result.run is None:
+        return "Stopped before anything was sent. The plan can be applied again.", 0
     tallies = result.tallies.values()
     done = sum(tally.done.total() for tally in tallies)
     failed = sum(tally.refused.total() for tally in tallies)

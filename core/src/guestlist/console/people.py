@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 from guestlist.address import email_key, login_key
@@ -36,6 +37,9 @@ from guestlist.runs.stop import Stop
 PAGE_ROWS = 50
 """Rows of a page. 50 rows of 17 accounts are 60 KB."""
 NEVER = float("inf")
+KEPT_NUMBERS = 1_000
+OLD_SECONDS = 300.0
+"""After this time, opening a page of people starts another reading."""
 LAST_READING_SECONDS = 2.0
 """How long the end of the console waits for a reading."""
 
@@ -197,16 +201,15 @@ class People:
         self.is_reading = False
         self.roster_error: GuestlistError | None = None
         self.readings = {name: AccountReading() for name in client.accounts}
-        self._begun = False
+        self._read_at = float("-inf")
         self._threads: list[threading.Thread] = []
 
     # ------------------------------------------------------------------ reading
 
     def begin(self) -> None:
-        """Starts the first reading, once."""
-        with self._lock:
-            begun, self._begun = self._begun, True
-        if not begun:
+        """Starts to read all accounts in the background, if the last reading is old or there was
+        none."""
+        if monotonic() - self._read_at > OLD_SECONDS:
             self.refresh()
 
     def refresh(self) -> None:
@@ -221,10 +224,10 @@ class People:
 
     def _start_reading(self) -> bool:
         with self._lock:
-            self._begun = True
             if self.is_reading:
                 return False
             self.is_reading = True
+            self._read_at = monotonic()
         for one in self.readings.values():
             one.reading = "is being read"
         return True
@@ -564,17 +567,6 @@ class People:
         query = "SELECT count(*) FROM cells WHERE state = 'invited' AND due <= ?"
         return self._number(query, (soon.timestamp(),))
 
-    def forget(self, key: str) -> None:
-        """Deletes a person from the temporary database."""
-        with self._lock, self._transaction():
-            for table in ("cells", "access", "held", "names"):
-                self._db.execute(
-                    f"DELETE FROM {table} WHERE person IN"  # noqa: S608 - a fixed name
-                    " (SELECT id FROM people WHERE key = ?)",
-                    (key,),
-                )
-            self._db.execute("DELETE FROM people WHERE key = ?", (key,))
-
     def _expire(self) -> None:
         """Brings the states up to date, if an invitation has expired since or has its last day."""
         if self._client.clock.now().timestamp() >= self._next_change:
@@ -586,6 +578,8 @@ class People:
         key = (query, tuple(values))
         with self._lock:
             self._expire()
+            if len(self._numbers) > KEPT_NUMBERS:
+                self._numbers.clear()
             if key not in self._numbers:
                 self._numbers[key] = int(self._db.execute(query, values).fetchone()[0])
             return self._numbers[key]

@@ -12,7 +12,6 @@ from guestlist.errors import GuestlistError
 from guestlist.humanize import relative_time
 from guestlist.ledger.line import LineState, LogLine
 from guestlist.models import (
-    OPEN_STATES,
     AccountOffboarding,
     Basis,
     Guest,
@@ -146,16 +145,6 @@ def count(number: int, what: str, many: str | None = None) -> str:
     return f"{number:,} {what if number == 1 else many or what + 's'}"
 
 
-VERBS = {
-    "invite": "Invite",
-    "resend": "Send again",
-    "revoke": "Withdraw",
-    "remove": "Remove",
-    "assign_role": "Give role",
-    "unassign_role": "Take role",
-}
-"""The buttons of the verbs."""
-
 _DONE: dict[str, str] = {
     Outcome.INVITED: "Invited.",
     Outcome.RESENT: "The invitation was sent again.",
@@ -229,11 +218,6 @@ def failure_of(error: GuestlistError) -> Failure:
         None: "It may have taken effect. The next try looks before it sends anything.",
     }[error.happened]
     return Failure(error.headline, happened, plain(error.hint))
-
-
-def is_open(guest: Guest) -> bool:
-    """Returns whether a person has an invitation that can be accepted."""
-    return guest.state in OPEN_STATES
 
 
 def describe(line: LogLine) -> str:

@@ -35,8 +35,6 @@ THREADS = 8
 
 logger = logging.getLogger("guestlist.console")
 
-T = TypeVar("T")
-
 
 class Progress(StrEnum):
     """The progress of one step."""
