@@ -141,6 +141,7 @@ class Console:
         """Ends the live streams, and begins no further step of any work. Call it before the server
         ends, because servers wait for streams."""
         self._closing = True
+        self._site.people.stop()
         for work in self._site.works:
             work.stop()
         if self._api is not None:

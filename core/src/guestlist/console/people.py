@@ -40,7 +40,7 @@ NEVER = float("inf")
 KEPT_NUMBERS = 1_000
 OLD_SECONDS = 300.0
 """After this time, opening a page of people starts another reading."""
-LAST_READING_SECONDS = 2.0
+LAST_READING_SECONDS = 5.0
 """How long the end of the console waits for a reading."""
 
 SCHEMA = """
@@ -224,13 +224,17 @@ class People:
 
     def _start_reading(self) -> bool:
         with self._lock:
-            if self.is_reading:
+            if self.is_reading or self._stop:
                 return False
             self.is_reading = True
             self._read_at = monotonic()
         for one in self.readings.values():
             one.reading = "is being read"
         return True
+
+    def stop(self) -> None:
+        """Ends the readings early, and begins no other."""
+        self._stop()
 
     def close(self) -> None:
         """Waits shortly for readings, and deletes the temporary database."""
