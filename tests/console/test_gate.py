@@ -28,6 +28,12 @@ PAGES = ("/people", "/accounts", "/nowhere", "/console.css")
         "127.0.0.1:9",
         "localhost",
         "127.0.0.1.evil.example:8040",
+        "localhost.:8040",
+        "user@127.0.0.1:8040",
+        "127.0.0.1:8040/x",
+        "127.0.0.1\t:8040",
+        "127.0.0.1:8040, evil.example",
+        "",
     ],
 )
 @pytest.mark.parametrize("path", PAGES)
@@ -53,6 +59,9 @@ def test_two_host_headers_are_refused(visitor: Visitor) -> None:
         {"Origin": "http://evil.example"},
         {"Origin": "http://127.0.0.1:8041"},  # the cookie would be sent from there
         {"Origin": "null"},
+        {"Origin": ""},
+        {"Origin": "http://["},
+        {"Origin": "http://user@127.0.0.1:8040"},
         {"Origin": BASE, "Sec-Fetch-Site": "same-site"},
         {"Origin": BASE, "Sec-Fetch-Site": "cross-site"},
         {},

@@ -11,6 +11,7 @@ import asyncio
 import hmac
 import inspect
 import logging
+import re
 import traceback
 from collections.abc import Awaitable, Callable, Collection, Iterable
 from dataclasses import dataclass, field
@@ -18,7 +19,7 @@ from hashlib import sha256
 from http.cookies import CookieError, SimpleCookie
 from pathlib import Path
 from secrets import token_bytes, token_hex
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl
 
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
@@ -32,6 +33,9 @@ MAX_BODY_BYTES = 4 * 1024 * 1024
 """The largest form: a pasted column of about 150,000 addresses."""
 MAX_SIGN_IN_BYTES = 4 * 1024
 MAX_FIELDS = 1_000
+HOST = re.compile(
+    r"(?P<name>[a-z0-9.-]+|\[[0-9a-f:.]+\])(:(?P<port>[0-9]{1,5}))?", re.ASCII | re.IGNORECASE
+)
 
 PUBLIC_PATHS = frozenset({"/login", "/console.css", "/console.js"})
 """Paths that visitors who are not signed in may read."""
@@ -230,7 +234,7 @@ class Gate:
         site = request.headers.get("sec-fetch-site")
         origin = request.headers.get("origin")
         own = request.headers["host"]
-        if origin is not None and urlsplit(origin).netloc != own:
+        if origin is not None and _page_host(origin) != own:
             raise Refused("Another web page may not use this console.")
         if request.method in ("GET", "HEAD"):
             mode = request.headers.get("sec-fetch-mode")
@@ -338,12 +342,17 @@ def _only_reads(path: str) -> bool:
 
 
 def _host_and_port(host: str, scheme: str) -> tuple[str | None, int | None]:
-    try:
-        parts = urlsplit(f"//{host}")
-        port = parts.port
-        return parts.hostname, port if port is not None else {"https": 443}.get(scheme, 80)
-    except ValueError:
+    """Returns the name and the port in a Host header; None for both if it contains more."""
+    found = HOST.fullmatch(host)
+    if found is None:
         return None, None
+    port = int(found["port"]) if found["port"] else {"https": 443}.get(scheme, 80)
+    return found["name"].strip("[]").lower(), port
+
+
+def _page_host(origin: str) -> str:
+    """Returns the host and port of the page that an Origin header names; empty if none."""
+    return origin.partition("://")[2]
 
 
 def _frames(error: BaseException) -> str:
