@@ -115,4 +115,4 @@ def test_a_port_that_is_in_use_is_named(tmp_path: Path) -> None:
         )
     assert done.returncode == 2
     assert f"port {port} is in use" in done.stderr
-    assert "--port 0" in done.stderr
+    assert "0 for any free one" in done.stderr

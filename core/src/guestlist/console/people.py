@@ -196,6 +196,7 @@ class People:
         self._db = sqlite3.connect("", check_same_thread=False, isolation_level=None)
         self._db.executescript(SCHEMA)
         self._stop = Stop()
+        self._ended = False
         self._next_change = NEVER
         self._numbers: dict[tuple[str, tuple[object, ...]], int] = {}
         self.is_reading = False
@@ -224,7 +225,7 @@ class People:
 
     def _start_reading(self) -> bool:
         with self._lock:
-            if self.is_reading or self._stop:
+            if self.is_reading or self._ended:
                 return False
             self.is_reading = True
             self._read_at = monotonic()
@@ -233,14 +234,15 @@ class People:
         return True
 
     def stop(self) -> None:
-        """Ends the readings early, and begins no other."""
-        self._stop()
+        """Begins no other reading."""
+        self._ended = True
 
     def close(self) -> None:
         """Waits shortly for readings, and deletes the temporary database."""
-        self._stop()
+        self._ended = True
         for thread in self._threads:
             thread.join(LAST_READING_SECONDS)
+        self._stop()  # ends a reading that takes longer before its next request
         with self._lock:
             self._db.close()
 
