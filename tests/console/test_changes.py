@@ -203,6 +203,23 @@ def test_resend_and_revoke_on_the_page_of_invitations(
     assert GRACE not in visitor.page("/invitations")
 
 
+def test_two_people_resend_the_same_invitation(
+    visitor: Visitor, guests: Guestlist, sandbox: Sandbox
+) -> None:
+    guests.invite(ADA, account="vultr")
+    visitor.console.refresh()
+    one = f"resend {token_of(ADA)} vultr"
+    form = {"at": "/invitations", "one": one}
+    reviews = [review_of(visitor, "/invitations/review", **form)[0] for _ in range(3)]
+    with ThreadPoolExecutor(3) as pool:
+        results = list(pool.map(lambda review: carry_out(visitor, review), reviews))
+    assert sum("Nothing more was sent." in page for page in results) == 2
+    assert emails(sandbox) == [ADA, ADA]
+    later, _ = review_of(visitor, "/invitations/review", **form)
+    assert "The invitation was sent again." in carry_out(visitor, later)
+    assert emails(sandbox) == [ADA, ADA, ADA]
+
+
 def test_expired_invitations_stay_and_can_be_sent_again(
     visitor: Visitor, guests: Guestlist, sandbox: Sandbox
 ) -> None:

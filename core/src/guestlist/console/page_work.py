@@ -60,7 +60,8 @@ class WorkPages:
             raise HTTPException(400, "There is nothing to do.")
 
         def begin() -> Work:
-            work = Calls(review, site.acting(visit), site.people, visit.actor)
+            client = site.acting(visit)
+            work = Calls(review, client, site.people, site.resends, visit.actor)
             site.works.add(work)
             work.start()
             return work

@@ -20,7 +20,7 @@ from guestlist.console.gate import Visit, visit_of
 from guestlist.console.people import People
 from guestlist.console.sessions import Sessions
 from guestlist.console.words import LAST_DAY
-from guestlist.console.work import Review, Shelf, Work
+from guestlist.console.work import Resends, Review, Shelf, Work
 
 if TYPE_CHECKING:
     from guestlist.ledger.ledger import Ledger
@@ -65,6 +65,7 @@ class Site:
         self.people = People(client, roster)
         self.reviews: Shelf[Review] = Shelf()
         self.works: Shelf[Work] = Shelf()
+        self.resends = Resends()
         self._templates = jinja2.Environment(
             loader=jinja2.PackageLoader("guestlist.console"),
             autoescape=True,

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections import OrderedDict
+from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from secrets import token_urlsafe
+from time import monotonic
 from typing import Any, Generic, Protocol, TypeVar
 
 from guestlist.client import Guestlist
@@ -97,6 +98,7 @@ class Review:
         corrections: lines that were not understood; they are offered for correction.
         again: the fields of the form that the review was made from.
         work: what the review was started as; None before that.
+        made: when the review was made, by `time.monotonic`.
     """
 
     title: str
@@ -110,6 +112,7 @@ class Review:
     corrections: list[str] = field(default_factory=list)
     again: object = None
     work: Work | None = None
+    made: float = field(default_factory=monotonic)
     id: str = field(default_factory=lambda: token_urlsafe(12))
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -119,6 +122,39 @@ class Review:
             if self.work is None:
                 self.work = begin()
             return self.work
+
+
+class Resends:
+    """The invitations that were sent again, so that two reviews of the same one send one email."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._turns: defaultdict[tuple[str, str], threading.Lock] = defaultdict(threading.Lock)
+        self._sent: dict[tuple[str, str], float] = {}
+
+    def send(self, step: Step, made: float, call: Callable[[], None]) -> None:
+        """Makes the call of a step, unless that person was emailed after the review was made.
+
+        Args:
+            made: when the review was made.
+        """
+        key = (step.account, str(step.who))
+        with self._lock:
+            turn = self._turns[key]
+        with turn:
+            if self._sent.get(key, made) > made:
+                step.result = (
+                    "Was sent again already, after this review was made. Nothing more was sent."
+                )
+                step.progress = Progress.DONE
+                return
+            try:
+                call()
+            except GuestlistError as error:
+                if error.happened is not False:  # an email may have gone out
+                    self._sent[key] = monotonic()
+                raise
+            self._sent[key] = monotonic()
 
 
 class Work:
@@ -193,16 +229,20 @@ class Calls(Work):
 
     Args:
         client: makes the calls, on behalf of the visitor.
+        resends: what this console has sent again.
     """
 
     kind = "calls"
 
-    def __init__(self, review: Review, client: Guestlist, people: People, actor: str) -> None:
+    def __init__(
+        self, review: Review, client: Guestlist, people: People, resends: Resends, actor: str
+    ) -> None:
         super().__init__(review.title.rstrip("?"), actor, client.clock.now)
         self.review = review
         self.steps: Sequence[Step] = review.steps
         self._client = client
         self._people = people
+        self._resends = resends
         self._lock = threading.Lock()
 
     def run(self) -> None:
@@ -251,6 +291,8 @@ class Calls(Work):
         try:
             if step.verb == "offboard":
                 self._offboard(step)
+            elif step.verb == "resend":
+                self._resends.send(step, self.review.made, lambda: self._call(step))
             else:
                 self._call(step)
         except GuestlistError as error:
