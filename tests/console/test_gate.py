@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import threading
 from typing import Any
 
+import httpx
 import pytest
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -295,6 +298,35 @@ def test_a_bug_shows_and_logs_no_secret(
     assert "RuntimeError" in caplog.text
     assert answer.text.split()[-1] in caplog.text  # the reference
     assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
+
+
+def test_pages_answer_while_a_service_does_not(
+    visitor: Visitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    token, ended = field(visitor.page("/accounts"), "csrf"), threading.Event()
+    cookies = dict(visitor.http.cookies)
+    monkeypatch.setattr(Guestlist, "check", lambda *_, **__: ended.wait(30) and "")
+
+    async def visit() -> None:
+        transport = httpx.ASGITransport(visitor.console)
+        headers = {"Origin": BASE}
+        async with httpx.AsyncClient(
+            transport=transport, base_url=BASE, headers=headers, cookies=cookies
+        ) as http:
+            form = {"csrf": token, "account": "vultr"}
+            waiting = [
+                asyncio.create_task(http.post("/accounts/check", data=form)) for _ in range(60)
+            ]
+            try:
+                for path in ("/people", "/accounts", "/log"):
+                    answer = await asyncio.wait_for(http.get(path), 10)
+                    assert answer.status_code == 200
+                assert not any(one.done() for one in waiting)
+            finally:
+                ended.set()
+            assert {answer.status_code for answer in await asyncio.gather(*waiting)} == {303}
+
+    asyncio.run(visit())
 
 
 def test_the_client_must_be_a_client() -> None:

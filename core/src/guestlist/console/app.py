@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection
+from functools import partial
 from getpass import getuser
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+from anyio import CapacityLimiter, to_thread
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -40,6 +42,9 @@ from guestlist.errors import ConfigError, GuestlistError, LedgerError
 
 if TYPE_CHECKING:
     from guestlist.ledger.ledger import Ledger
+
+MAX_WAITING = 40
+"""Requests that wait for services at the same time. Further ones wait for their turn."""
 
 
 def create_app(
@@ -163,6 +168,7 @@ class Console:
         self._plan = plan = PlanPages(site)
         log = LogPages(site)
         work = WorkPages(site, lambda: self._closing)
+        asks = partial(_in_other_thread, limiter=CapacityLimiter(MAX_WAITING))
         return [
             Route("/", people.index),
             Route("/login", self._login, methods=["GET", "POST"]),
@@ -170,10 +176,10 @@ class Console:
             Route("/people", people.people),
             Route("/refresh", people.refresh, methods=["POST"]),
             Route("/people/{token}", person.show),
-            Route("/people/{token}/check", person.check, methods=["POST"]),
-            Route("/people/{token}/review", person.review, methods=["POST"]),
+            Route("/people/{token}/check", asks(person.check), methods=["POST"]),
+            Route("/people/{token}/review", asks(person.review), methods=["POST"]),
             Route("/add", invite.form),
-            Route("/add/review", invite.review, methods=["POST"]),
+            Route("/add/review", asks(invite.review), methods=["POST"]),
             Route("/invitations", invite.invitations),
             Route("/invitations/review", invite.review_selection, methods=["POST"]),
             Route("/reviews/{id}", work.review),
@@ -191,7 +197,7 @@ class Console:
             Route("/log", log.show),
             Route("/log.csv", log.export),
             Route("/accounts", people.accounts),
-            Route("/accounts/check", people.check, methods=["POST"]),
+            Route("/accounts/check", asks(people.check), methods=["POST"]),
             *(Route(f"/{name}", answer) for name, answer in static_files().items()),
         ]
 
@@ -273,6 +279,18 @@ class Console:
         if status == 503:
             answer.headers["Retry-After"] = "2"
         return answer
+
+
+def _in_other_thread(
+    endpoint: Callable[[Request], Response], *, limiter: CapacityLimiter
+) -> Callable[[Request], Awaitable[Response]]:
+    """Returns an endpoint that waits for services in threads of its own: however many requests a
+    dead service holds up, threads are left for the other pages."""
+
+    async def run(request: Request) -> Response:
+        return await to_thread.run_sync(endpoint, request, limiter=limiter)
+
+    return run
 
 
 def static_files() -> dict[str, Callable[[Request], Awaitable[Response]]]:
