@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+from datetime import timedelta
 from typing import Any
 
 import httpx
@@ -19,6 +20,9 @@ from guestlist import Guestlist
 from guestlist.console import create_app
 from guestlist.console.sessions import Sessions, form_token, is_form_token
 from guestlist.errors import ConfigError
+from guestlist.exchange.clock import SystemClock
+from guestlist.ledger import Ledger, tokens
+from guestlist.ledger.tokens import Right
 
 PAGES = ("/people", "/accounts", "/nowhere", "/console.css")
 
@@ -327,6 +331,50 @@ def test_pages_answer_while_a_service_does_not(
             assert {answer.status_code for answer in await asyncio.gather(*waiting)} == {303}
 
     asyncio.run(visit())
+
+
+@pytest.mark.parametrize("path", ["/accounts/check", "/api/v1/accounts/check?account=vultr"])
+def test_a_request_that_the_end_interrupts_gets_an_answer(
+    visitor: Visitor, ledger: Ledger, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    token, ended = field(visitor.page("/accounts"), "csrf"), threading.Event()
+    cookies = dict(visitor.http.cookies)
+    now = SystemClock().now()
+    _, secret = tokens.create(
+        ledger.store, "payroll", Right.READ, now=now, expires=now + timedelta(days=1), by=None
+    )
+    headers = {"Origin": BASE, "Authorization": f"Bearer {secret}"}
+
+    async def visit() -> httpx.Response:
+        begun, loop = asyncio.Event(), asyncio.get_running_loop()
+
+        def check(*_: object, **__: object) -> str:
+            loop.call_soon_threadsafe(begun.set)
+            ended.wait(30)
+            return ""
+
+        monkeypatch.setattr(Guestlist, "check", check)
+        transport = httpx.ASGITransport(visitor.console)
+        async with httpx.AsyncClient(
+            transport=transport, base_url=BASE, headers=headers, cookies=cookies
+        ) as http:
+            form = {"csrf": token, "account": "vultr"}
+            sent = http.get(path) if "api" in path else http.post(path, data=form)
+            waiting = asyncio.create_task(sent)
+            await begun.wait()
+            visitor.console.close()
+            waiting.cancel()
+            try:
+                return await waiting
+            finally:
+                ended.set()
+
+    answer = asyncio.run(visit())
+    assert answer.status_code == 503
+    if "api" in path:
+        assert answer.json()["happened"] is None
+    else:
+        assert "look at the log" in answer.text
 
 
 def test_the_client_must_be_a_client() -> None:

@@ -128,6 +128,7 @@ class Console:
             hosts=hosts,
             read_only=site.read_only,
             signed_out=self._signed_out,
+            is_closing=lambda: self._closing,
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

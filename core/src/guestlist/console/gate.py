@@ -25,7 +25,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from guestlist.console.api import refusal_response
+from guestlist.console.api import refusal_response, stopped_response
 from guestlist.console.sessions import Session, Sessions, form_token, is_form_token
 
 LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost", "::1", "guestlist.localhost"})
@@ -116,6 +116,7 @@ class Gate:
         hosts: the host names of the console; None to accept any, behind a server that checks them.
         read_only: refuse every change.
         signed_out: returns the answer to a visitor who is not signed in.
+        is_closing: returns whether the server is about to end.
     """
 
     def __init__(
@@ -127,6 +128,7 @@ class Gate:
         hosts: Collection[str] | None,
         read_only: bool,
         signed_out: Callable[[Request], Response],
+        is_closing: Callable[[], bool],
     ) -> None:
         self._app = app
         self._identify = identify
@@ -134,6 +136,7 @@ class Gate:
         self._hosts = hosts
         self._read_only = read_only
         self._signed_out = signed_out
+        self._is_closing = is_closing
         self._secret = token_bytes(32)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -170,7 +173,12 @@ class Gate:
                 if _is_api(route_path(scope)):
                     app = refusal_response(request, refused.answer.status_code, str(refused))
             await app(scope, receive, send_with_headers)
-        except (asyncio.CancelledError, OSError):
+        except asyncio.CancelledError:
+            if not self._is_closing() or started:
+                raise
+            # The server does not wait longer. It would print a traceback for each such request.
+            await ending_answer(request)(scope, receive, send_with_headers)
+        except OSError:
             raise
         except Exception as error:
             if scope.get("guestlist.answered") is error:
@@ -278,6 +286,17 @@ def bug_answer(request: Request, error: Exception) -> Response:
         f" before you repeat it. Reference: {reference}"
     )
     return PlainTextResponse(text + "\n", 500)
+
+
+def ending_answer(request: Request) -> Response:
+    """Returns the answer to a request that was not finished when the server ended."""
+    if _is_api(route_path(request.scope)):
+        return stopped_response(request)
+    text = (
+        "The console has ended meanwhile. Whether the last step took effect is not known: look at"
+        " the log before you repeat it."
+    )
+    return PlainTextResponse(text + "\n", 503)
 
 
 def _is_api(path: str) -> bool:

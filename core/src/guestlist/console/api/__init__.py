@@ -4,6 +4,6 @@
 nothing itself: each operation calls a method of the client, `plan` or `apply`.
 """
 
-from guestlist.console.api.app import Api, WithApi, create_api, refusal_response
+from guestlist.console.api.app import Api, WithApi, create_api, refusal_response, stopped_response
 
-__all__ = ["Api", "WithApi", "create_api", "refusal_response"]
+__all__ = ["Api", "WithApi", "create_api", "refusal_response", "stopped_response"]

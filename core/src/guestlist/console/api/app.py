@@ -125,7 +125,7 @@ class Api:
         except ClientDisconnect:
             return
         except Stopped:
-            answer = _problem(request, stopped_problem())
+            answer = stopped_response(request)
         except Exception as error:
             reference = token_hex(4)
             # The text of an unexpected error may contain secrets, so it is not logged.
@@ -382,6 +382,11 @@ def _problem(
 def refusal_response(request: Request, status: int, text: str) -> Response:
     """Returns the answer to a request that was refused before it reached the API."""
     return _problem(request, Refused(status, "ForeignRequest", text).problem)
+
+
+def stopped_response(request: Request) -> Response:
+    """Returns the answer to a request that the end of the server has interrupted."""
+    return _problem(request, stopped_problem())
 
 
 async def _lifespan(api: Api, receive: Receive, send: Send) -> None:
