@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from html import unescape
 from typing import Any
 
 import pytest
@@ -201,6 +202,18 @@ def test_resend_and_revoke_on_the_page_of_invitations(
     assert "The invitation was withdrawn." in carry_out(visitor, review)
     assert guests.status(GRACE, account="aitronos").state is not State.PENDING
     assert GRACE not in visitor.page("/invitations")
+
+
+@pytest.mark.parametrize("hidden", ["\u200b", "\u202e", "\0"])
+def test_hidden_characters_in_a_pasted_address_change_nobody_else(
+    visitor: Visitor, sandbox: Sandbox, hidden: str
+) -> None:
+    form = {"at": "/add", "account": "vultr"}
+    page = visitor.post("/add/review", 422, people=f"ada{hidden}@example.com", **form).text
+    assert hidden not in page
+    shown = unescape(page.partition("<textarea")[2].partition(">")[2].partition("</textarea>")[0])
+    # the button of the page that was returned, without a correction
+    assert "Nothing was sent" in visitor.post("/add/review", 422, people=shown, **form).text
 
 
 def test_two_people_resend_the_same_invitation(

@@ -67,6 +67,7 @@ BAD = {
     "ada\u200b@example.com": "control character",  # no width, not visible
     "ada\u202e@example.com": "control character",  # turns the direction of writing
     "ada\ud800@example.com": "control character",
+    "a\ufffdda@example.com": "a character was lost",  # stands for what could not be decoded
     "x" * LONGEST + "@example.com": "longer than 254",
     "ada@" + "ü" * 100_000 + ".example": "longer than 254",
     f"{'y' * 65}@example.com": "longer than 64",

@@ -130,6 +130,8 @@ def _what_is_wrong(typed: str) -> str | None:
     plain = typed.isascii() and typed.isprintable()
     if not plain and any(unicodedata.category(c) in ("Cc", "Cf", "Cs", "Zl", "Zp") for c in typed):
         return "it has a control character"
+    if "\ufffd" in typed:
+        return "a character was lost when the text was copied or decoded"
     if len(typed.encode()) > LONGEST:
         return f"it is longer than {LONGEST} octets"
     if len(typed.split()) > 1:

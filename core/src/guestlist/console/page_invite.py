@@ -61,7 +61,7 @@ def read_pasted(text: str) -> Pasted:
             try:
                 address, key = read_email(word.removeprefix("mailto:"))
             except GuestlistError as error:
-                unreadable.append((number, word[:300], error.message))
+                unreadable.append((number, word[:300], error.message[:600]))
                 continue
             duplicates += key in found
             found.setdefault(key, address)
