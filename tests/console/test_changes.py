@@ -204,6 +204,21 @@ def test_resend_and_revoke_on_the_page_of_invitations(
     assert GRACE not in visitor.page("/invitations")
 
 
+def test_an_old_review_cannot_be_started(visitor: Visitor, sandbox: Sandbox) -> None:
+    review, _ = review_of(visitor, "/add/review", "/add", people=ADA, account="vultr")
+    (made,) = visitor.console._site.reviews
+    made.made -= 3601
+    answer = visitor.post(f"{review}/start", 409, at=review)
+    assert "more than an hour old" in answer.text
+    assert emails(sandbox) == []
+    new, _ = review_of(visitor, "/add/review", "/add", people=ADA, account="vultr")
+    work = visitor.post(f"{new}/start", at=new).headers["Location"]
+    next(iter(visitor.console._site.reviews)).made -= 3601
+    token = field(visitor.page("/people"), "csrf")
+    assert visitor.post(f"{new}/start", csrf=token).headers["Location"] == work
+    assert "Invited." in result(visitor, work)
+
+
 @pytest.mark.parametrize("hidden", ["\u200b", "\u202e", "\0"])
 def test_hidden_characters_in_a_pasted_address_change_nobody_else(
     visitor: Visitor, sandbox: Sandbox, hidden: str

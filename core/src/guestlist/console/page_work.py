@@ -16,6 +16,8 @@ from guestlist.console.work import Calls, Progress, Review, Step, Work
 
 ROWS = 200
 """Rows of a review or a result on one page."""
+REVIEW_SECONDS = 3600.0
+"""After this time, a review cannot be started."""
 LOOK_SECONDS = 0.3
 """How often a live stream looks for changes."""
 PING_SECONDS = 15.0
@@ -58,6 +60,12 @@ class WorkPages:
         review, site, visit = self._review(request), self._site, visit_of(request)
         if visit is None or not review.steps:
             raise HTTPException(400, "There is nothing to do.")
+        if review.work is None and monotonic() - review.made > REVIEW_SECONDS:
+            raise HTTPException(
+                409,
+                "This review is more than an hour old, and what it shows may have changed."
+                " Nothing was changed. Make a new one.",
+            )
 
         def begin() -> Work:
             client = site.acting(visit)
