@@ -71,9 +71,11 @@ def test_decline_only_where_it_is_offered(page: httpx.Client, invite: Invite) ->
     invite("ada@example.com", "choir")
     club, choir = (page.get(f"/emails/mail-{number}").text for number in (1, 2))
     assert "<button disabled>Decline</button>" in club
-    assert "The Club offers invitees no way to decline" in club
+    assert "The sandbox of The Club offers invitees no way to decline" in club
     assert "disabled" not in choir
-    assert "Not declined: The Club offers invitees no way" in follow(page, "/emails/mail-1/decline")
+    assert "Not declined: The sandbox of The Club offers invitees no way" in follow(
+        page, "/emails/mail-1/decline"
+    )
     assert "Declined on behalf of" in follow(page, "/emails/mail-2/decline")
 
 

@@ -193,7 +193,7 @@ class Service(ABC):
         Raises:
             SandboxRefusal: the service offers no way to decline, or the invitation is not open.
         """
-        raise SandboxRefusal(f"{self.title} offers invitees no way to decline")
+        raise SandboxRefusal(f"The sandbox of {self.title} offers invitees no way to decline")
 
     @property
     def can_decline(self) -> bool:
