@@ -207,8 +207,16 @@ def test_a_former_member_is_reinstated(home: Home) -> None:
     assert [one.label for one in found.roles] == ["team:Platform"]
     with pytest.raises(InvalidArgument, match="gets the previous roles"):
         home.guests.invite(ADA, role="team:Docs", options={"reinstate": True})
-    with pytest.raises(Rejected):
+    with pytest.raises(Rejected) as refused:
         home.guests.invite(ADA, options={"reinstate": True})
+    assert "never a member" in (refused.value.hint or "")
+
+
+def test_a_billing_manager_is_not_made_a_member(home: Home) -> None:
+    login = home.join(ADA, role="billing_manager")
+    with pytest.raises(InvalidArgument, match="cannot be taken away alone"):
+        home.guests.unassign_role(f"@{login}", "billing_manager")
+    assert home.changes() == []
 
 
 def test_an_invitation_has_one_role_in_the_organization(home: Home) -> None:

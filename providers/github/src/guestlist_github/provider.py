@@ -225,7 +225,12 @@ class GitHub(Provider):
         for slug in slugs:
             reply = yield self._get("teams", slug)
             body.setdefault("team_ids", []).append(reply.mapping()["id"])
-        reply = yield Request.post("orgs", self.org, "invitations", json=body)
+        try:
+            reply = yield Request.post("orgs", self.org, "invitations", json=body)
+        except Rejected as error:
+            if reinstate and type(error) is Rejected:
+                error.hint = f"Leave `reinstate` out if the person was never a member. {error.hint}"
+            raise
         made = read_invitation(reply.mapping())
         teams = tuple(one for one in new.roles if one.kind == "team")
         offered = {"email": made.email or new.email or None, "roles": (*made.roles, *teams)}
@@ -341,6 +346,12 @@ class GitHub(Provider):
     @operation
     def unassign_role(self, member: Member, role: Role) -> Flow[None]:
         """Takes a member out of a team, or makes an owner a plain member."""
+        if role.id == "billing_manager" and role.kind != "team":
+            raise InvalidArgument(
+                "billing_manager cannot be taken away alone: GitHub documents no request for it,"
+                " and the one for members might make the person a member",
+                hint="Use `remove`.",
+            )
         yield from self._set_role(member, role, held=False)
 
     @operation
