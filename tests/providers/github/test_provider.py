@@ -107,12 +107,31 @@ def test_an_address_that_no_list_shows_is_unknown_and_never_gone(home: Home) -> 
         guest = home.guests.status(address)
         assert guest.state is State.UNKNOWN
         assert "GitHub does not show the addresses of members" in (guest.unidentified or "")
+        for verb in (home.guests.remove, home.guests.access):
+            with pytest.raises(Conflict, match=r"it is unknown whether .* no login is known"):
+                verb(address)
         with pytest.raises(Conflict, match="it is unknown whether"):
-            home.guests.remove(address)
+            home.guests.assign_role(address, "team:Docs")
     assert home.changes() == []
     assert home.guests.status(ADA, login=login).state is State.ACCEPTED
     assert home.guests.status("@someone-else").state is State.GONE
     assert home.guests.remove(f"@{login}").outcome is RemoveOutcome.REMOVED
+
+
+def test_an_expired_invitation_does_not_prove_that_a_person_is_no_member(home: Home) -> None:
+    home.guests.invite(ADA)
+    home.setting.forward(timedelta(days=8))
+    assert home.guests.status(ADA).state is State.EXPIRED
+    for verb in (home.guests.remove, home.guests.access):
+        with pytest.raises(Conflict, match="it is unknown whether"):
+            verb(ADA)
+
+
+def test_errors_name_a_person_by_the_login(home: Home) -> None:
+    with pytest.raises(Conflict, match=r"^github: someone-else is no member: gone"):
+        home.guests.assign_role("@someone-else", "team:Docs")
+    with pytest.raises(NotFound, match="no invitation of someone-else"):
+        home.guests.resend("@someone-else")
 
 
 def test_a_login_is_looked_up_with_one_request(home: Home) -> None:

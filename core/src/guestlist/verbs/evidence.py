@@ -50,7 +50,7 @@ def _new_record(guest: Guest, known: Guest | None) -> Invitation | Member | None
     # A date would be no proof, because this machine's clock may have been set meanwhile.
     if known is None:
         raise MalformedResponse(
-            f"an invitation of {guest.email} is {one.state}, and it is uncertain whether it is new"
+            f"an invitation of {guest.label} is {one.state}, and it is uncertain whether it is new"
         )
     before = known.invitation
     if before is None:
@@ -59,11 +59,11 @@ def _new_record(guest: Guest, known: Guest | None) -> Invitation | Member | None
         if not _is_older(one, before):
             return one
         if one.state in OPEN_STATES:
-            raise MalformedResponse(f"an older invitation of {guest.email} is open")
+            raise MalformedResponse(f"an older invitation of {guest.label} is open")
         return None
     was_revoked = before.state is State.REVOKED and before.basis is Basis.INFERRED
     if one.id is None and was_revoked and one.state in OPEN_STATES:
-        raise MalformedResponse(f"the open invitation of {guest.email} may be the earlier one")
+        raise MalformedResponse(f"the open invitation of {guest.label} may be the earlier one")
     reopened = before.basis is Basis.REPORTED and before.state in ENDED
     return one if reopened and one.state in OPEN_STATES else None
 

@@ -9,6 +9,7 @@ from functools import partial
 from guestlist.address import check_email, email_key, login_key
 from guestlist.errors import (
     CallerMistake,
+    Conflict,
     Forbidden,
     GuestlistError,
     InvalidArgument,
@@ -221,7 +222,8 @@ def _record_by_id(call: Call, id: str) -> Steps[Invitation | Member]:
     raise call.about(
         NotFound(
             f"there is no invitation or member with the id {id!r}",
-            hint="The record may have been deleted since. Use the email address.",
+            hint="The record may have been deleted since. Use the email address, or the login with"
+            " a leading @.",
         )
     )
 
@@ -343,6 +345,25 @@ def check_complete(call: Call, guest: Guest) -> None:
     if guest.incomplete is not None:
         hint = "Nothing was sent. Correct the record at the service, or report it."
         raise call.about(MalformedResponse(guest.incomplete, hint=hint))
+
+
+def check_no_member(call: Call, guest: Guest) -> None:
+    """Checks that the person, who has no known membership, is not a member.
+
+    Raises:
+        MalformedResponse: a record that cannot be read may be about the person.
+        Conflict: the service does not show whether a member is the person.
+    """
+    check_complete(call, guest)
+    hidden = guest.unidentified is not None and guest.state not in OPEN_STATES
+    if hidden or guest.state is State.UNKNOWN:
+        why = f": {guest.unidentified}" if guest.unidentified else ""
+        raise call.about(
+            Conflict(
+                f"it is unknown whether {guest.label} is a member{why}",
+                hint="Use the login or the id.",
+            )
+        )
 
 
 def look_after(call: Call, email: str, happened: bool | None = True) -> Steps[Guest]:

@@ -32,6 +32,7 @@ from guestlist.verbs.find import (
     Who,
     begin,
     check_complete,
+    check_no_member,
     find_active_member,
     invitation_named,
     look,
@@ -143,18 +144,12 @@ def remove(accounts: Accounts, who: Who, *, account: str | None = None) -> Steps
     guest = yield from find_active_member(call, email)
     member = guest.member
     if member is None or guest.state is not State.ACCEPTED:
-        check_complete(call, guest)
+        check_no_member(call, guest)
         if guest.state in OPEN_STATES:
             raise call.about(
                 Conflict(
-                    f"{email} is invited and not a member yet",
+                    f"{guest.label} is invited and not a member yet",
                     hint="`revoke` withdraws an invitation.",
-                )
-            )
-        if guest.state is State.UNKNOWN:
-            raise call.about(
-                Conflict(
-                    f"it is unknown whether {email} is a member", hint="Use the login or the id."
                 )
             )
         return RemoveResult(outcome=RemoveOutcome.ALREADY_REMOVED, guest=guest)

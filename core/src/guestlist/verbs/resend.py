@@ -166,7 +166,7 @@ def _replace(call: Call, new: NewInvitation, guest: Guest, old: Invitation) -> S
     if call.provider.lacks(new.roles):
         raise call.about(
             Conflict(
-                f"the invitation of {guest.email} is {guest.state}, cannot be resent, and does not"
+                f"the invitation of {guest.label} is {guest.state}, cannot be resent, and does not"
                 " tell its role",
                 hint="Invite the person anew, with a role.",
             )
@@ -191,15 +191,15 @@ def _not_resendable(guest: Guest) -> GuestlistError:
     if guest.state is State.ACCEPTED:
         if guest.invitations:
             return Conflict(
-                f"{guest.email} is a member, and has an open invitation besides"
+                f"{guest.label} is a member, and has an open invitation besides"
                 f" ({offers(guest.invitations)})",
                 hint="To send its email again, pass the id of the invitation.",
             )
-        return Conflict(f"{guest.email} has accepted already", hint="There is nothing to resend.")
+        return Conflict(f"{guest.label} has accepted already", hint="There is nothing to resend.")
     if guest.invitation is None:
         return errors.NotFound(
-            f"there is no invitation of {guest.email}", hint="Invite the person first."
+            f"there is no invitation of {guest.label}", hint="Invite the person first."
         )
     return Conflict(
-        f"the invitation of {guest.email} is {guest.state}", hint="Invite the person anew."
+        f"the invitation of {guest.label} is {guest.state}", hint="Invite the person anew."
     )

@@ -39,7 +39,7 @@ from guestlist.verbs.earlier import wait_for_effect
 from guestlist.verbs.find import (
     Who,
     begin,
-    check_complete,
+    check_no_member,
     find_active_member,
     look,
     offers,
@@ -108,15 +108,16 @@ def access(accounts: Accounts, who: Who, *, account: str | None = None) -> Steps
 
     Raises:
         Unsupported: the service does not show the roles of members.
+        Conflict: it is unknown whether the person is a member.
     """
     call, email = yield from begin(accounts, who, account, support_check("access"))
     guest = yield from find_active_member(call, email)
     if guest.member is None or guest.state is not State.ACCEPTED:
-        check_complete(call, guest)
+        check_no_member(call, guest)
         return Access(
             guest=guest,
             is_member=False,
-            explanation=f"No access: {email} is not a member ({guest.state}).",
+            explanation=f"No access: {guest.label} is not a member ({guest.state}).",
         )
     grants = yield from run(call, call.provider.access(guest.member))
     effective, explanation = call.provider.explain_access(grants, guest.member)
@@ -297,7 +298,7 @@ def _change(
     elif changeable and invitation is not None:
         change = _change_invitation(call, guest, invitation, role, give=give)
     else:
-        check_complete(call, guest)
+        check_no_member(call, guest)
         raise call.about(_no_member(guest))
     return (
         yield from call.strategy.record(
@@ -454,7 +455,7 @@ def _held_through(guest: Guest, grant: Grant, grants: Sequence[Grant]) -> Confli
     groups = grant.via or [one.role for one in grants if one.role.kind == "group"]
     names = " or ".join(role.label for role in groups) or "the group or role it comes through"
     return Conflict(
-        f"{guest.email} holds {grant.role.label} through {_sources(grant)}, not directly",
+        f"{guest.label} holds {grant.role.label} through {_sources(grant)}, not directly",
         hint=f"Unassign {names}, or detach {grant.role.label} from it in the service.",
     )
 
@@ -465,4 +466,4 @@ def _no_member(guest: Guest) -> Conflict:
         State.AWAITING_APPROVAL: "Wait until the organization has approved the invitation.",
         State.EXPIRED: "The invitation has expired: resend it first.",
     }.get(guest.state, "Invite the person first.")
-    return Conflict(f"{guest.email} is no member: {guest.state}", hint=hint)
+    return Conflict(f"{guest.label} is no member: {guest.state}", hint=hint)

@@ -99,7 +99,7 @@ def _words(wanted: Iterable[State]) -> str:
 
 def _in_vain(guest: Guest, wanted: Iterable[State]) -> Conflict:
     return Conflict(
-        f"{guest.email} is {guest.state} and will not become {_words(wanted)}",
+        f"{guest.label} is {guest.state} and will not become {_words(wanted)}",
         hint="Invite or resend, then wait again.",
     )
 
