@@ -54,7 +54,8 @@ KIT = """# The kit for plugin authors
 Made from the docstrings by `uv run tools/reference.py`. [The conformance suite](conformance.md) and
 [The sandbox](sandbox.md) show how to use these classes. Import the suite from
 `pytest_guestlist.conformance`, and the parts of a sandbox from `guestlist.sandbox`, unless a
-section begins with a module.
+section begins with a module. `guestlist.sandbox.__all__` lists the names; `dir` does not, because
+they are loaded on first use.
 """
 
 KIT_SECTIONS: dict[str, tuple[str, ...]] = {
@@ -70,7 +71,10 @@ KIT_SECTIONS: dict[str, tuple[str, ...]] = {
         *(f"guestlist.sandbox.service.{name}" for name in ("Email", "Outbox")),
         *(f"guestlist.sandbox.routing.{name}" for name in ("OrganizationService", "Routes")),
         "guestlist.sandbox.routing.Call",
-        "guestlist.sandbox.organization.Organization",
+        *(
+            f"guestlist.sandbox.organization.{name}"
+            for name in ("Organization", "Record", "Person", "Role", "Invitation", "Member", "Key")
+        ),
     ),
     "What a service refuses": ("guestlist.sandbox.refusals",),
     "Errors of the kit": (

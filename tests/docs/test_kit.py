@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 from tools.reference import kit
 
-from guestlist.sandbox import SandboxRefusal, errors, refusals
+from guestlist.sandbox import OrganizationService, SandboxRefusal, errors, refusals
+from guestlist.sandbox.organization import Record
+from guestlist.sandbox.routing import ERRORS
 from pytest_guestlist import conformance
 
 TEXT = Path(__file__).parents[2].joinpath("docs", "kit.md").read_text("utf-8")
@@ -22,6 +24,7 @@ CLASSES = [
         if issubclass(one, SandboxRefusal) and one is not SandboxRefusal
     ),
     *("Service", "OrganizationService", "Organization", "Routes", "Call", "Switch"),
+    *("Record", *(one.__name__ for one in Record.__subclasses__()), "Key"),
 ]
 
 
@@ -40,3 +43,16 @@ def test_every_class_has_a_section_with_text(name: str) -> None:
 )
 def test_every_method_of_a_setting_is_described(name: str) -> None:
     assert re.search(rf"^#### `Setting\.{name}`\n\n```python\n.*?```\n\n[A-Z]", TEXT, re.M | re.S)
+
+
+def test_the_default_status_of_each_refusal_is_listed() -> None:
+    (line,) = re.findall(r"^\* `errors` .*?\n(?=\* )", TEXT, re.M | re.S)
+    text = " ".join(line.split())
+    for kind, status in ERRORS.items():
+        name = "the others" if kind is SandboxRefusal else f"`{kind.__name__}`"
+        assert f"{status} for {name}" in text
+
+
+@pytest.mark.parametrize("name", ["sender", "subject", "text", "link"])
+def test_the_keys_of_an_email_are_named(name: str) -> None:
+    assert f"`{name}`" in (OrganizationService.email.__doc__ or "")

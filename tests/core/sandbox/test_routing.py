@@ -13,6 +13,7 @@ from guestlist.sandbox import (
     AllOf,
     Call,
     Clock,
+    Invitation,
     Limit,
     OrganizationService,
     Routes,
@@ -89,6 +90,11 @@ class ChoirService(OrganizationService):
     @routes.patch("/invitations")
     def own_refusal(self, call: Call) -> Any:
         raise ServiceRefusal(418, "a teapot", "teapot", {"X-Tea": "green"})
+
+
+class LinkedService(ChoirService):
+    def link(self, invitation: Invitation) -> str:
+        return f"https://choir.test/{invitation.secret}"
 
 
 class Sender:
@@ -197,3 +203,17 @@ def test_the_invitee_and_the_snapshot(send: Sender) -> None:
     snapshot = service.snapshot()
     assert [one["state"] for one in snapshot["invitations"]] == ["accepted", "declined"]
     assert [one["email"] for one in snapshot["members"]] == ["lena@example.org", "a@example.com"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "start"),
+    [(ChoirService, "https://choir.example/join/"), (LinkedService, "https://choir.test/")],
+)
+def test_the_email_contains_the_link_of_the_service(
+    kind: type[OrganizationService], start: str
+) -> None:
+    service = kind(clock=Clock(lambda: START))
+    invitation = service.organization.invite("ada@example.com")
+    [email] = service.outbox.emails
+    assert email.link == service.link(invitation) == start + invitation.secret
+    assert email.link in email.text

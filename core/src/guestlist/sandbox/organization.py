@@ -102,19 +102,23 @@ def is_address(text: str) -> bool:
 
 @dataclass(eq=False, kw_only=True)
 class Record:
-    """The base class of all records. `number` grows from record to record, and orders the lists."""
+    """The fields that people, roles, invitations and members have in common."""
 
     id: str
+    """A string, even if the service's own ids are numbers."""
     number: int
+    """The position among all records of the organization, oldest first."""
     created_at: datetime
     updated_at: datetime
     fields: dict[str, Any] = field(default_factory=dict)
-    """Further values, which only this service has."""
+    """Further values that only this service has: the unknown keywords of the method that created
+    the record."""
 
 
 @dataclass(eq=False, kw_only=True)
 class Person(Record):
-    """A person with an account on the service. The person need not be in the organization."""
+    """A person with an account on the service. The person need not be in the organization.
+    Inherits the fields of `Record`."""
 
     email: str
     name: str = ""
@@ -125,20 +129,23 @@ class Person(Record):
 
 @dataclass(eq=False, kw_only=True)
 class Role(Record):
-    """A role of any kind. With `manages`, its holders may invite, remove and assign."""
+    """A role of any kind. Inherits the fields of `Record`."""
 
     name: str
     kind: str = "role"
     manages: bool = False
+    """Whether its holders may invite, remove and assign. The service's endpoints check it."""
 
 
 @dataclass(eq=False, kw_only=True)
 class Invitation(Record):
-    """An invitation of one address to the organization."""
+    """An invitation of one address to the organization. Inherits the fields of `Record`."""
 
     email: str
     roles: list[Role]
+    """The offered roles."""
     inviter: Person | None
+    """The person who invited, if the service passed one to `Organization.invite`."""
     secret: str = field(repr=False)
     """The part of the link that lets a person accept."""
     expires_at: datetime | None
@@ -148,6 +155,7 @@ class Invitation(Record):
     ended: str = ""
     """`accepted`, `declined`, `rejected` or `revoked`; empty while it is open or expired."""
     ended_at: datetime | None = None
+    """When it ended. None while `ended` is empty."""
     member: Member | None = None
     """The person's record as a member, if there is one."""
     before: Invitation | None = None
@@ -167,14 +175,18 @@ ACTIVE, SUSPENDED, INVITED, REMOVED = "active", "suspended", "invited", "removed
 
 @dataclass(eq=False, kw_only=True)
 class Member(Record):
-    """A person's record in the organization."""
+    """A person's record in the organization. Inherits the fields of `Record`."""
 
     person: Person
+    """The account, which has the address and the name."""
     roles: list[Role]
+    """The roles that the member holds."""
     status: str = ACTIVE
     """`active`, `suspended`, `invited` or `removed`."""
     joined_at: datetime | None = None
+    """When the person became a member. None for a person who is only invited."""
     suspended_at: datetime | None = None
+    """When the member was suspended. None for a member who is not."""
 
     @property
     def is_in(self) -> bool:
@@ -189,13 +201,16 @@ class Member(Record):
 
 @dataclass(frozen=True)
 class Key:
-    """Credentials of a person."""
+    """Credentials of a person. `Organization.add_key` creates them."""
 
     person: Person
+    """The person whose requests they authenticate."""
     read_only: bool = False
+    """Whether they may only read: see `OrganizationService.permit`."""
     expires_at: datetime | None = None
+    """When they stop working. None for credentials that never expire."""
     reason: str = ""
-    """Why it does not work, in the service's word; empty if it works."""
+    """Why they do not work, in the service's word. Empty if they work."""
 
 
 RecordT = TypeVar("RecordT", bound=Record)
@@ -214,16 +229,25 @@ class Organization:
         send: sends the email of an invitation.
         behavior: the values of `SWITCHES` that differ from the defaults. The service may change
             the mapping at any time.
+        is_address: returns whether the service accepts a text as an email address.
+
+    Attributes:
+        roles: the roles by their ids, oldest first.
+        people: the accounts by their ids. Some people are not in the organization.
+        records: the records of members, of invited people and of people who left, by their ids.
+        invitations: all invitations by their ids, also those that the service no longer shows.
+        keys: the credentials by their secrets.
+        owner: a member who can be neither removed nor suspended. None if there is no such member.
+        owner_role: a role whose last holder can neither lose it nor be removed or suspended.
+        default_role: the role of a member who lost the last one, if the switch `last_role` is
+            `default`.
 
     Every method raises a subclass of `SandboxRefusal` for what the service refuses.
     """
 
     owner: Member | None = None
-    """A member who can be neither removed nor suspended."""
     owner_role: Role | None = None
-    """A role whose last holder can neither lose it nor be removed or suspended."""
     default_role: Role | None = None
-    """The role of a member who lost the last one, if the switch `last_role` is `default`."""
 
     def __init__(
         self,
@@ -249,9 +273,7 @@ class Organization:
         self._count = 0
         self.people: dict[str, Person] = {}
         self.records: dict[str, Member] = {}
-        """The records of members, of invited people and of people who left."""
         self.invitations: dict[str, Invitation] = {}
-        """All invitations, including those that the service does not show any more."""
         self.roles: dict[str, Role] = {}
         self.keys: dict[str, Key] = {}
 
@@ -473,7 +495,8 @@ class Organization:
         send: bool = True,
         **fields: Any,
     ) -> Invitation:
-        """Invites an address, and sends the email unless `send` is false.
+        """Invites an address, and sends the email unless `send` is false. Unknown keywords become
+        `fields` of the invitation.
 
         Returns an accepted invitation without a record if the person joins at once.
 

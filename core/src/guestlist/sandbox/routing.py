@@ -33,8 +33,6 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from guestlist.sandbox.limits import Limit, Verdict, client_address
 from guestlist.sandbox.organization import Invitation, Key, Member, Organization, Person
 from guestlist.sandbox.refusals import (
-    AlreadyInvited,
-    AlreadyMember,
     InvalidValue,
     MethodNotAllowed,
     NotAuthenticated,
@@ -197,13 +195,11 @@ ERRORS: Mapping[type[SandboxRefusal], int] = {
     NotPermitted: 403,
     NotFound: 404,
     MethodNotAllowed: 405,
-    AlreadyMember: 409,
-    AlreadyInvited: 409,
     InvalidValue: 422,
     TooManyRequests: 429,
     SandboxRefusal: 409,
 }
-"""The usual status of each refusal. The entry of the nearest base class counts."""
+"""The default of `OrganizationService.errors`. The entry of the nearest base class counts."""
 
 
 class OrganizationService(Service):
@@ -221,7 +217,10 @@ class OrganizationService(Service):
     """Values of `guestlist.sandbox.organization.SWITCHES` that the service's documents fix. Those
     in `switches` can be changed."""
     errors: ClassVar[Mapping[type[SandboxRefusal], int | tuple[int, str]]] = {}
-    """The status of a refusal, and the service's code. What is missing is in `ERRORS`."""
+    """The status of each refusal, and the service's code if it has one. A refusal that is not
+    here has the entry of its nearest base class. The defaults are 401 for `NotAuthenticated`, 403
+    for `NotPermitted`, 404 for `NotFound`, 405 for `MethodNotAllowed`, 422 for `InvalidValue`, 429
+    for `TooManyRequests`, and 409 for the others. `ServiceRefusal` brings its own status."""
     invitees_can_decline: ClassVar[bool] = False
     """Whether the emails offer a way to decline."""
 
@@ -255,10 +254,16 @@ class OrganizationService(Service):
         """Returns a new id, as for `Organization`."""
         return f"{kind[0]}_{self.random.getrandbits(64):016x}"
 
+    def link(self, invitation: Invitation) -> str:
+        """Returns the link that an invitee opens to accept. If the service's records show it, use
+        this method for them too: the suite compares them with the email. By default
+        `https://NAME.example/join/SECRET`, with the `secret` of the invitation."""
+        return f"https://{self.name}.example/join/{invitation.secret}"
+
     def email(self, invitation: Invitation) -> dict[str, Any]:
-        """Returns the sender, subject, text and link of an invitation's email."""
-        link = f"https://{self.name}.example/join/{invitation.secret}"
-        name = self.organization.name
+        """Returns the `sender`, `subject`, `text` and `link` of an invitation's email. The text
+        contains the link. `link` is None if the emails have no link."""
+        name, link = self.organization.name, self.link(invitation)
         return {
             "sender": f"no-reply@{self.name}.example",
             "subject": f"Join {name} on {self.title}",
@@ -274,7 +279,8 @@ class OrganizationService(Service):
         """Checks a request before its credentials, if the service does so."""
 
     def permit(self, call: Call) -> None:
-        """Raises NotPermitted if the caller may not use the endpoint."""
+        """Raises NotPermitted if the caller may not use the endpoint. By default a read-only key
+        (`Key.read_only`) may send `GET` and `HEAD` only."""
         if call.key is not None and call.key.read_only and not call.reads:
             raise NotPermitted("these credentials may only read")
 

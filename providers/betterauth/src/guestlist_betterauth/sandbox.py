@@ -309,9 +309,11 @@ class BetterAuthService(OrganizationService):
     def new_id(self, kind: str) -> str:
         return "".join(self.random.choices(string.ascii_letters + string.digits, k=32))
 
+    def link(self, invitation: Invitation) -> str:
+        return f"https://app.example.org/accept-invitation/{invitation.id}"
+
     def email(self, invitation: Invitation) -> dict[str, Any]:
-        link = f"https://app.example.org/accept-invitation/{invitation.id}"
-        name = self.organization_name
+        name, link = self.organization_name, self.link(invitation)
         return {
             "sender": "auth@app.example.org",
             "subject": f"Join {name}",

@@ -607,9 +607,12 @@ class GitHubService(OrganizationService):
             login = f"{base}-{self.random.randrange(1000)}"
         return login
 
+    def link(self, invitation: Invitation) -> str:
+        url = f"https://github.com/orgs/{ORG}/invitation"
+        return f"{url}?invitation_token={invitation.secret}"
+
     def email(self, invitation: Invitation) -> dict[str, Any]:
-        name, link = self.organization.name, f"https://github.com/orgs/{ORG}/invitation"
-        link = f"{link}?invitation_token={invitation.secret}"
+        name, link = self.organization.name, self.link(invitation)
         return {
             "sender": "noreply@github.com",
             "subject": f"[GitHub] You're invited to join the {name} organization",

@@ -501,9 +501,11 @@ class GitLabService(OrganizationService):
             return f"{self.random.getrandbits(80):020x}"
         return str(self.random.randrange(1_000_000, 99_999_999))
 
+    def link(self, invitation: Invitation) -> str:
+        return f"https://gitlab.example.com/-/invites/{invitation.secret}?invite_type=initial_email"
+
     def email(self, invitation: Invitation) -> dict[str, Any]:
-        link = f"https://gitlab.example.com/-/invites/{invitation.secret}?invite_type=initial_email"
-        role = invitation.roles[0].name
+        role, link = invitation.roles[0].name, self.link(invitation)
         return {
             "sender": "gitlab@gitlab.example.com",
             "subject": f"Invitation to join the {self.organization_name} {self.profile}",

@@ -611,7 +611,7 @@ class AitronosService(OrganizationService):
             "user_id": person.id if person else None,
             "organization_id": ORGANIZATION,
             "role_id": invitation.roles[0].id,
-            "invitation_link": link(invitation),
+            "invitation_link": self.link(invitation),
             "expires_at": stamp(invitation.expires_at),
             "created_at": stamp(invitation.created_at),
         }
@@ -1003,6 +1003,9 @@ class AitronosService(OrganizationService):
         texts = [urlsafe_b64encode(part).decode().rstrip("=") for part in parts]
         return ".".join([*texts, f"{self.random.getrandbits(256):064x}"])
 
+    def link(self, invitation: Invitation) -> str:
+        return f"https://chat.aitronos.com/user/register?invite={invitation.secret}"
+
     def email(self, invitation: Invitation) -> dict[str, Any]:
         inviter = invitation.inviter
         name = inviter.name or inviter.email if inviter else "Aitronos"
@@ -1012,7 +1015,7 @@ class AitronosService(OrganizationService):
             "subject": f"Join {self.organization_name} on Aitronos",
             "text": f"{name} invites you to join {self.organization_name} on Aitronos.\n\n"
             f"The link in this email works once, until {until} UTC.",
-            "link": link(invitation),
+            "link": self.link(invitation),
         }
 
     def settings(self, base_url: str) -> dict[str, str]:
@@ -1073,10 +1076,6 @@ def problems(error: ValidationError, place: str) -> list[Json]:
         {"loc": [place, *problem["loc"]], "msg": problem["msg"], "type": problem["type"]}
         for problem in found
     ]
-
-
-def link(invitation: Invitation) -> str:
-    return f"https://chat.aitronos.com/user/register?invite={invitation.secret}"
 
 
 def stamp(at: datetime | None) -> str | None:
