@@ -112,7 +112,7 @@ INVITATIONS = [
         },
         lambda w, a: (
             (a.invitation_id, a.user_id) == (w.invited.id, w.invited.member.person.id)
-            and a.invitation_link == seed.link(w.invited)
+            and a.invitation_link == w.service.link(w.invited)
             and len(w.service.outbox.emails) == 1
         ),
         invitee=None,
