@@ -108,6 +108,14 @@ def test_a_stolen_cookie_ends_with_the_session(visitor: Visitor) -> None:
     assert "example.org" not in thief.get("/people").text
 
 
+@pytest.mark.parametrize("foreign", ['prefs={"a": 1}', "x=a b", "x", "\u00fc=1"])
+def test_cookies_of_other_ports_sign_nobody_out(visitor: Visitor, foreign: str) -> None:
+    ((name, value),) = visitor.http.cookies.items()
+    http = TestClient(visitor.console, base_url=BASE, follow_redirects=False)
+    header = f"{foreign}; {name}={value}; {foreign}".encode("latin-1")
+    assert http.get("/people", headers={b"Cookie": header}).status_code == 200
+
+
 def test_nothing_is_shown_before_signing_in(open_console: Open) -> None:
     http = open_console().http
     for path in ("/", "/people", "/people/x", "/accounts", "/nowhere", "//people", "/%70eople"):

@@ -16,7 +16,6 @@ import traceback
 from collections.abc import Awaitable, Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from hashlib import sha256
-from http.cookies import CookieError, SimpleCookie
 from pathlib import Path
 from secrets import token_bytes, token_hex
 from urllib.parse import parse_qsl
@@ -317,13 +316,9 @@ def cookie_name(request: Request) -> str:
 
 
 def session_id(request: Request) -> str:
-    """Returns the session's id that the browser sent, or an empty text."""
-    try:
-        cookies = SimpleCookie(request.headers.get("cookie", ""))
-    except CookieError:
-        return ""
-    found = cookies.get(cookie_name(request))
-    return found.value if found else ""
+    """Returns the session's id that the browser sent, or an empty text. Browsers also send the
+    cookies of other ports, and those may have any form."""
+    return request.cookies.get(cookie_name(request), "")
 
 
 def redirect(request: Request, path: str) -> RedirectResponse:
