@@ -124,6 +124,7 @@ def test_nothing_is_shown_before_signing_in(open_console: Open) -> None:
     for method in ("PUT", "DELETE", "PATCH", "OPTIONS"):
         answer = http.request(method, "/people", headers={"Origin": BASE})
         assert answer.status_code == 405
+        assert answer.headers["Allow"] == "GET, HEAD, POST"
 
 
 def test_a_link_signs_in_once(visitor: Visitor) -> None:

@@ -200,7 +200,8 @@ class Gate:
             return receive
         is_change = request.method not in ("GET", "HEAD")
         if is_change and request.method != "POST":
-            raise Refused("The console has only GET and POST.", 405)
+            text = "The console has only GET and POST.\n"
+            raise Refused(text, answer=PlainTextResponse(text, 405, {"Allow": "GET, HEAD, POST"}))
         visit = await self._visit(request, path)
         if visit is None and path not in PUBLIC_PATHS:
             raise Refused("", answer=self._signed_out(request))
