@@ -11,14 +11,19 @@ import tokenize
 from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
+from typing import Any
 
 import pytest
+from starlette.requests import Request as HTTPRequest
+from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 from tests.polite import polite, refused
 
 from guestlist.errors import Conflict, GuestlistError
-from guestlist.provider import Response
+from guestlist.models import Invitation, Member, Role
+from guestlist.provider import Flow, Page, Request, Response, operation
 from pytest_guestlist.conformance import ProviderSuite, Shown
+from pytest_guestlist.conformance.listing import Listing
 from pytest_guestlist.conformance.remark import CAUSE, ruling
 from pytest_guestlist.conformance.sending import Sending
 
@@ -110,6 +115,51 @@ class SlashedService(load("plain_service").PlainService):  # type: ignore[misc]
 class TestSlashed(Sending):
     kind = Slashed
     service = SlashedService
+
+
+class Together(load("plain_provider").Plain):  # type: ignore[misc]
+    """A provider for the plain service, where one answer has the people and the roles."""
+
+    @operation
+    def invitations(self, cursor: str | None = None) -> Flow[Page[Invitation]]:
+        reply = yield Request.get("people")
+        return Page.of(reply.records("people"), self.read_invited)
+
+    @operation
+    def members(self, cursor: str | None = None) -> Flow[Page[Member]]:
+        reply = yield Request.get("people")
+        return Page.of(reply.records("people"), self.read_joined)
+
+    @operation
+    def roles(self, cursor: str | None = None) -> Flow[Page[Role]]:
+        reply = yield Request.get("people")
+        read_role = load("plain_provider").read_role
+        return Page.of(reply.records("roles"), lambda raw: read_role(raw["id"]))
+
+    def read_invited(self, raw: Mapping[str, Any]) -> Invitation | None:
+        return load("plain_provider").read_invitation(raw) if "status" in raw else None
+
+    def read_joined(self, raw: Mapping[str, Any]) -> Member | None:
+        return None if "status" in raw else load("plain_provider").read_member(raw)
+
+
+class TogetherService(load("plain_service").PlainService):  # type: ignore[misc]
+    """The plain service, with many roles beside its people."""
+
+    def build(self) -> ASGIApp:
+        app = super().build()
+        app.add_route("/people", self._guarded(self.together))
+        return app
+
+    async def together(self, request: HTTPRequest) -> JSONResponse:
+        people = [*self.people, *map(self._shown, self.records)]
+        names = ("admin", "reader", *map("role-{}".format, range(20)))
+        return JSONResponse({"people": people, "roles": [{"id": name} for name in names]})
+
+
+class TestTogether(Listing):
+    kind = Together
+    service = TogetherService
 
 
 def test_documented_headers_come_with_the_answers() -> None:

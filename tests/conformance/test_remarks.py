@@ -396,3 +396,19 @@ def test_a_step_that_was_not_run_is_named_with_the_reason(told: Told) -> None:
 
     assert "step 'get_member' of the walkthrough was not run: ada@example.com accepted" not in said
     assert "step 'get_member' of the walkthrough was not run: bob@example.com accepted" in said
+
+
+EAGER = """
+    @operation
+    def roles(self, cursor=None):
+        page = yield from super().roles(cursor)
+        assert page.items[0]
+        return page
+"""
+
+
+def test_remark_names_the_emptied_list(told: Told) -> None:
+    said = told(EAGER, "test_empty_list")
+
+    assert told.outcomes["failed"] == 1
+    assert "with items emptied: MalformedResponse" in said

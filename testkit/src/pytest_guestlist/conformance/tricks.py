@@ -206,11 +206,9 @@ def dates(write: Callable[[datetime], str]) -> Trick:
 # ---------------------------------------------------------------------------- lists
 
 
-def longest(value: Any) -> Path | None:
-    """Returns where the list of records of an answer is: the longest list of objects that is not
-    within another list. None if there is no such list."""
-    found = list(_lists(value))
-    return max(found, key=lambda path: len(at(value, path)), default=None)
+def filled_lists(value: Any) -> list[Path]:
+    """Returns where an answer has lists of objects that are not empty nor within another list."""
+    return [path for path in _lists(value) if at(value, path)]
 
 
 def records_of(value: Any, records: Sequence[Any]) -> Path | None:
@@ -262,11 +260,9 @@ def _lists(value: Any, path: Path = ()) -> Iterator[Path]:
             yield from _lists(one, (*path, key))
 
 
-def beside(value: Any) -> list[Path]:
-    """The places in an answer that are not within its list of records, nor hold that."""
-    records = longest(value)
-    if records is None:
-        return []
+def beside(value: Any, records: Path) -> list[Path]:
+    """Returns the places in an answer that are not within the list at `records`, and do not contain
+    it."""
     return [
         path
         for path, _ in nodes(value)
