@@ -206,6 +206,15 @@ def test_a_member_has_the_id_of_the_person() -> None:
     assert House().lena.id.startswith("member-")
 
 
+@pytest.mark.parametrize("starts", ["acceptance", "invitation"])
+def test_a_member_keeps_the_id_of_the_invitation(starts: str) -> None:
+    house = House(member_ids="invitation", membership_starts=starts)
+    invitation = house.invite(ADA, house.reader)
+    member = house.organization.accept(invitation)
+    assert house.organization.member(invitation.id) is member
+    assert house.lena.id.startswith("member-")
+
+
 def test_a_membership_starts_with_the_invitation() -> None:
     house = House(membership_starts="invitation")
     invitation = house.invite(ADA, house.reader)

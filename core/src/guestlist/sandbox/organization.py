@@ -55,7 +55,10 @@ SWITCHES = {
     "invitation_ids": Switch(
         ("own", "address"), "an invitation's id: one of its own, or the address"
     ),
-    "member_ids": Switch(("own", "person"), "a member's id: one of its own, or the person's"),
+    "member_ids": Switch(
+        ("own", "person", "invitation"),
+        "a member's id: one of its own, the person's, or that of the invitation that was accepted",
+    ),
     "membership_starts": Switch(
         ("acceptance", "invitation"),
         "when the record of a member is created: at acceptance, or with the invitation",
@@ -530,13 +533,13 @@ class Organization:
             fields=fields,
         )
         if person is not None and person.registered and self.is_set("known_people", "join"):
-            invitation.member = self._join(person, roles)
+            invitation.member = self._join(person, roles, invitation=invitation.id)
             invitation.ended, invitation.ended_at = "accepted", self.clock.now()
             return invitation
         self._replace_expired(email)
         if self.is_set("membership_starts", "invitation"):
             person = person or self.add_person(email, registered=False)
-            invitation.member = self._join(person, roles, INVITED)
+            invitation.member = self._join(person, roles, INVITED, invitation=invitation.id)
         self.invitations[invitation.id] = invitation
         if send and not invitation.waits:
             self._send(invitation)
@@ -630,7 +633,7 @@ class Organization:
         self._end(invitation, "accepted")
         if member is not None:
             member.roles = list(dict.fromkeys([*member.roles, *invitation.roles]))
-        invitation.member = member or self._join(person, invitation.roles)
+        invitation.member = member or self._join(person, invitation.roles, invitation=invitation.id)
         return invitation.member
 
     def decline(self, invitation: Invitation) -> None:
@@ -719,13 +722,20 @@ class Organization:
         if taken >= seats:
             raise NoSeatLeft(f"all {seats} seats are taken")
 
-    def _join(self, person: Person, roles: list[Role], status: str = ACTIVE) -> Member:
-        """Returns the person's record with these roles and this status; creates it if needed."""
+    def _join(
+        self, person: Person, roles: list[Role], status: str = ACTIVE, *, invitation: str = ""
+    ) -> Member:
+        """Returns the person's record with these roles and this status; creates it if needed.
+
+        Args:
+            invitation: the id of the invitation that makes the person a member.
+        """
         now = self.clock.now()
         member = self.record_of(person)
         if member is None:
-            own_id = person.id if self.is_set("member_ids", "person") else ""
-            member = Member(**self.identity("member", own_id), person=person, roles=[])
+            ids = {"person": person.id, "invitation": invitation}
+            id = ids.get(self.value("member_ids"), "")
+            member = Member(**self.identity("member", id), person=person, roles=[])
             self.records[member.id] = member
         member.roles, member.status, member.updated_at = list(roles), status, now
         if status == ACTIVE:
