@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import closing
 from typing import Any
 
 import pytest
+from tests.hall import Hall, HallService
 
 from guestlist import (
     Conflict,
@@ -16,7 +19,10 @@ from guestlist import (
     State,
     Unsupported,
 )
+from guestlist.exchange.step import Outgoing
 from guestlist.models import Member
+from pytest_guestlist.conformance.scene import Scene
+from pytest_guestlist.conformance.setting import SandboxSetting
 
 ADA = "ada@example.com"
 on_vultr = pytest.mark.parametrize("case", ["vultr"], indirect=True)
@@ -104,6 +110,36 @@ def test_the_open_invitation_of_a_member_is_withdrawn(guests: Any) -> None:
 def test_an_id_is_unknown_if_the_service_keeps_revoked_invitations(guests: Any) -> None:
     with pytest.raises(NotFound, match="there is no invitation or member with the id 'nope'"):
         guests.revoke("nope")
+
+
+def revoke(scene: Scene, kind: str) -> None:
+    if kind == "sync":
+        scene.guests.revoke(scene.address("ada"))
+    else:
+        asyncio.run(scene.async_client().revoke(scene.address("ada")))
+
+
+@pytest.mark.parametrize("kind", ["sync", "async"])
+def test_acceptance_between_the_lookups_of_revoke_is_a_conflict(kind: str) -> None:
+    behavior = {"accepted": "vanish", "revoked": "vanish"}
+    scene = Scene(SandboxSetting(HallService, Hall, **behavior))
+    with closing(scene):
+        one = scene.invitation("ada")
+        read: list[Outgoing] = []
+
+        def accept(outgoing: Outgoing, answer: Any) -> Any:
+            if "/invitations" in outgoing.url and not read:
+                read.append(outgoing)
+                scene.setting.accept(one)
+            return answer
+
+        scene.wire.after = accept
+        scene.forget()
+        with pytest.raises(Conflict, match="is a member without an open invitation") as caught:
+            revoke(scene, kind)
+        assert "remove" in caught.value.hint
+        assert caught.value.happened is False
+        assert scene.status("ada").state is State.ACCEPTED
 
 
 @on_vultr

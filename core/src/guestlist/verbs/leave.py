@@ -86,9 +86,7 @@ def revoke(accounts: Accounts, who: Who, *, account: str | None = None) -> Steps
         invitation = guest.invitation
     is_member = guest.state is State.ACCEPTED
     if is_member and not (invitation and invitation.state in OPEN_STATES):
-        raise call.about(
-            Conflict(f"{email} is a member without an open invitation", hint=ACCEPTED_HINT)
-        )
+        raise call.about(_not_invited(email))
     if invitation is None or guest.state in (State.REVOKED, State.DECLINED):
         check_complete(call, guest)
         return _revoked(email, guest, invitation)
@@ -111,6 +109,9 @@ def revoke(accounts: Accounts, who: Who, *, account: str | None = None) -> Steps
         )
         accepted.happened = None  # some services mark the record as revoked nevertheless
         raise call.about(accepted)
+    if is_member and not in_run and result.outcome is RevokeOutcome.ALREADY_REVOKED:
+        # The person accepted between the lookups of the invitation and of the member.
+        raise call.about(_not_invited(email))
     call.account.emit(EventName.OUTCOME, email=email, detail=result.outcome)
     return result
 
@@ -159,6 +160,11 @@ def remove(accounts: Accounts, who: Who, *, account: str | None = None) -> Steps
     )
     call.account.emit(EventName.OUTCOME, email=email, detail=result.outcome)
     return result
+
+
+def _not_invited(email: str) -> Conflict:
+    """Returns the error for a member whose invitation cannot be revoked any more."""
+    return Conflict(f"{email} is a member without an open invitation", hint=ACCEPTED_HINT)
 
 
 def _nobody(account: str) -> Guest:
