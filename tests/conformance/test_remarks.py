@@ -412,3 +412,20 @@ def test_remark_names_the_emptied_list(told: Told) -> None:
 
     assert told.outcomes["failed"] == 1
     assert "with items emptied: MalformedResponse" in said
+
+
+NAMELESS = """
+    @operation
+    def organization(self):
+        yield Request.get("members")
+        return self.base_url
+"""
+
+
+def test_organization_without_a_name_is_where_the_service_is(told: Told) -> None:
+    said = told(NAMELESS, "test_organization_is_named")
+
+    assert told.outcomes["failed"] == 1
+    assert "expected:  a name, or the host and path of base_url without the scheme" in said
+    told(NAMELESS.replace("base_url", "base_url.partition('://')[2]"), "test_organization_is_named")
+    assert told.outcomes["passed"] == 1

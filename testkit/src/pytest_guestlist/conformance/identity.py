@@ -181,15 +181,17 @@ class Identity(Rules):
                 )
 
     def test_organization_is_named(self, scene: Scene) -> None:
-        """`organization` tells the name of the organization, not its id, and not nothing.
+        """`organization` returns the name of the organization: not its id, and not an empty text.
+        If the service has no name for it, it returns the host and path of `base_url`.
 
-        Likely cause: `organization` returns a setting instead of the service's name.
+        Likely cause: `organization` returns a setting instead of the service's name, or `base_url`
+        with its scheme.
         """
         scene.needs("organization")
         came: object = scene.run(scene.provider.organization())
         scene.check(
             isinstance(came, str) and bool(came.strip()) and came not in _settings(scene).values(),
-            expected="a name",
+            expected="a name, or the host and path of base_url without the scheme",
             came=repr(came),
             look_at="organization",
         )
