@@ -14,6 +14,7 @@ from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
+from starlette.applications import Starlette
 from starlette.requests import Request as HTTPRequest
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -147,7 +148,7 @@ class TogetherService(load("plain_service").PlainService):  # type: ignore[misc]
     """The plain service, with many roles beside its people."""
 
     def build(self) -> ASGIApp:
-        app = super().build()
+        app: Starlette = super().build()
         app.add_route("/people", self._guarded(self.together))
         return app
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from datetime import timedelta
 from importlib import import_module
 from pathlib import Path
@@ -19,11 +20,13 @@ from tools.tutorial import merged, without
 
 from guestlist.errors import Conflict, NotFound, Unsupported
 from guestlist.models import Basis, State
-from guestlist.provider import Response
+from guestlist.provider import Flow, Request, Response, operation
 from guestlist.sandbox import Call, Invitation, Routes
 from guestlist.sandbox.envelopes import nested
 from guestlist.sandbox.paging import by_cursor
 from guestlist.sandbox.refusals import ServiceRefusal, UnknownPath
+from pytest_guestlist.conformance.remark import ruling
+from pytest_guestlist.conformance.revoking import Revoking
 from pytest_guestlist.conformance.scene import Scene
 from pytest_guestlist.conformance.setting import SandboxSetting
 from pytest_guestlist.scaffold import new_provider
@@ -40,6 +43,7 @@ OLGA = "olga@example.org"
 """The first member of the sandbox."""
 
 Gap = Callable[..., tuple[Any, Any]]
+Rule = Callable[[Revoking, Scene], None]
 
 
 @pytest.fixture
@@ -239,6 +243,47 @@ def test_no_addresses_of_members(gap: Gap) -> None:
     assert scene.guests.status(OLGA, login="olga").state is State.ACCEPTED
     assert scene.guests.invite(OLGA).outcome == "already_member"
     assert not service.outbox.emails
+
+
+def delete_record(service: Any, call: Call) -> Any:
+    id = call.path["id"]
+    if id in service.organization.records:
+        service.organization.remove(service.organization.member(id))
+    else:
+        service.organization.revoke(service.organization.invitation(id))
+
+
+RULES = [
+    Revoking.test_revoke_leaves_a_person_who_has_just_accepted,
+    Revoking.test_repeated_revoke_leaves_a_person_who_has_just_accepted,
+]
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_no_separate_records_for_invitations_and_members(gap: Gap, rule: Rule) -> None:
+    scene, service = gap(
+        "separate records for invitations and members",
+        behavior={"member_ids": "invitation", "accepted": "vanish", "revoked": "vanish"},
+        paths={("DELETE", "/people/{id}"): delete_record},
+    )
+    bob = scene.guests.invite("bob@example.com").guest.invitation
+    assert scene.guests.revoke(bob).guest.state is State.GONE
+    rule(Revoking(), scene)
+
+    class Careless(type(scene.provider)):  # type: ignore[misc]
+        @operation
+        def revoke(self, invitation: Any) -> Flow[None]:
+            yield Request.delete("people", invitation.id)
+
+    careless = Scene(SandboxSetting(type(service), Careless))
+    expected = pytest.raises(pytest.fail.Exception, match="expected:  accepted")
+    with closing(careless), ruling("stays"), expected:
+        rule(Revoking(), careless)
+
+
+def test_no_name_for_the_organization(gap: Gap) -> None:
+    scene, _ = gap("name for the organization", missing=[("GET", "/organization")])
+    assert scene.guests.check() == scene.provider.base_url.partition("://")[2]
 
 
 def test_no_id_for_invitations(gap: Gap) -> None:

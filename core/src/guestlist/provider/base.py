@@ -370,7 +370,8 @@ class Provider(BaseModel):
 
     def organization(self) -> Flow[str]:
         """Returns the name of the account's organization. Must be a cheap request that fails if the
-        credentials are invalid."""
+        credentials are invalid. If the service has no name for it, return the host and path of
+        `base_url`, without the scheme."""
         raise self.unsupported("organization")
 
     def invite(self, new: NewInvitation) -> Flow[Invitation | Member]:
@@ -394,6 +395,10 @@ class Provider(BaseModel):
 
     def revoke(self, invitation: Invitation) -> Flow[None]:
         """Withdraws an invitation. guestlist has checked that it is not accepted.
+
+        Must never remove a member, even if the person accepts after that check or before the
+        request is repeated. If the record of an invitation becomes that of the member, see
+        "separate records for invitations and members" in docs/service-gaps.md.
 
         guestlist calls it for open invitations, and for expired ones that prevent a new one. If the
         invitation is expired or already withdrawn, this may succeed or raise `NotFound` or

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import pytest
 
 from guestlist import errors
@@ -9,6 +11,7 @@ from guestlist.errors import GuestlistError
 from guestlist.models import Invitation, Outcome, RevokeOutcome, State
 from pytest_guestlist.conformance.base import Rules
 from pytest_guestlist.conformance.scene import Scene
+from pytest_guestlist.conformance.wires import Unheard
 
 
 class Revoking(Rules):
@@ -88,6 +91,37 @@ class Revoking(Rules):
             came=caught.error.hint,
             look_at="revoke",
         )
+        scene.stands(scene.address("ada"), State.ACCEPTED, look_at="revoke")
+
+    def test_revoke_leaves_a_person_who_has_just_accepted(self, scene: Scene) -> None:
+        """`Provider.revoke` never removes a member: a person who accepts just before it is called
+        stays in. It may raise an error, or do nothing.
+
+        Likely cause: The record of an invitation becomes that of the member, and one request
+        deletes both. Read the invitation in `revoke` first, and raise NotFound or Conflict if it is
+        not open.
+        """
+        scene.needs("revoke")
+        one = scene.invitation("ada")
+        scene.accept(one)
+        with suppress(GuestlistError):
+            scene.run(scene.provider.revoke(one))
+        scene.stands(scene.address("ada"), State.ACCEPTED, look_at="revoke")
+
+    def test_repeated_revoke_leaves_a_person_who_has_just_accepted(self, scene: Scene) -> None:
+        """A request of `Provider.revoke` that gets no answer never removes a member when it is sent
+        again: a person who accepts in between stays in.
+
+        Likely cause: The record of an invitation becomes that of the member, and one request
+        deletes both. Send it with `effect=Effect.CREATE`, so that it is not repeated.
+        """
+        scene.needs("revoke")
+        one = scene.invitation("ada")
+        wire = Unheard(scene.wire, scene.changes, lambda: scene.accept(one))
+        scene.forget()
+        with suppress(GuestlistError):
+            scene.run(scene.provider.revoke(one), wire)
+        scene.check(wire.lost, expected="a request", came="none", look_at="revoke")
         scene.stands(scene.address("ada"), State.ACCEPTED, look_at="revoke")
 
     def test_revoke_nobody(self, scene: Scene) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sized
 from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
@@ -56,6 +56,32 @@ class Noting:
     def close(self) -> None:
         """Closes the wire behind."""
         close_wire(self.wire)
+
+
+class Unheard:
+    """Loses the first request that changes something before it reaches the service.
+
+    Args:
+        wire: sends all other requests.
+        changes: returns the requests so far that change something, the present one included.
+        meanwhile: what happens at the service before the request is repeated.
+    """
+
+    def __init__(
+        self, wire: Wire, changes: Callable[[], Sized], meanwhile: Callable[[], object]
+    ) -> None:
+        self._wire = wire
+        self._changes = changes
+        self._meanwhile = meanwhile
+        self.lost = False
+
+    def send(self, outgoing: Outgoing) -> Answer:
+        """Returns the service's answer, or none for the request that is lost."""
+        if self.lost or not self._changes():
+            return self._wire.send(outgoing)
+        self.lost = True
+        self._meanwhile()
+        return Failure("no answer in time")
 
 
 def close_wire(wire: Wire) -> None:
