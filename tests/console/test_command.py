@@ -116,3 +116,12 @@ def test_a_port_that_is_in_use_is_named(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert f"port {port} is in use" in done.stderr
     assert "0 for any free one" in done.stderr
+
+
+def test_without_an_account_it_says_what_to_do(tmp_path: Path) -> None:
+    ended = subprocess.run(
+        [SCRIPT, "console", "--port", "0"], cwd=tmp_path, capture_output=True, text=True, timeout=60
+    )
+    assert ended.returncode == 2
+    assert "guestlist config init" in ended.stderr
+    assert list(tmp_path.iterdir()) == []

@@ -272,6 +272,7 @@ def test_a_queued_promotion_awaits_approval(world: World) -> None:
             Outcome.AWAITING_APPROVAL,
             State.AWAITING_APPROVAL,
         )
+        assert result.email_sent is None  # an email may follow the approval
     assert guests("status", KIM).state is State.UNKNOWN  # no list shows the queue
     world.service.approve("kim")
     assert guests("status", "@kim").state is State.ACCEPTED

@@ -50,8 +50,8 @@ def created_result(
             State.AWAITING_APPROVAL: Outcome.AWAITING_APPROVAL,
             State.ACCEPTED: Outcome.JOINED,
         }.get(value.state, Outcome.INVITED)
-        if value.state in (State.ACCEPTED, State.UNKNOWN):  # perhaps joined without an invitation
-            sent = None
+        if value.state not in (State.PENDING, State.EXPIRED):
+            sent = None  # perhaps joined without an invitation, or the email follows an approval
     applied = applied_of(new.roles, held)
     warnings = [] if settled.answered else [FOUND_BY_LOOKING]
     warnings += role_warning(applied)

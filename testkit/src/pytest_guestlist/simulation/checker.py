@@ -168,6 +168,9 @@ def _not_lost(run: Run, caller: Caller) -> Iterator[str]:
         return
     if result.guest.state is State.EXPIRED:
         return  # told as it is: sent again, and expired all the same
+    listed = result.guest.invitation is not None and result.guest.invitation.id is not None
+    if result.outcome is Outcome.AWAITING_APPROVAL and not listed:
+        return  # in a queue that the service shows in no list
     meddled = _touched_by_others(run, caller)
     truths = run.site.truths(caller.email, caller.started, caller.ended)
     if run.misled and any(one.lapsed for one in truths):

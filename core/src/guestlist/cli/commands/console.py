@@ -17,7 +17,7 @@ from guestlist.cli.document import ConsoleRow
 from guestlist.cli.exit_codes import DONE
 from guestlist.cli.parser import DEFAULT_SANDBOX
 from guestlist.cli.printing import print_document
-from guestlist.cli.session import Session, client
+from guestlist.cli.session import Session, client, no_account_error
 from guestlist.client import Guestlist
 from guestlist.config import Config, config_path, find_config, load_config, open_config, read_config
 from guestlist.errors import ConfigError
@@ -109,6 +109,8 @@ def _open(session: Session, closing: ExitStack) -> Opened:
     else:
         config, location = find_config(installed()), ledger_url(None, given.ledger)
         session.clock = config.clock or SystemClock()
+    if not config.accounts:
+        raise no_account_error()
     stop = Stop()
     clock = StopClock(stop, session.clock)
     ledger = _ledger(session, location, closing)
