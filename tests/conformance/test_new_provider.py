@@ -103,6 +103,30 @@ def test_our_own_are_ready(name: str) -> None:
     assert check(installed().provider(name)) == []
 
 
+def test_the_command_says_that_nothing_is_missing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("pytest_guestlist.checking._types", lambda kind: ())
+    assert main(["check-provider", "vultr"]) == 0
+    said = "vultr: nothing is missing (checked: names, facts, package, imports, types)\n"
+    assert capsys.readouterr().out == said
+
+    monkeypatch.setattr("guestlist.cli.commands.provider_development.find_spec", lambda _: None)
+    assert main(["check-provider", "vultr"]) == 0
+    assert "imports, but not types: mypy is not installed)" in capsys.readouterr().out
+
+
+def test_the_command_reports_each_problem(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("pytest_guestlist.checking._types", lambda kind: ())
+    monkeypatch.setattr(installed().provider("vultr"), "title", " ")
+    assert main(["check-provider", "vultr"]) != 0
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert "vultr: title is empty" in shown.err
+
+
 def test_facts_that_cannot_be_are_told() -> None:
     class Odd(Provider):
         name = "odd"

@@ -118,7 +118,7 @@ def test_every_section_is_tried() -> None:
 
 def test_no_status_word(gap: Gap) -> None:
     behavior = {"accepted": "vanish", "revoked": "vanish"}
-    scene, service = gap("status word", invitation=shown_without("status"), behavior=behavior)
+    scene, service = gap("status word", 0, invitation=shown_without("status"), behavior=behavior)
     guests = scene.guests
     guests.invite(ADA)
     guests.invite("bob@example.com")
@@ -133,9 +133,28 @@ def test_no_status_word(gap: Gap) -> None:
     assert guests.status("eve@example.com").state is State.EXPIRED
 
 
-def test_no_request_for_one_record(gap: Gap) -> None:
+def test_a_link_shows_the_state(gap: Gap) -> None:
+    def shown(service: Any, invitation: Invitation) -> Any:
+        pending = service.organization.is_open(invitation)
+        link = service.link(invitation) if pending else None
+        return {"id": invitation.id, "email": invitation.email, "link": link}
+
+    scene, service = gap("status word", 1, invitation=shown)
+    invitation = scene.guests.invite(ADA).guest.invitation
+    assert (invitation.basis, invitation.raw_state) == (Basis.REPORTED, None)
+    now = scene.guests.status(ADA)
+    assert (now.state, now.basis) == (State.PENDING, Basis.REPORTED)
+    scene.guests.revoke(ADA)
+    assert scene.guests.status(ADA).state is State.UNKNOWN
+    scene.guests.invite("bob@example.com")
+    service.accept(service.outbox.emails[1].invitation)
+    assert scene.guests.status("bob@example.com").state is State.ACCEPTED
+
+
+@pytest.mark.parametrize("block", [0, 1], ids=["pages", "no pages"])
+def test_no_request_for_one_record(gap: Gap, block: int) -> None:
     missing = [("GET", "/invitations/{id}"), ("GET", "/members/{id}")]
-    scene, _ = gap("request for one record", missing=missing)
+    scene, _ = gap("request for one record", block, missing=missing)
     made = scene.guests.invite(ADA).guest.invitation
     assert scene.guests.revoke(made.id).guest.email == ADA
     olga = scene.guests.status(OLGA).member
@@ -161,13 +180,21 @@ def test_no_names(gap: Gap) -> None:
 
 def test_no_expiry_in_the_records(gap: Gap) -> None:
     days = timedelta(days=3)
-    scene, _ = gap("expiry in the records", lifetime=days, invitation=without_expiry)
+    scene, _ = gap("expiry in the records", 0, lifetime=days, invitation=without_expiry)
     made = scene.guests.invite(ADA).guest.invitation
     assert made.expires_at == made.created_at + days
     assert "expires_at" in made.estimated
     scene.setting.forward(timedelta(days=4))
     now = scene.guests.status(ADA)
     assert (now.state, now.basis) == (State.EXPIRED, Basis.DERIVED)
+
+
+def test_no_expiry_at_all(gap: Gap) -> None:
+    scene, _ = gap("expiry in the records", 1, lifetime=None)
+    made = scene.guests.invite(ADA).guest.invitation
+    assert (made.expires_at, made.never_expires) == (None, True)
+    scene.setting.forward(timedelta(days=400))
+    assert scene.guests.status(ADA).state is State.PENDING
 
 
 def without_expiry(service: Any, invitation: Invitation) -> Any:

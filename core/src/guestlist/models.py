@@ -233,9 +233,11 @@ class Invitation(Answered):
         login: the login with which the person was invited. None if the service has no logins
             besides addresses, or the record does not contain it.
         state: the state. UNKNOWN if the service gives no state; never guess PENDING or ACCEPTED.
-        raw_state: the service's own word for the state, also if its meaning is unknown.
-        basis: the evidence for the state. A provider sets it only if the state does not come from
-            the service's word for it.
+        raw_state: the service's own word for the state, also if its meaning is unknown. None if
+            the record has no word, even if another field shows the state.
+        basis: the evidence for the state. A provider keeps the default if a word or another field
+            of the record shows the state, such as a link that is there only while the invitation
+            is pending. It sets INFERRED if nothing does but the list that contains the record.
         roles: the offered roles. Empty if the invitation offers no role, or the service does not
             show them.
         organization_id: the id of the organization.

@@ -138,8 +138,10 @@ class Provider(BaseModel):
     """How long an invitation can be accepted: `NEVER` if invitations never expire, None if that is
     not known."""
     keeps_revoked: ClassVar[bool] = False
-    """Whether the service still returns an invitation by its id after it was revoked. If not, an
-    id that the service does not have counts as revoked."""
+    """Whether the service still returns an invitation by its id after it was revoked. If it does,
+    `revoke` with an id that the service does not have raises `NotFound`. If not, `revoke` returns
+    `already_revoked` for such an id, sends nothing, and warns that the invitation has ended or
+    never existed. If accepted invitations vanish too, the id may be that of an accepted one."""
     resend_moves_expiry: ClassVar[bool] = False
     """Whether a resend is known to change `expires_at`. guestlist then uses `expires_at` to find
     out whether a resend that got no answer took effect."""

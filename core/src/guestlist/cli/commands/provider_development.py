@@ -6,6 +6,7 @@ The test kit, `pytest-guestlist`, contains the functions that do the work.
 from __future__ import annotations
 
 from importlib.metadata import entry_points
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -54,8 +55,7 @@ def run_new_provider(session: Session) -> None:
 
 
 def run_check_provider(session: Session) -> None:
-    """`check-provider`: reports the provider as `providers` does, and an error for each broken
-    rule."""
+    """`check-provider`: reports an error for each broken rule, or that there is none."""
     check = _from_test_kit("check-provider")
     plugins = installed()
     kind = plugins.provider(session.arguments.name)
@@ -63,3 +63,9 @@ def run_check_provider(session: Session) -> None:
     session.errors += [
         NotReady(f"{kind.name}: {problem.rule}", hint=problem.hint) for problem in check(kind)
     ]
+    if not session.arguments.json:
+        if not session.errors:
+            types = "types" if find_spec("mypy") else "but not types: mypy is not installed"
+            checked = f"names, facts, package, imports, {types}"
+            print_text(f"{kind.name}: nothing is missing (checked: {checked})")
+        session.printed = True
