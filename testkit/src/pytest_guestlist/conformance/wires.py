@@ -80,8 +80,10 @@ class Unheard:
         if self.lost or not self._changes():
             return self._wire.send(outgoing)
         self.lost = True
+        lost = Failure("no answer in time")
+        note_exchange(outgoing, lost)
         self._meanwhile()
-        return Failure("no answer in time")
+        return lost
 
 
 def close_wire(wire: Wire) -> None:
