@@ -33,6 +33,7 @@ from guestlist.ledger.schema import OrderState
 from guestlist.runs.runner import Runner
 from guestlist.runs.stop import Stop
 from guestlist.sandbox import Sandbox
+from guestlist_aitronos import Aitronos
 
 from .conftest import Kill, Killed, SandboxClock, SuccessPage
 
@@ -534,8 +535,16 @@ def test_a_killed_call_loses_no_debt(
     assert len(debts) == (0 if before else 1), "of what did not happen, nothing is deferred"
 
 
+@pytest.fixture
+def several_roles(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A member has several roles, and an invitation still carries only one."""
+    monkeypatch.setattr(Aitronos, "exclusive_kinds", ())
+
+
 @on_aitronos
-def test_whoever_is_revoked_is_owed_nothing(make: Any, ledger: Ledger, tmp_path: Path) -> None:
+def test_whoever_is_revoked_is_owed_nothing(
+    make: Any, ledger: Ledger, tmp_path: Path, several_roles: None
+) -> None:
     """Or inviting anew without the role would give it."""
     guests = make(ledger=ledger)
     guests.invite(ADA, role=["Member", "Admin"])
@@ -562,7 +571,7 @@ def test_without_a_ledger_roles_for_later_are_refused(guests: Any) -> None:
 
 @on_aitronos
 def test_what_the_invitation_cannot_carry_is_owed(
-    make: Any, ledger: Ledger, tmp_path: Path
+    make: Any, ledger: Ledger, tmp_path: Path, several_roles: None
 ) -> None:
     guests = make(ledger=ledger)
     result = guests.invite(ADA, role=["Member", "Admin"])

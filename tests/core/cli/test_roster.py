@@ -27,6 +27,7 @@ from guestlist.cli.changes import show_changes
 from guestlist.cli.screen import Screen
 from guestlist.errors import Forbidden, GuestlistError, ServiceUnavailable, Unauthorized
 from guestlist.ledger import Ledger, deferred_grants, orders, runs
+from guestlist.ledger.origin import NOBODY
 from guestlist.roster import read_plan
 from guestlist.roster.file import read_roster
 from guestlist.runs.unresolved_requests import UnresolvedRequests
@@ -479,7 +480,7 @@ def owing(plain: Cli, sandbox: Sandbox) -> Roster:
     with Ledger("guestlist.db") as ledger:
         for name in accounts:
             debt = Change(action=Action.SETTLE, account=name, **facts)
-            ledger.store.write(partial(deferred_grants.defer, change=debt, now=1.0))
+            ledger.store.write(partial(deferred_grants.defer, change=debt, now=1.0, origin=NOBODY))
     return lambda command, *words: plain(command, "guestlist.toml", *words)
 
 
