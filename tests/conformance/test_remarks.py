@@ -83,6 +83,8 @@ class Told:
             "-p",
             "no:hypothesispytest",
             "-p",
+            "no:schemathesis",
+            "-p",
             "no:cacheprovider",
             "-k",
             chosen,
@@ -333,7 +335,11 @@ def test_a_provider_that_is_not_installed_is_told_without_a_traceback(
         class TestNowhere(ProviderSuite):
             service = PlainService
     """)
-    said = str(pytester.runpytest_inprocess("-n0", "-p", "no:hypothesispytest", program).stdout)
+    said = str(
+        pytester.runpytest_inprocess(
+            "-n0", "-p", "no:hypothesispytest", "-p", "no:schemathesis", program
+        ).stdout
+    )
 
     assert "no provider 'plain' is installed" in said
     assert "Or name its class in `kind`." in said

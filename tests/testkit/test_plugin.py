@@ -33,7 +33,9 @@ def write(pytester: pytest.Pytester, *, email: str = "ada@example.com", more: st
 
 def run(pytester: pytest.Pytester, *options: str) -> pytest.RunResult:
     # hypothesis is loaded anew by every run, which takes longer than all the rest
-    return pytester.runpytest_inprocess("-p", "no:hypothesispytest", *options)
+    return pytester.runpytest_inprocess(
+        "-p", "no:hypothesispytest", "-p", "no:schemathesis", *options
+    )
 
 
 def failure(pytester: pytest.Pytester, *options: str) -> str:
