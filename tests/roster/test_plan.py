@@ -65,9 +65,8 @@ def test_somebody_who_is_not_there_is_invited(guests: Guestlist) -> None:
     with make_plan(guests, wanted) as plan:
         found = {one.account: one for one in plan.changes()}
         assert not plan.nothing
-        assert plan.summary.counts == {
-            name: {Action.INVITE: 1} for name in ("vultr", "aitronos", "betterauth")
-        }
+        counts = {name: counted for name, counted in plan.summary.counts.items() if counted}
+        assert counts == {name: {Action.INVITE: 1} for name in ("vultr", "aitronos", "betterauth")}
     assert found["vultr"].email == "Ada@Example.com"
     assert found["vultr"].key == ADA
     assert [names(found[name].roles) for name in sorted(found)] == [

@@ -124,6 +124,8 @@ class PlanPages:
     def show(self, request: Request) -> Response:
         """Shows the plan that was made last."""
         site, query = self._site, request.query_params
+        making = self._making
+        busy = making is not None and making.is_running  # before the plan that it replaces is read
         shown = self._plan
         chosen = {"account": query.get("account", ""), "action": query.get("action", "")}
         found = shown.count(**chosen) if shown else 0
@@ -132,7 +134,8 @@ class PlanPages:
         return site.page(
             request,
             "plan.html",
-            making=self._making,
+            making=making,
+            busy=busy,
             plan=shown,
             rows=shown.page(chosen["account"], chosen["action"], number) if shown else [],
             chosen=chosen,
