@@ -6,6 +6,8 @@ from __future__ import annotations
 from datetime import date
 from typing import Any, ClassVar
 
+import pytest
+
 from guestlist.errors import (
     Conflict,
     Forbidden,
@@ -459,6 +461,7 @@ class TestSandbox(ProviderSuite):
         assert role.description == "Custom guest that can read code"
 
 
+@pytest.mark.proof  # the project below shows addresses, too
 class TestAdministrator(ProviderSuite):
     service = GitLabService
     role = "Developer"
