@@ -207,6 +207,7 @@ def test_aitronos_guide_invite_with_a_role_and_send_again(site: Site, page: Page
     expect(page.get_by_role("row", name="grace")).to_contain_text("was withdrawn")
 
 
+@pytest.mark.proof  # tests/console shows the same without a browser
 def test_200_people_from_a_pasted_column(site: Site, page: Page) -> None:
     site.guests.invite("person7@example.com", account="vultr")
     site.sign_in(page)
@@ -221,6 +222,7 @@ def test_200_people_from_a_pasted_column(site: Site, page: Page) -> None:
     expect(page.get_by_label("Email addresses")).to_have_value("not an address")
 
 
+@pytest.mark.proof  # tests/console shows the same without a browser
 def test_an_apply_is_stopped_and_goes_on(site: Site, page: Page) -> None:
     people = "".join(
         f'[[people]]\nemail = "person{number}@example.com"\naccounts.vultr = []\n'

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+import pytest
 from tests.hall import (
     ByAddress,
     Changing,
@@ -22,17 +23,20 @@ class TestChangeableInvitations(ProviderSuite):
     service = HallService
 
 
+@pytest.mark.proof  # GitLab does the same
 class TestChangeableInvitationsOfOneRole(ProviderSuite):
     kind = OneRole
     service = HallService
 
 
+@pytest.mark.proof  # GitLab does the same
 class TestInvitationsWithoutIds(ProviderSuite):
     kind = ByAddress
     service = HallService
     facts: ClassVar = {"invitation_ids": "address", "accepted": "vanish", "revoked": "vanish"}
 
 
+@pytest.mark.proof  # Keycloak does the same
 class TestIdsThatChange(ProviderSuite):
     kind = Changing
     service = HallService

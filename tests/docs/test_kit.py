@@ -24,7 +24,11 @@ CLASSES = [
         if issubclass(one, SandboxRefusal) and one is not SandboxRefusal
     ),
     *("Service", "OrganizationService", "Organization", "Routes", "Call", "Switch"),
-    *("Record", *(one.__name__ for one in Record.__subclasses__()), "Key"),
+    *(
+        "Record",
+        *(one.__name__ for one in Record.__subclasses__() if one.__module__ == Record.__module__),
+        "Key",
+    ),
 ]
 
 

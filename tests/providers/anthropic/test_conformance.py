@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+import pytest
+
 from guestlist.errors import (
     Conflict,
     Forbidden,
@@ -218,6 +220,7 @@ class TestAnthropic(ProviderSuite):
     documented = DOCUMENTED
 
 
+@pytest.mark.proof  # repeats the suite above for one switch of the sandbox
 class TestVanishing(TestAnthropic):
     """Whether a deleted invite can still be read is not documented."""
 

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+import pytest
+
 from guestlist.errors import Conflict, Forbidden, NotFound, RateLimited, Rejected, Unauthorized
 from guestlist.models import Member, NewInvitation, Role
 from guestlist_openai.sandbox import OpenAIService
@@ -246,6 +248,7 @@ class TestOpenAI(ProviderSuite):
     documented = DOCUMENTED
 
 
+@pytest.mark.proof  # repeats the suite above for other switches of the sandbox
 class TestOtherAnswers(TestOpenAI):
     """What OpenAI does with a second invitation is not documented."""
 
