@@ -233,6 +233,7 @@ def wait_for_the_end(pool: Pool, run: int) -> None:
         time.sleep(0.05)
 
 
+@pytest.mark.proof  # waits for the grace period; the steps are tested one by one below
 @needs_postgres
 def test_a_worker_alone_on_a_restored_backup_invites_nobody_twice(pool: Pool) -> None:
     run = pool.begin(invites(120))
