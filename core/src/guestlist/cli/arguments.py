@@ -191,11 +191,7 @@ def _planning(parser: Parser) -> None:
     parser.add_argument(
         "--invite-declined", action="store_true", help="also invite people who have declined"
     )
-    parser.add_argument(
-        "--retry-unknown",
-        action="store_true",
-        help="also send an email if it is unknown whether an earlier one was sent",
-    )
+    _retry_unknown(parser)
 
 
 def _plan(parser: Parser) -> None:

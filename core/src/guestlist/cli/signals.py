@@ -1,23 +1,14 @@
-"""Ends a command on SIGTERM and SIGHUP as on Ctrl-C.
-
-Schedulers and containers send SIGTERM, a closed terminal sends SIGHUP.
-"""
+"""Ends a command on SIGTERM and SIGHUP as on Ctrl-C."""
 
 from __future__ import annotations
 
-import signal
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
 from guestlist.cli.exit_codes import Interrupted, Terminated
 from guestlist.cli.session import Session
-
-TERMINATION_SIGNALS = tuple(
-    getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)
-)
-"""Signals that end a command, besides Ctrl-C. Windows has no SIGHUP."""
+from guestlist.signals import END_SIGNALS, TERMINATION_SIGNALS, handle_signals
 
 
 @contextmanager
@@ -44,24 +35,14 @@ def ends_on_signals(session: Session, *, patient: bool = False) -> Iterator[None
         ended.happened = error.happened
         return ended
 
-    if threading.current_thread() is not threading.main_thread():
-        yield  # only the main thread may handle signals
-        return
-    numbers = [*TERMINATION_SIGNALS, signal.SIGINT] if patient else list(TERMINATION_SIGNALS)
-    before = {
-        number: signal.signal(number, interrupt)
-        for number in numbers
-        if signal.getsignal(number) not in (signal.SIG_IGN, None)
-    }
     try:
-        yield
+        with handle_signals(interrupt, END_SIGNALS if patient else TERMINATION_SIGNALS):
+            yield
     except KeyboardInterrupt:
         raise terminated(Interrupted("nothing was changed")) from None
     except Interrupted as error:
         raise terminated(error) from None
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
         session.errors[:] = [
             terminated(error) if isinstance(error, Interrupted) else error
             for error in session.errors

@@ -5,9 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
-import signal
 import socket
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -16,6 +14,7 @@ import uvicorn
 
 from guestlist.console.app import Console
 from guestlist.errors import ConfigError
+from guestlist.signals import handle_signals
 
 HOST = "127.0.0.1"
 LAST_ANSWERS_SECONDS = 2
@@ -72,26 +71,14 @@ class _Server(uvicorn.Server):
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Ends the server on a signal. Live streams end first: the server waits for them."""
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
 
         def stop(number: int, frame: FrameType | None) -> None:
             self._console.close()
             self._on_stop()
             self.handle_exit(number, frame)
 
-        numbers = (signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", None))
-        before = {
-            number: signal.signal(number, stop)
-            for number in numbers
-            if number is not None and signal.getsignal(number) is not signal.SIG_IGN
-        }
-        try:
+        with handle_signals(stop):
             yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
 
 
 @contextmanager

@@ -6,7 +6,6 @@ import asyncio
 import errno
 import ipaddress
 import os
-import signal
 import socket
 import threading
 import time
@@ -25,6 +24,7 @@ from guestlist.sandbox.errors import SandboxError, SandboxMistake
 from guestlist.sandbox.mailbox import mailbox
 from guestlist.sandbox.service import Clock, Outbox, Service
 from guestlist.sandbox.world import Hosted, World
+from guestlist.signals import handle_signals
 
 HIGHEST_PORT = 65_535
 LAST_ANSWERS = 1
@@ -268,7 +268,7 @@ class Sandbox:
                 await asyncio.wait([server.up, task], return_when=asyncio.FIRST_COMPLETED)
                 if task.done():
                     await task
-            with self._signals():
+            with handle_signals(lambda *_: self.stop()):
                 if on_ready is not None:
                     on_ready(self)
                 await self._stopping.wait()
@@ -277,24 +277,6 @@ class Sandbox:
             for server in servers:
                 server.should_exit = True
             await asyncio.gather(*tasks)
-
-    @contextmanager
-    def _signals(self) -> Iterator[None]:
-        """Stops the sandbox on Ctrl-C, SIGTERM and SIGHUP. Only the main thread handles signals."""
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-
-        before = {
-            number: signal.signal(number, lambda *_: self.stop())
-            for number in (signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", None))
-            if number is not None and signal.getsignal(number) is not signal.SIG_IGN
-        }
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
 
 
 def _warn_about_files(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

@@ -14,7 +14,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
-import signal
 import threading
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -58,6 +57,7 @@ from guestlist.runs.work import ChunkWork
 from guestlist.runs.workers import shared
 from guestlist.runs.workers.presence import Presence
 from guestlist.runs.workers.supervisor import Supervisor, enqueue_next_chunks, stop_account
+from guestlist.signals import handle_signals
 
 TASK = "guestlist:chunk"
 CHUNKS_AT_ONCE = 2
@@ -226,7 +226,11 @@ def run_worker(
     stop = Stop() if stop is None else stop
     store = Store(url)
     try:
-        with make(StopClock(stop)) as guests, Queue(store) as queue, _signals(stop):
+        with (
+            make(StopClock(stop)) as guests,
+            Queue(store) as queue,
+            handle_signals(lambda *_: stop()),
+        ):
             _Worker(guests, store, queue, stop).run()
     finally:
         store.close()
@@ -445,22 +449,3 @@ def _translated() -> Iterator[None]:
             f"the queue in the ledger's database failed: {detail}",
             hint="Nothing is sent meanwhile. Run the command again when the database works.",
         ) from error
-
-
-@contextmanager
-def _signals(stop: Stop) -> Iterator[None]:
-    """Sets `stop` on Ctrl-C, SIGTERM and SIGHUP. Does nothing outside the main thread, because
-    Python delivers signals to the main thread only."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = {
-        number: signal.signal(number, lambda *_: stop())
-        for number in (signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", None))
-        if number is not None and signal.getsignal(number) is not signal.SIG_IGN
-    }
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
