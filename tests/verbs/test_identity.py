@@ -469,6 +469,19 @@ def test_a_member_without_an_address_is_removed_by_login(
     assert logins.members == []
 
 
+def test_an_invitation_that_shows_only_an_address_is_not_denied_to_a_login(
+    make: Callable[..., Call], logins: Service
+) -> None:
+    logins.invited("i-1", "bea@example.com")
+    guests = make(Logins)
+    with pytest.raises(errors.NotFound, match="no invitation shows the login") as caught:
+        guests("resend", "@bea")
+    assert "Invite" not in (caught.value.hint or "").replace("Invitations", "")
+    result = guests("revoke", "@bea")
+    assert any("shows only the address" in warning for warning in result.warnings)
+    assert (logins.emails, logins.invitations[-1]["state"]) == (0, "pending")
+
+
 def test_status_many_takes_logins(make: Callable[..., Call], logins: Service) -> None:
     logins.members.append({"id": "m-2", "login": "eve"})
     guests, bob = make(Logins), "bob@example.com"

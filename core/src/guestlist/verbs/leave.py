@@ -175,6 +175,11 @@ def _nobody(account: str) -> Guest:
 def _revoked(email: str, guest: Guest, invitation: Invitation | None) -> RevokeResult:
     """Returns the result if there was nothing to withdraw."""
     warning = f"The service has no invitation of {email}."
+    if guest.email is None:
+        warning = (
+            f"No invitation shows the login {email}. One that shows only the address may be open:"
+            " use the address, or the id of the invitation."
+        )
     return RevokeResult(
         outcome=RevokeOutcome.ALREADY_REVOKED,
         guest=guest,

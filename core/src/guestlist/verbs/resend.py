@@ -196,6 +196,11 @@ def _not_resendable(guest: Guest) -> GuestlistError:
                 hint="To send its email again, pass the id of the invitation.",
             )
         return Conflict(f"{guest.label} has accepted already", hint="There is nothing to resend.")
+    if guest.invitation is None and guest.email is None:
+        return errors.NotFound(
+            f"no invitation shows the login {guest.label}",
+            hint="Invitations may show only the address: use it, or the id of the invitation.",
+        )
     if guest.invitation is None:
         return errors.NotFound(
             f"there is no invitation of {guest.label}", hint="Invite the person first."
