@@ -33,7 +33,7 @@ PROGRAM = Path(sys.executable).with_name("schemathesis")
 START = datetime(2027, 1, 15, 8, tzinfo=UTC)
 
 # 422 is the answer to a request of the described form that the service or the roster does not
-# allow: an unknown role, an address whose domain is none. 403 is the answer to a token that may
+# allow: an unknown role, an address whose domain is invalid. 403 is the answer to a token that may
 # only read. No request of the described form gets a 400.
 CONFIG = """
 [checks]

@@ -122,7 +122,7 @@ class OffboardOutcome(StrEnum):
     REMAINS = "remains"
     """The person still has access, or can still get it: see `reason`."""
     UNKNOWN = "unknown"
-    """It cannot be told whether the person still has access: see `reason`."""
+    """It is unknown whether the person still has access: see `reason`."""
 
 
 class RoleOutcome(StrEnum):
@@ -574,7 +574,7 @@ class AccountOffboarding(Model):
     """The names of the deferred roles that were canceled in the ledger; with `dry_run`, those that
     would be."""
     reason: str | None = None
-    """Why access remains, or why that cannot be told. None if nothing remains."""
+    """Why access remains, or why that is unknown. None if nothing remains."""
     hint: str | None = None
     """What to do about it. None if there is no advice."""
     error: str | None = None
@@ -593,6 +593,6 @@ class OffboardResult(Model):
 
     @property
     def access_remains(self) -> bool:
-        """Whether the person has access anywhere, or it cannot be told that they have none."""
+        """Whether the person has access anywhere, or whether they have is unknown."""
         remaining = (OffboardOutcome.REMAINS, OffboardOutcome.UNKNOWN)
         return any(one.outcome in remaining for one in self.accounts)

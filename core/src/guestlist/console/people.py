@@ -186,7 +186,7 @@ class People:
 
     Args:
         client: reads the accounts.
-        roster: the roster file; None if there is none.
+        roster: the roster file, or None.
     """
 
     def __init__(self, client: Guestlist, roster: Path | None) -> None:
@@ -491,7 +491,7 @@ class People:
             return self._with_cells(found)
 
     def person(self, token: str) -> Row | None:
-        """Returns the person with this token; None if there is none."""
+        """Returns the person with this token, or None."""
         with self._lock:
             self._expire()
             found = self._db.execute(

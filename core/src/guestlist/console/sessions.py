@@ -1,6 +1,6 @@
 """Signing in: one-time links, and sessions that live on the server, so that signing out ends them.
 
-Only hashes of links and session ids are kept, so that a dump of the memory signs nobody in.
+Only hashes of links and session ids are kept: a dump of the memory is of no use for signing in.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ class Sessions:
             return id
 
     def find(self, id: str, *, prolong: bool = True) -> Session | None:
-        """Returns the session with this id; None if there is none or it has ended.
+        """Returns the session with this id. None if the id is unknown or the session has ended.
 
         Args:
             prolong: whether the request counts as use of the session.

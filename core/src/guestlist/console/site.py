@@ -42,7 +42,7 @@ class Site:
     Attributes:
         client: the caller's client.
         ledger: the client's ledger; None if it has none.
-        roster: the roster file; None if there is none.
+        roster: the roster file, or None.
         mailbox: the address of the sandbox's mailbox; empty for real accounts.
     """
 

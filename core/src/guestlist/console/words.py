@@ -150,7 +150,7 @@ _DONE: dict[str, str] = {
     Outcome.RESENT: "The invitation was sent again.",
     Outcome.ALREADY_INVITED: "Was invited already: nothing was sent.",
     Outcome.ALREADY_MEMBER: "Was a member already: nothing was sent.",
-    Outcome.JOINED: "Is a member at once: the service asks nobody.",
+    Outcome.JOINED: "Is a member at once: the service waits for no acceptance.",
     Outcome.AWAITING_APPROVAL: "Invited; the organization has to approve it first.",
     RevokeOutcome.REVOKED: "The invitation was withdrawn.",
     RevokeOutcome.ALREADY_REVOKED: "Had no open invitation: nothing was changed.",

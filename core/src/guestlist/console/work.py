@@ -117,7 +117,7 @@ class Review:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def start(self, begin: Callable[[], Work]) -> Work:
-        """Starts the work if nobody has, and returns it."""
+        """Starts the work unless it was started before, and returns it."""
         with self._lock:
             if self.work is None:
                 self.work = begin()
@@ -225,11 +225,11 @@ class Work:
 
 
 class Calls(Work):
-    """The steps of a review.
+    """Carries out the steps of a review, one call of the client for each.
 
     Args:
-        client: makes the calls, on behalf of the visitor.
-        resends: what this console has sent again.
+        client: the client, which records the visitor as the actor.
+        resends: the times at which this console has sent invitations again.
     """
 
     kind = "calls"
@@ -452,7 +452,7 @@ def unexpected(error: Exception) -> Failure:
     return Failure(
         f"guestlist itself failed ({type(error).__name__})",
         "It may have taken effect: look at the log before you repeat it.",
-        "Report it to whoever runs this console.",
+        "Report it to the person who runs this console.",
     )
 
 

@@ -67,7 +67,7 @@ def add_for_single_call(
 
 def last_unanswered(store: Store, account: str, key: str) -> Order | None:
     """Returns the last order to send a guest an email whose request got no answer or whose outcome
-    stays unknown; None if there is none. One without an answer comes first."""
+    stays unknown; None if all were answered. One without an answer comes first."""
     with store.reading() as connection:
         row = connection.execute(
             select(*COLUMNS)

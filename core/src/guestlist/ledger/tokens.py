@@ -85,7 +85,7 @@ def create(
 
 
 def find(store: Store, secret: str) -> Token | None:
-    """Returns the token with a secret, also if it is expired or revoked; None if there is none.
+    """Returns the token with a secret, even if it has expired or was revoked, or None.
 
     Raises:
         LedgerError: the ledger cannot be read.

@@ -16,7 +16,7 @@ class FindingKind(StrEnum):
     MISSING = "missing"
     """The roster wants the person, who is neither a member nor invited."""
     UNCLEAR = "unclear"
-    """It cannot be told whether the person is in the account."""
+    """It is unknown whether the person is in the account."""
     OUTSIDE_DOMAIN = "outside_domain"
     """The address of the member or of the invitation is not in an allowed domain."""
     ADMIN = "admin"

@@ -144,7 +144,7 @@ class _Findings:
         )
 
     def unclear(self, reason: str, hint: str, error: str = "") -> None:
-        """Notes why it cannot be told whether access remains."""
+        """Notes why it is unknown whether access remains."""
         self._remains(OffboardOutcome.UNKNOWN, reason, hint, error)
 
     def _remains(self, outcome: OffboardOutcome, reason: str, hint: str, error: str) -> None:
@@ -296,7 +296,7 @@ def _note_possible(provider: Provider, guest: Guest, findings: _Findings) -> Non
 
 
 def _note_remaining(provider: Provider, guest: Guest, findings: _Findings) -> None:
-    """Notes that a person still has access, or that this cannot be told."""
+    """Notes that a person still has access, or that this is unknown."""
     if guest.unidentified or guest.incomplete:
         hint = "Look at the members of the service, and remove the person there or by the id."
         if not provider.members_show_emails and not guest.candidates:

@@ -283,7 +283,7 @@ class GitLab(Provider):
 
     def _find(self, email: str) -> Flow[Invitation | None]:
         """Returns the open invitation of an address. GitLab compares the whole address, and keeps
-        it in lower case (source), but older invitations as they were written."""
+        it in lower case (source). Older invitations keep their spelling."""
         for query in dict.fromkeys((email.lower(), email)):
             reply = yield Request.get(*self._path("invitations"), query={"query": query})
             for raw in reply.items():

@@ -124,7 +124,7 @@ class Scim(Provider):
         return {"Authorization": f"Bearer {self.token}"}
 
     def explain(self, response: Response) -> GuestlistError:
-        """Returns the error for a refusal, by SCIM's word for it."""
+        """Returns the error for a refusal, chosen by the `scimType` in its body."""
         error = super().explain(response)
         if error.code == "uniqueness" and response.status == 400:
             return explain(response, Conflict)
@@ -395,7 +395,7 @@ def name_of(raw: Mapping[str, Any]) -> str | None:
 
 
 def is_active(raw: Mapping[str, Any]) -> bool:
-    """Returns whether a user is active. A user without the attribute is."""
+    """Returns whether a user is active. A record without the attribute counts as active."""
     value = raw.get("active")
     return True if value is None else _flag(value)
 

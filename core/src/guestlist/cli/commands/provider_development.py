@@ -55,7 +55,7 @@ def run_new_provider(session: Session) -> None:
 
 
 def run_check_provider(session: Session) -> None:
-    """`check-provider`: reports an error for each broken rule, or that there is none."""
+    """`check-provider`: reports an error for each broken rule, or that nothing is missing."""
     check = _from_test_kit("check-provider")
     plugins = installed()
     kind = plugins.provider(session.arguments.name)

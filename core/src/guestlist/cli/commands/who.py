@@ -45,7 +45,7 @@ MEANINGS = {
     "S": "suspended member",
     "e": "invitation expired",
     "d": "invitation declined",
-    "?": "cannot be told",
+    "?": "unknown",
     "!": "account not read",
 }
 COLORS = {
@@ -167,7 +167,7 @@ def _letters(count: int) -> list[str]:
 
 
 def _show_notes(screen: Screen, guests: Guestlist, people: People, matrix: list[list[str]]) -> None:
-    """Prints for which accounts it cannot be told whether a person is a member."""
+    """Prints the accounts in which it is unknown whether a person is a member."""
     unclear = [
         name
         for number, name in enumerate(people.accounts)

@@ -268,8 +268,8 @@ class Jobs:
     """The plans and runs of the API.
 
     Args:
-        roster: the roster, or the path of its file, which is read again for each plan. None if
-            there is none.
+        roster: the roster, or the path of its file, which is read again for each plan. None for
+            no plans.
     """
 
     def __init__(self, ledger: Ledger, roster: Roster | Path | None) -> None:
@@ -324,7 +324,7 @@ class Jobs:
         """Returns the plan with an id.
 
         Raises:
-            Refused: there is none.
+            Refused: the id is unknown.
         """
         with self._lock:
             found = self._plans.get(id)
@@ -336,7 +336,7 @@ class Jobs:
         """Returns the run with an id.
 
         Raises:
-            Refused: there is none.
+            Refused: the id is unknown.
         """
         with self._lock:
             found = self._runs.get(id)
@@ -371,7 +371,7 @@ class Jobs:
         """Returns the roster.
 
         Raises:
-            Refused: there is none.
+            Refused: the id is unknown.
         """
         if self.roster is None:
             raise Refused(

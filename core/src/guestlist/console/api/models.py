@@ -351,7 +351,7 @@ class Offboarding(Answer):
 
     person: Identity
     access_remains: bool
-    """Whether the person has access anywhere, or it cannot be told that there is none."""
+    """Whether the person has access anywhere, or whether they have is unknown."""
     accounts: tuple[AccountOffboarding, ...]
 
 

@@ -1,7 +1,7 @@
 """A local imitation of a service with SCIM 2.0: its users and groups.
 
-It answers as RFC 7643 and RFC 7644 say, and as a running scim2-server 0.8.3 does. The switches are
-what services document differently; docs/providers/scim.md has the sources.
+It answers as RFC 7643 and RFC 7644 say, and as a running scim2-server 0.8.3 does. Each
+switch is a difference between documented services; docs/providers/scim.md has the sources.
 """
 
 from __future__ import annotations
@@ -441,7 +441,7 @@ class ScimService(OrganizationService):
         return {"id": member.id, "email": [*emails, member.person.email][0]}
 
     def snapshot(self) -> Document:
-        """Returns the members. A user whom DELETE deactivates is none if inactive."""
+        """Returns the members. If DELETE deactivates users, an inactive user is not a member."""
         members = self.organization.members()
         if self.chosen["delete"] == "deactivates":
             members = [one for one in members if one.status == ACTIVE]
