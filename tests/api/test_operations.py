@@ -32,6 +32,11 @@ def test_the_accounts_with_what_they_can_do(caller: Caller) -> None:
     assert sorted(accounts) == ["aitronos", "vultr"]
     assert accounts["vultr"]["title"] == "Vultr IAM"
     assert "invite" in accounts["vultr"]["operations"]
+    (limit,) = accounts["aitronos"]["limits"]
+    assert (limit["what"], limit["count"], limit["per"]) == ("requests", 100, 60.0)
+    caller.get("/accounts/check", account="aitronos")
+    after = {one["account"]: one for one in caller.get("/accounts")["items"]}
+    assert after["aitronos"]["limits"][0]["used"] > limit["used"]
     assert caller.get("/accounts/check", account="vultr") == {
         "account": "vultr",
         "organization": "Example Works",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -82,7 +83,8 @@ def test_an_account_that_cannot_be_read_is_named(sandbox: Sandbox) -> None:
 
 def test_accounts_show_what_they_can_do(visitor: Visitor) -> None:
     page = visitor.page("/accounts")
-    assert "100 requests a minute" in page
+    assert re.search(r"[1-9]\d* of 100 requests a minute", page)
+    assert "all programs that share this ledger" in page
     assert "withdraw an invitation" in page
     visitor.post("/accounts/check", account="vultr", csrf=field(page, "csrf"))
     assert "The key works" in visitor.page("/accounts")

@@ -18,6 +18,7 @@ from guestlist import (
     Invitation,
     InviteResult,
     Items,
+    LimitUsage,
     Member,
     OnboardResult,
     OwnAccess,
@@ -55,6 +56,7 @@ def program(guests: Guestlist) -> None:
     assert_type(guests.wait(ADA, timeout=5), Guest)
     assert_type(guests.onboard(ADA, role=["admin"]), OnboardResult)
     assert_type(guests.check(), str)
+    assert_type(guests.limits(), tuple[LimitUsage, ...])
     assert_type(guests.invitations(), Items[Invitation])
     assert_type(list(guests.members()), list[Member])
     assert_type(list(guests.roles(kind="group")), list[Role])
@@ -82,6 +84,7 @@ async def async_program(guests: AsyncGuestlist) -> None:
     assert_type(await guests.wait(ADA, timeout=5), Guest)
     assert_type(await guests.onboard(ADA, role=["admin"]), OnboardResult)
     assert_type(await guests.check(), str)
+    assert_type(await guests.limits(), tuple[LimitUsage, ...])
     assert_type(guests.invitations(), AsyncItems[Invitation])
     assert_type([one async for one in guests.members()], list[Member])
     assert_type([one async for one in guests.roles()], list[Role])

@@ -63,6 +63,7 @@ if TYPE_CHECKING:
     from guestlist.models import Identity as Identity
     from guestlist.models import Invitation as Invitation
     from guestlist.models import InviteResult as InviteResult
+    from guestlist.models import LimitUsage as LimitUsage
     from guestlist.models import Member as Member
     from guestlist.models import MemberState as MemberState
     from guestlist.models import NewInvitation as NewInvitation
@@ -139,7 +140,7 @@ _HOMES = {
     "ledger.answers": "Answer",
     "ledger.line": "LineState LogEntry LogLine",
     "models": """Access AccountOffboarding Basis Grant Guest Identity Invitation InviteResult
-        Member MemberState NewInvitation OffboardOutcome OffboardResult OnboardOutcome
+        LimitUsage Member MemberState NewInvitation OffboardOutcome OffboardResult OnboardOutcome
         OnboardResult Outcome OwnAccess RemoveOutcome RemoveResult RevokeOutcome RevokeResult Role
         RoleOutcome RoleResult State""",
     "roster": "Note Over Plan PlanFile Roster Summary",

@@ -544,6 +544,25 @@ class OwnAccess(Model):
     """What the owner is missing. None if nothing is known to be missing."""
 
 
+class LimitUsage(Model):
+    """How much of a service's rate limit is used.
+
+    Counted are the requests of this client; with a ledger, those of all programs that share it.
+    Requests of other programs are unknown.
+    """
+
+    what: str
+    """The requests that the limit counts, such as `requests` or `invitations`."""
+    count: int
+    """The number of requests that the service allows."""
+    per: float
+    """The seconds in which it allows them."""
+    used: int
+    """The number of requests in the last `per` seconds."""
+    free_at: datetime | None = None
+    """When the next of these requests may be sent. None if it may be sent now."""
+
+
 class OnboardResult(Result):
     """The result of `onboard`."""
 

@@ -393,6 +393,8 @@ def test_a_bulk_of_500_meets_no_limit() -> None:
 def test_a_young_organization_has_50_invitations_a_day() -> None:
     limits = {one.per: one.count for one in provider(invitations_per_day=50).limits if one.per > 60}
     assert limits[86400.0] == 50
+    kinds = ["requests", "reading requests", "changes", *["invitations"] * 3]
+    assert [one.what for one in provider().limits] == kinds
 
 
 def test_a_full_organization() -> None:

@@ -412,6 +412,7 @@ class TestSandbox(ProviderSuite):
         """2,000 requests a minute, 200 lists of members, and 60 removals."""
         limits = GitLab(token="t", group="g").limits
         assert [(one.count, one.per) for one in limits] == [(2000, 60.0), (200, 60.0), (60, 60.0)]
+        assert [one.what for one in limits] == ["requests", "lists of members", "removals"]
         path = ("api", "v4", "groups", "g")
         counted = [
             (Request.get(*path, "members"), [True, False]),

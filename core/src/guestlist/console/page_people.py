@@ -12,7 +12,8 @@ from guestlist.console.people import PAGE_ROWS, Filter, People, Row
 from guestlist.console.site import Site, page_number
 from guestlist.console.words import FILTERS, LOOKS, Failure, expiry_text, failure_of
 from guestlist.errors import GuestlistError
-from guestlist.provider import Limit, Provider
+from guestlist.models import LimitUsage
+from guestlist.provider import Provider
 
 MANY_ACCOUNTS = 8
 """With more accounts, the table shows only those in which somebody on the page is, and no roles."""
@@ -142,7 +143,7 @@ class PeoplePages:
             "invitations": invitations,
             "abilities": abilities,
             "substitutes": substitutes,
-            "limits": [limit_text(limit) for limit in provider.limits],
+            "limits": [(limit_text(one), one) for one in account.limits()],
             "pause": account.pause_left,
             "check": self._checks.get(name),
             "roles_with_invitation": _roles_text(provider),
@@ -162,13 +163,10 @@ def filter_of(query: Any, people: People) -> Filter:
     )
 
 
-def limit_text(limit: Limit) -> str:
-    """Returns a rate limit in words."""
-    per = {1.0: "second", 60.0: "minute", 3600.0: "hour", 86400.0: "day"}.get(limit.per)
-    of = " for some requests" if limit.applies_to is not None else ""
-    if per is None:
-        return f"{limit.count:,} requests in {limit.per:g} s{of}"
-    return f"{limit.count:,} requests {'an' if per == 'hour' else 'a'} {per}{of}"
+def limit_text(limit: LimitUsage) -> str:
+    """Returns a rate limit in words, after the number that is used: `of 30 requests a second`."""
+    per = {1.0: "a second", 60.0: "a minute", 3600.0: "an hour", 86400.0: "a day"}.get(limit.per)
+    return f"of {limit.count:,} {limit.what} {per or f'in {limit.per:g} s'}"
 
 
 def _roles_text(provider: Provider) -> str:

@@ -56,6 +56,20 @@ class Reservation(NamedTuple):
     pauses: int
 
 
+class Usage(NamedTuple):
+    """How much of a limit is used.
+
+    Attributes:
+        limit: the limit.
+        used: the number of requests that left within the last `limit.per` seconds.
+        delay: seconds until the next request may leave.
+    """
+
+    limit: Limit
+    used: int
+    delay: float
+
+
 class RateLimiter:
     """The rate limiter of one account, or of several accounts that the service counts together.
 
@@ -174,6 +188,22 @@ class RateLimiter:
         """
         return max(0.0, self.pause_ends - now) if self._paused_until > now else 0.0
 
+    def usage(self, now: float) -> list[Usage]:
+        """Returns how much of each limit is used. Does not include the parts' limits.
+
+        Args:
+            now: monotonic time in seconds.
+        """
+        with self._lock:
+            return [
+                Usage(
+                    limit,
+                    window.used(now),
+                    max(0.0, window.free(now) - now, self._paused_until - now),
+                )
+                for limit, window in zip(self._limits, self._windows, strict=True)
+            ]
+
     def look(self) -> None:
         """Reads the state again if other processes share it, so that `pauses` is current."""
 
@@ -249,6 +279,10 @@ class _LimitWindow:
         if len(self._taken) >= self._allowed:
             moment = max(moment, self._taken[-self._allowed] + self._window)
         return moment
+
+    def used(self, now: float) -> int:
+        """Returns the number of requests that left within the limit's length."""
+        return sum(now - self._per < moment <= now for moment in self._taken)
 
     def take(self, moment: float) -> None:
         """Counts a request that will leave at a moment, which is not before that of any other.

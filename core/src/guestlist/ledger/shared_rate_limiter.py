@@ -10,7 +10,7 @@ from dataclasses import replace
 from sqlalchemy import Connection, select, update
 
 from guestlist.exchange.clock import Clock
-from guestlist.exchange.rate_limiter import RateLimiter, Reservation
+from guestlist.exchange.rate_limiter import RateLimiter, Reservation, Usage
 from guestlist.ledger.schema import paces
 from guestlist.ledger.store import Store, insert_absent
 from guestlist.provider import Limit, Provider
@@ -88,6 +88,11 @@ class SharedRateLimiter(RateLimiter):
         request is about to leave."""
         with self._store.reading() as connection:
             self._restored(connection.scalar(self._written))
+
+    def usage(self, now: float) -> list[Usage]:
+        """Returns how much of each limit all processes have used. Blocks on the ledger."""
+        with self._store.reading() as connection:
+            return self._restored(connection.scalar(self._written)).usage(self._wall())
 
     def _locked(self, connection: Connection) -> RateLimiter:
         """Returns the stored rate limiter, and locks its row until the end of the transaction."""

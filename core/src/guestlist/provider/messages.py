@@ -545,7 +545,8 @@ class Limit:
 
         limits = (
             Limit(1000, 10.0),
-            Limit(250, 3600.0, applies_to=lambda request: request.path[-1] == "invitations"
+            Limit(250, 3600.0, what="invitations",
+                  applies_to=lambda request: request.path[-1] == "invitations"
                   and request.method == "POST"),
         )
 
@@ -555,8 +556,10 @@ class Limit:
         applies_to: a function that returns whether the limit counts a request; None if it counts
             all requests. If the service refuses a request that such a limit counts, the requests
             that it does not count go on.
+        what: the requests that the limit counts, as a plural for people.
     """
 
     count: int
     per: float = 1.0
     applies_to: Callable[[Request], bool] | None = None
+    what: str = "requests"

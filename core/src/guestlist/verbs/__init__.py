@@ -2,7 +2,7 @@
 
 from guestlist.verbs.accounts import Accounts
 from guestlist.verbs.arguments import IfExists
-from guestlist.verbs.direct import call, check
+from guestlist.verbs.direct import call, check, limits
 from guestlist.verbs.find import Who, status
 from guestlist.verbs.invite import invite
 from guestlist.verbs.leave import remove, revoke
@@ -28,6 +28,7 @@ __all__ = [
     "check",
     "invitations",
     "invite",
+    "limits",
     "members",
     "offboard",
     "onboard",

@@ -1,13 +1,15 @@
-"""Calls that go to one provider's own operations: `check`, and what only that provider has."""
+"""Calls about one account: `check`, its rate limits, and operations of its provider alone."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any, TypeVar
 
 from guestlist.errors import Unsupported
-from guestlist.exchange.policy import run
+from guestlist.exchange.policy import block, run
 from guestlist.exchange.step import Steps
+from guestlist.models import LimitUsage
 from guestlist.provider import Flow
 from guestlist.verbs.accounts import Accounts
 
@@ -36,6 +38,37 @@ def check(accounts: Accounts, *, account: str | None = None) -> Steps[str]:
             yield from run(call, getattr(provider, listing)(None))
             return ""
     raise call.about(provider.unsupported("organization"))
+
+
+def limits(accounts: Accounts, *, account: str | None = None) -> Steps[tuple[LimitUsage, ...]]:
+    """Returns the rate limits of an account, and how much of them is used. Sends no request.
+
+    Args:
+        account: the name of the account. May be omitted if there is only one.
+
+    Returns:
+        One item for each limit that the provider declares.
+
+    Raises:
+        LedgerError: the ledger cannot be read.
+    """
+    call = accounts.call(account)
+
+    def read() -> tuple[LimitUsage, ...]:
+        clock = call.account.clock
+        return tuple(
+            LimitUsage(
+                what=one.limit.what,
+                count=one.limit.count,
+                per=one.limit.per,
+                used=one.used,
+                free_at=clock.now() + timedelta(seconds=one.delay) if one.delay else None,
+            )
+            for limiter in call.account.rate_limiter.with_parts
+            for one in limiter.usage(clock.monotonic())
+        )
+
+    return (yield from block(call, read))
 
 
 def call(

@@ -151,11 +151,11 @@ class GitHub(Provider):
         day."""
         return (
             Limit(self.requests_per_hour, 3600.0),
-            Limit(900, 60.0, applies_to=is_read),
-            Limit(180, 60.0, applies_to=is_change),
-            Limit(80, 60.0, applies_to=is_invitation),
-            Limit(500, 3600.0, applies_to=is_invitation),
-            Limit(self.invitations_per_day, 86400.0, applies_to=is_invitation),
+            Limit(900, 60.0, applies_to=is_read, what="reading requests"),
+            Limit(180, 60.0, applies_to=is_change, what="changes"),
+            Limit(80, 60.0, applies_to=is_invitation, what="invitations"),
+            Limit(500, 3600.0, applies_to=is_invitation, what="invitations"),
+            Limit(self.invitations_per_day, 86400.0, applies_to=is_invitation, what="invitations"),
         )
 
     @property

@@ -164,8 +164,8 @@ class GitLab(Provider):
         """2,000 requests a minute for a user on gitlab.com, and less for some requests."""
         return (
             Limit(2000, 60.0),
-            Limit(200, 60.0, applies_to=_lists_members),
-            Limit(60, 60.0, applies_to=_removes_member),
+            Limit(200, 60.0, applies_to=_lists_members, what="lists of members"),
+            Limit(60, 60.0, applies_to=_removes_member, what="removals"),
         )
 
     @property

@@ -16,6 +16,7 @@ from guestlist.models import (
     Guest,
     Identity,
     Invitation,
+    LimitUsage,
     Member,
     OnboardOutcome,
     Role,
@@ -295,6 +296,8 @@ class AccountInfo(Answer):
     """What the service can do, such as `invite` and `resend`."""
     role_kinds: tuple[str, ...]
     """The kinds of roles that the service has, in its own words."""
+    limits: tuple[LimitUsage, ...]
+    """The rate limits of the service, and how much of them is used."""
 
 
 class AccountList(Answer):

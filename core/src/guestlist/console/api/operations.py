@@ -164,7 +164,7 @@ def operation(
 
 @operation("GET", "/accounts", Right.READ)
 def list_accounts(call: Call, _: NoQuery) -> AccountList:
-    """List the accounts, and what their services can do."""
+    """List the accounts, what their services can do, and how much of their limits is used."""
     return AccountList(
         items=tuple(
             AccountInfo(
@@ -173,6 +173,7 @@ def list_accounts(call: Call, _: NoQuery) -> AccountList:
                 title=provider.title,
                 operations=tuple(provider.operations()),
                 role_kinds=tuple(provider.role_kinds),
+                limits=call.client.limits(account=name),
             )
             for name, provider in call.client.accounts.items()
         )
